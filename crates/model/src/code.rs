@@ -1,0 +1,234 @@
+//! The codes: one letter and three digits for everything that can go wrong where a person sees it.
+//!
+//! R is a request, C configuration, T trust, S the store, D distribution, H the host and capture,
+//! U the workloads of `leno up`. A code never changes its meaning; each has a page in `docs/errors/`.
+
+use core::{fmt, str::FromStr};
+
+/// Whose move it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Fault {
+    /// Whoever made the call or typed the command.
+    Caller,
+    /// The service that was called.
+    Service,
+    /// What was written in configuration.
+    Configuration,
+    /// Leno, or the machine it runs on.
+    Mesh,
+}
+
+impl Fault {
+    /// The word in headers, metrics and outputs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Service => "service",
+            Self::Configuration => "configuration",
+            Self::Mesh => "mesh",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Declares the codes from their table.
+macro_rules! codes {
+    ($($code:ident $slug:literal $fault:ident $title:literal;)+) => {
+        /// One kind of thing that can go wrong. The slug says it in words.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Code {
+            $(#[doc = $title] $code,)+
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// The letter and digits.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)+ }
+            }
+
+            /// The words that always stand beside the letter and digits.
+            pub fn slug(self) -> &'static str {
+                match self { $(Self::$code => $slug,)+ }
+            }
+
+            /// Whose move it is.
+            pub fn fault(self) -> Fault {
+                match self { $(Self::$code => Fault::$fault,)+ }
+            }
+
+            /// What it means, in one sentence.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$code => $title,)+ }
+            }
+        }
+
+        /// Calls the macro `$with` once with every code, separated by commas.
+        #[macro_export]
+        macro_rules! for_every_code {
+            ($with:ident) => { $with! { $($code),+ } };
+        }
+    };
+}
+
+codes! {
+    // Requests: the destination
+    R001 "unknown-destination" Caller "The destination is not in the mesh, and the mesh does not let unknown destinations pass.";
+    R015 "name-not-known-yet" Mesh "The proxy has not yet been told about this destination, and could not ask.";
+    // Requests: access
+    R002 "caller-not-in-mesh" Caller "The caller came in plain, and this workload only takes proven callers.";
+    R003 "no-allow-rule" Caller "No access policy allows the call, and the default is to deny.";
+    R004 "denied-by-rule" Caller "An access policy denies the call.";
+    R005 "policy-not-understood" Mesh "A policy needs a feature that this proxy lacks, so it denies what the policy covers.";
+    R006 "permit-withdrawn" Configuration "A live stream was cut because the policy no longer permits it.";
+    // Requests: routing
+    R010 "no-route-matches" Caller "The service has routes, and none of them matches the request.";
+    R011 "route-not-usable" Configuration "The rule that matches cannot be carried out as written.";
+    R012 "backend-not-usable" Configuration "The request fell to a backend reference that is not valid.";
+    R013 "no-endpoint" Configuration "The service has no endpoint at all.";
+    R014 "no-endpoint-usable" Mesh "The service has endpoints, and none of them can be used at the moment.";
+    // Requests: the far side
+    R020 "connect-refused" Service "The endpoint refused the connection.";
+    R021 "connect-timeout" Service "The endpoint did not accept a connection in time.";
+    R022 "reset-before-response" Service "The endpoint closed the connection before it answered.";
+    R023 "response-timeout" Service "The answer did not come within the time the route allows.";
+    R024 "malformed-response" Service "The endpoint answered with something that is not HTTP.";
+    R025 "tunnel-failed" Mesh "The proxy of the endpoint could not be reached or proven.";
+    R026 "reset-during-body" Service "The endpoint closed the connection in the middle of its answer.";
+    R027 "unreachable" Mesh "There is no way to the endpoint's network.";
+    // Requests: what the client sent
+    R030 "malformed-head" Caller "The request's head is not valid HTTP.";
+    R031 "ambiguous-framing" Caller "Where the request's body ends can be read in two ways.";
+    R032 "bad-host" Caller "The request has no Host, more than one, or one that is not valid.";
+    R033 "head-too-large" Caller "The request's head is larger than the limit.";
+    R034 "head-too-slow" Caller "The request's head did not arrive in time.";
+    R035 "ambiguous-path" Caller "The path can be read in two ways, and policy or route would differ.";
+    R036 "version-not-supported" Caller "The request's HTTP version is not one Leno speaks.";
+    R037 "malformed-body" Caller "The request's body is not framed as its head says.";
+    R038 "method-not-supported" Caller "The method, or the upgrade it asks for, is not carried here.";
+    // Requests: limits
+    R040 "too-many-connections" Mesh "The proxy holds as many connections as it may.";
+    R041 "draining" Mesh "The proxy is shutting down and takes no new calls.";
+    R042 "udp-not-carried" Mesh "Captured UDP other than DNS is not carried.";
+    R043 "too-many-waiting" Mesh "Too many requests wait for the same answer from the control plane.";
+
+    // Trust
+    T001 "certificate-expired" Mesh "The certificate's time has ended.";
+    T002 "certificate-not-yet-valid" Mesh "The certificate's time has not begun, or a clock is wrong.";
+    T003 "foreign-trust-domain" Caller "The certificate belongs to a trust domain that is not trusted here.";
+    T004 "unknown-authority" Caller "The certificate does not chain to a root that is trusted here.";
+    T005 "identity-revoked" Caller "The identity has been revoked.";
+    T006 "unexpected-peer" Mesh "The peer proved to be somebody else than the endpoint should be.";
+    T007 "certificate-not-renewing" Configuration "The certificate should have been renewed and was not.";
+    T008 "no-certificate" Caller "The peer showed no certificate.";
+    T009 "malformed-identity" Caller "The certificate does not hold exactly one identity in the form Leno gives.";
+    T010 "certificate-not-fit" Caller "The certificate is not made for this use, or its key is too weak.";
+    T011 "handshake-failed" Caller "The TLS handshake failed.";
+    T012 "token-refused" Caller "The join token is unknown, spent, expired or not for this.";
+
+    // Configuration: reading
+    C001 "not-yaml" Configuration "The document is not valid YAML.";
+    C002 "unknown-kind" Configuration "The document is of a kind that Leno does not read.";
+    C003 "unknown-field" Configuration "The kind has no field of that name.";
+    C004 "wrong-type" Configuration "The field holds another type than it takes.";
+    C005 "missing-field" Configuration "A field that must be there is missing.";
+    C006 "duplicate-key" Configuration "A key stands twice in one mapping.";
+    C007 "invalid-value" Configuration "The value is not one the field takes.";
+    C008 "duplicate-object" Configuration "The same object is written twice.";
+    C009 "document-too-large" Configuration "The document is larger or nested deeper than Leno reads.";
+    C010 "file-not-readable" Configuration "The file could not be read.";
+    // Configuration: meaning
+    C101 "parent-not-found" Configuration "The route's parent does not exist.";
+    C102 "parent-not-usable" Configuration "The route cannot attach to that parent.";
+    C103 "reference-not-permitted" Configuration "A reference into another namespace lacks a ReferenceGrant.";
+    C104 "backend-kind-not-usable" Configuration "The backend is of a kind that cannot take traffic.";
+    C105 "backend-port-not-found" Configuration "The backend's Service has no such port.";
+    C106 "rule-never-matches" Configuration "Other rules take every request that this one could match.";
+    C107 "no-traffic-share" Configuration "All weights of the rule are zero.";
+    C108 "order-unknown" Configuration "Two routes tie, and neither says when it was created.";
+    C113 "backend-not-found" Configuration "The backend's Service does not exist.";
+    C114 "not-enforced" Configuration "The field is part of the API, and Leno does not enforce it yet, so it is refused.";
+    C115 "filters-conflict" Configuration "Two filters of one rule contradict each other.";
+    C120 "selector-matches-nothing" Configuration "The Service selects no workload.";
+    C121 "target-port-not-found" Configuration "The Service's target port is not a port of the workloads it selects.";
+    C122 "address-taken" Configuration "Two objects claim the same address.";
+    C130 "target-not-found" Configuration "The policy's target does not exist.";
+    C131 "target-not-permitted" Configuration "The policy's target is not its namespace's to govern.";
+    C132 "empty-rules" Configuration "An empty list of rules can be read in two ways.";
+    C133 "policies-overlap" Configuration "Two policies set the same field for the same target.";
+    C134 "second-mesh" Configuration "There is more than one Mesh object.";
+    C140 "test-malformed" Configuration "The test cannot be read.";
+
+    // Store
+    S001 "store-newer" Mesh "The store was written by a newer Leno.";
+    S002 "store-damaged" Mesh "The store is truncated or damaged.";
+    S003 "store-not-writable" Mesh "The store cannot be written.";
+    S004 "revision-moved-on" Caller "The configuration has changed since the revision that was named.";
+    S005 "revision-has-errors" Configuration "The revision would have errors that its predecessor lacks.";
+    S006 "object-owned-elsewhere" Caller "The object belongs to another set or source.";
+    S007 "revision-not-found" Caller "There is no such revision.";
+
+    // Distribution
+    D001 "control-plane-away" Mesh "The control plane cannot be reached.";
+    D002 "view-refused" Mesh "The proxy could not understand a part of its new view, and keeps the one it has.";
+    D003 "view-stale" Mesh "The proxy is behind the control plane.";
+
+    // Host and capture
+    H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";
+    H002 "port-taken" Caller "Another program listens on the port.";
+    H003 "capture-failed" Mesh "Capture was set up and then failed.";
+    H004 "file-limit" Mesh "The process may not open as many files as it needs.";
+
+    // Workloads of `leno up`
+    U001 "command-not-found" Configuration "The workload's command does not exist.";
+    U002 "workload-exited" Service "The workload ended.";
+    U003 "nothing-to-run" Caller "There is no leno.yaml and no Procfile here.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Takes the letter and digits (either case) or the slug.
+impl FromStr for Code {
+    type Err = NoSuchCode;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchCode> {
+        let named = |code: &&Self| code.as_str().eq_ignore_ascii_case(text) || code.slug() == text;
+        Self::ALL.iter().find(named).copied().ok_or(NoSuchCode)
+    }
+}
+
+/// The text names no code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such code")]
+pub struct NoSuchCode;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_and_slugs_are_unique_and_found_again() {
+        let slugs: BTreeSet<_> = Code::ALL.iter().map(|code| code.slug()).collect();
+        assert_eq!(slugs.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(code.as_str().parse(), Ok(*code));
+            assert_eq!(code.as_str().to_lowercase().parse(), Ok(*code));
+            assert_eq!(code.slug().parse(), Ok(*code));
+            assert!(code.title().ends_with('.'), "{code}");
+        }
+        assert_eq!("R999".parse::<Code>(), Err(NoSuchCode));
+    }
+}

@@ -1,0 +1,25 @@
+//! The words of Leno: names, identities, time, chance, findings, and the values that travel
+//! between the hops (`View` from control plane to proxy, `Event` from proxy to telemetry).
+//!
+//! Everything here is plain data with rules about what may exist; nothing here decides.
+#![cfg_attr(not(test), no_std)]
+#![warn(clippy::wildcard_enum_match_arm)]
+
+extern crate alloc;
+
+pub mod code;
+pub mod dice;
+pub mod name;
+pub mod note;
+pub mod origin;
+pub mod spiffe;
+pub mod time;
+pub mod view;
+
+pub use code::{Code, Fault};
+pub use dice::{Dice, Roll};
+pub use name::{BadName, Name, Namespace, Network, ServiceName};
+pub use note::{Note, Notes, Severity};
+pub use origin::{ObjectRef, Origin, Place};
+pub use spiffe::{BadSpiffeId, SpiffeId, TrustDomain};
+pub use time::{Mono, Now, Wall};

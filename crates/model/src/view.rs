@@ -1,0 +1,120 @@
+//! What one proxy knows: a plain, immutable value, adopted whole.
+//!
+//! `compile` makes it, `wire` carries it, `traffic` decides by it. All choices that do not depend on
+//! the moment are made already: routes stand in order of precedence, access rules are gathered
+//! per workload port, and what the spec lets be wrong is a variant that says so.
+
+pub mod access;
+pub mod route;
+pub mod service;
+
+use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
+use core::fmt;
+
+pub use access::{Access, AccessRule, CallerMatch, Effect, Mtls, RequestMatch, Stance};
+pub use route::{
+    Action, Backend, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, PathMatch, PathRewrite,
+    Redirect, Retry, Rewrite, Route, Routes, Rule, Split, TextMatch,
+};
+pub use service::{
+    Budget, Endpoint, EndpointSlice, Locality, PortRef, Protocol, Service, ServicePort, State,
+    Tuning, Workload, WorkloadId, WorkloadPort,
+};
+
+use crate::{ServiceName, SpiffeId, TrustDomain};
+
+/// Everything one proxy decides by. A function of the mesh, the proxy and its subscriptions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct View {
+    /// Orders views: none is adopted over a later one.
+    pub generation: Generation,
+    /// What holds everywhere.
+    pub settings: Arc<Settings>,
+    /// The workloads this proxy stands in front of: one for a sidecar, many on a node.
+    pub workloads: BTreeMap<WorkloadId, Arc<Workload>>,
+    /// The services it may call, by name.
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// Who answers for each service port, in slices of at most [`EndpointSlice::MOST`].
+    pub endpoints: BTreeMap<PortRef, Vec<Arc<EndpointSlice>>>,
+    /// Identities that are refused although their certificates are valid.
+    pub revoked: Arc<BTreeSet<SpiffeId>>,
+    /// The roots that prove identities, by trust domain, each an X.509 certificate in DER.
+    pub bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
+}
+
+/// What a `Mesh` object says, with its defaults filled in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Our own trust domain: short callers in policies mean this one.
+    pub trust_domain: TrustDomain,
+    /// What happens to calls to destinations that are not in the mesh.
+    pub unknown_destinations: Unknown,
+}
+
+/// What happens to calls to destinations that are not in the mesh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unknown {
+    /// They go on as they were, in plain.
+    Pass,
+    /// They are refused.
+    Refuse,
+}
+
+/// Orders the views of one proxy: an epoch that only a recovery raises, then a position per source.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Generation {
+    /// Rises when a lost store is replaced; whatever its positions, a higher epoch is later.
+    pub epoch: u64,
+    /// How far each source had been read, by the source's name.
+    pub positions: BTreeMap<Arc<str>, u64>,
+}
+
+impl Generation {
+    /// Whether adopting `self` over `held` would take nothing back: a later epoch, or the same one
+    /// and no source's position goes back.
+    pub fn follows(&self, held: &Self) -> bool {
+        if self.epoch != held.epoch {
+            return self.epoch > held.epoch;
+        }
+        held.positions.iter().all(|(source, held)| {
+            self.positions
+                .get(source)
+                .is_some_and(|position| position >= held)
+        })
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.epoch)?;
+        for (source, position) in &self.positions {
+            write!(f, " {source}:{position}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generation(epoch: u64, positions: &[(&str, u64)]) -> Generation {
+        let positions = positions
+            .iter()
+            .map(|(source, at)| (Arc::from(*source), *at))
+            .collect();
+        Generation { epoch, positions }
+    }
+
+    #[test]
+    fn a_view_never_takes_anything_back() {
+        let held = generation(1, &[("files", 4), ("store", 10)]);
+        assert!(held.follows(&held));
+        assert!(generation(1, &[("files", 4), ("store", 11)]).follows(&held));
+        assert!(generation(1, &[("files", 4), ("store", 10), ("consul", 1)]).follows(&held));
+        assert!(!generation(1, &[("files", 3), ("store", 99)]).follows(&held));
+        assert!(!generation(1, &[("store", 99)]).follows(&held));
+        assert!(generation(2, &[]).follows(&held));
+        assert!(!generation(0, &[("files", 9), ("store", 99)]).follows(&held));
+    }
+}

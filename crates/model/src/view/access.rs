@@ -1,0 +1,180 @@
+//! Access: who may call a workload's port, as the receiving proxy enforces it.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::net::IpAddr;
+
+use crate::name::{Name, Namespace};
+use crate::origin::Origin;
+use crate::spiffe::TrustDomain;
+use crate::view::route::{HostMatch, PathMatch};
+
+/// All rules that stand over one port of one workload, gathered from every policy that targets it.
+///
+/// The verdict, in this order: a deny rule that matches denies; an allow rule that matches allows;
+/// where any allow rule exists, nobody else is allowed; else the stance decides.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// Whether plain callers are refused before anything else is asked.
+    pub mtls: Mtls,
+    /// Who said so; absent for the default.
+    pub mtls_origin: Option<Origin>,
+    /// The rules, in no order that matters.
+    pub rules: Vec<Arc<AccessRule>>,
+    /// What holds for calls that no rule speaks of.
+    pub stance: Stance,
+    /// Who said so; absent for the default.
+    pub stance_origin: Option<Origin>,
+}
+
+impl Access {
+    /// A port that everyone may call, proven or not: what holds where nothing is said.
+    pub fn open() -> Self {
+        Self {
+            mtls: Mtls::Permissive,
+            mtls_origin: None,
+            rules: Vec::new(),
+            stance: Stance::Allow,
+            stance_origin: None,
+        }
+    }
+}
+
+/// Whether plain callers are let in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Mtls {
+    /// Plain callers are refused ([`crate::Code::R002`]).
+    Strict,
+    /// Plain callers are let in, without an identity.
+    Permissive,
+}
+
+/// What holds for calls that no rule speaks of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Stance {
+    /// They are allowed.
+    Allow,
+    /// They are denied ([`crate::Code::R003`]).
+    Deny,
+}
+
+/// One rule of an `AccessPolicy`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccessRule {
+    /// The rule in the object: `AccessPolicy shop/payments /spec/rules/0`.
+    pub origin: Origin,
+    /// What follows when it matches.
+    pub effect: Effect,
+    /// Whose calls: one of these must match. Empty is everyone, proven or not.
+    pub callers: Vec<CallerMatch>,
+    /// Which requests: one of these must match. Empty is every request and every byte stream.
+    pub requests: Vec<RequestMatch>,
+}
+
+/// What follows when a rule matches.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Effect {
+    /// The call is allowed, unless a deny rule matches too.
+    Allow,
+    /// The call is denied.
+    Deny,
+    /// A feature this proxy lacks: it denies whatever it matches ([`crate::Code::R005`]).
+    NotUnderstood,
+}
+
+/// Whose calls a rule speaks of: all parts that are present must match. An identity, namespace or
+/// trust domain is only ever matched by a caller that proved it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CallerMatch {
+    /// The trust domain; with `namespace` or `service_account` it is always present.
+    pub trust_domain: Option<TrustDomain>,
+    /// The namespace.
+    pub namespace: Option<Namespace>,
+    /// The service account in that namespace.
+    pub service_account: Option<Name>,
+    /// The address the connection came from.
+    pub block: Option<IpBlock>,
+}
+
+/// Addresses that share their first bits (CIDR).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct IpBlock {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl IpBlock {
+    /// The block of addresses that share their first `bits` with `address`; `None` if there are
+    /// not that many.
+    pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        (bits <= most).then_some(Self { address, bits })
+    }
+
+    /// The address it was made of.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many bits are shared.
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    /// Whether `address` is one of them. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is
+    /// the IPv4 address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let differ = match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                u128::from(ours.to_bits() ^ theirs.to_bits()) << 96
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => ours.to_bits() ^ theirs.to_bits(),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+        };
+        differ.leading_zeros() >= u32::from(self.bits)
+    }
+}
+
+/// Which requests a rule speaks of: all parts that are not empty must match, each by one of its
+/// entries. A byte stream has none of these facts: it never matches a part that is not empty.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RequestMatch {
+    /// The workload's ports, as it listens on them.
+    pub ports: Vec<u16>,
+    /// Methods, compared exactly.
+    pub methods: Vec<Arc<str>>,
+    /// Hosts.
+    pub hosts: Vec<HostMatch>,
+    /// Paths.
+    pub paths: Vec<PathMatch>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(text: &str) -> IpBlock {
+        let (address, bits) = text.split_once('/').unwrap();
+        IpBlock::new(address.parse().unwrap(), bits.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_block_holds_the_addresses_that_share_its_bits() {
+        let holds = |b: &str, a: &str| block(b).contains(a.parse().unwrap());
+        assert!(holds("10.0.0.0/8", "10.255.0.1"));
+        assert!(!holds("10.0.0.0/8", "11.0.0.1"));
+        assert!(holds("10.0.0.0/8", "::ffff:10.0.0.1"));
+        assert!(holds("0.0.0.0/0", "1.2.3.4"));
+        assert!(!holds("0.0.0.0/0", "::1"));
+        assert!(holds("10.0.0.7/32", "10.0.0.7"));
+        assert!(!holds("10.0.0.7/32", "10.0.0.6"));
+        assert!(holds("fd00::/8", "fdff::1"));
+        assert!(!holds("fd00::/8", "fe00::1"));
+        assert!(holds("::/0", "::1"));
+    }
+
+    #[test]
+    fn a_block_has_no_more_bits_than_its_addresses() {
+        assert!(IpBlock::new("10.0.0.0".parse().unwrap(), 33).is_none());
+        assert!(IpBlock::new("::".parse().unwrap(), 129).is_none());
+    }
+}

@@ -1,0 +1,84 @@
+//! What a set of resources means: the whole mesh as one value. Only the control plane and the
+//! offline commands hold it; a proxy gets its own [`View`](leno_model::view::View) of it.
+
+mod find;
+mod view;
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use leno_model::view::{Locality, PortRef, Service, Settings, Workload, WorkloadId};
+use leno_model::{Network, Origin, ServiceName};
+
+pub use find::{Destination, NotFound};
+pub use view::ViewOf;
+
+/// Everything that was written, with its meaning: routes in order of precedence inside their
+/// services, access gathered inside the ports of their workloads, defaults filled in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mesh {
+    /// What the `Mesh` object says to every proxy.
+    pub settings: Arc<Settings>,
+    /// How long a certificate lives.
+    pub certificate_lifetime: Duration,
+    /// All services, also those that a workload implies.
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
+    /// All that runs, one entry for each instance.
+    pub instances: BTreeMap<WorkloadId, Arc<Instance>>,
+    /// Who answers for each service port. A port without an entry has nobody.
+    pub answers: BTreeMap<PortRef, Vec<Answer>>,
+    /// What an address means.
+    pub addresses: BTreeMap<(Network, IpAddr), AddressOwner>,
+}
+
+/// One instance of a `MeshWorkload`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Instance {
+    /// What its proxy knows about it.
+    pub workload: Arc<Workload>,
+    /// The `MeshWorkload` it is an instance of.
+    pub origin: Origin,
+    /// Where it runs.
+    pub locality: Locality,
+    /// Where its proxy takes mesh calls; only that proxy's own report sets it.
+    pub tunnel: Option<SocketAddr>,
+}
+
+/// One that answers for a service port.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Answer {
+    /// Which instance.
+    pub instance: WorkloadId,
+    /// The port it listens on.
+    pub port: u16,
+}
+
+/// Who has an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AddressOwner {
+    /// A service: calls to the address meet its routes.
+    Service(ServiceName),
+    /// The instances on that address, which differ in their ports.
+    Instances(Vec<WorkloadId>),
+}
+
+impl Mesh {
+    /// Notes where the proxy of `instance` takes mesh calls, or that it no longer does. Nothing
+    /// happens if there is no such instance.
+    pub fn set_tunnel(&mut self, instance: &WorkloadId, tunnel: Option<SocketAddr>) {
+        if let Some(instance) = self.instances.get_mut(instance) {
+            Arc::make_mut(instance).tunnel = tunnel;
+        }
+    }
+
+    /// The instances that answer for a service port, with the port each listens on. They need not
+    /// have an address: what `leno up` has not started yet has none.
+    pub fn answering<'a>(
+        &'a self,
+        port: &PortRef,
+    ) -> impl Iterator<Item = (&'a Arc<Instance>, u16)> + use<'a> {
+        let answers = self.answers.get(port).into_iter().flatten();
+        answers.filter_map(|answer| Some((self.instances.get(&answer.instance)?, answer.port)))
+    }
+}

@@ -1,0 +1,158 @@
+//! Finding things by the names that people and applications use.
+
+use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
+use core::net::IpAddr;
+
+use leno_model::view::{Service, WorkloadId};
+use leno_model::{Name, Namespace, Network, ServiceName};
+
+use super::{AddressOwner, Instance, Mesh};
+use crate::suggest;
+
+/// What a host of a URL, or an address, leads to.
+#[derive(Clone, Debug)]
+pub enum Destination<'a> {
+    /// A service: its routes apply.
+    Service(&'a Arc<Service>),
+    /// One instance, by its own address: no service's routes apply.
+    Instance(&'a Arc<Instance>),
+}
+
+/// Why a name leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no {what} {name} in {place}")]
+pub struct NotFound {
+    /// What was looked for: `Service`, `MeshWorkload`, `address`.
+    pub what: &'static str,
+    /// The name that was looked for.
+    pub name: String,
+    /// The namespace or network in which it was looked for.
+    pub place: String,
+    /// What was probably meant: `did you mean web?`.
+    pub suggestion: Option<String>,
+}
+
+impl Mesh {
+    /// The instance that `name` or `namespace/name` means: an instance's own name, else the first
+    /// instance of the `MeshWorkload` of that name. Without a namespace it is looked for in `home`.
+    pub fn workload(&self, text: &str, home: &Namespace) -> Result<&Arc<Instance>, NotFound> {
+        let (namespace, name) = match text.split_once('/') {
+            Some((namespace, name)) => (namespace, name),
+            None => (home.as_str(), text),
+        };
+        self.instance_named(namespace, name)
+            .ok_or_else(|| NotFound {
+                what: "MeshWorkload",
+                name: name.to_string(),
+                place: namespace.to_string(),
+                suggestion: self.nearest_workload(namespace, name),
+            })
+    }
+
+    /// The service that a host name means to a caller in `namespace`, with the search that a pod's
+    /// resolver makes: `cart`, `cart.shop`, `cart.shop.svc`, `cart.shop.svc.cluster.local`. A name
+    /// with a dot at its end is complete and is not searched.
+    pub fn service(&self, host: &str, namespace: &Namespace) -> Option<&Arc<Service>> {
+        let host = host.to_ascii_lowercase();
+        let (host, searched) = match host.strip_suffix('.') {
+            Some(complete) => (complete, false),
+            None => (host.as_str(), true),
+        };
+        let parts = host.split('.').collect::<Vec<_>>();
+        let name = match parts.as_slice() {
+            [name, namespace, "svc", "cluster", "local"] => service_name(name, namespace),
+            [name, namespace, "svc"] | [name, namespace] if searched => {
+                service_name(name, namespace)
+            }
+            [name] if searched => service_name(name, namespace.as_str()),
+            _ => None,
+        };
+        self.services.get(&name?)
+    }
+
+    /// Who has an address and, where several instances share it, listens on `port`.
+    pub fn at(&self, network: &Network, address: IpAddr, port: u16) -> Option<Destination<'_>> {
+        let key = (network.clone(), address.to_canonical());
+        match self.addresses.get(&key)? {
+            AddressOwner::Service(name) => self.services.get(name).map(Destination::Service),
+            AddressOwner::Instances(ids) => {
+                let instances = || ids.iter().filter_map(|id| self.instances.get(id));
+                instances()
+                    .find(|instance| instance.workload.ports.contains_key(&port))
+                    .or_else(|| instances().next())
+                    .map(Destination::Instance)
+            }
+        }
+    }
+
+    /// What the host of a URL means to `caller`'s namespace and network: a name or an address.
+    pub fn destination(
+        &self,
+        host: &str,
+        port: u16,
+        namespace: &Namespace,
+        network: &Network,
+    ) -> Result<Destination<'_>, NotFound> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return self.at(network, address, port).ok_or_else(|| NotFound {
+                what: "address",
+                name: address.to_string(),
+                place: network.to_string(),
+                suggestion: None,
+            });
+        }
+        let found = self.service(host, namespace).map(Destination::Service);
+        found.ok_or_else(|| {
+            let mut labels = host.split('.').filter(|label| !label.is_empty());
+            let name = labels.next().unwrap_or(host);
+            let place = labels.next().unwrap_or(namespace.as_str());
+            NotFound {
+                what: "Service",
+                name: name.to_string(),
+                place: place.to_string(),
+                suggestion: self.nearest_service(name, place),
+            }
+        })
+    }
+
+    fn instance_named(&self, namespace: &str, name: &str) -> Option<&Arc<Instance>> {
+        let namespace = Namespace::new(namespace).ok()?;
+        let name = Name::new(name).ok()?;
+        let id = WorkloadId { namespace, name };
+        self.instances.get(&id).or_else(|| {
+            let of = |instance: &&Arc<Instance>| {
+                instance.origin.object.name == id.name
+                    && instance.workload.id.namespace == id.namespace
+            };
+            self.instances.values().find(of)
+        })
+    }
+
+    fn nearest_workload(&self, namespace: &str, name: &str) -> Option<String> {
+        let here = self
+            .instances
+            .keys()
+            .filter(|id| id.namespace.as_str() == namespace);
+        let elsewhere = || self.instances.keys().find(|id| id.name.as_str() == name);
+        suggest::did_you_mean(name, here.map(|id| id.name.as_str()))
+            .or_else(|| elsewhere().map(|id| format!("did you mean {id}?")))
+    }
+
+    fn nearest_service(&self, name: &str, namespace: &str) -> Option<String> {
+        let here = self
+            .services
+            .keys()
+            .filter(|id| id.namespace.as_str() == namespace);
+        let elsewhere = || self.services.keys().find(|id| id.name.as_str() == name);
+        suggest::did_you_mean(name, here.map(|id| id.name.as_str()))
+            .or_else(|| elsewhere().map(|id| format!("did you mean {}.{}?", id.name, id.namespace)))
+    }
+}
+
+fn service_name(name: &str, namespace: &str) -> Option<ServiceName> {
+    Some(ServiceName::new(
+        Namespace::new(namespace).ok()?,
+        Name::new(name).ok()?,
+    ))
+}

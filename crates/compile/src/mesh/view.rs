@@ -1,0 +1,108 @@
+//! The part of a mesh that one proxy needs.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+use core::net::SocketAddr;
+use core::num::NonZeroU32;
+
+use leno_model::view::{
+    Endpoint, EndpointSlice, Generation, PortRef, Service, State, View, WorkloadId,
+};
+use leno_model::{Name, Namespace};
+
+use super::{Instance, Mesh};
+
+/// Whose view it is.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewOf<'a> {
+    /// The instances the proxy stands in front of: one for a sidecar, many on a node.
+    pub workloads: &'a BTreeSet<WorkloadId>,
+}
+
+impl Mesh {
+    /// What a proxy decides by: the instances it stands in front of, every service they may call,
+    /// and of the consumer routes those of their own namespaces.
+    ///
+    /// The generation is the first, nobody is revoked and no root is trusted: the control plane,
+    /// which knows these, sets them.
+    pub fn view(&self, of: ViewOf<'_>) -> View {
+        let callers = of.workloads.iter().map(|id| &id.namespace).collect();
+        View {
+            generation: Generation::default(),
+            settings: self.settings.clone(),
+            workloads: of
+                .workloads
+                .iter()
+                .filter_map(|id| Some((id.clone(), self.instances.get(id)?.workload.clone())))
+                .collect(),
+            services: self
+                .services
+                .iter()
+                .map(|(name, service)| (name.clone(), as_seen_from(service, &callers)))
+                .collect(),
+            endpoints: self
+                .answers
+                .keys()
+                .map(|port| (port.clone(), self.slices(port)))
+                .collect(),
+            revoked: Arc::default(),
+            bundles: BTreeMap::new(),
+        }
+    }
+
+    fn slices(&self, port: &PortRef) -> Vec<Arc<EndpointSlice>> {
+        let endpoints = self
+            .answering(port)
+            .flat_map(|(instance, port)| endpoints(instance, port))
+            .collect::<Vec<_>>();
+        endpoints
+            .chunks(EndpointSlice::MOST)
+            .filter_map(|chunk| EndpointSlice::new(chunk.to_vec()))
+            .map(Arc::new)
+            .collect()
+    }
+}
+
+/// The service without the consumer routes of others. A service without any stays the same value,
+/// so that equal parts of two views are shared.
+fn as_seen_from(service: &Arc<Service>, callers: &BTreeSet<&Namespace>) -> Arc<Service> {
+    let is_foreign = |namespace: &&Namespace| !callers.contains(*namespace);
+    let consumers = service
+        .ports
+        .values()
+        .flat_map(|port| port.consumers.keys());
+    if !consumers
+        .into_iter()
+        .any(|namespace| is_foreign(&namespace))
+    {
+        return service.clone();
+    }
+    let mut service = Service::clone(service);
+    for port in service.ports.values_mut() {
+        port.consumers
+            .retain(|namespace, _| !is_foreign(&namespace));
+    }
+    Arc::new(service)
+}
+
+/// One endpoint for each address; none for an instance whose address is not known yet.
+fn endpoints(instance: &Instance, port: u16) -> impl Iterator<Item = Endpoint> {
+    let workload = &instance.workload;
+    workload.addresses.iter().map(move |address| Endpoint {
+        workload: workload.id.clone(),
+        cluster: Name::new(CLUSTER).expect("a constant that is a name"),
+        network: workload.network.clone(),
+        address: SocketAddr::new(*address, port),
+        tunnel: instance.tunnel,
+        identities: [workload.identity.clone()].into(),
+        locality: instance.locality.clone(),
+        weight: NonZeroU32::MIN,
+        state: State::Ready,
+    })
+}
+
+/// The cluster of everything that this mesh runs itself.
+const CLUSTER: &str = "local";

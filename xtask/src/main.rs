@@ -1,2 +1,74 @@
-//! Every chore.
-fn main() {}
+//! Every chore of the repository, in Rust: `cargo xtask` lists them.
+//!
+//! A chore is one module with a `run` function and one line in [`CHORES`].
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to whoever runs it"
+)]
+
+mod check;
+mod deny;
+mod packages;
+mod shell;
+mod test;
+mod tidy;
+
+use std::{env, error::Error, process::ExitCode};
+
+/// What a chore ends with: nothing, or one sentence about what went wrong.
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Something one can ask for by name.
+struct Chore {
+    name: &'static str,
+    what: &'static str,
+    /// Takes the arguments that follow the name.
+    run: fn(&[String]) -> Outcome,
+}
+
+#[rustfmt::skip]
+const CHORES: &[Chore] = &[
+    Chore { name: "check", what: "format, clippy, tidy and docs, each without a warning", run: check::run },
+    Chore { name: "deny", what: "licences, bans and sources of every dependency (cargo-deny)", run: deny::run },
+    Chore { name: "test", what: "every test; installs what they need; arguments go to `cargo test`", run: test::run },
+    Chore { name: "tidy", what: "layers, edges, codes, docs and links, then a mirror of the code's shape", run: tidy::run },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{}", table());
+        return ExitCode::SUCCESS;
+    };
+    let Some(chore) = CHORES.iter().find(|chore| chore.name == name) else {
+        eprint!("there is no chore `{name}`\n\n{}", table());
+        return ExitCode::from(2);
+    };
+    match (chore.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn table() -> String {
+    let mut text = String::from("Usage: cargo xtask CHORE [ARGUMENTS]\n\n");
+    for chore in CHORES {
+        text += &format!("  {:<10} {}\n", chore.name, chore.what);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chores_are_listed_in_order() {
+        assert!(CHORES.is_sorted_by_key(|chore| chore.name));
+        assert!(table().contains("  test       every test"));
+    }
+}

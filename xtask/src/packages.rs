@@ -1,0 +1,91 @@
+//! The Debian packages that tests and benchmarks talk to: real clients and servers, unchanged.
+
+use std::{env, fs, os::unix::fs::MetadataExt, path::Path};
+
+use crate::{Outcome, shell};
+
+/// What a package is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    Test,
+    Bench,
+}
+
+/// A Debian package, known to be there by the program it brings.
+struct Package {
+    name: &'static str,
+    program: &'static str,
+    purpose: Purpose,
+}
+
+#[rustfmt::skip]
+const PACKAGES: &[Package] = &[
+    Package { name: "curl", program: "curl", purpose: Purpose::Test },
+    Package { name: "iproute2", program: "ip", purpose: Purpose::Test },
+    Package { name: "nftables", program: "nft", purpose: Purpose::Test },
+    Package { name: "nginx", program: "nginx", purpose: Purpose::Test },
+    Package { name: "python3", program: "python3", purpose: Purpose::Test },
+    Package { name: "redis-server", program: "redis-server", purpose: Purpose::Test },
+    Package { name: "redis-tools", program: "redis-cli", purpose: Purpose::Test },
+    Package { name: "haproxy", program: "haproxy", purpose: Purpose::Bench },
+    Package { name: "wrk", program: "wrk", purpose: Purpose::Bench },
+];
+
+/// Installs what is missing for `purpose` as root, and says so; else names the command that would.
+pub(crate) fn install(purpose: Purpose) -> Outcome {
+    let missing = missing(purpose, is_there);
+    if missing.is_empty() {
+        println!("Every program that the tests talk to is installed.");
+        return Ok(());
+    }
+    println!("Not installed: {}", missing.join(", "));
+    let words = [
+        &["install", "--yes", "--no-install-recommends"],
+        &missing[..],
+    ]
+    .concat();
+    if !is_root() || !is_there("apt-get") {
+        let command = words.join(" ");
+        return Err(format!("install them first, on Debian by: sudo apt-get {command}").into());
+    }
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+    shell::run("apt-get", &["update", "--quiet=2"], &quiet)?;
+    shell::run("apt-get", &words, &quiet)
+}
+
+fn missing(purpose: Purpose, is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    PACKAGES
+        .iter()
+        .filter(|package| package.purpose == purpose && !is_there(package.program))
+        .map(|package| package.name)
+        .collect()
+}
+
+/// Looks where root's programs lie too: they need not be on everyone's `PATH`.
+#[expect(clippy::disallowed_methods, reason = "programs are found by PATH")]
+fn is_there(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    fs::metadata(Path::new("/proc/self")).is_ok_and(|process| process.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_told_by_their_programs() {
+        let missing = |there: &'static [&'static str]| {
+            missing(Purpose::Test, move |program| there.contains(&program))
+        };
+        assert!(missing(&[]).contains(&"redis-tools"));
+        assert!(!missing(&["redis-cli"]).contains(&"redis-tools"));
+        assert!(!missing(&[]).contains(&"wrk"));
+        assert!(is_there("sh"));
+    }
+}

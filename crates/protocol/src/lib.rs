@@ -11,6 +11,23 @@
 
 extern crate alloc;
 
+pub mod body;
+pub mod flaw;
+pub mod framing;
+pub mod head;
+pub mod host;
+mod octets;
+pub mod path;
 pub mod request;
+pub mod response;
+pub mod write;
 
-pub use request::{Header, Path, Request};
+pub use body::{BodyReader, Piece};
+pub use flaw::{Flaw, Refused};
+pub use framing::{Asked, BodyFraming, Version};
+pub use head::{Fields, HeadReader, Limits};
+pub use host::Authority;
+pub use path::{NewPath, Path};
+pub use request::{Header, Request, RequestHead};
+pub use response::{Response, ResponseHead};
+pub use write::{Own, RequestChanges, ResponseChanges, write_request, write_response};

@@ -1,6 +1,7 @@
 //! The canonical request: one reading of a head, made once, that everything after it uses.
 
-use alloc::{borrow::Cow, vec::Vec};
+use crate::framing::{Asked, BodyFraming, Version};
+use crate::path::Path;
 
 /// A request's head after every check that does not depend on configuration.
 ///
@@ -8,16 +9,20 @@ use alloc::{borrow::Cow, vec::Vec};
 /// written as bytes and goes through the same parser.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The method, as sent: methods are case-sensitive (RFC 9110 section 9.1).
+    /// The method, as sent: a token without lower-case letters.
     pub method: &'a str,
-    /// The one `Host` (or the authority of an absolute-form target): without port and trailing
-    /// dot, case as sent. Compare it without regard to ASCII case.
+    /// The one `Host`: without port and trailing dot, case as sent, an IPv6 address in its
+    /// brackets. Compare it without regard to ASCII case.
     pub host: &'a str,
-    /// The path of the target.
+    /// The port in `Host`, if it names one.
+    pub port: Option<u16>,
+    /// The path of the target: begins with `/`, but for `OPTIONS *` (`*`) and CONNECT (empty).
     pub path: Path<'a>,
     /// What follows the first `?` of the target, without it.
     pub query: Option<&'a str>,
-    /// The headers, in order, names and values as sent.
+    /// The headers that go to the other end, in order, names and values as sent. What concerns
+    /// one connection only (RFC 9110 section 7.6.1) is not among them: nobody decides by what the
+    /// application does not get. `Upgrade` and `TE` are among them if they are passed on.
     pub headers: &'a [Header<'a>],
 }
 
@@ -40,25 +45,34 @@ pub struct Header<'a> {
     pub value: &'a [u8],
 }
 
-/// The path of a request: the bytes that were sent, and every way a server could read them.
-///
-/// Most paths have one reading, their own bytes. One with `%2F`, `//`, `;`, `\`, dot segments or
-/// needlessly encoded characters has several: whoever decides by path must decide the same under
-/// each of them, or refuse the request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Path<'a> {
-    raw: &'a str,
-    others: Vec<Cow<'a, str>>,
+/// A request and what the connection must know to carry it.
+#[derive(Clone, Debug)]
+pub struct RequestHead<'a> {
+    /// What is decided about.
+    pub request: Request<'a>,
+    /// What the client speaks.
+    pub version: Version,
+    /// How the body ends. Never [`BodyFraming::UntilClose`]; [`BodyFraming::Tunnel`] is an
+    /// answer's to give.
+    pub body: BodyFraming,
+    /// Whether the client will use the connection for another request.
+    pub keep_alive: bool,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+    /// Whether the client asks for another protocol on this connection, and it is one that is
+    /// carried.
+    pub upgrade: bool,
+    /// How many bytes the head took.
+    pub length: usize,
 }
 
-impl<'a> Path<'a> {
-    /// The bytes that were sent, and that are forwarded.
-    pub fn raw(&self) -> &'a str {
-        self.raw
-    }
-
-    /// Every reading, the bytes that were sent first, each text once.
-    pub fn readings(&self) -> impl Iterator<Item = &str> {
-        core::iter::once(self.raw).chain(self.others.iter().map(|reading| &**reading))
+impl RequestHead<'_> {
+    /// What must be remembered to read the answer.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            head: self.request.method == "HEAD",
+            connect: self.request.method == "CONNECT",
+            upgrade: self.upgrade,
+        }
     }
 }

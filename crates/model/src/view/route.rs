@@ -8,6 +8,7 @@ use core::{num::NonZeroU32, time::Duration};
 
 use crate::code::Code;
 use crate::origin::Origin;
+use crate::pattern::Pattern;
 use crate::view::service::PortRef;
 
 /// All that is attached to one service port for one group of callers. The first route that
@@ -66,7 +67,7 @@ pub enum PathMatch {
     /// root is the empty text.
     Prefix(Arc<str>),
     /// Paths that this pattern matches as a whole.
-    Regex(Arc<str>),
+    Regex(Pattern),
 }
 
 /// A named value that must match: a header or a query parameter.
@@ -84,7 +85,7 @@ pub enum TextMatch {
     /// This.
     Exact(Arc<str>),
     /// Something this pattern matches as a whole.
-    Regex(Arc<str>),
+    Regex(Pattern),
 }
 
 /// What happens to the requests of one rule.

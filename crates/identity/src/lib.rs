@@ -1,20 +1,33 @@
-//! Who a caller is: SPIFFE certificates, the bundles that prove them, and the CA's rules.
+//! Who a caller is: SPIFFE certificates, the roots that prove them, and the rules of the CA.
 //!
-//! The one way to a [`Caller`] is [`verify`], after every handshake, resumed or not.
+//! The one way to a [`Caller`] is [`verify`], after every handshake, resumed or not. What is
+//! issued by [`Root`] and [`Intermediate`] is what [`verify`] accepts; [`Renewal`] says when to
+//! ask for the next certificate.
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
 extern crate alloc;
 
-use leno_model::SpiffeId;
+mod authority;
+mod certificate;
+mod credential;
+mod distrust;
+mod key;
+mod renewal;
+mod trust;
+mod verify;
 
-/// A caller that proved who it is. Only `verify` makes one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Caller(SpiffeId);
+pub use authority::{
+    BadAuthority, CannotSign, INTERMEDIATE_LIFE, Intermediate, LEAF_LIFE, ROOT_LIFE, Root,
+    SHORTEST_LIFE,
+};
+pub use certificate::{BadIdentity, KeyKind, Unfit, Validity};
+pub use credential::{BadCredential, Credential};
+pub use distrust::{Distrust, Link};
+pub use key::{BadKey, BadRequest, Key, PublicKey};
+pub use renewal::{NotRenewing, Renewal};
+pub use trust::{BadRoot, Trust};
+pub use verify::{Caller, LONGEST_CHAIN, expect_peer, verify};
 
-impl Caller {
-    /// Who it is.
-    pub fn id(&self) -> &SpiffeId {
-        &self.0
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! The CA's rules: what a root, an intermediate and a leaf must hold, and who may sign what.
+//!
+//! A [`Root`] signs intermediates and nothing else; an [`Intermediate`] signs leaves and nothing
+//! else. Each replica of a control plane has an intermediate of its own.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::time::Duration;
+
+use leno_model::{Dice, SpiffeId, TrustDomain, Wall};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, SanType, SerialNumber,
+};
+use rustls_pki_types::CertificateDer;
+use time::OffsetDateTime;
+
+use crate::{
+    certificate::{Certificate, Unfit, Validity},
+    key::{Key, PublicKey},
+};
+
+/// How long a root stands by default: ten years.
+pub const ROOT_LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
+
+/// How long an intermediate stands by default: ninety days.
+pub const INTERMEDIATE_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// How long a leaf stands by default: a day.
+pub const LEAF_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// The shortest life that is given to anything.
+pub const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+
+/// How far a certificate is dated back at most, for peers whose clocks are behind.
+const LONGEST_BACKDATING: Duration = Duration::from_secs(300);
+
+/// The root of a trust domain.
+#[derive(Debug)]
+pub struct Root(Authority);
+
+impl Root {
+    /// Makes the root of `domain`, signed by itself.
+    pub fn establish(
+        domain: &TrustDomain,
+        key: Key,
+        life: Duration,
+        now: Wall,
+        dice: &mut Dice,
+    ) -> Result<Self, CannotSign> {
+        let profile = Profile::authority("root", domain, 1, dice);
+        let params = profile.valid(validity(life, now, None)?);
+        let certificate = params.self_signed(key.pair()).map_err(CannotSign::of)?;
+        let certificate = certificate.der().to_vec();
+        Ok(Self(
+            Authority::restore(certificate, key).map_err(CannotSign::Own)?,
+        ))
+    }
+
+    /// Takes up a root that was established earlier.
+    pub fn restore(certificate: Vec<u8>, key: Key) -> Result<Self, BadAuthority> {
+        Authority::restore(certificate, key).map(Self)
+    }
+
+    /// Signs an intermediate's key and gives its certificate in DER. It never outlives the root.
+    pub fn sign_intermediate(
+        &self,
+        key: &PublicKey,
+        life: Duration,
+        now: Wall,
+        dice: &mut Dice,
+    ) -> Result<Vec<u8>, CannotSign> {
+        let profile = Profile::authority("intermediate", &self.0.domain, 0, dice);
+        self.0.sign(profile, key, life, now)
+    }
+
+    /// The trust domain it is the root of.
+    pub fn domain(&self) -> &TrustDomain {
+        &self.0.domain
+    }
+
+    /// Its certificate in DER: what goes into bundles.
+    pub fn certificate(&self) -> &[u8] {
+        &self.0.certificate
+    }
+
+    /// When it stands.
+    pub fn validity(&self) -> Validity {
+        self.0.validity
+    }
+}
+
+/// An authority that signs leaves.
+#[derive(Debug)]
+pub struct Intermediate(Authority);
+
+impl Intermediate {
+    /// Takes up an intermediate that a root signed for `key`.
+    pub fn restore(certificate: Vec<u8>, key: Key) -> Result<Self, BadAuthority> {
+        Authority::restore(certificate, key).map(Self)
+    }
+
+    /// Signs a leaf for `id`, whom somebody has attested, and gives the chain in DER: the leaf, then
+    /// this intermediate. The leaf never outlives the intermediate.
+    pub fn sign_leaf(
+        &self,
+        key: &PublicKey,
+        id: &SpiffeId,
+        life: Duration,
+        now: Wall,
+        dice: &mut Dice,
+    ) -> Result<Vec<Vec<u8>>, CannotSign> {
+        if id.trust_domain != self.0.domain {
+            return Err(CannotSign::ForeignTrustDomain {
+                id: id.clone(),
+                ours: self.0.domain.clone(),
+            });
+        }
+        let leaf = self.0.sign(Profile::leaf(id, dice), key, life, now)?;
+        Ok(Vec::from([leaf, self.0.certificate.clone()]))
+    }
+
+    /// The trust domain it signs for.
+    pub fn domain(&self) -> &TrustDomain {
+        &self.0.domain
+    }
+
+    /// Its certificate in DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.0.certificate
+    }
+
+    /// When it stands.
+    pub fn validity(&self) -> Validity {
+        self.0.validity
+    }
+}
+
+/// A certificate that may sign, with its key.
+#[derive(Debug)]
+struct Authority {
+    domain: TrustDomain,
+    certificate: Vec<u8>,
+    validity: Validity,
+    key: Key,
+}
+
+impl Authority {
+    fn restore(certificate: Vec<u8>, key: Key) -> Result<Self, BadAuthority> {
+        let read = Certificate::read(&certificate).map_err(BadAuthority::Certificate)?;
+        read.check_authority().map_err(BadAuthority::Certificate)?;
+        if PublicKey::read(read.public_key()).as_ref() != Ok(&key.public()) {
+            return Err(BadAuthority::OtherKey);
+        }
+        let validity = read.validity();
+        let domain = read.trust_domain().ok_or(BadAuthority::TrustDomain)?;
+        Ok(Self {
+            domain,
+            certificate,
+            validity,
+            key,
+        })
+    }
+
+    fn sign(
+        &self,
+        profile: Profile,
+        key: &PublicKey,
+        life: Duration,
+        now: Wall,
+    ) -> Result<Vec<u8>, CannotSign> {
+        let params = profile.valid(validity(life, now, Some(self.validity))?);
+        let certificate = CertificateDer::from(self.certificate.as_slice());
+        let issuer =
+            Issuer::from_ca_cert_der(&certificate, self.key.pair()).map_err(CannotSign::of)?;
+        let signed = params
+            .signed_by(key.info(), &issuer)
+            .map_err(CannotSign::of)?;
+        Ok(signed.der().to_vec())
+    }
+}
+
+/// When a certificate of this `life` stands: dated back a little, and never beyond `above`, the
+/// certificate that signs it.
+fn validity(life: Duration, now: Wall, above: Option<Validity>) -> Result<Validity, CannotSign> {
+    if life < SHORTEST_LIFE {
+        return Err(CannotSign::TooShort { life });
+    }
+    let begins = now - (life / 10).min(LONGEST_BACKDATING);
+    let ends = now + life;
+    let Some(above) = above else {
+        return Ok(Validity { begins, ends });
+    };
+    if above.left(now) < SHORTEST_LIFE {
+        return Err(CannotSign::Ending { ends: above.ends });
+    }
+    Ok(Validity {
+        begins: begins.max(above.begins),
+        ends: ends.min(above.ends),
+    })
+}
+
+/// What a certificate holds beside key and time.
+struct Profile(CertificateParams);
+
+impl Profile {
+    fn authority(role: &str, domain: &TrustDomain, path_length: u8, dice: &mut Dice) -> Self {
+        let mut params = named(role, &format!("spiffe://{domain}"), dice);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
+        params.key_usages = Vec::from([KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]);
+        Self(params)
+    }
+
+    fn leaf(id: &SpiffeId, dice: &mut Dice) -> Self {
+        let mut params = named("workload", &id.to_string(), dice);
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = Vec::from([KeyUsagePurpose::DigitalSignature]);
+        params.extended_key_usages = Vec::from([
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ]);
+        Self(params)
+    }
+
+    fn valid(self, validity: Validity) -> CertificateParams {
+        let Self(mut params) = self;
+        params.not_before = civil(validity.begins);
+        params.not_after = civil(validity.ends);
+        params
+    }
+}
+
+/// A certificate for `uri` with a serial of its own. The subject carries part of the serial, so that
+/// no certificate has the subject of its issuer: OpenSSL would take it for self-signed.
+fn named(role: &str, uri: &str, dice: &mut Dice) -> CertificateParams {
+    let serial = serial(dice);
+    let [a, b, c, d, ..] = serial;
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::OrganizationName, "Leno");
+    subject.push(
+        DnType::CommonName,
+        format!("{role} {a:02x}{b:02x}{c:02x}{d:02x}"),
+    );
+    let uri = uri.try_into().expect("an identity is ASCII");
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.subject_alt_names = Vec::from([SanType::URI(uri)]);
+    params.distinguished_name = subject;
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+/// 126 rolled bits, above zero and of a fixed length (RFC 5280 section 4.1.2.2).
+fn serial(dice: &mut Dice) -> [u8; 16] {
+    let bits = u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64());
+    (bits >> 2 | 1 << 126).to_be_bytes()
+}
+
+/// The whole second, and the last one that a certificate can hold for everything after it.
+fn civil(wall: Wall) -> OffsetDateTime {
+    const LAST: i64 = 253_402_300_799; // 9999-12-31T23:59:59Z, RFC 5280 section 4.1.2.5
+    let seconds = i64::try_from(wall.elapsed_since_epoch().as_secs()).unwrap_or(LAST);
+    OffsetDateTime::from_unix_timestamp(seconds.min(LAST)).expect("a year of at most four digits")
+}
+
+/// Why certificate and key do not make an authority.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadAuthority {
+    /// The certificate cannot sign.
+    #[error("the certificate is not an authority's: {0}")]
+    Certificate(Unfit),
+    /// The key is another certificate's.
+    #[error("the key is not that of the certificate")]
+    OtherKey,
+    /// The certificate does not say whose trust domain it is for.
+    #[error("the certificate does not hold exactly one spiffe://<trust-domain>")]
+    TrustDomain,
+}
+
+/// Why something was not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CannotSign {
+    /// A life so short that renewal could not keep up.
+    #[error("a life of {life:?} was asked for, and the shortest is {SHORTEST_LIFE:?}")]
+    TooShort {
+        /// What was asked for.
+        life: Duration,
+    },
+    /// The identity is another trust domain's to prove.
+    #[error("{id} was asked for, and this authority signs for {ours}")]
+    ForeignTrustDomain {
+        /// Who was asked for.
+        id: SpiffeId,
+        /// The domain that is signed for.
+        ours: TrustDomain,
+    },
+    /// The authority itself is about to end, or has ended.
+    #[error("the authority ends at {ends}, too soon for anything to be signed")]
+    Ending {
+        /// Its last second.
+        ends: Wall,
+    },
+    /// What was signed is not fit to sign.
+    #[error("the root that was made is not fit: {0}")]
+    Own(BadAuthority),
+    /// The signature could not be made.
+    #[error("the signature could not be made: {0}")]
+    Signature(String),
+}
+
+impl CannotSign {
+    fn of(error: rcgen::Error) -> Self {
+        Self::Signature(error.to_string())
+    }
+}

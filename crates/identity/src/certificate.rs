@@ -1,0 +1,291 @@
+//! One certificate, read: the few facts that trust hangs on. Reading proves nothing; signatures
+//! and paths are judged in `verify`.
+
+use alloc::vec::Vec;
+use core::{fmt, time::Duration};
+
+use leno_model::{BadSpiffeId, SpiffeId, TrustDomain, Wall};
+use x509_parser::{
+    certificate::X509Certificate,
+    extensions::{GeneralName, KeyUsage},
+    oid_registry::{
+        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION,
+        OID_SIG_ED25519,
+    },
+    prelude::FromDer,
+    public_key::PublicKey,
+    time::ASN1Time,
+    x509::SubjectPublicKeyInfo,
+};
+
+/// The longest certificate that is read, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// The SAN tag of a URI (RFC 5280 section 4.2.1.6).
+const URI_TAG: u32 = 6;
+
+/// When a certificate stands: from `begins` to `ends`, both included (RFC 5280 section 4.1.2.5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Validity {
+    /// The first second.
+    pub begins: Wall,
+    /// The last second.
+    pub ends: Wall,
+}
+
+impl Validity {
+    /// The whole span.
+    pub fn life(&self) -> Duration {
+        self.ends.since(self.begins)
+    }
+
+    /// Whether its first second has come.
+    pub fn has_begun(&self, now: Wall) -> bool {
+        self.begins <= now
+    }
+
+    /// Whether its last second has passed.
+    pub fn is_over(&self, now: Wall) -> bool {
+        now.since(self.ends) >= Duration::from_secs(1)
+    }
+
+    /// What is left of it at `now`; zero when it is over.
+    pub fn left(&self, now: Wall) -> Duration {
+        self.ends.since(now)
+    }
+}
+
+/// A certificate that could be read.
+pub(crate) struct Certificate<'a>(X509Certificate<'a>);
+
+impl<'a> Certificate<'a> {
+    /// Reads one certificate in DER, and nothing beside it.
+    pub(crate) fn read(der: &'a [u8]) -> Result<Self, Unfit> {
+        if der.len() > LONGEST {
+            return Err(Unfit::TooLarge { bytes: der.len() });
+        }
+        match X509Certificate::from_der(der) {
+            Ok(([], certificate)) => Ok(Self(certificate)),
+            Ok(_) | Err(_) => Err(Unfit::NotACertificate),
+        }
+    }
+
+    /// When it stands.
+    pub(crate) fn validity(&self) -> Validity {
+        let validity = self.0.validity();
+        Validity {
+            begins: wall(validity.not_before),
+            ends: wall(validity.not_after),
+        }
+    }
+
+    /// The public key, as a DER SubjectPublicKeyInfo.
+    pub(crate) fn public_key(&self) -> &'a [u8] {
+        self.0.tbs_certificate.subject_pki.raw
+    }
+
+    /// The identity it claims.
+    //= SPIFFE X509-SVID section 2: "An X.509 SVID MUST contain exactly one URI SAN"
+    pub(crate) fn identity(&self) -> Result<SpiffeId, BadIdentity> {
+        match self.uris()?.as_slice() {
+            [] => Err(BadIdentity::None),
+            [Some(uri)] => SpiffeId::parse(uri).map_err(BadIdentity::Form),
+            [None] => Err(BadIdentity::NotText),
+            several => Err(BadIdentity::Several {
+                came: several.len(),
+            }),
+        }
+    }
+
+    /// The trust domain it claims to be an authority of.
+    pub(crate) fn trust_domain(&self) -> Option<TrustDomain> {
+        let uris = self.uris().ok()?;
+        let [Some(uri)] = uris.as_slice() else {
+            return None;
+        };
+        TrustDomain::new(uri.strip_prefix("spiffe://")?).ok()
+    }
+
+    /// The URIs it is for; `None` stands for one that is not text.
+    fn uris(&self) -> Result<Vec<Option<&str>>, BadIdentity> {
+        let names = self.0.subject_alternative_name();
+        let Some(names) = names.map_err(|_| BadIdentity::Unreadable)? else {
+            return Ok(Vec::new());
+        };
+        let uri = |name: &GeneralName<'a>| {
+            if let GeneralName::URI(uri) = name {
+                return Some(Some(*uri));
+            }
+            let broken = matches!(name, GeneralName::Invalid(tag, _) if tag.0 == URI_TAG);
+            broken.then_some(None)
+        };
+        Ok(names.value.general_names.iter().filter_map(uri).collect())
+    }
+
+    /// Checks that it is made to stand for a workload, and not to sign others.
+    pub(crate) fn check_leaf(&self) -> Result<(), Unfit> {
+        if self.is_authority()? {
+            return Err(Unfit::AuthorityAsLeaf);
+        }
+        //= SPIFFE X509-SVID section 4.3: "Leaf SVIDs MUST NOT set keyCertSign or cRLSign."
+        let usage = self.key_usage()?.ok_or(Unfit::KeyUsage)?;
+        if !usage.digital_signature() || usage.key_cert_sign() || usage.crl_sign() {
+            return Err(Unfit::KeyUsage);
+        }
+        let extended = self.0.extended_key_usage();
+        if let Some(extended) = extended.map_err(|_| Unfit::ExtendedKeyUsage)?
+            && !(extended.value.server_auth && extended.value.client_auth)
+        {
+            return Err(Unfit::ExtendedKeyUsage);
+        }
+        check_key(&self.0.tbs_certificate.subject_pki)
+    }
+
+    /// Checks that it is made to sign certificates.
+    pub(crate) fn check_authority(&self) -> Result<(), Unfit> {
+        if !self.is_authority()? {
+            return Err(Unfit::LeafAsAuthority);
+        }
+        //= SPIFFE X509-SVID section 4.3: "Signing certificates MUST set keyCertSign."
+        if !self.key_usage()?.is_some_and(KeyUsage::key_cert_sign) {
+            return Err(Unfit::KeyUsage);
+        }
+        check_key(&self.0.tbs_certificate.subject_pki)
+    }
+
+    fn is_authority(&self) -> Result<bool, Unfit> {
+        let constraints = self.0.basic_constraints();
+        let constraints = constraints.map_err(|_| Unfit::NotACertificate)?;
+        Ok(constraints.is_some_and(|constraints| constraints.value.ca))
+    }
+
+    fn key_usage(&self) -> Result<Option<&KeyUsage>, Unfit> {
+        let usage = self.0.key_usage().map_err(|_| Unfit::KeyUsage)?;
+        Ok(usage.map(|usage| usage.value))
+    }
+}
+
+/// A point before 1970 is 1970: nothing that matters here ended or began earlier.
+fn wall(time: ASN1Time) -> Wall {
+    let seconds = u64::try_from(time.timestamp()).unwrap_or(0);
+    Wall::since_epoch(Duration::from_secs(seconds))
+}
+
+/// Takes P-256, P-384, Ed25519, and RSA of at least 2048 bits.
+fn check_key(key: &SubjectPublicKeyInfo<'_>) -> Result<(), Unfit> {
+    let algorithm = &key.algorithm.algorithm;
+    if *algorithm == OID_SIG_ED25519 {
+        return Ok(());
+    }
+    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        let curve = key.algorithm.parameters.as_ref();
+        let curve = curve.and_then(|curve| curve.as_oid().ok());
+        return match curve {
+            Some(curve) if curve == OID_EC_P256 || curve == OID_NIST_EC_P384 => Ok(()),
+            Some(_) | None => Err(Unfit::WeakKey(KeyKind::OtherCurve)),
+        };
+    }
+    if *algorithm == OID_PKCS1_RSAENCRYPTION {
+        let Ok(PublicKey::RSA(rsa)) = key.parsed() else {
+            return Err(Unfit::WeakKey(KeyKind::Other));
+        };
+        return match bits(rsa.modulus) {
+            2048.. => Ok(()),
+            bits => Err(Unfit::WeakKey(KeyKind::Rsa { bits })),
+        };
+    }
+    Err(Unfit::WeakKey(KeyKind::Other))
+}
+
+/// How many bits a big-endian number has.
+fn bits(number: &[u8]) -> usize {
+    let leading = number.iter().take_while(|byte| **byte == 0).count();
+    let significant = number.get(leading..).unwrap_or_default();
+    let top = significant.first().map_or(0, |byte| byte.leading_zeros());
+    (significant.len() * 8).saturating_sub(top as usize)
+}
+
+/// Why a certificate's identity cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadIdentity {
+    /// No URI among its names.
+    #[error("the certificate holds no identity: it has no URI among its names")]
+    None,
+    /// More than one URI: nobody can say which is meant.
+    #[error("the certificate holds {came} URIs where exactly one was expected")]
+    Several {
+        /// How many.
+        came: usize,
+    },
+    /// The URI has bytes that no URI has.
+    #[error("the certificate's URI is not text")]
+    NotText,
+    /// Its list of names is broken or doubled.
+    #[error("the certificate's names cannot be read")]
+    Unreadable,
+    /// It is a URI, and not an identity of ours.
+    #[error(transparent)]
+    Form(BadSpiffeId),
+}
+
+/// Why a certificate is not made for the use it was put to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Not one X.509 certificate in DER.
+    #[error("it is not an X.509 certificate")]
+    NotACertificate,
+    /// Longer than any that Leno reads.
+    #[error("it has {bytes} bytes, and at most {LONGEST} are read")]
+    TooLarge {
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// A CA's certificate stood where a workload's was expected.
+    #[error("it is an authority's certificate where a workload's was expected")]
+    AuthorityAsLeaf,
+    /// A workload's certificate signed another.
+    #[error("it signs another certificate and is not an authority's")]
+    LeafAsAuthority,
+    /// It signed an authority further down than it may.
+    #[error("more authorities stand below it than its path length allows")]
+    PathLength,
+    /// Its key usage lacks what the use needs, or allows what it must not.
+    #[error("its key usage is not that of its place in the chain")]
+    KeyUsage,
+    /// Its extended key usage lacks what the use needs.
+    #[error("its extended key usage does not hold both serverAuth and clientAuth")]
+    ExtendedKeyUsage,
+    /// A critical extension that Leno does not understand.
+    #[error("it has a critical extension that is not understood")]
+    CriticalExtension,
+    /// Its key can be broken, or is of a kind that is not taken.
+    #[error("its key is {0}; P-256, P-384, Ed25519 and RSA from 2048 bits are taken")]
+    WeakKey(KeyKind),
+    /// It is signed in a way that can be broken, or is not taken.
+    #[error("it is signed with an algorithm that is not taken")]
+    WeakSignature,
+}
+
+/// A key that is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// RSA with too few bits.
+    Rsa {
+        /// The bits of its modulus.
+        bits: usize,
+    },
+    /// An elliptic curve other than P-256 and P-384.
+    OtherCurve,
+    /// Any other algorithm.
+    Other,
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa { bits } => write!(f, "RSA with {bits} bits"),
+            Self::OtherCurve => f.write_str("on another elliptic curve"),
+            Self::Other => f.write_str("of another kind"),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The proxy's end: stages what comes, adopts a view whole or not at all, and never goes back.
+
+use alloc::{
+    borrow::ToOwned, collections::BTreeMap, collections::BTreeSet, string::String,
+    string::ToString, vec::Vec,
+};
+
+use leno_model::view::{Generation, View};
+
+use crate::carried::Misfit;
+use crate::delta::{Commit, Hello, Request, Response, Subscription, Verdict, list_version};
+use crate::part::{FEATURES, Part, PartName, Version, assemble};
+
+/// The most bytes that may be staged before a commit.
+const STAGED_BYTES: usize = 256 << 20;
+
+/// What a proxy knows of a name it asked about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// It exists, and the view holds it.
+    Exists,
+    /// It does not exist.
+    Absent,
+    /// No answer has come.
+    NotYet,
+}
+
+/// What came of a response.
+#[derive(Debug)]
+pub enum Received {
+    /// It is staged; more is to come.
+    Staged,
+    /// The view is complete: adopt it.
+    Adopt(View),
+    /// The update was refused; what was held before still holds.
+    Refused(Misfit),
+}
+
+/// A proxy's stream to its control plane, across reconnections.
+#[derive(Debug)]
+pub struct Client {
+    proxy: String,
+    held: BTreeMap<PartName, (Version, Part)>,
+    generation: Generation,
+    subscriptions: BTreeSet<Subscription>,
+    known: BTreeMap<Subscription, bool>,
+    staged: Staged,
+    greeted: bool,
+    subscribe: Vec<Subscription>,
+    unsubscribe: Vec<Subscription>,
+    verdict: Option<Verdict>,
+}
+
+/// An update that has not been committed.
+#[derive(Debug, Default)]
+struct Staged {
+    nonce: u64,
+    parts: BTreeMap<PartName, (Version, Part)>,
+    removed: BTreeSet<String>,
+    bytes: usize,
+    misfit: Option<Misfit>,
+}
+
+impl Client {
+    /// A proxy of this name that holds nothing.
+    pub fn new(proxy: &str) -> Self {
+        Self {
+            proxy: proxy.to_owned(),
+            held: BTreeMap::new(),
+            generation: Generation::default(),
+            subscriptions: BTreeSet::new(),
+            known: BTreeMap::new(),
+            staged: Staged::default(),
+            greeted: false,
+            subscribe: Vec::new(),
+            unsubscribe: Vec::new(),
+            verdict: None,
+        }
+    }
+
+    /// Begins a new stream: whatever was under way on the old one is forgotten, what was adopted stays.
+    pub fn reconnect(&mut self) {
+        self.staged = Staged::default();
+        self.greeted = false;
+        self.verdict = None;
+        self.unsubscribe.clear();
+        self.subscribe = self.subscriptions.iter().cloned().collect();
+    }
+
+    /// Asks to be told about something from now on.
+    pub fn subscribe(&mut self, subscription: Subscription) {
+        if self.subscriptions.insert(subscription.clone()) {
+            self.unsubscribe.retain(|other| *other != subscription);
+            self.subscribe.push(subscription);
+        }
+    }
+
+    /// Needs to be told about something no longer.
+    pub fn unsubscribe(&mut self, subscription: &Subscription) {
+        if self.subscriptions.remove(subscription) {
+            self.known.remove(subscription);
+            self.subscribe.retain(|other| other != subscription);
+            self.unsubscribe.push(subscription.clone());
+        }
+    }
+
+    /// What is known of something that was asked about.
+    pub fn known(&self, subscription: &Subscription) -> Known {
+        match self.known.get(subscription) {
+            Some(true) => Known::Exists,
+            Some(false) => Known::Absent,
+            None => Known::NotYet,
+        }
+    }
+
+    /// The generation that was adopted last.
+    pub fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// The next request to send.
+    pub fn poll_request(&mut self) -> Option<Request> {
+        let hello = (!self.greeted).then(|| Hello {
+            proxy: self.proxy.clone(),
+            features: FEATURES.iter().map(ToString::to_string).collect(),
+            generation: self.generation.clone(),
+            holds: self
+                .held
+                .iter()
+                .map(|(name, (version, _))| (name.clone(), *version))
+                .collect(),
+        });
+        let request = Request {
+            hello,
+            subscribe: core::mem::take(&mut self.subscribe),
+            unsubscribe: core::mem::take(&mut self.unsubscribe),
+            verdict: self.verdict.take(),
+        };
+        self.greeted = true;
+        (request != Request::default()).then_some(request)
+    }
+
+    /// Takes what the control plane sent.
+    pub fn handle_response(&mut self, response: Response) -> Received {
+        if response.nonce != self.staged.nonce {
+            self.staged = Staged {
+                nonce: response.nonce,
+                ..Staged::default()
+            };
+        }
+        for (name, version, bytes) in response.parts {
+            self.staged.add(name, version, &bytes);
+        }
+        self.staged.removed.extend(response.removed);
+        let Some(commit) = response.commit else {
+            return Received::Staged;
+        };
+        let staged = core::mem::take(&mut self.staged);
+        let nonce = staged.nonce;
+        let adopted = self.adopt(staged, &commit);
+        let refused = adopted.as_ref().err().map(ToString::to_string);
+        self.verdict = Some(Verdict { nonce, refused });
+        match adopted {
+            Ok(view) => Received::Adopt(view),
+            Err(misfit) => Received::Refused(misfit),
+        }
+    }
+
+    /// Puts what was staged in its place; nothing is changed unless all of it fits.
+    fn adopt(&mut self, staged: Staged, commit: &Commit) -> Result<View, Misfit> {
+        if let Some(misfit) = staged.misfit {
+            return Err(misfit);
+        }
+        if !commit.generation.follows(&self.generation) {
+            return Err(Misfit::new(
+                "generation",
+                format_args!("{} does not follow {}", commit.generation, self.generation),
+            ));
+        }
+        let mut held = self.held.clone();
+        held.retain(|name, _| !staged.removed.contains(name.as_str()));
+        held.extend(staged.parts);
+        let list = list_version(held.iter().map(|(name, (version, _))| (name, *version)));
+        if u64::try_from(held.len()) != Ok(commit.count) || list != commit.list {
+            return Err(Misfit::new(
+                "commit",
+                "the parts that came are not those that it names",
+            ));
+        }
+        let parts = held.values().map(|(_, part)| part.clone());
+        let view = assemble(commit.generation.clone(), parts)?;
+        self.held = held;
+        self.generation = commit.generation.clone();
+        let absent = staged
+            .removed
+            .iter()
+            .filter_map(|name| Subscription::parse(name).ok());
+        let answers = commit
+            .answers
+            .iter()
+            .cloned()
+            .map(|subscription| (subscription, true));
+        for (subscription, exists) in absent.map(|absent| (absent, false)).chain(answers) {
+            if self.subscriptions.contains(&subscription) {
+                self.known.insert(subscription, exists);
+            }
+        }
+        Ok(view)
+    }
+}
+
+impl Staged {
+    fn add(&mut self, name: PartName, version: Version, bytes: &[u8]) {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        if self.misfit.is_some() {
+            return;
+        }
+        let part = match Part::decode(bytes) {
+            _ if self.bytes > STAGED_BYTES => Err(Misfit::new("update", "it is too large")),
+            Ok(part) if part.name() != name => {
+                Err(Misfit::new("part", "it is not what its name says"))
+            }
+            other => other,
+        };
+        match part {
+            Ok(part) => drop(self.parts.insert(name, (version, part))),
+            Err(misfit) => self.misfit = Some(misfit),
+        }
+    }
+}

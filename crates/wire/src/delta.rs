@@ -1,0 +1,419 @@
+//! What the two ends say to each other: delta xDS requests and responses, and the commit that
+//! makes a pile of parts one view.
+//!
+//! Field numbers are those of `envoy.service.discovery.v3`, so that any tool for delta xDS can
+//! read along.
+
+use alloc::{
+    borrow::ToOwned, collections::BTreeMap, format, string::String, string::ToString, sync::Arc,
+    vec::Vec,
+};
+use core::{fmt, net::IpAddr};
+
+use leno_model::view::Generation;
+use leno_model::{Name, Namespace, Network, ServiceName};
+use prost::Message;
+
+use crate::carried::{Carried, Misfit};
+use crate::part::{PartName, Version};
+
+/// The one type of resource.
+const TYPE_URL: &str = "type.googleapis.com/leno.dev.v1alpha1.Part";
+
+/// The name of the resource that ends an update.
+const COMMIT: &str = "commit";
+
+/// What a proxy wants to know about, beside what it always gets.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Subscription {
+    /// A service by its name: `service/shop/cart`.
+    Service(ServiceName),
+    /// Whatever has an address: `address/default/10.0.0.7`.
+    Address(Network, IpAddr),
+}
+
+impl Subscription {
+    /// Reads the form of the wire.
+    pub fn parse(text: &str) -> Result<Self, Misfit> {
+        let other = || Misfit::new("subscription", format_args!("{text:?} is none"));
+        let (kind, rest) = text.split_once('/').ok_or_else(other)?;
+        let (scope, name) = rest.split_once('/').ok_or_else(other)?;
+        match kind {
+            "service" => {
+                let namespace = Namespace::new(scope).map_err(|_| other())?;
+                Ok(Self::Service(ServiceName::new(
+                    namespace,
+                    Name::new(name).map_err(|_| other())?,
+                )))
+            }
+            "address" => {
+                let network = Network::new(scope).map_err(|_| other())?;
+                Ok(Self::Address(network, name.parse().map_err(|_| other())?))
+            }
+            _ => Err(other()),
+        }
+    }
+}
+
+impl fmt::Display for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "service/{name}"),
+            Self::Address(network, ip) => write!(f, "address/{network}/{ip}"),
+        }
+    }
+}
+
+/// What a proxy sends.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Request {
+    /// Who is speaking; in the first request of a stream.
+    pub hello: Option<Hello>,
+    /// What it wants to know from now on.
+    pub subscribe: Vec<Subscription>,
+    /// What it no longer needs.
+    pub unsubscribe: Vec<Subscription>,
+    /// What became of the update that ended with this nonce.
+    pub verdict: Option<Verdict>,
+}
+
+/// The first words of a proxy.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hello {
+    /// What the proxy calls itself, for people; who it is was proven by its certificate.
+    pub proxy: String,
+    /// The features it understands ([`crate::part::FEATURES`]).
+    pub features: Vec<String>,
+    /// The generation it holds: it adopts none that does not follow.
+    pub generation: Generation,
+    /// The parts it holds.
+    pub holds: BTreeMap<PartName, Version>,
+}
+
+/// A proxy's answer to an update.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Which update.
+    pub nonce: u64,
+    /// Why it was not adopted; the proxy still holds what it held before.
+    pub refused: Option<String>,
+}
+
+/// What a control plane sends: some of an update; the last one of it carries the commit.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Response {
+    /// Which update this belongs to.
+    pub nonce: u64,
+    /// Parts that are new or changed.
+    pub parts: Vec<(PartName, Version, Arc<[u8]>)>,
+    /// Names of parts and subscriptions that do not exist: never "not known yet".
+    pub removed: Vec<String>,
+    /// The end of the update.
+    pub commit: Option<Commit>,
+}
+
+/// What the whole view is, once everything sent before has been put in its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// Where the view stands in the order of views.
+    pub generation: Generation,
+    /// How many parts it has.
+    pub count: u64,
+    /// The version of its list of parts: see [`list_version`].
+    pub list: Version,
+    /// Subscriptions that the view answers and that have not been answered on this stream before.
+    pub answers: Vec<Subscription>,
+}
+
+/// The version of a view's list of parts.
+pub fn list_version<'a>(parts: impl Iterator<Item = (&'a PartName, Version)>) -> Version {
+    let mut list = String::new();
+    for (name, version) in parts {
+        list.push_str(&format!("{name} {version}\n"));
+    }
+    Version::of(list.as_bytes())
+}
+
+impl Request {
+    /// Its bytes on the stream.
+    pub fn encode(&self) -> Vec<u8> {
+        let names = |list: &[Subscription]| list.iter().map(ToString::to_string).collect();
+        let hello = self.hello.as_ref();
+        let verdict = self.verdict.as_ref();
+        RequestMessage {
+            node: hello.map(|hello| NodeMessage {
+                id: hello.proxy.clone(),
+                generation: Some(hello.generation.to_message()),
+                features: hello.features.clone(),
+            }),
+            type_url: TYPE_URL.to_owned(),
+            subscribe: names(&self.subscribe),
+            unsubscribe: names(&self.unsubscribe),
+            versions: hello
+                .into_iter()
+                .flat_map(|hello| &hello.holds)
+                .map(|(name, version)| (name.to_string(), version.to_string()))
+                .collect(),
+            nonce: verdict.map_or_else(String::new, |verdict| verdict.nonce.to_string()),
+            error: verdict
+                .and_then(|verdict| verdict.refused.clone())
+                .map(|message| StatusMessage {
+                    code: INVALID_ARGUMENT,
+                    message,
+                }),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a proxy sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message =
+            RequestMessage::decode(bytes).map_err(|error| Misfit::new("request", error))?;
+        let names = |list: Vec<String>| {
+            list.iter()
+                .map(|name| Subscription::parse(name))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let holds = message.versions.into_iter().map(|(name, version)| {
+            let version = Version::parse(&version);
+            Ok((
+                name.into(),
+                version.ok_or_else(|| Misfit::new("version", "it is none"))?,
+            ))
+        });
+        let holds = holds.collect::<Result<BTreeMap<PartName, _>, Misfit>>()?;
+        let verdict = match message.nonce.as_str() {
+            "" => None,
+            nonce => Some(Verdict {
+                nonce: nonce.parse().map_err(|error| Misfit::new("nonce", error))?,
+                refused: message.error.map(|error| error.message),
+            }),
+        };
+        let hello = message.node.map(|node| {
+            let generation = node.generation.map(Generation::from_message).transpose()?;
+            Ok(Hello {
+                proxy: node.id,
+                features: node.features,
+                generation: generation.unwrap_or_default(),
+                holds,
+            })
+        });
+        Ok(Self {
+            hello: hello.transpose()?,
+            subscribe: names(message.subscribe)?,
+            unsubscribe: names(message.unsubscribe)?,
+            verdict,
+        })
+    }
+}
+
+impl Response {
+    /// Its bytes on the stream.
+    pub fn encode(&self) -> Vec<u8> {
+        let resource = |name: String, version: String, value: Vec<u8>| ResourceMessage {
+            version,
+            resource: Some(AnyMessage {
+                type_url: TYPE_URL.to_owned(),
+                value,
+            }),
+            name,
+        };
+        let mut resources: Vec<_> = self
+            .parts
+            .iter()
+            .map(|(name, version, bytes)| {
+                resource(name.to_string(), version.to_string(), bytes.to_vec())
+            })
+            .collect();
+        if let Some(commit) = &self.commit {
+            let message = CommitMessage {
+                generation: Some(commit.generation.to_message()),
+                count: commit.count,
+                list: commit.list.to_string(),
+                answers: commit.answers.iter().map(ToString::to_string).collect(),
+            };
+            resources.push(resource(
+                COMMIT.to_owned(),
+                String::new(),
+                message.encode_to_vec(),
+            ));
+        }
+        ResponseMessage {
+            resources,
+            type_url: TYPE_URL.to_owned(),
+            nonce: self.nonce.to_string(),
+            removed: self.removed.clone(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a control plane sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message =
+            ResponseMessage::decode(bytes).map_err(|error| Misfit::new("response", error))?;
+        let nonce = message
+            .nonce
+            .parse()
+            .map_err(|error| Misfit::new("nonce", error))?;
+        let mut response = Self {
+            nonce,
+            removed: message.removed,
+            ..Self::default()
+        };
+        for resource in message.resources {
+            let bytes = resource
+                .resource
+                .ok_or_else(|| Misfit::missing("resource"))?
+                .value;
+            if resource.name == COMMIT {
+                response.commit = Some(Commit::decode(&bytes)?);
+                continue;
+            }
+            let version = Version::parse(&resource.version)
+                .filter(|version| *version == Version::of(&bytes))
+                .ok_or_else(|| Misfit::new("part", "its version is not that of its bytes"))?;
+            response
+                .parts
+                .push((resource.name.into(), version, bytes.into()));
+        }
+        Ok(response)
+    }
+}
+
+impl Commit {
+    fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = CommitMessage::decode(bytes).map_err(|error| Misfit::new("commit", error))?;
+        let generation = message
+            .generation
+            .ok_or_else(|| Misfit::missing("generation"))?;
+        Ok(Self {
+            generation: Generation::from_message(generation)?,
+            count: message.count,
+            list: Version::parse(&message.list)
+                .ok_or_else(|| Misfit::new("commit", "its list has no version"))?,
+            answers: message
+                .answers
+                .iter()
+                .map(|name| Subscription::parse(name))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Carried for Generation {
+    type Message = GenerationMessage;
+
+    fn to_message(&self) -> GenerationMessage {
+        GenerationMessage {
+            epoch: self.epoch,
+            positions: self
+                .positions
+                .iter()
+                .map(|(source, at)| (source.to_string(), *at))
+                .collect(),
+        }
+    }
+
+    fn from_message(message: GenerationMessage) -> Result<Self, Misfit> {
+        let positions = message.positions.into_iter();
+        Ok(Self {
+            epoch: message.epoch,
+            positions: positions.map(|(source, at)| (source.into(), at)).collect(),
+        })
+    }
+}
+
+/// The gRPC status of an update that was refused.
+const INVALID_ARGUMENT: i32 = 3;
+
+/// `envoy.service.discovery.v3.DeltaDiscoveryRequest`.
+#[derive(Clone, PartialEq, Message)]
+struct RequestMessage {
+    #[prost(message, optional, tag = "1")]
+    node: Option<NodeMessage>,
+    #[prost(string, tag = "2")]
+    type_url: String,
+    #[prost(string, repeated, tag = "3")]
+    subscribe: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    unsubscribe: Vec<String>,
+    #[prost(btree_map = "string, string", tag = "5")]
+    versions: BTreeMap<String, String>,
+    #[prost(string, tag = "6")]
+    nonce: String,
+    #[prost(message, optional, tag = "7")]
+    error: Option<StatusMessage>,
+}
+
+/// `envoy.config.core.v3.Node`: the fields we use, and two of ours at numbers it leaves free.
+#[derive(Clone, PartialEq, Message)]
+struct NodeMessage {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(string, repeated, tag = "10")]
+    features: Vec<String>,
+    #[prost(message, optional, tag = "1001")]
+    generation: Option<GenerationMessage>,
+}
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, Message)]
+struct StatusMessage {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+/// `envoy.service.discovery.v3.DeltaDiscoveryResponse`.
+#[derive(Clone, PartialEq, Message)]
+struct ResponseMessage {
+    #[prost(message, repeated, tag = "2")]
+    resources: Vec<ResourceMessage>,
+    #[prost(string, tag = "4")]
+    type_url: String,
+    #[prost(string, tag = "5")]
+    nonce: String,
+    #[prost(string, repeated, tag = "6")]
+    removed: Vec<String>,
+}
+
+/// `envoy.service.discovery.v3.Resource`.
+#[derive(Clone, PartialEq, Message)]
+struct ResourceMessage {
+    #[prost(string, tag = "1")]
+    version: String,
+    #[prost(message, optional, tag = "2")]
+    resource: Option<AnyMessage>,
+    #[prost(string, tag = "3")]
+    name: String,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+struct AnyMessage {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CommitMessage {
+    #[prost(message, optional, tag = "1")]
+    generation: Option<GenerationMessage>,
+    #[prost(uint64, tag = "2")]
+    count: u64,
+    #[prost(string, tag = "3")]
+    list: String,
+    #[prost(string, repeated, tag = "4")]
+    answers: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct GenerationMessage {
+    #[prost(uint64, tag = "1")]
+    epoch: u64,
+    #[prost(btree_map = "string, uint64", tag = "2")]
+    positions: BTreeMap<String, u64>,
+}

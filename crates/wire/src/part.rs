@@ -1,0 +1,289 @@
+//! A part of a view: the unit that is named, hashed, sent and taken away.
+
+mod access;
+mod mesh;
+mod route;
+mod service;
+mod word;
+
+use alloc::{
+    boxed::Box, collections::BTreeMap, collections::BTreeSet, format, string::String, sync::Arc,
+    vec::Vec,
+};
+use core::fmt;
+
+use leno_model::view::{EndpointSlice, Generation, PortRef, Service, Settings, View, Workload};
+use leno_model::{SpiffeId, TrustDomain};
+use prost::{Message as _, Oneof};
+use sha2::{Digest as _, Sha256};
+
+use crate::carried::{Carried, Misfit, required};
+
+/// Features that change what a part means and that this build understands. A peer announces them
+/// when it connects; the control plane names in a message's `needs` those it cannot do without.
+pub const FEATURES: &[&str] = &[];
+
+/// Whether one of `needs` is no feature of this build.
+fn lacks(needs: &[String]) -> bool {
+    !needs.iter().all(|need| FEATURES.contains(&need.as_str()))
+}
+
+/// The name of a part: `service/shop/cart`, `endpoints/shop/cart/8080/0`, `settings`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PartName(Arc<str>);
+
+impl PartName {
+    /// The name as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for PartName {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for PartName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The version of a part: the first 128 bits of its bytes' SHA-256, in hex on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version([u8; 16]);
+
+impl Version {
+    /// The version of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let digest = Sha256::digest(bytes);
+        let mut first = [0; 16];
+        for (to, from) in first.iter_mut().zip(digest.iter()) {
+            *to = *from;
+        }
+        Self(first)
+    }
+
+    /// Reads the form of the wire.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = <&[u8; 32]>::try_from(text.as_bytes()).ok()?;
+        let mut bytes = [0; 16];
+        for (to, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let pair = core::str::from_utf8(pair).ok()?;
+            *to = u8::from_str_radix(pair, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One part of a view.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Part {
+    /// What holds everywhere.
+    Settings(Arc<Settings>),
+    /// A workload that the proxy stands in front of.
+    Workload(Arc<Workload>),
+    /// A service that it may call.
+    Service(Arc<Service>),
+    /// Some of those who answer for a service port.
+    Endpoints {
+        /// Which port.
+        port: PortRef,
+        /// Where the slice stands among the port's slices.
+        index: u32,
+        /// The endpoints.
+        slice: Arc<EndpointSlice>,
+    },
+    /// Identities that are refused.
+    Revoked(Arc<BTreeSet<SpiffeId>>),
+    /// The roots of a trust domain.
+    Bundle(TrustDomain, Arc<Vec<Vec<u8>>>),
+}
+
+impl Part {
+    /// Its name, unique within a view.
+    pub fn name(&self) -> PartName {
+        PartName::from(match self {
+            Self::Settings(_) => String::from("settings"),
+            Self::Workload(workload) => format!("workload/{}", workload.id),
+            Self::Service(service) => format!("service/{}", service.name),
+            Self::Endpoints { port, index, .. } => {
+                format!("endpoints/{}/{}/{index}", port.service, port.port)
+            }
+            Self::Revoked(_) => String::from("revoked"),
+            Self::Bundle(domain, _) => format!("bundle/{domain}"),
+        })
+    }
+
+    /// Its bytes: the same value always gives the same ones.
+    pub fn encode(&self) -> Vec<u8> {
+        let kind = match self {
+            Self::Settings(settings) => Kind::Settings(settings.to_message()),
+            Self::Workload(workload) => Kind::Workload(Box::new(workload.to_message())),
+            Self::Service(service) => Kind::Service(service.to_message()),
+            Self::Endpoints { port, index, slice } => Kind::Endpoints(EndpointsMessage {
+                port: Some(port.to_message()),
+                index: *index,
+                slice: Some(slice.to_message()),
+            }),
+            Self::Revoked(identities) => Kind::Revoked(identities.to_message()),
+            Self::Bundle(domain, roots) => Kind::Bundle(mesh::BundleMessage {
+                trust_domain: domain.to_message(),
+                roots: roots.to_vec(),
+            }),
+        };
+        PartMessage {
+            kind: Some(kind),
+            needs: Vec::new(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads a part from the bytes a control plane sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = PartMessage::decode(bytes).map_err(|error| Misfit::new("part", error))?;
+        if lacks(&message.needs) {
+            return Err(Misfit::new(
+                "part",
+                "it needs a feature that this proxy lacks",
+            ));
+        }
+        Ok(
+            match message
+                .kind
+                .ok_or_else(|| Misfit::missing("kind of part"))?
+            {
+                Kind::Settings(message) => {
+                    Self::Settings(Arc::new(Settings::from_message(message)?))
+                }
+                Kind::Workload(message) => {
+                    Self::Workload(Arc::new(Workload::from_message(*message)?))
+                }
+                Kind::Service(message) => Self::Service(Arc::new(Service::from_message(message)?)),
+                Kind::Endpoints(message) => Self::Endpoints {
+                    port: required(message.port, "port of endpoints")?,
+                    index: message.index,
+                    slice: Arc::new(required(message.slice, "endpoints")?),
+                },
+                Kind::Revoked(message) => Self::Revoked(Arc::new(BTreeSet::from_message(message)?)),
+                Kind::Bundle(message) => {
+                    let domain = TrustDomain::from_message(message.trust_domain)?;
+                    Self::Bundle(domain, Arc::new(message.roots))
+                }
+            },
+        )
+    }
+}
+
+/// Takes a view apart.
+pub fn parts_of(view: &View) -> Vec<Part> {
+    let mut parts = Vec::new();
+    parts.push(Part::Settings(view.settings.clone()));
+    parts.push(Part::Revoked(view.revoked.clone()));
+    for (domain, roots) in &view.bundles {
+        parts.push(Part::Bundle(domain.clone(), roots.clone()));
+    }
+    parts.extend(view.workloads.values().cloned().map(Part::Workload));
+    parts.extend(view.services.values().cloned().map(Part::Service));
+    for (port, slices) in &view.endpoints {
+        parts.extend((0u32..).zip(slices).map(|(index, slice)| Part::Endpoints {
+            port: port.clone(),
+            index,
+            slice: slice.clone(),
+        }));
+    }
+    parts
+}
+
+/// Puts a view together from its parts; there must be settings, and no part twice.
+pub fn assemble(
+    generation: Generation,
+    parts: impl IntoIterator<Item = Part>,
+) -> Result<View, Misfit> {
+    let mut settings = None;
+    let mut view = Parts::default();
+    for part in parts {
+        match part {
+            Part::Settings(part) => settings = Some(part),
+            Part::Workload(part) => drop(view.workloads.insert(part.id.clone(), part)),
+            Part::Service(part) => drop(view.services.insert(part.name.clone(), part)),
+            Part::Endpoints { port, index, slice } => {
+                drop(view.slices.insert((port, index), slice));
+            }
+            Part::Revoked(part) => view.revoked = part,
+            Part::Bundle(domain, roots) => drop(view.bundles.insert(domain, roots)),
+        }
+    }
+    let mut endpoints = BTreeMap::<PortRef, Vec<Arc<EndpointSlice>>>::new();
+    for ((port, _), slice) in view.slices {
+        endpoints.entry(port).or_default().push(slice);
+    }
+    Ok(View {
+        generation,
+        settings: settings.ok_or_else(|| Misfit::missing("settings"))?,
+        workloads: view.workloads,
+        services: view.services,
+        endpoints,
+        revoked: view.revoked,
+        bundles: view.bundles,
+    })
+}
+
+/// The parts of a view while it is put together.
+#[derive(Default)]
+struct Parts {
+    workloads: BTreeMap<leno_model::view::WorkloadId, Arc<Workload>>,
+    services: BTreeMap<leno_model::ServiceName, Arc<Service>>,
+    slices: BTreeMap<(PortRef, u32), Arc<EndpointSlice>>,
+    revoked: Arc<BTreeSet<SpiffeId>>,
+    bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct PartMessage {
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    kind: Option<Kind>,
+    /// Features without which the part as a whole cannot be understood.
+    #[prost(string, repeated, tag = "15")]
+    needs: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+enum Kind {
+    #[prost(message, tag = "1")]
+    Settings(mesh::SettingsMessage),
+    #[prost(message, boxed, tag = "2")]
+    Workload(Box<service::WorkloadMessage>),
+    #[prost(message, tag = "3")]
+    Service(service::ServiceMessage),
+    #[prost(message, tag = "4")]
+    Endpoints(EndpointsMessage),
+    #[prost(message, tag = "5")]
+    Revoked(mesh::RevokedMessage),
+    #[prost(message, tag = "6")]
+    Bundle(mesh::BundleMessage),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct EndpointsMessage {
+    #[prost(message, optional, tag = "1")]
+    port: Option<word::PortRefMessage>,
+    #[prost(uint32, tag = "2")]
+    index: u32,
+    #[prost(message, optional, tag = "3")]
+    slice: Option<service::SliceMessage>,
+}

@@ -1,0 +1,419 @@
+//! Services, their endpoints, and the workloads a proxy stands in front of.
+
+use alloc::{collections::BTreeMap, string::String, string::ToString, sync::Arc, vec::Vec};
+use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use leno_model::view::{
+    Access, Budget, Endpoint, EndpointSlice, Locality, Protocol, Retry, Routes, Service,
+    ServicePort, State, Tuning, Workload, WorkloadId, WorkloadPort,
+};
+use leno_model::{Name, Namespace, Network, Origin, SpiffeId};
+use prost::Message;
+
+use crate::carried::{
+    Carried, Misfit, carried_enum, from_list, from_option, port, required, to_list,
+};
+use crate::part::access::AccessMessage;
+use crate::part::route::{RetryMessage, RoutesMessage};
+use crate::part::word::{NamedMessage, OriginMessage, SocketMessage, SpanMessage};
+
+carried_enum!(ProtocolMessage for Protocol, "protocol" { Http = 1, Tcp = 2 });
+carried_enum!(StateMessage for State, "endpoint state" { Ready = 1, Draining = 2, Unknown = 3 });
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ServiceMessage {
+    #[prost(message, optional, tag = "1")]
+    name: Option<NamedMessage>,
+    #[prost(message, optional, tag = "2")]
+    origin: Option<OriginMessage>,
+    #[prost(message, repeated, tag = "3")]
+    addresses: Vec<AddressMessage>,
+    #[prost(message, repeated, tag = "4")]
+    ports: Vec<ServicePortMessage>,
+}
+
+impl Carried for Service {
+    type Message = ServiceMessage;
+
+    fn to_message(&self) -> ServiceMessage {
+        ServiceMessage {
+            name: Some(self.name.to_message()),
+            origin: self.origin.as_ref().map(Origin::to_message),
+            addresses: to_list(&self.addresses),
+            ports: self
+                .ports
+                .iter()
+                .map(|(number, port)| ServicePortMessage {
+                    number: (*number).into(),
+                    ..port.to_message()
+                })
+                .collect(),
+        }
+    }
+
+    fn from_message(message: ServiceMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            name: required(message.name, "name of a service")?,
+            origin: from_option(message.origin)?,
+            addresses: from_list(message.addresses)?,
+            ports: message
+                .ports
+                .into_iter()
+                .map(|message| Ok((port(message.number)?, ServicePort::from_message(message)?)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AddressMessage {
+    #[prost(string, tag = "1")]
+    network: String,
+    #[prost(bytes = "vec", tag = "2")]
+    ip: Vec<u8>,
+}
+
+impl Carried for (Network, IpAddr) {
+    type Message = AddressMessage;
+
+    fn to_message(&self) -> AddressMessage {
+        AddressMessage {
+            network: self.0.to_message(),
+            ip: self.1.to_message(),
+        }
+    }
+
+    fn from_message(message: AddressMessage) -> Result<Self, Misfit> {
+        Ok((
+            Network::from_message(message.network)?,
+            IpAddr::from_message(message.ip)?,
+        ))
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ServicePortMessage {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+    #[prost(string, optional, tag = "2")]
+    name: Option<String>,
+    #[prost(enumeration = "ProtocolMessage", tag = "3")]
+    protocol: i32,
+    #[prost(message, optional, tag = "4")]
+    producer: Option<RoutesMessage>,
+    #[prost(message, repeated, tag = "5")]
+    consumers: Vec<ConsumerMessage>,
+    #[prost(message, optional, tag = "6")]
+    tuning: Option<TuningMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ConsumerMessage {
+    #[prost(string, tag = "1")]
+    namespace: String,
+    #[prost(message, optional, tag = "2")]
+    routes: Option<RoutesMessage>,
+}
+
+impl Carried for ServicePort {
+    type Message = ServicePortMessage;
+
+    fn to_message(&self) -> ServicePortMessage {
+        ServicePortMessage {
+            number: 0,
+            name: self.name.as_ref().map(ToString::to_string),
+            protocol: self.protocol.to_message(),
+            producer: self.producer.as_ref().map(|routes| routes.to_message()),
+            consumers: self
+                .consumers
+                .iter()
+                .map(|(namespace, routes)| ConsumerMessage {
+                    namespace: namespace.to_message(),
+                    routes: Some(routes.to_message()),
+                })
+                .collect(),
+            tuning: Some(self.tuning.to_message()),
+        }
+    }
+
+    fn from_message(message: ServicePortMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            name: message.name.map(Into::into),
+            protocol: Protocol::from_message(message.protocol)?,
+            producer: from_option::<Routes>(message.producer)?.map(Arc::new),
+            consumers: message
+                .consumers
+                .into_iter()
+                .map(|consumer| {
+                    let routes: Routes = required(consumer.routes, "routes of a consumer")?;
+                    Ok((
+                        Namespace::from_message(consumer.namespace)?,
+                        Arc::new(routes),
+                    ))
+                })
+                .collect::<Result<_, _>>()?,
+            tuning: Arc::new(required(message.tuning, "tuning of a port")?),
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TuningMessage {
+    #[prost(message, optional, tag = "1")]
+    connect_timeout: Option<SpanMessage>,
+    #[prost(message, optional, tag = "2")]
+    request_timeout: Option<SpanMessage>,
+    #[prost(message, optional, tag = "3")]
+    retry: Option<RetryMessage>,
+    #[prost(uint32, tag = "4")]
+    budget_percent: u32,
+    #[prost(uint32, tag = "5")]
+    budget_at_least_per_second: u32,
+    #[prost(message, repeated, tag = "6")]
+    origins: Vec<FieldMessage>,
+}
+
+/// Who wrote a field.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FieldMessage {
+    #[prost(string, tag = "1")]
+    field: String,
+    #[prost(message, optional, tag = "2")]
+    origin: Option<OriginMessage>,
+}
+
+impl Carried for Tuning {
+    type Message = TuningMessage;
+
+    fn to_message(&self) -> TuningMessage {
+        TuningMessage {
+            connect_timeout: Some(self.connect_timeout.to_message()),
+            request_timeout: self.request_timeout.as_ref().map(Duration::to_message),
+            retry: Some(self.retry.to_message()),
+            budget_percent: self.budget.percent.into(),
+            budget_at_least_per_second: self.budget.at_least_per_second,
+            origins: self
+                .origins
+                .iter()
+                .map(|(field, origin)| FieldMessage {
+                    field: field.to_string(),
+                    origin: Some(origin.to_message()),
+                })
+                .collect(),
+        }
+    }
+
+    fn from_message(message: TuningMessage) -> Result<Self, Misfit> {
+        let percent = u8::try_from(message.budget_percent)
+            .ok()
+            .filter(|percent| *percent <= 100);
+        Ok(Self {
+            connect_timeout: required(message.connect_timeout, "connect timeout")?,
+            request_timeout: from_option(message.request_timeout)?,
+            retry: required::<Retry>(message.retry, "retry")?,
+            budget: Budget {
+                percent: percent.ok_or_else(|| Misfit::new("budget", "it is above 100 percent"))?,
+                at_least_per_second: message.budget_at_least_per_second,
+            },
+            origins: message
+                .origins
+                .into_iter()
+                .map(|field| {
+                    Ok((
+                        field.field.into(),
+                        required(field.origin, "origin of a field")?,
+                    ))
+                })
+                .collect::<Result<BTreeMap<_, _>, Misfit>>()?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SliceMessage {
+    #[prost(message, repeated, tag = "1")]
+    endpoints: Vec<EndpointMessage>,
+}
+
+impl Carried for EndpointSlice {
+    type Message = SliceMessage;
+
+    fn to_message(&self) -> SliceMessage {
+        SliceMessage {
+            endpoints: to_list(self.endpoints()),
+        }
+    }
+
+    fn from_message(message: SliceMessage) -> Result<Self, Misfit> {
+        Self::new(from_list(message.endpoints)?)
+            .ok_or_else(|| Misfit::new("endpoint slice", "it holds more than a slice may"))
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EndpointMessage {
+    #[prost(message, optional, tag = "1")]
+    workload: Option<NamedMessage>,
+    #[prost(string, tag = "2")]
+    cluster: String,
+    #[prost(string, tag = "3")]
+    network: String,
+    #[prost(message, optional, tag = "4")]
+    address: Option<SocketMessage>,
+    #[prost(message, optional, tag = "5")]
+    tunnel: Option<SocketMessage>,
+    #[prost(string, repeated, tag = "6")]
+    identities: Vec<String>,
+    #[prost(message, optional, tag = "7")]
+    locality: Option<LocalityMessage>,
+    #[prost(uint32, tag = "8")]
+    weight: u32,
+    #[prost(enumeration = "StateMessage", tag = "9")]
+    state: i32,
+}
+
+impl Carried for Endpoint {
+    type Message = EndpointMessage;
+
+    fn to_message(&self) -> EndpointMessage {
+        EndpointMessage {
+            workload: Some(self.workload.to_message()),
+            cluster: self.cluster.to_message(),
+            network: self.network.to_message(),
+            address: Some(self.address.to_message()),
+            tunnel: self.tunnel.as_ref().map(SocketAddr::to_message),
+            identities: to_list(&self.identities),
+            locality: Some(self.locality.to_message()),
+            weight: self.weight.get(),
+            state: self.state.to_message(),
+        }
+    }
+
+    fn from_message(message: EndpointMessage) -> Result<Self, Misfit> {
+        let tunnel: Option<SocketAddr> = from_option(message.tunnel)?;
+        let identities: Vec<SpiffeId> = from_list(message.identities)?;
+        if tunnel.is_some() && identities.is_empty() {
+            return Err(Misfit::new(
+                "endpoint",
+                "it has a tunnel and nobody to expect there",
+            ));
+        }
+        Ok(Self {
+            workload: required(message.workload, "workload of an endpoint")?,
+            cluster: Name::from_message(message.cluster)?,
+            network: Network::from_message(message.network)?,
+            address: required(message.address, "address of an endpoint")?,
+            tunnel,
+            identities,
+            locality: from_option(message.locality)?.unwrap_or_default(),
+            weight: NonZeroU32::new(message.weight)
+                .ok_or_else(|| Misfit::new("endpoint", "its weight is zero"))?,
+            state: State::from_message(message.state)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LocalityMessage {
+    #[prost(string, optional, tag = "1")]
+    region: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    zone: Option<String>,
+    #[prost(string, optional, tag = "3")]
+    node: Option<String>,
+}
+
+impl Carried for Locality {
+    type Message = LocalityMessage;
+
+    fn to_message(&self) -> LocalityMessage {
+        let text = |part: &Option<Arc<str>>| part.as_ref().map(ToString::to_string);
+        LocalityMessage {
+            region: text(&self.region),
+            zone: text(&self.zone),
+            node: text(&self.node),
+        }
+    }
+
+    fn from_message(message: LocalityMessage) -> Result<Self, Misfit> {
+        let LocalityMessage { region, zone, node } = message;
+        Ok(Self {
+            region: region.map(Into::into),
+            zone: zone.map(Into::into),
+            node: node.map(Into::into),
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct WorkloadMessage {
+    #[prost(message, optional, tag = "1")]
+    id: Option<NamedMessage>,
+    #[prost(string, tag = "2")]
+    identity: String,
+    #[prost(string, tag = "3")]
+    network: String,
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    addresses: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "5")]
+    ports: Vec<WorkloadPortMessage>,
+    #[prost(message, optional, tag = "6")]
+    other_ports: Option<AccessMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct WorkloadPortMessage {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+    #[prost(enumeration = "ProtocolMessage", tag = "2")]
+    protocol: i32,
+    #[prost(message, optional, tag = "3")]
+    access: Option<AccessMessage>,
+}
+
+impl Carried for Workload {
+    type Message = WorkloadMessage;
+
+    fn to_message(&self) -> WorkloadMessage {
+        WorkloadMessage {
+            id: Some(self.id.to_message()),
+            identity: self.identity.to_message(),
+            network: self.network.to_message(),
+            addresses: to_list(&self.addresses),
+            ports: self
+                .ports
+                .iter()
+                .map(|(number, port)| WorkloadPortMessage {
+                    number: (*number).into(),
+                    protocol: port.protocol.to_message(),
+                    access: Some(port.access.to_message()),
+                })
+                .collect(),
+            other_ports: Some(self.other_ports.to_message()),
+        }
+    }
+
+    fn from_message(message: WorkloadMessage) -> Result<Self, Misfit> {
+        let access = |message: Option<AccessMessage>| -> Result<Arc<Access>, Misfit> {
+            required(message, "access of a workload").map(Arc::new)
+        };
+        Ok(Self {
+            id: required::<WorkloadId>(message.id, "name of a workload")?,
+            identity: SpiffeId::from_message(message.identity)?,
+            network: Network::from_message(message.network)?,
+            addresses: from_list(message.addresses)?,
+            ports: message
+                .ports
+                .into_iter()
+                .map(|message| {
+                    let protocol = Protocol::from_message(message.protocol)?;
+                    let access = access(message.access)?;
+                    Ok((port(message.number)?, WorkloadPort { protocol, access }))
+                })
+                .collect::<Result<_, _>>()?,
+            other_ports: access(message.other_ports)?,
+        })
+    }
+}

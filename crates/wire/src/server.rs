@@ -1,0 +1,242 @@
+//! The control plane's end of one stream: sends a proxy what its view differs by, one update at a
+//! time, and knows what it holds.
+
+use alloc::{
+    collections::BTreeMap, collections::BTreeSet, string::String, string::ToString, sync::Arc,
+    vec::Vec,
+};
+use core::mem;
+
+use leno_model::view::{Generation, View};
+
+use crate::carried::Misfit;
+use crate::delta::{Commit, Hello, Request, Response, Subscription, list_version};
+use crate::part::{PartName, Version, parts_of};
+
+/// The most bytes of parts in one response; a larger part travels alone.
+const RESPONSE_BYTES: usize = 1 << 20;
+
+/// The most that one proxy may subscribe to.
+const MOST_SUBSCRIPTIONS: usize = 100_000;
+
+/// A view ready to be sent: its parts as bytes, and what its subscriptions came to.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    generation: Generation,
+    parts: BTreeMap<PartName, (Version, Arc<[u8]>)>,
+    answers: BTreeMap<Subscription, bool>,
+}
+
+impl Target {
+    /// Encodes `view`. Of the subscriptions it was made for, `answers` says which name something
+    /// that exists; one it does not hold is not known yet.
+    pub fn new(view: &View, answers: BTreeMap<Subscription, bool>) -> Self {
+        let encoded = parts_of(view).into_iter().map(|part| {
+            let bytes: Arc<[u8]> = part.encode().into();
+            (part.name(), (Version::of(&bytes), bytes))
+        });
+        Self {
+            generation: view.generation.clone(),
+            parts: encoded.collect(),
+            answers,
+        }
+    }
+
+    fn commit(&self, answers: Vec<Subscription>) -> Commit {
+        Commit {
+            generation: self.generation.clone(),
+            count: u64::try_from(self.parts.len()).unwrap_or(u64::MAX),
+            list: list_version(
+                self.parts
+                    .iter()
+                    .map(|(name, (version, _))| (name, *version)),
+            ),
+            answers,
+        }
+    }
+
+    fn versions(&self) -> BTreeMap<PartName, Version> {
+        self.parts
+            .iter()
+            .map(|(name, (version, _))| (name.clone(), *version))
+            .collect()
+    }
+}
+
+/// One proxy, as its control plane sees it.
+#[derive(Debug, Default)]
+pub struct Server {
+    hello: Option<Hello>,
+    subscriptions: BTreeSet<Subscription>,
+    holds: BTreeMap<PartName, Version>,
+    generation: Generation,
+    told: BTreeMap<Subscription, bool>,
+    wanted: Option<Arc<Target>>,
+    sending: Option<Sending>,
+    nonce: u64,
+    refused: Option<(Generation, String)>,
+}
+
+/// An update under way: what is left to send, and what follows once it is adopted.
+#[derive(Debug)]
+struct Sending {
+    target: Arc<Target>,
+    told: BTreeMap<Subscription, bool>,
+    queue: Vec<Response>,
+}
+
+impl Server {
+    /// Takes what the proxy sent. A misfit ends the stream.
+    pub fn handle_request(&mut self, request: Request) -> Result<(), Misfit> {
+        if let Some(hello) = request.hello {
+            self.holds.clone_from(&hello.holds);
+            self.generation.clone_from(&hello.generation);
+            self.hello = Some(hello);
+        } else if self.hello.is_none() {
+            return Err(Misfit::missing("hello"));
+        }
+        for subscription in request.unsubscribe {
+            self.subscriptions.remove(&subscription);
+            self.told.remove(&subscription);
+        }
+        self.subscriptions.extend(request.subscribe);
+        if self.subscriptions.len() > MOST_SUBSCRIPTIONS {
+            return Err(Misfit::new(
+                "subscriptions",
+                "they are more than a proxy may have",
+            ));
+        }
+        let Some(verdict) = request
+            .verdict
+            .filter(|verdict| verdict.nonce == self.nonce)
+        else {
+            return Ok(());
+        };
+        let Some(sent) = self.sending.take_if(|sending| sending.queue.is_empty()) else {
+            return Ok(());
+        };
+        match verdict.refused {
+            None => {
+                self.holds = sent.target.versions();
+                self.generation.clone_from(&sent.target.generation);
+                self.told = sent.told;
+                self.refused = None;
+            }
+            Some(why) => self.refused = Some((sent.target.generation.clone(), why)),
+        }
+        Ok(())
+    }
+
+    /// Who the proxy says it is, once it has spoken.
+    pub fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
+    }
+
+    /// What the proxy wants to know about: the view that is offered next should answer these.
+    pub fn subscriptions(&self) -> &BTreeSet<Subscription> {
+        &self.subscriptions
+    }
+
+    /// The generation that the proxy has adopted.
+    pub fn adopted(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// The generation that the proxy did not adopt, and why, until it adopts another.
+    pub fn refused(&self) -> Option<(&Generation, &str)> {
+        self.refused
+            .as_ref()
+            .map(|(generation, why)| (generation, why.as_str()))
+    }
+
+    /// Offers a view. It replaces one that was offered before and is not yet under way.
+    pub fn offer(&mut self, target: Arc<Target>) {
+        self.wanted = Some(target);
+    }
+
+    /// The next response to send. An update begins only when the one before it has been answered.
+    pub fn poll_response(&mut self) -> Option<Response> {
+        if self.sending.is_none() {
+            self.begin();
+        }
+        let sending = self.sending.as_mut()?;
+        (!sending.queue.is_empty()).then(|| sending.queue.remove(0))
+    }
+
+    /// Begins the update to what is wanted, if that differs from what the proxy holds.
+    fn begin(&mut self) {
+        if self.hello.is_none() {
+            return;
+        }
+        // The proxy would not adopt it: it has seen a later view. Another offer will come.
+        let Some(target) = self
+            .wanted
+            .take_if(|target| target.generation.follows(&self.generation))
+        else {
+            return;
+        };
+        let news: BTreeMap<_, _> = target
+            .answers
+            .iter()
+            .filter(|(subscription, exists)| {
+                self.subscriptions.contains(*subscription)
+                    && self.told.get(*subscription) != Some(*exists)
+            })
+            .map(|(subscription, exists)| (subscription.clone(), *exists))
+            .collect();
+        let same = self.generation == target.generation && self.holds == target.versions();
+        if same && news.is_empty() {
+            return;
+        }
+        self.nonce = self.nonce.saturating_add(1);
+        let mut told = self.told.clone();
+        told.extend(news.clone());
+        let queue = self.responses(&target, &news);
+        self.sending = Some(Sending {
+            target,
+            told,
+            queue,
+        });
+    }
+
+    fn responses(&self, target: &Target, news: &BTreeMap<Subscription, bool>) -> Vec<Response> {
+        let mut responses = Vec::new();
+        let empty = || Response {
+            nonce: self.nonce,
+            ..Response::default()
+        };
+        let mut response = empty();
+        let mut bytes = 0usize;
+        for (name, (version, part)) in &target.parts {
+            if self.holds.get(name) == Some(version) {
+                continue;
+            }
+            if bytes.saturating_add(part.len()) > RESPONSE_BYTES && !response.parts.is_empty() {
+                responses.push(mem::replace(&mut response, empty()));
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(part.len());
+            response.parts.push((name.clone(), *version, part.clone()));
+        }
+        let gone = self
+            .holds
+            .keys()
+            .filter(|name| !target.parts.contains_key(*name));
+        let absent = news.iter().filter(|(_, exists)| !**exists);
+        let removed: BTreeSet<String> = gone
+            .map(ToString::to_string)
+            .chain(absent.map(|(subscription, _)| subscription.to_string()))
+            .collect();
+        response.removed = removed.into_iter().collect();
+        let answers = news.iter().filter(|(_, exists)| **exists);
+        response.commit = Some(
+            target.commit(
+                answers
+                    .map(|(subscription, _)| subscription.clone())
+                    .collect(),
+            ),
+        );
+        responses.push(response);
+        responses
+    }
+}

@@ -1,0 +1,55 @@
+//! One part as bytes and back.
+
+use std::collections::BTreeMap;
+
+use leno_model::Dice;
+use leno_wire::part::{Part, assemble, parts_of};
+use leno_wire::{Request, Response};
+
+use crate::views::Maker;
+
+#[test]
+fn a_view_survives_the_wire() {
+    let mut maker = Maker(Dice::new(1));
+    for position in 0..200 {
+        let view = maker.view(position);
+        let parts = parts_of(&view).into_iter().map(|part| {
+            let decoded = Part::decode(&part.encode()).unwrap();
+            assert_eq!(decoded, part);
+            assert_eq!(decoded.encode(), part.encode());
+            decoded
+        });
+        assert_eq!(assemble(view.generation.clone(), parts), Ok(view));
+    }
+}
+
+#[test]
+fn a_view_has_no_two_parts_of_one_name() {
+    let mut maker = Maker(Dice::new(2));
+    for position in 0..50 {
+        let parts = parts_of(&maker.view(position));
+        let names: BTreeMap<_, _> = parts.iter().map(|part| (part.name(), part)).collect();
+        assert_eq!(names.len(), parts.len());
+    }
+}
+
+#[test]
+fn hostile_bytes_are_a_misfit_or_a_part_but_never_a_panic() {
+    let mut maker = Maker(Dice::new(3));
+    for position in 0..100 {
+        for part in parts_of(&maker.view(position)) {
+            let mut bytes = part.encode();
+            for _ in 0..20 {
+                let at = maker.below(bytes.len() as u32) as usize;
+                match maker.below(3) {
+                    0 => bytes[at] = maker.below(256) as u8,
+                    1 => bytes.truncate(at + 1),
+                    _ => bytes.insert(at, maker.below(256) as u8),
+                }
+                drop(Part::decode(&bytes));
+                drop(Request::decode(&bytes));
+                drop(Response::decode(&bytes));
+            }
+        }
+    }
+}

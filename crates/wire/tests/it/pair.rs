@@ -1,0 +1,231 @@
+//! Both ends of the delta protocol over a link that breaks at any moment.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use leno_model::Dice;
+use leno_model::view::{Generation, View};
+use leno_wire::{Client, Known, Received, Request, Response, Server, Subscription, Target};
+
+use crate::views::Maker;
+
+/// A proxy and its control plane, and what is on the way between them.
+struct Pair {
+    client: Client,
+    server: Server,
+    to_server: VecDeque<Vec<u8>>,
+    to_client: VecDeque<Vec<u8>>,
+    adopted: Vec<View>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        Self {
+            client: Client::new("web"),
+            server: Server::default(),
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            adopted: Vec::new(),
+        }
+    }
+
+    /// The link breaks: what was on the way is lost, and the control plane forgets the stream.
+    fn cut(&mut self) {
+        self.to_server.clear();
+        self.to_client.clear();
+        self.server = Server::default();
+        self.client.reconnect();
+    }
+
+    /// One message on its way, in either direction; `false` if nothing moved.
+    fn step(&mut self) -> bool {
+        self.to_server
+            .extend(self.client.poll_request().map(|request| request.encode()));
+        if let Some(bytes) = self.to_server.pop_front() {
+            self.server
+                .handle_request(Request::decode(&bytes).unwrap())
+                .unwrap();
+            return true;
+        }
+        self.to_client.extend(
+            self.server
+                .poll_response()
+                .map(|response| response.encode()),
+        );
+        let Some(bytes) = self.to_client.pop_front() else {
+            return false;
+        };
+        match self
+            .client
+            .handle_response(Response::decode(&bytes).unwrap())
+        {
+            Received::Staged => {}
+            Received::Adopt(view) => self.adopted.push(view),
+            Received::Refused(misfit) => panic!("{misfit}"),
+        }
+        true
+    }
+
+    fn settle(&mut self) {
+        while self.step() {}
+    }
+}
+
+fn offer(view: &View) -> Arc<Target> {
+    Arc::new(Target::new(view, BTreeMap::new()))
+}
+
+#[test]
+fn whatever_breaks_the_proxy_adopts_whole_views_in_order_and_ends_with_the_last() {
+    for seed in 0..60 {
+        let mut maker = Maker(Dice::new(seed));
+        let mut pair = Pair::new();
+        let mut views = vec![maker.view(0)];
+        for turn in 0..120 {
+            match maker.below(12) {
+                0 => views.push(maker.view(turn + 1)),
+                1 => pair.cut(),
+                2..4 => {
+                    // A replica that lags behind may offer an old view again.
+                    let at = maker.below(views.len() as u32) as usize;
+                    pair.server.offer(offer(&views[at]));
+                }
+                4 => pair.server.offer(offer(views.last().unwrap())),
+                _ => drop(pair.step()),
+            }
+        }
+        pair.cut();
+        pair.server.offer(offer(views.last().unwrap()));
+        pair.settle();
+
+        let mut held = Generation::default();
+        for view in &pair.adopted {
+            assert!(
+                views.contains(view),
+                "seed {seed}: a view that nobody offered"
+            );
+            assert!(view.generation.follows(&held), "seed {seed}: it went back");
+            held.clone_from(&view.generation);
+        }
+        assert_eq!(
+            pair.client.generation(),
+            &views.last().unwrap().generation,
+            "seed {seed}"
+        );
+        assert_eq!(
+            pair.server.adopted(),
+            pair.client.generation(),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_proxy_that_comes_back_is_sent_only_what_differs() {
+    let mut maker = Maker(Dice::new(7));
+    let mut view = maker.view(1);
+    let mut pair = Pair::new();
+    pair.server.offer(offer(&view));
+    pair.settle();
+    assert_eq!(pair.adopted.len(), 1);
+
+    pair.cut();
+    pair.server.offer(offer(&view));
+    pair.settle();
+    assert_eq!(pair.adopted.len(), 1, "the same view is not sent again");
+
+    view.generation.positions.insert("store".into(), 2);
+    view.revoked = Arc::default();
+    pair.cut();
+    pair.server.offer(offer(&view));
+    let request = pair.client.poll_request().unwrap();
+    pair.server.handle_request(request).unwrap();
+    let response = pair.server.poll_response().unwrap();
+    assert!(response.parts.len() <= 1, "{:?}", response.parts);
+    assert!(response.commit.is_some());
+}
+
+#[test]
+fn a_large_update_comes_in_pieces_and_counts_only_when_whole() {
+    let mut maker = Maker(Dice::new(8));
+    let mut view = maker.view(1);
+    view.bundles.clear();
+    for number in 0..30 {
+        let domain = leno_model::TrustDomain::new(&format!("d{number}")).unwrap();
+        view.bundles
+            .insert(domain, Arc::new(vec![vec![number; 300_000]]));
+    }
+    let mut pair = Pair::new();
+    pair.server.offer(offer(&view));
+    let request = pair.client.poll_request().unwrap();
+    pair.server.handle_request(request).unwrap();
+    let mut responses = 0;
+    while let Some(response) = pair.server.poll_response() {
+        responses += 1;
+        let bytes: usize = response.parts.iter().map(|(_, _, bytes)| bytes.len()).sum();
+        assert!(bytes <= 1 << 20);
+        let last = response.commit.is_some();
+        match pair.client.handle_response(response) {
+            Received::Staged => assert!(!last),
+            Received::Adopt(adopted) => assert_eq!(adopted, view),
+            Received::Refused(misfit) => panic!("{misfit}"),
+        }
+    }
+    assert!(responses >= 9, "{responses}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_the_old_view_stays() {
+    let mut maker = Maker(Dice::new(9));
+    let mut pair = Pair::new();
+    pair.server.offer(offer(&maker.view(1)));
+    pair.settle();
+
+    pair.server.offer(offer(&maker.view(2)));
+    let mut response = pair.server.poll_response().unwrap();
+    response.parts.pop();
+    let Received::Refused(misfit) = pair.client.handle_response(response) else {
+        panic!("a part is missing");
+    };
+    assert_eq!(
+        misfit.to_string(),
+        "commit: the parts that came are not those that it names"
+    );
+    assert_eq!(pair.client.generation().positions["store"], 1);
+    pair.settle();
+    let (generation, why) = pair.server.refused().unwrap();
+    assert_eq!(
+        (generation.positions["store"], why),
+        (2, misfit.to_string().as_str())
+    );
+
+    pair.server.offer(offer(&maker.view(3)));
+    pair.settle();
+    assert_eq!(pair.client.generation().positions["store"], 3);
+    assert!(pair.server.refused().is_none());
+}
+
+#[test]
+fn a_name_that_was_asked_about_is_known_to_exist_or_not_only_once_an_answer_came() {
+    let cart = Subscription::parse("service/shop/cart").unwrap();
+    let nope = Subscription::parse("service/shop/nope").unwrap();
+    let view = Maker(Dice::new(10)).view(1);
+    let mut pair = Pair::new();
+    pair.client.subscribe(cart.clone());
+    pair.client.subscribe(nope.clone());
+    pair.server.offer(offer(&view));
+    pair.settle();
+    assert_eq!(pair.client.known(&cart), Known::NotYet);
+    assert!(pair.server.subscriptions().contains(&cart));
+
+    let answers = BTreeMap::from([(cart.clone(), true), (nope.clone(), false)]);
+    pair.server.offer(Arc::new(Target::new(&view, answers)));
+    pair.settle();
+    assert_eq!(pair.client.known(&cart), Known::Exists);
+    assert_eq!(pair.client.known(&nope), Known::Absent);
+
+    pair.client.unsubscribe(&cart);
+    pair.settle();
+    assert!(!pair.server.subscriptions().contains(&cart));
+    assert_eq!(pair.client.known(&cart), Known::NotYet);
+}

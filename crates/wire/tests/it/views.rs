@@ -1,0 +1,376 @@
+//! Made-up views, from dice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_model::view::access::IpBlock;
+use leno_model::view::route::Part;
+use leno_model::view::*;
+use leno_model::{
+    Code, Dice, Name, Namespace, Network, ObjectRef, Origin, Pattern, Place, ServiceName, SpiffeId,
+    TrustDomain,
+};
+
+/// Rolls values of the model.
+pub(crate) struct Maker(pub(crate) Dice);
+
+impl Maker {
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
+        self.0.roll(NonZeroU32::new(limit).unwrap()).value
+    }
+
+    fn coin(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u32) as usize].clone()
+    }
+
+    fn maybe<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.coin().then(|| make(self))
+    }
+
+    fn some<T>(&mut self, most: u32, make: impl Fn(&mut Self) -> T) -> Vec<T> {
+        (0..self.below(most + 1)).map(|_| make(self)).collect()
+    }
+
+    fn text(&mut self) -> Arc<str> {
+        self.one(&["", "a", "/x/y", "käse", "x-user", "a b\t\u{1b}"])
+            .into()
+    }
+
+    fn pattern(&mut self) -> Pattern {
+        Pattern::new(self.one(&["/v[0-9]+", "a|b", ".*"])).unwrap()
+    }
+
+    fn namespace(&mut self) -> Namespace {
+        Namespace::new(self.one(&["shop", "ops", "default"])).unwrap()
+    }
+
+    fn name(&mut self) -> Name {
+        Name::new(self.one(&["cart", "web", "payments", "redis", "mail.v2"])).unwrap()
+    }
+
+    fn network(&mut self) -> Network {
+        Network::new(self.one(&["default", "laptop"])).unwrap()
+    }
+
+    fn identity(&mut self) -> SpiffeId {
+        SpiffeId {
+            trust_domain: TrustDomain::new(self.one(&["shop.local", "other"])).unwrap(),
+            namespace: self.namespace(),
+            service_account: self.name(),
+        }
+    }
+
+    fn service_name(&mut self) -> ServiceName {
+        ServiceName::new(self.namespace(), self.name())
+    }
+
+    fn port_ref(&mut self) -> PortRef {
+        PortRef {
+            service: self.service_name(),
+            port: self.port(),
+        }
+    }
+
+    fn port(&mut self) -> u16 {
+        self.one(&[80, 8080, 65535])
+    }
+
+    fn ip(&mut self) -> IpAddr {
+        let bits = self.below(9);
+        if self.coin() {
+            Ipv4Addr::from(bits).into()
+        } else {
+            Ipv6Addr::from(u128::from(bits)).into()
+        }
+    }
+
+    fn socket(&mut self) -> SocketAddr {
+        SocketAddr::new(self.ip(), self.port())
+    }
+
+    fn span(&mut self) -> Duration {
+        Duration::new(u64::from(self.below(100)), self.below(1_000_000_000))
+    }
+
+    fn origin(&mut self) -> Origin {
+        Origin {
+            object: Arc::new(ObjectRef {
+                kind: "HTTPRoute".into(),
+                namespace: self.maybe(Self::namespace),
+                name: self.name(),
+            }),
+            pointer: self.text(),
+            place: self.maybe(|maker| Place {
+                file: maker.text(),
+                line: maker.below(100),
+                column: maker.below(100),
+            }),
+        }
+    }
+
+    fn host(&mut self) -> HostMatch {
+        let text = self.text();
+        self.one(&[
+            HostMatch::Any,
+            HostMatch::Exact(text.clone()),
+            HostMatch::Suffix(text),
+        ])
+    }
+
+    fn path(&mut self) -> PathMatch {
+        let (text, pattern) = (self.text(), self.pattern());
+        self.one(&[
+            PathMatch::Exact(text.clone()),
+            PathMatch::Prefix(text),
+            PathMatch::Regex(pattern),
+        ])
+    }
+
+    fn header(&mut self) -> HeaderMatch {
+        let text = self.text();
+        let pattern = self.pattern();
+        let value = self.one(&[TextMatch::Exact(text), TextMatch::Regex(pattern)]);
+        HeaderMatch {
+            name: self.text(),
+            value,
+        }
+    }
+
+    fn path_rewrite(&mut self) -> PathRewrite {
+        let text = self.text();
+        self.one(&[PathRewrite::Full(text.clone()), PathRewrite::Prefix(text)])
+    }
+
+    fn changes(&mut self) -> HeaderChanges {
+        HeaderChanges {
+            set: self.some(2, |maker| (maker.text(), maker.text())),
+            add: self.some(2, |maker| (maker.text(), maker.text())),
+            remove: self.some(2, Self::text),
+        }
+    }
+
+    fn part(&mut self) -> Part {
+        Part {
+            backend: if self.coin() {
+                Backend::Service(self.port_ref())
+            } else {
+                Backend::Invalid(Code::C113)
+            },
+            weight: self.below(100),
+            origin: self.maybe(Self::origin),
+            request_headers: self.changes(),
+            response_headers: self.changes(),
+        }
+    }
+
+    fn retry(&mut self) -> Retry {
+        Retry {
+            attempts: self.below(11) as u8,
+            codes: self.some(3, |maker| 400 + maker.below(200) as u16),
+            backoff: self.span(),
+        }
+    }
+
+    fn rule(&mut self) -> Rule {
+        let origin = self.origin();
+        let redirect = Redirect {
+            scheme: self.maybe(Self::text),
+            host: self.maybe(Self::text),
+            port: self.maybe(Self::port),
+            path: self.maybe(Self::path_rewrite),
+            status: self.one(&[301, 302, 303, 307, 308]),
+        };
+        let action = match Split::new(self.some(3, Self::part)) {
+            Some(split) => Action::Forward(split),
+            None if self.coin() => Action::Redirect(redirect),
+            None => Action::Refuse(Code::C114, origin.clone()),
+        };
+        Rule {
+            origin,
+            name: self.maybe(Self::text),
+            action,
+            request_headers: self.changes(),
+            response_headers: self.changes(),
+            rewrite: self.maybe(|maker| Rewrite {
+                host: maker.maybe(Self::text),
+                path: maker.maybe(Self::path_rewrite),
+            }),
+            request_timeout: self.maybe(Self::span),
+            retry: self.maybe(Self::retry),
+        }
+    }
+
+    fn routes(&mut self) -> Arc<Routes> {
+        let rules = self.some(3, |maker| Arc::new(maker.rule()));
+        let most = rules.len() as u32;
+        let routes = if most == 0 {
+            Vec::new()
+        } else {
+            self.some(4, |maker| Route {
+                host: maker.host(),
+                matches: HttpMatch {
+                    path: maker.path(),
+                    method: maker.maybe(Self::text),
+                    headers: maker.some(2, Self::header),
+                    query: maker.some(2, Self::header),
+                },
+                rule: maker.below(most) as usize,
+                origin: maker.origin(),
+            })
+        };
+        Arc::new(Routes { routes, rules })
+    }
+
+    fn service_port(&mut self) -> ServicePort {
+        let origins = self.some(2, |maker| (maker.text(), maker.origin()));
+        ServicePort {
+            name: self.maybe(Self::text),
+            protocol: self.one(&[Protocol::Http, Protocol::Tcp]),
+            producer: self.maybe(Self::routes),
+            consumers: self
+                .some(2, |maker| (maker.namespace(), maker.routes()))
+                .into_iter()
+                .collect(),
+            tuning: Arc::new(Tuning {
+                connect_timeout: self.span(),
+                request_timeout: self.maybe(Self::span),
+                retry: self.retry(),
+                budget: Budget {
+                    percent: self.below(101) as u8,
+                    at_least_per_second: self.below(100),
+                },
+                origins: origins.into_iter().collect(),
+            }),
+        }
+    }
+
+    fn service(&mut self) -> Service {
+        Service {
+            name: self.service_name(),
+            origin: self.maybe(Self::origin),
+            addresses: self.some(2, |maker| (maker.network(), maker.ip())),
+            ports: self
+                .some(2, |maker| (maker.port(), maker.service_port()))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    fn endpoint(&mut self) -> Endpoint {
+        let identity = self.identity();
+        Endpoint {
+            workload: WorkloadId {
+                namespace: self.namespace(),
+                name: self.name(),
+            },
+            cluster: self.name(),
+            network: self.network(),
+            address: self.socket(),
+            tunnel: self.maybe(Self::socket),
+            identities: vec![identity],
+            locality: Locality {
+                region: self.maybe(Self::text),
+                zone: self.maybe(Self::text),
+                node: self.maybe(Self::text),
+            },
+            weight: NonZeroU32::new(self.below(9) + 1).unwrap(),
+            state: self.one(&[State::Ready, State::Draining, State::Unknown]),
+        }
+    }
+
+    fn access(&mut self) -> Arc<Access> {
+        Arc::new(Access {
+            mtls: self.one(&[Mtls::Strict, Mtls::Permissive]),
+            mtls_origin: self.maybe(Self::origin),
+            rules: self.some(3, |maker| {
+                Arc::new(AccessRule {
+                    origin: maker.origin(),
+                    effect: maker.one(&[Effect::Allow, Effect::Deny, Effect::NotUnderstood]),
+                    callers: maker.some(2, |maker| CallerMatch {
+                        trust_domain: maker.maybe(|maker| maker.identity().trust_domain),
+                        namespace: maker.maybe(Self::namespace),
+                        service_account: maker.maybe(Self::name),
+                        block: maker.maybe(|maker| IpBlock::new(maker.ip(), 8).unwrap()),
+                    }),
+                    requests: maker.some(2, |maker| RequestMatch {
+                        ports: maker.some(2, Self::port),
+                        methods: maker.some(2, Self::text),
+                        hosts: maker.some(2, Self::host),
+                        paths: maker.some(2, Self::path),
+                    }),
+                })
+            }),
+            stance: self.one(&[Stance::Allow, Stance::Deny]),
+            stance_origin: self.maybe(Self::origin),
+        })
+    }
+
+    fn workload(&mut self) -> Workload {
+        let port = |maker: &mut Self| WorkloadPort {
+            protocol: maker.one(&[Protocol::Http, Protocol::Tcp]),
+            access: maker.access(),
+        };
+        Workload {
+            id: WorkloadId {
+                namespace: self.namespace(),
+                name: self.name(),
+            },
+            identity: self.identity(),
+            network: self.network(),
+            addresses: self.some(2, Self::ip),
+            ports: self
+                .some(2, |maker| (maker.port(), port(maker)))
+                .into_iter()
+                .collect(),
+            other_ports: self.access(),
+        }
+    }
+
+    /// A view at a position of the source `store`.
+    pub(crate) fn view(&mut self, position: u64) -> View {
+        let services = self.some(6, |maker| Arc::new(maker.service()));
+        let workloads = self.some(2, |maker| Arc::new(maker.workload()));
+        let slice =
+            |maker: &mut Self| Arc::new(EndpointSlice::new(maker.some(5, Self::endpoint)).unwrap());
+        let endpoints = self.some(3, |maker| {
+            let first = slice(maker);
+            (maker.port_ref(), vec![first, slice(maker)])
+        });
+        let unknown = self.one(&[Unknown::Pass, Unknown::Refuse]);
+        View {
+            generation: Generation {
+                epoch: 1,
+                positions: BTreeMap::from([("store".into(), position)]),
+            },
+            settings: Arc::new(Settings {
+                trust_domain: self.identity().trust_domain,
+                unknown_destinations: unknown,
+            }),
+            workloads: workloads
+                .into_iter()
+                .map(|part| (part.id.clone(), part))
+                .collect(),
+            services: services
+                .into_iter()
+                .map(|part| (part.name.clone(), part))
+                .collect(),
+            endpoints: endpoints.into_iter().collect(),
+            revoked: Arc::new(
+                self.some(2, Self::identity)
+                    .into_iter()
+                    .collect::<BTreeSet<_>>(),
+            ),
+            bundles: BTreeMap::from([(
+                self.identity().trust_domain,
+                Arc::new(vec![vec![1, 2, 3]]),
+            )]),
+        }
+    }
+}

@@ -206,21 +206,13 @@ impl Carried for RequestMatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn origin() -> OriginMessage {
-        OriginMessage {
-            kind: "AccessPolicy".into(),
-            namespace: Some("shop".into()),
-            name: "payments".into(),
-            ..OriginMessage::default()
-        }
-    }
+    use crate::part::word::some_origin;
 
     #[test]
     fn a_rule_that_needs_what_we_lack_denies_what_it_matches() {
         let effect = |effect: i32, needs: &[&str]| {
             let rule = AccessRuleMessage {
-                origin: Some(origin()),
+                origin: Some(some_origin()),
                 effect,
                 needs: needs.iter().map(ToString::to_string).collect(),
                 ..AccessRuleMessage::default()

@@ -602,16 +602,13 @@ impl Carried for Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::word::some_origin;
 
     #[test]
     fn a_rule_that_needs_what_we_lack_answers_500() {
         let rule = |needs: &[&str], action| {
             let message = RuleMessage {
-                origin: Some(OriginMessage {
-                    kind: "HTTPRoute".into(),
-                    name: "cart".into(),
-                    ..OriginMessage::default()
-                }),
+                origin: Some(some_origin()),
                 action,
                 needs: needs.iter().map(ToString::to_string).collect(),
                 ..RuleMessage::default()

@@ -244,3 +244,13 @@ impl Carried for Duration {
         Ok(Self::new(message.seconds, message.nanos))
     }
 }
+
+/// The origin of things that are made up for tests.
+#[cfg(test)]
+pub(crate) fn some_origin() -> OriginMessage {
+    OriginMessage {
+        kind: "HTTPRoute".into(),
+        name: "cart".into(),
+        ..OriginMessage::default()
+    }
+}

@@ -153,6 +153,8 @@ codes! {
     C106 "rule-never-matches" Configuration "Other rules take every request that this one could match.";
     C107 "no-traffic-share" Configuration "All weights of the rule are zero.";
     C108 "order-unknown" Configuration "Two routes tie, and neither says when it was created.";
+    C109 "name-repeated" Configuration "The same header or parameter is named twice; the first one counts.";
+    C110 "protocol-not-usable" Configuration "What is spoken on the Service's port is not what the route routes.";
     C113 "backend-not-found" Configuration "The backend's Service does not exist.";
     C114 "not-enforced" Configuration "The field is part of the API, and Leno does not enforce it yet, so it is refused.";
     C115 "filters-conflict" Configuration "Two filters of one rule contradict each other.";
@@ -164,6 +166,7 @@ codes! {
     C132 "empty-rules" Configuration "An empty list of rules can be read in two ways.";
     C133 "policies-overlap" Configuration "Two policies set the same field for the same target.";
     C134 "second-mesh" Configuration "There is more than one Mesh object.";
+    C135 "needs-http" Configuration "A rule speaks of requests, on a port that is not known to be HTTP.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

@@ -1,3 +1,48 @@
-//! (being written)
+//! What people write: Gateway API, the Kubernetes kinds Leno reads, and its own, as plain structs
+//! read from YAML or JSON.
+//!
+//! The door is [`Resources::read`]. Reading never fails as a whole. Whatever is wrong is noted where it
+//! stands, and the smallest [`Part`] around it is flawed: a list's item, else the object's `spec`. A field
+//! that is unknown, of the wrong type, out of bounds, missing or written twice is wrong. What holds
+//! while a part is flawed is decided by its kind, and nothing ever allows more than was written:
+//!
+//! | flawed | what holds |
+//! |---|---|
+//! | a document that is no object, or has no valid name | nothing of it |
+//! | `HTTPRoute` backend reference | its share of the requests answers 500 |
+//! | `HTTPRoute` rule, or a match or filter in it | the requests that its readable matches take answer 500 |
+//! | `HTTPRoute` parent reference, host name | the route is not attached there, does not take that host |
+//! | `HTTPRoute` spec | the requests that its rules match answer 500 |
+//! | `ReferenceGrant` entry, spec | it grants nothing |
+//! | `AccessPolicy` rule, or a part of it | whatever its readable parts cover is denied |
+//! | `AccessPolicy` target | calls to every workload of its namespace are denied |
+//! | `AccessPolicy` spec | calls to its targets are denied |
+//! | `Mesh` spec | each setting that cannot be read takes its strict form |
+//! | `Service` selector | it selects nothing |
+//! | `Service`, `MeshWorkload` port or instance | it does not exist |
+//! | anything else: `TrafficPolicy`, labels, the rest of a `Service` | the rest holds without it |
 #![cfg_attr(not(test), no_std)]
+#![warn(clippy::wildcard_enum_match_arm)]
+
 extern crate alloc;
+
+mod decode;
+mod duration;
+mod form;
+pub mod gateway;
+mod in_force;
+mod kinds;
+pub mod mesh;
+mod near;
+mod object;
+mod part;
+pub mod policy;
+mod read;
+pub mod schema;
+pub mod service;
+mod time;
+pub mod yaml;
+
+pub use kinds::{GROUP, KINDS, Resources, schema};
+pub use object::{Metadata, Object, Objects, Source};
+pub use part::{List, Part};

@@ -1,0 +1,54 @@
+//! What a field's type does not say: lengths, ranges, forms.
+
+use crate::form::Form;
+
+/// The bounds of one field. For a list or a map of values, all but `items` are those of each value.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) items: (usize, usize),
+    pub(crate) length: (usize, usize),
+    pub(crate) range: (i64, i64),
+    pub(crate) form: Option<Form>,
+}
+
+impl Rules {
+    /// No bounds.
+    pub(crate) const NONE: Self = Self {
+        items: (0, usize::MAX),
+        length: (0, usize::MAX),
+        range: (i64::MIN, i64::MAX),
+        form: None,
+    };
+
+    /// How many items a list may have.
+    pub(crate) const fn items(self, least: usize, most: usize) -> Self {
+        Self {
+            items: (least, most),
+            ..self
+        }
+    }
+
+    /// How long a text may be, in characters.
+    pub(crate) const fn length(self, least: usize, most: usize) -> Self {
+        Self {
+            length: (least, most),
+            ..self
+        }
+    }
+
+    /// How large a number may be.
+    pub(crate) const fn range(self, least: i64, most: i64) -> Self {
+        Self {
+            range: (least, most),
+            ..self
+        }
+    }
+
+    /// What a text must look like.
+    pub(crate) const fn form(self, form: Form) -> Self {
+        Self {
+            form: Some(form),
+            ..self
+        }
+    }
+}

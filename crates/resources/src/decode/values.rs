@@ -1,0 +1,277 @@
+//! Single values, lists and maps.
+
+use alloc::{collections::BTreeMap, format, string::String, sync::Arc};
+use core::net::IpAddr;
+use core::time::Duration;
+
+use leno_model::view::access::IpBlock;
+use leno_model::{Code, Name, Namespace, Network, TrustDomain, Wall};
+
+use super::reader::quoted;
+use super::{Decode, Reader, Rules};
+use crate::duration;
+use crate::part::List;
+use crate::schema::Shape;
+use crate::yaml::{Meaning, Node, Value};
+
+/// A field that may be absent. One that cannot be understood is absent, and what holds it flawed.
+impl<T: Decode> Decode for Option<T> {
+    const SHAPE: Shape = T::SHAPE;
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        Some(reader.value(node, rules))
+    }
+
+    fn absent(_: &str, _: &mut Reader<'_>) -> Option<Self> {
+        Some(None)
+    }
+}
+
+/// Each item is a part of its own.
+impl<T: Decode> Decode for List<T> {
+    const SHAPE: Shape = Shape::List(&T::SHAPE);
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(items) = node.as_list() else {
+            reader.wrong_type(node, "a list");
+            return None;
+        };
+        let (least, most) = rules.items;
+        if items.len() < least {
+            reader.invalid(node, format!("at least {least} is expected here"));
+        }
+        if items.len() > most {
+            reader.invalid(
+                node,
+                format!("{} items are too many: {most} are allowed", items.len()),
+            );
+        }
+        let mut parts = items.iter().enumerate();
+        Some(
+            core::iter::from_fn(|| {
+                let (index, item) = parts.next()?;
+                Some(reader.below(&format!("{index}"), |reader| {
+                    reader.part(|reader| reader.value(item, rules))
+                }))
+            })
+            .collect(),
+        )
+    }
+
+    fn absent(_: &str, _: &mut Reader<'_>) -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+/// A value that cannot be understood is left out, and what holds the map flawed.
+impl<T: Decode> Decode for BTreeMap<Arc<str>, T> {
+    const SHAPE: Shape = Shape::Map(&T::SHAPE);
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        let Some(entries) = node.as_map() else {
+            reader.wrong_type(node, "a mapping");
+            return None;
+        };
+        let mut map = Self::new();
+        for entry in entries {
+            if entry.repeated {
+                reader.repeated(entry);
+                continue;
+            }
+            let value = reader.below(&entry.key, |reader| reader.value(&entry.value, rules));
+            if let Some(value) = value {
+                map.insert(entry.key.clone(), value);
+            }
+        }
+        Some(map)
+    }
+
+    fn absent(_: &str, _: &mut Reader<'_>) -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
+impl Decode for bool {
+    const SHAPE: Shape = Shape::Value("true or false");
+
+    fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Scalar(_, Meaning::Bool(value)) = node.value {
+            return Some(value);
+        }
+        let hint = node
+            .as_text()
+            .and_then(|text| other_boolean(text))
+            .map(|meant| format!("write {meant}: in YAML 1.2 this word is text"));
+        reader.wrong_type_with(node, "true or false", hint);
+        None
+    }
+}
+
+/// What YAML 1.1 takes the text for, if it is one of its further booleans.
+fn other_boolean(text: &str) -> Option<bool> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
+macro_rules! integers {
+    ($($type:ty),+) => {$(
+        impl Decode for $type {
+            const SHAPE: Shape = Shape::Value("whole number");
+
+            fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+                let number = integer(node, reader)?;
+                let (least, most) = rules.range;
+                let least = least.max(i64::try_from(Self::MIN).unwrap_or(i64::MIN));
+                let most = most.min(i64::try_from(Self::MAX).unwrap_or(i64::MAX));
+                if !(least..=most).contains(&number) {
+                    reader.invalid(node, format!("{number} is not between {least} and {most}"));
+                    return None;
+                }
+                Self::try_from(number).ok()
+            }
+        }
+    )+};
+}
+
+integers!(u8, u16, u32, i64);
+
+fn integer(node: &Node, reader: &mut Reader<'_>) -> Option<i64> {
+    if let Value::Scalar(_, Meaning::Integer(number)) = node.value {
+        return Some(number);
+    }
+    let number = node.as_text().and_then(|text| text.parse::<i64>().ok());
+    let hint = number.map(|number| format!("write {number} without quotes"));
+    reader.wrong_type_with(node, "a whole number", hint);
+    None
+}
+
+impl Decode for Arc<str> {
+    const SHAPE: Shape = Shape::Value("text");
+
+    fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = text(node, reader)?;
+        let length = text.chars().count();
+        let (least, most) = rules.length;
+        if length < least {
+            let why = if length == 0 {
+                "it must not be empty"
+            } else {
+                "it is too short"
+            };
+            reader.invalid(node, why.into());
+            return None;
+        }
+        if length > most {
+            reader.invalid(
+                node,
+                format!("its {length} characters are too many: {most} are allowed"),
+            );
+            return None;
+        }
+        if let Some(Err(why)) = rules.form.map(|form| form(text)) {
+            reader.invalid(node, format!("{} is not {why}", quoted(text)));
+            return None;
+        }
+        Some(text.clone())
+    }
+}
+
+/// The node's text, if that is what it means.
+pub(crate) fn text<'a>(node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a Arc<str>> {
+    let Value::Scalar(text, meaning) = &node.value else {
+        reader.wrong_type(node, "text");
+        return None;
+    };
+    match meaning {
+        Meaning::Quoted => Some(text),
+        Meaning::Plain => {
+            if other_boolean(text).is_some() {
+                let message =
+                    format!("{text} is read as text; readers of YAML 1.1 take it for a boolean");
+                reader.inform(Code::C004, node, message, Some(format!("write {text:?}")));
+            }
+            Some(text)
+        }
+        Meaning::Null | Meaning::Bool(_) | Meaning::Integer(_) | Meaning::Number => {
+            reader.wrong_type_with(node, "text", Some(format!("write {text:?}")));
+            None
+        }
+    }
+}
+
+/// Values that are read from text by a function of their own.
+macro_rules! from_text {
+    ($($type:ty, $shape:literal, $read:expr;)+) => {$(
+        impl Decode for $type {
+            const SHAPE: Shape = Shape::Value($shape);
+
+            fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+                let text = text(node, reader)?;
+                let read: fn(&str) -> Result<Self, String> = $read;
+                match read(text) {
+                    Ok(value) => Some(value),
+                    Err(why) => {
+                        reader.invalid(node, why);
+                        None
+                    }
+                }
+            }
+        }
+    )+};
+}
+
+from_text! {
+    Name, "name", |text| Name::new(text).map_err(|error| format!("{error}"));
+    Namespace, "namespace", |text| Namespace::new(text).map_err(|error| format!("{error}"));
+    Network, "network", |text| Network::new(text).map_err(|error| format!("{error}"));
+    TrustDomain, "trust domain", |text| TrustDomain::new(text).map_err(|error| format!("{error}"));
+    Wall, "time (RFC 3339)", |text| crate::time::rfc3339(text)
+        .ok_or_else(|| format!("{} is not a time like 2026-11-20T10:31:58Z", quoted(text)));
+    IpAddr, "IP address", |text| text.parse()
+        .map_err(|_| format!("{} is not an IP address", quoted(text)));
+    IpBlock, "block of addresses (CIDR)", |text| ip_block(text)
+        .ok_or_else(|| format!("{} is not a block of addresses like 10.0.0.0/8", quoted(text)));
+}
+
+fn ip_block(text: &str) -> Option<IpBlock> {
+    let (address, bits) = text.split_once('/')?;
+    if bits.starts_with('+') {
+        return None;
+    }
+    IpBlock::new(address.parse().ok()?, bits.parse().ok()?)
+}
+
+impl Decode for Duration {
+    const SHAPE: Shape = Shape::Value("duration");
+
+    /// The range, if the field has one, is in milliseconds.
+    fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Scalar(number, Meaning::Integer(_)) = &node.value {
+            let hint = Some(format!("write the unit: {number}s or {number}ms"));
+            reader.wrong_type_with(node, "a duration", hint);
+            return None;
+        }
+        let text = text(node, reader)?;
+        let Some(value) = duration::parse(text) else {
+            let message = format!(
+                "{} is not a duration like 250ms, 10s or 1h30m",
+                quoted(text)
+            );
+            reader.invalid(node, message);
+            return None;
+        };
+        let milliseconds = i64::try_from(value.as_millis()).unwrap_or(i64::MAX);
+        let (least, most) = rules.range;
+        if !(least..=most).contains(&milliseconds) {
+            reader.invalid(node, duration::outside(text, least, most));
+            return None;
+        }
+        Some(value)
+    }
+}

@@ -1,0 +1,103 @@
+//! What texts must look like: the few forms that Gateway API's patterns have, as named checks.
+
+/// Checks a text; the error says what it must be, as half a sentence.
+pub(crate) type Form = fn(&str) -> Result<(), &'static str>;
+
+/// `[a-z0-9]([-a-z0-9]*[a-z0-9])?` with dots between.
+pub(crate) fn subdomain(text: &str) -> Result<(), &'static str> {
+    let why = "lower-case letters, digits and hyphens, in parts with dots between";
+    if text.split('.').all(is_label) {
+        Ok(())
+    } else {
+        Err(why)
+    }
+}
+
+/// `[a-z0-9]([-a-z0-9]*[a-z0-9])?`.
+pub(crate) fn label(text: &str) -> Result<(), &'static str> {
+    if is_label(text) {
+        Ok(())
+    } else {
+        Err("lower-case letters, digits and hyphens")
+    }
+}
+
+/// A subdomain, or nothing: the core group of Kubernetes.
+pub(crate) fn group(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        Ok(())
+    } else {
+        subdomain(text)
+    }
+}
+
+/// A subdomain, or one below `*.`.
+pub(crate) fn hostname(text: &str) -> Result<(), &'static str> {
+    let why = "a DNS name in lower case, where the first part may be *";
+    subdomain(text.strip_prefix("*.").unwrap_or(text)).map_err(|_| why)
+}
+
+/// `[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?`.
+pub(crate) fn kind(text: &str) -> Result<(), &'static str> {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let good = text
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && text.bytes().all(inner)
+        && !text.ends_with('-');
+    if good {
+        Ok(())
+    } else {
+        Err("a letter, then letters, digits and hyphens")
+    }
+}
+
+/// A token of RFC 9110 section 5.6.2: header names.
+pub(crate) fn token(text: &str) -> Result<(), &'static str> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !text.is_empty() && text.bytes().all(good) {
+        Ok(())
+    } else {
+        Err("letters, digits and !#$%&'*+-.^_`|~")
+    }
+}
+
+/// `*`, or `http://` or `https://` with a host that may begin with `*.` or be `*`, and a port.
+pub(crate) fn cors_origin(text: &str) -> Result<(), &'static str> {
+    let good = text == "*"
+        || text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .is_some_and(is_authority);
+    if good {
+        Ok(())
+    } else {
+        Err("* or http(s)://host, where the first part of the host may be *")
+    }
+}
+
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let port_fits = port.is_none_or(|port| {
+        (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    port_fits && (host == "*" || host.strip_prefix("*.").unwrap_or(host).split('.').all(part))
+}
+
+fn is_label(text: &str) -> bool {
+    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(alphanumeric)
+        && bytes.last().is_some_and(alphanumeric)
+        && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-')
+}

@@ -1,0 +1,35 @@
+//! What holds while a part of an object cannot be understood: the table that notes quote and that
+//! `compile` carries out.
+
+/// What holds while the field at `pointer` of an object of this kind is not understood.
+pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
+    let steps = pointer.split('/').skip(1).collect::<alloc::vec::Vec<_>>();
+    match (kind, steps.as_slice()) {
+        (_, ["metadata", ..]) => "the object holds without it",
+        ("HTTPRoute", ["spec", "rules", _, "backendRefs", _, ..]) => {
+            "this backend's share of the rule's requests answers 500"
+        }
+        ("HTTPRoute", ["spec", "rules", _, "matches", _, ..]) => {
+            "the requests that the readable parts of this match take answer 500"
+        }
+        ("HTTPRoute", ["spec", "rules", _, ..]) => "the requests that this rule matches answer 500",
+        ("HTTPRoute", ["spec", "parentRefs", _, ..]) => "the route does not attach to this parent",
+        ("HTTPRoute", ["spec", "hostnames", _]) => "the route does not take this host",
+        ("HTTPRoute", _) => "the requests that this route's rules match answer 500",
+        ("ReferenceGrant", ["spec", "from" | "to", _, ..]) => "this entry grants nothing",
+        ("ReferenceGrant", _) => "it grants nothing",
+        ("AccessPolicy", ["spec", "rules", _, ..]) => {
+            "whatever the readable parts of this rule cover is denied"
+        }
+        ("AccessPolicy", ["spec", "targetRefs", ..]) => {
+            "calls to every workload of its namespace are denied"
+        }
+        ("AccessPolicy", _) => "calls to its targets are denied",
+        ("Mesh", _) => "the strict form holds of every setting that is not readable here",
+        ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
+        ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",
+        ("MeshWorkload", ["spec", "instances", _, ..]) => "this instance takes no calls",
+        ("MeshWorkload", ["spec", "run", ..]) => "it is not started",
+        _ => "the rest holds without it",
+    }
+}

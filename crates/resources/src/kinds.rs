@@ -1,0 +1,157 @@
+//! Which kinds are read, how they are spelled, and where they stand in [`Resources`].
+
+use crate::decode::Decode;
+use crate::gateway::{HttpRouteSpec, ReferenceGrantSpec};
+use crate::mesh::{MeshSpec, MeshWorkloadSpec};
+use crate::object::Objects;
+use crate::policy::{AccessPolicySpec, TrafficPolicySpec};
+use crate::read::Reading;
+use crate::schema::{Field, Schema, Shape};
+use crate::service::{NamespaceSpec, ServiceSpec};
+use crate::yaml::Node;
+
+/// The API group of Leno's own kinds.
+pub const GROUP: &str = "leno.dev";
+
+/// What is read of a kind: the type of its `spec` stands for it.
+pub(crate) trait Kind: Decode {
+    /// How it is spelled.
+    const NAME: &'static str;
+    /// Whether its objects live in a namespace.
+    const NAMESPACED: bool;
+    /// The fields of an object.
+    const ROOT: &'static Schema;
+
+    /// Where its objects stand.
+    fn shelf(resources: &mut Resources) -> &mut Objects<Self>;
+}
+
+/// Declares the kinds.
+macro_rules! kinds {
+    ($(
+        $(#[doc = $doc:literal])+
+        $shelf:ident: $spec:ident is $kind:literal in [$($version:literal),+],
+            namespaced $namespaced:literal, spec required $required:literal;
+    )+) => {
+        /// Everything that was written: objects by kind, namespace and name.
+        ///
+        /// What is broken is here as well, as far as it was understood: see [`Part`](crate::Part).
+        #[derive(Clone, Default, Debug)]
+        pub struct Resources {$(
+            $(#[doc = $doc])+
+            pub $shelf: Objects<$spec>,
+        )+}
+
+        impl Resources {
+            /// How many objects there are.
+            pub fn len(&self) -> usize {
+                0 $(+ self.$shelf.len())+
+            }
+        }
+
+        $(impl Kind for $spec {
+            const NAME: &'static str = $kind;
+            const NAMESPACED: bool = $namespaced;
+            const ROOT: &'static Schema = &Schema {
+                doc: concat!($($doc),+).trim_ascii_start(),
+                fields: &root($spec::SCHEMA, $required),
+            };
+
+            fn shelf(resources: &mut Resources) -> &mut Objects<Self> {
+                &mut resources.$shelf
+            }
+        })+
+
+        /// The fields of a kind's objects, for `leno explain`.
+        pub fn schema(kind: &str) -> Option<&'static Schema> {
+            match kind {
+                $($kind => Some($spec::ROOT),)+
+                _ => None,
+            }
+        }
+
+        /// The names of all kinds that are read.
+        pub const KINDS: &[&str] = &[$($kind),+];
+
+        /// The values of `apiVersion` with which a kind is read; the one to write comes first.
+        pub(crate) fn versions(kind: &str) -> Option<&'static [&'static str]> {
+            match kind {
+                $($kind => Some(&[$($version),+]),)+
+                _ => None,
+            }
+        }
+
+        /// Reads an object of the kind of this name.
+        pub(crate) fn read(kind: &str, reading: &mut Reading<'_>, root: Node) {
+            match kind {
+                $($kind => reading.object::<$spec>(root),)+
+                _ => {}
+            }
+        }
+    };
+}
+
+kinds! {
+    /// What holds everywhere.
+    meshes: MeshSpec is "Mesh" in ["leno.dev/v1alpha1"],
+        namespaced false, spec required false;
+    /// Groups of names with an owner.
+    namespaces: NamespaceSpec is "Namespace" in ["v1"],
+        namespaced false, spec required false;
+    /// Names under which workloads are called.
+    services: ServiceSpec is "Service" in ["v1"],
+        namespaced true, spec required false;
+    /// What runs.
+    workloads: MeshWorkloadSpec is "MeshWorkload" in ["leno.dev/v1alpha1"],
+        namespaced true, spec required false;
+    /// Where HTTP requests go.
+    http_routes: HttpRouteSpec is "HTTPRoute"
+        in ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
+        namespaced true, spec required true;
+    /// Who may refer to objects of another namespace.
+    reference_grants: ReferenceGrantSpec is "ReferenceGrant"
+        in ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
+        namespaced true, spec required true;
+    /// Who may call.
+    access_policies: AccessPolicySpec is "AccessPolicy" in ["leno.dev/v1alpha1"],
+        namespaced true, spec required false;
+    /// How calls are made.
+    traffic_policies: TrafficPolicySpec is "TrafficPolicy" in ["leno.dev/v1alpha1"],
+        namespaced true, spec required false;
+}
+
+/// What every object has.
+const fn root(spec: &'static Schema, spec_required: bool) -> [Field; 5] {
+    const TEXT: Shape = Shape::Value("text");
+    const fn field(key: &'static str, doc: &'static str, shape: Shape, required: bool) -> Field {
+        Field {
+            key,
+            doc,
+            shape,
+            default: None,
+            required,
+        }
+    }
+    [
+        field(
+            "apiVersion",
+            "The group and version of the kind.",
+            TEXT,
+            true,
+        ),
+        field("kind", "What kind of object it is.", TEXT, true),
+        field(
+            "metadata",
+            "What it is called.",
+            Shape::Object(crate::object::WrittenMetadata::SCHEMA),
+            true,
+        ),
+        field("spec", spec.doc, Shape::Object(spec), spec_required),
+        field(
+            "status",
+            "What is reported about it; never read.",
+            Shape::Value("anything"),
+            false,
+        ),
+    ]
+}

@@ -1,0 +1,163 @@
+//! `Mesh`: what holds everywhere. `MeshWorkload`: something that runs.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::net::IpAddr;
+use core::time::Duration;
+
+use leno_model::{Name, Network, TrustDomain};
+
+use crate::decode::{Decode, Reader, Rules, choice, object};
+use crate::form;
+use crate::part::List;
+use crate::schema::Shape;
+use crate::yaml::{Node, Value};
+
+object! {
+    /// What holds everywhere in the mesh.
+    pub struct MeshSpec {
+        /// Whose certificates prove an identity here. Without it, the mesh's name and `.local`.
+        pub trust_domain: Option<TrustDomain> = "trustDomain";
+        /// Whether workloads refuse callers that come in plain, where no policy says otherwise.
+        pub mtls: Option<MtlsMode> = "mtls";
+        /// What happens to calls that no policy speaks of.
+        pub default: Option<Stance> = "default";
+        /// What happens to calls to destinations that are not in the mesh.
+        pub unknown_destinations: Option<Stance> = "unknownDestinations";
+        /// How certificates are issued.
+        pub certificates: Option<Certificates> = "certificates";
+    }
+
+    /// How certificates are issued.
+    pub struct Certificates {
+        /// How long a workload's certificate is valid, at least a minute; it is renewed at half of that.
+        pub lifetime: Duration = "lifetime" [range(60_000, i64::MAX)]
+            or Duration::from_secs(24 * 3600), as "24h";
+    }
+}
+
+choice! {
+    /// Whether callers that come in plain are refused.
+    pub enum MtlsMode {
+        /// Only callers that prove who they are get in.
+        Strict = "Strict",
+        /// Callers that come in plain get in too, without an identity.
+        Permissive = "Permissive",
+    }
+
+    /// What happens where nothing more special is said.
+    pub enum Stance {
+        /// It is let through.
+        Allow = "Allow",
+        /// It is refused.
+        Deny = "Deny",
+    }
+}
+
+object! {
+    /// Something that runs: instances that answer calls, or a command that starts one.
+    pub struct MeshWorkloadSpec {
+        /// The command that `leno up` starts.
+        pub run: Option<Run> = "run";
+        /// Whom it acts as, in its namespace. Without it, an account of its own name.
+        pub service_account: Option<Name> = "serviceAccount";
+        /// The ports on which it takes calls.
+        pub ports: List<WorkloadPort> = "ports" [items(0, 256)];
+        /// Where it runs, if nothing else knows.
+        pub instances: List<Instance> = "instances" [items(0, 10_000)];
+        /// Where all its instances are.
+        pub locality: Option<Locality> = "locality";
+    }
+
+    /// A command that `leno up` starts.
+    pub struct Run {
+        /// The program and its arguments, or one line for the shell.
+        pub command: Command = "command";
+        /// The folder it starts in. Without it, the folder of the file.
+        pub working_directory: Option<Arc<str>> = "workingDirectory" [length(1, 4096)];
+        /// Variables it gets beside those of `leno up`.
+        pub env: BTreeMap<Arc<str>, Loose> = "env";
+    }
+
+    /// A port on which a workload takes calls.
+    pub struct WorkloadPort {
+        /// What Services call it.
+        pub name: Option<Arc<str>> = "name" [length(1, 15), form(form::label)];
+        /// Its number.
+        pub port: u16 = "port" [range(1, 65_535)];
+        /// What is spoken on it. Without it, what the name begins with (`http`, `tcp`), else TCP.
+        pub protocol: Option<WorkloadProtocol> = "protocol";
+    }
+
+    /// One place where a workload runs.
+    pub struct Instance {
+        /// What it is called. Without it, its address.
+        pub name: Option<Name> = "name";
+        /// Where it is reached.
+        pub address: IpAddr = "address";
+        /// The network in which the address means it.
+        pub network: Network = "network" or Network::new("default").expect("a label"), as "default";
+    }
+
+    /// Where something is.
+    pub struct Locality {
+        /// The region.
+        pub region: Option<Arc<str>> = "region" [length(1, 253)];
+        /// The zone in the region.
+        pub zone: Option<Arc<str>> = "zone" [length(1, 253)];
+        /// The machine in the zone.
+        pub node: Option<Arc<str>> = "node" [length(1, 253)];
+    }
+}
+
+choice! {
+    /// What is spoken on a workload's port.
+    pub enum WorkloadProtocol {
+        /// HTTP/1.1 requests.
+        Http = "HTTP",
+        /// Bytes that are carried and not read.
+        Tcp = "TCP",
+    }
+}
+
+/// What to start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// A program and its arguments, at least one word in all.
+    Words(Vec<Arc<str>>),
+    /// A line that `/bin/sh -c` runs.
+    Shell(Arc<str>),
+}
+
+impl Decode for Command {
+    const SHAPE: Shape = Shape::Value("text, or a list of text");
+
+    fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        const LINE: &Rules = &Rules::NONE.length(1, 65_536);
+        if node.as_list().is_none() {
+            return reader.value(node, LINE).map(Self::Shell);
+        }
+        let words = reader.value::<List<Loose>>(node, &Rules::NONE.items(1, 1024))?;
+        let words = words
+            .sound()?
+            .into_iter()
+            .map(|word| word.0.clone())
+            .collect::<Vec<_>>();
+        (!words.is_empty()).then_some(Self::Words(words))
+    }
+}
+
+/// A text that may be written as a number or a boolean: its meaning is the reader's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loose(pub Arc<str>);
+
+impl Decode for Loose {
+    const SHAPE: Shape = Shape::Value("text");
+
+    fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::Scalar(text, _) = &node.value else {
+            reader.wrong_type(node, "text");
+            return None;
+        };
+        Some(Self(text.clone()))
+    }
+}

@@ -1,0 +1,190 @@
+//! One object: what it is called, what it says, and where each part of it stands.
+
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+
+use leno_model::note::Span;
+use leno_model::{Name, Namespace, ObjectRef, Origin, Place, Wall};
+
+use crate::decode::object;
+use crate::part::Part;
+use crate::service::Ignored;
+use crate::yaml::{At, Node};
+
+/// The objects of one kind, in order of namespace and name.
+#[derive(Clone, Debug)]
+pub struct Objects<T>(BTreeMap<(Option<Namespace>, Name), Object<T>>);
+
+impl<T> Objects<T> {
+    /// The object of this name; `namespace` is `None` for kinds that have none.
+    pub fn get(&self, namespace: Option<&Namespace>, name: &Name) -> Option<&Object<T>> {
+        self.0.get(&(namespace.cloned(), name.clone()))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Object<T>> {
+        self.0.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds an object, unless there is one of its name already.
+    pub(crate) fn insert(&mut self, object: Object<T>) {
+        let key = (object.meta.namespace.clone(), object.meta.name.clone());
+        self.0.entry(key).or_insert(object);
+    }
+}
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+/// One object of a kind whose `spec` is a `T`.
+#[derive(Clone, Debug)]
+pub struct Object<T> {
+    /// Its name and what else every object has.
+    pub meta: Metadata,
+    /// What it says.
+    pub spec: Part<T>,
+    pub(crate) written: Written,
+}
+
+/// What every object has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Metadata {
+    /// Its namespace; absent for the kinds that have none.
+    pub namespace: Option<Namespace>,
+    /// Its name.
+    pub name: Name,
+    /// What it may be selected by.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// What others have written on it.
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+    /// When it was created, if it says so: objects from files seldom do.
+    pub created: Option<Wall>,
+}
+
+object! {
+    /// What an object is called, and what is written on it.
+    pub struct WrittenMetadata {
+        /// Its name, once per kind and namespace.
+        pub name: Name = "name";
+        /// Its namespace; without it, the one that was asked for, else `default`.
+        pub namespace: Option<Namespace> = "namespace";
+        /// What it may be selected by.
+        pub labels: BTreeMap<Arc<str>, Arc<str>> = "labels";
+        /// What others write on it.
+        pub annotations: BTreeMap<Arc<str>, Arc<str>> = "annotations";
+        /// When it was created; the older of two routes wins where all else is equal.
+        pub creation_timestamp: Option<Wall> = "creationTimestamp";
+        /// Kubernetes' own number for it; not used.
+        pub uid: Option<Ignored> = "uid";
+        /// Kubernetes' own version of it; not used.
+        pub resource_version: Option<Ignored> = "resourceVersion";
+        /// How often its spec changed; not used.
+        pub generation: Option<Ignored> = "generation";
+        /// Who wrote which field; not used.
+        pub managed_fields: Option<Ignored> = "managedFields";
+        /// What it belongs to; not used.
+        pub owner_references: Option<Ignored> = "ownerReferences";
+        /// What must be done before it goes; not used.
+        pub finalizers: Option<Ignored> = "finalizers";
+        /// The beginning of a name that Kubernetes completed; not used.
+        pub generate_name: Option<Ignored> = "generateName";
+        /// Where Kubernetes once served it; not used.
+        pub self_link: Option<Ignored> = "selfLink";
+        /// When its deletion was asked for; not used.
+        pub deletion_timestamp: Option<Ignored> = "deletionTimestamp";
+        /// How long its deletion may take; not used.
+        pub deletion_grace_period_seconds: Option<Ignored> = "deletionGracePeriodSeconds";
+    }
+}
+
+/// A file as it was given.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Source {
+    /// Its path, as it was given.
+    pub path: Arc<str>,
+    /// Its bytes. Of what was read they are UTF-8.
+    pub bytes: Vec<u8>,
+}
+
+/// An object as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) reference: Arc<ObjectRef>,
+    pub(crate) root: Arc<Node>,
+    pub(crate) source: Arc<Source>,
+}
+
+impl<T> Object<T> {
+    /// The object's name, as notes and origins carry it.
+    pub fn reference(&self) -> &Arc<ObjectRef> {
+        &self.written.reference
+    }
+
+    /// The origin of the field at `pointer` (RFC 6901, from the object's root: `/spec/rules/0`). A
+    /// field that nobody wrote has the place of what would hold it.
+    pub fn origin(&self, pointer: &str) -> Origin {
+        self.written.origin(pointer)
+    }
+
+    /// The text of the field at `pointer`, for the picture of its line.
+    pub fn span(&self, pointer: &str) -> Span {
+        self.written.span(pointer)
+    }
+
+    /// The file it was written in.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.written.source
+    }
+}
+
+impl Written {
+    pub(crate) fn origin(&self, pointer: &str) -> Origin {
+        Origin {
+            object: self.reference.clone(),
+            pointer: pointer.into(),
+            place: Some(self.span(pointer).start),
+        }
+    }
+
+    pub(crate) fn span(&self, pointer: &str) -> Span {
+        span(&self.source.path, self.root.nearest(pointer).at)
+    }
+}
+
+pub(crate) fn span(path: &Arc<str>, at: At) -> Span {
+    let At {
+        line,
+        column,
+        width,
+    } = at;
+    Span {
+        start: Place {
+            file: path.clone(),
+            line,
+            column,
+        },
+        width,
+    }
+}
+
+impl Source {
+    /// The line with this number, counted from 1, without its end.
+    pub fn line(&self, number: u32) -> Option<String> {
+        let at = usize::try_from(number).ok()?.checked_sub(1)?;
+        let line = self.bytes.split(|byte| *byte == b'\n').nth(at)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Some(String::from_utf8_lossy(line).into_owned())
+    }
+}

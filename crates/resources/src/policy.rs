@@ -1,0 +1,213 @@
+//! `AccessPolicy`: who may call. `TrafficPolicy`: how calls are made.
+
+use alloc::{format, sync::Arc};
+use core::time::Duration;
+
+use leno_model::view::access::IpBlock;
+use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
+
+use crate::decode::{Decode, Reader, Rules, choice, object, text};
+use crate::form;
+use crate::mesh::{MtlsMode, Stance};
+use crate::part::List;
+use crate::schema::Shape;
+use crate::yaml::Node;
+
+object! {
+    /// What a policy is about.
+    pub struct TargetRef {
+        /// The API group of its kind; it may be left out.
+        pub group: Option<Arc<str>> = "group" [length(0, 253), form(form::group)];
+        /// Its kind.
+        pub kind: TargetKind = "kind";
+        /// Its name.
+        pub name: Name = "name";
+    }
+}
+
+choice! {
+    /// What kind of thing a policy is about.
+    pub enum TargetKind {
+        /// Everything; only from the namespace `leno-system`.
+        Mesh = "Mesh",
+        /// Every workload of a namespace: the policy's own.
+        Namespace = "Namespace",
+        /// The workloads a Service selects, on its target ports.
+        Service = "Service",
+        /// One workload.
+        MeshWorkload = "MeshWorkload",
+    }
+}
+
+object! {
+    /// Who may call the targets.
+    pub struct AccessPolicySpec {
+        /// What it is about. Without it, every workload of its namespace.
+        pub target_refs: Option<List<TargetRef>> = "targetRefs" [items(1, 64)];
+        /// Whether the targets refuse callers that come in plain.
+        pub mtls: Option<MtlsMode> = "mtls";
+        /// What happens to calls to the targets that no rule speaks of.
+        pub default: Option<Stance> = "default";
+        /// Who may and may not call. Once a rule allows somebody, nobody else is allowed.
+        pub rules: Option<List<AccessRule>> = "rules" [items(0, 1000)];
+    }
+
+    /// Whose calls to what are allowed or denied.
+    pub struct AccessRule {
+        /// What follows when the rule matches; a rule that denies wins.
+        pub action: AccessAction = "action" or AccessAction::Allow, as "Allow";
+        /// Whose calls: one of these must match. Without it, everyone's.
+        pub callers: List<Caller> = "callers" [items(1, 1000)];
+        /// Which requests: one of these must match. Without it, all, and every byte stream.
+        pub requests: List<Request> = "requests" [items(1, 1000)];
+    }
+
+    /// Whose calls; all that is said must hold.
+    pub struct Caller checked by says_something {
+        /// An identity: `namespace/account` in our own trust domain, or a whole SPIFFE ID.
+        pub identity: Option<Identity> = "identity";
+        /// Everyone who proves to be from this namespace of our own trust domain, or of `trustDomain`.
+        pub namespace: Option<Namespace> = "namespace";
+        /// Everyone whom this trust domain vouches for.
+        pub trust_domain: Option<TrustDomain> = "trustDomain";
+        /// Everyone who calls from these addresses.
+        pub ip_block: Option<IpBlock> = "ipBlock";
+    }
+
+    /// Which requests; all that is said must hold.
+    pub struct Request {
+        /// To these ports, as the workload listens on them.
+        pub ports: List<u16> = "ports" [items(1, 256), range(1, 65_535)];
+        /// With these methods, in exactly this spelling.
+        pub methods: List<Arc<str>> = "methods" [items(1, 64), length(1, 64), form(form::token)];
+        /// To these hosts; `*.` in front means every name below.
+        pub hosts: List<Arc<str>> = "hosts" [items(1, 256), length(1, 253), form(form::hostname)];
+        /// To these paths.
+        pub paths: List<AccessPath> = "paths" [items(1, 256)];
+    }
+
+    /// Which paths.
+    pub struct AccessPath checked by path_fits {
+        /// How the value is compared.
+        pub type_: AccessPathType = "type" or AccessPathType::PathPrefix, as "PathPrefix";
+        /// What the path is compared with.
+        pub value: Arc<str> = "value" [length(1, 1024)];
+    }
+}
+
+choice! {
+    /// What follows when a rule matches.
+    pub enum AccessAction {
+        /// The call is allowed, unless another rule denies it.
+        Allow = "Allow",
+        /// The call is denied.
+        Deny = "Deny",
+    }
+
+    /// How a path is compared.
+    pub enum AccessPathType {
+        /// It is the value.
+        Exact = "Exact",
+        /// It is the value or below it, by whole segments.
+        PathPrefix = "PathPrefix",
+        /// The value, a regular expression, matches all of it.
+        RegularExpression = "RegularExpression",
+    }
+}
+
+object! {
+    /// How calls to the targets are made.
+    pub struct TrafficPolicySpec {
+        /// What it is about. Without it, every Service of its namespace.
+        pub target_refs: Option<List<TargetRef>> = "targetRefs" [items(1, 64)];
+        /// How long things may take.
+        pub timeouts: Option<Timeouts> = "timeouts";
+        /// What is tried again.
+        pub retry: Option<TrafficRetry> = "retry";
+        /// How many retries there may be beside first tries.
+        pub retry_budget: Option<RetryBudget> = "retryBudget";
+    }
+
+    /// How long things may take.
+    pub struct Timeouts {
+        /// One attempt to connect.
+        pub connect: Option<Duration> = "connect" [range(1, i64::MAX)];
+        /// A whole request with its answer; `0s` is no limit.
+        pub request: Option<Duration> = "request";
+    }
+
+    /// What is tried again.
+    pub struct TrafficRetry {
+        /// How many tries may follow the first one.
+        pub attempts: Option<u8> = "attempts" [range(0, 10)];
+        /// Answers that are tried again although the service has seen the request.
+        pub codes: List<u16> = "codes" [items(0, 64), range(400, 599)];
+        /// How long to wait before the first of them; each one that follows waits twice as long.
+        pub backoff: Option<Duration> = "backoff";
+    }
+
+    /// How many retries there may be beside first tries.
+    pub struct RetryBudget {
+        /// At most this share of the requests.
+        pub percent: Option<u8> = "percent" [range(0, 100)];
+        /// But always this many a second.
+        pub at_least_per_second: Option<u32> = "atLeastPerSecond" [range(0, 1_000_000)];
+    }
+}
+
+/// Somebody, as policies and tests name him.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// `namespace/account`, in our own trust domain.
+    Short(Namespace, Name),
+    /// A whole SPIFFE ID.
+    Spiffe(SpiffeId),
+}
+
+impl Decode for Identity {
+    const SHAPE: Shape = Shape::Value("namespace/account, or a SPIFFE ID");
+
+    fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = text(node, reader)?;
+        let read = if text.contains("://") {
+            SpiffeId::parse(text)
+                .map(Self::Spiffe)
+                .map_err(|error| format!("{error}"))
+        } else {
+            short(text).ok_or_else(|| format!("{text:?} is not namespace/account, nor a SPIFFE ID"))
+        };
+        read.map_err(|why| reader.invalid(node, why)).ok()
+    }
+}
+
+fn short(text: &str) -> Option<Identity> {
+    let (namespace, account) = text.split_once('/')?;
+    Some(Identity::Short(
+        Namespace::new(namespace).ok()?,
+        Name::new(account).ok()?,
+    ))
+}
+
+/// An entry that says nothing would match everyone.
+fn says_something(caller: &Caller, reader: &mut Reader<'_>) {
+    let Caller {
+        identity,
+        namespace,
+        trust_domain,
+        ip_block,
+    } = caller;
+    if identity.is_none() && namespace.is_none() && trust_domain.is_none() && ip_block.is_none() {
+        let message = "one of identity, namespace, trustDomain and ipBlock is expected";
+        reader.contradiction(leno_model::Code::C005, "", message.into());
+    }
+}
+
+fn path_fits(path: &AccessPath, reader: &mut Reader<'_>) {
+    match path.type_ {
+        AccessPathType::Exact | AccessPathType::PathPrefix if !path.value.starts_with('/') => {
+            let message = format!("{:?} does not begin with /", path.value);
+            reader.contradiction(leno_model::Code::C007, "/value", message);
+        }
+        AccessPathType::Exact | AccessPathType::PathPrefix | AccessPathType::RegularExpression => {}
+    }
+}

@@ -1,0 +1,103 @@
+//! Cuts a file into documents at the markers.
+//!
+//! A marker at the start of a line is never content (YAML 1.2 production `c-forbidden`), so
+//! this needs no parser and cannot be misled by what an earlier document left open.
+
+use core::iter;
+
+/// Lines that hold one document, and which line of the file comes first.
+pub(super) struct Piece<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) first_line: u32,
+}
+
+/// The pieces of a file. Directives and comments stay with the document below them.
+pub(super) fn pieces(file: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    let mut line = 1;
+    iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (length, lines) = first_piece(rest);
+        let (bytes, behind) = rest.split_at(length);
+        let piece = Piece {
+            bytes,
+            first_line: line,
+        };
+        rest = behind;
+        line += lines;
+        Some(piece)
+    })
+}
+
+/// How many bytes and lines the first piece has.
+fn first_piece(text: &[u8]) -> (usize, u32) {
+    let (mut length, mut lines) = (0, 0);
+    let mut content = false;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if content && is_marker(line, b"---") {
+            break;
+        }
+        length += line.len();
+        lines += 1;
+        if is_marker(line, b"...") {
+            break;
+        }
+        content |= !is_preamble(line);
+    }
+    (length, lines)
+}
+
+fn is_marker(line: &[u8], marker: &[u8; 3]) -> bool {
+    line.strip_prefix(marker)
+        .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+}
+
+/// Whether the line may stand above the `---` of its own document.
+fn is_preamble(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    matches!(line.first(), None | Some(b'#' | b'%'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(file: &str, expect: &[(u32, &str)]) {
+        let pieces = pieces(file.as_bytes())
+            .map(|piece| (piece.first_line, core::str::from_utf8(piece.bytes).unwrap()))
+            .collect::<Vec<_>>();
+        assert_eq!(pieces, expect, "{file:?}");
+    }
+
+    #[test]
+    fn a_file_is_cut_at_its_markers() {
+        check("", &[]);
+        check("a: 1\n", &[(1, "a: 1\n")]);
+        check("a: 1\n---\nb: 2", &[(1, "a: 1\n"), (2, "---\nb: 2")]);
+        check("---\na\n--- b\n", &[(1, "---\na\n"), (3, "--- b\n")]);
+        check(
+            "---\r\na\r\n---\r\nb",
+            &[(1, "---\r\na\r\n"), (3, "---\r\nb")],
+        );
+        check("a\n...\nb\n", &[(1, "a\n...\n"), (3, "b\n")]);
+        check("a: '\n---\nb", &[(1, "a: '\n"), (2, "---\nb")]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_marker_is_content() {
+        check("a\n ---\nb\n", &[(1, "a\n ---\nb\n")]);
+        check("a\n----\nb\n", &[(1, "a\n----\nb\n")]);
+        check("a\n---b\n", &[(1, "a\n---b\n")]);
+    }
+
+    #[test]
+    fn directives_and_comments_stay_with_what_follows() {
+        check(
+            "# of a\n%YAML 1.2\n---\na\n",
+            &[(1, "# of a\n%YAML 1.2\n---\na\n")],
+        );
+        check("\u{feff}a\n", &[(1, "a\n")]);
+    }
+}

@@ -82,6 +82,7 @@ codes! {
     // Requests: the destination
     R001 "unknown-destination" Caller "The destination is not in the mesh, and the mesh does not let unknown destinations pass.";
     R015 "name-not-known-yet" Mesh "The proxy has not yet been told about this destination, and could not ask.";
+    R016 "no-such-port" Caller "The service has no such port.";
     // Requests: access
     R002 "caller-not-in-mesh" Caller "The caller came in plain, and this workload only takes proven callers.";
     R003 "no-allow-rule" Caller "No access policy allows the call, and the default is to deny.";
@@ -177,6 +178,8 @@ codes! {
     S005 "revision-has-errors" Configuration "The revision would have errors that its predecessor lacks.";
     S006 "object-owned-elsewhere" Caller "The object belongs to another set or source.";
     S007 "revision-not-found" Caller "There is no such revision.";
+    S008 "store-in-use" Caller "Another process has the store open.";
+    S009 "change-too-large" Caller "The change, or the configuration it would make, is larger than the store takes.";
 
     // Distribution
     D001 "control-plane-away" Mesh "The control plane cannot be reached.";

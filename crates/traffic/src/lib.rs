@@ -1,3 +1,34 @@
-//! (being written)
+//! Every decision of a proxy, as values: who is admitted, where a call goes, which endpoint takes
+//! it, whether it is tried again. The proxy, `leno why` and `leno test` decide by the same code.
+//!
+//! A [`Table`] is compiled once from a view and shared; a [`Balancer`] belongs to one worker. A
+//! call goes [`Table::destination`], [`Policy::admit`], [`Table::route`], [`Balancer::pick`]; each
+//! takes what the one before it gave, and none allocates. Time and chance are passed in.
 #![cfg_attr(not(test), no_std)]
+#![warn(clippy::wildcard_enum_match_arm)]
+
 extern crate alloc;
+
+pub mod attempts;
+pub mod balance;
+pub mod budget;
+pub mod caller;
+pub mod deadline;
+pub mod destination;
+pub mod policy;
+pub mod refusal;
+pub mod route;
+pub mod story;
+pub mod table;
+
+pub use attempts::{Attempts, Failure, Next, WhyNot};
+pub use balance::{Balancer, Candidate, Draw, Ended, Picked, Tried};
+pub use budget::RetryBudget;
+pub use caller::{Channel, Claim, Fact, Missing, Peer, WhyPlain};
+pub use deadline::Deadline;
+pub use destination::{Destination, Direct, Scope, Subscription};
+pub use policy::{Admitted, AdmittedStream, Allowed, Denied, Permit, Policy, Verdict};
+pub use refusal::Refusal;
+pub use route::{Forward, ForwardStream, Redirected, Routed};
+pub use story::{Detail, Known, Outcome, Step, StepKind, Story};
+pub use table::{Port, Table};

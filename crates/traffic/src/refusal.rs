@@ -1,0 +1,170 @@
+//! Why a call was not served: what failed, whose fault it is, and what the caller sees.
+
+use core::{net::SocketAddr, time::Duration};
+
+use leno_model::view::PortRef;
+use leno_model::{Code, Fault, Origin, ServiceName};
+
+use crate::destination::Subscription;
+use crate::policy::Denied;
+
+/// Why a call was not served. `Display` says it in one sentence without its full stop.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Access: the caller may not.
+    #[error("{0}")]
+    Denied(Denied),
+    /// Access, later: a live stream's caller no longer may.
+    #[error("the policy changed while the stream was open: {0}")]
+    PermitWithdrawn(Denied),
+    /// The readings of the path lead to different routes.
+    #[error("the path can be read in two ways, and they lead to different routes")]
+    AmbiguousPath,
+    /// The destination is not in the mesh, and must be.
+    #[error("{0} is not in the mesh, and the mesh lets no unknown destination pass")]
+    UnknownDestination(SocketAddr),
+    /// The service does not have the port that was called.
+    #[error("{service} has no port {port}")]
+    NoSuchPort {
+        /// The service.
+        service: ServiceName,
+        /// What was called.
+        port: u16,
+    },
+    /// The view does not hold it, and the control plane did not say.
+    #[error("{0} is not known yet, and the control plane did not answer")]
+    NotKnownYet(Subscription),
+    /// Routes exist and none of them matches.
+    #[error("no route of {0} matches the request")]
+    NoRoute(PortRef),
+    /// The rule that matches cannot be carried out.
+    #[error("the rule that matches ({origin}) cannot be carried out: {}", code.slug())]
+    RouteNotUsable {
+        /// What is wrong with it.
+        code: Code,
+        /// The rule.
+        origin: Origin,
+    },
+    /// The roll fell on a backend that is not one.
+    #[error("the request fell to a backend that is not valid: {}", code.slug())]
+    BackendNotUsable {
+        /// What is wrong with it.
+        code: Code,
+        /// The reference.
+        origin: Option<Origin>,
+    },
+    /// Nobody answers for the service.
+    #[error("{0} has no endpoint")]
+    NoEndpoint(PortRef),
+    /// Somebody does, and none of them can be used.
+    #[error("none of the {known} endpoints of {port} can be used")]
+    NoEndpointUsable {
+        /// Whose endpoints.
+        port: PortRef,
+        /// How many there are.
+        known: usize,
+    },
+    /// The endpoint refused the connection.
+    #[error("{0} refused the connection")]
+    ConnectRefused(SocketAddr),
+    /// The endpoint did not accept a connection in time.
+    #[error("{endpoint} did not accept a connection within {limit:?}")]
+    ConnectTimeout {
+        /// Who was called.
+        endpoint: SocketAddr,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The endpoint closed the connection before it answered.
+    #[error("{0} closed the connection before it answered")]
+    ResetBeforeResponse(SocketAddr),
+    /// The answer did not come in time.
+    #[error("no answer came within {0:?}")]
+    ResponseTimeout(Duration),
+    /// The answer is not HTTP.
+    #[error("{0} answered with something that is not HTTP")]
+    MalformedResponse(SocketAddr),
+    /// The proxy in front of the endpoint could not be reached or proven.
+    #[error("the proxy at {0} could not be reached or proven")]
+    TunnelFailed(SocketAddr),
+    /// The endpoint closed the connection in the middle of its answer.
+    #[error("{0} closed the connection in the middle of its answer")]
+    ResetDuringBody(SocketAddr),
+    /// There is no way to the endpoint's network.
+    #[error("there is no way to {0}")]
+    Unreachable(SocketAddr),
+    /// The proxy holds as many connections as it may.
+    #[error("the proxy holds as many connections as it may")]
+    TooManyConnections,
+    /// The proxy is shutting down.
+    #[error("the proxy is shutting down")]
+    Draining,
+    /// Too many requests wait for the control plane.
+    #[error("too many requests wait for the same answer from the control plane")]
+    TooManyWaiting,
+}
+
+impl Refusal {
+    /// What kind of failure it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Denied(denied) => denied.code(),
+            Self::PermitWithdrawn(_) => Code::R006,
+            Self::AmbiguousPath => Code::R035,
+            Self::UnknownDestination(_) => Code::R001,
+            Self::NoSuchPort { .. } => Code::R016,
+            Self::NotKnownYet(_) => Code::R015,
+            Self::NoRoute(_) => Code::R010,
+            Self::RouteNotUsable { .. } => Code::R011,
+            Self::BackendNotUsable { .. } => Code::R012,
+            Self::NoEndpoint(_) => Code::R013,
+            Self::NoEndpointUsable { .. } => Code::R014,
+            Self::ConnectRefused(_) => Code::R020,
+            Self::ConnectTimeout { .. } => Code::R021,
+            Self::ResetBeforeResponse(_) => Code::R022,
+            Self::ResponseTimeout(_) => Code::R023,
+            Self::MalformedResponse(_) => Code::R024,
+            Self::TunnelFailed(_) => Code::R025,
+            Self::ResetDuringBody(_) => Code::R026,
+            Self::Unreachable(_) => Code::R027,
+            Self::TooManyConnections => Code::R040,
+            Self::Draining => Code::R041,
+            Self::TooManyWaiting => Code::R043,
+        }
+    }
+
+    /// Whose move it is: by the code.
+    pub fn fault(&self) -> Fault {
+        self.code().fault()
+    }
+
+    /// The HTTP status that answers it. What RFC 9209 section 2.3 knows gets the status
+    /// recommended there, so that refused, reset and late are told apart by status too.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::AmbiguousPath => 400,
+            Self::Denied(denied) => denied.status(),
+            Self::PermitWithdrawn(_) | Self::UnknownDestination(_) => 403,
+            //= HTTPRoute matches: "When no rules matching a request have been successfully attached
+            //= to the parent a request is coming from, a HTTP 404 status code MUST be returned."
+            Self::NoRoute(_) => 404,
+            //= HTTPRoute backendRefs: "When a HTTPBackendRef is invalid, 500 status codes MUST be
+            //= returned for requests that would have otherwise been routed to an invalid backend."
+            Self::RouteNotUsable { .. } | Self::BackendNotUsable { .. } => 500,
+            Self::ConnectRefused(_)
+            | Self::ResetBeforeResponse(_)
+            | Self::MalformedResponse(_)
+            | Self::TunnelFailed(_)
+            | Self::ResetDuringBody(_)
+            | Self::Unreachable(_)
+            | Self::NoSuchPort { .. } => 502,
+            Self::NotKnownYet(_)
+            | Self::NoEndpoint(_)
+            | Self::NoEndpointUsable { .. }
+            | Self::TooManyConnections
+            | Self::Draining
+            | Self::TooManyWaiting => 503,
+            Self::ConnectTimeout { .. } | Self::ResponseTimeout(_) => 504,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What was thought: the steps of one decision, in words. A story is told only when somebody asks;
+//! a decision that nobody asks about never makes one.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use leno_model::Origin;
+
+/// The steps of one decision, in the order they were taken.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Story {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// What was decided.
+    pub kind: StepKind,
+    /// How it went.
+    pub outcome: Outcome,
+    /// How that is known.
+    pub known: Known,
+    /// What came out, in half a sentence: `HTTPRoute shop/payments rule 2`.
+    pub text: String,
+    /// Who said so.
+    pub origin: Option<Origin>,
+    /// What was passed over on the way: `rule 1 no: header x-canary absent`.
+    pub details: Vec<Detail>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Detail {
+    /// What was seen, in half a sentence.
+    pub text: String,
+    /// Who said so.
+    pub origin: Option<Origin>,
+}
+
+/// What a step decides.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum StepKind {
+    /// What the destination is.
+    Name,
+    /// Which route takes the request.
+    Route,
+    /// Which of the route's backends.
+    Split,
+    /// Which of the backend's endpoints.
+    Endpoint,
+    /// Whether it is tried again.
+    Retry,
+    /// Whether the caller is proven, and must be.
+    Mtls,
+    /// Whether the caller may.
+    Access,
+}
+
+impl StepKind {
+    /// The word at the head of the line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Route => "route",
+            Self::Split => "split",
+            Self::Endpoint => "endpoint",
+            Self::Retry => "retry",
+            Self::Mtls => "mTLS",
+            Self::Access => "access",
+        }
+    }
+}
+
+impl fmt::Display for StepKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How a step went.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Outcome {
+    /// The call went on.
+    Yes,
+    /// The call ended here.
+    No,
+    /// It was never asked.
+    NotReached,
+    /// It depends on a fact that nobody recorded.
+    Undecided,
+}
+
+/// How an outcome is known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Known {
+    /// It happened.
+    Recorded,
+    /// It was decided again, by the configuration at hand.
+    Replayed,
+    /// It depends on a state that was not recorded: balancing, ejection, limits.
+    Assumed,
+}
+
+impl Known {
+    /// The word at the end of the line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Replayed => "replayed",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

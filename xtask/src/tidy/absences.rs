@@ -1,4 +1,4 @@
-//! What must not be said: words that belong to one crate, and lints that are silenced.
+//! Words that belong to one crate, so that what they do is absent from all others.
 
 use super::{finding::Finding, source::has_word, tree::Tree};
 
@@ -29,12 +29,6 @@ const RESERVED: &[Reserved] = &[
         owners: &["leno"],
         what: "printing outside `leno`",
         help: "return a value and let `leno` print it",
-    },
-    Reserved {
-        says: |line| line.contains("#[allow(") || line.contains("#![allow("),
-        owners: &[],
-        what: "a lint is silenced for good",
-        help: "write #[expect(lint, reason = \"..\")]: it says why, and ends when it is needless",
     },
 ];
 
@@ -94,15 +88,5 @@ mod tests {
             &[(1, "printing outside `leno`")],
         );
         check("crates/leno/src/main.rs", text, &[]);
-    }
-
-    #[test]
-    fn a_lint_is_expected_and_not_allowed() {
-        let text = "#[allow(dead_code, reason = \"..\")]\n";
-        check(
-            "crates/leno/src/main.rs",
-            text,
-            &[(1, "a lint is silenced for good")],
-        );
     }
 }

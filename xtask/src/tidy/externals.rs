@@ -11,8 +11,11 @@ use super::{
 const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
     ("aws-lc-rs", &["identity"], "makes and checks signatures, for rcgen and rustls-webpki"),
     ("granit-parser", &["resources"], "YAML events with their places; every struct above them is ours"),
+    ("memchr", &["protocol"], "finds an octet in a line many octets at a time"),
     ("prost", &["wire"], "protobuf's bytes; its messages stay private to the crate"),
     ("rcgen", &["identity"], "writes certificates; the CA's rules decide what stands in them"),
+    ("regex-automata", &["model"], "patterns matched in one pass over the text, whatever the text"),
+    ("regex-syntax", &["model"], "the grammar of those patterns, with errors that point into them"),
     ("rustls-pki-types", &["identity"], "the types in which rustls-webpki takes certificates"),
     ("rustls-webpki", &["identity"], "judges chains, which nobody should write again"),
     ("sha2", &["wire"], "the hash that is a part's version"),

@@ -12,6 +12,7 @@ mod finding;
 mod layers;
 mod leftovers;
 mod links;
+mod manifests;
 mod mirror;
 mod names;
 mod pure;
@@ -31,6 +32,7 @@ const RULES: &[fn(&Tree) -> Vec<Finding>] = &[
     layers::find,
     leftovers::find,
     links::find,
+    manifests::find,
     names::find,
     pure::find,
 ];

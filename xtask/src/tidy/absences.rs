@@ -1,6 +1,10 @@
 //! Words that belong to one crate, so that what they do is absent from all others.
 
-use super::{finding::Finding, source::has_word, tree::Tree};
+use super::{
+    finding::Finding,
+    source::has_word,
+    tree::{File, Tree},
+};
 
 /// A word of code that only some crates may say.
 struct Reserved {
@@ -33,22 +37,23 @@ const RESERVED: &[Reserved] = &[
 ];
 
 pub(crate) fn find(tree: &Tree) -> Vec<Finding> {
+    tree.sources().flat_map(find_in).collect()
+}
+
+fn find_in(file: &File) -> Vec<Finding> {
+    let Some(name) = file.crate_name() else {
+        return Vec::new();
+    };
     let mut findings = Vec::new();
-    for file in tree.sources() {
-        let Some(name) = file.crate_name() else {
-            continue;
-        };
-        for (line, code) in file.code() {
-            for word in RESERVED {
-                if (word.says)(&code) && !word.owners.contains(&name) {
-                    findings.push(Finding {
-                        file: file.path.clone(),
-                        line: Some(line),
-                        what: word.what.to_owned(),
-                        help: word.help.to_owned(),
-                    });
-                }
-            }
+    for (line, code) in file.code() {
+        let said = RESERVED.iter().filter(|word| (word.says)(&code));
+        for word in said.filter(|word| !word.owners.contains(&name)) {
+            findings.push(Finding {
+                file: file.path.clone(),
+                line: Some(line),
+                what: word.what.to_owned(),
+                help: word.help.to_owned(),
+            });
         }
     }
     findings

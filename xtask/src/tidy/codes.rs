@@ -87,59 +87,65 @@ fn twins(codes: &[Code<'_>]) -> Vec<Finding> {
 
 /// Where a page is not what the table promises.
 fn differences(code: Code<'_>, page: &File) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut differs = |line: usize, what: String, help: String| {
-        findings.push(Finding {
+    let lines: Vec<&str> = page.text.lines().collect();
+    [heading, sentence, sections, fault]
+        .into_iter()
+        .filter_map(|check| check(code, &lines))
+        .map(|(line, what, help)| Finding {
             file: page.path.clone(),
             line: Some(line),
-            what,
+            what: what.to_owned(),
             help,
-        });
-    };
-    let lines: Vec<&str> = page.text.lines().collect();
+        })
+        .collect()
+}
+
+/// A line of a page, what is wrong there, and what to write.
+type Difference = (usize, &'static str, String);
+
+fn heading(code: Code<'_>, lines: &[&str]) -> Option<Difference> {
     let heading = format!("# {} {}", code.name, code.slug);
-    if lines.first() != Some(&heading.as_str()) {
-        differs(
-            1,
-            "the page has another heading than its code".to_owned(),
-            format!("write {heading:?}"),
-        );
-    }
-    if lines.get(2) != Some(&code.title) {
-        let help = format!("write {:?}, as {TABLE}:{} does", code.title, code.line);
-        differs(
+    (lines.first() != Some(&heading.as_str())).then(|| {
+        let what = "the page has another heading than its code";
+        (1, what, format!("write {heading:?}"))
+    })
+}
+
+fn sentence(code: Code<'_>, lines: &[&str]) -> Option<Difference> {
+    (lines.get(2) != Some(&code.title)).then(|| {
+        let what = "the page opens with another sentence than its code";
+        (
             3,
-            "the page opens with another sentence than its code".to_owned(),
-            help,
-        );
-    }
-    let headings: Vec<&str> = lines
-        .iter()
-        .copied()
-        .filter(|line| line.starts_with("## "))
-        .collect();
-    if headings != HEADINGS {
-        let help = format!("write {}, in this order", HEADINGS.join(", "));
-        differs(
+            what,
+            format!("write {:?}, as {TABLE}:{} does", code.title, code.line),
+        )
+    })
+}
+
+fn sections(_: Code<'_>, lines: &[&str]) -> Option<Difference> {
+    let found = lines.iter().filter(|line| line.starts_with("## "));
+    (!found.eq(&HEADINGS)).then(|| {
+        let what = "the page has other sections than its neighbours";
+        (
             1,
-            "the page has other sections than its neighbours".to_owned(),
-            help,
-        );
-    }
-    let fault = lines.iter().position(|line| *line == HEADINGS[1]);
-    let said = fault
-        .and_then(|at| lines.get(at + 2))
-        .copied()
-        .unwrap_or_default();
-    if !said.starts_with(&format!("{}:", code.fault)) {
-        let help = format!("open the section with \"{}: \" and say why", code.fault);
-        differs(
-            fault.map_or(1, |at| at + 3),
-            "the page blames somebody else than its code".to_owned(),
-            help,
-        );
-    }
-    findings
+            what,
+            format!("write {}, in this order", HEADINGS.join(", ")),
+        )
+    })
+}
+
+fn fault(code: Code<'_>, lines: &[&str]) -> Option<Difference> {
+    let at = lines.iter().position(|line| *line == HEADINGS[1])? + 2;
+    let opening = format!("{}: ", code.fault);
+    let said = lines.get(at).copied().unwrap_or_default();
+    (!said.starts_with(&opening)).then(|| {
+        let what = "the page blames somebody else than its code";
+        (
+            at + 1,
+            what,
+            format!("open the section with {opening:?} and say why"),
+        )
+    })
 }
 
 /// Pages without a code.

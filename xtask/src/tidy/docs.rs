@@ -1,48 +1,22 @@
-//! Every source file opens with a doc, and every crate inherits the lints that ask for the rest.
+//! Every source file opens with its doc; what is public inside is left to `missing_docs`.
 
 use super::{finding::Finding, tree::Tree};
 
 pub(crate) fn find(tree: &Tree) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for file in tree.sources().filter(|file| !file.is_test()) {
-        if !file.text.starts_with("//! ") {
-            findings.push(Finding {
-                file: file.path.clone(),
-                line: Some(1),
-                what: "the file does not open with its doc".to_owned(),
-                help: "say in two or three sentences (//!) what it is for".to_owned(),
-            });
-        }
-    }
-    for krate in &tree.crates {
-        let Some(manifest) = tree.file(&krate.manifest()) else {
-            continue;
-        };
-        if !inherits_lints(&manifest.text) {
-            findings.push(Finding {
-                file: manifest.path.clone(),
-                line: None,
-                what: format!(
-                    "`{}` does not inherit the lints of the workspace",
-                    krate.name
-                ),
-                help: "write [lints] and under it workspace = true".to_owned(),
-            });
-        }
-    }
-    findings
-}
-
-fn inherits_lints(manifest: &str) -> bool {
-    let lines: Vec<&str> = manifest.lines().map(str::trim).collect();
-    lines
-        .windows(2)
-        .any(|pair| pair == ["[lints]", "workspace = true"])
+    tree.sources()
+        .filter(|file| !file.is_test() && !file.text.starts_with("//! "))
+        .map(|file| Finding {
+            file: file.path.clone(),
+            line: Some(1),
+            what: "the file does not open with its doc".to_owned(),
+            help: "say in two or three sentences (//!) what it is for".to_owned(),
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tree::Crate, *};
+    use super::*;
 
     #[test]
     fn a_file_opens_with_its_doc() {
@@ -60,17 +34,5 @@ mod tests {
             .map(|finding| finding.file)
             .collect();
         assert_eq!(files, ["crates/model/src/name.rs"]);
-    }
-
-    #[test]
-    fn a_crate_inherits_the_lints() {
-        let check = |manifest: &str, expect: usize| {
-            let mut tree = Tree::of(&[("crates/model/Cargo.toml", manifest)]);
-            tree.crates = vec![Crate::of("model", 0, vec![])];
-            assert_eq!(find(&tree).len(), expect, "{manifest}");
-        };
-        check("[lints]\nworkspace = true\n", 0);
-        check("[lints.rust]\nunsafe_code = \"allow\"\n", 1);
-        check("[dependencies]\n", 1);
     }
 }

@@ -50,55 +50,73 @@ fn section(title: &str, rows: &[(usize, String)]) -> String {
 
 /// Every function of a file. One inside another is measured for itself too.
 fn measure(path: &str, code: &[(usize, String)]) -> Vec<Function> {
-    let mut found: Vec<Function> = Vec::new();
-    let mut open: Vec<Open> = Vec::new();
-    let mut announced: Option<(usize, String)> = None;
-    let (mut depth, mut brackets) = (0usize, 0usize);
+    let mut ruler = Ruler::default();
     for (number, line) in code {
         for (at, c) in line.char_indices() {
             match c {
+                '(' | '[' => ruler.brackets += 1,
+                ')' | ']' => ruler.brackets = ruler.brackets.saturating_sub(1),
+                ';' if ruler.brackets == 0 => ruler.announced = None,
+                '{' => ruler.open(),
+                '}' => ruler.close(*number),
                 'f' if !line[..at].ends_with(in_word) => {
-                    let name = function_name(&line[at..]);
-                    let place = name.map(|name| (*number, format!("{path}:{number} {name}")));
-                    announced = place.or(announced);
-                }
-                '(' | '[' => brackets += 1,
-                ')' | ']' => brackets = brackets.saturating_sub(1),
-                ';' if brackets == 0 => announced = None,
-                '{' => {
-                    depth += 1;
-                    if let Some((line, place)) = announced.take() {
-                        let index = found.len();
-                        found.push(Function {
-                            place,
-                            lines: 0,
-                            depth: 0,
-                        });
-                        open.push(Open { index, line, depth });
+                    if let Some(name) = function_name(&line[at..]) {
+                        ruler.announced = Some((*number, format!("{path}:{number} {name}")));
                     }
-                    for function in &open {
-                        let inside = depth - function.depth;
-                        found[function.index].depth = found[function.index].depth.max(inside);
-                    }
-                }
-                '}' => {
-                    if let Some(function) = open.pop_if(|function| function.depth == depth) {
-                        found[function.index].lines = number - function.line + 1;
-                    }
-                    depth = depth.saturating_sub(1);
                 }
                 _ => {}
             }
         }
     }
-    found
+    ruler.found
 }
 
-/// A function whose body has begun and not ended.
+/// Goes through a file brace by brace.
+#[derive(Default)]
+struct Ruler {
+    found: Vec<Function>,
+    /// Functions whose body has begun and not ended, the innermost last.
+    open: Vec<Open>,
+    /// A function that was named and has no body yet: its line and place.
+    announced: Option<(usize, String)>,
+    depth: usize,
+    brackets: usize,
+}
+
 struct Open {
     index: usize,
     line: usize,
     depth: usize,
+}
+
+impl Ruler {
+    fn open(&mut self) {
+        self.depth += 1;
+        if let Some((line, place)) = self.announced.take() {
+            self.open.push(Open {
+                index: self.found.len(),
+                line,
+                depth: self.depth,
+            });
+            self.found.push(Function {
+                place,
+                lines: 0,
+                depth: 0,
+            });
+        }
+        for function in &self.open {
+            let measured = &mut self.found[function.index];
+            measured.depth = measured.depth.max(self.depth - function.depth);
+        }
+    }
+
+    fn close(&mut self, number: usize) {
+        let depth = self.depth;
+        if let Some(function) = self.open.pop_if(|function| function.depth == depth) {
+            self.found[function.index].lines = number - function.line + 1;
+        }
+        self.depth = depth.saturating_sub(1);
+    }
 }
 
 /// The name of the function that `code` declares at its beginning; a function type has none.

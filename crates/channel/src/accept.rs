@@ -1,0 +1,109 @@
+//! The server's side of a handshake.
+
+use std::sync::Arc;
+
+use leno_identity::{Caller, verify};
+use leno_model::SpiffeId;
+use rustls::{HandshakeKind, server::Acceptor};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+
+use crate::{
+    HANDSHAKE_LIMIT,
+    alpn::Alpn,
+    failure::{HandshakeFailure, WhyFailed},
+    judge::Judge,
+    keyring::Keyring,
+    own,
+};
+
+/// A stream whose client proved who it is.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// The stream, at the first byte after the handshake.
+    pub stream: TlsStream<S>,
+    /// Who called. The connection must end no later than [`Caller::ends`].
+    pub caller: Caller,
+    /// Which of our identities answered: what comes in may only be for workloads that have it.
+    pub own: SpiffeId,
+    /// What is spoken.
+    pub alpn: Alpn,
+    /// Whether an earlier session was resumed. The caller was judged anew all the same.
+    pub resumed: bool,
+}
+
+impl Keyring {
+    /// Takes a client's handshake as the identity that the client asks for, and judges the client.
+    /// Dropping the future breaks the connection off.
+    pub async fn accept<S>(&self, stream: S) -> Result<Accepted<S>, HandshakeFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = Box::pin(self.accept_unhurried(stream));
+        timeout(HANDSHAKE_LIMIT, handshake)
+            .await
+            .unwrap_or(Err(HandshakeFailure {
+                own: None,
+                peer: None,
+                why: WhyFailed::Late,
+            }))
+    }
+
+    async fn accept_unhurried<S>(&self, stream: S) -> Result<Accepted<S>, HandshakeFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let anonymous = |why| HandshakeFailure {
+            own: None,
+            peer: None,
+            why,
+        };
+        let basis = &self.basis;
+        let judge = Judge::new(self.trust(), basis.clock.now(), basis.algorithms());
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
+            .await
+            .map_err(|error| anonymous(WhyFailed::of_stream(error, &Alpn::ALL)))?;
+        let asked = start.client_hello().server_name().map(str::to_owned);
+        let Some(own) = self.asked_for(asked.as_deref()) else {
+            drop(start.into_stream(own::nobody(basis, judge)).await);
+            return Err(anonymous(WhyFailed::NotHere { asked }));
+        };
+        let failed = |why: WhyFailed| {
+            let proven = judge.verdict().and_then(|verdict| verdict.as_ref().ok());
+            HandshakeFailure {
+                own: Some(own.id().clone()),
+                peer: proven.map(Caller::id).or(why.claimed()).cloned(),
+                why,
+            }
+        };
+        let config = own.server(basis, Arc::clone(&judge));
+        let stream = start.into_stream(config).await.map_err(|error| {
+            failed(match judge.verdict() {
+                Some(Err(distrust)) => WhyFailed::Distrusted(distrust.clone()),
+                Some(Ok(_)) | None => WhyFailed::of_stream(error, &Alpn::ALL),
+            })
+        })?;
+        let (_, tls) = stream.get_ref();
+        let verdict = judge.verdict().cloned().unwrap_or_else(|| {
+            let chain = tls.peer_certificates().unwrap_or_default();
+            verify(chain, &self.trust(), basis.clock.now())
+        });
+        let caller = verdict.map_err(|distrust| failed(WhyFailed::Distrusted(distrust)))?;
+        let alpn = Alpn::agreed(tls.alpn_protocol()).ok_or_else(|| {
+            failed(WhyFailed::NoProtocol {
+                offered: Alpn::ALL.to_vec(),
+            })
+        })?;
+        let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        Ok(Accepted {
+            stream,
+            caller,
+            own: own.id().clone(),
+            alpn,
+            resumed,
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! The client's side of a handshake.
+
+use leno_identity::{Caller, Distrust, expect_peer, verify};
+use leno_model::SpiffeId;
+use rustls::{ClientConnection, HandshakeKind};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    HANDSHAKE_LIMIT,
+    alpn::Alpn,
+    failure::{HandshakeFailure, WhyFailed},
+    keyring::Keyring,
+    sni::server_name,
+};
+
+/// A stream whose server proved to be one of those who may answer.
+#[derive(Debug)]
+pub struct Connected<S> {
+    /// The stream, at the first byte after the handshake. The server may still refuse us: its first
+    /// read then fails, with a [`crate::Refusal`].
+    pub stream: TlsStream<S>,
+    /// Who answered. The connection must end no later than [`Caller::ends`].
+    pub peer: Caller,
+    /// Whether an earlier session was resumed. The peer was judged anew all the same.
+    pub resumed: bool,
+}
+
+impl Keyring {
+    /// Calls as `own`, offers `alpn` and nothing else, and takes an answer only from one of
+    /// `expected`, the first of whom is asked for. Dropping the future breaks the connection off.
+    pub async fn connect<S>(
+        &self,
+        stream: S,
+        own: &SpiffeId,
+        expected: &[SpiffeId],
+        alpn: Alpn,
+    ) -> Result<Connected<S>, HandshakeFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = Box::pin(self.connect_unhurried(stream, own, expected, alpn));
+        let result = timeout(HANDSHAKE_LIMIT, handshake).await;
+        result
+            .unwrap_or(Err(WhyFailed::Late))
+            .map_err(|why| HandshakeFailure {
+                own: Some(own.clone()),
+                peer: why.claimed().or(expected.first()).cloned(),
+                why,
+            })
+    }
+
+    async fn connect_unhurried<S>(
+        &self,
+        stream: S,
+        own: &SpiffeId,
+        expected: &[SpiffeId],
+        alpn: Alpn,
+    ) -> Result<Connected<S>, WhyFailed>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let asked = expected.first().ok_or(WhyFailed::NobodyExpected)?;
+        let own = self.own(own).ok_or(WhyFailed::NotHeld)?;
+        let stream = TlsConnector::from(own.client())
+            .with_alpn(vec![alpn.wire()])
+            .connect(server_name(asked), stream)
+            .await
+            .map_err(|error| WhyFailed::of_stream(error, &[alpn]))?;
+        let (_, tls) = stream.get_ref();
+        let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        let peer = self.judge(tls, expected).map_err(|distrust| {
+            if resumed {
+                own.forget_client_sessions();
+            }
+            WhyFailed::Distrusted(distrust)
+        })?;
+        if Alpn::agreed(tls.alpn_protocol()) != Some(alpn) {
+            let offered = vec![alpn];
+            return Err(WhyFailed::NoProtocol { offered });
+        }
+        Ok(Connected {
+            stream,
+            peer,
+            resumed,
+        })
+    }
+
+    fn judge(&self, tls: &ClientConnection, expected: &[SpiffeId]) -> Result<Caller, Distrust> {
+        let chain = tls.peer_certificates().unwrap_or_default();
+        let peer = verify(chain, &self.trust(), self.basis.clock.now())?;
+        expect_peer(&peer, expected)?;
+        Ok(peer)
+    }
+}

@@ -1,0 +1,34 @@
+//! Authenticated streams: TLS 1.3 between two identities, each proven to the other.
+//!
+//! A [`Keyring`] holds the identities of one process and what it judges others by. Its `accept`
+//! and `connect` give a stream only together with the [`leno_identity::Caller`] at its other end,
+//! judged anew in every handshake, resumed or not. Names of peers are sent hashed ([`peer_name`]).
+
+use std::time::Duration;
+
+mod accept;
+mod alpn;
+mod basis;
+mod clock;
+mod connect;
+mod failure;
+pub mod files;
+mod judge;
+mod key;
+mod keyring;
+mod own;
+mod sessions;
+mod sni;
+
+pub use accept::Accepted;
+pub use alpn::Alpn;
+pub use clock::Clock;
+pub use connect::Connected;
+pub use failure::{HandshakeFailure, Refusal, WhyFailed};
+pub use key::generate_key;
+pub use keyring::Keyring;
+pub use sni::peer_name;
+pub use tokio_rustls::{client::TlsStream as ClientStream, server::TlsStream as ServerStream};
+
+/// How long a handshake may take, from its first byte to the last.
+pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,308 @@
+//! What somebody wants done to the configuration, and the rules that decide what becomes of it.
+//! Nothing here touches the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use leno_model::{Code, Notes, ObjectRef, Place, Severity, Wall};
+
+use crate::failed::Failed;
+use crate::log::NoSuchRevision;
+use crate::object::{Object, ObjectChange, Owner, Revision};
+use crate::text::{Label, Message};
+
+/// What somebody wants done. It is done whole or not at all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// On behalf of which source: only its objects are touched.
+    pub source: Label,
+    /// Who wants it.
+    pub who: Label,
+    /// Why, in their words.
+    pub message: Message,
+    /// When.
+    pub at: Wall,
+    /// Only if this is still the head (`--if-revision`).
+    pub expected: Option<Revision>,
+    /// What.
+    pub deed: Deed,
+}
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// Merge objects into the configuration, as kubectl does: those named are added or replaced,
+    /// the others stay.
+    Apply {
+        /// The set they belong to from then on. None of them may belong to another.
+        set: Label,
+        /// The objects, each once.
+        upserts: Vec<Upsert>,
+        /// Whether objects that this set applied before and that are not named are deleted.
+        prune: bool,
+    },
+    /// Delete objects, of whichever set. Those that are not there are told in [`Outcome::left`].
+    Delete {
+        /// Which.
+        objects: Vec<ObjectRef>,
+    },
+    /// Make the configuration what it was, as a revision of its own. What another source owns,
+    /// at the head or back then, is left as it is and told in [`Outcome::left`].
+    Rollback {
+        /// At which revision.
+        to: Revision,
+    },
+}
+
+/// One object of an apply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Upsert {
+    /// Which object.
+    pub key: ObjectRef,
+    /// Where its document begins.
+    pub place: Option<Place>,
+    /// The document.
+    pub text: Arc<str>,
+}
+
+/// What became of a change that was not refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The revision it made; if it changed nothing, the one that stands as it stood.
+    pub revision: Revision,
+    /// What changed, by object. Empty: it made no revision.
+    pub changes: Vec<ObjectChange>,
+    /// What was asked for and left as it is.
+    pub left: Vec<Left>,
+}
+
+/// An object that a change left as it is, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// There is no such object to delete.
+    Absent(ObjectRef),
+    /// Another source owns it.
+    Owned(ObjectRef, Owner),
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(object) => write!(f, "{object} is not there"),
+            Self::Owned(object, owner) => write!(f, "{object} belongs to {owner}"),
+        }
+    }
+}
+
+/// Why a change was refused. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Somebody else was faster.
+    #[error("the configuration is at revision {head}, not at {expected}")]
+    MovedOn {
+        /// What the change was made for.
+        expected: Revision,
+        /// What stands.
+        head: Revision,
+    },
+    /// The caller's check found errors that the revision before lacks.
+    #[error("it would bring {} that the revision before lacks", errors(.0))]
+    HasErrors(Notes),
+    /// Objects belong to another set or source. At least one is named.
+    #[error("{}", owned(.0))]
+    OwnedElsewhere(Vec<(ObjectRef, Owner)>),
+    /// There is nothing to roll back to.
+    #[error(transparent)]
+    NoSuchRevision(#[from] NoSuchRevision),
+    /// Two documents of one apply are the same object.
+    #[error("{0} is in it twice")]
+    Twice(ObjectRef),
+    /// A document is larger than the store keeps.
+    #[error("{object} has {bytes} bytes, and at most {MOST_OBJECT_BYTES} are kept")]
+    ObjectTooLarge {
+        /// Which.
+        object: ObjectRef,
+        /// How large.
+        bytes: usize,
+    },
+    /// The change, or the configuration it would make, is larger than the store takes.
+    #[error("{what}: {found}, and at most {most} are taken")]
+    TooLarge {
+        /// What is counted: `objects in one change`.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Failed(#[from] Failed),
+}
+
+impl Refused {
+    /// The code under which people find it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::MovedOn { .. } => Code::S004,
+            Self::HasErrors(_) => Code::S005,
+            Self::OwnedElsewhere(_) => Code::S006,
+            Self::NoSuchRevision(_) => Code::S007,
+            Self::Twice(_) => Code::C008,
+            Self::ObjectTooLarge { .. } => Code::C009,
+            Self::TooLarge { .. } => Code::S009,
+            Self::Failed(failed) => failed.code(),
+        }
+    }
+}
+
+fn errors(notes: &Notes) -> String {
+    let is_error = |note: &&leno_model::Note| note.severity == Severity::Error;
+    match notes.iter().filter(is_error).count() {
+        1 => "an error".into(),
+        count => format!("{count} errors"),
+    }
+}
+
+fn owned(objects: &[(ObjectRef, Owner)]) -> String {
+    let Some(((object, owner), others)) = objects.split_first() else {
+        return "objects belong to somebody else".into();
+    };
+    match others.len() {
+        0 => format!("{object} belongs to {owner}"),
+        count => format!("{object} belongs to {owner}, and {count} more are not its own"),
+    }
+}
+
+/// The largest document that is kept: as much as the wire stages for one response.
+pub(crate) const MOST_OBJECT_BYTES: usize = 1 << 20;
+const MOST_CHANGE_BYTES: usize = 64 << 20;
+const MOST_CHANGE_OBJECTS: usize = 50_000;
+/// How many objects one revision may have.
+pub(crate) const MOST_OBJECTS: usize = 100_000;
+const MOST_KIND_BYTES: usize = 63;
+const MOST_PATH_BYTES: usize = 4096;
+
+/// What a change does, before it is written.
+#[derive(Default)]
+pub(crate) struct Decided {
+    pub(crate) changes: Vec<ObjectChange>,
+    pub(crate) left: Vec<Left>,
+}
+
+/// Refuses what is too large to be looked at.
+pub(crate) fn bounded(deed: &Deed) -> Result<(), Refused> {
+    let within = |what, found, most| match found > most {
+        true => Err(Refused::TooLarge { what, found, most }),
+        false => Ok(()),
+    };
+    match deed {
+        Deed::Apply { upserts, .. } => {
+            within("objects in one change", upserts.len(), MOST_CHANGE_OBJECTS)?;
+            let bytes = upserts.iter().map(|upsert| upsert.text.len()).sum();
+            within("bytes in one change", bytes, MOST_CHANGE_BYTES)?;
+            for Upsert { key, place, text } in upserts {
+                within("bytes in a kind", key.kind.len(), MOST_KIND_BYTES)?;
+                let path = place.as_ref().map_or(0, |place| place.file.len());
+                within("bytes in a path", path, MOST_PATH_BYTES)?;
+                if text.len() > MOST_OBJECT_BYTES {
+                    return Err(Refused::ObjectTooLarge {
+                        object: key.clone(),
+                        bytes: text.len(),
+                    });
+                }
+            }
+            Ok(())
+        }
+        Deed::Delete { objects } => {
+            within("objects in one change", objects.len(), MOST_CHANGE_OBJECTS)
+        }
+        Deed::Rollback { .. } => Ok(()),
+    }
+}
+
+/// An apply by `owner`. `live` are the objects at the head that it names, and with `prune` those
+/// of its owner.
+pub(crate) fn apply(
+    mut live: BTreeMap<ObjectRef, Object>,
+    owner: &Owner,
+    upserts: Vec<Upsert>,
+    prune: bool,
+) -> Result<Decided, Refused> {
+    let mut wanted = BTreeMap::new();
+    for Upsert { key, place, text } in upserts {
+        let owner = owner.clone();
+        let object = Object {
+            key: key.clone(),
+            owner,
+            place,
+            text,
+        };
+        if wanted.insert(key.clone(), object).is_some() {
+            return Err(Refused::Twice(key));
+        }
+    }
+    let belongs_to_others = |key: &ObjectRef| {
+        let object = live.get(key).filter(|object| object.owner != *owner)?;
+        Some((key.clone(), object.owner.clone()))
+    };
+    let others: Vec<_> = wanted.keys().filter_map(belongs_to_others).collect();
+    if !others.is_empty() {
+        return Err(Refused::OwnedElsewhere(others));
+    }
+    let mut changes: Vec<_> = wanted
+        .into_iter()
+        .filter_map(|(key, object)| ObjectChange::between(live.remove(&key), Some(object)))
+        .collect();
+    if prune {
+        let of_owner = live.into_values().filter(|object| object.owner == *owner);
+        changes.extend(of_owner.map(ObjectChange::Removed));
+        changes.sort_by(|one, other| one.key().cmp(other.key()));
+    }
+    let left = Vec::new();
+    Ok(Decided { changes, left })
+}
+
+/// A deletion by `source`. `live` are the objects at the head that it names.
+pub(crate) fn delete(
+    mut live: BTreeMap<ObjectRef, Object>,
+    source: &Label,
+    objects: Vec<ObjectRef>,
+) -> Result<Decided, Refused> {
+    let others: Vec<_> = live
+        .values()
+        .filter(|object| object.owner.source != *source)
+        .map(|object| (object.key.clone(), object.owner.clone()))
+        .collect();
+    if !others.is_empty() {
+        return Err(Refused::OwnedElsewhere(others));
+    }
+    let mut decided = Decided::default();
+    for key in BTreeSet::from_iter(objects) {
+        match live.remove(&key) {
+            Some(object) => decided.changes.push(ObjectChange::Removed(object)),
+            None => decided.left.push(Left::Absent(key)),
+        }
+    }
+    Ok(decided)
+}
+
+/// A rollback by `source`. `differences` lead from the head to the revision it goes back to.
+pub(crate) fn roll_back(differences: Vec<ObjectChange>, source: &Label) -> Decided {
+    let mut decided = Decided::default();
+    for change in differences {
+        let foreign = |object: &&Object| object.owner.source != *source;
+        match change
+            .before()
+            .filter(foreign)
+            .or(change.after().filter(foreign))
+        {
+            Some(Object { key, owner, .. }) => {
+                decided.left.push(Left::Owned(key.clone(), owner.clone()));
+            }
+            None => decided.changes.push(change),
+        }
+    }
+    decided
+}

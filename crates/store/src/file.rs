@@ -1,0 +1,357 @@
+//! The folder and its file: who may open it, whether it can be trusted, how it comes to be, is
+//! brought to the current schema and copied.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::num::NonZeroU32;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use leno_model::Code;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::failed::Failed;
+use crate::log;
+
+/// Why a store was not opened. Nothing in it was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotOpened {
+    /// A later Leno has changed how it is written.
+    #[error("{} was written by a newer Leno: it has schema {found}, and this one knows {known}", file.display())]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// The schema it has.
+        found: u32,
+        /// The newest schema that can be read.
+        known: u32,
+    },
+    /// Another process works with it.
+    #[error("{} is in use{}", folder.display(), by(*holder))]
+    InUse {
+        /// The store.
+        folder: PathBuf,
+        /// Its process id, if it has written it down.
+        holder: Option<NonZeroU32>,
+    },
+    /// The file is damaged, or cannot be read and written.
+    #[error("{} cannot be used: {why}", file.display())]
+    Failed {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: Failed,
+    },
+}
+
+impl NotOpened {
+    /// The code under which people find it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Newer { .. } => Code::S001,
+            Self::InUse { .. } => Code::S008,
+            Self::Failed { why, .. } => why.code(),
+        }
+    }
+
+    /// What to do about it, as a sentence.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Newer { known, .. } => format!(
+                "Start the newer Leno again, or put {FILE}.v{known}, the copy made before its upgrade, in the file's place and run `leno control recover`."
+            ),
+            Self::InUse { holder, .. } => match holder {
+                Some(pid) => format!("Stop process {pid}, or use it."),
+                None => "Stop the process that has it open (fuser names it), or use it.".into(),
+            },
+            Self::Failed { why, .. } => why.advice().into(),
+        }
+    }
+}
+
+fn by(holder: Option<NonZeroU32>) -> String {
+    holder.map_or_else(String::new, |pid| format!(" by process {pid}"))
+}
+
+/// Why no backup was made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotBackedUp {
+    /// Something stands there already; a backup never replaces anything.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The copy could not be written, or the store not be read.
+    #[error(transparent)]
+    Failed(#[from] Failed),
+}
+
+/// The file's name inside the folder.
+pub(crate) const FILE: &str = "store.db";
+
+/// The schema, as the steps that lead to it: a file of version n has gone through the first n.
+pub(crate) const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// A store that has been found sound and is ours alone.
+pub(crate) struct Opened {
+    pub(crate) writer: Connection,
+    pub(crate) reader: Connection,
+    pub(crate) lock: Lock,
+}
+
+/// Opens the store in `folder`, making it if there is none.
+pub(crate) fn open(folder: &Path, steps: &[&str]) -> Result<Opened, NotOpened> {
+    let file = folder.join(FILE);
+    let failed = |why| NotOpened::Failed {
+        file: file.clone(),
+        why,
+    };
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| failed(error.into()))?;
+    let lock = Lock::take(folder)?;
+    if !file.try_exists().map_err(|error| failed(error.into()))? {
+        create(&file, steps).map_err(failed)?;
+    }
+    let known = version_of(steps);
+    let mut writer = match inspect(&file, known).map_err(failed)? {
+        Inspected::Sound(connection) => connection,
+        Inspected::Newer(found) => return Err(NotOpened::Newer { file, found, known }),
+    };
+    make_ready(&mut writer, &file, steps).map_err(failed)?;
+    let reader = connect(&file).map_err(failed)?;
+    Ok(Opened {
+        writer,
+        reader,
+        lock,
+    })
+}
+
+/// The right to be the only process with this store open, until it is dropped.
+pub(crate) struct Lock(
+    #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
+);
+
+impl Lock {
+    fn take(folder: &Path) -> Result<Self, NotOpened> {
+        let path = folder.join("store.lock");
+        let failed = |error: io::Error| NotOpened::Failed {
+            file: path.clone(),
+            why: error.into(),
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).mode(0o600);
+        let mut file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.take(16).read_to_string(&mut text).map_err(failed)?;
+                return Err(NotOpened::InUse {
+                    folder: folder.into(),
+                    holder: text.trim_end().parse().ok(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let write_pid = |file: &mut File| {
+            file.set_len(0)?;
+            writeln!(file, "{}", std::process::id())
+        };
+        write_pid(&mut file).map_err(failed)?;
+        Ok(Self(file))
+    }
+}
+
+/// Makes an empty store. It gets its name only when it is whole, so that a file of that name that
+/// is empty or short is always a damaged one.
+fn create(file: &Path, steps: &[&str]) -> Result<(), Failed> {
+    let draft = beside(file, "new");
+    new_private_file(&draft)?;
+    let mut connection = connect(&draft)?;
+    let transaction = connection.transaction()?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    take_steps(&transaction, 0, steps)?;
+    transaction.commit()?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.close().map_err(|(_, error)| error)?;
+    put_in_place(&draft, file)
+}
+
+enum Inspected {
+    Sound(Connection),
+    Newer(u32),
+}
+
+/// Looks whether the file is whole and of a version that is known. Changes nothing: the
+/// connection will not even bring the log into the file when it is closed.
+fn inspect(file: &Path, known: u32) -> Result<Inspected, Failed> {
+    let version = header_version(file)?;
+    if version > known {
+        return Ok(Inspected::Newer(version));
+    }
+    let connection = connect(file)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    if connection.is_readonly("main")? {
+        return Err(Failed::ReadOnly("the file is not writable".into()));
+    }
+    // The log may hold a later version than the file.
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version > known {
+        return Ok(Inspected::Newer(version));
+    }
+    let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(Failed::Damaged(verdict));
+    }
+    log::verify(&connection)?;
+    Ok(Inspected::Sound(connection))
+}
+
+/// The schema's version as the file's own header has it, without SQLite's help.
+//= SQLite Database File Format section 1.3: "The header string: \"SQLite format 3\\000\"".
+fn header_version(file: &Path) -> Result<u32, Failed> {
+    let damaged = |what: &str| Failed::Damaged(what.into());
+    let mut header = [0; 100];
+    File::open(file)?
+        .read_exact(&mut header)
+        .map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => damaged("it is shorter than its header"),
+            _ => error.into(),
+        })?;
+    let number = |at: usize| {
+        let bytes = header[at..].first_chunk().expect("a field of the header");
+        u32::from_be_bytes(*bytes)
+    };
+    if !header.starts_with(b"SQLite format 3\0") || number(68) != APPLICATION {
+        return Err(damaged("it is not a store of Leno"));
+    }
+    Ok(number(60))
+}
+
+/// Brings a sound file to the current schema and proves that it takes a write.
+fn make_ready(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(), Failed> {
+    keep_private(file)?;
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version < version_of(steps) {
+        let old = beside(file, &format!("v{version}"));
+        copy(connection, &old)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        take_steps(&transaction, version, steps)?;
+        transaction.commit()?;
+    }
+    log::run(connection, "UPDATE state SET opened = opened + 1", [])?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(())
+}
+
+fn take_steps(connection: &Connection, from: u32, steps: &[&str]) -> Result<(), Failed> {
+    for step in steps.iter().skip(from as usize) {
+        connection.execute_batch(step)?;
+    }
+    connection.pragma_update(None, "user_version", version_of(steps))?;
+    Ok(())
+}
+
+fn version_of(steps: &[&str]) -> u32 {
+    u32::try_from(steps.len()).expect("a few steps")
+}
+
+/// "LENO", where SQLite's header names the program that the file belongs to.
+const APPLICATION: u32 = u32::from_be_bytes(*b"LENO");
+
+fn connect(file: &Path) -> Result<Connection, Failed> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // NORMAL would leave the last commits to the system's write-back, and lose acknowledged
+    // revisions with the power; FULL syncs the log at each commit.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // A key that was replaced is overwritten, and nothing spills into files that anyone may read.
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+/// Writes a consistent copy of the store that `from` is connected to, in place of whatever is at
+/// `to`. It holds the CA's keys as well, so it is as private.
+pub(crate) fn copy(from: &Connection, to: &Path) -> Result<(), Failed> {
+    let draft = beside(to, "part");
+    new_private_file(&draft)?;
+    let mut target = connect(&draft)?;
+    let backup = Backup::new(from, &mut target)?;
+    let all_pages = -1;
+    let step = backup.step(all_pages)?;
+    drop(backup);
+    if step != StepResult::Done {
+        return Err(Failed::Busy);
+    }
+    target.close().map_err(|(_, error)| error)?;
+    put_in_place(&draft, to)
+}
+
+/// Makes an empty file that only we may read, in place of what an earlier attempt left.
+fn new_private_file(path: &Path) -> Result<(), Failed> {
+    for leftover in with_logs(path) {
+        match fs::remove_file(leftover) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(())
+}
+
+fn put_in_place(draft: &Path, file: &Path) -> Result<(), Failed> {
+    fs::rename(draft, file)?;
+    if let Some(folder) = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Takes reading and writing from everybody else, in case the file was put there by hand. SQLite
+/// gives the log and its index the mode of the file when it makes them.
+fn keep_private(file: &Path) -> Result<(), Failed> {
+    for path in with_logs(file) {
+        match fs::metadata(&path) {
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+                fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn with_logs(file: &Path) -> [PathBuf; 3] {
+    let with = |suffix: &str| {
+        let mut path = file.as_os_str().to_owned();
+        path.push(suffix);
+        path.into()
+    };
+    [with(""), with("-wal"), with("-shm")]
+}
+
+/// `store.db` and `new` make `store.db.new`.
+fn beside(file: &Path, extension: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".");
+    path.push(extension);
+    path.into()
+}

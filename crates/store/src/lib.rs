@@ -1,0 +1,34 @@
+//! What the control plane must never lose: the log of revisions and the state of its CA, in one
+//! embedded SQLite file.
+//!
+//! [`Store`] is the door. Every method is synchronous and returns when its answer is on disk;
+//! callers on an async runtime wrap it in a blocking task.
+//!
+//! A store is a folder:
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `store.db` | everything, once it has left the log; mode 0600, as it holds the CA's keys |
+//! | `store.db-wal`, `store.db-shm` | SQLite's write-ahead log and its index; `store.db` is not whole without the first |
+//! | `store.lock` | the process id of whoever has it open, under `flock` |
+//! | `store.db.v1` | the copy made before schema 1 was changed to a later one |
+
+mod address;
+mod change;
+mod failed;
+mod file;
+mod log;
+mod object;
+mod store;
+mod text;
+mod trust;
+
+pub use address::VirtualAddress;
+pub use change::{Change, Deed, Left, Outcome, Refused, Upsert};
+pub use failed::Failed;
+pub use file::{NotBackedUp, NotOpened};
+pub use log::{Cause, Draft, Entry, NoSuchRevision, NotRead, Tally};
+pub use object::{Object, ObjectChange, Owner, Revision};
+pub use store::{Head, SOURCE, Settings, Store};
+pub use text::{BadText, Label, Message};
+pub use trust::{Grant, NotAdded, NotSpent, Revocation, Secret, Token};

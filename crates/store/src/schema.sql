@@ -1,0 +1,85 @@
+-- How often the store was opened proves at each start that a write still reaches the disk.
+CREATE TABLE state (
+    only     INTEGER PRIMARY KEY CHECK (only = 1),
+    epoch    INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    opened   INTEGER NOT NULL
+) STRICT;
+INSERT INTO state VALUES (1, 1, 0, 0);
+
+-- Times are milliseconds since 1970-01-01T00:00:00Z.
+CREATE TABLE revision (
+    number   INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    who      TEXT NOT NULL,
+    message  TEXT NOT NULL,
+    source   TEXT NOT NULL,
+    deed     TEXT NOT NULL,
+    set_name TEXT,
+    target   INTEGER,
+    added    INTEGER NOT NULL,
+    changed  INTEGER NOT NULL,
+    removed  INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE text (
+    id   INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    body TEXT NOT NULL
+) STRICT;
+
+-- An object as it was from revision `since` on, before revision `until`; without `until`, it still is.
+-- The namespace is empty for objects of the whole mesh.
+CREATE TABLE object (
+    id        INTEGER PRIMARY KEY,
+    kind      TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    source    TEXT NOT NULL,
+    set_name  TEXT NOT NULL,
+    file      TEXT,
+    line      INTEGER,
+    char      INTEGER,
+    text      INTEGER NOT NULL REFERENCES text,
+    since     INTEGER NOT NULL,
+    until     INTEGER
+) STRICT;
+CREATE UNIQUE INDEX object_live ON object (kind, namespace, name) WHERE until IS NULL;
+CREATE INDEX object_owner ON object (source, set_name) WHERE until IS NULL;
+CREATE INDEX object_since ON object (since);
+CREATE INDEX object_until ON object (until) WHERE until IS NOT NULL;
+CREATE INDEX object_text ON object (text);
+
+-- `slot` is the address inside both ranges; `released` is when the service was first missed.
+CREATE TABLE address (
+    namespace TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    slot      INTEGER NOT NULL UNIQUE,
+    released  INTEGER,
+    PRIMARY KEY (namespace, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE secret (
+    name TEXT PRIMARY KEY,
+    hash BLOB NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+
+-- `hash` is that of the token's secret, which is never kept.
+CREATE TABLE token (
+    id              TEXT PRIMARY KEY,
+    hash            BLOB NOT NULL,
+    namespace       TEXT NOT NULL,
+    service_account TEXT,
+    uses            INTEGER NOT NULL,
+    expires         INTEGER NOT NULL,
+    made            INTEGER NOT NULL,
+    made_by         TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE revoked (
+    identity TEXT PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    who      TEXT NOT NULL,
+    reason   TEXT NOT NULL
+) STRICT;

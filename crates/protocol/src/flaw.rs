@@ -49,7 +49,7 @@ impl Refused {
             Flaw::NoHost | Flaw::RepeatedHost | Flaw::Host | Flaw::HostDiffers => (Code::R032, 400),
             Flaw::HeadTooLarge { .. } | Flaw::TooManyHeaders { .. } => (Code::R033, 431),
             Flaw::TargetTooLong { .. } => (Code::R033, 414),
-            Flaw::TooManyReadings { .. } => (Code::R035, 400),
+            Flaw::TooManyReadings { .. } | Flaw::ReadingsTooLong { .. } => (Code::R035, 400),
             Flaw::Version => (Code::R036, 505),
             Flaw::MethodCase => (Code::R038, 501),
             Flaw::ChunkSize
@@ -95,7 +95,7 @@ pub enum Flaw {
     #[error("the first line is not a version and a status with one space between them")]
     StatusLine,
     /// The status is not one.
-    #[error("the status is not a number from 100 to 599")]
+    #[error("the status is not a number from 100 to 999")]
     Status,
     /// The method is not a token.
     #[error("the method is not a token")]
@@ -127,6 +127,12 @@ pub enum Flaw {
     /// The path can be read in more ways than are tried.
     #[error("the path can be read in more than {limit} ways")]
     TooManyReadings {
+        /// The limit.
+        limit: usize,
+    },
+    /// The readings of the path are together longer than the limit.
+    #[error("the ways in which the path can be read are together longer than {limit} bytes")]
+    ReadingsTooLong {
         /// The limit.
         limit: usize,
     },

@@ -2,16 +2,20 @@
 //! and the application all see. Bytes in, values out; nothing here reads or writes.
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
-#![deny(
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
 )]
 
 extern crate alloc;
 
 pub mod body;
+mod connection;
 pub mod flaw;
 pub mod framing;
 pub mod head;

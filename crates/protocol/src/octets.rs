@@ -1,4 +1,7 @@
-//! Which octets may stand where.
+//! Which octets may stand where, and small steps over them.
+
+use alloc::vec::Vec;
+use core::fmt;
 
 /// Whether `octet` may stand in a token: methods, header names, connection options.
 //= RFC 9110 section 5.6.2: "any VCHAR, except delimiters"
@@ -64,4 +67,14 @@ pub(crate) const fn hex_digit(octet: u8) -> Option<u8> {
         b'A'..=b'F' => octet.wrapping_sub(b'A').wrapping_add(10),
         _ => return None,
     })
+}
+
+/// Takes text behind the bytes it holds.
+pub(crate) struct Text<'a>(pub(crate) &'a mut Vec<u8>);
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
 }

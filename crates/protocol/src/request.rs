@@ -1,6 +1,12 @@
 //! The canonical request: one reading of a head, made once, that everything after it uses.
 
+use memchr::memchr;
+
+use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
+use crate::head::{Fields, Limits, Lines, Meaning, blame};
+use crate::host::Authority;
+use crate::octets::is_token_text;
 use crate::path::Path;
 
 /// A request's head after every check that does not depend on configuration.
@@ -74,5 +80,158 @@ impl RequestHead<'_> {
             connect: self.request.method == "CONNECT",
             upgrade: self.upgrade,
         }
+    }
+}
+
+/// Reads a complete head of `length` bytes.
+pub(crate) fn read_request<'f, 'a: 'f>(
+    head: &'a [u8],
+    length: usize,
+    fields: &'f mut Fields<'a>,
+    limits: &Limits,
+) -> Result<RequestHead<'f>, Flaw> {
+    let mut lines = Lines(head);
+    let line = lines.next().ok_or(Flaw::RequestLine)?;
+    let (method, target, version) = read_line(line, limits)?;
+    let meaning = Meaning::read(lines, fields, version, limits)?;
+
+    let host = meaning.host.ok_or(Flaw::NoHost)?;
+    if meaning.repeated_host {
+        return Err(Flaw::RepeatedHost);
+    }
+    let authority = Authority::parse(host)?;
+    if let Some((named, default_port)) = target.authority
+        && !named.is_same(&authority, default_port)
+    {
+        return Err(Flaw::HostDiffers);
+    }
+    let body = meaning.declared.of_request(method)?;
+    let keep_alive = meaning.options.keeps_alive(version);
+    let expects_continue = meaning.expects_continue && body != BodyFraming::None;
+    let upgrade = meaning.upgrade;
+    Ok(RequestHead {
+        request: Request {
+            method,
+            host: authority.host,
+            port: authority.port,
+            path: Path::new(target.path)?,
+            query: target.query,
+            headers: meaning.headers(upgrade, true),
+        },
+        version,
+        body,
+        keep_alive,
+        expects_continue,
+        upgrade,
+        length,
+    })
+}
+
+fn read_line<'a>(line: &'a [u8], limits: &Limits) -> Result<(&'a str, Target<'a>, Version), Flaw> {
+    let mut parts = line.split(|octet| *octet == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(blame(line, Flaw::RequestLine));
+    };
+    if !is_token_text(method) {
+        return Err(blame(line, Flaw::Method));
+    }
+    let version = Version::read(version, Flaw::RequestLine).map_err(|flaw| blame(line, flaw))?;
+    if method.iter().any(u8::is_ascii_lowercase) {
+        return Err(Flaw::MethodCase);
+    }
+    let limit = limits.target_bytes;
+    if target.len() > limit {
+        return Err(Flaw::TargetTooLong { limit });
+    }
+    let method = str::from_utf8(method).map_err(|_| Flaw::Method)?;
+    let target = Target::read(target, method).map_err(|flaw| blame(line, flaw))?;
+    Ok((method, target, version))
+}
+
+/// A request's target, in whichever of the four forms (RFC 9112 section 3.2).
+struct Target<'a> {
+    /// The authority that an absolute form or CONNECT names, and the port it has without saying so.
+    authority: Option<(Authority<'a>, u16)>,
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    fn read(octets: &'a [u8], method: &str) -> Result<Self, Flaw> {
+        let text = read_target_text(octets)?;
+        if method == "CONNECT" {
+            let authority = Authority::parse(octets)?;
+            let port = authority.port.ok_or(Flaw::TargetForm)?;
+            return Ok(Self {
+                authority: Some((authority, port)),
+                path: "",
+                query: None,
+            });
+        }
+        if text.starts_with('/') {
+            return Ok(Self::origin(text));
+        }
+        if text == "*" && method == "OPTIONS" {
+            return Ok(Self {
+                authority: None,
+                path: text,
+                query: None,
+            });
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(Flaw::TargetForm)?;
+        let default_port = match scheme {
+            _ if scheme.eq_ignore_ascii_case("http") => 80,
+            _ if scheme.eq_ignore_ascii_case("https") => 443,
+            _ => return Err(Flaw::TargetForm),
+        };
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at_checked(end).ok_or(Flaw::TargetForm)?;
+        let authority = Some((Authority::parse(authority.as_bytes())?, default_port));
+        let Self { path, query, .. } = Self::origin(rest);
+        //= RFC 9112 section 3.2.4: "the last proxy on the request chain MUST send a request-target of \"*\" when it forwards the request to the indicated origin server"
+        let path = match (path, query) {
+            ("", None) if method == "OPTIONS" => "*",
+            ("", _) => "/",
+            (path, _) => path,
+        };
+        Ok(Self {
+            authority,
+            path,
+            query,
+        })
+    }
+
+    fn origin(text: &'a str) -> Self {
+        let (path, query) =
+            match memchr(b'?', text.as_bytes()).and_then(|at| text.split_at_checked(at)) {
+                Some((path, query)) => (path, query.get(1..)),
+                None => (text, None),
+            };
+        Self {
+            authority: None,
+            path,
+            query,
+        }
+    }
+}
+
+/// The octets of a target as text: UTF-8 without controls, spaces and `#`.
+fn read_target_text(octets: &[u8]) -> Result<&str, Flaw> {
+    let ordinary = |octet: u8| (octet > b' ' && octet < 0x7f) && octet != b'#';
+    if octets
+        .iter()
+        .fold(true, |all, octet| all & ordinary(*octet))
+        && !octets.is_empty()
+    {
+        return str::from_utf8(octets).map_err(|_| Flaw::TargetUtf8);
+    }
+    let text = str::from_utf8(octets).map_err(|_| Flaw::TargetUtf8)?;
+    match text {
+        "" => Err(Flaw::RequestLine),
+        _ if text.contains(char::is_control) => Err(Flaw::TargetOctet),
+        _ if text.contains('#') => Err(Flaw::TargetFragment),
+        _ => Ok(text),
     }
 }

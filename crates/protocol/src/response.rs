@@ -1,12 +1,15 @@
 //! A response's head.
 
-use crate::framing::{BodyFraming, Version};
+use crate::flaw::Flaw;
+use crate::framing::{Asked, BodyFraming, Version};
+use crate::head::{Fields, Limits, Lines, Meaning, blame};
+use crate::octets::is_field_value;
 use crate::request::Header;
 
 /// What a server answers, as far as it goes to the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
-    /// 100 to 599.
+    /// 100 to 999.
     pub status: u16,
     /// The words behind the status, as sent; perhaps empty, perhaps not UTF-8.
     pub reason: &'a [u8],
@@ -44,4 +47,61 @@ pub struct ResponseHead<'a> {
     /// How many bytes the head took. Another head may follow at once (1xx, then the final one):
     /// what is left over is parsed before more is read.
     pub length: usize,
+}
+
+/// Reads a complete head.
+pub(crate) fn read_response<'f, 'a: 'f>(
+    head: &'a [u8],
+    fields: &'f mut Fields<'a>,
+    limits: &Limits,
+    asked: Asked,
+) -> Result<ResponseHead<'f>, Flaw> {
+    let mut lines = Lines(head);
+    let line = lines.next().ok_or(Flaw::StatusLine)?;
+    let (version, status, reason) = read_line(line)?;
+    let meaning = Meaning::read(lines, fields, version, limits)?;
+
+    let body = meaning.declared.of_response(status, asked)?;
+    if status == 101 && !(asked.upgrade && meaning.upgrade) {
+        return Err(Flaw::UnaskedSwitch);
+    }
+    let delimited = !matches!(body, BodyFraming::UntilClose | BodyFraming::Tunnel);
+    let keep_alive = delimited && meaning.options.keeps_alive(version);
+    //= RFC 9110 section 7.8: "A server that sends a 426 (Upgrade Required) response MUST send an Upgrade header field"
+    let upgrade = matches!(status, 101 | 426) && meaning.options.upgrade;
+    //= RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx (Informational) or 204 (No Content)."
+    let length = !matches!(status, 100..=199 | 204) && body != BodyFraming::Tunnel;
+    Ok(ResponseHead {
+        response: Response {
+            status,
+            reason,
+            headers: meaning.headers(upgrade, length),
+        },
+        version,
+        body,
+        keep_alive,
+        length: head.len(),
+    })
+}
+
+/// `HTTP/1.1 200 OK`. A status line without reason may lack the space before it, as many servers
+/// send it.
+fn read_line(line: &[u8]) -> Result<(Version, u16, &[u8]), Flaw> {
+    let mut parts = line.splitn(3, |octet| *octet == b' ');
+    let (Some(version), Some(status)) = (parts.next(), parts.next()) else {
+        return Err(blame(line, Flaw::StatusLine));
+    };
+    let version = Version::read(version, Flaw::StatusLine).map_err(|flaw| blame(line, flaw))?;
+    let status = match status {
+        [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => {
+            str::from_utf8(status).map_err(|_| Flaw::Status)?
+        }
+        _ => return Err(blame(line, Flaw::Status)),
+    };
+    let status = status.parse().map_err(|_| Flaw::Status)?;
+    let reason = parts.next().unwrap_or_default();
+    if !is_field_value(reason) {
+        return Err(blame(line, Flaw::StatusLine));
+    }
+    Ok((version, status, reason))
 }

@@ -26,7 +26,7 @@ pub(crate) trait Decode: Sized {
     fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self>;
 
     /// What holds if nobody wrote the field `key`; `None` if it must be there, which is noted.
-    fn absent(key: &str, reader: &mut Reader<'_>) -> Option<Self> {
+    fn absent(key: &str, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
         reader.missing(key);
         None
     }

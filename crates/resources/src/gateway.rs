@@ -1,12 +1,9 @@
-//! Gateway API, as the project publishes it.
+//! Gateway API, as the project publishes it: the structs are made by `cargo xtask generate`, the
+//! checks between fields are ours.
 
-use crate::decode::object;
+mod http_route;
+mod reference_grant;
+mod rules;
 
-object! {
-    /// x
-    pub struct HttpRouteSpec {
-    }
-    /// x
-    pub struct ReferenceGrantSpec {
-    }
-}
+pub use http_route::*;
+pub use reference_grant::*;

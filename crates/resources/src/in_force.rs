@@ -1,9 +1,11 @@
 //! What holds while a part of an object cannot be understood: the table that notes quote and that
 //! `compile` carries out.
 
+use alloc::vec::Vec;
+
 /// What holds while the field at `pointer` of an object of this kind is not understood.
 pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
-    let steps = pointer.split('/').skip(1).collect::<alloc::vec::Vec<_>>();
+    let steps = pointer.split('/').skip(1).collect::<Vec<_>>();
     match (kind, steps.as_slice()) {
         (_, ["metadata", ..]) => "the object holds without it",
         ("HTTPRoute", ["spec", "rules", _, "backendRefs", _, ..]) => {

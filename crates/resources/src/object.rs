@@ -75,7 +75,7 @@ pub struct Metadata {
 
 object! {
     /// What an object is called, and what is written on it.
-    pub struct WrittenMetadata {
+    pub(crate) struct WrittenMetadata {
         /// Its name, once per kind and namespace.
         pub name: Name = "name";
         /// Its namespace; without it, the one that was asked for, else `default`.

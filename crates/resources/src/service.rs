@@ -137,7 +137,9 @@ impl Decode for ClusterIp {
                 Some(Self::Headless)
             }
             Value::Scalar(text, Meaning::Quoted) if text.is_empty() => Some(Self::Unset),
-            _ => reader.value(node, rules).map(Self::Address),
+            Value::Scalar(..) | Value::List(_) | Value::Map(_) => {
+                reader.value(node, rules).map(Self::Address)
+            }
         }
     }
 }
@@ -159,7 +161,7 @@ impl Decode for TargetPort {
             Value::Scalar(_, Meaning::Integer(_)) => reader
                 .value(node, &Rules::NONE.range(1, 65_535))
                 .map(Self::Number),
-            _ => reader
+            Value::Scalar(..) | Value::List(_) | Value::Map(_) => reader
                 .value(node, &Rules::NONE.length(1, 15).form(form::label))
                 .map(Self::Name),
         }

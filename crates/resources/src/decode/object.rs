@@ -12,7 +12,7 @@
 macro_rules! object {
     ($(
         $(#[doc = $doc:literal])+
-        pub struct $type:ident $(checked by $check:path)? {$(
+        $vis:vis struct $type:ident $(checked by $check:path)? {$(
             $(#[doc = $field_doc:literal])+
             pub $field:ident: $field_type:ty = $key:literal
                 $([$($rule:ident($($argument:expr),*)),+])?
@@ -21,14 +21,14 @@ macro_rules! object {
     )+) => {$(
         $(#[doc = $doc])+
         #[derive(Clone, PartialEq, Eq, Debug)]
-        pub struct $type {$(
+        $vis struct $type {$(
             $(#[doc = $field_doc])+
             pub $field: $field_type,
         )*}
 
         impl $type {
             /// Its fields.
-            pub const SCHEMA: &'static $crate::schema::Schema = &$crate::schema::Schema {
+            $vis const SCHEMA: &'static $crate::schema::Schema = &$crate::schema::Schema {
                 doc: concat!($($doc),+).trim_ascii_start(),
                 fields: &[$($crate::schema::Field {
                     key: $key,

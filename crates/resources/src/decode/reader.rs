@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn field<T: Decode>(&mut self, node: &Node, key: &str, rules: &Rules) -> Option<T> {
         match node.get(key).filter(|value| !value.is_null()) {
             Some(value) => self.below(key, |reader| reader.value(value, rules)),
-            None => T::absent(key, self),
+            None => T::absent(key, rules, self),
         }
     }
 

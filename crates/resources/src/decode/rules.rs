@@ -2,12 +2,16 @@
 
 use crate::form::Form;
 
-/// The bounds of one field. For a list or a map of values, all but `items` are those of each value.
+/// The bounds of one field. For a list or a map of values, `length`, `range`, `numbers` and `form` are
+/// those of each value.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) items: (usize, usize),
+    pub(crate) required: bool,
+    pub(crate) unique: Option<&'static str>,
     pub(crate) length: (usize, usize),
     pub(crate) range: (i64, i64),
+    pub(crate) numbers: Option<&'static [i64]>,
     pub(crate) form: Option<Form>,
 }
 
@@ -15,8 +19,11 @@ impl Rules {
     /// No bounds.
     pub(crate) const NONE: Self = Self {
         items: (0, usize::MAX),
+        required: false,
+        unique: None,
         length: (0, usize::MAX),
         range: (i64::MIN, i64::MAX),
+        numbers: None,
         form: None,
     };
 
@@ -24,6 +31,30 @@ impl Rules {
     pub(crate) const fn items(self, least: usize, most: usize) -> Self {
         Self {
             items: (least, most),
+            ..self
+        }
+    }
+
+    /// That a list must be there.
+    pub(crate) const fn required(self) -> Self {
+        Self {
+            required: true,
+            ..self
+        }
+    }
+
+    /// That no two items of a list have the same value under `key`; without a key, are the same.
+    pub(crate) const fn unique(self, key: &'static str) -> Self {
+        Self {
+            unique: Some(key),
+            ..self
+        }
+    }
+
+    /// Which numbers there are.
+    pub(crate) const fn one_of(self, numbers: &'static [i64]) -> Self {
+        Self {
+            numbers: Some(numbers),
             ..self
         }
     }

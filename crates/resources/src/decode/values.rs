@@ -1,6 +1,12 @@
 //! Single values, lists and maps.
 
-use alloc::{collections::BTreeMap, format, string::String, sync::Arc};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -23,7 +29,7 @@ impl<T: Decode> Decode for Option<T> {
         Some(reader.value(node, rules))
     }
 
-    fn absent(_: &str, _: &mut Reader<'_>) -> Option<Self> {
+    fn absent(_: &str, _: &Rules, _: &mut Reader<'_>) -> Option<Self> {
         Some(None)
     }
 }
@@ -40,28 +46,48 @@ impl<T: Decode> Decode for List<T> {
         };
         let (least, most) = rules.items;
         if items.len() < least {
-            reader.invalid(node, format!("at least {least} is expected here"));
+            reader.invalid(node, format!("at least {least} must stand here"));
         }
         if items.len() > most {
-            reader.invalid(
-                node,
-                format!("{} items are too many: {most} are allowed", items.len()),
+            let message = format!(
+                "{} are too many: at most {most} may stand here",
+                items.len()
             );
+            reader.invalid(node, message);
         }
-        let mut parts = items.iter().enumerate();
-        Some(
-            core::iter::from_fn(|| {
-                let (index, item) = parts.next()?;
-                Some(reader.below(&format!("{index}"), |reader| {
-                    reader.part(|reader| reader.value(item, rules))
-                }))
-            })
-            .collect(),
-        )
+        let mut seen = BTreeSet::new();
+        let mut parts = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let part = reader.below(&index.to_string(), |reader| {
+                reader.part(|reader| {
+                    if let Some(key) = rules.unique
+                        && let Some(text) = identity(item, key)
+                        && !seen.insert(text)
+                    {
+                        reader.invalid(item, format!("{text} stands further up already"));
+                    }
+                    reader.value(item, rules)
+                })
+            });
+            parts.push(part);
+        }
+        Some(parts.into_iter().collect())
     }
 
-    fn absent(_: &str, _: &mut Reader<'_>) -> Option<Self> {
+    fn absent(key: &str, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        if rules.required {
+            reader.missing(key);
+        }
         Some(Self::default())
+    }
+}
+
+/// What makes an item of a list different from the others: its value under `key`, or all of it.
+fn identity<'a>(item: &'a Node, key: &str) -> Option<&'a str> {
+    let node = if key.is_empty() { item } else { item.get(key)? };
+    match &node.value {
+        Value::Scalar(text, _) => Some(text),
+        Value::List(_) | Value::Map(_) => None,
     }
 }
 
@@ -89,7 +115,7 @@ impl<T: Decode> Decode for BTreeMap<Arc<str>, T> {
         Some(map)
     }
 
-    fn absent(_: &str, _: &mut Reader<'_>) -> Option<Self> {
+    fn absent(_: &str, _: &Rules, _: &mut Reader<'_>) -> Option<Self> {
         Some(Self::default())
     }
 }
@@ -131,6 +157,11 @@ macro_rules! integers {
                 let most = most.min(i64::try_from(Self::MAX).unwrap_or(i64::MAX));
                 if !(least..=most).contains(&number) {
                     reader.invalid(node, format!("{number} is not between {least} and {most}"));
+                    return None;
+                }
+                if let Some(numbers) = rules.numbers.filter(|numbers| !numbers.contains(&number)) {
+                    let all = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+                    reader.invalid(node, format!("{number} is not one of {all}"));
                     return None;
                 }
                 Self::try_from(number).ok()

@@ -1,7 +1,7 @@
 //! Builds trees from the parser's events, within the bounds.
 
 use alloc::{
-    borrow::{Cow, ToOwned},
+    borrow::ToOwned,
     collections::{BTreeMap, BTreeSet},
     format,
     string::String,
@@ -10,7 +10,9 @@ use alloc::{
     vec::Vec,
 };
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use granit_parser::{
+    ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
+};
 use leno_model::Code;
 
 use super::split::Piece;
@@ -86,25 +88,28 @@ struct Anchored {
 
 /// A collection that has begun.
 struct Open {
-    kind: OpenKind,
+    contents: Contents,
+    /// Whether it is written in brackets or braces.
+    is_flow: bool,
     at: At,
     anchor: usize,
     /// How many nodes there were before it.
     nodes_before: usize,
-    /// How deep its contents have gone below it.
+    /// How many levels it has.
     depth: usize,
 }
 
-enum OpenKind {
+enum Contents {
     List(Vec<Node>),
-    Map {
-        entries: Vec<Entry>,
-        key: Option<(Arc<str>, At)>,
-    },
+    Map(Vec<Entry>, Option<(Arc<str>, At)>),
 }
 
 impl<'a> Builder<'a> {
     /// The next document, or `None` at the end.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum may grow; what is not known is refused"
+    )]
     fn document(&mut self) -> Result<Option<Node>, Broken> {
         self.anchors.clear();
         self.open.clear();
@@ -112,59 +117,69 @@ impl<'a> Builder<'a> {
         let mut root = None;
         while let Some(next) = self.parser.next_event() {
             let (event, span) = next.map_err(|error| self.not_yaml(&error))?;
-            let done = match event {
-                Event::StreamStart | Event::DocumentStart(..) => continue,
+            let at = self.at(&span);
+            let complete = match event {
+                Event::StreamStart | Event::DocumentStart(..) => None,
                 Event::DocumentEnd => break,
                 Event::StreamEnd => return Ok(None),
                 Event::Scalar(text, style, anchor, tag) => {
-                    let node = self.scalar(text, style, tag.as_deref(), &span)?;
-                    self.finish(node, anchor, 1, 0)?
+                    self.count(1, at)?;
+                    let meaning = meaning(&text, style, tag.as_deref(), at)?;
+                    let value = Value::Scalar(text.into(), meaning);
+                    self.finish(Node { value, at }, anchor, 1, 0)?
                 }
-                Event::SequenceStart(_, anchor, tag) => {
-                    self.begin(OpenKind::List(Vec::new()), anchor, tag.as_deref(), &span)?;
-                    continue;
+                Event::SequenceStart(style, anchor, tag) => {
+                    self.begin(
+                        Contents::List(Vec::new()),
+                        style,
+                        anchor,
+                        tag.as_deref(),
+                        at,
+                    )?;
+                    None
                 }
-                Event::MappingStart(_, anchor, tag) => {
-                    let kind = OpenKind::Map {
-                        entries: Vec::new(),
-                        key: None,
-                    };
-                    self.begin(kind, anchor, tag.as_deref(), &span)?;
-                    continue;
+                Event::MappingStart(style, anchor, tag) => {
+                    let contents = Contents::Map(Vec::new(), None);
+                    self.begin(contents, style, anchor, tag.as_deref(), at)?;
+                    None
                 }
-                Event::SequenceEnd | Event::MappingEnd => self.end(&span)?,
-                Event::Alias(anchor) => self.alias(anchor, &span)?,
-                other => return Err(self.broken(&span, format!("{other:?} is not read"))),
+                Event::SequenceEnd | Event::MappingEnd => self.end(at)?,
+                Event::Alias(anchor) => self.alias(anchor, at)?,
+                other => return Err(not_yaml(at, format!("{other:?} is not read"))),
             };
-            root = done.or(root);
+            root = complete.or(root);
         }
         Ok(root)
     }
 
     fn begin(
         &mut self,
-        kind: OpenKind,
+        contents: Contents,
+        style: StructureStyle,
         anchor: usize,
         tag: Option<&Tag>,
-        span: &Span,
+        at: At,
     ) -> Result<(), Broken> {
-        let expected = match kind {
-            OpenKind::List(_) => "seq",
-            OpenKind::Map { .. } => "map",
+        let expected = match contents {
+            Contents::List(_) => "seq",
+            Contents::Map(..) => "map",
         };
         if let Some(tag) = tag
             && tag.core_suffix() != Some(expected)
         {
-            return Err(self.broken(span, format!("the tag {} is not read", tag.original())));
+            return Err(not_yaml(
+                at,
+                format!("the tag {} is not read here", tag.original()),
+            ));
         }
         if self.open.len() >= MOST_DEPTH {
-            return Err(self.too_deep(span));
+            return Err(too_deep(at));
         }
         let nodes_before = self.nodes;
-        self.count(1, span)?;
-        let at = self.at(span);
+        self.count(1, at)?;
         self.open.push(Open {
-            kind,
+            contents,
+            is_flow: style == StructureStyle::Flow,
             at,
             anchor,
             nodes_before,
@@ -173,64 +188,49 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn end(&mut self, span: &Span) -> Result<Option<Node>, Broken> {
-        let Some(Open {
-            kind,
-            at,
-            anchor,
-            nodes_before,
-            depth,
-        }) = self.open.pop()
-        else {
-            return Err(self.broken(span, "it ends more than it began".to_owned()));
+    fn end(&mut self, end: At) -> Result<Option<Node>, Broken> {
+        let Some(open) = self.open.pop() else {
+            return Err(not_yaml(end, "it ends more than it began".to_owned()));
         };
-        let (value, first) = match kind {
-            OpenKind::List(items) => {
+        let (value, first) = match open.contents {
+            Contents::List(items) => {
                 let first = items.first().map(|item| item.at);
                 (Value::List(items), first)
             }
-            OpenKind::Map { entries, .. } => {
+            Contents::Map(entries, _) => {
                 let first = entries.first().map(|entry| entry.key_at);
                 (Value::Map(mark_repeated(entries)), first)
             }
         };
-        let at = self.collection_at(at, span, first);
-        let nodes = self.nodes - nodes_before;
-        self.finish(Node { value, at }, anchor, nodes, depth)
+        let last = if open.is_flow { Some(end) } else { first };
+        let width = match last.filter(|last| last.line == open.at.line) {
+            Some(last) => (last.column + last.width).saturating_sub(open.at.column),
+            None => 1,
+        };
+        let at = At {
+            width: width.max(1),
+            ..open.at
+        };
+        let nodes = self.nodes - open.nodes_before;
+        self.finish(Node { value, at }, open.anchor, nodes, open.depth)
     }
 
-    /// Where a collection stands: all of it on one line, else its first entry.
-    fn collection_at(&self, begun: At, end: &Span, first: Option<At>) -> At {
-        let end = self.at(end);
-        let flow = begun.width > 1 || first.is_none_or(|first| first.column != begun.column);
-        match first {
-            _ if flow && end.line == begun.line => At {
-                width: (end.column + end.width).saturating_sub(begun.column).max(1),
-                ..begun
-            },
-            Some(first) if first.line == begun.line => At {
-                width: (first.column + first.width)
-                    .saturating_sub(begun.column)
-                    .max(1),
-                ..begun
-            },
-            Some(_) | None => begun,
-        }
-    }
-
-    fn alias(&mut self, anchor: usize, span: &Span) -> Result<Option<Node>, Broken> {
+    fn alias(&mut self, anchor: usize, at: At) -> Result<Option<Node>, Broken> {
         let Some(Anchored { node, nodes, depth }) = self.anchors.get(&anchor) else {
-            return Err(self.broken(span, "an alias stands inside what it refers to".to_owned()));
+            return Err(not_yaml(
+                at,
+                "an alias stands inside what it refers to".to_owned(),
+            ));
         };
         let (node, nodes, depth) = (node.clone(), *nodes, *depth);
+        self.count(nodes, at)?;
         if self.open.len() + depth > MOST_DEPTH {
-            return Err(self.too_deep(span));
+            return Err(too_deep(at));
         }
-        self.count(nodes, span)?;
-        self.place(node, depth, span)
+        self.place(node, depth)
     }
 
-    /// Puts a complete node where it belongs; gives it back if it is the document.
+    /// Keeps a complete node for its aliases, and puts it where it belongs.
     fn finish(
         &mut self,
         node: Node,
@@ -238,9 +238,8 @@ impl<'a> Builder<'a> {
         nodes: usize,
         depth: usize,
     ) -> Result<Option<Node>, Broken> {
-        let span = Span::default();
         if anchor != 0 {
-            self.count(nodes, &span)?;
+            self.count(nodes, node.at)?;
             let anchored = Anchored {
                 node: node.clone(),
                 nodes,
@@ -248,114 +247,57 @@ impl<'a> Builder<'a> {
             };
             self.anchors.insert(anchor, anchored);
         }
-        self.place(node, depth, &span)
+        self.place(node, depth)
     }
 
-    fn place(&mut self, node: Node, depth: usize, span: &Span) -> Result<Option<Node>, Broken> {
+    /// Puts a node into the innermost collection; gives it back if there is none.
+    fn place(&mut self, node: Node, depth: usize) -> Result<Option<Node>, Broken> {
         let Some(open) = self.open.last_mut() else {
             return Ok(Some(node));
         };
         open.depth = open.depth.max(depth + 1);
-        match &mut open.kind {
-            OpenKind::List(items) => items.push(node),
-            OpenKind::Map { entries, key } => match key.take() {
-                Some((key, key_at)) => {
+        match &mut open.contents {
+            Contents::List(items) => items.push(node),
+            Contents::Map(entries, key) => match (key.take(), node.value) {
+                (Some((key, key_at)), value) => {
+                    let value = Node { value, at: node.at };
                     entries.push(Entry {
                         key,
                         key_at,
                         repeated: false,
-                        value: node,
+                        value,
                     });
                 }
-                None => match node.value {
-                    Value::Scalar(text, _) => *key = Some((text, node.at)),
-                    Value::List(_) | Value::Map(_) => {
-                        let message = "a list or mapping cannot be a key".to_owned();
-                        return Err(self.broken_at(node.at, span, message));
-                    }
-                },
+                (None, Value::Scalar(text, _)) => *key = Some((text, node.at)),
+                (None, Value::List(_) | Value::Map(_)) => {
+                    let message = "a list or mapping cannot be a key".to_owned();
+                    return Err(not_yaml(node.at, message));
+                }
             },
         }
         Ok(None)
     }
 
-    fn scalar(
-        &mut self,
-        text: Cow<'a, str>,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-        span: &Span,
-    ) -> Result<Node, Broken> {
-        self.count(1, span)?;
-        let meaning = match (style, tag) {
-            (ScalarStyle::Plain, None) => scalar::meaning(&text),
-            (_, None) => Meaning::Quoted,
-            (_, Some(tag)) => {
-                let read = scalar::meaning(&text);
-                match (tag.core_suffix(), read) {
-                    (Some("str"), _) => Meaning::Quoted,
-                    (Some("null"), Meaning::Null)
-                    | (Some("bool"), Meaning::Bool(_))
-                    | (Some("int"), Meaning::Integer(_))
-                    | (Some("float"), Meaning::Number | Meaning::Integer(_)) => read,
-                    _ => {
-                        let message = format!("the tag {} is not read here", tag.original());
-                        return Err(self.broken(span, message));
-                    }
-                }
-            }
-        };
-        Ok(Node {
-            value: Value::Scalar(text.into(), meaning),
-            at: self.at(span),
-        })
-    }
-
     /// Takes `nodes` from the budget.
-    fn count(&mut self, nodes: usize, span: &Span) -> Result<(), Broken> {
+    fn count(&mut self, nodes: usize, at: At) -> Result<(), Broken> {
         self.nodes += nodes;
         if self.nodes > MOST_NODES {
             let message = format!("it has more than {MOST_NODES} nodes, aliases expanded");
             return Err(Broken {
                 code: Code::C009,
                 message,
-                at: self.at(span),
+                at,
             });
         }
         Ok(())
     }
 
-    fn too_deep(&self, span: &Span) -> Broken {
-        let message = format!("it is nested deeper than {MOST_DEPTH}");
-        Broken {
-            code: Code::C009,
-            message,
-            at: self.at(span),
-        }
-    }
-
-    fn broken(&self, span: &Span, message: String) -> Broken {
-        Broken {
-            code: Code::C001,
-            message,
-            at: self.at(span),
-        }
-    }
-
-    fn broken_at(&self, at: At, _: &Span, message: String) -> Broken {
-        Broken {
-            code: Code::C001,
-            message,
-            at,
-        }
-    }
-
     fn not_yaml(&self, error: &ScanError) -> Broken {
-        let span = Span::empty(*error.marker());
-        match error.kind() {
-            ErrorKind::RecursionLimitExceeded => self.too_deep(&span),
-            _ => self.broken(&span, error.info()),
+        let at = self.at(&Span::empty(*error.marker()));
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            return too_deep(at);
         }
+        not_yaml(at, error.info())
     }
 
     fn at(&self, span: &Span) -> At {
@@ -370,6 +312,50 @@ impl<'a> Builder<'a> {
             column: number(span.start.col()).saturating_add(1),
             width: number(width),
         }
+    }
+}
+
+/// What a scalar means, by its tag if it has one.
+fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: At) -> Result<Meaning, Broken> {
+    let plain = scalar::meaning(text);
+    let Some(tag) = tag else {
+        return Ok(if style == ScalarStyle::Plain {
+            plain
+        } else {
+            Meaning::Quoted
+        });
+    };
+    let fits = match plain {
+        Meaning::Null => "null",
+        Meaning::Bool(_) => "bool",
+        Meaning::Integer(_) => "int",
+        Meaning::Number => "float",
+        Meaning::Quoted | Meaning::Plain => "str",
+    };
+    match tag.core_suffix() {
+        Some("str") => Ok(Meaning::Quoted),
+        Some(core) if core == fits => Ok(plain),
+        _ => Err(not_yaml(
+            at,
+            format!("the tag {} is not read here", tag.original()),
+        )),
+    }
+}
+
+fn too_deep(at: At) -> Broken {
+    let message = format!("it is nested deeper than {MOST_DEPTH}");
+    Broken {
+        code: Code::C009,
+        message,
+        at,
+    }
+}
+
+fn not_yaml(at: At, message: String) -> Broken {
+    Broken {
+        code: Code::C001,
+        message,
+        at,
     }
 }
 

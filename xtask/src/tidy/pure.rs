@@ -1,6 +1,9 @@
 //! Layers 0 to 2 are `no_std`, and the compiler is strict where a mistake would decide wrongly.
 
-use super::{finding::Finding, tree::Tree};
+use super::{
+    finding::Finding,
+    tree::{Crate, Tree},
+};
 
 const NO_STD: &str = "#![cfg_attr(not(test), no_std)]";
 
@@ -16,51 +19,46 @@ const HOSTILE_BYTES: [&str; 4] = [
 ];
 
 pub(crate) fn find(tree: &Tree) -> Vec<Finding> {
+    let below_layer_3 = |krate: &&Crate| matches!(krate.layer, Some(0..=2));
+    let crates = tree.crates.iter().filter(below_layer_3);
+    crates.flat_map(|krate| find_in(tree, krate)).collect()
+}
+
+fn find_in(tree: &Tree, krate: &Crate) -> Vec<Finding> {
+    let Some(root) = tree.file(&format!("{}/src/lib.rs", krate.folder)) else {
+        return Vec::new();
+    };
+    let missing = |what: &str, attribute: String| Finding {
+        file: root.path.clone(),
+        line: Some(1),
+        what: format!("`{}` {what}", krate.name),
+        help: format!("open the crate with {attribute}"),
+    };
+    let says = |lint: &str| root.line_where(|line| line.contains(lint)).is_some();
     let mut findings = Vec::new();
-    for krate in &tree.crates {
-        let path = format!("{}/src/lib.rs", krate.folder);
-        let (Some(0..=2), Some(root)) = (krate.layer, tree.file(&path)) else {
-            continue;
-        };
-        let attributes: Vec<&str> = root.text.lines().map(str::trim).collect();
-        let mut missing = |what: &str, help: String| {
-            findings.push(Finding {
-                file: path.clone(),
-                line: Some(1),
-                what: format!("`{}` {what}", krate.name),
-                help,
-            });
-        };
-        if !attributes.contains(&NO_STD) {
-            missing(
-                "can name a clock, a file and a socket",
-                format!("open the crate with {NO_STD}"),
-            );
-        }
-        let says = |lint: &str| attributes.iter().any(|line| line.contains(lint));
-        if !says(EVERY_VARIANT) {
-            missing(
-                "may forget a variant",
-                format!("open the crate with #![warn({EVERY_VARIANT})]"),
-            );
-        }
-        let reads_bytes = ["protocol", "wire"].contains(&krate.name.as_str());
-        for lint in HOSTILE_BYTES
-            .iter()
-            .filter(|lint| reads_bytes && !says(lint))
-        {
-            missing(
-                "reads bytes from outside and may panic on them",
-                format!("open the crate with #![deny({lint})]"),
-            );
-        }
+    if !says(NO_STD) {
+        findings.push(missing(
+            "can name a clock, a file and a socket",
+            NO_STD.to_owned(),
+        ));
+    }
+    if !says(EVERY_VARIANT) {
+        findings.push(missing(
+            "may forget a variant",
+            format!("#![warn({EVERY_VARIANT})]"),
+        ));
+    }
+    if ["protocol", "wire"].contains(&krate.name.as_str()) {
+        let unsaid = HOSTILE_BYTES.iter().filter(|lint| !says(lint));
+        let what = "reads bytes from outside and may panic on them";
+        findings.extend(unsaid.map(|lint| missing(what, format!("#![deny({lint})]"))));
     }
     findings
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tree::Crate, *};
+    use super::*;
 
     fn check(name: &str, layer: u64, text: &str, expect: usize) {
         let mut tree = Tree::of(&[(&format!("crates/{name}/src/lib.rs"), text)]);

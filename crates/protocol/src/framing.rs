@@ -85,7 +85,7 @@ impl Declared {
     }
 
     /// Refuses both at once.
-    //= RFC 9112 section 6.1: "ought to be handled as an error"
+    //= RFC 9112 section 6.3: "ought to be handled as an error"
     pub(crate) fn check(&self) -> Result<(), Flaw> {
         match self.chunked && self.length.is_some() {
             true => Err(Flaw::LengthAndEncoding),

@@ -15,6 +15,7 @@
 extern crate alloc;
 
 pub mod body;
+pub mod client_cert;
 mod connection;
 pub mod flaw;
 pub mod framing;
@@ -23,15 +24,20 @@ pub mod host;
 mod octets;
 pub mod path;
 pub mod request;
+pub mod request_id;
 pub mod response;
+pub mod trace;
 pub mod write;
 
 pub use body::{BodyReader, Piece};
+pub use client_cert::ClientCert;
 pub use flaw::{Flaw, Refused};
 pub use framing::{Asked, BodyFraming, Version};
 pub use head::{Fields, HeadReader, Limits};
 pub use host::Authority;
 pub use path::{NewPath, Path};
 pub use request::{Header, Request, RequestHead};
+pub use request_id::RequestId;
 pub use response::{Response, ResponseHead};
+pub use trace::TraceContext;
 pub use write::{Own, RequestChanges, ResponseChanges, write_request, write_response};

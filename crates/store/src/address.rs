@@ -10,8 +10,8 @@ use std::time::Duration;
 use leno_model::{Name, Namespace, ServiceName, Wall};
 use rusqlite::{Connection, Transaction, params};
 
+use crate::columns::{Millis, damaged, run, sha256};
 use crate::failed::Failed;
-use crate::log::{Millis, damaged, run, sha256};
 use crate::store::{Store, Written};
 
 impl Store {

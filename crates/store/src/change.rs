@@ -8,7 +8,7 @@ use std::sync::Arc;
 use leno_model::{Code, Notes, ObjectRef, Place, Severity, Wall};
 
 use crate::failed::Failed;
-use crate::log::NoSuchRevision;
+use crate::history::NoSuchRevision;
 use crate::object::{Object, ObjectChange, Owner, Revision};
 use crate::text::{Label, Message};
 

@@ -13,6 +13,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::columns::run;
 use crate::failed::Failed;
 use crate::log;
 
@@ -128,10 +129,8 @@ pub(crate) fn open(folder: &Path, steps: &[&str]) -> Result<Opened, NotOpened> {
     })
 }
 
-/// The right to be the only process with this store open, until it is dropped.
-pub(crate) struct Lock(
-    #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
-);
+/// The right to be the only one with this store open, until it is dropped.
+pub(crate) struct Lock(File);
 
 impl Lock {
     fn take(folder: &Path) -> Result<Self, NotOpened> {
@@ -161,6 +160,14 @@ impl Lock {
         };
         write_pid(&mut file).map_err(failed)?;
         Ok(Self(file))
+    }
+}
+
+/// Closing the file would leave the lock to a child that another thread has forked and that has
+/// not yet become another program.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.0.unlock().ok();
     }
 }
 
@@ -203,7 +210,9 @@ fn inspect(file: &Path, known: u32) -> Result<Inspected, Failed> {
     }
     let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
     if verdict != "ok" {
-        return Err(Failed::Damaged(verdict));
+        // The first lines name the database.
+        let flaw = verdict.lines().find(|line| !line.starts_with("***"));
+        return Err(Failed::Damaged(flaw.unwrap_or("its pages disagree").into()));
     }
     log::verify(&connection)?;
     Ok(Inspected::Sound(connection))
@@ -241,7 +250,7 @@ fn make_ready(connection: &mut Connection, file: &Path, steps: &[&str]) -> Resul
         take_steps(&transaction, version, steps)?;
         transaction.commit()?;
     }
-    log::run(connection, "UPDATE state SET opened = opened + 1", [])?;
+    run(connection, "UPDATE state SET opened = opened + 1", [])?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
@@ -354,4 +363,64 @@ fn beside(file: &Path, extension: &str) -> PathBuf {
     path.push(".");
     path.push(extension);
     path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of this test's own.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("leno-store-{name}-{}", std::process::id()));
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        folder
+    }
+
+    fn version(file: &Path) -> u32 {
+        let connection = Connection::open(file).unwrap();
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        version.unwrap()
+    }
+
+    const FIRST: &str = "CREATE TABLE state (opened INTEGER) STRICT;
+                         CREATE TABLE text (hash BLOB, body TEXT) STRICT;
+                         INSERT INTO state VALUES (0);";
+
+    #[test]
+    fn an_older_store_is_brought_forward_and_its_copy_kept() {
+        let folder = folder("forward");
+        drop(open(&folder, &[FIRST]).unwrap());
+        let second = "ALTER TABLE state ADD COLUMN colour TEXT;";
+        let third = "UPDATE state SET colour = 'green';";
+        let opened = open(&folder, &[FIRST, second, third]).unwrap();
+        let colour: String = opened
+            .reader
+            .query_one("SELECT colour FROM state", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(colour, "green");
+        drop(opened);
+        assert_eq!(version(&folder.join(FILE)), 3);
+        let copy = folder.join("store.db.v1");
+        assert_eq!(version(&copy), 1);
+        assert_eq!(
+            fs::metadata(&copy).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_store_at_its_version() {
+        let folder = folder("stays");
+        drop(open(&folder, &[FIRST]).unwrap());
+        let halfway = "ALTER TABLE state ADD COLUMN colour TEXT; UPDATE nothing SET a = 1;";
+        assert!(open(&folder, &[FIRST, halfway]).is_err());
+        assert_eq!(version(&folder.join(FILE)), 1);
+        let opened = open(&folder, &[FIRST]).unwrap();
+        assert!(opened.reader.prepare("SELECT colour FROM state").is_err());
+        drop(opened);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

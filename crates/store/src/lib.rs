@@ -15,8 +15,11 @@
 
 mod address;
 mod change;
+mod columns;
+mod draft;
 mod failed;
 mod file;
+mod history;
 mod log;
 mod object;
 mod store;
@@ -25,9 +28,10 @@ mod trust;
 
 pub use address::VirtualAddress;
 pub use change::{Change, Deed, Left, Outcome, Refused, Upsert};
+pub use draft::Draft;
 pub use failed::Failed;
 pub use file::{NotBackedUp, NotOpened};
-pub use log::{Cause, Draft, Entry, NoSuchRevision, NotRead, Tally};
+pub use history::{Cause, Entry, NoSuchRevision, NotRead, Tally};
 pub use object::{Object, ObjectChange, Owner, Revision};
 pub use store::{Head, SOURCE, Settings, Store};
 pub use text::{BadText, Label, Message};

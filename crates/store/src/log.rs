@@ -3,146 +3,14 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
-use leno_model::{Code, Name, Namespace, ObjectRef, Place, Wall};
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use sha2::{Digest, Sha256};
+use leno_model::{Name, Namespace, ObjectRef, Place};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
+use crate::columns::{Millis, damaged, run, sha256};
 use crate::failed::Failed;
+use crate::history::{Cause, Entry, NoSuchRevision, Tally};
 use crate::object::{Object, ObjectChange, Owner, Revision};
-use crate::text::{Label, Message};
-
-/// One revision, as history tells it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
-    /// Which.
-    pub revision: Revision,
-    /// When it was made.
-    pub at: Wall,
-    /// By whom.
-    pub who: Label,
-    /// Why, in their words.
-    pub message: Message,
-    /// On behalf of which source.
-    pub source: Label,
-    /// What they did.
-    pub cause: Cause,
-    /// How much changed; [`crate::Store::diff`] says what.
-    pub tally: Tally,
-}
-
-/// What made a revision.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Cause {
-    /// An apply of this set.
-    Apply(Label),
-    /// A deletion.
-    Delete,
-    /// A rollback to this revision.
-    Rollback(Revision),
-}
-
-/// How many objects a revision changed.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Tally {
-    /// Objects that its predecessor lacks.
-    pub added: u32,
-    /// Objects that both have.
-    pub changed: u32,
-    /// Objects that it lacks.
-    pub removed: u32,
-}
-
-impl Tally {
-    pub(crate) fn of(changes: &[ObjectChange]) -> Self {
-        let mut tally = Self::default();
-        for change in changes {
-            match change {
-                ObjectChange::Added(_) => tally.added += 1,
-                ObjectChange::Changed { .. } => tally.changed += 1,
-                ObjectChange::Removed(_) => tally.removed += 1,
-            }
-        }
-        tally
-    }
-}
-
-/// The revision was never made, or is older than what is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no revision {asked}: {oldest} to {head} are kept")]
-pub struct NoSuchRevision {
-    /// What was asked for.
-    pub asked: Revision,
-    /// The oldest that is known.
-    pub oldest: Revision,
-    /// The newest.
-    pub head: Revision,
-}
-
-/// Why a revision could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotRead {
-    /// It is not there.
-    #[error(transparent)]
-    NoSuchRevision(#[from] NoSuchRevision),
-    /// The file could not be read.
-    #[error(transparent)]
-    Failed(#[from] Failed),
-}
-
-impl NotRead {
-    /// The code under which people find it.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::NoSuchRevision(_) => Code::S007,
-            Self::Failed(failed) => failed.code(),
-        }
-    }
-}
-
-/// A revision that has been written but not committed, for the caller's check to judge.
-#[derive(Debug)]
-pub struct Draft<'a> {
-    connection: &'a Connection,
-    base: Revision,
-    changes: &'a [ObjectChange],
-}
-
-impl<'a> Draft<'a> {
-    pub(crate) fn new(
-        connection: &'a Connection,
-        base: Revision,
-        changes: &'a [ObjectChange],
-    ) -> Self {
-        Self {
-            connection,
-            base,
-            changes,
-        }
-    }
-
-    /// The revision it was made from.
-    pub fn base(&self) -> Revision {
-        self.base
-    }
-
-    /// What it changes; at least one object.
-    pub fn changes(&self) -> &[ObjectChange] {
-        self.changes
-    }
-
-    /// The objects before it, ordered by key.
-    pub fn before(&self) -> Result<Vec<Object>, Failed> {
-        at(self.connection, self.base)
-    }
-
-    /// The objects as they would be committed, ordered by key.
-    pub fn after(&self) -> Result<Vec<Object>, Failed> {
-        at(self.connection, self.base.next())
-    }
-}
 
 /// The revisions that can be read: from `oldest` (before the first that history tells) to `head`.
 #[derive(Clone, Copy)]
@@ -413,19 +281,6 @@ pub(crate) fn verify(connection: &Connection) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Runs a statement that changes rows; says how many.
-pub(crate) fn run(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<usize, Failed> {
-    Ok(connection.prepare_cached(sql)?.execute(params)?)
-}
-
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
 /// A statement that reads objects, in the columns that [`object`] expects.
 fn select(condition: &str) -> String {
     format!(
@@ -437,7 +292,7 @@ fn select(condition: &str) -> String {
 fn objects(
     connection: &Connection,
     condition: &str,
-    params: impl rusqlite::Params,
+    params: impl Params,
 ) -> Result<Vec<Object>, Failed> {
     let mut statement = connection.prepare_cached(&select(condition))?;
     let mut rows = statement.query(params)?;
@@ -507,59 +362,3 @@ fn key_columns(key: &ObjectRef) -> (&str, &str, &str) {
     let namespace = key.namespace.as_ref().map_or("", Namespace::as_str);
     (&key.kind, namespace, key.name.as_str())
 }
-
-/// For names that were checked when they were written.
-pub(crate) fn damaged(error: impl std::fmt::Display) -> Failed {
-    Failed::Damaged(error.to_string())
-}
-
-/// A point in time, kept in milliseconds.
-pub(crate) struct Millis(pub(crate) Wall);
-
-impl ToSql for Millis {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let millis = self.0.elapsed_since_epoch().as_millis();
-        Ok(i64::try_from(millis).unwrap_or(i64::MAX).into())
-    }
-}
-
-impl FromSql for Millis {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let millis = u64::try_from(value.as_i64()?).unwrap_or_default();
-        Ok(Self(Wall::since_epoch(Duration::from_millis(millis))))
-    }
-}
-
-impl ToSql for Revision {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
-    }
-}
-
-impl FromSql for Revision {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let number = value.as_i64()?;
-        let number =
-            u64::try_from(number).map_err(|_| rusqlite::types::FromSqlError::OutOfRange(number))?;
-        Ok(Self(number))
-    }
-}
-
-/// Declares how a checked text is written and read again.
-macro_rules! text_columns {
-    ($($type:ident),+) => {$(
-        impl ToSql for $type {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(self.as_str().into())
-            }
-        }
-
-        impl FromSql for $type {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                Self::new(value.as_str()?).map_err(rusqlite::types::FromSqlError::other)
-            }
-        }
-    )+};
-}
-
-text_columns!(Label, Message);

@@ -9,10 +9,14 @@ use leno_model::view::Generation;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::change::{self, Change, Decided, Deed, Outcome, Refused};
+use crate::columns::run;
+use crate::draft::Draft;
 use crate::failed::Failed;
 use crate::file::{self, Lock, NotBackedUp, NotOpened};
-use crate::log::{self, Cause, Draft, Entry, NotRead, Span, Tally};
+use crate::history::{Cause, Entry, NotRead, Tally};
+use crate::log::{self, Span};
 use crate::object::{Object, ObjectChange, Owner, Revision};
+use crate::text::Label;
 
 /// The name of the store among the sources of a [`Generation`], and the source of what people apply.
 pub const SOURCE: &str = "store";
@@ -198,7 +202,7 @@ impl Store {
     pub fn raise_epoch(&self, seen: u64) -> Result<u64, Failed> {
         self.write(|transaction| {
             let epoch = Head::read(transaction)?.epoch.max(seen).saturating_add(1);
-            log::run(transaction, "UPDATE state SET epoch = ?1", [epoch])?;
+            run(transaction, "UPDATE state SET epoch = ?1", [epoch])?;
             Ok(Written::Visibly(epoch))
         })
     }
@@ -244,7 +248,7 @@ impl Store {
             }
             Written::Visibly(answer) => {
                 let next = "UPDATE state SET position = position + 1";
-                log::run(&transaction, next, [])?;
+                run(&transaction, next, [])?;
                 let head = Head::read(&transaction)?;
                 transaction.commit().map_err(Failed::from)?;
                 *lock(&self.head) = head;
@@ -285,7 +289,7 @@ impl Written<bool> {
 /// Reads what a change concerns, and asks the rules.
 fn decide(
     connection: &Connection,
-    source: &crate::Label,
+    source: &Label,
     deed: Deed,
     head: Revision,
 ) -> Result<Decided, Refused> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use leno_model::{Code, Name, Namespace, SpiffeId, Wall};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::columns::{Millis, damaged, run, sha256};
 use crate::failed::Failed;
-use crate::log::{Millis, damaged, run, sha256};
 use crate::store::{Store, Written};
 use crate::text::{Label, Message};
 

@@ -38,12 +38,13 @@ impl Folder {
         Store::open(&self.0, Settings { keep }).unwrap()
     }
 
-    /// Every file and what is in it, but for the log's index, which is made anew at each opening.
+    /// Every file and what is in it, but for the lock and the log's index, which every opening
+    /// makes anew.
     pub(crate) fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files: Vec<_> = fs::read_dir(&self.0)
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| !path.ends_with("store.db-shm"))
+            .filter(|path| !path.ends_with("store.db-shm") && !path.ends_with("store.lock"))
             .map(|path| (path.clone(), fs::read(path).unwrap()))
             .collect();
         files.sort();

@@ -1,5 +1,10 @@
 //! The store at its door: stories, a naive twin, what is refused at opening, and what a kill leaves.
 #![cfg(test)]
 
+mod child;
+mod crash;
 mod folder;
+mod opening;
 mod story;
+mod trust;
+mod twin;

@@ -1,0 +1,146 @@
+//! Tokens, revocations, addresses and what the views learn of them.
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+use std::thread;
+
+use leno_model::{Name, Namespace, ServiceName, SpiffeId};
+use leno_store::{Grant, Message, NotAdded, NotSpent, Revocation, Secret, Token};
+
+use crate::folder::{Folder, label, wall};
+
+fn token(id: &str, uses: u32) -> Token {
+    Token {
+        id: label(id),
+        hash: [9; 32],
+        grant: Grant {
+            namespace: Namespace::new("shop").unwrap(),
+            service_account: Some(Name::new("web").unwrap()),
+        },
+        uses,
+        expires: wall(2000),
+        made: wall(1000),
+        made_by: label("ops"),
+    }
+}
+
+#[test]
+fn a_token_is_good_for_what_it_says_and_no_longer() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.add_token(&token("t1", 2)).unwrap();
+    assert_eq!(store.add_token(&token("t1", 9)), Err(NotAdded::Exists));
+    let spend = |id, hash, at| store.spend_token(id, &[hash; 32], wall(at));
+    assert_eq!(spend("t2", 9, 1500), Err(NotSpent::Unknown));
+    assert_eq!(spend("t1", 8, 1500), Err(NotSpent::WrongSecret));
+    assert_eq!(spend("t1", 9, 2000), Err(NotSpent::Expired(wall(2000))));
+    assert_eq!(spend("t1", 9, 1999), Ok(token("t1", 2).grant));
+    assert_eq!(store.tokens().unwrap(), [token("t1", 1)]);
+    assert!(spend("t1", 9, 1999).is_ok());
+    assert_eq!(spend("t1", 9, 1999), Err(NotSpent::Spent));
+    assert_eq!(NotSpent::Spent.code().as_str(), "T012");
+    assert_eq!(store.drop_token("t1"), Ok(true));
+    assert_eq!(store.drop_token("t1"), Ok(false));
+    assert_eq!(store.head().position, 0, "no view shows a token");
+}
+
+#[test]
+fn of_many_who_spend_one_token_at_once_one_succeeds() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.add_token(&token("t1", 1)).unwrap();
+    let start = Barrier::new(8);
+    let spend = || {
+        start.wait();
+        store.spend_token("t1", &[9; 32], wall(1500)).is_ok()
+    };
+    let granted = thread::scope(|scope| {
+        let spenders: Vec<_> = (0..8).map(|_| scope.spawn(spend)).collect();
+        let joined = spenders.into_iter().map(|spender| spender.join().unwrap());
+        joined.filter(|granted| *granted).count()
+    });
+    assert_eq!(granted, 1);
+    drop(store);
+    let spent = folder.open().spend_token("t1", &[9; 32], wall(1500));
+    assert_eq!(spent, Err(NotSpent::Spent), "also after a restart");
+}
+
+#[test]
+fn tokens_that_expired_long_ago_are_forgotten() {
+    let folder = Folder::new();
+    let store = folder.open();
+    store.add_token(&token("old", 1)).unwrap();
+    let day = 24 * 3600;
+    for (id, made) in [("t1", 2000 + day), ("t2", 2001 + day)] {
+        let mut token = token(id, 1);
+        (token.made, token.expires) = (wall(made), wall(made + 60));
+        store.add_token(&token).unwrap();
+        let kept = store.tokens().unwrap();
+        let has_old = kept.iter().any(|token| token.id == label("old"));
+        assert_eq!(has_old, id == "t1");
+    }
+}
+
+#[test]
+fn a_revocation_raises_the_position_so_that_no_older_view_takes_it_back() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let identity = SpiffeId::parse("spiffe://shop.local/ns/shop/sa/web").unwrap();
+    let revocation = Revocation {
+        identity: identity.clone(),
+        at: wall(1000),
+        who: label("sec"),
+        reason: Message::new("its key was seen on a forum").unwrap(),
+    };
+    assert_eq!(store.revoke(&revocation), Ok(true));
+    assert_eq!(store.head().position, 1);
+    let mut again = revocation.clone();
+    again.reason = Message::default();
+    assert_eq!(store.revoke(&again), Ok(false));
+    assert_eq!(store.revoked().unwrap(), [revocation]);
+    assert_eq!(store.head().position, 1);
+    assert_eq!(store.reinstate(&identity), Ok(true));
+    assert_eq!(store.reinstate(&identity), Ok(false));
+    assert_eq!(store.head().position, 2);
+    assert!(store.revoked().unwrap().is_empty());
+}
+
+#[test]
+fn keys_and_chains_are_changed_together() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let keep = |key: Option<&[u8]>, chain: Option<&[u8]>| {
+        let secret = |bytes: Option<&[u8]>| bytes.map(|bytes| Secret(bytes.to_vec()));
+        let pair = [
+            (label("intermediate key"), secret(key)),
+            (label("intermediate chain"), secret(chain)),
+        ];
+        store.keep_secrets(&pair).unwrap();
+    };
+    let kept = |name| store.secret(&label(name)).unwrap().map(|secret| secret.0);
+    assert_eq!(kept("intermediate key"), None);
+    keep(Some(b"key 1"), Some(b"chain 1"));
+    keep(Some(b"key 2"), Some(b"chain 2"));
+    assert_eq!(kept("intermediate key").unwrap(), b"key 2");
+    assert_eq!(kept("intermediate chain").unwrap(), b"chain 2");
+    keep(None, Some(b"chain 3"));
+    assert_eq!(kept("intermediate key"), None);
+    assert_eq!(store.head().position, 3);
+    assert_eq!(format!("{:?}", Secret(vec![0; 32])), "Secret(32 bytes)");
+}
+
+#[test]
+fn addresses_outlive_restarts_and_absences() {
+    let folder = Folder::new();
+    let service =
+        |name| ServiceName::new(Namespace::new("shop").unwrap(), Name::new(name).unwrap());
+    let both = BTreeSet::from([service("cart"), service("web")]);
+    let given = folder.open().addresses(&both, wall(0)).unwrap();
+    assert_eq!(given.len(), 2);
+    let web = BTreeSet::from([service("web")]);
+    let store = folder.open();
+    let without = store.addresses(&web, wall(1000)).unwrap();
+    assert_eq!(without[&service("web")], given[&service("web")]);
+    drop(store);
+    assert_eq!(folder.open().addresses(&both, wall(2000)).unwrap(), given);
+}

@@ -261,8 +261,8 @@ pub enum Unfit {
     /// Its key can be broken, or is of a kind that is not taken.
     #[error("its key is {0}; P-256, P-384, Ed25519 and RSA from 2048 bits are taken")]
     WeakKey(KeyKind),
-    /// It is signed in a way that can be broken, or is not taken.
-    #[error("it is signed with an algorithm that is not taken")]
+    /// It signs in a way that can be broken, or is not taken.
+    #[error("it signs with an algorithm that is not taken")]
     WeakSignature,
 }
 

@@ -26,7 +26,7 @@ pub enum Distrust {
     #[error("exactly one SPIFFE identity was expected: {0}")]
     MalformedIdentity(BadIdentity),
     /// No roots are known for the identity's trust domain.
-    #[error("{id} came, and only {} is trusted here", List(trusted))]
+    #[error("{id} came, and what is trusted here is {}", List(trusted))]
     ForeignTrustDomain {
         /// Who it says it is.
         id: SpiffeId,

@@ -110,7 +110,8 @@ impl Case<'_> {
         bundle: &Bundle,
     ) -> Result<Wall, Distrust> {
         let der = CertificateDer::from(leaf);
-        let end_entity = EndEntityCert::try_from(&der).map_err(|error| self.distrust(&error))?;
+        let end_entity =
+            EndEntityCert::try_from(&der).map_err(|error| self.distrust(Link::Leaf, &error))?;
         let others: Vec<_> = others
             .iter()
             .map(|other| CertificateDer::from(other.as_ref()))
@@ -126,7 +127,7 @@ impl Case<'_> {
                 None,
                 Some(&|path| root_in_force(bundle.validity_of(path.anchor()), self.now)),
             )
-            .map_err(|error| self.distrust(&error))?;
+            .map_err(|error| self.distrust(Link::Authority, &error))?;
         self.end_of_path(&path, bundle)
     }
 
@@ -145,37 +146,33 @@ impl Case<'_> {
         Ok(ends)
     }
 
-    /// What webpki found, in our words. It has judged the leaf's own time already passed by
-    /// [`Self::check_time`], so that what it says of time is said of an authority.
+    /// What webpki found wrong with `link`, in our words. Once the leaf has passed our own checks,
+    /// all that is left to be wrong is above it.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "webpki may add reasons; one without words here still proves nothing"
     )]
-    fn distrust(&self, error: &webpki::Error) -> Distrust {
+    fn distrust(&self, link: Link, error: &webpki::Error) -> Distrust {
         use webpki::Error;
-        match error {
-            Error::CertExpired { not_after, .. } => self.expired(Link::Authority, wall(*not_after)),
+        let unfit = match error {
+            Error::CertExpired { not_after, .. } => return self.expired(link, wall(*not_after)),
             Error::CertNotValidYet { not_before, .. } => {
-                self.not_yet_valid(Link::Authority, wall(*not_before))
+                return self.not_yet_valid(link, wall(*not_before));
             }
-            Error::EndEntityUsedAsCa => self.not_fit(Link::Authority, Unfit::LeafAsAuthority),
-            Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => {
-                self.not_fit(Link::Authority, Unfit::PathLength)
-            }
+            Error::EndEntityUsedAsCa => Unfit::LeafAsAuthority,
+            Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => Unfit::PathLength,
             Error::EmptyEkuExtension | Error::RequiredEkuNotFoundContext(_) => {
-                self.not_fit(Link::Authority, Unfit::ExtendedKeyUsage)
+                Unfit::ExtendedKeyUsage
             }
-            Error::UnsupportedCriticalExtension => {
-                self.not_fit(Link::Authority, Unfit::CriticalExtension)
-            }
+            Error::UnsupportedCriticalExtension => Unfit::CriticalExtension,
             Error::UnsupportedSignatureAlgorithmContext(_)
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-                self.not_fit(Link::Leaf, Unfit::WeakSignature)
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Unfit::WeakSignature,
+            _ => {
+                let id = self.id.clone();
+                return Distrust::UnknownAuthority { id };
             }
-            _ => Distrust::UnknownAuthority {
-                id: self.id.clone(),
-            },
-        }
+        };
+        self.not_fit(link, unfit)
     }
 
     fn expired(&self, link: Link, ended: Wall) -> Distrust {

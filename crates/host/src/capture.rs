@@ -1,0 +1,149 @@
+//! The packet rules of an enclosure: which connections go to the proxy, and what is refused.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use crate::{
+    enclosure::Layout,
+    nft::{Block, Chain, ChainKind, Match, Rule, Ruleset, Transport, Verdict},
+};
+
+/// Where every captured connection arrives.
+pub const OUTBOUND_PORT: u16 = 15001;
+/// Where DNS arrives, over UDP and TCP.
+pub const DNS_PORT: u16 = 15053;
+/// The mark of sockets that reach into an enclosure. The application may not set one.
+pub(crate) const MARK: u32 = 15008;
+
+/// The ports on which the application listens on loopback.
+pub(crate) const LOCAL_PORTS: &str = "local_ports";
+pub(crate) const LOCAL_PORTS_6: &str = "local_ports_6";
+/// Counts the datagrams that were refused.
+pub(crate) const UDP_REFUSED: &str = "udp_refused";
+
+/// The packet rules of an enclosure.
+///
+/// DNS to the resolver goes to [`DNS_PORT`]. The workload's own addresses, and the loopback ports it
+/// listens on, are its own affair. Every other connection, loopback included, goes to
+/// [`OUTBOUND_PORT`]. Nothing else is sent anywhere: datagrams are refused and counted, also those to
+/// a loopback port that nobody listens on, for which the kernel's own refusal is counted.
+pub fn capture_rules(layout: &Layout) -> Ruleset {
+    use Match::{From, Mark, Port, PortIn, PortUnreachable, PortUnreachable6, Protocol, To};
+    use Transport::{Tcp, Udp};
+    use Verdict::{Accept, Forbid, Redirect, Refuse, Return};
+
+    let resolver = Block::host(layout.resolver);
+    let (own, own_6) = (Block::host(layout.v4.into()), Block::host(layout.v6.into()));
+    let loopback = Block::loopback();
+    let loopback_6 = Block::host(Ipv6Addr::LOCALHOST.into());
+    Ruleset {
+        table: "leno",
+        counters: vec![UDP_REFUSED],
+        sets: vec![LOCAL_PORTS, LOCAL_PORTS_6],
+        chains: vec![
+            Chain {
+                name: "capture",
+                kind: ChainKind::Nat,
+                rules: vec![
+                    rule([Mark(MARK)], Return),
+                    rule([To(resolver), Port(Udp, 53)], Redirect(DNS_PORT)),
+                    rule([To(resolver), Port(Tcp, 53)], Redirect(DNS_PORT)),
+                    rule([To(own)], Return),
+                    rule([To(own_6)], Return),
+                    rule([To(loopback), PortIn(Tcp, LOCAL_PORTS)], Return),
+                    rule([To(loopback_6), PortIn(Tcp, LOCAL_PORTS_6)], Return),
+                    rule([Protocol(Tcp)], Redirect(OUTBOUND_PORT)),
+                ],
+            },
+            Chain {
+                name: "refuse",
+                kind: ChainKind::Filter,
+                rules: vec![
+                    counted([From(loopback), PortUnreachable], Accept),
+                    counted([From(loopback_6), PortUnreachable6], Accept),
+                    rule([To(loopback)], Accept),
+                    rule([To(loopback_6)], Accept),
+                    rule([To(own)], Accept),
+                    rule([To(own_6)], Accept),
+                    counted([Protocol(Udp)], Refuse),
+                    rule([], Forbid),
+                ],
+            },
+        ],
+    }
+}
+
+/// The ports of [`LOCAL_PORTS`] and [`LOCAL_PORTS_6`] for an application that listens on these
+/// addresses.
+pub(crate) fn local_ports<'a>(
+    listening: impl IntoIterator<Item = &'a SocketAddr>,
+) -> [BTreeSet<u16>; 2] {
+    let [mut v4, mut v6] = [BTreeSet::new(), BTreeSet::new()];
+    for address in listening {
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_loopback() || ip.is_unspecified() => v4.insert(address.port()),
+            IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => v6.insert(address.port()),
+            _ => false,
+        };
+    }
+    [v4, v6]
+}
+
+/// The loopback address of the resolver's family, where its redirected questions arrive.
+pub(crate) fn loopback_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+fn rule<const N: usize>(when: [Match; N], then: Verdict) -> Rule {
+    Rule {
+        when: when.into(),
+        count: None,
+        then,
+    }
+}
+
+fn counted<const N: usize>(when: [Match; N], then: Verdict) -> Rule {
+    Rule {
+        count: Some(UDP_REFUSED),
+        ..rule(when, then)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_answers_on_loopback_is_local() {
+        let listening = [
+            "127.0.0.1:8080",
+            "127.0.0.9:8081",
+            "0.0.0.0:80",
+            "10.0.0.7:5432",
+            "[::1]:9090",
+            "[::]:443",
+            "[fd00::7]:5432",
+        ];
+        let listening = listening.map(|address| address.parse().unwrap());
+        let [v4, v6] = local_ports(&listening);
+        assert_eq!(v4, [80, 8080, 8081].into());
+        assert_eq!(v6, [443, 9090].into());
+    }
+
+    #[test]
+    fn the_rules_read_as_nft_prints_them() {
+        let layout = Layout {
+            v4: "10.77.0.2".parse().unwrap(),
+            v6: "fd77::2".parse().unwrap(),
+            resolver: "10.77.0.1".parse().unwrap(),
+            search: Vec::new(),
+        };
+        let expect = include_str!("../tests/cases/capture.nft");
+        assert_eq!(capture_rules(&layout).to_string(), expect);
+    }
+}

@@ -1,0 +1,477 @@
+//! An enclosure: a network, a file system view and a process tree of their own for one workload,
+//! in which every connection it makes arrives at listeners that somebody outside holds.
+//!
+//! Three processes take part, all of them this program. The one that calls [`Enclosure::open`]
+//! starts a *guard*, which makes the namespaces, and that starts the *keeper*, process 1 inside.
+//! The keeper lays everything out, passes the listeners to the caller, starts the application and
+//! watches it. All of it lives exactly as long as the caller's end of one socket: when that closes,
+//! however the caller ended, the keeper and the guard end, and the kernel ends whatever ran inside.
+
+mod application;
+mod guard;
+mod interior;
+mod keeper;
+mod link;
+mod message;
+mod mounts;
+
+use std::{
+    collections::BTreeSet,
+    env,
+    ffi::OsString,
+    fs, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags},
+    process::{Pid, PidfdFlags, Signal},
+};
+
+use self::{
+    link::{Link, Received},
+    message::{Launch, Order, Report},
+};
+
+/// What an enclosure looks like from inside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// The workload's own IPv4 address.
+    pub v4: Ipv4Addr,
+    /// The workload's own IPv6 address.
+    pub v6: Ipv6Addr,
+    /// The name server that `/etc/resolv.conf` names; what is asked there arrives at the DNS
+    /// listeners. Any address will do, since nothing is ever sent to it.
+    pub resolver: IpAddr,
+    /// The domains that `/etc/resolv.conf` tells the application to try.
+    pub search: Vec<String>,
+}
+
+/// What to run in an enclosure.
+#[derive(Debug)]
+pub struct Program {
+    /// The command and its arguments. A name without a slash is looked up in the `PATH` of `env`.
+    pub command: Vec<OsString>,
+    /// The whole environment; nothing is added to it.
+    pub env: Vec<(OsString, OsString)>,
+    /// The directory to start in.
+    pub cwd: PathBuf,
+    /// Standard input, output and error, in this order.
+    pub stdio: [OwnedFd; 3],
+    /// Whether the terminal's signals reach it.
+    pub session: Session,
+    /// The soft limit on open files to start with; `None` leaves the caller's.
+    pub open_files: Option<u64>,
+}
+
+/// Who the application shares a terminal with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Session {
+    /// It stays in the caller's process group: Ctrl-C reaches both.
+    Shared,
+    /// It leads a session of its own, and only [`Enclosure::signal`] reaches it.
+    Own,
+}
+
+/// The sockets that take what the application sends. They were made inside, do not block, and stay
+/// usable outside; [`original_destination`](crate::original_destination) says where a connection
+/// was meant to go.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Every connection out: over IPv4, then over IPv6 where the kernel has it.
+    pub outbound: Vec<TcpListener>,
+    /// DNS over UDP. An answer leaves by this socket to the address the question came from.
+    pub dns_udp: UdpSocket,
+    /// DNS over TCP.
+    pub dns_tcp: TcpListener,
+}
+
+/// What happened inside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The application runs.
+    Started {
+        /// Its process id, as the caller's process namespace counts.
+        pid: u32,
+    },
+    /// The application could not be started, and the enclosure has ended. Nothing follows.
+    NotStarted {
+        /// What the system said, as [`io::Error::from_raw_os_error`] takes it: not found, not
+        /// permitted.
+        errno: i32,
+    },
+    /// The application listens on exactly these TCP addresses.
+    Listening {
+        /// The addresses as the application bound them, wildcards included.
+        addresses: BTreeSet<SocketAddr>,
+        /// How many more there are than the 512 that a report holds.
+        omitted: u32,
+    },
+    /// So many datagrams have been refused, because only DNS is carried over UDP.
+    UdpRefused {
+        /// Counted since the enclosure was opened.
+        datagrams: u64,
+    },
+    /// The application has ended, and the enclosure with it. Nothing follows.
+    Exited(Exit),
+}
+
+/// How the application ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It never ran, or the keeper was killed and took it along.
+    Lost,
+}
+
+impl Exit {
+    /// The exit code for a program that stands for the application, as a shell counts: the code
+    /// itself, or 128 and the signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+            Self::Lost => 128 + Signal::KILL.as_raw(),
+        }
+    }
+}
+
+/// An open enclosure, readable as a file descriptor when [`Self::poll_event`] has something to say.
+///
+/// Dropping it ends everything inside, and blocks until that has gone: some milliseconds, at most
+/// one second.
+#[derive(Debug)]
+pub struct Enclosure {
+    // Fields are dropped in this order: the closed link is what lets the guard go.
+    link: Link,
+    _guard: Guard,
+    supplies: Vec<Sockets>,
+    ended: bool,
+}
+
+impl Enclosure {
+    /// Makes the namespaces, lays out the network and the rules, and opens the listeners.
+    ///
+    /// `program` is started as guard and keeper; its `main` must begin with [`run_if_called`]. For
+    /// the running program that is `/proc/self/exe`. Blocks until the enclosure stands, some tens of
+    /// milliseconds.
+    pub fn open(program: &Path, layout: &Layout) -> Result<(Self, Listeners), OpenError> {
+        let (link, theirs) = Link::pair().map_err(OpenError::Spawn)?;
+        let guard = Guard::start(program, theirs).map_err(OpenError::Spawn)?;
+        link.send(&Order::Open(layout.clone()).encode(), &[])
+            .map_err(OpenError::Lost)?;
+        let answer = link.receive().map_err(OpenError::Lost)?;
+        let Received { bytes, fds } =
+            answer.ok_or_else(|| OpenError::Lost(io::ErrorKind::UnexpectedEof.into()))?;
+        match Report::decode(&bytes) {
+            Ok(Report::Ready) => {}
+            Ok(Report::Failed { step, errno, what }) => {
+                return Err(OpenError::Refused { step, errno, what });
+            }
+            _ => return Err(OpenError::Lost(io::ErrorKind::InvalidData.into())),
+        }
+        let (listeners, supplies) =
+            sort(fds).ok_or_else(|| OpenError::Lost(io::ErrorKind::InvalidData.into()))?;
+        let enclosure = Self {
+            link,
+            _guard: guard,
+            supplies,
+            ended: false,
+        };
+        Ok((enclosure, listeners))
+    }
+
+    /// Starts the application; [`Event::Started`] or [`Event::NotStarted`] tells how that went. An
+    /// enclosure runs one application, once.
+    pub fn launch(&self, program: Program) -> io::Result<()> {
+        let [stdin, stdout, stderr] = &program.stdio;
+        let launch = Launch {
+            command: program.command,
+            env: program.env,
+            cwd: program.cwd,
+            own_session: program.session == Session::Own,
+            open_files: program.open_files,
+        };
+        let sheet = launch.into_file()?;
+        let fds = [stdin, stdout, stderr, &sheet].map(AsFd::as_fd);
+        self.link.send(&Order::Launch.encode(), &fds)
+    }
+
+    /// The supply of sockets of one family that reach into the enclosure. Each worker may have its
+    /// own: what one takes, no other gets. An error where the kernel lacks IPv6.
+    pub fn sockets(&self, family: Family) -> io::Result<Sockets> {
+        let supply = self.supplies.get(family as usize);
+        supply.ok_or(io::ErrorKind::Unsupported)?.try_clone()
+    }
+
+    /// Sends a signal by its number: to the application's whole process group if it leads a session
+    /// of its own, else to the application alone.
+    pub fn signal(&self, number: u8) -> io::Result<()> {
+        self.link.send(&Order::Signal(number).encode(), &[])
+    }
+
+    /// Asks the keeper to look at once which ports the application listens on. By itself it looks
+    /// again after a tenth of the time since something last changed, between 10 and 500 ms.
+    pub fn look(&self) -> io::Result<()> {
+        self.link.send(&Order::Look.encode(), &[])
+    }
+
+    /// What happened next inside, if anything did. Never blocks.
+    pub fn poll_event(&mut self) -> io::Result<Option<Event>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let event = match self.link.receive_now() {
+            Ok(Some(received)) => event(received)?,
+            Ok(None) => Event::Exited(Exit::Lost),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        self.ended = matches!(event, Event::Exited(_) | Event::NotStarted { .. });
+        Ok(Some(event))
+    }
+
+    /// Blocks until something happens inside, or the time is over.
+    pub fn next_event(&mut self, limit: Option<Duration>) -> io::Result<Option<Event>> {
+        if !self.ended {
+            link::wait(&mut [PollFd::new(&self.link, PollFlags::IN)], limit)?;
+        }
+        self.poll_event()
+    }
+
+    /// Blocks until the application has ended, and drops every other event.
+    pub fn wait(&mut self) -> io::Result<Exit> {
+        loop {
+            match self.next_event(None)? {
+                Some(Event::Exited(exit)) => return Ok(exit),
+                Some(Event::NotStarted { .. }) => return Ok(Exit::Lost),
+                Some(_) => {}
+                None if self.ended => return Ok(Exit::Lost),
+                None => {}
+            }
+        }
+    }
+}
+
+impl AsFd for Enclosure {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.as_fd()
+    }
+}
+
+/// The two versions of IP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// A supply of TCP sockets that were made inside the enclosure and are not connected yet. A
+/// connection made with one reaches the application and is never captured, wherever it goes.
+///
+/// The keeper keeps about twenty in stock. Readable as a file descriptor when there is one to take.
+#[derive(Debug)]
+pub struct Sockets(Link);
+
+impl Sockets {
+    /// Takes one that does not block, or `None` if the keeper has not refilled the stock yet. Never
+    /// blocks; an error of kind `BrokenPipe` when the enclosure has ended.
+    pub fn take(&self) -> io::Result<Option<OwnedFd>> {
+        match self.0.receive_now() {
+            Ok(Some(mut received)) => Ok(received.fds.pop()),
+            Ok(None) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+}
+
+impl AsFd for Sockets {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Where an application that listens on `bound` is reached with one of the [`Sockets`].
+pub fn reach(bound: SocketAddr, layout: &Layout) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => layout.v4.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => layout.v6.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bound.port())
+}
+
+/// Does what this process was started for if it was started as a guard or a keeper; the first thing
+/// that `main` calls, while the process has one thread. `main` returns the code it gets.
+pub fn run_if_called() -> Option<ExitCode> {
+    let name = env::args_os().next()?;
+    if name == GUARD {
+        Some(guard::run())
+    } else if name == KEEPER {
+        Some(keeper::run())
+    } else {
+        None
+    }
+}
+
+/// Why an enclosure could not be opened. [`Blocker`](crate::Blocker) says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The guard could not be started.
+    #[error("could not start the guard of the enclosure")]
+    Spawn(#[source] io::Error),
+    /// The system refused a step.
+    #[error("{step} was refused ({}){what}", io::Error::from_raw_os_error(*.errno))]
+    Refused {
+        /// What was being done.
+        step: Step,
+        /// The system's error number.
+        errno: i32,
+        /// What exactly, where the step has parts: the rule, the file. Empty, or begins with `: `.
+        what: String,
+    },
+    /// The guard or the keeper ended without a word, or with one that makes no sense.
+    #[error("the keeper of the enclosure was lost")]
+    Lost(#[source] io::Error),
+}
+
+/// What is done on the way to an open enclosure, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Step {
+    /// Making the namespaces.
+    Namespaces,
+    /// Keeping the user's own user and group id in them.
+    Identity,
+    /// Starting the keeper as their first process.
+    Keeper,
+    /// Giving the keeper mounts of its own.
+    Mounts,
+    /// Giving it its own `/etc/resolv.conf` and `/etc/nsswitch.conf`.
+    Resolver,
+    /// Raising `lo` with the workload's own addresses.
+    Network,
+    /// Loading the capture rules.
+    Rules,
+    /// Opening the listeners.
+    Sockets,
+}
+
+impl Step {
+    const ALL: [Self; 8] = [
+        Self::Namespaces,
+        Self::Identity,
+        Self::Keeper,
+        Self::Mounts,
+        Self::Resolver,
+        Self::Network,
+        Self::Rules,
+        Self::Sockets,
+    ];
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Namespaces => "making namespaces",
+            Self::Identity => "keeping the user id inside",
+            Self::Keeper => "starting the keeper",
+            Self::Mounts => "separating mounts",
+            Self::Resolver => "mounting the resolver's files",
+            Self::Network => "laying out the network",
+            Self::Rules => "loading the capture rules",
+            Self::Sockets => "opening the listeners",
+        })
+    }
+}
+
+/// The guard's process. Dropping it waits for it, and ends it if it takes too long.
+#[derive(Debug)]
+struct Guard(Child);
+
+impl Guard {
+    fn start(program: &Path, link: Link) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.arg0(GUARD).stdin(Stdio::from(link.into_fd()));
+        Ok(Self(command.stdout(Stdio::null()).spawn()?))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let pid = Pid::from_child(&self.0);
+        if let Ok(end) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            // Best effort: whether or not it ended in time, it is killed and reaped next.
+            _ = link::wait(&mut [PollFd::new(&end, PollFlags::IN)], Some(PATIENCE));
+        }
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+/// The listeners and the supplies, from the order in which the keeper passes them: outbound, DNS
+/// over UDP and TCP, supply; those with two families as two.
+fn sort(fds: Vec<OwnedFd>) -> Option<(Listeners, Vec<Sockets>)> {
+    let families = match fds.len() {
+        4 => 1,
+        6 => 2,
+        _ => return None,
+    };
+    let mut fds = fds.into_iter();
+    let outbound = fds.by_ref().take(families).map(TcpListener::from).collect();
+    let listeners = Listeners {
+        outbound,
+        dns_udp: fds.next()?.into(),
+        dns_tcp: fds.next()?.into(),
+    };
+    Some((listeners, fds.map(|fd| Sockets(Link::from(fd))).collect()))
+}
+
+/// What the keeper reported.
+fn event(received: Received) -> io::Result<Event> {
+    let nonsense = || io::Error::from(io::ErrorKind::InvalidData);
+    match Report::decode(&received.bytes).map_err(|_| nonsense())? {
+        Report::Started => {
+            let process = received.fds.first().ok_or_else(nonsense)?;
+            let pid = pid_of(process)?.ok_or_else(nonsense)?;
+            Ok(Event::Started { pid })
+        }
+        Report::NotStarted { errno } => Ok(Event::NotStarted { errno }),
+        Report::Listening { addresses, omitted } => Ok(Event::Listening { addresses, omitted }),
+        Report::UdpRefused { datagrams } => Ok(Event::UdpRefused { datagrams }),
+        Report::Exited(exit) => Ok(Event::Exited(exit)),
+        Report::Ready | Report::Failed { .. } => Err(nonsense()),
+    }
+}
+
+/// The process id behind a pidfd, as this process's namespace counts.
+fn pid_of(process: &OwnedFd) -> io::Result<Option<u32>> {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
+    let info = fs::read_to_string(path)?;
+    let line = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    Ok(line.and_then(|pid| pid.trim().parse().ok()))
+}
+
+/// How long a guard may take to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The names under which this program runs as guard and as keeper.
+const GUARD: &str = "leno-guard";
+const KEEPER: &str = "leno-keeper";

@@ -1,0 +1,96 @@
+//! The guard: makes the namespaces, starts the keeper in them, and sees to it that the two end
+//! together with the process outside.
+
+use std::{
+    fs, io,
+    os::{fd::AsFd, unix::process::CommandExt},
+    process::{Child, Command, ExitCode, Stdio},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags},
+    io::Errno,
+    process::{Pid, PidfdFlags, getegid, geteuid},
+    thread::UnshareFlags,
+};
+
+use super::{
+    KEEPER, Step,
+    link::{self, Link},
+    message::Report,
+};
+
+/// The guard's whole life. Its standard input is the link to the caller.
+pub(super) fn run() -> ExitCode {
+    let Ok(link) = io::stdin().as_fd().try_clone_to_owned().map(Link::from) else {
+        return ExitCode::FAILURE;
+    };
+    match open(&link) {
+        Ok(keeper) => watch(&link, keeper),
+        Err((step, error)) => {
+            let report = Report::Failed {
+                step,
+                errno: error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
+                what: String::new(),
+            };
+            // If nobody hears it, nobody waits for it.
+            _ = link.send(&report.encode(), &[]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open(link: &Link) -> Result<Child, (Step, io::Error)> {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let kinds =
+        UnshareFlags::NEWUSER | UnshareFlags::NEWNET | UnshareFlags::NEWNS | UnshareFlags::NEWPID;
+    #[expect(unsafe_code, reason = "the safe wrapper is deprecated")]
+    // SAFETY: what could go wrong is a thread that finds its file descriptors gone, and their table
+    // is not unshared.
+    let unshared = unsafe { rustix::thread::unshare_unsafe(kinds) };
+    unshared.map_err(|errno| (Step::Namespaces, errno.into()))?;
+    keep_identity(user, group).map_err(|error| (Step::Identity, error))?;
+    start_keeper(link).map_err(|error| (Step::Keeper, error))
+}
+
+/// Maps the user and group to themselves. See user_namespaces(7): without privilege a process may
+/// map just its own, and its group only once it has given up `setgroups`.
+fn keep_identity(user: u32, group: u32) -> io::Result<()> {
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+}
+
+fn start_keeper(link: &Link) -> io::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0(KEEPER)
+        .stdin(Stdio::from(link.try_clone()?.into_fd()));
+    let keeper = command.spawn()?;
+    // The terminal's signals are for the application, which stays in the caller's session. The
+    // keeper, as process 1, is deaf to them.
+    rustix::process::setsid().or_else(|errno| match errno {
+        Errno::PERM => Ok(Pid::INIT),
+        errno => Err(errno),
+    })?;
+    Ok(keeper)
+}
+
+/// Waits for the keeper to end, or for the caller's end of the link to close; the keeper is killed
+/// when the guard ends before it, even if it is stopped.
+fn watch(link: &Link, mut keeper: Child) -> ExitCode {
+    let Ok(end) = rustix::process::pidfd_open(Pid::from_child(&keeper), PidfdFlags::empty()) else {
+        return ExitCode::FAILURE;
+    };
+    let mut fds = [
+        PollFd::new(&end, PollFlags::IN),
+        PollFd::new(link, PollFlags::empty()),
+    ];
+    if link::wait(&mut fds, None).is_err() {
+        return ExitCode::FAILURE;
+    }
+    // Killing fails only if it has ended, and waiting cannot then.
+    _ = keeper.kill();
+    _ = keeper.wait();
+    ExitCode::SUCCESS
+}

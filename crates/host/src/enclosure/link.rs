@@ -1,0 +1,172 @@
+//! A pair of sockets that carry whole messages and file descriptors between two processes.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use rustix::{
+    cmsg_space,
+    event::{PollFd, PollFlags, Timespec},
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+        SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    },
+};
+
+/// The longest message, in bytes.
+pub(super) const MESSAGE_MAX: usize = 32 * 1024;
+/// The most file descriptors in a message.
+const FDS_MAX: usize = 8;
+
+/// One end.
+#[derive(Debug)]
+pub(super) struct Link(OwnedFd);
+
+/// What came in one message.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) bytes: Vec<u8>,
+    pub(super) fds: Vec<OwnedFd>,
+}
+
+impl Link {
+    /// Two ends. How much one may send unread is bounded by its send buffer.
+    pub(super) fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// Sends one message that is not empty. Never blocks: `WouldBlock` if the other end does not
+    /// read.
+    pub(super) fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_MAX))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fits = fds.len() <= FDS_MAX;
+        if !fits || !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, flags)?;
+        Ok(())
+    }
+
+    /// The next message; `None` if the other end is closed. Blocks until there is one.
+    pub(super) fn receive(&self) -> io::Result<Option<Received>> {
+        wait(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
+        self.receive_now()
+    }
+
+    /// The next message; `None` if the other end is closed, `WouldBlock` if there is none.
+    pub(super) fn receive_now(&self) -> io::Result<Option<Received>> {
+        let mut bytes = vec![0; MESSAGE_MAX];
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_MAX))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::net::recvmsg(
+            &self.0,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut control,
+            RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
+        )?;
+        let mut fds = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(passed) = message {
+                fds.extend(passed);
+            }
+        }
+        if received
+            .flags
+            .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
+        {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        bytes.truncate(received.bytes);
+        Ok(Some(Received { bytes, fds }))
+    }
+
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Link {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+/// Blocks until one of `fds` is ready, or the time is over.
+pub(super) fn wait(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<()> {
+    let limit = limit.map(|limit| Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    rustix::io::retry_on_intr(|| rustix::event::poll(fds, limit.as_ref()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_keep_their_bounds_and_carry_descriptors() {
+        let (ours, theirs) = Link::pair().unwrap();
+        ours.send(b"one", &[ours.as_fd(), theirs.as_fd()]).unwrap();
+        ours.send(b"two", &[]).unwrap();
+        let one = theirs.receive().unwrap().unwrap();
+        assert_eq!((one.bytes.as_slice(), one.fds.len()), (&b"one"[..], 2));
+        drop(one);
+        let two = theirs.receive().unwrap().unwrap();
+        assert_eq!((two.bytes.as_slice(), two.fds.len()), (&b"two"[..], 0));
+        let nothing = theirs.receive_now().unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_closed_end_is_the_end() {
+        let (ours, theirs) = Link::pair().unwrap();
+        drop(ours);
+        assert!(theirs.receive().unwrap().is_none());
+        let broken = theirs.send(b"one", &[]).unwrap_err();
+        assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn too_much_is_refused_by_both_ends() {
+        let (ours, theirs) = Link::pair().unwrap();
+        assert!(ours.send(b"x", &[theirs.as_fd(); FDS_MAX + 1]).is_err());
+        ours.send(&vec![1; MESSAGE_MAX + 1], &[]).unwrap();
+        let cut = theirs.receive().unwrap_err();
+        assert_eq!(cut.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn an_end_that_does_not_read_never_blocks_the_other() {
+        let (ours, _theirs) = Link::pair().unwrap();
+        let full = (0..10_000)
+            .find_map(|_| ours.send(b"x", &[]).err())
+            .unwrap();
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    }
+}

@@ -1,0 +1,23 @@
+//! The kernel: namespaces without root, capture rules over netlink, file descriptors passed
+//! between processes, and what this machine allows.
+//!
+//! Nothing here is asynchronous: calls that block say so, and what has to be waited for is a file
+//! descriptor.
+
+mod blocker;
+mod capture;
+pub mod cpu;
+pub mod enclosure;
+pub mod files;
+mod listening;
+mod netlink;
+pub mod nft;
+mod original;
+
+pub use blocker::{Blocker, probe};
+pub use capture::{DNS_PORT, OUTBOUND_PORT, capture_rules};
+pub use enclosure::{
+    Enclosure, Event, Exit, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
+    run_if_called,
+};
+pub use original::original_destination;

@@ -1,0 +1,279 @@
+//! Netlink: how one asks the kernel about its network. Messages and nested attributes are written
+//! and read here; what they mean is their users' business.
+
+use std::os::fd::OwnedFd;
+
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind,
+        netlink::{self, SocketAddrNetlink},
+        recv, send, socket_with,
+    },
+};
+
+/// Message flags (`linux/netlink.h`).
+pub(crate) const REQUEST: u16 = 0x1;
+pub(crate) const ACK: u16 = 0x4;
+pub(crate) const EXCLUSIVE: u16 = 0x200;
+pub(crate) const CREATE: u16 = 0x400;
+pub(crate) const APPEND: u16 = 0x800;
+pub(crate) const DUMP: u16 = 0x300;
+
+/// The subsystems.
+pub(crate) const ROUTE: Option<Protocol> = None;
+pub(crate) const SOCK_DIAG: Option<Protocol> = Some(netlink::SOCK_DIAG);
+pub(crate) const NETFILTER: Option<Protocol> = Some(netlink::NETFILTER);
+
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const NESTED: u16 = 0x8000;
+const HEADER: usize = 16;
+const ATTRIBUTE_HEADER: usize = 4;
+
+/// Messages to the kernel, one after the other.
+#[derive(Default)]
+pub(crate) struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// Adds a message.
+    pub(crate) fn message(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        sequence: u32,
+        body: impl FnOnce(&mut Self),
+    ) {
+        let start = self.bytes.len();
+        self.put(&[0; 4]);
+        self.put(&kind.to_ne_bytes());
+        self.put(&flags.to_ne_bytes());
+        self.put(&sequence.to_ne_bytes());
+        self.put(&[0; 4]);
+        body(self);
+        let length = u32::try_from(self.bytes.len() - start).expect("our messages are short");
+        self.bytes[start..start + 4].copy_from_slice(&length.to_ne_bytes());
+        self.pad();
+    }
+
+    /// Adds an attribute.
+    pub(crate) fn attribute(&mut self, kind: u16, value: &[u8]) {
+        self.sized(kind, |to| to.put(value));
+    }
+
+    /// Adds an attribute that holds attributes.
+    pub(crate) fn nested(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
+        self.sized(kind | NESTED, body);
+    }
+
+    /// Adds an attribute that holds a text, which the kernel wants to end in a zero byte.
+    pub(crate) fn text(&mut self, kind: u16, text: &str) {
+        self.sized(kind, |to| {
+            to.put(text.as_bytes());
+            to.put(&[0]);
+        });
+    }
+
+    /// Adds bytes as they are, as the fixed part of a message.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+    }
+
+    fn sized(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        self.put(&[0; 2]);
+        self.put(&kind.to_ne_bytes());
+        body(self);
+        let length = u16::try_from(self.bytes.len() - start).expect("our attributes are short");
+        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+/// A message from the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) kind: u16,
+    pub(crate) sequence: u32,
+    pub(crate) body: &'a [u8],
+}
+
+/// The messages in `bytes`, up to the first that is not whole.
+pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    std::iter::from_fn(move || {
+        let header: &[u8; HEADER] = bytes.first_chunk()?;
+        let length = usize::try_from(u32::from_ne_bytes(*header.first_chunk()?)).ok()?;
+        let message = Message {
+            kind: u16::from_ne_bytes([header[4], header[5]]),
+            sequence: u32::from_ne_bytes([header[8], header[9], header[10], header[11]]),
+            body: bytes.get(HEADER..length)?,
+        };
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message)
+    })
+}
+
+/// The attributes in `bytes`, up to the first that is not whole.
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let &[l0, l1, k0, k1] = bytes.first_chunk::<ATTRIBUTE_HEADER>()?;
+        let length = usize::from(u16::from_ne_bytes([l0, l1]));
+        let value = bytes.get(ATTRIBUTE_HEADER..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((u16::from_ne_bytes([k0, k1]) & !NESTED, value))
+    })
+}
+
+/// The value of the first attribute of that kind.
+pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find_map(|(found, value)| (found == kind).then_some(value))
+}
+
+/// The kernel refused a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refused {
+    /// Which one.
+    pub(crate) sequence: u32,
+    /// Why.
+    pub(crate) errno: Errno,
+}
+
+/// A socket to one subsystem of the kernel.
+#[derive(Debug)]
+pub(crate) struct Socket(OwnedFd);
+
+impl Socket {
+    pub(crate) fn open(protocol: Option<Protocol>) -> Result<Self, Errno> {
+        let family = AddressFamily::NETLINK;
+        let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
+        bind(&socket, &SocketAddrNetlink::new(0, 0))?;
+        Ok(Self(socket))
+    }
+
+    /// Sends messages of which those with [`ACK`] are `expected`, and reads what became of each.
+    ///
+    /// The kernel carries them out while they are being sent, so its answers are there at once.
+    pub(crate) fn transact(&self, messages: &Writer, expected: usize) -> Result<(), Refused> {
+        let whole = |errno| Refused { sequence: 0, errno };
+        send(&self.0, &messages.bytes, SendFlags::empty()).map_err(whole)?;
+        let mut buffer = vec![0; ANSWER_MAX];
+        let mut acknowledged = 0;
+        loop {
+            let count = match recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((count, _)) => count,
+                Err(Errno::AGAIN) => break,
+                Err(errno) => return Err(whole(errno)),
+            };
+            for answer in self::messages(&buffer[..count]) {
+                if answer.kind == ERROR {
+                    let sequence = answer.sequence;
+                    refusal(answer.body).map_err(|errno| Refused { sequence, errno })?;
+                    acknowledged += 1;
+                }
+            }
+        }
+        if acknowledged < expected {
+            return Err(whole(Errno::PROTO));
+        }
+        Ok(())
+    }
+
+    /// Sends one request with [`DUMP`] or [`ACK`] and shows each message of the answer to `each`.
+    pub(crate) fn dump(
+        &self,
+        request: &Writer,
+        mut each: impl FnMut(Message<'_>),
+    ) -> Result<(), Errno> {
+        send(&self.0, &request.bytes, SendFlags::empty())?;
+        let mut buffer = vec![0; ANSWER_MAX];
+        loop {
+            let (count, _) = recv(&self.0, &mut buffer[..], RecvFlags::empty())?;
+            for answer in messages(&buffer[..count]) {
+                match answer.kind {
+                    DONE => return Ok(()),
+                    ERROR => return refusal(answer.body),
+                    _ => each(answer),
+                }
+            }
+        }
+    }
+}
+
+/// Enough for what the kernel puts into one datagram.
+const ANSWER_MAX: usize = 64 * 1024;
+
+/// What an error message says; the number 0 is an acknowledgement.
+fn refusal(body: &[u8]) -> Result<(), Errno> {
+    let number = body.first_chunk().copied().map(i32::from_ne_bytes);
+    match number {
+        Some(0) => Ok(()),
+        Some(number) => Err(Errno::from_raw_os_error(number.saturating_neg())),
+        None => Err(Errno::PROTO),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut to = Writer::default();
+        to.message(7, REQUEST, 1, |to| {
+            to.put(&[1, 2, 3, 4]);
+            to.text(3, "leno");
+            to.nested(4, |to| to.attribute(1, &[9]));
+        });
+        to.message(8, 0, 2, |_| {});
+        let read: Vec<_> = messages(&to.bytes).collect();
+        let kinds: Vec<_> = read.iter().map(|m| (m.kind, m.sequence)).collect();
+        assert_eq!(kinds, [(7, 1), (8, 2)]);
+        let (fixed, rest) = read[0].body.split_at(4);
+        assert_eq!(fixed, [1, 2, 3, 4]);
+        assert_eq!(attribute(rest, 3), Some(&b"leno\0"[..]));
+        assert_eq!(attribute(attribute(rest, 4).unwrap(), 1), Some(&[9][..]));
+        assert_eq!(attribute(rest, 5), None);
+        assert_eq!(read[1].body, []);
+    }
+
+    #[test]
+    fn what_is_not_whole_is_not_read() {
+        let mut to = Writer::default();
+        to.message(7, 0, 1, |to| to.attribute(1, &[1; 8]));
+        for end in 0..to.bytes.len() {
+            assert_eq!(messages(&to.bytes[..end]).count(), 0, "to {end}");
+            let body = to.bytes[..end].get(HEADER..).unwrap_or_default();
+            assert_eq!(attributes(body).count(), 0, "to {end}");
+        }
+        assert_eq!(
+            messages(&[0; 64]).count(),
+            0,
+            "a length of zero never advances"
+        );
+        assert_eq!(attributes(&[0; 64]).count(), 0);
+    }
+
+    #[test]
+    fn a_refusal_names_the_message_and_the_reason() {
+        let socket = Socket::open(ROUTE).unwrap();
+        let mut to = Writer::default();
+        // RTM_SETLINK for a device that cannot exist.
+        to.message(19, REQUEST | ACK, 41, |to| {
+            to.put(&[0, 0, 0, 0]);
+            to.put(&i32::MAX.to_ne_bytes());
+            to.put(&[0; 8]);
+        });
+        let refused = socket.transact(&to, 1).unwrap_err();
+        assert_eq!(refused.sequence, 41);
+        assert!(
+            matches!(refused.errno, Errno::NODEV | Errno::PERM),
+            "{refused:?}"
+        );
+    }
+}

@@ -1,0 +1,419 @@
+//! Rules as the kernel takes them: `nf_tables` messages (`linux/netfilter/nf_tables.h`), in a batch
+//! that holds or fails as a whole.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use super::{Block, Chain, ChainKind, Match, Rule, Ruleset, Transport, Verdict};
+use crate::netlink::{ACK, APPEND, CREATE, EXCLUSIVE, REQUEST, Writer, attribute};
+
+/// The messages of one transaction and what each is about.
+pub(super) struct Batch {
+    pub(super) messages: Writer,
+    /// In order of their sequence numbers, which count from 1.
+    pub(super) parts: Vec<String>,
+}
+
+impl Batch {
+    fn begin() -> Self {
+        let mut messages = Writer::default();
+        messages.message(BATCH_BEGIN, REQUEST, 0, |to| {
+            header(to, FAMILY_NONE, SUBSYSTEM)
+        });
+        Self {
+            messages,
+            parts: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, part: String, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+        self.parts.push(part);
+        let sequence = u32::try_from(self.parts.len()).expect("our batches are short");
+        self.messages
+            .message(of_tables(kind), REQUEST | ACK | flags, sequence, |to| {
+                header(to, FAMILY_INET, 0);
+                body(to);
+            });
+    }
+
+    fn end(mut self) -> Self {
+        self.messages.message(BATCH_END, REQUEST, 0, |to| {
+            header(to, FAMILY_NONE, SUBSYSTEM)
+        });
+        self
+    }
+
+    /// What the message with that sequence number is about.
+    pub(super) fn part(&self, sequence: u32) -> String {
+        let index = usize::try_from(sequence)
+            .ok()
+            .and_then(|s| s.checked_sub(1));
+        match index.and_then(|index| self.parts.get(index)) {
+            Some(part) => part.clone(),
+            None => "the rules as a whole".to_owned(),
+        }
+    }
+}
+
+pub(super) fn load(ruleset: &Ruleset) -> Batch {
+    let table = ruleset.table;
+    let mut batch = Batch::begin();
+    batch.add(
+        format!("table inet {table}"),
+        NEW_TABLE,
+        CREATE | EXCLUSIVE,
+        |to| {
+            to.text(TABLE_NAME, table);
+        },
+    );
+    for counter in &ruleset.counters {
+        batch.add(format!("counter {counter}"), NEW_OBJECT, CREATE, |to| {
+            to.text(OBJECT_TABLE, table);
+            to.text(OBJECT_NAME, counter);
+            put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
+            to.nested(OBJECT_DATA, |_| {});
+        });
+    }
+    for (set, id) in ruleset.sets.iter().zip(1..) {
+        batch.add(format!("set {set}"), NEW_SET, CREATE, |to| {
+            to.text(SET_TABLE, table);
+            to.text(SET_NAME, set);
+            put_u32(to, SET_FLAGS, 0);
+            put_u32(to, SET_KEY_TYPE, KEY_IS_PORT);
+            put_u32(to, SET_KEY_LENGTH, 2);
+            put_u32(to, SET_ID, id);
+        });
+    }
+    for chain in &ruleset.chains {
+        batch.add(format!("chain {}", chain.name), NEW_CHAIN, CREATE, |to| {
+            put_chain(to, table, chain);
+        });
+        for rule in &chain.rules {
+            let part = format!("rule \"{rule}\" of chain {}", chain.name);
+            batch.add(part, NEW_RULE, CREATE | APPEND, |to| {
+                to.text(RULE_TABLE, table);
+                to.text(RULE_CHAIN, chain.name);
+                to.nested(RULE_EXPRESSIONS, |to| put_rule(to, rule));
+            });
+        }
+    }
+    batch.end()
+}
+
+pub(super) fn change_set(
+    table: &str,
+    set: &str,
+    add: &BTreeSet<u16>,
+    remove: &BTreeSet<u16>,
+) -> Batch {
+    let mut batch = Batch::begin();
+    for (kind, flags, ports) in [(DELETE_ELEMENT, 0, remove), (NEW_ELEMENT, CREATE, add)] {
+        if ports.is_empty() {
+            continue;
+        }
+        batch.add(format!("ports of set {set}"), kind, flags, |to| {
+            to.text(ELEMENTS_TABLE, table);
+            to.text(ELEMENTS_SET, set);
+            to.nested(ELEMENTS, |to| {
+                for port in ports {
+                    to.nested(LIST_ITEM, |to| {
+                        put_value(to, ELEMENT_KEY, &port.to_be_bytes())
+                    });
+                }
+            });
+        });
+    }
+    batch.end()
+}
+
+pub(super) fn ask_counter(table: &str, counter: &str) -> Writer {
+    let mut to = Writer::default();
+    to.message(of_tables(GET_OBJECT), REQUEST | ACK, 1, |to| {
+        header(to, FAMILY_INET, 0);
+        to.text(OBJECT_TABLE, table);
+        to.text(OBJECT_NAME, counter);
+        put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
+    });
+    to
+}
+
+/// The number of packets in the answer to [`ask_counter`].
+pub(super) fn packets(answer: &[u8]) -> Option<u64> {
+    let data = attribute(answer.get(HEADER_LENGTH..)?, OBJECT_DATA)?;
+    let packets = attribute(data, COUNTER_PACKETS)?;
+    Some(u64::from_be_bytes(packets.try_into().ok()?))
+}
+
+fn put_chain(to: &mut Writer, table: &str, chain: &Chain) {
+    let (kind, priority) = match chain.kind {
+        ChainKind::Nat => ("nat", -100_i32),
+        ChainKind::Filter => ("filter", 0),
+    };
+    to.text(CHAIN_TABLE, table);
+    to.text(CHAIN_NAME, chain.name);
+    to.nested(CHAIN_HOOK, |to| {
+        put_u32(to, HOOK_NUMBER, HOOK_OUTPUT);
+        to.attribute(HOOK_PRIORITY, &priority.to_be_bytes());
+    });
+    to.text(CHAIN_TYPE, kind);
+    to.attribute(CHAIN_POLICY, &ACCEPT.to_be_bytes());
+}
+
+fn put_rule(to: &mut Writer, rule: &Rule) {
+    for condition in &rule.when {
+        put_match(to, *condition);
+    }
+    if let Some(counter) = rule.count {
+        expression(to, "objref", |to| {
+            put_u32(to, OBJREF_TYPE, OBJECT_COUNTER);
+            to.text(OBJREF_NAME, counter);
+        });
+    }
+    put_verdict(to, rule.then);
+}
+
+fn put_match(to: &mut Writer, condition: Match) {
+    match condition {
+        Match::Mark(mark) => {
+            load_meta(to, META_MARK);
+            equals(to, &mark.to_ne_bytes());
+        }
+        Match::To(block) => match block.address {
+            IpAddr::V4(_) => put_address(to, block, IPV4, 16),
+            IpAddr::V6(_) => put_address(to, block, IPV6, 24),
+        },
+        Match::From(block) => match block.address {
+            IpAddr::V4(_) => put_address(to, block, IPV4, 12),
+            IpAddr::V6(_) => put_address(to, block, IPV6, 8),
+        },
+        Match::Protocol(transport) => put_protocol(to, number(transport)),
+        Match::Port(transport, port) => {
+            put_protocol(to, number(transport));
+            load_payload(to, TRANSPORT_HEADER, 2, 2);
+            equals(to, &port.to_be_bytes());
+        }
+        Match::PortIn(transport, set) => {
+            put_protocol(to, number(transport));
+            load_payload(to, TRANSPORT_HEADER, 2, 2);
+            expression(to, "lookup", |to| {
+                to.text(LOOKUP_SET, set);
+                put_u32(to, LOOKUP_REGISTER, REGISTER);
+            });
+        }
+        Match::PortUnreachable => put_icmp(to, ICMP, 3, 3),
+        Match::PortUnreachable6 => put_icmp(to, ICMPV6, 1, 4),
+    }
+}
+
+fn put_address(to: &mut Writer, block: Block, version: u8, offset: u32) {
+    load_meta(to, META_NFPROTO);
+    equals(to, &[version]);
+    let octets = match block.address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let prefix = &octets[..block.bytes];
+    load_payload(
+        to,
+        NETWORK_HEADER,
+        offset,
+        u32::try_from(prefix.len()).unwrap_or(0),
+    );
+    equals(to, prefix);
+}
+
+fn put_protocol(to: &mut Writer, number: u8) {
+    load_meta(to, META_L4PROTO);
+    equals(to, &[number]);
+}
+
+fn put_icmp(to: &mut Writer, protocol: u8, kind: u8, code: u8) {
+    put_protocol(to, protocol);
+    load_payload(to, TRANSPORT_HEADER, 0, 1);
+    equals(to, &[kind]);
+    load_payload(to, TRANSPORT_HEADER, 1, 1);
+    equals(to, &[code]);
+}
+
+fn put_verdict(to: &mut Writer, verdict: Verdict) {
+    match verdict {
+        Verdict::Return => decide(to, RETURN),
+        Verdict::Accept => decide(to, ACCEPT),
+        Verdict::Redirect(port) => {
+            expression(to, "immediate", |to| {
+                put_u32(to, IMMEDIATE_REGISTER, REGISTER);
+                put_value(to, IMMEDIATE_DATA, &port.to_be_bytes());
+            });
+            expression(to, "redir", |to| put_u32(to, REDIR_PORT_MIN, REGISTER));
+        }
+        Verdict::Refuse => put_reject(to, ICMPX_PORT_UNREACHABLE),
+        Verdict::Forbid => put_reject(to, ICMPX_ADMIN_PROHIBITED),
+    }
+}
+
+fn put_reject(to: &mut Writer, code: u8) {
+    expression(to, "reject", |to| {
+        put_u32(to, REJECT_TYPE, REJECT_ICMPX);
+        to.attribute(REJECT_CODE, &[code]);
+    });
+}
+
+fn decide(to: &mut Writer, verdict: i32) {
+    expression(to, "immediate", |to| {
+        put_u32(to, IMMEDIATE_REGISTER, VERDICT_REGISTER);
+        to.nested(IMMEDIATE_DATA, |to| {
+            to.nested(DATA_VERDICT, |to| {
+                to.attribute(VERDICT_CODE, &verdict.to_be_bytes());
+            });
+        });
+    });
+}
+
+fn load_meta(to: &mut Writer, key: u32) {
+    expression(to, "meta", |to| {
+        put_u32(to, META_REGISTER, REGISTER);
+        put_u32(to, META_KEY, key);
+    });
+}
+
+fn load_payload(to: &mut Writer, base: u32, offset: u32, length: u32) {
+    expression(to, "payload", |to| {
+        put_u32(to, PAYLOAD_REGISTER, REGISTER);
+        put_u32(to, PAYLOAD_BASE, base);
+        put_u32(to, PAYLOAD_OFFSET, offset);
+        put_u32(to, PAYLOAD_LENGTH, length);
+    });
+}
+
+fn equals(to: &mut Writer, value: &[u8]) {
+    expression(to, "cmp", |to| {
+        put_u32(to, COMPARE_REGISTER, REGISTER);
+        put_u32(to, COMPARE_OPERATION, COMPARE_EQUAL);
+        put_value(to, COMPARE_DATA, value);
+    });
+}
+
+fn expression(to: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {
+    to.nested(LIST_ITEM, |to| {
+        to.text(EXPRESSION_NAME, name);
+        to.nested(EXPRESSION_DATA, data);
+    });
+}
+
+fn put_value(to: &mut Writer, kind: u16, value: &[u8]) {
+    to.nested(kind, |to| to.attribute(DATA_VALUE, value));
+}
+
+fn put_u32(to: &mut Writer, kind: u16, value: u32) {
+    to.attribute(kind, &value.to_be_bytes());
+}
+
+fn header(to: &mut Writer, family: u8, resource: u16) {
+    to.put(&[family, 0]);
+    to.put(&resource.to_be_bytes());
+}
+
+fn number(transport: Transport) -> u8 {
+    match transport {
+        Transport::Tcp => 6,
+        Transport::Udp => 17,
+    }
+}
+
+const fn of_tables(kind: u16) -> u16 {
+    SUBSYSTEM << 8 | kind
+}
+
+/// The length of `struct nfgenmsg`.
+const HEADER_LENGTH: usize = 4;
+const SUBSYSTEM: u16 = 10;
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+const FAMILY_NONE: u8 = 0;
+const FAMILY_INET: u8 = 1;
+const IPV4: u8 = 2;
+const IPV6: u8 = 10;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+const HOOK_OUTPUT: u32 = 3;
+
+const NEW_TABLE: u16 = 0;
+const NEW_CHAIN: u16 = 3;
+const NEW_RULE: u16 = 6;
+const NEW_SET: u16 = 9;
+const NEW_ELEMENT: u16 = 12;
+const DELETE_ELEMENT: u16 = 14;
+const NEW_OBJECT: u16 = 18;
+const GET_OBJECT: u16 = 19;
+
+const TABLE_NAME: u16 = 1;
+
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+const HOOK_NUMBER: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
+
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_EXPRESSIONS: u16 = 4;
+const LIST_ITEM: u16 = 1;
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+
+const SET_TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_KEY_LENGTH: u16 = 5;
+const SET_ID: u16 = 10;
+/// nft's own number for `inet_service`, by which it knows how to print the set.
+const KEY_IS_PORT: u32 = 13;
+const ELEMENTS_TABLE: u16 = 1;
+const ELEMENTS_SET: u16 = 2;
+const ELEMENTS: u16 = 3;
+const ELEMENT_KEY: u16 = 1;
+
+const OBJECT_TABLE: u16 = 1;
+const OBJECT_NAME: u16 = 2;
+const OBJECT_TYPE: u16 = 3;
+const OBJECT_DATA: u16 = 4;
+const OBJECT_COUNTER: u32 = 1;
+const COUNTER_PACKETS: u16 = 2;
+const OBJREF_TYPE: u16 = 1;
+const OBJREF_NAME: u16 = 2;
+
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+const VERDICT_REGISTER: u32 = 0;
+const REGISTER: u32 = 1;
+const ACCEPT: i32 = 1;
+const RETURN: i32 = -5;
+
+const IMMEDIATE_REGISTER: u16 = 1;
+const IMMEDIATE_DATA: u16 = 2;
+const META_REGISTER: u16 = 1;
+const META_KEY: u16 = 2;
+const META_MARK: u32 = 3;
+const META_NFPROTO: u32 = 15;
+const META_L4PROTO: u32 = 16;
+const PAYLOAD_REGISTER: u16 = 1;
+const PAYLOAD_BASE: u16 = 2;
+const PAYLOAD_OFFSET: u16 = 3;
+const PAYLOAD_LENGTH: u16 = 4;
+const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
+const COMPARE_REGISTER: u16 = 1;
+const COMPARE_OPERATION: u16 = 2;
+const COMPARE_DATA: u16 = 3;
+const COMPARE_EQUAL: u32 = 0;
+const LOOKUP_SET: u16 = 1;
+const LOOKUP_REGISTER: u16 = 2;
+const REDIR_PORT_MIN: u16 = 1;
+const REJECT_TYPE: u16 = 1;
+const REJECT_CODE: u16 = 2;
+const REJECT_ICMPX: u32 = 2;
+const ICMPX_PORT_UNREACHABLE: u8 = 1;
+const ICMPX_ADMIN_PROHIBITED: u8 = 3;

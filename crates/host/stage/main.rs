@@ -1,0 +1,172 @@
+//! The program that the tests enclose: guard and keeper when it is called so, else an agent that
+//! does as it is told, one line in and one line out, or a parent that waits to be killed.
+
+use std::{
+    env,
+    io::{self, BufRead, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+
+use leno_host::{Enclosure, Event, Layout, Program, Session};
+
+fn main() -> ExitCode {
+    if let Some(code) = leno_host::run_if_called() {
+        return code;
+    }
+    let told = match env::args().nth(1).as_deref() {
+        Some("agent") => agent(),
+        Some("parent") => parent(),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    };
+    match told {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers each line of standard input with a line of standard output, and ends with it.
+fn agent() -> io::Result<ExitCode> {
+    let mut held = Held::default();
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        if let Some(code) = line.strip_prefix("exit ") {
+            return Ok(ExitCode::from(code.parse().unwrap_or(1)));
+        }
+        let answer = held.obey(&line);
+        println!(
+            "{}",
+            answer.unwrap_or_else(|error| format!("error: {error}"))
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the agent keeps open between two lines.
+#[derive(Default)]
+struct Held {
+    listeners: Vec<TcpListener>,
+    datagrams: Vec<UdpSocket>,
+    streams: Vec<TcpStream>,
+}
+
+impl Held {
+    fn obey(&mut self, line: &str) -> io::Result<String> {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[..] {
+            ["listen", at] => {
+                let listener = TcpListener::bind(at)?;
+                let bound = listener.local_addr()?;
+                self.listeners.push(listener);
+                Ok(bound.to_string())
+            }
+            ["close"] => {
+                self.listeners.pop();
+                Ok("closed".into())
+            }
+            ["accept"] => {
+                let listener = self.listeners.last().ok_or(io::ErrorKind::NotConnected)?;
+                let (stream, peer) = listener.accept()?;
+                self.streams.push(stream);
+                Ok(peer.to_string())
+            }
+            ["connect", to] => {
+                let to: SocketAddr = to.parse().map_err(io::Error::other)?;
+                let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+                let from = stream.local_addr()?;
+                self.streams.push(stream);
+                Ok(from.to_string())
+            }
+            ["say", text] => {
+                let mut stream = self.streams.last().ok_or(io::ErrorKind::NotConnected)?;
+                stream.write_all(text.as_bytes())?;
+                Ok("said".into())
+            }
+            ["hear"] => {
+                let mut stream = self.streams.last().ok_or(io::ErrorKind::NotConnected)?;
+                let mut text = [0; 64];
+                let count = stream.read(&mut text)?;
+                Ok(String::from_utf8_lossy(&text[..count]).into_owned())
+            }
+            ["bind", at] => {
+                let socket = UdpSocket::bind(at)?;
+                let bound = socket.local_addr()?;
+                self.datagrams.push(socket);
+                Ok(bound.to_string())
+            }
+            ["tell", to, text] => {
+                let to: SocketAddr = to.parse().map_err(io::Error::other)?;
+                let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+                let socket = UdpSocket::bind(any)?;
+                socket.set_read_timeout(Some(PATIENCE))?;
+                socket.connect(to)?;
+                socket.send(text.as_bytes())?;
+                let mut answer = [0; 64];
+                let count = socket.recv(&mut answer)?;
+                Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
+            }
+            ["echo"] => {
+                let socket = self.datagrams.last().ok_or(io::ErrorKind::NotConnected)?;
+                let socket = socket.try_clone()?;
+                std::thread::spawn(move || {
+                    let mut bytes = [0; 64];
+                    while let Ok((count, from)) = socket.recv_from(&mut bytes) {
+                        if socket.send_to(&bytes[..count], from).is_err() {
+                            return;
+                        }
+                    }
+                });
+                Ok("echoing".into())
+            }
+            ["resolve", name] => {
+                use std::net::ToSocketAddrs;
+                let addresses: Vec<_> = (name, 0).to_socket_addrs()?.map(|a| a.ip()).collect();
+                Ok(format!("{addresses:?}"))
+            }
+            ["read", path] => Ok(std::fs::read_to_string(path)?.replace('\n', "|")),
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+}
+
+/// Opens an enclosure around a program that never ends and daemonises a child, prints the
+/// application's process id, and waits.
+fn parent() -> io::Result<ExitCode> {
+    let layout = Layout {
+        v4: [10, 77, 0, 2].into(),
+        v6: "fd77::2".parse().map_err(io::Error::other)?,
+        resolver: [10, 77, 0, 1].into(),
+        search: Vec::new(),
+    };
+    let (mut enclosure, _listeners) =
+        Enclosure::open(Path::new("/proc/self/exe"), &layout).map_err(io::Error::other)?;
+    let null = || {
+        std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+    };
+    enclosure.launch(Program {
+        command: ["sh", "-c", "setsid sleep 600 & exec sleep 600"]
+            .map(Into::into)
+            .into(),
+        env: env::vars_os().collect(),
+        cwd: "/".into(),
+        stdio: [null()?.into(), null()?.into(), null()?.into()],
+        session: Session::Own,
+        open_files: None,
+    })?;
+    loop {
+        if let Some(Event::Started { pid }) = enclosure.next_event(None)? {
+            println!("{pid}");
+        }
+    }
+}
+
+/// How long the agent waits for anything.
+const PATIENCE: Duration = Duration::from_secs(5);

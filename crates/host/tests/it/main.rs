@@ -1,0 +1,13 @@
+//! Enclosures, tried with real namespaces and real traffic. Every test runs as the user who runs
+//! the tests, and once more as `nobody`, because that is the promise.
+
+#[cfg(test)]
+mod capture;
+#[cfg(test)]
+mod inbound;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod rootless;
+#[cfg(test)]
+mod world;

@@ -25,15 +25,13 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     (parts > 0).then_some(total)
 }
 
-/// Says what a duration may be, where `least` and `most` are in milliseconds.
-pub(crate) fn outside(text: &str, least: i64, most: i64) -> String {
-    match most {
-        i64::MAX => format!(
-            "{text} is too short: at least {} s are expected",
-            least / 1000
-        ),
-        _ => format!("{text} is not between {least} ms and {most} ms"),
-    }
+/// A number of milliseconds as one would write it, in its largest whole unit.
+pub(crate) fn written(milliseconds: i64) -> String {
+    let (unit, name) = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")]
+        .into_iter()
+        .find(|(unit, _)| milliseconds != 0 && milliseconds % unit == 0)
+        .unwrap_or((1, "ms"));
+    format!("{}{name}", milliseconds / unit)
 }
 
 #[cfg(test)]
@@ -52,6 +50,18 @@ mod tests {
             ("30m1h", 5_400_000),
         ] {
             assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bound_is_written_in_its_largest_unit() {
+        for (milliseconds, expect) in [
+            (1, "1ms"),
+            (1_500, "1500ms"),
+            (90_000, "90s"),
+            (60_000, "1m"),
+        ] {
+            assert_eq!(written(milliseconds), expect);
         }
     }
 

@@ -5,7 +5,7 @@ pub(crate) type Form = fn(&str) -> Result<(), &'static str>;
 
 /// `[a-z0-9]([-a-z0-9]*[a-z0-9])?` with dots between.
 pub(crate) fn subdomain(text: &str) -> Result<(), &'static str> {
-    let why = "lower-case letters, digits and hyphens, in parts with dots between";
+    let why = "a DNS name: lower-case letters, digits and hyphens, with dots between";
     if text.split('.').all(is_label) {
         Ok(())
     } else {
@@ -18,7 +18,7 @@ pub(crate) fn label(text: &str) -> Result<(), &'static str> {
     if is_label(text) {
         Ok(())
     } else {
-        Err("lower-case letters, digits and hyphens")
+        Err("a DNS label: lower-case letters, digits and hyphens")
     }
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn group(text: &str) -> Result<(), &'static str> {
 
 /// A subdomain, or one below `*.`.
 pub(crate) fn hostname(text: &str) -> Result<(), &'static str> {
-    let why = "a DNS name in lower case, where the first part may be *";
+    let why = "a DNS name, or *. and a DNS name: lower-case letters, digits and hyphens, with dots between";
     subdomain(text.strip_prefix("*.").unwrap_or(text)).map_err(|_| why)
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn kind(text: &str) -> Result<(), &'static str> {
     if good {
         Ok(())
     } else {
-        Err("a letter, then letters, digits and hyphens")
+        Err("a kind: a letter, then letters, digits and hyphens")
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn token(text: &str) -> Result<(), &'static str> {
     if !text.is_empty() && text.bytes().all(good) {
         Ok(())
     } else {
-        Err("letters, digits and !#$%&'*+-.^_`|~")
+        Err("a token: letters, digits and !#$%&'*+-.^_`|~")
     }
 }
 

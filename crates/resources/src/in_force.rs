@@ -17,21 +17,23 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
         ("HTTPRoute", ["spec", "rules", _, ..]) => "the requests that this rule matches answer 500",
         ("HTTPRoute", ["spec", "parentRefs", _, ..]) => "the route does not attach to this parent",
         ("HTTPRoute", ["spec", "hostnames", _]) => "the route does not take this host",
+        ("HTTPRoute", [] | ["spec"] | ["spec", "parentRefs"]) => "the route is attached nowhere",
         ("HTTPRoute", _) => "the requests that this route's rules match answer 500",
         ("ReferenceGrant", ["spec", "from" | "to", _, ..]) => "this entry grants nothing",
         ("ReferenceGrant", _) => "it grants nothing",
         ("AccessPolicy", ["spec", "rules", _, ..]) => {
             "whatever the readable parts of this rule cover is denied"
         }
-        ("AccessPolicy", ["spec", "targetRefs", ..]) => {
+        ("AccessPolicy", ["spec"] | ["spec", "targetRefs", ..]) => {
             "calls to every workload of its namespace are denied"
         }
         ("AccessPolicy", _) => "calls to its targets are denied",
-        ("Mesh", _) => "the strict form holds of every setting that is not readable here",
+        ("Mesh", _) => "every setting that it does not readably say takes its strict form",
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",
         ("MeshWorkload", ["spec", "instances", _, ..]) => "this instance takes no calls",
         ("MeshWorkload", ["spec", "run", ..]) => "it is not started",
+        ("MeshWorkload" | "Service" | "TrafficPolicy", ["spec"]) => "nothing of its spec holds",
         _ => "the rest holds without it",
     }
 }

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-/// The candidate that is nearest to `word`, if it is near: at most a third of its letters differ.
-/// Case does not count as a difference.
+/// The candidate that is nearest to `word`, if it is near: at most a third of its letters differ,
+/// or one is the end of the other. Case does not count as a difference.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -12,13 +12,33 @@ pub(crate) fn nearest<'a>(
     if word.len() > LONGEST {
         return None;
     }
-    let most = (word.chars().count() / 3).max(1);
+    let letters = word.chars().count();
+    let is_near = |distance: usize, candidate: &str| {
+        distance <= (letters / 3).max(1) && distance < candidate.len()
+    };
     candidates
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= most && *distance < candidate.len())
-        .min_by_key(|(distance, _)| *distance)
+        .map(|candidate| (slips(word, candidate), candidate))
+        .filter(|(slips, candidate)| is_near(*slips, candidate))
+        .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)
+}
+
+/// How far the word is from the candidate, or from its end where that is a word of its own:
+/// `Prefx` is one slip from `PathPrefix`.
+fn slips(word: &str, candidate: &str) -> usize {
+    const SHORTEST: usize = 4;
+    let tails = candidate
+        .char_indices()
+        .skip(1)
+        .filter(|(_, letter)| letter.is_ascii_uppercase());
+    tails
+        .filter_map(|(at, _)| candidate.get(at..))
+        .filter(|tail| tail.len() >= SHORTEST)
+        .map(|tail| distance(word, tail))
+        .chain([distance(word, candidate)])
+        .min()
+        .unwrap_or(usize::MAX)
 }
 
 /// How many letters have to be put in, taken out, replaced or swapped with their neighbour
@@ -69,6 +89,7 @@ mod tests {
             ("nmae", Some("name")),
             ("filter", Some("filters")),
             ("hostnames", None),
+            ("refs", Some("backendRefs")),
             ("x", None),
             ("", None),
         ] {

@@ -13,7 +13,7 @@ object! {
     /// A name under which workloads are called.
     pub struct ServiceSpec {
         /// The labels that its workloads have, all of them. Without it, nobody is selected.
-        pub selector: BTreeMap<Arc<str>, Arc<str>> = "selector";
+        pub selector: BTreeMap<Arc<str>, Arc<str>> = "selector" [whole()];
         /// The ports on which it is called.
         pub ports: List<ServicePort> = "ports" [items(0, 1000)];
         /// Its address, or `None` for a Service whose name means its endpoints.

@@ -20,8 +20,8 @@ pub(super) struct Type {
     /// The kind, and the way from there, past lists: `HTTPRoute.spec.rules`.
     pub(super) at: String,
     pub(super) doc: String,
-    /// How many of the schema's validations our check carries out.
-    pub(super) checks: usize,
+    /// How many of the schema's validations our check carries out, if there is one. It may check more.
+    pub(super) checks: Option<usize>,
     /// Each field or word, and what it says.
     pub(super) parts: Vec<(String, String)>,
 }
@@ -60,15 +60,15 @@ fn read_type(name: &str, node: &Node) -> Result<Type, String> {
             .ok_or_else(|| format!("{name}.{} has no text", entry.key))?;
         read.push((entry.key.to_string(), doc.to_string()));
     }
-    let checks = match node.get("checks") {
-        Some(checks) => super::crds::number(checks).ok_or("checks is a number")?,
-        None => 0,
-    };
+    let checks = node.get("checks").map(|checks| {
+        let number = super::crds::number(checks).and_then(|number| usize::try_from(number).ok());
+        number.ok_or_else(|| format!("{name}.checks is no number"))
+    });
     Ok(Type {
         name: name.to_owned(),
         at: text(node, "at")?,
         doc: text(node, "doc")?,
-        checks: usize::try_from(checks).map_err(|_| "checks is at least 0")?,
+        checks: checks.transpose()?,
         parts: read,
     })
 }

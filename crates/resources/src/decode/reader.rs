@@ -26,12 +26,20 @@ pub(crate) struct Reader<'a> {
     written: &'a Written,
     notes: &'a mut Notes,
     pointer: String,
-    /// The schemas and nodes of the mappings that are open, outermost first.
-    open: Vec<(&'static Schema, At)>,
+    /// The mappings that are open, outermost first.
+    open: Vec<Open>,
     /// Whether something was not understood in the part that is being read.
     flawed: bool,
     told: usize,
     errors: usize,
+}
+
+/// A mapping with named fields that is being read.
+struct Open {
+    schema: &'static Schema,
+    at: At,
+    /// How much of the pointer leads to it.
+    pointer: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -76,7 +84,11 @@ impl<'a> Reader<'a> {
             self.wrong_type(node, "a mapping");
             return None;
         };
-        self.open.push((schema, node.at));
+        self.open.push(Open {
+            schema,
+            at: node.at,
+            pointer: self.pointer.len(),
+        });
         for entry in entries {
             if entry.repeated {
                 self.repeated(entry);
@@ -143,7 +155,7 @@ impl<'a> Reader<'a> {
     /// Notes that the field `key` is not there.
     pub(crate) fn missing(&mut self, key: &str) {
         self.flawed = true;
-        let at = self.open.last().map_or(At::START, |(_, at)| *at);
+        let at = self.open.last().map_or(At::START, |open| open.at);
         self.note(
             Code::C005,
             Severity::Error,
@@ -198,17 +210,26 @@ impl<'a> Reader<'a> {
         self.note(code, Severity::Info, node.at, message, hint);
     }
 
+    /// Notes that the key stands further up in the same mapping.
     pub(crate) fn repeated(&mut self, entry: &Entry) {
         self.flawed = true;
         let message = format!("{} stands twice in this mapping", entry.key);
-        self.note(Code::C006, Severity::Error, entry.key_at, message, None);
+        self.below(&entry.key, |reader| {
+            reader.note(Code::C006, Severity::Error, entry.key_at, message, None);
+        });
     }
 
     fn unknown(&mut self, entry: &Entry, schema: &'static Schema) {
         self.flawed = true;
         let hint = self.hint(&entry.key, schema);
-        let message = format!("there is no field {} in {}", entry.key, self.here());
-        self.note(Code::C003, Severity::Error, entry.key_at, message, hint);
+        let message = format!(
+            "there is no field {} in {}",
+            entry.key,
+            self.words(&self.pointer)
+        );
+        self.below(&entry.key, |reader| {
+            reader.note(Code::C003, Severity::Error, entry.key_at, message, hint);
+        });
     }
 
     /// What the writer of an unknown key probably meant.
@@ -216,47 +237,25 @@ impl<'a> Reader<'a> {
         if key == "<<" {
             return Some("merge keys are not YAML 1.2: write the fields out".to_owned());
         }
-        let keys = |schema: &'static Schema| schema.fields.iter().map(|field| field.key);
-        if let Some(meant) = near::nearest(key, keys(schema)) {
+        if let Some(meant) = near::nearest(key, schema.fields.iter().map(|field| field.key)) {
             return Some(did_you_mean(meant));
         }
-        let outer = self.open.iter().enumerate().rev().skip(1);
-        if let Some((depth, _)) = outer
+        let outer = self.open.iter().rev().skip(1);
+        if let Some(outer) = outer
             .into_iter()
-            .find(|(_, (outer, _))| outer.field(key).is_some())
+            .find(|outer| outer.schema.field(key).is_some())
         {
+            let above = self.words(self.pointer.get(..outer.pointer).unwrap_or_default());
             return Some(format!(
-                "{key} is a field of {}: check how far it is indented",
-                self.above(depth)
+                "{key} is a field of {above}: check how far it is indented"
             ));
         }
-        let inner = schema.fields.iter().find(|field| {
-            field
-                .shape
-                .schema()
-                .is_some_and(|inner| inner.field(key).is_some())
-        })?;
+        let has_key = |schema: &'static Schema| schema.field(key).is_some();
+        let inner = schema
+            .fields
+            .iter()
+            .find(|field| field.shape.schema().is_some_and(has_key))?;
         Some(format!("{key} is a field of {}", inner.key))
-    }
-
-    /// The mapping that is being read, in words.
-    fn here(&self) -> String {
-        self.words(&self.pointer)
-    }
-
-    /// The mapping that is open at this depth, in words: its fields' names without indices.
-    fn above(&self, depth: usize) -> String {
-        let steps = self.pointer.split('/').skip(1);
-        let named = steps
-            .filter(|step| step.parse::<usize>().is_err())
-            .take(depth + 1);
-        named.fold(String::new(), |path, step| {
-            if path.is_empty() {
-                step.to_owned()
-            } else {
-                format!("{path}.{step}")
-            }
-        })
     }
 
     /// A pointer in words: `rules[0].matches[1]`.

@@ -8,6 +8,7 @@ use crate::form::Form;
 pub(crate) struct Rules {
     pub(crate) items: (usize, usize),
     pub(crate) required: bool,
+    pub(crate) whole: bool,
     pub(crate) unique: Option<&'static str>,
     pub(crate) length: (usize, usize),
     pub(crate) range: (i64, i64),
@@ -20,6 +21,7 @@ impl Rules {
     pub(crate) const NONE: Self = Self {
         items: (0, usize::MAX),
         required: false,
+        whole: false,
         unique: None,
         length: (0, usize::MAX),
         range: (i64::MIN, i64::MAX),
@@ -39,6 +41,14 @@ impl Rules {
     pub(crate) const fn required(self) -> Self {
         Self {
             required: true,
+            ..self
+        }
+    }
+
+    /// That a map counts as empty unless all of it was understood.
+    pub(crate) const fn whole(self) -> Self {
+        Self {
+            whole: true,
             ..self
         }
     }

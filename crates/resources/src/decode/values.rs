@@ -34,7 +34,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
-/// Each item is a part of its own.
+/// Each item is a part of its own. What is no list is empty, and what holds it flawed.
 impl<T: Decode> Decode for List<T> {
     const SHAPE: Shape = Shape::List(&T::SHAPE);
     const REQUIRED: bool = false;
@@ -42,7 +42,7 @@ impl<T: Decode> Decode for List<T> {
     fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(items) = node.as_list() else {
             reader.wrong_type(node, "a list");
-            return None;
+            return Some(Self::default());
         };
         let (least, most) = rules.items;
         if items.len() < least {
@@ -91,7 +91,8 @@ fn identity<'a>(item: &'a Node, key: &str) -> Option<&'a str> {
     }
 }
 
-/// A value that cannot be understood is left out, and what holds the map flawed.
+/// A value that cannot be understood is left out, or by the field's rules all of them are; and what
+/// holds the map is flawed.
 impl<T: Decode> Decode for BTreeMap<Arc<str>, T> {
     const SHAPE: Shape = Shape::Map(&T::SHAPE);
     const REQUIRED: bool = false;
@@ -99,8 +100,9 @@ impl<T: Decode> Decode for BTreeMap<Arc<str>, T> {
     fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(entries) = node.as_map() else {
             reader.wrong_type(node, "a mapping");
-            return None;
+            return Some(Self::default());
         };
+        let errors = reader.errors();
         let mut map = Self::new();
         for entry in entries {
             if entry.repeated {
@@ -111,6 +113,9 @@ impl<T: Decode> Decode for BTreeMap<Arc<str>, T> {
             if let Some(value) = value {
                 map.insert(entry.key.clone(), value);
             }
+        }
+        if rules.whole && reader.errors() > errors {
+            map.clear();
         }
         Some(map)
     }
@@ -155,8 +160,12 @@ macro_rules! integers {
                 let (least, most) = rules.range;
                 let least = least.max(i64::try_from(Self::MIN).unwrap_or(i64::MIN));
                 let most = most.min(i64::try_from(Self::MAX).unwrap_or(i64::MAX));
-                if !(least..=most).contains(&number) {
-                    reader.invalid(node, format!("{number} is not between {least} and {most}"));
+                if number < least {
+                    reader.invalid(node, format!("{number} is too small: at least {least} is expected"));
+                    return None;
+                }
+                if number > most {
+                    reader.invalid(node, format!("{number} is too large: at most {most} is expected"));
                     return None;
                 }
                 if let Some(numbers) = rules.numbers.filter(|numbers| !numbers.contains(&number)) {
@@ -205,8 +214,12 @@ impl Decode for Arc<str> {
             );
             return None;
         }
-        if let Some(Err(why)) = rules.form.map(|form| form(text)) {
-            reader.invalid(node, format!("{} is not {why}", quoted(text)));
+        if let Some(form) = rules.form
+            && let Err(why) = form(text)
+        {
+            let meant = Some(text.to_ascii_lowercase()).filter(|lower| form(lower).is_ok());
+            let hint = meant.map(|lower| format!("did you mean {lower}?"));
+            reader.invalid_with(node, format!("{} is not {why}", quoted(text)), hint);
             return None;
         }
         Some(text.clone())
@@ -299,8 +312,20 @@ impl Decode for Duration {
         };
         let milliseconds = i64::try_from(value.as_millis()).unwrap_or(i64::MAX);
         let (least, most) = rules.range;
-        if !(least..=most).contains(&milliseconds) {
-            reader.invalid(node, duration::outside(text, least, most));
+        if milliseconds < least {
+            let least = duration::written(least);
+            reader.invalid(
+                node,
+                format!("{text} is too short: at least {least} is expected"),
+            );
+            return None;
+        }
+        if milliseconds > most {
+            let most = duration::written(most);
+            reader.invalid(
+                node,
+                format!("{text} is too long: at most {most} is expected"),
+            );
             return None;
         }
         Some(value)

@@ -9,12 +9,13 @@ use core::time::Duration;
 use leno_model::Code;
 
 use super::{
-    BackendObjectReference, CorsMethod, Fraction, HttpBackendRef, HttpCorsFilter, HttpPathMatch,
-    HttpPathModifier, HttpRequestMirrorFilter, HttpRouteFilter, HttpRouteFilterType,
-    HttpRouteMatch, HttpRouteRule, HttpRouteSpec, HttpRouteTimeouts, ParentReference,
-    PathMatchType, PathModifierType,
+    BackendObjectReference, CorsMethod, Fraction, HttpBackendRef, HttpCorsFilter, HttpHeader,
+    HttpHeaderFilter, HttpPathMatch, HttpPathModifier, HttpRequestMirrorFilter, HttpRouteFilter,
+    HttpRouteFilterType, HttpRouteMatch, HttpRouteRule, HttpRouteSpec, HttpRouteTimeouts,
+    ParentReference, PathMatchType, PathModifierType,
 };
 use crate::decode::Reader;
+use crate::form;
 use crate::part::{List, Part};
 
 /// The most matches that all rules of a route may have together.
@@ -237,6 +238,27 @@ pub(super) fn http_route_filter(filter: &HttpRouteFilter, reader: &mut Reader<'_
     belongs(filter.type_, filter.type_.as_str(), &fields, reader);
 }
 
+/// What the CRD lets pass, and nobody may send.
+pub(super) fn http_header(header: &HttpHeader, reader: &mut Reader<'_>) {
+    let sendable = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+    let padded = header.value.starts_with([' ', '\t']) || header.value.ends_with([' ', '\t']);
+    if padded || !header.value.bytes().all(sendable) {
+        let message =
+            "a header's value is one line, without blanks around it (RFC 9110 section 5.5)";
+        reader.contradiction(Code::C007, "/value", message.to_owned());
+    }
+}
+
+/// What the CRD lets pass, and no header is called.
+pub(super) fn http_header_filter(filter: &HttpHeaderFilter, reader: &mut Reader<'_>) {
+    for (index, name) in filter.remove.iter().enumerate() {
+        if let Some(Err(why)) = name.partly().map(|name| form::token(name)) {
+            let pointer = format!("/remove/{index}");
+            reader.contradiction(Code::C007, &pointer, format!("a header's name is {why}"));
+        }
+    }
+}
+
 pub(super) fn http_path_modifier(path: &HttpPathModifier, reader: &mut Reader<'_>) {
     use PathModifierType as Type;
     let fields = [
@@ -252,6 +274,15 @@ pub(super) fn http_path_modifier(path: &HttpPathModifier, reader: &mut Reader<'_
         ),
     ];
     belongs(path.type_, path.type_.as_str(), &fields, reader);
+    for (key, value) in [
+        ("replaceFullPath", &path.replace_full_path),
+        ("replacePrefixMatch", &path.replace_prefix_match),
+    ] {
+        if value.as_ref().is_some_and(|value| !is_path(value)) {
+            let message = "it is not a path (RFC 3986)".to_owned();
+            reader.contradiction(Code::C007, &format!("/{key}"), message);
+        }
+    }
 }
 
 /// Notes fields that do not belong to the type that was chosen, and the one that does and is missing.

@@ -52,6 +52,7 @@ pub(super) fn documents(piece: &Piece<'_>) -> Vec<Result<Node, Broken>> {
         emit_comments: false,
     };
     let mut builder = Builder {
+        text,
         parser: Parser::new_from_str_with_options(text, options),
         lines_above: piece.first_line - 1,
         anchors: BTreeMap::new(),
@@ -71,6 +72,7 @@ pub(super) fn documents(piece: &Piece<'_>) -> Vec<Result<Node, Broken>> {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
     lines_above: u32,
     anchors: BTreeMap<usize, Anchored>,
@@ -292,8 +294,19 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// What the parser says; of what ends too soon, at the last character.
     fn not_yaml(&self, error: &ScanError) -> Broken {
-        let at = self.at(&Span::empty(*error.marker()));
+        let mut at = self.at(&Span::empty(*error.marker()));
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        let last = self.lines_above + number(self.text.lines().count()).max(1);
+        if at.line > last {
+            let line = self.text.lines().last().unwrap_or_default();
+            at = At {
+                line: last,
+                column: number(line.chars().count()).max(1),
+                width: 1,
+            };
+        }
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             return too_deep(at);
         }

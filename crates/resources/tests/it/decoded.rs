@@ -1,0 +1,1 @@
+//! What sound objects say once they are read.

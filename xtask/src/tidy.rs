@@ -19,7 +19,7 @@ mod pure;
 mod source;
 mod tree;
 
-use crate::{Outcome, shell};
+use crate::{Outcome, generate, shell};
 use finding::Finding;
 use tree::Tree;
 
@@ -37,7 +37,8 @@ const RULES: &[fn(&Tree) -> Vec<Finding>] = &[
     pure::find,
 ];
 
-/// Prints every finding and fails if there is one; without findings it prints the mirror.
+/// Prints every finding and fails if there is one, or if a generated file is not current; else
+/// prints the mirror.
 pub(crate) fn run(_arguments: &[String]) -> Outcome {
     let tree = Tree::read(&shell::root())?;
     let findings = findings(&tree);
@@ -47,6 +48,7 @@ pub(crate) fn run(_arguments: &[String]) -> Outcome {
     if !findings.is_empty() {
         return Err(format!("tidy found {}", count(findings.len(), "thing")).into());
     }
+    generate::run(&["--check".to_owned()])?;
     print!("{}", mirror::show(&tree));
     Ok(())
 }

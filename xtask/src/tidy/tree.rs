@@ -157,10 +157,14 @@ impl File {
         self.text.lines().position(condition).map(|index| index + 1)
     }
 
-    /// The role of the crate it belongs to, if it is a source of the product.
+    /// The role of the crate it belongs to, if it is a part of the product: examples and benchmarks
+    /// are not.
     pub(crate) fn crate_name(&self) -> Option<&str> {
         let (name, inside) = self.path.strip_prefix("crates/")?.split_once('/')?;
-        inside.starts_with("src/").then_some(name)
+        let beside = ["benches/", "examples/"]
+            .iter()
+            .any(|folder| inside.starts_with(folder));
+        (!beside).then_some(name)
     }
 
     /// Whether a chore wrote it.
@@ -293,6 +297,14 @@ mod tests {
         )]);
         let file = tree.file("crates/model/src/name.rs").unwrap();
         assert_eq!(file.crate_name(), Some("model"));
+        assert_eq!(
+            File {
+                path: "crates/store/examples/figures.rs".to_owned(),
+                text: String::new()
+            }
+            .crate_name(),
+            None
+        );
         let code: Vec<_> = file.code().into_iter().map(|(_, line)| line).collect();
         assert_eq!(code.join("|").trim_end(), "|fn label() {}|");
     }

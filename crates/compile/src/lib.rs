@@ -8,7 +8,28 @@
 
 extern crate alloc;
 
+mod access;
+mod addresses;
+mod answers;
+mod assemble;
+mod backends;
+mod everywhere;
+mod filters;
+mod finding;
+mod matches;
 mod mesh;
+mod parents;
+mod precedence;
+mod rules;
+mod services;
+mod shadow;
+mod spoken;
+mod status;
 mod suggest;
+mod targets;
+mod tuning;
+mod workloads;
 
+pub use assemble::compile;
 pub use mesh::{AddressOwner, Answer, Destination, Instance, Mesh, NotFound, ViewOf};
+pub use status::{Condition, ConditionKind, conditions};

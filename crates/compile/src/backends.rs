@@ -1,0 +1,134 @@
+//! Backend references: who gets a share of a rule's requests, and why a reference may not be valid.
+
+use alloc::{
+    collections::BTreeSet,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use leno_model::view::PortRef;
+use leno_model::{Code, Name, Namespace, ServiceName};
+use leno_resources::Resources;
+use leno_resources::gateway::HttpBackendRef;
+
+use crate::finding::{self, Flaw};
+use crate::parents::{Role, Routed};
+use crate::services::Form;
+use crate::spoken::Spoken;
+use crate::suggest;
+
+/// What `ReferenceGrant`s permit HTTPRoutes: from a namespace, into a namespace, to a service or all.
+pub(crate) struct Grants(BTreeSet<(Namespace, Namespace, Option<Name>)>);
+
+impl Grants {
+    pub(crate) fn new(resources: &Resources) -> Self {
+        let mut grants = BTreeSet::new();
+        for grant in resources.reference_grants.iter() {
+            let Some(spec) = grant.spec.sound() else {
+                continue;
+            };
+            //= ReferenceGrantSpec from: "entries MUST be combined using OR."
+            let from = spec.from.iter().filter_map(|from| from.sound());
+            let from =
+                from.filter(|from| (&*from.group, &*from.kind) == (GATEWAY_API, "HTTPRoute"));
+            for from in from {
+                let to = spec.to.iter().filter_map(|to| to.sound());
+                let to = to.filter(|to| (&*to.group, &*to.kind) == ("", "Service"));
+                grants.extend(to.map(|to| {
+                    (
+                        from.namespace.clone(),
+                        finding::namespace(grant),
+                        to.name.clone(),
+                    )
+                }));
+            }
+        }
+        Self(grants)
+    }
+
+    fn permits(&self, from: &Namespace, to: &ServiceName) -> bool {
+        let has = |name| self.0.contains(&(from.clone(), to.namespace.clone(), name));
+        //= ReferenceGrantTo name: "When unspecified, this policy refers to all resources of the
+        //= specified Group and Kind in the local namespace."
+        has(None) || has(Some(to.name.clone()))
+    }
+}
+
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
+
+/// The service port that `reference`, in a route of the namespace `own`, means.
+///
+/// Permission is asked before existence, so that nobody learns what another namespace holds.
+pub(crate) fn port(
+    reference: &HttpBackendRef,
+    own: &Namespace,
+    role: Role,
+    routed: &Routed<'_>,
+    grants: &Grants,
+) -> Result<PortRef, Flaw> {
+    //= HTTPBackendRef: "It refers to an unknown or unsupported kind of resource. In this case, the
+    //= Reason must be set to `InvalidKind`"
+    if (&*reference.group, &*reference.kind) != ("", "Service") {
+        let message = format!("a {} cannot take traffic, a Service can", reference.kind);
+        return Err(Flaw::new("/kind", Code::C104, message));
+    }
+    let namespace = reference.namespace.as_ref().unwrap_or(own);
+    let name = ServiceName::new(namespace.clone(), reference.name.clone());
+    if needs_grant(role, namespace, own) && !grants.permits(own, &name) {
+        let message = format!(
+            "no ReferenceGrant in {namespace} lets HTTPRoutes of {own} use Service {}",
+            name.name
+        );
+        return Err(Flaw::new("/namespace", Code::C103, message));
+    }
+    //= HTTPBackendRef: "It refers to a resource that does not exist. In this case, the Reason must
+    //= be set to `BackendNotFound`"
+    let Some(service) = routed.services.get(&name) else {
+        let here = routed
+            .services
+            .keys()
+            .filter(|other| other.namespace == *namespace);
+        let names = here.map(|other| other.name.as_str());
+        let message = format!("no Service {} in {namespace}", name.name);
+        let suggestion = suggest::did_you_mean(name.name.as_str(), names);
+        return Err(Flaw::new("/name", Code::C113, message).suggest(suggestion));
+    };
+    //= BackendObjectReference kind: "Implementations SHOULD NOT support ExternalName Services."
+    if service.form == Form::External {
+        let message = format!("{} stands for a host outside (ExternalName)", name.name);
+        return Err(Flaw::new("/name", Code::C104, message));
+    }
+    //= BackendObjectReference port: "Port is required when the referent is a Kubernetes Service."
+    let found = reference
+        .port
+        .and_then(|number| Some((number, service.ports.get(&number)?)));
+    let Some((number, port)) = found else {
+        let wanted = reference
+            .port
+            .map_or_else(|| "(none)".to_string(), |port| format!("{port}"));
+        let numbers = service.ports.keys().map(|number| format!("{number}"));
+        let numbers = numbers.collect::<Vec<_>>();
+        let suggestion = suggest::did_you_mean(&wanted, numbers.iter().map(String::as_str));
+        let message = format!("Service {} has no port {wanted}", name.name);
+        return Err(Flaw::new("/port", Code::C105, message).suggest(suggestion));
+    };
+    //= HTTPBackendRef: "It refers to a Kubernetes Service that has an incompatible appProtocol for
+    //= the given Route type"
+    if port.spoken == Spoken::Tcp {
+        let message = format!("{}:{number} is not HTTP", name.name);
+        return Err(Flaw::new("/port", Code::C110, message));
+    }
+    Ok(PortRef {
+        service: name,
+        port: number,
+    })
+}
+
+/// Whether the owner of the referent has to agree. A consumer's route steers only calls of its own
+/// namespace, whose workloads may call any service anyway; a producer's steers everybody's.
+//= GEP-1294: "if a mesh implementation *does* expose the ability to access a broader scope than would
+//= otherwise be reachable, then `ReferenceGrant` must be used for cross namespaces references."
+fn needs_grant(role: Role, referent: &Namespace, own: &Namespace) -> bool {
+    role == Role::Producer && referent != own
+}

@@ -1,0 +1,109 @@
+//! What holds everywhere: the `Mesh` object, with defaults for what it does not say.
+
+use alloc::format;
+use core::time::Duration;
+
+use leno_model::view::{Mtls, Settings, Stance, Unknown};
+use leno_model::{Code, Name, Notes, Origin, TrustDomain};
+use leno_resources::mesh::{self, MeshSpec, MtlsMode};
+use leno_resources::{Object, Resources};
+
+use crate::finding::{self, Complete};
+
+/// What the mesh says where nobody says anything more special.
+pub(crate) struct Everywhere {
+    /// The `Mesh` object's name, if there is one.
+    pub(crate) name: Option<Name>,
+    pub(crate) settings: Settings,
+    pub(crate) certificate_lifetime: Duration,
+    pub(crate) mtls: (Mtls, Option<Origin>),
+    pub(crate) stance: (Stance, Option<Origin>),
+}
+
+/// Reads the oldest `Mesh` object, and notes the others.
+pub(crate) fn everywhere(resources: &Resources, notes: &mut Notes) -> Everywhere {
+    let age = |mesh: &&Object<MeshSpec>| (mesh.meta.created.is_none(), mesh.meta.created);
+    let Some(first) = resources.meshes.iter().min_by_key(age) else {
+        return unsaid();
+    };
+    for mesh in resources
+        .meshes
+        .iter()
+        .filter(|mesh| mesh.reference() != first.reference())
+    {
+        let message = format!("{} is the mesh, and there is only one", first.reference());
+        notes.push(
+            finding::error(mesh, "/metadata/name", Code::C134, message)
+                .in_force(format!("what {} says", first.reference())),
+        );
+    }
+    said_by(first)
+}
+
+fn unsaid() -> Everywhere {
+    Everywhere {
+        name: None,
+        settings: Settings {
+            trust_domain: trust_domain("mesh"),
+            unknown_destinations: Unknown::Pass,
+        },
+        certificate_lifetime: CERTIFICATE_LIFETIME,
+        mtls: (Mtls::Permissive, None),
+        stance: (Stance::Allow, None),
+    }
+}
+
+fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
+    let mut everywhere = unsaid();
+    everywhere.name = Some(mesh.meta.name.clone());
+    everywhere.settings.trust_domain = trust_domain(mesh.meta.name.as_str());
+    if mesh.spec.is_flawed() {
+        everywhere.mtls = (Mtls::Strict, Some(mesh.origin("/spec")));
+        everywhere.stance = (Stance::Deny, Some(mesh.origin("/spec")));
+        everywhere.settings.unknown_destinations = Unknown::Refuse;
+    }
+    let Some(spec) = mesh.spec.partly() else {
+        return everywhere;
+    };
+    if let Some(domain) = &spec.trust_domain {
+        everywhere.settings.trust_domain = domain.clone();
+    }
+    if let Some(unknown) = spec.unknown_destinations {
+        everywhere.settings.unknown_destinations = match unknown {
+            mesh::Stance::Allow => Unknown::Pass,
+            mesh::Stance::Deny => Unknown::Refuse,
+        };
+    }
+    if let Some(certificates) = &spec.certificates {
+        everywhere.certificate_lifetime = certificates.lifetime;
+    }
+    if let Some(mode) = spec.mtls {
+        everywhere.mtls = (mtls(mode), Some(mesh.origin("/spec/mtls")));
+    }
+    if let Some(default) = spec.default {
+        everywhere.stance = (stance(default), Some(mesh.origin("/spec/default")));
+    }
+    everywhere
+}
+
+pub(crate) fn mtls(mode: MtlsMode) -> Mtls {
+    match mode {
+        MtlsMode::Strict => Mtls::Strict,
+        MtlsMode::Permissive => Mtls::Permissive,
+    }
+}
+
+pub(crate) fn stance(stance: mesh::Stance) -> Stance {
+    match stance {
+        mesh::Stance::Allow => Stance::Allow,
+        mesh::Stance::Deny => Stance::Deny,
+    }
+}
+
+fn trust_domain(mesh: &str) -> TrustDomain {
+    TrustDomain::new(&format!("{mesh}.local"))
+        .or_else(|_| TrustDomain::new("mesh.local"))
+        .expect("a constant that is a trust domain")
+}
+
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,259 @@
+//! What a rule changes on the way: its filters, or why they cannot be carried out.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+
+use leno_model::view::{HeaderChanges, PathRewrite, Redirect, Rewrite};
+use leno_model::{Code, Notes, Origin};
+use leno_resources::gateway::{
+    HttpHeader, HttpHeaderFilter, HttpPathModifier, HttpRouteFilter, HttpRouteFilterType,
+    HttpRouteSpec, PathModifierType,
+};
+use leno_resources::{List, Object};
+
+use crate::finding::{self, Complete};
+
+/// What the filters of a rule, or of a backend reference, do.
+#[derive(Default)]
+pub(crate) struct Filters {
+    pub(crate) request_headers: HeaderChanges,
+    pub(crate) response_headers: HeaderChanges,
+    pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) redirect: Option<Redirect>,
+    /// Why not all of it can be done. Then nothing is forwarded.
+    pub(crate) refused: Option<(Code, Origin)>,
+}
+
+/// Where filters stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Rule,
+    Backend,
+}
+
+/// Reads the filters in the list at `pointer`. None is ever skipped: a rule that cannot be carried
+/// out as it is written is refused.
+//= HTTPRouteFilter type: "If a reference to a custom filter type cannot be resolved, the filter MUST
+//= NOT be skipped. Instead, requests that would have been processed by that filter MUST receive a
+//= HTTP error response."
+pub(crate) fn filters(
+    route: &Object<HttpRouteSpec>,
+    pointer: &str,
+    level: Level,
+    written: &List<HttpRouteFilter>,
+    notes: &mut Notes,
+) -> Filters {
+    let mut filters = Filters::default();
+    for (index, part) in written.iter().enumerate() {
+        let pointer = format!("{pointer}/filters/{index}");
+        let mut reader = Reader {
+            route,
+            pointer,
+            level,
+            notes,
+        };
+        match part.sound() {
+            Some(filter) => reader.add(filter, &mut filters),
+            None => reader.refuse("", Code::C007, &mut filters),
+        }
+    }
+    filters
+}
+
+struct Reader<'a> {
+    route: &'a Object<HttpRouteSpec>,
+    pointer: String,
+    level: Level,
+    notes: &'a mut Notes,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, filter: &HttpRouteFilter, filters: &mut Filters) {
+        use HttpRouteFilterType as Type;
+        match (filter.type_, self.level) {
+            (Type::RequestHeaderModifier, _) => {
+                if let Some(changes) = &filter.request_header_modifier {
+                    let changes = self.header_changes("requestHeaderModifier", changes, filters);
+                    filters.request_headers = changes;
+                }
+            }
+            (Type::ResponseHeaderModifier, _) => {
+                if let Some(changes) = &filter.response_header_modifier {
+                    let changes = self.header_changes("responseHeaderModifier", changes, filters);
+                    filters.response_headers = changes;
+                }
+            }
+            (Type::RequestRedirect, Level::Rule) => {
+                filters.redirect = filter.request_redirect.as_ref().map(|written| Redirect {
+                    scheme: written.scheme.map(|scheme| scheme.as_str().into()),
+                    host: written.hostname.clone(),
+                    port: written.port,
+                    path: written.path.as_ref().and_then(path),
+                    status: written.status_code,
+                });
+            }
+            (Type::UrlRewrite, Level::Rule) => {
+                filters.rewrite = filter.url_rewrite.as_ref().map(|written| Rewrite {
+                    host: written.hostname.clone(),
+                    path: written.path.as_ref().and_then(path),
+                });
+            }
+            (Type::RequestMirror | Type::Cors | Type::ExtensionRef, _) => {
+                let message = format!("the filter {} is not enforced yet", filter.type_.as_str());
+                self.note("/type", Code::C114, message);
+                self.refuse("", Code::C114, filters);
+            }
+            (Type::RequestRedirect | Type::UrlRewrite, Level::Backend) => {
+                let message = format!(
+                    "the filter {} is not enforced for one backend yet",
+                    filter.type_.as_str()
+                );
+                self.note("/type", Code::C114, message);
+                self.refuse("", Code::C114, filters);
+            }
+        }
+    }
+
+    fn header_changes(
+        &mut self,
+        field: &str,
+        written: &HttpHeaderFilter,
+        filters: &mut Filters,
+    ) -> HeaderChanges {
+        let mut named = Vec::new();
+        let set = self.headers(&format!("/{field}/set"), &written.set, &mut named, filters);
+        let add = self.headers(&format!("/{field}/add"), &written.add, &mut named, filters);
+        let mut remove = Vec::new();
+        for (index, name) in written.remove.iter().enumerate() {
+            let pointer = format!("/{field}/remove/{index}");
+            let Some(name) = name.sound() else {
+                self.refuse(&pointer, Code::C007, filters);
+                continue;
+            };
+            let name = Arc::<str>::from(name.to_ascii_lowercase());
+            if self.may_change(&pointer, &name, &named, filters) && !remove.contains(&name) {
+                remove.push(name);
+            }
+        }
+        HeaderChanges { set, add, remove }
+    }
+
+    /// Reads one list of headers. `named` are the names of the lists before it.
+    fn headers(
+        &mut self,
+        pointer: &str,
+        written: &List<HttpHeader>,
+        named: &mut Vec<Arc<str>>,
+        filters: &mut Filters,
+    ) -> Vec<(Arc<str>, Arc<str>)> {
+        let mut headers = Vec::new();
+        let mut own = Vec::new();
+        for (index, header) in written.iter().enumerate() {
+            let pointer = format!("{pointer}/{index}");
+            let Some(HttpHeader { name, value }) = header.sound() else {
+                self.refuse(&pointer, Code::C007, filters);
+                continue;
+            };
+            let lower = Arc::<str>::from(name.to_ascii_lowercase());
+            //= HTTPHeader name: "If multiple entries specify equivalent header names, the first entry
+            //= with an equivalent name MUST be considered for a match."
+            if own.contains(&lower) {
+                self.repeated(&format!("{pointer}/name"), &lower);
+            } else if self.may_change(&format!("{pointer}/name"), &lower, named, filters) {
+                own.push(lower);
+                headers.push((name.clone(), value.clone()));
+            }
+        }
+        named.extend(own);
+        headers
+    }
+
+    /// Whether the header may be changed, and is not changed in another way already.
+    fn may_change(
+        &mut self,
+        pointer: &str,
+        name: &str,
+        named: &[Arc<str>],
+        filters: &mut Filters,
+    ) -> bool {
+        if FRAMING.contains(&name) {
+            let message = format!("{name} belongs to the connection, a route cannot change it");
+            self.note(pointer, Code::C007, message);
+            self.refuse(pointer, Code::C007, filters);
+            return false;
+        }
+        if name == "host" {
+            let message = "a header filter cannot change host".to_string();
+            let suggestion = Some("URLRewrite has a field hostname".to_string());
+            let note = self
+                .finding(pointer, Code::C007, message)
+                .suggest(suggestion);
+            self.notes.push(note);
+            self.refuse(pointer, Code::C007, filters);
+            return false;
+        }
+        //= HTTPHeaderFilter: "Filters specifying multiple actions of the same or different type for
+        //= any one header name are invalid."
+        if named.iter().any(|other| **other == *name) {
+            let message = format!("{name} is changed in two ways");
+            self.note(pointer, Code::C115, message);
+            self.refuse(pointer, Code::C115, filters);
+            return false;
+        }
+        true
+    }
+
+    fn refuse(&self, pointer: &str, code: Code, filters: &mut Filters) {
+        let origin = || self.route.origin(&format!("{}{pointer}", self.pointer));
+        filters.refused.get_or_insert_with(|| (code, origin()));
+    }
+
+    fn note(&mut self, pointer: &str, code: Code, message: String) {
+        let note = self.finding(pointer, code, message);
+        self.notes.push(note);
+    }
+
+    fn finding(&self, pointer: &str, code: Code, message: String) -> leno_model::Note {
+        let pointer = format!("{}{pointer}", self.pointer);
+        finding::error(self.route, &pointer, code, message).in_force(match self.level {
+            Level::Rule => "the requests that this rule matches answer 500",
+            Level::Backend => "this backend's share of the rule's requests answers 500",
+        })
+    }
+
+    fn repeated(&mut self, pointer: &str, name: &str) {
+        let pointer = format!("{}{pointer}", self.pointer);
+        let message = format!("{name} stands further up already");
+        let note = finding::warning(self.route, &pointer, Code::C109, message);
+        self.notes.push(note.in_force("the first of them"));
+    }
+}
+
+fn path(written: &HttpPathModifier) -> Option<PathRewrite> {
+    match written.type_ {
+        PathModifierType::ReplaceFullPath => {
+            written.replace_full_path.clone().map(PathRewrite::Full)
+        }
+        PathModifierType::ReplacePrefixMatch => written
+            .replace_prefix_match
+            .clone()
+            .map(PathRewrite::Prefix),
+    }
+}
+
+/// Headers that say where a message ends and what becomes of its connection. Who could change them
+/// could make two readers see two different requests.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];

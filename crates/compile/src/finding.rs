@@ -1,0 +1,102 @@
+//! How this crate words its findings.
+
+use alloc::{format, string::String};
+
+use leno_model::{Code, Namespace, Note, Severity};
+use leno_resources::Object;
+
+/// The namespace of an object of a kind that has one.
+pub(crate) fn namespace<T>(object: &Object<T>) -> Namespace {
+    let namespace = object.meta.namespace.clone();
+    namespace.unwrap_or_else(Namespace::default_namespace)
+}
+
+/// A finding about the field at `pointer` of `object`, which makes something that was written not hold.
+pub(crate) fn error<T>(object: &Object<T>, pointer: &str, code: Code, message: String) -> Note {
+    finding(object, pointer, code, Severity::Error, message)
+}
+
+/// A finding about the field at `pointer` of `object`, which probably does not do what was meant.
+pub(crate) fn warning<T>(object: &Object<T>, pointer: &str, code: Code, message: String) -> Note {
+    finding(object, pointer, code, Severity::Warning, message)
+}
+
+fn finding<T>(
+    object: &Object<T>,
+    pointer: &str,
+    code: Code,
+    severity: Severity,
+    message: String,
+) -> Note {
+    Note {
+        code,
+        severity,
+        origin: Some(object.origin(pointer)),
+        span: Some(object.span(pointer)),
+        message,
+        suggestion: None,
+        in_force: String::new(),
+    }
+}
+
+/// Completes a finding.
+pub(crate) trait Complete {
+    /// Says what holds meanwhile.
+    fn in_force(self, text: impl Into<String>) -> Self;
+    /// Says what the writer probably meant.
+    fn suggest(self, text: Option<String>) -> Self;
+}
+
+impl Complete for Note {
+    fn in_force(mut self, text: impl Into<String>) -> Self {
+        self.in_force = text.into();
+        self
+    }
+
+    fn suggest(mut self, text: Option<String>) -> Self {
+        self.suggestion = text;
+        self
+    }
+}
+
+/// Why a reference leads nowhere.
+pub(crate) struct Flaw {
+    /// The field of the reference that is wrong: `/name`.
+    field: &'static str,
+    pub(crate) code: Code,
+    message: String,
+    suggestion: Option<String>,
+}
+
+impl Flaw {
+    pub(crate) fn new(field: &'static str, code: Code, message: String) -> Self {
+        Self {
+            field,
+            code,
+            message,
+            suggestion: None,
+        }
+    }
+
+    /// Says what the writer probably meant.
+    pub(crate) fn suggest(self, suggestion: Option<String>) -> Self {
+        Self { suggestion, ..self }
+    }
+
+    /// The finding about the reference at `pointer` of `object`.
+    pub(crate) fn note<T>(
+        self,
+        object: &Object<T>,
+        pointer: &str,
+        in_force: impl Into<String>,
+    ) -> Note {
+        error(
+            object,
+            &format!("{pointer}{}", self.field),
+            self.code,
+            self.message,
+        )
+        .suggest(self.suggestion)
+        .in_force(in_force)
+    }
+}

@@ -1,0 +1,288 @@
+//! What routes are attached to: the service ports their parent references mean.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use leno_model::view::{PortRef, Protocol};
+use leno_model::{Code, Namespace, Notes, ServiceName};
+use leno_resources::gateway::{HttpRouteSpec, ParentReference};
+use leno_resources::{Object, Resources};
+
+use crate::finding::{self, Complete, Flaw};
+use crate::services::{Form, Port, Service};
+use crate::spoken::Spoken;
+use crate::suggest;
+
+/// Whose calls a route steers.
+//= GEP-1294: "A route is a producer route when the `parentRef` refers to a service in the *same
+//= namespace*."
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Role {
+    /// Everybody's, to a service of its own namespace.
+    Producer,
+    /// Those from its own namespace, to a service of another.
+    Consumer,
+}
+
+/// The services, with what routes say about their ports.
+pub(crate) struct Routed<'a> {
+    pub(crate) services: &'a BTreeMap<ServiceName, Service<'a>>,
+    /// The ports that are HTTP because routes of the service's own namespace say so.
+    http: BTreeSet<PortRef>,
+}
+
+impl<'a> Routed<'a> {
+    /// Looks at all routes for ports of their own namespace about which nobody has said anything.
+    //= BackendRef: "Implementations MAY infer the protocol from the Route type referring to the
+    //= backend Service."
+    pub(crate) fn new(
+        services: &'a BTreeMap<ServiceName, Service<'a>>,
+        resources: &Resources,
+    ) -> Self {
+        let mut routed = Self {
+            services,
+            http: BTreeSet::new(),
+        };
+        for route in resources.http_routes.iter() {
+            routed.infer(route);
+        }
+        routed
+    }
+
+    fn infer(&mut self, route: &Object<HttpRouteSpec>) {
+        let Some(spec) = route.spec.partly() else {
+            return;
+        };
+        let own = finding::namespace(route);
+        let local = |namespace: &Option<Namespace>| namespace.as_ref().is_none_or(|it| *it == own);
+        let name = |name| ServiceName::new(own.clone(), name);
+        let parents = spec.parent_refs.iter().filter_map(|parent| parent.sound());
+        for parent in parents.filter(|parent| is_service(parent) && local(&parent.namespace)) {
+            let Some(service) = self.services.get(&name(parent.name.clone())) else {
+                continue;
+            };
+            let ports = service
+                .ports
+                .iter()
+                .filter(|(number, port)| is_meant(parent, **number, port));
+            self.http
+                .extend(ports.map(|(number, _)| port_ref(&service.name, *number)));
+        }
+        let rules = spec.rules.iter().filter_map(|rule| rule.partly());
+        let backends = rules
+            .flat_map(|rule| &rule.backend_refs)
+            .filter_map(|backend| backend.sound());
+        for backend in backends.filter(|backend| local(&backend.namespace)) {
+            let port = backend.port.unwrap_or_default();
+            self.http
+                .insert(port_ref(&name(backend.name.clone()), port));
+        }
+    }
+
+    /// What is spoken on a port, with what routes say where nobody else does.
+    pub(crate) fn protocol(&self, port: &PortRef) -> Protocol {
+        let service = self.services.get(&port.service);
+        let said = service
+            .and_then(|service| service.ports.get(&port.port))
+            .map(|port| port.spoken);
+        let is_routed = self.http.contains(port);
+        let routed = if is_routed {
+            Spoken::Http
+        } else {
+            Spoken::Unsaid
+        };
+        said.unwrap_or(Spoken::Unsaid).or(routed).protocol()
+    }
+}
+
+/// The ports that `route` is attached to, with its role there.
+pub(crate) fn attached(
+    route: &Object<HttpRouteSpec>,
+    routed: &Routed<'_>,
+    notes: &mut Notes,
+) -> BTreeMap<PortRef, Role> {
+    let Some(spec) = route.spec.partly() else {
+        return BTreeMap::new();
+    };
+    if spec.parent_refs.is_empty() {
+        notes.push(
+            finding::warning(
+                route,
+                "/spec/parentRefs",
+                Code::C101,
+                "it names no parent".to_string(),
+            )
+            .in_force("the route does nothing"),
+        );
+    }
+    let mut attached = BTreeMap::new();
+    for (index, parent) in spec.parent_refs.iter().enumerate() {
+        let Some(parent) = parent.sound() else {
+            continue;
+        };
+        let pointer = format!("/spec/parentRefs/{index}");
+        match (Parent { route, parent }).ports(routed) {
+            Ok(ports) => attached.extend(ports),
+            Err(flaw) => notes.push(flaw.note(route, &pointer, NOT_ATTACHED)),
+        }
+    }
+    attached
+}
+
+const NOT_ATTACHED: &str = "the route is not attached to this parent";
+
+/// One parent reference of a route.
+struct Parent<'a> {
+    route: &'a Object<HttpRouteSpec>,
+    parent: &'a ParentReference,
+}
+
+impl Parent<'_> {
+    fn ports(&self, routed: &Routed<'_>) -> Result<Vec<(PortRef, Role)>, Flaw> {
+        self.check_kind()?;
+        let (service, role) = self.service(routed)?;
+        let meant = service
+            .ports
+            .iter()
+            .filter(|(number, port)| is_meant(self.parent, **number, port));
+        let meant = meant.collect::<Vec<_>>();
+        if meant.is_empty() {
+            return Err(self.no_such_port(service));
+        }
+        //= GEP-1294: "If `port` is not set, the implementation MUST associate the route with all
+        //= ports defined in the Service."
+        let ports = meant
+            .iter()
+            .map(|(number, _)| port_ref(&service.name, **number));
+        let http = ports.filter(|port| routed.protocol(port) == Protocol::Http);
+        let ports = http.map(|port| (port, role)).collect::<Vec<_>>();
+        if ports.is_empty() {
+            return Err(self.not_http(service, &meant));
+        }
+        Ok(ports)
+    }
+
+    fn check_kind(&self) -> Result<(), Flaw> {
+        let ParentReference { group, kind, .. } = self.parent;
+        match (&**group, &**kind) {
+            ("", "Service") => Ok(()),
+            (_, "Service") => {
+                let message = format!("{group} has no kind Service");
+                let suggestion = "did you mean group: \"\"?".to_string();
+                Err(Flaw::new("/kind", Code::C102, message).suggest(Some(suggestion)))
+            }
+            (_, "Gateway") => Err(Flaw::new(
+                "/kind",
+                Code::C114,
+                "Gateways are not served yet".to_string(),
+            )),
+            (_, kind) => Err(Flaw::new(
+                "/kind",
+                Code::C102,
+                format!("a route cannot attach to a {kind}"),
+            )),
+        }
+    }
+
+    fn service<'a>(&self, routed: &'a Routed<'_>) -> Result<(&'a Service<'a>, Role), Flaw> {
+        let own = finding::namespace(self.route);
+        let namespace = self.parent.namespace.as_ref().unwrap_or(&own);
+        let name = ServiceName::new(namespace.clone(), self.parent.name.clone());
+        let Some(service) = routed.services.get(&name) else {
+            let here = routed
+                .services
+                .keys()
+                .filter(|other| other.namespace == *namespace);
+            let suggestion =
+                suggest::did_you_mean(name.name.as_str(), here.map(|other| other.name.as_str()));
+            let message = format!("no Service {} in {namespace}", name.name);
+            return Err(Flaw::new("/name", Code::C101, message).suggest(suggestion));
+        };
+        let role = if *namespace == own {
+            Role::Producer
+        } else {
+            Role::Consumer
+        };
+        match service.form {
+            Form::Address => Ok((service, role)),
+            //= GEP-1294: ""Headless" `Services` SHOULD NOT be supported as a `parentRef`"
+            Form::Headless => {
+                let message = format!("{} is headless: calls to it name its endpoints", name.name);
+                Err(Flaw::new("/name", Code::C102, message))
+            }
+            Form::External => {
+                let message = format!("{} stands for a host outside (ExternalName)", name.name);
+                Err(Flaw::new("/name", Code::C102, message))
+            }
+        }
+    }
+
+    fn no_such_port(&self, service: &Service<'_>) -> Flaw {
+        let name = &service.name.name;
+        let (field, wanted, has) = match (&self.parent.section_name, self.parent.port) {
+            (Some(section), _) => {
+                let names = service
+                    .ports
+                    .values()
+                    .filter_map(|port| port.name.as_deref());
+                (
+                    "/sectionName",
+                    section.to_string(),
+                    names.map(ToString::to_string).collect::<Vec<_>>(),
+                )
+            }
+            (None, Some(port)) => {
+                let numbers = service.ports.keys().map(|number| format!("{number}"));
+                ("/port", format!("{port}"), numbers.collect())
+            }
+            (None, None) => {
+                return Flaw::new("/name", Code::C102, format!("{name} has no port"));
+            }
+        };
+        let suggestion = suggest::did_you_mean(&wanted, has.iter().map(String::as_str));
+        let message = format!("Service {name} has no port {wanted}");
+        Flaw::new(field, Code::C102, message).suggest(suggestion)
+    }
+
+    fn not_http(&self, service: &Service<'_>, meant: &[(&u16, &Port)]) -> Flaw {
+        let numbers = meant
+            .iter()
+            .map(|(number, _)| format!("{number}"))
+            .collect::<Vec<_>>();
+        let message = format!("{}:{} is not HTTP", service.name.name, numbers.join(", "));
+        let field = if self.parent.port.is_some() {
+            "/port"
+        } else {
+            "/name"
+        };
+        let note = Flaw::new(field, Code::C110, message);
+        let is_open = meant.iter().any(|(_, port)| port.spoken == Spoken::Unsaid);
+        let suggestion = is_open.then(|| "its owner can say appProtocol: http".to_string());
+        note.suggest(suggestion)
+    }
+}
+
+fn is_service(parent: &ParentReference) -> bool {
+    (&*parent.group, &*parent.kind) == ("", "Service")
+}
+
+//= ParentReference: "* Service: Port name. When both Port (experimental) and SectionName are specified,
+//= the name and port of the selected listener must match both specified values."
+fn is_meant(parent: &ParentReference, number: u16, port: &Port) -> bool {
+    parent.port.is_none_or(|meant| meant == number)
+        && parent
+            .section_name
+            .as_ref()
+            .is_none_or(|meant| port.name.as_ref() == Some(meant))
+}
+
+fn port_ref(service: &ServiceName, port: u16) -> PortRef {
+    PortRef {
+        service: service.clone(),
+        port,
+    }
+}

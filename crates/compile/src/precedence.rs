@@ -1,0 +1,154 @@
+//! Which match goes first: Gateway API's order of precedence over everything that is attached to
+//! one port for one group of callers.
+
+use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
+use core::cmp::Reverse;
+
+use leno_model::view::{HostMatch, HttpMatch, PathMatch, Route, Routes, Rule};
+use leno_model::{ObjectRef, Wall};
+use leno_resources::Object;
+use leno_resources::gateway::HttpRouteSpec;
+
+/// One match of one route, before it is known which goes first.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate<'a> {
+    /// The route it stands in.
+    pub(crate) route: &'a Object<HttpRouteSpec>,
+    /// Which rule of the route, and which match of the rule.
+    pub(crate) position: (usize, usize),
+    /// Which hosts.
+    pub(crate) host: HostMatch,
+    /// Which requests.
+    pub(crate) matches: HttpMatch,
+    /// Whether it asks for more than could be read.
+    pub(crate) is_flawed: bool,
+    /// Where it leads.
+    pub(crate) rule: Arc<Rule>,
+}
+
+/// Sorts the matches of all routes; time grows with n log n.
+pub(crate) fn sort(candidates: &mut [Candidate<'_>]) {
+    candidates.sort_by_cached_key(Candidate::place);
+}
+
+/// What a proxy needs of sorted matches: each rule once.
+pub(crate) fn routes<'a>(sorted: &[Candidate<'a>]) -> Routes {
+    let mut index = BTreeMap::new();
+    let mut rules = Vec::new();
+    let mut route = |candidate: &Candidate<'a>| {
+        let key = (candidate.rule_name(), candidate.is_flawed);
+        let rule = *index.entry(key).or_insert_with(|| {
+            rules.push(candidate.rule.clone());
+            rules.len() - 1
+        });
+        Route {
+            host: candidate.host.clone(),
+            matches: candidate.matches.clone(),
+            rule,
+            origin: candidate.route.origin(&candidate.pointer()),
+        }
+    };
+    let routes = sorted.iter().map(&mut route).collect();
+    Routes { routes, rules }
+}
+
+impl<'a> Candidate<'a> {
+    /// The rule it belongs to.
+    pub(crate) fn rule_name(&self) -> (&'a ObjectRef, usize) {
+        (self.route.reference(), self.position.0)
+    }
+
+    /// Where the match stands in its object.
+    pub(crate) fn pointer(&self) -> String {
+        let (rule, one) = self.position;
+        format!("/spec/rules/{rule}/matches/{one}")
+    }
+
+    /// Its place in the order. No two candidates have the same.
+    fn place(&self) -> (Rank, Age, String, (usize, usize)) {
+        (
+            Rank::of(&self.host, &self.matches),
+            Age::of(self.route.meta.created),
+            alphabetical(self.route.reference()),
+            self.position,
+        )
+    }
+}
+
+/// How specific a match is; the most specific is the least.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    //= HTTPRoute hostnames: "precedence must be given to rules from the HTTPRoute with the largest
+    //= number of: * Characters in a matching non-wildcard hostname. * Characters in a matching hostname."
+    host_exact: Reverse<usize>,
+    host: Reverse<usize>,
+    //= HTTPRouteRule matches: "precedence must be given to the match having: * "Exact" path match.
+    //= * "Prefix" path match with largest number of characters. * Method match. * Largest number of
+    //= header matches. * Largest number of query param matches."
+    path: PathRank,
+    method: Reverse<bool>,
+    headers: Reverse<usize>,
+    query: Reverse<usize>,
+}
+
+impl Rank {
+    fn of(host: &HostMatch, matches: &HttpMatch) -> Self {
+        let (host_exact, host) = match host {
+            HostMatch::Exact(host) => (host.len(), host.len()),
+            HostMatch::Suffix(suffix) => (0, "*".len() + suffix.len()),
+            HostMatch::Any => (0, 0),
+        };
+        Self {
+            host_exact: Reverse(host_exact),
+            host: Reverse(host),
+            path: PathRank::of(&matches.path),
+            method: Reverse(matches.method.is_some()),
+            headers: Reverse(matches.headers.len()),
+            query: Reverse(matches.query.len()),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum PathRank {
+    Exact,
+    //= HTTPRouteRule matches: "The precedence of RegularExpression path matches are
+    //= implementation-specific."
+    /// Here: after what is exact, before every prefix, longer patterns first.
+    Regex(Reverse<usize>),
+    Prefix(Reverse<usize>),
+}
+
+impl PathRank {
+    fn of(path: &PathMatch) -> Self {
+        match path {
+            PathMatch::Exact(_) => Self::Exact,
+            PathMatch::Regex(pattern) => Self::Regex(Reverse(pattern.as_str().len())),
+            PathMatch::Prefix(prefix) => Self::Prefix(Reverse(prefix.len())),
+        }
+    }
+}
+
+/// When a route was created. A file need not say; what does not is taken for the newest.
+//= HTTPRouteRule matches: "The oldest Route based on creation timestamp."
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Age {
+    Created(Wall),
+    Unknown,
+}
+
+impl Age {
+    fn of(created: Option<Wall>) -> Self {
+        created.map_or(Self::Unknown, Self::Created)
+    }
+}
+
+/// The text by which routes are ordered when nothing else does. It is compared as a whole:
+/// `a-b/x` goes before `a/x`, since `-` goes before `/`.
+//= HTTPRouteRule matches: "The Route appearing first in alphabetical order by "{namespace}/{name}"."
+fn alphabetical(object: &ObjectRef) -> String {
+    match &object.namespace {
+        Some(namespace) => format!("{namespace}/{}", object.name),
+        None => format!("/{}", object.name),
+    }
+}

@@ -1,0 +1,274 @@
+//! What is called: each `Service` as it was written, and those that workloads imply.
+
+use alloc::{
+    collections::{BTreeMap, btree_map::Entry},
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+use core::net::IpAddr;
+
+use leno_model::{Code, Note, Notes, Origin, ServiceName};
+use leno_resources::service::{
+    ClusterIp, InternalTrafficPolicy, ServicePort, ServiceSpec, ServiceType, SessionAffinity,
+    TargetPort, TransportProtocol,
+};
+use leno_resources::{Object, Resources};
+
+use crate::finding::{self, Complete};
+use crate::spoken::Spoken;
+use crate::workloads::Workload;
+
+/// A service before it is known who routes to it.
+pub(crate) struct Service<'a> {
+    pub(crate) name: ServiceName,
+    /// The `Service`, if one was written.
+    pub(crate) object: Option<&'a Object<ServiceSpec>>,
+    pub(crate) origin: Origin,
+    pub(crate) form: Form,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) ports: BTreeMap<u16, Port>,
+    pub(crate) selects: Selects<'a>,
+}
+
+/// How a service is reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// By an address of its own.
+    Address,
+    /// By the addresses of its endpoints.
+    Headless,
+    /// Not here: it is another name for a host outside.
+    External,
+}
+
+/// One port of a service.
+pub(crate) struct Port {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) spoken: Spoken,
+    pub(crate) target: TargetPort,
+    /// Where it stands in the object.
+    pub(crate) pointer: String,
+}
+
+/// Whose calls it takes.
+pub(crate) enum Selects<'a> {
+    /// The workloads that have all of these labels; at least one.
+    Labels(&'a BTreeMap<Arc<str>, Arc<str>>),
+    /// The workload that implies it.
+    Workload(&'a Workload<'a>),
+    /// Nobody's.
+    Nobody,
+}
+
+/// All services by name. A workload with ports and without a `Service` of its name implies one.
+pub(crate) fn services<'a>(
+    resources: &'a Resources,
+    workloads: &'a [Workload<'a>],
+    notes: &mut Notes,
+) -> BTreeMap<ServiceName, Service<'a>> {
+    let written = resources
+        .services
+        .iter()
+        .map(|object| written(object, notes));
+    let mut services = written
+        .map(|service| (service.name.clone(), service))
+        .collect::<BTreeMap<_, _>>();
+    for workload in workloads
+        .iter()
+        .filter(|workload| !workload.ports.is_empty())
+    {
+        let name = ServiceName::new(
+            workload.namespace.clone(),
+            workload.object.meta.name.clone(),
+        );
+        services
+            .entry(name)
+            .or_insert_with_key(|name| implied(name, workload));
+    }
+    services
+}
+
+fn implied<'a>(name: &ServiceName, workload: &'a Workload<'a>) -> Service<'a> {
+    let port = |(number, port): (&u16, &crate::workloads::Port)| {
+        let port = Port {
+            name: port.name.clone(),
+            spoken: port.spoken,
+            target: TargetPort::Number(*number),
+            pointer: "/spec/ports".to_string(),
+        };
+        (*number, port)
+    };
+    Service {
+        name: name.clone(),
+        object: None,
+        origin: workload.object.origin(""),
+        form: Form::Address,
+        addresses: Vec::new(),
+        ports: workload.ports.iter().map(port).collect(),
+        selects: Selects::Workload(workload),
+    }
+}
+
+fn written<'a>(object: &'a Object<ServiceSpec>, notes: &mut Notes) -> Service<'a> {
+    let name = ServiceName::new(finding::namespace(object), object.meta.name.clone());
+    let mut service = Service {
+        name,
+        object: Some(object),
+        origin: object.origin(""),
+        form: Form::Address,
+        addresses: Vec::new(),
+        ports: BTreeMap::new(),
+        selects: Selects::Nobody,
+    };
+    let Some(spec) = object.spec.partly() else {
+        return service;
+    };
+    note_what_is_not_enforced(object, spec, notes);
+    service.form = form(spec);
+    service.addresses = addresses(spec);
+    service.ports = ports(object, spec, notes);
+    if !spec.selector.is_empty() {
+        service.selects = Selects::Labels(&spec.selector);
+    }
+    service
+}
+
+fn form(spec: &ServiceSpec) -> Form {
+    let headless = |ip: &ClusterIp| *ip == ClusterIp::Headless;
+    if spec.type_ == ServiceType::ExternalName {
+        Form::External
+    } else if spec
+        .cluster_ip
+        .iter()
+        .chain(spec.cluster_ips.iter().filter_map(|ip| ip.sound()))
+        .any(headless)
+    {
+        Form::Headless
+    } else {
+        Form::Address
+    }
+}
+
+fn addresses(spec: &ServiceSpec) -> Vec<IpAddr> {
+    let all = spec
+        .cluster_ip
+        .iter()
+        .chain(spec.cluster_ips.iter().filter_map(|ip| ip.sound()));
+    let mut addresses = all
+        .filter_map(|ip| match ip {
+            ClusterIp::Address(address) => Some(address.to_canonical()),
+            ClusterIp::Headless | ClusterIp::Unset => None,
+        })
+        .collect::<Vec<_>>();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+fn ports(
+    object: &Object<ServiceSpec>,
+    spec: &ServiceSpec,
+    notes: &mut Notes,
+) -> BTreeMap<u16, Port> {
+    let mut ports = BTreeMap::new();
+    for (index, port) in spec.ports.iter().enumerate() {
+        let Some(port) = port.sound() else { continue };
+        let pointer = format!("/spec/ports/{index}");
+        if port.protocol != TransportProtocol::Tcp {
+            notes.push(not_carried(object, port, &pointer));
+            continue;
+        }
+        match ports.entry(port.port) {
+            Entry::Vacant(free) => {
+                free.insert(Port {
+                    name: port.name.clone(),
+                    spoken: spoken(object, port, &pointer, notes),
+                    target: port
+                        .target_port
+                        .clone()
+                        .unwrap_or(TargetPort::Number(port.port)),
+                    pointer,
+                });
+            }
+            Entry::Occupied(_) => notes.push(
+                finding::error(
+                    object,
+                    &format!("{pointer}/port"),
+                    Code::C007,
+                    format!("port {} stands twice", port.port),
+                )
+                .in_force("the first of them, as written"),
+            ),
+        }
+    }
+    ports
+}
+
+/// What the port says about itself: `appProtocol`, else its name.
+fn spoken(
+    object: &Object<ServiceSpec>,
+    port: &ServicePort,
+    pointer: &str,
+    notes: &mut Notes,
+) -> Spoken {
+    let Some(protocol) = &port.app_protocol else {
+        return Spoken::by_name(port.name.as_deref());
+    };
+    Spoken::by_app_protocol(protocol).unwrap_or_else(|| {
+        let message = format!("{protocol} is not read yet");
+        let pointer = format!("{pointer}/appProtocol");
+        notes.push(
+            finding::warning(object, &pointer, Code::C114, message).in_force(format!(
+                "calls to port {} are carried as bytes: no routes, no retries",
+                port.port
+            )),
+        );
+        Spoken::Tcp
+    })
+}
+
+fn not_carried(object: &Object<ServiceSpec>, port: &ServicePort, pointer: &str) -> Note {
+    let protocol = port.protocol.as_str();
+    let pointer = format!("{pointer}/protocol");
+    finding::warning(
+        object,
+        &pointer,
+        Code::C114,
+        format!("{protocol} is not carried yet"),
+    )
+    .in_force(format!(
+        "port {} over {protocol} is not part of the mesh",
+        port.port
+    ))
+}
+
+fn note_what_is_not_enforced(object: &Object<ServiceSpec>, spec: &ServiceSpec, notes: &mut Notes) {
+    let mut note = |field: &str, message: &str, in_force: &str| {
+        let pointer = format!("/spec/{field}");
+        let note = finding::warning(object, &pointer, Code::C114, message.to_string());
+        notes.push(note.in_force(in_force));
+    };
+    if spec.type_ == ServiceType::ExternalName {
+        note(
+            "type",
+            "ExternalName is not enforced yet",
+            "its name leads nowhere in the mesh, and no route may use it",
+        );
+    }
+    if spec.session_affinity != SessionAffinity::None {
+        note(
+            "sessionAffinity",
+            "session affinity is not enforced yet",
+            "each call picks an endpoint anew",
+        );
+    }
+    if spec.internal_traffic_policy == Some(InternalTrafficPolicy::Local) {
+        note(
+            "internalTrafficPolicy",
+            "staying on the caller's node is not enforced yet",
+            "calls go to all endpoints",
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! The conditions that Gateway API has a route report, read off its notes: what `leno check` prints
+//! and what stands in the object's status can so never differ.
+
+use alloc::{collections::BTreeSet, format, string::String, vec, vec::Vec};
+use core::fmt;
+
+use leno_model::{Code, Note, Notes, ObjectRef, Severity};
+
+/// One condition of a route for one of its parents.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Condition {
+    /// What it is about.
+    pub kind: ConditionKind,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why, in one word of the API.
+    pub reason: &'static str,
+    /// Why, in words for people; empty where there is nothing to say.
+    pub message: String,
+}
+
+/// What a condition is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ConditionKind {
+    /// The parent takes the route.
+    Accepted,
+    /// Everything the route refers to exists and may be used.
+    ResolvedRefs,
+    /// Some rules of the route are used and others are not.
+    PartiallyInvalid,
+    /// Everything in the rules that are used is enforced. A kind of our own: the rules are used
+    /// without what is not.
+    Enforced,
+}
+
+/// The conditions of `route`, which has `rules` rules, for its parent at index `parent`; none for a
+/// parent that is another controller's. Of the notes only errors count: with a warning everything
+/// holds as it was written. Whether proxies have adopted the route is not known here.
+pub fn conditions(route: &ObjectRef, rules: usize, parent: usize, notes: &Notes) -> Vec<Condition> {
+    let mut found = Found::default();
+    let errors = notes.iter().filter(|note| note.severity == Severity::Error);
+    for note in errors.filter(|note| note.object() == Some(route)) {
+        found.add(note, parent);
+    }
+    if found.foreign {
+        return Vec::new();
+    }
+    let mut conditions = vec![found.accepted(rules), found.resolved()];
+    conditions.extend(found.partially_invalid(rules));
+    conditions.extend(found.enforced());
+    conditions
+}
+
+/// The errors of a route by what they make not hold.
+#[derive(Default)]
+struct Found<'a> {
+    foreign: bool,
+    detached: Option<&'a Note>,
+    unreadable: Option<&'a Note>,
+    refused: BTreeSet<usize>,
+    refusal: Option<&'a Note>,
+    reference: Option<(&'a Note, &'static str)>,
+    unenforced: Option<&'a Note>,
+}
+
+impl<'a> Found<'a> {
+    fn add(&mut self, note: &'a Note, parent: usize) {
+        let pointer = note.origin.as_ref().map_or("", |origin| &*origin.pointer);
+        let steps = pointer.split('/').skip(1).collect::<Vec<_>>();
+        match steps.as_slice() {
+            ["spec", "parentRefs", at, ..] if at.parse() == Ok(parent) => {
+                self.foreign |= note.code == Code::C114;
+                self.detached.get_or_insert(note);
+            }
+            ["spec", "parentRefs", _, ..] => {}
+            ["spec", "rules", _, "retry" | "timeouts", ..] if note.code == Code::C114 => {
+                self.unenforced.get_or_insert(note);
+            }
+            ["spec", "rules", rule, ..] => match reference_reason(note.code) {
+                Some(reason) => {
+                    self.reference.get_or_insert((note, reason));
+                }
+                None => {
+                    self.refused.extend(rule.parse::<usize>());
+                    self.refusal.get_or_insert(note);
+                }
+            },
+            _ => {
+                self.unreadable.get_or_insert(note);
+            }
+        }
+    }
+
+    fn accepted(&self, rules: usize) -> Condition {
+        let not = |reason, note: &Note| Condition {
+            kind: ConditionKind::Accepted,
+            holds: false,
+            reason,
+            message: message(note),
+        };
+        if let Some(note) = self.detached {
+            return not("NoMatchingParent", note);
+        }
+        if let Some(note) = self.unreadable {
+            return not("UnsupportedValue", note);
+        }
+        //= RouteParentStatus conditions: "A Route MUST be considered "Accepted" if at least one of
+        //= the Route's rules is implemented by the Gateway."
+        match self.refusal {
+            Some(note) if self.refused.len() == rules => not(refusal_reason(note.code), note),
+            Some(_) | None => fine(ConditionKind::Accepted, "Accepted"),
+        }
+    }
+
+    fn resolved(&self) -> Condition {
+        match self.reference {
+            //= HTTPBackendRef: "In all cases, the implementation MUST ensure the `ResolvedRefs`
+            //= Condition on the Route is set to `status: False`, with a Reason and Message that
+            //= indicate what is the cause of the error."
+            Some((note, reason)) => Condition {
+                kind: ConditionKind::ResolvedRefs,
+                holds: false,
+                reason,
+                message: message(note),
+            },
+            None => fine(ConditionKind::ResolvedRefs, "ResolvedRefs"),
+        }
+    }
+
+    //= RouteConditionPartiallyInvalid: "This condition MUST NOT be set if a Route is fully valid,
+    //= fully invalid, or not accepted."
+    fn partially_invalid(&self, rules: usize) -> Option<Condition> {
+        let not_accepted = self.detached.or(self.unreadable).is_some();
+        if self.refused.is_empty() || self.refused.len() == rules || not_accepted {
+            return None;
+        }
+        let numbers = self.refused.iter().map(|rule| format!("{}", rule + 1));
+        let numbers = numbers.collect::<Vec<_>>().join(", ");
+        //= RouteConditionPartiallyInvalid: "The message for this condition MUST start with the
+        //= prefix "Dropped Rule" and include information about which Rules have been dropped."
+        Some(Condition {
+            kind: ConditionKind::PartiallyInvalid,
+            holds: true,
+            reason: "UnsupportedValue",
+            message: format!(
+                "Dropped Rule {numbers}: {}",
+                self.refusal.map_or_else(String::new, message)
+            ),
+        })
+    }
+
+    fn enforced(&self) -> Option<Condition> {
+        let note = self.unenforced?;
+        Some(Condition {
+            kind: ConditionKind::Enforced,
+            holds: false,
+            reason: "NotEnforced",
+            message: message(note),
+        })
+    }
+}
+
+/// The API's word for an error that makes a reference invalid.
+fn reference_reason(code: Code) -> Option<&'static str> {
+    REFERENCES
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|(_, reason)| *reason)
+}
+
+const REFERENCES: [(Code, &str); 5] = [
+    (Code::C103, "RefNotPermitted"),
+    (Code::C104, "InvalidKind"),
+    (Code::C105, "BackendNotFound"),
+    (Code::C110, "UnsupportedProtocol"),
+    (Code::C113, "BackendNotFound"),
+];
+
+/// The API's word for an error that makes a rule invalid.
+fn refusal_reason(code: Code) -> &'static str {
+    if code == Code::C115 {
+        "IncompatibleFilters"
+    } else {
+        "UnsupportedValue"
+    }
+}
+
+fn fine(kind: ConditionKind, reason: &'static str) -> Condition {
+    Condition {
+        kind,
+        holds: true,
+        reason,
+        message: String::new(),
+    }
+}
+
+fn message(note: &Note) -> String {
+    match &note.suggestion {
+        Some(suggestion) => format!("{}; {suggestion}", note.message),
+        None => note.message.clone(),
+    }
+}
+
+impl fmt::Display for ConditionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("Accepted"),
+            Self::ResolvedRefs => f.write_str("ResolvedRefs"),
+            Self::PartiallyInvalid => f.write_str("PartiallyInvalid"),
+            Self::Enforced => write!(f, "{}/Enforced", leno_resources::GROUP),
+        }
+    }
+}
+
+/// `Accepted=False NoMatchingParent`
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let holds = if self.holds { "True" } else { "False" };
+        write!(f, "{}={holds} {}", self.kind, self.reason)
+    }
+}

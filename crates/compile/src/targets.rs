@@ -1,0 +1,135 @@
+//! What a policy is about.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    vec::Vec,
+};
+
+use leno_model::{Code, Name, Namespace, Notes, ServiceName};
+use leno_resources::policy::{TargetKind, TargetRef};
+use leno_resources::{List, Object};
+
+use crate::finding::{self, Flaw};
+use crate::services::Service;
+use crate::suggest;
+
+/// What a policy is about. The more special is the greater.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Target {
+    /// Everything.
+    Mesh,
+    /// What is in a namespace.
+    Namespace(Namespace),
+    /// A service.
+    Service(ServiceName),
+    /// A workload, by the namespace and name of its `MeshWorkload`.
+    Workload(Namespace, Name),
+}
+
+/// The names a policy may mean.
+pub(crate) struct Scope<'a> {
+    pub(crate) mesh: Option<&'a Name>,
+    pub(crate) services: &'a BTreeMap<ServiceName, Service<'a>>,
+    /// Workloads by namespace and name.
+    pub(crate) workloads: &'a BTreeSet<(Namespace, Name)>,
+}
+
+/// The namespace whose owners govern the whole mesh.
+const SYSTEM: &str = "leno-system";
+
+/// What holds while a target is not valid.
+const WITHOUT_TARGET: &str = "nothing: the policy holds without this target";
+
+/// The targets of a policy. Without any written it is about its own namespace; what may not be
+/// or does not exist is noted and left out.
+pub(crate) fn targets<T>(
+    policy: &Object<T>,
+    written: Option<&List<TargetRef>>,
+    scope: &Scope<'_>,
+    notes: &mut Notes,
+) -> Vec<Target> {
+    let own = finding::namespace(policy);
+    let Some(written) = written else {
+        return [Target::Namespace(own)].into();
+    };
+    let mut targets = Vec::new();
+    for (index, reference) in written.iter().enumerate() {
+        let Some(reference) = reference.sound() else {
+            continue;
+        };
+        let pointer = format!("/spec/targetRefs/{index}");
+        match target(reference, &own, scope) {
+            Ok(target) => targets.push(target),
+            Err(flaw) => notes.push(flaw.note(policy, &pointer, WITHOUT_TARGET)),
+        }
+    }
+    targets.sort_unstable();
+    targets.dedup();
+    targets
+}
+
+fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<Target, Flaw> {
+    let TargetRef {
+        group: _,
+        kind,
+        name,
+    } = reference;
+    match kind {
+        TargetKind::Mesh => {
+            if own.as_str() != SYSTEM {
+                let message = format!("only a policy in {SYSTEM} may govern the whole mesh");
+                return Err(Flaw::new("/name", Code::C131, message));
+            }
+            match scope.mesh {
+                Some(mesh) if mesh != name => {
+                    let suggestion = Some(format!("did you mean {mesh}?"));
+                    Err(Flaw::new("/name", Code::C130, format!("no Mesh {name}"))
+                        .suggest(suggestion))
+                }
+                Some(_) | None => Ok(Target::Mesh),
+            }
+        }
+        TargetKind::Namespace => {
+            if name.as_str() == own.as_str() {
+                return Ok(Target::Namespace(own.clone()));
+            }
+            let message = format!("a policy in {own} may not govern the namespace {name}");
+            Err(Flaw::new("/name", Code::C131, message))
+        }
+        TargetKind::Service => {
+            let service = ServiceName::new(own.clone(), name.clone());
+            if scope.services.contains_key(&service) {
+                return Ok(Target::Service(service));
+            }
+            let here = scope
+                .services
+                .keys()
+                .filter(|other| other.namespace == *own);
+            let suggestion =
+                suggest::did_you_mean(name.as_str(), here.map(|other| other.name.as_str()));
+            Err(
+                Flaw::new("/name", Code::C130, format!("no Service {name} in {own}"))
+                    .suggest(suggestion),
+            )
+        }
+        TargetKind::MeshWorkload => {
+            let key = (own.clone(), name.clone());
+            if scope.workloads.contains(&key) {
+                return Ok(Target::Workload(own.clone(), name.clone()));
+            }
+            let here = scope
+                .workloads
+                .iter()
+                .filter(|(namespace, _)| namespace == own);
+            let suggestion =
+                suggest::did_you_mean(name.as_str(), here.map(|(_, name)| name.as_str()));
+            Err(Flaw::new(
+                "/name",
+                Code::C130,
+                format!("no MeshWorkload {name} in {own}"),
+            )
+            .suggest(suggestion))
+        }
+    }
+}

@@ -2,25 +2,117 @@
 //! within the rule's count, the service's budget and the deadline.
 
 use core::fmt;
+use core::num::NonZeroU32;
 use core::time::Duration;
 
+use leno_model::view::Retry;
 use leno_model::{Dice, Mono};
 
 use crate::balance::{Picked, Tried};
 use crate::budget::RetryBudget;
 use crate::deadline::Deadline;
-use leno_model::view::Retry;
 
 /// The tries of one call.
 #[derive(Debug)]
 pub struct Attempts<'a> {
-    #[expect(dead_code, reason = "the door")]
     retry: &'a Retry,
-    #[expect(dead_code, reason = "the door")]
     budget: &'a RetryBudget,
     deadline: Deadline,
     tried: Tried,
     made: u8,
+}
+
+impl<'a> Attempts<'a> {
+    /// The first try of a call that began at `now`; it is counted in the budget.
+    pub fn start(
+        retry: &'a Retry,
+        budget: &'a RetryBudget,
+        limit: Option<Duration>,
+        now: Mono,
+    ) -> Self {
+        budget.deposit(now);
+        Self {
+            retry,
+            budget,
+            deadline: Deadline::after(now, limit),
+            tried: Tried::default(),
+            made: 1,
+        }
+    }
+
+    /// When the whole call must be over.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// How many tries were made, the running one included: what `leno-attempt` says from 2 on.
+    pub fn made(&self) -> u8 {
+        self.made
+    }
+
+    /// The endpoints that had a try: the next pick avoids them while there are others.
+    pub fn tried(&self) -> &Tried {
+        &self.tried
+    }
+
+    /// Says what follows when the try at `picked` failed. `replayable` is whether all of the
+    /// call's body can be sent again.
+    pub fn after(
+        &mut self,
+        picked: &Picked,
+        failure: Failure,
+        replayable: bool,
+        now: Mono,
+        dice: &mut Dice,
+    ) -> Next {
+        self.tried.add(picked);
+        match self.again(failure, replayable, now, dice) {
+            Ok(at) => {
+                self.made = self.made.saturating_add(1);
+                Next::Again(at)
+            }
+            Err(why) => Next::Stop(why),
+        }
+    }
+
+    /// The budget is asked last, so that nothing is taken from it for a retry that is not made.
+    fn again(
+        &self,
+        failure: Failure,
+        replayable: bool,
+        now: Mono,
+        dice: &mut Dice,
+    ) -> Result<Mono, WhyNot> {
+        match failure {
+            Failure::NotSent => {}
+            Failure::Answered(status) if self.retry.codes.contains(&status) => {}
+            Failure::Answered(_) => return Err(WhyNot::StatusNotNamed),
+            Failure::NoAnswer => return Err(WhyNot::MaybeProcessed),
+        }
+        if !replayable {
+            return Err(WhyNot::BodyGone);
+        }
+        if self.made > self.retry.attempts {
+            return Err(WhyNot::NoneLeft);
+        }
+        let at = now + self.backoff(dice);
+        if self.deadline.has_passed(at) {
+            return Err(WhyNot::TooLate);
+        }
+        if !self.budget.withdraw(now) {
+            return Err(WhyNot::BudgetSpent);
+        }
+        Ok(at)
+    }
+
+    /// Doubled for each retry, and between half and all of that by chance, so that calls which
+    /// failed together do not return together.
+    fn backoff(&self, dice: &mut Dice) -> Duration {
+        let doublings = u32::from(self.made - 1).min(16);
+        let most = self.retry.backoff.saturating_mul(1 << doublings);
+        let roll = dice.roll(const { NonZeroU32::new(1001).unwrap() });
+        (most / 2).saturating_add((most / 2000).saturating_mul(roll.value))
+    }
 }
 
 /// How a try failed.
@@ -78,45 +170,5 @@ impl WhyNot {
 impl fmt::Display for WhyNot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl<'a> Attempts<'a> {
-    /// The first try of a call that began at `now`; it is counted in the budget.
-    pub fn start(
-        _retry: &'a Retry,
-        _budget: &'a RetryBudget,
-        _limit: Option<Duration>,
-        _now: Mono,
-    ) -> Self {
-        unimplemented!("the door comes first")
-    }
-
-    /// When the whole call must be over.
-    pub fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-
-    /// How many tries were made, the running one included: what `leno-attempt` says from 2 on.
-    pub fn made(&self) -> u8 {
-        self.made
-    }
-
-    /// The endpoints that had a try: the next pick avoids them while there are others.
-    pub fn tried(&self) -> &Tried {
-        &self.tried
-    }
-
-    /// Says what follows the failed try at `picked`; `None` if no endpoint was picked at all.
-    /// `replayable` is whether all of the call's body can be sent again.
-    pub fn after(
-        &mut self,
-        _picked: &Picked,
-        _failure: Failure,
-        _replayable: bool,
-        _now: Mono,
-        _dice: &mut Dice,
-    ) -> Next {
-        unimplemented!("the door comes first")
     }
 }

@@ -1,16 +1,22 @@
 //! Where a captured connection wants to go: the address it was made to, as the view knows it.
 
-use alloc::{collections::BTreeSet, sync::Arc};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-use leno_model::view::{Endpoint, Service, Unknown, Workload};
+use leno_model::view::{
+    Endpoint, EndpointSlice, PortRef, Protocol, Service, Unknown, View, Workload, WorkloadId,
+};
 use leno_model::{Network, ServiceName};
 
-use crate::table::Port;
+use crate::table::{Port, Table};
 
 /// What an address and port mean.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Destination<'t> {
     /// A port of a service: its routes decide.
     Service(&'t Port),
@@ -27,7 +33,7 @@ pub enum Destination<'t> {
 }
 
 /// One endpoint, at a port of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Direct<'t> {
     /// A service port that it answers for: whose tuning holds.
     pub of: &'t Port,
@@ -35,6 +41,17 @@ pub struct Direct<'t> {
     pub endpoint: &'t Endpoint,
     /// Where the call goes: the endpoint's address, perhaps at another port than the service uses.
     pub address: SocketAddr,
+}
+
+impl Direct<'_> {
+    /// What is spoken there: known for the port that the service sends to, bytes on any other.
+    pub fn protocol(&self) -> Protocol {
+        if self.address.port() == self.endpoint.address.port() {
+            self.of.protocol()
+        } else {
+            Protocol::Tcp
+        }
+    }
 }
 
 /// One question to the control plane.
@@ -72,5 +89,106 @@ impl Scope {
             Self::Whole => true,
             Self::Answered(answered) => answered.contains(question),
         }
+    }
+}
+
+/// What each address of a view means. An address of a service means the service, whoever else
+/// claims it; one of an endpoint means the endpoint, also if its workload is our own.
+#[derive(Debug)]
+pub(crate) struct Addresses(BTreeMap<Network, BTreeMap<IpAddr, Holders>>);
+
+/// Who has one address.
+#[derive(Debug, Default)]
+struct Holders {
+    service: Option<ServiceName>,
+    endpoints: Vec<Place>,
+    workload: Option<WorkloadId>,
+}
+
+/// One endpoint of a port.
+#[derive(Debug)]
+struct Place {
+    port: u32,
+    slice: Arc<EndpointSlice>,
+    index: usize,
+}
+
+impl Place {
+    fn endpoint(&self) -> &Endpoint {
+        &self.slice.endpoints()[self.index]
+    }
+}
+
+impl Addresses {
+    pub(crate) fn of(view: &View, ports: &[Port]) -> Self {
+        let mut addresses = Self(BTreeMap::new());
+        for (name, service) in &view.services {
+            for (network, ip) in &service.addresses {
+                let holders = addresses.holders(network, *ip);
+                holders.service.get_or_insert_with(|| name.clone());
+            }
+        }
+        for port in ports {
+            for slice in port.slices() {
+                for (index, endpoint) in slice.endpoints().iter().enumerate() {
+                    let holders = addresses.holders(&endpoint.network, endpoint.address.ip());
+                    holders.endpoints.push(Place {
+                        port: port.place(),
+                        slice: slice.clone(),
+                        index,
+                    });
+                }
+            }
+        }
+        for (id, workload) in &view.workloads {
+            for ip in &workload.addresses {
+                let holders = addresses.holders(&workload.network, *ip);
+                holders.workload.get_or_insert_with(|| id.clone());
+            }
+        }
+        addresses
+    }
+
+    /// What `address` means, if anything that `table` holds.
+    pub(crate) fn find<'t>(
+        &'t self,
+        table: &'t Table,
+        network: &Network,
+        address: SocketAddr,
+    ) -> Option<Destination<'t>> {
+        let holders = self.0.get(network)?.get(&address.ip().to_canonical())?;
+        if let Some(name) = &holders.service {
+            let service = table.view().services.get(name)?;
+            let port = PortRef {
+                service: name.clone(),
+                port: address.port(),
+            };
+            return Some(match table.port(&port) {
+                Some(port) => Destination::Service(port),
+                None => Destination::NoSuchPort(service),
+            });
+        }
+        let at_port = |place: &&Place| place.endpoint().address.port() == address.port();
+        let mut endpoints = holders.endpoints.iter();
+        if let Some(place) = endpoints.find(at_port).or(holders.endpoints.first()) {
+            return Some(Destination::Endpoint(Direct {
+                of: table.port_at(place.port),
+                endpoint: place.endpoint(),
+                address,
+            }));
+        }
+        let workload = table.view().workloads.get(holders.workload.as_ref()?)?;
+        Some(Destination::Own(workload))
+    }
+
+    /// The own workload that has an address.
+    pub(crate) fn workload(&self, network: &Network, ip: IpAddr) -> Option<&WorkloadId> {
+        let holders = self.0.get(network)?.get(&ip.to_canonical())?;
+        holders.workload.as_ref()
+    }
+
+    fn holders(&mut self, network: &Network, ip: IpAddr) -> &mut Holders {
+        let of_network = self.0.entry(network.clone()).or_default();
+        of_network.entry(ip.to_canonical()).or_default()
     }
 }

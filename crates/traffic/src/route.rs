@@ -1,17 +1,200 @@
 //! Where a request goes: the first route that matches, one of its backends, and what changes on
 //! the way.
 
+pub(crate) mod index;
+mod redirect;
+mod telling;
+
+use alloc::{string::ToString as _, vec::Vec};
 use core::fmt;
 use core::time::Duration;
 
 use leno_model::view::route::Part;
-use leno_model::view::{HeaderChanges, Route, Rule};
-use leno_model::{Mono, Roll};
-use leno_protocol::{NewPath, Request};
+use leno_model::view::{
+    Action, Backend, HeaderChanges, PathMatch, PathRewrite, Redirect, Route, Rule,
+};
+use leno_model::{Dice, Mono, Roll};
+use leno_protocol::{NewPath, Path, Request};
 
 use crate::attempts::Attempts;
+use crate::destination::{Direct, Subscription};
 use crate::policy::{Admitted, AdmittedStream};
-use crate::table::Port;
+use crate::refusal::Refusal;
+use crate::route::redirect::Location;
+use crate::story::Story;
+use crate::table::{Port, RouteSet, Table};
+
+impl Table {
+    /// Says where a request to `port` goes. Every reading of its path must go there.
+    pub fn route<'a>(
+        &'a self,
+        admitted: Admitted<'a>,
+        port: &'a Port,
+        dice: &mut Dice,
+        mut story: Option<&mut Story>,
+    ) -> Result<Routed<'a>, Refusal> {
+        let Some(set) = port.routes_for(admitted.namespace()) else {
+            if let Some(story) = story {
+                telling::no_routes(story, port);
+            }
+            return Ok(Routed::Forward(Forward {
+                admitted,
+                called: port,
+                to: port,
+                route: None,
+                part: None,
+            }));
+        };
+        let found = find(set, admitted.request());
+        if let Some(story) = story.as_deref_mut() {
+            telling::route(story, port, set, admitted.request(), &found);
+        }
+        let (route, rule) = match found? {
+            Some(place) => set.at(place),
+            None => return Err(Refusal::NoRoute(port.name().clone())),
+        };
+        match &rule.action {
+            Action::Forward(split) => {
+                let roll = dice.roll(split.total());
+                let place = split.place_at(roll.value);
+                let part = &split.parts()[place];
+                if let Some(story) = story {
+                    telling::split(story, split, part);
+                }
+                let to = set.backends[route.rule][place];
+                Ok(Routed::Forward(Forward {
+                    to: self.backend(part, to)?,
+                    admitted,
+                    called: port,
+                    route: Some((route, rule)),
+                    part: Some((part, roll)),
+                }))
+            }
+            Action::Redirect(to) => Ok(Routed::Redirect(Redirected {
+                admitted,
+                called: port,
+                route,
+                rule,
+                to,
+            })),
+            Action::Refuse(code, origin) => Err(Refusal::RouteNotUsable {
+                code: *code,
+                origin: origin.clone(),
+            }),
+        }
+    }
+
+    /// Lets a request go to the endpoint that the caller named: no route is asked.
+    pub fn route_direct<'a>(&self, admitted: Admitted<'a>, to: &Direct<'a>) -> Forward<'a> {
+        Forward {
+            admitted,
+            called: to.of,
+            to: to.of,
+            route: None,
+            part: None,
+        }
+    }
+
+    /// Lets a stream of bytes go to the service's own endpoints.
+    pub fn route_stream<'a>(
+        &self,
+        admitted: AdmittedStream<'a>,
+        port: &'a Port,
+        story: Option<&mut Story>,
+    ) -> ForwardStream<'a> {
+        if let Some(story) = story {
+            telling::stream(story, port);
+        }
+        ForwardStream { admitted, to: port }
+    }
+
+    fn backend(&self, part: &Part, place: Option<u32>) -> Result<&Port, Refusal> {
+        match (&part.backend, place) {
+            (Backend::Service(_), Some(place)) => Ok(self.port_at(place)),
+            (Backend::Service(port), None) => {
+                let question = Subscription::Service(port.service.clone());
+                Err(Refusal::NotKnownYet(question))
+            }
+            (Backend::Invalid(code), _) => Err(Refusal::BackendNotUsable {
+                code: *code,
+                origin: part.origin.clone(),
+            }),
+        }
+    }
+}
+
+impl RouteSet {
+    fn at(&self, place: usize) -> (&Route, &Rule) {
+        let routes = self.index.routes();
+        let route = &routes.routes[place];
+        (route, &routes.rules[route.rule])
+    }
+}
+
+/// The place of the first route that matches: the same rule under every reading of the path.
+fn find(set: &RouteSet, request: &Request<'_>) -> Result<Option<usize>, Refusal> {
+    let mut readings = request.path.readings();
+    let found = set.index.find(request, readings.next().unwrap_or_default());
+    let rule = |place: usize| set.at(place).0.rule;
+    let mut has_others = false;
+    for reading in readings {
+        has_others = true;
+        if set.index.find(request, reading).map(rule) != found.map(rule) {
+            return Err(Refusal::AmbiguousPath);
+        }
+    }
+    if has_others && !rewrite_keeps_readings(set, request, found) {
+        return Err(Refusal::AmbiguousPath);
+    }
+    Ok(found)
+}
+
+/// Whether every way to read the path that would be sent is the rewriting of a way to read the one
+/// that came. `/../x` below a new prefix would mean something else than what was decided.
+fn rewrite_keeps_readings(set: &RouteSet, request: &Request<'_>, found: Option<usize>) -> bool {
+    let Some((route, rule)) = found.map(|place| set.at(place)) else {
+        return true;
+    };
+    let Some(change @ PathRewrite::Prefix(_)) = path_change(rule) else {
+        return true;
+    };
+    let Some(sent) = new_path(route, change, request.path.raw()) else {
+        return true;
+    };
+    let sent = sent.to_string();
+    let Ok(sent) = Path::new(&sent) else {
+        return false;
+    };
+    let decided = request.path.readings().filter_map(|reading| {
+        let (route, _) = set.at(set.index.find(request, reading)?);
+        new_path(route, change, reading).map(|path| path.to_string())
+    });
+    let decided = decided.collect::<Vec<_>>();
+    sent.readings()
+        .all(|reading| decided.iter().any(|path| path == reading))
+}
+
+/// What a rule makes of the path, in the request or in the redirect.
+fn path_change(rule: &Rule) -> Option<&PathRewrite> {
+    match &rule.action {
+        Action::Redirect(redirect) => redirect.path.as_ref(),
+        Action::Forward(_) | Action::Refuse(..) => rule.rewrite.as_ref()?.path.as_ref(),
+    }
+}
+
+/// What `change` makes of `path`, which `route` matched. Targets that are no path (`*`) stay.
+fn new_path<'p>(route: &Route, change: &'p PathRewrite, path: &'p str) -> Option<NewPath<'p>> {
+    if !path.starts_with('/') {
+        return None;
+    }
+    match (change, &route.matches.path) {
+        (PathRewrite::Full(full), _) => Some(NewPath::full(full)),
+        (PathRewrite::Prefix(with), PathMatch::Prefix(prefix)) => {
+            Some(NewPath::prefix(path, prefix, with))
+        }
+        (PathRewrite::Prefix(_), PathMatch::Exact(_) | PathMatch::Regex(_)) => None,
+    }
+}
 
 /// What becomes of an admitted request.
 #[derive(Debug)]
@@ -43,6 +226,11 @@ impl<'a> Forward<'a> {
         &self.admitted
     }
 
+    /// What was called.
+    pub fn called(&self) -> &'a Port {
+        self.called
+    }
+
     /// Whose endpoints take it.
     pub fn port(&self) -> &'a Port {
         self.to
@@ -60,27 +248,45 @@ impl<'a> Forward<'a> {
 
     /// The `Host` it goes on with, if not its own.
     pub fn host(&self) -> Option<&'a str> {
-        unimplemented!("the door comes first")
+        let (_, rule) = self.route?;
+        rule.rewrite.as_ref()?.host.as_deref()
     }
 
     /// The path it goes on with, if not its own.
-    pub fn path(&self) -> Option<NewPath<'_>> {
-        unimplemented!("the door comes first")
+    pub fn path(&self) -> Option<NewPath<'a>> {
+        let (route, rule) = self.route?;
+        new_path(route, path_change(rule)?, self.request().path.raw())
     }
 
     /// Changes to the request's headers: the rule's, then the backend's.
     pub fn request_headers(&self) -> [&'a HeaderChanges; 2] {
-        unimplemented!("the door comes first")
+        [
+            self.route
+                .map_or(&UNCHANGED, |(_, rule)| &rule.request_headers),
+            self.part
+                .map_or(&UNCHANGED, |(part, _)| &part.request_headers),
+        ]
     }
 
     /// Changes to the response's headers: the backend's, then the rule's.
     pub fn response_headers(&self) -> [&'a HeaderChanges; 2] {
-        unimplemented!("the door comes first")
+        [
+            self.part
+                .map_or(&UNCHANGED, |(part, _)| &part.response_headers),
+            self.route
+                .map_or(&UNCHANGED, |(_, rule)| &rule.response_headers),
+        ]
     }
 
-    /// How long the whole exchange may take; `None` is no limit.
+    /// How long the whole exchange may take; `None` is no limit. The rule's own limit stands in
+    /// the place of the one that is set for the service that was called.
     pub fn request_timeout(&self) -> Option<Duration> {
-        unimplemented!("the door comes first")
+        let of_rule = self.route.and_then(|(_, rule)| rule.request_timeout);
+        //= HTTPRoute timeouts: "Setting a timeout to the zero duration (e.g. "0s") SHOULD disable
+        //= the timeout completely."
+        of_rule
+            .or(self.called.tuning().request_timeout)
+            .filter(|limit| !limit.is_zero())
     }
 
     /// How long one attempt to connect may take.
@@ -88,29 +294,43 @@ impl<'a> Forward<'a> {
         self.to.tuning().connect_timeout
     }
 
-    /// Begins the first attempt, and counts the request in the retry budget.
-    pub fn attempts(&self, _now: Mono) -> Attempts<'a> {
-        unimplemented!("the door comes first")
+    /// Begins the first attempt, and counts the request in the budget of the service that was
+    /// called. The rule's own retry stands in the place of that service's.
+    pub fn attempts(&self, now: Mono) -> Attempts<'a> {
+        let of_rule = self.route.and_then(|(_, rule)| rule.retry.as_ref());
+        let retry = of_rule.unwrap_or(&self.called.tuning().retry);
+        Attempts::start(retry, self.called.budget(), self.request_timeout(), now)
     }
 }
+
+static UNCHANGED: HeaderChanges = HeaderChanges {
+    set: Vec::new(),
+    add: Vec::new(),
+    remove: Vec::new(),
+};
 
 /// An answer that sends the caller elsewhere.
 #[derive(Debug)]
 pub struct Redirected<'a> {
     admitted: Admitted<'a>,
+    called: &'a Port,
     route: &'a Route,
     rule: &'a Rule,
+    to: &'a Redirect,
 }
 
 impl<'a> Redirected<'a> {
     /// 301, 302, 303, 307 or 308.
     pub fn status(&self) -> u16 {
-        unimplemented!("the door comes first")
+        self.to.status
     }
 
     /// The value of `Location`.
     pub fn location(&self) -> impl fmt::Display {
-        ""
+        let path = self.to.path.as_ref();
+        Location::new(self.to, self.called.name().port, self.request(), |asked| {
+            new_path(self.route, path?, asked)
+        })
     }
 
     /// The request as it came.
@@ -148,7 +368,7 @@ impl<'a> ForwardStream<'a> {
     }
 
     /// Begins the first attempt to connect.
-    pub fn attempts(&self, _now: Mono) -> Attempts<'a> {
-        unimplemented!("the door comes first")
+    pub fn attempts(&self, now: Mono) -> Attempts<'a> {
+        Attempts::start(&self.to.tuning().retry, self.to.budget(), None, now)
     }
 }

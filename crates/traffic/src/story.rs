@@ -30,6 +30,20 @@ pub struct Step {
     pub details: Vec<Detail>,
 }
 
+impl Step {
+    /// A step that was never asked.
+    pub fn not_reached(kind: StepKind, why: impl Into<String>) -> Self {
+        Self {
+            kind,
+            outcome: Outcome::NotReached,
+            known: Known::Replayed,
+            text: why.into(),
+            origin: None,
+            details: Vec::new(),
+        }
+    }
+}
+
 /// One thing that was looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Detail {
@@ -37,6 +51,18 @@ pub struct Detail {
     pub text: String,
     /// Who said so.
     pub origin: Option<Origin>,
+}
+
+impl Detail {
+    /// Says that the index, by which the proxy decides, came to something else than asking every
+    /// rule does.
+    pub(crate) fn of_disagreement() -> Self {
+        Self {
+            text: "the index and the plain scan disagree: this is a bug in Leno, please report it"
+                .into(),
+            origin: None,
+        }
+    }
 }
 
 /// What a step decides.

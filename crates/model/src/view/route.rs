@@ -166,14 +166,19 @@ impl Split {
 
     /// The part on which `point`, less than the total, falls.
     pub fn part_at(&self, point: u32) -> &Part {
-        let mut passed = 0u32;
-        self.parts
-            .iter()
-            .find(|part| {
-                passed += part.weight;
-                point < passed
-            })
-            .unwrap_or_else(|| unreachable!("{point} is below the total {}", self.total))
+        &self.parts[self.place_at(point)]
+    }
+
+    /// Where in [`Self::parts`] that part stands.
+    pub fn place_at(&self, point: u32) -> usize {
+        let mut left = point;
+        let falls_on = |part: &Part| {
+            let falls = left < part.weight;
+            left = left.saturating_sub(part.weight);
+            falls
+        };
+        let place = self.parts.iter().position(falls_on);
+        place.unwrap_or_else(|| unreachable!("{point} is below the total {}", self.total))
     }
 }
 

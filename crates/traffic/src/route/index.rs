@@ -1,0 +1,121 @@
+//! Finds the first route that matches without asking all of them: by host, then by path.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+use leno_model::view::{HostMatch, Route, Routes};
+use leno_protocol::Request;
+
+use crate::index::{First, Index, Key};
+use crate::matching::route_mismatch;
+use crate::paths::{Filing, Group, PathIndex};
+
+/// The routes of one port for one group of callers, with an index over them.
+#[derive(Debug)]
+pub(crate) struct RouteIndex {
+    routes: Arc<Routes>,
+    /// Positions in `groups`, by host; a suffix without regard to what stands before it.
+    hosts: Index,
+    /// How long the suffixes are, each length once.
+    suffixes: Vec<usize>,
+    /// Whether there is a group for every host: it is the first one.
+    any: bool,
+    /// One for each host match.
+    groups: Vec<Group>,
+    paths: PathIndex,
+}
+
+impl RouteIndex {
+    pub(crate) fn new(routes: Arc<Routes>) -> Self {
+        let mut by_host = BTreeMap::<&HostMatch, Vec<(u32, &Route)>>::new();
+        for (position, route) in (0..).zip(&routes.routes) {
+            by_host
+                .entry(&route.host)
+                .or_default()
+                .push((position, route));
+        }
+        let mut filing = Filing::default();
+        let (mut groups, mut hosts, mut suffixes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let any = by_host.contains_key(&HostMatch::Any);
+        // `Any` comes first in the order of host matches, so that its group does.
+        for ((place, host), routes) in (0..).zip(by_host.keys()).zip(by_host.values()) {
+            let seed = match host {
+                HostMatch::Any => Key::START,
+                HostMatch::Exact(name) => exact(name),
+                HostMatch::Suffix(suffix) => {
+                    suffixes.push(suffix.len());
+                    self::suffix(suffix.as_bytes())
+                }
+            };
+            if **host != HostMatch::Any {
+                hosts.entry(seed).or_insert_with(Vec::new).push(place);
+            }
+            let mut group = Group::new(seed);
+            for (position, route) in routes {
+                group.file(&mut filing, &route.matches.path, *position);
+            }
+            groups.push(group);
+        }
+        suffixes.sort_unstable();
+        suffixes.dedup();
+        Self {
+            hosts: Index::new(hosts),
+            suffixes,
+            any,
+            groups,
+            paths: filing.finish(),
+            routes,
+        }
+    }
+
+    pub(crate) fn routes(&self) -> &Arc<Routes> {
+        &self.routes
+    }
+
+    /// The position of the first route that matches `request`, with its path read as `path`.
+    pub(crate) fn find(&self, request: &Request<'_>, path: &str) -> Option<usize> {
+        let mut first = First::new(|position: u32| {
+            let route = &self.routes.routes[position as usize];
+            route_mismatch(route, request, path).is_none()
+        });
+        if self.any
+            && let Some(group) = self.groups.first()
+        {
+            self.paths.propose(group, path, &mut first);
+        }
+        if !self.groups.is_empty() {
+            self.propose(exact(request.host), path, &mut first);
+        }
+        let host = request.host.as_bytes();
+        for length in &self.suffixes {
+            let Some((_, suffix)) = host.len().checked_sub(*length).map(|at| host.split_at(at))
+            else {
+                break;
+            };
+            if suffix.starts_with(b".") {
+                self.propose(self::suffix(suffix), path, &mut first);
+            }
+        }
+        first.found()
+    }
+
+    /// The same by asking every route in order.
+    pub(crate) fn scan(&self, request: &Request<'_>, path: &str) -> Option<usize> {
+        let mut routes = self.routes.routes.iter();
+        routes.position(|route| route_mismatch(route, request, path).is_none())
+    }
+
+    fn propose<F: FnMut(u32) -> bool>(&self, host: Key, path: &str, first: &mut First<F>) {
+        for place in self.hosts.get(host) {
+            self.paths
+                .propose(&self.groups[*place as usize], path, first);
+        }
+    }
+}
+
+fn exact(host: &str) -> Key {
+    Key::START.then_in_any_case(host.as_bytes())
+}
+
+fn suffix(suffix: &[u8]) -> Key {
+    Key::OTHER.then_in_any_case(suffix)
+}

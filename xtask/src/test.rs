@@ -6,10 +6,14 @@ use crate::{
     shell,
 };
 
-/// Installs the packages that the tests talk to, then runs `cargo test` with `arguments` added.
+/// Installs the packages that the tests talk to, then runs `cargo test`: on the whole workspace, or
+/// with `arguments` in its place.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     packages::install(Purpose::Test)?;
-    let mut words = vec!["test", "--workspace", "--locked"];
+    let mut words = vec!["test", "--locked"];
+    if arguments.is_empty() {
+        words.push("--workspace");
+    }
     words.extend(arguments.iter().map(String::as_str));
     shell::run("cargo", &words, &[])
 }

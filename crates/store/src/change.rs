@@ -176,11 +176,11 @@ fn owned(objects: &[(ObjectRef, Owner)]) -> String {
 }
 
 /// The largest document that is kept: as much as the wire stages for one response.
-pub(crate) const MOST_OBJECT_BYTES: usize = 1 << 20;
+const MOST_OBJECT_BYTES: usize = 1 << 20;
 const MOST_CHANGE_BYTES: usize = 64 << 20;
 const MOST_CHANGE_OBJECTS: usize = 50_000;
 /// How many objects one revision may have.
-pub(crate) const MOST_OBJECTS: usize = 100_000;
+const MOST_OBJECTS: usize = 100_000;
 const MOST_KIND_BYTES: usize = 63;
 const MOST_PATH_BYTES: usize = 4096;
 
@@ -191,21 +191,17 @@ pub(crate) struct Decided {
     pub(crate) left: Vec<Left>,
 }
 
-/// Refuses what is too large to be looked at.
+/// Refuses a change that is too large to be looked at.
 pub(crate) fn bounded(deed: &Deed) -> Result<(), Refused> {
-    let within = |what, found, most| match found > most {
-        true => Err(Refused::TooLarge { what, found, most }),
-        false => Ok(()),
-    };
     match deed {
         Deed::Apply { upserts, .. } => {
-            within("objects in one change", upserts.len(), MOST_CHANGE_OBJECTS)?;
+            most("objects in one change", upserts.len(), MOST_CHANGE_OBJECTS)?;
             let bytes = upserts.iter().map(|upsert| upsert.text.len()).sum();
-            within("bytes in one change", bytes, MOST_CHANGE_BYTES)?;
+            most("bytes in one change", bytes, MOST_CHANGE_BYTES)?;
             for Upsert { key, place, text } in upserts {
-                within("bytes in a kind", key.kind.len(), MOST_KIND_BYTES)?;
+                most("bytes in a kind", key.kind.len(), MOST_KIND_BYTES)?;
                 let path = place.as_ref().map_or(0, |place| place.file.len());
-                within("bytes in a path", path, MOST_PATH_BYTES)?;
+                most("bytes in a path", path, MOST_PATH_BYTES)?;
                 if text.len() > MOST_OBJECT_BYTES {
                     return Err(Refused::ObjectTooLarge {
                         object: key.clone(),
@@ -216,9 +212,21 @@ pub(crate) fn bounded(deed: &Deed) -> Result<(), Refused> {
             Ok(())
         }
         Deed::Delete { objects } => {
-            within("objects in one change", objects.len(), MOST_CHANGE_OBJECTS)
+            most("objects in one change", objects.len(), MOST_CHANGE_OBJECTS)
         }
         Deed::Rollback { .. } => Ok(()),
+    }
+}
+
+/// Refuses a configuration of this many objects if they are too many.
+pub(crate) fn fits(objects: usize) -> Result<(), Refused> {
+    most("objects in the configuration", objects, MOST_OBJECTS)
+}
+
+fn most(what: &'static str, found: usize, most: usize) -> Result<(), Refused> {
+    match found > most {
+        true => Err(Refused::TooLarge { what, found, most }),
+        false => Ok(()),
     }
 }
 

@@ -44,7 +44,7 @@ impl Failed {
             Self::System(_) => "Look into the system's log; nothing in the store was changed.",
             Self::Busy => "Close the other program (fuser names it); nothing was changed.",
             Self::Damaged(_) => {
-                "Keep the folder as it is, put a backup in its place, then run `leno control recover`."
+                "Move the folder away, put a backup into a new one as store.db, then run `leno control recover`."
             }
         }
     }

@@ -62,7 +62,7 @@ impl NotOpened {
     pub fn advice(&self) -> String {
         match self {
             Self::Newer { known, .. } => format!(
-                "Start the newer Leno again, or put {FILE}.v{known}, the copy made before its upgrade, in the file's place and run `leno control recover`."
+                "Start the newer Leno again. Or move the folder away, put its {FILE}.v{known}, the copy made before the upgrade, into a new one as {FILE}, and run `leno control recover`."
             ),
             Self::InUse { holder, .. } => match holder {
                 Some(pid) => format!("Stop process {pid}, or use it."),
@@ -191,7 +191,7 @@ enum Inspected {
     Newer(u32),
 }
 
-/// Looks whether the file is whole and of a version that is known. Changes nothing: the
+/// Looks whether the file's structure is whole and of a version that is known. Changes nothing: the
 /// connection will not even bring the log into the file when it is closed.
 fn inspect(file: &Path, known: u32) -> Result<Inspected, Failed> {
     let version = header_version(file)?;
@@ -208,13 +208,13 @@ fn inspect(file: &Path, known: u32) -> Result<Inspected, Failed> {
     if version > known {
         return Ok(Inspected::Newer(version));
     }
-    let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    let verdict: String =
+        connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
     if verdict != "ok" {
         // The first lines name the database.
         let flaw = verdict.lines().find(|line| !line.starts_with("***"));
         return Err(Failed::Damaged(flaw.unwrap_or("its pages disagree").into()));
     }
-    log::verify(&connection)?;
     Ok(Inspected::Sound(connection))
 }
 
@@ -239,17 +239,20 @@ fn header_version(file: &Path) -> Result<u32, Failed> {
     Ok(number(60))
 }
 
-/// Brings a sound file to the current schema and proves that it takes a write.
+/// Brings a sound file to the current schema, sees whether all of it can be read, and proves that
+/// it takes a write.
 fn make_ready(connection: &mut Connection, file: &Path, steps: &[&str]) -> Result<(), Failed> {
-    keep_private(file)?;
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < version_of(steps) {
-        let old = beside(file, &format!("v{version}"));
-        copy(connection, &old)?;
+        copy(connection, &beside(file, &format!("v{version}")))?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         take_steps(&transaction, version, steps)?;
+        log::verify(&transaction)?;
         transaction.commit()?;
+    } else {
+        log::verify(connection)?;
     }
+    keep_private(file)?;
     run(connection, "UPDATE state SET opened = opened + 1", [])?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
@@ -384,42 +387,44 @@ mod tests {
         version.unwrap()
     }
 
-    const FIRST: &str = "CREATE TABLE state (opened INTEGER) STRICT;
-                         CREATE TABLE text (hash BLOB, body TEXT) STRICT;
-                         INSERT INTO state VALUES (0);";
+    fn columns(opened: &Opened) -> Vec<String> {
+        let mut statement = opened.reader.prepare("SELECT * FROM state").unwrap();
+        let names = statement
+            .column_names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        statement.finalize().unwrap();
+        names
+    }
 
     #[test]
     fn an_older_store_is_brought_forward_and_its_copy_kept() {
         let folder = folder("forward");
-        drop(open(&folder, &[FIRST]).unwrap());
-        let second = "ALTER TABLE state ADD COLUMN colour TEXT;";
-        let third = "UPDATE state SET colour = 'green';";
-        let opened = open(&folder, &[FIRST, second, third]).unwrap();
-        let colour: String = opened
-            .reader
-            .query_one("SELECT colour FROM state", [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(colour, "green");
+        drop(open(&folder, STEPS).unwrap());
+        let add = "ALTER TABLE state ADD COLUMN colour TEXT;";
+        let rename = "ALTER TABLE state RENAME COLUMN colour TO shade;";
+        let opened = open(&folder, &[STEPS, &[add, rename]].concat()).unwrap();
+        assert!(columns(&opened).contains(&"shade".to_owned()));
         drop(opened);
-        assert_eq!(version(&folder.join(FILE)), 3);
-        let copy = folder.join("store.db.v1");
-        assert_eq!(version(&copy), 1);
-        assert_eq!(
-            fs::metadata(&copy).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        let known = version_of(STEPS);
+        assert_eq!(version(&folder.join(FILE)), known + 2);
+        let copy = folder.join(format!("store.db.v{known}"));
+        assert_eq!(version(&copy), known);
+        let mode = fs::metadata(&copy).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn a_step_that_fails_leaves_the_store_at_its_version() {
         let folder = folder("stays");
-        drop(open(&folder, &[FIRST]).unwrap());
+        drop(open(&folder, STEPS).unwrap());
         let halfway = "ALTER TABLE state ADD COLUMN colour TEXT; UPDATE nothing SET a = 1;";
-        assert!(open(&folder, &[FIRST, halfway]).is_err());
-        assert_eq!(version(&folder.join(FILE)), 1);
-        let opened = open(&folder, &[FIRST]).unwrap();
-        assert!(opened.reader.prepare("SELECT colour FROM state").is_err());
+        assert!(open(&folder, &[STEPS, &[halfway]].concat()).is_err());
+        assert_eq!(version(&folder.join(FILE)), version_of(STEPS));
+        let opened = open(&folder, STEPS).unwrap();
+        assert!(!columns(&opened).contains(&"colour".to_owned()));
         drop(opened);
         fs::remove_dir_all(folder).unwrap();
     }

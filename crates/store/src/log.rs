@@ -268,16 +268,22 @@ pub(crate) fn compact(connection: &Connection, keep: NonZeroU64) -> Result<(), F
     Ok(())
 }
 
-/// Whether every text is the one that was written.
+/// Whether every text is the one that was written, and every object and revision can be read.
 pub(crate) fn verify(connection: &Connection) -> Result<(), Failed> {
-    let mut statement = connection.prepare("SELECT hash, body FROM text")?;
-    let mut rows = statement.query([])?;
+    let mut texts = connection.prepare("SELECT hash, body FROM text")?;
+    let mut rows = texts.query([])?;
     while let Some(row) = rows.next()? {
         let hash: [u8; 32] = row.get(0)?;
         if hash != sha256(row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?) {
-            return Err(Failed::Damaged("a document has changed by itself".into()));
+            return Err(damaged("a document has changed by itself"));
         }
     }
+    let mut objects = connection.prepare(&select("true"))?;
+    let mut rows = objects.query([])?;
+    while let Some(row) = rows.next()? {
+        object(row)?;
+    }
+    history(connection, usize::MAX, None)?;
     Ok(())
 }
 

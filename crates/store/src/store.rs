@@ -151,7 +151,7 @@ impl Store {
                 tally: Tally::of(&changes),
             };
             log::record(transaction, &entry, &changes)?;
-            bounded(transaction)?;
+            change::fits(log::live_count(transaction)?)?;
             check(&Draft::new(transaction, head, &changes))?;
             log::compact(transaction, self.settings.keep)?;
             Ok(Written::Visibly(Outcome {
@@ -317,16 +317,6 @@ fn decide(
             Ok(change::roll_back(differences, source))
         }
     }
-}
-
-fn bounded(connection: &Connection) -> Result<(), Refused> {
-    let found = log::live_count(connection)?;
-    let most = change::MOST_OBJECTS;
-    if found > most {
-        let what = "objects in the configuration";
-        return Err(Refused::TooLarge { what, found, most });
-    }
-    Ok(())
 }
 
 /// A panic inside a check has rolled its transaction back: there is nothing half done to fear.

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use leno_model::Dice;
-use leno_store::{Failed, NotBackedUp, NotOpened, Refused, Revision, Settings, Store};
+use leno_store::{
+    Deed, Failed, NotBackedUp, NotOpened, Object, Refused, Revision, Secret, Settings, Store,
+};
 
 use crate::child::run_on_small_disk;
 use crate::folder::{Folder, apply, change, label, upsert};
@@ -40,7 +42,7 @@ fn filled() -> Folder {
         let objects: Vec<_> = names.iter().map(|name| (name.as_str(), &*text)).collect();
         apply(&store, &objects);
     }
-    let key = Some(leno_store::Secret(vec![7; 64]));
+    let key = Some(Secret(vec![7; 64]));
     store.keep_secrets(&[(label("root key"), key)]).unwrap();
     folder
 }
@@ -88,8 +90,8 @@ fn a_newer_store_is_refused() {
         );
         assert_eq!(
             refused.advice(),
-            "Start the newer Leno again, or put store.db.v1, the copy made before its upgrade, \
-             in the file's place and run `leno control recover`."
+            "Start the newer Leno again. Or move the folder away, put its store.db.v1, the copy \
+             made before the upgrade, into a new one as store.db, and run `leno control recover`."
         );
     }
 }
@@ -123,40 +125,34 @@ fn another_file_of_that_name_is_refused() {
 }
 
 #[test]
-fn no_damaged_document_or_key_is_ever_served() {
+fn no_damaged_object_or_key_is_ever_served() {
     let folder = filled();
     let whole = fs::read(folder.file()).unwrap();
-    let store = folder.open();
-    let objects = store.at(Revision(8)).unwrap();
-    let mut texts: Vec<_> = (1..=8)
-        .flat_map(|revision| store.at(Revision(revision)).unwrap())
-        .map(|object| object.text)
-        .collect();
-    texts.sort();
-    drop(store);
-    let whole_after = fs::read(folder.file()).unwrap();
-    assert_eq!(whole.len(), whole_after.len());
+    let key_owner_text = |object: Object| (object.key, object.owner, object.text);
+    let served = |store: &Store| -> Vec<_> {
+        let objects = store.at(Revision(8)).unwrap();
+        objects.into_iter().map(key_owner_text).collect()
+    };
+    let written = served(&folder.open());
     let mut dice = Dice::new(5);
     let mut refused = 0;
     for _ in 0..250 {
         let at = usize::try_from(dice.next_u64() % whole.len() as u64).unwrap();
-        let mut damaged = whole_after.clone();
+        let mut damaged = whole.clone();
         damaged[at] ^= 1 << (dice.next_u64() % 8);
         fs::write(folder.file(), &damaged).unwrap();
         let Ok(store) = open(&folder) else {
             refused += 1;
             continue;
         };
-        for object in store.at(store.head().revision).unwrap_or_default() {
-            assert!(texts.binary_search(&object.text).is_ok(), "byte {at}");
-        }
-        if let Ok(Some(secret)) = store.secret(&label("root key")) {
-            assert_eq!(secret.0, [7; 64], "byte {at}");
+        assert_eq!(served(&store), written, "byte {at}");
+        if let Ok(secret) = store.secret(&label("root key")) {
+            assert_eq!(secret, Some(Secret(vec![7; 64])), "byte {at}");
         }
     }
-    assert!(refused > 30, "{refused} of 250");
-    fs::write(folder.file(), &whole_after).unwrap();
-    assert_eq!(folder.open().at(Revision(8)).unwrap(), objects);
+    assert!(refused > 20, "{refused} of 250");
+    fs::write(folder.file(), &whole).unwrap();
+    assert_eq!(served(&folder.open()), written);
 }
 
 #[test]
@@ -186,7 +182,7 @@ fn a_backup_is_a_store_of_that_moment() {
     let folder = Folder::new();
     let store = folder.open();
     apply(&store, &[("web", "v1")]);
-    let key = (label("root key"), Some(leno_store::Secret(vec![1, 2, 3])));
+    let key = (label("root key"), Some(Secret(vec![1, 2, 3])));
     store.keep_secrets(std::slice::from_ref(&key)).unwrap();
     let restored = Folder::new();
     let held = store.backup(&restored.file()).unwrap();
@@ -227,7 +223,7 @@ fn on_a_full_disk() {
     apply(&store, &[("web", "v1")]);
     fill(here);
     let text = "x".repeat(100_000);
-    let deed = leno_store::Deed::Apply {
+    let deed = Deed::Apply {
         set: label("shop"),
         upserts: vec![upsert("web", &text)],
         prune: false,
@@ -308,7 +304,7 @@ fn a_key_that_was_replaced_is_not_left_in_the_file() {
     let name = label("root key");
     let old = b"an old key of forty bytes, quite unmistakable".to_vec();
     for secret in [old.clone(), vec![2; 40]] {
-        let secret = Some(leno_store::Secret(secret));
+        let secret = Some(Secret(secret));
         store.keep_secrets(&[(name.clone(), secret)]).unwrap();
     }
     drop(store);
@@ -322,7 +318,7 @@ fn a_secret_that_changed_by_itself_is_refused_when_it_is_read() {
     let store = folder.open();
     let name = label("root key");
     let marker = b"a key that can be found in the file".to_vec();
-    let secret = Some(leno_store::Secret(marker.clone()));
+    let secret = Some(Secret(marker.clone()));
     store.keep_secrets(&[(name.clone(), secret)]).unwrap();
     drop(store);
     let bytes = fs::read(folder.file()).unwrap();

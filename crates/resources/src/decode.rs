@@ -9,7 +9,7 @@ mod values;
 
 pub(crate) use enums::choice;
 pub(crate) use object::object;
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Reader, Subject};
 pub(crate) use rules::Rules;
 pub(crate) use values::text;
 

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
     let steps = pointer.split('/').skip(1).collect::<Vec<_>>();
     match (kind, steps.as_slice()) {
+        ("Case", _) => "the test does not run",
         (_, ["metadata", ..]) => "the object holds without it",
         ("HTTPRoute", ["spec", "rules", _, "backendRefs", _, ..]) => {
             "this backend's share of the rule's requests answers 500"

@@ -26,6 +26,7 @@
 
 extern crate alloc;
 
+pub mod case;
 mod decode;
 mod duration;
 mod form;

@@ -11,7 +11,7 @@ use alloc::{
 
 use leno_model::{Code, Name, Namespace, Note, Notes, ObjectRef, Origin, Severity};
 
-use crate::decode::{Reader, Rules};
+use crate::decode::{Reader, Rules, Subject};
 use crate::kinds::{self, GROUP, KINDS, Kind, Resources};
 use crate::near;
 use crate::object::{Metadata, Object, Source, Written, WrittenMetadata, span};
@@ -275,7 +275,13 @@ impl Reading<'_> {
 
 fn read_object<T: Kind>(written: Written, notes: &mut Notes) -> Object<T> {
     let root = written.root.clone();
-    let mut reader = Reader::new(&written, notes);
+    let subject = Subject {
+        object: Some(&written.reference),
+        kind: T::NAME,
+        root: &written.root,
+        path: &written.source.path,
+    };
+    let mut reader = Reader::new(subject, notes);
     let mut meta = None;
     let spec = reader.part(|reader| {
         reader.mapping(&root, T::ROOT, |reader| {

@@ -1,19 +1,14 @@
 //! Walks down one object, and notes what is wrong where it stands.
 
-use alloc::{
-    borrow::ToOwned,
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
 use core::fmt::Write as _;
 
-use leno_model::{Code, Note, Notes, Origin, Severity};
+use leno_model::{Code, Note, Notes, ObjectRef, Origin, Severity};
 
 use super::{Decode, Rules};
 use crate::in_force;
 use crate::near;
-use crate::object::{Written, span};
+use crate::object::span;
 use crate::part::Part;
 use crate::schema::Schema;
 use crate::yaml::{At, Entry, Meaning, Node, Value, escape};
@@ -21,9 +16,17 @@ use crate::yaml::{At, Entry, Meaning, Node, Value, escape};
 /// The most findings that are told of one object; what is beyond is only counted.
 const MOST_NOTES: usize = 50;
 
+/// What is being read: an object, or something in a file that is none.
+pub(crate) struct Subject<'a> {
+    pub(crate) object: Option<&'a Arc<ObjectRef>>,
+    pub(crate) kind: &'a str,
+    pub(crate) root: &'a Node,
+    pub(crate) path: &'a Arc<str>,
+}
+
 /// The way from an object's root to the node that is being read.
 pub(crate) struct Reader<'a> {
-    written: &'a Written,
+    subject: Subject<'a>,
     notes: &'a mut Notes,
     pointer: String,
     /// The mappings that are open, outermost first.
@@ -43,9 +46,9 @@ struct Open {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(written: &'a Written, notes: &'a mut Notes) -> Self {
+    pub(crate) fn new(subject: Subject<'a>, notes: &'a mut Notes) -> Self {
         Self {
-            written,
+            subject,
             notes,
             pointer: String::new(),
             open: Vec::new(),
@@ -194,7 +197,7 @@ impl<'a> Reader<'a> {
         self.flawed = true;
         let length = self.pointer.len();
         self.pointer.push_str(below);
-        let at = self.written.root.nearest(&self.pointer).at;
+        let at = self.subject.root.nearest(&self.pointer).at;
         self.note(code, Severity::Error, at, message, None);
         self.pointer.truncate(length);
     }
@@ -270,7 +273,7 @@ impl<'a> Reader<'a> {
             written.expect("a String takes everything");
         }
         if words.is_empty() {
-            self.written.reference.kind.to_string()
+            self.subject.kind.to_owned()
         } else {
             words
         }
@@ -289,18 +292,18 @@ impl<'a> Reader<'a> {
         if self.told > MOST_NOTES {
             return;
         }
-        let span = span(&self.written.source.path, at);
+        let span = span(self.subject.path, at);
         let in_force = match severity {
             Severity::Info => "it holds as it is".to_owned(),
             Severity::Warning | Severity::Error => {
-                in_force::sentence(&self.written.reference.kind, &self.pointer).to_owned()
+                in_force::sentence(self.subject.kind, &self.pointer).to_owned()
             }
         };
         self.notes.push(Note {
             code,
             severity,
-            origin: Some(Origin {
-                object: self.written.reference.clone(),
+            origin: self.subject.object.map(|object| Origin {
+                object: object.clone(),
                 pointer: self.pointer.as_str().into(),
                 place: Some(span.start.clone()),
             }),

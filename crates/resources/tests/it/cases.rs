@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use leno_model::{Namespace, Note};
+use leno_resources::case::{self, Test};
 use leno_resources::{Object, Resources, Source};
 
 #[test]
@@ -38,13 +39,23 @@ fn check(name: &str, input: Vec<u8>, expected: &Path) {
 }
 
 fn story(name: &str, input: Vec<u8>) -> String {
+    let mut story = String::new();
     let source = Source {
         path: name.into(),
         bytes: input.clone(),
     };
-    let (resources, notes) = Resources::read([(name, input)], &Namespace::new("shop").unwrap());
-    let mut story = String::new();
-    objects(&resources, &mut story);
+    let notes = if name.ends_with(".test.yaml") {
+        let (tests, notes) = case::read(name, &input);
+        for Test { place, case } in tests {
+            writeln!(story, "{place}  {case:?}").unwrap();
+        }
+        notes
+    } else {
+        let shop = Namespace::new("shop").unwrap();
+        let (resources, notes) = Resources::read([(name, input)], &shop);
+        objects(&resources, &mut story);
+        notes
+    };
     for note in &notes {
         story.push('\n');
         tell(note, &source, &mut story);

@@ -186,12 +186,18 @@ impl File {
         if self.is_test() {
             return Vec::new();
         }
-        source::code_lines(&self.text)
-            .into_iter()
-            .take_while(|line| line != "#[cfg(test)]")
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
-            .collect()
+        let mut in_test = false;
+        let mut code = Vec::new();
+        for (index, line) in source::code_lines(&self.text).into_iter().enumerate() {
+            in_test |= line == "#[cfg(test)]";
+            if in_test {
+                let ends_item = line == "}" || (line.ends_with(';') && !line.starts_with(' '));
+                in_test = !ends_item;
+            } else {
+                code.push((index + 1, line));
+            }
+        }
+        code
     }
 }
 
@@ -290,22 +296,23 @@ mod tests {
     }
 
     #[test]
-    fn code_ends_where_tests_begin() {
-        let tree = Tree::of(&[(
-            "crates/model/src/name.rs",
-            "//! Names.\nfn label() {} // a label\n\n#[cfg(test)]\nmod tests {}\n",
-        )]);
-        let file = tree.file("crates/model/src/name.rs").unwrap();
+    fn tests_are_no_code() {
+        let text = "//! Names.\n#[cfg(test)]\nmod case;\nfn label() {} // a label\n\
+            #[cfg(test)]\nmod tests {\n    use super::*;\n}\nfn last() {}\n";
+        let tree = Tree::of(&[
+            ("crates/model/src/name.rs", text),
+            ("crates/store/examples/figures.rs", text),
+        ]);
+        let [file, example] = tree.files.as_slice() else {
+            panic!("there are two");
+        };
         assert_eq!(file.crate_name(), Some("model"));
-        assert_eq!(
-            File {
-                path: "crates/store/examples/figures.rs".to_owned(),
-                text: String::new()
-            }
-            .crate_name(),
-            None
-        );
-        let code: Vec<_> = file.code().into_iter().map(|(_, line)| line).collect();
-        assert_eq!(code.join("|").trim_end(), "|fn label() {}|");
+        assert_eq!(example.crate_name(), None);
+        let code: Vec<_> = file
+            .code()
+            .into_iter()
+            .map(|(number, line)| format!("{number} {}", line.trim()))
+            .collect();
+        assert_eq!(code, ["1 ", "4 fn label() {}", "9 fn last() {}"]);
     }
 }

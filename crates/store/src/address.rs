@@ -18,7 +18,7 @@ impl Store {
     /// The virtual addresses of `services`, which are all there are at `now`.
     ///
     /// One that was seen before has the address it had. One that is missing keeps its address for
-    /// [`REST`], in case it comes back; only after that may another service get it. A service is
+    /// 30 days, in case it comes back; only after that may another service get it. A service is
     /// left out only where a million others, missing ones included, have an address.
     pub fn addresses(
         &self,
@@ -84,7 +84,7 @@ const SLOTS: u32 = 1 << 28;
 
 /// How long a missing service keeps its address. No answer lives that long in a cache that keeps
 /// to its TTL; processes that resolve once and never again are rarely older.
-pub(crate) const REST: Duration = Duration::from_secs(30 * 24 * 3600);
+const REST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How many services may have an address, missing ones included.
 const MOST: usize = 1 << 20;

@@ -218,8 +218,8 @@ fn inspect(file: &Path, known: u32) -> Result<Inspected, Failed> {
     Ok(Inspected::Sound(connection))
 }
 
-/// The schema's version as the file's own header has it, without SQLite's help.
-//= SQLite Database File Format section 1.3: "The header string: \"SQLite format 3\\000\"".
+/// The schema's version as the file's own header has it (SQLite Database File Format, section 1.3),
+/// so that a newer file is not even opened.
 fn header_version(file: &Path) -> Result<u32, Failed> {
     let damaged = |what: &str| Failed::Damaged(what.into());
     let mut header = [0; 100];
@@ -295,8 +295,17 @@ fn connect(file: &Path) -> Result<Connection, Failed> {
 /// `to`. It holds the CA's keys as well, so it is as private.
 pub(crate) fn copy(from: &Connection, to: &Path) -> Result<(), Failed> {
     let draft = beside(to, "part");
-    new_private_file(&draft)?;
-    let mut target = connect(&draft)?;
+    let written = copy_pages(from, &draft).and_then(|()| put_in_place(&draft, to));
+    if written.is_err() {
+        // Half a copy on a full disk takes the room that is missing.
+        fs::remove_file(&draft).ok();
+    }
+    written
+}
+
+fn copy_pages(from: &Connection, to: &Path) -> Result<(), Failed> {
+    new_private_file(to)?;
+    let mut target = connect(to)?;
     let backup = Backup::new(from, &mut target)?;
     let all_pages = -1;
     let step = backup.step(all_pages)?;
@@ -304,8 +313,7 @@ pub(crate) fn copy(from: &Connection, to: &Path) -> Result<(), Failed> {
     if step != StepResult::Done {
         return Err(Failed::Busy);
     }
-    target.close().map_err(|(_, error)| error)?;
-    put_in_place(&draft, to)
+    Ok(target.close().map_err(|(_, error)| error)?)
 }
 
 /// Makes an empty file that only we may read, in place of what an earlier attempt left.
@@ -388,14 +396,8 @@ mod tests {
     }
 
     fn columns(opened: &Opened) -> Vec<String> {
-        let mut statement = opened.reader.prepare("SELECT * FROM state").unwrap();
-        let names = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        statement.finalize().unwrap();
-        names
+        let statement = opened.reader.prepare("SELECT * FROM state").unwrap();
+        statement.column_names().map(str::to_owned).collect()
     }
 
     #[test]

@@ -234,6 +234,10 @@ fn on_a_full_disk() {
     assert_eq!(store.head().revision, Revision(1));
     assert_eq!(&*store.at(Revision(1)).unwrap()[0].text, "v1");
 
+    let copy = store.backup(Path::new("copy.db"));
+    assert_eq!(copy, Err(NotBackedUp::Failed(Failed::Full)));
+    assert!(!Path::new("copy.db.part").exists());
+
     drop(store);
     let before = fs::read("store.db").unwrap();
     fill(here);

@@ -43,6 +43,7 @@ impl Refused {
             Flaw::ContentLength
             | Flaw::RepeatedContentLength
             | Flaw::TransferEncoding
+            | Flaw::FramingLookalike
             | Flaw::LengthAndEncoding
             | Flaw::EncodingInOldVersion
             | Flaw::BodyOfConnect => (Code::R031, 400),
@@ -151,8 +152,8 @@ pub enum Flaw {
     /// A header's value holds a control character.
     #[error("a header's value holds a control character")]
     FieldValue,
-    /// `Connection` names a header that is not the connection's own.
-    #[error("Connection names a header that must reach the other end")]
+    /// `Connection` names a header that is not the connection's own, or what is no name.
+    #[error("Connection names what is no header, or one that must reach the other end")]
     ConnectionOption,
     /// `Connection` names more than the limit.
     #[error("Connection names more than {limit} headers")]
@@ -169,6 +170,9 @@ pub enum Flaw {
     /// `Transfer-Encoding` is not exactly `chunked`, once.
     #[error("Transfer-Encoding is not exactly one chunked")]
     TransferEncoding,
+    /// `Content_Length` or `Transfer_Encoding`, which some servers take for the ones with a hyphen.
+    #[error("a header's name is that of one that frames, but for '_' in the place of '-'")]
+    FramingLookalike,
     /// Both `Content-Length` and `Transfer-Encoding`.
     #[error("there are both Content-Length and Transfer-Encoding")]
     LengthAndEncoding,

@@ -19,6 +19,7 @@ impl Version {
             b"HTTP/1.1" => Ok(Self::Http11),
             b"HTTP/1.0" => Ok(Self::Http10),
             [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Flaw::Version),
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9'] => Err(Flaw::Version),
             _ => Err(otherwise),
         }
     }

@@ -252,6 +252,7 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
                     carried &= !value.is_empty() && list(value).all(is_carried);
                 }
                 Known::Te => meaning.sift = true,
+                Known::Lookalike => return Err(Flaw::FramingLookalike),
                 Known::Other => {}
             }
             meaning.fields.push(header);
@@ -284,7 +285,8 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
                 Known::Connection
                 | Known::KeepAlive
                 | Known::ProxyConnection
-                | Known::TransferEncoding => false,
+                | Known::TransferEncoding
+                | Known::Lookalike => false,
                 Known::Expect | Known::Host | Known::Other => true,
             };
             goes_on && !options.names(name)
@@ -319,6 +321,8 @@ pub(crate) enum Known {
     Te,
     TransferEncoding,
     Upgrade,
+    /// A name that some servers take for one that frames.
+    Lookalike,
     Other,
 }
 
@@ -336,12 +340,23 @@ impl Known {
             17 => (Self::TransferEncoding, "transfer-encoding"),
             _ => return Self::Other,
         };
+        let frames = matches!(known, Self::ContentLength | Self::TransferEncoding);
         if name.eq_ignore_ascii_case(spelled) {
             known
+        } else if frames && looks_like(name, spelled) {
+            Self::Lookalike
         } else {
             Self::Other
         }
     }
+}
+
+/// Whether a server that makes environment variables of headers takes `name` for `other`, which
+/// has no `_`.
+pub(crate) fn looks_like(name: &str, other: &str) -> bool {
+    let same =
+        |(one, other): (u8, u8)| one.eq_ignore_ascii_case(&other) || (one == b'_' && other == b'-');
+    name.len() == other.len() && name.bytes().zip(other.bytes()).all(same)
 }
 
 /// One header line.

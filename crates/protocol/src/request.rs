@@ -20,7 +20,7 @@ pub struct Request<'a> {
     /// The one `Host`: without port and trailing dot, case as sent, an IPv6 address in its
     /// brackets. Compare it without regard to ASCII case.
     pub host: &'a str,
-    /// The port in `Host`, if it names one.
+    /// The port in `Host`, if it names one; of CONNECT, the port of the target.
     pub port: Option<u16>,
     /// The path of the target: begins with `/`, but for `OPTIONS *` (`*`) and CONNECT (empty).
     pub path: Path<'a>,
@@ -105,6 +105,10 @@ pub(crate) fn read_request<'f, 'a: 'f>(
     {
         return Err(Flaw::HostDiffers);
     }
+    let port = match target.authority {
+        Some((named, _)) if method == "CONNECT" => named.port,
+        _ => authority.port,
+    };
     let body = meaning.declared.of_request(method)?;
     let keep_alive = meaning.options.keeps_alive(version);
     let expects_continue = meaning.expects_continue && body != BodyFraming::None;
@@ -113,7 +117,7 @@ pub(crate) fn read_request<'f, 'a: 'f>(
         request: Request {
             method,
             host: authority.host,
-            port: authority.port,
+            port,
             path: Path::new(target.path)?,
             query: target.query,
             headers: meaning.headers(upgrade, true),

@@ -6,14 +6,14 @@ use core::fmt::Write;
 use leno_model::view::HeaderChanges;
 
 use crate::framing::{BodyFraming, Version};
-use crate::head::Known;
+use crate::head::{Known, looks_like};
 use crate::octets::{Text, is_field_value, is_token_text};
 use crate::path::NewPath;
 use crate::request::{Header, Request};
 use crate::response::Response;
 
-/// A header that is the mesh's own: no value that came from outside passes, and configuration does
-/// not reach it.
+/// A header that is the mesh's own: no value that came from outside passes, also not under a name
+/// with `_` for `-`, and configuration does not reach it.
 #[derive(Clone, Copy, Debug)]
 pub struct Own<'a> {
     /// Its name, in lower case.
@@ -61,7 +61,11 @@ pub fn write_request(
     put(out, request.method);
     out.push(b' ');
     match (&changes.path, request.path.raw()) {
-        (_, "") => out.extend_from_slice(request.header("host").next().unwrap_or_default()),
+        (_, "") => {
+            put(out, request.host);
+            let port = request.port.unwrap_or_default();
+            write!(Text(out), ":{port}").expect("a Vec takes any text");
+        }
         (Some(path), raw) if raw != "*" => {
             write!(Text(out), "{path}").expect("a Vec takes any text");
         }
@@ -207,9 +211,7 @@ impl Writer<'_> {
     }
 
     fn is_own(&self, name: &str) -> bool {
-        self.own
-            .iter()
-            .any(|own| own.name.eq_ignore_ascii_case(name))
+        self.own.iter().any(|own| looks_like(name, own.name))
     }
 
     /// Whether one of `changes` puts something in the place of the header's values, or nothing.

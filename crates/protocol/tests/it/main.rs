@@ -1,0 +1,8 @@
+//! The crate from its door: bytes in, stories out.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod allocations;
+mod conversation;
+mod corpus;
+mod mutations;
+mod rewriting;

@@ -198,24 +198,26 @@ pub(crate) fn bounded(deed: &Deed) -> Result<(), Refused> {
             most("objects in one change", upserts.len(), MOST_CHANGE_OBJECTS)?;
             let bytes = upserts.iter().map(|upsert| upsert.text.len()).sum();
             most("bytes in one change", bytes, MOST_CHANGE_BYTES)?;
-            for Upsert { key, place, text } in upserts {
-                most("bytes in a kind", key.kind.len(), MOST_KIND_BYTES)?;
-                let path = place.as_ref().map_or(0, |place| place.file.len());
-                most("bytes in a path", path, MOST_PATH_BYTES)?;
-                if text.len() > MOST_OBJECT_BYTES {
-                    return Err(Refused::ObjectTooLarge {
-                        object: key.clone(),
-                        bytes: text.len(),
-                    });
-                }
-            }
-            Ok(())
+            upserts.iter().try_for_each(upsert_bounded)
         }
         Deed::Delete { objects } => {
             most("objects in one change", objects.len(), MOST_CHANGE_OBJECTS)
         }
         Deed::Rollback { .. } => Ok(()),
     }
+}
+
+fn upsert_bounded(Upsert { key, place, text }: &Upsert) -> Result<(), Refused> {
+    most("bytes in a kind", key.kind.len(), MOST_KIND_BYTES)?;
+    let path = place.as_ref().map_or(0, |place| place.file.len());
+    most("bytes in a path", path, MOST_PATH_BYTES)?;
+    if text.len() > MOST_OBJECT_BYTES {
+        return Err(Refused::ObjectTooLarge {
+            object: key.clone(),
+            bytes: text.len(),
+        });
+    }
+    Ok(())
 }
 
 /// Refuses a configuration of this many objects if they are too many.

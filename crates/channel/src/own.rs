@@ -22,8 +22,8 @@ use crate::{
     sessions::Sessions,
 };
 
-/// The most sessions that a client remembers: eight for each of 256 peers.
-const MOST_CLIENT_SESSIONS: usize = 8 * 256;
+/// The most sessions that a client remembers: eight for each of 128 peers.
+const MOST_CLIENT_SESSIONS: usize = 8 * 128;
 
 /// One identity with one credential. A renewed credential makes a new one, with no sessions.
 #[derive(Debug)]

@@ -90,3 +90,65 @@ impl fmt::Debug for Sessions {
         write!(f, "Sessions({})", self.kept().by_key.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+        time::Duration,
+    };
+
+    use super::*;
+
+    fn at(second: u64) -> Wall {
+        Wall::since_epoch(Duration::from_secs(second))
+    }
+
+    /// Sessions of a certificate that ends at second 100, and the clock's hand.
+    fn sessions() -> (Sessions, Arc<AtomicU64>) {
+        let hand = Arc::new(AtomicU64::new(0));
+        let read = Arc::clone(&hand);
+        let clock = Clock::new(move || at(read.load(Ordering::Relaxed)));
+        (Sessions::new(clock, at(100)), hand)
+    }
+
+    #[test]
+    fn a_session_is_given_out_once() {
+        let (sessions, _) = sessions();
+        assert!(sessions.put(b"key".to_vec(), b"secret".to_vec()));
+        assert_eq!(sessions.take(b"key"), Some(b"secret".to_vec()));
+        assert_eq!(sessions.take(b"key"), None);
+    }
+
+    #[test]
+    fn a_session_lasts_for_half_of_what_is_left() {
+        for (put, last) in [(0, 49), (50, 74), (98, 98)] {
+            let (sessions, hand) = sessions();
+            for (moment, kept) in [(last, true), (last + 1, false)] {
+                hand.store(put, Ordering::Relaxed);
+                sessions.put(b"key".to_vec(), Vec::new());
+                hand.store(moment, Ordering::Relaxed);
+                assert_eq!(sessions.take(b"key").is_some(), kept, "{put} {moment}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_gives_way_and_nothing_grows() {
+        let (sessions, _) = sessions();
+        let key = |number: usize| number.to_be_bytes().to_vec();
+        for number in 0..10 * MOST {
+            sessions.put(key(number), Vec::new());
+        }
+        let kept = (0..10 * MOST).filter(|number| sessions.take(&key(*number)).is_some());
+        assert!(kept.eq(9 * MOST..10 * MOST));
+        for number in 0..10 * MOST {
+            sessions.put(key(number), Vec::new());
+            sessions.take(&key(number));
+        }
+        assert_eq!(sessions.kept().order.len(), MOST);
+    }
+}

@@ -85,7 +85,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// The identity it claims.
-    //= SPIFFE X509-SVID section 2: "An X.509 SVID MUST contain exactly one URI SAN"
+    //= SPIFFE X509-SVID section 5.2: "SVIDs containing more than one URI SAN MUST be rejected."
     pub(crate) fn identity(&self) -> Result<SpiffeId, BadIdentity> {
         match self.uris()?.as_slice() {
             [] => Err(BadIdentity::None),
@@ -98,6 +98,8 @@ impl<'a> Certificate<'a> {
     }
 
     /// The trust domain it claims to be an authority of.
+    //= SPIFFE X509-SVID section 3.2: "the SPIFFE ID of a signing certificate MUST NOT have a path
+    //= component"
     pub(crate) fn trust_domain(&self) -> Option<TrustDomain> {
         let uris = self.uris().ok()?;
         let [Some(uri)] = uris.as_slice() else {
@@ -127,11 +129,13 @@ impl<'a> Certificate<'a> {
         if self.is_authority()? {
             return Err(Unfit::AuthorityAsLeaf);
         }
-        //= SPIFFE X509-SVID section 4.3: "Leaf SVIDs MUST NOT set keyCertSign or cRLSign."
+        //= SPIFFE X509-SVID section 4.3: "Leaf SVIDs MUST NOT set `keyCertSign` or `cRLSign`."
         let usage = self.key_usage()?.ok_or(Unfit::KeyUsage)?;
         if !usage.digital_signature() || usage.key_cert_sign() || usage.crl_sign() {
             return Err(Unfit::KeyUsage);
         }
+        //= SPIFFE X509-SVID section 4.4: "When included, fields `id-kp-serverAuth` and
+        //= `id-kp-clientAuth` MUST be set."
         let extended = self.0.extended_key_usage();
         if let Some(extended) = extended.map_err(|_| Unfit::ExtendedKeyUsage)?
             && !(extended.value.server_auth && extended.value.client_auth)
@@ -146,7 +150,7 @@ impl<'a> Certificate<'a> {
         if !self.is_authority()? {
             return Err(Unfit::LeafAsAuthority);
         }
-        //= SPIFFE X509-SVID section 4.3: "Signing certificates MUST set keyCertSign."
+        //= SPIFFE X509-SVID section 4.3: "SVID signing certificates MUST set `keyCertSign`."
         if !self.key_usage()?.is_some_and(KeyUsage::key_cert_sign) {
             return Err(Unfit::KeyUsage);
         }

@@ -177,6 +177,8 @@ fn exactly_one_identity_of_our_form() {
         &[dns()],
         "T009: the certificate holds no identity: it has no URI among its names",
     );
+    //= SPIFFE X509-SVID section 2: "An X.509 SVID MAY contain any number of other SAN field types,
+    //= including DNS SANs."
     names(&[dns(), uri(WEB)], BELIEVED);
     names(
         &[uri(WEB), uri(CART)],
@@ -313,7 +315,7 @@ fn key_usages_fit_the_place_in_the_chain() {
     );
 }
 
-//= SPIFFE X509-SVID section 4.4: an extended key usage need not be there.
+//= SPIFFE X509-SVID section 4.4: "Leaf SVIDs SHOULD include this extension"
 #[test]
 fn a_leaf_without_extended_key_usage_may_do_both() {
     let shop = Shop::open();

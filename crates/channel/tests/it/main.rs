@@ -1,0 +1,10 @@
+//! Handshakes as they happen: over pipes in memory, over loopback sockets, and with OpenSSL.
+#![cfg(test)]
+
+mod files;
+mod hostile;
+mod mesh;
+mod openssl;
+mod peers;
+mod replaced;
+mod resumed;

@@ -195,13 +195,16 @@ impl<'a> Builder<'a> {
             return Err(not_yaml(end, "it ends more than it began".to_owned()));
         };
         let (value, first) = match open.contents {
-            Contents::List(items) => {
+            Contents::List(mut items) => {
+                items.shrink_to_fit();
                 let first = items.first().map(|item| item.at);
                 (Value::List(items), first)
             }
-            Contents::Map(entries, _) => {
+            Contents::Map(mut entries, _) => {
+                entries.shrink_to_fit();
+                mark_repeated(&mut entries);
                 let first = entries.first().map(|entry| entry.key_at);
-                (Value::Map(mark_repeated(entries)), first)
+                (Value::Map(entries), first)
             }
         };
         let last = if open.is_flow { Some(end) } else { first };
@@ -373,10 +376,18 @@ fn not_yaml(at: At, message: String) -> Broken {
 }
 
 /// Marks each key that stands further up in the same mapping.
-fn mark_repeated(mut entries: Vec<Entry>) -> Vec<Entry> {
+fn mark_repeated(entries: &mut [Entry]) {
+    const FEW: usize = 16;
+    let few = entries.len() <= FEW;
     let mut seen = BTreeSet::new();
-    for entry in &mut entries {
-        entry.repeated = !seen.insert(entry.key.clone());
+    for index in 0..entries.len() {
+        let (above, rest) = entries.split_at_mut(index);
+        if let Some(entry) = rest.first_mut() {
+            entry.repeated = if few {
+                above.iter().any(|other| other.key == entry.key)
+            } else {
+                !seen.insert(entry.key.clone())
+            };
+        }
     }
-    entries
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use leno_identity::{Caller, verify};
+use leno_identity::{Caller, Distrust, verify};
 use leno_model::SpiffeId;
-use rustls::{HandshakeKind, server::Acceptor};
+use rustls::{
+    HandshakeKind,
+    server::{Acceptor, ServerConnection},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -43,24 +46,14 @@ impl Keyring {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let handshake = Box::pin(self.accept_unhurried(stream));
-        timeout(HANDSHAKE_LIMIT, handshake)
-            .await
-            .unwrap_or(Err(HandshakeFailure {
-                own: None,
-                peer: None,
-                why: WhyFailed::Late,
-            }))
+        let result = timeout(HANDSHAKE_LIMIT, handshake).await;
+        result.unwrap_or(Err(anonymous(WhyFailed::Late)))
     }
 
     async fn accept_unhurried<S>(&self, stream: S) -> Result<Accepted<S>, HandshakeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let anonymous = |why| HandshakeFailure {
-            own: None,
-            peer: None,
-            why,
-        };
         let basis = &self.basis;
         let judge = Judge::new(self.trust(), basis.clock.now(), basis.algorithms());
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
@@ -71,13 +64,10 @@ impl Keyring {
             drop(start.into_stream(own::nobody(basis, judge)).await);
             return Err(anonymous(WhyFailed::NotHere { asked }));
         };
-        let failed = |why: WhyFailed| {
-            let proven = judge.verdict().and_then(|verdict| verdict.as_ref().ok());
-            HandshakeFailure {
-                own: Some(own.id().clone()),
-                peer: proven.map(Caller::id).or(why.claimed()).cloned(),
-                why,
-            }
+        let failed = |why: WhyFailed| HandshakeFailure {
+            own: Some(own.id().clone()),
+            peer: judge.proven().or(why.claimed()).cloned(),
+            why,
         };
         let config = own.server(basis, Arc::clone(&judge));
         let stream = start.into_stream(config).await.map_err(|error| {
@@ -87,15 +77,11 @@ impl Keyring {
             })
         })?;
         let (_, tls) = stream.get_ref();
-        let verdict = judge.verdict().cloned().unwrap_or_else(|| {
-            let chain = tls.peer_certificates().unwrap_or_default();
-            verify(chain, &self.trust(), basis.clock.now())
-        });
-        let caller = verdict.map_err(|distrust| failed(WhyFailed::Distrusted(distrust)))?;
+        let caller = self.caller(&judge, tls);
+        let caller = caller.map_err(|distrust| failed(WhyFailed::Distrusted(distrust)))?;
         let alpn = Alpn::agreed(tls.alpn_protocol()).ok_or_else(|| {
-            failed(WhyFailed::NoProtocol {
-                offered: Alpn::ALL.to_vec(),
-            })
+            let offered = Alpn::ALL.to_vec();
+            failed(WhyFailed::NoProtocol { offered })
         })?;
         let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
         Ok(Accepted {
@@ -105,5 +91,27 @@ impl Keyring {
             alpn,
             resumed,
         })
+    }
+
+    /// Takes the verdict of this very handshake. A resumed one has none, and trust may have been
+    /// replaced meanwhile: then the chain is judged again.
+    fn caller(&self, judge: &Judge, tls: &ServerConnection) -> Result<Caller, Distrust> {
+        let trust = self.trust();
+        if let Some(verdict) = judge.verdict()
+            && judge.judges_by(&trust)
+        {
+            return verdict.clone();
+        }
+        let chain = tls.peer_certificates().unwrap_or_default();
+        verify(chain, &trust, self.basis.clock.now())
+    }
+}
+
+/// A failure before anybody is known.
+fn anonymous(why: WhyFailed) -> HandshakeFailure {
+    HandshakeFailure {
+        own: None,
+        peer: None,
+        why,
     }
 }

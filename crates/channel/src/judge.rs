@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use leno_identity::{Caller, Distrust, Trust, verify};
-use leno_model::Wall;
+use leno_model::{SpiffeId, Wall};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
     SignatureScheme,
@@ -41,6 +41,16 @@ impl Judge {
     /// What was decided, if anything was asked.
     pub(crate) fn verdict(&self) -> Option<&Result<Caller, Distrust>> {
         self.verdict.get()
+    }
+
+    /// Who the client is, if that was asked and proven.
+    pub(crate) fn proven(&self) -> Option<&SpiffeId> {
+        self.verdict()?.as_ref().ok().map(Caller::id)
+    }
+
+    /// Whether `trust` is what it judges by, and not a later one.
+    pub(crate) fn judges_by(&self, trust: &Arc<Trust>) -> bool {
+        Arc::ptr_eq(&self.trust, trust)
     }
 }
 

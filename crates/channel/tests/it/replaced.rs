@@ -1,5 +1,9 @@
 //! Certificates that are renewed while connections live.
 
+use std::sync::{Arc, OnceLock};
+
+use leno_channel::{Clock, Keyring};
+
 use crate::mesh::{HOUR, Mesh, exchange, greet, meet};
 
 #[tokio::test]
@@ -48,4 +52,26 @@ async fn the_others_keep_their_sessions() {
     let renewed = mesh.credential("mail", 24 * HOUR);
     node.install(&renewed).unwrap();
     assert!(greet(&node, &cart, &mesh.id("web"), &mesh.id("cart")).await);
+}
+
+#[tokio::test]
+async fn who_is_revoked_while_the_handshake_goes_on_is_refused() {
+    let mesh = Mesh::new("shop.local");
+    let web = mesh.process(&["web"]);
+    // The server reads its clock once the handshake has begun, and revokes the client right then.
+    let cart = Arc::new(OnceLock::<Keyring>::new());
+    let (later, clock, revoked) = (Arc::clone(&cart), mesh.clock(), mesh.trust(&["web"]));
+    let keyring = Keyring::new(Clock::new(move || {
+        if let Some(cart) = later.get() {
+            cart.judge_by(Arc::clone(&revoked));
+        }
+        clock.now()
+    }));
+    keyring.judge_by(mesh.trust(&[]));
+    keyring
+        .install(&mesh.credential("cart", 24 * HOUR))
+        .unwrap();
+    let cart = cart.get_or_init(|| keyring);
+    let (_connected, accepted) = meet(&web, cart, &mesh.id("web"), &[mesh.id("cart")]).await;
+    assert_eq!(accepted.unwrap_err().code().as_str(), "T005");
 }

@@ -5,7 +5,7 @@ use crate::gateway::{HttpRouteSpec, ReferenceGrantSpec};
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
 use crate::object::Objects;
 use crate::policy::{AccessPolicySpec, TrafficPolicySpec};
-use crate::read::Reading;
+use crate::read::{Problem, Reading};
 use crate::schema::{Field, Schema, Shape};
 use crate::service::{NamespaceSpec, ServiceSpec};
 use crate::yaml::Node;
@@ -82,10 +82,14 @@ macro_rules! kinds {
         }
 
         /// Reads an object of the kind of this name.
-        pub(crate) fn read(kind: &str, reading: &mut Reading<'_>, root: Node) {
+        pub(crate) fn read(
+            kind: &str,
+            reading: &mut Reading<'_>,
+            root: Node,
+        ) -> Result<(), Problem> {
             match kind {
                 $($kind => reading.object::<$spec>(root),)+
-                _ => {}
+                _ => Ok(()),
             }
         }
     };

@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         self.pointer.truncate(length);
     }
 
-    /// Tells something that is worth knowing, and leaves nothing flawed.
+    /// Tells something that is worth knowing of the node that is being read.
     pub(crate) fn inform(
         &mut self,
         code: Code,
@@ -211,6 +211,14 @@ impl<'a> Reader<'a> {
         hint: Option<String>,
     ) {
         self.note(code, Severity::Info, node.at, message, hint);
+    }
+
+    /// Tells that the node `below` the one that is being read probably does not do what was meant.
+    pub(crate) fn warn(&mut self, below: &str, code: Code, node: &Node, message: String) {
+        let length = self.pointer.len();
+        self.pointer.push_str(below);
+        self.note(code, Severity::Warning, node.at, message, None);
+        self.pointer.truncate(length);
     }
 
     /// Notes that the key stands further up in the same mapping.

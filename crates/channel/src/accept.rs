@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use leno_identity::{Caller, Distrust, verify};
+use leno_identity::{Caller, Distrust};
 use leno_model::SpiffeId;
-use rustls::{
-    HandshakeKind,
-    server::{Acceptor, ServerConnection},
-};
+use rustls::{HandshakeKind, server::Acceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -21,6 +18,7 @@ use crate::{
     judge::Judge,
     keyring::Keyring,
     own,
+    proof::Proof,
 };
 
 /// A stream whose client proved who it is.
@@ -32,6 +30,8 @@ pub struct Accepted<S> {
     pub caller: Caller,
     /// Which of our identities answered: what comes in may only be for workloads that have it.
     pub own: SpiffeId,
+    /// What the caller proved itself with, to be judged again when trust changes.
+    pub proof: Proof,
     /// What is spoken.
     pub alpn: Alpn,
     /// Whether an earlier session was resumed. The caller was judged anew all the same.
@@ -77,7 +77,8 @@ impl Keyring {
             })
         })?;
         let (_, tls) = stream.get_ref();
-        let caller = self.caller(&judge, tls);
+        let proof = Proof::of(tls);
+        let caller = self.caller(&judge, &proof);
         let caller = caller.map_err(|distrust| failed(WhyFailed::Distrusted(distrust)))?;
         let alpn = Alpn::agreed(tls.alpn_protocol()).ok_or_else(|| {
             let offered = Alpn::ALL.to_vec();
@@ -88,6 +89,7 @@ impl Keyring {
             stream,
             caller,
             own: own.id().clone(),
+            proof,
             alpn,
             resumed,
         })
@@ -95,15 +97,11 @@ impl Keyring {
 
     /// Takes the verdict of this very handshake. A resumed one has none, and trust may have been
     /// replaced meanwhile: then the chain is judged again.
-    fn caller(&self, judge: &Judge, tls: &ServerConnection) -> Result<Caller, Distrust> {
-        let trust = self.trust();
-        if let Some(verdict) = judge.verdict()
-            && judge.judges_by(&trust)
-        {
-            return verdict.clone();
+    fn caller(&self, judge: &Judge, proof: &Proof) -> Result<Caller, Distrust> {
+        match judge.verdict() {
+            Some(verdict) if judge.judges_by(&self.trust()) => verdict.clone(),
+            Some(_) | None => self.judge(proof),
         }
-        let chain = tls.peer_certificates().unwrap_or_default();
-        verify(chain, &trust, self.basis.clock.now())
     }
 }
 

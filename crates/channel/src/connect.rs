@@ -1,8 +1,8 @@
 //! The client's side of a handshake.
 
-use leno_identity::{Caller, Distrust, expect_peer, verify};
+use leno_identity::{Caller, Distrust, expect_peer};
 use leno_model::SpiffeId;
-use rustls::{ClientConnection, HandshakeKind};
+use rustls::HandshakeKind;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -14,6 +14,7 @@ use crate::{
     alpn::Alpn,
     failure::{HandshakeFailure, WhyFailed},
     keyring::Keyring,
+    proof::Proof,
     sni::server_name,
 };
 
@@ -25,6 +26,8 @@ pub struct Connected<S> {
     pub stream: TlsStream<S>,
     /// Who answered. The connection must end no later than [`Caller::ends`].
     pub peer: Caller,
+    /// What the peer proved itself with, to be judged again when trust changes.
+    pub proof: Proof,
     /// Whether an earlier session was resumed. The peer was judged anew all the same.
     pub resumed: bool,
 }
@@ -72,7 +75,8 @@ impl Keyring {
             .map_err(|error| WhyFailed::of_stream(error, &[alpn]))?;
         let (_, tls) = stream.get_ref();
         let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
-        let peer = self.judge(tls, expected).map_err(|distrust| {
+        let proof = Proof::of(tls);
+        let peer = self.judge_peer(&proof, expected).map_err(|distrust| {
             if resumed {
                 own.forget_client_sessions();
             }
@@ -85,13 +89,13 @@ impl Keyring {
         Ok(Connected {
             stream,
             peer,
+            proof,
             resumed,
         })
     }
 
-    fn judge(&self, tls: &ClientConnection, expected: &[SpiffeId]) -> Result<Caller, Distrust> {
-        let chain = tls.peer_certificates().unwrap_or_default();
-        let peer = verify(chain, &self.trust(), self.basis.clock.now())?;
+    fn judge_peer(&self, proof: &Proof, expected: &[SpiffeId]) -> Result<Caller, Distrust> {
+        let peer = self.judge(proof)?;
         expect_peer(&peer, expected)?;
         Ok(peer)
     }

@@ -17,6 +17,7 @@ mod judge;
 mod key;
 mod keyring;
 mod own;
+mod proof;
 mod sessions;
 mod sni;
 
@@ -27,6 +28,7 @@ pub use connect::Connected;
 pub use failure::{HandshakeFailure, Refusal, WhyFailed};
 pub use key::generate_key;
 pub use keyring::Keyring;
+pub use proof::Proof;
 pub use sni::peer_name;
 pub use tokio_rustls::{client::TlsStream as ClientStream, server::TlsStream as ServerStream};
 

@@ -75,3 +75,21 @@ async fn who_is_revoked_while_the_handshake_goes_on_is_refused() {
     let (_connected, accepted) = meet(&web, cart, &mesh.id("web"), &[mesh.id("cart")]).await;
     assert_eq!(accepted.unwrap_err().code().as_str(), "T005");
 }
+
+#[tokio::test]
+async fn an_open_connection_is_judged_again_when_trust_changes() {
+    let (mesh, other) = (Mesh::new("shop.local"), Mesh::new("shop.local"));
+    let (web, cart) = (mesh.process(&["web"]), mesh.process(&["cart"]));
+    let (connected, accepted) = meet(&web, &cart, &mesh.id("web"), &[mesh.id("cart")]).await;
+    let (connected, accepted) = (connected.unwrap(), accepted.unwrap());
+    assert_eq!(cart.judge(&accepted.proof), Ok(accepted.caller));
+    assert_eq!(web.judge(&connected.proof), Ok(connected.peer));
+
+    let code = |keyring: &Keyring, proof| keyring.judge(proof).unwrap_err().code().as_str();
+    cart.judge_by(mesh.trust(&["web"]));
+    assert_eq!(code(&cart, &accepted.proof), "T005");
+    cart.judge_by(other.trust(&[]));
+    assert_eq!(code(&cart, &accepted.proof), "T004");
+    web.judge_by(Arc::default());
+    assert_eq!(code(&web, &connected.proof), "T003");
+}

@@ -8,10 +8,10 @@ use leno_model::{Code, Dice, Fault, Mono, Now, Wall};
 
 use crate::certificate::Validity;
 
-/// The least time between two tries, and the most when the end is near.
+/// The most time from a failure to the next try when the end is near.
 const NEAR_THE_END: Duration = Duration::from_secs(5);
 
-/// The most time between two tries while the end is far.
+/// The most time from a failure to the next try while the end is far.
 const FAR_FROM_THE_END: Duration = Duration::from_secs(300);
 
 /// How long an answer is waited for.

@@ -36,7 +36,7 @@ impl<'a> Authority<'a> {
                 None => (text, None),
             };
             let host = host.strip_suffix('.').unwrap_or(host);
-            if !is_name(host.as_bytes()) {
+            if !is_name(host) {
                 return Err(Flaw::Host);
             }
             (host, port)
@@ -72,18 +72,13 @@ fn address(host: &str) -> Option<Ipv6Addr> {
     host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
-fn is_name(name: &[u8]) -> bool {
-    let mut label = 0u8;
-    for octet in name {
-        match octet {
-            b'.' if label > 0 => label = 0,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {
-                label = label.saturating_add(1)
-            }
-            _ => return false,
-        }
-    }
-    label > 0 && name.len() <= 253
+fn is_name(name: &str) -> bool {
+    let labelled = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
+    name.bytes().fold(true, |all, octet| all & labelled(octet))
+        && !name.starts_with('.')
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && (1..=253).contains(&name.len())
 }
 
 fn read_port(text: &str) -> Result<u16, Flaw> {

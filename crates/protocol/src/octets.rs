@@ -4,31 +4,46 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// Whether `octet` may stand in a token: methods, header names, connection options.
-//= RFC 9110 section 5.6.2: "any VCHAR, except delimiters"
-pub(crate) const fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+pub(crate) fn is_token(octet: u8) -> bool {
+    TOKENS.get(usize::from(octet)).copied().unwrap_or_default()
 }
+
+//= RFC 9110 section 5.6.2: "any VCHAR, except delimiters"
+#[expect(clippy::indexing_slicing, reason = "as many places as octets")]
+const TOKENS: [bool; 256] = {
+    let mut tokens = [false; 256];
+    let mut octet = 0u8;
+    while octet < 0x7f {
+        tokens[octet as usize] = octet.is_ascii_graphic()
+            && !matches!(
+                octet,
+                b'"' | b'('
+                    | b')'
+                    | b','
+                    | b'/'
+                    | b':'
+                    | b';'
+                    | b'<'
+                    | b'='
+                    | b'>'
+                    | b'?'
+                    | b'@'
+                    | b'['
+                    | b'\\'
+                    | b']'
+                    | b'{'
+                    | b'}'
+            );
+        octet = octet.saturating_add(1);
+    }
+    tokens
+};
 
 /// Whether `octets` is a token: not empty, and nothing else in it.
 pub(crate) fn is_token_text(octets: &[u8]) -> bool {
-    !octets.is_empty() && octets.iter().all(|octet| is_token(*octet))
+    octets
+        .iter()
+        .fold(!octets.is_empty(), |all, octet| all & is_token(*octet))
 }
 
 /// Whether every octet may stand in a header's value: visible, space, tab, or above ASCII.

@@ -1,10 +1,11 @@
 //! The canonical request: one reading of a head, made once, that everything after it uses.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
-use crate::head::{Fields, Limits, Lines, Meaning, blame};
+use crate::head::Limits;
+use crate::headers::{Fields, Line, Lines, Meaning};
 use crate::host::Authority;
 use crate::octets::is_token_text;
 use crate::path::Path;
@@ -90,7 +91,7 @@ pub(crate) fn read_request<'f, 'a: 'f>(
     fields: &'f mut Fields<'a>,
     limits: &Limits,
 ) -> Result<RequestHead<'f>, Flaw> {
-    let mut lines = Lines(head);
+    let mut lines = Lines::new(head);
     let line = lines.next().ok_or(Flaw::RequestLine)?;
     let (method, target, version) = read_line(line, limits)?;
     let meaning = Meaning::read(lines, fields, version, limits)?;
@@ -131,27 +132,28 @@ pub(crate) fn read_request<'f, 'a: 'f>(
     })
 }
 
-fn read_line<'a>(line: &'a [u8], limits: &Limits) -> Result<(&'a str, Target<'a>, Version), Flaw> {
-    let mut parts = line.split(|octet| *octet == b' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(blame(line, Flaw::RequestLine));
+fn read_line<'a>(line: Line<'a>, limits: &Limits) -> Result<(&'a str, Target<'a>, Version), Flaw> {
+    let octets = line.octets;
+    let mut spaces = memchr_iter(b' ', octets);
+    let (Some(first), Some(second), None) = (spaces.next(), spaces.next(), spaces.next()) else {
+        return Err(line.blame(Flaw::RequestLine));
     };
-    if !is_token_text(method) {
-        return Err(blame(line, Flaw::Method));
-    }
-    let version = Version::read(version, Flaw::RequestLine).map_err(|flaw| blame(line, flaw))?;
+    let (start, behind) = (first.saturating_add(1), second.saturating_add(1));
+    let method = octets.get(..first).filter(|method| is_token_text(method));
+    let method = method.ok_or_else(|| line.blame(Flaw::Method))?;
+    let version = octets.get(behind..).unwrap_or_default();
+    let version = Version::read(version, Flaw::RequestLine).map_err(|flaw| line.blame(flaw))?;
     if method.iter().any(u8::is_ascii_lowercase) {
         return Err(Flaw::MethodCase);
     }
     let limit = limits.target_bytes;
-    if target.len() > limit {
+    if second.saturating_sub(start) > limit {
         return Err(Flaw::TargetTooLong { limit });
     }
-    let method = str::from_utf8(method).map_err(|_| Flaw::Method)?;
-    let target = Target::read(target, method).map_err(|flaw| blame(line, flaw))?;
-    Ok((method, target, version))
+    let method = line.text(0, first).ok_or(Flaw::Method)?;
+    let target = line.text(start, second).ok_or(Flaw::TargetUtf8);
+    let target = target.and_then(|target| Target::read(target, method));
+    Ok((method, target.map_err(|flaw| line.blame(flaw))?, version))
 }
 
 /// A request's target, in whichever of the four forms (RFC 9112 section 3.2).
@@ -163,10 +165,10 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn read(octets: &'a [u8], method: &str) -> Result<Self, Flaw> {
-        let text = read_target_text(octets)?;
+    fn read(text: &'a str, method: &str) -> Result<Self, Flaw> {
+        check_target(text)?;
         if method == "CONNECT" {
-            let authority = Authority::parse(octets)?;
+            let authority = Authority::parse(text.as_bytes())?;
             let port = authority.port.ok_or(Flaw::TargetForm)?;
             return Ok(Self {
                 authority: Some((authority, port)),
@@ -221,21 +223,16 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The octets of a target as text: UTF-8 without controls, spaces and `#`.
-fn read_target_text(octets: &[u8]) -> Result<&str, Flaw> {
-    let ordinary = |octet: u8| (octet > b' ' && octet < 0x7f) && octet != b'#';
-    if octets
-        .iter()
-        .fold(true, |all, octet| all & ordinary(*octet))
-        && !octets.is_empty()
-    {
-        return str::from_utf8(octets).map_err(|_| Flaw::TargetUtf8);
+/// Refuses what may not stand in a target: controls, spaces and `#`.
+fn check_target(text: &str) -> Result<(), Flaw> {
+    let ordinary = |octet: u8| octet > b' ' && octet < 0x7f && octet != b'#';
+    if text.bytes().fold(true, |all, octet| all & ordinary(octet)) && !text.is_empty() {
+        return Ok(());
     }
-    let text = str::from_utf8(octets).map_err(|_| Flaw::TargetUtf8)?;
     match text {
         "" => Err(Flaw::RequestLine),
         _ if text.contains(char::is_control) => Err(Flaw::TargetOctet),
         _ if text.contains('#') => Err(Flaw::TargetFragment),
-        _ => Ok(text),
+        _ => Ok(()),
     }
 }

@@ -33,7 +33,7 @@ impl<'a> RequestId<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::{Fields, HeadReader};
+    use crate::{Fields, HeadReader};
 
     #[test]
     fn a_short_visible_name_is_kept() {

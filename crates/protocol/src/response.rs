@@ -2,7 +2,8 @@
 
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
-use crate::head::{Fields, Limits, Lines, Meaning, blame};
+use crate::head::Limits;
+use crate::headers::{Fields, Line, Lines, Meaning};
 use crate::octets::is_field_value;
 use crate::request::Header;
 
@@ -56,7 +57,7 @@ pub(crate) fn read_response<'f, 'a: 'f>(
     limits: &Limits,
     asked: Asked,
 ) -> Result<ResponseHead<'f>, Flaw> {
-    let mut lines = Lines(head);
+    let mut lines = Lines::new(head);
     let line = lines.next().ok_or(Flaw::StatusLine)?;
     let (version, status, reason) = read_line(line)?;
     let meaning = Meaning::read(lines, fields, version, limits)?;
@@ -86,22 +87,22 @@ pub(crate) fn read_response<'f, 'a: 'f>(
 
 /// `HTTP/1.1 200 OK`. A status line without reason may lack the space before it, as many servers
 /// send it.
-fn read_line(line: &[u8]) -> Result<(Version, u16, &[u8]), Flaw> {
-    let mut parts = line.splitn(3, |octet| *octet == b' ');
+fn read_line(line: Line<'_>) -> Result<(Version, u16, &[u8]), Flaw> {
+    let mut parts = line.octets.splitn(3, |octet| *octet == b' ');
     let (Some(version), Some(status)) = (parts.next(), parts.next()) else {
-        return Err(blame(line, Flaw::StatusLine));
+        return Err(line.blame(Flaw::StatusLine));
     };
-    let version = Version::read(version, Flaw::StatusLine).map_err(|flaw| blame(line, flaw))?;
+    let version = Version::read(version, Flaw::StatusLine).map_err(|flaw| line.blame(flaw))?;
     let status = match status {
         [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => {
             str::from_utf8(status).map_err(|_| Flaw::Status)?
         }
-        _ => return Err(blame(line, Flaw::Status)),
+        _ => return Err(line.blame(Flaw::Status)),
     };
     let status = status.parse().map_err(|_| Flaw::Status)?;
     let reason = parts.next().unwrap_or_default();
     if !is_field_value(reason) {
-        return Err(blame(line, Flaw::StatusLine));
+        return Err(line.blame(Flaw::StatusLine));
     }
     Ok((version, status, reason))
 }

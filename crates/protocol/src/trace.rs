@@ -146,7 +146,7 @@ fn digits(number: u128, count: u32) -> impl Iterator<Item = u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::{Fields, HeadReader};
+    use crate::{Fields, HeadReader};
 
     const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -6,7 +6,7 @@ use core::fmt::Write;
 use leno_model::view::HeaderChanges;
 
 use crate::framing::{BodyFraming, Version};
-use crate::head::{Known, looks_like};
+use crate::headers::{Known, looks_like};
 use crate::octets::{Text, is_field_value, is_token_text};
 use crate::path::NewPath;
 use crate::request::{Header, Request};
@@ -211,7 +211,9 @@ impl Writer<'_> {
     }
 
     fn is_own(&self, name: &str) -> bool {
-        self.own.iter().any(|own| looks_like(name, own.name))
+        self.own
+            .iter()
+            .any(|own| looks_like(name.as_bytes(), own.name.as_bytes()))
     }
 
     /// Whether one of `changes` puts something in the place of the header's values, or nothing.

@@ -9,6 +9,7 @@ use super::{
 /// world from our sight and only computes.
 #[rustfmt::skip]
 const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
+    ("arrayvec", &["protocol"], "room for a head's headers on the stack"),
     ("aws-lc-rs", &["identity"], "makes and checks signatures, for rcgen and rustls-webpki"),
     ("granit-parser", &["resources"], "YAML events with their places; every struct above them is ours"),
     ("memchr", &["protocol"], "finds an octet in a line many octets at a time"),

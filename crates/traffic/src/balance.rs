@@ -327,6 +327,13 @@ impl Picked {
         &self.draw
     }
 
+    /// The endpoint accepted a stream of bytes. How long that took is learned; the stream is in
+    /// flight for as long as this value lives.
+    pub fn connected(&mut self, now: Mono) {
+        let took = now.since(self.began);
+        self.member().load.learn(Ended::Answered, took, now);
+    }
+
     /// The call is over; what is learned of it changes the next picks.
     pub fn finish(self, ended: Ended, now: Mono) {
         let took = now.since(self.began);

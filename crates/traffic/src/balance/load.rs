@@ -57,16 +57,14 @@ impl Load {
 
     /// Learns from a call that took this long.
     ///
-    /// A slow answer counts at once and at its full length, a fast one only bit by bit (peak EWMA).
-    /// A failure is never taken for speed: it makes an endpoint look slower or as before.
+    /// A slow answer counts at once and at its full length, and fades with time alone. A failure is
+    /// never taken for speed: it makes an endpoint look slower or as before.
     pub(super) fn learn(&self, ended: Ended, took: Duration, now: Mono) {
         let kept = kept_after(now.since(self.at.get()));
         let took = took.as_secs_f64();
-        let known = self.latency.get().map(|latency| latency * kept);
-        let latency = match (known, ended) {
-            (Some(known), Ended::Answered) => Some(took.max(known * kept + took * (1.0 - kept))),
+        let latency = match (self.latency.get(), ended) {
+            (Some(known), _) => Some(took.max(known * kept)),
             (None, Ended::Answered) => Some(took),
-            (Some(known), Ended::Failed | Ended::Unreached) => Some(known.max(took)),
             (None, Ended::Failed | Ended::Unreached) => None,
         };
         let failing = self.failing.get() * kept;

@@ -1,0 +1,314 @@
+//! Who may call, as examples.
+
+use std::time::Duration;
+
+use leno_identity::{
+    INTERMEDIATE_LIFE, Intermediate, Key, LEAF_LIFE, ROOT_LIFE, Root, Trust, verify,
+};
+use leno_model::{Code, Dice, SpiffeId, Wall};
+use leno_traffic::{
+    Channel, Claim, Denied, Fact, Missing, Peer, Permit, Scope, Story, Table, Verdict,
+};
+
+use rustls_pki_types::PrivatePkcs8KeyDer;
+
+use crate::world::{World, access, plain, spiffe_id, with_request, workload_id};
+
+fn table(rules: &str) -> Table {
+    let world = World::new().workload("cart", "10.0.1.1", access(rules));
+    Table::new(world.view(), Scope::Whole)
+}
+
+/// Judges what `caller` (`shop/web`, or `plain`) asks of `cart:8080`.
+fn judge(table: &Table, caller: &str, request: &str) -> String {
+    let id = (caller != "plain").then(|| spiffe_id(caller));
+    let claim = Claim {
+        caller: Fact::Known(id.as_ref()),
+        address: Fact::Known("10.0.0.7".parse().unwrap()),
+    };
+    in_words(table, &claim, request)
+}
+
+/// The verdict in words, after asking index and plain scan.
+fn in_words(table: &Table, claim: &Claim<'_>, request: &str) -> String {
+    let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+    let mut story = Story::default();
+    let verdict = match request {
+        "tcp" => policy.explain(claim, None, &mut story),
+        _ => with_request(request, |request| {
+            policy.explain(claim, Some(&request), &mut story)
+        }),
+    };
+    let details = story.steps.iter().flat_map(|step| &step.details);
+    for detail in details {
+        assert!(!detail.text.contains("bug in Leno"), "{}", detail.text);
+    }
+    match verdict {
+        Verdict::Allow(_) => "allow".to_owned(),
+        Verdict::Deny(denied) => format!("{} {}", denied.status(), denied.code()),
+        Verdict::Undecided(missing) => format!("undecided: {missing}"),
+    }
+}
+
+fn check(rules: &str, expect: &[(&str, &str, &str)]) {
+    let table = table(rules);
+    for (caller, request, expect) in expect {
+        assert_eq!(
+            &judge(&table, caller, request),
+            expect,
+            "{caller} {request}"
+        );
+    }
+}
+
+#[test]
+fn where_nothing_is_said_everyone_may() {
+    check(
+        "",
+        &[
+            ("web", "GET http://cart/", "allow"),
+            ("plain", "GET http://cart/", "allow"),
+            ("plain", "tcp", "allow"),
+        ],
+    );
+}
+
+#[test]
+fn strict_refuses_plain_callers_before_anything_else() {
+    check(
+        "strict\nallow ip=10.0.0.0/8\ndeny from=shop/web",
+        &[
+            ("plain", "GET http://cart/", "403 R002"),
+            ("plain", "tcp", "403 R002"),
+            ("web", "tcp", "403 R004"),
+            ("bank/teller", "tcp", "allow"),
+        ],
+    );
+}
+
+#[test]
+fn deny_stands_before_allow_and_allow_leaves_nobody_else() {
+    check(
+        "allow namespace=shop
+         deny path=/admin
+         allow from=bank/teller method=GET
+         allow ip=10.9.0.0/16",
+        &[
+            ("web", "GET http://cart/", "allow"),
+            ("web", "GET http://cart/admin/x", "403 R004"),
+            ("web", "GET http://cart/administrator", "allow"),
+            ("bank/teller", "GET http://cart/", "allow"),
+            ("bank/teller", "POST http://cart/", "403 R003"),
+            ("bank/guard", "GET http://cart/", "403 R003"),
+            ("plain", "GET http://cart/", "403 R003"),
+            ("web", "tcp", "allow"),
+            ("bank/teller", "tcp", "403 R003"),
+        ],
+    );
+}
+
+#[test]
+fn the_default_speaks_where_no_rule_does() {
+    check("default deny", &[("web", "GET http://cart/", "403 R003")]);
+    check(
+        "default deny\ndeny path=/x",
+        &[("web", "GET http://cart/", "403 R003")],
+    );
+    check(
+        "default deny\nallow from=web",
+        &[("web", "GET http://cart/", "allow")],
+    );
+    check("deny from=web", &[("bank/teller", "tcp", "allow")]);
+}
+
+#[test]
+fn a_rule_that_is_not_understood_denies_what_it_covers() {
+    check(
+        "strange path=/x\nallow namespace=shop",
+        &[
+            ("web", "GET http://cart/x", "403 R005"),
+            ("web", "GET http://cart/y", "allow"),
+        ],
+    );
+}
+
+#[test]
+fn ports_hosts_and_domains_are_compared_as_written() {
+    check(
+        "allow port=8080 host=*.shop.example domain=shop.local",
+        &[
+            ("web", "GET http://www.Shop.Example/", "allow"),
+            ("web", "GET http://shop.example/", "403 R003"),
+            ("plain", "GET http://www.shop.example/", "403 R003"),
+        ],
+    );
+    check(
+        "allow port=9090",
+        &[("web", "GET http://cart/", "403 R003")],
+    );
+    check("allow port=8080", &[("web", "tcp", "allow")]);
+}
+
+#[test]
+fn every_reading_of_a_path_gets_one_verdict() {
+    let rules = "deny path=/admin\nallow path=/";
+    check(
+        rules,
+        &[
+            ("web", "GET http://cart//items", "allow"),
+            ("web", "GET http://cart/items/..;/admin", "400 R035"),
+            ("web", "GET http://cart/%61dmin", "400 R035"),
+            ("web", "GET http://cart//admin", "400 R035"),
+            ("web", "GET http://cart/admin//x", "403 R004"),
+        ],
+    );
+}
+
+#[test]
+fn a_claim_that_lacks_a_fact_is_decided_only_where_the_fact_does_not_matter() {
+    let nobody_knows = Claim {
+        caller: Fact::Unknown,
+        address: Fact::Unknown,
+    };
+    let web = spiffe_id("web");
+    let from_somewhere = Claim {
+        caller: Fact::Known(Some(&web)),
+        address: Fact::Unknown,
+    };
+    let words =
+        |rules: &str, claim: &Claim<'_>, request: &str| in_words(&table(rules), claim, request);
+    let identity = "undecided: the caller's identity";
+    let address = "undecided: the caller's address";
+    assert_eq!(words("", &nobody_knows, "tcp"), "allow");
+    assert_eq!(words("strict", &nobody_knows, "tcp"), identity);
+    assert_eq!(words("allow from=web", &nobody_knows, "tcp"), identity);
+    assert_eq!(words("deny from=web", &nobody_knows, "tcp"), identity);
+    assert_eq!(
+        words("deny from=web\ndefault deny", &nobody_knows, "tcp"),
+        "403 R003"
+    );
+    assert_eq!(
+        words("deny path=/x from=web", &nobody_knows, "GET http://cart/y"),
+        "allow"
+    );
+    assert_eq!(
+        words("deny path=/x", &nobody_knows, "GET http://cart/x"),
+        "403 R004"
+    );
+    assert_eq!(words("deny ip=10.0.0.0/8", &from_somewhere, "tcp"), address);
+    assert_eq!(
+        words("allow ip=10.0.0.0/8", &from_somewhere, "tcp"),
+        address
+    );
+    assert_eq!(
+        words(
+            "allow from=web\nallow ip=10.0.0.0/8",
+            &from_somewhere,
+            "tcp"
+        ),
+        "allow"
+    );
+    assert_eq!(Missing::CallerAddress.to_string(), "the caller's address");
+}
+
+#[test]
+fn a_revoked_caller_is_denied_whatever_allows_it() {
+    let world = World::new()
+        .workload("cart", "10.0.1.1", access("allow from=web"))
+        .revoke("web");
+    let table = Table::new(world.view(), Scope::Whole);
+    assert_eq!(judge(&table, "web", "GET http://cart/"), "403 T005");
+    assert_eq!(judge(&table, "bank/teller", "GET http://cart/"), "403 R003");
+}
+
+#[test]
+fn only_own_workloads_go_out() {
+    let table = table("");
+    let admit = |peer: &Peer| table.outbound().admit_stream(peer).map(|_| ());
+    assert_eq!(admit(&crate::world::local("web")), Ok(()));
+    assert_eq!(admit(&plain("10.0.0.7")), Err(Denied::NotOurs));
+}
+
+/// What `web` proves with a certificate of `shop.local`.
+fn proven(id: &SpiffeId) -> Peer {
+    let (now, mut dice) = (
+        Wall::since_epoch(Duration::from_secs(1_800_000_000)),
+        Dice::new(1),
+    );
+    let key = || {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        Key::read(&PrivatePkcs8KeyDer::from(pair.serialize_der()).into()).unwrap()
+    };
+    let root = Root::establish(&id.trust_domain, key(), ROOT_LIFE, now, &mut dice).unwrap();
+    let own = key();
+    let signed = root.sign_intermediate(&own.public(), INTERMEDIATE_LIFE, now, &mut dice);
+    let intermediate = Intermediate::restore(signed.unwrap(), own).unwrap();
+    let leaf = key().public();
+    let chain = intermediate
+        .sign_leaf(&leaf, id, LEAF_LIFE, now, &mut dice)
+        .unwrap();
+    let roots = vec![root.certificate().to_vec()];
+    let bundles = [(id.trust_domain.clone(), roots.into())].into();
+    let (trust, _) = Trust::new(&bundles, Default::default());
+    Peer {
+        channel: Channel::Mtls(verify(&chain, &trust, now).unwrap()),
+        address: "10.0.0.7".parse().unwrap(),
+    }
+}
+
+/// A live stream and a live request of `web`, admitted by `rules`.
+fn permits(rules: &str) -> (Permit, Permit) {
+    let (table, peer) = (table(rules), proven(&spiffe_id("web")));
+    let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+    let stream = policy.admit_stream(&peer).unwrap().permit();
+    let request = with_request("GET http://cart/items", |request| {
+        policy.admit(&peer, request).unwrap().permit()
+    });
+    (stream, request)
+}
+
+#[test]
+fn a_permit_stands_exactly_as_long_as_it_would_be_given_again() {
+    let (stream, request) = permits("allow namespace=shop");
+    assert_eq!(stream.caller(), Some(&spiffe_id("web")));
+    assert_eq!(stream.rule().unwrap().origin.to_string(), "cart.yaml:1");
+    let check = |rules: &str, stream_code: Option<Code>, request_code: Option<Code>| {
+        let table = table(rules);
+        let code = |permit| {
+            table
+                .still_permits(permit)
+                .err()
+                .map(|denied| denied.code())
+        };
+        assert_eq!(
+            (code(&stream), code(&request)),
+            (stream_code, request_code),
+            "{rules}"
+        );
+    };
+    check("allow namespace=shop", None, None);
+    check("strict\nallow from=shop/web", None, None);
+    check("deny path=/admin", None, None);
+    check("deny path=/items", None, Some(Code::R004));
+    check("deny from=web", Some(Code::R004), Some(Code::R004));
+    check("allow from=bank/teller", Some(Code::R003), Some(Code::R003));
+    check("allow method=GET", Some(Code::R003), None);
+
+    let empty = Table::new(World::new().view(), Scope::Whole);
+    assert_eq!(
+        empty.still_permits(&stream),
+        Err(Denied::TargetGone(workload_id("cart")))
+    );
+}
+
+#[test]
+fn a_denial_names_the_rule() {
+    let table = table("strict\ndeny from=web");
+    let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+    let denied = |peer: &Peer| policy.admit_stream(peer).unwrap_err().to_string();
+    assert_eq!(denied(&proven(&spiffe_id("web"))), "denied by cart.yaml:2");
+    assert_eq!(
+        denied(&plain("10.0.0.7")),
+        "mTLS is strict by cart.yaml:1, and the call came in plain"
+    );
+}

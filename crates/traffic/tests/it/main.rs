@@ -1,0 +1,13 @@
+//! The door of traffic: views and calls in, decisions and stories out.
+#![cfg(test)]
+
+mod access;
+mod allocation;
+mod attempts;
+mod balance;
+mod destinations;
+mod rewrites;
+mod routes;
+mod stories;
+mod twins;
+mod world;

@@ -1,0 +1,460 @@
+//! Index against definition: generated views and requests, decided by the crate and by the
+//! shortest code that says what the words mean.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use leno_model::view::{
+    Access, AccessRule, CallerMatch, Effect, HostMatch, Mtls, PathMatch, RequestMatch, Routes,
+    Stance, TextMatch,
+};
+use leno_model::{Code, Dice, SpiffeId};
+use leno_protocol::Request;
+use leno_traffic::{Claim, Fact, Routed, Scope, Story, Table, Verdict};
+
+use crate::world::{self, World, local, origin, port, spiffe_id, with_request, workload_id};
+
+/// Words to make things of, few enough that things meet.
+struct Words(Dice);
+
+impl Words {
+    fn below(&mut self, of: usize) -> usize {
+        let of = NonZeroU32::new(u32::try_from(of).unwrap()).unwrap();
+        self.0.roll(of).value as usize
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+
+    fn chance(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+
+    /// Zero to three segments, with a slash at the end now and then.
+    fn path(&mut self) -> String {
+        let mut path = String::new();
+        for _ in 0..self.below(4) {
+            path = path + "/" + self.one(&["a", "b", "ab", "c1", "items", "A"]);
+        }
+        if path.is_empty() || self.chance(6) {
+            path.push('/');
+        }
+        path
+    }
+
+    fn host(&mut self) -> &'static str {
+        self.one(&[
+            "cart",
+            "shop.example",
+            "www.shop.example",
+            "a.b.shop.example",
+            "example",
+            "cart.shop",
+        ])
+    }
+
+    fn path_match(&mut self) -> String {
+        match self.below(8) {
+            0 | 1 => format!("exact={}", self.path()),
+            2 => format!("regex={}", self.one(&["/[a-c]+", "/.*", "/a/.*", ".*1"])),
+            _ => format!("path={}", self.path()),
+        }
+    }
+
+    fn route(&mut self) -> String {
+        let mut words = self.path_match();
+        if self.chance(2) {
+            let host = self.one(&[
+                "host=cart",
+                "host=shop.example",
+                "host=*.example",
+                "host=*.shop.example",
+            ]);
+            words = format!("{words} {host}");
+        }
+        if self.chance(4) {
+            words += self.one(&[" method=GET", " method=POST"]);
+        }
+        if self.chance(4) {
+            words += self.one(&[
+                " header:x-user=beta",
+                " header:x-user=~b.*",
+                " header:x-b=1",
+            ]);
+        }
+        if self.chance(5) {
+            words += self.one(&[" query:v=2", " query:v=~[0-9]"]);
+        }
+        words
+    }
+
+    fn request(&mut self) -> String {
+        let method = self.one(&["GET", "POST", "PUT"]);
+        let (host, path) = (self.host(), self.path());
+        let mut words = format!("{method} http://{host}{path}");
+        if self.chance(3) {
+            words += self.one(&["?v=2", "?v=%32", "?w=1&v=3", "?v=x", "?"]);
+        }
+        if self.chance(2) {
+            words += self.one(&[" x-user:beta", " X-User:alpha", " x-user:bet x-user:a"]);
+        }
+        if self.chance(4) {
+            words += " x-b:1";
+        }
+        words
+    }
+
+    fn access_rule(&mut self) -> String {
+        let mut words = self.one(&["allow", "allow", "deny", "strange"]).to_owned();
+        for _ in 0..self.below(3) {
+            words += " ";
+            words += self.one(&[
+                "from=shop/web",
+                "from=shop/cart",
+                "from=bank/teller",
+                "namespace=shop",
+                "namespace=bank",
+                "domain=shop.local",
+                "domain=other.local",
+                "ip=10.0.0.0/8",
+                "ip=10.0.0.7/32",
+                "ip=fd00::/8",
+            ]);
+        }
+        if self.chance(2) {
+            words = words + " " + &self.path_match();
+        }
+        if self.chance(4) {
+            words += self.one(&[" method=GET", " method=POST method=PUT"]);
+        }
+        if self.chance(5) {
+            words += self.one(&[" port=8080", " port=9090", " host=cart", " host=*.example"]);
+        }
+        words
+    }
+}
+
+/// A pattern of [`Words`] as somebody would say it.
+fn naive_pattern(pattern: &str, text: &str) -> bool {
+    let after_slash = text.strip_prefix('/');
+    match pattern {
+        "/[a-c]+" => after_slash
+            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| matches!(c, 'a'..='c'))),
+        "/.*" => after_slash.is_some(),
+        "/a/.*" => text.starts_with("/a/"),
+        ".*1" => text.ends_with('1'),
+        "b.*" => text.starts_with('b'),
+        "[0-9]" => text.len() == 1 && text.chars().all(|c| c.is_ascii_digit()),
+        other => panic!("what is {other}?"),
+    }
+}
+
+fn naive_path(expected: &PathMatch, path: &str) -> bool {
+    match expected {
+        PathMatch::Exact(exact) => path == &**exact,
+        PathMatch::Prefix(prefix) => {
+            let wanted: Vec<_> = prefix.split('/').collect();
+            let have: Vec<_> = path.split('/').collect();
+            prefix.is_empty() || have.starts_with(&wanted)
+        }
+        PathMatch::Regex(pattern) => naive_pattern(pattern.as_str(), path),
+    }
+}
+
+fn naive_host(expected: &HostMatch, host: &str) -> bool {
+    let host = host.to_lowercase();
+    match expected {
+        HostMatch::Any => true,
+        HostMatch::Exact(name) => host == **name,
+        HostMatch::Suffix(suffix) => host.len() > suffix.len() && host.ends_with(&**suffix),
+    }
+}
+
+fn naive_value(expected: &TextMatch, value: Option<String>) -> bool {
+    match (expected, value) {
+        (TextMatch::Exact(text), Some(value)) => **text == *value,
+        (TextMatch::Regex(pattern), Some(value)) => naive_pattern(pattern.as_str(), &value),
+        (_, None) => false,
+    }
+}
+
+/// The first route that matches, by the words of the definition.
+fn naive_route(routes: &Routes, request: &Request<'_>) -> Option<usize> {
+    let header = |name: &str| {
+        let values: Vec<_> = request.header(name).map(String::from_utf8_lossy).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    };
+    let query = |name: &str| {
+        let mut entries = request.query.unwrap_or_default().split('&');
+        let value = entries.find_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
+        value.map(|value| value.replace("%32", "2"))
+    };
+    let found = routes.routes.iter().find(|route| {
+        let matches = &route.matches;
+        naive_host(&route.host, request.host)
+            && naive_path(&matches.path, request.path.raw())
+            && matches
+                .method
+                .as_ref()
+                .is_none_or(|method| **method == *request.method)
+            && matches
+                .headers
+                .iter()
+                .all(|m| naive_value(&m.value, header(&m.name)))
+            && matches
+                .query
+                .iter()
+                .all(|m| naive_value(&m.value, query(&m.name)))
+    });
+    found.map(|route| route.rule)
+}
+
+#[test]
+fn the_index_finds_the_route_that_a_scan_finds() {
+    let (peer, cart) = (local("web"), port("cart"));
+    let mut taken = 0;
+    for seed in 0..300 {
+        let mut words = Words(Dice::new(seed));
+        let count = 1 + words.below(60);
+        let lines: Vec<_> = (0..count).map(|_| words.route() + " -> cart").collect();
+        let world = World::new()
+            .services(&["cart"])
+            .routes("cart", &lines.join("\n"));
+        let table = Table::new(world.view(), Scope::Whole);
+        let routes = world::routes("cart", &lines.join("\n"));
+        for _ in 0..60 {
+            let request = words.request();
+            with_request(&request, |request| {
+                let expect = naive_route(&routes, &request);
+                let admitted = table.outbound().admit(&peer, request).unwrap();
+                let mut story = Story::default();
+                let port = table.port(&cart).unwrap();
+                let routed = table.route(admitted, port, &mut Dice::new(1), Some(&mut story));
+                let rule = match routed {
+                    Ok(Routed::Forward(forward)) => Some(forward.route().unwrap().0.rule),
+                    Ok(Routed::Redirect(_)) => unreachable!("no rule redirects"),
+                    Err(refusal) => {
+                        assert_eq!(refusal.code(), Code::R010);
+                        None
+                    }
+                };
+                assert_eq!(rule, expect, "seed {seed}");
+                taken += u32::from(rule.is_some());
+                let details = story.steps.iter().flat_map(|step| &step.details);
+                assert!(
+                    !details
+                        .into_iter()
+                        .any(|detail| detail.text.contains("bug"))
+                );
+            });
+        }
+    }
+    assert!(
+        (6_000..15_000).contains(&taken),
+        "{taken} of 18000 say something"
+    );
+}
+
+fn naive_caller(
+    expected: &CallerMatch,
+    caller: Option<&SpiffeId>,
+    address: std::net::IpAddr,
+) -> bool {
+    let proven = |matches: &dyn Fn(&SpiffeId) -> bool| caller.is_some_and(matches);
+    expected
+        .trust_domain
+        .as_ref()
+        .is_none_or(|want| proven(&|id| id.trust_domain == *want))
+        && expected
+            .namespace
+            .as_ref()
+            .is_none_or(|want| proven(&|id| id.namespace == *want))
+        && expected
+            .service_account
+            .as_ref()
+            .is_none_or(|want| proven(&|id| id.service_account == *want))
+        && expected.block.is_none_or(|block| block.contains(address))
+}
+
+fn naive_rule(
+    rule: &AccessRule,
+    caller: Option<&SpiffeId>,
+    address: std::net::IpAddr,
+    request: Option<&Request<'_>>,
+) -> bool {
+    let asks = |expected: &RequestMatch| {
+        let RequestMatch {
+            ports,
+            methods,
+            hosts,
+            paths,
+        } = expected;
+        let of_request = |empty: bool, matches: &dyn Fn(&Request<'_>) -> bool| {
+            empty || request.is_some_and(matches)
+        };
+        (ports.is_empty() || ports.contains(&8080))
+            && of_request(methods.is_empty(), &|r| {
+                methods.iter().any(|m| **m == *r.method)
+            })
+            && of_request(hosts.is_empty(), &|r| {
+                hosts.iter().any(|h| naive_host(h, r.host))
+            })
+            && of_request(paths.is_empty(), &|r| {
+                paths.iter().any(|p| naive_path(p, r.path.raw()))
+            })
+    };
+    (rule.callers.is_empty()
+        || rule
+            .callers
+            .iter()
+            .any(|c| naive_caller(c, caller, address)))
+        && (rule.requests.is_empty() || rule.requests.iter().any(asks))
+}
+
+/// The verdict, by the words of the definition: the code of the denial, or `None`.
+fn naive_verdict(
+    access: &Access,
+    caller: Option<&SpiffeId>,
+    address: std::net::IpAddr,
+    request: Option<&Request<'_>>,
+) -> Option<Code> {
+    if access.mtls == Mtls::Strict && caller.is_none() {
+        return Some(Code::R002);
+    }
+    let matching = |rule: &&Arc<AccessRule>| naive_rule(rule, caller, address, request);
+    let mut denying = access
+        .rules
+        .iter()
+        .filter(|rule| rule.effect != Effect::Allow);
+    if let Some(rule) = denying.find(matching) {
+        return Some(if rule.effect == Effect::Deny {
+            Code::R004
+        } else {
+            Code::R005
+        });
+    }
+    let mut allowing = access
+        .rules
+        .iter()
+        .filter(|rule| rule.effect == Effect::Allow);
+    if allowing.clone().any(|rule| matching(&rule)) {
+        return None;
+    }
+    let closed = allowing.next().is_some() || access.stance == Stance::Deny;
+    closed.then_some(Code::R003)
+}
+
+#[test]
+fn the_verdict_is_the_one_of_the_definition() {
+    let mut allowed = 0;
+    for seed in 0..400 {
+        let mut words = Words(Dice::new(seed));
+        let mut access = Access::open();
+        for line in 0..words.below(10) {
+            let line = u32::try_from(line).unwrap();
+            let origin = origin("AccessPolicy", "cart", "/spec/rules/0", line);
+            access
+                .rules
+                .push(Arc::new(world::access_rule(&words.access_rule(), origin)));
+        }
+        if words.chance(4) {
+            access.mtls = Mtls::Strict;
+        }
+        if words.chance(3) {
+            access.stance = Stance::Deny;
+        }
+        let world = World::new().workload("cart", "10.0.1.1", access.clone());
+        let table = Table::new(world.view(), Scope::Whole);
+        let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+        for _ in 0..40 {
+            let caller = words.one(&["web", "shop/cart", "bank/teller", "bank/guard", ""]);
+            let caller = (!caller.is_empty()).then(|| spiffe_id(caller));
+            let address = words.one(&["10.0.0.7", "10.0.0.8", "192.168.0.1", "fd00::1"]);
+            let address = address.parse().unwrap();
+            let claim = Claim {
+                caller: Fact::Known(caller.as_ref()),
+                address: Fact::Known(address),
+            };
+            let mut check = |request: Option<&Request<'_>>| {
+                let verdict = match request {
+                    Some(request) => policy.judge(&claim, request),
+                    None => policy.judge_stream(&claim),
+                };
+                let code = match verdict {
+                    Verdict::Allow(_) => None,
+                    Verdict::Deny(denied) => Some(denied.code()),
+                    Verdict::Undecided(missing) => panic!("{missing}"),
+                };
+                let expect = naive_verdict(&access, caller.as_ref(), address, request);
+                assert_eq!(code, expect, "seed {seed}");
+                allowed += u32::from(code.is_none());
+            };
+            if words.chance(4) {
+                check(None);
+            } else {
+                let request = words.request();
+                with_request(&request, |request| check(Some(&request)));
+            }
+        }
+    }
+    assert!(
+        (3_000..13_000).contains(&allowed),
+        "{allowed} of 16000 say something"
+    );
+}
+
+/// A claim that lacks facts gets a verdict only if every way to fill them in gets the same.
+#[test]
+fn what_is_decided_without_a_fact_holds_whatever_the_fact_is() {
+    let callers = [
+        None,
+        Some(spiffe_id("web")),
+        Some(spiffe_id("bank/teller")),
+        Some(spiffe_id("bank/guard")),
+    ];
+    let addresses =
+        ["10.0.0.7", "10.0.0.8", "192.168.0.1", "fd00::1"].map(|ip| ip.parse().unwrap());
+    let (mut decided, mut undecided) = (0, 0);
+    for seed in 0..1000 {
+        let mut words = Words(Dice::new(seed));
+        let rules: Vec<_> = (0..words.below(4)).map(|_| words.access_rule()).collect();
+        let table = {
+            let access = world::access(&rules.join("\n"));
+            let world = World::new().workload("cart", "10.0.1.1", access);
+            Table::new(world.view(), Scope::Whole)
+        };
+        let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+        let request = words.request();
+        with_request(&request, |request| {
+            let allows = |verdict: Verdict<'_>| match verdict {
+                Verdict::Allow(_) => Some(true),
+                Verdict::Deny(_) => Some(false),
+                Verdict::Undecided(_) => None,
+            };
+            let unknown = Claim {
+                caller: Fact::Unknown,
+                address: Fact::Unknown,
+            };
+            let Some(expect) = allows(policy.judge(&unknown, &request)) else {
+                undecided += 1;
+                return;
+            };
+            decided += 1;
+            for caller in &callers {
+                for address in addresses {
+                    let claim = Claim {
+                        caller: Fact::Known(caller.as_ref()),
+                        address: Fact::Known(address),
+                    };
+                    assert_eq!(
+                        allows(policy.judge(&claim, &request)),
+                        Some(expect),
+                        "seed {seed}"
+                    );
+                }
+            }
+        });
+    }
+    assert!(decided > 200 && undecided > 100, "{decided} {undecided}");
+}

@@ -8,7 +8,7 @@ use leno_model::{Name, Namespace, ObjectRef, Origin, Place, Wall};
 use crate::decode::object;
 use crate::part::Part;
 use crate::service::Ignored;
-use crate::yaml::{At, Node};
+use crate::yaml::{At, Node, lines};
 
 /// The objects of one kind, in order of namespace and name.
 #[derive(Clone, Debug)]
@@ -183,7 +183,8 @@ impl Source {
     /// The line with this number, counted from 1, without its end.
     pub fn line(&self, number: u32) -> Option<String> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
-        let line = self.bytes.split(|byte| *byte == b'\n').nth(at)?;
+        let line = lines(&self.bytes).nth(at)?;
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         Some(String::from_utf8_lossy(line).into_owned())
     }

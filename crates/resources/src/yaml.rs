@@ -11,6 +11,8 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 
 use leno_model::Code;
 
+pub(crate) use split::lines;
+
 /// The largest document that is read, in bytes. An object in Kubernetes is at most 1.5 MiB.
 pub const MOST_BYTES: usize = 4 << 20;
 /// The most nodes a document may have, each alias counted as what it stands for.

@@ -15,7 +15,7 @@ use granit_parser::{
 };
 use leno_model::Code;
 
-use super::split::Piece;
+use super::split::{Piece, lines};
 use super::{At, Broken, Entry, MOST_BYTES, MOST_DEPTH, MOST_NODES, Meaning, Node, Value, scalar};
 
 /// The documents of one piece: as a rule one. What follows a broken document in the same piece is
@@ -41,8 +41,8 @@ pub(super) fn documents(piece: &Piece<'_>) -> Vec<Result<Node, Broken>> {
         Err(error) => {
             let good = piece.bytes.get(..error.valid_up_to()).unwrap_or_default();
             let mut broken = whole(Code::C001, "it is not UTF-8 text".to_owned());
-            let lines = good.iter().filter(|byte| **byte == b'\n').count();
-            broken.at.line += u32::try_from(lines).unwrap_or(0);
+            let ended = lines(good).filter(|line| line.ends_with(b"\n") || line.ends_with(b"\r"));
+            broken.at.line += u32::try_from(ended.count()).unwrap_or(0);
             return vec![Err(broken)];
         }
     };
@@ -297,17 +297,16 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// What the parser says; of what ends too soon, at the last character.
+    /// What the parser says; of what ends too soon, at the last line.
     fn not_yaml(&self, error: &ScanError) -> Broken {
         let mut at = self.at(&Span::empty(*error.marker()));
         let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        let last = self.lines_above + number(self.text.lines().count()).max(1);
+        let lines = lines(self.text.as_bytes());
+        let last = self.lines_above + number(lines.count()).max(1);
         if at.line > last {
-            let line = self.text.lines().last().unwrap_or_default();
             at = At {
                 line: last,
-                column: number(line.chars().count()).max(1),
-                width: 1,
+                ..At::START
             };
         }
         if *error.kind() == ErrorKind::RecursionLimitExceeded {

@@ -33,20 +33,36 @@ pub(super) fn pieces(file: &[u8]) -> impl Iterator<Item = Piece<'_>> {
 
 /// How many bytes and lines the first piece has.
 fn first_piece(text: &[u8]) -> (usize, u32) {
-    let (mut length, mut lines) = (0, 0);
+    let (mut length, mut count) = (0, 0);
     let mut content = false;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
+    for line in lines(text) {
         if content && is_marker(line, b"---") {
             break;
         }
         length += line.len();
-        lines += 1;
+        count += 1;
         if is_marker(line, b"...") {
             break;
         }
         content |= !is_preamble(line);
     }
-    (length, lines)
+    (length, count)
+}
+
+/// The lines of a text, each with its end: LF, CR LF or CR (YAML 1.2 production `b-break`).
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    iter::from_fn(move || {
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let length = match end.and_then(|end| rest.get(end..)) {
+            None => rest.len(),
+            Some(behind) if behind.starts_with(b"\r\n") => rest.len() - behind.len() + 2,
+            Some(behind) => rest.len() - behind.len() + 1,
+        };
+        let (line, behind) = rest.split_at_checked(length)?;
+        rest = behind;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 fn is_marker(line: &[u8], marker: &[u8; 3]) -> bool {
@@ -81,6 +97,7 @@ mod tests {
             "---\r\na\r\n---\r\nb",
             &[(1, "---\r\na\r\n"), (3, "---\r\nb")],
         );
+        check("a\r---\rb", &[(1, "a\r"), (2, "---\rb")]);
         check("a\n...\nb\n", &[(1, "a\n...\n"), (3, "b\n")]);
         check("a: '\n---\nb", &[(1, "a: '\n"), (2, "---\nb")]);
     }

@@ -4,3 +4,5 @@
 mod cases;
 mod decoded;
 mod hostile;
+mod nodes;
+mod twin;

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod call;
 pub mod code;
 pub mod dice;
 pub mod name;
@@ -17,6 +18,7 @@ pub mod spiffe;
 pub mod time;
 pub mod view;
 
+pub use call::CallId;
 pub use code::{Code, Fault};
 pub use dice::{Dice, Roll};
 pub use name::{BadName, Name, Namespace, Network, ServiceName};

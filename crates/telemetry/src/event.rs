@@ -1,0 +1,148 @@
+//! The things that happen in a proxy.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use leno_model::{CallId, Code, Origin, Wall};
+
+/// One thing that happened. It borrows what it tells of: a reader keeps what it needs.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A request was answered, or could not be.
+    Call(Call<'a>),
+    /// A stream of bytes ended, or could not be opened.
+    Stream(Stream<'a>),
+    /// A handshake between proxies came to nothing.
+    Handshake(Handshake<'a>),
+}
+
+/// Which of the two proxies of a call speaks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Reporter {
+    /// The proxy of the caller.
+    Source,
+    /// The proxy of the one that was called.
+    Destination,
+}
+
+/// Whether the two proxies proved themselves to each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Security {
+    /// They did.
+    Mtls,
+    /// They did not, for this reason (a word like `endpoint-not-in-mesh`).
+    Plain(&'static str),
+    /// It did not come to a connection.
+    None,
+}
+
+/// Between whom. Names come from configuration, never from a request, so that their number is bounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge<'a> {
+    /// Who speaks.
+    pub reporter: Reporter,
+    /// Who called.
+    pub source: Party<'a>,
+    /// What was called.
+    pub destination: Party<'a>,
+    /// How the connection between them was secured.
+    pub security: Security,
+}
+
+/// One end of an edge.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Party<'a> {
+    /// Somebody of the mesh: a service, or a caller by namespace and service account.
+    Known {
+        /// The namespace.
+        namespace: &'a str,
+        /// The name there.
+        name: &'a str,
+    },
+    /// A caller that proved nothing, or a destination outside the mesh.
+    Unknown,
+}
+
+/// `shop/web`, or `unknown`.
+impl fmt::Display for Party<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known { namespace, name } => write!(f, "{namespace}/{name}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Its name.
+    pub id: CallId,
+    /// Between whom.
+    pub edge: Edge<'a>,
+    /// The rule that took it, if its service has routes.
+    pub route: Option<&'a Origin>,
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// Whom it went to in the end, if it came to that.
+    pub endpoint: Option<SocketAddr>,
+    /// When it began.
+    pub began: Wall,
+    /// From its first byte to the last of the answer.
+    pub took: Duration,
+    /// The method.
+    pub method: &'a str,
+    /// The host it asked for.
+    pub host: &'a str,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The status of the answer; 0 if none could be sent.
+    pub status: u16,
+    /// Why this proxy answered itself, or cut the call short.
+    pub refused: Option<Code>,
+    /// How many times it was tried.
+    pub tries: u8,
+    /// Bytes of the request's body.
+    pub sent: u64,
+    /// Bytes of the answer's body.
+    pub received: u64,
+}
+
+/// One stream of bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream<'a> {
+    /// Its name.
+    pub id: CallId,
+    /// Between whom.
+    pub edge: Edge<'a>,
+    /// Who opened it.
+    pub peer: SocketAddr,
+    /// Whom it went to, if it came to that.
+    pub endpoint: Option<SocketAddr>,
+    /// When it began.
+    pub began: Wall,
+    /// How long it lived.
+    pub took: Duration,
+    /// Why it was not carried, or not to its end.
+    pub refused: Option<Code>,
+    /// Bytes from who opened it.
+    pub sent: u64,
+    /// Bytes to who opened it.
+    pub received: u64,
+}
+
+/// A handshake that failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Handshake<'a> {
+    /// Who speaks: the one who called, or the one who was called.
+    pub reporter: Reporter,
+    /// The address of the other end.
+    pub peer: SocketAddr,
+    /// When.
+    pub at: Wall,
+    /// What kind of failure.
+    pub code: Code,
+    /// It in words, with the identities as far as they are known.
+    pub why: &'a str,
+}

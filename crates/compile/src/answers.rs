@@ -153,7 +153,7 @@ fn note_target(
     notes: &mut Notes,
 ) {
     let declared = || selected.iter().flat_map(|workload| &workload.ports);
-    let pointer = format!("{}/targetPort", port.pointer);
+    let pointer = &port.target_pointer;
     match &port.target {
         TargetPort::Name(name) => {
             if selected.is_empty()
@@ -167,7 +167,7 @@ fn note_target(
             notes.push(
                 finding::error(
                     object,
-                    &pointer,
+                    pointer,
                     Code::C121,
                     format!("no workload behind it has a port {name}"),
                 )
@@ -187,7 +187,7 @@ fn note_target(
                 .collect::<Vec<_>>();
             let message = format!("no workload behind it declares port {number}");
             notes.push(
-                finding::warning(object, &pointer, Code::C121, message)
+                finding::warning(object, pointer, Code::C121, message)
                     .suggest(suggest::did_you_mean(
                         &format!("{number}"),
                         numbers.iter().map(String::as_str),

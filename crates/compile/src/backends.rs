@@ -85,13 +85,8 @@ pub(crate) fn port(
     //= HTTPBackendRef: "It refers to a resource that does not exist. In this case, the Reason must
     //= be set to `BackendNotFound`"
     let Some(service) = routed.services.get(&name) else {
-        let here = routed
-            .services
-            .keys()
-            .filter(|other| other.namespace == *namespace);
-        let names = here.map(|other| other.name.as_str());
+        let suggestion = suggest::service(&name, own, routed.services.keys());
         let message = format!("no Service {} in {namespace}", name.name);
-        let suggestion = suggest::did_you_mean(name.name.as_str(), names);
         return Err(Flaw::new("/name", Code::C113, message).suggest(suggestion));
     };
     //= BackendObjectReference kind: "Implementations SHOULD NOT support ExternalName Services."
@@ -126,7 +121,8 @@ pub(crate) fn port(
 }
 
 /// Whether the owner of the referent has to agree. A consumer's route steers only calls of its own
-/// namespace, whose workloads may call any service anyway; a producer's steers everybody's.
+/// namespace, whose workloads may call any service anyway. A producer's route steers everybody's: with it
+/// one namespace could have others make calls in their names that it cannot make itself.
 //= GEP-1294: "if a mesh implementation *does* expose the ability to access a broader scope than would
 //= otherwise be reachable, then `ReferenceGrant` must be used for cross namespaces references."
 fn needs_grant(role: Role, referent: &Namespace, own: &Namespace) -> bool {

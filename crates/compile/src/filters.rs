@@ -88,19 +88,23 @@ impl Reader<'_> {
                 }
             }
             (Type::RequestRedirect, Level::Rule) => {
-                filters.redirect = filter.request_redirect.as_ref().map(|written| Redirect {
-                    scheme: written.scheme.map(|scheme| scheme.as_str().into()),
-                    host: written.hostname.clone(),
-                    port: written.port,
-                    path: written.path.as_ref().and_then(path),
-                    status: written.status_code,
-                });
+                if let Some(written) = &filter.request_redirect {
+                    filters.redirect = Some(Redirect {
+                        scheme: written.scheme.map(|scheme| scheme.as_str().into()),
+                        host: written.hostname.clone(),
+                        port: written.port,
+                        path: self.path("requestRedirect", written.path.as_ref(), filters),
+                        status: written.status_code,
+                    });
+                }
             }
             (Type::UrlRewrite, Level::Rule) => {
-                filters.rewrite = filter.url_rewrite.as_ref().map(|written| Rewrite {
-                    host: written.hostname.clone(),
-                    path: written.path.as_ref().and_then(path),
-                });
+                if let Some(written) = &filter.url_rewrite {
+                    filters.rewrite = Some(Rewrite {
+                        host: written.hostname.clone(),
+                        path: self.path("urlRewrite", written.path.as_ref(), filters),
+                    });
+                }
             }
             (Type::RequestMirror | Type::Cors | Type::ExtensionRef, _) => {
                 let message = format!("the filter {} is not enforced yet", filter.type_.as_str());
@@ -116,6 +120,35 @@ impl Reader<'_> {
                 self.refuse("", Code::C114, filters);
             }
         }
+    }
+
+    fn path(
+        &mut self,
+        field: &str,
+        written: Option<&HttpPathModifier>,
+        filters: &mut Filters,
+    ) -> Option<PathRewrite> {
+        let written = written?;
+        let (key, value) = match written.type_ {
+            PathModifierType::ReplaceFullPath => ("replaceFullPath", &written.replace_full_path),
+            PathModifierType::ReplacePrefixMatch => {
+                ("replacePrefixMatch", &written.replace_prefix_match)
+            }
+        };
+        let value = value.clone()?;
+        let is_prefix = written.type_ == PathModifierType::ReplacePrefixMatch;
+        let is_nothing = is_prefix && value.is_empty();
+        if !is_nothing && !is_path(&value) {
+            let pointer = format!("/{field}/path/{key}");
+            let message = format!("{value:?} is not a path that everybody reads alike");
+            self.note(&pointer, Code::C007, message);
+            self.refuse(&pointer, Code::C007, filters);
+        }
+        Some(if is_prefix {
+            PathRewrite::Prefix(value)
+        } else {
+            PathRewrite::Full(value)
+        })
     }
 
     fn header_changes(
@@ -158,6 +191,13 @@ impl Reader<'_> {
                 self.refuse(&pointer, Code::C007, filters);
                 continue;
             };
+            if !is_field_value(value) {
+                let pointer = format!("{pointer}/value");
+                let message = "a header's value has no control characters".to_string();
+                self.note(&pointer, Code::C007, message);
+                self.refuse(&pointer, Code::C007, filters);
+                continue;
+            }
             let lower = Arc::<str>::from(name.to_ascii_lowercase());
             //= HTTPHeader name: "If multiple entries specify equivalent header names, the first entry
             //= with an equivalent name MUST be considered for a match."
@@ -233,16 +273,31 @@ impl Reader<'_> {
     }
 }
 
-fn path(written: &HttpPathModifier) -> Option<PathRewrite> {
-    match written.type_ {
-        PathModifierType::ReplaceFullPath => {
-            written.replace_full_path.clone().map(PathRewrite::Full)
-        }
-        PathModifierType::ReplacePrefixMatch => written
-            .replace_prefix_match
-            .clone()
-            .map(PathRewrite::Prefix),
-    }
+/// The value of a header that may be sent: text that cannot end the line it stands in.
+//= RFC 9110 section 5.5: "field-vchar = VCHAR / obs-text"
+fn is_field_value(value: &str) -> bool {
+    !value
+        .bytes()
+        .any(|byte| byte.is_ascii_control() && byte != b'\t')
+}
+
+/// A path that means the same to everybody who reads it.
+fn is_path(text: &str) -> bool {
+    const ALLOWED: &[u8] = b"-/._~!$&'()*+,:@=%";
+    let lower = text.to_ascii_lowercase();
+    let parts = || lower.split('/');
+    text.starts_with('/')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || ALLOWED.contains(&byte))
+        && !lower.contains("//")
+        && !lower.contains("%2f")
+        && parts().all(|part| part != "." && part != "..")
+        && lower.split('%').skip(1).all(starts_with_two_hex_digits)
+}
+
+fn starts_with_two_hex_digits(text: &str) -> bool {
+    text.len() >= 2 && text.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Headers that say where a message ends and what becomes of its connection. Who could change them

@@ -62,7 +62,8 @@ impl<'a> Routed<'a> {
         let name = |name| ServiceName::new(own.clone(), name);
         let parents = spec.parent_refs.iter().filter_map(|parent| parent.sound());
         for parent in parents.filter(|parent| is_service(parent) && local(&parent.namespace)) {
-            let Some(service) = self.services.get(&name(parent.name.clone())) else {
+            let service = self.services.get(&name(parent.name.clone()));
+            let Some(service) = service.filter(|service| service.form == Form::Address) else {
                 continue;
             };
             let ports = service
@@ -135,6 +136,16 @@ pub(crate) fn attached(
 
 const NOT_ATTACHED: &str = "the route is not attached to this parent";
 
+/// The role of `route` at a parent; `None` if that is no Service.
+pub(crate) fn role(route: &Object<HttpRouteSpec>, parent: &ParentReference) -> Option<Role> {
+    let is_own = parent.namespace.is_none() || parent.namespace == route.meta.namespace;
+    is_service(parent).then_some(if is_own {
+        Role::Producer
+    } else {
+        Role::Consumer
+    })
+}
+
 /// One parent reference of a route.
 struct Parent<'a> {
     route: &'a Object<HttpRouteSpec>,
@@ -193,20 +204,11 @@ impl Parent<'_> {
         let namespace = self.parent.namespace.as_ref().unwrap_or(&own);
         let name = ServiceName::new(namespace.clone(), self.parent.name.clone());
         let Some(service) = routed.services.get(&name) else {
-            let here = routed
-                .services
-                .keys()
-                .filter(|other| other.namespace == *namespace);
-            let suggestion =
-                suggest::did_you_mean(name.name.as_str(), here.map(|other| other.name.as_str()));
+            let suggestion = suggest::service(&name, &own, routed.services.keys());
             let message = format!("no Service {} in {namespace}", name.name);
             return Err(Flaw::new("/name", Code::C101, message).suggest(suggestion));
         };
-        let role = if *namespace == own {
-            Role::Producer
-        } else {
-            Role::Consumer
-        };
+        let role = role(self.route, self.parent).unwrap_or(Role::Consumer);
         match service.form {
             Form::Address => Ok((service, role)),
             //= GEP-1294: ""Headless" `Services` SHOULD NOT be supported as a `parentRef`"
@@ -223,24 +225,26 @@ impl Parent<'_> {
 
     fn no_such_port(&self, service: &Service<'_>) -> Flaw {
         let name = &service.name.name;
-        let (field, wanted, has) = match (&self.parent.section_name, self.parent.port) {
-            (Some(section), _) => {
-                let names = service
-                    .ports
-                    .values()
-                    .filter_map(|port| port.name.as_deref());
+        let ParentReference {
+            section_name, port, ..
+        } = self.parent;
+        let (field, wanted, has) = match (section_name, port) {
+            (None, None) => return Flaw::new("/name", Code::C102, format!("{name} has no port")),
+            (Some(section), Some(number)) if service.ports.contains_key(number) => {
+                let message = format!("port {number} of Service {name} is not called {section}");
+                return Flaw::new("/sectionName", Code::C102, message);
+            }
+            (_, Some(number)) => {
+                let numbers = service.ports.keys().map(ToString::to_string);
+                ("/port", number.to_string(), numbers.collect::<Vec<_>>())
+            }
+            (Some(section), None) => {
+                let names = service.ports.values().filter_map(|port| port.name.as_ref());
                 (
                     "/sectionName",
                     section.to_string(),
-                    names.map(ToString::to_string).collect::<Vec<_>>(),
+                    names.map(ToString::to_string).collect(),
                 )
-            }
-            (None, Some(port)) => {
-                let numbers = service.ports.keys().map(|number| format!("{number}"));
-                ("/port", format!("{port}"), numbers.collect())
-            }
-            (None, None) => {
-                return Flaw::new("/name", Code::C102, format!("{name} has no port"));
             }
         };
         let suggestion = suggest::did_you_mean(&wanted, has.iter().map(String::as_str));

@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 use core::cmp::Reverse;
 
 use leno_model::view::{HostMatch, HttpMatch, PathMatch, Route, Routes, Rule};
-use leno_model::{ObjectRef, Wall};
+use leno_model::{Name, ObjectRef, Wall};
 use leno_resources::Object;
 use leno_resources::gateway::HttpRouteSpec;
 
@@ -16,8 +16,6 @@ pub(crate) struct Candidate<'a> {
     pub(crate) route: &'a Object<HttpRouteSpec>,
     /// Which rule of the route, and which match of the rule.
     pub(crate) position: (usize, usize),
-    /// Which hosts.
-    pub(crate) host: HostMatch,
     /// Which requests.
     pub(crate) matches: HttpMatch,
     /// Whether it asks for more than could be read.
@@ -42,7 +40,9 @@ pub(crate) fn routes<'a>(sorted: &[Candidate<'a>]) -> Routes {
             rules.len() - 1
         });
         Route {
-            host: candidate.host.clone(),
+            //= GEP-1294: "GAMMA implementations SHOULD NOT infer any functionality from the `hostnames`
+            //= field on `xRoute`s"
+            host: HostMatch::Any,
             matches: candidate.matches.clone(),
             rule,
             origin: candidate.route.origin(&candidate.pointer()),
@@ -65,11 +65,19 @@ impl<'a> Candidate<'a> {
     }
 
     /// Its place in the order. No two candidates have the same.
-    fn place(&self) -> (Rank, Age, String, (usize, usize)) {
+    ///
+    /// What is attached to a port for one group of callers is all of one namespace, so that the name
+    /// alone makes the alphabetical order.
+    //= HTTPRouteRule matches: "The Route appearing first in alphabetical order by
+    //= "{namespace}/{name}"."
+    //= HTTPRouteRule matches: "If ties still exist within an HTTPRoute, matching precedence MUST be
+    //= granted to the FIRST matching rule (in list order) with a match meeting the above criteria."
+    fn place(&self) -> (Rank, Age, &'a Name, (usize, usize)) {
+        let meta = &self.route.meta;
         (
-            Rank::of(&self.host, &self.matches),
-            Age::of(self.route.meta.created),
-            alphabetical(self.route.reference()),
+            Rank::of(&self.matches),
+            Age::of(meta.created),
+            &meta.name,
             self.position,
         )
     }
@@ -78,10 +86,6 @@ impl<'a> Candidate<'a> {
 /// How specific a match is; the most specific is the least.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    //= HTTPRoute hostnames: "precedence must be given to rules from the HTTPRoute with the largest
-    //= number of: * Characters in a matching non-wildcard hostname. * Characters in a matching hostname."
-    host_exact: Reverse<usize>,
-    host: Reverse<usize>,
     //= HTTPRouteRule matches: "precedence must be given to the match having: * "Exact" path match.
     //= * "Prefix" path match with largest number of characters. * Method match. * Largest number of
     //= header matches. * Largest number of query param matches."
@@ -92,15 +96,8 @@ struct Rank {
 }
 
 impl Rank {
-    fn of(host: &HostMatch, matches: &HttpMatch) -> Self {
-        let (host_exact, host) = match host {
-            HostMatch::Exact(host) => (host.len(), host.len()),
-            HostMatch::Suffix(suffix) => (0, "*".len() + suffix.len()),
-            HostMatch::Any => (0, 0),
-        };
+    fn of(matches: &HttpMatch) -> Self {
         Self {
-            host_exact: Reverse(host_exact),
-            host: Reverse(host),
             path: PathRank::of(&matches.path),
             method: Reverse(matches.method.is_some()),
             headers: Reverse(matches.headers.len()),
@@ -140,15 +137,5 @@ enum Age {
 impl Age {
     fn of(created: Option<Wall>) -> Self {
         created.map_or(Self::Unknown, Self::Created)
-    }
-}
-
-/// The text by which routes are ordered when nothing else does. It is compared as a whole:
-/// `a-b/x` goes before `a/x`, since `-` goes before `/`.
-//= HTTPRouteRule matches: "The Route appearing first in alphabetical order by "{namespace}/{name}"."
-fn alphabetical(object: &ObjectRef) -> String {
-    match &object.namespace {
-        Some(namespace) => format!("{namespace}/{}", object.name),
-        None => format!("/{}", object.name),
     }
 }

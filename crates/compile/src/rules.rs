@@ -8,7 +8,7 @@ use alloc::{
 };
 
 use leno_model::view::route::Part as Share;
-use leno_model::view::{Action, Backend, HeaderChanges, HostMatch, Rule, Split};
+use leno_model::view::{Action, Backend, HeaderChanges, Rule, Split};
 use leno_model::{Code, Note, Notes, Origin};
 use leno_resources::gateway::{HttpBackendRef, HttpRouteRule, HttpRouteSpec};
 use leno_resources::{Object, Part};
@@ -39,6 +39,7 @@ pub(crate) fn candidates<'a>(
     let Some(spec) = route.spec.partly() else {
         return Vec::new();
     };
+    note_hostnames(route, spec, notes);
     let mut candidates = Vec::new();
     for (index, part) in spec.rules.iter().enumerate() {
         let Some(written) = part.partly() else {
@@ -66,9 +67,6 @@ pub(crate) fn candidates<'a>(
             candidates.push(Candidate {
                 route,
                 position: (index, one.index),
-                //= GEP-1294: "GAMMA implementations SHOULD NOT infer any functionality from the
-                //= `hostnames` field on `xRoute`s"
-                host: HostMatch::Any,
                 matches: one.matches,
                 is_flawed: one.is_flawed,
                 rule: match one.is_flawed {
@@ -79,6 +77,19 @@ pub(crate) fn candidates<'a>(
         }
     }
     candidates
+}
+
+/// Says that hosts are not looked at.
+fn note_hostnames(route: &Object<HttpRouteSpec>, spec: &HttpRouteSpec, notes: &mut Notes) {
+    if spec.hostnames.is_empty() {
+        return;
+    }
+    let message = "hostnames mean nothing where the parent is a Service".to_string();
+    notes.push(
+        finding::warning(route, "/spec/hostnames", Code::C114, message)
+            .suggest(Some("a rule can match the header host".to_string()))
+            .in_force("the rules take requests for every host"),
+    );
 }
 
 /// The same rule, but nothing is forwarded.
@@ -246,11 +257,35 @@ fn percent(weight: u32, total: u64) -> Option<String> {
     if weight == 0 {
         return None;
     }
-    let permille = u64::from(weight) * 1000 / total;
-    Some(match (permille, u64::from(weight) * 100 % total) {
-        (1000, _) => "all".to_string(),
-        (0, _) => "less than 0.1 %".to_string(),
-        (_, 0) => format!("{} %", permille / 10),
-        (_, _) => format!("{}.{} %", permille / 10, permille % 10),
+    let permille = (u64::from(weight) * 1000 + total / 2) / total;
+    let is_exact = (u64::from(weight) * 1000).is_multiple_of(total);
+    Some(match permille {
+        0 => "less than 0.1 %".to_string(),
+        1000 if !is_exact => "more than 99.9 %".to_string(),
+        _ if permille.is_multiple_of(10) => format!("{} %", permille / 10),
+        _ => format!("{}.{} %", permille / 10, permille % 10),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_told_to_a_tenth_of_a_percent() {
+        for (weight, total, expect) in [
+            (0, 3, None),
+            (1, 10, Some("10 %")),
+            (1, 6, Some("16.7 %")),
+            (1, 1, Some("100 %")),
+            (1, 1_000_001, Some("less than 0.1 %")),
+            (1_000_000, 1_000_001, Some("more than 99.9 %")),
+        ] {
+            assert_eq!(
+                percent(weight, total).as_deref(),
+                expect,
+                "{weight} of {total}"
+            );
+        }
+    }
 }

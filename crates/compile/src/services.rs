@@ -48,8 +48,8 @@ pub(crate) struct Port {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) spoken: Spoken,
     pub(crate) target: TargetPort,
-    /// Where it stands in the object.
-    pub(crate) pointer: String,
+    /// Where the object says which port that is.
+    pub(crate) target_pointer: String,
 }
 
 /// Whose calls it takes.
@@ -96,7 +96,7 @@ fn implied<'a>(name: &ServiceName, workload: &'a Workload<'a>) -> Service<'a> {
             name: port.name.clone(),
             spoken: port.spoken,
             target: TargetPort::Number(*number),
-            pointer: "/spec/ports".to_string(),
+            target_pointer: "/spec/ports".to_string(),
         };
         (*number, port)
     };
@@ -189,7 +189,10 @@ fn ports(
                         .target_port
                         .clone()
                         .unwrap_or(TargetPort::Number(port.port)),
-                    pointer,
+                    target_pointer: match port.target_port {
+                        Some(_) => format!("{pointer}/targetPort"),
+                        None => format!("{pointer}/port"),
+                    },
                 });
             }
             Entry::Occupied(_) => notes.push(

@@ -7,7 +7,7 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{HeaderMatch, HostMatch, HttpMatch, PathMatch, TextMatch};
+use leno_model::view::{HeaderMatch, HttpMatch, PathMatch, TextMatch};
 use leno_model::{Code, Note, Notes, ObjectRef};
 
 use crate::finding::{self, Complete};
@@ -108,7 +108,6 @@ fn name(candidate: &Candidate<'_>) -> String {
 /// Which requests a match takes, in a form in which equal sets are equal values.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Requests<'c> {
-    host: &'c HostMatch,
     path: (u8, &'c str),
     method: Option<&'c str>,
     headers: Vec<(&'c str, bool, &'c str)>,
@@ -124,7 +123,6 @@ impl<'c> Requests<'c> {
             query,
         } = &candidate.matches;
         Self {
-            host: &candidate.host,
             path: match path {
                 PathMatch::Exact(path) => (0, path),
                 PathMatch::Prefix(path) => (1, path),

@@ -1,10 +1,20 @@
 //! The conditions that Gateway API has a route report, read off its notes: what `leno check` prints
 //! and what stands in the object's status can so never differ.
 
-use alloc::{collections::BTreeSet, format, string::String, vec, vec::Vec};
+use alloc::{
+    collections::BTreeSet,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 use core::fmt;
 
-use leno_model::{Code, Note, Notes, ObjectRef, Severity};
+use leno_model::{Code, Note, Notes, Severity};
+use leno_resources::Object;
+use leno_resources::gateway::HttpRouteSpec;
+
+use crate::parents::{self, Role};
 
 /// One condition of a route for one of its parents.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,14 +43,23 @@ pub enum ConditionKind {
     Enforced,
 }
 
-/// The conditions of `route`, which has `rules` rules, for its parent at index `parent`; none for a
-/// parent that is another controller's. Of the notes only errors count: with a warning everything
-/// holds as it was written. Whether proxies have adopted the route is not known here.
-pub fn conditions(route: &ObjectRef, rules: usize, parent: usize, notes: &Notes) -> Vec<Condition> {
+/// The conditions of `route` for its parent at index `parent`, read off the notes of reading and of
+/// [`compile`](crate::compile()); none for a parent that is another controller's.
+///
+/// Of the notes only errors count: with a warning everything holds as it was written. Whether
+/// proxies have adopted the route is not known here.
+pub fn conditions(route: &Object<HttpRouteSpec>, parent: usize, notes: &Notes) -> Vec<Condition> {
+    let spec = route.spec.partly();
+    let rules = spec.map_or(0, |spec| spec.rules.len());
+    let written = spec.and_then(|spec| spec.parent_refs.iter().nth(parent)?.sound());
+    let parent = Parent {
+        index: parent,
+        role: written.and_then(|written| parents::role(route, written)),
+    };
     let mut found = Found::default();
     let errors = notes.iter().filter(|note| note.severity == Severity::Error);
-    for note in errors.filter(|note| note.object() == Some(route)) {
-        found.add(note, parent);
+    for note in errors.filter(|note| note.object() == Some(route.reference())) {
+        found.add(note, &parent);
     }
     if found.foreign {
         return Vec::new();
@@ -51,24 +70,37 @@ pub fn conditions(route: &ObjectRef, rules: usize, parent: usize, notes: &Notes)
     conditions
 }
 
-/// The errors of a route by what they make not hold.
+/// The parent that is reported to.
+struct Parent {
+    index: usize,
+    role: Option<Role>,
+}
+
+/// The errors of a route by what they make not hold: the first of each sort.
 #[derive(Default)]
 struct Found<'a> {
+    /// The parent is another controller's.
     foreign: bool,
+    /// The route is not attached to the parent.
     detached: Option<&'a Note>,
+    /// The route as a whole is not understood.
     unreadable: Option<&'a Note>,
+    /// The rules of which nothing is used.
     refused: BTreeSet<usize>,
+    /// Why a rule, or a part of one, is not used.
     refusal: Option<&'a Note>,
+    /// Why a reference leads nowhere, and the API's word for it.
     reference: Option<(&'a Note, &'static str)>,
+    /// What a rule is used without.
     unenforced: Option<&'a Note>,
 }
 
 impl<'a> Found<'a> {
-    fn add(&mut self, note: &'a Note, parent: usize) {
+    fn add(&mut self, note: &'a Note, parent: &Parent) {
         let pointer = note.origin.as_ref().map_or("", |origin| &*origin.pointer);
         let steps = pointer.split('/').skip(1).collect::<Vec<_>>();
         match steps.as_slice() {
-            ["spec", "parentRefs", at, ..] if at.parse() == Ok(parent) => {
+            ["spec", "parentRefs", at, ..] if at.parse() == Ok(parent.index) => {
                 self.foreign |= note.code == Code::C114;
                 self.detached.get_or_insert(note);
             }
@@ -76,12 +108,15 @@ impl<'a> Found<'a> {
             ["spec", "rules", _, "retry" | "timeouts", ..] if note.code == Code::C114 => {
                 self.unenforced.get_or_insert(note);
             }
-            ["spec", "rules", rule, ..] => match reference_reason(note.code) {
+            ["spec", "rules", rule, below @ ..] => match reference_reason(note.code) {
+                Some("RefNotPermitted") if parent.role == Some(Role::Consumer) => {}
                 Some(reason) => {
                     self.reference.get_or_insert((note, reason));
                 }
                 None => {
-                    self.refused.extend(rule.parse::<usize>());
+                    if !matches!(below, ["matches" | "backendRefs", _, ..]) {
+                        self.refused.extend(rule.parse::<usize>());
+                    }
                     self.refusal.get_or_insert(note);
                 }
             },
@@ -131,21 +166,22 @@ impl<'a> Found<'a> {
     //= fully invalid, or not accepted."
     fn partially_invalid(&self, rules: usize) -> Option<Condition> {
         let not_accepted = self.detached.or(self.unreadable).is_some();
-        if self.refused.is_empty() || self.refused.len() == rules || not_accepted {
+        let refusal = self.refusal?;
+        if self.refused.len() == rules || not_accepted {
             return None;
         }
-        let numbers = self.refused.iter().map(|rule| format!("{}", rule + 1));
-        let numbers = numbers.collect::<Vec<_>>().join(", ");
         //= RouteConditionPartiallyInvalid: "The message for this condition MUST start with the
         //= prefix "Dropped Rule" and include information about which Rules have been dropped."
+        let numbers = self.refused.iter().map(|rule| format!(" {}", rule + 1));
+        let dropped = match self.refused.is_empty() {
+            true => " in part".to_string(),
+            false => numbers.collect::<Vec<_>>().join(","),
+        };
         Some(Condition {
             kind: ConditionKind::PartiallyInvalid,
             holds: true,
             reason: "UnsupportedValue",
-            message: format!(
-                "Dropped Rule {numbers}: {}",
-                self.refusal.map_or_else(String::new, message)
-            ),
+            message: format!("Dropped Rule{dropped}: {}", message(refusal)),
         })
     }
 

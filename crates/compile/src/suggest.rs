@@ -3,6 +3,8 @@
 use alloc::{format, string::String, vec, vec::Vec};
 use core::mem;
 
+use leno_model::{Namespace, ServiceName};
+
 /// `did you mean cart-v2?`, where one of the names is near enough to be a slip of the hand.
 pub(crate) fn did_you_mean<'a>(
     wanted: &str,
@@ -11,15 +13,34 @@ pub(crate) fn did_you_mean<'a>(
     nearest(wanted, names).map(|name| format!("did you mean {name}?"))
 }
 
-/// The name with the fewest slips from `wanted`, at most one in three characters; the first of equals.
+/// The service of the asker's namespace that was probably meant. What others have is not told.
+pub(crate) fn service<'a>(
+    wanted: &ServiceName,
+    asker: &Namespace,
+    known: impl Iterator<Item = &'a ServiceName>,
+) -> Option<String> {
+    let own = known.filter(|other| other.namespace == *asker && wanted.namespace == *asker);
+    did_you_mean(wanted.name.as_str(), own.map(|other| other.name.as_str()))
+}
+
+/// The name with the fewest slips from `wanted`, at most one in three characters. Of equals the one
+/// whose characters are nearest: `cart-v2` is nearer to `cart-v3` than `cart-v1` is.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = (wanted.chars().count() / 3).max(1);
     names
         .filter(|name| name.len().abs_diff(wanted.len()) <= 4 * most)
         .map(|name| (slips(wanted, name), name))
-        .filter(|(slips, _)| *slips <= most)
-        .min_by_key(|(slips, _)| *slips)
+        .filter(|(slips, _)| (1..=most).contains(slips))
+        .min_by_key(|(slips, name)| (*slips, apart(wanted, name)))
         .map(|(_, name)| name)
+}
+
+/// How far the characters at equal places are from each other.
+fn apart(left: &str, right: &str) -> u32 {
+    let pairs = left.chars().zip(right.chars());
+    pairs
+        .map(|(left, right)| u32::from(left).abs_diff(u32::from(right)))
+        .sum()
 }
 
 /// How many characters were inserted, left out, mistaken or swapped with their neighbour (optimal
@@ -69,7 +90,7 @@ mod tests {
 
     #[test]
     fn only_a_slip_of_the_hand_is_suggested() {
-        let names = ["cart-v2", "payments", "web"];
+        let names = ["cart-v1", "cart-v2", "payments", "web"];
         let ask = |wanted| did_you_mean(wanted, names.into_iter());
         assert_eq!(ask("cart-v3").as_deref(), Some("did you mean cart-v2?"));
         assert_eq!(ask("paymnets").as_deref(), Some("did you mean payments?"));

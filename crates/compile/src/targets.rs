@@ -102,12 +102,7 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
             if scope.services.contains_key(&service) {
                 return Ok(Target::Service(service));
             }
-            let here = scope
-                .services
-                .keys()
-                .filter(|other| other.namespace == *own);
-            let suggestion =
-                suggest::did_you_mean(name.as_str(), here.map(|other| other.name.as_str()));
+            let suggestion = suggest::service(&service, own, scope.services.keys());
             Err(
                 Flaw::new("/name", Code::C130, format!("no Service {name} in {own}"))
                     .suggest(suggestion),

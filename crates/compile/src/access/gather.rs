@@ -107,8 +107,10 @@ impl<'a> Policies<'a> {
                 port: Some(number),
                 protocol,
             };
-            if protocol == Protocol::Tcp {
-                over.tell(&format!("{name}:{number}"), blind);
+            if protocol == Protocol::Tcp
+                && (workload.ports.contains_key(&number) || targeted.is_some())
+            {
+                over.tell(&format!("{}/{name}:{number}", workload.namespace), blind);
             }
             let access = Arc::new(over.access(self.everywhere));
             (number, WorkloadPort { protocol, access })
@@ -176,7 +178,7 @@ impl<'a> Policies<'a> {
                     format!("on {ports} it denies its callers whatever they send")
                 }
             };
-            let message = format!("it speaks of requests, and {ports} is not known to be HTTP");
+            let message = format!("it speaks of requests, and none are seen on {ports}");
             let pointer = format!("{}/requests", rule.pointer);
             notes.push(
                 finding::warning(policy.object, &pointer, Code::C135, message)
@@ -288,13 +290,16 @@ impl<'p, 'a> Over<'p, 'a> {
 
     /// Notes each rule that speaks of requests here.
     fn tell(&self, name: &str, blind: &mut Blind) {
-        let reads = |rule: &&Rule| rule.rule.requests.iter().any(reads_requests);
-        for (rule, _) in self.rules().filter(|(rule, _)| reads(rule)) {
-            blind
-                .0
-                .entry(rule.rule.origin.clone())
-                .or_default()
-                .insert(name.to_string());
+        for (rule, _) in self.rules() {
+            let mut here = rule
+                .rule
+                .requests
+                .iter()
+                .filter(|request| self.is_here(request));
+            if here.any(reads_requests) {
+                let ports = blind.0.entry(rule.rule.origin.clone()).or_default();
+                ports.insert(name.to_string());
+            }
         }
     }
 
@@ -314,10 +319,6 @@ impl<'p, 'a> Over<'p, 'a> {
         if rule.requests.is_empty() {
             return Some(rule.clone());
         }
-        let is_here = |request: &&RequestMatch| match self.port {
-            Some(port) => request.ports.is_empty() || request.ports.contains(&port),
-            None => request.ports.is_empty(),
-        };
         let is_widened = self.protocol == Protocol::Tcp && rule.effect != Effect::Allow;
         let enforced = |request: &RequestMatch| match is_widened {
             true => RequestMatch {
@@ -329,7 +330,7 @@ impl<'p, 'a> Over<'p, 'a> {
         let requests = rule
             .requests
             .iter()
-            .filter(is_here)
+            .filter(|request| self.is_here(request))
             .map(enforced)
             .collect::<Vec<_>>();
         if requests.is_empty() {
@@ -341,6 +342,13 @@ impl<'p, 'a> Over<'p, 'a> {
         let mut rule = AccessRule::clone(rule);
         rule.requests = requests;
         Some(Arc::new(rule))
+    }
+
+    fn is_here(&self, request: &RequestMatch) -> bool {
+        match self.port {
+            Some(port) => request.ports.is_empty() || request.ports.contains(&port),
+            None => request.ports.is_empty(),
+        }
     }
 }
 

@@ -19,22 +19,30 @@ use crate::everywhere;
 use crate::finding::{self, Complete};
 use crate::targets::{self, Scope, Target};
 
-/// What a policy means, whose short identities are of `trust_domain`.
+/// What a policy means, whose short identities are of `trust_domain`. One that cannot be read denies
+/// over its targets; if one of these cannot be read, over all it can be about.
 pub(crate) fn read<'a>(
     object: &'a Object<AccessPolicySpec>,
     trust_domain: &TrustDomain,
     scope: &Scope<'_>,
     notes: &mut Notes,
 ) -> Policy<'a> {
-    let spec = object.spec.partly();
+    let written = object
+        .spec
+        .partly()
+        .and_then(|spec| spec.target_refs.as_ref());
+    let has_flawed_target = written.is_some_and(|written| written.sound().is_none());
     let mut policy = Policy {
         object,
-        targets: targets(object, spec, scope, notes),
+        targets: targets::targets(object, written, scope, notes),
         mtls: None,
         stance: None,
         rules: Vec::new(),
     };
-    let Some(spec) = object.spec.sound() else {
+    if has_flawed_target {
+        policy.targets = [Target::Namespace(finding::namespace(object))].into();
+    }
+    let Some(spec) = object.spec.sound().filter(|_| !has_flawed_target) else {
         policy.rules.push(denies_all(object));
         return policy;
     };
@@ -73,23 +81,6 @@ pub(crate) fn read<'a>(
         );
     }
     policy
-}
-
-/// A policy of which some target cannot be read is about all it can be about.
-fn targets(
-    object: &Object<AccessPolicySpec>,
-    spec: Option<&AccessPolicySpec>,
-    scope: &Scope<'_>,
-    notes: &mut Notes,
-) -> Vec<Target> {
-    let written = spec.and_then(|spec| spec.target_refs.as_ref());
-    let mut targets = targets::targets(object, written, scope, notes);
-    if written.is_some_and(|written| written.sound().is_none()) {
-        targets.push(Target::Namespace(finding::namespace(object)));
-        targets.sort_unstable();
-        targets.dedup();
-    }
-    targets
 }
 
 fn denies_all(object: &Object<AccessPolicySpec>) -> Rule {

@@ -103,17 +103,29 @@ impl Mesh {
             });
         }
         let found = self.service(host, namespace).map(Destination::Service);
-        found.ok_or_else(|| {
-            let mut labels = host.split('.').filter(|label| !label.is_empty());
-            let name = labels.next().unwrap_or(host);
-            let place = labels.next().unwrap_or(namespace.as_str());
-            NotFound {
-                what: "Service",
-                name: name.to_string(),
-                place: place.to_string(),
-                suggestion: self.nearest_service(name, place),
+        found.ok_or_else(|| self.no_service(host, namespace))
+    }
+
+    fn no_service(&self, host: &str, namespace: &Namespace) -> NotFound {
+        let (name, place) = match host.split('.').collect::<Vec<_>>().as_slice() {
+            _ if host.ends_with('.') => (host, namespace.as_str()),
+            [name] => (*name, namespace.as_str()),
+            [name, place, rest @ ..] if rest.is_empty() || rest.starts_with(&["svc"]) => {
+                (*name, *place)
             }
-        })
+            _ => (host, namespace.as_str()),
+        };
+        let complete = host
+            .strip_suffix('.')
+            .filter(|name| self.service(name, namespace).is_some());
+        NotFound {
+            what: "Service",
+            name: name.to_string(),
+            place: place.to_string(),
+            suggestion: complete
+                .map(|name| format!("did you mean {name}?"))
+                .or_else(|| self.nearest_service(name, place)),
+        }
     }
 
     fn instance_named(&self, namespace: &str, name: &str) -> Option<&Arc<Instance>> {

@@ -1,0 +1,9 @@
+//! What resources mean, told as stories; precedence against a naive twin; order of files; names.
+#![cfg(test)]
+
+mod cases;
+mod find;
+mod order;
+mod precedence;
+mod story;
+mod view;

@@ -1,0 +1,382 @@
+//! A mesh and its notes, told line by line.
+
+use std::fmt::Write as _;
+
+use leno_compile::{Mesh, conditions};
+use leno_model::view::{
+    Access, AccessRule, Action, Backend, CallerMatch, HeaderChanges, HeaderMatch, HostMatch,
+    HttpMatch, PathMatch, PathRewrite, PortRef, Protocol, RequestMatch, Routes, Rule, Service,
+    ServicePort, TextMatch, Tuning,
+};
+use leno_model::{Note, Notes, Origin};
+use leno_resources::{Resources, Source};
+
+use crate::cases::compiled;
+
+/// Everything that a case means.
+pub(crate) fn of(name: &str, input: &[u8]) -> String {
+    let (resources, mesh, notes) = compiled(name, input);
+    let source = Source {
+        path: name.into(),
+        bytes: input.to_vec(),
+    };
+    let mut story = String::new();
+    for service in mesh.services.values() {
+        self::service(&mesh, service, &mut story);
+    }
+    accesses(&mesh, &mut story);
+    for note in &notes {
+        story.push('\n');
+        tell(note, &source, &mut story);
+    }
+    status(&resources, &notes, &mut story);
+    story
+}
+
+fn service(mesh: &Mesh, service: &Service, story: &mut String) {
+    for (number, port) in &service.ports {
+        let protocol = match port.protocol {
+            Protocol::Http => "HTTP",
+            Protocol::Tcp => "TCP",
+        };
+        let reference = PortRef {
+            service: service.name.clone(),
+            port: *number,
+        };
+        let answering = mesh.answering(&reference).map(|(instance, port)| {
+            let id = &instance.workload.id;
+            match instance.workload.addresses.first() {
+                Some(address) => format!("{id} {address}:{port}"),
+                None => format!("{id} :{port}"),
+            }
+        });
+        let answering = answering.collect::<Vec<_>>();
+        let answering = if answering.is_empty() {
+            "nobody".into()
+        } else {
+            answering.join(", ")
+        };
+        writeln!(story, "{reference} {protocol}, answered by {answering}").unwrap();
+        attached(port, story);
+        tuning(&port.tuning, story);
+    }
+}
+
+fn attached(port: &ServicePort, story: &mut String) {
+    if let Some(producer) = &port.producer {
+        routes("everybody", producer, story);
+    }
+    for (namespace, consumer) in &port.consumers {
+        routes(&format!("callers of {namespace}"), consumer, story);
+    }
+}
+
+fn routes(who: &str, routes: &Routes, story: &mut String) {
+    writeln!(story, "  for {who}").unwrap();
+    for (index, route) in routes.routes.iter().enumerate() {
+        let rule = &routes.rules[route.rule];
+        let requests = requests(&route.host, &route.matches);
+        let name = rule
+            .name
+            .as_ref()
+            .map(|name| format!(" \"{name}\""))
+            .unwrap_or_default();
+        writeln!(
+            story,
+            "    {}. {requests} -> {}{name}",
+            index + 1,
+            place(&rule.origin)
+        )
+        .unwrap();
+        let first = routes
+            .routes
+            .iter()
+            .position(|other| other.rule == route.rule);
+        if first == Some(index) {
+            self::rule(rule, story);
+        }
+    }
+}
+
+fn requests(host: &HostMatch, matches: &HttpMatch) -> String {
+    let mut words = Vec::new();
+    words.extend(matches.method.as_deref().map(str::to_owned));
+    if let Some(host) = self::host(host) {
+        words.push(host);
+    }
+    words.push(path(&matches.path));
+    words.extend(
+        matches
+            .headers
+            .iter()
+            .map(|header| format!("header {}", named(header))),
+    );
+    words.extend(
+        matches
+            .query
+            .iter()
+            .map(|query| format!("query {}", named(query))),
+    );
+    words.join(" ")
+}
+
+fn host(host: &HostMatch) -> Option<String> {
+    match host {
+        HostMatch::Any => None,
+        HostMatch::Exact(host) => Some(host.to_string()),
+        HostMatch::Suffix(suffix) => Some(format!("*{suffix}")),
+    }
+}
+
+fn path(path: &PathMatch) -> String {
+    match path {
+        PathMatch::Exact(path) => format!("={path}"),
+        PathMatch::Prefix(prefix) => format!("{prefix}/*"),
+        PathMatch::Regex(pattern) => format!("~{}", pattern.as_str()),
+    }
+}
+
+fn named(named: &HeaderMatch) -> String {
+    match &named.value {
+        TextMatch::Exact(value) => format!("{}={value}", named.name),
+        TextMatch::Regex(pattern) => format!("{}~{}", named.name, pattern.as_str()),
+    }
+}
+
+fn rule(rule: &Rule, story: &mut String) {
+    let mut line = |text: String| writeln!(story, "         {text}").unwrap();
+    match &rule.action {
+        Action::Forward(split) => {
+            for part in split.parts() {
+                let backend = match &part.backend {
+                    Backend::Service(port) => port.to_string(),
+                    Backend::Invalid(code) => format!("500 {code}"),
+                };
+                line(format!("{} of {} {backend}", part.weight, split.total()));
+                changes("  request", &part.request_headers, &mut line);
+                changes("  response", &part.response_headers, &mut line);
+            }
+        }
+        Action::Redirect(redirect) => {
+            let scheme = redirect.scheme.as_deref().unwrap_or("same");
+            let host = redirect.host.as_deref().unwrap_or("same");
+            let port = redirect.port.map_or("same".into(), |port| port.to_string());
+            let path = redirect.path.as_ref().map_or("same".into(), rewrite);
+            line(format!(
+                "{} scheme {scheme}, host {host}, port {port}, path {path}",
+                redirect.status
+            ));
+        }
+        Action::Refuse(code, origin) => line(format!("500 {code} {}", origin.pointer)),
+    }
+    changes("request", &rule.request_headers, &mut line);
+    changes("response", &rule.response_headers, &mut line);
+    if let Some(change) = &rule.rewrite {
+        let host = change.host.as_deref().unwrap_or("same");
+        let path = change.path.as_ref().map_or("same".into(), rewrite);
+        line(format!("rewrite host {host}, path {path}"));
+    }
+    if let Some(timeout) = rule.request_timeout {
+        line(format!("timeout {timeout:?}"));
+    }
+}
+
+fn rewrite(rewrite: &PathRewrite) -> String {
+    match rewrite {
+        PathRewrite::Full(path) => format!("={path}"),
+        PathRewrite::Prefix(prefix) => format!("{prefix}/*"),
+    }
+}
+
+fn changes(whose: &str, changes: &HeaderChanges, line: &mut impl FnMut(String)) {
+    for (name, value) in &changes.set {
+        line(format!("{whose} set {name}: {value}"));
+    }
+    for (name, value) in &changes.add {
+        line(format!("{whose} add {name}: {value}"));
+    }
+    for name in &changes.remove {
+        line(format!("{whose} remove {name}"));
+    }
+}
+
+fn tuning(tuning: &Tuning, story: &mut String) {
+    for (field, origin) in &tuning.origins {
+        let value = match &**field {
+            "timeouts.connect" => format!("{:?}", tuning.connect_timeout),
+            "timeouts.request" => tuning
+                .request_timeout
+                .map_or("none".into(), |it| format!("{it:?}")),
+            "retry.attempts" => tuning.retry.attempts.to_string(),
+            "retry.codes" => format!("{:?}", tuning.retry.codes),
+            "retry.backoff" => format!("{:?}", tuning.retry.backoff),
+            "retryBudget.percent" => format!("{} %", tuning.budget.percent),
+            "retryBudget.atLeastPerSecond" => tuning.budget.at_least_per_second.to_string(),
+            other => panic!("{other} is not told"),
+        };
+        writeln!(story, "  {field} {value} ({})", place(origin)).unwrap();
+    }
+}
+
+/// Who may call, where anything is said about it.
+fn accesses(mesh: &Mesh, story: &mut String) {
+    for (id, instance) in &mesh.instances {
+        let workload = &instance.workload;
+        let ports = workload
+            .ports
+            .iter()
+            .map(|(number, port)| (number.to_string(), &port.access));
+        let ports = ports.chain([("others".to_owned(), &workload.other_ports)]);
+        let said = ports
+            .filter(|(_, access)| ***access != Access::open())
+            .collect::<Vec<_>>();
+        if said.is_empty() {
+            continue;
+        }
+        writeln!(story, "access to {id}, who is {}", workload.identity).unwrap();
+        for (port, access) in said {
+            self::access(&port, access, story);
+        }
+    }
+}
+
+fn access(port: &str, access: &Access, story: &mut String) {
+    let by = |origin: &Option<Origin>| {
+        origin
+            .as_ref()
+            .map(|it| format!(" ({})", place(it)))
+            .unwrap_or_default()
+    };
+    writeln!(
+        story,
+        "  {port}: {:?}{}, else {:?}{}",
+        access.mtls,
+        by(&access.mtls_origin),
+        access.stance,
+        by(&access.stance_origin),
+    )
+    .unwrap();
+    for rule in &access.rules {
+        access_rule(rule, story);
+    }
+}
+
+fn access_rule(rule: &AccessRule, story: &mut String) {
+    let callers = rule.callers.iter().map(caller).collect::<Vec<_>>();
+    let callers = if callers.is_empty() {
+        "everyone".into()
+    } else {
+        callers.join(" or ")
+    };
+    let requests = rule.requests.iter().map(request).collect::<Vec<_>>();
+    let requests = if requests.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", requests.join(" or "))
+    };
+    writeln!(
+        story,
+        "    {:?} {callers}{requests} ({})",
+        rule.effect,
+        place(&rule.origin)
+    )
+    .unwrap();
+}
+
+fn caller(caller: &CallerMatch) -> String {
+    let CallerMatch {
+        trust_domain,
+        namespace,
+        service_account,
+        block,
+    } = caller;
+    let mut words = Vec::new();
+    words.extend(trust_domain.as_ref().map(|it| format!("domain {it}")));
+    words.extend(namespace.as_ref().map(|it| format!("ns {it}")));
+    words.extend(service_account.as_ref().map(|it| format!("sa {it}")));
+    words.extend(block.map(|it| format!("{}/{}", it.address(), it.bits())));
+    if words.is_empty() {
+        "anyone".into()
+    } else {
+        words.join(" ")
+    }
+}
+
+fn request(request: &RequestMatch) -> String {
+    let RequestMatch {
+        ports,
+        methods,
+        hosts,
+        paths,
+    } = request;
+    let mut words = Vec::new();
+    words.extend(ports.iter().map(|port| format!("port {port}")));
+    words.extend(methods.iter().map(|method| method.to_string()));
+    words.extend(hosts.iter().filter_map(host));
+    words.extend(paths.iter().map(path));
+    if words.is_empty() {
+        "anything".into()
+    } else {
+        words.join(" ")
+    }
+}
+
+fn tell(note: &Note, source: &Source, story: &mut String) {
+    let Note {
+        code,
+        severity,
+        origin,
+        span,
+        message,
+        suggestion,
+        in_force,
+    } = note;
+    let origin = origin.as_ref().unwrap();
+    writeln!(
+        story,
+        "{severity:?} {code} {}  {} {}",
+        code.slug(),
+        origin.object,
+        origin.pointer
+    )
+    .unwrap();
+    let span = span.as_ref().unwrap();
+    let (line, column) = (span.start.line, span.start.column as usize);
+    let text = source.line(line).unwrap_or_default();
+    let gutter = " ".repeat(line.to_string().len());
+    let (before, marks) = (" ".repeat(column - 1), "^".repeat(span.width as usize));
+    writeln!(story, "    {line} | {text}\n    {gutter} | {before}{marks}").unwrap();
+    let suggestion = suggestion
+        .as_ref()
+        .map(|text| format!("; {text}"))
+        .unwrap_or_default();
+    writeln!(story, "    {message}{suggestion}\n    In force: {in_force}").unwrap();
+}
+
+fn status(resources: &Resources, notes: &Notes, story: &mut String) {
+    for route in resources.http_routes.iter() {
+        let parents = route.spec.partly().map_or(0, |spec| spec.parent_refs.len());
+        writeln!(story, "\nstatus of {}", route.reference()).unwrap();
+        for parent in 0..parents {
+            let conditions = conditions(route, parent, notes);
+            let conditions = conditions
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>();
+            let conditions = if conditions.is_empty() {
+                "not ours".into()
+            } else {
+                conditions.join(", ")
+            };
+            writeln!(story, "  parent {parent}: {conditions}").unwrap();
+        }
+    }
+}
+
+/// File and line, without the file.
+fn place(origin: &Origin) -> String {
+    match &origin.place {
+        Some(place) => format!("{} {}:{}", origin.object, origin.pointer, place.line),
+        None => format!("{} {}", origin.object, origin.pointer),
+    }
+}

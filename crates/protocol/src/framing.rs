@@ -28,9 +28,10 @@ impl Version {
 /// How a message's body ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum BodyFraming {
-    /// There is none.
+    /// There is none, and the head need not say so.
     None,
-    /// After this many bytes, at least one.
+    /// After this many bytes. What is read has at least one; an answer of one's own that could have
+    /// a body and has none says zero.
     Length(u64),
     /// With the last chunk and the trailers.
     Chunked,

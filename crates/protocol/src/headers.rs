@@ -232,7 +232,8 @@ impl Known {
 }
 
 /// Whether a token is `lower`, which is in lower case, without regard to case. Of a known length,
-/// it is a few instructions: in tokens, no other octets than letters differ in this one bit.
+/// it is a few instructions: in a token, only a letter becomes a letter by this bit, and `-` only
+/// a `-`.
 fn is<const N: usize>(token: &[u8], lower: &[u8; N]) -> bool {
     let differ = |token: &[u8; N]| {
         token
@@ -275,13 +276,11 @@ fn read_header(line: Line<'_>) -> Result<Header<'_>, Flaw> {
 /// not: its requests would pass unseen. Such an `Upgrade` is not passed on, and the server goes
 /// on in HTTP/1.1, as it may (RFC 9110 section 7.8).
 fn is_carried(protocol: &[u8]) -> bool {
-    let name = protocol
-        .split(|octet| *octet == b'/')
-        .next()
-        .unwrap_or_default();
-    ![&b"h2c"[..], b"h2", b"http", b"tls"]
-        .iter()
-        .any(|http| name.eq_ignore_ascii_case(http))
+    let begins = |http: &&str| {
+        let start = protocol.get(..http.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(http.as_bytes()))
+    };
+    !["h2", "http", "tls"].iter().any(begins)
 }
 
 const MOST_HEADERS: usize = 128;

@@ -88,7 +88,9 @@ pub fn write_request(
 
 /// Writes the head that is sent to the client, behind what `out` holds. `body` is how the body is
 /// sent; a client that speaks HTTP/1.0 understands neither [`BodyFraming::Chunked`] nor an interim
-/// response.
+/// response. An answer of one's own without a body is [`BodyFraming::Length`] of zero: with
+/// [`BodyFraming::None`] nothing is said, and a client may wait for a body until the connection
+/// closes.
 pub fn write_response(
     out: &mut Vec<u8>,
     response: &Response<'_>,

@@ -1,7 +1,10 @@
 //! Streams that nobody wrote: the corpus, changed at random from a fixed seed.
 
 use leno_model::Dice;
-use leno_protocol::{BodyFraming, Fields, HeadReader, RequestChanges, RequestHead, write_request};
+use leno_protocol::{
+    BodyFraming, Fields, HeadReader, Header, RequestChanges, RequestHead, ResponseChanges, Version,
+    write_request, write_response,
+};
 
 use crate::{conversation, corpus};
 
@@ -127,13 +130,39 @@ fn what_is_passed_on_is_read_as_it_was() {
     assert!(compared > 2_000, "{compared}");
 }
 
+#[test]
+fn what_is_answered_is_read_as_it_was() {
+    let mut compared = 0;
+    each_mutation(|case, stream, _| {
+        let mut fields = Fields::new();
+        let Ok(Some(head)) = HeadReader::default().response(stream, &mut fields, case.asked) else {
+            return;
+        };
+        let changes = ResponseChanges {
+            headers: &[],
+            own: &[],
+            client: Version::Http11,
+            keep_alive: true,
+        };
+        let mut written = Vec::new();
+        write_response(&mut written, &head.response, head.body, &changes);
+        let mut fields = Fields::new();
+        let again = HeadReader::default().response(&written, &mut fields, case.asked);
+        let again = again.unwrap().expect("a whole head");
+        assert_eq!(again.length, written.len());
+        assert_eq!(again.response.status, head.response.status);
+        assert_eq!(again.response.reason, head.response.reason);
+        assert_eq!(plain(again.response.headers), plain(head.response.headers));
+        assert_eq!(again.body, head.body, "{}", stream.escape_ascii());
+        compared += 1;
+    });
+    assert!(compared > 1_000, "{compared}");
+}
+
 /// All that is decided by. Lengths are compared as numbers, not as they are written.
 fn facts(head: &RequestHead<'_>) -> impl PartialEq + std::fmt::Debug {
     let request = &head.request;
-    let headers: Vec<_> = (request.headers.iter())
-        .filter(|header| !header.name.eq_ignore_ascii_case("content-length"))
-        .map(|header| (header.name.to_owned(), header.value.to_owned()))
-        .collect();
+    let headers = plain(request.headers);
     (
         (
             request.method.to_owned(),
@@ -147,6 +176,15 @@ fn facts(head: &RequestHead<'_>) -> impl PartialEq + std::fmt::Debug {
         ),
         (head.body, head.upgrade),
     )
+}
+
+fn plain(headers: &[Header<'_>]) -> Vec<(String, Vec<u8>)> {
+    let others = headers
+        .iter()
+        .filter(|header| !header.name.eq_ignore_ascii_case("content-length"));
+    others
+        .map(|header| (header.name.to_owned(), header.value.to_owned()))
+        .collect()
 }
 
 fn plain_framing(headers: &[httparse::Header<'_>]) -> BodyFraming {

@@ -354,6 +354,7 @@ fn a_body_may_be_framed_anew() {
         "Transfer-Encoding: chunked"
     );
     assert_eq!(send(&length, BodyFraming::Length(4)), "Content-Length: 4");
+    assert_eq!(send(&chunked, BodyFraming::Length(0)), "Content-Length: 0");
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl<'a> Target<'a> {
         let (authority, rest) = rest.split_at_checked(end).ok_or(Flaw::TargetForm)?;
         let authority = Some((Authority::parse(authority.as_bytes())?, default_port));
         let Self { path, query, .. } = Self::origin(rest);
-        //= RFC 9112 section 3.2.4: "the last proxy on the request chain MUST send a request-target of \"*\" when it forwards the request to the indicated origin server"
+        //= RFC 9112 section 3.2.4: "the last proxy on the request chain MUST send a request-target of "*" when it forwards the request to the indicated origin server"
         let path = match (path, query) {
             ("", None) if method == "OPTIONS" => "*",
             ("", _) => "/",

@@ -1,14 +1,16 @@
 //! `cargo xtask check`: what can be said about the code without running it.
 
-use crate::{Outcome, shell, tidy};
+use crate::{Outcome, generate, shell, tidy};
 
-/// Format, clippy, tidy, docs; the first that finds something ends it.
+/// Format, clippy, tidy, generated files, docs; the first that finds something ends it.
 pub(crate) fn run(_arguments: &[String]) -> Outcome {
     shell::run("cargo", &["fmt", "--all", "--", "--check"], &[])?;
     let clippy = "clippy --workspace --all-targets --locked -- -D warnings";
     shell::run("cargo", &clippy.split(' ').collect::<Vec<_>>(), &[])?;
     println!("==> tidy");
     tidy::run(&[])?;
+    println!("==> generate --check");
+    generate::run(&["--check".to_owned()])?;
     let doc = "doc --workspace --no-deps --document-private-items --locked";
     shell::run(
         "cargo",

@@ -4,10 +4,11 @@ use alloc::{format, sync::Arc};
 use core::time::Duration;
 
 use leno_model::view::access::IpBlock;
-use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
+use leno_model::{Code, Name, Namespace, SpiffeId, TrustDomain};
 
 use crate::decode::{Decode, Reader, Rules, choice, object, text};
 use crate::form;
+use crate::kinds::GROUP;
 use crate::mesh::{MtlsMode, Stance};
 use crate::part::List;
 use crate::schema::Shape;
@@ -15,8 +16,8 @@ use crate::yaml::Node;
 
 object! {
     /// What a policy is about.
-    pub struct TargetRef {
-        /// The API group of its kind; it may be left out.
+    pub struct TargetRef checked by group_fits {
+        /// The API group of its kind, empty for a Service or Namespace; it may be left out.
         pub group: Option<Arc<str>> = "group" [length(0, 253), form(form::group)];
         /// Its kind.
         pub kind: TargetKind = "kind";
@@ -188,6 +189,22 @@ fn short(text: &str) -> Option<Identity> {
     ))
 }
 
+/// A group that is not the kind's names a kind of somebody else.
+fn group_fits(target: &TargetRef, reader: &mut Reader<'_>) {
+    let group = match target.kind {
+        TargetKind::Mesh | TargetKind::MeshWorkload => GROUP,
+        TargetKind::Namespace | TargetKind::Service => "",
+    };
+    if target
+        .group
+        .as_ref()
+        .is_some_and(|written| **written != *group)
+    {
+        let message = format!("the group of {} is {group:?}", target.kind.as_str());
+        reader.contradiction(Code::C007, "/group", message);
+    }
+}
+
 /// An entry that says nothing would match everyone.
 fn says_something(caller: &Caller, reader: &mut Reader<'_>) {
     let Caller {
@@ -198,7 +215,7 @@ fn says_something(caller: &Caller, reader: &mut Reader<'_>) {
     } = caller;
     if identity.is_none() && namespace.is_none() && trust_domain.is_none() && ip_block.is_none() {
         let message = "one of identity, namespace, trustDomain and ipBlock is expected";
-        reader.contradiction(leno_model::Code::C005, "", message.into());
+        reader.contradiction(Code::C005, "", message.into());
     }
 }
 
@@ -206,7 +223,7 @@ fn path_fits(path: &AccessPath, reader: &mut Reader<'_>) {
     match path.type_ {
         AccessPathType::Exact | AccessPathType::PathPrefix if !path.value.starts_with('/') => {
             let message = format!("{:?} does not begin with /", path.value);
-            reader.contradiction(leno_model::Code::C007, "/value", message);
+            reader.contradiction(Code::C007, "/value", message);
         }
         AccessPathType::Exact | AccessPathType::PathPrefix | AccessPathType::RegularExpression => {}
     }

@@ -58,10 +58,8 @@ impl<'a> Options<'a> {
 
     /// Whether a header of this name goes no further.
     pub(crate) fn names(&self, name: &str) -> bool {
-        let named = self.names.iter().take(self.count);
-        named
-            .into_iter()
-            .any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+        let mut named = self.names.iter().take(self.count);
+        named.any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 

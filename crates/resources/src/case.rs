@@ -261,17 +261,16 @@ fn read_case(root: &Node, path: &Arc<str>, notes: &mut Notes) -> Option<Test> {
         path,
     };
     let mut reader = Reader::new(subject, notes);
-    let case = reader.part(|reader| reader.value::<Case>(root, &Rules::NONE));
+    let case = reader.value::<Case>(root, &Rules::NONE);
+    let case = case.filter(|_| reader.errors() == 0);
+    reader.close();
     let At { line, column, .. } = root.at;
     let place = Place {
         file: path.clone(),
         line,
         column,
     };
-    Some(Test {
-        place,
-        case: case.sound()?.clone(),
-    })
+    case.map(|case| Test { place, case })
 }
 
 fn malformed(code: Code, message: String, span: Span) -> Note {

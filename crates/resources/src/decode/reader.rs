@@ -13,9 +13,6 @@ use crate::part::Part;
 use crate::schema::Schema;
 use crate::yaml::{At, Entry, Meaning, Node, Value, escape};
 
-/// The most findings that are told of one object; what is beyond is only counted.
-const MOST_NOTES: usize = 50;
-
 /// What is being read: an object, or something in a file that is none.
 pub(crate) struct Subject<'a> {
     pub(crate) object: Option<&'a Arc<ObjectRef>>,
@@ -33,8 +30,10 @@ pub(crate) struct Reader<'a> {
     open: Vec<Open>,
     /// Whether something was not understood in the part that is being read.
     flawed: bool,
-    told: usize,
     errors: usize,
+    told: usize,
+    /// What is beyond the most findings that are told: the worst of them, and how many there are.
+    untold: Option<(Note, usize)>,
 }
 
 /// A mapping with named fields that is being read.
@@ -53,8 +52,18 @@ impl<'a> Reader<'a> {
             pointer: String::new(),
             open: Vec::new(),
             flawed: false,
-            told: 0,
             errors: 0,
+            told: 0,
+            untold: None,
+        }
+    }
+
+    /// Ends the reading; says how many findings were too many to tell.
+    pub(crate) fn close(self) {
+        if let Some((worst, count)) = self.untold {
+            let more = count - 1;
+            let message = format!("{}, and {more} more findings in this object", worst.message);
+            self.notes.push(Note { message, ..worst });
         }
     }
 
@@ -296,10 +305,6 @@ impl<'a> Reader<'a> {
         hint: Option<String>,
     ) {
         self.errors += usize::from(severity == Severity::Error);
-        self.told += 1;
-        if self.told > MOST_NOTES {
-            return;
-        }
         let span = span(self.subject.path, at);
         let in_force = match severity {
             Severity::Info => "it holds as it is".to_owned(),
@@ -307,7 +312,7 @@ impl<'a> Reader<'a> {
                 in_force::sentence(self.subject.kind, &self.pointer).to_owned()
             }
         };
-        self.notes.push(Note {
+        let note = Note {
             code,
             severity,
             origin: self.subject.object.map(|object| Origin {
@@ -319,9 +324,23 @@ impl<'a> Reader<'a> {
             message,
             suggestion: hint,
             in_force,
-        });
+        };
+        self.told += 1;
+        match &mut self.untold {
+            Some((worst, count)) => {
+                *count += 1;
+                if note.severity > worst.severity {
+                    *worst = note;
+                }
+            }
+            None if self.told > MOST_NOTES => self.untold = Some((note, 1)),
+            None => self.notes.push(note),
+        }
     }
 }
+
+/// The most findings that are told of one object, each by itself.
+const MOST_NOTES: usize = 50;
 
 fn did_you_mean(word: &str) -> String {
     format!("did you mean {word}?")

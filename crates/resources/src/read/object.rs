@@ -25,6 +25,7 @@ pub(super) fn read<T: Kind>(written: Written, notes: &mut Notes) -> Object<T> {
             spec(&root, reader)
         })
     });
+    reader.close();
     let (name, namespace) = (&written.reference.name, &written.reference.namespace);
     let meta = Metadata {
         namespace: namespace.clone(),

@@ -53,7 +53,7 @@ impl Group {
         let key = match path {
             PathMatch::Exact(path) => {
                 self.exact = true;
-                chain(path).fold(EXACT, |_, key| key).and(EXACT)
+                chain(path).fold(Key::START, |_, key| key).and(EXACT)
             }
             PathMatch::Prefix(prefix) => {
                 let (depth, key) = if prefix.is_empty() {
@@ -90,17 +90,25 @@ impl PathIndex {
         path: &str,
         first: &mut First<F>,
     ) {
-        first.try_all(&group.others);
-        if let Some(deepest) = group.deepest {
+        let deepest = group.deepest.unwrap_or_default();
+        if group.deepest.is_some() {
             first.try_all(self.index.get(group.seed.and(Key::START)));
-            for prefix in chain(path).take(deepest) {
-                first.try_all(self.index.get(group.seed.and(prefix)));
+        }
+        if deepest > 0 || group.exact {
+            let mut whole = Key::START;
+            for (depth, prefix) in chain(path).enumerate() {
+                if depth < deepest {
+                    first.try_all(self.index.get(group.seed.and(prefix)));
+                } else if !group.exact {
+                    break;
+                }
+                whole = prefix;
+            }
+            if group.exact {
+                first.try_all(self.index.get(group.seed.and(whole.and(EXACT))));
             }
         }
-        if group.exact {
-            let whole = chain(path).fold(EXACT, |_, key| key).and(EXACT);
-            first.try_all(self.index.get(group.seed.and(whole)));
-        }
+        first.try_all(&group.others);
     }
 }
 

@@ -78,9 +78,10 @@ impl<'t> Policy<'t> {
     where
         't: 'a,
     {
-        let verdict = self.judge(&self.claim(peer), &request);
+        let claim = self.claim(peer);
+        let verdict = self.judge(&claim, &request);
         Ok(Admitted {
-            grant: self.grant(peer, verdict)?,
+            grant: self.grant(peer, claim, verdict)?,
             request,
         })
     }
@@ -90,8 +91,9 @@ impl<'t> Policy<'t> {
     where
         't: 'a,
     {
-        let verdict = self.judge_stream(&self.claim(peer));
-        Ok(AdmittedStream(self.grant(peer, verdict)?))
+        let claim = self.claim(peer);
+        let verdict = self.judge_stream(&claim);
+        Ok(AdmittedStream(self.grant(peer, claim, verdict)?))
     }
 
     /// What `peer` proved, as a claim.
@@ -113,7 +115,12 @@ impl<'t> Policy<'t> {
         }
     }
 
-    fn grant<'a>(&self, peer: &'a Peer, verdict: Verdict<'a>) -> Result<Grant<'a>, Denied>
+    fn grant<'a>(
+        &self,
+        peer: &'a Peer,
+        claim: Claim<'a>,
+        verdict: Verdict<'a>,
+    ) -> Result<Grant<'a>, Denied>
     where
         't: 'a,
     {
@@ -132,7 +139,7 @@ impl<'t> Policy<'t> {
         };
         Ok(Grant {
             peer,
-            caller: match self.claim(peer).caller {
+            caller: match claim.caller {
                 Fact::Known(caller) => caller,
                 Fact::Unknown => None,
             },

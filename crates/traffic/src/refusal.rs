@@ -133,6 +133,33 @@ impl Refusal {
         }
     }
 
+    /// Who wrote what it is refused by, where somebody did.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Denied(denied) | Self::PermitWithdrawn(denied) => denied.origin(),
+            Self::RouteNotUsable { origin, .. } => Some(origin),
+            Self::BackendNotUsable { origin, .. } => origin.as_ref(),
+            Self::AmbiguousPath
+            | Self::UnknownDestination(_)
+            | Self::NoSuchPort { .. }
+            | Self::NotKnownYet(_)
+            | Self::NoRoute(_)
+            | Self::NoEndpoint(_)
+            | Self::NoEndpointUsable { .. }
+            | Self::ConnectRefused(_)
+            | Self::ConnectTimeout { .. }
+            | Self::ResetBeforeResponse(_)
+            | Self::ResponseTimeout(_)
+            | Self::MalformedResponse(_)
+            | Self::TunnelFailed(_)
+            | Self::ResetDuringBody(_)
+            | Self::Unreachable(_)
+            | Self::TooManyConnections
+            | Self::Draining
+            | Self::TooManyWaiting => None,
+        }
+    }
+
     /// Whose move it is: by the code.
     pub fn fault(&self) -> Fault {
         self.code().fault()

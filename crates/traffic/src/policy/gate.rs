@@ -248,22 +248,35 @@ fn all_paths(rule: &AccessRule) -> Option<impl Iterator<Item = &PathMatch>> {
 
 /// What of `rule` the call does not meet.
 pub(crate) fn rule_mismatch<'t>(rule: &'t AccessRule, call: Call<'_>) -> Option<Mismatch<'t>> {
+    let caller = callers_meet(&rule.callers, call.claim);
+    if caller == Fact::Known(false) {
+        return Some(Mismatch::Caller(&rule.callers));
+    }
     let meets = |request: &RequestMatch| request_meets(request, call);
     if !rule.requests.is_empty() && !rule.requests.iter().any(meets) {
         return Some(Mismatch::Request(&rule.requests));
     }
-    if rule.callers.is_empty() {
-        return None;
+    match caller {
+        Fact::Known(_) => None,
+        Fact::Unknown => Some(Mismatch::Lacks(missing(&rule.callers, call.claim))),
     }
-    let mut lacks = None;
-    for caller in &rule.callers {
-        match caller_meets(caller, call.claim) {
-            Fact::Known(true) => return None,
+}
+
+/// Whether the caller is one of those who are meant; unknown only if it hangs on a fact that the
+/// claim lacks.
+fn callers_meet(expected: &[CallerMatch], claim: &Claim<'_>) -> Fact<bool> {
+    if expected.is_empty() {
+        return Fact::Known(true);
+    }
+    let mut answer = Fact::Known(false);
+    for caller in expected {
+        match caller_meets(caller, claim) {
+            Fact::Known(true) => return Fact::Known(true),
             Fact::Known(false) => {}
-            Fact::Unknown => lacks = lacks.or(Some(missing(caller, call.claim))),
+            Fact::Unknown => answer = Fact::Unknown,
         }
     }
-    Some(lacks.map_or(Mismatch::Caller(&rule.callers), Mismatch::Lacks))
+    answer
 }
 
 fn request_meets(expected: &RequestMatch, call: Call<'_>) -> bool {
@@ -282,7 +295,6 @@ fn request_meets(expected: &RequestMatch, call: Call<'_>) -> bool {
         && (paths.is_empty() || paths.iter().any(|path| path_matches(path, asked.path)))
 }
 
-/// Whether the caller is one that is meant; unknown only if it hangs on a fact the claim lacks.
 fn caller_meets(expected: &CallerMatch, claim: &Claim<'_>) -> Fact<bool> {
     let CallerMatch {
         trust_domain,
@@ -290,9 +302,8 @@ fn caller_meets(expected: &CallerMatch, claim: &Claim<'_>) -> Fact<bool> {
         service_account,
         block,
     } = expected;
-    let names_one = trust_domain.is_some() || namespace.is_some() || service_account.is_some();
     let identity = match claim.caller {
-        _ if !names_one => Fact::Known(true),
+        _ if !names_one(expected) => Fact::Known(true),
         Fact::Known(None) => Fact::Known(false),
         Fact::Known(Some(id)) => Fact::Known(
             trust_domain
@@ -319,16 +330,22 @@ fn caller_meets(expected: &CallerMatch, claim: &Claim<'_>) -> Fact<bool> {
     }
 }
 
-/// The fact on which it hangs whether the caller is meant.
-fn missing(expected: &CallerMatch, claim: &Claim<'_>) -> Missing {
-    let names_one = expected.trust_domain.is_some()
-        || expected.namespace.is_some()
-        || expected.service_account.is_some();
-    if names_one && claim.caller == Fact::Unknown {
-        Missing::CallerIdentity
-    } else {
-        Missing::CallerAddress
+/// The fact on which it hangs whether the caller is meant: of several, the first.
+fn missing(expected: &[CallerMatch], claim: &Claim<'_>) -> Missing {
+    let open = expected
+        .iter()
+        .find(|caller| caller_meets(caller, claim) == Fact::Unknown);
+    match open {
+        Some(caller) if names_one(caller) && claim.caller == Fact::Unknown => {
+            Missing::CallerIdentity
+        }
+        Some(_) | None => Missing::CallerAddress,
     }
+}
+
+/// Whether an identity is asked for, and not only an address.
+fn names_one(caller: &CallerMatch) -> bool {
+    caller.trust_domain.is_some() || caller.namespace.is_some() || caller.service_account.is_some()
 }
 
 /// Half a sentence: `the caller is not ns/shop/sa/checkout`.
@@ -362,7 +379,7 @@ impl fmt::Display for Meant<'_> {
             (None, None, Some(domain)) => write!(f, "of trust domain {domain}")?,
             (None, None, None) => {}
         }
-        let named = trust_domain.is_some() || namespace.is_some() || service_account.is_some();
+        let named = names_one(self.0);
         match block {
             Some(block) if named => write!(f, " in {}/{}", block.address(), block.bits()),
             Some(block) => write!(f, "in {}/{}", block.address(), block.bits()),

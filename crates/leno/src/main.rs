@@ -1,2 +1,45 @@
-//! The `leno` binary.
-fn main() {}
+//! The `leno` binary: read the arguments, choose the command, run it, answer with its exit code.
+//!
+//! 0: fine. 1: the answer is bad (a finding, a refused request, a failing test). 2: usage.
+//! 3: it could not be found out.
+
+mod arguments;
+mod command;
+mod folder;
+mod imagine;
+mod offline;
+mod render;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+use crate::command::Answer;
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(help) => return terminal::print_help(&help),
+    };
+    let mut terminal = Terminal::of_process();
+    match run(&arguments.command, &mut terminal) {
+        Ok(Answer::Fine) => ExitCode::SUCCESS,
+        Ok(Answer::Bad) => ExitCode::from(1),
+        Err(error) => {
+            terminal.error(&error);
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    match command {
+        Command::Check(options) => command::check::run(options, terminal),
+        Command::Why(options) => command::why::run(options, terminal),
+        Command::Test(options) => command::test::run(options, terminal),
+        Command::Explain(options) => command::explain::run(options, terminal),
+    }
+}

@@ -56,6 +56,13 @@ impl Namespace {
     }
 }
 
+impl Network {
+    /// The network of whatever names none.
+    pub fn default_network() -> Self {
+        Self("default".into())
+    }
+}
+
 /// A service: the same (namespace, name) in all clusters of one mesh.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceName {

@@ -1,0 +1,127 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A service mesh that explains itself.
+#[derive(Parser)]
+#[command(
+    name = "leno",
+    version,
+    about = "A service mesh that explains itself",
+    after_help = "Exit codes: 0 fine · 1 the answer is bad · 2 usage · 3 it could not be found out",
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Is the configuration valid? Problems first, with what is in force meanwhile.
+    Check(Check),
+    /// Why would this call go where it goes? Every step of the decision, through both proxies.
+    Why(Why),
+    /// Does the configuration do what the tests beside it say?
+    Test(Test),
+    /// What does this code mean, and what can I do?
+    Explain(Explain),
+}
+
+/// Where objects come from.
+#[derive(Args)]
+pub(crate) struct Input {
+    /// A file, a folder with everything below it, or - for standard input; repeatable
+    #[arg(short = 'f', long = "file", value_name = "FILE|DIR|-", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The namespace of names and objects that state none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno check -f mesh/")]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// How the answer is written
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+
+    /// Also show what is merely worth knowing
+    #[arg(short = 'v', long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    leno why -f mesh/ web http://cart:8080/items -X POST -H 'x-user: 7'\n  \
+    leno why -f mesh/ web tcp://redis:6379\n  \
+    leno why -f mesh/ outside http://cart:8080/")]
+pub(crate) struct Why {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// Who calls: a workload (`web`, `shop/web`), or `outside` for a caller without a proxy
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+
+    /// What is called: http://HOST[:PORT]/PATH or tcp://HOST:PORT
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+
+    /// The request's method
+    #[arg(
+        short = 'X',
+        long = "request",
+        value_name = "METHOD",
+        default_value = "GET"
+    )]
+    pub(crate) method: String,
+
+    /// A header of the request; repeatable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+
+    /// How the answer is written
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Args)]
+#[command(after_help = "Tests are files named *.test.yaml. Example of one:\n  \
+    - name: beta users get v2\n    \
+      from: web\n    \
+      request: GET http://cart:8080/items\n    \
+      headers: {x-user: beta}\n    \
+      expect: {backends: {cart-v2: 100}}")]
+pub(crate) struct Test {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// Also show the tests that pass
+    #[arg(short = 'v', long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno explain R003")]
+pub(crate) struct Explain {
+    /// A code (`R003`) or its words (`no-allow-rule`); without one, all of them are listed
+    #[arg(value_name = "CODE")]
+    pub(crate) what: Option<String>,
+}

@@ -1,0 +1,15 @@
+//! The commands, one module each.
+
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod test;
+pub(crate) mod why;
+
+/// What a command found, when it could find out at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// All is well.
+    Fine,
+    /// There is a finding, a refused request, a failing test.
+    Bad,
+}

@@ -1,0 +1,583 @@
+//! A call that nobody made, decided by the code that decides real ones: at the caller's proxy, and
+//! at the proxy of everyone it could reach.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use leno_compile::{Destination, Instance, Mesh, ViewOf};
+use leno_model::view::{Action, Backend, PortRef, Protocol, Rule, Split, WorkloadId};
+use leno_model::{Code, Dice, Namespace, Network, Origin, SpiffeId};
+use leno_protocol::{
+    Authority, Fields, HeadReader, Limits, Refused, RequestChanges, RequestHead, write_request,
+};
+use leno_traffic::{
+    Channel, Claim, Denied, Fact, Forward, Known, Outcome, Peer, Port, Refusal, Routed, Scope,
+    Step, StepKind, Story, Table, Verdict,
+};
+
+/// Who calls.
+pub(crate) enum Source {
+    /// A workload of the mesh.
+    Workload(Arc<Instance>),
+    /// Somebody of the mesh who is not among the files, perhaps from this address.
+    Identity(SpiffeId, Option<IpAddr>),
+    /// Somebody without a proxy, perhaps from this address.
+    Outside(Option<IpAddr>),
+}
+
+/// What is asked for.
+pub(crate) struct Asked {
+    method: String,
+    host: String,
+    port: u16,
+    /// Path and query; `None` for a stream of bytes.
+    target: Option<String>,
+    headers: Vec<(String, String)>,
+}
+
+/// What would become of the call.
+pub(crate) struct Imagined {
+    /// Who called what, in words: `web → cart:8080  GET /items`.
+    pub(crate) asked: String,
+    /// What the caller's proxy would think; a caller without one thinks nothing.
+    pub(crate) sender: Option<Thought>,
+    /// How it would end.
+    pub(crate) end: End,
+    /// The rule that would take it.
+    pub(crate) rule: Option<Arc<Rule>>,
+}
+
+/// The steps of one proxy.
+pub(crate) struct Thought {
+    /// Whose proxy.
+    pub(crate) proxy_of: String,
+    /// Its steps.
+    pub(crate) story: Story,
+}
+
+/// How a call would end.
+pub(crate) enum End {
+    /// At the caller's proxy.
+    Refused(Reason),
+    /// The caller would be sent elsewhere.
+    Redirected {
+        /// With this status.
+        status: u16,
+        /// To there.
+        location: String,
+    },
+    /// At one of these.
+    Reached(Vec<Branch>),
+}
+
+/// One place where a call could end up.
+pub(crate) struct Branch {
+    /// The backend: `shop/cart-v2:8080`.
+    pub(crate) backend: String,
+    /// Its weight, and the sum of all weights.
+    pub(crate) share: (u32, u32),
+    /// What would be sent there.
+    pub(crate) sent: Vec<u8>,
+    /// What its proxies would think; or why there is nobody.
+    pub(crate) receivers: Result<Vec<Receiver>, Reason>,
+}
+
+/// One workload that a call could reach.
+pub(crate) struct Receiver {
+    /// What its proxy would think.
+    pub(crate) thought: Thought,
+    /// What it would say.
+    pub(crate) verdict: Result<(), Reason>,
+}
+
+/// Why a call would not be served.
+#[derive(Clone, Debug)]
+pub(crate) struct Reason {
+    /// What kind of failure.
+    pub(crate) code: Code,
+    /// The status of the answer.
+    pub(crate) status: u16,
+    /// It in words.
+    pub(crate) words: String,
+    /// Who said so.
+    pub(crate) origin: Option<Origin>,
+}
+
+impl From<&Refusal> for Reason {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code(),
+            status: refusal.status(),
+            words: refusal.to_string(),
+            origin: refusal.origin().cloned(),
+        }
+    }
+}
+
+impl From<&Denied> for Reason {
+    fn from(denied: &Denied) -> Self {
+        Self {
+            code: denied.code(),
+            status: denied.status(),
+            words: denied.to_string(),
+            origin: denied.origin().cloned(),
+        }
+    }
+}
+
+impl From<&Refused> for Reason {
+    fn from(refused: &Refused) -> Self {
+        Self {
+            code: refused.code,
+            status: refused.status,
+            words: refused.to_string(),
+            origin: None,
+        }
+    }
+}
+
+impl Source {
+    /// The namespace in which its names are looked up.
+    fn namespace<'a>(&'a self, home: &'a Namespace) -> &'a Namespace {
+        match self {
+            Self::Workload(instance) => &instance.workload.id.namespace,
+            Self::Identity(id, _) => &id.namespace,
+            Self::Outside(_) => home,
+        }
+    }
+
+    fn network(&self) -> Network {
+        match self {
+            Self::Workload(instance) => instance.workload.network.clone(),
+            Self::Identity(..) | Self::Outside(_) => Network::default_network(),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Workload(instance) => instance.workload.id.name.to_string(),
+            Self::Identity(id, _) => format!("{}/{}", id.namespace, id.service_account),
+            Self::Outside(None) => "outside".into(),
+            Self::Outside(Some(address)) => address.to_string(),
+        }
+    }
+
+    /// What a receiver would know of it.
+    fn claim(&self) -> Claim<'_> {
+        let known = |address: Option<IpAddr>| address.map_or(Fact::Unknown, Fact::Known);
+        match self {
+            Self::Workload(instance) => Claim {
+                caller: Fact::Known(Some(&instance.workload.identity)),
+                address: known(instance.workload.addresses.first().copied()),
+            },
+            Self::Identity(id, address) => Claim {
+                caller: Fact::Known(Some(id)),
+                address: known(*address),
+            },
+            Self::Outside(address) => Claim {
+                caller: Fact::Known(None),
+                address: known(*address),
+            },
+        }
+    }
+}
+
+impl Asked {
+    /// Reads a URL as `curl` takes it: `http://HOST[:PORT][/PATH]`, or `tcp://HOST:PORT`.
+    pub(crate) fn new(
+        method: &str,
+        url: &str,
+        headers: Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| {
+            anyhow!("{url:?} is no URL: http://HOST[:PORT]/PATH or tcp://HOST:PORT")
+        })?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(end);
+        let authority = Authority::parse(authority.as_bytes())
+            .map_err(|flaw| anyhow!("{authority:?} in {url:?}: {flaw}"))?;
+        let (port, target) = match scheme {
+            "http" if target.starts_with('/') => (80, Some(target.to_owned())),
+            "http" => (80, Some(format!("/{target}"))),
+            "tcp" if target.is_empty() => {
+                if authority.port.is_none() {
+                    bail!("{url:?} names no port");
+                }
+                (0, None)
+            }
+            "tcp" => bail!("{url:?} has a path, and bytes have none"),
+            other => bail!("{other}:// is not carried; http:// and tcp:// are"),
+        };
+        Ok(Self {
+            method: method.to_owned(),
+            host: authority.host.to_owned(),
+            port: authority.port.unwrap_or(port),
+            target,
+            headers,
+        })
+    }
+
+    /// The request as bytes. It is read by the parser that reads real ones.
+    fn bytes(&self, target: &str) -> Vec<u8> {
+        let Self {
+            method, host, port, ..
+        } = self;
+        let port = if *port == 80 {
+            String::new()
+        } else {
+            format!(":{port}")
+        };
+        let mut text = format!("{method} {target} HTTP/1.1\r\n");
+        let has_host = |(name, _): &(String, String)| name.eq_ignore_ascii_case("host");
+        if !self.headers.iter().any(has_host) {
+            text.push_str(&format!("Host: {host}{port}\r\n"));
+        }
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        text.into_bytes()
+    }
+
+    fn words(&self, source: &str) -> String {
+        let Self {
+            method, host, port, ..
+        } = self;
+        match &self.target {
+            Some(target) => format!("{source} → {host}:{port}  {method} {target}"),
+            None => format!("{source} → {host}:{port}  bytes"),
+        }
+    }
+}
+
+/// Decides the call.
+pub(crate) fn imagine(
+    mesh: &Mesh,
+    home: &Namespace,
+    source: &Source,
+    asked: &Asked,
+) -> anyhow::Result<Imagined> {
+    let namespace = source.namespace(home);
+    let destination = mesh
+        .destination(&asked.host, asked.port, namespace, &source.network())
+        .map_err(|missing| match &missing.suggestion {
+            Some(suggestion) => anyhow!("{missing}; {suggestion}"),
+            None => anyhow!("{missing}"),
+        })?;
+    let imagining = Imagining { mesh, source };
+    let imagined = |sender, end, rule| Imagined {
+        asked: asked.words(&source.name()),
+        sender,
+        end,
+        rule,
+    };
+    let text = asked.target.as_deref().map(|target| asked.bytes(target));
+    let mut fields = Fields::new();
+    let head = match &text {
+        Some(text) => match read(text, &mut fields) {
+            Ok(head) => Some(head),
+            Err(refused) => return Ok(imagined(None, End::Refused(Reason::from(&refused)), None)),
+        },
+        None => None,
+    };
+    match destination {
+        Destination::Instance(instance) => {
+            let sent = text.clone().unwrap_or_default();
+            let branch = imagining.straight(instance, asked.port, sent);
+            Ok(imagined(None, End::Reached(vec![branch]), None))
+        }
+        Destination::Service(service) => {
+            let port = PortRef {
+                service: service.name.clone(),
+                port: asked.port,
+            };
+            if !service.ports.contains_key(&asked.port) {
+                let ports = service
+                    .ports
+                    .keys()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>();
+                bail!(
+                    "Service {} has no port {}; it has {}",
+                    service.name,
+                    asked.port,
+                    ports.join(", ")
+                );
+            }
+            if matches!(source, Source::Outside(_)) {
+                let branch = imagining.branch(&port, WHOLE, text.clone().unwrap_or_default());
+                return Ok(imagined(None, End::Reached(vec![branch]), None));
+            }
+            let (thought, end, rule) = imagining.send(&port, head.as_ref())?;
+            Ok(imagined(Some(thought), end, rule))
+        }
+    }
+}
+
+/// One call while it is imagined.
+struct Imagining<'a> {
+    mesh: &'a Mesh,
+    source: &'a Source,
+}
+
+impl Imagining<'_> {
+    /// What the caller's proxy would do.
+    fn send(
+        &self,
+        port: &PortRef,
+        head: Option<&RequestHead<'_>>,
+    ) -> anyhow::Result<(Thought, End, Option<Arc<Rule>>)> {
+        let (caller, workloads) = self.caller();
+        let view = self.mesh.view(ViewOf {
+            workloads: &workloads,
+        });
+        let table = Table::new(Arc::new(view), Scope::Whole);
+        let to = table
+            .port(port)
+            .context("the view lacks a service of its mesh")?;
+        let peer = Peer {
+            channel: Channel::Local(caller.clone()),
+            address: IpAddr::from([127, 0, 0, 1]),
+        };
+        let mut story = Story::default();
+        let (end, rule) = match (to.protocol(), head) {
+            (Protocol::Http, Some(head)) => self.route(&table, &peer, to, head, &mut story)?,
+            (Protocol::Tcp, _) | (Protocol::Http, None) => {
+                let admitted = table.outbound().admit_stream(&peer)?;
+                let forward = table.route_stream(admitted, to, Some(&mut story));
+                let branch = self.branch(forward.port().name(), WHOLE, Vec::new());
+                (End::Reached(vec![branch]), None)
+            }
+        };
+        let proxy_of = caller.name.to_string();
+        Ok((Thought { proxy_of, story }, end, rule))
+    }
+
+    /// Which workload's proxy the call leaves by.
+    fn caller(&self) -> (WorkloadId, BTreeSet<WorkloadId>) {
+        match self.source {
+            Source::Workload(instance) => {
+                let id = instance.workload.id.clone();
+                (id.clone(), BTreeSet::from([id]))
+            }
+            Source::Identity(
+                SpiffeId {
+                    namespace,
+                    service_account,
+                    ..
+                },
+                _,
+            ) => {
+                let id = WorkloadId {
+                    namespace: namespace.clone(),
+                    name: service_account.clone(),
+                };
+                // Its namespace's own routes hold for it, wherever it runs.
+                let same = |id: &&WorkloadId| id.namespace == *namespace;
+                let neighbours = self.mesh.instances.keys().filter(same).cloned();
+                (id, neighbours.collect())
+            }
+            Source::Outside(_) => unreachable!("a caller outside has no proxy"),
+        }
+    }
+
+    /// Routes the request, and follows each share that its rule could give it to.
+    fn route(
+        &self,
+        table: &Table,
+        peer: &Peer,
+        to: &Port,
+        head: &RequestHead<'_>,
+        story: &mut Story,
+    ) -> anyhow::Result<(End, Option<Arc<Rule>>)> {
+        let routed = |roll: u32, story: Option<&mut Story>| {
+            let admitted = table.outbound().admit(peer, head.request.clone());
+            let admitted = admitted.map_err(Refusal::Denied)?;
+            table.route(admitted, to, &mut Dice::loaded(roll), story)
+        };
+        let first = routed(0, Some(story));
+        let rule = self.rule_told(to, story);
+        match (first, &rule) {
+            (Ok(Routed::Redirect(redirected)), _) => {
+                let (status, location) = (redirected.status(), redirected.location().to_string());
+                Ok((End::Redirected { status, location }, rule))
+            }
+            (Ok(Routed::Forward(_)) | Err(Refusal::BackendNotUsable { .. }), Some(taken)) => {
+                let Action::Forward(split) = &taken.action else {
+                    bail!("{} forwards without a split", taken.origin);
+                };
+                let branches = self.shares(split, routed, head);
+                Ok((End::Reached(branches), rule))
+            }
+            (Ok(Routed::Forward(forward)), None) => {
+                let sent = rewritten(&forward, head);
+                let branch = self.branch(forward.port().name(), WHOLE, sent);
+                Ok((End::Reached(vec![branch]), None))
+            }
+            (Err(refusal), _) => Ok((End::Refused(Reason::from(&refusal)), rule)),
+        }
+    }
+
+    /// The rule that a story says took the request.
+    fn rule_told(&self, to: &Port, story: &Story) -> Option<Arc<Rule>> {
+        let taken = |step: &&Step| step.kind == StepKind::Route && step.outcome == Outcome::Yes;
+        let origin = story.steps.iter().rfind(taken)?.origin.as_ref()?;
+        let service = self.mesh.services.get(&to.name().service)?;
+        let port = service.ports.get(&to.name().port)?;
+        let all = port.consumers.values().chain(&port.producer);
+        let mut rules = all.flat_map(|routes| &routes.rules);
+        rules.find(|rule| rule.origin == *origin).cloned()
+    }
+
+    /// Follows each share of a split.
+    fn shares<'t>(
+        &self,
+        split: &Split,
+        routed: impl Fn(u32, Option<&mut Story>) -> Result<Routed<'t>, Refusal>,
+        head: &RequestHead<'_>,
+    ) -> Vec<Branch> {
+        let total = split.total().get();
+        let mut passed = 0;
+        let mut branches = Vec::new();
+        for part in split.parts().iter().filter(|part| part.weight > 0) {
+            let share = (part.weight, total);
+            let roll = passed;
+            passed += part.weight;
+            branches.push(match routed(roll, None) {
+                Ok(Routed::Forward(forward)) => {
+                    self.branch(forward.port().name(), share, rewritten(&forward, head))
+                }
+                Ok(Routed::Redirect(_)) => unreachable!("a rule either forwards or redirects"),
+                Err(refusal) => Branch {
+                    backend: match &part.backend {
+                        Backend::Service(port) => port.to_string(),
+                        Backend::Invalid(_) => "an invalid backend".to_owned(),
+                    },
+                    share,
+                    sent: Vec::new(),
+                    receivers: Err(Reason::from(&refusal)),
+                },
+            });
+        }
+        branches
+    }
+
+    /// What those who answer for a service port would do.
+    fn branch(&self, port: &PortRef, share: (u32, u32), sent: Vec<u8>) -> Branch {
+        let mut receivers: Vec<(Arc<Instance>, u16, usize)> = Vec::new();
+        for (instance, number) in self.mesh.answering(port) {
+            // Instances of one workload stand behind the same policies.
+            let same = receivers.iter_mut().find(|(other, other_number, _)| {
+                other.origin == instance.origin && *other_number == number
+            });
+            match same {
+                Some((_, _, count)) => *count += 1,
+                None => receivers.push((instance.clone(), number, 1)),
+            }
+        }
+        let receivers = match receivers.as_slice() {
+            [] => Err(Reason::from(&Refusal::NoEndpoint(port.clone()))),
+            some => Ok(some
+                .iter()
+                .map(|(instance, number, count)| self.receive(instance, *number, *count, &sent))
+                .collect()),
+        };
+        Branch {
+            backend: port.to_string(),
+            share,
+            sent,
+            receivers,
+        }
+    }
+
+    /// What one instance would do, called by its own address.
+    fn straight(&self, instance: &Arc<Instance>, port: u16, sent: Vec<u8>) -> Branch {
+        Branch {
+            backend: format!("{}:{port}", instance.workload.id),
+            share: WHOLE,
+            receivers: Ok(vec![self.receive(instance, port, 1, &sent)]),
+            sent,
+        }
+    }
+
+    fn receive(&self, instance: &Instance, port: u16, count: usize, sent: &[u8]) -> Receiver {
+        let id = &instance.workload.id;
+        let workloads = BTreeSet::from([id.clone()]);
+        let view = self.mesh.view(ViewOf {
+            workloads: &workloads,
+        });
+        let table = Table::new(Arc::new(view), Scope::Whole);
+        let mut story = Story::default();
+        let address = instance.workload.addresses.first();
+        story.steps.push(Step {
+            kind: StepKind::Endpoint,
+            outcome: Outcome::Yes,
+            known: Known::Assumed,
+            text: match (count, address) {
+                (1, Some(address)) => SocketAddr::new(*address, port).to_string(),
+                (1, None) => format!("{id}, whose address is known once it runs"),
+                (_, _) => format!(
+                    "one of {count} instances of {}",
+                    instance.origin.object.name
+                ),
+            },
+            origin: Some(instance.origin.clone()),
+            details: Vec::new(),
+        });
+        let claim = self.source.claim();
+        let mut fields = Fields::new();
+        let declared = instance.workload.ports.get(&port).map(|port| port.protocol);
+        let head = match declared {
+            Some(Protocol::Http) if !sent.is_empty() => read(sent, &mut fields).ok(),
+            Some(Protocol::Http | Protocol::Tcp) | None => None,
+        };
+        let request = head.as_ref().map(|head| &head.request);
+        let verdict = match table.inbound(id, port) {
+            None => Err(Reason::from(&Denied::TargetGone(id.clone()))),
+            Some(policy) => match policy.explain(&claim, request, &mut story) {
+                Verdict::Allow(_) => Ok(()),
+                Verdict::Deny(denied) => Err(Reason::from(&denied)),
+                Verdict::Undecided(missing) => Err(Reason {
+                    code: Code::R003,
+                    status: 403,
+                    words: format!("it depends on {missing}, which was not said"),
+                    origin: None,
+                }),
+            },
+        };
+        Receiver {
+            thought: Thought {
+                proxy_of: instance.origin.object.name.to_string(),
+                story,
+            },
+            verdict,
+        }
+    }
+}
+
+/// The share of what is not split.
+const WHOLE: (u32, u32) = (1, 1);
+
+/// Reads a request with the parser that reads real ones.
+pub(crate) fn read<'f, 'a: 'f>(
+    bytes: &'a [u8],
+    fields: &'f mut Fields<'a>,
+) -> Result<RequestHead<'f>, Refused> {
+    let head = HeadReader::new(Limits::default()).request(bytes, fields)?;
+    Ok(head.expect("the bytes end with the empty line of a head"))
+}
+
+/// The request as it would be sent on, in bytes.
+fn rewritten(forward: &Forward<'_>, head: &RequestHead<'_>) -> Vec<u8> {
+    let mut sent = Vec::new();
+    let changes = RequestChanges {
+        host: forward.host(),
+        path: forward.path(),
+        headers: &forward.request_headers(),
+        own: &[],
+    };
+    write_request(&mut sent, forward.request(), head.body, &changes);
+    sent
+}

@@ -1,0 +1,206 @@
+//! The only place that prints. Text is told apart by role, and whatever was not written here is
+//! stripped of control characters, so that a name or a path can never drive the terminal.
+
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+/// Standard output for answers, standard error for progress and failures.
+pub(crate) struct Terminal {
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
+}
+
+impl Terminal {
+    /// The process's own streams; colours are left out where nobody would see them (`NO_COLOR`, a pipe).
+    pub(crate) fn of_process() -> Self {
+        Self {
+            out: Box::new(anstream::stdout()),
+            err: Box::new(anstream::stderr()),
+        }
+    }
+
+    /// Prints a line of the answer.
+    pub(crate) fn line(&mut self, line: impl Into<Line>) -> io::Result<()> {
+        writeln!(self.out, "{}", line.into())
+    }
+
+    /// Prints an empty line.
+    pub(crate) fn gap(&mut self) -> io::Result<()> {
+        writeln!(self.out)
+    }
+
+    /// Prints text of our own that is already laid out, such as JSON or a page of the documentation.
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", text.trim_end())
+    }
+
+    /// Says on standard error why there is no answer. A reader that went away is no failure.
+    pub(crate) fn error(&mut self, error: &anyhow::Error) {
+        let closed = |cause: &(dyn std::error::Error + 'static)| {
+            cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        };
+        if error.chain().any(closed) {
+            return;
+        }
+        let line = Line::new().bad("error").plain(format_args!(": {error:#}"));
+        // Nothing is left to tell, nor to tell it to, when standard error is closed.
+        drop(writeln!(self.err, "{line}"));
+    }
+}
+
+/// Prints clap's answer to arguments that are no command: help (0), or what is wrong with them (2).
+pub(crate) fn print_help(help: &clap::Error) -> ExitCode {
+    // As above: a closed stream leaves nobody to tell.
+    drop(help.print());
+    if help.use_stderr() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// One line of output, built piece by piece.
+#[derive(Default, Clone)]
+pub(crate) struct Line {
+    text: String,
+    width: usize,
+}
+
+impl Line {
+    /// An empty line.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ordinary text.
+    pub(crate) fn plain(self, text: impl Display) -> Self {
+        self.styled(Style::new(), text)
+    }
+
+    /// What the eye should find first.
+    pub(crate) fn strong(self, text: impl Display) -> Self {
+        self.styled(Style::new().bold(), text)
+    }
+
+    /// What may be skipped.
+    pub(crate) fn dim(self, text: impl Display) -> Self {
+        self.styled(Style::new().dimmed(), text)
+    }
+
+    /// What is well.
+    pub(crate) fn good(self, text: impl Display) -> Self {
+        self.styled(AnsiColor::Green.on_default(), text)
+    }
+
+    /// What is wrong.
+    pub(crate) fn bad(self, text: impl Display) -> Self {
+        self.styled(AnsiColor::Red.on_default().bold(), text)
+    }
+
+    /// What is doubtful.
+    pub(crate) fn doubtful(self, text: impl Display) -> Self {
+        self.styled(AnsiColor::Yellow.on_default(), text)
+    }
+
+    /// Spaces up to this column, counted from 0; at least `least` of them.
+    pub(crate) fn column(mut self, column: usize, least: usize) -> Self {
+        let spaces = column.saturating_sub(self.width).max(least);
+        self.width += spaces;
+        self.text.extend(std::iter::repeat_n(' ', spaces));
+        self
+    }
+
+    fn styled(mut self, style: Style, text: impl Display) -> Self {
+        let before = self.text.len();
+        let mut visible = Visible {
+            text: &mut self.text,
+            width: 0,
+        };
+        if write!(visible, "{text}").is_err() {
+            unreachable!("writing to a String does not fail");
+        }
+        self.width += visible.width;
+        if style != Style::new() {
+            self.text.insert_str(before, &style.render().to_string());
+            self.text.push_str(&style.render_reset().to_string());
+        }
+        self
+    }
+}
+
+impl From<&str> for Line {
+    fn from(text: &str) -> Self {
+        Self::new().plain(text)
+    }
+}
+
+impl From<String> for Line {
+    fn from(text: String) -> Self {
+        Self::new().plain(text)
+    }
+}
+
+impl Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text.trim_end_matches(' '))
+    }
+}
+
+/// Appends text in which every control character is shown by its escape.
+struct Visible<'a> {
+    text: &'a mut String,
+    width: usize,
+}
+
+impl fmt::Write for Visible<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if character.is_control() || is_format(character) {
+                let escape = character.escape_default();
+                self.width += escape.len();
+                self.text.extend(escape);
+            } else {
+                self.width += 1;
+                self.text.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character changes how its neighbours are laid out: the bidirectional controls and
+/// the invisible ones, with which a text can look like another.
+fn is_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_cannot_drive_the_terminal() {
+        let line = Line::new().plain("a\u{1b}[2Jb\r\u{202e}c").to_string();
+        assert_eq!(line, r"a\u{1b}[2Jb\r\u{202e}c");
+    }
+
+    #[test]
+    fn columns_count_what_is_seen() {
+        let line = Line::new().strong("ab").column(5, 1).plain("c").to_string();
+        assert_eq!(anstream::adapter::strip_str(&line).to_string(), "ab   c");
+        let line = Line::new()
+            .plain("abcdef")
+            .column(5, 2)
+            .plain("g")
+            .to_string();
+        assert_eq!(line, "abcdef  g");
+    }
+}

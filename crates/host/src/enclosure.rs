@@ -98,8 +98,8 @@ pub struct Listeners {
 pub enum Event {
     /// The application runs.
     Started {
-        /// Its process id, as the caller's process namespace counts.
-        pid: u32,
+        /// Its process id, as the caller's process namespace counts; `None` if it has ended since.
+        pid: Option<u32>,
     },
     /// The application could not be started, and the enclosure has ended. Nothing follows.
     NotStarted {
@@ -449,7 +449,7 @@ fn event(received: Received) -> io::Result<Event> {
     match Report::decode(&received.bytes).map_err(|_| nonsense())? {
         Report::Started => {
             let process = received.fds.first().ok_or_else(nonsense)?;
-            let pid = pid_of(process)?.ok_or_else(nonsense)?;
+            let pid = pid_of(process)?;
             Ok(Event::Started { pid })
         }
         Report::NotStarted { errno } => Ok(Event::NotStarted { errno }),
@@ -460,7 +460,7 @@ fn event(received: Received) -> io::Result<Event> {
     }
 }
 
-/// The process id behind a pidfd, as this process's namespace counts.
+/// The process id behind a pidfd, as this process's namespace counts; -1 there means that it ended.
 fn pid_of(process: &OwnedFd) -> io::Result<Option<u32>> {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fdinfo/{}", process.as_raw_fd());

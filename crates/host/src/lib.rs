@@ -17,7 +17,7 @@ mod original;
 pub use blocker::{Blocker, probe};
 pub use capture::{DNS_PORT, OUTBOUND_PORT, capture_rules};
 pub use enclosure::{
-    Enclosure, Event, Exit, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
-    run_if_called,
+    Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
+    reach, run_if_called,
 };
 pub use original::original_destination;

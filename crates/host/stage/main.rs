@@ -5,28 +5,30 @@ use std::{
     env,
     io::{self, BufRead, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::{fd::AsFd, unix::process::CommandExt},
     path::Path,
-    process::ExitCode,
+    process::{Command, ExitCode},
     time::Duration,
 };
 
 use leno_host::{Enclosure, Event, Layout, Program, Session};
+use rustix::{
+    process::{Pid, PidfdFlags},
+    thread::{
+        CapabilitySet, ThreadNameSpaceType, capabilities, configure_capability_in_ambient_set,
+        set_capabilities,
+    },
+};
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     if let Some(code) = leno_host::run_if_called() {
-        return code;
+        return Ok(code);
     }
-    let told = match env::args().nth(1).as_deref() {
+    match env::args().nth(1).as_deref() {
         Some("agent") => agent(),
         Some("parent") => parent(),
+        Some("enter") => enter(),
         _ => Err(io::ErrorKind::InvalidInput.into()),
-    };
-    match told {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
     }
 }
 
@@ -39,10 +41,8 @@ fn agent() -> io::Result<ExitCode> {
             return Ok(ExitCode::from(code.parse().unwrap_or(1)));
         }
         let answer = held.obey(&line);
-        println!(
-            "{}",
-            answer.unwrap_or_else(|error| format!("error: {error}"))
-        );
+        let answer = answer.unwrap_or_else(|error| format!("error: {error}"));
+        writeln!(io::stdout(), "{answer}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -152,7 +152,7 @@ fn parent() -> io::Result<ExitCode> {
             .open("/dev/null")
     };
     enclosure.launch(Program {
-        command: ["sh", "-c", "setsid sleep 600 & exec sleep 600"]
+        command: ["sh", "-c", "setsid sleep 30 & exec sleep 30"]
             .map(Into::into)
             .into(),
         env: env::vars_os().collect(),
@@ -162,10 +162,31 @@ fn parent() -> io::Result<ExitCode> {
         open_files: None,
     })?;
     loop {
-        if let Some(Event::Started { pid }) = enclosure.next_event(None)? {
-            println!("{pid}");
+        if let Some(Event::Started { pid: Some(pid) }) = enclosure.next_event(None)? {
+            writeln!(io::stdout(), "{pid}")?;
         }
     }
+}
+
+/// Runs a command in the user and network namespace of a process, with every right there: nsenter
+/// cannot give them to a user who is not root inside.
+fn enter() -> io::Result<ExitCode> {
+    let words: Vec<_> = env::args().skip(2).collect();
+    let [pid, command, arguments @ ..] = &words[..] else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let pid = Pid::from_raw(pid.parse().map_err(io::Error::other)?);
+    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    let kinds = ThreadNameSpaceType::USER | ThreadNameSpaceType::NETWORK;
+    rustix::thread::move_into_thread_name_spaces(process.as_fd(), kinds)?;
+    let mut sets = capabilities(None)?;
+    sets.inheritable = sets.permitted;
+    set_capabilities(None, sets)?;
+    for capability in [CapabilitySet::NET_ADMIN, CapabilitySet::NET_RAW] {
+        configure_capability_in_ambient_set(capability, true)?;
+    }
+    Err(Command::new(command).args(arguments).exec())
 }
 
 /// How long the agent waits for anything.

@@ -11,7 +11,10 @@ use rustix::{
     event::{PollFd, PollFlags},
     io::Errno,
     process::{Pid, PidfdFlags, getegid, geteuid},
-    thread::UnshareFlags,
+    thread::{
+        CapabilitySet, UnshareFlags, capabilities, configure_capability_in_ambient_set,
+        set_capabilities,
+    },
 };
 
 use super::{
@@ -50,6 +53,7 @@ fn open(link: &Link) -> Result<Child, (Step, io::Error)> {
     let unshared = unsafe { rustix::thread::unshare_unsafe(kinds) };
     unshared.map_err(|errno| (Step::Namespaces, errno.into()))?;
     keep_identity(user, group).map_err(|error| (Step::Identity, error))?;
+    pass_on_capabilities().map_err(|error| (Step::Keeper, error))?;
     start_keeper(link).map_err(|error| (Step::Keeper, error))
 }
 
@@ -59,6 +63,21 @@ fn keep_identity(user: u32, group: u32) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
     fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+}
+
+/// Lets the keeper have the capabilities that come with the new namespaces: a user other than root
+/// would lose them by starting a program. See capabilities(7), "Ambient".
+fn pass_on_capabilities() -> io::Result<()> {
+    let mut sets = capabilities(None)?;
+    sets.inheritable = sets.permitted;
+    set_capabilities(None, sets)?;
+    for bit in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << bit);
+        if sets.permitted.contains(capability) {
+            configure_capability_in_ambient_set(capability, true)?;
+        }
+    }
+    Ok(())
 }
 
 fn start_keeper(link: &Link) -> io::Result<Child> {

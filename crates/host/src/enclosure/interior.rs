@@ -1,7 +1,7 @@
 //! The network inside: `lo`, the workload's own addresses on it, and routes that lead nowhere else.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
 };
@@ -55,6 +55,12 @@ pub(super) fn lay_out(layout: &Layout, families: &[Family]) -> Result<(), (Strin
         let index = usize::try_from(sequence).unwrap_or(0).saturating_sub(1);
         (parts.swap_remove(index.min(parts.len() - 1)), errno)
     })
+}
+
+/// Lets applications listen on ports below 1024: they have no capability for it, and the ports are
+/// theirs alone. Where a container forbids to write the setting it stays as it is.
+pub(super) fn free_low_ports() {
+    _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 }
 
 /// The versions of IP that this kernel has.

@@ -87,6 +87,7 @@ impl Keeper {
         let families = interior::families();
         interior::lay_out(layout, &families)
             .map_err(|(what, errno)| failed(Step::Network, errno, &what))?;
+        interior::free_low_ports();
         let ruleset = capture_rules(layout);
         let netfilter = Netfilter::open().map_err(at(Step::Rules))?;
         netfilter.load(&ruleset).map_err(|refused| {

@@ -1,1 +1,264 @@
+//! How an application starts, what it may do, and how everything ends.
 
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use leno_host::{Event, Exit};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use crate::world::{PATIENCE, World, open, program, readable_within, run, stage};
+
+#[test]
+fn the_end_of_the_application_is_passed_on() {
+    for (script, expect, code) in [
+        ("exit 0", Exit::Code(0), 0),
+        ("exit 7", Exit::Code(7), 7),
+        ("kill -TERM $$", Exit::Signal(15), 143),
+        ("kill -KILL $$", Exit::Signal(9), 137),
+    ] {
+        let (exit, _) = run(program(["sh", "-c", script]));
+        assert_eq!(exit, expect, "{script}");
+        assert_eq!(exit.code(), code, "{script}");
+    }
+}
+
+#[test]
+fn a_signal_reaches_the_whole_group() {
+    let (mut enclosure, _listeners) = open();
+    let (reader, writer) = io::pipe().unwrap();
+    let mut waiting = program([
+        "sh",
+        "-c",
+        "trap 'wait; exit 3' TERM; sh -c 'echo; exec sleep 30' & wait",
+    ]);
+    waiting.stdio[1] = writer.into();
+    enclosure.launch(waiting).unwrap();
+    BufReader::new(reader)
+        .read_line(&mut String::new())
+        .unwrap();
+    enclosure.signal(15).unwrap();
+    // The shell waits for the sleeper, which must have got the signal for this to end.
+    assert_eq!(enclosure.wait().unwrap(), Exit::Code(3));
+}
+
+#[test]
+fn a_command_that_cannot_run_is_told_with_its_reason() {
+    for (command, expect) in [("no-such-command", 2), ("/etc/passwd", 13), ("", 2)] {
+        let (mut enclosure, _listeners) = open();
+        enclosure.launch(program([command])).unwrap();
+        let event = enclosure.next_event(Some(PATIENCE)).unwrap();
+        assert_eq!(
+            event,
+            Some(Event::NotStarted { errno: expect }),
+            "{command}"
+        );
+        assert_eq!(enclosure.next_event(None).unwrap(), None);
+    }
+}
+
+#[test]
+fn the_application_is_its_user_without_capabilities() {
+    let script =
+        "id -u; id -g; grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | sort -u -k 2";
+    let (_, text) = run(program(["sh", "-c", script]));
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let lines: Vec<_> = text.lines().collect();
+    let [own_user, own_group, capabilities] = lines[..] else {
+        panic!("{text}");
+    };
+    assert_eq!(own_user, user.as_raw().to_string());
+    assert_eq!(own_group, group.as_raw().to_string());
+    assert!(capabilities.ends_with("\t0000000000000000"), "{text}");
+}
+
+#[test]
+fn the_application_cannot_reach_into_its_keeper() {
+    let script = "kill -KILL 1; cat /proc/1/environ; readlink /proc/1/fd/0; nsenter -t 1 -n true; \
+        ip link add leak0 type dummy; ip address flush dev lo; mount -t tmpfs none /mnt; echo still here";
+    let (exit, text) = run(program(["sh", "-c", script]));
+    assert_eq!((exit, text.as_str()), (Exit::Code(0), "still here\n"));
+}
+
+#[test]
+fn the_application_starts_as_it_was_told() {
+    let mut told = program([
+        "sh",
+        "-c",
+        "pwd; ulimit -Sn; echo $COLOUR; cat; env | wc -l",
+    ]);
+    let (stdin, mut writer) = io::pipe().unwrap();
+    writer.write_all(b"from outside\n").unwrap();
+    drop(writer);
+    told.stdio[0] = stdin.into();
+    told.cwd = "/usr".into();
+    told.env.push(("COLOUR".into(), "green".into()));
+    told.open_files = Some(99);
+    let (_, text) = run(told);
+    // PATH and COLOUR, and PWD, which the shell adds.
+    assert_eq!(text, "/usr\n99\ngreen\nfrom outside\n3\n");
+}
+
+#[test]
+fn the_application_sees_its_own_processes() {
+    let (_, text) = run(program([
+        "sh",
+        "-c",
+        "cat /proc/1/cmdline | tr '\\0' ' '; ls -d /proc/[0-9]* | wc -l",
+    ]));
+    assert_eq!(
+        text, "leno-keeper 4\n",
+        "the keeper, the shell and two commands"
+    );
+}
+
+#[test]
+fn an_application_may_listen_on_a_low_port() {
+    let mut world = World::new();
+    assert_eq!(world.ask("listen 0.0.0.0:80"), "0.0.0.0:80");
+}
+
+#[test]
+fn a_long_environment_fits() {
+    let mut long = program(["sh", "-c", "echo ${#LONG}"]);
+    long.env
+        .extend((0..10).map(|n| (format!("LONG{n}").into(), "x".repeat(100_000).into())));
+    long.env.push(("LONG".into(), "x".repeat(100_000).into()));
+    assert_eq!(run(long).1, "100000\n");
+}
+
+#[test]
+fn what_the_application_leaves_behind_ends_with_it() {
+    let (mut enclosure, _listeners) = open();
+    let mut leaving = program(["sh", "-c", "setsid sleep 30 & read end"]);
+    let (stdin, mut writer) = io::pipe().unwrap();
+    leaving.stdio[0] = stdin.into();
+    enclosure.launch(leaving).unwrap();
+    let pid = started(&mut enclosure);
+    let inside = Namespaces::of(pid);
+    inside.end_by(|| {
+        writer.write_all(b"\n").unwrap();
+        assert_eq!(enclosure.wait().unwrap(), Exit::Code(0));
+    });
+}
+
+#[test]
+fn dropping_an_enclosure_ends_everything_inside() {
+    let (mut enclosure, _listeners) = open();
+    let script = "setsid sleep 30 & trap '' TERM INT HUP; sleep 30";
+    enclosure.launch(program(["sh", "-c", script])).unwrap();
+    let inside = Namespaces::of(started(&mut enclosure));
+    drop(enclosure);
+    assert_eq!(inside.processes(), [], "at once");
+}
+
+#[test]
+fn killing_the_parent_leaves_nothing() {
+    let (mut parent, pid) = parent();
+    let inside = Namespaces::of(pid);
+    inside.end_by(|| {
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+    });
+}
+
+#[test]
+fn killing_the_parent_leaves_nothing_even_if_the_keeper_is_stopped() {
+    let (mut parent, pid) = parent();
+    let inside = Namespaces::of(pid);
+    let keeper = Pid::from_raw(parent_of(pid).try_into().unwrap()).unwrap();
+    kill_process(keeper, Signal::STOP).unwrap();
+    inside.end_by(|| {
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+    });
+}
+
+#[test]
+fn a_killed_keeper_is_told() {
+    let mut world = World::new();
+    let keeper = Pid::from_raw(parent_of(world.pid).try_into().unwrap()).unwrap();
+    kill_process(keeper, Signal::KILL).unwrap();
+    assert_eq!(world.enclosure.wait().unwrap(), Exit::Lost);
+}
+
+/// A process that opened an enclosure, and its application's process id.
+fn parent() -> (std::process::Child, u32) {
+    let mut parent = Command::new(stage())
+        .arg("parent")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(parent.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (parent, line.trim().parse().unwrap())
+}
+
+fn started(enclosure: &mut leno_host::Enclosure) -> u32 {
+    match enclosure.next_event(Some(PATIENCE)).unwrap() {
+        Some(Event::Started { pid: Some(pid) }) => pid,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn parent_of(pid: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// The namespaces of an enclosure, by their inodes.
+struct Namespaces(Vec<(&'static str, u64)>);
+
+impl Namespaces {
+    fn of(pid: u32) -> Self {
+        let inode = |kind| {
+            fs::metadata(format!("/proc/{pid}/ns/{kind}"))
+                .unwrap()
+                .ino()
+        };
+        Self(["net", "pid", "mnt"].map(|kind| (kind, inode(kind))).into())
+    }
+
+    /// The processes in any of them that this user can see.
+    fn processes(&self) -> Vec<Pid> {
+        let is_in = |process: &PathBuf| {
+            self.0.iter().any(|(kind, inode)| {
+                let namespace = fs::metadata(process.join("ns").join(kind));
+                namespace.is_ok_and(|namespace| namespace.ino() == *inode)
+            })
+        };
+        let paths = fs::read_dir("/proc")
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let inside = paths.filter(is_in);
+        let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+        inside
+            .filter_map(number)
+            .filter_map(Pid::from_raw)
+            .collect()
+    }
+
+    /// Does something, and waits for all processes to end, for as long as was promised.
+    fn end_by(&self, deed: impl FnOnce()) {
+        let open = |pid: Pid| pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let ends: Vec<_> = self.processes().into_iter().map(open).collect();
+        assert!(
+            ends.len() >= 3,
+            "a guard, an application, and what it started"
+        );
+        deed();
+        for end in ends {
+            readable_within(Duration::from_secs(2), end);
+        }
+        assert_eq!(self.processes(), []);
+    }
+}

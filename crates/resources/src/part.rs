@@ -35,8 +35,8 @@ impl<T> Part<T> {
         self.value.as_ref().filter(|_| !self.flawed)
     }
 
-    /// Whatever was understood: optional fields that were not are absent, lists that were not are
-    /// empty. It may allow more, or speak of less, than what was written; only for finding out
+    /// Whatever was understood: optional fields that were not are absent, lists that were not have
+    /// one flawed item. It may allow more, or speak of less, than what was written; only for finding out
     /// what a flawed part was about, and for kinds whose fields stand by themselves.
     pub fn partly(&self) -> Option<&T> {
         self.value.as_ref()
@@ -54,6 +54,12 @@ impl<T> Part<T> {
 pub struct List<T>(Vec<Part<T>>);
 
 impl<T> List<T> {
+    /// A list of which no item could be read: one item that is not understood. It is not empty,
+    /// because an absent list often means everything.
+    pub(crate) fn unreadable() -> Self {
+        Self([Part::read(None, true)].into())
+    }
+
     /// The items in order; an item's place is its index in the JSON pointer.
     pub fn iter(&self) -> core::slice::Iter<'_, Part<T>> {
         self.0.iter()

@@ -34,7 +34,8 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
-/// Each item is a part of its own. What is no list is empty, and what holds it flawed.
+/// Each item is a part of its own. What is no list counts as one item that is not understood, and
+/// what holds it is flawed.
 impl<T: Decode> Decode for List<T> {
     const SHAPE: Shape = Shape::List(&T::SHAPE);
     const REQUIRED: bool = false;
@@ -42,11 +43,12 @@ impl<T: Decode> Decode for List<T> {
     fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
         let Some(items) = node.as_list() else {
             reader.wrong_type(node, "a list");
-            return Some(Self::default());
+            return Some(Self::unreadable());
         };
         let (least, most) = rules.items;
         if items.len() < least {
             reader.invalid(node, format!("at least {least} must stand here"));
+            return Some(Self::unreadable());
         }
         if items.len() > most {
             let message = format!(

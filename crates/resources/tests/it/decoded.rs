@@ -371,3 +371,23 @@ fn every_field_of_every_kind_is_explained() {
     );
     assert!(schema("Deployment").is_none());
 }
+
+#[test]
+fn a_list_that_cannot_be_read_is_not_a_list_that_is_absent() {
+    for unreadable in ["7", "[]", "{kind: Service, name: web}", "[7]"] {
+        let text = format!(
+            "apiVersion: leno.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {{name: web}}\nspec: {{targetRefs: {unreadable}}}"
+        );
+        let (resources, notes) = Resources::read(
+            [("a.yaml", text.into_bytes())],
+            &Namespace::default_namespace(),
+        );
+        assert!(notes.has_errors());
+        let spec = only(&resources.access_policies).spec.partly().unwrap();
+        let targets = spec.target_refs.as_ref().unwrap();
+        assert!(
+            targets.len() == 1 && targets.sound().is_none(),
+            "{unreadable}"
+        );
+    }
+}

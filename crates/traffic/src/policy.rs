@@ -2,18 +2,23 @@
 //! it about a proven caller, makes the [`Admitted`] that can be routed.
 
 pub(crate) mod gate;
+mod permit;
+mod telling;
+mod verdict;
 
-use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
-use core::net::IpAddr;
+use alloc::borrow::ToOwned;
 
-use leno_model::view::{AccessRule, Effect, Mtls, WorkloadId};
-use leno_model::{Code, Namespace, Origin, SpiffeId};
+use leno_model::view::WorkloadId;
+use leno_model::{Namespace, SpiffeId};
 use leno_protocol::Request;
 
-use crate::caller::{Channel, Claim, Fact, Missing, Peer};
-use crate::policy::gate::{Asked, Call, Gate, rule_mismatch};
-use crate::story::{Detail, Known, Outcome, Step, StepKind, Story};
+use crate::caller::{Channel, Claim, Fact, Peer};
+use crate::policy::gate::{Asked, Call, Gate};
+use crate::policy::permit::Facts;
 use crate::table::Table;
+
+pub use crate::policy::permit::Permit;
+pub use crate::policy::verdict::{Allowed, Denied, Verdict};
 
 /// What stands before a port: of a workload that is called, or of the workloads that call.
 #[derive(Clone, Copy, Debug)]
@@ -195,234 +200,6 @@ impl<'t> Policy<'t> {
     }
 }
 
-/// Telling.
-impl<'t> Policy<'t> {
-    /// Judges like [`Self::judge`], or [`Self::judge_stream`] without a request, and tells what was
-    /// seen: the steps mTLS and access. Asks every rule, and says so if the index had disagreed.
-    pub fn explain(
-        &self,
-        claim: &Claim<'_>,
-        request: Option<&Request<'_>>,
-        story: &mut Story,
-    ) -> Verdict<'t> {
-        let verdict = match request {
-            Some(request) => self.judge(claim, request),
-            None => self.judge_stream(claim),
-        };
-        let Before::Port(target, gate) = self.before else {
-            return verdict;
-        };
-        let stopped = matches!(
-            verdict,
-            Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_))
-        );
-        story.steps.push(mtls_step(gate, claim, &verdict));
-        if stopped {
-            story.steps.push(Step::not_reached(
-                StepKind::Access,
-                "the caller was refused before",
-            ));
-            return verdict;
-        }
-        let asked = request.map(|request| Asked {
-            method: request.method,
-            host: request.host,
-            path: request.path.raw(),
-        });
-        let mut step = access_step(&verdict);
-        let call = Call {
-            claim,
-            port: target.port,
-            asked,
-        };
-        let rules = gate.access().rules.iter();
-        step.details.extend(rules.filter_map(|rule| {
-            let mismatch = rule_mismatch(rule, call)?;
-            Some(Detail {
-                text: format!("{} no: {mismatch}", rule.origin.object),
-                origin: Some(rule.origin.clone()),
-            })
-        }));
-        let scanned = self.judge_one(claim, asked, Gate::judge_by_scan);
-        let indexed = self.judge_one(claim, asked, Gate::judge);
-        if scanned != indexed {
-            step.details.push(Detail::of_disagreement());
-        }
-        story.steps.push(step);
-        verdict
-    }
-}
-
-fn mtls_step(gate: &Gate, claim: &Claim<'_>, verdict: &Verdict<'_>) -> Step {
-    let mode = match gate.access().mtls {
-        Mtls::Strict => "strict",
-        Mtls::Permissive => "permissive",
-    };
-    let caller = match claim.caller {
-        Fact::Known(Some(id)) => format!("the caller proved to be {id}"),
-        Fact::Known(None) => "the caller came in plain".to_owned(),
-        Fact::Unknown => "who the caller is was not recorded".to_owned(),
-    };
-    let outcome = match verdict {
-        Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_)) => Outcome::No,
-        Verdict::Undecided(Missing::CallerIdentity) if gate.access().mtls == Mtls::Strict => {
-            Outcome::Undecided
-        }
-        Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_) => Outcome::Yes,
-    };
-    let text = match verdict {
-        Verdict::Deny(denied @ Denied::Revoked(_)) => format!("{mode}: {denied}"),
-        Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_) => format!("{mode}: {caller}"),
-    };
-    Step {
-        kind: StepKind::Mtls,
-        outcome,
-        known: Known::Replayed,
-        text,
-        origin: gate.access().mtls_origin.clone(),
-        details: Vec::new(),
-    }
-}
-
-fn access_step(verdict: &Verdict<'_>) -> Step {
-    let (outcome, text, origin) = match verdict {
-        Verdict::Allow(Allowed::ByRule(rule)) => {
-            let text = format!("allowed by {}", rule.origin.object);
-            (Outcome::Yes, text, Some(rule.origin.clone()))
-        }
-        Verdict::Allow(Allowed::ByDefault) => (
-            Outcome::Yes,
-            "no rule speaks of it, and the default is to allow".to_owned(),
-            None,
-        ),
-        Verdict::Allow(Allowed::Outbound) => {
-            (Outcome::Yes, "whoever is called decides".to_owned(), None)
-        }
-        Verdict::Deny(denied) => (Outcome::No, format!("{denied}"), denied.origin().cloned()),
-        Verdict::Undecided(missing) => (Outcome::Undecided, format!("depends on {missing}"), None),
-    };
-    Step {
-        kind: StepKind::Access,
-        outcome,
-        known: Known::Replayed,
-        text,
-        origin,
-        details: Vec::new(),
-    }
-}
-
-/// The outcome of a judgement.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Verdict<'t> {
-    /// The call may go on.
-    Allow(Allowed<'t>),
-    /// It may not.
-    Deny(Denied),
-    /// It depends on a fact that the claim lacks.
-    Undecided(Missing),
-}
-
-/// Why a call may go on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Allowed<'t> {
-    /// A rule allows it.
-    ByRule(&'t Arc<AccessRule>),
-    /// No rule speaks of it, and the default is to allow.
-    ByDefault,
-    /// It is a call that a workload of this proxy makes: whoever is called decides.
-    Outbound,
-}
-
-/// Why a call may not go on.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Denied {
-    /// mTLS is strict, and the caller came in plain.
-    #[error("mTLS is strict{}, and the call came in plain", said_by(.0.as_ref()))]
-    Plain(Option<Origin>),
-    /// The caller's identity has been revoked.
-    #[error("the identity {0} has been revoked")]
-    Revoked(SpiffeId),
-    /// A rule denies it.
-    #[error("denied by {}", .0.origin)]
-    ByRule(Arc<AccessRule>),
-    /// A rule covers it that needs a feature this proxy lacks.
-    #[error("{} needs a feature that this proxy lacks", .0.origin)]
-    NotUnderstood(Arc<AccessRule>),
-    /// Rules allow others, and none allows this.
-    #[error("no AccessPolicy allows it")]
-    NoAllowRule,
-    /// No rule speaks of it, and the default is to deny.
-    #[error("no AccessPolicy allows it, and the default is to deny{}", said_by(.0.as_ref()))]
-    ByDefault(Option<Origin>),
-    /// The readings of the path lead to different verdicts.
-    #[error("the path can be read in two ways, and only one of them is allowed")]
-    AmbiguousPath,
-    /// The call came to the way out, and not from a workload of this proxy.
-    #[error("the call did not come from a workload of this proxy")]
-    NotOurs,
-    /// The workload is no longer here.
-    #[error("{0} is not a workload of this proxy")]
-    TargetGone(WorkloadId),
-}
-
-impl Denied {
-    /// The denial of a rule that matched.
-    pub(crate) fn by(rule: &Arc<AccessRule>) -> Self {
-        match rule.effect {
-            Effect::Deny => Self::ByRule(rule.clone()),
-            Effect::Allow | Effect::NotUnderstood => Self::NotUnderstood(rule.clone()),
-        }
-    }
-
-    /// Who said so.
-    pub fn origin(&self) -> Option<&Origin> {
-        match self {
-            Self::Plain(origin) | Self::ByDefault(origin) => origin.as_ref(),
-            Self::ByRule(rule) | Self::NotUnderstood(rule) => Some(&rule.origin),
-            Self::NotOurs
-            | Self::Revoked(_)
-            | Self::NoAllowRule
-            | Self::AmbiguousPath
-            | Self::TargetGone(_) => None,
-        }
-    }
-
-    /// What kind of denial it is.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Plain(_) | Self::NotOurs => Code::R002,
-            Self::NoAllowRule | Self::ByDefault(_) => Code::R003,
-            Self::ByRule(_) => Code::R004,
-            Self::NotUnderstood(_) => Code::R005,
-            Self::AmbiguousPath => Code::R035,
-            Self::Revoked(_) => Code::T005,
-            Self::TargetGone(_) => Code::R001,
-        }
-    }
-
-    /// The HTTP status that answers it.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::AmbiguousPath => 400,
-            Self::TargetGone(_) => 502,
-            Self::Plain(_)
-            | Self::NotOurs
-            | Self::Revoked(_)
-            | Self::ByRule(_)
-            | Self::NotUnderstood(_)
-            | Self::NoAllowRule
-            | Self::ByDefault(_) => 403,
-        }
-    }
-}
-
-/// ` by mesh.yaml:7`, or nothing.
-fn said_by(origin: Option<&Origin>) -> String {
-    origin
-        .map(|origin| alloc::format!(" by {origin}"))
-        .unwrap_or_default()
-}
-
 /// Leave, and who has it.
 #[derive(Clone, Copy, Debug)]
 struct Grant<'a> {
@@ -514,69 +291,5 @@ impl<'a> AdmittedStream<'a> {
     /// What is kept of the permission while the stream lives.
     pub fn permit(&self) -> Permit {
         self.0.permit(None)
-    }
-}
-
-/// A permission that was given, without a life of its own: who, to what, by which rule, and for a
-/// request what was asked. [`Table::still_permits`] asks it again.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Permit {
-    caller: Option<SpiffeId>,
-    address: IpAddr,
-    /// Absent for a call that goes out.
-    target: Option<(WorkloadId, u16)>,
-    rule: Option<Arc<AccessRule>>,
-    /// Absent for a stream of bytes.
-    asked: Option<Facts>,
-}
-
-/// The facts of a request that access rules look at.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Facts {
-    method: String,
-    host: String,
-    readings: Vec<String>,
-}
-
-impl Permit {
-    /// Who was let in; `None` came in plain.
-    pub fn caller(&self) -> Option<&SpiffeId> {
-        self.caller.as_ref()
-    }
-
-    /// The rule that let it in, if one had to.
-    pub fn rule(&self) -> Option<&AccessRule> {
-        self.rule.as_deref()
-    }
-}
-
-impl Table {
-    /// Whether a permission that an earlier table gave would be given again.
-    pub fn still_permits(&self, permit: &Permit) -> Result<(), Denied> {
-        let Some((workload, port)) = &permit.target else {
-            return Ok(());
-        };
-        let gone = || Denied::TargetGone(workload.clone());
-        let policy = self.inbound(workload, *port).ok_or_else(gone)?;
-        let claim = Claim {
-            caller: Fact::Known(permit.caller.as_ref()),
-            address: Fact::Known(permit.address),
-        };
-        let verdict = match &permit.asked {
-            None => policy.judge_stream(&claim),
-            Some(Facts {
-                method,
-                host,
-                readings,
-            }) => {
-                let readings = readings.iter().map(|path| Asked { method, host, path });
-                policy.judge_readings(&claim, readings)
-            }
-        };
-        match verdict {
-            Verdict::Allow(_) => Ok(()),
-            Verdict::Deny(denied) => Err(denied),
-            Verdict::Undecided(_) => Err(Denied::NoAllowRule),
-        }
     }
 }

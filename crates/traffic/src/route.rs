@@ -13,7 +13,7 @@ use leno_model::view::route::Part;
 use leno_model::view::{
     Action, Backend, HeaderChanges, PathMatch, PathRewrite, Redirect, Route, Rule,
 };
-use leno_model::{Dice, Mono, Roll};
+use leno_model::{Code, Dice, Mono, Roll};
 use leno_protocol::{NewPath, Path, Request};
 
 use crate::attempts::Attempts;
@@ -113,13 +113,20 @@ impl Table {
             (Backend::Service(_), Some(place)) => Ok(self.port_at(place)),
             (Backend::Service(port), None) => {
                 let question = Subscription::Service(port.service.clone());
+                if self.scope().holds(&question) {
+                    return Err(not_usable(part, Code::C113));
+                }
                 Err(Refusal::NotKnownYet(question))
             }
-            (Backend::Invalid(code), _) => Err(Refusal::BackendNotUsable {
-                code: *code,
-                origin: part.origin.clone(),
-            }),
+            (Backend::Invalid(code), _) => Err(not_usable(part, *code)),
         }
+    }
+}
+
+fn not_usable(part: &Part, code: Code) -> Refusal {
+    Refusal::BackendNotUsable {
+        code,
+        origin: part.origin.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What was thought: the steps of one decision, in words. A story is told only when somebody asks;
 //! a decision that nobody asks about never makes one.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use leno_model::Origin;
@@ -64,6 +64,23 @@ impl Detail {
         }
     }
 }
+
+/// The first of many details, and how many are left out.
+pub(crate) fn first_details(details: impl Iterator<Item = Detail>) -> Vec<Detail> {
+    let mut details = details;
+    let mut told = details.by_ref().take(MOST_DETAILS).collect::<Vec<_>>();
+    let left = details.count();
+    if left > 0 {
+        told.push(Detail {
+            text: format!("and {left} more"),
+            origin: None,
+        });
+    }
+    told
+}
+
+/// How many details of one kind are told one by one.
+const MOST_DETAILS: usize = 20;
 
 /// What a step decides.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -133,6 +133,10 @@ impl Table {
         Policy::outbound(self)
     }
 
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     pub(crate) fn port_at(&self, place: u32) -> &Port {
         &self.ports[place as usize]
     }

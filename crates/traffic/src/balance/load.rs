@@ -12,6 +12,9 @@ use crate::balance::Ended;
 /// as slow, a failing one half as bad, so that it is tried again.
 pub(super) const HALF_LIFE: Duration = Duration::from_secs(10);
 
+/// In seconds: what differs below this is noise.
+pub(super) const AS_FAST_AS_ANY: f64 = 0.001;
+
 /// How much one call moves the share of failing calls.
 const STEP: f64 = 1.0 / 8.0;
 /// The same for a call that did not even reach the endpoint.
@@ -76,6 +79,18 @@ impl Load {
         self.latency.set(latency);
         self.failing.set(failing);
         self.at.set(now);
+    }
+
+    /// Learns that no answer had come after this long.
+    pub(super) fn learn_waiting(&self, waited: Duration, now: Mono) {
+        let kept = kept_after(now.since(self.at.get()));
+        let waited = waited.as_secs_f64();
+        let known = self.latency.get().unwrap_or_default() * kept;
+        if waited > known.max(AS_FAST_AS_ANY) {
+            self.latency.set(Some(waited));
+            self.failing.set(self.failing.get() * kept);
+            self.at.set(now);
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl RouteIndex {
         {
             self.paths.propose(group, path, &mut first);
         }
-        if !self.groups.is_empty() {
+        if self.groups.len() > usize::from(self.any) {
             self.propose(exact(request.host), path, &mut first);
         }
         let host = request.host.as_bytes();

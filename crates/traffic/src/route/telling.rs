@@ -9,11 +9,8 @@ use leno_protocol::Request;
 
 use crate::matching::route_mismatch;
 use crate::refusal::Refusal;
-use crate::story::{Detail, Known, Outcome, Step, StepKind, Story};
+use crate::story::{Detail, Known, Outcome, Step, StepKind, Story, first_details};
 use crate::table::{Port, RouteSet};
-
-/// How many routes that did not match are told one by one.
-const MOST_DETAILS: usize = 20;
 
 pub(super) fn no_routes(story: &mut Story, port: &Port) {
     story.steps.push(name(port));
@@ -100,25 +97,15 @@ pub(super) fn split(story: &mut Story, split: &Split, chosen: &Part) {
 
 /// What stood before the route that was found, and why it did not match.
 fn passed_over(set: &RouteSet, request: &Request<'_>, found: Option<usize>) -> Vec<Detail> {
-    let routes = &set.index.routes().routes;
-    let before = found.unwrap_or(routes.len());
-    let mut details = (0..before.min(MOST_DETAILS))
-        .filter_map(|place| {
-            let (route, rule) = set.at(place);
-            let mismatch = route_mismatch(route, request, request.path.raw())?;
-            Some(Detail {
-                text: format!("{} no: {mismatch}", numbered(rule)),
-                origin: Some(route.origin.clone()),
-            })
+    let before = found.unwrap_or(set.index.routes().routes.len());
+    first_details((0..before).filter_map(|place| {
+        let (route, rule) = set.at(place);
+        let mismatch = route_mismatch(route, request, request.path.raw())?;
+        Some(Detail {
+            text: format!("{} no: {mismatch}", numbered(rule)),
+            origin: Some(route.origin.clone()),
         })
-        .collect::<Vec<_>>();
-    if before > MOST_DETAILS {
-        details.push(Detail {
-            text: format!("and {} more", before - MOST_DETAILS),
-            origin: None,
-        });
-    }
-    details
+    }))
 }
 
 fn name(port: &Port) -> Step {

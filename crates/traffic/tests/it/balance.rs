@@ -181,7 +181,7 @@ fn a_cold_endpoint_is_not_flooded() {
 }
 
 #[test]
-fn a_call_that_is_cancelled_is_no_longer_in_flight_and_teaches_nothing() {
+fn a_call_that_is_cancelled_is_no_longer_in_flight() {
     let mut worker = Worker::new(&["a 10.0.0.1:80"]);
     let open: Vec<_> = (0..5)
         .map(|_| worker.pick(&Tried::default()).unwrap())
@@ -191,6 +191,27 @@ fn a_call_that_is_cancelled_is_no_longer_in_flight_and_teaches_nothing() {
     let picked = worker.pick(&Tried::default()).unwrap();
     assert_eq!(picked.draw().chosen.in_flight, 0);
     assert_eq!(picked.draw().chosen.latency, None);
+}
+
+/// Whoever gives up after a second must not make a hung endpoint look as fast as the others.
+#[test]
+fn calls_that_are_given_up_teach_how_long_they_waited() {
+    let mut worker = Worker::new(&TWO);
+    let mut hung = 0;
+    for _ in 0..300 {
+        let picked = worker.pick(&Tried::default()).unwrap();
+        if name(&picked) == "a" {
+            hung += 1;
+            worker.wait(1000);
+            let meanwhile = worker.pick(&Tried::default()).unwrap();
+            meanwhile.finish(Ended::Answered, worker.now);
+            drop(picked);
+        } else {
+            worker.wait(20);
+            picked.finish(Ended::Answered, worker.now);
+        }
+    }
+    assert!(hung < 10, "{hung}");
 }
 
 #[test]

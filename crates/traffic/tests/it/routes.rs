@@ -121,8 +121,20 @@ fn what_cannot_be_carried_out_answers_500() {
         &[
             ("GET http://cart/a", "500 R011"),
             ("GET http://cart/b", "500 R012"),
-            ("GET http://cart/c", "503 R015"),
+            ("GET http://cart/c", "500 R012"),
         ],
+    );
+}
+
+#[test]
+fn a_backend_that_the_view_was_not_asked_for_is_not_known_yet() {
+    let world = World::new()
+        .services(&["cart"])
+        .routes("cart", "path=/ -> other");
+    let table = Table::new(world.view(), Scope::Answered(Arc::default()));
+    assert_eq!(
+        outcome(&table, "GET http://cart/", &mut Dice::new(1)),
+        "503 R015"
     );
 }
 

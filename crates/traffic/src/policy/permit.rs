@@ -1,0 +1,76 @@
+//! What is kept of a permission while a stream lives, to be asked again when the view changes.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::net::IpAddr;
+
+use leno_model::SpiffeId;
+use leno_model::view::{AccessRule, WorkloadId};
+
+use crate::caller::{Claim, Fact};
+use crate::policy::gate::Asked;
+use crate::policy::{Denied, Verdict};
+use crate::table::Table;
+
+/// A permission that was given, without a life of its own: who, to what, by which rule, and for a
+/// request what was asked. [`Table::still_permits`] asks it again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Permit {
+    pub(super) caller: Option<SpiffeId>,
+    pub(super) address: IpAddr,
+    /// Absent for a call that goes out.
+    pub(super) target: Option<(WorkloadId, u16)>,
+    pub(super) rule: Option<Arc<AccessRule>>,
+    /// Absent for a stream of bytes.
+    pub(super) asked: Option<Facts>,
+}
+
+/// The facts of a request that access rules look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Facts {
+    pub(super) method: String,
+    pub(super) host: String,
+    pub(super) readings: Vec<String>,
+}
+
+impl Permit {
+    /// Who was let in; `None` came in plain.
+    pub fn caller(&self) -> Option<&SpiffeId> {
+        self.caller.as_ref()
+    }
+
+    /// The rule that let it in, if one had to.
+    pub fn rule(&self) -> Option<&AccessRule> {
+        self.rule.as_deref()
+    }
+}
+
+impl Table {
+    /// Whether a permission that an earlier table gave would be given again.
+    pub fn still_permits(&self, permit: &Permit) -> Result<(), Denied> {
+        let Some((workload, port)) = &permit.target else {
+            return Ok(());
+        };
+        let gone = || Denied::TargetGone(workload.clone());
+        let policy = self.inbound(workload, *port).ok_or_else(gone)?;
+        let claim = Claim {
+            caller: Fact::Known(permit.caller.as_ref()),
+            address: Fact::Known(permit.address),
+        };
+        let verdict = match &permit.asked {
+            None => policy.judge_stream(&claim),
+            Some(Facts {
+                method,
+                host,
+                readings,
+            }) => {
+                let readings = readings.iter().map(|path| Asked { method, host, path });
+                policy.judge_readings(&claim, readings)
+            }
+        };
+        match verdict {
+            Verdict::Allow(_) => Ok(()),
+            Verdict::Deny(denied) => Err(denied),
+            Verdict::Undecided(_) => Err(Denied::NoAllowRule),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The steps mTLS and access, told after they were taken.
+
+use alloc::{borrow::ToOwned, format, vec::Vec};
+
+use leno_model::view::Mtls;
+use leno_protocol::Request;
+
+use crate::caller::{Claim, Fact, Missing};
+use crate::policy::gate::{Asked, Call, Gate, rule_mismatch};
+use crate::policy::{Allowed, Before, Denied, Policy, Verdict};
+use crate::story::{Detail, Known, Outcome, Step, StepKind, Story, first_details};
+
+impl<'t> Policy<'t> {
+    /// Judges like [`Self::judge`], or [`Self::judge_stream`] without a request, and tells what was
+    /// seen: the steps mTLS and access. Asks every rule, and says so if the index had disagreed.
+    pub fn explain(
+        &self,
+        claim: &Claim<'_>,
+        request: Option<&Request<'_>>,
+        story: &mut Story,
+    ) -> Verdict<'t> {
+        let verdict = match request {
+            Some(request) => self.judge(claim, request),
+            None => self.judge_stream(claim),
+        };
+        let Before::Port(target, gate) = self.before else {
+            return verdict;
+        };
+        let stopped = matches!(
+            verdict,
+            Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_))
+        );
+        story.steps.push(mtls_step(gate, claim, &verdict));
+        if stopped {
+            story.steps.push(Step::not_reached(
+                StepKind::Access,
+                "the caller was refused before",
+            ));
+            return verdict;
+        }
+        let asked = request.map(|request| Asked {
+            method: request.method,
+            host: request.host,
+            path: request.path.raw(),
+        });
+        let mut step = access_step(&verdict);
+        let call = Call {
+            claim,
+            port: target.port,
+            asked,
+        };
+        step.details = first_details(gate.access().rules.iter().filter_map(|rule| {
+            let mismatch = rule_mismatch(rule, call)?;
+            Some(Detail {
+                text: format!("{} no: {mismatch}", rule.origin.object),
+                origin: Some(rule.origin.clone()),
+            })
+        }));
+        let scanned = self.judge_one(claim, asked, Gate::judge_by_scan);
+        let indexed = self.judge_one(claim, asked, Gate::judge);
+        if scanned != indexed {
+            step.details.push(Detail::of_disagreement());
+        }
+        story.steps.push(step);
+        verdict
+    }
+}
+
+fn mtls_step(gate: &Gate, claim: &Claim<'_>, verdict: &Verdict<'_>) -> Step {
+    let mode = match gate.access().mtls {
+        Mtls::Strict => "strict",
+        Mtls::Permissive => "permissive",
+    };
+    let caller = match claim.caller {
+        Fact::Known(Some(id)) => format!("the caller proved to be {id}"),
+        Fact::Known(None) => "the caller came in plain".to_owned(),
+        Fact::Unknown => "who the caller is was not recorded".to_owned(),
+    };
+    let outcome = match verdict {
+        Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_)) => Outcome::No,
+        Verdict::Undecided(Missing::CallerIdentity) if gate.access().mtls == Mtls::Strict => {
+            Outcome::Undecided
+        }
+        Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_) => Outcome::Yes,
+    };
+    let text = match verdict {
+        Verdict::Deny(denied @ Denied::Revoked(_)) => format!("{mode}: {denied}"),
+        Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_) => format!("{mode}: {caller}"),
+    };
+    Step {
+        kind: StepKind::Mtls,
+        outcome,
+        known: Known::Replayed,
+        text,
+        origin: gate.access().mtls_origin.clone(),
+        details: Vec::new(),
+    }
+}
+
+fn access_step(verdict: &Verdict<'_>) -> Step {
+    let (outcome, text, origin) = match verdict {
+        Verdict::Allow(Allowed::ByRule(rule)) => {
+            let text = format!("allowed by {}", rule.origin.object);
+            (Outcome::Yes, text, Some(rule.origin.clone()))
+        }
+        Verdict::Allow(Allowed::ByDefault) => (
+            Outcome::Yes,
+            "no rule speaks of it, and the default is to allow".to_owned(),
+            None,
+        ),
+        Verdict::Allow(Allowed::Outbound) => {
+            (Outcome::Yes, "whoever is called decides".to_owned(), None)
+        }
+        Verdict::Deny(denied) => (Outcome::No, format!("{denied}"), denied.origin().cloned()),
+        Verdict::Undecided(missing) => (Outcome::Undecided, format!("depends on {missing}"), None),
+    };
+    Step {
+        kind: StepKind::Access,
+        outcome,
+        known: Known::Replayed,
+        text,
+        origin,
+        details: Vec::new(),
+    }
+}

@@ -1,6 +1,8 @@
 //! Who may call: each `AccessPolicy` read, and all of them gathered over each port of a workload.
 
+mod findings;
 mod gather;
+mod port;
 mod read;
 
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -12,7 +14,8 @@ use leno_resources::policy::AccessPolicySpec;
 
 use crate::targets::Target;
 
-pub(crate) use gather::{Blind, Policies, Targeted};
+pub(crate) use findings::Blind;
+pub(crate) use gather::{Policies, Targeted};
 pub(crate) use read::read;
 
 /// An `AccessPolicy` with its meaning.

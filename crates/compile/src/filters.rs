@@ -274,7 +274,7 @@ impl Reader<'_> {
 }
 
 /// The value of a header that may be sent: text that cannot end the line it stands in.
-//= RFC 9110 section 5.5: "field-vchar = VCHAR / obs-text"
+//= RFC 9110 section 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous"
 fn is_field_value(value: &str) -> bool {
     !value
         .bytes()

@@ -146,6 +146,17 @@ pub(crate) fn role(route: &Object<HttpRouteSpec>, parent: &ParentReference) -> O
     })
 }
 
+/// The role that a route was meant to have, as far as its first parent tells.
+pub(crate) fn meant(route: &Object<HttpRouteSpec>) -> Role {
+    let parents = route
+        .spec
+        .partly()
+        .into_iter()
+        .flat_map(|spec| &spec.parent_refs);
+    let mut roles = parents.filter_map(|parent| role(route, parent.sound()?));
+    roles.next().unwrap_or(Role::Producer)
+}
+
 /// One parent reference of a route.
 struct Parent<'a> {
     route: &'a Object<HttpRouteSpec>,
@@ -211,7 +222,8 @@ impl Parent<'_> {
         let role = role(self.route, self.parent).unwrap_or(Role::Consumer);
         match service.form {
             Form::Address => Ok((service, role)),
-            //= GEP-1294: ""Headless" `Services` SHOULD NOT be supported as a `parentRef`"
+            //= GEP-1294: "SHOULD NOT be supported as a `parentRef`, because they do not implement
+            //= the "frontend" functionality of a service."
             Form::Headless => {
                 let message = format!("{} is headless: calls to it name its endpoints", name.name);
                 Err(Flaw::new("/name", Code::C102, message))

@@ -50,9 +50,10 @@ pub(crate) fn candidates<'a>(
         let takes_all = matches
             .iter()
             .any(|one| matches::is_everything(&one.matches));
-        let calls = match takes_all && spec.rules.len() == 1 {
-            true => calls.to_string(),
-            false => format!("{calls} that rule {} takes", index + 1),
+        let calls = if takes_all && spec.rules.len() == 1 {
+            calls.to_string()
+        } else {
+            format!("{calls} that rule {} takes", index + 1)
         };
         let mut reader = Reader {
             route,
@@ -69,9 +70,10 @@ pub(crate) fn candidates<'a>(
                 position: (index, one.index),
                 matches: one.matches,
                 is_flawed: one.is_flawed,
-                rule: match one.is_flawed {
-                    true => Arc::new(refused(&rule, Code::C007, rule.origin.clone())),
-                    false => rule.clone(),
+                rule: if one.is_flawed {
+                    Arc::new(refused(&rule, Code::C007, rule.origin.clone()))
+                } else {
+                    rule.clone()
                 },
             });
         }
@@ -220,9 +222,10 @@ impl Reader<'_, '_> {
     /// What becomes of requests that nobody gets a share of.
     //= BackendRef weight: "If weight is set to 0, no traffic should be forwarded for this entry."
     fn nobody(&mut self, written: &HttpRouteRule) -> Action {
-        let (field, message) = match written.backend_refs.is_empty() {
-            true => ("", "the rule names no backend and does not redirect"),
-            false => ("/backendRefs", "all weights of the rule are 0"),
+        let (field, message) = if written.backend_refs.is_empty() {
+            ("", "the rule names no backend and does not redirect")
+        } else {
+            ("/backendRefs", "all weights of the rule are 0")
         };
         let pointer = format!("{}{field}", self.pointer);
         let note = finding::warning(self.route, &pointer, Code::C107, message.to_string());

@@ -9,7 +9,8 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-use leno_model::{Code, Note, Notes, Origin, ServiceName};
+use leno_model::view::{self, PortRef, Tuning};
+use leno_model::{Code, Network, Note, Notes, Origin, ServiceName};
 use leno_resources::service::{
     ClusterIp, InternalTrafficPolicy, ServicePort, ServiceSpec, ServiceType, SessionAffinity,
     TargetPort, TransportProtocol,
@@ -17,8 +18,10 @@ use leno_resources::service::{
 use leno_resources::{Object, Resources};
 
 use crate::finding::{self, Complete};
+use crate::parents::Routed;
+use crate::routes::Attached;
 use crate::spoken::Spoken;
-use crate::workloads::Workload;
+use crate::workloads::{self, Workload};
 
 /// A service before it is known who routes to it.
 pub(crate) struct Service<'a> {
@@ -90,8 +93,47 @@ pub(crate) fn services<'a>(
     services
 }
 
+/// What proxies know of a service: its ports with what is attached to them.
+pub(crate) fn view(
+    service: &Service<'_>,
+    routed: &Routed<'_>,
+    attached: &Attached,
+    tuning: Tuning,
+    network: &Network,
+) -> view::Service {
+    let tuning = Arc::new(tuning);
+    let port = |(number, port): (&u16, &Port)| {
+        let reference = PortRef {
+            service: service.name.clone(),
+            port: *number,
+        };
+        let routes = attached.get(&reference);
+        let consumers = routes.into_iter().flatten();
+        let consumers =
+            consumers.filter_map(|(callers, routes)| Some((callers.clone()?, routes.clone())));
+        let view = view::ServicePort {
+            name: port.name.clone(),
+            protocol: routed.protocol(&reference),
+            producer: routes.and_then(|routes| routes.get(&None)).cloned(),
+            consumers: consumers.collect(),
+            tuning: tuning.clone(),
+        };
+        (*number, view)
+    };
+    view::Service {
+        name: service.name.clone(),
+        origin: Some(service.origin.clone()),
+        addresses: service
+            .addresses
+            .iter()
+            .map(|address| (network.clone(), *address))
+            .collect(),
+        ports: service.ports.iter().map(port).collect(),
+    }
+}
+
 fn implied<'a>(name: &ServiceName, workload: &'a Workload<'a>) -> Service<'a> {
-    let port = |(number, port): (&u16, &crate::workloads::Port)| {
+    let port = |(number, port): (&u16, &workloads::Port)| {
         let port = Port {
             name: port.name.clone(),
             spoken: port.spoken,

@@ -173,9 +173,10 @@ impl<'a> Found<'a> {
         //= RouteConditionPartiallyInvalid: "The message for this condition MUST start with the
         //= prefix "Dropped Rule" and include information about which Rules have been dropped."
         let numbers = self.refused.iter().map(|rule| format!(" {}", rule + 1));
-        let dropped = match self.refused.is_empty() {
-            true => " in part".to_string(),
-            false => numbers.collect::<Vec<_>>().join(","),
+        let dropped = if self.refused.is_empty() {
+            " in part".to_string()
+        } else {
+            numbers.collect::<Vec<_>>().join(",")
         };
         Some(Condition {
             kind: ConditionKind::PartiallyInvalid,

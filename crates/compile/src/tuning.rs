@@ -56,6 +56,7 @@ impl Policies<'_> {
     }
 }
 
+/// The targets of a policy. One of which it cannot be told whether it names any has none.
 fn targets(
     policy: &Object<TrafficPolicySpec>,
     scope: &Scope<'_>,
@@ -65,6 +66,9 @@ fn targets(
         .spec
         .partly()
         .and_then(|spec| spec.target_refs.as_ref());
+    if written.is_none() && policy.spec.is_flawed() {
+        return Vec::new();
+    }
     let references = written
         .into_iter()
         .flat_map(|written| written.iter().enumerate());

@@ -31,7 +31,8 @@ pub(crate) fn read<'a>(
         .spec
         .partly()
         .and_then(|spec| spec.target_refs.as_ref());
-    let has_flawed_target = written.is_some_and(|written| written.sound().is_none());
+    let is_flawed = |written: &List<_>| written.is_empty() || written.sound().is_none();
+    let has_flawed_target = written.is_some_and(is_flawed);
     let mut policy = Policy {
         object,
         targets: targets::targets(object, written, scope, notes),

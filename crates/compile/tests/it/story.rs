@@ -35,10 +35,7 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
 
 fn service(mesh: &Mesh, service: &Service, story: &mut String) {
     for (number, port) in &service.ports {
-        let protocol = match port.protocol {
-            Protocol::Http => "HTTP",
-            Protocol::Tcp => "TCP",
-        };
+        let protocol = protocol(port.protocol);
         let reference = PortRef {
             service: service.name.clone(),
             port: *number,
@@ -59,6 +56,13 @@ fn service(mesh: &Mesh, service: &Service, story: &mut String) {
         writeln!(story, "{reference} {protocol}, answered by {answering}").unwrap();
         attached(port, story);
         tuning(&port.tuning, story);
+    }
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http => "HTTP",
+        Protocol::Tcp => "TCP",
     }
 }
 
@@ -222,10 +226,12 @@ fn tuning(tuning: &Tuning, story: &mut String) {
 fn accesses(mesh: &Mesh, story: &mut String) {
     for (id, instance) in &mesh.instances {
         let workload = &instance.workload;
-        let ports = workload
-            .ports
-            .iter()
-            .map(|(number, port)| (number.to_string(), &port.access));
+        let ports = workload.ports.iter().map(|(number, port)| {
+            (
+                format!("{number} {}", protocol(port.protocol)),
+                &port.access,
+            )
+        });
         let ports = ports.chain([("others".to_owned(), &workload.other_ports)]);
         let said = ports
             .filter(|(_, access)| ***access != Access::open())

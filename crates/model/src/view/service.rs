@@ -208,9 +208,10 @@ pub struct Workload {
     pub network: Network,
     /// Its own addresses.
     pub addresses: Vec<IpAddr>,
-    /// Its ports, as it listens on them.
+    /// The ports of which something is known: those it declares, those to which a service leads, and
+    /// those that a policy names. Numbers as it listens on them.
     pub ports: BTreeMap<u16, WorkloadPort>,
-    /// Who may reach a port that it does not declare.
+    /// Who may reach any other port.
     pub other_ports: Arc<Access>,
 }
 

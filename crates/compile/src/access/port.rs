@@ -1,0 +1,155 @@
+//! One port of a workload, or all that are not known, and what the policies over it come to.
+
+use alloc::{collections::BTreeSet, string::ToString, sync::Arc, vec::Vec};
+use core::cmp::Reverse;
+
+use leno_model::view::{Access, AccessRule, Effect, Protocol, RequestMatch, Stance};
+
+use super::{Blind, Policy, Rule};
+use crate::everywhere::Everywhere;
+use crate::targets::Target;
+
+/// How special a policy's target is. The more special wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Special {
+    Mesh,
+    Namespace,
+    Service,
+    Workload,
+}
+
+impl Special {
+    pub(super) fn of(target: &Target) -> Self {
+        match target {
+            Target::Mesh => Self::Mesh,
+            Target::Namespace(_) => Self::Namespace,
+            Target::Service(_) => Self::Service,
+            Target::Workload(..) => Self::Workload,
+        }
+    }
+}
+
+/// The policies over a port.
+pub(super) struct Over<'p, 'a> {
+    pub(super) policies: &'p [(Special, &'a Policy<'a>)],
+    pub(super) which: Which<'p>,
+    pub(super) protocol: Protocol,
+}
+
+/// Which ports are meant.
+pub(super) enum Which<'p> {
+    One(u16),
+    AllBut(&'p BTreeSet<u16>),
+}
+
+impl<'p, 'a> Over<'p, 'a> {
+    /// What they come to: of mode and stance what the most special says, of two equally special the
+    /// stricter; all rules.
+    pub(super) fn access(&self, everywhere: &Everywhere) -> Access {
+        let policies = || self.policies.iter();
+        let mtls = policies()
+            .filter_map(|(special, policy)| Some((*special, policy.mtls.as_ref()?)))
+            .max_by_key(|(special, (mtls, _))| (*special, Reverse(*mtls)));
+        let (mtls, mtls_origin) = match mtls {
+            Some((_, (mtls, origin))) => (*mtls, Some(origin.clone())),
+            None => everywhere.mtls.clone(),
+        };
+        let stance = policies()
+            .filter_map(|(special, policy)| Some((*special, policy.stance.as_ref()?)))
+            .max_by_key(|(special, (stance, _))| (*special, *stance));
+        let (mut stance, mut stance_origin) = match stance {
+            Some((_, (stance, origin))) => (*stance, Some(origin.clone())),
+            None => everywhere.stance.clone(),
+        };
+        let mut rules = Vec::new();
+        for (rule, enforced) in self.rules() {
+            if rule.closes {
+                (stance, stance_origin) = (Stance::Deny, Some(rule.rule.origin.clone()));
+            }
+            rules.push(enforced);
+        }
+        Access {
+            mtls,
+            mtls_origin,
+            rules,
+            stance,
+            stance_origin,
+        }
+    }
+
+    /// Remembers each rule that speaks of requests on this port, where none are seen.
+    pub(super) fn tell_blind_rules(&self, name: &str, blind: &mut Blind) {
+        for (rule, _) in self.rules() {
+            let mut here = rule
+                .rule
+                .requests
+                .iter()
+                .filter(|request| self.is_here(request));
+            if here.any(reads_requests) {
+                let ports = blind.0.entry(rule.rule.origin.clone()).or_default();
+                ports.insert(name.to_string());
+            }
+        }
+    }
+
+    /// The rules that stand over the port, each once, as they are enforced on it.
+    fn rules(&self) -> impl Iterator<Item = (&'p Rule, Arc<AccessRule>)> + use<'_, 'p, 'a> {
+        let mut told = BTreeSet::new();
+        let policies = self.policies.iter().map(|(_, policy)| *policy);
+        let policies = policies.filter(move |policy| told.insert(policy.object.reference()));
+        let rules = policies.flat_map(|policy| &policy.rules);
+        rules.filter_map(|rule| Some((rule, self.enforced(&rule.rule)?)))
+    }
+
+    /// The rule as it is enforced on the port; `None` if it is about other ports.
+    ///
+    /// Where no requests are seen, a rule that denies some denies all: a byte stream may carry any.
+    fn enforced(&self, rule: &Arc<AccessRule>) -> Option<Arc<AccessRule>> {
+        if rule.requests.is_empty() {
+            return Some(rule.clone());
+        }
+        let is_widened = self.protocol == Protocol::Tcp && rule.effect != Effect::Allow;
+        let here = rule.requests.iter().filter(|request| self.is_here(request));
+        let requests = here.map(|request| {
+            if is_widened {
+                widened(request)
+            } else {
+                request.clone()
+            }
+        });
+        let requests = requests.collect::<Vec<_>>();
+        if requests.is_empty() {
+            return None;
+        }
+        if requests == rule.requests {
+            return Some(rule.clone());
+        }
+        Some(Arc::new(AccessRule {
+            requests,
+            ..AccessRule::clone(rule)
+        }))
+    }
+
+    fn is_here(&self, request: &RequestMatch) -> bool {
+        let mut ports = request.ports.iter();
+        request.ports.is_empty()
+            || match self.which {
+                Which::One(number) => ports.any(|port| *port == number),
+                Which::AllBut(known) => ports.any(|port| !known.contains(port)),
+            }
+    }
+}
+
+/// Any request to the same ports.
+fn widened(request: &RequestMatch) -> RequestMatch {
+    let ports = request.ports.clone();
+    RequestMatch {
+        ports,
+        ..RequestMatch::default()
+    }
+}
+
+/// Whether a byte stream can never match.
+fn reads_requests(request: &RequestMatch) -> bool {
+    !(request.methods.is_empty() && request.hosts.is_empty() && request.paths.is_empty())
+}

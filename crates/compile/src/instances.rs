@@ -1,0 +1,63 @@
+//! What runs, with everything that stands over its ports.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+use leno_model::view::{self, PortRef, Protocol, WorkloadId};
+
+use crate::access::{Blind, Policies, Targeted};
+use crate::mesh::{Answer, Instance};
+use crate::parents::Routed;
+use crate::workloads::{Running, Workload};
+
+/// What services say about the ports of each instance.
+pub(crate) type ByInstance = BTreeMap<WorkloadId, BTreeMap<u16, Targeted>>;
+
+/// Looks at services from the side of those who answer.
+pub(crate) fn targeted(
+    answers: &BTreeMap<PortRef, Vec<Answer>>,
+    routed: &Routed<'_>,
+) -> ByInstance {
+    let mut targeted = BTreeMap::<_, BTreeMap<_, Targeted>>::new();
+    for (port, answers) in answers {
+        let is_http = routed.protocol(port) == Protocol::Http;
+        for answer in answers {
+            let ports = targeted.entry(answer.instance.clone()).or_default();
+            let targeted = ports.entry(answer.port).or_default();
+            targeted.services.insert(port.service.clone());
+            targeted.is_http |= is_http;
+        }
+    }
+    targeted
+}
+
+/// All instances of a workload. What stands over their ports is the same value.
+pub(crate) fn instances(
+    workload: &Workload<'_>,
+    targeted: &ByInstance,
+    policies: &Policies<'_>,
+    blind: &mut Blind,
+) -> Vec<(WorkloadId, Arc<Instance>)> {
+    let Some(first) = workload.instances.first() else {
+        return Vec::new();
+    };
+    let none = BTreeMap::new();
+    let access = policies.over(workload, targeted.get(&first.id).unwrap_or(&none), blind);
+    let instance = |running: &Running| {
+        let workload_view = view::Workload {
+            id: running.id.clone(),
+            identity: workload.identity.clone(),
+            network: running.network.clone(),
+            addresses: running.address.into_iter().collect(),
+            ports: access.ports.clone(),
+            other_ports: access.others.clone(),
+        };
+        let instance = Instance {
+            workload: Arc::new(workload_view),
+            origin: workload.object.origin(""),
+            locality: workload.locality.clone(),
+            tunnel: None,
+        };
+        (running.id.clone(), Arc::new(instance))
+    };
+    workload.instances.iter().map(instance).collect()
+}

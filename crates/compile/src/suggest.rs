@@ -26,14 +26,24 @@ pub(crate) fn service<'a>(
 /// The name with the fewest slips from `wanted`, at most one in three characters. Of equals the one
 /// whose characters are nearest: `cart-v2` is nearer to `cart-v3` than `cart-v1` is.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (wanted.chars().count() / 3).max(1);
+    if wanted.len() > LONGEST {
+        return None;
+    }
+    let most = (wanted.len() / 3).max(1);
     names
-        .filter(|name| name.len().abs_diff(wanted.len()) <= 4 * most)
+        .take(MOST_NAMES)
+        .filter(|name| name.len().abs_diff(wanted.len()) <= most)
         .map(|name| (slips(wanted, name), name))
         .filter(|(slips, _)| (1..=most).contains(slips))
         .min_by_key(|(slips, name)| (*slips, apart(wanted, name)))
         .map(|(_, name)| name)
 }
+
+/// Names longer than this are not typed, and so not mistyped.
+const LONGEST: usize = 64;
+
+/// How many names are compared with a wrong one.
+const MOST_NAMES: usize = 1000;
 
 /// How far the characters at equal places are from each other.
 fn apart(left: &str, right: &str) -> u32 {

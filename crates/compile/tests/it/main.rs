@@ -4,6 +4,7 @@
 mod bounds;
 mod cases;
 mod find;
+mod mutations;
 mod order;
 mod precedence;
 mod story;

@@ -9,7 +9,7 @@ use alloc::{
 
 use leno_model::view::{PortRef, Protocol};
 use leno_model::{Code, Namespace, Notes, ServiceName};
-use leno_resources::gateway::{HttpRouteSpec, ParentReference};
+use leno_resources::gateway::{HttpBackendRef, HttpRouteSpec, ParentReference};
 use leno_resources::{Object, Resources};
 
 use crate::finding::{self, Complete, Flaw};
@@ -77,7 +77,9 @@ impl<'a> Routed<'a> {
         let backends = rules
             .flat_map(|rule| &rule.backend_refs)
             .filter_map(|backend| backend.sound());
-        for backend in backends.filter(|backend| local(&backend.namespace)) {
+        let is_service =
+            |backend: &HttpBackendRef| (&*backend.group, &*backend.kind) == ("", "Service");
+        for backend in backends.filter(|it| is_service(it) && local(&it.namespace)) {
             let port = backend.port.unwrap_or_default();
             self.http
                 .insert(port_ref(&name(backend.name.clone()), port));

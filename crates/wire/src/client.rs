@@ -4,12 +4,13 @@ use alloc::{
     borrow::ToOwned, collections::BTreeMap, collections::BTreeSet, string::String,
     string::ToString, vec::Vec,
 };
+use core::net::SocketAddr;
 
-use leno_model::view::{Generation, View};
+use leno_model::view::{Generation, View, WorkloadId};
 
 use crate::carried::Misfit;
 use crate::delta::{Commit, Hello, Request, Response, Subscription, Verdict, list_version};
-use crate::part::{FEATURES, Part, PartName, Version, assemble};
+use crate::part::{Encoded, FEATURES, Part, PartName, Version, assemble};
 
 /// The most bytes that may be staged before a commit.
 const STAGED_BYTES: usize = 256 << 20;
@@ -40,15 +41,23 @@ pub enum Received {
 #[derive(Debug)]
 pub struct Client {
     proxy: String,
-    held: BTreeMap<PartName, (Version, Part)>,
-    generation: Generation,
-    subscriptions: BTreeSet<Subscription>,
-    known: BTreeMap<Subscription, bool>,
+    workloads: BTreeSet<WorkloadId>,
+    tunnel: Option<SocketAddr>,
+    kept: Kept,
     staged: Staged,
     greeted: bool,
     subscribe: Vec<Subscription>,
     unsubscribe: Vec<Subscription>,
     verdict: Option<Verdict>,
+}
+
+/// What outlives the stream and the process.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) held: BTreeMap<PartName, (Version, Part)>,
+    pub(crate) generation: Generation,
+    pub(crate) subscriptions: BTreeSet<Subscription>,
+    pub(crate) known: BTreeMap<Subscription, bool>,
 }
 
 /// An update that has not been committed.
@@ -64,12 +73,15 @@ struct Staged {
 impl Client {
     /// A proxy of this name that holds nothing.
     pub fn new(proxy: &str) -> Self {
+        Self::with(proxy, Kept::default())
+    }
+
+    pub(crate) fn with(proxy: &str, kept: Kept) -> Self {
         Self {
             proxy: proxy.to_owned(),
-            held: BTreeMap::new(),
-            generation: Generation::default(),
-            subscriptions: BTreeSet::new(),
-            known: BTreeMap::new(),
+            workloads: BTreeSet::new(),
+            tunnel: None,
+            kept,
             staged: Staged::default(),
             greeted: false,
             subscribe: Vec::new(),
@@ -78,18 +90,25 @@ impl Client {
         }
     }
 
+    /// Says from the next stream on that the proxy stands in front of `workloads` and takes mesh
+    /// calls for them at `tunnel`.
+    pub fn announce(&mut self, workloads: BTreeSet<WorkloadId>, tunnel: Option<SocketAddr>) {
+        self.workloads = workloads;
+        self.tunnel = tunnel;
+    }
+
     /// Begins a new stream: whatever was under way on the old one is forgotten, what was adopted stays.
     pub fn reconnect(&mut self) {
         self.staged = Staged::default();
         self.greeted = false;
         self.verdict = None;
         self.unsubscribe.clear();
-        self.subscribe = self.subscriptions.iter().cloned().collect();
+        self.subscribe = self.kept.subscriptions.iter().cloned().collect();
     }
 
     /// Asks to be told about something from now on.
     pub fn subscribe(&mut self, subscription: Subscription) {
-        if self.subscriptions.insert(subscription.clone()) {
+        if self.kept.subscriptions.insert(subscription.clone()) {
             self.unsubscribe.retain(|other| *other != subscription);
             self.subscribe.push(subscription);
         }
@@ -97,8 +116,8 @@ impl Client {
 
     /// Needs to be told about something no longer.
     pub fn unsubscribe(&mut self, subscription: &Subscription) {
-        if self.subscriptions.remove(subscription) {
-            self.known.remove(subscription);
+        if self.kept.subscriptions.remove(subscription) {
+            self.kept.known.remove(subscription);
             self.subscribe.retain(|other| other != subscription);
             self.unsubscribe.push(subscription.clone());
         }
@@ -106,7 +125,7 @@ impl Client {
 
     /// What is known of something that was asked about.
     pub fn known(&self, subscription: &Subscription) -> Known {
-        match self.known.get(subscription) {
+        match self.kept.known.get(subscription) {
             Some(true) => Known::Exists,
             Some(false) => Known::Absent,
             None => Known::NotYet,
@@ -115,7 +134,16 @@ impl Client {
 
     /// The generation that was adopted last.
     pub fn generation(&self) -> &Generation {
-        &self.generation
+        &self.kept.generation
+    }
+
+    /// What was asked about and is known: what the view holds or the mesh does not have.
+    pub fn answered(&self) -> impl Iterator<Item = &Subscription> {
+        self.kept.known.keys()
+    }
+
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// The next request to send.
@@ -123,12 +151,15 @@ impl Client {
         let hello = (!self.greeted).then(|| Hello {
             proxy: self.proxy.clone(),
             features: FEATURES.iter().map(ToString::to_string).collect(),
-            generation: self.generation.clone(),
+            generation: self.kept.generation.clone(),
             holds: self
+                .kept
                 .held
                 .iter()
                 .map(|(name, (version, _))| (name.clone(), *version))
                 .collect(),
+            workloads: self.workloads.clone(),
+            tunnel: self.tunnel,
         });
         let request = Request {
             hello,
@@ -148,8 +179,8 @@ impl Client {
                 ..Staged::default()
             };
         }
-        for (name, version, bytes) in response.parts {
-            self.staged.add(name, version, &bytes);
+        for (name, part) in response.parts {
+            self.staged.add(name, &part);
         }
         self.staged.removed.extend(response.removed);
         let Some(commit) = response.commit else {
@@ -171,13 +202,16 @@ impl Client {
         if let Some(misfit) = staged.misfit {
             return Err(misfit);
         }
-        if !commit.generation.follows(&self.generation) {
+        if !commit.generation.follows(&self.kept.generation) {
             return Err(Misfit::new(
                 "generation",
-                format_args!("{} does not follow {}", commit.generation, self.generation),
+                format_args!(
+                    "{} does not follow {}",
+                    commit.generation, self.kept.generation
+                ),
             ));
         }
-        let mut held = self.held.clone();
+        let mut held = self.kept.held.clone();
         held.retain(|name, _| !staged.removed.contains(name.as_str()));
         held.extend(staged.parts);
         let list = list_version(held.iter().map(|(name, (version, _))| (name, *version)));
@@ -189,8 +223,8 @@ impl Client {
         }
         let parts = held.values().map(|(_, part)| part.clone());
         let view = assemble(commit.generation.clone(), parts)?;
-        self.held = held;
-        self.generation = commit.generation.clone();
+        self.kept.held = held;
+        self.kept.generation = commit.generation.clone();
         let absent = staged
             .removed
             .iter()
@@ -201,8 +235,8 @@ impl Client {
             .cloned()
             .map(|subscription| (subscription, true));
         for (subscription, exists) in absent.map(|absent| (absent, false)).chain(answers) {
-            if self.subscriptions.contains(&subscription) {
-                self.known.insert(subscription, exists);
+            if self.kept.subscriptions.contains(&subscription) {
+                self.kept.known.insert(subscription, exists);
             }
         }
         Ok(view)
@@ -210,12 +244,12 @@ impl Client {
 }
 
 impl Staged {
-    fn add(&mut self, name: PartName, version: Version, bytes: &[u8]) {
-        self.bytes = self.bytes.saturating_add(bytes.len());
+    fn add(&mut self, name: PartName, encoded: &Encoded) {
+        self.bytes = self.bytes.saturating_add(encoded.bytes().len());
         if self.misfit.is_some() {
             return;
         }
-        let part = match Part::decode(bytes) {
+        let part = match Part::decode(encoded.bytes()) {
             _ if self.bytes > STAGED_BYTES => Err(Misfit::new("update", "it is too large")),
             Ok(part) if part.name() != name => {
                 Err(Misfit::new("part", "it is not what its name says"))
@@ -223,7 +257,7 @@ impl Staged {
             other => other,
         };
         match part {
-            Ok(part) => drop(self.parts.insert(name, (version, part))),
+            Ok(part) => drop(self.parts.insert(name, (encoded.version(), part))),
             Err(misfit) => self.misfit = Some(misfit),
         }
     }

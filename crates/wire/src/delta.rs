@@ -5,17 +5,19 @@
 //! read along.
 
 use alloc::{
-    borrow::ToOwned, collections::BTreeMap, format, string::String, string::ToString, sync::Arc,
-    vec::Vec,
+    borrow::ToOwned, collections::BTreeMap, collections::BTreeSet, format, string::String,
+    string::ToString, vec::Vec,
 };
-use core::{fmt, net::IpAddr};
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 
-use leno_model::view::Generation;
+use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
-use crate::part::{PartName, Version};
+use crate::part::word::{NamedMessage, SocketMessage};
+use crate::part::{Encoded, PartName, Version};
 
 /// The one type of resource.
 const TYPE_URL: &str = "type.googleapis.com/leno.dev.v1alpha1.Part";
@@ -88,6 +90,11 @@ pub struct Hello {
     pub generation: Generation,
     /// The parts it holds.
     pub holds: BTreeMap<PartName, Version>,
+    /// The workloads it says it stands in front of. It is told of those that its identity entitles
+    /// it to.
+    pub workloads: BTreeSet<WorkloadId>,
+    /// Where it takes mesh calls for them, once it listens there.
+    pub tunnel: Option<SocketAddr>,
 }
 
 /// A proxy's answer to an update.
@@ -105,7 +112,7 @@ pub struct Response {
     /// Which update this belongs to.
     pub nonce: u64,
     /// Parts that are new or changed.
-    pub parts: Vec<(PartName, Version, Arc<[u8]>)>,
+    pub parts: Vec<(PartName, Encoded)>,
     /// Names of parts and subscriptions that do not exist: never "not known yet".
     pub removed: Vec<String>,
     /// The end of the update.
@@ -145,6 +152,8 @@ impl Request {
                 id: hello.proxy.clone(),
                 generation: Some(hello.generation.to_message()),
                 features: hello.features.clone(),
+                workloads: hello.workloads.iter().map(Carried::to_message).collect(),
+                tunnel: hello.tunnel.as_ref().map(Carried::to_message),
             }),
             type_url: TYPE_URL.to_owned(),
             subscribe: names(&self.subscribe),
@@ -196,6 +205,12 @@ impl Request {
                 features: node.features,
                 generation: generation.unwrap_or_default(),
                 holds,
+                workloads: node
+                    .workloads
+                    .into_iter()
+                    .map(WorkloadId::from_message)
+                    .collect::<Result<_, _>>()?,
+                tunnel: node.tunnel.map(SocketAddr::from_message).transpose()?,
             })
         });
         Ok(Self {
@@ -221,8 +236,9 @@ impl Response {
         let mut resources: Vec<_> = self
             .parts
             .iter()
-            .map(|(name, version, bytes)| {
-                resource(name.to_string(), version.to_string(), bytes.to_vec())
+            .map(|(name, part)| {
+                let version = part.version().to_string();
+                resource(name.to_string(), version, part.bytes().to_vec())
             })
             .collect();
         if let Some(commit) = &self.commit {
@@ -269,12 +285,11 @@ impl Response {
                 response.commit = Some(Commit::decode(&bytes)?);
                 continue;
             }
-            let version = Version::parse(&resource.version)
-                .filter(|version| *version == Version::of(&bytes))
-                .ok_or_else(|| Misfit::new("part", "its version is not that of its bytes"))?;
-            response
-                .parts
-                .push((resource.name.into(), version, bytes.into()));
+            let part = Encoded::new(bytes);
+            if Version::parse(&resource.version) != Some(part.version()) {
+                return Err(Misfit::new("part", "its version is not that of its bytes"));
+            }
+            response.parts.push((resource.name.into(), part));
         }
         Ok(response)
     }
@@ -345,7 +360,7 @@ struct RequestMessage {
     error: Option<StatusMessage>,
 }
 
-/// `envoy.config.core.v3.Node`: the fields we use, and two of ours at numbers it leaves free.
+/// `envoy.config.core.v3.Node`: the fields we use, and ours at numbers it leaves free.
 #[derive(Clone, PartialEq, Message)]
 struct NodeMessage {
     #[prost(string, tag = "1")]
@@ -354,6 +369,10 @@ struct NodeMessage {
     features: Vec<String>,
     #[prost(message, optional, tag = "1001")]
     generation: Option<GenerationMessage>,
+    #[prost(message, repeated, tag = "1002")]
+    workloads: Vec<NamedMessage>,
+    #[prost(message, optional, tag = "1003")]
+    tunnel: Option<SocketMessage>,
 }
 
 /// `google.rpc.Status`.

@@ -2,7 +2,8 @@
 //! protocol as two state machines, [`Server`] and [`Client`], that know nothing of sockets.
 //!
 //! The transport is delta xDS with one type of ours. A part's version is the hash of its bytes, so
-//! that a proxy that comes back, to whichever replica, is sent only what differs.
+//! that a proxy that comes back, to whichever replica, is sent only what differs. Beside it stand
+//! what joins and renews say ([`certificates`]), and the names of all calls ([`call`]).
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
 #![deny(
@@ -14,14 +15,30 @@
 
 extern crate alloc;
 
+/// The gRPC paths of all calls.
+pub mod call {
+    /// `DeltaAggregatedResources` of `envoy.service.discovery.v3`: streams of [`crate::Request`] and
+    /// [`crate::Response`].
+    pub const DISTRIBUTE: &str =
+        "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+    /// Takes a [`crate::certificates::Join`] and gives a [`crate::certificates::Issued`].
+    pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
+    /// Takes a [`crate::certificates::Renew`] and gives a [`crate::certificates::Issued`].
+    pub const RENEW: &str = "/leno.dev.v1alpha1.Certificates/Renew";
+}
+
 mod carried;
+pub mod certificates;
 pub mod client;
 pub mod delta;
 pub mod part;
+mod saved;
 pub mod server;
+mod token;
 
 pub use carried::Misfit;
 pub use client::{Client, Known, Received};
 pub use delta::{Request, Response, Subscription};
-pub use part::{Part, PartName, Version};
+pub use part::{Encoded, Part, PartName, Version};
 pub use server::{Server, Target};
+pub use token::{JoinToken, NotAToken};

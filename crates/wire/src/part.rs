@@ -4,7 +4,7 @@ mod access;
 mod mesh;
 mod route;
 mod service;
-mod word;
+pub(crate) mod word;
 
 use alloc::{
     boxed::Box, collections::BTreeMap, collections::BTreeSet, format, string::String, sync::Arc,
@@ -87,6 +87,32 @@ impl fmt::Display for Version {
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A part as bytes, with their version. A clone shares the bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Encoded {
+    version: Version,
+    bytes: Arc<[u8]>,
+}
+
+impl Encoded {
+    /// Takes the bytes of a part.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        let version = Version::of(&bytes);
+        Self { version, bytes }
+    }
+
+    /// The version of the bytes.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

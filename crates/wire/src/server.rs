@@ -11,7 +11,7 @@ use leno_model::view::{Generation, View};
 
 use crate::carried::Misfit;
 use crate::delta::{Commit, Hello, Request, Response, Subscription, list_version};
-use crate::part::{PartName, Version, parts_of};
+use crate::part::{Encoded, Part, PartName, Version, parts_of};
 
 /// The most bytes of parts in one response; a larger part travels alone.
 const RESPONSE_BYTES: usize = 1 << 20;
@@ -23,7 +23,7 @@ const MOST_SUBSCRIPTIONS: usize = 100_000;
 #[derive(Clone, Debug, Default)]
 pub struct Target {
     generation: Generation,
-    parts: BTreeMap<PartName, (Version, Arc<[u8]>)>,
+    parts: BTreeMap<PartName, Encoded>,
     answers: BTreeMap<Subscription, bool>,
 }
 
@@ -31,26 +31,35 @@ impl Target {
     /// Encodes `view`. Of the subscriptions it was made for, `answers` says which name something
     /// that exists; one it does not hold is not known yet.
     pub fn new(view: &View, answers: BTreeMap<Subscription, bool>) -> Self {
-        let encoded = parts_of(view).into_iter().map(|part| {
-            let bytes: Arc<[u8]> = part.encode().into();
-            (part.name(), (Version::of(&bytes), bytes))
-        });
+        let encoded = |part: Part| (part.name(), Encoded::new(part.encode()));
+        let parts = parts_of(view).into_iter().map(encoded).collect();
+        Self::of_parts(view.generation.clone(), parts, answers)
+    }
+
+    /// The same for a view whose parts are encoded already, by their names: views of several
+    /// proxies share most of them.
+    pub fn of_parts(
+        generation: Generation,
+        parts: BTreeMap<PartName, Encoded>,
+        answers: BTreeMap<Subscription, bool>,
+    ) -> Self {
         Self {
-            generation: view.generation.clone(),
-            parts: encoded.collect(),
+            generation,
+            parts,
             answers,
         }
+    }
+
+    /// Where the view stands in the order of views.
+    pub fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     fn commit(&self, answers: Vec<Subscription>) -> Commit {
         Commit {
             generation: self.generation.clone(),
             count: u64::try_from(self.parts.len()).unwrap_or(u64::MAX),
-            list: list_version(
-                self.parts
-                    .iter()
-                    .map(|(name, (version, _))| (name, *version)),
-            ),
+            list: list_version(self.parts.iter().map(|(name, part)| (name, part.version()))),
             answers,
         }
     }
@@ -58,7 +67,7 @@ impl Target {
     fn versions(&self) -> BTreeMap<PartName, Version> {
         self.parts
             .iter()
-            .map(|(name, (version, _))| (name.clone(), *version))
+            .map(|(name, part)| (name.clone(), part.version()))
             .collect()
     }
 }
@@ -207,16 +216,17 @@ impl Server {
         };
         let mut response = empty();
         let mut bytes = 0usize;
-        for (name, (version, part)) in &target.parts {
-            if self.holds.get(name) == Some(version) {
+        for (name, part) in &target.parts {
+            if self.holds.get(name) == Some(&part.version()) {
                 continue;
             }
-            if bytes.saturating_add(part.len()) > RESPONSE_BYTES && !response.parts.is_empty() {
+            let size = part.bytes().len();
+            if bytes.saturating_add(size) > RESPONSE_BYTES && !response.parts.is_empty() {
                 responses.push(mem::replace(&mut response, empty()));
                 bytes = 0;
             }
-            bytes = bytes.saturating_add(part.len());
-            response.parts.push((name.clone(), *version, part.clone()));
+            bytes = bytes.saturating_add(size);
+            response.parts.push((name.clone(), part.clone()));
         }
         let gone = self
             .holds

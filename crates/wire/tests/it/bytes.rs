@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use leno_model::Dice;
+use leno_model::{Dice, SpiffeId, TrustDomain};
+use leno_wire::certificates::{Issued, Join, Renew};
 use leno_wire::part::{Part, assemble, parts_of};
 use leno_wire::{Request, Response};
 
@@ -52,4 +53,27 @@ fn hostile_bytes_are_a_misfit_or_a_part_but_never_a_panic() {
             }
         }
     }
+}
+
+#[test]
+fn joins_renewals_and_what_is_issued_survive_the_wire() {
+    let join = Join {
+        token: "t-1".into(),
+        secret: vec![7; 16],
+        service_account: Some("cart".into()),
+        request: vec![1, 2, 3],
+    };
+    assert_eq!(Join::decode(&join.encode()), Ok(join));
+    let renew = Renew {
+        identity: SpiffeId::parse("spiffe://shop.local/ns/shop/sa/cart").unwrap(),
+        request: vec![4],
+    };
+    assert_eq!(Renew::decode(&renew.encode()), Ok(renew));
+    let issued = Issued {
+        chain: vec![vec![5], vec![6]],
+        trust_domain: TrustDomain::new("shop.local").unwrap(),
+        roots: vec![vec![7]],
+    };
+    assert_eq!(Issued::decode(&issued.encode()), Ok(issued));
+    assert!(Renew::decode(&[0x0a, 1, b'x']).is_err());
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use leno_model::Dice;
-use leno_model::view::{Generation, View};
+use leno_model::view::{Generation, View, WorkloadId};
+use leno_model::{Dice, Name, Namespace};
 use leno_wire::{Client, Known, Received, Request, Response, Server, Subscription, Target};
 
 use crate::views::Maker;
@@ -162,7 +162,11 @@ fn a_large_update_comes_in_pieces_and_counts_only_when_whole() {
     let mut responses = 0;
     while let Some(response) = pair.server.poll_response() {
         responses += 1;
-        let bytes: usize = response.parts.iter().map(|(_, _, bytes)| bytes.len()).sum();
+        let bytes: usize = response
+            .parts
+            .iter()
+            .map(|(_, part)| part.bytes().len())
+            .sum();
         assert!(bytes <= 1 << 20);
         let last = response.commit.is_some();
         match pair.client.handle_response(response) {
@@ -228,4 +232,63 @@ fn a_name_that_was_asked_about_is_known_to_exist_or_not_only_once_an_answer_came
     pair.settle();
     assert!(!pair.server.subscriptions().contains(&cart));
     assert_eq!(pair.client.known(&cart), Known::NotYet);
+}
+
+#[test]
+fn a_restarted_proxy_has_its_last_view_and_is_sent_only_what_differs() {
+    let cart = Subscription::parse("service/shop/cart").unwrap();
+    for seed in 0..20 {
+        let mut maker = Maker(Dice::new(seed));
+        let mut view = maker.view(1);
+        let mut pair = Pair::new();
+        pair.client.subscribe(cart.clone());
+        let answers = BTreeMap::from([(cart.clone(), false)]);
+        pair.server.offer(Arc::new(Target::new(&view, answers)));
+        pair.settle();
+
+        let saved = pair.client.save();
+        let (client, restored) = Client::restore("web", &saved).unwrap();
+        assert_eq!(restored, view, "seed {seed}");
+        assert_eq!(client.known(&cart), Known::Absent);
+
+        pair.client = client;
+        pair.cut();
+        view.generation.positions.insert("store".into(), 2);
+        pair.server.offer(offer(&view));
+        let request = pair.client.poll_request().unwrap();
+        assert_eq!(request.subscribe, std::slice::from_ref(&cart));
+        pair.server.handle_request(request).unwrap();
+        let response = pair.server.poll_response().unwrap();
+        assert!(response.parts.is_empty() && response.removed.is_empty());
+        assert!(response.commit.is_some());
+    }
+}
+
+#[test]
+fn a_damaged_save_is_not_taken_up() {
+    let mut pair = Pair::new();
+    pair.server.offer(offer(&Maker(Dice::new(3)).view(1)));
+    pair.settle();
+    let saved = pair.client.save();
+    for at in (0..saved.len()).step_by(7) {
+        let mut bytes = saved.clone();
+        bytes[at] ^= 1;
+        assert!(Client::restore("web", &bytes).is_err(), "{at}");
+        assert!(Client::restore("web", &saved[..at]).is_err(), "{at}");
+    }
+}
+
+#[test]
+fn a_proxy_says_whom_it_stands_in_front_of_and_where() {
+    let cart = WorkloadId {
+        namespace: Namespace::new("shop").unwrap(),
+        name: Name::new("cart-1").unwrap(),
+    };
+    let tunnel = "10.0.0.7:15008".parse().unwrap();
+    let mut pair = Pair::new();
+    pair.client.announce([cart.clone()].into(), Some(tunnel));
+    pair.settle();
+    let hello = pair.server.hello().unwrap();
+    assert_eq!(hello.workloads, [cart].into());
+    assert_eq!(hello.tunnel, Some(tunnel));
 }

@@ -1,0 +1,144 @@
+//! What a proxy and its CA say to each other: who asks to join or renew, and what is issued.
+
+use alloc::{string::String, vec::Vec};
+
+use leno_model::{SpiffeId, TrustDomain};
+use prost::Message;
+
+use crate::carried::{Carried, Misfit};
+
+/// A proxy that has no certificate shows a token to get one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Which token.
+    pub token: String,
+    /// What only its bearer knows.
+    pub secret: Vec<u8>,
+    /// The service account it wants to act as, if the token leaves a choice.
+    pub service_account: Option<String>,
+    /// A certificate request (PKCS #10) in DER.
+    pub request: Vec<u8>,
+}
+
+/// A proxy that has proven who it is asks for a certificate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Renew {
+    /// For whom: itself, or a workload that its identity entitles it to stand in front of.
+    pub identity: SpiffeId,
+    /// A certificate request (PKCS #10) in DER.
+    pub request: Vec<u8>,
+}
+
+/// What the CA gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Issued {
+    /// The certificates in DER, the leaf first and the root left out.
+    pub chain: Vec<Vec<u8>>,
+    /// Whose roots these are.
+    pub trust_domain: TrustDomain,
+    /// The roots in DER.
+    pub roots: Vec<Vec<u8>>,
+}
+
+impl Join {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        JoinMessage {
+            token: self.token.clone(),
+            secret: self.secret.clone(),
+            service_account: self.service_account.clone(),
+            request: self.request.clone(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a proxy sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = JoinMessage::decode(bytes).map_err(|error| Misfit::new("join", error))?;
+        Ok(Self {
+            token: message.token,
+            secret: message.secret,
+            service_account: message.service_account,
+            request: message.request,
+        })
+    }
+}
+
+/// Shows which token, and nothing of its secret.
+impl core::fmt::Debug for Join {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Join({})", self.token)
+    }
+}
+
+impl Renew {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        RenewMessage {
+            identity: self.identity.to_message(),
+            request: self.request.clone(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a proxy sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = RenewMessage::decode(bytes).map_err(|error| Misfit::new("renew", error))?;
+        Ok(Self {
+            identity: SpiffeId::from_message(message.identity)?,
+            request: message.request,
+        })
+    }
+}
+
+impl Issued {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        IssuedMessage {
+            chain: self.chain.clone(),
+            trust_domain: self.trust_domain.to_message(),
+            roots: self.roots.clone(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a CA sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = IssuedMessage::decode(bytes).map_err(|error| Misfit::new("issued", error))?;
+        Ok(Self {
+            chain: message.chain,
+            trust_domain: TrustDomain::from_message(message.trust_domain)?,
+            roots: message.roots,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct JoinMessage {
+    #[prost(string, tag = "1")]
+    token: String,
+    #[prost(bytes = "vec", tag = "2")]
+    secret: Vec<u8>,
+    #[prost(string, optional, tag = "3")]
+    service_account: Option<String>,
+    #[prost(bytes = "vec", tag = "4")]
+    request: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RenewMessage {
+    #[prost(string, tag = "1")]
+    identity: String,
+    #[prost(bytes = "vec", tag = "2")]
+    request: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IssuedMessage {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    chain: Vec<Vec<u8>>,
+    #[prost(string, tag = "2")]
+    trust_domain: String,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    roots: Vec<Vec<u8>>,
+}

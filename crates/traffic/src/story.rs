@@ -65,6 +65,20 @@ impl Detail {
     }
 }
 
+/// `rule 2`, or `rule 2 (canary)`: which of its object's rules one is, counted from 1 as people do.
+pub(crate) fn numbered(origin: &Origin, name: Option<&str>) -> String {
+    let place = origin
+        .pointer
+        .strip_prefix("/spec/rules/")
+        .and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
+    match (place, name) {
+        (Some(place), Some(name)) => format!("rule {} ({name})", place.saturating_add(1)),
+        (Some(place), None) => format!("rule {}", place.saturating_add(1)),
+        (None, Some(name)) => format!("rule {name}"),
+        (None, None) => "a rule".into(),
+    }
+}
+
 /// The first of many details, and how many are left out.
 pub(crate) fn first_details(details: impl Iterator<Item = Detail>) -> Vec<Detail> {
     let mut details = details;

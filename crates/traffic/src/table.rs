@@ -8,7 +8,7 @@ use leno_model::view::{
     Access, Action, Backend, EndpointSlice, PortRef, Protocol, Routes, ServicePort, Tuning, View,
     Workload, WorkloadId,
 };
-use leno_model::{Name, Namespace, Network, ServiceName};
+use leno_model::{Name, Namespace, Network, Origin, ServiceName};
 
 use crate::budget::RetryBudget;
 use crate::destination::{Addresses, Destination, Scope, Subscription};
@@ -147,6 +147,7 @@ impl Table {
 pub struct Port {
     place: u32,
     name: PortRef,
+    origin: Option<Origin>,
     protocol: Protocol,
     tuning: Arc<Tuning>,
     producer: Option<RouteSet>,
@@ -167,6 +168,11 @@ impl Port {
     /// Which one.
     pub fn name(&self) -> &PortRef {
         &self.name
+    }
+
+    /// Where its service was said.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// What callers speak on it.
@@ -313,6 +319,10 @@ fn compile_port(
     Port {
         place,
         name: name.clone(),
+        origin: view
+            .services
+            .get(&name.service)
+            .and_then(|service| service.origin.clone()),
         protocol: port.map_or(Protocol::Tcp, |port| port.protocol),
         producer: port.and_then(|port| {
             let before = before.and_then(|port| port.producer.as_ref());

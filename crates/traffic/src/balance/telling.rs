@@ -36,9 +36,13 @@ pub(super) fn step(port: &Port, pool: Option<&Pool>, picked: &Result<Picked, Ref
 fn chosen(picked: &Picked) -> String {
     let Draw { known, usable, .. } = picked.draw;
     let Endpoint {
-        address, workload, ..
+        address,
+        workload,
+        tunnel,
+        ..
     } = picked.endpoint();
-    format!("{address} ({workload}), {usable} of {known} usable")
+    let security = tunnel.map_or("plain", |_| "mTLS");
+    format!("{address} ({workload}), {security}, {usable} of {known} usable")
 }
 
 fn nobody(port: &Port, pool: Option<&Pool>) -> String {

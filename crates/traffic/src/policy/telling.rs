@@ -1,14 +1,14 @@
 //! The steps mTLS and access, told after they were taken.
 
-use alloc::{borrow::ToOwned, format, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
-use leno_model::view::Mtls;
+use leno_model::view::{AccessRule, Mtls};
 use leno_protocol::Request;
 
 use crate::caller::{Claim, Fact, Missing};
 use crate::policy::gate::{Asked, Call, Gate, rule_mismatch};
 use crate::policy::{Allowed, Before, Denied, Policy, Verdict};
-use crate::story::{Detail, Known, Outcome, Step, StepKind, Story, first_details};
+use crate::story::{Detail, Known, Outcome, Step, StepKind, Story, first_details, numbered};
 
 impl<'t> Policy<'t> {
     /// Judges like [`Self::judge`], or [`Self::judge_stream`] without a request, and tells what was
@@ -44,18 +44,15 @@ impl<'t> Policy<'t> {
             path: request.path.raw(),
         });
         let mut step = access_step(&verdict);
-        let call = Call {
-            claim,
-            port: target.port,
-            asked,
+        step.details = match (&verdict, request) {
+            (Verdict::Deny(Denied::AmbiguousPath), Some(request)) => {
+                self.by_reading(claim, request)
+            }
+            (Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_), _) => {
+                let port = target.port;
+                passed_over(gate, Call { claim, port, asked })
+            }
         };
-        step.details = first_details(gate.access().rules.iter().filter_map(|rule| {
-            let mismatch = rule_mismatch(rule, call)?;
-            Some(Detail {
-                text: format!("{} no: {mismatch}", rule.origin.object),
-                origin: Some(rule.origin.clone()),
-            })
-        }));
         let scanned = self.judge_one(claim, asked, Gate::judge_by_scan);
         let indexed = self.judge_one(claim, asked, Gate::judge);
         if scanned != indexed {
@@ -64,6 +61,39 @@ impl<'t> Policy<'t> {
         story.steps.push(step);
         verdict
     }
+
+    /// The verdict under each reading of the path.
+    fn by_reading(&self, claim: &Claim<'_>, request: &Request<'_>) -> Vec<Detail> {
+        first_details(request.path.readings().map(|path| {
+            let asked = Asked {
+                method: request.method,
+                host: request.host,
+                path,
+            };
+            let read = access_step(&self.judge_one(claim, Some(asked), Gate::judge));
+            Detail {
+                text: format!("read as {path}: {}", read.text),
+                origin: read.origin,
+            }
+        }))
+    }
+}
+
+/// The rules that do not speak of the call, and why.
+fn passed_over(gate: &Gate, call: Call<'_>) -> Vec<Detail> {
+    first_details(gate.access().rules.iter().filter_map(|rule| {
+        let mismatch = rule_mismatch(rule, call)?;
+        Some(Detail {
+            text: format!("{} no: {mismatch}", named(rule)),
+            origin: Some(rule.origin.clone()),
+        })
+    }))
+}
+
+/// `AccessPolicy shop/payments rule 2`.
+fn named(rule: &AccessRule) -> String {
+    let origin = &rule.origin;
+    format!("{} {}", origin.object, numbered(origin, None))
 }
 
 fn mtls_step(gate: &Gate, claim: &Claim<'_>, verdict: &Verdict<'_>) -> Step {
@@ -100,7 +130,7 @@ fn mtls_step(gate: &Gate, claim: &Claim<'_>, verdict: &Verdict<'_>) -> Step {
 fn access_step(verdict: &Verdict<'_>) -> Step {
     let (outcome, text, origin) = match verdict {
         Verdict::Allow(Allowed::ByRule(rule)) => {
-            let text = format!("allowed by {}", rule.origin.object);
+            let text = format!("allowed by {}", named(rule));
             (Outcome::Yes, text, Some(rule.origin.clone()))
         }
         Verdict::Allow(Allowed::ByDefault) => (

@@ -9,7 +9,7 @@ use leno_protocol::Request;
 
 use crate::matching::route_mismatch;
 use crate::refusal::Refusal;
-use crate::story::{Detail, Known, Outcome, Step, StepKind, Story, first_details};
+use crate::story::{self, Detail, Known, Outcome, Step, StepKind, Story, first_details};
 use crate::table::{Port, RouteSet};
 
 pub(super) fn no_routes(story: &mut Story, port: &Port) {
@@ -59,7 +59,10 @@ pub(super) fn route(
     };
     let path = request.path.raw();
     let indexed = set.index.find(request, path);
-    told.details = passed_over(set, request, indexed);
+    told.details = match found {
+        Ok(_) => passed_over(set, request, indexed),
+        Err(_) => by_reading(set, request),
+    };
     if set.index.scan(request, path) != indexed {
         told.details.push(Detail::of_disagreement());
     }
@@ -108,6 +111,23 @@ fn passed_over(set: &RouteSet, request: &Request<'_>, found: Option<usize>) -> V
     }))
 }
 
+/// Where each reading of the path leads.
+fn by_reading(set: &RouteSet, request: &Request<'_>) -> Vec<Detail> {
+    first_details(request.path.readings().map(|reading| {
+        let rule = set
+            .index
+            .find(request, reading)
+            .map(|place| set.at(place).1);
+        Detail {
+            text: match rule {
+                Some(rule) => format!("read as {reading}: {}", numbered(rule)),
+                None => format!("read as {reading}: no rule"),
+            },
+            origin: rule.map(|rule| rule.origin.clone()),
+        }
+    }))
+}
+
 fn name(port: &Port) -> Step {
     let protocol = match port.protocol() {
         Protocol::Http => "HTTP",
@@ -115,22 +135,11 @@ fn name(port: &Port) -> Step {
     };
     let name = port.name();
     let text = format!("Service {}, port {}, {protocol}", name.service, name.port);
-    step(StepKind::Name, Outcome::Yes, text, None)
+    step(StepKind::Name, Outcome::Yes, text, port.origin().cloned())
 }
 
-/// `rule 2`, or `rule 2 (canary)`: counted from 1, as people do.
 fn numbered(rule: &Rule) -> String {
-    let place = rule
-        .origin
-        .pointer
-        .strip_prefix("/spec/rules/")
-        .and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
-    match (place, &rule.name) {
-        (Some(place), Some(name)) => format!("rule {} ({name})", place.saturating_add(1)),
-        (Some(place), None) => format!("rule {}", place.saturating_add(1)),
-        (None, Some(name)) => format!("rule {name}"),
-        (None, None) => "a rule".to_owned(),
-    }
+    story::numbered(&rule.origin, rule.name.as_deref())
 }
 
 fn backend(backend: &Backend) -> String {

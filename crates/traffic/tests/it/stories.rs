@@ -90,7 +90,7 @@ fn a_call_that_goes_out() {
             rule 2 no: method is not POST   cart.yaml:20
 ✓ split     shop/cart-v1:80, 90 of 100                         assumed   cart.yaml:30
             shop/cart-v2:80, 10 of 100   cart.yaml:30
-✓ endpoint  10.0.0.2:8080 (shop/cart-2), 2 of 3 usable         assumed
+✓ endpoint  10.0.0.2:8080 (shop/cart-2), plain, 2 of 3 usable  assumed
             10.0.0.2:8080 taken: 0 in flight, never answered yet
             10.0.0.1:8080 not taken: 0 in flight, never answered yet
 ",
@@ -134,7 +134,8 @@ fn calls_that_no_route_takes() {
         "
 ✓ name      Service shop/cart, port 80, HTTP                   replayed
 ✗ route     the path can be read in two ways, and they lead to different routes replayed
-            rule 1 no: path is not below /a/   cart.yaml:10
+            read as /b/../a: rule 2   cart.yaml:20
+            read as /a: rule 1   cart.yaml:10
 ",
     );
 }
@@ -177,20 +178,29 @@ fn a_call_that_comes_in() {
     let rules = "allow from=bank/teller\nallow namespace=shop method=GET path=/items\nstrict";
     check(&inbound(rules, Some("web"), "GET http://cart/items"), "
 ✓ mTLS      strict: the caller proved to be spiffe://shop.local/ns/shop/sa/web replayed   cart.yaml:3
-✓ access    allowed by AccessPolicy shop/cart                  replayed   cart.yaml:2
-            AccessPolicy shop/cart no: the caller is not bank/teller   cart.yaml:1
+✓ access    allowed by AccessPolicy shop/cart rule 2           replayed   cart.yaml:2
+            AccessPolicy shop/cart rule 1 no: the caller is not bank/teller   cart.yaml:1
 ");
     check(&inbound(rules, Some("web"), "POST http://cart/items"), "
 ✓ mTLS      strict: the caller proved to be spiffe://shop.local/ns/shop/sa/web replayed   cart.yaml:3
 ✗ access    no AccessPolicy allows it                          replayed
-            AccessPolicy shop/cart no: the caller is not bank/teller   cart.yaml:1
-            AccessPolicy shop/cart no: the request is not GET /items/*   cart.yaml:2
+            AccessPolicy shop/cart rule 1 no: the caller is not bank/teller   cart.yaml:1
+            AccessPolicy shop/cart rule 2 no: the request is not GET /items/*   cart.yaml:2
 ");
     check(
         &inbound(rules, None, "GET http://cart/items"),
         "
 ✗ mTLS      strict: the caller came in plain                   replayed   cart.yaml:3
 - access    the caller was refused before                      replayed
+",
+    );
+    check(
+        &inbound("deny path=/admin", None, "GET http://cart//admin"),
+        "
+✓ mTLS      permissive: the caller came in plain               replayed
+✗ access    the path can be read in two ways, and only one of them is allowed replayed
+            read as //admin: no rule speaks of it, and the default is to allow
+            read as /admin: denied by cart.yaml:1   cart.yaml:1
 ",
     );
     check(&inbound("default deny", None, "GET http://cart/items"), "

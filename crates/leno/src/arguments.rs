@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Test(Test),
     /// What does this code mean, and what can I do?
     Explain(Explain),
+    /// Certificates
+    Certs(Certs),
+    /// Run a proxy
+    Proxy(Proxy),
 }
 
 /// Where objects come from.
@@ -124,4 +128,52 @@ pub(crate) struct Explain {
     /// A code (`R003`) or its words (`no-allow-rule`); without one, all of them are listed
     #[arg(value_name = "CODE")]
     pub(crate) what: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno proxy --static web.yaml\n\n\
+    The file names the objects, the workloads the proxy stands in front of, their keys, and where it\n\
+    listens; docs/reference/static-proxy.md has all of its fields.")]
+pub(crate) struct Proxy {
+    /// Run from files alone, without a control plane
+    #[arg(long = "static", value_name = "FILE")]
+    pub(crate) static_file: PathBuf,
+
+    /// The namespace of names and objects that state none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Certs {
+    #[command(subcommand)]
+    pub(crate) command: CertsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CertsCommand {
+    /// Issue certificates for proxies that run from files alone, by an authority in a folder
+    Issue(Issue),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Example: leno certs issue --trust-domain shop.local --into certs shop/web shop/cart"
+)]
+pub(crate) struct Issue {
+    /// Whose certificates they are: NAMESPACE/SERVICE-ACCOUNT
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+
+    /// The trust domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) trust_domain: String,
+
+    /// The folder of the authority and what it issues; an authority is established if there is none
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: PathBuf,
+
+    /// How long the certificates stand, in seconds; a day, if nothing is said
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) lifetime: Option<u64>,
 }

@@ -1,7 +1,9 @@
 //! The commands, one module each.
 
+pub(crate) mod certs;
 pub(crate) mod check;
 pub(crate) mod explain;
+pub(crate) mod proxy;
 pub(crate) mod test;
 pub(crate) mod why;
 
@@ -12,4 +14,10 @@ pub(crate) enum Answer {
     Fine,
     /// There is a finding, a refused request, a failing test.
     Bad,
+}
+
+/// Where dice begin: different in each process.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id())
 }

@@ -41,5 +41,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Why(options) => command::why::run(options, terminal),
         Command::Test(options) => command::test::run(options, terminal),
         Command::Explain(options) => command::explain::run(options, terminal),
+        Command::Certs(options) => command::certs::run(options, terminal),
+        Command::Proxy(options) => command::proxy::run(options, terminal),
     }
 }

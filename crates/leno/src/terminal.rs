@@ -107,6 +107,11 @@ impl Line {
         self.styled(AnsiColor::Yellow.on_default(), text)
     }
 
+    /// How many columns it takes.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     /// Spaces up to this column, counted from 0; at least `least` of them.
     pub(crate) fn column(mut self, column: usize, least: usize) -> Self {
         let spaces = column.saturating_sub(self.width).max(least);

@@ -41,6 +41,7 @@ pub mod policy;
 mod read;
 pub mod schema;
 pub mod service;
+pub mod static_proxy;
 mod time;
 pub mod yaml;
 

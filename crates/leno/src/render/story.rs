@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::imagine::{Branch, End, Imagined, Reason, Thought};
 use crate::terminal::{Line, Terminal};
 
-/// Where the words of a step begin, where its origin does, and where how it is known does.
+/// Where the words of a step begin.
 const WORDS: usize = 14;
-const ORIGIN: usize = 62;
-const KNOWN: usize = 84;
+
+/// How wide the words of a step may be before what stands behind them gives way.
+const WIDEST: usize = 64;
 
 /// Prints a call that nobody made: the headline, then each proxy's steps.
 pub(crate) fn print(imagined: &Imagined, terminal: &mut Terminal) -> io::Result<()> {
@@ -24,18 +25,20 @@ pub(crate) fn print(imagined: &Imagined, terminal: &mut Terminal) -> io::Result<
         }
         End::Reached(branches) => verdict(headline, branches),
     })?;
+    let mut page = Page::default();
     if let Some(thought) = &imagined.sender {
-        print_thought(thought, terminal)?;
+        page.thought(thought);
     }
     match &imagined.end {
-        End::Refused(reason) => print_refused(reason, terminal)?,
+        End::Refused(reason) => page.refused(reason),
         End::Redirected { .. } => {}
         End::Reached(branches) => {
             for branch in branches {
-                print_branch(branch, branches.len() > 1, terminal)?;
+                page.branch(branch, branches.len() > 1);
             }
         }
     }
+    page.print(terminal)?;
     let codes = codes(&imagined.end);
     if let Some(code) = codes.first() {
         terminal.line(
@@ -45,6 +48,101 @@ pub(crate) fn print(imagined: &Imagined, terminal: &mut Terminal) -> io::Result<
         )?;
     }
     Ok(())
+}
+
+/// Rows that are laid out together, so that what stands behind the words stands in columns.
+#[derive(Default)]
+struct Page(Vec<Row>);
+
+struct Row {
+    words: Line,
+    origin: String,
+    known: &'static str,
+}
+
+impl Page {
+    fn heading(&mut self, words: Line) {
+        self.row(words, None, "");
+    }
+
+    fn row(&mut self, words: Line, origin: Option<&Origin>, known: &'static str) {
+        let origin = origin.map(ToString::to_string).unwrap_or_default();
+        self.0.push(Row {
+            words,
+            origin,
+            known,
+        });
+    }
+
+    fn thought(&mut self, thought: &Thought) {
+        self.heading(Line::new().dim(format_args!("  proxy of {}", thought.proxy_of)));
+        for step in &thought.story.steps {
+            let mark = Line::new().plain("  ");
+            let (mark, known) = match step.outcome {
+                Outcome::Yes => (mark.good("✓ "), step.known.as_str()),
+                Outcome::No => (mark.bad("✗ "), step.known.as_str()),
+                Outcome::NotReached => (mark.dim("- "), ""),
+                Outcome::Undecided => (mark.doubtful("? "), step.known.as_str()),
+            };
+            let words = mark.plain(step.kind).column(WORDS, 1).plain(&step.text);
+            self.row(words, step.origin.as_ref(), known);
+            for detail in &step.details {
+                let words = Line::new().column(WORDS, 1).dim(&detail.text);
+                self.row(words, detail.origin.as_ref(), "");
+            }
+        }
+    }
+
+    fn branch(&mut self, branch: &Branch, split: bool) {
+        if split {
+            let (weight, total) = branch.share;
+            let line = Line::new().plain("  → ").strong(&branch.backend);
+            self.heading(line.dim(format_args!("  {weight} of {total}")));
+        }
+        match &branch.receivers {
+            Err(reason) => self.refused(reason),
+            Ok(receivers) => {
+                for receiver in receivers {
+                    self.thought(&receiver.thought);
+                }
+            }
+        }
+    }
+
+    fn refused(&mut self, reason: &Reason) {
+        let words = Line::new().bad("  ✗ ").plain(&reason.words);
+        self.row(words, reason.origin.as_ref(), "");
+    }
+
+    fn print(self, terminal: &mut Terminal) -> io::Result<()> {
+        let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or_default();
+        let described = |row: &&Row| !row.origin.is_empty() || !row.known.is_empty();
+        let rows = || self.0.iter().filter(described);
+        let words = rows()
+            .map(|row| row.words.width())
+            .filter(|width| *width <= WORDS + WIDEST);
+        let origin_at = widest(&mut words.into_iter()) + 2;
+        let known_at = origin_at + widest(&mut rows().map(|row| row.origin.chars().count())) + 2;
+        for Row {
+            words,
+            origin,
+            known,
+        } in self.0
+        {
+            let line = if origin.is_empty() {
+                words
+            } else {
+                words.column(origin_at, 2).dim(origin)
+            };
+            let line = if known.is_empty() {
+                line
+            } else {
+                line.column(known_at, 2).dim(known)
+            };
+            terminal.line(line)?;
+        }
+        Ok(())
+    }
 }
 
 fn verdict(headline: Line, branches: &[Branch]) -> Line {
@@ -62,64 +160,6 @@ fn verdict(headline: Line, branches: &[Branch]) -> Line {
 
 fn refused(reason: &Reason) -> String {
     format!("{} {} {}", reason.status, reason.code, reason.code.slug())
-}
-
-fn print_branch(branch: &Branch, split: bool, terminal: &mut Terminal) -> io::Result<()> {
-    if split {
-        let (weight, total) = branch.share;
-        let share = format!("{weight} of {total}");
-        terminal.line(
-            Line::new()
-                .plain("  → ")
-                .strong(&branch.backend)
-                .plain("  ")
-                .dim(share),
-        )?;
-    }
-    match &branch.receivers {
-        Err(reason) => print_refused(reason, terminal),
-        Ok(receivers) => receivers
-            .iter()
-            .try_for_each(|receiver| print_thought(&receiver.thought, terminal)),
-    }
-}
-
-fn print_refused(reason: &Reason, terminal: &mut Terminal) -> io::Result<()> {
-    let line = Line::new().bad("  ✗ ").plain(&reason.words);
-    terminal.line(with_origin(line, reason.origin.as_ref()))
-}
-
-fn print_thought(thought: &Thought, terminal: &mut Terminal) -> io::Result<()> {
-    terminal.line(Line::new().dim(format_args!("  proxy of {}", thought.proxy_of)))?;
-    for step in &thought.story.steps {
-        let mark = Line::new().plain("  ");
-        let line = match step.outcome {
-            Outcome::Yes => mark.good("✓ "),
-            Outcome::No => mark.bad("✗ "),
-            Outcome::NotReached => mark.dim("- "),
-            Outcome::Undecided => mark.doubtful("? "),
-        };
-        let line = line.plain(step.kind).column(WORDS, 1).plain(&step.text);
-        let line = with_origin(line, step.origin.as_ref());
-        terminal.line(match step.outcome {
-            Outcome::NotReached => line,
-            Outcome::Yes | Outcome::No | Outcome::Undecided => {
-                line.column(KNOWN, 2).dim(step.known)
-            }
-        })?;
-        for detail in &step.details {
-            let line = Line::new().column(WORDS, 1).dim(&detail.text);
-            terminal.line(with_origin(line, detail.origin.as_ref()))?;
-        }
-    }
-    Ok(())
-}
-
-fn with_origin(line: Line, origin: Option<&Origin>) -> Line {
-    match origin {
-        Some(origin) => line.column(ORIGIN, 2).dim(origin),
-        None => line,
-    }
 }
 
 /// The codes with which a call would be refused, in the order of the story.

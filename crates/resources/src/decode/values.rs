@@ -7,7 +7,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use leno_model::view::access::IpBlock;
@@ -281,6 +281,8 @@ from_text! {
         .ok_or_else(|| format!("{} is not a time like 2026-11-20T10:31:58Z", quoted(text)));
     IpAddr, "IP address", |text| text.parse()
         .map_err(|_| format!("{} is not an IP address", quoted(text)));
+    SocketAddr, "IP address and port", |text| text.parse()
+        .map_err(|_| format!("{} is not an address and port like 127.0.0.1:8080", quoted(text)));
     IpBlock, "block of addresses (CIDR)", |text| ip_block(text)
         .ok_or_else(|| format!("{} is not a block of addresses like 10.0.0.0/8", quoted(text)));
 }

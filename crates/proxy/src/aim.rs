@@ -1,0 +1,196 @@
+//! Where a connection wants to go, and over which hop: the same questions for requests and for
+//! streams of bytes.
+
+use std::net::SocketAddr;
+
+use leno_model::SpiffeId;
+use leno_model::view::{Endpoint, PortRef, Protocol, Unknown, Workload};
+use leno_telemetry::{Party, Security};
+use leno_traffic::{Channel, Destination, Direct, Policy, Port, Refusal, Table, WhyPlain};
+
+use crate::incoming::{Incoming, Toward, Way};
+use crate::pool::{TargetRef, TunnelRef};
+use crate::worker::Worker;
+
+/// Where a connection wants to go, as `table` knows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Aim<'t> {
+    /// To a workload of ours.
+    Application(SocketAddr),
+    /// To a service: its routes and endpoints decide.
+    Port(&'t Port),
+    /// To one endpoint, named by its own address.
+    Direct(Direct<'t>),
+    /// To somebody outside the mesh, as it was.
+    Pass(SocketAddr),
+}
+
+/// One hop: to whom, and what is proven on the way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hop<'a> {
+    /// To whom.
+    pub(crate) target: TargetRef<'a>,
+    /// What is proven.
+    pub(crate) security: Security,
+}
+
+impl Incoming {
+    /// What stands before its calls.
+    pub(crate) fn policy<'t>(&self, table: &'t Table) -> Result<Policy<'t>, Refusal> {
+        match &self.way {
+            Way::Outbound { .. } => Ok(table.outbound()),
+            Way::Inbound {
+                workload,
+                port,
+                application,
+            } => table
+                .inbound(workload, *port)
+                .ok_or(Refusal::UnknownDestination(*application)),
+        }
+    }
+
+    /// Where it wants to go.
+    pub(crate) fn aim<'t>(&self, worker: &Worker, table: &'t Table) -> Result<Aim<'t>, Refusal> {
+        match &self.way {
+            Way::Inbound { application, .. } => Ok(Aim::Application(*application)),
+            Way::Outbound { to, .. } => match to {
+                Toward::Port(port) => table
+                    .port(port)
+                    .map(Aim::Port)
+                    .ok_or_else(|| no_such_port(port)),
+                Toward::Address(address) => {
+                    aim_at(table.destination(&worker.network, *address), *address)
+                }
+            },
+        }
+    }
+
+    /// What is spoken, as it was declared.
+    pub(crate) fn protocol(&self, worker: &Worker, table: &Table) -> Protocol {
+        match (&self.way, self.aim(worker, table)) {
+            (Way::Inbound { port, .. }, _) => {
+                let port = self
+                    .workload(table)
+                    .and_then(|workload| workload.ports.get(port));
+                port.map_or(Protocol::Tcp, |port| port.protocol)
+            }
+            (Way::Outbound { .. }, Ok(Aim::Port(port))) => port.protocol(),
+            (Way::Outbound { .. }, Ok(Aim::Direct(direct))) => direct.of.protocol(),
+            (Way::Outbound { .. }, Ok(Aim::Application(_) | Aim::Pass(_)) | Err(_)) => {
+                Protocol::Tcp
+            }
+        }
+    }
+
+    /// The workload of ours that calls or is called.
+    pub(crate) fn workload<'t>(&self, table: &'t Table) -> Option<&'t Workload> {
+        let workload = table.view().workloads.get(self.way.workload());
+        workload.map(|workload| &**workload)
+    }
+
+    /// The hop to `endpoint`, which listens at `address`. Where its proxy takes tunnels there is no
+    /// other way to it.
+    pub(crate) fn hop<'a>(
+        &self,
+        table: &'a Table,
+        endpoint: &'a Endpoint,
+        address: SocketAddr,
+    ) -> Hop<'a> {
+        let own = self.workload(table).map(|workload| &workload.identity);
+        match (endpoint.tunnel, own) {
+            (Some(tunnel), Some(own)) => Hop {
+                target: TargetRef {
+                    tunnel: Some(TunnelRef {
+                        own,
+                        expected: &endpoint.identities,
+                        address: tunnel,
+                    }),
+                    address,
+                },
+                security: Security::Mtls,
+            },
+            (None, _) | (_, None) => Hop::plain(address, WhyPlain::EndpointNotInMesh),
+        }
+    }
+
+    /// The hop to our own application. What is proven is what the caller proved to us.
+    pub(crate) fn last_hop(&self, application: SocketAddr) -> Hop<'static> {
+        Hop {
+            target: TargetRef::plain(application),
+            security: match &self.peer.channel {
+                Channel::Mtls(_) => Security::Mtls,
+                Channel::Plain(why) => Security::Plain(why.as_str()),
+                Channel::Local(_) => Security::None,
+            },
+        }
+    }
+
+    /// Who calls, as counters name it.
+    pub(crate) fn source<'a>(&'a self, table: &'a Table) -> Party<'a> {
+        match (&self.peer.channel, self.workload(table)) {
+            (Channel::Mtls(caller), _) => party(caller.id()),
+            (Channel::Local(_), Some(workload)) => party(&workload.identity),
+            (Channel::Local(_), None) | (Channel::Plain(_), _) => Party::Unknown,
+        }
+    }
+
+    /// What is called, as counters name it.
+    pub(crate) fn destination<'a>(&self, table: &'a Table, aim: Option<Aim<'a>>) -> Party<'a> {
+        match aim {
+            Some(Aim::Application(_)) => {
+                let workload = self.workload(table);
+                workload.map_or(Party::Unknown, |workload| party(&workload.identity))
+            }
+            Some(Aim::Port(port)) => service(port.name()),
+            Some(Aim::Direct(direct)) => service(direct.of.name()),
+            Some(Aim::Pass(_)) | None => Party::Unknown,
+        }
+    }
+}
+
+impl Hop<'_> {
+    /// In plain, for this reason.
+    pub(crate) fn plain(address: SocketAddr, why: WhyPlain) -> Self {
+        Self {
+            target: TargetRef::plain(address),
+            security: Security::Plain(why.as_str()),
+        }
+    }
+}
+
+fn aim_at(destination: Destination<'_>, address: SocketAddr) -> Result<Aim<'_>, Refusal> {
+    match destination {
+        Destination::Service(port) => Ok(Aim::Port(port)),
+        Destination::Endpoint(direct) => Ok(Aim::Direct(direct)),
+        Destination::Unknown(Unknown::Pass) => Ok(Aim::Pass(address)),
+        Destination::Unknown(Unknown::Refuse) => Err(Refusal::UnknownDestination(address)),
+        // Nothing is known of how it may be called: no service names it.
+        Destination::Own(_) => Err(Refusal::Unreachable(address)),
+        Destination::NoSuchPort(service) => Err(Refusal::NoSuchPort {
+            service: service.name.clone(),
+            port: address.port(),
+        }),
+        Destination::Needs(question) => Err(Refusal::NotKnownYet(question)),
+    }
+}
+
+fn no_such_port(port: &PortRef) -> Refusal {
+    Refusal::NoSuchPort {
+        service: port.service.clone(),
+        port: port.port,
+    }
+}
+
+fn party(id: &SpiffeId) -> Party<'_> {
+    Party::Known {
+        namespace: id.namespace.as_str(),
+        name: id.service_account.as_str(),
+    }
+}
+
+fn service(port: &PortRef) -> Party<'_> {
+    Party::Known {
+        namespace: port.service.namespace.as_str(),
+        name: port.service.name.as_str(),
+    }
+}

@@ -1,0 +1,98 @@
+//! Opens connections: in plain, or through the tunnel of the endpoint's proxy.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use leno_model::{CallId, Code};
+use leno_telemetry::{Event, Handshake, Reporter};
+use leno_traffic::Refusal;
+use tokio::net::TcpStream;
+
+use crate::pool::TargetRef;
+use crate::stream::Stream;
+use crate::tunnel::client::TunnelFailure;
+use crate::worker::Worker;
+
+/// Opens a connection to `target`.
+pub(crate) async fn connect(
+    worker: &Worker,
+    target: &TargetRef<'_>,
+    id: CallId,
+    limit: Duration,
+) -> Result<Stream, Refusal> {
+    let opened = tokio::time::timeout(limit, open(worker, target, id)).await;
+    let endpoint = target.address;
+    opened.unwrap_or(Err(Refusal::ConnectTimeout { endpoint, limit }))
+}
+
+async fn open(worker: &Worker, target: &TargetRef<'_>, id: CallId) -> Result<Stream, Refusal> {
+    if target.tunnel.is_some() {
+        return open_tunnel(worker, target, id).await;
+    }
+    let connected = TcpStream::connect(target.address).await;
+    let tcp = connected.map_err(|error| refusal_of(&error, target.address))?;
+    // Without the option the connection works, only slower.
+    drop(tcp.set_nodelay(true));
+    Ok(Stream::Tcp(tcp))
+}
+
+async fn open_tunnel(
+    worker: &Worker,
+    target: &TargetRef<'_>,
+    id: CallId,
+) -> Result<Stream, Refusal> {
+    let owned = target.keep();
+    let key = owned.tunnel.as_ref().expect("the caller has looked");
+    let opened = worker
+        .tunnels
+        .open(key, target.address, id, &worker.keyring, &worker.clock)
+        .await;
+    match opened {
+        Ok(stream) => Ok(Stream::Tunnel(stream)),
+        Err(failure) => Err(worker.tunnel_refusal(&failure, key.address, target.address)),
+    }
+}
+
+impl Worker {
+    /// What a failed tunnel means for the call; a handshake that failed is told on its own.
+    fn tunnel_refusal(
+        &self,
+        failure: &TunnelFailure,
+        proxy: SocketAddr,
+        endpoint: SocketAddr,
+    ) -> Refusal {
+        match failure {
+            TunnelFailure::Connect(_) | TunnelFailure::Http(_) => Refusal::TunnelFailed(proxy),
+            TunnelFailure::Refused { code, .. } => match code {
+                Some(Code::R020) => Refusal::ConnectRefused(endpoint),
+                Some(Code::R041) => Refusal::Draining,
+                Some(_) | None => Refusal::TunnelFailed(proxy),
+            },
+            TunnelFailure::Handshake(failure) => {
+                self.report(&Event::Handshake(Handshake {
+                    reporter: Reporter::Source,
+                    peer: proxy,
+                    at: self.now().wall,
+                    code: failure.code(),
+                    why: &failure.to_string(),
+                }));
+                Refusal::TunnelFailed(proxy)
+            }
+        }
+    }
+}
+
+/// What a failed connect in plain means for the call.
+fn refusal_of(error: &io::Error, address: SocketAddr) -> Refusal {
+    match error.kind() {
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            Refusal::Unreachable(address)
+        }
+        io::ErrorKind::TimedOut => Refusal::ConnectTimeout {
+            endpoint: address,
+            limit: Duration::ZERO,
+        },
+        _ => Refusal::ConnectRefused(address),
+    }
+}

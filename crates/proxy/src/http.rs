@@ -1,0 +1,116 @@
+//! HTTP/1.1 on one connection: one exchange after another, and nothing held in between.
+
+mod exchange;
+mod refuse;
+mod reply;
+mod waiting;
+
+use std::io;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use leno_protocol::ClientCert;
+use leno_traffic::Channel;
+
+use crate::buffer::Buffer;
+use crate::incoming::{Incoming, Way};
+use crate::news::Reader;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// How long a client may take for a head once its first byte has come.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long, and for how many bytes, a client is listened to after an answer that ends its
+/// connection, so that the answer reaches it before the end does.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// What follows an exchange.
+enum After {
+    /// Another one; some of it may have come.
+    Next(Option<Buffer>),
+    /// The end of the connection.
+    Close,
+    /// A cut: what was sent is not whole, and the client must see that.
+    Cut,
+}
+
+/// Serves requests until the connection ends.
+pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &Incoming) {
+    let told = client_cert(worker, incoming);
+    let mut news = worker.news.subscribe();
+    let mut unread = None;
+    loop {
+        if unread.is_none() && !is_more(worker, &mut client, &mut news).await {
+            return;
+        }
+        // What an exchange needs is large; an idle connection holds none of it.
+        let exchange = Box::pin(exchange::run(
+            worker,
+            &mut client,
+            incoming,
+            told.as_deref(),
+            &mut news,
+            unread.take(),
+        ));
+        match exchange.await {
+            After::Next(rest) => unread = rest,
+            After::Close => return linger(worker, client).await,
+            After::Cut => return client.reset(),
+        }
+    }
+}
+
+/// Waits for the first byte of a request; `false` if none will come.
+async fn is_more(worker: &Worker, client: &mut Stream, news: &mut Reader) -> bool {
+    std::future::poll_fn(|context| {
+        let more = client.poll_read_ready(context);
+        if more.is_pending() && worker.is_draining() {
+            return Poll::Ready(false);
+        }
+        if more.is_pending() && news.poll_changed(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+        more.map(|more| more.is_ok())
+    })
+    .await
+}
+
+/// Ends a connection so that what was sent last still arrives.
+async fn linger(worker: &Worker, mut client: Stream) {
+    let shutdown: io::Result<()> =
+        std::future::poll_fn(|context| client.poll_shutdown(context)).await;
+    if shutdown.is_err() {
+        return;
+    }
+    let discard = async {
+        let mut buffer = worker.buffers.lend();
+        let mut left = LINGER_BYTES;
+        while let Ok(count @ 1..) = client.read_into(&mut buffer).await {
+            buffer.clear();
+            left = match left.checked_sub(count) {
+                Some(left) => left,
+                None => return,
+            };
+        }
+    };
+    // Whoever goes on sending has had its answer.
+    drop(tokio::time::timeout(LINGER, discard).await);
+}
+
+/// What our application is told about the caller of this connection.
+fn client_cert(worker: &Worker, incoming: &Incoming) -> Option<String> {
+    let (Way::Inbound { .. }, Channel::Mtls(caller)) = (&incoming.way, &incoming.peer.channel)
+    else {
+        return None;
+    };
+    let table = worker.table();
+    let workload = incoming.workload(&table)?;
+    let told = ClientCert {
+        by: &workload.identity,
+        uri: caller.id(),
+    };
+    Some(told.to_string())
+}

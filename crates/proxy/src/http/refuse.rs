@@ -1,0 +1,183 @@
+//! Answers of the proxy's own: why a call was not carried, for programs and for people.
+
+use std::fmt::Write as _;
+
+use leno_model::{CallId, Code, Fault};
+use leno_protocol::{Refused, Version};
+use leno_traffic::{Redirected, Refusal};
+
+/// Why a call is answered here.
+pub(super) struct Reason {
+    pub(super) status: u16,
+    pub(super) code: Code,
+    /// One sentence, beginning in lower case, without its full stop.
+    pub(super) words: String,
+}
+
+impl From<&Refusal> for Reason {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            status: refusal.status(),
+            code: refusal.code(),
+            words: refusal.to_string(),
+        }
+    }
+}
+
+impl From<&Refused> for Reason {
+    fn from(refused: &Refused) -> Self {
+        Self {
+            status: refused.status,
+            code: refused.code,
+            words: refused.to_string(),
+        }
+    }
+}
+
+/// Who answers whom about what.
+pub(super) struct Answer<'a> {
+    /// The workload whose proxy this is.
+    pub(super) proxy_of: &'a str,
+    /// The call.
+    pub(super) id: CallId,
+    /// What was asked, in words: `web may not POST /charge on payments`.
+    pub(super) asked: &'a str,
+    /// What the client speaks.
+    pub(super) version: Version,
+    /// Whether the request was HEAD, whose answer has no body.
+    pub(super) head_only: bool,
+    /// Whether another request may follow.
+    pub(super) keep_alive: bool,
+}
+
+impl Answer<'_> {
+    /// Writes the answer behind what `out` holds.
+    pub(super) fn write(&self, out: &mut Vec<u8>, reason: &Reason) {
+        let Self {
+            proxy_of,
+            id,
+            asked,
+            ..
+        } = self;
+        let Reason {
+            status,
+            code,
+            words,
+        } = reason;
+        let slug = code.slug();
+        let fault = code.fault();
+        let body = format!(
+            "Leno refused this call: {asked}.\n{}.  Ask: leno why {id}\n",
+            capitalised(words)
+        );
+        let mut head = format!("HTTP/1.1 {status} {}\r\n", reason_phrase(*status));
+        let connection = match (self.keep_alive, self.version) {
+            (true, Version::Http11) => "",
+            (true, Version::Http10) => "connection: keep-alive\r\n",
+            (false, _) => "connection: close\r\n",
+        };
+        let error = proxy_error(*code);
+        write!(
+            head,
+            "proxy-status: leno; error={error}; details=\"{code} {slug}\"\r\n\
+             leno-error: {code} {slug}; by=proxy-of-{proxy_of}; fault={fault}; id={id}\r\n\
+             content-type: text/plain; charset=utf-8\r\n\
+             content-length: {}\r\n{connection}\r\n",
+            body.len()
+        )
+        .expect("a String takes any text");
+        out.extend_from_slice(head.as_bytes());
+        if !self.head_only {
+            out.extend_from_slice(body.as_bytes());
+        }
+    }
+}
+
+/// Writes the answer of a route that sends the caller elsewhere, behind what `out` holds.
+pub(super) fn write_redirect(
+    out: &mut Vec<u8>,
+    redirected: &Redirected<'_>,
+    version: Version,
+    keep_alive: bool,
+) {
+    let location = redirected.location().to_string();
+    let headers = [leno_protocol::Header {
+        name: "location",
+        value: location.as_bytes(),
+    }];
+    let response = leno_protocol::Response {
+        status: redirected.status(),
+        reason: reason_phrase(redirected.status()).as_bytes(),
+        headers: &headers,
+    };
+    let changes = leno_protocol::ResponseChanges {
+        headers: &[redirected.response_headers()],
+        own: &[],
+        client: version,
+        keep_alive,
+    };
+    leno_protocol::write_response(
+        out,
+        &response,
+        leno_protocol::BodyFraming::Length(0),
+        &changes,
+    );
+}
+
+/// The words as a sentence begins. A name that has a capital inside (`mTLS`) stays as it is.
+fn capitalised(words: &str) -> String {
+    let first = words.split(' ').next().unwrap_or_default();
+    if first.chars().any(char::is_uppercase) {
+        return words.to_owned();
+    }
+    let mut characters = words.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+/// The words of RFC 9110 section 15 for the statuses that a proxy answers with.
+pub(super) fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+/// The error type of RFC 9209 section 2.3 that says the same in fewer words.
+fn proxy_error(code: Code) -> &'static str {
+    match code {
+        Code::R001 | Code::R016 => "destination_not_found",
+        Code::R015 | Code::R013 | Code::R014 => "destination_unavailable",
+        Code::R020 => "connection_refused",
+        Code::R021 => "connection_timeout",
+        Code::R022 | Code::R026 => "connection_terminated",
+        Code::R023 => "http_response_timeout",
+        Code::R024 => "http_protocol_error",
+        Code::R025 => "tls_protocol_error",
+        Code::R027 => "destination_ip_unroutable",
+        Code::R040 | Code::R041 | Code::R043 => "connection_limit_reached",
+        _ if code.fault() == Fault::Caller => match code {
+            Code::R002 | Code::R003 | Code::R004 | Code::R010 => "http_request_denied",
+            _ => "http_request_error",
+        },
+        _ => "proxy_internal_error",
+    }
+}

@@ -1,0 +1,332 @@
+//! The server's answer: heads as they come, the body behind them, and what the connections are
+//! good for afterwards.
+
+use leno_model::{Code, Mono};
+use leno_protocol::{
+    BodyFraming, BodyReader, Fields, HeadReader, Limits, Own, Piece, Refused, RequestHead,
+    ResponseChanges, ResponseHead, Version, write_response,
+};
+use leno_traffic::{Ended, Failure, Refusal};
+
+use crate::buffer::Buffer;
+use crate::http::After;
+use crate::http::exchange::{Attempt, Tried};
+use crate::http::refuse::Reason;
+use crate::http::waiting::{Interrupted, Waiting};
+use crate::pump::Pump;
+use crate::stream::Stream;
+use crate::tunnel::LENO_ERROR;
+
+/// What an answer is read with.
+pub(super) struct Reply<'a> {
+    /// The request that it answers.
+    pub(super) head: &'a RequestHead<'a>,
+    /// The try that it answers.
+    pub(super) attempt: &'a Attempt<'a>,
+    /// Whether the server's connection had been used before.
+    pub(super) reused: bool,
+    /// What the client sent behind its request.
+    pub(super) behind: &'a [u8],
+}
+
+/// What is told of an answer.
+#[derive(Default)]
+pub(super) struct Carried {
+    /// Its status, if it was sent.
+    pub(super) status: u16,
+    /// Bytes of its body.
+    pub(super) received: u64,
+    /// Why it was cut short.
+    pub(super) cut: Option<Code>,
+}
+
+/// A head that has come, with what came of its body, written down for the client.
+enum Heard {
+    /// It is not complete.
+    More,
+    /// Another one follows.
+    Interim { used: usize },
+    /// The answer.
+    Final(Final),
+}
+
+struct Final {
+    status: u16,
+    /// Bytes of head and body that were read.
+    used: usize,
+    /// Bytes of the body that were written.
+    received: usize,
+    body: BodyReader,
+    /// How the body is sent to the client.
+    sent_as: BodyFraming,
+    content_only: bool,
+    keep_server: bool,
+    keep_client: bool,
+}
+
+impl Reply<'_> {
+    /// Carries the answer from `server` to the client. `again` says whether an answer with this
+    /// status is to be tried again.
+    pub(super) async fn carry(
+        &self,
+        mut server: Stream,
+        waiting: &mut Waiting<'_>,
+        mut out: Buffer,
+        again: &mut dyn FnMut(u16) -> Option<Mono>,
+    ) -> (Tried, Carried) {
+        let mut carried = Carried::default();
+        let mut bytes = waiting.worker.buffers.lend();
+        let mut reader = HeadReader::new(Limits::default());
+        let answer = loop {
+            let heard = match self.hear(&mut reader, &bytes, &mut out, waiting) {
+                Ok(heard) => heard,
+                Err(refused) => {
+                    let reason = Reason::from(&refused);
+                    return (Tried::Hopeless(reason, Some(Ended::Failed)), carried);
+                }
+            };
+            match heard {
+                Heard::Final(answer) => break answer,
+                Heard::Interim { used } => {
+                    bytes.consume(used);
+                    if !out.is_empty() && waiting.client.write_all(&out).await.is_err() {
+                        return (Tried::Done(After::Cut, None), carried);
+                    }
+                    out.clear();
+                    continue;
+                }
+                Heard::More => {}
+            }
+            match waiting.reply(&mut server, &mut bytes).await {
+                Ok(1..) => {}
+                Ok(0) => return (self.no_answer(&bytes), carried),
+                Err(interrupted) => return (self.interrupted(&interrupted, &bytes), carried),
+            }
+        };
+        if let Some(at) = (answer.status >= 400)
+            .then(|| again(answer.status))
+            .flatten()
+        {
+            return (Tried::Again(at), carried);
+        }
+        carried.status = answer.status;
+        carried.received = answer.received as u64;
+        if waiting.client.write_all(&out).await.is_err() {
+            return (Tried::Done(After::Cut, None), carried);
+        }
+        drop(out);
+        bytes.consume(answer.used);
+        if answer.sent_as == BodyFraming::Tunnel {
+            let after = self.switch(server, waiting, &mut carried).await;
+            return (Tried::Done(after, Some(Ended::Answered)), carried);
+        }
+        let tried = self
+            .carry_body(server, waiting, bytes, answer, &mut carried)
+            .await;
+        (tried, carried)
+    }
+
+    /// Reads the head at the start of `bytes`, and writes what goes to the client behind `out`.
+    fn hear(
+        &self,
+        reader: &mut HeadReader,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        waiting: &Waiting<'_>,
+    ) -> Result<Heard, Refused> {
+        let mut fields = Fields::new();
+        let Some(head) = reader.response(bytes, &mut fields, self.head.asked())? else {
+            return Ok(Heard::More);
+        };
+        let ResponseHead { response, body, .. } = head;
+        // What our own application or somebody outside says in the mesh's name is not believed.
+        let forged = [Own {
+            name: LENO_ERROR,
+            value: None,
+        }];
+        let tunnelled = self.attempt.hop.target.tunnel.is_some();
+        let mut changes = ResponseChanges {
+            headers: self.attempt.response_headers,
+            own: if tunnelled { &[] } else { &forged },
+            client: self.head.version,
+            keep_alive: true,
+        };
+        if response.is_interim() {
+            //= RFC 9110 section 15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client"
+            if self.head.version == Version::Http11 {
+                write_response(out, &response, BodyFraming::None, &changes);
+            }
+            return Ok(Heard::Interim { used: head.length });
+        }
+        let content_only = body == BodyFraming::Chunked && self.head.version == Version::Http10;
+        let sent_as = if content_only {
+            BodyFraming::UntilClose
+        } else {
+            body
+        };
+        let whole = waiting.is_sent();
+        changes.keep_alive = self.head.keep_alive
+            && whole
+            && sent_as != BodyFraming::UntilClose
+            && !waiting.worker.is_draining();
+        write_response(out, &response, sent_as, &changes);
+
+        let mut reader = BodyReader::new(body);
+        let behind = bytes.get(head.length..).unwrap_or_default();
+        let written = out.len();
+        let used = take_body(&mut reader, behind, out, content_only)?;
+        Ok(Heard::Final(Final {
+            status: response.status,
+            used: head.length + used,
+            received: out.len() - written,
+            body: reader,
+            sent_as,
+            content_only,
+            keep_server: head.keep_alive,
+            keep_client: changes.keep_alive,
+        }))
+    }
+
+    /// Carries the rest of the body, and says what both connections are good for.
+    async fn carry_body(
+        &self,
+        mut server: Stream,
+        waiting: &mut Waiting<'_>,
+        bytes: Buffer,
+        answer: Final,
+        carried: &mut Carried,
+    ) -> Tried {
+        let mut clean = bytes.is_empty();
+        if !answer.body.is_done() {
+            let mut down = if answer.content_only {
+                Pump::content(answer.body)
+            } else {
+                Pump::body(answer.body)
+            };
+            let finished = waiting.carry(&mut server, &mut down).await;
+            carried.received += down.moved();
+            clean &= down.into_rest().is_none();
+            if let Err(interrupted) = finished {
+                return cut(&interrupted, carried);
+            }
+        }
+        // An answer that came before all of the request was sent ends both connections.
+        let whole = waiting.is_sent();
+        let worker = waiting.worker;
+        if answer.keep_server && clean && whole && !worker.is_draining() {
+            let now = worker.now().mono;
+            worker.pool.give(&self.attempt.hop.target, server, now);
+        }
+        let ended = if answer.status >= 500 {
+            Ended::Failed
+        } else {
+            Ended::Answered
+        };
+        let after = if answer.keep_client && whole {
+            After::Next(waiting.early.take())
+        } else {
+            After::Close
+        };
+        Tried::Done(after, Some(ended))
+    }
+
+    /// Carries bytes after a switch of protocols, until both directions have ended.
+    async fn switch(
+        &self,
+        mut server: Stream,
+        waiting: &mut Waiting<'_>,
+        carried: &mut Carried,
+    ) -> After {
+        let mut early = waiting.worker.buffers.lend();
+        early.extend_from_slice(self.behind);
+        let Ok(up) = Pump::bytes().unread(early) else {
+            unreachable!("bare bytes have no flaw");
+        };
+        waiting.up = Some(up);
+        waiting.watching = false;
+        let mut down = Pump::bytes();
+        let finished = waiting.carry_both(&mut server, &mut down).await;
+        carried.received += down.moved();
+        match finished {
+            Ok(()) => After::Close,
+            Err(interrupted) => {
+                cut(&interrupted, carried);
+                server.reset();
+                After::Cut
+            }
+        }
+    }
+
+    /// The server's connection ended before there was an answer.
+    fn no_answer(&self, bytes: &[u8]) -> Tried {
+        let address = self.attempt.hop.target.address;
+        if !bytes.is_empty() {
+            return Tried::Failed(Failure::NoAnswer, Refusal::MalformedResponse(address));
+        }
+        // A server closes an idle connection whenever it likes. Whether it read the request first
+        // cannot be known; a safe one does nothing that could be done twice (RFC 9110 section 9.2.1).
+        let safe = matches!(
+            self.head.request.method,
+            "GET" | "HEAD" | "OPTIONS" | "TRACE"
+        );
+        let failure = if self.reused && safe {
+            Failure::NotSent
+        } else {
+            Failure::NoAnswer
+        };
+        Tried::Failed(failure, Refusal::ResetBeforeResponse(address))
+    }
+
+    /// Something ended the exchange before the client heard anything.
+    fn interrupted(&self, interrupted: &Interrupted, bytes: &[u8]) -> Tried {
+        match interrupted {
+            Interrupted::Server => self.no_answer(bytes),
+            Interrupted::ClientGone => Tried::Done(After::Cut, None),
+            Interrupted::Body(flaw) => {
+                Tried::Hopeless(Reason::from(&Refused::request(*flaw)), None)
+            }
+            Interrupted::Refused(refusal) => {
+                let late = matches!(refusal, Refusal::ResponseTimeout(_));
+                Tried::Hopeless(Reason::from(refusal), late.then_some(Ended::Failed))
+            }
+        }
+    }
+}
+
+/// Something ended the exchange while the answer was on its way: the client must see a cut.
+fn cut(interrupted: &Interrupted, carried: &mut Carried) -> Tried {
+    let (code, learned) = match interrupted {
+        Interrupted::Server => (Some(Code::R026), Some(Ended::Failed)),
+        Interrupted::ClientGone => (None, None),
+        Interrupted::Body(flaw) => (Some(Refused::request(*flaw).code), None),
+        Interrupted::Refused(refusal) => (Some(refusal.code()), None),
+    };
+    carried.cut = code;
+    Tried::Done(After::Cut, learned)
+}
+
+/// Moves what has come of a body behind `out`; says how many bytes that were.
+fn take_body(
+    reader: &mut BodyReader,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    content_only: bool,
+) -> Result<usize, Refused> {
+    if !content_only {
+        let used = reader.take(bytes).map_err(Refused::response)?;
+        out.extend_from_slice(bytes.get(..used).unwrap_or_default());
+        return Ok(used);
+    }
+    let mut used = 0;
+    loop {
+        let rest = bytes.get(used..).unwrap_or_default();
+        match reader.next(rest).map_err(Refused::response)? {
+            Piece::Data(count) => {
+                out.extend_from_slice(rest.get(..count).unwrap_or_default());
+                used += count;
+            }
+            Piece::Framing(count) | Piece::Trailer(count) => used += count,
+            Piece::Wait | Piece::End => return Ok(used),
+        }
+    }
+}

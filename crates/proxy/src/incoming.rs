@@ -1,0 +1,98 @@
+//! A connection that came in: who is at its other end, where it wants to go, and what is spoken.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use leno_model::CallId;
+use leno_model::view::{PortRef, Protocol, WorkloadId};
+use leno_telemetry::Reporter;
+use leno_traffic::Peer;
+
+use crate::stream::Stream;
+use crate::tunnel::server::Opening;
+use crate::worker::Worker;
+use crate::{http, tcp};
+
+/// What is known of a connection before its first byte is read. It holds for all of its calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    /// Who is at the other end.
+    pub(crate) peer: Peer,
+    /// Its address and port.
+    pub(crate) from: SocketAddr,
+    /// Which way it goes.
+    pub(crate) way: Way,
+}
+
+/// Which side of a call this proxy stands on.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// A workload of ours calls somebody.
+    Outbound {
+        /// Who calls.
+        workload: WorkloadId,
+        /// What is called.
+        to: Toward,
+    },
+    /// Somebody calls a workload of ours.
+    Inbound {
+        /// Who is called.
+        workload: WorkloadId,
+        /// At which port.
+        port: u16,
+        /// Where it listens.
+        application: SocketAddr,
+    },
+}
+
+impl Way {
+    /// The workload of ours that calls or is called.
+    pub(crate) fn workload(&self) -> &WorkloadId {
+        let (Self::Outbound { workload, .. } | Self::Inbound { workload, .. }) = self;
+        workload
+    }
+
+    /// Which of the two proxies of a call this one is.
+    pub(crate) fn reporter(&self) -> Reporter {
+        match self {
+            Self::Outbound { .. } => Reporter::Source,
+            Self::Inbound { .. } => Reporter::Destination,
+        }
+    }
+}
+
+/// What a workload of ours calls.
+#[derive(Clone, Debug)]
+pub(crate) enum Toward {
+    /// The address that it connected to before it was captured.
+    Address(SocketAddr),
+    /// A service port, by an explicit listener.
+    Port(PortRef),
+}
+
+/// Serves a connection that was accepted on a socket.
+pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
+    match incoming.protocol(&worker, &worker.table()) {
+        Protocol::Http => http::serve(&worker, stream, &incoming).await,
+        Protocol::Tcp => tcp::serve(&worker, stream, &incoming).await,
+    }
+}
+
+/// Serves a stream that another proxy asks for. One of HTTP is opened at once: each of its requests
+/// is judged and answered by itself. One of bytes is opened when it is admitted and its workload
+/// has taken the connection.
+pub(crate) async fn serve_tunnelled(
+    worker: Rc<Worker>,
+    opening: Opening,
+    incoming: Incoming,
+    id: CallId,
+) {
+    match incoming.protocol(&worker, &worker.table()) {
+        Protocol::Http => {
+            if let Ok(stream) = opening.grant() {
+                http::serve(&worker, Stream::Tunnel(stream), &incoming).await;
+            }
+        }
+        Protocol::Tcp => tcp::serve_tunnelled(&worker, opening, &incoming, id).await,
+    }
+}

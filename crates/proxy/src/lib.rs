@@ -1,0 +1,235 @@
+//! The proxy: listen, secure, admit, route, pick, forward, report.
+//!
+//! A [`Proxy`] runs one worker per core, each a thread with everything it needs; it decides by
+//! `leno-traffic` and by nothing else. Where it listens is data ([`Listener`]), chosen once.
+
+mod aim;
+mod buffer;
+mod clock;
+mod coalesce;
+mod connect;
+mod http;
+mod incoming;
+mod listen;
+mod news;
+mod pool;
+mod pump;
+mod stream;
+mod tcp;
+mod tunnel;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use leno_channel::Keyring;
+use leno_identity::{BadRoot, Trust};
+use leno_model::view::View;
+use leno_model::{Network, SpiffeId};
+use leno_telemetry::Telemetry;
+use leno_traffic::{Scope, Table};
+use tokio::sync::watch;
+
+pub use clock::Clocks;
+pub use listen::{Door, Listener, Place};
+
+use crate::worker::Worker;
+
+/// How a proxy runs.
+#[derive(Debug)]
+pub struct Settings {
+    /// How many workers.
+    pub workers: NonZeroUsize,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+    /// The network in which addresses mean something here.
+    pub network: Network,
+    /// How long live connections may go on once a drain has begun.
+    pub drain: Duration,
+    /// Where dice begin. Different in each process.
+    pub seed: u64,
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    keyring: Arc<Keyring>,
+    state: watch::Sender<State>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+}
+
+/// What all workers go by.
+#[derive(Clone, Debug)]
+struct State {
+    table: Arc<Table>,
+    /// Counts the changes of trust.
+    trust: u64,
+    draining: bool,
+}
+
+impl Proxy {
+    /// Starts the workers. When this returns, every listener takes connections.
+    pub fn start(
+        settings: Settings,
+        keyring: Arc<Keyring>,
+        clocks: Clocks,
+        telemetry: &Telemetry,
+        view: Arc<View>,
+        scope: Scope,
+    ) -> io::Result<Self> {
+        judge_by(&keyring, &view);
+        let table = Arc::new(Table::new(view, scope));
+        let (state, _) = watch::channel(State {
+            table: table.clone(),
+            trust: 0,
+            draining: false,
+        });
+        let Settings {
+            workers,
+            listeners,
+            network,
+            drain,
+            seed,
+        } = settings;
+        let shares = listen::share(listeners, workers)?;
+        let workers = shares.into_iter().zip(seed..).map(|(sockets, seed)| {
+            let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
+            let (recorder, state) = (telemetry.recorder(), state.subscribe());
+            let run = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
+                let worker = Worker::new(keyring, clocks, network, table, recorder, seed);
+                let local = tokio::task::LocalSet::new();
+                local.block_on(&runtime, run_worker(Rc::new(worker), sockets, state, drain))
+            };
+            std::thread::Builder::new()
+                .name("leno-worker".into())
+                .spawn(run)
+        });
+        let workers = workers.collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            keyring,
+            state,
+            workers,
+        })
+    }
+
+    /// Goes over to `view`, whole, if it does not take back what is held; says which roots in it
+    /// cannot be used. Streams whose permission no longer stands are cut, and no others.
+    pub fn adopt(&self, view: Arc<View>, scope: Scope) -> Adopted {
+        let held = self.state.borrow().table.view().clone();
+        if !view.generation.follows(&held.generation) {
+            return Adopted::Stale { held };
+        }
+        let trust_changed = view.bundles != held.bundles || view.revoked != held.revoked;
+        let bad_roots = if trust_changed {
+            judge_by(&self.keyring, &view)
+        } else {
+            Vec::new()
+        };
+        self.state.send_modify(|state| {
+            state.table = Arc::new(state.table.next(view, scope));
+            state.trust += u64::from(trust_changed);
+        });
+        Adopted::Yes { bad_roots }
+    }
+
+    /// Takes no new calls; live ones may go on for as long as the settings say.
+    pub fn drain(&self) {
+        self.state.send_modify(|state| state.draining = true);
+    }
+
+    /// Waits until every worker has ended. Blocks: call [`Self::drain`] before.
+    pub fn join(self) -> io::Result<()> {
+        for worker in self.workers {
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a worker has ended: a proxy without all of its workers is not to be kept alive.
+    pub fn is_broken(&self) -> bool {
+        self.workers.iter().any(JoinHandle::is_finished) && !self.state.borrow().draining
+    }
+}
+
+/// What became of a view.
+#[derive(Debug)]
+pub enum Adopted {
+    /// Calls are decided by it.
+    Yes {
+        /// Roots in it that cannot be used.
+        bad_roots: Vec<BadRoot>,
+    },
+    /// It is older than the one that is held.
+    Stale {
+        /// The one that is held.
+        held: Arc<View>,
+    },
+}
+
+fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
+    let revoked: Arc<BTreeSet<SpiffeId>> = view.revoked.clone();
+    let (trust, bad_roots) = Trust::new(&view.bundles, revoked);
+    keyring.judge_by(Arc::new(trust));
+    bad_roots
+}
+
+/// Runs one worker until it has drained.
+async fn run_worker(
+    worker: Rc<Worker>,
+    sockets: Vec<listen::Socket>,
+    mut state: watch::Receiver<State>,
+    drain: Duration,
+) -> io::Result<()> {
+    let mut trust = 0;
+    let accepting = sockets
+        .into_iter()
+        .map(|socket| {
+            Ok(tokio::task::spawn_local(listen::accept(
+                worker.clone(),
+                socket.open()?,
+            )))
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            changed = state.changed() => {
+                let now = state.borrow_and_update().clone();
+                if now.draining || changed.is_err() {
+                    break;
+                }
+                let trust_changed = std::mem::replace(&mut trust, now.trust) != now.trust;
+                worker.adopt(now.table, trust_changed);
+            }
+            _ = sweep.tick() => worker.pool.sweep(worker.now().mono),
+        }
+    }
+    for listener in accepting {
+        listener.abort();
+    }
+    worker.drain();
+    let idle = async {
+        while worker.connections() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    };
+    // What lives longer than it may is closed with the runtime.
+    drop(tokio::time::timeout(drain, idle).await);
+    Ok(())
+}
+
+/// How often idle connections are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How often a drain looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);

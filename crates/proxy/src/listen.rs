@@ -1,0 +1,182 @@
+//! Where a proxy listens, and what it means that something arrives there. Modes differ in this and
+//! in nothing after it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leno_model::view::{PortRef, WorkloadId};
+use leno_traffic::{Channel, Peer, WhyPlain};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::incoming::{self, Incoming, Toward, Way};
+use crate::stream::Stream;
+use crate::tunnel;
+use crate::worker::Worker;
+
+/// A socket that takes connections.
+#[derive(Debug)]
+pub struct Listener {
+    /// Where.
+    pub place: Place,
+    /// What arrives there.
+    pub door: Door,
+}
+
+/// Where a listener is.
+#[derive(Debug)]
+pub enum Place {
+    /// At an address; every worker has a socket of its own there.
+    Address(SocketAddr),
+    /// A socket that somebody made for us, in a namespace we cannot reach. Workers share it.
+    Socket(StdListener),
+}
+
+/// What arrives at a listener.
+#[derive(Clone, Debug)]
+pub enum Door {
+    /// Captured connections that a workload of ours makes, each to where it was going.
+    Outbound(WorkloadId),
+    /// Connections of a workload of ours to one service port, without capture.
+    Upstream(WorkloadId, PortRef),
+    /// Captured plain connections to a workload of ours, each to where it was going.
+    Inbound(WorkloadId),
+    /// Plain connections to one port of a workload of ours, without capture.
+    Port(WorkloadId, SocketAddr),
+    /// Tunnels of other proxies.
+    Tunnel,
+}
+
+/// A worker's share of a listener.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    socket: StdListener,
+    door: Door,
+}
+
+/// An accepting socket on its worker's runtime.
+pub(crate) struct Open {
+    listener: TcpListener,
+    door: Door,
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting rests when no file descriptor is left.
+const REST: Duration = Duration::from_millis(50);
+
+/// Gives each worker its share of each listener.
+pub(crate) fn share(
+    listeners: Vec<Listener>,
+    workers: NonZeroUsize,
+) -> io::Result<Vec<Vec<Socket>>> {
+    let mut shares: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
+    for Listener { place, door } in listeners {
+        for share in &mut shares {
+            let socket = match &place {
+                Place::Address(address) => listen(*address)?,
+                Place::Socket(socket) => socket.try_clone()?,
+            };
+            let door = door.clone();
+            share.push(Socket { socket, door });
+        }
+    }
+    Ok(shares)
+}
+
+fn listen(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = RawSocket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+    socket.bind(&address.into()).map_err(named)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl Socket {
+    pub(crate) fn open(self) -> io::Result<Open> {
+        self.socket.set_nonblocking(true)?;
+        Ok(Open {
+            listener: TcpListener::from_std(self.socket)?,
+            door: self.door,
+        })
+    }
+}
+
+/// Takes connections until the task is ended.
+pub(crate) async fn accept(worker: Rc<Worker>, open: Open) {
+    loop {
+        match open.listener.accept().await {
+            Ok((tcp, from)) => {
+                // Without the option the connection works, only slower.
+                drop(tcp.set_nodelay(true));
+                enter(&worker, &open.door, tcp, from);
+            }
+            // A connection that broke before it was taken is nothing; too many open files passes.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => tokio::time::sleep(REST).await,
+        }
+    }
+}
+
+/// Lets a connection in through its door.
+fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
+    let Some((channel, way)) = way_of(door, &tcp) else {
+        return worker.spawn(tunnel::server::serve(worker.clone(), tcp, from));
+    };
+    let incoming = Incoming {
+        peer: Peer {
+            channel,
+            address: from.ip(),
+        },
+        from,
+        way,
+    };
+    worker.spawn(incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming));
+}
+
+/// Who comes in through a door and where to; `None` is a tunnel, whose streams say so themselves.
+fn way_of(door: &Door, tcp: &TcpStream) -> Option<(Channel, Way)> {
+    let inbound = |workload: &WorkloadId, application: SocketAddr| {
+        let way = Way::Inbound {
+            workload: workload.clone(),
+            port: application.port(),
+            application,
+        };
+        (Channel::Plain(WhyPlain::CallerNotInMesh), way)
+    };
+    let outbound = |workload: &WorkloadId, to| {
+        let way = Way::Outbound {
+            workload: workload.clone(),
+            to,
+        };
+        (Channel::Local(workload.clone()), way)
+    };
+    Some(match door {
+        Door::Outbound(workload) => outbound(workload, Toward::Address(original(tcp)?)),
+        Door::Upstream(workload, port) => outbound(workload, Toward::Port(port.clone())),
+        Door::Inbound(workload) => inbound(workload, original(tcp)?),
+        Door::Port(workload, application) => inbound(workload, *application),
+        Door::Tunnel => return None,
+    })
+}
+
+/// Where a captured connection was going.
+fn original(tcp: &TcpStream) -> Option<SocketAddr> {
+    let socket = SockRef::from(tcp);
+    let v4 = socket.original_dst_v4().ok();
+    let found = v4.or_else(|| socket.original_dst_v6().ok());
+    found.and_then(|address| address.as_socket())
+}

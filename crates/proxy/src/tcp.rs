@@ -1,0 +1,221 @@
+//! Streams of bytes: admitted, connected, and then carried in both directions until both have ended.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use leno_model::{CallId, Code, Now};
+use leno_telemetry::{Edge, Event, Security};
+use leno_traffic::{Attempts, Ended, Failure, Next, Permit, Refusal, Table, WhyPlain};
+
+use crate::aim::{Aim, Hop};
+use crate::connect::connect;
+use crate::incoming::Incoming;
+use crate::pump::{Pump, Stopped};
+use crate::stream::Stream;
+use crate::tunnel::server::Opening;
+use crate::worker::Worker;
+
+/// How long a connection may take where no policy says how long.
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Serves a captured connection. One that is not carried is cut: bytes have no other answer.
+pub(crate) async fn serve(worker: &Rc<Worker>, client: Stream, incoming: &Incoming) {
+    let carrying = Carrying::new(worker, incoming, worker.new_id());
+    match carrying.open().await {
+        Ok(opened) => carrying.relay(client, opened).await,
+        Err(refusal) => {
+            client.reset();
+            carrying.report(Some(refusal.code()), 0, 0);
+        }
+    }
+}
+
+/// Serves a stream that another proxy asks for; it learns the reason if it is not carried.
+pub(crate) async fn serve_tunnelled(
+    worker: &Rc<Worker>,
+    opening: Opening,
+    incoming: &Incoming,
+    id: CallId,
+) {
+    let carrying = Carrying::new(worker, incoming, id);
+    match carrying.open().await {
+        Ok(opened) => match opening.grant() {
+            Ok(client) => carrying.relay(Stream::Tunnel(client), opened).await,
+            Err(_gone) => carrying.report(None, 0, 0),
+        },
+        Err(refusal) => {
+            opening.refuse(refusal.status(), refusal.code());
+            carrying.report(Some(refusal.code()), 0, 0);
+        }
+    }
+}
+
+/// One stream and what is told of it in the end.
+struct Carrying<'a> {
+    worker: &'a Rc<Worker>,
+    incoming: &'a Incoming,
+    id: CallId,
+    began: Now,
+    table: Rc<Arc<Table>>,
+    endpoint: Cell<Option<SocketAddr>>,
+    security: Cell<Security>,
+}
+
+/// The other half of a stream, and the permission it lives by.
+struct Opened {
+    server: Stream,
+    permit: Permit,
+}
+
+impl<'a> Carrying<'a> {
+    fn new(worker: &'a Rc<Worker>, incoming: &'a Incoming, id: CallId) -> Self {
+        Self {
+            worker,
+            incoming,
+            id,
+            began: worker.now(),
+            table: worker.table(),
+            endpoint: Cell::new(None),
+            security: Cell::new(Security::None),
+        }
+    }
+
+    /// Admits the stream and opens its other half.
+    async fn open(&self) -> Result<Opened, Refusal> {
+        let Self {
+            incoming, table, ..
+        } = self;
+        let policy = incoming.policy(table)?;
+        let admitted = policy
+            .admit_stream(&incoming.peer)
+            .map_err(Refusal::Denied)?;
+        let permit = admitted.permit();
+        let server = match incoming.aim(self.worker, table)? {
+            Aim::Application(address) => {
+                self.connect(incoming.last_hop(address), CONNECT_LIMIT)
+                    .await?
+            }
+            Aim::Pass(address) => {
+                let hop = Hop::plain(address, WhyPlain::DestinationUnknown);
+                self.connect(hop, CONNECT_LIMIT).await?
+            }
+            Aim::Direct(direct) => {
+                let hop = incoming.hop(table, direct.endpoint, direct.address);
+                let limit = direct.of.tuning().connect_timeout;
+                self.connect(hop, limit).await?
+            }
+            Aim::Port(port) => {
+                let forward = table.route_stream(admitted, port, None);
+                let attempts = forward.attempts(self.began.mono);
+                self.connect_any(forward.port(), attempts).await?
+            }
+        };
+        Ok(Opened { server, permit })
+    }
+
+    /// Tries the endpoints of `port` until one takes the connection.
+    async fn connect_any(
+        &self,
+        port: &leno_traffic::Port,
+        mut attempts: Attempts<'_>,
+    ) -> Result<Stream, Refusal> {
+        let worker = self.worker;
+        loop {
+            let now = worker.now().mono;
+            let picked = worker.pick(port, attempts.tried(), now)?;
+            let endpoint = picked.endpoint();
+            let hop = self.incoming.hop(&self.table, endpoint, endpoint.address);
+            let connected = self.connect(hop, port.tuning().connect_timeout).await;
+            let now = worker.now().mono;
+            let refusal = match connected {
+                Ok(stream) => {
+                    picked.finish(Ended::Answered, now);
+                    return Ok(stream);
+                }
+                Err(refusal) => refusal,
+            };
+            let dice = &mut worker.dice.borrow_mut();
+            let next = attempts.after(&picked, Failure::NotSent, true, now, dice);
+            picked.finish(Ended::Unreached, now);
+            match next {
+                Next::Again(at) => worker.sleep_until(at).await,
+                Next::Stop(_) => return Err(refusal),
+            }
+        }
+    }
+
+    async fn connect(&self, hop: Hop<'_>, limit: Duration) -> Result<Stream, Refusal> {
+        self.endpoint.set(Some(hop.target.address));
+        self.security.set(hop.security);
+        connect(self.worker, &hop.target, self.id, limit).await
+    }
+
+    /// Carries bytes until both directions have ended, one has broken, or the permission is gone.
+    async fn relay(&self, mut client: Stream, opened: Opened) {
+        let Opened { mut server, permit } = opened;
+        let (mut up, mut down) = (Pump::bytes(), Pump::bytes());
+        let mut news = self.worker.news.subscribe();
+        let buffers = &self.worker.buffers;
+        let broken = std::future::poll_fn(|context: &mut Context<'_>| {
+            if news.poll_changed(context).is_ready() {
+                if let Err(denied) = self.worker.table().still_permits(&permit) {
+                    let code = Refusal::PermitWithdrawn(denied).code();
+                    return Poll::Ready(Broken::By(Some(code)));
+                }
+                context.waker().wake_by_ref();
+            }
+            let up = up.poll(context, &mut client, &mut server, buffers);
+            let down = down.poll(context, &mut server, &mut client, buffers);
+            match (up, down) {
+                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Broken::No),
+                // The endpoint broke it off.
+                (Poll::Ready(Err(Stopped::Write)), _) | (_, Poll::Ready(Err(Stopped::Read))) => {
+                    Poll::Ready(Broken::By(Some(Code::R026)))
+                }
+                (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
+                    Poll::Ready(Broken::By(None))
+                }
+                (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
+            }
+        })
+        .await;
+        let Broken::By(refused) = broken else {
+            return self.report(None, up.moved(), down.moved());
+        };
+        // Whoever broke it off, the other end learns it by a reset.
+        client.reset();
+        server.reset();
+        self.report(refused, up.moved(), down.moved());
+    }
+
+    fn report(&self, refused: Option<Code>, sent: u64, received: u64) {
+        let now = self.worker.now();
+        let aim = self.incoming.aim(self.worker, &self.table).ok();
+        self.worker.report(&Event::Stream(leno_telemetry::Stream {
+            id: self.id,
+            edge: Edge {
+                reporter: self.incoming.way.reporter(),
+                source: self.incoming.source(&self.table),
+                destination: self.incoming.destination(&self.table, aim),
+                security: self.security.get(),
+            },
+            peer: self.incoming.from,
+            endpoint: self.endpoint.get(),
+            began: self.began.wall,
+            took: now.mono.since(self.began.mono),
+            refused,
+            sent,
+            received,
+        }));
+    }
+}
+
+/// Whether a stream ended before its end, and what that is called if it was not who opened it.
+enum Broken {
+    No,
+    By(Option<Code>),
+}

@@ -1,0 +1,123 @@
+//! HBONE: byte streams as CONNECT requests of HTTP/2 (RFC 9113 section 8.5) between two proxies
+//! that have proven themselves to each other.
+
+pub(crate) mod client;
+pub(crate) mod server;
+
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use h2::{Reason, RecvStream, SendStream};
+use tokio::io::ReadBuf;
+
+/// How much may be on its way in one stream before the reader must have read some of it.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// The same for all streams of a connection together. Far above one stream's, so that a stream
+/// that nobody reads does not hold up the others.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// How many streams one connection carries; more open another connection.
+const MOST_STREAMS: u32 = 100;
+
+/// The header in which a proxy says why it opens no stream.
+pub(crate) const LENO_ERROR: &str = "leno-error";
+
+/// One byte stream inside a tunnel.
+pub(crate) struct TunnelStream {
+    send: SendStream<Bytes>,
+    receive: RecvStream,
+    /// What has come and was not read.
+    unread: Bytes,
+    /// Counts the stream while it lives.
+    _counted: Rc<()>,
+}
+
+impl TunnelStream {
+    fn new(send: SendStream<Bytes>, receive: RecvStream, counted: Rc<()>) -> Self {
+        Self {
+            send,
+            receive,
+            unread: Bytes::new(),
+            _counted: counted,
+        }
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub(crate) fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() && !self.receive.is_end_stream() {
+            match ready!(self.receive.poll_data(context)) {
+                Some(data) => self.unread = data.map_err(into_io)?,
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the other end has ended or broken the stream (`true`), or has sent something
+    /// that is not read yet (`false`).
+    pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let ready = ready!(self.poll_read_ready(context));
+        Poll::Ready(ready.is_err() || self.unread.is_empty())
+    }
+
+    /// Reads some of what has come; nothing is the end of the stream.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_read_ready(context))?;
+        let count = self.unread.len().min(room.remaining());
+        room.put_slice(self.unread.get(..count).unwrap_or_default());
+        self.unread.advance(count);
+        // A stream that has ended needs no window.
+        drop(self.receive.flow_control().release_capacity(count));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes some of `bytes`, as much as the reader's window has room for.
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.send.reserve_capacity(bytes.len());
+        let room = loop {
+            if self.send.capacity() > 0 {
+                break self.send.capacity();
+            }
+            match ready!(self.send.poll_capacity(context)) {
+                Some(room) if room.as_ref().is_ok_and(|room| *room == 0) => {}
+                Some(room) => break room.map_err(into_io)?,
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            }
+        };
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        let data = Bytes::copy_from_slice(taken);
+        self.send.send_data(data, false).map_err(into_io)?;
+        Poll::Ready(Ok(taken.len()))
+    }
+
+    /// Says that nothing more will be written.
+    pub(crate) fn shutdown(&mut self) -> io::Result<()> {
+        self.send.send_data(Bytes::new(), true).map_err(into_io)
+    }
+
+    /// Cuts the stream.
+    pub(crate) fn reset(&mut self) {
+        self.send.send_reset(Reason::CANCEL);
+    }
+}
+
+/// A stream's failure as a socket would report it.
+fn into_io(error: h2::Error) -> io::Error {
+    if error.is_io() {
+        return error
+            .into_io()
+            .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+    }
+    io::Error::new(io::ErrorKind::ConnectionReset, error)
+}

@@ -1,0 +1,149 @@
+//! One worker: a thread with its own connections, pools, balancer and counters. Nothing on a
+//! request's path is shared with another worker but what is read only.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_channel::{Clock, Keyring};
+use leno_model::{CallId, Dice, Mono, Network, Now, Wall};
+use leno_telemetry::{Event, Recorder};
+use leno_traffic::{Balancer, Picked, Port, Refusal, Table, Tried};
+use tokio::time::Sleep;
+
+use crate::buffer::Buffers;
+use crate::clock::Clocks;
+use crate::news::News;
+use crate::pool::Pool;
+use crate::tunnel::client::Tunnels;
+
+/// What the tasks of one worker share.
+pub(crate) struct Worker {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) clock: Clock,
+    pub(crate) network: Network,
+    pub(crate) balancer: RefCell<Balancer>,
+    pub(crate) dice: RefCell<Dice>,
+    pub(crate) buffers: Buffers,
+    pub(crate) pool: Pool,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) news: News,
+    table: RefCell<Rc<Arc<Table>>>,
+    recorder: RefCell<Recorder>,
+    clocks: Clocks,
+    draining: Cell<bool>,
+    connections: Cell<usize>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        keyring: Arc<Keyring>,
+        clocks: Clocks,
+        network: Network,
+        table: Arc<Table>,
+        recorder: Recorder,
+        seed: u64,
+    ) -> Self {
+        Self {
+            keyring,
+            clock: clocks.wall_clock(),
+            network,
+            balancer: RefCell::new(Balancer::new(&table)),
+            dice: RefCell::new(Dice::new(seed)),
+            buffers: Buffers::default(),
+            pool: Pool::default(),
+            tunnels: Tunnels::default(),
+            news: News::default(),
+            table: RefCell::new(Rc::new(table)),
+            recorder: RefCell::new(recorder),
+            clocks,
+            draining: Cell::new(false),
+            connections: Cell::new(0),
+        }
+    }
+
+    /// What calls are decided by. A call keeps the one it began with.
+    pub(crate) fn table(&self) -> Rc<Arc<Table>> {
+        self.table.borrow().clone()
+    }
+
+    /// Decides by `table` from here on. Whoever proved something under another trust proves it anew.
+    pub(crate) fn adopt(&self, table: Arc<Table>, trust_changed: bool) {
+        self.balancer.borrow_mut().adopt(&table);
+        *self.table.borrow_mut() = Rc::new(table);
+        if trust_changed {
+            self.tunnels.retire();
+            self.pool.retire();
+        }
+        self.news.announce();
+    }
+
+    /// Takes no new calls; those that live go on.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        self.pool.clear();
+        self.news.announce();
+    }
+
+    /// Whether no new calls are taken.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// How many connections live.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.get()
+    }
+
+    /// Both clocks, read.
+    pub(crate) fn now(&self) -> Now {
+        self.clocks.now()
+    }
+
+    /// How long it is until `end`.
+    pub(crate) fn until(&self, end: Wall) -> Duration {
+        end.since(self.clock.now())
+    }
+
+    /// Waits until `point`.
+    pub(crate) fn sleep_until(&self, point: Mono) -> Sleep {
+        tokio::time::sleep_until(self.clocks.instant(point))
+    }
+
+    /// Picks an endpoint of `port` for one try.
+    pub(crate) fn pick(&self, port: &Port, tried: &Tried, now: Mono) -> Result<Picked, Refusal> {
+        let dice = &mut self.dice.borrow_mut();
+        self.balancer.borrow().pick(port, tried, now, dice, None)
+    }
+
+    /// A name for a call that begins here.
+    pub(crate) fn new_id(&self) -> CallId {
+        CallId::roll(&mut self.dice.borrow_mut())
+    }
+
+    /// Says what happened.
+    pub(crate) fn report(&self, event: &Event<'_>) {
+        self.recorder.borrow_mut().record(event);
+    }
+
+    /// Runs a connection's task and counts it while it lives.
+    pub(crate) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        self.connections.set(self.connections.get() + 1);
+        let counted = Counted(self.clone());
+        tokio::task::spawn_local(async move {
+            let _counted = counted;
+            task.await;
+        });
+    }
+}
+
+/// A connection that lives.
+struct Counted(Rc<Worker>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+    }
+}

@@ -10,7 +10,7 @@ use crate::balance::Ended;
 
 /// After this long without news, half of what was known is forgotten: a slow endpoint looks half
 /// as slow, a failing one half as bad, so that it is tried again.
-pub(super) const HALF_LIFE: Duration = Duration::from_secs(10);
+const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// In seconds: what differs below this is noise.
 pub(super) const AS_FAST_AS_ANY: f64 = 0.001;
@@ -20,8 +20,8 @@ const STEP: f64 = 1.0 / 8.0;
 /// The same for a call that did not even reach the endpoint.
 const STEP_UNREACHED: f64 = 1.0 / 2.0;
 
-/// The state of one endpoint. Shared by the pools of the ports and the calls that are in flight,
-/// all of one worker.
+/// The state of one endpoint. Shared by the pool of a port, the one that follows it when the view
+/// changes, and the calls that are in flight, all of one worker.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     in_flight: Cell<u32>,

@@ -54,6 +54,20 @@ impl Words {
         ])
     }
 
+    /// Paths that servers read differently.
+    fn odd_path(&mut self) -> String {
+        let mut path = String::new();
+        for _ in 0..1 + self.below(4) {
+            path += self.one(&["/", "//", "/./", "/../", "%2f", "%2F..", "/..;/", "\\"]);
+            path += self.one(&["a", "b", "%61", "items", "c1;x=1", "", "%2e%2e"]);
+        }
+        if path.starts_with('/') {
+            path
+        } else {
+            format!("/{path}")
+        }
+    }
+
     fn path_match(&mut self) -> String {
         match self.below(8) {
             0 | 1 => format!("exact={}", self.path()),
@@ -179,8 +193,8 @@ fn naive_value(expected: &TextMatch, value: Option<String>) -> bool {
     }
 }
 
-/// The first route that matches, by the words of the definition.
-fn naive_route(routes: &Routes, request: &Request<'_>) -> Option<usize> {
+/// The rule of the first route that matches, by the words of the definition.
+fn naive_route(routes: &Routes, request: &Request<'_>, path: &str) -> Option<usize> {
     let header = |name: &str| {
         let values: Vec<_> = request.header(name).map(String::from_utf8_lossy).collect();
         (!values.is_empty()).then(|| values.join(", "))
@@ -193,7 +207,7 @@ fn naive_route(routes: &Routes, request: &Request<'_>) -> Option<usize> {
     let found = routes.routes.iter().find(|route| {
         let matches = &route.matches;
         naive_host(&route.host, request.host)
-            && naive_path(&matches.path, request.path.raw())
+            && naive_path(&matches.path, path)
             && matches
                 .method
                 .as_ref()
@@ -226,7 +240,7 @@ fn the_index_finds_the_route_that_a_scan_finds() {
         for _ in 0..60 {
             let request = words.request();
             with_request(&request, |request| {
-                let expect = naive_route(&routes, &request);
+                let expect = naive_route(&routes, &request, request.path.raw());
                 let admitted = table.outbound().admit(&peer, request).unwrap();
                 let mut story = Story::default();
                 let port = table.port(&cart).unwrap();
@@ -281,7 +295,7 @@ fn naive_rule(
     rule: &AccessRule,
     caller: Option<&SpiffeId>,
     address: std::net::IpAddr,
-    request: Option<&Request<'_>>,
+    request: Option<(&Request<'_>, &str)>,
 ) -> bool {
     let asks = |expected: &RequestMatch| {
         let RequestMatch {
@@ -290,18 +304,18 @@ fn naive_rule(
             hosts,
             paths,
         } = expected;
-        let of_request = |empty: bool, matches: &dyn Fn(&Request<'_>) -> bool| {
+        let of_request = |empty: bool, matches: &dyn Fn((&Request<'_>, &str)) -> bool| {
             empty || request.is_some_and(matches)
         };
         (ports.is_empty() || ports.contains(&8080))
-            && of_request(methods.is_empty(), &|r| {
+            && of_request(methods.is_empty(), &|(r, _)| {
                 methods.iter().any(|m| **m == *r.method)
             })
-            && of_request(hosts.is_empty(), &|r| {
+            && of_request(hosts.is_empty(), &|(r, _)| {
                 hosts.iter().any(|h| naive_host(h, r.host))
             })
-            && of_request(paths.is_empty(), &|r| {
-                paths.iter().any(|p| naive_path(p, r.path.raw()))
+            && of_request(paths.is_empty(), &|(_, path)| {
+                paths.iter().any(|p| naive_path(p, path))
             })
     };
     (rule.callers.is_empty()
@@ -317,7 +331,7 @@ fn naive_verdict(
     access: &Access,
     caller: Option<&SpiffeId>,
     address: std::net::IpAddr,
-    request: Option<&Request<'_>>,
+    request: Option<(&Request<'_>, &str)>,
 ) -> Option<Code> {
     if access.mtls == Mtls::Strict && caller.is_none() {
         return Some(Code::R002);
@@ -386,7 +400,8 @@ fn the_verdict_is_the_one_of_the_definition() {
                     Verdict::Deny(denied) => Some(denied.code()),
                     Verdict::Undecided(missing) => panic!("{missing}"),
                 };
-                let expect = naive_verdict(&access, caller.as_ref(), address, request);
+                let asked = request.map(|request| (request, request.path.raw()));
+                let expect = naive_verdict(&access, caller.as_ref(), address, asked);
                 assert_eq!(code, expect, "seed {seed}");
                 allowed += u32::from(code.is_none());
             };
@@ -457,4 +472,86 @@ fn what_is_decided_without_a_fact_holds_whatever_the_fact_is() {
         });
     }
     assert!(decided > 200 && undecided > 100, "{decided} {undecided}");
+}
+
+/// Whatever a server may take an odd path for, it is what was decided about.
+#[test]
+fn an_odd_path_is_carried_only_if_all_its_readings_agree() {
+    let (peer, cart) = (local("web"), port("cart"));
+    let (mut carried, mut refused, mut allowed) = (0, 0, 0);
+    for seed in 0..600 {
+        let mut words = Words(Dice::new(seed));
+        let lines: Vec<_> = (0..1 + words.below(5))
+            .map(|_| words.path_match() + " -> cart")
+            .collect();
+        let rules: Vec<_> = (0..words.below(4)).map(|_| words.access_rule()).collect();
+        let access = world::access(&rules.join("\n"));
+        let world = World::new()
+            .services(&["cart"])
+            .routes("cart", &lines.join("\n"))
+            .workload("cart", "10.0.1.1", access.clone());
+        let table = Table::new(world.view(), Scope::Whole);
+        let routes = world::routes("cart", &lines.join("\n"));
+        let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+        let address = "10.0.0.7".parse().unwrap();
+        let web = spiffe_id("web");
+        for _ in 0..10 {
+            let path = words.odd_path();
+            let Ok(readings) = leno_protocol::Path::new(&path) else {
+                continue;
+            };
+            let request = Request {
+                method: "GET",
+                host: "cart",
+                port: None,
+                path: readings,
+                query: None,
+                headers: &[],
+            };
+            let readings: Vec<_> = request.path.readings().collect();
+
+            let mut rules = readings
+                .iter()
+                .map(|path| naive_route(&routes, &request, path));
+            let first = rules.next().unwrap();
+            let expect = if rules.all(|rule| rule == first) {
+                first.ok_or(Code::R010)
+            } else {
+                Err(Code::R035)
+            };
+            let admitted = table.outbound().admit(&peer, request.clone()).unwrap();
+            let port = table.port(&cart).unwrap();
+            let routed = table.route(admitted, port, &mut Dice::new(1), None);
+            let rule = match routed {
+                Ok(Routed::Forward(forward)) => Ok(forward.route().unwrap().0.rule),
+                Ok(Routed::Redirect(_)) => unreachable!("no rule redirects"),
+                Err(refusal) => Err(refusal.code()),
+            };
+            assert_eq!(rule, expect, "{path}");
+            carried += u32::from(rule.is_ok());
+            refused += u32::from(rule == Err(Code::R035));
+
+            let mut codes = readings
+                .iter()
+                .map(|path| naive_verdict(&access, Some(&web), address, Some((&request, path))));
+            let first = codes.next().unwrap();
+            let agree = codes.all(|code| code.is_none() == first.is_none());
+            let expect = if agree { first } else { Some(Code::R035) };
+            let claim = Claim {
+                caller: Fact::Known(Some(&web)),
+                address: Fact::Known(address),
+            };
+            let code = match policy.judge(&claim, &request) {
+                Verdict::Allow(_) => None,
+                Verdict::Deny(denied) => Some(denied.code()),
+                Verdict::Undecided(missing) => panic!("{missing}"),
+            };
+            assert_eq!(code, expect, "{path}");
+            allowed += u32::from(code.is_none());
+        }
+    }
+    assert!(
+        carried > 500 && refused > 500 && allowed > 500,
+        "{carried} {refused} {allowed}"
+    );
 }

@@ -168,11 +168,14 @@ impl Enclosure {
     pub fn open(program: &Path, layout: &Layout) -> Result<(Self, Listeners), OpenError> {
         let (link, theirs) = Link::pair().map_err(OpenError::Spawn)?;
         let guard = Guard::start(program, theirs).map_err(OpenError::Spawn)?;
-        link.send(&Order::Open(layout.clone()).encode(), &[])
-            .map_err(OpenError::Lost)?;
-        let answer = link.receive().map_err(OpenError::Lost)?;
-        let Received { bytes, fds } =
-            answer.ok_or_else(|| OpenError::Lost(io::ErrorKind::UnexpectedEof.into()))?;
+        // A guard that was refused may have gone by now, and its report is still to be read.
+        let asked = link.send(&Order::Open(layout.clone()).encode(), &[]);
+        let Some(Received { bytes, fds }) = link.receive().map_err(OpenError::Lost)? else {
+            let closed = asked
+                .err()
+                .unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+            return Err(OpenError::Lost(closed));
+        };
         match Report::decode(&bytes) {
             Ok(Report::Ready) => {}
             Ok(Report::Failed { step, errno, what }) => {

@@ -135,11 +135,51 @@ pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(found, value)| (found == kind).then_some(value))
 }
 
-/// The kernel refused a message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Requests that are sent together, each with a name for people.
+#[derive(Default)]
+pub(crate) struct Batch {
+    messages: Writer,
+    /// In order of their sequence numbers, which count from 1.
+    parts: Vec<String>,
+}
+
+impl Batch {
+    /// Adds a request that the kernel has to answer.
+    pub(crate) fn request(
+        &mut self,
+        part: impl Into<String>,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Writer),
+    ) {
+        self.parts.push(part.into());
+        let sequence = u32::try_from(self.parts.len()).expect("our batches are short");
+        self.messages
+            .message(kind, REQUEST | ACK | flags, sequence, body);
+    }
+
+    /// Adds a message that the kernel does not answer.
+    pub(crate) fn remark(&mut self, kind: u16, body: impl FnOnce(&mut Writer)) {
+        self.messages.message(kind, REQUEST, 0, body);
+    }
+
+    fn refused(&self, sequence: u32, errno: Errno) -> Refused {
+        let index = usize::try_from(sequence)
+            .ok()
+            .and_then(|sequence| sequence.checked_sub(1));
+        let part = index.and_then(|index| self.parts.get(index));
+        Refused {
+            part: part.cloned().unwrap_or_else(|| "all of it".to_owned()),
+            errno,
+        }
+    }
+}
+
+/// The kernel refused a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refused {
     /// Which one.
-    pub(crate) sequence: u32,
+    pub(crate) part: String,
     /// Why.
     pub(crate) errno: Errno,
 }
@@ -156,30 +196,21 @@ impl Socket {
         Ok(Self(socket))
     }
 
-    /// Sends messages of which those with [`ACK`] are `expected`, and reads what became of each.
+    /// Sends all requests of a batch and reads what became of each; tells the first that was
+    /// refused. Whether the others hold is the subsystem's business.
     ///
-    /// The kernel carries them out while they are being sent, so its answers are there at once.
-    pub(crate) fn transact(&self, messages: &Writer, expected: usize) -> Result<(), Refused> {
-        let whole = |errno| Refused { sequence: 0, errno };
-        send(&self.0, &messages.bytes, SendFlags::empty()).map_err(whole)?;
+    /// The kernel carries requests out while they are being sent, so its answers are there at once.
+    pub(crate) fn carry_out(&self, batch: &Batch) -> Result<(), Refused> {
+        let whole = |errno| batch.refused(0, errno);
+        send(&self.0, &batch.messages.bytes, SendFlags::empty()).map_err(whole)?;
         let mut buffer = vec![0; ANSWER_MAX];
-        let mut acknowledged = 0;
-        loop {
-            let count = match recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
-                Ok((count, _)) => count,
-                Err(Errno::AGAIN) => break,
-                Err(errno) => return Err(whole(errno)),
-            };
-            for answer in self::messages(&buffer[..count]) {
-                if answer.kind == ERROR {
-                    let sequence = answer.sequence;
-                    refusal(answer.body).map_err(|errno| Refused { sequence, errno })?;
-                    acknowledged += 1;
-                }
+        let mut answered = 0;
+        while answered < batch.parts.len() {
+            let (count, _) = recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT).map_err(whole)?;
+            for answer in messages(&buffer[..count]).filter(|answer| answer.kind == ERROR) {
+                refusal(answer.body).map_err(|errno| batch.refused(answer.sequence, errno))?;
+                answered += 1;
             }
-        }
-        if acknowledged < expected {
-            return Err(whole(Errno::PROTO));
         }
         Ok(())
     }
@@ -260,20 +291,25 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_message_and_the_reason() {
-        let socket = Socket::open(ROUTE).unwrap();
-        let mut to = Writer::default();
-        // RTM_SETLINK for a device that cannot exist.
-        to.message(19, REQUEST | ACK, 41, |to| {
-            to.put(&[0, 0, 0, 0]);
-            to.put(&i32::MAX.to_ne_bytes());
-            to.put(&[0; 8]);
-        });
-        let refused = socket.transact(&to, 1).unwrap_err();
-        assert_eq!(refused.sequence, 41);
+    fn a_refusal_names_the_request_and_the_reason() {
+        let mut batch = Batch::default();
+        batch.request("the first", GET_LINK, 0, |to| put_device(to, 1));
+        batch.request("the second", SET_LINK, 0, |to| put_device(to, i32::MAX));
+        let refused = Socket::open(ROUTE).unwrap().carry_out(&batch).unwrap_err();
+        assert_eq!(refused.part, "the second");
         assert!(
             matches!(refused.errno, Errno::NODEV | Errno::PERM),
             "{refused:?}"
         );
+    }
+
+    const GET_LINK: u16 = 18;
+    const SET_LINK: u16 = 19;
+
+    /// `struct ifinfomsg`.
+    fn put_device(to: &mut Writer, device: i32) {
+        to.put(&[0; 4]);
+        to.put(&device.to_ne_bytes());
+        to.put(&[0; 8]);
     }
 }

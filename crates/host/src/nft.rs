@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, io, net::IpAddr};
 
 use rustix::io::Errno;
 
-use crate::netlink::{NETFILTER, Refused, Socket};
+use crate::netlink::{Batch, NETFILTER, Refused, Socket};
 
 /// One table of the `inet` family, and all it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -137,7 +137,7 @@ impl Netfilter {
 
     /// Loads all of `ruleset`, or nothing of it.
     pub fn load(&self, ruleset: &Ruleset) -> Result<(), LoadError> {
-        self.carry_out(encode::load(ruleset))
+        self.carry_out(&encode::load(ruleset))
     }
 
     /// Adds ports to a set and takes others out, in one step.
@@ -148,7 +148,7 @@ impl Netfilter {
         add: &BTreeSet<u16>,
         remove: &BTreeSet<u16>,
     ) -> Result<(), LoadError> {
-        self.carry_out(encode::change_set(ruleset.table, set, add, remove))
+        self.carry_out(&encode::change_set(ruleset.table, set, add, remove))
     }
 
     /// How many packets a named counter has counted.
@@ -161,12 +161,9 @@ impl Netfilter {
         packets.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    fn carry_out(&self, batch: encode::Batch) -> Result<(), LoadError> {
-        let told = self.0.transact(&batch.messages, batch.parts.len());
-        told.map_err(|Refused { sequence, errno }| LoadError {
-            part: batch.part(sequence),
-            errno,
-        })
+    fn carry_out(&self, batch: &Batch) -> Result<(), LoadError> {
+        let told = self.0.carry_out(batch);
+        told.map_err(|Refused { part, errno }| LoadError { part, errno })
     }
 }
 

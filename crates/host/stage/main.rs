@@ -28,6 +28,7 @@ fn main() -> io::Result<ExitCode> {
         Some("agent") => agent(),
         Some("parent") => parent(),
         Some("enter") => enter(),
+        Some("probe") => probe(),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
@@ -166,6 +167,14 @@ fn parent() -> io::Result<ExitCode> {
             writeln!(io::stdout(), "{pid}")?;
         }
     }
+}
+
+/// Says what forbids enclosures, if anything does.
+fn probe() -> io::Result<ExitCode> {
+    if let Err(blocker) = leno_host::probe(Path::new("/proc/self/exe")) {
+        writeln!(io::stdout(), "{blocker}")?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a command in the user and network namespace of a process, with every right there: nsenter

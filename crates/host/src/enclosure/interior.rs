@@ -6,55 +6,40 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use rustix::io::Errno;
 use socket2::{Domain, Protocol, Type};
 
 use super::{Family, Layout};
 use crate::{
     capture::{DNS_PORT, MARK, OUTBOUND_PORT, loopback_of},
-    netlink::{ACK, CREATE, EXCLUSIVE, REQUEST, ROUTE, Refused, Socket, Writer},
+    netlink::{Batch, CREATE, ROUTE, Refused, Socket, Writer},
 };
 
 /// Raises `lo` and gives it the workload's addresses and the default routes that take them as
 /// source: without a route a connection fails before it can be captured, and without a source it
 /// would come from 0.0.0.0.
-pub(super) fn lay_out(layout: &Layout, families: &[Family]) -> Result<(), (String, Errno)> {
-    let mut to = Writer::default();
-    let mut parts = vec!["raising lo".to_owned()];
-    to.message(SET_LINK, REQUEST | ACK, 1, raise_loopback);
+pub(super) fn lay_out(layout: &Layout, families: &[Family]) -> Result<(), Refused> {
+    let mut batch = Batch::default();
+    batch.request("raising lo", SET_LINK, 0, raise_loopback);
     for family in families {
         let address: IpAddr = match family {
             Family::V4 => layout.v4.into(),
             Family::V6 => layout.v6.into(),
         };
-        parts.push(format!("address {address}"));
-        let sequence = sequence(&parts);
-        to.message(
-            NEW_ADDRESS,
-            REQUEST | ACK | CREATE | EXCLUSIVE,
-            sequence,
-            |to| {
-                put_address(to, address);
-            },
-        );
-        parts.push(format!("default route from {address}"));
-        let sequence = self::sequence(&parts);
-        to.message(
-            NEW_ROUTE,
-            REQUEST | ACK | CREATE | EXCLUSIVE,
-            sequence,
-            |to| {
-                put_default_route(to, address);
-            },
-        );
+        let part = format!("address {address}");
+        batch.request(part, NEW_ADDRESS, CREATE, |to| put_address(to, address));
+        if address.is_ipv6() {
+            // The kernel adds this route by itself, but some time later.
+            let part = format!("local route to {address}");
+            batch.request(part, NEW_ROUTE, CREATE, |to| put_local_route(to, address));
+        }
+        let part = format!("default route from {address}");
+        batch.request(part, NEW_ROUTE, CREATE, |to| put_default_route(to, address));
     }
-    let whole = |errno| ("the route socket".to_owned(), errno);
-    let socket = Socket::open(ROUTE).map_err(whole)?;
-    let told = socket.transact(&to, parts.len());
-    told.map_err(|Refused { sequence, errno }| {
-        let index = usize::try_from(sequence).unwrap_or(0).saturating_sub(1);
-        (parts.swap_remove(index.min(parts.len() - 1)), errno)
-    })
+    let whole = |errno| Refused {
+        part: "route socket".to_owned(),
+        errno,
+    };
+    Socket::open(ROUTE).map_err(whole)?.carry_out(&batch)
 }
 
 /// Lets applications listen on ports below 1024: they have no capability for it, and the ports are
@@ -154,6 +139,24 @@ fn put_default_route(to: &mut Writer, source: IpAddr) {
     put_ip(to, ROUTE_SOURCE, source);
 }
 
+/// `struct rtmsg`: what is sent to this address arrives here.
+fn put_local_route(to: &mut Writer, address: IpAddr) {
+    let (family, length) = wire_family(address);
+    to.put(&[
+        family,
+        length,
+        0,
+        0,
+        TABLE_LOCAL,
+        BY_KERNEL,
+        SCOPE_UNIVERSE,
+        LOCAL,
+    ]);
+    to.put(&[0; 4]);
+    to.attribute(ROUTE_DEVICE, &LOOPBACK.to_ne_bytes());
+    put_ip(to, ROUTE_DESTINATION, address);
+}
+
 fn put_ip(to: &mut Writer, kind: u16, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => to.attribute(kind, &ip.octets()),
@@ -169,10 +172,6 @@ fn wire_family(address: IpAddr) -> (u8, u8) {
     }
 }
 
-fn sequence(parts: &[String]) -> u32 {
-    u32::try_from(parts.len()).expect("there are five at most")
-}
-
 /// As many as the kernel allows (`net.core.somaxconn`).
 const BACKLOG: i32 = i32::MAX;
 
@@ -186,10 +185,14 @@ const ADDRESS_ADDRESS: u16 = 1;
 const ADDRESS_LOCAL: u16 = 2;
 /// `IFA_F_NODAD`: nobody else is there who could have the address.
 const NO_DUPLICATES: u8 = 2;
+const ROUTE_DESTINATION: u16 = 1;
 const ROUTE_DEVICE: u16 = 4;
 const ROUTE_SOURCE: u16 = 7;
 const SCOPE_UNIVERSE: u8 = 0;
 const SCOPE_LINK: u8 = 253;
 const TABLE_MAIN: u8 = 254;
+const TABLE_LOCAL: u8 = 255;
+const BY_KERNEL: u8 = 2;
 const BY_ADMINISTRATOR: u8 = 4;
 const UNICAST: u8 = 1;
+const LOCAL: u8 = 2;

@@ -86,7 +86,7 @@ impl Keeper {
 
         let families = interior::families();
         interior::lay_out(layout, &families)
-            .map_err(|(what, errno)| failed(Step::Network, errno, &what))?;
+            .map_err(|refused| failed(Step::Network, refused.errno, &refused.part))?;
         interior::free_low_ports();
         let ruleset = capture_rules(layout);
         let netfilter = Netfilter::open().map_err(at(Step::Rules))?;

@@ -66,6 +66,14 @@ impl Link {
 
     /// The next message; `None` if the other end is closed, `WouldBlock` if there is none.
     pub(super) fn receive_now(&self) -> io::Result<Option<Received>> {
+        match self.receive_once() {
+            // The other end closed before it had read everything; what it sent is still here.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.receive_once(),
+            received => received,
+        }
+    }
+
+    fn receive_once(&self) -> io::Result<Option<Received>> {
         let mut bytes = vec![0; MESSAGE_MAX];
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -150,6 +158,16 @@ mod tests {
         assert!(theirs.receive().unwrap().is_none());
         let broken = theirs.send(b"one", &[]).unwrap_err();
         assert_eq!(broken.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_last_word_is_heard_from_one_who_did_not_listen() {
+        let (ours, theirs) = Link::pair().unwrap();
+        ours.send(b"question", &[]).unwrap();
+        theirs.send(b"farewell", &[]).unwrap();
+        drop(theirs);
+        assert_eq!(ours.receive().unwrap().unwrap().bytes, b"farewell");
+        assert!(ours.receive().unwrap().is_none());
     }
 
     #[test]

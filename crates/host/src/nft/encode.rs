@@ -4,125 +4,96 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{Block, Chain, ChainKind, Match, Rule, Ruleset, Transport, Verdict};
-use crate::netlink::{ACK, APPEND, CREATE, EXCLUSIVE, REQUEST, Writer, attribute};
+use crate::netlink::{ACK, APPEND, Batch, CREATE, EXCLUSIVE, REQUEST, Writer, attribute};
 
-/// The messages of one transaction and what each is about.
-pub(super) struct Batch {
-    pub(super) messages: Writer,
-    /// In order of their sequence numbers, which count from 1.
-    pub(super) parts: Vec<String>,
+/// The requests between the messages that make a transaction of them.
+fn transaction(requests: impl FnOnce(&mut Batch)) -> Batch {
+    let mut batch = Batch::default();
+    let bound = |to: &mut Writer| header(to, FAMILY_NONE, SUBSYSTEM);
+    batch.remark(BATCH_BEGIN, bound);
+    requests(&mut batch);
+    batch.remark(BATCH_END, bound);
+    batch
 }
 
-impl Batch {
-    fn begin() -> Self {
-        let mut messages = Writer::default();
-        messages.message(BATCH_BEGIN, REQUEST, 0, |to| {
-            header(to, FAMILY_NONE, SUBSYSTEM)
-        });
-        Self {
-            messages,
-            parts: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, part: String, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
-        self.parts.push(part);
-        let sequence = u32::try_from(self.parts.len()).expect("our batches are short");
-        self.messages
-            .message(of_tables(kind), REQUEST | ACK | flags, sequence, |to| {
-                header(to, FAMILY_INET, 0);
-                body(to);
-            });
-    }
-
-    fn end(mut self) -> Self {
-        self.messages.message(BATCH_END, REQUEST, 0, |to| {
-            header(to, FAMILY_NONE, SUBSYSTEM)
-        });
-        self
-    }
-
-    /// What the message with that sequence number is about.
-    pub(super) fn part(&self, sequence: u32) -> String {
-        let index = usize::try_from(sequence)
-            .ok()
-            .and_then(|s| s.checked_sub(1));
-        match index.and_then(|index| self.parts.get(index)) {
-            Some(part) => part.clone(),
-            None => "the rules as a whole".to_owned(),
-        }
-    }
+fn add(batch: &mut Batch, part: String, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+    batch.request(part, of_tables(kind), flags, |to| {
+        header(to, FAMILY_INET, 0);
+        body(to);
+    });
 }
 
 pub(super) fn load(ruleset: &Ruleset) -> Batch {
     let table = ruleset.table;
-    let mut batch = Batch::begin();
-    batch.add(
-        format!("table inet {table}"),
-        NEW_TABLE,
-        CREATE | EXCLUSIVE,
-        |to| {
-            to.text(TABLE_NAME, table);
-        },
-    );
-    for counter in &ruleset.counters {
-        batch.add(format!("counter {counter}"), NEW_OBJECT, CREATE, |to| {
-            to.text(OBJECT_TABLE, table);
-            to.text(OBJECT_NAME, counter);
-            put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
-            to.nested(OBJECT_DATA, |_| {});
+    transaction(|batch| {
+        let part = format!("table inet {table}");
+        add(batch, part, NEW_TABLE, CREATE | EXCLUSIVE, |to| {
+            to.text(TABLE_NAME, table)
         });
-    }
-    for (set, id) in ruleset.sets.iter().zip(1..) {
-        batch.add(format!("set {set}"), NEW_SET, CREATE, |to| {
-            to.text(SET_TABLE, table);
-            to.text(SET_NAME, set);
-            put_u32(to, SET_FLAGS, 0);
-            put_u32(to, SET_KEY_TYPE, KEY_IS_PORT);
-            put_u32(to, SET_KEY_LENGTH, 2);
-            put_u32(to, SET_ID, id);
-        });
-    }
-    for chain in &ruleset.chains {
-        batch.add(format!("chain {}", chain.name), NEW_CHAIN, CREATE, |to| {
-            put_chain(to, table, chain);
-        });
-        for rule in &chain.rules {
-            let part = format!("rule \"{rule}\" of chain {}", chain.name);
-            batch.add(part, NEW_RULE, CREATE | APPEND, |to| {
-                to.text(RULE_TABLE, table);
-                to.text(RULE_CHAIN, chain.name);
-                to.nested(RULE_EXPRESSIONS, |to| put_rule(to, rule));
+        for counter in &ruleset.counters {
+            add(
+                batch,
+                format!("counter {counter}"),
+                NEW_OBJECT,
+                CREATE,
+                |to| {
+                    to.text(OBJECT_TABLE, table);
+                    to.text(OBJECT_NAME, counter);
+                    put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
+                    to.nested(OBJECT_DATA, |_| {});
+                },
+            );
+        }
+        for (set, id) in ruleset.sets.iter().zip(1..) {
+            add(batch, format!("set {set}"), NEW_SET, CREATE, |to| {
+                to.text(SET_TABLE, table);
+                to.text(SET_NAME, set);
+                put_u32(to, SET_FLAGS, 0);
+                put_u32(to, SET_KEY_TYPE, KEY_IS_PORT);
+                put_u32(to, SET_KEY_LENGTH, 2);
+                put_u32(to, SET_ID, id);
             });
         }
-    }
-    batch.end()
+        for chain in &ruleset.chains {
+            let name = chain.name;
+            add(batch, format!("chain {name}"), NEW_CHAIN, CREATE, |to| {
+                put_chain(to, table, chain);
+            });
+            for rule in &chain.rules {
+                let part = format!("rule \"{rule}\" of chain {name}");
+                add(batch, part, NEW_RULE, CREATE | APPEND, |to| {
+                    to.text(RULE_TABLE, table);
+                    to.text(RULE_CHAIN, name);
+                    to.nested(RULE_EXPRESSIONS, |to| put_rule(to, rule));
+                });
+            }
+        }
+    })
 }
 
 pub(super) fn change_set(
     table: &str,
     set: &str,
-    add: &BTreeSet<u16>,
-    remove: &BTreeSet<u16>,
+    new: &BTreeSet<u16>,
+    old: &BTreeSet<u16>,
 ) -> Batch {
-    let mut batch = Batch::begin();
-    for (kind, flags, ports) in [(DELETE_ELEMENT, 0, remove), (NEW_ELEMENT, CREATE, add)] {
-        if ports.is_empty() {
-            continue;
-        }
-        batch.add(format!("ports of set {set}"), kind, flags, |to| {
-            to.text(ELEMENTS_TABLE, table);
-            to.text(ELEMENTS_SET, set);
-            to.nested(ELEMENTS, |to| {
-                for port in ports {
-                    to.nested(LIST_ITEM, |to| {
-                        put_value(to, ELEMENT_KEY, &port.to_be_bytes())
-                    });
-                }
+    transaction(|batch| {
+        for (kind, flags, ports) in [(DELETE_ELEMENT, 0, old), (NEW_ELEMENT, CREATE, new)] {
+            if ports.is_empty() {
+                continue;
+            }
+            add(batch, format!("ports of set {set}"), kind, flags, |to| {
+                to.text(ELEMENTS_TABLE, table);
+                to.text(ELEMENTS_SET, set);
+                to.nested(ELEMENTS, |to| {
+                    for port in ports {
+                        let port = port.to_be_bytes();
+                        to.nested(LIST_ITEM, |to| put_value(to, ELEMENT_KEY, &port));
+                    }
+                });
             });
-        });
-    }
-    batch.end()
+        }
+    })
 }
 
 pub(super) fn ask_counter(table: &str, counter: &str) -> Writer {

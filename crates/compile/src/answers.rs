@@ -3,14 +3,13 @@
 use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 
 use leno_model::view::PortRef;
-use leno_model::{Code, Namespace, Notes};
+use leno_model::{Code, Namespace, Notes, near};
 use leno_resources::Object;
 use leno_resources::service::{ServiceSpec, TargetPort};
 
 use crate::finding::{self, Complete};
 use crate::mesh::Answer;
 use crate::services::{Form, Port, Selects, Service};
-use crate::suggest;
 use crate::workloads::Workload;
 
 /// Workloads by namespace and label, so that a selector looks only at those that have one of its
@@ -61,7 +60,7 @@ impl<'a> Labelled<'a> {
         let labels = here
             .map(|(_, key, value)| format!("{key}={value}"))
             .collect::<Vec<_>>();
-        suggest::did_you_mean(&format!("{key}={value}"), labels.iter().map(String::as_str))
+        near::did_you_mean(&format!("{key}={value}"), labels.iter().map(String::as_str))
     }
 }
 
@@ -171,7 +170,7 @@ fn note_target(
                     Code::C121,
                     format!("no workload behind it has a port {name}"),
                 )
-                .suggest(suggest::did_you_mean(name, names))
+                .suggest(near::did_you_mean(name, names))
                 .in_force("calls to this port answer 503: nobody is behind it"),
             );
         }
@@ -188,7 +187,7 @@ fn note_target(
             let message = format!("no workload behind it declares port {number}");
             notes.push(
                 finding::warning(object, pointer, Code::C121, message)
-                    .suggest(suggest::did_you_mean(
+                    .suggest(near::did_you_mean(
                         &format!("{number}"),
                         numbers.iter().map(String::as_str),
                     ))

@@ -8,7 +8,7 @@ use alloc::{
 };
 
 use leno_model::view::PortRef;
-use leno_model::{Code, Name, Namespace, ServiceName};
+use leno_model::{Code, Name, Namespace, ServiceName, near};
 use leno_resources::Resources;
 use leno_resources::gateway::HttpBackendRef;
 
@@ -104,7 +104,7 @@ pub(crate) fn port(
             .map_or_else(|| "(none)".to_string(), |port| format!("{port}"));
         let numbers = service.ports.keys().map(|number| format!("{number}"));
         let numbers = numbers.collect::<Vec<_>>();
-        let suggestion = suggest::did_you_mean(&wanted, numbers.iter().map(String::as_str));
+        let suggestion = near::did_you_mean(&wanted, numbers.iter().map(String::as_str));
         let message = format!("Service {} has no port {wanted}", name.name);
         return Err(Flaw::new("/port", Code::C105, message).suggest(suggestion));
     };

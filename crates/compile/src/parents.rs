@@ -8,7 +8,7 @@ use alloc::{
 };
 
 use leno_model::view::{PortRef, Protocol};
-use leno_model::{Code, Namespace, Notes, ServiceName};
+use leno_model::{Code, Namespace, Notes, ServiceName, near};
 use leno_resources::gateway::{HttpBackendRef, HttpRouteSpec, ParentReference};
 use leno_resources::{Object, Resources};
 
@@ -261,7 +261,7 @@ impl Parent<'_> {
                 )
             }
         };
-        let suggestion = suggest::did_you_mean(&wanted, has.iter().map(String::as_str));
+        let suggestion = near::did_you_mean(&wanted, has.iter().map(String::as_str));
         let message = format!("Service {name} has no port {wanted}");
         Flaw::new(field, Code::C102, message).suggest(suggestion)
     }

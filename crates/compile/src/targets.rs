@@ -6,7 +6,7 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::{Code, Name, Namespace, Notes, ServiceName};
+use leno_model::{Code, Name, Namespace, Notes, ServiceName, near};
 use leno_resources::policy::{TargetKind, TargetRef};
 use leno_resources::{List, Object};
 
@@ -117,8 +117,7 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
                 .workloads
                 .iter()
                 .filter(|(namespace, _)| namespace == own);
-            let suggestion =
-                suggest::did_you_mean(name.as_str(), here.map(|(_, name)| name.as_str()));
+            let suggestion = near::did_you_mean(name.as_str(), here.map(|(_, name)| name.as_str()));
             Err(Flaw::new(
                 "/name",
                 Code::C130,

@@ -11,6 +11,7 @@ pub mod call;
 pub mod code;
 pub mod dice;
 pub mod name;
+pub mod near;
 pub mod note;
 pub mod origin;
 pub mod pattern;

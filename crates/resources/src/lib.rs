@@ -34,7 +34,6 @@ pub mod gateway;
 mod in_force;
 mod kinds;
 pub mod mesh;
-mod near;
 mod object;
 mod part;
 pub mod policy;

@@ -11,10 +11,9 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::{BadName, Code, Name, Namespace, Note, Notes, ObjectRef, Origin, Severity};
+use leno_model::{BadName, Code, Name, Namespace, Note, Notes, ObjectRef, Origin, Severity, near};
 
 use crate::kinds::{self, GROUP, KINDS, Kind, Resources};
-use crate::near;
 use crate::object::{Source, Written, span};
 use crate::yaml::{self, At, Node, Value};
 

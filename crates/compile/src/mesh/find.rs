@@ -4,10 +4,9 @@ use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
 use leno_model::view::{Service, WorkloadId};
-use leno_model::{Name, Namespace, Network, ServiceName};
+use leno_model::{Name, Namespace, Network, ServiceName, near};
 
 use super::{AddressOwner, Instance, Mesh};
-use crate::suggest;
 
 /// What a host of a URL, or an address, leads to.
 #[derive(Clone, Debug)]
@@ -147,7 +146,7 @@ impl Mesh {
             .keys()
             .filter(|id| id.namespace.as_str() == namespace);
         let elsewhere = || self.instances.keys().find(|id| id.name.as_str() == name);
-        suggest::did_you_mean(name, here.map(|id| id.name.as_str()))
+        near::did_you_mean(name, here.map(|id| id.name.as_str()))
             .or_else(|| elsewhere().map(|id| format!("did you mean {id}?")))
     }
 
@@ -157,7 +156,7 @@ impl Mesh {
             .keys()
             .filter(|id| id.namespace.as_str() == namespace);
         let elsewhere = || self.services.keys().find(|id| id.name.as_str() == name);
-        suggest::did_you_mean(name, here.map(|id| id.name.as_str()))
+        near::did_you_mean(name, here.map(|id| id.name.as_str()))
             .or_else(|| elsewhere().map(|id| format!("did you mean {}.{}?", id.name, id.namespace)))
     }
 }

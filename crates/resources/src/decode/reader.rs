@@ -3,11 +3,10 @@
 use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
 use core::fmt::Write as _;
 
-use leno_model::{Code, Note, Notes, ObjectRef, Origin, Severity};
+use leno_model::{Code, Note, Notes, ObjectRef, Origin, Severity, near};
 
 use super::{Decode, Rules};
 use crate::in_force;
-use crate::near;
 use crate::object::span;
 use crate::part::Part;
 use crate::schema::Schema;

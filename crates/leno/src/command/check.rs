@@ -1,5 +1,7 @@
 //! `leno check`: is the configuration valid? Problems first.
 
+use std::cmp::Reverse;
+
 use leno_model::{Note, Severity};
 use serde_json::{Value, json};
 
@@ -13,7 +15,12 @@ use crate::terminal::Terminal;
 pub(crate) fn run(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let offline = Offline::read(&options.input)?;
     let mut notes: Vec<&Note> = offline.notes.iter().collect();
-    notes.sort_by_key(|note| std::cmp::Reverse(note.severity));
+    notes.sort_by_key(|note| {
+        (
+            Reverse(note.severity),
+            note.span.as_ref().map(|span| &span.start),
+        )
+    });
     let of = |severity| {
         notes
             .iter()

@@ -22,58 +22,47 @@ use crate::terminal::{Line, Terminal};
 pub(crate) fn run(options: &Test, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let offline = Offline::read(&options.input)?;
     let texts = offline.texts();
-    let (mut passed, mut failed) = (0, 0);
-    let mut lines = Vec::new();
-    let mut malformed = 0;
-    for (path, text) in &offline.files.tests {
-        let (tests, notes) = case::read(path, text);
-        malformed += notes.len();
-        for note in &notes {
-            terminal.gap()?;
-            render::note::print(note, &texts, terminal)?;
-        }
-        for test in tests {
-            let misses = misses(&offline, &test);
-            if misses.is_empty() {
-                passed += 1;
-                if options.verbose {
-                    lines.push(Line::new().good("✓ ").plain(title(&test)));
-                }
-                continue;
-            }
+    let read = offline
+        .files
+        .tests
+        .iter()
+        .map(|(path, text)| case::read(path, text));
+    let (tests, notes): (Vec<_>, Vec<_>) = read.unzip();
+    let tests: Vec<Written> = tests.into_iter().flatten().collect();
+    let notes: Vec<_> = notes.into_iter().flatten().collect();
+    let number = count(tests.len(), "test");
+    terminal.line(offline.context().dim(format_args!(" · {number}")))?;
+    for note in &notes {
+        terminal.gap()?;
+        render::note::print(note, &texts, terminal)?;
+    }
+    if !notes.is_empty() {
+        terminal.gap()?;
+    }
+    let mut failed = 0;
+    for test in &tests {
+        let misses = misses(&offline, test);
+        if !misses.is_empty() {
             failed += 1;
-            lines.push(
-                Line::new()
-                    .bad("✗ ")
-                    .strong(title(&test))
-                    .column(56, 2)
-                    .dim(&test.place),
-            );
-            lines.extend(
-                misses
-                    .into_iter()
-                    .map(|miss| Line::new().plain("    ").plain(miss)),
-            );
+            let line = Line::new().bad("✗ ").strong(title(test));
+            terminal.line(line.column(56, 2).dim(&test.place))?;
+        } else if options.verbose {
+            terminal.line(Line::new().good("✓ ").plain(title(test)))?;
+        }
+        for miss in misses {
+            terminal.line(Line::new().plain("    ").plain(miss))?;
         }
     }
-    terminal.line(
-        offline
-            .context()
-            .dim(format_args!(" · {}", count(passed + failed, "test"))),
-    )?;
-    for line in lines {
-        terminal.line(line)?;
-    }
-    if passed + failed + malformed == 0 {
+    if tests.is_empty() && notes.is_empty() {
         terminal.line("no test: they are files named *.test.yaml (leno test --help)")?;
         return Ok(Answer::Bad);
     }
-    let summary = Line::new().plain(format_args!("{passed} passed, "));
+    let summary = Line::new().plain(format_args!("{} passed, ", tests.len() - failed));
     terminal.line(match failed {
         0 => summary.plain("0 failed"),
         _ => summary.bad(format_args!("{failed} failed")),
     })?;
-    Ok(if failed + malformed == 0 {
+    Ok(if failed + notes.len() == 0 {
         Answer::Fine
     } else {
         Answer::Bad

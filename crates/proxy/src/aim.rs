@@ -58,9 +58,10 @@ impl Incoming {
                     .port(port)
                     .map(Aim::Port)
                     .ok_or_else(|| no_such_port(port)),
-                Toward::Address(address) => {
-                    aim_at(table.destination(&worker.network, *address), *address)
-                }
+                Toward::Address(address) => match behind_loopback(table, *address) {
+                    Some(port) => Ok(Aim::Port(port)),
+                    None => aim_at(table.destination(&worker.network, *address), *address),
+                },
             },
         }
     }
@@ -89,16 +90,16 @@ impl Incoming {
     }
 
     /// The hop to `endpoint`, which listens at `address`. Where its proxy takes tunnels there is no
-    /// other way to it.
+    /// other way to it, also for a workload that has nothing to prove itself with.
     pub(crate) fn hop<'a>(
         &self,
         table: &'a Table,
         endpoint: &'a Endpoint,
         address: SocketAddr,
-    ) -> Hop<'a> {
+    ) -> Result<Hop<'a>, Refusal> {
         let own = self.workload(table).map(|workload| &workload.identity);
         match (endpoint.tunnel, own) {
-            (Some(tunnel), Some(own)) => Hop {
+            (Some(tunnel), Some(own)) => Ok(Hop {
                 target: TargetRef {
                     tunnel: Some(TunnelRef {
                         own,
@@ -106,17 +107,19 @@ impl Incoming {
                         address: tunnel,
                     }),
                     address,
+                    own: false,
                 },
                 security: Security::Mtls,
-            },
-            (None, _) | (_, None) => Hop::plain(address, WhyPlain::EndpointNotInMesh),
+            }),
+            (Some(tunnel), None) => Err(Refusal::TunnelFailed(tunnel)),
+            (None, _) => Ok(Hop::plain(address, WhyPlain::EndpointNotInMesh)),
         }
     }
 
     /// The hop to our own application. What is proven is what the caller proved to us.
     pub(crate) fn last_hop(&self, application: SocketAddr) -> Hop<'static> {
         Hop {
-            target: TargetRef::plain(application),
+            target: TargetRef::application(application),
             security: match &self.peer.channel {
                 Channel::Mtls(_) => Security::Mtls,
                 Channel::Plain(why) => Security::Plain(why.as_str()),
@@ -156,6 +159,21 @@ impl Hop<'_> {
             security: Security::Plain(why.as_str()),
         }
     }
+}
+
+/// The service whose workload owns the port of a loopback address. Captured is only what no listener
+/// of the caller itself answers: there `localhost:8081` means the workload that has that port.
+fn behind_loopback(table: &Table, address: SocketAddr) -> Option<&Port> {
+    if !address.ip().to_canonical().is_loopback() {
+        return None;
+    }
+    let listens = |port: &&Port| {
+        let mut endpoints = port.slices().iter().flat_map(|slice| slice.endpoints());
+        endpoints.any(|endpoint| endpoint.address.port() == address.port())
+    };
+    let named = |port: &&Port| port.name().port == address.port();
+    let ports = table.ports();
+    ports.iter().find(listens).or(ports.iter().find(named))
 }
 
 fn aim_at(destination: Destination<'_>, address: SocketAddr) -> Result<Aim<'_>, Refusal> {

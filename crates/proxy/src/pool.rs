@@ -27,6 +27,8 @@ pub(crate) struct Target {
     pub(crate) tunnel: Option<TunnelKey>,
     /// Where the application listens.
     pub(crate) address: SocketAddr,
+    /// Whether it is an application of ours: one in an enclosure is reached inside of it.
+    pub(crate) own: bool,
 }
 
 /// The same, borrowed: looking a connection up copies nothing.
@@ -36,6 +38,8 @@ pub(crate) struct TargetRef<'a> {
     pub(crate) tunnel: Option<TunnelRef<'a>>,
     /// Where the application listens.
     pub(crate) address: SocketAddr,
+    /// Whether it is an application of ours: one in an enclosure is reached inside of it.
+    pub(crate) own: bool,
 }
 
 /// A tunnel key, borrowed.
@@ -55,6 +59,15 @@ impl TargetRef<'_> {
         Self {
             tunnel: None,
             address,
+            own: false,
+        }
+    }
+
+    /// To our own application, which listens at this address.
+    pub(crate) fn application(address: SocketAddr) -> Self {
+        Self {
+            own: true,
+            ..Self::plain(address)
         }
     }
 
@@ -68,6 +81,7 @@ impl TargetRef<'_> {
         Target {
             tunnel,
             address: self.address,
+            own: self.own,
         }
     }
 }
@@ -75,6 +89,7 @@ impl TargetRef<'_> {
 impl Equivalent<Target> for TargetRef<'_> {
     fn equivalent(&self, other: &Target) -> bool {
         self.address == other.address
+            && self.own == other.own
             && match (&self.tunnel, &other.tunnel) {
                 (None, None) => true,
                 (Some(ours), Some(theirs)) => {

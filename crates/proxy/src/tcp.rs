@@ -3,13 +3,12 @@
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use leno_model::{CallId, Code, Now};
 use leno_telemetry::{Edge, Event, Security};
-use leno_traffic::{Attempts, Ended, Failure, Next, Permit, Refusal, Table, WhyPlain};
+use leno_traffic::{Attempts, Ended, Failure, Next, Permit, Picked, Refusal, WhyPlain};
 
 use crate::aim::{Aim, Hop};
 use crate::connect::connect;
@@ -17,7 +16,7 @@ use crate::incoming::Incoming;
 use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
 use crate::tunnel::server::Opening;
-use crate::worker::Worker;
+use crate::worker::{Held, Worker};
 
 /// How long a connection may take where no policy says how long.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -60,7 +59,7 @@ struct Carrying<'a> {
     incoming: &'a Incoming,
     id: CallId,
     began: Now,
-    table: Rc<Arc<Table>>,
+    table: Held,
     endpoint: Cell<Option<SocketAddr>>,
     security: Cell<Security>,
 }
@@ -69,6 +68,8 @@ struct Carrying<'a> {
 struct Opened {
     server: Stream,
     permit: Permit,
+    /// The endpoint, which is busy for as long as the stream lives.
+    picked: Option<Picked>,
 }
 
 impl<'a> Carrying<'a> {
@@ -94,27 +95,32 @@ impl<'a> Carrying<'a> {
             .admit_stream(&incoming.peer)
             .map_err(Refusal::Denied)?;
         let permit = admitted.permit();
-        let server = match incoming.aim(self.worker, table)? {
-            Aim::Application(address) => {
-                self.connect(incoming.last_hop(address), CONNECT_LIMIT)
-                    .await?
-            }
+        let (hop, limit) = match incoming.aim(self.worker, table)? {
+            Aim::Application(address) => (incoming.last_hop(address), CONNECT_LIMIT),
             Aim::Pass(address) => {
                 let hop = Hop::plain(address, WhyPlain::DestinationUnknown);
-                self.connect(hop, CONNECT_LIMIT).await?
+                (hop, CONNECT_LIMIT)
             }
             Aim::Direct(direct) => {
-                let hop = incoming.hop(table, direct.endpoint, direct.address);
-                let limit = direct.of.tuning().connect_timeout;
-                self.connect(hop, limit).await?
+                let hop = incoming.hop(table, direct.endpoint, direct.address)?;
+                (hop, direct.of.tuning().connect_timeout)
             }
             Aim::Port(port) => {
                 let forward = table.route_stream(admitted, port, None);
                 let attempts = forward.attempts(self.began.mono);
-                self.connect_any(forward.port(), attempts).await?
+                let (server, picked) = self.connect_any(forward.port(), attempts).await?;
+                return Ok(Opened {
+                    server,
+                    permit,
+                    picked: Some(picked),
+                });
             }
         };
-        Ok(Opened { server, permit })
+        Ok(Opened {
+            server: self.connect(hop, limit).await?,
+            permit,
+            picked: None,
+        })
     }
 
     /// Tries the endpoints of `port` until one takes the connection.
@@ -122,24 +128,26 @@ impl<'a> Carrying<'a> {
         &self,
         port: &leno_traffic::Port,
         mut attempts: Attempts<'_>,
-    ) -> Result<Stream, Refusal> {
+    ) -> Result<(Stream, Picked), Refusal> {
         let worker = self.worker;
         loop {
             let now = worker.now().mono;
-            let picked = worker.pick(port, attempts.tried(), now)?;
+            let mut picked = worker.pick(port, attempts.tried(), now)?;
             let endpoint = picked.endpoint();
-            let hop = self.incoming.hop(&self.table, endpoint, endpoint.address);
+            let hop = self.incoming.hop(&self.table, endpoint, endpoint.address)?;
             let connected = self.connect(hop, port.tuning().connect_timeout).await;
             let now = worker.now().mono;
             let refusal = match connected {
                 Ok(stream) => {
-                    picked.finish(Ended::Answered, now);
-                    return Ok(stream);
+                    picked.connected(now);
+                    return Ok((stream, picked));
                 }
                 Err(refusal) => refusal,
             };
-            let dice = &mut worker.dice.borrow_mut();
-            let next = attempts.after(&picked, Failure::NotSent, true, now, dice);
+            let next = {
+                let dice = &mut worker.dice.borrow_mut();
+                attempts.after(&picked, Failure::NotSent, true, now, dice)
+            };
             picked.finish(Ended::Unreached, now);
             match next {
                 Next::Again(at) => worker.sleep_until(at).await,
@@ -156,7 +164,11 @@ impl<'a> Carrying<'a> {
 
     /// Carries bytes until both directions have ended, one has broken, or the permission is gone.
     async fn relay(&self, mut client: Stream, opened: Opened) {
-        let Opened { mut server, permit } = opened;
+        let Opened {
+            mut server,
+            permit,
+            picked: _picked,
+        } = opened;
         let (mut up, mut down) = (Pump::bytes(), Pump::bytes());
         let mut news = self.worker.news.subscribe();
         let buffers = &self.worker.buffers;

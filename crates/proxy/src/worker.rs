@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) tunnels: Tunnels,
     pub(crate) news: News,
-    table: RefCell<Rc<Arc<Table>>>,
+    table: RefCell<Held>,
     recorder: RefCell<Recorder>,
     clocks: Clocks,
     draining: Cell<bool>,
@@ -56,7 +57,7 @@ impl Worker {
             pool: Pool::default(),
             tunnels: Tunnels::default(),
             news: News::default(),
-            table: RefCell::new(Rc::new(table)),
+            table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(recorder),
             clocks,
             draining: Cell::new(false),
@@ -65,14 +66,14 @@ impl Worker {
     }
 
     /// What calls are decided by. A call keeps the one it began with.
-    pub(crate) fn table(&self) -> Rc<Arc<Table>> {
+    pub(crate) fn table(&self) -> Held {
         self.table.borrow().clone()
     }
 
     /// Decides by `table` from here on. Whoever proved something under another trust proves it anew.
     pub(crate) fn adopt(&self, table: Arc<Table>, trust_changed: bool) {
         self.balancer.borrow_mut().adopt(&table);
-        *self.table.borrow_mut() = Rc::new(table);
+        *self.table.borrow_mut() = Held::new(table);
         if trust_changed {
             self.tunnels.retire();
             self.pool.retire();
@@ -136,6 +137,28 @@ impl Worker {
             let _counted = counted;
             task.await;
         });
+    }
+}
+
+/// The table that a worker decides by, shared among its own tasks: each call holds one, and no other
+/// worker's count is touched for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Held(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared(Arc<Table>);
+
+impl Held {
+    fn new(table: Arc<Table>) -> Self {
+        Self(Rc::new(Shared(table)))
+    }
+}
+
+impl Deref for Held {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        &self.0.0
     }
 }
 

@@ -288,8 +288,12 @@ impl<'a> Exchange<'a> {
             };
             let endpoint = picked.endpoint();
             let address = direct.map_or(endpoint.address, |direct| direct.address);
+            let hop = match self.incoming.hop(self.table, endpoint, address) {
+                Ok(hop) => hop,
+                Err(refusal) => return self.give_up(sending, &Reason::from(&refusal)).await,
+            };
             let attempt = Attempt {
-                hop: self.incoming.hop(self.table, endpoint, address),
+                hop,
                 limit: forward.connect_timeout(),
                 number: attempts.made(),
                 admitted: forward.admitted(),
@@ -323,8 +327,10 @@ impl<'a> Exchange<'a> {
                 }
                 Tried::Failed(failure, refusal) => {
                     let replayable = !sending.streamed;
-                    let dice = &mut worker.dice.borrow_mut();
-                    let next = attempts.after(&picked, failure, replayable, now, dice);
+                    let next = {
+                        let dice = &mut worker.dice.borrow_mut();
+                        attempts.after(&picked, failure, replayable, now, dice)
+                    };
                     let ended = match failure {
                         Failure::NotSent => Ended::Unreached,
                         Failure::NoAnswer | Failure::Answered(_) => Ended::Failed,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
 use crate::{
@@ -20,13 +20,15 @@ pub(crate) const MARK: u32 = 15008;
 /// The ports on which the application listens on loopback.
 pub(crate) const LOCAL_PORTS: &str = "local_ports";
 pub(crate) const LOCAL_PORTS_6: &str = "local_ports_6";
+const PORTS_MAX: usize = 4096;
 /// Counts the datagrams that were refused.
 pub(crate) const UDP_REFUSED: &str = "udp_refused";
 
 /// The packet rules of an enclosure.
 ///
-/// DNS to the resolver goes to [`DNS_PORT`]. The workload's own addresses, and the loopback ports it
-/// listens on, are its own affair. Every other connection, loopback included, goes to
+/// The workload's own addresses, and the loopback ports it listens on, are its own affair. DNS goes
+/// to [`DNS_PORT`] whatever server was asked: a host may replace its `/etc/resolv.conf` at any time,
+/// and that uncovers the replacement inside. Every other connection, loopback included, goes to
 /// [`OUTBOUND_PORT`]. Nothing else is sent anywhere: datagrams are refused and counted, also those to
 /// a loopback port that nobody listens on, for which the kernel's own refusal is counted.
 pub fn capture_rules(layout: &Layout) -> Ruleset {
@@ -34,7 +36,6 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
     use Transport::{Tcp, Udp};
     use Verdict::{Accept, Forbid, Redirect, Refuse, Return};
 
-    let resolver = Block::host(layout.resolver);
     let (own, own_6) = (Block::host(layout.v4.into()), Block::host(layout.v6.into()));
     let loopback = Block::loopback();
     let loopback_6 = Block::host(Ipv6Addr::LOCALHOST.into());
@@ -48,10 +49,10 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
                 kind: ChainKind::Nat,
                 rules: vec![
                     rule([Mark(MARK)], Return),
-                    rule([To(resolver), Port(Udp, 53)], Redirect(DNS_PORT)),
-                    rule([To(resolver), Port(Tcp, 53)], Redirect(DNS_PORT)),
                     rule([To(own)], Return),
                     rule([To(own_6)], Return),
+                    rule([Port(Udp, 53)], Redirect(DNS_PORT)),
+                    rule([Port(Tcp, 53)], Redirect(DNS_PORT)),
                     rule([To(loopback), PortIn(Tcp, LOCAL_PORTS)], Return),
                     rule([To(loopback_6), PortIn(Tcp, LOCAL_PORTS_6)], Return),
                     rule([Protocol(Tcp)], Redirect(OUTBOUND_PORT)),
@@ -76,7 +77,7 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
 }
 
 /// The ports of [`LOCAL_PORTS`] and [`LOCAL_PORTS_6`] for an application that listens on these
-/// addresses.
+/// addresses, up to 4096 of each; connections to the others take the way through the proxy.
 pub(crate) fn local_ports<'a>(
     listening: impl IntoIterator<Item = &'a SocketAddr>,
 ) -> [BTreeSet<u16>; 2] {
@@ -88,15 +89,7 @@ pub(crate) fn local_ports<'a>(
             _ => false,
         };
     }
-    [v4, v6]
-}
-
-/// The loopback address of the resolver's family, where its redirected questions arrive.
-pub(crate) fn loopback_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    }
+    [v4, v6].map(|ports| ports.into_iter().take(PORTS_MAX).collect())
 }
 
 fn rule<const N: usize>(when: [Match; N], then: Verdict) -> Rule {

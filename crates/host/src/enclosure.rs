@@ -14,6 +14,8 @@ mod keeper;
 mod link;
 mod message;
 mod mounts;
+mod outbox;
+mod supply;
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +24,7 @@ use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -80,17 +82,18 @@ pub enum Session {
     Own,
 }
 
-/// The sockets that take what the application sends. They were made inside, do not block, and stay
-/// usable outside; [`original_destination`](crate::original_destination) says where a connection
-/// was meant to go.
+/// The sockets that take what the application sends: one of each over IPv4, then one over IPv6 where
+/// the kernel has it. They were made inside, do not block, and stay usable outside;
+/// [`original_destination`](crate::original_destination) says where a connection was meant to go.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Every connection out: over IPv4, then over IPv6 where the kernel has it.
+    /// Every connection out.
     pub outbound: Vec<TcpListener>,
-    /// DNS over UDP. An answer leaves by this socket to the address the question came from.
-    pub dns_udp: UdpSocket,
-    /// DNS over TCP.
-    pub dns_tcp: TcpListener,
+    /// DNS over UDP, whatever server was asked. An answer leaves by the socket on which the question
+    /// came, to the address it came from.
+    pub dns_udp: Vec<UdpSocket>,
+    /// DNS over TCP, whatever server was asked.
+    pub dns_tcp: Vec<TcpListener>,
 }
 
 /// What happened inside.
@@ -146,7 +149,7 @@ impl Exit {
     }
 }
 
-/// An open enclosure, readable as a file descriptor when [`Self::poll_event`] has something to say.
+/// An open enclosure, readable as a file descriptor when [`Self::try_event`] has something to say.
 ///
 /// Dropping it ends everything inside, and blocks until that has gone: some milliseconds, at most
 /// one second.
@@ -156,6 +159,7 @@ pub struct Enclosure {
     link: Link,
     _guard: Guard,
     supplies: Vec<Sockets>,
+    launched: bool,
     ended: bool,
 }
 
@@ -163,14 +167,16 @@ impl Enclosure {
     /// Makes the namespaces, lays out the network and the rules, and opens the listeners.
     ///
     /// `program` is started as guard and keeper; its `main` must begin with [`run_if_called`]. For
-    /// the running program that is `/proc/self/exe`. Blocks until the enclosure stands, some tens of
-    /// milliseconds.
+    /// the running program that is `/proc/self/exe`. Blocks until the enclosure stands: some tens of
+    /// milliseconds, at most ten seconds.
     pub fn open(program: &Path, layout: &Layout) -> Result<(Self, Listeners), OpenError> {
         let (link, theirs) = Link::pair().map_err(OpenError::Spawn)?;
         let guard = Guard::start(program, theirs).map_err(OpenError::Spawn)?;
         // A guard that was refused may have gone by now, and its report is still to be read.
         let asked = link.send(&Order::Open(layout.clone()).encode(), &[]);
-        let Some(Received { bytes, fds }) = link.receive().map_err(OpenError::Lost)? else {
+        link::wait(&mut [PollFd::new(&link, PollFlags::IN)], Some(OPENING))
+            .map_err(OpenError::Lost)?;
+        let Some(Received { bytes, fds }) = link.receive_now().map_err(OpenError::Lost)? else {
             let closed = asked
                 .err()
                 .unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
@@ -189,14 +195,18 @@ impl Enclosure {
             link,
             _guard: guard,
             supplies,
+            launched: false,
             ended: false,
         };
         Ok((enclosure, listeners))
     }
 
     /// Starts the application; [`Event::Started`] or [`Event::NotStarted`] tells how that went. An
-    /// enclosure runs one application, once.
-    pub fn launch(&self, program: Program) -> io::Result<()> {
+    /// enclosure runs one application, once: an error of kind `AlreadyExists` the next time.
+    pub fn launch(&mut self, program: Program) -> io::Result<()> {
+        if std::mem::replace(&mut self.launched, true) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let [stdin, stdout, stderr] = &program.stdio;
         let launch = Launch {
             command: program.command,
@@ -229,46 +239,52 @@ impl Enclosure {
         self.link.send(&Order::Look.encode(), &[])
     }
 
-    /// What happened next inside, if anything did. Never blocks.
-    pub fn poll_event(&mut self) -> io::Result<Option<Event>> {
+    /// What happened next inside. Never blocks: an error of kind `WouldBlock` if nothing did, and
+    /// `UnexpectedEof` after the last event.
+    pub fn try_event(&mut self) -> io::Result<Event> {
         if self.ended {
-            return Ok(None);
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let event = match self.link.receive_now() {
-            Ok(Some(received)) => event(received)?,
-            Ok(None) => Event::Exited(Exit::Lost),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(error),
+        let event = match self.link.receive_now()? {
+            Some(received) => event(received)?,
+            None => Event::Exited(Exit::Lost),
         };
         self.ended = matches!(event, Event::Exited(_) | Event::NotStarted { .. });
-        Ok(Some(event))
+        Ok(event)
     }
 
-    /// Blocks until something happens inside, or the time is over.
+    /// Blocks until something happens inside. `None` if the time is over, or nothing will.
     pub fn next_event(&mut self, limit: Option<Duration>) -> io::Result<Option<Event>> {
         if !self.ended {
             link::wait(&mut [PollFd::new(&self.link, PollFlags::IN)], limit)?;
         }
-        self.poll_event()
+        match self.try_event() {
+            Ok(event) => Ok(Some(event)),
+            Err(error) if self.ended || error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Blocks until the application has ended, and drops every other event.
     pub fn wait(&mut self) -> io::Result<Exit> {
-        loop {
-            match self.next_event(None)? {
-                Some(Event::Exited(exit)) => return Ok(exit),
-                Some(Event::NotStarted { .. }) => return Ok(Exit::Lost),
-                Some(_) => {}
-                None if self.ended => return Ok(Exit::Lost),
-                None => {}
+        while !self.ended {
+            if let Some(Event::Exited(exit)) = self.next_event(None)? {
+                return Ok(exit);
             }
         }
+        Ok(Exit::Lost)
     }
 }
 
 impl AsFd for Enclosure {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.link.as_fd()
+    }
+}
+
+impl AsRawFd for Enclosure {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
@@ -289,15 +305,12 @@ pub enum Family {
 pub struct Sockets(Link);
 
 impl Sockets {
-    /// Takes one that does not block, or `None` if the keeper has not refilled the stock yet. Never
-    /// blocks; an error of kind `BrokenPipe` when the enclosure has ended.
-    pub fn take(&self) -> io::Result<Option<OwnedFd>> {
-        match self.0.receive_now() {
-            Ok(Some(mut received)) => Ok(received.fds.pop()),
-            Ok(None) => Err(io::ErrorKind::BrokenPipe.into()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// Takes one, which does not block. Never blocks: an error of kind `WouldBlock` if the keeper has
+    /// not refilled the stock yet, and `BrokenPipe` when the enclosure has ended.
+    pub fn take(&self) -> io::Result<OwnedFd> {
+        let received = self.0.receive_now()?;
+        let socket = received.and_then(|mut received| received.fds.pop());
+        socket.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
     fn try_clone(&self) -> io::Result<Self> {
@@ -308,6 +321,19 @@ impl Sockets {
 impl AsFd for Sockets {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Sockets {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// A supply that another process passed on.
+impl From<OwnedFd> for Sockets {
+    fn from(fd: OwnedFd) -> Self {
+        Self(Link::from(fd))
     }
 }
 
@@ -421,7 +447,7 @@ impl Drop for Guard {
         let pid = Pid::from_child(&self.0);
         if let Ok(end) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             // Best effort: whether or not it ended in time, it is killed and reaped next.
-            _ = link::wait(&mut [PollFd::new(&end, PollFlags::IN)], Some(PATIENCE));
+            _ = link::wait(&mut [PollFd::new(&end, PollFlags::IN)], Some(ENDING));
         }
         _ = self.0.kill();
         _ = self.0.wait();
@@ -429,21 +455,20 @@ impl Drop for Guard {
 }
 
 /// The listeners and the supplies, from the order in which the keeper passes them: outbound, DNS
-/// over UDP and TCP, supply; those with two families as two.
+/// over UDP, DNS over TCP, supply, each for one family after the other.
 fn sort(fds: Vec<OwnedFd>) -> Option<(Listeners, Vec<Sockets>)> {
     let families = match fds.len() {
         4 => 1,
-        6 => 2,
+        8 => 2,
         _ => return None,
     };
     let mut fds = fds.into_iter();
-    let outbound = fds.by_ref().take(families).map(TcpListener::from).collect();
     let listeners = Listeners {
-        outbound,
-        dns_udp: fds.next()?.into(),
-        dns_tcp: fds.next()?.into(),
+        outbound: fds.by_ref().take(families).map(Into::into).collect(),
+        dns_udp: fds.by_ref().take(families).map(Into::into).collect(),
+        dns_tcp: fds.by_ref().take(families).map(Into::into).collect(),
     };
-    Some((listeners, fds.map(|fd| Sockets(Link::from(fd))).collect()))
+    Some((listeners, fds.map(|fd| Sockets(fd.into())).collect()))
 }
 
 /// What the keeper reported.
@@ -465,15 +490,17 @@ fn event(received: Received) -> io::Result<Event> {
 
 /// The process id behind a pidfd, as this process's namespace counts; -1 there means that it ended.
 fn pid_of(process: &OwnedFd) -> io::Result<Option<u32>> {
-    use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
     let info = fs::read_to_string(path)?;
     let line = info.lines().find_map(|line| line.strip_prefix("Pid:"));
     Ok(line.and_then(|pid| pid.trim().parse().ok()))
 }
 
+/// How long an enclosure may take to open.
+const OPENING: Duration = Duration::from_secs(10);
+
 /// How long a guard may take to end.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ENDING: Duration = Duration::from_secs(1);
 
 /// The names under which this program runs as guard and as keeper.
 const GUARD: &str = "leno-guard";

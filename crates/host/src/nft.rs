@@ -6,8 +6,6 @@ mod text;
 
 use std::{collections::BTreeSet, io, net::IpAddr};
 
-use rustix::io::Errno;
-
 use crate::netlink::{Batch, NETFILTER, Refused, Socket};
 
 /// One table of the `inet` family, and all it holds.
@@ -163,22 +161,96 @@ impl Netfilter {
 
     fn carry_out(&self, batch: &Batch) -> Result<(), LoadError> {
         let told = self.0.carry_out(batch);
-        told.map_err(|Refused { part, errno }| LoadError { part, errno })
+        told.map_err(|Refused { part, errno }| LoadError {
+            part,
+            errno: errno.raw_os_error(),
+        })
     }
 }
 
 /// The kernel refused rules, and nothing of them holds.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{part}: {errno}")]
+#[error("{part}: {}", io::Error::from_raw_os_error(*.errno))]
 pub struct LoadError {
     /// The chain, set or rule that was refused, as text.
     pub part: String,
-    errno: Errno,
+    /// The system's error number.
+    pub errno: i32,
 }
 
-impl LoadError {
-    /// The system's error number.
-    pub fn errno(&self) -> i32 {
-        self.errno.raw_os_error()
+#[cfg(test)]
+mod tests {
+    use std::{iter, thread};
+
+    use rustix::thread::UnshareFlags;
+
+    use super::*;
+
+    /// Does something in a network namespace of its own, for which the tests must run as root.
+    fn apart(deed: impl FnOnce(Netfilter) + Send + 'static) {
+        let thread = thread::spawn(move || {
+            #[expect(unsafe_code, reason = "the safe wrapper is deprecated")]
+            // SAFETY: the table of file descriptors is not unshared.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
+            deed(Netfilter::open().unwrap());
+        });
+        thread.join().unwrap();
+    }
+
+    fn ruleset(when: Vec<Match>) -> Ruleset {
+        let rule = Rule {
+            when,
+            count: Some("seen"),
+            then: Verdict::Accept,
+        };
+        Ruleset {
+            table: "test",
+            counters: vec!["seen"],
+            sets: vec!["ports"],
+            chains: vec![Chain {
+                name: "watch",
+                kind: ChainKind::Filter,
+                rules: vec![rule],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_part_and_loads_nothing() {
+        apart(|netfilter| {
+            let wrong = ruleset(vec![Match::PortIn(Transport::Tcp, "nowhere")]);
+            let refused = netfilter.load(&wrong).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                "rule \"tcp dport @nowhere counter name \"seen\" accept\" of chain watch: \
+                 No such file or directory (os error 2)"
+            );
+            let right = ruleset(Vec::new());
+            netfilter.load(&right).unwrap();
+            let again = netfilter.load(&right).unwrap_err();
+            assert_eq!(again.part, "table inet test");
+        });
+    }
+
+    #[test]
+    fn a_set_takes_as_many_ports_as_capture_gives_it() {
+        apart(|netfilter| {
+            let ruleset = ruleset(vec![Match::PortIn(Transport::Udp, "ports")]);
+            netfilter.load(&ruleset).unwrap();
+            let (all, none) = ((1..=4096).collect(), BTreeSet::new());
+            netfilter
+                .change_set(&ruleset, "ports", &all, &none)
+                .unwrap();
+            netfilter
+                .change_set(&ruleset, "ports", &none, &all)
+                .unwrap();
+            let absent = iter::once(7).collect();
+            let refused = netfilter
+                .change_set(&ruleset, "ports", &none, &absent)
+                .unwrap_err();
+            assert_eq!(refused.part, "ports of set ports");
+            assert_eq!(netfilter.packets(&ruleset, "seen").unwrap(), 0);
+            assert!(netfilter.packets(&ruleset, "unseen").is_err());
+        });
     }
 }

@@ -66,6 +66,14 @@ impl Held {
                 self.listeners.push(listener);
                 Ok(bound.to_string())
             }
+            ["listen-many", ip, count] => {
+                let count = count.parse().map_err(io::Error::other)?;
+                let mut last = String::new();
+                for _ in 0..count {
+                    last = self.obey(&format!("listen {ip}:0"))?;
+                }
+                Ok(last)
+            }
             ["close"] => {
                 self.listeners.pop();
                 Ok("closed".into())

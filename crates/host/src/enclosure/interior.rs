@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::OwnedFd,
 };
 
@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Type};
 
 use super::{Family, Layout};
 use crate::{
-    capture::{DNS_PORT, MARK, OUTBOUND_PORT, loopback_of},
+    capture::{DNS_PORT, MARK, OUTBOUND_PORT},
     netlink::{Batch, CREATE, ROUTE, Refused, Socket, Writer},
 };
 
@@ -58,20 +58,23 @@ pub(super) fn families() -> Vec<Family> {
     }
 }
 
-/// The sockets that take what is captured: one for connections of each family, then DNS over UDP
-/// and over TCP.
-pub(super) fn listeners(layout: &Layout, families: &[Family]) -> io::Result<Vec<OwnedFd>> {
+/// The sockets that take what is captured: connections, DNS over UDP, DNS over TCP, each over one
+/// family after the other.
+pub(super) fn listeners(families: &[Family]) -> io::Result<Vec<OwnedFd>> {
     let mut fds = Vec::new();
-    for family in families {
-        let ip = match family {
-            Family::V4 => loopback_of(layout.v4.into()),
-            Family::V6 => loopback_of(layout.v6.into()),
-        };
-        fds.push(bound(SocketAddr::new(ip, OUTBOUND_PORT), Type::STREAM)?);
+    for (port, kind) in [
+        (OUTBOUND_PORT, Type::STREAM),
+        (DNS_PORT, Type::DGRAM),
+        (DNS_PORT, Type::STREAM),
+    ] {
+        for family in families {
+            let loopback: IpAddr = match family {
+                Family::V4 => Ipv4Addr::LOCALHOST.into(),
+                Family::V6 => Ipv6Addr::LOCALHOST.into(),
+            };
+            fds.push(bound(SocketAddr::new(loopback, port), kind)?);
+        }
     }
-    let dns = SocketAddr::new(loopback_of(layout.resolver), DNS_PORT);
-    fds.push(bound(dns, Type::DGRAM)?);
-    fds.push(bound(dns, Type::STREAM)?);
     Ok(fds)
 }
 

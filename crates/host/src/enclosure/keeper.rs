@@ -20,17 +20,19 @@ use rustix::{
 };
 
 use super::{
-    Family, Layout, Step,
+    Layout, Step,
     application::{self, Application, give_up_capabilities},
     interior,
     link::{self, Link, Received},
-    message::{ADDRESSES_MAX, Launch, Order, Report},
+    message::{Launch, Order, Report},
     mounts,
+    outbox::Outbox,
+    supply::Supply,
 };
 use crate::{
     capture::{LOCAL_PORTS, LOCAL_PORTS_6, UDP_REFUSED, capture_rules, local_ports},
     listening::Watch,
-    nft::{Netfilter, Ruleset},
+    nft::{LoadError, Netfilter, Ruleset},
 };
 
 /// The keeper's whole life. Its standard input is the link to the caller.
@@ -39,7 +41,7 @@ pub(super) fn run() -> ExitCode {
         return ExitCode::FAILURE;
     };
     match open(&link) {
-        Ok(keeper) => keeper.serve(),
+        Ok(keeper) => keeper.serve(link),
         Err(report) => {
             // If nobody hears it, nobody waits for it.
             _ = link.send(&report.encode(), &[]);
@@ -56,18 +58,21 @@ fn open(link: &Link) -> Result<Keeper, Report> {
     let Some(Ok(Order::Open(layout))) = order else {
         return Err(at(Step::Keeper)(Errno::PROTO));
     };
-    Keeper::lay_out(link, &layout)
+    let (keeper, fds) = Keeper::lay_out(&layout)?;
+    let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    let told = link.send(&Report::Ready.encode(), &fds);
+    told.map_err(at(Step::Sockets))?;
+    Ok(keeper)
 }
 
 struct Keeper {
-    link: Link,
     timer: OwnedFd,
     watch: Watch,
     netfilter: Netfilter,
     ruleset: Ruleset,
     /// The listeners that were passed out; they are not the application's.
     ours: BTreeSet<u32>,
-    supplies: Vec<(Family, Link)>,
+    supplies: Vec<Supply>,
     application: Option<Application>,
     /// What the last look saw.
     listening: BTreeSet<SocketAddr>,
@@ -79,38 +84,32 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn lay_out(link: &Link, layout: &Layout) -> Result<Self, Report> {
+    /// Lays everything out, and returns what the caller is to hold of it.
+    fn lay_out(layout: &Layout) -> Result<(Self, Vec<OwnedFd>), Report> {
         mounts::separate().map_err(at(Step::Mounts))?;
         mounts::resolver(layout).map_err(at(Step::Resolver))?;
         mounts::proc().map_err(at(Step::Mounts))?;
 
         let families = interior::families();
-        interior::lay_out(layout, &families)
-            .map_err(|refused| failed(Step::Network, refused.errno, &refused.part))?;
+        interior::lay_out(layout, &families).map_err(|refused| {
+            failed(Step::Network, refused.errno.raw_os_error(), &refused.part)
+        })?;
         interior::free_low_ports();
         let ruleset = capture_rules(layout);
         let netfilter = Netfilter::open().map_err(at(Step::Rules))?;
-        netfilter.load(&ruleset).map_err(|refused| {
-            let errno = Errno::from_raw_os_error(refused.errno());
-            failed(Step::Rules, errno, &refused.part)
-        })?;
+        netfilter
+            .load(&ruleset)
+            .map_err(|refused| failed(Step::Rules, refused.errno, &refused.part))?;
 
-        let mut fds = interior::listeners(layout, &families).map_err(at(Step::Sockets))?;
+        let mut fds = interior::listeners(&families).map_err(at(Step::Sockets))?;
         let ours = fds.iter().filter_map(inode).collect();
         let mut supplies = Vec::new();
         for family in families {
-            let (giving, taking) = Link::pair().map_err(at(Step::Sockets))?;
-            socket2::SockRef::from(&giving)
-                .set_send_buffer_size(STOCK)
-                .map_err(at(Step::Sockets))?;
-            supplies.push((family, giving));
+            let (supply, taking) = Supply::open(family).map_err(at(Step::Sockets))?;
+            supplies.push(supply);
             fds.push(taking.into_fd());
         }
-        let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-        let told = link.send(&Report::Ready.encode(), &fds);
-        told.map_err(at(Step::Sockets))?;
-        Ok(Self {
-            link: link.try_clone().map_err(at(Step::Sockets))?,
+        let keeper = Self {
             timer: timer().map_err(at(Step::Sockets))?,
             watch: Watch::open().map_err(at(Step::Sockets))?,
             netfilter,
@@ -123,16 +122,17 @@ impl Keeper {
             local: Default::default(),
             pause: PAUSE_MIN,
             outbox: Outbox::default(),
-        })
+        };
+        Ok((keeper, fds))
     }
 
     /// Serves until the application has ended and the caller knows it, or the caller has gone.
     /// What still runs inside is killed by the kernel when process 1 ends.
-    fn serve(mut self) -> ExitCode {
+    fn serve(mut self, link: Link) -> ExitCode {
         // From here on the application may not look into this process or change it.
         _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         loop {
-            match self.turn() {
+            match self.turn(&link) {
                 Ok(Turn::Again) => {}
                 Ok(Turn::Over) => return ExitCode::SUCCESS,
                 Err(_) => return ExitCode::FAILURE,
@@ -140,10 +140,10 @@ impl Keeper {
         }
     }
 
-    fn turn(&mut self) -> io::Result<Turn> {
-        let ready = self.wait()?;
+    fn turn(&mut self, link: &Link) -> io::Result<Turn> {
+        let ready = self.wait(link)?;
         if ready.order {
-            match self.link.receive_now() {
+            match link.receive_now() {
                 Ok(Some(order)) => self.obey(order)?,
                 Ok(None) => return Ok(Turn::Over),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -151,46 +151,59 @@ impl Keeper {
             }
         }
         if ready.time {
-            self.look()?;
             self.pause = (self.pause + self.pause / 10).min(PAUSE_MAX);
+            self.supplies.iter_mut().for_each(Supply::wake);
+            self.look();
             self.set_timer()?;
         }
-        self.reap()?;
         for index in ready.supplies {
-            self.supply(index)?;
+            self.supplies[index].fill();
         }
-        match self.outbox.flush(&self.link, self.application.as_ref())? {
+        self.reap()?;
+        match self.outbox.flush(link, self.application.as_ref())? {
             true => Ok(Turn::Over),
             false => Ok(Turn::Again),
         }
     }
 
     /// Blocks until there is something to do.
-    fn wait(&self) -> io::Result<Ready> {
-        let link = match self.outbox.is_empty() {
-            true => PollFlags::IN,
-            false => PollFlags::IN | PollFlags::OUT,
+    fn wait(&self, link: &Link) -> io::Result<Ready> {
+        let nothing_to_tell = self.outbox.is_empty();
+        let order = if nothing_to_tell {
+            PollFlags::IN
+        } else {
+            PollFlags::IN | PollFlags::OUT
         };
         let mut fds = vec![
-            PollFd::new(&self.link, link),
+            PollFd::new(link, order),
             PollFd::new(&self.timer, PollFlags::IN),
         ];
-        for (_, supply) in &self.supplies {
-            fds.push(PollFd::new(supply, PollFlags::OUT));
+        for supply in &self.supplies {
+            let room = if supply.rests() {
+                PollFlags::empty()
+            } else {
+                PollFlags::OUT
+            };
+            fds.push(PollFd::new(supply, room));
         }
-        if let Some(application) = &self.application {
+        if let Some(application) = self
+            .application
+            .as_ref()
+            .filter(|_| !self.outbox.holds_end())
+        {
             fds.push(PollFd::from_borrowed_fd(application.end(), PollFlags::IN));
         }
         link::wait(&mut fds, None)?;
         let [link, timer, rest @ ..] = &fds[..] else {
             unreachable!("the link and the timer were put there");
         };
-        let wanting = rest.iter().take(self.supplies.len()).enumerate();
+        let supplies = rest.iter().take(self.supplies.len()).enumerate();
         Ok(Ready {
             order: !(link.revents() - PollFlags::OUT).is_empty(),
             time: !timer.revents().is_empty(),
-            supplies: wanting
-                .filter_map(|(index, supply)| (!supply.revents().is_empty()).then_some(index))
+            supplies: supplies
+                .filter(|(_, supply)| supply.revents().contains(PollFlags::OUT))
+                .map(|(index, _)| index)
                 .collect(),
         })
     }
@@ -201,7 +214,7 @@ impl Keeper {
             Order::Open(_) => Err(io::ErrorKind::InvalidData.into()),
             Order::Launch => self.launch(received.fds),
             Order::Look => {
-                self.look()?;
+                self.look();
                 self.set_timer()
             }
             Order::Signal(number) => {
@@ -225,11 +238,11 @@ impl Keeper {
         match Application::start(launch, [stdin, stdout, stderr]) {
             Ok(application) => {
                 self.application = Some(application);
-                self.outbox.started = true;
+                self.outbox.started();
             }
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or(Errno::INVAL.raw_os_error());
-                self.outbox.end = Some(Report::NotStarted { errno });
+                self.outbox.end(Report::NotStarted { errno });
             }
         }
         // What is left to do is to keep the rules.
@@ -238,35 +251,36 @@ impl Keeper {
         self.set_timer()
     }
 
-    /// Looks where the application listens and how many datagrams were refused.
-    fn look(&mut self) -> io::Result<()> {
-        let refused = self.netfilter.packets(&self.ruleset, UDP_REFUSED)?;
-        if refused != self.refused {
+    /// Looks where the application listens and how many datagrams were refused. What cannot be seen
+    /// this time is looked for the next time; the rules stay as they are until then.
+    fn look(&mut self) {
+        if let Ok(refused) = self.netfilter.packets(&self.ruleset, UDP_REFUSED)
+            && refused != self.refused
+        {
             self.refused = refused;
-            self.outbox.refused = Some(Report::UdpRefused { datagrams: refused });
+            self.outbox.refused(refused);
         }
-        let listening = self.watch.look()?;
+        let Ok(listening) = self.watch.look() else {
+            return;
+        };
         let theirs = listening
             .into_iter()
             .filter(|(_, inode)| !self.ours.contains(inode));
         let listening: BTreeSet<_> = theirs.map(|(address, _)| address).collect();
-        if listening != self.listening {
-            self.keep_rules(local_ports(&listening))?;
-            self.outbox.listening = Some(listening_report(&listening));
+        if listening != self.listening && self.keep_rules(local_ports(&listening)).is_ok() {
+            self.outbox.listening(&listening);
             self.listening = listening;
             self.pause = PAUSE_MIN;
         }
-        Ok(())
     }
 
-    fn keep_rules(&mut self, local: [BTreeSet<u16>; 2]) -> io::Result<()> {
+    fn keep_rules(&mut self, local: [BTreeSet<u16>; 2]) -> Result<(), LoadError> {
         let sets = [LOCAL_PORTS, LOCAL_PORTS_6];
         for ((set, held), wanted) in sets.iter().zip(&mut self.local).zip(local) {
             let add = wanted.difference(held).copied().collect();
             let remove = held.difference(&wanted).copied().collect();
             self.netfilter
-                .change_set(&self.ruleset, set, &add, &remove)
-                .map_err(|refused| io::Error::from_raw_os_error(refused.errno()))?;
+                .change_set(&self.ruleset, set, &add, &remove)?;
             *held = wanted;
         }
         Ok(())
@@ -281,21 +295,8 @@ impl Keeper {
                 Err(errno) => return Err(errno.into()),
             };
             if self.application.as_ref().is_some_and(|it| it.pid() == pid) {
-                self.look()?;
-                self.outbox.end = Some(Report::Exited(application::exit(status)));
-            }
-        }
-    }
-
-    /// Fills a supply of sockets as far as it takes them.
-    fn supply(&self, index: usize) -> io::Result<()> {
-        let (family, supply) = &self.supplies[index];
-        loop {
-            let socket = interior::reaching_in(*family)?;
-            match supply.send(&SOCKET, &[socket.as_fd()]) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
+                self.look();
+                self.outbox.end(Report::Exited(application::exit(status)));
             }
         }
     }
@@ -317,7 +318,7 @@ impl Keeper {
 struct Ready {
     order: bool,
     time: bool,
-    /// The supplies that want filling, by their position.
+    /// The supplies with room, by their position.
     supplies: Vec<usize>,
 }
 
@@ -326,72 +327,20 @@ enum Turn {
     Over,
 }
 
-/// What the caller is still to be told. A caller that does not listen makes nothing grow.
-#[derive(Default)]
-struct Outbox {
-    started: bool,
-    listening: Option<Report>,
-    refused: Option<Report>,
-    end: Option<Report>,
-}
-
-impl Outbox {
-    fn is_empty(&self) -> bool {
-        !self.started && self.listening.is_none() && self.refused.is_none() && self.end.is_none()
-    }
-
-    /// Tells what the caller takes at once. True when it has been told the end.
-    fn flush(&mut self, link: &Link, application: Option<&Application>) -> io::Result<bool> {
-        match self.tell(link, application) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            told => told,
-        }
-    }
-
-    fn tell(&mut self, link: &Link, application: Option<&Application>) -> io::Result<bool> {
-        if let (true, Some(application)) = (self.started, application) {
-            link.send(&Report::Started.encode(), &[application.end()])?;
-            self.started = false;
-        }
-        for report in [&mut self.listening, &mut self.refused] {
-            if let Some(news) = report {
-                link.send(&news.encode(), &[])?;
-                *report = None;
-            }
-        }
-        if let Some(end) = &self.end {
-            link.send(&end.encode(), &[])?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
-}
-
-/// The report of as many addresses as fit.
-fn listening_report(listening: &BTreeSet<SocketAddr>) -> Report {
-    let addresses: BTreeSet<_> = listening.iter().copied().take(ADDRESSES_MAX).collect();
-    let omitted = u32::try_from(listening.len() - addresses.len()).unwrap_or(u32::MAX);
-    Report::Listening { addresses, omitted }
-}
-
 /// Turns the error of a step that has no parts into the report of it.
 fn at<E: Into<io::Error>>(step: Step) -> impl FnOnce(E) -> Report {
     move |error| {
         let errno = error.into().raw_os_error();
-        failed(step, errno.map_or(Errno::IO, Errno::from_raw_os_error), "")
+        failed(step, errno.unwrap_or(Errno::IO.raw_os_error()), "")
     }
 }
 
-fn failed(step: Step, errno: Errno, part: &str) -> Report {
+fn failed(step: Step, errno: i32, part: &str) -> Report {
     let what = match part {
         "" => String::new(),
         part => format!(": {part}"),
     };
-    Report::Failed {
-        step,
-        errno: errno.raw_os_error(),
-        what,
-    }
+    Report::Failed { step, errno, what }
 }
 
 /// The number by which the kernel lists a socket.
@@ -410,10 +359,3 @@ fn timer() -> io::Result<OwnedFd> {
 /// The time between two looks begins here whenever something changes, and grows by a tenth.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
-
-/// What a socket is wrapped in: a message may not be empty.
-const SOCKET: [u8; 1] = [0];
-
-/// The send buffer of a supply, in bytes. The kernel doubles it, and takes about 768 for a message
-/// with a socket: some twenty fit, and a supply is filled again when a quarter is left.
-const STOCK: usize = 8 * 1024;

@@ -79,19 +79,20 @@ pub(super) fn change_set(
 ) -> Batch {
     transaction(|batch| {
         for (kind, flags, ports) in [(DELETE_ELEMENT, 0, old), (NEW_ELEMENT, CREATE, new)] {
-            if ports.is_empty() {
-                continue;
-            }
-            add(batch, format!("ports of set {set}"), kind, flags, |to| {
-                to.text(ELEMENTS_TABLE, table);
-                to.text(ELEMENTS_SET, set);
-                to.nested(ELEMENTS, |to| {
-                    for port in ports {
-                        let port = port.to_be_bytes();
-                        to.nested(LIST_ITEM, |to| put_value(to, ELEMENT_KEY, &port));
-                    }
+            let ports: Vec<_> = ports.iter().collect();
+            for some in ports.chunks(ELEMENTS_MAX) {
+                let part = format!("ports of set {set}");
+                add(batch, part, kind, flags, |to| {
+                    to.text(ELEMENTS_TABLE, table);
+                    to.text(ELEMENTS_SET, set);
+                    to.nested(ELEMENTS, |to| {
+                        for port in some {
+                            let port = port.to_be_bytes();
+                            to.nested(LIST_ITEM, |to| put_value(to, ELEMENT_KEY, &port));
+                        }
+                    });
                 });
-            });
+            }
         }
     })
 }
@@ -344,6 +345,8 @@ const KEY_IS_PORT: u32 = 13;
 const ELEMENTS_TABLE: u16 = 1;
 const ELEMENTS_SET: u16 = 2;
 const ELEMENTS: u16 = 3;
+/// With 20 bytes each, so many fit the 64 KiB of an attribute.
+const ELEMENTS_MAX: usize = 2048;
 const ELEMENT_KEY: u16 = 1;
 
 const OBJECT_TABLE: u16 = 1;

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 
+use leno_host::Event;
+
 use crate::world::{World, accept, layout, readable};
 
 #[test]
@@ -64,6 +66,19 @@ fn looking_at_once_finds_what_listens() {
 }
 
 #[test]
+fn more_listeners_than_a_report_holds_are_counted_and_still_their_own() {
+    let mut world = World::new();
+    let last = world.ask("listen-many 127.0.0.1 600");
+    world.enclosure.look().unwrap();
+    world.until(|event| {
+        matches!(event, Event::Listening { addresses, omitted } if addresses.len() == 512 && *omitted == 88)
+    });
+    let from = world.ask(&format!("connect {last}"));
+    assert_eq!(world.ask("accept"), from);
+    assert!(world.nothing_captured());
+}
+
+#[test]
 fn the_workloads_own_address_is_its_own_affair() {
     let mut world = World::new();
     for any in ["10.77.0.2:0", "[fd77::2]:0"] {
@@ -76,19 +91,27 @@ fn the_workloads_own_address_is_its_own_affair() {
 }
 
 #[test]
-fn dns_arrives_over_udp_and_tcp_and_is_answered() {
+fn dns_arrives_whatever_server_is_asked_and_is_answered() {
     let mut world = World::new();
-    world.order("tell 10.77.0.1:53 question");
-    readable(&world.listeners.dns_udp);
-    let mut question = [0; 64];
-    let (count, from) = world.listeners.dns_udp.recv_from(&mut question).unwrap();
-    assert_eq!(&question[..count], b"question");
-    world.listeners.dns_udp.send_to(b"answer", from).unwrap();
-    assert_eq!(world.answer(), "answer");
+    for (family, server) in [
+        (0, "10.77.0.1:53"),
+        (0, "8.8.8.8:53"),
+        (0, "127.0.0.53:53"),
+        (1, "[2001:4860:4860::8888]:53"),
+    ] {
+        world.order(&format!("tell {server} question"));
+        let listener = &world.listeners.dns_udp[family];
+        readable(listener);
+        let mut question = [0; 64];
+        let (count, from) = listener.recv_from(&mut question).unwrap();
+        assert_eq!(&question[..count], b"question");
+        listener.send_to(b"answer", from).unwrap();
+        assert_eq!(world.answer(), "answer");
 
-    let from = world.ask("connect 10.77.0.1:53");
-    let stream = accept(&world.listeners.dns_tcp);
-    assert_eq!(stream.peer_addr().unwrap().to_string(), from);
+        let from = world.ask(&format!("connect {server}"));
+        let stream = accept(&world.listeners.dns_tcp[family]);
+        assert_eq!(stream.peer_addr().unwrap().to_string(), from);
+    }
     assert!(world.nothing_captured());
 }
 
@@ -104,9 +127,9 @@ fn names_are_asked_of_the_resolver_and_nobody_else() {
     );
 
     world.order("resolve cart");
-    readable(&world.listeners.dns_udp);
+    readable(&world.listeners.dns_udp[0]);
     let mut question = [0; 512];
-    let count = world.listeners.dns_udp.recv(&mut question).unwrap();
+    let count = world.listeners.dns_udp[0].recv(&mut question).unwrap();
     let name = b"\x04cart\x07default\x03svc\x07cluster\x05local\0";
     let question = &question[..count];
     assert!(

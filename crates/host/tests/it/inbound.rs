@@ -70,7 +70,7 @@ fn the_supply_ends_with_the_enclosure() {
 
 fn take(sockets: &Sockets) -> OwnedFd {
     readable(sockets);
-    sockets.take().unwrap().unwrap()
+    sockets.take().unwrap()
 }
 
 fn connect(socket: OwnedFd, to: SocketAddr) -> std::io::Result<TcpStream> {

@@ -29,6 +29,19 @@ fn the_end_of_the_application_is_passed_on() {
 }
 
 #[test]
+fn an_enclosure_runs_one_application_once() {
+    let (mut enclosure, _listeners) = open();
+    enclosure.launch(program(["sleep", "30"])).unwrap();
+    let again = enclosure.launch(program(["sleep", "30"])).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    enclosure.signal(15).unwrap();
+    assert_eq!(enclosure.wait().unwrap(), Exit::Signal(15));
+    assert_eq!(enclosure.wait().unwrap(), Exit::Lost);
+    let nothing = enclosure.try_event().unwrap_err();
+    assert_eq!(nothing.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
 fn a_signal_reaches_the_whole_group() {
     let (mut enclosure, _listeners) = open();
     let (reader, writer) = io::pipe().unwrap();

@@ -136,7 +136,7 @@ impl World {
         self.until(|event| *event == Event::UdpRefused { datagrams: expect });
     }
 
-    fn until(&mut self, is_it: impl Fn(&Event) -> bool) {
+    pub(crate) fn until(&mut self, is_it: impl Fn(&Event) -> bool) {
         loop {
             let event = self.enclosure.next_event(Some(PATIENCE)).unwrap();
             let event = event.expect("what the test waits for should have happened long ago");

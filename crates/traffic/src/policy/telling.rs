@@ -2,6 +2,7 @@
 
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
+use leno_model::TrustDomain;
 use leno_model::view::{AccessRule, Mtls};
 use leno_protocol::Request;
 
@@ -30,7 +31,8 @@ impl<'t> Policy<'t> {
             verdict,
             Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_))
         );
-        story.steps.push(mtls_step(gate, claim, &verdict));
+        let own = &self.table.view().settings.trust_domain;
+        story.steps.push(mtls_step(gate, claim, own, &verdict));
         if stopped {
             story.steps.push(Step::not_reached(
                 StepKind::Access,
@@ -96,13 +98,19 @@ fn named(rule: &AccessRule) -> String {
     format!("{} {}", origin.object, numbered(origin, None))
 }
 
-fn mtls_step(gate: &Gate, claim: &Claim<'_>, verdict: &Verdict<'_>) -> Step {
+fn mtls_step(gate: &Gate, claim: &Claim<'_>, own: &TrustDomain, verdict: &Verdict<'_>) -> Step {
     let mode = match gate.access().mtls {
         Mtls::Strict => "strict",
         Mtls::Permissive => "permissive",
     };
     let caller = match claim.caller {
-        Fact::Known(Some(id)) => format!("the caller proved to be {id}"),
+        Fact::Known(Some(id)) if id.trust_domain == *own => {
+            format!(
+                "the caller is {}/{}, proven",
+                id.namespace, id.service_account
+            )
+        }
+        Fact::Known(Some(id)) => format!("the caller is {id}, proven"),
         Fact::Known(None) => "the caller came in plain".to_owned(),
         Fact::Unknown => "who the caller is was not recorded".to_owned(),
     };

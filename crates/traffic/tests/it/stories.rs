@@ -176,17 +176,23 @@ fn inbound(rules: &str, caller: Option<&str>, request: &str) -> String {
 #[test]
 fn a_call_that_comes_in() {
     let rules = "allow from=bank/teller\nallow namespace=shop method=GET path=/items\nstrict";
-    check(&inbound(rules, Some("web"), "GET http://cart/items"), "
-✓ mTLS      strict: the caller proved to be spiffe://shop.local/ns/shop/sa/web replayed   cart.yaml:3
+    check(
+        &inbound(rules, Some("web"), "GET http://cart/items"),
+        "
+✓ mTLS      strict: the caller is shop/web, proven             replayed   cart.yaml:3
 ✓ access    allowed by AccessPolicy shop/cart rule 2           replayed   cart.yaml:2
             AccessPolicy shop/cart rule 1 no: the caller is not bank/teller   cart.yaml:1
-");
-    check(&inbound(rules, Some("web"), "POST http://cart/items"), "
-✓ mTLS      strict: the caller proved to be spiffe://shop.local/ns/shop/sa/web replayed   cart.yaml:3
+",
+    );
+    check(
+        &inbound(rules, Some("web"), "POST http://cart/items"),
+        "
+✓ mTLS      strict: the caller is shop/web, proven             replayed   cart.yaml:3
 ✗ access    no AccessPolicy allows it                          replayed
             AccessPolicy shop/cart rule 1 no: the caller is not bank/teller   cart.yaml:1
             AccessPolicy shop/cart rule 2 no: the request is not GET /items/*   cart.yaml:2
-");
+",
+    );
     check(
         &inbound(rules, None, "GET http://cart/items"),
         "

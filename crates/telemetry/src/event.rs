@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::{CallId, Code, Origin, Wall};
+use leno_model::{CallId, Code, Fault, Origin, Wall};
 
 /// One thing that happened. It borrows what it tells of: a reader keeps what it needs.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,35 @@ pub enum Event<'a> {
     Handshake(Handshake<'a>),
 }
 
+impl Event<'_> {
+    /// Which of the two proxies speaks.
+    pub fn reporter(&self) -> Reporter {
+        match self {
+            Self::Call(call) => call.edge.reporter,
+            Self::Stream(stream) => stream.edge.reporter,
+            Self::Handshake(handshake) => handshake.reporter,
+        }
+    }
+
+    /// Whose fault it is, if it failed.
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Call(call) => call.fault(),
+            Self::Stream(stream) => stream.fault(),
+            Self::Handshake(handshake) => Some(handshake.code.fault()),
+        }
+    }
+
+    /// When it was over.
+    pub fn ended(&self) -> Wall {
+        match self {
+            Self::Call(call) => call.began + call.took,
+            Self::Stream(stream) => stream.began + stream.took,
+            Self::Handshake(handshake) => handshake.at,
+        }
+    }
+}
+
 /// Which of the two proxies of a call speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Reporter {
@@ -24,6 +53,16 @@ pub enum Reporter {
     Source,
     /// The proxy of the one that was called.
     Destination,
+}
+
+impl Reporter {
+    /// The word in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        }
+    }
 }
 
 /// Whether the two proxies proved themselves to each other.
@@ -35,6 +74,17 @@ pub enum Security {
     Plain(&'static str),
     /// It did not come to a connection.
     None,
+}
+
+impl Security {
+    /// The word in metrics and logs: `mtls`, `none`, or why it was plain.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mtls => "mtls",
+            Self::Plain(why) => why,
+            Self::None => "none",
+        }
+    }
 }
 
 /// Between whom. Names come from configuration, never from a request, so that their number is bounded.
@@ -64,12 +114,27 @@ pub enum Party<'a> {
     Unknown,
 }
 
+impl Party<'_> {
+    /// Whether `text` is what this prints as.
+    pub fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Known { namespace, name } => {
+                let rest = text.strip_prefix(namespace);
+                rest.and_then(|rest| rest.strip_prefix('/')) == Some(name)
+            }
+            Self::Unknown => text == UNKNOWN,
+        }
+    }
+}
+
+const UNKNOWN: &str = "unknown";
+
 /// `shop/web`, or `unknown`.
 impl fmt::Display for Party<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known { namespace, name } => write!(f, "{namespace}/{name}"),
-            Self::Unknown => f.write_str("unknown"),
+            Self::Unknown => f.write_str(UNKNOWN),
         }
     }
 }
@@ -109,6 +174,17 @@ pub struct Call<'a> {
     pub received: u64,
 }
 
+impl Call<'_> {
+    /// Whose fault it is, if it failed: by the code, else the service's if it answered with 500 or above.
+    pub fn fault(&self) -> Option<Fault> {
+        match self.refused {
+            Some(code) => Some(code.fault()),
+            None if self.status >= 500 => Some(Fault::Service),
+            None => None,
+        }
+    }
+}
+
 /// One stream of bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream<'a> {
@@ -132,6 +208,13 @@ pub struct Stream<'a> {
     pub received: u64,
 }
 
+impl Stream<'_> {
+    /// Whose fault it is, if it failed.
+    pub fn fault(&self) -> Option<Fault> {
+        self.refused.map(Code::fault)
+    }
+}
+
 /// A handshake that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Handshake<'a> {
@@ -146,3 +229,12 @@ pub struct Handshake<'a> {
     /// It in words, with the identities as far as they are known.
     pub why: &'a str,
 }
+
+/// As much of a text from outside as is kept, and whether that is not all of it.
+pub(crate) fn cut(text: &str) -> (&str, bool) {
+    let kept = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    (kept, kept.len() < text.len())
+}
+
+/// In bytes.
+const LONGEST_TEXT: usize = 1024;

@@ -1,9 +1,28 @@
-//! What happened, as values, and those who read them: metrics, the access log, taps.
+//! What happened, as values, and those who read them: metrics, golden signals, the access log, taps.
 //!
-//! A proxy says each thing once, by [`Recorder::record`]; nobody else spells a metric's name.
+//! A proxy says each thing once, by [`Recorder::record`]; nobody else spells a metric's name. Time
+//! comes with the events.
 
+pub mod access_log;
+mod counter;
 pub mod event;
+mod histogram;
+mod lock;
+pub mod metric;
+pub mod prometheus;
+mod record;
 mod recorder;
+mod registry;
+mod series;
+mod snapshot;
+mod tap;
 
+pub use access_log::{AccessLog, Format};
 pub use event::{Call, Edge, Event, Handshake, Party, Reporter, Security, Stream};
+pub use histogram::Histogram;
+pub use record::Record;
 pub use recorder::{Recorder, Settings, Telemetry};
+pub use registry::{CodeCounts, Total};
+pub use series::{Labels, StatusClass, Traits, What};
+pub use snapshot::{EdgeName, Signals, Snapshot};
+pub use tap::{Filter, Tap};

@@ -2,48 +2,104 @@
 
 use std::sync::Arc;
 
+use crate::access_log::{AccessLog, Pen};
 use crate::event::Event;
+use crate::registry::{Counters, Registry, Rest};
+use crate::snapshot::Snapshot;
+use crate::tap::{Filter, Shown, Tap, Taps};
 
 /// What is observed, and how much of it.
 #[derive(Debug)]
 pub struct Settings {
-    /// How many series are told apart before further ones are counted together as `other`.
+    /// How many series are told apart. Further ones are counted together under `other`, where their
+    /// totals stay exact; those have few series, by the labels that can have few values.
     pub series: usize,
+    /// Where a line for each event goes, if it goes anywhere.
+    pub access_log: Option<AccessLog>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { series: 10_000 }
+        Self {
+            series: 10_000,
+            access_log: None,
+        }
     }
 }
 
 /// Everything one process observes. A cheap handle: clones speak of the same counters.
 #[derive(Clone, Debug)]
-pub struct Telemetry(Arc<Settings>);
+pub struct Telemetry(Arc<Readers>);
+
+#[derive(Debug)]
+struct Readers {
+    registry: Arc<Registry>,
+    access_log: Option<AccessLog>,
+    taps: Arc<Taps>,
+}
 
 impl Telemetry {
     /// Begins to observe, with everything at zero.
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(settings))
+        Self(Arc::new(Readers {
+            registry: Registry::new(settings.series),
+            access_log: settings.access_log,
+            taps: Arc::default(),
+        }))
     }
 
-    /// A recorder for one worker.
+    /// A recorder for one more worker. What it counted is kept when it is dropped.
     pub fn recorder(&self) -> Recorder {
         Recorder {
-            settings: self.0.clone(),
+            counters: self.0.registry.counters(),
+            pen: self.0.access_log.as_ref().map(AccessLog::pen),
+            shown: Shown::new(self.0.taps.clone()),
+            _readers: self.0.clone(),
         }
+    }
+
+    /// Everything that was counted so far. Workers go on meanwhile: an event that falls into this
+    /// moment may be in one number and not yet in another.
+    pub fn snapshot(&self) -> Snapshot {
+        let Rest {
+            folded,
+            refused,
+            handshakes,
+        } = self.0.registry.rest();
+        Snapshot {
+            series: self.0.registry.totals(),
+            refused,
+            handshakes,
+            folded,
+            log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
+            tap_dropped: self.0.taps.dropped(),
+        }
+    }
+
+    /// Watches the events that `filter` takes, at most `limit` a second; [`Tap::LIMIT`] is for people.
+    pub fn tap(&self, filter: Filter, limit: u32) -> Tap {
+        self.0.taps.open(filter, limit)
     }
 }
 
-/// Where one worker says what happened. It shares no lock with the other workers.
+/// Where one worker says what happened. It shares no lock with other workers, except for the first
+/// event of a series.
 #[derive(Debug)]
 pub struct Recorder {
-    settings: Arc<Settings>,
+    counters: Counters,
+    pen: Option<Pen>,
+    shown: Shown,
+    /// Keeps the thread that writes the log while there is somebody to write for.
+    _readers: Arc<Readers>,
 }
 
 impl Recorder {
-    /// Says that something happened. It never waits.
+    /// Says that something happened. It never waits for whoever reads it.
     pub fn record(&mut self, event: &Event<'_>) {
-        std::hint::black_box((&self.settings.series, event));
+        self.counters.count(event);
+        if let Some(pen) = &mut self.pen {
+            pen.write(event);
+        }
+        self.shown.show(event);
     }
 }

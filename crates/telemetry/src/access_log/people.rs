@@ -1,0 +1,130 @@
+//! Lines for people: columns, each as wide as most of its values; a longer value shifts the rest.
+
+use std::time::Duration;
+
+use leno_model::{CallId, Code, Fault, Wall};
+
+use super::line::{Line, is_plain};
+use crate::event::{Call, Edge, Event, Handshake, Reporter, Stream};
+
+pub(super) fn write(event: &Event<'_>, line: &mut Line) {
+    match event {
+        Event::Call(call) => write_call(call, line),
+        Event::Stream(stream) => write_stream(stream, line),
+        Event::Handshake(handshake) => write_handshake(handshake, line),
+    }
+}
+
+pub(super) fn write_dropped(time: Wall, dropped: u64, line: &mut Line) {
+    column(line, 26, |line| line.time(time));
+    line.number(dropped);
+    line.add(" lines are missing here: they came faster than they could be written\n");
+}
+
+fn write_call(call: &Call<'_>, line: &mut Line) {
+    begin(line, call.began, &call.edge);
+    outcome(line, call.fault(), |line| match call.status {
+        0 => line.add("-"),
+        status => line.number(status.into()),
+    });
+    middle(line, call.took, &call.edge, call.id);
+    match call.method {
+        "" => line.add("-"),
+        method => {
+            word(line, method);
+            line.add(" ");
+            word(line, call.host);
+            word(line, call.path);
+        }
+    }
+    end(line, call.refused);
+}
+
+fn write_stream(stream: &Stream<'_>, line: &mut Line) {
+    begin(line, stream.began, &stream.edge);
+    outcome(line, stream.fault(), |line| line.add("tcp"));
+    middle(line, stream.took, &stream.edge, stream.id);
+    line.number(stream.sent);
+    line.add(" B sent, ");
+    line.number(stream.received);
+    line.add(" B received");
+    end(line, stream.refused);
+}
+
+fn write_handshake(handshake: &Handshake<'_>, line: &mut Line) {
+    time_and_reporter(line, handshake.at, handshake.reporter);
+    column(line, 46, |line| {
+        line.add("handshake with ");
+        line.address(handshake.peer);
+    });
+    outcome(line, Some(handshake.code.fault()), |line| line.add("tls"));
+    line.add("\"");
+    line.outside(handshake.why, is_plain, escape);
+    line.add("\"");
+    end(line, Some(handshake.code));
+}
+
+fn begin(line: &mut Line, began: Wall, edge: &Edge<'_>) {
+    time_and_reporter(line, began, edge.reporter);
+    column(line, 46, |line| {
+        line.party(edge.source);
+        line.add(" -> ");
+        line.party(edge.destination);
+    });
+}
+
+fn time_and_reporter(line: &mut Line, time: Wall, reporter: Reporter) {
+    column(line, 26, |line| line.time(time));
+    column(line, 13, |line| line.add(reporter.as_str()));
+}
+
+fn outcome(line: &mut Line, fault: Option<Fault>, status: impl FnOnce(&mut Line)) {
+    column(line, 4, status);
+    column(line, 2, |line| {
+        line.add(match fault {
+            Some(Fault::Caller) => "C",
+            Some(Fault::Service) => "S",
+            Some(Fault::Configuration) => "G",
+            Some(Fault::Mesh) => "M",
+            None => "",
+        });
+    });
+}
+
+fn middle(line: &mut Line, took: Duration, edge: &Edge<'_>, id: CallId) {
+    column(line, 14, |line| {
+        line.thousandths(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        line.add(" ms");
+    });
+    column(line, 22, |line| line.add(edge.security.as_str()));
+    column(line, 10, |line| line.show(id));
+}
+
+fn end(line: &mut Line, code: Option<Code>) {
+    if let Some(code) = code {
+        line.add("  ");
+        line.add(code.as_str());
+        line.add(" ");
+        line.add(code.slug());
+    }
+    line.add("\n");
+}
+
+fn column(line: &mut Line, width: usize, value: impl FnOnce(&mut Line)) {
+    let length = line.len() + width;
+    value(line);
+    line.pad(length);
+}
+
+/// A text from outside that has no business with spaces.
+fn word(line: &mut Line, text: &str) {
+    line.outside(text, |byte| byte != b' ' && is_plain(byte), escape);
+}
+
+/// As in a literal of Rust: `\n`, `\"`, `\u{1b}`.
+fn escape(line: &mut Line, letter: char) {
+    match letter {
+        ' ' => line.show(' '.escape_unicode()),
+        letter => line.show(letter.escape_default()),
+    }
+}

@@ -1,0 +1,222 @@
+//! An event that owns what it tells of, for whoever reads it later or elsewhere.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use leno_model::{CallId, Code, Origin, Wall};
+
+use crate::event::{Call, Edge, Event, Handshake, Party, Reporter, Security, Stream, cut};
+
+/// An event that owns what it tells of. Texts from outside are cut to 1 KiB each.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record(Owned);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Owned {
+    Call(Carried, Request),
+    Stream(Carried),
+    Handshake(Failed),
+}
+
+/// What calls and streams have in common.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Carried {
+    id: CallId,
+    reporter: Reporter,
+    source: OwnedParty,
+    destination: OwnedParty,
+    security: Security,
+    peer: SocketAddr,
+    endpoint: Option<SocketAddr>,
+    began: Wall,
+    took: Duration,
+    refused: Option<Code>,
+    sent: u64,
+    received: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Request {
+    route: Option<Origin>,
+    method: Box<str>,
+    host: Box<str>,
+    path: Box<str>,
+    status: u16,
+    tries: u8,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Failed {
+    reporter: Reporter,
+    peer: SocketAddr,
+    at: Wall,
+    code: Code,
+    why: Box<str>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum OwnedParty {
+    Known { namespace: Box<str>, name: Box<str> },
+    Unknown,
+}
+
+impl Record {
+    /// Keeps an event.
+    pub fn of(event: &Event<'_>) -> Self {
+        Self(match event {
+            Event::Call(call) => Owned::Call(Carried::of_call(call), Request::of(call)),
+            Event::Stream(stream) => Owned::Stream(Carried::of_stream(stream)),
+            Event::Handshake(handshake) => Owned::Handshake(Failed::of(handshake)),
+        })
+    }
+
+    /// The event that was kept.
+    pub fn event(&self) -> Event<'_> {
+        match &self.0 {
+            Owned::Call(carried, request) => Event::Call(request.call(carried)),
+            Owned::Stream(carried) => Event::Stream(carried.stream()),
+            Owned::Handshake(failed) => Event::Handshake(failed.handshake()),
+        }
+    }
+}
+
+impl Carried {
+    fn of_call(call: &Call<'_>) -> Self {
+        Self {
+            id: call.id,
+            reporter: call.edge.reporter,
+            source: OwnedParty::of(call.edge.source),
+            destination: OwnedParty::of(call.edge.destination),
+            security: call.edge.security,
+            peer: call.peer,
+            endpoint: call.endpoint,
+            began: call.began,
+            took: call.took,
+            refused: call.refused,
+            sent: call.sent,
+            received: call.received,
+        }
+    }
+
+    fn of_stream(stream: &Stream<'_>) -> Self {
+        Self {
+            id: stream.id,
+            reporter: stream.edge.reporter,
+            source: OwnedParty::of(stream.edge.source),
+            destination: OwnedParty::of(stream.edge.destination),
+            security: stream.edge.security,
+            peer: stream.peer,
+            endpoint: stream.endpoint,
+            began: stream.began,
+            took: stream.took,
+            refused: stream.refused,
+            sent: stream.sent,
+            received: stream.received,
+        }
+    }
+
+    fn edge(&self) -> Edge<'_> {
+        Edge {
+            reporter: self.reporter,
+            source: self.source.party(),
+            destination: self.destination.party(),
+            security: self.security,
+        }
+    }
+
+    fn stream(&self) -> Stream<'_> {
+        Stream {
+            id: self.id,
+            edge: self.edge(),
+            peer: self.peer,
+            endpoint: self.endpoint,
+            began: self.began,
+            took: self.took,
+            refused: self.refused,
+            sent: self.sent,
+            received: self.received,
+        }
+    }
+}
+
+impl Request {
+    fn of(call: &Call<'_>) -> Self {
+        Self {
+            route: call.route.cloned(),
+            method: owned(call.method),
+            host: owned(call.host),
+            path: owned(call.path),
+            status: call.status,
+            tries: call.tries,
+        }
+    }
+
+    fn call<'a>(&'a self, carried: &'a Carried) -> Call<'a> {
+        Call {
+            id: carried.id,
+            edge: carried.edge(),
+            route: self.route.as_ref(),
+            peer: carried.peer,
+            endpoint: carried.endpoint,
+            began: carried.began,
+            took: carried.took,
+            method: &self.method,
+            host: &self.host,
+            path: &self.path,
+            status: self.status,
+            refused: carried.refused,
+            tries: self.tries,
+            sent: carried.sent,
+            received: carried.received,
+        }
+    }
+}
+
+impl Failed {
+    fn of(handshake: &Handshake<'_>) -> Self {
+        Self {
+            reporter: handshake.reporter,
+            peer: handshake.peer,
+            at: handshake.at,
+            code: handshake.code,
+            why: owned(handshake.why),
+        }
+    }
+
+    fn handshake(&self) -> Handshake<'_> {
+        Handshake {
+            reporter: self.reporter,
+            peer: self.peer,
+            at: self.at,
+            code: self.code,
+            why: &self.why,
+        }
+    }
+}
+
+impl OwnedParty {
+    fn of(party: Party<'_>) -> Self {
+        match party {
+            Party::Known { namespace, name } => Self::Known {
+                namespace: namespace.into(),
+                name: name.into(),
+            },
+            Party::Unknown => Self::Unknown,
+        }
+    }
+
+    fn party(&self) -> Party<'_> {
+        match self {
+            Self::Known { namespace, name } => Party::Known { namespace, name },
+            Self::Unknown => Party::Unknown,
+        }
+    }
+}
+
+/// A text from outside, its cut marked.
+fn owned(text: &str) -> Box<str> {
+    match cut(text) {
+        (kept, false) => kept.into(),
+        (kept, true) => format!("{kept}...").into(),
+    }
+}

@@ -1,0 +1,277 @@
+//! Watching events as they happen: a filter where they are recorded, a limit, a bounded queue.
+//!
+//! While nobody watches, a worker pays one atomic load an event. Whoever watches slowly misses
+//! events, which are counted; no worker waits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use leno_model::Wall;
+use tokio::sync::mpsc;
+
+use crate::event::{Edge, Event, Party};
+use crate::lock::lock;
+use crate::record::Record;
+
+/// Which events are watched. Empty, it takes all.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Filter {
+    /// Only those that failed.
+    pub failed: bool,
+    /// Only those to or from this one: `shop/cart`, or `unknown`.
+    pub party: Option<String>,
+    /// Only those from this one.
+    pub from: Option<String>,
+    /// Only those to this one.
+    pub to: Option<String>,
+}
+
+impl Filter {
+    /// Whether it takes an event. A handshake that failed has no known parties, so that only a
+    /// filter that asks for none takes it.
+    pub fn takes(&self, event: &Event<'_>) -> bool {
+        if self.failed && event.fault().is_none() {
+            return false;
+        }
+        match event {
+            Event::Call(call) => self.takes_edge(&call.edge),
+            Event::Stream(stream) => self.takes_edge(&stream.edge),
+            Event::Handshake(_) => [&self.party, &self.from, &self.to]
+                .iter()
+                .all(|name| name.is_none()),
+        }
+    }
+
+    fn takes_edge(&self, edge: &Edge<'_>) -> bool {
+        let asks = |name: &Option<String>, parties: &[Party<'_>]| {
+            let Some(name) = name else { return true };
+            parties.iter().any(|party| party.is(name))
+        };
+        asks(&self.party, &[edge.source, edge.destination])
+            && asks(&self.from, &[edge.source])
+            && asks(&self.to, &[edge.destination])
+    }
+}
+
+/// Someone who watches. Dropped, it is forgotten.
+#[derive(Debug)]
+pub struct Tap {
+    taps: Arc<Taps>,
+    watcher: Arc<Watcher>,
+    records: mpsc::Receiver<Record>,
+}
+
+impl Tap {
+    /// How many events a second are shown where nothing else is asked for.
+    pub const LIMIT: u32 = 100;
+
+    /// Waits for the next event. It may be cancelled without losing one.
+    pub async fn next(&mut self) -> Record {
+        match self.records.recv().await {
+            Some(record) => record,
+            // The watcher that sends is held by this tap.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next event, if there is one already.
+    pub fn try_next(&mut self) -> Option<Record> {
+        self.records.try_recv().ok()
+    }
+
+    /// How many events the filter took that were not shown.
+    pub fn dropped(&self) -> u64 {
+        self.watcher.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.taps
+            .change(|watchers| watchers.retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher)));
+    }
+}
+
+/// All who watch a process.
+#[derive(Default, Debug)]
+pub(crate) struct Taps {
+    watchers: Mutex<Vec<Arc<Watcher>>>,
+    /// Rises whenever `watchers` changes.
+    version: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Taps {
+    /// One more who watches, shown at most `limit` events a second.
+    pub(crate) fn open(self: &Arc<Self>, filter: Filter, limit: u32) -> Tap {
+        let (sender, records) = mpsc::channel(QUEUE);
+        let watcher = Arc::new(Watcher {
+            filter,
+            pace: Pace::new(limit),
+            sender,
+            dropped: AtomicU64::new(0),
+        });
+        self.change(|watchers| watchers.push(watcher.clone()));
+        Tap {
+            taps: self.clone(),
+            watcher,
+            records,
+        }
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Watcher>>)) {
+        let mut watchers = lock(&self.watchers);
+        change(&mut watchers);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// What one worker shows to those who watch.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    taps: Arc<Taps>,
+    watchers: Vec<Arc<Watcher>>,
+    version: u64,
+}
+
+impl Shown {
+    pub(crate) fn new(taps: Arc<Taps>) -> Self {
+        Self {
+            taps,
+            watchers: Vec::new(),
+            version: 0,
+        }
+    }
+
+    pub(crate) fn show(&mut self, event: &Event<'_>) {
+        let version = self.taps.version.load(Ordering::Acquire);
+        if version != self.version {
+            self.version = version;
+            self.watchers.clone_from(&lock(&self.taps.watchers));
+        }
+        for watcher in &self.watchers {
+            if !watcher.show(event) {
+                self.taps.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Watcher {
+    filter: Filter,
+    pace: Pace,
+    sender: mpsc::Sender<Record>,
+    dropped: AtomicU64,
+}
+
+impl Watcher {
+    /// Whether the event was shown, or was not one to show.
+    fn show(&self, event: &Event<'_>) -> bool {
+        if !self.filter.takes(event) {
+            return true;
+        }
+        if self.pace.permits(event.ended())
+            && let Ok(room) = self.sender.try_reserve()
+        {
+            room.send(Record::of(event));
+            return true;
+        }
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+}
+
+/// So many events wait at most to be taken by who watches.
+const QUEUE: usize = 256;
+
+/// A rate by the time that events carry: so many a second, all at once if nothing came before.
+#[derive(Debug)]
+struct Pace {
+    /// The time that one event takes up, in nanoseconds.
+    each: u64,
+    /// Up to when time is taken up, in nanoseconds since 1970.
+    taken: AtomicU64,
+}
+
+impl Pace {
+    fn new(limit: u32) -> Self {
+        Self {
+            each: SECOND / u64::from(limit.max(1)),
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    fn permits(&self, time: Wall) -> bool {
+        let now = nanos(time.elapsed_since_epoch());
+        let take = |taken: u64| {
+            // Further ahead than events can take it: the clock went back.
+            let taken = if taken > now + 2 * SECOND {
+                now
+            } else {
+                taken.max(now)
+            };
+            let taken = taken + self.each;
+            (taken <= now + SECOND).then_some(taken)
+        };
+        self.taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
+    }
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Until the year 2262, and never so much that adding seconds overflows.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).map_or(u64::MAX / 2, |nanos| nanos.min(u64::MAX / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_kept_by_the_time_of_events() {
+        let pace = Pace::new(10);
+        let permitted = |millis: &[u64]| {
+            let at = |millis| Wall::since_epoch(Duration::from_millis(1_000_000 + millis));
+            millis
+                .iter()
+                .filter(|millis| pace.permits(at(**millis)))
+                .count()
+        };
+        assert_eq!(permitted(&[0; 50]), 10, "a burst of one second's events");
+        assert_eq!(permitted(&[100; 50]), 1);
+        assert_eq!(
+            permitted(&[90, 80, 100]),
+            0,
+            "workers tell a little out of order"
+        );
+        assert_eq!(
+            permitted(&[5_000; 50]),
+            10,
+            "what was saved up is one second's"
+        );
+        let every_ms: Vec<_> = (6_000..16_000).collect();
+        assert_eq!(permitted(&every_ms), 110 - 1);
+        assert_eq!(
+            permitted(&[0; 50]),
+            10,
+            "a clock that goes back stops nothing"
+        );
+    }
+
+    #[test]
+    fn a_time_far_from_now_is_no_trouble() {
+        let pace = Pace::new(u32::MAX);
+        assert!(pace.permits(Wall::since_epoch(Duration::MAX)));
+        assert!(pace.permits(Wall::default()));
+        assert!(Pace::new(0).permits(Wall::default()));
+    }
+}

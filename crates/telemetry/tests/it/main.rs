@@ -1,0 +1,12 @@
+//! Events in; what their readers make of them out.
+#![cfg(test)]
+
+mod access_log;
+mod allocation;
+mod budget;
+mod promtool;
+mod scrape;
+mod signals;
+mod tap;
+mod workers;
+mod world;

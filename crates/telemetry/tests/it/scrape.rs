@@ -1,0 +1,216 @@
+//! What a scrape says of what happened.
+
+use std::collections::BTreeMap;
+
+use leno_telemetry::metric::METRICS;
+use leno_telemetry::{Settings, Telemetry};
+
+use crate::world::{Story, call, observe};
+
+/// The samples that are not zero, without their heads.
+fn check(stories: &[&str], metric: &str, expect: &str) {
+    let text = observe(stories).snapshot().prometheus();
+    let samples: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with(metric) && !line.ends_with(" 0"))
+        .collect();
+    assert_eq!(samples.join("\n"), expect.trim(), "{stories:#?}");
+}
+
+#[test]
+fn requests_are_told_apart_by_edge_rule_status_security_and_fault() {
+    check(
+        &[
+            "shop/web -> shop/cart GET cart/items 200 3ms rule=2",
+            "shop/web -> shop/cart GET cart/items/7?x 204 4ms rule=2",
+            "shop/web -> shop/cart GET cart/items 500 3ms rule=1",
+            "shop/web -> shop/cart GET cart/ 404 1ms",
+            "shop/web -> shop/pay POST pay/charge 503 2ms unsecured R014",
+            "unknown -> shop/cart GET cart/cart 403 0ms inbound plain=caller-not-in-mesh R002",
+            "shop/web -> unknown GET example.com/ 0 9ms plain=destination-unknown R026",
+        ],
+        "leno_requests_total",
+        r#"
+leno_requests_total{reporter="source",source="shop/web",destination="shop/cart",route="HTTPRoute shop/cart rule 1",status_class="5xx",security="mtls",fault="service"} 1
+leno_requests_total{reporter="source",source="shop/web",destination="shop/cart",route="HTTPRoute shop/cart rule 2",status_class="2xx",security="mtls",fault="none"} 2
+leno_requests_total{reporter="source",source="shop/web",destination="shop/cart",route="none",status_class="4xx",security="mtls",fault="none"} 1
+leno_requests_total{reporter="source",source="shop/web",destination="shop/pay",route="none",status_class="5xx",security="none",fault="mesh"} 1
+leno_requests_total{reporter="source",source="shop/web",destination="unknown",route="none",status_class="none",security="destination-unknown",fault="service"} 1
+leno_requests_total{reporter="destination",source="unknown",destination="shop/cart",route="none",status_class="4xx",security="caller-not-in-mesh",fault="caller"} 1
+"#,
+    );
+}
+
+#[test]
+fn durations_are_counted_up_to_each_limit() {
+    let (name, labels) = (
+        "leno_request_duration_seconds",
+        r#"reporter="source",source="shop/web",destination="shop/cart",route="none",status_class="2xx",security="mtls",fault="none""#,
+    );
+    let took = ["400us", "500us", "501us", "3ms", "2s", "40s"];
+    let stories = took.map(|took| format!("shop/web -> shop/cart GET cart/ 200 {took}"));
+    let text = observe(&stories).snapshot().prometheus();
+    let value = |sample: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&sample));
+        line.unwrap_or_else(|| panic!("{sample} is not there"))
+            .trim()
+            .to_owned()
+    };
+    for (limit, count) in [
+        ("0.0005", "2"),
+        ("0.001", "3"),
+        ("0.0025", "3"),
+        ("0.005", "4"),
+        ("1", "4"),
+        ("2.5", "5"),
+        ("10", "5"),
+        ("+Inf", "6"),
+    ] {
+        let sample = format!("{name}_bucket{{{labels},le=\"{limit}\"}}");
+        assert_eq!(value(sample), count, "{limit}");
+    }
+    assert_eq!(value(format!("{name}_sum{{{labels}}}")), "42.004401");
+    assert_eq!(value(format!("{name}_count{{{labels}}}")), "6");
+}
+
+#[test]
+fn streams_are_connections_and_all_have_bytes() {
+    let stories = [
+        "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
+        "shop/cart -> shop/redis tcp 9s sent=1",
+        "shop/cart -> shop/db tcp 9ms R020 unsecured",
+        "shop/web -> shop/cart POST cart/items 201 3ms sent=5 received=7",
+    ];
+    check(
+        &stories,
+        "leno_connections_total",
+        r#"
+leno_connections_total{reporter="source",source="shop/cart",destination="shop/db",route="none",status_class="none",security="none",fault="service"} 1
+leno_connections_total{reporter="source",source="shop/cart",destination="shop/redis",route="none",status_class="none",security="mtls",fault="none"} 2
+"#,
+    );
+    check(
+        &stories,
+        "leno_bytes_total",
+        r#"
+leno_bytes_total{reporter="source",source="shop/cart",destination="shop/redis",route="none",status_class="none",security="mtls",fault="none",direction="sent"} 11
+leno_bytes_total{reporter="source",source="shop/cart",destination="shop/redis",route="none",status_class="none",security="mtls",fault="none",direction="received"} 2000
+leno_bytes_total{reporter="source",source="shop/web",destination="shop/cart",route="none",status_class="2xx",security="mtls",fault="none",direction="sent"} 5
+leno_bytes_total{reporter="source",source="shop/web",destination="shop/cart",route="none",status_class="2xx",security="mtls",fault="none",direction="received"} 7
+"#,
+    );
+}
+
+#[test]
+fn codes_are_counted_beside_series() {
+    let stories = [
+        "shop/web -> shop/cart GET cart/ 503 2ms R014",
+        "shop/web -> shop/pay GET pay/ 503 2ms R014",
+        "shop/web -> shop/cart GET cart/ 503 2ms inbound R041",
+        "shop/web -> shop/db tcp 2ms R020",
+        r#"handshake T005 "spiffe://shop.local/ns/shop/sa/web was revoked""#,
+        r#"handshake T005 "once more""#,
+    ];
+    check(
+        &stories,
+        "leno_refused_total",
+        r#"
+leno_refused_total{reporter="source",code="R014",slug="no-endpoint-usable",fault="mesh"} 2
+leno_refused_total{reporter="source",code="R020",slug="connect-refused",fault="service"} 1
+leno_refused_total{reporter="destination",code="R041",slug="draining",fault="mesh"} 1
+"#,
+    );
+    check(
+        &stories,
+        "leno_handshake_failures_total",
+        r#"leno_handshake_failures_total{reporter="source",code="T005",slug="identity-revoked",fault="caller"} 2"#,
+    );
+}
+
+#[test]
+fn every_sample_has_the_labels_of_the_table() {
+    let text = observe(EVERYTHING).snapshot().prometheus();
+    let mut seen = BTreeMap::<_, Vec<_>>::new();
+    for sample in text.lines().filter(|line| !line.starts_with('#')) {
+        let (series, _) = sample.rsplit_once(' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let of = METRICS
+            .iter()
+            .find(|metric| name == metric.name || name.starts_with(&format!("{}_", metric.name)))
+            .unwrap_or_else(|| panic!("{name} is not in the table"));
+        let pairs = labels
+            .trim_end_matches('}')
+            .split("\",")
+            .filter(|pair| !pair.is_empty());
+        let names = pairs.map(|pair| pair.split('=').next().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.retain(|name| *name != "le");
+        let expect: Vec<_> = of.labels.iter().map(|label| label.name).collect();
+        assert_eq!(names, expect, "{sample}");
+        seen.entry(of.name).or_default().push(sample);
+    }
+    assert_eq!(seen.len(), METRICS.len(), "{:?}", seen.keys());
+}
+
+#[test]
+fn heads_come_once_and_before_their_samples() {
+    let text = observe(EVERYTHING).snapshot().prometheus();
+    for metric in METRICS {
+        let (name, kind) = (metric.name, metric.kind.as_str());
+        let head = format!(
+            "# HELP {name} {}\n# TYPE {name} {kind}\n{name}",
+            metric.help
+        );
+        assert_eq!(text.matches(&head).count(), 1, "{name}");
+    }
+    assert!(text.ends_with('\n'));
+}
+
+#[test]
+fn no_two_samples_are_the_same_series() {
+    let text = observe(EVERYTHING).snapshot().prometheus();
+    let mut series: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap().0)
+        .collect();
+    let count = series.len();
+    series.sort_unstable();
+    series.dedup();
+    assert_eq!(series.len(), count);
+}
+
+#[test]
+fn before_anything_happened_the_heads_are_there() {
+    let text = Telemetry::new(Settings::default()).snapshot().prometheus();
+    let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        samples,
+        [
+            "leno_series_folded_total 0",
+            "leno_access_log_dropped_total 0",
+            "leno_tap_dropped_total 0",
+            &format!("leno_build_info{{version=\"{version}\"}} 1"),
+        ]
+    );
+}
+
+#[test]
+fn nothing_in_a_label_breaks_out_of_it() {
+    let mut story: Story = call("shop/web -> shop/cart GET cart/ 200 1ms");
+    story.source = "shop/we\"b\\\n# HELP".to_owned();
+    let telemetry = Telemetry::new(Settings::default());
+    telemetry.recorder().record(&story.event());
+    let text = telemetry.snapshot().prometheus();
+    assert!(text.contains(r#"source="shop/we\"b\\\n# HELP","#), "{text}");
+}
+
+/// At least one sample of each metric.
+pub(crate) const EVERYTHING: &[&str] = &[
+    "shop/web -> shop/cart GET cart/items 200 3ms rule=2 sent=1 received=2",
+    "shop/web -> shop/pay POST pay/charge 503 2ms unsecured R014",
+    "unknown -> shop/cart GET cart/cart 403 0ms inbound plain=caller-not-in-mesh R002",
+    "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
+    r#"handshake T005 "revoked""#,
+];

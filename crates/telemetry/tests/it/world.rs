@@ -1,0 +1,235 @@
+//! Events as people would tell them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, Wall};
+use leno_telemetry::{
+    Call, Edge, Event, Handshake, Party, Recorder, Reporter, Security, Settings, Stream, Telemetry,
+};
+
+/// What a process knows after these stories.
+pub(crate) fn observe(stories: &[impl AsRef<str>]) -> Telemetry {
+    let telemetry = Telemetry::new(Settings::default());
+    tell(&mut telemetry.recorder(), stories);
+    telemetry
+}
+
+pub(crate) fn tell(recorder: &mut Recorder, stories: &[impl AsRef<str>]) {
+    let stories: Vec<_> = stories.iter().map(|story| call(story.as_ref())).collect();
+    record(recorder, &stories);
+}
+
+pub(crate) fn record(recorder: &mut Recorder, stories: &[Story]) {
+    stories
+        .iter()
+        .for_each(|story| recorder.record(&story.event()));
+}
+
+/// An event that owns its words.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) reporter: Reporter,
+    pub(crate) source: String,
+    pub(crate) destination: String,
+    pub(crate) security: Security,
+    pub(crate) what: What,
+    pub(crate) id: CallId,
+    pub(crate) began: Wall,
+    pub(crate) took: Duration,
+    pub(crate) refused: Option<Code>,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+/// What it tells of.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Call {
+        method: String,
+        host: String,
+        path: String,
+        status: u16,
+        route: Option<Origin>,
+    },
+    Stream,
+    Handshake {
+        why: String,
+    },
+}
+
+/// Reads a story:
+///
+/// ```text
+/// shop/web -> shop/cart GET cart/items 200 3ms rule=2 R014 sent=10 received=20
+/// shop/web -> shop/redis tcp 2s
+/// handshake T005 "web was revoked"
+/// ```
+///
+/// The caller's proxy tells it unless it says `inbound`, over mTLS unless it says `plain=WHY`.
+pub(crate) fn call(text: &str) -> Story {
+    let mut words = text.split(' ');
+    let mut next = || {
+        words
+            .next()
+            .unwrap_or_else(|| panic!("{text:?} ends too early"))
+    };
+    let mut story = Story {
+        reporter: Reporter::Source,
+        source: "unknown".to_owned(),
+        destination: "unknown".to_owned(),
+        security: Security::Mtls,
+        what: What::Stream,
+        id: CallId::parse(b"7c1e4b02d41e8a7710aa3c9e0f52b6d8").unwrap(),
+        began: Wall::since_epoch(Duration::from_millis(1_795_170_718_250)),
+        took: Duration::ZERO,
+        refused: None,
+        sent: 0,
+        received: 0,
+    };
+    match next() {
+        "handshake" => {
+            story.refused = Some(next().parse().unwrap());
+            let why = text.split('"').nth(1).unwrap_or_default().to_owned();
+            story.what = What::Handshake { why };
+            return story;
+        }
+        source => story.source = source.to_owned(),
+    }
+    assert_eq!(next(), "->", "{text:?}");
+    story.destination = next().to_owned();
+    match next() {
+        "tcp" => {}
+        method => {
+            let (host, path) = next().split_once('/').unwrap();
+            story.what = What::Call {
+                method: method.to_owned(),
+                host: host.to_owned(),
+                path: format!("/{path}"),
+                status: next().parse().unwrap(),
+                route: None,
+            };
+        }
+    }
+    story.took = duration(next());
+    words.for_each(|word| story.add(word));
+    story
+}
+
+impl Story {
+    fn add(&mut self, word: &str) {
+        match word.split_once('=') {
+            None if word == "inbound" => self.reporter = Reporter::Destination,
+            None if word == "unsecured" => self.security = Security::None,
+            None => self.refused = Some(word.parse().unwrap()),
+            Some(("plain", why)) => self.security = Security::Plain(why.to_owned().leak()),
+            Some(("sent", bytes)) => self.sent = bytes.parse().unwrap(),
+            Some(("received", bytes)) => self.received = bytes.parse().unwrap(),
+            Some(("rule", number)) => {
+                let What::Call { route, .. } = &mut self.what else {
+                    panic!("only calls have routes");
+                };
+                *route = Some(rule(&self.destination, number.parse().unwrap()));
+            }
+            Some((name, _)) => panic!("{name}?"),
+        }
+    }
+
+    /// The event that it tells.
+    pub(crate) fn event(&self) -> Event<'_> {
+        let edge = Edge {
+            reporter: self.reporter,
+            source: party(&self.source),
+            destination: party(&self.destination),
+            security: self.security,
+        };
+        let (peer, endpoint) = (address("10.2.0.3:41234"), Some(address("10.2.1.7:8080")));
+        match &self.what {
+            What::Call {
+                method,
+                host,
+                path,
+                status,
+                route,
+            } => Event::Call(Call {
+                id: self.id,
+                edge,
+                route: route.as_ref(),
+                peer,
+                endpoint: endpoint.filter(|_| self.security != Security::None),
+                began: self.began,
+                took: self.took,
+                method,
+                host,
+                path,
+                status: *status,
+                refused: self.refused,
+                tries: 1,
+                sent: self.sent,
+                received: self.received,
+            }),
+            What::Stream => Event::Stream(Stream {
+                id: self.id,
+                edge,
+                peer,
+                endpoint,
+                began: self.began,
+                took: self.took,
+                refused: self.refused,
+                sent: self.sent,
+                received: self.received,
+            }),
+            What::Handshake { why } => Event::Handshake(Handshake {
+                reporter: self.reporter,
+                peer,
+                at: self.began,
+                code: self.refused.unwrap(),
+                why,
+            }),
+        }
+    }
+}
+
+fn party(text: &str) -> Party<'_> {
+    match text.split_once('/') {
+        Some((namespace, name)) => Party::Known { namespace, name },
+        None => Party::Unknown,
+    }
+}
+
+/// The rule of the route that has its service's name, counted from 1.
+fn rule(service: &str, number: u32) -> Origin {
+    let (namespace, name) = service.split_once('/').unwrap();
+    Origin {
+        object: Arc::new(ObjectRef {
+            kind: "HTTPRoute".into(),
+            namespace: Some(Namespace::new(namespace).unwrap()),
+            name: Name::new(name).unwrap(),
+        }),
+        pointer: format!("/spec/rules/{}", number - 1).into(),
+        place: Some(Place {
+            file: "routes.yaml".into(),
+            line: number * 10,
+            column: 5,
+        }),
+    }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+pub(crate) fn duration(text: &str) -> Duration {
+    let unit = text
+        .find(|letter: char| letter.is_ascii_alphabetic())
+        .unwrap();
+    let (number, unit) = text.split_at(unit);
+    let one = match unit {
+        "us" => Duration::from_micros(1),
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        unit => panic!("{unit}?"),
+    };
+    one.mul_f64(number.parse().unwrap())
+}

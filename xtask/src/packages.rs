@@ -15,27 +15,27 @@ pub(crate) enum Purpose {
 struct Package {
     name: &'static str,
     program: &'static str,
-    purpose: Purpose,
+    purposes: &'static [Purpose],
 }
 
 #[rustfmt::skip]
 const PACKAGES: &[Package] = &[
-    Package { name: "curl", program: "curl", purpose: Purpose::Test },
-    Package { name: "iproute2", program: "ip", purpose: Purpose::Test },
-    Package { name: "nftables", program: "nft", purpose: Purpose::Test },
-    Package { name: "nginx", program: "nginx", purpose: Purpose::Test },
-    Package { name: "python3", program: "python3", purpose: Purpose::Test },
-    Package { name: "redis-server", program: "redis-server", purpose: Purpose::Test },
-    Package { name: "redis-tools", program: "redis-cli", purpose: Purpose::Test },
-    Package { name: "haproxy", program: "haproxy", purpose: Purpose::Bench },
-    Package { name: "wrk", program: "wrk", purpose: Purpose::Bench },
+    Package { name: "curl", program: "curl", purposes: &[Purpose::Test] },
+    Package { name: "iproute2", program: "ip", purposes: &[Purpose::Test, Purpose::Bench] },
+    Package { name: "nftables", program: "nft", purposes: &[Purpose::Test] },
+    Package { name: "nginx", program: "nginx", purposes: &[Purpose::Test, Purpose::Bench] },
+    Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
+    Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
+    Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },
+    Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Bench] },
+    Package { name: "wrk", program: "wrk", purposes: &[Purpose::Bench] },
 ];
 
 /// Installs what is missing for `purpose` as root, and says so; else names the command that would.
 pub(crate) fn install(purpose: Purpose) -> Outcome {
     let missing = missing(purpose, is_there);
     if missing.is_empty() {
-        println!("Every program that the tests talk to is installed.");
+        println!("Every program that is talked to is installed.");
         return Ok(());
     }
     println!("Not installed: {}", missing.join(", "));
@@ -56,7 +56,7 @@ pub(crate) fn install(purpose: Purpose) -> Outcome {
 fn missing(purpose: Purpose, is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
     PACKAGES
         .iter()
-        .filter(|package| package.purpose == purpose && !is_there(package.program))
+        .filter(|package| package.purposes.contains(&purpose) && !is_there(package.program))
         .map(|package| package.name)
         .collect()
 }

@@ -1,0 +1,25 @@
+//! What takes part in a comparison: one proxy or a pair, in front of the same origin.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use crate::bench::process::Running;
+
+/// One proxy, or a pair of them, that carries calls from `address` to the origin.
+pub(super) struct Contestant {
+    /// As the document names it.
+    pub(super) name: String,
+    /// Where it takes calls.
+    pub(super) address: SocketAddr,
+    /// Its processes, the one that takes the calls first.
+    pub(super) proxies: Vec<Running>,
+}
+
+impl Contestant {
+    /// The CPU time that its processes have used.
+    pub(super) fn cpu(&self) -> io::Result<Duration> {
+        self.proxies.iter().map(Running::cpu).sum()
+    }
+}
+
+/// The name of the one that all others are compared with.
+pub(super) const MEASURE: &str = "haproxy";

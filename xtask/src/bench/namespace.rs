@@ -1,0 +1,64 @@
+//! Where the measuring takes place: a network namespace with nothing but loopback, and a process
+//! namespace, so that everything ends with this program however it ends.
+
+use std::{env, fs, process::Command};
+
+use crate::{Outcome, shell};
+
+/// How many files a program may have open: a thousand connections have two ends.
+const FILES: &str = "--nofile=16384:16384";
+
+/// Whether this process is the one that [`enter`] starts.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is told so by its environment"
+)]
+pub(super) fn is_inside() -> bool {
+    env::var_os(INSIDE).is_some()
+}
+
+/// Goes on inside, with the same arguments, until that has ended. If this program ends before, all
+/// that it has started does.
+pub(super) fn enter(arguments: &[String]) -> Outcome {
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+    ]);
+    command.args(["--fork", "--kill-child", "--mount-proc"]);
+    if !shell::succeeds("unshare", &["--net", "true"]) {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["prlimit", FILES]).arg(env::current_exe()?);
+    let ended = command.arg("bench").args(arguments).env(INSIDE, "yes");
+    if !ended.status()?.success() {
+        return Err("the measuring has failed".into());
+    }
+    Ok(())
+}
+
+/// Makes loopback work, with the congestion control that hosts have by default: a host that
+/// chose another one is not what is measured.
+pub(super) fn set_up() -> Outcome {
+    shell::run("ip", &["link", "set", "lo", "up"], &[])?;
+    for network in ["127.0.0.0/8", "127.0.0.1"] {
+        let route = format!(
+            "route change local {network} dev lo table local proto kernel scope host src 127.0.0.1 congctl cubic"
+        );
+        shell::run("ip", &route.split(' ').collect::<Vec<_>>(), &[])?;
+    }
+    let cores = fs::read_to_string("/proc/cpuinfo")?
+        .matches("processor\t")
+        .count();
+    if cores < 2 {
+        return Err("two cores are needed: one for the proxies, one for client and origin".into());
+    }
+    Ok(())
+}
+
+/// The variable that says so.
+const INSIDE: &str = "LENO_BENCH_INSIDE";

@@ -1,0 +1,76 @@
+//! Figures of one thing, one per round: their median, and from where to where they go.
+
+use std::fmt;
+
+/// Figures in the order of their rounds; at least one.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Series(Vec<f64>);
+
+impl Series {
+    /// Adds the figure of the next round.
+    pub(super) fn push(&mut self, figure: f64) {
+        self.0.push(figure);
+    }
+
+    /// The one in the middle.
+    pub(super) fn median(&self) -> f64 {
+        let sorted = self.sorted();
+        let middle = sorted.len() / 2;
+        let upper = sorted.get(middle).copied().unwrap_or(f64::NAN);
+        if sorted.len() % 2 == 1 {
+            return upper;
+        }
+        let lower = sorted.get(middle.wrapping_sub(1)).copied();
+        lower.map_or(f64::NAN, |lower| f64::midpoint(lower, upper))
+    }
+
+    /// Each figure over the other's of the same round: what disturbed one disturbed both.
+    pub(super) fn over(&self, other: &Self) -> Self {
+        let pairs = self.0.iter().zip(&other.0);
+        Self(pairs.map(|(ours, theirs)| ours / theirs).collect())
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+}
+
+impl fmt::Display for Series {
+    /// `19.4 [18.0..23.1]`, with as many digits behind the point as the precision says.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sorted = self.sorted();
+        let digits = f.precision().unwrap_or(1);
+        let (first, last) = (
+            sorted.first().unwrap_or(&f64::NAN),
+            sorted.last().unwrap_or(&f64::NAN),
+        );
+        write!(
+            f,
+            "{:.digits$} [{first:.digits$}..{last:.digits$}]",
+            self.median()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(figures: &[f64]) -> Series {
+        Series(figures.to_vec())
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(series(&[9.0, 1.0, 2.0]).to_string(), "2.0 [1.0..9.0]");
+        assert_eq!(format!("{:.2}", series(&[4.0, 1.0])), "2.50 [1.00..4.00]");
+    }
+
+    #[test]
+    fn ratios_are_of_one_round() {
+        let ratio = series(&[10.0, 30.0]).over(&series(&[20.0, 60.0]));
+        assert_eq!(ratio, series(&[0.5, 0.5]));
+    }
+}

@@ -1,7 +1,7 @@
 //! Opens connections: in plain, or through the tunnel of the endpoint's proxy.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use leno_model::{CallId, Code};
@@ -30,11 +30,32 @@ async fn open(worker: &Worker, target: &TargetRef<'_>, id: CallId) -> Result<Str
     if target.tunnel.is_some() {
         return open_tunnel(worker, target, id).await;
     }
-    let connected = TcpStream::connect(target.address).await;
+    let connected = match worker.entrance(target) {
+        Some(entrance) => entrance.connect(target.address.port()).await,
+        None => connect_plain(target.address).await,
+    };
     let tcp = connected.map_err(|error| refusal_of(&error, target.address))?;
     // Without the option the connection works, only slower.
     drop(tcp.set_nodelay(true));
     Ok(Stream::Tcp(tcp))
+}
+
+/// Who asks for loopback means this machine, by whichever family it listens: a captured client had
+/// no refusal after which it would try the other by itself.
+async fn connect_plain(address: SocketAddr) -> io::Result<TcpStream> {
+    let connected = TcpStream::connect(address).await;
+    let other = match address.ip() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => return connected,
+    };
+    match connected {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            let other = TcpStream::connect(SocketAddr::new(other, address.port())).await;
+            other.map_err(|_| error)
+        }
+        connected => connected,
+    }
 }
 
 async fn open_tunnel(

@@ -8,8 +8,10 @@ mod buffer;
 mod clock;
 mod coalesce;
 mod connect;
+mod dns;
 mod http;
 mod incoming;
+mod inside;
 mod listen;
 mod news;
 mod pool;
@@ -29,13 +31,14 @@ use std::time::Duration;
 
 use leno_channel::Keyring;
 use leno_identity::{BadRoot, Trust};
-use leno_model::view::View;
+use leno_model::view::{View, WorkloadId};
 use leno_model::{Network, SpiffeId};
 use leno_telemetry::Telemetry;
 use leno_traffic::{Scope, Table};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use clock::Clocks;
+pub use inside::Inside;
 pub use listen::{Door, Listener, Place};
 
 use crate::worker::Worker;
@@ -60,7 +63,19 @@ pub struct Settings {
 pub struct Proxy {
     keyring: Arc<Keyring>,
     state: watch::Sender<State>,
+    orders: Vec<mpsc::UnboundedSender<Order>>,
     workers: Vec<JoinHandle<io::Result<()>>>,
+}
+
+/// What one worker is told to do with workloads that come and go.
+#[derive(Debug)]
+enum Order {
+    /// Take what comes here too.
+    Listen(listen::Socket),
+    /// Reach the application of this workload so.
+    Enclose(WorkloadId, Inside),
+    /// Close what belongs to this workload.
+    Leave(WorkloadId),
 }
 
 /// What all workers go by.
@@ -97,7 +112,10 @@ impl Proxy {
             seed,
         } = settings;
         let shares = listen::share(listeners, workers)?;
+        let mut orders = Vec::new();
         let workers = shares.into_iter().zip(seed..).map(|(sockets, seed)| {
+            let (order, taking) = mpsc::unbounded_channel();
+            orders.push(order);
             let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
             let (recorder, state) = (telemetry.recorder(), state.subscribe());
             let run = move || {
@@ -106,7 +124,10 @@ impl Proxy {
                     .build()?;
                 let worker = Worker::new(keyring, clocks, network, table, recorder, seed);
                 let local = tokio::task::LocalSet::new();
-                local.block_on(&runtime, run_worker(Rc::new(worker), sockets, state, drain))
+                local.block_on(
+                    &runtime,
+                    run_worker(Rc::new(worker), sockets, taking, state, drain),
+                )
             };
             std::thread::Builder::new()
                 .name("leno-worker".into())
@@ -116,8 +137,35 @@ impl Proxy {
         Ok(Self {
             keyring,
             state,
+            orders,
             workers,
         })
+    }
+
+    /// Listens at more places. When this returns, connections to them are kept waiting at worst.
+    pub fn listen(&self, listeners: Vec<Listener>) -> io::Result<()> {
+        let workers = NonZeroUsize::new(self.orders.len()).unwrap_or(NonZeroUsize::MIN);
+        for (worker, sockets) in self.orders.iter().zip(listen::share(listeners, workers)?) {
+            for socket in sockets {
+                tell(worker, Order::Listen(socket))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reaches the application of `workload` inside its enclosure from here on.
+    pub fn enclose(&self, workload: &WorkloadId, inside: &Inside) -> io::Result<()> {
+        for worker in &self.orders {
+            tell(worker, Order::Enclose(workload.clone(), inside.try_clone()?))?;
+        }
+        Ok(())
+    }
+
+    /// Closes all listeners of `workload`, and no longer reaches into its enclosure. Connections
+    /// that live go on.
+    pub fn leave(&self, workload: &WorkloadId) -> io::Result<()> {
+        let mut workers = self.orders.iter();
+        workers.try_for_each(|worker| tell(worker, Order::Leave(workload.clone())))
     }
 
     /// Goes over to `view`, whole, if it does not take back what is held; says which roots in it
@@ -176,6 +224,11 @@ pub enum Adopted {
     },
 }
 
+fn tell(worker: &mpsc::UnboundedSender<Order>, order: Order) -> io::Result<()> {
+    let ended = |_| io::Error::other("a worker of the proxy has ended");
+    worker.send(order).map_err(ended)
+}
+
 fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
     let revoked: Arc<BTreeSet<SpiffeId>> = view.revoked.clone();
     let (trust, bad_roots) = Trust::new(&view.bundles, revoked);
@@ -187,19 +240,15 @@ fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
 async fn run_worker(
     worker: Rc<Worker>,
     sockets: Vec<listen::Socket>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
     mut state: watch::Receiver<State>,
     drain: Duration,
 ) -> io::Result<()> {
     let mut trust = 0;
-    let accepting = sockets
-        .into_iter()
-        .map(|socket| {
-            Ok(tokio::task::spawn_local(listen::accept(
-                worker.clone(),
-                socket.open()?,
-            )))
-        })
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut accepting = Accepting::default();
+    for socket in sockets {
+        accepting.begin(&worker, socket)?;
+    }
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
@@ -211,12 +260,20 @@ async fn run_worker(
                 let trust_changed = std::mem::replace(&mut trust, now.trust) != now.trust;
                 worker.adopt(now.table, trust_changed);
             }
+            Some(order) = orders.recv() => match order {
+                Order::Listen(socket) => accepting.begin(&worker, socket)?,
+                Order::Enclose(workload, inside) => {
+                    worker.enter_by(workload, Some(inside.open()?));
+                }
+                Order::Leave(workload) => {
+                    accepting.end(Some(&workload));
+                    worker.enter_by(workload, None);
+                }
+            },
             _ = sweep.tick() => worker.pool.sweep(worker.now().mono),
         }
     }
-    for listener in accepting {
-        listener.abort();
-    }
+    accepting.end(None);
     worker.drain();
     let idle = async {
         while worker.connections() > 0 {
@@ -226,6 +283,30 @@ async fn run_worker(
     // What lives longer than it may is closed with the runtime.
     drop(tokio::time::timeout(drain, idle).await);
     Ok(())
+}
+
+/// What a worker listens at, each with the workload it belongs to.
+#[derive(Default)]
+struct Accepting(Vec<(Option<WorkloadId>, tokio::task::JoinHandle<()>)>);
+
+impl Accepting {
+    fn begin(&mut self, worker: &Rc<Worker>, socket: listen::Socket) -> io::Result<()> {
+        let workload = socket.door.workload().cloned();
+        let task = listen::accept(worker.clone(), socket.open()?);
+        self.0.push((workload, tokio::task::spawn_local(task)));
+        Ok(())
+    }
+
+    /// Ends what belongs to `workload`, or all of it.
+    fn end(&mut self, workload: Option<&WorkloadId>) {
+        self.0.retain(|(of, task)| {
+            let goes_on = workload.is_some() && of.as_ref() != workload;
+            if !goes_on {
+                task.abort();
+            }
+            goes_on
+        });
+    }
 }
 
 /// How often idle connections are looked through.

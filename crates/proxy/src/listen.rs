@@ -2,7 +2,7 @@
 //! in nothing after it.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdUdpSocket};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,8 +10,9 @@ use std::time::Duration;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_traffic::{Channel, Peer, WhyPlain};
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
+use crate::dns;
 use crate::incoming::{self, Incoming, Toward, Way};
 use crate::stream::Stream;
 use crate::tunnel;
@@ -33,6 +34,8 @@ pub enum Place {
     Address(SocketAddr),
     /// A socket that somebody made for us, in a namespace we cannot reach. Workers share it.
     Socket(StdListener),
+    /// The same for datagrams, of which only DNS is taken.
+    Datagrams(StdUdpSocket),
 }
 
 /// What arrives at a listener.
@@ -46,21 +49,45 @@ pub enum Door {
     Inbound(WorkloadId),
     /// Plain connections to one port of a workload of ours, without capture.
     Port(WorkloadId, SocketAddr),
+    /// Questions of a workload of ours about names.
+    Dns(WorkloadId),
     /// Tunnels of other proxies.
     Tunnel,
+}
+
+impl Door {
+    /// The workload of ours that it belongs to.
+    pub(crate) fn workload(&self) -> Option<&WorkloadId> {
+        match self {
+            Self::Outbound(workload)
+            | Self::Upstream(workload, _)
+            | Self::Inbound(workload)
+            | Self::Port(workload, _)
+            | Self::Dns(workload) => Some(workload),
+            Self::Tunnel => None,
+        }
+    }
 }
 
 /// A worker's share of a listener.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    socket: StdListener,
-    door: Door,
+    kind: Kind,
+    pub(crate) door: Door,
 }
 
-/// An accepting socket on its worker's runtime.
-pub(crate) struct Open {
-    listener: TcpListener,
-    door: Door,
+#[derive(Debug)]
+enum Kind {
+    Streams(StdListener),
+    Datagrams(StdUdpSocket),
+}
+
+/// A socket on its worker's runtime.
+pub(crate) enum Open {
+    /// It accepts connections.
+    Streams(TcpListener, Door),
+    /// It takes questions about names.
+    Datagrams(UdpSocket, WorkloadId),
 }
 
 /// How many connections may wait to be accepted.
@@ -77,12 +104,13 @@ pub(crate) fn share(
     let mut shares: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
     for Listener { place, door } in listeners {
         for share in &mut shares {
-            let socket = match &place {
-                Place::Address(address) => listen(*address)?,
-                Place::Socket(socket) => socket.try_clone()?,
+            let kind = match &place {
+                Place::Address(address) => Kind::Streams(listen(*address)?),
+                Place::Socket(socket) => Kind::Streams(socket.try_clone()?),
+                Place::Datagrams(socket) => Kind::Datagrams(socket.try_clone()?),
             };
             let door = door.clone();
-            share.push(Socket { socket, door });
+            share.push(Socket { kind, door });
         }
     }
     Ok(shares)
@@ -107,22 +135,35 @@ fn listen(address: SocketAddr) -> io::Result<StdListener> {
 
 impl Socket {
     pub(crate) fn open(self) -> io::Result<Open> {
-        self.socket.set_nonblocking(true)?;
-        Ok(Open {
-            listener: TcpListener::from_std(self.socket)?,
-            door: self.door,
-        })
+        match (self.kind, self.door) {
+            (Kind::Streams(socket), door) => {
+                socket.set_nonblocking(true)?;
+                Ok(Open::Streams(TcpListener::from_std(socket)?, door))
+            }
+            (Kind::Datagrams(socket), Door::Dns(workload)) => {
+                socket.set_nonblocking(true)?;
+                Ok(Open::Datagrams(UdpSocket::from_std(socket)?, workload))
+            }
+            (Kind::Datagrams(_), _) => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 }
 
-/// Takes connections until the task is ended.
+/// Takes what comes until the task is ended.
 pub(crate) async fn accept(worker: Rc<Worker>, open: Open) {
+    match open {
+        Open::Streams(listener, door) => accept_streams(worker, listener, door).await,
+        Open::Datagrams(socket, workload) => dns::serve(worker, socket, workload).await,
+    }
+}
+
+async fn accept_streams(worker: Rc<Worker>, listener: TcpListener, door: Door) {
     loop {
-        match open.listener.accept().await {
+        match listener.accept().await {
             Ok((tcp, from)) => {
                 // Without the option the connection works, only slower.
                 drop(tcp.set_nodelay(true));
-                enter(&worker, &open.door, tcp, from);
+                enter(&worker, &door, tcp, from);
             }
             // A connection that broke before it was taken is nothing; too many open files passes.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -133,8 +174,15 @@ pub(crate) async fn accept(worker: Rc<Worker>, open: Open) {
 
 /// Lets a connection in through its door.
 fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
+    match door {
+        Door::Tunnel => return worker.spawn(tunnel::server::serve(worker.clone(), tcp, from)),
+        Door::Dns(workload) => {
+            return worker.spawn(dns::serve_stream(worker.clone(), tcp, workload.clone()));
+        }
+        _ => {}
+    }
     let Some((channel, way)) = way_of(door, &tcp) else {
-        return worker.spawn(tunnel::server::serve(worker.clone(), tcp, from));
+        return;
     };
     let incoming = Incoming {
         peer: Peer {
@@ -147,7 +195,7 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
     worker.spawn(incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming));
 }
 
-/// Who comes in through a door and where to; `None` is a tunnel, whose streams say so themselves.
+/// Who comes in through a door and where to; `None` if that cannot be told of this connection.
 fn way_of(door: &Door, tcp: &TcpStream) -> Option<(Channel, Way)> {
     let inbound = |workload: &WorkloadId, application: SocketAddr| {
         let way = Way::Inbound {
@@ -169,7 +217,7 @@ fn way_of(door: &Door, tcp: &TcpStream) -> Option<(Channel, Way)> {
         Door::Upstream(workload, port) => outbound(workload, Toward::Port(port.clone())),
         Door::Inbound(workload) => inbound(workload, original(tcp)?),
         Door::Port(workload, application) => inbound(workload, *application),
-        Door::Tunnel => return None,
+        Door::Tunnel | Door::Dns(_) => return None,
     })
 }
 

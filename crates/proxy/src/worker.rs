@@ -2,6 +2,7 @@
 //! request's path is shared with another worker but what is read only.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::{Clock, Keyring};
+use leno_model::view::WorkloadId;
 use leno_model::{CallId, Dice, Mono, Network, Now, Wall};
 use leno_telemetry::{Event, Recorder};
 use leno_traffic::{Balancer, Picked, Port, Refusal, Table, Tried};
@@ -16,8 +18,10 @@ use tokio::time::Sleep;
 
 use crate::buffer::Buffers;
 use crate::clock::Clocks;
+use crate::dns::Forwarding;
+use crate::inside::Entrance;
 use crate::news::News;
-use crate::pool::Pool;
+use crate::pool::{Pool, TargetRef};
 use crate::tunnel::client::Tunnels;
 
 /// What the tasks of one worker share.
@@ -31,6 +35,8 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) tunnels: Tunnels,
     pub(crate) news: News,
+    pub(crate) forwarding: Forwarding,
+    entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
     clocks: Clocks,
@@ -57,6 +63,8 @@ impl Worker {
             pool: Pool::default(),
             tunnels: Tunnels::default(),
             news: News::default(),
+            forwarding: Forwarding::default(),
+            entrances: RefCell::default(),
             table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(recorder),
             clocks,
@@ -119,9 +127,35 @@ impl Worker {
         self.balancer.borrow().pick(port, tried, now, dice, None)
     }
 
+    /// Reaches the application of `workload` by `entrance` from here on; without one, at its address.
+    pub(crate) fn enter_by(&self, workload: WorkloadId, entrance: Option<Entrance>) {
+        let mut entrances = self.entrances.borrow_mut();
+        match entrance {
+            Some(entrance) => entrances.insert(workload, Rc::new(entrance)),
+            None => entrances.remove(&workload),
+        };
+    }
+
+    /// The way into the enclosure of the application that `target` is, if it is in one.
+    pub(crate) fn entrance(&self, target: &TargetRef<'_>) -> Option<Rc<Entrance>> {
+        let entrances = self.entrances.borrow();
+        if !target.own || entrances.is_empty() {
+            return None;
+        }
+        let table = self.table();
+        let workload = table.workload_at(&self.network, target.address.ip())?;
+        entrances.get(&workload.id).cloned()
+    }
+
     /// A name for a call that begins here.
     pub(crate) fn new_id(&self) -> CallId {
         CallId::roll(&mut self.dice.borrow_mut())
+    }
+
+    /// A number for a question that is forwarded.
+    pub(crate) fn roll_id(&self) -> [u8; 2] {
+        let [first, second, ..] = self.dice.borrow_mut().next_u64().to_be_bytes();
+        [first, second]
     }
 
     /// Says what happened.

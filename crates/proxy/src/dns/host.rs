@@ -1,0 +1,145 @@
+//! Questions to the host's own resolver, as `/etc/resolv.conf` names it.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, MessageType};
+use tokio::net::{TcpStream, UdpSocket};
+
+use super::answer::Question;
+
+/// How long a server has for its answer. An application waits for 5 s before it asks again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many servers are asked, as resolv.conf(5) has it.
+const MOST_SERVERS: usize = 3;
+
+/// The largest datagram that is taken for an answer.
+const LONGEST_ANSWER: usize = 4096;
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// How a question came, and how it goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// Asks the servers one after the other, under an `id` of our own; the first answer is the one,
+/// and carries the id of the question.
+pub(super) async fn ask(
+    question: &Question,
+    id: [u8; 2],
+    transport: Transport,
+) -> io::Result<Vec<u8>> {
+    let mut bytes = question.bytes.clone();
+    let theirs = exchange_id(&mut bytes, id)?;
+    // It is read each time: the host may have joined another network meanwhile.
+    let config = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+    for server in servers(&config) {
+        let answer = async {
+            match transport {
+                Transport::Udp => ask_udp(question, &bytes, id, server).await,
+                Transport::Tcp => ask_tcp(question, &bytes, id, server).await,
+            }
+        };
+        if let Ok(Ok(mut answer)) = tokio::time::timeout(PATIENCE, answer).await {
+            exchange_id(&mut answer, theirs)?;
+            return Ok(answer);
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+async fn ask_udp(
+    question: &Question,
+    bytes: &[u8],
+    id: [u8; 2],
+    server: SocketAddr,
+) -> io::Result<Vec<u8>> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // A port of its own for each question is what keeps forged answers out (RFC 5452 section 9.2).
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(server).await?;
+    socket.send(bytes).await?;
+    let mut answer = vec![0; LONGEST_ANSWER];
+    loop {
+        let length = socket.recv(&mut answer).await?;
+        let answer = answer.get(..length).unwrap_or_default();
+        if answers(question, answer, id) {
+            return Ok(answer.to_vec());
+        }
+    }
+}
+
+async fn ask_tcp(
+    question: &Question,
+    bytes: &[u8],
+    id: [u8; 2],
+    server: SocketAddr,
+) -> io::Result<Vec<u8>> {
+    let mut tcp = TcpStream::connect(server).await?;
+    super::write(&mut tcp, bytes).await?;
+    let answer = super::read(&mut tcp).await?;
+    if answers(question, &answer, id) {
+        Ok(answer)
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Whether `answer` is one to this question.
+fn answers(question: &Question, answer: &[u8], id: [u8; 2]) -> bool {
+    answer.first_chunk() == Some(&id)
+        && Message::from_vec(answer).is_ok_and(|message| {
+            message.metadata.message_type == MessageType::Response
+                && message.queries.first() == question.query()
+        })
+}
+
+/// Puts `id` into a message and returns the one it had.
+fn exchange_id(message: &mut [u8], id: [u8; 2]) -> io::Result<[u8; 2]> {
+    let place = message.first_chunk_mut();
+    let place = place.ok_or(io::ErrorKind::InvalidData)?;
+    Ok(std::mem::replace(place, id))
+}
+
+/// The servers that a resolv.conf(5) names; without any, the one on this machine.
+fn servers(config: &str) -> Vec<SocketAddr> {
+    let named = config.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let is_server = words.next() == Some("nameserver");
+        let ip: IpAddr = words.next().filter(|_| is_server)?.parse().ok()?;
+        Some(SocketAddr::new(ip, 53))
+    });
+    let servers = named.take(MOST_SERVERS).collect::<Vec<_>>();
+    if servers.is_empty() {
+        return vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53)];
+    }
+    servers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_those_that_the_file_names() {
+        let read = |config| {
+            let servers = servers(config).into_iter();
+            servers.map(|server| server.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(read(""), ["127.0.0.1:53"]);
+        let config = "# nameserver 1.1.1.1\nsearch example\n nameserver 10.0.0.53\n\
+             nameserver fd00::53\nnameserver nonsense\nnameserver 10.0.0.54\nnameserver 10.0.0.55";
+        assert_eq!(
+            read(config),
+            ["10.0.0.53:53", "[fd00::53]:53", "10.0.0.54:53"]
+        );
+    }
+}

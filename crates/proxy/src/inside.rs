@@ -1,0 +1,109 @@
+//! The way to applications inside enclosures: connections to them are made with sockets from inside.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd as _;
+
+use leno_host::{Layout, Sockets};
+use socket2::Socket;
+use tokio::io::Interest;
+use tokio::net::{TcpSocket, TcpStream, UnixDatagram};
+
+/// The way into one enclosure, for a proxy outside of it.
+#[derive(Debug)]
+pub struct Inside {
+    v4: Supply,
+    /// Absent where the kernel lacks IPv6.
+    v6: Option<Supply>,
+}
+
+#[derive(Debug)]
+struct Supply {
+    sockets: Sockets,
+    /// Where applications of this family listen: at the workload's own address or at loopback.
+    at: [IpAddr; 2],
+}
+
+impl Inside {
+    /// The way into the enclosure with this layout, by its supplies of sockets.
+    pub fn new(layout: &Layout, v4: Sockets, v6: Option<Sockets>) -> Self {
+        let at_v4 = [layout.v4, Ipv4Addr::LOCALHOST].map(IpAddr::from);
+        let at_v6 = [layout.v6, Ipv6Addr::LOCALHOST].map(IpAddr::from);
+        Self {
+            v4: Supply::new(v4, at_v4),
+            v6: v6.map(|sockets| Supply::new(sockets, at_v6)),
+        }
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            v4: self.v4.try_clone()?,
+            v6: self.v6.as_ref().map(Supply::try_clone).transpose()?,
+        })
+    }
+
+    /// Makes it usable on the runtime of the calling worker.
+    pub(crate) fn open(self) -> io::Result<Entrance> {
+        let mut ways = vec![Way::new(self.v4)?];
+        if let Some(v6) = self.v6 {
+            ways.push(Way::new(v6)?);
+        }
+        Ok(Entrance { ways })
+    }
+}
+
+impl Supply {
+    fn new(sockets: Sockets, at: [IpAddr; 2]) -> Self {
+        Self { sockets, at }
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        let sockets = self.sockets.as_fd().try_clone_to_owned()?;
+        Ok(Self::new(sockets.into(), self.at))
+    }
+}
+
+/// A worker's way into one enclosure.
+pub(crate) struct Entrance {
+    ways: Vec<Way>,
+}
+
+struct Way {
+    supply: Supply,
+    /// The supply's own socket, on which to wait.
+    arrivals: UnixDatagram,
+}
+
+impl Entrance {
+    /// Connects to the application's `port`, wherever inside it listens on that: an application
+    /// started by hand listens on loopback as often as on all addresses.
+    pub(crate) async fn connect(&self, port: u16) -> io::Result<TcpStream> {
+        let mut refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        for way in &self.ways {
+            for ip in way.supply.at {
+                match way.connect(SocketAddr::new(ip, port)).await {
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                        refused = error;
+                    }
+                    connected => return connected,
+                }
+            }
+        }
+        Err(refused)
+    }
+}
+
+impl Way {
+    fn new(supply: Supply) -> io::Result<Self> {
+        let socket = supply.sockets.as_fd().try_clone_to_owned()?;
+        let arrivals = UnixDatagram::from_std(socket.into())?;
+        Ok(Self { supply, arrivals })
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let take = || self.supply.sockets.take();
+        let socket = self.arrivals.async_io(Interest::READABLE, take).await?;
+        let socket = TcpSocket::from_std_stream(Socket::from(socket).into());
+        socket.connect(to).await
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A [`Keyring`] holds the identities of one process and what it judges others by. Its `accept`
 //! and `connect` give a stream only together with the [`leno_identity::Caller`] at its other end,
-//! judged anew in every handshake, resumed or not. Names of peers are sent hashed ([`peer_name`]).
+//! judged anew in every handshake, resumed or not. [`grpc`] speaks over such streams. Names of peers are sent hashed ([`peer_name`]).
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ mod clock;
 mod connect;
 mod failure;
 pub mod files;
+pub mod grpc;
 mod judge;
 mod key;
 mod keyring;

@@ -57,6 +57,11 @@ impl Own {
         self.client.load_full()
     }
 
+    /// What it shows.
+    pub(crate) fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown)
+    }
+
     /// Forgets what it could resume as a client.
     pub(crate) fn forget_client_sessions(&self) {
         let mut client = ClientConfig::clone(&self.client.load());
@@ -116,7 +121,7 @@ fn server_config(
 
 /// The certificate that is shown, to servers and clients alike; `None` shows nothing.
 #[derive(Debug)]
-struct Shown(Option<Arc<CertifiedKey>>);
+pub(crate) struct Shown(Option<Arc<CertifiedKey>>);
 
 impl Shown {
     fn new(credential: &Credential, basis: &Basis) -> Result<Self, BadKey> {

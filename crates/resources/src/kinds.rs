@@ -1,9 +1,13 @@
 //! Which kinds are read, how they are spelled, and where they stand in [`Resources`].
 
+use alloc::sync::Arc;
+
+use leno_model::Origin;
+
 use crate::decode::Decode;
 use crate::gateway::{HttpRouteSpec, ReferenceGrantSpec};
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
-use crate::object::Objects;
+use crate::object::{Objects, Source};
 use crate::policy::{AccessPolicySpec, TrafficPolicySpec};
 use crate::read::{Problem, Reading};
 use crate::schema::{Field, Schema, Shape};
@@ -46,6 +50,13 @@ macro_rules! kinds {
             /// How many objects there are.
             pub fn len(&self) -> usize {
                 0 $(+ self.$shelf.len())+
+            }
+
+            /// Where each object stands, and the file it was written in; ordered by kind, namespace
+            /// and name.
+            pub fn written(&self) -> impl Iterator<Item = (Origin, &Arc<Source>)> {
+                core::iter::empty()
+                    $(.chain(self.$shelf.iter().map(|object| (object.origin(""), object.source()))))+
             }
         }
 

@@ -8,7 +8,7 @@ use leno_model::{Name, Namespace, ObjectRef, Origin, Place, Wall};
 use crate::decode::object;
 use crate::part::Part;
 use crate::service::Ignored;
-use crate::yaml::{At, Node, lines};
+use crate::yaml::{At, Node, Piece, lines, pieces};
 
 /// The objects of one kind, in order of namespace and name.
 #[derive(Clone, Debug)]
@@ -180,6 +180,14 @@ pub(crate) fn span(path: &Arc<str>, at: At) -> Span {
 }
 
 impl Source {
+    /// The document that the line with this number, counted from 1, belongs to, and the line it
+    /// begins at. Comments above a document are part of it, and so are its markers.
+    pub fn document(&self, number: u32) -> Option<(u32, &[u8])> {
+        let begun = |piece: &Piece<'_>| piece.first_line <= number;
+        let piece = pieces(&self.bytes).take_while(begun).last()?;
+        Some((piece.first_line, piece.bytes))
+    }
+
     /// The line with this number, counted from 1, without its end.
     pub fn line(&self, number: u32) -> Option<String> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
@@ -187,5 +195,27 @@ impl Source {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         Some(String::from_utf8_lossy(line).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_leads_to_the_document_it_stands_in() {
+        let source = Source {
+            path: "a.yaml".into(),
+            bytes: b"# head\na: 1\n---\nb: 2\nc: 3\n".to_vec(),
+        };
+        let document = |line| {
+            source
+                .document(line)
+                .map(|(first, text)| (first, text.to_vec()))
+        };
+        assert_eq!(document(2), Some((1, b"# head\na: 1\n".to_vec())));
+        assert_eq!(document(3), Some((3, b"---\nb: 2\nc: 3\n".to_vec())));
+        assert_eq!(document(5), document(3));
+        assert_eq!(document(0), None);
     }
 }

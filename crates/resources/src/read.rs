@@ -27,9 +27,20 @@ impl Resources {
         files: impl IntoIterator<Item = (P, Vec<u8>)>,
         namespace: &Namespace,
     ) -> (Self, Notes) {
+        Self::read_each(
+            files
+                .into_iter()
+                .map(|(path, bytes)| (path, bytes, namespace)),
+        )
+    }
+
+    /// The same for files that have each a namespace of their own for objects that name none.
+    pub fn read_each<'n, P: Into<Arc<str>>>(
+        files: impl IntoIterator<Item = (P, Vec<u8>, &'n Namespace)>,
+    ) -> (Self, Notes) {
         let mut resources = Self::default();
         let mut notes = Notes::default();
-        for (path, bytes) in files {
+        for (path, bytes, namespace) in files {
             let path = path.into();
             let source = Arc::new(Source { path, bytes });
             let mut reading = Reading {

@@ -11,7 +11,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 
 use leno_model::Code;
 
-pub(crate) use split::lines;
+pub(crate) use split::{Piece, lines, pieces};
 
 /// The largest document that is read, in bytes. An object in Kubernetes is at most 1.5 MiB.
 pub const MOST_BYTES: usize = 4 << 20;
@@ -24,7 +24,7 @@ pub const MOST_DEPTH: usize = 64;
 ///
 /// Linear in the size of `file`.
 pub fn documents(file: &[u8]) -> impl Iterator<Item = Result<Node, Broken>> {
-    split::pieces(file).flat_map(|piece| build::documents(&piece))
+    pieces(file).flat_map(|piece| build::documents(&piece))
 }
 
 /// Why a document could not be read.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod files;
+mod grpc;
 mod hostile;
 mod mesh;
 mod openssl;

@@ -6,13 +6,13 @@
 use core::iter;
 
 /// Lines that hold one document, and which line of the file comes first.
-pub(super) struct Piece<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) first_line: u32,
+pub(crate) struct Piece<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) first_line: u32,
 }
 
 /// The pieces of a file. Directives and comments stay with the document below them.
-pub(super) fn pieces(file: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+pub(crate) fn pieces(file: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     let mut line = 1;
     iter::from_fn(move || {

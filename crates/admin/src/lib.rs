@@ -1,0 +1,35 @@
+//! What one may ask a control plane: the questions, the answers, and both ends of the Unix socket
+//! between them.
+//!
+//! A connection carries one question and one answer, each one line of JSON, so that any tool that
+//! opens a socket can take part: `echo '{"version":1,"ask":"status"}' | nc -U control.sock`.
+
+mod answer;
+mod client;
+mod failure;
+mod line;
+mod object;
+mod question;
+mod server;
+
+pub use answer::{
+    Answer, Applied, Change, Checked, Diff, Finding, Forgotten, History, Past, Proxies, ProxyState,
+    Revoked, RevokedIdentity, Status, Token, TokenMade, Tokens, Trust, Verb,
+};
+pub use client::Client;
+pub use failure::{Failure, NotAsked};
+pub use object::{NotAnObject, read_object};
+pub use question::{
+    Apply, Ask, Check, CreateToken, Delete, DiffOf, DropToken, File, HistoryOf, ListTokens,
+    ProxiesOf, Question, Reinstate, Revoke, Rollback, StatusOf, TrustOf,
+};
+pub use server::{Asker, Server};
+
+/// The version of the questions and answers. Another one is refused, and says so.
+pub const VERSION: u32 = 1;
+
+/// The longest question, in bytes: as much as the store takes in one change, as JSON.
+pub(crate) const LONGEST_QUESTION: usize = 160 << 20;
+
+/// The longest answer, in bytes.
+pub(crate) const LONGEST_ANSWER: usize = 512 << 20;

@@ -1,0 +1,180 @@
+//! The questions.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::answer::{
+    Applied, Checked, Diff, Forgotten, History, Proxies, Revoked, Status, TokenMade, Tokens, Trust,
+};
+
+/// A question that has answers of one kind.
+pub trait Ask: Into<Question> {
+    /// What it is answered.
+    type Answer: DeserializeOwned;
+}
+
+/// Declares the questions: what each is called, what it says, how it is answered.
+macro_rules! questions {
+    ($(
+        $(#[$doc:meta])*
+        $ask:ident as $variant:ident -> $answer:ty {
+            $($(#[$field_doc:meta])* pub $field:ident: $type:ty,)*
+        }
+    )+) => {
+        /// Any question.
+        #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+        #[serde(tag = "ask", rename_all = "kebab-case")]
+        pub enum Question {$(
+            $(#[$doc])*
+            $variant($ask),
+        )+}
+
+        $(
+            $(#[$doc])*
+            #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $ask {
+                $($(#[$field_doc])* pub $field: $type,)*
+            }
+
+            impl From<$ask> for Question {
+                fn from(ask: $ask) -> Self {
+                    Self::$variant(ask)
+                }
+            }
+
+            impl Ask for $ask {
+                type Answer = $answer;
+            }
+        )+
+    };
+}
+
+questions! {
+    /// How is the control plane?
+    StatusOf as Status -> Status {}
+
+    /// Make these files part of the configuration.
+    Apply as Apply -> Applied {
+        /// The files, with the objects in them.
+        pub files: Vec<File>,
+        /// The namespace of objects that name none.
+        pub namespace: String,
+        /// The set they belong to.
+        pub set: String,
+        /// Whether what the set applied before and is not in the files is deleted.
+        pub prune: bool,
+        /// Only if this is the newest revision.
+        #[serde(default)]
+        pub if_revision: Option<u64>,
+        /// Why.
+        #[serde(default)]
+        pub message: String,
+        /// Whether errors that the revision before lacks are accepted.
+        #[serde(default)]
+        pub allow_errors: bool,
+    }
+
+    /// Take these objects out of the configuration.
+    Delete as Delete -> Applied {
+        /// The objects, as `Kind name` or `Kind namespace/name`.
+        pub objects: Vec<String>,
+        /// Only if this is the newest revision.
+        #[serde(default)]
+        pub if_revision: Option<u64>,
+        /// Why.
+        #[serde(default)]
+        pub message: String,
+        /// Whether errors that the revision before lacks are accepted.
+        #[serde(default)]
+        pub allow_errors: bool,
+    }
+
+    /// Make the configuration what it was.
+    Rollback as Rollback -> Applied {
+        /// At this revision.
+        pub to: u64,
+        /// Only if this is the newest revision.
+        #[serde(default)]
+        pub if_revision: Option<u64>,
+        /// Why.
+        #[serde(default)]
+        pub message: String,
+        /// Whether errors that the revision before lacks are accepted.
+        #[serde(default)]
+        pub allow_errors: bool,
+    }
+
+    /// What was changed, when, by whom?
+    HistoryOf as History -> History {
+        /// At most so many revisions.
+        pub limit: u32,
+        /// Beginning right before this one; else with the newest.
+        #[serde(default)]
+        pub before: Option<u64>,
+    }
+
+    /// What leads from one revision to another?
+    DiffOf as Diff -> Diff {
+        /// The one.
+        pub from: u64,
+        /// The other; else the newest.
+        #[serde(default)]
+        pub to: Option<u64>,
+    }
+
+    /// Is the configuration valid?
+    Check as Check -> Checked {}
+
+    /// Who is connected, and what does each hold?
+    ProxiesOf as Proxies -> Proxies {}
+
+    /// Make a join token.
+    CreateToken as CreateToken -> TokenMade {
+        /// The namespace whose identities it gives.
+        pub namespace: String,
+        /// The one service account it is for; else it is for a node, which may stand in front of
+        /// every workload of the namespace.
+        #[serde(default)]
+        pub service_account: Option<String>,
+        /// How often it can be used.
+        pub uses: u32,
+        /// For how many seconds.
+        pub seconds: u64,
+    }
+
+    /// Which join tokens are there?
+    ListTokens as Tokens -> Tokens {}
+
+    /// Make a join token good for nothing.
+    DropToken as DropToken -> Forgotten {
+        /// Its id.
+        pub id: String,
+    }
+
+    /// Whom does the mesh trust?
+    TrustOf as Trust -> Trust {}
+
+    /// Refuse an identity from here on.
+    Revoke as Revoke -> Revoked {
+        /// Which: `namespace/service-account` of the mesh's own trust domain, or a SPIFFE ID.
+        pub identity: String,
+        /// Why.
+        #[serde(default)]
+        pub reason: String,
+    }
+
+    /// Refuse an identity no longer.
+    Reinstate as Reinstate -> Revoked {
+        /// Which: `namespace/service-account` of the mesh's own trust domain, or a SPIFFE ID.
+        pub identity: String,
+    }
+}
+
+/// A file with objects.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct File {
+    /// Its path, as people know it.
+    pub path: String,
+    /// What stands in it.
+    pub text: String,
+}

@@ -1,0 +1,126 @@
+//! The calling end.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use h2::client::{Builder, ResponseFuture, SendRequest};
+use http::{Request, StatusCode as HttpStatus, header};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::message::{Messages, Sender};
+use super::server::GRPC;
+use super::status::{Status, StatusCode};
+use super::{LARGEST_HEAD, LARGEST_MESSAGE, WINDOW, until_dead};
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Line(SendRequest<Bytes>);
+
+impl Line {
+    /// Opens a connection over `stream`. The future beside it moves its bytes: it must be run, and
+    /// ends, saying why, when the server is gone or gives no more signs of life.
+    pub async fn open<S>(stream: S) -> Result<(Self, impl Future<Output = Status>), Status>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut builder = Builder::new();
+        builder
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(2 * WINDOW)
+            .max_header_list_size(LARGEST_HEAD)
+            .enable_push(false);
+        let opened = builder.handshake(stream).await;
+        let (requests, mut connection) = opened.map_err(|error| Status::gone(&error))?;
+        let ping = connection.ping_pong().expect("it is taken once");
+        let run = async move {
+            tokio::select! {
+                ended = connection => match ended {
+                    Ok(()) => Status::new(StatusCode::Unavailable, "the connection was closed"),
+                    Err(error) => Status::gone(&error),
+                },
+                () = until_dead(ping) => Status::new(StatusCode::Unavailable, "no sign of life"),
+            }
+        };
+        Ok((Self(requests), run))
+    }
+
+    /// Begins a call in which both ends send messages.
+    pub async fn call(&self, path: &str) -> Result<(Sender, Incoming), Status> {
+        let request = Request::post(format!("https://control{path}"))
+            .header(header::CONTENT_TYPE, GRPC)
+            .header(header::TE, "trailers")
+            .body(())
+            .map_err(|error| Status::new(StatusCode::InvalidArgument, error))?;
+        let gone = |error: h2::Error| Status::gone(&error);
+        let mut requests = self.0.clone().ready().await.map_err(gone)?;
+        let (response, stream) = requests.send_request(request, false).map_err(gone)?;
+        Ok((Sender::new(stream), Incoming::Awaited(response)))
+    }
+
+    /// Sends one message and waits for one.
+    pub async fn ask(&self, path: &str, message: &[u8]) -> Result<Bytes, Status> {
+        let (mut sender, mut incoming) = self.call(path).await?;
+        let sent = match sender.send(message).await {
+            Ok(()) => sender.close(),
+            failed => failed,
+        };
+        let nothing = || Status::new(StatusCode::Internal, "the answer has no message");
+        // A server that refuses need not read the message; its reason says more than the break.
+        let answer = incoming.next().await?.ok_or_else(nothing)?;
+        sent?;
+        match incoming.next().await? {
+            None => Ok(answer),
+            Some(_) => Err(Status::new(
+                StatusCode::Internal,
+                "the answer has two messages",
+            )),
+        }
+    }
+}
+
+/// What a server sends in one call.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Nothing has come.
+    Awaited(ResponseFuture),
+    /// The head of the answer has come.
+    Open(Messages),
+    /// It ended.
+    Over,
+}
+
+impl Incoming {
+    /// The next message; `None` once the server has ended the call well.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        if let Self::Awaited(response) = self {
+            let (head, body) = response
+                .await
+                .map_err(|error| Status::gone(&error))?
+                .into_parts();
+            if let Some(Err(status)) = Status::read(&head.headers) {
+                return Err(status);
+            }
+            if head.status != HttpStatus::OK {
+                let message = format!("the server answered {}", head.status);
+                return Err(Status::new(StatusCode::Unavailable, message));
+            }
+            *self = Self::Open(Messages::new(body, LARGEST_MESSAGE));
+        }
+        let Self::Open(messages) = self else {
+            return Ok(None);
+        };
+        if let Some(message) = messages.next().await? {
+            return Ok(Some(message));
+        }
+        let trailers = messages.trailers().await?;
+        *self = Self::Over;
+        match trailers.as_ref().and_then(Status::read) {
+            Some(end) => end.map(|()| None),
+            // The status stood in the head, or the server broke off.
+            None => Err(Status::new(
+                StatusCode::Unavailable,
+                "the call ended without a status",
+            )),
+        }
+    }
+}

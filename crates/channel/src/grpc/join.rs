@@ -1,0 +1,104 @@
+//! The client's side of a handshake before it has a certificate or knows a root: all it has is the
+//! fingerprint of the one root that may vouch for the server.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use leno_identity::{Caller, Distrust, Trust, expect_peer, verify};
+use leno_model::SpiffeId;
+use rustls::{ClientConfig, client::Resumption, pki_types::CertificateDer, version::TLS13};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    HANDSHAKE_LIMIT,
+    alpn::Alpn,
+    basis::Basis,
+    clock::Clock,
+    failure::{HandshakeFailure, WhyFailed},
+    judge::KeyWitness,
+    sni::server_name,
+};
+
+/// A stream whose server proved to be the one that was expected.
+#[derive(Debug)]
+pub struct Joining<S> {
+    /// The stream, at the first byte after the handshake.
+    pub stream: TlsStream<S>,
+    /// Who answered.
+    pub peer: Caller,
+}
+
+/// Calls as nobody, and takes an answer only from `expected`, proven by a chain that the server
+/// sends whole and whose root has this SHA-256 `fingerprint`.
+pub async fn join<S>(
+    stream: S,
+    clock: Clock,
+    fingerprint: &[u8; 32],
+    expected: &SpiffeId,
+) -> Result<Joining<S>, HandshakeFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let handshake = Box::pin(join_unhurried(stream, clock, fingerprint, expected));
+    let result = timeout(HANDSHAKE_LIMIT, handshake).await;
+    result
+        .unwrap_or(Err(WhyFailed::Late))
+        .map_err(|why| HandshakeFailure {
+            own: None,
+            peer: Some(expected.clone()),
+            why,
+        })
+}
+
+async fn join_unhurried<S>(
+    stream: S,
+    clock: Clock,
+    fingerprint: &[u8; 32],
+    expected: &SpiffeId,
+) -> Result<Joining<S>, WhyFailed>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let basis = Basis::new(clock);
+    let witness = Arc::new(KeyWitness(basis.algorithms()));
+    let time = Arc::new(basis.clock.clone());
+    let builder = ClientConfig::builder_with_details(Arc::clone(&basis.provider), time);
+    let mut config = builder
+        .with_protocol_versions(&[&TLS13])
+        .expect("the provider has suites of TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(witness)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![Alpn::Hbone.wire()];
+    config.resumption = Resumption::disabled();
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(server_name(expected), stream)
+        .await
+        .map_err(|error| WhyFailed::of_stream(error, &[Alpn::Hbone]))?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let peer = judge(chain, fingerprint, expected, &basis.clock).map_err(WhyFailed::Distrusted)?;
+    Ok(Joining { stream, peer })
+}
+
+fn judge(
+    chain: &[CertificateDer<'_>],
+    fingerprint: &[u8; 32],
+    expected: &SpiffeId,
+    clock: &Clock,
+) -> Result<Caller, Distrust> {
+    let pinned = |der: &&CertificateDer<'_>| digest(&SHA256, der).as_ref() == fingerprint;
+    let root = chain.iter().find(pinned);
+    let root = root.ok_or_else(|| Distrust::UnknownAuthority {
+        id: expected.clone(),
+    })?;
+    let roots = Arc::new(vec![root.to_vec()]);
+    let bundles = [(expected.trust_domain.clone(), roots)].into();
+    let (trust, _) = Trust::new(&bundles, Arc::default());
+    let peer = verify(chain, &trust, clock.now())?;
+    expect_peer(&peer, std::slice::from_ref(expected))?;
+    Ok(peer)
+}

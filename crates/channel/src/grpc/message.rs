@@ -1,0 +1,124 @@
+//! Messages on an HTTP/2 stream: a flag, a length, the bytes.
+
+use std::future::poll_fn;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use h2::{RecvStream, SendStream};
+use http::HeaderMap;
+
+use super::status::{Status, StatusCode};
+
+/// The flag and the length.
+const PREFIX: usize = 5;
+
+/// Messages as they come in.
+#[derive(Debug)]
+pub struct Messages {
+    body: RecvStream,
+    buffer: BytesMut,
+    largest: usize,
+}
+
+impl Messages {
+    pub(super) fn new(body: RecvStream, largest: usize) -> Self {
+        Self {
+            body,
+            buffer: BytesMut::new(),
+            largest,
+        }
+    }
+
+    /// The next message; `None` once the peer has sent its last.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        loop {
+            if let Some(message) = self.buffered()? {
+                return Ok(Some(message));
+            }
+            let Some(data) = self.body.data().await else {
+                let cut_off = || Status::new(StatusCode::Unavailable, "a message is cut off");
+                return if self.buffer.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(cut_off())
+                };
+            };
+            let data = data.map_err(|error| Status::gone(&error))?;
+            let released = self.body.flow_control().release_capacity(data.len());
+            released.map_err(|error| Status::gone(&error))?;
+            self.buffer.extend_from_slice(&data);
+        }
+    }
+
+    /// The trailers, once the last message has come.
+    pub(super) async fn trailers(&mut self) -> Result<Option<HeaderMap>, Status> {
+        self.body
+            .trailers()
+            .await
+            .map_err(|error| Status::gone(&error))
+    }
+
+    fn buffered(&mut self) -> Result<Option<Bytes>, Status> {
+        let Some(&[flag, length @ ..]) = self.buffer.first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let (compressed, length) = (flag != 0, u32::from_be_bytes(length) as usize);
+        if compressed {
+            let message = "compressed messages are not read";
+            return Err(Status::new(StatusCode::Unimplemented, message));
+        }
+        if length > self.largest {
+            let message = format!(
+                "a message has {length} bytes, and {} are read",
+                self.largest
+            );
+            return Err(Status::new(StatusCode::ResourceExhausted, message));
+        }
+        if self.buffer.len() < PREFIX + length {
+            return Ok(None);
+        }
+        self.buffer.advance(PREFIX);
+        Ok(Some(self.buffer.split_to(length).freeze()))
+    }
+}
+
+/// Messages as they go out.
+#[derive(Debug)]
+pub struct Sender(SendStream<Bytes>);
+
+impl Sender {
+    pub(super) fn new(stream: SendStream<Bytes>) -> Self {
+        Self(stream)
+    }
+
+    /// Sends a message; returns when the transport has taken all of it.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), Status> {
+        let length = u32::try_from(message.len());
+        let length = length
+            .map_err(|_| Status::new(StatusCode::ResourceExhausted, "a message is too large"))?;
+        let mut rest = BytesMut::with_capacity(PREFIX + message.len());
+        rest.put_u8(0);
+        rest.put_u32(length);
+        rest.put_slice(message);
+        while !rest.is_empty() {
+            self.0.reserve_capacity(rest.len());
+            let room = poll_fn(|context| self.0.poll_capacity(context)).await;
+            let room = room.unwrap_or(Err(h2::Reason::CANCEL.into()));
+            let room = room.map_err(|error| Status::gone(&error))?;
+            let piece = rest.split_to(room.min(rest.len())).freeze();
+            let sent = self.0.send_data(piece, false);
+            sent.map_err(|error| Status::gone(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Sends no more messages.
+    pub fn close(&mut self) -> Result<(), Status> {
+        let closed = self.0.send_data(Bytes::new(), true);
+        closed.map_err(|error| Status::gone(&error))
+    }
+
+    pub(super) fn close_with(&mut self, trailers: HeaderMap) -> Result<(), Status> {
+        let closed = self.0.send_trailers(trailers);
+        closed.map_err(|error| Status::gone(&error))
+    }
+}

@@ -25,6 +25,11 @@ impl<T> Objects<T> {
         self.0.values()
     }
 
+    /// All of them, for who knows more than was written: what runs, and where.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Object<T>> {
+        self.0.values_mut()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

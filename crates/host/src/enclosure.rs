@@ -6,6 +6,9 @@
 //! The keeper lays everything out, passes the listeners to the caller, starts the application and
 //! watches it. All of it lives exactly as long as the caller's end of one socket: when that closes,
 //! however the caller ended, the keeper and the guard end, and the kernel ends whatever ran inside.
+//!
+//! Sockets that belong to no network are not enclosed: those of the Unix family with a path, and
+//! those to the hypervisor of a virtual machine.
 
 mod application;
 mod guard;
@@ -15,29 +18,29 @@ mod link;
 mod message;
 mod mounts;
 mod outbox;
+mod refusal;
 mod supply;
 
 use std::{
     collections::BTreeSet,
     env,
     ffi::OsString,
-    fs, io,
+    fs, io, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
-    os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-        unix::process::CommandExt,
-    },
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::ExitCode,
     time::Duration,
 };
 
 use rustix::{
     event::{PollFd, PollFlags},
-    process::{Pid, PidfdFlags, Signal},
+    process::Signal,
 };
 
+pub use self::refusal::{OpenError, Step};
 use self::{
+    guard::Guard,
     link::{Link, Received},
     message::{Launch, Order, Report},
 };
@@ -204,7 +207,7 @@ impl Enclosure {
     /// Starts the application; [`Event::Started`] or [`Event::NotStarted`] tells how that went. An
     /// enclosure runs one application, once: an error of kind `AlreadyExists` the next time.
     pub fn launch(&mut self, program: Program) -> io::Result<()> {
-        if std::mem::replace(&mut self.launched, true) {
+        if mem::replace(&mut self.launched, true) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let [stdin, stdout, stderr] = &program.stdio;
@@ -234,7 +237,7 @@ impl Enclosure {
     }
 
     /// Asks the keeper to look at once which ports the application listens on. By itself it looks
-    /// again after a tenth of the time since something last changed, between 10 and 500 ms.
+    /// again after a tenth of the time since something last changed, between 10 ms and 1 s.
     pub fn look(&self) -> io::Result<()> {
         self.link.send(&Order::Look.encode(), &[])
     }
@@ -330,13 +333,6 @@ impl AsRawFd for Sockets {
     }
 }
 
-/// A supply that another process passed on.
-impl From<OwnedFd> for Sockets {
-    fn from(fd: OwnedFd) -> Self {
-        Self(Link::from(fd))
-    }
-}
-
 /// Where an application that listens on `bound` is reached with one of the [`Sockets`].
 pub fn reach(bound: SocketAddr, layout: &Layout) -> SocketAddr {
     let ip = match bound.ip() {
@@ -360,100 +356,6 @@ pub fn run_if_called() -> Option<ExitCode> {
     }
 }
 
-/// Why an enclosure could not be opened. [`Blocker`](crate::Blocker) says what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The guard could not be started.
-    #[error("could not start the guard of the enclosure")]
-    Spawn(#[source] io::Error),
-    /// The system refused a step.
-    #[error("{step} was refused ({}){what}", io::Error::from_raw_os_error(*.errno))]
-    Refused {
-        /// What was being done.
-        step: Step,
-        /// The system's error number.
-        errno: i32,
-        /// What exactly, where the step has parts: the rule, the file. Empty, or begins with `: `.
-        what: String,
-    },
-    /// The guard or the keeper ended without a word, or with one that makes no sense.
-    #[error("the keeper of the enclosure was lost")]
-    Lost(#[source] io::Error),
-}
-
-/// What is done on the way to an open enclosure, in this order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Step {
-    /// Making the namespaces.
-    Namespaces,
-    /// Keeping the user's own user and group id in them.
-    Identity,
-    /// Starting the keeper as their first process.
-    Keeper,
-    /// Giving the keeper mounts of its own.
-    Mounts,
-    /// Giving it its own `/etc/resolv.conf` and `/etc/nsswitch.conf`.
-    Resolver,
-    /// Raising `lo` with the workload's own addresses.
-    Network,
-    /// Loading the capture rules.
-    Rules,
-    /// Opening the listeners.
-    Sockets,
-}
-
-impl Step {
-    const ALL: [Self; 8] = [
-        Self::Namespaces,
-        Self::Identity,
-        Self::Keeper,
-        Self::Mounts,
-        Self::Resolver,
-        Self::Network,
-        Self::Rules,
-        Self::Sockets,
-    ];
-}
-
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Namespaces => "making namespaces",
-            Self::Identity => "keeping the user id inside",
-            Self::Keeper => "starting the keeper",
-            Self::Mounts => "separating mounts",
-            Self::Resolver => "mounting the resolver's files",
-            Self::Network => "laying out the network",
-            Self::Rules => "loading the capture rules",
-            Self::Sockets => "opening the listeners",
-        })
-    }
-}
-
-/// The guard's process. Dropping it waits for it, and ends it if it takes too long.
-#[derive(Debug)]
-struct Guard(Child);
-
-impl Guard {
-    fn start(program: &Path, link: Link) -> io::Result<Self> {
-        let mut command = Command::new(program);
-        command.arg0(GUARD).stdin(Stdio::from(link.into_fd()));
-        Ok(Self(command.stdout(Stdio::null()).spawn()?))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let pid = Pid::from_child(&self.0);
-        if let Ok(end) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-            // Best effort: whether or not it ended in time, it is killed and reaped next.
-            _ = link::wait(&mut [PollFd::new(&end, PollFlags::IN)], Some(ENDING));
-        }
-        _ = self.0.kill();
-        _ = self.0.wait();
-    }
-}
-
 /// The listeners and the supplies, from the order in which the keeper passes them: outbound, DNS
 /// over UDP, DNS over TCP, supply, each for one family after the other.
 fn sort(fds: Vec<OwnedFd>) -> Option<(Listeners, Vec<Sockets>)> {
@@ -468,7 +370,7 @@ fn sort(fds: Vec<OwnedFd>) -> Option<(Listeners, Vec<Sockets>)> {
         dns_udp: fds.by_ref().take(families).map(Into::into).collect(),
         dns_tcp: fds.by_ref().take(families).map(Into::into).collect(),
     };
-    Some((listeners, fds.map(|fd| Sockets(fd.into())).collect()))
+    Some((listeners, fds.map(|fd| Sockets(Link::from(fd))).collect()))
 }
 
 /// What the keeper reported.
@@ -498,9 +400,6 @@ fn pid_of(process: &OwnedFd) -> io::Result<Option<u32>> {
 
 /// How long an enclosure may take to open.
 const OPENING: Duration = Duration::from_secs(10);
-
-/// How long a guard may take to end.
-const ENDING: Duration = Duration::from_secs(1);
 
 /// The names under which this program runs as guard and as keeper.
 const GUARD: &str = "leno-guard";

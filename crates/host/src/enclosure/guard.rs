@@ -4,7 +4,9 @@
 use std::{
     fs, io,
     os::{fd::AsFd, unix::process::CommandExt},
+    path::Path,
     process::{Child, Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 use rustix::{
@@ -18,10 +20,35 @@ use rustix::{
 };
 
 use super::{
-    KEEPER, Step,
+    GUARD, KEEPER, Step,
     link::{self, Link},
     message::Report,
 };
+
+/// The guard's process, as its parent holds it. Dropping it waits for it to end, and kills it if that
+/// takes too long.
+#[derive(Debug)]
+pub(super) struct Guard(Child);
+
+impl Guard {
+    pub(super) fn start(program: &Path, link: Link) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.arg0(GUARD).stdin(Stdio::from(link.into_fd()));
+        Ok(Self(command.stdout(Stdio::null()).spawn()?))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let pid = Pid::from_child(&self.0);
+        if let Ok(end) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            // Best effort: whether or not it ended in time, it is killed and reaped next.
+            _ = link::wait(&mut [PollFd::new(&end, PollFlags::IN)], Some(ENDING));
+        }
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
 
 /// The guard's whole life. Its standard input is the link to the caller.
 pub(super) fn run() -> ExitCode {
@@ -88,10 +115,7 @@ fn start_keeper(link: &Link) -> io::Result<Child> {
     let keeper = command.spawn()?;
     // The terminal's signals are for the application, which stays in the caller's session. The
     // keeper, as process 1, is deaf to them.
-    rustix::process::setsid().or_else(|errno| match errno {
-        Errno::PERM => Ok(Pid::INIT),
-        errno => Err(errno),
-    })?;
+    rustix::process::setsid()?;
     Ok(keeper)
 }
 
@@ -113,3 +137,6 @@ fn watch(link: &Link, mut keeper: Child) -> ExitCode {
     _ = keeper.wait();
     ExitCode::SUCCESS
 }
+
+/// How long a guard may take to end.
+const ENDING: Duration = Duration::from_secs(1);

@@ -304,10 +304,7 @@ impl Keeper {
     fn set_timer(&self) -> io::Result<()> {
         let once = Itimerspec {
             it_interval: Timespec::default(),
-            it_value: Timespec {
-                tv_sec: 0,
-                tv_nsec: self.pause.subsec_nanos().into(),
-            },
+            it_value: link::timespec(self.pause),
         };
         rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
         Ok(())
@@ -358,4 +355,4 @@ fn timer() -> io::Result<OwnedFd> {
 
 /// The time between two looks begins here whenever something changes, and grows by a tenth.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
-const PAUSE_MAX: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(1);

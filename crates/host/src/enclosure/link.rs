@@ -125,12 +125,17 @@ impl From<OwnedFd> for Link {
 
 /// Blocks until one of `fds` is ready, or the time is over.
 pub(super) fn wait(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<()> {
-    let limit = limit.map(|limit| Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: limit.subsec_nanos().into(),
-    });
+    let limit = limit.map(timespec);
     rustix::io::retry_on_intr(|| rustix::event::poll(fds, limit.as_ref()))?;
     Ok(())
+}
+
+/// A duration as the kernel takes it.
+pub(super) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,11 @@ pub(super) fn resolver(layout: &Layout) -> io::Result<()> {
     // Files to mount need a file system to stand on for a moment; `/proc` is there for certain, and
     // is about to be covered in any case.
     mount("tmpfs", SCRATCH, "tmpfs", MountFlags::empty(), None)?;
-    cover("/etc/resolv.conf", &resolv_conf(layout))?;
+    match cover("/etc/resolv.conf", &resolv_conf(layout)) {
+        // Without it the C library asks a name server on loopback, and that is captured as well.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        covered => covered?,
+    }
     if let Ok(host) = fs::read_to_string(NSSWITCH) {
         cover(NSSWITCH, &nsswitch_conf(&host))?;
     }

@@ -59,20 +59,12 @@ impl Snapshot {
         }
         text.head(&metric::BYTES);
         for (labels, total) in &series {
-            text.sample(
-                &metric::BYTES,
-                "",
-                labels,
-                ",direction=\"sent\"",
-                total.sent,
-            );
-            text.sample(
-                &metric::BYTES,
-                "",
-                labels,
-                ",direction=\"received\"",
-                total.received,
-            );
+            for (direction, bytes) in [
+                (",direction=\"sent\"", total.sent),
+                (",direction=\"received\"", total.received),
+            ] {
+                text.sample(&metric::BYTES, "", labels, direction, bytes);
+            }
         }
         text.codes(&metric::REFUSED, &self.refused);
         text.codes(&metric::HANDSHAKE_FAILURES, &self.handshakes);

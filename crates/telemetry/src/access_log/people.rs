@@ -18,7 +18,7 @@ pub(super) fn write(event: &Event<'_>, line: &mut Line) {
 pub(super) fn write_dropped(time: Wall, dropped: u64, line: &mut Line) {
     column(line, 26, |line| line.time(time));
     line.number(dropped);
-    line.add(" lines are missing here: they came faster than they could be written\n");
+    line.add(" lines are missing here: they could not be written in time\n");
 }
 
 fn write_call(call: &Call<'_>, line: &mut Line) {

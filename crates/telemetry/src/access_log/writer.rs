@@ -186,7 +186,9 @@ impl<W: Write> Writing<W> {
         let sheets = lock(&self.desk.sheets).clone();
         for sheet in sheets {
             mem::swap(&mut *lock(&sheet), spare);
-            self.tell_failed();
+            if let Some(failed) = self.failed.take() {
+                self.tell(failed);
+            }
             self.write_lines(&spare.text, spare.time);
             if let Some(missing) = spare.missing.take() {
                 self.tell(missing);
@@ -195,20 +197,14 @@ impl<W: Write> Writing<W> {
         }
     }
 
-    fn tell_failed(&mut self) {
-        if let Some(failed) = self.failed.take()
-            && self.tell(failed) > 0
-        {
-            self.failed = Some(failed);
-        }
-    }
-
-    /// Says which lines are missing. Answers 1 if that line could not be written.
-    fn tell(&mut self, missing: Missing) -> usize {
+    /// Says which lines are missing; if that fails too, it is said another time.
+    fn tell(&mut self, missing: Missing) {
         let mut line = Line::new();
-        self.format
-            .write_dropped(missing.since, missing.lines, &mut line);
-        self.put(line.as_bytes())
+        let Missing { since, lines } = missing;
+        self.format.write_dropped(since, lines, &mut line);
+        if self.put(line.as_bytes()) > 0 {
+            Missing::add(&mut self.failed, lines, since);
+        }
     }
 
     fn write_lines(&mut self, text: &[u8], time: Wall) {
@@ -221,27 +217,34 @@ impl<W: Write> Writing<W> {
 
     /// Writes whole lines and counts those that could not be written.
     fn put(&mut self, lines: &[u8]) -> usize {
-        if self.torn && !lines.is_empty() {
-            match self.out.write(b"\n") {
-                Ok(1..) => self.torn = false,
-                Ok(0) | Err(_) => return ends(lines),
-            }
+        if lines.is_empty() {
+            return 0;
         }
-        let mut rest = lines;
+        if self.torn && !self.write(b"\n").is_empty() {
+            return ends(lines);
+        }
+        let unwritten = ends(self.write(lines));
+        // What a buffer of `out` keeps back is written with the next lines, or fails with them.
+        self.out.flush().ok();
+        unwritten
+    }
+
+    /// Writes as much as it can, and gives back the rest.
+    fn write<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+        let mut rest = text;
         while !rest.is_empty() {
             match self.out.write(rest) {
-                Ok(0) => return ends(rest),
+                Ok(0) => break,
                 Ok(count) => {
                     let (written, unwritten) = rest.split_at(count);
                     self.torn = !written.ends_with(b"\n");
                     rest = unwritten;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return ends(rest),
+                Err(_) => break,
             }
         }
-        // What a buffer of `out` keeps back is written with the next lines, or fails with them.
-        self.out.flush().map_or(0, |()| 0)
+        rest
     }
 }
 

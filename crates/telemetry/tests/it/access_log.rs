@@ -273,7 +273,7 @@ fn a_stuck_file_costs_lines_and_never_a_worker() {
         (
             Format::Text,
             "2026-11-20T10:31:58.253Z  ",
-            " lines are missing here: they came faster than they could be written",
+            " lines are missing here: they could not be written in time",
         ),
         (
             Format::Json,

@@ -81,3 +81,11 @@ fn workers_at_once_lose_nothing_and_scrapes_never_go_back() {
     });
     assert_eq!(telemetry.snapshot(), by_one_worker(&stories.concat()));
 }
+
+#[test]
+fn a_handle_goes_everywhere_and_a_recorder_to_its_worker() {
+    fn is_handle<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
+    fn is_workers<T: Send + std::fmt::Debug + 'static>() {}
+    is_handle::<Telemetry>();
+    is_workers::<leno_telemetry::Recorder>();
+}

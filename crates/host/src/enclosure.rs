@@ -333,6 +333,13 @@ impl AsRawFd for Sockets {
     }
 }
 
+/// A supply that another process passed on.
+impl From<OwnedFd> for Sockets {
+    fn from(fd: OwnedFd) -> Self {
+        Self(Link::from(fd))
+    }
+}
+
 /// Where an application that listens on `bound` is reached with one of the [`Sockets`].
 pub fn reach(bound: SocketAddr, layout: &Layout) -> SocketAddr {
     let ip = match bound.ip() {

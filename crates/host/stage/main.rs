@@ -2,12 +2,16 @@
 //! does as it is told, one line in and one line out, or a parent that waits to be killed.
 
 use std::{
-    env,
+    env, fs,
     io::{self, BufRead, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    os::{fd::AsFd, unix::process::CommandExt},
+    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::Path,
     process::{Command, ExitCode},
+    thread,
     time::Duration,
 };
 
@@ -60,91 +64,114 @@ impl Held {
     fn obey(&mut self, line: &str) -> io::Result<String> {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
-            ["listen", at] => {
-                let listener = TcpListener::bind(at)?;
-                let bound = listener.local_addr()?;
-                self.listeners.push(listener);
-                Ok(bound.to_string())
-            }
-            ["listen-many", ip, count] => {
-                let count = count.parse().map_err(io::Error::other)?;
-                let mut last = String::new();
-                for _ in 0..count {
-                    last = self.obey(&format!("listen {ip}:0"))?;
-                }
-                Ok(last)
-            }
-            ["close"] => {
-                self.listeners.pop();
-                Ok("closed".into())
-            }
-            ["accept"] => {
-                let listener = self.listeners.last().ok_or(io::ErrorKind::NotConnected)?;
-                let (stream, peer) = listener.accept()?;
-                self.streams.push(stream);
-                Ok(peer.to_string())
-            }
-            ["connect", to] => {
-                let to: SocketAddr = to.parse().map_err(io::Error::other)?;
-                let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-                let from = stream.local_addr()?;
-                self.streams.push(stream);
-                Ok(from.to_string())
-            }
-            ["say", text] => {
-                let mut stream = self.streams.last().ok_or(io::ErrorKind::NotConnected)?;
-                stream.write_all(text.as_bytes())?;
-                Ok("said".into())
-            }
-            ["hear"] => {
-                let mut stream = self.streams.last().ok_or(io::ErrorKind::NotConnected)?;
-                let mut text = [0; 64];
-                let count = stream.read(&mut text)?;
-                Ok(String::from_utf8_lossy(&text[..count]).into_owned())
-            }
-            ["bind", at] => {
-                let socket = UdpSocket::bind(at)?;
-                let bound = socket.local_addr()?;
-                self.datagrams.push(socket);
-                Ok(bound.to_string())
-            }
-            ["tell", to, text] => {
-                let to: SocketAddr = to.parse().map_err(io::Error::other)?;
-                let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-                let socket = UdpSocket::bind(any)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                socket.connect(to)?;
-                socket.send(text.as_bytes())?;
-                let mut answer = [0; 64];
-                let count = socket.recv(&mut answer)?;
-                Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
-            }
-            ["echo"] => {
-                let socket = self.datagrams.last().ok_or(io::ErrorKind::NotConnected)?;
-                let socket = socket.try_clone()?;
-                std::thread::spawn(move || {
-                    let mut bytes = [0; 64];
-                    while let Ok((count, from)) = socket.recv_from(&mut bytes) {
-                        if socket.send_to(&bytes[..count], from).is_err() {
-                            return;
-                        }
-                    }
-                });
-                Ok("echoing".into())
-            }
-            ["resolve", name] => {
-                use std::net::ToSocketAddrs;
-                let addresses: Vec<_> = (name, 0).to_socket_addrs()?.map(|a| a.ip()).collect();
-                Ok(format!("{addresses:?}"))
-            }
-            ["read", path] => Ok(std::fs::read_to_string(path)?.replace('\n', "|")),
+            ["listen", at] => self.listen(at),
+            ["listen-many", ip, count] => self.listen_many(ip, count),
+            ["close"] => Ok(format!("{:?}", self.listeners.pop())),
+            ["accept"] => self.accept(),
+            ["connect", to] => self.connect(to),
+            ["say", text] => self.say(text),
+            ["hear"] => self.hear(),
+            ["bind", at] => self.bind(at),
+            ["echo"] => self.echo(),
+            ["tell", to, text] => tell(to, text),
+            ["resolve", name] => resolve(name),
+            ["read", path] => Ok(fs::read_to_string(path)?.replace('\n', "|")),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
+
+    fn listen(&mut self, at: &str) -> io::Result<String> {
+        let listener = TcpListener::bind(at)?;
+        let bound = listener.local_addr()?;
+        self.listeners.push(listener);
+        Ok(bound.to_string())
+    }
+
+    fn listen_many(&mut self, ip: &str, count: &str) -> io::Result<String> {
+        let mut last = String::new();
+        for _ in 0..number(count)? {
+            last = self.listen(&format!("{ip}:0"))?;
+        }
+        Ok(last)
+    }
+
+    fn accept(&mut self) -> io::Result<String> {
+        let listener = self.listeners.last().ok_or(io::ErrorKind::NotConnected)?;
+        let (stream, peer) = listener.accept()?;
+        self.streams.push(stream);
+        Ok(peer.to_string())
+    }
+
+    fn connect(&mut self, to: &str) -> io::Result<String> {
+        let stream = TcpStream::connect_timeout(&address(to)?, PATIENCE)?;
+        let from = stream.local_addr()?;
+        self.streams.push(stream);
+        Ok(from.to_string())
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<String> {
+        let mut stream = self.streams.last().ok_or(io::ErrorKind::NotConnected)?;
+        stream.write_all(text.as_bytes())?;
+        Ok("said".into())
+    }
+
+    fn hear(&mut self) -> io::Result<String> {
+        let mut stream = self.streams.last().ok_or(io::ErrorKind::NotConnected)?;
+        let mut text = [0; 64];
+        let count = stream.read(&mut text)?;
+        Ok(String::from_utf8_lossy(&text[..count]).into_owned())
+    }
+
+    fn bind(&mut self, at: &str) -> io::Result<String> {
+        let socket = UdpSocket::bind(at)?;
+        let bound = socket.local_addr()?;
+        self.datagrams.push(socket);
+        Ok(bound.to_string())
+    }
+
+    /// Sends every datagram back from here on.
+    fn echo(&mut self) -> io::Result<String> {
+        let socket = self.datagrams.pop().ok_or(io::ErrorKind::NotConnected)?;
+        thread::spawn(move || -> io::Result<()> {
+            let mut bytes = [0; 64];
+            loop {
+                let (count, from) = socket.recv_from(&mut bytes)?;
+                socket.send_to(&bytes[..count], from)?;
+            }
+        });
+        Ok("echoing".into())
+    }
 }
 
-/// Opens an enclosure around a program that never ends and daemonises a child, prints the
-/// application's process id, and waits.
+/// Sends a datagram and waits for the answer.
+fn tell(to: &str, text: &str) -> io::Result<String> {
+    let to = address(to)?;
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect(to)?;
+    socket.send(text.as_bytes())?;
+    let mut answer = [0; 64];
+    let count = socket.recv(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
+}
+
+/// Asks the C library for a name.
+fn resolve(name: &str) -> io::Result<String> {
+    let addresses: Vec<_> = (name, 0).to_socket_addrs()?.collect();
+    Ok(format!("{addresses:?}"))
+}
+
+fn address(text: &str) -> io::Result<SocketAddr> {
+    text.parse().map_err(io::Error::other)
+}
+
+fn number(text: &str) -> io::Result<i32> {
+    text.parse().map_err(io::Error::other)
+}
+
+/// Opens an enclosure around a program that leaves a child behind and does not end, prints its process
+/// id when both are there, and waits.
 fn parent() -> io::Result<ExitCode> {
     let layout = Layout {
         v4: [10, 77, 0, 2].into(),
@@ -154,27 +181,28 @@ fn parent() -> io::Result<ExitCode> {
     };
     let (mut enclosure, _listeners) =
         Enclosure::open(Path::new("/proc/self/exe"), &layout).map_err(io::Error::other)?;
-    let null = || {
-        std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-    };
+    let (mut both_there, told) = io::pipe()?;
     enclosure.launch(Program {
-        command: ["sh", "-c", "setsid sleep 30 & exec sleep 30"]
+        command: ["sh", "-c", "setsid sleep 30 & echo; exec sleep 30"]
             .map(Into::into)
             .into(),
         env: env::vars_os().collect(),
         cwd: "/".into(),
-        stdio: [null()?.into(), null()?.into(), null()?.into()],
+        stdio: [null()?, told.into(), null()?],
         session: Session::Own,
         open_files: None,
     })?;
     loop {
         if let Some(Event::Started { pid: Some(pid) }) = enclosure.next_event(None)? {
+            both_there.read_exact(&mut [0])?;
             writeln!(io::stdout(), "{pid}")?;
         }
     }
+}
+
+fn null() -> io::Result<OwnedFd> {
+    let null = fs::File::options().read(true).write(true).open("/dev/null");
+    Ok(null?.into())
 }
 
 /// Says what forbids enclosures, if anything does.
@@ -192,8 +220,7 @@ fn enter() -> io::Result<ExitCode> {
     let [pid, command, arguments @ ..] = &words[..] else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let pid = Pid::from_raw(pid.parse().map_err(io::Error::other)?);
-    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+    let pid = Pid::from_raw(number(pid)?).ok_or(io::ErrorKind::InvalidInput)?;
     let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
     let kinds = ThreadNameSpaceType::USER | ThreadNameSpaceType::NETWORK;
     rustix::thread::move_into_thread_name_spaces(process.as_fd(), kinds)?;

@@ -79,18 +79,11 @@ pub(super) fn change_set(
 ) -> Batch {
     transaction(|batch| {
         for (kind, flags, ports) in [(DELETE_ELEMENT, 0, old), (NEW_ELEMENT, CREATE, new)] {
-            let ports: Vec<_> = ports.iter().collect();
+            let ports: Vec<_> = ports.iter().copied().collect();
             for some in ports.chunks(ELEMENTS_MAX) {
                 let part = format!("ports of set {set}");
                 add(batch, part, kind, flags, |to| {
-                    to.text(ELEMENTS_TABLE, table);
-                    to.text(ELEMENTS_SET, set);
-                    to.nested(ELEMENTS, |to| {
-                        for port in some {
-                            let port = port.to_be_bytes();
-                            to.nested(LIST_ITEM, |to| put_value(to, ELEMENT_KEY, &port));
-                        }
-                    });
+                    put_ports(to, table, set, some)
                 });
             }
         }
@@ -113,6 +106,17 @@ pub(super) fn packets(answer: &[u8]) -> Option<u64> {
     let data = attribute(answer.get(HEADER_LENGTH..)?, OBJECT_DATA)?;
     let packets = attribute(data, COUNTER_PACKETS)?;
     Some(u64::from_be_bytes(packets.try_into().ok()?))
+}
+
+fn put_ports(to: &mut Writer, table: &str, set: &str, ports: &[u16]) {
+    to.text(ELEMENTS_TABLE, table);
+    to.text(ELEMENTS_SET, set);
+    to.nested(ELEMENTS, |to| {
+        for port in ports {
+            let key = |to: &mut Writer| put_value(to, ELEMENT_KEY, &port.to_be_bytes());
+            to.nested(LIST_ITEM, key);
+        }
+    });
 }
 
 fn put_chain(to: &mut Writer, table: &str, chain: &Chain) {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use leno_host::{Event, Exit};
+use leno_host::{Enclosure, Event, Exit, Program};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::world::{PATIENCE, World, open, program, readable_within, run, stage};
@@ -43,18 +43,8 @@ fn an_enclosure_runs_one_application_once() {
 
 #[test]
 fn a_signal_reaches_the_whole_group() {
-    let (mut enclosure, _listeners) = open();
-    let (reader, writer) = io::pipe().unwrap();
-    let mut waiting = program([
-        "sh",
-        "-c",
-        "trap 'wait; exit 3' TERM; sh -c 'echo; exec sleep 30' & wait",
-    ]);
-    waiting.stdio[1] = writer.into();
-    enclosure.launch(waiting).unwrap();
-    BufReader::new(reader)
-        .read_line(&mut String::new())
-        .unwrap();
+    let script = "trap 'wait; exit 3' TERM; sh -c 'echo; exec sleep 30' & wait";
+    let (mut enclosure, _) = ready(program(["sh", "-c", script]));
     enclosure.signal(15).unwrap();
     // The shell waits for the sleeper, which must have got the signal for this to end.
     assert_eq!(enclosure.wait().unwrap(), Exit::Code(3));
@@ -141,12 +131,10 @@ fn a_long_environment_fits() {
 
 #[test]
 fn what_the_application_leaves_behind_ends_with_it() {
-    let (mut enclosure, _listeners) = open();
-    let mut leaving = program(["sh", "-c", "setsid sleep 30 & read end"]);
+    let mut leaving = program(["sh", "-c", "setsid sleep 30 & echo; read end"]);
     let (stdin, mut writer) = io::pipe().unwrap();
     leaving.stdio[0] = stdin.into();
-    enclosure.launch(leaving).unwrap();
-    let pid = started(&mut enclosure);
+    let (mut enclosure, pid) = ready(leaving);
     let inside = Inside::with(pid);
     writer.write_all(b"\n").unwrap();
     assert_eq!(enclosure.wait().unwrap(), Exit::Code(0));
@@ -155,10 +143,9 @@ fn what_the_application_leaves_behind_ends_with_it() {
 
 #[test]
 fn dropping_an_enclosure_ends_everything_inside() {
-    let (mut enclosure, _listeners) = open();
-    let script = "setsid sleep 30 & trap '' TERM INT HUP; sleep 30";
-    enclosure.launch(program(["sh", "-c", script])).unwrap();
-    let inside = Inside::with(started(&mut enclosure));
+    let script = "setsid sleep 30 & trap '' TERM INT HUP; echo; sleep 30";
+    let (enclosure, pid) = ready(program(["sh", "-c", script]));
+    let inside = Inside::with(pid);
     drop(enclosure);
     inside.end_within(Duration::ZERO);
 }
@@ -184,11 +171,14 @@ fn killing_the_parent_leaves_nothing_even_if_the_keeper_is_stopped() {
 }
 
 #[test]
-fn a_killed_keeper_is_told() {
-    let mut world = World::new();
-    let keeper = Pid::from_raw(parent_of(world.pid).try_into().unwrap()).unwrap();
-    kill_process(keeper, Signal::KILL).unwrap();
-    assert_eq!(world.enclosure.wait().unwrap(), Exit::Lost);
+fn a_killed_keeper_or_guard_is_told() {
+    for generations in [1, 2] {
+        let mut world = World::new();
+        let killed = (0..generations).fold(world.pid, |pid, _| parent_of(pid));
+        let killed = Pid::from_raw(killed.try_into().unwrap()).unwrap();
+        kill_process(killed, Signal::KILL).unwrap();
+        assert_eq!(world.enclosure.wait().unwrap(), Exit::Lost);
+    }
 }
 
 /// A process that opened an enclosure, and its application's process id.
@@ -206,9 +196,16 @@ fn parent() -> (std::process::Child, u32) {
     (parent, line.trim().parse().unwrap())
 }
 
-fn started(enclosure: &mut leno_host::Enclosure) -> u32 {
+/// Starts a program that prints a line once everything it starts is there.
+fn ready(mut program: Program) -> (Enclosure, u32) {
+    let (mut enclosure, _listeners) = open();
+    let (reader, writer) = io::pipe().unwrap();
+    program.stdio[1] = writer.into();
+    enclosure.launch(program).unwrap();
+    let mut line = String::new();
+    BufReader::new(reader).read_line(&mut line).unwrap();
     match enclosure.next_event(Some(PATIENCE)).unwrap() {
-        Some(Event::Started { pid: Some(pid) }) => pid,
+        Some(Event::Started { pid: Some(pid) }) => (enclosure, pid),
         other => panic!("{other:?}"),
     }
 }

@@ -16,6 +16,7 @@ pub mod note;
 pub mod origin;
 pub mod pattern;
 pub mod spiffe;
+pub mod subscription;
 pub mod time;
 pub mod view;
 
@@ -27,4 +28,5 @@ pub use note::{Note, Notes, Severity};
 pub use origin::{ObjectRef, Origin, Place};
 pub use pattern::{BadPattern, Pattern};
 pub use spiffe::{BadSpiffeId, SpiffeId, TrustDomain};
+pub use subscription::Subscription;
 pub use time::{Mono, Now, Wall};

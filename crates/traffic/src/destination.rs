@@ -5,13 +5,12 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use leno_model::view::{
     Endpoint, EndpointSlice, PortRef, Protocol, Service, Unknown, View, Workload, WorkloadId,
 };
-use leno_model::{Network, ServiceName};
+use leno_model::{Network, ServiceName, Subscription};
 
 use crate::table::{Port, Table};
 
@@ -50,25 +49,6 @@ impl Direct<'_> {
             self.of.protocol()
         } else {
             Protocol::Tcp
-        }
-    }
-}
-
-/// One question to the control plane.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Subscription {
-    /// A service by its name.
-    Service(ServiceName),
-    /// Whatever has this address.
-    Address(Network, IpAddr),
-}
-
-/// `service/NS/NAME` or `address/NETWORK/IP`.
-impl fmt::Display for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(name) => write!(f, "service/{name}"),
-            Self::Address(network, ip) => write!(f, "address/{network}/{ip}"),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use balance::{Balancer, Candidate, Draw, Ended, Picked, Tried};
 pub use budget::RetryBudget;
 pub use caller::{Channel, Claim, Fact, Missing, Peer, WhyPlain};
 pub use deadline::Deadline;
-pub use destination::{Destination, Direct, Scope, Subscription};
+pub use destination::{Destination, Direct, Scope};
 pub use policy::{Admitted, AdmittedStream, Allowed, Denied, Permit, Policy, Verdict};
 pub use refusal::Refusal;
 pub use route::{Forward, ForwardStream, Redirected, Routed};

@@ -3,9 +3,8 @@
 use core::{net::SocketAddr, time::Duration};
 
 use leno_model::view::PortRef;
-use leno_model::{Code, Fault, Origin, ServiceName};
+use leno_model::{Code, Fault, Origin, ServiceName, Subscription};
 
-use crate::destination::Subscription;
 use crate::policy::Denied;
 
 /// Why a call was not served. `Display` says it in one sentence without its full stop.

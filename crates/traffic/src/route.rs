@@ -13,11 +13,11 @@ use leno_model::view::route::Part;
 use leno_model::view::{
     Action, Backend, HeaderChanges, PathMatch, PathRewrite, Redirect, Route, Rule,
 };
-use leno_model::{Code, Dice, Mono, Roll};
+use leno_model::{Code, Dice, Mono, Roll, Subscription};
 use leno_protocol::{NewPath, Path, Request};
 
 use crate::attempts::Attempts;
-use crate::destination::{Direct, Subscription};
+use crate::destination::Direct;
 use crate::policy::{Admitted, AdmittedStream};
 use crate::refusal::Refusal;
 use crate::route::redirect::Location;

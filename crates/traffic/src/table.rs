@@ -8,10 +8,10 @@ use leno_model::view::{
     Access, Action, Backend, EndpointSlice, PortRef, Protocol, Routes, ServicePort, Tuning, View,
     Workload, WorkloadId,
 };
-use leno_model::{Name, Namespace, Network, Origin, ServiceName};
+use leno_model::{Name, Namespace, Network, Origin, ServiceName, Subscription};
 
 use crate::budget::RetryBudget;
-use crate::destination::{Addresses, Destination, Scope, Subscription};
+use crate::destination::{Addresses, Destination, Scope};
 use crate::policy::Policy;
 use crate::policy::gate::Gate;
 use crate::route::index::RouteIndex;

@@ -6,10 +6,11 @@ use alloc::{
 };
 use core::net::SocketAddr;
 
+use leno_model::Subscription;
 use leno_model::view::{Generation, View, WorkloadId};
 
 use crate::carried::Misfit;
-use crate::delta::{Commit, Hello, Request, Response, Subscription, Verdict, list_version};
+use crate::delta::{Commit, Hello, Request, Response, Verdict, list_version};
 use crate::part::{Encoded, FEATURES, Part, PartName, Version, assemble};
 
 /// The most bytes that may be staged before a commit.
@@ -228,7 +229,7 @@ impl Client {
         let absent = staged
             .removed
             .iter()
-            .filter_map(|name| Subscription::parse(name).ok());
+            .filter_map(|name| Subscription::parse(name));
         let answers = commit
             .answers
             .iter()

@@ -8,11 +8,10 @@ use alloc::{
     borrow::ToOwned, collections::BTreeMap, collections::BTreeSet, format, string::String,
     string::ToString, vec::Vec,
 };
-use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
+use leno_model::Subscription;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{Name, Namespace, Network, ServiceName};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
@@ -24,47 +23,6 @@ const TYPE_URL: &str = "type.googleapis.com/leno.dev.v1alpha1.Part";
 
 /// The name of the resource that ends an update.
 const COMMIT: &str = "commit";
-
-/// What a proxy wants to know about, beside what it always gets.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Subscription {
-    /// A service by its name: `service/shop/cart`.
-    Service(ServiceName),
-    /// Whatever has an address: `address/default/10.0.0.7`.
-    Address(Network, IpAddr),
-}
-
-impl Subscription {
-    /// Reads the form of the wire.
-    pub fn parse(text: &str) -> Result<Self, Misfit> {
-        let other = || Misfit::new("subscription", format_args!("{text:?} is none"));
-        let (kind, rest) = text.split_once('/').ok_or_else(other)?;
-        let (scope, name) = rest.split_once('/').ok_or_else(other)?;
-        match kind {
-            "service" => {
-                let namespace = Namespace::new(scope).map_err(|_| other())?;
-                Ok(Self::Service(ServiceName::new(
-                    namespace,
-                    Name::new(name).map_err(|_| other())?,
-                )))
-            }
-            "address" => {
-                let network = Network::new(scope).map_err(|_| other())?;
-                Ok(Self::Address(network, name.parse().map_err(|_| other())?))
-            }
-            _ => Err(other()),
-        }
-    }
-}
-
-impl fmt::Display for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(name) => write!(f, "service/{name}"),
-            Self::Address(network, ip) => write!(f, "address/{network}/{ip}"),
-        }
-    }
-}
 
 /// What a proxy sends.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -179,8 +137,8 @@ impl Request {
         let message =
             RequestMessage::decode(bytes).map_err(|error| Misfit::new("request", error))?;
         let names = |list: Vec<String>| {
-            list.iter()
-                .map(|name| Subscription::parse(name))
+            list.into_iter()
+                .map(Subscription::from_message)
                 .collect::<Result<Vec<_>, _>>()
         };
         let holds = message.versions.into_iter().map(|(name, version)| {
@@ -308,8 +266,8 @@ impl Commit {
                 .ok_or_else(|| Misfit::new("commit", "its list has no version"))?,
             answers: message
                 .answers
-                .iter()
-                .map(|name| Subscription::parse(name))
+                .into_iter()
+                .map(Subscription::from_message)
                 .collect::<Result<_, _>>()?,
         })
     }

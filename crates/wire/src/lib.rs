@@ -38,7 +38,7 @@ mod token;
 
 pub use carried::Misfit;
 pub use client::{Client, Known, Received};
-pub use delta::{Request, Response, Subscription};
+pub use delta::{Request, Response};
 pub use part::{Encoded, Part, PartName, Version};
 pub use server::{Server, Target};
 pub use token::{JoinToken, NotAToken};

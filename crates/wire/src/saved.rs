@@ -3,12 +3,13 @@
 
 use alloc::{collections::BTreeMap, string::String, string::ToString, vec::Vec};
 
+use leno_model::Subscription;
 use leno_model::view::{Generation, View};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
 use crate::client::{Client, Kept};
-use crate::delta::{GenerationMessage, Subscription};
+use crate::delta::GenerationMessage;
 use crate::part::{Part, Version, assemble};
 
 /// The form of what is saved; any other is not read.
@@ -76,15 +77,15 @@ impl Client {
         let mut known = BTreeMap::new();
         for (names, exists) in [(message.exist, true), (message.absent, false)] {
             for name in names {
-                known.insert(Subscription::parse(&name)?, exists);
+                known.insert(Subscription::from_message(name)?, exists);
             }
         }
-        let subscriptions = message.subscriptions.iter();
+        let subscriptions = message.subscriptions.into_iter();
         let kept = Kept {
             held,
             generation,
             subscriptions: subscriptions
-                .map(|name| Subscription::parse(name))
+                .map(Subscription::from_message)
                 .collect::<Result<_, _>>()?,
             known,
         };

@@ -7,10 +7,11 @@ use alloc::{
 };
 use core::mem;
 
+use leno_model::Subscription;
 use leno_model::view::{Generation, View};
 
 use crate::carried::Misfit;
-use crate::delta::{Commit, Hello, Request, Response, Subscription, list_version};
+use crate::delta::{Commit, Hello, Request, Response, list_version};
 use crate::part::{Encoded, Part, PartName, Version, parts_of};
 
 /// The most bytes of parts in one response; a larger part travels alone.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use leno_model::Subscription;
 use leno_model::view::{Access, Unknown};
-use leno_traffic::{Destination, Scope, Subscription, Table};
+use leno_traffic::{Destination, Scope, Table};
 
 use crate::world::{World, network, service_name};
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_model::{
     Code, Name, Namespace, Network, ObjectRef, Origin, Pattern, Place, ServiceName, SpiffeId,
-    TrustDomain,
+    Subscription, TrustDomain,
 };
 use prost::Message;
 
@@ -24,7 +24,7 @@ macro_rules! carried_text {
             }
 
             fn from_message(text: String) -> Result<Self, Misfit> {
-                $read(&text).map_err(|error| Misfit::new($what, error))
+                ($read)(&text).map_err(|error| Misfit::new($what, error))
             }
         }
     )+};
@@ -38,6 +38,7 @@ carried_text! {
     SpiffeId, "identity", SpiffeId::parse;
     Code, "code", str::parse;
     Pattern, "pattern", Pattern::new;
+    Subscription, "subscription", |text: &str| Subscription::parse(text).ok_or("it is none");
 }
 
 #[derive(Clone, PartialEq, Message)]

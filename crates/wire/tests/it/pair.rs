@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use leno_model::view::{Generation, View, WorkloadId};
-use leno_model::{Dice, Name, Namespace};
-use leno_wire::{Client, Known, Received, Request, Response, Server, Subscription, Target};
+use leno_model::{Dice, Name, Namespace, Subscription};
+use leno_wire::{Client, Known, Received, Request, Response, Server, Target};
 
 use crate::views::Maker;
 

@@ -1,0 +1,358 @@
+//! Answers what people ask over the Unix socket.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use leno_admin::{
+    Answer, Asker, Change as Told, Checked, CreateToken, Diff, DiffOf, Failure, Finding, Forgotten,
+    History, HistoryOf, Past, Proxies, Question, Revoked, RevokedIdentity, Status, Token,
+    TokenMade, Tokens, Trust, Verb,
+};
+use leno_model::{Code, Name, Namespace, Note, SpiffeId};
+use leno_store::{
+    Cause, Entry, Failed, Grant, Label, Message, NotAdded, NotRead, ObjectChange, Revision,
+    Revocation,
+};
+use leno_wire::JoinToken;
+
+use crate::center::Center;
+use crate::entitled::NODE;
+use crate::meaning::Meaning;
+use crate::{apply, clock};
+
+/// Answers a question on a thread that may wait.
+pub(crate) async fn answer(
+    center: Arc<Center>,
+    asker: Asker,
+    question: Question,
+) -> Result<Answer, Failure> {
+    let work = move || {
+        let center = &*center;
+        let who = who(asker);
+        match question {
+            Question::Status(_) => Ok(Answer::Status(status(center))),
+            Question::Apply(ask) => apply::apply(center, who, ask).map(Answer::Applied),
+            Question::Delete(ask) => apply::delete(center, who, ask).map(Answer::Applied),
+            Question::Rollback(ask) => apply::rollback(center, who, ask).map(Answer::Applied),
+            Question::History(ask) => history(center, &ask).map(Answer::History),
+            Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
+            Question::Check(_) => Ok(Answer::Checked(check(center))),
+            Question::Proxies(_) => Ok(Answer::Proxies(Proxies {
+                status: status(center),
+                proxies: center.fleet.told(),
+            })),
+            Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
+            Question::Tokens(_) => tokens(center).map(Answer::Tokens),
+            Question::DropToken(ask) => {
+                let was_there = center.store.drop_token(&ask.id).map_err(store_failed)?;
+                Ok(Answer::Forgotten(Forgotten {
+                    status: status(center),
+                    was_there,
+                }))
+            }
+            Question::Trust(_) => trust(center).map(Answer::Trust),
+            Question::Revoke(ask) => {
+                let identity = identity(center, &ask.identity)?;
+                let changed = center.store.revoke(&Revocation {
+                    identity: identity.clone(),
+                    at: clock::wall(),
+                    who,
+                    reason: message(&ask.reason)?,
+                });
+                let changed = changed.map_err(store_failed)?;
+                Ok(Answer::Revoked(revoked(center, &identity, changed)))
+            }
+            Question::Reinstate(ask) => {
+                let identity = identity(center, &ask.identity)?;
+                let changed = center.store.reinstate(&identity).map_err(store_failed)?;
+                Ok(Answer::Revoked(revoked(center, &identity, changed)))
+            }
+        }
+    };
+    let answered = tokio::task::spawn_blocking(work).await;
+    answered.unwrap_or_else(|_| Err(Failure::plain("the control plane failed at this question")))
+}
+
+/// How the control plane is, by the head of its store.
+pub(crate) fn status(center: &Center) -> Status {
+    let edition = center.edition();
+    let context = match center.authority.told() {
+        Some(told) => told.domain,
+        None => edition.mesh.settings.trust_domain.clone(),
+    };
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    Status {
+        context: context.to_string(),
+        revision: center.store.head().revision.0,
+        proxies: count(center.fleet.len()),
+        objects: count(edition.meaning.objects),
+        problems: count(edition.meaning.problems()),
+    }
+}
+
+/// The findings as they travel.
+pub(crate) fn findings<'a>(
+    meaning: &Meaning,
+    notes: impl IntoIterator<Item = &'a Note>,
+) -> Vec<Finding> {
+    notes
+        .into_iter()
+        .map(|note| Finding::of(note, meaning.line(note)))
+        .collect()
+}
+
+/// One change as it travels; with texts if they are wanted.
+pub(crate) fn told(change: &ObjectChange, texts: bool) -> Told {
+    let verb = match change {
+        ObjectChange::Added(_) => Verb::Added,
+        ObjectChange::Removed(_) => Verb::Removed,
+        ObjectChange::Changed { .. } if change.only_moved() => Verb::Moved,
+        ObjectChange::Changed { .. } => Verb::Changed,
+    };
+    let object = change.after().or(change.before());
+    let text = |object: Option<&leno_store::Object>| {
+        let text = object.map(|object| object.text.to_string());
+        text.filter(|_| texts)
+    };
+    Told {
+        verb,
+        object: change.key().to_string(),
+        place: object
+            .and_then(|object| object.place.as_ref())
+            .map(ToString::to_string),
+        before: text(change.before()),
+        after: text(change.after()),
+    }
+}
+
+pub(crate) fn store_failed(failed: Failed) -> Failure {
+    Failure {
+        advice: Some(failed.advice().to_owned()),
+        ..Failure::coded(failed.code(), failed)
+    }
+}
+
+pub(crate) fn not_read(error: NotRead) -> Failure {
+    match error {
+        NotRead::Failed(failed) => store_failed(failed),
+        NotRead::NoSuchRevision(_) => Failure::coded(error.code(), error),
+    }
+}
+
+pub(crate) fn message(text: &str) -> Result<Message, Failure> {
+    Message::new(text).map_err(|error| Failure::plain(format_args!("the message: {error}")))
+}
+
+pub(crate) fn label(what: &str, text: &str) -> Result<Label, Failure> {
+    Label::new(text).map_err(|error| Failure::plain(format_args!("the {what}: {error}")))
+}
+
+pub(crate) fn namespace(text: &str) -> Result<Namespace, Failure> {
+    Namespace::new(text).map_err(Failure::plain)
+}
+
+/// The name of the user who asks, as the host knows it.
+fn who(asker: Asker) -> Label {
+    let number = asker.user.to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, user) = (fields.next()?, fields.nth(1)?);
+        (user == number).then(|| Label::new(name).ok())?
+    });
+    named.unwrap_or_else(|| {
+        Label::new(&format!("user {number}")).expect("a word and a number are a label")
+    })
+}
+
+fn history(center: &Center, ask: &HistoryOf) -> Result<History, Failure> {
+    let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX);
+    let entries = center.store.history(limit, ask.before.map(Revision));
+    let entries = entries.map_err(store_failed)?;
+    Ok(History {
+        status: status(center),
+        revisions: entries.iter().map(past).collect(),
+    })
+}
+
+fn past(entry: &Entry) -> Past {
+    Past {
+        revision: entry.revision.0,
+        at: entry.at.to_string(),
+        who: entry.who.to_string(),
+        what: match &entry.cause {
+            Cause::Apply(set) => format!("apply {set}"),
+            Cause::Delete => "delete".to_owned(),
+            Cause::Rollback(to) => format!("rollback to {to}"),
+        },
+        message: entry.message.to_string(),
+        added: entry.tally.added,
+        changed: entry.tally.changed,
+        removed: entry.tally.removed,
+    }
+}
+
+fn diff(center: &Center, ask: &DiffOf) -> Result<Diff, Failure> {
+    let (from, to) = (Revision(ask.from), ask.to.map(Revision));
+    let to = to.unwrap_or_else(|| center.store.head().revision);
+    let changes = center.store.diff(from, to).map_err(not_read)?;
+    Ok(Diff {
+        status: status(center),
+        from: from.0,
+        to: to.0,
+        changes: changes.iter().map(|change| told(change, true)).collect(),
+    })
+}
+
+fn check(center: &Center) -> Checked {
+    let edition = center.edition();
+    Checked {
+        status: status(center),
+        findings: findings(&edition.meaning, &edition.meaning.notes),
+    }
+}
+
+/// The longest that a join token may be good for.
+const LONGEST_TOKEN: u64 = 30 * 24 * 3600;
+
+fn create_token(center: &Center, who: Label, ask: &CreateToken) -> Result<TokenMade, Failure> {
+    let namespace = namespace(&ask.namespace)?;
+    let account = ask.service_account.as_deref().map(Name::new).transpose();
+    let account = account.map_err(Failure::plain)?;
+    if account
+        .as_ref()
+        .is_some_and(|account| account.as_str() == NODE)
+    {
+        let message = format!("{NODE} is a node's account: leave the account out");
+        return Err(Failure::plain(message));
+    }
+    if ask.uses == 0 || ask.seconds == 0 || ask.seconds > LONGEST_TOKEN {
+        let message = "a token is good for at least one use and second, and at most thirty days";
+        return Err(Failure::plain(message));
+    }
+    let domain = center.edition().mesh.settings.trust_domain.clone();
+    let founded = center.found(&domain);
+    founded.map_err(|error| Failure::coded(Code::T007, error))?;
+    let told = center.authority.told();
+    let told = told.ok_or_else(|| Failure::plain("there is no CA yet"))?;
+    let (id, secret) = (clock::secret::<4>(), clock::secret::<16>());
+    let id = id
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    let now = clock::wall();
+    let hash = digest(&SHA256, &secret);
+    let token = leno_store::Token {
+        id: label("id", &id)?,
+        hash: hash.as_ref().try_into().expect("SHA-256 has 32 bytes"),
+        grant: Grant {
+            namespace,
+            service_account: account,
+        },
+        uses: ask.uses,
+        expires: now + Duration::from_secs(ask.seconds),
+        made: now,
+        made_by: who,
+    };
+    center
+        .store
+        .add_token(&token)
+        .map_err(|error| match error {
+            NotAdded::Failed(failed) => store_failed(failed),
+            NotAdded::Exists | NotAdded::TooMany => Failure::plain(error),
+        })?;
+    let text = JoinToken {
+        fingerprint: told.fingerprint(),
+        trust_domain: told.domain,
+        id,
+        secret,
+        address: center.address.clone(),
+    };
+    Ok(TokenMade {
+        status: status(center),
+        token: token_told(&token),
+        text: text.to_string(),
+    })
+}
+
+fn tokens(center: &Center) -> Result<Tokens, Failure> {
+    let tokens = center.store.tokens().map_err(store_failed)?;
+    Ok(Tokens {
+        status: status(center),
+        tokens: tokens.iter().map(token_told).collect(),
+    })
+}
+
+fn token_told(token: &leno_store::Token) -> Token {
+    let Grant {
+        namespace,
+        service_account,
+    } = &token.grant;
+    Token {
+        id: token.id.to_string(),
+        grants: match service_account {
+            Some(account) => format!("{namespace}/{account}"),
+            None => format!("node of {namespace}"),
+        },
+        uses: token.uses,
+        expires: token.expires.to_string(),
+        made_by: token.made_by.to_string(),
+    }
+}
+
+fn trust(center: &Center) -> Result<Trust, Failure> {
+    let told = center.authority.told();
+    let told = told.ok_or_else(|| {
+        Failure::plain("there is no CA yet: apply a Mesh, or create a token, and it is founded")
+    })?;
+    let revoked = center.store.revoked().map_err(store_failed)?;
+    let fingerprint = told.fingerprint();
+    Ok(Trust {
+        status: status(center),
+        trust_domain: told.domain.to_string(),
+        root: fingerprint
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        root_ends: told.root_validity.ends.to_string(),
+        intermediate_ends: told.intermediate_validity.ends.to_string(),
+        lifetime_seconds: center.edition().mesh.certificate_lifetime.as_secs(),
+        revoked: revoked
+            .into_iter()
+            .map(|revocation| RevokedIdentity {
+                identity: revocation.identity.to_string(),
+                at: revocation.at.to_string(),
+                who: revocation.who.to_string(),
+                reason: revocation.reason.to_string(),
+            })
+            .collect(),
+    })
+}
+
+/// A SPIFFE ID, or `namespace/account` of our own trust domain.
+fn identity(center: &Center, text: &str) -> Result<SpiffeId, Failure> {
+    if text.starts_with("spiffe://") {
+        return SpiffeId::parse(text).map_err(Failure::plain);
+    }
+    let bad = || {
+        let message = format!("{text:?} is no identity: write namespace/account or a SPIFFE ID");
+        Failure::plain(message)
+    };
+    let (namespace, account) = text.split_once('/').ok_or_else(bad)?;
+    let domain = center.authority.told().map(|told| told.domain);
+    Ok(SpiffeId {
+        trust_domain: domain.unwrap_or_else(|| center.edition().mesh.settings.trust_domain.clone()),
+        namespace: Namespace::new(namespace).map_err(|_| bad())?,
+        service_account: Name::new(account).map_err(|_| bad())?,
+    })
+}
+
+fn revoked(center: &Center, identity: &SpiffeId, changed: bool) -> Revoked {
+    Revoked {
+        status: status(center),
+        identity: identity.to_string(),
+        changed,
+    }
+}

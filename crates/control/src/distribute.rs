@@ -1,0 +1,186 @@
+//! One proxy's stream: what it says goes into its [`Server`], what that wants to say goes out, and
+//! each new edition is offered to it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use leno_channel::grpc::{Answer, Call, Status, StatusCode};
+use leno_identity::Caller;
+use leno_model::view::{Generation, WorkloadId};
+use leno_wire::{Request, Server};
+
+use crate::center::Center;
+use crate::clock;
+use crate::edition::Edition;
+use crate::entitled::entitled;
+use crate::event::Event;
+use crate::fleet::{Member, Place};
+
+/// Serves the stream until it ends, and says so.
+pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, address: IpAddr, call: Call) {
+    let Call {
+        mut messages,
+        mut answer,
+        ..
+    } = call;
+    let mut editions = center.editions.subscribe();
+    let mut stream = Stream {
+        center,
+        caller,
+        address,
+        server: Server::default(),
+        place: None,
+        reported: None,
+        refused: None,
+    };
+    let end = loop {
+        let done = tokio::select! {
+            message = messages.next() => match message {
+                Ok(Some(message)) => stream.take(&message),
+                Ok(None) => break Ok(()),
+                Err(status) => break Err(status),
+            },
+            changed = editions.changed() => match changed {
+                Ok(()) => Ok(()),
+                Err(_) => Err(Status::new(StatusCode::Unavailable, "the control plane is stopping")),
+            },
+        };
+        if let Err(status) = done {
+            break Err(status);
+        }
+        let edition = Arc::clone(&editions.borrow_and_update());
+        if let Err(status) = stream.proceed(&edition, &mut answer).await {
+            break Err(status);
+        }
+    };
+    if let Some(hello) = stream.server.hello() {
+        let why = match &end {
+            Ok(()) => "it went away".to_owned(),
+            Err(status) => status.to_string(),
+        };
+        center.tell(&Event::Gone {
+            proxy: hello.proxy.clone(),
+            why,
+        });
+    }
+    // A proxy that is gone needs no answer.
+    drop(answer.finish(end));
+}
+
+struct Stream<'a> {
+    center: &'a Arc<Center>,
+    caller: &'a Caller,
+    address: IpAddr,
+    server: Server,
+    place: Option<Place>,
+    /// The tunnel as it was last reported, and for whom.
+    reported: Option<(BTreeSet<WorkloadId>, Option<SocketAddr>)>,
+    /// The last refusal that was told.
+    refused: Option<Generation>,
+}
+
+impl Stream<'_> {
+    fn take(&mut self, message: &[u8]) -> Result<(), Status> {
+        let invalid = |misfit| Status::new(StatusCode::InvalidArgument, misfit);
+        let request = Request::decode(message).map_err(invalid)?;
+        self.server.handle_request(request).map_err(invalid)
+    }
+
+    /// Offers `edition`, sends what there is to send, and notes where the proxy stands.
+    async fn proceed(&mut self, edition: &Edition, answer: &mut Answer) -> Result<(), Status> {
+        let Some(hello) = self.server.hello() else {
+            return Ok(());
+        };
+        let (proxy, tunnel) = (hello.proxy.clone(), hello.tunnel);
+        let (granted, others) = entitled(&edition.mesh, self.caller.id(), &hello.workloads);
+        if self.place.is_none() {
+            let identity = self.caller.id().clone();
+            self.center.tell(&Event::Connected {
+                proxy: proxy.clone(),
+                identity,
+            });
+            self.place = Some(self.center.fleet.enter(self.member(&proxy)));
+        }
+        self.report(&granted, tunnel).await?;
+        let target = edition.target(&granted, self.server.subscriptions());
+        self.server.offer(Arc::new(target));
+        while let Some(response) = self.server.poll_response() {
+            answer.send(&response.encode()).await?;
+        }
+        self.note(&proxy, edition, granted, others);
+        Ok(())
+    }
+
+    /// Tells everybody where this proxy takes mesh calls. The report is on disk, and in an edition
+    /// to come, before the proxy is sent anything that rests on it.
+    async fn report(
+        &mut self,
+        granted: &BTreeSet<WorkloadId>,
+        tunnel: Option<SocketAddr>,
+    ) -> Result<(), Status> {
+        let report = Some((granted.clone(), tunnel));
+        if self.reported == report {
+            return Ok(());
+        }
+        self.reported = report;
+        let (center, granted) = (Arc::clone(self.center), granted.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            let kept = center.tunnels.report(&granted, tunnel);
+            kept.inspect_err(|failed| center.trouble(failed.code(), failed))
+        });
+        match kept.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Status::new(StatusCode::Unavailable, "the store failed")),
+        }
+    }
+
+    fn note(
+        &mut self,
+        proxy: &str,
+        edition: &Edition,
+        workloads: BTreeSet<WorkloadId>,
+        not_entitled: BTreeSet<WorkloadId>,
+    ) {
+        let refused = self.server.refused();
+        if let Some((generation, why)) = refused
+            && self.refused.as_ref() != Some(generation)
+        {
+            self.refused = Some(generation.clone());
+            self.center.tell(&Event::Refused {
+                proxy: proxy.to_owned(),
+                generation: generation.clone(),
+                why: why.to_owned(),
+            });
+        }
+        let why = refused.map(|(_, why)| why.to_owned());
+        let adopted = self.server.adopted().clone();
+        let tunnel = self.server.hello().and_then(|hello| hello.tunnel);
+        if let Some(place) = &self.place {
+            place.update(|member| {
+                member.current = adopted == edition.generation && why.is_none();
+                member.adopted = adopted;
+                member.refused = why;
+                member.tunnel = tunnel;
+                member.workloads = workloads;
+                member.not_entitled = not_entitled;
+            });
+        }
+    }
+
+    fn member(&self, proxy: &str) -> Member {
+        Member {
+            name: proxy.to_owned(),
+            identity: self.caller.id().clone(),
+            address: self.address,
+            since: clock::wall(),
+            ends: self.caller.ends(),
+            tunnel: None,
+            workloads: BTreeSet::new(),
+            not_entitled: BTreeSet::new(),
+            adopted: Generation::default(),
+            current: false,
+            refused: None,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One state of the whole mesh, ready to be cut for each proxy: compiled once, each part encoded
+//! once, shared by all who hold it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use leno_compile::{AddressOwner, Mesh, ViewOf};
+use leno_model::view::{
+    Action, Backend, Generation, Routes, Service, ServicePort, View, WorkloadId,
+};
+use leno_model::{Namespace, ServiceName, SpiffeId, Subscription, TrustDomain};
+use leno_store::Revision;
+use leno_wire::part::parts_of;
+use leno_wire::{Encoded, Part, PartName, Target};
+
+use crate::meaning::Meaning;
+
+/// Whom the mesh trusts, and whom not any more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trusted {
+    /// The roots that prove identities, by trust domain.
+    pub(crate) bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
+    /// Identities that are refused although their certificates are valid.
+    pub(crate) revoked: Arc<BTreeSet<SpiffeId>>,
+}
+
+/// One state of the whole mesh.
+#[derive(Debug)]
+pub(crate) struct Edition {
+    pub(crate) revision: Revision,
+    pub(crate) generation: Generation,
+    pub(crate) meaning: Arc<Meaning>,
+    /// The mesh, with what proxies report.
+    pub(crate) mesh: Mesh,
+    pub(crate) trusted: Trusted,
+    /// What every proxy gets.
+    everywhere: Vec<(PartName, Encoded)>,
+    workloads: BTreeMap<WorkloadId, (PartName, Encoded)>,
+    services: BTreeMap<ServiceName, Cut>,
+    /// Services without the consumer routes of others, by the callers' namespaces.
+    narrowed: Mutex<BTreeMap<(ServiceName, Vec<Namespace>), Encoded>>,
+}
+
+/// A service and all that comes with it.
+#[derive(Debug)]
+struct Cut {
+    service: Arc<Service>,
+    name: PartName,
+    whole: Encoded,
+    /// The namespaces whose callers have routes of their own.
+    consumers: BTreeSet<Namespace>,
+    /// The services that its routes may lead to, as far as they exist.
+    leads_to: BTreeSet<ServiceName>,
+    endpoints: Vec<(PartName, Encoded)>,
+}
+
+impl Edition {
+    /// Puts together what the sources say, what proxies report and who is trusted.
+    pub(crate) fn new(
+        revision: Revision,
+        generation: Generation,
+        meaning: Arc<Meaning>,
+        tunnels: &BTreeMap<WorkloadId, SocketAddr>,
+        trusted: Trusted,
+    ) -> Self {
+        let mut mesh = meaning.mesh.clone();
+        for (workload, tunnel) in tunnels {
+            mesh.set_tunnel(workload, Some(*tunnel));
+        }
+        let all = mesh.instances.keys().cloned().collect();
+        let whole = View {
+            generation: generation.clone(),
+            revoked: trusted.revoked.clone(),
+            bundles: trusted.bundles.clone(),
+            ..mesh.view(ViewOf { workloads: &all })
+        };
+        let mut edition = Self {
+            revision,
+            generation,
+            meaning,
+            trusted,
+            everywhere: Vec::new(),
+            workloads: BTreeMap::new(),
+            services: mesh
+                .services
+                .iter()
+                .map(|(name, service)| (name.clone(), Cut::of(service)))
+                .collect(),
+            narrowed: Mutex::default(),
+            mesh,
+        };
+        for part in parts_of(&whole) {
+            edition.add(&part);
+        }
+        edition
+    }
+
+    fn add(&mut self, part: &Part) {
+        let named = (part.name(), Encoded::new(part.encode()));
+        match part {
+            Part::Settings(_) | Part::Revoked(_) | Part::Bundle(..) => self.everywhere.push(named),
+            Part::Workload(workload) => {
+                self.workloads.insert(workload.id.clone(), named);
+            }
+            // Encoded when it was cut.
+            Part::Service(_) => {}
+            Part::Endpoints { port, .. } => {
+                if let Some(cut) = self.services.get_mut(&port.service) {
+                    cut.endpoints.push(named);
+                }
+            }
+        }
+    }
+
+    /// What a proxy gets that stands in front of `workloads` and wants to know about
+    /// `subscriptions`: the services that answer them and all that their routes may lead to.
+    pub(crate) fn target(
+        &self,
+        workloads: &BTreeSet<WorkloadId>,
+        subscriptions: &BTreeSet<Subscription>,
+    ) -> Target {
+        let mut parts: BTreeMap<_, _> = self.everywhere.iter().cloned().collect();
+        parts.extend(
+            workloads
+                .iter()
+                .filter_map(|id| self.workloads.get(id).cloned()),
+        );
+        let mut answers = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for subscription in subscriptions {
+            let services = self.answering(subscription);
+            answers.insert(subscription.clone(), !services.is_empty());
+            wanted.extend(services);
+        }
+        let callers: BTreeSet<_> = workloads.iter().map(|id| &id.namespace).collect();
+        let mut cut = BTreeSet::new();
+        while let Some(name) = wanted.pop() {
+            let Some(service) = self.services.get(&name) else {
+                continue;
+            };
+            if !cut.insert(name) {
+                continue;
+            }
+            parts.insert(service.name.clone(), self.as_seen_from(service, &callers));
+            parts.extend(service.endpoints.iter().cloned());
+            wanted.extend(service.leads_to.iter().cloned());
+        }
+        Target::of_parts(self.generation.clone(), parts, answers)
+    }
+
+    /// The services that answer a subscription; none if it names nothing.
+    fn answering(&self, subscription: &Subscription) -> Vec<ServiceName> {
+        match subscription {
+            Subscription::Service(name) => {
+                let exists = self.services.contains_key(name);
+                exists.then(|| name.clone()).into_iter().collect()
+            }
+            Subscription::Address(network, ip) => {
+                match self
+                    .mesh
+                    .addresses
+                    .get(&(network.clone(), ip.to_canonical()))
+                {
+                    None => Vec::new(),
+                    Some(AddressOwner::Service(name)) => vec![name.clone()],
+                    Some(AddressOwner::Instances(ids)) => {
+                        let answered = |answers: &Vec<leno_compile::Answer>| {
+                            answers.iter().any(|answer| ids.contains(&answer.instance))
+                        };
+                        let ports = self
+                            .mesh
+                            .answers
+                            .iter()
+                            .filter(|(_, answers)| answered(answers));
+                        ports.map(|(port, _)| port.service.clone()).collect()
+                    }
+                }
+            }
+        }
+    }
+
+    /// The service with the consumer routes of `callers` and of nobody else.
+    fn as_seen_from(&self, cut: &Cut, callers: &BTreeSet<&Namespace>) -> Encoded {
+        if cut
+            .consumers
+            .iter()
+            .all(|namespace| callers.contains(namespace))
+        {
+            return cut.whole.clone();
+        }
+        let seen = cut
+            .consumers
+            .iter()
+            .filter(|namespace| callers.contains(namespace));
+        let key = (cut.service.name.clone(), seen.cloned().collect::<Vec<_>>());
+        let mut narrowed = self.narrowed.lock().unwrap_or_else(PoisonError::into_inner);
+        let encode = || {
+            let mut service = Service::clone(&cut.service);
+            for port in service.ports.values_mut() {
+                port.consumers
+                    .retain(|namespace, _| callers.contains(namespace));
+            }
+            Encoded::new(Part::Service(Arc::new(service)).encode())
+        };
+        narrowed.entry(key).or_insert_with(encode).clone()
+    }
+}
+
+impl Cut {
+    fn of(service: &Arc<Service>) -> Self {
+        let part = Part::Service(service.clone());
+        let ports = || service.ports.values();
+        Self {
+            service: service.clone(),
+            name: part.name(),
+            whole: Encoded::new(part.encode()),
+            consumers: ports()
+                .flat_map(|port| port.consumers.keys().cloned())
+                .collect(),
+            leads_to: ports().flat_map(routes).flat_map(backends).collect(),
+            endpoints: Vec::new(),
+        }
+    }
+}
+
+fn routes(port: &ServicePort) -> impl Iterator<Item = &Arc<Routes>> {
+    port.producer.iter().chain(port.consumers.values())
+}
+
+fn backends(routes: &Arc<Routes>) -> BTreeSet<ServiceName> {
+    let mut names = BTreeSet::new();
+    for rule in &routes.rules {
+        let Action::Forward(split) = &rule.action else {
+            continue;
+        };
+        for part in split.parts() {
+            if let Backend::Service(port) = &part.backend {
+                names.insert(port.service.clone());
+            }
+        }
+    }
+    names
+}

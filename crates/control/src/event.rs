@@ -1,0 +1,129 @@
+//! What happens in a control plane that whoever runs it may want to read.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use leno_model::view::Generation;
+use leno_model::{Code, SpiffeId, TrustDomain};
+use leno_store::Revision;
+
+/// Something happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Proxies are taken care of at this address.
+    Listening(SocketAddr),
+    /// The CA of a trust domain was made.
+    Founded(TrustDomain),
+    /// The configuration was read anew.
+    Compiled {
+        /// The newest revision of the store.
+        revision: Revision,
+        /// How many objects there are, folders included.
+        objects: usize,
+        /// How many errors.
+        problems: usize,
+    },
+    /// Somebody got its first certificate.
+    Joined {
+        /// As whom.
+        identity: SpiffeId,
+        /// From where.
+        address: IpAddr,
+        /// By which token.
+        token: String,
+    },
+    /// Somebody was not let in.
+    NotJoined {
+        /// From where.
+        address: IpAddr,
+        /// The token it showed.
+        token: String,
+        /// Why.
+        why: String,
+    },
+    /// A proxy is connected.
+    Connected {
+        /// What it calls itself.
+        proxy: String,
+        /// Who it proved to be.
+        identity: SpiffeId,
+    },
+    /// A proxy is not connected any more.
+    Gone {
+        /// What it called itself.
+        proxy: String,
+        /// Why.
+        why: String,
+    },
+    /// A proxy could not understand a part of its view.
+    Refused {
+        /// What it calls itself.
+        proxy: String,
+        /// The view it did not adopt.
+        generation: Generation,
+        /// Why.
+        why: String,
+    },
+    /// Something should work and does not, and will be tried again.
+    Trouble {
+        /// What kind.
+        code: Code,
+        /// In words.
+        what: String,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listening(address) => write!(f, "listening on {address}"),
+            Self::Founded(domain) => write!(f, "founded the CA of {domain}"),
+            Self::Compiled {
+                revision,
+                objects,
+                problems,
+            } => {
+                write!(
+                    f,
+                    "revision {revision}: {objects} objects, {problems} problems"
+                )
+            }
+            Self::Joined {
+                identity,
+                address,
+                token,
+            } => {
+                write!(f, "{identity} joined from {address} by token {token}")
+            }
+            Self::NotJoined {
+                address,
+                token,
+                why,
+            } => {
+                let code = Code::T012;
+                write!(
+                    f,
+                    "{code} {}: {address} showed token {token:?}: {why}",
+                    code.slug()
+                )
+            }
+            Self::Connected { proxy, identity } => {
+                write!(f, "proxy {proxy:?} connected as {identity}")
+            }
+            Self::Gone { proxy, why } => write!(f, "proxy {proxy:?} is gone: {why}"),
+            Self::Refused {
+                proxy,
+                generation,
+                why,
+            } => {
+                let code = Code::D002;
+                write!(
+                    f,
+                    "{code} {}: proxy {proxy:?} did not adopt {generation}: {why}",
+                    code.slug()
+                )
+            }
+            Self::Trouble { code, what } => write!(f, "{code} {}: {what}", code.slug()),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Certificates for proxies: the first one for a token, the next ones for the one before.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use leno_channel::grpc::{Status, StatusCode};
+use leno_model::{Name, SpiffeId};
+use leno_store::{Grant, NotSpent};
+use leno_wire::certificates::{Join, Renew};
+
+use crate::authority::NotIssued;
+use crate::center::Center;
+use crate::clock;
+use crate::entitled::{may_act_as, node};
+use crate::event::Event;
+
+/// Gives whoever shows a good token a certificate for the identity that it grants.
+pub(crate) fn join(center: &Center, address: IpAddr, join: &Join) -> Result<Vec<u8>, Status> {
+    let refused = |why: &dyn ToString| {
+        let (token, why) = (join.token.clone(), why.to_string());
+        center.tell(&Event::NotJoined {
+            address,
+            token,
+            why,
+        });
+    };
+    let wanted = join.service_account.as_deref().map(Name::new).transpose();
+    let wanted = wanted.map_err(|error| Status::new(StatusCode::InvalidArgument, error))?;
+    let now = clock::wall();
+    let hash = digest(&SHA256, &join.secret);
+    let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
+    let grant = match center.store.spend_token(&join.token, &hash, now) {
+        Ok(grant) => grant,
+        Err(NotSpent::Failed(failed)) => {
+            center.trouble(failed.code(), &failed);
+            return Err(Status::new(StatusCode::Unavailable, "the store failed"));
+        }
+        Err(why) => {
+            refused(&why);
+            // Which of the reasons it is, is not for somebody who guesses.
+            return Err(Status::new(
+                StatusCode::Unauthenticated,
+                "the token is not good",
+            ));
+        }
+    };
+    let account = account(&grant, wanted).inspect_err(|status| refused(status))?;
+    let told = center
+        .authority
+        .told()
+        .ok_or_else(|| failed(&NotIssued::NotFounded))?;
+    let identity = SpiffeId {
+        trust_domain: told.domain,
+        namespace: grant.namespace,
+        service_account: account,
+    };
+    let issued = issue(center, &identity, &join.request)?;
+    let token = join.token.clone();
+    center.tell(&Event::Joined {
+        identity,
+        address,
+        token,
+    });
+    Ok(issued)
+}
+
+/// Gives somebody who has proven to be `proven` a certificate, for itself or for one that it is
+/// entitled to act as.
+pub(crate) fn renew(center: &Center, proven: &SpiffeId, renew: &Renew) -> Result<Vec<u8>, Status> {
+    let id = &renew.identity;
+    let revoked = center.edition().trusted.revoked.contains(id);
+    if revoked || !may_act_as(proven, id) {
+        let message = match revoked {
+            true => format!("{id} is revoked"),
+            false => format!("{proven} may not act as {id}"),
+        };
+        return Err(Status::new(StatusCode::PermissionDenied, message));
+    }
+    issue(center, id, &renew.request)
+}
+
+fn issue(center: &Center, id: &SpiffeId, request: &[u8]) -> Result<Vec<u8>, Status> {
+    let life = center.edition().mesh.certificate_lifetime;
+    let issued = center.authority.issue(request, id, life, clock::wall());
+    issued
+        .map(|issued| issued.encode())
+        .map_err(|error| failed(&error))
+}
+
+/// Whom a grant lets its bearer act as: the one that it names, else the one that is wanted, else a node.
+fn account(grant: &Grant, wanted: Option<Name>) -> Result<Name, Status> {
+    match (&grant.service_account, wanted) {
+        (Some(granted), Some(wanted)) if *granted != wanted => {
+            let message = format!("the token is for {granted}, not for {wanted}");
+            Err(Status::new(StatusCode::PermissionDenied, message))
+        }
+        (Some(granted), _) => Ok(granted.clone()),
+        (None, Some(wanted)) => Ok(wanted),
+        (None, None) => Ok(node()),
+    }
+}
+
+fn failed(error: &NotIssued) -> Status {
+    let code = match error {
+        NotIssued::Request(_) => StatusCode::InvalidArgument,
+        NotIssued::NotFounded => StatusCode::Unavailable,
+        NotIssued::CannotSign(_) => StatusCode::Internal,
+    };
+    Status::new(code, error)
+}

@@ -1,0 +1,303 @@
+//! The control plane: sources in, views out, and the CA.
+//!
+//! What people apply and what stands in watched folders becomes an edition of the whole mesh; each
+//! connected proxy is told its part of it. [`Control`] runs all of it as supervised tasks: when
+//! one of them ends, so does the process that should not go on without it.
+//!
+//! | task | what it does |
+//! |---|---|
+//! | `renew` | reads the sources again when there is news, and makes the next edition |
+//! | `watch` | looks at folders |
+//! | `prove` | keeps the control plane's own certificate and the intermediate young |
+//! | `serve` | proxies: join, renew, distribution |
+//! | `administer` | people: the Unix socket |
+
+mod administer;
+mod apply;
+mod authority;
+mod center;
+mod clock;
+mod distribute;
+mod edition;
+mod entitled;
+mod event;
+mod fleet;
+mod folder;
+mod issue;
+mod layout;
+mod meaning;
+mod serve;
+mod tunnels;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use leno_identity::{Renewal, Trust};
+use leno_model::{Code, TrustDomain};
+use leno_store::{NotRead, Store};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub use authority::{NotFounded, NotOpened as AuthorityNotOpened};
+pub use entitled::NODE;
+pub use event::Event;
+
+use crate::center::Center;
+use crate::folder::{Folder, LOOK};
+
+/// How a control plane runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of the store.
+    pub data: PathBuf,
+    /// Where proxies are taken care of: port 15012.
+    pub listen: SocketAddr,
+    /// Host and port at which proxies find it; it stands in join tokens.
+    pub advertise: String,
+    /// The socket on which it may be asked.
+    pub socket: PathBuf,
+    /// Folders that are watched.
+    pub folders: Vec<PathBuf>,
+    /// The trust domain of the CA, if it should be founded at once. Else it is founded for what the
+    /// first `Mesh` object says, or by the first token.
+    pub trust_domain: Option<TrustDomain>,
+}
+
+/// A control plane that is ready to run.
+pub struct Control {
+    center: Arc<Center>,
+    listener: TcpListener,
+    administration: leno_admin::Server,
+    folders: Vec<Folder>,
+}
+
+impl Control {
+    /// Opens the store and the CA, and listens. Nobody is answered before [`Self::run`]. `tell` is
+    /// called with whatever happens, on any thread.
+    pub async fn open(
+        settings: Settings,
+        tell: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<Self, NotStarted> {
+        let store = Store::open(&settings.data, leno_store::Settings::default())?;
+        let mut folders: Vec<_> = settings
+            .folders
+            .iter()
+            .map(|path| Folder::new(path))
+            .collect();
+        let found = folders.iter_mut().map(|folder| {
+            folder.look(clock::wall());
+            folder.found().clone()
+        });
+        let found = found.collect();
+        let center = Center::open(Arc::new(store), settings.advertise, found, Box::new(tell))?;
+        if let Some(domain) = &settings.trust_domain {
+            center.found(domain)?;
+        }
+        let listening = |why| NotStarted::Listen {
+            address: settings.listen,
+            why,
+        };
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let administration = leno_admin::Server::listen(&settings.socket);
+        let administration = administration.map_err(|why| NotStarted::Socket {
+            path: settings.socket,
+            why,
+        })?;
+        center.tell(&Event::Listening(address));
+        Ok(Self {
+            center: Arc::new(center),
+            listener,
+            administration,
+            folders,
+        })
+    }
+
+    /// Where proxies are taken care of.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Runs until a task ends that should not have: there is no going on without it.
+    pub async fn run(self) -> Ended {
+        let Self {
+            center,
+            listener,
+            administration,
+            folders,
+        } = self;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(named("renew", renew(Arc::clone(&center))));
+        tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
+        tasks.spawn(named("prove", prove(Arc::clone(&center))));
+        tasks.spawn(named("serve", serve::accept(Arc::clone(&center), listener)));
+        let answer =
+            move |asker, question| administer::answer(Arc::clone(&center), asker, question);
+        tasks.spawn(named("administer", administration.run(answer)));
+        match tasks.join_next().await {
+            Some(Ok(task)) => Ended(task),
+            Some(Err(_)) | None => Ended("a task that panicked"),
+        }
+    }
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+/// Makes the next edition whenever there is news.
+async fn renew(center: Arc<Center>) {
+    let mut news = center.news.subscribe();
+    // What came before this task listened.
+    news.mark_changed();
+    while news.changed().await.is_ok() {
+        news.borrow_and_update();
+        let shared = Arc::clone(&center);
+        let renewed = tokio::task::spawn_blocking(move || {
+            let renewed = shared.renew();
+            let edition = shared.edition();
+            if edition.meaning.is_named
+                && let Err(error) = shared.found(&edition.mesh.settings.trust_domain)
+            {
+                shared.trouble(Code::T007, error);
+            }
+            renewed
+        });
+        match renewed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                center.trouble(error.code(), error);
+                tokio::time::sleep(AGAIN).await;
+                news.mark_changed();
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// How long until something that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Looks at the folders.
+async fn watch(center: Arc<Center>, mut folders: Vec<Folder>) {
+    if folders.is_empty() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let looked = tokio::task::spawn_blocking(move || {
+            let looks = folders.iter_mut().map(|folder| folder.look(clock::wall()));
+            let changed = looks.fold(false, |changed, news| changed | news);
+            (folders, changed)
+        });
+        let Ok((back, changed)) = looked.await else {
+            return;
+        };
+        folders = back;
+        if changed {
+            let found = folders
+                .iter()
+                .map(|folder| folder.found().clone())
+                .collect();
+            *center
+                .folders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = found;
+            center.news.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// Judges by what the newest edition trusts, and proves itself by a certificate that is young.
+async fn prove(center: Arc<Center>) {
+    let mut editions = center.editions.subscribe();
+    editions.mark_changed();
+    let mut renewal: Option<Renewal> = None;
+    let mut dice = clock::dice();
+    loop {
+        let now = center.clocks.now();
+        let due = renewal
+            .as_ref()
+            .map_or(now.mono + HOUR, |renewal| renewal.poll_timeout(now));
+        tokio::select! {
+            changed = editions.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let trusted = editions.borrow_and_update().trusted.clone();
+                let (trust, _) = Trust::new(&trusted.bundles, trusted.revoked);
+                center.keyring.judge_by(Arc::new(trust));
+            }
+            () = tokio::time::sleep_until(center.clocks.instant(due)) => {}
+        }
+        let now = center.clocks.now();
+        if let Err(error) = center.authority.renew_intermediate(now.wall) {
+            center.trouble(Code::T007, error);
+        }
+        let asks = match &mut renewal {
+            None => center.authority.told().is_some(),
+            Some(renewal) => renewal.handle_timeout(now, &mut dice),
+        };
+        if !asks {
+            continue;
+        }
+        let life = center.edition().mesh.certificate_lifetime;
+        let own = center.authority.own(life, now.wall);
+        match own.filter(|own| center.keyring.install(own).is_ok()) {
+            Some(own) => renewal = Some(Renewal::new(own.validity(), &mut dice)),
+            None => {
+                let reason = "the CA could not sign the control plane's own certificate";
+                center.trouble(Code::T007, reason);
+                if let Some(renewal) = &mut renewal {
+                    renewal.handle_failed(reason.to_owned(), now, &mut dice);
+                }
+            }
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The task without which a control plane did not go on.
+#[derive(Debug, thiserror::Error)]
+#[error("the control plane cannot go on: the task {0:?} ended")]
+pub struct Ended(&'static str);
+
+/// Why a control plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// The store cannot be trusted or used.
+    #[error(transparent)]
+    Store(#[from] leno_store::NotOpened),
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] NotRead),
+    /// The CA in the store cannot be used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityNotOpened),
+    /// The CA could not be founded.
+    #[error(transparent)]
+    Founding(#[from] NotFounded),
+    /// Proxies cannot be taken care of at the address.
+    #[error("{address} cannot be listened on: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// The socket cannot be made.
+    #[error("the socket {} cannot be made: {why}", path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+}

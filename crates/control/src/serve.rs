@@ -1,0 +1,188 @@
+//! Port 15012: proxies join, renew and are told their views. Each connection and each call is a task
+//! of its own, and ends with what it rests on: the peer's certificate, its not being revoked.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_channel::grpc::{
+    Call, Entered, LARGEST_ANONYMOUS_MESSAGE, LARGEST_MESSAGE, Messages, Status, StatusCode, serve,
+};
+use leno_identity::Caller;
+use leno_model::{Code, SpiffeId};
+use leno_wire::call;
+use leno_wire::certificates::{Join, Renew};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::authority::control_id;
+use crate::center::Center;
+use crate::{clock, distribute, issue};
+
+/// How many connections there may be, and how many of them may not have proven anything.
+const MOST_CONNECTIONS: usize = 20_000;
+const MOST_STRANGERS: usize = 256;
+
+/// How long somebody who has no certificate may take to join.
+const JOIN_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long accepting rests when no file descriptor is left.
+const REST: Duration = Duration::from_millis(50);
+
+/// Takes connections for as long as it is polled.
+pub(crate) async fn accept(center: Arc<Center>, listener: TcpListener) {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
+    let mut connections = JoinSet::new();
+    loop {
+        while let Some(ended) = connections.try_join_next() {
+            if ended.is_err() {
+                center.trouble(
+                    Code::D001,
+                    "a connection of a proxy panicked and was closed",
+                );
+            }
+        }
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
+        let Ok((stream, peer)) = listener.accept().await else {
+            sleep(REST).await;
+            continue;
+        };
+        let (center, strangers) = (Arc::clone(&center), Arc::clone(&strangers));
+        connections.spawn(async move {
+            let _permit = permit;
+            connection(center, strangers, stream, peer).await;
+        });
+    }
+}
+
+async fn connection(
+    center: Arc<Center>,
+    strangers: Arc<Semaphore>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let Ok(stranger) = strangers.try_acquire_owned() else {
+        return;
+    };
+    let Some(told) = center.authority.told() else {
+        return;
+    };
+    // Small messages go back and forth.
+    drop(stream.set_nodelay(true));
+    let own = control_id(&told.domain);
+    // Who is not believed was told so in the handshake.
+    let Ok(Entered { stream, caller }) = Box::pin(center.keyring.enter(stream, &own)).await else {
+        return;
+    };
+    let Some((caller, proof)) = caller else {
+        let answer = |call| join(Arc::clone(&center), peer, call);
+        // Whatever came of it, the stranger is gone.
+        drop(timeout(JOIN_LIMIT, serve(stream, LARGEST_ANONYMOUS_MESSAGE, answer)).await);
+        return;
+    };
+    drop(stranger);
+    let left = caller.ends().since(clock::wall());
+    let distrusted = async {
+        let mut editions = center.editions.subscribe();
+        while editions.changed().await.is_ok() {
+            let revoked = editions
+                .borrow_and_update()
+                .trusted
+                .revoked
+                .contains(caller.id());
+            if revoked || center.keyring.judge(&proof).is_err() {
+                break;
+            }
+        }
+    };
+    let answer = |call| answer(Arc::clone(&center), caller.clone(), peer, call);
+    tokio::select! {
+        // Why it ended is told by its calls.
+        _ = serve(stream, LARGEST_MESSAGE, answer) => {}
+        () = distrusted => {}
+        () = sleep(left) => {}
+    }
+}
+
+/// Answers a call of somebody who has proven nothing.
+async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
+    let Call {
+        path,
+        mut messages,
+        answer,
+    } = call;
+    let reply = match path.as_str() {
+        call::JOIN => {
+            asked(&mut messages, Join::decode, move |join| {
+                issue::join(&center, peer.ip(), &join)
+            })
+            .await
+        }
+        call::RENEW | call::DISTRIBUTE => Err(Status::new(
+            StatusCode::Unauthenticated,
+            "this takes a certificate",
+        )),
+        _ => Err(unknown(&path)),
+    };
+    // A client that went away needs no answer.
+    drop(answer.reply(reply).await);
+}
+
+/// Answers a call of somebody who has proven to be `caller`.
+async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Call) {
+    let Call {
+        path,
+        mut messages,
+        answer,
+    } = call;
+    let reply = match path.as_str() {
+        call::DISTRIBUTE => {
+            let call = Call {
+                path,
+                messages,
+                answer,
+            };
+            return distribute::run(&center, &caller, peer.ip(), call).await;
+        }
+        call::RENEW => {
+            let proven: SpiffeId = caller.id().clone();
+            asked(&mut messages, Renew::decode, move |renew| {
+                issue::renew(&center, &proven, &renew)
+            })
+            .await
+        }
+        call::JOIN => {
+            let message = "you have a certificate: renew it";
+            Err(Status::new(StatusCode::InvalidArgument, message))
+        }
+        _ => Err(unknown(&path)),
+    };
+    // As above.
+    drop(answer.reply(reply).await);
+}
+
+fn unknown(path: &str) -> Status {
+    Status::new(
+        StatusCode::Unimplemented,
+        format_args!("there is no call {path}"),
+    )
+}
+
+/// Reads the one message of a call, and lets a thread that may wait answer it.
+async fn asked<Q: Send + 'static, E: ToString>(
+    messages: &mut Messages,
+    decode: impl FnOnce(&[u8]) -> Result<Q, E>,
+    answer: impl FnOnce(Q) -> Result<Vec<u8>, Status> + Send + 'static,
+) -> Result<Vec<u8>, Status> {
+    let nothing = || Status::new(StatusCode::InvalidArgument, "the call has no message");
+    let message = messages.next().await?.ok_or_else(nothing)?;
+    let invalid = |error: E| Status::new(StatusCode::InvalidArgument, error);
+    let question = decode(&message).map_err(invalid)?;
+    let answered = tokio::task::spawn_blocking(move || answer(question)).await;
+    answered.unwrap_or_else(|_| Err(Status::new(StatusCode::Internal, "the call panicked")))
+}

@@ -13,6 +13,7 @@ mod http;
 mod incoming;
 mod inside;
 mod listen;
+mod metrics;
 mod news;
 mod pool;
 mod pump;
@@ -117,12 +118,12 @@ impl Proxy {
             let (order, taking) = mpsc::unbounded_channel();
             orders.push(order);
             let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
-            let (recorder, state) = (telemetry.recorder(), state.subscribe());
+            let (telemetry, state) = (telemetry.clone(), state.subscribe());
             let run = move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()?;
-                let worker = Worker::new(keyring, clocks, network, table, recorder, seed);
+                let worker = Worker::new(keyring, clocks, network, table, telemetry, seed);
                 let local = tokio::task::LocalSet::new();
                 local.block_on(
                     &runtime,
@@ -156,7 +157,10 @@ impl Proxy {
     /// Reaches the application of `workload` inside its enclosure from here on.
     pub fn enclose(&self, workload: &WorkloadId, inside: &Inside) -> io::Result<()> {
         for worker in &self.orders {
-            tell(worker, Order::Enclose(workload.clone(), inside.try_clone()?))?;
+            tell(
+                worker,
+                Order::Enclose(workload.clone(), inside.try_clone()?),
+            )?;
         }
         Ok(())
     }

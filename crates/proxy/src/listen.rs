@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use leno_model::view::{PortRef, WorkloadId};
 use leno_traffic::{Channel, Peer, WhyPlain};
-use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::dns;
 use crate::incoming::{self, Incoming, Toward, Way};
+use crate::metrics;
 use crate::stream::Stream;
 use crate::tunnel;
 use crate::worker::Worker;
@@ -53,6 +54,8 @@ pub enum Door {
     Dns(WorkloadId),
     /// Tunnels of other proxies.
     Tunnel,
+    /// Questions about metrics and readiness, from anyone.
+    Metrics,
 }
 
 impl Door {
@@ -64,7 +67,7 @@ impl Door {
             | Self::Inbound(workload)
             | Self::Port(workload, _)
             | Self::Dns(workload) => Some(workload),
-            Self::Tunnel => None,
+            Self::Tunnel | Self::Metrics => None,
         }
     }
 }
@@ -179,6 +182,9 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
         Door::Dns(workload) => {
             return worker.spawn(dns::serve_stream(worker.clone(), tcp, workload.clone()));
         }
+        Door::Metrics => {
+            return worker.spawn(metrics::serve(worker.clone(), Stream::Tcp(tcp)));
+        }
         _ => {}
     }
     let Some((channel, way)) = way_of(door, &tcp) else {
@@ -217,14 +223,13 @@ fn way_of(door: &Door, tcp: &TcpStream) -> Option<(Channel, Way)> {
         Door::Upstream(workload, port) => outbound(workload, Toward::Port(port.clone())),
         Door::Inbound(workload) => inbound(workload, original(tcp)?),
         Door::Port(workload, application) => inbound(workload, *application),
-        Door::Tunnel | Door::Dns(_) => return None,
+        Door::Tunnel | Door::Dns(_) | Door::Metrics => return None,
     })
 }
 
-/// Where a captured connection was going.
+/// Where a captured connection was going. One that was going to the listener itself was not captured,
+/// and would be sent round in a circle.
 fn original(tcp: &TcpStream) -> Option<SocketAddr> {
-    let socket = SockRef::from(tcp);
-    let v4 = socket.original_dst_v4().ok();
-    let found = v4.or_else(|| socket.original_dst_v6().ok());
-    found.and_then(|address| address.as_socket())
+    let original = leno_host::original_destination(tcp).ok()?;
+    (tcp.local_addr().ok()? != original).then_some(original)
 }

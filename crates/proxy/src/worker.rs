@@ -12,7 +12,7 @@ use std::time::Duration;
 use leno_channel::{Clock, Keyring};
 use leno_model::view::WorkloadId;
 use leno_model::{CallId, Dice, Mono, Network, Now, Wall};
-use leno_telemetry::{Event, Recorder};
+use leno_telemetry::{Event, Recorder, Telemetry};
 use leno_traffic::{Balancer, Picked, Port, Refusal, Table, Tried};
 use tokio::time::Sleep;
 
@@ -35,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) tunnels: Tunnels,
     pub(crate) news: News,
+    pub(crate) telemetry: Telemetry,
     pub(crate) forwarding: Forwarding,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
     table: RefCell<Held>,
@@ -50,7 +51,7 @@ impl Worker {
         clocks: Clocks,
         network: Network,
         table: Arc<Table>,
-        recorder: Recorder,
+        telemetry: Telemetry,
         seed: u64,
     ) -> Self {
         Self {
@@ -66,7 +67,8 @@ impl Worker {
             forwarding: Forwarding::default(),
             entrances: RefCell::default(),
             table: RefCell::new(Held::new(table)),
-            recorder: RefCell::new(recorder),
+            recorder: RefCell::new(telemetry.recorder()),
+            telemetry,
             clocks,
             draining: Cell::new(false),
             connections: Cell::new(0),

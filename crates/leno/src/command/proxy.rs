@@ -131,6 +131,9 @@ impl Fixed<'_> {
         if let Some(address) = self.described.tunnel {
             listen(address, Door::Tunnel);
         }
+        if let Some(address) = self.described.metrics {
+            listen(address, Door::Metrics);
+        }
         let workers = self.described.workers.map(usize::from);
         Ok(Settings {
             workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(cores),

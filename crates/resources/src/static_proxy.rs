@@ -11,7 +11,7 @@ use core::time::Duration;
 use leno_model::note::Span;
 use leno_model::{Code, Name, Namespace, Note, Notes, Severity};
 
-use crate::decode::{Decode, Reader, Rules, Subject, object, text};
+use crate::decode::{Decode, Reader, Rules, Subject, choice, object, text};
 use crate::object::span;
 use crate::part::List;
 use crate::schema::Shape;
@@ -30,6 +30,8 @@ object! {
         pub tunnel: Option<SocketAddr> = "tunnel";
         /// Where metrics and readiness are read.
         pub metrics: Option<SocketAddr> = "metrics";
+        /// How each call is logged on standard output; none is, if nothing is said.
+        pub access_log: Option<AccessLog> = "accessLog";
         /// Where the proxies of other workloads take tunnels.
         pub tunnels: List<StaticTunnel> = "tunnels";
         /// How many workers; as many as there are cores to use, if nothing is said.
@@ -80,6 +82,16 @@ object! {
         pub workload: Named = "workload";
         /// The address and port.
         pub address: SocketAddr = "address";
+    }
+}
+
+choice! {
+    /// How calls are logged.
+    pub enum AccessLog {
+        /// For people, in columns.
+        Text = "Text",
+        /// For programs, an object a line.
+        Json = "JSON",
     }
 }
 

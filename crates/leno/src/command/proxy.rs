@@ -14,7 +14,7 @@ use leno_model::{Namespace, Network, ServiceName};
 use leno_proxy::{Clocks, Door, Listener, Place, Proxy, Settings};
 use leno_resources::static_proxy::{self, Named, StaticProxy, StaticWorkload};
 use leno_resources::{List, Part};
-use leno_telemetry::Telemetry;
+use leno_telemetry::{AccessLog, Format, Telemetry};
 use leno_traffic::Scope;
 
 use crate::arguments::{self, Input};
@@ -59,7 +59,17 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     }
     let view = fixed.view()?;
     let summary = summary(&described, &settings);
-    let telemetry = Telemetry::new(leno_telemetry::Settings::default());
+    let format = described.access_log.map(|format| match format {
+        static_proxy::AccessLog::Text => Format::Text,
+        static_proxy::AccessLog::Json => Format::Json,
+    });
+    let access_log = format
+        .map(|format| AccessLog::start(format, std::io::stdout()))
+        .transpose()?;
+    let telemetry = Telemetry::new(leno_telemetry::Settings {
+        access_log,
+        ..leno_telemetry::Settings::default()
+    });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -212,11 +222,9 @@ fn instance<'a>(offline: &'a Offline, name: &Named) -> anyhow::Result<&'a Arc<In
 fn summary(described: &StaticProxy, settings: &Settings) -> Line {
     let workloads = count(described.workloads.len(), "workload");
     let workers = count(settings.workers.get(), "worker");
-    let line = Line::new().plain(format_args!("proxy of {workloads} · {workers} · "));
-    line.good(format_args!(
-        "listening at {}",
-        count(settings.listeners.len(), "address")
-    ))
+    let listeners = count(settings.listeners.len(), "listener");
+    let line = Line::new().good("ready").plain("  proxy of ");
+    line.plain(format_args!("{workloads} · {workers} · {listeners}"))
 }
 
 fn cores() -> NonZeroUsize {

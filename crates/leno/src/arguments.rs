@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::demo::Face;
+
 /// A service mesh that explains itself.
 #[derive(Parser)]
 #[command(
@@ -33,6 +35,9 @@ pub(crate) enum Command {
     Certs(Certs),
     /// Run a proxy
     Proxy(Proxy),
+    /// Be a program of the demo's shop
+    #[command(hide = true)]
+    Shop(Shop),
 }
 
 /// Where objects come from.
@@ -176,4 +181,11 @@ pub(crate) struct Issue {
     /// How long the certificates stand, in seconds; a day, if nothing is said
     #[arg(long, value_name = "SECONDS")]
     pub(crate) lifetime: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct Shop {
+    /// Which program
+    #[arg(value_name = "PROGRAM", value_enum)]
+    pub(crate) face: Face,
 }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod command;
+mod demo;
 mod folder;
 mod imagine;
 mod offline;
@@ -43,5 +44,6 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Explain(options) => command::explain::run(options, terminal),
         Command::Certs(options) => command::certs::run(options, terminal),
         Command::Proxy(options) => command::proxy::run(options, terminal),
+        Command::Shop(options) => command::demo::run_shop(options),
     }
 }

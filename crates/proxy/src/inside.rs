@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 
 use leno_host::{Layout, Sockets};
 use socket2::Socket;
@@ -95,8 +96,9 @@ impl Entrance {
 
 impl Way {
     fn new(supply: Supply) -> io::Result<Self> {
-        let socket = supply.sockets.as_fd().try_clone_to_owned()?;
-        let arrivals = UnixDatagram::from_std(socket.into())?;
+        let socket = StdUnixDatagram::from(supply.sockets.as_fd().try_clone_to_owned()?);
+        socket.set_nonblocking(true)?;
+        let arrivals = UnixDatagram::from_std(socket)?;
         Ok(Self { supply, arrivals })
     }
 

@@ -4,8 +4,12 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-/// How much a lent buffer has room for before it must grow: a head, or one round of a body.
+/// How much a lent buffer has room for before it must grow: a head, one round of a body, or what one
+/// TLS record holds.
 pub(crate) const ROOM: usize = 16 * 1024;
+
+/// How much room there is at least for what is read.
+pub(crate) const LEAST_ROOM: usize = 4 * 1024;
 
 /// How many idle buffers a worker keeps.
 const KEPT: usize = 256;

@@ -21,12 +21,17 @@ impl Clocks {
     }
 
     /// Both clocks, read at one moment.
-    #[expect(clippy::disallowed_methods, reason = "here the clock enters")]
     pub fn now(&self) -> Now {
         Now {
-            mono: Mono::since_start(Instant::now().duration_since(self.start)),
+            mono: self.mono(),
             wall: wall(),
         }
+    }
+
+    /// The clock that only goes forward.
+    #[expect(clippy::disallowed_methods, reason = "here the clock enters")]
+    pub(crate) fn mono(&self) -> Mono {
+        Mono::since_start(Instant::now().duration_since(self.start))
     }
 
     /// Civil time, for judging certificates.

@@ -7,22 +7,23 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most that is gathered: what one TLS record holds.
-const GATHERED: usize = 16 * 1024;
+use crate::buffer::{Buffer, Buffers, ROOM};
 
 /// A stream whose writes wait for a flush.
 pub(crate) struct Coalesced<S> {
     inner: S,
-    gathered: Vec<u8>,
+    buffers: Buffers,
+    gathered: Option<Buffer>,
     written: usize,
 }
 
 impl<S> Coalesced<S> {
     /// Gathers what is written to `inner`.
-    pub(crate) fn new(inner: S) -> Self {
+    pub(crate) fn new(inner: S, buffers: Buffers) -> Self {
         Self {
             inner,
-            gathered: Vec::new(),
+            buffers,
+            gathered: None,
             written: 0,
         }
     }
@@ -33,7 +34,8 @@ impl<S: AsyncWrite + Unpin> Coalesced<S> {
     fn poll_empty(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self
             .gathered
-            .get(self.written..)
+            .as_ref()
+            .and_then(|gathered| gathered.get(self.written..))
             .filter(|rest| !rest.is_empty())
         {
             match ready!(Pin::new(&mut self.inner).poll_write(context, rest))? {
@@ -41,7 +43,8 @@ impl<S: AsyncWrite + Unpin> Coalesced<S> {
                 count => self.written += count,
             }
         }
-        self.gathered.clear();
+        // An idle connection keeps no room.
+        self.gathered = None;
         self.written = 0;
         Poll::Ready(Ok(()))
     }
@@ -63,21 +66,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.gathered.len() >= GATHERED {
+        let is_full = |gathered: &Buffer| gathered.len() >= ROOM;
+        if self.gathered.as_ref().is_some_and(is_full) {
             ready!(self.poll_empty(context))?;
         }
-        let room = GATHERED - self.gathered.len();
-        let taken = bytes.get(..room).unwrap_or(bytes);
-        self.gathered.extend_from_slice(taken);
+        let Self {
+            gathered, buffers, ..
+        } = &mut *self;
+        let gathered = gathered.get_or_insert_with(|| buffers.lend());
+        let taken = bytes.get(..ROOM - gathered.len()).unwrap_or(bytes);
+        gathered.extend_from_slice(taken);
         Poll::Ready(Ok(taken.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_empty(context))?;
-        // An idle connection keeps no room.
-        if self.gathered.capacity() > 0 && self.gathered.is_empty() {
-            self.gathered = Vec::new();
-        }
         Pin::new(&mut self.inner).poll_flush(context)
     }
 

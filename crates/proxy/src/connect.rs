@@ -65,10 +65,7 @@ async fn open_tunnel(
 ) -> Result<Stream, Refusal> {
     let owned = target.keep();
     let key = owned.tunnel.as_ref().expect("the caller has looked");
-    let opened = worker
-        .tunnels
-        .open(key, target.address, id, &worker.keyring, &worker.clock)
-        .await;
+    let opened = worker.tunnels.open(key, target.address, id, worker).await;
     match opened {
         Ok(stream) => Ok(Stream::Tunnel(stream)),
         Err(failure) => Err(worker.tunnel_refusal(&failure, key.address, target.address)),

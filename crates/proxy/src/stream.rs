@@ -1,13 +1,13 @@
 //! One end of an exchange: a TCP connection, or a stream inside a tunnel.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::buffer::ROOM;
+use crate::buffer::LEAST_ROOM;
 use crate::tunnel::TunnelStream;
 
 /// A byte stream in both directions.
@@ -27,23 +27,18 @@ impl Stream {
         }
     }
 
-    /// Appends what has come to `bytes`, at most [`ROOM`]; 0 is the end of the stream.
+    /// Appends what has come to `bytes`, as much as there is room for; 0 is the end of the stream.
     pub(crate) fn poll_read_into(
         &mut self,
         context: &mut Context<'_>,
         bytes: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
-        let held = bytes.len();
-        bytes.resize(held + ROOM, 0);
-        let mut room = ReadBuf::new(bytes.get_mut(held..).unwrap_or_default());
-        let read = match self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, &mut room),
-            Self::Tunnel(tunnel) => tunnel.poll_read(context, &mut room),
-        };
-        let count = room.filled().len();
-        bytes.truncate(held + count);
-        ready!(read)?;
-        Poll::Ready(Ok(count))
+        bytes.reserve(LEAST_ROOM);
+        match self {
+            // The future holds nothing: a new one goes on where the last one was.
+            Self::Tcp(tcp) => pin!(tcp.read_buf(bytes)).poll(context),
+            Self::Tunnel(tunnel) => tunnel.poll_read_into(context, bytes),
+        }
     }
 
     /// Writes some of `bytes`.

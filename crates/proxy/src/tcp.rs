@@ -131,12 +131,12 @@ impl<'a> Carrying<'a> {
     ) -> Result<(Stream, Picked), Refusal> {
         let worker = self.worker;
         loop {
-            let now = worker.now().mono;
+            let now = worker.mono();
             let mut picked = worker.pick(port, attempts.tried(), now)?;
             let endpoint = picked.endpoint();
             let hop = self.incoming.hop(&self.table, endpoint, endpoint.address)?;
             let connected = self.connect(hop, port.tuning().connect_timeout).await;
-            let now = worker.now().mono;
+            let now = worker.mono();
             let refusal = match connected {
                 Ok(stream) => {
                     picked.connected(now);

@@ -8,9 +8,8 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
-use tokio::io::ReadBuf;
 
 /// How much may be on its way in one stream before the reader must have read some of it.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -63,19 +62,20 @@ impl TunnelStream {
         Poll::Ready(ready.is_err() || self.unread.is_empty())
     }
 
-    /// Reads some of what has come; nothing is the end of the stream.
-    pub(crate) fn poll_read(
+    /// Appends some of what has come to `bytes`, as much as it has room for; 0 is the end of the
+    /// stream.
+    pub(crate) fn poll_read_into(
         &mut self,
         context: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+        bytes: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_read_ready(context))?;
-        let count = self.unread.len().min(room.remaining());
-        room.put_slice(self.unread.get(..count).unwrap_or_default());
-        self.unread.advance(count);
+        let room = bytes.capacity() - bytes.len();
+        let taken = self.unread.split_to(self.unread.len().min(room));
+        bytes.extend_from_slice(&taken);
         // A stream that has ended needs no window.
-        drop(self.receive.flow_control().release_capacity(count));
-        Poll::Ready(Ok(()))
+        drop(self.receive.flow_control().release_capacity(taken.len()));
+        Poll::Ready(Ok(taken.len()))
     }
 
     /// Writes some of `bytes`, as much as the reader's window has room for.

@@ -113,6 +113,11 @@ impl Worker {
         self.clocks.now()
     }
 
+    /// The clock that only goes forward, read.
+    pub(crate) fn mono(&self) -> Mono {
+        self.clocks.mono()
+    }
+
     /// How long it is until `end`.
     pub(crate) fn until(&self, end: Wall) -> Duration {
         end.since(self.clock.now())

@@ -1,8 +1,11 @@
 //! One exchange: read the head, admit, route, pick, forward, carry both bodies, report.
 
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use leno_model::view::HeaderChanges;
@@ -63,15 +66,29 @@ pub(super) async fn run(
                 return refuse_head(worker, client, incoming, &reason).await;
             }
         }
-        let limit = late.get_or_insert_with(|| Box::pin(tokio::time::sleep(HEAD_LIMIT)));
-        tokio::select! {
-            read = client.read_into(&mut inbox) => match read {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return After::Close,
-            },
-            () = limit => return refuse_head(worker, client, incoming, &too_slow()).await,
+        match more(client, &mut inbox, &mut late).await {
+            Some(Ok(1..)) => {}
+            Some(Ok(0) | Err(_)) => return After::Close,
+            None => return refuse_head(worker, client, incoming, &too_slow()).await,
         }
     }
+}
+
+/// Reads what comes next of a head; `None` if that takes too long. A head that comes whole needs no
+/// timer.
+async fn more(
+    client: &mut Stream,
+    inbox: &mut Buffer,
+    late: &mut Option<Pin<Box<Sleep>>>,
+) -> Option<io::Result<usize>> {
+    poll_fn(|context| {
+        if let Poll::Ready(read) = client.poll_read_into(context, inbox) {
+            return Poll::Ready(Some(read));
+        }
+        let late = late.get_or_insert_with(|| Box::pin(tokio::time::sleep(HEAD_LIMIT)));
+        late.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }
 
 /// Carries the request at the start of `bytes`, if all of its head has come; says what follows and
@@ -276,8 +293,8 @@ impl<'a> Exchange<'a> {
         });
         let request_headers = forward.request_headers();
         let response_headers = forward.response_headers();
+        let mut now = self.began.mono;
         loop {
-            let now = worker.now().mono;
             let picked = match &direct {
                 Some(direct) => Ok(worker.balancer.borrow().direct(direct, now)),
                 None => worker.pick(forward.port(), attempts.tried(), now),
@@ -303,7 +320,7 @@ impl<'a> Exchange<'a> {
                 response_headers: &response_headers,
             };
             let mut again = |status: u16, replayable: bool| {
-                let now = worker.now().mono;
+                let now = worker.mono();
                 let dice = &mut worker.dice.borrow_mut();
                 match attempts.after(&picked, Failure::Answered(status), replayable, now, dice) {
                     Next::Again(at) => Some(at),
@@ -311,7 +328,7 @@ impl<'a> Exchange<'a> {
                 }
             };
             let tried = self.attempt(&attempt, &mut sending, &mut again).await;
-            let now = worker.now().mono;
+            now = worker.mono();
             let at = match tried {
                 Tried::Done(after, learned) => {
                     learn(picked, learned, now);
@@ -346,6 +363,7 @@ impl<'a> Exchange<'a> {
                 }
             };
             worker.sleep_until(at).await;
+            now = worker.mono();
         }
     }
 
@@ -525,7 +543,7 @@ impl<'a> Exchange<'a> {
 
     fn report(&self) {
         let request = &self.head.request;
-        let took = self.worker.now().mono.since(self.began.mono);
+        let took = self.worker.mono().since(self.began.mono);
         self.worker.report(&Event::Call(Call {
             id: self.id,
             edge: Edge {

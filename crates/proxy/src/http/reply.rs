@@ -214,7 +214,7 @@ impl Reply<'_> {
         let whole = waiting.is_sent();
         let worker = waiting.worker;
         if answer.keep_server && clean && whole && !worker.is_draining() {
-            let now = worker.now().mono;
+            let now = worker.mono();
             worker.pool.give(&self.attempt.hop.target, server, now);
         }
         let ended = if answer.status >= 500 {

@@ -57,11 +57,13 @@ impl Waiting<'_> {
         bytes: &mut Vec<u8>,
     ) -> Result<usize, Interrupted> {
         std::future::poll_fn(|context| {
+            let read = server.poll_read_into(context, bytes);
+            if read.is_ready() {
+                return read.map_err(|_| Interrupted::Server);
+            }
             self.poll_interrupts(context)?;
             self.poll_up(context, server)?;
-            server
-                .poll_read_into(context, bytes)
-                .map_err(|_| Interrupted::Server)
+            Poll::Pending
         })
         .await
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
-use leno_channel::{Alpn, Clock, HandshakeFailure, Keyring};
+use leno_channel::{Alpn, Clock, HandshakeFailure};
 use leno_identity::Caller;
 use leno_model::{CallId, Code, SpiffeId};
 use rustc_hash::FxHashMap;
@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::coalesce::Coalesced;
 use crate::tunnel::{CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream};
+use crate::worker::Worker;
 
 /// Everything that was proven or chosen when a connection was opened: two streams share one only
 /// if all of it is the same. The generation of trust is not part of it because no connection
@@ -81,11 +82,10 @@ impl Tunnels {
         key: &TunnelKey,
         target: SocketAddr,
         id: CallId,
-        keyring: &Keyring,
-        clock: &Clock,
+        worker: &Worker,
     ) -> Result<TunnelStream, TunnelFailure> {
         let shared = self.shared(key);
-        let connection = shared.connection(key, keyring, clock).await?;
+        let connection = shared.connection(key, worker).await?;
         let Connection {
             requests, streams, ..
         } = connection;
@@ -132,17 +132,17 @@ impl Shared {
     async fn connection(
         &self,
         key: &TunnelKey,
-        keyring: &Keyring,
-        clock: &Clock,
+        worker: &Worker,
     ) -> Result<Connection, TunnelFailure> {
-        if let Some(open) = self.with_room(clock) {
+        if let Some(open) = self.with_room(&worker.clock) {
             return Ok(open);
         }
         let _alone = self.opening.lock().await;
-        if let Some(open) = self.with_room(clock) {
+        if let Some(open) = self.with_room(&worker.clock) {
             return Ok(open);
         }
-        let connection = connect(key, keyring, clock).await?;
+        // A handshake needs much room, and is rare.
+        let connection = Box::pin(connect(key, worker)).await?;
         self.open.borrow_mut().push(connection.clone());
         Ok(connection)
     }
@@ -170,16 +170,13 @@ impl Connection {
     }
 }
 
-async fn connect(
-    key: &TunnelKey,
-    keyring: &Keyring,
-    clock: &Clock,
-) -> Result<Connection, TunnelFailure> {
+async fn connect(key: &TunnelKey, worker: &Worker) -> Result<Connection, TunnelFailure> {
     let tcp = TcpStream::connect(key.address)
         .await
         .map_err(TunnelFailure::Connect)?;
     tcp.set_nodelay(true).map_err(TunnelFailure::Connect)?;
-    let connected = keyring
+    let connected = worker
+        .keyring
         .connect(tcp, &key.own, &key.expected, Alpn::Hbone)
         .await?;
     let (requests, connection) = h2::client::Builder::new()
@@ -187,9 +184,9 @@ async fn connect(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(STREAM_WINDOW as usize)
         .enable_push(false)
-        .handshake(Coalesced::new(connected.stream))
+        .handshake(Coalesced::new(connected.stream, worker.buffers.clone()))
         .await?;
-    let left = connected.peer.ends().since(clock.now());
+    let left = worker.until(connected.peer.ends());
     tokio::task::spawn_local(async move {
         // A failure of the connection is a failure of each of its streams, and told there; the
         // peer's proof ending is one too.

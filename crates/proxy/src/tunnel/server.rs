@@ -52,7 +52,7 @@ async fn serve_accepted(worker: &Rc<Worker>, accepted: Accepted<TcpStream>, from
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(HEADER_BYTES)
         .max_send_buffer_size(STREAM_WINDOW as usize)
-        .handshake(Coalesced::new(stream));
+        .handshake(Coalesced::new(stream, worker.buffers.clone()));
     // Whoever proved itself and then speaks no HTTP/2 has said nothing that could be answered.
     let Ok(Ok(mut connection)) =
         tokio::time::timeout(leno_channel::HANDSHAKE_LIMIT, handshake).await

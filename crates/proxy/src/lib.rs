@@ -23,10 +23,12 @@ mod tunnel;
 mod worker;
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ use leno_model::view::{View, WorkloadId};
 use leno_model::{Network, SpiffeId};
 use leno_telemetry::Telemetry;
 use leno_traffic::{Scope, Table};
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
 pub use clock::Clocks;
@@ -122,13 +125,9 @@ impl Proxy {
             let run = move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
-                    .build()?;
+                    .build_local(LocalOptions::default())?;
                 let worker = Worker::new(keyring, clocks, network, table, telemetry, seed);
-                let local = tokio::task::LocalSet::new();
-                local.block_on(
-                    &runtime,
-                    run_worker(Rc::new(worker), sockets, taking, state, drain),
-                )
+                runtime.block_on(run_worker(Rc::new(worker), sockets, taking, state, drain))
             };
             std::thread::Builder::new()
                 .name("leno-worker".into())
@@ -207,7 +206,18 @@ impl Proxy {
         Ok(())
     }
 
-    /// Whether a worker has ended: a proxy without all of its workers is not to be kept alive.
+    /// Waits until a worker has ended: a proxy without all of its workers is not to be kept alive.
+    pub async fn broken(&self) {
+        let ends = self.orders.iter().map(|order| Box::pin(order.closed()));
+        let mut ends: Vec<_> = ends.collect();
+        poll_fn(|context| {
+            let mut ends = ends.iter_mut().map(|end| end.as_mut().poll(context));
+            ends.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
+    }
+
+    /// Whether a worker has ended, and nobody told it to.
     pub fn is_broken(&self) -> bool {
         self.workers.iter().any(JoinHandle::is_finished) && !self.state.borrow().draining
     }
@@ -274,7 +284,7 @@ async fn run_worker(
                     worker.enter_by(workload, None);
                 }
             },
-            _ = sweep.tick() => worker.pool.sweep(worker.now().mono),
+            _ = sweep.tick() => worker.pool.sweep(worker.mono()),
         }
     }
     accepting.end(None);

@@ -94,15 +94,10 @@ async fn until_told(proxy: &Proxy) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(200));
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = look.tick() => if proxy.is_broken() {
-                bail!("a worker of the proxy has ended; see what it said above");
-            },
-        }
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        () = proxy.broken() => bail!("a worker of the proxy has ended; see what it said above"),
     }
 }
 

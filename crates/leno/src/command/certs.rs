@@ -80,7 +80,7 @@ fn authority(
     let certificate = root.sign_intermediate(&key.public(), INTERMEDIATE_LIFE, now, dice)?;
     // The root's key is not kept: a new root is a new folder.
     files::write_certificates(&folder.join("roots.pem"), &[root.certificate().to_vec()])?;
-    files::write_certificates(&chain_file, &[certificate.clone()])?;
+    files::write_certificates(&chain_file, std::slice::from_ref(&certificate))?;
     files::write_key(&key_file, &key)?;
     let line = Line::new().good("established ").strong(domain);
     terminal.line(line.plain("  roots.pem, ca.pem, ca.key"))?;

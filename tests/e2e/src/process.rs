@@ -1,0 +1,126 @@
+//! Processes that end with their tests, and waiting with a bound.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// How long anything may take before a test fails. Only a failing test waits for so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+const STEP: Duration = Duration::from_millis(5);
+
+/// Asks until there is an answer.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let mut left = PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        left = left
+            .checked_sub(STEP)
+            .unwrap_or_else(|| panic!("in vain for {PATIENCE:?}: {what}"));
+        pause(STEP);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes have no clock that could be set"
+)]
+fn pause(step: Duration) {
+    thread::sleep(step);
+}
+
+/// A process with a log. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; what it says goes to `log`.
+    pub fn start(command: &mut Command, log: &Path) -> Self {
+        let file = File::create(log).expect("the folder takes files");
+        let also = file.try_clone().expect("a file has two handles");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(also)
+            .spawn();
+        Self {
+            child: child.unwrap_or_else(|error| panic!("{command:?}: {error}")),
+            log: log.to_owned(),
+        }
+    }
+
+    /// Everything it said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("the log is a text")
+    }
+
+    /// Waits for a line with all of `words`, and gives it.
+    pub fn until_says(&self, words: &[&str]) -> String {
+        let says = |line: &&str| words.iter().all(|word| line.contains(word));
+        until(&format!("{words:?} in {}", self.log.display()), || {
+            self.log().lines().find(says).map(str::to_owned)
+        })
+    }
+
+    /// Sends it a signal: `TERM`, `HUP`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        run(Command::new("kill").args(["-s", name, &pid]));
+    }
+
+    /// Kills it: it has no time for anything.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(&mut self) -> ExitStatus {
+        until("the end of a process", || {
+            self.child.try_wait().expect("it is our child")
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let tail = log.lines().rev().take(40).collect::<Vec<_>>();
+            let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+            show(&format!("--- {}\n{tail}", self.log.display()));
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "a failing test shows what its processes said"
+)]
+fn show(text: &str) {
+    println!("{text}");
+}
+
+/// Runs a command to its end and gives what it printed; one that fails fails the test.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}

@@ -1,0 +1,343 @@
+//! A mesh on loopback addresses of its own.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::process::{Process, run};
+
+/// A folder with the objects of a mesh, and a block of addresses, one for each name in it.
+#[derive(Debug)]
+pub struct World {
+    folder: PathBuf,
+    block: [u8; 2],
+    /// Held while the world lives: nobody else uses the block.
+    _claim: TcpListener,
+    names: RefCell<Vec<String>>,
+    objects: String,
+    /// The workloads that have a proxy.
+    proxied: Vec<String>,
+}
+
+/// Where proxies take tunnels.
+const TUNNEL: u16 = 15008;
+
+impl World {
+    /// An empty mesh; `settings` are the fields of `Mesh.spec` beside the trust domain.
+    pub fn new(settings: &str) -> Self {
+        let (block, claim) = claim();
+        let [one, two] = block;
+        let folder = std::env::temp_dir().join(format!("leno-e2e-{one}-{two}"));
+        // What a test left that was killed.
+        drop(fs::remove_dir_all(&folder));
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        let objects = format!(
+            "kind: Mesh\napiVersion: leno.dev/v1alpha1\nmetadata: {{name: shop}}\n\
+             spec: {{trustDomain: shop.local, {settings}}}\n"
+        );
+        Self {
+            folder,
+            block,
+            _claim: claim,
+            names: RefCell::default(),
+            objects,
+            proxied: Vec::new(),
+        }
+    }
+
+    /// A strict mesh of `web`, which calls, and `cart`, which takes HTTP on 8080 and bytes on 6379
+    /// from everybody of the mesh.
+    pub fn pair() -> Self {
+        Self::new("mtls: Strict, default: Deny")
+            .workload("web", "")
+            .workload(
+                "cart",
+                "{port: 8080, protocol: HTTP}, {port: 6379, protocol: TCP}",
+            )
+            .objects(
+                "kind: AccessPolicy\napiVersion: leno.dev/v1alpha1\n\
+                 metadata: {name: all, namespace: shop}\n\
+                 spec: {rules: [{callers: [{namespace: shop}]}]}\n",
+            )
+    }
+
+    /// With a workload that has a proxy, on an address of its own.
+    pub fn workload(mut self, name: &str, ports: &str) -> Self {
+        self.proxied.push(name.to_owned());
+        self.unproxied(name, ports)
+    }
+
+    /// With a workload that has none.
+    pub fn unproxied(self, name: &str, ports: &str) -> Self {
+        let ip = self.ip(name);
+        self.objects(&format!(
+            "kind: MeshWorkload\napiVersion: leno.dev/v1alpha1\n\
+             metadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\n\
+             spec: {{ports: [{ports}], instances: [{{address: {ip}}}]}}\n"
+        ))
+    }
+
+    /// With further objects. `@name` stands for the address of a name.
+    pub fn objects(mut self, yaml: &str) -> Self {
+        let yaml = self.filled(yaml);
+        write!(self.objects, "---\n{yaml}").expect("a string takes any text");
+        fs::write(self.folder.join("mesh.yaml"), &self.objects).expect("the folder takes files");
+        self
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A port of a name.
+    pub fn at(&self, name: &str, port: u16) -> SocketAddr {
+        (self.ip(name), port).into()
+    }
+
+    /// What a client of `name` asks for.
+    pub fn url(&self, name: &str, port: u16, path: &str) -> String {
+        format!("http://{}{path}", self.at(name, port))
+    }
+
+    /// A process with a log in the folder.
+    pub fn process(&self, name: &str, command: &mut Command) -> Process {
+        Process::start(command, &self.folder.join(format!("{name}.log")))
+    }
+
+    /// Runs `leno` in the folder to its end.
+    pub fn leno(&self, arguments: &[&str]) -> String {
+        run(leno().current_dir(&self.folder).args(arguments))
+    }
+
+    /// Issues a certificate, as `leno certs issue` does.
+    pub fn issue(&self, name: &str) {
+        let words = "certs issue --trust-domain shop.local --into certs".split(' ');
+        let mut words = words.collect::<Vec<_>>();
+        let name = format!("shop/{name}");
+        words.push(&name);
+        self.leno(&words);
+    }
+
+    /// A proxy in front of `name`, to be described further.
+    pub fn proxy(&self, name: &str) -> ProxyOf<'_> {
+        let proxy = ProxyOf {
+            world: self,
+            name: name.to_owned(),
+            workloads: String::new(),
+            rest: String::new(),
+            tunnel: self.at(name, TUNNEL),
+            tunnels: Vec::new(),
+        };
+        proxy.and(name)
+    }
+
+    fn ip(&self, name: &str) -> Ipv4Addr {
+        let mut names = self.names.borrow_mut();
+        let place = names
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            });
+        let [one, two] = self.block;
+        let last = u8::try_from(place + 10).expect("a test has few names");
+        Ipv4Addr::new(127, one, two, last)
+    }
+
+    /// Replaces each `@name` by its address.
+    fn filled(&self, text: &str) -> String {
+        let mut parts = text.split('@');
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+            let end = part.find(|letter| !is_name(letter)).unwrap_or(part.len());
+            let (name, rest) = part.split_at(end);
+            write!(filled, "{}{rest}", self.ip(name)).expect("a string takes any text");
+        }
+        filled
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            drop(fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+/// A proxy to be started.
+#[derive(Debug)]
+pub struct ProxyOf<'w> {
+    world: &'w World,
+    name: String,
+    workloads: String,
+    rest: String,
+    tunnel: SocketAddr,
+    tunnels: Vec<(String, SocketAddr)>,
+}
+
+impl ProxyOf<'_> {
+    /// Also in front of `name`.
+    pub fn and(mut self, name: &str) -> Self {
+        if !self.world.folder.join(format!("certs/{name}.key")).exists() {
+            self.world.issue(name);
+        }
+        writeln!(
+            self.workloads,
+            "- name: shop/{name}\n  key: certs/{name}.key\n  chain: certs/{name}.pem"
+        )
+        .expect("a string takes any text");
+        self
+    }
+
+    /// With a listener of the last workload for a service port, at the same port of its own address.
+    pub fn upstream(self, service: &str, port: u16) -> Self {
+        let name = self.last();
+        let listen = self.world.at(&name, port);
+        self.line(
+            "upstreams",
+            &format!("{{service: {service}, port: {port}, listen: {listen}}}"),
+        )
+    }
+
+    /// With a listener for plain callers of a port of the last workload, 10000 above it.
+    pub fn plain(self, port: u16) -> Self {
+        let name = self.last();
+        let (application, listen) = (
+            self.world.at(&name, port),
+            self.world.at(&name, port + 10_000),
+        );
+        self.line(
+            "ports",
+            &format!("{{application: {application}, listen: {listen}}}"),
+        )
+    }
+
+    /// Reaches the tunnels of `name` at `address`.
+    pub fn through(mut self, name: &str, address: SocketAddr) -> Self {
+        self.tunnels.push((name.to_owned(), address));
+        self
+    }
+
+    /// With further lines of the file.
+    pub fn with(mut self, lines: &str) -> Self {
+        self.rest = format!("{}{}\n", self.rest, self.world.filled(lines));
+        self
+    }
+
+    /// Writes the file.
+    pub fn write(&self) -> PathBuf {
+        let Self {
+            world,
+            name,
+            workloads,
+            rest,
+            tunnel,
+            tunnels,
+        } = self;
+        let mut text = format!(
+            "resources: [mesh.yaml]\nbundle: certs/roots.pem\nworkloads:\n{workloads}\
+             tunnel: {tunnel}\nworkers: 1\n{rest}"
+        );
+        let ours = |other: &str| workloads.contains(&format!("name: shop/{other}\n"));
+        let mut head = "tunnels:\n";
+        for other in world.proxied.iter().filter(|other| !ours(other)) {
+            text.push_str(std::mem::take(&mut head));
+            let known = tunnels.iter().find(|(named, _)| named == other);
+            let address = known.map_or_else(|| world.at(other, TUNNEL), |(_, address)| *address);
+            writeln!(text, "- {{workload: shop/{other}, address: {address}}}")
+                .expect("a string takes any text");
+        }
+        let file = world.folder.join(format!("{name}.proxy"));
+        fs::write(&file, text).expect("the folder takes files");
+        file
+    }
+
+    /// Starts it, and waits until it listens.
+    pub fn start(self) -> Process {
+        let file = self.write();
+        let mut command = leno();
+        command
+            .current_dir(&self.world.folder)
+            .arg("proxy")
+            .arg("--static")
+            .arg(file);
+        let process = self.world.process(&self.name, &mut command);
+        process.until_says(&["listening"]);
+        process
+    }
+
+    fn last(&self) -> String {
+        let mut names = self
+            .workloads
+            .lines()
+            .filter_map(|line| line.strip_prefix("- name: shop/"));
+        names
+            .next_back()
+            .expect("a proxy has a workload")
+            .to_owned()
+    }
+
+    /// Adds to a list of the last workload.
+    fn line(mut self, list: &str, entry: &str) -> Self {
+        let at = self
+            .workloads
+            .rfind("- name:")
+            .expect("a proxy has a workload");
+        let key = format!("  {list}:\n");
+        match self.workloads[at..].find(&key) {
+            Some(found) => {
+                let behind = at + found + key.len();
+                self.workloads.insert_str(behind, &format!("  - {entry}\n"));
+            }
+            None => {
+                writeln!(self.workloads, "{key}  - {entry}").expect("a string takes any text");
+            }
+        }
+        self
+    }
+}
+
+/// A command of the binary under test, which is built first as the tests were.
+fn leno() -> Command {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let tests = std::env::current_exe().expect("a process has a program");
+        let folder = tests
+            .ancestors()
+            .nth(2)
+            .expect("target/PROFILE/deps/tests")
+            .to_owned();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "leno", "--target-dir"]);
+        cargo.arg(folder.parent().expect("target/PROFILE"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        run(&mut cargo);
+        folder.join("leno")
+    });
+    Command::new(&*BINARY)
+}
+
+/// Claims a block of addresses by a listener on its first one. No test gets one that another had:
+/// its applications may listen there for as long as the process lives.
+fn claim() -> ([u8; 2], TcpListener) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(64);
+    loop {
+        let block = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (254 * 256);
+        let [_, _, one, two] = (block + 256).to_be_bytes();
+        if let Ok(claim) = TcpListener::bind((Ipv4Addr::new(127, one, two, 1), 1024)) {
+            return ([one, two], claim);
+        }
+    }
+}

@@ -1,13 +1,20 @@
 //! A stream that gathers small writes until it is flushed. HTTP/2 writes a frame at a time; without
 //! this, each would become a TLS record and a system call of its own.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use leno_channel::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::buffer::{Buffer, Buffers, ROOM};
+
+/// Why the other end of a stream broke off, once it has said so. HTTP/2 keeps the words of an error,
+/// and not the error.
+pub(crate) type Farewell = Rc<Cell<Option<Refusal>>>;
 
 /// A stream whose writes wait for a flush.
 pub(crate) struct Coalesced<S> {
@@ -15,6 +22,7 @@ pub(crate) struct Coalesced<S> {
     buffers: Buffers,
     gathered: Option<Buffer>,
     written: usize,
+    farewell: Farewell,
 }
 
 impl<S> Coalesced<S> {
@@ -25,7 +33,13 @@ impl<S> Coalesced<S> {
             buffers,
             gathered: None,
             written: 0,
+            farewell: Farewell::default(),
         }
+    }
+
+    /// Where it will stand why the other end broke off.
+    pub(crate) fn farewell(&self) -> Farewell {
+        self.farewell.clone()
     }
 }
 
@@ -56,7 +70,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Coalesced<S> {
         context: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, room)
+        let read = ready!(Pin::new(&mut self.inner).poll_read(context, room));
+        if let Err(error) = &read
+            && let Some(refusal) = Refusal::find(error)
+        {
+            self.farewell.set(Some(refusal));
+        }
+        Poll::Ready(read)
     }
 }
 

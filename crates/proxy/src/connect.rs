@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use leno_model::{CallId, Code};
@@ -16,7 +17,7 @@ use crate::worker::Worker;
 
 /// Opens a connection to `target`.
 pub(crate) async fn connect(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     target: &TargetRef<'_>,
     id: CallId,
     limit: Duration,
@@ -26,7 +27,7 @@ pub(crate) async fn connect(
     opened.unwrap_or(Err(Refusal::ConnectTimeout { endpoint, limit }))
 }
 
-async fn open(worker: &Worker, target: &TargetRef<'_>, id: CallId) -> Result<Stream, Refusal> {
+async fn open(worker: &Rc<Worker>, target: &TargetRef<'_>, id: CallId) -> Result<Stream, Refusal> {
     if target.tunnel.is_some() {
         return open_tunnel(worker, target, id).await;
     }
@@ -59,7 +60,7 @@ async fn connect_plain(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 async fn open_tunnel(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     target: &TargetRef<'_>,
     id: CallId,
 ) -> Result<Stream, Refusal> {
@@ -85,7 +86,8 @@ impl Worker {
             TunnelFailure::Refused { code, .. } => match code {
                 Some(Code::R020) => Refusal::ConnectRefused(endpoint),
                 Some(Code::R041) => Refusal::Draining,
-                Some(_) | None => Refusal::TunnelFailed(proxy),
+                Some(code) => Refusal::StreamRefused { proxy, code: *code },
+                None => Refusal::TunnelFailed(proxy),
             },
             TunnelFailure::Handshake(failure) => {
                 self.report(&Event::Handshake(Handshake {

@@ -53,7 +53,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, workload: Workl
             Asked::Ignored => {}
             Asked::OfOthers(forwarded) => {
                 let (socket, asking) = (socket.clone(), worker.clone());
-                worker.spawn(async move {
+                let Some(seat) = worker.seat(0) else {
+                    continue;
+                };
+                worker.spawn(seat, from, async move {
                     let answer = forward(&asking, &forwarded, Transport::Udp).await;
                     // Whoever does not hear the answer asks again.
                     drop(socket.send_to(&answer, from).await);

@@ -7,11 +7,10 @@ mod waiting;
 
 use std::io;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use leno_protocol::ClientCert;
-use leno_traffic::Channel;
+use leno_traffic::{Channel, Refusal};
 
 use crate::buffer::Buffer;
 use crate::incoming::{Incoming, Way};
@@ -26,6 +25,9 @@ const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// connection, so that the answer reaches it before the end does.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
+
+/// How long an idle connection waits for one more request when a drain begins.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// What follows an exchange.
 enum After {
@@ -63,19 +65,27 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &In
     }
 }
 
+/// Answers that there is no place for the connection.
+pub(crate) async fn turn_away(worker: &Rc<Worker>, mut client: Stream, incoming: &Incoming) {
+    let reason = refuse::Reason::from(&Refusal::TooManyConnections);
+    if let Ok(Ok(())) = tokio::time::timeout(LINGER, client.readable()).await {
+        exchange::refuse_head(worker, &mut client, incoming, &reason).await;
+        linger(worker, client).await;
+    }
+}
+
 /// Waits for the first byte of a request; `false` if none will come.
 async fn is_more(worker: &Worker, client: &mut Stream, news: &mut Reader) -> bool {
-    std::future::poll_fn(|context| {
-        let more = client.poll_read_ready(context);
-        if more.is_pending() && worker.is_draining() {
-            return Poll::Ready(false);
+    while !worker.is_draining() {
+        tokio::select! {
+            biased;
+            more = client.readable() => return more.is_ok(),
+            () = news.changed() => {}
         }
-        if more.is_pending() && news.poll_changed(context).is_ready() {
-            context.waker().wake_by_ref();
-        }
-        more.map(|more| more.is_ok())
-    })
-    .await
+    }
+    // A request may be on its way, whose client knows of the end only by the answer to it.
+    let more = tokio::time::timeout(LAST_CALL, client.readable()).await;
+    matches!(more, Ok(Ok(())))
 }
 
 /// Ends a connection so that what was sent last still arrives.

@@ -78,6 +78,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, incoming: Incoming
     }
 }
 
+/// Tells somebody for whom there is no place why the connection is closed.
+pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
+    match incoming.protocol(&worker, &worker.table()) {
+        Protocol::Http => http::turn_away(&worker, stream, &incoming).await,
+        Protocol::Tcp => tcp::turn_away(&worker, stream, &incoming),
+    }
+}
+
 /// Serves a stream that another proxy asks for. One of HTTP is opened at once: each of its requests
 /// is judged and answered by itself. One of bytes is opened when it is admitted and its workload
 /// has taken the connection.

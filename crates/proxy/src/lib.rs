@@ -17,6 +17,7 @@ mod metrics;
 mod news;
 mod pool;
 mod pump;
+mod room;
 mod stream;
 mod tcp;
 mod tunnel;
@@ -45,6 +46,7 @@ pub use clock::Clocks;
 pub use inside::Inside;
 pub use listen::{Door, Listener, Place};
 
+use crate::room::Room;
 use crate::worker::Worker;
 
 /// How a proxy runs.
@@ -56,6 +58,8 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// The network in which addresses mean something here.
     pub network: Network,
+    /// How many connections, and streams in tunnels, may live at once.
+    pub connections: usize,
     /// How long live connections may go on once a drain has begun.
     pub drain: Duration,
     /// Where dice begin. Different in each process.
@@ -112,9 +116,11 @@ impl Proxy {
             workers,
             listeners,
             network,
+            connections,
             drain,
             seed,
         } = settings;
+        let room = Room::new(connections);
         let shares = listen::share(listeners, workers)?;
         let mut orders = Vec::new();
         let workers = shares.into_iter().zip(seed..).map(|(sockets, seed)| {
@@ -122,11 +128,12 @@ impl Proxy {
             orders.push(order);
             let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
             let (telemetry, state) = (telemetry.clone(), state.subscribe());
+            let room = room.clone();
             let run = move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build_local(LocalOptions::default())?;
-                let worker = Worker::new(keyring, clocks, network, table, telemetry, seed);
+                let worker = Worker::new(keyring, clocks, network, table, telemetry, room, seed);
                 runtime.block_on(run_worker(Rc::new(worker), sockets, taking, state, drain))
             };
             std::thread::Builder::new()
@@ -217,6 +224,19 @@ impl Proxy {
         .await
     }
 
+    /// Why a worker has ended by itself, once one has.
+    pub fn failure(mut self) -> io::Error {
+        let ended = self
+            .orders
+            .iter()
+            .position(mpsc::UnboundedSender::is_closed);
+        match ended.map(|ended| self.workers.swap_remove(ended).join()) {
+            Some(Ok(Err(error))) => error,
+            Some(Err(_)) => io::Error::other("it panicked"),
+            Some(Ok(Ok(()))) | None => io::Error::other("nobody knows why"),
+        }
+    }
+
     /// Whether a worker has ended, and nobody told it to.
     pub fn is_broken(&self) -> bool {
         self.workers.iter().any(JoinHandle::is_finished) && !self.state.borrow().draining
@@ -280,51 +300,92 @@ async fn run_worker(
                     worker.enter_by(workload, Some(inside.open()?));
                 }
                 Order::Leave(workload) => {
-                    accepting.end(Some(&workload));
+                    accepting.end(&workload);
                     worker.enter_by(workload, None);
                 }
             },
-            _ = sweep.tick() => worker.pool.sweep(worker.mono()),
+            _ = sweep.tick() => {
+                worker.sweep();
+                if worker.is_broken() || accepting.has_ended() {
+                    return Err(io::Error::other("too much panicked; see what was said above"));
+                }
+            }
         }
     }
-    accepting.end(None);
     worker.drain();
+    accepting.drained().await;
+    if !is_idle(&worker, drain).await {
+        worker.end();
+        // What does not even hear that is closed with the runtime.
+        is_idle(&worker, LAST_WORDS).await;
+    }
+    Ok(())
+}
+
+/// Waits until no connection lives, for as long as `limit`.
+async fn is_idle(worker: &Worker, limit: Duration) -> bool {
     let idle = async {
         while worker.connections() > 0 {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
     };
-    // What lives longer than it may is closed with the runtime.
-    drop(tokio::time::timeout(drain, idle).await);
-    Ok(())
+    tokio::time::timeout(limit, idle).await.is_ok()
 }
 
-/// What a worker listens at, each with the workload it belongs to.
+/// What a worker listens at.
 #[derive(Default)]
-struct Accepting(Vec<(Option<WorkloadId>, tokio::task::JoinHandle<()>)>);
+struct Accepting(Vec<Listening>);
+
+struct Listening {
+    /// The workload that it belongs to.
+    workload: Option<WorkloadId>,
+    /// Whether it goes on while the worker drains.
+    stays: bool,
+    task: tokio::task::JoinHandle<()>,
+}
 
 impl Accepting {
     fn begin(&mut self, worker: &Rc<Worker>, socket: listen::Socket) -> io::Result<()> {
-        let workload = socket.door.workload().cloned();
+        let (workload, stays) = (socket.door.workload().cloned(), socket.door.stays());
         let task = listen::accept(worker.clone(), socket.open()?);
-        self.0.push((workload, tokio::task::spawn_local(task)));
+        self.0.push(Listening {
+            workload,
+            stays,
+            task: tokio::task::spawn_local(task),
+        });
         Ok(())
     }
 
-    /// Ends what belongs to `workload`, or all of it.
-    fn end(&mut self, workload: Option<&WorkloadId>) {
-        self.0.retain(|(of, task)| {
-            let goes_on = workload.is_some() && of.as_ref() != workload;
+    /// Ends what belongs to `workload`.
+    fn end(&mut self, workload: &WorkloadId) {
+        self.0.retain(|listening| {
+            let goes_on = listening.workload.as_ref() != Some(workload);
             if !goes_on {
-                task.abort();
+                listening.task.abort();
             }
             goes_on
         });
+    }
+
+    /// Whether any has ended by itself: it panicked.
+    fn has_ended(&self) -> bool {
+        self.0.iter().any(|listening| listening.task.is_finished())
+    }
+
+    /// Waits until what has come to the sockets is taken and they are closed.
+    async fn drained(self) {
+        for listening in self.0.into_iter().filter(|listening| !listening.stays) {
+            // One that panicked has ended as well.
+            drop(listening.task.await);
+        }
     }
 }
 
 /// How often idle connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How long connections whose time is over may take to tell that.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

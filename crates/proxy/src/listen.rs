@@ -4,7 +4,9 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdUdpSocket};
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use leno_model::view::{PortRef, WorkloadId};
@@ -70,6 +72,11 @@ impl Door {
             Self::Tunnel | Self::Metrics => None,
         }
     }
+
+    /// Whether it is open while a worker drains: whoever reads metrics learns of the drain there.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self, Self::Metrics)
+    }
 }
 
 /// A worker's share of a listener.
@@ -95,6 +102,9 @@ pub(crate) enum Open {
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
+
+/// How many connections there may be beyond the limit: to be told of it, or to read metrics.
+const SPARE: usize = 64;
 
 /// How long accepting rests when no file descriptor is left.
 const REST: Duration = Duration::from_millis(50);
@@ -156,49 +166,88 @@ impl Socket {
 pub(crate) async fn accept(worker: Rc<Worker>, open: Open) {
     match open {
         Open::Streams(listener, door) => accept_streams(worker, listener, door).await,
-        Open::Datagrams(socket, workload) => dns::serve(worker, socket, workload).await,
+        Open::Datagrams(socket, workload) => tokio::select! {
+            () = worker.begins_to_drain() => {}
+            () = dns::serve(worker.clone(), socket, workload) => {}
+        },
     }
 }
 
 async fn accept_streams(worker: Rc<Worker>, listener: TcpListener, door: Door) {
+    let mut drain = pin!(worker.begins_to_drain());
     loop {
-        match listener.accept().await {
-            Ok((tcp, from)) => {
-                // Without the option the connection works, only slower.
-                drop(tcp.set_nodelay(true));
-                enter(&worker, &door, tcp, from);
-            }
-            // A connection that broke before it was taken is nothing; too many open files passes.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(_) => tokio::time::sleep(REST).await,
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, from)) => enter(&worker, &door, tcp, from),
+                // A connection that broke before it was taken is nothing; too many open files passes.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => tokio::time::sleep(REST).await,
+            },
+            () = &mut drain, if !door.stays() => break,
         }
+    }
+    // Closing the socket would reset those that the kernel has accepted for us.
+    let mut context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Ok((tcp, from))) = listener.poll_accept(&mut context) {
+        enter(&worker, &door, tcp, from);
     }
 }
 
 /// Lets a connection in through its door.
 fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
+    // Without the option the connection works, only slower.
+    drop(tcp.set_nodelay(true));
+    if let Door::Metrics = door {
+        return enter_metrics(worker, tcp, from);
+    }
+    let Some(seat) = worker.seat(0) else {
+        return turn_away(worker, door, tcp, from);
+    };
     match door {
-        Door::Tunnel => return worker.spawn(tunnel::server::serve(worker.clone(), tcp, from)),
-        Door::Dns(workload) => {
-            return worker.spawn(dns::serve_stream(worker.clone(), tcp, workload.clone()));
+        Door::Tunnel => {
+            return worker.spawn(seat, from, tunnel::server::serve(worker.clone(), tcp, from));
         }
-        Door::Metrics => {
-            return worker.spawn(metrics::serve(worker.clone(), Stream::Tcp(tcp)));
+        Door::Dns(workload) => {
+            let serving = dns::serve_stream(worker.clone(), tcp, workload.clone());
+            return worker.spawn(seat, from, serving);
         }
         _ => {}
     }
-    let Some((channel, way)) = way_of(door, &tcp) else {
-        return;
-    };
-    let incoming = Incoming {
-        peer: Peer {
-            channel,
-            address: from.ip(),
-        },
+    if let Some(incoming) = incoming(door, &tcp, from) {
+        let serving = incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming);
+        worker.spawn(seat, from, serving);
+    }
+}
+
+/// Metrics are read when a proxy is full, too, and while it drains.
+fn enter_metrics(worker: &Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
+    let spare = worker.seat(SPARE);
+    let serving = metrics::serve(worker.clone(), Stream::Tcp(tcp));
+    worker.supervise(from, async move {
+        if let Some(_seat) = spare {
+            serving.await;
+        }
+    });
+}
+
+/// Tells a connection for which there is no place why it is closed, if it is one that can be told.
+fn turn_away(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
+    let spare = worker.seat(SPARE);
+    if let (Some(seat), Some(incoming)) = (spare, incoming(door, &tcp, from)) {
+        let telling = incoming::turn_away(worker.clone(), Stream::Tcp(tcp), incoming);
+        return worker.spawn(seat, from, telling);
+    }
+    Stream::Tcp(tcp).reset();
+}
+
+fn incoming(door: &Door, tcp: &TcpStream, from: SocketAddr) -> Option<Incoming> {
+    let (channel, way) = way_of(door, tcp)?;
+    let address = from.ip();
+    Some(Incoming {
+        peer: Peer { channel, address },
         from,
         way,
-    };
-    worker.spawn(incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming));
+    })
 }
 
 /// Who comes in through a door and where to; `None` if that cannot be told of this connection.

@@ -181,9 +181,9 @@ impl Pump {
                 self.ready += count;
                 self.written = self.ready;
             }
-            Piece::Wait => {}
-            Piece::End => self.ended = true,
+            Piece::Wait | Piece::End => {}
         }
+        self.ended = body.is_done();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -76,6 +76,16 @@ impl Stream {
             }
             Self::Tunnel(tunnel) => tunnel.poll_gone(context),
         }
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub(crate) async fn readable(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|context| self.poll_read_ready(context)).await
+    }
+
+    /// Appends what has come already to `bytes`; 0 is the end of the stream.
+    pub(crate) fn read_now(&mut self, bytes: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+        self.poll_read_into(&mut Context::from_waker(Waker::noop()), bytes)
     }
 
     /// Appends what comes next to `bytes`; 0 is the end of the stream.

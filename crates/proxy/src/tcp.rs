@@ -13,6 +13,7 @@ use leno_traffic::{Attempts, Ended, Failure, Next, Permit, Picked, Refusal, WhyP
 use crate::aim::{Aim, Hop};
 use crate::connect::connect;
 use crate::incoming::Incoming;
+use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
 use crate::tunnel::server::Opening;
@@ -23,14 +24,23 @@ pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Serves a captured connection. One that is not carried is cut: bytes have no other answer.
 pub(crate) async fn serve(worker: &Rc<Worker>, client: Stream, incoming: &Incoming) {
+    // From here on no change of policy goes unnoticed.
+    let news = worker.news.subscribe();
     let carrying = Carrying::new(worker, incoming, worker.new_id());
     match carrying.open().await {
-        Ok(opened) => carrying.relay(client, opened).await,
+        Ok(opened) => carrying.relay(client, opened, news).await,
         Err(refusal) => {
             client.reset();
             carrying.report(Some(refusal.code()), 0, 0);
         }
     }
+}
+
+/// Cuts a connection for which there is no place.
+pub(crate) fn turn_away(worker: &Rc<Worker>, client: Stream, incoming: &Incoming) {
+    let carrying = Carrying::new(worker, incoming, worker.new_id());
+    client.reset();
+    carrying.report(Some(Refusal::TooManyConnections.code()), 0, 0);
 }
 
 /// Serves a stream that another proxy asks for; it learns the reason if it is not carried.
@@ -40,10 +50,11 @@ pub(crate) async fn serve_tunnelled(
     incoming: &Incoming,
     id: CallId,
 ) {
+    let news = worker.news.subscribe();
     let carrying = Carrying::new(worker, incoming, id);
     match carrying.open().await {
         Ok(opened) => match opening.grant() {
-            Ok(client) => carrying.relay(Stream::Tunnel(client), opened).await,
+            Ok(client) => carrying.relay(Stream::Tunnel(client), opened, news).await,
             Err(_gone) => carrying.report(None, 0, 0),
         },
         Err(refusal) => {
@@ -163,22 +174,19 @@ impl<'a> Carrying<'a> {
     }
 
     /// Carries bytes until both directions have ended, one has broken, or the permission is gone.
-    async fn relay(&self, mut client: Stream, opened: Opened) {
+    async fn relay(&self, mut client: Stream, opened: Opened, mut news: Reader) {
         let Opened {
             mut server,
             permit,
             picked: _picked,
         } = opened;
         let (mut up, mut down) = (Pump::bytes(), Pump::bytes());
-        let mut news = self.worker.news.subscribe();
         let buffers = &self.worker.buffers;
         let broken = std::future::poll_fn(|context: &mut Context<'_>| {
-            if news.poll_changed(context).is_ready() {
-                if let Err(denied) = self.worker.table().still_permits(&permit) {
-                    let code = Refusal::PermitWithdrawn(denied).code();
-                    return Poll::Ready(Broken::By(Some(code)));
+            while news.poll_changed(context).is_ready() {
+                if let Err(refusal) = self.worker.still_carries(&permit) {
+                    return Poll::Ready(Broken::By(Some(refusal.code())));
                 }
-                context.waker().wake_by_ref();
             }
             let up = up.poll(context, &mut client, &mut server, buffers);
             let down = down.poll(context, &mut server, &mut client, buffers);

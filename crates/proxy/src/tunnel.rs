@@ -7,6 +7,7 @@ pub(crate) mod server;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
@@ -20,6 +21,16 @@ const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
 /// How many streams one connection carries; more open another connection.
 const MOST_STREAMS: u32 = 100;
+
+/// Before the end of what its peer has proven, a connection takes no further streams for this long,
+/// or for a tenth of its life if that is less: those that live can end in peace, and the next ones
+/// go by a certificate that has been renewed.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// For how much of the rest of its life a connection takes streams.
+fn open_for(left: Duration) -> Duration {
+    left.saturating_sub(FAREWELL.min(left / 10))
+}
 
 /// The header in which a proxy says why it opens no stream.
 pub(crate) const LENO_ERROR: &str = "leno-error";

@@ -4,16 +4,19 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use leno_channel::{Clock, Keyring};
 use leno_model::view::WorkloadId;
-use leno_model::{CallId, Dice, Mono, Network, Now, Wall};
-use leno_telemetry::{Event, Recorder, Telemetry};
-use leno_traffic::{Balancer, Picked, Port, Refusal, Table, Tried};
+use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
+use leno_telemetry::{Edge, Event, Party, Recorder, Reporter, Security, Stream, Telemetry};
+use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffers;
@@ -22,6 +25,7 @@ use crate::dns::Forwarding;
 use crate::inside::Entrance;
 use crate::news::News;
 use crate::pool::{Pool, TargetRef};
+use crate::room::{Room, Seat};
 use crate::tunnel::client::Tunnels;
 
 /// What the tasks of one worker share.
@@ -41,9 +45,32 @@ pub(crate) struct Worker {
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
     clocks: Clocks,
-    draining: Cell<bool>,
+    phase: Cell<Phase>,
+    room: Arc<Room>,
     connections: Cell<usize>,
+    panics: Cell<Panics>,
 }
+
+/// How far a worker is on its way to its end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// No new calls; those that live go on.
+    Draining,
+    /// Nothing lives any longer.
+    Over,
+}
+
+/// The panics of tasks since a moment.
+#[derive(Clone, Copy, Default)]
+struct Panics {
+    since: Mono,
+    count: u32,
+}
+
+/// How many tasks of one worker may panic within a minute before it is taken for broken.
+const MOST_PANICS: u32 = 10;
+const MINUTE: Duration = Duration::from_secs(60);
 
 impl Worker {
     pub(crate) fn new(
@@ -52,6 +79,7 @@ impl Worker {
         network: Network,
         table: Arc<Table>,
         telemetry: Telemetry,
+        room: Arc<Room>,
         seed: u64,
     ) -> Self {
         Self {
@@ -70,8 +98,10 @@ impl Worker {
             recorder: RefCell::new(telemetry.recorder()),
             telemetry,
             clocks,
-            draining: Cell::new(false),
+            phase: Cell::new(Phase::Serving),
+            room,
             connections: Cell::new(0),
+            panics: Cell::default(),
         }
     }
 
@@ -93,14 +123,54 @@ impl Worker {
 
     /// Takes no new calls; those that live go on.
     pub(crate) fn drain(&self) {
-        self.draining.set(true);
+        self.phase.set(Phase::Draining);
         self.pool.clear();
+        self.news.announce();
+    }
+
+    /// Ends those that live too, each with its reason.
+    pub(crate) fn end(&self) {
+        self.phase.set(Phase::Over);
         self.news.announce();
     }
 
     /// Whether no new calls are taken.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.phase.get() >= Phase::Draining
+    }
+
+    /// Waits until no new calls are taken.
+    pub(crate) async fn begins_to_drain(&self) {
+        let mut news = self.news.subscribe();
+        while !self.is_draining() {
+            news.changed().await;
+        }
+    }
+
+    /// Whether the time of those that live is over, too.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase.get() == Phase::Over
+    }
+
+    /// Whether what lives by `permit` may go on.
+    pub(crate) fn still_carries(&self, permit: &Permit) -> Result<(), Refusal> {
+        if self.is_over() {
+            return Err(Refusal::Draining);
+        }
+        let permitted = self.table().still_permits(permit);
+        permitted.map_err(Refusal::PermitWithdrawn)
+    }
+
+    /// Closes what has been idle for too long.
+    pub(crate) fn sweep(&self) {
+        let now = self.now().mono;
+        self.pool.sweep(now);
+        self.tunnels.sweep(now);
+    }
+
+    /// Whether so many tasks panicked that nobody should rely on this worker.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.panics.get().count > MOST_PANICS
     }
 
     /// How many connections live.
@@ -118,9 +188,9 @@ impl Worker {
         self.clocks.mono()
     }
 
-    /// How long it is until `end`.
+    /// How long a proof still stands whose last second is `end`.
     pub(crate) fn until(&self, end: Wall) -> Duration {
-        end.since(self.clock.now())
+        (end + Duration::from_secs(1)).since(self.clock.now())
     }
 
     /// Waits until `point`.
@@ -170,14 +240,75 @@ impl Worker {
         self.recorder.borrow_mut().record(event);
     }
 
-    /// Runs a connection's task and counts it while it lives.
-    pub(crate) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+    /// A place for one more connection or stream; with `spare`, beyond what there may be.
+    pub(crate) fn seat(&self, spare: usize) -> Option<Seat> {
+        self.room.take(spare)
+    }
+
+    /// Runs the task of a connection or stream from `peer`, and counts it while it lives.
+    pub(crate) fn spawn(
+        self: &Rc<Self>,
+        seat: Seat,
+        peer: SocketAddr,
+        task: impl Future<Output = ()> + 'static,
+    ) {
         self.connections.set(self.connections.get() + 1);
-        let counted = Counted(self.clone());
-        tokio::task::spawn_local(async move {
+        let counted = Counted(self.clone(), seat);
+        self.supervise(peer, async move {
             let _counted = counted;
             task.await;
         });
+    }
+
+    /// Runs a task that no drain waits for. If it panics it is dropped, with all that it holds, and
+    /// that is told.
+    pub(crate) fn supervise(
+        self: &Rc<Self>,
+        peer: SocketAddr,
+        task: impl Future<Output = ()> + 'static,
+    ) {
+        let worker = self.clone();
+        tokio::task::spawn_local(async move {
+            let mut task = std::pin::pin!(task);
+            std::future::poll_fn(|context| {
+                // What a task leaves half done is its own: shared state is borrowed for one call.
+                let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context)));
+                polled.unwrap_or_else(|_| {
+                    worker.note_panic(peer);
+                    Poll::Ready(())
+                })
+            })
+            .await;
+        });
+    }
+
+    fn note_panic(&self, peer: SocketAddr) {
+        let now = self.now();
+        let mut panics = self.panics.get();
+        if now.mono.since(panics.since) > MINUTE {
+            panics = Panics {
+                since: now.mono,
+                count: 0,
+            };
+        }
+        panics.count += 1;
+        self.panics.set(panics);
+        self.report(&Event::Stream(Stream {
+            id: self.new_id(),
+            edge: Edge {
+                reporter: Reporter::Source,
+                source: Party::Unknown,
+                destination: Party::Unknown,
+                security: Security::None,
+            },
+            peer,
+            endpoint: None,
+            began: now.wall,
+            took: Duration::ZERO,
+            refused: Some(Code::R044),
+            sent: 0,
+            received: 0,
+        }));
     }
 }
 
@@ -204,7 +335,7 @@ impl Deref for Held {
 }
 
 /// A connection that lives.
-struct Counted(Rc<Worker>);
+struct Counted(Rc<Worker>, #[expect(dead_code, reason = "it is held")] Seat);
 
 impl Drop for Counted {
     fn drop(&mut self) {

@@ -86,6 +86,14 @@ pub enum Refusal {
     /// The proxy in front of the endpoint could not be reached or proven.
     #[error("the proxy at {0} could not be reached or proven")]
     TunnelFailed(SocketAddr),
+    /// The proxy in front of the endpoint opens no stream, for a reason of its own.
+    #[error("the proxy at {proxy} refused the stream: {}", code.slug())]
+    StreamRefused {
+        /// The proxy.
+        proxy: SocketAddr,
+        /// Its reason.
+        code: Code,
+    },
     /// The endpoint closed the connection in the middle of its answer.
     #[error("{0} closed the connection in the middle of its answer")]
     ResetDuringBody(SocketAddr),
@@ -124,6 +132,7 @@ impl Refusal {
             Self::ResponseTimeout(_) => Code::R023,
             Self::MalformedResponse(_) => Code::R024,
             Self::TunnelFailed(_) => Code::R025,
+            Self::StreamRefused { code, .. } => *code,
             Self::ResetDuringBody(_) => Code::R026,
             Self::Unreachable(_) => Code::R027,
             Self::TooManyConnections => Code::R040,
@@ -151,6 +160,7 @@ impl Refusal {
             | Self::ResponseTimeout(_)
             | Self::MalformedResponse(_)
             | Self::TunnelFailed(_)
+            | Self::StreamRefused { .. }
             | Self::ResetDuringBody(_)
             | Self::Unreachable(_)
             | Self::TooManyConnections
@@ -191,6 +201,11 @@ impl Refusal {
             | Self::Draining
             | Self::TooManyWaiting => 503,
             Self::ConnectTimeout { .. } | Self::ResponseTimeout(_) => 504,
+            Self::StreamRefused { code, .. } => match code.fault() {
+                Fault::Caller => 403,
+                Fault::Service => 502,
+                Fault::Configuration | Fault::Mesh => 503,
+            },
         }
     }
 }

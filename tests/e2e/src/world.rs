@@ -271,7 +271,7 @@ impl ProxyOf<'_> {
             .arg("--static")
             .arg(file);
         let process = self.world.process(&self.name, &mut command);
-        process.until_says(&["listening"]);
+        process.until_says(&["ready"]);
         process
     }
 

@@ -83,21 +83,23 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     )?;
     terminal.line(offline.context())?;
     terminal.line(summary)?;
-    runtime.block_on(until_told(&proxy))?;
+    if !runtime.block_on(is_told(&proxy))? {
+        return Err(proxy.failure()).context("a worker of the proxy has ended");
+    }
     proxy.drain();
     proxy.join()?;
     Ok(Answer::Fine)
 }
 
-/// Waits for the signal to end, or for a worker that ended by itself.
-async fn until_told(proxy: &Proxy) -> anyhow::Result<()> {
+/// Waits for the signal to end; `false` if a worker has ended by itself.
+async fn is_told(proxy: &Proxy) -> anyhow::Result<bool> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        () = proxy.broken() => bail!("a worker of the proxy has ended; see what it said above"),
+        _ = terminate.recv() => Ok(true),
+        _ = interrupt.recv() => Ok(true),
+        () = proxy.broken() => Ok(false),
     }
 }
 
@@ -144,6 +146,7 @@ impl Fixed<'_> {
             workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(cores),
             listeners,
             network: Network::default_network(),
+            connections: connections()?,
             drain: self.described.drain,
             seed: super::seed(),
         })
@@ -221,6 +224,17 @@ fn summary(described: &StaticProxy, settings: &Settings) -> Line {
     let line = Line::new().good("ready").plain("  proxy of ");
     line.plain(format_args!("{workloads} · {workers} · {listeners}"))
 }
+
+/// How many connections may live at once: each takes two files, and some are used for other things.
+fn connections() -> anyhow::Result<usize> {
+    leno_host::files::raise_limit()?;
+    let files = leno_host::files::limit().map_or(MOST_FILES, |files| files.min(MOST_FILES));
+    Ok(usize::try_from(files.saturating_sub(SPARE_FILES) / 2)?)
+}
+
+/// More than anybody has use for in one process.
+const MOST_FILES: u64 = 1 << 20;
+const SPARE_FILES: u64 = 128;
 
 fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

@@ -33,6 +33,7 @@ use crate::news::Reader;
 use crate::pump::Pump;
 use crate::stream::Stream;
 use crate::tcp::CONNECT_LIMIT;
+use crate::tunnel::LENO_ERROR;
 use crate::worker::Worker;
 
 /// Reads one request from `client`, of which `unread` has come already, and answers it.
@@ -45,6 +46,13 @@ pub(super) async fn run(
     unread: Option<Buffer>,
 ) -> After {
     let mut inbox = unread.unwrap_or_else(|| worker.buffers.lend());
+    if inbox.is_empty() {
+        match client.read_now(&mut inbox) {
+            Poll::Ready(Ok(1..)) => {}
+            Poll::Ready(Ok(0) | Err(_)) => return After::Close,
+            Poll::Pending => return After::Next(None),
+        }
+    }
     let mut reader = HeadReader::new(Limits::default());
     let mut late = None;
     loop {
@@ -185,6 +193,14 @@ pub(super) enum Tried {
     Failed(Failure, Refusal),
     /// The client has heard nothing yet, and another try would not help.
     Hopeless(Reason, Option<Ended>),
+}
+
+impl Tried {
+    /// It is too late for an answer, or no longer permitted.
+    pub(super) fn given_up(refusal: &Refusal) -> Self {
+        let late = matches!(refusal, Refusal::ResponseTimeout(_));
+        Self::Hopeless(Reason::from(refusal), late.then_some(Ended::Failed))
+    }
 }
 
 impl<'a> Exchange<'a> {
@@ -415,40 +431,49 @@ impl<'a> Exchange<'a> {
         self.told.security = attempt.hop.security;
         self.told.endpoint = Some(target.address);
         self.told.tries = attempt.number;
-        let (mut server, reused) = match worker.pool.take(target) {
-            Some(server) => (server, true),
-            None => match connect(worker, target, self.id, attempt.limit).await {
-                Ok(server) => (server, false),
-                Err(refusal) => return Tried::Failed(Failure::NotSent, refusal),
-            },
-        };
-        let mut out = worker.buffers.lend();
-        self.write_request(&mut out, attempt);
-        out.extend_from_slice(sending.here);
-        let sent = server.write_all(&out).await;
-        out.clear();
-        if sent.is_err() {
-            let failure = if reused {
-                Failure::NotSent
-            } else {
-                Failure::NoAnswer
-            };
-            return Tried::Failed(failure, Refusal::ResetBeforeResponse(target.address));
-        }
-        let up = (!sending.body.is_done()).then(|| Pump::body(sending.body.clone()));
-        sending.streamed |= up.is_some();
         let mut waiting = Waiting {
             worker,
             client: &mut *sending.client,
             news: &mut *sending.news,
             admitted: attempt.admitted,
             deadline: &mut sending.deadline,
-            up,
+            up: None,
             early: None,
             sent: 0,
             up_failed: false,
             watching: sending.behind.is_empty(),
         };
+        let (mut server, reused) = match worker.pool.take(target) {
+            Some(server) => (server, true),
+            None => {
+                // Large, and of no use to a request that finds a connection.
+                let connecting = Box::pin(connect(worker, target, self.id, attempt.limit));
+                match waiting.meanwhile(connecting).await {
+                    Ok(Ok(server)) => (server, false),
+                    Ok(Err(refusal)) => return Tried::Failed(Failure::NotSent, refusal),
+                    Err(refusal) => return Tried::given_up(&refusal),
+                }
+            }
+        };
+        let mut out = worker.buffers.lend();
+        self.write_request(&mut out, attempt);
+        out.extend_from_slice(sending.here);
+        match waiting.meanwhile(server.write_all(&out)).await {
+            Ok(Ok(())) => out.clear(),
+            Ok(Err(_)) => {
+                let failure = if reused {
+                    Failure::NotSent
+                } else {
+                    Failure::NoAnswer
+                };
+                return Tried::Failed(failure, Refusal::ResetBeforeResponse(target.address));
+            }
+            Err(refusal) => return Tried::given_up(&refusal),
+        }
+        if !sending.body.is_done() {
+            waiting.up = Some(Pump::body(sending.body.clone()));
+            sending.streamed = true;
+        }
         let replayable = !sending.streamed;
         let reply = Reply {
             head: self.head,
@@ -461,7 +486,7 @@ impl<'a> Exchange<'a> {
                 again(status, replayable)
             })
             .await;
-        self.told.sent += waiting.sent;
+        self.told.sent += waiting.sent();
         self.told.received = carried.received;
         self.told.status = carried.status;
         self.told.refused = carried.cut;
@@ -474,17 +499,23 @@ impl<'a> Exchange<'a> {
         let digits = self.id.digits();
         let tunnelled = attempt.hop.target.tunnel.is_some();
         let number = [b'0' + attempt.number.min(9)];
+        let number = match self.incoming.peer.channel {
+            // The caller's proxy counts.
+            Channel::Mtls(_) => request.header(ATTEMPT).next(),
+            Channel::Local(_) | Channel::Plain(_) => (attempt.number > 1).then_some(&number[..]),
+        };
         // The id that the caller gave is kept if the caller is of the mesh.
         let proven = !matches!(self.incoming.peer.channel, Channel::Plain(_));
         let kept = proven && RequestId::of(request).is_some();
         let own = |name, value| Own { name, value };
         let headers = [
             own(CallId::HEADER, tunnelled.then_some(&digits[..])),
-            own(ATTEMPT, (attempt.number > 1).then_some(&number[..])),
+            own(ATTEMPT, number),
+            own(LENO_ERROR, None),
             own(ClientCert::HEADER, self.client_cert.map(str::as_bytes)),
             own(RequestId::HEADER, Some(&digits[..])),
         ];
-        let own = headers.get(..if kept { 3 } else { 4 }).unwrap_or(&headers);
+        let own = headers.get(..if kept { 4 } else { 5 }).unwrap_or(&headers);
         let changes = RequestChanges {
             host: attempt.host,
             path: attempt.path,
@@ -623,7 +654,7 @@ fn id_of(worker: &Worker, incoming: &Incoming, request: &Request<'_>) -> CallId 
 }
 
 /// Answers a head that is no request.
-async fn refuse_head(
+pub(super) async fn refuse_head(
     worker: &Worker,
     client: &mut Stream,
     incoming: &Incoming,

@@ -237,13 +237,18 @@ impl Reply<'_> {
         waiting: &mut Waiting<'_>,
         carried: &mut Carried,
     ) -> After {
-        let mut early = waiting.worker.buffers.lend();
+        let mut early = waiting
+            .early
+            .take()
+            .unwrap_or_else(|| waiting.worker.buffers.lend());
         early.extend_from_slice(self.behind);
         let Ok(up) = Pump::bytes().unread(early) else {
             unreachable!("bare bytes have no flaw");
         };
         waiting.up = Some(up);
         waiting.watching = false;
+        // What was asked has been answered: for what follows nobody set a limit.
+        *waiting.deadline = None;
         let mut down = Pump::bytes();
         let finished = waiting.carry_both(&mut server, &mut down).await;
         carried.received += down.moved();
@@ -285,10 +290,7 @@ impl Reply<'_> {
             Interrupted::Body(flaw) => {
                 Tried::Hopeless(Reason::from(&Refused::request(*flaw)), None)
             }
-            Interrupted::Refused(refusal) => {
-                let late = matches!(refusal, Refusal::ResponseTimeout(_));
-                Tried::Hopeless(Reason::from(refusal), late.then_some(Ended::Failed))
-            }
+            Interrupted::Refused(refusal) => Tried::given_up(refusal),
         }
     }
 }

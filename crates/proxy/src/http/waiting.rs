@@ -1,7 +1,6 @@
 //! Waiting in the middle of an exchange, while everything that could end it is listened to: the
 //! other end, the client, the deadline, a change of policy.
 
-use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -28,7 +27,7 @@ pub(super) struct Waiting<'a> {
     pub(super) up: Option<Pump>,
     /// Bytes that the client sent behind its request.
     pub(super) early: Option<crate::buffer::Buffer>,
-    /// Bytes of the request's body that went up after those that came with its head.
+    /// What [`Self::sent`] was when `up` was done.
     pub(super) sent: u64,
     /// Whether the server has stopped taking the request's body. It may still answer.
     pub(super) up_failed: bool,
@@ -49,7 +48,26 @@ pub(super) enum Interrupted {
     Refused(Refusal),
 }
 
+impl From<Refusal> for Interrupted {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl Waiting<'_> {
+    /// Waits for something else of the exchange, before the server is listened to.
+    pub(super) async fn meanwhile<T>(
+        &mut self,
+        other: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
+        let mut other = std::pin::pin!(other);
+        std::future::poll_fn(|context| {
+            self.poll_interrupts(context)?;
+            other.as_mut().poll(context).map(Ok)
+        })
+        .await
+    }
+
     /// Reads what the server sends next, while the request's body goes up; 0 is its end.
     pub(super) async fn reply(
         &mut self,
@@ -76,9 +94,7 @@ impl Waiting<'_> {
     ) -> Result<(), Interrupted> {
         std::future::poll_fn(|context| {
             self.poll_interrupts(context)?;
-            if self.up.is_some() {
-                self.poll_up(context, server)?;
-            }
+            self.poll_up(context, server)?;
             let buffers = &self.worker.buffers;
             down.poll(context, server, self.client, buffers)
                 .map_err(|stopped| match stopped {
@@ -112,16 +128,19 @@ impl Waiting<'_> {
         self.up.is_none() && !self.up_failed
     }
 
-    fn poll_interrupts(&mut self, context: &mut Context<'_>) -> Result<(), Interrupted> {
+    /// Bytes of the request's body that went up after those that came with its head.
+    pub(super) fn sent(&self) -> u64 {
+        self.up.as_ref().map_or(self.sent, Pump::moved)
+    }
+
+    fn poll_interrupts(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
         if let Some((deadline, limit)) = self.deadline
             && deadline.as_mut().poll(context).is_ready()
         {
-            return Err(Interrupted::Refused(Refusal::ResponseTimeout(*limit)));
+            return Err(Refusal::ResponseTimeout(*limit));
         }
         while self.news.poll_changed(context).is_ready() {
-            let permit = self.admitted.permit();
-            let permitted = self.worker.table().still_permits(&permit);
-            permitted.map_err(|denied| Interrupted::Refused(Refusal::PermitWithdrawn(denied)))?;
+            self.worker.still_carries(&self.admitted.permit())?;
         }
         Ok(())
     }
@@ -143,6 +162,7 @@ impl Waiting<'_> {
                 self.early = pump.and_then(Pump::into_rest);
             }
             Poll::Ready(Err(Stopped::Write)) => {
+                self.sent = pump.moved();
                 self.up = None;
                 self.up_failed = true;
             }

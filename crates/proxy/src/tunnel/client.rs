@@ -1,23 +1,32 @@
 //! The calling end: HTTP/2 connections to other proxies, shared by the streams to them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
-use leno_channel::{Alpn, Clock, HandshakeFailure};
-use leno_identity::Caller;
-use leno_model::{CallId, Code, SpiffeId};
+use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFailed};
+use leno_identity::{Caller, Distrust, Trust};
+use leno_model::{CallId, Code, Mono, SpiffeId};
+use leno_telemetry::{Event, Handshake, Reporter};
 use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use crate::coalesce::Coalesced;
-use crate::tunnel::{CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream};
+use crate::coalesce::{Coalesced, Farewell};
+use crate::news::Reader;
+use crate::tunnel::{
+    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, open_for,
+};
 use crate::worker::Worker;
+
+/// How long a connection without streams is kept.
+const IDLE: Duration = Duration::from_secs(300);
 
 /// Everything that was proven or chosen when a connection was opened: two streams share one only
 /// if all of it is the same. The generation of trust is not part of it because no connection
@@ -48,9 +57,13 @@ struct Shared {
 #[derive(Clone)]
 struct Connection {
     requests: SendRequest<Bytes>,
-    peer: Caller,
+    /// When it takes no further streams: soon the peer has proven nothing any more.
+    closes: Mono,
     /// One count for each stream, and one for the list.
     streams: Rc<()>,
+    /// When it last was seen with a stream.
+    used: Rc<Cell<Mono>>,
+    farewell: Farewell,
 }
 
 /// Why there is no stream.
@@ -82,40 +95,36 @@ impl Tunnels {
         key: &TunnelKey,
         target: SocketAddr,
         id: CallId,
-        worker: &Worker,
+        worker: &Rc<Worker>,
     ) -> Result<TunnelStream, TunnelFailure> {
-        let shared = self.shared(key);
-        let connection = shared.connection(key, worker).await?;
-        let Connection {
-            requests, streams, ..
-        } = connection;
-        let digits = id.digits();
-        let request = Request::builder()
-            .method(Method::CONNECT)
-            .uri(target.to_string())
-            .header(CallId::HEADER, &digits[..])
-            .body(())
-            .expect(
-                "a socket address is an authority, and hexadecimal digits are a header's value",
-            );
-        let mut requests = requests.ready().await?;
-        let (response, send) = requests.send_request(request, false)?;
-        let response = response.await?;
-        if response.status() != StatusCode::OK {
-            let reason = response.headers().get(LENO_ERROR);
-            let code = reason.and_then(|reason| reason.to_str().ok());
-            return Err(TunnelFailure::Refused {
-                status: response.status(),
-                code: code.and_then(|text| text.split(' ').next()?.parse().ok()),
-            });
-        }
-        Ok(TunnelStream::new(send, response.into_body(), streams))
+        let connection = self.shared(key).connection(key, worker).await?;
+        let farewell = connection.farewell.clone();
+        let opened = connection.open(target, id).await;
+        opened.map_err(|failure| match (failure, farewell.get()) {
+            // The peer judges us after our handshake is done.
+            (TunnelFailure::Http(_), Some(refusal)) => HandshakeFailure {
+                own: Some(key.own.clone()),
+                peer: key.expected.first().cloned(),
+                why: WhyFailed::Refused(refusal),
+            }
+            .into(),
+            (failure, _) => failure,
+        })
     }
 
     /// Uses the connections that are open for no further stream: trust has changed, and who proved
     /// something must prove it again.
     pub(crate) fn retire(&self) {
         self.0.borrow_mut().clear();
+    }
+
+    /// Closes the connections that had no stream for long, and forgets those that have ended.
+    pub(crate) fn sweep(&self, now: Mono) {
+        self.0.borrow_mut().retain(|_, shared| {
+            let mut open = shared.open.borrow_mut();
+            open.retain(|connection| connection.is_wanted(now));
+            !open.is_empty() || Rc::strong_count(shared) > 1
+        });
     }
 
     fn shared(&self, key: &TunnelKey) -> Rc<Shared> {
@@ -132,13 +141,13 @@ impl Shared {
     async fn connection(
         &self,
         key: &TunnelKey,
-        worker: &Worker,
+        worker: &Rc<Worker>,
     ) -> Result<Connection, TunnelFailure> {
-        if let Some(open) = self.with_room(&worker.clock) {
+        if let Some(open) = self.with_room(worker.mono()) {
             return Ok(open);
         }
         let _alone = self.opening.lock().await;
-        if let Some(open) = self.with_room(&worker.clock) {
+        if let Some(open) = self.with_room(worker.mono()) {
             return Ok(open);
         }
         // A handshake needs much room, and is rare.
@@ -147,10 +156,9 @@ impl Shared {
         Ok(connection)
     }
 
-    fn with_room(&self, clock: &Clock) -> Option<Connection> {
-        let now = clock.now();
+    fn with_room(&self, now: Mono) -> Option<Connection> {
         let mut open = self.open.borrow_mut();
-        open.retain(|connection| connection.peer.ends() > now && !connection.is_closed());
+        open.retain(|connection| now < connection.closes && !connection.is_closed());
         let has_room = |connection: &&Connection| {
             Rc::strong_count(&connection.streams) <= MOST_STREAMS as usize
         };
@@ -159,6 +167,30 @@ impl Shared {
 }
 
 impl Connection {
+    async fn open(self, target: SocketAddr, id: CallId) -> Result<TunnelStream, TunnelFailure> {
+        let digits = id.digits();
+        let request = Request::builder()
+            .method(Method::CONNECT)
+            .uri(target.to_string())
+            .header(CallId::HEADER, &digits[..])
+            .body(())
+            .expect(
+                "a socket address is an authority, and hexadecimal digits are a header's value",
+            );
+        let mut requests = self.requests.ready().await?;
+        let (response, send) = requests.send_request(request, false)?;
+        let response = response.await?;
+        if response.status() != StatusCode::OK {
+            let reason = response.headers().get(LENO_ERROR);
+            let code = reason.and_then(|reason| reason.to_str().ok());
+            return Err(TunnelFailure::Refused {
+                status: response.status(),
+                code: code.and_then(|text| text.split(' ').next()?.parse().ok()),
+            });
+        }
+        Ok(TunnelStream::new(send, response.into_body(), self.streams))
+    }
+
     /// Whether the other end takes no further stream.
     fn is_closed(&self) -> bool {
         let mut requests = self.requests.clone();
@@ -168,9 +200,19 @@ impl Connection {
             std::task::Poll::Ready(Err(_))
         )
     }
+
+    /// Whether it may be of use for later streams.
+    fn is_wanted(&self, now: Mono) -> bool {
+        if Rc::strong_count(&self.streams) > 1 {
+            self.used.set(now);
+        }
+        now < self.closes && now.since(self.used.get()) < IDLE && !self.is_closed()
+    }
 }
 
-async fn connect(key: &TunnelKey, worker: &Worker) -> Result<Connection, TunnelFailure> {
+async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, TunnelFailure> {
+    // From here on no change of trust goes unnoticed.
+    let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
     let tcp = TcpStream::connect(key.address)
         .await
         .map_err(TunnelFailure::Connect)?;
@@ -179,22 +221,87 @@ async fn connect(key: &TunnelKey, worker: &Worker) -> Result<Connection, TunnelF
         .keyring
         .connect(tcp, &key.own, &key.expected, Alpn::Hbone)
         .await?;
+    let Connected {
+        stream,
+        peer,
+        proof,
+        ..
+    } = connected;
+    let stream = Coalesced::new(stream, worker.buffers.clone());
+    let farewell = stream.farewell();
     let (requests, connection) = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(STREAM_WINDOW as usize)
         .enable_push(false)
-        .handshake(Coalesced::new(connected.stream, worker.buffers.clone()))
+        .handshake(stream)
         .await?;
-    let left = worker.until(connected.peer.ends());
-    tokio::task::spawn_local(async move {
-        // A failure of the connection is a failure of each of its streams, and told there; the
-        // peer's proof ending is one too.
-        drop(tokio::time::timeout(left, connection).await);
-    });
-    Ok(Connection {
+    let now = worker.mono();
+    let open = Connection {
         requests,
-        peer: connected.peer,
-        streams: Rc::new(()),
-    })
+        closes: now + open_for(worker.until(peer.ends())),
+        streams: Rc::default(),
+        used: Rc::new(Cell::new(now)),
+        farewell,
+    };
+    let watched = Watched {
+        worker: worker.clone(),
+        address: key.address,
+        peer,
+        proof,
+        news,
+        trust,
+    };
+    worker.supervise(key.address, watched.run(connection));
+    Ok(open)
+}
+
+/// A connection while it lives, and what its peer proved.
+struct Watched {
+    worker: Rc<Worker>,
+    address: SocketAddr,
+    peer: Caller,
+    proof: Proof,
+    news: Reader,
+    trust: Arc<Trust>,
+}
+
+impl Watched {
+    /// Runs the connection until it ends, or until its peer is believed no more. A failure of the
+    /// connection is a failure of each of its streams, and told there.
+    async fn run(mut self, connection: h2::client::Connection<Coalesced<ClientStream<TcpStream>>>) {
+        let distrust = tokio::select! {
+            _ = connection => return,
+            distrust = self.distrust() => distrust,
+        };
+        self.worker.report(&Event::Handshake(Handshake {
+            reporter: Reporter::Source,
+            peer: self.address,
+            at: self.worker.now().wall,
+            code: distrust.code(),
+            why: &distrust.to_string(),
+        }));
+    }
+
+    /// Waits until the peer is believed no more.
+    async fn distrust(&mut self) -> Distrust {
+        let mut ends = self.peer.ends();
+        loop {
+            let left = self.worker.until(ends);
+            tokio::select! {
+                () = self.news.changed() => {
+                    let latest = self.worker.keyring.trust();
+                    if Arc::ptr_eq(&self.trust, &latest) {
+                        continue;
+                    }
+                    self.trust = latest;
+                }
+                () = tokio::time::sleep(left) => {}
+            }
+            match self.worker.keyring.judge(&self.proof) {
+                Ok(peer) => ends = peer.ends(),
+                Err(distrust) => return distrust,
+            }
+        }
+    }
 }

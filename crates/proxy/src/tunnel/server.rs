@@ -4,13 +4,15 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
-use h2::server::{Connection, SendResponse};
+use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
 use leno_channel::Accepted;
-use leno_identity::Caller;
+use leno_identity::{Caller, Trust};
 use leno_model::view::Workload;
 use leno_model::{CallId, Code, SpiffeId};
 use leno_telemetry::{Event, Handshake, Reporter};
@@ -19,16 +21,24 @@ use tokio::net::TcpStream;
 
 use crate::coalesce::Coalesced;
 use crate::incoming::{Incoming, Way};
-use crate::tunnel::{CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream};
+use crate::news::Reader;
+use crate::tunnel::{
+    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, open_for,
+};
 use crate::worker::Worker;
 
 /// The most bytes that the headers of a CONNECT may have.
 const HEADER_BYTES: u32 = 16 * 1024;
 
+/// How long a connection that is cut may take to be told so.
+const ABORT_LIMIT: Duration = Duration::from_secs(1);
+
 /// Serves one connection to the tunnel port.
 pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
+    // From here on no change of trust goes unnoticed.
+    let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
     match worker.keyring.accept(tcp).await {
-        Ok(accepted) => serve_accepted(&worker, accepted, from).await,
+        Ok(accepted) => serve_accepted(&worker, accepted, from, news, trust).await,
         Err(failure) => worker.report(&Event::Handshake(Handshake {
             reporter: Reporter::Destination,
             peer: from,
@@ -39,11 +49,18 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
     }
 }
 
-async fn serve_accepted(worker: &Rc<Worker>, accepted: Accepted<TcpStream>, from: SocketAddr) {
+async fn serve_accepted(
+    worker: &Rc<Worker>,
+    accepted: Accepted<TcpStream>,
+    from: SocketAddr,
+    mut news: Reader,
+    mut trust: Arc<Trust>,
+) {
     let Accepted {
         stream,
         caller,
         own,
+        proof,
         ..
     } = accepted;
     let handshake = h2::server::Builder::new()
@@ -59,11 +76,12 @@ async fn serve_accepted(worker: &Rc<Worker>, accepted: Accepted<TcpStream>, from
     else {
         return;
     };
-    let ends = worker.until(caller.ends());
-    let mut ended = std::pin::pin!(tokio::time::sleep(ends));
+    let left = worker.until(caller.ends());
+    let mut closing = std::pin::pin!(tokio::time::sleep(open_for(left)));
+    let mut is_closing = false;
+    let mut ended = std::pin::pin!(tokio::time::sleep(left));
     let counted = Rc::new(());
-    let mut news = worker.news.subscribe();
-    loop {
+    let distrust = loop {
         tokio::select! {
             request = connection.accept() => {
                 let Some(Ok((request, answer))) = request else { return };
@@ -71,29 +89,39 @@ async fn serve_accepted(worker: &Rc<Worker>, accepted: Accepted<TcpStream>, from
                 arrival.take(request, answer);
             }
             () = news.changed() => {
-                if worker.keyring.trust().is_revoked(caller.id()) {
-                    return abort(&mut connection, &mut ended).await;
-                }
                 if worker.is_draining() {
                     connection.graceful_shutdown();
                 }
+                let latest = worker.keyring.trust();
+                if !Arc::ptr_eq(&trust, &latest) {
+                    trust = latest;
+                    if let Err(distrust) = worker.keyring.judge(&proof) {
+                        break distrust;
+                    }
+                }
             }
-            () = &mut ended => return,
+            () = &mut closing, if !is_closing => {
+                is_closing = true;
+                connection.graceful_shutdown();
+            }
+            () = &mut ended => match worker.keyring.judge(&proof) {
+                // The clock was set back meanwhile.
+                Ok(caller) => ended.set(tokio::time::sleep(worker.until(caller.ends()))),
+                Err(distrust) => break distrust,
+            },
         }
-    }
-}
-
-/// Says that the connection is cut, as far as that can be written.
-async fn abort(
-    connection: &mut Connection<Coalesced<leno_channel::ServerStream<TcpStream>>, Bytes>,
-    ended: &mut std::pin::Pin<&mut tokio::time::Sleep>,
-) {
+    };
+    worker.report(&Event::Handshake(Handshake {
+        reporter: Reporter::Destination,
+        peer: from,
+        at: worker.now().wall,
+        code: distrust.code(),
+        why: &distrust.to_string(),
+    }));
     connection.abrupt_shutdown(h2::Reason::INADEQUATE_SECURITY);
-    let closed = std::future::poll_fn(|context| connection.poll_closed(context));
-    tokio::select! {
-        _ = closed => {}
-        () = ended => {}
-    }
+    let told = std::future::poll_fn(|context| connection.poll_closed(context));
+    // Whoever does not read it is cut without a word.
+    drop(tokio::time::timeout(ABORT_LIMIT, told).await);
 }
 
 /// A stream that somebody asks for.
@@ -112,6 +140,13 @@ impl Arrival<'_> {
             Ok(incoming) => incoming,
             Err((status, code)) => return refuse(&mut answer, status, code),
         };
+        let Some(seat) = self.worker.seat(0) else {
+            return refuse(
+                &mut answer,
+                StatusCode::SERVICE_UNAVAILABLE,
+                Some(Code::R040),
+            );
+        };
         let worker = self.worker.clone();
         let counted = self.counted.clone();
         let opening = Opening {
@@ -119,7 +154,7 @@ impl Arrival<'_> {
             receive: request.into_body(),
             counted,
         };
-        self.worker.spawn(async move {
+        self.worker.spawn(seat, self.from, async move {
             crate::incoming::serve_tunnelled(worker, opening, incoming, id).await
         });
     }
@@ -130,9 +165,6 @@ impl Arrival<'_> {
     ) -> Result<(Incoming, CallId), (StatusCode, Option<Code>)> {
         if request.method() != Method::CONNECT {
             return Err((StatusCode::MISDIRECTED_REQUEST, None));
-        }
-        if self.worker.is_draining() {
-            return Err((StatusCode::SERVICE_UNAVAILABLE, Some(Code::R041)));
         }
         let authority = request.uri().authority().map(http::uri::Authority::as_str);
         let target: Option<SocketAddr> = authority.and_then(|authority| authority.parse().ok());

@@ -35,6 +35,22 @@ pub(crate) enum Command {
     Certs(Certs),
     /// Run a proxy
     Proxy(Proxy),
+    /// Run this folder's processes as a mesh
+    Up(Up),
+    /// Write leno.yaml from the Procfile
+    Init(Init),
+    /// End the mesh that is up here
+    Down(Down),
+    /// Run one program, joined to the mesh that is up here or to one of its own
+    Run(Run),
+    /// What runs in the mesh that is up here?
+    Ps(Ps),
+    /// What have its workloads said?
+    Logs(Logs),
+    /// End workloads and start them again
+    Restart(Restart),
+    /// Make a request as a workload would
+    Curl(Curl),
     /// Be a program of the demo's shop
     #[command(hide = true)]
     Shop(Shop),
@@ -188,4 +204,111 @@ pub(crate) struct Shop {
     /// Which program
     #[arg(value_name = "PROGRAM", value_enum)]
     pub(crate) face: Face,
+}
+
+#[derive(Args)]
+#[command(after_help = "Reads leno.yaml, else the Procfile. Example:\n  \
+    printf 'web: ./web\\ncart: ./cart\\n' > Procfile && leno up")]
+pub(crate) struct Up {
+    /// Keep running without a terminal, until leno down
+    #[arg(short = 'd', long)]
+    pub(crate) detach: bool,
+
+    /// Say nothing more once all is said about the start
+    #[arg(long, hide = true)]
+    pub(crate) then_silent: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Init {}
+
+#[derive(Args)]
+pub(crate) struct Down {
+    /// Also forget its keys, addresses and logs
+    #[arg(long)]
+    pub(crate) wipe: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno run --name web -p 3000:8080 -- ./web --verbose")]
+pub(crate) struct Run {
+    /// What it is called in the mesh; its file's name, if nothing is said
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// A port on this machine and the one it means inside; repeatable
+    #[arg(short = 'p', long, value_name = "HERE:INSIDE", value_parser = ports)]
+    pub(crate) publish: Vec<(u16, u16)>,
+
+    /// The program and its arguments
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Args)]
+pub(crate) struct Ps {}
+
+#[derive(Args)]
+pub(crate) struct Logs {
+    /// Whose; all, if nobody is named
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) names: Vec<String>,
+
+    /// Go on with what they say next
+    #[arg(short = 'f', long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Restart {
+    /// Which
+    #[arg(value_name = "WORKLOAD", required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno curl web http://cart:8081/items -i")]
+pub(crate) struct Curl {
+    /// As whom
+    #[arg(value_name = "WORKLOAD")]
+    pub(crate) source: String,
+
+    /// What
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+
+    /// The request's method
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+
+    /// A header of the request; repeatable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+
+    /// The request's body
+    #[arg(short = 'd', long = "data", value_name = "TEXT")]
+    pub(crate) data: Option<String>,
+
+    /// Also show the answer's head
+    #[arg(short = 'i', long)]
+    pub(crate) include: bool,
+
+    /// Make the request from where this process is
+    #[arg(long, hide = true)]
+    pub(crate) here: bool,
+}
+
+/// `3000:8080`, or `3000` for both.
+fn ports(text: &str) -> Result<(u16, u16), String> {
+    let (here, inside) = text.split_once(':').unwrap_or((text, text));
+    let port = |text: &str| match text.parse() {
+        Ok(0) | Err(_) => Err(format!("{text:?} is not a port")),
+        Ok(port) => Ok(port),
+    };
+    Ok((port(here)?, port(inside)?))
 }

@@ -2,10 +2,18 @@
 
 pub(crate) mod certs;
 pub(crate) mod check;
+pub(crate) mod curl;
 pub(crate) mod demo;
+pub(crate) mod down;
 pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod logs;
 pub(crate) mod proxy;
+pub(crate) mod ps;
+pub(crate) mod restart;
+pub(crate) mod run;
 pub(crate) mod test;
+pub(crate) mod up;
 pub(crate) mod why;
 
 /// What a command found, when it could find out at all.
@@ -15,6 +23,8 @@ pub(crate) enum Answer {
     Fine,
     /// There is a finding, a refused request, a failing test.
     Bad,
+    /// A program was run and ended with this code.
+    Exit(u8),
 }
 
 /// Where dice begin: different in each process.

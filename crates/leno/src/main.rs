@@ -11,6 +11,7 @@ mod imagine;
 mod offline;
 mod render;
 mod terminal;
+mod up;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,9 @@ use crate::command::Answer;
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
+    if let Some(code) = leno_host::run_if_called() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(help) => return terminal::print_help(&help),
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
     match run(&arguments.command, &mut terminal) {
         Ok(Answer::Fine) => ExitCode::SUCCESS,
         Ok(Answer::Bad) => ExitCode::from(1),
+        Ok(Answer::Exit(code)) => ExitCode::from(code),
         Err(error) => {
             terminal.error(&error);
             ExitCode::from(3)
@@ -44,6 +49,14 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Explain(options) => command::explain::run(options, terminal),
         Command::Certs(options) => command::certs::run(options, terminal),
         Command::Proxy(options) => command::proxy::run(options, terminal),
+        Command::Up(options) => command::up::run(options, terminal),
+        Command::Init(options) => command::init::run(options, terminal),
+        Command::Down(options) => command::down::run(options, terminal),
+        Command::Run(options) => command::run::run(options, terminal),
+        Command::Ps(options) => command::ps::run(options, terminal),
+        Command::Logs(options) => command::logs::run(options, terminal),
+        Command::Restart(options) => command::restart::run(options, terminal),
+        Command::Curl(options) => command::curl::run(options, terminal),
         Command::Shop(options) => command::demo::run_shop(options),
     }
 }

@@ -226,7 +226,7 @@ fn summary(described: &StaticProxy, settings: &Settings) -> Line {
 }
 
 /// How many connections may live at once: each takes two files, and some are used for other things.
-fn connections() -> anyhow::Result<usize> {
+pub(crate) fn connections() -> anyhow::Result<usize> {
     leno_host::files::raise_limit()?;
     let files = leno_host::files::limit().map_or(MOST_FILES, |files| files.min(MOST_FILES));
     Ok(usize::try_from(files.saturating_sub(SPARE_FILES) / 2)?)

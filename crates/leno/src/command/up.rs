@@ -1,0 +1,272 @@
+//! `leno up`: runs the mesh of a folder until Ctrl-C.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use leno_host::{Blocker, OpenError};
+use leno_telemetry::Record;
+use time::UtcOffset;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use crate::arguments;
+use crate::command::Answer;
+use crate::render;
+use crate::terminal::{Line, Terminal};
+use crate::up::{Client, Columns, News, Place, Row, Server, Source, Up, first_call};
+
+/// How long the first call is waited for before what to try next is said without it.
+const FIRST_CALL: Duration = Duration::from_secs(2);
+
+/// How long a workload may start before that is said of it.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// Runs what `leno.yaml` or the `Procfile` of this folder says.
+pub(crate) fn run(options: &arguments::Up, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    // Known only while there is one thread.
+    let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
+    let place = Place::of(".".as_ref())?;
+    if options.detach {
+        return detach(&place);
+    }
+    if options.then_silent {
+        rustix::process::setsid()?;
+    }
+    let source = Source::read(place.folder())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let local = LocalSet::new();
+    let ran = local.block_on(&runtime, show(source, place, offset, options, terminal));
+    // Threads that still ask a port what it speaks end with the process.
+    runtime.shutdown_background();
+    match ran {
+        Ok(()) => Ok(Answer::Fine),
+        Err(error) => match error.downcast_ref::<OpenError>() {
+            Some(refused) => {
+                print_blocker(&Blocker::of(refused), terminal)?;
+                Ok(Answer::Bad)
+            }
+            None => Err(error),
+        },
+    }
+}
+
+/// Starts the same without a terminal, and shows how it begins.
+fn detach(place: &Place) -> anyhow::Result<Answer> {
+    let mut child = Command::new("/proc/self/exe")
+        .args(["up", "--then-silent"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut shown = child.stdout.take().context("the output was not piped")?;
+    io::copy(&mut shown, &mut io::stdout())?;
+    if Client::connect(place)?.is_some() {
+        return Ok(Answer::Fine);
+    }
+    let code = child
+        .wait()?
+        .code()
+        .and_then(|code| u8::try_from(code).ok());
+    Ok(Answer::Exit(code.unwrap_or(1)))
+}
+
+async fn show(
+    source: Source,
+    place: Place,
+    offset: UtcOffset,
+    options: &arguments::Up,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let (tell, news) = mpsc::unbounded_channel();
+    let file = source.file.unwrap_or_default();
+    let texts = source.texts().collect::<BTreeMap<_, _>>();
+    let name = source.mesh.clone();
+    let tell = move |told| drop(tell.send(told));
+    let up = Up::begin(source, place.clone(), tell)?;
+    let server = Server::open(&place)?;
+    tokio::task::spawn_local(server.run(up.inbox()));
+    let head = Line::new().strong(&name).plain(format_args!(
+        " (./{file}) · no root needed · capture: network namespaces"
+    ));
+    terminal.line(head)?;
+    let texts = texts
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_slice()));
+    let texts = texts.collect();
+    for note in up.notes().iter() {
+        terminal.gap()?;
+        render::note::print(note, &texts, terminal)?;
+    }
+    terminal.gap()?;
+    let programs = up.programs();
+    let widths = programs.iter();
+    let widths = widths.map(|program| (program.name.as_str(), program.typed.as_str()));
+    let columns = Columns::of(widths);
+    let mtls = if up.is_strict() {
+        "strict"
+    } else {
+        "permissive"
+    };
+    let domain = up.trust_domain();
+    let mesh = format!("trust domain {domain} · mTLS {mtls} between services");
+    terminal.line(columns.mesh(up.age(), &mesh))?;
+    let screen = Screen {
+        columns,
+        offset,
+        waiting: programs
+            .iter()
+            .map(|program| program.name.to_string())
+            .collect(),
+        settled: BTreeMap::new(),
+        first_call: None,
+        hinted: false,
+        then_silent: options.then_silent,
+        terminal,
+    };
+    let until = until_told()?;
+    tokio::select! {
+        ran = up.run(until) => ran,
+        shown = screen.run(news) => Ok(shown?),
+    }
+}
+
+/// Waits for Ctrl-C, or the signal to end.
+pub(crate) fn until_told() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+/// Says what forbids enclosures, and what to do about it.
+pub(crate) fn print_blocker(blocker: &Blocker, terminal: &mut Terminal) -> io::Result<()> {
+    let code = blocker.code();
+    let line = Line::new().bad("✗ ").strong(code).plain(" ");
+    terminal.line(line.plain(code.slug()))?;
+    terminal.line(Line::new().plain("    ").plain(blocker))?;
+    terminal.gap()?;
+    for line in blocker.remedy().lines() {
+        terminal.line(Line::new().plain("    ").plain(line))?;
+    }
+    terminal.gap()?;
+    terminal.line(Line::new().plain(
+        "    Without namespaces: leno up --explicit (what your services call is then set by environment variables)",
+    ))
+}
+
+/// What a person sees of a mesh that runs.
+struct Screen<'a> {
+    columns: Columns,
+    offset: UtcOffset,
+    /// Those of which nothing has been shown, in the order of the file.
+    waiting: Vec<String>,
+    /// What became of those that stand behind others.
+    settled: BTreeMap<String, Row>,
+    /// The first call, until all rows are shown.
+    first_call: Option<Record>,
+    hinted: bool,
+    /// Whether nothing is to be said after that.
+    then_silent: bool,
+    terminal: &'a mut Terminal,
+}
+
+impl Screen<'_> {
+    async fn run(mut self, mut news: mpsc::UnboundedReceiver<News>) -> io::Result<()> {
+        let mut patience = std::pin::pin!(tokio::time::sleep(STARTING));
+        loop {
+            tokio::select! {
+                told = news.recv() => match told {
+                    Some(told) => self.show(told)?,
+                    None => return Ok(()),
+                },
+                () = &mut patience, if !self.hinted => self.show_rest()?,
+            }
+            self.show_settled()?;
+            if self.waiting.is_empty() && !self.hinted {
+                let soon = tokio::time::Instant::now() + FIRST_CALL;
+                if patience.deadline() > soon {
+                    patience.as_mut().reset(soon);
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, told: News) -> io::Result<()> {
+        match told {
+            News::Changed(row) if self.waiting.contains(&row.name) => {
+                self.settled.insert(row.name.clone(), row);
+                Ok(())
+            }
+            News::Changed(row) => self.terminal.line(self.columns.workload(&row)),
+            News::FirstCall(record) => {
+                self.first_call = Some(record);
+                Ok(())
+            }
+            News::Trouble(what) => self.terminal.line(Line::new().doubtful("  ! ").plain(what)),
+        }
+    }
+
+    /// Shows the rows that no row of the file before them waits for.
+    fn show_settled(&mut self) -> io::Result<()> {
+        while let Some(row) = self
+            .waiting
+            .first()
+            .and_then(|name| self.settled.remove(name))
+        {
+            self.waiting.remove(0);
+            self.terminal.line(self.columns.workload(&row))?;
+        }
+        if self.waiting.is_empty()
+            && let Some(record) = self.first_call.take()
+        {
+            self.terminal.gap()?;
+            for line in first_call(&record.event(), self.offset) {
+                self.terminal.line(line)?;
+            }
+            self.show_hints()?;
+        }
+        Ok(())
+    }
+
+    /// Shows also what is still starting, and what to try.
+    fn show_rest(&mut self) -> io::Result<()> {
+        for name in std::mem::take(&mut self.waiting) {
+            let starting = Row::starting(&name);
+            let row = self.settled.remove(&name).unwrap_or(starting);
+            self.terminal.line(self.columns.workload(&row))?;
+        }
+        self.show_hints()
+    }
+
+    fn show_hints(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.hinted, true) {
+            return Ok(());
+        }
+        self.terminal.gap()?;
+        self.terminal
+            .line("  Try    leno ps · leno logs -f · leno curl SERVICE http://OTHER/")?;
+        if !self.then_silent {
+            return self
+                .terminal
+                .line("  Stop   Ctrl-C        keep running: leno up -d");
+        }
+        self.terminal.line("  Stop   leno down")?;
+        // Whoever started us reads until this.
+        let nothing = File::options().write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdout(&nothing)?;
+        rustix::stdio::dup2_stderr(&nothing)?;
+        Ok(())
+    }
+}

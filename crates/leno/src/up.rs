@@ -1,0 +1,23 @@
+//! The mesh of a folder on this machine, without root: what `leno up`, `run` and `curl` share.
+//!
+//! Every workload runs in an enclosure of its own; one proxy in this process serves all of them.
+
+mod authority;
+mod engine;
+mod greet;
+mod log;
+mod mesh;
+mod news;
+mod place;
+pub(crate) mod process;
+pub(crate) mod procfile;
+mod screen;
+mod source;
+mod talk;
+
+pub(crate) use engine::{Guest, Opened, Up};
+pub(crate) use news::{News, Row};
+pub(crate) use place::Place;
+pub(crate) use screen::{Columns, first_call};
+pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};
+pub(crate) use talk::{Client, Server};

@@ -1,0 +1,98 @@
+//! Workloads that another process runs: `leno run` and `leno curl` beside a mesh that is up.
+
+use leno_host::{Layout, Listeners, Sockets};
+use leno_model::Name;
+use leno_model::view::WorkloadId;
+
+use super::Up;
+use super::member::Starter;
+
+/// A workload that another process runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Guest {
+    /// What it is called: the `MeshWorkload` it is an instance of.
+    pub(crate) name: Name,
+    /// Its ports on this machine, each with the port it has inside.
+    pub(crate) ports: Vec<(u16, u16)>,
+    /// Whether it takes no calls, and only calls as the workload of its name would.
+    pub(crate) calls_only: bool,
+    /// What it runs, as a person would type it.
+    pub(crate) typed: String,
+}
+
+/// What a guest needs to know to open its enclosure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Joined {
+    /// Which workload it is.
+    pub(crate) id: WorkloadId,
+    /// Which run of it.
+    pub(crate) run: u32,
+    /// What its enclosure has to look like.
+    pub(crate) layout: Layout,
+}
+
+/// What is needed of an open enclosure to serve it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// What takes what the application sends.
+    pub(crate) listeners: Listeners,
+    /// What reaches in over IPv4.
+    pub(crate) v4: Sockets,
+    /// What reaches in over IPv6, where the kernel has it.
+    pub(crate) v6: Option<Sockets>,
+}
+
+/// How many guests of one name there may be.
+const MOST: u16 = 100;
+
+impl Up {
+    /// Gives a guest its place.
+    pub(super) fn join(&mut self, guest: Guest) -> Result<Joined, String> {
+        let id = self.free_id(&guest)?;
+        let member = self.begin_member(&id, Starter::Guest(guest));
+        Ok(Joined {
+            run: member.run,
+            layout: member.layout.clone(),
+            id,
+        })
+    }
+
+    /// The guest's own name if it is free, else with a number: `web-2`.
+    fn free_id(&self, guest: &Guest) -> Result<WorkloadId, String> {
+        let name = &guest.name;
+        let namespace = self.source.namespace();
+        let mut known = self.compiled.mesh.instances.values();
+        if guest.calls_only && !known.any(|known| known.origin.object.name == *name) {
+            return Err(format!("there is no workload {name}"));
+        }
+        if name.as_str() == super::HOST && !guest.calls_only {
+            return Err(format!("the name {name} stands for this machine"));
+        }
+        let numbered = (2..=MOST).map(|number| format!("{name}-{number}"));
+        let names = [name.to_string()].into_iter().chain(numbered);
+        let ids = names.filter_map(|name| {
+            Some(WorkloadId {
+                namespace: namespace.clone(),
+                name: Name::new(&name).ok()?,
+            })
+        });
+        let is_free = |id: &WorkloadId| {
+            *id != self.host
+                && !self.members.contains_key(id)
+                && (!self.compiled.mesh.instances.contains_key(id) || id.name == *name)
+        };
+        let mut free = ids.filter(is_free);
+        free.next()
+            .ok_or_else(|| format!("{MOST} of {name} run already"))
+    }
+
+    /// A guest has gone.
+    pub(super) fn handle_left(&mut self, joined: &Joined) -> anyhow::Result<()> {
+        if self.current(&joined.id, joined.run).is_none() {
+            return Ok(());
+        }
+        self.members.remove(&joined.id);
+        self.proxy.leave(&joined.id)?;
+        self.update()
+    }
+}

@@ -1,0 +1,105 @@
+//! The folder `.leno` beside what is run: keys, logs, the store, the socket. It is private, and git
+//! does not see it.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+/// Where one mesh of this machine keeps what it needs.
+#[derive(Clone)]
+pub(crate) struct Place {
+    /// The folder that holds what is run, whole from the root.
+    folder: PathBuf,
+}
+
+/// The right to run the mesh of a place: nobody else has it meanwhile.
+pub(crate) struct Held {
+    _lock: File,
+}
+
+impl Place {
+    /// The place of `folder`.
+    pub(crate) fn of(folder: &Path) -> anyhow::Result<Self> {
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("cannot find {}", folder.display()))?;
+        Ok(Self { folder })
+    }
+
+    /// The place of the current folder, or of the nearest folder above it that has one.
+    pub(crate) fn here() -> anyhow::Result<Self> {
+        let current = Self::of(Path::new("."))?;
+        let above = current.folder.ancestors();
+        let nearest = above.map(Path::to_owned).map(|folder| Self { folder });
+        let mut nearest = nearest.filter(|place| place.state().is_dir());
+        Ok(nearest.next().unwrap_or(current))
+    }
+
+    /// The folder that holds what is run.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes what is missing and takes the lock, or says that it is taken.
+    pub(crate) fn hold(&self) -> anyhow::Result<Held> {
+        let state = self.state();
+        let made = || -> io::Result<File> {
+            for folder in [&state, &self.logs(), &self.authority(), &self.store()] {
+                private_folder(folder)?;
+            }
+            fs::write(state.join(".gitignore"), "*\n")?;
+            let lock = state.join("lock");
+            File::options().create(true).append(true).open(lock)
+        };
+        let lock = made().with_context(|| format!("cannot make {}", state.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Held { _lock: lock }),
+            Err(TryLockError::WouldBlock) => bail!(
+                "{} is up already: leno ps shows it, leno down ends it",
+                self.folder.display()
+            ),
+            Err(TryLockError::Error(error)) => Err(error).context("cannot lock .leno/lock"),
+        }
+    }
+
+    /// What a workload has said.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.logs().join(format!("{name}.log"))
+    }
+
+    /// All that is kept here.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.join(".leno")
+    }
+
+    /// Where the mesh of this place is asked.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state().join("up.sock")
+    }
+
+    /// What the mesh's own authority keeps.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.state().join("ca")
+    }
+
+    /// What must never be forgotten: which service has which address.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.state().join("store")
+    }
+
+    /// Where the logs are.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.state().join("logs")
+    }
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    match builder.mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}

@@ -1,0 +1,241 @@
+//! How `leno up` looks: what runs, the first call, what to try next.
+
+use std::time::Duration;
+
+use leno_host::Exit;
+use leno_model::view::Protocol;
+use leno_telemetry::{Call, Edge, Event, Party, Security, Stream};
+use time::UtcOffset;
+
+use super::news::{Ended, Published, Row, State};
+use crate::terminal::Line;
+
+/// The columns of the table of workloads: as wide as the widest that may stand there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Columns {
+    state: usize,
+    after: usize,
+    what: usize,
+    where_: usize,
+}
+
+impl Columns {
+    /// For workloads of these names and commands.
+    pub(crate) fn of<'a>(workloads: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        let widest = |widths: &mut dyn Iterator<Item = usize>, least| widths.max().max(Some(least));
+        let names = workloads.clone().map(|(name, _)| name.chars().count());
+        let commands = workloads.map(|(_, typed)| clipped(typed).chars().count());
+        let name = widest(&mut names.into_iter(), "mesh".len()).unwrap_or_default();
+        let command = widest(&mut commands.into_iter(), "exit 127".len()).unwrap_or_default();
+        let state = 2 + name + 3;
+        let after = state + "FAILED".len() + 2;
+        let what = after + "00.0 s".len() + 2;
+        Self {
+            state,
+            after,
+            what,
+            where_: what + command + 3,
+        }
+    }
+
+    /// The line about the mesh itself.
+    pub(crate) fn mesh(&self, after: Duration, what: &str) -> Line {
+        let line = Line::new().plain("  mesh").column(self.state, 1);
+        let line = line.good("ready").column(self.after, 1);
+        line.plain(seconds(after)).column(self.what, 1).plain(what)
+    }
+
+    /// The line about a workload.
+    pub(crate) fn workload(&self, row: &Row) -> Line {
+        let line = Line::new().plain("  ").strong(&row.name);
+        let line = line.column(self.state, 1);
+        match &row.state {
+            State::Starting => {
+                let line = line.doubtful("starting").column(self.what, 1);
+                line.plain(clipped(&row.typed))
+            }
+            State::Up(after) => {
+                let line = line.good("up").column(self.after, 1);
+                let line = line.plain(seconds(*after)).column(self.what, 1);
+                let line = line.plain(clipped(&row.typed)).column(self.where_, 1);
+                published(line, &row.published)
+            }
+            State::Ended {
+                after,
+                how,
+                last_line,
+            } => {
+                let line = match how.is_failure() {
+                    true => line.bad("FAILED"),
+                    false => line.dim("ended"),
+                };
+                let line = line.column(self.after, 1).plain(seconds(*after));
+                let line = line.column(self.what, 1).plain(ended(how));
+                let line = line.column(self.where_, 1);
+                if !how.is_failure() {
+                    return line.plain(clipped(&row.typed));
+                }
+                let line = match why(how, last_line) {
+                    Some(why) => line.plain(format_args!("\"{why}\" ")),
+                    None => line,
+                };
+                let line = match row.place.is_empty() {
+                    true => line,
+                    false => line.plain(format_args!("({})", row.place)),
+                };
+                line.plain(format_args!("   leno logs {}", row.name))
+            }
+        }
+    }
+}
+
+/// The lines about a call from one workload to another.
+pub(crate) fn first_call(event: &Event<'_>, offset: UtcOffset) -> Vec<Line> {
+    let (edge, told, asked) = match event {
+        Event::Call(call) => (&call.edge, told_call(call), Some(call.host)),
+        Event::Stream(stream) => (&stream.edge, told_stream(stream), None),
+        Event::Handshake(_) => return Vec::new(),
+    };
+    let (source, destination) = (name(edge.source), name(edge.destination));
+    let began = match event {
+        Event::Call(call) => call.began,
+        Event::Stream(stream) => stream.began,
+        Event::Handshake(handshake) => handshake.at,
+    };
+    let line = Line::new()
+        .plain("  first call  ")
+        .dim(clock(began, offset));
+    let line = line.plain(format_args!("  {source} → {destination}  {told}  "));
+    let mut lines = vec![secured(line, edge, source)];
+    if let (Some(host), Some(port)) = (asked.filter(|host| is_loopback(host)), port_of(event)) {
+        let line = Line::new().column(14, 0);
+        lines.push(line.dim(format_args!(
+            "({source} asked for {host}:{port}; that is {destination})"
+        )));
+    }
+    lines
+}
+
+fn told_call(call: &Call<'_>) -> String {
+    let took = millis(call.took);
+    match call.refused {
+        Some(code) => format!(
+            "{} {}  {}  {took}  {code} {}",
+            call.method,
+            call.path,
+            call.status,
+            code.slug()
+        ),
+        None => format!("{} {}  {}  {took}", call.method, call.path, call.status),
+    }
+}
+
+fn told_stream(stream: &Stream<'_>) -> String {
+    let took = millis(stream.took);
+    match stream.refused {
+        Some(code) => format!("TCP  {took}  {code} {}", code.slug()),
+        None => format!("TCP  {took}"),
+    }
+}
+
+fn secured(line: Line, edge: &Edge<'_>, source: &str) -> Line {
+    match edge.security {
+        Security::Mtls => line.good(format_args!("encrypted, caller proven: {source}")),
+        Security::Plain(why) => line.doubtful(format_args!("plain: {why}")),
+        Security::None => line,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// The port at which the workload was asked: who asks loopback means the port that a workload has.
+fn port_of(event: &Event<'_>) -> Option<u16> {
+    match event {
+        Event::Call(call) => Some(call.endpoint?.port()),
+        Event::Stream(_) | Event::Handshake(_) => None,
+    }
+}
+
+/// The name of a party in the namespace of an `up`.
+fn name(party: Party<'_>) -> &str {
+    match party {
+        Party::Known { name, .. } => name,
+        Party::Unknown => "outside",
+    }
+}
+
+/// How it ended, in two words.
+fn ended(how: &Ended) -> String {
+    match how {
+        Ended::NotStarted(_) => "not started".to_owned(),
+        Ended::Exit(Exit::Code(code)) => format!("exit {code}"),
+        Ended::Exit(Exit::Signal(signal)) => format!("signal {signal}"),
+        Ended::Exit(Exit::Lost) => "killed".to_owned(),
+    }
+}
+
+/// The reason, from the system or else from what the workload said last.
+fn why(how: &Ended, last_line: &str) -> Option<String> {
+    let why = match how {
+        Ended::NotStarted(why) => why,
+        Ended::Exit(_) => without_shell(last_line),
+    };
+    (!why.is_empty()).then(|| clip(why, 100))
+}
+
+/// What a shell says about a line, without the shell's own name and the line's number.
+fn without_shell(line: &str) -> &str {
+    let said = line.strip_prefix("/bin/sh: ").unwrap_or(line);
+    let (number, rest) = said.split_once(": ").unwrap_or(("", said));
+    let number = number.strip_prefix("line ").unwrap_or(number);
+    match number.parse::<u32>() {
+        Ok(_) => rest,
+        Err(_) => said,
+    }
+}
+
+fn published(line: Line, published: &[Published]) -> Line {
+    let url = |published: &Published| {
+        let port = published.at.port();
+        let url = match published.protocol {
+            Protocol::Http => format!("http://localhost:{port}"),
+            Protocol::Tcp => format!("localhost:{port}"),
+        };
+        match published.taken {
+            true => format!("{url} ({} is another program's)", published.port),
+            false => url,
+        }
+    };
+    let all = published.iter().map(url).collect::<Vec<_>>();
+    line.plain(all.join("  "))
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn millis(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
+}
+
+/// `12:04:31` where the person is.
+fn clock(at: leno_model::Wall, offset: UtcOffset) -> String {
+    let seconds = i64::try_from(at.elapsed_since_epoch().as_secs()).unwrap_or(i64::MAX);
+    let local = seconds.saturating_add(offset.whole_seconds().into());
+    let (hours, minutes) = (local / 3600 % 24, local / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}", local % 60)
+}
+
+/// A command, as far as there is room for it.
+fn clipped(command: &str) -> String {
+    clip(command.lines().next().unwrap_or_default(), 40)
+}
+
+fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

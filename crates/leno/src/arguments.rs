@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Restart(Restart),
     /// Make a request as a workload would
     Curl(Curl),
+    /// A small shop as a mesh: real services, live traffic, a canary under way
+    Demo(Demo),
     /// Be a program of the demo's shop
     #[command(hide = true)]
     Shop(Shop),
@@ -197,6 +200,25 @@ pub(crate) struct Issue {
     /// How long the certificates stand, in seconds; a day, if nothing is said
     #[arg(long, value_name = "SECONDS")]
     pub(crate) lifetime: Option<u64>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno demo\n\n\
+    The story names a folder whose leno.yaml may be changed while the demo runs.")]
+pub(crate) struct Demo {
+    /// End by itself after so long (`90s`, `5m`); exit code 1 if no call was carried over mTLS
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) limit: Option<Duration>,
+}
+
+/// A time as people write it: a number with its unit.
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    let read = units.iter().find_map(|(unit, millis)| {
+        let number = text.strip_suffix(unit)?.parse::<u32>().ok()?;
+        Some(Duration::from_millis(u64::from(number) * millis))
+    });
+    read.ok_or_else(|| "a number and ms, s, m or h is expected".to_owned())
 }
 
 #[derive(Args)]

@@ -57,6 +57,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Logs(options) => command::logs::run(options, terminal),
         Command::Restart(options) => command::restart::run(options, terminal),
         Command::Curl(options) => command::curl::run(options, terminal),
+        Command::Demo(options) => command::demo::run(options, terminal),
         Command::Shop(options) => command::demo::run_shop(options),
     }
 }

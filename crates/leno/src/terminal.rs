@@ -2,7 +2,7 @@
 //! stripped of control characters, so that a name or a path can never drive the terminal.
 
 use std::fmt::{self, Display, Write as _};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -35,6 +35,31 @@ impl Terminal {
     /// Prints text of our own that is already laid out, such as JSON or a page of the documentation.
     pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", text.trim_end())
+    }
+
+    /// Writes lines over the last `before` ones where that can be done, each cut at the terminal's
+    /// edge, and says how many of them can be written over next.
+    pub(crate) fn rewrite(&mut self, before: usize, lines: &[Line]) -> io::Result<usize> {
+        let mut text = String::new();
+        if before > 0 {
+            text.push_str(&format!("\x1b[{before}A\x1b[J"));
+        }
+        for line in lines {
+            text.push_str(&format!("{line}\n"));
+        }
+        if !self.is_live() {
+            self.out.write_all(text.as_bytes())?;
+            return Ok(0);
+        }
+        // Lines that wrapped would be more than were counted.
+        write!(self.out, "\x1b[?7l{text}\x1b[?7h")?;
+        self.out.flush()?;
+        Ok(lines.len())
+    }
+
+    /// Whether somebody looks on who can see lines change.
+    pub(crate) fn is_live(&self) -> bool {
+        io::stdout().is_terminal()
     }
 
     /// Says on standard error why there is no answer. A reader that went away is no failure.

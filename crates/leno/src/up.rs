@@ -15,7 +15,7 @@ mod screen;
 mod source;
 mod talk;
 
-pub(crate) use engine::{Guest, Opened, Up};
+pub(crate) use engine::{Guest, Happened, Opened, Up};
 pub(crate) use news::{News, Row};
 pub(crate) use place::Place;
 pub(crate) use screen::{Columns, first_call};

@@ -214,6 +214,7 @@ impl Screen<'_> {
                 self.first_call = Some(record);
                 Ok(())
             }
+            News::Placed(..) | News::Written(_) => Ok(()),
             News::Trouble(what) => self.terminal.line(Line::new().doubtful("  ! ").plain(what)),
         }
     }

@@ -77,6 +77,8 @@ pub(crate) enum Happened {
     Greeted(WorkloadId, u32, u16, Protocol),
     /// The first call has ended.
     Called(Record),
+    /// Something else is written.
+    Written(Source),
     /// Somebody asks.
     Asked(Question),
 }
@@ -203,6 +205,11 @@ impl Up {
         self.clocks.now().mono.since(self.began)
     }
 
+    /// What is counted of its calls, and where they can be watched.
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
     /// The way to tell it what happens elsewhere.
     pub(crate) fn inbox(&self) -> mpsc::UnboundedSender<Happened> {
         self.happen.clone()
@@ -259,8 +266,17 @@ impl Up {
                 (self.tell)(News::FirstCall(record));
                 Ok(())
             }
+            Happened::Written(source) => self.handle_written(source),
             Happened::Asked(question) => self.handle_question(question),
         }
+    }
+
+    /// Goes by what is written from here on. What runs, runs on.
+    fn handle_written(&mut self, source: Source) -> anyhow::Result<()> {
+        self.source = source;
+        self.update()?;
+        (self.tell)(News::Written(self.compiled.notes.clone()));
+        Ok(())
     }
 
     /// Answers; whoever asked may have gone, and then nobody is left to hear it.

@@ -1,19 +1,24 @@
 //! What there is to tell about a mesh that runs on this machine.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use leno_host::Exit;
 use leno_model::view::Protocol;
+use leno_model::{Name, Notes};
 use leno_telemetry::Record;
 
 /// Something that a person may want to know when it happens.
 #[derive(Clone, Debug)]
 pub(crate) enum News {
+    /// A workload has this address, to the others.
+    Placed(Name, Ipv4Addr),
     /// A workload is up or has ended, or did something else worth a line.
     Changed(Row),
     /// The first call from one workload to another has ended.
     FirstCall(Record),
+    /// Something else is written, and in force with these findings.
+    Written(Notes),
     /// Something is wrong that costs no call yet.
     Trouble(String),
 }

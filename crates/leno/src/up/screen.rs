@@ -182,7 +182,7 @@ fn why(how: &Ended, last_line: &str) -> Option<String> {
         Ended::NotStarted(why) => why,
         Ended::Exit(_) => without_shell(last_line),
     };
-    (!why.is_empty()).then(|| clip(why, 100))
+    (!why.is_empty()).then(|| clip(why, 72))
 }
 
 /// What a shell says about a line, without the shell's own name and the line's number.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::procfile;
 
 /// The files with their texts, as objects.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
     /// Which file, as a person would name it.
     pub(crate) file: Option<&'static str>,

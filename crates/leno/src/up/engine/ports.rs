@@ -151,6 +151,8 @@ impl Up {
         });
         for ((service, wanted), port, protocol) in wanted.collect::<Vec<_>>() {
             let (socket, taken) = bind(wanted)?;
+            let ours = |published: &Published| published.at.port() == wanted;
+            let taken = taken && !self.published.values().any(ours);
             let published = Published {
                 port,
                 protocol,

@@ -18,6 +18,7 @@ use super::guests::Opened;
 use super::member::{Member, Starter};
 use super::{Happened, Program, Up};
 use crate::up::log::Log;
+use crate::up::news::News;
 use crate::up::process;
 use crate::up::source::Source;
 
@@ -47,7 +48,9 @@ impl Up {
             Some(before) => (before.layout, before.run + 1),
             None => {
                 self.places += 1;
-                (layout(self.places, &self.source), 0)
+                let layout = layout(self.places, &self.source);
+                (self.tell)(News::Placed(id.name.clone(), layout.v4));
+                (layout, 0)
             }
         };
         let member = Member::new(starter, layout, run, self.clocks.now().mono);

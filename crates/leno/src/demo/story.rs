@@ -1,0 +1,220 @@
+//! The demo's story: what runs, the first call, what to try, how to stop, and the traffic.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use leno_model::{Mono, Notes};
+use time::UtcOffset;
+
+use super::traffic::{Total, Traffic};
+use crate::render;
+use crate::terminal::{Line, Terminal};
+use crate::up::{Columns, News, Row, Source, Up, first_call};
+
+/// Tells the story line by line, as things happen.
+pub(crate) struct Story<'a> {
+    terminal: &'a mut Terminal,
+    words: Words,
+    columns: Columns,
+    /// The programs of which nothing has been told, in the order of the file.
+    waiting: Vec<String>,
+    /// What became of those that stand behind others.
+    settled: BTreeMap<String, Row>,
+    /// Whether what to try has been told: from then on there is traffic to look at.
+    begun: bool,
+    traffic: Traffic,
+    began: Mono,
+}
+
+/// What the story cannot know by itself.
+pub(crate) struct Words {
+    /// The folder of the demo.
+    pub(crate) folder: String,
+    /// How far the person's clock is from UTC.
+    pub(crate) offset: UtcOffset,
+}
+
+impl<'a> Story<'a> {
+    /// Begins with what is about to run.
+    pub(crate) fn begin(
+        up: &Up,
+        words: Words,
+        now: Mono,
+        terminal: &'a mut Terminal,
+    ) -> io::Result<Self> {
+        let head = Line::new().strong("shop").plain(format_args!(
+            " ({}/leno.yaml) · no root needed · capture: network namespaces",
+            words.folder
+        ));
+        terminal.line(head)?;
+        terminal.gap()?;
+        let programs = up.programs();
+        let widths = programs.iter();
+        let columns = Columns::of(widths.map(|it| (it.name.as_str(), it.typed.as_str())));
+        let mtls = if up.is_strict() {
+            "strict"
+        } else {
+            "permissive"
+        };
+        let domain = up.trust_domain();
+        let mesh = format!("trust domain {domain} · mTLS {mtls} between services");
+        terminal.line(columns.mesh(up.age(), &mesh))?;
+        let names = programs.iter().map(|program| program.name.to_string());
+        Ok(Self {
+            terminal,
+            words,
+            columns,
+            waiting: names.collect(),
+            settled: BTreeMap::new(),
+            begun: false,
+            traffic: Traffic::new(up.telemetry().clone()),
+            began: now,
+        })
+    }
+
+    /// Tells what has happened.
+    pub(crate) fn handle(&mut self, news: News, now: Mono) -> io::Result<()> {
+        self.traffic.hide(self.terminal)?;
+        match news {
+            News::Placed(name, address) => self.traffic.learn(address.into(), name.as_str()),
+            News::Changed(row) => self.handle_changed(row)?,
+            // That may be one for which it was too early.
+            News::FirstCall(_) => {}
+            News::Written(_) => {
+                let after = now.since(self.began).as_secs_f64();
+                let line = Line::new().dim(format_args!("  {after:.0} s  "));
+                self.terminal
+                    .line(line.plain("leno.yaml has changed, and is in force"))?;
+            }
+            News::Trouble(what) => {
+                let line = Line::new().doubtful("  ! ").plain(what);
+                self.terminal.line(line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what is wrong with what is written, if something is.
+    pub(crate) fn tell_notes(&mut self, notes: &Notes, source: &Source) -> io::Result<()> {
+        self.traffic.hide(self.terminal)?;
+        let texts: BTreeMap<_, _> = source.texts().collect();
+        let texts = texts
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_slice()));
+        let texts = texts.collect();
+        notes
+            .iter()
+            .try_for_each(|note| render::note::print(note, &texts, self.terminal))
+    }
+
+    /// Takes in what happened, and goes on when everything runs; to be called several times a second.
+    pub(crate) fn look(&mut self, now: Mono) -> io::Result<()> {
+        self.traffic.listen();
+        if self.begun || !self.waiting.is_empty() {
+            return Ok(());
+        }
+        let Some(first) = self.traffic.first() else {
+            return Ok(());
+        };
+        let lines = first_call(&first.event(), self.words.offset);
+        self.begun = true;
+        self.traffic.mark(now);
+        self.terminal.gap()?;
+        for line in lines {
+            self.terminal.line(line)?;
+        }
+        self.terminal.gap()?;
+        for line in what_to_try(&self.words.folder) {
+            self.terminal.line(line)?;
+        }
+        Ok(())
+    }
+
+    /// Shows what the last seconds were like.
+    pub(crate) fn show_traffic(&mut self, now: Mono) -> io::Result<()> {
+        match self.begun {
+            true => self.traffic.show(now, self.terminal),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends with what was carried, while everything still runs.
+    pub(crate) fn end(&mut self, now: Mono) -> io::Result<Total> {
+        self.traffic.show(now, self.terminal)?;
+        let total = self.traffic.total();
+        self.terminal.gap()?;
+        self.terminal.line(farewell(total, now.since(self.began)))?;
+        Ok(total)
+    }
+
+    /// Rows stand in the order of the file: each waits for those before it.
+    fn handle_changed(&mut self, row: Row) -> io::Result<()> {
+        if !self.waiting.contains(&row.name) {
+            return self.terminal.line(self.columns.workload(&row));
+        }
+        self.settled.insert(row.name.clone(), row);
+        while let Some(first) = self.waiting.first() {
+            let Some(row) = self.settled.remove(first) else {
+                break;
+            };
+            self.waiting.remove(0);
+            self.terminal.line(self.columns.workload(&row))?;
+        }
+        Ok(())
+    }
+}
+
+/// Commands that work in the demo's folder while it runs, each with what it shows.
+fn what_to_try(folder: &str) -> Vec<Line> {
+    let tries = [
+        (
+            "./leno curl web http://payments:8080/ledger",
+            "refused, and it says why",
+        ),
+        (
+            "./leno why -f . web http://cart:8080/ann/loom -X POST",
+            "where such a call goes, and by which lines",
+        ),
+        (
+            "sed -i 's/weight: 10}/weight: 0}/' leno.yaml",
+            "no more calls to cart-v2: see what stops failing",
+        ),
+        (
+            "sed -i 's/weight: 0}/weight: 10}/' leno.yaml",
+            "take it back",
+        ),
+    ];
+    let widest = tries.iter().map(|(command, _)| command.len()).max();
+    let shows_at = 9 + widest.unwrap_or_default() + 3;
+    let head = Line::new().dim("  Try").column(9, 1);
+    let mut lines = vec![
+        head.strong(format_args!("cd {folder}"))
+            .dim("   (in another terminal)"),
+    ];
+    for (command, shows) in tries {
+        let line = Line::new().column(9, 1).strong(command);
+        lines.push(line.column(shows_at, 2).dim(shows));
+    }
+    lines.push(Line::new().dim("  Stop").column(9, 1).strong("Ctrl-C"));
+    lines
+}
+
+/// What the mesh has carried.
+fn farewell(total: Total, time: Duration) -> Line {
+    let Total {
+        calls,
+        mtls,
+        failed,
+    } = total;
+    let line = Line::new().plain(format_args!(
+        "{calls} calls in {:.0} s · ",
+        time.as_secs_f64()
+    ));
+    let secured = format!("{mtls} of them over mTLS");
+    let line = match mtls {
+        0 => line.bad(secured),
+        _ => line.good(secured),
+    };
+    line.plain(format_args!(" · {failed} refused or failed"))
+}

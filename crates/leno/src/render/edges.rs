@@ -1,0 +1,290 @@
+//! The golden signals of each edge, as a table.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use leno_model::Fault;
+use leno_telemetry::{Histogram, Reporter, Security, Signals, Snapshot};
+
+use crate::terminal::Line;
+
+/// What went over one edge, put together from what its two proxies told.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Edge {
+    /// Requests, and streams of bytes that ended or could not be opened.
+    pub(crate) calls: u64,
+    /// How many of these failed.
+    pub(crate) failed: u64,
+    /// How many went between two proxies that proved themselves to each other.
+    pub(crate) mtls: u64,
+    /// How many went in plain.
+    pub(crate) plain: u64,
+    /// How long the requests took, as the caller's proxy saw it if it told.
+    took: Histogram,
+}
+
+/// Edges by who called and what was called: `shop/web`, `shop/cart`.
+pub(crate) type Edges = BTreeMap<(String, String), Edge>;
+
+/// What went over each edge after `before`.
+pub(crate) fn edges(before: &Snapshot, now: &Snapshot) -> Edges {
+    let told = |snapshot: &Snapshot| {
+        snapshot.signals(|labels| {
+            let edge = (labels.source.to_string(), labels.destination.to_string());
+            let what = labels.traits.what == leno_telemetry::What::Streams;
+            (edge, what, labels.traits.reporter)
+        })
+    };
+    let (before, now) = (told(before), told(now));
+    let mut edges = Edges::new();
+    for (key, signals) in &now {
+        let signals = match before.get(key) {
+            Some(before) => signals.since(before),
+            None => signals.clone(),
+        };
+        let (edge, is_stream, reporter) = key;
+        let by_source = now.contains_key(&(edge.clone(), *is_stream, Reporter::Source));
+        match reporter {
+            Reporter::Source => edges.entry(edge.clone()).or_default().add(&signals),
+            Reporter::Destination if !by_source => {
+                edges.entry(edge.clone()).or_default().add(&signals);
+            }
+            // What the receiving proxy refused is an answer like others to the caller's proxy.
+            Reporter::Destination if !is_stream => {
+                let refused = signals.failures.get(&Fault::Caller).copied();
+                edges.entry(edge.clone()).or_default().failed += refused.unwrap_or_default();
+            }
+            Reporter::Destination => {}
+        }
+    }
+    edges.retain(|_, edge| edge.calls > 0);
+    edges
+}
+
+impl Edge {
+    fn add(&mut self, signals: &Signals) {
+        self.calls += signals.requests + signals.streams;
+        self.failed += signals.failed();
+        for (security, count) in &signals.security {
+            match security {
+                Security::Mtls => self.mtls += count,
+                Security::Plain(_) => self.plain += count,
+                Security::None => {}
+            }
+        }
+        self.took.add(&signals.took);
+    }
+}
+
+/// A part of an edge's calls: those that one workload answered.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Share {
+    /// The workload.
+    pub(crate) name: String,
+    /// How many calls.
+    pub(crate) calls: u64,
+    /// How many of these failed.
+    pub(crate) failed: u64,
+}
+
+/// What else is known of an edge.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Remarks {
+    /// Who answered, where it is not always the same.
+    pub(crate) shares: Vec<Share>,
+    /// Why a call of late failed.
+    pub(crate) failure: String,
+}
+
+/// The table of what went over `edges` in `time`: callers before whom they call.
+pub(crate) fn table(
+    edges: &Edges,
+    remarks: &BTreeMap<(String, String), Remarks>,
+    time: Duration,
+) -> Vec<Line> {
+    let names = edges
+        .keys()
+        .map(|(from, to)| width(short(from)) + width(short(to)));
+    let per_second = 2 + names.max().unwrap_or_default() + " → ".chars().count() + 2;
+    let columns = Columns { per_second };
+    let head = Line::new().dim("  CALLS").column(per_second, 1);
+    let head = head.dim("  PER S  FAILED      P50      P99  mTLS");
+    let mut lines = vec![head];
+    for key in in_order(edges) {
+        let Some(edge) = edges.get(key) else { continue };
+        let remarks = remarks.get(key).cloned().unwrap_or_default();
+        lines.push(columns.edge(key, edge, &remarks, time));
+        let answered: u64 = remarks.shares.iter().map(|share| share.calls).sum();
+        for share in remarks.shares {
+            lines.push(columns.share(&share, answered, time));
+        }
+    }
+    lines
+}
+
+struct Columns {
+    per_second: usize,
+}
+
+/// Where the reasons stand, behind the column of rates.
+const WHY: usize = 7 + 2 + 6 + 9 + 9 + 2 + 6;
+
+impl Columns {
+    fn edge(
+        &self,
+        (from, to): &(String, String),
+        edge: &Edge,
+        remarks: &Remarks,
+        time: Duration,
+    ) -> Line {
+        let line = Line::new()
+            .plain("  ")
+            .plain(short(from))
+            .dim(" → ")
+            .strong(short(to));
+        let line = self.rates(line, edge.calls, edge.failed, time);
+        let [p50, p99] = [0.5, 0.99].map(|share| match edge.took.quantile(share) {
+            Some(took) => duration(took),
+            None => "-".to_owned(),
+        });
+        let line = line.plain(format_args!("{p50:>9}{p99:>9}  "));
+        let line = match (edge.mtls, edge.plain) {
+            (0, 0) => line.plain("-"),
+            (_, 0) => line.good("yes"),
+            (0, _) => line.bad("no"),
+            (mtls, plain) => line.bad(percent(mtls, mtls + plain)),
+        };
+        match remarks.failure.is_empty() || edge.failed == 0 {
+            true => line,
+            false => line.column(self.per_second + WHY, 2).dim(&remarks.failure),
+        }
+    }
+
+    fn share(&self, share: &Share, of: u64, time: Duration) -> Line {
+        let line = Line::new().plain("    ").dim(&share.name);
+        let line = line.dim(format_args!(" {}", percent(share.calls, of)));
+        self.rates(line, share.calls, share.failed, time)
+    }
+
+    fn rates(&self, line: Line, calls: u64, failed: u64, time: Duration) -> Line {
+        let per_second = calls as f64 / time.as_secs_f64().max(0.001);
+        let line = line.column(self.per_second, 1);
+        let line = line.plain(format_args!("{per_second:>7.1}  "));
+        match failed {
+            0 => line.plain(format_args!("{:>6}", "0")),
+            _ => line.bad(format_args!("{:>6}", percent(failed, calls))),
+        }
+    }
+}
+
+/// The edges in the order in which calls go: first those of who is not called.
+fn in_order(edges: &Edges) -> Vec<&(String, String)> {
+    let called: BTreeSet<_> = edges.keys().map(|(_, to)| to).collect();
+    let mut callers: Vec<_> = edges.keys().map(|(from, _)| from).collect();
+    callers.dedup();
+    // A circle has no beginning: who is in one that nobody else calls comes last, by name.
+    callers.sort_by_key(|from| called.contains(from));
+    let firsts = callers
+        .iter()
+        .filter(|from| !called.contains(*from))
+        .count();
+    let later = callers.split_off(firsts);
+    let mut waiting: VecDeque<_> = callers.into();
+    let mut rest = later.into_iter();
+    let (mut ordered, mut seen) = (Vec::new(), BTreeSet::new());
+    while let Some(from) = waiting.pop_front().or_else(|| rest.next()) {
+        if !seen.insert(from) {
+            continue;
+        }
+        for key in edges.keys().filter(|(caller, _)| caller == from) {
+            ordered.push(key);
+            waiting.push_back(&key.1);
+        }
+    }
+    ordered
+}
+
+/// A name without the namespace that all share where nobody chose one.
+fn short(name: &str) -> &str {
+    name.strip_prefix("default/").unwrap_or(name)
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A share as people say it: never nothing of what is something, never all of what is not all.
+fn percent(part: u64, of: u64) -> String {
+    match part {
+        0 => return "0 %".to_owned(),
+        _ if part >= of => return "100 %".to_owned(),
+        _ => {}
+    }
+    let share = part as f64 / of as f64 * 100.0;
+    match share {
+        ..0.1 => "<0.1 %".to_owned(),
+        ..9.95 => format!("{share:.1} %"),
+        _ => format!("{:.0} %", share.min(99.0)),
+    }
+}
+
+/// A duration by two or three digits: `840 µs`, `3.1 ms`, `21 ms`, `1.2 s`.
+fn duration(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    match micros {
+        ..999.5 => format!("{micros:.0} µs"),
+        ..9_950.0 => format!("{:.1} ms", micros / 1e3),
+        ..999_500.0 => format!("{:.0} ms", micros / 1e3),
+        _ => format!("{:.1} s", micros / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_durations_as_people_say_them() {
+        let told = [(0, 7), (7, 7), (1, 2000), (1, 30), (999, 1000)];
+        let told = told.map(|(part, of)| percent(part, of));
+        assert_eq!(told, ["0 %", "100 %", "<0.1 %", "3.3 %", "99 %"]);
+        let told = [840, 999, 3_140, 9_949, 9_951, 21_400, 999_600]
+            .map(|micros| duration(Duration::from_micros(micros)));
+        let expect = [
+            "840 µs", "999 µs", "3.1 ms", "9.9 ms", "10 ms", "21 ms", "1.0 s",
+        ];
+        assert_eq!(told, expect);
+    }
+
+    #[test]
+    fn callers_come_before_whom_they_call() {
+        let edge = |name: &str| {
+            let (from, to) = name.split_once(' ').unwrap();
+            ((from.to_owned(), to.to_owned()), Edge::default())
+        };
+        let edges = [
+            "a store",
+            "cart a",
+            "host web",
+            "visitors web",
+            "web cart",
+            "x y",
+            "y x",
+        ];
+        let edges = edges.into_iter().map(edge).collect();
+        let told: Vec<_> = in_order(&edges)
+            .into_iter()
+            .map(|(from, to)| format!("{from} {to}"))
+            .collect();
+        let expect = [
+            "host web",
+            "visitors web",
+            "web cart",
+            "cart a",
+            "a store",
+            "x y",
+            "y x",
+        ];
+        assert_eq!(told, expect);
+    }
+}

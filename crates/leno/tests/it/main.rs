@@ -6,6 +6,10 @@
     reason = "a test asks its environment whether to update"
 )]
 
+mod demo;
+
+mod up;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,101 @@
+//! The demo, as somebody without a terminal sees it. It needs namespaces as Debian 12 allows them.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[test]
+fn the_demo_tells_what_runs_and_what_its_calls_look_like() {
+    let output = demo().args(["--for", "8s"]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let story = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/demo.txt");
+    assert_eq!(normal(&told), fs::read_to_string(story).unwrap(), "{told}");
+    assert!(output.status.success());
+    let folder = folder(&told);
+    assert!(!folder.exists());
+    assert!(running_in(&folder).is_empty());
+}
+
+#[test]
+fn nothing_runs_on_when_the_demo_was_killed() {
+    let mut demo = demo();
+    let demo = demo.args(["--for", "60s"]).stdout(Stdio::piped());
+    let mut demo = demo.spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    let folder = folder(&next());
+    while !next().contains("first call") {}
+    assert_eq!(running_in(&folder).len(), 8);
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    while !running_in(&folder).is_empty() {
+        std::thread::yield_now();
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+fn demo() -> Command {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_leno"));
+    demo.arg("demo").stdin(Stdio::null());
+    demo
+}
+
+/// The folder that the first line names.
+fn folder(told: &str) -> PathBuf {
+    let file = told.split(['(', ')']).nth(1).unwrap();
+    Path::new(file).parent().unwrap().to_owned()
+}
+
+/// The processes that run in a folder.
+fn running_in(folder: &Path) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").unwrap();
+    let runs_there = |process: &PathBuf| {
+        let place = fs::read_link(process.join("cwd"));
+        place.is_ok_and(|place| place.starts_with(folder))
+    };
+    processes
+        .map(|process| process.unwrap().path())
+        .filter(runs_there)
+        .collect()
+}
+
+/// What is the same each time: `N` for numbers, one space for many, nothing of the rates and of the
+/// shares, which are left to chance, nor of ports that were taken.
+fn normal(told: &str) -> String {
+    let folder = folder(told).display().to_string();
+    let mut normal = String::new();
+    for line in told.lines() {
+        let line = line.replace(&folder, "FOLDER");
+        let line = match line.rsplit_once(" (") {
+            Some((free, why)) if why.ends_with("is another program's)") => free,
+            _ => &line,
+        };
+        let words = line.split_whitespace().map(number).collect::<Vec<_>>();
+        let line = match &words[..] {
+            ["first", "call", ..] => "first call".to_owned(),
+            [from, "→", to, ..] => format!("{from} → {to}"),
+            ["cart-v1" | "cart-v2", _, "%", ..] => continue,
+            words => words.join(" "),
+        };
+        normal.push_str(&line);
+        normal.push('\n');
+    }
+    normal
+}
+
+fn number(word: &str) -> &str {
+    let is_number = |text: &str| {
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        digits > 0
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    match word.split_once("localhost:") {
+        Some(("http://", port)) if is_number(port) => "http://localhost:N",
+        Some(("", port)) if is_number(port) => "localhost:N",
+        _ if is_number(word) => "N",
+        _ => word,
+    }
+}

@@ -59,7 +59,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &In
         ));
         match exchange.await {
             After::Next(rest) => unread = rest,
-            After::Close => return linger(worker, client).await,
+            After::Close => return Box::pin(linger(worker, client)).await,
             After::Cut => return client.reset(),
         }
     }

@@ -74,7 +74,8 @@ pub(crate) enum Toward {
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
     match incoming.protocol(&worker, &worker.table()) {
         Protocol::Http => http::serve(&worker, stream, &incoming).await,
-        Protocol::Tcp => tcp::serve(&worker, stream, &incoming).await,
+        // It is the larger one, and an idle connection of HTTP has no use for its room.
+        Protocol::Tcp => Box::pin(tcp::serve(&worker, stream, &incoming)).await,
     }
 }
 
@@ -101,6 +102,6 @@ pub(crate) async fn serve_tunnelled(
                 http::serve(&worker, Stream::Tunnel(stream), &incoming).await;
             }
         }
-        Protocol::Tcp => tcp::serve_tunnelled(&worker, opening, &incoming, id).await,
+        Protocol::Tcp => Box::pin(tcp::serve_tunnelled(&worker, opening, &incoming, id)).await,
     }
 }

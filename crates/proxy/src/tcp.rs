@@ -27,7 +27,8 @@ pub(crate) async fn serve(worker: &Rc<Worker>, client: Stream, incoming: &Incomi
     // From here on no change of policy goes unnoticed.
     let news = worker.news.subscribe();
     let carrying = Carrying::new(worker, incoming, worker.new_id());
-    match carrying.open().await {
+    // Opening needs much room, and a stream that is open none of it.
+    match Box::pin(carrying.open()).await {
         Ok(opened) => carrying.relay(client, opened, news).await,
         Err(refusal) => {
             client.reset();
@@ -52,7 +53,7 @@ pub(crate) async fn serve_tunnelled(
 ) {
     let news = worker.news.subscribe();
     let carrying = Carrying::new(worker, incoming, id);
-    match carrying.open().await {
+    match Box::pin(carrying.open()).await {
         Ok(opened) => match opening.grant() {
             Ok(client) => carrying.relay(Stream::Tunnel(client), opened, news).await,
             Err(_gone) => carrying.report(None, 0, 0),

@@ -254,10 +254,7 @@ impl Worker {
     ) {
         self.connections.set(self.connections.get() + 1);
         let counted = Counted(self.clone(), seat);
-        self.supervise(peer, async move {
-            let _counted = counted;
-            task.await;
-        });
+        self.run(peer, Some(counted), task);
     }
 
     /// Runs a task that no drain waits for. If it panics it is dropped, with all that it holds, and
@@ -267,9 +264,20 @@ impl Worker {
         peer: SocketAddr,
         task: impl Future<Output = ()> + 'static,
     ) {
+        self.run(peer, None, task);
+    }
+
+    fn run(
+        self: &Rc<Self>,
+        peer: SocketAddr,
+        counted: Option<Counted>,
+        task: impl Future<Output = ()> + 'static,
+    ) {
         let worker = self.clone();
+        // What is moved into an async block takes its room twice; a box is small.
+        let mut task = Box::pin(task);
         tokio::task::spawn_local(async move {
-            let mut task = std::pin::pin!(task);
+            let _counted = counted;
             std::future::poll_fn(|context| {
                 // What a task leaves half done is its own: shared state is borrowed for one call.
                 let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context)));

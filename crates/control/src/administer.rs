@@ -16,9 +16,9 @@ use leno_store::{
     Revocation,
 };
 use leno_wire::JoinToken;
+use leno_wire::certificates::NODE;
 
 use crate::center::Center;
-use crate::entitled::NODE;
 use crate::meaning::Meaning;
 use crate::{apply, clock};
 

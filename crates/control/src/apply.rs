@@ -121,17 +121,23 @@ fn change(center: &Center, deed: Deed, terms: Terms) -> Result<Applied, Failure>
             .unwrap_or_default()
     };
     match committed {
-        Ok(outcome) => Ok(Applied {
-            status: status(center),
-            made: !outcome.changes.is_empty(),
-            changes: outcome
-                .changes
-                .iter()
-                .map(|change| told(change, false))
-                .collect(),
-            left: outcome.left.iter().map(ToString::to_string).collect(),
-            findings: found(&news),
-        }),
+        Ok(outcome) => {
+            if let Err(error) = center.renew() {
+                // It is committed, and the task that renews tries again.
+                center.trouble(error.code(), error);
+            }
+            Ok(Applied {
+                status: status(center),
+                made: !outcome.changes.is_empty(),
+                changes: outcome
+                    .changes
+                    .iter()
+                    .map(|change| told(change, false))
+                    .collect(),
+                left: outcome.left.iter().map(ToString::to_string).collect(),
+                findings: found(&news),
+            })
+        }
         Err(Refused::HasErrors(errors)) => {
             let refused = Refused::HasErrors(errors.clone());
             let errors: Vec<_> = errors.into_iter().collect();

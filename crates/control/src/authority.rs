@@ -9,9 +9,9 @@ use leno_identity::{
     BadAuthority, BadRequest, CannotSign, Credential, INTERMEDIATE_LIFE, Intermediate, Key,
     PublicKey, ROOT_LIFE, Root, SHORTEST_LIFE, Validity,
 };
-use leno_model::{Dice, Name, Namespace, SpiffeId, TrustDomain, Wall};
+use leno_model::{Dice, SpiffeId, TrustDomain, Wall};
 use leno_store::{Failed, Label, Secret, Store};
-use leno_wire::certificates::Issued;
+use leno_wire::certificates::{Issued, control_plane};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::clock;
@@ -76,37 +76,46 @@ impl Authority {
     }
 
     /// Makes root and intermediate of `domain`, unless there are some; they are on disk when this
-    /// returns.
+    /// returns. Not to be called twice at the same time.
     pub(crate) fn found(&self, domain: &TrustDomain, now: Wall) -> Result<(), NotFounded> {
-        let mut state = self.state();
-        let State { held, dice } = &mut *state;
-        if held.is_some() {
+        if self.told().is_some() {
             return Ok(());
         }
         let root_key = generate_key();
-        let root = Root::establish(domain, root_key.clone(), ROOT_LIFE, now, dice)?;
-        let (intermediate, key) = intermediate(&root, now, dice)?;
+        let (root, intermediate, key) = {
+            let dice = &mut self.state().dice;
+            let root = Root::establish(domain, root_key.clone(), ROOT_LIFE, now, dice)?;
+            let (intermediate, key) = intermediate(&root, now, dice)?;
+            (root, intermediate, key)
+        };
         let mut secrets = secrets(ROOT, root.certificate(), &root_key);
         secrets.extend(secrets_of(&intermediate, &key));
+        // Without the lock: who changes the store may ask here for the trust domain.
         self.store.keep_secrets(&secrets)?;
-        *held = Some(Held { root, intermediate });
+        self.state().held = Some(Held { root, intermediate });
         Ok(())
     }
 
-    /// Replaces the intermediate if half of its life is over. What it signed stays valid.
+    /// Replaces the intermediate if half of its life is over. What it signed stays valid. Not to be
+    /// called twice at the same time.
     pub(crate) fn renew_intermediate(&self, now: Wall) -> Result<(), NotFounded> {
-        let mut state = self.state();
-        let State { held, dice } = &mut *state;
-        let Some(held) = held else {
-            return Ok(());
+        let (renewed, key) = {
+            let mut state = self.state();
+            let State { held, dice } = &mut *state;
+            let is_old = |held: &&mut Held| {
+                let validity = held.intermediate.validity();
+                validity.left(now) <= validity.life() / 2
+            };
+            let Some(held) = held.as_mut().filter(is_old) else {
+                return Ok(());
+            };
+            intermediate(&held.root, now, dice)?
         };
-        let validity = held.intermediate.validity();
-        if validity.left(now) > validity.life() / 2 {
-            return Ok(());
+        // As above.
+        self.store.keep_secrets(&secrets_of(&renewed, &key))?;
+        if let Some(held) = &mut self.state().held {
+            held.intermediate = renewed;
         }
-        let (intermediate, key) = intermediate(&held.root, now, dice)?;
-        self.store.keep_secrets(&secrets_of(&intermediate, &key))?;
-        held.intermediate = intermediate;
         Ok(())
     }
 
@@ -148,7 +157,7 @@ impl Authority {
         let State { held, dice } = &mut *state;
         let held = held.as_ref()?;
         let key = generate_key();
-        let id = control_id(held.root.domain());
+        let id = control_plane(held.root.domain());
         let life = life.max(SHORTEST_LIFE);
         let signed = held
             .intermediate
@@ -160,15 +169,6 @@ impl Authority {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Who the control plane of a trust domain is.
-pub(crate) fn control_id(domain: &TrustDomain) -> SpiffeId {
-    SpiffeId {
-        trust_domain: domain.clone(),
-        namespace: Namespace::new("leno-system").expect("a constant that is a label"),
-        service_account: Name::new("leno-control").expect("a constant that is a name"),
     }
 }
 

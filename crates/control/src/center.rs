@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use leno_channel::Keyring;
+use leno_identity::{Trust, Validity};
 use leno_model::view::Generation;
 use leno_model::{Code, TrustDomain};
-use leno_store::{Failed, NotRead, Object, Revision, Store};
+use leno_store::{Failed, Head, NotRead, Object, Revision, Store};
 use tokio::sync::watch;
 
 use crate::authority::{Authority, NotFounded};
@@ -36,6 +37,10 @@ pub(crate) struct Center {
     pub(crate) folders: Mutex<Vec<Found>>,
     /// What was read last, so that a revision that was checked is not read again.
     read: Mutex<Option<(Basis, Arc<Meaning>)>>,
+    /// Held while an edition is made, so that a later one never comes first.
+    renewing: Mutex<()>,
+    /// Held while the CA is founded, so that whoever finds it founded also finds it proven.
+    founding: Mutex<()>,
     tell: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -74,6 +79,8 @@ impl Center {
             news: watch::Sender::new(0),
             folders: Mutex::new(folders),
             read: Mutex::default(),
+            renewing: Mutex::default(),
+            founding: Mutex::default(),
             tell,
             store,
         };
@@ -85,10 +92,16 @@ impl Center {
         Ok(center)
     }
 
-    /// Makes the newest edition of what all sources say.
+    /// Makes the newest edition of what all sources say, unless it is there already. When this
+    /// returns, whatever was committed before is in force.
     pub(crate) fn renew(&self) -> Result<(), NotRead> {
+        let _renewing = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.store.head();
         let folders = self.folders();
+        let generation = generation(head, &folders);
+        if self.editions.borrow().generation == generation {
+            return Ok(());
+        }
         let meaning = match self.known(head.revision, &folders) {
             Some(meaning) => meaning,
             None => self.meaning(head.revision, &self.store.at(head.revision)?, &folders),
@@ -107,11 +120,8 @@ impl Center {
             bundles: roots.into_iter().collect(),
             revoked: Arc::new(revoked),
         };
-        let mut generation = head.generation();
-        for folder in &folders {
-            let source = format!("folder {}", folder.folder);
-            generation.positions.insert(source.into(), folder.position);
-        }
+        let (trust, _) = Trust::new(&trusted.bundles, trusted.revoked.clone());
+        self.keyring.judge_by(Arc::new(trust));
         let (objects, problems) = (meaning.objects, meaning.problems());
         let reported = self.tunnels.reported();
         let edition = Edition::new(head.revision, generation, meaning, &reported, trusted);
@@ -124,6 +134,25 @@ impl Center {
             });
         }
         Ok(())
+    }
+
+    /// Proves itself by a new certificate from here on; gives when that stands, or nothing if there
+    /// is no CA or it cannot sign.
+    pub(crate) fn prove(&self) -> Option<Validity> {
+        let life = self.edition().mesh.certificate_lifetime;
+        let own = self.authority.own(life, clock::wall())?;
+        self.keyring.install(&own).ok()?;
+        Some(own.validity())
+    }
+
+    /// Founds the CA for what a `Mesh` object says, once there is one.
+    pub(crate) fn found_if_named(&self) {
+        let edition = self.edition();
+        if edition.meaning.is_named
+            && let Err(error) = self.found(&edition.mesh.settings.trust_domain)
+        {
+            self.trouble(Code::T007, error);
+        }
     }
 
     /// What `objects` and the watched folders mean.
@@ -169,8 +198,10 @@ impl Center {
 
     /// Founds the CA of `domain`, unless there is one.
     pub(crate) fn found(&self, domain: &TrustDomain) -> Result<(), NotFounded> {
+        let _founding = self.founding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.authority.told().is_none() {
             self.authority.found(domain, clock::wall())?;
+            self.prove();
             self.tell(&Event::Founded(domain.clone()));
         }
         Ok(())
@@ -188,6 +219,16 @@ impl Center {
             what: what.to_string(),
         });
     }
+}
+
+/// Where an edition of this head and these folders stands in the order of all.
+fn generation(head: Head, folders: &[Found]) -> Generation {
+    let mut generation = head.generation();
+    for folder in folders {
+        let source = format!("folder {}", folder.folder);
+        generation.positions.insert(source.into(), folder.position);
+    }
+    generation
 }
 
 impl From<Failed> for crate::NotStarted {

@@ -10,9 +10,7 @@ use std::collections::BTreeSet;
 use leno_compile::Mesh;
 use leno_model::view::WorkloadId;
 use leno_model::{Name, SpiffeId};
-
-/// The service account of nodes.
-pub const NODE: &str = "leno-node";
+use leno_wire::certificates::NODE;
 
 /// The service account of a node, as a name.
 pub(crate) fn node() -> Name {

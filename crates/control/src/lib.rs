@@ -35,14 +35,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use leno_identity::{Renewal, Trust};
+use leno_identity::Renewal;
 use leno_model::{Code, TrustDomain};
 use leno_store::{NotRead, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 pub use authority::{NotFounded, NotOpened as AuthorityNotOpened};
-pub use entitled::NODE;
 pub use event::Event;
 
 use crate::center::Center;
@@ -161,12 +160,7 @@ async fn renew(center: Arc<Center>) {
         let shared = Arc::clone(&center);
         let renewed = tokio::task::spawn_blocking(move || {
             let renewed = shared.renew();
-            let edition = shared.edition();
-            if edition.meaning.is_named
-                && let Err(error) = shared.found(&edition.mesh.settings.trust_domain)
-            {
-                shared.trouble(Code::T007, error);
-            }
+            shared.found_if_named();
             renewed
         });
         match renewed.await {
@@ -214,7 +208,7 @@ async fn watch(center: Arc<Center>, mut folders: Vec<Folder>) {
     }
 }
 
-/// Judges by what the newest edition trusts, and proves itself by a certificate that is young.
+/// Keeps the control plane's own certificate and the intermediate young.
 async fn prove(center: Arc<Center>) {
     let mut editions = center.editions.subscribe();
     editions.mark_changed();
@@ -230,9 +224,7 @@ async fn prove(center: Arc<Center>) {
                 if changed.is_err() {
                     return;
                 }
-                let trusted = editions.borrow_and_update().trusted.clone();
-                let (trust, _) = Trust::new(&trusted.bundles, trusted.revoked);
-                center.keyring.judge_by(Arc::new(trust));
+                editions.borrow_and_update();
             }
             () = tokio::time::sleep_until(center.clocks.instant(due)) => {}
         }
@@ -247,10 +239,8 @@ async fn prove(center: Arc<Center>) {
         if !asks {
             continue;
         }
-        let life = center.edition().mesh.certificate_lifetime;
-        let own = center.authority.own(life, now.wall);
-        match own.filter(|own| center.keyring.install(own).is_ok()) {
-            Some(own) => renewal = Some(Renewal::new(own.validity(), &mut dice)),
+        match center.prove() {
+            Some(validity) => renewal = Some(Renewal::new(validity, &mut dice)),
             None => {
                 let reason = "the CA could not sign the control plane's own certificate";
                 center.trouble(Code::T007, reason);

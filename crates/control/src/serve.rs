@@ -11,13 +11,12 @@ use leno_channel::grpc::{
 use leno_identity::Caller;
 use leno_model::{Code, SpiffeId};
 use leno_wire::call;
-use leno_wire::certificates::{Join, Renew};
+use leno_wire::certificates::{Join, Renew, control_plane};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::authority::control_id;
 use crate::center::Center;
 use crate::{clock, distribute, issue};
 
@@ -74,7 +73,7 @@ async fn connection(
     };
     // Small messages go back and forth.
     drop(stream.set_nodelay(true));
-    let own = control_id(&told.domain);
+    let own = control_plane(&told.domain);
     // Who is not believed was told so in the handshake.
     let Ok(Entered { stream, caller }) = Box::pin(center.keyring.enter(stream, &own)).await else {
         return;

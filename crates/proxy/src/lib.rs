@@ -9,6 +9,7 @@ mod clock;
 mod coalesce;
 mod connect;
 mod dns;
+pub mod follow;
 mod http;
 mod incoming;
 mod inside;

@@ -2,10 +2,23 @@
 
 use alloc::{string::String, vec::Vec};
 
-use leno_model::{SpiffeId, TrustDomain};
+use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
+
+/// The service account of nodes: whoever proves to be it may stand in front of every workload of its
+/// namespace, and act as each of them.
+pub const NODE: &str = "leno-node";
+
+/// Who the control plane of a trust domain is.
+pub fn control_plane(trust_domain: &TrustDomain) -> SpiffeId {
+    SpiffeId {
+        trust_domain: trust_domain.clone(),
+        namespace: Namespace::new("leno-system").expect("a constant that is a label"),
+        service_account: Name::new("leno-control").expect("a constant that is a name"),
+    }
+}
 
 /// A proxy that has no certificate shows a token to get one.
 #[derive(Clone, PartialEq, Eq)]

@@ -138,6 +138,11 @@ impl Client {
         &self.kept.generation
     }
 
+    /// How many things it asks to be told about.
+    pub fn subscriptions(&self) -> usize {
+        self.kept.subscriptions.len()
+    }
+
     /// What was asked about and is known: what the view holds or the mesh does not have.
     pub fn answered(&self) -> impl Iterator<Item = &Subscription> {
         self.kept.known.keys()

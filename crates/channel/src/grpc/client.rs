@@ -12,8 +12,8 @@ use super::server::GRPC;
 use super::status::{Status, StatusCode};
 use super::{LARGEST_HEAD, LARGEST_MESSAGE, WINDOW, until_dead};
 
-/// A connection to a server.
-#[derive(Debug)]
+/// A connection to a server. A clone is the same connection.
+#[derive(Clone, Debug)]
 pub struct Line(SendRequest<Bytes>);
 
 impl Line {

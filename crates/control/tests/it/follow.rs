@@ -1,0 +1,213 @@
+//! Proxies that follow: views, questions, certificates, and what goes on without a control plane.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use leno_admin::{ProxiesOf, Reinstate, Revoke};
+use leno_model::Subscription;
+use leno_model::view::{EndpointSlice, View};
+use leno_proxy::follow::{Event, Unanswered};
+use leno_wire::Client;
+
+use crate::world::{Place, SHOP, World, within};
+
+fn cart() -> Subscription {
+    Subscription::parse("service/shop/cart").unwrap()
+}
+
+/// The tunnels of everything that answers in a view.
+fn tunnels(view: &View) -> Vec<Option<SocketAddr>> {
+    let slices = view.endpoints.values().flatten();
+    let endpoints = slices.flat_map(|slice: &Arc<EndpointSlice>| slice.endpoints());
+    endpoints.map(|endpoint| endpoint.tunnel).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_told_of_its_workload_and_of_what_it_asks_for() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    let view = web.view(|view| view.workloads.len() == 1).await;
+    assert!(view.services.is_empty(), "nothing was asked for");
+    assert_eq!(view.bundles.len(), 1);
+
+    within(web.asker.ask(cart())).await.unwrap();
+    let view = web.held().unwrap();
+    assert_eq!(view.services.len(), 1);
+    assert_eq!(tunnels(&view), [None]);
+
+    let nope = Subscription::parse("service/shop/nope").unwrap();
+    within(web.asker.ask(nope)).await.unwrap();
+    let by_address = Subscription::parse("address/default/10.1.0.1").unwrap();
+    within(web.asker.ask(by_address)).await.unwrap();
+    assert_eq!(web.held().unwrap().services.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_proxy_takes_mesh_calls_is_told_to_the_others() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    web.view(|view| view.workloads.len() == 1).await;
+    within(web.asker.ask(cart())).await.unwrap();
+    let _cart = world.proxy(Some("cart"), &["cart-v1"]).await;
+    let tunnel: SocketAddr = "10.9.9.9:15008".parse().unwrap();
+    web.view(|view| tunnels(view) == [Some(tunnel)]).await;
+
+    let mut proxies = world.admin.ask(ProxiesOf {}).await.unwrap().proxies;
+    proxies.sort_by(|one, other| one.identity.cmp(&other.identity));
+    assert_eq!(proxies.len(), 2);
+    assert_eq!(proxies[0].workloads, ["shop/cart-v1"]);
+    assert_eq!(proxies[0].tunnel.as_deref(), Some("10.9.9.9:15008"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_of_workloads_of_others_and_a_node_of_all_in_its_namespace() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web", "cart-v1"]).await;
+    let view = web.view(|view| !view.workloads.is_empty()).await;
+    assert_eq!(
+        view.workloads
+            .keys()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["shop/web"]
+    );
+    let proxies = world.admin.ask(ProxiesOf {}).await.unwrap().proxies;
+    assert_eq!(proxies[0].not_entitled, ["shop/cart-v1"]);
+
+    let mut node = world.proxy(None, &["web", "cart-v1"]).await;
+    node.view(|view| view.workloads.len() == 2).await;
+    node.event(|event| matches!(event, Event::Certified { identity, .. } if identity.service_account.as_str() == "cart")).await;
+    node.event(|event| matches!(event, Event::Certified { identity, .. } if identity.service_account.as_str() == "web")).await;
+    assert_eq!(node.keyring.identities().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_route_reaches_those_who_asked() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    within(web.asker.ask(cart())).await.unwrap();
+    let route = "\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: cart}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart, port: 80}]
+  rules: [{backendRefs: [{name: cart, port: 80, weight: 9}, {name: mail, port: 25, weight: 1}]}]
+";
+    world
+        .try_apply(route, |apply| apply.allow_errors = true)
+        .await
+        .unwrap();
+    let view = web.view(|view| view.services.len() == 2).await;
+    let port = view
+        .services
+        .values()
+        .next()
+        .unwrap()
+        .ports
+        .values()
+        .next()
+        .unwrap();
+    assert_eq!(
+        port.producer.as_ref().unwrap().rules.len(),
+        1,
+        "and mail comes with it"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_stays_without_a_control_plane_and_over_a_restart() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    within(web.asker.ask(cart())).await.unwrap();
+    let left = world.kill().await;
+    web.event(|event| matches!(event, Event::Away { .. })).await;
+    let held = web.held().unwrap();
+    let saved = web.folder().join("view");
+    let is_saved =
+        |bytes: Vec<u8>| Client::restore("web", &bytes).is_ok_and(|(_, view)| view == *held);
+    within(async {
+        // Saving goes on beside; all that is asked is that it comes to this.
+        while !std::fs::read(&saved).is_ok_and(is_saved) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+
+    let mut web = web.restart(&["web"]).await;
+    assert_eq!(*web.held().unwrap(), *held);
+    let mail = Subscription::parse("service/shop/mail").unwrap();
+    assert_eq!(
+        within(web.asker.ask(cart())).await,
+        Ok(()),
+        "it was asked for before"
+    );
+    assert_eq!(
+        within(web.asker.ask(mail.clone())).await,
+        Err(Unanswered::NotYet)
+    );
+    for entry in std::fs::read_dir(web.folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let is_public = path.extension().is_some_and(|end| end == "pem");
+        assert!(is_public || mode == 0o600, "{} {mode:o}", path.display());
+    }
+
+    let world = World::again(left).await;
+    web.view(|view| view.services.len() == 2).await;
+    assert_eq!(within(web.asker.ask(mail)).await, Ok(()));
+    let heard = world.events.lock().unwrap().len();
+    assert!(heard > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_revoked_is_cut_off_and_let_in_again_when_reinstated() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    let mut other = world.proxy(Some("cart"), &["cart-v1"]).await;
+    web.view(|view| view.workloads.len() == 1).await;
+    other.view(|view| view.workloads.len() == 1).await;
+    let revoke = Revoke {
+        identity: "shop/web".into(),
+        reason: String::new(),
+    };
+    world.admin.ask(revoke).await.unwrap();
+    other.view(|view| view.revoked.len() == 1).await;
+    web.event(|event| matches!(event, Event::Away { .. })).await;
+    let generation = web.held().unwrap().generation.clone();
+
+    let reinstate = Reinstate {
+        identity: "shop/web".into(),
+    };
+    world.admin.ask(reinstate).await.unwrap();
+    other.view(|view| view.revoked.is_empty()).await;
+    web.view(|view| view.generation != generation).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_a_watched_folder_is_configuration() {
+    let place = Arc::new(Place::new());
+    let folder = place.path("watched");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(
+        folder.join("shop.yaml"),
+        SHOP.replace("metadata: {name: ", "metadata: {namespace: shop, name: ")
+            .replace("{namespace: shop, name: shop}", "{name: shop}"),
+    )
+    .unwrap();
+    let world = World::watching(&folder, Arc::clone(&place)).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    web.view(|view| view.workloads.len() == 1).await;
+    let taken = world.try_apply(SHOP, |_| {}).await.unwrap_err();
+    assert_eq!(taken.findings[0].code, "C008", "each object has one source");
+
+    std::fs::remove_file(folder.join("shop.yaml")).unwrap();
+    web.view(|view| view.workloads.is_empty()).await;
+}

@@ -1,0 +1,6 @@
+//! A control plane in one process with the people who ask it and the proxies that follow it.
+#![cfg(test)]
+
+mod follow;
+mod people;
+mod world;

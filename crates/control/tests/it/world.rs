@@ -1,0 +1,295 @@
+//! A control plane on the loopback, with a folder of its own.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use leno_admin::{Applied, Apply, Client, CreateToken, Failure, File, NotAsked};
+use leno_channel::Keyring;
+use leno_control::{Control, Event, Settings};
+use leno_model::Name;
+use leno_model::view::{View, WorkloadId};
+use leno_proxy::Clocks;
+use leno_proxy::follow::{self, Asker, Follower, Following, NotJoined};
+use leno_wire::JoinToken;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A folder of one test, which is gone when it is dropped.
+pub(crate) struct Place(PathBuf);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("leno-control-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Tasks that were cut off may still be writing; the folder is a temporary one.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A running control plane.
+pub(crate) struct World {
+    pub(crate) admin: Client,
+    pub(crate) events: Arc<Mutex<Vec<Event>>>,
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+    pub(crate) place: Arc<Place>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::of(
+            Arc::new(Place::new()),
+            "127.0.0.1:0".parse().unwrap(),
+            vec![],
+        )
+        .await
+    }
+
+    pub(crate) async fn watching(folder: &Path, place: Arc<Place>) -> Self {
+        Self::of(
+            place,
+            "127.0.0.1:0".parse().unwrap(),
+            vec![folder.to_owned()],
+        )
+        .await
+    }
+
+    async fn of(place: Arc<Place>, listen: SocketAddr, folders: Vec<PathBuf>) -> Self {
+        // The port is chosen before it is advertised.
+        let listen = match listen.port() {
+            0 => std::net::TcpListener::bind(listen)
+                .unwrap()
+                .local_addr()
+                .unwrap(),
+            _ => listen,
+        };
+        let settings = Settings {
+            data: place.path("store"),
+            listen,
+            advertise: listen.to_string(),
+            socket: place.path("control.sock"),
+            folders,
+            trust_domain: None,
+        };
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&events);
+        let tell = move |event: &Event| heard.lock().unwrap().push(event.clone());
+        let control = Control::open(settings, tell).await.unwrap();
+        let address = control.address().unwrap();
+        let task = tokio::spawn(async {
+            let ended = control.run().await;
+            panic!("{ended}");
+        });
+        Self {
+            admin: Client::new(&place.path("control.sock")),
+            events,
+            address,
+            task,
+            place,
+        }
+    }
+
+    /// Ends the control plane as a kill would, and gives back what is left on disk.
+    pub(crate) async fn kill(self) -> (Arc<Place>, SocketAddr) {
+        self.task.abort();
+        drop(self.task.await);
+        (self.place, self.address)
+    }
+
+    /// Starts a control plane again on what is left.
+    pub(crate) async fn again((place, address): (Arc<Place>, SocketAddr)) -> Self {
+        Self::of(place, address, vec![]).await
+    }
+
+    pub(crate) async fn apply(&self, text: &str) -> Applied {
+        self.try_apply(text, |_| {}).await.unwrap()
+    }
+
+    pub(crate) async fn try_apply(
+        &self,
+        text: &str,
+        change: impl FnOnce(&mut Apply),
+    ) -> Result<Applied, Failure> {
+        let mut apply = Apply {
+            files: vec![File {
+                path: "shop.yaml".into(),
+                text: text.into(),
+            }],
+            namespace: "shop".into(),
+            set: "shop".into(),
+            prune: false,
+            if_revision: None,
+            message: String::new(),
+            allow_errors: false,
+        };
+        change(&mut apply);
+        self.admin.ask(apply).await.map_err(|error| match error {
+            NotAsked::Refused(failure) => failure,
+            NotAsked::Away { .. } | NotAsked::Misfit(_) => panic!("{error}"),
+        })
+    }
+
+    pub(crate) async fn token(&self, account: Option<&str>) -> JoinToken {
+        let made = self.admin.ask(CreateToken {
+            namespace: "shop".into(),
+            service_account: account.map(str::to_owned),
+            uses: 1,
+            seconds: 60,
+        });
+        made.await.unwrap().text.parse().unwrap()
+    }
+
+    /// A proxy that joins with a new token and follows.
+    pub(crate) async fn proxy(&self, account: Option<&str>, workloads: &[&str]) -> Proxy {
+        let token = self.token(account).await;
+        let place = Arc::new(Place::new());
+        join(&token, None, &place).await.unwrap();
+        Proxy::start(place, workloads)
+    }
+}
+
+pub(crate) async fn join(
+    token: &JoinToken,
+    account: Option<&str>,
+    place: &Place,
+) -> Result<String, NotJoined> {
+    let account = account.map(|account| Name::new(account).unwrap());
+    let joined = follow::join(token, account.as_ref(), &place.path(""), Clocks::start()).await;
+    joined.map(|id| id.to_string())
+}
+
+/// A proxy that follows, without any listener.
+pub(crate) struct Proxy {
+    pub(crate) asker: Asker,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) events: watch::Receiver<Vec<follow::Event>>,
+    views: watch::Receiver<Option<Arc<View>>>,
+    task: JoinHandle<()>,
+    place: Arc<Place>,
+}
+
+impl Proxy {
+    pub(crate) fn start(place: Arc<Place>, workloads: &[&str]) -> Self {
+        let id = |text: &&str| WorkloadId {
+            namespace: leno_model::Namespace::new("shop").unwrap(),
+            name: Name::new(text).unwrap(),
+        };
+        let workloads: BTreeSet<_> = workloads.iter().map(id).collect();
+        let following = Following {
+            name: "proxy".into(),
+            folder: place.path(""),
+            workloads,
+            tunnel: Some("10.9.9.9:15008".parse().unwrap()),
+            seed: 1,
+        };
+        let clocks = Clocks::start();
+        let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
+        let (follower, asker) = Follower::open(&following, Arc::clone(&keyring), clocks, |event| {
+            panic!("{event}")
+        })
+        .unwrap();
+        let first = follower.view().map(|(view, _)| view);
+        let (adopt, views) = watch::channel(first);
+        let (tell, events) = watch::channel(Vec::new());
+        let judging = Arc::clone(&keyring);
+        let task = tokio::spawn(async move {
+            let adopted = move |view: Arc<View>, _| {
+                let (trust, _) = leno_identity::Trust::new(&view.bundles, view.revoked.clone());
+                judging.judge_by(Arc::new(trust));
+                adopt.send_replace(Some(view));
+            };
+            let told = move |event: &follow::Event| tell.send_modify(|all| all.push(event.clone()));
+            match follower.run(adopted, told).await {}
+        });
+        Self {
+            asker,
+            keyring,
+            events,
+            views,
+            task,
+            place,
+        }
+    }
+
+    /// Ends the process as a kill would, and starts it again.
+    pub(crate) async fn restart(self, workloads: &[&str]) -> Self {
+        // What was adopted is on disk soon after.
+        self.task.abort();
+        drop(self.task.await);
+        Self::start(self.place, workloads)
+    }
+
+    /// The view that is held, if there is one.
+    pub(crate) fn held(&self) -> Option<Arc<View>> {
+        self.views.borrow().clone()
+    }
+
+    /// Waits for a view that is as expected.
+    pub(crate) async fn view(&mut self, expected: impl Fn(&View) -> bool) -> Arc<View> {
+        let is_it = |view: &Option<Arc<View>>| view.as_deref().is_some_and(&expected);
+        let found = within(self.views.wait_for(is_it)).await.unwrap();
+        found.clone().unwrap()
+    }
+
+    /// Waits for an event that is as expected.
+    pub(crate) async fn event(&mut self, expected: impl Fn(&follow::Event) -> bool) {
+        let happened = |events: &Vec<follow::Event>| events.iter().any(&expected);
+        drop(within(self.events.wait_for(happened)).await.unwrap());
+    }
+
+    /// What is on disk.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.place.path("")
+    }
+}
+
+/// Nothing here takes that long, unless it never comes.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("it never came")
+}
+
+/// A shop: a web and two versions of a cart.
+pub(crate) const SHOP: &str = "\
+apiVersion: leno.dev/v1alpha1
+kind: Mesh
+metadata: {name: shop}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: web, labels: {app: web}}
+spec: {instances: [{name: web, address: 10.0.0.1}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: cart-v1, labels: {app: cart, version: v1}}
+spec: {serviceAccount: cart, ports: [{port: 8080, protocol: HTTP}], instances: [{name: cart-v1, address: 10.0.0.2}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart}
+spec: {selector: {app: cart}, clusterIP: 10.1.0.1, ports: [{port: 80, targetPort: 8080, appProtocol: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: mail}
+spec: {selector: {app: mail}, ports: [{port: 25}]}
+";

@@ -1,0 +1,156 @@
+//! How a proxy follows its control plane: it joins once, keeps its certificates young, is told its
+//! views, and keeps on disk what it needs to go on without any of that.
+//!
+//! A [`Follower`] never gives up and never takes anything away: while the control plane is away, the
+//! view and the certificates that are held stay in use. [`Asker`] is how a request waits for
+//! something the view was not asked to hold.
+
+mod ask;
+mod certify;
+mod event;
+mod folder;
+mod join;
+mod pause;
+mod stream;
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use leno_channel::Keyring;
+use leno_identity::Trust;
+use leno_model::view::{View, WorkloadId};
+use leno_model::{Dice, SpiffeId};
+use leno_traffic::Scope;
+use leno_wire::Client;
+use tokio::sync::{mpsc, watch};
+
+pub use ask::{Asker, Unanswered};
+pub use event::Event;
+pub use folder::{Folder, NotJoinedYet};
+pub use join::{NotJoined, join};
+
+use crate::clock::Clocks;
+use crate::follow::ask::{Order, Waiting};
+use crate::follow::certify::Certificates;
+use crate::follow::pause::Pause;
+
+/// How a proxy follows.
+#[derive(Clone, Debug)]
+pub struct Following {
+    /// What it calls itself, for people.
+    pub name: String,
+    /// The folder that [`join`] wrote, in which views are kept too.
+    pub folder: PathBuf,
+    /// The workloads it stands in front of.
+    pub workloads: BTreeSet<WorkloadId>,
+    /// Where it takes mesh calls for them, as others reach it.
+    pub tunnel: Option<SocketAddr>,
+    /// Where dice begin. Different in each process.
+    pub seed: u64,
+}
+
+/// Follows a control plane.
+#[derive(Debug)]
+pub struct Follower {
+    client: Client,
+    view: Option<Arc<View>>,
+    own: SpiffeId,
+    /// Host and port of the control plane.
+    address: String,
+    certificates: Certificates,
+    keyring: Arc<Keyring>,
+    clocks: Clocks,
+    dice: Dice,
+    orders: mpsc::Receiver<Order>,
+    waiting: Waiting,
+    save: watch::Sender<Option<Vec<u8>>>,
+    folder: Folder,
+}
+
+impl Follower {
+    /// Takes up what the folder holds: certificates go into `keyring`, which judges by the roots
+    /// that are held until a view says otherwise. A saved view that cannot be read is told in
+    /// `tell` and left; another will come.
+    pub fn open(
+        following: &Following,
+        keyring: Arc<Keyring>,
+        clocks: Clocks,
+        tell: impl FnOnce(&Event),
+    ) -> Result<(Self, Asker), NotJoinedYet> {
+        let folder = Folder::open(&following.folder)?;
+        let joined = folder.joined()?;
+        let mut dice = Dice::new(following.seed);
+        let certificates = Certificates::of(&folder, &keyring, &mut dice)?;
+        let bundles = [(joined.own.trust_domain.clone(), Arc::new(joined.roots))].into();
+        let (trust, _) = Trust::new(&bundles, Arc::default());
+        keyring.judge_by(Arc::new(trust));
+        let restored = folder
+            .view()
+            .map(|bytes| Client::restore(&following.name, &bytes));
+        let (mut client, view) = match restored {
+            Some(Ok((client, view))) => (client, Some(Arc::new(view))),
+            Some(Err(misfit)) => {
+                tell(&Event::NotRestored {
+                    why: misfit.to_string(),
+                });
+                (Client::new(&following.name), None)
+            }
+            None => (Client::new(&following.name), None),
+        };
+        client.announce(following.workloads.clone(), following.tunnel);
+        let (asker, orders) = Asker::new();
+        let follower = Self {
+            client,
+            view,
+            own: joined.own,
+            address: joined.address,
+            certificates,
+            keyring,
+            clocks,
+            dice,
+            orders,
+            waiting: Waiting::default(),
+            save: watch::Sender::new(None),
+            folder,
+        };
+        Ok((follower, asker))
+    }
+
+    /// Who it proves to be.
+    pub fn identity(&self) -> &SpiffeId {
+        &self.own
+    }
+
+    /// The last view that was adopted, also by an earlier process, and what it holds.
+    pub fn view(&self) -> Option<(Arc<View>, Scope)> {
+        Some((self.view.clone()?, self.scope()))
+    }
+
+    /// Follows for as long as it is polled. Each view is handed to `adopt`, whole and in order;
+    /// whatever happens, to `tell`.
+    pub async fn run(
+        mut self,
+        mut adopt: impl FnMut(Arc<View>, Scope),
+        mut tell: impl FnMut(&Event),
+    ) -> Infallible {
+        let saving = tokio::spawn(folder::keep_saving(
+            self.folder.clone(),
+            self.save.subscribe(),
+        ));
+        let _saving = stream::EndWith(saving);
+        let mut pause = Pause::default();
+        loop {
+            let why = self.connected(&mut adopt, &mut tell, &mut pause).await;
+            tell(&Event::Away { why });
+            let rest = pause.next(&mut self.dice);
+            self.rest(rest, &mut tell).await;
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Answered(Arc::new(self.client.answered().cloned().collect()))
+    }
+}

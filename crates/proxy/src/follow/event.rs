@@ -1,0 +1,118 @@
+//! What happens between a proxy and its control plane that whoever runs the proxy may want to read.
+
+use std::fmt;
+
+use leno_identity::{BadRoot, NotRenewing};
+use leno_model::view::Generation;
+use leno_model::{Code, SpiffeId, Wall};
+
+/// Something happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The control plane is there.
+    Connected,
+    /// The control plane cannot be reached; what is held stays in use.
+    Away {
+        /// Why.
+        why: String,
+    },
+    /// A view was adopted.
+    Adopted {
+        /// Which.
+        generation: Generation,
+        /// How many workloads are in it.
+        workloads: usize,
+        /// How many services.
+        services: usize,
+    },
+    /// A view could not be understood; what was held stays in use.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// What was saved by an earlier process cannot be used.
+    NotRestored {
+        /// Why.
+        why: String,
+    },
+    /// A certificate came and is in use.
+    Certified {
+        /// Whose.
+        identity: SpiffeId,
+        /// Its last second.
+        ends: Wall,
+    },
+    /// A certificate should have come and did not.
+    NotCertified {
+        /// Whose.
+        identity: SpiffeId,
+        /// Why, and what is in force meanwhile; `None` for one that was never had.
+        trouble: Option<NotRenewing>,
+        /// What the control plane said, or what was in the way.
+        why: String,
+    },
+    /// A root cannot be used.
+    BadRoot(BadRoot),
+    /// Something could not be kept on disk.
+    NotSaved {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Event {
+    /// The code of what is wrong, if something is.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Connected | Self::Adopted { .. } | Self::Certified { .. } => None,
+            Self::Away { .. } => Some(Code::D001),
+            Self::Refused { .. } | Self::NotRestored { .. } => Some(Code::D002),
+            Self::NotCertified { .. } => Some(Code::T007),
+            Self::BadRoot(root) => Some(root.code()),
+            Self::NotSaved { .. } => Some(Code::D003),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(code) = self.code() {
+            write!(f, "{code} {}: ", code.slug())?;
+        }
+        match self {
+            Self::Connected => f.write_str("connected to the control plane"),
+            Self::Away { why } => write!(f, "{why}; what is held stays in force"),
+            Self::Adopted {
+                generation,
+                workloads,
+                services,
+            } => {
+                write!(
+                    f,
+                    "adopted view {generation}: {workloads} workloads, {services} services"
+                )
+            }
+            Self::Refused { why } => write!(f, "{why}; the view before stays in force"),
+            Self::NotRestored { why } => write!(f, "the saved view is not used: {why}"),
+            Self::Certified { identity, ends } => {
+                write!(f, "certificate of {identity}, until {ends}")
+            }
+            Self::NotCertified {
+                identity,
+                trouble: Some(trouble),
+                ..
+            } => {
+                write!(f, "{identity}: {trouble}")
+            }
+            Self::NotCertified {
+                identity,
+                trouble: None,
+                why,
+            } => {
+                write!(f, "{identity} has no certificate: {why}")
+            }
+            Self::BadRoot(root) => write!(f, "{root}"),
+            Self::NotSaved { why } => write!(f, "not kept on disk: {why}"),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a proxy keeps on disk: who it is, what proves that, whom it trusts, and its last view.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `joined` | the control plane's address, and whom this proxy proves to be |
+//! | `NAME.key`, `NAME.pem` | a private key (mode 0600) and its chain, for each identity |
+//! | `bundle.pem` | the roots of the own trust domain |
+//! | `view` | the last view with its subscriptions (mode 0600), as [`leno_wire::Client::save`] writes it |
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use leno_channel::files::{
+    BadFile, read_certificates, read_credential, write_certificates, write_key,
+};
+use leno_channel::peer_name;
+use leno_identity::Credential;
+use leno_model::{Code, SpiffeId};
+use tokio::sync::watch;
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+/// What a join has left.
+#[derive(Clone, Debug)]
+pub(super) struct Joined {
+    pub(super) address: String,
+    pub(super) own: SpiffeId,
+    pub(super) roots: Vec<Vec<u8>>,
+}
+
+/// The largest view that is read.
+const LARGEST_VIEW: u64 = 512 << 20;
+
+impl Folder {
+    /// Takes a folder that somebody has joined in.
+    pub fn open(path: &Path) -> Result<Self, NotJoinedYet> {
+        let folder = Self(path.to_owned());
+        match folder.0.join("joined").try_exists() {
+            Ok(true) => Ok(folder),
+            Ok(false) => Err(NotJoinedYet::Nobody(folder.0)),
+            Err(why) => Err(NotJoinedYet::Unreadable {
+                path: folder.0,
+                why,
+            }),
+        }
+    }
+
+    /// Makes the folder, for its owner alone, if it is not there.
+    pub(super) fn make(path: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Keeps what a join has brought. That somebody has joined is written last.
+    pub(super) fn keep_joined(&self, joined: &Joined, credential: &Credential) -> io::Result<()> {
+        self.keep(credential)?;
+        write_certificates(&self.0.join("bundle.pem"), &joined.roots)?;
+        let Joined { address, own, .. } = joined;
+        self.write("joined", format!("{address}\n{own}\n").as_bytes())
+    }
+
+    pub(super) fn joined(&self) -> Result<Joined, NotJoinedYet> {
+        let path = self.0.join("joined");
+        let text = fs::read_to_string(&path);
+        let text = text.map_err(|why| NotJoinedYet::Unreadable {
+            path: path.clone(),
+            why,
+        })?;
+        let mut lines = text.lines();
+        let (address, own) = (lines.next(), lines.next());
+        let own = own.and_then(|text| SpiffeId::parse(text).ok());
+        let (address, own) = address.zip(own).ok_or(NotJoinedYet::Damaged(path))?;
+        Ok(Joined {
+            address: address.to_owned(),
+            own,
+            roots: read_certificates(&self.0.join("bundle.pem"))?,
+        })
+    }
+
+    /// Keeps a credential. The chain is written last: a key without its chain is made anew.
+    pub(super) fn keep(&self, credential: &Credential) -> io::Result<()> {
+        let [key, chain] = self.files(credential.id());
+        write_key(&key.with_extension("next"), credential.key())?;
+        write_certificates(&chain, credential.chain())?;
+        fs::rename(key.with_extension("next"), key)
+    }
+
+    /// The credentials that are kept. One whose chain and key do not belong together, as after a
+    /// power cut between two writes, is taken up by the key that came with it.
+    pub(super) fn credentials(&self) -> Result<Vec<Credential>, NotJoinedYet> {
+        let unreadable = |why| NotJoinedYet::Unreadable {
+            path: self.0.clone(),
+            why,
+        };
+        let mut credentials = Vec::new();
+        for entry in fs::read_dir(&self.0).map_err(unreadable)? {
+            let key = entry.map_err(unreadable)?.path();
+            if key.extension().is_some_and(|end| end == "key") {
+                let chain = key.with_extension("pem");
+                let credential = read_credential(&key, &chain)
+                    .or_else(|_| read_credential(&key.with_extension("next"), &chain));
+                credentials.push(credential?);
+            }
+        }
+        Ok(credentials)
+    }
+
+    /// The last view, if there is one.
+    pub(super) fn view(&self) -> Option<Vec<u8>> {
+        let path = self.0.join("view");
+        let fits = fs::metadata(&path).is_ok_and(|file| file.len() <= LARGEST_VIEW);
+        fits.then(|| fs::read(path).ok())?
+    }
+
+    fn files(&self, id: &SpiffeId) -> [PathBuf; 2] {
+        let name = peer_name(id);
+        let name = name.split('.').next().unwrap_or(&name);
+        [
+            self.0.join(format!("{name}.key")),
+            self.0.join(format!("{name}.pem")),
+        ]
+    }
+
+    /// Writes a file for its owner alone. It is whole or as it was.
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let beside = self.0.join(format!("{name}.new"));
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, self.0.join(name))
+    }
+}
+
+/// Saves each view that comes; where they come faster than they can be written, only the last.
+pub(super) async fn keep_saving(folder: Folder, mut views: watch::Receiver<Option<Vec<u8>>>) {
+    while views.changed().await.is_ok() {
+        let Some(bytes) = views.borrow_and_update().clone() else {
+            continue;
+        };
+        let folder = folder.clone();
+        let saved = tokio::task::spawn_blocking(move || folder.write("view", &bytes)).await;
+        // A view that is not saved is asked for again after a restart; the one before is kept.
+        drop(saved);
+    }
+}
+
+/// Why a proxy cannot begin to follow.
+#[derive(Debug, thiserror::Error)]
+pub enum NotJoinedYet {
+    /// Nobody has joined in this folder.
+    #[error("{} holds no identity: join with a token first", .0.display())]
+    Nobody(PathBuf),
+    /// The folder cannot be read.
+    #[error("{} cannot be read: {why}", path.display())]
+    Unreadable {
+        /// What cannot be read.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// A file holds something else.
+    #[error("{} is damaged: join again", .0.display())]
+    Damaged(PathBuf),
+    /// A key or certificate cannot be used.
+    #[error(transparent)]
+    File(#[from] BadFile),
+    /// A key cannot be used for TLS.
+    #[error(transparent)]
+    Key(#[from] leno_identity::BadKey),
+}
+
+impl NotJoinedYet {
+    /// The code under which people find it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Nobody(_) | Self::Damaged(_) => Code::T008,
+            Self::Unreadable { .. } => Code::C010,
+            Self::File(file) => file.code(),
+            Self::Key(_) => Code::T010,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One connection to the control plane, and the time between two.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_channel::Alpn;
+use leno_channel::grpc::{Incoming, Line, Sender};
+use leno_model::view::View;
+use leno_traffic::Scope;
+use leno_wire::certificates::control_plane;
+use leno_wire::{Known, Received, Response, call};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::follow::ask::Order;
+use crate::follow::event::Event;
+use crate::follow::join::connect;
+use crate::follow::pause::Pause;
+use crate::follow::{Follower, Unanswered};
+
+/// How many subscriptions a proxy may have.
+const MOST_SUBSCRIPTIONS: usize = 50_000;
+
+impl Follower {
+    /// Follows one connection from its beginning to its end, and says why it ended.
+    pub(super) async fn connected(
+        &mut self,
+        adopt: &mut impl FnMut(Arc<View>, Scope),
+        tell: &mut impl FnMut(&Event),
+        pause: &mut Pause,
+    ) -> String {
+        let (line, run) = match self.open_line().await {
+            Ok(opened) => opened,
+            Err(why) => return why,
+        };
+        let _run = EndWith(run);
+        let (mut sender, mut incoming) = match line.call(call::DISTRIBUTE).await {
+            Ok(call) => call,
+            Err(status) => return status.to_string(),
+        };
+        tell(&Event::Connected);
+        self.client.reconnect();
+        self.want_certificates();
+        loop {
+            self.ask_for_certificates(Some(&line), tell);
+            if let Err(why) = self.speak(&mut sender).await {
+                return why;
+            }
+            if let Err(why) = self.turn(&mut incoming, adopt, tell, pause).await {
+                return why;
+            }
+        }
+    }
+
+    /// Waits before the next connection; whoever asks meanwhile waits too.
+    pub(super) async fn rest(&mut self, rest: Duration, tell: &mut impl FnMut(&Event)) {
+        let until = Instant::now() + rest;
+        loop {
+            self.ask_for_certificates(None, tell);
+            let due = self.next_certificate().min(until);
+            tokio::select! {
+                () = sleep_until(due) => {}
+                Some(order) = self.orders.recv() => {
+                    let _reconnect = self.obey(order);
+                }
+                Some(asked) = self.certificates.asked() => self.take_certificate(asked, tell),
+            }
+            if Instant::now() >= until {
+                return;
+            }
+        }
+    }
+
+    async fn open_line(&self) -> Result<(Line, JoinHandle<()>), String> {
+        let stream = connect(&self.address).await;
+        let stream = stream.map_err(|error| format!("{}: {error}", self.address))?;
+        let expected = [control_plane(&self.own.trust_domain)];
+        let connected = self
+            .keyring
+            .connect(stream, &self.own, &expected, Alpn::Hbone)
+            .await;
+        let connected = connected.map_err(|failure| failure.to_string())?;
+        let (line, run) = Line::open(connected.stream)
+            .await
+            .map_err(|status| status.to_string())?;
+        // Why it ended is told by the call that ends with it.
+        let run = tokio::spawn(async { drop(run.await) });
+        Ok((line, run))
+    }
+
+    /// Sends what there is to say.
+    async fn speak(&mut self, sender: &mut Sender) -> Result<(), String> {
+        while let Some(request) = self.client.poll_request() {
+            let sent = sender.send(&request.encode()).await;
+            sent.map_err(|status| status.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next thing that happens.
+    async fn turn(
+        &mut self,
+        incoming: &mut Incoming,
+        adopt: &mut impl FnMut(Arc<View>, Scope),
+        tell: &mut impl FnMut(&Event),
+        pause: &mut Pause,
+    ) -> Result<(), String> {
+        let due = self.next_certificate();
+        tokio::select! {
+            message = incoming.next() => {
+                let message = message.map_err(|status| status.to_string())?;
+                let message = message.ok_or("the control plane ended the stream")?;
+                let response = Response::decode(&message).map_err(|misfit| misfit.to_string())?;
+                self.handle(response, adopt, tell, pause);
+            }
+            Some(order) = self.orders.recv() => self.obey(order)?,
+            () = sleep_until(due) => {}
+            Some(asked) = self.certificates.asked() => self.take_certificate(asked, tell),
+        }
+        Ok(())
+    }
+
+    fn handle(
+        &mut self,
+        response: Response,
+        adopt: &mut impl FnMut(Arc<View>, Scope),
+        tell: &mut impl FnMut(&Event),
+        pause: &mut Pause,
+    ) {
+        match self.client.handle_response(response) {
+            Received::Staged => {}
+            Received::Refused(misfit) => tell(&Event::Refused {
+                why: misfit.to_string(),
+            }),
+            Received::Adopt(view) => {
+                pause.reset();
+                tell(&Event::Adopted {
+                    generation: view.generation.clone(),
+                    workloads: view.workloads.len(),
+                    services: view.services.len(),
+                });
+                let view = Arc::new(view);
+                self.view = Some(Arc::clone(&view));
+                adopt(view, self.scope());
+                let client = &self.client;
+                self.waiting
+                    .tell(|question| client.known(question) != Known::NotYet);
+                self.save.send_replace(Some(self.client.save()));
+                self.want_certificates();
+            }
+        }
+    }
+
+    /// Does what it is told; an error ends the connection, so that the next one begins with it.
+    fn obey(&mut self, order: Order) -> Result<(), String> {
+        match order {
+            Order::Announce(workloads, tunnel) => {
+                self.client.announce(workloads, tunnel);
+                return Err("other workloads are announced".to_owned());
+            }
+            Order::Ask(question, answer) => {
+                let told = match self.client.known(&question) {
+                    Known::Exists | Known::Absent => Ok(()),
+                    Known::NotYet if self.client.subscriptions() >= MOST_SUBSCRIPTIONS => {
+                        Err(Unanswered::TooMany)
+                    }
+                    Known::NotYet => {
+                        self.client.subscribe(question.clone());
+                        self.waiting.add(question, answer);
+                        return Ok(());
+                    }
+                };
+                // Who asked has gone if this is not heard.
+                answer.send(told).ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// A node acts as each workload that it stands in front of.
+    fn want_certificates(&mut self) {
+        let now = self.clocks.now();
+        if let Some(view) = &self.view {
+            let ids = view.workloads.values().map(|workload| &workload.identity);
+            self.certificates.want(ids, now);
+        }
+    }
+
+    fn ask_for_certificates(&mut self, line: Option<&Line>, tell: &mut impl FnMut(&Event)) {
+        let now = self.clocks.now();
+        self.certificates.ask(line, now, &mut self.dice, tell);
+    }
+
+    fn take_certificate(
+        &mut self,
+        asked: (
+            leno_model::SpiffeId,
+            Result<leno_identity::Credential, String>,
+        ),
+        tell: &mut impl FnMut(&Event),
+    ) {
+        let now = self.clocks.now();
+        let keeping = (&*self.keyring, &self.folder);
+        self.certificates
+            .take(asked, keeping, now, &mut self.dice, tell);
+    }
+
+    fn next_certificate(&self) -> Instant {
+        let now = self.clocks.now();
+        let due = self.certificates.poll_timeout(now);
+        self.clocks
+            .instant(due.unwrap_or(now.mono + HOUR).max(now.mono + LEAST))
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The least time between two looks at the certificates.
+const LEAST: Duration = Duration::from_millis(10);
+
+/// A task that ends with whoever holds this.
+#[derive(Debug)]
+pub(super) struct EndWith(pub(super) JoinHandle<()>);
+
+impl Drop for EndWith {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it.
 
+pub(crate) mod fleet;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,8 +54,14 @@ pub(crate) enum Command {
     Restart(Restart),
     /// Make a request as a workload would
     Curl(Curl),
+    /// What goes over each edge: rates, failures, latencies, mTLS
+    Stat(Stat),
+    /// Calls as they happen
+    Tap(Tap),
     /// A small shop as a mesh: real services, live traffic, a canary under way
     Demo(Demo),
+    #[command(flatten)]
+    Fleet(fleet::Fleet),
     /// Be a program of the demo's shop
     #[command(hide = true)]
     Shop(Shop),
@@ -160,8 +168,15 @@ pub(crate) struct Explain {
     listens; docs/reference/static-proxy.md has all of its fields.")]
 pub(crate) struct Proxy {
     /// Run from files alone, without a control plane
-    #[arg(long = "static", value_name = "FILE")]
-    pub(crate) static_file: PathBuf,
+    #[arg(
+        long = "static",
+        value_name = "FILE",
+        required_unless_present = "joined"
+    )]
+    pub(crate) static_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) joined: fleet::Joined,
 
     /// The namespace of names and objects that state none
     #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
@@ -178,6 +193,8 @@ pub(crate) struct Certs {
 pub(crate) enum CertsCommand {
     /// Issue certificates for proxies that run from files alone, by an authority in a folder
     Issue(Issue),
+    #[command(flatten)]
+    Mesh(fleet::Certificates),
 }
 
 #[derive(Args)]
@@ -200,6 +217,42 @@ pub(crate) struct Issue {
     /// How long the certificates stand, in seconds; a day, if nothing is said
     #[arg(long, value_name = "SECONDS")]
     pub(crate) lifetime: Option<u64>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno stat --edges --over 10s")]
+pub(crate) struct Stat {
+    /// A row for each edge, instead of one for each service
+    #[arg(long)]
+    pub(crate) edges: bool,
+
+    /// For how long calls are counted, up to a minute
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2s")]
+    pub(crate) over: Duration,
+
+    /// How the answer is written
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno tap cart --failed")]
+pub(crate) struct Tap {
+    /// Only calls from or to this one: NAME or NAMESPACE/NAME
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+
+    /// Only calls that failed
+    #[arg(long)]
+    pub(crate) failed: bool,
+
+    /// End after so many
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) count: Option<usize>,
+
+    /// How each call is written; JSON has the fields of the access log
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
 }
 
 #[derive(Args)]

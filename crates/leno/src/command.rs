@@ -2,16 +2,23 @@
 
 pub(crate) mod certs;
 pub(crate) mod check;
+pub(crate) mod control;
 pub(crate) mod curl;
 pub(crate) mod demo;
 pub(crate) mod down;
 pub(crate) mod explain;
+pub(crate) mod fleet;
+pub(crate) mod host;
 pub(crate) mod init;
+pub(crate) mod join;
+pub(crate) mod joined;
 pub(crate) mod logs;
 pub(crate) mod proxy;
 pub(crate) mod ps;
 pub(crate) mod restart;
 pub(crate) mod run;
+pub(crate) mod stat;
+pub(crate) mod tap;
 pub(crate) mod test;
 pub(crate) mod up;
 pub(crate) mod why;

@@ -10,6 +10,7 @@ mod folder;
 mod imagine;
 mod offline;
 mod render;
+mod signals;
 mod terminal;
 mod up;
 
@@ -57,7 +58,10 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Logs(options) => command::logs::run(options, terminal),
         Command::Restart(options) => command::restart::run(options, terminal),
         Command::Curl(options) => command::curl::run(options, terminal),
+        Command::Stat(options) => command::stat::run(options, terminal),
+        Command::Tap(options) => command::tap::run(options, terminal),
         Command::Demo(options) => command::demo::run(options, terminal),
+        Command::Fleet(command) => command::fleet::run(command, terminal),
         Command::Shop(options) => command::demo::run_shop(options),
     }
 }

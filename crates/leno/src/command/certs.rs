@@ -1,4 +1,4 @@
-//! `leno certs`: certificates for proxies that run from files alone.
+//! `leno certs`: whom a mesh trusts, and certificates for proxies that run from files alone.
 
 use std::fs;
 use std::path::Path;
@@ -12,13 +12,14 @@ use leno_proxy::Clocks;
 use leno_resources::static_proxy::Named;
 
 use crate::arguments::{Certs, CertsCommand, Issue};
-use crate::command::Answer;
+use crate::command::{Answer, fleet};
 use crate::terminal::{Line, Terminal};
 
 /// Runs the subcommand.
 pub(crate) fn run(options: &Certs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     match &options.command {
         CertsCommand::Issue(issue) => run_issue(issue, terminal),
+        CertsCommand::Mesh(command) => fleet::run_certificates(command, terminal),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `leno proxy`: runs a proxy, from files alone.
+//! `leno proxy`: runs a proxy, from files alone or after a control plane.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,14 +18,16 @@ use leno_telemetry::{AccessLog, Format, Telemetry};
 use leno_traffic::Scope;
 
 use crate::arguments::{self, Input};
-use crate::command::Answer;
+use crate::command::{Answer, joined};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
 
 /// Runs one proxy until it is told to end.
 pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let path = &options.static_file;
+    let Some(path) = &options.static_file else {
+        return joined::run(&options.joined, &options.namespace, terminal);
+    };
     let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.display().to_string();
     let (described, notes) = static_proxy::read(&name, &text);

@@ -1,0 +1,322 @@
+//! The commands about a control plane and the proxies that follow it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Input, Output, time};
+
+#[derive(Subcommand)]
+pub(crate) enum Fleet {
+    /// Run a control plane
+    Control(Control),
+    /// Make this host's proxy part of a mesh, by a token
+    Join(Join),
+    /// Make these files part of the configuration
+    Apply(Apply),
+    /// Take objects out of the configuration
+    Delete(Delete),
+    /// What was changed, when and by whom?
+    History(History),
+    /// What leads from one revision to another?
+    Diff(Diff),
+    /// Make the configuration what it was at a revision, as a new revision
+    Rollback(Rollback),
+    /// Tokens by which hosts join
+    Token(Token),
+    /// Who is connected, and how far behind is each?
+    Proxies(Proxies),
+}
+
+/// Which control plane is asked, and how the answer is written.
+#[derive(Args, Clone)]
+pub(crate) struct Context {
+    /// The control plane's socket; else $LENO_CONTEXT, else that of this host
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) context: Option<PathBuf>,
+
+    /// How the answer is written
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+/// On which terms something is changed.
+#[derive(Args)]
+pub(crate) struct Terms {
+    /// Only if this is the newest revision
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) if_revision: Option<u64>,
+
+    /// Why
+    #[arg(short = 'm', long, value_name = "TEXT", default_value = "")]
+    pub(crate) message: String,
+
+    /// Accept errors that the revision before lacks
+    #[arg(long)]
+    pub(crate) allow_errors: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno control --advertise 10.0.0.1:15012\n  \
+    then:  leno apply -f mesh/   leno token create shop/cart")]
+pub(crate) struct Control {
+    /// Where proxies are taken care of
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:15012")]
+    pub(crate) listen: SocketAddr,
+
+    /// Host and port at which proxies find it; it stands in tokens
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:15012")]
+    pub(crate) advertise: String,
+
+    /// The folder of the store
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// The socket on which it is asked; else that of this host
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+
+    /// A folder of objects that is watched; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Vec<PathBuf>,
+
+    /// The trust domain of its CA; else that of the first Mesh object
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) trust_domain: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno join leno-join:shop.local:...\n  \
+    then:  leno proxy --joined --workload shop/cart-1 --tunnel 10.0.0.7:15008")]
+pub(crate) struct Join {
+    /// What `leno token create` printed
+    #[arg(value_name = "TOKEN")]
+    pub(crate) token: String,
+
+    /// The service account to act as, where the token leaves a choice
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+
+    /// The folder in which identity and views are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    leno apply -f mesh/ -m 'cart v2 gets a tenth'\n  \
+    leno apply -f mesh/ --prune --if-revision 418")]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// The set the objects belong to; else the name of the folder or file
+    #[arg(long, value_name = "NAME")]
+    pub(crate) set: Option<String>,
+
+    /// Delete what the same set applied before and is not in the files
+    #[arg(long)]
+    pub(crate) prune: bool,
+
+    #[command(flatten)]
+    pub(crate) terms: Terms,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno delete HTTPRoute/cart -n shop")]
+pub(crate) struct Delete {
+    /// What: KIND/NAME or KIND/NAMESPACE/NAME
+    #[arg(value_name = "OBJECT", required = true)]
+    pub(crate) objects: Vec<String>,
+
+    /// The namespace of objects that name none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
+
+    #[command(flatten)]
+    pub(crate) terms: Terms,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+pub(crate) struct History {
+    /// How many revisions
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(crate) limit: u32,
+
+    /// Those right before this one
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) before: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno diff 416 417")]
+pub(crate) struct Diff {
+    /// The one revision
+    #[arg(value_name = "FROM")]
+    pub(crate) from: u64,
+
+    /// The other; else the newest
+    #[arg(value_name = "TO")]
+    pub(crate) to: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno rollback 416 -m 'v2 answers 500'")]
+pub(crate) struct Rollback {
+    /// The revision to go back to
+    #[arg(value_name = "REVISION")]
+    pub(crate) to: u64,
+
+    #[command(flatten)]
+    pub(crate) terms: Terms,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+pub(crate) struct Token {
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token; it is printed once
+    Create(TokenCreate),
+    /// Which tokens are there?
+    List(Context),
+    /// Make a token good for nothing
+    Drop(TokenDrop),
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    leno token create shop/cart         a proxy of workloads that act as cart\n  \
+    leno token create shop --uses 10    nodes, which act as every workload of shop")]
+pub(crate) struct TokenCreate {
+    /// Whom it lets join: NAMESPACE/ACCOUNT, or NAMESPACE for nodes
+    #[arg(value_name = "WHO")]
+    pub(crate) who: String,
+
+    /// How often it can be used
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub(crate) uses: u32,
+
+    /// For how long it is good
+    #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "1h")]
+    pub(crate) lasts: Duration,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+pub(crate) struct TokenDrop {
+    /// The token's id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+pub(crate) struct Proxies {
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Certificates {
+    /// Whom does the mesh trust, and whom not any more?
+    List(Context),
+    /// Refuse an identity from here on, also where it is connected
+    Revoke(CertsRevoke),
+    /// Refuse an identity no longer
+    Reinstate(CertsReinstate),
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno certs revoke shop/cart -m 'key was copied'")]
+pub(crate) struct CertsRevoke {
+    /// Whom: NAMESPACE/ACCOUNT, or a SPIFFE ID
+    #[arg(value_name = "IDENTITY")]
+    pub(crate) identity: String,
+
+    /// Why
+    #[arg(short = 'm', long, value_name = "TEXT", default_value = "")]
+    pub(crate) message: String,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+pub(crate) struct CertsReinstate {
+    /// Whom: NAMESPACE/ACCOUNT, or a SPIFFE ID
+    #[arg(value_name = "IDENTITY")]
+    pub(crate) identity: String,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+/// How `leno proxy --joined` listens.
+#[derive(Args)]
+pub(crate) struct Joined {
+    /// Follow the control plane that `leno join` has joined
+    #[arg(long, conflicts_with = "static_file")]
+    pub(crate) joined: bool,
+
+    /// The folder in which identity and views are kept
+    #[arg(long, value_name = "DIR", requires = "joined")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// A workload it stands in front of: NAME or NAMESPACE/NAME; repeatable. The first one is
+    /// whom the listeners below belong to
+    #[arg(long = "workload", value_name = "WORKLOAD", requires = "joined")]
+    pub(crate) workloads: Vec<String>,
+
+    /// Where it takes mesh calls
+    #[arg(long, value_name = "ADDRESS", requires = "joined")]
+    pub(crate) tunnel: Option<SocketAddr>,
+
+    /// Where others reach that address; else the address itself
+    #[arg(long, value_name = "ADDRESS", requires = "tunnel")]
+    pub(crate) advertise: Option<SocketAddr>,
+
+    /// A service port that is called at an address of its own: cart:80=127.0.0.1:8081; repeatable
+    #[arg(
+        long = "upstream",
+        value_name = "SERVICE:PORT=ADDRESS",
+        requires = "workloads"
+    )]
+    pub(crate) upstreams: Vec<String>,
+
+    /// Where connections arrive that were captured on their way out
+    #[arg(long, value_name = "ADDRESS", requires = "workloads")]
+    pub(crate) outbound: Option<SocketAddr>,
+
+    /// Where connections arrive that were captured on their way in
+    #[arg(long, value_name = "ADDRESS", requires = "workloads")]
+    pub(crate) inbound: Option<SocketAddr>,
+
+    /// Where metrics and readiness are read
+    #[arg(long, value_name = "ADDRESS", requires = "joined")]
+    pub(crate) metrics: Option<SocketAddr>,
+}

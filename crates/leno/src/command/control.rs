@@ -1,0 +1,68 @@
+//! `leno control`: runs a control plane.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+
+use anyhow::Context as _;
+use leno_control::{Control, Event, Settings};
+use leno_model::TrustDomain;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::arguments::fleet;
+use crate::command::{Answer, host};
+use crate::terminal::{Line, Terminal};
+
+/// Runs a control plane until it is told to end.
+pub(crate) fn run(options: &fleet::Control, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let data = options
+        .data
+        .clone()
+        .map_or_else(|| host::state("control"), Ok)?;
+    let socket = options.socket.clone().map_or_else(host::socket, Ok)?;
+    for folder in [Some(data.as_path()), socket.parent()]
+        .into_iter()
+        .flatten()
+    {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let domain = options
+        .trust_domain
+        .as_deref()
+        .map(TrustDomain::new)
+        .transpose()?;
+    let settings = Settings {
+        data,
+        listen: options.listen,
+        advertise: options.advertise.clone(),
+        socket: socket.clone(),
+        folders: options.watch.clone(),
+        trust_domain: domain,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (tell, mut heard) = mpsc::channel(MOST_LINES);
+        // A line that finds no room is not worth waiting for.
+        let tell = move |event: &Event| drop(tell.try_send(event.to_string()));
+        let control = Control::open(settings, tell).await?;
+        let ready = Line::new().good("ready").plain("  asked at ");
+        terminal.line(ready.plain(socket.display()))?;
+        let mut running = tokio::spawn(control.run());
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        loop {
+            tokio::select! {
+                Some(line) = heard.recv() => terminal.line(line)?,
+                ended = &mut running => return Err(ended?.into()),
+                _ = terminate.recv() => return Ok(Answer::Fine),
+                _ = interrupt.recv() => return Ok(Answer::Fine),
+            }
+        }
+    })
+}
+
+/// How many lines may wait to be printed.
+const MOST_LINES: usize = 1024;

@@ -1,0 +1,201 @@
+//! The commands that ask a control plane, one function for each; what they print begins with context and
+//! revision.
+
+mod tell;
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use leno_admin::{
+    Applied, Apply, Ask, Client, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
+    ListTokens, NotAsked, ProxiesOf, Reinstate, Revoke, Rollback, TrustOf,
+};
+use serde::Serialize;
+
+use crate::arguments::Output;
+use crate::arguments::fleet::{self, Certificates, Context, Fleet, TokenCommand};
+use crate::command::{Answer, control, host, join};
+use crate::folder::Files;
+use crate::terminal::Terminal;
+
+/// Runs a command about the fleet.
+pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    match command {
+        Fleet::Control(options) => control::run(options, terminal),
+        Fleet::Join(options) => join::run(options, terminal),
+        Fleet::Apply(options) => apply(options, terminal),
+        Fleet::Delete(options) => delete(options, terminal),
+        Fleet::History(options) => {
+            let (limit, before) = (options.limit, options.before);
+            let question = HistoryOf { limit, before };
+            ask(&options.context, question, terminal, tell::history)
+        }
+        Fleet::Diff(options) => {
+            let question = DiffOf {
+                from: options.from,
+                to: options.to,
+            };
+            ask(&options.context, question, terminal, tell::diff)
+        }
+        Fleet::Rollback(options) => {
+            let question = Rollback {
+                to: options.to,
+                if_revision: options.terms.if_revision,
+                message: options.terms.message.clone(),
+                allow_errors: options.terms.allow_errors,
+            };
+            ask(&options.context, question, terminal, tell::applied)
+        }
+        Fleet::Token(options) => token(&options.command, terminal),
+        Fleet::Proxies(options) => ask(&options.context, ProxiesOf {}, terminal, tell::proxies),
+    }
+}
+
+/// Runs a command about whom the mesh trusts.
+pub(crate) fn run_certificates(
+    command: &Certificates,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    match command {
+        Certificates::List(context) => ask(context, TrustOf {}, terminal, tell::trust),
+        Certificates::Revoke(options) => {
+            let (identity, reason) = (options.identity.clone(), options.message.clone());
+            let question = Revoke { identity, reason };
+            ask(&options.context, question, terminal, |told, terminal| {
+                tell::revoked(told, "refused from here on", "refused already", terminal)
+            })
+        }
+        Certificates::Reinstate(options) => {
+            let question = Reinstate {
+                identity: options.identity.clone(),
+            };
+            ask(&options.context, question, terminal, |told, terminal| {
+                tell::revoked(told, "refused no longer", "not refused", terminal)
+            })
+        }
+    }
+}
+
+fn apply(options: &fleet::Apply, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let files = Files::read(&options.input.files)?;
+    if files.resources.is_empty() {
+        bail!("there is no .yaml, .yml or .json file in what -f names");
+    }
+    let set = match &options.set {
+        Some(set) => set.clone(),
+        None => set_of(&options.input.files)?,
+    };
+    let mut asked = Vec::new();
+    for (path, text) in files.resources {
+        let text = String::from_utf8(text);
+        let text = text.with_context(|| format!("{path} is not UTF-8 text"))?;
+        asked.push(File { path, text });
+    }
+    let question = Apply {
+        files: asked,
+        namespace: options.input.namespace.clone(),
+        set,
+        prune: options.prune,
+        if_revision: options.terms.if_revision,
+        message: options.terms.message.clone(),
+        allow_errors: options.terms.allow_errors,
+    };
+    ask(&options.context, question, terminal, tell::applied)
+}
+
+/// The name of the folder or file that is applied; of several, a name must be given.
+fn set_of(paths: &[std::path::PathBuf]) -> anyhow::Result<String> {
+    let [path] = paths else {
+        bail!("which set do they belong to? Name it by --set");
+    };
+    let whole = path.canonicalize().ok();
+    let stem = whole.as_deref().and_then(Path::file_stem);
+    let name = stem.and_then(|stem| stem.to_str()).map(str::to_owned);
+    name.context("which set is it? Name it by --set")
+}
+
+fn delete(options: &fleet::Delete, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let object = |text: &String| match text.split('/').collect::<Vec<_>>().as_slice() {
+        [kind @ ("Mesh" | "Namespace"), name] => Ok(format!("{kind} {name}")),
+        [kind, name] => Ok(format!("{kind} {}/{name}", options.namespace)),
+        [kind, namespace, name] => Ok(format!("{kind} {namespace}/{name}")),
+        _ => bail!("{text:?} names no object: write KIND/NAME"),
+    };
+    let question = Delete {
+        objects: options
+            .objects
+            .iter()
+            .map(object)
+            .collect::<anyhow::Result<_>>()?,
+        if_revision: options.terms.if_revision,
+        message: options.terms.message.clone(),
+        allow_errors: options.terms.allow_errors,
+    };
+    ask(
+        &options.context,
+        question,
+        terminal,
+        |told: &Applied, terminal| tell::applied(told, terminal),
+    )
+}
+
+fn token(command: &TokenCommand, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    match command {
+        TokenCommand::Create(options) => {
+            let (namespace, account) = match options.who.split_once('/') {
+                Some((namespace, account)) => (namespace, Some(account.to_owned())),
+                None => (options.who.as_str(), None),
+            };
+            let question = CreateToken {
+                namespace: namespace.to_owned(),
+                service_account: account,
+                uses: options.uses,
+                seconds: options.lasts.as_secs(),
+            };
+            ask(&options.context, question, terminal, tell::token_made)
+        }
+        TokenCommand::List(context) => ask(context, ListTokens {}, terminal, tell::tokens),
+        TokenCommand::Drop(options) => {
+            let question = DropToken {
+                id: options.id.clone(),
+            };
+            ask(&options.context, question, terminal, tell::forgotten)
+        }
+    }
+}
+
+/// Asks, and tells the answer in the form that was wished for. A refusal is an answer too, a bad one.
+fn ask<Q>(
+    context: &Context,
+    question: Q,
+    terminal: &mut Terminal,
+    tell: impl FnOnce(&Q::Answer, &mut Terminal) -> anyhow::Result<Answer>,
+) -> anyhow::Result<Answer>
+where
+    Q: Ask<Answer: Serialize>,
+{
+    let socket = context.context.clone().map_or_else(host::socket, Ok)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let asked = runtime.block_on(Client::new(&socket).ask(question));
+    let json = context.output == Output::Json;
+    match asked {
+        Ok(answer) if json => {
+            terminal.text(&serde_json::to_string_pretty(&answer)?)?;
+            Ok(Answer::Fine)
+        }
+        Ok(answer) => tell(&answer, terminal),
+        Err(NotAsked::Refused(failure)) => refused(&failure, json, terminal),
+        Err(away) => Err(away).context("start one: leno control"),
+    }
+}
+
+fn refused(failure: &Failure, json: bool, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    if json {
+        terminal.text(&serde_json::to_string_pretty(failure)?)?;
+        return Ok(Answer::Bad);
+    }
+    tell::failure(failure, terminal)?;
+    Ok(Answer::Bad)
+}

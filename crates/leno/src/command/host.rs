@@ -1,0 +1,53 @@
+//! Where this host keeps what belongs to a mesh.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+/// The folder in which a service of this host keeps its state: of the system for root, else of the
+/// user.
+pub(crate) fn state(name: &str) -> anyhow::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/leno").join(name));
+    }
+    let home = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+    Ok(home
+        .context("$HOME is not set: name the folder")?
+        .join("leno")
+        .join(name))
+}
+
+/// The folder in which a proxy of this host keeps keys and views: in memory, where there is such a
+/// place for root or the user.
+pub(crate) fn identity() -> anyhow::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/run/leno/proxy"));
+    }
+    match variable("XDG_RUNTIME_DIR") {
+        Some(runtime) => Ok(runtime.join("leno/proxy")),
+        None => state("proxy"),
+    }
+}
+
+/// The socket on which this host's control plane is asked: what $LENO_CONTEXT says, else the place
+/// where `leno control` makes it.
+pub(crate) fn socket() -> anyhow::Result<PathBuf> {
+    if let Some(named) = variable("LENO_CONTEXT") {
+        return Ok(named);
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/run/leno/control.sock"));
+    }
+    match variable("XDG_RUNTIME_DIR") {
+        Some(runtime) => Ok(runtime.join("leno/control.sock")),
+        None => Ok(state("control")?.join("control.sock")),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "here settings enter")]
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}

@@ -1,7 +1,7 @@
 //! gRPC over authenticated streams: calls by path, messages as bytes. What the bytes mean is for
 //! others to know.
 //!
-//! [`Keyring::enter`](crate::Keyring::enter) is the server's way to a stream, [`join`] and
+//! [`Keyring::enter`](crate::Keyring::enter) is the server's way to a stream, [`join()`] and
 //! [`Keyring::connect`](crate::Keyring::connect) the client's; [`serve`] and [`Line`] speak over it.
 //! The protocol is a length before each message and a status in the trailers of an HTTP/2 stream.
 

@@ -1,7 +1,7 @@
 //! Who a caller is: SPIFFE certificates, the roots that prove them, and the rules of the CA.
 //!
-//! The one way to a [`Caller`] is [`verify`], after every handshake, resumed or not. What is
-//! issued by [`Root`] and [`Intermediate`] is what [`verify`] accepts; [`Renewal`] says when to
+//! The one way to a [`Caller`] is [`verify()`], after every handshake, resumed or not. What is
+//! issued by [`Root`] and [`Intermediate`] is what [`verify()`] accepts; [`Renewal`] says when to
 //! ask for the next certificate.
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]

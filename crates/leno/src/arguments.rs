@@ -116,7 +116,7 @@ pub(crate) struct Why {
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 
-    /// What is called: http://HOST[:PORT]/PATH or tcp://HOST:PORT
+    /// What is called: `http://HOST[:PORT]/PATH` or `tcp://HOST:PORT`
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 

@@ -20,4 +20,4 @@ pub(crate) use news::{News, Row};
 pub(crate) use place::Place;
 pub(crate) use screen::{Columns, first_call};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};
-pub(crate) use talk::{Client, Server};
+pub(crate) use talk::{Client, Server, Watched};

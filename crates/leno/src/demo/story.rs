@@ -168,13 +168,10 @@ impl<'a> Story<'a> {
 /// Commands that work in the demo's folder while it runs, each with what it shows.
 fn what_to_try(folder: &str) -> Vec<Line> {
     let tries = [
+        ("./leno tap --failed", "what fails, and whose fault it is"),
         (
-            "./leno curl web http://payments:8080/ledger",
-            "refused, and it says why",
-        ),
-        (
-            "./leno why -f . web http://cart:8080/ann/loom -X POST",
-            "where such a call goes, and by which lines",
+            "./leno why -f . web http://payments:8080/ledger",
+            "why that is refused, and by which lines",
         ),
         (
             "sed -i 's/weight: 10}/weight: 0}/' leno.yaml",

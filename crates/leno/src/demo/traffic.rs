@@ -10,7 +10,8 @@ use leno_model::Mono;
 use leno_telemetry::{Record, Snapshot, Telemetry};
 
 use super::heard::{Heard, Shares};
-use crate::render::edges::{self, Edge};
+use crate::render;
+use crate::signals::{self, By, Edge};
 use crate::terminal::{Line, Terminal};
 
 /// What is told of the traffic.
@@ -85,9 +86,9 @@ impl Traffic {
         let (Some(before), Some(last)) = (self.moments.front(), self.moments.back()) else {
             return Ok(());
         };
-        let edges = edges::edges(&before.counted, &last.counted);
+        let edges = signals::edges(&before.counted, &last.counted, By::Edge);
         let remarks = self.heard.remarks(&before.shares);
-        let table = edges::table(&edges, &remarks, now.since(before.at));
+        let table = render::edges::table(&edges, &remarks, now.since(before.at));
         let mut lines = vec![Line::new()];
         lines.extend(table);
         self.shown = terminal.rewrite(self.shown, &lines)?;
@@ -102,7 +103,7 @@ impl Traffic {
 
     /// All that happened.
     pub(super) fn total(&self) -> Total {
-        let edges = edges::edges(&Snapshot::default(), &self.telemetry.snapshot());
+        let edges = signals::edges(&Snapshot::default(), &self.telemetry.snapshot(), By::Edge);
         let sum = |count: fn(&Edge) -> u64| edges.values().map(count).sum();
         Total {
             calls: sum(|edge| edge.calls),

@@ -3,78 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use leno_model::Fault;
-use leno_telemetry::{Histogram, Reporter, Security, Signals, Snapshot};
-
+use crate::signals::{Edge, Edges};
 use crate::terminal::Line;
-
-/// What went over one edge, put together from what its two proxies told.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Edge {
-    /// Requests, and streams of bytes that ended or could not be opened.
-    pub(crate) calls: u64,
-    /// How many of these failed.
-    pub(crate) failed: u64,
-    /// How many went between two proxies that proved themselves to each other.
-    pub(crate) mtls: u64,
-    /// How many went in plain.
-    pub(crate) plain: u64,
-    /// How long the requests took, as the caller's proxy saw it if it told.
-    took: Histogram,
-}
-
-/// Edges by who called and what was called: `shop/web`, `shop/cart`.
-pub(crate) type Edges = BTreeMap<(String, String), Edge>;
-
-/// What went over each edge after `before`.
-pub(crate) fn edges(before: &Snapshot, now: &Snapshot) -> Edges {
-    let told = |snapshot: &Snapshot| {
-        snapshot.signals(|labels| {
-            let edge = (labels.source.to_string(), labels.destination.to_string());
-            let what = labels.traits.what == leno_telemetry::What::Streams;
-            (edge, what, labels.traits.reporter)
-        })
-    };
-    let (before, now) = (told(before), told(now));
-    let mut edges = Edges::new();
-    for (key, signals) in &now {
-        let signals = match before.get(key) {
-            Some(before) => signals.since(before),
-            None => signals.clone(),
-        };
-        let (edge, is_stream, reporter) = key;
-        let by_source = now.contains_key(&(edge.clone(), *is_stream, Reporter::Source));
-        match reporter {
-            Reporter::Source => edges.entry(edge.clone()).or_default().add(&signals),
-            Reporter::Destination if !by_source => {
-                edges.entry(edge.clone()).or_default().add(&signals);
-            }
-            // What the receiving proxy refused is an answer like others to the caller's proxy.
-            Reporter::Destination if !is_stream => {
-                let refused = signals.failures.get(&Fault::Caller).copied();
-                edges.entry(edge.clone()).or_default().failed += refused.unwrap_or_default();
-            }
-            Reporter::Destination => {}
-        }
-    }
-    edges.retain(|_, edge| edge.calls > 0);
-    edges
-}
-
-impl Edge {
-    fn add(&mut self, signals: &Signals) {
-        self.calls += signals.requests + signals.streams;
-        self.failed += signals.failed();
-        for (security, count) in &signals.security {
-            match security {
-                Security::Mtls => self.mtls += count,
-                Security::Plain(_) => self.plain += count,
-                Security::None => {}
-            }
-        }
-        self.took.add(&signals.took);
-    }
-}
 
 /// A part of an edge's calls: those that one workload answered.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -102,10 +32,8 @@ pub(crate) fn table(
     remarks: &BTreeMap<(String, String), Remarks>,
     time: Duration,
 ) -> Vec<Line> {
-    let names = edges
-        .keys()
-        .map(|(from, to)| width(short(from)) + width(short(to)));
-    let per_second = 2 + names.max().unwrap_or_default() + " → ".chars().count() + 2;
+    let names = edges.keys().map(|edge| named(edge).width());
+    let per_second = names.max().unwrap_or_default().max(12) + 2;
     let columns = Columns { per_second };
     let head = Line::new().dim("  CALLS").column(per_second, 1);
     let head = head.dim("  PER S  FAILED      P50      P99  mTLS");
@@ -130,20 +58,9 @@ struct Columns {
 const WHY: usize = 7 + 2 + 6 + 9 + 9 + 2 + 6;
 
 impl Columns {
-    fn edge(
-        &self,
-        (from, to): &(String, String),
-        edge: &Edge,
-        remarks: &Remarks,
-        time: Duration,
-    ) -> Line {
-        let line = Line::new()
-            .plain("  ")
-            .plain(short(from))
-            .dim(" → ")
-            .strong(short(to));
-        let line = self.rates(line, edge.calls, edge.failed, time);
-        let [p50, p99] = [0.5, 0.99].map(|share| match edge.took.quantile(share) {
+    fn edge(&self, key: &(String, String), edge: &Edge, remarks: &Remarks, time: Duration) -> Line {
+        let line = self.rates(named(key), edge.calls, edge.failed, time);
+        let [p50, p99] = [edge.p50, edge.p99].map(|took| match took {
             Some(took) => duration(took),
             None => "-".to_owned(),
         });
@@ -209,8 +126,14 @@ fn short(name: &str) -> &str {
     name.strip_prefix("default/").unwrap_or(name)
 }
 
-fn width(text: &str) -> usize {
-    text.chars().count()
+/// `web → cart`, or only what was called.
+fn named((from, to): &(String, String)) -> Line {
+    let line = Line::new().plain("  ");
+    let line = match from.is_empty() {
+        true => line,
+        false => line.plain(short(from)).dim(" → "),
+    };
+    line.strong(short(to))
 }
 
 /// A share as people say it: never nothing of what is something, never all of what is not all.

@@ -88,6 +88,8 @@ pub(crate) enum Happened {
 pub(crate) enum Question {
     /// What runs?
     Rows(oneshot::Sender<Vec<Row>>),
+    /// What is counted of calls, and where can they be watched?
+    Telemetry(oneshot::Sender<Telemetry>),
     /// Start this one again.
     Restart(Name, oneshot::Sender<Result<(), String>>),
     /// End.
@@ -286,6 +288,7 @@ impl Up {
                 let rows = self.members.iter().map(|(id, member)| self.row(id, member));
                 drop(answer.send(rows.collect()));
             }
+            Question::Telemetry(answer) => drop(answer.send(self.telemetry.clone())),
             Question::Restart(name, answer) => drop(answer.send(self.restart(&name))),
             Question::Join(guest, answer) => drop(answer.send(self.join(guest))),
             Question::Opened(joined, opened, answer) => {

@@ -3,6 +3,7 @@
 
 mod client;
 mod server;
+mod watch;
 mod words;
 
 use std::fs::File;
@@ -19,6 +20,7 @@ use rustix::net::{
 
 pub(crate) use client::Client;
 pub(crate) use server::Server;
+pub(crate) use watch::Watched;
 
 /// The longest message, in bytes.
 const LONGEST: usize = 1 << 20;

@@ -1,9 +1,10 @@
 //! The demo, as somebody without a terminal sees it. It needs namespaces as Debian 12 allows them.
 
+use std::cell::RefCell;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 #[test]
 fn the_demo_tells_what_runs_and_what_its_calls_look_like() {
@@ -18,21 +19,95 @@ fn the_demo_tells_what_runs_and_what_its_calls_look_like() {
 }
 
 #[test]
+fn what_it_says_to_try_works() {
+    let demo = Running::start();
+    let mut tries = demo.tries.iter();
+    let mut check = |expect: &str, code| {
+        let typed = tries
+            .next()
+            .unwrap()
+            .replace("--failed", "--failed --count 4");
+        let output = demo.shell(&typed);
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains(expect), "{typed}:\n{told}");
+        assert_eq!(output.status.code(), Some(code), "{typed}:\n{told}");
+    };
+    check("R003 no-allow-rule", 0);
+    check("403 R003 no-allow-rule", 1);
+    for _ in ["out", "back"] {
+        check("", 0);
+        while !demo
+            .next()
+            .contains("leno.yaml has changed, and is in force")
+        {}
+    }
+    let told = demo.shell("./leno stat --edges").stdout;
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("visitors → web"), "{told}");
+}
+
+#[test]
 fn nothing_runs_on_when_the_demo_was_killed() {
-    let mut demo = demo();
-    let demo = demo.args(["--for", "60s"]).stdout(Stdio::piped());
-    let mut demo = demo.spawn().unwrap();
-    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
-    let mut next = || lines.next().unwrap().unwrap();
-    let folder = folder(&next());
-    while !next().contains("first call") {}
-    assert_eq!(running_in(&folder).len(), 8);
-    demo.kill().unwrap();
-    demo.wait().unwrap();
+    let demo = Running::start();
+    assert_eq!(running_in(&demo.folder).len(), 8);
+    let folder = demo.folder.clone();
+    drop(demo);
     while !running_in(&folder).is_empty() {
         std::thread::yield_now();
     }
-    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A demo that has told what to try. Dropped, it is killed.
+struct Running {
+    process: Child,
+    lines: RefCell<Lines<BufReader<ChildStdout>>>,
+    folder: PathBuf,
+    tries: Vec<String>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let mut process = demo()
+            .args(["--for", "60s"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = process.stdout.take().unwrap();
+        let mut demo = Self {
+            process,
+            lines: BufReader::new(stdout).lines().into(),
+            folder: PathBuf::new(),
+            tries: Vec::new(),
+        };
+        demo.folder = folder(&demo.next());
+        while !demo.next().contains("in another terminal") {}
+        loop {
+            let line = demo.next();
+            if line.contains("Stop") {
+                return demo;
+            }
+            let typed = line.trim().split("   ").next().unwrap();
+            demo.tries.push(typed.to_owned());
+        }
+    }
+
+    fn next(&self) -> String {
+        self.lines.borrow_mut().next().unwrap().unwrap()
+    }
+
+    fn shell(&self, typed: &str) -> Output {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", typed]).current_dir(&self.folder);
+        shell.output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        fs::remove_dir_all(&self.folder).unwrap();
+    }
 }
 
 fn demo() -> Command {

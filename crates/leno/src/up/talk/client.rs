@@ -5,12 +5,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use leno_model::Name;
+use leno_telemetry::Filter;
 use serde_json::{Value, json};
 
-use super::{Arrived, send, through_folder, words};
+use super::{Arrived, Watched, send, through_folder, watch, words};
+use crate::signals::{By, Edges};
 use crate::up::engine::{Guest, Joined, Opened};
 use crate::up::news::Row;
 use crate::up::place::Place;
@@ -53,6 +56,26 @@ impl Client {
         let rows = answer["rows"].as_array().map(|rows| rows.iter());
         let rows = rows.and_then(|rows| rows.map(words::read_row).collect());
         rows.context("the mesh that is up speaks another version of this program")
+    }
+
+    /// What goes over each edge, or to each service, for as long as `time` from here on.
+    ///
+    /// Says also how long that was: there is a longest.
+    pub(crate) fn stat(&mut self, by: By, time: Duration) -> anyhow::Result<(Edges, Duration)> {
+        let answer = self.ask(&watch::stat_question(by, time))?;
+        watch::read_stat(&answer)
+            .context("the mesh that is up speaks another version of this program")
+    }
+
+    /// Watches calls: [`Self::watched`] has the next.
+    pub(crate) fn tap(&mut self, filter: &Filter) -> anyhow::Result<()> {
+        self.say(&watch::tap_question(filter))
+    }
+
+    /// The next call that is watched; `None` when the mesh has ended.
+    pub(crate) fn watched(&mut self) -> anyhow::Result<Option<Watched>> {
+        let said = self.read()?;
+        Ok(said.map(Watched::of))
     }
 
     /// Starts a workload again.

@@ -9,12 +9,13 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 
 use leno_host::{Event, Listeners};
 use leno_model::Name;
+use leno_telemetry::Tap;
 use serde_json::{Value, json};
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Arrived, send, through_folder, words};
+use super::{Arrived, send, through_folder, watch, words};
 use crate::up::engine::{Happened, Joined, Opened, Question};
 use crate::up::place::Place;
 
@@ -88,6 +89,12 @@ impl Connection {
                     let rows = self.ask(Question::Rows).await?;
                     json!({ "rows": rows.iter().map(words::row).collect::<Vec<_>>() })
                 }
+                Some("stat") => {
+                    let telemetry = self.ask(Question::Telemetry).await?;
+                    let wanted = watch::read_stat_question(&asked).ok_or(Over)?;
+                    watch::stat(&telemetry, wanted).await
+                }
+                Some("tap") => return self.serve_tap(&asked).await,
                 Some("restart") => {
                     let name = asked["name"].as_str().and_then(|name| Name::new(name).ok());
                     let name = name.ok_or(Over)?;
@@ -104,6 +111,20 @@ impl Connection {
             self.say(&answer).await?;
         }
         Ok(())
+    }
+
+    /// Shows calls for as long as somebody looks.
+    async fn serve_tap(&mut self, asked: &Value) -> Result<(), Over> {
+        let telemetry = self.ask(Question::Telemetry).await?;
+        let filter = watch::read_filter(asked).ok_or(Over)?;
+        let mut seen = watch::Seen::new(telemetry.tap(filter, Tap::LIMIT));
+        loop {
+            let told = tokio::select! {
+                told = seen.next() => told,
+                said = self.read() => return said.map(drop),
+            };
+            self.say(&told).await?;
+        }
     }
 
     /// Serves a guest for as long as it stays.

@@ -1,0 +1,125 @@
+//! The golden signals of each edge, put together from what its two proxies counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use leno_model::Fault;
+use leno_telemetry::{Histogram, Reporter, Security, Signals, Snapshot, What};
+
+/// What went over one edge.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Edge {
+    /// Requests, and streams of bytes that ended or could not be opened.
+    pub(crate) calls: u64,
+    /// How many of these failed.
+    pub(crate) failed: u64,
+    /// How many went between two proxies that proved themselves to each other.
+    pub(crate) mtls: u64,
+    /// How many went in plain.
+    pub(crate) plain: u64,
+    /// How long half of the requests took at most, as the caller's proxy saw it if it told.
+    pub(crate) p50: Option<Duration>,
+    /// How long all but one in a hundred took at most.
+    pub(crate) p99: Option<Duration>,
+}
+
+/// Edges by who called and what was called: `shop/web`, `shop/cart`.
+pub(crate) type Edges = BTreeMap<(String, String), Edge>;
+
+/// What calls are put together by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum By {
+    /// By who called and what was called.
+    Edge,
+    /// By what was called; who called is left empty.
+    Service,
+}
+
+/// What happened after `before`. Where nothing did, there is no edge.
+pub(crate) fn edges(before: &Snapshot, now: &Snapshot, by: By) -> Edges {
+    let (before, now) = (told(before), told(now));
+    let mut sums = BTreeMap::<_, Sum>::new();
+    for (key, signals) in &now {
+        let signals = match before.get(key) {
+            Some(before) => signals.since(before),
+            None => signals.clone(),
+        };
+        let source_tells = now.contains_key(&Told {
+            reporter: Reporter::Source,
+            ..key.clone()
+        });
+        let from = match by {
+            By::Edge => key.from.clone(),
+            By::Service => String::new(),
+        };
+        let sum = sums.entry((from, key.to.clone())).or_default();
+        match key.reporter {
+            Reporter::Destination if source_tells => {
+                // What the receiving proxy refused is an answer like others to the caller's proxy; that a
+                // stream was refused it is told.
+                if key.what == Kind::Calls {
+                    sum.edge.failed += signals.failures.get(&Fault::Caller).unwrap_or(&0);
+                }
+            }
+            Reporter::Source | Reporter::Destination => sum.add(&signals),
+        }
+    }
+    let edges = sums.into_iter().map(|(key, sum)| (key, sum.edge()));
+    edges.filter(|(_, edge)| edge.calls > 0).collect()
+}
+
+/// Of what one proxy told something.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    from: String,
+    to: String,
+    what: Kind,
+    reporter: Reporter,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Calls,
+    Streams,
+}
+
+fn told(snapshot: &Snapshot) -> BTreeMap<Told, Signals> {
+    snapshot.signals(|labels| Told {
+        from: labels.source.to_string(),
+        to: labels.destination.to_string(),
+        what: match labels.traits.what {
+            What::Calls(_) => Kind::Calls,
+            What::Streams => Kind::Streams,
+        },
+        reporter: labels.traits.reporter,
+    })
+}
+
+#[derive(Default)]
+struct Sum {
+    edge: Edge,
+    took: Histogram,
+}
+
+impl Sum {
+    fn add(&mut self, signals: &Signals) {
+        self.edge.calls += signals.requests + signals.streams;
+        self.edge.failed += signals.failed();
+        for (security, count) in &signals.security {
+            match security {
+                Security::Mtls => self.edge.mtls += count,
+                Security::Plain(_) => self.edge.plain += count,
+                Security::None => {}
+            }
+        }
+        self.took.add(&signals.took);
+    }
+
+    fn edge(self) -> Edge {
+        Edge {
+            p50: self.took.quantile(0.5),
+            p99: self.took.quantile(0.99),
+            ..self.edge
+        }
+    }
+}

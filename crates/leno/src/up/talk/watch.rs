@@ -1,0 +1,208 @@
+//! What is said about calls: their golden signals, and each as it happens.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use leno_model::CallId;
+use leno_telemetry::{Event, Filter, Format, Reporter, Tap, Telemetry};
+use serde_json::{Value, json};
+
+use crate::signals::{self, By, Edge, Edges};
+
+/// The longest time for which calls are counted at once.
+const LONGEST: Duration = Duration::from_secs(60);
+
+pub(super) fn stat_question(by: By, time: Duration) -> Value {
+    json!({
+        "ask": "stat",
+        "edges": by == By::Edge,
+        "timeMs": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+pub(super) fn read_stat_question(asked: &Value) -> Option<(By, Duration)> {
+    let by = match asked["edges"].as_bool()? {
+        true => By::Edge,
+        false => By::Service,
+    };
+    let time = Duration::from_millis(asked["timeMs"].as_u64()?);
+    Some((by, time.min(LONGEST)))
+}
+
+/// Counts for as long as is wanted.
+pub(super) async fn stat(telemetry: &Telemetry, (by, time): (By, Duration)) -> Value {
+    let before = telemetry.snapshot();
+    tokio::time::sleep(time).await;
+    let edges = signals::edges(&before, &telemetry.snapshot(), by);
+    let rows = edges.iter().map(edge).collect::<Vec<_>>();
+    json!({ "stat": rows, "timeMs": u64::try_from(time.as_millis()).unwrap_or(u64::MAX) })
+}
+
+pub(super) fn read_stat(answer: &Value) -> Option<(Edges, Duration)> {
+    let edges = answer["stat"].as_array()?.iter();
+    let time = Duration::from_millis(answer["timeMs"].as_u64()?);
+    Some((edges.map(read_edge).collect::<Option<_>>()?, time))
+}
+
+fn edge(((from, to), edge): (&(String, String), &Edge)) -> Value {
+    let micros =
+        |took: Option<Duration>| took.and_then(|took| u64::try_from(took.as_micros()).ok());
+    json!({
+        "from": from,
+        "to": to,
+        "calls": edge.calls,
+        "failed": edge.failed,
+        "mtls": edge.mtls,
+        "plain": edge.plain,
+        "p50Us": micros(edge.p50),
+        "p99Us": micros(edge.p99),
+    })
+}
+
+fn read_edge(value: &Value) -> Option<((String, String), Edge)> {
+    let text = |key: &str| Some(value[key].as_str()?.to_owned());
+    let number = |key: &str| value[key].as_u64();
+    let edge = Edge {
+        calls: number("calls")?,
+        failed: number("failed")?,
+        mtls: number("mtls")?,
+        plain: number("plain")?,
+        p50: number("p50Us").map(Duration::from_micros),
+        p99: number("p99Us").map(Duration::from_micros),
+    };
+    Some(((text("from")?, text("to")?), edge))
+}
+
+pub(super) fn tap_question(filter: &Filter) -> Value {
+    json!({ "ask": "tap", "failed": filter.failed, "party": filter.party })
+}
+
+pub(super) fn read_filter(asked: &Value) -> Option<Filter> {
+    Some(Filter {
+        failed: asked["failed"].as_bool()?,
+        party: asked["party"].as_str().map(str::to_owned),
+        ..Filter::default()
+    })
+}
+
+/// What a tap shows, each call once: by the proxy that knows more of it.
+pub(super) struct Seen {
+    tap: Tap,
+    /// Calls that the receiving proxy refused: its caller's will tell of them, too, knowing less.
+    refused: VecDeque<CallId>,
+    /// How many that were not shown have been told of.
+    dropped: u64,
+}
+
+/// How many refused calls are remembered until their callers' proxies tell of them.
+const MOST_REFUSED: usize = 1024;
+
+impl Seen {
+    pub(super) fn new(tap: Tap) -> Self {
+        Self {
+            tap,
+            refused: VecDeque::new(),
+            dropped: 0,
+        }
+    }
+
+    /// The next call, in the words of the access log, or how many more were not shown. It may be
+    /// cancelled without losing one.
+    pub(super) async fn next(&mut self) -> Value {
+        loop {
+            let dropped = self.tap.dropped();
+            if dropped > self.dropped {
+                let more = dropped - self.dropped;
+                self.dropped = dropped;
+                return json!({ "event": "dropped", "dropped": more });
+            }
+            let record = self.tap.next().await;
+            let event = record.event();
+            if self.is_first(&event) {
+                let line = Format::Json.line(&event);
+                return serde_json::from_slice(&line).unwrap_or_default();
+            }
+        }
+    }
+
+    fn is_first(&mut self, event: &Event<'_>) -> bool {
+        let (id, edge, refused) = match event {
+            Event::Call(call) => (call.id, &call.edge, call.refused),
+            Event::Stream(stream) => (stream.id, &stream.edge, stream.refused),
+            Event::Handshake(_) => return true,
+        };
+        match edge.reporter {
+            Reporter::Source => match self.refused.iter().position(|known| *known == id) {
+                Some(known) => {
+                    self.refused.remove(known);
+                    false
+                }
+                None => true,
+            },
+            Reporter::Destination if refused.is_some() => {
+                self.refused.truncate(MOST_REFUSED - 1);
+                self.refused.push_front(id);
+                true
+            }
+            // A caller that is not in the mesh has no proxy to tell of it.
+            Reporter::Destination => matches!(edge.source, leno_telemetry::Party::Unknown),
+        }
+    }
+}
+
+/// A call that was watched, in the words of the access log.
+pub(crate) struct Watched(Value);
+
+impl Watched {
+    pub(super) fn of(said: Value) -> Self {
+        Self(said)
+    }
+
+    /// What a field says.
+    pub(crate) fn text(&self, field: &str) -> &str {
+        self.0[field].as_str().unwrap_or_default()
+    }
+
+    /// The number that a field has.
+    pub(crate) fn number(&self, field: &str) -> Option<f64> {
+        self.0[field].as_f64()
+    }
+
+    /// All of it, on one line.
+    pub(crate) fn json(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_understood() {
+        let asked = stat_question(By::Service, Duration::from_secs(2));
+        assert_eq!(
+            read_stat_question(&asked),
+            Some((By::Service, Duration::from_secs(2)))
+        );
+        let asked = stat_question(By::Edge, Duration::MAX);
+        assert_eq!(read_stat_question(&asked), Some((By::Edge, LONGEST)));
+        let filter = Filter {
+            failed: true,
+            party: Some("shop/cart".into()),
+            ..Filter::default()
+        };
+        assert_eq!(read_filter(&tap_question(&filter)), Some(filter));
+        let counted = Edge {
+            calls: 7,
+            failed: 2,
+            mtls: 4,
+            plain: 1,
+            p50: Some(Duration::from_millis(3)),
+            p99: None,
+        };
+        let key = ("shop/web".to_owned(), "shop/cart".to_owned());
+        assert_eq!(read_edge(&edge((&key, &counted))), Some((key, counted)));
+        assert_eq!(read_edge(&json!({})), None);
+    }
+}

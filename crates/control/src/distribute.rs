@@ -34,6 +34,9 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, address: IpAddr, 
         reported: None,
         refused: None,
     };
+    if answer.begin().is_err() {
+        return;
+    }
     let end = loop {
         let done = tokio::select! {
             message = messages.next() => match message {
@@ -50,6 +53,10 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, address: IpAddr, 
             break Err(status);
         }
         let edition = Arc::clone(&editions.borrow_and_update());
+        if edition.trusted.revoked.contains(caller.id()) {
+            let message = format!("{} is revoked", caller.id());
+            break Err(Status::new(StatusCode::PermissionDenied, message));
+        }
         if let Err(status) = stream.proceed(&edition, &mut answer).await {
             break Err(status);
         }

@@ -27,6 +27,9 @@ const MOST_STRANGERS: usize = 256;
 /// How long somebody who has no certificate may take to join.
 const JOIN_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long a connection whose peer is trusted no more may take to end by itself.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// How long accepting rests when no file descriptor is left.
 const REST: Duration = Duration::from_millis(50);
 
@@ -98,6 +101,8 @@ async fn connection(
                 break;
             }
         }
+        // For its calls to say why.
+        sleep(LAST_WORDS).await;
     };
     let answer = |call| answer(Arc::clone(&center), caller.clone(), peer, call);
     tokio::select! {

@@ -90,22 +90,27 @@ pub enum Incoming {
 }
 
 impl Incoming {
+    /// Waits until the server has heard the call.
+    pub async fn begun(&mut self) -> Result<(), Status> {
+        let Self::Awaited(response) = self else {
+            return Ok(());
+        };
+        let response = response.await.map_err(|error| Status::gone(&error))?;
+        let (head, body) = response.into_parts();
+        if let Some(Err(status)) = Status::read(&head.headers) {
+            return Err(status);
+        }
+        if head.status != HttpStatus::OK {
+            let message = format!("the server answered {}", head.status);
+            return Err(Status::new(StatusCode::Unavailable, message));
+        }
+        *self = Self::Open(Messages::new(body, LARGEST_MESSAGE));
+        Ok(())
+    }
+
     /// The next message; `None` once the server has ended the call well.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        if let Self::Awaited(response) = self {
-            let (head, body) = response
-                .await
-                .map_err(|error| Status::gone(&error))?
-                .into_parts();
-            if let Some(Err(status)) = Status::read(&head.headers) {
-                return Err(status);
-            }
-            if head.status != HttpStatus::OK {
-                let message = format!("the server answered {}", head.status);
-                return Err(Status::new(StatusCode::Unavailable, message));
-            }
-            *self = Self::Open(Messages::new(body, LARGEST_MESSAGE));
-        }
+        self.begun().await?;
         let Self::Open(messages) = self else {
             return Ok(None);
         };

@@ -107,13 +107,19 @@ enum State {
 }
 
 impl Answer {
-    /// Sends a message.
-    pub async fn send(&mut self, message: &[u8]) -> Result<(), Status> {
+    /// Tells the client that it is heard, before there is anything else to tell.
+    pub fn begin(&mut self) -> Result<(), Status> {
         if let State::Silent(response) = &mut self.0 {
             let stream = response.send_response(head(), false);
             let stream = stream.map_err(|error| Status::gone(&error))?;
             self.0 = State::Speaking(Sender::new(stream));
         }
+        Ok(())
+    }
+
+    /// Sends a message.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), Status> {
+        self.begin()?;
         match &mut self.0 {
             State::Speaking(sender) => sender.send(message).await,
             State::Silent(_) => unreachable!("the head was sent above"),

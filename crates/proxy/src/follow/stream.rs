@@ -38,7 +38,11 @@ impl Follower {
             Ok(call) => call,
             Err(status) => return status.to_string(),
         };
+        if let Err(status) = incoming.begun().await {
+            return status.to_string();
+        }
         tell(&Event::Connected);
+        pause.reset();
         self.client.reconnect();
         self.want_certificates();
         loop {
@@ -46,7 +50,7 @@ impl Follower {
             if let Err(why) = self.speak(&mut sender).await {
                 return why;
             }
-            if let Err(why) = self.turn(&mut incoming, adopt, tell, pause).await {
+            if let Err(why) = self.turn(&mut incoming, adopt, tell).await {
                 return why;
             }
         }
@@ -103,7 +107,6 @@ impl Follower {
         incoming: &mut Incoming,
         adopt: &mut impl FnMut(Arc<View>, Scope),
         tell: &mut impl FnMut(&Event),
-        pause: &mut Pause,
     ) -> Result<(), String> {
         let due = self.next_certificate();
         tokio::select! {
@@ -111,7 +114,7 @@ impl Follower {
                 let message = message.map_err(|status| status.to_string())?;
                 let message = message.ok_or("the control plane ended the stream")?;
                 let response = Response::decode(&message).map_err(|misfit| misfit.to_string())?;
-                self.handle(response, adopt, tell, pause);
+                self.handle(response, adopt, tell);
             }
             Some(order) = self.orders.recv() => self.obey(order)?,
             () = sleep_until(due) => {}
@@ -125,7 +128,6 @@ impl Follower {
         response: Response,
         adopt: &mut impl FnMut(Arc<View>, Scope),
         tell: &mut impl FnMut(&Event),
-        pause: &mut Pause,
     ) {
         match self.client.handle_response(response) {
             Received::Staged => {}
@@ -133,7 +135,6 @@ impl Follower {
                 why: misfit.to_string(),
             }),
             Received::Adopt(view) => {
-                pause.reset();
                 tell(&Event::Adopted {
                     generation: view.generation.clone(),
                     workloads: view.workloads.len(),

@@ -123,3 +123,93 @@ impl Sum {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use leno_model::{CallId, Code, Dice, Wall};
+    use leno_telemetry::{Call, Event, Party, Settings, Telemetry};
+
+    use super::*;
+
+    /// What the proxies tell of calls from web to cart: who tells, the status, why it was refused.
+    fn check(told: &[(Reporter, u16, Option<Code>)], expect: Edge) {
+        let telemetry = Telemetry::new(Settings::default());
+        let mut recorder = telemetry.recorder();
+        let party = |name| Party::Known {
+            namespace: "shop",
+            name,
+        };
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        for (reporter, status, refused) in told {
+            recorder.record(&Event::Call(Call {
+                id: CallId::roll(&mut Dice::new(1)),
+                edge: leno_telemetry::Edge {
+                    reporter: *reporter,
+                    source: party("web"),
+                    destination: party("cart"),
+                    security: Security::Mtls,
+                },
+                route: None,
+                peer: nowhere,
+                endpoint: None,
+                began: Wall::default(),
+                took: Duration::from_millis(1),
+                method: "GET",
+                host: "cart",
+                path: "/",
+                status: *status,
+                refused: *refused,
+                tries: 1,
+                sent: 0,
+                received: 0,
+            }));
+        }
+        for (by, from) in [(By::Edge, "shop/web"), (By::Service, "")] {
+            let edges = edges(&Snapshot::default(), &telemetry.snapshot(), by);
+            let [(key, edge)] = edges.into_iter().collect::<Vec<_>>().try_into().unwrap();
+            assert_eq!(key, (from.to_owned(), "shop/cart".to_owned()));
+            assert_eq!((edge.p50.is_some(), edge.p99.is_some()), (true, true));
+            let counted = Edge {
+                p50: None,
+                p99: None,
+                ..edge
+            };
+            assert_eq!(counted, expect, "{told:?}");
+        }
+        let now = telemetry.snapshot();
+        assert!(edges(&now, &now, By::Edge).is_empty());
+    }
+
+    #[test]
+    fn a_call_counts_once_whoever_tells_of_it() {
+        use Reporter::{Destination, Source};
+        let counted = |calls, failed| Edge {
+            calls,
+            failed,
+            mtls: calls,
+            ..Edge::default()
+        };
+        check(
+            &[(Source, 200, None), (Destination, 200, None)],
+            counted(1, 0),
+        );
+        check(
+            &[(Source, 500, None), (Destination, 500, None)],
+            counted(1, 1),
+        );
+        check(
+            &[(Source, 403, None), (Destination, 403, Some(Code::R003))],
+            counted(1, 1),
+        );
+        check(&[(Source, 503, Some(Code::R014))], counted(1, 1));
+        check(
+            &[
+                (Destination, 200, None),
+                (Destination, 403, Some(Code::R002)),
+            ],
+            counted(2, 1),
+        );
+    }
+}

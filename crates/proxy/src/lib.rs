@@ -67,6 +67,15 @@ pub struct Settings {
     pub seed: u64,
 }
 
+/// How many connections a process may hold that may open so many files: each takes two, and some
+/// files are used for other things.
+pub fn connections(files: Option<u64>) -> usize {
+    const MOST: u64 = 1 << 20;
+    const OTHERS: u64 = 128;
+    let files = files.map_or(MOST, |files| files.min(MOST));
+    usize::try_from(files.saturating_sub(OTHERS) / 2).unwrap_or(usize::MAX)
+}
+
 /// A running proxy.
 #[derive(Debug)]
 pub struct Proxy {

@@ -154,6 +154,10 @@ impl<'a> Carrying<'a> {
                     picked.connected(now);
                     return Ok((stream, picked));
                 }
+                Err(refusal) if refusal.is_final() => {
+                    picked.finish(Ended::Answered, now);
+                    return Err(refusal);
+                }
                 Err(refusal) => refusal,
             };
             let next = {

@@ -14,6 +14,7 @@ use leno_model::{Code, Name, Namespace, Note, Notes, Severity};
 use crate::decode::{Decode, Reader, Rules, Subject, choice, object, text};
 use crate::object::span;
 use crate::part::List;
+use crate::policy::Identity;
 use crate::schema::Shape;
 use crate::yaml::{self, Node};
 
@@ -24,6 +25,9 @@ object! {
         pub resources: List<Arc<str>> = "resources" [items(1, 1000)];
         /// A file of certificates in PEM: the roots of our own trust domain.
         pub bundle: Option<Arc<str>> = "bundle";
+        /// Who is refused although their certificates are valid: `namespace/account` in our own
+        /// trust domain, or whole SPIFFE IDs.
+        pub revoked: List<Identity> = "revoked";
         /// The workloads that the proxy stands in front of.
         pub workloads: List<StaticWorkload> = "workloads" [items(1, 1000)];
         /// Where the proxy takes tunnels of other proxies.

@@ -169,6 +169,12 @@ impl Refusal {
         }
     }
 
+    /// Whether every other try would be refused just so.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::StreamRefused { code, .. }
+            if matches!(code.fault(), Fault::Caller | Fault::Configuration))
+    }
+
     /// Whose move it is: by the code.
     pub fn fault(&self) -> Fault {
         self.code().fault()

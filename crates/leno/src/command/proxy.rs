@@ -1,21 +1,25 @@
 //! `leno proxy`: runs a proxy, from files alone or after a control plane.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use anyhow::{Context as _, anyhow, bail};
 use leno_channel::{Keyring, files};
 use leno_compile::{Instance, Mesh, ViewOf};
+use leno_host::cpu::Cpu;
+use leno_identity::{Credential, Trust};
 use leno_model::view::{PortRef, View, WorkloadId};
-use leno_model::{Namespace, Network, ServiceName};
-use leno_proxy::{Clocks, Door, Listener, Place, Proxy, Settings};
+use leno_model::{Namespace, Network, ServiceName, Severity, SpiffeId};
+use leno_proxy::{Adopted, Clocks, Door, Listener, Place, Proxy, Settings};
+use leno_resources::policy::Identity;
 use leno_resources::static_proxy::{self, Named, StaticProxy, StaticWorkload};
 use leno_resources::{List, Part};
 use leno_telemetry::{AccessLog, Format, Telemetry};
 use leno_traffic::Scope;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{self, Input};
 use crate::command::{Answer, joined};
@@ -23,96 +27,161 @@ use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
 
-/// Runs one proxy until it is told to end.
+/// Runs one proxy until it is told to end. Told to read its files again, it does: objects, keys,
+/// roots and who is revoked are replaced together, or not at all if anything is wrong with them.
 pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let Some(path) = &options.static_file else {
+    let Some(file) = &options.static_file else {
         return joined::run(&options.joined, &options.namespace, terminal);
     };
-    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let name = path.display().to_string();
-    let (described, notes) = static_proxy::read(&name, &text);
-    for note in &notes {
-        let texts = BTreeMap::from([(name.as_str(), text.as_slice())]);
-        render::note::print(note, &texts, terminal)?;
-    }
-    let described = described.ok_or_else(|| anyhow!("{name} describes no proxy"))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let input = Input {
-        files: sound(&described.resources)
-            .map(|file| folder.join(&**file))
-            .collect(),
-        namespace: options.namespace.clone(),
+    let source = Source {
+        file,
+        namespace: &options.namespace,
     };
-    let mut offline = Offline::read(&input)?;
-    for tunnel in sound(&described.tunnels) {
-        let id = instance(&offline, &tunnel.workload)?.workload.id.clone();
-        offline.mesh.set_tunnel(&id, Some(tunnel.address));
-    }
-    let fixed = Fixed {
-        offline: &offline,
-        described: &described,
-        folder,
-    };
+    let fixed = Fixed::read(&source, terminal)?;
     let settings = fixed.settings()?;
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
-    for workload in sound(&described.workloads) {
-        fixed.install(workload, &keyring)?;
+    for credential in fixed.credentials()? {
+        keyring.install(&credential)?;
     }
-    let view = fixed.view()?;
-    let summary = summary(&described, &settings);
-    let format = described.access_log.map(|format| match format {
-        static_proxy::AccessLog::Text => Format::Text,
-        static_proxy::AccessLog::Json => Format::Json,
-    });
-    let access_log = format
-        .map(|format| AccessLog::start(format, std::io::stdout()))
-        .transpose()?;
-    let telemetry = Telemetry::new(leno_telemetry::Settings {
-        access_log,
-        ..leno_telemetry::Settings::default()
-    });
+    let view = fixed.view(0)?;
+    let summary = summary(&fixed.described, &settings);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    // Before a signal could come that is meant for it.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     let proxy = Proxy::start(
         settings,
-        keyring,
+        keyring.clone(),
         clocks,
-        &telemetry,
+        &fixed.telemetry()?,
         Arc::new(view),
         Scope::Whole,
     )?;
-    terminal.line(offline.context())?;
+    terminal.line(fixed.offline.context())?;
     terminal.line(summary)?;
-    if !runtime.block_on(is_told(&proxy))? {
-        return Err(proxy.failure()).context("a worker of the proxy has ended");
+    for reading in 1.. {
+        match runtime.block_on(signals.told(&proxy)) {
+            Told::End => break,
+            Told::Broken => return Err(proxy.failure()).context("a worker of the proxy has ended"),
+            Told::Reread => match reread(&source, reading, &proxy, &keyring, terminal) {
+                Ok(line) => terminal.line(line)?,
+                Err(error) => {
+                    let error = error.context("what was read before stays in force");
+                    terminal.error(&error);
+                }
+            },
+        }
     }
     proxy.drain();
     proxy.join()?;
     Ok(Answer::Fine)
 }
 
-/// Waits for the signal to end; `false` if a worker has ended by itself.
-async fn is_told(proxy: &Proxy) -> anyhow::Result<bool> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(true),
-        _ = interrupt.recv() => Ok(true),
-        () = proxy.broken() => Ok(false),
+/// Goes over to what the files say by now. Listeners stay as they are.
+fn reread(
+    source: &Source<'_>,
+    reading: u64,
+    proxy: &Proxy,
+    keyring: &Keyring,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Line> {
+    let fixed = Fixed::read(source, terminal)?;
+    let (credentials, view) = (fixed.credentials()?, fixed.view(reading)?);
+    for credential in credentials {
+        keyring.install(&credential)?;
+    }
+    match proxy.adopt(Arc::new(view), Scope::Whole) {
+        Adopted::Yes { .. } => Ok(Line::new()
+            .good("read again")
+            .plain(format_args!("  {}", count(fixed.offline.objects, "object")))),
+        Adopted::Stale { held } => bail!("{} is held already", held.generation),
     }
 }
 
-/// A proxy as its file describes it, and the mesh that its files describe.
-struct Fixed<'a> {
-    offline: &'a Offline,
-    described: &'a StaticProxy,
-    folder: &'a Path,
+/// What a proxy is told from outside.
+enum Told {
+    End,
+    Reread,
+    /// A worker has ended by itself.
+    Broken,
 }
 
-impl Fixed<'_> {
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn told(&mut self, proxy: &Proxy) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reread,
+            () = proxy.broken() => Told::Broken,
+        }
+    }
+}
+
+/// Where a proxy is described.
+struct Source<'a> {
+    file: &'a Path,
+    /// The namespace of names that state none.
+    namespace: &'a str,
+}
+
+/// A proxy as its file describes it, and the mesh that its files describe.
+struct Fixed {
+    offline: Offline,
+    described: StaticProxy,
+    folder: PathBuf,
+}
+
+impl Fixed {
+    /// Reads the file and all that it names; what is wrong with objects is told.
+    fn read(source: &Source<'_>, terminal: &mut Terminal) -> anyhow::Result<Self> {
+        let path = source.file;
+        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = path.display().to_string();
+        let (described, notes) = static_proxy::read(&name, &text);
+        let texts = BTreeMap::from([(name.as_str(), text.as_slice())]);
+        for note in &notes {
+            render::note::print(note, &texts, terminal)?;
+        }
+        let described = described.ok_or_else(|| anyhow!("{name} describes no proxy"))?;
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let files = sound(&described.resources).map(|file| folder.join(&**file));
+        let mut offline = Offline::read(&Input {
+            files: files.collect(),
+            namespace: source.namespace.to_owned(),
+        })?;
+        let texts = offline.texts();
+        for note in &offline.notes {
+            if note.severity > Severity::Info {
+                render::note::print(note, &texts, terminal)?;
+            }
+        }
+        for tunnel in sound(&described.tunnels) {
+            let id = instance(&offline, &tunnel.workload)?.workload.id.clone();
+            offline.mesh.set_tunnel(&id, Some(tunnel.address));
+        }
+        Ok(Self {
+            offline,
+            described,
+            folder,
+        })
+    }
+
     fn settings(&self) -> anyhow::Result<Settings> {
         let mut listeners = Vec::new();
         let mut listen = |address, door| {
@@ -122,7 +191,7 @@ impl Fixed<'_> {
             });
         };
         for workload in sound(&self.described.workloads) {
-            let id = instance(self.offline, &workload.name)?.workload.id.clone();
+            let id = instance(&self.offline, &workload.name)?.workload.id.clone();
             for upstream in sound(&workload.upstreams) {
                 let port = self.port(&id.namespace, &upstream.service, upstream.port)?;
                 listen(upstream.listen, Door::Upstream(id.clone(), port));
@@ -145,7 +214,9 @@ impl Fixed<'_> {
         }
         let workers = self.described.workers.map(usize::from);
         Ok(Settings {
-            workers: workers.and_then(NonZeroUsize::new).unwrap_or_else(cores),
+            workers: workers
+                .and_then(NonZeroUsize::new)
+                .unwrap_or_else(|| Cpu::read().workers()),
             listeners,
             network: Network::default_network(),
             connections: connections()?,
@@ -167,14 +238,21 @@ impl Fixed<'_> {
         Ok(PortRef { service, port })
     }
 
-    /// Gives the keyring what a workload proves itself with.
-    fn install(&self, workload: &StaticWorkload, keyring: &Keyring) -> anyhow::Result<()> {
+    /// What its workloads prove themselves with.
+    fn credentials(&self) -> anyhow::Result<Vec<Credential>> {
+        let workloads = sound(&self.described.workloads);
+        workloads
+            .filter_map(|workload| self.credential(workload).transpose())
+            .collect()
+    }
+
+    fn credential(&self, workload: &StaticWorkload) -> anyhow::Result<Option<Credential>> {
         let (Some(key), Some(chain)) = (&workload.key, &workload.chain) else {
-            return Ok(());
+            return Ok(None);
         };
         let credential =
             files::read_credential(&self.folder.join(&**key), &self.folder.join(&**chain))?;
-        let named = &instance(self.offline, &workload.name)?.workload;
+        let named = &instance(&self.offline, &workload.name)?.workload;
         if *credential.id() != named.identity {
             bail!(
                 "the certificate of {} is for {}, and it is {}",
@@ -183,24 +261,50 @@ impl Fixed<'_> {
                 named.identity
             );
         }
-        keyring.install(&credential)?;
-        Ok(())
+        Ok(Some(credential))
     }
 
-    fn view(&self) -> anyhow::Result<View> {
+    /// What the proxy decides by: the one of `reading` follows those before it.
+    fn view(&self, reading: u64) -> anyhow::Result<View> {
         let workloads = sound(&self.described.workloads);
         let workloads = workloads
-            .map(|workload| Ok(instance(self.offline, &workload.name)?.workload.id.clone()))
+            .map(|workload| Ok(instance(&self.offline, &workload.name)?.workload.id.clone()))
             .collect::<anyhow::Result<BTreeSet<WorkloadId>>>()?;
         let mut view = self.offline.mesh.view(ViewOf {
             workloads: &workloads,
         });
+        view.generation.positions = BTreeMap::from([(Arc::from("files"), reading)]);
+        let domain = view.settings.trust_domain.clone();
+        let revoked = sound(&self.described.revoked).map(|who| match who {
+            Identity::Spiffe(id) => id.clone(),
+            Identity::Short(namespace, account) => SpiffeId {
+                trust_domain: domain.clone(),
+                namespace: namespace.clone(),
+                service_account: account.clone(),
+            },
+        });
+        view.revoked = Arc::new(revoked.collect());
         if let Some(bundle) = &self.described.bundle {
             let roots = files::read_certificates(&self.folder.join(&**bundle))?;
-            view.bundles
-                .insert(view.settings.trust_domain.clone(), Arc::new(roots));
+            view.bundles.insert(domain, Arc::new(roots));
+        }
+        let (_, bad_roots) = Trust::new(&view.bundles, view.revoked.clone());
+        if let Some(bad) = bad_roots.first() {
+            bail!("a root of {} cannot be used: {}", bad.domain, bad.why);
         }
         Ok(view)
+    }
+
+    fn telemetry(&self) -> anyhow::Result<Telemetry> {
+        let format = self.described.access_log.map(|format| match format {
+            static_proxy::AccessLog::Text => Format::Text,
+            static_proxy::AccessLog::Json => Format::Json,
+        });
+        let access_log = format.map(|format| AccessLog::start(format, io::stdout()));
+        Ok(Telemetry::new(leno_telemetry::Settings {
+            access_log: access_log.transpose()?,
+            ..leno_telemetry::Settings::default()
+        }))
     }
 }
 
@@ -227,17 +331,8 @@ fn summary(described: &StaticProxy, settings: &Settings) -> Line {
     line.plain(format_args!("{workloads} · {workers} · {listeners}"))
 }
 
-/// How many connections may live at once: each takes two files, and some are used for other things.
+/// How many connections may live at once, once the process may open as many files as it can.
 pub(crate) fn connections() -> anyhow::Result<usize> {
-    leno_host::files::raise_limit()?;
-    let files = leno_host::files::limit().map_or(MOST_FILES, |files| files.min(MOST_FILES));
-    Ok(usize::try_from(files.saturating_sub(SPARE_FILES) / 2)?)
-}
-
-/// More than anybody has use for in one process.
-const MOST_FILES: u64 = 1 << 20;
-const SPARE_FILES: u64 = 128;
-
-fn cores() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+    leno_host::files::raise_limit().context("cannot raise the limit of open files")?;
+    Ok(leno_proxy::connections(leno_host::files::limit()))
 }

@@ -335,10 +335,10 @@ impl<'a> Exchange<'a> {
                 request_headers: &request_headers,
                 response_headers: &response_headers,
             };
-            let mut again = |status: u16, replayable: bool| {
+            let mut again = |failure: Failure, replayable: bool| {
                 let now = worker.mono();
                 let dice = &mut worker.dice.borrow_mut();
-                match attempts.after(&picked, Failure::Answered(status), replayable, now, dice) {
+                match attempts.after(&picked, failure, replayable, now, dice) {
                     Next::Again(at) => Some(at),
                     Next::Stop(_) => None,
                 }
@@ -424,7 +424,7 @@ impl<'a> Exchange<'a> {
         &mut self,
         attempt: &Attempt<'_>,
         sending: &mut Sending<'_>,
-        again: &mut dyn FnMut(u16, bool) -> Option<Mono>,
+        again: &mut dyn FnMut(Failure, bool) -> Option<Mono>,
     ) -> Tried {
         let worker = self.worker;
         let target = &attempt.hop.target;
@@ -450,6 +450,9 @@ impl<'a> Exchange<'a> {
                 let connecting = Box::pin(connect(worker, target, self.id, attempt.limit));
                 match waiting.meanwhile(connecting).await {
                     Ok(Ok(server)) => (server, false),
+                    Ok(Err(refusal)) if refusal.is_final() => {
+                        return Tried::Hopeless(Reason::from(&refusal), Some(Ended::Answered));
+                    }
                     Ok(Err(refusal)) => return Tried::Failed(Failure::NotSent, refusal),
                     Err(refusal) => return Tried::given_up(&refusal),
                 }
@@ -482,8 +485,8 @@ impl<'a> Exchange<'a> {
             behind: sending.behind,
         };
         let (tried, carried) = reply
-            .carry(server, &mut waiting, out, &mut |status| {
-                again(status, replayable)
+            .carry(server, &mut waiting, out, &mut |failure| {
+                again(failure, replayable)
             })
             .await;
         self.told.sent += waiting.sent();

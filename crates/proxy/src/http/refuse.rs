@@ -124,10 +124,10 @@ pub(super) fn write_redirect(
     );
 }
 
-/// The words as a sentence begins. A name that has a capital inside (`mTLS`) stays as it is.
+/// The words as a sentence begins. A name (`mTLS`, `shop/cart:8080`) stays as it is.
 fn capitalised(words: &str) -> String {
     let first = words.split(' ').next().unwrap_or_default();
-    if first.chars().any(char::is_uppercase) {
+    if !first.chars().all(|letter| letter.is_ascii_lowercase()) {
         return words.to_owned();
     }
     let mut characters = words.chars();

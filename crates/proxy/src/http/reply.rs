@@ -52,6 +52,8 @@ enum Heard {
 
 struct Final {
     status: u16,
+    /// What it is if it is not what was wanted.
+    failure: Failure,
     /// Bytes of head and body that were read.
     used: usize,
     /// Bytes of the body that were written.
@@ -65,14 +67,14 @@ struct Final {
 }
 
 impl Reply<'_> {
-    /// Carries the answer from `server` to the client. `again` says whether an answer with this
-    /// status is to be tried again.
+    /// Carries the answer from `server` to the client. `again` says whether one that is such a
+    /// failure is to be tried again.
     pub(super) async fn carry(
         &self,
         mut server: Stream,
         waiting: &mut Waiting<'_>,
         mut out: Buffer,
-        again: &mut dyn FnMut(u16) -> Option<Mono>,
+        again: &mut dyn FnMut(Failure) -> Option<Mono>,
     ) -> (Tried, Carried) {
         let mut carried = Carried::default();
         let mut bytes = waiting.worker.buffers.lend();
@@ -104,7 +106,7 @@ impl Reply<'_> {
             }
         };
         if let Some(at) = (answer.status >= 400)
-            .then(|| again(answer.status))
+            .then(|| again(answer.failure))
             .flatten()
         {
             return (Tried::Again(at), carried);
@@ -177,6 +179,10 @@ impl Reply<'_> {
         let used = take_body(&mut reader, behind, out, content_only)?;
         Ok(Heard::Final(Final {
             status: response.status,
+            failure: match response.header(LENO_ERROR).next() {
+                Some(error) if tunnelled && proves_unprocessed(error) => Failure::NotSent,
+                Some(_) | None => Failure::Answered(response.status),
+            },
             used: head.length + used,
             received: out.len() - written,
             body: reader,
@@ -293,6 +299,15 @@ impl Reply<'_> {
             Interrupted::Refused(refusal) => Tried::given_up(refusal),
         }
     }
+}
+
+/// Whether the proxy of the endpoint says that its application has seen nothing of the request.
+fn proves_unprocessed(error: &[u8]) -> bool {
+    let code = error.get(..4).and_then(|code| str::from_utf8(code).ok());
+    matches!(
+        code.and_then(|code| code.parse().ok()),
+        Some(Code::R020 | Code::R021 | Code::R027 | Code::R040 | Code::R041)
+    )
 }
 
 /// Something ended the exchange while the answer was on its way: the client must see a cut.

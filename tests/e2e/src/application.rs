@@ -5,6 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::process::until;
 
@@ -69,6 +72,16 @@ pub fn serve(at: SocketAddr, handle: impl Fn(TcpStream) + Send + Sync + 'static)
 pub fn refuse(at: SocketAddr) {
     let refused = TcpStream::connect(at).expect_err("nobody listens");
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+/// Listens at `at` and takes no connection: whoever knocks waits.
+pub fn deaf(at: SocketAddr) -> impl Sized {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, None).expect("a socket");
+    socket.bind(&at.into()).expect("a free address");
+    socket.listen(0).expect("it can listen");
+    // One finds room although there is none.
+    let knocking = TcpStream::connect(at);
+    (socket, knocking)
 }
 
 /// FNV-1a: enough to see that bytes are the same.
@@ -168,10 +181,9 @@ fn converse(application: &Application, name: &str, stream: TcpStream) -> io::Res
     Ok(())
 }
 
-/// Closes so that the other end sees a reset: with something unread, there is no other end.
+/// Lets the connection end with a cut.
 fn reset(stream: &TcpStream) -> io::Result<()> {
-    let mut one = [0];
-    stream.peek(&mut one).map(drop)
+    SockRef::from(stream).set_linger(Some(Duration::ZERO))
 }
 
 fn read_head(input: &mut impl BufRead) -> io::Result<Option<String>> {

@@ -113,16 +113,20 @@ pub struct Client {
 impl Client {
     /// Connects; a proxy takes every connection.
     pub fn to(address: SocketAddr) -> Self {
-        let stream =
-            TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Self::try_to(address).unwrap_or_else(|| panic!("{address} takes no connection"))
+    }
+
+    /// Connects, if somebody takes it.
+    pub fn try_to(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
         for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
             set(&stream, Some(LIMIT)).expect("a limit can be set");
         }
         stream.set_nodelay(true).expect("the option can be set");
-        Self {
+        Some(Self {
             stream,
             unread: Vec::new(),
-        }
+        })
     }
 
     /// Sends bytes. That the other end has closed is found out by reading.
@@ -166,6 +170,19 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// The same connection, to be read while it is written.
+    pub fn try_clone(&self) -> Self {
+        Self {
+            stream: self.stream.try_clone().expect("a socket has two handles"),
+            unread: Vec::new(),
+        }
+    }
+
+    /// Whether the other end has closed: nothing came that was not read, and nothing will.
+    pub fn is_over(&mut self) -> bool {
+        self.unread.is_empty() && self.more() == 0
     }
 
     /// Asks for `path` and reads the answer, whose length must be said. `None` if there is none.

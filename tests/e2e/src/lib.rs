@@ -9,7 +9,7 @@ mod client;
 mod process;
 mod world;
 
-pub use application::{Application, hash, refuse, serve};
+pub use application::{Application, deaf, hash, refuse, serve};
 pub use client::{Answer, Client, curl, exchange};
 pub use process::{Process, run, until};
 pub use world::{ProxyOf, World};

@@ -1,5 +1,6 @@
 //! Processes that end with their tests, and waiting with a bound.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -35,7 +36,7 @@ fn pause(step: Duration) {
 /// A process with a log. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    child: RefCell<Child>,
     log: PathBuf,
 }
 
@@ -50,7 +51,7 @@ impl Process {
             .stderr(also)
             .spawn();
         Self {
-            child: child.unwrap_or_else(|error| panic!("{command:?}: {error}")),
+            child: RefCell::new(child.unwrap_or_else(|error| panic!("{command:?}: {error}"))),
             log: log.to_owned(),
         }
     }
@@ -60,39 +61,47 @@ impl Process {
         fs::read_to_string(&self.log).expect("the log is a text")
     }
 
-    /// Waits for a line with all of `words`, and gives it.
+    /// Waits for a line with all of `words`, and gives it. One that has ended says nothing more.
     pub fn until_says(&self, words: &[&str]) -> String {
         let says = |line: &&str| words.iter().all(|word| line.contains(word));
-        until(&format!("{words:?} in {}", self.log.display()), || {
-            self.log().lines().find(says).map(str::to_owned)
+        let what = format!("{words:?} in {}", self.log.display());
+        until(&what, || {
+            let ended = self.status().is_some();
+            let said = self.log().lines().find(says).map(str::to_owned);
+            assert!(!ended || said.is_some(), "ended without {what}");
+            said
         })
     }
 
     /// Sends it a signal: `TERM`, `HUP`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.child.borrow().id().to_string();
         run(Command::new("kill").args(["-s", name, &pid]));
     }
 
     /// Kills it: it has no time for anything.
     pub fn kill(&mut self) {
-        self.child.kill().expect("it is our child");
-        self.child.wait().expect("it is our child");
+        let child = self.child.get_mut();
+        child.kill().expect("it is our child");
+        child.wait().expect("it is our child");
     }
 
     /// Waits until it has ended.
-    pub fn ended(&mut self) -> ExitStatus {
-        until("the end of a process", || {
-            self.child.try_wait().expect("it is our child")
-        })
+    pub fn ended(&self) -> ExitStatus {
+        until("the end of a process", || self.status())
+    }
+
+    fn status(&self) -> Option<ExitStatus> {
+        self.child.borrow_mut().try_wait().expect("it is our child")
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // One that has ended already cannot be killed.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let child = self.child.get_mut();
+        drop(child.kill());
+        drop(child.wait());
         if thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             let tail = log.lines().rev().take(40).collect::<Vec<_>>();

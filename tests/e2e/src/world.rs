@@ -72,6 +72,12 @@ impl World {
         self.unproxied(name, ports)
     }
 
+    /// With a workload that has a proxy, as the object says it.
+    pub fn proxied(mut self, name: &str, object: &str) -> Self {
+        self.proxied.push(name.to_owned());
+        self.objects(object)
+    }
+
     /// With a workload that has none.
     pub fn unproxied(self, name: &str, ports: &str) -> Self {
         let ip = self.ip(name);
@@ -88,6 +94,14 @@ impl World {
         write!(self.objects, "---\n{yaml}").expect("a string takes any text");
         fs::write(self.folder.join("mesh.yaml"), &self.objects).expect("the folder takes files");
         self
+    }
+
+    /// Replaces a part of the objects.
+    pub fn replace(&self, old: &str, new: &str) {
+        let file = self.folder.join("mesh.yaml");
+        let text = fs::read_to_string(&file).expect("it was written");
+        assert!(text.contains(old), "{old:?} is not in {text}");
+        fs::write(file, text.replace(old, new)).expect("the folder takes files");
     }
 
     /// The folder.
@@ -131,6 +145,7 @@ impl World {
             name: name.to_owned(),
             workloads: String::new(),
             rest: String::new(),
+            files: None,
             tunnel: self.at(name, TUNNEL),
             tunnels: Vec::new(),
         };
@@ -180,6 +195,7 @@ pub struct ProxyOf<'w> {
     name: String,
     workloads: String,
     rest: String,
+    files: Option<u32>,
     tunnel: SocketAddr,
     tunnels: Vec<(String, SocketAddr)>,
 }
@@ -208,6 +224,12 @@ impl ProxyOf<'_> {
         )
     }
 
+    /// With a listener of the last workload for a service port, as the file says it.
+    pub fn listening(self, entry: &str) -> Self {
+        let entry = self.world.filled(entry);
+        self.line("upstreams", &entry)
+    }
+
     /// With a listener for plain callers of a port of the last workload, 10000 above it.
     pub fn plain(self, port: u16) -> Self {
         let name = self.last();
@@ -233,6 +255,12 @@ impl ProxyOf<'_> {
         self
     }
 
+    /// With a limit on open files.
+    pub fn limited(mut self, files: u32) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// Writes the file.
     pub fn write(&self) -> PathBuf {
         let Self {
@@ -242,10 +270,11 @@ impl ProxyOf<'_> {
             rest,
             tunnel,
             tunnels,
+            ..
         } = self;
         let mut text = format!(
             "resources: [mesh.yaml]\nbundle: certs/roots.pem\nworkloads:\n{workloads}\
-             tunnel: {tunnel}\nworkers: 1\n{rest}"
+             tunnel: {tunnel}\nworkers: 1\naccessLog: JSON\n{rest}"
         );
         let ours = |other: &str| workloads.contains(&format!("name: shop/{other}\n"));
         let mut head = "tunnels:\n";
@@ -263,16 +292,25 @@ impl ProxyOf<'_> {
 
     /// Starts it, and waits until it listens.
     pub fn start(self) -> Process {
-        let file = self.write();
-        let mut command = leno();
-        command
-            .current_dir(&self.world.folder)
-            .arg("proxy")
-            .arg("--static")
-            .arg(file);
-        let process = self.world.process(&self.name, &mut command);
+        let process = self.attempt();
         process.until_says(&["ready"]);
         process
+    }
+
+    /// Starts it.
+    pub fn attempt(self) -> Process {
+        let file = self.write();
+        let mut command = leno();
+        if let Some(files) = self.files {
+            let mut limited = Command::new("prlimit");
+            limited
+                .arg(format!("--nofile={files}:{files}"))
+                .arg(command.get_program());
+            command = limited;
+        }
+        command.current_dir(&self.world.folder);
+        command.arg("proxy").arg("--static").arg(file);
+        self.world.process(&self.name, &mut command)
     }
 
     fn last(&self) -> String {

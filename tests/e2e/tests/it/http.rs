@@ -1,38 +1,8 @@
 //! Requests through both proxies: whatever a client and a server agree on arrives as it was sent.
 
-use leno_e2e::{Answer, Application, Client, Process, World, curl, exchange, hash};
+use leno_e2e::{exchange, hash};
 
-/// `web` calls `cart` through its own proxy and cart's.
-struct Pair {
-    world: World,
-    cart: Application,
-    _proxies: [Process; 2],
-}
-
-impl Pair {
-    fn start() -> Self {
-        let world = World::pair();
-        let cart = Application::start(world.at("cart", 8080), "cart");
-        let proxies = [
-            world.proxy("cart").start(),
-            world.proxy("web").upstream("cart", 8080).start(),
-        ];
-        Self {
-            world,
-            cart,
-            _proxies: proxies,
-        }
-    }
-
-    fn curl(&self, path: &str, arguments: &[&str]) -> Answer {
-        let url = self.world.url("web", 8080, path);
-        curl(&[&[url.as_str()], arguments].concat())
-    }
-
-    fn client(&self) -> Client {
-        Client::to(self.world.at("web", 8080))
-    }
-}
+use crate::pair::Pair;
 
 #[test]
 fn a_request_arrives_as_it_was_sent_and_says_who_called() {
@@ -117,11 +87,11 @@ fn connections_are_kept_on_both_sides() {
     for _ in 0..50 {
         assert_eq!(client.get("/").unwrap().outcome(), "200");
     }
-    assert_eq!(pair.cart.connections(), 1);
+    assert_eq!(pair.application.connections(), 1);
     for _ in 0..5 {
         assert_eq!(pair.curl("/", &[]).status, 200);
     }
-    assert_eq!(pair.cart.connections(), 1);
+    assert_eq!(pair.application.connections(), 1);
 }
 
 #[test]

@@ -1,3 +1,13 @@
 //! Two proxies and what lies between them, as users meet them: real processes, real clients.
+#![cfg(test)]
 
+mod applications;
+mod bytes;
+mod failures;
+mod hostile;
 mod http;
+mod identity;
+mod life;
+mod pair;
+mod policy;
+mod routes;

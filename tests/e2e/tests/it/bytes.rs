@@ -1,0 +1,119 @@
+//! Streams of bytes: nothing of them is read, and nothing of them is lost.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+
+use leno_e2e::{Client, Process, World, hash, refuse, serve};
+
+/// `web` calls port 6379 of `cart`.
+struct Pair {
+    world: World,
+    web: Process,
+    cart: Process,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let world = World::pair();
+        let cart = world.proxy("cart").start();
+        let web = world.proxy("web").upstream("cart", 6379).start();
+        Self { world, web, cart }
+    }
+
+    /// `cart` handles each connection so.
+    fn serve(&self, handle: impl Fn(&mut TcpStream) + Send + Sync + 'static) {
+        serve(self.world.at("cart", 6379), move |mut stream| {
+            handle(&mut stream)
+        });
+    }
+
+    fn client(&self) -> Client {
+        Client::to(self.world.at("web", 6379))
+    }
+}
+
+#[test]
+fn the_server_may_speak_first() {
+    let pair = Pair::start();
+    pair.serve(|stream| {
+        stream.write_all(b"220 cart\r\n").unwrap();
+        let mut word = [0; 6];
+        stream.read_exact(&mut word).unwrap();
+        stream.write_all(&word).unwrap();
+    });
+    let mut client = pair.client();
+    assert_eq!(client.read(10), b"220 cart\r\n");
+    client.send("HELO\r\n");
+    assert_eq!(client.rest(), b"HELO\r\n");
+}
+
+#[test]
+fn each_direction_ends_by_itself() {
+    let pair = Pair::start();
+    pair.serve(|stream| {
+        stream.write_all(b"all of it, then\n").unwrap();
+        let mut all = Vec::new();
+        // Ends only if the client's end arrives while this direction goes on.
+        stream.read_to_end(&mut all).unwrap();
+        stream
+            .write_all(format!("{} bytes\n", all.len()).as_bytes())
+            .unwrap();
+    });
+    let mut client = pair.client();
+    assert_eq!(client.read(16), b"all of it, then\n");
+    client.send(vec![b'x'; 100_000]);
+    client.end();
+    assert_eq!(client.rest(), b"100000 bytes\n");
+    pair.web
+        .until_says(&[r#""event":"stream""#, r#""sent":100000,"received":29"#]);
+    pair.cart
+        .until_says(&[r#""event":"stream""#, r#""sent":100000,"received":29"#]);
+}
+
+#[test]
+fn much_goes_both_ways_at_once() {
+    let pair = Pair::start();
+    pair.serve(|stream| {
+        let (mut from, mut to) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
+        std::io::copy(&mut from, &mut to).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+    });
+    let bytes: Vec<u8> = (0..4_000_000u32).map(|at| (at >> 4) as u8).collect();
+    let expect = hash(&bytes);
+    let mut client = pair.client();
+    let mut reading = client.try_clone();
+    let read = thread::spawn(move || reading.rest());
+    client.send(&bytes);
+    client.end();
+    assert_eq!(hash(&read.join().unwrap()), expect);
+}
+
+#[test]
+fn a_cut_arrives_as_a_cut() {
+    let pair = Pair::start();
+    pair.serve(|stream| {
+        // With something unread, the end of the connection is a reset.
+        let mut one = [0];
+        stream.peek(&mut one).unwrap();
+    });
+    let mut client = pair.client();
+    client.send("anybody?");
+    assert!(client.is_cut());
+    pair.web
+        .until_says(&[r#""event":"stream""#, r#""code":"R026""#]);
+}
+
+#[test]
+fn a_stream_that_nobody_takes_is_cut_and_told() {
+    let pair = Pair::start();
+    refuse(pair.world.at("cart", 6379));
+    assert!(pair.client().is_cut());
+    pair.web.until_says(&[
+        r#""event":"stream""#,
+        r#""code":"R020""#,
+        r#""fault":"service""#,
+    ]);
+    pair.cart
+        .until_says(&[r#""event":"stream""#, r#""code":"R020""#]);
+}

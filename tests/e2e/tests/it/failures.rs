@@ -1,0 +1,142 @@
+//! What goes wrong behind a proxy: each failure has its own status and code.
+
+use leno_e2e::{Application, World, curl, deaf, refuse};
+
+use crate::pair::Pair;
+
+const LATE: &str = "
+kind: TrafficPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {name: cart, namespace: shop}
+spec:
+  targetRefs: [{kind: Service, name: cart}]
+  timeouts: {connect: 1s, request: 4s}
+";
+
+#[test]
+fn refused_reset_malformed_and_late_are_told_apart() {
+    let pair = Pair::of(World::pair().objects(LATE));
+    let outcome = |path: &str| pair.curl(path, &[]).outcome();
+    assert_eq!(outcome("/close"), "502 R022 reset-before-response");
+    assert_eq!(outcome("/reset"), "502 R022 reset-before-response");
+    assert_eq!(outcome("/garbage"), "502 R024 malformed-response");
+    assert_eq!(outcome("/never"), "504 R023 response-timeout");
+    assert_eq!(outcome("/status/503"), "503");
+    assert_eq!(outcome("/"), "200");
+    pair.web.until_says(&[
+        r#""path":"/never""#,
+        r#""status":504"#,
+        r#""fault":"service""#,
+    ]);
+}
+
+#[test]
+fn an_answer_that_breaks_off_does_not_look_whole() {
+    let pair = Pair::start();
+    let mut client = pair.client();
+    // Where nothing of it was on its way yet, there is another answer in its place.
+    if let Some(answer) = client.get("/half") {
+        assert_eq!(answer.outcome(), "502 R022 reset-before-response");
+    }
+    pair.cart
+        .until_says(&[r#""path":"/half""#, r#""status":200"#, r#""code":"R026""#]);
+}
+
+#[test]
+fn nobody_listens() {
+    let world = World::pair();
+    refuse(world.at("cart", 8080));
+    let _cart = world.proxy("cart").start();
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    let answer = curl(&[&world.url("web", 8080, "/")]);
+    assert_eq!(answer.outcome(), "502 R020 connect-refused");
+    assert_eq!(
+        answer.header("leno-error").unwrap().split("; ").nth(1),
+        Some("by=proxy-of-cart")
+    );
+}
+
+#[test]
+fn nobody_answers_the_knock() {
+    // Without a proxy of its own it is called in plain, and by the limit of its policy.
+    let world = World::new("mtls: Permissive, default: Allow")
+        .workload("web", "")
+        .unproxied("cart", "{port: 8080, protocol: HTTP}")
+        .objects(LATE);
+    let _deaf = deaf(world.at("cart", 8080));
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    let answer = curl(&[&world.url("web", 8080, "/")]);
+    assert_eq!(answer.outcome(), "504 R021 connect-timeout");
+}
+
+#[test]
+fn nobody_is_there() {
+    let world = World::pair().objects(
+        "
+kind: Service
+apiVersion: v1
+metadata: {name: ghost, namespace: shop}
+spec: {selector: {app: ghost}, ports: [{port: 8080, appProtocol: http}]}
+",
+    );
+    let web = world.proxy("web").upstream("ghost", 8080).start();
+    assert!(web.log().contains("C120"), "{}", web.log());
+    let answer = curl(&[&world.url("web", 8080, "/")]);
+    assert_eq!(answer.outcome(), "503 R013 no-endpoint");
+    assert!(
+        answer.text().contains("shop/ghost:8080 has no endpoint"),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn the_other_proxy_is_not_there() {
+    let world = World::pair();
+    Application::start(world.at("cart", 8080), "cart");
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    let answer = curl(&[&world.url("web", 8080, "/")]);
+    // Never in plain, although the application could be reached.
+    assert_eq!(answer.outcome(), "502 R025 tunnel-failed");
+}
+
+#[test]
+fn who_goes_away_takes_its_request_along() {
+    let pair = Pair::start();
+    let mut client = pair.client();
+    client.send("GET /never HTTP/1.1\r\nHost: cart\r\n\r\n");
+    leno_e2e::until("the request", || {
+        (pair.application.requests() == 1).then_some(())
+    });
+    drop(client);
+    pair.cart.until_says(&[r#""path":"/never""#]);
+}
+
+#[test]
+fn a_proxy_that_is_described_wrongly_does_not_start() {
+    let world = World::pair();
+    for (with, why) in [
+        ("upstream: nobody", "C003 unknown-field"),
+        ("resources: [nowhere.yaml]", "C006 duplicate-key"),
+    ] {
+        let proxy = world.proxy("web").with(with).attempt();
+        assert_eq!(proxy.ended().code(), Some(3), "{with}");
+        assert!(proxy.log().contains(why), "{with}: {}", proxy.log());
+    }
+    let proxy = world.proxy("web").upstream("ghost", 8080).attempt();
+    assert_eq!(proxy.ended().code(), Some(3));
+    assert!(
+        proxy.log().contains("there is no Service shop/ghost"),
+        "{}",
+        proxy.log()
+    );
+    let taken = std::net::TcpListener::bind(world.at("web", 8080)).unwrap();
+    let proxy = world.proxy("web").upstream("cart", 8080).attempt();
+    assert_eq!(proxy.ended().code(), Some(3));
+    assert!(
+        proxy
+            .log()
+            .contains(&taken.local_addr().unwrap().to_string()),
+        "{}",
+        proxy.log()
+    );
+}

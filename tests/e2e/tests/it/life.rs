@@ -1,0 +1,216 @@
+//! The life of proxies: told to end, killed, come back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use leno_e2e::{Answer, Application, Client, World, curl, serve, until};
+
+use crate::pair::Pair;
+
+/// Clients that ask without a pause, each over one connection for as long as it is kept open, until
+/// they are told to stop or nobody takes connections any more.
+struct Load {
+    stop: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<Vec<Option<Answer>>>>,
+}
+
+impl Load {
+    const CLIENTS: usize = 8;
+
+    fn on(to: SocketAddr) -> Self {
+        let (stop, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let clients = (0..Self::CLIENTS).map(|_| {
+            let (stop, asked) = (stop.clone(), asked.clone());
+            thread::spawn(move || {
+                let mut answers = Vec::new();
+                'connections: while let Some(mut client) = Client::try_to(to) {
+                    loop {
+                        if stop.load(Ordering::Relaxed) {
+                            break 'connections;
+                        }
+                        let answer = client.get("/");
+                        asked.fetch_add(1, Ordering::Relaxed);
+                        let closes = answer.as_ref().is_none_or(Answer::closes);
+                        answers.push(answer);
+                        if closes {
+                            break;
+                        }
+                    }
+                }
+                answers
+            })
+        });
+        Self {
+            clients: clients.collect(),
+            stop,
+            asked,
+        }
+    }
+
+    /// Waits until so many more were asked.
+    fn goes_on_for(&self, more: usize) {
+        let before = self.asked.load(Ordering::Relaxed);
+        until("more answers", || {
+            (self.asked.load(Ordering::Relaxed) >= before + more).then_some(())
+        });
+    }
+
+    /// What was answered to each request; `None` where no answer came.
+    fn answers(self) -> Vec<Option<Answer>> {
+        let answers = self
+            .clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap());
+        answers.collect()
+    }
+
+    fn stop(self) -> Vec<Option<Answer>> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.answers()
+    }
+}
+
+#[test]
+fn a_proxy_that_is_told_to_end_loses_no_request_of_its_callers() {
+    let pair = Pair::start();
+    let load = Load::on(pair.world.at("web", 8080));
+    load.goes_on_for(300);
+    pair.web.signal("TERM");
+    let answers = load.answers();
+    assert!(pair.web.ended().success());
+    assert!(answers.len() > 300);
+    for answer in &answers {
+        assert_eq!(answer.as_ref().map(Answer::outcome).as_deref(), Some("200"));
+    }
+    let last = answers.iter().flatten().filter(|answer| answer.closes());
+    assert!(
+        last.count() >= 1,
+        "a client is told that its connection ends"
+    );
+}
+
+#[test]
+fn a_proxy_that_is_told_to_end_loses_no_request_to_its_workload() {
+    let labelled = |name: &str| {
+        format!(
+            "kind: MeshWorkload\napiVersion: leno.dev/v1alpha1\n\
+             metadata: {{name: {name}, namespace: shop, labels: {{part: cart}}}}\n\
+             spec: {{ports: [{{port: 8080, protocol: HTTP}}], instances: [{{address: @{name}}}]}}\n"
+        )
+    };
+    let world = World::new("mtls: Strict, default: Allow")
+        .workload("web", "")
+        .proxied("cart-v1", &labelled("cart-v1"))
+        .proxied("cart-v2", &labelled("cart-v2"))
+        .objects(
+            "kind: Service\napiVersion: v1\nmetadata: {name: cart, namespace: shop}\n\
+             spec: {selector: {part: cart}, ports: [{port: 8080}]}\n",
+        );
+    for name in ["cart-v1", "cart-v2"] {
+        Application::start(world.at(name, 8080), name);
+    }
+    let first = world.proxy("cart-v1").start();
+    let _second = world.proxy("cart-v2").start();
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    let load = Load::on(world.at("web", 8080));
+    load.goes_on_for(300);
+    first.signal("TERM");
+    assert!(first.ended().success());
+    load.goes_on_for(300);
+    for answer in load.stop() {
+        assert_eq!(answer.as_ref().map(Answer::outcome).as_deref(), Some("200"));
+    }
+}
+
+#[test]
+fn what_lives_too_long_is_ended_with_its_reason() {
+    let world = World::pair();
+    serve(world.at("cart", 6379), |stream| {
+        let mut out = stream.try_clone().unwrap();
+        drop(std::io::copy(&mut &stream, &mut out));
+    });
+    Application::start(world.at("cart", 8080), "cart");
+    let _cart = world.proxy("cart").start();
+    let web = world
+        .proxy("web")
+        .upstream("cart", 6379)
+        .upstream("cart", 8080)
+        .with("drain: 1s")
+        .start();
+    let mut live = Client::to(world.at("web", 6379));
+    live.send("before");
+    assert_eq!(live.read(6), b"before");
+    let mut waiting = Client::to(world.at("web", 8080));
+    waiting.send("GET /never HTTP/1.1\r\nHost: cart\r\n\r\n");
+    web.signal("TERM");
+    // It goes on for as long as it may.
+    live.send("after");
+    assert_eq!(live.read(5), b"after");
+    assert!(live.is_cut());
+    let answer = waiting.answer().unwrap();
+    assert_eq!(answer.outcome(), "503 R041 draining");
+    assert!(answer.closes());
+    assert!(web.ended().success());
+    web.until_says(&[r#""event":"stream""#, r#""code":"R041""#]);
+}
+
+#[test]
+fn a_killed_proxy_is_missed_with_a_code_and_found_again() {
+    let mut pair = Pair::start();
+    let load = Load::on(pair.world.at("web", 8080));
+    load.goes_on_for(200);
+    pair.cart.kill();
+    load.goes_on_for(100);
+    let _cart = pair.world.proxy("cart").start();
+    until("recovery", || {
+        (curl(&[&pair.world.url("web", 8080, "/")]).status == 200).then_some(())
+    });
+    load.goes_on_for(200);
+    let mut seen = std::collections::BTreeMap::new();
+    for answer in load.stop() {
+        // None is without an answer: the caller's proxy lives.
+        *seen.entry(answer.unwrap().outcome()).or_insert(0) += 1;
+    }
+    let known = [
+        "200",
+        "502 R022 reset-before-response",
+        "502 R025 tunnel-failed",
+        "502 R026 reset-during-body",
+    ];
+    assert!(
+        seen.keys().all(|outcome| known.contains(&outcome.as_str())),
+        "{seen:?}"
+    );
+    assert!(seen.contains_key("502 R025 tunnel-failed"), "{seen:?}");
+}
+
+#[test]
+fn a_full_proxy_says_so() {
+    let world = World::pair();
+    Application::start(world.at("cart", 8080), "cart");
+    let _cart = world.proxy("cart").start();
+    // 256 files leave places for 64 connections.
+    let web = world
+        .proxy("web")
+        .upstream("cart", 8080)
+        .with("metrics: @web:15020")
+        .limited(256)
+        .start();
+    let mut held = (0..64)
+        .map(|_| Client::to(world.at("web", 8080)))
+        .collect::<Vec<_>>();
+    for client in &mut held {
+        assert_eq!(client.get("/").unwrap().status, 200);
+    }
+    let turned_away = curl(&[&world.url("web", 8080, "/")]);
+    assert_eq!(turned_away.outcome(), "503 R040 too-many-connections");
+    assert_eq!(curl(&[&world.url("web", 15020, "/ready")]).status, 200);
+    web.until_says(&[r#""code":"R040""#]);
+    held.truncate(32);
+    until("a place", || {
+        (curl(&[&world.url("web", 8080, "/")]).status == 200).then_some(())
+    });
+}

@@ -1,0 +1,217 @@
+//! Who may call what: decided where the call arrives, before anything is opened.
+
+use leno_e2e::{Application, Client, Process, World, curl, serve, until};
+
+const POLICY: &str = "
+kind: AccessPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {name: cart, namespace: shop}
+spec:
+  targetRefs: [{kind: Service, name: cart}]
+  rules:
+  - callers: [{identity: shop/web}]
+    requests: [{methods: [GET], paths: [{value: /items}]}]
+  - callers: [{identity: shop/admin}]
+  - action: Deny
+    requests: [{paths: [{type: Exact, value: /secret}]}]
+";
+
+fn world(settings: &str) -> World {
+    World::new(settings)
+        .workload("web", "")
+        .workload("admin", "")
+        .workload(
+            "cart",
+            "{port: 8080, protocol: HTTP}, {port: 6379, protocol: TCP}",
+        )
+}
+
+#[test]
+fn a_call_is_judged_by_caller_method_and_path() {
+    let world = world("mtls: Strict, default: Deny").objects(POLICY);
+    let application = Application::start(world.at("cart", 8080), "cart");
+    let cart = world.proxy("cart").start();
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    let _admin = world.proxy("admin").upstream("cart", 8080).start();
+    let ask = |who: &str, method: &str, path: &str| {
+        curl(&["-X", method, &world.url(who, 8080, path)]).outcome()
+    };
+    for (who, method, path, expect) in [
+        ("web", "GET", "/items", "200"),
+        ("web", "GET", "/items/7", "200"),
+        ("web", "POST", "/items", "403 R003 no-allow-rule"),
+        ("web", "GET", "/itemset", "403 R003 no-allow-rule"),
+        ("web", "GET", "/", "403 R003 no-allow-rule"),
+        ("admin", "DELETE", "/", "200"),
+        ("admin", "GET", "/secret", "403 R004 denied-by-rule"),
+    ] {
+        assert_eq!(ask(who, method, path), expect, "{who} {method} {path}");
+    }
+    assert_eq!(application.requests(), 3);
+
+    let refused = curl(&["-X", "POST", &world.url("web", 8080, "/items")]);
+    let id = refused
+        .header("leno-error")
+        .unwrap()
+        .rsplit_once('=')
+        .unwrap()
+        .1;
+    assert_eq!(
+        refused.text(),
+        format!(
+            "Leno refused this call: shop/web may not POST /items on shop/cart.\n\
+             No AccessPolicy allows it.  Ask: leno why {id}\n"
+        )
+    );
+    assert_eq!(
+        refused.header("leno-error").unwrap(),
+        format!("R003 no-allow-rule; by=proxy-of-cart; fault=caller; id={id}")
+    );
+    assert_eq!(
+        refused.header("proxy-status").unwrap(),
+        "leno; error=http_request_denied; details=\"R003 no-allow-rule\""
+    );
+    cart.until_says(&[id, r#""source":"shop/web""#, r#""code":"R003""#]);
+}
+
+#[test]
+fn who_proves_nothing_is_refused_where_mtls_is_strict_and_let_in_where_it_is_not() {
+    for (mtls, expect) in [
+        ("Strict", "403 R002 caller-not-in-mesh"),
+        ("Permissive", "200"),
+    ] {
+        let world = world(&format!("mtls: {mtls}, default: Allow"));
+        let _cart_application = Application::start(world.at("cart", 8080), "cart");
+        serve(world.at("cart", 6379), |mut stream| {
+            drop(std::io::Write::write_all(&mut stream, b"welcome"));
+        });
+        let cart = world.proxy("cart").plain(8080).plain(6379).start();
+        let answer = curl(&[&world.url("cart", 18080, "/")]);
+        assert_eq!(answer.outcome(), expect, "{mtls}");
+        assert!(
+            !answer.text().contains("x-forwarded-client-cert"),
+            "{answer:?}"
+        );
+        let mut client = Client::to(world.at("cart", 16379));
+        if mtls == "Strict" {
+            assert!(client.is_cut());
+            cart.until_says(&[r#""event":"stream""#, r#""code":"R002""#]);
+        } else {
+            assert_eq!(client.rest(), b"welcome");
+            drop(client);
+            cart.until_says(&[r#""event":"stream""#, r#""security":"caller-not-in-mesh""#]);
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_bytes_is_judged_before_it_is_opened() {
+    let world = world("mtls: Strict, default: Deny");
+    let touched = Application::start(world.at("cart", 6379), "cart");
+    let cart = world.proxy("cart").start();
+    let web = world.proxy("web").upstream("cart", 6379).start();
+    assert!(Client::to(world.at("web", 6379)).is_cut());
+    cart.until_says(&[r#""event":"stream""#, r#""code":"R003""#]);
+    web.until_says(&[
+        r#""event":"stream""#,
+        r#""code":"R003""#,
+        r#""fault":"caller""#,
+    ]);
+    assert_eq!(touched.connections(), 0);
+    // Whoever is refused by policy would be refused again.
+    assert_eq!(cart.log().matches("R003").count(), 1);
+}
+
+const ALL: &str = "{callers: [{namespace: shop}]}";
+
+/// A mesh whose policy is changed while streams live.
+struct Changing {
+    world: World,
+    cart: Process,
+    _web: Process,
+}
+
+impl Changing {
+    fn start() -> Self {
+        let world = world("mtls: Strict, default: Deny").objects(&format!(
+            "
+kind: AccessPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {{name: cart, namespace: shop}}
+spec: {{targetRefs: [{{kind: Service, name: cart}}], rules: [{ALL}]}}
+"
+        ));
+        Application::start(world.at("cart", 8080), "cart");
+        serve(world.at("cart", 6379), |stream| {
+            let mut out = stream.try_clone().unwrap();
+            // Both ways end when the stream is cut.
+            drop(std::io::copy(&mut &stream, &mut out));
+        });
+        let cart = world.proxy("cart").start();
+        let web = world
+            .proxy("web")
+            .upstream("cart", 8080)
+            .upstream("cart", 6379)
+            .start();
+        Self {
+            world,
+            cart,
+            _web: web,
+        }
+    }
+
+    /// Replaces the only rule, and lets cart's proxy read it.
+    fn change(&self, rule: &str) {
+        self.world.replace(ALL, rule);
+        self.cart.signal("HUP");
+        self.cart.until_says(&["read again"]);
+    }
+}
+
+#[test]
+fn a_change_of_policy_cuts_what_it_forbids_and_nothing_else() {
+    let changing = Changing::start();
+    let mut bytes = Client::to(changing.world.at("web", 6379));
+    bytes.send("before");
+    assert_eq!(bytes.read(6), b"before");
+    let mut waiting = Client::to(changing.world.at("web", 8080));
+    waiting.send("GET /never HTTP/1.1\r\nHost: cart\r\n\r\n");
+    let mut switched = Client::to(changing.world.at("web", 8080));
+    switched
+        .send("GET /switch HTTP/1.1\r\nHost: cart\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+    assert_eq!(switched.answer().unwrap().status, 101);
+    let never = || changing.cart.log().contains("/never");
+    assert!(!never());
+
+    changing.change(
+        "{callers: [{identity: shop/web}], requests: [{ports: [8080], paths: [{value: /switch}]}]}",
+    );
+    assert!(bytes.is_cut());
+    changing
+        .cart
+        .until_says(&[r#""event":"stream""#, r#""code":"R006""#]);
+    assert_eq!(
+        waiting.answer().unwrap().outcome(),
+        "403 R006 permit-withdrawn"
+    );
+    switched.send("still");
+    assert_eq!(switched.read(5), b"still");
+    let asked = curl(&[&changing.world.url("web", 8080, "/")]);
+    assert_eq!(asked.outcome(), "403 R003 no-allow-rule");
+}
+
+#[test]
+fn files_that_are_wrong_change_nothing() {
+    let changing = Changing::start();
+    let ask = || curl(&[&changing.world.url("web", 8080, "/")]).outcome();
+    assert_eq!(ask(), "200");
+    std::fs::write(changing.world.folder().join("certs/cart.pem"), "nothing").unwrap();
+    changing.cart.signal("HUP");
+    changing
+        .cart
+        .until_says(&["error", "what was read before stays in force"]);
+    assert_eq!(ask(), "200");
+    until("both calls", || {
+        (changing.cart.log().matches(r#""status":200"#).count() == 2).then_some(())
+    });
+}

@@ -1,12 +1,12 @@
 //! `leno up`: runs the mesh of a folder until Ctrl-C.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use leno_host::{Blocker, OpenError};
 use leno_telemetry::Record;
 use time::UtcOffset;
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &arguments::Up, terminal: &mut Terminal) -> anyhow::R
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let place = Place::of(".".as_ref())?;
     if options.detach {
-        return detach(&place);
+        return detach(&place, terminal);
     }
     if options.then_silent {
         rustix::process::setsid()?;
@@ -57,14 +57,18 @@ pub(crate) fn run(options: &arguments::Up, terminal: &mut Terminal) -> anyhow::R
 }
 
 /// Starts the same without a terminal, and shows how it begins.
-fn detach(place: &Place) -> anyhow::Result<Answer> {
+fn detach(place: &Place, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    place.make()?;
     let mut child = Command::new("/proc/self/exe")
         .args(["up", "--then-silent"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(File::create(place.own_log())?)
         .spawn()?;
-    let mut shown = child.stdout.take().context("the output was not piped")?;
-    io::copy(&mut shown, &mut io::stdout())?;
+    let shown = child.stdout.take().context("the output was not piped")?;
+    for line in BufReader::new(shown).lines() {
+        terminal.text(&line?)?;
+    }
     if Client::connect(place)?.is_some() {
         return Ok(Answer::Fine);
     }
@@ -72,7 +76,11 @@ fn detach(place: &Place) -> anyhow::Result<Answer> {
         .wait()?
         .code()
         .and_then(|code| u8::try_from(code).ok());
-    Ok(Answer::Exit(code.unwrap_or(1)))
+    let said = fs::read_to_string(place.own_log())?;
+    match said.trim_end().strip_prefix("error: ") {
+        Some(why) => bail!("{why}"),
+        None => Ok(Answer::Exit(code.unwrap_or(1))),
+    }
 }
 
 async fn show(
@@ -266,8 +274,6 @@ impl Screen<'_> {
         self.terminal.line("  Stop   leno down")?;
         // Whoever started us reads until this.
         let nothing = File::options().write(true).open("/dev/null")?;
-        rustix::stdio::dup2_stdout(&nothing)?;
-        rustix::stdio::dup2_stderr(&nothing)?;
-        Ok(())
+        Ok(rustix::stdio::dup2_stdout(nothing)?)
     }
 }

@@ -43,18 +43,23 @@ impl Place {
         &self.folder
     }
 
-    /// Makes what is missing and takes the lock, or says that it is taken.
-    pub(crate) fn hold(&self) -> anyhow::Result<Held> {
+    /// Makes what is missing.
+    pub(crate) fn make(&self) -> anyhow::Result<()> {
         let state = self.state();
-        let made = || -> io::Result<File> {
+        let make = || -> io::Result<()> {
             for folder in [&state, &self.logs(), &self.authority(), &self.store()] {
                 private_folder(folder)?;
             }
-            fs::write(state.join(".gitignore"), "*\n")?;
-            let lock = state.join("lock");
-            File::options().create(true).append(true).open(lock)
+            fs::write(state.join(".gitignore"), "*\n")
         };
-        let lock = made().with_context(|| format!("cannot make {}", state.display()))?;
+        make().with_context(|| format!("cannot make {}", state.display()))
+    }
+
+    /// Takes the lock, or says that it is taken.
+    pub(crate) fn hold(&self) -> anyhow::Result<Held> {
+        self.make()?;
+        let lock = self.state().join("lock");
+        let lock = File::options().create(true).append(true).open(lock)?;
         match lock.try_lock() {
             Ok(()) => Ok(Held { _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
@@ -73,6 +78,11 @@ impl Place {
     /// All that is kept here.
     pub(crate) fn state(&self) -> PathBuf {
         self.folder.join(".leno")
+    }
+
+    /// What the mesh itself has said when it runs without a terminal.
+    pub(crate) fn own_log(&self) -> PathBuf {
+        self.state().join("up.log")
     }
 
     /// Where the mesh of this place is asked.

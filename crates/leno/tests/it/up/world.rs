@@ -1,0 +1,179 @@
+//! A folder with a mesh in it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+
+/// A folder that is gone when the test is over, and with it whatever still runs there.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty folder called `name`, after which its mesh is called.
+    pub(crate) fn new(name: &str) -> Self {
+        let parent = std::env::temp_dir().join(format!("leno-up-{}-{name}", std::process::id()));
+        let folder = parent.join(name);
+        drop(fs::remove_dir_all(&parent));
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
+        fs::write(self.0.join(name), text).unwrap();
+        self
+    }
+
+    /// `leno` with these arguments, here.
+    pub(crate) fn leno<const N: usize>(&self, arguments: [&str; N]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leno"));
+        command
+            .args(arguments)
+            .current_dir(&self.0)
+            .env("NO_COLOR", "1")
+            .env("TZ", "UTC")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What `leno` says, and its exit code at the end.
+    pub(crate) fn told<const N: usize>(&self, arguments: [&str; N]) -> String {
+        told(&self.leno(arguments).output().unwrap())
+    }
+
+    /// Whether `leno ps` says that a workload is up.
+    pub(crate) fn is_up(&self, name: &str) -> bool {
+        let rows = self.told(["ps"]);
+        let mut rows = rows.lines().map(str::split_whitespace);
+        rows.any(|mut words| words.next() == Some(name) && words.next() == Some("up"))
+    }
+
+    /// Starts the mesh; returns when everything has been said about its start.
+    pub(crate) fn up(&self) -> Up<'_> {
+        let mut child = self.leno(["up"]).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let mut up = Up {
+            folder: self,
+            child,
+            said,
+            shown: String::new(),
+        };
+        up.read_until("  Stop ");
+        up
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(self.leno(["down"]).output());
+        drop(fs::remove_dir_all(self.0.parent().unwrap()));
+    }
+}
+
+/// A mesh that is up.
+pub(crate) struct Up<'a> {
+    folder: &'a Folder,
+    child: Child,
+    said: BufReader<ChildStdout>,
+    shown: String,
+}
+
+impl Up<'_> {
+    /// What it has shown so far.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn read_until(&mut self, mark: &str) {
+        loop {
+            let mut line = String::new();
+            let count = self.said.read_line(&mut line).unwrap();
+            self.shown += &line;
+            if line.starts_with(mark) {
+                return;
+            }
+            assert!(count > 0, "it ended before it was up:\n{}", self.shown);
+        }
+    }
+
+    /// Sends it a signal, and waits for its end.
+    pub(crate) fn end_by(mut self, signal: &str) -> ExitStatus {
+        let pid = self.pid().to_string();
+        let killed = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(killed.success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Up<'_> {
+    fn drop(&mut self) {
+        drop(self.folder.leno(["down"]).output());
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Standard output, standard error, and the exit code if it is not 0.
+pub(crate) fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut told = text(&output.stdout) + &text(&output.stderr);
+    if let Some(code) = output.status.code().filter(|code| *code != 0) {
+        told += &format!("exit {code}\n");
+    }
+    told
+}
+
+/// Runs a program of the host.
+pub(crate) fn host<I: AsRef<OsStr>>(command: impl IntoIterator<Item = I>) -> Output {
+    let mut words = command.into_iter();
+    let program = words.next().unwrap();
+    Command::new(program).args(words).output().unwrap()
+}
+
+/// Asks until the answer is yes, for a minute at most: what is asked for should come at once.
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..3000 {
+        if is_so() {
+            return;
+        }
+        host(["sleep", "0.02"]);
+    }
+    panic!("what the test waits for should have come long ago");
+}
+
+/// A text without what differs from run to run: times, ports that had to be chosen, addresses.
+pub(crate) fn normalised(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let words = line.split(' ').map(|word| {
+            let digits = word
+                .chars()
+                .all(|char| char.is_ascii_digit() || ".:".contains(char));
+            let has_digit = word.contains(|char: char| char.is_ascii_digit());
+            match digits && has_digit {
+                true if word.contains(':') => "00:00:00".to_owned(),
+                true if word.contains('.') => "0.0".to_owned(),
+                _ => word.to_owned(),
+            }
+        });
+        let line = words.collect::<Vec<_>>().join(" ");
+        millis(&line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// `12 ms` is `0 ms`.
+fn millis(line: &str) -> String {
+    let Some((before, after)) = line.split_once(" ms") else {
+        return line.to_owned();
+    };
+    let kept = before.trim_end_matches(|char: char| char.is_ascii_digit());
+    format!("{kept}0 ms{after}")
+}

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
-use leno_model::CallId;
 use leno_model::view::{PortRef, Protocol, WorkloadId};
+use leno_model::{CallId, Subscription};
 use leno_telemetry::Reporter;
-use leno_traffic::Peer;
+use leno_traffic::{Destination, Peer};
+use tokio::time::timeout;
 
 use crate::stream::Stream;
 use crate::tunnel::server::Opening;
@@ -61,6 +63,51 @@ impl Way {
     }
 }
 
+impl Incoming {
+    /// Waits until the view says what the connection wants to reach, where it was never asked to hold
+    /// that: for a bounded time. What is unknown after it is refused for that reason.
+    async fn find_out(&self, worker: &Worker) {
+        let (Some(question), Some(asker)) = (self.question(worker), worker.asker()) else {
+            return;
+        };
+        if asker.ask(question).await.is_err() {
+            return;
+        }
+        let mut news = worker.news.subscribe();
+        let adopted = async {
+            while self.question(worker).is_some() {
+                news.changed().await;
+            }
+        };
+        // The view is on its way to this worker, unless another took its place meanwhile.
+        drop(timeout(TURN, adopted).await);
+    }
+
+    /// What the control plane must be asked before it is known where the connection goes.
+    fn question(&self, worker: &Worker) -> Option<Subscription> {
+        let Way::Outbound { to, .. } = &self.way else {
+            return None;
+        };
+        let table = worker.table();
+        let destination = match to {
+            Toward::Port(port) => table.service(&port.service, port.port),
+            Toward::Address(address) if address.ip().to_canonical().is_loopback() => return None,
+            Toward::Address(address) => table.destination(&worker.network, *address),
+        };
+        match destination {
+            Destination::Needs(question) => Some(question),
+            Destination::Service(_)
+            | Destination::Endpoint(_)
+            | Destination::Own(_)
+            | Destination::NoSuchPort(_)
+            | Destination::Unknown(_) => None,
+        }
+    }
+}
+
+/// How long a worker may take to adopt a view that was handed to it.
+const TURN: Duration = Duration::from_secs(1);
+
 /// What a workload of ours calls.
 #[derive(Clone, Debug)]
 pub(crate) enum Toward {
@@ -72,6 +119,7 @@ pub(crate) enum Toward {
 
 /// Serves a connection that was accepted on a socket.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
+    incoming.find_out(&worker).await;
     match incoming.protocol(&worker, &worker.table()) {
         Protocol::Http => http::serve(&worker, stream, &incoming).await,
         // It is the larger one, and an idle connection of HTTP has no use for its room.

@@ -47,6 +47,7 @@ pub use clock::Clocks;
 pub use inside::Inside;
 pub use listen::{Door, Listener, Place};
 
+use crate::follow::Asker;
 use crate::room::Room;
 use crate::worker::Worker;
 
@@ -92,6 +93,8 @@ enum Order {
     Listen(listen::Socket),
     /// Reach the application of this workload so.
     Enclose(WorkloadId, Inside),
+    /// Ask so what the view was never asked to hold.
+    AskBy(Asker),
     /// Close what belongs to this workload.
     Leave(WorkloadId),
 }
@@ -179,6 +182,12 @@ impl Proxy {
             )?;
         }
         Ok(())
+    }
+
+    /// Lets connections to what the view was never asked to hold wait for the control plane's answer.
+    pub fn ask_by(&self, asker: &Asker) -> io::Result<()> {
+        let mut workers = self.orders.iter();
+        workers.try_for_each(|worker| tell(worker, Order::AskBy(asker.clone())))
     }
 
     /// Closes all listeners of `workload`, and no longer reaches into its enclosure. Connections
@@ -309,6 +318,7 @@ async fn run_worker(
                 Order::Enclose(workload, inside) => {
                     worker.enter_by(workload, Some(inside.open()?));
                 }
+                Order::AskBy(asker) => worker.ask_by(asker),
                 Order::Leave(workload) => {
                     accepting.end(&workload);
                     worker.enter_by(workload, None);

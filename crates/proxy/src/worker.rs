@@ -22,6 +22,7 @@ use tokio::time::Sleep;
 use crate::buffer::Buffers;
 use crate::clock::Clocks;
 use crate::dns::Forwarding;
+use crate::follow::Asker;
 use crate::inside::Entrance;
 use crate::news::News;
 use crate::pool::{Pool, TargetRef};
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) news: News,
     pub(crate) telemetry: Telemetry,
     pub(crate) forwarding: Forwarding,
+    asker: RefCell<Option<Asker>>,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
@@ -93,6 +95,7 @@ impl Worker {
             tunnels: Tunnels::default(),
             news: News::default(),
             forwarding: Forwarding::default(),
+            asker: RefCell::default(),
             entrances: RefCell::default(),
             table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(telemetry.recorder()),
@@ -202,6 +205,16 @@ impl Worker {
     pub(crate) fn pick(&self, port: &Port, tried: &Tried, now: Mono) -> Result<Picked, Refusal> {
         let dice = &mut self.dice.borrow_mut();
         self.balancer.borrow().pick(port, tried, now, dice, None)
+    }
+
+    /// Asks by `asker` what the view was never asked to hold.
+    pub(crate) fn ask_by(&self, asker: Asker) {
+        *self.asker.borrow_mut() = Some(asker);
+    }
+
+    /// Who can be asked what the view was never asked to hold.
+    pub(crate) fn asker(&self) -> Option<Asker> {
+        self.asker.borrow().clone()
     }
 
     /// Reaches the application of `workload` by `entrance` from here on; without one, at its address.

@@ -91,15 +91,15 @@ async fn tell(
             () = &mut over => break,
             () = &mut told_to_end => break,
             Some(told) = news.recv() => {
-                if let News::Written(notes) = &told {
+                if let News::Written { notes, .. } = &told {
                     story.tell_notes(notes, &source)?;
                 }
                 story.handle(told, now())?;
             }
             _ = look.tick() => {
                 story.look(now())?;
-                if file.has_changed() {
-                    source = Source::read(folder.path())?;
+                if file.has_changed() && let Ok(written) = Source::read(folder.path()) {
+                    source = written;
                     drop(inbox.send(Happened::Written(source.clone())));
                 }
             }

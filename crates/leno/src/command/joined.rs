@@ -65,9 +65,9 @@ pub(crate) fn run(
             None => {
                 let started_one = settings(options, &ids, &upstreams).and_then(|settings| {
                     let keyring = Arc::clone(&keyring);
-                    Ok(Proxy::start(
-                        settings, keyring, clocks, &telemetry, view, scope,
-                    )?)
+                    let proxy = Proxy::start(settings, keyring, clocks, &telemetry, view, scope)?;
+                    proxy.ask_by(&asker)?;
+                    Ok(proxy)
                 });
                 *running = Some(started_one);
                 started.notify_one();
@@ -86,7 +86,10 @@ pub(crate) fn run(
         let seen_in_advance = async {
             for (port, _) in &upstreams {
                 // One that is not known yet is asked for again by the call that needs it.
-                asker.ask(Subscription::Service(port.service.clone())).await.ok();
+                asker
+                    .ask(Subscription::Service(port.service.clone()))
+                    .await
+                    .ok();
             }
             std::future::pending::<()>().await;
         };

@@ -168,10 +168,7 @@ pub(crate) fn print_blocker(blocker: &Blocker, terminal: &mut Terminal) -> io::R
     for line in blocker.remedy().lines() {
         terminal.line(Line::new().plain("    ").plain(line))?;
     }
-    terminal.gap()?;
-    terminal.line(Line::new().plain(
-        "    Without namespaces: leno up --explicit (what your services call is then set by environment variables)",
-    ))
+    Ok(())
 }
 
 /// What a person sees of a mesh that runs.
@@ -222,7 +219,7 @@ impl Screen<'_> {
                 self.first_call = Some(record);
                 Ok(())
             }
-            News::Placed(..) | News::Written(_) => Ok(()),
+            News::Placed(..) | News::Written { .. } => Ok(()),
             News::Trouble(what) => self.terminal.line(Line::new().doubtful("  ! ").plain(what)),
         }
     }

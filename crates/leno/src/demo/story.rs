@@ -81,11 +81,13 @@ impl<'a> Story<'a> {
             News::Changed(row) => self.handle_changed(row)?,
             // That may be one for which it was too early.
             News::FirstCall(_) => {}
-            News::Written(_) => {
+            News::Written { in_force, .. } => {
                 let after = now.since(self.began).as_secs_f64();
                 let line = Line::new().dim(format_args!("  {after:.0} s  "));
-                self.terminal
-                    .line(line.plain("leno.yaml has changed, and is in force"))?;
+                self.terminal.line(match in_force {
+                    true => line.plain("leno.yaml has changed, and is in force"),
+                    false => line.doubtful("leno.yaml cannot be read: what was in force stays"),
+                })?;
             }
             News::Trouble(what) => {
                 let line = Line::new().doubtful("  ! ").plain(what);

@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use leno_channel::Keyring;
 use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
-use leno_model::{Dice, Mono, Name, Network, Notes, TrustDomain};
+use leno_model::{Dice, Mono, Name, Network, Note, Notes, Severity, TrustDomain};
 use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy};
 use leno_store::Store;
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
@@ -273,11 +273,23 @@ impl Up {
         }
     }
 
-    /// Goes by what is written from here on. What runs, runs on.
+    /// Goes by what is written from here on, and lets run what runs. Where a document cannot be read,
+    /// nobody knows what it would have said: then all that was in force stays.
     fn handle_written(&mut self, source: Source) -> anyhow::Result<()> {
-        self.source = source;
-        self.update()?;
-        (self.tell)(News::Written(self.compiled.notes.clone()));
+        let notes = understand(&source, &BTreeMap::new()).notes;
+        let is_unread = |note: &Note| note.severity == Severity::Error && note.object().is_none();
+        let in_force = !notes.iter().any(is_unread);
+        if in_force {
+            let before = std::mem::replace(&mut self.source, source);
+            if let Err(error) = self.update() {
+                self.source = before;
+                self.update()?;
+                let why = format!("what is written cannot be put in force: {error:#}");
+                (self.tell)(News::Trouble(why));
+                return Ok(());
+            }
+        }
+        (self.tell)(News::Written { notes, in_force });
         Ok(())
     }
 

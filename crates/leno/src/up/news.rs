@@ -17,8 +17,13 @@ pub(crate) enum News {
     Changed(Row),
     /// The first call from one workload to another has ended.
     FirstCall(Record),
-    /// Something else is written, and in force with these findings.
-    Written(Notes),
+    /// Something else is written.
+    Written {
+        /// What does not hold as it was written.
+        notes: Notes,
+        /// Whether it is in force, as far as it holds.
+        in_force: bool,
+    },
     /// Something is wrong that costs no call yet.
     Trouble(String),
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leno_host::Exit;
+use leno_model::Code;
 use leno_model::view::Protocol;
 use leno_telemetry::{Call, Edge, Event, Party, Security, Stream};
 use time::UtcOffset;
@@ -58,7 +59,7 @@ impl Columns {
                 let line = line.good("up").column(self.after, 1);
                 let line = line.plain(seconds(*after)).column(self.what, 1);
                 let line = line.plain(clipped(&row.typed)).column(self.where_, 1);
-                published(line, &row.published)
+                refused(published(line, &row.published), row.udp_refused)
             }
             State::Ended {
                 after,
@@ -210,6 +211,18 @@ fn published(line: Line, published: &[Published]) -> Line {
     };
     let all = published.iter().map(url).collect::<Vec<_>>();
     line.plain(all.join("  "))
+}
+
+/// What the workload sent in vain.
+fn refused(line: Line, datagrams: u64) -> Line {
+    if datagrams == 0 {
+        return line;
+    }
+    let code = Code::R042;
+    line.doubtful(format_args!(
+        "   UDP refused: {datagrams} ({code} {})",
+        code.slug()
+    ))
 }
 
 fn seconds(time: Duration) -> String {

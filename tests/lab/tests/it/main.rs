@@ -283,7 +283,7 @@ fn a_live_stream_of_the_revoked_is_cut() {
         "/dev/null",
         "http://127.0.0.1:8081/large",
     ];
-    let mut stream = shop
+    let stream = shop
         .lab
         .host(1)
         .start("curl", &arguments, &shop.lab.path("curl.log"));

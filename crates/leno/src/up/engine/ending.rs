@@ -7,6 +7,7 @@ use leno_host::{Event, Exit};
 use leno_model::Name;
 use leno_model::view::WorkloadId;
 use rustix::process::Signal;
+use tokio::sync::mpsc;
 
 use super::member::Starter;
 use super::{Happened, Up};
@@ -45,9 +46,13 @@ impl Up {
         member.pid = None;
         member.orders = None;
         member.supply = None;
+        let next = member.next.take();
         self.proxy.leave(id)?;
         self.update()?;
-        self.tell_change(id);
+        match next {
+            Some(program) => self.start(program),
+            None => self.tell_change(id),
+        }
         Ok(())
     }
 
@@ -57,7 +62,7 @@ impl Up {
             namespace: self.source.namespace(),
             name: name.clone(),
         };
-        let member = self.members.get(&id);
+        let member = self.members.get_mut(&id);
         let member = member.ok_or_else(|| format!("there is no workload {name}"))?;
         let Starter::Us(program) = &member.starter else {
             return Err(format!(
@@ -65,10 +70,15 @@ impl Up {
             ));
         };
         let program = program.clone();
-        // The enclosure ends when its orders end: with the member that holds their sender.
-        self.proxy.leave(&id).map_err(|error| error.to_string())?;
-        self.start(program);
-        self.update().map_err(|error| format!("{error:#}"))
+        member.state = State::Starting;
+        match &member.orders {
+            Some(orders) => {
+                tokio::task::spawn_local(end_gently(orders.clone()));
+                member.next = Some(program);
+            }
+            None => self.start(program),
+        }
+        Ok(())
     }
 
     /// Asks every workload to end, waits a little, and ends whatever is left.
@@ -100,6 +110,18 @@ impl Up {
         let proxy = self.proxy;
         // What a worker still has to say is of no use to anybody.
         drop(tokio::task::spawn_blocking(move || proxy.join()).await);
+    }
+}
+
+/// Asks a workload to end, and ends it if it does not.
+async fn end_gently(orders: mpsc::UnboundedSender<Order>) {
+    // One that has ended meanwhile needs no order.
+    orders.send(Order::Signal(TERMINATE)).ok();
+    tokio::select! {
+        () = orders.closed() => {}
+        () = tokio::time::sleep(GRACE) => {
+            orders.send(Order::End).ok();
+        }
     }
 }
 

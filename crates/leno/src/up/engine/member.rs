@@ -25,6 +25,8 @@ pub(super) struct Member {
     pub(super) inside: bool,
     pub(super) pid: Option<u32>,
     pub(super) orders: Option<mpsc::UnboundedSender<Order>>,
+    /// What to start once it has ended.
+    pub(super) next: Option<Program>,
     pub(super) supply: Option<Sockets>,
     /// The ports on which it was found to listen, with what is spoken there.
     pub(super) found: BTreeMap<u16, Protocol>,
@@ -53,6 +55,7 @@ impl Member {
             inside: false,
             pid: None,
             orders: None,
+            next: None,
             supply: None,
             found: BTreeMap::new(),
             greeted: BTreeSet::new(),

@@ -66,7 +66,17 @@ impl Up {
         if self.current(id, run).is_none() {
             return Ok(());
         }
-        let (enclosure, listeners) = opened?;
+        let (enclosure, listeners) = match opened {
+            Ok(opened) => opened,
+            // The first to fail says that none will do; later it is one that fails.
+            Err(error) if self.members.values().any(|member| member.inside) => {
+                let end = Event::NotStarted {
+                    errno: errno(&error),
+                };
+                return self.handle_ended(id, run, &end, String::new());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let opened = Opened {
             listeners,
             v4: enclosure.sockets(Family::V4)?,
@@ -123,6 +133,14 @@ impl Up {
         );
         tokio::task::spawn_local(watching);
         Ok(())
+    }
+}
+
+/// What the system said when an enclosure could not be opened.
+fn errno(error: &OpenError) -> i32 {
+    match error {
+        OpenError::Refused { errno, .. } => *errno,
+        OpenError::Spawn(why) | OpenError::Lost(why) => why.raw_os_error().unwrap_or_default(),
     }
 }
 

@@ -42,7 +42,7 @@ use crate::follow::pause::Pause;
 pub struct Following {
     /// What it calls itself, for people.
     pub name: String,
-    /// The folder that [`join`] wrote, in which views are kept too.
+    /// The folder that [`join()`] wrote, in which views are kept too.
     pub folder: PathBuf,
     /// The workloads it stands in front of.
     pub workloads: BTreeSet<WorkloadId>,

@@ -92,7 +92,7 @@ impl Incoming {
     /// The hop to `endpoint`, which listens at `address`. Where its proxy takes tunnels there is no
     /// other way to it, also for a workload that has nothing to prove itself with.
     pub(crate) fn hop<'a>(
-        &self,
+        &'a self,
         table: &'a Table,
         endpoint: &'a Endpoint,
         address: SocketAddr,
@@ -100,19 +100,26 @@ impl Incoming {
         let own = self.workload(table).map(|workload| &workload.identity);
         match (endpoint.tunnel, own) {
             (Some(tunnel), Some(own)) => Ok(Hop {
-                target: TargetRef {
-                    tunnel: Some(TunnelRef {
+                target: TargetRef::tunnelled(
+                    TunnelRef {
                         own,
                         expected: &endpoint.identities,
                         address: tunnel,
-                    }),
+                    },
                     address,
-                    own: false,
-                },
+                ),
                 security: Security::Mtls,
             }),
             (Some(tunnel), None) => Err(Refusal::TunnelFailed(tunnel)),
-            (None, _) => Ok(Hop::plain(address, WhyPlain::EndpointNotInMesh)),
+            (None, _) => Ok(self.plain_hop(address, WhyPlain::EndpointNotInMesh)),
+        }
+    }
+
+    /// The hop to `address` in plain, for this reason.
+    pub(crate) fn plain_hop(&self, address: SocketAddr, why: WhyPlain) -> Hop<'_> {
+        Hop {
+            target: TargetRef::plain(self.way.workload(), address),
+            security: Security::Plain(why.as_str()),
         }
     }
 
@@ -147,16 +154,6 @@ impl Incoming {
             Some(Aim::Port(port)) => service(port.name()),
             Some(Aim::Direct(direct)) => service(direct.of.name()),
             Some(Aim::Pass(_)) | None => Party::Unknown,
-        }
-    }
-}
-
-impl Hop<'_> {
-    /// In plain, for this reason.
-    pub(crate) fn plain(address: SocketAddr, why: WhyPlain) -> Self {
-        Self {
-            target: TargetRef::plain(address),
-            security: Security::Plain(why.as_str()),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hashbrown::{Equivalent, HashMap};
+use leno_model::view::WorkloadId;
 use leno_model::{Mono, SpiffeId};
 use rustc_hash::FxBuildHasher;
 
@@ -25,10 +26,11 @@ const MOST: usize = 4096;
 pub(crate) struct Target {
     /// Through whose proxy; `None` is in plain.
     pub(crate) tunnel: Option<TunnelKey>,
+    /// Who calls in plain: a connection of one workload carries no call of another. `None` through a
+    /// tunnel, whose key says it, and to an application of ours.
+    pub(crate) caller: Option<WorkloadId>,
     /// Where the application listens.
     pub(crate) address: SocketAddr,
-    /// Whether it is an application of ours: one in an enclosure is reached inside of it.
-    pub(crate) own: bool,
 }
 
 /// The same, borrowed: looking a connection up copies nothing.
@@ -36,10 +38,10 @@ pub(crate) struct Target {
 pub(crate) struct TargetRef<'a> {
     /// Through whose proxy; `None` is in plain.
     pub(crate) tunnel: Option<TunnelRef<'a>>,
+    /// Who calls in plain.
+    pub(crate) caller: Option<&'a WorkloadId>,
     /// Where the application listens.
     pub(crate) address: SocketAddr,
-    /// Whether it is an application of ours: one in an enclosure is reached inside of it.
-    pub(crate) own: bool,
 }
 
 /// A tunnel key, borrowed.
@@ -53,22 +55,37 @@ pub(crate) struct TunnelRef<'a> {
     pub(crate) address: SocketAddr,
 }
 
-impl TargetRef<'_> {
-    /// In plain, to this address.
-    pub(crate) fn plain(address: SocketAddr) -> Self {
+impl<'a> TargetRef<'a> {
+    /// Through the tunnel of an endpoint's proxy.
+    pub(crate) fn tunnelled(tunnel: TunnelRef<'a>, address: SocketAddr) -> Self {
+        Self {
+            tunnel: Some(tunnel),
+            caller: None,
+            address,
+        }
+    }
+
+    /// In plain, from `caller` to this address.
+    pub(crate) fn plain(caller: &'a WorkloadId, address: SocketAddr) -> Self {
         Self {
             tunnel: None,
+            caller: Some(caller),
             address,
-            own: false,
         }
     }
 
     /// To our own application, which listens at this address.
     pub(crate) fn application(address: SocketAddr) -> Self {
         Self {
-            own: true,
-            ..Self::plain(address)
+            tunnel: None,
+            caller: None,
+            address,
         }
+    }
+
+    /// Whether it is an application of ours: one in an enclosure is reached inside of it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.tunnel.is_none() && self.caller.is_none()
     }
 
     /// The same, kept.
@@ -80,8 +97,8 @@ impl TargetRef<'_> {
         });
         Target {
             tunnel,
+            caller: self.caller.cloned(),
             address: self.address,
-            own: self.own,
         }
     }
 }
@@ -89,7 +106,7 @@ impl TargetRef<'_> {
 impl Equivalent<Target> for TargetRef<'_> {
     fn equivalent(&self, other: &Target) -> bool {
         self.address == other.address
-            && self.own == other.own
+            && self.caller == other.caller.as_ref()
             && match (&self.tunnel, &other.tunnel) {
                 (None, None) => true,
                 (Some(ours), Some(theirs)) => {
@@ -130,9 +147,10 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection for the next call to the same target; over the bounds it is closed.
+    /// Keeps a connection for the next call to the same target; over the bounds, or when its tunnel
+    /// is about to end, it is closed.
     pub(crate) fn give(&self, target: &TargetRef<'_>, stream: Stream, now: Mono) {
-        if self.count.get() >= MOST {
+        if self.count.get() >= MOST || stream.is_closing(now) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -168,5 +186,58 @@ impl Pool {
             !list.is_empty()
         });
         self.count.set(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leno_model::{Name, Namespace};
+
+    use super::*;
+
+    fn workload(name: &str) -> WorkloadId {
+        WorkloadId {
+            namespace: Namespace::default_namespace(),
+            name: Name::new(name).unwrap(),
+        }
+    }
+
+    fn id(name: &str) -> SpiffeId {
+        SpiffeId::parse(&format!("spiffe://shop.local/ns/default/sa/{name}")).unwrap()
+    }
+
+    #[test]
+    fn a_connection_is_lent_only_for_what_it_was_opened_for() {
+        let [web, admin] = ["web", "admin"].map(workload);
+        let [as_web, as_admin] = ["web", "admin"].map(id);
+        let carts = [id("cart")];
+        let both = [id("cart"), id("bank")];
+        let address = |port| SocketAddr::from(([10, 0, 0, 7], port));
+        let tunnel = |own, expected, port| {
+            let address = address(port);
+            TunnelRef {
+                own,
+                expected,
+                address,
+            }
+        };
+        let targets = [
+            TargetRef::application(address(80)),
+            TargetRef::application(address(81)),
+            TargetRef::plain(&web, address(80)),
+            TargetRef::plain(&admin, address(80)),
+            TargetRef::tunnelled(tunnel(&as_web, &carts, 15008), address(80)),
+            TargetRef::tunnelled(tunnel(&as_admin, &carts, 15008), address(80)),
+            TargetRef::tunnelled(tunnel(&as_web, &both, 15008), address(80)),
+            TargetRef::tunnelled(tunnel(&as_web, &carts, 15009), address(80)),
+            TargetRef::tunnelled(tunnel(&as_web, &carts, 15008), address(81)),
+        ];
+        let mut kept = HashMap::<Target, usize, FxBuildHasher>::default();
+        for (number, target) in targets.iter().enumerate() {
+            assert_eq!(kept.insert(target.keep(), number), None, "{target:?}");
+        }
+        for (number, target) in targets.iter().enumerate() {
+            assert_eq!(kept.get(target), Some(&number), "{target:?}");
+        }
     }
 }

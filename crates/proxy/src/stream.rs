@@ -4,6 +4,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
+use leno_model::Mono;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -54,6 +55,14 @@ impl Stream {
         match ready!(written)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => Poll::Ready(Ok(count)),
+        }
+    }
+
+    /// Whether it must be used for nothing further, because the tunnel that it is in soon ends.
+    pub(crate) fn is_closing(&self, now: Mono) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Tunnel(tunnel) => tunnel.is_closing(now),
         }
     }
 

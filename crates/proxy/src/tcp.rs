@@ -110,7 +110,7 @@ impl<'a> Carrying<'a> {
         let (hop, limit) = match incoming.aim(self.worker, table)? {
             Aim::Application(address) => (incoming.last_hop(address), CONNECT_LIMIT),
             Aim::Pass(address) => {
-                let hop = Hop::plain(address, WhyPlain::DestinationUnknown);
+                let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);
                 (hop, CONNECT_LIMIT)
             }
             Aim::Direct(direct) => {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
+use leno_model::Mono;
 
 /// How much may be on its way in one stream before the reader must have read some of it.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -41,17 +42,32 @@ pub(crate) struct TunnelStream {
     receive: RecvStream,
     /// What has come and was not read.
     unread: Bytes,
-    /// Counts the stream while it lives.
-    _counted: Rc<()>,
+    within: Within,
+}
+
+/// The connection that a stream is in, and counted by while it lives.
+enum Within {
+    /// We opened it.
+    Ours(client::Connection),
+    /// Another proxy opened it.
+    Theirs(#[expect(dead_code, reason = "it is counted while it is held")] Rc<()>),
 }
 
 impl TunnelStream {
-    fn new(send: SendStream<Bytes>, receive: RecvStream, counted: Rc<()>) -> Self {
+    fn new(send: SendStream<Bytes>, receive: RecvStream, within: Within) -> Self {
         Self {
             send,
             receive,
             unread: Bytes::new(),
-            _counted: counted,
+            within,
+        }
+    }
+
+    /// Whether the connection takes no further streams, and so soon ends.
+    pub(crate) fn is_closing(&self, now: Mono) -> bool {
+        match &self.within {
+            Within::Ours(connection) => !connection.takes_streams(now),
+            Within::Theirs(_) => false,
         }
     }
 

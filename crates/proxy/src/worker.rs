@@ -229,7 +229,7 @@ impl Worker {
     /// The way into the enclosure of the application that `target` is, if it is in one.
     pub(crate) fn entrance(&self, target: &TargetRef<'_>) -> Option<Rc<Entrance>> {
         let entrances = self.entrances.borrow();
-        if !target.own || entrances.is_empty() {
+        if !target.is_own() || entrances.is_empty() {
             return None;
         }
         let table = self.table();
@@ -361,5 +361,63 @@ struct Counted(Rc<Worker>, #[expect(dead_code, reason = "it is held")] Seat);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.connections.set(self.0.connections.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leno_model::TrustDomain;
+    use leno_model::view::{Generation, Settings, Unknown, View};
+    use leno_traffic::Scope;
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+
+    fn worker() -> Worker {
+        let view = View {
+            generation: Generation::default(),
+            settings: Arc::new(Settings {
+                trust_domain: TrustDomain::new("shop.local").unwrap(),
+                unknown_destinations: Unknown::Refuse,
+            }),
+            workloads: BTreeMap::new(),
+            services: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            revoked: Arc::default(),
+            bundles: BTreeMap::new(),
+        };
+        let clocks = Clocks::start();
+        Worker::new(
+            Arc::new(Keyring::new(clocks.wall_clock())),
+            clocks,
+            Network::default_network(),
+            Arc::new(Table::new(Arc::new(view), Scope::Whole)),
+            Telemetry::new(leno_telemetry::Settings::default()),
+            Room::new(1),
+            1,
+        )
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_task_and_many_end_the_worker() {
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let worker = Rc::new(worker());
+            let peer = SocketAddr::from(([127, 0, 0, 1], 4711));
+            for _ in 0..=MOST_PANICS {
+                assert!(!worker.is_broken());
+                // The place of the one before is free again.
+                let seat = worker.seat(0).unwrap();
+                worker.spawn(seat, peer, async { panic!("a bug, as asked for") });
+                while worker.connections() > 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            assert!(worker.is_broken());
+            let told = worker.telemetry.snapshot().refused;
+            let count = u64::from(MOST_PANICS) + 1;
+            assert_eq!(told, [(Reporter::Source, Code::R044, count)]);
+        });
     }
 }

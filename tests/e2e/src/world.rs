@@ -124,6 +124,18 @@ impl World {
         Process::start(command, &self.folder.join(format!("{name}.log")))
     }
 
+    /// A script of commands in the folder, which find `leno`.
+    pub fn shell(&self, script: &str) -> Command {
+        let leno = leno();
+        let leno = Path::new(leno.get_program())
+            .parent()
+            .expect("an absolute path");
+        let script = format!("set -e\nPATH={}:$PATH\n{script}", leno.display());
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).current_dir(&self.folder);
+        shell
+    }
+
     /// Runs `leno` in the folder to its end.
     pub fn leno(&self, arguments: &[&str]) -> String {
         run(leno().current_dir(&self.folder).args(arguments))

@@ -273,7 +273,8 @@ impl<'a> Exchange<'a> {
         Ok(match aim? {
             Aim::Application(address) => Decided::Straight(admitted, incoming.last_hop(address)),
             Aim::Pass(address) => {
-                Decided::Straight(admitted, Hop::plain(address, WhyPlain::DestinationUnknown))
+                let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);
+                Decided::Straight(admitted, hop)
             }
             Aim::Direct(direct) => {
                 Decided::Forward(table.route_direct(admitted, &direct), Some(direct))

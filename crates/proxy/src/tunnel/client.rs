@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use crate::coalesce::{Coalesced, Farewell};
 use crate::news::Reader;
 use crate::tunnel::{
-    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, open_for,
+    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within, open_for,
 };
 use crate::worker::Worker;
 
@@ -55,7 +55,7 @@ struct Shared {
 
 /// One connection.
 #[derive(Clone)]
-struct Connection {
+pub(super) struct Connection {
     requests: SendRequest<Bytes>,
     /// When it takes no further streams: soon the peer has proven nothing any more.
     closes: Mono,
@@ -158,7 +158,7 @@ impl Shared {
 
     fn with_room(&self, now: Mono) -> Option<Connection> {
         let mut open = self.open.borrow_mut();
-        open.retain(|connection| now < connection.closes && !connection.is_closed());
+        open.retain(|connection| connection.takes_streams(now));
         let has_room = |connection: &&Connection| {
             Rc::strong_count(&connection.streams) <= MOST_STREAMS as usize
         };
@@ -177,7 +177,7 @@ impl Connection {
             .expect(
                 "a socket address is an authority, and hexadecimal digits are a header's value",
             );
-        let mut requests = self.requests.ready().await?;
+        let mut requests = self.requests.clone().ready().await?;
         let (response, send) = requests.send_request(request, false)?;
         let response = response.await?;
         if response.status() != StatusCode::OK {
@@ -188,7 +188,13 @@ impl Connection {
                 code: code.and_then(|text| text.split(' ').next()?.parse().ok()),
             });
         }
-        Ok(TunnelStream::new(send, response.into_body(), self.streams))
+        let within = Within::Ours(self);
+        Ok(TunnelStream::new(send, response.into_body(), within))
+    }
+
+    /// Whether further streams may be opened.
+    pub(super) fn takes_streams(&self, now: Mono) -> bool {
+        now < self.closes && !self.is_closed()
     }
 
     /// Whether the other end takes no further stream.
@@ -206,7 +212,7 @@ impl Connection {
         if Rc::strong_count(&self.streams) > 1 {
             self.used.set(now);
         }
-        now < self.closes && now.since(self.used.get()) < IDLE && !self.is_closed()
+        now.since(self.used.get()) < IDLE && self.takes_streams(now)
     }
 }
 

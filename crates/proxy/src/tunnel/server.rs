@@ -23,7 +23,7 @@ use crate::coalesce::Coalesced;
 use crate::incoming::{Incoming, Way};
 use crate::news::Reader;
 use crate::tunnel::{
-    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, open_for,
+    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within, open_for,
 };
 use crate::worker::Worker;
 
@@ -211,7 +211,11 @@ impl Opening {
         let response = Response::new(());
         let send = self.answer.send_response(response, false);
         let send = send.map_err(super::into_io)?;
-        Ok(TunnelStream::new(send, self.receive, self.counted))
+        Ok(TunnelStream::new(
+            send,
+            self.receive,
+            Within::Theirs(self.counted),
+        ))
     }
 
     /// Does not open it.

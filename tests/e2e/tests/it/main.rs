@@ -10,4 +10,5 @@ mod identity;
 mod life;
 mod pair;
 mod policy;
+mod reference;
 mod routes;

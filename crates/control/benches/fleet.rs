@@ -129,10 +129,15 @@ async fn follow(folder: PathBuf, number: usize) -> watch::Receiver<usize> {
         };
         match follower.run(adopt, |_| {}).await {}
     });
+    let mut asked = tokio::task::JoinSet::new();
     for service in 0..SERVICES {
         let question = format!("service/shop/service-{service}");
         let question = Subscription::parse(&question).expect("a service");
-        asker.ask(question).await.expect("it is told");
+        let asker = asker.clone();
+        asked.spawn(async move { asker.ask(question).await });
+    }
+    for told in asked.join_all().await {
+        told.expect("it is told");
     }
     weights
 }

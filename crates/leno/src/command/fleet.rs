@@ -187,7 +187,7 @@ where
         }
         Ok(answer) => tell(&answer, terminal),
         Err(NotAsked::Refused(failure)) => refused(&failure, json, terminal),
-        Err(away) => Err(away).context("start one: leno control"),
+        Err(away) => bail!("{away}; start one: leno control"),
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::net::UnixStream;
 
 use crate::failure::{Failure, NotAsked};
 use crate::question::{Ask, Question};
+use crate::reach::through_folder;
 use crate::{LONGEST_ANSWER, VERSION, line};
 
 /// Asks the control plane behind one socket.
@@ -48,7 +49,8 @@ impl Client {
             question: question.into(),
         };
         let asked = serde_json::to_vec(&asked).expect("questions are maps of plain values");
-        let mut stream = UnixStream::connect(&self.socket).await.map_err(away)?;
+        let (_folder, path) = through_folder(&self.socket).map_err(away)?;
+        let mut stream = UnixStream::connect(path).await.map_err(away)?;
         line::write(&mut stream, asked).await.map_err(away)?;
         let told = line::read(&mut stream, LONGEST_ANSWER)
             .await

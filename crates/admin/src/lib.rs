@@ -10,6 +10,7 @@ mod failure;
 mod line;
 mod object;
 mod question;
+mod reach;
 mod server;
 
 pub use answer::{
@@ -23,6 +24,7 @@ pub use question::{
     Apply, Ask, Check, CreateToken, Delete, DiffOf, DropToken, File, HistoryOf, ListTokens,
     ProxiesOf, Question, Reinstate, Revoke, Rollback, StatusOf, TrustOf,
 };
+pub use reach::through_folder;
 pub use server::{Asker, Server};
 
 /// The version of the questions and answers. Another one is refused, and says so.

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::question::Question;
+use crate::reach::through_folder;
 use crate::{LONGEST_QUESTION, VERSION, line};
 
 /// Who asks.
@@ -49,14 +50,15 @@ impl Server {
     /// Listens at `path`, which only the user of this process can open (mode 0600). A socket that
     /// nobody listens on any more is replaced; anything else at `path` is left alone.
     pub fn listen(path: &Path) -> io::Result<Self> {
+        let (_folder, short) = through_folder(path)?;
         if let Ok(found) = fs::symlink_metadata(path) {
-            if !found.file_type().is_socket() || StdUnixStream::connect(path).is_ok() {
+            if !found.file_type().is_socket() || StdUnixStream::connect(&short).is_ok() {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
             fs::remove_file(path)?;
         }
         // Bound under another name, so that nobody can connect before the mode is set.
-        let mut beside = path.to_owned();
+        let mut beside = short;
         beside.add_extension("new");
         if let Err(error) = fs::remove_file(&beside)
             && error.kind() != io::ErrorKind::NotFound

@@ -2,6 +2,7 @@
 
 pub(crate) mod certs;
 pub(crate) mod check;
+pub(crate) mod context;
 pub(crate) mod control;
 pub(crate) mod curl;
 pub(crate) mod demo;

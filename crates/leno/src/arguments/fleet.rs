@@ -33,7 +33,8 @@ pub(crate) enum Fleet {
 /// Which control plane is asked, and how the answer is written.
 #[derive(Args, Clone)]
 pub(crate) struct Context {
-    /// The control plane's socket; else $LENO_CONTEXT, else that of this host
+    /// The control plane's socket; else $LENO_CONTEXT, else the mesh that is up in this folder,
+    /// else this machine's
     #[arg(long, value_name = "SOCKET")]
     pub(crate) context: Option<PathBuf>,
 

@@ -19,7 +19,8 @@ pub(crate) fn run(options: &fleet::Control, terminal: &mut Terminal) -> anyhow::
         .data
         .clone()
         .map_or_else(|| host::state("control"), Ok)?;
-    let socket = options.socket.clone().map_or_else(host::socket, Ok)?;
+    let named = options.socket.clone().or_else(host::named_context);
+    let socket = named.map_or_else(host::socket, Ok)?;
     for folder in [Some(data.as_path()), socket.parent()]
         .into_iter()
         .flatten()

@@ -7,14 +7,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use leno_admin::{
-    Applied, Apply, Ask, Client, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, NotAsked, ProxiesOf, Reinstate, Revoke, Rollback, TrustOf,
+    Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
+    ListTokens, ProxiesOf, Reinstate, Revoke, Rollback, TrustOf,
 };
 use serde::Serialize;
 
 use crate::arguments::Output;
 use crate::arguments::fleet::{self, Certificates, Context, Fleet, TokenCommand};
-use crate::command::{Answer, control, host, join};
+use crate::command::{self, Answer, control, join};
 use crate::folder::Files;
 use crate::terminal::Terminal;
 
@@ -174,20 +174,14 @@ fn ask<Q>(
 where
     Q: Ask<Answer: Serialize>,
 {
-    let socket = context.context.clone().map_or_else(host::socket, Ok)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let asked = runtime.block_on(Client::new(&socket).ask(question));
     let json = context.output == Output::Json;
-    match asked {
+    match command::context::Context::choose(context.context.as_deref())?.ask(question)? {
         Ok(answer) if json => {
             terminal.text(&serde_json::to_string_pretty(&answer)?)?;
             Ok(Answer::Fine)
         }
         Ok(answer) => tell(&answer, terminal),
-        Err(NotAsked::Refused(failure)) => refused(&failure, json, terminal),
-        Err(away) => bail!("{away}; start one: leno control"),
+        Err(failure) => refused(&failure, json, terminal),
     }
 }
 

@@ -30,12 +30,13 @@ pub(crate) fn identity() -> anyhow::Result<PathBuf> {
     }
 }
 
-/// The socket on which this host's control plane is asked: what $LENO_CONTEXT says, else the place
-/// where `leno control` makes it.
+/// The control plane's socket that $LENO_CONTEXT names.
+pub(crate) fn named_context() -> Option<PathBuf> {
+    variable("LENO_CONTEXT")
+}
+
+/// The socket on which this host's control plane is asked.
 pub(crate) fn socket() -> anyhow::Result<PathBuf> {
-    if let Some(named) = variable("LENO_CONTEXT") {
-        return Ok(named);
-    }
     if rustix::process::geteuid().is_root() {
         return Ok(PathBuf::from("/run/leno/control.sock"));
     }

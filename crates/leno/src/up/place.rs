@@ -90,6 +90,11 @@ impl Place {
         self.state().join("up.sock")
     }
 
+    /// Where the control plane of this place is asked.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.state().join("control.sock")
+    }
+
     /// What the mesh's own authority keeps.
     pub(crate) fn authority(&self) -> PathBuf {
         self.state().join("ca")

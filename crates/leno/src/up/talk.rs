@@ -6,11 +6,9 @@ mod server;
 mod watch;
 mod words;
 
-use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::net::{
@@ -27,15 +25,6 @@ const LONGEST: usize = 1 << 20;
 
 /// The most file descriptors that wait for the message they belong to.
 const MOST_FDS: usize = 16;
-
-/// The way to a socket whose own path may be longer than an address holds: through its folder.
-fn through_folder(socket: &Path) -> io::Result<(File, PathBuf)> {
-    let folder = File::open(socket.parent().unwrap_or(Path::new(".")))?;
-    let name = socket.file_name().unwrap_or_default();
-    let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string());
-    let path = path.join(name);
-    Ok((folder, path))
-}
 
 /// What came over a socket and is no whole message yet.
 #[derive(Default)]

@@ -8,11 +8,12 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use leno_admin::through_folder;
 use leno_model::Name;
 use leno_telemetry::Filter;
 use serde_json::{Value, json};
 
-use super::{Arrived, Watched, send, through_folder, watch, words};
+use super::{Arrived, Watched, send, watch, words};
 use crate::signals::{By, Edges};
 use crate::up::engine::{Guest, Joined, Opened};
 use crate::up::news::Row;

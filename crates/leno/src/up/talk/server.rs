@@ -7,6 +7,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdUnixListener;
 
+use leno_admin::through_folder;
 use leno_host::{Event, Listeners};
 use leno_model::Name;
 use leno_telemetry::Tap;
@@ -15,7 +16,7 @@ use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Arrived, send, through_folder, watch, words};
+use super::{Arrived, send, watch, words};
 use crate::up::engine::{Happened, Joined, Opened, Question};
 use crate::up::place::Place;
 

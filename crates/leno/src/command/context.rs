@@ -1,0 +1,66 @@
+//! Which control plane a command asks: that of `--context`, else of `$LENO_CONTEXT`, else of the mesh
+//! that is up in this folder, else of this machine.
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use leno_admin::{Ask, Client, Failure, NotAsked, through_folder};
+
+use super::host;
+use crate::up::Place;
+
+/// A control plane to ask.
+pub(crate) struct Context {
+    socket: PathBuf,
+    advice: &'static str,
+}
+
+impl Context {
+    /// The one to ask when `flag` is what `--context` says.
+    pub(crate) fn choose(flag: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(socket) = flag {
+            return Ok(Self {
+                socket: socket.to_owned(),
+                advice: "it is what --context names",
+            });
+        }
+        if let Some(socket) = host::named_context() {
+            return Ok(Self {
+                socket,
+                advice: "it is what $LENO_CONTEXT names",
+            });
+        }
+        let place = Place::here()?;
+        let socket = place.control_socket();
+        if is_answered(&socket) {
+            return Ok(Self {
+                socket,
+                advice: "leno down and leno up start it again",
+            });
+        }
+        Ok(Self {
+            socket: host::socket()?,
+            advice: "nothing is up in this folder either. Start one: leno up, or leno control",
+        })
+    }
+
+    /// Asks, and waits for the answer. A refusal is an answer too.
+    pub(crate) fn ask<Q: Ask>(&self, question: Q) -> anyhow::Result<Result<Q::Answer, Failure>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        match runtime.block_on(Client::new(&self.socket).ask(question)) {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(NotAsked::Refused(failure)) => Ok(Err(failure)),
+            Err(away @ NotAsked::Away { .. }) => bail!("{away}; {}", self.advice),
+            Err(misfit @ NotAsked::Misfit(_)) => Err(misfit.into()),
+        }
+    }
+}
+
+/// Whether somebody listens at `socket`: one that was killed leaves the file behind.
+fn is_answered(socket: &Path) -> bool {
+    let reached = through_folder(socket);
+    reached.is_ok_and(|(_folder, path)| UnixStream::connect(path).is_ok())
+}

@@ -127,11 +127,16 @@ impl Incoming {
     pub(crate) fn last_hop(&self, application: SocketAddr) -> Hop<'static> {
         Hop {
             target: TargetRef::application(application),
-            security: match &self.peer.channel {
-                Channel::Mtls(_) => Security::Mtls,
-                Channel::Plain(why) => Security::Plain(why.as_str()),
-                Channel::Local(_) => Security::None,
-            },
+            security: self.proven(),
+        }
+    }
+
+    /// What the caller proved to this proxy; nothing is needed of a workload of its own.
+    pub(crate) fn proven(&self) -> Security {
+        match &self.peer.channel {
+            Channel::Mtls(_) => Security::Mtls,
+            Channel::Plain(why) => Security::Plain(why.as_str()),
+            Channel::Local(_) => Security::None,
         }
     }
 

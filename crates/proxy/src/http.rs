@@ -1,8 +1,12 @@
 //! HTTP/1.1 on one connection: one exchange after another, and nothing held in between.
 
+mod attempt;
 mod exchange;
+mod forward;
+mod head;
 mod refuse;
 mod reply;
+mod told;
 mod waiting;
 
 use std::io;
@@ -39,9 +43,23 @@ enum After {
     Cut,
 }
 
+/// What all exchanges of a connection have in common.
+#[derive(Clone, Copy)]
+struct Connection<'a> {
+    worker: &'a Rc<Worker>,
+    incoming: &'a Incoming,
+    /// What our application is told about the caller.
+    client_cert: Option<&'a str>,
+}
+
 /// Serves requests until the connection ends.
 pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &Incoming) {
     let told = client_cert(worker, incoming);
+    let connection = Connection {
+        worker,
+        incoming,
+        client_cert: told.as_deref(),
+    };
     let mut news = worker.news.subscribe();
     let mut unread = None;
     loop {
@@ -49,15 +67,8 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &In
             return;
         }
         // What an exchange needs is large; an idle connection holds none of it.
-        let exchange = Box::pin(exchange::run(
-            worker,
-            &mut client,
-            incoming,
-            told.as_deref(),
-            &mut news,
-            unread.take(),
-        ));
-        match exchange.await {
+        let one = head::serve_one(connection, &mut client, &mut news, unread.take());
+        match Box::pin(one).await {
             After::Next(rest) => unread = rest,
             After::Close => return Box::pin(linger(worker, client)).await,
             After::Cut => return client.reset(),
@@ -69,7 +80,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &In
 pub(crate) async fn turn_away(worker: &Rc<Worker>, mut client: Stream, incoming: &Incoming) {
     let reason = refuse::Reason::from(&Refusal::TooManyConnections);
     if let Ok(Ok(())) = tokio::time::timeout(LINGER, client.readable()).await {
-        exchange::refuse_head(worker, &mut client, incoming, &reason).await;
+        head::refuse_head(worker, &mut client, incoming, &reason).await;
         linger(worker, client).await;
     }
 }

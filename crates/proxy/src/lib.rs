@@ -198,23 +198,27 @@ impl Proxy {
     }
 
     /// Goes over to `view`, whole, if it does not take back what is held; says which roots in it
-    /// cannot be used. Streams whose permission no longer stands are cut, and no others.
+    /// cannot be used. Of several callers at once each is compared with what the one before it
+    /// left. Streams whose permission no longer stands are cut, and no others.
     pub fn adopt(&self, view: Arc<View>, scope: Scope) -> Adopted {
-        let held = self.state.borrow().table.view().clone();
-        if !view.generation.follows(&held.generation) {
-            return Adopted::Stale { held };
-        }
-        let trust_changed = view.bundles != held.bundles || view.revoked != held.revoked;
-        let bad_roots = if trust_changed {
-            judge_by(&self.keyring, &view)
-        } else {
-            Vec::new()
+        let mut adopted = Adopted::Yes {
+            bad_roots: Vec::new(),
         };
-        self.state.send_modify(|state| {
-            state.table = Arc::new(state.table.next(view, scope));
-            state.trust += u64::from(trust_changed);
+        self.state.send_if_modified(|state| {
+            let held = state.table.view();
+            if !view.generation.follows(&held.generation) {
+                adopted = Adopted::Stale { held: held.clone() };
+                return false;
+            }
+            if view.bundles != held.bundles || view.revoked != held.revoked {
+                let bad_roots = judge_by(&self.keyring, &view);
+                adopted = Adopted::Yes { bad_roots };
+                state.trust += 1;
+            }
+            state.table = Arc::new(state.table.next(view.clone(), scope));
+            true
         });
-        Adopted::Yes { bad_roots }
+        adopted
     }
 
     /// Takes no new calls; live ones may go on for as long as the settings say.
@@ -409,3 +413,76 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use leno_model::TrustDomain;
+    use leno_model::view::{Generation, Settings as MeshSettings, Unknown};
+
+    use super::*;
+
+    /// A view of an empty mesh.
+    pub(crate) fn view(position: u64) -> Arc<View> {
+        Arc::new(View {
+            generation: Generation {
+                epoch: 1,
+                positions: [("store".into(), position)].into(),
+            },
+            settings: Arc::new(MeshSettings {
+                trust_domain: TrustDomain::new("shop.local").unwrap(),
+                unknown_destinations: Unknown::Refuse,
+            }),
+            workloads: Default::default(),
+            services: Default::default(),
+            endpoints: Default::default(),
+            revoked: Arc::default(),
+            bundles: Default::default(),
+        })
+    }
+
+    #[test]
+    fn of_several_who_adopt_at_once_none_takes_back_what_another_said() {
+        let clocks = Clocks::start();
+        let settings = Settings {
+            workers: NonZeroUsize::MIN,
+            listeners: Vec::new(),
+            network: Network::default_network(),
+            connections: 1,
+            drain: Duration::ZERO,
+            seed: 1,
+        };
+        let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
+        let telemetry = Telemetry::new(leno_telemetry::Settings::default());
+        let proxy = Proxy::start(settings, keyring, clocks, &telemetry, view(0), Scope::Whole);
+        let proxy = proxy.unwrap();
+        let held = || proxy.state.borrow().table.view().generation.clone();
+        let together = Barrier::new(4);
+        std::thread::scope(|scope| {
+            for first in 1..=4 {
+                let (proxy, together) = (&proxy, &together);
+                scope.spawn(move || {
+                    together.wait();
+                    for position in (first..2_000).step_by(4) {
+                        let stale = match proxy.adopt(view(position), Scope::Whole) {
+                            Adopted::Yes { .. } => false,
+                            Adopted::Stale { held } => {
+                                assert!(held.generation.positions["store"] > position);
+                                true
+                            }
+                        };
+                        let after = held().positions["store"];
+                        assert!(
+                            after >= position,
+                            "{after} after {position}, stale: {stale}"
+                        );
+                    }
+                });
+            }
+        });
+        assert_eq!(held().positions["store"], 1_999);
+        proxy.drain();
+        proxy.join().unwrap();
+    }
+}

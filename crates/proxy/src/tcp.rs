@@ -93,7 +93,7 @@ impl<'a> Carrying<'a> {
             began: worker.now(),
             table: worker.table(),
             endpoint: Cell::new(None),
-            security: Cell::new(Security::None),
+            security: Cell::new(incoming.proven()),
         }
     }
 

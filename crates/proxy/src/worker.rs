@@ -366,32 +366,19 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
-    use leno_model::TrustDomain;
-    use leno_model::view::{Generation, Settings, Unknown, View};
     use leno_traffic::Scope;
     use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
+    use crate::tests::view;
 
     fn worker() -> Worker {
-        let view = View {
-            generation: Generation::default(),
-            settings: Arc::new(Settings {
-                trust_domain: TrustDomain::new("shop.local").unwrap(),
-                unknown_destinations: Unknown::Refuse,
-            }),
-            workloads: BTreeMap::new(),
-            services: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
-            revoked: Arc::default(),
-            bundles: BTreeMap::new(),
-        };
         let clocks = Clocks::start();
         Worker::new(
             Arc::new(Keyring::new(clocks.wall_clock())),
             clocks,
             Network::default_network(),
-            Arc::new(Table::new(Arc::new(view), Scope::Whole)),
+            Arc::new(Table::new(view(0), Scope::Whole)),
             Telemetry::new(leno_telemetry::Settings::default()),
             Room::new(1),
             1,

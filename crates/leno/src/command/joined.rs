@@ -1,7 +1,7 @@
 //! `leno proxy --joined`: a proxy that follows a control plane.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{OnceCell, RefCell};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 use leno_channel::Keyring;
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
-use leno_proxy::follow::{Event, Follower, Following};
+use leno_proxy::follow::{Asker, Event, Follower, Following};
 use leno_proxy::{Clocks, Door, Listener, Place, Proxy, Settings};
 use leno_telemetry::Telemetry;
 use leno_traffic::Scope;
@@ -31,50 +31,26 @@ pub(crate) fn run(
     namespace: &str,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
-    let home = Namespace::new(namespace).context("-n")?;
-    let ids = options.workloads.iter().map(|text| workload(text, &home));
-    let ids = ids.collect::<anyhow::Result<Vec<_>>>()?;
-    let upstreams = options.upstreams.iter().map(|text| upstream(text, &home));
-    let upstreams = upstreams.collect::<anyhow::Result<Vec<_>>>()?;
-    let workloads: BTreeSet<_> = ids.iter().cloned().collect();
-    let following = Following {
-        name: ids
-            .first()
-            .map_or_else(|| "proxy".to_owned(), WorkloadId::to_string),
-        folder: options.state.clone().map_or_else(host::identity, Ok)?,
-        workloads,
-        tunnel: options.advertise.or(options.tunnel),
-        seed: seed(),
-    };
+    let wanted = Wanted::read(options, namespace)?;
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
     let terminal = RefCell::new(terminal);
     // Standard output that is gone leaves nobody to tell.
     let tell = |event: &Event| drop(terminal.borrow_mut().line(event.to_string()));
+    let following = wanted.following()?;
     let (follower, asker) = Follower::open(&following, Arc::clone(&keyring), clocks, tell)?;
     tell_identity(&terminal, &follower);
-    let telemetry = Telemetry::new(leno_telemetry::Settings::default());
-    let first = follower.view();
-    let running = RefCell::new(None::<anyhow::Result<Proxy>>);
-    let started = Notify::new();
-    let adopt = |view: Arc<View>, scope: Scope| {
-        let mut running = running.borrow_mut();
-        match &*running {
-            Some(Ok(proxy)) => drop(proxy.adopt(view, scope)),
-            Some(Err(_)) => {}
-            None => {
-                let started_one = settings(options, &ids, &upstreams).and_then(|settings| {
-                    let keyring = Arc::clone(&keyring);
-                    let proxy = Proxy::start(settings, keyring, clocks, &telemetry, view, scope)?;
-                    proxy.ask_by(&asker)?;
-                    Ok(proxy)
-                });
-                *running = Some(started_one);
-                started.notify_one();
-            }
-        }
+    let running = Running {
+        wanted,
+        keyring,
+        clocks,
+        telemetry: Telemetry::new(leno_telemetry::Settings::default()),
+        asker,
+        proxy: OnceCell::new(),
+        started: Notify::new(),
     };
-    if let Some((view, scope)) = first {
+    let adopt = |view, scope| running.adopt(view, scope);
+    if let Some((view, scope)) = follower.view() {
         adopt(view, scope);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -83,39 +59,156 @@ pub(crate) fn run(
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let seen_in_advance = async {
-            for (port, _) in &upstreams {
-                // One that is not known yet is asked for again by the call that needs it.
-                asker
-                    .ask(Subscription::Service(port.service.clone()))
-                    .await
-                    .ok();
-            }
-            std::future::pending::<()>().await;
-        };
-        let has_failed = async {
-            started.notified().await;
-            if !matches!(&*running.borrow(), Some(Err(_))) {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             never = follower.run(adopt, tell) => match never {},
-            () = seen_in_advance => {}
-            () = has_failed => {}
+            () = running.see_in_advance() => {}
+            () = running.has_failed() => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         anyhow::Ok(())
     })?;
-    match running.into_inner() {
-        None => Ok(Answer::Fine),
-        Some(Err(error)) => Err(error),
-        Some(Ok(proxy)) => {
-            proxy.drain();
-            proxy.join()?;
-            Ok(Answer::Fine)
+    running.end()
+}
+
+/// What the command line asks for.
+struct Wanted<'a> {
+    options: &'a Joined,
+    /// The workloads in front of which the proxy stands.
+    workloads: Vec<WorkloadId>,
+    /// Service ports, each with where the proxy listens for it.
+    upstreams: Vec<(PortRef, SocketAddr)>,
+}
+
+impl<'a> Wanted<'a> {
+    fn read(options: &'a Joined, namespace: &str) -> anyhow::Result<Self> {
+        let home = Namespace::new(namespace).context("-n")?;
+        let workloads = options.workloads.iter().map(|text| workload(text, &home));
+        let upstreams = options.upstreams.iter().map(|text| upstream(text, &home));
+        Ok(Self {
+            options,
+            workloads: workloads.collect::<anyhow::Result<_>>()?,
+            upstreams: upstreams.collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    fn following(&self) -> anyhow::Result<Following> {
+        let Self {
+            options, workloads, ..
+        } = self;
+        let name = workloads.first().map(WorkloadId::to_string);
+        Ok(Following {
+            name: name.unwrap_or_else(|| "proxy".to_owned()),
+            folder: options.state.clone().map_or_else(host::identity, Ok)?,
+            workloads: workloads.iter().cloned().collect(),
+            tunnel: options.advertise.or(options.tunnel),
+            seed: seed(),
+        })
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let options = self.options;
+        let mut listeners = Vec::new();
+        let mut listen = |address, door| {
+            listeners.push(Listener {
+                place: Place::Address(address),
+                door,
+            });
+        };
+        if let Some(id) = self.workloads.first() {
+            for (port, address) in &self.upstreams {
+                listen(*address, Door::Upstream(id.clone(), port.clone()));
+            }
+            for (address, door) in [
+                (options.outbound, Door::Outbound(id.clone())),
+                (options.inbound, Door::Inbound(id.clone())),
+            ] {
+                if let Some(address) = address {
+                    listen(address, door);
+                }
+            }
         }
+        for (address, door) in [
+            (options.tunnel, Door::Tunnel),
+            (options.metrics, Door::Metrics),
+        ] {
+            if let Some(address) = address {
+                listen(address, door);
+            }
+        }
+        Ok(Settings {
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            listeners,
+            network: Network::default_network(),
+            connections: proxy::connections()?,
+            drain: DRAIN,
+            seed: seed(),
+        })
+    }
+}
+
+/// The proxy, from its first view on.
+struct Running<'a> {
+    wanted: Wanted<'a>,
+    keyring: Arc<Keyring>,
+    clocks: Clocks,
+    telemetry: Telemetry,
+    asker: Asker,
+    /// Empty while there has been no view.
+    proxy: OnceCell<anyhow::Result<Proxy>>,
+    started: Notify,
+}
+
+impl Running<'_> {
+    /// Goes over to a view; the first one starts the proxy.
+    fn adopt(&self, view: Arc<View>, scope: Scope) {
+        match self.proxy.get() {
+            Some(Ok(proxy)) => drop(proxy.adopt(view, scope)),
+            Some(Err(_)) => {}
+            None => {
+                self.proxy.get_or_init(|| self.start(view, scope));
+                self.started.notify_one();
+            }
+        }
+    }
+
+    fn start(&self, view: Arc<View>, scope: Scope) -> anyhow::Result<Proxy> {
+        let settings = self.wanted.settings()?;
+        let (keyring, telemetry) = (Arc::clone(&self.keyring), &self.telemetry);
+        let proxy = Proxy::start(settings, keyring, self.clocks, telemetry, view, scope)?;
+        proxy.ask_by(&self.asker)?;
+        Ok(proxy)
+    }
+
+    /// Asks for what the upstreams will need, before the first call does.
+    async fn see_in_advance(&self) {
+        for (port, _) in &self.wanted.upstreams {
+            let service = Subscription::Service(port.service.clone());
+            // One that is not known yet is asked for again by the call that needs it.
+            self.asker.ask(service).await.ok();
+        }
+        std::future::pending().await
+    }
+
+    /// Waits until the proxy could not be started, or has ended by itself.
+    async fn has_failed(&self) {
+        self.started.notified().await;
+        if let Some(Ok(proxy)) = self.proxy.get() {
+            proxy.broken().await;
+        }
+    }
+
+    /// Lets what lives end in peace.
+    fn end(self) -> anyhow::Result<Answer> {
+        let Some(proxy) = self.proxy.into_inner().transpose()? else {
+            return Ok(Answer::Fine);
+        };
+        if proxy.is_broken() {
+            return Err(proxy.failure()).context("a worker of the proxy has ended");
+        }
+        proxy.drain();
+        proxy.join()?;
+        Ok(Answer::Fine)
     }
 }
 
@@ -132,49 +225,6 @@ fn tell_identity(terminal: &RefCell<&mut Terminal>, follower: &Follower) {
     drop(terminal.borrow_mut().line(line));
 }
 
-fn settings(
-    options: &Joined,
-    ids: &[WorkloadId],
-    upstreams: &[(PortRef, std::net::SocketAddr)],
-) -> anyhow::Result<Settings> {
-    let mut listeners = Vec::new();
-    let mut listen = |address, door| {
-        listeners.push(Listener {
-            place: Place::Address(address),
-            door,
-        });
-    };
-    if let Some(id) = ids.first() {
-        for (port, address) in upstreams {
-            listen(*address, Door::Upstream(id.clone(), port.clone()));
-        }
-        for (address, door) in [
-            (options.outbound, Door::Outbound(id.clone())),
-            (options.inbound, Door::Inbound(id.clone())),
-        ] {
-            if let Some(address) = address {
-                listen(address, door);
-            }
-        }
-    }
-    for (address, door) in [
-        (options.tunnel, Door::Tunnel),
-        (options.metrics, Door::Metrics),
-    ] {
-        if let Some(address) = address {
-            listen(address, door);
-        }
-    }
-    Ok(Settings {
-        workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-        listeners,
-        network: Network::default_network(),
-        connections: proxy::connections()?,
-        drain: DRAIN,
-        seed: seed(),
-    })
-}
-
 /// `web` or `shop/web`.
 fn workload(text: &str, home: &Namespace) -> anyhow::Result<WorkloadId> {
     let (namespace, name) = named(text, home)?;
@@ -182,7 +232,7 @@ fn workload(text: &str, home: &Namespace) -> anyhow::Result<WorkloadId> {
 }
 
 /// `cart:80=127.0.0.1:8081`.
-fn upstream(text: &str, home: &Namespace) -> anyhow::Result<(PortRef, std::net::SocketAddr)> {
+fn upstream(text: &str, home: &Namespace) -> anyhow::Result<(PortRef, SocketAddr)> {
     let read = || {
         let (port, address) = text.split_once('=')?;
         let (service, port) = port.rsplit_once(':')?;

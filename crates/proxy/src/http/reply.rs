@@ -10,7 +10,7 @@ use leno_traffic::{Ended, Failure, Refusal};
 
 use crate::buffer::Buffer;
 use crate::http::After;
-use crate::http::exchange::{Attempt, Tried};
+use crate::http::attempt::{Attempt, Tried};
 use crate::http::refuse::Reason;
 use crate::http::waiting::{Interrupted, Waiting};
 use crate::pump::Pump;

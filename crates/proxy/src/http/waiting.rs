@@ -54,7 +54,29 @@ impl From<Refusal> for Interrupted {
     }
 }
 
-impl Waiting<'_> {
+impl<'a> Waiting<'a> {
+    /// While nothing of the request's body goes up.
+    pub(super) fn new(
+        worker: &'a Worker,
+        admitted: &'a Admitted<'a>,
+        client: &'a mut Stream,
+        news: &'a mut Reader,
+        deadline: &'a mut Option<(Pin<Box<Sleep>>, Duration)>,
+    ) -> Self {
+        Self {
+            worker,
+            client,
+            news,
+            admitted,
+            deadline,
+            up: None,
+            early: None,
+            sent: 0,
+            up_failed: false,
+            watching: true,
+        }
+    }
+
     /// Waits for something else of the exchange, before the server is listened to.
     pub(super) async fn meanwhile<T>(
         &mut self,

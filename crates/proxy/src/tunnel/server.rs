@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
-use leno_channel::Accepted;
-use leno_identity::{Caller, Trust};
+use leno_channel::{Accepted, Proof, ServerStream};
+use leno_identity::{Caller, Distrust, Trust};
 use leno_model::view::Workload;
 use leno_model::{CallId, Code, SpiffeId};
 use leno_telemetry::{Event, Handshake, Reporter};
@@ -37,105 +38,120 @@ const ABORT_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
-    match worker.keyring.accept(tcp).await {
-        Ok(accepted) => serve_accepted(&worker, accepted, from, news, trust).await,
-        Err(failure) => worker.report(&Event::Handshake(Handshake {
-            reporter: Reporter::Destination,
-            peer: from,
-            at: worker.now().wall,
-            code: failure.code(),
-            why: &failure.to_string(),
-        })),
-    }
-}
-
-async fn serve_accepted(
-    worker: &Rc<Worker>,
-    accepted: Accepted<TcpStream>,
-    from: SocketAddr,
-    mut news: Reader,
-    mut trust: Arc<Trust>,
-) {
     let Accepted {
         stream,
         caller,
         own,
         proof,
         ..
-    } = accepted;
+    } = match worker.keyring.accept(tcp).await {
+        Ok(accepted) => accepted,
+        Err(failure) => return tell(&worker, from, failure.code(), &failure.to_string()),
+    };
+    // Whoever proved itself and then speaks no HTTP/2 has said nothing that could be answered.
+    let Some(mut connection) = speak(Coalesced::new(stream, worker.buffers.clone())).await else {
+        return;
+    };
+    let tunnel = Tunnel {
+        worker,
+        from,
+        caller,
+        own,
+        proof,
+        counted: Rc::default(),
+    };
+    if let Err(distrust) = tunnel.run(&mut connection, news, trust).await {
+        tell(&tunnel.worker, from, distrust.code(), &distrust.to_string());
+        connection.abrupt_shutdown(h2::Reason::INADEQUATE_SECURITY);
+        let told = std::future::poll_fn(|context| connection.poll_closed(context));
+        // Whoever does not read it is cut without a word.
+        drop(tokio::time::timeout(ABORT_LIMIT, told).await);
+    }
+}
+
+/// A connection on which HTTP/2 is spoken.
+type Connection = h2::server::Connection<Coalesced<ServerStream<TcpStream>>, Bytes>;
+
+/// Exchanges the first words of HTTP/2; `None` if the other end does not.
+async fn speak(stream: Coalesced<ServerStream<TcpStream>>) -> Option<Connection> {
     let handshake = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(HEADER_BYTES)
         .max_send_buffer_size(STREAM_WINDOW as usize)
-        .handshake(Coalesced::new(stream, worker.buffers.clone()));
-    // Whoever proved itself and then speaks no HTTP/2 has said nothing that could be answered.
-    let Ok(Ok(mut connection)) =
-        tokio::time::timeout(leno_channel::HANDSHAKE_LIMIT, handshake).await
-    else {
-        return;
-    };
-    let left = worker.until(caller.ends());
-    let mut closing = std::pin::pin!(tokio::time::sleep(open_for(left)));
-    let mut is_closing = false;
-    let mut ended = std::pin::pin!(tokio::time::sleep(left));
-    let counted = Rc::new(());
-    let distrust = loop {
-        tokio::select! {
-            request = connection.accept() => {
-                let Some(Ok((request, answer))) = request else { return };
-                let arrival = Arrival { worker, caller: &caller, own: &own, from, counted: &counted };
-                arrival.take(request, answer);
-            }
-            () = news.changed() => {
-                if worker.is_draining() {
-                    connection.graceful_shutdown();
-                }
-                let latest = worker.keyring.trust();
-                if !Arc::ptr_eq(&trust, &latest) {
-                    trust = latest;
-                    if let Err(distrust) = worker.keyring.judge(&proof) {
-                        break distrust;
-                    }
-                }
-            }
-            () = &mut closing, if !is_closing => {
-                is_closing = true;
-                connection.graceful_shutdown();
-            }
-            () = &mut ended => match worker.keyring.judge(&proof) {
-                // The clock was set back meanwhile.
-                Ok(caller) => ended.set(tokio::time::sleep(worker.until(caller.ends()))),
-                Err(distrust) => break distrust,
-            },
-        }
-    };
+        .handshake(stream);
+    let spoken = tokio::time::timeout(leno_channel::HANDSHAKE_LIMIT, handshake).await;
+    spoken.ok()?.ok()
+}
+
+/// Tells that the other end of a connection is not believed.
+fn tell(worker: &Worker, from: SocketAddr, code: Code, why: &str) {
     worker.report(&Event::Handshake(Handshake {
         reporter: Reporter::Destination,
         peer: from,
         at: worker.now().wall,
-        code: distrust.code(),
-        why: &distrust.to_string(),
+        code,
+        why,
     }));
-    connection.abrupt_shutdown(h2::Reason::INADEQUATE_SECURITY);
-    let told = std::future::poll_fn(|context| connection.poll_closed(context));
-    // Whoever does not read it is cut without a word.
-    drop(tokio::time::timeout(ABORT_LIMIT, told).await);
 }
 
-/// A stream that somebody asks for.
-struct Arrival<'a> {
-    worker: &'a Rc<Worker>,
-    caller: &'a Caller,
-    own: &'a SpiffeId,
+/// A connection, and what its caller proved.
+struct Tunnel {
+    worker: Rc<Worker>,
     from: SocketAddr,
-    counted: &'a Rc<()>,
+    caller: Caller,
+    /// The identity of ours that the caller asked for.
+    own: SpiffeId,
+    proof: Proof,
+    /// One count for each stream.
+    counted: Rc<()>,
 }
 
-impl Arrival<'_> {
-    /// Hands the stream to its workload, in a task of its own, or answers why not.
-    fn take(self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
+impl Tunnel {
+    /// Takes streams until the connection ends, or until its caller is believed no more.
+    async fn run(
+        &self,
+        connection: &mut Connection,
+        mut news: Reader,
+        mut trust: Arc<Trust>,
+    ) -> Result<(), Distrust> {
+        let Self { worker, proof, .. } = self;
+        let left = worker.until(self.caller.ends());
+        let mut closing = pin!(tokio::time::sleep(open_for(left)));
+        let mut is_closing = false;
+        let mut ended = pin!(tokio::time::sleep(left));
+        loop {
+            tokio::select! {
+                request = connection.accept() => match request {
+                    Some(Ok((request, answer))) => self.take(request, answer),
+                    Some(Err(_)) | None => return Ok(()),
+                },
+                () = news.changed() => {
+                    if worker.is_draining() {
+                        connection.graceful_shutdown();
+                    }
+                    let latest = worker.keyring.trust();
+                    if !Arc::ptr_eq(&trust, &latest) {
+                        trust = latest;
+                        worker.keyring.judge(proof)?;
+                    }
+                }
+                () = &mut closing, if !is_closing => {
+                    is_closing = true;
+                    connection.graceful_shutdown();
+                }
+                () = &mut ended => {
+                    // It is believed still if the clock was set back meanwhile.
+                    let caller = worker.keyring.judge(proof)?;
+                    ended.set(tokio::time::sleep(worker.until(caller.ends())));
+                }
+            }
+        }
+    }
+
+    /// Hands a stream to its workload, in a task of its own, or answers why not.
+    fn take(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
         let (incoming, id) = match self.incoming(&request) {
             Ok(incoming) => incoming,
             Err((status, code)) => return refuse(&mut answer, status, code),
@@ -194,7 +210,7 @@ impl Arrival<'_> {
         let table = self.worker.table();
         let network = &self.worker.network;
         let workload = table.workload_at(network, address)?;
-        (workload.identity == *self.own).then(|| Rc::new(workload.clone()))
+        (workload.identity == self.own).then(|| Rc::new(workload.clone()))
     }
 }
 

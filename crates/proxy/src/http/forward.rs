@@ -1,0 +1,183 @@
+//! Forwards an admitted request: to one endpoint of its service after another until one answers, or
+//! to the one place there is.
+
+use leno_model::Mono;
+use leno_traffic::{Admitted, Attempts, Direct, Ended, Failure, Forward, Next, Picked, Refusal};
+
+use crate::aim::Hop;
+use crate::http::After;
+use crate::http::attempt::{Attempt, Sending, Tried};
+use crate::http::exchange::Exchange;
+use crate::http::refuse::Reason;
+use crate::tcp::CONNECT_LIMIT;
+use crate::worker::Worker;
+
+impl Exchange<'_> {
+    /// Tries the endpoints of a service until one answers, or it is not worth another try.
+    pub(super) async fn forward(
+        &mut self,
+        forward: &Forward<'_>,
+        direct: Option<Direct<'_>>,
+        mut sending: Sending<'_>,
+    ) -> After {
+        let worker = self.worker;
+        let mut tries = Tries {
+            worker,
+            forward,
+            direct,
+            attempts: forward.attempts(self.began.mono),
+        };
+        sending.deadline = tries.attempts.deadline().poll_timeout().map(|end| {
+            let limit = forward.request_timeout().unwrap_or_default();
+            (Box::pin(worker.sleep_until(end)), limit)
+        });
+        let mut now = self.began.mono;
+        loop {
+            let follows = match tries.pick(now) {
+                Ok(picked) => self.try_at(picked, &mut tries, &mut sending).await,
+                Err(refusal) => Follows::Refusal(Reason::from(&refusal)),
+            };
+            match follows {
+                Follows::Another(at) => worker.sleep_until(at).await,
+                Follows::Nothing(after) => return after,
+                Follows::Refusal(reason) => return self.refuse(&reason, sending).await,
+            }
+            now = worker.mono();
+        }
+    }
+
+    /// Tries one endpoint.
+    async fn try_at(
+        &mut self,
+        picked: Picked,
+        tries: &mut Tries<'_>,
+        sending: &mut Sending<'_>,
+    ) -> Follows {
+        let Tries {
+            forward, direct, ..
+        } = *tries;
+        let endpoint = picked.endpoint();
+        let address = direct.map_or(endpoint.address, |direct| direct.address);
+        let tried = match self.incoming.hop(self.table, endpoint, address) {
+            Ok(hop) => {
+                let attempt = Attempt {
+                    hop,
+                    limit: forward.connect_timeout(),
+                    number: tries.attempts.made(),
+                    admitted: forward.admitted(),
+                    host: forward.host(),
+                    path: forward.path(),
+                    request_headers: &forward.request_headers(),
+                    response_headers: &forward.response_headers(),
+                };
+                let again = &mut |failure, replayable| tries.after(&picked, failure, replayable);
+                self.attempt(&attempt, sending, again).await
+            }
+            Err(refusal) => Tried::Hopeless(Reason::from(&refusal), None),
+        };
+        tries.conclude(picked, tried, sending.is_replayable())
+    }
+
+    /// Sends the request to the one place there is. A connection that had been closed before is
+    /// replaced once.
+    pub(super) async fn straight(
+        &mut self,
+        admitted: &Admitted<'_>,
+        hop: Hop<'_>,
+        mut sending: Sending<'_>,
+    ) -> After {
+        let mut attempt = Attempt {
+            hop,
+            limit: CONNECT_LIMIT,
+            number: 1,
+            admitted,
+            host: None,
+            path: None,
+            request_headers: &[],
+            response_headers: &[],
+        };
+        loop {
+            let tried = self.attempt(&attempt, &mut sending, &mut |_, _| None).await;
+            let reason = match tried {
+                Tried::Done(after, _) => return after,
+                Tried::Failed(Failure::NotSent, Refusal::ResetBeforeResponse(_))
+                    if attempt.number == 1 && sending.is_replayable() =>
+                {
+                    attempt.number = 2;
+                    continue;
+                }
+                Tried::Failed(_, refusal) => Reason::from(&refusal),
+                Tried::Hopeless(reason, _) => reason,
+                Tried::Again(_) => unreachable!("no status is tried again"),
+            };
+            return self.refuse(&reason, sending).await;
+        }
+    }
+}
+
+/// The tries of one request at the endpoints of a service.
+struct Tries<'t> {
+    worker: &'t Worker,
+    forward: &'t Forward<'t>,
+    /// The one endpoint there is to try, if the caller named it.
+    direct: Option<Direct<'t>>,
+    attempts: Attempts<'t>,
+}
+
+/// What follows a try.
+enum Follows {
+    /// Another one, at this moment.
+    Another(Mono),
+    /// Nothing: the client has its answer.
+    Nothing(After),
+    /// An answer of our own.
+    Refusal(Reason),
+}
+
+impl Tries<'_> {
+    /// Picks the endpoint of the next try.
+    fn pick(&self, now: Mono) -> Result<Picked, Refusal> {
+        match &self.direct {
+            Some(direct) => Ok(self.worker.balancer.borrow().direct(direct, now)),
+            None => {
+                let tried = self.attempts.tried();
+                self.worker.pick(self.forward.port(), tried, now)
+            }
+        }
+    }
+
+    /// When it is tried again after such a failure at `picked`, if it is.
+    fn after(&mut self, picked: &Picked, failure: Failure, replayable: bool) -> Option<Mono> {
+        let now = self.worker.mono();
+        let dice = &mut self.worker.dice.borrow_mut();
+        match self.attempts.after(picked, failure, replayable, now, dice) {
+            Next::Again(at) => Some(at),
+            Next::Stop(_) => None,
+        }
+    }
+
+    /// Learns from a try what there is to learn of its endpoint, and says what follows.
+    fn conclude(&mut self, picked: Picked, tried: Tried, replayable: bool) -> Follows {
+        let (follows, learned) = match tried {
+            Tried::Done(after, learned) => (Follows::Nothing(after), learned),
+            Tried::Hopeless(reason, learned) => (Follows::Refusal(reason), learned),
+            Tried::Again(at) => (Follows::Another(at), Some(Ended::Failed)),
+            Tried::Failed(failure, refusal) => {
+                let follows = match self.after(&picked, failure, replayable) {
+                    Some(at) => Follows::Another(at),
+                    None => Follows::Refusal(Reason::from(&refusal)),
+                };
+                let ended = match failure {
+                    Failure::NotSent => Ended::Unreached,
+                    Failure::NoAnswer | Failure::Answered(_) => Ended::Failed,
+                };
+                (follows, Some(ended))
+            }
+        };
+        match learned {
+            Some(ended) => picked.finish(ended, self.worker.mono()),
+            None => drop(picked),
+        }
+        follows
+    }
+}

@@ -1,0 +1,163 @@
+//! Heads as they come from a client: read within a limit, handed on whole, or answered for what they
+//! are not.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use leno_model::Code;
+use leno_protocol::{Fields, HeadReader, Limits, Refused, Version};
+use leno_telemetry::{Call, Edge, Event};
+use tokio::time::Sleep;
+
+use crate::buffer::Buffer;
+use crate::http::exchange::{Exchange, sent_all};
+use crate::http::refuse::{Answer, Reason};
+use crate::http::{After, Connection, HEAD_LIMIT};
+use crate::incoming::Incoming;
+use crate::news::Reader;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// Reads one request from `client`, of which `unread` has come already, and answers it.
+pub(super) async fn serve_one(
+    connection: Connection<'_>,
+    client: &mut Stream,
+    news: &mut Reader,
+    unread: Option<Buffer>,
+) -> After {
+    let Connection {
+        worker, incoming, ..
+    } = connection;
+    let mut inbox = unread.unwrap_or_else(|| worker.buffers.lend());
+    if inbox.is_empty() {
+        match client.read_now(&mut inbox) {
+            Poll::Ready(Ok(1..)) => {}
+            Poll::Ready(Ok(0) | Err(_)) => return After::Close,
+            Poll::Pending => return After::Next(None),
+        }
+    }
+    let mut reader = HeadReader::new(Limits::default());
+    let mut late = None;
+    loop {
+        match carry_one(connection, client, news, &mut reader, &inbox).await {
+            Ok(Some((after, used))) => return after.with_rest_of(inbox, used),
+            Ok(None) => {}
+            Err(refused) => {
+                let reason = Reason::from(&refused);
+                return refuse_head(worker, client, incoming, &reason).await;
+            }
+        }
+        match more(client, &mut inbox, &mut late).await {
+            Some(Ok(1..)) => {}
+            Some(Ok(0) | Err(_)) => return After::Close,
+            None => return refuse_head(worker, client, incoming, &too_slow()).await,
+        }
+    }
+}
+
+/// Reads what comes next of a head; `None` if that takes too long. A head that comes whole needs no
+/// timer.
+async fn more(
+    client: &mut Stream,
+    inbox: &mut Buffer,
+    late: &mut Option<Pin<Box<Sleep>>>,
+) -> Option<io::Result<usize>> {
+    poll_fn(|context| {
+        if let Poll::Ready(read) = client.poll_read_into(context, inbox) {
+            return Poll::Ready(Some(read));
+        }
+        let late = late.get_or_insert_with(|| Box::pin(tokio::time::sleep(HEAD_LIMIT)));
+        late.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// Carries the request at the start of `bytes`, if all of its head has come; says what follows and
+/// how many of the bytes it was.
+async fn carry_one(
+    connection: Connection<'_>,
+    client: &mut Stream,
+    news: &mut Reader,
+    reader: &mut HeadReader,
+    bytes: &[u8],
+) -> Result<Option<(After, usize)>, Refused> {
+    let mut fields = Fields::new();
+    let Some(head) = reader.request(bytes, &mut fields)? else {
+        return Ok(None);
+    };
+    let table = connection.worker.table();
+    let exchange = Exchange::new(connection, &table, &head);
+    let behind = bytes.get(head.length..).unwrap_or_default();
+    let (after, used) = exchange.run(client, news, behind).await;
+    Ok(Some((after, head.length + used)))
+}
+
+impl After {
+    /// Keeps what came behind a request for the next one.
+    fn with_rest_of(self, mut inbox: Buffer, used: usize) -> Self {
+        inbox.consume(used);
+        match self {
+            Self::Next(None) if !inbox.is_empty() => Self::Next(Some(inbox)),
+            other => other,
+        }
+    }
+}
+
+/// Answers a head that is no request.
+pub(super) async fn refuse_head(
+    worker: &Worker,
+    client: &mut Stream,
+    incoming: &Incoming,
+    reason: &Reason,
+) -> After {
+    let began = worker.now();
+    let id = worker.new_id();
+    let table = worker.table();
+    let (source, workload) = (incoming.source(&table), incoming.way.workload());
+    let mut out = worker.buffers.lend();
+    Answer {
+        proxy_of: workload.name.as_str(),
+        id,
+        asked: &format!("a request from {source} that is not one"),
+        version: Version::Http11,
+        head_only: false,
+        keep_alive: false,
+    }
+    .write(&mut out, reason);
+    let after = sent_all(client, &out, false).await;
+    worker.report(&Event::Call(Call {
+        id,
+        edge: Edge {
+            reporter: incoming.way.reporter(),
+            source,
+            destination: incoming.destination(&table, incoming.aim(worker, &table).ok()),
+            security: incoming.proven(),
+        },
+        route: None,
+        peer: incoming.from,
+        endpoint: None,
+        began: began.wall,
+        took: Duration::ZERO,
+        method: "",
+        host: "",
+        path: "",
+        status: reason.status,
+        refused: Some(reason.code),
+        tries: 0,
+        sent: 0,
+        received: 0,
+    }));
+    after
+}
+
+/// Why a head that does not come is answered.
+fn too_slow() -> Reason {
+    Reason {
+        status: 408,
+        code: Code::R034,
+        words: format!("the head was not complete within {HEAD_LIMIT:?}"),
+    }
+}

@@ -1,0 +1,102 @@
+//! What is told of an exchange in the end.
+
+use std::net::SocketAddr;
+
+use leno_model::{Code, Origin};
+use leno_telemetry::{Call, Edge, Event, Party, Security};
+
+use crate::http::attempt::Attempt;
+use crate::http::exchange::Exchange;
+use crate::http::refuse::Reason;
+use crate::http::reply::Carried;
+
+/// What is learned of an exchange while it goes on.
+pub(super) struct Told<'a> {
+    pub(super) destination: Party<'a>,
+    pub(super) route: Option<&'a Origin>,
+    security: Security,
+    endpoint: Option<SocketAddr>,
+    tries: u8,
+    status: u16,
+    refused: Option<Code>,
+    pub(super) sent: u64,
+    received: u64,
+}
+
+impl<'a> Told<'a> {
+    /// Of one whose caller proved this.
+    pub(super) fn new(security: Security) -> Self {
+        Self {
+            destination: Party::Unknown,
+            route: None,
+            security,
+            endpoint: None,
+            tries: 0,
+            status: 0,
+            refused: None,
+            sent: 0,
+            received: 0,
+        }
+    }
+
+    /// It is tried.
+    pub(super) fn tried(&mut self, attempt: &Attempt<'_>) {
+        self.security = attempt.hop.security;
+        self.endpoint = Some(attempt.hop.target.address);
+        self.tries = attempt.number;
+    }
+
+    /// As much of an answer was carried.
+    pub(super) fn carried(&mut self, carried: &Carried) {
+        self.received = carried.received;
+        self.status = carried.status;
+        self.refused = carried.cut;
+    }
+
+    /// It was answered here with this status.
+    pub(super) fn answered(&mut self, status: u16) {
+        self.status = status;
+    }
+
+    /// It was refused here.
+    pub(super) fn refused(&mut self, reason: &Reason) {
+        self.status = reason.status;
+        self.refused = Some(reason.code);
+    }
+}
+
+impl Exchange<'_> {
+    /// Says what became of it.
+    pub(super) fn report(&self) {
+        let Self {
+            worker,
+            incoming,
+            told,
+            head,
+            ..
+        } = self;
+        let request = &head.request;
+        worker.report(&Event::Call(Call {
+            id: self.id,
+            edge: Edge {
+                reporter: incoming.way.reporter(),
+                source: incoming.source(self.table),
+                destination: told.destination,
+                security: told.security,
+            },
+            route: told.route,
+            peer: incoming.from,
+            endpoint: told.endpoint,
+            began: self.began.wall,
+            took: worker.mono().since(self.began.mono),
+            method: request.method,
+            host: request.host,
+            path: request.path.raw(),
+            status: told.status,
+            refused: told.refused,
+            tries: told.tries,
+            sent: told.sent,
+            received: told.received,
+        }));
+    }
+}

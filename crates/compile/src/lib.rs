@@ -92,6 +92,8 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
             service, &routed, &attached, tuning, &network,
         ))
     };
+    let unaddressed = services.values().filter(|it| it.wants_address());
+    let unaddressed = unaddressed.map(|it| it.name.clone()).collect();
     let services = services
         .iter()
         .map(|(name, it)| (name.clone(), service(it)))
@@ -103,6 +105,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         instances,
         answers,
         addresses,
+        unaddressed,
     };
     (mesh, notes)
 }

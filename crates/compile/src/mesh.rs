@@ -4,12 +4,16 @@
 mod find;
 mod view;
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::Arc,
+    vec::Vec,
+};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use leno_model::view::{Locality, PortRef, Service, Settings, Workload, WorkloadId};
-use leno_model::{Network, Origin, ServiceName};
+use leno_model::{Name, Network, Origin, ServiceName};
 
 pub use find::{Destination, NotFound};
 pub use view::ViewOf;
@@ -30,6 +34,8 @@ pub struct Mesh {
     pub answers: BTreeMap<PortRef, Vec<Answer>>,
     /// What an address means.
     pub addresses: BTreeMap<(Network, IpAddr), AddressOwner>,
+    /// The services that want an address of their own and say none: [`Mesh::give_address`].
+    pub unaddressed: BTreeSet<ServiceName>,
 }
 
 /// One instance of a `MeshWorkload`.
@@ -70,6 +76,36 @@ impl Mesh {
         if let Some(instance) = self.instances.get_mut(instance) {
             Arc::make_mut(instance).tunnel = tunnel;
         }
+    }
+
+    /// Gives a service an address by which it is called, unless that is somebody else's. Nothing
+    /// happens if there is no such service.
+    pub fn give_address(&mut self, service: &ServiceName, network: &Network, address: IpAddr) {
+        let Some(named) = self.services.get_mut(service) else {
+            return;
+        };
+        let place = (network.clone(), address);
+        if let Entry::Vacant(free) = self.addresses.entry(place.clone()) {
+            free.insert(AddressOwner::Service(service.clone()));
+            Arc::make_mut(named).addresses.push(place);
+        }
+    }
+
+    /// Lets `caller`, at `address`, act as the instances of the `MeshWorkload` called `of` in its
+    /// namespace do, without answering for anything. Nothing happens if there is none of these.
+    pub fn add_caller(&mut self, caller: &WorkloadId, of: &Name, address: IpAddr) {
+        let is_like = |instance: &&Arc<Instance>| {
+            instance.origin.object.name == *of && instance.workload.id.namespace == caller.namespace
+        };
+        let Some(like) = self.instances.values().find(is_like) else {
+            return;
+        };
+        let mut instance = Instance::clone(like);
+        instance.tunnel = None;
+        let workload = Arc::make_mut(&mut instance.workload);
+        workload.id = caller.clone();
+        workload.addresses = [address].into();
+        self.instances.insert(caller.clone(), Arc::new(instance));
     }
 
     /// The instances that answer for a service port, with the port each listens on. They need not

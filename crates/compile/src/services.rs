@@ -35,6 +35,13 @@ pub(crate) struct Service<'a> {
     pub(crate) selects: Selects<'a>,
 }
 
+impl Service<'_> {
+    /// Whether it is reached by an address of its own and says none.
+    pub(crate) fn wants_address(&self) -> bool {
+        self.form == Form::Address && self.addresses.is_empty()
+    }
+}
+
 /// How a service is reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {

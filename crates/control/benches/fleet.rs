@@ -41,10 +41,11 @@ async fn run(place: &Path) -> Vec<Duration> {
     let settings = Settings {
         data: place.join("store"),
         listen: address,
-        advertise: address.to_string(),
+        advertise: Some(address.to_string()),
         socket: place.join("socket"),
         folders: Vec::new(),
         trust_domain: None,
+        mesh: None,
     };
     let control = Control::open(settings, |_| {}).await.expect("it starts");
     let _control = tokio::spawn(control.run());

@@ -87,7 +87,7 @@ pub(crate) fn status(center: &Center) -> Status {
         context: context.to_string(),
         revision: center.store.head().revision.0,
         proxies: count(center.fleet.len()),
-        objects: count(edition.meaning.objects),
+        objects: count(edition.meaning.written.objects()),
         problems: count(edition.meaning.problems()),
     }
 }
@@ -99,7 +99,7 @@ pub(crate) fn findings<'a>(
 ) -> Vec<Finding> {
     notes
         .into_iter()
-        .map(|note| Finding::of(note, meaning.line(note)))
+        .map(|note| Finding::of(note, meaning.written.line(note)))
         .collect()
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn namespace(text: &str) -> Result<Namespace, Failure> {
 }
 
 /// The name of the user who asks, as the host knows it.
-fn who(asker: Asker) -> Label {
+pub(crate) fn who(asker: Asker) -> Label {
     let number = asker.user.to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let named = users.lines().find_map(|line| {
@@ -167,7 +167,7 @@ fn who(asker: Asker) -> Label {
     })
 }
 
-fn history(center: &Center, ask: &HistoryOf) -> Result<History, Failure> {
+pub(crate) fn history(center: &Center, ask: &HistoryOf) -> Result<History, Failure> {
     let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX);
     let entries = center.store.history(limit, ask.before.map(Revision));
     let entries = entries.map_err(store_failed)?;
@@ -194,7 +194,7 @@ fn past(entry: &Entry) -> Past {
     }
 }
 
-fn diff(center: &Center, ask: &DiffOf) -> Result<Diff, Failure> {
+pub(crate) fn diff(center: &Center, ask: &DiffOf) -> Result<Diff, Failure> {
     let (from, to) = (Revision(ask.from), ask.to.map(Revision));
     let to = to.unwrap_or_else(|| center.store.head().revision);
     let changes = center.store.diff(from, to).map_err(not_read)?;
@@ -206,7 +206,7 @@ fn diff(center: &Center, ask: &DiffOf) -> Result<Diff, Failure> {
     })
 }
 
-fn check(center: &Center) -> Checked {
+pub(crate) fn check(center: &Center) -> Checked {
     let edition = center.edition();
     Checked {
         status: status(center),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_channel::generate_key;
 use leno_identity::{
-    BadAuthority, BadRequest, CannotSign, Credential, INTERMEDIATE_LIFE, Intermediate, Key,
-    PublicKey, ROOT_LIFE, Root, SHORTEST_LIFE, Validity,
+    BadAuthority, BadCredential, BadRequest, CannotSign, Credential, INTERMEDIATE_LIFE,
+    Intermediate, Key, PublicKey, ROOT_LIFE, Root, SHORTEST_LIFE, Validity,
 };
 use leno_model::{Dice, SpiffeId, TrustDomain, Wall};
 use leno_store::{Failed, Label, Secret, Store};
@@ -150,6 +150,22 @@ impl Authority {
         })
     }
 
+    /// Signs a new key for `id`, which this process acts as.
+    pub(crate) fn credential(
+        &self,
+        id: &SpiffeId,
+        life: Duration,
+        now: Wall,
+    ) -> Result<Credential, NotIssued> {
+        let mut state = self.state();
+        let State { held, dice } = &mut *state;
+        let held = held.as_ref().ok_or(NotIssued::NotFounded)?;
+        let key = generate_key();
+        let public = key.public();
+        let chain = held.intermediate.sign_leaf(&public, id, life, now, dice)?;
+        Ok(Credential::new(chain, key)?)
+    }
+
     /// A certificate for the control plane itself. Its chain holds the root too, so that whoever
     /// knows nothing but the root's fingerprint can judge it.
     pub(crate) fn own(&self, life: Duration, now: Wall) -> Option<Credential> {
@@ -248,14 +264,20 @@ pub enum NotFounded {
 
 /// Why no certificate was issued.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotIssued {
+pub enum NotIssued {
     /// The request is not taken.
     #[error("the certificate request is not taken: {0}")]
     Request(#[from] BadRequest),
     /// There is no CA.
     #[error("there is no CA yet")]
     NotFounded,
+    /// It is refused.
+    #[error("{0} is revoked")]
+    Revoked(SpiffeId),
     /// It could not be signed.
     #[error(transparent)]
     CannotSign(#[from] CannotSign),
+    /// What was signed proves nothing.
+    #[error(transparent)]
+    Bad(#[from] BadCredential),
 }

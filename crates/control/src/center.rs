@@ -1,23 +1,24 @@
 //! What the tasks of a control plane share, and what they do with it that takes no waiting.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_channel::Keyring;
 use leno_identity::{Trust, Validity};
 use leno_model::view::Generation;
-use leno_model::{Code, TrustDomain};
+use leno_model::{Code, Name, ServiceName, TrustDomain};
 use leno_store::{Failed, Head, NotRead, Object, Revision, Store};
 use tokio::sync::watch;
 
 use crate::authority::{Authority, NotFounded};
 use crate::clock::{self, Clocks};
-use crate::edition::{Edition, Trusted};
+use crate::edition::{Addresses, Edition, Reports, Trusted};
 use crate::event::Event;
 use crate::fleet::Fleet;
 use crate::folder::Found;
-use crate::meaning::Meaning;
+use crate::meaning::{Known, Meaning, Written};
+use crate::present::{Presence, Reported};
 use crate::tunnels::Tunnels;
 
 /// What the tasks share.
@@ -35,8 +36,14 @@ pub(crate) struct Center {
     /// Rises when there is something that the newest edition lacks.
     pub(crate) news: watch::Sender<u64>,
     pub(crate) folders: Mutex<Vec<Found>>,
+    /// What runs.
+    pub(crate) presence: Presence,
+    /// What the mesh is called where nobody has written a `Mesh`.
+    mesh: Option<Name>,
     /// What was read last, so that a revision that was checked is not read again.
     read: Mutex<Option<(Basis, Arc<Meaning>)>>,
+    /// The services that were last given virtual addresses, and these.
+    addresses: Mutex<Given>,
     /// Held while an edition is made, so that a later one never comes first.
     renewing: Mutex<()>,
     /// Held while the CA is founded, so that whoever finds it founded also finds it proven.
@@ -44,28 +51,38 @@ pub(crate) struct Center {
     tell: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
-/// What a meaning was read from.
+/// What a meaning was read from, and what was known beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Basis {
-    revision: Revision,
-    folders: Vec<u64>,
+    written: (Revision, Vec<u64>),
     domain: Option<TrustDomain>,
+    present: u64,
 }
 
+/// Virtual addresses, and whom they were asked for.
+type Given = (BTreeSet<ServiceName>, Arc<Addresses>);
+
 impl Center {
-    /// Puts together what the store holds; the first edition is of it alone.
+    /// Puts together what the store holds; the first edition is of it alone. `mesh` is what the mesh
+    /// is called where nobody has written a `Mesh`.
     pub(crate) fn open(
         store: Arc<Store>,
         address: String,
+        mesh: Option<Name>,
         folders: Vec<Found>,
         tell: Box<dyn Fn(&Event) + Send + Sync>,
     ) -> Result<Self, crate::NotStarted> {
-        let meaning = Arc::new(Meaning::of(&[], &[], None));
+        let known = Known {
+            domain: None,
+            mesh: None,
+            present: &BTreeMap::new(),
+        };
+        let meaning = Meaning::of(&Arc::new(Written::read(&[], &[])), known);
         let first = Edition::new(
             Revision::EMPTY,
             Generation::default(),
-            meaning,
-            &Default::default(),
+            Arc::new(meaning),
+            &Reports::default(),
             Trusted::default(),
         );
         let center = Self {
@@ -78,6 +95,9 @@ impl Center {
             editions: watch::Sender::new(Arc::new(first)),
             news: watch::Sender::new(0),
             folders: Mutex::new(folders),
+            presence: Presence::default(),
+            mesh,
+            addresses: Mutex::default(),
             read: Mutex::default(),
             renewing: Mutex::default(),
             founding: Mutex::default(),
@@ -98,14 +118,13 @@ impl Center {
         let _renewing = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.store.head();
         let folders = self.folders();
-        let generation = generation(head, &folders);
+        let present = self.presence.reported();
+        let generation = generation(head, &folders, &present);
         if self.editions.borrow().generation == generation {
             return Ok(());
         }
-        let meaning = match self.known(head.revision, &folders) {
-            Some(meaning) => meaning,
-            None => self.meaning(head.revision, &self.store.at(head.revision)?, &folders),
-        };
+        let objects = || self.store.at(head.revision);
+        let meaning = self.meaning(head.revision, &folders, objects)?;
         let revoked: BTreeSet<_> = self
             .store
             .revoked()?
@@ -122,11 +141,14 @@ impl Center {
         };
         let (trust, _) = Trust::new(&trusted.bundles, trusted.revoked.clone());
         self.keyring.judge_by(Arc::new(trust));
-        let (objects, problems) = (meaning.objects, meaning.problems());
-        let reported = self.tunnels.reported();
-        let edition = Edition::new(head.revision, generation, meaning, &reported, trusted);
+        let (objects, problems) = (meaning.written.objects(), meaning.problems());
+        let reports = Reports {
+            tunnels: self.tunnels.reported(),
+            addresses: self.addresses(&meaning.mesh.unaddressed)?,
+        };
+        let edition = Edition::new(head.revision, generation, meaning, &reports, trusted);
         let before = self.editions.send_replace(Arc::new(edition));
-        if before.revision != head.revision || before.meaning.objects != objects {
+        if before.revision != head.revision || before.meaning.written.objects() != objects {
             self.tell(&Event::Compiled {
                 revision: head.revision,
                 objects,
@@ -155,32 +177,56 @@ impl Center {
         }
     }
 
-    /// What `objects` and the watched folders mean.
-    pub(crate) fn meaning(
+    /// What the objects of a revision, the watched folders and what runs mean. The objects are asked
+    /// for only if they were not read last.
+    pub(crate) fn meaning<E>(
         &self,
         revision: Revision,
-        objects: &[Object],
         folders: &[Found],
-    ) -> Arc<Meaning> {
-        let basis = self.basis(revision, folders);
-        let meaning = Arc::new(Meaning::of(objects, folders, basis.domain.as_ref()));
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((basis, Arc::clone(&meaning)));
-        meaning
-    }
-
-    fn known(&self, revision: Revision, folders: &[Found]) -> Option<Arc<Meaning>> {
-        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let (basis, meaning) = read.as_ref()?;
-        (*basis == self.basis(revision, folders)).then(|| Arc::clone(meaning))
-    }
-
-    fn basis(&self, revision: Revision, folders: &[Found]) -> Basis {
-        Basis {
-            revision,
-            folders: folders.iter().map(|folder| folder.position).collect(),
+        objects: impl FnOnce() -> Result<Vec<Object>, E>,
+    ) -> Result<Arc<Meaning>, E> {
+        let present = self.presence.reported();
+        let basis = Basis {
+            written: (
+                revision,
+                folders.iter().map(|folder| folder.position).collect(),
+            ),
             domain: self.authority.told().map(|told| told.domain),
+            present: present.position,
+        };
+        let read = self.lock_read().clone();
+        let written = match read {
+            Some((known, meaning)) if known == basis => return Ok(meaning),
+            Some((known, meaning)) if known.written == basis.written => {
+                Arc::clone(&meaning.written)
+            }
+            Some(_) | None => Arc::new(Written::read(&objects()?, folders)),
+        };
+        let known = Known {
+            domain: basis.domain.as_ref(),
+            mesh: self.mesh.as_ref(),
+            present: &present.all,
+        };
+        let meaning = Arc::new(Meaning::of(&written, known));
+        *self.lock_read() = Some((basis, Arc::clone(&meaning)));
+        Ok(meaning)
+    }
+
+    fn lock_read(&self) -> MutexGuard<'_, Option<(Basis, Arc<Meaning>)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The virtual addresses of `services`, which are all that want one.
+    fn addresses(&self, services: &BTreeSet<ServiceName>) -> Result<Arc<Addresses>, Failed> {
+        let mut given = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if given.0 != *services {
+            let addresses = self.store.addresses(services, clock::wall())?;
+            *given = (services.clone(), Arc::new(addresses));
         }
+        Ok(Arc::clone(&given.1))
     }
 
     /// What stands in the watched folders.
@@ -221,9 +267,13 @@ impl Center {
     }
 }
 
-/// Where an edition of this head and these folders stands in the order of all.
-fn generation(head: Head, folders: &[Found]) -> Generation {
+/// Where an edition of this head, these folders and what runs stands in the order of all.
+fn generation(head: Head, folders: &[Found], present: &Reported) -> Generation {
     let mut generation = head.generation();
+    if present.position > 0 {
+        let source = "present".into();
+        generation.positions.insert(source, present.position);
+    }
     for folder in folders {
         let source = format!("folder {}", folder.folder);
         generation.positions.insert(source.into(), folder.position);

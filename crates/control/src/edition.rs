@@ -9,8 +9,9 @@ use leno_compile::{AddressOwner, Mesh, ViewOf};
 use leno_model::view::{
     Action, Backend, Generation, Routes, Service, ServicePort, View, WorkloadId,
 };
-use leno_model::{Namespace, ServiceName, SpiffeId, Subscription, TrustDomain};
-use leno_store::Revision;
+use leno_model::{Namespace, Network, ServiceName, SpiffeId, Subscription, TrustDomain};
+use leno_resources::Resources;
+use leno_store::{Revision, VirtualAddress};
 use leno_wire::part::parts_of;
 use leno_wire::{Encoded, Part, PartName, Target};
 
@@ -25,13 +26,24 @@ pub(crate) struct Trusted {
     pub(crate) revoked: Arc<BTreeSet<SpiffeId>>,
 }
 
+/// The virtual addresses of services.
+pub(crate) type Addresses = BTreeMap<ServiceName, VirtualAddress>;
+
+/// What is kept beside what people write.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reports {
+    /// Where distant proxies take mesh calls.
+    pub(crate) tunnels: BTreeMap<WorkloadId, SocketAddr>,
+    pub(crate) addresses: Arc<Addresses>,
+}
+
 /// One state of the whole mesh.
 #[derive(Debug)]
-pub(crate) struct Edition {
+pub struct Edition {
     pub(crate) revision: Revision,
     pub(crate) generation: Generation,
     pub(crate) meaning: Arc<Meaning>,
-    /// The mesh, with what proxies report.
+    /// The mesh, with what proxies report, and all services with an address.
     pub(crate) mesh: Mesh,
     pub(crate) trusted: Trusted,
     /// What every proxy gets.
@@ -56,25 +68,53 @@ struct Cut {
 }
 
 impl Edition {
-    /// Puts together what the sources say, what proxies report and who is trusted.
+    /// The newest revision in it; 0 if nothing was ever applied.
+    pub fn revision(&self) -> u64 {
+        self.revision.0
+    }
+
+    /// Where it stands in the order of all.
+    pub fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// What was written, with what runs added to it.
+    pub fn resources(&self) -> &Resources {
+        &self.meaning.resources
+    }
+
+    /// What that means.
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
+    /// Everything that a proxy may know that stands in front of `workloads`.
+    pub fn view(&self, workloads: &BTreeSet<WorkloadId>) -> View {
+        View {
+            generation: self.generation.clone(),
+            revoked: self.trusted.revoked.clone(),
+            bundles: self.trusted.bundles.clone(),
+            ..self.mesh.view(ViewOf { workloads })
+        }
+    }
+
+    /// Puts together what the sources say, what is reported and kept, and who is trusted.
     pub(crate) fn new(
         revision: Revision,
         generation: Generation,
         meaning: Arc<Meaning>,
-        tunnels: &BTreeMap<WorkloadId, SocketAddr>,
+        reports: &Reports,
         trusted: Trusted,
     ) -> Self {
         let mut mesh = meaning.mesh.clone();
-        for (workload, tunnel) in tunnels {
+        for (workload, tunnel) in &reports.tunnels {
             mesh.set_tunnel(workload, Some(*tunnel));
         }
-        let all = mesh.instances.keys().cloned().collect();
-        let whole = View {
-            generation: generation.clone(),
-            revoked: trusted.revoked.clone(),
-            bundles: trusted.bundles.clone(),
-            ..mesh.view(ViewOf { workloads: &all })
-        };
+        let network = Network::default_network();
+        for (service, address) in reports.addresses.iter() {
+            mesh.give_address(service, &network, address.v4().into());
+            mesh.give_address(service, &network, address.v6().into());
+        }
         let mut edition = Self {
             revision,
             generation,
@@ -90,7 +130,8 @@ impl Edition {
             narrowed: Mutex::default(),
             mesh,
         };
-        for part in parts_of(&whole) {
+        let all = edition.mesh.instances.keys().cloned().collect();
+        for part in parts_of(&edition.view(&all)) {
             edition.add(&part);
         }
         edition

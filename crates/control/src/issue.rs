@@ -104,7 +104,8 @@ fn failed(error: &NotIssued) -> Status {
     let code = match error {
         NotIssued::Request(_) => StatusCode::InvalidArgument,
         NotIssued::NotFounded => StatusCode::Unavailable,
-        NotIssued::CannotSign(_) => StatusCode::Internal,
+        NotIssued::Revoked(_) => StatusCode::PermissionDenied,
+        NotIssued::CannotSign(_) | NotIssued::Bad(_) => StatusCode::Internal,
     };
     Status::new(code, error)
 }

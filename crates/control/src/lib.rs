@@ -17,6 +17,7 @@ mod apply;
 mod authority;
 mod center;
 mod clock;
+mod desk;
 mod distribute;
 mod edition;
 mod entitled;
@@ -26,6 +27,7 @@ mod folder;
 mod issue;
 mod layout;
 mod meaning;
+mod present;
 mod serve;
 mod tunnels;
 
@@ -36,13 +38,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use leno_identity::Renewal;
-use leno_model::{Code, TrustDomain};
+use leno_model::{Code, Name, TrustDomain};
 use leno_store::{NotRead, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub use authority::{NotFounded, NotOpened as AuthorityNotOpened};
+pub use authority::{NotFounded, NotIssued, NotOpened as AuthorityNotOpened};
+pub use desk::{Attendance, Desk};
+pub use edition::Edition;
 pub use event::Event;
+pub use present::Present;
 
 use crate::center::Center;
 use crate::folder::{Folder, LOOK};
@@ -54,8 +59,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where proxies are taken care of: port 15012.
     pub listen: SocketAddr,
-    /// Host and port at which proxies find it; it stands in join tokens.
-    pub advertise: String,
+    /// Host and port at which proxies find it, which stand in join tokens; else where it listens.
+    pub advertise: Option<String>,
     /// The socket on which it may be asked.
     pub socket: PathBuf,
     /// Folders that are watched.
@@ -63,6 +68,9 @@ pub struct Settings {
     /// The trust domain of the CA, if it should be founded at once. Else it is founded for what the
     /// first `Mesh` object says, or by the first token.
     pub trust_domain: Option<TrustDomain>,
+    /// What the mesh is called that holds where nobody has written a `Mesh`: one that is strict
+    /// from the start, and open. Without a name, it is as a `Mesh` that says nothing.
+    pub mesh: Option<Name>,
 }
 
 /// A control plane that is ready to run.
@@ -91,10 +99,6 @@ impl Control {
             folder.found().clone()
         });
         let found = found.collect();
-        let center = Center::open(Arc::new(store), settings.advertise, found, Box::new(tell))?;
-        if let Some(domain) = &settings.trust_domain {
-            center.found(domain)?;
-        }
         let listening = |why| NotStarted::Listen {
             address: settings.listen,
             why,
@@ -103,6 +107,12 @@ impl Control {
             .await
             .map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
+        let store = Arc::new(store);
+        let advertise = settings.advertise.unwrap_or_else(|| address.to_string());
+        let center = Center::open(store, advertise, settings.mesh, found, Box::new(tell))?;
+        if let Some(domain) = &settings.trust_domain {
+            center.found(domain)?;
+        }
         let administration = leno_admin::Server::listen(&settings.socket);
         let administration = administration.map_err(|why| NotStarted::Socket {
             path: settings.socket,
@@ -120,6 +130,11 @@ impl Control {
     /// Where proxies are taken care of.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The way to it from the process that it runs in.
+    pub fn desk(&self) -> Desk {
+        Desk::of(Arc::clone(&self.center))
     }
 
     /// Runs until a task ends that should not have: there is no going on without it.

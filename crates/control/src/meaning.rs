@@ -1,34 +1,54 @@
 //! What all sources say together: objects and files in, a mesh and its findings out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use leno_compile::{Mesh, compile};
-use leno_model::{Code, Namespace, Note, Notes, Severity, TrustDomain};
+use leno_model::view::WorkloadId;
+use leno_model::{Code, Name, Namespace, Note, Notes, Severity, TrustDomain};
 use leno_resources::Resources;
 use leno_store::Object;
 
 use crate::folder::Found;
 use crate::layout::lay;
+use crate::present::{self, MADE_UP, Present};
 
-/// What the sources say.
+/// What the sources say, as it was read.
 #[derive(Debug)]
-pub(crate) struct Meaning {
-    /// The mesh, without what proxies report.
-    pub(crate) mesh: Mesh,
-    /// What does not hold as it was written.
-    pub(crate) notes: Notes,
-    /// How many objects there are.
-    pub(crate) objects: usize,
-    /// Whether a `Mesh` object names the mesh.
-    pub(crate) is_named: bool,
+pub(crate) struct Written {
+    resources: Resources,
+    notes: Notes,
     texts: Vec<(Arc<str>, Vec<u8>)>,
 }
 
-impl Meaning {
-    /// Reads and compiles. Each object has one source: what a folder holds, the store cannot hold too.
-    /// `domain` is the CA's, once there is one.
-    pub(crate) fn of(objects: &[Object], folders: &[Found], domain: Option<&TrustDomain>) -> Self {
+/// What the sources say, and what it means.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    pub(crate) written: Arc<Written>,
+    /// All objects, those that nobody wrote included, with what runs added.
+    pub(crate) resources: Resources,
+    /// The mesh, without what distant proxies report.
+    pub(crate) mesh: Mesh,
+    /// What does not hold as it was written.
+    pub(crate) notes: Notes,
+    /// Whether a `Mesh` object names the mesh.
+    pub(crate) is_named: bool,
+}
+
+/// What is known beside what is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    /// The trust domain of the CA, once there is one.
+    pub(crate) domain: Option<&'a TrustDomain>,
+    /// What the mesh is called where nobody has written a `Mesh`.
+    pub(crate) mesh: Option<&'a Name>,
+    /// What runs.
+    pub(crate) present: &'a BTreeMap<WorkloadId, Present>,
+}
+
+impl Written {
+    /// Reads. Each object has one source: what a folder holds, the store cannot hold too.
+    pub(crate) fn read(objects: &[Object], folders: &[Found]) -> Self {
         let default = Namespace::default_namespace();
         let mut files = Vec::new();
         for folder in folders {
@@ -52,28 +72,19 @@ impl Meaning {
             .iter()
             .map(|(path, text, namespace)| (path.clone(), text.clone(), namespace));
         let (resources, mut notes) = Resources::read_each(each);
-        let (mesh, more) = compile(&resources);
-        notes.extend(more);
         for folder in folders {
             notes.extend(trouble(folder));
         }
-        notes.extend(foreign(&mesh, &resources, domain));
         Self {
-            mesh,
+            resources,
             notes,
-            objects: resources.len(),
-            is_named: !resources.meshes.is_empty(),
             texts,
         }
     }
 
-    /// The findings that `before` lacks.
-    pub(crate) fn news(&self, before: &Self) -> Vec<&Note> {
-        let known: BTreeSet<_> = before.notes.iter().map(gist).collect();
-        self.notes
-            .iter()
-            .filter(|note| !known.contains(&gist(note)))
-            .collect()
+    /// How many objects there are.
+    pub(crate) fn objects(&self) -> usize {
+        self.resources.len()
     }
 
     /// What stands on the line that a finding is about.
@@ -89,6 +100,39 @@ impl Meaning {
         });
         lines.next().map(str::to_owned)
     }
+}
+
+impl Meaning {
+    /// Compiles what is written, with what is known beside it.
+    pub(crate) fn of(written: &Arc<Written>, known: Known<'_>) -> Self {
+        let mut resources = written.resources.clone();
+        let is_named = !resources.meshes.is_empty();
+        if let Some(name) = known.mesh.filter(|_| !is_named) {
+            make_up_mesh(&mut resources, name, known.domain);
+        }
+        present::complete(&mut resources, known.present);
+        let (mut mesh, more) = compile(&resources);
+        present::settle(&mut mesh, known.present);
+        let mut notes = written.notes.clone();
+        notes.extend(more);
+        notes.extend(foreign(&mesh, &resources, known.domain));
+        Self {
+            written: Arc::clone(written),
+            resources,
+            mesh,
+            notes,
+            is_named,
+        }
+    }
+
+    /// The findings that `before` lacks.
+    pub(crate) fn news(&self, before: &Self) -> Vec<&Note> {
+        let known: BTreeSet<_> = before.notes.iter().map(gist).collect();
+        self.notes
+            .iter()
+            .filter(|note| !known.contains(&gist(note)))
+            .collect()
+    }
 
     /// How many errors there are.
     pub(crate) fn problems(&self) -> usize {
@@ -96,6 +140,22 @@ impl Meaning {
             .iter()
             .filter(|note| note.severity == Severity::Error)
             .count()
+    }
+}
+
+/// Adds the mesh that holds where nobody has written one: strict from the start, and open. It stays in
+/// the trust domain that its CA is of.
+fn make_up_mesh(resources: &mut Resources, name: &Name, domain: Option<&TrustDomain>) {
+    let domain = domain.map(|domain| format!(", trustDomain: {domain}"));
+    let text = format!(
+        "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {{name: {name}}}\n\
+         spec: {{mtls: Strict, default: Allow, unknownDestinations: Allow{}}}\n",
+        domain.unwrap_or_default()
+    );
+    let file = (Arc::from(MADE_UP), text.into_bytes());
+    let (made_up, _) = Resources::read([file], &Namespace::default_namespace());
+    for object in made_up.meshes.iter() {
+        resources.meshes.insert(object.clone());
     }
 }
 

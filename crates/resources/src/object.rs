@@ -41,7 +41,7 @@ impl<T> Objects<T> {
     }
 
     /// Adds an object, unless there is one of its name already.
-    pub(crate) fn insert(&mut self, object: Object<T>) {
+    pub fn insert(&mut self, object: Object<T>) {
         let key = (object.meta.namespace.clone(), object.meta.name.clone());
         self.0.entry(key).or_insert(object);
     }

@@ -83,10 +83,11 @@ impl World {
         let settings = Settings {
             data: place.path("store"),
             listen,
-            advertise: listen.to_string(),
+            advertise: Some(listen.to_string()),
             socket: place.path("control.sock"),
             folders,
             trust_domain: None,
+            mesh: None,
         };
         let events = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&events);

@@ -36,10 +36,11 @@ pub(crate) fn run(options: &fleet::Control, terminal: &mut Terminal) -> anyhow::
     let settings = Settings {
         data,
         listen: options.listen,
-        advertise: options.advertise.clone(),
+        advertise: Some(options.advertise.clone()),
         socket: socket.clone(),
         folders: options.watch.clone(),
         trust_domain: domain,
+        mesh: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

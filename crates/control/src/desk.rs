@@ -1,0 +1,141 @@
+//! What a program may ask of the control plane that runs inside it, without a socket between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use leno_admin::{Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf};
+use leno_identity::Credential;
+use leno_model::view::{Generation, WorkloadId};
+use leno_model::{SpiffeId, Wall};
+use leno_store::NotRead;
+use tokio::sync::watch;
+
+use crate::authority::{NotFounded, NotIssued};
+use crate::center::Center;
+use crate::edition::Edition;
+use crate::entitled::node;
+use crate::fleet::{Member, Place};
+use crate::present::Present;
+use crate::{administer, apply, clock};
+
+/// The way to a control plane from the process that it runs in. None of it waits for anything but
+/// the disk.
+#[derive(Clone)]
+pub struct Desk {
+    center: Arc<Center>,
+}
+
+/// A proxy of this process among those that follow the control plane, for as long as it is held.
+#[derive(Debug)]
+pub struct Attendance(Place);
+
+impl Desk {
+    pub(crate) fn of(center: Arc<Center>) -> Self {
+        Self { center }
+    }
+
+    /// The newest state of the mesh.
+    pub fn edition(&self) -> Arc<Edition> {
+        self.center.edition()
+    }
+
+    /// Each new state of the mesh from here on.
+    pub fn editions(&self) -> watch::Receiver<Arc<Edition>> {
+        self.center.editions.subscribe()
+    }
+
+    /// Says all that runs in this process's care. It is part of the newest edition, which is
+    /// returned, when this returns.
+    pub fn report(&self, present: BTreeMap<WorkloadId, Present>) -> Result<Arc<Edition>, NotRead> {
+        self.center.presence.report(present, clock::wall());
+        self.center.renew()?;
+        Ok(self.edition())
+    }
+
+    /// Makes files part of the configuration, for `who`; in force when this returns.
+    pub fn apply(&self, who: Asker, ask: Apply) -> Result<Applied, Failure> {
+        apply::apply(&self.center, administer::who(who), ask)
+    }
+
+    /// What leads from one revision to another.
+    pub fn diff(&self, ask: &DiffOf) -> Result<Diff, Failure> {
+        administer::diff(&self.center, ask)
+    }
+
+    /// What was changed, when, by whom.
+    pub fn history(&self, ask: &HistoryOf) -> Result<History, Failure> {
+        administer::history(&self.center, ask)
+    }
+
+    /// What does not hold as it was written.
+    pub fn check(&self) -> Checked {
+        administer::check(&self.center)
+    }
+
+    /// Founds the CA for the trust domain that is in force, unless there is one; it is part of the
+    /// newest edition when this returns.
+    pub fn found(&self) -> Result<(), NotFounded> {
+        let edition = self.edition();
+        self.center.found(&edition.mesh.settings.trust_domain)?;
+        // The store has told that there is news, should this fail.
+        if let Err(error) = self.center.renew() {
+            self.center.trouble(error.code(), error);
+        }
+        Ok(())
+    }
+
+    /// A new certificate with its key, for somebody whom this process acts as.
+    pub fn credential(&self, id: &SpiffeId) -> Result<Credential, NotIssued> {
+        let edition = self.edition();
+        if edition.trusted.revoked.contains(id) {
+            return Err(NotIssued::Revoked(id.clone()));
+        }
+        let life = edition.mesh.certificate_lifetime;
+        self.center.authority.credential(id, life, clock::wall())
+    }
+
+    /// Lists a proxy of this process, which serves the workloads of `of`'s namespace, among those
+    /// that follow.
+    pub fn attend(&self, name: &str, of: &WorkloadId, address: IpAddr) -> Attendance {
+        let identity = SpiffeId {
+            trust_domain: self.edition().mesh.settings.trust_domain.clone(),
+            namespace: of.namespace.clone(),
+            service_account: node(),
+        };
+        let now = clock::wall();
+        Attendance(self.center.fleet.enter(Member {
+            name: name.to_owned(),
+            identity,
+            address,
+            since: now,
+            ends: now,
+            tunnel: None,
+            workloads: BTreeSet::new(),
+            not_entitled: BTreeSet::new(),
+            adopted: Generation::default(),
+            current: false,
+            refused: None,
+        }))
+    }
+}
+
+impl Attendance {
+    /// The proxy goes by `edition` from here on, in front of `workloads`, whose calls it takes at
+    /// `tunnel`, by certificates of which the first ends at `ends`.
+    pub fn adopted(
+        &self,
+        edition: &Edition,
+        workloads: BTreeSet<WorkloadId>,
+        tunnel: SocketAddr,
+        ends: Wall,
+    ) {
+        self.0.update(|member| {
+            member.adopted = edition.generation.clone();
+            member.current = true;
+            member.workloads = workloads;
+            member.tunnel = Some(tunnel);
+            member.ends = ends;
+        });
+    }
+}

@@ -7,8 +7,10 @@
 mod answer;
 mod client;
 mod failure;
+pub mod figures;
 mod line;
 mod object;
+mod overview;
 mod question;
 mod reach;
 mod server;
@@ -20,6 +22,7 @@ pub use answer::{
 pub use client::Client;
 pub use failure::{Failure, NotAsked};
 pub use object::{NotAnObject, read_object};
+pub use overview::{Edge, FailedCall, Overview, Step, Traffic, Workload, WorkloadState};
 pub use question::{
     Apply, Ask, Check, CreateToken, Delete, DiffOf, DropToken, File, HistoryOf, ListTokens,
     ProxiesOf, Question, Reinstate, Revoke, Rollback, StatusOf, TrustOf,

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use leno_admin::figures::{duration, percent, short};
+
 use crate::signals::{Edge, Edges};
 use crate::terminal::Line;
 
@@ -95,7 +97,7 @@ impl Columns {
 }
 
 /// The edges in the order in which calls go: first those of who is not called.
-fn in_order(edges: &Edges) -> Vec<&(String, String)> {
+pub(crate) fn in_order(edges: &Edges) -> Vec<&(String, String)> {
     let called: BTreeSet<_> = edges.keys().map(|(_, to)| to).collect();
     let mut callers: Vec<_> = edges.keys().map(|(from, _)| from).collect();
     callers.dedup();
@@ -121,11 +123,6 @@ fn in_order(edges: &Edges) -> Vec<&(String, String)> {
     ordered
 }
 
-/// A name without the namespace that all share where nobody chose one.
-fn short(name: &str) -> &str {
-    name.strip_prefix("default/").unwrap_or(name)
-}
-
 /// `web → cart`, or only what was called.
 fn named((from, to): &(String, String)) -> Line {
     let line = Line::new().plain("  ");
@@ -136,48 +133,9 @@ fn named((from, to): &(String, String)) -> Line {
     line.strong(short(to))
 }
 
-/// A share as people say it: never nothing of what is something, never all of what is not all.
-fn percent(part: u64, of: u64) -> String {
-    match part {
-        0 => return "0 %".to_owned(),
-        _ if part >= of => return "100 %".to_owned(),
-        _ => {}
-    }
-    let share = part as f64 / of as f64 * 100.0;
-    match share {
-        ..0.1 => "<0.1 %".to_owned(),
-        ..9.95 => format!("{share:.1} %"),
-        _ => format!("{:.0} %", share.min(99.0)),
-    }
-}
-
-/// A duration by two or three digits: `840 µs`, `3.1 ms`, `21 ms`, `1.2 s`.
-fn duration(time: Duration) -> String {
-    let micros = time.as_secs_f64() * 1e6;
-    match micros {
-        ..999.5 => format!("{micros:.0} µs"),
-        ..9_950.0 => format!("{:.1} ms", micros / 1e3),
-        ..999_500.0 => format!("{:.0} ms", micros / 1e3),
-        _ => format!("{:.1} s", micros / 1e6),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_and_durations_as_people_say_them() {
-        let told = [(0, 7), (7, 7), (1, 2000), (1, 30), (999, 1000)];
-        let told = told.map(|(part, of)| percent(part, of));
-        assert_eq!(told, ["0 %", "100 %", "<0.1 %", "3.3 %", "99 %"]);
-        let told = [840, 999, 3_140, 9_949, 9_951, 21_400, 999_600]
-            .map(|micros| duration(Duration::from_micros(micros)));
-        let expect = [
-            "840 µs", "999 µs", "3.1 ms", "9.9 ms", "10 ms", "21 ms", "1.0 s",
-        ];
-        assert_eq!(told, expect);
-    }
 
     #[test]
     fn callers_come_before_whom_they_call() {

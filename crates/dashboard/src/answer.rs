@@ -1,0 +1,136 @@
+//! Answers, and how they are written.
+
+use std::borrow::Cow;
+
+use leno_protocol::{
+    BodyFraming, Header, Response, ResponseChanges, Version, write_response as write_head,
+};
+
+use crate::access::Secret;
+use crate::gate::COOKIE;
+use crate::pages::{self, Asset};
+use crate::refusal::Refusal;
+
+/// What a request is answered.
+pub(crate) struct Answer {
+    status: u16,
+    media: &'static str,
+    /// Headers that not every answer has.
+    more: Vec<(&'static str, String)>,
+    body: Cow<'static, str>,
+}
+
+impl Answer {
+    /// A page, as HTML.
+    pub(crate) fn page(html: String) -> Self {
+        Self {
+            status: 200,
+            media: HTML,
+            more: Vec::new(),
+            body: html.into(),
+        }
+    }
+
+    /// What anyone may have.
+    pub(crate) fn asset(asset: Asset) -> Self {
+        let (media, text) = asset.content();
+        Self {
+            status: 200,
+            media,
+            more: Vec::new(),
+            body: text.into(),
+        }
+    }
+
+    /// A visit that begins: proven by `proof`, in the folder of the pages.
+    pub(crate) fn visit(proof: Secret, folder: &Secret) -> Self {
+        let cookie = format!("{COOKIE}={proof}; Path=/{folder}/; HttpOnly; SameSite=Strict");
+        Self {
+            status: 303,
+            media: HTML,
+            more: vec![("location", format!("/{folder}/")), ("set-cookie", cookie)],
+            body: "".into(),
+        }
+    }
+
+    /// Why there is nothing else to answer.
+    pub(crate) fn refusal(refusal: &Refusal) -> Self {
+        let more = match refusal {
+            Refusal::Method => vec![("allow", "GET, HEAD".to_owned())],
+            _ => Vec::new(),
+        };
+        Self {
+            status: refusal.status(),
+            media: HTML,
+            more,
+            body: pages::refused(refusal).into(),
+        }
+    }
+
+    /// The whole answer as bytes; without its body if only the head was asked for.
+    pub(crate) fn bytes(&self, version: Version, keep_alive: bool, head_only: bool) -> Vec<u8> {
+        let own = [("content-type", self.media)];
+        let more = self.more.iter();
+        let more = more.map(|(name, value)| (*name, value.as_str()));
+        let headers = own.into_iter().chain(ALWAYS).chain(more);
+        let headers = headers.map(|(name, value)| Header {
+            name,
+            value: value.as_bytes(),
+        });
+        let headers: Vec<_> = headers.collect();
+        let response = Response {
+            status: self.status,
+            reason: reason(self.status).as_bytes(),
+            headers: &headers,
+        };
+        let length = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
+        let changes = ResponseChanges {
+            headers: &[],
+            own: &[],
+            client: version,
+            keep_alive,
+        };
+        let mut bytes = Vec::new();
+        write_head(&mut bytes, &response, BodyFraming::Length(length), &changes);
+        if !head_only {
+            bytes.extend_from_slice(self.body.as_bytes());
+        }
+        bytes
+    }
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What every answer says: that it shows nothing of others, is shown by no other, and is kept nowhere.
+const ALWAYS: [(&str, &str); 7] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        303 => "See Other",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        421 => "Misdirected Request",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

@@ -1,0 +1,162 @@
+//! One connection: heads in, answers out, each in bounded time and room.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_protocol::{BodyFraming, Fields, HeadReader, Version};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::access::Visitor;
+use crate::answer::Answer;
+use crate::gate::{Asked, judge, proofs};
+use crate::pages::Page;
+use crate::refusal::Refusal;
+use crate::{Arrived, Mesh, Site};
+
+/// How long a head may take to come in, and an answer to go out.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long what a client still sends is taken after the last answer, so that it gets to read it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Answers what comes until one side has had enough.
+pub(crate) async fn serve<M: Mesh>(
+    mut stream: TcpStream,
+    site: Arc<Site>,
+    mesh: Arc<M>,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut is_first = true;
+    loop {
+        let turn = match timeout(PATIENCE, read(&mut stream, &mut bytes, &site)).await {
+            Ok(Ok(Some(turn))) => turn,
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Err(_) if bytes.is_empty() => return Ok(()),
+            Err(_) => Turn::last(&Refusal::TooSlow),
+        };
+        let answer = match turn.wants {
+            Wants::Answer(answer) => answer,
+            Wants::Page(page, visitor) => page.show(visitor, &*mesh).await,
+            Wants::Service if is_first => {
+                let stream = stream.into_std()?;
+                let Err(Arrived { stream, .. }) = mesh.carry(Arrived { stream, bytes }) else {
+                    return Ok(());
+                };
+                let stream = TcpStream::from_std(stream)?;
+                return finish(stream, &Turn::last(&Refusal::NoServices)).await;
+            }
+            // A connection belongs to whom its first request named.
+            Wants::Service => Answer::refusal(&Refusal::ForeignHost),
+        };
+        let turn = Turn {
+            wants: Wants::Answer(answer),
+            ..turn
+        };
+        if !turn.keep_alive {
+            return finish(stream, &turn).await;
+        }
+        timeout(PATIENCE, stream.write_all(&turn.bytes())).await??;
+        bytes.drain(..turn.length);
+        is_first = false;
+    }
+}
+
+/// What one head leads to.
+struct Turn {
+    wants: Wants,
+    version: Version,
+    keep_alive: bool,
+    head_only: bool,
+    /// How many bytes the head took.
+    length: usize,
+}
+
+enum Wants {
+    Answer(Answer),
+    Page(Page, Visitor),
+    Service,
+}
+
+impl Turn {
+    /// After which the connection closes.
+    fn last(refusal: &Refusal) -> Self {
+        Self {
+            wants: Wants::Answer(Answer::refusal(refusal)),
+            version: Version::Http11,
+            keep_alive: false,
+            head_only: false,
+            length: 0,
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match &self.wants {
+            Wants::Answer(answer) => answer.bytes(self.version, self.keep_alive, self.head_only),
+            Wants::Page(..) | Wants::Service => Vec::new(),
+        }
+    }
+}
+
+/// Reads until there is a head; `None` if the client has closed before.
+async fn read(
+    stream: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+    site: &Site,
+) -> io::Result<Option<Turn>> {
+    let mut reader = HeadReader::default();
+    loop {
+        if let Some(turn) = understand(&mut reader, bytes, site) {
+            return Ok(Some(turn));
+        }
+        if stream.read_buf(bytes).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// What the head at the start of `bytes` leads to, if all of it has come.
+fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn> {
+    let mut fields = Fields::new();
+    let head = match reader.request(bytes, &mut fields) {
+        Ok(head) => head?,
+        Err(refused) => return Some(Turn::last(&Refusal::Malformed(refused))),
+    };
+    let request = &head.request;
+    let wants = match judge(request, &site.place) {
+        Ok(Asked::Service(_)) => Wants::Service,
+        Ok(Asked::Asset(asset)) => Wants::Answer(Answer::asset(asset)),
+        Ok(Asked::Enter(token)) => Wants::Answer(site.enter(token)),
+        Ok(Asked::Page(page)) => match site.admit(proofs(request)) {
+            Some(visitor) => Wants::Page(page, visitor),
+            None => Wants::Answer(Answer::refusal(&Refusal::Unproven)),
+        },
+        Err(refusal) => Wants::Answer(Answer::refusal(&refusal)),
+    };
+    Some(Turn {
+        wants,
+        version: head.version,
+        // A body is not read, so that nobody knows where the next head would begin.
+        keep_alive: head.keep_alive && head.body == BodyFraming::None,
+        head_only: request.method == "HEAD",
+        length: head.length,
+    })
+}
+
+/// Sends the last answer.
+async fn finish(mut stream: TcpStream, turn: &Turn) -> io::Result<()> {
+    timeout(PATIENCE, stream.write_all(&turn.bytes())).await??;
+    stream.shutdown().await?;
+    let mut rest = stream.take(MOST_REST);
+    // Closing on unread bytes would take back the answer.
+    match timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await {
+        Ok(read) => read.map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
+/// How many bytes of a body that nobody wants are taken.
+const MOST_REST: u64 = 1 << 20;

@@ -83,6 +83,9 @@ codes! {
     R001 "unknown-destination" Caller "The destination is not in the mesh, and the mesh does not let unknown destinations pass.";
     R015 "name-not-known-yet" Mesh "The proxy has not yet been told about this destination, and could not ask.";
     R016 "no-such-port" Caller "The service has no such port.";
+    R017 "destination-not-named" Caller "The request does not say where it goes in the way that this listener reads it.";
+    R018 "loop" Caller "The destination is the proxy's own listener, to which the call would come again.";
+    R019 "name-not-resolved" Caller "The destination's name is not one of the mesh, and the host's resolver has no address for it.";
     // Requests: access
     R002 "caller-not-in-mesh" Caller "The caller came in plain, and this workload only takes proven callers.";
     R003 "no-allow-rule" Caller "No access policy allows the call, and the default is to deny.";

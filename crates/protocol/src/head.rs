@@ -40,10 +40,21 @@ impl Default for Limits {
 #[derive(Clone, Debug, Default)]
 pub struct HeadReader {
     limits: Limits,
+    role: Role,
     /// How many bytes are known to hold no end of a head.
     looked: usize,
     /// Where the last line among them begins.
     line: usize,
+}
+
+/// What the client takes the reader for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Role {
+    /// The server, or somebody in its place.
+    #[default]
+    Gateway,
+    /// A proxy that it was told to use.
+    Proxy,
 }
 
 impl HeadReader {
@@ -51,8 +62,19 @@ impl HeadReader {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            role: Role::Gateway,
             looked: 0,
             line: 0,
+        }
+    }
+
+    /// The same for requests whose clients know that they speak to a proxy: what they tell the proxy
+    /// itself (`Proxy-Authorization`, `Proxy-..`) and `Proxy`, which servers take for a setting of
+    /// theirs, go no further.
+    pub fn of_proxy(limits: Limits) -> Self {
+        Self {
+            role: Role::Proxy,
+            ..Self::new(limits)
         }
     }
 
@@ -78,7 +100,8 @@ impl HeadReader {
             return Ok(None);
         };
         let lines = message.get(..length).unwrap_or_default();
-        read_request(lines, length.saturating_add(skipped), fields, &self.limits)
+        let length = length.saturating_add(skipped);
+        read_request(lines, length, fields, &self.limits, self.role)
             .map(Some)
             .map_err(Refused::request)
     }

@@ -6,7 +6,7 @@ use memchr::memchr;
 use crate::connection::Options;
 use crate::flaw::Flaw;
 use crate::framing::{Declared, Version};
-use crate::head::Limits;
+use crate::head::{Limits, Role};
 use crate::octets::{is_field_value, is_token_text, list, trim};
 use crate::request::Header;
 
@@ -51,6 +51,7 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
         fields: &'f mut Fields<'a>,
         version: Version,
         limits: &Limits,
+        reader: Role,
     ) -> Result<Self, Flaw> {
         fields.0.clear();
         let mut meaning = Self {
@@ -96,6 +97,7 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
                 }
                 Known::Te => meaning.sift = true,
                 Known::Lookalike => return Err(Flaw::FramingLookalike),
+                Known::Other if reader == Role::Proxy && is_for_proxy(name) => continue,
                 Known::Other => {}
             }
             let full = meaning.fields.0.try_push(header);
@@ -251,6 +253,13 @@ pub(crate) fn looks_like(name: &[u8], other: &[u8]) -> bool {
         one.eq_ignore_ascii_case(other) || (*one == b'_' && *other == b'-')
     };
     name.len() == other.len() && name.iter().zip(other).all(same)
+}
+
+/// Whether a proxy keeps the header for itself: `Proxy`, and whatever begins with `Proxy-`.
+//= RFC 9110 section 11.7.2: "the Proxy-Authorization header field is consumed by the first inbound proxy that was expecting to receive credentials"
+fn is_for_proxy(name: &str) -> bool {
+    let (start, rest) = name.as_bytes().split_at_checked(5).unwrap_or_default();
+    start.eq_ignore_ascii_case(b"proxy") && matches!(rest.first(), None | Some(b'-' | b'_'))
 }
 
 /// One header line.

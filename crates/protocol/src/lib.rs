@@ -38,7 +38,7 @@ pub use head::{HeadReader, Limits};
 pub use headers::Fields;
 pub use host::Authority;
 pub use path::{NewPath, Path};
-pub use request::{Header, Request, RequestHead};
+pub use request::{Form, Header, Request, RequestHead, Scheme};
 pub use request_id::RequestId;
 pub use response::{Response, ResponseHead};
 pub use trace::TraceContext;

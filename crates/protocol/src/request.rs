@@ -4,7 +4,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
-use crate::head::Limits;
+use crate::head::{Limits, Role};
 use crate::headers::{Fields, Line, Lines, Meaning};
 use crate::host::Authority;
 use crate::octets::is_token_text;
@@ -59,6 +59,8 @@ pub struct RequestHead<'a> {
     pub request: Request<'a>,
     /// What the client speaks.
     pub version: Version,
+    /// How the target was written. The request itself does not keep it: it says the same in each.
+    pub form: Form,
     /// How the body ends. Never [`BodyFraming::UntilClose`]; [`BodyFraming::Tunnel`] is an
     /// answer's to give.
     pub body: BodyFraming,
@@ -71,6 +73,38 @@ pub struct RequestHead<'a> {
     pub upgrade: bool,
     /// How many bytes the head took.
     pub length: usize,
+}
+
+/// The form of a target (RFC 9112 section 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// `/items`: what a server is sent.
+    Origin,
+    /// `http://cart/items`: what a proxy is sent.
+    Absolute(Scheme),
+    /// `cart:8080`: what CONNECT has.
+    Authority,
+    /// `*`: what OPTIONS may have.
+    Asterisk,
+}
+
+/// The scheme of an absolute target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scheme {
+    /// In plain.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The port of an authority that names none.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
 }
 
 impl RequestHead<'_> {
@@ -90,11 +124,12 @@ pub(crate) fn read_request<'f, 'a: 'f>(
     length: usize,
     fields: &'f mut Fields<'a>,
     limits: &Limits,
+    reader: Role,
 ) -> Result<RequestHead<'f>, Flaw> {
     let mut lines = Lines::new(head);
     let line = lines.next().ok_or(Flaw::RequestLine)?;
     let (method, target, version) = read_line(line, limits)?;
-    let meaning = Meaning::read(lines, fields, version, limits)?;
+    let meaning = Meaning::read(lines, fields, version, limits, reader)?;
 
     let host = meaning.host.ok_or(Flaw::NoHost)?;
     if meaning.repeated_host {
@@ -124,6 +159,7 @@ pub(crate) fn read_request<'f, 'a: 'f>(
             headers: meaning.headers(upgrade, true),
         },
         version,
+        form: target.form,
         body,
         keep_alive,
         expects_continue,
@@ -158,6 +194,7 @@ fn read_line<'a>(line: Line<'a>, limits: &Limits) -> Result<(&'a str, Target<'a>
 
 /// A request's target, in whichever of the four forms (RFC 9112 section 3.2).
 struct Target<'a> {
+    form: Form,
     /// The authority that an absolute form or CONNECT names, and the port it has without saying so.
     authority: Option<(Authority<'a>, u16)>,
     path: &'a str,
@@ -171,6 +208,7 @@ impl<'a> Target<'a> {
             let authority = Authority::parse(text.as_bytes())?;
             let port = authority.port.ok_or(Flaw::TargetForm)?;
             return Ok(Self {
+                form: Form::Authority,
                 authority: Some((authority, port)),
                 path: "",
                 query: None,
@@ -181,20 +219,21 @@ impl<'a> Target<'a> {
         }
         if text == "*" && method == "OPTIONS" {
             return Ok(Self {
+                form: Form::Asterisk,
                 authority: None,
                 path: text,
                 query: None,
             });
         }
         let (scheme, rest) = text.split_once("://").ok_or(Flaw::TargetForm)?;
-        let default_port = match scheme {
-            _ if scheme.eq_ignore_ascii_case("http") => 80,
-            _ if scheme.eq_ignore_ascii_case("https") => 443,
+        let scheme = match scheme {
+            _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
+            _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
             _ => return Err(Flaw::TargetForm),
         };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end).ok_or(Flaw::TargetForm)?;
-        let authority = Some((Authority::parse(authority.as_bytes())?, default_port));
+        let authority = Authority::parse(authority.as_bytes())?;
         let Self { path, query, .. } = Self::origin(rest);
         //= RFC 9112 section 3.2.4: "the last proxy on the request chain MUST send a request-target of "*" when it forwards the request to the indicated origin server"
         let path = match (path, query) {
@@ -203,7 +242,8 @@ impl<'a> Target<'a> {
             (path, _) => path,
         };
         Ok(Self {
-            authority,
+            form: Form::Absolute(scheme),
+            authority: Some((authority, scheme.default_port())),
             path,
             query,
         })
@@ -216,6 +256,7 @@ impl<'a> Target<'a> {
                 None => (text, None),
             };
         Self {
+            form: Form::Origin,
             authority: None,
             path,
             query,

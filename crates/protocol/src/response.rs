@@ -2,7 +2,7 @@
 
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
-use crate::head::Limits;
+use crate::head::{Limits, Role};
 use crate::headers::{Fields, Line, Lines, Meaning};
 use crate::octets::is_field_value;
 use crate::request::Header;
@@ -60,7 +60,7 @@ pub(crate) fn read_response<'f, 'a: 'f>(
     let mut lines = Lines::new(head);
     let line = lines.next().ok_or(Flaw::StatusLine)?;
     let (version, status, reason) = read_line(line)?;
-    let meaning = Meaning::read(lines, fields, version, limits)?;
+    let meaning = Meaning::read(lines, fields, version, limits, Role::Gateway)?;
 
     let body = meaning.declared.of_response(status, asked)?;
     if status == 101 && !(asked.upgrade && meaning.upgrade) {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use leno_model::SpiffeId;
 use leno_model::view::{Endpoint, PortRef, Protocol, Unknown, Workload};
 use leno_telemetry::{Party, Security};
-use leno_traffic::{Channel, Destination, Direct, Policy, Port, Refusal, Table, WhyPlain};
+use leno_traffic::{Channel, Destination, Direct, Policy, Port, Refusal, Table, Unnamed, WhyPlain};
 
 use crate::incoming::{Incoming, Toward, Way};
 use crate::pool::{TargetRef, TunnelRef};
@@ -54,6 +54,9 @@ impl Incoming {
         match &self.way {
             Way::Inbound { application, .. } => Ok(Aim::Application(*application)),
             Way::Outbound { to, .. } => match to {
+                // What it names is known of each of its requests.
+                Toward::Named(..) => Err(Refusal::Unnamed(Unnamed::ForServer)),
+                Toward::Nowhere(refusal) => Err(Refusal::clone(refusal)),
                 Toward::Port(port) => table
                     .port(port)
                     .map(Aim::Port)
@@ -68,6 +71,13 @@ impl Incoming {
 
     /// What is spoken, as it was declared.
     pub(crate) fn protocol(&self, worker: &Worker, table: &Table) -> Protocol {
+        if let Way::Outbound {
+            to: Toward::Named(..),
+            ..
+        } = self.way
+        {
+            return Protocol::Http;
+        }
         match (&self.way, self.aim(worker, table)) {
             (Way::Inbound { port, .. }, _) => {
                 let port = self

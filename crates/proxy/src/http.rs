@@ -1,5 +1,6 @@
 //! HTTP/1.1 on one connection: one exchange after another, and nothing held in between.
 
+mod asked;
 mod attempt;
 mod exchange;
 mod forward;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use leno_protocol::ClientCert;
 use leno_traffic::{Channel, Refusal};
 
+pub(crate) use self::asked::Asked;
+use self::asked::Wish;
 use crate::buffer::Buffer;
 use crate::incoming::{Incoming, Way};
 use crate::news::Reader;
@@ -41,6 +44,8 @@ enum After {
     Close,
     /// A cut: what was sent is not whole, and the client must see that.
     Cut,
+    /// A stream of bytes, which the client asks for.
+    Stream(Box<Wish>),
 }
 
 /// What all exchanges of a connection have in common.
@@ -52,8 +57,14 @@ struct Connection<'a> {
     client_cert: Option<&'a str>,
 }
 
-/// Serves requests until the connection ends.
-pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &Incoming) {
+/// Serves requests until the connection ends, or is to become a stream of bytes. Some may have come
+/// already.
+pub(crate) async fn serve(
+    worker: &Rc<Worker>,
+    mut client: Stream,
+    incoming: &Incoming,
+    mut unread: Option<Buffer>,
+) -> Option<Box<Asked>> {
     let told = client_cert(worker, incoming);
     let connection = Connection {
         worker,
@@ -61,17 +72,23 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut client: Stream, incoming: &In
         client_cert: told.as_deref(),
     };
     let mut news = worker.news.subscribe();
-    let mut unread = None;
     loop {
         if unread.is_none() && !is_more(worker, &mut client, &mut news).await {
-            return;
+            return None;
         }
         // What an exchange needs is large; an idle connection holds none of it.
         let one = head::serve_one(connection, &mut client, &mut news, unread.take());
         match Box::pin(one).await {
             After::Next(rest) => unread = rest,
-            After::Close => return Box::pin(linger(worker, client)).await,
-            After::Cut => return client.reset(),
+            After::Stream(wish) => return Some(wish.of(client)),
+            After::Close => {
+                Box::pin(linger(worker, client)).await;
+                return None;
+            }
+            After::Cut => {
+                client.reset();
+                return None;
+            }
         }
     }
 }

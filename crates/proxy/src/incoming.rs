@@ -1,5 +1,6 @@
 //! A connection that came in: who is at its other end, where it wants to go, and what is spoken.
 
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,13 +8,14 @@ use std::time::Duration;
 use leno_model::view::{PortRef, Protocol, WorkloadId};
 use leno_model::{CallId, Subscription};
 use leno_telemetry::Reporter;
-use leno_traffic::{Destination, Peer};
+use leno_traffic::{Destination, Naming, Peer, Refusal};
 use tokio::time::timeout;
 
+use crate::buffer::Buffer;
+use crate::http::Asked;
 use crate::stream::Stream;
-use crate::tunnel::server::Opening;
 use crate::worker::Worker;
-use crate::{http, tcp};
+use crate::{http, tcp, tunnel};
 
 /// What is known of a connection before its first byte is read. It holds for all of its calls.
 #[derive(Clone, Debug)]
@@ -64,32 +66,14 @@ impl Way {
 }
 
 impl Incoming {
-    /// Waits until the view says what the connection wants to reach, where it was never asked to hold
-    /// that: for a bounded time. What is unknown after it is refused for that reason.
-    async fn find_out(&self, worker: &Worker) {
-        let (Some(question), Some(asker)) = (self.question(worker), worker.asker()) else {
-            return;
-        };
-        if asker.ask(question).await.is_err() {
-            return;
-        }
-        let mut news = worker.news.subscribe();
-        let adopted = async {
-            while self.question(worker).is_some() {
-                news.changed().await;
-            }
-        };
-        // The view is on its way to this worker, unless another took its place meanwhile.
-        drop(timeout(TURN, adopted).await);
-    }
-
     /// What the control plane must be asked before it is known where the connection goes.
-    fn question(&self, worker: &Worker) -> Option<Subscription> {
+    pub(crate) fn question(&self, worker: &Worker) -> Option<Subscription> {
         let Way::Outbound { to, .. } = &self.way else {
             return None;
         };
         let table = worker.table();
         let destination = match to {
+            Toward::Named(..) | Toward::Nowhere(_) => return None,
             Toward::Port(port) => table.service(&port.service, port.port),
             Toward::Address(address) if address.ip().to_canonical().is_loopback() => return None,
             Toward::Address(address) => table.destination(&worker.network, *address),
@@ -105,6 +89,25 @@ impl Incoming {
     }
 }
 
+/// Waits until there is no further `question` to the control plane about what the view was never
+/// asked to hold: for a bounded time. What is unknown after it is refused for that reason.
+pub(crate) async fn find_out(worker: &Worker, question: impl Fn() -> Option<Subscription>) {
+    let (Some(first), Some(asker)) = (question(), worker.asker()) else {
+        return;
+    };
+    if asker.ask(first).await.is_err() {
+        return;
+    }
+    let mut news = worker.news.subscribe();
+    let adopted = async {
+        while question().is_some() {
+            news.changed().await;
+        }
+    };
+    // The view is on its way to this worker, unless another took its place meanwhile.
+    drop(timeout(TURN, adopted).await);
+}
+
 /// How long a worker may take to adopt a view that was handed to it.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -115,15 +118,29 @@ pub(crate) enum Toward {
     Address(SocketAddr),
     /// A service port, by an explicit listener.
     Port(PortRef),
+    /// What each of its requests names, on a listener at this address.
+    Named(Naming, SocketAddr),
+    /// Nothing, for this reason.
+    Nowhere(Box<Refusal>),
 }
 
-/// Serves a connection that was accepted on a socket.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
-    incoming.find_out(&worker).await;
+/// Serves a connection that was accepted on a socket, of which `came` has been read already.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    incoming: Incoming,
+    came: Option<Buffer>,
+) {
+    find_out(&worker, || incoming.question(&worker)).await;
     match incoming.protocol(&worker, &worker.table()) {
-        Protocol::Http => http::serve(&worker, stream, &incoming).await,
+        Protocol::Http => {
+            if let Some(asked) = http::serve(&worker, stream, &incoming, came).await {
+                let (incoming, id) = (asked.incoming().clone(), worker.new_id());
+                Box::pin(serve_opening(worker, Opening::Asked(asked), incoming, id)).await;
+            }
+        }
         // It is the larger one, and an idle connection of HTTP has no use for its room.
-        Protocol::Tcp => Box::pin(tcp::serve(&worker, stream, &incoming)).await,
+        Protocol::Tcp => Box::pin(tcp::serve(&worker, stream, &incoming, came)).await,
     }
 }
 
@@ -135,10 +152,36 @@ pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, incoming: Inco
     }
 }
 
-/// Serves a stream that another proxy asks for. One of HTTP is opened at once: each of its requests
-/// is judged and answered by itself. One of bytes is opened when it is admitted and its workload
-/// has taken the connection.
-pub(crate) async fn serve_tunnelled(
+/// A stream that somebody asks for and that is not granted yet.
+pub(crate) enum Opening {
+    /// Another proxy does.
+    Tunnelled(tunnel::server::Opening),
+    /// A client of our own does, by CONNECT.
+    Asked(Box<Asked>),
+}
+
+impl Opening {
+    /// Opens the stream; some of it may have come already.
+    pub(crate) async fn grant(self) -> io::Result<(Stream, Option<Buffer>)> {
+        match self {
+            Self::Tunnelled(opening) => Ok((Stream::Tunnel(opening.grant()?), None)),
+            Self::Asked(asked) => asked.grant().await,
+        }
+    }
+
+    /// Does not open it.
+    pub(crate) async fn refuse(self, worker: &Worker, refusal: &Refusal, id: CallId) {
+        match self {
+            Self::Tunnelled(opening) => opening.refuse(refusal.status(), refusal.code()),
+            Self::Asked(asked) => asked.refuse(worker, refusal, id).await,
+        }
+    }
+}
+
+/// Serves a stream that somebody asks for. One of HTTP is opened at once: each of its requests is
+/// judged and answered by itself. One of bytes is opened when it is admitted and the other end has
+/// taken the connection.
+pub(crate) async fn serve_opening(
     worker: Rc<Worker>,
     opening: Opening,
     incoming: Incoming,
@@ -146,10 +189,10 @@ pub(crate) async fn serve_tunnelled(
 ) {
     match incoming.protocol(&worker, &worker.table()) {
         Protocol::Http => {
-            if let Ok(stream) = opening.grant() {
-                http::serve(&worker, Stream::Tunnel(stream), &incoming).await;
+            if let Ok((stream, came)) = opening.grant().await {
+                http::serve(&worker, stream, &incoming, came).await;
             }
         }
-        Protocol::Tcp => Box::pin(tcp::serve_tunnelled(&worker, opening, &incoming, id)).await,
+        Protocol::Tcp => Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await,
     }
 }

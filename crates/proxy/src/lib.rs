@@ -15,6 +15,7 @@ mod incoming;
 mod inside;
 mod listen;
 mod metrics;
+mod named;
 mod news;
 mod pool;
 mod pump;
@@ -27,9 +28,11 @@ mod worker;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
+use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -83,6 +86,8 @@ pub struct Proxy {
     keyring: Arc<Keyring>,
     state: watch::Sender<State>,
     orders: Vec<mpsc::UnboundedSender<Order>>,
+    /// Whose turn it is to take a connection.
+    turn: AtomicUsize,
     workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -95,6 +100,8 @@ enum Order {
     Enclose(WorkloadId, Inside),
     /// Ask so what the view was never asked to hold.
     AskBy(Asker),
+    /// Serve this connection, of which so much was read elsewhere, as if it had come by this door.
+    Take(TcpStream, Vec<u8>, Door),
     /// Close what belongs to this workload.
     Leave(WorkloadId),
 }
@@ -158,6 +165,7 @@ impl Proxy {
             keyring,
             state,
             orders,
+            turn: AtomicUsize::new(0),
             workers,
         })
     }
@@ -171,6 +179,15 @@ impl Proxy {
             }
         }
         Ok(())
+    }
+
+    /// Serves `connection`, of which `came` has been read already, as if it had come by `door`: for
+    /// whoever shares an address with it and sees by the first bytes whose connection it is.
+    pub fn take(&self, connection: TcpStream, came: Vec<u8>, door: Door) -> io::Result<()> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.orders.len().max(1);
+        let ended = || io::Error::other("the proxy has no worker");
+        let worker = self.orders.get(turn).ok_or_else(ended)?;
+        tell(worker, Order::Take(connection, came, door))
     }
 
     /// Reaches the application of `workload` inside its enclosure from here on.
@@ -323,6 +340,9 @@ async fn run_worker(
                     worker.enter_by(workload, Some(inside.open()?));
                 }
                 Order::AskBy(asker) => worker.ask_by(asker),
+                Order::Take(connection, came, door) => {
+                    listen::take(&worker, &door, connection, &came);
+                }
                 Order::Leave(workload) => {
                     accepting.end(&workload);
                     worker.enter_by(workload, None);

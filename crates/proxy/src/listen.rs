@@ -2,7 +2,9 @@
 //! in nothing after it.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdUdpSocket};
+use std::net::{
+    SocketAddr, TcpListener as StdListener, TcpStream as StdStream, UdpSocket as StdUdpSocket,
+};
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
@@ -10,10 +12,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use leno_model::view::{PortRef, WorkloadId};
-use leno_traffic::{Channel, Peer, WhyPlain};
+use leno_traffic::{Channel, Naming, Peer, WhyPlain};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
+use crate::buffer::Buffer;
 use crate::dns;
 use crate::incoming::{self, Incoming, Toward, Way};
 use crate::metrics;
@@ -48,6 +51,13 @@ pub enum Door {
     Outbound(WorkloadId),
     /// Connections of a workload of ours to one service port, without capture.
     Upstream(WorkloadId, PortRef),
+    /// Connections of a workload of ours of which each request says itself where it goes.
+    ///
+    /// By [`Naming::Target`] it is what `http_proxy` and `HTTPS_PROXY` are set to, where nothing is
+    /// captured. By [`Naming::Published`], with the workload that stands for the host, it is how a
+    /// browser calls `http://cart.localhost:PORT`; [`Proxy::take`](crate::Proxy::take) lets a
+    /// connection in through it that was accepted elsewhere.
+    Named(WorkloadId, Naming),
     /// Captured plain connections to a workload of ours, each to where it was going.
     Inbound(WorkloadId),
     /// Plain connections to one port of a workload of ours, without capture.
@@ -66,6 +76,7 @@ impl Door {
         match self {
             Self::Outbound(workload)
             | Self::Upstream(workload, _)
+            | Self::Named(workload, _)
             | Self::Inbound(workload)
             | Self::Port(workload, _)
             | Self::Dns(workload) => Some(workload),
@@ -178,7 +189,7 @@ async fn accept_streams(worker: Rc<Worker>, listener: TcpListener, door: Door) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((tcp, from)) => enter(&worker, &door, tcp, from),
+                Ok((tcp, from)) => enter(&worker, &door, tcp, from, None),
                 // A connection that broke before it was taken is nothing; too many open files passes.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(_) => tokio::time::sleep(REST).await,
@@ -189,12 +200,28 @@ async fn accept_streams(worker: Rc<Worker>, listener: TcpListener, door: Door) {
     // Closing the socket would reset those that the kernel has accepted for us.
     let mut context = Context::from_waker(Waker::noop());
     while let Poll::Ready(Ok((tcp, from))) = listener.poll_accept(&mut context) {
-        enter(&worker, &door, tcp, from);
+        enter(&worker, &door, tcp, from, None);
+    }
+}
+
+/// Takes a connection that was accepted elsewhere, and of which `came` was read there.
+pub(crate) fn take(worker: &Rc<Worker>, door: &Door, tcp: StdStream, came: &[u8]) {
+    let taken = || -> io::Result<(TcpStream, SocketAddr)> {
+        let from = tcp.peer_addr()?;
+        tcp.set_nonblocking(true)?;
+        Ok((TcpStream::from_std(tcp)?, from))
+    };
+    // One that has broken meanwhile is nothing.
+    if let Ok((tcp, from)) = taken() {
+        let mut buffer = worker.buffers.lend();
+        buffer.extend_from_slice(came);
+        let came = (!buffer.is_empty()).then_some(buffer);
+        enter(worker, door, tcp, from, came);
     }
 }
 
 /// Lets a connection in through its door.
-fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
+fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, came: Option<Buffer>) {
     // Without the option the connection works, only slower.
     drop(tcp.set_nodelay(true));
     if let Door::Metrics = door {
@@ -214,7 +241,7 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
         _ => {}
     }
     if let Some(incoming) = incoming(door, &tcp, from) {
-        let serving = incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming);
+        let serving = incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming, came);
         worker.spawn(seat, from, serving);
     }
 }
@@ -270,6 +297,9 @@ fn way_of(door: &Door, tcp: &TcpStream) -> Option<(Channel, Way)> {
     Some(match door {
         Door::Outbound(workload) => outbound(workload, Toward::Address(original(tcp)?)),
         Door::Upstream(workload, port) => outbound(workload, Toward::Port(port.clone())),
+        Door::Named(workload, naming) => {
+            outbound(workload, Toward::Named(*naming, tcp.local_addr().ok()?))
+        }
         Door::Inbound(workload) => inbound(workload, original(tcp)?),
         Door::Port(workload, application) => inbound(workload, *application),
         Door::Tunnel | Door::Dns(_) | Door::Metrics => return None,

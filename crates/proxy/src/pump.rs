@@ -70,6 +70,13 @@ impl Pump {
         Ok(self)
     }
 
+    /// Puts bytes that have come already in front, where there is no body that they could break.
+    pub(crate) fn behind(mut self, came: Option<Buffer>) -> Self {
+        self.ready = came.as_ref().map_or(0, |came| came.len());
+        self.buffer = came;
+        self
+    }
+
     /// How many bytes have been written.
     pub(crate) fn moved(&self) -> u64 {
         self.moved

@@ -11,25 +11,30 @@ use leno_telemetry::{Edge, Event, Security};
 use leno_traffic::{Attempts, Ended, Failure, Next, Permit, Picked, Refusal, WhyPlain};
 
 use crate::aim::{Aim, Hop};
+use crate::buffer::Buffer;
 use crate::connect::connect;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, Opening};
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
-use crate::tunnel::server::Opening;
 use crate::worker::{Held, Worker};
 
 /// How long a connection may take where no policy says how long.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Serves a captured connection. One that is not carried is cut: bytes have no other answer.
-pub(crate) async fn serve(worker: &Rc<Worker>, client: Stream, incoming: &Incoming) {
+pub(crate) async fn serve(
+    worker: &Rc<Worker>,
+    client: Stream,
+    incoming: &Incoming,
+    came: Option<Buffer>,
+) {
     // From here on no change of policy goes unnoticed.
     let news = worker.news.subscribe();
     let carrying = Carrying::new(worker, incoming, worker.new_id());
     // Opening needs much room, and a stream that is open none of it.
     match Box::pin(carrying.open()).await {
-        Ok(opened) => carrying.relay(client, opened, news).await,
+        Ok(opened) => carrying.relay(client, came, opened, news).await,
         Err(refusal) => {
             client.reset();
             carrying.report(Some(refusal.code()), 0, 0);
@@ -44,8 +49,8 @@ pub(crate) fn turn_away(worker: &Rc<Worker>, client: Stream, incoming: &Incoming
     carrying.report(Some(Refusal::TooManyConnections.code()), 0, 0);
 }
 
-/// Serves a stream that another proxy asks for; it learns the reason if it is not carried.
-pub(crate) async fn serve_tunnelled(
+/// Serves a stream that somebody asks for, who learns the reason if it is not carried.
+pub(crate) async fn serve_opening(
     worker: &Rc<Worker>,
     opening: Opening,
     incoming: &Incoming,
@@ -54,12 +59,12 @@ pub(crate) async fn serve_tunnelled(
     let news = worker.news.subscribe();
     let carrying = Carrying::new(worker, incoming, id);
     match Box::pin(carrying.open()).await {
-        Ok(opened) => match opening.grant() {
-            Ok(client) => carrying.relay(Stream::Tunnel(client), opened, news).await,
+        Ok(opened) => match opening.grant().await {
+            Ok((client, came)) => carrying.relay(client, came, opened, news).await,
             Err(_gone) => carrying.report(None, 0, 0),
         },
         Err(refusal) => {
-            opening.refuse(refusal.status(), refusal.code());
+            opening.refuse(worker, &refusal, id).await;
             carrying.report(Some(refusal.code()), 0, 0);
         }
     }
@@ -178,14 +183,21 @@ impl<'a> Carrying<'a> {
         connect(self.worker, &hop.target, self.id, limit).await
     }
 
-    /// Carries bytes until both directions have ended, one has broken, or the permission is gone.
-    async fn relay(&self, mut client: Stream, opened: Opened, mut news: Reader) {
+    /// Carries bytes until both directions have ended, one has broken, or the permission is gone;
+    /// first those that came of the client already.
+    async fn relay(
+        &self,
+        mut client: Stream,
+        came: Option<Buffer>,
+        opened: Opened,
+        mut news: Reader,
+    ) {
         let Opened {
             mut server,
             permit,
             picked: _picked,
         } = opened;
-        let (mut up, mut down) = (Pump::bytes(), Pump::bytes());
+        let (mut up, mut down) = (Pump::bytes().behind(came), Pump::bytes());
         let buffers = &self.worker.buffers;
         let broken = std::future::poll_fn(|context: &mut Context<'_>| {
             while news.poll_changed(context).is_ready() {

@@ -24,6 +24,7 @@ use crate::clock::Clocks;
 use crate::dns::Forwarding;
 use crate::follow::Asker;
 use crate::inside::Entrance;
+use crate::named::Lookups;
 use crate::news::News;
 use crate::pool::{Pool, TargetRef};
 use crate::room::{Room, Seat};
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     pub(crate) news: News,
     pub(crate) telemetry: Telemetry,
     pub(crate) forwarding: Forwarding,
+    pub(crate) lookups: Lookups,
     asker: RefCell<Option<Asker>>,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
     table: RefCell<Held>,
@@ -95,6 +97,7 @@ impl Worker {
             tunnels: Tunnels::default(),
             news: News::default(),
             forwarding: Forwarding::default(),
+            lookups: Lookups::default(),
             asker: RefCell::default(),
             entrances: RefCell::default(),
             table: RefCell::new(Held::new(table)),

@@ -54,6 +54,11 @@ object! {
         pub chain: Option<Arc<str>> = "chain";
         /// Service ports that it calls at addresses of its own.
         pub upstreams: List<StaticUpstream> = "upstreams";
+        /// Where it calls whatever its requests name, as clients of a proxy do: what its
+        /// `http_proxy` is set to.
+        pub http_proxy: Option<SocketAddr> = "httpProxy";
+        /// Where its requests are taken that name a service by their host: `cart.localhost`.
+        pub published: Option<SocketAddr> = "published";
         /// Its ports that plain callers reach at addresses of the proxy's.
         pub ports: List<StaticPort> = "ports";
         /// Where its connections arrive that were captured on their way out.

@@ -1,10 +1,12 @@
 //! Why a call was not served: what failed, whose fault it is, and what the caller sees.
 
+use alloc::boxed::Box;
 use core::{net::SocketAddr, time::Duration};
 
 use leno_model::view::PortRef;
 use leno_model::{Code, Fault, Origin, ServiceName, Subscription};
 
+use crate::naming::Unnamed;
 use crate::policy::Denied;
 
 /// Why a call was not served. `Display` says it in one sentence without its full stop.
@@ -22,6 +24,18 @@ pub enum Refusal {
     /// The destination is not in the mesh, and must be.
     #[error("{0} is not in the mesh, and the mesh lets no unknown destination pass")]
     UnknownDestination(SocketAddr),
+    /// The request does not say where it goes.
+    #[error("{0}")]
+    Unnamed(Unnamed),
+    /// The destination's name is no service's, and others may not be asked or do not have it.
+    #[error("{0} names nothing that the mesh knows or lets pass")]
+    UnknownName(Box<str>),
+    /// The destination's name is not the mesh's, and whoever knows such names did not say.
+    #[error("{0} could not be resolved")]
+    NotResolved(Box<str>),
+    /// The destination is the listener that the request came to.
+    #[error("{0} is the proxy itself, and the call would go round in a circle")]
+    Loop(SocketAddr),
     /// The service does not have the port that was called.
     #[error("{service} has no port {port}")]
     NoSuchPort {
@@ -118,7 +132,10 @@ impl Refusal {
             Self::Denied(denied) => denied.code(),
             Self::PermitWithdrawn(_) => Code::R006,
             Self::AmbiguousPath => Code::R035,
-            Self::UnknownDestination(_) => Code::R001,
+            Self::UnknownDestination(_) | Self::UnknownName(_) => Code::R001,
+            Self::Unnamed(_) => Code::R017,
+            Self::Loop(_) => Code::R018,
+            Self::NotResolved(_) => Code::R019,
             Self::NoSuchPort { .. } => Code::R016,
             Self::NotKnownYet(_) => Code::R015,
             Self::NoRoute(_) => Code::R010,
@@ -149,6 +166,10 @@ impl Refusal {
             Self::BackendNotUsable { origin, .. } => origin.as_ref(),
             Self::AmbiguousPath
             | Self::UnknownDestination(_)
+            | Self::Unnamed(_)
+            | Self::UnknownName(_)
+            | Self::NotResolved(_)
+            | Self::Loop(_)
             | Self::NoSuchPort { .. }
             | Self::NotKnownYet(_)
             | Self::NoRoute(_)
@@ -185,8 +206,12 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::AmbiguousPath => 400,
+            //= RFC 9110 section 15.5.20: "the request was directed at a server that is unable or
+            //= unwilling to produce an authoritative response for the target URI"
+            Self::Unnamed(Unnamed::NotPublished) => 421,
+            Self::Unnamed(_) => 400,
             Self::Denied(denied) => denied.status(),
-            Self::PermitWithdrawn(_) | Self::UnknownDestination(_) => 403,
+            Self::PermitWithdrawn(_) | Self::UnknownDestination(_) | Self::UnknownName(_) => 403,
             //= HTTPRoute matches: "When no rules matching a request have been successfully attached
             //= to the parent a request is coming from, a HTTP 404 status code MUST be returned."
             Self::NoRoute(_) => 404,
@@ -199,6 +224,8 @@ impl Refusal {
             | Self::TunnelFailed(_)
             | Self::ResetDuringBody(_)
             | Self::Unreachable(_)
+            | Self::NotResolved(_)
+            | Self::Loop(_)
             | Self::NoSuchPort { .. } => 502,
             Self::NotKnownYet(_)
             | Self::NoEndpoint(_)

@@ -242,6 +242,13 @@ impl ProxyOf<'_> {
         self.line("upstreams", &entry)
     }
 
+    /// With a further field of the last workload.
+    pub fn of_workload(mut self, field: &str) -> Self {
+        let field = self.world.filled(field);
+        writeln!(self.workloads, "  {field}").expect("a string takes any text");
+        self
+    }
+
     /// With a listener for plain callers of a port of the last workload, 10000 above it.
     pub fn plain(self, port: u16) -> Self {
         let name = self.last();

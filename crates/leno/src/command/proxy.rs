@@ -18,7 +18,7 @@ use leno_resources::policy::Identity;
 use leno_resources::static_proxy::{self, Named, StaticProxy, StaticWorkload};
 use leno_resources::{List, Part};
 use leno_telemetry::{AccessLog, Format, Telemetry};
-use leno_traffic::Scope;
+use leno_traffic::{Naming, Scope};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{self, Input};
@@ -195,6 +195,12 @@ impl Fixed {
             for upstream in sound(&workload.upstreams) {
                 let port = self.port(&id.namespace, &upstream.service, upstream.port)?;
                 listen(upstream.listen, Door::Upstream(id.clone(), port));
+            }
+            if let Some(address) = workload.http_proxy {
+                listen(address, Door::Named(id.clone(), Naming::Target));
+            }
+            if let Some(address) = workload.published {
+                listen(address, Door::Named(id.clone(), Naming::Published));
             }
             for port in sound(&workload.ports) {
                 listen(port.listen, Door::Port(id.clone(), port.application));

@@ -1,13 +1,12 @@
 //! What a question about a name is answered, as far as the view knows. Bytes in, bytes out.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
-use leno_model::view::Service;
 use leno_model::{Namespace, Network};
-use leno_traffic::Table;
+use leno_traffic::naming::is_of_cluster;
+use leno_traffic::{Named, Table};
 
 use super::host::Transport;
 
@@ -17,9 +16,6 @@ const TTL: u32 = 30;
 
 /// The largest datagram that is announced: it passes everywhere in one piece.
 const PAYLOAD: u16 = 1232;
-
-/// The domain of all services; what is not found below it does not exist.
-const CLUSTER_DOMAIN: &str = "cluster.local";
 
 /// The names that one workload can ask for.
 pub(super) struct Names<'a> {
@@ -93,41 +89,18 @@ impl Names<'_> {
         }
         let name = query.name().to_ascii().to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
-        let below = |domain| {
-            name.strip_suffix(domain)
-                .is_some_and(|rest: &str| rest.is_empty() || rest.ends_with('.'))
-        };
-        //= RFC 6761 section 6.3: "Name resolution APIs and libraries SHOULD recognize localhost
-        //= names as special and SHOULD always return the IP loopback address for address queries"
-        if below("localhost") {
-            let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            return Found::Addresses(loopback.into());
+        match self.table.named(name, self.from) {
+            Named::Service(service) => {
+                Found::Addresses(self.table.addresses_of(service, self.network))
+            }
+            Named::Loopback => {
+                let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                Found::Addresses(loopback.into())
+            }
+            Named::Nothing => Found::Nothing,
+            Named::Needs(_) if is_of_cluster(name) => Found::Nothing,
+            Named::Needs(_) | Named::OfOthers => Found::OfOthers,
         }
-        let service = Table::service_named(name, self.from)
-            .and_then(|name| self.table.view().services.get(&name));
-        match service {
-            Some(service) => Found::Addresses(self.addresses(service)),
-            None if below(CLUSTER_DOMAIN) => Found::Nothing,
-            None => Found::OfOthers,
-        }
-    }
-
-    /// The service's own addresses, or those of its endpoints if it has none.
-    fn addresses(&self, service: &Service) -> Vec<IpAddr> {
-        let own = service.addresses.iter();
-        let own = own.filter(|(network, _)| network == self.network);
-        let own = own.map(|(_, ip)| *ip).collect::<Vec<_>>();
-        if !own.is_empty() {
-            return own;
-        }
-        let of_service = |port: &&leno_traffic::Port| port.name().service == service.name;
-        let ports = self.table.ports().iter().filter(of_service);
-        let endpoints = ports.flat_map(|port| port.slices()).flat_map(|slice| {
-            let here = slice.endpoints().iter();
-            here.filter(|endpoint| endpoint.network == *self.network)
-        });
-        let all = endpoints.map(|endpoint| endpoint.address.ip());
-        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

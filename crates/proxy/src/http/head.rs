@@ -8,11 +8,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use leno_model::Code;
-use leno_protocol::{Fields, HeadReader, Limits, Refused, Version};
+use leno_protocol::{Fields, Form, HeadReader, Refused, Version};
 use leno_telemetry::{Call, Edge, Event};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
+use crate::http::asked::Wish;
 use crate::http::exchange::{Exchange, sent_all};
 use crate::http::refuse::{Answer, Reason};
 use crate::http::{After, Connection, HEAD_LIMIT};
@@ -39,7 +40,7 @@ pub(super) async fn serve_one(
             Poll::Pending => return After::Next(None),
         }
     }
-    let mut reader = HeadReader::new(Limits::default());
+    let mut reader = incoming.head_reader();
     let mut late = None;
     loop {
         match carry_one(connection, client, news, &mut reader, &inbox).await {
@@ -88,7 +89,23 @@ async fn carry_one(
     let Some(head) = reader.request(bytes, &mut fields)? else {
         return Ok(None);
     };
-    let table = connection.worker.table();
+    let Connection {
+        worker, incoming, ..
+    } = connection;
+    let named = incoming.named_by(worker, &head).await;
+    if let Some(named) = &named
+        && head.form == Form::Authority
+    {
+        return Ok(Some((
+            After::Stream(Wish::of_head(named, &head)),
+            head.length,
+        )));
+    }
+    let connection = Connection {
+        incoming: named.as_ref().unwrap_or(incoming),
+        ..connection
+    };
+    let table = worker.table();
     let exchange = Exchange::new(connection, &table, &head);
     let behind = bytes.get(head.length..).unwrap_or_default();
     let (after, used) = exchange.run(client, news, behind).await;
@@ -101,6 +118,7 @@ impl After {
         inbox.consume(used);
         match self {
             Self::Next(None) if !inbox.is_empty() => Self::Next(Some(inbox)),
+            Self::Stream(wish) if !inbox.is_empty() => Self::Stream(wish.behind(inbox)),
             other => other,
         }
     }

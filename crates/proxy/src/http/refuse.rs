@@ -150,6 +150,7 @@ pub(super) fn reason_phrase(status: u16) -> &'static str {
         404 => "Not Found",
         408 => "Request Timeout",
         414 => "URI Too Long",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
@@ -165,6 +166,8 @@ pub(super) fn reason_phrase(status: u16) -> &'static str {
 fn proxy_error(code: Code) -> &'static str {
     match code {
         Code::R001 | Code::R016 => "destination_not_found",
+        Code::R018 => "proxy_loop_detected",
+        Code::R019 => "dns_error",
         Code::R015 | Code::R013 | Code::R014 => "destination_unavailable",
         Code::R020 => "connection_refused",
         Code::R021 => "connection_timeout",

@@ -21,7 +21,7 @@ use leno_traffic::{Channel, Peer};
 use tokio::net::TcpStream;
 
 use crate::coalesce::Coalesced;
-use crate::incoming::{Incoming, Way};
+use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
 use crate::tunnel::{
     CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within, open_for,
@@ -171,7 +171,8 @@ impl Tunnel {
             counted,
         };
         self.worker.spawn(seat, self.from, async move {
-            crate::incoming::serve_tunnelled(worker, opening, incoming, id).await
+            let opening = incoming::Opening::Tunnelled(opening);
+            incoming::serve_opening(worker, opening, incoming, id).await
         });
     }
 

@@ -6,6 +6,7 @@ mod allocation;
 mod attempts;
 mod balance;
 mod destinations;
+mod naming;
 mod rewrites;
 mod routes;
 mod stories;

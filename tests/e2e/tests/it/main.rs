@@ -8,6 +8,7 @@ mod hostile;
 mod http;
 mod identity;
 mod life;
+mod named;
 mod pair;
 mod policy;
 mod reference;

@@ -1,0 +1,89 @@
+//! CONNECT: a client asks for a stream of bytes, and its connection becomes one when it is granted.
+
+use std::io;
+
+use leno_model::CallId;
+use leno_protocol::{RequestHead, Version};
+use leno_traffic::Refusal;
+
+use super::refuse::{Answer, Reason};
+use crate::buffer::Buffer;
+use crate::incoming::Incoming;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// The answer that grants a stream. It has no body and no length (RFC 9110 section 9.3.6).
+const GRANTED: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+
+/// What a client wishes for.
+pub(super) struct Wish {
+    incoming: Incoming,
+    version: Version,
+    /// The destination as it was named.
+    target: String,
+    /// What has come behind the head: the client did not wait.
+    came: Option<Buffer>,
+}
+
+/// A stream that a client has asked for and not been granted.
+pub(crate) struct Asked {
+    client: Stream,
+    wish: Wish,
+}
+
+impl Wish {
+    /// The wish of a head, on its way to where it says.
+    pub(super) fn of_head(incoming: &Incoming, head: &RequestHead<'_>) -> Box<Self> {
+        let (host, port) = (head.request.host, head.request.port.unwrap_or_default());
+        Box::new(Self {
+            incoming: incoming.clone(),
+            version: head.version,
+            target: format!("{host}:{port}"),
+            came: None,
+        })
+    }
+
+    /// The same, with what came behind the head.
+    pub(super) fn behind(mut self: Box<Self>, came: Buffer) -> Box<Self> {
+        self.came = Some(came);
+        self
+    }
+
+    /// The same, of the client at this connection.
+    pub(super) fn of(self, client: Stream) -> Box<Asked> {
+        Box::new(Asked { client, wish: self })
+    }
+}
+
+impl Asked {
+    /// Who asks, and what for.
+    pub(crate) fn incoming(&self) -> &Incoming {
+        &self.wish.incoming
+    }
+
+    /// Opens the stream; some of it may have come already.
+    pub(crate) async fn grant(mut self) -> io::Result<(Stream, Option<Buffer>)> {
+        self.client.write_all(GRANTED).await?;
+        Ok((self.client, self.wish.came))
+    }
+
+    /// Says why there is none, and ends the connection: nobody can tell whether what comes behind
+    /// is another request or the beginning of the stream.
+    pub(crate) async fn refuse(mut self, worker: &Worker, refusal: &Refusal, id: CallId) {
+        let incoming = &self.wish.incoming;
+        let source = incoming.source(&worker.table()).to_string();
+        let mut out = worker.buffers.lend();
+        Answer {
+            proxy_of: incoming.way.workload().name.as_str(),
+            id,
+            asked: &format!("CONNECT {} from {source}", self.wish.target),
+            version: self.wish.version,
+            head_only: false,
+            keep_alive: false,
+        }
+        .write(&mut out, &Reason::from(refusal));
+        if self.client.write_all(&out).await.is_ok() {
+            super::linger(worker, self.client).await;
+        }
+    }
+}

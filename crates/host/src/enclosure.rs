@@ -9,8 +9,12 @@
 //!
 //! Sockets that belong to no network are not enclosed: those of the Unix family with a path, and
 //! those to the hypervisor of a virtual machine.
+//!
+//! Where namespaces are forbidden there is an enclosure without walls ([`Enclosure::open_bare`]): the
+//! same two processes around an application that stays in this machine's network, uncaptured.
 
 mod application;
+mod descendants;
 mod guard;
 mod interior;
 mod keeper;
@@ -19,6 +23,7 @@ mod message;
 mod mounts;
 mod outbox;
 mod refusal;
+mod rules;
 mod supply;
 
 use std::{
@@ -173,10 +178,31 @@ impl Enclosure {
     /// the running program that is `/proc/self/exe`. Blocks until the enclosure stands: some tens of
     /// milliseconds, at most ten seconds.
     pub fn open(program: &Path, layout: &Layout) -> Result<(Self, Listeners), OpenError> {
+        let (mut enclosure, mut fds) = Self::begin(program, Some(layout))?;
+        let listeners = Listeners::take(&mut fds);
+        enclosure.supplies = fds.into_iter().map(Sockets::from).collect();
+        Ok((enclosure, listeners))
+    }
+
+    /// An enclosure without walls, for where namespaces are forbidden: the application stays in this
+    /// machine's network and process tree, with its user's rights, and nothing of it is captured.
+    /// Its [`Event::Listening`] tells of its own sockets only, and its [`Sockets`] reach this machine.
+    ///
+    /// It and all that it starts still end with the caller, however that ends. Only if somebody kills
+    /// the guard itself may a process survive that the application has left behind.
+    pub fn open_bare(program: &Path) -> Result<Self, OpenError> {
+        let (mut enclosure, fds) = Self::begin(program, None)?;
+        enclosure.supplies = fds.into_iter().map(Sockets::from).collect();
+        Ok(enclosure)
+    }
+
+    /// Starts the guard, and waits for what the keeper passes out.
+    fn begin(program: &Path, layout: Option<&Layout>) -> Result<(Self, Vec<OwnedFd>), OpenError> {
         let (link, theirs) = Link::pair().map_err(OpenError::Spawn)?;
-        let guard = Guard::start(program, theirs).map_err(OpenError::Spawn)?;
+        let walls = Walls::of(layout);
+        let guard = Guard::start(program, theirs, walls).map_err(OpenError::Spawn)?;
         // A guard that was refused may have gone by now, and its report is still to be read.
-        let asked = link.send(&Order::Open(layout.clone()).encode(), &[]);
+        let asked = link.send(&Order::Open(layout.cloned()).encode(), &[]);
         link::wait(&mut [PollFd::new(&link, PollFlags::IN)], Some(OPENING))
             .map_err(OpenError::Lost)?;
         let Some(Received { bytes, fds }) = link.receive_now().map_err(OpenError::Lost)? else {
@@ -192,16 +218,21 @@ impl Enclosure {
             }
             _ => return Err(OpenError::Lost(io::ErrorKind::InvalidData.into())),
         }
-        let (listeners, supplies) =
-            sort(fds).ok_or_else(|| OpenError::Lost(io::ErrorKind::InvalidData.into()))?;
+        let per_family = match walls {
+            Walls::Namespaces => 4,
+            Walls::None => 1,
+        };
+        if fds.is_empty() || fds.len() % per_family != 0 {
+            return Err(OpenError::Lost(io::ErrorKind::InvalidData.into()));
+        }
         let enclosure = Self {
             link,
             _guard: guard,
-            supplies,
+            supplies: Vec::new(),
             launched: false,
             ended: false,
         };
-        Ok((enclosure, listeners))
+        Ok((enclosure, fds))
     }
 
     /// Starts the application; [`Event::Started`] or [`Event::NotStarted`] tells how that went. An
@@ -355,7 +386,9 @@ pub fn reach(bound: SocketAddr, layout: &Layout) -> SocketAddr {
 pub fn run_if_called() -> Option<ExitCode> {
     let name = env::args_os().next()?;
     if name == GUARD {
-        Some(guard::run())
+        Some(guard::run(Walls::Namespaces))
+    } else if name == BARE_GUARD {
+        Some(guard::run(Walls::None))
     } else if name == KEEPER {
         Some(keeper::run())
     } else {
@@ -363,21 +396,36 @@ pub fn run_if_called() -> Option<ExitCode> {
     }
 }
 
-/// The listeners and the supplies, from the order in which the keeper passes them: outbound, DNS
-/// over UDP, DNS over TCP, supply, each for one family after the other.
-fn sort(fds: Vec<OwnedFd>) -> Option<(Listeners, Vec<Sockets>)> {
-    let families = match fds.len() {
-        4 => 1,
-        8 => 2,
-        _ => return None,
-    };
-    let mut fds = fds.into_iter();
-    let listeners = Listeners {
-        outbound: fds.by_ref().take(families).map(Into::into).collect(),
-        dns_udp: fds.by_ref().take(families).map(Into::into).collect(),
-        dns_tcp: fds.by_ref().take(families).map(Into::into).collect(),
-    };
-    Some((listeners, fds.map(|fd| Sockets(Link::from(fd))).collect()))
+/// What lies between an application and this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Walls {
+    /// Namespaces of its own.
+    Namespaces,
+    /// Nothing.
+    None,
+}
+
+impl Walls {
+    fn of(layout: Option<&Layout>) -> Self {
+        match layout {
+            Some(_) => Self::Namespaces,
+            None => Self::None,
+        }
+    }
+}
+
+impl Listeners {
+    /// Takes them out of what the keeper has passed, in this order: outbound, DNS over UDP, DNS over
+    /// TCP, then the supplies, each for one family after the other.
+    fn take(fds: &mut Vec<OwnedFd>) -> Self {
+        let families = fds.len() / 4;
+        let mut listeners = fds.drain(..3 * families);
+        Self {
+            outbound: listeners.by_ref().take(families).map(Into::into).collect(),
+            dns_udp: listeners.by_ref().take(families).map(Into::into).collect(),
+            dns_tcp: listeners.map(Into::into).collect(),
+        }
+    }
 }
 
 /// What the keeper reported.
@@ -410,4 +458,5 @@ const OPENING: Duration = Duration::from_secs(10);
 
 /// The names under which this program runs as guard and as keeper.
 const GUARD: &str = "leno-guard";
+const BARE_GUARD: &str = "leno-guard-bare";
 const KEEPER: &str = "leno-keeper";

@@ -30,7 +30,15 @@ fn main() -> io::Result<ExitCode> {
     }
     match env::args().nth(1).as_deref() {
         Some("agent") => agent(),
-        Some("parent") => parent(),
+        Some("parent") => {
+            let layout = layout()?;
+            let opened = Enclosure::open(Path::new("/proc/self/exe"), &layout);
+            parent(opened.map_err(io::Error::other)?.0)
+        }
+        Some("bare-parent") => {
+            let opened = Enclosure::open_bare(Path::new("/proc/self/exe"));
+            parent(opened.map_err(io::Error::other)?)
+        }
         Some("enter") => enter(),
         Some("probe") => probe(),
         _ => Err(io::ErrorKind::InvalidInput.into()),
@@ -170,17 +178,18 @@ fn number(text: &str) -> io::Result<i32> {
     text.parse().map_err(io::Error::other)
 }
 
-/// Opens an enclosure around a program that leaves a child behind and does not end, prints its process
-/// id when both are there, and waits.
-fn parent() -> io::Result<ExitCode> {
-    let layout = Layout {
+fn layout() -> io::Result<Layout> {
+    Ok(Layout {
         v4: [10, 77, 0, 2].into(),
         v6: "fd77::2".parse().map_err(io::Error::other)?,
         resolver: [10, 77, 0, 1].into(),
         search: Vec::new(),
-    };
-    let (mut enclosure, _listeners) =
-        Enclosure::open(Path::new("/proc/self/exe"), &layout).map_err(io::Error::other)?;
+    })
+}
+
+/// Runs a program in an enclosure that leaves a child behind and does not end, prints its process id
+/// when both are there, and waits.
+fn parent(mut enclosure: Enclosure) -> io::Result<ExitCode> {
     let (mut both_there, told) = io::pipe()?;
     enclosure.launch(Program {
         command: ["sh", "-c", "setsid sleep 30 & echo; exec sleep 30"]

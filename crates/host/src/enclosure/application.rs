@@ -28,8 +28,18 @@ pub(super) struct Application {
     leads_group: bool,
 }
 
+/// What holds an application.
+#[derive(Clone, Copy)]
+pub(super) enum Bounds {
+    /// Namespaces, in which it has no rights besides its user's, and which it ends with.
+    Walls,
+    /// Its keeper, with which it ends. It has the rights that its user has here, and shares a
+    /// terminal with this process group.
+    Keeper { group: Pid },
+}
+
 impl Application {
-    pub(super) fn start(launch: Launch, stdio: [OwnedFd; 3]) -> io::Result<Self> {
+    pub(super) fn start(launch: Launch, stdio: [OwnedFd; 3], bounds: Bounds) -> io::Result<Self> {
         let (name, arguments) = launch
             .command
             .split_first()
@@ -48,11 +58,16 @@ impl Application {
         let prepare = move || {
             if own_session {
                 rustix::process::setsid()?;
+            } else if let Bounds::Keeper { group } = bounds {
+                rustix::process::setpgid(None, Some(group))?;
             }
             if let Some(limit) = open_files {
                 limit_files(limit)?;
             }
-            give_up_capabilities(CapabilitySet::empty())
+            match bounds {
+                Bounds::Walls => give_up_capabilities(CapabilitySet::empty()),
+                Bounds::Keeper { .. } => die_with_parent(),
+            }
         };
         #[expect(unsafe_code, reason = "nothing safe acts between fork and exec")]
         // SAFETY: the closure runs in the forked child, where it must not allocate or take locks;
@@ -95,6 +110,11 @@ pub(super) fn exit(status: WaitStatus) -> Exit {
         (None, Some(signal)) => Exit::Signal(signal),
         (None, None) => Exit::Lost,
     }
+}
+
+fn die_with_parent() -> io::Result<()> {
+    let kill = Some(Signal::KILL);
+    Ok(rustix::process::set_parent_process_death_signal(kill)?)
 }
 
 /// Keeps no capability but `kept`, and makes sure that no program executed later gains another,

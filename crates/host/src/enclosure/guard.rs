@@ -20,7 +20,8 @@ use rustix::{
 };
 
 use super::{
-    GUARD, KEEPER, Step,
+    BARE_GUARD, GUARD, KEEPER, Step, Walls,
+    descendants::{self, adopt_orphans},
     link::{self, Link},
     message::Report,
 };
@@ -31,9 +32,13 @@ use super::{
 pub(super) struct Guard(Child);
 
 impl Guard {
-    pub(super) fn start(program: &Path, link: Link) -> io::Result<Self> {
+    pub(super) fn start(program: &Path, link: Link, walls: Walls) -> io::Result<Self> {
+        let name = match walls {
+            Walls::Namespaces => GUARD,
+            Walls::None => BARE_GUARD,
+        };
         let mut command = Command::new(program);
-        command.arg0(GUARD).stdin(Stdio::from(link.into_fd()));
+        command.arg0(name).stdin(Stdio::from(link.into_fd()));
         Ok(Self(command.stdout(Stdio::null()).spawn()?))
     }
 }
@@ -51,12 +56,12 @@ impl Drop for Guard {
 }
 
 /// The guard's whole life. Its standard input is the link to the caller.
-pub(super) fn run() -> ExitCode {
+pub(super) fn run(walls: Walls) -> ExitCode {
     let Ok(link) = io::stdin().as_fd().try_clone_to_owned().map(Link::from) else {
         return ExitCode::FAILURE;
     };
-    match open(&link) {
-        Ok(keeper) => watch(&link, keeper),
+    match open(&link, walls) {
+        Ok(keeper) => watch(&link, keeper, walls),
         Err((step, error)) => {
             let report = Report::Failed {
                 step,
@@ -70,7 +75,17 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
-fn open(link: &Link) -> Result<Child, (Step, io::Error)> {
+fn open(link: &Link, walls: Walls) -> Result<Child, (Step, io::Error)> {
+    match walls {
+        Walls::Namespaces => separate()?,
+        // Whom the keeper leaves behind is ours then, and ends with us.
+        Walls::None => adopt_orphans().map_err(|error| (Step::Keeper, error))?,
+    }
+    start_keeper(link).map_err(|error| (Step::Keeper, error))
+}
+
+/// Makes the namespaces.
+fn separate() -> Result<(), (Step, io::Error)> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     let kinds =
         UnshareFlags::NEWUSER | UnshareFlags::NEWNET | UnshareFlags::NEWNS | UnshareFlags::NEWPID;
@@ -80,8 +95,7 @@ fn open(link: &Link) -> Result<Child, (Step, io::Error)> {
     let unshared = unsafe { rustix::thread::unshare_unsafe(kinds) };
     unshared.map_err(|errno| (Step::Namespaces, errno.into()))?;
     keep_identity(user, group).map_err(|error| (Step::Identity, error))?;
-    pass_on_capabilities().map_err(|error| (Step::Keeper, error))?;
-    start_keeper(link).map_err(|error| (Step::Keeper, error))
+    pass_on_capabilities().map_err(|error| (Step::Keeper, error))
 }
 
 /// Maps the user and group to themselves. See user_namespaces(7): without privilege a process may
@@ -121,7 +135,7 @@ fn start_keeper(link: &Link) -> io::Result<Child> {
 
 /// Waits for the keeper to end, or for the caller's end of the link to close; the keeper is killed
 /// when the guard ends before it, even if it is stopped.
-fn watch(link: &Link, mut keeper: Child) -> ExitCode {
+fn watch(link: &Link, mut keeper: Child, walls: Walls) -> ExitCode {
     let Ok(end) = rustix::process::pidfd_open(Pid::from_child(&keeper), PidfdFlags::empty()) else {
         return ExitCode::FAILURE;
     };
@@ -135,6 +149,9 @@ fn watch(link: &Link, mut keeper: Child) -> ExitCode {
     // Killing fails only if it has ended, and waiting cannot then.
     _ = keeper.kill();
     _ = keeper.wait();
+    if walls == Walls::None {
+        descendants::end();
+    }
     ExitCode::SUCCESS
 }
 

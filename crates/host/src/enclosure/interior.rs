@@ -8,7 +8,7 @@ use std::{
 
 use socket2::{Domain, Protocol, Type};
 
-use super::{Family, Layout};
+use super::{Family, Layout, Walls};
 use crate::{
     capture::{DNS_PORT, MARK, OUTBOUND_PORT},
     netlink::{Batch, CREATE, ROUTE, Refused, Socket, Writer},
@@ -78,14 +78,16 @@ pub(super) fn listeners(families: &[Family]) -> io::Result<Vec<OwnedFd>> {
     Ok(fds)
 }
 
-/// A TCP socket that is neither bound nor connected, and that capture leaves alone.
-pub(super) fn reaching_in(family: Family) -> io::Result<OwnedFd> {
+/// A TCP socket that is neither bound nor connected, and that capture leaves alone, where there is any.
+pub(super) fn reaching_in(family: Family, walls: Walls) -> io::Result<OwnedFd> {
     let domain = match family {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     };
     let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    socket.set_mark(MARK)?;
+    if walls == Walls::Namespaces {
+        socket.set_mark(MARK)?;
+    }
     Ok(socket.into())
 }
 

@@ -1,6 +1,6 @@
-//! The keeper: process 1 of an enclosure. It lays the enclosure out, starts the application, and
-//! then waits: for orders, for a place in the supplies of sockets, for the application's end, and
-//! for the time to look again where it listens.
+//! The keeper: process 1 of an enclosure, or a process like others where it has no walls. It lays the
+//! enclosure out, starts the application, and then waits: for orders, for a place in the supplies of
+//! sockets, for the application's end, and for the time to look again where it listens.
 
 use std::{
     collections::BTreeSet,
@@ -14,25 +14,25 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::Errno,
-    process::{DumpableBehavior, Signal, WaitOptions},
+    process::{DumpableBehavior, Pid, Signal, WaitOptions},
     thread::CapabilitySet,
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags},
 };
 
 use super::{
-    Layout, Step,
-    application::{self, Application, give_up_capabilities},
-    interior,
+    Family, Layout, Step, Walls,
+    application::{self, Application, Bounds, give_up_capabilities},
+    descendants, interior,
     link::{self, Link, Received},
     message::{Launch, Order, Report},
     mounts,
     outbox::Outbox,
+    rules::Rules,
     supply::Supply,
 };
 use crate::{
-    capture::{LOCAL_PORTS, LOCAL_PORTS_6, UDP_REFUSED, capture_rules, local_ports},
-    listening::Watch,
-    nft::{LoadError, Netfilter, Ruleset},
+    listening::{Listening, Watch},
+    nft::LoadError,
 };
 
 /// The keeper's whole life. Its standard input is the link to the caller.
@@ -58,7 +58,10 @@ fn open(link: &Link) -> Result<Keeper, Report> {
     let Some(Ok(Order::Open(layout))) = order else {
         return Err(at(Step::Keeper)(Errno::PROTO));
     };
-    let (keeper, fds) = Keeper::lay_out(&layout)?;
+    let (keeper, fds) = match layout {
+        Some(layout) => Keeper::lay_out(&layout)?,
+        None => Keeper::step_beside()?,
+    };
     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     let told = link.send(&Report::Ready.encode(), &fds);
     told.map_err(at(Step::Sockets))?;
@@ -68,19 +71,27 @@ fn open(link: &Link) -> Result<Keeper, Report> {
 struct Keeper {
     timer: OwnedFd,
     watch: Watch,
-    netfilter: Netfilter,
-    ruleset: Ruleset,
-    /// The listeners that were passed out; they are not the application's.
-    ours: BTreeSet<u32>,
+    inside: Inside,
     supplies: Vec<Supply>,
     application: Option<Application>,
     /// What the last look saw.
     listening: BTreeSet<SocketAddr>,
     refused: u64,
-    /// What the rules take for the application's loopback ports.
-    local: [BTreeSet<u16>; 2],
     pause: Duration,
     outbox: Outbox,
+}
+
+/// What the application is inside of.
+enum Inside {
+    /// Namespaces, in which everything is its own.
+    Walls {
+        rules: Box<Rules>,
+        /// But for the listeners that were passed out.
+        ours: BTreeSet<u32>,
+    },
+    /// This machine, where only its own processes' sockets are its own. Its terminal is that of this
+    /// process group.
+    Machine { group: Pid },
 }
 
 impl Keeper {
@@ -95,39 +106,49 @@ impl Keeper {
             failed(Step::Network, refused.errno.raw_os_error(), &refused.part)
         })?;
         interior::free_low_ports();
-        let ruleset = capture_rules(layout);
-        let netfilter = Netfilter::open().map_err(at(Step::Rules))?;
-        netfilter
-            .load(&ruleset)
-            .map_err(|refused| failed(Step::Rules, refused.errno, &refused.part))?;
+        let rules = Box::new(Rules::load(layout)?);
 
         let mut fds = interior::listeners(&families).map_err(at(Step::Sockets))?;
         let ours = fds.iter().filter_map(inode).collect();
+        let inside = Inside::Walls { rules, ours };
+        let keeper = Self::new(inside, &families, &mut fds).map_err(at(Step::Sockets))?;
+        Ok((keeper, fds))
+    }
+
+    /// Prepares for an application without walls, and returns what the caller is to hold.
+    fn step_beside() -> Result<(Self, Vec<OwnedFd>), Report> {
+        descendants::adopt_orphans().map_err(at(Step::Keeper))?;
+        // The terminal's signals are for the application, which goes back to this group.
+        let group = rustix::process::getpgrp();
+        rustix::process::setpgid(None, None).map_err(at(Step::Keeper))?;
+        let (inside, mut fds) = (Inside::Machine { group }, Vec::new());
+        let keeper = Self::new(inside, &interior::families(), &mut fds);
+        Ok((keeper.map_err(at(Step::Sockets))?, fds))
+    }
+
+    /// A keeper with a supply for each family, whose other ends are added to `fds`.
+    fn new(inside: Inside, families: &[Family], fds: &mut Vec<OwnedFd>) -> io::Result<Self> {
         let mut supplies = Vec::new();
         for family in families {
-            let (supply, taking) = Supply::open(family).map_err(at(Step::Sockets))?;
+            let (supply, taking) = Supply::open(*family, inside.walls())?;
             supplies.push(supply);
             fds.push(taking.into_fd());
         }
-        let keeper = Self {
-            timer: timer().map_err(at(Step::Sockets))?,
-            watch: Watch::open().map_err(at(Step::Sockets))?,
-            netfilter,
-            ruleset,
-            ours,
+        Ok(Self {
+            timer: timer()?,
+            watch: Watch::open()?,
+            inside,
             supplies,
             application: None,
             listening: BTreeSet::new(),
             refused: 0,
-            local: Default::default(),
             pause: PAUSE_MIN,
             outbox: Outbox::default(),
-        };
-        Ok((keeper, fds))
+        })
     }
 
     /// Serves until the application has ended and the caller knows it, or the caller has gone.
-    /// What still runs inside is killed by the kernel when process 1 ends.
+    /// What still runs inside is killed by the kernel when process 1 ends, or else by the guard.
     fn serve(mut self, link: Link) -> ExitCode {
         // From here on the application may not look into this process or change it.
         _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
@@ -235,7 +256,11 @@ impl Keeper {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let launch = Launch::from_file(sheet)?;
-        match Application::start(launch, [stdin, stdout, stderr]) {
+        let bounds = match self.inside {
+            Inside::Walls { .. } => Bounds::Walls,
+            Inside::Machine { group } => Bounds::Keeper { group },
+        };
+        match Application::start(launch, [stdin, stdout, stderr], bounds) {
             Ok(application) => {
                 self.application = Some(application);
                 self.outbox.started();
@@ -245,8 +270,10 @@ impl Keeper {
                 self.outbox.end(Report::NotStarted { errno });
             }
         }
-        // What is left to do is to keep the rules.
-        give_up_capabilities(CapabilitySet::NET_ADMIN)?;
+        if let Inside::Walls { .. } = self.inside {
+            // What is left to do is to keep the rules.
+            give_up_capabilities(CapabilitySet::NET_ADMIN)?;
+        }
         self.pause = PAUSE_MIN;
         self.set_timer()
     }
@@ -254,7 +281,7 @@ impl Keeper {
     /// Looks where the application listens and how many datagrams were refused. What cannot be seen
     /// this time is looked for the next time; the rules stay as they are until then.
     fn look(&mut self) {
-        if let Ok(refused) = self.netfilter.packets(&self.ruleset, UDP_REFUSED)
+        if let Some(refused) = self.inside.refused()
             && refused != self.refused
         {
             self.refused = refused;
@@ -263,27 +290,12 @@ impl Keeper {
         let Ok(listening) = self.watch.look() else {
             return;
         };
-        let theirs = listening
-            .into_iter()
-            .filter(|(_, inode)| !self.ours.contains(inode));
-        let listening: BTreeSet<_> = theirs.map(|(address, _)| address).collect();
-        if listening != self.listening && self.keep_rules(local_ports(&listening)).is_ok() {
+        let listening = self.inside.theirs(listening);
+        if listening != self.listening && self.inside.keep_rules(&listening).is_ok() {
             self.outbox.listening(&listening);
             self.listening = listening;
             self.pause = PAUSE_MIN;
         }
-    }
-
-    fn keep_rules(&mut self, local: [BTreeSet<u16>; 2]) -> Result<(), LoadError> {
-        let sets = [LOCAL_PORTS, LOCAL_PORTS_6];
-        for ((set, held), wanted) in sets.iter().zip(&mut self.local).zip(local) {
-            let add = wanted.difference(held).copied().collect();
-            let remove = held.difference(&wanted).copied().collect();
-            self.netfilter
-                .change_set(&self.ruleset, set, &add, &remove)?;
-            *held = wanted;
-        }
-        Ok(())
     }
 
     /// Takes note of every process that has ended: the application, and those it left behind.
@@ -311,6 +323,43 @@ impl Keeper {
     }
 }
 
+impl Inside {
+    fn walls(&self) -> Walls {
+        match self {
+            Self::Walls { .. } => Walls::Namespaces,
+            Self::Machine { .. } => Walls::None,
+        }
+    }
+
+    /// How many datagrams were refused, if any are.
+    fn refused(&self) -> Option<u64> {
+        match self {
+            Self::Walls { rules, .. } => rules.refused(),
+            Self::Machine { .. } => None,
+        }
+    }
+
+    /// Where the application listens, of all that is listened on.
+    fn theirs(&self, listening: Listening) -> BTreeSet<SocketAddr> {
+        let owned = match self {
+            Self::Walls { .. } => BTreeSet::new(),
+            Self::Machine { .. } => descendants::sockets(),
+        };
+        let theirs = listening.into_iter().filter(|(_, inode)| match self {
+            Self::Walls { ours, .. } => !ours.contains(inode),
+            Self::Machine { .. } => owned.contains(inode),
+        });
+        theirs.map(|(address, _)| address).collect()
+    }
+
+    fn keep_rules(&mut self, listening: &BTreeSet<SocketAddr>) -> Result<(), LoadError> {
+        match self {
+            Self::Walls { rules, .. } => rules.keep(listening),
+            Self::Machine { .. } => Ok(()),
+        }
+    }
+}
+
 /// What there is to do.
 struct Ready {
     order: bool,
@@ -325,14 +374,14 @@ enum Turn {
 }
 
 /// Turns the error of a step that has no parts into the report of it.
-fn at<E: Into<io::Error>>(step: Step) -> impl FnOnce(E) -> Report {
+pub(super) fn at<E: Into<io::Error>>(step: Step) -> impl FnOnce(E) -> Report {
     move |error| {
         let errno = error.into().raw_os_error();
         failed(step, errno.unwrap_or(Errno::IO.raw_os_error()), "")
     }
 }
 
-fn failed(step: Step, errno: i32, part: &str) -> Report {
+pub(super) fn failed(step: Step, errno: i32, part: &str) -> Report {
     let what = match part {
         "" => String::new(),
         part => format!(": {part}"),

@@ -29,8 +29,8 @@ const SHEET_MAX: u64 = 16 * 1024 * 1024;
 /// What the caller asks of the keeper.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Order {
-    /// Lay this out. The first order, once.
-    Open(Layout),
+    /// Lay this out; without walls, nothing. The first order, once.
+    Open(Option<Layout>),
     /// Start the application: its standard streams and its [`Launch`] sheet come with it.
     Launch,
     /// Look at once where the application listens.
@@ -82,7 +82,8 @@ pub(super) struct Malformed;
 impl Order {
     pub(super) fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Open(layout) => message(1, |to| {
+            Self::Open(None) => message(5, |_| {}),
+            Self::Open(Some(layout)) => message(1, |to| {
                 put_ip(to, layout.v4.into());
                 put_ip(to, layout.v6.into());
                 put_ip(to, layout.resolver);
@@ -109,13 +110,14 @@ impl Order {
                 for _ in 0..from.count()? {
                     search.push(from.string()?);
                 }
-                Self::Open(Layout {
+                Self::Open(Some(Layout {
                     v4,
                     v6,
                     resolver,
                     search,
-                })
+                }))
             }
+            5 => Self::Open(None),
             2 => Self::Launch,
             3 => Self::Look,
             4 => Self::Signal(from.byte()?),
@@ -366,12 +368,13 @@ mod tests {
 
     fn orders() -> Vec<Order> {
         vec![
-            Order::Open(Layout {
+            Order::Open(Some(Layout {
                 v4: Ipv4Addr::new(10, 0, 0, 7),
                 v6: "fd00::7".parse().unwrap(),
                 resolver: "10.0.0.53".parse().unwrap(),
                 search: vec!["default.svc.cluster.local".into(), String::new()],
-            }),
+            })),
+            Order::Open(None),
             Order::Launch,
             Order::Look,
             Order::Signal(15),

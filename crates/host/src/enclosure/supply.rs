@@ -5,21 +5,23 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use super::{Family, interior, link::Link};
+use super::{Family, Walls, interior, link::Link};
 
 pub(super) struct Supply {
     family: Family,
+    walls: Walls,
     link: Link,
     rests: bool,
 }
 
 impl Supply {
     /// A supply, and the end to take from.
-    pub(super) fn open(family: Family) -> io::Result<(Self, Link)> {
+    pub(super) fn open(family: Family, walls: Walls) -> io::Result<(Self, Link)> {
         let (link, taking) = Link::pair()?;
         socket2::SockRef::from(&link).set_send_buffer_size(STOCK)?;
         let supply = Self {
             family,
+            walls,
             link,
             rests: false,
         };
@@ -38,7 +40,7 @@ impl Supply {
     }
 
     fn add(&self) -> io::Result<()> {
-        let socket = interior::reaching_in(self.family)?;
+        let socket = interior::reaching_in(self.family, self.walls)?;
         self.link.send(&WRAPPING, &[socket.as_fd()])
     }
 

@@ -2,6 +2,8 @@
 //! the tests, and once more as `nobody`, because that is the promise.
 
 #[cfg(test)]
+mod bare;
+#[cfg(test)]
 mod blockers;
 #[cfg(test)]
 mod capture;

@@ -1,11 +1,109 @@
-//! Mesh time, as the shell knows it. Certificates and sessions are judged by it and nothing else.
+//! The one place where a process reads clocks. All that judges certificates reads the same mesh time
+//! here: verification, sessions, renewal, whatever ends a connection.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
-use leno_model::Wall;
+use arc_swap::ArcSwap;
+use leno_identity::{Answer, Boot, ClockOff, MeshTime, NotBelieved, Told};
+use leno_model::{Mono, Now, Wall};
+use rustix::time::{ClockId, clock_gettime};
 use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
 
-/// A handle on mesh time that the shell provides. A clone is the same clock.
+/// The clocks of a process. A clone reads the same ones.
+#[derive(Clone, Debug)]
+pub struct Clocks {
+    start: Instant,
+    wall: fn() -> Wall,
+    mesh: Arc<ArcSwap<MeshTime>>,
+}
+
+impl Clocks {
+    /// Begins to count. Until it is told mesh time, the host's wall clock stands in for it.
+    pub fn start() -> Self {
+        Self::with_wall(wall)
+    }
+
+    /// The same on a host whose wall clock shows something else.
+    #[expect(clippy::disallowed_methods, reason = "here the clock enters")]
+    pub fn with_wall(wall: fn() -> Wall) -> Self {
+        Self {
+            start: Instant::now(),
+            wall,
+            mesh: Arc::default(),
+        }
+    }
+
+    /// The clock that only goes forward, and mesh time, read at one moment.
+    pub fn now(&self) -> Now {
+        Now {
+            mono: self.mono(),
+            wall: self.mesh(),
+        }
+    }
+
+    /// The clock that only goes forward and stands still while the machine sleeps, as timers do.
+    #[expect(clippy::disallowed_methods, reason = "here the clock enters")]
+    pub fn mono(&self) -> Mono {
+        Mono::since_start(Instant::now().duration_since(self.start))
+    }
+
+    /// Mesh time, for judging certificates.
+    pub fn clock(&self) -> Clock {
+        let clocks = self.clone();
+        Clock::new(move || clocks.mesh())
+    }
+
+    /// When `point` is for a timer.
+    pub fn instant(&self, point: Mono) -> tokio::time::Instant {
+        (self.start + point.since(Mono::default())).into()
+    }
+
+    /// The clock that counts from the boot of the host, sleep included.
+    pub fn boot(&self) -> Boot {
+        let time = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+        Boot(Duration::new(seconds, nanos))
+    }
+
+    /// Goes by what the control plane `answer`ed, if that says more than what is known; gives what
+    /// is known then.
+    pub fn learn(&self, answer: Answer) -> Result<MeshTime, NotBelieved> {
+        let learned = self.mesh.load().learn(answer)?;
+        self.mesh.store(Arc::new(learned));
+        Ok(learned)
+    }
+
+    /// Goes by what was told to an earlier process since the host was booted.
+    pub fn take_up(&self, told: Told) {
+        self.mesh.store(Arc::new(MeshTime::Told(told)));
+    }
+
+    /// How the host's wall clock differs from mesh time, if that is worth telling.
+    pub fn wall_clock_off(&self) -> Option<ClockOff> {
+        self.mesh.load().wall_clock_off(self.boot(), (self.wall)())
+    }
+
+    fn mesh(&self) -> Wall {
+        match &**self.mesh.load() {
+            MeshTime::Unknown => (self.wall)(),
+            MeshTime::Told(told) => told.now(self.boot()),
+        }
+    }
+}
+
+/// The host's civil time.
+#[expect(clippy::disallowed_methods, reason = "here the clock enters")]
+pub fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Wall::since_epoch(since.unwrap_or(Duration::ZERO))
+}
+
+/// A handle on mesh time. A clone is the same clock.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Wall + Send + Sync>);
 

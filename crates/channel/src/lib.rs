@@ -24,7 +24,7 @@ mod sni;
 
 pub use accept::Accepted;
 pub use alpn::Alpn;
-pub use clock::Clock;
+pub use clock::{Clock, Clocks, wall};
 pub use connect::Connected;
 pub use failure::{HandshakeFailure, Refusal, WhyFailed};
 pub use key::generate_key;

@@ -103,7 +103,7 @@ async fn follow(folder: PathBuf, number: usize) -> watch::Receiver<usize> {
         seed: number as u64,
     };
     let clocks = Clocks::start();
-    let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
+    let keyring = Arc::new(Keyring::new(clocks.clock()));
     let opened = Follower::open(&following, Arc::clone(&keyring), clocks, |_| {});
     let (follower, asker) = opened.expect("it has joined");
     let (tell, weights) = watch::channel(usize::MAX);

@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::fleet::Fleet;
 use crate::folder::Found;
 use crate::meaning::{Known, Meaning, Written};
+use crate::positions::Positions;
 use crate::present::{Presence, Reported};
 use crate::tunnels::Tunnels;
 
@@ -35,7 +36,8 @@ pub(crate) struct Center {
     pub(crate) editions: watch::Sender<Arc<Edition>>,
     /// Rises when there is something that the newest edition lacks.
     pub(crate) news: watch::Sender<u64>,
-    pub(crate) folders: Mutex<Vec<Found>>,
+    folders: Mutex<Vec<Found>>,
+    positions: Mutex<Positions>,
     /// What runs.
     pub(crate) presence: Presence,
     /// What the mesh is called where nobody has written a `Mesh`.
@@ -69,7 +71,7 @@ impl Center {
         store: Arc<Store>,
         address: String,
         mesh: Option<Name>,
-        folders: Vec<Found>,
+        mut folders: Vec<Found>,
         tell: Box<dyn Fn(&Event) + Send + Sync>,
     ) -> Result<Self, crate::NotStarted> {
         let known = Known {
@@ -85,12 +87,15 @@ impl Center {
             &Reports::default(),
             Trusted::default(),
         );
+        let clocks = Clocks::start();
+        let mut positions = Positions::open(&store)?;
+        positions.settle(&mut folders, &store)?;
         let center = Self {
             authority: Authority::open(Arc::clone(&store))?,
             tunnels: Tunnels::open(Arc::clone(&store))?,
             fleet: Fleet::default(),
-            keyring: Keyring::new(clock::wall_clock()),
-            clocks: Clocks::start(),
+            keyring: Keyring::new(clocks.clock()),
+            clocks,
             address,
             editions: watch::Sender::new(Arc::new(first)),
             news: watch::Sender::new(0),
@@ -98,6 +103,7 @@ impl Center {
             presence: Presence::default(),
             mesh,
             addresses: Mutex::default(),
+            positions: Mutex::new(positions),
             read: Mutex::default(),
             renewing: Mutex::default(),
             founding: Mutex::default(),
@@ -229,6 +235,18 @@ impl Center {
         Ok(Arc::clone(&given.1))
     }
 
+    /// Takes what was found in the watched folders, once the positions it stands at are on disk.
+    pub(crate) fn take_found(&self, mut found: Vec<Found>) -> Result<(), Failed> {
+        let mut positions = self
+            .positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        positions.settle(&mut found, &self.store)?;
+        *self.folders.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        self.news.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
     /// What stands in the watched folders.
     pub(crate) fn folders(&self) -> Vec<Found> {
         self.folders
@@ -251,6 +269,11 @@ impl Center {
             self.tell(&Event::Founded(domain.clone()));
         }
         Ok(())
+    }
+
+    /// Lets every task look again at whom it serves: time has jumped, and what stood may have ended.
+    pub(crate) fn judge_again(&self) {
+        self.editions.send_modify(|_| {});
     }
 
     /// Says what happened.

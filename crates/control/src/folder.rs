@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::Wall;
-
 /// How often folders are looked at.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
@@ -32,7 +30,7 @@ pub(crate) struct Folder {
 pub(crate) struct Found {
     /// The folder, as people named it.
     pub(crate) folder: Arc<str>,
-    /// Rises with every change, also over restarts: milliseconds of civil time at least.
+    /// Rises with every change, also over restarts: see [`crate::positions`].
     pub(crate) position: u64,
     /// Paths, beginning with the folder, and bytes.
     pub(crate) files: Arc<Vec<(Arc<str>, Vec<u8>)>>,
@@ -67,10 +65,10 @@ impl Folder {
     }
 
     /// Looks at the folder; says whether something else is to be found there than before.
-    pub(crate) fn look(&mut self, now: Wall) -> bool {
+    pub(crate) fn look(&mut self) -> bool {
         let seen = match see(&self.path) {
             Ok(seen) => seen,
-            Err(error) => return self.fail(&error, now),
+            Err(error) => return self.fail(&error),
         };
         let steady = self.seen == seen || self.read.is_none();
         self.seen = seen;
@@ -86,10 +84,9 @@ impl Folder {
                 self.read = Some(self.seen.clone());
                 self.found.files = Arc::new(files);
                 self.found.trouble = None;
-                self.advance(now);
                 true
             }
-            Err(error) => self.fail(&error, now),
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -98,20 +95,13 @@ impl Folder {
         &self.found
     }
 
-    fn fail(&mut self, error: &io::Error, now: Wall) -> bool {
+    fn fail(&mut self, error: &io::Error) -> bool {
         let trouble = Some(error.to_string().into());
         if self.found.trouble == trouble {
             return false;
         }
         self.found.trouble = trouble;
-        self.advance(now);
         true
-    }
-
-    fn advance(&mut self, now: Wall) {
-        let millis = now.elapsed_since_epoch().as_millis();
-        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        self.found.position = millis.max(self.found.position.saturating_add(1));
     }
 }
 
@@ -175,10 +165,6 @@ fn walk(
 mod tests {
     use super::*;
 
-    fn at(second: u64) -> Wall {
-        Wall::since_epoch(Duration::from_secs(second))
-    }
-
     fn paths(folder: &Folder) -> Vec<String> {
         let root = folder.path.display().to_string();
         let names = folder.found().files.iter();
@@ -216,20 +202,15 @@ mod tests {
         place.write(".hidden.yaml", "h: 1");
         place.write("notes.txt", "n");
         let mut folder = Folder::new(&place.0);
-        assert!(folder.look(at(100)));
+        assert!(folder.look());
         assert_eq!(paths(&folder), ["/b.yaml", "/deep/a.yml"]);
-        assert_eq!(folder.found().position, 100_000);
-        assert!(!folder.look(at(101)));
+        assert!(!folder.look());
 
         place.write("c.json", "{}");
-        assert!(!folder.look(at(102)), "it may still be written");
+        assert!(!folder.look(), "it may still be written");
         place.write("c.json", "{\"a\": 1}");
-        assert!(!folder.look(at(103)));
-        assert!(
-            folder.look(at(90)),
-            "a clock that goes back takes no position back"
-        );
-        assert_eq!(folder.found().position, 100_001);
+        assert!(!folder.look());
+        assert!(folder.look());
         assert_eq!(paths(&folder), ["/b.yaml", "/c.json", "/deep/a.yml"]);
     }
 
@@ -238,14 +219,14 @@ mod tests {
         let place = Place::new("gone");
         place.write("a.yaml", "a: 1");
         let mut folder = Folder::new(&place.0);
-        assert!(folder.look(at(1)));
+        assert!(folder.look());
         let away = place.0.with_extension("away");
         fs::rename(&place.0, &away).unwrap();
-        assert!(folder.look(at(2)));
-        assert!(!folder.look(at(3)));
+        assert!(folder.look());
+        assert!(!folder.look());
         assert_eq!(paths(&folder), ["/a.yaml"]);
         assert!(folder.found().trouble.is_some());
         fs::rename(&away, &place.0).unwrap();
-        assert!(!folder.look(at(4)), "what stands there is what was read");
+        assert!(!folder.look(), "what stands there is what was read");
     }
 }

@@ -27,6 +27,7 @@ mod folder;
 mod issue;
 mod layout;
 mod meaning;
+mod positions;
 mod present;
 mod serve;
 mod tunnels;
@@ -34,10 +35,10 @@ mod tunnels;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use leno_identity::Renewal;
+use leno_identity::{Pace, Renewal};
 use leno_model::{Code, Name, TrustDomain};
 use leno_store::{NotRead, Store};
 use tokio::net::TcpListener;
@@ -50,7 +51,7 @@ pub use event::Event;
 pub use present::Present;
 
 use crate::center::Center;
-use crate::folder::{Folder, LOOK};
+use crate::folder::Folder;
 
 /// How a control plane runs.
 #[derive(Clone, Debug)]
@@ -94,10 +95,10 @@ impl Control {
             .iter()
             .map(|path| Folder::new(path))
             .collect();
-        let found = folders.iter_mut().map(|folder| {
-            folder.look(clock::wall());
-            folder.found().clone()
-        });
+        for folder in &mut folders {
+            folder.look();
+        }
+        let found = folders.iter().map(|folder| folder.found().clone());
         let found = found.collect();
         let listening = |why| NotStarted::Listen {
             address: settings.listen,
@@ -198,10 +199,12 @@ async fn watch(center: Arc<Center>, mut folders: Vec<Folder>) {
     if folders.is_empty() {
         return std::future::pending().await;
     }
+    // Whether something was found that has not been taken yet.
+    let mut due = false;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(folder::LOOK).await;
         let looked = tokio::task::spawn_blocking(move || {
-            let looks = folders.iter_mut().map(|folder| folder.look(clock::wall()));
+            let looks = folders.iter_mut().map(Folder::look);
             let changed = looks.fold(false, |changed, news| changed | news);
             (folders, changed)
         });
@@ -209,16 +212,15 @@ async fn watch(center: Arc<Center>, mut folders: Vec<Folder>) {
             return;
         };
         folders = back;
-        if changed {
-            let found = folders
-                .iter()
-                .map(|folder| folder.found().clone())
-                .collect();
-            *center
-                .folders
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = found;
-            center.news.send_modify(|count| *count += 1);
+        due |= changed;
+        if due {
+            let found = folders.iter().map(|folder| folder.found().clone());
+            let (found, shared) = (found.collect(), Arc::clone(&center));
+            let taken = tokio::task::spawn_blocking(move || {
+                let taken = shared.take_found(found);
+                taken.inspect_err(|failed| shared.trouble(failed.code(), failed))
+            });
+            due = !matches!(taken.await, Ok(Ok(())));
         }
     }
 }
@@ -229,11 +231,13 @@ async fn prove(center: Arc<Center>) {
     editions.mark_changed();
     let mut renewal: Option<Renewal> = None;
     let mut dice = clock::dice();
+    let mut pace = Pace::new(center.clocks.now());
     loop {
         let now = center.clocks.now();
         let due = renewal
             .as_ref()
-            .map_or(now.mono + HOUR, |renewal| renewal.poll_timeout(now));
+            .map_or(now.mono + LOOK, |renewal| renewal.poll_timeout(now))
+            .min(now.mono + LOOK);
         tokio::select! {
             changed = editions.changed() => {
                 if changed.is_err() {
@@ -244,6 +248,9 @@ async fn prove(center: Arc<Center>) {
             () = tokio::time::sleep_until(center.clocks.instant(due)) => {}
         }
         let now = center.clocks.now();
+        if pace.has_jumped(now) {
+            center.judge_again();
+        }
         if let Err(error) = center.authority.renew_intermediate(now.wall) {
             center.trouble(Code::T007, error);
         }
@@ -267,7 +274,8 @@ async fn prove(center: Arc<Center>) {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+/// How often the clock is looked at: timers stand still while the machine sleeps.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// The task without which a control plane did not go on.
 #[derive(Debug, thiserror::Error)]

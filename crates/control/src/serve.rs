@@ -11,14 +11,14 @@ use leno_channel::grpc::{
 use leno_identity::Caller;
 use leno_model::{Code, SpiffeId};
 use leno_wire::call;
-use leno_wire::certificates::{Join, Renew, control_plane};
+use leno_wire::certificates::{Join, Renew, Time, control_plane};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::center::Center;
-use crate::{clock, distribute, issue};
+use crate::{distribute, issue};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -88,7 +88,7 @@ async fn connection(
         return;
     };
     drop(stranger);
-    let left = caller.ends().since(clock::wall());
+    let left = caller.ends().since(center.clocks.now().wall);
     let distrusted = async {
         let mut editions = center.editions.subscribe();
         while editions.changed().await.is_ok() {
@@ -127,7 +127,7 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
-        call::RENEW | call::DISTRIBUTE => Err(Status::new(
+        call::RENEW | call::DISTRIBUTE | call::TIME => Err(Status::new(
             StatusCode::Unauthenticated,
             "this takes a certificate",
         )),
@@ -160,6 +160,7 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
             })
             .await
         }
+        call::TIME => Ok(Time(center.clocks.now().wall).encode()),
         call::JOIN => {
             let message = "you have a certificate: renew it";
             Err(Status::new(StatusCode::InvalidArgument, message))

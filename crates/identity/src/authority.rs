@@ -197,10 +197,7 @@ fn validity(life: Duration, now: Wall, above: Option<Validity>) -> Result<Validi
     if above.left(now) < SHORTEST_LIFE {
         return Err(CannotSign::Ending { ends: above.ends });
     }
-    Ok(Validity {
-        begins: begins.max(above.begins),
-        ends: ends.min(above.ends),
-    })
+    Ok(Validity { begins, ends }.within(above))
 }
 
 /// What a certificate holds beside key and time.

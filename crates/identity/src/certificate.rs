@@ -49,6 +49,14 @@ impl Validity {
         now.since(self.ends) >= Duration::from_secs(1)
     }
 
+    /// When both stand.
+    pub(crate) fn within(self, other: Self) -> Self {
+        Self {
+            begins: self.begins.max(other.begins),
+            ends: self.ends.min(other.ends),
+        }
+    }
+
     /// What is left of it at `now`; zero when it is over.
     pub fn left(&self, now: Wall) -> Duration {
         self.ends.since(now)

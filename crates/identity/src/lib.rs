@@ -2,7 +2,7 @@
 //!
 //! The one way to a [`Caller`] is [`verify()`], after every handshake, resumed or not. What is
 //! issued by [`Root`] and [`Intermediate`] is what [`verify()`] accepts; [`Renewal`] says when to
-//! ask for the next certificate.
+//! ask for the next certificate, and [`MeshTime`] what time all of it is judged by.
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -13,6 +13,7 @@ mod certificate;
 mod credential;
 mod distrust;
 mod key;
+mod mesh_time;
 mod renewal;
 mod trust;
 mod verify;
@@ -25,6 +26,9 @@ pub use certificate::{BadIdentity, KeyKind, Unfit, Validity};
 pub use credential::{BadCredential, Credential};
 pub use distrust::{Distrust, Link};
 pub use key::{BadKey, BadRequest, Key, PublicKey};
+pub use mesh_time::{
+    Answer, Boot, ClockOff, LONGEST_ROUND_TRIP, MeshTime, NotBelieved, Pace, Told, WALL_CLOCK_BOUND,
+};
 pub use renewal::{NotRenewing, Renewal};
 pub use trust::{BadRoot, Trust};
 pub use verify::{Caller, LONGEST_CHAIN, expect_peer, verify};

@@ -18,6 +18,7 @@ use crate::{INTERMEDIATE_LIFE, Intermediate, Key, LEAF_LIFE, ROOT_LIFE, Root, Tr
 mod authority;
 mod bytes;
 mod chain;
+mod mesh_time;
 mod renewal;
 
 /// 2026-11-20T10:00:00Z.

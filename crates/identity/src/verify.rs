@@ -21,7 +21,7 @@ pub const LONGEST_CHAIN: usize = 4;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
     id: SpiffeId,
-    ends: Wall,
+    stands: Validity,
 }
 
 impl Caller {
@@ -33,7 +33,12 @@ impl Caller {
     /// The last second of its proof: the earliest end in its chain, the root included. A connection
     /// of this caller must not live longer.
     pub fn ends(&self) -> Wall {
-        self.ends
+        self.stands.ends
+    }
+
+    /// When its whole chain stands, the root included.
+    pub fn stands(&self) -> Validity {
+        self.stands
     }
 }
 
@@ -65,11 +70,11 @@ pub fn verify(chain: &[impl AsRef<[u8]>], trust: &Trust, now: Wall) -> Result<Ca
         .check_leaf()
         .map_err(|why| case.not_fit(Link::Leaf, why))?;
     case.check_time(&certificate)?;
-    let ends = case.check_path(leaf.as_ref(), others, bundle)?;
+    let stands = case.check_path(leaf.as_ref(), others, bundle)?;
     if trust.is_revoked(&id) {
         return Err(Distrust::Revoked { id });
     }
-    Ok(Caller { id, ends })
+    Ok(Caller { id, stands })
 }
 
 /// Checks that `caller` is one of those who may answer.
@@ -101,14 +106,14 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Finds a path to a root that is in force, checks each authority on it, and says when the
-    /// first certificate of the path ends.
+    /// Finds a path to a root that is in force, checks each authority on it, and says when
+    /// all certificates of the path stand.
     fn check_path(
         &self,
         leaf: &[u8],
         others: &[impl AsRef<[u8]>],
         bundle: &Bundle,
-    ) -> Result<Wall, Distrust> {
+    ) -> Result<Validity, Distrust> {
         let der = CertificateDer::from(leaf);
         let end_entity =
             EndEntityCert::try_from(&der).map_err(|error| self.distrust(Link::Leaf, &error))?;
@@ -128,22 +133,22 @@ impl Case<'_> {
                 Some(&|path| root_in_force(bundle.validity_of(path.anchor()), self.now)),
             )
             .map_err(|error| self.distrust(Link::Authority, &error))?;
-        self.end_of_path(&path, bundle)
+        self.stands(&path, bundle)
     }
 
-    fn end_of_path(&self, path: &VerifiedPath<'_>, bundle: &Bundle) -> Result<Wall, Distrust> {
+    fn stands(&self, path: &VerifiedPath<'_>, bundle: &Bundle) -> Result<Validity, Distrust> {
         let unfit = |why| self.not_fit(Link::Authority, why);
         let leaf = path.end_entity().der();
         let leaf = Certificate::read(&leaf).map_err(|why| self.not_fit(Link::Leaf, why))?;
         let root = bundle.validity_of(path.anchor());
-        let mut ends = leaf.validity().ends.min(root.ends);
+        let mut stands = leaf.validity().within(root);
         for authority in path.intermediate_certificates() {
             let der = authority.der();
             let certificate = Certificate::read(&der).map_err(unfit)?;
             certificate.check_authority().map_err(unfit)?;
-            ends = ends.min(certificate.validity().ends);
+            stands = stands.within(certificate.validity());
         }
-        Ok(ends)
+        Ok(stands)
     }
 
     /// What webpki found wrong with `link`, in our words. Once the leaf has passed our own checks,

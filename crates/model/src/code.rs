@@ -137,6 +137,8 @@ codes! {
     T010 "certificate-not-fit" Caller "The certificate is not made for this use, or its key is too weak.";
     T011 "handshake-failed" Caller "The TLS handshake failed.";
     T012 "token-refused" Caller "The join token is unknown, spent, expired or not for this.";
+    T013 "clock-wrong" Mesh "A clock differs from mesh time by more than five seconds.";
+    T014 "kept-view-not-proven" Mesh "The view that the proxy kept on disk was not signed for it by the control plane.";
 
     // Configuration: reading
     C001 "not-yaml" Configuration "The document is not valid YAML.";
@@ -189,6 +191,7 @@ codes! {
     D001 "control-plane-away" Mesh "The control plane cannot be reached.";
     D002 "view-refused" Mesh "The proxy could not understand a part of its new view, and keeps the one it has.";
     D003 "view-stale" Mesh "The proxy is behind the control plane.";
+    D004 "store-behind" Mesh "The control plane's store is older than what proxies were told before.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

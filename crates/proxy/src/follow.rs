@@ -12,6 +12,7 @@ mod folder;
 mod join;
 mod pause;
 mod stream;
+mod time;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -19,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use leno_channel::Keyring;
+use leno_channel::{Clocks, Keyring};
 use leno_identity::Trust;
 use leno_model::view::{View, WorkloadId};
 use leno_model::{Dice, SpiffeId};
@@ -32,10 +33,10 @@ pub use event::Event;
 pub use folder::{Folder, NotJoinedYet};
 pub use join::{NotJoined, join};
 
-use crate::clock::Clocks;
 use crate::follow::ask::{Order, Waiting};
 use crate::follow::certify::Certificates;
 use crate::follow::pause::Pause;
+use crate::follow::time::Timekeeper;
 
 /// How a proxy follows.
 #[derive(Clone, Debug)]
@@ -61,6 +62,7 @@ pub struct Follower {
     /// Host and port of the control plane.
     address: String,
     certificates: Certificates,
+    timekeeper: Timekeeper,
     keyring: Arc<Keyring>,
     clocks: Clocks,
     dice: Dice,
@@ -82,6 +84,9 @@ impl Follower {
     ) -> Result<(Self, Asker), NotJoinedYet> {
         let folder = Folder::open(&following.folder)?;
         let joined = folder.joined()?;
+        if let Some(told) = folder.time() {
+            clocks.take_up(told);
+        }
         let mut dice = Dice::new(following.seed);
         let certificates = Certificates::of(&folder, &keyring, &mut dice)?;
         let bundles = [(joined.own.trust_domain.clone(), Arc::new(joined.roots))].into();
@@ -108,6 +113,7 @@ impl Follower {
             own: joined.own,
             address: joined.address,
             certificates,
+            timekeeper: Timekeeper::default(),
             keyring,
             clocks,
             dice,

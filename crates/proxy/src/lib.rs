@@ -5,7 +5,6 @@
 
 mod aim;
 mod buffer;
-mod clock;
 mod coalesce;
 mod connect;
 mod dns;
@@ -46,8 +45,8 @@ use leno_traffic::{Scope, Table};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
-pub use clock::Clocks;
 pub use inside::Inside;
+pub use leno_channel::Clocks;
 pub use listen::{Door, Listener, Place};
 
 use crate::follow::Asker;
@@ -148,7 +147,7 @@ impl Proxy {
             orders.push(order);
             let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
             let (telemetry, state) = (telemetry.clone(), state.subscribe());
-            let room = room.clone();
+            let (room, clocks) = (room.clone(), clocks.clone());
             let run = move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -473,7 +472,7 @@ mod tests {
             drain: Duration::ZERO,
             seed: 1,
         };
-        let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
+        let keyring = Arc::new(Keyring::new(clocks.clock()));
         let telemetry = Telemetry::new(leno_telemetry::Settings::default());
         let proxy = Proxy::start(settings, keyring, clocks, &telemetry, view(0), Scope::Whole);
         let proxy = proxy.unwrap();

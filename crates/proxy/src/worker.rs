@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use leno_channel::{Clock, Keyring};
+use leno_channel::{Clocks, Keyring};
+use leno_identity::Pace;
 use leno_model::view::WorkloadId;
 use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
 use leno_telemetry::{Edge, Event, Party, Recorder, Reporter, Security, Stream, Telemetry};
@@ -20,7 +21,6 @@ use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffers;
-use crate::clock::Clocks;
 use crate::dns::Forwarding;
 use crate::follow::Asker;
 use crate::inside::Entrance;
@@ -33,7 +33,6 @@ use crate::tunnel::client::Tunnels;
 /// What the tasks of one worker share.
 pub(crate) struct Worker {
     pub(crate) keyring: Arc<Keyring>,
-    pub(crate) clock: Clock,
     pub(crate) network: Network,
     pub(crate) balancer: RefCell<Balancer>,
     pub(crate) dice: RefCell<Dice>,
@@ -49,6 +48,7 @@ pub(crate) struct Worker {
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
     clocks: Clocks,
+    pace: RefCell<Pace>,
     phase: Cell<Phase>,
     room: Arc<Room>,
     connections: Cell<usize>,
@@ -88,7 +88,6 @@ impl Worker {
     ) -> Self {
         Self {
             keyring,
-            clock: clocks.wall_clock(),
             network,
             balancer: RefCell::new(Balancer::new(&table)),
             dice: RefCell::new(Dice::new(seed)),
@@ -103,6 +102,7 @@ impl Worker {
             table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(telemetry.recorder()),
             telemetry,
+            pace: RefCell::new(Pace::new(clocks.now())),
             clocks,
             phase: Cell::new(Phase::Serving),
             room,
@@ -167,11 +167,14 @@ impl Worker {
         permitted.map_err(Refusal::PermitWithdrawn)
     }
 
-    /// Closes what has been idle for too long.
+    /// Closes what has been idle for too long, and lets everyone count anew if time has jumped.
     pub(crate) fn sweep(&self) {
-        let now = self.now().mono;
-        self.pool.sweep(now);
-        self.tunnels.sweep(now);
+        let now = self.now();
+        self.pool.sweep(now.mono);
+        self.tunnels.sweep(now.mono);
+        if self.pace.borrow_mut().has_jumped(now) {
+            self.news.announce();
+        }
     }
 
     /// Whether so many tasks panicked that nobody should rely on this worker.
@@ -196,7 +199,7 @@ impl Worker {
 
     /// How long a proof still stands whose last second is `end`.
     pub(crate) fn until(&self, end: Wall) -> Duration {
-        (end + Duration::from_secs(1)).since(self.clock.now())
+        (end + Duration::from_secs(1)).since(self.now().wall)
     }
 
     /// Waits until `point`.
@@ -378,7 +381,7 @@ mod tests {
     fn worker() -> Worker {
         let clocks = Clocks::start();
         Worker::new(
-            Arc::new(Keyring::new(clocks.wall_clock())),
+            Arc::new(Keyring::new(clocks.clock())),
             clocks,
             Network::default_network(),
             Arc::new(Table::new(view(0), Scope::Whole)),

@@ -1,8 +1,10 @@
-//! What a proxy and its CA say to each other: who asks to join or renew, and what is issued.
+//! What a proxy and its CA say to each other: who asks to join or renew, what is issued, and by what
+//! time all of it is judged.
 
 use alloc::{string::String, vec::Vec};
+use core::time::Duration;
 
-use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
+use leno_model::{Name, Namespace, SpiffeId, TrustDomain, Wall};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
@@ -52,6 +54,10 @@ pub struct Issued {
     /// The roots in DER.
     pub roots: Vec<Vec<u8>>,
 }
+
+/// What time it is at the control plane, at the moment it answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Time(pub Wall);
 
 impl Join {
     /// Its bytes.
@@ -124,6 +130,35 @@ impl Issued {
             roots: message.roots,
         })
     }
+}
+
+impl Time {
+    /// Its bytes.
+    pub fn encode(self) -> Vec<u8> {
+        let Self(wall) = self;
+        let since = wall.elapsed_since_epoch();
+        TimeMessage {
+            seconds: since.as_secs(),
+            nanos: since.subsec_nanos(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a control plane sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = TimeMessage::decode(bytes).map_err(|error| Misfit::new("time", error))?;
+        let nanos = Duration::from_nanos(u64::from(message.nanos));
+        let since = Duration::from_secs(message.seconds).saturating_add(nanos);
+        Ok(Self(Wall::since_epoch(since)))
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeMessage {
+    #[prost(uint64, tag = "1")]
+    seconds: u64,
+    #[prost(uint32, tag = "2")]
+    nanos: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]

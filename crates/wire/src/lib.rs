@@ -25,6 +25,8 @@ pub mod call {
     pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
     /// Takes a [`crate::certificates::Renew`] and gives a [`crate::certificates::Issued`].
     pub const RENEW: &str = "/leno.dev.v1alpha1.Certificates/Renew";
+    /// Takes nothing and gives a [`crate::certificates::Time`].
+    pub const TIME: &str = "/leno.dev.v1alpha1.Certificates/Time";
 }
 
 mod carried;

@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use leno_admin::{ProxiesOf, Reinstate, Revoke};
 use leno_model::Subscription;
+use leno_model::Wall;
 use leno_model::view::{EndpointSlice, View};
+use leno_proxy::Clocks;
 use leno_proxy::follow::{Event, Unanswered};
 use leno_wire::Client;
 
-use crate::world::{Place, SHOP, World, within};
+use crate::world::{Place, Proxy, SHOP, World, join, within};
 
 fn cart() -> Subscription {
     Subscription::parse("service/shop/cart").unwrap()
@@ -210,4 +213,77 @@ async fn what_stands_in_a_watched_folder_is_configuration() {
 
     std::fs::remove_file(folder.join("shop.yaml")).unwrap();
     web.view(|view| view.workloads.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_stands_where_it_stood_when_the_control_plane_is_back() {
+    let place = Arc::new(Place::new());
+    let folder = place.path("watched");
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |account: &str| {
+        let text = format!(
+            "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {{name: shop}}\n---\n\
+             apiVersion: leno.dev/v1alpha1\nkind: MeshWorkload\n\
+             metadata: {{namespace: shop, name: web}}\n\
+             spec: {{serviceAccount: {account}, instances: [{{name: web, address: 10.0.0.1}}]}}\n"
+        );
+        std::fs::write(folder.join("shop.yaml"), text).unwrap();
+    };
+    write("web");
+    let world = World::watching(&folder, Arc::clone(&place)).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    let positions = |view: Arc<View>| view.generation.positions.clone();
+    let before = positions(web.view(|view| view.workloads.len() == 1).await);
+    let left = world.kill().await;
+    web.event(|event| matches!(event, Event::Away { .. })).await;
+
+    let world = World::again_watching(left, &folder).await;
+    let connected = |events: &Vec<Event>| {
+        let connected = events
+            .iter()
+            .filter(|event| matches!(event, Event::Connected));
+        connected.count() == 2
+    };
+    drop(within(web.events.wait_for(connected)).await.unwrap());
+    write("someone-else");
+    let after = positions(web.view(|view| view.workloads.is_empty()).await);
+    let key = format!("folder {}", folder.display());
+    assert_eq!((before[&*key], after[&*key]), (1, 2));
+    drop(world);
+}
+
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_whose_clock_is_wrong_goes_by_mesh_time_also_without_a_control_plane() {
+    fn ahead() -> Wall {
+        leno_channel::wall() + FIVE_MINUTES
+    }
+    fn behind() -> Wall {
+        leno_channel::wall() - FIVE_MINUTES
+    }
+    fn at_the_epoch() -> Wall {
+        Wall::default()
+    }
+    for wrong in [ahead as fn() -> Wall, behind] {
+        let world = World::new().await;
+        world.apply(SHOP).await;
+        let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
+        join(&token, None, &place).await.unwrap();
+        let mut web = Proxy::start_by(Clocks::with_wall(wrong), place, &["web"]);
+        web.event(|event| matches!(event, Event::ClockOff(_))).await;
+        let off = |clocks: &Clocks| {
+            let (right, now) = (leno_channel::wall(), clocks.now().wall);
+            right.since(now).max(now.since(right))
+        };
+        let minute = Duration::from_secs(60);
+        assert!(off(&web.clocks) < minute);
+        web.view(|view| view.workloads.len() == 1).await;
+
+        // A restart, and the clock is set back before the control plane is there again.
+        world.kill().await;
+        let place = web.kill().await;
+        let web = Proxy::start_by(Clocks::with_wall(at_the_epoch), place, &["web"]);
+        assert!(off(&web.clocks) < minute);
+    }
 }

@@ -119,6 +119,14 @@ impl World {
         Self::of(place, address, vec![]).await
     }
 
+    /// The same, watching a folder.
+    pub(crate) async fn again_watching(
+        (place, address): (Arc<Place>, SocketAddr),
+        folder: &Path,
+    ) -> Self {
+        Self::of(place, address, vec![folder.to_owned()]).await
+    }
+
     pub(crate) async fn apply(&self, text: &str) -> Applied {
         self.try_apply(text, |_| {}).await.unwrap()
     }
@@ -180,6 +188,7 @@ pub(crate) async fn join(
 pub(crate) struct Proxy {
     pub(crate) asker: Asker,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) clocks: Clocks,
     pub(crate) events: watch::Receiver<Vec<follow::Event>>,
     views: watch::Receiver<Option<Arc<View>>>,
     task: JoinHandle<()>,
@@ -188,6 +197,11 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn start(place: Arc<Place>, workloads: &[&str]) -> Self {
+        Self::start_by(Clocks::start(), place, workloads)
+    }
+
+    /// The same on a host with these clocks.
+    pub(crate) fn start_by(clocks: Clocks, place: Arc<Place>, workloads: &[&str]) -> Self {
         let id = |text: &&str| WorkloadId {
             namespace: leno_model::Namespace::new("shop").unwrap(),
             name: Name::new(text).unwrap(),
@@ -200,12 +214,10 @@ impl Proxy {
             tunnel: Some("10.9.9.9:15008".parse().unwrap()),
             seed: 1,
         };
-        let clocks = Clocks::start();
-        let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
-        let (follower, asker) = Follower::open(&following, Arc::clone(&keyring), clocks, |event| {
-            panic!("{event}")
-        })
-        .unwrap();
+        let keyring = Arc::new(Keyring::new(clocks.clock()));
+        let heard = |event: &follow::Event| panic!("{event}");
+        let opened = Follower::open(&following, Arc::clone(&keyring), clocks.clone(), heard);
+        let (follower, asker) = opened.unwrap();
         let first = follower.view().map(|(view, _)| view);
         let (adopt, views) = watch::channel(first);
         let (tell, events) = watch::channel(Vec::new());
@@ -222,6 +234,7 @@ impl Proxy {
         Self {
             asker,
             keyring,
+            clocks,
             events,
             views,
             task,
@@ -231,10 +244,15 @@ impl Proxy {
 
     /// Ends the process as a kill would, and starts it again.
     pub(crate) async fn restart(self, workloads: &[&str]) -> Self {
+        Self::start(self.kill().await, workloads)
+    }
+
+    /// Ends the process as a kill would, and gives back what is left on disk.
+    pub(crate) async fn kill(self) -> Arc<Place> {
         // What was adopted is on disk soon after.
         self.task.abort();
         drop(self.task.await);
-        Self::start(self.place, workloads)
+        self.place
     }
 
     /// The view that is held, if there is one.

@@ -33,12 +33,12 @@ pub(crate) fn run(
 ) -> anyhow::Result<Answer> {
     let wanted = Wanted::read(options, namespace)?;
     let clocks = Clocks::start();
-    let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
+    let keyring = Arc::new(Keyring::new(clocks.clock()));
     let terminal = RefCell::new(terminal);
     // Standard output that is gone leaves nobody to tell.
     let tell = |event: &Event| drop(terminal.borrow_mut().line(event.to_string()));
     let following = wanted.following()?;
-    let (follower, asker) = Follower::open(&following, Arc::clone(&keyring), clocks, tell)?;
+    let (follower, asker) = Follower::open(&following, Arc::clone(&keyring), clocks.clone(), tell)?;
     tell_identity(&terminal, &follower);
     let running = Running {
         wanted,
@@ -174,8 +174,8 @@ impl Running<'_> {
 
     fn start(&self, view: Arc<View>, scope: Scope) -> anyhow::Result<Proxy> {
         let settings = self.wanted.settings()?;
-        let (keyring, telemetry) = (Arc::clone(&self.keyring), &self.telemetry);
-        let proxy = Proxy::start(settings, keyring, self.clocks, telemetry, view, scope)?;
+        let (keyring, clocks) = (Arc::clone(&self.keyring), self.clocks.clone());
+        let proxy = Proxy::start(settings, keyring, clocks, &self.telemetry, view, scope)?;
         proxy.ask_by(&self.asker)?;
         Ok(proxy)
     }

@@ -40,7 +40,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let fixed = Fixed::read(&source, terminal)?;
     let settings = fixed.settings()?;
     let clocks = Clocks::start();
-    let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
+    let keyring = Arc::new(Keyring::new(clocks.clock()));
     for credential in fixed.credentials()? {
         keyring.install(&credential)?;
     }

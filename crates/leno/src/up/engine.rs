@@ -118,7 +118,7 @@ impl Up {
         let open_files = leno_host::files::raise_limit().context("cannot raise the file limit")?;
         let clocks = Clocks::start();
         let mut compiled = understand(&source, &BTreeMap::new());
-        let keyring = Arc::new(Keyring::new(clocks.wall_clock()));
+        let keyring = Arc::new(Keyring::new(clocks.clock()));
         let authority = Authority::open(
             &place.authority(),
             &compiled.mesh.settings.trust_domain,
@@ -145,7 +145,7 @@ impl Up {
         let proxy = Proxy::start(
             settings,
             keyring,
-            clocks,
+            clocks.clone(),
             &telemetry,
             Arc::new(nothing),
             Scope::Whole,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use leno_identity::{BadRoot, NotRenewing};
+use leno_identity::{BadRoot, ClockOff, NotBelieved, NotRenewing};
 use leno_model::view::Generation;
 use leno_model::{Code, SpiffeId, Wall};
 
@@ -53,6 +53,12 @@ pub enum Event {
     },
     /// A root cannot be used.
     BadRoot(BadRoot),
+    /// The host's wall clock began to differ from mesh time.
+    ClockOff(ClockOff),
+    /// The host's wall clock shows mesh time again.
+    ClockRight,
+    /// The control plane told a time that cannot be right.
+    TimeNotBelieved(NotBelieved),
     /// Something could not be kept on disk.
     NotSaved {
         /// Why.
@@ -64,7 +70,11 @@ impl Event {
     /// The code of what is wrong, if something is.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Connected | Self::Adopted { .. } | Self::Certified { .. } => None,
+            Self::Connected | Self::Adopted { .. } | Self::Certified { .. } | Self::ClockRight => {
+                None
+            }
+            Self::ClockOff(off) => Some(off.code()),
+            Self::TimeNotBelieved(_) => Some(Code::T013),
             Self::Away { .. } => Some(Code::D001),
             Self::Refused { .. } | Self::NotRestored { .. } => Some(Code::D002),
             Self::NotCertified { .. } => Some(Code::T007),
@@ -112,6 +122,9 @@ impl fmt::Display for Event {
                 write!(f, "{identity} has no certificate: {why}")
             }
             Self::BadRoot(root) => write!(f, "{root}"),
+            Self::ClockOff(off) => write!(f, "{off}; certificates are judged by mesh time"),
+            Self::ClockRight => f.write_str("this host's clock shows mesh time again"),
+            Self::TimeNotBelieved(why) => write!(f, "{why}; mesh time goes on as it was"),
             Self::NotSaved { why } => write!(f, "not kept on disk: {why}"),
         }
     }

@@ -5,19 +5,21 @@
 //! | `joined` | the control plane's address, and whom this proxy proves to be |
 //! | `NAME.key`, `NAME.pem` | a private key (mode 0600) and its chain, for each identity |
 //! | `bundle.pem` | the roots of the own trust domain |
+//! | `time` | mesh time at the host's boot, for as long as that boot lasts |
 //! | `view` | the last view with its subscriptions (mode 0600), as [`leno_wire::Client::save`] writes it |
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use leno_channel::files::{
     BadFile, read_certificates, read_credential, write_certificates, write_key,
 };
 use leno_channel::peer_name;
-use leno_identity::Credential;
-use leno_model::{Code, SpiffeId};
+use leno_identity::{Boot, Credential, Told};
+use leno_model::{Code, SpiffeId, Wall};
 use tokio::sync::watch;
 
 /// The folder.
@@ -119,6 +121,34 @@ impl Folder {
         fits.then(|| fs::read(path).ok())?
     }
 
+    /// What was told of mesh time since the host was booted: the clock that it counts from begins
+    /// anew with each boot.
+    pub(super) fn time(&self) -> Option<Told> {
+        let text = fs::read_to_string(self.0.join("time")).ok()?;
+        let (boot, numbers) = text.split_once(' ')?;
+        if boot != boot_id()? {
+            return None;
+        }
+        let mut numbers = numbers.split_whitespace();
+        let mut number = || Some(Duration::from_micros(numbers.next()?.parse().ok()?));
+        Some(Told {
+            began: Wall::since_epoch(number()?),
+            error: number()?,
+            at: Boot(number()?),
+        })
+    }
+
+    /// Keeps what was told of mesh time. Where the boots of a host cannot be told apart, it does not.
+    pub(super) fn keep_time(&self, told: &Told) -> io::Result<()> {
+        let Some(boot) = boot_id() else {
+            return Ok(());
+        };
+        let began = told.began.elapsed_since_epoch();
+        let micros = [began, told.error, told.at.0].map(|span| span.as_micros());
+        let [began, error, at] = micros;
+        self.write("time", format!("{boot} {began} {error} {at}\n").as_bytes())
+    }
+
     fn files(&self, id: &SpiffeId) -> [PathBuf; 2] {
         let name = peer_name(id);
         let name = name.split('.').next().unwrap_or(&name);
@@ -142,6 +172,12 @@ impl Folder {
         file.sync_all()?;
         fs::rename(&beside, self.0.join(name))
     }
+}
+
+/// What the kernel calls the present boot.
+fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
 }
 
 /// Saves each view that comes; where they come faster than they can be written, only the last.

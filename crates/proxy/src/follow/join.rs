@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use leno_channel::grpc::{self, Line, Status, StatusCode};
-use leno_channel::{HandshakeFailure, generate_key};
+use leno_channel::{Clocks, HandshakeFailure, generate_key};
 use leno_identity::{BadCredential, Credential};
 use leno_model::{Code, Name, SpiffeId};
 use leno_wire::certificates::{Issued, Join, control_plane};
@@ -13,7 +13,6 @@ use leno_wire::{JoinToken, Misfit, call};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::clock::Clocks;
 use crate::follow::folder::{Folder, Joined};
 
 /// How long a connection may take to be made.
@@ -31,7 +30,7 @@ pub async fn join(
     let key = generate_key();
     let stream = connect(&token.address).await.map_err(NotJoined::Away)?;
     let expected = control_plane(&token.trust_domain);
-    let clock = clocks.wall_clock();
+    let clock = clocks.clock();
     let joining = grpc::join(stream, clock, &token.fingerprint, &expected).await?;
     let (line, run) = Line::open(joining.stream).await?;
     let join = Join {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use leno_channel::Alpn;
 use leno_channel::grpc::{Incoming, Line, Sender};
+use leno_identity::Validity;
 use leno_model::view::View;
 use leno_traffic::Scope;
 use leno_wire::certificates::control_plane;
@@ -29,7 +30,7 @@ impl Follower {
         tell: &mut impl FnMut(&Event),
         pause: &mut Pause,
     ) -> String {
-        let (line, run) = match self.open_line().await {
+        let (line, stands, run) = match self.open_line().await {
             Ok(opened) => opened,
             Err(why) => return why,
         };
@@ -45,8 +46,10 @@ impl Follower {
         pause.reset();
         self.client.reconnect();
         self.want_certificates();
+        self.timekeeper.begin(self.clocks.mono());
         loop {
             self.ask_for_certificates(Some(&line), tell);
+            self.timekeeper.ask(&line, stands, &self.clocks);
             if let Err(why) = self.speak(&mut sender).await {
                 return why;
             }
@@ -75,7 +78,8 @@ impl Follower {
         }
     }
 
-    async fn open_line(&self) -> Result<(Line, JoinHandle<()>), String> {
+    /// Opens a connection, and says when the proof of its other end stands.
+    async fn open_line(&self) -> Result<(Line, Validity, JoinHandle<()>), String> {
         let stream = connect(&self.address).await;
         let stream = stream.map_err(|error| format!("{}: {error}", self.address))?;
         let expected = [control_plane(&self.own.trust_domain)];
@@ -84,12 +88,13 @@ impl Follower {
             .connect(stream, &self.own, &expected, Alpn::Hbone)
             .await;
         let connected = connected.map_err(|failure| failure.to_string())?;
+        let stands = connected.peer.stands();
         let (line, run) = Line::open(connected.stream)
             .await
             .map_err(|status| status.to_string())?;
         // Why it ended is told by the call that ends with it.
         let run = tokio::spawn(async { drop(run.await) });
-        Ok((line, run))
+        Ok((line, stands, run))
     }
 
     /// Sends what there is to say.
@@ -108,7 +113,9 @@ impl Follower {
         adopt: &mut impl FnMut(Arc<View>, Scope),
         tell: &mut impl FnMut(&Event),
     ) -> Result<(), String> {
-        let due = self.next_certificate();
+        let due = self
+            .next_certificate()
+            .min(self.timekeeper.due(&self.clocks));
         tokio::select! {
             message = incoming.next() => {
                 let message = message.map_err(|status| status.to_string())?;
@@ -119,6 +126,9 @@ impl Follower {
             Some(order) = self.orders.recv() => self.obey(order)?,
             () = sleep_until(due) => {}
             Some(asked) = self.certificates.asked() => self.take_certificate(asked, tell),
+            Some(answer) = self.timekeeper.answered() => {
+                self.timekeeper.take(answer, &self.clocks, &self.folder, tell);
+            }
         }
         Ok(())
     }
@@ -209,12 +219,13 @@ impl Follower {
     fn next_certificate(&self) -> Instant {
         let now = self.clocks.now();
         let due = self.certificates.poll_timeout(now);
-        self.clocks
-            .instant(due.unwrap_or(now.mono + HOUR).max(now.mono + LEAST))
+        let due = due.map_or(now.mono + LOOK, |due| due.min(now.mono + LOOK));
+        self.clocks.instant(due.max(now.mono + LEAST))
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+/// The most time between two looks at the certificates: timers stand still while the machine sleeps.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// The least time between two looks at the certificates.
 const LEAST: Duration = Duration::from_millis(10);

@@ -57,8 +57,9 @@ struct Shared {
 #[derive(Clone)]
 pub(super) struct Connection {
     requests: SendRequest<Bytes>,
-    /// When it takes no further streams: soon the peer has proven nothing any more.
-    closes: Mono,
+    /// When it takes no further streams: soon the peer has proven nothing any more. Counted anew
+    /// when time jumps.
+    closes: Rc<Cell<Mono>>,
     /// One count for each stream, and one for the list.
     streams: Rc<()>,
     /// When it last was seen with a stream.
@@ -194,7 +195,7 @@ impl Connection {
 
     /// Whether further streams may be opened.
     pub(super) fn takes_streams(&self, now: Mono) -> bool {
-        now < self.closes && !self.is_closed()
+        now < self.closes.get() && !self.is_closed()
     }
 
     /// Whether the other end takes no further stream.
@@ -245,7 +246,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
     let now = worker.mono();
     let open = Connection {
         requests,
-        closes: now + open_for(worker.until(peer.ends())),
+        closes: Rc::new(Cell::new(now)),
         streams: Rc::default(),
         used: Rc::new(Cell::new(now)),
         farewell,
@@ -253,11 +254,13 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
     let watched = Watched {
         worker: worker.clone(),
         address: key.address,
+        closes: open.closes.clone(),
         peer,
         proof,
         news,
         trust,
     };
+    watched.count_from(now);
     worker.supervise(key.address, watched.run(connection));
     Ok(open)
 }
@@ -266,6 +269,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
 struct Watched {
     worker: Rc<Worker>,
     address: SocketAddr,
+    closes: Rc<Cell<Mono>>,
     peer: Caller,
     proof: Proof,
     news: Reader,
@@ -289,11 +293,18 @@ impl Watched {
         }));
     }
 
+    /// Says by `now` when the connection takes no further streams; gives how long its peer's proof
+    /// still stands.
+    fn count_from(&self, now: Mono) -> Duration {
+        let left = self.worker.until(self.peer.ends());
+        self.closes.set(now + open_for(left));
+        left
+    }
+
     /// Waits until the peer is believed no more.
     async fn distrust(&mut self) -> Distrust {
-        let mut ends = self.peer.ends();
         loop {
-            let left = self.worker.until(ends);
+            let left = self.count_from(self.worker.mono());
             tokio::select! {
                 () = self.news.changed() => {
                     let latest = self.worker.keyring.trust();
@@ -305,7 +316,7 @@ impl Watched {
                 () = tokio::time::sleep(left) => {}
             }
             match self.worker.keyring.judge(&self.proof) {
-                Ok(peer) => ends = peer.ends(),
+                Ok(peer) => self.peer = peer,
                 Err(distrust) => return distrust,
             }
         }

@@ -131,6 +131,10 @@ impl Tunnel {
                     if worker.is_draining() {
                         connection.graceful_shutdown();
                     }
+                    // Time may have jumped.
+                    let left = worker.until(self.caller.ends());
+                    closing.set(tokio::time::sleep(open_for(left)));
+                    ended.set(tokio::time::sleep(left));
                     let latest = worker.keyring.trust();
                     if !Arc::ptr_eq(&trust, &latest) {
                         trust = latest;
@@ -142,7 +146,7 @@ impl Tunnel {
                     connection.graceful_shutdown();
                 }
                 () = &mut ended => {
-                    // It is believed still if the clock was set back meanwhile.
+                    // It is believed still if mesh time was corrected meanwhile.
                     let caller = worker.keyring.judge(proof)?;
                     ended.set(tokio::time::sleep(worker.until(caller.ends())));
                 }

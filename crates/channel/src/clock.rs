@@ -83,6 +83,11 @@ impl Clocks {
         self.mesh.store(Arc::new(MeshTime::Told(told)));
     }
 
+    /// Whether mesh time was told.
+    pub fn is_told(&self) -> bool {
+        matches!(**self.mesh.load(), MeshTime::Told(_))
+    }
+
     /// How the host's wall clock differs from mesh time, if that is worth telling.
     pub fn wall_clock_off(&self) -> Option<ClockOff> {
         self.mesh.load().wall_clock_off(self.boot(), (self.wall)())

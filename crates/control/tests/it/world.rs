@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use leno_admin::{Applied, Apply, Client, CreateToken, Failure, File, NotAsked};
 use leno_channel::Keyring;
-use leno_control::{Control, Event, Settings};
+use leno_control::{Control, Event, NotStarted, Settings};
 use leno_model::Name;
 use leno_model::view::{View, WorkloadId};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{self, Asker, Follower, Following, NotJoined};
+use leno_store::NotOpened;
 use leno_wire::JoinToken;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::timeout;
 
 /// A folder of one test, which is gone when it is dropped.
 pub(crate) struct Place(PathBuf);
@@ -92,7 +94,16 @@ impl World {
         let events = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&events);
         let tell = move |event: &Event| heard.lock().unwrap().push(event.clone());
-        let control = Control::open(settings, tell).await.unwrap();
+        let control = within(async {
+            loop {
+                match Control::open(settings.clone(), tell.clone()).await {
+                    // A thread of the one before is still writing.
+                    Err(NotStarted::Store(NotOpened::InUse { .. })) => yield_now().await,
+                    opened => break opened.unwrap(),
+                }
+            }
+        });
+        let control = control.await;
         let address = control.address().unwrap();
         let task = tokio::spawn(async {
             let ended = control.run().await;
@@ -270,7 +281,8 @@ impl Proxy {
     /// Waits for an event that is as expected.
     pub(crate) async fn event(&mut self, expected: impl Fn(&follow::Event) -> bool) {
         let happened = |events: &Vec<follow::Event>| events.iter().any(&expected);
-        drop(within(self.events.wait_for(happened)).await.unwrap());
+        let came = timeout(LONG, self.events.wait_for(happened)).await.is_ok();
+        assert!(came, "it never came, but: {:?}", self.events.borrow());
     }
 
     /// What is on disk.
@@ -281,10 +293,10 @@ impl Proxy {
 
 /// Nothing here takes that long, unless it never comes.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future)
-        .await
-        .expect("it never came")
+    timeout(LONG, future).await.expect("it never came")
 }
+
+const LONG: Duration = Duration::from_secs(20);
 
 /// A shop: a web and two versions of a cart.
 pub(crate) const SHOP: &str = "\

@@ -1,4 +1,5 @@
-//! Asks the control plane for the time: at the beginning of each connection, and every ten minutes.
+//! Asks the control plane for the time: at the beginning of each connection until it is known, and
+//! then every ten minutes.
 //!
 //! What it tells is kept beside the view, so that a proxy whose clock is wrong also knows the time
 //! when it starts again without a control plane.
@@ -19,6 +20,9 @@ use crate::follow::folder::Folder;
 
 /// How often the time is asked for: two clocks drift apart by a tenth of a second meanwhile.
 const EVERY: Duration = Duration::from_secs(600);
+
+/// How soon again, while nothing is known.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// When to ask, and what is asked.
 #[derive(Debug, Default)]
@@ -45,7 +49,7 @@ impl Timekeeper {
     pub(super) fn ask(&mut self, line: &Line, stands: Validity, clocks: &Clocks) {
         let now = clocks.mono();
         if self.due <= now {
-            self.due = now + EVERY;
+            self.due = now + if clocks.is_told() { EVERY } else { AGAIN };
             let asking = ask(line.clone(), stands, clocks.clone());
             self.asked.spawn(asking);
         }
@@ -74,7 +78,7 @@ impl Timekeeper {
                     tell(&Event::NotSaved { why });
                 }
             }
-            // It says nothing; the next one may.
+            // The next one may say more.
             Ok(MeshTime::Unknown) | Err(NotBelieved::TooSlow { .. }) => {}
             Err(why @ NotBelieved::OutsideItsCertificate { .. }) => {
                 tell(&Event::TimeNotBelieved(why));

@@ -28,6 +28,8 @@ pub enum Answer {
     Tokens(Tokens),
     /// To [`crate::DropToken`].
     Forgotten(Forgotten),
+    /// To [`crate::OpenDashboard`].
+    Link(Link),
     /// To [`crate::TrustOf`].
     Trust(Trust),
     /// To [`crate::Revoke`] and [`crate::Reinstate`].
@@ -330,6 +332,15 @@ pub struct Forgotten {
     pub status: Status,
     /// Whether it was there.
     pub was_there: bool,
+}
+
+/// A way to the dashboard. It is good once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Link {
+    /// How the control plane is.
+    pub status: Status,
+    /// The address to open in a browser on this host.
+    pub url: String,
 }
 
 /// Whom the mesh trusts.

@@ -16,8 +16,8 @@ mod reach;
 mod server;
 
 pub use answer::{
-    Answer, Applied, Change, Checked, Diff, Finding, Forgotten, History, Past, Proxies, ProxyState,
-    Revoked, RevokedIdentity, Status, Token, TokenMade, Tokens, Trust, Verb,
+    Answer, Applied, Change, Checked, Diff, Finding, Forgotten, History, Link, Past, Proxies,
+    ProxyState, Revoked, RevokedIdentity, Status, Token, TokenMade, Tokens, Trust, Verb,
 };
 pub use client::Client;
 pub use failure::{Failure, NotAsked};
@@ -25,7 +25,7 @@ pub use object::{NotAnObject, read_object};
 pub use overview::{Edge, FailedCall, Overview, Step, Traffic, Workload, WorkloadState};
 pub use question::{
     Apply, Ask, Check, CreateToken, Delete, DiffOf, DropToken, File, HistoryOf, ListTokens,
-    ProxiesOf, Question, Reinstate, Revoke, Rollback, StatusOf, TrustOf,
+    OpenDashboard, ProxiesOf, Question, Reinstate, Revoke, Rollback, StatusOf, TrustOf,
 };
 pub use reach::through_folder;
 pub use server::{Asker, Server};

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
-    Applied, Checked, Diff, Forgotten, History, Proxies, Revoked, Status, TokenMade, Tokens, Trust,
+    Applied, Checked, Diff, Forgotten, History, Link, Proxies, Revoked, Status, TokenMade, Tokens,
+    Trust,
 };
 
 /// A question that has answers of one kind.
@@ -150,6 +151,9 @@ questions! {
         /// Its id.
         pub id: String,
     }
+
+    /// Let me look at the dashboard.
+    OpenDashboard as OpenDashboard -> Link {}
 
     /// Whom does the mesh trust?
     TrustOf as Trust -> Trust {}

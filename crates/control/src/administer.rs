@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
     Answer, Asker, Change as Told, Checked, CreateToken, Diff, DiffOf, Failure, Finding, Forgotten,
-    History, HistoryOf, Past, Proxies, Question, Revoked, RevokedIdentity, Status, Token,
+    History, HistoryOf, Link, Past, Proxies, Question, Revoked, RevokedIdentity, Status, Token,
     TokenMade, Tokens, Trust, Verb,
 };
 use leno_model::{Code, Name, Namespace, Note, SpiffeId};
@@ -20,11 +20,12 @@ use leno_wire::certificates::NODE;
 
 use crate::center::Center;
 use crate::meaning::Meaning;
-use crate::{apply, clock};
+use crate::{MakeLink, apply, clock};
 
 /// Answers a question on a thread that may wait.
 pub(crate) async fn answer(
     center: Arc<Center>,
+    links: Option<MakeLink>,
     asker: Asker,
     question: Question,
 ) -> Result<Answer, Failure> {
@@ -39,10 +40,7 @@ pub(crate) async fn answer(
             Question::History(ask) => history(center, &ask).map(Answer::History),
             Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
             Question::Check(_) => Ok(Answer::Checked(check(center))),
-            Question::Proxies(_) => Ok(Answer::Proxies(Proxies {
-                status: status(center),
-                proxies: center.fleet.told(),
-            })),
+            Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
             Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
             Question::Tokens(_) => tokens(center).map(Answer::Tokens),
             Question::DropToken(ask) => {
@@ -52,6 +50,7 @@ pub(crate) async fn answer(
                     was_there,
                 }))
             }
+            Question::OpenDashboard(_) => open_dashboard(center, links).map(Answer::Link),
             Question::Trust(_) => trust(center).map(Answer::Trust),
             Question::Revoke(ask) => {
                 let identity = identity(center, &ask.identity)?;
@@ -212,6 +211,26 @@ pub(crate) fn check(center: &Center) -> Checked {
         status: status(center),
         findings: findings(&edition.meaning, &edition.meaning.notes),
     }
+}
+
+pub(crate) fn proxies(center: &Center) -> Proxies {
+    Proxies {
+        status: status(center),
+        proxies: center.fleet.told(),
+    }
+}
+
+fn open_dashboard(center: &Center, links: Option<MakeLink>) -> Result<Link, Failure> {
+    let Some(make) = links else {
+        return Err(Failure {
+            advice: Some("run it with one: leno control --dashboard 7070".to_owned()),
+            ..Failure::plain("this control plane shows no dashboard")
+        });
+    };
+    Ok(Link {
+        status: status(center),
+        url: make(),
+    })
 }
 
 /// The longest that a join token may be good for.

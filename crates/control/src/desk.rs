@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use leno_admin::{Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf};
+use leno_admin::{
+    Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Proxies,
+};
 use leno_identity::Credential;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{SpiffeId, Wall};
@@ -71,6 +73,11 @@ impl Desk {
     /// What does not hold as it was written.
     pub fn check(&self) -> Checked {
         administer::check(&self.center)
+    }
+
+    /// Who is connected, and what each holds.
+    pub fn proxies(&self) -> Proxies {
+        administer::proxies(&self.center)
     }
 
     /// Founds the CA for the trust domain that is in force, unless there is one; it is part of the

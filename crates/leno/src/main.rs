@@ -5,6 +5,7 @@
 
 mod arguments;
 mod command;
+mod dashboard;
 mod demo;
 mod folder;
 mod imagine;

@@ -75,9 +75,10 @@ struct Verdict {
 
 impl Verdict {
     fn of(overview: &Overview) -> Self {
-        let wrong = problems::count(overview);
+        let (wrong, doubtful) = problems::count(overview);
         let failed = overview.traffic.as_ref().map_or(0, failed_calls);
         let (mark, class, words) = match (wrong, failed) {
+            (0, 0) if doubtful > 0 => ("!", "doubtful", "Something is doubtful".to_owned()),
             (0, 0) => ("✓", "good", "All is well".to_owned()),
             (0, _) => ("!", "doubtful", "Some calls fail".to_owned()),
             (1, _) => ("✗", "bad", "One thing is wrong".to_owned()),

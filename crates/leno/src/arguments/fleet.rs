@@ -28,6 +28,8 @@ pub(crate) enum Fleet {
     Token(Token),
     /// Who is connected, and how far behind is each?
     Proxies(Proxies),
+    /// A link to the page that shows how the mesh is
+    Dashboard(Dashboard),
 }
 
 /// Which control plane is asked, and how the answer is written.
@@ -86,6 +88,23 @@ pub(crate) struct Control {
     /// The trust domain of its CA; else that of the first Mesh object
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) trust_domain: Option<String>,
+
+    /// Show how the mesh is to a browser on this host, at this port of its loopback: 7070
+    #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
+    pub(crate) dashboard: Option<u16>,
+}
+
+/// A port of the loopback: `7070`, or `localhost:7070`.
+pub(crate) fn loopback(text: &str) -> Result<u16, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
+    if !matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+        let port = port.parse().unwrap_or(7070);
+        return Err(format!(
+            "the dashboard is shown on the loopback only. From another host: \
+             ssh -L {port}:localhost:{port} HOST"
+        ));
+    }
+    port.parse().map_err(|_| format!("{port:?} is not a port"))
 }
 
 #[derive(Args)]
@@ -232,6 +251,16 @@ pub(crate) struct TokenDrop {
     #[arg(value_name = "ID")]
     pub(crate) id: String,
 
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Opens once, in a browser on this host. A control plane shows it where it was told to:\n  \
+    leno control --dashboard 7070"
+)]
+pub(crate) struct Dashboard {
     #[command(flatten)]
     pub(crate) context: Context,
 }

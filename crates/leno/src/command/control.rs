@@ -5,12 +5,15 @@ use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::Context as _;
 use leno_control::{Control, Event, Settings};
+use leno_dashboard::Port;
 use leno_model::TrustDomain;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::arguments::fleet;
 use crate::command::{Answer, host};
+use crate::dashboard::{self, Fleet};
 use crate::terminal::{Line, Terminal};
 
 /// Runs a control plane until it is told to end.
@@ -49,7 +52,19 @@ pub(crate) fn run(options: &fleet::Control, terminal: &mut Terminal) -> anyhow::
         let (tell, mut heard) = mpsc::channel(MOST_LINES);
         // A line that finds no room is not worth waiting for.
         let tell = move |event: &Event| drop(tell.try_send(event.to_string()));
-        let control = Control::open(settings, tell).await?;
+        let mut control = Control::open(settings, tell).await?;
+        let mut showing = JoinSet::new();
+        if let Some(port) = options.dashboard {
+            let dashboard = dashboard::open(Port::Exactly(port))?;
+            let (links, mesh) = (dashboard.links(), Fleet::new(control.desk()));
+            let page = Line::new().good("shown").plain("  once at  ");
+            terminal.line(
+                page.strong(links.make())
+                    .dim("   another time: leno dashboard"),
+            )?;
+            control = control.with_dashboard(move || links.make());
+            showing.spawn(dashboard.run(mesh));
+        }
         let ready = Line::new().good("ready").plain("  asked at ");
         terminal.line(ready.plain(socket.display()))?;
         let mut running = tokio::spawn(control.run());
@@ -58,6 +73,7 @@ pub(crate) fn run(options: &fleet::Control, terminal: &mut Terminal) -> anyhow::
         loop {
             tokio::select! {
                 Some(line) = heard.recv() => terminal.line(line)?,
+                Some(ended) = showing.join_next() => terminal.line(ended?.to_string())?,
                 ended = &mut running => return Err(ended?.into()),
                 _ = terminate.recv() => return Ok(Answer::Fine),
                 _ = interrupt.recv() => return Ok(Answer::Fine),

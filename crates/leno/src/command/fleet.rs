@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use leno_admin::{
     Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, ProxiesOf, Reinstate, Revoke, Rollback, TrustOf,
+    ListTokens, OpenDashboard, ProxiesOf, Reinstate, Revoke, Rollback, TrustOf,
 };
 use serde::Serialize;
 
@@ -48,6 +48,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
         }
         Fleet::Token(options) => token(&options.command, terminal),
         Fleet::Proxies(options) => ask(&options.context, ProxiesOf {}, terminal, tell::proxies),
+        Fleet::Dashboard(options) => ask(&options.context, OpenDashboard {}, terminal, tell::link),
     }
 }
 

@@ -1,94 +1,124 @@
 //! What is wrong, as `leno check` says it: what, where, what is in force meanwhile, whose fault, what next.
 
-use leno_admin::{Finding, Overview, Workload, WorkloadState};
+use leno_admin::{Finding, Overview, Workload, WorkloadState, figures};
 
 use crate::html::Html;
 
-/// How many are shown; the commands show all.
+/// How many are shown; `leno check` shows all.
 const MOST: usize = 50;
 
-/// How many things are wrong.
-pub(super) fn count(overview: &Overview) -> usize {
-    let findings = overview.findings.iter();
-    let errors = findings
-        .filter(|finding| finding.severity == "error")
-        .count();
-    errors + failed(overview).count()
+/// How many things are wrong, and how many are doubtful.
+pub(super) fn count(overview: &Overview) -> (usize, usize) {
+    let count = |kind: Kind| kind.workloads(overview).count() + kind.findings(overview).count();
+    (count(Kind::Wrong), count(Kind::Doubtful))
 }
 
-/// Everything that is wrong or doubtful, errors first; nothing if nothing is.
+/// Everything that is wrong, then what is doubtful; nothing if nothing is.
 pub(super) fn section(body: &mut Html, overview: &Overview) {
-    let of = |severity: &'static str| {
-        let findings = overview.findings.iter();
-        findings.filter(move |finding| finding.severity == severity)
-    };
-    let (errors, warnings) = (of("error"), of("warning"));
-    let shown = errors.chain(warnings).take(MOST).collect::<Vec<_>>();
-    if shown.is_empty() && failed(overview).next().is_none() {
+    let (wrong, doubtful) = count(overview);
+    if wrong + doubtful == 0 {
         return;
     }
     body.raw("<section aria-labelledby=\"problems\">\n<h2 id=\"problems\">To mend</h2>\n");
-    failed(overview)
-        .take(MOST)
-        .for_each(|workload| down(body, workload));
-    shown.into_iter().for_each(|finding| written(body, finding));
-    let all = of("error").count() + of("warning").count() + failed(overview).count();
-    if all > 2 * MOST {
-        body.raw("<p>Not all are shown. <code class=\"command\">leno check</code></p>\n");
+    let mut room = MOST;
+    for kind in [Kind::Wrong, Kind::Doubtful] {
+        for workload in kind.workloads(overview).take(room) {
+            running(body, kind, workload);
+            room -= 1;
+        }
+        for finding in kind.findings(overview).take(room) {
+            written(body, kind, finding);
+            room -= 1;
+        }
+    }
+    if wrong + doubtful > MOST {
+        body.raw("<p>").text(wrong + doubtful - MOST).raw(" more: ");
+        body.raw("<code class=\"command\">leno check</code></p>\n");
     }
     body.raw("</section>\n");
 }
 
-fn failed(overview: &Overview) -> impl Iterator<Item = &Workload> {
-    let workloads = overview.workloads.iter();
-    workloads.filter(|workload| workload.state == WorkloadState::Failed)
+/// How bad it is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Wrong,
+    Doubtful,
 }
 
-/// A workload that does not run.
-fn down(body: &mut Html, workload: &Workload) {
-    body.raw("<article class=\"problem bad\">\n<h3>");
-    mark(body, "✗", "Error: ");
-    body.raw("<span class=\"what\">").text(&workload.name);
-    body.raw("</span> does not run</h3>\n");
+impl Kind {
+    fn findings(self, overview: &Overview) -> impl Iterator<Item = &Finding> {
+        let severity = match self {
+            Self::Wrong => "error",
+            Self::Doubtful => "warning",
+        };
+        let findings = overview.findings.iter();
+        findings.filter(move |finding| finding.severity == severity)
+    }
+
+    fn workloads(self, overview: &Overview) -> impl Iterator<Item = &Workload> {
+        overview.workloads.iter().filter(move |workload| {
+            let runs = workload.state != WorkloadState::Failed;
+            match self {
+                Self::Wrong => !runs,
+                Self::Doubtful => runs && workload.trouble.is_some(),
+            }
+        })
+    }
+
+    /// Begins a heading: with a sign for those who see it, a word for those who hear it.
+    fn open(self, body: &mut Html) {
+        let (class, sign, word) = match self {
+            Self::Wrong => ("bad", "✗", "Error:"),
+            Self::Doubtful => ("doubtful", "!", "Warning:"),
+        };
+        body.raw("<article class=\"problem ")
+            .raw(class)
+            .raw("\">\n");
+        body.raw("<h3><span class=\"mark\" aria-hidden=\"true\">");
+        body.raw(sign)
+            .raw("</span><span class=\"heard\">")
+            .raw(word);
+        body.raw("</span> ");
+    }
+}
+
+/// A workload that does not run, or not as it should.
+fn running(body: &mut Html, kind: Kind, workload: &Workload) {
+    kind.open(body);
+    body.raw("<span class=\"what\">");
+    body.text(figures::short(&workload.name));
+    body.raw(match kind {
+        Kind::Wrong => "</span> does not run</h3>\n",
+        Kind::Doubtful => "</span> has trouble</h3>\n",
+    });
     place(body, workload.place.as_deref());
     if let Some(trouble) = &workload.trouble {
         body.raw("<p>").text(trouble).raw("</p>\n");
     }
-    body.raw("<dl class=\"terms\">");
     if let Some(next) = &workload.next {
+        body.raw("<dl class=\"terms\">");
         command(body, next);
+        body.raw("</dl>\n");
     }
-    body.raw("</dl>\n</article>\n");
+    body.raw("</article>\n");
 }
 
 /// Something that does not hold as it was written.
-fn written(body: &mut Html, finding: &Finding) {
-    let is_error = finding.severity == "error";
-    body.raw("<article class=\"problem ")
-        .raw(if is_error { "bad" } else { "doubtful" });
-    body.raw("\">\n<h3>");
-    match is_error {
-        true => mark(body, "✗", "Error: "),
-        false => mark(body, "!", "Warning: "),
-    }
-    body.raw("<span class=\"code\">")
-        .text(&finding.code)
-        .raw("</span> ");
-    body.text(&finding.slug);
+fn written(body: &mut Html, kind: Kind, finding: &Finding) {
+    kind.open(body);
+    body.raw("<span class=\"code\">").text(&finding.code);
+    body.raw("</span> ").text(&finding.slug);
     if let Some(object) = &finding.object {
-        body.raw(" <span class=\"what\">")
-            .text(object)
-            .raw("</span>");
+        body.raw(" <span class=\"what\">").text(object);
+        body.raw("</span>");
     }
     body.raw("</h3>\n");
-    let at = finding
-        .file
-        .as_ref()
-        .map(|file| match (finding.line, finding.column) {
-            (Some(line), Some(column)) => format!("{file}:{line}:{column}"),
-            (Some(line), None) => format!("{file}:{line}"),
-            (None, _) => file.clone(),
-        });
+    let at = finding.file.as_ref();
+    let at = at.map(|file| match (finding.line, finding.column) {
+        (Some(line), Some(column)) => format!("{file}:{line}:{column}"),
+        (Some(line), None) => format!("{file}:{line}"),
+        (None, _) => file.clone(),
+    });
     place(body, at.as_deref());
     picture(body, finding);
     body.raw("<p>").text(&finding.message);
@@ -104,15 +134,6 @@ fn written(body: &mut Html, finding: &Finding) {
     body.raw("</dl>\n</article>\n");
 }
 
-/// A sign for those who see it, a word for those who hear it.
-fn mark(body: &mut Html, sign: &'static str, word: &'static str) {
-    body.raw("<span class=\"mark\" aria-hidden=\"true\">")
-        .raw(sign);
-    body.raw("</span><span class=\"heard\">")
-        .raw(word)
-        .raw("</span> ");
-}
-
 fn place(body: &mut Html, place: Option<&str>) {
     if let Some(place) = place {
         body.raw("<p class=\"place\">").text(place).raw("</p>\n");
@@ -124,29 +145,23 @@ fn picture(body: &mut Html, finding: &Finding) {
     let (Some(text), Some(line)) = (&finding.text, finding.line) else {
         return;
     };
-    let chars =
-        |count: Option<u32>| usize::try_from(count.unwrap_or_default()).unwrap_or(usize::MAX);
+    let chars = |count: Option<u32>| usize::try_from(count.unwrap_or_default()).unwrap_or(0);
     let start = chars(finding.column).saturating_sub(1);
     let width = chars(finding.width);
     let part = |from: usize, most: usize| text.chars().skip(from).take(most).collect::<String>();
-    body.raw("<pre class=\"source\"><span class=\"number\">")
-        .text(line);
-    body.raw("</span><code>").text(part(0, start)).raw("<mark>");
-    body.text(part(start, width)).raw("</mark>");
-    body.text(part(start.saturating_add(width), usize::MAX))
-        .raw("</code></pre>\n");
+    body.raw("<pre class=\"source\"><span class=\"number\">");
+    body.text(line).raw("</span><code>").text(part(0, start));
+    body.raw("<mark>").text(part(start, width)).raw("</mark>");
+    body.text(part(start.saturating_add(width), usize::MAX));
+    body.raw("</code></pre>\n");
 }
 
 fn term(body: &mut Html, name: &'static str, value: &str) {
-    body.raw("<div><dt>")
-        .raw(name)
-        .raw("</dt><dd>")
-        .text(value)
-        .raw("</dd></div>");
+    body.raw("<div><dt>").raw(name).raw("</dt><dd>");
+    body.text(value).raw("</dd></div>");
 }
 
 fn command(body: &mut Html, command: &str) {
-    body.raw("<div><dt>Next</dt><dd><code class=\"command\">")
-        .text(command);
-    body.raw("</code></dd></div>");
+    body.raw("<div><dt>Next</dt><dd><code class=\"command\">");
+    body.text(command).raw("</code></dd></div>");
 }

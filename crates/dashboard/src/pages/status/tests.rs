@@ -142,7 +142,7 @@ revision 7 · 1 proxy · as of 12:04:31 UTC
 Pause
 ✗ 2 things are wrong 1 of 2 workloads are up
 To mend
-✗Error: default/mail does not run
+✗Error: mail does not run
 Procfile:3
 exit 127: mailer: not found
 Next leno logs mail

@@ -46,11 +46,6 @@ fn row(body: &mut Html, workload: &Workload) {
     body.raw("</span></td><td><code>")
         .text(&workload.what)
         .raw("</code>");
-    if let (Some(trouble), true) = (&workload.trouble, workload.state != WorkloadState::Failed) {
-        body.raw(" <span class=\"doubtful\">")
-            .text(trouble)
-            .raw("</span>");
-    }
     body.raw("</td><td>");
     if workload.published.is_empty() {
         body.raw("<span class=\"faint\">–</span>");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use leno_admin::{
-    Applied, Change, Diff, Failure, Finding, Forgotten, History, Proxies, Revoked, Status,
+    Applied, Change, Diff, Failure, Finding, Forgotten, History, Link, Proxies, Revoked, Status,
     TokenMade, Tokens, Trust, Verb,
 };
 use leno_model::Code;
@@ -45,6 +45,13 @@ pub(super) fn applied(told: &Applied, terminal: &mut Terminal) -> anyhow::Result
         terminal.gap()?;
         terminal.line(format!("Next  leno proxies · leno rollback {before}"))?;
     }
+    Ok(Answer::Fine)
+}
+
+pub(super) fn link(told: &Link, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    terminal.line(head(&told.status))?;
+    terminal.line(Line::new().plain("  Page   ").strong(&told.url))?;
+    terminal.line(Line::new().dim("         good once, for an hour, in a browser on this host"))?;
     Ok(Answer::Fine)
 }
 

@@ -1,5 +1,6 @@
-//! The way to applications inside enclosures: connections to them are made with sockets from inside.
+//! The way to applications: into enclosures with sockets from inside, to others where they listen.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
@@ -10,12 +11,18 @@ use socket2::Socket;
 use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream, UnixDatagram};
 
-/// The way into one enclosure, for a proxy outside of it.
+/// The way to one application, for a proxy outside of it.
 #[derive(Debug)]
-pub struct Inside {
-    v4: Supply,
-    /// Absent where the kernel lacks IPv6.
-    v6: Option<Supply>,
+pub struct Inside(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Enclosed {
+        v4: Supply,
+        /// Absent where the kernel lacks IPv6.
+        v6: Option<Supply>,
+    },
+    Beside(BTreeMap<u16, SocketAddr>),
 }
 
 #[derive(Debug)]
@@ -30,26 +37,39 @@ impl Inside {
     pub fn new(layout: &Layout, v4: Sockets, v6: Option<Sockets>) -> Self {
         let at_v4 = [layout.v4, Ipv4Addr::LOCALHOST].map(IpAddr::from);
         let at_v6 = [layout.v6, Ipv6Addr::LOCALHOST].map(IpAddr::from);
-        Self {
+        Self(Kind::Enclosed {
             v4: Supply::new(v4, at_v4),
             v6: v6.map(|sockets| Supply::new(sockets, at_v6)),
-        }
+        })
+    }
+
+    /// The way to an application that is not enclosed, with the address at which each of its ports is
+    /// reached. What listens on any other port is not it, and is not called.
+    pub fn beside(ports: BTreeMap<u16, SocketAddr>) -> Self {
+        Self(Kind::Beside(ports))
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self {
-            v4: self.v4.try_clone()?,
-            v6: self.v6.as_ref().map(Supply::try_clone).transpose()?,
-        })
+        Ok(Self(match &self.0 {
+            Kind::Enclosed { v4, v6 } => Kind::Enclosed {
+                v4: v4.try_clone()?,
+                v6: v6.as_ref().map(Supply::try_clone).transpose()?,
+            },
+            Kind::Beside(ports) => Kind::Beside(ports.clone()),
+        }))
     }
 
     /// Makes it usable on the runtime of the calling worker.
     pub(crate) fn open(self) -> io::Result<Entrance> {
-        let mut ways = vec![Way::new(self.v4)?];
-        if let Some(v6) = self.v6 {
+        let (v4, v6) = match self.0 {
+            Kind::Enclosed { v4, v6 } => (v4, v6),
+            Kind::Beside(ports) => return Ok(Entrance::Beside(ports)),
+        };
+        let mut ways = vec![Way::new(v4)?];
+        if let Some(v6) = v6 {
             ways.push(Way::new(v6)?);
         }
-        Ok(Entrance { ways })
+        Ok(Entrance::Enclosed(ways))
     }
 }
 
@@ -64,12 +84,13 @@ impl Supply {
     }
 }
 
-/// A worker's way into one enclosure.
-pub(crate) struct Entrance {
-    ways: Vec<Way>,
+/// A worker's way to one application.
+pub(crate) enum Entrance {
+    Enclosed(Vec<Way>),
+    Beside(BTreeMap<u16, SocketAddr>),
 }
 
-struct Way {
+pub(crate) struct Way {
     supply: Supply,
     /// The supply's own socket, on which to wait.
     arrivals: UnixDatagram,
@@ -80,7 +101,14 @@ impl Entrance {
     /// started by hand listens on loopback as often as on all addresses.
     pub(crate) async fn connect(&self, port: u16) -> io::Result<TcpStream> {
         let mut refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        for way in &self.ways {
+        let ways = match self {
+            Self::Enclosed(ways) => ways,
+            Self::Beside(ports) => {
+                let to = ports.get(&port).ok_or(refused)?;
+                return TcpStream::connect(to).await;
+            }
+        };
+        for way in ways {
             for ip in way.supply.at {
                 match way.connect(SocketAddr::new(ip, port)).await {
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

@@ -27,6 +27,7 @@
 extern crate alloc;
 
 pub mod case;
+pub mod compose;
 mod decode;
 mod duration;
 mod form;

@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Why(Why),
     /// Does the configuration do what the tests beside it say?
     Test(Test),
-    /// What does this code mean, and what can I do?
+    /// What does this code or field mean, and what can I do?
     Explain(Explain),
     /// Certificates
     Certs(Certs),
@@ -155,10 +155,11 @@ pub(crate) struct Test {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example: leno explain R003")]
+#[command(after_help = "Examples: leno explain R003 · leno explain HTTPRoute.rules.matches")]
 pub(crate) struct Explain {
-    /// A code (`R003`) or its words (`no-allow-rule`); without one, all of them are listed
-    #[arg(value_name = "CODE")]
+    /// A code (`R003`), its words (`no-allow-rule`), a kind or a field (`Kind.field`); without one, all
+    /// codes and kinds are listed
+    #[arg(value_name = "CODE|KIND.FIELD")]
     pub(crate) what: Option<String>,
 }
 

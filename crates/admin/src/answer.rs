@@ -1,10 +1,7 @@
 //! The answers. Their JSON is what `-o json` prints: fields are added, never renamed.
 
-use leno_model::note::Span;
-use leno_model::{Code, Note, ObjectRef, Origin, Place, Severity};
+use leno_model::{Code, Note, ObjectRef, Severity};
 use serde::{Deserialize, Serialize};
-
-use crate::object::read_object;
 
 /// Any answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -20,6 +17,8 @@ pub enum Answer {
     Diff(Diff),
     /// To [`crate::Check`].
     Checked(Checked),
+    /// To [`crate::ConfigurationOf`].
+    Configuration(Configuration),
     /// To [`crate::ProxiesOf`].
     Proxies(Proxies),
     /// To [`crate::CreateToken`].
@@ -34,6 +33,8 @@ pub enum Answer {
     Trust(Trust),
     /// To [`crate::Revoke`] and [`crate::Reinstate`].
     Revoked(Revoked),
+    /// To [`crate::RenewCertificate`].
+    Renewed(Renewed),
 }
 
 /// How a control plane is.
@@ -41,6 +42,8 @@ pub enum Answer {
 pub struct Status {
     /// What people call the mesh.
     pub context: String,
+    /// What its clock says, in RFC 3339.
+    pub now: String,
     /// The newest revision.
     pub revision: u64,
     /// How many proxies are connected.
@@ -140,16 +143,18 @@ pub struct Diff {
     pub changes: Vec<Change>,
 }
 
-/// What is wrong with the configuration.
+/// What is wrong with the mesh: with its configuration, its proxies, its certificates.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Checked {
     /// How the control plane is.
     pub status: Status,
-    /// What does not hold as it was written.
+    /// What is wrong, or worth knowing.
     pub findings: Vec<Finding>,
+    /// What was looked at and is well, a line each.
+    pub passed: Vec<String>,
 }
 
-/// A [`Note`] that travels.
+/// Something that was found: in what people wrote, or in what runs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// What kind of finding: `C113`.
@@ -160,7 +165,7 @@ pub struct Finding {
     pub severity: String,
     /// Whose move it is.
     pub fault: String,
-    /// The object: `HTTPRoute shop/cart`.
+    /// What it is about: `HTTPRoute shop/cart`.
     pub object: Option<String>,
     /// The field in it.
     pub pointer: Option<String>,
@@ -180,6 +185,23 @@ pub struct Finding {
     pub suggestion: Option<String>,
     /// What holds meanwhile.
     pub in_force: String,
+    /// Since when it is so, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
+    /// The commands to go on with; without them, those that follow from the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Since when something is so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Since {
+    /// The moment, in RFC 3339.
+    pub at: String,
+    /// The revision that brought it, if one did.
+    pub revision: Option<u64>,
+    /// Who made that revision.
+    pub who: Option<String>,
 }
 
 impl Finding {
@@ -192,10 +214,6 @@ impl Finding {
             .and_then(|origin| origin.place.as_ref());
         let place = start.or(written);
         Self {
-            code: note.code.as_str().to_owned(),
-            slug: note.code.slug().to_owned(),
-            severity: severity(note.severity).to_owned(),
-            fault: note.fault().as_str().to_owned(),
             object: note.object().map(ObjectRef::to_string),
             pointer: note
                 .origin
@@ -206,52 +224,132 @@ impl Finding {
             column: place.map(|place| place.column),
             width: note.span.as_ref().map(|span| span.width),
             text,
-            message: note.message.clone(),
             suggestion: note.suggestion.clone(),
-            in_force: note.in_force.clone(),
+            ..Self::running(
+                note.code,
+                note.severity,
+                None,
+                note.message.clone(),
+                &note.in_force,
+            )
         }
     }
 
-    /// The note again; `None` if it is of a kind that this build does not know.
-    pub fn note(&self) -> Option<Note> {
-        let place = || {
-            Some(Place {
-                file: self.file.as_deref()?.into(),
-                line: self.line?,
-                column: self.column?,
-            })
-        };
-        let object = self
-            .object
-            .as_deref()
-            .and_then(|text| read_object(text).ok());
-        let all = [Severity::Info, Severity::Warning, Severity::Error];
-        Some(Note {
-            code: self.code.parse::<Code>().ok()?,
-            severity: all
-                .into_iter()
-                .find(|one| severity(*one) == self.severity)?,
-            origin: object.map(|object| Origin {
-                object: object.into(),
-                pointer: self.pointer.as_deref().unwrap_or_default().into(),
-                place: place(),
-            }),
-            span: place()
-                .zip(self.width)
-                .map(|(start, width)| Span { start, width }),
-            message: self.message.clone(),
-            suggestion: self.suggestion.clone(),
-            in_force: self.in_force.clone(),
-        })
+    /// A finding about something that runs: `proxy shop/cart-1`.
+    pub fn running(
+        code: Code,
+        severity: Severity,
+        subject: Option<String>,
+        message: String,
+        in_force: &str,
+    ) -> Self {
+        Self {
+            code: code.as_str().to_owned(),
+            slug: code.slug().to_owned(),
+            severity: match severity {
+                Severity::Info => "info",
+                Severity::Warning => "warning",
+                Severity::Error => "error",
+            }
+            .to_owned(),
+            fault: code.fault().as_str().to_owned(),
+            object: subject,
+            pointer: None,
+            file: None,
+            line: None,
+            column: None,
+            width: None,
+            text: None,
+            message,
+            suggestion: None,
+            in_force: in_force.to_owned(),
+            since: None,
+            next: None,
+        }
+    }
+
+    /// How bad it is. What another build calls by a word that this one does not know is an error.
+    pub fn severity(&self) -> Severity {
+        match self.severity.as_str() {
+            "info" => Severity::Info,
+            "warning" => Severity::Warning,
+            _ => Severity::Error,
+        }
     }
 }
 
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
+/// What is in force, as it was written, and all that it is completed by.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Configuration {
+    /// How the control plane is.
+    pub status: Status,
+    /// What the mesh is called where nobody has written a `Mesh`.
+    pub mesh: Option<String>,
+    /// The trust domain of the CA, once there is one.
+    pub trust_domain: Option<String>,
+    /// The files: each object stands where it stood when it was applied or read.
+    pub files: Vec<InForce>,
+    /// What runs in the care of the control plane's own process.
+    pub running: Vec<Running>,
+    /// The virtual addresses of services.
+    pub addresses: Vec<Addressed>,
+    /// Where mesh calls are taken for workloads, as their proxies reported.
+    pub tunnels: Vec<Tunnel>,
+    /// The proxies that are connected, by name.
+    pub proxies: Vec<ProxyState>,
+}
+
+/// Something that runs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// Which: `shop/cart-1`.
+    pub workload: String,
+    /// The `MeshWorkload` it is an instance of.
+    pub of: String,
+    /// Where it is.
+    pub address: String,
+    /// The ports that it was found to listen on.
+    pub found: Vec<RunningPort>,
+    /// Where its proxy takes mesh calls for it, unless it only calls.
+    pub tunnel: Option<String>,
+}
+
+/// A port that something was found to listen on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RunningPort {
+    /// Its number.
+    pub port: u16,
+    /// Whether HTTP is spoken there; else bytes.
+    pub is_http: bool,
+}
+
+/// A service and one of its virtual addresses.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Addressed {
+    /// The service: `shop/cart`.
+    pub service: String,
+    /// The address.
+    pub address: String,
+}
+
+/// A file of what is in force.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InForce {
+    /// Its path, as people know it.
+    pub path: String,
+    /// The namespace of objects in it that name none.
+    pub namespace: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// Where mesh calls are taken for a workload.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tunnel {
+    /// The workload: `shop/cart-1`.
+    pub workload: String,
+    /// The address.
+    pub address: String,
 }
 
 /// The proxies that are connected.
@@ -261,6 +359,19 @@ pub struct Proxies {
     pub status: Status,
     /// The proxies, by name.
     pub proxies: Vec<ProxyState>,
+    /// Workloads whose proxy was there and is not connected.
+    pub away: Vec<Away>,
+}
+
+/// A workload whose proxy is not connected. Others go on calling it where it last took calls.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Away {
+    /// The workload: `shop/cart-1`.
+    pub workload: String,
+    /// Where its proxy took mesh calls.
+    pub tunnel: String,
+    /// Since when, in RFC 3339; unknown if it has not been there since the control plane started.
+    pub since: Option<String>,
 }
 
 /// One proxy.
@@ -286,7 +397,7 @@ pub struct ProxyState {
     pub refused: Option<String>,
     /// Since when it is connected, in RFC 3339.
     pub since: String,
-    /// When the certificate ends that it proved itself with, in RFC 3339.
+    /// When the last certificate of its own identity ends that it is known to have, in RFC 3339.
     pub ends: String,
 }
 
@@ -358,8 +469,23 @@ pub struct Trust {
     pub intermediate_ends: String,
     /// How long a workload's certificate lives, in seconds.
     pub lifetime_seconds: u64,
+    /// The certificates of the proxies that are connected, by identity.
+    pub certificates: Vec<CertificateState>,
     /// Identities that are refused.
     pub revoked: Vec<RevokedIdentity>,
+}
+
+/// The certificates for one identity.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CertificateState {
+    /// Whose.
+    pub identity: String,
+    /// How many proxies have one.
+    pub proxies: u64,
+    /// When the first of them ends, in RFC 3339, as far as that is known.
+    pub ends: Option<String>,
+    /// Why one of them could not be renewed.
+    pub failed: Option<String>,
 }
 
 /// An identity that is refused.
@@ -384,4 +510,32 @@ pub struct Revoked {
     pub identity: String,
     /// Whether anything changed.
     pub changed: bool,
+}
+
+/// What became of certificates that were to be renewed at once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Renewed {
+    /// How the control plane is.
+    pub status: Status,
+    /// Whose certificates.
+    pub identity: String,
+    /// Whether nothing was asked for.
+    pub dry_run: bool,
+    /// Until when a certificate stands that is signed at this moment, in RFC 3339.
+    pub would_end: String,
+    /// The proxies that act as it, by name.
+    pub proxies: Vec<RenewedAt>,
+}
+
+/// What became of it at one proxy.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RenewedAt {
+    /// What the proxy calls itself.
+    pub proxy: String,
+    /// When the certificate ended that it had, in RFC 3339, as far as that is known.
+    pub ended: Option<String>,
+    /// When the one ends that it was given, in RFC 3339; absent where nothing was tried or it failed.
+    pub ends: Option<String>,
+    /// Why it was not renewed, if it was tried.
+    pub failed: Option<String>,
 }

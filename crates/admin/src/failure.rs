@@ -5,7 +5,7 @@ use std::io;
 use leno_model::Code;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::Finding;
+use crate::answer::{Finding, Status};
 
 /// The control plane understood the question and refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
@@ -21,6 +21,9 @@ pub struct Failure {
     /// What was found wrong.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// How the control plane is that refused.
+    #[serde(default)]
+    pub status: Option<Box<Status>>,
 }
 
 impl Failure {
@@ -39,6 +42,7 @@ impl Failure {
             message: message.to_string(),
             advice: None,
             findings: Vec::new(),
+            status: None,
         }
     }
 }

@@ -16,16 +16,19 @@ mod reach;
 mod server;
 
 pub use answer::{
-    Answer, Applied, Change, Checked, Diff, Finding, Forgotten, History, Link, Past, Proxies,
-    ProxyState, Revoked, RevokedIdentity, Status, Token, TokenMade, Tokens, Trust, Verb,
+    Addressed, Answer, Applied, Away, CertificateState, Change, Checked, Configuration, Diff,
+    Finding, Forgotten, History, InForce, Link, Past, Proxies, ProxyState, Renewed, RenewedAt,
+    Revoked, RevokedIdentity, Running, RunningPort, Since, Status, Token, TokenMade, Tokens, Trust,
+    Tunnel, Verb,
 };
 pub use client::Client;
 pub use failure::{Failure, NotAsked};
 pub use object::{NotAnObject, read_object};
 pub use overview::{Edge, FailedCall, Overview, Step, Traffic, Workload, WorkloadState};
 pub use question::{
-    Apply, Ask, Check, CreateToken, Delete, DiffOf, DropToken, File, HistoryOf, ListTokens,
-    OpenDashboard, ProxiesOf, Question, Reinstate, Revoke, Rollback, StatusOf, TrustOf,
+    Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, File, HistoryOf,
+    ListTokens, OpenDashboard, ProxiesOf, Question, Reinstate, RenewCertificate, Revoke, Rollback,
+    StatusOf, TrustOf,
 };
 pub use reach::through_folder;
 pub use server::{Asker, Server};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
-    Applied, Checked, Diff, Forgotten, History, Link, Proxies, Revoked, Status, TokenMade, Tokens,
-    Trust,
+    Applied, Checked, Configuration, Diff, Forgotten, History, Link, Proxies, Renewed, Revoked,
+    Status, TokenMade, Tokens, Trust,
 };
 
 /// A question that has answers of one kind.
@@ -123,8 +123,11 @@ questions! {
         pub to: Option<u64>,
     }
 
-    /// Is the configuration valid?
+    /// Is the mesh well: its configuration, its proxies, its certificates?
     Check as Check -> Checked {}
+
+    /// What is in force, and what do proxies report?
+    ConfigurationOf as Configuration -> Configuration {}
 
     /// Who is connected, and what does each hold?
     ProxiesOf as Proxies -> Proxies {}
@@ -165,6 +168,15 @@ questions! {
         /// Why.
         #[serde(default)]
         pub reason: String,
+    }
+
+    /// Let proxies ask for a new certificate at once, and wait for what comes of it.
+    RenewCertificate as Renew -> Renewed {
+        /// Whose: `namespace/service-account` of the mesh's own trust domain, or a SPIFFE ID.
+        pub identity: String,
+        /// Only say who would ask and what would come of it.
+        #[serde(default)]
+        pub dry_run: bool,
     }
 
     /// Refuse an identity no longer.

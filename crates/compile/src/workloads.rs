@@ -121,6 +121,10 @@ fn workload<'a>(
             .map(locality)
             .unwrap_or_default(),
         instances: spec
+            // Whom they act as would be a guess: nobody acts as the workload.
+            .filter(|spec| {
+                spec.service_account.is_some() || !object.is_written("/spec/serviceAccount")
+            })
             .map(|spec| instances(&namespace, name, spec))
             .unwrap_or_default(),
         namespace,

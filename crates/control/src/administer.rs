@@ -1,16 +1,18 @@
 //! Answers what people ask over the Unix socket.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
-    Answer, Asker, Change as Told, Checked, CreateToken, Diff, DiffOf, Failure, Finding, Forgotten,
-    History, HistoryOf, Link, Past, Proxies, Question, Revoked, RevokedIdentity, Status, Token,
-    TokenMade, Tokens, Trust, Verb,
+    Answer, Asker, Away, CertificateState, Change as Told, Checked, CreateToken, Diff, DiffOf,
+    Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question, Revoked,
+    RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust, Verb,
 };
-use leno_model::{Code, Name, Namespace, Note, SpiffeId};
+use leno_model::view::WorkloadId;
+use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, Wall};
 use leno_store::{
     Cause, Entry, Failed, Grant, Label, Message, NotAdded, NotRead, ObjectChange, Revision,
     Revocation,
@@ -19,16 +21,36 @@ use leno_wire::JoinToken;
 use leno_wire::certificates::NODE;
 
 use crate::center::Center;
-use crate::meaning::Meaning;
-use crate::{MakeLink, apply, clock};
+use crate::condition::{Judged, Seen};
+use crate::edition::Edition;
+use crate::fleet::Member;
+use crate::meaning::{Gist, Meaning};
+use crate::{MakeLink, apply, clock, renew, told};
 
-/// Answers a question on a thread that may wait.
+/// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
     center: Arc<Center>,
     links: Option<MakeLink>,
     asker: Asker,
     question: Question,
 ) -> Result<Answer, Failure> {
+    let answered = decide(Arc::clone(&center), links, asker, question).await;
+    answered.map_err(|failure| Failure {
+        status: Some(Box::new(status(&center))),
+        ..failure
+    })
+}
+
+/// Answers a question on a thread that may wait.
+async fn decide(
+    center: Arc<Center>,
+    links: Option<MakeLink>,
+    asker: Asker,
+    question: Question,
+) -> Result<Answer, Failure> {
+    if let Question::Renew(ask) = question {
+        return renew::renew(center, ask).await.map(Answer::Renewed);
+    }
     let work = move || {
         let center = &*center;
         let who = who(asker);
@@ -40,7 +62,9 @@ pub(crate) async fn answer(
             Question::History(ask) => history(center, &ask).map(Answer::History),
             Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
             Question::Check(_) => Ok(Answer::Checked(check(center))),
+            Question::Configuration(_) => Ok(Answer::Configuration(told::configuration(center))),
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
+            Question::Renew(_) => unreachable!("it is answered above"),
             Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
             Question::Tokens(_) => tokens(center).map(Answer::Tokens),
             Question::DropToken(ask) => {
@@ -84,6 +108,7 @@ pub(crate) fn status(center: &Center) -> Status {
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     Status {
         context: context.to_string(),
+        now: clock::wall().to_string(),
         revision: center.store.head().revision.0,
         proxies: count(center.fleet.len()),
         objects: count(edition.meaning.written.objects()),
@@ -207,16 +232,97 @@ pub(crate) fn diff(center: &Center, ask: &DiffOf) -> Result<Diff, Failure> {
 
 pub(crate) fn check(center: &Center) -> Checked {
     let edition = center.edition();
+    let members = center.fleet.members();
+    let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
+    let judged = Judged::of(&Seen {
+        now: clock::wall(),
+        members: &members,
+        away: &away(center, &members),
+        newest_since: edition.made,
+        lifetime: edition.mesh.certificate_lifetime,
+        authority: center
+            .authority
+            .told()
+            .map(|told| [told.root_validity, told.intermediate_validity]),
+        folders: &center.folders(),
+    });
+    let mut findings = match written(center, &edition) {
+        Ok(findings) => findings,
+        Err(error) => vec![Finding::running(
+            error.code(),
+            Severity::Error,
+            Some("the store".to_owned()),
+            error.to_string(),
+            "what was read from it before",
+        )],
+    };
+    findings.extend(judged.findings);
+    let mut passed = edition.meaning.sound();
+    passed.extend(judged.passed);
     Checked {
         status: status(center),
-        findings: findings(&edition.meaning, &edition.meaning.notes),
+        findings,
+        passed,
     }
 }
 
+/// What does not hold as it was written, with the revision that brought it.
+fn written(center: &Center, edition: &Edition) -> Result<Vec<Finding>, NotRead> {
+    let meaning = &edition.meaning;
+    let found_at = |revision| center.found_at(revision);
+    let brought = center
+        .since
+        .of(edition.revision, meaning.gists(), found_at)?;
+    let found = meaning.notes.iter().map(|note| {
+        let brought = brought.get(&Gist::of(note));
+        let since = brought.map(|revision| since(center, *revision));
+        Ok(Finding {
+            since: since.transpose()?.flatten(),
+            ..Finding::of(note, meaning.written.line(note))
+        })
+    });
+    found.collect()
+}
+
+/// When a revision was made, and by whom.
+fn since(center: &Center, revision: Revision) -> Result<Option<Since>, Failed> {
+    let entries = center.store.history(1, Some(revision.next()))?;
+    Ok(entries.first().map(|entry| Since {
+        at: entry.at.to_string(),
+        revision: Some(revision.0),
+        who: Some(entry.who.to_string()),
+    }))
+}
+
+/// Workloads whose proxy has reported where it takes calls, and is not connected.
+fn away(center: &Center, members: &[Member]) -> Vec<(WorkloadId, Option<Wall>)> {
+    let reported = center.tunnels.reported().into_keys();
+    let is_here = |id: &WorkloadId| members.iter().any(|member| member.workloads.contains(id));
+    reported
+        .filter(|id| !is_here(id))
+        .map(|id| {
+            let since = center.fleet.gone(&id);
+            (id, since)
+        })
+        .collect()
+}
+
 pub(crate) fn proxies(center: &Center) -> Proxies {
+    let members = center.fleet.members();
+    let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
+    let reported = center.tunnels.reported();
+    let away = away(center, &members).into_iter().map(|(id, since)| Away {
+        tunnel: reported
+            .get(&id)
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        workload: id.to_string(),
+        since: since.map(|since| since.to_string()),
+    });
     Proxies {
         status: status(center),
-        proxies: center.fleet.told(),
+        proxies: members.iter().map(Member::told).collect(),
+        away: away.collect(),
     }
 }
 
@@ -328,8 +434,11 @@ fn trust(center: &Center) -> Result<Trust, Failure> {
     })?;
     let revoked = center.store.revoked().map_err(store_failed)?;
     let fingerprint = told.fingerprint();
+    let members = center.fleet.members();
+    let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
     Ok(Trust {
         status: status(center),
+        certificates: certificates(&members),
         trust_domain: told.domain.to_string(),
         root: fingerprint
             .iter()
@@ -350,8 +459,28 @@ fn trust(center: &Center) -> Result<Trust, Failure> {
     })
 }
 
+fn certificates(members: &[Member]) -> Vec<CertificateState> {
+    let mut by_id = BTreeMap::<_, Vec<_>>::new();
+    for (id, certificate) in members.iter().flat_map(|member| &member.certificates) {
+        by_id.entry(id).or_default().push(certificate);
+    }
+    let told = by_id.into_iter().map(|(id, held)| CertificateState {
+        identity: id.to_string(),
+        proxies: u64::try_from(held.len()).unwrap_or(u64::MAX),
+        ends: held
+            .iter()
+            .filter_map(|one| one.ends)
+            .min()
+            .map(|ends| ends.to_string()),
+        failed: held
+            .iter()
+            .find_map(|one| one.failures.as_ref().map(|failures| failures.why.clone())),
+    });
+    told.collect()
+}
+
 /// A SPIFFE ID, or `namespace/account` of our own trust domain.
-fn identity(center: &Center, text: &str) -> Result<SpiffeId, Failure> {
+pub(crate) fn identity(center: &Center, text: &str) -> Result<SpiffeId, Failure> {
     if text.starts_with("spiffe://") {
         return SpiffeId::parse(text).map_err(Failure::plain);
     }

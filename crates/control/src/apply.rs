@@ -1,11 +1,10 @@
 //! Changes of the configuration: read, checked against what stands, committed whole or not at all.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leno_admin::{Applied, Apply, Delete, Failure, Finding, Rollback, read_object};
-use leno_model::{Code, Note, Notes, Place, Severity};
-use leno_resources::{Resources, Source};
+use leno_model::{Code, Note, Notes, Origin, Place, Severity};
+use leno_resources::{Resources, Source, Text};
 use leno_store::{Change, Deed, Draft, Label, Refused, Revision, SOURCE, Upsert};
 
 use crate::administer::{findings, label, message, namespace, status, store_failed, told};
@@ -180,31 +179,27 @@ fn line(files: &[(Arc<str>, Vec<u8>)], note: &Note) -> Option<String> {
     source.line(start.line)
 }
 
-/// The documents of the objects, each as it stands in its file.
+/// The objects, each with its own text.
 fn upserts(resources: &Resources) -> Result<Vec<Upsert>, Failure> {
-    let mut upserts = Vec::new();
-    let mut documents = BTreeMap::new();
-    for (origin, source) in resources.written() {
-        let line = origin.place.as_ref().map_or(1, |place| place.line);
-        let (first, text) = source.document(line).unwrap_or((1, &source.bytes));
-        let text = std::str::from_utf8(text).map_err(Failure::plain)?;
-        if let Some(other) = documents.insert((&source.path, first), origin.object.clone()) {
+    let upsert = |(origin, text): (Origin, Option<Text>)| {
+        let entangled = || {
             let message = format!(
-                "{}:{first}: {other} and {} are in one document: write them as documents of their own",
-                source.path, origin.object
+                "{origin}: {} is nothing without the rest of its list: write it as a document of its own",
+                origin.object
             );
-            return Err(Failure::coded(Code::C004, message));
-        }
-        let path = Arc::clone(&source.path);
-        upserts.push(Upsert {
+            Failure::coded(Code::C004, message)
+        };
+        let text = text.ok_or_else(entangled)?;
+        let file = origin.place.as_ref().map(|place| place.file.clone());
+        Ok(Upsert {
             key: (*origin.object).clone(),
-            place: Some(Place {
-                file: path,
-                line: first,
+            place: file.map(|file| Place {
+                file,
+                line: text.line,
                 column: 1,
             }),
-            text: text.into(),
-        });
-    }
-    Ok(upserts)
+            text: text.document.into(),
+        })
+    };
+    resources.texts().map(upsert).collect()
 }

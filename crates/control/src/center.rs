@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use leno_admin::Addressed;
 use leno_channel::Keyring;
 use leno_identity::{Trust, Validity};
 use leno_model::view::Generation;
@@ -17,9 +19,10 @@ use crate::edition::{Addresses, Edition, Reports, Trusted};
 use crate::event::Event;
 use crate::fleet::Fleet;
 use crate::folder::Found;
-use crate::meaning::{Known, Meaning, Written};
+use crate::meaning::{Gist, Known, Meaning, Written};
 use crate::positions::Positions;
 use crate::present::{Presence, Reported};
+use crate::since::Since;
 use crate::tunnels::Tunnels;
 
 /// What the tasks share.
@@ -41,7 +44,9 @@ pub(crate) struct Center {
     /// What runs.
     pub(crate) presence: Presence,
     /// What the mesh is called where nobody has written a `Mesh`.
-    mesh: Option<Name>,
+    pub(crate) mesh: Option<Name>,
+    /// Which revisions brought the findings of the newest one.
+    pub(crate) since: Since,
     /// What was read last, so that a revision that was checked is not read again.
     read: Mutex<Option<(Basis, Arc<Meaning>)>>,
     /// The services that were last given virtual addresses, and these.
@@ -86,6 +91,7 @@ impl Center {
             Arc::new(meaning),
             &Reports::default(),
             Trusted::default(),
+            clock::wall(),
         );
         let clocks = Clocks::start();
         let mut positions = Positions::open(&store)?;
@@ -104,6 +110,7 @@ impl Center {
             mesh,
             addresses: Mutex::default(),
             positions: Mutex::new(positions),
+            since: Since::default(),
             read: Mutex::default(),
             renewing: Mutex::default(),
             founding: Mutex::default(),
@@ -152,7 +159,8 @@ impl Center {
             tunnels: self.tunnels.reported(),
             addresses: self.addresses(&meaning.mesh.unaddressed)?,
         };
-        let edition = Edition::new(head.revision, generation, meaning, &reports, trusted);
+        let now = clock::wall();
+        let edition = Edition::new(head.revision, generation, meaning, &reports, trusted, now);
         let before = self.editions.send_replace(Arc::new(edition));
         if before.revision != head.revision || before.meaning.written.objects() != objects {
             self.tell(&Event::Compiled {
@@ -218,6 +226,19 @@ impl Center {
         Ok(meaning)
     }
 
+    /// What was found in an earlier revision, with all else as it is.
+    pub(crate) fn found_at(&self, revision: Revision) -> Result<BTreeSet<Gist>, NotRead> {
+        let written = Written::read(&self.store.at(revision)?, &self.folders());
+        let domain = self.authority.told().map(|told| told.domain);
+        let present = self.presence.reported();
+        let known = Known {
+            domain: domain.as_ref(),
+            mesh: self.mesh.as_ref(),
+            present: &present.all,
+        };
+        Ok(Meaning::of(&Arc::new(written), known).gists())
+    }
+
     fn lock_read(&self) -> MutexGuard<'_, Option<(Basis, Arc<Meaning>)>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -245,6 +266,22 @@ impl Center {
         *self.folders.lock().unwrap_or_else(PoisonError::into_inner) = found;
         self.news.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// The virtual addresses that were given last, as they travel.
+    pub(crate) fn addressed(&self) -> Vec<Addressed> {
+        let given = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let each = given.1.iter().flat_map(|(service, address)| {
+            let both = [IpAddr::from(address.v4()), IpAddr::from(address.v6())];
+            both.map(|address| Addressed {
+                service: service.to_string(),
+                address: address.to_string(),
+            })
+        });
+        each.collect()
     }
 
     /// What stands in the watched folders.

@@ -70,7 +70,7 @@ impl Desk {
         administer::history(&self.center, ask)
     }
 
-    /// What does not hold as it was written.
+    /// Whether the mesh is well.
     pub fn check(&self) -> Checked {
         administer::check(&self.center)
     }
@@ -114,15 +114,16 @@ impl Desk {
         Attendance(self.center.fleet.enter(Member {
             name: name.to_owned(),
             identity,
-            address,
+            peer: SocketAddr::new(address, 0),
             since: now,
-            ends: now,
+            certificates: BTreeMap::new(),
             tunnel: None,
             workloads: BTreeSet::new(),
             not_entitled: BTreeSet::new(),
             adopted: Generation::default(),
             current: false,
             refused: None,
+            renew: None,
         }))
     }
 }
@@ -142,7 +143,8 @@ impl Attendance {
             member.current = true;
             member.workloads = workloads;
             member.tunnel = Some(tunnel);
-            member.ends = ends;
+            let own = member.identity.clone();
+            member.certificates.entry(own).or_default().ends = Some(ends);
         });
     }
 }

@@ -1,34 +1,38 @@
 //! One proxy's stream: what it says goes into its [`Server`], what that wants to say goes out, and
 //! each new edition is offered to it.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leno_channel::grpc::{Answer, Call, Status, StatusCode};
 use leno_identity::Caller;
+use leno_model::SpiffeId;
 use leno_model::view::{Generation, WorkloadId};
 use leno_wire::{Request, Server};
+use tokio::sync::mpsc;
 
 use crate::center::Center;
 use crate::clock;
 use crate::edition::Edition;
 use crate::entitled::entitled;
 use crate::event::Event;
-use crate::fleet::{Member, Place};
+use crate::fleet::{Certificate, Member, Place};
 
 /// Serves the stream until it ends, and says so.
-pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, address: IpAddr, call: Call) {
+pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, peer: SocketAddr, call: Call) {
     let Call {
         mut messages,
         mut answer,
         ..
     } = call;
     let mut editions = center.editions.subscribe();
+    let (asks, mut asked) = mpsc::channel(MOST_ASKED);
     let mut stream = Stream {
         center,
         caller,
-        address,
+        peer,
+        renew: asks,
         server: Server::default(),
         place: None,
         reported: None,
@@ -44,6 +48,10 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, address: IpAddr, 
                 Ok(None) => break Ok(()),
                 Err(status) => break Err(status),
             },
+            Some(id) = asked.recv() => {
+                stream.server.renew(id);
+                Ok(())
+            }
             changed = editions.changed() => match changed {
                 Ok(()) => Ok(()),
                 Err(_) => Err(Status::new(StatusCode::Unavailable, "the control plane is stopping")),
@@ -75,10 +83,15 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, address: IpAddr, 
     drop(answer.finish(end));
 }
 
+/// How many certificates of one proxy may wait to be asked for.
+const MOST_ASKED: usize = 64;
+
 struct Stream<'a> {
     center: &'a Arc<Center>,
     caller: &'a Caller,
-    address: IpAddr,
+    peer: SocketAddr,
+    /// Hears whose certificates are to be renewed.
+    renew: mpsc::Sender<SpiffeId>,
     server: Server,
     place: Option<Place>,
     /// The tunnel as it was last reported, and for whom.
@@ -176,18 +189,23 @@ impl Stream<'_> {
     }
 
     fn member(&self, proxy: &str) -> Member {
+        let shown = Certificate {
+            ends: Some(self.caller.ends()),
+            ..Certificate::default()
+        };
         Member {
             name: proxy.to_owned(),
             identity: self.caller.id().clone(),
-            address: self.address,
+            peer: self.peer,
             since: clock::wall(),
-            ends: self.caller.ends(),
+            certificates: BTreeMap::from([(self.caller.id().clone(), shown)]),
             tunnel: None,
             workloads: BTreeSet::new(),
             not_entitled: BTreeSet::new(),
             adopted: Generation::default(),
             current: false,
             refused: None,
+            renew: Some(self.renew.clone()),
         }
     }
 }

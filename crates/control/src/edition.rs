@@ -9,7 +9,7 @@ use leno_compile::{AddressOwner, Mesh, ViewOf};
 use leno_model::view::{
     Action, Backend, Generation, Routes, Service, ServicePort, View, WorkloadId,
 };
-use leno_model::{Namespace, Network, ServiceName, SpiffeId, Subscription, TrustDomain};
+use leno_model::{Namespace, Network, ServiceName, SpiffeId, Subscription, TrustDomain, Wall};
 use leno_resources::Resources;
 use leno_store::{Revision, VirtualAddress};
 use leno_wire::part::parts_of;
@@ -46,6 +46,8 @@ pub struct Edition {
     /// The mesh, with what proxies report, and all services with an address.
     pub(crate) mesh: Mesh,
     pub(crate) trusted: Trusted,
+    /// When it was made.
+    pub(crate) made: Wall,
     /// What every proxy gets.
     everywhere: Vec<(PartName, Encoded)>,
     workloads: BTreeMap<WorkloadId, (PartName, Encoded)>,
@@ -105,6 +107,7 @@ impl Edition {
         meaning: Arc<Meaning>,
         reports: &Reports,
         trusted: Trusted,
+        made: Wall,
     ) -> Self {
         let mut mesh = meaning.mesh.clone();
         for (workload, tunnel) in &reports.tunnels {
@@ -120,6 +123,7 @@ impl Edition {
             generation,
             meaning,
             trusted,
+            made,
             everywhere: Vec::new(),
             workloads: BTreeMap::new(),
             services: mesh

@@ -1,21 +1,30 @@
-//! The proxies that are connected, as people may see them.
+//! The proxies that are connected, as people may see them, and those that were and are not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_admin::ProxyState;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{SpiffeId, Wall};
+use tokio::sync::{mpsc, watch};
 
-/// The proxies that are connected.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fleet(Arc<Mutex<Members>>);
+use crate::clock;
+
+/// The proxies.
+#[derive(Clone, Debug)]
+pub(crate) struct Fleet {
+    members: Arc<Mutex<Members>>,
+    /// Rises whenever a certificate was asked for, and whenever a proxy goes.
+    asked: watch::Sender<u64>,
+}
 
 #[derive(Debug, Default)]
 struct Members {
     next: u64,
     by_number: BTreeMap<u64, Member>,
+    /// When the last proxy in front of a workload went away.
+    gone: BTreeMap<WorkloadId, Wall>,
 }
 
 /// One proxy.
@@ -23,9 +32,11 @@ struct Members {
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) identity: SpiffeId,
-    pub(crate) address: IpAddr,
+    /// The other end of its connection.
+    pub(crate) peer: SocketAddr,
     pub(crate) since: Wall,
-    pub(crate) ends: Wall,
+    /// The certificates that it is known to have.
+    pub(crate) certificates: BTreeMap<SpiffeId, Certificate>,
     pub(crate) tunnel: Option<SocketAddr>,
     pub(crate) workloads: BTreeSet<WorkloadId>,
     pub(crate) not_entitled: BTreeSet<WorkloadId>,
@@ -33,6 +44,28 @@ pub(crate) struct Member {
     /// Whether it has what it should have.
     pub(crate) current: bool,
     pub(crate) refused: Option<String>,
+    /// Hears whose certificates are to be renewed; absent where the proxy's own process sees to that.
+    pub(crate) renew: Option<mpsc::Sender<SpiffeId>>,
+}
+
+/// A certificate of a proxy, as far as this end of its connection knows.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Certificate {
+    /// The last second of the newest one.
+    pub(crate) ends: Option<Wall>,
+    /// How often one was asked for.
+    pub(crate) asked: u32,
+    /// What is wrong since the newest one came.
+    pub(crate) failures: Option<Failures>,
+}
+
+/// Tries that failed, one after another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Failures {
+    pub(crate) count: u32,
+    pub(crate) since: Wall,
+    /// Why the last one failed.
+    pub(crate) why: String,
 }
 
 /// A proxy's place among the others, for as long as it is connected.
@@ -42,10 +75,19 @@ pub(crate) struct Place {
     number: u64,
 }
 
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            members: Arc::default(),
+            asked: watch::Sender::new(0),
+        }
+    }
+}
+
 impl Fleet {
     /// Takes a proxy in.
     pub(crate) fn enter(&self, member: Member) -> Place {
-        let mut members = self.members();
+        let mut members = self.lock();
         let number = members.next;
         members.next += 1;
         members.by_number.insert(number, member);
@@ -57,48 +99,128 @@ impl Fleet {
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.members().by_number.len()
+        self.lock().by_number.len()
     }
 
-    /// All of them, by name.
-    pub(crate) fn told(&self) -> Vec<ProxyState> {
+    /// All of them, by name, each with a number of its own.
+    pub(crate) fn members(&self) -> Vec<(u64, Member)> {
+        let members = self.lock();
+        let each = members.by_number.iter();
+        let mut all: Vec<_> = each
+            .map(|(number, member)| (*number, member.clone()))
+            .collect();
+        all.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+        all
+    }
+
+    /// The one of this number, if it is still there.
+    pub(crate) fn member(&self, number: u64) -> Option<Member> {
+        self.lock().by_number.get(&number).cloned()
+    }
+
+    /// When the last proxy in front of `workload` went away; `None` if there is one, or has not been
+    /// since this process started.
+    pub(crate) fn gone(&self, workload: &WorkloadId) -> Option<Wall> {
+        self.lock().gone.get(workload).copied()
+    }
+
+    /// Notes what became of a certificate for `id` that the proxy behind `peer` asked for.
+    pub(crate) fn certified(&self, peer: SocketAddr, id: &SpiffeId, asked: Result<Wall, String>) {
+        let mut members = self.lock();
+        let member = members.by_number.values_mut().find(|one| one.peer == peer);
+        if let Some(member) = member {
+            let certificate = member.certificates.entry(id.clone()).or_default();
+            certificate.note(asked, clock::wall());
+        }
+        self.asked.send_modify(|count| *count += 1);
+    }
+
+    /// Hears when a certificate was asked for, and when a proxy goes.
+    pub(crate) fn hear(&self) -> watch::Receiver<u64> {
+        self.asked.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    /// It as people may see it.
+    pub(crate) fn told(&self) -> ProxyState {
         let names = |workloads: &BTreeSet<WorkloadId>| {
             workloads.iter().map(WorkloadId::to_string).collect()
         };
-        let tell = |member: &Member| ProxyState {
-            name: member.name.clone(),
-            identity: member.identity.to_string(),
-            address: member.address.to_string(),
-            tunnel: member.tunnel.map(|tunnel| tunnel.to_string()),
-            workloads: names(&member.workloads),
-            not_entitled: names(&member.not_entitled),
-            generation: member.adopted.to_string(),
-            current: member.current,
-            refused: member.refused.clone(),
-            since: member.since.to_string(),
-            ends: member.ends.to_string(),
-        };
-        let mut told: Vec<_> = self.members().by_number.values().map(tell).collect();
-        told.sort_by(|one, other| one.name.cmp(&other.name));
-        told
+        let own = self.certificates.get(&self.identity);
+        ProxyState {
+            name: self.name.clone(),
+            identity: self.identity.to_string(),
+            address: self.peer.ip().to_string(),
+            tunnel: self.tunnel.map(|tunnel| tunnel.to_string()),
+            workloads: names(&self.workloads),
+            not_entitled: names(&self.not_entitled),
+            generation: self.adopted.to_string(),
+            current: self.current,
+            refused: self.refused.clone(),
+            since: self.since.to_string(),
+            ends: own.and_then(|own| own.ends).unwrap_or_default().to_string(),
+        }
     }
+}
 
-    fn members(&self) -> MutexGuard<'_, Members> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Certificate {
+    fn note(&mut self, asked: Result<Wall, String>, now: Wall) {
+        self.asked = self.asked.saturating_add(1);
+        match asked {
+            Ok(ends) => {
+                self.ends = Some(ends);
+                self.failures = None;
+            }
+            Err(why) => {
+                let (count, since) = match &self.failures {
+                    Some(failures) => (failures.count.saturating_add(1), failures.since),
+                    None => (1, now),
+                };
+                self.failures = Some(Failures { count, since, why });
+            }
+        }
     }
 }
 
 impl Place {
     /// Notes what has changed about the proxy.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Member)) {
-        if let Some(member) = self.fleet.members().by_number.get_mut(&self.number) {
+        let mut members = self.fleet.lock();
+        if let Some(member) = members.by_number.get_mut(&self.number) {
             change(member);
+            let workloads = member.workloads.clone();
+            members.gone.retain(|id, _| !workloads.contains(id));
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.fleet.members().by_number.remove(&self.number);
+        let mut members = self.fleet.lock();
+        if let Some(member) = members.by_number.remove(&self.number) {
+            let now = clock::wall();
+            let left = member.workloads.into_iter().filter(|id| {
+                let mut others = members.by_number.values();
+                !others.any(|other| other.workloads.contains(id))
+            });
+            let left: Vec<_> = left.collect();
+            members.gone.extend(left.into_iter().map(|id| (id, now)));
+            while members.gone.len() > MOST_GONE {
+                let oldest = members.gone.iter().min_by_key(|(_, at)| **at);
+                let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
+                    break;
+                };
+                members.gone.remove(&oldest);
+            }
+        }
+        self.fleet.asked.send_modify(|count| *count += 1);
     }
 }
+
+/// Of how many workloads it is remembered when their proxy went away.
+const MOST_GONE: usize = 10_000;

@@ -72,8 +72,11 @@ impl Folder {
         };
         let steady = self.seen == seen || self.read.is_none();
         self.seen = seen;
-        if !steady || self.read.as_ref() == Some(&self.seen) {
+        if !steady {
             return false;
+        }
+        if self.read.as_ref() == Some(&self.seen) {
+            return self.found.trouble.take().is_some();
         }
         let read = |file: &Seen| {
             let path: Arc<str> = file.path.display().to_string().into();
@@ -227,6 +230,8 @@ mod tests {
         assert_eq!(paths(&folder), ["/a.yaml"]);
         assert!(folder.found().trouble.is_some());
         fs::rename(&away, &place.0).unwrap();
+        assert!(folder.look(), "it can be read again");
+        assert!(folder.found().trouble.is_none());
         assert!(!folder.look(), "what stands there is what was read");
     }
 }

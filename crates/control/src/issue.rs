@@ -1,12 +1,13 @@
 //! Certificates for proxies: the first one for a token, the next ones for the one before.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_channel::grpc::{Status, StatusCode};
+use leno_identity::Validity;
 use leno_model::{Name, SpiffeId};
 use leno_store::{Grant, NotSpent};
-use leno_wire::certificates::{Join, Renew};
+use leno_wire::certificates::{Issued, Join, Renew};
 
 use crate::authority::NotIssued;
 use crate::center::Center;
@@ -61,12 +62,33 @@ pub(crate) fn join(center: &Center, address: IpAddr, join: &Join) -> Result<Vec<
         address,
         token,
     });
-    Ok(issued)
+    Ok(issued.encode())
 }
 
 /// Gives somebody who has proven to be `proven` a certificate, for itself or for one that it is
-/// entitled to act as.
-pub(crate) fn renew(center: &Center, proven: &SpiffeId, renew: &Renew) -> Result<Vec<u8>, Status> {
+/// entitled to act as, and notes at the proxy behind `peer` what came of it.
+pub(crate) fn renew(
+    center: &Center,
+    proven: &SpiffeId,
+    peer: SocketAddr,
+    renew: &Renew,
+) -> Result<Vec<u8>, Status> {
+    let issued = issue_to(center, proven, renew);
+    let noted = match &issued {
+        Ok(issued) => {
+            let leaf = issued.chain.first();
+            let validity = leaf.and_then(|leaf| Validity::of(leaf));
+            validity
+                .map(|validity| validity.ends)
+                .ok_or_else(|| "what was signed cannot be read".to_owned())
+        }
+        Err(status) => Err(status.to_string()),
+    };
+    center.fleet.certified(peer, &renew.identity, noted);
+    issued.map(|issued| issued.encode())
+}
+
+fn issue_to(center: &Center, proven: &SpiffeId, renew: &Renew) -> Result<Issued, Status> {
     let id = &renew.identity;
     let revoked = center.edition().trusted.revoked.contains(id);
     if revoked || !may_act_as(proven, id) {
@@ -79,12 +101,10 @@ pub(crate) fn renew(center: &Center, proven: &SpiffeId, renew: &Renew) -> Result
     issue(center, id, &renew.request)
 }
 
-fn issue(center: &Center, id: &SpiffeId, request: &[u8]) -> Result<Vec<u8>, Status> {
+fn issue(center: &Center, id: &SpiffeId, request: &[u8]) -> Result<Issued, Status> {
     let life = center.edition().mesh.certificate_lifetime;
     let issued = center.authority.issue(request, id, life, clock::wall());
-    issued
-        .map(|issued| issued.encode())
-        .map_err(|error| failed(&error))
+    issued.map_err(|error| failed(&error))
 }
 
 /// Whom a grant lets its bearer act as: the one that it names, else the one that is wanted, else a node.

@@ -17,6 +17,7 @@ mod apply;
 mod authority;
 mod center;
 mod clock;
+mod condition;
 mod desk;
 mod distribute;
 mod edition;
@@ -29,7 +30,10 @@ mod layout;
 mod meaning;
 mod positions;
 mod present;
+mod renew;
 mod serve;
+mod since;
+mod told;
 mod tunnels;
 
 use std::io;
@@ -49,6 +53,7 @@ pub use desk::{Attendance, Desk};
 pub use edition::Edition;
 pub use event::Event;
 pub use present::Present;
+pub use told::{NotTold, mesh_of};
 
 use crate::center::Center;
 use crate::folder::Folder;

@@ -10,7 +10,7 @@ use leno_resources::Resources;
 use leno_store::Object;
 
 use crate::folder::Found;
-use crate::layout::lay;
+use crate::layout::{Laid, lay};
 use crate::present::{self, MADE_UP, Present};
 
 /// What the sources say, as it was read.
@@ -18,7 +18,7 @@ use crate::present::{self, MADE_UP, Present};
 pub(crate) struct Written {
     resources: Resources,
     notes: Notes,
-    texts: Vec<(Arc<str>, Vec<u8>)>,
+    files: Vec<Laid>,
 }
 
 /// What the sources say, and what it means.
@@ -49,37 +49,34 @@ pub(crate) struct Known<'a> {
 impl Written {
     /// Reads. Each object has one source: what a folder holds, the store cannot hold too.
     pub(crate) fn read(objects: &[Object], folders: &[Found]) -> Self {
-        let default = Namespace::default_namespace();
         let mut files = Vec::new();
         for folder in folders {
-            files.extend(
-                folder
-                    .files
-                    .iter()
-                    .map(|(path, text)| (path.clone(), text.clone(), default.clone())),
-            );
+            files.extend(folder.files.iter().map(|(path, text)| Laid {
+                path: path.clone(),
+                namespace: Namespace::default_namespace(),
+                text: text.clone(),
+            }));
         }
-        files.extend(
-            lay(objects)
-                .into_iter()
-                .map(|laid| (laid.path, laid.text, laid.namespace)),
-        );
-        let texts = files
-            .iter()
-            .map(|(path, text, _)| (path.clone(), text.clone()))
-            .collect();
+        files.extend(lay(objects));
+        Self::of_files(files)
+    }
+
+    /// The same of files as [`Self::files`] gives them.
+    pub(crate) fn of_files(files: Vec<Laid>) -> Self {
         let each = files
             .iter()
-            .map(|(path, text, namespace)| (path.clone(), text.clone(), namespace));
-        let (resources, mut notes) = Resources::read_each(each);
-        for folder in folders {
-            notes.extend(trouble(folder));
-        }
+            .map(|file| (file.path.clone(), file.text.clone(), &file.namespace));
+        let (resources, notes) = Resources::read_each(each);
         Self {
             resources,
             notes,
-            texts,
+            files,
         }
+    }
+
+    /// The files it was read from.
+    pub(crate) fn files(&self) -> &[Laid] {
+        &self.files
     }
 
     /// How many objects there are.
@@ -91,9 +88,9 @@ impl Written {
     pub(crate) fn line(&self, note: &Note) -> Option<String> {
         let start = &note.span.as_ref()?.start;
         let index = usize::try_from(start.line.checked_sub(1)?).ok()?;
-        let of_file = self.texts.iter().filter(|(path, _)| *path == start.file);
-        let mut lines = of_file.filter_map(|(_, text)| {
-            let text = std::str::from_utf8(text).ok()?;
+        let of_file = self.files.iter().filter(|file| file.path == start.file);
+        let mut lines = of_file.filter_map(|file| {
+            let text = std::str::from_utf8(&file.text).ok()?;
             text.lines()
                 .nth(index)
                 .filter(|line| !line.trim().is_empty())
@@ -127,11 +124,24 @@ impl Meaning {
 
     /// The findings that `before` lacks.
     pub(crate) fn news(&self, before: &Self) -> Vec<&Note> {
-        let known: BTreeSet<_> = before.notes.iter().map(gist).collect();
+        let known = before.gists();
         self.notes
             .iter()
-            .filter(|note| !known.contains(&gist(note)))
+            .filter(|note| !known.contains(&Gist::of(note)))
             .collect()
+    }
+
+    /// What its findings come to.
+    pub(crate) fn gists(&self) -> BTreeSet<Gist> {
+        self.notes.iter().map(Gist::of).collect()
+    }
+
+    /// The objects that were written and in which nothing is wrong, a line each.
+    pub(crate) fn sound(&self) -> Vec<String> {
+        let flawed: BTreeSet<_> = self.notes.iter().filter_map(Note::object).collect();
+        let names = self.written.resources.names();
+        let sound = names.filter(|name| !flawed.contains(&***name));
+        sound.map(ToString::to_string).collect()
     }
 
     /// How many errors there are.
@@ -160,31 +170,28 @@ fn make_up_mesh(resources: &mut Resources, name: &Name, domain: Option<&TrustDom
 }
 
 /// What makes two findings the same one, wherever the object stands.
-fn gist(note: &Note) -> (Code, Option<String>, &str, Severity) {
-    let field = note
-        .origin
-        .as_ref()
-        .map(|origin| format!("{} {}", origin.object, origin.pointer));
-    (note.code, field, note.message.as_str(), note.severity)
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Gist {
+    pub(crate) code: Code,
+    /// The object and the field in it.
+    pub(crate) field: Option<String>,
+    pub(crate) message: String,
+    pub(crate) severity: Severity,
 }
 
-fn trouble(folder: &Found) -> Notes {
-    let mut notes = Notes::default();
-    if let Some(trouble) = &folder.trouble {
-        notes.push(Note {
-            code: Code::C010,
-            severity: Severity::Error,
-            origin: None,
-            span: None,
-            message: format!(
-                "the watched folder {} cannot be read: {trouble}",
-                folder.folder
-            ),
-            suggestion: None,
-            in_force: "what it held before".to_owned(),
-        });
+impl Gist {
+    pub(crate) fn of(note: &Note) -> Self {
+        let field = note
+            .origin
+            .as_ref()
+            .map(|origin| format!("{} {}", origin.object, origin.pointer));
+        Self {
+            code: note.code,
+            field,
+            message: note.message.clone(),
+            severity: note.severity,
+        }
     }
-    notes
 }
 
 /// A mesh that wants another trust domain than the CA's has no identities.

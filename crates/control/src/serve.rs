@@ -151,12 +151,12 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
                 messages,
                 answer,
             };
-            return distribute::run(&center, &caller, peer.ip(), call).await;
+            return distribute::run(&center, &caller, peer, call).await;
         }
         call::RENEW => {
             let proven: SpiffeId = caller.id().clone();
             asked(&mut messages, Renew::decode, move |renew| {
-                issue::renew(&center, &proven, &renew)
+                issue::renew(&center, &proven, peer, &renew)
             })
             .await
         }

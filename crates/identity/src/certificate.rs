@@ -34,6 +34,11 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// When the certificate in DER stands; `None` if it is none.
+    pub fn of(certificate: &[u8]) -> Option<Self> {
+        Some(Certificate::read(certificate).ok()?.validity())
+    }
+
     /// The whole span.
     pub fn life(&self) -> Duration {
         self.ends.since(self.begins)

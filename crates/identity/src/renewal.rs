@@ -66,6 +66,14 @@ impl Renewal {
         }
     }
 
+    /// Does not wait any longer, unless an answer is waited for.
+    pub fn hasten(&mut self) {
+        if !matches!(self.state, State::Asked { .. }) {
+            let until = Mono::default();
+            self.state = State::Resting { until };
+        }
+    }
+
     /// Whether to ask for a certificate at this moment. Once it says so, it waits for
     /// [`Self::handle_renewed`] or [`Self::handle_failed`], and takes silence for failure.
     #[must_use]

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Is the configuration valid? Problems first, with what is in force meanwhile.
+    /// Is the mesh well, or this folder valid? Problems first, with what is in force meanwhile.
     Check(Check),
     /// Why would this call go where it goes? Every step of the decision, through both proxies.
     Why(Why),
@@ -79,6 +79,34 @@ pub(crate) struct Input {
     pub(crate) namespace: String,
 }
 
+/// What is looked at: files, or the mesh that runs.
+#[derive(Args)]
+pub(crate) struct Subject {
+    /// A file, a folder with everything below it, or - for standard input; repeatable. Without it,
+    /// the mesh that runs is asked
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE|DIR|-",
+        conflicts_with = "context"
+    )]
+    pub(crate) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) context: fleet::Context,
+}
+
+impl Subject {
+    /// The files, if some are named; the names and objects in them that state no namespace get
+    /// `namespace`.
+    pub(crate) fn input(&self, namespace: &str) -> Option<Input> {
+        (!self.files.is_empty()).then(|| Input {
+            files: self.files.clone(),
+            namespace: namespace.to_owned(),
+        })
+    }
+}
+
 /// How an answer is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -89,28 +117,35 @@ pub(crate) enum Output {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example: leno check -f mesh/")]
+#[command(after_help = "Examples:\n  \
+    leno check              the mesh that runs: configuration, proxies, certificates\n  \
+    leno check -f mesh/     a folder, before it is applied")]
 pub(crate) struct Check {
     #[command(flatten)]
-    pub(crate) input: Input,
+    pub(crate) subject: Subject,
 
-    /// How the answer is written
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    pub(crate) output: Output,
+    /// The namespace of objects that state none; of the mesh that runs, only what is about this one
+    #[arg(short = 'n', long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
 
-    /// Also show what is merely worth knowing
+    /// Also show what is merely worth knowing, and what is well
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
 }
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
-    leno why -f mesh/ web http://cart:8080/items -X POST -H 'x-user: 7'\n  \
-    leno why -f mesh/ web tcp://redis:6379\n  \
-    leno why -f mesh/ outside http://cart:8080/")]
+    leno why web http://cart:8080/items -X POST -H 'x-user: 7'\n  \
+    leno why web tcp://redis:6379\n  \
+    leno why outside http://cart:8080/\n  \
+    leno why -f mesh/ web http://cart:8080/     as a folder would have it")]
 pub(crate) struct Why {
     #[command(flatten)]
-    pub(crate) input: Input,
+    pub(crate) subject: Subject,
+
+    /// The namespace of names and objects that state none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
 
     /// Who calls: a workload (`web`, `shop/web`), or `outside` for a caller without a proxy
     #[arg(value_name = "SOURCE")]
@@ -132,10 +167,6 @@ pub(crate) struct Why {
     /// A header of the request; repeatable
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
-
-    /// How the answer is written
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    pub(crate) output: Output,
 }
 
 #[derive(Args)]

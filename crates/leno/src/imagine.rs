@@ -53,6 +53,8 @@ pub(crate) struct Imagined {
 pub(crate) struct Thought {
     /// Whose proxy.
     pub(crate) proxy_of: String,
+    /// The workloads whose proxies would all think so.
+    pub(crate) workloads: Vec<WorkloadId>,
     /// Its steps.
     pub(crate) story: Story,
 }
@@ -351,8 +353,12 @@ impl Imagining<'_> {
                 (End::Reached(vec![branch]), None)
             }
         };
-        let proxy_of = caller.name.to_string();
-        Ok((Thought { proxy_of, story }, end, rule))
+        let thought = Thought {
+            proxy_of: caller.name.to_string(),
+            workloads: Vec::from([caller]),
+            story,
+        };
+        Ok((thought, end, rule))
     }
 
     /// Which workload's proxy the call leaves by.
@@ -466,22 +472,23 @@ impl Imagining<'_> {
 
     /// What those who answer for a service port would do.
     fn branch(&self, port: &PortRef, share: (u32, u32), sent: Vec<u8>) -> Branch {
-        let mut receivers: Vec<(Arc<Instance>, u16, usize)> = Vec::new();
+        let mut receivers: Vec<(Arc<Instance>, u16, Vec<WorkloadId>)> = Vec::new();
         for (instance, number) in self.mesh.answering(port) {
             // Instances of one workload stand behind the same policies.
             let same = receivers.iter_mut().find(|(other, other_number, _)| {
                 other.origin == instance.origin && *other_number == number
             });
+            let id = instance.workload.id.clone();
             match same {
-                Some((_, _, count)) => *count += 1,
-                None => receivers.push((instance.clone(), number, 1)),
+                Some((_, _, ids)) => ids.push(id),
+                None => receivers.push((instance.clone(), number, Vec::from([id]))),
             }
         }
         let receivers = match receivers.as_slice() {
             [] => Err(Reason::from(&Refusal::NoEndpoint(port.clone()))),
             some => Ok(some
                 .iter()
-                .map(|(instance, number, count)| self.receive(instance, *number, *count, &sent))
+                .map(|(instance, number, ids)| self.receive(instance, *number, ids, &sent))
                 .collect()),
         };
         Branch {
@@ -497,12 +504,24 @@ impl Imagining<'_> {
         Branch {
             backend: format!("{}:{port}", instance.workload.id),
             share: WHOLE,
-            receivers: Ok(vec![self.receive(instance, port, 1, &sent)]),
+            receivers: Ok(vec![self.receive(
+                instance,
+                port,
+                std::slice::from_ref(&instance.workload.id),
+                &sent,
+            )]),
             sent,
         }
     }
 
-    fn receive(&self, instance: &Instance, port: u16, count: usize, sent: &[u8]) -> Receiver {
+    /// What `instance` would do, and the others of its workload with it.
+    fn receive(
+        &self,
+        instance: &Instance,
+        port: u16,
+        alike: &[WorkloadId],
+        sent: &[u8],
+    ) -> Receiver {
         let id = &instance.workload.id;
         let workloads = BTreeSet::from([id.clone()]);
         let view = self.mesh.view(ViewOf {
@@ -515,10 +534,10 @@ impl Imagining<'_> {
             kind: StepKind::Endpoint,
             outcome: Outcome::Yes,
             known: Known::Assumed,
-            text: match (count, address) {
+            text: match (alike.len(), address) {
                 (1, Some(address)) => SocketAddr::new(*address, port).to_string(),
                 (1, None) => format!("{id}, whose address is known once it runs"),
-                (_, _) => format!(
+                (count, _) => format!(
                     "one of {count} instances of {}",
                     instance.origin.object.name
                 ),
@@ -550,6 +569,7 @@ impl Imagining<'_> {
         Receiver {
             thought: Thought {
                 proxy_of: instance.origin.object.name.to_string(),
+                workloads: alike.to_vec(),
                 story,
             },
             verdict,

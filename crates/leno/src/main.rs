@@ -9,6 +9,7 @@ mod dashboard;
 mod demo;
 mod folder;
 mod imagine;
+mod live;
 mod offline;
 mod render;
 mod signals;

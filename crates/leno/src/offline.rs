@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
+use leno_admin::Finding;
 use leno_compile::{Mesh, compile};
 use leno_model::{Namespace, Notes};
 use leno_resources::Resources;
 
 use crate::arguments::Input;
 use crate::folder::Files;
+use crate::render;
 use crate::terminal::Line;
 
 /// What the files say.
@@ -57,6 +59,15 @@ impl Offline {
     pub(crate) fn context(&self) -> Line {
         let objects = count(self.objects, "object");
         Line::new().dim(format_args!("offline · {} · {objects}", self.place))
+    }
+
+    /// What was found.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let texts = self.texts();
+        let found = self.notes.iter();
+        found
+            .map(|note| render::note::finding(note, &texts))
+            .collect()
     }
 
     /// The texts that findings may point into.

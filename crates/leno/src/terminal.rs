@@ -132,6 +132,13 @@ impl Line {
         self.styled(AnsiColor::Yellow.on_default(), text)
     }
 
+    /// What another line says, right behind.
+    pub(crate) fn then(mut self, other: &Self) -> Self {
+        self.text.push_str(&other.text);
+        self.width += other.width;
+        self
+    }
+
     /// How many columns it takes.
     pub(crate) fn width(&self) -> usize {
         self.width

@@ -192,6 +192,8 @@ codes! {
     D002 "view-refused" Mesh "The proxy could not understand a part of its new view, and keeps the one it has.";
     D003 "view-stale" Mesh "The proxy is behind the control plane.";
     D004 "store-behind" Mesh "The control plane's store is older than what proxies were told before.";
+    D005 "proxy-away" Mesh "A proxy that took mesh calls is not connected to the control plane.";
+    D006 "workload-not-told" Configuration "A proxy stands in front of a workload that does not exist or acts as somebody else.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

@@ -33,6 +33,9 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",
         ("MeshWorkload", ["spec", "instances", _, ..]) => "this instance takes no calls",
+        ("MeshWorkload", ["spec", "serviceAccount"]) => {
+            "it acts as nobody: none of its instances takes or makes calls"
+        }
         ("MeshWorkload", ["spec", "run", ..]) => "it is not started",
         ("MeshWorkload" | "Service" | "TrafficPolicy", ["spec"]) => "nothing of its spec holds",
         _ => "the rest holds without it",

@@ -2,16 +2,17 @@
 
 use alloc::sync::Arc;
 
-use leno_model::Origin;
+use leno_model::{ObjectRef, Origin};
 
 use crate::decode::Decode;
 use crate::gateway::{HttpRouteSpec, ReferenceGrantSpec};
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
-use crate::object::{Objects, Source};
+use crate::object::Objects;
 use crate::policy::{AccessPolicySpec, TrafficPolicySpec};
 use crate::read::{Problem, Reading};
 use crate::schema::{Field, Schema, Shape};
 use crate::service::{NamespaceSpec, ServiceSpec};
+use crate::text::Text;
 use crate::yaml::Node;
 
 /// The API group of Leno's own kinds.
@@ -52,11 +53,17 @@ macro_rules! kinds {
                 0 $(+ self.$shelf.len())+
             }
 
-            /// Where each object stands, and the file it was written in; ordered by kind, namespace
-            /// and name.
-            pub fn written(&self) -> impl Iterator<Item = (Origin, &Arc<Source>)> {
+            /// What each object is called; ordered by kind, namespace and name.
+            pub fn names(&self) -> impl Iterator<Item = &Arc<ObjectRef>> {
                 core::iter::empty()
-                    $(.chain(self.$shelf.iter().map(|object| (object.origin(""), object.source()))))+
+                    $(.chain(self.$shelf.iter().map(|object| object.reference())))+
+            }
+
+            /// Where each object stands, and its own text, in the same order. There is none for an
+            /// item of a list that is nothing without the others.
+            pub fn texts(&self) -> impl Iterator<Item = (Origin, Option<Text>)> {
+                core::iter::empty()
+                    $(.chain(self.$shelf.iter().map(|object| (object.origin(""), object.text()))))+
             }
         }
 

@@ -20,6 +20,7 @@
 //! | `Mesh` spec | each setting that cannot be read takes its strict form |
 //! | `Service` selector | it selects nothing |
 //! | `Service`, `MeshWorkload` port or instance | it does not exist |
+//! | `MeshWorkload` service account | it acts as nobody: none of its instances exists |
 //! | anything else: `TrafficPolicy`, labels, the rest of a `Service` | the rest holds without it |
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -42,9 +43,11 @@ mod read;
 pub mod schema;
 pub mod service;
 pub mod static_proxy;
+mod text;
 mod time;
 pub mod yaml;
 
 pub use kinds::{GROUP, KINDS, Resources, schema};
 pub use object::{Metadata, Object, Objects, Source};
 pub use part::{List, Part};
+pub use text::Text;

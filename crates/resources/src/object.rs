@@ -8,6 +8,7 @@ use leno_model::{Name, Namespace, ObjectRef, Origin, Place, Wall};
 use crate::decode::object;
 use crate::part::Part;
 use crate::service::Ignored;
+use crate::text::{Text, text};
 use crate::yaml::{At, Node, Piece, lines, pieces};
 
 /// The objects of one kind, in order of namespace and name.
@@ -129,6 +130,8 @@ pub(crate) struct Written {
     pub(crate) reference: Arc<ObjectRef>,
     pub(crate) root: Arc<Node>,
     pub(crate) source: Arc<Source>,
+    /// Whether it is one of a list.
+    pub(crate) is_item: bool,
 }
 
 impl<T> Object<T> {
@@ -146,6 +149,16 @@ impl<T> Object<T> {
     /// The text of the field at `pointer`, for the picture of its line.
     pub fn span(&self, pointer: &str) -> Span {
         self.written.span(pointer)
+    }
+
+    /// Whether something is written at `pointer`, readable or not.
+    pub fn is_written(&self, pointer: &str) -> bool {
+        self.written.root.find(pointer).is_some()
+    }
+
+    /// Its own text; `None` for an item of a list that is nothing without the others.
+    pub fn text(&self) -> Option<Text> {
+        text(&self.written)
     }
 
     /// The file it was written in.

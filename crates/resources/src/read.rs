@@ -48,6 +48,7 @@ impl Resources {
                 namespace,
                 resources: &mut resources,
                 notes: &mut notes,
+                is_item: false,
             };
             for document in yaml::documents(&source.bytes) {
                 match document {
@@ -71,6 +72,8 @@ pub(crate) struct Reading<'a> {
     namespace: &'a Namespace,
     resources: &'a mut Resources,
     notes: &'a mut Notes,
+    /// Whether what is read is one of a list.
+    is_item: bool,
 }
 
 /// What keeps a document from being an object.
@@ -94,9 +97,11 @@ impl Reading<'_> {
         };
         for entry in entries {
             if let ("items", Value::List(items)) = (&*entry.key, entry.value.value) {
+                self.is_item = true;
                 items.into_iter().for_each(|item| self.document(item));
             }
         }
+        self.is_item = false;
     }
 
     /// Reads an object and puts it where it belongs, unless it has no name or one that is taken.
@@ -106,6 +111,7 @@ impl Reading<'_> {
             reference: Arc::new(reference),
             root: Arc::new(root),
             source: self.source.clone(),
+            is_item: self.is_item,
         };
         let (namespace, name) = (&written.reference.namespace, &written.reference.name);
         match T::shelf(self.resources).get(namespace.as_ref(), name) {

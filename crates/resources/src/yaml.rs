@@ -153,15 +153,24 @@ impl Node {
     pub fn nearest(&self, pointer: &str) -> &Self {
         let mut node = self;
         for step in pointer.split('/').skip(1) {
-            let next = match &node.value {
-                Value::Map(_) => node.get(&unescape(step)),
-                Value::List(items) => step.parse().ok().and_then(|at: usize| items.get(at)),
-                Value::Scalar(..) => None,
-            };
-            let Some(next) = next else { break };
+            let Some(next) = node.step(step) else { break };
             node = next;
         }
         node
+    }
+
+    /// The node at `pointer` (RFC 6901), if there is one.
+    pub(crate) fn find(&self, pointer: &str) -> Option<&Self> {
+        let mut steps = pointer.split('/').skip(1);
+        steps.try_fold(self, |node, step| node.step(step))
+    }
+
+    fn step(&self, step: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(_) => self.get(&unescape(step)),
+            Value::List(items) => step.parse().ok().and_then(|at: usize| items.get(at)),
+            Value::Scalar(..) => None,
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use alloc::{
 };
 use core::net::SocketAddr;
 
-use leno_model::Subscription;
 use leno_model::view::{Generation, View, WorkloadId};
+use leno_model::{SpiffeId, Subscription};
 
 use crate::carried::Misfit;
 use crate::delta::{Commit, Hello, Request, Response, Verdict, list_version};
@@ -36,6 +36,8 @@ pub enum Received {
     Adopt(View),
     /// The update was refused; what was held before still holds.
     Refused(Misfit),
+    /// The certificates of these should be renewed at once.
+    Renew(Vec<SpiffeId>),
 }
 
 /// A proxy's stream to its control plane, across reconnections.
@@ -179,6 +181,9 @@ impl Client {
 
     /// Takes what the control plane sent.
     pub fn handle_response(&mut self, response: Response) -> Received {
+        if !response.renew.is_empty() {
+            return Received::Renew(response.renew);
+        }
         if response.nonce != self.staged.nonce {
             self.staged = Staged {
                 nonce: response.nonce,

@@ -10,8 +10,8 @@ use alloc::{
 };
 use core::net::SocketAddr;
 
-use leno_model::Subscription;
 use leno_model::view::{Generation, WorkloadId};
+use leno_model::{SpiffeId, Subscription};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
@@ -75,6 +75,8 @@ pub struct Response {
     pub removed: Vec<String>,
     /// The end of the update.
     pub commit: Option<Commit>,
+    /// Identities whose certificates the proxy should renew at once. They belong to no update.
+    pub renew: Vec<SpiffeId>,
 }
 
 /// What the whole view is, once everything sent before has been put in its place.
@@ -217,6 +219,7 @@ impl Response {
             type_url: TYPE_URL.to_owned(),
             nonce: self.nonce.to_string(),
             removed: self.removed.clone(),
+            renew: self.renew.iter().map(Carried::to_message).collect(),
         }
         .encode_to_vec()
     }
@@ -232,6 +235,11 @@ impl Response {
         let mut response = Self {
             nonce,
             removed: message.removed,
+            renew: message
+                .renew
+                .into_iter()
+                .map(SpiffeId::from_message)
+                .collect::<Result<_, _>>()?,
             ..Self::default()
         };
         for resource in message.resources {
@@ -342,7 +350,7 @@ struct StatusMessage {
     message: String,
 }
 
-/// `envoy.service.discovery.v3.DeltaDiscoveryResponse`.
+/// `envoy.service.discovery.v3.DeltaDiscoveryResponse`, and ours at a number it leaves free.
 #[derive(Clone, PartialEq, Message)]
 struct ResponseMessage {
     #[prost(message, repeated, tag = "2")]
@@ -353,6 +361,8 @@ struct ResponseMessage {
     nonce: String,
     #[prost(string, repeated, tag = "6")]
     removed: Vec<String>,
+    #[prost(string, repeated, tag = "1001")]
+    renew: Vec<String>,
 }
 
 /// `envoy.service.discovery.v3.Resource`.

@@ -7,8 +7,8 @@ use alloc::{
 };
 use core::mem;
 
-use leno_model::Subscription;
 use leno_model::view::{Generation, View};
+use leno_model::{SpiffeId, Subscription};
 
 use crate::carried::Misfit;
 use crate::delta::{Commit, Hello, Request, Response, list_version};
@@ -85,6 +85,7 @@ pub struct Server {
     sending: Option<Sending>,
     nonce: u64,
     refused: Option<(Generation, String)>,
+    renew: BTreeSet<SpiffeId>,
 }
 
 /// An update under way: what is left to send, and what follows once it is adopted.
@@ -164,8 +165,20 @@ impl Server {
         self.wanted = Some(target);
     }
 
+    /// Asks the proxy to renew its certificate of `identity` at once.
+    pub fn renew(&mut self, identity: SpiffeId) {
+        self.renew.insert(identity);
+    }
+
     /// The next response to send. An update begins only when the one before it has been answered.
     pub fn poll_response(&mut self) -> Option<Response> {
+        if !self.renew.is_empty() {
+            return Some(Response {
+                nonce: self.nonce,
+                renew: mem::take(&mut self.renew).into_iter().collect(),
+                ..Response::default()
+            });
+        }
         if self.sending.is_none() {
             self.begin();
         }

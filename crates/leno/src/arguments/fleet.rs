@@ -275,10 +275,27 @@ pub(crate) struct Proxies {
 pub(crate) enum Certificates {
     /// Whom does the mesh trust, and whom not any more?
     List(Context),
+    /// Let proxies ask for a new certificate at once, and say what comes of it
+    Renew(CertsRenew),
     /// Refuse an identity from here on, also where it is connected
     Revoke(CertsRevoke),
     /// Refuse an identity no longer
     Reinstate(CertsReinstate),
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno certs renew shop/cart --dry-run")]
+pub(crate) struct CertsRenew {
+    /// Whose: NAMESPACE/ACCOUNT, or a SPIFFE ID
+    #[arg(value_name = "IDENTITY")]
+    pub(crate) identity: String,
+
+    /// Only say who would ask, and what the CA would answer
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
 }
 
 #[derive(Args)]

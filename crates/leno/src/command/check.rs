@@ -1,68 +1,143 @@
-//! `leno check`: is the configuration valid? Problems first.
+//! `leno check`: is a folder valid, is the mesh that runs well? Problems first.
 
 use std::cmp::Reverse;
 
-use leno_model::{Note, Severity};
-use serde_json::{Value, json};
+use leno_admin::{Check as Question, Checked, Finding};
+use leno_model::Severity;
+use serde_json::json;
 
-use crate::arguments::{Check, Output};
-use crate::command::Answer;
+use crate::arguments::{Check, Input, Output};
+use crate::command::context::Context;
+use crate::command::{Answer, fleet};
 use crate::offline::{Offline, count};
 use crate::render;
-use crate::terminal::Terminal;
+use crate::terminal::{Line, Terminal};
 
-/// Checks what the files say.
+/// Checks what the files say, else the mesh that runs.
 pub(crate) fn run(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let offline = Offline::read(&options.input)?;
-    let mut notes: Vec<&Note> = offline.notes.iter().collect();
-    notes.sort_by_key(|note| {
-        (
-            Reverse(note.severity),
-            note.span.as_ref().map(|span| &span.start),
-        )
-    });
-    let of = |severity| {
-        notes
-            .iter()
-            .filter(|note| note.severity == severity)
-            .count()
-    };
-    let (problems, warnings, remarks) = (
-        of(Severity::Error),
-        of(Severity::Warning),
-        of(Severity::Info),
-    );
-    if options.output == Output::Json {
-        let notes: Vec<Value> = notes.iter().map(|note| render::note::json(note)).collect();
-        let answer = json!({ "objects": offline.objects, "notes": notes });
-        terminal.text(&serde_json::to_string_pretty(&answer)?)?;
+    let namespace = options.namespace.as_deref().unwrap_or("default");
+    match options.subject.input(namespace) {
+        Some(input) => check_files(&input, options, terminal),
+        None => check_mesh(options, terminal),
+    }
+}
+
+fn check_files(input: &Input, options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let offline = Offline::read(input)?;
+    let findings = in_order(offline.findings());
+    let answer = answer(&findings);
+    if options.subject.context.output == Output::Json {
+        let told = json!({ "objects": offline.objects, "findings": findings });
+        terminal.text(&serde_json::to_string_pretty(&told)?)?;
+        return Ok(answer);
+    }
+    let hidden = if options.verbose {
+        0
     } else {
-        let line = offline.context().column(72, 6);
-        let line = match problems {
-            0 => line.good("no problem"),
-            _ => line.bad(count(problems, "problem")),
-        };
-        let line = match warnings {
-            0 => line,
-            _ => line.plain(", ").doubtful(count(warnings, "warning")),
-        };
-        let hidden = remarks > 0 && !options.verbose;
-        terminal.line(if hidden {
-            line.dim(format_args!(", {} (-v)", count(remarks, "remark")))
-        } else {
-            line
-        })?;
-        let texts = offline.texts();
-        for note in notes {
-            if note.severity > Severity::Info || options.verbose {
-                terminal.gap()?;
-                render::note::print(note, &texts, terminal)?;
-            }
+        of(&findings, Severity::Info)
+    };
+    let line = sum(offline.context(), &findings);
+    terminal.line(match hidden {
+        0 => line,
+        _ => line.dim(format_args!(", {} (-v)", count(hidden, "remark"))),
+    })?;
+    print(&findings, "", options.verbose, terminal)?;
+    Ok(answer)
+}
+
+fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let asked = &options.subject.context;
+    let control = Context::choose(asked.context.as_deref())?;
+    let mut told = match control.ask(Question {})? {
+        Ok(told) => told,
+        Err(failure) => return fleet::refused(&failure, asked.output == Output::Json, terminal),
+    };
+    if let Some(namespace) = &options.namespace {
+        narrow(&mut told, namespace);
+    }
+    told.findings = in_order(told.findings);
+    let answer = answer(&told.findings);
+    if asked.output == Output::Json {
+        terminal.text(&serde_json::to_string_pretty(&told)?)?;
+        return Ok(answer);
+    }
+    let line = sum(render::head(&told.status), &told.findings);
+    let passed = format!(", {} passed", count(told.passed.len(), "check"));
+    terminal.line(
+        line.dim(passed)
+            .dim(if options.verbose { "" } else { " (-v)" }),
+    )?;
+    print(&told.findings, &told.status.now, options.verbose, terminal)?;
+    if options.verbose {
+        terminal.gap()?;
+        for passed in &told.passed {
+            terminal.line(Line::new().good("✓ ").plain(passed))?;
         }
     }
-    Ok(if problems == 0 {
-        Answer::Fine
-    } else {
-        Answer::Bad
-    })
+    Ok(answer)
+}
+
+/// Leaves what is about `namespace` or about no namespace at all.
+fn narrow(told: &mut Checked, namespace: &str) {
+    let is_near = |text: &str| {
+        let mut names = text
+            .split([' ', ','])
+            .filter_map(|word| word.split_once('/'));
+        names.next().is_none_or(|(named, _)| named == namespace)
+    };
+    told.findings
+        .retain(|finding| finding.object.as_deref().is_none_or(is_near));
+    told.passed.retain(|passed| is_near(passed));
+}
+
+/// The worst first, and what stands together in files together.
+fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by(|one, other| {
+        let key = |finding: &Finding| {
+            let place = (finding.file.clone(), finding.line, finding.column);
+            (Reverse(finding.severity()), place)
+        };
+        key(one).cmp(&key(other))
+    });
+    findings
+}
+
+fn of(findings: &[Finding], severity: Severity) -> usize {
+    let alike = findings.iter().filter(|one| one.severity() == severity);
+    alike.count()
+}
+
+/// The first line, with what it all comes to.
+fn sum(context: Line, findings: &[Finding]) -> Line {
+    let line = context.column(72, 6);
+    let line = match of(findings, Severity::Error) {
+        0 => line.good("no problem"),
+        problems => line.bad(count(problems, "problem")),
+    };
+    match of(findings, Severity::Warning) {
+        0 => line,
+        warnings => line.plain(", ").doubtful(count(warnings, "warning")),
+    }
+}
+
+fn print(
+    findings: &[Finding],
+    now: &str,
+    verbose: bool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    for finding in findings {
+        if finding.severity() > Severity::Info || verbose {
+            terminal.gap()?;
+            render::note::print_finding(finding, now, terminal)?;
+        }
+    }
+    Ok(())
+}
+
+fn answer(findings: &[Finding]) -> Answer {
+    match of(findings, Severity::Error) {
+        0 => Answer::Fine,
+        _ => Answer::Bad,
+    }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use leno_admin::{
     Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, OpenDashboard, ProxiesOf, Reinstate, Revoke, Rollback, TrustOf,
+    ListTokens, OpenDashboard, ProxiesOf, Reinstate, RenewCertificate, Revoke, Rollback, TrustOf,
 };
 use serde::Serialize;
 
@@ -59,11 +59,23 @@ pub(crate) fn run_certificates(
 ) -> anyhow::Result<Answer> {
     match command {
         Certificates::List(context) => ask(context, TrustOf {}, terminal, tell::trust),
+        Certificates::Renew(options) => {
+            let question = RenewCertificate {
+                identity: options.identity.clone(),
+                dry_run: options.dry_run,
+            };
+            ask(&options.context, question, terminal, tell::renewed)
+        }
         Certificates::Revoke(options) => {
             let (identity, reason) = (options.identity.clone(), options.message.clone());
             let question = Revoke { identity, reason };
             ask(&options.context, question, terminal, |told, terminal| {
-                tell::revoked(told, "refused from here on", "refused already", terminal)
+                tell::revoked(
+                    told,
+                    "refused from here on, also where it is connected",
+                    "refused already",
+                    terminal,
+                )
             })
         }
         Certificates::Reinstate(options) => {
@@ -186,7 +198,12 @@ where
     }
 }
 
-fn refused(failure: &Failure, json: bool, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+/// Tells a refusal: the answer is a bad one.
+pub(crate) fn refused(
+    failure: &Failure,
+    json: bool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
     if json {
         terminal.text(&serde_json::to_string_pretty(failure)?)?;
         return Ok(Answer::Bad);

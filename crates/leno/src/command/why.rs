@@ -1,54 +1,98 @@
 //! `leno why`: what would become of a call, and why.
 
 use anyhow::anyhow;
+use leno_admin::ConfigurationOf;
+use leno_compile::Mesh;
+use leno_model::Namespace;
 
 use crate::arguments::{Output, Why};
-use crate::command::Answer;
+use crate::command::context::Context;
+use crate::command::{Answer, fleet};
 use crate::imagine::{Asked, End, Source, imagine};
+use crate::live::Live;
 use crate::offline::Offline;
 use crate::render;
-use crate::terminal::Terminal;
+use crate::render::story::Standings;
+use crate::terminal::{Line, Terminal};
 
-/// Imagines the call and tells every step.
+/// Imagines the call in the mesh of the files, else in the one that runs, and tells every step.
 pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let offline = Offline::read(&options.input)?;
-    let source = source(&offline, &options.source)?;
-    let headers = options.headers.iter().map(|header| {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| anyhow!("{header:?} is no header: NAME: VALUE"))?;
-        Ok((name.to_owned(), value.trim().to_owned()))
-    });
-    let headers = headers.collect::<anyhow::Result<Vec<_>>>()?;
-    let asked = Asked::new(&options.method, &options.url, headers)?;
-    let imagined = imagine(&offline.mesh, &offline.namespace, &source, &asked)?;
-    if options.output == Output::Json {
-        let json = render::story::json(&imagined);
-        terminal.text(&serde_json::to_string_pretty(&json)?)?;
-    } else {
-        terminal.line(offline.context())?;
-        render::story::print(&imagined, terminal)?;
+    if let Some(input) = options.subject.input(&options.namespace) {
+        let offline = Offline::read(&input)?;
+        let ground = Ground {
+            context: offline.context(),
+            mesh: &offline.mesh,
+            namespace: &offline.namespace,
+            standings: None,
+        };
+        return ground.tell(options, terminal);
     }
-    let refused = !render::story::codes(&imagined.end).is_empty();
-    let redirected = matches!(imagined.end, End::Redirected { .. });
-    Ok(if refused && !redirected {
-        Answer::Bad
-    } else {
-        Answer::Fine
-    })
+    let asked = &options.subject.context;
+    let control = Context::choose(asked.context.as_deref())?;
+    let told = match control.ask(ConfigurationOf {})? {
+        Ok(told) => told,
+        Err(failure) => return fleet::refused(&failure, asked.output == Output::Json, terminal),
+    };
+    let live = Live::of(&told, &options.namespace)?;
+    let standing = |workload: &_| live.standing(workload);
+    let ground = Ground {
+        context: live.context(),
+        mesh: &live.mesh,
+        namespace: &live.namespace,
+        standings: Some(&standing),
+    };
+    ground.tell(options, terminal)
 }
 
-/// Who calls: a workload among the files, or `outside`.
-fn source(offline: &Offline, text: &str) -> anyhow::Result<Source> {
-    if text == "outside" {
-        return Ok(Source::Outside(None));
-    }
-    let found = offline.mesh.workload(text, &offline.namespace);
-    found
-        .cloned()
-        .map(Source::Workload)
-        .map_err(|missing| match &missing.suggestion {
-            Some(suggestion) => anyhow!("{missing}; {suggestion}"),
-            None => anyhow!("{missing}"),
+/// Where a call is imagined.
+struct Ground<'a> {
+    context: Line,
+    mesh: &'a Mesh,
+    namespace: &'a Namespace,
+    /// How the proxies stand, where there are some.
+    standings: Option<Standings<'a>>,
+}
+
+impl Ground<'_> {
+    fn tell(self, options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+        let source = self.source(&options.source)?;
+        let headers = options.headers.iter().map(|header| {
+            let (name, value) = header
+                .split_once(':')
+                .ok_or_else(|| anyhow!("{header:?} is no header: NAME: VALUE"))?;
+            Ok((name.to_owned(), value.trim().to_owned()))
+        });
+        let headers = headers.collect::<anyhow::Result<Vec<_>>>()?;
+        let asked = Asked::new(&options.method, &options.url, headers)?;
+        let imagined = imagine(self.mesh, self.namespace, &source, &asked)?;
+        if options.subject.context.output == Output::Json {
+            let json = render::story::json(&imagined, self.standings);
+            terminal.text(&serde_json::to_string_pretty(&json)?)?;
+        } else {
+            terminal.line(self.context)?;
+            render::story::print(&imagined, self.standings, terminal)?;
+        }
+        let refused = !render::story::codes(&imagined.end).is_empty();
+        let redirected = matches!(imagined.end, End::Redirected { .. });
+        Ok(if refused && !redirected {
+            Answer::Bad
+        } else {
+            Answer::Fine
         })
+    }
+
+    /// Who calls: a workload of the mesh, or `outside`.
+    fn source(&self, text: &str) -> anyhow::Result<Source> {
+        if text == "outside" {
+            return Ok(Source::Outside(None));
+        }
+        let found = self.mesh.workload(text, self.namespace);
+        found
+            .cloned()
+            .map(Source::Workload)
+            .map_err(|missing| match &missing.suggestion {
+                Some(suggestion) => anyhow!("{missing}; {suggestion}"),
+                None => anyhow!("{missing}"),
+            })
+    }
 }

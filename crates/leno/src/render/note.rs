@@ -3,67 +3,99 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use leno_admin::{Finding, Since};
 use leno_model::note::Span;
 use leno_model::{Note, Severity};
-use serde_json::{Value, json};
 
+use crate::render::moment;
 use crate::terminal::{Line, Terminal};
 
-/// Prints one finding. `texts` are the files that spans may point into.
+/// Prints what a note says. `texts` are the files that spans may point into.
 pub(crate) fn print(
     note: &Note,
     texts: &BTreeMap<&str, &[u8]>,
     terminal: &mut Terminal,
 ) -> io::Result<()> {
-    let mark = match note.severity {
+    print_finding(&finding(note, texts), "", terminal)
+}
+
+/// The finding that a note comes to, with what stands on its line.
+pub(crate) fn finding(note: &Note, texts: &BTreeMap<&str, &[u8]>) -> Finding {
+    let line = note.span.as_ref().and_then(|span| line(span, texts));
+    Finding::of(note, line)
+}
+
+/// Prints one finding of a mesh whose clock says `now`; times of the same day are told without it.
+pub(crate) fn print_finding(
+    finding: &Finding,
+    now: &str,
+    terminal: &mut Terminal,
+) -> io::Result<()> {
+    let mark = match finding.severity() {
         Severity::Error => Line::new().bad("✗ "),
         Severity::Warning => Line::new().doubtful("! "),
         Severity::Info => Line::new().dim("· "),
     };
-    let head = mark.strong(note.code).plain(" ").plain(note.code.slug());
-    terminal.line(match note.object() {
+    let head = mark.strong(&finding.code).plain(" ").plain(&finding.slug);
+    let head = match &finding.object {
         Some(object) => head.column(28, 2).plain(object),
         None => head,
+    };
+    terminal.line(match &finding.since {
+        Some(since) => head.column(50, 4).dim(since_when(since, now)),
+        None => head,
     })?;
-    print_picture(note, texts, terminal)?;
-    if !note.in_force.is_empty() {
-        terminal.line(Line::new().dim("    In force  ").plain(&note.in_force))?;
+    print_picture(finding, terminal)?;
+    if !finding.in_force.is_empty() {
+        terminal.line(Line::new().dim("    In force  ").plain(&finding.in_force))?;
     }
-    let fault = Line::new().dim("    Fault     ").plain(note.fault());
-    terminal.line(
-        fault
-            .column(35, 2)
-            .dim("Next  ")
-            .plain(format_args!("leno explain {}", note.code)),
-    )
+    let fault = Line::new().dim("    Fault     ").plain(&finding.fault);
+    let fault = fault.column(35, 2).dim("Next  ");
+    terminal.line(fault.plain(next(finding)))
 }
 
-fn print_picture(
-    note: &Note,
-    texts: &BTreeMap<&str, &[u8]>,
-    terminal: &mut Terminal,
-) -> io::Result<()> {
-    let message = match &note.suggestion {
-        Some(suggestion) => format!("{}; {suggestion}", note.message),
-        None => note.message.clone(),
-    };
-    let Some(span) = &note.span else {
-        if let Some(place) = note
-            .origin
-            .as_ref()
-            .and_then(|origin| origin.place.as_ref())
-        {
-            terminal.line(format!("    {place}"))?;
+/// `since 02:38 UTC, revision 417 (ops)`.
+fn since_when(since: &Since, now: &str) -> String {
+    let at = moment(&since.at, now);
+    match (since.revision, &since.who) {
+        (None, _) => format!("since {at}"),
+        (Some(revision), None) => format!("since {at}, revision {revision}"),
+        (Some(revision), Some(who)) => format!("since {at}, revision {revision} ({who})"),
+    }
+}
+
+/// The commands to go on with: what the revision that brought it changed, and how to take it back.
+fn next(finding: &Finding) -> String {
+    if let Some(next) = &finding.next {
+        return next.clone();
+    }
+    let brought = finding.since.as_ref().and_then(|since| since.revision);
+    match brought.map(|revision| (revision.saturating_sub(1), revision)) {
+        Some((before @ 1.., revision)) => {
+            format!("leno diff {before} {revision} · leno rollback {before}")
         }
+        Some((0, _)) | None => format!("leno explain {}", finding.code),
+    }
+}
+
+fn print_picture(finding: &Finding, terminal: &mut Terminal) -> io::Result<()> {
+    let message = match &finding.suggestion {
+        Some(suggestion) => format!("{}; {suggestion}", finding.message),
+        None => finding.message.clone(),
+    };
+    let Some((file, line)) = finding.file.as_ref().zip(finding.line) else {
         return terminal.line(format!("    {message}"));
     };
-    let start = &span.start;
-    terminal.line(format!("    {start}:{}", start.column))?;
-    let Some(source) = source_line(span, texts) else {
+    let (Some(column), Some(width)) = (finding.column, finding.width) else {
+        terminal.line(format!("    {file}:{line}"))?;
         return terminal.line(format!("    {message}"));
     };
-    let number = start.line.to_string();
-    let (shown, before, width) = window(&source, span);
+    terminal.line(format!("    {file}:{line}:{column}"))?;
+    let Some(source) = &finding.text else {
+        return terminal.line(format!("    {message}"));
+    };
+    let (shown, before, width) = window(&source.replace('\t', " "), column, width);
+    let number = line.to_string();
     terminal.line(
         Line::new()
             .dim(format_args!("    {number} | "))
@@ -74,18 +106,18 @@ fn print_picture(
     terminal.line(picture.bad("^".repeat(width)).plain(" ").plain(message))
 }
 
-/// The line a span is on, with tabs as single spaces so that columns are what they seem.
-fn source_line(span: &Span, texts: &BTreeMap<&str, &[u8]>) -> Option<String> {
+/// The line a span is on.
+fn line(span: &Span, texts: &BTreeMap<&str, &[u8]>) -> Option<String> {
     let text = String::from_utf8_lossy(texts.get(&*span.start.file)?);
     let index = usize::try_from(span.start.line.checked_sub(1)?).ok()?;
-    Some(text.lines().nth(index)?.replace('\t', " "))
+    text.lines().nth(index).map(str::to_owned)
 }
 
-/// The part of a line that is shown, how many characters of it stand before the span, and how
-/// many of the span are on it. A long line is cut around the span.
-fn window(line: &str, span: &Span) -> (String, usize, usize) {
+/// The part of a line that is shown, how many characters of it stand before `column`, and how many
+/// of `width` are on it. A long line is cut around them. A tab is shown as one space.
+fn window(line: &str, column: u32, width: u32) -> (String, usize, usize) {
     const WIDEST: usize = 100;
-    let column = usize::try_from(span.start.column).map_or(0, |column| column.saturating_sub(1));
+    let column = usize::try_from(column).map_or(0, |column| column.saturating_sub(1));
     let cut = column.saturating_sub(WIDEST / 2);
     let cut = if line.chars().count() <= WIDEST {
         0
@@ -95,39 +127,6 @@ fn window(line: &str, span: &Span) -> (String, usize, usize) {
     let shown: String = line.chars().skip(cut).take(WIDEST).collect();
     let before = (column - cut).min(shown.chars().count());
     let room = shown.chars().count().saturating_sub(before).max(1);
-    let width = usize::try_from(span.width).map_or(room, |width| width.clamp(1, room));
+    let width = usize::try_from(width).map_or(room, |width| width.clamp(1, room));
     (shown, before, width)
-}
-
-/// The finding for programs.
-pub(crate) fn json(note: &Note) -> Value {
-    let place = note.span.as_ref().map(|span| &span.start);
-    let place = place.or(note
-        .origin
-        .as_ref()
-        .and_then(|origin| origin.place.as_ref()));
-    json!({
-        "code": note.code.as_str(),
-        "slug": note.code.slug(),
-        "severity": match note.severity {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        },
-        "fault": note.fault().as_str(),
-        "object": note.object().map(|object| json!({
-            "kind": &*object.kind,
-            "namespace": object.namespace.as_ref().map(|namespace| namespace.as_str()),
-            "name": object.name.as_str(),
-        })),
-        "pointer": note.origin.as_ref().map(|origin| &*origin.pointer),
-        "place": place.map(|place| json!({
-            "file": &*place.file,
-            "line": place.line,
-            "column": place.column,
-        })),
-        "message": note.message,
-        "suggestion": note.suggestion,
-        "inForce": note.in_force,
-    })
 }

@@ -3,10 +3,12 @@
 use std::io;
 
 use leno_model::Origin;
+use leno_model::view::WorkloadId;
 use leno_traffic::{Outcome, Story};
 use serde_json::{Value, json};
 
 use crate::imagine::{Branch, End, Imagined, Reason, Thought};
+use crate::live::Standing;
 use crate::terminal::{Line, Terminal};
 
 /// Where the words of a step begin.
@@ -15,8 +17,16 @@ const WORDS: usize = 14;
 /// How wide the words of a step may be before what stands behind them gives way.
 const WIDEST: usize = 64;
 
-/// Prints a call that nobody made: the headline, then each proxy's steps.
-pub(crate) fn print(imagined: &Imagined, terminal: &mut Terminal) -> io::Result<()> {
+/// Tells how the proxy in front of a workload stands to what is in force.
+pub(crate) type Standings<'a> = &'a dyn Fn(&WorkloadId) -> Standing;
+
+/// Prints a call that nobody made: the headline, then each proxy's steps. Of a mesh that runs,
+/// `standings` says which proxies would really decide like this.
+pub(crate) fn print(
+    imagined: &Imagined,
+    standings: Option<Standings<'_>>,
+    terminal: &mut Terminal,
+) -> io::Result<()> {
     let headline = Line::new().strong(&imagined.asked).plain("   ");
     terminal.line(match &imagined.end {
         End::Refused(reason) => headline.bad(refused(reason)),
@@ -25,7 +35,10 @@ pub(crate) fn print(imagined: &Imagined, terminal: &mut Terminal) -> io::Result<
         }
         End::Reached(branches) => verdict(headline, branches),
     })?;
-    let mut page = Page::default();
+    let mut page = Page {
+        rows: Vec::new(),
+        standings,
+    };
     if let Some(thought) = &imagined.sender {
         page.thought(thought);
     }
@@ -51,8 +64,10 @@ pub(crate) fn print(imagined: &Imagined, terminal: &mut Terminal) -> io::Result<
 }
 
 /// Rows that are laid out together, so that what stands behind the words stands in columns.
-#[derive(Default)]
-struct Page(Vec<Row>);
+struct Page<'a> {
+    rows: Vec<Row>,
+    standings: Option<Standings<'a>>,
+}
 
 struct Row {
     words: Line,
@@ -60,14 +75,14 @@ struct Row {
     known: &'static str,
 }
 
-impl Page {
+impl Page<'_> {
     fn heading(&mut self, words: Line) {
         self.row(words, None, "");
     }
 
     fn row(&mut self, words: Line, origin: Option<&Origin>, known: &'static str) {
         let origin = origin.map(ToString::to_string).unwrap_or_default();
-        self.0.push(Row {
+        self.rows.push(Row {
             words,
             origin,
             known,
@@ -75,7 +90,11 @@ impl Page {
     }
 
     fn thought(&mut self, thought: &Thought) {
-        self.heading(Line::new().dim(format_args!("  proxy of {}", thought.proxy_of)));
+        let heading = Line::new().dim(format_args!("  proxy of {}", thought.proxy_of));
+        self.heading(match self.standings {
+            None => heading,
+            Some(standings) => standing(heading.plain("   "), thought, standings),
+        });
         for step in &thought.story.steps {
             let mark = Line::new().plain("  ");
             let (mark, known) = match step.outcome {
@@ -117,7 +136,7 @@ impl Page {
     fn print(self, terminal: &mut Terminal) -> io::Result<()> {
         let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or_default();
         let described = |row: &&Row| !row.origin.is_empty() || !row.known.is_empty();
-        let rows = || self.0.iter().filter(described);
+        let rows = || self.rows.iter().filter(described);
         let words = rows()
             .map(|row| row.words.width())
             .filter(|width| *width <= WORDS + WIDEST);
@@ -127,7 +146,7 @@ impl Page {
             words,
             origin,
             known,
-        } in self.0
+        } in self.rows
         {
             let line = if origin.is_empty() {
                 words
@@ -142,6 +161,39 @@ impl Page {
             terminal.line(line)?;
         }
         Ok(())
+    }
+}
+
+/// How the proxies stand that would think so: the worst of them, and how many stand like it.
+fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line {
+    let each: Vec<_> = thought.workloads.iter().map(standings).collect();
+    let worst = each.iter().max().copied().unwrap_or(Standing::None);
+    let alike = each.iter().filter(|one| **one == worst).count();
+    let (one, many) = match worst {
+        Standing::Current => ("holds what is in force", "hold what is in force"),
+        Standing::Behind => (
+            "is behind: it decides by an older view",
+            "are behind: they decide by an older view",
+        ),
+        Standing::Away => (
+            "is not connected: if it runs, it decides by the view it had",
+            "are not connected: those that run decide by the view they had",
+        ),
+        Standing::None => (
+            "has never joined: nothing enforces this",
+            "have never joined: nothing enforces this",
+        ),
+    };
+    let words = match (alike, each.len()) {
+        (_, 0 | 1) => one.to_owned(),
+        (1, all) => format!("1 of {all} {one}"),
+        (alike, all) if alike == all => format!("all {all} {many}"),
+        (alike, all) => format!("{alike} of {all} {many}"),
+    };
+    match worst {
+        Standing::Current => heading.dim(words),
+        Standing::Behind | Standing::Away => heading.doubtful(words),
+        Standing::None => heading.bad(words),
     }
 }
 
@@ -187,31 +239,37 @@ pub(crate) fn reasons(branch: &Branch) -> Vec<&Reason> {
 }
 
 /// The call for programs.
-pub(crate) fn json(imagined: &Imagined) -> Value {
+pub(crate) fn json(imagined: &Imagined, standings: Option<Standings<'_>>) -> Value {
     let end = match &imagined.end {
         End::Refused(reason) => json!({ "refused": reason_json(reason) }),
         End::Redirected { status, location } => {
             json!({ "redirected": { "status": status, "location": location } })
         }
         End::Reached(branches) => json!({
-            "reached": branches.iter().map(branch_json).collect::<Vec<_>>(),
+            "reached": branches
+                .iter()
+                .map(|branch| branch_json(branch, standings))
+                .collect::<Vec<_>>(),
         }),
     };
     json!({
         "call": imagined.asked,
-        "sender": imagined.sender.as_ref().map(thought_json),
+        "sender": imagined
+            .sender
+            .as_ref()
+            .map(|thought| thought_json(thought, standings)),
         "end": end,
     })
 }
 
-fn branch_json(branch: &Branch) -> Value {
+fn branch_json(branch: &Branch, standings: Option<Standings<'_>>) -> Value {
     let (weight, total) = branch.share;
     let (refused, receivers) = match &branch.receivers {
         Err(reason) => (reason_json(reason), Vec::new()),
         Ok(receivers) => {
             let receivers = receivers.iter().map(|receiver| {
                 json!({
-                    "thought": thought_json(&receiver.thought),
+                    "thought": thought_json(&receiver.thought, standings),
                     "refused": receiver.verdict.as_ref().err().map(reason_json),
                 })
             });
@@ -238,9 +296,16 @@ fn reason_json(reason: &Reason) -> Value {
     })
 }
 
-fn thought_json(thought: &Thought) -> Value {
+fn thought_json(thought: &Thought, standings: Option<Standings<'_>>) -> Value {
+    let workloads = thought.workloads.iter().map(|id| {
+        json!({
+            "workload": id.to_string(),
+            "proxy": standings.map(|standings| standings(id).as_str()),
+        })
+    });
     json!({
         "proxyOf": thought.proxy_of,
+        "workloads": workloads.collect::<Vec<_>>(),
         "steps": story_json(&thought.story),
     })
 }

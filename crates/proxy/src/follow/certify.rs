@@ -67,6 +67,15 @@ impl Certificates {
         }
     }
 
+    /// Wants new certificates for these at once, whatever the old ones are good for.
+    pub(super) fn hasten(&mut self, ids: &[SpiffeId]) {
+        for id in ids {
+            if let Some(State::Held(renewal)) = self.by_id.get_mut(id) {
+                renewal.hasten();
+            }
+        }
+    }
+
     /// When [`Self::ask`] should be called next.
     pub(super) fn poll_timeout(&self, now: Now) -> Option<Mono> {
         let due = |state: &State| match state {

@@ -144,6 +144,7 @@ impl Follower {
             Received::Refused(misfit) => tell(&Event::Refused {
                 why: misfit.to_string(),
             }),
+            Received::Renew(identities) => self.certificates.hasten(&identities),
             Received::Adopt(view) => {
                 tell(&Event::Adopted {
                     generation: view.generation.clone(),

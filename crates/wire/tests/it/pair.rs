@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use leno_model::view::{Generation, View, WorkloadId};
-use leno_model::{Dice, Name, Namespace, Subscription};
+use leno_model::{Dice, Name, Namespace, SpiffeId, Subscription};
 use leno_wire::{Client, Known, Received, Request, Response, Server, Target};
 
 use crate::views::Maker;
@@ -16,6 +16,7 @@ struct Pair {
     to_server: VecDeque<Vec<u8>>,
     to_client: VecDeque<Vec<u8>>,
     adopted: Vec<View>,
+    renew: Vec<SpiffeId>,
 }
 
 impl Pair {
@@ -26,6 +27,7 @@ impl Pair {
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             adopted: Vec::new(),
+            renew: Vec::new(),
         }
     }
 
@@ -62,6 +64,7 @@ impl Pair {
             Received::Staged => {}
             Received::Adopt(view) => self.adopted.push(view),
             Received::Refused(misfit) => panic!("{misfit}"),
+            Received::Renew(identities) => self.renew.extend(identities),
         }
         true
     }
@@ -73,6 +76,22 @@ impl Pair {
 
 fn offer(view: &View) -> Arc<Target> {
     Arc::new(Target::new(view, BTreeMap::new()))
+}
+
+fn cart() -> SpiffeId {
+    SpiffeId::parse("spiffe://shop.local/ns/shop/sa/cart").unwrap()
+}
+
+#[test]
+fn a_proxy_hears_once_whose_certificate_it_should_renew() {
+    let mut pair = Pair::new();
+    pair.server.offer(offer(&Maker(Dice::new(3)).view(1)));
+    pair.settle();
+    pair.server.renew(cart());
+    pair.server.renew(cart());
+    pair.settle();
+    assert_eq!(pair.renew, [cart()]);
+    assert_eq!(pair.adopted.len(), 1);
 }
 
 #[test]
@@ -91,6 +110,8 @@ fn whatever_breaks_the_proxy_adopts_whole_views_in_order_and_ends_with_the_last(
                     pair.server.offer(offer(&views[at]));
                 }
                 4 => pair.server.offer(offer(views.last().unwrap())),
+                // It belongs to no update and may come between the parts of one.
+                5 => pair.server.renew(cart()),
                 _ => drop(pair.step()),
             }
         }
@@ -173,6 +194,7 @@ fn a_large_update_comes_in_pieces_and_counts_only_when_whole() {
             Received::Staged => assert!(!last),
             Received::Adopt(adopted) => assert_eq!(adopted, view),
             Received::Refused(misfit) => panic!("{misfit}"),
+            Received::Renew(_) => panic!("nobody asked for it"),
         }
     }
     assert!(responses >= 9, "{responses}");

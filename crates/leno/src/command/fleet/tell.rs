@@ -1,34 +1,16 @@
 //! How a control plane's answers look to people.
 
-use std::collections::BTreeMap;
-
 use leno_admin::{
-    Applied, Change, Diff, Failure, Finding, Forgotten, History, Link, Proxies, Revoked, Status,
+    Applied, Change, Diff, Failure, Finding, Forgotten, History, Link, Proxies, Renewed, Revoked,
     TokenMade, Tokens, Trust, Verb,
 };
 use leno_model::Code;
 
 use crate::command::Answer;
 use crate::offline::count;
-use crate::render;
+use crate::render::table::Table;
+use crate::render::{self, head, moment};
 use crate::terminal::{Line, Terminal};
-
-/// The first line of every answer: which mesh, which revision, how many proxies.
-fn head(status: &Status) -> Line {
-    let Status {
-        context,
-        revision,
-        proxies,
-        ..
-    } = status;
-    let proxies = count(usize::try_from(*proxies).unwrap_or(usize::MAX), "proxy");
-    let proxies = proxies.replace("proxys", "proxies");
-    let line = Line::new()
-        .dim("context ")
-        .plain(context)
-        .dim(" · revision ");
-    line.plain(revision).dim(format_args!(" · {proxies}"))
-}
 
 pub(super) fn applied(told: &Applied, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
@@ -39,11 +21,14 @@ pub(super) fn applied(told: &Applied, terminal: &mut Terminal) -> anyhow::Result
     for left in &told.left {
         terminal.line(Line::new().doubtful("! ").plain(left))?;
     }
-    findings(&told.findings, terminal)?;
+    findings(&told.findings, &told.status.now, terminal)?;
     if told.made {
-        let before = told.status.revision.saturating_sub(1);
         terminal.gap()?;
-        terminal.line(format!("Next  leno proxies · leno rollback {before}"))?;
+        let next = Line::new().dim("Next  ").plain("leno check · leno proxies");
+        terminal.line(match told.status.revision.saturating_sub(1) {
+            0 => next,
+            before => next.plain(format_args!(" · leno rollback {before}")),
+        })?;
     }
     Ok(Answer::Fine)
 }
@@ -57,92 +42,92 @@ pub(super) fn link(told: &Link, terminal: &mut Terminal) -> anyhow::Result<Answe
 
 pub(super) fn history(told: &History, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
-    let title = Line::new()
-        .dim("REVISION")
-        .column(10, 1)
-        .dim("AT")
-        .column(36, 1)
-        .dim("WHO");
-    terminal.line(
-        title
-            .column(46, 1)
-            .dim("WHAT")
-            .column(66, 1)
-            .dim("CHANGED")
-            .column(78, 1)
-            .dim("WHY"),
-    )?;
-    for past in &told.revisions {
-        let why = past.message.lines().next().unwrap_or_default();
-        let line = Line::new()
-            .strong(past.revision)
-            .column(10, 1)
-            .plain(&past.at);
-        let line = line
-            .column(36, 1)
-            .plain(&past.who)
-            .column(46, 1)
-            .plain(&past.what);
-        let changed = format!("+{} ~{} -{}", past.added, past.changed, past.removed);
-        terminal.line(line.column(66, 1).plain(changed).column(78, 1).plain(why))?;
+    if told.revisions.is_empty() {
+        terminal.line("nothing was applied yet")?;
+        return Ok(Answer::Fine);
     }
+    let mut table = Table::new(&["REVISION", "AT", "WHO", "WHAT", "CHANGED", "WHY"]);
+    for past in &told.revisions {
+        table.row([
+            Line::new().strong(past.revision),
+            moment(&past.at, &told.status.now).into(),
+            past.who.as_str().into(),
+            past.what.as_str().into(),
+            format!("+{} ~{} -{}", past.added, past.changed, past.removed).into(),
+            past.message.lines().next().unwrap_or_default().into(),
+        ]);
+    }
+    table.print(terminal)?;
     Ok(Answer::Fine)
 }
 
 pub(super) fn diff(told: &Diff, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
     terminal.line(format!("from revision {} to {}", told.from, told.to))?;
+    if told.changes.is_empty() {
+        terminal.line("they are the same")?;
+    }
     changes(&told.changes, true, terminal)?;
     Ok(Answer::Fine)
 }
 
 pub(super) fn proxies(told: &Proxies, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
-    let title = Line::new()
-        .dim("PROXY")
-        .column(20, 1)
-        .dim("IDENTITY")
-        .column(60, 1);
-    terminal.line(title.dim("TUNNEL").column(82, 1).dim("HOLDS"))?;
-    let mut behind = false;
+    if told.proxies.is_empty() && told.away.is_empty() {
+        terminal.line("no proxy has joined yet: leno token create --help")?;
+        return Ok(Answer::Fine);
+    }
+    let now = &told.status.now;
+    let mut table = Table::new(&["PROXY", "ACTS AS", "TUNNEL", "SINCE", "HOLDS"]);
     for proxy in &told.proxies {
-        let line = Line::new()
-            .strong(&proxy.name)
-            .column(20, 1)
-            .plain(&proxy.identity);
-        let line = line
-            .column(60, 1)
-            .plain(proxy.tunnel.as_deref().unwrap_or("-"))
-            .column(82, 1);
-        let line = match (&proxy.refused, proxy.current) {
-            (Some(why), _) => line.bad(format_args!("{} {why}", Code::D002)),
-            (None, true) => line.good("the newest"),
-            (None, false) => line.doubtful(format_args!("behind: {}", proxy.generation)),
-        };
-        behind |= proxy.refused.is_some();
-        terminal.line(line)?;
+        table.row([
+            Line::new().strong(&proxy.name),
+            short(&proxy.identity, &told.status.context).into(),
+            proxy.tunnel.as_deref().unwrap_or("-").into(),
+            moment(&proxy.since, now).into(),
+            match (&proxy.refused, proxy.current) {
+                (Some(why), _) => Line::new().bad(format_args!("{} {why}", Code::D002)),
+                (None, true) => Line::new().good("the newest"),
+                (None, false) => Line::new().doubtful(format_args!("behind: {}", proxy.generation)),
+            },
+        ]);
         for workload in &proxy.not_entitled {
             let line = Line::new().plain("  ").doubtful("! ").plain(workload);
-            terminal.line(
-                line.plain(" is not told to it: it does not exist, or acts as somebody else"),
-            )?;
+            let told = format!("{} {}", Code::D006, Code::D006.slug());
+            let nothing = [Line::new(), Line::new(), Line::new()];
+            let told = Line::new().doubtful(told);
+            table.row([line].into_iter().chain(nothing).chain([told]));
         }
     }
-    Ok(if behind { Answer::Bad } else { Answer::Fine })
+    for away in &told.away {
+        let since = away.since.as_deref();
+        table.row([
+            Line::new().strong(&away.workload),
+            "-".into(),
+            away.tunnel.as_str().into(),
+            since
+                .map_or_else(|| "-".to_owned(), |since| moment(since, now))
+                .into(),
+            Line::new().bad(format_args!("{} {}", Code::D005, Code::D005.slug())),
+        ]);
+    }
+    table.print(terminal)?;
+    let is_bad = told.proxies.iter().any(|proxy| proxy.refused.is_some());
+    Ok(if is_bad || !told.away.is_empty() {
+        Answer::Bad
+    } else {
+        Answer::Fine
+    })
 }
 
 pub(super) fn token_made(told: &TokenMade, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
-    let line = Line::new()
-        .good("token ")
-        .strong(&told.token.id)
-        .plain("  for ");
-    let line = line.strong(&told.token.grants);
-    let uses = count(
-        usize::try_from(told.token.uses).unwrap_or(usize::MAX),
-        "use",
-    );
-    terminal.line(line.plain(format_args!(", {uses}, until {}", told.token.expires)))?;
+    let line = Line::new().good("token ").strong(&told.token.id);
+    let line = line.plain("  for ").strong(&told.token.grants);
+    let uses = usize::try_from(told.token.uses).unwrap_or(usize::MAX);
+    let until = moment(&told.token.expires, &told.status.now);
+    terminal.line(line.plain(format_args!(", {}, until {until}", count(uses, "use"))))?;
+    terminal.line(Line::new().dim("It is shown this once. On the host that is to join:"))?;
     terminal.gap()?;
     terminal.line(format!("leno join {}", told.text))?;
     Ok(Answer::Fine)
@@ -150,69 +135,140 @@ pub(super) fn token_made(told: &TokenMade, terminal: &mut Terminal) -> anyhow::R
 
 pub(super) fn tokens(told: &Tokens, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
-    let title = Line::new()
-        .dim("ID")
-        .column(12, 1)
-        .dim("FOR")
-        .column(34, 1)
-        .dim("USES");
-    terminal.line(title.column(42, 1).dim("UNTIL").column(68, 1).dim("BY"))?;
-    for token in &told.tokens {
-        let line = Line::new()
-            .strong(&token.id)
-            .column(12, 1)
-            .plain(&token.grants);
-        let line = line
-            .column(34, 1)
-            .plain(token.uses)
-            .column(42, 1)
-            .plain(&token.expires);
-        terminal.line(line.column(68, 1).plain(&token.made_by))?;
+    if told.tokens.is_empty() {
+        terminal.line("there is no token: leno token create --help")?;
+        return Ok(Answer::Fine);
     }
+    let mut table = Table::new(&["ID", "FOR", "USES LEFT", "UNTIL", "MADE BY"]);
+    for token in &told.tokens {
+        // Moments in RFC 3339 and in UTC are in the order of their texts.
+        let is_over = token.uses == 0 || token.expires < told.status.now;
+        let until = moment(&token.expires, &told.status.now);
+        table.row([
+            Line::new().strong(&token.id),
+            token.grants.as_str().into(),
+            token.uses.to_string().into(),
+            match is_over {
+                true => Line::new().dim(format_args!("{until}, good for nothing")),
+                false => until.into(),
+            },
+            token.made_by.as_str().into(),
+        ]);
+    }
+    table.print(terminal)?;
     Ok(Answer::Fine)
 }
 
 pub(super) fn forgotten(told: &Forgotten, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
-    terminal.line(if told.was_there {
-        "the token is good for nothing"
-    } else {
-        "there is no such token"
-    })?;
-    Ok(if told.was_there {
-        Answer::Fine
-    } else {
-        Answer::Bad
-    })
+    if !told.was_there {
+        terminal.line(Line::new().bad("✗ ").plain("there is no such token"))?;
+        terminal.line(Line::new().dim("Next  ").plain("leno token list"))?;
+        return Ok(Answer::Bad);
+    }
+    terminal.line("the token is good for nothing from here on; who has joined by it stays")?;
+    Ok(Answer::Fine)
 }
 
 pub(super) fn trust(told: &Trust, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let now = &told.status.now;
     terminal.line(head(&told.status))?;
-    let row = |name: &str, value: &dyn std::fmt::Display| {
-        Line::new().dim(name).column(16, 1).plain(value)
-    };
-    terminal.line(row("trust domain", &told.trust_domain))?;
-    terminal.line(row(
-        "root",
-        &format_args!("{}  until {}", told.root, told.root_ends),
-    ))?;
+    let row = |name: &str, value: String| Line::new().dim(name).column(14, 1).plain(value);
+    terminal.line(row("trust domain", told.trust_domain.clone()))?;
+    let until = moment(&told.root_ends, now);
+    terminal.line(row("root", format!("{}  until {until}", told.root)))?;
+    let until = moment(&told.intermediate_ends, now);
     terminal.line(row(
         "intermediate",
-        &format_args!("until {}", told.intermediate_ends),
+        format!("until {until}, renewed long before"),
     ))?;
+    let life = lifetime(told.lifetime_seconds);
     terminal.line(row(
         "certificates",
-        &format_args!("of {} s", told.lifetime_seconds),
+        format!("live {life}, renewed at half of it"),
     ))?;
-    for revoked in &told.revoked {
-        let line = Line::new()
-            .bad("refused")
-            .column(16, 1)
-            .strong(&revoked.identity);
-        let line = line.plain(format_args!("  since {} by {}", revoked.at, revoked.who));
-        terminal.line(line.plain("  ").plain(&revoked.reason))?;
+    let mut table = Table::new(&["ACTS AS", "PROXIES", "UNTIL", "RENEWAL"]);
+    for certificate in &told.certificates {
+        let until = certificate.ends.as_deref().map(|ends| moment(ends, now));
+        table.row([
+            Line::new().strong(short(&certificate.identity, &told.status.context)),
+            certificate.proxies.to_string().into(),
+            until.unwrap_or_else(|| "-".to_owned()).into(),
+            match &certificate.failed {
+                None => Line::new().good("well"),
+                Some(why) => Line::new().bad(format_args!("{} {why}", Code::T007)),
+            },
+        ]);
     }
-    Ok(Answer::Fine)
+    if !table.is_empty() {
+        terminal.gap()?;
+        table.print(terminal)?;
+    }
+    let mut table = Table::new(&["REFUSED", "SINCE", "BY", "WHY"]);
+    for revoked in &told.revoked {
+        table.row([
+            Line::new().bad(short(&revoked.identity, &told.status.context)),
+            moment(&revoked.at, now).into(),
+            revoked.who.as_str().into(),
+            revoked.reason.as_str().into(),
+        ]);
+    }
+    if !table.is_empty() {
+        terminal.gap()?;
+        table.print(terminal)?;
+    }
+    let has_failed = |one: &leno_admin::CertificateState| one.failed.is_some();
+    Ok(match told.certificates.iter().any(has_failed) {
+        true => Answer::Bad,
+        false => Answer::Fine,
+    })
+}
+
+pub(super) fn renewed(told: &Renewed, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let now = &told.status.now;
+    let at = |moment_at: &Option<String>| {
+        let known = moment_at.as_deref().map(|at| moment(at, now));
+        known.unwrap_or_else(|| "a time that is not known".to_owned())
+    };
+    terminal.line(head(&told.status))?;
+    let identity = short(&told.identity, &told.status.context);
+    if told.dry_run {
+        let would = moment(&told.would_end, now);
+        let line = Line::new().strong(identity);
+        terminal.line(line.plain(format_args!(
+            "  the CA would sign for it, until {would}. NOTHING IS ASKED FOR"
+        )))?;
+        for proxy in &told.proxies {
+            let line = Line::new().plain("  ").strong(&proxy.proxy);
+            terminal.line(line.plain(format_args!("  has one until {}", at(&proxy.ended))))?;
+        }
+        let next = Line::new().dim("Next  ").plain("leno certs renew ");
+        terminal.line(next.plain(short(&told.identity, &told.status.context)))?;
+        return Ok(Answer::Fine);
+    }
+    terminal.line(Line::new().strong(identity))?;
+    for proxy in &told.proxies {
+        terminal.line(match &proxy.failed {
+            None => Line::new()
+                .good("✓ ")
+                .strong(&proxy.proxy)
+                .plain(format_args!("  renewed, until {}", at(&proxy.ends))),
+            Some(why) => Line::new()
+                .bad("✗ ")
+                .strong(&proxy.proxy)
+                .plain(format_args!("  not renewed: {why}")),
+        })?;
+        if proxy.failed.is_some() {
+            let meanwhile = format!("the certificate until {}", at(&proxy.ended));
+            terminal.line(Line::new().dim("    In force  ").plain(meanwhile))?;
+        }
+    }
+    let has_failed = told.proxies.iter().any(|proxy| proxy.failed.is_some());
+    Ok(if has_failed {
+        Answer::Bad
+    } else {
+        Answer::Fine
+    })
 }
 
 pub(super) fn revoked(
@@ -222,12 +278,16 @@ pub(super) fn revoked(
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
-    let line = Line::new().strong(&told.identity).plain("  ");
-    terminal.line(line.plain(if told.changed { done } else { nothing }))?;
+    let line = Line::new().strong(short(&told.identity, &told.status.context));
+    let outcome = if told.changed { done } else { nothing };
+    terminal.line(line.plain("  ").plain(outcome))?;
     Ok(Answer::Fine)
 }
 
 pub(super) fn failure(failure: &Failure, terminal: &mut Terminal) -> anyhow::Result<()> {
+    if let Some(status) = &failure.status {
+        terminal.line(head(status))?;
+    }
     let code = failure
         .code
         .as_deref()
@@ -238,29 +298,42 @@ pub(super) fn failure(failure: &Failure, terminal: &mut Terminal) -> anyhow::Res
         None => line,
     };
     terminal.line(line.plain(&failure.message))?;
-    findings(&failure.findings, terminal)?;
+    findings(&failure.findings, "", terminal)?;
     if let Some(advice) = &failure.advice {
+        if !failure.findings.is_empty() {
+            terminal.gap()?;
+        }
         terminal.line(Line::new().dim("Next  ").plain(advice))?;
     }
     Ok(())
 }
 
-fn findings(findings: &[Finding], terminal: &mut Terminal) -> anyhow::Result<()> {
+/// An identity as people name it: `shop/cart` within its own trust domain.
+fn short(identity: &str, trust_domain: &str) -> String {
+    let parts = || {
+        let rest = identity.strip_prefix("spiffe://")?;
+        let path = rest.strip_prefix(trust_domain)?;
+        path.strip_prefix("/ns/")?.split_once("/sa/")
+    };
+    match parts() {
+        Some((namespace, account)) => format!("{namespace}/{account}"),
+        None => identity.to_owned(),
+    }
+}
+
+/// `24 h`, `90 s`.
+fn lifetime(seconds: u64) -> String {
+    match (seconds % 3600, seconds % 60) {
+        (0, _) => format!("{} h", seconds / 3600),
+        (_, 0) => format!("{} min", seconds / 60),
+        (_, _) => format!("{seconds} s"),
+    }
+}
+
+fn findings(findings: &[Finding], now: &str, terminal: &mut Terminal) -> anyhow::Result<()> {
     for finding in findings {
-        let Some(note) = finding.note() else {
-            continue;
-        };
-        let mut texts = BTreeMap::new();
-        // A picture needs one line: those above it are left empty.
-        let lines = finding.line.zip(finding.text.as_ref()).map(|(line, text)| {
-            let above = usize::try_from(line).map_or(0, |line| line.saturating_sub(1));
-            format!("{}{text}", "\n".repeat(above))
-        });
-        if let Some((file, lines)) = finding.file.as_deref().zip(lines.as_deref()) {
-            texts.insert(file, lines.as_bytes());
-        }
         terminal.gap()?;
-        render::note::print(&note, &texts, terminal)?;
+        render::note::print_finding(finding, now, terminal)?;
     }
     Ok(())
 }

@@ -1,0 +1,475 @@
+//! Whether what runs is as it should be: proxies, certificates, folders. A function of what was seen
+//! at one moment; what is wrong with the configuration itself is in its [`Meaning`](crate::meaning).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use leno_admin::{Finding, Since};
+use leno_identity::Validity;
+use leno_model::view::WorkloadId;
+use leno_model::{Code, Severity, SpiffeId, Wall};
+
+use crate::fleet::{Failures, Member};
+use crate::folder::Found;
+
+/// What was seen.
+pub(crate) struct Seen<'a> {
+    pub(crate) now: Wall,
+    /// The proxies that are connected.
+    pub(crate) members: &'a [Member],
+    /// Workloads whose proxy was there and is not, with when it went.
+    pub(crate) away: &'a [(WorkloadId, Option<Wall>)],
+    /// Since when there is something new for proxies to adopt.
+    pub(crate) newest_since: Wall,
+    /// How long certificates live.
+    pub(crate) lifetime: Duration,
+    /// When root and intermediate stand, once there is a CA.
+    pub(crate) authority: Option<[Validity; 2]>,
+    /// The folders that are watched.
+    pub(crate) folders: &'a [Found],
+}
+
+/// What to think of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) findings: Vec<Finding>,
+    /// What is well, a line each.
+    pub(crate) passed: Vec<String>,
+}
+
+/// How long a proxy may take to adopt what is new before it counts as behind.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of a certificate's life, so many hundredths may be left before somebody has to look: renewal is
+/// due at half, and has failed again and again by then.
+const LATE: u32 = 40;
+
+impl Judged {
+    /// Judges what was seen.
+    pub(crate) fn of(seen: &Seen<'_>) -> Self {
+        let mut judged = Self::default();
+        for member in seen.members {
+            judged.proxy(member, seen);
+        }
+        for (workload, since) in seen.away {
+            judged.away(workload, *since);
+        }
+        judged.certificates(seen);
+        judged.authority(seen);
+        for folder in seen.folders {
+            judged.folder(folder);
+        }
+        judged
+    }
+
+    fn proxy(&mut self, member: &Member, seen: &Seen<'_>) {
+        let subject = Some(format!("proxy {}", member.name));
+        match &member.refused {
+            Some(why) => self.findings.push(Finding {
+                next: Some("leno proxies · leno explain D002".to_owned()),
+                ..Finding::running(
+                    Code::D002,
+                    Severity::Error,
+                    subject,
+                    why.clone(),
+                    &format!("the view it had before: {}", member.adopted),
+                )
+            }),
+            None if member.current => {
+                let line = format!("proxy {} holds the newest view", member.name);
+                self.passed.push(line);
+            }
+            None if seen.now.since(seen.newest_since) > PATIENCE => {
+                self.findings.push(Finding {
+                    since: at(seen.newest_since),
+                    next: Some("leno proxies · leno explain D003".to_owned()),
+                    ..Finding::running(
+                        Code::D003,
+                        Severity::Error,
+                        subject,
+                        "it has not adopted what is in force".to_owned(),
+                        &format!("the view it has: {}", member.adopted),
+                    )
+                });
+            }
+            None => self
+                .passed
+                .push(format!("proxy {} is being told what is new", member.name)),
+        }
+        for workload in &member.not_entitled {
+            self.findings.push(Finding {
+                next: Some("leno proxies · leno explain D006".to_owned()),
+                ..Finding::running(
+                    Code::D006,
+                    Severity::Warning,
+                    Some(format!("proxy {}", member.name)),
+                    format!(
+                        "it says that it stands in front of {workload}, which does not exist or \
+                         acts as somebody else than {}",
+                        short(&member.identity)
+                    ),
+                    "it is told nothing of that workload",
+                )
+            });
+        }
+    }
+
+    fn away(&mut self, workload: &WorkloadId, since: Option<Wall>) {
+        self.findings.push(Finding {
+            since: since.and_then(at),
+            next: Some("leno proxies · leno explain D005".to_owned()),
+            ..Finding::running(
+                Code::D005,
+                Severity::Error,
+                Some(format!("proxy of {workload}")),
+                "it is not connected".to_owned(),
+                "it decides by the view it had, if it runs; others go on calling it",
+            )
+        });
+    }
+
+    /// Certificates are told by identity, however many proxies act as it.
+    fn certificates(&mut self, seen: &Seen<'_>) {
+        let mut by_id = BTreeMap::<&SpiffeId, Vec<Held<'_>>>::new();
+        for member in seen.members {
+            for (id, certificate) in &member.certificates {
+                by_id.entry(id).or_default().push(Held {
+                    ends: certificate.ends,
+                    failures: certificate.failures.as_ref(),
+                    is_late: certificate
+                        .ends
+                        .is_some_and(|ends| is_late(ends, member.since, seen)),
+                });
+            }
+        }
+        for (id, all) in by_id {
+            let (late, well): (Vec<_>, Vec<_>) = all
+                .iter()
+                .partition(|held| held.is_late || held.failures.is_some());
+            if late.is_empty() {
+                let first = well.iter().filter_map(|held| held.ends).min();
+                let until = first.map_or_else(String::new, |ends| format!(", until {ends}"));
+                self.passed
+                    .push(format!("certificate of {}{until}", short(id)));
+                continue;
+            }
+            self.findings
+                .push(not_renewing(id, &late, all.len(), seen.now));
+        }
+    }
+
+    fn authority(&mut self, seen: &Seen<'_>) {
+        for (validity, name) in seen
+            .authority
+            .iter()
+            .flatten()
+            .zip(["root", "intermediate"])
+        {
+            let left = validity.left(seen.now);
+            if left > validity.life() * LATE / 100 || (name == "root" && left > MONTH) {
+                self.passed.push(format!("{name}, until {}", validity.ends));
+                continue;
+            }
+            self.findings.push(Finding {
+                next: Some("leno certs list · leno explain T007".to_owned()),
+                ..Finding::running(
+                    Code::T007,
+                    Severity::Error,
+                    Some(format!("the CA's {name}")),
+                    format!("it ends in {}", span(left)),
+                    "what it has signed, until then",
+                )
+            });
+        }
+    }
+
+    fn folder(&mut self, folder: &Found) {
+        let Some(trouble) = &folder.trouble else {
+            let line = format!("watched folder {} is read", folder.folder);
+            return self.passed.push(line);
+        };
+        self.findings.push(Finding::running(
+            Code::C010,
+            Severity::Error,
+            Some(format!("watched folder {}", folder.folder)),
+            trouble.to_string(),
+            "what it held before",
+        ));
+    }
+}
+
+/// A certificate of one proxy.
+struct Held<'a> {
+    ends: Option<Wall>,
+    failures: Option<&'a Failures>,
+    is_late: bool,
+}
+
+/// Whether a certificate should have been renewed. How long it lived is not known of one that was
+/// there before the connection; it has lived at least from then on.
+fn is_late(ends: Wall, connected: Wall, seen: &Seen<'_>) -> bool {
+    let life = seen.lifetime.min(ends.since(connected));
+    ends.since(seen.now) < life * LATE / 100
+}
+
+fn not_renewing(id: &SpiffeId, late: &[&Held<'_>], all: usize, now: Wall) -> Finding {
+    let failures = late.iter().filter_map(|held| held.failures);
+    let failures: Vec<_> = failures.collect();
+    let ends = late.iter().filter_map(|held| held.ends).min();
+    let ends = ends.map_or_else(
+        || "There is none".to_owned(),
+        |ends| format!("Ends in {}", span(ends.since(now))),
+    );
+    let tries: u32 = failures.iter().map(|failures| failures.count).sum();
+    let why = match failures.last() {
+        None => "Nobody has asked for the next one".to_owned(),
+        Some(last) if tries == 1 => format!("The renewal failed: {}", last.why),
+        Some(last) => format!("{tries} renewals failed: {}", last.why),
+    };
+    let proxies = if all == 1 { "proxy" } else { "proxies" };
+    let short = short(id);
+    Finding {
+        since: failures
+            .iter()
+            .map(|failures| failures.since)
+            .min()
+            .and_then(at),
+        next: Some(format!("leno certs renew {short} --dry-run")),
+        ..Finding::running(
+            Code::T007,
+            Severity::Error,
+            Some(format!("{short}, {} of {all} {proxies}", late.len())),
+            format!("{ends}. {why}."),
+            "the valid certificates; no call has failed",
+        )
+    }
+}
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// `shop/cart`.
+fn short(id: &SpiffeId) -> String {
+    format!("{}/{}", id.namespace, id.service_account)
+}
+
+fn at(moment: Wall) -> Option<Since> {
+    Some(Since {
+        at: moment.to_string(),
+        revision: None,
+        who: None,
+    })
+}
+
+/// A time in the two units that matter: `1 h 52 min`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, _, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use leno_model::view::Generation;
+    use leno_model::{Name, Namespace};
+
+    use super::*;
+    use crate::fleet::Certificate;
+
+    const HOUR: u64 = 3600;
+
+    fn hour(hours: u64) -> Wall {
+        Wall::since_epoch(Duration::from_secs(hours * HOUR))
+    }
+
+    fn workload(name: &str) -> WorkloadId {
+        WorkloadId {
+            namespace: Namespace::new("shop").unwrap(),
+            name: Name::new(name).unwrap(),
+        }
+    }
+
+    /// A proxy of `name` that is well: connected at hour 0, with a certificate until hour 24.
+    fn proxy(name: &str) -> Member {
+        let identity = SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{name}")).unwrap();
+        let certificate = Certificate {
+            ends: Some(hour(24)),
+            ..Certificate::default()
+        };
+        Member {
+            name: name.to_owned(),
+            certificates: BTreeMap::from([(identity.clone(), certificate)]),
+            identity,
+            peer: "10.0.0.1:4000".parse().unwrap(),
+            since: hour(0),
+            tunnel: None,
+            workloads: BTreeSet::from([workload(name)]),
+            not_entitled: BTreeSet::new(),
+            adopted: Generation::default(),
+            current: true,
+            refused: None,
+            renew: None,
+        }
+    }
+
+    fn failing(mut member: Member, count: u32, since: u64) -> Member {
+        let failures = Failures {
+            count,
+            since: hour(since),
+            why: "the store failed".to_owned(),
+        };
+        for certificate in member.certificates.values_mut() {
+            certificate.failures = Some(failures.clone());
+        }
+        member
+    }
+
+    /// What is told at hour `now` of these proxies, a line for each thing.
+    fn check(now: u64, members: &[Member], expect: &[&str]) {
+        let judged = Judged::of(&Seen {
+            now: hour(now),
+            members,
+            away: &[],
+            newest_since: hour(0),
+            lifetime: Duration::from_secs(24 * HOUR),
+            authority: None,
+            folders: &[],
+        });
+        assert_eq!(lines(&judged), expect);
+    }
+
+    fn lines(judged: &Judged) -> Vec<String> {
+        let found = judged.findings.iter().map(|finding| {
+            let since = finding.since.as_ref();
+            let since = since.map_or_else(String::new, |since| format!(" since {}", since.at));
+            format!(
+                "{} {}{since}: {}",
+                finding.code,
+                finding.object.as_deref().unwrap_or("-"),
+                finding.message
+            )
+        });
+        let passed = judged.passed.iter().map(|line| format!("ok {line}"));
+        found.chain(passed).collect()
+    }
+
+    #[test]
+    fn who_holds_the_newest_view_and_renews_is_well() {
+        check(
+            12,
+            &[proxy("web"), proxy("web")],
+            &[
+                "ok proxy web holds the newest view",
+                "ok proxy web holds the newest view",
+                "ok certificate of shop/web, until 1970-01-02T00:00:00.000Z",
+            ],
+        );
+    }
+
+    #[test]
+    fn who_refuses_a_view_or_stays_behind_is_named() {
+        let mut refusing = proxy("cart");
+        refusing.current = false;
+        refusing.refused = Some("part services/x has a kind that is not known".to_owned());
+        let mut behind = proxy("web");
+        behind.current = false;
+        behind.not_entitled.insert(workload("mail"));
+        check(
+            1,
+            &[refusing, behind],
+            &[
+                "D002 proxy cart: part services/x has a kind that is not known",
+                "D003 proxy web since 1970-01-01T00:00:00.000Z: it has not adopted what is in force",
+                "D006 proxy web: it says that it stands in front of shop/mail, which does not exist \
+                 or acts as somebody else than shop/web",
+                "ok certificate of shop/cart, until 1970-01-02T00:00:00.000Z",
+                "ok certificate of shop/web, until 1970-01-02T00:00:00.000Z",
+            ],
+        );
+        let mut slow = proxy("web");
+        slow.current = false;
+        check(
+            0,
+            &[slow],
+            &[
+                "ok proxy web is being told what is new",
+                "ok certificate of shop/web, until 1970-01-02T00:00:00.000Z",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_renew_is_told_once_for_all_who_have_it() {
+        check(
+            13,
+            &[failing(proxy("web"), 14, 12), proxy("web")],
+            &[
+                "T007 shop/web, 1 of 2 proxies since 1970-01-01T12:00:00.000Z: Ends in 11 h 0 min. \
+                 14 renewals failed: the store failed.",
+                "ok proxy web holds the newest view",
+                "ok proxy web holds the newest view",
+            ],
+        );
+        check(
+            15,
+            &[proxy("web")],
+            &[
+                "T007 shop/web, 1 of 1 proxy: Ends in 9 h 0 min. Nobody has asked for the next one.",
+                "ok proxy web holds the newest view",
+            ],
+        );
+    }
+
+    #[test]
+    fn how_long_a_certificate_lived_before_the_connection_is_not_guessed() {
+        let mut late = proxy("web");
+        late.since = hour(14);
+        check(
+            15,
+            &[late],
+            &[
+                "ok proxy web holds the newest view",
+                "ok certificate of shop/web, until 1970-01-02T00:00:00.000Z",
+            ],
+        );
+    }
+
+    #[test]
+    fn who_is_away_and_what_cannot_be_read_is_told_with_its_time() {
+        let folder = Found {
+            folder: "mesh".into(),
+            position: 1,
+            files: Default::default(),
+            trouble: Some("Permission denied".into()),
+        };
+        let span = |begins, ends| Validity {
+            begins: hour(begins),
+            ends: hour(ends),
+        };
+        let judged = Judged::of(&Seen {
+            now: hour(70),
+            members: &[],
+            away: &[(workload("web"), Some(hour(3))), (workload("cart"), None)],
+            newest_since: hour(0),
+            lifetime: Duration::from_secs(24 * HOUR),
+            authority: Some([span(0, 100_000), span(0, 100)]),
+            folders: &[folder],
+        });
+        assert_eq!(
+            lines(&judged),
+            [
+                "D005 proxy of shop/web since 1970-01-01T03:00:00.000Z: it is not connected",
+                "D005 proxy of shop/cart: it is not connected",
+                "T007 the CA's intermediate: it ends in 1 d 6 h",
+                "C010 watched folder mesh: Permission denied",
+                "ok root, until 1981-05-29T16:00:00.000Z",
+            ]
+        );
+    }
+}

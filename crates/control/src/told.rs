@@ -1,0 +1,138 @@
+//! What is in force as it travels to whoever wants to think it over: [`mesh_of`] an answer is the mesh
+//! that the control plane itself has.
+
+use std::collections::BTreeMap;
+use std::net::AddrParseError;
+use std::sync::Arc;
+
+use leno_admin::{Addressed, Configuration, InForce, Running, RunningPort, Tunnel};
+use leno_compile::Mesh;
+use leno_model::view::{Protocol, WorkloadId};
+use leno_model::{BadName, BadSpiffeId, Name, Namespace, Network, ServiceName, TrustDomain};
+
+use crate::administer::status;
+use crate::center::Center;
+use crate::layout::Laid;
+use crate::meaning::{Known, Meaning, Written};
+use crate::present::Present;
+
+/// What is in force.
+pub(crate) fn configuration(center: &Center) -> Configuration {
+    let edition = center.edition();
+    let written = &edition.meaning.written;
+    let files = written.files().iter().map(|file| InForce {
+        path: file.path.to_string(),
+        namespace: file.namespace.to_string(),
+        text: String::from_utf8_lossy(&file.text).into_owned(),
+    });
+    let domain = center.authority.told().map(|told| told.domain.to_string());
+    let reported = center.presence.reported();
+    let tunnels = center.tunnels.reported().into_iter();
+    let members = center.fleet.members();
+    Configuration {
+        status: status(center),
+        mesh: center.mesh.as_ref().map(Name::to_string),
+        trust_domain: domain,
+        files: files.collect(),
+        running: reported.all.iter().map(running).collect(),
+        addresses: center.addressed(),
+        tunnels: tunnels
+            .map(|(workload, tunnel)| Tunnel {
+                workload: workload.to_string(),
+                address: tunnel.to_string(),
+            })
+            .collect(),
+        proxies: members.iter().map(|(_, member)| member.told()).collect(),
+    }
+}
+
+/// The mesh that an answer means.
+pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
+    let files = told.files.iter().map(|file| {
+        Ok(Laid {
+            path: file.path.as_str().into(),
+            namespace: Namespace::new(&file.namespace)?,
+            text: file.text.clone().into_bytes(),
+        })
+    });
+    let written = Written::of_files(files.collect::<Result<_, NotTold>>()?);
+    let present = told.running.iter().map(present);
+    let present = present.collect::<Result<BTreeMap<_, _>, _>>()?;
+    let domain = told.trust_domain.as_deref().map(TrustDomain::new);
+    let domain = domain.transpose()?;
+    let name = told.mesh.as_deref().map(Name::new).transpose()?;
+    let known = Known {
+        domain: domain.as_ref(),
+        mesh: name.as_ref(),
+        present: &present,
+    };
+    let Meaning { mut mesh, .. } = Meaning::of(&Arc::new(written), known);
+    for Tunnel { workload, address } in &told.tunnels {
+        mesh.set_tunnel(&workload_id(workload)?, Some(address.parse()?));
+    }
+    let network = Network::default_network();
+    for Addressed { service, address } in &told.addresses {
+        let (namespace, name) = named(service)?;
+        let service = ServiceName::new(namespace, name);
+        mesh.give_address(&service, &network, address.parse()?);
+    }
+    Ok(mesh)
+}
+
+fn running((id, present): (&WorkloadId, &Present)) -> Running {
+    let found = present.found.iter().map(|(port, protocol)| RunningPort {
+        port: *port,
+        is_http: *protocol == Protocol::Http,
+    });
+    Running {
+        workload: id.to_string(),
+        of: present.of.to_string(),
+        address: present.address.to_string(),
+        found: found.collect(),
+        tunnel: present.tunnel.map(|tunnel| tunnel.to_string()),
+    }
+}
+
+fn present(running: &Running) -> Result<(WorkloadId, Present), NotTold> {
+    let found = running.found.iter().map(|port| match port.is_http {
+        true => (port.port, Protocol::Http),
+        false => (port.port, Protocol::Tcp),
+    });
+    let tunnel = running.tunnel.as_deref().map(str::parse);
+    let present = Present {
+        of: Name::new(&running.of)?,
+        address: running.address.parse()?,
+        found: found.collect(),
+        tunnel: tunnel.transpose()?,
+    };
+    Ok((workload_id(&running.workload)?, present))
+}
+
+fn workload_id(text: &str) -> Result<WorkloadId, NotTold> {
+    let (namespace, name) = named(text)?;
+    Ok(WorkloadId { namespace, name })
+}
+
+fn named(text: &str) -> Result<(Namespace, Name), NotTold> {
+    let (namespace, name) = text
+        .split_once('/')
+        .ok_or_else(|| NotTold::Unnamed(text.to_owned()))?;
+    Ok((Namespace::new(namespace)?, Name::new(name)?))
+}
+
+/// Why an answer means no mesh: it does not come from a control plane of this kind.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTold {
+    /// It should name something in a namespace.
+    #[error("{0:?} names nothing in a namespace")]
+    Unnamed(String),
+    /// It has a name that is none.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// It has a trust domain that is none.
+    #[error(transparent)]
+    TrustDomain(#[from] BadSpiffeId),
+    /// It has an address that is none.
+    #[error(transparent)]
+    Address(#[from] AddrParseError),
+}

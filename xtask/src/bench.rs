@@ -3,23 +3,33 @@
 //! clients and origin on another; what is compared is measured in turns of one run.
 
 mod call;
+mod clean;
 mod contestant;
 mod decision;
+mod demo;
+mod fleet;
+mod growth;
 mod idle;
 mod namespace;
 mod process;
+mod recovery;
 mod report;
 mod series;
 mod setting;
+mod weight;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::{
     Outcome,
-    bench::report::Report,
+    bench::{
+        report::{Figures, Report, Section},
+        setting::Setting,
+    },
     packages::{self, Purpose},
     shell,
 };
@@ -32,49 +42,111 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return measure(&options);
     }
     packages::install(Purpose::Bench)?;
-    if options.leno.is_none() {
-        build(&[
-            "build",
-            "--locked",
-            "--profile",
-            "dist",
-            "--package",
-            "leno",
-        ])?;
-    }
-    if options.wants(Case::Decision) {
-        build(&decision::with(&["--no-run"]))?;
+    for build in options.builds() {
+        shell::run("cargo", &build.split(' ').collect::<Vec<_>>(), &[])?;
     }
     namespace::enter(arguments)
 }
 
-/// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Case {
-    Hop,
-    Pair,
-    Idle,
-    Decision,
+/// Something that is measured, by itself or with all others.
+struct Case {
+    /// How one asks for it.
+    name: &'static str,
+    /// The heading of its section.
+    title: &'static str,
+    /// How it is taken, and how the cost grows: two sentences.
+    how: &'static str,
+    /// What cargo has to build before, beside the `leno` of profile `dist`.
+    build: Option<&'static str>,
+    measure: fn(&Setting, &Options) -> Result<Figures, Box<dyn std::error::Error>>,
 }
 
-const CASES: [(&str, Case); 4] = [
-    ("hop", Case::Hop),
-    ("pair", Case::Pair),
-    ("idle", Case::Idle),
-    ("decision", Case::Decision),
+const CASES: &[Case] = &[
+    Case {
+        name: "hop",
+        title: "One plain hop",
+        how: "wrk keeps 32 connections busy through one proxy on a core of its own; what is compared is the CPU time that the kernel \
+              accounts to the proxy, per call. It grows with the calls and with the bytes that they carry, hardly with the routes (see the decisions).",
+        build: None,
+        measure: call::hop,
+    },
+    Case {
+        name: "pair",
+        title: "A pair with mutual TLS 1.3 between",
+        how: "The same through two proxies, whose CPU time is added. A call costs two hops and two passes of AES over its bytes; \
+              handshakes are per connection between the two, of which there is one for many calls.",
+        build: None,
+        measure: call::pair,
+    },
+    Case {
+        name: "idle",
+        title: "Idle",
+        how: "A proxy of the pair is left alone for ten seconds after its start, and again with a thousand connections that have served one call each. \
+              Private memory is what one more proxy on a host costs; the rest of RSS is code and read-only data, which all proxies of a host share, and PSS divides it among them.",
+        build: None,
+        measure: idle::measure,
+    },
+    Case {
+        name: "decision",
+        title: "Decisions",
+        how: "The benchmark of `leno-traffic` decides calls among so many routes, with 100 policies and 100 endpoints. An index proposes the routes \
+              that can match, so that it grows with the rules that share a host and a path prefix, not with all.",
+        build: Some(decision::BUILD),
+        measure: decision::measure,
+    },
+    Case {
+        name: "weight",
+        title: "A changed weight in a hundred proxies",
+        how: "A control plane and a hundred proxies, each a process, share two cores and a mesh of 200 services; the time is from the start of `leno apply` \
+              until a call through each proxy, one after the other, was answered by the version that the weight gives it to. \
+              It grows with the proxies, and for each with the parts of its view that changed.",
+        build: None,
+        measure: weight::measure,
+    },
+    Case {
+        name: "growth",
+        title: "How the cost of a change grows",
+        how: "The benchmark of `leno-control` changes a weight for proxies that follow without carrying calls, all in one process; CPU is of all its threads. \
+              Reading the configuration grows with the mesh, once for each change; everything after it with the proxies.",
+        build: Some(growth::BUILD),
+        measure: growth::measure,
+    },
+    Case {
+        name: "recovery",
+        title: "After kill -9",
+        how: "Eight clients call without a pause while a process is killed and started again at once; a proxy has recovered when each of them was answered, \
+              a control plane when a change that is asked for from then on is in force. A proxy reads its last view from disk, which grows with what it has subscribed to.",
+        build: None,
+        measure: recovery::measure,
+    },
+    Case {
+        name: "demo",
+        title: "The demo, from start to end",
+        how: "`leno demo`, built as the README does it, is started until it tells of the first call, then ended by Ctrl-C and by `kill -9` in turns, until no process, \
+              socket, mount or rule is there that was not before. Both grow with the number of workloads.",
+        build: Some(demo::BUILD),
+        measure: demo::measure,
+    },
+    Case {
+        name: "build",
+        title: "A clean build",
+        how: "`cargo build` into an empty folder, on two cores, with all sources downloaded. CPU is of the compiler and all else that it starts.",
+        build: None,
+        measure: clean::measure,
+    },
 ];
 
 /// What was asked for.
 struct Options {
     /// Nothing means all.
-    only: Vec<Case>,
+    only: Vec<&'static str>,
     /// How often each contestant has its turn.
     rounds: usize,
     /// How long one turn lasts.
     seconds: u32,
     /// Another `leno` than the one that is built.
     leno: Option<PathBuf>,
-    /// A second `leno` that takes part.
+    /// A second `leno` that takes part in hops, pairs and idleness.
     against: Option<PathBuf>,
 }
 
@@ -95,11 +167,12 @@ impl Options {
             let number = || format!("{word} {value}: a number is needed");
             match word.as_str() {
                 "--only" => {
-                    let case = CASES.iter().find(|(name, _)| name == value);
-                    let (_, case) = case.ok_or_else(|| {
-                        format!("--only {value}: hop, pair, idle or decision are measured")
+                    let case = CASES.iter().find(|case| case.name == value);
+                    let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+                    let case = case.ok_or_else(|| {
+                        format!("--only {value}: {} are measured", names.join(", "))
                     })?;
-                    options.only.push(*case);
+                    options.only.push(case.name);
                 }
                 "--rounds" => options.rounds = value.parse().map_err(|_| number())?,
                 "--seconds" => options.seconds = value.parse().map_err(|_| number())?,
@@ -118,8 +191,18 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, case: Case) -> bool {
-        self.only.is_empty() || self.only.contains(&case)
+    /// The cases that are wanted, in the order of the document.
+    fn cases(&self) -> impl Iterator<Item = &'static Case> {
+        let wanted = |case: &&Case| self.only.is_empty() || self.only.contains(&case.name);
+        CASES.iter().filter(wanted)
+    }
+
+    /// What cargo has to build.
+    fn builds(&self) -> Vec<&'static str> {
+        let leno = self.leno.is_none().then_some(LENO);
+        leno.into_iter()
+            .chain(self.cases().filter_map(|case| case.build))
+            .collect()
     }
 
     /// Whether the figures are those of the document.
@@ -128,28 +211,29 @@ impl Options {
     }
 }
 
+/// How the `leno` is built that is measured.
+const LENO: &str = "build --locked --profile dist --package leno";
+
 /// Runs inside the namespace.
 fn measure(options: &Options) -> Outcome {
     namespace::set_up()?;
     let target = target()?;
     let leno = options.leno.clone();
-    let setting = setting::Setting::new(
-        &target.join("bench"),
+    let setting = Setting::new(
+        &target,
         leno.unwrap_or_else(|| target.join("dist/leno")),
         options.against.clone(),
     )?;
     let mut report = Report::new(&setting, options);
-    if options.wants(Case::Hop) {
-        report.hop = Some(call::measure(setting.hop()?, options)?);
-    }
-    if options.wants(Case::Pair) {
-        report.pair = Some(call::measure(setting.pair()?, options)?);
-    }
-    if options.wants(Case::Idle) {
-        report.idle = Some(idle::measure(&setting)?);
-    }
-    if options.wants(Case::Decision) {
-        report.decisions = decision::measure()?;
+    for case in options.cases() {
+        println!("==> {}", case.name);
+        let load = load_average();
+        report.add(Section {
+            title: case.title,
+            how: case.how,
+            load,
+            figures: (case.measure)(&setting, options)?,
+        });
     }
     println!("\n{}", report.text());
     if options.is_whole() {
@@ -158,9 +242,10 @@ fn measure(options: &Options) -> Outcome {
     Ok(())
 }
 
-/// Runs cargo with the profile's own words.
-fn build(words: &[&str]) -> Outcome {
-    shell::run("cargo", words, &[])
+/// How many programs wanted to run during the last minute, on average.
+fn load_average() -> String {
+    let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    loads.split(' ').next().unwrap_or("unknown").to_owned()
 }
 
 /// Where cargo builds: this program lies in `debug/` there.
@@ -199,10 +284,12 @@ mod tests {
     #[test]
     fn everything_is_measured_unless_one_says_what() {
         let all = parse("").unwrap();
-        assert!(all.is_whole() && all.wants(Case::Pair));
-        let some = parse("--only hop --only idle --rounds 3").unwrap();
-        assert!(some.wants(Case::Idle) && !some.wants(Case::Pair) && !some.is_whole());
-        assert_eq!(some.rounds, 3);
+        assert!(all.is_whole() && all.cases().count() == CASES.len());
+        let some = parse("--only idle --only hop --rounds 3").unwrap();
+        let names: Vec<_> = some.cases().map(|case| case.name).collect();
+        assert_eq!(names, ["hop", "idle"]);
+        assert_eq!((some.is_whole(), some.rounds), (false, 3));
+        assert_eq!(some.builds(), [LENO]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ struct Package {
 const PACKAGES: &[Package] = &[
     Package { name: "curl", program: "curl", purposes: &[Purpose::Test] },
     Package { name: "iproute2", program: "ip", purposes: &[Purpose::Test, Purpose::Bench] },
-    Package { name: "nftables", program: "nft", purposes: &[Purpose::Test] },
+    Package { name: "nftables", program: "nft", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nginx", program: "nginx", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },

@@ -1,5 +1,6 @@
-//! How long it takes from `apply` to the last of a hundred proxies that has adopted the change, all
-//! in one process: `cargo bench -p leno-control`. Prints milliseconds: the median and the worst.
+//! How long it takes from `apply` to the last proxy that has adopted the change, and how that grows
+//! with the proxies, the mesh and what each proxy knows of it; all in one process. Run it by
+//! `cargo bench -p leno-control`. Figures are medians.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,29 +13,75 @@ use leno_control::{Control, Settings};
 use leno_model::{Name, Namespace, Subscription, view::WorkloadId};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{Follower, Following, join};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-const PROXIES: usize = 100;
-const SERVICES: usize = 200;
-const CHANGES: usize = 21;
-
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
-    let place = std::env::temp_dir().join(format!("leno-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&place).expect("the temporary folder can be written");
-    let times = run(&place).await;
-    let mut sorted = times.clone();
-    sorted.sort();
-    let mut line = String::from("apply to the last of 100 proxies:");
-    let median = sorted.get(CHANGES / 2).copied().unwrap_or_default();
-    let worst = sorted.last().copied().unwrap_or_default();
-    write!(line, " median {median:?}, worst {worst:?}").expect("a string takes everything");
-    std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes())
-        .expect("somebody reads it");
-    std::fs::remove_dir_all(&place).expect("it was made above");
+/// How large the fleet is that follows.
+#[derive(Clone, Copy)]
+struct Size {
+    proxies: usize,
+    /// Services in the mesh.
+    services: usize,
+    /// Services that each proxy knows.
+    known: usize,
 }
 
-async fn run(place: &Path) -> Vec<Duration> {
+const SIZES: [Size; 5] = [
+    Size::new(10, 200, 10),
+    Size::new(100, 200, 10),
+    Size::new(400, 200, 10),
+    Size::new(100, 200, 200),
+    Size::new(100, 1000, 10),
+];
+
+/// How often the weight is changed.
+const CHANGES: usize = 21;
+
+fn main() {
+    print("proxies  services  known  ms until the last has adopted  ms of CPU\n");
+    for size in SIZES {
+        let place = std::env::temp_dir().join(format!("leno-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&place).expect("the temporary folder can be written");
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("threads can be started");
+        let (mut times, cpu) = runtime.block_on(run(&place, size));
+        runtime.shutdown_timeout(Duration::from_secs(10));
+        std::fs::remove_dir_all(&place).expect("it was made above");
+        times.sort();
+        let median = times.get(CHANGES / 2).copied().unwrap_or_default();
+        let Size {
+            proxies,
+            services,
+            known,
+        } = size;
+        print(&format!(
+            "{proxies:>7}  {services:>8}  {known:>5}  {:>29.1}  {:>9.1}\n",
+            median.as_secs_f64() * 1e3,
+            cpu.as_secs_f64() * 1e3 / CHANGES as f64
+        ));
+    }
+}
+
+impl Size {
+    const fn new(proxies: usize, services: usize, known: usize) -> Self {
+        Self {
+            proxies,
+            services,
+            known,
+        }
+    }
+}
+
+fn print(line: &str) {
+    let told = std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes());
+    told.expect("somebody reads it");
+}
+
+/// How long each change took, and the CPU time of all of them.
+async fn run(place: &Path, size: Size) -> (Vec<Duration>, Duration) {
     let listen = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listen.local_addr().expect("it is bound");
     drop(listen);
@@ -50,12 +97,12 @@ async fn run(place: &Path) -> Vec<Duration> {
     let control = Control::open(settings, |_| {}).await.expect("it starts");
     let _control = tokio::spawn(control.run());
     let admin = Client::new(&place.join("socket"));
-    apply(&admin, shop(), "shop").await;
+    apply(&admin, shop(size.services), "shop").await;
     apply(&admin, route(0), "route").await;
     let token = admin.ask(CreateToken {
         namespace: "shop".into(),
         service_account: Some("web".into()),
-        uses: u32::try_from(PROXIES).expect("a hundred"),
+        uses: u32::try_from(size.proxies).expect("they are few"),
         seconds: 600,
     });
     let token = token
@@ -65,14 +112,15 @@ async fn run(place: &Path) -> Vec<Duration> {
         .parse()
         .expect("it is a token");
     let mut adopted = Vec::new();
-    for number in 0..PROXIES {
+    for number in 0..size.proxies {
         let folder = place.join(number.to_string());
         join(&token, None, &folder, Clocks::start())
             .await
             .expect("it joins");
-        adopted.push(follow(folder, number).await);
+        adopted.push(follow(folder, number, size.known).await);
     }
     let mut times = Vec::new();
+    let before = cpu();
     for change in 1..=CHANGES {
         #[expect(clippy::disallowed_methods, reason = "this measures")]
         let begin = Instant::now();
@@ -86,11 +134,22 @@ async fn run(place: &Path) -> Vec<Duration> {
         times.push(begin.elapsed());
         assert!(revision > 0);
     }
-    times
+    (times, cpu() - before)
 }
 
-/// A proxy that knows every service; what it gives is the weight that it holds.
-async fn follow(folder: PathBuf, number: usize) -> watch::Receiver<usize> {
+/// The CPU time of this process, in hundredths of a second: fields 14 and 15 of proc_pid_stat(5).
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("it is there");
+    let (_, fields) = stat.rsplit_once(") ").expect("the name ends so");
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks
+        .map(|field| field.parse::<u64>().expect("a number"))
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// A proxy that knows so many services; what it gives is the weight that it holds.
+async fn follow(folder: PathBuf, number: usize, known: usize) -> watch::Receiver<usize> {
     let web = WorkloadId {
         namespace: Namespace::new("shop").expect("a label"),
         name: Name::new("web").expect("a name"),
@@ -131,7 +190,7 @@ async fn follow(folder: PathBuf, number: usize) -> watch::Receiver<usize> {
         match follower.run(adopt, |_| {}).await {}
     });
     let mut asked = tokio::task::JoinSet::new();
-    for service in 0..SERVICES {
+    for service in 0..known {
         let question = format!("service/shop/service-{service}");
         let question = Subscription::parse(&question).expect("a service");
         let asker = asker.clone();
@@ -159,13 +218,13 @@ async fn apply(admin: &Client, text: String, set: &str) -> u64 {
     applied.await.expect("it is applied").status.revision
 }
 
-fn shop() -> String {
+fn shop(services: usize) -> String {
     let mut text = String::from(
         "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {name: shop}\n---\n\
          apiVersion: leno.dev/v1alpha1\nkind: MeshWorkload\nmetadata: {name: web, labels: {app: web}}\n\
          spec: {ports: [{port: 8080, protocol: HTTP}], instances: [{name: web, address: 10.0.0.1}]}\n",
     );
-    for service in 0..SERVICES {
+    for service in 0..services {
         text.push_str(&format!(
             "---\napiVersion: v1\nkind: Service\nmetadata: {{name: service-{service}}}\n\
              spec: {{selector: {{app: web}}, ports: [{{port: 80, targetPort: 8080, appProtocol: http}}]}}\n"

@@ -7,21 +7,64 @@ use crate::bench::{
     Options,
     contestant::{Contestant, MEASURE},
     process::Core,
+    report::{Figures, Row, Table},
     series::Series,
+    setting::Setting,
 };
 
+/// What a call costs that goes through one proxy.
+pub(super) fn hop(
+    setting: &Setting,
+    options: &Options,
+) -> Result<Figures, Box<dyn std::error::Error>> {
+    let costs = measure(setting.hop()?, options)?;
+    Ok(figures("CPU per request, plain HTTP/1.1 hop", 1.1, &costs))
+}
+
+/// What a call costs that goes through two, with mutual TLS between them.
+pub(super) fn pair(
+    setting: &Setting,
+    options: &Options,
+) -> Result<Figures, Box<dyn std::error::Error>> {
+    let costs = measure(setting.pair()?, options)?;
+    Ok(figures("CPU per request, mutual TLS pair", 1.2, &costs))
+}
+
+fn figures(what: &'static str, target: f64, costs: &[Cost]) -> Figures {
+    let ratio = format!("x {MEASURE} of the same round");
+    let mut table = Table::new(&["", "µs of CPU per request", &ratio]);
+    for cost in costs {
+        let Cost {
+            name,
+            micros,
+            ratio,
+        } = cost;
+        table.line(&[name.clone(), format!("{micros:.1}"), format!("{ratio:.2}")]);
+    }
+    let row = costs.first().map(|Cost { ratio, .. }| Row {
+        what,
+        target: format!("at most {target:.1} x HAProxy"),
+        measured: format!("{ratio:.2} x"),
+        reached: ratio.median() <= target,
+    });
+    Figures {
+        rows: row.into_iter().collect(),
+        table,
+    }
+}
+
 /// What the calls of one contestant cost.
-pub(super) struct Cost {
+struct Cost {
     /// Who.
-    pub(super) name: String,
+    name: String,
     /// Microseconds of CPU per call, of all its processes.
-    pub(super) micros: Series,
+    micros: Series,
     /// The same over the measure's of the same round.
-    pub(super) ratio: Series,
+    ratio: Series,
 }
 
 /// Measures all `contestants`, in their order.
-pub(super) fn measure(
+fn measure(
     contestants: Vec<Contestant>,
     options: &Options,
 ) -> Result<Vec<Cost>, Box<dyn std::error::Error>> {

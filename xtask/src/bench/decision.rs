@@ -1,37 +1,57 @@
 //! What one decision takes: the benchmark of `leno-traffic`, run and read.
 
-use std::path::Path;
+use crate::bench::{
+    Options,
+    process::{self, Core},
+    report::{Figures, Row, Table},
+    setting::Setting,
+};
 
-use crate::bench::process::Core;
+/// How cargo builds the benchmark.
+pub(super) const BUILD: &str =
+    "bench --locked --profile dist --package leno-traffic --bench decisions --no-run";
 
 /// What one decision takes among so many routes: admit by 100 rules, route, pick one of 100 endpoints.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Decision {
+struct Decision {
     /// How many routes there are.
-    pub(super) routes: u32,
+    routes: u32,
     /// The median, in nanoseconds, of all three together.
-    pub(super) nanos: f64,
-}
-
-/// The words that make cargo run the benchmark, with `more` of them.
-pub(super) fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let words = "bench --locked --profile dist --package leno-traffic --bench decisions";
-    words.split(' ').chain(more.iter().copied()).collect()
+    nanos: f64,
 }
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure() -> Result<Vec<Decision>, Box<dyn std::error::Error>> {
-    let mut command = Core::Proxy.command(Path::new("cargo"));
-    let said = command
-        .args(with(&["--offline"]))
-        .current_dir(crate::shell::root())
-        .output()?;
-    if !said.status.success() {
-        return Err(String::from_utf8_lossy(&said.stderr).into_owned().into());
+pub(super) fn measure(
+    _setting: &Setting,
+    _options: &Options,
+) -> Result<Figures, Box<dyn std::error::Error>> {
+    let said = process::cargo(Core::Proxy, &BUILD.replace("--no-run", "--offline"))?;
+    Ok(figures(&read(&said)))
+}
+
+fn figures(decisions: &[Decision]) -> Figures {
+    let mut table = Table::new(&["routes", "ns for admit, route and pick"]);
+    for Decision { routes, nanos } in decisions {
+        table.line(&[routes.to_string(), format!("{nanos:.0}")]);
     }
-    let said = String::from_utf8(said.stdout)?;
-    print!("{said}");
-    Ok(read(&said))
+    let among = |routes| decisions.iter().find(|decision| decision.routes == routes);
+    let mut rows = Vec::new();
+    if let Some((few, many)) = among(10).zip(among(1000)) {
+        rows.push(Row {
+            what: "one decision (1,000 routes, 100 policies, 100 endpoints)",
+            target: "at most 1 µs".to_owned(),
+            measured: format!("{:.2} µs", many.nanos / 1000.0),
+            reached: many.nanos <= 1000.0,
+        });
+        let growth = many.nanos / few.nanos;
+        rows.push(Row {
+            what: "growth of a decision with 100 times the routes",
+            target: "below linear".to_owned(),
+            measured: format!("{growth:.1} x"),
+            reached: growth < 100.0,
+        });
+    }
+    Figures { rows, table }
 }
 
 /// Reads its table: the first column counts routes, the one that is headed `all` is all together.

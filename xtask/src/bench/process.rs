@@ -4,10 +4,12 @@ use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use crate::shell;
 
 /// The core that a program runs on.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,8 @@ pub(super) enum Core {
     Proxy,
     /// Clients and origin.
     Other,
+    /// Any of two.
+    Both,
 }
 
 impl Core {
@@ -26,6 +30,7 @@ impl Core {
         let core = match self {
             Self::Proxy => "0",
             Self::Other => "1",
+            Self::Both => "0,1",
         };
         let first = "echo -10 2>&- >/proc/$$/autogroup; exec \"$0\" \"$@\"";
         command.args(["--cpu-list", core, "nice", "--adjustment=-10"]);
@@ -37,6 +42,18 @@ impl Core {
 /// A program that runs.
 pub(super) struct Running {
     child: Child,
+    /// What it prints.
+    log: PathBuf,
+}
+
+/// Memory that a program holds, in bytes.
+pub(super) struct Memory {
+    /// What is resident, shared libraries and files included.
+    pub(super) resident: u64,
+    /// The same, where what is shared is divided among those who share it.
+    pub(super) proportional: u64,
+    /// What is its own and written to.
+    pub(super) private: u64,
 }
 
 impl Running {
@@ -50,6 +67,19 @@ impl Running {
         words: &[&str],
         address: SocketAddr,
     ) -> io::Result<Self> {
+        let mut running = Self::begin(core, folder, name, program, words)?;
+        running.until_listening(address)?;
+        Ok(running)
+    }
+
+    /// The same without waiting.
+    pub(super) fn begin(
+        core: Core,
+        folder: &Path,
+        name: &str,
+        program: &Path,
+        words: &[&str],
+    ) -> io::Result<Self> {
         let path = folder.join(format!("{name}.log"));
         let log = File::create(&path)?;
         let child = core
@@ -60,20 +90,31 @@ impl Running {
             .stderr(log.try_clone()?)
             .stdout(log)
             .spawn()?;
-        let mut running = Self { child };
+        Ok(Self { child, log: path })
+    }
+
+    /// Waits until it listens at `address`.
+    pub(super) fn until_listening(&mut self, address: SocketAddr) -> io::Result<()> {
         for _ in 0..PATIENCE {
             if TcpStream::connect(address).is_ok() {
-                return Ok(running);
+                return Ok(());
             }
-            if running.child.try_wait()?.is_some() {
+            if self.child.try_wait()?.is_some() {
                 break;
             }
             pause(Duration::from_millis(20));
         }
-        let said = fs::read_to_string(&path)?;
+        let said = fs::read_to_string(&self.log)?;
+        let log = self.log.display();
         Err(io::Error::other(format!(
-            "{name} does not listen at {address}: {said}"
+            "nobody listens at {address}; {log}: {said}"
         )))
+    }
+
+    /// Ends it by `kill -9`.
+    pub(super) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
     }
 
     /// The CPU time that all of its threads have used.
@@ -90,23 +131,22 @@ impl Running {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Memory it holds, in bytes: what is resident, shared libraries included.
-    pub(super) fn resident(&self) -> io::Result<u64> {
-        self.memory("Rss:")
-    }
-
-    /// Memory it holds, in bytes: what is its own and written to.
-    pub(super) fn private_dirty(&self) -> io::Result<u64> {
-        self.memory("Private_Dirty:")
-    }
-
-    fn memory(&self, line: &str) -> io::Result<u64> {
+    /// The memory it holds.
+    pub(super) fn memory(&self) -> io::Result<Memory> {
         let figures = fs::read_to_string(self.proc("smaps_rollup"))?;
-        let figure = figures.lines().find_map(|found| found.strip_prefix(line));
-        let kilobytes =
-            figure.and_then(|figure| figure.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        let kilobytes = kilobytes.ok_or_else(|| io::Error::other(format!("no {line} is told")))?;
-        Ok(kilobytes * 1024)
+        let figure = |line: &str| {
+            let figure = figures.lines().find_map(|found| found.strip_prefix(line));
+            let kilobytes =
+                figure.and_then(|figure| figure.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+            let kilobytes =
+                kilobytes.ok_or_else(|| io::Error::other(format!("no {line} is told")))?;
+            io::Result::Ok(kilobytes * 1024)
+        };
+        Ok(Memory {
+            resident: figure("Rss:")?,
+            proportional: figure("Pss:")?,
+            private: figure("Private_Dirty:")?,
+        })
     }
 
     fn proc(&self, file: &str) -> String {
@@ -117,9 +157,31 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // One that has ended already is what is wanted.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        drop(self.kill());
     }
+}
+
+/// Runs cargo in the root and gives what it prints.
+pub(super) fn cargo(core: Core, words: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let mut command = core.command(Path::new("cargo"));
+    let command = command.args(words.split(' ')).current_dir(shell::root());
+    said(command)
+}
+
+/// Runs a program to its end and gives what it prints; one that fails is an error that says why.
+pub(super) fn said(command: &mut Command) -> Result<String, Box<dyn std::error::Error>> {
+    let output = command.output()?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?}: {why}").into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The time by which durations are measured.
+#[expect(clippy::disallowed_methods, reason = "this measures")]
+pub(super) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Lets time pass.
@@ -128,40 +190,39 @@ pub(super) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Sends one request over `connection` and reads the whole answer.
-pub(super) fn ask(connection: &mut TcpStream) -> io::Result<()> {
+/// Sends one request over `connection` and gives the body of the answer, which is a 200.
+pub(super) fn ask(connection: &mut TcpStream) -> io::Result<String> {
     connection.write_all(b"GET / HTTP/1.1\r\nhost: cart\r\n\r\n")?;
     let mut answer = Vec::new();
     let mut some = [0; 4096];
-    loop {
+    let body = loop {
         let count = connection.read(&mut some)?;
         answer.extend_from_slice(some.get(..count).unwrap_or_default());
-        if is_whole(&answer) {
-            break;
+        if let Some(body) = body(&answer) {
+            break body;
         }
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-    }
+    };
     if !answer.starts_with(b"HTTP/1.1 200 ") {
         return Err(io::Error::other(
             String::from_utf8_lossy(&answer).into_owned(),
         ));
     }
-    Ok(())
+    Ok(body)
 }
 
-/// Whether an answer with a `Content-Length` has come whole.
-fn is_whole(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
+/// The body of an answer with a `Content-Length`, once it has come whole.
+fn body(answer: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(answer);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let head = head.to_ascii_lowercase();
     let length = head
         .lines()
-        .find_map(|line| line.strip_prefix("content-length:"));
-    let length = length.and_then(|length| length.trim().parse::<usize>().ok());
-    length.is_some_and(|length| body.len() >= length)
+        .find_map(|line| line.strip_prefix("content-length:"))?;
+    let length = length.trim().parse::<usize>().ok()?;
+    (body.len() >= length).then(|| body.to_owned())
 }
 
 /// How often it is tried whether a program listens.
@@ -174,8 +235,8 @@ mod tests {
     #[test]
     fn an_answer_is_whole_with_its_body() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        assert!(is_whole(answer));
-        assert!(!is_whole(&answer[..answer.len() - 1]));
-        assert!(!is_whole(&answer[..20]));
+        assert_eq!(body(answer).as_deref(), Some("ok"));
+        assert_eq!(body(&answer[..answer.len() - 1]), None);
+        assert_eq!(body(&answer[..20]), None);
     }
 }

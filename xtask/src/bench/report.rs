@@ -1,62 +1,78 @@
 //! The figures as the document shows them: first beside their targets, then one table for each case.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use crate::{
     Outcome,
-    bench::{
-        Options,
-        call::Cost,
-        contestant::MEASURE,
-        decision::Decision,
-        first_line,
-        idle::{self, Idle},
-        setting::Setting,
-    },
+    bench::{Options, first_line, setting::Setting},
 };
 
 /// What was measured, and where.
 pub(super) struct Report {
-    pub(super) hop: Option<Vec<Cost>>,
-    pub(super) pair: Option<Vec<Cost>>,
-    pub(super) idle: Option<Vec<Idle>>,
-    pub(super) decisions: Vec<Decision>,
     setting: String,
+    sections: Vec<Section>,
 }
+
+/// What one case has brought.
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) how: &'static str,
+    /// The load average before it was measured.
+    pub(super) load: String,
+    pub(super) figures: Figures,
+}
+
+/// What was measured of one case.
+pub(super) struct Figures {
+    /// What stands beside a target.
+    pub(super) rows: Vec<Row>,
+    pub(super) table: Table,
+}
+
+/// A figure beside its target.
+pub(super) struct Row {
+    pub(super) what: &'static str,
+    pub(super) target: String,
+    pub(super) measured: String,
+    /// Whether the figure is as good as the target.
+    pub(super) reached: bool,
+}
+
+/// A table in Markdown, built line by line.
+pub(super) struct Table(String);
 
 impl Report {
     /// Nothing is measured yet; says where it will be.
     pub(super) fn new(setting: &Setting, options: &Options) -> Self {
         Self {
-            hop: None,
-            pair: None,
-            idle: None,
-            decisions: Vec::new(),
             setting: place(setting, options),
+            sections: Vec::new(),
         }
+    }
+
+    /// Adds the next case.
+    pub(super) fn add(&mut self, section: Section) {
+        self.sections.push(section);
     }
 
     /// All of it, in Markdown.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("{}\n## Beside the targets\n\n", self.setting);
-        text += "| what | target | measured | |\n|---|---|---|---|\n";
-        for row in self.rows() {
-            text += &row.line();
-        }
-        let costs = [
-            ("One plain hop", &self.hop),
-            ("A pair with mutual TLS 1.3 between", &self.pair),
-        ];
-        for (title, costs) in costs {
-            if let Some(costs) = costs {
-                text += &table_of_costs(title, costs);
+        let mut rows = Table::new(&["what", "target", "measured", "", "load"]);
+        for Section { load, figures, .. } in &self.sections {
+            for row in &figures.rows {
+                rows.line(&row.cells(load));
             }
         }
-        if let Some(idle) = &self.idle {
-            text += &table_of_idle(idle);
-        }
-        if !self.decisions.is_empty() {
-            text += &table_of_decisions(&self.decisions);
+        let mut text = format!("{}\n## Beside the targets\n\n{}", self.setting, rows.0);
+        for section in &self.sections {
+            let Section {
+                title,
+                how,
+                figures,
+                ..
+            } = section;
+            write!(text, "\n## {title}\n\n{how}\n\n{}", figures.table.0)
+                .expect("a string takes all");
         }
         text
     }
@@ -71,149 +87,44 @@ impl Report {
         println!("written: {}", path.display());
         Ok(())
     }
-
-    fn rows(&self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for (what, target, costs) in [
-            ("CPU per request, plain HTTP/1.1 hop", 1.1, &self.hop),
-            ("CPU per request, mutual TLS pair", 1.2, &self.pair),
-        ] {
-            let ratio = costs
-                .as_ref()
-                .and_then(|costs| costs.first())
-                .map(|cost| &cost.ratio);
-            rows.push(Row {
-                what,
-                target: format!("at most {target:.1} x HAProxy"),
-                measured: ratio.map(|ratio| (format!("{ratio:.2} x"), ratio.median() <= target)),
-            });
-        }
-        let idle = self.idle.as_ref().and_then(|idle| idle.first());
-        rows.push(Row {
-            what: "idle proxy, memory (RSS)",
-            target: "at most 10 MB".to_owned(),
-            measured: idle.map(|idle| (megabytes(idle.resident), idle.resident <= 10_000_000)),
-        });
-        rows.push(Row {
-            what: "idle proxy, CPU",
-            target: "not measurable (under 1 ms in 10 s)".to_owned(),
-            measured: idle.map(|idle| {
-                (
-                    format!("{:.2} ms in 10 s", millis(idle.cpu)),
-                    millis(idle.cpu) < 1.0,
-                )
-            }),
-        });
-        rows.push(Row {
-            what: "idle keep-alive connection, memory",
-            target: "at most 4 kB".to_owned(),
-            measured: idle.map(|idle| (kilobytes(idle.connection), idle.connection <= 4096.0)),
-        });
-        let among = |routes| {
-            self.decisions
-                .iter()
-                .find(|decision| decision.routes == routes)
-        };
-        let (decision, few) = (among(1000), among(10));
-        rows.push(Row {
-            what: "one decision (1,000 routes, 100 policies, 100 endpoints)",
-            target: "at most 1 µs".to_owned(),
-            measured: decision.map(|decision| {
-                (
-                    format!("{:.2} µs", decision.nanos / 1000.0),
-                    decision.nanos <= 1000.0,
-                )
-            }),
-        });
-        let growth = decision.zip(few).map(|(many, few)| many.nanos / few.nanos);
-        rows.push(Row {
-            what: "growth of a decision with 100 times the routes",
-            target: "below linear".to_owned(),
-            measured: growth.map(|growth| (format!("{growth:.1} x"), growth < 100.0)),
-        });
-        let later = [
-            ("`leno demo` to the first meshed call", "under 3 s"),
-            (
-                "Ctrl-C or `kill -9` of the parent to nothing left",
-                "under 2 s",
-            ),
-            ("a changed weight enforced in 100 proxies", "under 200 ms"),
-            ("recovery after `kill -9` of a process under load", "2 s"),
-        ];
-        rows.extend(later.map(|(what, target)| Row {
-            what,
-            target: target.to_owned(),
-            measured: None,
-        }));
-        rows
-    }
-}
-
-/// A figure beside its target.
-struct Row {
-    what: &'static str,
-    target: String,
-    /// The figure, and whether it is as good as the target.
-    measured: Option<(String, bool)>,
 }
 
 impl Row {
-    fn line(&self) -> String {
+    fn cells(&self, load: &str) -> [String; 5] {
+        let met = match self.reached {
+            true => "reached",
+            false => "**missed**",
+        };
         let Self {
             what,
             target,
             measured,
+            ..
         } = self;
-        let (figure, met) = match measured {
-            None => ("not measured yet", ""),
-            Some((figure, true)) => (figure.as_str(), "reached"),
-            Some((figure, false)) => (figure.as_str(), "**missed**"),
-        };
-        format!("| {what} | {target} | {figure} | {met} |\n")
+        let cells = [what, target.as_str(), measured.as_str(), met, load];
+        cells.map(str::to_owned)
     }
 }
 
-fn table_of_costs(title: &str, costs: &[Cost]) -> String {
-    let mut text = format!(
-        "\n## {title}\n\n| | µs of CPU per request | x {MEASURE} of the same round |\n|---|---|---|\n"
-    );
-    for Cost {
-        name,
-        micros,
-        ratio,
-    } in costs
-    {
-        text += &format!("| {name} | {micros:.1} | {ratio:.2} |\n");
+impl Table {
+    /// A table with these headings.
+    pub(super) fn new(headings: &[&str]) -> Self {
+        let mut table = Self(String::new());
+        table.line(headings);
+        table.0 += &"|---".repeat(headings.len());
+        table.0 += "|\n";
+        table
     }
-    text
-}
 
-fn table_of_idle(all: &[Idle]) -> String {
-    let connections = idle::CONNECTIONS;
-    let mut text = "\n## Idle\n\n".to_owned();
-    text += &format!(
-        "| | RSS after the start | CPU in 10 s | memory per connection, of {connections} | CPU in 10 s with them |\n|---|---|---|---|---|\n"
-    );
-    for idle in all {
-        text += &format!(
-            "| {} | {} | {:.2} ms | {} | {:.2} ms |\n",
-            idle.name,
-            megabytes(idle.resident),
-            millis(idle.cpu),
-            kilobytes(idle.connection),
-            millis(idle.cpu_with_connections)
-        );
+    /// Adds a line.
+    pub(super) fn line(&mut self, cells: &[impl AsRef<str>]) {
+        for cell in cells {
+            self.0 += "| ";
+            self.0 += cell.as_ref();
+            self.0 += " ";
+        }
+        self.0 += "|\n";
     }
-    text
-}
-
-fn table_of_decisions(decisions: &[Decision]) -> String {
-    let mut text =
-        "\n## Decisions\n\n| routes | ns for admit, route and pick |\n|---|---|\n".to_owned();
-    for Decision { routes, nanos } in decisions {
-        text += &format!("| {routes} | {nanos:.0} |\n");
-    }
-    text
 }
 
 /// Machine, versions, and how often it was measured.
@@ -248,24 +159,25 @@ fn machine() -> String {
         .filter_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map(|(_, model)| model)
         .collect();
-    let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = loads.split(' ').next().unwrap_or("unknown").to_owned();
     format!(
-        "{} x {}; load average {load} at the start",
+        "{} x {}",
         models.len(),
         models.first().unwrap_or(&"unknown")
     )
 }
 
-fn megabytes(bytes: u64) -> String {
+/// As memory is told.
+pub(super) fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-fn kilobytes(bytes: f64) -> String {
+/// As little memory is told.
+pub(super) fn kilobytes(bytes: f64) -> String {
     format!("{:.1} kB", bytes / 1024.0)
 }
 
-fn millis(time: std::time::Duration) -> f64 {
+/// As times are told.
+pub(super) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
@@ -286,21 +198,24 @@ mod tests {
 
     #[test]
     fn a_miss_is_said_plainly() {
-        let row = |measured| {
-            Row {
+        let row = |reached| {
+            let row = Row {
                 what: "memory",
                 target: "at most 1 MB".to_owned(),
-                measured,
-            }
-            .line()
+                measured: "2 MB".to_owned(),
+                reached,
+            };
+            let mut table = Table::new(&["what", "target", "measured", "", "load"]);
+            table.line(&row.cells("0.5"));
+            table.0.lines().last().unwrap().to_owned()
         };
         assert_eq!(
-            row(None),
-            "| memory | at most 1 MB | not measured yet |  |\n"
+            row(true),
+            "| memory | at most 1 MB | 2 MB | reached | 0.5 |"
         );
         assert_eq!(
-            row(Some(("2 MB".to_owned(), false))),
-            "| memory | at most 1 MB | 2 MB | **missed** |\n"
+            row(false),
+            "| memory | at most 1 MB | 2 MB | **missed** | 0.5 |"
         );
     }
 

@@ -12,12 +12,14 @@ use crate::{
     Outcome,
     bench::{
         contestant::{Contestant, MEASURE},
-        process::{Core, Running},
+        process::{Core, Running, said},
     },
 };
 
 /// The folder of files, the origin that runs, and which `leno` takes part.
 pub(super) struct Setting {
+    /// Where cargo builds.
+    target: PathBuf,
     folder: PathBuf,
     lenos: Vec<Leno>,
     _origin: Running,
@@ -36,12 +38,13 @@ struct Leno {
 }
 
 impl Setting {
-    /// Writes the files and starts the origin.
-    pub(super) fn new(folder: &Path, leno: PathBuf, against: Option<PathBuf>) -> io::Result<Self> {
+    /// Writes the files below `target`, where cargo builds, and starts the origin.
+    pub(super) fn new(target: &Path, leno: PathBuf, against: Option<PathBuf>) -> io::Result<Self> {
+        let folder = target.join("bench");
         if folder.exists() {
-            fs::remove_dir_all(folder)?;
+            fs::remove_dir_all(&folder)?;
         }
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(&folder)?;
         let mut lenos = vec![Leno {
             name: "leno".into(),
             program: leno,
@@ -56,10 +59,11 @@ impl Setting {
             pair: 8112,
             tunnel: 15009,
         }));
-        let origin = origin(folder)?;
+        let origin = origin(&folder)?;
         fs::write(folder.join("mesh.yaml"), MESH)?;
         Ok(Self {
-            folder: folder.to_owned(),
+            target: target.to_owned(),
+            folder,
             lenos,
             _origin: origin,
         })
@@ -70,6 +74,16 @@ impl Setting {
         self.lenos
             .first()
             .map_or(Path::new("leno"), |leno| &leno.program)
+    }
+
+    /// Where cargo builds.
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The folder of files.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// One proxy that calls the origin in plain.
@@ -145,18 +159,9 @@ impl Setting {
     /// Certificates for both ends, the same for all who take part.
     fn issue(&self) -> Outcome {
         let certs = self.folder.join("certs");
-        let issued = Command::new(self.leno())
-            .args(["certs", "issue", "--trust-domain", "shop.local", "--into"])
-            .arg(&certs)
-            .args(["shop/web", "shop/cart"])
-            .output()?;
-        if !issued.status.success() {
-            return Err(format!(
-                "leno certs issue: {}",
-                String::from_utf8_lossy(&issued.stderr)
-            )
-            .into());
-        }
+        let mut issue = Command::new(self.leno());
+        issue.args(["certs", "issue", "--trust-domain", "shop.local", "--into"]);
+        said(issue.arg(&certs).args(["shop/web", "shop/cart"]))?;
         for name in ["web", "cart"] {
             let read = |kind: &str| fs::read_to_string(certs.join(format!("{name}.{kind}")));
             fs::write(
@@ -196,7 +201,7 @@ impl Setting {
     }
 }
 
-/// Starts nginx, one process that answers 1 KB to everything.
+/// Starts nginx, one process that answers 1 KB to everything, and two versions that say which they are.
 fn origin(folder: &Path) -> io::Result<Running> {
     let text = NGINX.replace("BODY", &"leno".repeat(256));
     fs::write(folder.join("nginx.conf"), text)?;
@@ -212,7 +217,8 @@ fn origin(folder: &Path) -> io::Result<Running> {
     )
 }
 
-fn local(port: u16) -> SocketAddr {
+/// An address of this host.
+pub(super) fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
@@ -234,6 +240,14 @@ http {
   server {
     listen 127.0.0.1:8080;
     location / { return 200 BODY; }
+  }
+  server {
+    listen 127.0.0.1:8081;
+    location / { return 200 v1; }
+  }
+  server {
+    listen 127.0.0.1:8082;
+    location / { return 200 v2; }
   }
 }
 ";

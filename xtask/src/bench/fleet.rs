@@ -1,0 +1,244 @@
+//! A control plane and the proxies that follow it, each a process of its own on one of two cores, in
+//! a mesh of many services of which one has two versions.
+
+use std::{
+    error::Error,
+    fmt::Write as _,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::bench::{
+    process::{Core, Running, said},
+    setting::{Setting, local},
+};
+
+/// A control plane and the proxies that follow it.
+pub(super) struct Fleet {
+    folder: PathBuf,
+    leno: PathBuf,
+    pub(super) control: Running,
+    pub(super) proxies: Vec<Running>,
+}
+
+/// Which version of the service answers all calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Version {
+    One,
+    Two,
+}
+
+impl Version {
+    /// The version that answers after the change of this number.
+    pub(super) fn after(change: usize) -> Self {
+        match change % 2 {
+            0 => Self::One,
+            _ => Self::Two,
+        }
+    }
+
+    /// What it answers.
+    pub(super) fn answer(self) -> &'static str {
+        match self {
+            Self::One => "v1",
+            Self::Two => "v2",
+        }
+    }
+}
+
+impl Fleet {
+    /// Starts a control plane in a folder `name`, joins so many proxies and starts them. The first
+    /// version answers.
+    pub(super) fn start(
+        setting: &Setting,
+        name: &str,
+        proxies: usize,
+    ) -> Result<Self, Box<dyn Error>> {
+        let folder = setting.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        let control = start_control(&folder, setting.leno())?;
+        let mut fleet = Self {
+            folder,
+            leno: setting.leno().to_owned(),
+            control,
+            proxies: Vec::new(),
+        };
+        fleet.apply("mesh", &mesh(proxies))?;
+        fleet.weigh(Version::One)?;
+        let uses = proxies.to_string();
+        let token = said(
+            fleet
+                .ask()
+                .args(["token", "create", "shop/web", "--uses", &uses]),
+        )?;
+        let token = token.split_whitespace().last().ok_or("no token is told")?;
+        for number in 0..proxies {
+            let state = format!("proxy-{number}");
+            said(fleet.ask().args(["join", token, "--state", &state]))?;
+            let proxy = fleet.begin_proxy(number)?;
+            fleet.proxies.push(proxy);
+        }
+        for (number, proxy) in fleet.proxies.iter_mut().enumerate() {
+            proxy.until_listening(address(number))?;
+        }
+        Ok(fleet)
+    }
+
+    /// Lets a version answer all calls. When this returns, the control plane has committed it.
+    pub(super) fn weigh(&self, version: Version) -> Result<(), Box<dyn Error>> {
+        self.apply("route", &route(version))
+    }
+
+    /// Starts the control plane again, after it was killed.
+    pub(super) fn restart_control(&mut self) -> Result<(), Box<dyn Error>> {
+        self.control = start_control(&self.folder, &self.leno)?;
+        Ok(())
+    }
+
+    /// Starts a proxy again, after it was killed; it may not listen yet.
+    pub(super) fn restart_proxy(&mut self, number: usize) -> Result<(), Box<dyn Error>> {
+        let again = self.begin_proxy(number)?;
+        *self
+            .proxies
+            .get_mut(number)
+            .ok_or("there is no such proxy")? = again;
+        Ok(())
+    }
+
+    /// The CPU time that the control plane has used, and that all proxies have.
+    pub(super) fn cpu(&self) -> Result<[Duration; 2], Box<dyn Error>> {
+        let proxies = self
+            .proxies
+            .iter()
+            .map(Running::cpu)
+            .sum::<Result<_, _>>()?;
+        Ok([self.control.cpu()?, proxies])
+    }
+
+    fn apply(&self, set: &str, text: &str) -> Result<(), Box<dyn Error>> {
+        let file = self.folder.join(format!("{set}.yaml"));
+        fs::write(&file, text)?;
+        said(self.ask().args(["apply", "-n", "shop", "-f"]).arg(file))?;
+        Ok(())
+    }
+
+    fn ask(&self) -> Command {
+        let mut command = Command::new(&self.leno);
+        let socket = self.folder.join("socket");
+        command
+            .current_dir(&self.folder)
+            .env("LENO_CONTEXT", socket);
+        command
+    }
+
+    fn begin_proxy(&self, number: usize) -> Result<Running, Box<dyn Error>> {
+        let state = format!("proxy-{number}");
+        let workload = format!("web-{number}");
+        let mut words = vec!["proxy", "--joined", "-n", "shop"];
+        words.extend(["--state", &state, "--workload", &workload]);
+        let upstreams: Vec<_> = (0..CALLED)
+            .map(|service| {
+                let port = FIRST_PORT + number * CALLED + service;
+                format!("service-{service}:80=127.0.0.1:{port}")
+            })
+            .collect();
+        for upstream in &upstreams {
+            words.extend(["--upstream", upstream]);
+        }
+        let begun = Running::begin(Core::Both, &self.folder, &state, &self.leno, &words)?;
+        Ok(begun)
+    }
+}
+
+/// Where the proxy of this number takes calls of the service with two versions.
+pub(super) fn address(number: usize) -> SocketAddr {
+    let port = FIRST_PORT + number * CALLED;
+    local(u16::try_from(port).expect("there are ports for all proxies"))
+}
+
+fn start_control(folder: &Path, leno: &Path) -> Result<Running, Box<dyn Error>> {
+    let at = local(15012);
+    let listen = at.to_string();
+    let mut words = vec!["control", "--listen", &listen, "--advertise", &listen];
+    words.extend(["--data", "store", "--socket", "socket"]);
+    Ok(Running::start(
+        Core::Both,
+        folder,
+        "control",
+        leno,
+        &words,
+        at,
+    )?)
+}
+
+/// A mesh of [`SERVICES`] services, so many callers, and both versions of what they call.
+fn mesh(callers: usize) -> String {
+    let mut text = "\
+apiVersion: leno.dev/v1alpha1
+kind: Mesh
+metadata: {name: shop}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: v1, labels: {app: v1}}
+spec: {ports: [{port: 8081, protocol: HTTP}], instances: [{name: v1, address: 127.0.0.1}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: v2, labels: {app: v2}}
+spec: {ports: [{port: 8082, protocol: HTTP}], instances: [{name: v2, address: 127.0.0.1}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: v2}
+spec: {selector: {app: v2}, ports: [{port: 80, targetPort: 8082, appProtocol: http}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: web}
+spec:
+  serviceAccount: web
+  instances:
+"
+    .to_owned();
+    for caller in 0..callers {
+        let (high, low) = (caller / 250, caller % 250 + 1);
+        writeln!(
+            text,
+            "  - {{name: web-{caller}, address: 127.1.{high}.{low}}}"
+        )
+        .expect("a string takes all");
+    }
+    for service in 0..SERVICES {
+        write!(
+            text,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: service-{service}}}\n\
+             spec: {{selector: {{app: v1}}, ports: [{{port: 80, targetPort: 8081, appProtocol: http}}]}}\n"
+        )
+        .expect("a string takes all");
+    }
+    text
+}
+
+fn route(version: Version) -> String {
+    let weight = |other| u32::from(version == other);
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: service-0}}\nspec:\n  \
+         parentRefs: [{{group: '', kind: Service, name: service-0, port: 80}}]\n  \
+         rules:\n  - backendRefs:\n    - {{name: service-0, port: 80, weight: {}}}\n    - {{name: v2, port: 80, weight: {}}}\n",
+        weight(Version::One),
+        weight(Version::Two)
+    )
+}
+
+/// How many services the mesh has.
+const SERVICES: usize = 200;
+
+/// How many of them each proxy knows; the first has two versions.
+const CALLED: usize = 10;
+
+/// Where the ports of proxies begin.
+const FIRST_PORT: usize = 20000;

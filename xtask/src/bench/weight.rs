@@ -1,0 +1,101 @@
+//! How long it takes until a changed weight holds in every proxy, and what that costs.
+
+use std::{error::Error, net::TcpStream, time::Duration};
+
+use crate::bench::{
+    Options,
+    fleet::{self, Fleet, Version},
+    process::{ask, now, pause},
+    report::{Figures, Row, Table, millis},
+    series::Series,
+    setting::Setting,
+};
+
+/// Changes the weight to and fro.
+pub(super) fn measure(setting: &Setting, options: &Options) -> Result<Figures, Box<dyn Error>> {
+    let fleet = Fleet::start(setting, "weight", PROXIES)?;
+    let mut clients = (0..PROXIES)
+        .map(|number| TcpStream::connect(fleet::address(number)))
+        .collect::<Result<Vec<_>, _>>()?;
+    until_all_answer(&mut clients, Version::One)?;
+    let mut times = Times::default();
+    for change in 1..=options.rounds * CHANGES {
+        // The next change shall not meet what is left to do of the last.
+        pause(REST);
+        let version = Version::after(change);
+        let [control, proxies] = fleet.cpu()?;
+        let begin = now();
+        fleet.weigh(version)?;
+        let committed = begin.elapsed();
+        until_all_answer(&mut clients, version)?;
+        let all = begin.elapsed();
+        let [control_after, proxies_after] = fleet.cpu()?;
+        println!("change {change}  committed after {committed:.0?}, in force after {all:.0?}");
+        times.committed.push(millis(committed));
+        times.all.push(millis(all));
+        times.control.push(millis(control_after - control));
+        times
+            .proxies
+            .push(millis(proxies_after - proxies) / PROXIES as f64);
+    }
+    Ok(times.figures())
+}
+
+/// Asks one proxy after the other, each until it answers by the version.
+fn until_all_answer(clients: &mut [TcpStream], version: Version) -> Result<(), Box<dyn Error>> {
+    for client in clients {
+        while ask(client)? != version.answer() {
+            pause(STEP);
+        }
+    }
+    Ok(())
+}
+
+/// In milliseconds.
+#[derive(Default)]
+struct Times {
+    committed: Series,
+    all: Series,
+    control: Series,
+    /// Of one proxy.
+    proxies: Series,
+}
+
+impl Times {
+    fn figures(&self) -> Figures {
+        let mut table = Table::new(&["", "ms"]);
+        let mut line = |what: &str, series: &Series| {
+            table.line(&[what.to_owned(), format!("{series:.1}")]);
+        };
+        line("`leno apply` has returned after", &self.committed);
+        line("the last proxy answers by it after", &self.all);
+        line("CPU of the control plane", &self.control);
+        line(
+            "CPU of each proxy, with the calls that ask it",
+            &self.proxies,
+        );
+        let row = Row {
+            what: "a changed weight enforced in 100 proxies",
+            target: format!("under {LIMIT:.0} ms"),
+            measured: format!("{:.0} ms", self.all),
+            reached: self.all.median() < LIMIT,
+        };
+        Figures {
+            rows: vec![row],
+            table,
+        }
+    }
+}
+
+const LIMIT: f64 = 200.0;
+
+const PROXIES: usize = 100;
+
+/// How often the weight changes in a round.
+const CHANGES: usize = 3;
+
+/// How long nothing happens between two changes.
+const REST: Duration = Duration::from_millis(500);
+
+/// How long a proxy is left alone that did not answer by the version.
+const STEP: Duration = Duration::from_millis(1);

@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: what the proxy costs, measured beside HAProxy and written to
-//! `docs/benchmarks.md`. Everything runs in a network namespace of its own, proxies on one core,
-//! clients and origin on another; what is compared is measured in turns of one run.
+//! `cargo xtask bench`: what Leno costs and how soon it does what it is told, beside HAProxy where
+//! that says more, written to `docs/benchmarks.md`. Everything runs in a network namespace of its
+//! own; what is compared is measured in turns of one run.
 
 mod call;
 mod clean;
@@ -19,6 +19,7 @@ mod setting;
 mod weight;
 
 use std::{
+    error::Error,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -48,6 +49,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     namespace::enter(arguments)
 }
 
+/// What a case gives.
+type Measured = Result<Figures, Box<dyn Error>>;
+
 /// Something that is measured, by itself or with all others.
 struct Case {
     /// How one asks for it.
@@ -58,7 +62,7 @@ struct Case {
     how: &'static str,
     /// What cargo has to build before, beside the `leno` of profile `dist`.
     build: Option<&'static str>,
-    measure: fn(&Setting, &Options) -> Result<Figures, Box<dyn std::error::Error>>,
+    measure: fn(&Setting, &Options) -> Measured,
 }
 
 const CASES: &[Case] = &[

@@ -31,7 +31,7 @@ struct Chore {
 
 #[rustfmt::skip]
 const CHORES: &[Chore] = &[
-    Chore { name: "bench", what: "what the proxy costs beside HAProxy, into docs/benchmarks.md; --only hop --against BINARY ..", run: bench::run },
+    Chore { name: "bench", what: "what Leno costs and how soon it acts, into docs/benchmarks.md; --only hop --against BINARY ..", run: bench::run },
     Chore { name: "check", what: "format, clippy, tidy and docs, each without a warning", run: check::run },
     Chore { name: "deny", what: "licences, bans and sources of every dependency (cargo-deny)", run: deny::run },
     Chore { name: "generate", what: "Gateway API's structs from its CRDs; --check: are they current", run: generate::run },

@@ -2,7 +2,6 @@
 //! with the proxies, the mesh and what each proxy knows of it; all in one process. Run it by
 //! `cargo bench -p leno-control`. Figures are medians.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

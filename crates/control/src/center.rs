@@ -90,7 +90,7 @@ impl Center {
             Generation::default(),
             Arc::new(meaning),
             &Reports::default(),
-            Trusted::default(),
+            Arc::default(),
             clock::wall(),
         );
         let clocks = Clocks::start();
@@ -152,8 +152,7 @@ impl Center {
             bundles: roots.into_iter().collect(),
             revoked: Arc::new(revoked),
         };
-        let (trust, _) = Trust::new(&trusted.bundles, trusted.revoked.clone());
-        self.keyring.judge_by(Arc::new(trust));
+        let trusted = self.trust(trusted);
         let (objects, problems) = (meaning.written.objects(), meaning.problems());
         let reports = Reports {
             tunnels: self.tunnels.reported(),
@@ -170,6 +169,17 @@ impl Center {
             });
         }
         Ok(())
+    }
+
+    /// Judges by `trusted` from here on, and gives the value that stands for it.
+    fn trust(&self, trusted: Trusted) -> Arc<Trusted> {
+        let before = Arc::clone(&self.edition().trusted);
+        if *before == trusted {
+            return before;
+        }
+        let (trust, _) = Trust::new(&trusted.bundles, trusted.revoked.clone());
+        self.keyring.judge_by(Arc::new(trust));
+        Arc::new(trusted)
     }
 
     /// Proves itself by a new certificate from here on; gives when that stands, or nothing if there

@@ -36,6 +36,7 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, peer: SocketAddr,
         server: Server::default(),
         place: None,
         reported: None,
+        offered: None,
         refused: None,
     };
     if answer.begin().is_err() {
@@ -96,6 +97,8 @@ struct Stream<'a> {
     place: Option<Place>,
     /// The tunnel as it was last reported, and for whom.
     reported: Option<(BTreeSet<WorkloadId>, Option<SocketAddr>)>,
+    /// The generation that was offered last, unless the proxy has asked for something since.
+    offered: Option<Generation>,
     /// The last refusal that was told.
     refused: Option<Generation>,
 }
@@ -104,6 +107,10 @@ impl Stream<'_> {
     fn take(&mut self, message: &[u8]) -> Result<(), Status> {
         let invalid = |misfit| Status::new(StatusCode::InvalidArgument, misfit);
         let request = Request::decode(message).map_err(invalid)?;
+        let asks = !request.subscribe.is_empty() || !request.unsubscribe.is_empty();
+        if asks || request.hello.is_some() {
+            self.offered = None;
+        }
         self.server.handle_request(request).map_err(invalid)
     }
 
@@ -123,8 +130,11 @@ impl Stream<'_> {
             self.place = Some(self.center.fleet.enter(self.member(&proxy)));
         }
         self.report(&granted, tunnel).await?;
-        let target = edition.target(&granted, self.server.subscriptions());
-        self.server.offer(Arc::new(target));
+        if self.offered.as_ref() != Some(&edition.generation) {
+            let target = edition.target(&granted, self.server.subscriptions());
+            self.server.offer(Arc::new(target));
+            self.offered = Some(edition.generation.clone());
+        }
         while let Some(response) = self.server.poll_response() {
             answer.send(&response.encode()).await?;
         }

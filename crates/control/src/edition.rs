@@ -18,7 +18,7 @@ use leno_wire::{Encoded, Part, PartName, Target};
 use crate::meaning::Meaning;
 
 /// Whom the mesh trusts, and whom not any more.
-#[derive(Clone, Debug, Default)]
+#[derive(PartialEq, Debug, Default)]
 pub(crate) struct Trusted {
     /// The roots that prove identities, by trust domain.
     pub(crate) bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
@@ -45,7 +45,8 @@ pub struct Edition {
     pub(crate) meaning: Arc<Meaning>,
     /// The mesh, with what proxies report, and all services with an address.
     pub(crate) mesh: Mesh,
-    pub(crate) trusted: Trusted,
+    /// The same value for as long as nobody is trusted otherwise.
+    pub(crate) trusted: Arc<Trusted>,
     /// When it was made.
     pub(crate) made: Wall,
     /// What every proxy gets.
@@ -106,7 +107,7 @@ impl Edition {
         generation: Generation,
         meaning: Arc<Meaning>,
         reports: &Reports,
-        trusted: Trusted,
+        trusted: Arc<Trusted>,
         made: Wall,
     ) -> Self {
         let mut mesh = meaning.mesh.clone();

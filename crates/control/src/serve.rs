@@ -77,6 +77,9 @@ async fn connection(
     // Small messages go back and forth.
     drop(stream.set_nodelay(true));
     let own = control_plane(&told.domain);
+    // Whoever is trusted otherwise during the handshake is judged again.
+    let mut editions = center.editions.subscribe();
+    let mut judged_by = Arc::clone(&editions.borrow().trusted);
     // Who is not believed was told so in the handshake.
     let Ok(Entered { stream, caller }) = Box::pin(center.keyring.enter(stream, &own)).await else {
         return;
@@ -90,16 +93,16 @@ async fn connection(
     drop(stranger);
     let left = caller.ends().since(center.clocks.now().wall);
     let distrusted = async {
-        let mut editions = center.editions.subscribe();
         while editions.changed().await.is_ok() {
-            let revoked = editions
-                .borrow_and_update()
-                .trusted
-                .revoked
-                .contains(caller.id());
+            let trusted = Arc::clone(&editions.borrow_and_update().trusted);
+            if Arc::ptr_eq(&trusted, &judged_by) {
+                continue;
+            }
+            let revoked = trusted.revoked.contains(caller.id());
             if revoked || center.keyring.judge(&proof).is_err() {
                 break;
             }
+            judged_by = trusted;
         }
         // For its calls to say why.
         sleep(LAST_WORDS).await;

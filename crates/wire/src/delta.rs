@@ -5,7 +5,7 @@
 //! read along.
 
 use alloc::{
-    borrow::ToOwned, collections::BTreeMap, collections::BTreeSet, format, string::String,
+    borrow::ToOwned, collections::BTreeMap, collections::BTreeSet, string::String,
     string::ToString, vec::Vec,
 };
 use core::net::SocketAddr;
@@ -13,6 +13,7 @@ use core::net::SocketAddr;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{SpiffeId, Subscription};
 use prost::Message;
+use sha2::{Digest as _, Sha256};
 
 use crate::carried::{Carried, Misfit};
 use crate::part::word::{NamedMessage, SocketMessage};
@@ -92,13 +93,16 @@ pub struct Commit {
     pub answers: Vec<Subscription>,
 }
 
-/// The version of a view's list of parts.
+/// The version of a view's list of parts: of each name, its length before it, and version.
 pub fn list_version<'a>(parts: impl Iterator<Item = (&'a PartName, Version)>) -> Version {
-    let mut list = String::new();
+    let mut digest = Sha256::new();
     for (name, version) in parts {
-        list.push_str(&format!("{name} {version}\n"));
+        let name = name.as_str();
+        digest.update((name.len() as u64).to_be_bytes());
+        digest.update(name);
+        digest.update(version.bytes());
     }
-    Version::of(list.as_bytes())
+    Version::of_digest(digest)
 }
 
 impl Request {

@@ -58,12 +58,21 @@ pub struct Version([u8; 16]);
 impl Version {
     /// The version of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
+        Self::of_digest(Sha256::new().chain_update(bytes))
+    }
+
+    /// The version of all that `digest` has taken.
+    pub(crate) fn of_digest(digest: Sha256) -> Self {
+        let digest = digest.finalize();
         let mut first = [0; 16];
         for (to, from) in first.iter_mut().zip(digest.iter()) {
             *to = *from;
         }
         Self(first)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 16] {
+        &self.0
     }
 
     /// Reads the form of the wire.

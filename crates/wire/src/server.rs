@@ -2,8 +2,8 @@
 //! time, and knows what it holds.
 
 use alloc::{
-    collections::BTreeMap, collections::BTreeSet, string::String, string::ToString, sync::Arc,
-    vec::Vec,
+    boxed::Box, collections::BTreeMap, collections::BTreeSet, string::String, string::ToString,
+    sync::Arc, vec::Vec,
 };
 use core::mem;
 
@@ -21,7 +21,7 @@ const RESPONSE_BYTES: usize = 1 << 20;
 const MOST_SUBSCRIPTIONS: usize = 100_000;
 
 /// A view ready to be sent: its parts as bytes, and what its subscriptions came to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Target {
     generation: Generation,
     parts: BTreeMap<PartName, Encoded>,
@@ -64,13 +64,6 @@ impl Target {
             answers,
         }
     }
-
-    fn versions(&self) -> BTreeMap<PartName, Version> {
-        self.parts
-            .iter()
-            .map(|(name, part)| (name.clone(), part.version()))
-            .collect()
-    }
 }
 
 /// One proxy, as its control plane sees it.
@@ -78,14 +71,23 @@ impl Target {
 pub struct Server {
     hello: Option<Hello>,
     subscriptions: BTreeSet<Subscription>,
-    holds: BTreeMap<PartName, Version>,
+    holds: Holds,
     generation: Generation,
     told: BTreeMap<Subscription, bool>,
     wanted: Option<Arc<Target>>,
     sending: Option<Sending>,
     nonce: u64,
-    refused: Option<(Generation, String)>,
+    refused: Option<(Arc<Target>, String)>,
     renew: BTreeSet<SpiffeId>,
+}
+
+/// The parts that a proxy holds.
+#[derive(Debug)]
+enum Holds {
+    /// Those that it says it holds.
+    Said(BTreeMap<PartName, Version>),
+    /// Those that it was sent and has adopted.
+    Adopted(Arc<Target>),
 }
 
 /// An update under way: what is left to send, and what follows once it is adopted.
@@ -96,11 +98,40 @@ struct Sending {
     queue: Vec<Response>,
 }
 
+impl Default for Holds {
+    fn default() -> Self {
+        Self::Said(BTreeMap::new())
+    }
+}
+
+impl Holds {
+    fn version(&self, name: &PartName) -> Option<Version> {
+        match self {
+            Self::Said(versions) => versions.get(name).copied(),
+            Self::Adopted(target) => target.parts.get(name).map(Encoded::version),
+        }
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &PartName> + '_> {
+        match self {
+            Self::Said(versions) => Box::new(versions.keys()),
+            Self::Adopted(target) => Box::new(target.parts.keys()),
+        }
+    }
+
+    /// Whether these are the parts of `target` and no others.
+    fn all_of(&self, target: &Target) -> bool {
+        let parts = &target.parts;
+        let same = |(name, part): (&PartName, &Encoded)| self.version(name) == Some(part.version());
+        self.names().count() == parts.len() && parts.iter().all(same)
+    }
+}
+
 impl Server {
     /// Takes what the proxy sent. A misfit ends the stream.
     pub fn handle_request(&mut self, request: Request) -> Result<(), Misfit> {
         if let Some(hello) = request.hello {
-            self.holds.clone_from(&hello.holds);
+            self.holds = Holds::Said(hello.holds.clone());
             self.generation.clone_from(&hello.generation);
             self.hello = Some(hello);
         } else if self.hello.is_none() {
@@ -128,12 +159,12 @@ impl Server {
         };
         match verdict.refused {
             None => {
-                self.holds = sent.target.versions();
                 self.generation.clone_from(&sent.target.generation);
+                self.holds = Holds::Adopted(sent.target);
                 self.told = sent.told;
                 self.refused = None;
             }
-            Some(why) => self.refused = Some((sent.target.generation.clone(), why)),
+            Some(why) => self.refused = Some((sent.target, why)),
         }
         Ok(())
     }
@@ -157,7 +188,7 @@ impl Server {
     pub fn refused(&self) -> Option<(&Generation, &str)> {
         self.refused
             .as_ref()
-            .map(|(generation, why)| (generation, why.as_str()))
+            .map(|(target, why)| (&target.generation, why.as_str()))
     }
 
     /// Offers a view. It replaces one that was offered before and is not yet under way.
@@ -198,6 +229,10 @@ impl Server {
         else {
             return;
         };
+        // It would be refused again.
+        if matches!(&self.refused, Some((refused, _)) if *refused == target) {
+            return;
+        }
         let news: BTreeMap<_, _> = target
             .answers
             .iter()
@@ -207,7 +242,7 @@ impl Server {
             })
             .map(|(subscription, exists)| (subscription.clone(), *exists))
             .collect();
-        let same = self.generation == target.generation && self.holds == target.versions();
+        let same = self.generation == target.generation && self.holds.all_of(&target);
         if same && news.is_empty() {
             return;
         }
@@ -231,7 +266,7 @@ impl Server {
         let mut response = empty();
         let mut bytes = 0usize;
         for (name, part) in &target.parts {
-            if self.holds.get(name) == Some(&part.version()) {
+            if self.holds.version(name) == Some(part.version()) {
                 continue;
             }
             let size = part.bytes().len();
@@ -244,7 +279,7 @@ impl Server {
         }
         let gone = self
             .holds
-            .keys()
+            .names()
             .filter(|name| !target.parts.contains_key(*name));
         let absent = news.iter().filter(|(_, exists)| !**exists);
         let removed: BTreeSet<String> = gone

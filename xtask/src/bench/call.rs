@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     contestant::{Contestant, MEASURE},
     process::Core,
     report::{Figures, Row, Table},
@@ -13,19 +13,13 @@ use crate::bench::{
 };
 
 /// What a call costs that goes through one proxy.
-pub(super) fn hop(
-    setting: &Setting,
-    options: &Options,
-) -> Result<Figures, Box<dyn std::error::Error>> {
+pub(super) fn hop(setting: &Setting, options: &Options) -> Measured {
     let costs = measure(setting.hop()?, options)?;
     Ok(figures("CPU per request, plain HTTP/1.1 hop", 1.1, &costs))
 }
 
 /// What a call costs that goes through two, with mutual TLS between them.
-pub(super) fn pair(
-    setting: &Setting,
-    options: &Options,
-) -> Result<Figures, Box<dyn std::error::Error>> {
+pub(super) fn pair(setting: &Setting, options: &Options) -> Measured {
     let costs = measure(setting.pair()?, options)?;
     Ok(figures("CPU per request, mutual TLS pair", 1.2, &costs))
 }

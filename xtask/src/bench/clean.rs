@@ -3,14 +3,14 @@
 use std::{error::Error, fs, time::Duration};
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     process::{self, Core, now},
     report::{Figures, Row, Table},
     setting::Setting,
 };
 
 /// Builds `leno` as cargo does it when nobody says how.
-pub(super) fn measure(setting: &Setting, _options: &Options) -> Result<Figures, Box<dyn Error>> {
+pub(super) fn measure(setting: &Setting, _options: &Options) -> Measured {
     let folder = setting.folder().join("clean");
     let before = waited_for()?;
     let begin = now();

@@ -1,7 +1,7 @@
 //! What one decision takes: the benchmark of `leno-traffic`, run and read.
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     process::{self, Core},
     report::{Figures, Row, Table},
     setting::Setting,
@@ -21,10 +21,7 @@ struct Decision {
 }
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure(
-    _setting: &Setting,
-    _options: &Options,
-) -> Result<Figures, Box<dyn std::error::Error>> {
+pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
     let said = process::cargo(Core::Proxy, &BUILD.replace("--no-run", "--offline"))?;
     Ok(figures(&read(&said)))
 }

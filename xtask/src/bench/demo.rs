@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     process::{Core, now, pause, said},
     report::{Figures, Row, Table, millis},
     series::Series,
@@ -22,7 +22,7 @@ use crate::bench::{
 pub(super) const BUILD: &str = "build --locked --release --package leno";
 
 /// Starts the demo and ends it, in turns by Ctrl-C and by `kill -9`.
-pub(super) fn measure(setting: &Setting, options: &Options) -> Result<Figures, Box<dyn Error>> {
+pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
     let leno = setting.target().join("release/leno");
     let mut times: [Series; 3] = Default::default();
     let [first, interrupted, killed] = &mut times;

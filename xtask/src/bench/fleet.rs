@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::bench::{
-    process::{Core, Running, said},
+    process::{Core, Memory, Running, said},
     setting::{Setting, local},
 };
 
@@ -116,6 +116,22 @@ impl Fleet {
             .map(Running::cpu)
             .sum::<Result<_, _>>()?;
         Ok([self.control.cpu()?, proxies])
+    }
+
+    /// What a proxy holds on average, in bytes: RSS, PSS, private.
+    pub(super) fn memory(&self) -> Result<[u64; 3], Box<dyn Error>> {
+        let mut sums = [0; 3];
+        for proxy in &self.proxies {
+            let Memory {
+                resident,
+                proportional,
+                private,
+            } = proxy.memory()?;
+            for (sum, figure) in sums.iter_mut().zip([resident, proportional, private]) {
+                *sum += figure;
+            }
+        }
+        Ok(sums.map(|sum| sum / self.proxies.len().max(1) as u64))
     }
 
     fn apply(&self, set: &str, text: &str) -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,7 @@
 //! How the cost of a change grows: the benchmark of `leno-control`, run and read.
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     process::{self, Core},
     report::{Figures, Table},
     setting::Setting,
@@ -12,10 +12,7 @@ pub(super) const BUILD: &str =
     "bench --locked --profile dist --package leno-control --bench fleet --no-run";
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure(
-    _setting: &Setting,
-    _options: &Options,
-) -> Result<Figures, Box<dyn std::error::Error>> {
+pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
     let said = process::cargo(Core::Both, &BUILD.replace("--no-run", "--offline"))?;
     let mut table = Table::new(&[
         "proxies",

@@ -3,7 +3,7 @@
 use std::{net::TcpStream, time::Duration};
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     contestant::Contestant,
     process::{Memory, ask, pause},
     report::{Figures, Row, Table, kilobytes, megabytes, millis},
@@ -11,10 +11,7 @@ use crate::bench::{
 };
 
 /// Measures the first proxies of pairs: they have keys, certificates and a policy.
-pub(super) fn measure(
-    setting: &Setting,
-    _options: &Options,
-) -> Result<Figures, Box<dyn std::error::Error>> {
+pub(super) fn measure(setting: &Setting, _options: &Options) -> Measured {
     let pairs = setting.pair()?;
     let all: Vec<_> = pairs.iter().map(measure_one).collect::<Result<_, _>>()?;
     Ok(figures(&all))

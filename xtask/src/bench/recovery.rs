@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     fleet::{self, Fleet, Version},
     process::{ask, now, pause},
     report::{Figures, Row, Table, millis},
@@ -22,7 +22,7 @@ use crate::bench::{
 };
 
 /// Kills a proxy and a control plane in turns.
-pub(super) fn measure(setting: &Setting, options: &Options) -> Result<Figures, Box<dyn Error>> {
+pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
     let mut fleet = Fleet::start(setting, "recovery", 1)?;
     let (mut proxy, mut control) = (Killed::default(), Killed::default());
     for round in 1..=options.rounds {
@@ -37,9 +37,14 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Result<Figures, B
         "answered wrongly",
     ]);
     let mut rows = Vec::new();
-    for (what, killed) in [
-        ("recovery after `kill -9` of a proxy under load", &proxy),
+    for (name, what, killed) in [
         (
+            "a proxy",
+            "recovery after `kill -9` of a proxy under load",
+            &proxy,
+        ),
+        (
+            "the control plane",
             "recovery after `kill -9` of the control plane under load",
             &control,
         ),
@@ -50,9 +55,8 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Result<Figures, B
             not_answered,
             wrong,
         } = killed;
-        let name = what.split('`').last().unwrap_or(what).trim();
         table.line(&[
-            name.trim_start_matches("of ").to_owned(),
+            name.to_owned(),
             format!("{times:.0}"),
             calls.to_string(),
             not_answered.to_string(),

@@ -3,16 +3,16 @@
 use std::{error::Error, net::TcpStream, time::Duration};
 
 use crate::bench::{
-    Options,
+    Measured, Options,
     fleet::{self, Fleet, Version},
     process::{ask, now, pause},
-    report::{Figures, Row, Table, millis},
+    report::{Figures, Row, Table, megabytes, millis},
     series::Series,
     setting::Setting,
 };
 
 /// Changes the weight to and fro.
-pub(super) fn measure(setting: &Setting, options: &Options) -> Result<Figures, Box<dyn Error>> {
+pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
     let fleet = Fleet::start(setting, "weight", PROXIES)?;
     let mut clients = (0..PROXIES)
         .map(|number| TcpStream::connect(fleet::address(number)))
@@ -38,6 +38,7 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Result<Figures, B
             .proxies
             .push(millis(proxies_after - proxies) / PROXIES as f64);
     }
+    times.memory = fleet.memory()?;
     Ok(times.figures())
 }
 
@@ -51,7 +52,7 @@ fn until_all_answer(clients: &mut [TcpStream], version: Version) -> Result<(), B
     Ok(())
 }
 
-/// In milliseconds.
+/// Times, in milliseconds, and memory.
 #[derive(Default)]
 struct Times {
     committed: Series,
@@ -59,21 +60,24 @@ struct Times {
     control: Series,
     /// Of one proxy.
     proxies: Series,
+    /// What one proxy holds in bytes: RSS, PSS, private.
+    memory: [u64; 3],
 }
 
 impl Times {
     fn figures(&self) -> Figures {
-        let mut table = Table::new(&["", "ms"]);
-        let mut line = |what: &str, series: &Series| {
-            table.line(&[what.to_owned(), format!("{series:.1}")]);
-        };
-        line("`leno apply` has returned after", &self.committed);
-        line("the last proxy answers by it after", &self.all);
-        line("CPU of the control plane", &self.control);
-        line(
-            "CPU of each proxy, with the calls that ask it",
-            &self.proxies,
-        );
+        let mut table = Table::new(&["", ""]);
+        let mut line = |what: &str, figure: String| table.line(&[what.to_owned(), figure]);
+        let millis = |series: &Series| format!("{series:.1} ms");
+        line("`leno apply` has returned after", millis(&self.committed));
+        line("the last proxy answers by it after", millis(&self.all));
+        line("CPU of the control plane", millis(&self.control));
+        let what = "CPU of each proxy, with the calls that ask it";
+        line(what, millis(&self.proxies));
+        let [resident, proportional, private] = self.memory.map(megabytes);
+        line("memory of each proxy: RSS", resident);
+        line("PSS, which divides what a hundred share", proportional);
+        line("private", private);
         let row = Row {
             what: "a changed weight enforced in 100 proxies",
             target: format!("under {LIMIT:.0} ms"),

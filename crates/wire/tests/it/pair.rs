@@ -207,7 +207,8 @@ fn what_does_not_fit_is_refused_and_the_old_view_stays() {
     pair.server.offer(offer(&maker.view(1)));
     pair.settle();
 
-    pair.server.offer(offer(&maker.view(2)));
+    let second = maker.view(2);
+    pair.server.offer(offer(&second));
     let mut response = pair.server.poll_response().unwrap();
     response.parts.pop();
     let Received::Refused(misfit) = pair.client.handle_response(response) else {
@@ -224,6 +225,8 @@ fn what_does_not_fit_is_refused_and_the_old_view_stays() {
         (generation.positions["store"], why),
         (2, misfit.to_string().as_str())
     );
+    pair.server.offer(offer(&second));
+    assert_eq!(pair.server.poll_response(), None, "it is not tried again");
 
     pair.server.offer(offer(&maker.view(3)));
     pair.settle();

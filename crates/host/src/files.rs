@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the soft limit on open files to the hard one and returns the soft limit there was, which
@@ -22,6 +23,14 @@ pub fn raise_limit() -> io::Result<Option<u64>> {
 /// How many files the process may have open; `None` for no limit.
 pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
+}
+
+/// Whether something failed because no further file may be open, in this process or on this host.
+pub fn is_limit(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
 }
 
 #[cfg(test)]

@@ -82,6 +82,9 @@ impl Worker {
         endpoint: SocketAddr,
     ) -> Refusal {
         match failure {
+            TunnelFailure::Connect(error) if leno_host::files::is_limit(error) => {
+                Refusal::NoFileLeft
+            }
             TunnelFailure::Connect(_) | TunnelFailure::Http(_) => Refusal::TunnelFailed(proxy),
             TunnelFailure::Refused { code, .. } => match code {
                 Some(Code::R020) => Refusal::ConnectRefused(endpoint),
@@ -105,6 +108,9 @@ impl Worker {
 
 /// What a failed connect in plain means for the call.
 fn refusal_of(error: &io::Error, address: SocketAddr) -> Refusal {
+    if leno_host::files::is_limit(error) {
+        return Refusal::NoFileLeft;
+    }
     match error.kind() {
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             Refusal::Unreachable(address)

@@ -14,6 +14,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use leno_model::Code;
 use leno_protocol::ClientCert;
 use leno_traffic::{Channel, Refusal};
 
@@ -42,8 +43,8 @@ enum After {
     Next(Option<Buffer>),
     /// The end of the connection.
     Close,
-    /// A cut: what was sent is not whole, and the client must see that.
-    Cut,
+    /// A cut: what was sent is not whole, and the client must see that. Another proxy learns why.
+    Cut(Option<Code>),
     /// A stream of bytes, which the client asks for.
     Stream(Box<Wish>),
 }
@@ -85,8 +86,8 @@ pub(crate) async fn serve(
                 Box::pin(linger(worker, client)).await;
                 return None;
             }
-            After::Cut => {
-                client.reset();
+            After::Cut(why) => {
+                client.reset(why);
                 return None;
             }
         }

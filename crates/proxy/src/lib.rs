@@ -13,6 +13,7 @@ mod http;
 mod incoming;
 mod inside;
 mod listen;
+mod meter;
 mod metrics;
 mod named;
 mod news;

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use leno_model::view::{PortRef, WorkloadId};
+use leno_telemetry::Reporter;
 use leno_traffic::{Channel, Naming, Peer, WhyPlain};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -81,6 +82,18 @@ impl Door {
             | Self::Port(workload, _)
             | Self::Dns(workload) => Some(workload),
             Self::Tunnel | Self::Metrics => None,
+        }
+    }
+
+    /// Whose proxy this is to what arrives.
+    fn reporter(&self) -> Reporter {
+        match self {
+            Self::Outbound(_) | Self::Upstream(..) | Self::Named(..) | Self::Dns(_) => {
+                Reporter::Source
+            }
+            Self::Inbound(_) | Self::Port(..) | Self::Tunnel | Self::Metrics => {
+                Reporter::Destination
+            }
         }
     }
 
@@ -190,9 +203,14 @@ async fn accept_streams(worker: Rc<Worker>, listener: TcpListener, door: Door) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((tcp, from)) => enter(&worker, &door, tcp, from, None),
-                // A connection that broke before it was taken is nothing; too many open files passes.
+                // A connection that broke before it was taken is nothing.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(_) => tokio::time::sleep(REST).await,
+                Err(error) => {
+                    if let (true, Ok(at)) = (leno_host::files::is_limit(&error), listener.local_addr()) {
+                        worker.tell_starved(door.reporter(), at, &error);
+                    }
+                    tokio::time::sleep(REST).await;
+                }
             },
             () = &mut drain, if !door.stays() => break,
         }
@@ -264,7 +282,7 @@ fn turn_away(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr)
         let telling = incoming::turn_away(worker.clone(), Stream::Tcp(tcp), incoming);
         return worker.spawn(seat, from, telling);
     }
-    Stream::Tcp(tcp).reset();
+    Stream::Tcp(tcp).reset(None);
 }
 
 fn incoming(door: &Door, tcp: &TcpStream, from: SocketAddr) -> Option<Incoming> {

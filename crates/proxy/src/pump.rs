@@ -1,13 +1,14 @@
 //! Moves a body, or a bare stream of bytes, from one end to the other without holding more than
 //! one buffer of it, and only while there is something in it.
 
+use std::io;
 use std::task::{Context, Poll, ready};
 
 use leno_protocol::Flaw;
 use leno_protocol::body::{BodyReader, Piece};
 
 use crate::buffer::{Buffer, Buffers};
-use crate::stream::Stream;
+use crate::stream::{Cut, Stream};
 
 /// One direction of an exchange.
 pub(crate) struct Pump {
@@ -27,11 +28,21 @@ pub(crate) struct Pump {
 #[derive(Debug)]
 pub(crate) enum Stopped {
     /// The end that is read broke off.
-    Read,
+    Read(Cut),
     /// What came is not the body that was announced.
     Body(Flaw),
     /// The end that is written took no more.
-    Write,
+    Write(Cut),
+}
+
+impl Stopped {
+    fn read(error: io::Error) -> Self {
+        Self::Read(Cut::of(&error))
+    }
+
+    fn write(error: io::Error) -> Self {
+        Self::Write(Cut::of(&error))
+    }
 }
 
 impl Pump {
@@ -103,13 +114,13 @@ impl Pump {
                 return self.poll_close(context, to);
             }
             // No buffer is lent before there is something to put into it.
-            ready!(from.poll_read_ready(context)).map_err(|_| Stopped::Read)?;
+            ready!(from.poll_read_ready(context)).map_err(Stopped::read)?;
             let buffer = self.buffer.get_or_insert_with(|| buffers.lend());
             let read = from.poll_read_into(context, buffer);
             if read.is_pending() {
                 self.give_back();
             }
-            if ready!(read).map_err(|_| Stopped::Read)? == 0 {
+            if ready!(read).map_err(Stopped::read)? == 0 {
                 if let Some(body) = &self.body {
                     body.finish().map_err(Stopped::Body)?;
                 }
@@ -132,7 +143,7 @@ impl Pump {
                 .and_then(|buffer| buffer.get(self.written..self.ready))
                 .filter(|rest| !rest.is_empty())
             {
-                let count = ready!(to.poll_write(context, rest)).map_err(|_| Stopped::Write)?;
+                let count = ready!(to.poll_write(context, rest)).map_err(Stopped::write)?;
                 self.written += count;
                 self.moved += count as u64;
             }
@@ -154,7 +165,7 @@ impl Pump {
         to: &mut Stream,
     ) -> Poll<Result<(), Stopped>> {
         if self.body.is_none() && !self.closed {
-            ready!(to.poll_shutdown(context)).map_err(|_| Stopped::Write)?;
+            ready!(to.poll_shutdown(context)).map_err(Stopped::write)?;
             self.closed = true;
         }
         Poll::Ready(Ok(()))

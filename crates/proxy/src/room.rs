@@ -1,14 +1,23 @@
-//! How many connections a process holds at most: exact for all of its workers together.
+//! How many connections a process holds at most, and whether it has files for them: exact for all of
+//! its workers together.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use leno_model::Mono;
 
 /// The places for connections and streams.
 #[derive(Debug)]
 pub(crate) struct Room {
     places: usize,
     taken: AtomicUsize,
+    /// When it was said last that no file is left.
+    starved: Mutex<Option<Mono>>,
 }
+
+/// How long it is not said again that no file is left.
+const SAID: Duration = Duration::from_secs(60);
 
 /// One place, taken until it is dropped.
 #[derive(Debug)]
@@ -20,7 +29,18 @@ impl Room {
         Arc::new(Self {
             places,
             taken: AtomicUsize::new(0),
+            starved: Mutex::default(),
         })
+    }
+
+    /// Takes note that no file is left; whether that is to be said.
+    pub(crate) fn notes_starved(&self, now: Mono) -> bool {
+        let mut said = self.starved.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = said.is_none_or(|said| now.since(said) >= SAID);
+        if fresh {
+            *said = Some(now);
+        }
+        fresh
     }
 
     /// Takes a place; with `spare`, also one of so many more.
@@ -53,5 +73,16 @@ mod tests {
         assert!(room.take(1).is_none());
         drop((seat, spare));
         assert!(room.take(0).is_some());
+    }
+
+    #[test]
+    fn that_no_file_is_left_is_said_once_a_minute() {
+        let room = Room::new(1);
+        let said = |seconds| {
+            let now = Mono::since_start(Duration::from_secs(seconds));
+            room.notes_starved(now)
+        };
+        let told = [0, 1, 59, 60, 61, 119, 120].map(said);
+        assert_eq!(told, [true, false, false, true, false, false, true]);
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use leno_model::Mono;
+use leno_model::{Code, Mono};
 use tokio::io::{AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -74,16 +74,19 @@ impl Stream {
         }
     }
 
-    /// Ready when the other end has ended or broken the stream (`true`), or has sent something
-    /// that is not read yet (`false`).
-    pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+    /// Ready when something came that is not read yet, or will no longer come.
+    pub(crate) fn poll_sign(&mut self, context: &mut Context<'_>) -> Poll<Sign> {
         match self {
             Self::Tcp(tcp) => {
                 let mut one = [0];
                 let peeked = ready!(tcp.poll_peek(context, &mut ReadBuf::new(&mut one)));
-                Poll::Ready(!matches!(peeked, Ok(1..)))
+                Poll::Ready(match peeked {
+                    Ok(0) => Sign::Ended,
+                    Ok(_) => Sign::Spoke,
+                    Err(error) => Sign::Broken(Cut::of(&error)),
+                })
             }
-            Self::Tunnel(tunnel) => tunnel.poll_gone(context),
+            Self::Tunnel(tunnel) => tunnel.poll_sign(context),
         }
     }
 
@@ -111,14 +114,56 @@ impl Stream {
         Ok(())
     }
 
-    /// Cuts the stream, so that the other end sees a failure and not an end.
-    pub(crate) fn reset(self) {
+    /// Cuts the stream, so that the other end sees a failure and not an end; another proxy learns
+    /// why.
+    pub(crate) fn reset(self, why: Option<Code>) {
         match self {
             Self::Tcp(tcp) => {
                 // Where the option cannot be set, closing still ends the stream.
                 drop(socket2::SockRef::from(&tcp).set_linger(Some(std::time::Duration::ZERO)));
             }
-            Self::Tunnel(mut tunnel) => tunnel.reset(),
+            Self::Tunnel(mut tunnel) => tunnel.reset(why),
+        }
+    }
+}
+
+/// What is seen of the other end of a stream that is not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sign {
+    /// It sent something that is not read yet.
+    Spoke,
+    /// It sends nothing more. Whether it still reads cannot be seen.
+    Ended,
+    /// It broke the stream.
+    Broken(Cut),
+}
+
+/// How a stream broke.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cut {
+    /// At its other end.
+    There,
+    /// On the way: the connection between the two proxies broke.
+    Between,
+    /// The other proxy cut it, for this reason.
+    For(Code),
+}
+
+impl Cut {
+    /// What it is called if it befell the stream to whom was called.
+    pub(crate) fn of_server(self) -> Code {
+        match self {
+            Self::There => Code::R026,
+            Self::Between => Code::R025,
+            Self::For(code) => code,
+        }
+    }
+
+    /// What it is called if it befell the stream of who called, who may leave without a reason.
+    pub(crate) fn of_client(self) -> Option<Code> {
+        match self {
+            Self::There | Self::Between => None,
+            Self::For(code) => Some(code),
         }
     }
 }

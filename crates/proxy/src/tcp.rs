@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use leno_model::{CallId, Code, Now};
-use leno_telemetry::{Edge, Event, Security};
+use leno_telemetry::{Bytes, Edge, Event, Flow, Security};
 use leno_traffic::{Attempts, Ended, Failure, Next, Permit, Picked, Refusal, WhyPlain};
 
 use crate::aim::{Aim, Hop};
 use crate::buffer::Buffer;
 use crate::connect::connect;
 use crate::incoming::{Incoming, Opening};
+use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
@@ -36,8 +37,8 @@ pub(crate) async fn serve(
     match Box::pin(carrying.open()).await {
         Ok(opened) => carrying.relay(client, came, opened, news).await,
         Err(refusal) => {
-            client.reset();
-            carrying.report(Some(refusal.code()), 0, 0);
+            client.reset(None);
+            carrying.report(Some(refusal.code()), None);
         }
     }
 }
@@ -45,8 +46,8 @@ pub(crate) async fn serve(
 /// Cuts a connection for which there is no place.
 pub(crate) fn turn_away(worker: &Rc<Worker>, client: Stream, incoming: &Incoming) {
     let carrying = Carrying::new(worker, incoming, worker.new_id());
-    client.reset();
-    carrying.report(Some(Refusal::TooManyConnections.code()), 0, 0);
+    client.reset(None);
+    carrying.report(Some(Refusal::TooManyConnections.code()), None);
 }
 
 /// Serves a stream that somebody asks for, who learns the reason if it is not carried.
@@ -61,11 +62,11 @@ pub(crate) async fn serve_opening(
     match Box::pin(carrying.open()).await {
         Ok(opened) => match opening.grant().await {
             Ok((client, came)) => carrying.relay(client, came, opened, news).await,
-            Err(_gone) => carrying.report(None, 0, 0),
+            Err(_gone) => carrying.report(None, None),
         },
         Err(refusal) => {
             opening.refuse(worker, &refusal, id).await;
-            carrying.report(Some(refusal.code()), 0, 0);
+            carrying.report(Some(refusal.code()), None);
         }
     }
 }
@@ -197,7 +198,14 @@ impl<'a> Carrying<'a> {
             permit,
             picked: _picked,
         } = opened;
+        self.worker.report(&Event::Opened(self.told()));
         let (mut up, mut down) = (Pump::bytes().behind(came), Pump::bytes());
+        let mut meter = Meter::new(Flow {
+            edge: self.edge(),
+            route: None,
+            status: None,
+            bytes: Bytes::default(),
+        });
         let buffers = &self.worker.buffers;
         let broken = std::future::poll_fn(|context: &mut Context<'_>| {
             while news.poll_changed(context).is_ready() {
@@ -205,49 +213,97 @@ impl<'a> Carrying<'a> {
                     return Poll::Ready(Broken::By(Some(refusal.code())));
                 }
             }
-            let up = up.poll(context, &mut client, &mut server, buffers);
-            let down = down.poll(context, &mut server, &mut client, buffers);
-            match (up, down) {
+            let polled = (
+                up.poll(context, &mut client, &mut server, buffers),
+                down.poll(context, &mut server, &mut client, buffers),
+            );
+            meter.poll(context, self.worker, moved(&up, &down));
+            match polled {
                 (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Broken::No),
-                // The endpoint broke it off.
-                (Poll::Ready(Err(Stopped::Write)), _) | (_, Poll::Ready(Err(Stopped::Read))) => {
-                    Poll::Ready(Broken::By(Some(Code::R026)))
+                (Poll::Ready(Err(Stopped::Write(cut))), _)
+                | (_, Poll::Ready(Err(Stopped::Read(cut)))) => {
+                    Poll::Ready(Broken::By(Some(cut.of_server())))
                 }
-                (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
-                    Poll::Ready(Broken::By(None))
+                (Poll::Ready(Err(Stopped::Read(cut))), _)
+                | (_, Poll::Ready(Err(Stopped::Write(cut)))) => {
+                    Poll::Ready(Broken::By(cut.of_client()))
+                }
+                (Poll::Ready(Err(Stopped::Body(_))), _)
+                | (_, Poll::Ready(Err(Stopped::Body(_)))) => {
+                    unreachable!("bare bytes have no flaw")
                 }
                 (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
             }
         })
         .await;
+        let carried = Carried {
+            moved: moved(&up, &down),
+            counted: meter.counted(),
+        };
         let Broken::By(refused) = broken else {
-            return self.report(None, up.moved(), down.moved());
+            return self.report(None, Some(carried));
         };
         // Whoever broke it off, the other end learns it by a reset.
-        client.reset();
-        server.reset();
-        self.report(refused, up.moved(), down.moved());
+        client.reset(refused);
+        server.reset(refused);
+        self.report(refused, Some(carried));
     }
 
-    fn report(&self, refused: Option<Code>, sent: u64, received: u64) {
-        let now = self.worker.now();
-        let aim = self.incoming.aim(self.worker, &self.table).ok();
+    /// Says how it ended, with what was carried if it was opened.
+    fn report(&self, refused: Option<Code>, carried: Option<Carried>) {
+        let opened = carried.is_some();
+        let Carried { moved, counted } = carried.unwrap_or_default();
         self.worker.report(&Event::Stream(leno_telemetry::Stream {
+            took: self.worker.mono().since(self.began.mono),
+            opened,
+            refused,
+            sent: moved.sent,
+            received: moved.received,
+            counted,
+            ..self.told()
+        }));
+    }
+
+    /// What is told of it before anything is carried.
+    fn told(&self) -> leno_telemetry::Stream<'_> {
+        leno_telemetry::Stream {
             id: self.id,
-            edge: Edge {
-                reporter: self.incoming.way.reporter(),
-                source: self.incoming.source(&self.table),
-                destination: self.incoming.destination(&self.table, aim),
-                security: self.security.get(),
-            },
+            edge: self.edge(),
             peer: self.incoming.from,
             endpoint: self.endpoint.get(),
             began: self.began.wall,
-            took: now.mono.since(self.began.mono),
-            refused,
-            sent,
-            received,
-        }));
+            took: Duration::ZERO,
+            opened: false,
+            refused: None,
+            sent: 0,
+            received: 0,
+            counted: Bytes::default(),
+        }
+    }
+
+    fn edge(&self) -> Edge<'_> {
+        let aim = self.incoming.aim(self.worker, &self.table).ok();
+        Edge {
+            reporter: self.incoming.way.reporter(),
+            source: self.incoming.source(&self.table),
+            destination: self.incoming.destination(&self.table, aim),
+            security: self.security.get(),
+        }
+    }
+}
+
+/// What a stream carried.
+#[derive(Clone, Copy, Default)]
+struct Carried {
+    moved: Bytes,
+    /// How much of it was counted while it lived.
+    counted: Bytes,
+}
+
+fn moved(up: &Pump, down: &Pump) -> Bytes {
+    Bytes {
+        sent: up.moved(),
+        received: down.moved(),
     }
 }
 

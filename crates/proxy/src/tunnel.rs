@@ -2,6 +2,7 @@
 //! that have proven themselves to each other.
 
 pub(crate) mod client;
+mod reason;
 pub(crate) mod server;
 
 use std::io;
@@ -10,8 +11,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream};
-use leno_model::Mono;
+use h2::{RecvStream, SendStream};
+use leno_model::{Code, Mono};
+
+use crate::stream::{Cut, Sign};
 
 /// How much may be on its way in one stream before the reader must have read some of it.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -82,11 +85,13 @@ impl TunnelStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready when the other end has ended or broken the stream (`true`), or has sent something
-    /// that is not read yet (`false`).
-    pub(crate) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        let ready = ready!(self.poll_read_ready(context));
-        Poll::Ready(ready.is_err() || self.unread.is_empty())
+    /// Ready when something came that is not read yet, or will no longer come.
+    pub(crate) fn poll_sign(&mut self, context: &mut Context<'_>) -> Poll<Sign> {
+        Poll::Ready(match ready!(self.poll_read_ready(context)) {
+            Ok(()) if self.unread.is_empty() => Sign::Ended,
+            Ok(()) => Sign::Spoke,
+            Err(error) => Sign::Broken(Cut::of(&error)),
+        })
     }
 
     /// Appends some of what has come to `bytes`, as much as it has room for; 0 is the end of the
@@ -119,7 +124,7 @@ impl TunnelStream {
             match ready!(self.send.poll_capacity(context)) {
                 Some(room) if room.as_ref().is_ok_and(|room| *room == 0) => {}
                 Some(room) => break room.map_err(into_io)?,
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                None => return Poll::Ready(Err(self.why_closed(context))),
             }
         };
         let taken = bytes.get(..room).unwrap_or(bytes);
@@ -133,18 +138,37 @@ impl TunnelStream {
         self.send.send_data(Bytes::new(), true).map_err(into_io)
     }
 
-    /// Cuts the stream.
-    pub(crate) fn reset(&mut self) {
-        self.send.send_reset(Reason::CANCEL);
+    /// Cuts the stream, and tells the other proxy why if there is something to tell.
+    pub(crate) fn reset(&mut self, why: Option<Code>) {
+        self.send.send_reset(reason::of(why));
+    }
+
+    /// Why nothing more is taken.
+    fn why_closed(&mut self, context: &mut Context<'_>) -> io::Error {
+        match self.send.poll_reset(context) {
+            Poll::Ready(Ok(reason)) => into_io(reason.into()),
+            Poll::Ready(Err(error)) => into_io(error),
+            Poll::Pending => io::ErrorKind::BrokenPipe.into(),
+        }
     }
 }
 
-/// A stream's failure as a socket would report it.
-fn into_io(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        return error
-            .into_io()
-            .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+impl Cut {
+    /// How a stream broke that failed so.
+    pub(crate) fn of(error: &io::Error) -> Self {
+        let error = error.get_ref();
+        let Some(error) = error.and_then(|error| error.downcast_ref::<h2::Error>()) else {
+            return Self::There;
+        };
+        match error.reason().and_then(reason::code) {
+            Some(code) => Self::For(code),
+            None if error.is_io() || error.is_go_away() => Self::Between,
+            None => Self::There,
+        }
     }
+}
+
+/// A stream's failure as a socket would report it, with the error of HTTP/2 inside.
+fn into_io(error: h2::Error) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, error)
 }

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,9 @@ use leno_channel::{Clocks, Keyring};
 use leno_identity::Pace;
 use leno_model::view::WorkloadId;
 use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
-use leno_telemetry::{Edge, Event, Party, Recorder, Reporter, Security, Stream, Telemetry};
+use leno_telemetry::{
+    Accept, Bytes, Edge, Event, Flow, Party, Recorder, Reporter, Security, Stream, Telemetry,
+};
 use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
 use tokio::time::Sleep;
 
@@ -259,6 +262,26 @@ impl Worker {
         self.recorder.borrow_mut().record(event);
     }
 
+    /// Counts bytes of something that goes on.
+    pub(crate) fn count(&self, flow: &Flow<'_>) {
+        self.recorder.borrow_mut().flow(flow);
+    }
+
+    /// Says that connections wait at `listener` for which no file is left: once for all workers,
+    /// and again if it lasts.
+    pub(crate) fn tell_starved(&self, reporter: Reporter, listener: SocketAddr, why: &io::Error) {
+        let now = self.now();
+        if self.room.notes_starved(now.mono) {
+            self.report(&Event::Accept(Accept {
+                reporter,
+                listener,
+                at: now.wall,
+                code: Code::H004,
+                why: &why.to_string(),
+            }));
+        }
+    }
+
     /// A place for one more connection or stream; with `spare`, beyond what there may be.
     pub(crate) fn seat(&self, spare: usize) -> Option<Seat> {
         self.room.take(spare)
@@ -332,9 +355,11 @@ impl Worker {
             endpoint: None,
             began: now.wall,
             took: Duration::ZERO,
+            opened: false,
             refused: Some(Code::R044),
             sent: 0,
             received: 0,
+            counted: Bytes::default(),
         }));
     }
 }

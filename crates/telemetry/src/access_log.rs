@@ -63,7 +63,7 @@ pub struct Field {
 #[rustfmt::skip]
 pub const FIELDS: &[Field] = &[
     Field { name: "time", help: "When it began: RFC 3339, UTC, milliseconds." },
-    Field { name: "event", help: "What it tells of: call, stream, handshake, or dropped." },
+    Field { name: "event", help: "What it tells of: call, stream, handshake, accept, or dropped; to a tap also opened." },
     Field { name: "id", help: "The name of the call: 32 hexadecimal digits, the same at both proxies." },
     Field { name: "reporter", help: "Which proxy tells: source or destination." },
     Field { name: "source", help: "Who called: namespace/service account, or unknown." },
@@ -71,6 +71,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "route", help: "The route and rule that took the request." },
     Field { name: "security", help: "How the two proxies were connected: mtls, why it was plain, or none if they were not." },
     Field { name: "peer", help: "The address of whoever opened the connection." },
+    Field { name: "listener", help: "The address at which connections wait that cannot be taken." },
     Field { name: "endpoint", help: "The address it went to in the end." },
     Field { name: "method", help: "The method of the request." },
     Field { name: "host", help: "The host that was asked for." },
@@ -83,7 +84,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "code", help: "The code of the failure: see leno explain." },
     Field { name: "slug", help: "The code in words." },
     Field { name: "fault", help: "Whose fault it was: caller, service, configuration, mesh." },
-    Field { name: "why", help: "The failure of a handshake in words." },
+    Field { name: "why", help: "The failure of a handshake, or of taking connections, in words." },
     Field { name: "dropped", help: "How many lines are missing here." },
 ];
 
@@ -126,7 +127,11 @@ pub(crate) struct Pen {
 }
 
 impl Pen {
+    /// Writes a line, except for a stream that was opened: its one line comes when it ends.
     pub(crate) fn write(&mut self, event: &Event<'_>) {
+        if let Event::Opened(_) = event {
+            return;
+        }
         self.line.clear();
         self.format.write(event, &mut self.line);
         self.page.push(self.line.as_bytes(), event.ended());

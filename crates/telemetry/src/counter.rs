@@ -18,6 +18,12 @@ impl Counter {
         self.0.store(sum, Ordering::Relaxed);
     }
 
+    /// To be called by the one writer, for what it added before.
+    pub(crate) fn take(&self, less: u64) {
+        let rest = self.get().wrapping_sub(less);
+        self.0.store(rest, Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -11,10 +11,14 @@ use leno_model::{CallId, Code, Fault, Origin, Wall};
 pub enum Event<'a> {
     /// A request was answered, or could not be.
     Call(Call<'a>),
+    /// A stream of bytes was opened.
+    Opened(Stream<'a>),
     /// A stream of bytes ended, or could not be opened.
     Stream(Stream<'a>),
     /// A handshake between proxies came to nothing.
     Handshake(Handshake<'a>),
+    /// Connections that wait at a listener cannot be taken.
+    Accept(Accept<'a>),
 }
 
 impl Event<'_> {
@@ -22,8 +26,9 @@ impl Event<'_> {
     pub fn reporter(&self) -> Reporter {
         match self {
             Self::Call(call) => call.edge.reporter,
-            Self::Stream(stream) => stream.edge.reporter,
+            Self::Opened(stream) | Self::Stream(stream) => stream.edge.reporter,
             Self::Handshake(handshake) => handshake.reporter,
+            Self::Accept(accept) => accept.reporter,
         }
     }
 
@@ -31,8 +36,10 @@ impl Event<'_> {
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Self::Call(call) => call.fault(),
+            Self::Opened(_) => None,
             Self::Stream(stream) => stream.fault(),
             Self::Handshake(handshake) => Some(handshake.code.fault()),
+            Self::Accept(accept) => Some(accept.code.fault()),
         }
     }
 
@@ -40,8 +47,9 @@ impl Event<'_> {
     pub fn ended(&self) -> Wall {
         match self {
             Self::Call(call) => call.began + call.took,
-            Self::Stream(stream) => stream.began + stream.took,
+            Self::Opened(stream) | Self::Stream(stream) => stream.began + stream.took,
             Self::Handshake(handshake) => handshake.at,
+            Self::Accept(accept) => accept.at,
         }
     }
 }
@@ -172,6 +180,8 @@ pub struct Call<'a> {
     pub sent: u64,
     /// Bytes of the answer's body.
     pub received: u64,
+    /// How many of these were counted while it went on, by [`Recorder::flow`](crate::Recorder::flow).
+    pub counted: Bytes,
 }
 
 impl Call<'_> {
@@ -198,14 +208,18 @@ pub struct Stream<'a> {
     pub endpoint: Option<SocketAddr>,
     /// When it began.
     pub began: Wall,
-    /// How long it lived.
+    /// How long it has lived.
     pub took: Duration,
+    /// Whether it was opened, and told of then.
+    pub opened: bool,
     /// Why it was not carried, or not to its end.
     pub refused: Option<Code>,
     /// Bytes from who opened it.
     pub sent: u64,
     /// Bytes to who opened it.
     pub received: u64,
+    /// How many of these were counted while it lived, by [`Recorder::flow`](crate::Recorder::flow).
+    pub counted: Bytes,
 }
 
 impl Stream<'_> {
@@ -213,6 +227,38 @@ impl Stream<'_> {
     pub fn fault(&self) -> Option<Fault> {
         self.refused.map(Code::fault)
     }
+}
+
+/// Bytes both ways.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Bytes {
+    /// From who called.
+    pub sent: u64,
+    /// To who called.
+    pub received: u64,
+}
+
+impl Bytes {
+    /// What came after `earlier`.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            sent: self.sent.saturating_sub(earlier.sent),
+            received: self.received.saturating_sub(earlier.received),
+        }
+    }
+}
+
+/// Bytes of a call or stream that goes on. They are counted, and told of no further.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'a> {
+    /// Between whom.
+    pub edge: Edge<'a>,
+    /// The rule that took the call, if its service has routes.
+    pub route: Option<&'a Origin>,
+    /// The status of the call's answer, 0 before there is one; a stream has none.
+    pub status: Option<u16>,
+    /// How many.
+    pub bytes: Bytes,
 }
 
 /// A handshake that failed.
@@ -227,6 +273,21 @@ pub struct Handshake<'a> {
     /// What kind of failure.
     pub code: Code,
     /// It in words, with the identities as far as they are known.
+    pub why: &'a str,
+}
+
+/// Connections that wait and cannot be taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Accept<'a> {
+    /// Who speaks: the one who calls, or the one who is called.
+    pub reporter: Reporter,
+    /// Where they wait.
+    pub listener: SocketAddr,
+    /// When.
+    pub at: Wall,
+    /// What kind of failure.
+    pub code: Code,
+    /// It in words.
     pub why: &'a str,
 }
 

@@ -18,7 +18,9 @@ mod snapshot;
 mod tap;
 
 pub use access_log::{AccessLog, Format};
-pub use event::{Call, Edge, Event, Handshake, Party, Reporter, Security, Stream};
+pub use event::{
+    Accept, Bytes, Call, Edge, Event, Flow, Handshake, Party, Reporter, Security, Stream,
+};
 pub use histogram::Histogram;
 pub use record::Record;
 pub use recorder::{Recorder, Settings, Telemetry};

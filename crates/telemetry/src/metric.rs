@@ -49,9 +49,11 @@ pub const METRICS: &[Metric] = &[
     REQUESTS,
     REQUEST_DURATION,
     CONNECTIONS,
+    CONNECTIONS_OPEN,
     BYTES,
     REFUSED,
     HANDSHAKE_FAILURES,
+    ACCEPT_FAILURES,
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
     TAP_DROPPED,
@@ -76,11 +78,17 @@ pub(crate) const CONNECTIONS: Metric = Metric {
     labels: TRAFFIC,
     help: "Streams of bytes other than HTTP that ended, or could not be opened.",
 };
+pub(crate) const CONNECTIONS_OPEN: Metric = Metric {
+    name: "leno_connections_open",
+    kind: Kind::Gauge,
+    labels: TRAFFIC,
+    help: "Streams of bytes other than HTTP that are open.",
+};
 pub(crate) const BYTES: Metric = Metric {
     name: "leno_bytes_total",
     kind: Kind::Counter,
     labels: &with(DIRECTION),
-    help: "Bytes in the bodies of requests and answers, and in streams of bytes.",
+    help: "Bytes in the bodies of requests and answers, and in streams of bytes, as they flow.",
 };
 pub(crate) const REFUSED: Metric = Metric {
     name: "leno_refused_total",
@@ -93,6 +101,12 @@ pub(crate) const HANDSHAKE_FAILURES: Metric = Metric {
     kind: Kind::Counter,
     labels: BY_CODE,
     help: "Handshakes between proxies that came to nothing, by code.",
+};
+pub(crate) const ACCEPT_FAILURES: Metric = Metric {
+    name: "leno_accept_failures_total",
+    kind: Kind::Counter,
+    labels: BY_CODE,
+    help: "Times at which connections waited and could not be taken, at most one a minute, by code.",
 };
 pub(crate) const SERIES_FOLDED: Metric = Metric {
     name: "leno_series_folded_total",

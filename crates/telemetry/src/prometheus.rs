@@ -57,6 +57,11 @@ impl Snapshot {
         for (labels, total) in streams() {
             text.sample(&metric::CONNECTIONS, "", labels, "", total.count);
         }
+        text.head(&metric::CONNECTIONS_OPEN);
+        // Whose fault its end will be is not known of one that is open.
+        for (labels, total) in streams().filter(|(_, total)| total.labels.traits.fault.is_none()) {
+            text.sample(&metric::CONNECTIONS_OPEN, "", labels, "", total.open);
+        }
         text.head(&metric::BYTES);
         for (labels, total) in &series {
             for (direction, bytes) in [
@@ -68,6 +73,7 @@ impl Snapshot {
         }
         text.codes(&metric::REFUSED, &self.refused);
         text.codes(&metric::HANDSHAKE_FAILURES, &self.handshakes);
+        text.codes(&metric::ACCEPT_FAILURES, &self.accepts);
         text.alone(&metric::SERIES_FOLDED, self.folded);
         text.alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped);
         text.alone(&metric::TAP_DROPPED, self.tap_dropped);

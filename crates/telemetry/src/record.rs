@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use leno_model::{CallId, Code, Origin, Wall};
 
-use crate::event::{Call, Edge, Event, Handshake, Party, Reporter, Security, Stream, cut};
+use crate::event::{
+    Accept, Bytes, Call, Edge, Event, Handshake, Party, Reporter, Security, Stream, cut,
+};
 
 /// An event that owns what it tells of. Texts from outside are cut to 1 KiB each.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,8 +16,10 @@ pub struct Record(Owned);
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Owned {
     Call(Carried, Request),
+    Opened(Carried),
     Stream(Carried),
     Handshake(Failed),
+    Accept(Failed),
 }
 
 /// What calls and streams have in common.
@@ -30,9 +34,11 @@ struct Carried {
     endpoint: Option<SocketAddr>,
     began: Wall,
     took: Duration,
+    opened: bool,
     refused: Option<Code>,
     sent: u64,
     received: u64,
+    counted: Bytes,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,10 +51,11 @@ struct Request {
     tries: u8,
 }
 
+/// What could not be told of a party, with the address at which it happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Failed {
     reporter: Reporter,
-    peer: SocketAddr,
+    address: SocketAddr,
     at: Wall,
     code: Code,
     why: Box<str>,
@@ -65,8 +72,10 @@ impl Record {
     pub fn of(event: &Event<'_>) -> Self {
         Self(match event {
             Event::Call(call) => Owned::Call(Carried::of_call(call), Request::of(call)),
+            Event::Opened(stream) => Owned::Opened(Carried::of_stream(stream)),
             Event::Stream(stream) => Owned::Stream(Carried::of_stream(stream)),
-            Event::Handshake(handshake) => Owned::Handshake(Failed::of(handshake)),
+            Event::Handshake(handshake) => Owned::Handshake(Failed::of_handshake(handshake)),
+            Event::Accept(accept) => Owned::Accept(Failed::of_accept(accept)),
         })
     }
 
@@ -74,8 +83,10 @@ impl Record {
     pub fn event(&self) -> Event<'_> {
         match &self.0 {
             Owned::Call(carried, request) => Event::Call(request.call(carried)),
+            Owned::Opened(carried) => Event::Opened(carried.stream()),
             Owned::Stream(carried) => Event::Stream(carried.stream()),
             Owned::Handshake(failed) => Event::Handshake(failed.handshake()),
+            Owned::Accept(failed) => Event::Accept(failed.accept()),
         }
     }
 }
@@ -92,9 +103,11 @@ impl Carried {
             endpoint: call.endpoint,
             began: call.began,
             took: call.took,
+            opened: false,
             refused: call.refused,
             sent: call.sent,
             received: call.received,
+            counted: call.counted,
         }
     }
 
@@ -109,9 +122,11 @@ impl Carried {
             endpoint: stream.endpoint,
             began: stream.began,
             took: stream.took,
+            opened: stream.opened,
             refused: stream.refused,
             sent: stream.sent,
             received: stream.received,
+            counted: stream.counted,
         }
     }
 
@@ -132,9 +147,11 @@ impl Carried {
             endpoint: self.endpoint,
             began: self.began,
             took: self.took,
+            opened: self.opened,
             refused: self.refused,
             sent: self.sent,
             received: self.received,
+            counted: self.counted,
         }
     }
 }
@@ -168,25 +185,46 @@ impl Request {
             tries: self.tries,
             sent: carried.sent,
             received: carried.received,
+            counted: carried.counted,
         }
     }
 }
 
 impl Failed {
-    fn of(handshake: &Handshake<'_>) -> Self {
+    fn of_handshake(handshake: &Handshake<'_>) -> Self {
         Self {
             reporter: handshake.reporter,
-            peer: handshake.peer,
+            address: handshake.peer,
             at: handshake.at,
             code: handshake.code,
             why: owned(handshake.why),
         }
     }
 
+    fn of_accept(accept: &Accept<'_>) -> Self {
+        Self {
+            reporter: accept.reporter,
+            address: accept.listener,
+            at: accept.at,
+            code: accept.code,
+            why: owned(accept.why),
+        }
+    }
+
     fn handshake(&self) -> Handshake<'_> {
         Handshake {
             reporter: self.reporter,
-            peer: self.peer,
+            peer: self.address,
+            at: self.at,
+            code: self.code,
+            why: &self.why,
+        }
+    }
+
+    fn accept(&self) -> Accept<'_> {
+        Accept {
+            reporter: self.reporter,
+            listener: self.address,
             at: self.at,
             code: self.code,
             why: &self.why,

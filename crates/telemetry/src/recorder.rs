@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access_log::{AccessLog, Pen};
-use crate::event::Event;
+use crate::event::{Event, Flow};
 use crate::registry::{Counters, Registry, Rest};
 use crate::snapshot::Snapshot;
 use crate::tap::{Filter, Shown, Tap, Taps};
@@ -65,11 +65,13 @@ impl Telemetry {
             folded,
             refused,
             handshakes,
+            accepts,
         } = self.0.registry.rest();
         Snapshot {
             series: self.0.registry.totals(),
             refused,
             handshakes,
+            accepts,
             folded,
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
             tap_dropped: self.0.taps.dropped(),
@@ -101,5 +103,10 @@ impl Recorder {
             pen.write(event);
         }
         self.shown.show(event);
+    }
+
+    /// Counts bytes of something that goes on; its last event says how many of its own these were.
+    pub fn flow(&mut self, flow: &Flow<'_>) {
+        self.counters.count_bytes(flow);
     }
 }

@@ -13,7 +13,7 @@ use leno_model::{Code, Origin};
 use rustc_hash::FxHasher;
 
 use crate::counter::Counter;
-use crate::event::{Call, Event, Reporter, Stream};
+use crate::event::{Bytes, Call, Event, Flow, Reporter, Stream};
 use crate::histogram::{Histogram, Tally};
 use crate::lock::lock;
 use crate::series::{Key, Labels, Traits, What};
@@ -42,6 +42,7 @@ struct Series {
 #[derive(Debug)]
 struct Part {
     count: Counter,
+    open: Counter,
     sent: Counter,
     received: Counter,
     /// Streams have none: how long they live says nothing about anybody's speed.
@@ -54,6 +55,7 @@ struct Marks {
     folded: Counter,
     refused: ByCode,
     handshakes: ByCode,
+    accepts: ByCode,
 }
 
 /// A count per reporter and code.
@@ -65,8 +67,10 @@ struct ByCode([[Counter; Code::ALL.len()]; 2]);
 pub struct Total {
     /// What it counts.
     pub labels: Labels,
-    /// How many.
+    /// How many: calls that were answered, or could not be; streams that ended, or could not be opened.
     pub count: u64,
+    /// How many streams are open.
+    pub open: u64,
     /// Bytes from the caller.
     pub sent: u64,
     /// Bytes to the caller.
@@ -84,6 +88,7 @@ pub(crate) struct Rest {
     pub(crate) folded: u64,
     pub(crate) refused: CodeCounts,
     pub(crate) handshakes: CodeCounts,
+    pub(crate) accepts: CodeCounts,
 }
 
 impl Registry {
@@ -128,6 +133,7 @@ impl Registry {
             folded: workers.iter().map(|marks| marks.folded.get()).sum(),
             refused: ByCode::total(workers.iter().map(|marks| &marks.refused)),
             handshakes: ByCode::total(workers.iter().map(|marks| &marks.handshakes)),
+            accepts: ByCode::total(workers.iter().map(|marks| &marks.accepts)),
         }
     }
 
@@ -204,12 +210,14 @@ impl Series {
         let mut total = Total {
             labels: self.labels.clone(),
             count: 0,
+            open: 0,
             sent: 0,
             received: 0,
             took: Histogram::default(),
         };
         for part in lock(&self.parts).iter() {
             total.count += part.count.get();
+            total.open += part.open.get();
             total.sent += part.sent.get();
             total.received += part.received.get();
             if let Some(took) = &part.took {
@@ -224,6 +232,7 @@ impl Part {
     fn new(what: What) -> Self {
         Self {
             count: Counter::new(),
+            open: Counter::new(),
             sent: Counter::new(),
             received: Counter::new(),
             took: match what {
@@ -234,18 +243,23 @@ impl Part {
     }
 
     fn add_call(&self, call: &Call<'_>) {
+        let Call { sent, received, .. } = *call;
         self.count.add(1);
-        self.sent.add(call.sent);
-        self.received.add(call.received);
+        self.add_bytes(Bytes { sent, received }.since(call.counted));
         if let Some(took) = &self.took {
             took.record(call.took);
         }
     }
 
     fn add_stream(&self, stream: &Stream<'_>) {
+        let Stream { sent, received, .. } = *stream;
         self.count.add(1);
-        self.sent.add(stream.sent);
-        self.received.add(stream.received);
+        self.add_bytes(Bytes { sent, received }.since(stream.counted));
+    }
+
+    fn add_bytes(&self, bytes: Bytes) {
+        self.sent.add(bytes.sent);
+        self.received.add(bytes.received);
     }
 }
 
@@ -255,6 +269,7 @@ impl Marks {
             folded: Counter::new(),
             refused: ByCode::new(),
             handshakes: ByCode::new(),
+            accepts: ByCode::new(),
         }
     }
 }
@@ -308,7 +323,11 @@ impl Counters {
                 self.part(&Key::of_call(call)).add_call(call);
                 self.refuse(call.edge.reporter, call.refused);
             }
+            Event::Opened(stream) => self.part(&Key::of_open(stream)).open.add(1),
             Event::Stream(stream) => {
+                if stream.opened {
+                    self.part(&Key::of_open(stream)).open.take(1);
+                }
                 self.part(&Key::of_stream(stream)).add_stream(stream);
                 self.refuse(stream.edge.reporter, stream.refused);
             }
@@ -316,7 +335,12 @@ impl Counters {
                 let handshakes = &self.marks.handshakes;
                 handshakes.add(handshake.reporter, handshake.code);
             }
+            Event::Accept(accept) => self.marks.accepts.add(accept.reporter, accept.code),
         }
+    }
+
+    pub(crate) fn count_bytes(&mut self, flow: &Flow<'_>) {
+        self.part(&Key::of_flow(flow)).add_bytes(flow.bytes);
     }
 
     fn refuse(&self, reporter: Reporter, code: Option<Code>) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use leno_model::{Fault, Origin};
 
-use crate::event::{Call, Edge, Party, Reporter, Security, Stream};
+use crate::event::{Call, Edge, Flow, Party, Reporter, Security, Stream};
 
 /// What stands in a label for all that went over the budget of series.
 pub(crate) const OTHER: &str = "other";
@@ -92,6 +92,23 @@ impl<'a> Key<'a> {
 
     pub(crate) fn of_stream(stream: &Stream<'a>) -> Self {
         Self::new(&stream.edge, None, What::Streams, stream.fault())
+    }
+
+    /// What a stream counts under while nothing has failed.
+    pub(crate) fn of_open(stream: &Stream<'a>) -> Self {
+        Self::new(&stream.edge, None, What::Streams, None)
+    }
+
+    /// What bytes count under while nobody knows how it ends.
+    pub(crate) fn of_flow(flow: &Flow<'a>) -> Self {
+        let (what, fault) = match flow.status {
+            Some(status) => {
+                let fault = (status >= 500).then_some(Fault::Service);
+                (What::Calls(StatusClass::of(status)), fault)
+            }
+            None => (What::Streams, None),
+        };
+        Self::new(&flow.edge, flow.route, what, fault)
     }
 
     fn new(edge: &Edge<'a>, route: Option<&'a Origin>, what: What, fault: Option<Fault>) -> Self {

@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub refused: CodeCounts,
     /// Handshakes that failed, by code.
     pub handshakes: CodeCounts,
+    /// Times at which connections waited and could not be taken, by code.
+    pub accepts: CodeCounts,
     /// Events counted as `other`, because the budget of series was spent.
     pub folded: u64,
     /// Lines that the access log had no room for or could not write.
@@ -67,6 +69,8 @@ pub struct Signals {
     pub requests: u64,
     /// Streams of bytes that ended or could not be opened.
     pub streams: u64,
+    /// Streams that are open, by how they are secured.
+    pub open: BTreeMap<Security, u64>,
     /// Requests and streams that failed, by whose fault it was.
     pub failures: BTreeMap<Fault, u64>,
     /// Requests and streams by how they were secured.
@@ -85,11 +89,12 @@ impl Signals {
         self.failures.values().sum()
     }
 
-    /// What was counted after `earlier`, former signals of the same group.
+    /// What was counted after `earlier`, former signals of the same group. What is open is open still.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             requests: self.requests.saturating_sub(earlier.requests),
             streams: self.streams.saturating_sub(earlier.streams),
+            open: self.open.clone(),
             failures: less(&self.failures, &earlier.failures),
             security: less(&self.security, &earlier.security),
             took: self.took.since(&earlier.took),
@@ -104,13 +109,21 @@ impl Signals {
             What::Calls(_) => self.requests += total.count,
             What::Streams => self.streams += total.count,
         }
+        add(&mut self.open, traits.security, total.open);
         if let Some(fault) = traits.fault {
-            *self.failures.entry(fault).or_default() += total.count;
+            add(&mut self.failures, fault, total.count);
         }
-        *self.security.entry(traits.security).or_default() += total.count;
+        add(&mut self.security, traits.security, total.count);
         self.took.add(&total.took);
         self.sent += total.sent;
         self.received += total.received;
+    }
+}
+
+/// Adds to a count, if there is something to add.
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, count: u64) {
+    if count > 0 {
+        *counts.entry(key).or_default() += count;
     }
 }
 

@@ -28,16 +28,16 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether it takes an event. A handshake that failed has no known parties, so that only a
-    /// filter that asks for none takes it.
+    /// Whether it takes an event. A handshake that failed has no known parties, nor has a connection
+    /// that could not be taken, so that only a filter that asks for none takes it.
     pub fn takes(&self, event: &Event<'_>) -> bool {
         if self.failed && event.fault().is_none() {
             return false;
         }
         match event {
             Event::Call(call) => self.takes_edge(&call.edge),
-            Event::Stream(stream) => self.takes_edge(&stream.edge),
-            Event::Handshake(_) => [&self.party, &self.from, &self.to]
+            Event::Opened(stream) | Event::Stream(stream) => self.takes_edge(&stream.edge),
+            Event::Handshake(_) | Event::Accept(_) => [&self.party, &self.from, &self.to]
                 .iter()
                 .all(|name| name.is_none()),
         }

@@ -117,6 +117,9 @@ pub enum Refusal {
     /// The proxy holds as many connections as it may.
     #[error("the proxy holds as many connections as it may")]
     TooManyConnections,
+    /// The proxy may open no more files.
+    #[error("the proxy may open no more files")]
+    NoFileLeft,
     /// The proxy is shutting down.
     #[error("the proxy is shutting down")]
     Draining,
@@ -153,6 +156,7 @@ impl Refusal {
             Self::ResetDuringBody(_) => Code::R026,
             Self::Unreachable(_) => Code::R027,
             Self::TooManyConnections => Code::R040,
+            Self::NoFileLeft => Code::H004,
             Self::Draining => Code::R041,
             Self::TooManyWaiting => Code::R043,
         }
@@ -185,6 +189,7 @@ impl Refusal {
             | Self::ResetDuringBody(_)
             | Self::Unreachable(_)
             | Self::TooManyConnections
+            | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => None,
         }
@@ -231,6 +236,7 @@ impl Refusal {
             | Self::NoEndpoint(_)
             | Self::NoEndpointUsable { .. }
             | Self::TooManyConnections
+            | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => 503,
             Self::ConnectTimeout { .. } | Self::ResponseTimeout(_) => 504,

@@ -121,6 +121,7 @@ impl Exchange<'_> {
             sending.client,
             sending.news,
             &mut sending.deadline,
+            self.flow(),
         );
         waiting.watching = sending.behind.is_empty();
         let (mut server, reused) = match self.connection(attempt, &mut waiting).await {
@@ -146,8 +147,8 @@ impl Exchange<'_> {
         };
         let again = &mut |failure| again(failure, replayable);
         let (tried, carried) = reply.carry(server, &mut waiting, out, again).await;
-        self.told.sent += waiting.sent();
-        self.told.carried(&carried);
+        let (sent, counted) = (waiting.sent(), waiting.meter.counted());
+        self.told.carried(&carried, sent, counted);
         tried
     }
 

@@ -196,7 +196,7 @@ pub(super) async fn sent_all(client: &mut Stream, out: &[u8], keep_alive: bool) 
     match client.write_all(out).await {
         Ok(()) if keep_alive => After::Next(None),
         Ok(()) => After::Close,
-        Err(_gone) => After::Cut,
+        Err(_gone) => After::Cut(None),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use leno_model::Code;
 use leno_protocol::{Fields, Form, HeadReader, Refused, Version};
-use leno_telemetry::{Call, Edge, Event};
+use leno_telemetry::{Bytes, Call, Edge, Event};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
@@ -167,6 +167,7 @@ pub(super) async fn refuse_head(
         tries: 0,
         sent: 0,
         received: 0,
+        counted: Bytes::default(),
     }));
     after
 }

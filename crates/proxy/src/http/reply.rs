@@ -14,7 +14,7 @@ use crate::http::attempt::{Attempt, Tried};
 use crate::http::refuse::Reason;
 use crate::http::waiting::{Interrupted, Waiting};
 use crate::pump::Pump;
-use crate::stream::Stream;
+use crate::stream::{Cut, Stream};
 use crate::tunnel::LENO_ERROR;
 
 /// What an answer is read with.
@@ -92,7 +92,7 @@ impl Reply<'_> {
                 Heard::Interim { used } => {
                     bytes.consume(used);
                     if !out.is_empty() && waiting.client.write_all(&out).await.is_err() {
-                        return (Tried::Done(After::Cut, None), carried);
+                        return (Tried::Done(After::Cut(None), None), carried);
                     }
                     out.clear();
                     continue;
@@ -101,8 +101,11 @@ impl Reply<'_> {
             }
             match waiting.reply(&mut server, &mut bytes).await {
                 Ok(1..) => {}
-                Ok(0) => return (self.no_answer(&bytes), carried),
-                Err(interrupted) => return (self.interrupted(&interrupted, &bytes), carried),
+                Ok(0) => return (self.no_answer(Cut::There, &bytes), carried),
+                Err(interrupted) => {
+                    server.reset(interrupted.code());
+                    return (self.interrupted(&interrupted, &bytes), carried);
+                }
             }
         };
         if let Some(at) = (answer.status >= 400)
@@ -112,9 +115,10 @@ impl Reply<'_> {
             return (Tried::Again(at), carried);
         }
         carried.status = answer.status;
+        waiting.meter.answered(answer.status);
         carried.received = answer.received as u64;
         if waiting.client.write_all(&out).await.is_err() {
-            return (Tried::Done(After::Cut, None), carried);
+            return (Tried::Done(After::Cut(None), None), carried);
         }
         drop(out);
         bytes.consume(answer.used);
@@ -213,6 +217,7 @@ impl Reply<'_> {
             carried.received += down.moved();
             clean &= down.into_rest().is_none();
             if let Err(interrupted) = finished {
+                server.reset(interrupted.code());
                 return cut(&interrupted, carried);
             }
         }
@@ -262,37 +267,43 @@ impl Reply<'_> {
             Ok(()) => After::Close,
             Err(interrupted) => {
                 cut(&interrupted, carried);
-                server.reset();
-                After::Cut
+                server.reset(carried.cut);
+                After::Cut(carried.cut)
             }
         }
     }
 
     /// The server's connection ended before there was an answer.
-    fn no_answer(&self, bytes: &[u8]) -> Tried {
-        let address = self.attempt.hop.target.address;
-        if !bytes.is_empty() {
-            return Tried::Failed(Failure::NoAnswer, Refusal::MalformedResponse(address));
-        }
+    fn no_answer(&self, cut: Cut, bytes: &[u8]) -> Tried {
+        let target = &self.attempt.hop.target;
+        let (address, tunnel) = (target.address, target.tunnel);
+        let proxy = tunnel.map_or(address, |tunnel| tunnel.address);
+        let refusal = match cut {
+            Cut::There if bytes.is_empty() => Refusal::ResetBeforeResponse(address),
+            Cut::There => Refusal::MalformedResponse(address),
+            Cut::Between => Refusal::TunnelFailed(proxy),
+            Cut::For(code) => Refusal::StreamRefused { proxy, code },
+        };
         // A server closes an idle connection whenever it likes. Whether it read the request first
         // cannot be known; a safe one does nothing that could be done twice (RFC 9110 section 9.2.1).
         let safe = matches!(
             self.head.request.method,
             "GET" | "HEAD" | "OPTIONS" | "TRACE"
         );
-        let failure = if self.reused && safe {
+        let told = matches!(cut, Cut::For(_));
+        let failure = if self.reused && safe && bytes.is_empty() && !told {
             Failure::NotSent
         } else {
             Failure::NoAnswer
         };
-        Tried::Failed(failure, Refusal::ResetBeforeResponse(address))
+        Tried::Failed(failure, refusal)
     }
 
     /// Something ended the exchange before the client heard anything.
     fn interrupted(&self, interrupted: &Interrupted, bytes: &[u8]) -> Tried {
         match interrupted {
-            Interrupted::Server => self.no_answer(bytes),
-            Interrupted::ClientGone => Tried::Done(After::Cut, None),
+            Interrupted::Server(cut) => self.no_answer(*cut, bytes),
+            Interrupted::ClientGone(_) => Tried::Done(After::Cut(None), None),
             Interrupted::Body(flaw) => {
                 Tried::Hopeless(Reason::from(&Refused::request(*flaw)), None)
             }
@@ -312,14 +323,12 @@ fn proves_unprocessed(error: &[u8]) -> bool {
 
 /// Something ended the exchange while the answer was on its way: the client must see a cut.
 fn cut(interrupted: &Interrupted, carried: &mut Carried) -> Tried {
-    let (code, learned) = match interrupted {
-        Interrupted::Server => (Some(Code::R026), Some(Ended::Failed)),
-        Interrupted::ClientGone => (None, None),
-        Interrupted::Body(flaw) => (Some(Refused::request(*flaw).code), None),
-        Interrupted::Refused(refusal) => (Some(refusal.code()), None),
+    carried.cut = interrupted.code();
+    let learned = match interrupted {
+        Interrupted::Server(_) => Some(Ended::Failed),
+        Interrupted::ClientGone(_) | Interrupted::Body(_) | Interrupted::Refused(_) => None,
     };
-    carried.cut = code;
-    Tried::Done(After::Cut, learned)
+    Tried::Done(After::Cut(carried.cut), learned)
 }
 
 /// Moves what has come of a body behind `out`; says how many bytes that were.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use leno_model::{Code, Origin};
-use leno_telemetry::{Call, Edge, Event, Party, Security};
+use leno_telemetry::{Bytes, Call, Edge, Event, Flow, Party, Security};
 
 use crate::http::attempt::Attempt;
 use crate::http::exchange::Exchange;
@@ -19,8 +19,10 @@ pub(super) struct Told<'a> {
     tries: u8,
     status: u16,
     refused: Option<Code>,
+    /// Bytes of the request's body that were sent on.
     pub(super) sent: u64,
     received: u64,
+    counted: Bytes,
 }
 
 impl<'a> Told<'a> {
@@ -36,6 +38,7 @@ impl<'a> Told<'a> {
             refused: None,
             sent: 0,
             received: 0,
+            counted: Bytes::default(),
         }
     }
 
@@ -46,8 +49,12 @@ impl<'a> Told<'a> {
         self.tries = attempt.number;
     }
 
-    /// As much of an answer was carried.
-    pub(super) fn carried(&mut self, carried: &Carried) {
+    /// As much of an answer was carried, while as much of the request went up and as many of these
+    /// bytes were counted.
+    pub(super) fn carried(&mut self, carried: &Carried, sent: u64, counted: Bytes) {
+        self.sent += sent;
+        self.counted.sent += counted.sent;
+        self.counted.received += counted.received;
         self.received = carried.received;
         self.status = carried.status;
         self.refused = carried.cut;
@@ -65,7 +72,7 @@ impl<'a> Told<'a> {
     }
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
     /// Says what became of it.
     pub(super) fn report(&self) {
         let Self {
@@ -78,12 +85,7 @@ impl Exchange<'_> {
         let request = &head.request;
         worker.report(&Event::Call(Call {
             id: self.id,
-            edge: Edge {
-                reporter: incoming.way.reporter(),
-                source: incoming.source(self.table),
-                destination: told.destination,
-                security: told.security,
-            },
+            edge: self.edge(),
             route: told.route,
             peer: incoming.from,
             endpoint: told.endpoint,
@@ -97,6 +99,26 @@ impl Exchange<'_> {
             tries: told.tries,
             sent: told.sent,
             received: told.received,
+            counted: told.counted,
         }));
+    }
+
+    /// What its bytes count as while it goes on.
+    pub(super) fn flow(&self) -> Flow<'a> {
+        Flow {
+            edge: self.edge(),
+            route: self.told.route,
+            status: Some(0),
+            bytes: Bytes::default(),
+        }
+    }
+
+    fn edge(&self) -> Edge<'a> {
+        Edge {
+            reporter: self.incoming.way.reporter(),
+            source: self.incoming.source(self.table),
+            destination: self.told.destination,
+            security: self.told.security,
+        }
     }
 }

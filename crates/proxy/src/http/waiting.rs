@@ -2,16 +2,19 @@
 //! other end, the client, the deadline, a change of policy.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use leno_protocol::Flaw;
+use leno_model::Code;
+use leno_protocol::{Flaw, Refused};
+use leno_telemetry::{Bytes, Flow};
 use leno_traffic::{Admitted, Refusal};
 use tokio::time::Sleep;
 
+use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
-use crate::stream::Stream;
+use crate::stream::{Cut, Sign, Stream};
 use crate::worker::Worker;
 
 /// What both directions of an exchange share.
@@ -33,19 +36,37 @@ pub(super) struct Waiting<'a> {
     pub(super) up_failed: bool,
     /// Whether it is worth looking whether the client is still there.
     pub(super) watching: bool,
+    /// Counts the bytes of both bodies.
+    pub(super) meter: Meter<'a>,
+    /// With a client that sends nothing more.
+    patience: Option<Patience>,
+    /// Bytes of the answer's body that were written to the client.
+    moved: u64,
 }
 
 /// Why waiting ended without what was waited for.
 #[derive(Debug)]
 pub(super) enum Interrupted {
     /// The server's connection broke.
-    Server,
+    Server(Cut),
     /// The client has gone.
-    ClientGone,
+    ClientGone(Cut),
     /// The client's body is not what its head says.
     Body(Flaw),
     /// It is too late, or no longer permitted.
     Refused(Refusal),
+}
+
+impl Interrupted {
+    /// What it is called, if it is not the client's own doing.
+    pub(super) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Server(cut) => Some(cut.of_server()),
+            Self::ClientGone(cut) => cut.of_client(),
+            Self::Body(flaw) => Some(Refused::request(*flaw).code),
+            Self::Refused(refusal) => Some(refusal.code()),
+        }
+    }
 }
 
 impl From<Refusal> for Interrupted {
@@ -62,6 +83,7 @@ impl<'a> Waiting<'a> {
         client: &'a mut Stream,
         news: &'a mut Reader,
         deadline: &'a mut Option<(Pin<Box<Sleep>>, Duration)>,
+        flow: Flow<'a>,
     ) -> Self {
         Self {
             worker,
@@ -74,6 +96,9 @@ impl<'a> Waiting<'a> {
             sent: 0,
             up_failed: false,
             watching: true,
+            meter: Meter::new(flow),
+            patience: None,
+            moved: 0,
         }
     }
 
@@ -99,10 +124,11 @@ impl<'a> Waiting<'a> {
         std::future::poll_fn(|context| {
             let read = server.poll_read_into(context, bytes);
             if read.is_ready() {
-                return read.map_err(|_| Interrupted::Server);
+                return read.map_err(|error| Interrupted::Server(Cut::of(&error)));
             }
             self.poll_interrupts(context)?;
             self.poll_up(context, server)?;
+            self.count(context);
             Poll::Pending
         })
         .await
@@ -118,11 +144,14 @@ impl<'a> Waiting<'a> {
             self.poll_interrupts(context)?;
             self.poll_up(context, server)?;
             let buffers = &self.worker.buffers;
-            down.poll(context, server, self.client, buffers)
-                .map_err(|stopped| match stopped {
-                    Stopped::Write => Interrupted::ClientGone,
-                    Stopped::Read | Stopped::Body(_) => Interrupted::Server,
-                })
+            let polled = down.poll(context, server, self.client, buffers);
+            self.moved = down.moved();
+            self.count(context);
+            polled.map_err(|stopped| match stopped {
+                Stopped::Write(cut) => Interrupted::ClientGone(cut),
+                Stopped::Read(cut) => Interrupted::Server(cut),
+                Stopped::Body(_) => Interrupted::Server(Cut::There),
+            })
         })
         .await
     }
@@ -137,6 +166,7 @@ impl<'a> Waiting<'a> {
         std::future::poll_fn(|context| {
             self.poll_interrupts(context)?;
             self.poll_up(context, server)?;
+            self.count(context);
             match self.up {
                 Some(_) => Poll::Pending,
                 None => Poll::Ready(Ok(())),
@@ -153,6 +183,14 @@ impl<'a> Waiting<'a> {
     /// Bytes of the request's body that went up after those that came with its head.
     pub(super) fn sent(&self) -> u64 {
         self.up.as_ref().map_or(self.sent, Pump::moved)
+    }
+
+    fn count(&mut self, context: &mut Context<'_>) {
+        let bytes = Bytes {
+            sent: self.sent(),
+            received: self.moved,
+        };
+        self.meter.poll(context, self.worker, bytes);
     }
 
     fn poll_interrupts(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
@@ -183,31 +221,71 @@ impl<'a> Waiting<'a> {
                 self.sent = pump.as_ref().map_or(0, Pump::moved);
                 self.early = pump.and_then(Pump::into_rest);
             }
-            Poll::Ready(Err(Stopped::Write)) => {
+            Poll::Ready(Err(Stopped::Write(_))) => {
                 self.sent = pump.moved();
                 self.up = None;
                 self.up_failed = true;
             }
-            Poll::Ready(Err(Stopped::Read | Stopped::Body(Flaw::CutShort))) => {
-                return Err(Interrupted::ClientGone);
+            Poll::Ready(Err(Stopped::Read(cut))) => return Err(Interrupted::ClientGone(cut)),
+            Poll::Ready(Err(Stopped::Body(Flaw::CutShort))) => {
+                return Err(Interrupted::ClientGone(Cut::There));
             }
             Poll::Ready(Err(Stopped::Body(flaw))) => return Err(Interrupted::Body(flaw)),
         }
         Ok(())
     }
 
-    /// Looks whether the client has gone. One that sends its next request early is still there.
+    /// Looks whether the client has gone. One that sends its next request early is still there; one
+    /// that sends nothing more may be, and has some time.
     fn watch_client(&mut self, context: &mut Context<'_>) -> Result<(), Interrupted> {
-        if !self.watching {
-            return Ok(());
-        }
-        match self.client.poll_gone(context) {
-            Poll::Pending => Ok(()),
-            Poll::Ready(true) => Err(Interrupted::ClientGone),
-            Poll::Ready(false) => {
-                self.watching = false;
-                Ok(())
+        if self.watching {
+            match self.client.poll_sign(context) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Sign::Broken(cut)) => return Err(Interrupted::ClientGone(cut)),
+                Poll::Ready(Sign::Spoke) => {}
+                Poll::Ready(Sign::Ended) => self.patience = Some(Patience::new()),
             }
+            self.watching = false;
+        }
+        let Some(patience) = &mut self.patience else {
+            return Ok(());
+        };
+        match patience.poll_over(context, self.moved) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(()) => Err(Interrupted::ClientGone(Cut::There)),
         }
     }
 }
+
+/// With a client that said it sends nothing more. It may have gone altogether, which shows only when
+/// something is written to it.
+pub(super) struct Patience {
+    over: Pin<Box<Sleep>>,
+    /// What had been written to the client when it began.
+    moved: u64,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self {
+            over: Box::pin(tokio::time::sleep(PATIENCE)),
+            moved: 0,
+        }
+    }
+
+    /// Ready when it is over; what is written to the client renews it.
+    fn poll_over(&mut self, context: &mut Context<'_>, moved: u64) -> Poll<()> {
+        loop {
+            ready!(self.over.as_mut().poll(context));
+            if self.moved == moved {
+                return Poll::Ready(());
+            }
+            self.moved = moved;
+            self.over.set(tokio::time::sleep(PATIENCE));
+        }
+    }
+}
+
+/// How long a client that sends nothing more is given the benefit of the doubt while nothing can be
+/// written to it.
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,14 +6,16 @@ use std::time::Duration;
 use leno_model::{CallId, Code, Fault, Wall};
 
 use super::line::{Line, is_plain};
-use crate::event::{Call, Edge, Event, Handshake, Stream};
+use crate::event::{Accept, Call, Edge, Event, Handshake, Stream};
 use crate::series::RouteName;
 
 pub(super) fn write(event: &Event<'_>, line: &mut Line) {
     match event {
         Event::Call(call) => write_call(call, line),
+        Event::Opened(stream) => write_opened(stream, line),
         Event::Stream(stream) => write_stream(stream, line),
         Event::Handshake(handshake) => write_handshake(handshake, line),
+        Event::Accept(accept) => write_accept(accept, line),
     }
 }
 
@@ -44,6 +46,13 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
     end(line);
 }
 
+fn write_opened(stream: &Stream<'_>, line: &mut Line) {
+    begin(line, stream.began, "opened");
+    parties(line, stream.id, &stream.edge);
+    addresses(line, &stream.edge, stream.peer, stream.endpoint);
+    end(line);
+}
+
 fn write_stream(stream: &Stream<'_>, line: &mut Line) {
     begin(line, stream.began, "stream");
     parties(line, stream.id, &stream.edge);
@@ -63,6 +72,15 @@ fn write_handshake(handshake: &Handshake<'_>, line: &mut Line) {
     string(line, "peer", |line| line.address(handshake.peer));
     failure(line, Some(handshake.code), Some(handshake.code.fault()));
     outside(line, "why", handshake.why);
+    end(line);
+}
+
+fn write_accept(accept: &Accept<'_>, line: &mut Line) {
+    begin(line, accept.at, "accept");
+    string(line, "reporter", |line| line.add(accept.reporter.as_str()));
+    string(line, "listener", |line| line.address(accept.listener));
+    failure(line, Some(accept.code), Some(accept.code.fault()));
+    outside(line, "why", accept.why);
     end(line);
 }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 use leno_model::{CallId, Code, Fault, Wall};
 
 use super::line::{Line, is_plain};
-use crate::event::{Call, Edge, Event, Handshake, Reporter, Stream};
+use crate::event::{Accept, Call, Edge, Event, Handshake, Reporter, Stream};
 
 pub(super) fn write(event: &Event<'_>, line: &mut Line) {
     match event {
         Event::Call(call) => write_call(call, line),
+        Event::Opened(stream) => write_opened(stream, line),
         Event::Stream(stream) => write_stream(stream, line),
         Event::Handshake(handshake) => write_handshake(handshake, line),
+        Event::Accept(accept) => write_accept(accept, line),
     }
 }
 
@@ -40,6 +42,13 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
     end(line, call.refused);
 }
 
+fn write_opened(stream: &Stream<'_>, line: &mut Line) {
+    begin(line, stream.began, &stream.edge);
+    outcome(line, None, |line| line.add("tcp"));
+    middle(line, stream.took, &stream.edge, stream.id);
+    line.add("opened\n");
+}
+
 fn write_stream(stream: &Stream<'_>, line: &mut Line) {
     begin(line, stream.began, &stream.edge);
     outcome(line, stream.fault(), |line| line.add("tcp"));
@@ -57,11 +66,24 @@ fn write_handshake(handshake: &Handshake<'_>, line: &mut Line) {
         line.add("handshake with ");
         line.address(handshake.peer);
     });
-    outcome(line, Some(handshake.code.fault()), |line| line.add("tls"));
+    in_words(line, "tls", handshake.why, handshake.code);
+}
+
+fn write_accept(accept: &Accept<'_>, line: &mut Line) {
+    time_and_reporter(line, accept.at, accept.reporter);
+    column(line, 46, |line| {
+        line.add("connections to ");
+        line.address(accept.listener);
+    });
+    in_words(line, "-", accept.why, accept.code);
+}
+
+fn in_words(line: &mut Line, status: &str, why: &str, code: Code) {
+    outcome(line, Some(code.fault()), |line| line.add(status));
     line.add("\"");
-    line.outside(handshake.why, is_plain, escape);
+    line.outside(why, is_plain, escape);
     line.add("\"");
-    end(line, Some(handshake.code));
+    end(line, Some(code));
 }
 
 fn begin(line: &mut Line, began: Wall, edge: &Edge<'_>) {

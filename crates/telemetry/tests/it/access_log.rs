@@ -24,6 +24,8 @@ fn lines_for_people_stand_in_columns() {
         "shop/web -> shop/cart GET cart/items 0 9s R022",
         "shop/cart -> shop/redis tcp 12s sent=812 received=91",
         r#"handshake T005 "spiffe://shop.local/ns/shop/sa/web was revoked""#,
+        "shop/cart -> shop/redis opened 0s",
+        r#"accept H004 "too many open files""#,
     ];
     let lines: String = stories
         .iter()
@@ -37,6 +39,8 @@ fn lines_for_people_stand_in_columns() {
 2026-11-20T10:31:58.250Z  source       shop/web -> shop/cart                         -   S 9000.000 ms   mtls                  7c1e4b02  GET cart/items  R022 reset-before-response
 2026-11-20T10:31:58.250Z  source       shop/cart -> shop/redis                       tcp   12000.000 ms  mtls                  7c1e4b02  812 B sent, 91 B received
 2026-11-20T10:31:58.250Z  source       handshake with 10.2.0.3:41234                 tls C "spiffe://shop.local/ns/shop/sa/web was revoked"  T005 identity-revoked
+2026-11-20T10:31:58.250Z  source       shop/cart -> shop/redis                       tcp   0.000 ms      mtls                  7c1e4b02  opened
+2026-11-20T10:31:58.250Z  source       connections to 10.2.1.7:15008                 -   M "too many open files"  H004 file-limit
 "#.trim_start());
 }
 

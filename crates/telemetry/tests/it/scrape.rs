@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use leno_telemetry::metric::METRICS;
 use leno_telemetry::{Settings, Telemetry};
 
-use crate::world::{Story, call, observe};
+use crate::world::{Story, call, observe, record};
 
 /// The samples that are not zero, without their heads.
 fn check(stories: &[&str], metric: &str, expect: &str) {
@@ -102,6 +102,62 @@ leno_bytes_total{reporter="source",source="shop/web",destination="shop/cart",rou
 }
 
 #[test]
+fn what_lives_is_open_and_its_bytes_are_counted_once() {
+    let telemetry = Telemetry::new(Settings::default());
+    let mut recorder = telemetry.recorder();
+    let check = |expect: &[&str]| {
+        let text = telemetry.snapshot().prometheus();
+        let told = text.lines().filter(|line| {
+            let of = ["leno_connections_", "leno_bytes_", "leno_requests_"];
+            of.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0")
+        });
+        // A sample as its name, whose fault it was, the direction and the value.
+        let told = told.map(|line| {
+            let value = line.rsplit_once(' ').unwrap().1;
+            let label = |name: &str| line.split(&format!("{name}=\"")).nth(1)?.split('"').next();
+            let name = line.split('{').next().unwrap();
+            let direction = label("direction").unwrap_or_default();
+            format!("{name} {} {direction} {value}", label("fault").unwrap())
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expect);
+    };
+    let opened = "shop/cart -> shop/redis opened 0ms";
+    record(&mut recorder, &[opened, opened].map(call));
+    check(&["leno_connections_open none  2"]);
+    let cut = call("shop/cart -> shop/redis tcp 9s live sent=10 received=500 counted=7/400 R026");
+    recorder.flow(&cut.flow());
+    check(&[
+        "leno_connections_open none  2",
+        "leno_bytes_total none sent 7",
+        "leno_bytes_total none received 400",
+    ]);
+    recorder.record(&cut.event());
+    check(&[
+        "leno_connections_total service  1",
+        "leno_connections_open none  1",
+        "leno_bytes_total none sent 7",
+        "leno_bytes_total none received 400",
+        "leno_bytes_total service sent 3",
+        "leno_bytes_total service received 100",
+    ]);
+    let late = call("shop/web -> shop/cart GET cart/big 200 9s received=90 counted=0/60");
+    for story in [call("shop/cart -> shop/redis tcp 9s live"), late] {
+        recorder.flow(&story.flow());
+        recorder.record(&story.event());
+    }
+    check(&[
+        "leno_requests_total none  1",
+        "leno_connections_total none  1",
+        "leno_connections_total service  1",
+        "leno_bytes_total none sent 7",
+        "leno_bytes_total none received 400",
+        "leno_bytes_total service sent 3",
+        "leno_bytes_total service received 100",
+        "leno_bytes_total none received 90",
+    ]);
+}
+
+#[test]
 fn codes_are_counted_beside_series() {
     let stories = [
         "shop/web -> shop/cart GET cart/ 503 2ms R014",
@@ -110,6 +166,7 @@ fn codes_are_counted_beside_series() {
         "shop/web -> shop/db tcp 2ms R020",
         r#"handshake T005 "spiffe://shop.local/ns/shop/sa/web was revoked""#,
         r#"handshake T005 "once more""#,
+        r#"accept H004 "too many open files""#,
     ];
     check(
         &stories,
@@ -124,6 +181,11 @@ leno_refused_total{reporter="destination",code="R041",slug="draining",fault="mes
         &stories,
         "leno_handshake_failures_total",
         r#"leno_handshake_failures_total{reporter="source",code="T005",slug="identity-revoked",fault="caller"} 2"#,
+    );
+    check(
+        &stories,
+        "leno_accept_failures_total",
+        r#"leno_accept_failures_total{reporter="source",code="H004",slug="file-limit",fault="mesh"} 1"#,
     );
 }
 
@@ -212,5 +274,7 @@ pub(crate) const EVERYTHING: &[&str] = &[
     "shop/web -> shop/pay POST pay/charge 503 2ms unsecured R014",
     "unknown -> shop/cart GET cart/cart 403 0ms inbound plain=caller-not-in-mesh R002",
     "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
+    "shop/cart -> shop/redis opened 0ms",
     r#"handshake T005 "revoked""#,
+    r#"accept H004 "too many open files""#,
 ];

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, Wall};
 use leno_telemetry::{
-    Call, Edge, Event, Handshake, Party, Recorder, Reporter, Security, Settings, Stream, Telemetry,
+    Accept, Bytes, Call, Edge, Event, Flow, Handshake, Party, Recorder, Reporter, Security,
+    Settings, Stream, Telemetry,
 };
 
 /// What a process knows after these stories.
@@ -41,6 +42,8 @@ pub(crate) struct Story {
     pub(crate) refused: Option<Code>,
     pub(crate) sent: u64,
     pub(crate) received: u64,
+    pub(crate) opened: bool,
+    pub(crate) counted: Bytes,
 }
 
 /// What it tells of.
@@ -53,8 +56,12 @@ pub(crate) enum What {
         status: u16,
         route: Option<Origin>,
     },
+    Opened,
     Stream,
     Handshake {
+        why: String,
+    },
+    Accept {
         why: String,
     },
 }
@@ -63,9 +70,13 @@ pub(crate) enum What {
 ///
 /// ```text
 /// shop/web -> shop/cart GET cart/items 200 3ms rule=2 R014 sent=10 received=20
-/// shop/web -> shop/redis tcp 2s
+/// shop/web -> shop/redis opened 0s
+/// shop/web -> shop/redis tcp 2s sent=10 live counted=4/0
 /// handshake T005 "web was revoked"
+/// accept H004 "too many open files"
 /// ```
+///
+/// A stream that ends `live` was told of when it opened.
 ///
 /// The caller's proxy tells it unless it says `inbound`, over mTLS unless it says `plain=WHY`.
 pub(crate) fn call(text: &str) -> Story {
@@ -87,12 +98,17 @@ pub(crate) fn call(text: &str) -> Story {
         refused: None,
         sent: 0,
         received: 0,
+        opened: false,
+        counted: Bytes::default(),
     };
     match next() {
-        "handshake" => {
+        first @ ("handshake" | "accept") => {
             story.refused = Some(next().parse().unwrap());
             let why = text.split('"').nth(1).unwrap_or_default().to_owned();
-            story.what = What::Handshake { why };
+            story.what = match first {
+                "accept" => What::Accept { why },
+                _ => What::Handshake { why },
+            };
             return story;
         }
         source => story.source = source.to_owned(),
@@ -101,6 +117,7 @@ pub(crate) fn call(text: &str) -> Story {
     story.destination = next().to_owned();
     match next() {
         "tcp" => {}
+        "opened" => story.what = What::Opened,
         method => {
             let (host, path) = next().split_once('/').unwrap();
             story.what = What::Call {
@@ -121,11 +138,19 @@ impl Story {
     fn add(&mut self, word: &str) {
         match word.split_once('=') {
             None if word == "inbound" => self.reporter = Reporter::Destination,
+            None if word == "live" => self.opened = true,
             None if word == "unsecured" => self.security = Security::None,
             None => self.refused = Some(word.parse().unwrap()),
             Some(("plain", why)) => self.security = Security::Plain(why.to_owned().leak()),
             Some(("sent", bytes)) => self.sent = bytes.parse().unwrap(),
             Some(("received", bytes)) => self.received = bytes.parse().unwrap(),
+            Some(("counted", bytes)) => {
+                let (sent, received) = bytes.split_once('/').unwrap();
+                self.counted = Bytes {
+                    sent: sent.parse().unwrap(),
+                    received: received.parse().unwrap(),
+                };
+            }
             Some(("rule", number)) => {
                 let What::Call { route, .. } = &mut self.what else {
                     panic!("only calls have routes");
@@ -138,12 +163,7 @@ impl Story {
 
     /// The event that it tells.
     pub(crate) fn event(&self) -> Event<'_> {
-        let edge = Edge {
-            reporter: self.reporter,
-            source: party(&self.source),
-            destination: party(&self.destination),
-            security: self.security,
-        };
+        let edge = self.edge();
         let (peer, endpoint) = (address("10.2.0.3:41234"), Some(address("10.2.1.7:8080")));
         match &self.what {
             What::Call {
@@ -168,18 +188,10 @@ impl Story {
                 tries: 1,
                 sent: self.sent,
                 received: self.received,
+                counted: self.counted,
             }),
-            What::Stream => Event::Stream(Stream {
-                id: self.id,
-                edge,
-                peer,
-                endpoint,
-                began: self.began,
-                took: self.took,
-                refused: self.refused,
-                sent: self.sent,
-                received: self.received,
-            }),
+            What::Opened => Event::Opened(self.stream(edge)),
+            What::Stream => Event::Stream(self.stream(edge)),
             What::Handshake { why } => Event::Handshake(Handshake {
                 reporter: self.reporter,
                 peer,
@@ -187,6 +199,52 @@ impl Story {
                 code: self.refused.unwrap(),
                 why,
             }),
+            What::Accept { why } => Event::Accept(Accept {
+                reporter: self.reporter,
+                listener: address("10.2.1.7:15008"),
+                at: self.began,
+                code: self.refused.unwrap(),
+                why,
+            }),
+        }
+    }
+
+    fn stream<'a>(&self, edge: Edge<'a>) -> Stream<'a> {
+        Stream {
+            id: self.id,
+            edge,
+            peer: address("10.2.0.3:41234"),
+            endpoint: Some(address("10.2.1.7:8080")),
+            began: self.began,
+            took: self.took,
+            opened: self.opened,
+            refused: self.refused,
+            sent: self.sent,
+            received: self.received,
+            counted: self.counted,
+        }
+    }
+
+    /// Its bytes as they are counted while it goes on: those that it says were counted.
+    pub(crate) fn flow(&self) -> Flow<'_> {
+        let (route, status) = match &self.what {
+            What::Call { route, status, .. } => (route.as_ref(), Some(*status)),
+            _ => (None, None),
+        };
+        Flow {
+            edge: self.edge(),
+            route,
+            status,
+            bytes: self.counted,
+        }
+    }
+
+    fn edge(&self) -> Edge<'_> {
+        Edge {
+            reporter: self.reporter,
+            source: party(&self.source),
+            destination: party(&self.destination),
+            security: self.security,
         }
     }
 }

@@ -28,6 +28,18 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// Bytes by two or three digits: `840 B`, `3.1 kB`, `21 MB`.
+pub fn bytes(count: f64) -> String {
+    match count {
+        ..999.5 => format!("{count:.0} B"),
+        ..9_950.0 => format!("{:.1} kB", count / 1e3),
+        ..999_500.0 => format!("{:.0} kB", count / 1e3),
+        ..9_950_000.0 => format!("{:.1} MB", count / 1e6),
+        ..999_500_000.0 => format!("{:.0} MB", count / 1e6),
+        _ => format!("{:.1} GB", count / 1e9),
+    }
+}
+
 /// A name without the namespace that all share where nobody chose one.
 pub fn short(name: &str) -> &str {
     name.strip_prefix("default/").unwrap_or(name)
@@ -38,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_and_durations_as_people_say_them() {
+    fn shares_durations_and_bytes_as_people_say_them() {
         let told = [(0, 7), (7, 7), (1, 2000), (1, 30), (999, 1000)];
         let told = told.map(|(part, of)| percent(part, of));
         assert_eq!(told, ["0 %", "100 %", "<0.1 %", "3.3 %", "99 %"]);
@@ -46,6 +58,11 @@ mod tests {
             .map(|micros| duration(Duration::from_micros(micros)));
         let expect = [
             "840 µs", "999 µs", "3.1 ms", "9.9 ms", "10 ms", "21 ms", "1.0 s",
+        ];
+        assert_eq!(told, expect);
+        let told = [0.0, 840.0, 3_140.0, 21_400.0, 999_600.0, 3.4e7, 1.26e9].map(bytes);
+        let expect = [
+            "0 B", "840 B", "3.1 kB", "21 kB", "1.0 MB", "34 MB", "1.3 GB",
         ];
         assert_eq!(told, expect);
     }

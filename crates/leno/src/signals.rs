@@ -17,10 +17,35 @@ pub(crate) struct Edge {
     pub(crate) mtls: u64,
     /// How many went in plain.
     pub(crate) plain: u64,
+    /// Streams of bytes that are open between two proxies that proved themselves to each other.
+    pub(crate) open_mtls: u64,
+    /// Streams of bytes that are open in plain.
+    pub(crate) open_plain: u64,
+    /// Bytes from who called, those of what goes on included.
+    pub(crate) sent: u64,
+    /// Bytes to who called, those of what goes on included.
+    pub(crate) received: u64,
     /// How long half of the requests took at most, as the caller's proxy saw it if it told.
     pub(crate) p50: Option<Duration>,
     /// How long all but one in a hundred took at most.
     pub(crate) p99: Option<Duration>,
+}
+
+impl Edge {
+    /// How many streams of bytes are open.
+    pub(crate) fn open(&self) -> u64 {
+        self.open_mtls + self.open_plain
+    }
+
+    /// Bytes both ways.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sent + self.received
+    }
+
+    /// Whether anything happened, or goes on.
+    fn is_alive(&self) -> bool {
+        self.calls > 0 || self.open() > 0 || self.bytes() > 0
+    }
 }
 
 /// Edges by who called and what was called: `shop/web`, `shop/cart`.
@@ -65,7 +90,7 @@ pub(crate) fn edges(before: &Snapshot, now: &Snapshot, by: By) -> Edges {
         }
     }
     let edges = sums.into_iter().map(|(key, sum)| (key, sum.edge()));
-    edges.filter(|(_, edge)| edge.calls > 0).collect()
+    edges.filter(|(_, edge)| edge.is_alive()).collect()
 }
 
 /// Of what one proxy told something.
@@ -105,11 +130,19 @@ impl Sum {
     fn add(&mut self, signals: &Signals) {
         self.edge.calls += signals.requests + signals.streams;
         self.edge.failed += signals.failed();
-        for (security, count) in &signals.security {
-            match security {
-                Security::Mtls => self.edge.mtls += count,
-                Security::Plain(_) => self.edge.plain += count,
-                Security::None => {}
+        self.edge.sent += signals.sent;
+        self.edge.received += signals.received;
+        let edge = &mut self.edge;
+        for (counts, mtls, plain) in [
+            (&signals.security, &mut edge.mtls, &mut edge.plain),
+            (&signals.open, &mut edge.open_mtls, &mut edge.open_plain),
+        ] {
+            for (security, count) in counts {
+                match security {
+                    Security::Mtls => *mtls += count,
+                    Security::Plain(_) => *plain += count,
+                    Security::None => {}
+                }
             }
         }
         self.took.add(&signals.took);
@@ -117,6 +150,8 @@ impl Sum {
 
     fn edge(self) -> Edge {
         Edge {
+            // What both proxies call the caller's fault is one failure.
+            failed: self.edge.failed.min(self.edge.calls),
             p50: self.took.quantile(0.5),
             p99: self.took.quantile(0.99),
             ..self.edge
@@ -129,7 +164,7 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use leno_model::{CallId, Code, Dice, Wall};
-    use leno_telemetry::{Call, Event, Party, Settings, Telemetry};
+    use leno_telemetry::{Bytes, Call, Event, Flow, Party, Settings, Stream, Telemetry};
 
     use super::*;
 
@@ -164,6 +199,7 @@ mod tests {
                 tries: 1,
                 sent: 0,
                 received: 0,
+                counted: Bytes::default(),
             }));
         }
         for (by, from) in [(By::Edge, "shop/web"), (By::Service, "")] {
@@ -180,6 +216,59 @@ mod tests {
         }
         let now = telemetry.snapshot();
         assert!(edges(&now, &now, By::Edge).is_empty());
+    }
+
+    #[test]
+    fn a_stream_that_lives_is_seen_and_its_bytes_count_once() {
+        let telemetry = Telemetry::new(Settings::default());
+        let mut recorder = telemetry.recorder();
+        let party = |name| Party::Known {
+            namespace: "shop",
+            name,
+        };
+        let bytes = |sent, received| Bytes { sent, received };
+        for reporter in [Reporter::Source, Reporter::Destination] {
+            let edge = leno_telemetry::Edge {
+                reporter,
+                source: party("cart"),
+                destination: party("store"),
+                security: Security::Mtls,
+            };
+            recorder.record(&Event::Opened(Stream {
+                id: CallId::roll(&mut Dice::new(1)),
+                edge,
+                peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+                endpoint: None,
+                began: Wall::default(),
+                took: Duration::ZERO,
+                opened: true,
+                refused: None,
+                sent: 0,
+                received: 0,
+                counted: Bytes::default(),
+            }));
+            recorder.flow(&Flow {
+                edge,
+                route: None,
+                status: None,
+                bytes: bytes(10, 300),
+            });
+        }
+        let key = ("shop/cart".to_owned(), "shop/store".to_owned());
+        let open = Edge {
+            open_mtls: 1,
+            ..Edge::default()
+        };
+        let carried = Edge {
+            sent: 10,
+            received: 300,
+            ..open
+        };
+        let now = telemetry.snapshot();
+        let seen = edges(&Snapshot::default(), &now, By::Edge);
+        assert_eq!(seen, Edges::from([(key.clone(), carried)]));
+        // Nothing flows, and it is open still.
+        assert_eq!(edges(&now, &now, By::Edge), Edges::from([(key, open)]));
     }
 
     #[test]

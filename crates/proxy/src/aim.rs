@@ -211,7 +211,8 @@ fn no_such_port(port: &PortRef) -> Refusal {
     }
 }
 
-fn party(id: &SpiffeId) -> Party<'_> {
+/// An identity, as counters name it.
+pub(crate) fn party(id: &SpiffeId) -> Party<'_> {
     Party::Known {
         namespace: id.namespace.as_str(),
         name: id.service_account.as_str(),

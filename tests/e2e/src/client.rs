@@ -6,6 +6,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 /// Longer than anything takes, so that a lost answer fails the test and does not hang it.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -137,6 +139,12 @@ impl Client {
     /// Says that nothing more will be sent.
     pub fn end(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("it is open");
+    }
+
+    /// Breaks the connection off, so that the other end sees it at once.
+    pub fn break_off(self) {
+        let linger = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        linger.expect("the option can be set");
     }
 
     /// Reads exactly this many bytes.

@@ -73,9 +73,24 @@ impl Process {
         })
     }
 
+    /// Lets it open so many files more and no further ones; `None` for as many as it likes.
+    pub fn leave_files(&self, more: Option<usize>) {
+        let pid = self.pid().to_string();
+        let open = |file: &usize| Path::new(&format!("/proc/{pid}/fd/{file}")).is_symlink();
+        // The limit is the lowest number that no file may have.
+        let mut free = (0..).filter(|file| !open(file));
+        let limit = more.and_then(|more| free.nth(more)).unwrap_or(1024);
+        let limit = format!("--nofile={limit}:");
+        run(Command::new("prlimit").args(["--pid", &pid, &limit]));
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.borrow().id()
+    }
+
     /// Sends it a signal: `TERM`, `HUP`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.borrow().id().to_string();
+        let pid = self.pid().to_string();
         run(Command::new("kill").args(["-s", name, &pid]));
     }
 

@@ -41,6 +41,9 @@ fn json(edges: &Edges, time: Duration, by: By) -> String {
             "failed": edge.failed,
             "mtls": edge.mtls,
             "plain": edge.plain,
+            "open": edge.open(),
+            "sent": edge.sent,
+            "received": edge.received,
             "p50_ms": millis(edge.p50),
             "p99_ms": millis(edge.p99),
         });

@@ -1,5 +1,6 @@
 //! `leno tap`: calls as they happen.
 
+use leno_admin::figures;
 use leno_telemetry::Filter;
 
 use crate::arguments::{Output, Tap};
@@ -85,7 +86,12 @@ fn row(call: &Watched) -> Line {
     let time = time.get(11..23).unwrap_or(time);
     let request = match call.text("event") {
         "call" => format!("{} {}", call.text("method"), call.text("path")),
-        "stream" => "tcp".to_owned(),
+        "opened" => "tcp opened".to_owned(),
+        "stream" => {
+            let bytes = |field| figures::bytes(call.number(field).unwrap_or_default());
+            format!("tcp {} up, {} down", bytes("sent"), bytes("received"))
+        }
+        "accept" => format!("connections to {}", call.text("listener")),
         _ => format!("handshake with {}", call.text("peer")),
     };
     let line = Line::new().dim(time).column(FROM, 1).plain(party("source"));

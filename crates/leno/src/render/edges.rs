@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use leno_admin::figures::{duration, percent, short};
+use leno_admin::figures::{bytes, duration, percent, short};
 
 use crate::signals::{Edge, Edges};
 use crate::terminal::Line;
@@ -38,7 +38,7 @@ pub(crate) fn table(
     let per_second = names.max().unwrap_or_default().max(12) + 2;
     let columns = Columns { per_second };
     let head = Line::new().dim("  CALLS").column(per_second, 1);
-    let head = head.dim("  PER S  FAILED      P50      P99  mTLS");
+    let head = head.dim("  PER S  FAILED      P50      P99    OPEN   BYTES/S  mTLS");
     let mut lines = vec![head];
     for key in in_order(edges) {
         let Some(edge) = edges.get(key) else { continue };
@@ -57,7 +57,7 @@ struct Columns {
 }
 
 /// Where the reasons stand, behind the column of rates.
-const WHY: usize = 7 + 2 + 6 + 9 + 9 + 2 + 6;
+const WHY: usize = 7 + 2 + 6 + 9 + 9 + 8 + 10 + 2 + 6;
 
 impl Columns {
     fn edge(&self, key: &(String, String), edge: &Edge, remarks: &Remarks, time: Duration) -> Line {
@@ -66,8 +66,13 @@ impl Columns {
             Some(took) => duration(took),
             None => "-".to_owned(),
         });
-        let line = line.plain(format_args!("{p50:>9}{p99:>9}  "));
-        let line = match (edge.mtls, edge.plain) {
+        let open = match edge.open() {
+            0 => "-".to_owned(),
+            open => open.to_string(),
+        };
+        let rate = bytes(edge.bytes() as f64 / time.as_secs_f64().max(0.001));
+        let line = line.plain(format_args!("{p50:>9}{p99:>9}{open:>8}{rate:>10}  "));
+        let line = match (edge.mtls + edge.open_mtls, edge.plain + edge.open_plain) {
             (0, 0) => line.plain("-"),
             (_, 0) => line.good("yes"),
             (0, _) => line.bad("no"),

@@ -362,8 +362,8 @@ async fn tell_first_call(mut tap: Tap, happen: mpsc::UnboundedSender<Happened>) 
         let event = record.event();
         let edge = match &event {
             Told::Call(call) => &call.edge,
-            Told::Stream(stream) => &stream.edge,
-            Told::Handshake(_) => continue,
+            Told::Opened(stream) | Told::Stream(stream) => &stream.edge,
+            Told::Handshake(_) | Told::Accept(_) => continue,
         };
         if event.reporter() == Reporter::Source
             && is_workload(edge.source)

@@ -92,17 +92,13 @@ impl Columns {
 
 /// The lines about a call from one workload to another.
 pub(crate) fn first_call(event: &Event<'_>, offset: UtcOffset) -> Vec<Line> {
-    let (edge, told, asked) = match event {
-        Event::Call(call) => (&call.edge, told_call(call), Some(call.host)),
-        Event::Stream(stream) => (&stream.edge, told_stream(stream), None),
-        Event::Handshake(_) => return Vec::new(),
+    let (edge, began, told, asked) = match event {
+        Event::Call(call) => (&call.edge, call.began, told_call(call), Some(call.host)),
+        Event::Opened(stream) => (&stream.edge, stream.began, "TCP  opened".to_owned(), None),
+        Event::Stream(stream) => (&stream.edge, stream.began, told_stream(stream), None),
+        Event::Handshake(_) | Event::Accept(_) => return Vec::new(),
     };
     let (source, destination) = (name(edge.source), name(edge.destination));
-    let began = match event {
-        Event::Call(call) => call.began,
-        Event::Stream(stream) => stream.began,
-        Event::Handshake(handshake) => handshake.at,
-    };
     let line = Line::new()
         .plain("  first call  ")
         .dim(clock(began, offset));
@@ -155,7 +151,7 @@ fn is_loopback(host: &str) -> bool {
 fn port_of(event: &Event<'_>) -> Option<u16> {
     match event {
         Event::Call(call) => Some(call.endpoint?.port()),
-        Event::Stream(_) | Event::Handshake(_) => None,
+        Event::Opened(_) | Event::Stream(_) | Event::Handshake(_) | Event::Accept(_) => None,
     }
 }
 

@@ -16,10 +16,11 @@ use leno_channel::{Accepted, Proof, ServerStream};
 use leno_identity::{Caller, Distrust, Trust};
 use leno_model::view::Workload;
 use leno_model::{CallId, Code, SpiffeId};
-use leno_telemetry::{Event, Handshake, Reporter};
+use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security, Stream};
 use leno_traffic::{Channel, Peer};
 use tokio::net::TcpStream;
 
+use crate::aim::party;
 use crate::coalesce::Coalesced;
 use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
@@ -156,16 +157,19 @@ impl Tunnel {
 
     /// Hands a stream to its workload, in a task of its own, or answers why not.
     fn take(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
-        let (incoming, id) = match self.incoming(&request) {
-            Ok(incoming) => incoming,
-            Err((status, code)) => return refuse(&mut answer, status, code),
-        };
-        let Some(seat) = self.worker.seat(0) else {
-            return refuse(
-                &mut answer,
-                StatusCode::SERVICE_UNAVAILABLE,
-                Some(Code::R040),
-            );
+        let digits = request.headers().get(CallId::HEADER);
+        let id = digits.and_then(|digits| CallId::parse(digits.as_bytes()));
+        let id = id.unwrap_or_else(|| self.worker.new_id());
+        let taken = self.incoming(&request).and_then(|incoming| {
+            let full = (StatusCode::SERVICE_UNAVAILABLE, Code::R040);
+            Ok((incoming, self.worker.seat(0).ok_or(full)?))
+        });
+        let (incoming, seat) = match taken {
+            Ok(taken) => taken,
+            Err((status, code)) => {
+                refuse(&mut answer, status, code);
+                return self.tell_refused(id, code);
+            }
         };
         let worker = self.worker.clone();
         let counted = self.counted.clone();
@@ -180,21 +184,17 @@ impl Tunnel {
         });
     }
 
-    fn incoming(
-        &self,
-        request: &Request<RecvStream>,
-    ) -> Result<(Incoming, CallId), (StatusCode, Option<Code>)> {
+    /// To whom a stream goes.
+    fn incoming(&self, request: &Request<RecvStream>) -> Result<Incoming, (StatusCode, Code)> {
         if request.method() != Method::CONNECT {
-            return Err((StatusCode::MISDIRECTED_REQUEST, None));
+            return Err((StatusCode::MISDIRECTED_REQUEST, Code::R038));
         }
         let authority = request.uri().authority().map(http::uri::Authority::as_str);
         let target: Option<SocketAddr> = authority.and_then(|authority| authority.parse().ok());
-        let target = target.ok_or((StatusCode::BAD_REQUEST, Some(Code::R032)))?;
+        let target = target.ok_or((StatusCode::BAD_REQUEST, Code::R032))?;
         let workload = self.workload(target.ip());
-        let workload = workload.ok_or((StatusCode::NOT_FOUND, Some(Code::R001)))?;
-        let digits = request.headers().get(CallId::HEADER);
-        let id = digits.and_then(|digits| CallId::parse(digits.as_bytes()));
-        let incoming = Incoming {
+        let workload = workload.ok_or((StatusCode::NOT_FOUND, Code::R001))?;
+        Ok(Incoming {
             peer: Peer {
                 channel: Channel::Mtls(self.caller.clone()),
                 address: self.from.ip(),
@@ -205,8 +205,29 @@ impl Tunnel {
                 port: target.port(),
                 application: target,
             },
-        };
-        Ok((incoming, id.unwrap_or_else(|| self.worker.new_id())))
+        })
+    }
+
+    /// Tells of a stream that went to nobody.
+    fn tell_refused(&self, id: CallId, code: Code) {
+        self.worker.report(&Event::Stream(Stream {
+            id,
+            edge: Edge {
+                reporter: Reporter::Destination,
+                source: party(self.caller.id()),
+                destination: Party::Unknown,
+                security: Security::Mtls,
+            },
+            peer: self.from,
+            endpoint: None,
+            began: self.worker.now().wall,
+            took: Duration::ZERO,
+            opened: false,
+            refused: Some(code),
+            sent: 0,
+            received: 0,
+            counted: leno_telemetry::Bytes::default(),
+        }));
     }
 
     /// The workload at `address`, if it has the identity that the caller asked for in the
@@ -242,18 +263,16 @@ impl Opening {
     /// Does not open it.
     pub(crate) fn refuse(mut self, status: u16, code: Code) {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        refuse(&mut self.answer, status, Some(code));
+        refuse(&mut self.answer, status, code);
     }
 }
 
-fn refuse(answer: &mut SendResponse<Bytes>, status: StatusCode, code: Option<Code>) {
+fn refuse(answer: &mut SendResponse<Bytes>, status: StatusCode, code: Code) {
     let mut response = Response::new(());
     *response.status_mut() = status;
-    if let Some(code) = code {
-        let reason = http::HeaderValue::try_from(format!("{code} {}", code.slug()));
-        let reason = reason.expect("a code and its slug are visible ASCII");
-        response.headers_mut().insert(LENO_ERROR, reason);
-    }
+    let reason = http::HeaderValue::try_from(format!("{code} {}", code.slug()));
+    let reason = reason.expect("a code and its slug are visible ASCII");
+    response.headers_mut().insert(LENO_ERROR, reason);
     // A peer that has gone needs no answer.
     drop(answer.send_response(response, true));
 }

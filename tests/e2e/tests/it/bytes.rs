@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
-use leno_e2e::{Client, Process, World, hash, refuse, serve};
+use leno_e2e::{Client, Process, World, curl, hash, refuse, serve, until};
 
 /// `web` calls port 6379 of `cart`.
 struct Pair {
@@ -17,7 +17,8 @@ impl Pair {
     fn start() -> Self {
         let world = World::pair();
         let cart = world.proxy("cart").start();
-        let web = world.proxy("web").upstream("cart", 6379).start();
+        let web = world.proxy("web").upstream("cart", 6379);
+        let web = web.with("metrics: @web:15020").start();
         Self { world, web, cart }
     }
 
@@ -72,6 +73,53 @@ fn each_direction_ends_by_itself() {
 }
 
 #[test]
+fn a_stream_is_seen_while_it_lives() {
+    let pair = Pair::start();
+    pair.serve(|stream| {
+        let mut from = stream.try_clone().unwrap();
+        // Ends when the client does.
+        drop(std::io::copy(&mut from, stream));
+    });
+    let metrics = || curl(&[&pair.world.url("web", 15020, "/metrics")]);
+    let value = |name: &str, label: &str| {
+        let answer = metrics();
+        let samples = answer
+            .text()
+            .lines()
+            .filter(|line| line.starts_with(name) && line.contains("destination=\"shop/cart\""));
+        let samples = samples.filter(|line| line.contains(label));
+        let values = samples.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+        values.sum::<u64>()
+    };
+    let carried = |bytes| {
+        let label = |direction| format!("direction=\"{direction}\"");
+        until("its bytes", || {
+            let [sent, received] =
+                ["sent", "received"].map(|way| value("leno_bytes_total", &label(way)));
+            (sent == bytes && received == bytes).then_some(())
+        });
+    };
+    let mut client = pair.client();
+    client.send("hello");
+    assert_eq!(client.read(5), b"hello");
+    carried(5);
+    let mutual = "security=\"mtls\"";
+    assert_eq!(value("leno_connections_open", mutual), 1);
+    assert_eq!(value("leno_connections_total", ""), 0);
+    client.send("again");
+    assert_eq!(client.read(5), b"again");
+    carried(10);
+    client.send("!");
+    client.end();
+    assert_eq!(client.rest(), b"!");
+    pair.web
+        .until_says(&[r#""event":"stream""#, r#""sent":11,"received":11"#]);
+    carried(11);
+    assert_eq!(value("leno_connections_open", ""), 0);
+    assert_eq!(value("leno_connections_total", mutual), 1);
+}
+
+#[test]
 fn much_goes_both_ways_at_once() {
     let pair = Pair::start();
     pair.serve(|stream| {
@@ -100,8 +148,18 @@ fn a_cut_arrives_as_a_cut() {
     let mut client = pair.client();
     client.send("anybody?");
     assert!(client.is_cut());
-    pair.web
-        .until_says(&[r#""event":"stream""#, r#""code":"R026""#]);
+    let told = [r#""event":"stream""#, r#""code":"R026""#];
+    same_call(&pair.web.until_says(&told), &pair.cart.until_says(&told));
+}
+
+/// Both proxies tell of one call.
+fn same_call(one: &str, other: &str) {
+    let id = |line: &str| {
+        line.split(r#""id":""#)
+            .nth(1)
+            .map(|rest| rest[..32].to_owned())
+    };
+    assert!(id(one).is_some() && id(one) == id(other), "{one}\n{other}");
 }
 
 #[test]

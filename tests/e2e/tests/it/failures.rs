@@ -1,6 +1,8 @@
 //! What goes wrong behind a proxy: each failure has its own status and code.
 
-use leno_e2e::{Application, World, curl, deaf, refuse};
+use std::io::{Read as _, Write as _};
+
+use leno_e2e::{Application, Client, World, curl, deaf, exchange, refuse};
 
 use crate::pair::Pair;
 
@@ -36,10 +38,11 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
     let mut client = pair.client();
     // Where nothing of it was on its way yet, there is another answer in its place.
     if let Some(answer) = client.get("/half") {
-        assert_eq!(answer.outcome(), "502 R022 reset-before-response");
+        assert_eq!(answer.outcome(), "502 R026 reset-during-body");
     }
-    pair.cart
-        .until_says(&[r#""path":"/half""#, r#""status":200"#, r#""code":"R026""#]);
+    for proxy in [&pair.web, &pair.cart] {
+        proxy.until_says(&[r#""path":"/half""#, r#""code":"R026""#]);
+    }
 }
 
 #[test]
@@ -107,8 +110,37 @@ fn who_goes_away_takes_its_request_along() {
     leno_e2e::until("the request", || {
         (pair.application.requests() == 1).then_some(())
     });
-    drop(client);
+    client.break_off();
     pair.cart.until_says(&[r#""path":"/never""#]);
+}
+
+#[test]
+fn a_client_that_has_said_all_it_had_to_say_is_answered() {
+    let world = World::pair();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    leno_e2e::serve(world.at("cart", 8080), move |mut stream| {
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).unwrap() > 0);
+        held.lock().unwrap().recv().unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate";
+        stream.write_all(answer).unwrap();
+    });
+    let cart = world.proxy("cart").start();
+    let web = world.proxy("web").upstream("cart", 8080).start();
+    let mut client = Client::to(world.at("web", 8080));
+    client.send("GET /held HTTP/1.1\r\nHost: cart\r\n\r\n");
+    client.end();
+    // By the time that this is answered, web's proxy has seen the end of what the other sends.
+    let refused = exchange(world.at("web", 8080), "GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(refused.outcome(), "400 R032 bad-host");
+    release.send(()).unwrap();
+    let answer = client.answer().unwrap();
+    assert_eq!((answer.status, answer.text()), (200, "late"));
+    assert!(client.is_over());
+    for proxy in [web, cart] {
+        proxy.until_says(&[r#""path":"/held""#, r#""status":200"#]);
+    }
 }
 
 #[test]

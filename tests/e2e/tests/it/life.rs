@@ -133,7 +133,7 @@ fn what_lives_too_long_is_ended_with_its_reason() {
         drop(std::io::copy(&mut &stream, &mut out));
     });
     Application::start(world.at("cart", 8080), "cart");
-    let _cart = world.proxy("cart").start();
+    let cart = world.proxy("cart").start();
     let web = world
         .proxy("web")
         .upstream("cart", 6379)
@@ -154,7 +154,9 @@ fn what_lives_too_long_is_ended_with_its_reason() {
     assert_eq!(answer.outcome(), "503 R041 draining");
     assert!(answer.closes());
     assert!(web.ended().success());
-    web.until_says(&[r#""event":"stream""#, r#""code":"R041""#]);
+    for proxy in [web, cart] {
+        proxy.until_says(&[r#""event":"stream""#, r#""code":"R041""#]);
+    }
 }
 
 #[test]
@@ -213,4 +215,42 @@ fn a_full_proxy_says_so() {
     until("a place", || {
         (curl(&[&world.url("web", 8080, "/")]).status == 200).then_some(())
     });
+}
+
+#[test]
+fn a_proxy_without_files_says_so_once_and_goes_on_when_it_has_some() {
+    let world = World::pair();
+    Application::start(world.at("cart", 8080), "cart");
+    let _cart = world.proxy("cart").start();
+    let web = world.proxy("web").upstream("cart", 8080);
+    let web = web.with("metrics: @web:15020").start();
+    let metrics = || curl(&[&world.url("web", 15020, "/metrics")]);
+    // What is accepted takes the last one: there is none for the way on.
+    web.leave_files(Some(1));
+    let answer = curl(&[&world.url("web", 8080, "/")]);
+    assert_eq!(answer.outcome(), "503 H004 file-limit");
+    web.leave_files(Some(0));
+    let mut waiting = [(); 3].map(|()| Client::to(world.at("web", 8080)));
+    for client in &mut waiting {
+        client.send("GET / HTTP/1.1\r\nHost: cart\r\n\r\n");
+    }
+    let at = world.at("web", 8080);
+    web.until_says(&[
+        r#""event":"accept""#,
+        &format!(r#""listener":"{at}""#),
+        r#""code":"H004""#,
+        "Too many open files",
+    ]);
+    web.leave_files(None);
+    for client in &mut waiting {
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    assert_eq!(web.log().matches(r#""event":"accept""#).count(), 1);
+    let counted = metrics();
+    assert!(
+        counted
+            .text()
+            .contains(r#"leno_accept_failures_total{reporter="source",code="H004","#),
+        "{counted:?}"
+    );
 }

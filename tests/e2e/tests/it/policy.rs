@@ -71,7 +71,12 @@ fn a_call_is_judged_by_caller_method_and_path() {
         refused.header("proxy-status").unwrap(),
         "leno; error=http_request_denied; details=\"R003 no-allow-rule\""
     );
-    cart.until_says(&[id, r#""source":"shop/web""#, r#""code":"R003""#]);
+    cart.until_says(&[
+        id,
+        r#""source":"shop/web""#,
+        r#""security":"mtls""#,
+        r#""code":"R003""#,
+    ]);
 }
 
 #[test]
@@ -111,7 +116,12 @@ fn a_stream_of_bytes_is_judged_before_it_is_opened() {
     let cart = world.proxy("cart").start();
     let web = world.proxy("web").upstream("cart", 6379).start();
     assert!(Client::to(world.at("web", 6379)).is_cut());
-    cart.until_says(&[r#""event":"stream""#, r#""code":"R003""#]);
+    cart.until_says(&[
+        r#""event":"stream""#,
+        r#""source":"shop/web""#,
+        r#""security":"mtls""#,
+        r#""code":"R003""#,
+    ]);
     web.until_says(&[
         r#""event":"stream""#,
         r#""code":"R003""#,
@@ -128,7 +138,7 @@ const ALL: &str = "{callers: [{namespace: shop}]}";
 struct Changing {
     world: World,
     cart: Process,
-    _web: Process,
+    web: Process,
 }
 
 impl Changing {
@@ -153,11 +163,7 @@ spec: {{targetRefs: [{{kind: Service, name: cart}}], rules: [{ALL}]}}
             .upstream("cart", 8080)
             .upstream("cart", 6379)
             .start();
-        Self {
-            world,
-            cart,
-            _web: web,
-        }
+        Self { world, cart, web }
     }
 
     /// Replaces the only rule, and lets cart's proxy read it.
@@ -176,20 +182,31 @@ fn a_change_of_policy_cuts_what_it_forbids_and_nothing_else() {
     assert_eq!(bytes.read(6), b"before");
     let mut waiting = Client::to(changing.world.at("web", 8080));
     waiting.send("GET /never HTTP/1.1\r\nHost: cart\r\n\r\n");
-    let mut switched = Client::to(changing.world.at("web", 8080));
-    switched
-        .send("GET /switch HTTP/1.1\r\nHost: cart\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
-    assert_eq!(switched.answer().unwrap().status, 101);
+    let switch = |path: &str| {
+        let mut client = Client::to(changing.world.at("web", 8080));
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: cart\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
+        ));
+        assert_eq!(client.answer().unwrap().status, 101);
+        client
+    };
+    let (mut switched, mut lost) = (switch("/switch/kept"), switch("/switch/lost"));
     let never = || changing.cart.log().contains("/never");
     assert!(!never());
 
     changing.change(
-        "{callers: [{identity: shop/web}], requests: [{ports: [8080], paths: [{value: /switch}]}]}",
+        "{callers: [{identity: shop/web}], requests: [{ports: [8080], paths: [{value: /switch/kept}]}]}",
     );
     assert!(bytes.is_cut());
-    changing
-        .cart
-        .until_says(&[r#""event":"stream""#, r#""code":"R006""#]);
+    assert!(lost.is_cut());
+    // Both proxies say why, of the same call.
+    for what in [r#""event":"stream""#, r#""path":"/switch/lost""#] {
+        let [one, other] = [&changing.cart, &changing.web].map(|proxy| {
+            let said = proxy.until_says(&[what, r#""code":"R006""#]);
+            said.split(r#""id":""#).nth(1).unwrap()[..32].to_owned()
+        });
+        assert_eq!(one, other, "{what}");
+    }
     assert_eq!(
         waiting.answer().unwrap().outcome(),
         "403 R006 permit-withdrawn"

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// Where the store listens.
@@ -32,7 +32,7 @@ fn converse(mut stream: TcpStream, numbers: &Mutex<Numbers>) -> io::Result<()> {
         if !line.ends_with('\n') {
             return Ok(());
         }
-        let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut numbers = lock(numbers);
         let answer = obey(&line, &mut numbers);
         drop(numbers);
         stream.write_all(answer.as_bytes())?;
@@ -69,16 +69,53 @@ pub(super) fn add(name: &str, number: i64) -> io::Result<i64> {
     ask(&format!("ADD {name} {number}\n"))
 }
 
+/// Asks over a connection that was kept, if there is one that is still open. What failed is not
+/// asked again: it may have been done.
 fn ask(line: &str) -> io::Result<i64> {
-    let mut stream = TcpStream::connect(("store", PORT))?;
-    stream.set_read_timeout(Some(super::http::PATIENCE))?;
-    stream.write_all(line.as_bytes())?;
+    let kept = lock(&IDLE).pop();
+    let mut stream = match kept.filter(is_open) {
+        Some(stream) => stream,
+        None => connect()?,
+    };
+    stream.get_mut().write_all(line.as_bytes())?;
     let mut answer = String::new();
-    BufReader::new(stream)
-        .take(LONGEST_LINE)
-        .read_line(&mut answer)?;
-    let number = answer.trim_end().parse();
-    number.map_err(|_| io::Error::other(format!("the store says {:?}", answer.trim_end())))
+    stream.by_ref().take(LONGEST_LINE).read_line(&mut answer)?;
+    let answer = answer.trim_end();
+    let number = answer.parse();
+    let number = number.map_err(|_| io::Error::other(format!("the store says {answer:?}")))?;
+    let mut idle = lock(&IDLE);
+    if idle.len() < MOST_IDLE {
+        idle.push(stream);
+    }
+    Ok(number)
+}
+
+fn connect() -> io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(("store", PORT))?;
+    stream.set_read_timeout(Some(super::http::PATIENCE))?;
+    Ok(BufReader::new(stream))
+}
+
+/// Whether the store has neither closed it nor spoken out of turn.
+fn is_open(stream: &BufReader<TcpStream>) -> bool {
+    let stream = stream.get_ref();
+    let peek = || {
+        stream.set_nonblocking(true)?;
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        peeked
+    };
+    peek().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Connections to the store that nobody uses just now.
+static IDLE: Mutex<Vec<BufReader<TcpStream>>> = Mutex::new(Vec::new());
+
+/// More than there are calls at once.
+const MOST_IDLE: usize = 16;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// In bytes.

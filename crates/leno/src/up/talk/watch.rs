@@ -54,6 +54,10 @@ fn edge(((from, to), edge): (&(String, String), &Edge)) -> Value {
         "failed": edge.failed,
         "mtls": edge.mtls,
         "plain": edge.plain,
+        "openMtls": edge.open_mtls,
+        "openPlain": edge.open_plain,
+        "sent": edge.sent,
+        "received": edge.received,
         "p50Us": micros(edge.p50),
         "p99Us": micros(edge.p99),
     })
@@ -67,6 +71,10 @@ fn read_edge(value: &Value) -> Option<((String, String), Edge)> {
         failed: number("failed")?,
         mtls: number("mtls")?,
         plain: number("plain")?,
+        open_mtls: number("openMtls")?,
+        open_plain: number("openPlain")?,
+        sent: number("sent")?,
+        received: number("received")?,
         p50: number("p50Us").map(Duration::from_micros),
         p99: number("p99Us").map(Duration::from_micros),
     };
@@ -88,7 +96,7 @@ pub(super) fn read_filter(asked: &Value) -> Option<Filter> {
 /// What a tap shows, each call once: by the proxy that knows more of it.
 pub(super) struct Seen {
     tap: Tap,
-    /// Calls that the receiving proxy refused: its caller's will tell of them, too, knowing less.
+    /// Calls that one of their two proxies refused or cut: the other will tell of them, too.
     refused: VecDeque<CallId>,
     /// How many that were not shown have been told of.
     dropped: u64,
@@ -128,25 +136,26 @@ impl Seen {
     fn is_first(&mut self, event: &Event<'_>) -> bool {
         let (id, edge, refused) = match event {
             Event::Call(call) => (call.id, &call.edge, call.refused),
-            Event::Stream(stream) => (stream.id, &stream.edge, stream.refused),
-            Event::Handshake(_) => return true,
-        };
-        match edge.reporter {
-            Reporter::Source => match self.refused.iter().position(|known| *known == id) {
-                Some(known) => {
-                    self.refused.remove(known);
-                    false
-                }
-                None => true,
-            },
-            Reporter::Destination if refused.is_some() => {
-                self.refused.truncate(MOST_REFUSED - 1);
-                self.refused.push_front(id);
-                true
+            Event::Opened(stream) | Event::Stream(stream) => {
+                (stream.id, &stream.edge, stream.refused)
             }
-            // A caller that is not in the mesh has no proxy to tell of it.
-            Reporter::Destination => matches!(edge.source, leno_telemetry::Party::Unknown),
+            Event::Handshake(_) | Event::Accept(_) => return true,
+        };
+        // A caller that is not in the mesh has no proxy to tell of it.
+        let alone = matches!(edge.source, leno_telemetry::Party::Unknown);
+        if refused.is_none() && edge.reporter == Reporter::Destination {
+            return alone;
         }
+        let is_end = !matches!(event, Event::Opened(_));
+        if let Some(known) = self.refused.iter().position(|known| is_end && *known == id) {
+            self.refused.remove(known);
+            return false;
+        }
+        if refused.is_some() && !alone {
+            self.refused.truncate(MOST_REFUSED - 1);
+            self.refused.push_front(id);
+        }
+        true
     }
 }
 
@@ -198,6 +207,10 @@ mod tests {
             failed: 2,
             mtls: 4,
             plain: 1,
+            open_mtls: 3,
+            open_plain: 5,
+            sent: 800,
+            received: 9,
             p50: Some(Duration::from_millis(3)),
             p99: None,
         };

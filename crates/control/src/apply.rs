@@ -157,9 +157,9 @@ fn read(center: &Center, draft: &Draft<'_>) -> Result<(Arc<Meaning>, Arc<Meaning
     let edition = center.edition();
     let before = match edition.revision == draft.base() {
         true => Arc::clone(&edition.meaning),
-        false => center.meaning(draft.base(), &folders, || draft.before())?,
+        false => center.meaning(draft.base(), &draft.before()?, &folders),
     };
-    let after = center.meaning(draft.base().next(), &folders, || draft.after())?;
+    let after = center.meaning(draft.base().next(), &draft.after()?, &folders);
     Ok((before, after))
 }
 

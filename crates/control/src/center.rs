@@ -136,8 +136,7 @@ impl Center {
         if self.editions.borrow().generation == generation {
             return Ok(());
         }
-        let objects = || self.store.at(head.revision);
-        let meaning = self.meaning(head.revision, &folders, objects)?;
+        let meaning = self.standing(head.revision, &folders, &present)?;
         let revoked: BTreeSet<_> = self
             .store
             .revoked()?
@@ -201,39 +200,56 @@ impl Center {
         }
     }
 
-    /// What the objects of a revision, the watched folders and what runs mean. The objects are asked
-    /// for only if they were not read last.
-    pub(crate) fn meaning<E>(
+    /// What `objects`, the watched folders and what runs mean: those of `revision`, should it be
+    /// committed.
+    pub(crate) fn meaning(
+        &self,
+        revision: Revision,
+        objects: &[Object],
+        folders: &[Found],
+    ) -> Arc<Meaning> {
+        let present = self.presence.reported();
+        let basis = self.basis(revision, folders, &present);
+        self.understand(basis, &Arc::new(Written::read(objects, folders)), &present)
+    }
+
+    /// What the newest revision, the watched folders and what runs mean.
+    fn standing(
         &self,
         revision: Revision,
         folders: &[Found],
-        objects: impl FnOnce() -> Result<Vec<Object>, E>,
-    ) -> Result<Arc<Meaning>, E> {
-        let present = self.presence.reported();
-        let basis = Basis {
-            written: (
-                revision,
-                folders.iter().map(|folder| folder.position).collect(),
-            ),
-            domain: self.authority.told().map(|told| told.domain),
-            present: present.position,
-        };
+        present: &Reported,
+    ) -> Result<Arc<Meaning>, NotRead> {
+        let basis = self.basis(revision, folders, present);
         let read = self.lock_read().clone();
         let written = match read {
             Some((known, meaning)) if known == basis => return Ok(meaning),
             Some((known, meaning)) if known.written == basis.written => {
                 Arc::clone(&meaning.written)
             }
-            Some(_) | None => Arc::new(Written::read(&objects()?, folders)),
+            Some(_) | None => Arc::new(Written::read(&self.store.at(revision)?, folders)),
         };
+        Ok(self.understand(basis, &written, present))
+    }
+
+    fn understand(&self, basis: Basis, written: &Arc<Written>, present: &Reported) -> Arc<Meaning> {
         let known = Known {
             domain: basis.domain.as_ref(),
             mesh: self.mesh.as_ref(),
             present: &present.all,
         };
-        let meaning = Arc::new(Meaning::of(&written, known));
+        let meaning = Arc::new(Meaning::of(written, known));
         *self.lock_read() = Some((basis, Arc::clone(&meaning)));
-        Ok(meaning)
+        meaning
+    }
+
+    fn basis(&self, revision: Revision, folders: &[Found], present: &Reported) -> Basis {
+        let positions = folders.iter().map(|folder| folder.position);
+        Basis {
+            written: (revision, positions.collect()),
+            domain: self.authority.told().map(|told| told.domain),
+            present: present.position,
+        }
     }
 
     /// What was found in an earlier revision, with all else as it is.

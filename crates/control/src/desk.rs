@@ -17,7 +17,7 @@ use crate::authority::{NotFounded, NotIssued};
 use crate::center::Center;
 use crate::edition::Edition;
 use crate::entitled::node;
-use crate::fleet::{Member, Place};
+use crate::fleet::{Certificate, Member, Place};
 use crate::present::Present;
 use crate::{administer, apply, clock};
 
@@ -130,21 +130,23 @@ impl Desk {
 
 impl Attendance {
     /// The proxy goes by `edition` from here on, in front of `workloads`, whose calls it takes at
-    /// `tunnel`, by certificates of which the first ends at `ends`.
+    /// `tunnel`, by certificates that end then.
     pub fn adopted(
         &self,
         edition: &Edition,
         workloads: BTreeSet<WorkloadId>,
         tunnel: SocketAddr,
-        ends: Wall,
+        certificates: BTreeMap<SpiffeId, Wall>,
     ) {
         self.0.update(|member| {
             member.adopted = edition.generation.clone();
             member.current = true;
             member.workloads = workloads;
             member.tunnel = Some(tunnel);
-            let own = member.identity.clone();
-            member.certificates.entry(own).or_default().ends = Some(ends);
+            member.certificates = certificates
+                .into_iter()
+                .map(|(id, ends)| (id, Certificate::until(ends)))
+                .collect();
         });
     }
 }

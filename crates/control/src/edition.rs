@@ -81,12 +81,12 @@ impl Edition {
         &self.generation
     }
 
-    /// What was written, with what runs added to it.
-    pub fn resources(&self) -> &Resources {
-        &self.meaning.resources
+    /// What people wrote.
+    pub fn written(&self) -> &Resources {
+        &self.meaning.written.resources
     }
 
-    /// What that means.
+    /// What it means, with what runs.
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
     }

@@ -59,6 +59,16 @@ pub(crate) struct Certificate {
     pub(crate) failures: Option<Failures>,
 }
 
+impl Certificate {
+    /// One that nobody had to ask for over a connection.
+    pub(crate) fn until(ends: Wall) -> Self {
+        Self {
+            ends: Some(ends),
+            ..Self::default()
+        }
+    }
+}
+
 /// Tries that failed, one after another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Failures {

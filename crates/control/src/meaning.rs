@@ -16,7 +16,7 @@ use crate::present::{self, MADE_UP, Present};
 /// What the sources say, as it was read.
 #[derive(Debug)]
 pub(crate) struct Written {
-    resources: Resources,
+    pub(crate) resources: Resources,
     notes: Notes,
     files: Vec<Laid>,
 }
@@ -25,8 +25,6 @@ pub(crate) struct Written {
 #[derive(Debug)]
 pub(crate) struct Meaning {
     pub(crate) written: Arc<Written>,
-    /// All objects, those that nobody wrote included, with what runs added.
-    pub(crate) resources: Resources,
     /// The mesh, without what distant proxies report.
     pub(crate) mesh: Mesh,
     /// What does not hold as it was written.
@@ -115,7 +113,6 @@ impl Meaning {
         notes.extend(foreign(&mesh, &resources, known.domain));
         Self {
             written: Arc::clone(written),
-            resources,
             mesh,
             notes,
             is_named,

@@ -6,7 +6,7 @@ mod shop;
 mod story;
 mod traffic;
 
-pub(crate) use folder::{Folder, Watched};
+pub(crate) use folder::Folder;
 pub(crate) use shop::Face;
 pub(crate) use story::{Story, Words};
 pub(crate) use traffic::Total;

@@ -1,6 +1,8 @@
 //! How values of the lower layers look to people and to programs.
 
+pub(crate) mod change;
 pub(crate) mod edges;
+pub(crate) mod failure;
 pub(crate) mod note;
 pub(crate) mod story;
 pub(crate) mod table;

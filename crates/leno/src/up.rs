@@ -2,22 +2,23 @@
 //!
 //! Every workload runs in an enclosure of its own; one proxy in this process serves all of them.
 
-mod authority;
+mod certificates;
 mod engine;
 mod greet;
 mod log;
-mod mesh;
 mod news;
 mod place;
 pub(crate) mod process;
 pub(crate) mod procfile;
+mod program;
 mod screen;
 mod source;
 mod talk;
+mod watcher;
 
-pub(crate) use engine::{Guest, Happened, Opened, Up};
+pub(crate) use engine::{Guest, Opened, Up};
 pub(crate) use news::{News, Row};
 pub(crate) use place::Place;
-pub(crate) use screen::{Columns, first_call};
+pub(crate) use screen::{Columns, first_call, revised};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};
 pub(crate) use talk::{Client, Server, Watched};

@@ -131,6 +131,12 @@ spec:
     assert_eq!(refused.findings[0].code, "C113");
     assert_eq!(refused.findings[0].line, Some(6));
     assert_eq!(world.admin.ask(StatusOf {}).await.unwrap().revision, 1);
+    let other = route.replace("cart-v3", "cart-v4");
+    let refused = world.try_apply(&other, |_| {}).await.unwrap_err();
+    assert!(
+        refused.findings[0].message.contains("cart-v4"),
+        "what was refused before is not taken for what is asked: {refused:?}"
+    );
 
     let accepted = world
         .try_apply(route, |apply| apply.allow_errors = true)

@@ -8,12 +8,14 @@ use anyhow::bail;
 use leno_admin::{Ask, Client, Failure, NotAsked, through_folder};
 
 use super::host;
-use crate::up::Place;
+use crate::up::{Place, Source};
 
 /// A control plane to ask.
 pub(crate) struct Context {
     socket: PathBuf,
     advice: &'static str,
+    /// The file that the mesh of a folder applies again when it changes.
+    file: Option<&'static str>,
 }
 
 impl Context {
@@ -23,12 +25,14 @@ impl Context {
             return Ok(Self {
                 socket: socket.to_owned(),
                 advice: "it is what --context names",
+                file: None,
             });
         }
         if let Some(socket) = host::named_context() {
             return Ok(Self {
                 socket,
                 advice: "it is what $LENO_CONTEXT names",
+                file: None,
             });
         }
         let place = Place::here()?;
@@ -37,12 +41,19 @@ impl Context {
             return Ok(Self {
                 socket,
                 advice: "leno down and leno up start it again",
+                file: Source::file_of(place.folder()),
             });
         }
         Ok(Self {
             socket: host::socket()?,
             advice: "nothing is up in this folder either. Start one: leno up, or leno control",
+            file: None,
         })
+    }
+
+    /// The file that is applied again when it changes, if it is that of a folder.
+    pub(crate) fn file(&self) -> Option<&'static str> {
+        self.file
     }
 
     /// Asks, and waits for the answer. A refusal is an answer too.

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use leno_host::{Blocker, OpenError};
 use leno_proxy::Clocks;
 use time::UtcOffset;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::up::{print_blocker, until_told};
+use super::up::{not_up, until_told};
 use crate::arguments::{Demo, Shop};
 use crate::command::Answer;
-use crate::demo::{Folder, Story, Total, Watched, Words};
+use crate::demo::{Folder, Story, Total, Words};
 use crate::terminal::Terminal;
-use crate::up::{Happened, News, Place, Server, Source, Up};
+use crate::up::{Place, Server, Source, Up};
 
-/// How often it is looked what happened, and whether the file has changed.
+/// How often it is looked what happened.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How often the traffic is shown to somebody who looks on, and in lines that stay.
@@ -38,13 +37,7 @@ pub(crate) fn run(options: &Demo, terminal: &mut Terminal) -> anyhow::Result<Ans
     runtime.shutdown_background();
     match told {
         Ok(answer) => Ok(answer),
-        Err(error) => match error.downcast_ref::<OpenError>() {
-            Some(refused) => {
-                print_blocker(&Blocker::of(refused), terminal)?;
-                Ok(Answer::Bad)
-            }
-            None => Err(error),
-        },
+        Err(error) => not_up(error, terminal),
     }
 }
 
@@ -65,16 +58,12 @@ async fn tell(
     let mut show = tokio::time::interval(if terminal.is_live() { LIVE } else { PLAIN });
     let mut look = tokio::time::interval(LOOK);
 
-    let mut file = Watched::new(folder.objects())?;
-    let mut source = Source::read(folder.path())?;
+    let source = Source::read(folder.path())?;
     let place = Place::of(folder.path())?;
     let (tell, mut news) = mpsc::unbounded_channel();
     // Nobody listens any more once the story is over.
-    let up = Up::begin(source.clone(), place.clone(), move |told| {
-        drop(tell.send(told))
-    })?;
-    let inbox = up.inbox();
-    tokio::task::spawn_local(Server::open(&place)?.run(inbox.clone()));
+    let up = Up::begin(source, place.clone(), move |told| drop(tell.send(told))).await?;
+    tokio::task::spawn_local(Server::open(&place)?.run(up.inbox()));
     let mut story = Story::begin(&up, words, now(), terminal)?;
 
     let mut over = std::pin::pin!(tokio::time::sleep(limit.unwrap_or(Duration::MAX)));
@@ -90,19 +79,8 @@ async fn tell(
             }
             () = &mut over => break,
             () = &mut told_to_end => break,
-            Some(told) = news.recv() => {
-                if let News::Written { notes, .. } = &told {
-                    story.tell_notes(notes, &source)?;
-                }
-                story.handle(told, now())?;
-            }
-            _ = look.tick() => {
-                story.look(now())?;
-                if file.has_changed() && let Ok(written) = Source::read(folder.path()) {
-                    source = written;
-                    drop(inbox.send(Happened::Written(source.clone())));
-                }
-            }
+            Some(told) = news.recv() => story.handle(told, now())?,
+            _ = look.tick() => story.look(now())?,
             _ = show.tick() => story.show_traffic(now())?,
         }
     }

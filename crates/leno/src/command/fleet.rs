@@ -14,8 +14,10 @@ use serde::Serialize;
 
 use crate::arguments::Output;
 use crate::arguments::fleet::{self, Certificates, Context, Fleet, TokenCommand};
-use crate::command::{self, Answer, control, join};
+use crate::command::context::Context as Chosen;
+use crate::command::{Answer, control, join};
 use crate::folder::Files;
+use crate::render;
 use crate::terminal::Terminal;
 
 /// Runs a command about the fleet.
@@ -44,7 +46,11 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
                 message: options.terms.message.clone(),
                 allow_errors: options.terms.allow_errors,
             };
-            ask(&options.context, question, terminal, tell::applied)
+            let chosen = Chosen::choose(options.context.context.as_deref())?;
+            let output = options.context.output;
+            ask_of(&chosen, output, question, terminal, |told, terminal| {
+                tell::applied(told, chosen.file(), terminal)
+            })
         }
         Fleet::Token(options) => token(&options.command, terminal),
         Fleet::Proxies(options) => ask(&options.context, ProxiesOf {}, terminal, tell::proxies),
@@ -113,7 +119,9 @@ fn apply(options: &fleet::Apply, terminal: &mut Terminal) -> anyhow::Result<Answ
         message: options.terms.message.clone(),
         allow_errors: options.terms.allow_errors,
     };
-    ask(&options.context, question, terminal, tell::applied)
+    ask(&options.context, question, terminal, |told, terminal| {
+        tell::applied(told, None, terminal)
+    })
 }
 
 /// The name of the folder or file that is applied; of several, a name must be given.
@@ -148,7 +156,7 @@ fn delete(options: &fleet::Delete, terminal: &mut Terminal) -> anyhow::Result<An
         &options.context,
         question,
         terminal,
-        |told: &Applied, terminal| tell::applied(told, terminal),
+        |told: &Applied, terminal| tell::applied(told, None, terminal),
     )
 }
 
@@ -187,8 +195,22 @@ fn ask<Q>(
 where
     Q: Ask<Answer: Serialize>,
 {
-    let json = context.output == Output::Json;
-    match command::context::Context::choose(context.context.as_deref())?.ask(question)? {
+    let chosen = Chosen::choose(context.context.as_deref())?;
+    ask_of(&chosen, context.output, question, terminal, tell)
+}
+
+fn ask_of<Q>(
+    chosen: &Chosen,
+    output: Output,
+    question: Q,
+    terminal: &mut Terminal,
+    tell: impl FnOnce(&Q::Answer, &mut Terminal) -> anyhow::Result<Answer>,
+) -> anyhow::Result<Answer>
+where
+    Q: Ask<Answer: Serialize>,
+{
+    let json = output == Output::Json;
+    match chosen.ask(question)? {
         Ok(answer) if json => {
             terminal.text(&serde_json::to_string_pretty(&answer)?)?;
             Ok(Answer::Fine)
@@ -208,6 +230,6 @@ pub(crate) fn refused(
         terminal.text(&serde_json::to_string_pretty(failure)?)?;
         return Ok(Answer::Bad);
     }
-    tell::failure(failure, terminal)?;
+    render::failure::print(failure, terminal)?;
     Ok(Answer::Bad)
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use leno_admin::Failure;
 use leno_host::{Blocker, OpenError};
 use leno_telemetry::Record;
 use time::UtcOffset;
@@ -17,7 +19,7 @@ use crate::arguments;
 use crate::command::Answer;
 use crate::render;
 use crate::terminal::{Line, Terminal};
-use crate::up::{Client, Columns, News, Place, Row, Server, Source, Up, first_call};
+use crate::up::{Client, Columns, News, Place, Row, Server, Source, Up, first_call, revised};
 
 /// How long the first call is waited for before what to try next is said without it.
 const FIRST_CALL: Duration = Duration::from_secs(2);
@@ -46,14 +48,21 @@ pub(crate) fn run(options: &arguments::Up, terminal: &mut Terminal) -> anyhow::R
     runtime.shutdown_background();
     match ran {
         Ok(()) => Ok(Answer::Fine),
-        Err(error) => match error.downcast_ref::<OpenError>() {
-            Some(refused) => {
-                print_blocker(&Blocker::of(refused), terminal)?;
-                Ok(Answer::Bad)
-            }
-            None => Err(error),
-        },
+        Err(error) => not_up(error, terminal),
     }
+}
+
+/// Says why a mesh is not up, where that is an answer and no failure of ours.
+pub(crate) fn not_up(error: anyhow::Error, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    if let Some(refused) = error.downcast_ref::<OpenError>() {
+        print_blocker(&Blocker::of(refused), terminal)?;
+        return Ok(Answer::Bad);
+    }
+    if let Some(refused) = error.downcast_ref::<Failure>() {
+        render::failure::print(refused, terminal)?;
+        return Ok(Answer::Bad);
+    }
+    Err(error)
 }
 
 /// Starts the same without a terminal, and shows how it begins.
@@ -92,24 +101,17 @@ async fn show(
 ) -> anyhow::Result<()> {
     let (tell, news) = mpsc::unbounded_channel();
     let file = source.file.unwrap_or_default();
-    let texts = source.texts().collect::<BTreeMap<_, _>>();
     let name = source.mesh.clone();
     let tell = move |told| drop(tell.send(told));
-    let up = Up::begin(source, place.clone(), tell)?;
+    let up = Up::begin(source, place.clone(), tell).await?;
     let server = Server::open(&place)?;
     tokio::task::spawn_local(server.run(up.inbox()));
     let head = Line::new().strong(&name).plain(format_args!(
-        " (./{file}) · no root needed · capture: network namespaces"
+        " (./{file}) · revision {} · no root needed · capture: network namespaces",
+        up.revision()
     ));
     terminal.line(head)?;
-    let texts = texts
-        .iter()
-        .map(|(path, text)| (path.as_str(), text.as_slice()));
-    let texts = texts.collect();
-    for note in up.notes().iter() {
-        terminal.gap()?;
-        render::note::print(note, &texts, terminal)?;
-    }
+    render::failure::findings(&up.findings(), "", terminal)?;
     terminal.gap()?;
     let programs = up.programs();
     let widths = programs.iter();
@@ -132,6 +134,8 @@ async fn show(
             .collect(),
         settled: BTreeMap::new(),
         first_call: None,
+        first_failure: None,
+        own_log: place.own_log(),
         hinted: false,
         then_silent: options.then_silent,
         terminal,
@@ -179,11 +183,14 @@ struct Screen<'a> {
     waiting: Vec<String>,
     /// What became of those that stand behind others.
     settled: BTreeMap<String, Row>,
-    /// The first call, until all rows are shown.
+    /// The first call that went well, until all rows are shown.
     first_call: Option<Record>,
+    /// The first that failed, which is shown where none goes well in time.
+    first_failure: Option<Record>,
     hinted: bool,
-    /// Whether nothing is to be said after that.
+    /// Whether what is said after that goes into the mesh's own log.
     then_silent: bool,
+    own_log: PathBuf,
     terminal: &'a mut Terminal,
 }
 
@@ -219,7 +226,28 @@ impl Screen<'_> {
                 self.first_call = Some(record);
                 Ok(())
             }
-            News::Placed(..) | News::Written { .. } => Ok(()),
+            News::FirstFailure(record) => {
+                self.first_failure = Some(record);
+                Ok(())
+            }
+            News::Revised(told) => {
+                self.terminal.gap()?;
+                for line in revised(&told) {
+                    self.terminal.line(line)?;
+                }
+                render::failure::findings(&told.findings, "", self.terminal)
+            }
+            News::Same(revision) => self.terminal.line(format!(
+                "  revision {revision} says what is written: nothing changes"
+            )),
+            News::NotInForce { why, meanwhile } => {
+                self.terminal.gap()?;
+                render::failure::print(&why, self.terminal)?;
+                let line = Line::new().dim("    In force  ");
+                self.terminal
+                    .line(line.plain(format_args!("revision {meanwhile}")))
+            }
+            News::Placed(..) => Ok(()),
             News::Trouble(what) => self.terminal.line(Line::new().doubtful("  ! ").plain(what)),
         }
     }
@@ -237,13 +265,18 @@ impl Screen<'_> {
         if self.waiting.is_empty()
             && let Some(record) = self.first_call.take()
         {
-            self.terminal.gap()?;
-            for line in first_call(&record.event(), self.offset) {
-                self.terminal.line(line)?;
-            }
+            self.show_call(&record)?;
             self.show_hints()?;
         }
         Ok(())
+    }
+
+    fn show_call(&mut self, record: &Record) -> io::Result<()> {
+        self.terminal.gap()?;
+        let lines = first_call(&record.event(), self.offset).into_iter();
+        lines
+            .into_iter()
+            .try_for_each(|line| self.terminal.line(line))
     }
 
     /// Shows also what is still starting, and what to try.
@@ -252,6 +285,12 @@ impl Screen<'_> {
             let starting = Row::starting(&name);
             let row = self.settled.remove(&name).unwrap_or(starting);
             self.terminal.line(self.columns.workload(&row))?;
+        }
+        if let Some(record) = self.first_failure.take() {
+            self.show_call(&record)?;
+            let line = Line::new().column(14, 0);
+            self.terminal
+                .line(line.doubtful("no call has gone well yet"))?;
         }
         self.show_hints()
     }
@@ -270,7 +309,7 @@ impl Screen<'_> {
         }
         self.terminal.line("  Stop   leno down")?;
         // Whoever started us reads until this.
-        let nothing = File::options().write(true).open("/dev/null")?;
-        Ok(rustix::stdio::dup2_stdout(nothing)?)
+        let log = File::options().append(true).open(&self.own_log)?;
+        Ok(rustix::stdio::dup2_stdout(log)?)
     }
 }

@@ -16,7 +16,7 @@ impl Folder {
         let below = std::env::temp_dir();
         let folder = private(&below);
         let folder = folder.with_context(|| format!("cannot write in {}", below.display()))?;
-        fs::write(folder.objects(), OBJECTS)?;
+        fs::write(folder.0.join("leno.yaml"), OBJECTS)?;
         let leno = std::env::current_exe().context("cannot find this binary")?;
         symlink(leno, folder.0.join("leno"))?;
         Ok(folder)
@@ -26,50 +26,12 @@ impl Folder {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
-
-    /// The file to change.
-    pub(crate) fn objects(&self) -> PathBuf {
-        self.0.join("leno.yaml")
-    }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         // Nothing is lost if it stays: the system clears such folders.
         drop(fs::remove_dir_all(&self.0));
-    }
-}
-
-/// A file that somebody may change.
-pub(crate) struct Watched {
-    path: PathBuf,
-    /// What stood in it when it was last told of.
-    told: Vec<u8>,
-    /// What stood in it a look ago.
-    seen: Vec<u8>,
-}
-
-impl Watched {
-    /// Watches a file from here on.
-    pub(crate) fn new(path: PathBuf) -> io::Result<Self> {
-        let told = fs::read(&path)?;
-        let seen = told.clone();
-        Ok(Self { path, told, seen })
-    }
-
-    /// Whether something else stands in it, and did a look ago: nobody is still writing. A file that
-    /// is not there has not changed.
-    pub(crate) fn has_changed(&mut self) -> bool {
-        let Ok(text) = fs::read(&self.path) else {
-            return false;
-        };
-        let rests = text == self.seen;
-        self.seen = text;
-        if !rests || self.seen == self.told {
-            return false;
-        }
-        self.told.clone_from(&self.seen);
-        true
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use leno_model::{Mono, Notes};
+use leno_model::Mono;
 use time::UtcOffset;
 
 use super::traffic::{Total, Traffic};
 use crate::render;
 use crate::terminal::{Line, Terminal};
-use crate::up::{Columns, News, Row, Source, Up, first_call};
+use crate::up::{Columns, News, Row, Up, first_call, revised};
 
 /// Tells the story line by line, as things happen.
 pub(crate) struct Story<'a> {
@@ -44,10 +44,12 @@ impl<'a> Story<'a> {
         terminal: &'a mut Terminal,
     ) -> io::Result<Self> {
         let head = Line::new().strong("shop").plain(format_args!(
-            " ({}/leno.yaml) · no root needed · capture: network namespaces",
-            words.folder
+            " ({}/leno.yaml) · revision {} · no root needed · capture: network namespaces",
+            words.folder,
+            up.revision()
         ));
         terminal.line(head)?;
+        render::failure::findings(&up.findings(), "", terminal)?;
         terminal.gap()?;
         let programs = up.programs();
         let widths = programs.iter();
@@ -80,14 +82,28 @@ impl<'a> Story<'a> {
             News::Placed(name, address) => self.traffic.learn(address.into(), name.as_str()),
             News::Changed(row) => self.handle_changed(row)?,
             // That may be one for which it was too early.
-            News::FirstCall(_) => {}
-            News::Written { in_force, .. } => {
-                let after = now.since(self.began).as_secs_f64();
-                let line = Line::new().dim(format_args!("  {after:.0} s  "));
-                self.terminal.line(match in_force {
-                    true => line.plain("leno.yaml has changed, and is in force"),
-                    false => line.doubtful("leno.yaml cannot be read: what was in force stays"),
-                })?;
+            News::FirstCall(_) | News::FirstFailure(_) => {}
+            News::Revised(told) => {
+                let mut lines = revised(&told).into_iter();
+                if let Some(head) = lines.next() {
+                    self.terminal.line(self.after(now).then(&head))?;
+                }
+                for line in lines {
+                    self.terminal.line(line)?;
+                }
+                render::failure::findings(&told.findings, "", self.terminal)?;
+            }
+            News::Same(revision) => {
+                let line = self.after(now).plain(format_args!(
+                    "  revision {revision} says what is written: nothing changes"
+                ));
+                self.terminal.line(line)?;
+            }
+            News::NotInForce { why, meanwhile } => {
+                render::failure::print(&why, self.terminal)?;
+                let line = self.after(now).dim("  In force  ");
+                self.terminal
+                    .line(line.plain(format_args!("revision {meanwhile}")))?;
             }
             News::Trouble(what) => {
                 let line = Line::new().doubtful("  ! ").plain(what);
@@ -97,17 +113,10 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Tells what is wrong with what is written, if something is.
-    pub(crate) fn tell_notes(&mut self, notes: &Notes, source: &Source) -> io::Result<()> {
-        self.traffic.hide(self.terminal)?;
-        let texts: BTreeMap<_, _> = source.texts().collect();
-        let texts = texts
-            .iter()
-            .map(|(path, text)| (path.as_str(), text.as_slice()));
-        let texts = texts.collect();
-        notes
-            .iter()
-            .try_for_each(|note| render::note::print(note, &texts, self.terminal))
+    /// How long after the beginning something happens.
+    fn after(&self, now: Mono) -> Line {
+        let after = now.since(self.began).as_secs_f64();
+        Line::new().dim(format_args!("  {after:.0} s"))
     }
 
     /// Takes in what happened, and goes on when everything runs; to be called several times a second.

@@ -5,49 +5,62 @@ mod ending;
 mod guests;
 mod member;
 mod ports;
+mod revised;
 mod starting;
+mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use leno_admin::Finding;
 use leno_channel::Keyring;
+use leno_control::{Attendance, Control, Desk, Edition, Ended, Present};
 use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
-use leno_model::{Dice, Mono, Name, Network, Note, Notes, Severity, TrustDomain};
+use leno_model::{Dice, Mono, Name, Network, TrustDomain};
 use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy};
-use leno_store::Store;
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
 use leno_traffic::Scope;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 pub(crate) use self::guests::{Guest, Joined, Opened};
 use self::member::Member;
-use super::authority::Authority;
-use super::mesh::{Compiled, HOST, Program, Running, understand};
+use super::certificates::Certificates;
 use super::news::{News, Published, Row};
 use super::place::{Held, Place};
+use super::program::{Program, programs};
 use super::source::Source;
 use crate::command::proxy::connections;
 use crate::command::seed;
 
 /// A mesh that runs.
 pub(crate) struct Up {
+    /// What was applied last.
     source: Source,
+    /// Whether something else is written, and not in force.
+    is_behind: bool,
     place: Place,
     _held: Held,
     clocks: Clocks,
     began: Mono,
     proxy: Proxy,
-    authority: Authority,
-    store: Store,
+    certificates: Certificates,
+    /// The control plane in this process.
+    desk: Desk,
+    control: JoinHandle<Ended>,
+    attendance: Attendance,
+    /// What the proxy goes by.
+    edition: Arc<Edition>,
+    editions: watch::Receiver<Arc<Edition>>,
+    /// The revision whose programs run.
+    revision: u64,
     telemetry: Telemetry,
     /// Where the proxy takes calls for all workloads.
     tunnel: SocketAddr,
-    generation: u64,
-    compiled: Compiled,
     /// As whom published ports call.
     host: WorkloadId,
     members: BTreeMap<WorkloadId, Member>,
@@ -75,10 +88,12 @@ pub(crate) enum Happened {
     Waited(WorkloadId, u32),
     /// This is spoken on a port of a workload.
     Greeted(WorkloadId, u32, u16, Protocol),
-    /// The first call has ended.
+    /// The first call has failed, or gone well.
     Called(Record),
-    /// Something else is written.
-    Written(Source),
+    /// Something else is written, or cannot be read.
+    Written(Result<Source, String>),
+    /// Something is wrong that costs no call yet.
+    Trouble(String),
     /// Somebody asks.
     Asked(Question),
 }
@@ -108,25 +123,30 @@ pub(crate) enum Question {
 const DRAIN: Duration = Duration::from_millis(200);
 
 impl Up {
-    /// Takes the place, and starts the proxy with nothing to serve yet.
-    pub(crate) fn begin(
+    /// Takes the place, starts the control plane, puts in force what is written if that is something
+    /// else than before, and starts the proxy with nothing to serve yet. Needs a `LocalSet` around it.
+    pub(crate) async fn begin(
         source: Source,
         place: Place,
-        tell: impl FnMut(News) + 'static,
+        mut tell: impl FnMut(News) + 'static,
     ) -> anyhow::Result<Self> {
         let held = place.hold()?;
         let open_files = leno_host::files::raise_limit().context("cannot raise the file limit")?;
         let clocks = Clocks::start();
-        let mut compiled = understand(&source, &BTreeMap::new());
+        let began = clocks.now().mono;
+        let (happen, happened) = mpsc::unbounded_channel();
+        let control = control(&source, &place, happen.clone()).await?;
+        let desk = control.desk();
+        let editions = desk.editions();
+        let control = tokio::spawn(control.run());
+        let news = written::begin(&desk, &source, &place)?;
+        let is_behind = matches!(news, Some(News::NotInForce { .. }));
+        if let Some(news) = news {
+            tell(news);
+        }
+        desk.found().context("the CA cannot be founded")?;
+
         let keyring = Arc::new(Keyring::new(clocks.clock()));
-        let authority = Authority::open(
-            &place.authority(),
-            &compiled.mesh.settings.trust_domain,
-            keyring.clone(),
-            clocks.now(),
-            Dice::new(seed()),
-        )?;
-        let store = Store::open(&place.store(), leno_store::Settings::default())?;
         let tunnel = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = tunnel.local_addr()?;
         let telemetry = Telemetry::new(leno_telemetry::Settings::default());
@@ -141,33 +161,36 @@ impl Up {
             drain: DRAIN,
             seed: seed(),
         };
-        let nothing = compiled.view(&BTreeMap::new(), address, authority.roots(), 0);
+        let edition = desk.edition();
         let proxy = Proxy::start(
             settings,
-            keyring,
+            keyring.clone(),
             clocks.clone(),
             &telemetry,
-            Arc::new(nothing),
+            Arc::new(edition.view(&BTreeSet::new())),
             Scope::Whole,
         )?;
-        let (happen, happened) = mpsc::unbounded_channel();
         let host = WorkloadId {
             namespace: source.namespace(),
             name: Name::new(HOST).expect("a constant that is a name"),
         };
         let mut up = Self {
+            attendance: desk.attend(source.mesh.as_str(), &host, address.ip()),
+            certificates: Certificates::new(desk.clone(), keyring, Dice::new(seed())),
             source,
+            is_behind,
             place,
             _held: held,
-            began: clocks.now().mono,
+            began,
             clocks,
             proxy,
-            authority,
-            store,
+            desk,
+            control,
+            revision: edition.revision(),
+            edition,
+            editions,
             telemetry,
             tunnel: address,
-            generation: 0,
-            compiled,
             host,
             members: BTreeMap::new(),
             published: BTreeMap::new(),
@@ -182,23 +205,31 @@ impl Up {
     }
 
     /// What does not hold as it was written.
-    pub(crate) fn notes(&self) -> &Notes {
-        &self.compiled.notes
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        self.desk.check().findings
+    }
+
+    /// The revision that is in force.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What is to be started.
     pub(crate) fn programs(&self) -> Vec<Program> {
-        self.compiled.programs(&self.source)
+        match self.source.file {
+            Some(_) => programs(self.edition.written(), &self.source.folder),
+            None => Vec::new(),
+        }
     }
 
     /// Whose certificates prove an identity here.
     pub(crate) fn trust_domain(&self) -> &TrustDomain {
-        &self.compiled.mesh.settings.trust_domain
+        &self.edition.mesh().settings.trust_domain
     }
 
     /// Whether every workload refuses callers that prove nothing.
     pub(crate) fn is_strict(&self) -> bool {
-        let mut instances = self.compiled.mesh.instances.values();
+        let mut instances = self.edition.mesh().instances.values();
         instances.all(|instance| instance.workload.other_ports.mtls == Mtls::Strict)
     }
 
@@ -227,11 +258,15 @@ impl Up {
             self.start(program);
         }
         let tap = self.telemetry.tap(Filter::default(), Tap::LIMIT);
-        tokio::task::spawn_local(tell_first_call(tap, self.happen.clone()));
+        tokio::task::spawn_local(tell_first_calls(tap, self.happen.clone()));
+        if self.source.file.is_some() {
+            let folder = self.source.folder.clone();
+            tokio::task::spawn_local(written::watch(folder, self.happen.clone()));
+        }
         let mut until = std::pin::pin!(until);
         loop {
             let now = self.clocks.now();
-            let renewal = self.authority.poll_timeout(now);
+            let renewal = self.certificates.poll_timeout(now);
             let renewal = renewal.map_or(Duration::MAX, |at| at.since(now.mono));
             tokio::select! {
                 Some(happened) = self.happened.recv() => {
@@ -243,7 +278,9 @@ impl Up {
                     }
                     self.handle(happened)?;
                 }
+                Ok(()) = self.editions.changed() => self.handle_edition(Vec::new())?,
                 () = tokio::time::sleep(renewal) => self.renew(),
+                ended = &mut self.control => return Err(ended?.into()),
                 () = self.proxy.broken() => return Err(self.proxy.failure().into()),
                 () = &mut until => break,
             }
@@ -265,41 +302,25 @@ impl Up {
                 self.handle_greeted(&id, run, port, protocol)
             }
             Happened::Called(record) => {
-                (self.tell)(News::FirstCall(record));
+                (self.tell)(match record.event().fault() {
+                    None => News::FirstCall(record),
+                    Some(_) => News::FirstFailure(record),
+                });
                 Ok(())
             }
             Happened::Written(source) => self.handle_written(source),
+            Happened::Trouble(what) => {
+                (self.tell)(News::Trouble(what));
+                Ok(())
+            }
             Happened::Asked(question) => self.handle_question(question),
         }
-    }
-
-    /// Goes by what is written from here on, and lets run what runs. Where a document cannot be read,
-    /// nobody knows what it would have said: then all that was in force stays.
-    fn handle_written(&mut self, source: Source) -> anyhow::Result<()> {
-        let notes = understand(&source, &BTreeMap::new()).notes;
-        let is_unread = |note: &Note| note.severity == Severity::Error && note.object().is_none();
-        let in_force = !notes.iter().any(is_unread);
-        if in_force {
-            let before = std::mem::replace(&mut self.source, source);
-            if let Err(error) = self.update() {
-                self.source = before;
-                self.update()?;
-                let why = format!("what is written cannot be put in force: {error:#}");
-                (self.tell)(News::Trouble(why));
-                return Ok(());
-            }
-        }
-        (self.tell)(News::Written { notes, in_force });
-        Ok(())
     }
 
     /// Answers; whoever asked may have gone, and then nobody is left to hear it.
     fn handle_question(&mut self, question: Question) -> anyhow::Result<()> {
         match question {
-            Question::Rows(answer) => {
-                let rows = self.members.iter().map(|(id, member)| self.row(id, member));
-                drop(answer.send(rows.collect()));
-            }
+            Question::Rows(answer) => drop(answer.send(self.rows())),
             Question::Telemetry(answer) => drop(answer.send(self.telemetry.clone())),
             Question::Restart(name, answer) => drop(answer.send(self.restart(&name))),
             Question::Join(guest, answer) => drop(answer.send(self.join(guest))),
@@ -314,49 +335,88 @@ impl Up {
         Ok(())
     }
 
-    /// Understands everything anew with what runs at this moment, and lets the proxy go by it.
+    /// Reports what runs at this moment, and lets the proxy go by what that means.
     fn update(&mut self) -> anyhow::Result<()> {
-        let mut running = BTreeMap::from([(self.host.clone(), self.host_running())]);
-        let inside = self.members.iter().filter(|(_, member)| member.inside);
-        running.extend(inside.map(|(id, member)| (id.clone(), member.running())));
-        let now = self.clocks.now();
-        let mut compiled = understand(&self.source, &running);
-        compiled.give_addresses(&self.store, now.wall)?;
-        self.generation += 1;
-        let roots = self.authority.roots();
-        let view = compiled.view(&running, self.tunnel, roots, self.generation);
-        let life = compiled.mesh.certificate_lifetime;
-        for workload in view.workloads.values() {
-            self.authority.prove(&workload.identity, life, now)?;
-        }
-        self.proxy.adopt(Arc::new(view), Scope::Whole);
-        self.compiled = compiled;
+        let edition = self.desk.report(self.present())?;
+        self.go_by(edition);
         Ok(())
     }
 
-    fn host_running(&self) -> Running {
-        Running {
+    /// All that the proxy serves.
+    fn present(&self) -> BTreeMap<WorkloadId, Present> {
+        let host = Present {
             of: self.host.name.clone(),
-            address: starting::address(0),
+            address: starting::address(0).into(),
             found: BTreeMap::new(),
-            called: false,
+            tunnel: None,
+        };
+        let inside = self.members.iter().filter(|(_, member)| member.inside);
+        let mut present = BTreeMap::from([(self.host.clone(), host)]);
+        present.extend(inside.map(|(id, member)| (id.clone(), member.present(self.tunnel))));
+        present
+    }
+
+    /// Lets the proxy go by an edition.
+    fn go_by(&mut self, edition: Arc<Edition>) {
+        let workloads = self.present().into_keys().collect();
+        let view = edition.view(&workloads);
+        for workload in view.workloads.values() {
+            if let Some(trouble) = self.certificates.prove(&workload.identity) {
+                (self.tell)(News::Trouble(trouble));
+            }
         }
+        self.proxy.adopt(Arc::new(view), Scope::Whole);
+        let certificates = self.certificates.ends();
+        self.attendance
+            .adopted(&edition, workloads, self.tunnel, certificates);
+        self.edition = edition;
     }
 
     fn renew(&mut self) {
-        let life = self.compiled.mesh.certificate_lifetime;
-        for trouble in self.authority.renew(life, self.clocks.now()) {
+        for trouble in self.certificates.renew(self.clocks.now()) {
             (self.tell)(News::Trouble(trouble));
         }
+        self.go_by(Arc::clone(&self.edition));
     }
 }
 
-/// Waits for the first call between two workloads.
-async fn tell_first_call(mut tap: Tap, happen: mpsc::UnboundedSender<Happened>) {
+/// The workload as which calls from outside the mesh are made, by published ports.
+pub(crate) const HOST: &str = "host";
+
+/// The control plane of a place. Where nothing is written, it is there for one program.
+async fn control(
+    source: &Source,
+    place: &Place,
+    happen: mpsc::UnboundedSender<Happened>,
+) -> anyhow::Result<Control> {
+    let settings = leno_control::Settings {
+        data: match source.file {
+            Some(_) => place.store(),
+            None => place.store_of_one(),
+        },
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        advertise: None,
+        socket: place.control_socket(),
+        folders: Vec::new(),
+        trust_domain: None,
+        mesh: Some(source.mesh.clone()),
+    };
+    let tell = move |event: &leno_control::Event| {
+        if let leno_control::Event::Trouble { .. } = event {
+            // When nobody listens, all has ended.
+            drop(happen.send(Happened::Trouble(event.to_string())));
+        }
+    };
+    Ok(Control::open(settings, tell).await?)
+}
+
+/// Waits for the first call between two workloads that goes well, and tells of one that failed before.
+async fn tell_first_calls(mut tap: Tap, happen: mpsc::UnboundedSender<Happened>) {
     let is_workload = |party: Party<'_>| match party {
         Party::Known { name, .. } => name != HOST,
         Party::Unknown => false,
     };
+    let mut has_failed = false;
     loop {
         let record = tap.next().await;
         let event = record.event();
@@ -365,12 +425,17 @@ async fn tell_first_call(mut tap: Tap, happen: mpsc::UnboundedSender<Happened>) 
             Told::Opened(stream) | Told::Stream(stream) => &stream.edge,
             Told::Handshake(_) | Told::Accept(_) => continue,
         };
-        if event.reporter() == Reporter::Source
+        let is_first = event.reporter() == Reporter::Source
             && is_workload(edge.source)
-            && is_workload(edge.destination)
-        {
-            // When nobody listens, all has ended.
-            drop(happen.send(Happened::Called(record)));
+            && is_workload(edge.destination);
+        let fails = event.fault().is_some();
+        if !is_first || (fails && has_failed) {
+            continue;
+        }
+        has_failed = fails;
+        // When nobody listens, all has ended.
+        drop(happen.send(Happened::Called(record)));
+        if !fails {
             return;
         }
     }

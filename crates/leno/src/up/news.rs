@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use leno_admin::{Change, Failure, Finding, Past};
 use leno_host::Exit;
+use leno_model::Name;
 use leno_model::view::Protocol;
-use leno_model::{Name, Notes};
 use leno_telemetry::Record;
 
 /// Something that a person may want to know when it happens.
@@ -15,17 +16,51 @@ pub(crate) enum News {
     Placed(Name, Ipv4Addr),
     /// A workload is up or has ended, or did something else worth a line.
     Changed(Row),
-    /// The first call from one workload to another has ended.
+    /// The first call from one workload to another that went well has ended.
     FirstCall(Record),
-    /// Something else is written.
-    Written {
-        /// What does not hold as it was written.
-        notes: Notes,
-        /// Whether it is in force, as far as it holds.
-        in_force: bool,
+    /// The first call has failed, and none has gone well before.
+    FirstFailure(Record),
+    /// Another revision is in force.
+    Revised(Revised),
+    /// Something else is written and means what is in force already: this revision.
+    Same(u64),
+    /// Something else is written and is not in force.
+    NotInForce {
+        /// Why.
+        why: Failure,
+        /// The revision that is in force meanwhile.
+        meanwhile: u64,
     },
     /// Something is wrong that costs no call yet.
     Trouble(String),
+}
+
+/// A revision that came in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Revised {
+    /// Its number.
+    pub(crate) revision: u64,
+    /// Who made it, how and why.
+    pub(crate) past: Option<Past>,
+    /// What leads to it from the one that was in force.
+    pub(crate) changes: Vec<Change>,
+    /// What does not hold as it was written, of what it brought.
+    pub(crate) findings: Vec<Finding>,
+    /// What became of programs.
+    pub(crate) programs: Vec<(Name, Followed)>,
+    /// The file that does not say this; what it says is applied again when it changes.
+    pub(crate) until: Option<&'static str>,
+}
+
+/// What became of a program when something else was written of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Followed {
+    /// It is new.
+    Started,
+    /// It runs in another way: this has changed.
+    Restarted(&'static str),
+    /// Nobody asks for it any more.
+    Ended,
 }
 
 /// A workload as it stands.

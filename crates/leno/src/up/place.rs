@@ -47,7 +47,7 @@ impl Place {
     pub(crate) fn make(&self) -> anyhow::Result<()> {
         let state = self.state();
         let make = || -> io::Result<()> {
-            for folder in [&state, &self.logs(), &self.authority(), &self.store()] {
+            for folder in [&state, &self.logs()] {
                 private_folder(folder)?;
             }
             fs::write(state.join(".gitignore"), "*\n")
@@ -95,14 +95,19 @@ impl Place {
         self.state().join("control.sock")
     }
 
-    /// What the mesh's own authority keeps.
-    pub(crate) fn authority(&self) -> PathBuf {
-        self.state().join("ca")
-    }
-
-    /// What must never be forgotten: which service has which address.
+    /// What must never be forgotten: revisions, keys, which service has which address.
     pub(crate) fn store(&self) -> PathBuf {
         self.state().join("store")
+    }
+
+    /// The same of a mesh that is there for one program, in which nothing is written.
+    pub(crate) fn store_of_one(&self) -> PathBuf {
+        self.state().join("store-of-one")
+    }
+
+    /// What was last made a revision of what is written.
+    pub(crate) fn applied(&self) -> PathBuf {
+        self.state().join("applied")
     }
 
     /// Where the logs are.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use leno_admin::Past;
 use leno_host::Exit;
 use leno_model::Code;
 use leno_model::view::Protocol;
 use leno_telemetry::{Call, Edge, Event, Party, Security, Stream};
 use time::UtcOffset;
 
-use super::news::{Ended, Published, Row, State};
+use super::news::{Ended, Followed, Published, Revised, Row, State};
+use crate::render::change;
 use crate::terminal::Line;
 
 /// The columns of the table of workloads: as wide as the widest that may stand there.
@@ -88,6 +90,40 @@ impl Columns {
             }
         }
     }
+}
+
+/// The lines about a revision that came in force.
+pub(crate) fn revised(told: &Revised) -> Vec<Line> {
+    let line = Line::new().plain("  revision ").strong(told.revision);
+    let mut lines = vec![match &told.past {
+        Some(Past {
+            who, what, message, ..
+        }) => {
+            let line = line.plain(format_args!("  {what}, by {who}"));
+            match message.is_empty() {
+                true => line,
+                false => line.dim(format_args!("  {message}")),
+            }
+        }
+        None => line,
+    }];
+    let indented = |line: &Line| Line::new().plain("  ").then(line);
+    let texts = told.revision > 1;
+    lines.extend(change::lines(&told.changes, texts).iter().map(indented));
+    for (name, followed) in &told.programs {
+        let line = Line::new().plain("  ").strong(name).plain("  ");
+        lines.push(match followed {
+            Followed::Started => line.good("is new, and starts"),
+            Followed::Restarted(what) => {
+                line.doubtful(format_args!("starts again: its {what} has changed"))
+            }
+            Followed::Ended => line.dim("is gone, and ends"),
+        });
+    }
+    if let Some(file) = told.until {
+        lines.push(Line::new().plain(format_args!("  It holds until {file} changes.")));
+    }
+    lines
 }
 
 /// The lines about a call from one workload to another.

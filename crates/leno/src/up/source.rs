@@ -1,15 +1,15 @@
 //! What is written about the mesh of a folder: `leno.yaml`, else a `Procfile`.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use leno_model::{Code, Name, Namespace};
-use serde_json::json;
 
 use super::procfile;
 
-/// The files with their texts, as objects.
+/// The file with its text, as objects.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     /// Which file, as a person would name it.
@@ -18,7 +18,8 @@ pub(crate) struct Source {
     pub(crate) folder: PathBuf,
     /// What the mesh is called if nobody says.
     pub(crate) mesh: Name,
-    texts: Vec<(String, Vec<u8>)>,
+    /// Its objects; none if there is no file.
+    pub(crate) text: String,
 }
 
 impl Source {
@@ -27,7 +28,7 @@ impl Source {
         let mut source = Self::empty(folder);
         if let Some(text) = read(&folder.join(OBJECTS))? {
             source.file = Some(OBJECTS);
-            source.texts.push((OBJECTS.into(), text));
+            source.text = text;
             return Ok(source);
         }
         let Some(text) = read(&folder.join(PROCFILE))? else {
@@ -40,11 +41,16 @@ impl Source {
                  leno run -- ./web"
             );
         };
-        let processes = procfile::read(&String::from_utf8_lossy(&text))?;
-        let objects = procfile::as_objects(&processes);
         source.file = Some(PROCFILE);
-        source.texts.push((PROCFILE.into(), objects.into_bytes()));
+        source.text = procfile::as_objects(&procfile::read(&text)?);
         Ok(source)
+    }
+
+    /// The file of `folder` that is read, if there is one.
+    pub(crate) fn file_of(folder: &Path) -> Option<&'static str> {
+        [OBJECTS, PROCFILE]
+            .into_iter()
+            .find(|file| folder.join(file).exists())
     }
 
     /// A folder in which nothing is written.
@@ -53,48 +59,19 @@ impl Source {
             file: None,
             folder: folder.to_owned(),
             mesh: name_of(folder),
-            texts: Vec::new(),
+            text: String::new(),
         }
-    }
-
-    /// The files and their texts.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
-        self.texts.iter().cloned()
     }
 
     /// Where objects without a namespace are.
     pub(crate) fn namespace(&self) -> Namespace {
         Namespace::default_namespace()
     }
-
-    /// The `Mesh` that holds if none is written: strict from the start, and open.
-    pub(crate) fn mesh_object(&self) -> (String, Vec<u8>) {
-        let object = json!({
-            "apiVersion": "leno.dev/v1alpha1",
-            "kind": "Mesh",
-            "metadata": { "name": self.mesh.as_str() },
-            "spec": { "mtls": "Strict", "default": "Allow", "unknownDestinations": "Allow" },
-        });
-        (MADE_UP.into(), object.to_string().into_bytes())
-    }
-
-    /// A `MeshWorkload` of which nothing is written but its name.
-    pub(crate) fn workload_object(name: &Name) -> (String, Vec<u8>) {
-        let object = json!({
-            "apiVersion": "leno.dev/v1alpha1",
-            "kind": "MeshWorkload",
-            "metadata": { "name": name.as_str() },
-        });
-        (MADE_UP.into(), object.to_string().into_bytes())
-    }
 }
 
 /// The file of objects that a folder may have, and the one that is read if it has none.
 pub(crate) const OBJECTS: &str = "leno.yaml";
 pub(crate) const PROCFILE: &str = "Procfile";
-
-/// Where objects stand that nobody wrote.
-const MADE_UP: &str = "<leno up>";
 
 /// What a mesh is called after its folder.
 pub(crate) fn name_of(folder: &Path) -> Name {
@@ -110,10 +87,10 @@ pub(crate) fn name_of(folder: &Path) -> Name {
         .unwrap_or_else(|_| Name::new("mesh").expect("a constant that is a name"))
 }
 
-fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }

@@ -36,10 +36,7 @@ fn what_it_says_to_try_works() {
     check("403 R003 no-allow-rule", 1);
     for _ in ["out", "back"] {
         check("", 0);
-        while !demo
-            .next()
-            .contains("leno.yaml has changed, and is in force")
-        {}
+        while !demo.next().contains("leno.yaml has changed") {}
     }
     let told = demo.shell("./leno stat --edges").stdout;
     let told = String::from_utf8(told).unwrap();

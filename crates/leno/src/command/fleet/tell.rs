@@ -1,8 +1,8 @@
 //! How a control plane's answers look to people.
 
 use leno_admin::{
-    Applied, Change, Diff, Failure, Finding, Forgotten, History, Link, Proxies, Renewed, Revoked,
-    TokenMade, Tokens, Trust, Verb,
+    Applied, Change, Diff, Forgotten, History, Link, Proxies, Renewed, Revoked, TokenMade, Tokens,
+    Trust,
 };
 use leno_model::Code;
 
@@ -12,7 +12,12 @@ use crate::render::table::Table;
 use crate::render::{self, head, moment};
 use crate::terminal::{Line, Terminal};
 
-pub(super) fn applied(told: &Applied, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+/// What became of a change. It holds until the file `until` changes, which is applied again then.
+pub(super) fn applied(
+    told: &Applied,
+    until: Option<&str>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
     if !told.made {
         terminal.line("nothing to change")?;
@@ -21,9 +26,13 @@ pub(super) fn applied(told: &Applied, terminal: &mut Terminal) -> anyhow::Result
     for left in &told.left {
         terminal.line(Line::new().doubtful("! ").plain(left))?;
     }
-    findings(&told.findings, &told.status.now, terminal)?;
+    render::failure::findings(&told.findings, &told.status.now, terminal)?;
     if told.made {
         terminal.gap()?;
+        if let Some(file) = until {
+            let again = "then what stands there is applied again";
+            terminal.line(format!("It holds until {file} changes: {again}."))?;
+        }
         let next = Line::new().dim("Next  ").plain("leno check · leno proxies");
         terminal.line(match told.status.revision.saturating_sub(1) {
             0 => next,
@@ -284,30 +293,6 @@ pub(super) fn revoked(
     Ok(Answer::Fine)
 }
 
-pub(super) fn failure(failure: &Failure, terminal: &mut Terminal) -> anyhow::Result<()> {
-    if let Some(status) = &failure.status {
-        terminal.line(head(status))?;
-    }
-    let code = failure
-        .code
-        .as_deref()
-        .and_then(|code| code.parse::<Code>().ok());
-    let line = Line::new().bad("✗ ");
-    let line = match code {
-        Some(code) => line.strong(code).plain(" ").plain(code.slug()).plain("  "),
-        None => line,
-    };
-    terminal.line(line.plain(&failure.message))?;
-    findings(&failure.findings, "", terminal)?;
-    if let Some(advice) = &failure.advice {
-        if !failure.findings.is_empty() {
-            terminal.gap()?;
-        }
-        terminal.line(Line::new().dim("Next  ").plain(advice))?;
-    }
-    Ok(())
-}
-
 /// An identity as people name it: `shop/cart` within its own trust domain.
 fn short(identity: &str, trust_domain: &str) -> String {
     let parts = || {
@@ -330,60 +315,9 @@ fn lifetime(seconds: u64) -> String {
     }
 }
 
-fn findings(findings: &[Finding], now: &str, terminal: &mut Terminal) -> anyhow::Result<()> {
-    for finding in findings {
-        terminal.gap()?;
-        render::note::print_finding(finding, now, terminal)?;
-    }
-    Ok(())
-}
-
 fn changes(changes: &[Change], texts: bool, terminal: &mut Terminal) -> anyhow::Result<()> {
-    for change in changes {
-        let line = match change.verb {
-            Verb::Added => Line::new().good("+ "),
-            Verb::Changed => Line::new().doubtful("~ "),
-            Verb::Moved => Line::new().dim("≈ "),
-            Verb::Removed => Line::new().bad("- "),
-        };
-        let line = line.strong(&change.object).plain("  ");
-        terminal.line(line.dim(change.place.as_deref().unwrap_or_default()))?;
-        if texts && change.verb != Verb::Moved {
-            differing_lines(change, terminal)?;
-        }
-    }
-    Ok(())
-}
-
-/// The lines that differ, between what both texts begin and end with.
-fn differing_lines(change: &Change, terminal: &mut Terminal) -> anyhow::Result<()> {
-    let lines = |text: &Option<String>| -> Vec<String> {
-        text.iter()
-            .flat_map(|text| text.lines())
-            .map(str::to_owned)
-            .collect()
-    };
-    let (before, after) = (lines(&change.before), lines(&change.after));
-    let same = before
-        .iter()
-        .zip(&after)
-        .take_while(|(one, other)| one == other)
-        .count();
-    let (old, new) = (
-        before.get(same..).unwrap_or_default(),
-        after.get(same..).unwrap_or_default(),
-    );
-    let tail = old
-        .iter()
-        .rev()
-        .zip(new.iter().rev())
-        .take_while(|(one, other)| one == other)
-        .count();
-    for line in old.iter().take(old.len() - tail) {
-        terminal.line(Line::new().plain("    ").bad("- ").plain(line))?;
-    }
-    for line in new.iter().take(new.len() - tail) {
-        terminal.line(Line::new().plain("    ").good("+ ").plain(line))?;
+    for line in render::change::lines(changes, texts) {
+        terminal.line(line)?;
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use leno_model::view::WorkloadId;
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
-use super::member::Starter;
-use super::{Happened, Up};
+use super::member::{Starter, Then};
+use super::{Happened, Program, Up};
 use crate::up::news::{Ended, State};
 use crate::up::process::Order;
 
@@ -46,12 +46,14 @@ impl Up {
         member.pid = None;
         member.orders = None;
         member.supply = None;
-        let next = member.next.take();
+        member.listening.clear();
+        let then = std::mem::replace(&mut member.then, Then::Stay);
         self.proxy.leave(id)?;
         self.update()?;
-        match next {
-            Some(program) => self.start(program),
-            None => self.tell_change(id),
+        match then {
+            Then::Stay => self.tell_change(id),
+            Then::Start(program) => self.start(program),
+            Then::Leave => drop(self.members.remove(id)),
         }
         Ok(())
     }
@@ -70,13 +72,41 @@ impl Up {
             ));
         };
         let program = program.clone();
+        self.replace(&id, program);
+        Ok(())
+    }
+
+    /// Ends a workload and starts `program` in its place.
+    pub(super) fn replace(&mut self, id: &WorkloadId, program: Program) {
+        let Some(member) = self.members.get_mut(id) else {
+            return;
+        };
         member.state = State::Starting;
         match &member.orders {
             Some(orders) => {
                 tokio::task::spawn_local(end_gently(orders.clone()));
-                member.next = Some(program);
+                member.then = Then::Start(program);
             }
             None => self.start(program),
+        }
+    }
+
+    /// Ends a workload, which is none of the mesh any more after that.
+    pub(super) fn remove(&mut self, id: &WorkloadId) -> anyhow::Result<()> {
+        let Some(member) = self.members.get_mut(id) else {
+            return Ok(());
+        };
+        if let Some(orders) = &member.orders {
+            tokio::task::spawn_local(end_gently(orders.clone()));
+            member.then = Then::Leave;
+            return Ok(());
+        }
+        // Its enclosure is open where the program was about to start in it.
+        let inside = member.inside;
+        self.members.remove(id);
+        if inside {
+            self.proxy.leave(id)?;
+            self.update()?;
         }
         Ok(())
     }
@@ -106,6 +136,9 @@ impl Up {
         };
         drop(tokio::time::timeout(GRACE, ended).await);
         order(&self, Order::End);
+        self.control.abort();
+        // It was told to end.
+        drop((&mut self.control).await);
         self.proxy.drain();
         let proxy = self.proxy;
         // What a worker still has to say is of no use to anybody.

@@ -61,7 +61,7 @@ impl Up {
     fn free_id(&self, guest: &Guest) -> Result<WorkloadId, String> {
         let name = &guest.name;
         let namespace = self.source.namespace();
-        let mut known = self.compiled.mesh.instances.values();
+        let mut known = self.edition.mesh().instances.values();
         if guest.calls_only && !known.any(|known| known.origin.object.name == *name) {
             return Err(format!("there is no workload {name}"));
         }
@@ -79,7 +79,7 @@ impl Up {
         let is_free = |id: &WorkloadId| {
             *id != self.host
                 && !self.members.contains_key(id)
-                && (!self.compiled.mesh.instances.contains_key(id) || id.name == *name)
+                && (!self.edition.mesh().instances.contains_key(id) || id.name == *name)
         };
         let mut free = ids.filter(is_free);
         free.next()

@@ -1,6 +1,7 @@
 //! A workload of a mesh that runs, whether it runs itself or has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use leno_host::{Layout, Sockets};
 use leno_model::view::{Protocol, WorkloadId};
@@ -8,7 +9,7 @@ use leno_model::{Mono, Name};
 use tokio::sync::mpsc;
 
 use super::guests::Guest;
-use super::{Program, Published, Row, Running, Up};
+use super::{Present, Program, Published, Row, Up};
 use crate::up::news::State;
 use crate::up::process::Order;
 
@@ -25,14 +26,26 @@ pub(super) struct Member {
     pub(super) inside: bool,
     pub(super) pid: Option<u32>,
     pub(super) orders: Option<mpsc::UnboundedSender<Order>>,
-    /// What to start once it has ended.
-    pub(super) next: Option<Program>,
+    /// What becomes of it once it has ended.
+    pub(super) then: Then,
     pub(super) supply: Option<Sockets>,
     /// The ports on which it was found to listen, with what is spoken there.
     pub(super) found: BTreeMap<u16, Protocol>,
     /// The ports that are being asked what is spoken there.
     pub(super) greeted: BTreeSet<u16>,
+    /// Where it listens.
+    pub(super) listening: BTreeSet<SocketAddr>,
     pub(super) udp_refused: u64,
+}
+
+/// What becomes of a workload once it has ended.
+pub(super) enum Then {
+    /// It stays, for people to see how it ended.
+    Stay,
+    /// This is started in its place.
+    Start(Program),
+    /// It is no workload of the mesh any more.
+    Leave,
 }
 
 /// Who starts a workload.
@@ -55,10 +68,11 @@ impl Member {
             inside: false,
             pid: None,
             orders: None,
-            next: None,
+            then: Then::Stay,
             supply: None,
             found: BTreeMap::new(),
             greeted: BTreeSet::new(),
+            listening: BTreeSet::new(),
             udp_refused: 0,
         }
     }
@@ -91,15 +105,17 @@ impl Member {
         }
     }
 
-    pub(super) fn running(&self) -> Running {
-        Running {
+    /// What there is to report of it while the proxy serves it, which takes its calls at `tunnel`.
+    pub(super) fn present(&self, tunnel: SocketAddr) -> Present {
+        let calls_only = match &self.starter {
+            Starter::Us(_) => false,
+            Starter::Guest(guest) => guest.calls_only,
+        };
+        Present {
             of: self.of().clone(),
-            address: self.layout.v4,
+            address: self.layout.v4.into(),
             found: self.found.clone(),
-            called: match &self.starter {
-                Starter::Us(_) => true,
-                Starter::Guest(guest) => !guest.calls_only,
-            },
+            tunnel: (!calls_only).then_some(tunnel),
         }
     }
 }
@@ -109,6 +125,21 @@ impl Up {
     pub(super) fn current(&mut self, id: &WorkloadId, run: u32) -> Option<&mut Member> {
         let member = self.members.get_mut(id)?;
         (member.run == run).then_some(member)
+    }
+
+    /// How all stand: what is written in the order of the file, then who came by themselves.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let programs = self.programs();
+        let place = |id: &WorkloadId| {
+            let mut names = programs.iter().map(|program| &program.name);
+            names
+                .position(|name| *name == id.name)
+                .unwrap_or(usize::MAX)
+        };
+        let mut members = self.members.iter().collect::<Vec<_>>();
+        members.sort_by_key(|(id, _)| place(id));
+        let rows = members.into_iter().map(|(id, member)| self.row(id, member));
+        rows.collect()
     }
 
     /// How a member stands.
@@ -131,7 +162,7 @@ impl Up {
     fn published_for(&self, id: &WorkloadId) -> Vec<Published> {
         let all = self.published.iter();
         let of_member = all.filter(|((port, _), published)| {
-            self.compiled.service_port(id, published.port).as_ref() == Some(port)
+            self.service_port(id, published.port).as_ref() == Some(port)
         });
         of_member.map(|(_, published)| *published).collect()
     }

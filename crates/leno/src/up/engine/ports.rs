@@ -41,7 +41,7 @@ impl Up {
         Ok(())
     }
 
-    fn handle_listening(
+    pub(super) fn handle_listening(
         &mut self,
         id: &WorkloadId,
         addresses: &BTreeSet<SocketAddr>,
@@ -49,6 +49,7 @@ impl Up {
         let Some(member) = self.members.get_mut(id) else {
             return Ok(());
         };
+        member.listening.clone_from(addresses);
         if member.declares_ports() {
             if !addresses.is_empty() {
                 self.is_up(id);
@@ -139,13 +140,13 @@ impl Up {
     /// Publishes the ports by which a workload is called and that are not published yet.
     pub(super) fn publish(&mut self, id: &WorkloadId) -> anyhow::Result<()> {
         let (Some(member), Some(instance)) =
-            (self.members.get(id), self.compiled.mesh.instances.get(id))
+            (self.members.get(id), self.edition.mesh().instances.get(id))
         else {
             return Ok(());
         };
         let ports = instance.workload.ports.iter();
         let wanted = ports.filter_map(|(port, spoken)| {
-            let service = self.compiled.service_port(id, *port)?;
+            let service = self.service_port(id, *port)?;
             let key = (service, member.wanted_for(*port));
             (!self.published.contains_key(&key)).then_some((key, *port, spoken.protocol))
         });
@@ -163,6 +164,22 @@ impl Up {
             self.published.insert((service, wanted), published);
         }
         Ok(())
+    }
+
+    /// The service port by which a port of a workload is called: one of the workload's own name
+    /// before others.
+    pub(super) fn service_port(&self, workload: &WorkloadId, port: u16) -> Option<PortRef> {
+        let mesh = self.edition.mesh();
+        let leads = |answers: &[leno_compile::Answer]| {
+            let mut answers = answers.iter();
+            answers.any(|answer| answer.instance == *workload && answer.port == port)
+        };
+        let leading = mesh.answers.iter().filter(|(_, answers)| leads(answers));
+        let of = mesh.instances.get(workload);
+        let of = of.map(|instance| &instance.origin.object.name);
+        leading
+            .map(|(name, _)| name.clone())
+            .min_by_key(|name| Some(&name.service.name) != of)
     }
 
     /// Calls that arrive at `socket` are calls of this machine to `service`.

@@ -82,10 +82,10 @@ fn a_mesh_needs_no_root() {
         "Uid:\t65534\t65534\t65534\t65534\nCapPrm:\t0000000000000000\n\
          CapBnd:\t0000000000000000\nNoNewPrivs:\t0\n"
     );
-    let kept = fs::metadata(folder.path().join(".leno/ca/root.key")).unwrap();
+    let kept = fs::metadata(folder.path().join(".leno/store")).unwrap();
     assert_eq!(
         std::os::unix::fs::PermissionsExt::mode(&kept.permissions()) & 0o777,
-        0o600
+        0o700
     );
     assert!(as_nobody(&["down"]).starts_with("ended "));
 }

@@ -44,7 +44,7 @@ fn up_shows_what_runs_and_the_first_call() {
     assert_eq!(
         normalised(up.shown()),
         "\
-shop (./Procfile) · no root needed · capture: network namespaces
+shop (./Procfile) · revision 1 · no root needed · capture: network namespaces
 
   mesh   ready   0.0 s   trust domain shop.local · mTLS strict between services
   web    up      0.0 s   exec python3 web.py                         http://localhost:13000
@@ -171,4 +171,139 @@ fn what_cannot_be_started_is_named_with_its_line() {
             .told(["up"])
             .contains("Procfile:1: expected `name: command`")
     );
+}
+
+/// One service in two versions, of which the first takes all calls.
+const VERSIONS: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: cart}
+spec:
+  selector: {app: cart}
+  ports: [{port: 8080, appProtocol: http}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: cart}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart}]
+  rules:
+  - backendRefs:
+    - {name: cart-v1, port: 8080, weight: 1}
+    - {name: cart-v2, port: 8080, weight: 0}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: cart-v1, labels: {app: cart}}
+spec:
+  run: {command: [python3, -m, http.server, '8080'], workingDirectory: one}
+  ports: [{port: 8080, protocol: HTTP}]
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: cart-v2, labels: {app: cart}}
+spec:
+  run: {command: [python3, -m, http.server, '8080'], workingDirectory: two}
+  ports: [{port: 8080, protocol: HTTP}]
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: web}
+spec: {run: {command: sleep 1000}}
+";
+
+fn versions(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    for version in ["one", "two"] {
+        std::fs::create_dir(folder.path().join(version)).unwrap();
+        folder.write(&format!("{version}/items"), &format!("{version}\n"));
+    }
+    folder.write("leno.yaml", VERSIONS);
+    folder
+}
+
+#[test]
+fn a_weight_is_changed_seen_and_taken_back() {
+    let folder = versions("canary");
+    let mut up = folder.up();
+    let ask = || folder.told(["curl", "web", "http://cart:8080/items"]);
+    assert_eq!(ask(), "one\n");
+
+    let swapped = VERSIONS
+        .replace("weight: 0", "weight: 2")
+        .replace("weight: 1}", "weight: 0}");
+    folder.write("leno.yaml", &swapped);
+    up.read_until("      +     - {name: cart-v2, port: 8080, weight: 2}");
+    assert_eq!(ask(), "two\n");
+
+    let taken_back = folder.told(["rollback", "1", "-m", "it was too early"]);
+    let holds = "It holds until leno.yaml changes: then what stands there is applied again.";
+    assert!(taken_back.contains(holds), "{taken_back}");
+    assert_eq!(ask(), "one\n");
+    up.read_until("  It holds until leno.yaml changes.");
+    let history = folder.told(["history"]);
+    for past in [
+        ["3 ", "rollback to 1", "it was too early"],
+        ["2 ", "apply canary", "leno.yaml has changed"],
+        ["1 ", "apply canary", "leno up"],
+    ] {
+        let is_told = |line: &str| past.iter().all(|part| line.contains(part));
+        assert!(history.lines().any(is_told), "{history}");
+    }
+
+    // It is taken back also after a new start: nothing else has been written.
+    assert!(up.end_by("-TERM").success());
+    let again = folder.up();
+    assert!(
+        again.shown().contains(" · revision 3 · "),
+        "{}",
+        again.shown()
+    );
+    assert!(
+        again
+            .shown()
+            .contains("  It holds until leno.yaml changes."),
+        "{}",
+        again.shown()
+    );
+    assert_eq!(ask(), "one\n");
+}
+
+#[test]
+fn programs_follow_what_is_written() {
+    let folder = versions("followed");
+    let mut up = folder.up();
+    let pids = || {
+        let rows = folder.told(["ps"]);
+        let rows = rows.lines().skip(2).map(|row| {
+            let words = row.split_whitespace().collect::<Vec<_>>();
+            words[..2].join(" ")
+        });
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(pids(), ["cart-v1 up", "cart-v2 up", "web up"]);
+
+    let (rest, _web) = VERSIONS.rsplit_once("---\n").unwrap();
+    let one_more = "---\napiVersion: leno.dev/v1alpha1\nkind: MeshWorkload\n\
+        metadata: {name: also}\nspec: {run: {command: sleep 1001}}\n";
+    let changed = rest.replace("workingDirectory: two", "workingDirectory: one") + one_more;
+    folder.write("leno.yaml", &changed);
+    up.read_until("  revision 2  apply followed");
+    up.read_until("  web  is gone, and ends");
+    up.read_until("  cart-v2  starts again: its folder has changed");
+    up.read_until("  also  is new, and starts");
+    up.read_until("  also ");
+    until(|| pids() == ["cart-v1 up", "cart-v2 up", "also up"]);
+
+    // What cannot be read costs nothing.
+    folder.write(
+        "leno.yaml",
+        &changed.replace("kind: Service", "kind: [Service"),
+    );
+    up.read_until("    In force  revision 2");
+    folder.write("leno.yaml", &changed);
+    up.read_until("  revision 2 says what is written");
+    std::fs::remove_file(folder.path().join("leno.yaml")).unwrap();
+    up.read_until("    In force  revision 2");
+    assert_eq!(pids(), ["cart-v1 up", "cart-v2 up", "also up"]);
 }

@@ -3,11 +3,19 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 /// A folder that is gone when the test is over, and with it whatever still runs there.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Clears up when its input ends: that happens however the test does.
+    sweeper: Child,
+}
+
+/// Ends the mesh of the folder `$1`, and removes the one above it.
+const SWEEP: &str = "cat; cd \"$1\" && \"$0\" down; cd / && rm -rf \"$1/..\"";
 
 impl Folder {
     /// An empty folder called `name`, after which its mesh is called.
@@ -16,15 +24,28 @@ impl Folder {
         let folder = parent.join(name);
         drop(fs::remove_dir_all(&parent));
         fs::create_dir_all(&folder).unwrap();
-        Self(folder)
+        let sweeper = Command::new("sh")
+            .args(["-c", SWEEP, env!("CARGO_BIN_EXE_leno")])
+            .arg(&folder)
+            .current_dir("/")
+            // Ctrl-C in a terminal is for the test, and not for it.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self {
+            path: folder,
+            sweeper: sweeper.unwrap(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
-        fs::write(self.0.join(name), text).unwrap();
+        fs::write(self.path.join(name), text).unwrap();
         self
     }
 
@@ -33,7 +54,7 @@ impl Folder {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leno"));
         command
             .args(arguments)
-            .current_dir(&self.0)
+            .current_dir(&self.path)
             .env("NO_COLOR", "1")
             .env("TZ", "UTC")
             .stdin(Stdio::null());
@@ -69,8 +90,8 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        drop(self.leno(["down"]).output());
-        drop(fs::remove_dir_all(self.0.parent().unwrap()));
+        drop(self.sweeper.stdin.take());
+        drop(self.sweeper.wait());
     }
 }
 
@@ -92,7 +113,8 @@ impl Up<'_> {
         self.child.id()
     }
 
-    fn read_until(&mut self, mark: &str) {
+    /// Reads what it shows until a line begins with `mark`.
+    pub(crate) fn read_until(&mut self, mark: &str) {
         loop {
             let mut line = String::new();
             let count = self.said.read_line(&mut line).unwrap();

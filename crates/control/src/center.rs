@@ -106,7 +106,7 @@ impl Center {
             editions: watch::Sender::new(Arc::new(first)),
             news: watch::Sender::new(0),
             folders: Mutex::new(folders),
-            presence: Presence::default(),
+            presence: Presence::new(Arc::clone(&store)),
             mesh,
             addresses: Mutex::default(),
             positions: Mutex::new(positions),

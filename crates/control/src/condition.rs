@@ -314,7 +314,7 @@ mod tests {
             adopted: Generation::default(),
             current: true,
             refused: None,
-            renew: None,
+            renew: tokio::sync::mpsc::channel(1).0,
         }
     }
 

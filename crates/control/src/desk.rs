@@ -1,23 +1,23 @@
 //! What a program may ask of the control plane that runs inside it, without a socket between.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leno_admin::{
     Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Proxies,
 };
 use leno_identity::Credential;
+use leno_model::SpiffeId;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{SpiffeId, Wall};
 use leno_store::NotRead;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::authority::{NotFounded, NotIssued};
 use crate::center::Center;
 use crate::edition::Edition;
 use crate::entitled::node;
-use crate::fleet::{Certificate, Member, Place};
+use crate::fleet::{Member, Place};
 use crate::present::Present;
 use crate::{administer, apply, clock};
 
@@ -29,8 +29,11 @@ pub struct Desk {
 }
 
 /// A proxy of this process among those that follow the control plane, for as long as it is held.
-#[derive(Debug)]
-pub struct Attendance(Place);
+pub struct Attendance {
+    center: Arc<Center>,
+    place: Place,
+    peer: SocketAddr,
+}
 
 impl Desk {
     pub(crate) fn of(center: Arc<Center>) -> Self {
@@ -50,7 +53,7 @@ impl Desk {
     /// Says all that runs in this process's care. It is part of the newest edition, which is
     /// returned, when this returns.
     pub fn report(&self, present: BTreeMap<WorkloadId, Present>) -> Result<Arc<Edition>, NotRead> {
-        self.center.presence.report(present, clock::wall());
+        self.center.presence.report(present)?;
         self.center.renew()?;
         Ok(self.edition())
     }
@@ -92,61 +95,74 @@ impl Desk {
         Ok(())
     }
 
-    /// A new certificate with its key, for somebody whom this process acts as.
-    pub fn credential(&self, id: &SpiffeId) -> Result<Credential, NotIssued> {
-        let edition = self.edition();
-        if edition.trusted.revoked.contains(id) {
-            return Err(NotIssued::Revoked(id.clone()));
-        }
-        let life = edition.mesh.certificate_lifetime;
-        self.center.authority.credential(id, life, clock::wall())
-    }
-
-    /// Lists a proxy of this process, which serves the workloads of `of`'s namespace, among those
-    /// that follow.
-    pub fn attend(&self, name: &str, of: &WorkloadId, address: IpAddr) -> Attendance {
+    /// Lists a proxy of this process, which serves the workloads of `of`'s namespace and takes calls
+    /// for them at `tunnel`, among those that follow. Beside it come the identities of which somebody
+    /// wants the certificates renewed at once.
+    pub fn attend(
+        &self,
+        name: &str,
+        of: &WorkloadId,
+        tunnel: SocketAddr,
+    ) -> (Attendance, mpsc::Receiver<SpiffeId>) {
         let identity = SpiffeId {
             trust_domain: self.edition().mesh.settings.trust_domain.clone(),
             namespace: of.namespace.clone(),
             service_account: node(),
         };
-        let now = clock::wall();
-        Attendance(self.center.fleet.enter(Member {
+        let (renew, renewals) = mpsc::channel(MOST_RENEWALS);
+        let place = self.center.fleet.enter(Member {
             name: name.to_owned(),
             identity,
-            peer: SocketAddr::new(address, 0),
-            since: now,
+            peer: tunnel,
+            since: clock::wall(),
             certificates: BTreeMap::new(),
-            tunnel: None,
+            tunnel: Some(tunnel),
             workloads: BTreeSet::new(),
             not_entitled: BTreeSet::new(),
             adopted: Generation::default(),
             current: false,
             refused: None,
-            renew: None,
-        }))
+            renew,
+        });
+        let attendance = Attendance {
+            center: Arc::clone(&self.center),
+            place,
+            peer: tunnel,
+        };
+        (attendance, renewals)
     }
 }
 
+/// How many wishes for a renewal may wait.
+const MOST_RENEWALS: usize = 64;
+
 impl Attendance {
-    /// The proxy goes by `edition` from here on, in front of `workloads`, whose calls it takes at
-    /// `tunnel`, by certificates that end then.
-    pub fn adopted(
-        &self,
-        edition: &Edition,
-        workloads: BTreeSet<WorkloadId>,
-        tunnel: SocketAddr,
-        certificates: BTreeMap<SpiffeId, Wall>,
-    ) {
-        self.0.update(|member| {
+    /// The proxy goes by `edition` from here on, in front of `workloads`.
+    pub fn adopted(&self, edition: &Edition, workloads: BTreeSet<WorkloadId>) {
+        self.place.update(|member| {
             member.adopted = edition.generation.clone();
             member.current = true;
             member.workloads = workloads;
-            member.tunnel = Some(tunnel);
-            member.certificates = certificates
-                .into_iter()
-                .map(|(id, ends)| (id, Certificate::until(ends)))
-                .collect();
         });
+    }
+
+    /// A new certificate with its key, for somebody whom the proxy acts as.
+    pub fn credential(&self, id: &SpiffeId) -> Result<Credential, NotIssued> {
+        let signed = self.sign(id);
+        let noted = match &signed {
+            Ok(credential) => Ok(credential.validity().ends),
+            Err(error) => Err(error.to_string()),
+        };
+        self.center.fleet.certified(self.peer, id, noted);
+        signed
+    }
+
+    fn sign(&self, id: &SpiffeId) -> Result<Credential, NotIssued> {
+        let edition = self.center.edition();
+        if edition.trusted.revoked.contains(id) {
+            return Err(NotIssued::Revoked(id.clone()));
+        }
+        let life = edition.mesh.certificate_lifetime;
+        self.center.authority.credential(id, life, clock::wall())
     }
 }

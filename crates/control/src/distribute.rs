@@ -215,7 +215,7 @@ impl Stream<'_> {
             adopted: Generation::default(),
             current: false,
             refused: None,
-            renew: Some(self.renew.clone()),
+            renew: self.renew.clone(),
         }
     }
 }

@@ -44,8 +44,8 @@ pub(crate) struct Member {
     /// Whether it has what it should have.
     pub(crate) current: bool,
     pub(crate) refused: Option<String>,
-    /// Hears whose certificates are to be renewed; absent where the proxy's own process sees to that.
-    pub(crate) renew: Option<mpsc::Sender<SpiffeId>>,
+    /// Hears whose certificates are to be renewed.
+    pub(crate) renew: mpsc::Sender<SpiffeId>,
 }
 
 /// A certificate of a proxy, as far as this end of its connection knows.
@@ -57,16 +57,6 @@ pub(crate) struct Certificate {
     pub(crate) asked: u32,
     /// What is wrong since the newest one came.
     pub(crate) failures: Option<Failures>,
-}
-
-impl Certificate {
-    /// One that nobody had to ask for over a connection.
-    pub(crate) fn until(ends: Wall) -> Self {
-        Self {
-            ends: Some(ends),
-            ..Self::default()
-        }
-    }
 }
 
 /// Tries that failed, one after another.
@@ -161,7 +151,10 @@ impl Member {
         let names = |workloads: &BTreeSet<WorkloadId>| {
             workloads.iter().map(WorkloadId::to_string).collect()
         };
+        // One that runs in this process proves nothing of its own.
         let own = self.certificates.get(&self.identity);
+        let first = || self.certificates.values().filter_map(|one| one.ends).min();
+        let ends = own.and_then(|own| own.ends).or_else(first);
         ProxyState {
             name: self.name.clone(),
             identity: self.identity.to_string(),
@@ -173,7 +166,7 @@ impl Member {
             current: self.current,
             refused: self.refused.clone(),
             since: self.since.to_string(),
-            ends: own.and_then(|own| own.ends).unwrap_or_default().to_string(),
+            ends: ends.unwrap_or_default().to_string(),
         }
     }
 }

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_compile::Mesh;
 use leno_model::view::{Protocol, WorkloadId};
-use leno_model::{Name, Namespace, Network, Wall};
+use leno_model::{Name, Namespace, Network};
 use leno_resources::mesh::{Instance, MeshWorkloadSpec, WorkloadPort, WorkloadProtocol};
 use leno_resources::{Object, Part, Resources};
+use leno_store::{Failed, Label, Secret, Store};
 
 /// Something that runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,28 +28,42 @@ pub struct Present {
 }
 
 /// All that runs.
-#[derive(Debug, Default)]
-pub(crate) struct Presence(Mutex<Reported>);
+#[derive(Debug)]
+pub(crate) struct Presence {
+    store: Arc<Store>,
+    reported: Mutex<Reported>,
+}
 
 /// What was reported last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reported {
-    /// Rises with every report that says something else, also over restarts: milliseconds of civil
-    /// time at least. 0 while nobody has reported.
+    /// Rises with every report that says something else, also over restarts. 0 while nobody has
+    /// reported.
     pub(crate) position: u64,
     pub(crate) all: Arc<BTreeMap<WorkloadId, Present>>,
 }
 
 impl Presence {
-    /// This runs, and nothing else.
-    pub(crate) fn report(&self, all: BTreeMap<WorkloadId, Present>, now: Wall) {
-        let mut reported = self.lock();
-        if reported.position == 0 || *reported.all != all {
-            let millis = now.elapsed_since_epoch().as_millis();
-            let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-            reported.position = millis.max(reported.position.saturating_add(1));
-            reported.all = Arc::new(all);
+    /// Nothing runs yet.
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            reported: Mutex::default(),
         }
+    }
+
+    /// This runs, and nothing else.
+    pub(crate) fn report(&self, all: BTreeMap<WorkloadId, Present>) -> Result<(), Failed> {
+        let mut reported = self.lock();
+        if reported.position > 0 && *reported.all == all {
+            return Ok(());
+        }
+        reported.position = match reported.position {
+            0 => self.begin()? << REPORTS,
+            position => position + 1,
+        };
+        reported.all = Arc::new(all);
+        Ok(())
     }
 
     /// What was reported last.
@@ -56,10 +71,25 @@ impl Presence {
         self.lock().clone()
     }
 
+    /// Counts, in the store, how often somebody began to report.
+    fn begin(&self) -> Result<u64, Failed> {
+        let name = Label::new("reported/present").expect("a constant that is a label");
+        let kept = self.store.secret(&name)?;
+        let text = kept.map(|Secret(bytes)| String::from_utf8_lossy(&bytes).into_owned());
+        let before = text.and_then(|text| text.parse::<u32>().ok());
+        let count = before.unwrap_or_default().saturating_add(1);
+        let secret = Some(Secret(count.to_string().into_bytes()));
+        self.store.keep_secrets(&[(name, secret)])?;
+        Ok(u64::from(count))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Reported> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Of a position, so many bits count the reports of one process; those above, the processes.
+const REPORTS: u32 = 32;
 
 /// Adds to what is written where instances run, and their ports where it says none.
 pub(crate) fn complete(resources: &mut Resources, present: &BTreeMap<WorkloadId, Present>) {
@@ -237,20 +267,27 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_says_nothing_else_changes_nothing() {
-        let presence = Presence::default();
-        let at = |second| Wall::since_epoch(std::time::Duration::from_secs(second));
-        let position = |all: &[(&str, Present)], second| {
+    fn a_position_rises_with_every_change_and_over_restarts() {
+        let folder = std::env::temp_dir().join(format!("leno-present-{}", std::process::id()));
+        let cart = ("cart", present("cart", 1, &[], false));
+        let position = |presence: &Presence, all: &[(&str, Present)]| {
             let all = all
                 .iter()
                 .map(|(name, present)| (id(name), present.clone()));
-            presence.report(all.collect(), at(second));
-            presence.reported().position
+            presence.report(all.collect()).unwrap();
+            let position = presence.reported().position;
+            (position >> REPORTS, position & u64::from(u32::MAX))
         };
-        let cart = ("cart", present("cart", 1, &[], false));
-        assert_eq!(position(&[], 1), 1000);
-        assert_eq!(position(&[], 2), 1000);
-        assert_eq!(position(std::slice::from_ref(&cart), 1), 1001);
-        assert_eq!(position(&[cart], 3), 1001);
+        for process in 1..3 {
+            let store = Store::open(&folder, leno_store::Settings::default()).unwrap();
+            let presence = Presence::new(Arc::new(store));
+            assert_eq!(presence.reported().position, 0);
+            assert_eq!(position(&presence, &[]), (process, 0));
+            assert_eq!(position(&presence, &[]), (process, 0));
+            let some = std::slice::from_ref(&cart);
+            assert_eq!(position(&presence, some), (process, 1));
+            assert_eq!(position(&presence, some), (process, 1));
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

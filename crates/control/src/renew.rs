@@ -59,17 +59,9 @@ async fn tell_and_wait(center: &Center, before: &[(u64, Member)], id: &SpiffeId)
     let mut heard = center.fleet.hear();
     for (_, member) in before {
         // One that is gone, or has too much to do, will not have asked in time.
-        drop(
-            member
-                .renew
-                .as_ref()
-                .map(|renew| renew.try_send(id.clone())),
-        );
+        drop(member.renew.try_send(id.clone()));
     }
     let is_awaited = |(number, member): &(u64, Member)| {
-        if member.renew.is_none() {
-            return false;
-        }
         let asked = certificate(member, id).asked;
         let now = center.fleet.member(*number);
         now.is_some_and(|now| certificate(&now, id).asked == asked)
@@ -87,10 +79,6 @@ fn outcome(
     before: &Member,
     id: &SpiffeId,
 ) -> (Option<Wall>, Option<String>) {
-    if before.renew.is_none() {
-        let why = "it is the proxy of `leno up`, which renews by itself: leno restart";
-        return (None, Some(why.to_owned()));
-    }
     let Some(now) = center.fleet.member(number) else {
         return (None, Some("it went away".to_owned()));
     };

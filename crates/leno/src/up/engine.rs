@@ -11,6 +11,7 @@ mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use leno_channel::Keyring;
 use leno_control::{Attendance, Control, Desk, Edition, Ended, Present};
 use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
-use leno_model::{Dice, Mono, Name, Network, TrustDomain};
+use leno_model::{Dice, Mono, Name, Network, SpiffeId, TrustDomain};
 use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy};
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
 use leno_traffic::Scope;
@@ -52,7 +53,9 @@ pub(crate) struct Up {
     /// The control plane in this process.
     desk: Desk,
     control: JoinHandle<Ended>,
-    attendance: Attendance,
+    attendance: Rc<Attendance>,
+    /// Whose certificates somebody wants renewed at once.
+    renewals: mpsc::Receiver<SpiffeId>,
     /// What the proxy goes by.
     edition: Arc<Edition>,
     editions: watch::Receiver<Arc<Edition>>,
@@ -174,9 +177,12 @@ impl Up {
             namespace: source.namespace(),
             name: Name::new(HOST).expect("a constant that is a name"),
         };
+        let (attendance, renewals) = desk.attend(source.mesh.as_str(), &host, address);
+        let attendance = Rc::new(attendance);
         let mut up = Self {
-            attendance: desk.attend(source.mesh.as_str(), &host, address.ip()),
-            certificates: Certificates::new(desk.clone(), keyring, Dice::new(seed())),
+            certificates: Certificates::new(attendance.clone(), keyring, Dice::new(seed())),
+            attendance,
+            renewals,
             source,
             is_behind,
             place,
@@ -280,6 +286,12 @@ impl Up {
                 }
                 Ok(()) = self.editions.changed() => self.handle_edition(Vec::new())?,
                 () = tokio::time::sleep(renewal) => self.renew(),
+                Some(id) = self.renewals.recv() => {
+                    let trouble = self.certificates.renew_one(&id, self.clocks.now());
+                    if let Some(trouble) = trouble {
+                        (self.tell)(News::Trouble(trouble));
+                    }
+                }
                 ended = &mut self.control => return Err(ended?.into()),
                 () = self.proxy.broken() => return Err(self.proxy.failure().into()),
                 () = &mut until => break,
@@ -366,9 +378,7 @@ impl Up {
             }
         }
         self.proxy.adopt(Arc::new(view), Scope::Whole);
-        let certificates = self.certificates.ends();
-        self.attendance
-            .adopted(&edition, workloads, self.tunnel, certificates);
+        self.attendance.adopted(&edition, workloads);
         self.edition = edition;
     }
 
@@ -376,7 +386,6 @@ impl Up {
         for trouble in self.certificates.renew(self.clocks.now()) {
             (self.tell)(News::Trouble(trouble));
         }
-        self.go_by(Arc::clone(&self.edition));
     }
 }
 

@@ -9,7 +9,6 @@ pub(crate) fn run(_arguments: &[String]) -> Outcome {
     shell::run("cargo", &clippy.split(' ').collect::<Vec<_>>(), &[])?;
     println!("==> tidy");
     tidy::run(&[])?;
-    println!("==> generate --check");
     generate::run(&["--check".to_owned()])?;
     let doc = "doc --workspace --no-deps --document-private-items --locked";
     shell::run(

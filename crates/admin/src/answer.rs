@@ -21,6 +21,8 @@ pub enum Answer {
     Configuration(Configuration),
     /// To [`crate::ProxiesOf`].
     Proxies(Proxies),
+    /// To [`crate::Recover`].
+    Recovered(Recovered),
     /// To [`crate::CreateToken`].
     TokenMade(TokenMade),
     /// To [`crate::ListTokens`].
@@ -395,10 +397,33 @@ pub struct ProxyState {
     pub current: bool,
     /// Why it did not adopt the newest one, if it did not.
     pub refused: Option<String>,
+    /// The code of that reason.
+    #[serde(default)]
+    pub code: Option<String>,
     /// Since when it is connected, in RFC 3339.
     pub since: String,
     /// When the last certificate of its own identity ends that it is known to have, in RFC 3339.
     pub ends: String,
+}
+
+/// A mesh that follows its store again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recovered {
+    /// How the control plane is.
+    pub status: Status,
+    /// The epoch that began.
+    pub epoch: u64,
+    /// The proxies that were ahead, and what they held.
+    pub ahead: Vec<Ahead>,
+}
+
+/// A proxy that held a later view than the store knew of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ahead {
+    /// What it calls itself.
+    pub name: String,
+    /// The generation of that view.
+    pub generation: String,
 }
 
 /// A join token that was made. This is the only time its secret is told.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
-    Applied, Checked, Configuration, Diff, Forgotten, History, Link, Proxies, Renewed, Revoked,
-    Status, TokenMade, Tokens, Trust,
+    Applied, Checked, Configuration, Diff, Forgotten, History, Link, Proxies, Recovered, Renewed,
+    Revoked, Status, TokenMade, Tokens, Trust,
 };
 
 /// A question that has answers of one kind.
@@ -131,6 +131,9 @@ questions! {
 
     /// Who is connected, and what does each hold?
     ProxiesOf as Proxies -> Proxies {}
+
+    /// Let the mesh follow this store, although proxies hold later views than it knows of.
+    Recover as Recover -> Recovered {}
 
     /// Make a join token.
     CreateToken as CreateToken -> TokenMade {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
     Answer, Asker, Away, CertificateState, Change as Told, Checked, CreateToken, Diff, DiffOf,
-    Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question, Revoked,
-    RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust, Verb,
+    Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question, Recovered,
+    Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust, Verb,
 };
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, Wall};
@@ -23,6 +23,7 @@ use leno_wire::certificates::NODE;
 use crate::center::Center;
 use crate::condition::{Judged, Seen};
 use crate::edition::Edition;
+use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
 use crate::{MakeLink, apply, clock, renew, told};
@@ -65,6 +66,7 @@ async fn decide(
             Question::Configuration(_) => Ok(Answer::Configuration(told::configuration(center))),
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
             Question::Renew(_) => unreachable!("it is answered above"),
+            Question::Recover(_) => recover(center).map(Answer::Recovered),
             Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
             Question::Tokens(_) => tokens(center).map(Answer::Tokens),
             Question::DropToken(ask) => {
@@ -188,6 +190,28 @@ pub(crate) fn who(asker: Asker) -> Label {
     });
     named.unwrap_or_else(|| {
         Label::new(&format!("user {number}")).expect("a word and a number are a label")
+    })
+}
+
+/// Begins an epoch in which every proxy follows this store, whatever it holds; it is in force when
+/// this returns. Refused where no proxy needs it: what an epoch takes back is gone.
+fn recover(center: &Center) -> Result<Recovered, Failure> {
+    let (ahead, seen) = center.fleet.ahead(&center.edition().generation);
+    if ahead.is_empty() {
+        let why =
+            "there is nothing to recover: no connected proxy holds more than this store knows";
+        return Err(Failure {
+            advice: Some("leno proxies".to_owned()),
+            ..Failure::plain(why)
+        });
+    }
+    let epoch = center.store.raise_epoch(seen).map_err(store_failed)?;
+    center.renew().map_err(not_read)?;
+    center.tell(&Event::Recovered { epoch });
+    Ok(Recovered {
+        status: status(center),
+        epoch,
+        ahead,
     })
 }
 

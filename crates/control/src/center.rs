@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_admin::Addressed;
 use leno_channel::Keyring;
-use leno_identity::{Trust, Validity};
+use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
 use leno_model::{Code, Name, ServiceName, TrustDomain};
 use leno_store::{Failed, Head, NotRead, Object, Revision, Store};
@@ -32,6 +32,8 @@ pub(crate) struct Center {
     pub(crate) tunnels: Tunnels,
     pub(crate) fleet: Fleet,
     pub(crate) keyring: Keyring,
+    /// What it proves itself by.
+    proven: Mutex<Option<Credential>>,
     pub(crate) clocks: Clocks,
     /// Host and port at which proxies find this control plane.
     pub(crate) address: String,
@@ -101,6 +103,7 @@ impl Center {
             tunnels: Tunnels::open(Arc::clone(&store))?,
             fleet: Fleet::default(),
             keyring: Keyring::new(clocks.clock()),
+            proven: Mutex::default(),
             clocks,
             address,
             editions: watch::Sender::new(Arc::new(first)),
@@ -187,7 +190,9 @@ impl Center {
         let life = self.edition().mesh.certificate_lifetime;
         let own = self.authority.own(life, clock::wall())?;
         self.keyring.install(&own).ok()?;
-        Some(own.validity())
+        let validity = own.validity();
+        *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
+        Some(validity)
     }
 
     /// Founds the CA for what a `Mesh` object says, once there is one.
@@ -337,6 +342,13 @@ impl Center {
     /// Lets every task look again at whom it serves: time has jumped, and what stood may have ended.
     pub(crate) fn judge_again(&self) {
         self.editions.send_modify(|_| {});
+    }
+
+    /// Signs something that is kept by somebody else; `None` while there is nothing to sign by.
+    pub(crate) fn seal(&self, bytes: &[u8]) -> Option<Seal> {
+        let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        let sealed = proven.as_ref()?.seal(bytes, self.clocks.now().wall);
+        sealed.ok()
     }
 
     /// Says what happened.

@@ -65,10 +65,10 @@ impl Judged {
     fn proxy(&mut self, member: &Member, seen: &Seen<'_>) {
         let subject = Some(format!("proxy {}", member.name));
         match &member.refused {
-            Some(why) => self.findings.push(Finding {
-                next: Some("leno proxies · leno explain D002".to_owned()),
+            Some((code, why)) => self.findings.push(Finding {
+                next: Some(format!("leno proxies · leno explain {code}")),
                 ..Finding::running(
-                    Code::D002,
+                    *code,
                     Severity::Error,
                     subject,
                     why.clone(),
@@ -376,7 +376,10 @@ mod tests {
     fn who_refuses_a_view_or_stays_behind_is_named() {
         let mut refusing = proxy("cart");
         refusing.current = false;
-        refusing.refused = Some("part services/x has a kind that is not known".to_owned());
+        refusing.refused = Some((
+            Code::D002,
+            "part services/x has a kind that is not known".to_owned(),
+        ));
         let mut behind = proxy("web");
         behind.current = false;
         behind.not_entitled.insert(workload("mail"));

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use leno_channel::grpc::{Answer, Call, Status, StatusCode};
 use leno_identity::Caller;
-use leno_model::SpiffeId;
 use leno_model::view::{Generation, WorkloadId};
-use leno_wire::{Request, Server};
+use leno_model::{Code, SpiffeId};
+use leno_wire::{Holder, Request, Server};
 use tokio::sync::mpsc;
 
 use crate::center::Center;
@@ -131,11 +131,22 @@ impl Stream<'_> {
         }
         self.report(&granted, tunnel).await?;
         if self.offered.as_ref() != Some(&edition.generation) {
-            let target = edition.target(&granted, self.server.subscriptions());
-            self.server.offer(Arc::new(target));
+            let target = Arc::new(edition.target(&granted, self.server.subscriptions()));
+            match target.generation().follows(self.server.adopted()) {
+                true => self.server.offer(target),
+                // No other control plane has what this one lacks.
+                false => self.server.insist(target),
+            }
             self.offered = Some(edition.generation.clone());
         }
-        while let Some(response) = self.server.poll_response() {
+        let holder = Holder {
+            proxy: proxy.clone(),
+            identity: self.caller.id().clone(),
+        };
+        while let Some(mut response) = self.server.poll_response() {
+            if let Some(commit) = &mut response.commit {
+                commit.seal = self.center.seal(&commit.statement(&holder));
+            }
             answer.send(&response.encode()).await?;
         }
         self.note(&proxy, edition, granted, others);
@@ -178,12 +189,13 @@ impl Stream<'_> {
         {
             self.refused = Some(generation.clone());
             self.center.tell(&Event::Refused {
+                code: code(edition, &self.server),
                 proxy: proxy.to_owned(),
                 generation: generation.clone(),
                 why: why.to_owned(),
             });
         }
-        let why = refused.map(|(_, why)| why.to_owned());
+        let why = refused.map(|(_, why)| (code(edition, &self.server), why.to_owned()));
         let adopted = self.server.adopted().clone();
         let tunnel = self.server.hello().and_then(|hello| hello.tunnel);
         if let Some(place) = &self.place {
@@ -217,5 +229,13 @@ impl Stream<'_> {
             refused: None,
             renew: self.renew.clone(),
         }
+    }
+}
+
+/// What kind of refusal a proxy's is: what it could not understand, or what would take it back.
+fn code(edition: &Edition, server: &Server) -> Code {
+    match edition.generation.follows(server.adopted()) {
+        true => Code::D002,
+        false => Code::D004,
     }
 }

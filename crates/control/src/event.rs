@@ -55,14 +55,21 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// A proxy could not understand a part of its view.
+    /// A proxy did not adopt its view.
     Refused {
+        /// What kind of reason.
+        code: Code,
         /// What it calls itself.
         proxy: String,
         /// The view it did not adopt.
         generation: Generation,
         /// Why.
         why: String,
+    },
+    /// Every proxy follows this store from here on, whatever it held.
+    Recovered {
+        /// The epoch that began.
+        epoch: u64,
     },
     /// Something should work and does not, and will be tried again.
     Trouble {
@@ -112,17 +119,18 @@ impl fmt::Display for Event {
             }
             Self::Gone { proxy, why } => write!(f, "proxy {proxy:?} is gone: {why}"),
             Self::Refused {
+                code,
                 proxy,
                 generation,
                 why,
             } => {
-                let code = Code::D002;
                 write!(
                     f,
                     "{code} {}: proxy {proxy:?} did not adopt {generation}: {why}",
                     code.slug()
                 )
             }
+            Self::Recovered { epoch } => write!(f, "recovered: epoch {epoch} begins"),
             Self::Trouble { code, what } => write!(f, "{code} {}: {what}", code.slug()),
         }
     }

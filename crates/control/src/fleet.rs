@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use leno_admin::ProxyState;
+use leno_admin::{Ahead, ProxyState};
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{SpiffeId, Wall};
+use leno_model::{Code, SpiffeId, Wall};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
@@ -43,7 +43,8 @@ pub(crate) struct Member {
     pub(crate) adopted: Generation,
     /// Whether it has what it should have.
     pub(crate) current: bool,
-    pub(crate) refused: Option<String>,
+    /// Why not, if it said so.
+    pub(crate) refused: Option<(Code, String)>,
     /// Hears whose certificates are to be renewed.
     pub(crate) renew: mpsc::Sender<SpiffeId>,
 }
@@ -140,6 +141,22 @@ impl Fleet {
         self.asked.subscribe()
     }
 
+    /// The proxies that hold what a view at `ours` would take back, and the highest epoch among them.
+    pub(crate) fn ahead(&self, ours: &Generation) -> (Vec<Ahead>, u64) {
+        let members = self.lock();
+        let is_ahead = |member: &&Member| !ours.follows(&member.adopted);
+        let ahead = members.by_number.values().filter(is_ahead);
+        let ahead = ahead.collect::<Vec<_>>();
+        let epoch = ahead.iter().map(|member| member.adopted.epoch).max();
+        let tell = |member: &&Member| Ahead {
+            name: member.name.clone(),
+            generation: member.adopted.to_string(),
+        };
+        let mut told: Vec<_> = ahead.iter().map(tell).collect();
+        told.sort_by(|one, other| one.name.cmp(&other.name));
+        (told, epoch.unwrap_or(0))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,7 +181,8 @@ impl Member {
             not_entitled: names(&self.not_entitled),
             generation: self.adopted.to_string(),
             current: self.current,
-            refused: self.refused.clone(),
+            refused: self.refused.as_ref().map(|(_, why)| why.clone()),
+            code: self.refused.as_ref().map(|(code, _)| code.to_string()),
             since: self.since.to_string(),
             ends: ends.unwrap_or_default().to_string(),
         }

@@ -309,7 +309,7 @@ pub enum CannotSign {
 }
 
 impl CannotSign {
-    fn of(error: rcgen::Error) -> Self {
+    pub(crate) fn of(error: rcgen::Error) -> Self {
         Self::Signature(error.to_string())
     }
 }

@@ -15,6 +15,7 @@ mod distrust;
 mod key;
 mod mesh_time;
 mod renewal;
+mod seal;
 mod trust;
 mod verify;
 
@@ -30,6 +31,7 @@ pub use mesh_time::{
     Answer, Boot, ClockOff, LONGEST_ROUND_TRIP, MeshTime, NotBelieved, Pace, Told, WALL_CLOCK_BOUND,
 };
 pub use renewal::{NotRenewing, Renewal};
+pub use seal::{BrokenSeal, Seal};
 pub use trust::{BadRoot, Trust};
 pub use verify::{Caller, LONGEST_CHAIN, expect_peer, verify};
 

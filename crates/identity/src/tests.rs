@@ -20,6 +20,7 @@ mod bytes;
 mod chain;
 mod mesh_time;
 mod renewal;
+mod seal;
 
 /// 2026-11-20T10:00:00Z.
 const NOW: Wall = Wall::since_epoch(Duration::from_secs(1_795_168_800));

@@ -25,7 +25,7 @@ use leno_identity::Trust;
 use leno_model::view::{View, WorkloadId};
 use leno_model::{Dice, SpiffeId};
 use leno_traffic::Scope;
-use leno_wire::Client;
+use leno_wire::{Client, Holder};
 use tokio::sync::{mpsc, watch};
 
 pub use ask::{Asker, Unanswered};
@@ -58,7 +58,7 @@ pub struct Following {
 pub struct Follower {
     client: Client,
     view: Option<Arc<View>>,
-    own: SpiffeId,
+    holder: Holder,
     /// Host and port of the control plane.
     address: String,
     certificates: Certificates,
@@ -74,8 +74,8 @@ pub struct Follower {
 
 impl Follower {
     /// Takes up what the folder holds: certificates go into `keyring`, which judges by the roots
-    /// that are held until a view says otherwise. A saved view that cannot be read is told in
-    /// `tell` and left; another will come.
+    /// that are held until a view says otherwise. A saved view that was not signed for this
+    /// proxy is told in `tell` and set aside; another will come.
     pub fn open(
         following: &Following,
         keyring: Arc<Keyring>,
@@ -91,16 +91,20 @@ impl Follower {
         let certificates = Certificates::of(&folder, &keyring, &mut dice)?;
         let bundles = [(joined.own.trust_domain.clone(), Arc::new(joined.roots))].into();
         let (trust, _) = Trust::new(&bundles, Arc::default());
-        keyring.judge_by(Arc::new(trust));
+        let holder = Holder {
+            proxy: following.name.clone(),
+            identity: joined.own,
+        };
         let restored = folder
             .view()
-            .map(|bytes| Client::restore(&following.name, &bytes));
+            .map(|bytes| Client::restore(&holder, &bytes, &trust));
+        keyring.judge_by(Arc::new(trust));
         let (mut client, view) = match restored {
             Some(Ok((client, view))) => (client, Some(Arc::new(view))),
-            Some(Err(misfit)) => {
-                tell(&Event::NotRestored {
-                    why: misfit.to_string(),
-                });
+            Some(Err(why)) => {
+                tell(&Event::NotRestored(why));
+                // Should that fail, it is refused and told again after the next start.
+                drop(folder.set_view_aside());
                 (Client::new(&following.name), None)
             }
             None => (Client::new(&following.name), None),
@@ -110,7 +114,7 @@ impl Follower {
         let follower = Self {
             client,
             view,
-            own: joined.own,
+            holder,
             address: joined.address,
             certificates,
             timekeeper: Timekeeper::default(),
@@ -127,7 +131,7 @@ impl Follower {
 
     /// Who it proves to be.
     pub fn identity(&self) -> &SpiffeId {
-        &self.own
+        &self.holder.identity
     }
 
     /// The last view that was adopted, also by an earlier process, and what it holds.

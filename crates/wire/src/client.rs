@@ -7,11 +7,11 @@ use alloc::{
 use core::net::SocketAddr;
 
 use leno_model::view::{Generation, View, WorkloadId};
-use leno_model::{SpiffeId, Subscription};
+use leno_model::{Code, SpiffeId, Subscription};
 
 use crate::carried::Misfit;
-use crate::delta::{Commit, Hello, Request, Response, Verdict, list_version};
-use crate::part::{Encoded, FEATURES, Part, PartName, Version, assemble};
+use crate::delta::{Commit, Hello, Request, Response, Verdict, known_version, list_version};
+use crate::part::{Encoded, FEATURES, Part, PartName, assemble};
 
 /// The most bytes that may be staged before a commit.
 const STAGED_BYTES: usize = 256 << 20;
@@ -35,9 +35,38 @@ pub enum Received {
     /// The view is complete: adopt it.
     Adopt(View),
     /// The update was refused; what was held before still holds.
-    Refused(Misfit),
+    Refused(Refused),
     /// The certificates of these should be renewed at once.
     Renew(Vec<SpiffeId>),
+}
+
+/// Why an update was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Some of it cannot be understood, or does not belong together.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// It would take back what was adopted before.
+    #[error(
+        "the control plane stands at {offered}, before {held}, which is held: if its store was put \
+         back or made anew, leno control recover"
+    )]
+    GoesBack {
+        /// What was offered.
+        offered: Generation,
+        /// What is held.
+        held: Generation,
+    },
+}
+
+impl Refused {
+    /// The code under which people find it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Misfit(_) => Code::D002,
+            Self::GoesBack { .. } => Code::D004,
+        }
+    }
 }
 
 /// A proxy's stream to its control plane, across reconnections.
@@ -57,17 +86,19 @@ pub struct Client {
 /// What outlives the stream and the process.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    pub(crate) held: BTreeMap<PartName, (Version, Part)>,
+    pub(crate) held: BTreeMap<PartName, (Encoded, Part)>,
     pub(crate) generation: Generation,
     pub(crate) subscriptions: BTreeSet<Subscription>,
     pub(crate) known: BTreeMap<Subscription, bool>,
+    /// The commit of all that, if it is sealed.
+    pub(crate) commit: Option<Commit>,
 }
 
 /// An update that has not been committed.
 #[derive(Debug, Default)]
 struct Staged {
     nonce: u64,
-    parts: BTreeMap<PartName, (Version, Part)>,
+    parts: BTreeMap<PartName, (Encoded, Part)>,
     removed: BTreeSet<String>,
     bytes: usize,
     misfit: Option<Misfit>,
@@ -120,7 +151,10 @@ impl Client {
     /// Needs to be told about something no longer.
     pub fn unsubscribe(&mut self, subscription: &Subscription) {
         if self.kept.subscriptions.remove(subscription) {
-            self.kept.known.remove(subscription);
+            if self.kept.known.remove(subscription).is_some() {
+                // It is over more than what is known now; the next one will fit.
+                self.kept.commit = None;
+            }
             self.subscribe.retain(|other| other != subscription);
             self.unsubscribe.push(subscription.clone());
         }
@@ -164,7 +198,7 @@ impl Client {
                 .kept
                 .held
                 .iter()
-                .map(|(name, (version, _))| (name.clone(), *version))
+                .map(|(name, (part, _))| (name.clone(), part.version()))
                 .collect(),
             workloads: self.workloads.clone(),
             tunnel: self.tunnel,
@@ -204,33 +238,28 @@ impl Client {
         self.verdict = Some(Verdict { nonce, refused });
         match adopted {
             Ok(view) => Received::Adopt(view),
-            Err(misfit) => Received::Refused(misfit),
+            Err(refused) => Received::Refused(refused),
         }
     }
 
     /// Puts what was staged in its place; nothing is changed unless all of it fits.
-    fn adopt(&mut self, staged: Staged, commit: &Commit) -> Result<View, Misfit> {
+    fn adopt(&mut self, staged: Staged, commit: &Commit) -> Result<View, Refused> {
         if let Some(misfit) = staged.misfit {
-            return Err(misfit);
+            return Err(misfit.into());
         }
         if !commit.generation.follows(&self.kept.generation) {
-            return Err(Misfit::new(
-                "generation",
-                format_args!(
-                    "{} does not follow {}",
-                    commit.generation, self.kept.generation
-                ),
-            ));
+            return Err(Refused::GoesBack {
+                offered: commit.generation.clone(),
+                held: self.kept.generation.clone(),
+            });
         }
         let mut held = self.kept.held.clone();
         held.retain(|name, _| !staged.removed.contains(name.as_str()));
         held.extend(staged.parts);
-        let list = list_version(held.iter().map(|(name, (version, _))| (name, *version)));
+        let list = list_version(held.iter().map(|(name, (part, _))| (name, part.version())));
         if u64::try_from(held.len()) != Ok(commit.count) || list != commit.list {
-            return Err(Misfit::new(
-                "commit",
-                "the parts that came are not those that it names",
-            ));
+            let why = "the parts that came are not those that it names";
+            return Err(Misfit::new("commit", why).into());
         }
         let parts = held.values().map(|(_, part)| part.clone());
         let view = assemble(commit.generation.clone(), parts)?;
@@ -250,6 +279,12 @@ impl Client {
                 self.kept.known.insert(subscription, exists);
             }
         }
+        // It is over more than that if something is asked no more since the update began.
+        let is_sealed = commit.seal.is_some() && commit.known == known_version(&self.kept.known);
+        self.kept.commit = is_sealed.then(|| Commit {
+            answers: Vec::new(),
+            ..commit.clone()
+        });
         Ok(view)
     }
 }
@@ -268,7 +303,7 @@ impl Staged {
             other => other,
         };
         match part {
-            Ok(part) => drop(self.parts.insert(name, (encoded.version(), part))),
+            Ok(part) => drop(self.parts.insert(name, (encoded.clone(), part))),
             Err(misfit) => self.misfit = Some(misfit),
         }
     }

@@ -9,13 +9,15 @@ use alloc::{
     string::ToString, vec::Vec,
 };
 use core::net::SocketAddr;
+use core::time::Duration;
 
+use leno_identity::Seal;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{SpiffeId, Subscription};
+use leno_model::{SpiffeId, Subscription, Wall};
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
-use crate::carried::{Carried, Misfit};
+use crate::carried::{Carried, Misfit, from_option};
 use crate::part::word::{NamedMessage, SocketMessage};
 use crate::part::{Encoded, PartName, Version};
 
@@ -91,6 +93,19 @@ pub struct Commit {
     pub list: Version,
     /// Subscriptions that the view answers and that have not been answered on this stream before.
     pub answers: Vec<Subscription>,
+    /// The version of all that the proxy knows of what it asked about: see [`known_version`].
+    pub known: Version,
+    /// The control plane's signature for the proxy that it is sent to, over [`Self::statement`].
+    pub seal: Option<Seal>,
+}
+
+/// The one proxy that a view is made for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holder {
+    /// What it calls itself.
+    pub proxy: String,
+    /// Who it has proven to be.
+    pub identity: SpiffeId,
 }
 
 /// The version of a view's list of parts: of each name, its length before it, and version.
@@ -101,6 +116,19 @@ pub fn list_version<'a>(parts: impl Iterator<Item = (&'a PartName, Version)>) ->
         digest.update((name.len() as u64).to_be_bytes());
         digest.update(name);
         digest.update(version.bytes());
+    }
+    Version::of_digest(digest)
+}
+
+/// The version of what a proxy knows of what it asked about: of each name, its length before it, and
+/// whether it exists.
+pub fn known_version(known: &BTreeMap<Subscription, bool>) -> Version {
+    let mut digest = Sha256::new();
+    for (subscription, exists) in known {
+        let name = subscription.to_string();
+        digest.update((name.len() as u64).to_be_bytes());
+        digest.update(name);
+        digest.update([u8::from(*exists)]);
     }
     Version::of_digest(digest)
 }
@@ -206,17 +234,8 @@ impl Response {
             })
             .collect();
         if let Some(commit) = &self.commit {
-            let message = CommitMessage {
-                generation: Some(commit.generation.to_message()),
-                count: commit.count,
-                list: commit.list.to_string(),
-                answers: commit.answers.iter().map(ToString::to_string).collect(),
-            };
-            resources.push(resource(
-                COMMIT.to_owned(),
-                String::new(),
-                message.encode_to_vec(),
-            ));
+            let bytes = commit.to_message().encode_to_vec();
+            resources.push(resource(COMMIT.to_owned(), String::new(), bytes));
         }
         ResponseMessage {
             resources,
@@ -252,7 +271,9 @@ impl Response {
                 .ok_or_else(|| Misfit::missing("resource"))?
                 .value;
             if resource.name == COMMIT {
-                response.commit = Some(Commit::decode(&bytes)?);
+                let message = CommitMessage::decode(&*bytes);
+                let message = message.map_err(|error| Misfit::new("commit", error))?;
+                response.commit = Some(Commit::from_message(message)?);
                 continue;
             }
             let part = Encoded::new(bytes);
@@ -266,8 +287,35 @@ impl Response {
 }
 
 impl Commit {
-    fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
-        let message = CommitMessage::decode(bytes).map_err(|error| Misfit::new("commit", error))?;
+    /// What the control plane signs: that this view is what `holder` should hold.
+    pub fn statement(&self, holder: &Holder) -> Vec<u8> {
+        StatementMessage {
+            proxy: holder.proxy.clone(),
+            identity: holder.identity.to_message(),
+            generation: Some(self.generation.to_message()),
+            count: self.count,
+            list: self.list.to_string(),
+            known: self.known.to_string(),
+        }
+        .encode_to_vec()
+    }
+}
+
+impl Carried for Commit {
+    type Message = CommitMessage;
+
+    fn to_message(&self) -> CommitMessage {
+        CommitMessage {
+            generation: Some(self.generation.to_message()),
+            count: self.count,
+            list: self.list.to_string(),
+            answers: self.answers.iter().map(ToString::to_string).collect(),
+            known: self.known.to_string(),
+            seal: self.seal.as_ref().map(Seal::to_message),
+        }
+    }
+
+    fn from_message(message: CommitMessage) -> Result<Self, Misfit> {
         let generation = message
             .generation
             .ok_or_else(|| Misfit::missing("generation"))?;
@@ -281,6 +329,30 @@ impl Commit {
                 .into_iter()
                 .map(Subscription::from_message)
                 .collect::<Result<_, _>>()?,
+            known: Version::parse(&message.known)
+                .ok_or_else(|| Misfit::new("commit", "its answers have no version"))?,
+            seal: from_option(message.seal)?,
+        })
+    }
+}
+
+impl Carried for Seal {
+    type Message = SealMessage;
+
+    fn to_message(&self) -> SealMessage {
+        let millis = self.at.elapsed_since_epoch().as_millis();
+        SealMessage {
+            chain: self.chain.clone(),
+            at: u64::try_from(millis).unwrap_or(u64::MAX),
+            signature: self.signature.clone(),
+        }
+    }
+
+    fn from_message(message: SealMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            chain: message.chain,
+            at: Wall::since_epoch(Duration::from_millis(message.at)),
+            signature: message.signature,
         })
     }
 }
@@ -390,7 +462,7 @@ struct AnyMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct CommitMessage {
+pub(crate) struct CommitMessage {
     #[prost(message, optional, tag = "1")]
     generation: Option<GenerationMessage>,
     #[prost(uint64, tag = "2")]
@@ -399,6 +471,37 @@ struct CommitMessage {
     list: String,
     #[prost(string, repeated, tag = "4")]
     answers: Vec<String>,
+    #[prost(string, tag = "5")]
+    known: String,
+    #[prost(message, optional, tag = "6")]
+    seal: Option<SealMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SealMessage {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    chain: Vec<Vec<u8>>,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[prost(uint64, tag = "2")]
+    at: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StatementMessage {
+    #[prost(string, tag = "1")]
+    proxy: String,
+    #[prost(string, tag = "2")]
+    identity: String,
+    #[prost(message, optional, tag = "3")]
+    generation: Option<GenerationMessage>,
+    #[prost(uint64, tag = "4")]
+    count: u64,
+    #[prost(string, tag = "5")]
+    list: String,
+    #[prost(string, tag = "6")]
+    known: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -39,8 +39,9 @@ pub mod server;
 mod token;
 
 pub use carried::Misfit;
-pub use client::{Client, Known, Received};
-pub use delta::{Request, Response};
+pub use client::{Client, Known, Received, Refused};
+pub use delta::{Holder, Request, Response};
 pub use part::{Encoded, Part, PartName, Version};
+pub use saved::NotRestored;
 pub use server::{Server, Target};
 pub use token::{JoinToken, NotAToken};

@@ -79,6 +79,13 @@ impl Version {
     pub fn parse(text: &str) -> Option<Self> {
         let digits = <&[u8; 32]>::try_from(text.as_bytes()).ok()?;
         let mut bytes = [0; 16];
+        // One text for each version: lower case, and no sign.
+        if !digits
+            .iter()
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        {
+            return None;
+        }
         for (to, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
             let pair = core::str::from_utf8(pair).ok()?;
             *to = u8::from_str_radix(pair, 16).ok()?;

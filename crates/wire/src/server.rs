@@ -11,7 +11,7 @@ use leno_model::view::{Generation, View};
 use leno_model::{SpiffeId, Subscription};
 
 use crate::carried::Misfit;
-use crate::delta::{Commit, Hello, Request, Response, list_version};
+use crate::delta::{Commit, Hello, Request, Response, known_version, list_version};
 use crate::part::{Encoded, Part, PartName, Version, parts_of};
 
 /// The most bytes of parts in one response; a larger part travels alone.
@@ -56,12 +56,15 @@ impl Target {
         &self.generation
     }
 
-    fn commit(&self, answers: Vec<Subscription>) -> Commit {
+    /// The commit without its seal, of which the holder of a key knows.
+    fn commit(&self, answers: Vec<Subscription>, told: &BTreeMap<Subscription, bool>) -> Commit {
         Commit {
             generation: self.generation.clone(),
             count: u64::try_from(self.parts.len()).unwrap_or(u64::MAX),
             list: list_version(self.parts.iter().map(|(name, part)| (name, part.version()))),
             answers,
+            known: known_version(told),
+            seal: None,
         }
     }
 }
@@ -74,7 +77,7 @@ pub struct Server {
     holds: Holds,
     generation: Generation,
     told: BTreeMap<Subscription, bool>,
-    wanted: Option<Arc<Target>>,
+    wanted: Option<Wanted>,
     sending: Option<Sending>,
     nonce: u64,
     refused: Option<(Arc<Target>, String)>,
@@ -88,6 +91,14 @@ enum Holds {
     Said(BTreeMap<PartName, Version>),
     /// Those that it was sent and has adopted.
     Adopted(Arc<Target>),
+}
+
+/// A view that was offered.
+#[derive(Debug)]
+struct Wanted {
+    target: Arc<Target>,
+    /// Whether it is told to the proxy even if that will refuse it.
+    insist: bool,
 }
 
 /// An update under way: what is left to send, and what follows once it is adopted.
@@ -193,7 +204,16 @@ impl Server {
 
     /// Offers a view. It replaces one that was offered before and is not yet under way.
     pub fn offer(&mut self, target: Arc<Target>) {
-        self.wanted = Some(target);
+        let insist = false;
+        self.wanted = Some(Wanted { target, insist });
+    }
+
+    /// Offers a view that comes before the one that the proxy holds, of which it is told no more
+    /// than that: it refuses, and says so. For a control plane that knows that nobody else will
+    /// offer a later one.
+    pub fn insist(&mut self, target: Arc<Target>) {
+        let insist = true;
+        self.wanted = Some(Wanted { target, insist });
     }
 
     /// Asks the proxy to renew its certificate of `identity` at once.
@@ -223,12 +243,17 @@ impl Server {
             return;
         }
         // The proxy would not adopt it: it has seen a later view. Another offer will come.
-        let Some(target) = self
+        let follows = |wanted: &Wanted| wanted.target.generation.follows(&self.generation);
+        let wanted = self
             .wanted
-            .take_if(|target| target.generation.follows(&self.generation))
-        else {
+            .take_if(|wanted| wanted.insist || follows(wanted));
+        let Some(wanted) = wanted else {
             return;
         };
+        if !follows(&wanted) {
+            return self.begin_in_vain(wanted.target);
+        }
+        let target = wanted.target;
         // It would be refused again.
         if matches!(&self.refused, Some((refused, _)) if *refused == target) {
             return;
@@ -249,7 +274,7 @@ impl Server {
         self.nonce = self.nonce.saturating_add(1);
         let mut told = self.told.clone();
         told.extend(news.clone());
-        let queue = self.responses(&target, &news);
+        let queue = self.responses(&target, &news, &told);
         self.sending = Some(Sending {
             target,
             told,
@@ -257,7 +282,33 @@ impl Server {
         });
     }
 
-    fn responses(&self, target: &Target, news: &BTreeMap<Subscription, bool>) -> Vec<Response> {
+    /// Tells the proxy where a view stands that it will refuse for that.
+    fn begin_in_vain(&mut self, target: Arc<Target>) {
+        let refused = self.refused.as_ref();
+        if refused.is_some_and(|(refused, _)| refused.generation == target.generation) {
+            return;
+        }
+        self.nonce = self.nonce.saturating_add(1);
+        let told = self.told.clone();
+        let commit = Some(target.commit(Vec::new(), &told));
+        let queue = Vec::from([Response {
+            nonce: self.nonce,
+            commit,
+            ..Response::default()
+        }]);
+        self.sending = Some(Sending {
+            target,
+            told,
+            queue,
+        });
+    }
+
+    fn responses(
+        &self,
+        target: &Target,
+        news: &BTreeMap<Subscription, bool>,
+        told: &BTreeMap<Subscription, bool>,
+    ) -> Vec<Response> {
         let mut responses = Vec::new();
         let empty = || Response {
             nonce: self.nonce,
@@ -288,13 +339,8 @@ impl Server {
             .collect();
         response.removed = removed.into_iter().collect();
         let answers = news.iter().filter(|(_, exists)| **exists);
-        response.commit = Some(
-            target.commit(
-                answers
-                    .map(|(subscription, _)| subscription.clone())
-                    .collect(),
-            ),
-        );
+        let answers = answers.map(|(subscription, _)| subscription.clone());
+        response.commit = Some(target.commit(answers.collect(), told));
         responses.push(response);
         responses
     }

@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_admin::{ProxiesOf, Reinstate, Revoke};
-use leno_model::Subscription;
+use leno_admin::{ProxiesOf, Recover, Reinstate, Revoke};
 use leno_model::Wall;
 use leno_model::view::{EndpointSlice, View};
+use leno_model::{SpiffeId, Subscription};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{Event, Unanswered};
-use leno_wire::Client;
+use leno_wire::{Client, Holder, NotRestored};
 
 use crate::world::{Place, Proxy, SHOP, World, join, within};
 
@@ -24,6 +24,34 @@ fn tunnels(view: &View) -> Vec<Option<SocketAddr>> {
     let slices = view.endpoints.values().flatten();
     let endpoints = slices.flat_map(|slice: &Arc<EndpointSlice>| slice.endpoints());
     endpoints.map(|endpoint| endpoint.tunnel).collect()
+}
+
+/// The view in what a proxy has kept.
+fn kept(proxy: &Proxy, bytes: &[u8]) -> Result<View, NotRestored> {
+    let view = proxy.held().unwrap();
+    let (trust, _) = leno_identity::Trust::new(&view.bundles, Arc::default());
+    let domain = view.bundles.keys().next().unwrap();
+    let identity = format!("spiffe://{domain}/ns/shop/sa/web");
+    let holder = Holder {
+        proxy: "proxy".to_owned(),
+        identity: SpiffeId::parse(&identity).unwrap(),
+    };
+    Client::restore(&holder, bytes, &trust).map(|(_, view)| view)
+}
+
+/// Waits until what a proxy holds is on disk: it is saved beside everything else.
+async fn until_kept(proxy: &Proxy) {
+    let file = proxy.folder().join("view");
+    let is_kept = || {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        kept(proxy, &bytes).is_ok_and(|view| Some(view) == proxy.held().as_deref().cloned())
+    };
+    within(async {
+        while !is_kept() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,16 +160,7 @@ async fn what_is_held_stays_without_a_control_plane_and_over_a_restart() {
     let left = world.kill().await;
     web.event(|event| matches!(event, Event::Away { .. })).await;
     let held = web.held().unwrap();
-    let saved = web.folder().join("view");
-    let is_saved =
-        |bytes: Vec<u8>| Client::restore("web", &bytes).is_ok_and(|(_, view)| view == *held);
-    within(async {
-        // Saving goes on beside; all that is asked is that it comes to this.
-        while !std::fs::read(&saved).is_ok_and(is_saved) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_kept(&web).await;
 
     let mut web = web.restart(&["web"]).await;
     assert_eq!(*web.held().unwrap(), *held);
@@ -286,4 +305,95 @@ async fn a_proxy_whose_clock_is_wrong_goes_by_mesh_time_also_without_a_control_p
         let web = Proxy::start_by(Clocks::with_wall(at_the_epoch), place, &["web"]);
         assert!(off(&web.clocks) < minute);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_view_that_was_changed_is_set_aside_and_another_is_waited_for() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    web.view(|view| view.workloads.len() == 1).await;
+    until_kept(&web).await;
+    let place = web.kill().await;
+    let file = place.path("view");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+
+    let mut web = Proxy::start(place, &["web"]);
+    web.event(|event| {
+        event
+            .to_string()
+            .starts_with("T014 kept-view-not-proven: the view that was kept is not used")
+    })
+    .await;
+    assert!(!file.exists() || std::fs::read(&file).unwrap() != bytes);
+    assert_eq!(
+        std::fs::read(web.folder().join("view.refused")).unwrap(),
+        bytes
+    );
+    web.view(|view| view.workloads.len() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_put_back_is_not_followed_before_it_is_recovered() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    web.view(|view| view.workloads.len() == 1).await;
+    let nothing = world.admin.ask(Recover {}).await.unwrap_err().to_string();
+    assert_eq!(
+        nothing,
+        "there is nothing to recover: no connected proxy holds more than this store knows"
+    );
+    let backup = world.place.path("backup");
+    let (place, address) = world.kill().await;
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    let store = place.path("store");
+    copy(&store, &backup);
+
+    let world = World::again((place, address)).await;
+    let revoke = Revoke {
+        identity: "shop/mail".into(),
+        reason: String::new(),
+    };
+    world.admin.ask(revoke).await.unwrap();
+    let later = web.view(|view| view.revoked.len() == 1).await;
+    let (place, address) = world.kill().await;
+    until_free(&store).await;
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store);
+
+    let world = World::again((place, address)).await;
+    web.event(|event| {
+        let told = event.to_string();
+        told.starts_with("D004 store-behind: ") && told.contains("leno control recover")
+    })
+    .await;
+    assert_eq!(web.held(), Some(later), "what it holds stays in force");
+    let proxies = world.admin.ask(ProxiesOf {}).await.unwrap().proxies;
+    assert_eq!(proxies[0].code.as_deref(), Some("D004"));
+
+    let recovered = world.admin.ask(Recover {}).await.unwrap();
+    assert_eq!((recovered.epoch, recovered.ahead.len()), (2, 1));
+    let view = web.view(|view| view.revoked.is_empty()).await;
+    assert_eq!(view.generation.epoch, 2);
+    assert!(world.admin.ask(Recover {}).await.is_err(), "once is enough");
+}
+
+/// Waits until nobody has the store open: a thread of the one who had may still be writing.
+async fn until_free(store: &std::path::Path) {
+    within(async {
+        while leno_store::Store::open(store, leno_store::Settings::default()).is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

@@ -226,12 +226,13 @@ impl Proxy {
             seed: 1,
         };
         let keyring = Arc::new(Keyring::new(clocks.clock()));
-        let heard = |event: &follow::Event| panic!("{event}");
-        let opened = Follower::open(&following, Arc::clone(&keyring), clocks.clone(), heard);
+        let mut heard = Vec::new();
+        let hear = |event: &follow::Event| heard.push(event.clone());
+        let opened = Follower::open(&following, Arc::clone(&keyring), clocks.clone(), hear);
         let (follower, asker) = opened.unwrap();
         let first = follower.view().map(|(view, _)| view);
         let (adopt, views) = watch::channel(first);
-        let (tell, events) = watch::channel(Vec::new());
+        let (tell, events) = watch::channel(heard);
         let judging = Arc::clone(&keyring);
         let task = tokio::spawn(async move {
             let adopted = move |view: Arc<View>, _| {

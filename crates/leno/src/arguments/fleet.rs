@@ -64,7 +64,27 @@ pub(crate) struct Terms {
 #[derive(Args)]
 #[command(after_help = "Example: leno control --advertise 10.0.0.1:15012\n  \
     then:  leno apply -f mesh/   leno token create shop/cart")]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Control {
+    #[command(subcommand)]
+    pub(crate) command: Option<ControlCommand>,
+
+    #[command(flatten)]
+    pub(crate) run: ControlRun,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ControlCommand {
+    /// Let every proxy follow a store that was put back from a backup, or made anew
+    ///
+    /// A proxy never goes back: it refuses what is older than the view it holds (D004), and goes on
+    /// serving that. This begins an epoch in which all of them take what the store says. What was
+    /// applied or revoked after the backup was made is gone then: apply and revoke it again before.
+    Recover(Context),
+}
+
+#[derive(Args)]
+pub(crate) struct ControlRun {
     /// Where proxies are taken care of
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:15012")]
     pub(crate) listen: SocketAddr,

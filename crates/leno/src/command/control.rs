@@ -17,7 +17,7 @@ use crate::dashboard::{self, Fleet};
 use crate::terminal::{Line, Terminal};
 
 /// Runs a control plane until it is told to end.
-pub(crate) fn run(options: &fleet::Control, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let data = options
         .data
         .clone()

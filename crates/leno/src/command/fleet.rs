@@ -8,12 +8,13 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use leno_admin::{
     Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, OpenDashboard, ProxiesOf, Reinstate, RenewCertificate, Revoke, Rollback, TrustOf,
+    ListTokens, OpenDashboard, ProxiesOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
+    TrustOf,
 };
 use serde::Serialize;
 
 use crate::arguments::Output;
-use crate::arguments::fleet::{self, Certificates, Context, Fleet, TokenCommand};
+use crate::arguments::fleet::{self, Certificates, Context, ControlCommand, Fleet, TokenCommand};
 use crate::command::context::Context as Chosen;
 use crate::command::{Answer, control, join};
 use crate::folder::Files;
@@ -23,7 +24,12 @@ use crate::terminal::Terminal;
 /// Runs a command about the fleet.
 pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     match command {
-        Fleet::Control(options) => control::run(options, terminal),
+        Fleet::Control(options) => match &options.command {
+            None => control::run(&options.run, terminal),
+            Some(ControlCommand::Recover(context)) => {
+                ask(context, Recover {}, terminal, tell::recovered)
+            }
+        },
         Fleet::Join(options) => join::run(options, terminal),
         Fleet::Apply(options) => apply(options, terminal),
         Fleet::Delete(options) => delete(options, terminal),

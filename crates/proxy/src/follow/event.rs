@@ -5,6 +5,7 @@ use std::fmt;
 use leno_identity::{BadRoot, ClockOff, NotBelieved, NotRenewing};
 use leno_model::view::Generation;
 use leno_model::{Code, SpiffeId, Wall};
+use leno_wire::{NotRestored, Refused};
 
 /// Something happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,16 +26,10 @@ pub enum Event {
         /// How many services.
         services: usize,
     },
-    /// A view could not be understood; what was held stays in use.
-    Refused {
-        /// Why.
-        why: String,
-    },
-    /// What was saved by an earlier process cannot be used.
-    NotRestored {
-        /// Why.
-        why: String,
-    },
+    /// A view was not adopted; what was held stays in use.
+    Refused(Refused),
+    /// What was saved by an earlier process is not used.
+    NotRestored(NotRestored),
     /// A certificate came and is in use.
     Certified {
         /// Whose.
@@ -76,7 +71,8 @@ impl Event {
             Self::ClockOff(off) => Some(off.code()),
             Self::TimeNotBelieved(_) => Some(Code::T013),
             Self::Away { .. } => Some(Code::D001),
-            Self::Refused { .. } | Self::NotRestored { .. } => Some(Code::D002),
+            Self::Refused(why) => Some(why.code()),
+            Self::NotRestored(why) => Some(why.code()),
             Self::NotCertified { .. } => Some(Code::T007),
             Self::BadRoot(root) => Some(root.code()),
             Self::NotSaved { .. } => Some(Code::D003),
@@ -102,8 +98,12 @@ impl fmt::Display for Event {
                     "adopted view {generation}: {workloads} workloads, {services} services"
                 )
             }
-            Self::Refused { why } => write!(f, "{why}; the view before stays in force"),
-            Self::NotRestored { why } => write!(f, "the saved view is not used: {why}"),
+            Self::Refused(why) => write!(f, "{why}; the view before stays in force"),
+            Self::NotRestored(why) => write!(
+                f,
+                "the view that was kept is not used: {why}; it stands in view.refused, and another is \
+                 waited for"
+            ),
             Self::Certified { identity, ends } => {
                 write!(f, "certificate of {identity}, until {ends}")
             }

@@ -6,7 +6,8 @@
 //! | `NAME.key`, `NAME.pem` | a private key (mode 0600) and its chain, for each identity |
 //! | `bundle.pem` | the roots of the own trust domain |
 //! | `time` | mesh time at the host's boot, for as long as that boot lasts |
-//! | `view` | the last view with its subscriptions (mode 0600), as [`leno_wire::Client::save`] writes it |
+//! | `view` | the last view with its subscriptions (mode 0600), as [`leno_wire::Client::save`] writes it, signed by the control plane |
+//! | `view.refused` | a view that was found there and was not signed for this proxy |
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -119,6 +120,11 @@ impl Folder {
         let path = self.0.join("view");
         let fits = fs::metadata(&path).is_ok_and(|file| file.len() <= LARGEST_VIEW);
         fits.then(|| fs::read(path).ok())?
+    }
+
+    /// Keeps a view that is not used for whoever wants to find out why.
+    pub(super) fn set_view_aside(&self) -> io::Result<()> {
+        fs::rename(self.0.join("view"), self.0.join("view.refused"))
     }
 
     /// What was told of mesh time since the host was booted: the clock that it counts from begins

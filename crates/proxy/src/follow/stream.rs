@@ -82,10 +82,10 @@ impl Follower {
     async fn open_line(&self) -> Result<(Line, Validity, JoinHandle<()>), String> {
         let stream = connect(&self.address).await;
         let stream = stream.map_err(|error| format!("{}: {error}", self.address))?;
-        let expected = [control_plane(&self.own.trust_domain)];
+        let expected = [control_plane(&self.holder.identity.trust_domain)];
         let connected = self
             .keyring
-            .connect(stream, &self.own, &expected, Alpn::Hbone)
+            .connect(stream, &self.holder.identity, &expected, Alpn::Hbone)
             .await;
         let connected = connected.map_err(|failure| failure.to_string())?;
         let stands = connected.peer.stands();
@@ -141,9 +141,7 @@ impl Follower {
     ) {
         match self.client.handle_response(response) {
             Received::Staged => {}
-            Received::Refused(misfit) => tell(&Event::Refused {
-                why: misfit.to_string(),
-            }),
+            Received::Refused(why) => tell(&Event::Refused(why)),
             Received::Renew(identities) => self.certificates.hasten(&identities),
             Received::Adopt(view) => {
                 tell(&Event::Adopted {
@@ -157,7 +155,9 @@ impl Follower {
                 let client = &self.client;
                 self.waiting
                     .tell(|question| client.known(question) != Known::NotYet);
-                self.save.send_replace(Some(self.client.save()));
+                if let Some(saved) = self.client.save(&self.holder) {
+                    self.save.send_replace(Some(saved));
+                }
                 self.want_certificates();
             }
         }

@@ -1,8 +1,8 @@
 //! How a control plane's answers look to people.
 
 use leno_admin::{
-    Applied, Change, Diff, Forgotten, History, Link, Proxies, Renewed, Revoked, TokenMade, Tokens,
-    Trust,
+    Applied, Change, Diff, Forgotten, History, Link, Proxies, Recovered, Renewed, Revoked,
+    TokenMade, Tokens, Trust,
 };
 use leno_model::Code;
 
@@ -95,7 +95,10 @@ pub(super) fn proxies(told: &Proxies, terminal: &mut Terminal) -> anyhow::Result
             proxy.tunnel.as_deref().unwrap_or("-").into(),
             moment(&proxy.since, now).into(),
             match (&proxy.refused, proxy.current) {
-                (Some(why), _) => Line::new().bad(format_args!("{} {why}", Code::D002)),
+                (Some(why), _) => {
+                    let code = proxy.code.as_deref().unwrap_or(Code::D002.as_str());
+                    Line::new().bad(format_args!("{code} {why}"))
+                }
                 (None, true) => Line::new().good("the newest"),
                 (None, false) => Line::new().doubtful(format_args!("behind: {}", proxy.generation)),
             },
@@ -127,6 +130,20 @@ pub(super) fn proxies(told: &Proxies, terminal: &mut Terminal) -> anyhow::Result
     } else {
         Answer::Fine
     })
+}
+
+pub(super) fn recovered(told: &Recovered, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    terminal.line(head(&told.status))?;
+    let line = Line::new().good("recovered").plain("  epoch ");
+    let line = line.strong(told.epoch);
+    terminal.line(line.plain(": every proxy follows this store from here on"))?;
+    for ahead in &told.ahead {
+        let line = Line::new().plain("  ").strong(&ahead.name);
+        terminal.line(line.plain(format_args!("  held {}", ahead.generation)))?;
+    }
+    terminal.gap()?;
+    terminal.line("Next  leno proxies · leno history · leno certs list")?;
+    Ok(Answer::Fine)
 }
 
 pub(super) fn token_made(told: &TokenMade, terminal: &mut Terminal) -> anyhow::Result<Answer> {

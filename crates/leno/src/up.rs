@@ -17,7 +17,7 @@ mod talk;
 mod watcher;
 
 pub(crate) use engine::{Guest, Opened, Up};
-pub(crate) use news::{News, Row};
+pub(crate) use news::{News, Row, State};
 pub(crate) use place::Place;
 pub(crate) use screen::{Columns, first_call, revised};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};

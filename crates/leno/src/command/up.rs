@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_admin::Failure;
 use leno_host::{Blocker, OpenError};
+use leno_model::view::Protocol;
 use leno_telemetry::Record;
 use time::UtcOffset;
 use tokio::sync::mpsc;
@@ -19,7 +20,9 @@ use crate::arguments;
 use crate::command::Answer;
 use crate::render;
 use crate::terminal::{Line, Terminal};
-use crate::up::{Client, Columns, News, Place, Row, Server, Source, Up, first_call, revised};
+use crate::up::{
+    Client, Columns, News, Place, Row, Server, Source, State, Up, first_call, revised,
+};
 
 /// How long the first call is waited for before what to try next is said without it.
 const FIRST_CALL: Duration = Duration::from_secs(2);
@@ -133,6 +136,7 @@ async fn show(
             .map(|program| program.name.to_string())
             .collect(),
         settled: BTreeMap::new(),
+        shown: Vec::new(),
         first_call: None,
         first_failure: None,
         own_log: place.own_log(),
@@ -183,6 +187,8 @@ struct Screen<'a> {
     waiting: Vec<String>,
     /// What became of those that stand behind others.
     settled: BTreeMap<String, Row>,
+    /// Those of which something has been shown.
+    shown: Vec<Row>,
     /// The first call that went well, until all rows are shown.
     first_call: Option<Record>,
     /// The first that failed, which is shown where none goes well in time.
@@ -260,7 +266,7 @@ impl Screen<'_> {
             .and_then(|name| self.settled.remove(name))
         {
             self.waiting.remove(0);
-            self.terminal.line(self.columns.workload(&row))?;
+            self.show_first(row)?;
         }
         if self.waiting.is_empty()
             && let Some(record) = self.first_call.take()
@@ -271,12 +277,16 @@ impl Screen<'_> {
         Ok(())
     }
 
+    fn show_first(&mut self, row: Row) -> io::Result<()> {
+        self.terminal.line(self.columns.workload(&row))?;
+        self.shown.push(row);
+        Ok(())
+    }
+
     fn show_call(&mut self, record: &Record) -> io::Result<()> {
         self.terminal.gap()?;
-        let lines = first_call(&record.event(), self.offset).into_iter();
-        lines
-            .into_iter()
-            .try_for_each(|line| self.terminal.line(line))
+        let mut lines = first_call(&record.event(), self.offset).into_iter();
+        lines.try_for_each(|line| self.terminal.line(line))
     }
 
     /// Shows also what is still starting, and what to try.
@@ -284,7 +294,7 @@ impl Screen<'_> {
         for name in std::mem::take(&mut self.waiting) {
             let starting = Row::starting(&name);
             let row = self.settled.remove(&name).unwrap_or(starting);
-            self.terminal.line(self.columns.workload(&row))?;
+            self.show_first(row)?;
         }
         if let Some(record) = self.first_failure.take() {
             self.show_call(&record)?;
@@ -301,7 +311,7 @@ impl Screen<'_> {
         }
         self.terminal.gap()?;
         self.terminal
-            .line("  Try    leno ps · leno logs -f · leno curl SERVICE http://OTHER/")?;
+            .line(format!("  Try    {}", what_to_try(&self.shown)))?;
         if !self.then_silent {
             return self
                 .terminal
@@ -311,5 +321,23 @@ impl Screen<'_> {
         // Whoever started us reads until this.
         let log = File::options().append(true).open(&self.own_log)?;
         Ok(rustix::stdio::dup2_stdout(log)?)
+    }
+}
+
+/// Commands that work here.
+fn what_to_try(rows: &[Row]) -> String {
+    let port = |row: &Row| {
+        let mut published = row.published.iter();
+        let http = published.find(|published| published.protocol == Protocol::Http)?;
+        Some((row.name.clone(), http.port))
+    };
+    let running = rows.iter().filter(|row| matches!(row.state, State::Up(_)));
+    let caller = running.clone().next();
+    match (caller, running.skip(1).find_map(port)) {
+        (Some(caller), Some((called, port))) => format!(
+            "leno tap · leno why {} http://{called}:{port}/ · leno history",
+            caller.name
+        ),
+        _ => "leno ps · leno logs -f · leno history".to_owned(),
     }
 }

@@ -181,17 +181,14 @@ fn what_to_try(folder: &str) -> Vec<Line> {
     let tries = [
         ("./leno tap --failed", "what fails, and whose fault it is"),
         (
-            "./leno why -f . web http://payments:8080/ledger",
+            "./leno why web http://payments:8080/ledger",
             "why that is refused, and by which lines",
         ),
         (
             "sed -i 's/weight: 10}/weight: 0}/' leno.yaml",
             "no more calls to cart-v2: see what stops failing",
         ),
-        (
-            "sed -i 's/weight: 0}/weight: 10}/' leno.yaml",
-            "take it back",
-        ),
+        ("./leno rollback 1", "take it back; ./leno history has both"),
     ];
     let widest = tries.iter().map(|(command, _)| command.len()).max();
     let shows_at = 9 + widest.unwrap_or_default() + 3;

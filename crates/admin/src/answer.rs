@@ -3,6 +3,8 @@
 use leno_model::{Code, Note, ObjectRef, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::figures;
+
 /// Any answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(untagged)]
@@ -206,7 +208,35 @@ pub struct Since {
     pub who: Option<String>,
 }
 
+impl Since {
+    /// It in words, to people whose clock says `now`: `since 02:38 UTC, revision 417 (ops)`.
+    pub fn told(&self, now: &str) -> String {
+        let at = figures::moment(&self.at, now);
+        match (self.revision, &self.who) {
+            (None, _) => format!("since {at}"),
+            (Some(revision), None) => format!("since {at}, revision {revision}"),
+            (Some(revision), Some(who)) => format!("since {at}, revision {revision} ({who})"),
+        }
+    }
+}
+
 impl Finding {
+    /// The commands to go on with: what the revision that brought it changed, and how to take it
+    /// back.
+    pub fn commands(&self) -> Vec<String> {
+        if let Some(next) = &self.next {
+            return next.split(" · ").map(str::to_owned).collect();
+        }
+        let brought = self.since.as_ref().and_then(|since| since.revision);
+        match brought.map(|revision| (revision.saturating_sub(1), revision)) {
+            Some((before @ 1.., revision)) => vec![
+                format!("leno diff {before} {revision}"),
+                format!("leno rollback {before}"),
+            ],
+            Some((0, _)) | None => vec![format!("leno explain {}", self.code)],
+        }
+    }
+
     /// A note as it travels; `text` is what stands on its line.
     pub fn of(note: &Note, text: Option<String>) -> Self {
         let start = note.span.as_ref().map(|span| &span.start);

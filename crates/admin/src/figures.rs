@@ -17,6 +17,19 @@ pub fn percent(part: u64, of: u64) -> String {
     }
 }
 
+/// A count with its thousands told apart: `1,204`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut told = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            told.push(',');
+        }
+        told.push(digit);
+    }
+    told
+}
+
 /// A duration by two or three digits: `840 µs`, `3.1 ms`, `21 ms`, `1.2 s`.
 pub fn duration(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
@@ -40,6 +53,18 @@ pub fn bytes(count: f64) -> String {
     }
 }
 
+/// A moment in RFC 3339: `02:38 UTC`, with its day unless that is the day of `now`.
+pub fn moment(at: &str, now: &str) -> String {
+    let parts = at
+        .split_once('T')
+        .and_then(|(day, time)| Some((day, time.get(..5)?)));
+    match parts {
+        None => at.to_owned(),
+        Some((day, time)) if now.starts_with(day) => format!("{time} UTC"),
+        Some((day, time)) => format!("{day} {time} UTC"),
+    }
+}
+
 /// A name without the namespace that all share where nobody chose one.
 pub fn short(name: &str) -> &str {
     name.strip_prefix("default/").unwrap_or(name)
@@ -50,12 +75,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_moment_of_the_same_day_is_told_without_it() {
+        let now = "2026-11-20T03:01:10.000Z";
+        assert_eq!(moment("2026-11-20T02:38:59.250Z", now), "02:38 UTC");
+        assert_eq!(
+            moment("2026-11-19T23:59:59.250Z", now),
+            "2026-11-19 23:59 UTC"
+        );
+        assert_eq!(moment("yesterday", now), "yesterday");
+    }
+
+    #[test]
     fn shares_durations_and_bytes_as_people_say_them() {
         let told = [(0, 7), (7, 7), (1, 2000), (1, 30), (999, 1000)];
         let told = told.map(|(part, of)| percent(part, of));
         assert_eq!(told, ["0 %", "100 %", "<0.1 %", "3.3 %", "99 %"]);
         let told = [840, 999, 3_140, 9_949, 9_951, 21_400, 999_600]
             .map(|micros| duration(Duration::from_micros(micros)));
+        let counts = [7, 999, 1_204, 62_731, 1_900_000].map(count);
+        assert_eq!(counts, ["7", "999", "1,204", "62,731", "1,900,000"]);
         let expect = [
             "840 µs", "999 µs", "3.1 ms", "9.9 ms", "10 ms", "21 ms", "1.0 s",
         ];

@@ -9,8 +9,6 @@ use crate::answer::{Finding, Status};
 pub struct Overview {
     /// How its control plane is.
     pub status: Status,
-    /// Of which moment this is, in RFC 3339.
-    pub at: String,
     /// What does not hold as it was written.
     pub findings: Vec<Finding>,
     /// What runs.
@@ -82,10 +80,14 @@ pub struct Edge {
     pub calls: u64,
     /// How many of these failed.
     pub failed: u64,
-    /// How many went between two proxies that proved themselves to each other.
+    /// How many calls and open streams went between two proxies that proved themselves to each other.
     pub mtls: u64,
     /// How many went in plain.
     pub plain: u64,
+    /// Streams of bytes that are open.
+    pub open: u64,
+    /// Bytes both ways.
+    pub bytes: u64,
     /// How long half of the requests took at most, in microseconds.
     pub p50_us: Option<u64>,
     /// How long all but one in a hundred took at most, in microseconds.
@@ -107,8 +109,8 @@ pub struct FailedCall {
     pub request: String,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// How long it took, in milliseconds.
-    pub took_ms: Option<u64>,
+    /// How long it took, in microseconds.
+    pub took_us: Option<u64>,
     /// Whose fault it is.
     pub fault: String,
     /// The code, if the mesh refused it: `R003`; else the service answered so.

@@ -26,16 +26,15 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{MakeLink, apply, clock, renew, told};
+use crate::{apply, clock, renew, told};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
     center: Arc<Center>,
-    links: Option<MakeLink>,
     asker: Asker,
     question: Question,
 ) -> Result<Answer, Failure> {
-    let answered = decide(Arc::clone(&center), links, asker, question).await;
+    let answered = decide(Arc::clone(&center), asker, question).await;
     answered.map_err(|failure| Failure {
         status: Some(Box::new(status(&center))),
         ..failure
@@ -43,12 +42,7 @@ pub(crate) async fn answer(
 }
 
 /// Answers a question on a thread that may wait.
-async fn decide(
-    center: Arc<Center>,
-    links: Option<MakeLink>,
-    asker: Asker,
-    question: Question,
-) -> Result<Answer, Failure> {
+async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result<Answer, Failure> {
     if let Question::Renew(ask) = question {
         return renew::renew(center, ask).await.map(Answer::Renewed);
     }
@@ -76,7 +70,7 @@ async fn decide(
                     was_there,
                 }))
             }
-            Question::OpenDashboard(_) => open_dashboard(center, links).map(Answer::Link),
+            Question::OpenDashboard(_) => open_dashboard(center).map(Answer::Link),
             Question::Trust(_) => trust(center).map(Answer::Trust),
             Question::Revoke(ask) => {
                 let identity = identity(center, &ask.identity)?;
@@ -350,8 +344,8 @@ pub(crate) fn proxies(center: &Center) -> Proxies {
     }
 }
 
-fn open_dashboard(center: &Center, links: Option<MakeLink>) -> Result<Link, Failure> {
-    let Some(make) = links else {
+fn open_dashboard(center: &Center) -> Result<Link, Failure> {
+    let Some(make) = center.links.get() else {
         return Err(Failure {
             advice: Some("run it with one: leno control --dashboard 7070".to_owned()),
             ..Failure::plain("this control plane shows no dashboard")

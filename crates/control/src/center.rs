@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use leno_admin::Addressed;
 use leno_channel::Keyring;
@@ -57,6 +57,8 @@ pub(crate) struct Center {
     renewing: Mutex<()>,
     /// Held while the CA is founded, so that whoever finds it founded also finds it proven.
     founding: Mutex<()>,
+    /// Makes an address at which the dashboard lets in whoever opens it first.
+    pub(crate) links: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
     tell: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -117,6 +119,7 @@ impl Center {
             read: Mutex::default(),
             renewing: Mutex::default(),
             founding: Mutex::default(),
+            links: OnceLock::new(),
             tell,
             store,
         };

@@ -83,6 +83,12 @@ impl Desk {
         administer::proxies(&self.center)
     }
 
+    /// Lets those who may ask the socket look at the dashboard, by links that `make` makes. The
+    /// first that is said holds.
+    pub fn give_links(&self, make: impl Fn() -> String + Send + Sync + 'static) {
+        self.center.links.get_or_init(|| Box::new(make));
+    }
+
     /// Founds the CA for the trust domain that is in force, unless there is one; it is part of the
     /// newest edition when this returns.
     pub fn found(&self) -> Result<(), NotFounded> {

@@ -85,11 +85,7 @@ pub struct Control {
     listener: TcpListener,
     administration: leno_admin::Server,
     folders: Vec<Folder>,
-    links: Option<MakeLink>,
 }
-
-/// Makes an address at which the dashboard lets in whoever opens it first.
-type MakeLink = Arc<dyn Fn() -> String + Send + Sync>;
 
 impl Control {
     /// Opens the store and the CA, and listens. Nobody is answered before [`Self::run`]. `tell` is
@@ -134,15 +130,7 @@ impl Control {
             listener,
             administration,
             folders,
-            links: None,
         })
-    }
-
-    /// Gives links to the dashboard, which `make` makes, to those who may ask the socket.
-    #[must_use]
-    pub fn with_dashboard(mut self, make: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.links = Some(Arc::new(make));
-        self
     }
 
     /// Where proxies are taken care of.
@@ -162,16 +150,14 @@ impl Control {
             listener,
             administration,
             folders,
-            links,
         } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
         tasks.spawn(named("serve", serve::accept(Arc::clone(&center), listener)));
-        let answer = move |asker, question| {
-            administer::answer(Arc::clone(&center), links.clone(), asker, question)
-        };
+        let answer =
+            move |asker, question| administer::answer(Arc::clone(&center), asker, question);
         tasks.spawn(named("administer", administration.run(answer)));
         match tasks.join_next().await {
             Some(Ok(task)) => Ended(task),

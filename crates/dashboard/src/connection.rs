@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::access::Visitor;
 use crate::answer::Answer;
-use crate::gate::{Asked, judge, proofs};
+use crate::gate::{Asked, is_from_us, judge, proofs};
 use crate::pages::Page;
 use crate::refusal::Refusal;
 use crate::{Arrived, Mesh, Site};
@@ -132,7 +132,8 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
         Ok(Asked::Enter(token)) => Wants::Answer(site.enter(token)),
         Ok(Asked::Page(page)) => match site.admit(proofs(request)) {
             Some(visitor) => Wants::Page(page, visitor),
-            None => Wants::Answer(Answer::refusal(&Refusal::Unproven)),
+            None if is_from_us(request) => Wants::Answer(Answer::refusal(&Refusal::Unproven)),
+            None => Wants::Answer(Answer::refusal(&Refusal::Detour)),
         },
         Err(refusal) => Wants::Answer(Answer::refusal(&refusal)),
     };

@@ -112,8 +112,7 @@ fn judge_origin(request: &Request<'_>, port: u16) -> Result<(), Refusal> {
         return Err(Refusal::ForeignOrigin);
     }
     let says = |name: &str, word: &[u8]| request.header(name).all(|value| value == word);
-    let mut sites = request.header("sec-fetch-site");
-    if sites.all(|site| matches!(site, b"none" | b"same-origin")) {
+    if is_from_us(request) {
         return Ok(());
     }
     // A link on another page leads here as well as one in a terminal; a frame or a script does not.
@@ -122,6 +121,12 @@ fn judge_origin(request: &Request<'_>, port: u16) -> Result<(), Refusal> {
         true => Ok(()),
         false => Err(Refusal::ForeignOrigin),
     }
+}
+
+/// Whether nobody led a browser here but its user and our own pages.
+pub(crate) fn is_from_us(request: &Request<'_>) -> bool {
+    let mut sites = request.header("sec-fetch-site");
+    sites.all(|site| matches!(site, b"none" | b"same-origin"))
 }
 
 #[cfg(test)]

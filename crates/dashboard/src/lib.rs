@@ -169,6 +169,11 @@ impl Links {
         let token = site.access().invite(site.now());
         format!("http://localhost:{}/?t={token}", site.place.port)
     }
+
+    /// The port to which they lead.
+    pub fn port(&self) -> u16 {
+        self.0.place.port
+    }
 }
 
 /// Where the pages are, and who may look at them.

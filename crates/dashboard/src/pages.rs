@@ -94,5 +94,9 @@ pub(crate) fn refused(refusal: &Refusal) -> String {
         body.raw("</code></p>");
     }
     body.raw("</main>");
-    frame::page(refusal.title(), frame::Life::Still, body)
+    let life = match refusal {
+        Refusal::Detour => frame::Life::Again,
+        _ => frame::Life::Still,
+    };
+    frame::page(refusal.title(), life, body)
 }

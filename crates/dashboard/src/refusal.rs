@@ -25,6 +25,9 @@ pub(crate) enum Refusal {
     NoVisit,
     /// It is for a page, and nothing in it proves the visit.
     Unproven,
+    /// The same, and it comes by a link on another page: the browser kept what proves the visit to
+    /// itself, and brings it when our own page asks.
+    Detour,
     /// There is no such page.
     NotFound,
 }
@@ -36,7 +39,11 @@ impl Refusal {
             Self::Malformed(refused) => refused.status,
             Self::TooSlow => 408,
             Self::ForeignHost | Self::NoServices => 421,
-            Self::ForeignOrigin | Self::SpentLink | Self::NoVisit | Self::Unproven => 403,
+            Self::ForeignOrigin
+            | Self::SpentLink
+            | Self::NoVisit
+            | Self::Unproven
+            | Self::Detour => 403,
             Self::NotAsked => 503,
             Self::Method => 405,
             Self::NotFound => 404,
@@ -55,7 +62,8 @@ impl Refusal {
             Self::Method => "Pages can only be read",
             Self::SpentLink => "This link has been used, or is too old",
             Self::NoVisit => "This page opens by a link",
-            Self::Unproven => "Nothing proves your visit",
+            Self::Unproven => "This visit has ended",
+            Self::Detour => "One moment",
             Self::NotFound => "There is no such page",
         }
     }
@@ -80,10 +88,8 @@ impl Refusal {
             Self::SpentLink | Self::NoVisit => {
                 "Each link is good once, so that nobody else can look. For another one, run:"
             }
-            Self::Unproven => {
-                "It has ended, or a browser that came here from another page did not say so: then \
-                 reload this page. Else run, for another link:"
-            }
+            Self::Unproven => "A visit lasts a day. For another one, run:",
+            Self::Detour => "You came by a link on another page, and are let in by our own.",
             Self::NotFound => "Go back to where you came from.",
         };
         advice.to_owned()
@@ -100,6 +106,7 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::NotAsked
             | Self::Method
+            | Self::Detour
             | Self::NotFound => None,
         }
     }

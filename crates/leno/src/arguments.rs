@@ -321,6 +321,10 @@ pub(crate) struct Up {
     #[arg(short = 'd', long)]
     pub(crate) detach: bool,
 
+    /// The port of the page, and of services by name; 7070 if it is free, if nothing is said
+    #[arg(long, value_name = "PORT", value_parser = fleet::loopback)]
+    pub(crate) dashboard: Option<u16>,
+
     /// Say nothing more once all is said about the start
     #[arg(long, hide = true)]
     pub(crate) then_silent: bool,

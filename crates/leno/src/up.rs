@@ -16,9 +16,9 @@ mod source;
 mod talk;
 mod watcher;
 
-pub(crate) use engine::{Guest, Opened, Up};
+pub(crate) use engine::{Guest, Happened, Opened, Question, Up};
 pub(crate) use news::{News, Row, State};
 pub(crate) use place::Place;
-pub(crate) use screen::{Columns, first_call, revised};
+pub(crate) use screen::{Columns, first_call, revised, trouble};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};
-pub(crate) use talk::{Client, Server, Watched};
+pub(crate) use talk::{Client, Seen, Server, Watched};

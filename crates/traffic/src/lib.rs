@@ -31,7 +31,7 @@ pub use budget::RetryBudget;
 pub use caller::{Channel, Claim, Fact, Missing, Peer, WhyPlain};
 pub use deadline::Deadline;
 pub use destination::{Destination, Direct, Scope};
-pub use naming::{Named, Naming, Unnamed, Wanted};
+pub use naming::{Named, Naming, Unnamed, Wanted, published_host};
 pub use policy::{Admitted, AdmittedStream, Allowed, Denied, Permit, Policy, Verdict};
 pub use refusal::Refusal;
 pub use route::{Forward, ForwardStream, Redirected, Routed};

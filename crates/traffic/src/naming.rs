@@ -1,7 +1,7 @@
 //! What a host name means to a caller of the mesh: for its questions about names, and for requests
 //! that say themselves where they go.
 
-use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, format, string::String, vec::Vec};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -194,24 +194,44 @@ impl Table {
             }
             return Ok(Wanted::Needs(question));
         };
-        let mut ports = service.ports.iter();
-        let speaks_http = |port: u16| {
-            let port = service.ports.get(&port);
-            port.is_some_and(|port| port.protocol == Protocol::Http)
-        };
-        let port = match port {
-            Some(port) => Some(port),
-            None if speaks_http(80) => Some(80),
-            None => ports
-                .find(|(port, _)| speaks_http(**port))
-                .map(|(port, _)| *port),
-        };
+        let port = port.or_else(|| published_port(service));
         let port = port.ok_or_else(|| Refusal::Unnamed(Unnamed::NoHttpPort(name.clone())))?;
         Ok(Wanted::Port(PortRef {
             service: name,
             port,
         }))
     }
+}
+
+/// The port of a service that is meant where none is named: 80, or else the first that speaks HTTP.
+fn published_port(service: &Service) -> Option<u16> {
+    let mut speaking = service.ports.iter();
+    let default = Some(80).filter(|port| speaks_http(service, *port));
+    default.or_else(|| speaking.find_map(|(port, _)| speaks_http(service, *port).then_some(*port)))
+}
+
+fn speaks_http(service: &Service, port: u16) -> bool {
+    let port = service.ports.get(&port);
+    port.is_some_and(|port| port.protocol == Protocol::Http)
+}
+
+/// The host by which callers in `from` reach a port of `service` by [`Naming::Published`]; `None` if
+/// it speaks no HTTP there.
+pub fn published_host(service: &Service, port: u16, from: &Namespace) -> Option<String> {
+    if !speaks_http(service, port) {
+        return None;
+    }
+    let ServiceName { namespace, name } = &service.name;
+    let host = match namespace == from {
+        true => format!("{name}.{LOCALHOST}"),
+        false => format!("{name}.{namespace}.{LOCALHOST}"),
+    };
+    // A name that is a number would be taken for a port.
+    let is_clear = published_port(service) == Some(port) && name.as_str().parse::<u16>().is_err();
+    Some(match is_clear {
+        true => host,
+        false => format!("{port}.{host}"),
+    })
 }
 
 /// Whether `host` is a service's if it is anything.

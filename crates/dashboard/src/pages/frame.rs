@@ -5,12 +5,14 @@ use std::fmt::Display;
 use crate::html::Html;
 
 /// Whether a page goes with the time.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Life {
     /// It is looked at anew every few seconds.
     Live,
     /// It stays as it is.
     Still,
+    /// It asks once more, at once.
+    Again,
 }
 
 /// A whole document with this body.
@@ -21,10 +23,14 @@ pub(crate) fn page(title: impl Display, life: Life, body: Html) -> String {
     html.raw("<title>").text(title).raw(" · Leno</title>\n");
     html.raw("<link rel=\"stylesheet\" href=\"/style.css\">\n");
     html.raw("<link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\">\n");
-    if life == Life::Live {
-        html.raw("<script src=\"/live.js\" defer></script>\n");
-        html.raw("<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\n");
-    }
+    html.raw(match life {
+        Life::Live => {
+            "<script src=\"/live.js\" defer></script>\n\
+             <noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\n"
+        }
+        Life::Still => "",
+        Life::Again => "<meta http-equiv=\"refresh\" content=\"0\">\n",
+    });
     html.raw("</head>\n<body>\n");
     html.part(body).raw("\n</body>\n</html>\n");
     html.into_string()

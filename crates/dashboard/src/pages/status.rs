@@ -58,9 +58,9 @@ fn head(body: &mut Html, overview: &Overview) {
     }
     body.raw("as of ")
         .raw("<time datetime=\"")
-        .text(&overview.at);
+        .text(&status.now);
     body.raw("\">")
-        .text(clock(&overview.at))
+        .text(clock(&status.now))
         .raw("</time></p>\n");
     body.raw("<button type=\"button\" id=\"pause\" hidden>Pause</button>\n</header>\n");
 }
@@ -157,7 +157,7 @@ fn next(body: &mut Html, steps: &[Step]) {
 fn counted(count: u64, one: &str, many: &str) -> String {
     match count {
         1 => format!("1 {one}"),
-        _ => format!("{count} {many}"),
+        _ => format!("{} {many}", figures::count(count)),
     }
 }
 

@@ -51,6 +51,24 @@ async fn nothing_uses_up_a_link_but_following_it() {
 }
 
 #[tokio::test]
+async fn who_comes_by_a_foreign_link_is_let_in_by_our_own_page() {
+    let world = World::new(false);
+    let led =
+        "sec-fetch-site: cross-site\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\n";
+    let entered = world.get(&world.link(), led).await;
+    let place = entered.header("location").unwrap();
+    let again = world.get(place, led).await;
+    let asks_again = "<meta http-equiv=\"refresh\" content=\"0\">";
+    assert!(again.body().contains(asks_again), "{again:?}");
+    // The page itself asks without what it is not given: that is the end of it.
+    let own = "sec-fetch-site: same-origin\r\n";
+    let ended = world.get(place, own).await;
+    assert!(!ended.body().contains("refresh"), "{ended:?}");
+    let own = format!("{own}{}", entered.cookie());
+    assert_eq!(world.get(place, &own).await.status(), "200");
+}
+
+#[tokio::test]
 async fn every_answer_keeps_to_itself() {
     let world = World::new(false);
     let entered = world.get(&world.link(), "").await;

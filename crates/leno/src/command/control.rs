@@ -52,7 +52,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         let (tell, mut heard) = mpsc::channel(MOST_LINES);
         // A line that finds no room is not worth waiting for.
         let tell = move |event: &Event| drop(tell.try_send(event.to_string()));
-        let mut control = Control::open(settings, tell).await?;
+        let control = Control::open(settings, tell).await?;
         let mut showing = JoinSet::new();
         if let Some(port) = options.dashboard {
             let dashboard = dashboard::open(Port::Exactly(port))?;
@@ -62,7 +62,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
                 page.strong(links.make())
                     .dim("   another time: leno dashboard"),
             )?;
-            control = control.with_dashboard(move || links.make());
+            control.desk().give_links(move || links.make());
             showing.spawn(dashboard.run(mesh));
         }
         let ready = Line::new().good("ready").plain("  asked at ");

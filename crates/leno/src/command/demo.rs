@@ -10,8 +10,9 @@ use tokio::task::LocalSet;
 use super::up::{not_up, until_told};
 use crate::arguments::{Demo, Shop};
 use crate::command::Answer;
+use crate::dashboard::Page;
 use crate::demo::{Folder, Story, Total, Words};
-use crate::terminal::Terminal;
+use crate::terminal::{Line, Terminal};
 use crate::up::{Place, Server, Source, Up};
 
 /// How often it is looked what happened.
@@ -24,16 +25,13 @@ const PLAIN: Duration = Duration::from_secs(10);
 /// Runs the shop until Ctrl-C, or for as long as the options say.
 pub(crate) fn run(options: &Demo, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let folder = Folder::make()?;
-    let words = Words {
-        folder: folder.path().display().to_string(),
-        // Known only while there is one thread.
-        offset: UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC),
-    };
+    // Known only while there is one thread.
+    let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let local = LocalSet::new();
-    let told = local.block_on(&runtime, tell(&folder, words, options.limit, terminal));
+    let told = local.block_on(&runtime, tell(&folder, offset, options.limit, terminal));
     runtime.shutdown_background();
     match told {
         Ok(answer) => Ok(answer),
@@ -49,7 +47,7 @@ pub(crate) fn run_shop(options: &Shop) -> anyhow::Result<Answer> {
 
 async fn tell(
     folder: &Folder,
-    words: Words,
+    offset: UtcOffset,
     limit: Option<Duration>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
@@ -62,7 +60,13 @@ async fn tell(
     let place = Place::of(folder.path())?;
     let (tell, mut news) = mpsc::unbounded_channel();
     // Nobody listens any more once the story is over.
-    let up = Up::begin(source, place.clone(), move |told| drop(tell.send(told))).await?;
+    let mut up = Up::begin(source, place.clone(), move |told| drop(tell.send(told))).await?;
+    let page = Page::of(&mut up, None)?;
+    let words = Words {
+        folder: folder.path().display().to_string(),
+        page: page.link(Line::new().dim("  Page").column(9, 1)),
+        offset,
+    };
     tokio::task::spawn_local(Server::open(&place)?.run(up.inbox()));
     let mut story = Story::begin(&up, words, now(), terminal)?;
 

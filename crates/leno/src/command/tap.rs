@@ -1,6 +1,5 @@
 //! `leno tap`: calls as they happen.
 
-use leno_admin::figures;
 use leno_telemetry::Filter;
 
 use crate::arguments::{Output, Tap};
@@ -84,16 +83,7 @@ fn row(call: &Watched) -> Line {
     };
     let time = call.text("time");
     let time = time.get(11..23).unwrap_or(time);
-    let request = match call.text("event") {
-        "call" => format!("{} {}", call.text("method"), call.text("path")),
-        "opened" => "tcp opened".to_owned(),
-        "stream" => {
-            let bytes = |field| figures::bytes(call.number(field).unwrap_or_default());
-            format!("tcp {} up, {} down", bytes("sent"), bytes("received"))
-        }
-        "accept" => format!("connections to {}", call.text("listener")),
-        _ => format!("handshake with {}", call.text("peer")),
-    };
+    let request = call.request().unwrap_or_default();
     let line = Line::new().dim(time).column(FROM, 1).plain(party("source"));
     let line = line.column(TO, 1).strong(party("destination"));
     let line = line.column(REQUEST, 1).plain(request).column(STATUS, 1);
@@ -117,13 +107,11 @@ fn row(call: &Watched) -> Line {
         _ => line.bad("no"),
     };
     let line = line.column(WHY, 1);
-    let line = match (call.text("code"), call.text("fault")) {
-        ("", "") => line,
-        ("", _) => line.plain("the service answered"),
-        (code, _) => line.plain(format_args!("{code} {}", call.text("slug"))),
+    let line = match call.text("code") {
+        "" => line.plain(call.why()),
+        code => line.plain(format_args!("{code} {}", call.why())),
     };
-    let id = call.text("id");
-    line.column(ID, 1).dim(id.get(..8).unwrap_or(id))
+    line.column(ID, 1).dim(call.short_id())
 }
 
 /// Whose fault it is, in one letter.

@@ -18,6 +18,7 @@ use tokio::task::LocalSet;
 
 use crate::arguments;
 use crate::command::Answer;
+use crate::dashboard::Page;
 use crate::render;
 use crate::terminal::{Line, Terminal};
 use crate::up::{
@@ -36,7 +37,7 @@ pub(crate) fn run(options: &arguments::Up, terminal: &mut Terminal) -> anyhow::R
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let place = Place::of(".".as_ref())?;
     if options.detach {
-        return detach(&place, terminal);
+        return detach(&place, options, terminal);
     }
     if options.then_silent {
         rustix::process::setsid()?;
@@ -69,10 +70,16 @@ pub(crate) fn not_up(error: anyhow::Error, terminal: &mut Terminal) -> anyhow::R
 }
 
 /// Starts the same without a terminal, and shows how it begins.
-fn detach(place: &Place, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+fn detach(
+    place: &Place,
+    options: &arguments::Up,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
     place.make()?;
+    let port = options.dashboard.map(|port| format!("--dashboard={port}"));
     let mut child = Command::new("/proc/self/exe")
         .args(["up", "--then-silent"])
+        .args(port)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(place.own_log())?)
@@ -106,7 +113,8 @@ async fn show(
     let file = source.file.unwrap_or_default();
     let name = source.mesh.clone();
     let tell = move |told| drop(tell.send(told));
-    let up = Up::begin(source, place.clone(), tell).await?;
+    let mut up = Up::begin(source, place.clone(), tell).await?;
+    let page = Page::of(&mut up, options.dashboard)?;
     let server = Server::open(&place)?;
     tokio::task::spawn_local(server.run(up.inbox()));
     let head = Line::new().strong(&name).plain(format_args!(
@@ -140,6 +148,7 @@ async fn show(
         first_call: None,
         first_failure: None,
         own_log: place.own_log(),
+        page: page.link(Line::new().plain("  Page   ")),
         hinted: false,
         then_silent: options.then_silent,
         terminal,
@@ -193,6 +202,8 @@ struct Screen<'a> {
     first_call: Option<Record>,
     /// The first that failed, which is shown where none goes well in time.
     first_failure: Option<Record>,
+    /// The line about the page, until it is shown.
+    page: Line,
     hinted: bool,
     /// Whether what is said after that goes into the mesh's own log.
     then_silent: bool,
@@ -310,6 +321,7 @@ impl Screen<'_> {
             return Ok(());
         }
         self.terminal.gap()?;
+        self.terminal.line(std::mem::take(&mut self.page))?;
         self.terminal
             .line(format!("  Try    {}", what_to_try(&self.shown)))?;
         if !self.then_silent {

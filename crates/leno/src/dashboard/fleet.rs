@@ -3,20 +3,15 @@
 use leno_admin::{Failure, Overview, Proxies, ProxyState, Step, Workload, WorkloadState};
 use leno_control::Desk;
 use leno_dashboard::Mesh;
-use leno_proxy::Clocks;
 
 /// The mesh of a control plane in this process.
 pub(crate) struct Fleet {
     desk: Desk,
-    clocks: Clocks,
 }
 
 impl Fleet {
     pub(crate) fn new(desk: Desk) -> Self {
-        Self {
-            desk,
-            clocks: Clocks::start(),
-        }
+        Self { desk }
     }
 }
 
@@ -28,7 +23,6 @@ impl Mesh for Fleet {
         let (checked, Proxies { proxies, .. }) = asked.await.map_err(failed)?;
         Ok(Overview {
             status: checked.status,
-            at: self.clocks.now().wall.to_string(),
             findings: checked.findings,
             workloads: proxies.iter().flat_map(workloads).collect(),
             traffic: None,
@@ -45,33 +39,21 @@ impl Mesh for Fleet {
 
 /// What a proxy stands in front of, or the proxy itself where that is nothing.
 fn workloads(proxy: &ProxyState) -> Vec<Workload> {
-    let trouble = match &proxy.refused {
-        Some(why) => Some(format!("its proxy keeps an older revision: {why}")),
-        None if proxy.not_entitled.is_empty() => None,
-        None => Some(format!(
-            "its proxy may not stand in front of {}",
-            proxy.not_entitled.join(", ")
-        )),
-    };
-    let named = |name: &String, what| Workload {
+    let named = |name: &String| Workload {
         name: name.clone(),
-        state: match proxy.current || trouble.is_some() {
+        state: match proxy.current {
             true => WorkloadState::Up,
             false => WorkloadState::Starting,
         },
-        what,
-        trouble: trouble.clone(),
+        what: format!("proxy {} at {}", proxy.name, proxy.address),
+        trouble: None,
         place: None,
         published: proxy.tunnel.iter().cloned().collect(),
-        next: trouble.is_some().then(|| "leno proxies".to_owned()),
+        next: None,
     };
-    let what = format!("proxy {} at {}", proxy.name, proxy.address);
     match proxy.workloads.as_slice() {
-        [] => vec![named(&proxy.name, what)],
-        workloads => workloads
-            .iter()
-            .map(|name| named(name, what.clone()))
-            .collect(),
+        [] => vec![named(&proxy.name)],
+        workloads => workloads.iter().map(named).collect(),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Story<'a> {
 pub(crate) struct Words {
     /// The folder of the demo.
     pub(crate) folder: String,
+    /// The line about the page.
+    pub(crate) page: Line,
     /// How far the person's clock is from UTC.
     pub(crate) offset: UtcOffset,
 }
@@ -136,6 +138,7 @@ impl<'a> Story<'a> {
             self.terminal.line(line)?;
         }
         self.terminal.gap()?;
+        self.terminal.line(self.words.page.clone())?;
         for line in what_to_try(&self.words.folder) {
             self.terminal.line(line)?;
         }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use leno_admin::{Finding, Since};
+use leno_admin::Finding;
 use leno_model::note::Span;
 use leno_model::{Note, Severity};
 
-use crate::render::moment;
 use crate::terminal::{Line, Terminal};
 
 /// Prints what a note says. `texts` are the files that spans may point into.
@@ -42,7 +41,7 @@ pub(crate) fn print_finding(
         None => head,
     };
     terminal.line(match &finding.since {
-        Some(since) => head.column(50, 4).dim(since_when(since, now)),
+        Some(since) => head.column(50, 4).dim(since.told(now)),
         None => head,
     })?;
     print_picture(finding, terminal)?;
@@ -51,31 +50,7 @@ pub(crate) fn print_finding(
     }
     let fault = Line::new().dim("    Fault     ").plain(&finding.fault);
     let fault = fault.column(35, 2).dim("Next  ");
-    terminal.line(fault.plain(next(finding)))
-}
-
-/// `since 02:38 UTC, revision 417 (ops)`.
-fn since_when(since: &Since, now: &str) -> String {
-    let at = moment(&since.at, now);
-    match (since.revision, &since.who) {
-        (None, _) => format!("since {at}"),
-        (Some(revision), None) => format!("since {at}, revision {revision}"),
-        (Some(revision), Some(who)) => format!("since {at}, revision {revision} ({who})"),
-    }
-}
-
-/// The commands to go on with: what the revision that brought it changed, and how to take it back.
-fn next(finding: &Finding) -> String {
-    if let Some(next) = &finding.next {
-        return next.clone();
-    }
-    let brought = finding.since.as_ref().and_then(|since| since.revision);
-    match brought.map(|revision| (revision.saturating_sub(1), revision)) {
-        Some((before @ 1.., revision)) => {
-            format!("leno diff {before} {revision} · leno rollback {before}")
-        }
-        Some((0, _)) | None => format!("leno explain {}", finding.code),
-    }
+    terminal.line(fault.plain(finding.commands().join(" · ")))
 }
 
 fn print_picture(finding: &Finding, terminal: &mut Terminal) -> io::Result<()> {

@@ -19,12 +19,13 @@ use anyhow::{Context as _, bail};
 use leno_admin::Finding;
 use leno_channel::Keyring;
 use leno_control::{Attendance, Control, Desk, Edition, Ended, Present};
+use leno_dashboard::Arrived;
 use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
 use leno_model::{Dice, Mono, Name, Network, SpiffeId, TrustDomain};
 use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy};
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
-use leno_traffic::Scope;
+use leno_traffic::{Naming, Scope};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -67,6 +68,8 @@ pub(crate) struct Up {
     /// As whom published ports call.
     host: WorkloadId,
     members: BTreeMap<WorkloadId, Member>,
+    /// The port of the loopback at which services are also published by their names.
+    names_at: Option<u16>,
     /// Service ports on this machine's loopback, by the port that was wanted for them.
     published: BTreeMap<(PortRef, u16), Published>,
     /// How many workloads were given a place.
@@ -99,6 +102,8 @@ pub(crate) enum Happened {
     Trouble(String),
     /// Somebody asks.
     Asked(Question),
+    /// A connection from this machine, to a service that its first request names.
+    Arrived(Arrived),
 }
 
 /// What one may ask a mesh that runs, each with the way back.
@@ -199,6 +204,7 @@ impl Up {
             tunnel: address,
             host,
             members: BTreeMap::new(),
+            names_at: None,
             published: BTreeMap::new(),
             places: 0,
             open_files,
@@ -247,6 +253,17 @@ impl Up {
     /// What is counted of its calls, and where they can be watched.
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
+    }
+
+    /// The control plane that it runs by.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Publishes services by their names at this port of the loopback, beside those of their own.
+    /// Who listens there hands on what arrives for them.
+    pub(crate) fn publish_names_at(&mut self, port: u16) {
+        self.names_at = Some(port);
     }
 
     /// The way to tell it what happens elsewhere.
@@ -326,6 +343,10 @@ impl Up {
                 Ok(())
             }
             Happened::Asked(question) => self.handle_question(question),
+            Happened::Arrived(Arrived { stream, bytes }) => {
+                let door = Door::Named(self.host.clone(), Naming::Published);
+                Ok(self.proxy.take(stream, bytes, door)?)
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What there is to tell about a mesh that runs on this machine.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ pub(crate) enum Ended {
 }
 
 /// A port of a workload on this machine's loopback.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Published {
     /// As the workload has it.
     pub(crate) port: u16,
@@ -118,8 +119,21 @@ pub(crate) struct Published {
     pub(crate) protocol: Protocol,
     /// Where it is reached.
     pub(crate) at: SocketAddr,
+    /// The host by which it is told from others there, if it shares the address.
+    pub(crate) host: Option<String>,
     /// Whether the port that was wanted for it is another program's.
     pub(crate) taken: bool,
+}
+
+/// What to open or connect to: `http://localhost:3000`, `localhost:5432`.
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (self.host.as_deref().unwrap_or("localhost"), self.at.port());
+        match self.protocol {
+            Protocol::Http => write!(f, "http://{host}:{port}"),
+            Protocol::Tcp => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 impl Row {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use leno_admin::Past;
 use leno_host::Exit;
 use leno_model::Code;
-use leno_model::view::Protocol;
 use leno_telemetry::{Call, Edge, Event, Party, Security, Stream};
 use time::UtcOffset;
 
@@ -230,16 +229,9 @@ fn without_shell(line: &str) -> &str {
 }
 
 fn published(line: Line, published: &[Published]) -> Line {
-    let url = |published: &Published| {
-        let port = published.at.port();
-        let url = match published.protocol {
-            Protocol::Http => format!("http://localhost:{port}"),
-            Protocol::Tcp => format!("localhost:{port}"),
-        };
-        match published.taken {
-            true => format!("{url} ({} is another program's)", published.port),
-            false => url,
-        }
+    let url = |published: &Published| match published.taken {
+        true => format!("{published} ({} is another program's)", published.port),
+        false => published.to_string(),
     };
     let all = published.iter().map(url).collect::<Vec<_>>();
     line.plain(all.join("  "))
@@ -247,14 +239,30 @@ fn published(line: Line, published: &[Published]) -> Line {
 
 /// What the workload sent in vain.
 fn refused(line: Line, datagrams: u64) -> Line {
-    if datagrams == 0 {
-        return line;
+    match datagrams {
+        0 => line,
+        _ => line.doubtful("   ").doubtful(udp_refused(datagrams)),
     }
+}
+
+fn udp_refused(datagrams: u64) -> String {
     let code = Code::R042;
-    line.doubtful(format_args!(
-        "   UDP refused: {datagrams} ({code} {})",
-        code.slug()
-    ))
+    format!("UDP refused: {datagrams} ({code} {})", code.slug())
+}
+
+/// What is wrong with a workload, in words.
+pub(crate) fn trouble(row: &Row) -> Option<String> {
+    match &row.state {
+        State::Ended { how, last_line, .. } if how.is_failure() => {
+            Some(match why(how, last_line) {
+                Some(why) => format!("{}: {why}", ended(how)),
+                None => ended(how),
+            })
+        }
+        State::Starting | State::Up(_) | State::Ended { .. } => {
+            (row.udp_refused > 0).then(|| udp_refused(row.udp_refused))
+        }
+    }
 }
 
 fn seconds(time: Duration) -> String {

@@ -18,7 +18,7 @@ use rustix::net::{
 
 pub(crate) use client::Client;
 pub(crate) use server::Server;
-pub(crate) use watch::Watched;
+pub(crate) use watch::{Seen, Watched};
 
 /// The longest message, in bytes.
 const LONGEST: usize = 1 << 20;

@@ -146,6 +146,7 @@ fn normal(told: &str) -> String {
         let words = line.split_whitespace().map(number).collect::<Vec<_>>();
         let line = match &words[..] {
             ["first", "call", ..] => "first call".to_owned(),
+            ["Page", ..] => "Page".to_owned(),
             [from, "→", to, ..] => format!("{from} → {to}"),
             ["cart-v1" | "cart-v2", _, "%", ..] => continue,
             words => words.join(" "),
@@ -165,7 +166,9 @@ fn number(word: &str) -> &str {
                 .all(|byte| byte.is_ascii_digit() || byte == b'.')
     };
     match word.split_once("localhost:") {
-        Some(("http://", port)) if is_number(port) => "http://localhost:N",
+        Some((before, port)) if before.starts_with("http://") && is_number(port) => {
+            "http://localhost:N"
+        }
         Some(("", port)) if is_number(port) => "localhost:N",
         _ if is_number(word) => "N",
         _ => word,

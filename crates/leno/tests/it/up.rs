@@ -6,5 +6,6 @@
 mod capture;
 mod lifecycle;
 mod mesh;
+mod page;
 mod programs;
 mod world;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use leno_model::view::{Protocol, Unknown};
+use leno_model::{Name, ServiceName};
 use leno_protocol::{Fields, HeadReader, Limits};
-use leno_traffic::{Naming, Scope, Table, Wanted};
+use leno_traffic::{Naming, Scope, Table, Wanted, published_host};
 
 use crate::world::{World, namespace};
 
@@ -119,6 +120,42 @@ fn a_published_name_is_a_service_with_a_port_that_speaks_http() {
         "cart.localhost:80",
     );
     assert_eq!(connect, "400 R017");
+}
+
+#[test]
+fn the_name_by_which_a_port_is_published_leads_to_it() {
+    let mut world = world();
+    let web = crate::world::service_name("web");
+    let web = Arc::make_mut(world.0.services.get_mut(&web).unwrap());
+    let http = web.ports[&80].clone();
+    web.ports.extend([(9000, http.clone()), (8080, http)]);
+    let mut number = web.clone();
+    number.name = ServiceName::new(namespace("bank"), Name::new("81").unwrap());
+    let view = &mut world.0;
+    view.services.insert(number.name.clone(), Arc::new(number));
+    let services = view.services.clone();
+    let table = Table::new(world.view(), Scope::Whole);
+    let shop = namespace("shop");
+    let mut hosts = Vec::new();
+    for service in services.values() {
+        for port in service.ports.keys() {
+            let Some(host) = published_host(service, *port, &shop) else {
+                continue;
+            };
+            let found = wanted(&table, Naming::Published, "/", &host);
+            assert_eq!(found, format!("port {}:{port}", service.name), "{host}");
+            hosts.push(host);
+        }
+    }
+    for host in [
+        "cart.localhost",
+        "web.localhost",
+        "9000.web.localhost",
+        "web.bank.localhost",
+        "80.81.bank.localhost",
+    ] {
+        assert!(hosts.iter().any(|known| known == host), "{host}: {hosts:?}");
+    }
 }
 
 #[test]

@@ -22,7 +22,14 @@ pub(super) fn section(body: &mut Html, traffic: &Traffic) {
     }
     body.raw("<div class=\"wide\" role=\"region\" aria-labelledby=\"calls\" tabindex=\"0\">\n");
     body.raw("<table>\n<thead><tr><th scope=\"col\">From</th><th scope=\"col\">To</th>");
-    for column in ["Per second", "Failed", "Half within", "99 % within"] {
+    for column in [
+        "Per second",
+        "Failed",
+        "Half within",
+        "99 % within",
+        "Open",
+        "Bytes per second",
+    ] {
         body.raw("<th scope=\"col\" class=\"figure\">")
             .raw(column)
             .raw("</th>");
@@ -42,9 +49,11 @@ fn row(body: &mut Html, edge: &Edge, seconds: f64) {
     body.raw("<tr><td>").text(figures::short(&edge.from));
     body.raw("</td><th scope=\"row\">")
         .text(figures::short(&edge.to));
-    let rate = edge.calls as f64 / seconds.max(0.001);
-    body.raw("</th><td class=\"figure\">")
-        .text(format_args!("{rate:.1}"));
+    let rate = match edge.calls as f64 / seconds.max(0.001) {
+        ..0.05 => "<0.1".to_owned(),
+        rate => format!("{rate:.1}"),
+    };
+    body.raw("</th><td class=\"figure\">").text(rate);
     body.raw("</td><td class=\"figure");
     if edge.failed > 0 {
         body.raw(" bad");
@@ -60,6 +69,14 @@ fn row(body: &mut Html, edge: &Edge, seconds: f64) {
         };
         body.raw("</td>");
     }
+    body.raw("<td class=\"figure\">");
+    match edge.open {
+        0 => body.raw("–"),
+        open => body.text(figures::count(open)),
+    };
+    body.raw("</td><td class=\"figure\">");
+    body.text(figures::bytes(edge.bytes as f64 / seconds.max(0.001)));
+    body.raw("</td>");
     match (edge.mtls, edge.plain) {
         (0, 0) => body.raw("<td class=\"faint\">–"),
         (_, 0) => body.raw("<td class=\"good\">yes"),
@@ -106,8 +123,8 @@ fn failure(body: &mut Html, call: &FailedCall) {
         None => body.raw("–"),
     };
     body.raw("</td><td class=\"figure\">");
-    match call.took_ms {
-        Some(millis) => body.text(figures::duration(Duration::from_millis(millis))),
+    match call.took_us {
+        Some(micros) => body.text(figures::duration(Duration::from_micros(micros))),
         None => body.raw("–"),
     };
     body.raw("</td><td>");

@@ -27,7 +27,7 @@ pub(super) fn section(body: &mut Html, overview: &Overview) {
             room -= 1;
         }
         for finding in kind.findings(overview).take(room) {
-            written(body, kind, finding);
+            written(body, kind, finding, &overview.status.now);
             room -= 1;
         }
     }
@@ -97,19 +97,23 @@ fn running(body: &mut Html, kind: Kind, workload: &Workload) {
     }
     if let Some(next) = &workload.next {
         body.raw("<dl class=\"terms\">");
-        command(body, next);
+        commands(body, std::slice::from_ref(next));
         body.raw("</dl>\n");
     }
     body.raw("</article>\n");
 }
 
 /// Something that does not hold as it was written.
-fn written(body: &mut Html, kind: Kind, finding: &Finding) {
+fn written(body: &mut Html, kind: Kind, finding: &Finding, now: &str) {
     kind.open(body);
     body.raw("<span class=\"code\">").text(&finding.code);
     body.raw("</span> ").text(&finding.slug);
     if let Some(object) = &finding.object {
         body.raw(" <span class=\"what\">").text(object);
+        body.raw("</span>");
+    }
+    if let Some(since) = &finding.since {
+        body.raw(" <span class=\"since\">").text(since.told(now));
         body.raw("</span>");
     }
     body.raw("</h3>\n");
@@ -130,7 +134,7 @@ fn written(body: &mut Html, kind: Kind, finding: &Finding) {
         term(body, "In force", &finding.in_force);
     }
     term(body, "Fault", &finding.fault);
-    command(body, &format!("leno explain {}", finding.code));
+    commands(body, &finding.commands());
     body.raw("</dl>\n</article>\n");
 }
 
@@ -161,7 +165,11 @@ fn term(body: &mut Html, name: &'static str, value: &str) {
     body.text(value).raw("</dd></div>");
 }
 
-fn command(body: &mut Html, command: &str) {
-    body.raw("<div><dt>Next</dt><dd><code class=\"command\">");
-    body.text(command).raw("</code></dd></div>");
+fn commands(body: &mut Html, commands: &[String]) {
+    body.raw("<div><dt>Next</dt>");
+    for command in commands {
+        body.raw("<dd><code class=\"command\">").text(command);
+        body.raw("</code></dd>");
+    }
+    body.raw("</div>");
 }

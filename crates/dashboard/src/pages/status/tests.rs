@@ -1,4 +1,4 @@
-use leno_admin::{Edge, FailedCall, Finding, Status, Step, Workload};
+use leno_admin::{Edge, FailedCall, Finding, Since, Status, Step, Workload};
 
 use super::*;
 
@@ -10,8 +10,8 @@ fn overview() -> Overview {
             proxies: 1,
             objects: 9,
             problems: 0,
+            now: "2026-03-01T12:04:31.250Z".into(),
         },
-        at: "2026-03-01T12:04:31.250Z".into(),
         findings: Vec::new(),
         workloads: vec![workload("web", WorkloadState::Up)],
         traffic: Some(Traffic {
@@ -42,10 +42,12 @@ fn edge(failed: u64, plain: u64) -> Edge {
     Edge {
         from: "default/web".into(),
         to: "default/cart".into(),
-        calls: 40,
+        calls: 1_240,
         failed,
-        mtls: 40 - plain,
+        mtls: 1_240 - plain,
         plain,
+        open: plain,
+        bytes: 31_000,
         p50_us: Some(3_100),
         p99_us: None,
     }
@@ -67,6 +69,12 @@ fn finding(severity: &str) -> Finding {
         message: "no Service cart-v3 in shop".into(),
         suggestion: Some("did you mean cart-v2?".into()),
         in_force: "10 % of calls to cart answer 500".into(),
+        since: Some(Since {
+            at: "2026-03-01T02:38:00.000Z".into(),
+            revision: Some(7),
+            who: Some("ops".into()),
+        }),
+        next: None,
     }
 }
 
@@ -106,13 +114,13 @@ Leno
 shop.local
 revision 7 · 1 proxy · as of 12:04:31 UTC
 Pause
-✓ All is well the workload is up 40 calls in 10 s, all encrypted
+✓ All is well the workload is up 1,240 calls in 10 s, all encrypted
 Workloads
 Name State What Reached at
 web up ./web http://localhost:3000
 Calls last 10 s
-From To Per second Failed Half within 99 % within Encrypted
-web cart 4.0 0 % 3.1 ms – yes
+From To Per second Failed Half within 99 % within Open Bytes per second Encrypted
+web cart 124.0 0 % 3.1 ms – – 3.1 kB yes
 Calls that failed
 None.
 Go on with
@@ -146,20 +154,20 @@ To mend
 Procfile:3
 exit 127: mailer: not found
 Next leno logs mail
-✗Error: C113 backend-not-found HTTPRoute shop/cart
+✗Error: C113 backend-not-found HTTPRoute shop/cart since 02:38 UTC, revision 7 (ops)
 routes/cart.yaml:18:11
 18 - name: cart-v3 # new
 no Service cart-v3 in shop; did you mean cart-v2?
 In force 10 % of calls to cart answer 500
 Fault configuration
-Next leno explain C113
-!Warning: C113 backend-not-found HTTPRoute shop/cart
+Next leno diff 6 7 leno rollback 6
+!Warning: C113 backend-not-found HTTPRoute shop/cart since 02:38 UTC, revision 7 (ops)
 routes/cart.yaml:18:11
 18 - name: cart-v3 # new
 no Service cart-v3 in shop; did you mean cart-v2?
 In force 10 % of calls to cart answer 500
 Fault configuration
-Next leno explain C113
+Next leno diff 6 7 leno rollback 6
 Workloads
 Name State What Reached at
 web up ./web http://localhost:3000
@@ -172,7 +180,7 @@ fn calls_that_fail_are_told_with_code_and_fault() {
     let mut overview = overview();
     overview.traffic = Some(Traffic {
         seconds: 150.0,
-        edges: vec![edge(1, 30)],
+        edges: vec![edge(31, 930)],
     });
     overview.failed = Some(vec![
         FailedCall {
@@ -182,7 +190,7 @@ fn calls_that_fail_are_told_with_code_and_fault() {
             to: "shop/payments".into(),
             request: "POST /charge".into(),
             status: Some(403),
-            took_ms: Some(2),
+            took_us: Some(2_000),
             fault: "caller".into(),
             code: Some("R003".into()),
             why: "no-allow-rule".into(),
@@ -194,7 +202,7 @@ fn calls_that_fail_are_told_with_code_and_fault() {
             to: "shop/db".into(),
             request: "tcp".into(),
             status: None,
-            took_ms: None,
+            took_us: None,
             fault: "service".into(),
             code: None,
             why: "the service answered".into(),
@@ -202,8 +210,8 @@ fn calls_that_fail_are_told_with_code_and_fault() {
     ]);
     let told = read(&page(&overview));
     for line in [
-        "! Some calls fail the workload is up 40 calls in 2 min, 25 % encrypted",
-        "web cart 0.3 2.5 % 3.1 ms – 25 %",
+        "! Some calls fail the workload is up 1,240 calls in 2 min, 25 % encrypted",
+        "web cart 8.3 2.5 % 3.1 ms – 930 207 B 25 %",
         "12:04:30.501 web shop/payments POST /charge 403 2.0 ms R003 no-allow-rule caller",
         "soon unknown shop/db tcp – – the service answered service",
     ] {
@@ -232,7 +240,7 @@ fn hostile(text: &str) -> Overview {
     let text = || text.to_owned();
     let mut overview = overview();
     overview.status.context = text();
-    overview.at = text();
+    overview.status.now = text();
     let mut found = finding("error");
     for field in [
         &mut found.code,
@@ -243,6 +251,12 @@ fn hostile(text: &str) -> Overview {
         *field = text();
     }
     found.in_force = text();
+    found.next = Some(text());
+    found.since = Some(Since {
+        at: text(),
+        revision: Some(1),
+        who: Some(text()),
+    });
     for field in [
         &mut found.object,
         &mut found.file,
@@ -279,7 +293,7 @@ fn hostile(text: &str) -> Overview {
         to: text(),
         request: text(),
         status: Some(0),
-        took_ms: Some(u64::MAX),
+        took_us: Some(u64::MAX),
         fault: text(),
         code: Some(text()),
         why: text(),

@@ -1,5 +1,6 @@
 //! How a control plane's answers look to people.
 
+use leno_admin::figures::moment;
 use leno_admin::{
     Applied, Change, Diff, Forgotten, History, Link, Proxies, Recovered, Renewed, Revoked,
     TokenMade, Tokens, Trust,
@@ -9,7 +10,7 @@ use leno_model::Code;
 use crate::command::Answer;
 use crate::offline::count;
 use crate::render::table::Table;
-use crate::render::{self, head, moment};
+use crate::render::{self, head};
 use crate::terminal::{Line, Terminal};
 
 /// What became of a change. It holds until the file `until` changes, which is applied again then.

@@ -164,6 +164,6 @@ impl Up {
         let of_member = all.filter(|((port, _), published)| {
             self.service_port(id, published.port).as_ref() == Some(port)
         });
-        of_member.map(|(_, published)| *published).collect()
+        of_member.map(|(_, published)| published.clone()).collect()
     }
 }

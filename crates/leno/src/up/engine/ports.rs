@@ -8,6 +8,7 @@ use std::os::fd::AsFd as _;
 use leno_host::{Event, Sockets, reach};
 use leno_model::view::{PortRef, Protocol, WorkloadId};
 use leno_proxy::{Door, Listener, Place as At};
+use leno_traffic::published_host;
 
 use super::{Happened, News, Published, Up};
 use crate::up::greet::greet;
@@ -151,19 +152,51 @@ impl Up {
             (!self.published.contains_key(&key)).then_some((key, *port, spoken.protocol))
         });
         for ((service, wanted), port, protocol) in wanted.collect::<Vec<_>>() {
-            let (socket, taken) = bind(wanted)?;
-            let ours = |published: &Published| published.at.port() == wanted;
-            let taken = taken && !self.published.values().any(ours);
+            let at = self.publish_port(&service, wanted)?;
             let published = Published {
                 port,
                 protocol,
-                at: socket.local_addr()?,
-                taken,
+                taken: at.taken,
+                at: at.address,
+                host: at.host,
             };
-            self.listen_for(socket, service.clone())?;
             self.published.insert((service, wanted), published);
         }
         Ok(())
+    }
+
+    /// Publishes a service port at this port of the loopback; where another program has that, by its
+    /// name at the port for names, or else at any port.
+    fn publish_port(&self, service: &PortRef, wanted: u16) -> io::Result<Reached> {
+        let (socket, taken) = match TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)) {
+            Ok(socket) => (socket, false),
+            Err(_) => {
+                let ours = |published: &Published| published.at.port() == wanted;
+                let is_ours = self.names_at == Some(wanted) || self.published.values().any(ours);
+                if let Some((host, port)) = self.name_of(service) {
+                    return Ok(Reached {
+                        address: (Ipv4Addr::LOCALHOST, port).into(),
+                        host: Some(host),
+                        taken: !is_ours,
+                    });
+                }
+                (TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, !is_ours)
+            }
+        };
+        let address = socket.local_addr()?;
+        self.listen_for(socket, service.clone())?;
+        Ok(Reached {
+            address,
+            host: None,
+            taken,
+        })
+    }
+
+    /// The host and port by which a service port is reached by its name.
+    fn name_of(&self, port: &PortRef) -> Option<(String, u16)> {
+        let service = self.edition.mesh().services.get(&port.service)?;
+        let host = published_host(service, port.port, &self.host.namespace)?;
+        Some((host, self.names_at?))
     }
 
     /// The service port by which a port of a workload is called: one of the workload's own name
@@ -191,10 +224,11 @@ impl Up {
     }
 }
 
-/// A socket at this port of the loopback, or at any if it is another program's; says whether it is.
-fn bind(port: u16) -> io::Result<(TcpListener, bool)> {
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(socket) => Ok((socket, false)),
-        Err(_) => Ok((TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, true)),
-    }
+/// Where a service port is reached on this machine.
+struct Reached {
+    address: SocketAddr,
+    /// The host by which it is told from others there, if it shares the address.
+    host: Option<String>,
+    /// Whether the port that was wanted for it is another program's.
+    taken: bool,
 }

@@ -124,7 +124,7 @@ impl Connection {
                 told = seen.next() => told,
                 said = self.read() => return said.map(drop),
             };
-            self.say(&told).await?;
+            self.say(told.value()).await?;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use leno_admin::figures;
 use leno_model::CallId;
 use leno_telemetry::{Event, Filter, Format, Reporter, Tap, Telemetry};
 use serde_json::{Value, json};
@@ -94,7 +95,7 @@ pub(super) fn read_filter(asked: &Value) -> Option<Filter> {
 }
 
 /// What a tap shows, each call once: by the proxy that knows more of it.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     tap: Tap,
     /// Calls that one of their two proxies refused or cut: the other will tell of them, too.
     refused: VecDeque<CallId>,
@@ -106,7 +107,7 @@ pub(super) struct Seen {
 const MOST_REFUSED: usize = 1024;
 
 impl Seen {
-    pub(super) fn new(tap: Tap) -> Self {
+    pub(crate) fn new(tap: Tap) -> Self {
         Self {
             tap,
             refused: VecDeque::new(),
@@ -114,21 +115,20 @@ impl Seen {
         }
     }
 
-    /// The next call, in the words of the access log, or how many more were not shown. It may be
-    /// cancelled without losing one.
-    pub(super) async fn next(&mut self) -> Value {
+    /// The next call, or how many more were not shown. It may be cancelled without losing one.
+    pub(crate) async fn next(&mut self) -> Watched {
         loop {
             let dropped = self.tap.dropped();
             if dropped > self.dropped {
                 let more = dropped - self.dropped;
                 self.dropped = dropped;
-                return json!({ "event": "dropped", "dropped": more });
+                return Watched(json!({ "event": "dropped", "dropped": more }));
             }
             let record = self.tap.next().await;
             let event = record.event();
             if self.is_first(&event) {
                 let line = Format::Json.line(&event);
-                return serde_json::from_slice(&line).unwrap_or_default();
+                return Watched(serde_json::from_slice(&line).unwrap_or_default());
             }
         }
     }
@@ -177,9 +177,44 @@ impl Watched {
         self.0[field].as_f64()
     }
 
+    /// What was asked, if this tells of something that was: `GET /items`, `tcp opened`.
+    pub(crate) fn request(&self) -> Option<String> {
+        match self.text("event") {
+            "call" => Some(format!("{} {}", self.text("method"), self.text("path"))),
+            "opened" => Some("tcp opened".to_owned()),
+            "stream" => {
+                let bytes = |field| figures::bytes(self.number(field).unwrap_or_default());
+                let (sent, received) = (bytes("sent"), bytes("received"));
+                Some(format!("tcp {sent} up, {received} down"))
+            }
+            "accept" => Some(format!("connections to {}", self.text("listener"))),
+            "dropped" => None,
+            _ => Some(format!("handshake with {}", self.text("peer"))),
+        }
+    }
+
+    /// Why it failed, in words; empty if it did not.
+    pub(crate) fn why(&self) -> &str {
+        match (self.text("code"), self.text("fault")) {
+            ("", "") => "",
+            ("", _) => "the service answered",
+            _ => self.text("slug"),
+        }
+    }
+
+    /// As much of its id as people are shown.
+    pub(crate) fn short_id(&self) -> &str {
+        let id = self.text("id");
+        id.get(..8).unwrap_or(id)
+    }
+
     /// All of it, on one line.
     pub(crate) fn json(&self) -> String {
         self.0.to_string()
+    }
+
+    pub(super) fn value(&self) -> &Value {
+        &self.0
     }
 }
 

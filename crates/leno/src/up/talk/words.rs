@@ -87,6 +87,7 @@ fn published(published: &Published) -> Value {
         "port": published.port,
         "protocol": match published.protocol { Protocol::Http => "HTTP", Protocol::Tcp => "TCP" },
         "at": published.at.to_string(),
+        "host": published.host,
         "taken": published.taken,
     })
 }
@@ -99,6 +100,7 @@ fn read_published(value: &Value) -> Option<Published> {
             _ => Protocol::Tcp,
         },
         at: value["at"].as_str()?.parse().ok()?,
+        host: value["host"].as_str().map(str::to_owned),
         taken: value["taken"].as_bool()?,
     })
 }
@@ -210,6 +212,7 @@ mod tests {
                     port: 3000,
                     protocol: Protocol::Http,
                     at,
+                    host: Some("web.localhost".into()),
                     taken: false,
                 }],
                 pid: Some(7),

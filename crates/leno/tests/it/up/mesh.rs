@@ -54,6 +54,7 @@ shop (./Procfile) · revision 1 · no root needed · capture: network namespaces
   first call  00:00:00  web → cart  GET /items  200  0 ms  encrypted, caller proven: web
               (web asked for localhost:18081; that is cart)
 
+  Page   http://localhost:7070/?t=k3v9
   Try    leno tap · leno why web http://cart:18081/ · leno history
   Stop   Ctrl-C        keep running: leno up -d"
     );

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use leno_control::NotStarted;
 
 /// Standard output for answers, standard error for progress and failures.
 pub(crate) struct Terminal {
@@ -72,10 +73,30 @@ impl Terminal {
         if error.chain().any(closed) {
             return;
         }
-        let line = Line::new().bad("error").plain(format_args!(": {error:#}"));
         // Nothing is left to tell, nor to tell it to, when standard error is closed.
-        drop(writeln!(self.err, "{line}"));
+        for line in told(error) {
+            drop(writeln!(self.err, "{line}"));
+        }
     }
+}
+
+/// An error in words; of a store that cannot be used also what holds meanwhile, and what to do.
+fn told(error: &anyhow::Error) -> Vec<Line> {
+    let mut causes = error.chain();
+    let not_opened = causes.find_map(|cause| match cause.downcast_ref() {
+        Some(NotStarted::Store(not_opened)) => Some(not_opened),
+        _ => None,
+    });
+    let line = Line::new().bad("error");
+    let Some(not_opened) = not_opened else {
+        return vec![line.plain(format_args!(": {error:#}"))];
+    };
+    let code = not_opened.code();
+    vec![
+        line.plain(format_args!(": {code} {}: {error:#}", code.slug())),
+        Line::new().plain("    In force  nothing was changed; proxies go on with what they hold"),
+        Line::new().plain(format_args!("    Next      {}", not_opened.advice())),
+    ]
 }
 
 /// Prints clap's answer to arguments that are no command: help (0), or what is wrong with them (2).

@@ -60,7 +60,7 @@ impl Incoming {
                 Toward::Port(port) => table
                     .port(port)
                     .map(Aim::Port)
-                    .ok_or_else(|| no_such_port(port)),
+                    .ok_or_else(|| not_there(table, port)),
                 Toward::Address(address) => match behind_loopback(table, *address) {
                     Some(port) => Ok(Aim::Port(port)),
                     None => aim_at(table.destination(&worker.network, *address), *address),
@@ -204,10 +204,14 @@ fn aim_at(destination: Destination<'_>, address: SocketAddr) -> Result<Aim<'_>, 
     }
 }
 
-fn no_such_port(port: &PortRef) -> Refusal {
-    Refusal::NoSuchPort {
-        service: port.service.clone(),
-        port: port.port,
+/// Why there is no such port: its service has none, or nobody could be asked about it.
+fn not_there(table: &Table, port: &PortRef) -> Refusal {
+    match table.service(&port.service, port.port) {
+        Destination::Needs(question) => Refusal::NotKnownYet(question),
+        _ => Refusal::NoSuchPort {
+            service: port.service.clone(),
+            port: port.port,
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use leno_model::view::{PortRef, Protocol, WorkloadId};
@@ -127,12 +128,17 @@ pub(crate) enum Toward {
 /// Serves a connection that was accepted on a socket, of which `came` has been read already.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
-    stream: Stream,
+    mut stream: Stream,
     incoming: Incoming,
-    came: Option<Buffer>,
+    mut came: Option<Buffer>,
 ) {
     find_out(&worker, || incoming.question(&worker)).await;
-    match incoming.protocol(&worker, &worker.table()) {
+    let mut protocol = incoming.protocol(&worker, &worker.table());
+    let is_lost = incoming.aim(&worker, &worker.table()).is_err();
+    if is_lost && protocol == Protocol::Tcp {
+        protocol = heard(&worker, &mut stream, &mut came).await;
+    }
+    match protocol {
         Protocol::Http => {
             if let Some(asked) = http::serve(&worker, stream, &incoming, came).await {
                 let (incoming, id) = (asked.incoming().clone(), worker.new_id());
@@ -142,6 +148,43 @@ pub(crate) async fn serve(
         // It is the larger one, and an idle connection of HTTP has no use for its room.
         Protocol::Tcp => Box::pin(tcp::serve(&worker, stream, &incoming, came)).await,
     }
+}
+
+/// What is spoken on a connection that goes nowhere, by its first bytes: whoever speaks HTTP can be
+/// told why.
+async fn heard(worker: &Worker, stream: &mut Stream, came: &mut Option<Buffer>) -> Protocol {
+    if came.is_none() {
+        // Whoever is silent waits for the other end to begin.
+        if let Ok(Ok(())) = timeout(FIRST_WORD, stream.readable()).await {
+            let mut buffer = worker.buffers.lend();
+            if let Poll::Ready(Ok(1..)) = stream.read_now(&mut buffer) {
+                *came = Some(buffer);
+            }
+        }
+    }
+    match came {
+        Some(came) if begins_request(came) => Protocol::Http,
+        Some(_) | None => Protocol::Tcp,
+    }
+}
+
+/// How long the first bytes of a connection that goes nowhere are waited for.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+
+/// Whether bytes begin as a request does: with a method that is in use.
+fn begins_request(bytes: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] = [
+        b"GET ",
+        b"HEAD ",
+        b"POST ",
+        b"PUT ",
+        b"PATCH ",
+        b"DELETE ",
+        b"OPTIONS ",
+        b"TRACE ",
+        b"CONNECT ",
+    ];
+    METHODS.iter().any(|method| bytes.starts_with(method))
 }
 
 /// Tells somebody for whom there is no place why the connection is closed.

@@ -12,4 +12,4 @@ mod world;
 pub use application::{Application, deaf, hash, refuse, serve};
 pub use client::{Answer, Client, curl, exchange};
 pub use process::{Process, run, until};
-pub use world::{ProxyOf, World};
+pub use world::{ProxyOf, World, binary};

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// How long anything may take before a test fails. Only a failing test waits for so long.
@@ -134,17 +135,47 @@ fn show(text: &str) {
     println!("{text}");
 }
 
-/// Runs a command to its end and gives what it printed; one that fails fails the test.
+/// Runs a command to its end and gives what it printed; one that fails, or does not end, fails the
+/// test.
 pub fn run(command: &mut Command) -> String {
-    let output = command.output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}{}",
-        output.status,
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    text(&output.stdout)
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = pipes.spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let out = read(child.stdout.take().expect("it is a pipe"));
+    let err = read(child.stderr.take().expect("it is a pipe"));
+    let mut running = Running(child);
+    let ended = until(&format!("the end of {command:?}"), || running.ended());
+    let text = |reading: JoinHandle<Vec<u8>>| {
+        let bytes = reading.join().expect("reading does not panic");
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let (out, err) = (text(out), text(err));
+    assert!(ended.success(), "{command:?}: {ended}\n{out}{err}");
+    out
+}
+
+fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before an error is shown all the same.
+        drop(pipe.read_to_end(&mut bytes));
+        bytes
+    })
+}
+
+/// A command that is killed if nobody waits for its end any more.
+struct Running(Child);
+
+impl Running {
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("it is our child")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }

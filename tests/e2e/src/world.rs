@@ -136,9 +136,16 @@ impl World {
         shell
     }
 
+    /// `leno` with these arguments, in the folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = leno();
+        command.current_dir(&self.folder).args(arguments);
+        command
+    }
+
     /// Runs `leno` in the folder to its end.
     pub fn leno(&self, arguments: &[&str]) -> String {
-        run(leno().current_dir(&self.folder).args(arguments))
+        run(&mut self.command(arguments))
     }
 
     /// Issues a certificate, as `leno certs issue` does.
@@ -363,8 +370,12 @@ impl ProxyOf<'_> {
     }
 }
 
-/// A command of the binary under test, which is built first as the tests were.
 fn leno() -> Command {
+    Command::new(binary())
+}
+
+/// The binary under test, which is built first, as the tests were. That may take its time.
+pub fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
         let tests = std::env::current_exe().expect("a process has a program");
         let folder = tests
@@ -379,10 +390,11 @@ fn leno() -> Command {
         if folder.ends_with("release") {
             cargo.arg("--release");
         }
-        run(&mut cargo);
+        let built = cargo.status().expect("cargo runs");
+        assert!(built.success(), "leno does not build");
         folder.join("leno")
     });
-    Command::new(&*BINARY)
+    &BINARY
 }
 
 /// Claims a block of addresses by a listener on its first one. No test gets one that another had:

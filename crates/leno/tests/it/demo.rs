@@ -1,10 +1,10 @@
 //! The demo, as somebody without a terminal sees it. It needs namespaces as Debian 12 allows them.
 
-use std::cell::RefCell;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::said::{Said, until};
 
 #[test]
 fn the_demo_tells_what_runs_and_what_its_calls_look_like() {
@@ -49,15 +49,13 @@ fn nothing_runs_on_when_the_demo_was_killed() {
     assert_eq!(running_in(&demo.folder).len(), 8);
     let folder = demo.folder.clone();
     drop(demo);
-    while !running_in(&folder).is_empty() {
-        std::thread::yield_now();
-    }
+    until(|| running_in(&folder).is_empty());
 }
 
 /// A demo that has told what to try. Dropped, it is killed.
 struct Running {
     process: Child,
-    lines: RefCell<Lines<BufReader<ChildStdout>>>,
+    said: Said,
     folder: PathBuf,
     tries: Vec<String>,
 }
@@ -72,7 +70,7 @@ impl Running {
         let stdout = process.stdout.take().unwrap();
         let mut demo = Self {
             process,
-            lines: BufReader::new(stdout).lines().into(),
+            said: Said::by(stdout),
             folder: PathBuf::new(),
             tries: Vec::new(),
         };
@@ -89,7 +87,7 @@ impl Running {
     }
 
     fn next(&self) -> String {
-        self.lines.borrow_mut().next().unwrap().unwrap()
+        self.said.next().expect("the demo goes on")
     }
 
     fn shell(&self, typed: &str) -> Output {

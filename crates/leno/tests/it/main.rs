@@ -7,7 +7,7 @@
 )]
 
 mod demo;
-
+mod said;
 mod up;
 
 use std::fmt::Write as _;

@@ -144,6 +144,27 @@ fn a_client_that_has_said_all_it_had_to_say_is_answered() {
 }
 
 #[test]
+fn one_wrong_document_costs_only_itself() {
+    let wrong = "
+kind: TrafficPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {name: wrong, namespace: shop}
+spec: {targetRefs: [{kind: Service, name: cart}], timeout: {request: 1ms}}
+---
+kind: TrafficPolicy
+  apiVersion: [this is no YAML
+";
+    let pair = Pair::of(World::pair().objects(wrong));
+    assert_eq!(pair.curl("/items", &[]).outcome(), "200");
+    for proxy in [&pair.web, &pair.cart] {
+        let log = proxy.log();
+        assert!(log.contains("C003 unknown-field"), "{log}");
+        assert!(log.contains("timeout: {request: 1ms}"), "{log}");
+        assert!(log.contains("C001"), "{log}");
+    }
+}
+
+#[test]
 fn a_proxy_that_is_described_wrongly_does_not_start() {
     let world = World::pair();
     for (with, why) in [

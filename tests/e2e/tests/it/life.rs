@@ -10,7 +10,8 @@ use leno_e2e::{Answer, Application, Client, World, curl, serve, until};
 use crate::pair::Pair;
 
 /// Clients that ask without a pause, each over one connection for as long as it is kept open, until
-/// they are told to stop or nobody takes connections any more.
+/// they are told to stop or nobody takes connections any more. Each asks another thing each time, and
+/// what is answered must be the answer to that.
 struct Load {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -22,7 +23,7 @@ impl Load {
 
     fn on(to: SocketAddr) -> Self {
         let (stop, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let clients = (0..Self::CLIENTS).map(|_| {
+        let clients = (0..Self::CLIENTS).map(|number| {
             let (stop, asked) = (stop.clone(), asked.clone());
             thread::spawn(move || {
                 let mut answers = Vec::new();
@@ -31,7 +32,13 @@ impl Load {
                         if stop.load(Ordering::Relaxed) {
                             break 'connections;
                         }
-                        let answer = client.get("/");
+                        let path = format!("/{number}/{}", answers.len());
+                        let answer = client.get(&path);
+                        if let Some(answer) = answer.as_ref().filter(|answer| answer.status == 200)
+                        {
+                            let asked = format!("GET {path} HTTP/1.1\r\n");
+                            assert!(answer.text().starts_with(&asked), "{asked}: {answer:?}");
+                        }
                         asked.fetch_add(1, Ordering::Relaxed);
                         let closes = answer.as_ref().is_none_or(Answer::closes);
                         answers.push(answer);
@@ -187,6 +194,26 @@ fn a_killed_proxy_is_missed_with_a_code_and_found_again() {
         "{seen:?}"
     );
     assert!(seen.contains_key("502 R025 tunnel-failed"), "{seen:?}");
+}
+
+#[test]
+fn a_caller_whose_proxy_is_killed_gets_the_right_answer_or_none() {
+    let mut pair = Pair::start();
+    let load = Load::on(pair.world.at("web", 8080));
+    load.goes_on_for(300);
+    pair.web.kill();
+    let answers = load.answers();
+    let lost = answers.iter().filter(|answer| answer.is_none()).count();
+    assert!(lost > 0, "it was killed under load");
+    for answer in answers.iter().flatten() {
+        assert_eq!(answer.outcome(), "200");
+    }
+    let _web = pair.world.proxy("web").upstream("cart", 8080).start();
+    let load = Load::on(pair.world.at("web", 8080));
+    load.goes_on_for(100);
+    for answer in load.stop() {
+        assert_eq!(answer.unwrap().outcome(), "200");
+    }
 }
 
 #[test]

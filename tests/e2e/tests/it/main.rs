@@ -13,3 +13,4 @@ mod pair;
 mod policy;
 mod reference;
 mod routes;
+mod store;

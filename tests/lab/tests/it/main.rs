@@ -1,11 +1,9 @@
 //! Two hosts and a control plane: joined by tokens, steered by revisions, on their own when they must
 //! be. Takes root, `ip`, `curl` and `python3`.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
-use leno_e2e::{Process, run, until};
+use leno_e2e::{Process, binary, run, until};
 use leno_lab::Lab;
 
 /// A shop whose web runs on the first host, and both versions of whose cart on the second.
@@ -92,7 +90,7 @@ impl Shop {
                 .last()
                 .expect("the token comes last");
             let state = lab.path(state).display().to_string();
-            let mut join = lab.host(number).command(leno());
+            let mut join = lab.host(number).command(binary());
             run(join.args(["join", token, "--state", &state]));
         }
         let state = lab.path("cart").display().to_string();
@@ -110,7 +108,9 @@ impl Shop {
             "--tunnel",
             "10.77.0.2:15008",
         ];
-        let cart = lab.host(2).start(leno(), &arguments, &lab.path("cart.log"));
+        let cart = lab
+            .host(2)
+            .start(binary(), &arguments, &lab.path("cart.log"));
         cart.until_says(&["adopted view", "2 workloads"]);
         let web = web(&lab);
         Self {
@@ -124,16 +124,21 @@ impl Shop {
 
     /// What curl on the first host gets for `/x`: the body, or the status and what Leno says.
     fn call(&self) -> String {
+        self.call_at(8081)
+    }
+
+    /// The same at another port.
+    fn call_at(&self, port: u16) -> String {
         let mut curl = self.lab.host(1).command("curl");
         curl.args([
             "-s",
             "--max-time",
-            "5",
+            "20",
             "-w",
             "%{http_code} %header{leno-error}",
         ]);
         let output = curl
-            .arg("http://127.0.0.1:8081/x")
+            .arg(format!("http://127.0.0.1:{port}/x"))
             .output()
             .expect("curl runs");
         String::from_utf8_lossy(&output.stdout)
@@ -161,12 +166,17 @@ fn control(lab: &Lab) -> Process {
     ];
     let control = lab
         .host(1)
-        .start(leno(), &arguments, &lab.path("control.log"));
+        .start(binary(), &arguments, &lab.path("control.log"));
     control.until_says(&["listening on"]);
     control
 }
 
 fn web(lab: &Lab) -> Process {
+    web_with(lab, &[])
+}
+
+/// The same, with further arguments.
+fn web_with(lab: &Lab, more: &[&str]) -> Process {
     let state = lab.path("web").display().to_string();
     let arguments = [
         "proxy",
@@ -182,37 +192,21 @@ fn web(lab: &Lab) -> Process {
         "--tunnel",
         "10.77.0.1:15008",
     ];
-    let web = lab.host(1).start(leno(), &arguments, &lab.path("web.log"));
+    let arguments = [&arguments, more].concat();
+    let web = lab
+        .host(1)
+        .start(binary(), &arguments, &lab.path("web.log"));
     web.until_says(&["follows"]);
     web
 }
 
 /// Asks the control plane and gives the answer.
 fn ask(lab: &Lab, arguments: &[&str]) -> String {
-    let mut command = Command::new(leno());
+    let mut command = Command::new(binary());
     command
         .args(arguments)
         .env("LENO_CONTEXT", lab.path("socket"));
     run(command.current_dir(lab.path("")))
-}
-
-/// The binary under test, built once and in the profile of the tests.
-fn leno() -> &'static Path {
-    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
-        let tests = std::env::current_exe().expect("a test has a file");
-        let folder = tests.ancestors().nth(2).expect("it lies in PROFILE/deps");
-        let target = folder.parent().expect("it lies in the target folder");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--package", "leno", "--target-dir"])
-            .arg(target);
-        if folder.ends_with("release") {
-            cargo.arg("--release");
-        }
-        run(&mut cargo);
-        folder.join("leno")
-    });
-    &BUILT
 }
 
 #[test]
@@ -237,6 +231,94 @@ fn two_hosts_join_are_steered_and_go_on_without_a_control_plane() {
     shop.control = control(&shop.lab);
     ask(&shop.lab, &["apply", "-f", "route.yaml", "-n", "shop"]);
     shop.until_called("two");
+}
+
+/// Asks for `/x` without a pause and prints each answer: its status and body, or why there is none.
+const LOAD: &str = r#"
+import http.client
+client = http.client.HTTPConnection("127.0.0.1", 8081, timeout=20)
+while True:
+    try:
+        client.request("GET", "/x")
+        answer = client.getresponse()
+        print(answer.status, answer.read().decode().strip(), flush=True)
+    except (OSError, http.client.HTTPException) as error:
+        print("none:", repr(error), flush=True)
+        client.close()
+"#;
+
+#[test]
+fn a_control_plane_that_is_killed_under_load_loses_no_revision_and_no_call() {
+    let mut shop = Shop::open();
+    shop.until_called("one");
+    let log = shop.lab.path("load.log");
+    let mut load = shop.lab.host(1).start("python3", &["-c", LOAD], &log);
+    load.until_says(&["200 one"]);
+    let mut acknowledged = Vec::new();
+    for round in 1..=4 {
+        // One revision is made in peace; while the next is on its way, the control plane dies.
+        let message = |part: &str| format!("{part}-{round}");
+        let apply = |share: u32, message: &str| {
+            let backend = |name, weight| format!("{{name: {name}, port: 80, weight: {weight}}}");
+            let split = [backend("cart", share), backend("cart-v2", 100 - share)].join(", ");
+            let route = ROUTE.replace("{name: cart-v2, port: 80}", &split);
+            let file = format!("{message}.yaml");
+            shop.lab.write(&file, &route);
+            let mut command = Command::new(binary());
+            command.args(["apply", "-f", &file, "-n", "shop", "--set", "route"]);
+            command.args(["-m", message]).current_dir(shop.lab.path(""));
+            command.env("LENO_CONTEXT", shop.lab.path("socket"));
+            command
+        };
+        run(&mut apply(10 * round, &message("peace")));
+        acknowledged.push(message("peace"));
+        let log = shop.lab.path("racing.log");
+        let racing = Process::start(&mut apply(10 * round + 1, &message("race")), &log);
+        // Each round a little later.
+        for _ in 1..round {
+            shop.call();
+        }
+        shop.control.kill();
+        if racing.ended().success() {
+            acknowledged.push(message("race"));
+        }
+        shop.control = control(&shop.lab);
+        let history = ask(&shop.lab, &["history"]);
+        for message in &acknowledged {
+            assert_eq!(history.matches(message).count(), 1, "{message}:\n{history}");
+        }
+    }
+    ask(
+        &shop.lab,
+        &["apply", "-f", "route.yaml", "-n", "shop", "--set", "route"],
+    );
+    until("all calls at the second version", || {
+        let served = (0..8).all(|_| shop.call().starts_with("two"));
+        served.then_some(())
+    });
+    load.kill();
+    let answers = load.log();
+    let right = |answer: &&str| ["200 one", "200 two"].contains(answer);
+    let wrong = answers.lines().filter(|answer| !right(answer));
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
+    assert!(answers.lines().count() > 100, "{answers}");
+}
+
+#[test]
+fn a_name_never_seen_has_a_code_of_its_own_while_nobody_can_be_asked() {
+    let mut shop = Shop::open();
+    shop.until_called("one");
+    shop.control.kill();
+    shop.web.kill();
+    shop.web = web_with(&shop.lab, &["--upstream", "cart-v2:80=127.0.0.1:8082"]);
+    let unknown = shop.call_at(8082);
+    assert!(unknown.contains("503 R015 name-not-known-yet"), "{unknown}");
+    assert!(unknown.contains("fault=mesh"), "{unknown}");
+    assert!(shop.call().starts_with("one"));
+    shop.control = control(&shop.lab);
+    until("the name", || {
+        shop.call_at(8082).starts_with("two").then_some(())
+    });
 }
 
 #[test]

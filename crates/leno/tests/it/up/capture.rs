@@ -1,22 +1,25 @@
 //! What leaves an enclosure, and how it looks on the wire.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use super::world::{Folder, host};
+use crate::said::Said;
 
 /// Tries to get out in every way, and says what came of it.
 const ESCAPE: &str = r#"
 import os, socket, sys
 
-def tcp(family, address):
+def tcp(family, address, words=b"hello\n"):
     s = socket.socket(family, socket.SOCK_STREAM)
     s.settimeout(5)
     try:
         s.connect(address)
-        s.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        return "answered" if s.recv(1) else "closed"
+        s.sendall(words)
+        answer = s.recv(4096).decode()
+        code = [line for line in answer.splitlines() if line.startswith("leno-error")]
+        return code[0].split(";")[0] if code else "answered" if answer else "closed"
     except OSError as error:
         return "refused"
 
@@ -32,6 +35,8 @@ port4, port6, outside = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 print("host loopback v4", tcp(socket.AF_INET, ("127.0.0.1", port4)))
 print("host loopback v6", tcp(socket.AF_INET6, ("::1", port6)))
 print("host address", tcp(socket.AF_INET, (outside, port4)))
+http = b"GET / HTTP/1.1\r\nHost: outside\r\n\r\n"
+print("host address, HTTP", tcp(socket.AF_INET, (outside, port4), http))
 print("elsewhere v6", tcp(socket.AF_INET6, ("2001:db8::1", 80)))
 print("udp v4", udp(socket.AF_INET, (outside, 9)))
 print("udp v6", udp(socket.AF_INET6, ("2001:db8::1", 9)))
@@ -71,12 +76,51 @@ fn a_workload_reaches_nothing_past_its_proxy() {
     assert_eq!(
         told,
         "host loopback v4 refused\nhost loopback v6 refused\nhost address refused\n\
-         elsewhere v6 refused\nudp v4 refused\nudp v6 refused\nraw refused\ninterfaces ['lo']\n"
+         host address, HTTP leno-error: R001 unknown-destination\nelsewhere v6 refused\nudp v4 refused\nudp v6 refused\nraw refused\ninterfaces ['lo']\n"
     );
     for listener in [v4, v6] {
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err(), "somebody came");
     }
+}
+
+#[test]
+fn an_unknown_destination_is_reached_where_the_mesh_says_so() {
+    let folder = Folder::new("open");
+    folder.write("escape.py", ESCAPE).write(
+        "leno.yaml",
+        "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata:\n  name: open\nspec:\n  \
+         mtls: Strict\n  unknownDestinations: Allow\n---\n\
+         apiVersion: leno.dev/v1alpha1\nkind: MeshWorkload\nmetadata:\n  name: idle\nspec:\n  \
+         run:\n    command: exec sleep 1000\n",
+    );
+    let _up = folder.up();
+    let outside = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = outside.local_addr().unwrap().port().to_string();
+    std::thread::spawn(move || {
+        for mut stream in outside.incoming().flatten() {
+            // Whoever leaves needs no greeting.
+            drop(stream.write_all(b"welcome\n"));
+        }
+    });
+    let told = folder.told([
+        "run",
+        "--name",
+        "guest",
+        "--",
+        "python3",
+        "escape.py",
+        &port,
+        "1",
+        &own_address(),
+    ]);
+    assert!(told.contains("host loopback v4 answered\n"), "{told}");
+    assert!(told.contains("host address answered\n"), "{told}");
+    // Nothing but TCP goes through the proxy, and nothing past it.
+    assert!(
+        told.contains("udp v4 refused\nudp v6 refused\nraw refused\n"),
+        "{told}"
+    );
 }
 
 /// An address of this machine that is not loopback.
@@ -116,15 +160,15 @@ fn what_two_workloads_say_is_not_to_be_read() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut heard = BufReader::new(sniffer.stdout.take().unwrap()).lines();
-    assert_eq!(heard.next().unwrap().unwrap(), "listening");
+    let heard = Said::by(sniffer.stdout.take().unwrap());
+    assert_eq!(heard.next().unwrap(), "listening");
     let inside = folder.told(["curl", "cart", "http://cart:18085/inside-8f1c2a", "-i"]);
     assert!(inside.starts_with("HTTP/1.1 404"), "{inside}");
     // That the sniffer hears is shown by what is sent in plain.
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = std::net::TcpStream::connect(plain.local_addr().unwrap()).unwrap();
     stream.write_all(b"outside-8f1c2a").unwrap();
-    assert_eq!(heard.next().unwrap().unwrap(), "outside-8f1c2a");
+    assert_eq!(heard.next().unwrap(), "outside-8f1c2a");
     sniffer.kill().unwrap();
     sniffer.wait().unwrap();
 }

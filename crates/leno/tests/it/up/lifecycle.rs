@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use super::world::{Folder, told, until};
+use super::world::{Folder, told};
+use crate::said::until;
 
 fn busy() -> Folder {
     let folder = Folder::new("busy");

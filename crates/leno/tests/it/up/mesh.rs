@@ -1,6 +1,7 @@
 //! What a person sees and can do.
 
-use super::world::{Folder, normalised, until};
+use super::world::{Folder, normalised};
+use crate::said::until;
 
 /// A server that calls `localhost:18081` once before it listens.
 const WEB: &str = r#"

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::world::{Folder, host, told, until};
+use super::world::{Folder, host, told};
+use crate::said::{ended, until};
 
 #[test]
 fn a_program_of_its_own_mesh_ends_as_it_wants() {
@@ -66,7 +67,7 @@ fn a_program_that_joins_calls_and_is_called() {
     // A signal that reaches only us is passed on.
     let pid = guest.id().to_string();
     host(["kill", "-TERM", &pid]);
-    assert_eq!(guest.wait().unwrap().code(), Some(128 + 15));
+    assert_eq!(ended(&mut guest).code(), Some(128 + 15));
     until(|| !folder.told(["ps"]).contains("extra"));
 }
 

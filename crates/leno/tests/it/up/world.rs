@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use crate::said::{Said, ended};
 
 /// A folder that is gone when the test is over, and with it whatever still runs there.
 pub(crate) struct Folder {
@@ -76,7 +77,7 @@ impl Folder {
     /// Starts the mesh; returns when everything has been said about its start.
     pub(crate) fn up(&self) -> Up<'_> {
         let mut child = self.leno(["up"]).stdout(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
+        let said = Said::by(child.stdout.take().unwrap());
         let mut up = Up {
             folder: self,
             child,
@@ -99,7 +100,7 @@ impl Drop for Folder {
 pub(crate) struct Up<'a> {
     folder: &'a Folder,
     child: Child,
-    said: BufReader<ChildStdout>,
+    said: Said,
     shown: String,
 }
 
@@ -116,13 +117,14 @@ impl Up<'_> {
     /// Reads what it shows until a line begins with `mark`.
     pub(crate) fn read_until(&mut self, mark: &str) {
         loop {
-            let mut line = String::new();
-            let count = self.said.read_line(&mut line).unwrap();
+            let Some(line) = self.said.next() else {
+                panic!("it ended before it was up:\n{}", self.shown);
+            };
             self.shown += &line;
+            self.shown.push('\n');
             if line.starts_with(mark) {
                 return;
             }
-            assert!(count > 0, "it ended before it was up:\n{}", self.shown);
         }
     }
 
@@ -131,7 +133,7 @@ impl Up<'_> {
         let pid = self.pid().to_string();
         let killed = Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(killed.success());
-        self.child.wait().unwrap()
+        ended(&mut self.child)
     }
 }
 
@@ -158,17 +160,6 @@ pub(crate) fn host<I: AsRef<OsStr>>(command: impl IntoIterator<Item = I>) -> Out
     let mut words = command.into_iter();
     let program = words.next().unwrap();
     Command::new(program).args(words).output().unwrap()
-}
-
-/// Asks until the answer is yes, for a minute at most: what is asked for should come at once.
-pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
-    for _ in 0..3000 {
-        if is_so() {
-            return;
-        }
-        host(["sleep", "0.02"]);
-    }
-    panic!("what the test waits for should have come long ago");
 }
 
 /// A text without what differs from run to run: times, ports that had to be chosen, addresses.

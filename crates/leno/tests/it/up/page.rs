@@ -3,7 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use super::world::{Folder, until};
+use super::world::Folder;
+use crate::said::until;
 
 /// What comes back from the port of the page.
 fn ask(port: u16, host: &str, path: &str, headers: &str) -> String {

@@ -152,7 +152,7 @@ pub(crate) struct Apply {
     #[command(flatten)]
     pub(crate) input: Input,
 
-    /// The set the objects belong to; else the name of the folder or file
+    /// The set the objects belong to; else the name of the folder they are in
     #[arg(long, value_name = "NAME")]
     pub(crate) set: Option<String>,
 

@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Down, terminal: &mut Terminal) -> anyhow::Result<Ans
         let state = place.state();
         fs::remove_dir_all(&state).with_context(|| format!("cannot remove {}", state.display()))?;
         let line = Line::new().good("forgot ").plain(state.display());
-        terminal.line(line.dim("  keys, addresses, logs"))?;
+        terminal.line(line.dim("  revisions, keys, addresses, logs"))?;
     }
     Ok(Answer::Fine)
 }

@@ -130,14 +130,19 @@ fn apply(options: &fleet::Apply, terminal: &mut Terminal) -> anyhow::Result<Answ
     })
 }
 
-/// The name of the folder or file that is applied; of several, a name must be given.
+/// The name of the folder that is applied, or in which the file is that is; of several, a name must
+/// be given.
 fn set_of(paths: &[std::path::PathBuf]) -> anyhow::Result<String> {
     let [path] = paths else {
         bail!("which set do they belong to? Name it by --set");
     };
     let whole = path.canonicalize().ok();
-    let stem = whole.as_deref().and_then(Path::file_stem);
-    let name = stem.and_then(|stem| stem.to_str()).map(str::to_owned);
+    let folder = match &whole {
+        Some(whole) if whole.is_file() => whole.parent(),
+        whole => whole.as_deref(),
+    };
+    let name = folder.and_then(Path::file_name);
+    let name = name.and_then(|name| name.to_str()).map(str::to_owned);
     name.context("which set is it? Name it by --set")
 }
 

@@ -134,7 +134,7 @@ impl Up {
     /// Takes the place, starts the control plane, puts in force what is written if that is something
     /// else than before, and starts the proxy with nothing to serve yet. Needs a `LocalSet` around it.
     pub(crate) async fn begin(
-        source: Source,
+        mut source: Source,
         place: Place,
         mut tell: impl FnMut(News) + 'static,
     ) -> anyhow::Result<Self> {
@@ -147,7 +147,7 @@ impl Up {
         let desk = control.desk();
         let editions = desk.editions();
         let control = tokio::spawn(control.run());
-        let news = written::begin(&desk, &source, &place)?;
+        let news = written::begin(&desk, &mut source, &place)?;
         let is_behind = matches!(news, Some(News::NotInForce { .. }));
         if let Some(news) = news {
             tell(news);

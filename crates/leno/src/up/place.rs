@@ -105,7 +105,7 @@ impl Place {
         self.state().join("store-of-one")
     }
 
-    /// What was last made a revision of what is written.
+    /// What was written when it was last applied, below the name of its set.
     pub(crate) fn applied(&self) -> PathBuf {
         self.state().join("applied")
     }

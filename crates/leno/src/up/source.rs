@@ -18,6 +18,8 @@ pub(crate) struct Source {
     pub(crate) folder: PathBuf,
     /// What the mesh is called if nobody says.
     pub(crate) mesh: Name,
+    /// The set that its objects are.
+    pub(crate) set: String,
     /// Its objects; none if there is no file.
     pub(crate) text: String,
 }
@@ -55,10 +57,12 @@ impl Source {
 
     /// A folder in which nothing is written.
     pub(crate) fn empty(folder: &Path) -> Self {
+        let mesh = name_of(folder);
         Self {
             file: None,
             folder: folder.to_owned(),
-            mesh: name_of(folder),
+            set: mesh.to_string(),
+            mesh,
             text: String::new(),
         }
     }

@@ -6,7 +6,7 @@ use leno_model::Name;
 use leno_model::view::WorkloadId;
 
 use super::member::{Starter, Then};
-use super::written::{cause, newest};
+use super::written::{newest, takes_back};
 use super::{HOST, News, Program, Up};
 use crate::up::news::{Followed, Revised};
 
@@ -30,16 +30,14 @@ impl Up {
         };
         let diff = self.desk.diff(&question);
         let past = newest(&self.desk);
-        let is_written = past
-            .as_ref()
-            .is_none_or(|past| past.what == cause(&self.source));
+        let is_taken_back = past.as_ref().is_some_and(takes_back);
         (self.tell)(News::Revised(Revised {
             revision: self.revision,
             past,
             changes: diff.map(|diff| diff.changes).unwrap_or_default(),
             findings,
             programs,
-            until: self.source.file.filter(|_| !is_written),
+            until: self.source.file.filter(|_| is_taken_back),
         }));
         Ok(())
     }

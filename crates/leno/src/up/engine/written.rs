@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use leno_admin::{Applied, Apply, Asker, Failure, File, HistoryOf};
+use leno_admin::{Applied, Apply, Asker, Failure, File, HistoryOf, Past};
 use leno_control::Desk;
 use tokio::sync::mpsc;
 
@@ -19,7 +19,8 @@ impl Up {
     pub(super) fn handle_written(&mut self, written: Result<Source, String>) -> anyhow::Result<()> {
         let applied = match written {
             Ok(source) if source.text == self.source.text && !self.is_behind => return Ok(()),
-            Ok(source) => {
+            Ok(mut source) => {
+                source.set.clone_from(&self.source.set);
                 let why = format!("{} has changed", source.file.unwrap_or_default());
                 let applied = apply(&self.desk, &source, &why, false);
                 if applied.is_ok() {
@@ -53,13 +54,22 @@ fn not_in_force(why: Failure, meanwhile: u64) -> News {
 /// Applies what is written at the start, unless it was applied before: what somebody did since then,
 /// as a rollback, holds until something else is written. Errors are accepted where nothing is in
 /// force yet.
-pub(super) fn begin(desk: &Desk, source: &Source, place: &Place) -> anyhow::Result<Option<News>> {
+pub(super) fn begin(
+    desk: &Desk,
+    source: &mut Source,
+    place: &Place,
+) -> anyhow::Result<Option<News>> {
     let Some(file) = source.file else {
         return Ok(None);
     };
     let revision = desk.edition().revision();
-    if is_kept(place, source) {
-        return Ok(held(desk, file, source));
+    let kept = fs::read_to_string(place.applied()).unwrap_or_default();
+    if let Some((set, text)) = kept.split_once('\n') {
+        // A folder that has another name since then is the same set.
+        source.set = set.to_owned();
+        if text == source.text {
+            return Ok(held(desk, file));
+        }
     }
     match apply(desk, source, "leno up", revision == 0) {
         Ok(_) => {
@@ -71,10 +81,10 @@ pub(super) fn begin(desk: &Desk, source: &Source, place: &Place) -> anyhow::Resu
     }
 }
 
-/// Says that what is in force is not what was last applied, if so.
-fn held(desk: &Desk, file: &'static str, source: &Source) -> Option<News> {
+/// Says that somebody has taken back what is written, if so.
+fn held(desk: &Desk, file: &'static str) -> Option<News> {
     let past = newest(desk)?;
-    (past.what != cause(source)).then(|| {
+    takes_back(&past).then(|| {
         News::Revised(Revised {
             revision: past.revision,
             past: Some(past),
@@ -87,7 +97,7 @@ fn held(desk: &Desk, file: &'static str, source: &Source) -> Option<News> {
 }
 
 /// How the newest revision came about.
-pub(super) fn newest(desk: &Desk) -> Option<leno_admin::Past> {
+pub(super) fn newest(desk: &Desk) -> Option<Past> {
     let question = HistoryOf {
         limit: 1,
         before: None,
@@ -95,9 +105,9 @@ pub(super) fn newest(desk: &Desk) -> Option<leno_admin::Past> {
     desk.history(&question).ok()?.revisions.into_iter().next()
 }
 
-/// What the history says of a revision that is what is written.
-pub(super) fn cause(source: &Source) -> String {
-    format!("apply {}", source.mesh)
+/// Whether a revision takes back what was applied: what is written then is not what is in force.
+pub(super) fn takes_back(past: &Past) -> bool {
+    past.what == "delete" || past.what.starts_with("rollback to ")
 }
 
 fn apply(desk: &Desk, source: &Source, why: &str, allow_errors: bool) -> Result<Applied, Failure> {
@@ -111,7 +121,7 @@ fn apply(desk: &Desk, source: &Source, why: &str, allow_errors: bool) -> Result<
     let ask = Apply {
         files: vec![file],
         namespace: source.namespace().to_string(),
-        set: source.mesh.to_string(),
+        set: source.set.clone(),
         prune: true,
         if_revision: None,
         message: why.to_owned(),
@@ -123,12 +133,8 @@ fn apply(desk: &Desk, source: &Source, why: &str, allow_errors: bool) -> Result<
 /// Remembers what was applied, so that it is not applied again.
 fn keep(place: &Place, source: &Source) -> anyhow::Result<()> {
     let file = place.applied();
-    fs::write(&file, &source.text).with_context(|| format!("cannot write {}", file.display()))
-}
-
-fn is_kept(place: &Place, source: &Source) -> bool {
-    let kept = fs::read_to_string(place.applied());
-    kept.is_ok_and(|kept| kept == source.text)
+    let kept = format!("{}\n{}", source.set, source.text);
+    fs::write(&file, kept).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Tells whenever something else is written.

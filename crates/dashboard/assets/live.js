@@ -5,20 +5,14 @@ const EVERY = 2000;
 let paused = false;
 let gone = null;
 
-function begin() {
-  const pause = document.getElementById("pause");
-  if (pause) {
-    pause.hidden = false;
-    pause.textContent = paused ? "Go on" : "Pause";
+// The button is of use only where this runs.
+function arm(page) {
+  const button = page.getElementById("pause");
+  if (button) {
+    button.hidden = false;
+    button.textContent = paused ? "Go on" : "Pause";
   }
 }
-
-document.addEventListener("click", (event) => {
-  if (event.target.id === "pause") {
-    paused = !paused;
-    begin();
-  }
-});
 
 function rests() {
   return paused || document.hidden || !getSelection().isCollapsed;
@@ -40,28 +34,30 @@ async function look() {
   }
 }
 
-function show(fresh) {
-  const focused = document.activeElement?.getAttribute("aria-labelledby");
-  const button = document.activeElement?.id === "pause";
-  const scrolled = [...document.querySelectorAll(".wide")].map((part) => [
-    part.getAttribute("aria-labelledby"),
-    part.scrollLeft,
-  ]);
+function show(page) {
+  arm(page);
+  document.title = page.title;
   for (const part of ["header", "main"]) {
-    const [old, now] = [document.querySelector(part), fresh.querySelector(part)];
-    if (now && old.innerHTML !== now.innerHTML) {
-      old.replaceWith(now);
+    const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
+    if (old && fresh) {
+      patch(old, fresh);
     }
   }
-  document.title = fresh.title;
-  begin();
-  const region = (label) => document.querySelector(`.wide[aria-labelledby="${label}"]`);
-  scrolled.forEach(([label, left]) => region(label)?.scrollTo(left, 0));
-  if (button) {
-    document.getElementById("pause")?.focus({ preventScroll: true });
-  } else if (focused) {
-    region(focused)?.focus({ preventScroll: true });
+}
+
+// Replaces only what differs: what stays keeps its focus and where it is scrolled to, and is not
+// read aloud again.
+function patch(old, fresh) {
+  if (old.isEqualNode(fresh)) {
+    return;
   }
+  const [olds, freshes] = [[...old.childNodes], [...fresh.childNodes]];
+  const alike = old.cloneNode(false).isEqualNode(fresh.cloneNode(false));
+  if (!alike || olds.length === 0 || olds.length !== freshes.length) {
+    old.replaceWith(fresh);
+    return;
+  }
+  olds.forEach((node, at) => patch(node, freshes[at]));
 }
 
 function tell(words) {
@@ -81,5 +77,11 @@ function tell(words) {
   }
 }
 
-begin();
+document.addEventListener("click", (event) => {
+  if (event.target.id === "pause") {
+    paused = !paused;
+    arm(document);
+  }
+});
+arm(document);
 setInterval(() => rests() || look(), EVERY);

@@ -1,8 +1,10 @@
 //! What people ask: apply, delete, history, diff, roll back, check, tokens.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use leno_admin::{
-    Check, Delete, DiffOf, DropToken, HistoryOf, ListTokens, NotAsked, Revoke, Rollback, StatusOf,
-    TrustOf, Verb,
+    Check, Delete, DiffOf, DropToken, HistoryOf, ListTokens, NotAsked, OpenDashboard, Revoke,
+    Rollback, StatusOf, TrustOf, Verb,
 };
 
 use crate::world::{Place, SHOP, World, join};
@@ -273,4 +275,20 @@ async fn who_is_revoked_is_told_with_time_and_reason() {
         "spiffe://shop.local/ns/shop/sa/cart"
     );
     assert_eq!(trust.revoked[0].reason, "stolen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_ask_is_let_in_at_the_dashboard_that_there_is() {
+    let world = World::new().await;
+    let Err(NotAsked::Refused(failure)) = world.admin.ask(OpenDashboard {}).await else {
+        panic!("there is no dashboard yet");
+    };
+    assert!(failure.advice.unwrap().contains("leno control --dashboard"));
+    let count = AtomicU32::new(0);
+    let make = move || format!("http://link/{}", count.fetch_add(1, Ordering::Relaxed));
+    world.desk.give_links(make);
+    for url in ["http://link/0", "http://link/1"] {
+        let link = world.admin.ask(OpenDashboard {}).await.unwrap();
+        assert_eq!(link.url, url);
+    }
 }

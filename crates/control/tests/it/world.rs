@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use leno_admin::{Applied, Apply, Client, CreateToken, Failure, File, NotAsked};
 use leno_channel::Keyring;
-use leno_control::{Control, Event, NotStarted, Settings};
+use leno_control::{Control, Desk, Event, NotStarted, Settings};
 use leno_model::Name;
 use leno_model::view::{View, WorkloadId};
 use leno_proxy::Clocks;
@@ -48,6 +48,7 @@ impl Drop for Place {
 /// A running control plane.
 pub(crate) struct World {
     pub(crate) admin: Client,
+    pub(crate) desk: Desk,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
     pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
@@ -105,12 +106,14 @@ impl World {
         });
         let control = control.await;
         let address = control.address().unwrap();
+        let desk = control.desk();
         let task = tokio::spawn(async {
             let ended = control.run().await;
             panic!("{ended}");
         });
         Self {
             admin: Client::new(&place.path("control.sock")),
+            desk,
             events,
             address,
             task,

@@ -105,9 +105,9 @@ impl Verdict {
 
 fn verdict(body: &mut Html, verdict: &Verdict) {
     body.raw("<p class=\"verdict ").raw(verdict.class);
-    body.raw("\" role=\"status\"><span class=\"mark\" aria-hidden=\"true\">");
+    body.raw("\"><span class=\"mark\" aria-hidden=\"true\">");
     body.raw(verdict.mark)
-        .raw("</span> <strong>")
+        .raw("</span> <strong role=\"status\">")
         .text(&verdict.words);
     body.raw("</strong>");
     for detail in &verdict.details {

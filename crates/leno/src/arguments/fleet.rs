@@ -387,3 +387,22 @@ pub(crate) struct Joined {
     #[arg(long, value_name = "ADDRESS", requires = "joined")]
     pub(crate) metrics: Option<SocketAddr>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dashboard_is_on_the_loopback_only() {
+        for text in ["7070", "localhost:7070", "127.0.0.1:7070", "[::1]:7070"] {
+            assert_eq!(loopback(text), Ok(7070), "{text}");
+        }
+        for text in ["0.0.0.0:7070", "10.0.0.1:7070", "[::]:7070", "host:7070"] {
+            let refused = loopback(text).unwrap_err();
+            assert!(refused.contains("ssh -L 7070:localhost:7070"), "{refused}");
+        }
+        for text in ["", "port", "70700", "localhost", "localhost:"] {
+            assert!(loopback(text).is_err(), "{text}");
+        }
+    }
+}

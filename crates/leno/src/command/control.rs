@@ -4,8 +4,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::Context as _;
-use leno_control::{Control, Event, Settings};
-use leno_dashboard::Port;
+use leno_control::{Control, Desk, Event, Settings};
+use leno_dashboard::{Broken, Port};
 use leno_model::TrustDomain;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -55,15 +55,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         let control = Control::open(settings, tell).await?;
         let mut showing = JoinSet::new();
         if let Some(port) = options.dashboard {
-            let dashboard = dashboard::open(Port::Exactly(port))?;
-            let (links, mesh) = (dashboard.links(), Fleet::new(control.desk()));
-            let page = Line::new().good("shown").plain("  once at  ");
-            terminal.line(
-                page.strong(links.make())
-                    .dim("   another time: leno dashboard"),
-            )?;
-            control.desk().give_links(move || links.make());
-            showing.spawn(dashboard.run(mesh));
+            showing.spawn(show(control.desk(), port, terminal)?);
         }
         let ready = Line::new().good("ready").plain("  asked at ");
         terminal.line(ready.plain(socket.display()))?;
@@ -80,6 +72,28 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
             }
         }
     })
+}
+
+/// Shows how the mesh is, for as long as what is returned is polled. A link is printed to a person;
+/// a journal keeps it for others to read.
+fn show(
+    desk: Desk,
+    port: u16,
+    terminal: &mut Terminal,
+) -> anyhow::Result<impl Future<Output = Broken> + use<>> {
+    let dashboard = dashboard::open(Port::Exactly(port))?;
+    let links = dashboard.links();
+    let line = Line::new().good("shown").plain("  at ");
+    terminal.line(match terminal.is_live() {
+        true => line
+            .strong(links.make())
+            .dim("   once; again: leno dashboard"),
+        false => line.plain(format_args!(
+            "http://localhost:{port}/   link: leno dashboard"
+        )),
+    })?;
+    desk.give_links(move || links.make());
+    Ok(dashboard.run(Fleet::new(desk)))
 }
 
 /// How many lines may wait to be printed.

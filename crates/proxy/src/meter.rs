@@ -60,3 +60,44 @@ impl<'a> Meter<'a> {
         self.counted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use leno_telemetry::{Edge, Party, Reporter, Security};
+
+    use super::*;
+    use crate::worker::tests::worker;
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_count_once_a_second_and_a_silent_stream_holds_no_timer() {
+        let (worker, mut context) = (worker(), Context::from_waker(Waker::noop()));
+        let mut meter = Meter::new(Flow {
+            edge: Edge {
+                reporter: Reporter::Source,
+                source: Party::Unknown,
+                destination: Party::Unknown,
+                security: Security::None,
+            },
+            route: None,
+            status: None,
+            bytes: Bytes::default(),
+        });
+        let mut after = async |millis, sent| {
+            tokio::time::advance(Duration::from_millis(millis)).await;
+            meter.poll(&mut context, &worker, Bytes { sent, received: 0 });
+            let counted = worker.telemetry.snapshot().series;
+            let counted = counted.first().map_or(0, |series| series.sent);
+            assert_eq!(counted, meter.counted().sent);
+            (counted, meter.due.is_some())
+        };
+        assert_eq!(after(9_000, 0).await, (0, false));
+        assert_eq!(after(0, 5).await, (0, true));
+        assert_eq!(after(900, 7).await, (0, true));
+        assert_eq!(after(101, 8).await, (8, false));
+        assert_eq!(after(9_000, 8).await, (8, false));
+        assert_eq!(after(0, 9).await, (8, true));
+        assert_eq!(after(1_001, 9).await, (9, false));
+    }
+}

@@ -396,14 +396,15 @@ impl Drop for Counted {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use leno_traffic::Scope;
     use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
     use crate::tests::view;
 
-    fn worker() -> Worker {
+    /// A worker of an empty mesh.
+    pub(crate) fn worker() -> Worker {
         let clocks = Clocks::start();
         Worker::new(
             Arc::new(Keyring::new(clocks.clock())),

@@ -60,7 +60,7 @@ impl<'a> Exchange<'a> {
             head,
             id: id_of(worker, incoming, &head.request),
             began: worker.now(),
-            told: Told::new(incoming.proven()),
+            told: Told::new(incoming.source(table), incoming.proven()),
         }
     }
 
@@ -169,8 +169,7 @@ impl<'a> Exchange<'a> {
         self.told.refused(reason);
         let request = &self.head.request;
         let (method, path) = (request.method, request.path.raw());
-        let source = self.incoming.source(self.table);
-        let destination = self.told.destination;
+        let (source, destination) = (self.told.source, self.told.destination);
         let asked = match reason.code {
             Code::R002 | Code::R003 | Code::R004 | Code::R005 => {
                 format!("{source} may not {method} {path} on {destination}")

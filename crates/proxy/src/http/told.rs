@@ -12,6 +12,7 @@ use crate::http::reply::Carried;
 
 /// What is learned of an exchange while it goes on.
 pub(super) struct Told<'a> {
+    pub(super) source: Party<'a>,
     pub(super) destination: Party<'a>,
     pub(super) route: Option<&'a Origin>,
     security: Security,
@@ -26,9 +27,10 @@ pub(super) struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// Of one whose caller proved this.
-    pub(super) fn new(security: Security) -> Self {
+    /// Of one from `source`, which proved this.
+    pub(super) fn new(source: Party<'a>, security: Security) -> Self {
         Self {
+            source,
             destination: Party::Unknown,
             route: None,
             security,
@@ -116,7 +118,7 @@ impl<'a> Exchange<'a> {
     fn edge(&self) -> Edge<'a> {
         Edge {
             reporter: self.incoming.way.reporter(),
-            source: self.incoming.source(self.table),
+            source: self.told.source,
             destination: self.told.destination,
             security: self.told.security,
         }

@@ -289,3 +289,24 @@ impl Patience {
 /// How long a client that sends nothing more is given the benefit of the doubt while nothing can be
 /// written to it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_no_more_is_waited_for_while_something_is_written_to_it() {
+        let (mut patience, mut context) = (Patience::new(), Context::from_waker(Waker::noop()));
+        let mut is_over = async |seconds, moved| {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            patience.poll_over(&mut context, moved).is_ready()
+        };
+        assert!(!is_over(0, 0).await);
+        assert!(!is_over(29, 0).await);
+        assert!(!is_over(2, 100).await, "something was written meanwhile");
+        assert!(!is_over(29, 100).await);
+        assert!(is_over(2, 100).await);
+    }
+}

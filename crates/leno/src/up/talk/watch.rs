@@ -220,7 +220,51 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use leno_model::Code;
+
     use super::*;
+
+    /// What two proxies tell of one stream from web, in order: what of it is shown.
+    fn check(told: &[(Reporter, Option<Code>)], expect: &[bool]) {
+        let telemetry = Telemetry::new(leno_telemetry::Settings::default());
+        let mut seen = Seen::new(telemetry.tap(Filter::default(), Tap::LIMIT));
+        let party = |name| leno_telemetry::Party::Known {
+            namespace: "shop",
+            name,
+        };
+        let shown = told.iter().map(|(reporter, refused)| {
+            seen.is_first(&Event::Stream(leno_telemetry::Stream {
+                id: CallId::parse(b"7c1e4b02d41e8a7710aa3c9e0f52b6d8").unwrap(),
+                edge: leno_telemetry::Edge {
+                    reporter: *reporter,
+                    source: party("web"),
+                    destination: party("cart"),
+                    security: leno_telemetry::Security::Mtls,
+                },
+                peer: ([127, 0, 0, 1], 1).into(),
+                endpoint: None,
+                began: leno_model::Wall::default(),
+                took: Duration::ZERO,
+                opened: true,
+                refused: *refused,
+                sent: 0,
+                received: 0,
+                counted: leno_telemetry::Bytes::default(),
+            }))
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), expect, "{told:?}");
+    }
+
+    #[test]
+    fn what_both_proxies_tell_is_shown_once() {
+        use Reporter::{Destination, Source};
+        let (cut, late) = (Some(Code::R006), Some(Code::R041));
+        check(&[(Source, None), (Destination, None)], &[true, false]);
+        check(&[(Destination, None), (Source, None)], &[false, true]);
+        check(&[(Destination, cut), (Source, cut)], &[true, false]);
+        check(&[(Source, late), (Destination, late)], &[true, false]);
+        check(&[(Destination, cut), (Source, None)], &[true, false]);
+    }
 
     #[test]
     fn what_is_said_is_understood() {

@@ -39,6 +39,10 @@ pub enum Answer {
     Revoked(Revoked),
     /// To [`crate::RenewCertificate`].
     Renewed(Renewed),
+    /// To [`crate::HoldingOf`].
+    Holding(Holding),
+    /// To [`crate::End`].
+    Ending(Ending),
 }
 
 /// How a control plane is.
@@ -327,6 +331,8 @@ pub struct Configuration {
     pub addresses: Vec<Addressed>,
     /// Where mesh calls are taken for workloads, as their proxies reported.
     pub tunnels: Vec<Tunnel>,
+    /// Workloads whose proxy has left: nobody calls them.
+    pub left: Vec<String>,
     /// The proxies that are connected, by name.
     pub proxies: Vec<ProxyState>,
 }
@@ -594,3 +600,30 @@ pub struct RenewedAt {
     /// Why it was not renewed, if it was tried.
     pub failed: Option<String>,
 }
+
+/// What a proxy holds, by itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Holding {
+    /// What it calls itself.
+    pub proxy: String,
+    /// Who it proves to be.
+    pub identity: String,
+    /// What its clock says, in RFC 3339.
+    pub now: String,
+    /// The workloads that it says it stands in front of.
+    pub workloads: Vec<String>,
+    /// The generation of the view it decides by, if it holds one.
+    pub generation: Option<String>,
+    /// Whether it is connected to its control plane.
+    pub connected: bool,
+    /// Since when that is so, in RFC 3339.
+    pub since: String,
+    /// Why it is not connected.
+    pub why: Option<String>,
+    /// Its certificates.
+    pub certificates: Vec<CertificateState>,
+}
+
+/// A proxy ends as soon as what lives there has ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ending {}

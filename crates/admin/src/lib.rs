@@ -17,18 +17,18 @@ mod server;
 
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
-    Diff, Finding, Forgotten, History, InForce, Link, Past, Proxies, ProxyState, Recovered,
-    Renewed, RenewedAt, Revoked, RevokedIdentity, Running, RunningPort, Since, Status, Token,
-    TokenMade, Tokens, Trust, Tunnel, Verb,
+    Diff, Ending, Finding, Forgotten, History, Holding, InForce, Link, Past, Proxies, ProxyState,
+    Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running, RunningPort, Since, Status,
+    Token, TokenMade, Tokens, Trust, Tunnel, Verb,
 };
 pub use client::Client;
 pub use failure::{Failure, NotAsked};
 pub use object::{NotAnObject, read_object};
 pub use overview::{Edge, FailedCall, Overview, Step, Traffic, Workload, WorkloadState};
 pub use question::{
-    Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, File, HistoryOf,
-    ListTokens, OpenDashboard, ProxiesOf, Question, Recover, Reinstate, RenewCertificate, Revoke,
-    Rollback, StatusOf, TrustOf,
+    Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, File,
+    HistoryOf, HoldingOf, ListTokens, OpenDashboard, ProxiesOf, Question, Recover, Reinstate,
+    RenewCertificate, Revoke, Rollback, StatusOf, TrustOf,
 };
 pub use reach::through_folder;
 pub use server::{Asker, Server};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
-    Applied, Checked, Configuration, Diff, Forgotten, History, Link, Proxies, Recovered, Renewed,
-    Revoked, Status, TokenMade, Tokens, Trust,
+    Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Proxies,
+    Recovered, Renewed, Revoked, Status, TokenMade, Tokens, Trust,
 };
 
 /// A question that has answers of one kind.
@@ -181,6 +181,12 @@ questions! {
         #[serde(default)]
         pub dry_run: bool,
     }
+
+    /// Of a proxy: what does it hold?
+    HoldingOf as Holding -> Holding {}
+
+    /// Of a proxy: let what lives end in peace, and end.
+    End as End -> Ending {}
 
     /// Refuse an identity no longer.
     Reinstate as Reinstate -> Revoked {

@@ -78,6 +78,13 @@ impl Mesh {
         }
     }
 
+    /// Notes that `instance` has left: it answers for nothing, and nobody calls it.
+    pub fn leave(&mut self, instance: &WorkloadId) {
+        for answers in self.answers.values_mut() {
+            answers.retain(|answer| answer.instance != *instance);
+        }
+    }
+
     /// Gives a service an address by which it is called, unless that is somebody else's. Nothing
     /// happens if there is no such service.
     pub fn give_address(&mut self, service: &ServiceName, network: &Network, address: IpAddr) {

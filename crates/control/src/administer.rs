@@ -61,6 +61,9 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
             Question::Renew(_) => unreachable!("it is answered above"),
             Question::Recover(_) => recover(center).map(Answer::Recovered),
+            Question::Holding(_) | Question::End(_) => Err(Failure::plain(
+                "this is a question for a proxy, and this a control plane",
+            )),
             Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
             Question::Tokens(_) => tokens(center).map(Answer::Tokens),
             Question::DropToken(ask) => {
@@ -157,7 +160,10 @@ pub(crate) fn store_failed(failed: Failed) -> Failure {
 pub(crate) fn not_read(error: NotRead) -> Failure {
     match error {
         NotRead::Failed(failed) => store_failed(failed),
-        NotRead::NoSuchRevision(_) => Failure::coded(error.code(), error),
+        NotRead::NoSuchRevision(_) => Failure {
+            advice: Some("leno history".to_owned()),
+            ..Failure::coded(error.code(), error)
+        },
     }
 }
 
@@ -256,6 +262,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         now: clock::wall(),
         members: &members,
         away: &away(center, &members),
+        newest: &edition.generation,
         newest_since: edition.made,
         lifetime: edition.mesh.certificate_lifetime,
         authority: center
@@ -314,7 +321,7 @@ fn since(center: &Center, revision: Revision) -> Result<Option<Since>, Failed> {
 
 /// Workloads whose proxy has reported where it takes calls, and is not connected.
 fn away(center: &Center, members: &[Member]) -> Vec<(WorkloadId, Option<Wall>)> {
-    let reported = center.tunnels.reported().into_keys();
+    let reported = center.tunnels.reported().tunnels.into_keys();
     let is_here = |id: &WorkloadId| members.iter().any(|member| member.workloads.contains(id));
     reported
         .filter(|id| !is_here(id))
@@ -328,7 +335,7 @@ fn away(center: &Center, members: &[Member]) -> Vec<(WorkloadId, Option<Wall>)> 
 pub(crate) fn proxies(center: &Center) -> Proxies {
     let members = center.fleet.members();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
-    let reported = center.tunnels.reported();
+    let reported = center.tunnels.reported().tunnels;
     let away = away(center, &members).into_iter().map(|(id, since)| Away {
         tunnel: reported
             .get(&id)

@@ -142,12 +142,19 @@ fn change(center: &Center, deed: Deed, terms: Terms) -> Result<Applied, Failure>
             let errors: Vec<_> = errors.into_iter().collect();
             Err(Failure {
                 findings: found(&errors),
-                advice: Some("Correct it, or accept it by --allow-errors.".to_owned()),
+                advice: Some("correct it, or accept it by --allow-errors".to_owned()),
                 ..Failure::coded(Code::S005, format_args!("nothing was changed: {refused}"))
             })
         }
         Err(Refused::Failed(failed)) => Err(store_failed(failed)),
-        Err(refused) => Err(Failure::coded(refused.code(), refused)),
+        Err(Refused::MovedOn { expected, head }) => Err(Failure {
+            advice: Some(format!("leno diff {expected} {head}, then apply again")),
+            ..Failure::coded(Code::S004, Refused::MovedOn { expected, head })
+        }),
+        Err(refused) => Err(Failure {
+            advice: (refused.code() == Code::S007).then(|| "leno history".to_owned()),
+            ..Failure::coded(refused.code(), refused)
+        }),
     }
 }
 

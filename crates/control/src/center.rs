@@ -160,7 +160,7 @@ impl Center {
         let trusted = self.trust(trusted);
         let (objects, problems) = (meaning.written.objects(), meaning.problems());
         let reports = Reports {
-            tunnels: self.tunnels.reported(),
+            proxies: self.tunnels.reported(),
             addresses: self.addresses(&meaning.mesh.unaddressed)?,
         };
         let now = clock::wall();

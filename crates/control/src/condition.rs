@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use leno_admin::{Finding, Since};
 use leno_identity::Validity;
-use leno_model::view::WorkloadId;
+use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, Severity, SpiffeId, Wall};
 
 use crate::fleet::{Failures, Member};
@@ -19,6 +19,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) members: &'a [Member],
     /// Workloads whose proxy was there and is not, with when it went.
     pub(crate) away: &'a [(WorkloadId, Option<Wall>)],
+    /// The newest state of the mesh.
+    pub(crate) newest: &'a Generation,
     /// Since when there is something new for proxies to adopt.
     pub(crate) newest_since: Wall,
     /// How long certificates live.
@@ -73,6 +75,19 @@ impl Judged {
                     subject,
                     why.clone(),
                     &format!("the view it had before: {}", member.adopted),
+                )
+            }),
+            None if !seen.newest.follows(&member.adopted) => self.findings.push(Finding {
+                next: Some("leno explain D004 · leno control recover".to_owned()),
+                ..Finding::running(
+                    Code::D004,
+                    Severity::Error,
+                    subject,
+                    format!(
+                        "it holds {}, which is later than anything in the store",
+                        member.adopted
+                    ),
+                    "the view it has; what is applied does not reach it",
                 )
             }),
             None if member.current => {
@@ -276,7 +291,6 @@ fn span(time: Duration) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use leno_model::view::Generation;
     use leno_model::{Name, Namespace};
 
     use super::*;
@@ -336,6 +350,7 @@ mod tests {
             now: hour(now),
             members,
             away: &[],
+            newest: &Generation::default(),
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
             authority: None,
@@ -408,6 +423,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_ahead_of_the_store_is_named() {
+        let mut ahead = proxy("web");
+        ahead.adopted.positions.insert("store".into(), 7);
+        check(
+            0,
+            &[ahead],
+            &[
+                "D004 proxy web: it holds 0 store:7, which is later than anything in the store",
+                "ok certificate of shop/web, until 1970-01-02T00:00:00.000Z",
+            ],
+        );
+    }
+
+    #[test]
     fn a_certificate_that_does_not_renew_is_told_once_for_all_who_have_it() {
         check(
             13,
@@ -459,6 +488,7 @@ mod tests {
             now: hour(70),
             members: &[],
             away: &[(workload("web"), Some(hour(3))), (workload("cart"), None)],
+            newest: &Generation::default(),
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
             authority: Some([span(0, 100_000), span(0, 100)]),

@@ -2,7 +2,6 @@
 //! once, shared by all who hold it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use leno_compile::{AddressOwner, Mesh, ViewOf};
@@ -16,6 +15,7 @@ use leno_wire::part::parts_of;
 use leno_wire::{Encoded, Part, PartName, Target};
 
 use crate::meaning::Meaning;
+use crate::tunnels::Reported;
 
 /// Whom the mesh trusts, and whom not any more.
 #[derive(PartialEq, Debug, Default)]
@@ -32,8 +32,8 @@ pub(crate) type Addresses = BTreeMap<ServiceName, VirtualAddress>;
 /// What is kept beside what people write.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reports {
-    /// Where distant proxies take mesh calls.
-    pub(crate) tunnels: BTreeMap<WorkloadId, SocketAddr>,
+    /// Where distant proxies take mesh calls, and which of them have left.
+    pub(crate) proxies: Reported,
     pub(crate) addresses: Arc<Addresses>,
 }
 
@@ -111,8 +111,11 @@ impl Edition {
         made: Wall,
     ) -> Self {
         let mut mesh = meaning.mesh.clone();
-        for (workload, tunnel) in &reports.tunnels {
+        for (workload, tunnel) in &reports.proxies.tunnels {
             mesh.set_tunnel(workload, Some(*tunnel));
+        }
+        for workload in &reports.proxies.left {
+            mesh.leave(workload);
         }
         let network = Network::default_network();
         for (service, address) in reports.addresses.iter() {

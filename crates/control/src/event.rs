@@ -1,9 +1,10 @@
 //! What happens in a control plane that whoever runs it may want to read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use leno_model::view::Generation;
+use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, SpiffeId, TrustDomain};
 use leno_store::Revision;
 
@@ -40,6 +41,13 @@ pub enum Event {
         token: String,
         /// Why.
         why: String,
+    },
+    /// Somebody went away for good.
+    Left {
+        /// Who.
+        identity: SpiffeId,
+        /// The workloads that nobody calls any more.
+        workloads: BTreeSet<WorkloadId>,
     },
     /// A proxy is connected.
     Connected {
@@ -113,6 +121,13 @@ impl fmt::Display for Event {
                     "{code} {}: {address} showed token {token:?}: {why}",
                     code.slug()
                 )
+            }
+            Self::Left {
+                identity,
+                workloads,
+            } => {
+                let workloads: Vec<_> = workloads.iter().map(ToString::to_string).collect();
+                write!(f, "{identity} has left, with {}", workloads.join(", "))
             }
             Self::Connected { proxy, identity } => {
                 write!(f, "proxy {proxy:?} connected as {identity}")

@@ -7,12 +7,12 @@ use leno_channel::grpc::{Status, StatusCode};
 use leno_identity::Validity;
 use leno_model::{Name, SpiffeId};
 use leno_store::{Grant, NotSpent};
-use leno_wire::certificates::{Issued, Join, Renew};
+use leno_wire::certificates::{Issued, Join, Leave, Renew};
 
 use crate::authority::NotIssued;
 use crate::center::Center;
 use crate::clock;
-use crate::entitled::{may_act_as, node};
+use crate::entitled::{entitled, may_act_as, node};
 use crate::event::Event;
 
 /// Gives whoever shows a good token a certificate for the identity that it grants.
@@ -86,6 +86,21 @@ pub(crate) fn renew(
     };
     center.fleet.certified(peer, &renew.identity, noted);
     issued.map(|issued| issued.encode())
+}
+
+/// Lets somebody who has proven to be `proven` go away for good, and the workloads with it that it is
+/// entitled to stand in front of.
+pub(crate) fn leave(center: &Center, proven: &SpiffeId, leave: &Leave) -> Result<Vec<u8>, Status> {
+    let (granted, _) = entitled(&center.edition().mesh, proven, &leave.workloads);
+    center.tunnels.leave(&granted).map_err(|failed| {
+        center.trouble(failed.code(), &failed);
+        Status::new(StatusCode::Unavailable, "the store failed")
+    })?;
+    center.tell(&Event::Left {
+        identity: proven.clone(),
+        workloads: granted,
+    });
+    Ok(Vec::new())
 }
 
 fn issue_to(center: &Center, proven: &SpiffeId, renew: &Renew) -> Result<Issued, Status> {

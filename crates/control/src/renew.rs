@@ -26,7 +26,7 @@ pub(crate) async fn renew(center: Arc<Center>, ask: RenewCertificate) -> Result<
     let before = those_who_act_as(&center, &id);
     if before.is_empty() {
         return Err(Failure {
-            advice: Some("See who is: leno proxies".to_owned()),
+            advice: Some("leno proxies".to_owned()),
             ..Failure::plain(format_args!("no proxy that acts as {id} is connected"))
         });
     }
@@ -98,7 +98,10 @@ fn try_to_sign(center: &Center, id: &SpiffeId) -> Result<Wall, Failure> {
     let edition = center.edition();
     if edition.trusted.revoked.contains(id) {
         return Err(Failure {
-            advice: Some("To let it in again: leno certs reinstate".to_owned()),
+            advice: Some(format!(
+                "leno certs reinstate {}/{} (lets it in again)",
+                id.namespace, id.service_account
+            )),
             ..Failure::coded(
                 Code::T005,
                 format_args!("{id} is revoked: nothing is signed for it"),

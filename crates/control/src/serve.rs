@@ -11,7 +11,7 @@ use leno_channel::grpc::{
 use leno_identity::Caller;
 use leno_model::{Code, SpiffeId};
 use leno_wire::call;
-use leno_wire::certificates::{Join, Renew, Time, control_plane};
+use leno_wire::certificates::{Join, Leave, Renew, Time, control_plane};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -130,7 +130,7 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
-        call::RENEW | call::DISTRIBUTE | call::TIME => Err(Status::new(
+        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME => Err(Status::new(
             StatusCode::Unauthenticated,
             "this takes a certificate",
         )),
@@ -164,6 +164,13 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
             .await
         }
         call::TIME => Ok(Time(center.clocks.now().wall).encode()),
+        call::LEAVE => {
+            let proven: SpiffeId = caller.id().clone();
+            asked(&mut messages, Leave::decode, move |leave| {
+                issue::leave(&center, &proven, &leave)
+            })
+            .await
+        }
         call::JOIN => {
             let message = "you have a certificate: renew it";
             Err(Status::new(StatusCode::InvalidArgument, message))

@@ -27,7 +27,9 @@ pub(crate) fn configuration(center: &Center) -> Configuration {
     });
     let domain = center.authority.told().map(|told| told.domain.to_string());
     let reported = center.presence.reported();
-    let tunnels = center.tunnels.reported().into_iter();
+    let proxies = center.tunnels.reported();
+    let tunnels = proxies.tunnels.iter();
+    let left = proxies.left.iter();
     let members = center.fleet.members();
     Configuration {
         status: status(center),
@@ -42,6 +44,7 @@ pub(crate) fn configuration(center: &Center) -> Configuration {
                 address: tunnel.to_string(),
             })
             .collect(),
+        left: left.map(WorkloadId::to_string).collect(),
         proxies: members.iter().map(|(_, member)| member.told()).collect(),
     }
 }
@@ -69,6 +72,9 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
     let Meaning { mut mesh, .. } = Meaning::of(&Arc::new(written), known);
     for Tunnel { workload, address } in &told.tunnels {
         mesh.set_tunnel(&workload_id(workload)?, Some(address.parse()?));
+    }
+    for workload in &told.left {
+        mesh.leave(&workload_id(workload)?);
     }
     let network = Network::default_network();
     for Addressed { service, address } in &told.addresses {

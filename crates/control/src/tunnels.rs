@@ -10,7 +10,12 @@ use leno_model::{Name, Namespace};
 use leno_store::{Failed, Label, Secret, Store};
 
 /// Who takes mesh calls where.
-pub(crate) type Reported = BTreeMap<WorkloadId, SocketAddr>;
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Reported {
+    pub(crate) tunnels: BTreeMap<WorkloadId, SocketAddr>,
+    /// Those whose proxy has left and is not back: nobody calls them.
+    pub(crate) left: BTreeSet<WorkloadId>,
+}
 
 /// The reports.
 #[derive(Debug)]
@@ -43,14 +48,31 @@ impl Tunnels {
         workloads: &BTreeSet<WorkloadId>,
         tunnel: Option<SocketAddr>,
     ) -> Result<(), Failed> {
+        self.change(|reported| {
+            for workload in workloads {
+                reported.left.remove(workload);
+                match tunnel {
+                    Some(tunnel) => reported.tunnels.insert(workload.clone(), tunnel),
+                    None => reported.tunnels.remove(workload),
+                };
+            }
+        })
+    }
+
+    /// The proxy of `workloads` goes away for good. On disk when this returns.
+    pub(crate) fn leave(&self, workloads: &BTreeSet<WorkloadId>) -> Result<(), Failed> {
+        self.change(|reported| {
+            for workload in workloads {
+                reported.tunnels.remove(workload);
+                reported.left.insert(workload.clone());
+            }
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Reported)) -> Result<(), Failed> {
         let mut reported = self.lock();
         let mut next = reported.clone();
-        for workload in workloads {
-            match tunnel {
-                Some(tunnel) => next.insert(workload.clone(), tunnel),
-                None => next.remove(workload),
-            };
-        }
+        change(&mut next);
         if next == *reported {
             return Ok(());
         }
@@ -69,25 +91,37 @@ fn name() -> Label {
     Label::new("reported/tunnels").expect("a constant that is a label")
 }
 
-/// `shop/cart-1 10.0.0.7:15008`, a line for each.
+/// `shop/cart-1 10.0.0.7:15008` or `shop/cart-1 left`, a line for each.
 fn write(reported: &Reported) -> String {
-    reported
-        .iter()
-        .map(|(workload, tunnel)| format!("{workload} {tunnel}\n"))
-        .collect()
+    let tunnels = reported.tunnels.iter();
+    let tunnels = tunnels.map(|(workload, tunnel)| format!("{workload} {tunnel}\n"));
+    let left = reported.left.iter();
+    let left = left.map(|workload| format!("{workload} {LEFT}\n"));
+    tunnels.chain(left).collect()
 }
 
+const LEFT: &str = "left";
+
 fn read(text: &str) -> Reported {
-    let line = |line: &str| {
-        let (workload, tunnel) = line.split_once(' ')?;
-        let (namespace, name) = workload.split_once('/')?;
-        let id = WorkloadId {
-            namespace: Namespace::new(namespace).ok()?,
-            name: Name::new(name).ok()?,
-        };
-        Some((id, tunnel.parse().ok()?))
+    let mut reported = Reported::default();
+    for (workload, said) in text.lines().filter_map(read_line) {
+        if said == LEFT {
+            reported.left.insert(workload);
+        } else if let Ok(tunnel) = said.parse() {
+            reported.tunnels.insert(workload, tunnel);
+        }
+    }
+    reported
+}
+
+fn read_line(line: &str) -> Option<(WorkloadId, &str)> {
+    let (workload, said) = line.split_once(' ')?;
+    let (namespace, name) = workload.split_once('/')?;
+    let id = WorkloadId {
+        namespace: Namespace::new(namespace).ok()?,
+        name: Name::new(name).ok()?,
     };
-    text.lines().filter_map(line).collect()
+    Some((id, said))
 }
 
 #[cfg(test)]
@@ -96,8 +130,9 @@ mod tests {
 
     #[test]
     fn reports_read_as_they_were_written() {
-        let text = "shop/cart-1 10.0.0.7:15008\nshop/web [fd00::1]:15008\n";
-        assert_eq!(read(text).len(), 2);
-        assert_eq!(write(&read(text)), text);
+        let text = "shop/cart-1 10.0.0.7:15008\nshop/web [fd00::1]:15008\nshop/mail left\n";
+        let reported = read(text);
+        assert_eq!((reported.tunnels.len(), reported.left.len()), (2, 1));
+        assert_eq!(write(&reported), text);
     }
 }

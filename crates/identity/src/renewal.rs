@@ -58,6 +58,11 @@ impl Renewal {
         }
     }
 
+    /// When the certificate stands that is held.
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
     /// When [`Self::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self, now: Now) -> Mono {
         match self.state {

@@ -13,6 +13,7 @@ pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod joined;
+pub(crate) mod leave;
 pub(crate) mod logs;
 pub(crate) mod proxy;
 pub(crate) mod ps;

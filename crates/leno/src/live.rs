@@ -1,7 +1,7 @@
 //! A mesh that runs, as its control plane tells of it: compiled here by what compiles it there, so that
 //! a call is imagined in the very mesh that proxies are told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use leno_admin::Configuration;
@@ -22,6 +22,7 @@ pub(crate) struct Live {
     context: Line,
     /// Whether the proxy in front of a workload has what is in force.
     proxies: BTreeMap<String, bool>,
+    left: BTreeSet<String>,
 }
 
 /// How a proxy stands to what is in force.
@@ -33,6 +34,8 @@ pub(crate) enum Standing {
     Behind,
     /// It is not connected, and decides by what it had.
     Away,
+    /// It has left: nobody calls it.
+    Left,
     /// There has never been one.
     None,
 }
@@ -44,6 +47,7 @@ impl Standing {
             Self::Current => "current",
             Self::Behind => "behind",
             Self::Away => "away",
+            Self::Left => "left",
             Self::None => "none",
         }
     }
@@ -62,6 +66,7 @@ impl Live {
             namespace: Namespace::new(namespace).context("-n")?,
             context: render::head(&told.status),
             proxies: proxies.collect(),
+            left: told.left.iter().cloned().collect(),
         })
     }
 
@@ -76,6 +81,7 @@ impl Live {
         match self.proxies.get(&workload.to_string()) {
             Some(true) => Standing::Current,
             Some(false) => Standing::Behind,
+            None if self.left.contains(&workload.to_string()) => Standing::Left,
             None if instance.is_some_and(|instance| instance.tunnel.is_some()) => Standing::Away,
             None => Standing::None,
         }

@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod edges;
 pub(crate) mod failure;
+pub(crate) mod holding;
 pub(crate) mod note;
 pub(crate) mod story;
 pub(crate) mod table;

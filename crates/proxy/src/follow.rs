@@ -10,11 +10,12 @@ mod certify;
 mod event;
 mod folder;
 mod join;
+mod leave;
 mod pause;
 mod stream;
 mod time;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use leno_channel::{Clocks, Keyring};
 use leno_identity::Trust;
 use leno_model::view::{View, WorkloadId};
-use leno_model::{Dice, SpiffeId};
+use leno_model::{Dice, SpiffeId, Wall};
 use leno_traffic::Scope;
 use leno_wire::{Client, Holder};
 use tokio::sync::{mpsc, watch};
@@ -32,6 +33,7 @@ pub use ask::{Asker, Unanswered};
 pub use event::Event;
 pub use folder::{Folder, NotJoinedYet};
 pub use join::{NotJoined, join};
+pub use leave::{NotLeft, leave};
 
 use crate::follow::ask::{Order, Waiting};
 use crate::follow::certify::Certificates;
@@ -80,7 +82,7 @@ impl Follower {
         following: &Following,
         keyring: Arc<Keyring>,
         clocks: Clocks,
-        tell: impl FnOnce(&Event),
+        mut tell: impl FnMut(&Event),
     ) -> Result<(Self, Asker), NotJoinedYet> {
         let folder = Folder::open(&following.folder)?;
         let joined = folder.joined()?;
@@ -110,6 +112,11 @@ impl Follower {
             None => (Client::new(&following.name), None),
         };
         client.announce(following.workloads.clone(), following.tunnel);
+        if let Err(why) = folder.keep_workloads(&following.workloads) {
+            tell(&Event::NotSaved {
+                why: why.to_string(),
+            });
+        }
         let (asker, orders) = Asker::new();
         let follower = Self {
             client,
@@ -132,6 +139,11 @@ impl Follower {
     /// Who it proves to be.
     pub fn identity(&self) -> &SpiffeId {
         &self.holder.identity
+    }
+
+    /// The certificates that are held, each with its last second.
+    pub fn certificates(&self) -> BTreeMap<SpiffeId, Wall> {
+        self.certificates.held()
     }
 
     /// The last view that was adopted, also by an earlier process, and what it holds.

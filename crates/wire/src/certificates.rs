@@ -1,13 +1,15 @@
 //! What a proxy and its CA say to each other: who asks to join or renew, what is issued, and by what
 //! time all of it is judged.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use core::time::Duration;
 
+use leno_model::view::WorkloadId;
 use leno_model::{Name, Namespace, SpiffeId, TrustDomain, Wall};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
+use crate::part::word::NamedMessage;
 
 /// The service account of nodes: whoever proves to be it may stand in front of every workload of its
 /// namespace, and act as each of them.
@@ -42,6 +44,13 @@ pub struct Renew {
     pub identity: SpiffeId,
     /// A certificate request (PKCS #10) in DER.
     pub request: Vec<u8>,
+}
+
+/// A proxy that has proven who it is goes away for good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leave {
+    /// The workloads that it no longer stands in front of.
+    pub workloads: BTreeSet<WorkloadId>,
 }
 
 /// What the CA gives.
@@ -110,6 +119,25 @@ impl Renew {
     }
 }
 
+impl Leave {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        LeaveMessage {
+            workloads: self.workloads.iter().map(Carried::to_message).collect(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a proxy sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = LeaveMessage::decode(bytes).map_err(|error| Misfit::new("leave", error))?;
+        let workloads = message.workloads.into_iter().map(WorkloadId::from_message);
+        Ok(Self {
+            workloads: workloads.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
 impl Issued {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
@@ -171,6 +199,12 @@ struct JoinMessage {
     service_account: Option<String>,
     #[prost(bytes = "vec", tag = "4")]
     request: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LeaveMessage {
+    #[prost(message, repeated, tag = "1")]
+    workloads: Vec<NamedMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]

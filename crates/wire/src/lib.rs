@@ -23,6 +23,8 @@ pub mod call {
         "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
     /// Takes a [`crate::certificates::Join`] and gives a [`crate::certificates::Issued`].
     pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
+    /// Takes a [`crate::certificates::Leave`] and gives nothing back.
+    pub const LEAVE: &str = "/leno.dev.v1alpha1.Certificates/Leave";
     /// Takes a [`crate::certificates::Renew`] and gives a [`crate::certificates::Issued`].
     pub const RENEW: &str = "/leno.dev.v1alpha1.Certificates/Renew";
     /// Takes nothing and gives a [`crate::certificates::Time`].

@@ -1,6 +1,7 @@
 //! A control plane in one process with the people who ask it and the proxies that follow it.
 #![cfg(test)]
 
+mod fleet;
 mod follow;
 mod people;
 mod world;

@@ -14,6 +14,8 @@ pub(crate) enum Fleet {
     Control(Control),
     /// Make this host's proxy part of a mesh, by a token
     Join(Join),
+    /// Let this host go away from its mesh for good
+    Leave(Leave),
     /// Make these files part of the configuration
     Apply(Apply),
     /// Take objects out of the configuration
@@ -142,6 +144,21 @@ pub(crate) struct Join {
     /// The folder in which identity and views are kept
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Tells the control plane, so that nobody calls this host any more; ends its proxy once\n\
+    what lives there has ended; removes its keys, certificates and views."
+)]
+pub(crate) struct Leave {
+    /// The folder in which identity and views are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Also where the control plane cannot be told
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Args)]

@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 
-use leno_admin::{Check as Question, Checked, Finding};
-use leno_model::Severity;
+use leno_admin::{Check as Question, Checked, Finding, HoldingOf, NotAsked};
+use leno_model::{Code, Severity};
 use serde_json::json;
 
 use crate::arguments::{Check, Input, Output};
 use crate::command::context::Context;
-use crate::command::{Answer, fleet};
+use crate::command::{Answer, context, fleet, host};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -48,16 +48,22 @@ fn check_files(input: &Input, options: &Check, terminal: &mut Terminal) -> anyho
 fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let asked = &options.subject.context;
     let control = Context::choose(asked.context.as_deref())?;
-    let mut told = match control.ask(Question {})? {
+    let json = asked.output == Output::Json;
+    let mut told = match context::ask(control.socket(), Question {})? {
         Ok(told) => told,
-        Err(failure) => return fleet::refused(&failure, asked.output == Output::Json, terminal),
+        Err(NotAsked::Refused(failure)) => return fleet::refused(&failure, json, terminal),
+        Err(NotAsked::Away { path, why }) => {
+            let message = format!("no control plane answers at {path}: {why}");
+            return without_control_plane(message, control.advice(), json, terminal);
+        }
+        Err(misfit @ NotAsked::Misfit(_)) => return Err(misfit.into()),
     };
     if let Some(namespace) = &options.namespace {
         narrow(&mut told, namespace);
     }
     told.findings = in_order(told.findings);
     let answer = answer(&told.findings);
-    if asked.output == Output::Json {
+    if json {
         terminal.text(&serde_json::to_string_pretty(&told)?)?;
         return Ok(answer);
     }
@@ -67,6 +73,9 @@ fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer
         line.dim(passed)
             .dim(if options.verbose { "" } else { " (-v)" }),
     )?;
+    if told.status.objects == 0 {
+        terminal.line("nothing was applied yet: leno apply -f DIR")?;
+    }
     print(&told.findings, &told.status.now, options.verbose, terminal)?;
     if options.verbose {
         terminal.gap()?;
@@ -74,6 +83,50 @@ fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer
             terminal.line(Line::new().good("✓ ").plain(passed))?;
         }
     }
+    Ok(answer)
+}
+
+/// Says that nobody answers, and what the proxy of this host says of itself.
+fn without_control_plane(
+    message: String,
+    advice: &str,
+    json: bool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    let away = Finding {
+        suggestion: Some(advice.to_owned()),
+        ..Finding::running(
+            Code::D001,
+            Severity::Error,
+            None,
+            message,
+            "what each proxy holds; changes do not arrive",
+        )
+    };
+    let socket = host::proxy_socket(&host::identity()?);
+    let asked = context::ask(&socket, HoldingOf {})?;
+    let answer = match &asked {
+        Ok(_) => Answer::Bad,
+        // Nothing could be found out at all.
+        Err(_) => Answer::Exit(3),
+    };
+    if json {
+        let told = json!({ "findings": [away], "proxies": asked.iter().collect::<Vec<_>>() });
+        terminal.text(&serde_json::to_string_pretty(&told)?)?;
+        return Ok(answer);
+    }
+    render::note::print_finding(&away, "", terminal)?;
+    terminal.gap()?;
+    match &asked {
+        Ok(holding) => render::holding::print(holding, terminal)?,
+        Err(_) => terminal.line(format!(
+            "no proxy of this host answers either, at {}",
+            socket.display()
+        ))?,
+    }
+    terminal.line(Line::new().dim(
+        "not asked: proxies that keep their state elsewhere, and those of other hosts (leno check there)",
+    ))?;
     Ok(answer)
 }
 

@@ -58,16 +58,34 @@ impl Context {
 
     /// Asks, and waits for the answer. A refusal is an answer too.
     pub(crate) fn ask<Q: Ask>(&self, question: Q) -> anyhow::Result<Result<Q::Answer, Failure>> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        match runtime.block_on(Client::new(&self.socket).ask(question)) {
+        match ask(&self.socket, question)? {
             Ok(answer) => Ok(Ok(answer)),
             Err(NotAsked::Refused(failure)) => Ok(Err(failure)),
             Err(away @ NotAsked::Away { .. }) => bail!("{away}; {}", self.advice),
             Err(misfit @ NotAsked::Misfit(_)) => Err(misfit.into()),
         }
     }
+
+    /// The socket that is asked.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What to do if nobody answers.
+    pub(crate) fn advice(&self) -> &'static str {
+        self.advice
+    }
+}
+
+/// Asks whoever listens at `socket`, and waits for the answer.
+pub(crate) fn ask<Q: Ask>(
+    socket: &Path,
+    question: Q,
+) -> anyhow::Result<Result<Q::Answer, NotAsked>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(Client::new(socket).ask(question)))
 }
 
 /// Whether somebody listens at `socket`: one that was killed leaves the file behind.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::arguments::Output;
 use crate::arguments::fleet::{self, Certificates, Context, ControlCommand, Fleet, TokenCommand};
 use crate::command::context::Context as Chosen;
-use crate::command::{Answer, control, join};
+use crate::command::{Answer, control, join, leave};
 use crate::folder::Files;
 use crate::render;
 use crate::terminal::Terminal;
@@ -31,6 +31,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
             }
         },
         Fleet::Join(options) => join::run(options, terminal),
+        Fleet::Leave(options) => leave::run(options, terminal),
         Fleet::Apply(options) => apply(options, terminal),
         Fleet::Delete(options) => delete(options, terminal),
         Fleet::History(options) => {

@@ -1,7 +1,7 @@
 //! Where this host keeps what belongs to a mesh.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -28,6 +28,11 @@ pub(crate) fn identity() -> anyhow::Result<PathBuf> {
         Some(runtime) => Ok(runtime.join("leno/proxy")),
         None => state("proxy"),
     }
+}
+
+/// The socket on which the proxy is asked that keeps its keys and views in `folder`.
+pub(crate) fn proxy_socket(folder: &Path) -> PathBuf {
+    folder.join("proxy.sock")
 }
 
 /// The control plane's socket that $LENO_CONTEXT names.

@@ -1,5 +1,7 @@
 //! `leno join`: makes this host's proxy part of a mesh.
 
+use std::path::Path;
+
 use leno_model::Name;
 use leno_proxy::{Clocks, follow};
 use leno_wire::JoinToken;
@@ -22,7 +24,10 @@ pub(crate) fn run(options: &fleet::Join, terminal: &mut Terminal) -> anyhow::Res
             let line = Line::new().good("joined ").strong(&token.trust_domain);
             terminal.line(line.plain(format_args!("  as {identity}")))?;
             terminal.line(Line::new().dim(format_args!("kept in {}", folder.display())))?;
-            terminal.line("Next  leno proxy --joined --workload NAME --tunnel ADDRESS")?;
+            let state = options.state.as_deref().map(Path::display);
+            let state = state.map_or_else(String::new, |state| format!(" --state {state}"));
+            let next = Line::new().dim("Next  ").plain("leno proxy --joined");
+            terminal.line(next.plain(state).plain(" --workload NAME --tunnel ADDRESS"))?;
             Ok(Answer::Fine)
         }
         Err(error) => {
@@ -33,7 +38,8 @@ pub(crate) fn run(options: &fleet::Join, terminal: &mut Terminal) -> anyhow::Res
                 .plain(" ")
                 .plain(code.slug());
             terminal.line(line.plain("  ").plain(error))?;
-            terminal.line(format!("Next  leno explain {code}"))?;
+            let next = Line::new().dim("Next  ").plain("leno explain ");
+            terminal.line(next.plain(code))?;
             Ok(Answer::Bad)
         }
     }

@@ -1,12 +1,16 @@
 //! `leno proxy --joined`: a proxy that follows a control plane.
 
+mod holding;
+
 use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use leno_admin::{self as admin, Ending, Failure, Question, Server};
 use leno_channel::Keyring;
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
@@ -16,8 +20,10 @@ use leno_telemetry::Telemetry;
 use leno_traffic::Scope;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::arguments::fleet::Joined;
+use crate::command::joined::holding::Held;
 use crate::command::{Answer, host, proxy, seed};
 use crate::terminal::{Line, Terminal};
 
@@ -40,10 +46,21 @@ pub(crate) fn run(
     let following = wanted.following()?;
     let (follower, asker) = Follower::open(&following, Arc::clone(&keyring), clocks.clone(), tell)?;
     tell_identity(&terminal, &follower);
+    let held = Held::of(
+        &following.name,
+        &wanted.workloads,
+        &follower,
+        clocks.now().wall,
+    );
+    let ended = Arc::new(Notify::new());
+    let tell = |event: &Event| {
+        held.hear(event, clocks.now().wall);
+        tell(event);
+    };
     let running = Running {
         wanted,
         keyring,
-        clocks,
+        clocks: clocks.clone(),
         telemetry: Telemetry::new(leno_telemetry::Settings::default()),
         asker,
         proxy: OnceCell::new(),
@@ -59,7 +76,9 @@ pub(crate) fn run(
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let _asked = listen(&following.folder, &held, &clocks, &ended)?;
         tokio::select! {
+            () = ended.notified() => {}
             never = follower.run(adopt, tell) => match never {},
             () = running.see_in_advance() => {}
             () = running.has_failed() => {}
@@ -68,7 +87,39 @@ pub(crate) fn run(
         }
         anyhow::Ok(())
     })?;
+    // With it goes the connection to the control plane, whatever still lives here.
+    runtime.shutdown_background();
     running.end()
+}
+
+/// Answers on the proxy's socket what it holds, for as long as the answer is held; whoever asks it to
+/// end is told in `ended`.
+fn listen(
+    folder: &Path,
+    held: &Held,
+    clocks: &Clocks,
+    ended: &Arc<Notify>,
+) -> anyhow::Result<JoinSet<()>> {
+    let socket = host::proxy_socket(folder);
+    let server = Server::listen(&socket);
+    let server = server.with_context(|| format!("cannot listen on {}", socket.display()))?;
+    let (held, clocks, ended) = (held.clone(), clocks.clone(), Arc::clone(ended));
+    let answer = move |_, question| {
+        let answer = match question {
+            Question::Holding(_) => Ok(admin::Answer::Holding(held.told(clocks.now().wall))),
+            Question::End(_) => {
+                ended.notify_one();
+                Ok(admin::Answer::Ending(Ending {}))
+            }
+            _ => Err(Failure::plain(
+                "this is a question for a control plane, and this a proxy",
+            )),
+        };
+        std::future::ready(answer)
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(server.run(answer));
+    Ok(tasks)
 }
 
 /// What the command line asks for.

@@ -24,11 +24,12 @@ pub(crate) fn print(failure: &Failure, terminal: &mut Terminal) -> io::Result<()
     };
     terminal.line(line.plain(&failure.message))?;
     findings(&failure.findings, "", terminal)?;
-    if let Some(advice) = &failure.advice {
+    let explain = || code.map(|code| format!("leno explain {code}"));
+    if let Some(next) = failure.advice.clone().or_else(explain) {
         if !failure.findings.is_empty() {
             terminal.gap()?;
         }
-        terminal.line(Line::new().dim("Next  ").plain(advice))?;
+        terminal.line(Line::new().dim("Next  ").plain(next))?;
     }
     Ok(())
 }

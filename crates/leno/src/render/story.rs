@@ -179,6 +179,10 @@ fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line 
             "is not connected: if it runs, it decides by the view it had",
             "are not connected: those that run decide by the view they had",
         ),
+        Standing::Left => (
+            "has left: nobody calls it, and nothing enforces this",
+            "have left: nobody calls them, and nothing enforces this",
+        ),
         Standing::None => (
             "has never joined: nothing enforces this",
             "have never joined: nothing enforces this",
@@ -193,7 +197,7 @@ fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line 
     match worst {
         Standing::Current => heading.dim(words),
         Standing::Behind | Standing::Away => heading.doubtful(words),
-        Standing::None => heading.bad(words),
+        Standing::Left | Standing::None => heading.bad(words),
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod demo;
+mod fleet;
 mod said;
 mod up;
 
@@ -18,10 +19,13 @@ use std::process::Command;
 #[test]
 fn what_is_typed_shows_what_is_written() {
     let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
-    let mut files: Vec<PathBuf> = fs::read_dir(sessions)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let files = fs::read_dir(sessions).unwrap();
+    let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+    check(files, replay);
+}
+
+/// Each file is what `replay` makes of it.
+fn check(mut files: Vec<PathBuf>, mut replay: impl FnMut(&str) -> String) {
     files.sort();
     let update = std::env::var("UPDATE_CASES").is_ok();
     let mut wrong = Vec::new();
@@ -55,20 +59,32 @@ fn replay(session: &str) -> String {
         let Some(typed) = line.strip_prefix("$ ") else {
             continue;
         };
-        writeln!(shown, "$ {typed}").unwrap();
-        let output = Command::new("sh")
-            .args(["-c", typed])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
-            .env("PATH", path_with_leno())
-            .env("NO_COLOR", "1")
-            .output()
-            .unwrap();
-        shown.push_str(&String::from_utf8(output.stdout).unwrap());
-        shown.push_str(&String::from_utf8(output.stderr).unwrap());
-        match output.status.code() {
-            Some(0) => shown.push('\n'),
-            code => writeln!(shown, "[exit code {}]\n", code.unwrap()).unwrap(),
-        }
+        let mut shell = shell(typed);
+        shell.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+        shown.push_str(&run(typed, &mut shell));
+    }
+    shown
+}
+
+/// A shell that is about to run what was typed.
+fn shell(typed: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", typed])
+        .env("PATH", path_with_leno())
+        .env("NO_COLOR", "1");
+    shell
+}
+
+/// What was typed, what it shows, and its exit code if that is a bad one.
+fn run(typed: &str, shell: &mut Command) -> String {
+    let output = shell.output().unwrap();
+    let mut shown = format!("$ {typed}\n");
+    shown.push_str(&String::from_utf8(output.stdout).unwrap());
+    shown.push_str(&String::from_utf8(output.stderr).unwrap());
+    match output.status.code() {
+        Some(0) => shown.push('\n'),
+        code => writeln!(shown, "[exit code {}]\n", code.unwrap()).unwrap(),
     }
     shown
 }

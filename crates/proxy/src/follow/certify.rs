@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use leno_channel::grpc::Line;
 use leno_channel::{Keyring, generate_key};
 use leno_identity::{Credential, Renewal};
-use leno_model::{Dice, Mono, Now, SpiffeId};
+use leno_model::{Dice, Mono, Now, SpiffeId, Wall};
 use leno_wire::call;
 use leno_wire::certificates::{Issued, Renew};
 use tokio::task::JoinSet;
@@ -65,6 +65,15 @@ impl Certificates {
                 self.by_id.insert(id.clone(), wanted());
             }
         }
+    }
+
+    /// Those that are held, each with its last second.
+    pub(super) fn held(&self) -> BTreeMap<SpiffeId, Wall> {
+        let held = self.by_id.iter().filter_map(|(id, state)| match state {
+            State::Held(renewal) => Some((id.clone(), renewal.validity().ends)),
+            State::Wanted { .. } | State::Asked { .. } => None,
+        });
+        held.collect()
     }
 
     /// Wants new certificates for these at once, whatever the old ones are good for.

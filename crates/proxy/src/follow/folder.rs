@@ -6,9 +6,11 @@
 //! | `NAME.key`, `NAME.pem` | a private key (mode 0600) and its chain, for each identity |
 //! | `bundle.pem` | the roots of the own trust domain |
 //! | `time` | mesh time at the host's boot, for as long as that boot lasts |
+//! | `workloads` | the workloads that the proxy stands in front of |
 //! | `view` | the last view with its subscriptions (mode 0600), as [`leno_wire::Client::save`] writes it, signed by the control plane |
 //! | `view.refused` | a view that was found there and was not signed for this proxy |
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -20,7 +22,8 @@ use leno_channel::files::{
 };
 use leno_channel::peer_name;
 use leno_identity::{Boot, Credential, Told};
-use leno_model::{Code, SpiffeId, Wall};
+use leno_model::view::WorkloadId;
+use leno_model::{Code, Name, Namespace, SpiffeId, Wall};
 use tokio::sync::watch;
 
 /// The folder.
@@ -50,6 +53,11 @@ impl Folder {
                 why,
             }),
         }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Makes the folder, for its owner alone, if it is not there.
@@ -125,6 +133,25 @@ impl Folder {
     /// Keeps a view that is not used for whoever wants to find out why.
     pub(super) fn set_view_aside(&self) -> io::Result<()> {
         fs::rename(self.0.join("view"), self.0.join("view.refused"))
+    }
+
+    /// Keeps in front of which workloads the proxy stands, for who lets it leave.
+    pub(super) fn keep_workloads(&self, workloads: &BTreeSet<WorkloadId>) -> io::Result<()> {
+        let lines = workloads.iter().map(|workload| format!("{workload}\n"));
+        self.write("workloads", lines.collect::<String>().as_bytes())
+    }
+
+    /// The workloads that the last proxy stood in front of.
+    pub(super) fn workloads(&self) -> BTreeSet<WorkloadId> {
+        let text = fs::read_to_string(self.0.join("workloads")).unwrap_or_default();
+        let workload = |line: &str| {
+            let (namespace, name) = line.split_once('/')?;
+            Some(WorkloadId {
+                namespace: Namespace::new(namespace).ok()?,
+                name: Name::new(name).ok()?,
+            })
+        };
+        text.lines().filter_map(workload).collect()
     }
 
     /// What was told of mesh time since the host was booted: the clock that it counts from begins

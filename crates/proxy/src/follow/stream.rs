@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_channel::Alpn;
 use leno_channel::grpc::{Incoming, Line, Sender};
+use leno_channel::{Alpn, Keyring};
 use leno_identity::Validity;
+use leno_model::SpiffeId;
 use leno_model::view::View;
 use leno_traffic::Scope;
 use leno_wire::certificates::control_plane;
@@ -80,21 +81,7 @@ impl Follower {
 
     /// Opens a connection, and says when the proof of its other end stands.
     async fn open_line(&self) -> Result<(Line, Validity, JoinHandle<()>), String> {
-        let stream = connect(&self.address).await;
-        let stream = stream.map_err(|error| format!("{}: {error}", self.address))?;
-        let expected = [control_plane(&self.holder.identity.trust_domain)];
-        let connected = self
-            .keyring
-            .connect(stream, &self.holder.identity, &expected, Alpn::Hbone)
-            .await;
-        let connected = connected.map_err(|failure| failure.to_string())?;
-        let stands = connected.peer.stands();
-        let (line, run) = Line::open(connected.stream)
-            .await
-            .map_err(|status| status.to_string())?;
-        // Why it ended is told by the call that ends with it.
-        let run = tokio::spawn(async { drop(run.await) });
-        Ok((line, stands, run))
+        open_line(&self.keyring, &self.holder.identity, &self.address).await
     }
 
     /// Sends what there is to say.
@@ -167,6 +154,8 @@ impl Follower {
     fn obey(&mut self, order: Order) -> Result<(), String> {
         match order {
             Order::Announce(workloads, tunnel) => {
+                // Should this fail, who lets the proxy leave names those before.
+                drop(self.folder.keep_workloads(&workloads));
                 self.client.announce(workloads, tunnel);
                 return Err("other workloads are announced".to_owned());
             }
@@ -205,10 +194,7 @@ impl Follower {
 
     fn take_certificate(
         &mut self,
-        asked: (
-            leno_model::SpiffeId,
-            Result<leno_identity::Credential, String>,
-        ),
+        asked: (SpiffeId, Result<leno_identity::Credential, String>),
         tell: &mut impl FnMut(&Event),
     ) {
         let now = self.clocks.now();
@@ -230,6 +216,26 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// The least time between two looks at the certificates.
 const LEAST: Duration = Duration::from_millis(10);
+
+/// Connects to the control plane at `address` as `own`; gives also when its certificate stands.
+pub(super) async fn open_line(
+    keyring: &Keyring,
+    own: &SpiffeId,
+    address: &str,
+) -> Result<(Line, Validity, JoinHandle<()>), String> {
+    let stream = connect(address).await;
+    let stream = stream.map_err(|error| format!("{address}: {error}"))?;
+    let expected = [control_plane(&own.trust_domain)];
+    let connected = keyring.connect(stream, own, &expected, Alpn::Hbone).await;
+    let connected = connected.map_err(|failure| failure.to_string())?;
+    let stands = connected.peer.stands();
+    let (line, run) = Line::open(connected.stream)
+        .await
+        .map_err(|status| status.to_string())?;
+    // Why it ended is told by the call that ends with it.
+    let run = tokio::spawn(async { drop(run.await) });
+    Ok((line, stands, run))
+}
 
 /// A task that ends with whoever holds this.
 #[derive(Debug)]

@@ -1,0 +1,123 @@
+//! What a proxy can say of itself when its control plane cannot be asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use leno_admin::{CertificateState, Holding};
+use leno_model::view::{Generation, WorkloadId};
+use leno_model::{SpiffeId, Wall};
+use leno_proxy::follow::{Event, Follower};
+
+/// What a proxy holds, kept up to date by what happens to it. A clone is the same.
+#[derive(Clone)]
+pub(super) struct Held(Arc<Mutex<State>>);
+
+struct State {
+    proxy: String,
+    identity: SpiffeId,
+    workloads: Vec<WorkloadId>,
+    generation: Option<Generation>,
+    /// Since when it is connected, or is not.
+    since: Wall,
+    /// Why it is not connected.
+    away: Option<String>,
+    certificates: BTreeMap<SpiffeId, Certificate>,
+}
+
+#[derive(Default)]
+struct Certificate {
+    ends: Option<Wall>,
+    failed: Option<String>,
+}
+
+impl Held {
+    /// What `follower` has taken up from its folder at `now`.
+    pub(super) fn of(
+        proxy: &str,
+        workloads: &[WorkloadId],
+        follower: &Follower,
+        now: Wall,
+    ) -> Self {
+        let certificates = follower.certificates().into_iter().map(|(id, ends)| {
+            let certificate = Certificate {
+                ends: Some(ends),
+                failed: None,
+            };
+            (id, certificate)
+        });
+        Self(Arc::new(Mutex::new(State {
+            proxy: proxy.to_owned(),
+            identity: follower.identity().clone(),
+            workloads: workloads.to_vec(),
+            generation: follower.view().map(|(view, _)| view.generation.clone()),
+            since: now,
+            away: Some("it has not been reached yet".to_owned()),
+            certificates: certificates.collect(),
+        })))
+    }
+
+    /// Takes in what happened at `now`.
+    pub(super) fn hear(&self, event: &Event, now: Wall) {
+        let mut state = self.lock();
+        match event {
+            Event::Connected => {
+                state.away = None;
+                state.since = now;
+            }
+            Event::Away { why } => {
+                if state.away.is_none() {
+                    state.since = now;
+                }
+                state.away = Some(why.clone());
+            }
+            Event::Adopted { generation, .. } => state.generation = Some(generation.clone()),
+            Event::Certified { identity, ends } => {
+                let certificate = Certificate {
+                    ends: Some(*ends),
+                    failed: None,
+                };
+                state.certificates.insert(identity.clone(), certificate);
+            }
+            Event::NotCertified { identity, why, .. } => {
+                let certificate = state.certificates.entry(identity.clone()).or_default();
+                certificate.failed = Some(why.clone());
+            }
+            Event::Refused { .. }
+            | Event::ClockOff(_)
+            | Event::ClockRight
+            | Event::TimeNotBelieved(_)
+            | Event::NotRestored { .. }
+            | Event::BadRoot(_)
+            | Event::NotSaved { .. } => {}
+        }
+    }
+
+    /// It as people may see it at `now`.
+    pub(super) fn told(&self, now: Wall) -> Holding {
+        let state = self.lock();
+        let certificates = state
+            .certificates
+            .iter()
+            .map(|(id, held)| CertificateState {
+                identity: id.to_string(),
+                proxies: 1,
+                ends: held.ends.map(|ends| ends.to_string()),
+                failed: held.failed.clone(),
+            });
+        Holding {
+            proxy: state.proxy.clone(),
+            identity: state.identity.to_string(),
+            now: now.to_string(),
+            workloads: state.workloads.iter().map(WorkloadId::to_string).collect(),
+            generation: state.generation.as_ref().map(Generation::to_string),
+            connected: state.away.is_none(),
+            since: state.since.to_string(),
+            why: state.away.clone(),
+            certificates: certificates.collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::bench::{
-    process::{Core, Memory, Running, said},
+    process::{Core, Memory, PATIENCE, Running, pause, said},
     setting::{Setting, local},
 };
 
@@ -60,6 +60,13 @@ impl Fleet {
         let folder = setting.folder().join(name);
         fs::create_dir_all(&folder)?;
         let control = start_control(&folder, setting.leno())?;
+        // It takes care of proxies a moment before it can be asked.
+        for _ in 0..PATIENCE {
+            if folder.join("socket").exists() {
+                break;
+            }
+            pause(Duration::from_millis(20));
+        }
         let mut fleet = Self {
             folder,
             leno: setting.leno().to_owned(),

@@ -12,6 +12,7 @@ use crate::bench::{
 
 /// Measures the first proxies of pairs: they have keys, certificates and a policy.
 pub(super) fn measure(setting: &Setting, _options: &Options) -> Measured {
+    setting.forget_programs()?;
     let pairs = setting.pair()?;
     let all: Vec<_> = pairs.iter().map(measure_one).collect::<Result<_, _>>()?;
     Ok(figures(&all))

@@ -226,7 +226,7 @@ fn body(answer: &[u8]) -> Option<String> {
 }
 
 /// How often it is tried whether a program listens.
-const PATIENCE: usize = 250;
+pub(super) const PATIENCE: usize = 250;
 
 #[cfg(test)]
 mod tests {

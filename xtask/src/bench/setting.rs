@@ -86,6 +86,18 @@ impl Setting {
         &self.folder
     }
 
+    /// Lets the kernel read the programs of all who take part from disk once more. How much of a file
+    /// it maps at a time depends on how the file came into its cache: a build or a copy leaves
+    /// another layout there than reading does.
+    pub(super) fn forget_programs(&self) -> Outcome {
+        let lenos = self.lenos.iter().map(|leno| leno.program.as_path());
+        for program in lenos.chain([Path::new(HAPROXY_PROGRAM)]) {
+            let file = format!("if={}", program.display());
+            said(Command::new("dd").args([&file, "iflag=nocache", "count=0"]))?;
+        }
+        Ok(())
+    }
+
     /// One proxy that calls the origin in plain.
     pub(super) fn hop(&self) -> Result<Vec<Contestant>, Box<dyn std::error::Error>> {
         let mut contestants = Vec::new();
@@ -189,7 +201,7 @@ impl Setting {
     fn start_haproxy(&self, role: &str, text: &str, port: u16) -> io::Result<Running> {
         let file = format!("haproxy-{role}.cfg");
         fs::write(self.folder.join(&file), text)?;
-        let program = Path::new("/usr/sbin/haproxy");
+        let program = Path::new(HAPROXY_PROGRAM);
         Running::start(
             Core::Proxy,
             &self.folder,
@@ -251,6 +263,8 @@ http {
   }
 }
 ";
+
+const HAPROXY_PROGRAM: &str = "/usr/sbin/haproxy";
 
 const HAPROXY: &str = "\
 global

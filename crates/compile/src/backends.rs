@@ -85,6 +85,9 @@ pub(crate) fn port(
     //= HTTPBackendRef: "It refers to a resource that does not exist. In this case, the Reason must
     //= be set to `BackendNotFound`"
     let Some(service) = routed.services.get(&name) else {
+        if routed.unopened.contains(&name) {
+            return Err(Flaw::unopened(Code::C113, &name.name));
+        }
         let suggestion = suggest::service(&name, own, routed.services.keys());
         let message = format!("no Service {} in {namespace}", name.name);
         return Err(Flaw::new("/name", Code::C113, message).suggest(suggestion));

@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-use leno_model::{Code, Namespace, Note, Severity};
+use leno_model::{Code, Name, Namespace, Note, Severity};
 use leno_resources::Object;
 
 /// The namespace of an object of a kind that has one.
@@ -66,6 +66,7 @@ pub(crate) struct Flaw {
     pub(crate) code: Code,
     message: String,
     suggestion: Option<String>,
+    severity: Severity,
 }
 
 impl Flaw {
@@ -75,6 +76,18 @@ impl Flaw {
             code,
             message,
             suggestion: None,
+            severity: Severity::Error,
+        }
+    }
+
+    /// A reference to the Service of a workload that `leno up` starts, and that has opened no port yet:
+    /// nothing is wrong with what is written.
+    pub(crate) fn unopened(code: Code, name: &Name) -> Self {
+        let message =
+            format!("the workload {name} says no ports, and is not known to have one open");
+        Self {
+            severity: Severity::Warning,
+            ..Self::new("/name", code, message)
         }
     }
 
@@ -90,10 +103,11 @@ impl Flaw {
         pointer: &str,
         in_force: impl Into<String>,
     ) -> Note {
-        error(
+        finding(
             object,
             &format!("{pointer}{}", self.field),
             self.code,
+            self.severity,
             self.message,
         )
         .suggest(self.suggestion)

@@ -59,13 +59,15 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         answers.extend(answers::answers(service, &labelled, &mut notes));
     }
 
-    let routed = parents::Routed::new(&services, resources);
+    let unopened = services::unopened(&workloads, &services);
+    let routed = parents::Routed::new(&services, &unopened, resources);
     let attached = routes::routes(resources, &routed, &mut notes);
 
     let names = workloads.iter().map(workloads::Workload::name).collect();
     let scope = targets::Scope {
         mesh: everywhere.name.as_ref(),
         services: &services,
+        unopened: &unopened,
         workloads: &names,
     };
     let tunings = tuning::read(resources.traffic_policies.iter(), &scope, &mut notes);

@@ -31,6 +31,8 @@ pub(crate) enum Role {
 /// The services, with what routes say about their ports.
 pub(crate) struct Routed<'a> {
     pub(crate) services: &'a BTreeMap<ServiceName, Service<'a>>,
+    /// What would be the services of workloads that have opened no port yet.
+    pub(crate) unopened: &'a BTreeSet<ServiceName>,
     /// The ports that are HTTP because routes of the service's own namespace say so.
     http: BTreeSet<PortRef>,
 }
@@ -41,10 +43,12 @@ impl<'a> Routed<'a> {
     //= backend Service."
     pub(crate) fn new(
         services: &'a BTreeMap<ServiceName, Service<'a>>,
+        unopened: &'a BTreeSet<ServiceName>,
         resources: &Resources,
     ) -> Self {
         let mut routed = Self {
             services,
+            unopened,
             http: BTreeSet::new(),
         };
         for route in resources.http_routes.iter() {
@@ -217,6 +221,9 @@ impl Parent<'_> {
         let namespace = self.parent.namespace.as_ref().unwrap_or(&own);
         let name = ServiceName::new(namespace.clone(), self.parent.name.clone());
         let Some(service) = routed.services.get(&name) else {
+            if routed.unopened.contains(&name) {
+                return Err(Flaw::unopened(Code::C101, &name.name));
+            }
             let suggestion = suggest::service(&name, &own, routed.services.keys());
             let message = format!("no Service {} in {namespace}", name.name);
             return Err(Flaw::new("/name", Code::C101, message).suggest(suggestion));

@@ -1,7 +1,7 @@
 //! What is called: each `Service` as it was written, and those that workloads imply.
 
 use alloc::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     format,
     string::{String, ToString},
     sync::Arc,
@@ -98,6 +98,19 @@ pub(crate) fn services<'a>(
             .or_insert_with_key(|name| implied(name, workload));
     }
     services
+}
+
+/// What would be the services of workloads that have opened no port yet.
+pub(crate) fn unopened(
+    workloads: &[Workload<'_>],
+    services: &BTreeMap<ServiceName, Service<'_>>,
+) -> BTreeSet<ServiceName> {
+    let unopened = workloads.iter().filter(|workload| workload.is_unopened());
+    let named = unopened.map(|workload| {
+        let (namespace, name) = workload.name();
+        ServiceName::new(namespace, name)
+    });
+    named.filter(|name| !services.contains_key(name)).collect()
 }
 
 /// What proxies know of a service: its ports with what is attached to them.

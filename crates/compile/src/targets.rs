@@ -31,6 +31,8 @@ pub(crate) enum Target {
 pub(crate) struct Scope<'a> {
     pub(crate) mesh: Option<&'a Name>,
     pub(crate) services: &'a BTreeMap<ServiceName, Service<'a>>,
+    /// What would be the services of workloads that have opened no port yet.
+    pub(crate) unopened: &'a BTreeSet<ServiceName>,
     /// Workloads by namespace and name.
     pub(crate) workloads: &'a BTreeSet<(Namespace, Name)>,
 }
@@ -101,6 +103,9 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
             let service = ServiceName::new(own.clone(), name.clone());
             if scope.services.contains_key(&service) {
                 return Ok(Target::Service(service));
+            }
+            if scope.unopened.contains(&service) {
+                return Err(Flaw::unopened(Code::C130, name));
             }
             let suggestion = suggest::service(&service, own, scope.services.keys());
             Err(

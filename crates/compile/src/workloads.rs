@@ -49,6 +49,12 @@ impl Workload<'_> {
         (self.namespace.clone(), self.object.meta.name.clone())
     }
 
+    /// Whether it is started here, and its ports are those that it opens.
+    pub(crate) fn is_unopened(&self) -> bool {
+        let spec = self.object.spec.partly();
+        self.ports.is_empty() && spec.is_some_and(|spec| spec.run.is_some())
+    }
+
     /// The port with this name.
     pub(crate) fn port_named(&self, name: &str) -> Option<u16> {
         let named = |port: &Port| port.name.as_deref() == Some(name);

@@ -122,7 +122,7 @@ async fn show(
         up.revision()
     ));
     terminal.line(head)?;
-    render::failure::findings(&up.findings(), "", terminal)?;
+    render::failure::findings(&up.errors(), "", terminal)?;
     terminal.gap()?;
     let programs = up.programs();
     let widths = programs.iter();

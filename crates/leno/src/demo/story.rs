@@ -51,7 +51,7 @@ impl<'a> Story<'a> {
             up.revision()
         ));
         terminal.line(head)?;
-        render::failure::findings(&up.findings(), "", terminal)?;
+        render::failure::findings(&up.errors(), "", terminal)?;
         terminal.gap()?;
         let programs = up.programs();
         let widths = programs.iter();

@@ -309,3 +309,24 @@ fn programs_follow_what_is_written() {
     up.read_until("    In force  revision 2");
     assert_eq!(pids(), ["cart-v1 up", "cart-v2 up", "also up"]);
 }
+
+#[test]
+fn what_has_opened_no_port_yet_may_be_written_of() {
+    let folder = versions("unopened");
+    let mut up = folder.up();
+    let added = "---\napiVersion: leno.dev/v1alpha1\nkind: MeshWorkload\n\
+        metadata: {name: cart-v3}\nspec: {run: {command: exec python3 -m http.server 18090, \
+        workingDirectory: two}}\n";
+    let routed = VERSIONS.replace(
+        "cart-v2, port: 8080, weight: 0",
+        "cart-v3, port: 18090, weight: 9",
+    );
+    folder.write(
+        "leno.yaml",
+        &(routed.replace("weight: 1}", "weight: 0}") + added),
+    );
+    up.read_until("  cart-v3  is new, and starts");
+    up.read_until("  cart-v3 ");
+    let ask = || folder.told(["curl", "web", "http://cart:8080/items"]);
+    until(|| ask() == "two\n");
+}

@@ -20,6 +20,26 @@ pub(crate) struct Answer {
     body: Cow<'static, str>,
 }
 
+/// How an answer is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// What the client speaks.
+    pub(crate) version: Version,
+    /// Whether the connection stays open behind it.
+    pub(crate) keep_alive: bool,
+    /// Whether only the head was asked for.
+    pub(crate) head_only: bool,
+}
+
+impl Manner {
+    /// To a client of whom nothing is known, before the connection closes.
+    pub(crate) const LAST: Self = Self {
+        version: Version::Http11,
+        keep_alive: false,
+        head_only: false,
+    };
+}
+
 impl Answer {
     /// A page, as HTML.
     pub(crate) fn page(html: String) -> Self {
@@ -67,8 +87,8 @@ impl Answer {
         }
     }
 
-    /// The whole answer as bytes; without its body if only the head was asked for.
-    pub(crate) fn bytes(&self, version: Version, keep_alive: bool, head_only: bool) -> Vec<u8> {
+    /// The whole answer as it is sent.
+    pub(crate) fn bytes(&self, manner: &Manner) -> Vec<u8> {
         let own = [("content-type", self.media)];
         let more = self.more.iter();
         let more = more.map(|(name, value)| (*name, value.as_str()));
@@ -87,12 +107,12 @@ impl Answer {
         let changes = ResponseChanges {
             headers: &[],
             own: &[],
-            client: version,
-            keep_alive,
+            client: manner.version,
+            keep_alive: manner.keep_alive,
         };
         let mut bytes = Vec::new();
         write_head(&mut bytes, &response, BodyFraming::Length(length), &changes);
-        if !head_only {
+        if !manner.head_only {
             bytes.extend_from_slice(self.body.as_bytes());
         }
         bytes

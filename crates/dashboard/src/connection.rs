@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_protocol::{BodyFraming, Fields, HeadReader, Version};
+use leno_protocol::{BodyFraming, Fields, HeadReader};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::access::Visitor;
-use crate::answer::Answer;
+use crate::answer::{Answer, Manner};
 use crate::gate::{Asked, is_from_us, judge, proofs};
 use crate::pages::Page;
 use crate::refusal::Refusal;
@@ -41,25 +41,15 @@ pub(crate) async fn serve<M: Mesh>(
         let answer = match turn.wants {
             Wants::Answer(answer) => answer,
             Wants::Page(page, visitor) => page.show(visitor, &*mesh).await,
-            Wants::Service if is_first => {
-                let stream = stream.into_std()?;
-                let Err(Arrived { stream, .. }) = mesh.carry(Arrived { stream, bytes }) else {
-                    return Ok(());
-                };
-                let stream = TcpStream::from_std(stream)?;
-                return finish(stream, &Turn::last(&Refusal::NoServices)).await;
-            }
+            Wants::Service if is_first => return hand_on(stream, bytes, &*mesh).await,
             // A connection belongs to whom its first request named.
             Wants::Service => Answer::refusal(&Refusal::ForeignHost),
         };
-        let turn = Turn {
-            wants: Wants::Answer(answer),
-            ..turn
-        };
-        if !turn.keep_alive {
-            return finish(stream, &turn).await;
+        let told = answer.bytes(&turn.manner);
+        if !turn.manner.keep_alive {
+            return finish(stream, &told).await;
         }
-        timeout(PATIENCE, stream.write_all(&turn.bytes())).await??;
+        timeout(PATIENCE, stream.write_all(&told)).await??;
         bytes.drain(..turn.length);
         is_first = false;
     }
@@ -68,9 +58,7 @@ pub(crate) async fn serve<M: Mesh>(
 /// What one head leads to.
 struct Turn {
     wants: Wants,
-    version: Version,
-    keep_alive: bool,
-    head_only: bool,
+    manner: Manner,
     /// How many bytes the head took.
     length: usize,
 }
@@ -86,19 +74,20 @@ impl Turn {
     fn last(refusal: &Refusal) -> Self {
         Self {
             wants: Wants::Answer(Answer::refusal(refusal)),
-            version: Version::Http11,
-            keep_alive: false,
-            head_only: false,
+            manner: Manner::LAST,
             length: 0,
         }
     }
+}
 
-    fn bytes(&self) -> Vec<u8> {
-        match &self.wants {
-            Wants::Answer(answer) => answer.bytes(self.version, self.keep_alive, self.head_only),
-            Wants::Page(..) | Wants::Service => Vec::new(),
-        }
-    }
+/// Lets a service have the connection that its first request is for.
+async fn hand_on(stream: TcpStream, bytes: Vec<u8>, mesh: &impl Mesh) -> io::Result<()> {
+    let stream = stream.into_std()?;
+    let Err(Arrived { stream, .. }) = mesh.carry(Arrived { stream, bytes }) else {
+        return Ok(());
+    };
+    let answer = Answer::refusal(&Refusal::NoServices);
+    finish(TcpStream::from_std(stream)?, &answer.bytes(&Manner::LAST)).await
 }
 
 /// Reads until there is a head; `None` if the client has closed before.
@@ -139,17 +128,19 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
     };
     Some(Turn {
         wants,
-        version: head.version,
-        // A body is not read, so that nobody knows where the next head would begin.
-        keep_alive: head.keep_alive && head.body == BodyFraming::None,
-        head_only: request.method == "HEAD",
+        manner: Manner {
+            version: head.version,
+            // A body is not read, so that nobody knows where the next head would begin.
+            keep_alive: head.keep_alive && head.body == BodyFraming::None,
+            head_only: request.method == "HEAD",
+        },
         length: head.length,
     })
 }
 
 /// Sends the last answer.
-async fn finish(mut stream: TcpStream, turn: &Turn) -> io::Result<()> {
-    timeout(PATIENCE, stream.write_all(&turn.bytes())).await??;
+async fn finish(mut stream: TcpStream, told: &[u8]) -> io::Result<()> {
+    timeout(PATIENCE, stream.write_all(told)).await??;
     stream.shutdown().await?;
     let mut rest = stream.take(MOST_REST);
     // Closing on unread bytes would take back the answer.

@@ -150,6 +150,18 @@ async fn a_connection_carries_one_request_after_another() {
 }
 
 #[tokio::test]
+async fn who_finds_no_room_is_served_when_another_leaves() {
+    let world = World::new(false);
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(world.connect().await);
+    }
+    let answered = world.get("/icon.svg", "");
+    let (told, ()) = tokio::join!(answered, async { drop(held) });
+    assert_eq!(told.status(), "200");
+}
+
+#[tokio::test]
 async fn a_name_under_localhost_is_handed_on_untouched() {
     let world = World::new(true);
     let ask = "GET /?t=1 HTTP/1.1\r\nhost: cart.localhost:PORT\r\norigin: http://x\r\n\r\nmore";

@@ -436,6 +436,9 @@ pub struct ProxyState {
     /// The code of that reason.
     #[serde(default)]
     pub code: Option<String>,
+    /// The features that its view needs and that it lacks.
+    #[serde(default)]
+    pub lacks: Vec<String>,
     /// Since when it is connected, in RFC 3339.
     pub since: String,
     /// When the last certificate of its own identity ends that it is known to have, in RFC 3339.

@@ -118,11 +118,19 @@ fn told(distrust: &Distrust) -> Error {
 }
 
 /// Checks that a server holds the key of the certificate it shows, and leaves everything else to
-/// `connect`, which judges the chain once the handshake is done. rustls resumes a session only with
-/// the very verifier that saw it begin, so that there is one for each client configuration, and it
-/// cannot know one handshake from another.
+/// whoever called, who must judge the chain once the handshake is done.
+///
+/// rustls resumes a session only with the very verifier that saw it begin, so that there is one for
+/// each client configuration, and it cannot know one handshake from another.
 #[derive(Debug)]
-pub(crate) struct KeyWitness(pub(crate) WebPkiSupportedAlgorithms);
+pub struct KeyWitness(WebPkiSupportedAlgorithms);
+
+impl KeyWitness {
+    /// Takes keys that sign by one of `algorithms`.
+    pub fn new(algorithms: WebPkiSupportedAlgorithms) -> Arc<Self> {
+        Arc::new(Self(algorithms))
+    }
+}
 
 impl ServerCertVerifier for KeyWitness {
     fn verify_server_cert(

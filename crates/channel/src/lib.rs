@@ -27,6 +27,7 @@ pub use alpn::Alpn;
 pub use clock::{Clock, Clocks, wall};
 pub use connect::Connected;
 pub use failure::{HandshakeFailure, Refusal, WhyFailed};
+pub use judge::KeyWitness;
 pub use key::generate_key;
 pub use keyring::Keyring;
 pub use proof::Proof;

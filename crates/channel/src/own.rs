@@ -84,7 +84,7 @@ pub(crate) fn nobody(basis: &Basis, judge: Arc<Judge>) -> Arc<ServerConfig> {
 
 fn client_config(basis: &Basis, shown: Arc<Shown>) -> ClientConfig {
     let clock = Arc::new(basis.clock.clone());
-    let witness = Arc::new(KeyWitness(basis.algorithms()));
+    let witness = KeyWitness::new(basis.algorithms());
     let builder = ClientConfig::builder_with_details(Arc::clone(&basis.provider), clock);
     let mut config = builder
         .with_protocol_versions(&[&TLS13])

@@ -111,6 +111,19 @@ impl Judged {
                 .passed
                 .push(format!("proxy {} is being told what is new", member.name)),
         }
+        if !member.lacks.is_empty() {
+            let lacks = member.lacks.iter().cloned().collect::<Vec<_>>().join(", ");
+            self.findings.push(Finding {
+                next: Some("leno proxies · leno explain D007".to_owned()),
+                ..Finding::running(
+                    Code::D007,
+                    Severity::Error,
+                    Some(format!("proxy {}", member.name)),
+                    format!("it is older than what it is told, and does not understand: {lacks}"),
+                    "an access rule that needs it denies what it matches; a route rule answers 500",
+                )
+            });
+        }
         for workload in &member.not_entitled {
             self.findings.push(Finding {
                 next: Some("leno proxies · leno explain D006".to_owned()),
@@ -328,6 +341,7 @@ mod tests {
             adopted: Generation::default(),
             current: true,
             refused: None,
+            lacks: BTreeSet::new(),
             renew: tokio::sync::mpsc::channel(1).0,
         }
     }
@@ -382,6 +396,23 @@ mod tests {
             &[
                 "ok proxy web holds the newest view",
                 "ok proxy web holds the newest view",
+                "ok certificate of shop/web, until 1970-01-02T00:00:00.000Z",
+            ],
+        );
+    }
+
+    #[test]
+    fn who_is_too_old_for_a_rule_is_named() {
+        let mut old = proxy("cart");
+        old.lacks.insert("moon-phase".to_owned());
+        check(
+            1,
+            &[old, proxy("web")],
+            &[
+                "D007 proxy cart: it is older than what it is told, and does not understand: moon-phase",
+                "ok proxy cart holds the newest view",
+                "ok proxy web holds the newest view",
+                "ok certificate of shop/cart, until 1970-01-02T00:00:00.000Z",
                 "ok certificate of shop/web, until 1970-01-02T00:00:00.000Z",
             ],
         );

@@ -128,6 +128,7 @@ impl Desk {
             adopted: Generation::default(),
             current: false,
             refused: None,
+            lacks: BTreeSet::new(),
             renew,
         });
         let attendance = Attendance {

@@ -203,6 +203,7 @@ impl Stream<'_> {
                 member.current = adopted == edition.generation && why.is_none();
                 member.adopted = adopted;
                 member.refused = why;
+                member.lacks = self.server.lacks().clone();
                 member.tunnel = tunnel;
                 member.workloads = workloads;
                 member.not_entitled = not_entitled;
@@ -227,6 +228,7 @@ impl Stream<'_> {
             adopted: Generation::default(),
             current: false,
             refused: None,
+            lacks: BTreeSet::new(),
             renew: self.renew.clone(),
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Member {
     pub(crate) current: bool,
     /// Why not, if it said so.
     pub(crate) refused: Option<(Code, String)>,
+    /// The features that its view needs and that it lacks.
+    pub(crate) lacks: BTreeSet<String>,
     /// Hears whose certificates are to be renewed.
     pub(crate) renew: mpsc::Sender<SpiffeId>,
 }
@@ -183,6 +185,7 @@ impl Member {
             current: self.current,
             refused: self.refused.as_ref().map(|(_, why)| why.clone()),
             code: self.refused.as_ref().map(|(code, _)| code.to_string()),
+            lacks: self.lacks.iter().cloned().collect(),
             since: self.since.to_string(),
             ends: ends.unwrap_or_default().to_string(),
         }

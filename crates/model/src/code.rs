@@ -194,6 +194,7 @@ codes! {
     D004 "store-behind" Mesh "The control plane's store is older than what proxies were told before.";
     D005 "proxy-away" Mesh "A proxy that took mesh calls is not connected to the control plane.";
     D006 "workload-not-told" Configuration "A proxy stands in front of a workload that does not exist or acts as somebody else.";
+    D007 "feature-missing" Mesh "A proxy is older than a part of its view, and refuses what it does not understand.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

@@ -90,6 +90,8 @@ pub(crate) struct Kept {
     pub(crate) generation: Generation,
     pub(crate) subscriptions: BTreeSet<Subscription>,
     pub(crate) known: BTreeMap<Subscription, bool>,
+    /// The features that parts which are held need and this build lacks.
+    pub(crate) lacks: BTreeMap<PartName, BTreeSet<String>>,
     /// The commit of all that, if it is sealed.
     pub(crate) commit: Option<Commit>,
 }
@@ -99,6 +101,7 @@ pub(crate) struct Kept {
 struct Staged {
     nonce: u64,
     parts: BTreeMap<PartName, (Encoded, Part)>,
+    lacks: BTreeMap<PartName, BTreeSet<String>>,
     removed: BTreeSet<String>,
     bytes: usize,
     misfit: Option<Misfit>,
@@ -203,7 +206,10 @@ impl Client {
             workloads: self.workloads.clone(),
             tunnel: self.tunnel,
         });
+        let tells = hello.is_some() || self.verdict.is_some();
+        let lacks = self.kept.lacks.values().flatten().filter(|_| tells);
         let request = Request {
+            lacks: lacks.cloned().collect(),
             hello,
             subscribe: core::mem::take(&mut self.subscribe),
             unsubscribe: core::mem::take(&mut self.unsubscribe),
@@ -255,6 +261,11 @@ impl Client {
         }
         let mut held = self.kept.held.clone();
         held.retain(|name, _| !staged.removed.contains(name.as_str()));
+        let mut lacks = self.kept.lacks.clone();
+        lacks.retain(|name, _| {
+            !staged.removed.contains(name.as_str()) && !staged.parts.contains_key(name)
+        });
+        lacks.extend(staged.lacks);
         held.extend(staged.parts);
         let list = list_version(held.iter().map(|(name, (part, _))| (name, part.version())));
         if u64::try_from(held.len()) != Ok(commit.count) || list != commit.list {
@@ -264,6 +275,7 @@ impl Client {
         let parts = held.values().map(|(_, part)| part.clone());
         let view = assemble(commit.generation.clone(), parts)?;
         self.kept.held = held;
+        self.kept.lacks = lacks;
         self.kept.generation = commit.generation.clone();
         let absent = staged
             .removed
@@ -295,15 +307,20 @@ impl Staged {
         if self.misfit.is_some() {
             return;
         }
-        let part = match Part::decode(encoded.bytes()) {
+        let part = match Part::decode_with_lacks(encoded.bytes()) {
             _ if self.bytes > STAGED_BYTES => Err(Misfit::new("update", "it is too large")),
-            Ok(part) if part.name() != name => {
+            Ok((part, _)) if part.name() != name => {
                 Err(Misfit::new("part", "it is not what its name says"))
             }
             other => other,
         };
         match part {
-            Ok(part) => drop(self.parts.insert(name, (encoded.clone(), part))),
+            Ok((part, lacks)) => {
+                if !lacks.is_empty() {
+                    self.lacks.insert(name.clone(), lacks);
+                }
+                self.parts.insert(name, (encoded.clone(), part));
+            }
             Err(misfit) => self.misfit = Some(misfit),
         }
     }

@@ -38,6 +38,9 @@ pub struct Request {
     pub unsubscribe: Vec<Subscription>,
     /// What became of the update that ended with this nonce.
     pub verdict: Option<Verdict>,
+    /// With a hello or a verdict: the features that the view which is held needs, and that the proxy
+    /// lacks. It refuses what needs them.
+    pub lacks: BTreeSet<String>,
 }
 
 /// The first words of a proxy.
@@ -133,6 +136,14 @@ pub fn known_version(known: &BTreeMap<Subscription, bool>) -> Version {
     Version::of_digest(digest)
 }
 
+/// How many features are named of those that a proxy lacks: one is enough to look for a newer one.
+const MOST_LACKS: usize = 16;
+
+/// Whether people may be shown this as the name of a feature.
+fn is_feature(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl Request {
     /// Its bytes on the stream.
     pub fn encode(&self) -> Vec<u8> {
@@ -155,6 +166,7 @@ impl Request {
                 .flat_map(|hello| &hello.holds)
                 .map(|(name, version)| (name.to_string(), version.to_string()))
                 .collect(),
+            lacks: self.lacks.iter().take(MOST_LACKS).cloned().collect(),
             nonce: verdict.map_or_else(String::new, |verdict| verdict.nonce.to_string()),
             error: verdict
                 .and_then(|verdict| verdict.refused.clone())
@@ -210,6 +222,12 @@ impl Request {
             subscribe: names(message.subscribe)?,
             unsubscribe: names(message.unsubscribe)?,
             verdict,
+            lacks: message
+                .lacks
+                .into_iter()
+                .take(MOST_LACKS)
+                .filter(|name| is_feature(name))
+                .collect(),
         })
     }
 }
@@ -400,6 +418,8 @@ struct RequestMessage {
     nonce: String,
     #[prost(message, optional, tag = "7")]
     error: Option<StatusMessage>,
+    #[prost(string, repeated, tag = "1001")]
+    lacks: Vec<String>,
 }
 
 /// `envoy.config.core.v3.Node`: the fields we use, and ours at numbers it leaves free.

@@ -4,6 +4,8 @@ mod access;
 mod mesh;
 mod route;
 mod service;
+#[cfg(test)]
+mod skew;
 pub(crate) mod word;
 
 use alloc::{
@@ -197,7 +199,19 @@ impl Part {
 
     /// Reads a part from the bytes a control plane sent.
     pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let (part, _) = Self::decode_with_lacks(bytes)?;
+        Ok(part)
+    }
+
+    /// The same, with the features that some of it needs and this build lacks: that some of it
+    /// refuses what it is about.
+    pub(crate) fn decode_with_lacks(bytes: &[u8]) -> Result<(Self, BTreeSet<String>), Misfit> {
         let message = PartMessage::decode(bytes).map_err(|error| Misfit::new("part", error))?;
+        let lacked = message.lacked();
+        Ok((Self::of(message)?, lacked))
+    }
+
+    fn of(message: PartMessage) -> Result<Self, Misfit> {
         if lacks(&message.needs) {
             return Err(Misfit::new(
                 "part",
@@ -302,6 +316,19 @@ struct PartMessage {
     /// Features without which the part as a whole cannot be understood.
     #[prost(string, repeated, tag = "15")]
     needs: Vec<String>,
+}
+
+impl PartMessage {
+    /// The features that rules in it need and this build lacks.
+    fn lacked(&self) -> BTreeSet<String> {
+        let is_lacked = |need: &&String| !FEATURES.contains(&need.as_str());
+        match &self.kind {
+            Some(Kind::Workload(workload)) => workload.needs().filter(is_lacked).cloned().collect(),
+            Some(Kind::Service(service)) => service.needs().filter(is_lacked).cloned().collect(),
+            Some(Kind::Settings(_) | Kind::Endpoints(_) | Kind::Revoked(_) | Kind::Bundle(_))
+            | None => BTreeSet::new(),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Oneof)]

@@ -85,9 +85,12 @@ impl Kept {
         absent: Vec<String>,
         commit: Commit,
     ) -> Result<Self, NotRestored> {
-        let mut held = BTreeMap::new();
+        let (mut held, mut lacks) = (BTreeMap::new(), BTreeMap::new());
         for bytes in parts {
-            let part = Part::decode(&bytes)?;
+            let (part, lacked) = Part::decode_with_lacks(&bytes)?;
+            if !lacked.is_empty() {
+                lacks.insert(part.name(), lacked);
+            }
             held.insert(part.name(), (Encoded::new(bytes), part));
         }
         let mut known = BTreeMap::new();
@@ -106,6 +109,7 @@ impl Kept {
             generation: commit.generation.clone(),
             subscriptions: known.keys().cloned().collect(),
             known,
+            lacks,
             commit: Some(commit),
         })
     }

@@ -82,6 +82,7 @@ pub struct Server {
     nonce: u64,
     refused: Option<(Arc<Target>, String)>,
     renew: BTreeSet<SpiffeId>,
+    lacks: BTreeSet<String>,
 }
 
 /// The parts that a proxy holds.
@@ -141,12 +142,16 @@ impl Holds {
 impl Server {
     /// Takes what the proxy sent. A misfit ends the stream.
     pub fn handle_request(&mut self, request: Request) -> Result<(), Misfit> {
+        let is_greeting = request.hello.is_some();
         if let Some(hello) = request.hello {
             self.holds = Holds::Said(hello.holds.clone());
             self.generation.clone_from(&hello.generation);
             self.hello = Some(hello);
         } else if self.hello.is_none() {
             return Err(Misfit::missing("hello"));
+        }
+        if request.verdict.is_some() || is_greeting {
+            self.lacks = request.lacks;
         }
         for subscription in request.unsubscribe {
             self.subscriptions.remove(&subscription);
@@ -200,6 +205,11 @@ impl Server {
         self.refused
             .as_ref()
             .map(|(target, why)| (&target.generation, why.as_str()))
+    }
+
+    /// The features that the view which the proxy holds needs, and that it says it lacks.
+    pub fn lacks(&self) -> &BTreeSet<String> {
+        &self.lacks
     }
 
     /// Offers a view. It replaces one that was offered before and is not yet under way.

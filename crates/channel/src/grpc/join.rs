@@ -64,7 +64,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let basis = Basis::new(clock);
-    let witness = Arc::new(KeyWitness(basis.algorithms()));
+    let witness = KeyWitness::new(basis.algorithms());
     let time = Arc::new(basis.clock.clone());
     let builder = ClientConfig::builder_with_details(Arc::clone(&basis.provider), time);
     let mut config = builder

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use leno_channel::{Alpn, Keyring, generate_key, peer_name};
+use leno_channel::{Alpn, KeyWitness, Keyring, generate_key, peer_name};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme,
-    client::{
-        ResolvesClientCert,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    ClientConfig, ServerConfig, SignatureScheme,
+    client::ResolvesClientCert,
     crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -72,7 +69,7 @@ async fn a_client_without_certificate_is_refused() {
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Credulous))
+        .with_custom_certificate_verifier(witness())
         .with_no_client_auth();
     assert_eq!(
         call(&web, bare, &[b"h2"]).await,
@@ -156,6 +153,11 @@ async fn answer(mesh: &Mesh, client: &Keyring, shown: Shown) -> String {
     told(connected)
 }
 
+/// Believes every server that holds its key.
+fn witness() -> Arc<KeyWitness> {
+    KeyWitness::new(default_provider().signature_verification_algorithms)
+}
+
 fn client(mesh: &Mesh) -> ClientConfig {
     client_with(shown(mesh, "cart"))
 }
@@ -165,7 +167,7 @@ fn client_with(shown: Shown) -> ClientConfig {
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Credulous))
+        .with_custom_certificate_verifier(witness())
         .with_client_cert_resolver(Arc::new(shown))
 }
 
@@ -194,44 +196,5 @@ impl ResolvesClientCert for Shown {
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0))
-    }
-}
-
-/// Believes every server.
-#[derive(Debug)]
-struct Credulous;
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
     }
 }

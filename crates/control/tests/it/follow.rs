@@ -378,8 +378,15 @@ async fn a_store_that_was_put_back_is_not_followed_before_it_is_recovered() {
     })
     .await;
     assert_eq!(web.held(), Some(later), "what it holds stays in force");
-    let proxies = world.admin.ask(ProxiesOf {}).await.unwrap().proxies;
-    assert_eq!(proxies[0].code.as_deref(), Some("D004"));
+    within(async {
+        // What the proxy says of it is on its way.
+        while world.admin.ask(ProxiesOf {}).await.unwrap().proxies[0]
+            .code
+            .as_deref()
+            != Some("D004")
+        {}
+    })
+    .await;
 
     let recovered = world.admin.ask(Recover {}).await.unwrap();
     assert_eq!((recovered.epoch, recovered.ahead.len()), (2, 1));
@@ -396,4 +403,23 @@ async fn until_free(store: &std::path::Path) {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_a_minute_is_renewed_at_half_of_it() {
+    // By this clock half of every new certificate is over, and none has ended.
+    fn ahead() -> Wall {
+        leno_channel::wall() + Duration::from_secs(40)
+    }
+    let world = World::new().await;
+    let brief = "metadata: {name: shop}\nspec: {certificates: {lifetime: 1m}}\n---";
+    world
+        .apply(&SHOP.replace("metadata: {name: shop}\n---", brief))
+        .await;
+    let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
+    join(&token, None, &place).await.unwrap();
+    let mut web = Proxy::start_by(Clocks::with_wall(ahead), place, &["web"]);
+    web.view(|view| view.workloads.len() == 1).await;
+    web.event(|event| matches!(event, Event::Certified { .. }))
+        .await;
 }

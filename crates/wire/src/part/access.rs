@@ -25,7 +25,7 @@ pub(crate) struct AccessMessage {
     #[prost(message, optional, tag = "2")]
     mtls_origin: Option<OriginMessage>,
     #[prost(message, repeated, tag = "3")]
-    rules: Vec<AccessRuleMessage>,
+    pub(crate) rules: Vec<AccessRuleMessage>,
     #[prost(enumeration = "StanceMessage", tag = "4")]
     stance: i32,
     #[prost(message, optional, tag = "5")]
@@ -35,6 +35,13 @@ pub(crate) struct AccessMessage {
 carried_enum!(MtlsMessage for Mtls, "mtls" { Strict = 1, Permissive = 2 });
 carried_enum!(StanceMessage for Stance, "stance" { Allow = 1, Deny = 2 });
 carried_enum!(EffectMessage for Effect, "effect" { Allow = 1, Deny = 2, NotUnderstood = 3 });
+
+impl AccessMessage {
+    /// The features that its rules need.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &String> {
+        self.rules.iter().flat_map(|rule| &rule.needs)
+    }
+}
 
 impl Carried for Access {
     type Message = AccessMessage;

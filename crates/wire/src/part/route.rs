@@ -22,7 +22,14 @@ pub(crate) struct RoutesMessage {
     #[prost(message, repeated, tag = "1")]
     routes: Vec<RouteMessage>,
     #[prost(message, repeated, tag = "2")]
-    rules: Vec<RuleMessage>,
+    pub(crate) rules: Vec<RuleMessage>,
+}
+
+impl RoutesMessage {
+    /// The features that its rules need.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &String> {
+        self.rules.iter().flat_map(|rule| &rule.needs)
+    }
 }
 
 impl Carried for Routes {

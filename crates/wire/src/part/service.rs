@@ -31,7 +31,17 @@ pub(crate) struct ServiceMessage {
     #[prost(message, repeated, tag = "3")]
     addresses: Vec<AddressMessage>,
     #[prost(message, repeated, tag = "4")]
-    ports: Vec<ServicePortMessage>,
+    pub(crate) ports: Vec<ServicePortMessage>,
+}
+
+impl ServiceMessage {
+    /// The features that its routes need.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &String> {
+        let producers = self.ports.iter().flat_map(|port| &port.producer);
+        let consumers = self.ports.iter().flat_map(|port| &port.consumers);
+        let consumers = consumers.flat_map(|consumer| &consumer.routes);
+        producers.chain(consumers).flat_map(RoutesMessage::needs)
+    }
 }
 
 impl Carried for Service {
@@ -102,7 +112,7 @@ pub(crate) struct ServicePortMessage {
     #[prost(enumeration = "ProtocolMessage", tag = "3")]
     protocol: i32,
     #[prost(message, optional, tag = "4")]
-    producer: Option<RoutesMessage>,
+    pub(crate) producer: Option<RoutesMessage>,
     #[prost(message, repeated, tag = "5")]
     consumers: Vec<ConsumerMessage>,
     #[prost(message, optional, tag = "6")]
@@ -358,7 +368,7 @@ pub(crate) struct WorkloadMessage {
     #[prost(bytes = "vec", repeated, tag = "4")]
     addresses: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "5")]
-    ports: Vec<WorkloadPortMessage>,
+    pub(crate) ports: Vec<WorkloadPortMessage>,
     #[prost(message, optional, tag = "6")]
     other_ports: Option<AccessMessage>,
 }
@@ -370,7 +380,16 @@ pub(crate) struct WorkloadPortMessage {
     #[prost(enumeration = "ProtocolMessage", tag = "2")]
     protocol: i32,
     #[prost(message, optional, tag = "3")]
-    access: Option<AccessMessage>,
+    pub(crate) access: Option<AccessMessage>,
+}
+
+impl WorkloadMessage {
+    /// The features that its access rules need.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &String> {
+        let ports = self.ports.iter().flat_map(|port| &port.access);
+        let all = ports.chain(&self.other_ports);
+        all.flat_map(AccessMessage::needs)
+    }
 }
 
 impl Carried for Workload {

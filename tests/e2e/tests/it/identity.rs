@@ -14,17 +14,23 @@ use leno_model::{Dice, SpiffeId, Wall};
 
 use crate::pair::Pair;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// Replaces the certificate of `name` by one that ended a minute ago.
 fn let_expire(certificates: &Path, name: &str) {
+    let hour = 60 * MINUTE;
+    issue_earlier(certificates, name, hour, hour + MINUTE);
+}
+
+/// Replaces the certificate of `name` by one of this `life` that was signed so long `ago`.
+fn issue_earlier(certificates: &Path, name: &str, life: Duration, ago: Duration) {
     let authority = files::read_certificates(&certificates.join("ca.pem")).unwrap();
     let key = files::read_key(&certificates.join("ca.key")).unwrap();
     let authority = Intermediate::restore(authority[0].clone(), key).unwrap();
     let id = SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{name}")).unwrap();
-    let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
-    let begins = before_now(hour + minute);
     let key = generate_key();
     let chain = authority
-        .sign_leaf(&key.public(), &id, hour, begins, &mut Dice::new(1))
+        .sign_leaf(&key.public(), &id, life, before_now(ago), &mut Dice::new(1))
         .unwrap();
     files::write_key(&certificates.join(format!("{name}.key")), &key).unwrap();
     files::write_certificates(&certificates.join(format!("{name}.pem")), &chain).unwrap();
@@ -88,6 +94,54 @@ fn whoever_shows_an_expired_certificate_is_refused() {
     leno_e2e::until("the new certificate", || {
         (curl(&[&world.url("web", 8080, "/")]).status == 200).then_some(())
     });
+}
+
+#[test]
+fn a_connection_outlives_a_renewal_and_never_the_proof_of_its_other_end() {
+    let world = World::pair();
+    Application::start(world.at("cart", 8080), "cart");
+    serve(world.at("cart", 6379), |stream| {
+        let mut out = stream.try_clone().unwrap();
+        drop(std::io::copy(&mut &stream, &mut out));
+    });
+    let proxy = world.proxy("cart");
+    // It ends ten seconds from here.
+    let certificates = world.folder().join("certs");
+    issue_earlier(&certificates, "cart", MINUTE, Duration::from_secs(50));
+    let cart = proxy.start();
+    let web = world
+        .proxy("web")
+        .upstream("cart", 8080)
+        .upstream("cart", 6379)
+        .start();
+    let mut live = Client::to(world.at("web", 6379));
+    live.send("before");
+    assert_eq!(live.read(6), b"before");
+
+    world.issue("cart");
+    cart.signal("HUP");
+    cart.until_says(&["read again"]);
+    live.send("after");
+    assert_eq!(live.read(5), b"after");
+
+    // Calls go over to connections that rest on the new certificate before the old one ends.
+    let calls = std::thread::scope(|scope| {
+        let cut = scope.spawn(|| live.is_cut());
+        let mut calls = 0;
+        while !cut.is_finished() {
+            let answer = curl(&[&world.url("web", 8080, "/")]);
+            assert_eq!(answer.outcome(), "200", "after {calls} calls");
+            calls += 1;
+        }
+        assert!(cut.join().unwrap());
+        calls
+    });
+    assert!(calls > 0);
+    web.until_says(&[
+        r#""event":"handshake""#,
+        r#""code":"T001""#,
+        "spiffe://shop.local/ns/shop/sa/cart ended at",
+    ]);
 }
 
 #[test]

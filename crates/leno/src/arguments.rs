@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Demo(Demo),
     #[command(flatten)]
     Fleet(fleet::Fleet),
+    /// Which Leno is this?
+    Version,
     /// Be a program of the demo's shop
     #[command(hide = true)]
     Shop(Shop),

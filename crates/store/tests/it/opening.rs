@@ -155,6 +155,45 @@ fn no_damaged_object_or_key_is_ever_served() {
     assert_eq!(served(&folder.open()), written);
 }
 
+/// What is committed last stands in the log alone. Where that is damaged or ends, SQLite takes it to
+/// have ended: the store is at an earlier revision, and that one is whole.
+#[test]
+fn a_damaged_log_gives_an_earlier_revision_and_never_half_of_one() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let text = |round: u64, name: &str| format!("{name}: {round}\n").repeat(30);
+    for round in 1..=6 {
+        let texts = ["a", "b", "c"].map(|name| (name, text(round, name)));
+        let objects: Vec<_> = texts.iter().map(|(name, text)| (*name, &**text)).collect();
+        apply(&store, &objects);
+    }
+    let image = stopped(&folder);
+    let log = image.path().join("store.db-wal");
+    let whole = fs::read(&log).unwrap();
+    let mut dice = Dice::new(11);
+    let mut earlier = 0;
+    for turn in 0..60 {
+        let at = usize::try_from(dice.next_u64() % whole.len() as u64).unwrap();
+        let mut damaged = whole.clone();
+        match turn % 2 {
+            0 => damaged.truncate(at),
+            _ => damaged[at] ^= 1 << (dice.next_u64() % 8),
+        }
+        let image = stopped(&folder);
+        fs::write(image.path().join("store.db-wal"), damaged).unwrap();
+        let Ok(store) = open(&image) else {
+            continue;
+        };
+        let head = store.head().revision;
+        earlier += u32::from(head < Revision(6));
+        for object in store.at(head).unwrap() {
+            let name = object.key.name.to_string();
+            assert_eq!(*object.text, text(head.0, &name), "byte {at}");
+        }
+    }
+    assert!(earlier > 10, "{earlier} of 60");
+}
+
 #[test]
 fn nobody_else_may_read_it() {
     let folder = Folder::new();

@@ -83,7 +83,7 @@ impl Turn {
 /// Lets a service have the connection that its first request is for.
 async fn hand_on(stream: TcpStream, bytes: Vec<u8>, mesh: &impl Mesh) -> io::Result<()> {
     let stream = stream.into_std()?;
-    let Err(Arrived { stream, .. }) = mesh.carry(Arrived { stream, bytes }) else {
+    let Err(Arrived { stream, .. }) = mesh.carry(Arrived { stream, bytes }).await else {
         return Ok(());
     };
     let answer = Answer::refusal(&Refusal::NoServices);

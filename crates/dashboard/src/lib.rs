@@ -15,6 +15,7 @@ mod pages;
 mod refusal;
 
 use std::fmt;
+use std::future;
 use std::io;
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,10 +39,11 @@ pub trait Mesh: Send + Sync + 'static {
     /// How the mesh is at this moment; asked anew for each page.
     fn look(&self) -> impl Future<Output = Result<Overview, Failure>> + Send;
 
-    /// Serves a connection whose first request is to `http://NAME.localhost`; gives it back where
-    /// no service is published by name.
-    fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
-        Err(arrived)
+    /// Sees to it that a connection is served whose first request is to `http://NAME.localhost`, and
+    /// ends when somebody has it, who bounds how many there are; gives it back where no service is
+    /// published by name.
+    fn carry(&self, arrived: Arrived) -> impl Future<Output = Result<(), Arrived>> + Send {
+        future::ready(Err(arrived))
     }
 }
 

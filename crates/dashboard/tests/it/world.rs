@@ -42,7 +42,7 @@ impl Mesh for Made {
         })
     }
 
-    fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
+    async fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
         if !self.carries {
             return Err(arrived);
         }

@@ -80,12 +80,16 @@ impl Mesh for Local {
         })
     }
 
-    fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
-        let sent = self.inbox.send(Happened::Arrived(arrived));
+    async fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
+        let (take, taken) = oneshot::channel();
+        let sent = self.inbox.send(Happened::Arrived(arrived, take));
         sent.map_err(|unsent| match unsent.0 {
-            Happened::Arrived(arrived) => arrived,
+            Happened::Arrived(arrived, _) => arrived,
             _ => unreachable!("that was sent"),
-        })
+        })?;
+        // Whoever does not say so has ended, and the connection with it.
+        drop(taken.await);
+        Ok(())
     }
 }
 

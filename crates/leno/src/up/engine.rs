@@ -102,8 +102,9 @@ pub(crate) enum Happened {
     Trouble(String),
     /// Somebody asks.
     Asked(Question),
-    /// A connection from this machine, to a service that its first request names.
-    Arrived(Arrived),
+    /// A connection from this machine, to a service that its first request names, with the way to
+    /// say that it is taken.
+    Arrived(Arrived, oneshot::Sender<()>),
 }
 
 /// What one may ask a mesh that runs, each with the way back.
@@ -346,9 +347,12 @@ impl Up {
                 Ok(())
             }
             Happened::Asked(question) => self.handle_question(question),
-            Happened::Arrived(Arrived { stream, bytes }) => {
+            Happened::Arrived(Arrived { stream, bytes }, taken) => {
                 let door = Door::Named(self.host.clone(), Naming::Published);
-                Ok(self.proxy.take(stream, bytes, door)?)
+                self.proxy.take(stream, bytes, door)?;
+                // Who brought it may have gone.
+                taken.send(()).ok();
+                Ok(())
             }
         }
     }

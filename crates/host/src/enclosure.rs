@@ -93,7 +93,7 @@ pub enum Session {
 /// The sockets that take what the application sends: one of each over IPv4, then one over IPv6 where
 /// the kernel has it. They were made inside, do not block, and stay usable outside;
 /// [`original_destination`](crate::original_destination) says where a connection was meant to go.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listeners {
     /// Every connection out.
     pub outbound: Vec<TcpListener>,

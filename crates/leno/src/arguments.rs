@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::Face;
+use crate::up::Pin;
 
 /// A service mesh that explains itself.
 #[derive(Parser)]
@@ -315,6 +316,19 @@ pub(crate) struct Shop {
     pub(crate) face: Face,
 }
 
+/// How calls come into the mesh where nothing can be captured.
+#[derive(Args)]
+pub(crate) struct Explicit {
+    /// Capture nothing: programs find http_proxy, CART_URL, CART_SERVICE_PORT .. in their environment
+    #[arg(long)]
+    pub(crate) explicit: bool,
+
+    /// With --explicit, this port of this machine for calls to a service; repeatable. In leno up, a
+    /// caller may be named: web:cart=18081
+    #[arg(long, value_name = "SERVICE=PORT", value_parser = Pin::read, requires = "explicit")]
+    pub(crate) upstream: Vec<Pin>,
+}
+
 #[derive(Args)]
 #[command(after_help = "Reads leno.yaml, else the Procfile. Example:\n  \
     printf 'web: ./web\\ncart: ./cart\\n' > Procfile && leno up")]
@@ -326,6 +340,9 @@ pub(crate) struct Up {
     /// The port of the page, and of services by name; 7070 if it is free, if nothing is said
     #[arg(long, value_name = "PORT", value_parser = fleet::loopback)]
     pub(crate) dashboard: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) way: Explicit,
 
     /// Say nothing more once all is said about the start
     #[arg(long, hide = true)]
@@ -352,6 +369,9 @@ pub(crate) struct Run {
     /// A port on this machine and the one it means inside; repeatable
     #[arg(short = 'p', long, value_name = "HERE:INSIDE", value_parser = ports)]
     pub(crate) publish: Vec<(u16, u16)>,
+
+    #[command(flatten)]
+    pub(crate) way: Explicit,
 
     /// The program and its arguments
     #[arg(

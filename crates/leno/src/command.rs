@@ -8,6 +8,7 @@ pub(crate) mod curl;
 pub(crate) mod demo;
 pub(crate) mod down;
 pub(crate) mod explain;
+pub(crate) mod explicit;
 pub(crate) mod fleet;
 pub(crate) mod host;
 pub(crate) mod init;

@@ -63,6 +63,12 @@ impl Terminal {
         io::stdout().is_terminal()
     }
 
+    /// Says something on standard error beside what another program says there.
+    pub(crate) fn progress(&mut self, line: impl Into<Line>) {
+        // Nobody who does not listen misses it.
+        drop(writeln!(self.err, "{}", line.into()));
+    }
+
     /// Says on standard error why there is no answer. A reader that went away is no failure.
     pub(crate) fn error(&mut self, error: &anyhow::Error) {
         let closed = |cause: &(dyn std::error::Error + 'static)| {

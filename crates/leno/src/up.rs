@@ -4,9 +4,11 @@
 
 mod certificates;
 mod engine;
+mod explicit;
 mod greet;
 mod log;
 mod news;
+mod outside;
 mod place;
 pub(crate) mod process;
 pub(crate) mod procfile;
@@ -17,7 +19,9 @@ mod talk;
 mod watcher;
 
 pub(crate) use engine::{Guest, Happened, Opened, Question, Up};
+pub(crate) use explicit::{Pin, exports, unclear};
 pub(crate) use news::{News, Row, State};
+pub(crate) use outside::Outside;
 pub(crate) use place::Place;
 pub(crate) use screen::{Columns, first_call, revised, trouble};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};

@@ -345,6 +345,7 @@ async fn run_worker(
                 }
                 Order::Leave(workload) => {
                     accepting.end(&workload);
+                    worker.forget_upstreams(&workload);
                     worker.enter_by(workload, None);
                 }
             },
@@ -391,6 +392,9 @@ struct Listening {
 impl Accepting {
     fn begin(&mut self, worker: &Rc<Worker>, socket: listen::Socket) -> io::Result<()> {
         let (workload, stays) = (socket.door.workload().cloned(), socket.door.stays());
+        if let Some((workload, port, address)) = socket.upstream() {
+            worker.listens_for(workload, port, address);
+        }
         let task = listen::accept(worker.clone(), socket.open()?);
         self.0.push(Listening {
             workload,

@@ -171,6 +171,16 @@ fn listen(address: SocketAddr) -> io::Result<StdListener> {
 }
 
 impl Socket {
+    /// Whose calls to which service port it takes, and at which address, if it takes such.
+    pub(crate) fn upstream(&self) -> Option<(WorkloadId, PortRef, SocketAddr)> {
+        match (&self.kind, &self.door) {
+            (Kind::Streams(socket), Door::Upstream(workload, port)) => {
+                Some((workload.clone(), port.clone(), socket.local_addr().ok()?))
+            }
+            (Kind::Streams(_) | Kind::Datagrams(_), _) => None,
+        }
+    }
+
     pub(crate) fn open(self) -> io::Result<Open> {
         match (self.kind, self.door) {
             (Kind::Streams(socket), door) => {

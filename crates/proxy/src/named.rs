@@ -84,6 +84,9 @@ async fn find(
         Wanted::Address(address) => address,
         Wanted::Name(name, port) => resolve(worker, &name, port).await?,
     };
+    if let Some(port) = worker.upstream(workload, address) {
+        return Ok(Toward::Port(port));
+    }
     let is_here = address.ip().is_loopback() || address.ip() == here.ip();
     if is_here && address.port() == here.port() {
         return Err(Refusal::Loop(address));

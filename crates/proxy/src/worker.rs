@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use leno_channel::{Clocks, Keyring};
 use leno_identity::Pace;
-use leno_model::view::WorkloadId;
+use leno_model::view::{PortRef, WorkloadId};
 use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
 use leno_telemetry::{
     Accept, Bytes, Edge, Event, Flow, Party, Recorder, Reporter, Security, Stream, Telemetry,
@@ -48,6 +48,7 @@ pub(crate) struct Worker {
     pub(crate) lookups: Lookups,
     asker: RefCell<Option<Asker>>,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
+    upstreams: RefCell<BTreeMap<SocketAddr, (WorkloadId, PortRef)>>,
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
     clocks: Clocks,
@@ -102,6 +103,7 @@ impl Worker {
             lookups: Lookups::default(),
             asker: RefCell::default(),
             entrances: RefCell::default(),
+            upstreams: RefCell::default(),
             table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(telemetry.recorder()),
             telemetry,
@@ -233,6 +235,27 @@ impl Worker {
             Some(entrance) => entrances.insert(workload, Rc::new(entrance)),
             None => entrances.remove(&workload),
         };
+    }
+
+    /// Takes connections to `address` for calls of `workload` to `port` from here on.
+    pub(crate) fn listens_for(&self, workload: WorkloadId, port: PortRef, address: SocketAddr) {
+        self.upstreams
+            .borrow_mut()
+            .insert(address, (workload, port));
+    }
+
+    /// Takes no connections for calls of `workload` any more.
+    pub(crate) fn forget_upstreams(&self, workload: &WorkloadId) {
+        let mut upstreams = self.upstreams.borrow_mut();
+        upstreams.retain(|_, (caller, _)| caller != workload);
+    }
+
+    /// What a call of `workload` to `address` means, if a listener of ours takes such calls there:
+    /// it needs not be called to find that out.
+    pub(crate) fn upstream(&self, workload: &WorkloadId, address: SocketAddr) -> Option<PortRef> {
+        let upstreams = self.upstreams.borrow();
+        let (caller, port) = upstreams.get(&address)?;
+        (caller == workload).then(|| port.clone())
     }
 
     /// The way into the enclosure of the application that `target` is, if it is in one.

@@ -28,10 +28,10 @@ pub enum Refusal {
     #[error("{0}")]
     Unnamed(Unnamed),
     /// The destination's name is no service's, and others may not be asked or do not have it.
-    #[error("{0} names nothing that the mesh knows or lets pass")]
+    #[error("the name {0} is no service's, and none that the mesh lets pass")]
     UnknownName(Box<str>),
     /// The destination's name is not the mesh's, and whoever knows such names did not say.
-    #[error("{0} could not be resolved")]
+    #[error("the name {0} could not be resolved")]
     NotResolved(Box<str>),
     /// The destination is the listener that the request came to.
     #[error("{0} is the proxy itself, and the call would go round in a circle")]

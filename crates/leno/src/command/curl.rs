@@ -31,6 +31,7 @@ pub(crate) fn run(options: &arguments::Curl, terminal: &mut Terminal) -> anyhow:
         name,
         ports: Vec::new(),
         calls_only: true,
+        explicit: None,
         typed: format!("leno curl {}", options.url),
     };
     let mut command = vec![
@@ -84,17 +85,29 @@ impl Url {
     }
 }
 
+impl Url {
+    /// The host as it stands in an address with a port.
+    fn bracketed(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]", self.host),
+            false => self.host.clone(),
+        }
+    }
+}
+
 /// Makes the request from where this process is.
 fn request(
     url: &Url,
     options: &arguments::Curl,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
-    let to = (url.host.as_str(), url.port);
-    let mut stream =
-        TcpStream::connect(to).with_context(|| format!("cannot reach {}", url.host))?;
+    let proxy = proxy();
+    let to = proxy
+        .clone()
+        .unwrap_or_else(|| format!("{}:{}", url.bracketed(), url.port));
+    let mut stream = TcpStream::connect(&to).with_context(|| format!("cannot reach {to}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(head(url, options)?.as_bytes())?;
+    stream.write_all(head(url, proxy.is_some(), options)?.as_bytes())?;
     let mut answer = Incoming::new(stream);
     let (status, body) = answer.head(options, terminal)?;
     answer.body(body)?;
@@ -105,13 +118,28 @@ fn request(
     })
 }
 
-fn head(url: &Url, options: &arguments::Curl) -> anyhow::Result<String> {
+/// The proxy that a workload which is not captured is told of.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it stands for a program of a workload, which goes by its environment"
+)]
+fn proxy() -> Option<String> {
+    let told = std::env::var("http_proxy").ok()?;
+    let proxy = told.strip_prefix("http://")?.trim_end_matches('/');
+    (!proxy.is_empty()).then(|| proxy.to_owned())
+}
+
+fn head(url: &Url, to_proxy: bool, options: &arguments::Curl) -> anyhow::Result<String> {
     let method = match (&options.method, &options.data) {
         (Some(method), _) => method.as_str(),
         (None, Some(_)) => "POST",
         (None, None) => "GET",
     };
-    let mut head = format!("{method} {} HTTP/1.1\r\n", url.target);
+    let origin = match to_proxy {
+        true => format!("http://{}", url.authority),
+        false => String::new(),
+    };
+    let mut head = format!("{method} {origin}{} HTTP/1.1\r\n", url.target);
     let is_given = |name: &str| {
         let mut names = options
             .headers

@@ -7,6 +7,7 @@ use time::UtcOffset;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
+use super::explicit::{blocker, print_cause};
 use super::up::{not_up, until_told};
 use crate::arguments::{Demo, Shop};
 use crate::command::Answer;
@@ -27,11 +28,20 @@ pub(crate) fn run(options: &Demo, terminal: &mut Terminal) -> anyhow::Result<Ans
     let folder = Folder::make()?;
     // Known only while there is one thread.
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
+    let blocker = blocker();
+    if let Some(blocker) = &blocker {
+        print_cause(blocker, terminal)?;
+        terminal.line(
+            "    In force  the demo goes on without capture; leno up says what to do about it",
+        )?;
+        terminal.gap()?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let local = LocalSet::new();
-    let told = local.block_on(&runtime, tell(&folder, offset, options.limit, terminal));
+    let telling = tell(&folder, offset, blocker.is_some(), options.limit, terminal);
+    let told = local.block_on(&runtime, telling);
     runtime.shutdown_background();
     match told {
         Ok(answer) => Ok(answer),
@@ -48,6 +58,7 @@ pub(crate) fn run_shop(options: &Shop) -> anyhow::Result<Answer> {
 async fn tell(
     folder: &Folder,
     offset: UtcOffset,
+    is_explicit: bool,
     limit: Option<Duration>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
@@ -67,6 +78,9 @@ async fn tell(
         page: page.link(Line::new().dim("  Page").column(9, 1)),
         offset,
     };
+    if is_explicit {
+        up = up.explicitly(Vec::new());
+    }
     tokio::task::spawn_local(Server::open(&place)?.run(up.inbox()));
     let mut story = Story::begin(&up, words, now(), terminal)?;
 

@@ -1,6 +1,7 @@
 //! `leno run`: one program, joined to the mesh that is up here, or to one of its own.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::sync::mpsc::{self as std_mpsc, RecvTimeoutError};
@@ -9,16 +10,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use leno_host::{Blocker, Event, Exit, Family, OpenError, Program, Session};
-use leno_model::Name;
+use leno_model::{Code, Name};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::arguments;
 use crate::command::Answer;
-use crate::command::up::print_blocker;
-use crate::terminal::Terminal;
-use crate::up::{Client, Guest, News, Opened, Place, Server, Source, Up, process};
+use crate::command::explicit::print_blocker;
+use crate::terminal::{Line, Terminal};
+use crate::up::{Client, Guest, News, Opened, Place, Server, Source, Up, exports, process};
 
 /// How long a mesh of its own may take to begin.
 const BEGINNING: Duration = Duration::from_secs(10);
@@ -36,6 +37,7 @@ pub(crate) fn run(options: &arguments::Run, terminal: &mut Terminal) -> anyhow::
         name,
         ports: options.publish.clone(),
         calls_only: false,
+        explicit: options.way.explicit.then(|| options.way.upstream.clone()),
         typed: typed.collect::<Vec<_>>().join(" "),
     };
     let place = Place::here()?;
@@ -61,7 +63,7 @@ pub(crate) fn run_as(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ran = LocalSet::new().block_on(&runtime, enclose(client, guest, command));
+    let ran = LocalSet::new().block_on(&runtime, enclose(client, guest, command, terminal));
     match ran {
         Ok(Event::NotStarted { errno }) => {
             let why = io::Error::from_raw_os_error(errno);
@@ -77,7 +79,7 @@ pub(crate) fn run_as(
         Ok(_) => Ok(Answer::Exit(code(Exit::Lost))),
         Err(error) => match error.downcast_ref::<OpenError>() {
             Some(refused) => {
-                print_blocker(&Blocker::of(refused), terminal)?;
+                print_blocker(&Blocker::of(refused), "leno run --explicit ..", terminal)?;
                 Ok(Answer::Bad)
             }
             None => Err(error),
@@ -90,9 +92,13 @@ async fn enclose(
     mut client: Client,
     guest: &Guest,
     command: Vec<OsString>,
+    terminal: &mut Terminal,
 ) -> anyhow::Result<Event> {
     let joined = client.join(guest)?;
-    let (mut enclosure, listeners) = process::open(joined.layout).await?;
+    let (mut enclosure, listeners) = match &joined.environment {
+        None => process::open(joined.layout).await?,
+        Some(_) => process::open_bare().await?,
+    };
     let opened = Opened {
         listeners,
         v4: enclosure.sockets(Family::V4)?,
@@ -100,10 +106,25 @@ async fn enclose(
     };
     client.hand_over(&opened)?;
     drop(opened);
+    let mut env = std::env::vars_os().collect::<BTreeMap<_, _>>();
+    if guest.calls_only {
+        // It calls as the workload does, and not by whoever types it.
+        env.remove(OsStr::new("http_proxy"));
+    } else {
+        let told = joined.environment.as_deref().unwrap_or_default();
+        let lines = (!told.is_empty()).then(|| exports(told));
+        lines
+            .into_iter()
+            .flatten()
+            .for_each(|line| terminal.progress(line));
+    }
+    for (name, value) in joined.environment.into_iter().flatten() {
+        env.insert(name.into(), value.into());
+    }
     let signals = Signals::new()?;
     enclosure.launch(Program {
         command,
-        env: std::env::vars_os().collect(),
+        env: env.into_iter().collect(),
         cwd: std::env::current_dir()?,
         stdio: [
             io::stdin().as_fd().try_clone_to_owned()?,
@@ -116,11 +137,24 @@ async fn enclose(
     let (order, orders) = mpsc::unbounded_channel();
     tokio::task::spawn_local(signals.pass_on(order));
     let mut end = Event::Exited(Exit::Lost);
+    let mut is_refused = false;
     let tell = |event| match event {
         // Without the mesh the program goes on, as far as it can.
         Event::Listening { addresses, .. } => drop(client.listening(&addresses)),
+        Event::UdpRefused { datagrams } => {
+            drop(client.udp_refused(datagrams));
+            if !std::mem::replace(&mut is_refused, true) {
+                let (code, slug) = (Code::R042, Code::R042.slug());
+                let line = Line::new()
+                    .doubtful("! ")
+                    .plain(code)
+                    .plain(" ")
+                    .plain(slug);
+                terminal.progress(line.plain(": only DNS is carried over UDP; leno ps counts"));
+            }
+        }
         Event::Exited(_) | Event::NotStarted { .. } => end = event,
-        Event::Started { .. } | Event::UdpRefused { .. } => {}
+        Event::Started { .. } => {}
     };
     process::watch(enclosure, orders, tell).await;
     Ok(end)

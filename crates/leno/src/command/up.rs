@@ -18,11 +18,13 @@ use tokio::task::LocalSet;
 
 use crate::arguments;
 use crate::command::Answer;
+use crate::command::explicit::{blocker, capture, caveats, print_blocker};
 use crate::dashboard::Page;
 use crate::render;
 use crate::terminal::{Line, Terminal};
 use crate::up::{
-    Client, Columns, News, Place, Row, Server, Source, State, Up, first_call, revised,
+    Client, Columns, News, Outside, Pin, Place, Row, Server, Source, State, Up, exports,
+    first_call, revised, unclear,
 };
 
 /// How long the first call is waited for before what to try next is said without it.
@@ -38,6 +40,12 @@ pub(crate) fn run(options: &arguments::Up, terminal: &mut Terminal) -> anyhow::R
     let place = Place::of(".".as_ref())?;
     if options.detach {
         return detach(&place, options, terminal);
+    }
+    if !options.way.explicit
+        && let Some(blocker) = blocker()
+    {
+        print_blocker(&blocker, "leno up --explicit", terminal)?;
+        return Ok(Answer::Bad);
     }
     if options.then_silent {
         rustix::process::setsid()?;
@@ -59,7 +67,7 @@ pub(crate) fn run(options: &arguments::Up, terminal: &mut Terminal) -> anyhow::R
 /// Says why a mesh is not up, where that is an answer and no failure of ours.
 pub(crate) fn not_up(error: anyhow::Error, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     if let Some(refused) = error.downcast_ref::<OpenError>() {
-        print_blocker(&Blocker::of(refused), terminal)?;
+        print_blocker(&Blocker::of(refused), "leno up --explicit", terminal)?;
         return Ok(Answer::Bad);
     }
     if let Some(refused) = error.downcast_ref::<Failure>() {
@@ -77,9 +85,15 @@ fn detach(
 ) -> anyhow::Result<Answer> {
     place.make()?;
     let port = options.dashboard.map(|port| format!("--dashboard={port}"));
-    let mut child = Command::new("/proc/self/exe")
-        .args(["up", "--then-silent"])
-        .args(port)
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["up", "--then-silent"]).args(port);
+    if options.way.explicit {
+        command.arg("--explicit");
+    }
+    for pin in &options.way.upstream {
+        command.arg("--upstream").arg(pin.to_string());
+    }
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(place.own_log())?)
@@ -115,18 +129,25 @@ async fn show(
     let tell = move |told| drop(tell.send(told));
     let mut up = Up::begin(source, place.clone(), tell).await?;
     let page = Page::of(&mut up, options.dashboard)?;
+    if options.way.explicit {
+        up = explicitly(up, &options.way.upstream)?;
+    }
     let server = Server::open(&place)?;
     tokio::task::spawn_local(server.run(up.inbox()));
     let head = Line::new().strong(&name).plain(format_args!(
-        " (./{file}) · revision {} · no root needed · capture: network namespaces",
-        up.revision()
+        " (./{file}) · revision {} · no root needed · {}",
+        up.revision(),
+        capture(up.is_explicit())
     ));
     terminal.line(head)?;
     render::failure::findings(&up.errors(), "", terminal)?;
     terminal.gap()?;
     let programs = up.programs();
+    let names = programs.iter().map(|program| program.name.to_string());
+    let outside = Outside::read(place.folder(), &names.collect::<Vec<_>>());
     let widths = programs.iter();
     let widths = widths.map(|program| (program.name.as_str(), program.typed.as_str()));
+    let widths = widths.chain(outside.names().map(|name| (name, "")));
     let columns = Columns::of(widths);
     let mtls = if up.is_strict() {
         "strict"
@@ -145,6 +166,9 @@ async fn show(
             .collect(),
         settled: BTreeMap::new(),
         shown: Vec::new(),
+        outside: Some(outside),
+        told: BTreeMap::new(),
+        is_explicit: up.is_explicit(),
         first_call: None,
         first_failure: None,
         own_log: place.own_log(),
@@ -175,17 +199,17 @@ pub(crate) fn until_told() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Says what forbids enclosures, and what to do about it.
-pub(crate) fn print_blocker(blocker: &Blocker, terminal: &mut Terminal) -> io::Result<()> {
-    let code = blocker.code();
-    let line = Line::new().bad("✗ ").strong(code).plain(" ");
-    terminal.line(line.plain(code.slug()))?;
-    terminal.line(Line::new().plain("    ").plain(blocker))?;
-    terminal.gap()?;
-    for line in blocker.remedy().lines() {
-        terminal.line(Line::new().plain("    ").plain(line))?;
+/// Lets nothing be captured, if it is clear which calls the pinned ports are for.
+fn explicitly(up: Up, pins: &[Pin]) -> anyhow::Result<Up> {
+    let names = up.programs().into_iter().map(|program| program.name);
+    if let Some(pin) = unclear(pins, &names.collect::<Vec<_>>()) {
+        bail!(
+            "--upstream {pin}: say who calls, a workload of this folder: --upstream web:{}={}",
+            pin.service,
+            pin.port
+        );
     }
-    Ok(())
+    Ok(up.explicitly(pins.to_vec()))
 }
 
 /// What a person sees of a mesh that runs.
@@ -198,6 +222,11 @@ struct Screen<'a> {
     settled: BTreeMap<String, Row>,
     /// Those of which something has been shown.
     shown: Vec<Row>,
+    /// What is no workload, until it is shown.
+    outside: Option<Outside>,
+    /// What workloads that are not captured find in their environment, until it is shown.
+    told: BTreeMap<String, Vec<String>>,
+    is_explicit: bool,
     /// The first call that went well, until all rows are shown.
     first_call: Option<Record>,
     /// The first that failed, which is shown where none goes well in time.
@@ -238,7 +267,11 @@ impl Screen<'_> {
                 self.settled.insert(row.name.clone(), row);
                 Ok(())
             }
-            News::Changed(row) => self.terminal.line(self.columns.workload(&row)),
+            News::Changed(row) => self.show_row(&row),
+            News::Told(name, told) => {
+                self.told.insert(name.to_string(), exports(&told));
+                Ok(())
+            }
             News::FirstCall(record) => {
                 self.first_call = Some(record);
                 Ok(())
@@ -279,6 +312,9 @@ impl Screen<'_> {
             self.waiting.remove(0);
             self.show_first(row)?;
         }
+        if self.waiting.is_empty() {
+            self.show_outside()?;
+        }
         if self.waiting.is_empty()
             && let Some(record) = self.first_call.take()
         {
@@ -289,8 +325,22 @@ impl Screen<'_> {
     }
 
     fn show_first(&mut self, row: Row) -> io::Result<()> {
-        self.terminal.line(self.columns.workload(&row))?;
+        self.show_row(&row)?;
         self.shown.push(row);
+        Ok(())
+    }
+
+    fn show_outside(&mut self) -> io::Result<()> {
+        let outside = self.outside.take().unwrap_or_default();
+        let mut lines = outside.lines(&self.columns).into_iter();
+        lines.try_for_each(|line| self.terminal.line(line))
+    }
+
+    fn show_row(&mut self, row: &Row) -> io::Result<()> {
+        self.terminal.line(self.columns.workload(row))?;
+        for line in self.told.remove(&row.name).into_iter().flatten() {
+            self.terminal.line(self.columns.below(&line))?;
+        }
         Ok(())
     }
 
@@ -307,6 +357,7 @@ impl Screen<'_> {
             let row = self.settled.remove(&name).unwrap_or(starting);
             self.show_first(row)?;
         }
+        self.show_outside()?;
         if let Some(record) = self.first_failure.take() {
             self.show_call(&record)?;
             let line = Line::new().column(14, 0);
@@ -321,6 +372,12 @@ impl Screen<'_> {
             return Ok(());
         }
         self.terminal.gap()?;
+        if self.is_explicit {
+            for line in caveats() {
+                self.terminal.line(line)?;
+            }
+            self.terminal.gap()?;
+        }
         self.terminal.line(std::mem::take(&mut self.page))?;
         self.terminal
             .line(format!("  Try    {}", what_to_try(&self.shown)))?;

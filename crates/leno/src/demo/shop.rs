@@ -60,6 +60,29 @@ impl Face {
 /// The port on which every service speaks HTTP.
 const PORT: u16 = 8080;
 
+/// Where this program listens whose port is `port`, unless it is told otherwise.
+fn own_port(port: u16) -> u16 {
+    told("PORT")
+        .and_then(|told| told.parse().ok())
+        .unwrap_or(port)
+}
+
+/// Where `service` is called: by its name, unless it is told otherwise.
+fn address_of(service: &str, port: u16) -> String {
+    let name = service.replace('-', "_").to_ascii_uppercase();
+    let host = told(&format!("{name}_SERVICE_HOST")).unwrap_or_else(|| service.to_owned());
+    let port = told(&format!("{name}_SERVICE_PORT")).unwrap_or_else(|| port.to_string());
+    format!("{host}:{port}")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "these programs go by their environment, as others do"
+)]
+fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Takes about as long as such work takes: between the two, in milliseconds, and seldom far longer.
 fn work(dice: &Mutex<Dice>, shortest: u64, longest: u64) {
     let roll = dice

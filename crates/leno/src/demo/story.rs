@@ -8,6 +8,7 @@ use leno_model::Mono;
 use time::UtcOffset;
 
 use super::traffic::{Total, Traffic};
+use crate::command::explicit::capture;
 use crate::render;
 use crate::terminal::{Line, Terminal};
 use crate::up::{Columns, News, Row, Up, first_call, revised};
@@ -46,9 +47,10 @@ impl<'a> Story<'a> {
         terminal: &'a mut Terminal,
     ) -> io::Result<Self> {
         let head = Line::new().strong("shop").plain(format_args!(
-            " ({}/leno.yaml) · revision {} · no root needed · capture: network namespaces",
+            " ({}/leno.yaml) · revision {} · no root needed · {}",
             words.folder,
-            up.revision()
+            up.revision(),
+            capture(up.is_explicit())
         ));
         terminal.line(head)?;
         render::failure::findings(&up.errors(), "", terminal)?;
@@ -83,6 +85,8 @@ impl<'a> Story<'a> {
         match news {
             News::Placed(name, address) => self.traffic.learn(address.into(), name.as_str()),
             News::Changed(row) => self.handle_changed(row)?,
+            // Its programs know where to look.
+            News::Told(..) => {}
             // That may be one for which it was too early.
             News::FirstCall(_) | News::FirstFailure(_) => {}
             News::Revised(told) => {

@@ -2,6 +2,7 @@
 //! a message, what there is to tell goes out as [`News`].
 
 mod ending;
+mod explicit;
 mod guests;
 mod member;
 mod ports;
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 pub(crate) use self::guests::{Guest, Joined, Opened};
 use self::member::Member;
 use super::certificates::Certificates;
+use super::explicit::Pin;
 use super::news::{News, Published, Row};
 use super::place::{Held, Place};
 use super::program::{Program, programs};
@@ -74,6 +76,8 @@ pub(crate) struct Up {
     published: BTreeMap<(PortRef, u16), Published>,
     /// How many workloads were given a place.
     places: u16,
+    /// Whether nothing is captured, and which ports are wanted then.
+    explicit: Option<Vec<Pin>>,
     /// The soft limit on open files that workloads start with.
     open_files: Option<u64>,
     happen: mpsc::UnboundedSender<Happened>,
@@ -208,6 +212,7 @@ impl Up {
             names_at: None,
             published: BTreeMap::new(),
             places: 0,
+            explicit: None,
             open_files,
             happen,
             happened,
@@ -215,6 +220,18 @@ impl Up {
         };
         up.update()?;
         Ok(up)
+    }
+
+    /// Captures nothing: workloads that are started from here on are plain children, told by their
+    /// environment where the mesh takes their calls.
+    pub(crate) fn explicitly(mut self, pins: Vec<Pin>) -> Self {
+        self.explicit = Some(pins);
+        self
+    }
+
+    /// Whether nothing is captured.
+    pub(crate) fn is_explicit(&self) -> bool {
+        self.explicit.is_some()
     }
 
     /// What does not hold as it was written. What is merely doubtful may be so only because nothing

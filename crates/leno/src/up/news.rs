@@ -15,6 +15,8 @@ use leno_telemetry::Record;
 pub(crate) enum News {
     /// A workload has this address, to the others.
     Placed(Name, Ipv4Addr),
+    /// A workload that is not captured finds this in its environment.
+    Told(Name, Vec<(String, String)>),
     /// A workload is up or has ended, or did something else worth a line.
     Changed(Row),
     /// The first call from one workload to another that went well has ended.

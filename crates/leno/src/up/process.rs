@@ -27,6 +27,14 @@ pub(crate) async fn open(layout: Layout) -> Result<(Enclosure, Listeners), OpenE
     opened.unwrap_or_else(|_| Err(OpenError::Lost(io::ErrorKind::Other.into())))
 }
 
+/// The same for an enclosure without walls.
+pub(crate) async fn open_bare() -> Result<(Enclosure, Listeners), OpenError> {
+    let open = || Enclosure::open_bare(Path::new("/proc/self/exe"));
+    let opened = tokio::task::spawn_blocking(open).await;
+    let opened = opened.unwrap_or_else(|_| Err(OpenError::Lost(io::ErrorKind::Other.into())));
+    Ok((opened?, Listeners::default()))
+}
+
 /// Tells what happens inside until the application has ended, and passes on what it is told.
 /// Dropping the enclosure, in the end, ends what is left in it.
 pub(crate) async fn watch(

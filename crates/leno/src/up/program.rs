@@ -24,6 +24,8 @@ pub(crate) struct Program {
     pub(crate) place: String,
     /// Whether it says on which ports it takes calls.
     pub(crate) declares_ports: bool,
+    /// The first of them, which it finds as `PORT` in its environment, captured or not.
+    pub(crate) port: Option<u16>,
 }
 
 /// What is to be started in `folder`, in the order in which it is written.
@@ -61,6 +63,7 @@ pub(crate) fn programs(resources: &Resources, folder: &Path) -> Vec<Program> {
                 format!("{}:{}", place.file, place.line)
             }),
             declares_ports: !spec.ports.is_empty(),
+            port: spec.ports.iter().find_map(|port| Some(port.sound()?.port)),
         };
         programs.push((place.map(|place| (place.file, place.line)), program));
     }

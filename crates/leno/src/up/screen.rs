@@ -47,6 +47,17 @@ impl Columns {
         line.plain(seconds(after)).column(self.what, 1).plain(what)
     }
 
+    /// The line about a program that is no workload of ours.
+    pub(crate) fn outside(&self, name: &str, what: &str) -> Line {
+        let line = Line::new().plain("  ").strong(name).column(self.state, 1);
+        line.dim("outside").column(self.what, 1).plain(what)
+    }
+
+    /// A line that belongs to the one about a workload.
+    pub(crate) fn below(&self, text: &str) -> Line {
+        Line::new().column(self.what, 0).dim(text)
+    }
+
     /// The line about a workload.
     pub(crate) fn workload(&self, row: &Row) -> Line {
         let line = Line::new().plain("  ").strong(&row.name);

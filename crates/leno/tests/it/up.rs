@@ -4,8 +4,10 @@
 //! user need root. python3, nginx and redis are Debian's own.
 
 mod capture;
+mod explicit;
 mod lifecycle;
 mod mesh;
+mod outside;
 mod page;
 mod programs;
 mod world;

@@ -52,7 +52,7 @@ pub(super) fn serve(
     port: u16,
     answer: impl Fn(&Request) -> io::Result<Reply> + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, super::own_port(port)))?;
     let answer = Arc::new(answer);
     loop {
         // A connection that broke before it was taken is the caller's concern.
@@ -78,6 +78,8 @@ fn converse(
 pub(super) struct Client {
     /// `cart:8080`
     service: String,
+    /// Where that is.
+    at: String,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -86,6 +88,7 @@ impl Client {
     pub(super) fn new(service: &str) -> Self {
         Self {
             service: format!("{service}:{}", super::PORT),
+            at: super::address_of(service, super::PORT),
             idle: Mutex::default(),
         }
     }
@@ -104,7 +107,7 @@ impl Client {
         let kept = std::iter::from_fn(|| idle().pop()).find(Connection::is_open);
         let mut connection = match kept {
             Some(connection) => connection,
-            None => Connection::open(&self.service)?,
+            None => Connection::open(&self.at)?,
         };
         connection.ask(&self.service, method, path)?;
         let (reply, keep) = connection.answer()?;
@@ -127,8 +130,8 @@ impl Connection {
         Self { stream, bytes }
     }
 
-    fn open(service: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(service)?;
+    fn open(at: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(at)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self::new(stream))

@@ -12,7 +12,7 @@ const PORT: u16 = 6400;
 
 /// Keeps numbers in memory, as long as it runs.
 pub(super) fn serve() -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))?;
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, super::own_port(PORT)))?;
     let numbers = Arc::new(Mutex::new(BTreeMap::new()));
     loop {
         if let Ok((stream, _)) = listener.accept() {
@@ -91,7 +91,7 @@ fn ask(line: &str) -> io::Result<i64> {
 }
 
 fn connect() -> io::Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect(("store", PORT))?;
+    let stream = TcpStream::connect(super::address_of("store", PORT))?;
     stream.set_read_timeout(Some(super::http::PATIENCE))?;
     Ok(BufReader::new(stream))
 }

@@ -6,6 +6,7 @@ use leno_model::view::WorkloadId;
 
 use super::Up;
 use super::member::Starter;
+use crate::up::explicit::Pin;
 
 /// A workload that another process runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Guest {
     pub(crate) ports: Vec<(u16, u16)>,
     /// Whether it takes no calls, and only calls as the workload of its name would.
     pub(crate) calls_only: bool,
+    /// Whether it is not captured, and which ports are wanted then.
+    pub(crate) explicit: Option<Vec<Pin>>,
     /// What it runs, as a person would type it.
     pub(crate) typed: String,
 }
@@ -29,6 +32,8 @@ pub(crate) struct Joined {
     pub(crate) run: u32,
     /// What its enclosure has to look like.
     pub(crate) layout: Layout,
+    /// What it finds in its environment if it is not captured; its enclosure has no walls then.
+    pub(crate) environment: Option<Vec<(String, String)>>,
 }
 
 /// What is needed of an open enclosure to serve it.
@@ -50,9 +55,12 @@ impl Up {
     pub(super) fn join(&mut self, guest: Guest) -> Result<Joined, String> {
         let id = self.free_id(&guest)?;
         let member = self.begin_member(&id, Starter::Guest(guest));
+        let member = member.map_err(|error| error.to_string())?;
+        let doors = member.doors.as_ref();
         Ok(Joined {
             run: member.run,
             layout: member.layout.clone(),
+            environment: doors.map(|doors| doors.environment().to_vec()),
             id,
         })
     }

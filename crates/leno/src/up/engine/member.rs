@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::guests::Guest;
 use super::{Present, Program, Published, Row, Up};
+use crate::up::explicit::Doors;
 use crate::up::news::State;
 use crate::up::process::Order;
 
@@ -26,6 +27,8 @@ pub(super) struct Member {
     pub(super) inside: bool,
     pub(super) pid: Option<u32>,
     pub(super) orders: Option<mpsc::UnboundedSender<Order>>,
+    /// Where the mesh takes its calls, if it is not captured.
+    pub(super) doors: Option<Doors>,
     /// What becomes of it once it has ended.
     pub(super) then: Then,
     pub(super) supply: Option<Sockets>,
@@ -57,6 +60,16 @@ pub(super) enum Starter {
     Guest(Guest),
 }
 
+impl Starter {
+    /// The `MeshWorkload` that it starts an instance of.
+    pub(super) fn name(&self) -> &Name {
+        match self {
+            Self::Us(program) => &program.name,
+            Self::Guest(guest) => &guest.name,
+        }
+    }
+}
+
 impl Member {
     pub(super) fn new(starter: Starter, layout: Layout, run: u32, began: Mono) -> Self {
         Self {
@@ -68,6 +81,7 @@ impl Member {
             inside: false,
             pid: None,
             orders: None,
+            doors: None,
             then: Then::Stay,
             supply: None,
             found: BTreeMap::new(),
@@ -79,10 +93,7 @@ impl Member {
 
     /// The `MeshWorkload` it is an instance of.
     fn of(&self) -> &Name {
-        match &self.starter {
-            Starter::Us(program) => &program.name,
-            Starter::Guest(guest) => &guest.name,
-        }
+        self.starter.name()
     }
 
     /// Whether it says itself on which ports it takes calls.

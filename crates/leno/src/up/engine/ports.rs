@@ -11,6 +11,7 @@ use leno_proxy::{Door, Listener, Place as At};
 use leno_traffic::published_host;
 
 use super::{Happened, News, Published, Up};
+use crate::up::explicit;
 use crate::up::greet::greet;
 use crate::up::news::State;
 
@@ -51,6 +52,10 @@ impl Up {
             return Ok(());
         };
         member.listening.clone_from(addresses);
+        self.reach_beside(id)?;
+        let Some(member) = self.members.get_mut(id) else {
+            return Ok(());
+        };
         if member.declares_ports() {
             if !addresses.is_empty() {
                 self.is_up(id);
@@ -73,7 +78,10 @@ impl Up {
             }
             member.greeted.insert(port);
             let supply = Sockets::from(supply.as_fd().try_clone_to_owned()?);
-            let to = reach(*address, &member.layout);
+            let to = match &member.doors {
+                Some(_) => explicit::reach(*address),
+                None => reach(*address, &member.layout),
+            };
             let (id, run, happen) = (id.clone(), member.run, self.happen.clone());
             tokio::task::spawn_blocking(move || {
                 let spoken = greet(&supply, to);
@@ -151,8 +159,11 @@ impl Up {
             let key = (service, member.wanted_for(*port));
             (!self.published.contains_key(&key)).then_some((key, *port, spoken.protocol))
         });
+        let is_beside = member.doors.is_some();
         for ((service, wanted), port, protocol) in wanted.collect::<Vec<_>>() {
-            let at = self.publish_port(&service, wanted)?;
+            // Of one that is not captured, the port itself is the application's.
+            let free = (!is_beside || wanted != port).then_some(wanted);
+            let at = self.publish_port(&service, free)?;
             let published = Published {
                 port,
                 protocol,
@@ -162,17 +173,19 @@ impl Up {
             };
             self.published.insert((service, wanted), published);
         }
-        Ok(())
+        Ok(self.open_learned()?)
     }
 
-    /// Publishes a service port at this port of the loopback; where another program has that, by its
-    /// name at the port for names, or else at any port.
-    fn publish_port(&self, service: &PortRef, wanted: u16) -> io::Result<Reached> {
-        let (socket, taken) = match TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)) {
-            Ok(socket) => (socket, false),
-            Err(_) => {
-                let ours = |published: &Published| published.at.port() == wanted;
-                let is_ours = self.names_at == Some(wanted) || self.published.values().any(ours);
+    /// Publishes a service port at this port of the loopback; where there is none, or another program
+    /// has it, by its name at the port for names, or else at any port.
+    fn publish_port(&self, service: &PortRef, wanted: Option<u16>) -> io::Result<Reached> {
+        let bound = wanted.map(|wanted| TcpListener::bind((Ipv4Addr::LOCALHOST, wanted)));
+        let (socket, taken) = match bound {
+            Some(Ok(socket)) => (socket, false),
+            Some(Err(_)) | None => {
+                let at = |published: &Published| Some(published.at.port()) == wanted;
+                let is_ours =
+                    wanted.is_none() || self.names_at == wanted || self.published.values().any(at);
                 if let Some((host, port)) = self.name_of(service) {
                     return Ok(Reached {
                         address: (Ipv4Addr::LOCALHOST, port).into(),

@@ -32,29 +32,48 @@ impl Up {
             namespace: self.source.namespace(),
             name: program.name.clone(),
         };
-        let member = self.begin_member(&id, Starter::Us(program));
-        let (layout, run) = (member.layout.clone(), member.run);
+        let begun = self.begin_member(&id, Starter::Us(program));
+        let begun = begun.map(|member| (member.layout.clone(), member.run, member.doors.is_some()));
+        let (layout, run, is_bare) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                let why = format!("{} cannot be started: {error}", id.name);
+                return (self.tell)(News::Trouble(why));
+            }
+        };
         let happen = self.happen.clone();
         tokio::task::spawn_local(async move {
-            let opened = process::open(layout).await;
+            let opened = match is_bare {
+                true => process::open_bare().await,
+                false => process::open(layout).await,
+            };
             // When nobody listens, all has ended.
             drop(happen.send(Happened::Enclosed(id, run, opened)));
         });
     }
 
     /// A member that begins, at the addresses it had before if it had some.
-    pub(super) fn begin_member(&mut self, id: &WorkloadId, starter: Starter) -> &Member {
-        let (layout, run) = match self.members.remove(id) {
-            Some(before) => (before.layout, before.run + 1),
+    pub(super) fn begin_member(
+        &mut self,
+        id: &WorkloadId,
+        starter: Starter,
+    ) -> io::Result<&Member> {
+        let (layout, run, doors) = match self.members.remove(id) {
+            Some(before) => (before.layout, before.run + 1, before.doors),
             None => {
                 self.places += 1;
                 let layout = layout(self.places, &self.source);
                 (self.tell)(News::Placed(id.name.clone(), layout.v4));
-                (layout, 0)
+                (layout, 0, None)
             }
         };
-        let member = Member::new(starter, layout, run, self.clocks.now().mono);
-        self.members.entry(id.clone()).or_insert(member)
+        let doors = match doors {
+            Some(doors) => Some(doors),
+            None => self.doors_of(id, &starter)?,
+        };
+        let mut member = Member::new(starter, layout, run, self.clocks.now().mono);
+        member.doors = doors;
+        Ok(self.members.entry(id.clone()).or_insert(member))
     }
 
     pub(super) fn handle_enclosed(
@@ -98,9 +117,14 @@ impl Up {
         };
         member.supply = Some(opened.v4.as_fd().try_clone_to_owned()?.into());
         member.inside = true;
-        let inside = Inside::new(&member.layout, opened.v4, opened.v6);
-        self.proxy.enclose(id, &inside)?;
-        self.proxy.listen(doors(id, opened.listeners))?;
+        if member.doors.is_some() {
+            self.reach_beside(id)?;
+            self.open_doors(id)?;
+        } else {
+            let inside = Inside::new(&member.layout, opened.v4, opened.v6);
+            self.proxy.enclose(id, &inside)?;
+            self.proxy.listen(doors(id, opened.listeners))?;
+        }
         self.update()?;
         self.publish(id)
     }
@@ -117,7 +141,14 @@ impl Up {
         };
         let (log, said) =
             Log::open(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        enclosure.launch(program.launch(said, open_files)?)?;
+        let port = program
+            .port
+            .map(|port| ("PORT".to_owned(), port.to_string()));
+        let told = match &member.doors {
+            Some(doors) => doors.environment(),
+            None => port.as_slice(),
+        };
+        enclosure.launch(program.launch(told, said, open_files)?)?;
         let (order, orders) = mpsc::unbounded_channel();
         member.orders = Some(order);
         if !member.declares_ports() {
@@ -172,8 +203,16 @@ async fn wait(id: WorkloadId, run: u32, happen: mpsc::UnboundedSender<Happened>)
 
 impl Program {
     /// The program as it is started in an enclosure: without input, all that it says into its log.
-    fn launch(&self, said: PipeWriter, open_files: Option<u64>) -> io::Result<leno_host::Program> {
+    fn launch(
+        &self,
+        told: &[(String, String)],
+        said: PipeWriter,
+        open_files: Option<u64>,
+    ) -> io::Result<leno_host::Program> {
         let mut env = std::env::vars_os().collect::<BTreeMap<OsString, OsString>>();
+        for (name, value) in told {
+            env.insert(name.into(), value.into());
+        }
         for (name, value) in &self.env {
             env.insert(name.into(), value.into());
         }

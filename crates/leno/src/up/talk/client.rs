@@ -109,7 +109,8 @@ impl Client {
         fds.extend(listeners.dns_tcp.iter().map(|socket| socket.as_fd()));
         fds.push(v4.as_fd());
         fds.extend(v6.iter().map(|socket| socket.as_fd()));
-        let said = json!({ "families": listeners.outbound.len() });
+        let families = 1 + usize::from(v6.is_some());
+        let said = json!({ "families": families });
         send(&self.stream, &said.to_string(), &fds)?;
         self.answer().map(drop)
     }
@@ -117,6 +118,12 @@ impl Client {
     /// Tells on what the workload listens.
     pub(crate) fn listening(&self, addresses: &BTreeSet<SocketAddr>) -> io::Result<()> {
         let said = json!({ "listening": words::addresses(addresses) });
+        send(&self.stream, &said.to_string(), &[])
+    }
+
+    /// Tells how many of its datagrams were refused so far.
+    pub(crate) fn udp_refused(&self, datagrams: u64) -> io::Result<()> {
+        let said = json!({ "udpRefused": datagrams });
         send(&self.stream, &said.to_string(), &[])
     }
 

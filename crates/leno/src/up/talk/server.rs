@@ -151,10 +151,13 @@ impl Connection {
         let served = self.ask(|way| Question::Opened(given, opened, way)).await?;
         self.say(&answer_of(served.map(|()| json!({})))).await?;
         while let Some(said) = self.read().await? {
-            let addresses = words::read_addresses::<BTreeSet<_>>(&said["listening"]);
-            let event = Event::Listening {
-                addresses: addresses.ok_or(Over)?,
-                omitted: 0,
+            let event = match said["udpRefused"].as_u64() {
+                Some(datagrams) => Event::UdpRefused { datagrams },
+                None => Event::Listening {
+                    addresses: words::read_addresses::<BTreeSet<_>>(&said["listening"])
+                        .ok_or(Over)?,
+                    omitted: 0,
+                },
             };
             self.tell(Question::Inside(joined.clone(), event))?;
         }
@@ -207,14 +210,16 @@ fn answer_of(done: Result<Value, String>) -> Value {
 /// The parts of an enclosure, from the order in which the client passes them.
 fn opened(said: &Value, fds: Vec<OwnedFd>) -> Option<Opened> {
     let families = usize::try_from(said["families"].as_u64()?).ok()?;
-    if !(1..=2).contains(&families) || fds.len() != 4 * families {
+    let is_bare = fds.len() == families;
+    if !(1..=2).contains(&families) || !(is_bare || fds.len() == 4 * families) {
         return None;
     }
     let mut fds = fds.into_iter();
+    let of_each = if is_bare { 0 } else { families };
     let listeners = Listeners {
-        outbound: fds.by_ref().take(families).map(TcpListener::from).collect(),
-        dns_udp: fds.by_ref().take(families).map(UdpSocket::from).collect(),
-        dns_tcp: fds.by_ref().take(families).map(TcpListener::from).collect(),
+        outbound: fds.by_ref().take(of_each).map(TcpListener::from).collect(),
+        dns_udp: fds.by_ref().take(of_each).map(UdpSocket::from).collect(),
+        dns_tcp: fds.by_ref().take(of_each).map(TcpListener::from).collect(),
     };
     Some(Opened {
         listeners,

@@ -9,6 +9,7 @@ use leno_model::{Name, Namespace};
 use serde_json::{Value, json};
 
 use crate::up::engine::{Guest, Joined};
+use crate::up::explicit::Pin;
 use crate::up::news::{Ended, Published, Row, State};
 
 pub(super) fn row(row: &Row) -> Value {
@@ -110,7 +111,21 @@ pub(super) fn guest(guest: &Guest) -> Value {
         "name": guest.name.as_str(),
         "ports": guest.ports,
         "callsOnly": guest.calls_only,
+        "explicit": guest.explicit.as_ref().map(|pins| pins.iter().map(pin).collect::<Vec<_>>()),
         "typed": guest.typed,
+    })
+}
+
+/// A guest is its own only caller.
+fn pin(pin: &Pin) -> Value {
+    json!([pin.service.as_str(), pin.port])
+}
+
+fn read_pin(value: &Value) -> Option<Pin> {
+    Some(Pin {
+        caller: None,
+        service: Name::new(value[0].as_str()?).ok()?,
+        port: value[1].as_u64()?.try_into().ok()?,
     })
 }
 
@@ -125,6 +140,10 @@ pub(super) fn read_guest(value: &Value) -> Option<Guest> {
             .map(pair)
             .collect::<Option<_>>()?,
         calls_only: value["callsOnly"].as_bool()?,
+        explicit: match value["explicit"].as_array() {
+            Some(pins) => Some(pins.iter().map(read_pin).collect::<Option<_>>()?),
+            None => None,
+        },
         typed: value["typed"].as_str()?.to_owned(),
     })
 }
@@ -144,6 +163,7 @@ pub(super) fn joined(joined: &Joined) -> Value {
         "v6": v6.to_string(),
         "resolver": resolver.to_string(),
         "search": search,
+        "environment": joined.environment,
     })
 }
 
@@ -164,7 +184,15 @@ pub(super) fn read_joined(value: &Value) -> Option<Joined> {
                 .map(|domain| Some(domain.as_str()?.to_owned()))
                 .collect::<Option<_>>()?,
         },
+        environment: match value["environment"].as_array() {
+            Some(told) => Some(told.iter().map(variable).collect::<Option<_>>()?),
+            None => None,
+        },
     })
+}
+
+fn variable(told: &Value) -> Option<(String, String)> {
+    Some((told[0].as_str()?.to_owned(), told[1].as_str()?.to_owned()))
 }
 
 pub(super) fn addresses<'a>(addresses: impl IntoIterator<Item = &'a SocketAddr>) -> Value {
@@ -224,6 +252,7 @@ mod tests {
             name: Name::new("web").unwrap(),
             ports: vec![(3000, 8080)],
             calls_only: true,
+            explicit: Some(vec![Pin::read("cart=18081").unwrap()]),
             typed: "./web".into(),
         };
         assert_eq!(read_guest(&guest(&said)), Some(said));
@@ -239,6 +268,7 @@ mod tests {
                 resolver: "198.18.0.1".parse().unwrap(),
                 search: vec!["svc.cluster.local".into()],
             },
+            environment: Some(vec![("PORT".into(), "3000".into())]),
         };
         assert_eq!(read_joined(&joined(&said)), Some(said));
         let said = [at];

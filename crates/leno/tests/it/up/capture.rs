@@ -76,7 +76,8 @@ fn a_workload_reaches_nothing_past_its_proxy() {
     assert_eq!(
         told,
         "host loopback v4 refused\nhost loopback v6 refused\nhost address refused\n\
-         host address, HTTP leno-error: R001 unknown-destination\nelsewhere v6 refused\nudp v4 refused\nudp v6 refused\nraw refused\ninterfaces ['lo']\n"
+         host address, HTTP leno-error: R001 unknown-destination\nelsewhere v6 refused\nudp v4 refused\nudp v6 refused\nraw refused\ninterfaces ['lo']\n\
+         ! R042 udp-not-carried: only DNS is carried over UDP; leno ps counts\n"
     );
     for listener in [v4, v6] {
         listener.set_nonblocking(true).unwrap();

@@ -92,7 +92,7 @@ fn a_mesh_needs_no_root() {
 }
 
 /// A process and all that came from it.
-fn descendants(of: u32) -> BTreeSet<u32> {
+pub(super) fn descendants(of: u32) -> BTreeSet<u32> {
     let mut children = BTreeMap::<u32, Vec<u32>>::new();
     for file in fs::read_dir("/proc").unwrap() {
         let Ok(pid) = file.unwrap().file_name().to_string_lossy().parse::<u32>() else {
@@ -119,7 +119,7 @@ fn parent(pid: u32) -> Option<u32> {
 }
 
 /// Whether it still runs; one that waits to be buried does not.
-fn is_alive(pid: u32) -> bool {
+pub(super) fn is_alive(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status"));
     status.is_ok_and(|status| !status.contains("State:\tZ"))
 }

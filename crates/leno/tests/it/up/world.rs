@@ -62,6 +62,21 @@ impl Folder {
         command
     }
 
+    /// The same where a setting of the kernel allows no namespaces.
+    pub(crate) fn blocked<const N: usize>(&self, arguments: [&str; N]) -> Command {
+        let script = "echo 0 >/proc/sys/user/max_user_namespaces; exec \"$0\" \"$@\"";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "sh", "-c", script])
+            .arg(env!("CARGO_BIN_EXE_leno"))
+            .args(arguments)
+            .current_dir(&self.path)
+            .env("NO_COLOR", "1")
+            .env("TZ", "UTC")
+            .stdin(Stdio::null());
+        command
+    }
+
     /// What `leno` says, and its exit code at the end.
     pub(crate) fn told<const N: usize>(&self, arguments: [&str; N]) -> String {
         told(&self.leno(arguments).output().unwrap())
@@ -76,7 +91,12 @@ impl Folder {
 
     /// Starts the mesh; returns when everything has been said about its start.
     pub(crate) fn up(&self) -> Up<'_> {
-        let mut child = self.leno(["up"]).stdout(Stdio::piped()).spawn().unwrap();
+        self.up_by(self.leno(["up"]))
+    }
+
+    /// Starts it by this command.
+    pub(crate) fn up_by(&self, mut command: Command) -> Up<'_> {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let said = Said::by(child.stdout.take().unwrap());
         let mut up = Up {
             folder: self,

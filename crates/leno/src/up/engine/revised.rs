@@ -14,12 +14,11 @@ impl Up {
     /// Goes by the newest state of the mesh; `findings` are those that its revision brought.
     pub(super) fn handle_edition(&mut self, findings: Vec<Finding>) -> anyhow::Result<()> {
         let edition = self.desk.edition();
-        if edition.generation() == self.edition.generation() {
-            return Ok(());
+        if edition.generation() != self.edition.generation() {
+            self.go_by(edition);
         }
-        let before = self.revision;
-        self.go_by(edition);
-        self.revision = self.edition.revision();
+        // The proxy may go by a revision already that came while something else was reported.
+        let before = std::mem::replace(&mut self.revision, self.edition.revision());
         if self.revision == before {
             return Ok(());
         }

@@ -152,9 +152,15 @@ fn walk(
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        let named = path
-            .extension()
-            .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|name| end == *name));
+        let ends = |end: &str| {
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .ends_with(end.as_bytes())
+        };
+        // Tests stand beside what they test.
+        let is_test = [".test.yaml", ".test.yml"].into_iter().any(ends);
+        let named = !is_test && [".yaml", ".yml", ".json"].into_iter().any(ends);
         if metadata.is_dir() {
             walk(&path, depth + 1, tell)?;
         } else if metadata.is_file() && named {
@@ -204,6 +210,7 @@ mod tests {
         place.write("deep/a.yml", "a: 1");
         place.write(".hidden.yaml", "h: 1");
         place.write("notes.txt", "n");
+        place.write("b.test.yaml", "- from: web");
         let mut folder = Folder::new(&place.0);
         assert!(folder.look());
         assert_eq!(paths(&folder), ["/b.yaml", "/deep/a.yml"]);

@@ -20,7 +20,9 @@ def tcp(family, address, words=b"hello\n"):
         answer = s.recv(4096).decode()
         code = [line for line in answer.splitlines() if line.startswith("leno-error")]
         return code[0].split(";")[0] if code else "answered" if answer else "closed"
-    except OSError as error:
+    except socket.timeout:
+        return "silent"
+    except OSError:
         return "refused"
 
 def udp(family, address):

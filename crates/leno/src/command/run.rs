@@ -106,25 +106,11 @@ async fn enclose(
     };
     client.hand_over(&opened)?;
     drop(opened);
-    let mut env = std::env::vars_os().collect::<BTreeMap<_, _>>();
-    if guest.calls_only {
-        // It calls as the workload does, and not by whoever types it.
-        env.remove(OsStr::new("http_proxy"));
-    } else {
-        let told = joined.environment.as_deref().unwrap_or_default();
-        let lines = (!told.is_empty()).then(|| exports(told));
-        lines
-            .into_iter()
-            .flatten()
-            .for_each(|line| terminal.progress(line));
-    }
-    for (name, value) in joined.environment.into_iter().flatten() {
-        env.insert(name.into(), value.into());
-    }
+    let env = environment(joined.environment, guest, terminal);
     let signals = Signals::new()?;
     enclosure.launch(Program {
         command,
-        env: env.into_iter().collect(),
+        env,
         cwd: std::env::current_dir()?,
         stdio: [
             io::stdin().as_fd().try_clone_to_owned()?,
@@ -158,6 +144,29 @@ async fn enclose(
     };
     process::watch(enclosure, orders, tell).await;
     Ok(end)
+}
+
+/// What the program finds in its environment: ours, and what the mesh tells one that is not captured,
+/// which people are told too.
+fn environment(
+    told: Option<Vec<(String, String)>>,
+    guest: &Guest,
+    terminal: &mut Terminal,
+) -> Vec<(OsString, OsString)> {
+    let mut env = std::env::vars_os().collect::<BTreeMap<_, _>>();
+    let told = told.unwrap_or_default();
+    if guest.calls_only {
+        // It calls as the workload does, and not by whoever types it.
+        env.remove(OsStr::new("http_proxy"));
+    } else if !told.is_empty() {
+        let lines = exports(&told).into_iter();
+        lines.for_each(|line| terminal.progress(line));
+    }
+    env.extend(
+        told.into_iter()
+            .map(|(name, value)| (name.into(), value.into())),
+    );
+    env.into_iter().collect()
 }
 
 fn code(exit: Exit) -> u8 {

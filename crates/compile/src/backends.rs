@@ -10,7 +10,7 @@ use alloc::{
 use leno_model::view::PortRef;
 use leno_model::{Code, Name, Namespace, ServiceName, near};
 use leno_resources::Resources;
-use leno_resources::gateway::HttpBackendRef;
+use leno_resources::gateway::{BackendObjectReference, HttpBackendRef, HttpRouteRule};
 
 use crate::finding::{self, Flaw};
 use crate::parents::{Role, Routed};
@@ -57,11 +57,64 @@ impl Grants {
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
+/// What a reference to somebody who takes requests, or copies of them, says.
+#[derive(Clone, Copy)]
+pub(crate) struct Reference<'a> {
+    group: &'a str,
+    kind: &'a str,
+    pub(crate) namespace: Option<&'a Namespace>,
+    pub(crate) name: &'a Name,
+    pub(crate) port: Option<u16>,
+}
+
+impl Reference<'_> {
+    pub(crate) fn is_service(&self) -> bool {
+        (self.group, self.kind) == ("", "Service")
+    }
+}
+
+impl<'a> From<&'a HttpBackendRef> for Reference<'a> {
+    fn from(written: &'a HttpBackendRef) -> Self {
+        Self {
+            group: &written.group,
+            kind: &written.kind,
+            namespace: written.namespace.as_ref(),
+            name: &written.name,
+            port: written.port,
+        }
+    }
+}
+
+impl<'a> From<&'a BackendObjectReference> for Reference<'a> {
+    fn from(written: &'a BackendObjectReference) -> Self {
+        Self {
+            group: &written.group,
+            kind: &written.kind,
+            namespace: written.namespace.as_ref(),
+            name: &written.name,
+            port: written.port,
+        }
+    }
+}
+
+/// Everybody to whom a rule sends requests, or copies of them.
+pub(crate) fn references(rule: &HttpRouteRule) -> impl Iterator<Item = Reference<'_>> {
+    let backends = || rule.backend_refs.iter().filter_map(|part| part.sound());
+    let filters = backends().flat_map(|backend| &backend.filters);
+    let mirrors = rule
+        .filters
+        .iter()
+        .chain(filters)
+        .filter_map(|part| part.sound()?.request_mirror.as_ref());
+    let mirrors = mirrors.map(|mirror| Reference::from(&mirror.backend_ref));
+    backends().map(Reference::from).chain(mirrors)
+}
+
 /// The service port that `reference`, in a route of the namespace `own`, means.
 ///
 /// Permission is asked before existence, so that nobody learns what another namespace holds.
 pub(crate) fn port(
-    reference: &HttpBackendRef,
+    reference: Reference<'_>,
     own: &Namespace,
     role: Role,
     routed: &Routed<'_>,
@@ -69,11 +122,11 @@ pub(crate) fn port(
 ) -> Result<PortRef, Flaw> {
     //= HTTPBackendRef: "It refers to an unknown or unsupported kind of resource. In this case, the
     //= Reason must be set to `InvalidKind`"
-    if (&*reference.group, &*reference.kind) != ("", "Service") {
+    if !reference.is_service() {
         let message = format!("a {} cannot take traffic, a Service can", reference.kind);
         return Err(Flaw::new("/kind", Code::C104, message));
     }
-    let namespace = reference.namespace.as_ref().unwrap_or(own);
+    let namespace = reference.namespace.unwrap_or(own);
     let name = ServiceName::new(namespace.clone(), reference.name.clone());
     if needs_grant(role, namespace, own) && !grants.permits(own, &name) {
         let message = format!(

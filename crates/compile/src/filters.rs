@@ -7,15 +7,21 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{HeaderChanges, PathRewrite, Redirect, Rewrite};
+use core::num::NonZeroU32;
+
+use leno_model::view::{Cors, HeaderChanges, Mirror, PathRewrite, Redirect, Rewrite};
 use leno_model::{Code, Notes, Origin};
 use leno_resources::gateway::{
-    HttpHeader, HttpHeaderFilter, HttpPathModifier, HttpRouteFilter, HttpRouteFilterType,
-    HttpRouteSpec, PathModifierType,
+    HttpHeader, HttpHeaderFilter, HttpPathModifier, HttpRequestMirrorFilter, HttpRouteFilter,
+    HttpRouteFilterType, HttpRouteSpec, PathModifierType,
 };
 use leno_resources::{List, Object};
 
+use crate::backends;
+use crate::cors;
 use crate::finding::{self, Complete};
+use crate::parents::Role;
+use crate::rules::Surroundings;
 
 /// What the filters of a rule, or of a backend reference, do.
 #[derive(Default)]
@@ -24,36 +30,45 @@ pub(crate) struct Filters {
     pub(crate) response_headers: HeaderChanges,
     pub(crate) rewrite: Option<Rewrite>,
     pub(crate) redirect: Option<Redirect>,
+    pub(crate) mirrors: Vec<Mirror>,
+    pub(crate) cors: Option<Cors>,
     /// Why not all of it can be done. Then nothing is forwarded.
     pub(crate) refused: Option<(Code, Origin)>,
 }
 
-/// Where filters stand.
+/// What filters belong to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Rule,
     Backend,
 }
 
-/// Reads the filters in the list at `pointer`. None is ever skipped: a rule that cannot be carried
-/// out as it is written is refused.
+/// Where filters stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) route: &'a Object<HttpRouteSpec>,
+    /// The rule, or the backend reference.
+    pub(crate) pointer: &'a str,
+    pub(crate) level: Level,
+    pub(crate) role: Role,
+    pub(crate) surroundings: Surroundings<'a>,
+}
+
+/// Reads the filters that stand there. None is ever skipped: a rule that cannot be carried out as it
+/// is written is refused.
 //= HTTPRouteFilter type: "If a reference to a custom filter type cannot be resolved, the filter MUST
 //= NOT be skipped. Instead, requests that would have been processed by that filter MUST receive a
 //= HTTP error response."
 pub(crate) fn filters(
-    route: &Object<HttpRouteSpec>,
-    pointer: &str,
-    level: Level,
+    place: Place<'_>,
     written: &List<HttpRouteFilter>,
     notes: &mut Notes,
 ) -> Filters {
     let mut filters = Filters::default();
     for (index, part) in written.iter().enumerate() {
-        let pointer = format!("{pointer}/filters/{index}");
         let mut reader = Reader {
-            route,
-            pointer,
-            level,
+            place,
+            pointer: format!("{}/filters/{index}", place.pointer),
             notes,
         };
         match part.sound() {
@@ -64,17 +79,16 @@ pub(crate) fn filters(
     filters
 }
 
-struct Reader<'a> {
-    route: &'a Object<HttpRouteSpec>,
+struct Reader<'a, 'n> {
+    place: Place<'a>,
     pointer: String,
-    level: Level,
-    notes: &'a mut Notes,
+    notes: &'n mut Notes,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn add(&mut self, filter: &HttpRouteFilter, filters: &mut Filters) {
         use HttpRouteFilterType as Type;
-        match (filter.type_, self.level) {
+        match (filter.type_, self.place.level) {
             (Type::RequestHeaderModifier, _) => {
                 if let Some(changes) = &filter.request_header_modifier {
                     let changes = self.header_changes("requestHeaderModifier", changes, filters);
@@ -98,7 +112,7 @@ impl Reader<'_> {
                     });
                 }
             }
-            (Type::UrlRewrite, Level::Rule) => {
+            (Type::UrlRewrite, _) => {
                 if let Some(written) = &filter.url_rewrite {
                     filters.rewrite = Some(Rewrite {
                         host: written.hostname.clone(),
@@ -106,20 +120,75 @@ impl Reader<'_> {
                     });
                 }
             }
-            (Type::RequestMirror | Type::Cors | Type::ExtensionRef, _) => {
+            (Type::RequestMirror, _) => {
+                if let Some(written) = &filter.request_mirror {
+                    filters.mirrors.extend(self.mirror(written));
+                }
+            }
+            (Type::Cors, Level::Rule) => {
+                if let Some(written) = &filter.cors {
+                    let pointer = format!("{}/cors", self.pointer);
+                    filters.cors = cors::cors(self.place.route, &pointer, written, self.notes);
+                    if filters.cors.is_none() {
+                        self.refuse("/cors", Code::C007, filters);
+                    }
+                }
+            }
+            (Type::Cors, Level::Backend) => {
+                let message = "a browser asks before a backend is chosen, so CORS is not enforced \
+                               for one of them";
+                let suggestion = Some("let the filter stand at the rule".to_string());
+                let note = self.finding("/type", Code::C114, message.to_string());
+                self.notes.push(note.suggest(suggestion));
+                self.refuse("", Code::C114, filters);
+            }
+            (Type::ExtensionRef, _) => {
                 let message = format!("the filter {} is not enforced yet", filter.type_.as_str());
                 self.note("/type", Code::C114, message);
                 self.refuse("", Code::C114, filters);
             }
-            (Type::RequestRedirect | Type::UrlRewrite, Level::Backend) => {
-                let message = format!(
-                    "the filter {} is not enforced for one backend yet",
-                    filter.type_.as_str()
-                );
-                self.note("/type", Code::C114, message);
+            (Type::RequestRedirect, Level::Backend) => {
+                let message = "the filter RequestRedirect is not enforced for one backend yet";
+                self.note("/type", Code::C114, message.to_string());
                 self.refuse("", Code::C114, filters);
             }
         }
+    }
+
+    /// Who gets copies; nobody if the reference is not valid.
+    //= HTTPRequestMirrorFilter backendRef: "If the referent cannot be found, this BackendRef is invalid
+    //= and must be dropped from the Gateway."
+    fn mirror(&mut self, written: &HttpRequestMirrorFilter) -> Option<Mirror> {
+        let Place {
+            route,
+            role,
+            surroundings: Surroundings { routed, grants },
+            ..
+        } = self.place;
+        let own = finding::namespace(route);
+        let found = backends::port((&written.backend_ref).into(), &own, role, routed, grants);
+        let to = match found {
+            Ok(to) => to,
+            Err(flaw) => {
+                let pointer = format!("{}/requestMirror/backendRef", self.pointer);
+                let in_force = "no copies are made; the requests themselves go on".to_string();
+                self.notes.push(flaw.note(route, &pointer, in_force));
+                return None;
+            }
+        };
+        let (share, of) = match (written.percent, &written.fraction) {
+            (Some(percent), _) => (percent.into(), 100),
+            (None, Some(fraction)) => (fraction.numerator, fraction.denominator),
+            //= HTTPRequestMirrorFilter percent: "If neither field is specified, 100% of requests will
+            //= be mirrored."
+            (None, None) => (1, 1),
+        };
+        Some(Mirror {
+            to,
+            share,
+            of: NonZeroU32::new(of).unwrap_or(NonZeroU32::MIN),
+            origin: route.origin(&self.pointer),
+        })
     }
 
     fn path(
@@ -248,7 +317,11 @@ impl Reader<'_> {
     }
 
     fn refuse(&self, pointer: &str, code: Code, filters: &mut Filters) {
-        let origin = || self.route.origin(&format!("{}{pointer}", self.pointer));
+        let origin = || {
+            self.place
+                .route
+                .origin(&format!("{}{pointer}", self.pointer))
+        };
         filters.refused.get_or_insert_with(|| (code, origin()));
     }
 
@@ -259,7 +332,7 @@ impl Reader<'_> {
 
     fn finding(&self, pointer: &str, code: Code, message: String) -> leno_model::Note {
         let pointer = format!("{}{pointer}", self.pointer);
-        finding::error(self.route, &pointer, code, message).in_force(match self.level {
+        finding::error(self.place.route, &pointer, code, message).in_force(match self.place.level {
             Level::Rule => "the requests that this rule matches answer 500",
             Level::Backend => "this backend's share of the rule's requests answers 500",
         })
@@ -268,7 +341,7 @@ impl Reader<'_> {
     fn repeated(&mut self, pointer: &str, name: &str) {
         let pointer = format!("{}{pointer}", self.pointer);
         let message = format!("{name} stands further up already");
-        let note = finding::warning(self.route, &pointer, Code::C109, message);
+        let note = finding::warning(self.place.route, &pointer, Code::C109, message);
         self.notes.push(note.in_force("the first of them"));
     }
 }

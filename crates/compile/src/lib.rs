@@ -12,6 +12,7 @@ mod access;
 mod addresses;
 mod answers;
 mod backends;
+mod cors;
 mod everywhere;
 mod filters;
 mod finding;

@@ -9,9 +9,10 @@ use alloc::{
 
 use leno_model::view::{PortRef, Protocol};
 use leno_model::{Code, Namespace, Notes, ServiceName, near};
-use leno_resources::gateway::{HttpBackendRef, HttpRouteSpec, ParentReference};
+use leno_resources::gateway::{HttpRouteSpec, ParentReference};
 use leno_resources::{Object, Resources};
 
+use crate::backends;
 use crate::finding::{self, Complete, Flaw};
 use crate::services::{Form, Port, Service};
 use crate::spoken::Spoken;
@@ -62,10 +63,12 @@ impl<'a> Routed<'a> {
             return;
         };
         let own = finding::namespace(route);
-        let local = |namespace: &Option<Namespace>| namespace.as_ref().is_none_or(|it| *it == own);
+        let local = |namespace: Option<&Namespace>| namespace.is_none_or(|it| *it == own);
         let name = |name| ServiceName::new(own.clone(), name);
         let parents = spec.parent_refs.iter().filter_map(|parent| parent.sound());
-        for parent in parents.filter(|parent| is_service(parent) && local(&parent.namespace)) {
+        for parent in
+            parents.filter(|parent| is_service(parent) && local(parent.namespace.as_ref()))
+        {
             let service = self.services.get(&name(parent.name.clone()));
             let Some(service) = service.filter(|service| service.form == Form::Address) else {
                 continue;
@@ -78,15 +81,11 @@ impl<'a> Routed<'a> {
                 .extend(ports.map(|(number, _)| port_ref(&service.name, *number)));
         }
         let rules = spec.rules.iter().filter_map(|rule| rule.partly());
-        let backends = rules
-            .flat_map(|rule| &rule.backend_refs)
-            .filter_map(|backend| backend.sound());
-        let is_service =
-            |backend: &HttpBackendRef| (&*backend.group, &*backend.kind) == ("", "Service");
-        for backend in backends.filter(|it| is_service(it) && local(&it.namespace)) {
-            let port = backend.port.unwrap_or_default();
+        let references = rules.flat_map(backends::references);
+        for reference in references.filter(|it| it.is_service() && local(it.namespace)) {
+            let port = reference.port.unwrap_or_default();
             self.http
-                .insert(port_ref(&name(backend.name.clone()), port));
+                .insert(port_ref(&name(reference.name.clone()), port));
         }
     }
 

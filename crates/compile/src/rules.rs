@@ -8,13 +8,13 @@ use alloc::{
 };
 
 use leno_model::view::route::Part as Share;
-use leno_model::view::{Action, Backend, HeaderChanges, Rule, Split};
+use leno_model::view::{Action, Backend, HeaderChanges, Retry, Rule, Split};
 use leno_model::{Code, Note, Notes, Origin};
 use leno_resources::gateway::{HttpBackendRef, HttpRouteRule, HttpRouteSpec};
 use leno_resources::{Object, Part};
 
 use crate::backends::{self, Grants};
-use crate::filters::{self, Filters, Level};
+use crate::filters::{self, Filters, Level, Place};
 use crate::finding::{self, Complete, Flaw};
 use crate::matches;
 use crate::parents::{Role, Routed};
@@ -101,6 +101,8 @@ fn refused(rule: &Rule, code: Code, origin: Origin) -> Rule {
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         rewrite: None,
+        mirrors: Vec::new(),
+        cors: None,
         ..rule.clone()
     }
 }
@@ -117,36 +119,44 @@ struct Reader<'a, 'n> {
 impl Reader<'_, '_> {
     fn rule(&mut self, part: &Part<HttpRouteRule>, written: &HttpRouteRule) -> Rule {
         let origin = self.route.origin(&self.pointer);
-        let filters = filters::filters(
-            self.route,
-            &self.pointer,
-            Level::Rule,
-            &written.filters,
-            self.notes,
-        );
+        let place = Place {
+            route: self.route,
+            pointer: &self.pointer,
+            level: Level::Rule,
+            role: self.role,
+            surroundings: self.surroundings,
+        };
+        let filters = filters::filters(place, &written.filters, self.notes);
         let action = self.action(written, &filters);
-        self.note_what_is_not_enforced(written);
+        let retry = self.retry(written);
         let Filters {
             request_headers,
             response_headers,
             rewrite,
             redirect: _,
+            mirrors,
+            cors,
             refused: flaw,
         } = filters;
+        let timeouts = written.timeouts.as_ref();
         let rule = Rule {
             origin: origin.clone(),
             name: written.name.clone(),
-            action,
             request_headers,
             response_headers,
             rewrite,
-            request_timeout: written
-                .timeouts
-                .as_ref()
-                .and_then(|timeouts| timeouts.request),
-            retry: None,
+            mirrors: match action {
+                Action::Forward(_) => mirrors,
+                Action::Redirect(_) | Action::Refuse(..) => Vec::new(),
+            },
+            action,
+            cors,
+            request_timeout: timeouts.and_then(|timeouts| timeouts.request),
+            attempt_timeout: timeouts.and_then(|timeouts| timeouts.backend_request),
+            retry,
         };
-        if part.is_flawed() || self.route.spec.is_flawed() {
+        let codes = written.retry.as_ref().map(|retry| retry.codes.sound());
+        if part.is_flawed() || self.route.spec.is_flawed() || codes == Some(None) {
             return refused(&rule, Code::C007, origin);
         }
         match flaw {
@@ -157,6 +167,7 @@ impl Reader<'_, '_> {
 
     fn action(&mut self, written: &HttpRouteRule, filters: &Filters) -> Action {
         if let Some(redirect) = &filters.redirect {
+            self.note_idle_mirrors(filters);
             return Action::Redirect(redirect.clone());
         }
         let mut shares = Vec::new();
@@ -174,6 +185,16 @@ impl Reader<'_, '_> {
         Split::new(shares).map_or_else(|| self.nobody(written), Action::Forward)
     }
 
+    /// A request that is sent elsewhere goes to nobody, and neither does a copy of it.
+    fn note_idle_mirrors(&mut self, filters: &Filters) {
+        for mirror in &filters.mirrors {
+            let message = "a rule that redirects sends nothing on that could be copied";
+            let pointer = &mirror.origin.pointer;
+            let note = finding::warning(self.route, pointer, Code::C115, message.to_string());
+            self.notes.push(note.in_force("no copies are made"));
+        }
+    }
+
     /// One backend's share, and why it is not valid.
     fn share(&mut self, part: &Part<HttpBackendRef>, pointer: &str) -> (Share, Option<Flaw>) {
         let mut share = Share {
@@ -182,20 +203,23 @@ impl Reader<'_, '_> {
             origin: Some(self.route.origin(pointer)),
             request_headers: HeaderChanges::default(),
             response_headers: HeaderChanges::default(),
+            rewrite: None,
+            mirrors: Vec::new(),
         };
         let Some(reference) = part.sound() else {
             return (share, None);
         };
         let Surroundings { routed, grants } = self.surroundings;
         let own = finding::namespace(self.route);
-        let found = backends::port(reference, &own, self.role, routed, grants);
-        let filters = filters::filters(
-            self.route,
+        let found = backends::port(reference.into(), &own, self.role, routed, grants);
+        let place = Place {
+            route: self.route,
             pointer,
-            Level::Backend,
-            &reference.filters,
-            self.notes,
-        );
+            level: Level::Backend,
+            role: self.role,
+            surroundings: self.surroundings,
+        };
+        let filters = filters::filters(place, &reference.filters, self.notes);
         share.backend = match (&found, &filters.refused) {
             (Err(invalid), _) => Backend::Invalid(invalid.code),
             (Ok(_), Some((code, _))) => Backend::Invalid(*code),
@@ -203,6 +227,8 @@ impl Reader<'_, '_> {
         };
         share.request_headers = filters.request_headers;
         share.response_headers = filters.response_headers;
+        share.rewrite = filters.rewrite;
+        share.mirrors = filters.mirrors;
         (share, found.err())
     }
 
@@ -234,24 +260,31 @@ impl Reader<'_, '_> {
         Action::Refuse(Code::C107, self.route.origin(&pointer))
     }
 
-    fn note_what_is_not_enforced(&mut self, written: &HttpRouteRule) {
-        let backend_request = written
-            .timeouts
-            .as_ref()
-            .is_some_and(|it| it.backend_request.is_some());
-        if backend_request {
-            self.not_enforced("/timeouts/backendRequest", "the timeout of one try");
+    /// What the rule has tried again. Where it does not say how often, and how long to wait, that is
+    /// as for services of which nobody says anything.
+    fn retry(&mut self, written: &HttpRouteRule) -> Option<Retry> {
+        let written = written.retry.as_ref()?;
+        let usual = Retry::default();
+        let attempts = written.attempts.map(u8::try_from);
+        if let Some(Err(_)) = attempts {
+            let pointer = format!("{}/retry/attempts", self.pointer);
+            let message = format!("no request is tried again more than {} times", u8::MAX);
+            let note = finding::error(self.route, &pointer, Code::C114, message);
+            self.notes.push(note.in_force(format!("{} times", u8::MAX)));
         }
-        if written.retry.is_some() {
-            self.not_enforced("/retry", "a route's own retry");
-        }
-    }
-
-    fn not_enforced(&mut self, field: &str, what: &str) {
-        let pointer = format!("{}{field}", self.pointer);
-        let message = format!("{what} is not enforced yet");
-        let note = finding::error(self.route, &pointer, Code::C114, message);
-        self.notes.push(note.in_force("the rule holds without it"));
+        Some(Retry {
+            attempts: attempts.map_or(usual.attempts, |attempts| attempts.unwrap_or(u8::MAX)),
+            codes: written
+                .codes
+                .iter()
+                .filter_map(|code| code.sound())
+                .copied()
+                .collect(),
+            //= HTTPRouteRetry: "Implementations SHOULD retry on connection errors (disconnect, reset,
+            //= timeout, TCP failure) if a retry stanza is configured."
+            unanswered: true,
+            backoff: written.backoff.unwrap_or(usual.backoff),
+        })
     }
 }
 

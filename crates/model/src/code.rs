@@ -92,6 +92,7 @@ codes! {
     R004 "denied-by-rule" Caller "An access policy denies the call.";
     R005 "policy-not-understood" Mesh "A policy needs a feature that this proxy lacks, so it denies what the policy covers.";
     R006 "permit-withdrawn" Configuration "A live stream was cut because the policy no longer permits it.";
+    R007 "origin-not-allowed" Caller "The CORS filter of the rule does not let pages of that site call.";
     // Requests: routing
     R010 "no-route-matches" Caller "The service has routes, and none of them matches the request.";
     R011 "route-not-usable" Configuration "The rule that matches cannot be carried out as written.";

@@ -13,8 +13,9 @@ use core::fmt;
 
 pub use access::{Access, AccessRule, CallerMatch, Effect, Mtls, RequestMatch, Stance};
 pub use route::{
-    Action, Backend, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, PathMatch, PathRewrite,
-    Redirect, Retry, Rewrite, Route, Routes, Rule, Split, TextMatch,
+    Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Named,
+    PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, Routes, Rule, SiteMatch, Split,
+    TextMatch,
 };
 pub use service::{
     Budget, Endpoint, EndpointSlice, Locality, PortRef, Protocol, Service, ServicePort, State,

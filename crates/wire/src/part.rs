@@ -23,7 +23,22 @@ use crate::carried::{Carried, Misfit, required};
 
 /// Features that change what a part means and that this build understands. A peer announces them
 /// when it connects; the control plane names in a message's `needs` those it cannot do without.
-pub const FEATURES: &[&str] = &[];
+pub const FEATURES: &[&str] = &[
+    feature::ATTEMPT_TIMEOUT,
+    feature::BACKEND_REWRITE,
+    feature::CORS,
+    feature::MIRROR,
+    feature::RETRY_UNANSWERED,
+];
+
+/// The names of features.
+mod feature {
+    pub(super) const ATTEMPT_TIMEOUT: &str = "attempt-timeout";
+    pub(super) const BACKEND_REWRITE: &str = "backend-rewrite";
+    pub(super) const CORS: &str = "cors";
+    pub(super) const MIRROR: &str = "mirror";
+    pub(super) const RETRY_UNANSWERED: &str = "retry-unanswered";
+}
 
 /// Whether one of `needs` is no feature of this build.
 fn lacks(needs: &[String]) -> bool {

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use leno_compile::{Mesh, conditions};
 use leno_model::view::{
-    Access, AccessRule, Action, Backend, CallerMatch, HeaderChanges, HeaderMatch, HostMatch,
-    HttpMatch, PathMatch, PathRewrite, PortRef, Protocol, RequestMatch, Routes, Rule, Service,
-    ServicePort, TextMatch, Tuning,
+    Access, AccessRule, Action, Backend, CallerMatch, Cors, HeaderChanges, HeaderMatch, HostMatch,
+    HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, Protocol, RequestMatch, Rewrite,
+    Routes, Rule, Service, ServicePort, SiteMatch, TextMatch, Tuning,
 };
 use leno_model::{Note, Notes, Origin};
 use leno_resources::{Resources, Source};
@@ -159,6 +159,8 @@ fn rule(rule: &Rule, story: &mut String) {
                 line(format!("{} of {} {backend}", part.weight, split.total()));
                 changes("  request", &part.request_headers, &mut line);
                 changes("  response", &part.response_headers, &mut line);
+                rewritten("  rewrite", part.rewrite.as_ref(), &mut line);
+                mirrors("  copies", &part.mirrors, &mut line);
             }
         }
         Action::Redirect(redirect) => {
@@ -175,13 +177,92 @@ fn rule(rule: &Rule, story: &mut String) {
     }
     changes("request", &rule.request_headers, &mut line);
     changes("response", &rule.response_headers, &mut line);
-    if let Some(change) = &rule.rewrite {
-        let host = change.host.as_deref().unwrap_or("same");
-        let path = change.path.as_ref().map_or("same".into(), rewrite);
-        line(format!("rewrite host {host}, path {path}"));
+    rewritten("rewrite", rule.rewrite.as_ref(), &mut line);
+    mirrors("copies", &rule.mirrors, &mut line);
+    if let Some(cors) = &rule.cors {
+        self::cors(cors, &mut line);
     }
     if let Some(timeout) = rule.request_timeout {
         line(format!("timeout {timeout:?}"));
+    }
+    if let Some(timeout) = rule.attempt_timeout {
+        line(format!("timeout of one try {timeout:?}"));
+    }
+    if let Some(retry) = &rule.retry {
+        let unanswered = if retry.unanswered {
+            " or no answer"
+        } else {
+            ""
+        };
+        line(format!(
+            "{} retries on {:?}{unanswered}, after {:?}",
+            retry.attempts, retry.codes, retry.backoff
+        ));
+    }
+}
+
+fn rewritten(word: &str, change: Option<&Rewrite>, line: &mut impl FnMut(String)) {
+    if let Some(change) = change {
+        let host = change.host.as_deref().unwrap_or("same");
+        let path = change.path.as_ref().map_or("same".into(), rewrite);
+        line(format!("{word} host {host}, path {path}"));
+    }
+}
+
+fn mirrors(word: &str, mirrors: &[Mirror], line: &mut impl FnMut(String)) {
+    for Mirror {
+        to,
+        share,
+        of,
+        origin,
+    } in mirrors
+    {
+        line(format!(
+            "{word} {share} of {of} to {to} ({})",
+            place(origin)
+        ));
+    }
+}
+
+fn cors(cors: &Cors, line: &mut impl FnMut(String)) {
+    let Cors {
+        origin,
+        sites,
+        credentials,
+        methods,
+        headers,
+        exposed,
+        max_age,
+    } = cors;
+    let sites = sites.iter().map(site).collect::<Vec<_>>().join(" ");
+    let credentials = if *credentials {
+        " with credentials"
+    } else {
+        ""
+    };
+    line(format!(
+        "pages of [{sites}]{credentials} ({})",
+        place(origin)
+    ));
+    let (methods, headers, exposed) = (some(methods), some(headers), some(exposed));
+    line(format!(
+        "  methods {methods}, headers {headers}, read {exposed}, for {max_age:?}"
+    ));
+}
+
+fn site(site: &SiteMatch) -> String {
+    let SiteMatch::At { secure, host, port } = site else {
+        return "*".into();
+    };
+    let scheme = if *secure { "https" } else { "http" };
+    let host = self::host(host).unwrap_or_else(|| "*".into());
+    format!("{scheme}://{host}:{port}")
+}
+
+fn some(named: &Named) -> String {
+    match named {
+        Named::Any => "*".into(),
+        Named::These(names) => format!("[{}]", names.join(" ")),
     }
 }
 

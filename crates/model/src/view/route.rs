@@ -103,8 +103,14 @@ pub struct Rule {
     pub response_headers: HeaderChanges,
     /// Changes to the request's host and path.
     pub rewrite: Option<Rewrite>,
+    /// Who gets copies of the requests, beside whoever takes them. At most [`Mirror::MOST`].
+    pub mirrors: Vec<Mirror>,
+    /// What browsers are told whose pages come from other sites.
+    pub cors: Option<Cors>,
     /// How long the whole exchange may take; `None` leaves it to the service's tuning, zero is no limit.
     pub request_timeout: Option<Duration>,
+    /// How long one try may take, to the last byte of its answer; `None` and zero are no limit.
+    pub attempt_timeout: Option<Duration>,
     /// What is tried again; `None` leaves it to the service's tuning.
     pub retry: Option<Retry>,
 }
@@ -140,6 +146,11 @@ pub struct Part {
     pub request_headers: HeaderChanges,
     /// Changes to the response's headers from this backend only.
     pub response_headers: HeaderChanges,
+    /// Changes to the request's host and path for this backend only; what it says stands in the
+    /// place of what the rule says.
+    pub rewrite: Option<Rewrite>,
+    /// Who gets copies of the requests that fall to this backend. At most [`Mirror::MOST`].
+    pub mirrors: Vec<Mirror>,
 }
 
 impl Split {
@@ -244,6 +255,68 @@ pub struct Redirect {
     pub status: u16,
 }
 
+/// Somebody who gets copies of requests, and whose answers nobody hears.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mirror {
+    /// Whose endpoints: one of them gets each copy.
+    pub to: PortRef,
+    /// How many of `of` requests are copied.
+    pub share: u32,
+    /// What [`Self::share`] is a part of.
+    pub of: NonZeroU32,
+    /// The filter in the object.
+    pub origin: Origin,
+}
+
+impl Mirror {
+    /// How many may stand at a rule, and at one of its backends.
+    pub const MOST: usize = 16;
+}
+
+/// What browsers are told whose pages come from other sites (Fetch, "CORS protocol").
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cors {
+    /// The filter in the object.
+    pub origin: Origin,
+    /// The sites whose pages may call. Without any, none may.
+    pub sites: Vec<SiteMatch>,
+    /// Whether they may call in the name of the person at the browser.
+    pub credentials: bool,
+    /// The methods with which they may call, beside GET, HEAD and POST.
+    pub methods: Named,
+    /// The headers that they may send.
+    pub headers: Named,
+    /// The headers of answers that they may read.
+    pub exposed: Named,
+    /// How long a browser may remember what it was told.
+    pub max_age: Duration,
+}
+
+/// Which sites match.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SiteMatch {
+    /// Every one.
+    Any,
+    /// Those of this scheme and port whose host matches.
+    At {
+        /// `https`, not `http`.
+        secure: bool,
+        /// Which hosts.
+        host: HostMatch,
+        /// The port: the scheme's own where none was written.
+        port: u16,
+    },
+}
+
+/// Some names, or all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Named {
+    /// All.
+    Any,
+    /// These.
+    These(Vec<Arc<str>>),
+}
+
 /// What is tried again. By default only what provably was not processed: a connection that could
 /// not be made, or a reused one that was closed before anything of the request was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -252,7 +325,9 @@ pub struct Retry {
     pub attempts: u8,
     /// Answers that are tried again although they were processed.
     pub codes: Vec<u16>,
-    /// How long to wait before the first of them; doubled for each that follows.
+    /// Whether a try without an answer is followed by another one, although it may have been processed.
+    pub unanswered: bool,
+    /// How long to wait before the first of them, at least; doubled for each that follows.
     pub backoff: Duration,
 }
 
@@ -261,6 +336,7 @@ impl Default for Retry {
         Self {
             attempts: 2,
             codes: Vec::new(),
+            unanswered: false,
             backoff: Duration::from_millis(25),
         }
     }
@@ -277,6 +353,8 @@ mod tests {
             origin: None,
             request_headers: HeaderChanges::default(),
             response_headers: HeaderChanges::default(),
+            rewrite: None,
+            mirrors: vec![],
         }
     }
 

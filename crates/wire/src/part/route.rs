@@ -1,12 +1,15 @@
 //! Routes. A rule that is not understood answers 500.
 
+mod cors;
+mod mirror;
+
 use alloc::{string::String, string::ToString, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use leno_model::view::route::Part;
 use leno_model::view::{
-    Action, Backend, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, PathMatch, PathRewrite,
-    PortRef, Redirect, Retry, Rewrite, Route, Routes, Rule, Split, TextMatch,
+    Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, PathMatch,
+    PathRewrite, PortRef, Redirect, Retry, Rewrite, Route, Routes, Rule, Split, TextMatch,
 };
 use leno_model::{Code, Origin, Pattern};
 use prost::{Message, Oneof};
@@ -14,8 +17,10 @@ use prost::{Message, Oneof};
 use crate::carried::{
     Carried, Misfit, from_list, from_option, from_shared, port, required, to_list, to_shared,
 };
-use crate::part::lacks;
+use crate::part::route::cors::CorsMessage;
+use crate::part::route::mirror::MirrorMessage;
 use crate::part::word::{OriginMessage, PortRefMessage, SpanMessage};
+use crate::part::{feature, lacks};
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RoutesMessage {
@@ -262,6 +267,12 @@ pub(crate) struct RuleMessage {
     request_timeout: Option<SpanMessage>,
     #[prost(message, optional, tag = "10")]
     retry: Option<RetryMessage>,
+    #[prost(message, repeated, tag = "11")]
+    mirrors: Vec<MirrorMessage>,
+    #[prost(message, optional, tag = "12")]
+    cors: Option<CorsMessage>,
+    #[prost(message, optional, tag = "13")]
+    attempt_timeout: Option<SpanMessage>,
     /// Features without which the rule means something else than it says.
     #[prost(string, repeated, tag = "15")]
     pub(crate) needs: Vec<String>,
@@ -305,7 +316,10 @@ impl Carried for Rule {
             rewrite: self.rewrite.as_ref().map(Rewrite::to_message),
             request_timeout: self.request_timeout.as_ref().map(Duration::to_message),
             retry: self.retry.as_ref().map(Retry::to_message),
-            needs: Vec::new(),
+            mirrors: to_list(&self.mirrors),
+            cors: self.cors.as_ref().map(Cors::to_message),
+            attempt_timeout: self.attempt_timeout.as_ref().map(Duration::to_message),
+            needs: needs(self),
         }
     }
 
@@ -328,10 +342,41 @@ impl Carried for Rule {
             request_headers: from_option(message.request_headers)?.unwrap_or_default(),
             response_headers: from_option(message.response_headers)?.unwrap_or_default(),
             rewrite: from_option(message.rewrite)?,
+            mirrors: mirror::from_messages(message.mirrors)?,
+            cors: from_option(message.cors)?,
             request_timeout: from_option(message.request_timeout)?,
+            attempt_timeout: from_option(message.attempt_timeout)?,
             retry: from_option(message.retry)?,
         })
     }
+}
+
+/// The features without which a reader would take the rule for something else.
+fn needs(rule: &Rule) -> Vec<String> {
+    let parts = match &rule.action {
+        Action::Forward(split) => split.parts(),
+        Action::Redirect(_) | Action::Refuse(..) => &[],
+    };
+    let mut mirrors = parts.iter().flat_map(|part| &part.mirrors);
+    let unanswered = |retry: &Retry| retry.unanswered;
+    let features = [
+        (feature::ATTEMPT_TIMEOUT, rule.attempt_timeout.is_some()),
+        (
+            feature::BACKEND_REWRITE,
+            parts.iter().any(|part| part.rewrite.is_some()),
+        ),
+        (feature::CORS, rule.cors.is_some()),
+        (
+            feature::MIRROR,
+            !rule.mirrors.is_empty() || mirrors.next().is_some(),
+        ),
+        (
+            feature::RETRY_UNANSWERED,
+            rule.retry.as_ref().is_some_and(unanswered),
+        ),
+    ];
+    let needed = features.iter().filter(|(_, needed)| *needed);
+    needed.map(|(feature, _)| feature.to_string()).collect()
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -367,6 +412,10 @@ pub(crate) struct PartMessage {
     request_headers: Option<HeadersMessage>,
     #[prost(message, optional, tag = "6")]
     response_headers: Option<HeadersMessage>,
+    #[prost(message, optional, tag = "7")]
+    rewrite: Option<RewriteMessage>,
+    #[prost(message, repeated, tag = "8")]
+    mirrors: Vec<MirrorMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
@@ -390,6 +439,8 @@ impl Carried for Part {
             origin: self.origin.as_ref().map(Origin::to_message),
             request_headers: Some(self.request_headers.to_message()),
             response_headers: Some(self.response_headers.to_message()),
+            rewrite: self.rewrite.as_ref().map(Rewrite::to_message),
+            mirrors: to_list(&self.mirrors),
         }
     }
 
@@ -408,6 +459,8 @@ impl Carried for Part {
             origin: from_option(message.origin)?,
             request_headers: from_option(message.request_headers)?.unwrap_or_default(),
             response_headers: from_option(message.response_headers)?.unwrap_or_default(),
+            rewrite: from_option(message.rewrite)?,
+            mirrors: mirror::from_messages(message.mirrors)?,
         })
     }
 }
@@ -579,6 +632,8 @@ pub(crate) struct RetryMessage {
     codes: Vec<u32>,
     #[prost(message, optional, tag = "3")]
     backoff: Option<SpanMessage>,
+    #[prost(bool, tag = "4")]
+    unanswered: bool,
 }
 
 impl Carried for Retry {
@@ -589,6 +644,7 @@ impl Carried for Retry {
             attempts: self.attempts.into(),
             codes: self.codes.iter().copied().map(u32::from).collect(),
             backoff: Some(self.backoff.to_message()),
+            unanswered: self.unanswered,
         }
     }
 
@@ -601,6 +657,7 @@ impl Carried for Retry {
                 .into_iter()
                 .map(|code| u16::try_from(code).map_err(misfit))
                 .collect::<Result<_, _>>()?,
+            unanswered: message.unanswered,
             backoff: required(message.backoff, "backoff of a retry")?,
         })
     }
@@ -608,6 +665,11 @@ impl Carried for Retry {
 
 #[cfg(test)]
 mod tests {
+    use core::num::NonZeroU32;
+
+    use leno_model::view::Mirror;
+    use leno_model::{Name, Namespace, ServiceName};
+
     use super::*;
     use crate::part::word::some_origin;
 
@@ -634,5 +696,78 @@ mod tests {
             Action::Refuse(Code::R011, _)
         ));
         assert!(matches!(rule(&[], None), Action::Refuse(Code::R011, _)));
+    }
+
+    #[test]
+    fn what_an_older_reader_would_not_see_is_named() {
+        let plain = RuleMessage {
+            origin: Some(some_origin()),
+            ..RuleMessage::default()
+        };
+        let named = |change: &dyn Fn(&mut Rule)| {
+            let mut rule = Rule::from_message(plain.clone()).unwrap();
+            change(&mut rule);
+            rule.to_message().needs
+        };
+        let mirror = || Mirror {
+            to: PortRef {
+                service: ServiceName::new(
+                    Namespace::new("shop").unwrap(),
+                    Name::new("cart").unwrap(),
+                ),
+                port: 80,
+            },
+            share: 1,
+            of: NonZeroU32::MIN,
+            origin: Origin::from_message(some_origin()).unwrap(),
+        };
+        assert!(named(&|_| {}).is_empty());
+        assert_eq!(named(&|rule| rule.mirrors.push(mirror())), ["mirror"]);
+        assert_eq!(
+            named(&|rule| rule.attempt_timeout = Some(Duration::ZERO)),
+            ["attempt-timeout"]
+        );
+        let to_part = |change: &dyn Fn(&mut Part)| {
+            named(&|rule| {
+                let mut part = Part {
+                    backend: Backend::Invalid(Code::C113),
+                    weight: 1,
+                    origin: None,
+                    request_headers: HeaderChanges::default(),
+                    response_headers: HeaderChanges::default(),
+                    rewrite: None,
+                    mirrors: Vec::new(),
+                };
+                change(&mut part);
+                rule.action = Action::Forward(Split::new([part].into()).unwrap());
+            })
+        };
+        assert_eq!(to_part(&|part| part.mirrors.push(mirror())), ["mirror"]);
+        let rewrite = Rewrite {
+            host: None,
+            path: None,
+        };
+        assert_eq!(
+            to_part(&|part| part.rewrite = Some(rewrite.clone())),
+            ["backend-rewrite"]
+        );
+        let retry = |unanswered| {
+            named(&|rule| {
+                rule.retry = Some(Retry {
+                    unanswered,
+                    ..Retry::default()
+                });
+            })
+        };
+        assert!(retry(false).is_empty());
+        assert_eq!(retry(true), ["retry-unanswered"]);
+    }
+
+    #[test]
+    fn there_are_no_more_mirrors_than_may_stand_in_one_place() {
+        let mirrors = |count| mirror::from_messages(vec![MirrorMessage::default(); count]);
+        let too_many = mirrors(Mirror::MOST + 1).unwrap_err();
+        assert_eq!(too_many.to_string(), "mirrors: they are too many");
+        assert!(mirrors(0).unwrap().is_empty());
     }
 }

@@ -167,6 +167,50 @@ impl Maker {
             origin: self.maybe(Self::origin),
             request_headers: self.changes(),
             response_headers: self.changes(),
+            rewrite: self.maybe(Self::rewrite),
+            mirrors: self.some(2, Self::mirror),
+        }
+    }
+
+    fn rewrite(&mut self) -> Rewrite {
+        Rewrite {
+            host: self.maybe(Self::text),
+            path: self.maybe(Self::path_rewrite),
+        }
+    }
+
+    fn mirror(&mut self) -> Mirror {
+        Mirror {
+            to: self.port_ref(),
+            share: self.below(100),
+            of: NonZeroU32::new(1 + self.below(100)).unwrap(),
+            origin: self.origin(),
+        }
+    }
+
+    fn cors(&mut self) -> Cors {
+        Cors {
+            origin: self.origin(),
+            sites: self.some(3, |maker| match maker.coin() {
+                true => SiteMatch::Any,
+                false => SiteMatch::At {
+                    secure: maker.coin(),
+                    host: maker.host(),
+                    port: maker.port(),
+                },
+            }),
+            credentials: self.coin(),
+            methods: self.named(),
+            headers: self.named(),
+            exposed: self.named(),
+            max_age: self.span(),
+        }
+    }
+
+    fn named(&mut self) -> Named {
+        match self.coin() {
+            true => Named::Any,
+            false => Named::These(self.some(3, Self::text)),
         }
     }
 
@@ -174,6 +218,7 @@ impl Maker {
         Retry {
             attempts: self.below(11) as u8,
             codes: self.some(3, |maker| 400 + maker.below(200) as u16),
+            unanswered: self.coin(),
             backoff: self.span(),
         }
     }
@@ -198,11 +243,11 @@ impl Maker {
             action,
             request_headers: self.changes(),
             response_headers: self.changes(),
-            rewrite: self.maybe(|maker| Rewrite {
-                host: maker.maybe(Self::text),
-                path: maker.maybe(Self::path_rewrite),
-            }),
+            rewrite: self.maybe(Self::rewrite),
+            mirrors: self.some(2, Self::mirror),
+            cors: self.maybe(Self::cors),
             request_timeout: self.maybe(Self::span),
+            attempt_timeout: self.maybe(Self::span),
             retry: self.maybe(Self::retry),
         }
     }

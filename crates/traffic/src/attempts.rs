@@ -45,6 +45,11 @@ impl<'a> Attempts<'a> {
         self.deadline
     }
 
+    /// Whether another try may follow: then it is worth keeping what it would need.
+    pub fn may_follow(&self) -> bool {
+        self.made <= self.retry.attempts
+    }
+
     /// How many tries were made, the running one included: what `leno-attempt` says from 2 on.
     pub fn made(&self) -> u8 {
         self.made
@@ -87,12 +92,13 @@ impl<'a> Attempts<'a> {
             Failure::NotSent => {}
             Failure::Answered(status) if self.retry.codes.contains(&status) => {}
             Failure::Answered(_) => return Err(WhyNot::StatusNotNamed),
-            Failure::NoAnswer => return Err(WhyNot::MaybeProcessed),
+            Failure::NoAnswer | Failure::Late if self.retry.unanswered => {}
+            Failure::NoAnswer | Failure::Late => return Err(WhyNot::MaybeProcessed),
         }
         if !replayable {
             return Err(WhyNot::BodyGone);
         }
-        if self.made > self.retry.attempts {
+        if !self.may_follow() {
             return Err(WhyNot::NoneLeft);
         }
         let at = now + self.backoff(dice);
@@ -105,13 +111,15 @@ impl<'a> Attempts<'a> {
         Ok(at)
     }
 
-    /// Doubled for each retry, and between half and all of that by chance, so that calls which
-    /// failed together do not return together.
+    /// Doubled for each retry, and up to half as much again by chance, so that calls which failed
+    /// together do not return together.
+    //= HTTPRouteRetry backoff: "MAY add arbitrary jitter to stagger requests, as long as unsuccessful
+    //= backend requests are not retried before the configured minimum duration."
     fn backoff(&self, dice: &mut Dice) -> Duration {
         let doublings = u32::from(self.made - 1).min(16);
-        let most = self.retry.backoff.saturating_mul(1 << doublings);
+        let least = self.retry.backoff.saturating_mul(1 << doublings);
         let roll = dice.roll(const { NonZeroU32::new(1001).unwrap() });
-        (most / 2).saturating_add((most / 2000).saturating_mul(roll.value))
+        least.saturating_add((least / 2000).saturating_mul(roll.value))
     }
 }
 
@@ -123,6 +131,8 @@ pub enum Failure {
     NotSent,
     /// The call was sent, and the connection ended before an answer began.
     NoAnswer,
+    /// The call was sent, and no answer came in the time that one try has.
+    Late,
     /// This answer came.
     Answered(u16),
 }

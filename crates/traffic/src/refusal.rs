@@ -1,6 +1,7 @@
 //! Why a call was not served: what failed, whose fault it is, and what the caller sees.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::{net::SocketAddr, time::Duration};
 
 use leno_model::view::PortRef;
@@ -47,6 +48,14 @@ pub enum Refusal {
     /// The view does not hold it, and the control plane did not say.
     #[error("{0} is not known yet, and the control plane did not answer")]
     NotKnownYet(Subscription),
+    /// A browser asks whether a page of another site may call, and it may not.
+    #[error("pages of {site} may not call: no site that the CORS filter allows is theirs")]
+    OriginNotAllowed {
+        /// The site, as the browser wrote it.
+        site: String,
+        /// The filter.
+        origin: Origin,
+    },
     /// Routes exist and none of them matches.
     #[error("no route of {0} matches the request")]
     NoRoute(PortRef),
@@ -141,6 +150,7 @@ impl Refusal {
             Self::NotResolved(_) => Code::R019,
             Self::NoSuchPort { .. } => Code::R016,
             Self::NotKnownYet(_) => Code::R015,
+            Self::OriginNotAllowed { .. } => Code::R007,
             Self::NoRoute(_) => Code::R010,
             Self::RouteNotUsable { .. } => Code::R011,
             Self::BackendNotUsable { .. } => Code::R012,
@@ -166,7 +176,9 @@ impl Refusal {
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             Self::Denied(denied) | Self::PermitWithdrawn(denied) => denied.origin(),
-            Self::RouteNotUsable { origin, .. } => Some(origin),
+            Self::RouteNotUsable { origin, .. } | Self::OriginNotAllowed { origin, .. } => {
+                Some(origin)
+            }
             Self::BackendNotUsable { origin, .. } => origin.as_ref(),
             Self::AmbiguousPath
             | Self::UnknownDestination(_)
@@ -216,6 +228,9 @@ impl Refusal {
             Self::Unnamed(Unnamed::NotPublished) => 421,
             Self::Unnamed(_) => 400,
             Self::Denied(denied) => denied.status(),
+            //= HTTPCORSFilter allowOrigins: "Alternatively, the gateway responds with 403 status to the
+            //= "preflight" request is denied, coupled with omitting the CORS headers."
+            Self::OriginNotAllowed { .. } => 403,
             Self::PermitWithdrawn(_) | Self::UnknownDestination(_) | Self::UnknownName(_) => 403,
             //= HTTPRoute matches: "When no rules matching a request have been successfully attached
             //= to the parent a request is coming from, a HTTP 404 status code MUST be returned."

@@ -11,12 +11,13 @@ use core::time::Duration;
 
 use leno_model::view::route::Part;
 use leno_model::view::{
-    Action, Backend, HeaderChanges, PathMatch, PathRewrite, Redirect, Route, Rule,
+    Action, Backend, HeaderChanges, Mirror, PathMatch, PathRewrite, Redirect, Rewrite, Route, Rule,
 };
 use leno_model::{Code, Dice, Mono, Roll, Subscription};
 use leno_protocol::{NewPath, Path, Request};
 
 use crate::attempts::Attempts;
+use crate::cors::{self, Asked, CrossOrigin, Site};
 use crate::destination::Direct;
 use crate::policy::{Admitted, AdmittedStream};
 use crate::refusal::Refusal;
@@ -43,8 +44,15 @@ impl Table {
                 to: port,
                 route: None,
                 part: None,
+                copied: 0,
             }));
         };
+        if let Some(preflight) = Preflight::of(&admitted, set) {
+            if let Some(story) = story {
+                telling::preflight(story, port, set, &preflight);
+            }
+            return preflight.answered();
+        }
         let found = find(set, admitted.request());
         if let Some(story) = story.as_deref_mut() {
             telling::route(story, port, set, admitted.request(), &found);
@@ -58,8 +66,12 @@ impl Table {
                 let roll = dice.roll(split.total());
                 let place = split.place_at(roll.value);
                 let part = &split.parts()[place];
+                let copied = copied(rule, part, dice);
                 if let Some(story) = story {
+                    telling::cross_origin(story, rule, admitted.request());
                     telling::split(story, split, part);
+                    telling::mirrors(story, rule, part, copied);
+                    telling::patience(story, rule);
                 }
                 let to = set.backends[route.rule][place];
                 Ok(Routed::Forward(Forward {
@@ -68,6 +80,7 @@ impl Table {
                     called: port,
                     route: Some((route, rule)),
                     part: Some((part, roll)),
+                    copied,
                 }))
             }
             Action::Redirect(to) => Ok(Routed::Redirect(Redirected {
@@ -92,6 +105,7 @@ impl Table {
             to: to.of,
             route: None,
             part: None,
+            copied: 0,
         }
     }
 
@@ -122,6 +136,19 @@ impl Table {
         }
     }
 }
+
+/// Which of the rule's mirrors, then of the part's, get a copy: a bit for each.
+fn copied(rule: &Rule, part: &Part, dice: &mut Dice) -> u32 {
+    let mirrors = rule.mirrors.iter().chain(&part.mirrors);
+    let rolled = mirrors.map(|mirror| dice.roll(mirror.of).value < mirror.share);
+    (0..u32::BITS)
+        .zip(rolled)
+        .filter(|(_, copied)| *copied)
+        .fold(0, |bits, (place, _)| bits | 1 << place)
+}
+
+/// All mirrors have a bit each: those of a rule and those of one of its parts.
+const _: () = assert!(2 * Mirror::MOST <= u32::BITS as usize);
 
 fn not_usable(part: &Part, code: Code) -> Refusal {
     Refusal::BackendNotUsable {
@@ -162,7 +189,16 @@ fn rewrite_keeps_readings(set: &RouteSet, request: &Request<'_>, found: Option<u
     let Some((route, rule)) = found.map(|place| set.at(place)) else {
         return true;
     };
-    let Some(change @ PathRewrite::Prefix(_)) = path_change(rule) else {
+    path_changes(rule).all(|change| change_keeps_readings(set, request, route, change))
+}
+
+fn change_keeps_readings(
+    set: &RouteSet,
+    request: &Request<'_>,
+    route: &Route,
+    change: &PathRewrite,
+) -> bool {
+    let PathRewrite::Prefix(_) = change else {
         return true;
     };
     let Some(sent) = new_path(route, change, request.path.raw()) else {
@@ -181,12 +217,20 @@ fn rewrite_keeps_readings(set: &RouteSet, request: &Request<'_>, found: Option<u
         .all(|reading| decided.iter().any(|path| path == reading))
 }
 
-/// What a rule makes of the path, in the request or in the redirect.
-fn path_change(rule: &Rule) -> Option<&PathRewrite> {
-    match &rule.action {
-        Action::Redirect(redirect) => redirect.path.as_ref(),
-        Action::Forward(_) | Action::Refuse(..) => rule.rewrite.as_ref()?.path.as_ref(),
-    }
+/// Everything that a rule may make of the path, in a request or in a redirect.
+fn path_changes(rule: &Rule) -> impl Iterator<Item = &PathRewrite> {
+    let (redirect, parts) = match &rule.action {
+        Action::Redirect(redirect) => (redirect.path.as_ref(), &[][..]),
+        Action::Forward(split) => (None, split.parts()),
+        Action::Refuse(..) => (None, &[][..]),
+    };
+    let rewrites = rule
+        .rewrite
+        .iter()
+        .chain(parts.iter().filter_map(|part| part.rewrite.as_ref()));
+    redirect
+        .into_iter()
+        .chain(rewrites.filter_map(|rewrite| rewrite.path.as_ref()))
 }
 
 /// What `change` makes of `path`, which `route` matched. Targets that are no path (`*`) stay.
@@ -210,6 +254,8 @@ pub enum Routed<'a> {
     Forward(Forward<'a>),
     /// The caller is sent elsewhere.
     Redirect(Redirected<'a>),
+    /// A browser is told what it asked.
+    Preflight(Preflight<'a>),
 }
 
 /// An admitted request that goes on, and how.
@@ -220,6 +266,7 @@ pub struct Forward<'a> {
     to: &'a Port,
     route: Option<(&'a Route, &'a Rule)>,
     part: Option<(&'a Part, Roll)>,
+    copied: u32,
 }
 
 impl<'a> Forward<'a> {
@@ -255,14 +302,38 @@ impl<'a> Forward<'a> {
 
     /// The `Host` it goes on with, if not its own.
     pub fn host(&self) -> Option<&'a str> {
-        let (_, rule) = self.route?;
-        rule.rewrite.as_ref()?.host.as_deref()
+        self.rewritten(|rewrite| rewrite.host.as_deref())
     }
 
     /// The path it goes on with, if not its own.
     pub fn path(&self) -> Option<NewPath<'a>> {
-        let (route, rule) = self.route?;
-        new_path(route, path_change(rule)?, self.request().path.raw())
+        let (route, _) = self.route?;
+        let change = self.rewritten(|rewrite| rewrite.path.as_ref())?;
+        new_path(route, change, self.request().path.raw())
+    }
+
+    /// What the backend's rewrite says, else what the rule's does.
+    fn rewritten<T>(&self, said: impl Fn(&'a Rewrite) -> Option<T>) -> Option<T> {
+        let of_part = self.part.and_then(|(part, _)| part.rewrite.as_ref());
+        let of_rule = self.route.and_then(|(_, rule)| rule.rewrite.as_ref());
+        of_part.and_then(&said).or_else(|| of_rule.and_then(&said))
+    }
+
+    /// Who gets a copy of it.
+    pub fn mirrors(&self) -> impl Iterator<Item = &'a Mirror> {
+        let of_rule = self.route.map_or(&[][..], |(_, rule)| &rule.mirrors);
+        let of_part = self.part.map_or(&[][..], |(part, _)| &part.mirrors);
+        let copied = self.copied;
+        (0..u32::BITS)
+            .zip(of_rule.iter().chain(of_part))
+            .filter(move |(place, _)| copied & (1 << place) != 0)
+            .map(|(_, mirror)| mirror)
+    }
+
+    /// What its CORS filter says, if its rule has one.
+    pub fn cross_origin(&self) -> Option<CrossOrigin<'a>> {
+        let cors = self.route?.1.cors.as_ref()?;
+        Some(CrossOrigin::of(cors, self.request()))
     }
 
     /// Changes to the request's headers: the rule's, then the backend's.
@@ -294,6 +365,12 @@ impl<'a> Forward<'a> {
         of_rule
             .or(self.called.tuning().request_timeout)
             .filter(|limit| !limit.is_zero())
+    }
+
+    /// How long one try may take, to the last byte of its answer; `None` is no limit.
+    pub fn attempt_timeout(&self) -> Option<Duration> {
+        let limit = self.route.and_then(|(_, rule)| rule.attempt_timeout);
+        limit.filter(|limit| !limit.is_zero())
     }
 
     /// How long one attempt to connect may take.
@@ -353,6 +430,67 @@ impl<'a> Redirected<'a> {
     /// Changes to the response's headers.
     pub fn response_headers(&self) -> &'a HeaderChanges {
         &self.rule.response_headers
+    }
+
+    /// What its CORS filter says, if its rule has one.
+    pub fn cross_origin(&self) -> Option<CrossOrigin<'a>> {
+        let cors = self.rule.cors.as_ref()?;
+        Some(CrossOrigin::of(cors, self.request()))
+    }
+}
+
+/// An answer to a browser that asks, for a page of another site, whether it may call.
+#[derive(Debug)]
+pub struct Preflight<'a> {
+    asked: Asked<'a>,
+    cross_origin: CrossOrigin<'a>,
+    rule: &'a Rule,
+    place: usize,
+    real: Request<'a>,
+}
+
+impl<'a> Preflight<'a> {
+    /// The question, if it is one that a CORS filter answers: that of the rule which takes the call
+    /// to come, as far as the question tells of it.
+    fn of(admitted: &Admitted<'a>, set: &'a RouteSet) -> Option<Self> {
+        let asked = Asked::of(admitted.request())?;
+        let real = Request {
+            method: asked.method,
+            ..admitted.request().clone()
+        };
+        let place = find(set, &real).ok()??;
+        let (_, rule) = set.at(place);
+        let cors = match rule.action {
+            Action::Forward(_) | Action::Redirect(_) => rule.cors.as_ref()?,
+            Action::Refuse(..) => return None,
+        };
+        Some(Self {
+            asked,
+            cross_origin: CrossOrigin::of(cors, &real),
+            rule,
+            place,
+            real,
+        })
+    }
+
+    fn answered(self) -> Result<Routed<'a>, Refusal> {
+        match self.cross_origin.site {
+            Site::Allowed(_) => Ok(Routed::Preflight(self)),
+            Site::Unsaid | Site::NotAllowed => Err(Refusal::OriginNotAllowed {
+                site: cors::said(&self.real),
+                origin: self.cross_origin.origin().clone(),
+            }),
+        }
+    }
+
+    /// The rule that will take the call to come.
+    pub fn rule(&self) -> &'a Rule {
+        self.rule
+    }
+
+    /// The headers of the answer.
+    pub fn headers(&self) -> HeaderChanges {
+        self.cross_origin.preflight(&self.asked)
     }
 }
 

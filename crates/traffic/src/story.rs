@@ -103,8 +103,12 @@ pub enum StepKind {
     Name,
     /// Which route takes the request.
     Route,
+    /// Whether pages of other sites may call.
+    Cors,
     /// Which of the route's backends.
     Split,
+    /// Who gets a copy.
+    Mirror,
     /// Which of the backend's endpoints.
     Endpoint,
     /// Whether it is tried again.
@@ -121,7 +125,9 @@ impl StepKind {
         match self {
             Self::Name => "name",
             Self::Route => "route",
+            Self::Cors => "CORS",
             Self::Split => "split",
+            Self::Mirror => "mirror",
             Self::Endpoint => "endpoint",
             Self::Retry => "retry",
             Self::Mtls => "mTLS",

@@ -4,11 +4,13 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use leno_model::Origin;
 use leno_model::view::route::Part;
-use leno_model::view::{Backend, Protocol, Rule, Split};
+use leno_model::view::{Backend, Mirror, Protocol, Retry, Rule, Split};
 use leno_protocol::Request;
 
+use crate::cors::{self, CrossOrigin, Site};
 use crate::matching::route_mismatch;
 use crate::refusal::Refusal;
+use crate::route::Preflight;
 use crate::story::{self, Detail, Known, Outcome, Step, StepKind, Story, first_details};
 use crate::table::{Port, RouteSet};
 
@@ -41,16 +43,7 @@ pub(super) fn route(
 ) {
     story.steps.push(name(port));
     let mut told = match found {
-        Ok(Some(place)) => {
-            let (_, rule) = set.at(*place);
-            let text = format!("{} {}", rule.origin.object, numbered(rule));
-            step(
-                StepKind::Route,
-                Outcome::Yes,
-                text,
-                Some(rule.origin.clone()),
-            )
-        }
+        Ok(Some(place)) => taken_by(set.at(*place).1),
         Ok(None) => {
             let text = format!("none of {} matches", set.index.routes().routes.len());
             step(StepKind::Route, Outcome::No, text, None)
@@ -67,6 +60,107 @@ pub(super) fn route(
         told.details.push(Detail::of_disagreement());
     }
     story.steps.push(told);
+}
+
+/// A question of a browser: the rule that will take the call to come answers it.
+pub(super) fn preflight(story: &mut Story, port: &Port, set: &RouteSet, preflight: &Preflight<'_>) {
+    let Preflight {
+        asked, rule, real, ..
+    } = preflight;
+    story.steps.push(name(port));
+    let mut told = taken_by(rule);
+    told.details = passed_over(set, real, Some(preflight.place));
+    story.steps.push(told);
+    let call = format!("{} {}", asked.method, real.path.raw());
+    let (outcome, text) = match preflight.cross_origin.site {
+        Site::Allowed(_) => (
+            Outcome::Yes,
+            format!("pages of {} may ask for {call}", cors::said(real)),
+        ),
+        Site::Unsaid | Site::NotAllowed => (
+            Outcome::No,
+            format!("pages of {} may not ask for {call}", cors::said(real)),
+        ),
+    };
+    let origin = preflight.cross_origin.origin().clone();
+    story
+        .steps
+        .push(step(StepKind::Cors, outcome, text, Some(origin)));
+}
+
+/// Whether the browser will show the answer to the page that calls. The call goes on in any case.
+pub(super) fn cross_origin(story: &mut Story, rule: &Rule, request: &Request<'_>) {
+    let Some(cors) = &rule.cors else { return };
+    let cross_origin = CrossOrigin::of(cors, request);
+    let text = match cross_origin.site {
+        Site::Unsaid => return,
+        Site::Allowed(_) => format!("pages of {} may read the answer", cors::said(request)),
+        Site::NotAllowed => format!("pages of {} may not read the answer", cors::said(request)),
+    };
+    let origin = Some(cors.origin.clone());
+    story
+        .steps
+        .push(step(StepKind::Cors, Outcome::Yes, text, origin));
+}
+
+pub(super) fn mirrors(story: &mut Story, rule: &Rule, part: &Part, copied: u32) {
+    let mirrors = rule.mirrors.iter().chain(&part.mirrors);
+    for (place, mirror) in (0..u32::BITS).zip(mirrors) {
+        let Mirror {
+            to,
+            share,
+            of,
+            origin,
+        } = mirror;
+        let outcome = if copied & (1 << place) == 0 {
+            Outcome::NotReached
+        } else {
+            Outcome::Yes
+        };
+        let text = if *share == of.get() {
+            format!("a copy to {to}")
+        } else {
+            format!("a copy to {to} of {share} in {of} requests")
+        };
+        let mut told = step(StepKind::Mirror, outcome, text, Some(origin.clone()));
+        if (1..of.get()).contains(share) {
+            told.known = Known::Assumed;
+        }
+        story.steps.push(told);
+    }
+}
+
+/// What the rule says about tries that fail.
+pub(super) fn patience(story: &mut Story, rule: &Rule) {
+    let limit = rule.attempt_timeout.filter(|limit| !limit.is_zero());
+    let limit = limit.map(|limit| format!("each try has {limit:?}"));
+    let retry = rule.retry.as_ref().map(retries);
+    let said = [retry, limit].into_iter().flatten().collect::<Vec<_>>();
+    if !said.is_empty() {
+        let origin = Some(rule.origin.clone());
+        let text = said.join("; ");
+        story
+            .steps
+            .push(step(StepKind::Retry, Outcome::Yes, text, origin));
+    }
+}
+
+/// `up to 3 more tries, 100ms apart at least, on 500, 503 or no answer`
+fn retries(retry: &Retry) -> String {
+    let mut on = retry
+        .codes
+        .iter()
+        .map(|code| format!("{code}, "))
+        .collect::<String>();
+    if retry.unanswered {
+        on.push_str("no answer, ");
+    }
+    on.push_str("no connection");
+    let more = match retry.attempts {
+        1 => "1 more try".to_owned(),
+        more => format!("up to {more} more tries"),
+    };
+    format!("{more} on {on}; after {:?} or longer", retry.backoff)
 }
 
 pub(super) fn split(story: &mut Story, split: &Split, chosen: &Part) {
@@ -96,6 +190,16 @@ pub(super) fn split(story: &mut Story, split: &Split, chosen: &Part) {
         })
         .collect();
     story.steps.push(told);
+}
+
+fn taken_by(rule: &Rule) -> Step {
+    let text = format!("{} {}", rule.origin.object, numbered(rule));
+    step(
+        StepKind::Route,
+        Outcome::Yes,
+        text,
+        Some(rule.origin.clone()),
+    )
 }
 
 /// What stood before the route that was found, and why it did not match.

@@ -29,6 +29,7 @@ fn retry(attempts: u8, codes: &[u16]) -> Retry {
     Retry {
         attempts,
         codes: codes.to_vec(),
+        unanswered: false,
         backoff: Duration::from_millis(40),
     }
 }
@@ -83,6 +84,21 @@ fn only_what_provably_was_not_processed_is_tried_again_unless_its_status_is_name
 }
 
 #[test]
+fn a_rule_may_have_tried_again_what_perhaps_was_processed() {
+    let stubborn = Retry {
+        unanswered: true,
+        ..retry(1, &[])
+    };
+    check(&stubborn, Failure::NoAnswer, true, None);
+    check(&stubborn, Failure::Late, true, None);
+    check(&stubborn, Failure::Late, false, Some(WhyNot::BodyGone));
+    let named = Failure::Answered(503);
+    check(&stubborn, named, true, Some(WhyNot::StatusNotNamed));
+    let late = Some(WhyNot::MaybeProcessed);
+    check(&retry(1, &[504]), Failure::Late, true, late);
+}
+
+#[test]
 fn tries_are_counted_and_wait_longer_each_time() {
     let retry = retry(3, &[]);
     for seed in 0..100 {
@@ -90,7 +106,7 @@ fn tries_are_counted_and_wait_longer_each_time() {
         let mut dice = Dice::new(seed);
         let mut attempts = Attempts::start(&retry, &budget, None, at(0));
         let mut now = at(0);
-        for (made, least, most) in [(1, 20, 40), (2, 40, 80), (3, 80, 160)] {
+        for (made, least, most) in [(1, 40, 60), (2, 80, 120), (3, 160, 240)] {
             assert_eq!(attempts.made(), made);
             let next = attempts.after(&picked(), Failure::NotSent, true, now, &mut dice);
             let Next::Again(again) = next else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leno_model::Dice;
+use leno_model::view::HeaderChanges;
 use leno_traffic::{Refusal, Routed, Scope, Table};
 
 use crate::world::{World, local, port, with_request};
@@ -27,9 +28,20 @@ pub(crate) fn outcome(table: &Table, request: &str, dice: &mut Dice) -> String {
             Ok(Routed::Redirect(redirected)) => {
                 format!("{} {}", redirected.status(), redirected.location())
             }
+            Ok(Routed::Preflight(preflight)) => told(&preflight.headers()),
             Err(refusal) => refused(&refusal),
         }
     })
+}
+
+/// The headers that a browser is told, in short.
+pub(crate) fn told(changes: &HeaderChanges) -> String {
+    let said = changes.set.iter().chain(&changes.add);
+    let said = said.map(|(name, value)| {
+        let name = name.trim_start_matches("access-control-");
+        format!("{name}: {value}")
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 fn refused(refusal: &Refusal) -> String {

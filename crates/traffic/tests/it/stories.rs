@@ -107,6 +107,67 @@ fn a_call_that_goes_out() {
 }
 
 #[test]
+fn copies_and_tries_are_told() {
+    let world = World::new().services(&["cart", "cart-v2"]).routes(
+        "cart",
+        "path=/ -> cart copy=cart-v2 copy=cart-v2:1/5 copy=cart-v2:0/5 again=3:503 try=500",
+    );
+    check(
+        &outbound(&world, "GET http://cart/items"),
+        "
+✓ name      Service shop/cart, port 80, HTTP                   replayed
+✓ route     HTTPRoute shop/cart rule 1                         replayed   cart.yaml:10
+✓ split     shop/cart:80, 1 of 1                               replayed   cart.yaml:10
+✓ mirror    a copy to shop/cart-v2:80                          replayed   cart.yaml:10
+- mirror    a copy to shop/cart-v2:80 of 1 in 5 requests       assumed   cart.yaml:10
+- mirror    a copy to shop/cart-v2:80 of 0 in 5 requests       replayed   cart.yaml:10
+✓ retry     up to 3 more tries on 503, no answer, no connection; after 100ms or longer; each try has 500ms replayed   cart.yaml:10
+✗ endpoint  shop/cart:80 has none                              replayed
+",
+    );
+}
+
+#[test]
+fn what_browsers_are_told_is_told() {
+    let world = World::new().services(&["cart"]).routes(
+        "cart",
+        "path=/ method=PUT -> cart cors=https://a.example
+         path=/ -> cart",
+    );
+    let ask = |site: &str| {
+        let request =
+            format!("OPTIONS http://cart/items origin:{site} access-control-request-method:PUT");
+        outbound(&world, &request)
+    };
+    check(
+        &ask("https://a.example"),
+        "
+✓ name      Service shop/cart, port 80, HTTP                   replayed
+✓ route     HTTPRoute shop/cart rule 1                         replayed   cart.yaml:10
+✓ CORS      pages of https://a.example may ask for PUT /items  replayed   cart.yaml:10
+",
+    );
+    check(
+        &ask("https://evil.example"),
+        "
+✓ name      Service shop/cart, port 80, HTTP                   replayed
+✓ route     HTTPRoute shop/cart rule 1                         replayed   cart.yaml:10
+✗ CORS      pages of https://evil.example may not ask for PUT /items replayed   cart.yaml:10
+",
+    );
+    check(
+        &outbound(&world, "PUT http://cart/items origin:https://evil.example"),
+        "
+✓ name      Service shop/cart, port 80, HTTP                   replayed
+✓ route     HTTPRoute shop/cart rule 1                         replayed   cart.yaml:10
+✓ CORS      pages of https://evil.example may not read the answer replayed   cart.yaml:10
+✓ split     shop/cart:80, 1 of 1                               replayed   cart.yaml:10
+✗ endpoint  shop/cart:80 has none                              replayed
+",
+    );
+}
+
+#[test]
 fn calls_that_no_route_takes() {
     let world = World::new()
         .services(&["cart"])

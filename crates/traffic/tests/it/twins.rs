@@ -247,7 +247,9 @@ fn the_index_finds_the_route_that_a_scan_finds() {
                 let routed = table.route(admitted, port, &mut Dice::new(1), Some(&mut story));
                 let rule = match routed {
                     Ok(Routed::Forward(forward)) => Some(forward.route().unwrap().0.rule),
-                    Ok(Routed::Redirect(_)) => unreachable!("no rule redirects"),
+                    Ok(Routed::Redirect(_) | Routed::Preflight(_)) => {
+                        unreachable!("no rule redirects")
+                    }
                     Err(refusal) => {
                         assert_eq!(refusal.code(), Code::R010);
                         None
@@ -524,7 +526,7 @@ fn an_odd_path_is_carried_only_if_all_its_readings_agree() {
             let routed = table.route(admitted, port, &mut Dice::new(1), None);
             let rule = match routed {
                 Ok(Routed::Forward(forward)) => Ok(forward.route().unwrap().0.rule),
-                Ok(Routed::Redirect(_)) => unreachable!("no rule redirects"),
+                Ok(Routed::Redirect(_) | Routed::Preflight(_)) => unreachable!("no rule redirects"),
                 Err(refusal) => Err(refusal.code()),
             };
             assert_eq!(rule, expect, "{path}");

@@ -13,10 +13,11 @@ use std::time::Duration;
 use leno_model::view::access::IpBlock;
 use leno_model::view::route::Part;
 use leno_model::view::{
-    Access, AccessRule, Action, Backend, CallerMatch, Effect, Endpoint, EndpointSlice, Generation,
-    HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mtls, PathMatch, PathRewrite, PortRef,
-    Protocol, Redirect, RequestMatch, Rewrite, Route, Routes, Rule, Service, ServicePort, Settings,
-    Split, Stance, State, TextMatch, Tuning, Unknown, View, Workload, WorkloadId, WorkloadPort,
+    Access, AccessRule, Action, Backend, CallerMatch, Cors, Effect, Endpoint, EndpointSlice,
+    Generation, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Mtls, Named, PathMatch,
+    PathRewrite, PortRef, Protocol, Redirect, RequestMatch, Retry, Rewrite, Route, Routes, Rule,
+    Service, ServicePort, Settings, SiteMatch, Split, Stance, State, TextMatch, Tuning, Unknown,
+    View, Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{
     Code, Mono, Name, Namespace, Network, ObjectRef, Origin, Pattern, Place, ServiceName, SpiffeId,
@@ -327,7 +328,10 @@ fn rule(text: &str, said: &dyn Fn(&str) -> Origin) -> Rule {
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
         rewrite: None,
+        mirrors: vec![],
+        cors: None,
         request_timeout: None,
+        attempt_timeout: None,
         retry: None,
     };
     let mut parts = vec![];
@@ -342,6 +346,15 @@ fn rule(text: &str, said: &dyn Fn(&str) -> Origin) -> Rule {
             Some(("timeout", millis)) => {
                 rule.request_timeout = Some(Duration::from_millis(millis.parse().unwrap()));
             }
+            Some(("try", millis)) => {
+                rule.attempt_timeout = Some(Duration::from_millis(millis.parse().unwrap()));
+            }
+            Some(("again", value)) => rule.retry = Some(retry(value)),
+            Some(("copy", value)) => {
+                let origin = said(&format!("/filters/{}", rule.mirrors.len()));
+                rule.mirrors.push(mirror(value, origin));
+            }
+            Some(("cors", value)) => rule.cors = Some(cors(value, said("/filters/0/cors"))),
             Some((key, value)) => match (&mut redirect, key) {
                 (Some(redirect), _) => change_redirect(redirect, key, value),
                 (None, "rewrite-host") => rewrite(&mut rule).host = Some(value.into()),
@@ -358,6 +371,79 @@ fn rule(text: &str, said: &dyn Fn(&str) -> Origin) -> Rule {
         rule.action = Action::Forward(split);
     }
     rule
+}
+
+/// `3:503,500`: so many tries more, and on which answers.
+fn retry(text: &str) -> Retry {
+    let (attempts, codes) = text.split_once(':').unwrap_or((text, ""));
+    let codes = codes.split(',').filter(|code| !code.is_empty());
+    Retry {
+        attempts: attempts.parse().unwrap(),
+        codes: codes.map(|code| code.parse().unwrap()).collect(),
+        unanswered: true,
+        backoff: Duration::from_millis(100),
+    }
+}
+
+/// `cart-v2`, or `cart-v2:20/100`.
+fn mirror(text: &str, origin: Origin) -> Mirror {
+    let (to, share) = text.split_once(':').unwrap_or((text, "1/1"));
+    let (share, of) = share.split_once('/').unwrap();
+    Mirror {
+        to: port(to),
+        share: share.parse().unwrap(),
+        of: of.parse().unwrap(),
+        origin,
+    }
+}
+
+/// `https://a.example,http://*.b:8080;credentials;methods=PUT;headers=*;read=x-a,x-b`: sites, then
+/// what is told.
+pub(crate) fn cors(text: &str, origin: Origin) -> Cors {
+    let mut words = text.split(';');
+    let sites = words.next().unwrap().split(',');
+    let mut cors = Cors {
+        origin,
+        sites: sites.filter(|it| !it.is_empty()).map(site).collect(),
+        credentials: false,
+        methods: Named::These(vec![]),
+        headers: Named::These(vec![]),
+        exposed: Named::These(vec![]),
+        max_age: Duration::from_secs(5),
+    };
+    for word in words {
+        match word.split_once('=') {
+            Some(("methods", names)) => cors.methods = named(names),
+            Some(("headers", names)) => cors.headers = named(names),
+            Some(("read", names)) => cors.exposed = named(names),
+            _ => cors.credentials = word == "credentials",
+        }
+    }
+    cors
+}
+
+fn named(text: &str) -> Named {
+    match text {
+        "*" => Named::Any,
+        names => Named::These(names.split(',').map(Arc::from).collect()),
+    }
+}
+
+pub(crate) fn site(text: &str) -> SiteMatch {
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return SiteMatch::Any;
+    };
+    let secure = scheme == "https";
+    let usual = if secure { "443" } else { "80" };
+    let (host, port) = authority.split_once(':').unwrap_or((authority, usual));
+    SiteMatch::At {
+        secure,
+        host: match host {
+            "*" => HostMatch::Any,
+            host => self::host(host),
+        },
+        port: port.parse().unwrap(),
+    }
 }
 
 fn rewrite(rule: &mut Rule) -> &mut Rewrite {
@@ -395,8 +481,24 @@ fn change_redirect(redirect: &mut Redirect, key: &str, value: &str) {
     }
 }
 
+/// `cart-v2:10`, and behind a `|` what holds for it only: `|host:v2.shop`, `|prefix:/v2`, `|copy:a`.
 fn part(word: &str, place: usize, said: &dyn Fn(&str) -> Origin) -> Part {
+    let (word, only) = word.split_once('|').unwrap_or((word, ""));
     let (backend, weight) = word.split_once(':').unwrap_or((word, "1"));
+    let of_part = said(&format!("/backendRefs/{place}/filters/0"));
+    let (mut rewrite, mut mirrors) = (None, vec![]);
+    match only.split_once(':') {
+        Some(("copy", to)) => mirrors.push(mirror(to, of_part)),
+        Some(("host", host)) => {
+            let host = Some(host.into());
+            rewrite = Some(Rewrite { host, path: None });
+        }
+        Some((key, value)) => {
+            let path = Some(path_rewrite(key, value));
+            rewrite = Some(Rewrite { host: None, path });
+        }
+        None => {}
+    }
     Part {
         backend: match backend {
             "invalid" => Backend::Invalid(Code::C113),
@@ -406,6 +508,8 @@ fn part(word: &str, place: usize, said: &dyn Fn(&str) -> Origin) -> Part {
         origin: Some(said(&format!("/backendRefs/{place}"))),
         request_headers: HeaderChanges::default(),
         response_headers: HeaderChanges::default(),
+        rewrite,
+        mirrors,
     }
 }
 

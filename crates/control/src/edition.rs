@@ -283,6 +283,9 @@ fn backends(routes: &Arc<Routes>) -> BTreeSet<ServiceName> {
         let Action::Forward(split) = &rule.action else {
             continue;
         };
+        let of_parts = split.parts().iter().flat_map(|part| &part.mirrors);
+        let mirrors = rule.mirrors.iter().chain(of_parts);
+        names.extend(mirrors.map(|mirror| mirror.to.service.clone()));
         for part in split.parts() {
             if let Backend::Service(port) = &part.backend {
                 names.insert(port.service.clone());

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use leno_compile::{Destination, Instance, Mesh, ViewOf};
-use leno_model::view::{Action, Backend, PortRef, Protocol, Rule, Split, WorkloadId};
+use leno_model::view::{
+    Action, Backend, HeaderChanges, PortRef, Protocol, Rule, Split, WorkloadId,
+};
 use leno_model::{Code, Dice, Namespace, Network, Origin, SpiffeId};
 use leno_protocol::{
     Authority, Fields, HeadReader, Limits, Refused, RequestChanges, RequestHead, write_request,
 };
 use leno_traffic::{
-    Channel, Claim, Denied, Fact, Forward, Known, Outcome, Peer, Port, Refusal, Routed, Scope,
-    Step, StepKind, Story, Table, Verdict,
+    Changed, Channel, Claim, Denied, Fact, Forward, Known, Outcome, Peer, Port, Preflight, Refusal,
+    Routed, Scope, Step, StepKind, Story, Table, Verdict,
 };
 
 /// Who calls.
@@ -69,6 +71,13 @@ pub(crate) enum End {
         status: u16,
         /// To there.
         location: String,
+    },
+    /// A browser would be told what it asked, at the caller's proxy.
+    Told {
+        /// With this status.
+        status: u16,
+        /// And these headers, by name and value.
+        headers: Vec<(Arc<str>, Arc<str>)>,
     },
     /// At one of these.
     Reached(Vec<Branch>),
@@ -410,6 +419,12 @@ impl Imagining<'_> {
                 let (status, location) = (redirected.status(), redirected.location().to_string());
                 Ok((End::Redirected { status, location }, rule))
             }
+            (Ok(Routed::Preflight(preflight)), _) => {
+                let HeaderChanges { set, add, .. } = preflight.headers();
+                let headers = set.into_iter().chain(add).collect();
+                let status = Preflight::STATUS;
+                Ok((End::Told { status, headers }, rule))
+            }
             (Ok(Routed::Forward(_)) | Err(Refusal::BackendNotUsable { .. }), Some(taken)) => {
                 let Action::Forward(split) = &taken.action else {
                     bail!("{} forwards without a split", taken.origin);
@@ -455,7 +470,9 @@ impl Imagining<'_> {
                 Ok(Routed::Forward(forward)) => {
                     self.branch(forward.port().name(), share, rewritten(&forward, head))
                 }
-                Ok(Routed::Redirect(_)) => unreachable!("a rule either forwards or redirects"),
+                Ok(Routed::Redirect(_) | Routed::Preflight(_)) => {
+                    unreachable!("the same request was forwarded before")
+                }
                 Err(refusal) => Branch {
                     backend: match &part.backend {
                         Backend::Service(port) => port.to_string(),
@@ -592,10 +609,15 @@ pub(crate) fn read<'f, 'a: 'f>(
 /// The request as it would be sent on, in bytes.
 fn rewritten(forward: &Forward<'_>, head: &RequestHead<'_>) -> Vec<u8> {
     let mut sent = Vec::new();
+    let Changed {
+        host,
+        path,
+        headers,
+    } = forward.changed();
     let changes = RequestChanges {
-        host: forward.host(),
-        path: forward.path(),
-        headers: &forward.request_headers(),
+        host,
+        path,
+        headers: &headers,
         own: &[],
     };
     write_request(&mut sent, forward.request(), head.body, &changes);

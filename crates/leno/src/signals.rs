@@ -113,7 +113,7 @@ fn told(snapshot: &Snapshot) -> BTreeMap<Told, Signals> {
         from: labels.source.to_string(),
         to: labels.destination.to_string(),
         what: match labels.traits.what {
-            What::Calls(_) => Kind::Calls,
+            What::Calls(_) | What::Copies(_) => Kind::Calls,
             What::Streams => Kind::Streams,
         },
         reporter: labels.traits.reporter,
@@ -197,6 +197,7 @@ mod tests {
                 status: *status,
                 refused: *refused,
                 tries: 1,
+                copy_of: None,
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),

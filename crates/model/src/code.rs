@@ -123,6 +123,7 @@ codes! {
     R041 "draining" Mesh "The proxy is shutting down and takes no new calls.";
     R042 "udp-not-carried" Mesh "Captured UDP other than DNS is not carried.";
     R043 "too-many-waiting" Mesh "Too many requests wait for the same answer from the control plane.";
+    R045 "copy-dropped" Mesh "A mirror did not get a copy of a request, or not all of it.";
     R044 "proxy-bug" Mesh "The proxy met a bug of its own and closed the connection.";
 
     // Trust

@@ -5,6 +5,7 @@ mod attempt;
 mod exchange;
 mod forward;
 mod head;
+mod mirror;
 mod refuse;
 mod reply;
 mod told;

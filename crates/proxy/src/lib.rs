@@ -7,6 +7,7 @@ mod aim;
 mod buffer;
 mod coalesce;
 mod connect;
+mod copies;
 mod dns;
 pub mod follow;
 mod http;

@@ -33,6 +33,21 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
 }
 
+impl Target {
+    /// The same, borrowed.
+    pub(crate) fn borrowed(&self) -> TargetRef<'_> {
+        TargetRef {
+            tunnel: self.tunnel.as_ref().map(|tunnel| TunnelRef {
+                own: &tunnel.own,
+                expected: &tunnel.expected,
+                address: tunnel.address,
+            }),
+            caller: self.caller.as_ref(),
+            address: self.address,
+        }
+    }
+}
+
 /// The same, borrowed: looking a connection up copies nothing.
 #[derive(Clone, Copy, Hash, Debug)]
 pub(crate) struct TargetRef<'a> {

@@ -2,12 +2,14 @@
 //! one buffer of it, and only while there is something in it.
 
 use std::io;
+use std::mem;
 use std::task::{Context, Poll, ready};
 
 use leno_protocol::Flaw;
 use leno_protocol::body::{BodyReader, Piece};
 
 use crate::buffer::{Buffer, Buffers};
+use crate::copies::Copies;
 use crate::stream::{Cut, Stream};
 
 /// One direction of an exchange.
@@ -22,6 +24,10 @@ pub(crate) struct Pump {
     ended: bool,
     closed: bool,
     moved: u64,
+    /// Who else gets what is moved.
+    pub(crate) copies: Copies,
+    /// Whether mirrors that lag behind have had their turn since the last read.
+    yielded: bool,
 }
 
 /// Why a direction stopped before its end.
@@ -71,6 +77,8 @@ impl Pump {
             ended: false,
             closed: false,
             moved: 0,
+            copies: Copies::default(),
+            yielded: false,
         }
     }
 
@@ -88,15 +96,36 @@ impl Pump {
         self
     }
 
+    /// Whether all of a body has been written.
+    pub(crate) fn is_done(&self) -> bool {
+        self.ended && self.written == self.ready
+    }
+
+    /// Whether all that was read can be had again.
+    pub(crate) fn is_replayable(&self) -> bool {
+        let untouched = self.moved == 0 && self.ready == 0 && !self.ended;
+        untouched || self.copies.held().is_some()
+    }
+
+    /// Takes for written what was read and not written: it goes another way.
+    pub(crate) fn skip(&mut self) {
+        self.moved += (self.ready - self.written) as u64;
+        self.written = self.ready;
+        if !self.ended {
+            self.give_back();
+        }
+    }
+
     /// How many bytes have been written.
     pub(crate) fn moved(&self) -> u64 {
         self.moved
     }
 
     /// Bytes behind the body, which belong to the next message.
-    pub(crate) fn into_rest(mut self) -> Option<Buffer> {
+    pub(crate) fn take_rest(&mut self) -> Option<Buffer> {
         let mut buffer = self.buffer.take()?;
         buffer.consume(self.ready);
+        (self.written, self.ready) = (0, 0);
         (!buffer.is_empty()).then_some(buffer)
     }
 
@@ -113,6 +142,11 @@ impl Pump {
             if self.ended {
                 return self.poll_close(context, to);
             }
+            if self.copies.lag() && !mem::replace(&mut self.yielded, true) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.yielded = false;
             // No buffer is lent before there is something to put into it.
             ready!(from.poll_read_ready(context)).map_err(Stopped::read)?;
             let buffer = self.buffer.get_or_insert_with(|| buffers.lend());
@@ -189,8 +223,13 @@ impl Pump {
             return Ok(());
         };
         if !self.content_only {
-            self.ready += body.take(fresh).map_err(Stopped::Body)?;
+            let taken = body.take(fresh).map_err(Stopped::Body)?;
+            self.copies.take(fresh.get(..taken).unwrap_or_default());
+            self.ready += taken;
             self.ended = body.is_done();
+            if self.ended {
+                self.copies.end();
+            }
             return Ok(());
         }
         match body.next(fresh).map_err(Stopped::Body)? {

@@ -24,6 +24,7 @@ use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffers;
+use crate::copies::Space;
 use crate::dns::Forwarding;
 use crate::follow::Asker;
 use crate::inside::Entrance;
@@ -40,6 +41,9 @@ pub(crate) struct Worker {
     pub(crate) balancer: RefCell<Balancer>,
     pub(crate) dice: RefCell<Dice>,
     pub(crate) buffers: Buffers,
+    pub(crate) space: Space,
+    /// One more share of it for each copy of a request that is under way.
+    pub(crate) copying: Rc<()>,
     pub(crate) pool: Pool,
     pub(crate) tunnels: Tunnels,
     pub(crate) news: News,
@@ -96,6 +100,8 @@ impl Worker {
             balancer: RefCell::new(Balancer::new(&table)),
             dice: RefCell::new(Dice::new(seed)),
             buffers: Buffers::default(),
+            space: Space::default(),
+            copying: Rc::default(),
             pool: Pool::default(),
             tunnels: Tunnels::default(),
             news: News::default(),

@@ -176,6 +176,8 @@ pub struct Call<'a> {
     pub refused: Option<Code>,
     /// How many times it was tried.
     pub tries: u8,
+    /// Of which call it is a copy that a mirror got: nobody heard the answer.
+    pub copy_of: Option<CallId>,
     /// Bytes of the request's body.
     pub sent: u64,
     /// Bytes of the answer's body.

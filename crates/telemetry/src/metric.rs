@@ -48,6 +48,8 @@ pub struct Label {
 pub const METRICS: &[Metric] = &[
     REQUESTS,
     REQUEST_DURATION,
+    RETRIES,
+    COPIES,
     CONNECTIONS,
     CONNECTIONS_OPEN,
     BYTES,
@@ -71,6 +73,18 @@ pub(crate) const REQUEST_DURATION: Metric = Metric {
     kind: Kind::Histogram,
     labels: TRAFFIC,
     help: "Time from a request's first byte to the last of its answer.",
+};
+pub(crate) const RETRIES: Metric = Metric {
+    name: "leno_retries_total",
+    kind: Kind::Counter,
+    labels: TRAFFIC,
+    help: "Tries of requests that followed a first one that failed.",
+};
+pub(crate) const COPIES: Metric = Metric {
+    name: "leno_copies_total",
+    kind: Kind::Counter,
+    labels: TRAFFIC,
+    help: "Copies of requests that mirrors got, or could not get; they count nowhere else.",
 };
 pub(crate) const CONNECTIONS: Metric = Metric {
     name: "leno_connections_total",

@@ -40,30 +40,44 @@ impl Snapshot {
             .iter()
             .map(|total| (of_traffic(&total.labels), total))
             .collect();
-        let is_call = |total: &Total| matches!(total.labels.traits.what, What::Calls(_));
-        let calls = || series.iter().filter(|(_, total)| is_call(total));
-        let streams = || series.iter().filter(|(_, total)| !is_call(total));
+        let those = |is: fn(What) -> bool| {
+            let mut those = series.iter().collect::<Vec<_>>();
+            those.retain(|(_, total)| is(total.labels.traits.what));
+            those
+        };
+        let calls = those(|what| matches!(what, What::Calls(_)));
+        let copies = those(|what| matches!(what, What::Copies(_)));
+        let streams = those(|what| what == What::Streams);
 
         let mut text = Text::default();
         text.head(&metric::REQUESTS);
-        for (labels, total) in calls() {
+        for (labels, total) in &calls {
             text.sample(&metric::REQUESTS, "", labels, "", total.count);
         }
         text.head(&metric::REQUEST_DURATION);
-        for (labels, total) in calls() {
+        for (labels, total) in &calls {
             text.durations(&metric::REQUEST_DURATION, labels, &total.took);
         }
+        text.head(&metric::RETRIES);
+        for (labels, total) in calls.iter().filter(|(_, total)| total.retries > 0) {
+            text.sample(&metric::RETRIES, "", labels, "", total.retries);
+        }
+        text.head(&metric::COPIES);
+        for (labels, total) in &copies {
+            text.sample(&metric::COPIES, "", labels, "", total.count);
+        }
         text.head(&metric::CONNECTIONS);
-        for (labels, total) in streams() {
+        for (labels, total) in &streams {
             text.sample(&metric::CONNECTIONS, "", labels, "", total.count);
         }
         text.head(&metric::CONNECTIONS_OPEN);
         // Whose fault its end will be is not known of one that is open.
-        for (labels, total) in streams().filter(|(_, total)| total.labels.traits.fault.is_none()) {
+        let no_fault = |total: &Total| total.labels.traits.fault.is_none();
+        for (labels, total) in streams.iter().filter(|(_, total)| no_fault(total)) {
             text.sample(&metric::CONNECTIONS_OPEN, "", labels, "", total.open);
         }
         text.head(&metric::BYTES);
-        for (labels, total) in &series {
+        for (labels, total) in those(|what| !matches!(what, What::Copies(_))) {
             for (direction, bytes) in [
                 (",direction=\"sent\"", total.sent),
                 (",direction=\"received\"", total.received),
@@ -146,7 +160,7 @@ impl Text {
 fn of_traffic(labels: &Labels) -> String {
     let traits = labels.traits;
     let class = match traits.what {
-        What::Calls(class) => class.as_str(),
+        What::Calls(class) | What::Copies(class) => class.as_str(),
         What::Streams => NONE,
     };
     let values = [

@@ -49,6 +49,7 @@ struct Request {
     path: Box<str>,
     status: u16,
     tries: u8,
+    copy_of: Option<CallId>,
 }
 
 /// What could not be told of a party, with the address at which it happened.
@@ -165,6 +166,7 @@ impl Request {
             path: owned(call.path),
             status: call.status,
             tries: call.tries,
+            copy_of: call.copy_of,
         }
     }
 
@@ -183,6 +185,7 @@ impl Request {
             status: self.status,
             refused: carried.refused,
             tries: self.tries,
+            copy_of: self.copy_of,
             sent: carried.sent,
             received: carried.received,
             counted: carried.counted,

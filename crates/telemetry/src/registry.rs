@@ -45,6 +45,8 @@ struct Part {
     open: Counter,
     sent: Counter,
     received: Counter,
+    /// Tries that followed the first.
+    retries: Counter,
     /// Streams have none: how long they live says nothing about anybody's speed.
     took: Option<Tally>,
 }
@@ -75,6 +77,8 @@ pub struct Total {
     pub sent: u64,
     /// Bytes to the caller.
     pub received: u64,
+    /// Tries that followed the first.
+    pub retries: u64,
     /// How long they took; empty for streams.
     pub took: Histogram,
 }
@@ -213,6 +217,7 @@ impl Series {
             open: 0,
             sent: 0,
             received: 0,
+            retries: 0,
             took: Histogram::default(),
         };
         for part in lock(&self.parts).iter() {
@@ -220,6 +225,7 @@ impl Series {
             total.open += part.open.get();
             total.sent += part.sent.get();
             total.received += part.received.get();
+            total.retries += part.retries.get();
             if let Some(took) = &part.took {
                 took.add_to(&mut total.took);
             }
@@ -235,9 +241,10 @@ impl Part {
             open: Counter::new(),
             sent: Counter::new(),
             received: Counter::new(),
+            retries: Counter::new(),
             took: match what {
                 What::Calls(_) => Some(Tally::new()),
-                What::Streams => None,
+                What::Copies(_) | What::Streams => None,
             },
         }
     }
@@ -246,6 +253,7 @@ impl Part {
         let Call { sent, received, .. } = *call;
         self.count.add(1);
         self.add_bytes(Bytes { sent, received }.since(call.counted));
+        self.retries.add(call.tries.saturating_sub(1).into());
         if let Some(took) = &self.took {
             took.record(call.took);
         }
@@ -321,7 +329,9 @@ impl Counters {
         match event {
             Event::Call(call) => {
                 self.part(&Key::of_call(call)).add_call(call);
-                self.refuse(call.edge.reporter, call.refused);
+                if call.copy_of.is_none() {
+                    self.refuse(call.edge.reporter, call.refused);
+                }
             }
             Event::Opened(stream) => self.part(&Key::of_open(stream)).open.add(1),
             Event::Stream(stream) => {

@@ -46,6 +46,8 @@ pub struct Traits {
 pub enum What {
     /// Requests answered with a status of this class.
     Calls(StatusClass),
+    /// Copies of requests that a mirror answered with a status of this class.
+    Copies(StatusClass),
     /// Streams of bytes.
     Streams,
 }
@@ -86,7 +88,11 @@ pub(crate) struct Key<'a> {
 
 impl<'a> Key<'a> {
     pub(crate) fn of_call(call: &Call<'a>) -> Self {
-        let what = What::Calls(StatusClass::of(call.status));
+        let class = StatusClass::of(call.status);
+        let what = match call.copy_of {
+            None => What::Calls(class),
+            Some(_) => What::Copies(class),
+        };
         Self::new(&call.edge, call.route, what, call.fault())
     }
 

@@ -90,10 +90,14 @@ impl<'a> Attempts<'a> {
     ) -> Result<Mono, WhyNot> {
         match failure {
             Failure::NotSent => {}
-            Failure::Answered(status) if self.retry.codes.contains(&status) => {}
+            Failure::Answered(status) | Failure::Unanswered(status)
+                if self.retry.codes.contains(&status) => {}
             Failure::Answered(_) => return Err(WhyNot::StatusNotNamed),
-            Failure::NoAnswer | Failure::Late if self.retry.unanswered => {}
-            Failure::NoAnswer | Failure::Late => return Err(WhyNot::MaybeProcessed),
+            Failure::NoAnswer | Failure::Late | Failure::Unanswered(_) if self.retry.unanswered => {
+            }
+            Failure::NoAnswer | Failure::Late | Failure::Unanswered(_) => {
+                return Err(WhyNot::MaybeProcessed);
+            }
         }
         if !replayable {
             return Err(WhyNot::BodyGone);
@@ -135,6 +139,8 @@ pub enum Failure {
     Late,
     /// This answer came.
     Answered(u16),
+    /// This answer came, of the endpoint's proxy: its application gave none.
+    Unanswered(u16),
 }
 
 /// What follows a failed try.

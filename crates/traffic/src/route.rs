@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use leno_model::view::route::Part;
 use leno_model::view::{
-    Action, Backend, HeaderChanges, Mirror, PathMatch, PathRewrite, Redirect, Rewrite, Route, Rule,
+    Action, Backend, HeaderChanges, Mirror, PathMatch, PathRewrite, Redirect, Route, Rule,
 };
 use leno_model::{Code, Dice, Mono, Roll, Subscription};
 use leno_protocol::{NewPath, Path, Request};
@@ -300,23 +300,35 @@ impl<'a> Forward<'a> {
         self.part
     }
 
-    /// The `Host` it goes on with, if not its own.
-    pub fn host(&self) -> Option<&'a str> {
-        self.rewritten(|rewrite| rewrite.host.as_deref())
+    /// What changes in it on the way: as the rule says, and as is meant for this backend alone.
+    pub fn changed(&self) -> Changed<'a> {
+        self.changed_for(self.part.map(|(part, _)| part))
     }
 
-    /// The path it goes on with, if not its own.
-    pub fn path(&self) -> Option<NewPath<'a>> {
-        let (route, _) = self.route?;
-        let change = self.rewritten(|rewrite| rewrite.path.as_ref())?;
-        new_path(route, change, self.request().path.raw())
+    /// What changes in a copy of it: as the rule says.
+    //= HTTPBackendRef filters: "Filters defined at this level MUST be executed if and only if the
+    //= request is being forwarded to the backend defined here."
+    pub fn copy_changed(&self) -> Changed<'a> {
+        self.changed_for(None)
     }
 
-    /// What the backend's rewrite says, else what the rule's does.
-    fn rewritten<T>(&self, said: impl Fn(&'a Rewrite) -> Option<T>) -> Option<T> {
-        let of_part = self.part.and_then(|(part, _)| part.rewrite.as_ref());
+    fn changed_for(&self, part: Option<&'a Part>) -> Changed<'a> {
+        let of_part = part.and_then(|part| part.rewrite.as_ref());
         let of_rule = self.route.and_then(|(_, rule)| rule.rewrite.as_ref());
-        of_part.and_then(&said).or_else(|| of_rule.and_then(&said))
+        let rewrites = || of_part.into_iter().chain(of_rule);
+        let path = rewrites().find_map(|rewrite| rewrite.path.as_ref());
+        Changed {
+            host: rewrites().find_map(|rewrite| rewrite.host.as_deref()),
+            path: path.and_then(|change| {
+                let (route, _) = self.route?;
+                new_path(route, change, self.request().path.raw())
+            }),
+            headers: [
+                self.route
+                    .map_or(&UNCHANGED, |(_, rule)| &rule.request_headers),
+                part.map_or(&UNCHANGED, |part| &part.request_headers),
+            ],
+        }
     }
 
     /// Who gets a copy of it.
@@ -334,16 +346,6 @@ impl<'a> Forward<'a> {
     pub fn cross_origin(&self) -> Option<CrossOrigin<'a>> {
         let cors = self.route?.1.cors.as_ref()?;
         Some(CrossOrigin::of(cors, self.request()))
-    }
-
-    /// Changes to the request's headers: the rule's, then the backend's.
-    pub fn request_headers(&self) -> [&'a HeaderChanges; 2] {
-        [
-            self.route
-                .map_or(&UNCHANGED, |(_, rule)| &rule.request_headers),
-            self.part
-                .map_or(&UNCHANGED, |(part, _)| &part.request_headers),
-        ]
     }
 
     /// Changes to the response's headers: the backend's, then the rule's.
@@ -385,6 +387,17 @@ impl<'a> Forward<'a> {
         let retry = of_rule.unwrap_or(&self.called.tuning().retry);
         Attempts::start(retry, self.called.budget(), self.request_timeout(), now)
     }
+}
+
+/// What changes in a request on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Changed<'a> {
+    /// The `Host` it goes on with, if not its own.
+    pub host: Option<&'a str>,
+    /// The path it goes on with, if not its own.
+    pub path: Option<NewPath<'a>>,
+    /// Changes to its headers: the rule's, then the backend's.
+    pub headers: [&'a HeaderChanges; 2],
 }
 
 static UNCHANGED: HeaderChanges = HeaderChanges {
@@ -487,6 +500,9 @@ impl<'a> Preflight<'a> {
     pub fn rule(&self) -> &'a Rule {
         self.rule
     }
+
+    /// The status of the answer.
+    pub const STATUS: u16 = 200;
 
     /// The headers of the answer.
     pub fn headers(&self) -> HeaderChanges {

@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Application {
     requests: Arc<AtomicUsize>,
     /// How many connections came.
     connections: Arc<AtomicUsize>,
+    /// What was asked of it.
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Application {
@@ -35,6 +37,7 @@ impl Application {
         let application = Self {
             requests: Arc::default(),
             connections: Arc::default(),
+            asked: Arc::default(),
         };
         let counting = application.clone();
         serve(at, move |stream| {
@@ -48,6 +51,11 @@ impl Application {
     /// How many requests came so far.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// What was asked of it so far: `POST /order, body LENGTH HASH`.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("nobody panics with it").clone()
     }
 
     /// How many connections came so far.
@@ -120,6 +128,13 @@ fn converse(application: &Application, name: &str, stream: TcpStream) -> io::Res
         };
         application.requests.fetch_add(1, Ordering::Relaxed);
         let path = head.split(' ').nth(1).unwrap_or_default();
+        let (method, _) = head.split_once(' ').unwrap_or_default();
+        let asked = format!("{method} {path}, body {} {:x}", body.len(), hash(&body));
+        application
+            .asked
+            .lock()
+            .expect("nobody panics with it")
+            .push(asked);
         let mut parts = path.trim_start_matches('/').split('/');
         let (what, number) = (parts.next().unwrap_or_default(), parts.next());
         let number = number.and_then(|number| number.parse().ok()).unwrap_or(0);

@@ -159,7 +159,7 @@ impl<'a> Came<'a> {
     fn of(imagined: &'a Imagined) -> Self {
         let branches = match &imagined.end {
             End::Reached(branches) => branches.as_slice(),
-            End::Refused(_) | End::Redirected { .. } => &[],
+            End::Refused(_) | End::Redirected { .. } | End::Told { .. } => &[],
         };
         Self { imagined, branches }
     }
@@ -178,7 +178,7 @@ impl<'a> Came<'a> {
         let denied = !render::story::codes(&self.imagined.end).is_empty();
         let allowed = match &self.imagined.end {
             End::Refused(_) => false,
-            End::Redirected { .. } => true,
+            End::Redirected { .. } | End::Told { .. } => true,
             End::Reached(branches) => branches.iter().any(|branch| match &branch.receivers {
                 Err(_) => false,
                 Ok(receivers) => receivers.iter().any(|receiver| receiver.verdict.is_ok()),
@@ -202,7 +202,7 @@ impl<'a> Came<'a> {
     fn miss_status(&self, expected: u16) -> Option<String> {
         let statuses: Vec<String> = match &self.imagined.end {
             End::Refused(reason) => vec![reason.status.to_string()],
-            End::Redirected { status, .. } => vec![status.to_string()],
+            End::Redirected { status, .. } | End::Told { status, .. } => vec![status.to_string()],
             End::Reached(branches) => {
                 let reasons = branches.iter().flat_map(render::story::reasons);
                 reasons.map(|reason| reason.status.to_string()).collect()
@@ -305,7 +305,7 @@ impl<'a> Came<'a> {
     fn miss_redirect(&self, expected: &str) -> Option<String> {
         let came = match &self.imagined.end {
             End::Redirected { location, .. } => location.as_str(),
-            End::Refused(_) | End::Reached(_) => "none",
+            End::Refused(_) | End::Told { .. } | End::Reached(_) => "none",
         };
         miss("redirect", &expected, came)
     }

@@ -1,6 +1,7 @@
 //! The steps of a decision as people read them, and as programs do.
 
 use std::io;
+use std::sync::Arc;
 
 use leno_model::Origin;
 use leno_model::view::WorkloadId;
@@ -33,6 +34,7 @@ pub(crate) fn print(
         End::Redirected { status, location } => {
             headline.plain(format_args!("{status} to {location}"))
         }
+        End::Told { status, .. } => headline.good(format_args!("{status}, its pages may call")),
         End::Reached(branches) => verdict(headline, branches),
     })?;
     let mut page = Page {
@@ -45,6 +47,7 @@ pub(crate) fn print(
     match &imagined.end {
         End::Refused(reason) => page.refused(reason),
         End::Redirected { .. } => {}
+        End::Told { headers, .. } => page.told(headers),
         End::Reached(branches) => {
             for branch in branches {
                 page.branch(branch, branches.len() > 1);
@@ -125,6 +128,13 @@ impl Page<'_> {
                     self.thought(&receiver.thought);
                 }
             }
+        }
+    }
+
+    fn told(&mut self, headers: &[(Arc<str>, Arc<str>)]) {
+        for (name, value) in headers {
+            let words = Line::new().column(WORDS, 1);
+            self.heading(words.dim(format_args!("{name}: {value}")));
         }
     }
 
@@ -222,7 +232,7 @@ fn refused(reason: &Reason) -> String {
 pub(crate) fn codes(end: &End) -> Vec<leno_model::Code> {
     match end {
         End::Refused(reason) => vec![reason.code],
-        End::Redirected { .. } => Vec::new(),
+        End::Redirected { .. } | End::Told { .. } => Vec::new(),
         End::Reached(branches) => branches
             .iter()
             .flat_map(reasons)
@@ -248,6 +258,13 @@ pub(crate) fn json(imagined: &Imagined, standings: Option<Standings<'_>>) -> Val
         End::Refused(reason) => json!({ "refused": reason_json(reason) }),
         End::Redirected { status, location } => {
             json!({ "redirected": { "status": status, "location": location } })
+        }
+        End::Told { status, headers } => {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| json!({ "name": **name, "value": **value }));
+            let headers = headers.collect::<Vec<_>>();
+            json!({ "told": { "status": status, "headers": headers } })
         }
         End::Reached(branches) => json!({
             "reached": branches

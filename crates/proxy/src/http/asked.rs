@@ -3,6 +3,7 @@
 use std::io;
 
 use leno_model::CallId;
+use leno_model::view::HeaderChanges;
 use leno_protocol::{RequestHead, Version};
 use leno_traffic::Refusal;
 
@@ -80,6 +81,7 @@ impl Asked {
             version: self.wish.version,
             head_only: false,
             keep_alive: false,
+            headers: &HeaderChanges::default(),
         }
         .write(&mut out, &Reason::from(refusal));
         if self.client.write_all(&out).await.is_ok() {

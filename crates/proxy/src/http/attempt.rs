@@ -1,15 +1,11 @@
 //! One try: a connection to the endpoint, the request over it, the answer back.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Mono};
-use leno_protocol::{
-    BodyReader, ClientCert, NewPath, Own, RequestChanges, RequestId, write_request,
-};
+use leno_protocol::{BodyReader, ClientCert, Own, RequestChanges, RequestId, write_request};
 use leno_traffic::{Admitted, Channel, Ended, Failure, Refusal};
-use tokio::time::Sleep;
 
 use crate::aim::Hop;
 use crate::buffer::Buffer;
@@ -18,7 +14,7 @@ use crate::http::After;
 use crate::http::exchange::Exchange;
 use crate::http::refuse::Reason;
 use crate::http::reply::Reply;
-use crate::http::waiting::Waiting;
+use crate::http::waiting::{Limit, Over, Waiting};
 use crate::news::Reader;
 use crate::pump::Pump;
 use crate::stream::Stream;
@@ -28,13 +24,15 @@ use crate::tunnel::LENO_ERROR;
 pub(super) struct Attempt<'a> {
     pub(super) hop: Hop<'a>,
     /// How long a connection may take.
-    pub(super) limit: Duration,
+    pub(super) connect_limit: Duration,
+    /// How long all else may take, to the last byte of the answer; `None` is no limit.
+    pub(super) answer_limit: Option<Duration>,
     /// Counted from 1.
     pub(super) number: u8,
     pub(super) admitted: &'a Admitted<'a>,
-    pub(super) host: Option<&'a str>,
-    pub(super) path: Option<NewPath<'a>>,
-    pub(super) request_headers: &'a [&'a HeaderChanges],
+    /// What changes in the request.
+    pub(super) changes: RequestChanges<'a>,
+    /// What changes in the answer's headers.
     pub(super) response_headers: &'a [&'a HeaderChanges],
 }
 
@@ -46,12 +44,10 @@ pub(super) struct Sending<'a> {
     here: &'a [u8],
     /// What has come behind it.
     behind: &'a [u8],
-    /// Where the body stands behind `here`.
-    body: BodyReader,
-    /// Whether more of the body than `here` was sent on: it cannot be sent again.
-    streamed: bool,
-    /// When the exchange must be over, and how long that was in all.
-    pub(super) deadline: Option<(Pin<Box<Sleep>>, Duration)>,
+    /// What moves the rest of the body, if there is one.
+    pub(super) up: Option<Pump>,
+    /// When the exchange must be over.
+    pub(super) deadline: Option<Limit>,
 }
 
 /// What became of one try.
@@ -80,28 +76,37 @@ impl<'a> Sending<'a> {
             news,
             here,
             behind,
-            body,
-            streamed: false,
+            up: (!body.is_done()).then(|| Pump::body(body)),
             deadline: None,
         }
     }
 
-    /// Whether all of the request has come, and nothing of it was consumed elsewhere.
+    /// Whether all of the request came with its head.
     pub(super) fn has_come(&self) -> bool {
-        self.body.is_done() && !self.streamed
+        self.up.is_none()
     }
 
     /// Whether all of the request can be sent again.
     pub(super) fn is_replayable(&self) -> bool {
-        !self.streamed
+        self.up.as_ref().is_none_or(Pump::is_replayable)
+    }
+
+    /// What has come of the body with its head.
+    pub(super) fn here(&self) -> &'a [u8] {
+        self.here
     }
 }
 
 impl Tried {
-    /// It is too late for an answer, or no longer permitted.
-    pub(super) fn given_up(refusal: &Refusal) -> Self {
-        let late = matches!(refusal, Refusal::ResponseTimeout(_));
-        Self::Hopeless(Reason::from(refusal), late.then_some(Ended::Failed))
+    /// Nothing more is waited for.
+    pub(super) fn over(over: &Over) -> Self {
+        match over {
+            Over::Try(limit) => Self::Failed(Failure::Late, Refusal::ResponseTimeout(*limit)),
+            Over::All(refusal) => {
+                let late = matches!(refusal, Refusal::ResponseTimeout(_));
+                Self::Hopeless(Reason::from(refusal), late.then_some(Ended::Failed))
+            }
+        }
     }
 }
 
@@ -121,6 +126,7 @@ impl Exchange<'_> {
             sending.client,
             sending.news,
             &mut sending.deadline,
+            &mut sending.up,
             self.flow(),
         );
         waiting.watching = sending.behind.is_empty();
@@ -128,24 +134,29 @@ impl Exchange<'_> {
             Ok(connection) => connection,
             Err(tried) => return tried,
         };
+        waiting.try_limit = attempt.answer_limit.map(|span| {
+            let end = self.worker.mono() + span;
+            Limit::new(self.worker, end, span)
+        });
         let mut out = self.worker.buffers.lend();
-        self.write_request(&mut out, attempt);
+        let tunnelled = attempt.hop.target.tunnel.is_some();
+        let id = tunnelled.then_some(self.id);
+        self.write_request(&mut out, id, attempt.number, &attempt.changes);
         out.extend_from_slice(sending.here);
+        if let Some(pump) = waiting.up {
+            out.extend_from_slice(pump.copies.held().unwrap_or_default());
+            pump.skip();
+            waiting.going_up = !pump.is_done();
+        }
         if let Some(tried) = send(&mut server, &mut out, attempt, reused, &mut waiting).await {
             return tried;
         }
-        if !sending.body.is_done() {
-            waiting.up = Some(Pump::body(sending.body.clone()));
-            sending.streamed = true;
-        }
-        let replayable = !sending.streamed;
         let reply = Reply {
             head: self.head,
             attempt,
             reused,
             behind: sending.behind,
         };
-        let again = &mut |failure| again(failure, replayable);
         let (tried, carried) = reply.carry(server, &mut waiting, out, again).await;
         let (sent, counted) = (waiting.sent(), waiting.meter.counted());
         self.told.carried(&carried, sent, counted);
@@ -163,7 +174,7 @@ impl Exchange<'_> {
             return Ok((server, true));
         }
         // Large, and of no use to a request that finds a connection.
-        let connecting = Box::pin(connect(self.worker, target, self.id, attempt.limit));
+        let connecting = Box::pin(connect(self.worker, target, self.id, attempt.connect_limit));
         match waiting.meanwhile(connecting).await {
             Ok(Ok(server)) => Ok((server, false)),
             Ok(Err(refusal)) if refusal.is_final() => {
@@ -171,39 +182,41 @@ impl Exchange<'_> {
                 Err(Tried::Hopeless(reason, Some(Ended::Answered)))
             }
             Ok(Err(refusal)) => Err(Tried::Failed(Failure::NotSent, refusal)),
-            Err(refusal) => Err(Tried::given_up(&refusal)),
+            Err(over) => Err(Tried::over(&over)),
         }
     }
 
-    /// Writes the head as it is sent over one hop.
-    fn write_request(&self, out: &mut Vec<u8>, attempt: &Attempt<'_>) {
+    /// Writes the head as it is sent over one hop, where the call is known by `id`, for the try of
+    /// this number.
+    pub(super) fn write_request(
+        &self,
+        out: &mut Vec<u8>,
+        id: Option<CallId>,
+        number: u8,
+        changes: &RequestChanges<'_>,
+    ) {
         let request = &self.head.request;
         let digits = self.id.digits();
-        let tunnelled = attempt.hop.target.tunnel.is_some();
-        let number = [b'0' + attempt.number.min(9)];
+        let told_id = id.map(CallId::digits);
+        let number_digit = [b'0' + number.min(9)];
         let number = match self.incoming.peer.channel {
             // The caller's proxy counts.
             Channel::Mtls(_) => request.header(ATTEMPT).next(),
-            Channel::Local(_) | Channel::Plain(_) => (attempt.number > 1).then_some(&number[..]),
+            Channel::Local(_) | Channel::Plain(_) => (number > 1).then_some(&number_digit[..]),
         };
         // The id that the caller gave is kept if the caller is of the mesh.
         let proven = !matches!(self.incoming.peer.channel, Channel::Plain(_));
         let kept = proven && RequestId::of(request).is_some();
         let own = |name, value| Own { name, value };
         let headers = [
-            own(CallId::HEADER, tunnelled.then_some(&digits[..])),
+            own(CallId::HEADER, told_id.as_ref().map(|digits| &digits[..])),
             own(ATTEMPT, number),
             own(LENO_ERROR, None),
             own(ClientCert::HEADER, self.client_cert.map(str::as_bytes)),
             own(RequestId::HEADER, Some(&digits[..])),
         ];
         let own = headers.get(..if kept { 4 } else { 5 }).unwrap_or(&headers);
-        let changes = RequestChanges {
-            host: attempt.host,
-            path: attempt.path,
-            headers: attempt.request_headers,
-            own,
-        };
+        let changes = RequestChanges { own, ..*changes };
         write_request(out, request, self.head.body, &changes);
     }
 }
@@ -233,7 +246,7 @@ async fn send(
                 Refusal::ResetBeforeResponse(address),
             ))
         }
-        Err(refusal) => Some(Tried::given_up(&refusal)),
+        Err(over) => Some(Tried::over(&over)),
     }
 }
 

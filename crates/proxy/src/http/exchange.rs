@@ -3,15 +3,17 @@
 
 use std::rc::Rc;
 
+use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Now};
-use leno_protocol::{BodyReader, Refused, Request, RequestHead};
+use leno_protocol::{BodyReader, Header, Refused, Request, RequestHead, ResponseChanges};
 use leno_traffic::{
-    Admitted, Channel, Direct, Forward, Redirected, Refusal, Routed, Table, WhyPlain,
+    Admitted, Channel, CrossOrigin, Direct, Forward, Preflight, Redirected, Refusal, Routed, Table,
+    WhyPlain,
 };
 
 use crate::aim::{Aim, Hop};
 use crate::http::attempt::Sending;
-use crate::http::refuse::{Answer, Reason, write_redirect};
+use crate::http::refuse::{Answer, Reason, header, write_own};
 use crate::http::told::Told;
 use crate::http::{After, Connection};
 use crate::incoming::Incoming;
@@ -28,6 +30,8 @@ pub(super) struct Exchange<'a> {
     pub(super) head: &'a RequestHead<'a>,
     pub(super) id: CallId,
     pub(super) began: Now,
+    /// What browsers are told about every answer.
+    pub(super) cross_origin: Option<CrossOrigin<'a>>,
     pub(super) told: Told<'a>,
 }
 
@@ -39,6 +43,8 @@ enum Way<'a> {
     Straight(Admitted<'a>, Hop<'a>),
     /// Elsewhere, says a route.
     Redirect(Redirected<'a>),
+    /// Nowhere: a browser is told what it asked.
+    Preflight(Preflight<'a>),
 }
 
 impl<'a> Exchange<'a> {
@@ -60,6 +66,7 @@ impl<'a> Exchange<'a> {
             head,
             id: id_of(worker, incoming, &head.request),
             began: worker.now(),
+            cross_origin: None,
             told: Told::new(incoming.source(table), incoming.proven()),
         }
     }
@@ -96,6 +103,7 @@ impl<'a> Exchange<'a> {
             Ok(Way::Forward(forward, direct)) => self.forward(&forward, direct, sending).await,
             Ok(Way::Straight(admitted, hop)) => self.straight(&admitted, hop, sending).await,
             Ok(Way::Redirect(redirected)) => self.redirect(&redirected, sending).await,
+            Ok(Way::Preflight(preflight)) => self.preflight(&preflight, sending).await,
             Err(refusal) => self.refuse(&Reason::from(&refusal), sending).await,
         }
     }
@@ -136,22 +144,62 @@ impl<'a> Exchange<'a> {
         Ok(match table.route(admitted, port, dice, None)? {
             Routed::Forward(forward) => {
                 self.told.route = forward.route().map(|(_, rule)| &rule.origin);
+                self.cross_origin = forward.cross_origin();
                 Way::Forward(forward, None)
             }
             Routed::Redirect(redirected) => {
                 self.told.route = Some(&redirected.route().1.origin);
+                self.cross_origin = redirected.cross_origin();
                 Way::Redirect(redirected)
+            }
+            Routed::Preflight(preflight) => {
+                self.told.route = Some(&preflight.rule().origin);
+                Way::Preflight(preflight)
             }
         })
     }
 
     /// Sends the caller elsewhere.
     async fn redirect(&mut self, redirected: &Redirected<'_>, sending: Sending<'_>) -> After {
+        let location = redirected.location().to_string();
+        let headers = [header("location", &location)];
+        let changes = [redirected.response_headers(), &self.told_to_browsers()];
+        self.answer_own(redirected.status(), &headers, &changes, sending)
+            .await
+    }
+
+    /// Tells a browser whether a page of another site may call.
+    async fn preflight(&mut self, preflight: &Preflight<'_>, sending: Sending<'_>) -> After {
+        let headers = preflight.headers();
+        self.answer_own(Preflight::STATUS, &[], &[&headers], sending)
+            .await
+    }
+
+    /// Answers without a body.
+    async fn answer_own(
+        &mut self,
+        status: u16,
+        headers: &[Header<'_>],
+        changes: &[&HeaderChanges],
+        sending: Sending<'_>,
+    ) -> After {
         let keep_alive = self.keeps_alive(&sending);
+        let changes = ResponseChanges {
+            headers: changes,
+            own: &[],
+            client: self.head.version,
+            keep_alive,
+        };
         let mut out = self.worker.buffers.lend();
-        write_redirect(&mut out, redirected, self.head.version, keep_alive);
-        self.told.answered(redirected.status());
+        write_own(&mut out, status, headers, 0, &changes);
+        self.told.answered(status);
         sent_all(sending.client, &out, keep_alive).await
+    }
+
+    /// What every answer says to browsers.
+    pub(super) fn told_to_browsers(&self) -> HeaderChanges {
+        let cross_origin = self.cross_origin.as_ref();
+        cross_origin.map(CrossOrigin::answer).unwrap_or_default()
     }
 
     /// Answers that it is not carried.
@@ -184,6 +232,7 @@ impl<'a> Exchange<'a> {
             version: self.head.version,
             head_only: method == "HEAD",
             keep_alive,
+            headers: &self.told_to_browsers(),
         }
         .write(&mut out, reason);
         sent_all(client, &out, keep_alive).await

@@ -2,13 +2,17 @@
 //! to the one place there is.
 
 use leno_model::Mono;
-use leno_traffic::{Admitted, Attempts, Direct, Ended, Failure, Forward, Next, Picked, Refusal};
+use leno_protocol::RequestChanges;
+use leno_traffic::{
+    Admitted, Attempts, Changed, Direct, Ended, Failure, Forward, Next, Picked, Refusal,
+};
 
 use crate::aim::Hop;
 use crate::http::After;
 use crate::http::attempt::{Attempt, Sending, Tried};
 use crate::http::exchange::Exchange;
 use crate::http::refuse::Reason;
+use crate::http::waiting::Limit;
 use crate::tcp::CONNECT_LIMIT;
 use crate::worker::Worker;
 
@@ -28,9 +32,15 @@ impl Exchange<'_> {
             attempts: forward.attempts(self.began.mono),
         };
         sending.deadline = tries.attempts.deadline().poll_timeout().map(|end| {
-            let limit = forward.request_timeout().unwrap_or_default();
-            (Box::pin(worker.sleep_until(end)), limit)
+            let span = forward.request_timeout().unwrap_or_default();
+            Limit::new(worker, end, span)
         });
+        if let Some(pump) = &mut sending.up
+            && tries.attempts.may_follow()
+        {
+            pump.copies.hold(&worker.space);
+        }
+        self.mirror(forward, &mut sending);
         let mut now = self.began.mono;
         loop {
             let follows = match tries.pick(now) {
@@ -60,15 +70,26 @@ impl Exchange<'_> {
         let address = direct.map_or(endpoint.address, |direct| direct.address);
         let tried = match self.incoming.hop(self.table, endpoint, address) {
             Ok(hop) => {
+                let Changed {
+                    host,
+                    path,
+                    headers,
+                } = forward.changed();
+                let [of_part, of_rule] = forward.response_headers();
+                let to_browsers = self.told_to_browsers();
                 let attempt = Attempt {
                     hop,
-                    limit: forward.connect_timeout(),
+                    connect_limit: forward.connect_timeout(),
+                    answer_limit: forward.attempt_timeout(),
                     number: tries.attempts.made(),
                     admitted: forward.admitted(),
-                    host: forward.host(),
-                    path: forward.path(),
-                    request_headers: &forward.request_headers(),
-                    response_headers: &forward.response_headers(),
+                    changes: RequestChanges {
+                        host,
+                        path,
+                        headers: &headers,
+                        own: &[],
+                    },
+                    response_headers: &[of_part, of_rule, &to_browsers],
                 };
                 let again = &mut |failure, replayable| tries.after(&picked, failure, replayable);
                 self.attempt(&attempt, sending, again).await
@@ -88,12 +109,11 @@ impl Exchange<'_> {
     ) -> After {
         let mut attempt = Attempt {
             hop,
-            limit: CONNECT_LIMIT,
+            connect_limit: CONNECT_LIMIT,
+            answer_limit: None,
             number: 1,
             admitted,
-            host: None,
-            path: None,
-            request_headers: &[],
+            changes: RequestChanges::default(),
             response_headers: &[],
         };
         loop {
@@ -169,7 +189,10 @@ impl Tries<'_> {
                 };
                 let ended = match failure {
                     Failure::NotSent => Ended::Unreached,
-                    Failure::NoAnswer | Failure::Answered(_) => Ended::Failed,
+                    Failure::NoAnswer
+                    | Failure::Late
+                    | Failure::Answered(_)
+                    | Failure::Unanswered(_) => Ended::Failed,
                 };
                 (follows, Some(ended))
             }

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use leno_model::Code;
+use leno_model::view::HeaderChanges;
 use leno_protocol::{Fields, Form, HeadReader, Refused, Version};
 use leno_telemetry::{Bytes, Call, Edge, Event};
 use tokio::time::Sleep;
@@ -143,6 +144,7 @@ pub(super) async fn refuse_head(
         version: Version::Http11,
         head_only: false,
         keep_alive: false,
+        headers: &HeaderChanges::default(),
     }
     .write(&mut out, reason);
     let after = sent_all(client, &out, false).await;
@@ -165,6 +167,7 @@ pub(super) async fn refuse_head(
         status: reason.status,
         refused: Some(reason.code),
         tries: 0,
+        copy_of: None,
         sent: 0,
         received: 0,
         counted: Bytes::default(),

@@ -1,10 +1,13 @@
 //! Answers of the proxy's own: why a call was not carried, for programs and for people.
 
-use std::fmt::Write as _;
-
+use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Fault};
-use leno_protocol::{Refused, Version};
-use leno_traffic::{Redirected, Refusal};
+use leno_protocol::{
+    BodyFraming, Header, Refused, Response, ResponseChanges, Version, write_response,
+};
+use leno_traffic::Refusal;
+
+use crate::tunnel::LENO_ERROR;
 
 /// Why a call is answered here.
 pub(super) struct Reason {
@@ -48,6 +51,8 @@ pub(super) struct Answer<'a> {
     pub(super) head_only: bool,
     /// Whether another request may follow.
     pub(super) keep_alive: bool,
+    /// Headers that it has beside its own.
+    pub(super) headers: &'a HeaderChanges,
 }
 
 impl Answer<'_> {
@@ -70,58 +75,50 @@ impl Answer<'_> {
             "Leno refused this call: {asked}.\n{}.  Ask: leno why {id}\n",
             capitalised(words)
         );
-        let mut head = format!("HTTP/1.1 {status} {}\r\n", reason_phrase(*status));
-        let connection = match (self.keep_alive, self.version) {
-            (true, Version::Http11) => "",
-            (true, Version::Http10) => "connection: keep-alive\r\n",
-            (false, _) => "connection: close\r\n",
-        };
         let error = proxy_error(*code);
-        write!(
-            head,
-            "proxy-status: leno; error={error}; details=\"{code} {slug}\"\r\n\
-             leno-error: {code} {slug}; by=proxy-of-{proxy_of}; fault={fault}; id={id}\r\n\
-             content-type: text/plain; charset=utf-8\r\n\
-             content-length: {}\r\n{connection}\r\n",
-            body.len()
-        )
-        .expect("a String takes any text");
-        out.extend_from_slice(head.as_bytes());
+        let status_line = format!("leno; error={error}; details=\"{code} {slug}\"");
+        let leno_error = format!("{code} {slug}; by=proxy-of-{proxy_of}; fault={fault}; id={id}");
+        let headers = [
+            header("proxy-status", &status_line),
+            header(LENO_ERROR, &leno_error),
+            header("content-type", "text/plain; charset=utf-8"),
+        ];
+        let changes = ResponseChanges {
+            headers: &[self.headers],
+            own: &[],
+            client: self.version,
+            keep_alive: self.keep_alive,
+        };
+        write_own(out, *status, &headers, body.len(), &changes);
         if !self.head_only {
             out.extend_from_slice(body.as_bytes());
         }
     }
 }
 
-/// Writes the answer of a route that sends the caller elsewhere, behind what `out` holds.
-pub(super) fn write_redirect(
+/// Writes the head of an answer of our own, behind what `out` holds.
+pub(super) fn write_own(
     out: &mut Vec<u8>,
-    redirected: &Redirected<'_>,
-    version: Version,
-    keep_alive: bool,
+    status: u16,
+    headers: &[Header<'_>],
+    length: usize,
+    changes: &ResponseChanges<'_>,
 ) {
-    let location = redirected.location().to_string();
-    let headers = [leno_protocol::Header {
-        name: "location",
-        value: location.as_bytes(),
-    }];
-    let response = leno_protocol::Response {
-        status: redirected.status(),
-        reason: reason_phrase(redirected.status()).as_bytes(),
-        headers: &headers,
+    let response = Response {
+        status,
+        reason: reason_phrase(status).as_bytes(),
+        headers,
     };
-    let changes = leno_protocol::ResponseChanges {
-        headers: &[redirected.response_headers()],
-        own: &[],
-        client: version,
-        keep_alive,
-    };
-    leno_protocol::write_response(
-        out,
-        &response,
-        leno_protocol::BodyFraming::Length(0),
-        &changes,
-    );
+    let body = BodyFraming::Length(length as u64);
+    write_response(out, &response, body, changes);
+}
+
+/// One header of an answer of our own.
+pub(super) fn header<'a>(name: &'a str, value: &'a str) -> Header<'a> {
+    Header {
+        name,
+        value: value.as_bytes(),
+    }
 }
 
 /// The words as a sentence begins. A name (`mTLS`, `shop/cart:8080`) stays as it is.
@@ -140,6 +137,7 @@ fn capitalised(words: &str) -> String {
 /// The words of RFC 9110 section 15 for the statuses that a proxy answers with.
 pub(super) fn reason_phrase(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
@@ -178,7 +176,7 @@ fn proxy_error(code: Code) -> &'static str {
         Code::R027 => "destination_ip_unroutable",
         Code::R040 | Code::R041 | Code::R043 | Code::H004 => "connection_limit_reached",
         _ if code.fault() == Fault::Caller => match code {
-            Code::R002 | Code::R003 | Code::R004 | Code::R010 => "http_request_denied",
+            Code::R002 | Code::R003 | Code::R004 | Code::R007 | Code::R010 => "http_request_denied",
             _ => "http_request_error",
         },
         _ => "proxy_internal_error",

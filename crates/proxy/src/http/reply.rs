@@ -12,7 +12,7 @@ use crate::buffer::Buffer;
 use crate::http::After;
 use crate::http::attempt::{Attempt, Tried};
 use crate::http::refuse::Reason;
-use crate::http::waiting::{Interrupted, Waiting};
+use crate::http::waiting::{Interrupted, Over, Waiting};
 use crate::pump::Pump;
 use crate::stream::{Cut, Stream};
 use crate::tunnel::LENO_ERROR;
@@ -74,7 +74,7 @@ impl Reply<'_> {
         mut server: Stream,
         waiting: &mut Waiting<'_>,
         mut out: Buffer,
-        again: &mut dyn FnMut(Failure) -> Option<Mono>,
+        again: &mut dyn FnMut(Failure, bool) -> Option<Mono>,
     ) -> (Tried, Carried) {
         let mut carried = Carried::default();
         let mut bytes = waiting.worker.buffers.lend();
@@ -109,11 +109,12 @@ impl Reply<'_> {
             }
         };
         if let Some(at) = (answer.status >= 400)
-            .then(|| again(answer.failure))
+            .then(|| again(answer.failure, waiting.is_replayable()))
             .flatten()
         {
             return (Tried::Again(at), carried);
         }
+        waiting.release();
         carried.status = answer.status;
         waiting.meter.answered(answer.status);
         carried.received = answer.received as u64;
@@ -184,7 +185,7 @@ impl Reply<'_> {
         Ok(Heard::Final(Final {
             status: response.status,
             failure: match response.header(LENO_ERROR).next() {
-                Some(error) if tunnelled && proves_unprocessed(error) => Failure::NotSent,
+                Some(error) if tunnelled => failure_told(error, response.status),
                 Some(_) | None => Failure::Answered(response.status),
             },
             used: head.length + used,
@@ -215,7 +216,7 @@ impl Reply<'_> {
             };
             let finished = waiting.carry(&mut server, &mut down).await;
             carried.received += down.moved();
-            clean &= down.into_rest().is_none();
+            clean &= down.take_rest().is_none();
             if let Err(interrupted) = finished {
                 server.reset(interrupted.code());
                 return cut(&interrupted, carried);
@@ -234,7 +235,7 @@ impl Reply<'_> {
             Ended::Answered
         };
         let after = if answer.keep_client && whole {
-            After::Next(waiting.early.take())
+            After::Next(waiting.take_early())
         } else {
             After::Close
         };
@@ -249,17 +250,13 @@ impl Reply<'_> {
         carried: &mut Carried,
     ) -> After {
         let mut early = waiting
-            .early
-            .take()
+            .take_early()
             .unwrap_or_else(|| waiting.worker.buffers.lend());
         early.extend_from_slice(self.behind);
         let Ok(up) = Pump::bytes().unread(early) else {
             unreachable!("bare bytes have no flaw");
         };
-        waiting.up = Some(up);
-        waiting.watching = false;
-        // What was asked has been answered: for what follows nobody set a limit.
-        *waiting.deadline = None;
+        waiting.switch(up);
         let mut down = Pump::bytes();
         let finished = waiting.carry_both(&mut server, &mut down).await;
         carried.received += down.moved();
@@ -307,26 +304,27 @@ impl Reply<'_> {
             Interrupted::Body(flaw) => {
                 Tried::Hopeless(Reason::from(&Refused::request(*flaw)), None)
             }
-            Interrupted::Refused(refusal) => Tried::given_up(refusal),
+            Interrupted::Over(over) => Tried::over(over),
         }
     }
 }
 
-/// Whether the proxy of the endpoint says that its application has seen nothing of the request.
-fn proves_unprocessed(error: &[u8]) -> bool {
+/// What the proxy of the endpoint says has become of the request.
+fn failure_told(error: &[u8], status: u16) -> Failure {
     let code = error.get(..4).and_then(|code| str::from_utf8(code).ok());
-    matches!(
-        code.and_then(|code| code.parse().ok()),
-        Some(Code::R020 | Code::R021 | Code::R027 | Code::R040 | Code::R041)
-    )
+    match code.and_then(|code| code.parse().ok()) {
+        Some(Code::R020 | Code::R021 | Code::R027 | Code::R040 | Code::R041) => Failure::NotSent,
+        Some(Code::R022 | Code::R024) => Failure::Unanswered(status),
+        Some(_) | None => Failure::Answered(status),
+    }
 }
 
 /// Something ended the exchange while the answer was on its way: the client must see a cut.
 fn cut(interrupted: &Interrupted, carried: &mut Carried) -> Tried {
     carried.cut = interrupted.code();
     let learned = match interrupted {
-        Interrupted::Server(_) => Some(Ended::Failed),
-        Interrupted::ClientGone(_) | Interrupted::Body(_) | Interrupted::Refused(_) => None,
+        Interrupted::Server(_) | Interrupted::Over(Over::Try(_)) => Some(Ended::Failed),
+        Interrupted::ClientGone(_) | Interrupted::Body(_) | Interrupted::Over(Over::All(_)) => None,
     };
     Tried::Done(After::Cut(carried.cut), learned)
 }

@@ -99,6 +99,7 @@ impl<'a> Exchange<'a> {
             status: told.status,
             refused: told.refused,
             tries: told.tries,
+            copy_of: None,
             sent: told.sent,
             received: told.received,
             counted: told.counted,

@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use leno_model::Code;
+use leno_model::{Code, Mono};
 use leno_protocol::{Flaw, Refused};
 use leno_telemetry::{Bytes, Flow};
 use leno_traffic::{Admitted, Refusal};
 use tokio::time::Sleep;
 
+use crate::buffer::Buffer;
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
@@ -25,13 +26,17 @@ pub(super) struct Waiting<'a> {
     /// The permission the exchange lives by.
     pub(super) admitted: &'a Admitted<'a>,
     /// When it must be over, and how long that was in all.
-    pub(super) deadline: &'a mut Option<(Pin<Box<Sleep>>, Duration)>,
-    /// The rest of the request's body, while some of it is to come.
-    pub(super) up: Option<Pump>,
-    /// Bytes that the client sent behind its request.
-    pub(super) early: Option<crate::buffer::Buffer>,
-    /// What [`Self::sent`] was when `up` was done.
-    pub(super) sent: u64,
+    pub(super) deadline: &'a mut Option<Limit>,
+    /// When this try of it must be over.
+    pub(super) try_limit: Option<Limit>,
+    /// What moves the request's body, if not all of it came with the head.
+    pub(super) up: &'a mut Option<Pump>,
+    /// What that had moved before this try.
+    moved_before: u64,
+    /// What had been sent when the protocol was switched.
+    switched: u64,
+    /// Whether some of the body is still to be sent.
+    pub(super) going_up: bool,
     /// Whether the server has stopped taking the request's body. It may still answer.
     pub(super) up_failed: bool,
     /// Whether it is worth looking whether the client is still there.
@@ -44,6 +49,52 @@ pub(super) struct Waiting<'a> {
     moved: u64,
 }
 
+/// A time that something may take.
+pub(super) struct Limit {
+    end: Pin<Box<Sleep>>,
+    span: Duration,
+}
+
+impl Limit {
+    /// One that is over at `end`, and was so long in all.
+    pub(super) fn new(worker: &Worker, end: Mono, span: Duration) -> Self {
+        Self {
+            end: Box::pin(worker.sleep_until(end)),
+            span,
+        }
+    }
+
+    /// How long it was, once it is over.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
+        self.end.as_mut().poll(context).map(|()| self.span)
+    }
+}
+
+/// Why nothing more is waited for.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// The time that one try has has passed.
+    Try(Duration),
+    /// It is too late for an answer, or no longer permitted.
+    All(Refusal),
+}
+
+impl From<Refusal> for Over {
+    fn from(refusal: Refusal) -> Self {
+        Self::All(refusal)
+    }
+}
+
+impl Over {
+    /// What kind of failure it is.
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::Try(limit) => Refusal::ResponseTimeout(*limit).code(),
+            Self::All(refusal) => refusal.code(),
+        }
+    }
+}
+
 /// Why waiting ended without what was waited for.
 #[derive(Debug)]
 pub(super) enum Interrupted {
@@ -53,8 +104,8 @@ pub(super) enum Interrupted {
     ClientGone(Cut),
     /// The client's body is not what its head says.
     Body(Flaw),
-    /// It is too late, or no longer permitted.
-    Refused(Refusal),
+    /// Its time is over.
+    Over(Over),
 }
 
 impl Interrupted {
@@ -64,14 +115,14 @@ impl Interrupted {
             Self::Server(cut) => Some(cut.of_server()),
             Self::ClientGone(cut) => cut.of_client(),
             Self::Body(flaw) => Some(Refused::request(*flaw).code),
-            Self::Refused(refusal) => Some(refusal.code()),
+            Self::Over(over) => Some(over.code()),
         }
     }
 }
 
-impl From<Refusal> for Interrupted {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<Over> for Interrupted {
+    fn from(over: Over) -> Self {
+        Self::Over(over)
     }
 }
 
@@ -82,7 +133,8 @@ impl<'a> Waiting<'a> {
         admitted: &'a Admitted<'a>,
         client: &'a mut Stream,
         news: &'a mut Reader,
-        deadline: &'a mut Option<(Pin<Box<Sleep>>, Duration)>,
+        deadline: &'a mut Option<Limit>,
+        up: &'a mut Option<Pump>,
         flow: Flow<'a>,
     ) -> Self {
         Self {
@@ -91,9 +143,11 @@ impl<'a> Waiting<'a> {
             news,
             admitted,
             deadline,
-            up: None,
-            early: None,
-            sent: 0,
+            try_limit: None,
+            moved_before: up.as_ref().map_or(0, Pump::moved),
+            switched: 0,
+            up,
+            going_up: false,
             up_failed: false,
             watching: true,
             meter: Meter::new(flow),
@@ -103,10 +157,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// Waits for something else of the exchange, before the server is listened to.
-    pub(super) async fn meanwhile<T>(
-        &mut self,
-        other: impl Future<Output = T>,
-    ) -> Result<T, Refusal> {
+    pub(super) async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> Result<T, Over> {
         let mut other = std::pin::pin!(other);
         std::future::poll_fn(|context| {
             self.poll_interrupts(context)?;
@@ -167,9 +218,9 @@ impl<'a> Waiting<'a> {
             self.poll_interrupts(context)?;
             self.poll_up(context, server)?;
             self.count(context);
-            match self.up {
-                Some(_) => Poll::Pending,
-                None => Poll::Ready(Ok(())),
+            match self.going_up {
+                true => Poll::Pending,
+                false => Poll::Ready(Ok(())),
             }
         })
         .await
@@ -177,12 +228,30 @@ impl<'a> Waiting<'a> {
 
     /// Whether all of the request has been sent.
     pub(super) fn is_sent(&self) -> bool {
-        self.up.is_none() && !self.up_failed
+        !self.going_up && !self.up_failed
     }
 
-    /// Bytes of the request's body that went up after those that came with its head.
+    /// Whether all of the request can be sent again.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.up.as_ref().is_none_or(Pump::is_replayable)
+    }
+
+    /// Bytes of the request's body that went up on this try, after those that came with its head.
     pub(super) fn sent(&self) -> u64 {
-        self.up.as_ref().map_or(self.sent, Pump::moved)
+        let moved = self.up.as_ref().map_or(0, Pump::moved);
+        self.switched + moved.saturating_sub(self.moved_before)
+    }
+
+    /// Moves what `up` moves from here on, in the place of the request's body.
+    pub(super) fn switch(&mut self, up: Pump) {
+        self.switched = self.sent();
+        self.moved_before = 0;
+        *self.up = Some(up);
+        self.going_up = true;
+        self.watching = false;
+        // What was asked has been answered: for what follows nobody set a limit.
+        *self.deadline = None;
+        self.try_limit = None;
     }
 
     fn count(&mut self, context: &mut Context<'_>) {
@@ -193,11 +262,28 @@ impl<'a> Waiting<'a> {
         self.meter.poll(context, self.worker, bytes);
     }
 
-    fn poll_interrupts(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
-        if let Some((deadline, limit)) = self.deadline
-            && deadline.as_mut().poll(context).is_ready()
+    /// Says that it will not be.
+    pub(super) fn release(&mut self) {
+        if let Some(pump) = self.up {
+            pump.copies.release();
+        }
+    }
+
+    /// What the client sent behind its request.
+    pub(super) fn take_early(&mut self) -> Option<Buffer> {
+        self.up.as_mut().and_then(Pump::take_rest)
+    }
+
+    fn poll_interrupts(&mut self, context: &mut Context<'_>) -> Result<(), Over> {
+        if let Some(deadline) = self.deadline
+            && let Poll::Ready(limit) = deadline.poll(context)
         {
-            return Err(Refusal::ResponseTimeout(*limit));
+            return Err(Over::All(Refusal::ResponseTimeout(limit)));
+        }
+        if let Some(limit) = &mut self.try_limit
+            && let Poll::Ready(limit) = limit.poll(context)
+        {
+            return Err(Over::Try(limit));
         }
         while self.news.poll_changed(context).is_ready() {
             self.worker.still_carries(&self.admitted.permit())?;
@@ -210,20 +296,15 @@ impl<'a> Waiting<'a> {
         context: &mut Context<'_>,
         server: &mut Stream,
     ) -> Result<(), Interrupted> {
-        let Some(pump) = &mut self.up else {
+        let Some(pump) = self.up.as_mut().filter(|_| self.going_up) else {
             return self.watch_client(context);
         };
         let moved = pump.poll(context, self.client, server, &self.worker.buffers);
         match moved {
             Poll::Pending => {}
-            Poll::Ready(Ok(())) => {
-                let pump = self.up.take();
-                self.sent = pump.as_ref().map_or(0, Pump::moved);
-                self.early = pump.and_then(Pump::into_rest);
-            }
+            Poll::Ready(Ok(())) => self.going_up = false,
             Poll::Ready(Err(Stopped::Write(_))) => {
-                self.sent = pump.moved();
-                self.up = None;
+                self.going_up = false;
                 self.up_failed = true;
             }
             Poll::Ready(Err(Stopped::Read(cut))) => return Err(Interrupted::ClientGone(cut)),

@@ -40,6 +40,9 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
     }
     duration(line, call.took);
     number(line, "tries", call.tries.into());
+    if let Some(call) = call.copy_of {
+        string(line, "copy_of", |line| line.ascii(&call.digits()));
+    }
     number(line, "sent", call.sent);
     number(line, "received", call.received);
     failure(line, call.refused, call.fault());

@@ -39,6 +39,10 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
             word(line, call.path);
         }
     }
+    if let Some(call) = call.copy_of {
+        line.add("  copy of ");
+        line.show(call);
+    }
     end(line, call.refused);
 }
 

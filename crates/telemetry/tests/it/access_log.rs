@@ -22,6 +22,7 @@ fn lines_for_people_stand_in_columns() {
         "shop/web -> shop/checkout POST checkout/order 500 31ms inbound",
         "unknown -> shop/checkout GET checkout/cart 403 80us inbound plain=caller-not-in-mesh R002",
         "shop/web -> shop/cart GET cart/items 0 9s R022",
+        "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy",
         "shop/cart -> shop/redis tcp 12s sent=812 received=91",
         r#"handshake T005 "spiffe://shop.local/ns/shop/sa/web was revoked""#,
         "shop/cart -> shop/redis opened 0s",
@@ -37,6 +38,7 @@ fn lines_for_people_stand_in_columns() {
 2026-11-20T10:31:58.250Z  destination  shop/web -> shop/checkout                     500 S 31.000 ms     mtls                  7c1e4b02  POST checkout/order
 2026-11-20T10:31:58.250Z  destination  unknown -> shop/checkout                      403 C 0.080 ms      caller-not-in-mesh    7c1e4b02  GET checkout/cart  R002 caller-not-in-mesh
 2026-11-20T10:31:58.250Z  source       shop/web -> shop/cart                         -   S 9000.000 ms   mtls                  7c1e4b02  GET cart/items  R022 reset-before-response
+2026-11-20T10:31:58.250Z  source       shop/web -> shop/cart-v2                      200   3.000 ms      mtls                  7c1e4b02  GET cart/items  copy of 91f0c2aa
 2026-11-20T10:31:58.250Z  source       shop/cart -> shop/redis                       tcp   12000.000 ms  mtls                  7c1e4b02  812 B sent, 91 B received
 2026-11-20T10:31:58.250Z  source       handshake with 10.2.0.3:41234                 tls C "spiffe://shop.local/ns/shop/sa/web was revoked"  T005 identity-revoked
 2026-11-20T10:31:58.250Z  source       shop/cart -> shop/redis                       tcp   0.000 ms      mtls                  7c1e4b02  opened

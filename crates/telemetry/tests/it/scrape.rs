@@ -74,6 +74,39 @@ fn durations_are_counted_up_to_each_limit() {
 }
 
 #[test]
+fn tries_and_copies_are_counted_apart() {
+    let stories = [
+        "shop/web -> shop/cart GET cart/ 200 3ms tries=3 sent=1",
+        "shop/web -> shop/cart GET cart/ 200 3ms sent=1",
+        "shop/web -> shop/cart-v2 GET cart/ 500 3ms copy sent=9",
+        "shop/web -> shop/cart-v2 GET cart/ 0 3ms copy R045",
+    ];
+    check(
+        &stories,
+        "leno_retries_total",
+        r#"leno_retries_total{reporter="source",source="shop/web",destination="shop/cart",route="none",status_class="2xx",security="mtls",fault="none"} 2"#,
+    );
+    check(
+        &stories,
+        "leno_copies_total",
+        r#"
+leno_copies_total{reporter="source",source="shop/web",destination="shop/cart-v2",route="none",status_class="none",security="mtls",fault="mesh"} 1
+leno_copies_total{reporter="source",source="shop/web",destination="shop/cart-v2",route="none",status_class="5xx",security="mtls",fault="service"} 1
+"#,
+    );
+    // Of nothing else is a copy a part.
+    check(&stories, "leno_refused_total", "");
+    let snapshot = observe(&stories).snapshot();
+    let edges = snapshot.edges().into_values();
+    assert_eq!(edges.map(|edge| edge.requests).sum::<u64>(), 2);
+    check(
+        &stories,
+        "leno_bytes_total",
+        r#"leno_bytes_total{reporter="source",source="shop/web",destination="shop/cart",route="none",status_class="2xx",security="mtls",fault="none",direction="sent"} 2"#,
+    );
+}
+
+#[test]
 fn streams_are_connections_and_all_have_bytes() {
     let stories = [
         "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
@@ -272,6 +305,8 @@ fn nothing_in_a_label_breaks_out_of_it() {
 pub(crate) const EVERYTHING: &[&str] = &[
     "shop/web -> shop/cart GET cart/items 200 3ms rule=2 sent=1 received=2",
     "shop/web -> shop/pay POST pay/charge 503 2ms unsecured R014",
+    "shop/web -> shop/cart GET cart/items 200 3ms tries=2",
+    "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy",
     "unknown -> shop/cart GET cart/cart 403 0ms inbound plain=caller-not-in-mesh R002",
     "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
     "shop/cart -> shop/redis opened 0ms",

@@ -44,6 +44,8 @@ pub(crate) struct Story {
     pub(crate) received: u64,
     pub(crate) opened: bool,
     pub(crate) counted: Bytes,
+    pub(crate) tries: u8,
+    pub(crate) copy_of: Option<CallId>,
 }
 
 /// What it tells of.
@@ -72,6 +74,7 @@ pub(crate) enum What {
 /// shop/web -> shop/cart GET cart/items 200 3ms rule=2 R014 sent=10 received=20
 /// shop/web -> shop/redis opened 0s
 /// shop/web -> shop/redis tcp 2s sent=10 live counted=4/0
+/// shop/web -> shop/cart-v2 GET cart/items 200 3ms copy
 /// handshake T005 "web was revoked"
 /// accept H004 "too many open files"
 /// ```
@@ -100,6 +103,8 @@ pub(crate) fn call(text: &str) -> Story {
         received: 0,
         opened: false,
         counted: Bytes::default(),
+        tries: 1,
+        copy_of: None,
     };
     match next() {
         first @ ("handshake" | "accept") => {
@@ -139,6 +144,10 @@ impl Story {
         match word.split_once('=') {
             None if word == "inbound" => self.reporter = Reporter::Destination,
             None if word == "live" => self.opened = true,
+            None if word == "copy" => {
+                self.copy_of = CallId::parse(b"91f0c2aa000000000000000000000001");
+            }
+            Some(("tries", number)) => self.tries = number.parse().unwrap(),
             None if word == "unsecured" => self.security = Security::None,
             None => self.refused = Some(word.parse().unwrap()),
             Some(("plain", why)) => self.security = Security::Plain(why.to_owned().leak()),
@@ -185,7 +194,8 @@ impl Story {
                 path,
                 status: *status,
                 refused: self.refused,
-                tries: 1,
+                tries: self.tries,
+                copy_of: self.copy_of,
                 sent: self.sent,
                 received: self.received,
                 counted: self.counted,

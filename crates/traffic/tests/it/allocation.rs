@@ -47,7 +47,7 @@ fn a_decision_allocates_nothing() {
             let Routed::Forward(forward) = routed else {
                 panic!("{routed:?}");
             };
-            let _ = (forward.path(), forward.host(), forward.request_headers());
+            let _ = (forward.changed(), forward.mirrors().count());
             let mut attempts = forward.attempts(at(round));
             let picked = balancer
                 .pick(forward.port(), attempts.tried(), at(round), &mut dice, None)

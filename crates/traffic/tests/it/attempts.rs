@@ -94,8 +94,12 @@ fn a_rule_may_have_tried_again_what_perhaps_was_processed() {
     check(&stubborn, Failure::Late, false, Some(WhyNot::BodyGone));
     let named = Failure::Answered(503);
     check(&stubborn, named, true, Some(WhyNot::StatusNotNamed));
-    let late = Some(WhyNot::MaybeProcessed);
-    check(&retry(1, &[504]), Failure::Late, true, late);
+    let perhaps = Some(WhyNot::MaybeProcessed);
+    check(&retry(1, &[504]), Failure::Late, true, perhaps);
+    // The endpoint's proxy tells of it what this one would have seen of a plain endpoint.
+    check(&stubborn, Failure::Unanswered(502), true, None);
+    check(&retry(1, &[502]), Failure::Unanswered(502), true, None);
+    check(&retry(1, &[503]), Failure::Unanswered(502), true, perhaps);
 }
 
 #[test]

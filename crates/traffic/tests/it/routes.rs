@@ -17,10 +17,11 @@ pub(crate) fn outcome(table: &Table, request: &str, dice: &mut Dice) -> String {
         match table.route(admitted, table.port(&cart).unwrap(), dice, None) {
             Ok(Routed::Forward(forward)) => {
                 let mut words = forward.port().name().service.name.to_string();
-                if let Some(host) = forward.host() {
+                let changed = forward.changed();
+                if let Some(host) = changed.host {
                     words += &format!(" host={host}");
                 }
-                if let Some(path) = forward.path() {
+                if let Some(path) = changed.path {
                     words += &format!(" path={path}");
                 }
                 words

@@ -4,6 +4,7 @@
 mod applications;
 mod bytes;
 mod failures;
+mod filters;
 mod hostile;
 mod http;
 mod identity;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use leno_e2e::{Application, Client, Process, World, curl, refuse};
 
 /// `web` calls the service `cart`, which has two versions.
-fn world(rules: &str) -> World {
+pub(crate) fn world(rules: &str) -> World {
     let labelled = |name: &str| {
         format!(
             "kind: MeshWorkload\napiVersion: leno.dev/v1alpha1\n\
@@ -45,7 +45,7 @@ fn start(world: &World) -> Vec<Process> {
     proxies(world)
 }
 
-fn proxies(world: &World) -> Vec<Process> {
+pub(crate) fn proxies(world: &World) -> Vec<Process> {
     vec![
         world.proxy("cart-v1").start(),
         world.proxy("cart-v2").start(),

@@ -134,33 +134,30 @@ pub(super) fn mirrors(story: &mut Story, rule: &Rule, part: &Part, copied: u32) 
 pub(super) fn patience(story: &mut Story, rule: &Rule) {
     let limit = rule.attempt_timeout.filter(|limit| !limit.is_zero());
     let limit = limit.map(|limit| format!("each try has {limit:?}"));
-    let retry = rule.retry.as_ref().map(retries);
-    let said = [retry, limit].into_iter().flatten().collect::<Vec<_>>();
-    if !said.is_empty() {
-        let origin = Some(rule.origin.clone());
-        let text = said.join("; ");
-        story
-            .steps
-            .push(step(StepKind::Retry, Outcome::Yes, text, origin));
-    }
+    let retry = rule.retry.as_ref();
+    let on = retry.map(|retry| format!("on {}", tried_again(retry)));
+    let mut said = retry.map(tries).into_iter().chain(on).chain(limit);
+    let Some(text) = said.next() else { return };
+    let origin = Some(rule.origin.clone());
+    let mut told = step(StepKind::Retry, Outcome::Yes, text, origin);
+    told.details = said.map(|text| Detail { text, origin: None }).collect();
+    story.steps.push(told);
 }
 
-/// `up to 3 more tries, 100ms apart at least, on 500, 503 or no answer`
-fn retries(retry: &Retry) -> String {
-    let mut on = retry
-        .codes
-        .iter()
-        .map(|code| format!("{code}, "))
-        .collect::<String>();
-    if retry.unanswered {
-        on.push_str("no answer, ");
-    }
-    on.push_str("no connection");
+fn tries(retry: &Retry) -> String {
     let more = match retry.attempts {
         1 => "1 more try".to_owned(),
         more => format!("up to {more} more tries"),
     };
-    format!("{more} on {on}; after {:?} or longer", retry.backoff)
+    format!("{more}, the first after {:?} or longer", retry.backoff)
+}
+
+/// `500, 503, no answer, no connection`
+fn tried_again(retry: &Retry) -> String {
+    let codes = retry.codes.iter().map(|code| format!("{code}"));
+    let unanswered = retry.unanswered.then(|| "no answer".to_owned());
+    let all = codes.chain(unanswered).chain(["no connection".to_owned()]);
+    all.collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn split(story: &mut Story, split: &Split, chosen: &Part) {

@@ -121,7 +121,9 @@ fn copies_and_tries_are_told() {
 ✓ mirror    a copy to shop/cart-v2:80                          replayed   cart.yaml:10
 - mirror    a copy to shop/cart-v2:80 of 1 in 5 requests       assumed   cart.yaml:10
 - mirror    a copy to shop/cart-v2:80 of 0 in 5 requests       replayed   cart.yaml:10
-✓ retry     up to 3 more tries on 503, no answer, no connection; after 100ms or longer; each try has 500ms replayed   cart.yaml:10
+✓ retry     up to 3 more tries, the first after 100ms or longer replayed   cart.yaml:10
+            on 503, no answer, no connection
+            each try has 500ms
 ✗ endpoint  shop/cart:80 has none                              replayed
 ",
     );

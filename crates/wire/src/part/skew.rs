@@ -65,7 +65,10 @@ fn view() -> View {
             request_headers: HeaderChanges::default(),
             response_headers: HeaderChanges::default(),
             rewrite: None,
+            mirrors: Vec::new(),
+            cors: None,
             request_timeout: None,
+            attempt_timeout: None,
             retry: None,
         })
     };

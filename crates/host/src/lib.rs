@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod enclosure;
 pub mod files;
 mod listening;
+mod memory;
 mod netlink;
 pub mod nft;
 mod original;
@@ -20,4 +21,5 @@ pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
     reach, run_if_called,
 };
+pub use memory::release_code;
 pub use original::original_destination;

@@ -219,6 +219,8 @@ impl Running<'_> {
             None => {
                 self.proxy.get_or_init(|| self.start(view, scope));
                 self.started.notify_one();
+                // What cannot be let go of is held as before.
+                leno_host::release_code().ok();
             }
         }
     }

@@ -61,6 +61,8 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     )?;
     terminal.line(fixed.offline.context())?;
     terminal.line(summary)?;
+    // What cannot be let go of is held as before.
+    leno_host::release_code().ok();
     for reading in 1.. {
         match runtime.block_on(signals.told(&proxy)) {
             Told::End => break,

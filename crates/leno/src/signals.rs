@@ -201,6 +201,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),
+                decided: leno_telemetry::Decided::default(),
             }));
         }
         for (by, from) in [(By::Edge, "shop/web"), (By::Service, "")] {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::{CallId, Code, Fault, Origin, Wall};
+use leno_model::view::{Generation, PortRef};
+use leno_model::{CallId, Code, Fault, Origin, Roll, SpiffeId, Wall};
 
 /// One thing that happened. It borrows what it tells of: a reader keeps what it needs.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,16 @@ impl Event<'_> {
             Self::Stream(stream) => stream.fault(),
             Self::Handshake(handshake) => Some(handshake.code.fault()),
             Self::Accept(accept) => Some(accept.code.fault()),
+        }
+    }
+
+    /// Why a proxy refused it or cut it short, if one did.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Call(call) => call.refused,
+            Self::Opened(stream) | Self::Stream(stream) => stream.refused,
+            Self::Handshake(handshake) => Some(handshake.code),
+            Self::Accept(accept) => Some(accept.code),
         }
     }
 
@@ -184,6 +195,8 @@ pub struct Call<'a> {
     pub received: u64,
     /// How many of these were counted while it went on, by [`Recorder::flow`](crate::Recorder::flow).
     pub counted: Bytes,
+    /// What was decided on its way.
+    pub decided: Decided<'a>,
 }
 
 impl Call<'_> {
@@ -195,6 +208,34 @@ impl Call<'_> {
             None => None,
         }
     }
+}
+
+/// What a proxy decided about a call, as far as it came to that.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Decided<'a> {
+    /// The view that it was decided by.
+    pub generation: Option<&'a Generation>,
+    /// Who proved to be the caller.
+    pub caller: Option<&'a SpiffeId>,
+    /// Which part of the configuration let it in, or kept it from going on.
+    pub said_by: Option<&'a Origin>,
+    /// The service port to whose endpoints it was to go.
+    pub backend: Option<&'a PortRef>,
+    /// The roll of the dice that chose this one among the backends of its rule.
+    pub roll: Option<Roll>,
+    /// Tries that failed, in their order.
+    pub failed: &'a [FailedTry],
+    /// Why it was refused, in words.
+    pub why: &'a str,
+}
+
+/// One try of a call that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FailedTry {
+    /// At which endpoint.
+    pub endpoint: SocketAddr,
+    /// What kind of failure.
+    pub code: Code,
 }
 
 /// One stream of bytes.

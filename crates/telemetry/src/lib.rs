@@ -7,8 +7,10 @@ pub mod access_log;
 mod counter;
 pub mod event;
 mod histogram;
+mod kept;
 mod lock;
 pub mod metric;
+mod pace;
 pub mod prometheus;
 mod record;
 mod recorder;
@@ -19,9 +21,11 @@ mod tap;
 
 pub use access_log::{AccessLog, Format};
 pub use event::{
-    Accept, Bytes, Call, Edge, Event, Flow, Handshake, Party, Reporter, Security, Stream,
+    Accept, Bytes, Call, Decided, Edge, Event, FailedTry, Flow, Handshake, Party, Reporter,
+    Security, Stream,
 };
 pub use histogram::Histogram;
+pub use kept::Kept;
 pub use record::Record;
 pub use recorder::{Recorder, Settings, Telemetry};
 pub use registry::{CodeCounts, Total};

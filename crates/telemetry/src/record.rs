@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::{CallId, Code, Origin, Wall};
+use leno_model::view::{Generation, PortRef};
+use leno_model::{CallId, Code, Origin, Roll, SpiffeId, Wall};
 
 use crate::event::{
-    Accept, Bytes, Call, Edge, Event, Handshake, Party, Reporter, Security, Stream, cut,
+    Accept, Bytes, Call, Decided, Edge, Event, FailedTry, Handshake, Party, Reporter, Security,
+    Stream, cut,
 };
 
 /// An event that owns what it tells of. Texts from outside are cut to 1 KiB each.
@@ -15,7 +17,7 @@ pub struct Record(Owned);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Owned {
-    Call(Carried, Request),
+    Call(Carried, Box<Request>),
     Opened(Carried),
     Stream(Carried),
     Handshake(Failed),
@@ -50,6 +52,18 @@ struct Request {
     status: u16,
     tries: u8,
     copy_of: Option<CallId>,
+    decided: OwnedDecided,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct OwnedDecided {
+    generation: Option<Box<Generation>>,
+    caller: Option<SpiffeId>,
+    said_by: Option<Origin>,
+    backend: Option<PortRef>,
+    roll: Option<Roll>,
+    failed: Box<[FailedTry]>,
+    why: Box<str>,
 }
 
 /// What could not be told of a party, with the address at which it happened.
@@ -72,7 +86,7 @@ impl Record {
     /// Keeps an event.
     pub fn of(event: &Event<'_>) -> Self {
         Self(match event {
-            Event::Call(call) => Owned::Call(Carried::of_call(call), Request::of(call)),
+            Event::Call(call) => Owned::Call(Carried::of_call(call), Box::new(Request::of(call))),
             Event::Opened(stream) => Owned::Opened(Carried::of_stream(stream)),
             Event::Stream(stream) => Owned::Stream(Carried::of_stream(stream)),
             Event::Handshake(handshake) => Owned::Handshake(Failed::of_handshake(handshake)),
@@ -90,9 +104,23 @@ impl Record {
             Owned::Accept(failed) => Event::Accept(failed.accept()),
         }
     }
+
+    /// About how many bytes it takes, without what it shares with the view.
+    pub(crate) fn bytes(&self) -> usize {
+        let heap = match &self.0 {
+            Owned::Call(carried, request) => carried.heap() + request.heap(),
+            Owned::Opened(carried) | Owned::Stream(carried) => carried.heap(),
+            Owned::Handshake(failed) | Owned::Accept(failed) => failed.why.len(),
+        };
+        size_of::<Self>() + heap
+    }
 }
 
 impl Carried {
+    fn heap(&self) -> usize {
+        self.source.heap() + self.destination.heap()
+    }
+
     fn of_call(call: &Call<'_>) -> Self {
         Self {
             id: call.id,
@@ -167,6 +195,7 @@ impl Request {
             status: call.status,
             tries: call.tries,
             copy_of: call.copy_of,
+            decided: OwnedDecided::of(&call.decided),
         }
     }
 
@@ -189,6 +218,42 @@ impl Request {
             sent: carried.sent,
             received: carried.received,
             counted: carried.counted,
+            decided: self.decided.decided(),
+        }
+    }
+
+    fn heap(&self) -> usize {
+        let texts = [&self.method, &self.host, &self.path, &self.decided.why];
+        let failed = size_of_val(&*self.decided.failed);
+        // A node of the map has room for eleven.
+        let positions = |generation: &Generation| 512 * generation.positions.len().div_ceil(6);
+        let generation = self.decided.generation.as_deref().map_or(0, positions);
+        size_of::<Self>() + failed + generation + texts.map(|text| text.len()).iter().sum::<usize>()
+    }
+}
+
+impl OwnedDecided {
+    fn of(decided: &Decided<'_>) -> Self {
+        Self {
+            generation: decided.generation.cloned().map(Box::new),
+            caller: decided.caller.cloned(),
+            said_by: decided.said_by.cloned(),
+            backend: decided.backend.cloned(),
+            roll: decided.roll,
+            failed: decided.failed.into(),
+            why: owned(decided.why),
+        }
+    }
+
+    fn decided(&self) -> Decided<'_> {
+        Decided {
+            generation: self.generation.as_deref(),
+            caller: self.caller.as_ref(),
+            said_by: self.said_by.as_ref(),
+            backend: self.backend.as_ref(),
+            roll: self.roll,
+            failed: &self.failed,
+            why: &self.why,
         }
     }
 }
@@ -243,6 +308,13 @@ impl OwnedParty {
                 name: name.into(),
             },
             Party::Unknown => Self::Unknown,
+        }
+    }
+
+    fn heap(&self) -> usize {
+        match self {
+            Self::Known { namespace, name } => namespace.len() + name.len(),
+            Self::Unknown => 0,
         }
     }
 

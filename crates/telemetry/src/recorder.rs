@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access_log::{AccessLog, Pen};
 use crate::event::{Event, Flow};
+use crate::kept::{Keeper, Keeping, Kept};
 use crate::registry::{Counters, Registry, Rest};
 use crate::snapshot::Snapshot;
 use crate::tap::{Filter, Shown, Tap, Taps};
@@ -16,6 +17,8 @@ pub struct Settings {
     pub series: usize,
     /// Where a line for each event goes, if it goes anywhere.
     pub access_log: Option<AccessLog>,
+    /// How many bytes the calls and streams may take that are kept for whoever asks later why.
+    pub kept: usize,
 }
 
 impl Default for Settings {
@@ -23,6 +26,7 @@ impl Default for Settings {
         Self {
             series: 10_000,
             access_log: None,
+            kept: 4 << 20,
         }
     }
 }
@@ -36,6 +40,7 @@ struct Readers {
     registry: Arc<Registry>,
     access_log: Option<AccessLog>,
     taps: Arc<Taps>,
+    keeping: Keeping,
 }
 
 impl Telemetry {
@@ -45,6 +50,7 @@ impl Telemetry {
             registry: Registry::new(settings.series),
             access_log: settings.access_log,
             taps: Arc::default(),
+            keeping: Keeping::new(settings.kept),
         }))
     }
 
@@ -54,6 +60,7 @@ impl Telemetry {
             counters: self.0.registry.counters(),
             pen: self.0.access_log.as_ref().map(AccessLog::pen),
             shown: Shown::new(self.0.taps.clone()),
+            keeper: self.0.keeping.keeper(),
             _readers: self.0.clone(),
         }
     }
@@ -78,6 +85,11 @@ impl Telemetry {
         }
     }
 
+    /// The calls and streams that are kept: what failed, the slowest, a sample of the rest.
+    pub fn kept(&self) -> Kept {
+        self.0.keeping.kept()
+    }
+
     /// Watches the events that `filter` takes, at most `limit` a second; [`Tap::LIMIT`] is for people.
     pub fn tap(&self, filter: Filter, limit: u32) -> Tap {
         self.0.taps.open(filter, limit)
@@ -91,6 +103,7 @@ pub struct Recorder {
     counters: Counters,
     pen: Option<Pen>,
     shown: Shown,
+    keeper: Keeper,
     /// Keeps the thread that writes the log while there is somebody to write for.
     _readers: Arc<Readers>,
 }
@@ -103,6 +116,7 @@ impl Recorder {
             pen.write(event);
         }
         self.shown.show(event);
+        self.keeper.keep(event);
     }
 
     /// Counts bytes of something that goes on; its last event says how many of its own these were.

@@ -5,13 +5,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use leno_model::Wall;
+use leno_model::Code;
 use tokio::sync::mpsc;
 
-use crate::event::{Edge, Event, Party};
+use crate::event::{Call, Edge, Event, Party};
 use crate::lock::lock;
+use crate::pace::Pace;
 use crate::record::Record;
 
 /// Which events are watched. Empty, it takes all.
@@ -25,22 +25,49 @@ pub struct Filter {
     pub from: Option<String>,
     /// Only those to this one.
     pub to: Option<String>,
+    /// Only requests with this method.
+    pub method: Option<String>,
+    /// Only requests to paths that begin so.
+    pub path: Option<String>,
+    /// Only requests whose answer had a status between these two.
+    pub status: Option<(u16, u16)>,
+    /// Only those that a proxy refused or cut short for this reason.
+    pub code: Option<Code>,
 }
 
 impl Filter {
     /// Whether it takes an event. A handshake that failed has no known parties, nor has a connection
-    /// that could not be taken, so that only a filter that asks for none takes it.
+    /// that could not be taken, so that only a filter that asks for none takes it; and only calls
+    /// have what a request has.
     pub fn takes(&self, event: &Event<'_>) -> bool {
-        if self.failed && event.fault().is_none() {
+        if self.failed && event.fault().is_none()
+            || self.code.is_some_and(|code| event.code() != Some(code))
+        {
             return false;
         }
+        let asks_request = self.method.is_some() || self.path.is_some() || self.status.is_some();
         match event {
-            Event::Call(call) => self.takes_edge(&call.edge),
-            Event::Opened(stream) | Event::Stream(stream) => self.takes_edge(&stream.edge),
-            Event::Handshake(_) | Event::Accept(_) => [&self.party, &self.from, &self.to]
-                .iter()
-                .all(|name| name.is_none()),
+            Event::Call(call) => self.takes_edge(&call.edge) && self.takes_request(call),
+            Event::Opened(stream) | Event::Stream(stream) => {
+                !asks_request && self.takes_edge(&stream.edge)
+            }
+            Event::Handshake(_) | Event::Accept(_) => {
+                let parties = [&self.party, &self.from, &self.to];
+                !asks_request && parties.iter().all(|name| name.is_none())
+            }
         }
+    }
+
+    fn takes_request(&self, call: &Call<'_>) -> bool {
+        let Self {
+            method,
+            path,
+            status,
+            ..
+        } = self;
+        method.as_ref().is_none_or(|method| method == call.method)
+            && path.as_ref().is_none_or(|path| call.path.starts_with(path))
+            && status.is_none_or(|(first, last)| (first..=last).contains(&call.status))
     }
 
     fn takes_edge(&self, edge: &Edge<'_>) -> bool {
@@ -189,89 +216,3 @@ impl Watcher {
 
 /// So many events wait at most to be taken by who watches.
 const QUEUE: usize = 256;
-
-/// A rate by the time that events carry: so many a second, all at once if nothing came before.
-#[derive(Debug)]
-struct Pace {
-    /// The time that one event takes up, in nanoseconds.
-    each: u64,
-    /// Up to when time is taken up, in nanoseconds since 1970.
-    taken: AtomicU64,
-}
-
-impl Pace {
-    fn new(limit: u32) -> Self {
-        Self {
-            each: SECOND / u64::from(limit.max(1)),
-            taken: AtomicU64::new(0),
-        }
-    }
-
-    fn permits(&self, time: Wall) -> bool {
-        let now = nanos(time.elapsed_since_epoch());
-        let take = |taken: u64| {
-            // Further ahead than events can take it: the clock went back.
-            let taken = if taken > now + 2 * SECOND {
-                now
-            } else {
-                taken.max(now)
-            };
-            let taken = taken + self.each;
-            (taken <= now + SECOND).then_some(taken)
-        };
-        self.taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
-    }
-}
-
-const SECOND: u64 = 1_000_000_000;
-
-/// Until the year 2262, and never so much that adding seconds overflows.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).map_or(u64::MAX / 2, |nanos| nanos.min(u64::MAX / 2))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pace_is_kept_by_the_time_of_events() {
-        let pace = Pace::new(10);
-        let permitted = |millis: &[u64]| {
-            let at = |millis| Wall::since_epoch(Duration::from_millis(1_000_000 + millis));
-            millis
-                .iter()
-                .filter(|millis| pace.permits(at(**millis)))
-                .count()
-        };
-        assert_eq!(permitted(&[0; 50]), 10, "a burst of one second's events");
-        assert_eq!(permitted(&[100; 50]), 1);
-        assert_eq!(
-            permitted(&[90, 80, 100]),
-            0,
-            "workers tell a little out of order"
-        );
-        assert_eq!(
-            permitted(&[5_000; 50]),
-            10,
-            "what was saved up is one second's"
-        );
-        let every_ms: Vec<_> = (6_000..16_000).collect();
-        assert_eq!(permitted(&every_ms), 110 - 1);
-        assert_eq!(
-            permitted(&[0; 50]),
-            10,
-            "a clock that goes back stops nothing"
-        );
-    }
-
-    #[test]
-    fn a_time_far_from_now_is_no_trouble() {
-        let pace = Pace::new(u32::MAX);
-        assert!(pace.permits(Wall::since_epoch(Duration::MAX)));
-        assert!(pace.permits(Wall::default()));
-        assert!(Pace::new(0).permits(Wall::default()));
-    }
-}

@@ -7,8 +7,8 @@ use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Now};
 use leno_protocol::{BodyReader, Header, Refused, Request, RequestHead, ResponseChanges};
 use leno_traffic::{
-    Admitted, Channel, CrossOrigin, Direct, Forward, Preflight, Redirected, Refusal, Routed, Table,
-    WhyPlain,
+    Admitted, Channel, CrossOrigin, Direct, Fact, Forward, Preflight, Redirected, Refusal, Routed,
+    Table, WhyPlain,
 };
 
 use crate::aim::{Aim, Hop};
@@ -117,10 +117,16 @@ impl<'a> Exchange<'a> {
     }
 
     /// Lets it in, or says why not.
-    fn admit(&self) -> Result<Admitted<'a>, Refusal> {
+    fn admit(&mut self) -> Result<Admitted<'a>, Refusal> {
         let policy = self.incoming.policy(self.table)?;
-        let admitted = policy.admit(&self.incoming.peer, self.head.request.clone());
-        admitted.map_err(Refusal::Denied)
+        let peer = &self.incoming.peer;
+        if let Fact::Known(caller) = policy.claim(peer).caller {
+            self.told.comes_from(caller);
+        }
+        let admitted = policy.admit(peer, self.head.request.clone());
+        let admitted = admitted.map_err(Refusal::Denied)?;
+        self.told.admitted(&admitted);
+        Ok(admitted)
     }
 
     /// Says where it goes.
@@ -136,6 +142,7 @@ impl<'a> Exchange<'a> {
             }
             Aim::Direct(direct) => {
                 let forward = table.route_direct(admitted, &direct);
+                self.told.forwarded(&forward);
                 return Ok(Way::Forward(forward, Some(direct)));
             }
             Aim::Port(port) => port,
@@ -144,6 +151,7 @@ impl<'a> Exchange<'a> {
         Ok(match table.route(admitted, port, dice, None)? {
             Routed::Forward(forward) => {
                 self.told.route = forward.route().map(|(_, rule)| &rule.origin);
+                self.told.forwarded(&forward);
                 self.cross_origin = forward.cross_origin();
                 Way::Forward(forward, None)
             }

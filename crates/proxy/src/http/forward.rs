@@ -92,7 +92,9 @@ impl Exchange<'_> {
                     response_headers: &[of_part, of_rule, &to_browsers],
                 };
                 let again = &mut |failure, replayable| tries.after(&picked, failure, replayable);
-                self.attempt(&attempt, sending, again).await
+                let tried = self.attempt(&attempt, sending, again).await;
+                self.told.came_to(&tried);
+                tried
             }
             Err(refusal) => Tried::Hopeless(Reason::from(&refusal), None),
         };

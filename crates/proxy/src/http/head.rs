@@ -10,7 +10,7 @@ use std::time::Duration;
 use leno_model::Code;
 use leno_model::view::HeaderChanges;
 use leno_protocol::{Fields, Form, HeadReader, Refused, Version};
-use leno_telemetry::{Bytes, Call, Edge, Event};
+use leno_telemetry::{Bytes, Call, Decided, Edge, Event};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
@@ -171,6 +171,11 @@ pub(super) async fn refuse_head(
         sent: 0,
         received: 0,
         counted: Bytes::default(),
+        decided: Decided {
+            generation: Some(&table.view().generation),
+            why: &reason.words,
+            ..Decided::default()
+        },
     }));
     after
 }
@@ -181,5 +186,6 @@ fn too_slow() -> Reason {
         status: 408,
         code: Code::R034,
         words: format!("the head was not complete within {HEAD_LIMIT:?}"),
+        origin: None,
     }
 }

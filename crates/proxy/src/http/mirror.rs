@@ -9,7 +9,7 @@ use std::time::Duration;
 use leno_model::view::PortRef;
 use leno_model::{CallId, Code, Now, Origin};
 use leno_protocol::{Asked, BodyFraming, BodyReader, Fields, HeadReader, Limits, RequestChanges};
-use leno_telemetry::{Bytes, Call, Edge, Event, Party, Security};
+use leno_telemetry::{Bytes, Call, Decided, Edge, Event, Party, Security};
 use leno_traffic::{Changed, Ended, Forward, Picked, Refusal, Tried};
 
 use crate::buffer::Buffer;
@@ -178,6 +178,7 @@ impl Told {
             sent: 0,
             received: 0,
             counted: Bytes::default(),
+            decided: Decided::default(),
         }));
     }
 }

@@ -1,7 +1,7 @@
 //! Answers of the proxy's own: why a call was not carried, for programs and for people.
 
 use leno_model::view::HeaderChanges;
-use leno_model::{CallId, Code, Fault};
+use leno_model::{CallId, Code, Fault, Origin};
 use leno_protocol::{
     BodyFraming, Header, Refused, Response, ResponseChanges, Version, write_response,
 };
@@ -15,6 +15,8 @@ pub(super) struct Reason {
     pub(super) code: Code,
     /// One sentence, beginning in lower case, without its full stop.
     pub(super) words: String,
+    /// Which part of the configuration said so.
+    pub(super) origin: Option<Origin>,
 }
 
 impl From<&Refusal> for Reason {
@@ -23,6 +25,7 @@ impl From<&Refusal> for Reason {
             status: refusal.status(),
             code: refusal.code(),
             words: refusal.to_string(),
+            origin: refusal.origin().cloned(),
         }
     }
 }
@@ -33,6 +36,7 @@ impl From<&Refused> for Reason {
             status: refused.status,
             code: refused.code,
             words: refused.to_string(),
+            origin: None,
         }
     }
 }
@@ -68,6 +72,7 @@ impl Answer<'_> {
             status,
             code,
             words,
+            ..
         } = reason;
         let slug = code.slug();
         let fault = code.fault();

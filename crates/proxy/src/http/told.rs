@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use leno_model::{Code, Origin};
-use leno_telemetry::{Bytes, Call, Edge, Event, Flow, Party, Security};
+use leno_model::view::PortRef;
+use leno_model::{Code, Origin, Roll, SpiffeId};
+use leno_telemetry::{Bytes, Call, Decided, Edge, Event, FailedTry, Flow, Party, Security};
+use leno_traffic::{Admitted, Allowed, Forward};
 
-use crate::http::attempt::Attempt;
+use crate::http::attempt::{Attempt, Tried};
 use crate::http::exchange::Exchange;
 use crate::http::refuse::Reason;
 use crate::http::reply::Carried;
@@ -20,6 +22,15 @@ pub(super) struct Told<'a> {
     tries: u8,
     status: u16,
     refused: Option<Code>,
+    /// The rule that let it in.
+    allowed_by: Option<&'a Origin>,
+    /// Who or what kept it from going on, and why in words.
+    kept_by: Option<Origin>,
+    why: String,
+    caller: Option<&'a SpiffeId>,
+    backend: Option<&'a PortRef>,
+    roll: Option<Roll>,
+    failed: Vec<FailedTry>,
     /// Bytes of the request's body that were sent on.
     pub(super) sent: u64,
     received: u64,
@@ -38,10 +49,36 @@ impl<'a> Told<'a> {
             tries: 0,
             status: 0,
             refused: None,
+            allowed_by: None,
+            kept_by: None,
+            why: String::new(),
+            caller: None,
+            backend: None,
+            roll: None,
+            failed: Vec::new(),
             sent: 0,
             received: 0,
             counted: Bytes::default(),
         }
+    }
+
+    /// It comes from `caller`, if somebody proved to be that.
+    pub(super) fn comes_from(&mut self, caller: Option<&'a SpiffeId>) {
+        self.caller = caller;
+    }
+
+    /// It was let in.
+    pub(super) fn admitted(&mut self, admitted: &Admitted<'a>) {
+        self.allowed_by = match admitted.allowed() {
+            Allowed::ByRule(rule) => Some(&rule.origin),
+            Allowed::ByDefault | Allowed::Outbound => None,
+        };
+    }
+
+    /// It goes to a service.
+    pub(super) fn forwarded(&mut self, forward: &Forward<'a>) {
+        self.backend = Some(forward.port().name());
+        self.roll = forward.part().map(|(_, roll)| roll);
     }
 
     /// It is tried.
@@ -49,6 +86,18 @@ impl<'a> Told<'a> {
         self.security = attempt.hop.security;
         self.endpoint = Some(attempt.hop.target.address);
         self.tries = attempt.number;
+    }
+
+    /// The try that was told of last came to this.
+    pub(super) fn came_to(&mut self, tried: &Tried) {
+        let code = match tried {
+            Tried::Failed(_, refusal) => refusal.code(),
+            Tried::Hopeless(reason, _) => reason.code,
+            Tried::Done(..) | Tried::Again(_) => return,
+        };
+        if let Some(endpoint) = self.endpoint {
+            self.failed.push(FailedTry { endpoint, code });
+        }
     }
 
     /// As much of an answer was carried, while as much of the request went up and as many of these
@@ -71,6 +120,20 @@ impl<'a> Told<'a> {
     pub(super) fn refused(&mut self, reason: &Reason) {
         self.status = reason.status;
         self.refused = Some(reason.code);
+        self.kept_by.clone_from(&reason.origin);
+        self.why.clone_from(&reason.words);
+    }
+
+    fn decided(&self) -> Decided<'_> {
+        Decided {
+            generation: None,
+            caller: self.caller,
+            said_by: self.kept_by.as_ref().or(self.allowed_by),
+            backend: self.backend,
+            roll: self.roll,
+            failed: &self.failed,
+            why: &self.why,
+        }
     }
 }
 
@@ -103,6 +166,10 @@ impl<'a> Exchange<'a> {
             sent: told.sent,
             received: told.received,
             counted: told.counted,
+            decided: Decided {
+                generation: Some(&self.table.view().generation),
+                ..told.decided()
+            },
         }));
     }
 

@@ -16,14 +16,14 @@ fn check(telemetry: &Telemetry, stories: &[Story]) {
 #[test]
 fn a_series_that_was_seen_costs_nothing() {
     let stories: Vec<_> = EVERYTHING.iter().map(|story| call(story)).collect();
-    check(&Telemetry::new(Settings::default()), &stories);
+    check(&Telemetry::new(keeping_nothing()), &stories);
 }
 
 #[test]
 fn what_is_folded_costs_nothing() {
     let telemetry = Telemetry::new(Settings {
         series: 2,
-        ..Settings::default()
+        ..keeping_nothing()
     });
     let stories: Vec<_> = (0..100)
         .map(|edge| call(&format!("shop/web-{edge} -> shop/cart GET cart/ 200 1ms")))
@@ -33,7 +33,7 @@ fn what_is_folded_costs_nothing() {
 
 #[test]
 fn what_a_tap_does_not_take_costs_nothing() {
-    let telemetry = Telemetry::new(Settings::default());
+    let telemetry = Telemetry::new(keeping_nothing());
     let nobody = Filter {
         party: Some("shop/nobody".to_owned()),
         ..Filter::default()
@@ -41,4 +41,17 @@ fn what_a_tap_does_not_take_costs_nothing() {
     let _tap = telemetry.tap(nobody, Tap::LIMIT);
     let stories: Vec<_> = EVERYTHING.iter().map(|story| call(story)).collect();
     check(&telemetry, &stories);
+}
+
+#[test]
+fn what_is_not_kept_costs_nothing() {
+    let stories = vec![call("shop/web -> shop/cart GET cart/ 200 1ms"); 100];
+    check(&Telemetry::new(Settings::default()), &stories);
+}
+
+fn keeping_nothing() -> Settings {
+    Settings {
+        kept: 0,
+        ..Settings::default()
+    }
 }

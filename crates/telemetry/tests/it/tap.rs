@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use leno_model::Wall;
+use leno_model::{Code, Wall};
 use leno_telemetry::{Event, Filter, Record, Settings, Tap, Telemetry};
 
 use crate::world::{Story, call, record};
@@ -80,6 +80,35 @@ fn a_filter_is_asked_before_anything_is_copied() {
             ..all()
         },
         &[PLAIN],
+    );
+    check(
+        Filter {
+            method: party("GET"),
+            path: party("/items"),
+            ..all()
+        },
+        &[CALL],
+    );
+    check(
+        Filter {
+            status: Some((500, 599)),
+            ..all()
+        },
+        &[FAILED],
+    );
+    check(
+        Filter {
+            code: Some(Code::R002),
+            ..all()
+        },
+        &[PLAIN],
+    );
+    check(
+        Filter {
+            code: Some(Code::T005),
+            ..all()
+        },
+        &[HANDSHAKE],
     );
     check(
         Filter {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, Wall};
 use leno_telemetry::{
-    Accept, Bytes, Call, Edge, Event, Flow, Handshake, Party, Recorder, Reporter, Security,
-    Settings, Stream, Telemetry,
+    Accept, Bytes, Call, Decided, Edge, Event, Flow, Handshake, Party, Recorder, Reporter,
+    Security, Settings, Stream, Telemetry,
 };
 
 /// What a process knows after these stories.
@@ -199,6 +199,7 @@ impl Story {
                 sent: self.sent,
                 received: self.received,
                 counted: self.counted,
+                decided: Decided::default(),
             }),
             What::Opened => Event::Opened(self.stream(edge)),
             What::Stream => Event::Stream(self.stream(edge)),

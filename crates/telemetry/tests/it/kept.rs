@@ -1,0 +1,156 @@
+//! What failed is kept, and the slowest, and some of the rest: within a room that has a bound.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use leno_model::{CallId, Dice, Wall};
+use leno_telemetry::{Event, Kept, Record, Settings, Telemetry};
+
+use crate::world::{Story, What, call, record};
+
+const SERVED: &str = "shop/web -> shop/cart GET cart/items 200 3ms";
+const FAILED: &str = "shop/web -> shop/cart GET cart/items 503 3ms R014";
+
+/// The same story so many milliseconds after the beginning.
+fn after(millis: u64, story: &str) -> Story {
+    Story {
+        began: Wall::since_epoch(Duration::from_millis(1_000_000 + millis)),
+        ..call(story)
+    }
+}
+
+fn kept(stories: &[Story]) -> Kept {
+    let telemetry = Telemetry::new(Settings::default());
+    record(&mut telemetry.recorder(), stories);
+    telemetry.kept()
+}
+
+fn failed(record: &Record) -> bool {
+    record.event().fault().is_some()
+}
+
+#[test]
+fn a_quiet_process_keeps_everything_that_ended() {
+    let stories = [
+        after(0, SERVED),
+        after(300, FAILED),
+        after(600, "shop/web -> shop/redis opened 0s"),
+        after(900, "shop/web -> shop/redis tcp 1s"),
+        after(2_000, "handshake T005 \"revoked\""),
+    ];
+    let expect = [&stories[0], &stories[1], &stories[3]];
+    let kept = kept(&stories);
+    let records: Vec<_> = kept
+        .records
+        .iter()
+        .map(|record| (**record).clone())
+        .collect();
+    assert_eq!(records, expect.map(|story| Record::of(&story.event())));
+    assert_eq!(kept.dropped, 0);
+}
+
+#[test]
+fn what_fails_is_kept_up_to_a_rate() {
+    // A thousand a second for ten seconds, and one that is served between each two.
+    let stories: Vec<_> = (0..10_000)
+        .flat_map(|millis| [after(millis, FAILED), after(millis, SERVED)])
+        .collect();
+    let kept = kept(&stories);
+    let (bad, good): (Vec<_>, Vec<_>) = kept.records.iter().partition(|record| failed(record));
+    assert_eq!(bad.len(), 1_099);
+    assert_eq!(bad.len() as u64 + kept.dropped, 10_000);
+    let most = 11 * (Kept::SLOWEST as u32 + Kept::SAMPLED);
+    assert!(good.len() <= most as usize, "{}", good.len());
+}
+
+/// The slowest of each second, by their definition.
+fn naive(stories: &[Story]) -> BTreeSet<CallId> {
+    let mut seconds = BTreeMap::<u64, Vec<&Story>>::new();
+    for story in stories {
+        let second = story.event().ended().elapsed_since_epoch().as_secs();
+        seconds.entry(second).or_default().push(story);
+    }
+    let slowest = seconds.into_values().flat_map(|mut of_second| {
+        of_second.sort_by_key(|story| story.took);
+        of_second.into_iter().rev().take(Kept::SLOWEST)
+    });
+    slowest.map(|story| story.id).collect()
+}
+
+#[test]
+fn the_slowest_of_each_second_are_kept() {
+    let dice = &mut Dice::new(7);
+    let mut stories: Vec<_> = (0..20_000)
+        .map(|number| Story {
+            id: CallId::roll(dice),
+            took: Duration::from_nanos(dice.next_u64() % 1_000_000_000),
+            ..after(number / 2, SERVED)
+        })
+        .collect();
+    stories.sort_by_key(|story| story.event().ended());
+    let ids = kept(&stories)
+        .records
+        .iter()
+        .map(|record| id(record))
+        .collect::<BTreeSet<_>>();
+    let slowest = naive(&stories);
+    let lost: Vec<_> = slowest.difference(&ids).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    let seconds = 12;
+    assert!(ids.len() <= seconds * (Kept::SLOWEST + Kept::SAMPLED as usize));
+}
+
+fn id(record: &Record) -> CallId {
+    match record.event() {
+        Event::Call(call) => call.id,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_million_paths_stay_within_the_bound() {
+    let bytes = Settings::default().kept;
+    let telemetry = Telemetry::new(Settings::default());
+    let mut recorders = [telemetry.recorder(), telemetry.recorder()];
+    let mut story = after(0, FAILED);
+    let mut number = 0_u64;
+    // Until both are full, so that what is measured is all there is.
+    let measured = measure(|| {
+        while number < 1_000_000 {
+            story.began = Wall::since_epoch(Duration::from_millis(1_000_000 + number));
+            if let What::Call { path, status, .. } = &mut story.what {
+                *path = format!("/{number}/{}", "x".repeat(number as usize % 700));
+                *status = if number.is_multiple_of(3) { 200 } else { 503 };
+            }
+            recorders[number as usize % 2].record(&story.event());
+            number += 1;
+        }
+    });
+    let held = telemetry.kept().records;
+    assert!(held.len() > 1_000, "{}", held.len());
+    assert!(held.iter().any(|record| failed(record)));
+    assert!(measured.bytes_max < bytes as u64, "{measured:?}");
+}
+
+#[test]
+fn who_asks_holds_up_nobody_and_sees_all_workers() {
+    let telemetry = Telemetry::new(Settings::default());
+    let mut recorders = [telemetry.recorder(), telemetry.recorder()];
+    recorders[1].record(&after(5, FAILED).event());
+    recorders[0].record(&after(0, SERVED).event());
+    let before = telemetry.kept();
+    recorders[0].record(&after(9, SERVED).event());
+    drop(recorders);
+    let began = |kept: &Kept| {
+        let records = kept.records.iter();
+        records
+            .map(|record| record.event().ended())
+            .collect::<Vec<_>>()
+    };
+    assert!(began(&before).is_sorted());
+    assert_eq!(
+        (before.records.len(), telemetry.kept().records.len()),
+        (2, 3)
+    );
+}

@@ -24,7 +24,7 @@ use self::asked::Wish;
 use crate::buffer::Buffer;
 use crate::incoming::{Incoming, Way};
 use crate::news::Reader;
-use crate::stream::Stream;
+use crate::stream::{Sign, Stream};
 use crate::worker::Worker;
 
 /// How long a client may take for a head once its first byte has come.
@@ -98,7 +98,7 @@ pub(crate) async fn serve(
 /// Answers that there is no place for the connection.
 pub(crate) async fn turn_away(worker: &Rc<Worker>, mut client: Stream, incoming: &Incoming) {
     let reason = refuse::Reason::from(&Refusal::TooManyConnections);
-    if let Ok(Ok(())) = tokio::time::timeout(LINGER, client.readable()).await {
+    if let Ok(Sign::Spoke) = tokio::time::timeout(LINGER, client.sign()).await {
         head::refuse_head(worker, &mut client, incoming, &reason).await;
         linger(worker, client).await;
     }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::buffer::Buffer;
 use crate::http::Asked;
-use crate::stream::Stream;
+use crate::stream::{Sign, Stream};
 use crate::worker::Worker;
 use crate::{http, tcp, tunnel};
 
@@ -155,7 +155,7 @@ pub(crate) async fn serve(
 async fn heard(worker: &Worker, stream: &mut Stream, came: &mut Option<Buffer>) -> Protocol {
     if came.is_none() {
         // Whoever is silent waits for the other end to begin.
-        if let Ok(Ok(())) = timeout(FIRST_WORD, stream.readable()).await {
+        if let Ok(Sign::Spoke) = timeout(FIRST_WORD, stream.sign()).await {
             let mut buffer = worker.buffers.lend();
             if let Poll::Ready(Ok(1..)) = stream.read_now(&mut buffer) {
                 *came = Some(buffer);
@@ -237,5 +237,37 @@ pub(crate) async fn serve_opening(
             }
         }
         Protocol::Tcp => Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::worker::tests::worker;
+
+    #[tokio::test]
+    async fn who_speaks_after_it_was_taken_is_heard_too() {
+        for (words, expected) in [
+            (&b"GET / HTTP/1.1\r\n"[..], Protocol::Http),
+            (b"hello\n", Protocol::Tcp),
+            (b"", Protocol::Tcp),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let (tcp, _) = listener.accept().await.unwrap();
+            let (worker, mut stream, mut came) = (worker(), Stream::Tcp(tcp), None);
+            // It is listened to first, and nothing has come.
+            let (heard, ()) = tokio::join!(heard(&worker, &mut stream, &mut came), async {
+                client.write_all(words).await.unwrap();
+                client.shutdown().await.unwrap();
+            });
+            assert_eq!(heard, expected);
+            let came = came.as_deref().map(Vec::as_slice).unwrap_or_default();
+            assert_eq!(came, words);
+        }
     }
 }

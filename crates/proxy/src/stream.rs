@@ -20,7 +20,8 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Waits until there is something to read, or the end; needs no buffer.
+    /// Waits until there may be something to read, or the end; needs no buffer. A TCP connection
+    /// counts as ready from the start, until it was once read in vain.
     pub(crate) fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.poll_read_ready(context),
@@ -90,7 +91,12 @@ impl Stream {
         }
     }
 
-    /// Waits until there is something to read, or the end.
+    /// Waits until something came that is not read yet, or will no longer come.
+    pub(crate) async fn sign(&mut self) -> Sign {
+        std::future::poll_fn(|context| self.poll_sign(context)).await
+    }
+
+    /// Waits until there may be something to read, or the end.
     pub(crate) async fn readable(&mut self) -> io::Result<()> {
         std::future::poll_fn(|context| self.poll_read_ready(context)).await
     }

@@ -121,14 +121,7 @@ impl Stream<'_> {
         };
         let (proxy, tunnel) = (hello.proxy.clone(), hello.tunnel);
         let (granted, others) = entitled(&edition.mesh, self.caller.id(), &hello.workloads);
-        if self.place.is_none() {
-            let identity = self.caller.id().clone();
-            self.center.tell(&Event::Connected {
-                proxy: proxy.clone(),
-                identity,
-            });
-            self.place = Some(self.center.fleet.enter(self.member(&proxy)));
-        }
+        self.enter(&proxy, tunnel, &granted, others);
         self.report(&granted, tunnel).await?;
         if self.offered.as_ref() != Some(&edition.generation) {
             let target = Arc::new(edition.target(&granted, self.server.subscriptions()));
@@ -149,8 +142,33 @@ impl Stream<'_> {
             }
             answer.send(&response.encode()).await?;
         }
-        self.note(&proxy, edition, granted, others);
+        self.note(&proxy, edition);
         Ok(())
+    }
+
+    /// Shows the proxy in the fleet, with whom it stands in front of: before anybody is told of its
+    /// tunnel, and before it is told anything itself.
+    fn enter(
+        &mut self,
+        proxy: &str,
+        tunnel: Option<SocketAddr>,
+        granted: &BTreeSet<WorkloadId>,
+        not_entitled: BTreeSet<WorkloadId>,
+    ) {
+        if self.place.is_none() {
+            self.center.tell(&Event::Connected {
+                proxy: proxy.to_owned(),
+                identity: self.caller.id().clone(),
+            });
+            self.place = Some(self.center.fleet.enter(self.member(proxy)));
+        }
+        if let Some(place) = &self.place {
+            place.update(|member| {
+                member.tunnel = tunnel;
+                member.workloads = granted.clone();
+                member.not_entitled = not_entitled;
+            });
+        }
     }
 
     /// Tells everybody where this proxy takes mesh calls. The report is on disk, and in an edition
@@ -176,13 +194,7 @@ impl Stream<'_> {
         }
     }
 
-    fn note(
-        &mut self,
-        proxy: &str,
-        edition: &Edition,
-        workloads: BTreeSet<WorkloadId>,
-        not_entitled: BTreeSet<WorkloadId>,
-    ) {
+    fn note(&mut self, proxy: &str, edition: &Edition) {
         let refused = self.server.refused();
         if let Some((generation, why)) = refused
             && self.refused.as_ref() != Some(generation)
@@ -197,16 +209,12 @@ impl Stream<'_> {
         }
         let why = refused.map(|(_, why)| (code(edition, &self.server), why.to_owned()));
         let adopted = self.server.adopted().clone();
-        let tunnel = self.server.hello().and_then(|hello| hello.tunnel);
         if let Some(place) = &self.place {
             place.update(|member| {
                 member.current = adopted == edition.generation && why.is_none();
                 member.adopted = adopted;
                 member.refused = why;
                 member.lacks = self.server.lacks().clone();
-                member.tunnel = tunnel;
-                member.workloads = workloads;
-                member.not_entitled = not_entitled;
             });
         }
     }

@@ -26,7 +26,7 @@ enum Kind {
 }
 
 #[derive(Debug)]
-struct Supply {
+pub(crate) struct Supply {
     sockets: Sockets,
     /// Where applications of this family listen: at the workload's own address or at loopback.
     at: [IpAddr; 2],
@@ -49,27 +49,15 @@ impl Inside {
         Self(Kind::Beside(ports))
     }
 
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(match &self.0 {
-            Kind::Enclosed { v4, v6 } => Kind::Enclosed {
-                v4: v4.try_clone()?,
-                v6: v6.as_ref().map(Supply::try_clone).transpose()?,
-            },
-            Kind::Beside(ports) => Kind::Beside(ports.clone()),
-        }))
-    }
-
-    /// Makes it usable on the runtime of the calling worker.
-    pub(crate) fn open(self) -> io::Result<Entrance> {
-        let (v4, v6) = match self.0 {
-            Kind::Enclosed { v4, v6 } => (v4, v6),
-            Kind::Beside(ports) => return Ok(Entrance::Beside(ports)),
-        };
-        let mut ways = vec![Way::new(v4)?];
-        if let Some(v6) = v6 {
-            ways.push(Way::new(v6)?);
-        }
-        Ok(Entrance::Enclosed(ways))
+    /// One worker's share of it, with all the files that it needs.
+    pub(crate) fn share(&self) -> io::Result<Share> {
+        Ok(match &self.0 {
+            Kind::Enclosed { v4, v6 } => {
+                let supplies = [Some(v4), v6.as_ref()].into_iter().flatten();
+                Share::Enclosed(supplies.map(Supply::share).collect::<io::Result<_>>()?)
+            }
+            Kind::Beside(ports) => Share::Beside(ports.clone()),
+        })
     }
 }
 
@@ -78,9 +66,34 @@ impl Supply {
         Self { sockets, at }
     }
 
-    fn try_clone(&self) -> io::Result<Self> {
-        let sockets = self.sockets.as_fd().try_clone_to_owned()?;
-        Ok(Self::new(sockets.into(), self.at))
+    /// The same for one worker, and the supply's own socket once more, on which to wait.
+    fn share(&self) -> io::Result<(Self, StdUnixDatagram)> {
+        let again = || self.sockets.as_fd().try_clone_to_owned();
+        let arrivals = StdUnixDatagram::from(again()?);
+        arrivals.set_nonblocking(true)?;
+        Ok((Self::new(again()?.into(), self.at), arrivals))
+    }
+}
+
+/// A worker's way to one application, on its way to the worker.
+#[derive(Debug)]
+pub(crate) enum Share {
+    Enclosed(Vec<(Supply, StdUnixDatagram)>),
+    Beside(BTreeMap<u16, SocketAddr>),
+}
+
+impl Share {
+    /// Makes it usable on the runtime of the calling worker. Opens no file.
+    pub(crate) fn open(self) -> io::Result<Entrance> {
+        let ways = match self {
+            Self::Enclosed(ways) => ways.into_iter(),
+            Self::Beside(ports) => return Ok(Entrance::Beside(ports)),
+        };
+        let ways = ways.map(|(supply, arrivals)| {
+            let arrivals = UnixDatagram::from_std(arrivals)?;
+            Ok(Way { supply, arrivals })
+        });
+        Ok(Entrance::Enclosed(ways.collect::<io::Result<_>>()?))
     }
 }
 
@@ -123,13 +136,6 @@ impl Entrance {
 }
 
 impl Way {
-    fn new(supply: Supply) -> io::Result<Self> {
-        let socket = StdUnixDatagram::from(supply.sockets.as_fd().try_clone_to_owned()?);
-        socket.set_nonblocking(true)?;
-        let arrivals = UnixDatagram::from_std(socket)?;
-        Ok(Self { supply, arrivals })
-    }
-
     async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
         let take = || self.supply.sockets.take();
         let socket = self.arrivals.async_io(Interest::READABLE, take).await?;

@@ -98,7 +98,7 @@ enum Order {
     /// Take what comes here too.
     Listen(listen::Socket),
     /// Reach the application of this workload so.
-    Enclose(WorkloadId, Inside),
+    Enclose(WorkloadId, inside::Share),
     /// Ask so what the view was never asked to hold.
     AskBy(Asker),
     /// Serve this connection, of which so much was read elsewhere, as if it had come by this door.
@@ -117,7 +117,8 @@ struct State {
 }
 
 impl Proxy {
-    /// Starts the workers. When this returns, every listener takes connections.
+    /// Starts the workers. When this returns, every listener takes connections, and whatever the
+    /// workers need files for beside connections is open.
     pub fn start(
         settings: Settings,
         keyring: Arc<Keyring>,
@@ -143,10 +144,12 @@ impl Proxy {
         } = settings;
         let room = Room::new(connections);
         let shares = listen::share(listeners, workers)?;
-        let mut orders = Vec::new();
+        let (mut orders, mut begun) = (Vec::new(), Vec::new());
         let workers = shares.into_iter().zip(seed..).map(|(sockets, seed)| {
             let (order, taking) = mpsc::unbounded_channel();
             orders.push(order);
+            let (begin, has_begun) = std::sync::mpsc::channel();
+            begun.push(has_begun);
             let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
             let (telemetry, state) = (telemetry.clone(), state.subscribe());
             let (room, clocks) = (room.clone(), clocks.clone());
@@ -155,13 +158,22 @@ impl Proxy {
                     .enable_all()
                     .build_local(LocalOptions::default())?;
                 let worker = Worker::new(keyring, clocks, network, table, telemetry, room, seed);
-                runtime.block_on(run_worker(Rc::new(worker), sockets, taking, state, drain))
+                let worker = Rc::new(worker);
+                runtime.block_on(async {
+                    let accepting = Accepting::at(&worker, sockets)?;
+                    // Whoever started the workers waits for it.
+                    begin.send(()).ok();
+                    run_worker(worker, accepting, taking, state, drain).await
+                })
             };
             std::thread::Builder::new()
                 .name("leno-worker".into())
                 .spawn(run)
         });
-        let workers = workers.collect::<io::Result<Vec<_>>>()?;
+        let mut workers = workers.collect::<io::Result<Vec<_>>>()?;
+        if let Some(failed) = begun.iter().position(|begun| begun.recv().is_err()) {
+            return Err(why_ended(workers.swap_remove(failed)));
+        }
         Ok(Self {
             keyring,
             state,
@@ -194,10 +206,7 @@ impl Proxy {
     /// Reaches the application of `workload` inside its enclosure from here on.
     pub fn enclose(&self, workload: &WorkloadId, inside: &Inside) -> io::Result<()> {
         for worker in &self.orders {
-            tell(
-                worker,
-                Order::Enclose(workload.clone(), inside.try_clone()?),
-            )?;
+            tell(worker, Order::Enclose(workload.clone(), inside.share()?))?;
         }
         Ok(())
     }
@@ -271,11 +280,10 @@ impl Proxy {
             .orders
             .iter()
             .position(mpsc::UnboundedSender::is_closed);
-        match ended.map(|ended| self.workers.swap_remove(ended).join()) {
-            Some(Ok(Err(error))) => error,
-            Some(Err(_)) => io::Error::other("it panicked"),
-            Some(Ok(Ok(()))) | None => io::Error::other("nobody knows why"),
-        }
+        ended.map_or_else(
+            || io::Error::other("nobody knows why"),
+            |ended| why_ended(self.workers.swap_remove(ended)),
+        )
     }
 
     /// Whether a worker has ended, and nobody told it to.
@@ -304,6 +312,15 @@ fn tell(worker: &mpsc::UnboundedSender<Order>, order: Order) -> io::Result<()> {
     worker.send(order).map_err(ended)
 }
 
+/// Why a worker ended that nobody told to.
+fn why_ended(worker: JoinHandle<io::Result<()>>) -> io::Error {
+    match worker.join() {
+        Ok(Err(error)) => error,
+        Err(_) => io::Error::other("it panicked"),
+        Ok(Ok(())) => io::Error::other("nobody knows why"),
+    }
+}
+
 fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
     let revoked: Arc<BTreeSet<SpiffeId>> = view.revoked.clone();
     let (trust, bad_roots) = Trust::new(&view.bundles, revoked);
@@ -311,19 +328,16 @@ fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
     bad_roots
 }
 
-/// Runs one worker until it has drained.
+/// Runs one worker until it has drained. Beside the connections that it takes and makes it opens no
+/// file: when none is left, it goes on.
 async fn run_worker(
     worker: Rc<Worker>,
-    sockets: Vec<listen::Socket>,
+    mut accepting: Accepting,
     mut orders: mpsc::UnboundedReceiver<Order>,
     mut state: watch::Receiver<State>,
     drain: Duration,
 ) -> io::Result<()> {
     let mut trust = 0;
-    let mut accepting = Accepting::default();
-    for socket in sockets {
-        accepting.begin(&worker, socket)?;
-    }
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
@@ -337,8 +351,8 @@ async fn run_worker(
             }
             Some(order) = orders.recv() => match order {
                 Order::Listen(socket) => accepting.begin(&worker, socket)?,
-                Order::Enclose(workload, inside) => {
-                    worker.enter_by(workload, Some(inside.open()?));
+                Order::Enclose(workload, share) => {
+                    worker.enter_by(workload, Some(share.open()?));
                 }
                 Order::AskBy(asker) => worker.ask_by(asker),
                 Order::Take(connection, came, door) => {
@@ -391,6 +405,15 @@ struct Listening {
 }
 
 impl Accepting {
+    /// Begins to accept at each of `sockets`.
+    fn at(worker: &Rc<Worker>, sockets: Vec<listen::Socket>) -> io::Result<Self> {
+        let mut accepting = Self::default();
+        for socket in sockets {
+            accepting.begin(worker, socket)?;
+        }
+        Ok(accepting)
+    }
+
     fn begin(&mut self, worker: &Rc<Worker>, socket: listen::Socket) -> io::Result<()> {
         let (workload, stays) = (socket.door.workload().cloned(), socket.door.stays());
         if let Some((workload, port, address)) = socket.upstream() {

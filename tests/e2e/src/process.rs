@@ -74,6 +74,12 @@ impl Process {
         })
     }
 
+    /// How many files it has open.
+    pub fn files(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        files.expect("it runs").count()
+    }
+
     /// Lets it open so many files more and no further ones; `None` for as many as it likes.
     pub fn leave_files(&self, more: Option<usize>) {
         let pid = self.pid().to_string();

@@ -252,10 +252,12 @@ fn a_proxy_without_files_says_so_once_and_goes_on_when_it_has_some() {
     let web = world.proxy("web").upstream("cart", 8080);
     let web = web.with("metrics: @web:15020").start();
     let metrics = || curl(&[&world.url("web", 15020, "/metrics")]);
+    let idle = web.files();
     // What is accepted takes the last one: there is none for the way on.
     web.leave_files(Some(1));
     let answer = curl(&[&world.url("web", 8080, "/")]);
     assert_eq!(answer.outcome(), "503 H004 file-limit");
+    until("the end of it", || (web.files() == idle).then_some(()));
     web.leave_files(Some(0));
     let mut waiting = [(); 3].map(|()| Client::to(world.at("web", 8080)));
     for client in &mut waiting {

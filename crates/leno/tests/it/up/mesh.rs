@@ -1,15 +1,17 @@
 //! What a person sees and can do.
 
-use super::world::{Folder, normalised};
+use super::world::{Folder, free_ports, normalised};
 use crate::said::until;
 
-/// A server that calls `localhost:18081` once before it listens.
+/// A server on the port `$1` that calls its neighbour on the port `$2` once before it listens.
 const WEB: &str = r#"
-import http.server, time, urllib.request
+import http.server, sys, time, urllib.request
+
+own, neighbour = map(int, sys.argv[1:])
 
 def ask():
     try:
-        return urllib.request.urlopen("http://localhost:18081/items").read()
+        return urllib.request.urlopen(f"http://localhost:{neighbour}/items").read()
     except OSError:
         return None
 
@@ -17,15 +19,19 @@ import os
 while not os.path.exists("go"):
     time.sleep(0.02)
 print(ask(), flush=True)
-http.server.ThreadingHTTPServer(("", 13000), http.server.SimpleHTTPRequestHandler).serve_forever()
+http.server.ThreadingHTTPServer(("", own), http.server.SimpleHTTPRequestHandler).serve_forever()
 "#;
 
-fn shop() -> Folder {
+/// A shop whose web and cart listen on these ports.
+fn shop([web, cart]: [u16; 2]) -> Folder {
     let folder = Folder::new("shop");
-    let cart = "cd public && exec python3 -m http.server 18081 --bind 127.0.0.1";
     folder.write("web.py", WEB).write(
         "Procfile",
-        &format!("web: exec python3 web.py\ncart: {cart}\nmail: mailer\n"),
+        &format!(
+            "web: exec python3 web.py {web} {cart}\n\
+             cart: cd public && exec python3 -m http.server {cart} --bind 127.0.0.1\n\
+             mail: mailer\n"
+        ),
     );
     std::fs::create_dir(folder.path().join("public")).unwrap();
     folder.write("public/items", "two\n");
@@ -34,7 +40,8 @@ fn shop() -> Folder {
 
 #[test]
 fn up_shows_what_runs_and_the_first_call() {
-    let folder = shop();
+    let [web, cart] = free_ports();
+    let folder = shop([web, cart]);
     let up = std::thread::scope(|scope| {
         scope.spawn(|| {
             until(|| folder.is_up("cart"));
@@ -44,20 +51,22 @@ fn up_shows_what_runs_and_the_first_call() {
     });
     assert_eq!(
         normalised(up.shown()),
-        "\
+        format!(
+            "\
 shop (./Procfile) · revision 1 · no root needed · capture: network namespaces
 
   mesh   ready   0.0 s   trust domain shop.local · mTLS strict between services
-  web    up      0.0 s   exec python3 web.py                         http://localhost:13000
-  cart   up      0.0 s   cd public && exec python3 -m http.server…   http://localhost:18081
+  web    up      0.0 s   exec python3 web.py {web} {cart}             http://localhost:{web}
+  cart   up      0.0 s   cd public && exec python3 -m http.server…   http://localhost:{cart}
   mail   FAILED  0.0 s   exit 127                                    \"mailer: not found\" (Procfile:3)   leno logs mail
 
   first call  00:00:00  web → cart  GET /items  200  0 ms  encrypted, caller proven: web
-              (web asked for localhost:18081; that is cart)
+              (web asked for localhost:{cart}; that is cart)
 
   Page   http://localhost:7070/?t=k3v9
-  Try    leno tap · leno why web http://cart:18081/ · leno history
+  Try    leno tap · leno why web http://cart:{cart}/ · leno history
   Stop   Ctrl-C        keep running: leno up -d"
+        )
     );
     assert_eq!(
         folder.told(["logs", "web"]).lines().next(),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -180,6 +181,15 @@ pub(crate) fn host<I: AsRef<OsStr>>(command: impl IntoIterator<Item = I>) -> Out
     let mut words = command.into_iter();
     let program = words.next().unwrap();
     Command::new(program).args(words).output().unwrap()
+}
+
+/// Two free ports of this machine, which the kernel gives to nobody by itself, and which tests that run
+/// beside these in another process do not choose.
+pub(crate) fn free_ports() -> [u16; 2] {
+    let first = 20_000 + u16::try_from(std::process::id() % 6_000).unwrap() * 2;
+    let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    let mut free = (first..32_768).filter(is_free);
+    [(); 2].map(|()| free.next().unwrap())
 }
 
 /// A text without what differs from run to run: times, ports that had to be chosen, addresses.

@@ -57,8 +57,11 @@ impl Face {
     }
 }
 
-/// The port on which every service speaks HTTP.
+/// The port on which a service speaks HTTP.
 const PORT: u16 = 8080;
+
+/// The one on which the web shop does, so that it can be published there beside the others.
+const WEB_PORT: u16 = 3000;
 
 /// Where this program listens whose port is `port`, unless it is told otherwise.
 fn own_port(port: u16) -> u16 {

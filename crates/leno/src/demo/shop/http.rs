@@ -86,9 +86,14 @@ pub(super) struct Client {
 impl Client {
     /// A client of `service`, which is looked up when it is first called.
     pub(super) fn new(service: &str) -> Self {
+        Self::at_port(service, super::PORT)
+    }
+
+    /// A client of a service that has another port than most.
+    pub(super) fn at_port(service: &str, port: u16) -> Self {
         Self {
-            service: format!("{service}:{}", super::PORT),
-            at: super::address_of(service, super::PORT),
+            service: format!("{service}:{port}"),
+            at: super::address_of(service, port),
             idle: Mutex::default(),
         }
     }

@@ -11,7 +11,7 @@ use leno_model::Dice;
 
 use super::catalog::GOODS;
 use super::http::{self, Client, Reply};
-use super::{PORT, dice, pause, work};
+use super::{PORT, WEB_PORT, dice, pause, work};
 
 /// How many people visit at once.
 const PEOPLE: usize = 4;
@@ -22,7 +22,7 @@ pub(super) fn visit() -> io::Result<()> {
     for _ in 0..PEOPLE {
         let visits = visits.clone();
         thread::spawn(move || {
-            let (web, dice) = (Client::new("web"), dice());
+            let (web, dice) = (Client::at_port("web", WEB_PORT), dice());
             loop {
                 match come_by(&web, &dice) {
                     Ok(()) => drop(visits.fetch_add(1, Ordering::Relaxed)),

@@ -3,14 +3,14 @@
 use std::io;
 
 use super::http::{self, Client, Reply};
-use super::{PORT, dice, work};
+use super::{WEB_PORT, dice, work};
 
 /// `GET /`, `POST /cart/WHO/WHAT`, `POST /order/WHO`, and `GET /ledger`, which is not its business.
 pub(super) fn serve() -> io::Result<()> {
     let dice = dice();
     let [catalog, cart, checkout, payments] =
         ["catalog", "cart", "checkout", "payments"].map(Client::new);
-    http::serve(PORT, move |request| {
+    http::serve(WEB_PORT, move |request| {
         work(&dice, 1, 2);
         let (method, path) = request.parts();
         let reply = match (method, &path[..]) {

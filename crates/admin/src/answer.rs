@@ -4,13 +4,16 @@ use leno_model::{Code, Note, ObjectRef, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
+use crate::overview::Overview;
 
 /// Any answer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
     /// To [`crate::StatusOf`].
     Status(Status),
+    /// To [`crate::OverviewOf`].
+    Overview(Box<Overview>),
     /// To [`crate::Apply`], [`crate::Delete`] and [`crate::Rollback`].
     Applied(Applied),
     /// To [`crate::HistoryOf`].

@@ -41,6 +41,15 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A while by its largest unit, given in seconds: `10 s`, `4 min`, `3 h`.
+pub fn span(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7200.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.0} h", seconds / 3600.0),
+    }
+}
+
 /// Bytes by two or three digits: `840 B`, `3.1 kB`, `21 MB`.
 pub fn bytes(count: f64) -> String {
     match count {

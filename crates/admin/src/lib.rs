@@ -24,11 +24,14 @@ pub use answer::{
 pub use client::Client;
 pub use failure::{Failure, NotAsked};
 pub use object::{NotAnObject, read_object};
-pub use overview::{Edge, FailedCall, Overview, Step, Traffic, Workload, WorkloadState};
+pub use overview::{
+    Edge, Ends, FailedCall, Followers, Grade, Overview, Step, Traffic, Verdict, Workload,
+    WorkloadState,
+};
 pub use question::{
     Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, File,
-    HistoryOf, HoldingOf, ListTokens, OpenDashboard, ProxiesOf, Question, Recover, Reinstate,
-    RenewCertificate, Revoke, Rollback, StatusOf, TrustOf,
+    HistoryOf, HoldingOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question, Recover,
+    Reinstate, RenewCertificate, Revoke, Rollback, StatusOf, TrustOf,
 };
 pub use reach::through_folder;
 pub use server::{Asker, Server};

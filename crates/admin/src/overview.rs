@@ -2,13 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Finding, Status};
+use leno_model::Severity;
+
+use crate::answer::{Finding, Past, Status};
 
 /// How a mesh is at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Overview {
     /// How its control plane is.
     pub status: Status,
+    /// What made the newest revision; absent before the first.
+    #[serde(default)]
+    pub change: Option<Past>,
+    /// The proxies that follow it.
+    #[serde(default)]
+    pub followers: Followers,
+    /// The certificate of a proxy that ends first, as far as that is known.
+    #[serde(default)]
+    pub certificate: Option<Ends>,
     /// What does not hold as it was written.
     pub findings: Vec<Finding>,
     /// What runs.
@@ -19,6 +30,114 @@ pub struct Overview {
     pub failed: Option<Vec<FailedCall>>,
     /// Commands to go on with.
     pub next: Vec<Step>,
+}
+
+/// The proxies of a mesh, by how they stand to what is in force.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Followers {
+    /// How many are connected.
+    pub connected: u64,
+    /// Of these, the ones that hold something older, by name.
+    pub behind: Vec<String>,
+    /// The workloads whose proxy was there and is not.
+    pub away: Vec<String>,
+}
+
+/// When something of an identity ends.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ends {
+    /// Whose.
+    pub identity: String,
+    /// When, in RFC 3339.
+    pub ends: String,
+}
+
+/// Whether a mesh is well: the one answer of screen and page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// How many things are wrong.
+    pub wrong: usize,
+    /// How many are doubtful.
+    pub doubtful: usize,
+    /// How many calls failed of late.
+    pub failed: u64,
+}
+
+/// What a [`Verdict`] comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// All is as it should be.
+    Well,
+    /// It works, but probably not as meant, or not for all.
+    Doubtful,
+    /// Something does not hold as it was written, or does not run.
+    Wrong,
+}
+
+impl Verdict {
+    /// What it comes to.
+    pub fn grade(self) -> Grade {
+        match (self.wrong, self.doubtful, self.failed) {
+            (0, 0, 0) => Grade::Well,
+            (0, _, _) => Grade::Doubtful,
+            (_, _, _) => Grade::Wrong,
+        }
+    }
+
+    /// It in words: `2 things are wrong`.
+    pub fn words(self) -> String {
+        match (self.wrong, self.doubtful, self.failed) {
+            (0, 0, 0) => "All is well".to_owned(),
+            (0, _, 0) => "Something is doubtful".to_owned(),
+            (0, _, _) => "Some calls fail".to_owned(),
+            (1, _, _) => "One thing is wrong".to_owned(),
+            (wrong, _, _) => format!("{wrong} things are wrong"),
+        }
+    }
+}
+
+impl Overview {
+    /// Whether it is well.
+    pub fn verdict(&self) -> Verdict {
+        let count = |severity| {
+            self.findings_of(severity).count() + self.troubled_workloads(severity).count()
+        };
+        let failed = self.traffic.as_ref().map(Traffic::failed);
+        Verdict {
+            wrong: count(Severity::Error),
+            doubtful: count(Severity::Warning),
+            failed: failed.unwrap_or_default(),
+        }
+    }
+
+    /// What was found that is this bad.
+    pub fn findings_of(&self, severity: Severity) -> impl Iterator<Item = &Finding> {
+        let findings = self.findings.iter();
+        findings.filter(move |finding| finding.severity() == severity)
+    }
+
+    /// The workloads with which something is this bad: an error keeps them from running.
+    pub fn troubled_workloads(&self, severity: Severity) -> impl Iterator<Item = &Workload> {
+        self.workloads.iter().filter(move |workload| {
+            let runs = workload.state != WorkloadState::Failed;
+            match severity {
+                Severity::Error => !runs,
+                Severity::Warning => runs && workload.trouble.is_some(),
+                Severity::Info => false,
+            }
+        })
+    }
+
+    /// How many workloads of the mesh are up, and how many there are.
+    pub fn up(&self) -> (usize, usize) {
+        let count = |state| {
+            let workloads = self.workloads.iter();
+            workloads.filter(|one| one.state == state).count()
+        };
+        let outside = count(WorkloadState::Outside);
+        (count(WorkloadState::Up), self.workloads.len() - outside)
+    }
 }
 
 /// Something that runs, or should.
@@ -67,6 +186,18 @@ pub struct Traffic {
     pub seconds: f64,
     /// The edges, callers before whom they call.
     pub edges: Vec<Edge>,
+}
+
+impl Traffic {
+    /// How many calls went.
+    pub fn calls(&self) -> u64 {
+        self.edges.iter().map(|edge| edge.calls).sum()
+    }
+
+    /// How many of these failed.
+    pub fn failed(&self) -> u64 {
+        self.edges.iter().map(|edge| edge.failed).sum()
+    }
 }
 
 /// What went over one edge.
@@ -126,4 +257,13 @@ pub struct Step {
     pub command: String,
     /// What that shows or does.
     pub shows: String,
+}
+
+impl From<(&str, &str)> for Step {
+    fn from((command, shows): (&str, &str)) -> Self {
+        Self {
+            command: command.to_owned(),
+            shows: shows.to_owned(),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use crate::answer::{
     Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Proxies,
     Recovered, Renewed, Revoked, Status, TokenMade, Tokens, Trust,
 };
+use crate::overview::Overview;
 
 /// A question that has answers of one kind.
 pub trait Ask: Into<Question> {
@@ -53,6 +54,9 @@ macro_rules! questions {
 questions! {
     /// How is the control plane?
     StatusOf as Status -> Status {}
+
+    /// How is the mesh at a glance?
+    OverviewOf as Overview -> Overview {}
 
     /// Make these files part of the configuration.
     Apply as Apply -> Applied {

@@ -26,7 +26,7 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, clock, renew, told};
+use crate::{apply, clock, overview, renew, told};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
@@ -46,11 +46,20 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
     if let Question::Renew(ask) = question {
         return renew::renew(center, ask).await.map(Answer::Renewed);
     }
+    if let Question::Overview(_) = question {
+        let looking = center.look.get().and_then(|look| look());
+        if let Some(looking) = looking {
+            return looking.await.map(Box::new).map(Answer::Overview);
+        }
+    }
     let work = move || {
         let center = &*center;
         let who = who(asker);
         match question {
             Question::Status(_) => Ok(Answer::Status(status(center))),
+            Question::Overview(_) => overview::overview(center)
+                .map(Box::new)
+                .map(Answer::Overview),
             Question::Apply(ask) => apply::apply(center, who, ask).map(Answer::Applied),
             Question::Delete(ask) => apply::delete(center, who, ask).map(Answer::Applied),
             Question::Rollback(ask) => apply::rollback(center, who, ask).map(Answer::Applied),
@@ -215,6 +224,7 @@ fn recover(center: &Center) -> Result<Recovered, Failure> {
     })
 }
 
+/// What was changed, when and by whom.
 pub(crate) fn history(center: &Center, ask: &HistoryOf) -> Result<History, Failure> {
     let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX);
     let entries = center.store.history(limit, ask.before.map(Revision));

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use leno_admin::Addressed;
+use leno_admin::{Addressed, Failure, Overview};
 use leno_channel::Keyring;
 use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
@@ -59,8 +60,16 @@ pub(crate) struct Center {
     founding: Mutex<()>,
     /// Makes an address at which the dashboard lets in whoever opens it first.
     pub(crate) links: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
+    /// How the mesh is, as who runs this control plane in its own process knows it better.
+    pub(crate) look: OnceLock<Box<Look>>,
     tell: Box<dyn Fn(&Event) + Send + Sync>,
 }
+
+/// Looks at the mesh; nothing if nobody knows more than the control plane does.
+pub(crate) type Look = dyn Fn() -> Option<Looking> + Send + Sync;
+
+/// A look that is under way.
+pub(crate) type Looking = Pin<Box<dyn Future<Output = Result<Overview, Failure>> + Send>>;
 
 /// What a meaning was read from, and what was known beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,6 +129,7 @@ impl Center {
             renewing: Mutex::default(),
             founding: Mutex::default(),
             links: OnceLock::new(),
+            look: OnceLock::new(),
             tell,
             store,
         };

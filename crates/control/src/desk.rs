@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leno_admin::{
-    Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Proxies,
+    Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Overview, Proxies,
 };
 use leno_identity::Credential;
 use leno_model::SpiffeId;
@@ -14,12 +14,12 @@ use leno_store::NotRead;
 use tokio::sync::{mpsc, watch};
 
 use crate::authority::{NotFounded, NotIssued};
-use crate::center::Center;
+use crate::center::{Center, Looking};
 use crate::edition::Edition;
 use crate::entitled::node;
 use crate::fleet::{Member, Place};
 use crate::present::Present;
-use crate::{administer, apply, clock};
+use crate::{administer, apply, clock, overview};
 
 /// The way to a control plane from the process that it runs in. None of it waits for anything but
 /// the disk.
@@ -76,6 +76,21 @@ impl Desk {
     /// Whether the mesh is well.
     pub fn check(&self) -> Checked {
         administer::check(&self.center)
+    }
+
+    /// How the mesh is at a glance, as far as a control plane knows.
+    pub fn overview(&self) -> Result<Overview, Failure> {
+        overview::overview(&self.center)
+    }
+
+    /// Answers those who ask how the mesh is by what `look` says, for as long as that says
+    /// something. The first that is said holds.
+    pub fn give_look<L>(&self, look: impl Fn() -> Option<L> + Send + Sync + 'static)
+    where
+        L: Future<Output = Result<Overview, Failure>> + Send + 'static,
+    {
+        let look = move || look().map(|looking| Box::pin(looking) as Looking);
+        self.center.look.get_or_init(|| Box::new(look));
     }
 
     /// Who is connected, and what each holds.

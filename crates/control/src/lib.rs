@@ -28,6 +28,7 @@ mod folder;
 mod issue;
 mod layout;
 mod meaning;
+mod overview;
 mod positions;
 mod present;
 mod renew;

@@ -47,6 +47,16 @@ pub trait Mesh: Send + Sync + 'static {
     }
 }
 
+impl<M: Mesh> Mesh for Arc<M> {
+    fn look(&self) -> impl Future<Output = Result<Overview, Failure>> + Send {
+        (**self).look()
+    }
+
+    fn carry(&self, arrived: Arrived) -> impl Future<Output = Result<(), Arrived>> + Send {
+        (**self).carry(arrived)
+    }
+}
+
 /// A connection of which the first head has been read.
 #[derive(Debug)]
 pub struct Arrived {

@@ -21,6 +21,7 @@ pub(crate) mod ps;
 pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod stat;
+pub(crate) mod status;
 pub(crate) mod tap;
 pub(crate) mod test;
 pub(crate) mod up;

@@ -7,9 +7,10 @@ mod local;
 mod recent;
 
 use std::io;
+use std::sync::Arc;
 
 use anyhow::anyhow;
-use leno_dashboard::{Dashboard, Links, Port};
+use leno_dashboard::{Dashboard, Links, Mesh as _, Port};
 use leno_model::Code;
 use tokio::task::JoinSet;
 
@@ -45,10 +46,17 @@ impl Page {
     pub(crate) fn of(up: &mut Up, port: Option<u16>) -> anyhow::Result<Self> {
         let port = port.map_or(Port::default(), Port::Exactly);
         let dashboard = open(port)?;
-        let (links, mesh, inbox) = (dashboard.links(), Local::of(up), up.inbox());
+        let (links, inbox) = (dashboard.links(), up.inbox());
+        let mesh = Arc::new(Local::of(up));
         up.publish_names_at(links.port());
         let made = links.clone();
         up.desk().give_links(move || made.make());
+        // The desk knows the mesh, and must not keep it.
+        let known = Arc::downgrade(&mesh);
+        up.desk().give_look(move || {
+            let mesh = known.upgrade()?;
+            Some(async move { mesh.look().await })
+        });
         let mut showing = JoinSet::new();
         showing.spawn(async move {
             let ended = dashboard.run(mesh).await;

@@ -26,3 +26,16 @@ pub(crate) fn head(status: &Status) -> Line {
         moment(&status.now, &status.now)
     ))
 }
+
+/// An identity as people name it: `shop/cart` within its own trust domain.
+pub(crate) fn short(identity: &str, trust_domain: &str) -> String {
+    let parts = || {
+        let rest = identity.strip_prefix("spiffe://")?;
+        let path = rest.strip_prefix(trust_domain)?;
+        path.strip_prefix("/ns/")?.split_once("/sa/")
+    };
+    match parts() {
+        Some((namespace, account)) => format!("{namespace}/{account}"),
+        None => identity.to_owned(),
+    }
+}

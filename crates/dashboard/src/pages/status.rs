@@ -4,7 +4,7 @@ mod calls;
 mod problems;
 mod workloads;
 
-use leno_admin::{Failure, Overview, Step, Traffic, WorkloadState, figures};
+use leno_admin::{Failure, Grade, Overview, Step, Traffic, figures};
 
 use super::frame::{self, Life};
 use crate::html::Html;
@@ -14,7 +14,7 @@ pub(crate) fn page(overview: &Overview) -> String {
     let mut body = Html::default();
     head(&mut body, overview);
     body.raw("<main>\n");
-    verdict(&mut body, &Verdict::of(overview));
+    verdict(&mut body, overview);
     problems::section(&mut body, overview);
     workloads::section(&mut body, &overview.workloads);
     if let Some(traffic) = &overview.traffic {
@@ -66,51 +66,29 @@ fn head(body: &mut Html, overview: &Overview) {
 }
 
 /// Whether the mesh is well, in a line.
-struct Verdict {
-    mark: &'static str,
-    class: &'static str,
-    words: String,
-    details: Vec<String>,
-}
-
-impl Verdict {
-    fn of(overview: &Overview) -> Self {
-        let (wrong, doubtful) = problems::count(overview);
-        let failed = overview.traffic.as_ref().map_or(0, failed_calls);
-        let (mark, class, words) = match (wrong, failed) {
-            (0, 0) if doubtful > 0 => ("!", "doubtful", "Something is doubtful".to_owned()),
-            (0, 0) => ("✓", "good", "All is well".to_owned()),
-            (0, _) => ("!", "doubtful", "Some calls fail".to_owned()),
-            (1, _) => ("✗", "bad", "One thing is wrong".to_owned()),
-            (wrong, _) => ("✗", "bad", format!("{wrong} things are wrong")),
-        };
-        let mut details = Vec::new();
-        let up = overview.workloads.iter();
-        let up = up.filter(|workload| workload.state == WorkloadState::Up);
-        match (up.count(), overview.workloads.len()) {
-            (_, 0) => {}
-            (1, 1) => details.push("the workload is up".to_owned()),
-            (up, all) if up == all => details.push(format!("all {all} workloads are up")),
-            (up, all) => details.push(format!("{up} of {all} workloads are up")),
-        }
-        details.extend(overview.traffic.as_ref().and_then(carried));
-        Self {
-            mark,
-            class,
-            words,
-            details,
-        }
-    }
-}
-
-fn verdict(body: &mut Html, verdict: &Verdict) {
-    body.raw("<p class=\"verdict ").raw(verdict.class);
+fn verdict(body: &mut Html, overview: &Overview) {
+    let verdict = overview.verdict();
+    let (mark, class) = match verdict.grade() {
+        Grade::Well => ("✓", "good"),
+        Grade::Doubtful => ("!", "doubtful"),
+        Grade::Wrong => ("✗", "bad"),
+    };
+    body.raw("<p class=\"verdict ").raw(class);
     body.raw("\"><span class=\"mark\" aria-hidden=\"true\">");
-    body.raw(verdict.mark)
+    body.raw(mark)
         .raw("</span> <strong role=\"status\">")
-        .text(&verdict.words);
+        .text(verdict.words());
     body.raw("</strong>");
-    for detail in &verdict.details {
+    let up = match overview.up() {
+        (_, 0) => None,
+        (1, 1) => Some("the workload is up".to_owned()),
+        (up, all) if up == all => Some(format!("all {all} workloads are up")),
+        (up, all) => Some(format!("{up} of {all} workloads are up")),
+    };
+    for detail in up
+        .into_iter()
+        .chain(overview.traffic.as_ref().and_then(carried))
+    {
         body.raw(" <span class=\"detail\">")
             .text(detail)
             .raw("</span>");
@@ -118,16 +96,12 @@ fn verdict(body: &mut Html, verdict: &Verdict) {
     body.raw("</p>\n");
 }
 
-fn failed_calls(traffic: &Traffic) -> u64 {
-    traffic.edges.iter().map(|edge| edge.failed).sum()
-}
-
 /// What went in the time that is shown, and how safely.
 fn carried(traffic: &Traffic) -> Option<String> {
     let sum = |count: fn(&leno_admin::Edge) -> u64| traffic.edges.iter().map(count).sum::<u64>();
-    let (calls, mtls, plain) = (sum(|e| e.calls), sum(|e| e.mtls), sum(|e| e.plain));
+    let (calls, mtls, plain) = (traffic.calls(), sum(|e| e.mtls), sum(|e| e.plain));
     let what = counted(calls, "call", "calls");
-    let over = span(traffic.seconds);
+    let over = figures::span(traffic.seconds);
     match (calls, plain) {
         (0, _) => None,
         (_, 0) if mtls > 0 => Some(format!("{what} in {over}, all encrypted")),
@@ -158,15 +132,6 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     match count {
         1 => format!("1 {one}"),
         _ => format!("{} {many}", figures::count(count)),
-    }
-}
-
-/// A while, as people say it: `10 s`, `4 min`, `3 h`.
-fn span(seconds: f64) -> String {
-    match seconds {
-        ..120.0 => format!("{seconds:.0} s"),
-        ..7200.0 => format!("{:.0} min", seconds / 60.0),
-        _ => format!("{:.0} h", seconds / 3600.0),
     }
 }
 

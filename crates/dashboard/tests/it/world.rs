@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use leno_admin::{Failure, Overview, Status};
+use leno_admin::{Failure, Followers, Overview, Status};
 use leno_dashboard::{Arrived, Dashboard, Links, Mesh, Port};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -34,6 +34,9 @@ impl Mesh for Made {
                 problems: 0,
                 now: "2026-03-01T12:04:31.250Z".into(),
             },
+            change: None,
+            followers: Followers::default(),
+            certificate: None,
             findings: Vec::new(),
             workloads: Vec::new(),
             traffic: None,

@@ -28,6 +28,8 @@ pub(crate) enum Fleet {
     Rollback(Rollback),
     /// Tokens by which hosts join
     Token(Token),
+    /// Is it well? One screen, one verdict
+    Status(Status),
     /// Who is connected, and how far behind is each?
     Proxies(Proxies),
     /// A link to the page that shows how the mesh is
@@ -298,6 +300,16 @@ pub(crate) struct TokenDrop {
     leno control --dashboard 7070"
 )]
 pub(crate) struct Dashboard {
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 it is well, or merely doubtful · 1 something is wrong · 3 it could not be found out.\n\
+    leno check tells all that is wrong, leno stat what goes over each edge."
+)]
+pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) context: Context,
 }

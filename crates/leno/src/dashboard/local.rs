@@ -1,8 +1,9 @@
 //! How a mesh is that is up on this machine: what runs, and what is counted and heard of its calls.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use leno_admin::{Edge, Failure, Overview, Traffic, Workload, WorkloadState};
+use leno_admin::{Edge, Failure, Overview, Step, Traffic, Workload, WorkloadState};
 use leno_control::Desk;
 use leno_dashboard::{Arrived, Mesh};
 use leno_proxy::Clocks;
@@ -10,15 +11,15 @@ use leno_telemetry::{Snapshot, Telemetry};
 use tokio::sync::{mpsc, oneshot};
 
 use super::failures::Failures;
-use super::fleet::steps;
 use super::recent::Recent;
 use crate::render::edges::in_order;
 use crate::signals::{self, By};
-use crate::up::{Happened, Question, Row, State, Up, trouble};
+use crate::up::{Happened, Outside, Question, Row, State, Up, trouble};
 
 /// A mesh that is up in this process.
 pub(crate) struct Local {
     desk: Desk,
+    folder: PathBuf,
     clocks: Clocks,
     inbox: mpsc::UnboundedSender<Happened>,
     telemetry: Telemetry,
@@ -33,6 +34,7 @@ impl Local {
         let recent = Recent::new(clocks.now().mono, Snapshot::default());
         Self {
             desk: up.desk().clone(),
+            folder: up.folder().to_owned(),
             clocks,
             inbox: up.inbox(),
             telemetry: up.telemetry().clone(),
@@ -63,20 +65,16 @@ impl Mesh for Local {
         let asked = self.inbox.send(Happened::Asked(Question::Rows(answer)));
         asked.map_err(|_| ending())?;
         let rows = rows.await.map_err(|_| ending())?;
-        let checked = self.desk.check();
+        let names = rows.iter().map(|row| row.name.clone());
+        let outside = Outside::read(&self.folder, &names.collect::<Vec<_>>());
+        let mut workloads: Vec<_> = rows.iter().map(workload).collect();
+        workloads.extend(outside.workloads());
         Ok(Overview {
-            status: checked.status,
-            findings: checked.findings,
-            workloads: rows.iter().map(workload).collect(),
+            workloads,
             traffic: Some(self.traffic()),
             failed: Some(self.failures.all()),
-            next: steps([
-                ("leno tap --failed", "calls that fail, as they happen"),
-                ("leno stat --edges", "what goes over each edge"),
-                ("leno logs -f", "what the workloads say"),
-                ("leno ps", "what runs, and where it is reached"),
-                ("leno history", "what was changed, and by whom"),
-            ]),
+            next: NEXT.map(Step::from).into(),
+            ..self.desk.overview()?
         })
     }
 
@@ -126,3 +124,12 @@ fn workload(row: &Row) -> Workload {
         next: has_failed.then(|| format!("leno logs {}", row.name)),
     }
 }
+
+/// What to go on with.
+const NEXT: [(&str, &str); 5] = [
+    ("leno tap --failed", "calls that fail, as they happen"),
+    ("leno stat --edges", "what goes over each edge"),
+    ("leno logs -f", "what the workloads say"),
+    ("leno ps", "what runs, and where it is reached"),
+    ("leno history", "what was changed, and by whom"),
+];

@@ -30,20 +30,7 @@ pub(crate) fn print_finding(
     now: &str,
     terminal: &mut Terminal,
 ) -> io::Result<()> {
-    let mark = match finding.severity() {
-        Severity::Error => Line::new().bad("✗ "),
-        Severity::Warning => Line::new().doubtful("! "),
-        Severity::Info => Line::new().dim("· "),
-    };
-    let head = mark.strong(&finding.code).plain(" ").plain(&finding.slug);
-    let head = match &finding.object {
-        Some(object) => head.column(28, 2).plain(object),
-        None => head,
-    };
-    terminal.line(match &finding.since {
-        Some(since) => head.column(50, 4).dim(since.told(now)),
-        None => head,
-    })?;
+    terminal.line(head(finding, now))?;
     print_picture(finding, terminal)?;
     if !finding.in_force.is_empty() {
         terminal.line(Line::new().dim("    In force  ").plain(&finding.in_force))?;
@@ -53,11 +40,39 @@ pub(crate) fn print_finding(
     terminal.line(fault.plain(finding.commands().join(" · ")))
 }
 
-fn print_picture(finding: &Finding, terminal: &mut Terminal) -> io::Result<()> {
-    let message = match &finding.suggestion {
+/// The first line of a finding: what, about what, since when.
+pub(crate) fn head(finding: &Finding, now: &str) -> Line {
+    let head = mark(finding.severity());
+    let head = head.strong(&finding.code).plain(" ").plain(&finding.slug);
+    let head = match &finding.object {
+        Some(object) => head.column(28, 2).plain(object),
+        None => head,
+    };
+    match &finding.since {
+        Some(since) => head.column(50, 4).dim(since.told(now)),
+        None => head,
+    }
+}
+
+/// A line that begins with how bad it is.
+pub(crate) fn mark(severity: Severity) -> Line {
+    match severity {
+        Severity::Error => Line::new().bad("✗ "),
+        Severity::Warning => Line::new().doubtful("! "),
+        Severity::Info => Line::new().dim("· "),
+    }
+}
+
+/// What is wrong, and what was probably meant.
+pub(crate) fn message(finding: &Finding) -> String {
+    match &finding.suggestion {
         Some(suggestion) => format!("{}; {suggestion}", finding.message),
         None => finding.message.clone(),
-    };
+    }
+}
+
+fn print_picture(finding: &Finding, terminal: &mut Terminal) -> io::Result<()> {
+    let message = message(finding);
     let Some((file, line)) = finding.file.as_ref().zip(finding.line) else {
         return terminal.line(format!("    {message}"));
     };

@@ -12,6 +12,7 @@ mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -274,6 +275,11 @@ impl Up {
     /// What is counted of its calls, and where they can be watched.
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
+    }
+
+    /// The folder that holds what is run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.place.folder()
     }
 
     /// The control plane that it runs by.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use leno_admin::{Workload, WorkloadState};
 use leno_resources::compose::{self, Published};
 
 use super::screen::Columns;
@@ -43,6 +44,19 @@ impl Outside {
     /// The names that stand in the first column.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.found.iter().map(|found| &*found.service)
+    }
+
+    /// Each as a workload that is no part of the mesh.
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = Workload> {
+        self.found.iter().map(|found| Workload {
+            name: found.service.to_string(),
+            state: WorkloadState::Outside,
+            what: "plain: it has no proxy".to_owned(),
+            trouble: None,
+            place: Some(found.place.to_string()),
+            published: vec![found.to_string()],
+            next: None,
+        })
     }
 
     /// A line for each.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use leno_admin::{Edge, FailedCall, Traffic, figures};
 
-use super::span;
 use crate::html::Html;
 
 /// How many edges are shown; `leno stat` shows all.
@@ -14,7 +13,7 @@ const MOST: usize = 200;
 pub(super) fn section(body: &mut Html, traffic: &Traffic) {
     body.raw("<section aria-labelledby=\"calls\">\n<h2 id=\"calls\">Calls <span class=\"when\">");
     body.raw("last ")
-        .text(span(traffic.seconds))
+        .text(figures::span(traffic.seconds))
         .raw("</span></h2>\n");
     if traffic.edges.is_empty() {
         body.raw("<p class=\"nothing\">Nobody has called anybody.</p>\n</section>\n");

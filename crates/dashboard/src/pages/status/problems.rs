@@ -1,33 +1,30 @@
 //! What is wrong, as `leno check` says it: what, where, what is in force meanwhile, whose fault, what next.
 
-use leno_admin::{Finding, Overview, Workload, WorkloadState, figures};
+use leno_admin::{Finding, Overview, Verdict, Workload, figures};
+use leno_model::Severity;
 
 use crate::html::Html;
 
 /// How many are shown; `leno check` shows all.
 const MOST: usize = 50;
 
-/// How many things are wrong, and how many are doubtful.
-pub(super) fn count(overview: &Overview) -> (usize, usize) {
-    let count = |kind: Kind| kind.workloads(overview).count() + kind.findings(overview).count();
-    (count(Kind::Wrong), count(Kind::Doubtful))
-}
-
 /// Everything that is wrong, then what is doubtful; nothing if nothing is.
 pub(super) fn section(body: &mut Html, overview: &Overview) {
-    let (wrong, doubtful) = count(overview);
+    let Verdict {
+        wrong, doubtful, ..
+    } = overview.verdict();
     if wrong + doubtful == 0 {
         return;
     }
     body.raw("<section aria-labelledby=\"problems\">\n<h2 id=\"problems\">To mend</h2>\n");
     let mut room = MOST;
-    for kind in [Kind::Wrong, Kind::Doubtful] {
-        for workload in kind.workloads(overview).take(room) {
-            running(body, kind, workload);
+    for severity in [Severity::Error, Severity::Warning] {
+        for workload in overview.troubled_workloads(severity).take(room) {
+            running(body, severity, workload);
             room -= 1;
         }
-        for finding in kind.findings(overview).take(room) {
-            written(body, kind, finding, &overview.status.now);
+        for finding in overview.findings_of(severity).take(room) {
+            written(body, severity, finding, &overview.status.now);
             room -= 1;
         }
     }
@@ -38,58 +35,30 @@ pub(super) fn section(body: &mut Html, overview: &Overview) {
     body.raw("</section>\n");
 }
 
-/// How bad it is.
-#[derive(Clone, Copy)]
-enum Kind {
-    Wrong,
-    Doubtful,
-}
-
-impl Kind {
-    fn findings(self, overview: &Overview) -> impl Iterator<Item = &Finding> {
-        let severity = match self {
-            Self::Wrong => "error",
-            Self::Doubtful => "warning",
-        };
-        let findings = overview.findings.iter();
-        findings.filter(move |finding| finding.severity == severity)
-    }
-
-    fn workloads(self, overview: &Overview) -> impl Iterator<Item = &Workload> {
-        overview.workloads.iter().filter(move |workload| {
-            let runs = workload.state != WorkloadState::Failed;
-            match self {
-                Self::Wrong => !runs,
-                Self::Doubtful => runs && workload.trouble.is_some(),
-            }
-        })
-    }
-
-    /// Begins a heading: with a sign for those who see it, a word for those who hear it.
-    fn open(self, body: &mut Html) {
-        let (class, sign, word) = match self {
-            Self::Wrong => ("bad", "✗", "Error:"),
-            Self::Doubtful => ("doubtful", "!", "Warning:"),
-        };
-        body.raw("<article class=\"problem ")
-            .raw(class)
-            .raw("\">\n");
-        body.raw("<h3><span class=\"mark\" aria-hidden=\"true\">");
-        body.raw(sign)
-            .raw("</span><span class=\"heard\">")
-            .raw(word);
-        body.raw("</span> ");
-    }
+/// Begins a heading: with a sign for those who see it, a word for those who hear it.
+fn open(body: &mut Html, severity: Severity) {
+    let (class, sign, word) = match severity {
+        Severity::Error => ("bad", "✗", "Error:"),
+        Severity::Warning | Severity::Info => ("doubtful", "!", "Warning:"),
+    };
+    body.raw("<article class=\"problem ")
+        .raw(class)
+        .raw("\">\n");
+    body.raw("<h3><span class=\"mark\" aria-hidden=\"true\">");
+    body.raw(sign)
+        .raw("</span><span class=\"heard\">")
+        .raw(word);
+    body.raw("</span> ");
 }
 
 /// A workload that does not run, or not as it should.
-fn running(body: &mut Html, kind: Kind, workload: &Workload) {
-    kind.open(body);
+fn running(body: &mut Html, severity: Severity, workload: &Workload) {
+    open(body, severity);
     body.raw("<span class=\"what\">");
     body.text(figures::short(&workload.name));
-    body.raw(match kind {
-        Kind::Wrong => "</span> does not run</h3>\n",
-        Kind::Doubtful => "</span> has trouble</h3>\n",
+    body.raw(match severity {
+        Severity::Error => "</span> does not run</h3>\n",
+        Severity::Warning | Severity::Info => "</span> has trouble</h3>\n",
     });
     place(body, workload.place.as_deref());
     if let Some(trouble) = &workload.trouble {
@@ -104,8 +73,8 @@ fn running(body: &mut Html, kind: Kind, workload: &Workload) {
 }
 
 /// Something that does not hold as it was written.
-fn written(body: &mut Html, kind: Kind, finding: &Finding, now: &str) {
-    kind.open(body);
+fn written(body: &mut Html, severity: Severity, finding: &Finding, now: &str) {
+    open(body, severity);
     body.raw("<span class=\"code\">").text(&finding.code);
     body.raw("</span> ").text(&finding.slug);
     if let Some(object) = &finding.object {

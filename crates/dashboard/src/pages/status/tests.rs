@@ -1,4 +1,6 @@
-use leno_admin::{Edge, FailedCall, Finding, Since, Status, Step, Workload};
+use leno_admin::{
+    Edge, FailedCall, Finding, Followers, Since, Status, Step, Workload, WorkloadState,
+};
 
 use super::*;
 
@@ -12,6 +14,9 @@ fn overview() -> Overview {
             problems: 0,
             now: "2026-03-01T12:04:31.250Z".into(),
         },
+        change: None,
+        followers: Followers::default(),
+        certificate: None,
         findings: Vec::new(),
         workloads: vec![workload("web", WorkloadState::Up)],
         traffic: Some(Traffic {

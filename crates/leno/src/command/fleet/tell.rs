@@ -10,7 +10,7 @@ use leno_model::Code;
 use crate::command::Answer;
 use crate::offline::count;
 use crate::render::table::Table;
-use crate::render::{self, head};
+use crate::render::{self, head, short};
 use crate::terminal::{Line, Terminal};
 
 /// What became of a change. It holds until the file `until` changes, which is applied again then.
@@ -309,19 +309,6 @@ pub(super) fn revoked(
     let outcome = if told.changed { done } else { nothing };
     terminal.line(line.plain("  ").plain(outcome))?;
     Ok(Answer::Fine)
-}
-
-/// An identity as people name it: `shop/cart` within its own trust domain.
-fn short(identity: &str, trust_domain: &str) -> String {
-    let parts = || {
-        let rest = identity.strip_prefix("spiffe://")?;
-        let path = rest.strip_prefix(trust_domain)?;
-        path.strip_prefix("/ns/")?.split_once("/sa/")
-    };
-    match parts() {
-        Some((namespace, account)) => format!("{namespace}/{account}"),
-        None => identity.to_owned(),
-    }
 }
 
 /// `24 h`, `90 s`.

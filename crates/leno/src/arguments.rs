@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use leno_model::Code;
 
 use crate::demo::Face;
 use crate::up::Pin;
@@ -271,7 +272,10 @@ pub(crate) struct Stat {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example: leno tap cart --failed")]
+#[command(after_help = "Examples:\n  \
+    leno tap cart --failed                  calls that fail, as they happen\n  \
+    leno tap --last 20 --status 5xx         those that are kept of calls that are over\n  \
+    leno tap --from web --path /items       one edge, one part of a service")]
 pub(crate) struct Tap {
     /// Only calls from or to this one: NAME or NAMESPACE/NAME
     #[arg(value_name = "TARGET")]
@@ -280,6 +284,34 @@ pub(crate) struct Tap {
     /// Only calls that failed
     #[arg(long)]
     pub(crate) failed: bool,
+
+    /// Only calls from this one
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) from: Option<String>,
+
+    /// Only calls to this one
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) to: Option<String>,
+
+    /// Only requests with this method
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+
+    /// Only requests to paths that begin so
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Option<String>,
+
+    /// Only requests that were answered so: `503`, or `5xx` for all of that kind
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub(crate) status: Option<(u16, u16)>,
+
+    /// Only calls that a proxy refused or cut short for this reason: `R003`, or `no-allow-rule`
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<Code>,
+
+    /// The last so many that are kept of calls that are over: what failed, the slowest, a sample
+    #[arg(long, value_name = "NUMBER", conflicts_with = "count")]
+    pub(crate) last: Option<usize>,
 
     /// End after so many
     #[arg(long, value_name = "NUMBER")]
@@ -297,6 +329,19 @@ pub(crate) struct Demo {
     /// End by itself after so long (`90s`, `5m`); exit code 1 if no call was carried over mTLS
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) limit: Option<Duration>,
+}
+
+/// A status, or all that begin with one digit: the first and the last of them.
+fn status(text: &str) -> Result<(u16, u16), String> {
+    let read = match text.strip_suffix("xx") {
+        Some(kind) => kind.parse().ok().map(|kind: u8| {
+            let first = 100 * u16::from(kind);
+            (first, first + 99)
+        }),
+        None => text.parse().ok().map(|status| (status, status)),
+    };
+    let known = read.filter(|(first, last)| *first >= 100 && *last <= 599);
+    known.ok_or_else(|| "a status like 503, or 5xx, is expected".to_owned())
 }
 
 /// A time as people write it: a number with its unit.

@@ -25,4 +25,4 @@ pub(crate) use outside::Outside;
 pub(crate) use place::Place;
 pub(crate) use screen::{Columns, first_call, revised, trouble};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};
-pub(crate) use talk::{Client, Seen, Server, Watched};
+pub(crate) use talk::{Client, Seen, Server, Wanted, Watched};

@@ -219,6 +219,8 @@ pub struct Decided<'a> {
     pub caller: Option<&'a SpiffeId>,
     /// Which part of the configuration let it in, or kept it from going on.
     pub said_by: Option<&'a Origin>,
+    /// The service port that was called.
+    pub called: Option<&'a PortRef>,
     /// The service port to whose endpoints it was to go.
     pub backend: Option<&'a PortRef>,
     /// The roll of the dice that chose this one among the backends of its rule.

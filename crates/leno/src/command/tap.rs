@@ -1,28 +1,36 @@
-//! `leno tap`: calls as they happen.
+//! `leno tap`: calls as they happen, and those that are kept.
 
 use leno_telemetry::Filter;
 
 use crate::arguments::{Output, Tap};
 use crate::command::Answer;
 use crate::terminal::{Line, Terminal};
-use crate::up::{Client, Place, Watched};
+use crate::up::{Client, Place, Wanted, Watched};
 
-/// Prints a line for each call, until Ctrl-C or as many as were asked for.
+/// Prints a line for each call, until Ctrl-C or as many as were asked for; or for the last that are kept.
 pub(crate) fn run(options: &Tap, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let place = Place::here()?;
     let mut client = Client::require(&place)?;
-    let party = options
-        .target
-        .as_ref()
-        .map(|target| match target.contains('/') {
+    let party = |target: &Option<String>| {
+        target.as_ref().map(|target| match target.contains('/') {
             true => target.clone(),
             false => format!("default/{target}"),
-        });
-    client.tap(&Filter {
+        })
+    };
+    let filter = Filter {
         failed: options.failed,
-        party,
-        ..Filter::default()
-    })?;
+        party: party(&options.target),
+        from: party(&options.from),
+        to: party(&options.to),
+        method: options.method.clone(),
+        path: options.path.clone(),
+        status: options.status,
+        code: options.code,
+    };
+    match options.last {
+        Some(last) => client.kept(&Wanted::Last(last, filter))?,
+        None => client.tap(&filter)?,
+    }
     let for_people = options.output == Output::Text;
     if for_people {
         let folder = place.folder().display();
@@ -59,7 +67,7 @@ const MTLS: usize = TOOK + 9;
 const WHY: usize = MTLS + 6;
 const ID: usize = WHY + 26;
 
-fn head() -> Line {
+pub(super) fn head() -> Line {
     let columns = [
         (FROM, "FROM"),
         (TO, "TO"),
@@ -76,7 +84,7 @@ fn head() -> Line {
     })
 }
 
-fn row(call: &Watched) -> Line {
+pub(super) fn row(call: &Watched) -> Line {
     let party = |field| {
         let name = call.text(field);
         name.strip_prefix("default/").unwrap_or(name).to_owned()

@@ -2,6 +2,7 @@
 //! beside it. Both ends are the same program of the same user.
 
 mod client;
+mod kept;
 mod server;
 mod watch;
 mod words;
@@ -17,6 +18,7 @@ use rustix::net::{
 };
 
 pub(crate) use client::Client;
+pub(crate) use kept::Wanted;
 pub(crate) use server::Server;
 pub(crate) use watch::{Seen, Watched};
 

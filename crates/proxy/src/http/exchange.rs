@@ -113,6 +113,9 @@ impl<'a> Exchange<'a> {
         let aim = self.incoming.aim(self.worker, self.table);
         let known = aim.as_ref().ok().copied();
         self.told.destination = self.incoming.destination(self.table, known);
+        if let Some(Aim::Port(port)) = known {
+            self.told.called = Some(port.name());
+        }
         aim
     }
 

@@ -28,6 +28,7 @@ pub(super) struct Told<'a> {
     kept_by: Option<Origin>,
     why: String,
     caller: Option<&'a SpiffeId>,
+    pub(super) called: Option<&'a PortRef>,
     backend: Option<&'a PortRef>,
     roll: Option<Roll>,
     failed: Vec<FailedTry>,
@@ -53,6 +54,7 @@ impl<'a> Told<'a> {
             kept_by: None,
             why: String::new(),
             caller: None,
+            called: None,
             backend: None,
             roll: None,
             failed: Vec::new(),
@@ -77,6 +79,7 @@ impl<'a> Told<'a> {
 
     /// It goes to a service.
     pub(super) fn forwarded(&mut self, forward: &Forward<'a>) {
+        self.called = Some(forward.called().name());
         self.backend = Some(forward.port().name());
         self.roll = forward.part().map(|(_, roll)| roll);
     }
@@ -129,6 +132,7 @@ impl<'a> Told<'a> {
             generation: None,
             caller: self.caller,
             said_by: self.kept_by.as_ref().or(self.allowed_by),
+            called: self.called,
             backend: self.backend,
             roll: self.roll,
             failed: &self.failed,

@@ -13,7 +13,7 @@ use leno_model::Name;
 use leno_telemetry::Filter;
 use serde_json::{Value, json};
 
-use super::{Arrived, Watched, send, watch, words};
+use super::{Arrived, Wanted, Watched, kept, send, watch, words};
 use crate::signals::{By, Edges};
 use crate::up::engine::{Guest, Joined, Opened};
 use crate::up::news::Row;
@@ -71,6 +71,11 @@ impl Client {
     /// Watches calls: [`Self::watched`] has the next.
     pub(crate) fn tap(&mut self, filter: &Filter) -> anyhow::Result<()> {
         self.say(&watch::tap_question(filter))
+    }
+
+    /// Asks for calls that are over: [`Self::watched`] has them, oldest first.
+    pub(crate) fn kept(&mut self, wanted: &Wanted) -> anyhow::Result<()> {
+        self.say(&kept::question(wanted))
     }
 
     /// The next call that is watched; `None` when the mesh has ended.

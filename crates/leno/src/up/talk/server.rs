@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Arrived, send, watch, words};
+use super::{Arrived, kept, send, watch, words};
 use crate::up::engine::{Happened, Joined, Opened, Question};
 use crate::up::place::Place;
 
@@ -96,6 +96,7 @@ impl Connection {
                     watch::stat(&telemetry, wanted).await
                 }
                 Some("tap") => return self.serve_tap(&asked).await,
+                Some("kept") => return self.serve_kept(&asked).await,
                 Some("restart") => {
                     let name = asked["name"].as_str().and_then(|name| Name::new(name).ok());
                     let name = name.ok_or(Over)?;
@@ -117,7 +118,7 @@ impl Connection {
     /// Shows calls for as long as somebody looks.
     async fn serve_tap(&mut self, asked: &Value) -> Result<(), Over> {
         let telemetry = self.ask(Question::Telemetry).await?;
-        let filter = watch::read_filter(asked).ok_or(Over)?;
+        let filter = watch::read_tap_question(asked).ok_or(Over)?;
         let mut seen = watch::Seen::new(telemetry.tap(filter, Tap::LIMIT));
         loop {
             let told = tokio::select! {
@@ -126,6 +127,16 @@ impl Connection {
             };
             self.say(told.value()).await?;
         }
+    }
+
+    /// Shows what is kept of calls that are over, and closes.
+    async fn serve_kept(&mut self, asked: &Value) -> Result<(), Over> {
+        let telemetry = self.ask(Question::Telemetry).await?;
+        let wanted = kept::read_question(asked).ok_or(Over)?;
+        for told in kept::find(&telemetry.kept(), &wanted) {
+            self.say(told.value()).await?;
+        }
+        Ok(())
     }
 
     /// Serves a guest for as long as it stays.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use leno_admin::figures;
-use leno_model::CallId;
+use leno_model::{CallId, Code};
 use leno_telemetry::{Event, Filter, Format, Reporter, Tap, Telemetry};
 use serde_json::{Value, json};
 
@@ -83,14 +83,41 @@ fn read_edge(value: &Value) -> Option<((String, String), Edge)> {
 }
 
 pub(super) fn tap_question(filter: &Filter) -> Value {
-    json!({ "ask": "tap", "failed": filter.failed, "party": filter.party })
+    json!({ "ask": "tap", "filter": filter_told(filter) })
 }
 
-pub(super) fn read_filter(asked: &Value) -> Option<Filter> {
+pub(super) fn read_tap_question(asked: &Value) -> Option<Filter> {
+    read_filter(&asked["filter"])
+}
+
+pub(super) fn filter_told(filter: &Filter) -> Value {
+    json!({
+        "failed": filter.failed,
+        "party": filter.party,
+        "from": filter.from,
+        "to": filter.to,
+        "method": filter.method,
+        "path": filter.path,
+        "status": filter.status,
+        "code": filter.code.map(Code::as_str),
+    })
+}
+
+pub(super) fn read_filter(told: &Value) -> Option<Filter> {
+    let text = |key: &str| told[key].as_str().map(str::to_owned);
+    let status = |place: usize| u16::try_from(told["status"][place].as_u64()?).ok();
     Some(Filter {
-        failed: asked["failed"].as_bool()?,
-        party: asked["party"].as_str().map(str::to_owned),
-        ..Filter::default()
+        failed: told["failed"].as_bool()?,
+        party: text("party"),
+        from: text("from"),
+        to: text("to"),
+        method: text("method"),
+        path: text("path"),
+        status: status(0).zip(status(1)),
+        code: match told["code"].as_str() {
+            Some(code) => Some(code.parse().ok()?),
+            None => None,
+        },
     })
 }
 
@@ -220,8 +247,6 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
-    use leno_model::Code;
-
     use super::*;
 
     /// What two proxies tell of one stream from web, in order: what of it is shown.
@@ -278,9 +303,14 @@ mod tests {
         let filter = Filter {
             failed: true,
             party: Some("shop/cart".into()),
-            ..Filter::default()
+            from: Some("shop/web".into()),
+            to: Some("shop/cart".into()),
+            method: Some("GET".into()),
+            path: Some("/items".into()),
+            status: Some((500, 599)),
+            code: Some(Code::R014),
         };
-        assert_eq!(read_filter(&tap_question(&filter)), Some(filter));
+        assert_eq!(read_tap_question(&tap_question(&filter)), Some(filter));
         let counted = Edge {
             calls: 7,
             failed: 2,

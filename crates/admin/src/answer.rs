@@ -4,6 +4,7 @@ use leno_model::{Code, Note, ObjectRef, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
+use crate::held::Viewed;
 use crate::overview::Overview;
 
 /// Any answer.
@@ -26,6 +27,8 @@ pub enum Answer {
     Configuration(Configuration),
     /// To [`crate::ProxiesOf`].
     Proxies(Proxies),
+    /// To [`crate::ViewOf`].
+    Viewed(Viewed),
     /// To [`crate::Recover`].
     Recovered(Recovered),
     /// To [`crate::CreateToken`].

@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod failure;
 pub mod figures;
+mod held;
 mod line;
 mod object;
 mod overview;
@@ -23,6 +24,7 @@ pub use answer::{
 };
 pub use client::Client;
 pub use failure::{Failure, NotAsked};
+pub use held::{Difference, Item, ProxyView, Viewed, differences};
 pub use object::{NotAnObject, read_object};
 pub use overview::{
     Edge, Ends, FailedCall, Followers, Grade, Overview, Step, Traffic, Verdict, Workload,
@@ -31,7 +33,7 @@ pub use overview::{
 pub use question::{
     Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, File,
     HistoryOf, HoldingOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question, Recover,
-    Reinstate, RenewCertificate, Revoke, Rollback, StatusOf, TrustOf,
+    Reinstate, RenewCertificate, Revoke, Rollback, StatusOf, TrustOf, ViewOf,
 };
 pub use reach::through_folder;
 pub use server::{Asker, Server};

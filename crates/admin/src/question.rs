@@ -6,6 +6,7 @@ use crate::answer::{
     Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Proxies,
     Recovered, Renewed, Revoked, Status, TokenMade, Tokens, Trust,
 };
+use crate::held::Viewed;
 use crate::overview::Overview;
 
 /// A question that has answers of one kind.
@@ -135,6 +136,18 @@ questions! {
 
     /// Who is connected, and what does each hold?
     ProxiesOf as Proxies -> Proxies {}
+
+    /// What does a proxy hold?
+    ViewOf as View -> Viewed {
+        /// What the proxy calls itself, or a workload that it stands in front of: `NAME` or
+        /// `NAMESPACE/NAME`.
+        pub name: String,
+        /// The namespace of a name that states none.
+        pub namespace: String,
+        /// Whether it is compared with what is in force.
+        #[serde(default)]
+        pub diff: bool,
+    }
 
     /// Let the mesh follow this store, although proxies hold later views than it knows of.
     Recover as Recover -> Recovered {}

@@ -26,7 +26,7 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, clock, overview, renew, told};
+use crate::{apply, clock, overview, renew, told, viewed};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
@@ -68,6 +68,7 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Check(_) => Ok(Answer::Checked(check(center))),
             Question::Configuration(_) => Ok(Answer::Configuration(told::configuration(center))),
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
+            Question::View(ask) => viewed::viewed(center, &ask).map(Answer::Viewed),
             Question::Renew(_) => unreachable!("it is answered above"),
             Question::Recover(_) => recover(center).map(Answer::Recovered),
             Question::Holding(_) | Question::End(_) => Err(Failure::plain(

@@ -304,7 +304,10 @@ fn span(time: Duration) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use std::sync::Arc;
+
     use leno_model::{Name, Namespace};
+    use leno_wire::Holds;
 
     use super::*;
     use crate::fleet::Certificate;
@@ -339,6 +342,8 @@ mod tests {
             workloads: BTreeSet::from([workload(name)]),
             not_entitled: BTreeSet::new(),
             adopted: Generation::default(),
+            wants: Arc::default(),
+            holds: Holds::default(),
             current: true,
             refused: None,
             lacks: BTreeSet::new(),

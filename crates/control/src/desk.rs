@@ -11,6 +11,7 @@ use leno_identity::Credential;
 use leno_model::SpiffeId;
 use leno_model::view::{Generation, WorkloadId};
 use leno_store::NotRead;
+use leno_wire::Holds;
 use tokio::sync::{mpsc, watch};
 
 use crate::authority::{NotFounded, NotIssued};
@@ -141,6 +142,8 @@ impl Desk {
             workloads: BTreeSet::new(),
             not_entitled: BTreeSet::new(),
             adopted: Generation::default(),
+            wants: Arc::default(),
+            holds: Holds::default(),
             current: false,
             refused: None,
             lacks: BTreeSet::new(),
@@ -161,7 +164,11 @@ const MOST_RENEWALS: usize = 64;
 impl Attendance {
     /// The proxy goes by `edition` from here on, in front of `workloads`.
     pub fn adopted(&self, edition: &Edition, workloads: BTreeSet<WorkloadId>) {
+        let wants = edition.every_service();
+        let target = edition.target(&workloads, &wants);
         self.place.update(|member| {
+            member.wants = Arc::new(wants);
+            member.holds = Holds::Adopted(Arc::new(target));
             member.adopted = edition.generation.clone();
             member.current = true;
             member.workloads = workloads;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use leno_channel::grpc::{Answer, Call, Status, StatusCode};
 use leno_identity::Caller;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{Code, SpiffeId};
-use leno_wire::{Holder, Request, Server};
+use leno_model::{Code, SpiffeId, Subscription};
+use leno_wire::{Holder, Holds, Request, Server};
 use tokio::sync::mpsc;
 
 use crate::center::Center;
@@ -35,6 +35,7 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, peer: SocketAddr,
         renew: asks,
         server: Server::default(),
         place: None,
+        wants: Arc::default(),
         reported: None,
         offered: None,
         refused: None,
@@ -95,6 +96,8 @@ struct Stream<'a> {
     renew: mpsc::Sender<SpiffeId>,
     server: Server,
     place: Option<Place>,
+    /// What the proxy wants to know about.
+    wants: Arc<BTreeSet<Subscription>>,
     /// The tunnel as it was last reported, and for whom.
     reported: Option<(BTreeSet<WorkloadId>, Option<SocketAddr>)>,
     /// The generation that was offered last, unless the proxy has asked for something since.
@@ -111,7 +114,11 @@ impl Stream<'_> {
         if asks || request.hello.is_some() {
             self.offered = None;
         }
-        self.server.handle_request(request).map_err(invalid)
+        self.server.handle_request(request).map_err(invalid)?;
+        if asks {
+            self.wants = Arc::new(self.server.subscriptions().clone());
+        }
+        Ok(())
     }
 
     /// Offers `edition`, sends what there is to send, and notes where the proxy stands.
@@ -213,6 +220,8 @@ impl Stream<'_> {
             place.update(|member| {
                 member.current = adopted == edition.generation && why.is_none();
                 member.adopted = adopted;
+                member.wants = Arc::clone(&self.wants);
+                member.holds = self.server.holds().clone();
                 member.refused = why;
                 member.lacks = self.server.lacks().clone();
             });
@@ -234,6 +243,8 @@ impl Stream<'_> {
             workloads: BTreeSet::new(),
             not_entitled: BTreeSet::new(),
             adopted: Generation::default(),
+            wants: Arc::default(),
+            holds: Holds::default(),
             current: false,
             refused: None,
             lacks: BTreeSet::new(),

@@ -162,6 +162,12 @@ impl Edition {
         }
     }
 
+    /// Subscriptions to all that there is.
+    pub(crate) fn every_service(&self) -> BTreeSet<Subscription> {
+        let names = self.services.keys().cloned();
+        names.map(Subscription::Service).collect()
+    }
+
     /// What a proxy gets that stands in front of `workloads` and wants to know about
     /// `subscriptions`: the services that answer them and all that their routes may lead to.
     pub(crate) fn target(

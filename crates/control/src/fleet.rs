@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_admin::{Ahead, ProxyState};
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{Code, SpiffeId, Wall};
+use leno_model::{Code, SpiffeId, Subscription, Wall};
+use leno_wire::Holds;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
@@ -41,6 +42,10 @@ pub(crate) struct Member {
     pub(crate) workloads: BTreeSet<WorkloadId>,
     pub(crate) not_entitled: BTreeSet<WorkloadId>,
     pub(crate) adopted: Generation,
+    /// What it wants to know about.
+    pub(crate) wants: Arc<BTreeSet<Subscription>>,
+    /// The parts of the view that it has adopted.
+    pub(crate) holds: Holds,
     /// Whether it has what it should have.
     pub(crate) current: bool,
     /// Why not, if it said so.

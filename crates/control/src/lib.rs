@@ -26,6 +26,7 @@ mod event;
 mod fleet;
 mod folder;
 mod issue;
+mod items;
 mod layout;
 mod meaning;
 mod overview;
@@ -36,6 +37,7 @@ mod serve;
 mod since;
 mod told;
 mod tunnels;
+mod viewed;
 
 use std::io;
 use std::net::SocketAddr;

@@ -25,6 +25,7 @@ pub(crate) mod status;
 pub(crate) mod tap;
 pub(crate) mod test;
 pub(crate) mod up;
+pub(crate) mod view;
 pub(crate) mod why;
 
 /// What a command found, when it could find out at all.

@@ -45,5 +45,5 @@ pub use client::{Client, Known, Received, Refused};
 pub use delta::{Holder, Request, Response};
 pub use part::{Encoded, Part, PartName, Version};
 pub use saved::NotRestored;
-pub use server::{Server, Target};
+pub use server::{Holds, Server, Target};
 pub use token::{JoinToken, NotAToken};

@@ -56,6 +56,11 @@ impl Target {
         &self.generation
     }
 
+    /// Its parts.
+    pub fn parts(&self) -> &BTreeMap<PartName, Encoded> {
+        &self.parts
+    }
+
     /// The commit without its seal, of which the holder of a key knows.
     fn commit(&self, answers: Vec<Subscription>, told: &BTreeMap<Subscription, bool>) -> Commit {
         Commit {
@@ -85,11 +90,11 @@ pub struct Server {
     lacks: BTreeSet<String>,
 }
 
-/// The parts that a proxy holds.
-#[derive(Debug)]
-enum Holds {
+/// The parts that a proxy holds. A clone shares them.
+#[derive(Clone, Debug)]
+pub enum Holds {
     /// Those that it says it holds.
-    Said(BTreeMap<PartName, Version>),
+    Said(Arc<BTreeMap<PartName, Version>>),
     /// Those that it was sent and has adopted.
     Adopted(Arc<Target>),
 }
@@ -112,7 +117,7 @@ struct Sending {
 
 impl Default for Holds {
     fn default() -> Self {
-        Self::Said(BTreeMap::new())
+        Self::Said(Arc::default())
     }
 }
 
@@ -144,7 +149,7 @@ impl Server {
     pub fn handle_request(&mut self, request: Request) -> Result<(), Misfit> {
         let is_greeting = request.hello.is_some();
         if let Some(hello) = request.hello {
-            self.holds = Holds::Said(hello.holds.clone());
+            self.holds = Holds::Said(Arc::new(hello.holds.clone()));
             self.generation.clone_from(&hello.generation);
             self.hello = Some(hello);
         } else if self.hello.is_none() {
@@ -198,6 +203,11 @@ impl Server {
     /// The generation that the proxy has adopted.
     pub fn adopted(&self) -> &Generation {
         &self.generation
+    }
+
+    /// The parts that the proxy has adopted.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// The generation that the proxy did not adopt, and why, until it adopts another.

@@ -32,6 +32,8 @@ pub(crate) enum Fleet {
     Status(Status),
     /// Who is connected, and how far behind is each?
     Proxies(Proxies),
+    /// What does a proxy hold? Each value with who said so
+    View(View),
     /// A link to the page that shows how the mesh is
     Dashboard(Dashboard),
 }
@@ -316,6 +318,27 @@ pub(crate) struct Status {
 
 #[derive(Args)]
 pub(crate) struct Proxies {
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    leno view web            what the proxy in front of web decides by\n  \
+    leno view web --diff     in what that differs from what is in force; exit code 1 if it does")]
+pub(crate) struct View {
+    /// A proxy as leno proxies names it, or a workload: NAME or NAMESPACE/NAME
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Only what differs from what is in force for it
+    #[arg(long)]
+    pub(crate) diff: bool,
+
+    /// The namespace of a name that states none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
+
     #[command(flatten)]
     pub(crate) context: Context,
 }

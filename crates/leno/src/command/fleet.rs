@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::arguments::Output;
 use crate::arguments::fleet::{self, Certificates, Context, ControlCommand, Fleet, TokenCommand};
 use crate::command::context::Context as Chosen;
-use crate::command::{Answer, control, join, leave, status};
+use crate::command::{Answer, control, join, leave, status, view};
 use crate::folder::Files;
 use crate::render;
 use crate::terminal::Terminal;
@@ -62,6 +62,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
         Fleet::Token(options) => token(&options.command, terminal),
         Fleet::Status(options) => status::run(options, terminal),
         Fleet::Proxies(options) => ask(&options.context, ProxiesOf {}, terminal, tell::proxies),
+        Fleet::View(options) => view::run(options, terminal),
         Fleet::Dashboard(options) => ask(&options.context, OpenDashboard {}, terminal, tell::link),
     }
 }

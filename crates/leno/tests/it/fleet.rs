@@ -1,6 +1,6 @@
 //! Sessions with a control plane: each file of `tests/fleets` is what people type and see who run a mesh
 //! on several hosts, asked of a control plane that the test starts. Lines that begin with `#` say what
-//! happens meanwhile: `# the proxy of web runs`, `# the proxy of web has ended`.
+//! happens meanwhile: `# the proxy of web runs`, `.. stands still`, `.. goes on`, `.. has ended`.
 
 mod relay;
 
@@ -8,6 +8,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
 
 use crate::fleet::relay::Relay;
 use crate::{check, run, shell};
@@ -81,6 +83,13 @@ impl World {
     fn happen(&mut self, what: &str) {
         let of = what.strip_prefix("the proxy of ");
         let of = of.expect("nothing else happens in a session");
+        if of.ends_with(" stands still") {
+            return self.signal("-STOP");
+        }
+        if of.ends_with(" goes on") {
+            self.signal("-CONT");
+            return self.relay.wait_until(|proxies| are_current(proxies));
+        }
         let Some(name) = of.strip_suffix(" runs") else {
             return self.relay.wait_until(Vec::is_empty);
         };
@@ -91,6 +100,8 @@ impl World {
             "shop",
             "--advertise",
             "10.0.0.7:15008",
+            "--upstream",
+            "cart:8080=127.0.0.1:0",
         ];
         self.start(
             Command::new(env!("CARGO_BIN_EXE_leno"))
@@ -106,9 +117,14 @@ impl World {
             |line| line.contains("adopted"),
         );
         // It is current once the control plane has heard that it has adopted.
-        self.relay.wait_until(|proxies| {
-            !proxies.is_empty() && proxies.iter().all(|proxy| proxy["current"] == true)
-        });
+        self.relay.wait_until(|proxies| are_current(proxies));
+    }
+
+    /// Sends the process that was started last a signal.
+    fn signal(&self, signal: &str) {
+        let last = self.children.last().unwrap().id().to_string();
+        let sent = Command::new("kill").args([signal, &last]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Starts a process that goes on, and waits for a line of it.
@@ -122,6 +138,10 @@ impl World {
         // What it says later has room.
         std::thread::spawn(move || lines.for_each(drop));
     }
+}
+
+fn are_current(proxies: &[Value]) -> bool {
+    !proxies.is_empty() && proxies.iter().all(|proxy| proxy["current"] == true)
 }
 
 impl Drop for World {

@@ -1,0 +1,384 @@
+//! The values of a view as people read them, each with who said so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_admin::Item;
+use leno_model::view::{
+    Access, Action, Backend, CallerMatch, Effect, Endpoint, EndpointSlice, HostMatch, HttpMatch,
+    Mtls, PathMatch, PortRef, Protocol, RequestMatch, Retry, Routes, Rule, Service, ServicePort,
+    Settings, Split, Stance, State, TextMatch, Tuning, Unknown, Workload,
+};
+use leno_model::{Origin, ServiceName};
+use leno_wire::Part;
+
+/// What nobody wrote.
+const DEFAULT: &str = "default";
+
+/// What stands in these parts of a view.
+pub(crate) fn items(parts: Vec<Part>) -> Vec<Item> {
+    let mut sorted = Sorted::default();
+    for part in parts {
+        sorted.add(part);
+    }
+    let mut items = sorted.everywhere;
+    items.extend(sorted.workloads.iter().map(|one| workload(one)));
+    let services = sorted.services.values();
+    items.extend(services.map(|one| service(one, &sorted.endpoints)));
+    items
+}
+
+/// Parts in the order in which they are read.
+#[derive(Default)]
+struct Sorted {
+    everywhere: Vec<Item>,
+    workloads: Vec<Arc<Workload>>,
+    services: BTreeMap<ServiceName, Arc<Service>>,
+    endpoints: BTreeMap<PortRef, BTreeMap<u32, Arc<EndpointSlice>>>,
+}
+
+impl Sorted {
+    fn add(&mut self, part: Part) {
+        match part {
+            // It comes first, whatever it comes behind.
+            Part::Settings(said) => self.everywhere.insert(0, settings(&said)),
+            Part::Revoked(ids) if ids.is_empty() => {}
+            Part::Revoked(ids) => {
+                let ids = ids.iter().map(|id| Item::new(id.to_string(), "refused"));
+                let refused = Item::new("revoked identities", "").with(ids.collect());
+                self.everywhere.push(refused);
+            }
+            Part::Bundle(domain, roots) => {
+                let name = format!("roots of {domain}");
+                self.everywhere
+                    .push(Item::new(name, roots.len().to_string()));
+            }
+            Part::Workload(workload) => self.workloads.push(workload),
+            Part::Service(service) => drop(self.services.insert(service.name.clone(), service)),
+            Part::Endpoints { port, index, slice } => {
+                self.endpoints.entry(port).or_default().insert(index, slice);
+            }
+        }
+    }
+}
+
+fn settings(settings: &Settings) -> Item {
+    let unknown = match settings.unknown_destinations {
+        Unknown::Pass => "pass, in plain",
+        Unknown::Refuse => "refused",
+    };
+    Item::new("settings", "").with(vec![
+        Item::new("trust domain", settings.trust_domain.to_string()),
+        Item::new("unknown destinations", unknown),
+    ])
+}
+
+fn workload(workload: &Workload) -> Item {
+    let ports = workload.ports.iter().map(|(number, port)| {
+        let name = format!("port {number}");
+        Item::new(name, protocol(port.protocol)).with(access(&port.access))
+    });
+    let mut items: Vec<_> = ports.collect();
+    items.push(Item::new("other ports", "").with(access(&workload.other_ports)));
+    Item::new(
+        format!("workload {}", workload.id),
+        format!("acts as {}", workload.identity),
+    )
+    .with(items)
+}
+
+fn access(access: &Access) -> Vec<Item> {
+    let mtls = match access.mtls {
+        Mtls::Strict => "strict",
+        Mtls::Permissive => "permissive",
+    };
+    let mut items = vec![Item::new("mTLS", mtls).by(origin(access.mtls_origin.as_ref()))];
+    let mut allows = false;
+    for (number, rule) in (1..).zip(&access.rules) {
+        allows |= rule.effect == Effect::Allow;
+        let effect = match rule.effect {
+            Effect::Allow => "allow",
+            Effect::Deny => "deny",
+            Effect::NotUnderstood => "deny, not understood:",
+        };
+        let value = format!(
+            "{effect} {} {}",
+            any_of(&rule.callers, caller, "everyone"),
+            any_of(&rule.requests, request, "everything")
+        );
+        items.push(Item::new(format!("rule {number}"), value).by(&rule.origin));
+    }
+    let rest = Item::new("all others", "");
+    items.push(match access.stance {
+        _ if allows => Item {
+            value: "denied: a rule allows some".to_owned(),
+            ..rest
+        },
+        Stance::Allow => Item {
+            value: "allowed".to_owned(),
+            ..rest
+        }
+        .by(origin(access.stance_origin.as_ref())),
+        Stance::Deny => Item {
+            value: "denied".to_owned(),
+            ..rest
+        }
+        .by(origin(access.stance_origin.as_ref())),
+    });
+    items
+}
+
+fn any_of<T>(all: &[T], tell: impl Fn(&T) -> String, none: &str) -> String {
+    match all {
+        [] => none.to_owned(),
+        all => all.iter().map(tell).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn caller(caller: &CallerMatch) -> String {
+    let CallerMatch {
+        trust_domain,
+        namespace,
+        service_account,
+        block,
+    } = caller;
+    let mut words = Vec::new();
+    match (namespace, service_account) {
+        (Some(namespace), Some(account)) => words.push(format!("{namespace}/{account}")),
+        (Some(namespace), None) => words.push(format!("namespace {namespace}")),
+        (None, Some(account)) => words.push(format!("service account {account}")),
+        (None, None) => {}
+    }
+    if let Some(domain) = trust_domain {
+        words.push(format!("of {domain}"));
+    }
+    if let Some(block) = block {
+        words.push(format!("in {}/{}", block.address(), block.bits()));
+    }
+    match words.is_empty() {
+        true => "everyone".to_owned(),
+        false => words.join(" "),
+    }
+}
+
+fn request(request: &RequestMatch) -> String {
+    let RequestMatch {
+        ports,
+        methods,
+        hosts,
+        paths,
+    } = request;
+    let mut words: Vec<_> = methods.iter().map(ToString::to_string).collect();
+    words.extend(hosts.iter().map(host));
+    words.extend(paths.iter().map(path));
+    words.extend(ports.iter().map(|port| format!("port {port}")));
+    match words.is_empty() {
+        true => "everything".to_owned(),
+        false => words.join(" "),
+    }
+}
+
+fn host(host: &HostMatch) -> String {
+    match host {
+        HostMatch::Any => "any host".to_owned(),
+        HostMatch::Exact(name) => name.to_string(),
+        HostMatch::Suffix(suffix) => format!("*{suffix}"),
+    }
+}
+
+fn path(path: &PathMatch) -> String {
+    match path {
+        PathMatch::Exact(path) => format!("={path}"),
+        PathMatch::Prefix(prefix) => format!("{prefix}/*"),
+        PathMatch::Regex(pattern) => format!("~{}", pattern.as_str()),
+    }
+}
+
+type Slices = BTreeMap<PortRef, BTreeMap<u32, Arc<EndpointSlice>>>;
+
+fn service(service: &Service, endpoints: &Slices) -> Item {
+    let ports = service.ports.iter().map(|(number, port)| {
+        let at = PortRef {
+            service: service.name.clone(),
+            port: *number,
+        };
+        let slices = endpoints.get(&at).into_iter().flat_map(BTreeMap::values);
+        let endpoints = slices.flat_map(|slice| slice.endpoints());
+        let mut items = service_port(port);
+        items.extend(endpoints.map(endpoint));
+        Item::new(format!("port {number}"), protocol(port.protocol)).with(items)
+    });
+    let item = Item::new(format!("service {}", service.name), "").with(ports.collect());
+    match &service.origin {
+        Some(origin) => item.by(origin),
+        None => item,
+    }
+}
+
+fn service_port(port: &ServicePort) -> Vec<Item> {
+    let mut items = Vec::new();
+    if let Some(producer) = &port.producer {
+        items.push(Item::new("routes", "").with(routes(producer)));
+    }
+    for (namespace, consumer) in &port.consumers {
+        let name = format!("routes for callers in {namespace}");
+        items.push(Item::new(name, "").with(routes(consumer)));
+    }
+    items.extend(tuning(&port.tuning));
+    items
+}
+
+/// Each rule with what leads to it. The number of a match is its place in the order in which they
+/// are tried.
+fn routes(routes: &Routes) -> Vec<Item> {
+    let rules = routes.rules.iter().enumerate().map(|(index, rule)| {
+        let mut items = Vec::new();
+        for (number, route) in (1..).zip(&routes.routes) {
+            if route.rule == index {
+                let value = matches(&route.host, &route.matches);
+                items.push(Item::new(format!("match {number}"), value).by(&route.origin));
+            }
+        }
+        items.extend(limits(rule));
+        let name = match &rule.name {
+            Some(name) => format!("rule {} ({name})", index + 1),
+            None => format!("rule {}", index + 1),
+        };
+        Item::new(name, action(&rule.action))
+            .by(&rule.origin)
+            .with(items)
+    });
+    rules.collect()
+}
+
+fn matches(of_host: &HostMatch, matches: &HttpMatch) -> String {
+    let mut words = Vec::new();
+    if *of_host != HostMatch::Any {
+        words.push(host(of_host));
+    }
+    words.extend(matches.method.iter().map(ToString::to_string));
+    words.push(path(&matches.path));
+    for (kind, named) in [("header", &matches.headers), ("query", &matches.query)] {
+        words.extend(named.iter().map(|one| match &one.value {
+            TextMatch::Exact(value) => format!("{kind} {}={value}", one.name),
+            TextMatch::Regex(pattern) => format!("{kind} {}~{}", one.name, pattern.as_str()),
+        }));
+    }
+    words.join(" ")
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Forward(split) => forward(split),
+        Action::Redirect(redirect) => format!("redirect {}", redirect.status),
+        Action::Refuse(code, _) => format!("answers 500: {code} {}", code.slug()),
+    }
+}
+
+fn forward(split: &Split) -> String {
+    let parts = split.parts().iter().map(|part| {
+        let to = match &part.backend {
+            Backend::Service(port) => port.to_string(),
+            Backend::Invalid(code) => format!("500 ({code} {})", code.slug()),
+        };
+        match split.parts() {
+            [_] => to,
+            _ => format!("{to} {} of {}", part.weight, split.total()),
+        }
+    });
+    format!("→ {}", parts.collect::<Vec<_>>().join(", "))
+}
+
+/// What a rule says itself of how long and how often; the rest is the service's.
+fn limits(rule: &Rule) -> Vec<Item> {
+    let mut items = Vec::new();
+    if let Some(time) = rule.request_timeout {
+        items.push(Item::new("request timeout", limit(time)).by(&rule.origin));
+    }
+    if let Some(time) = rule.attempt_timeout {
+        items.push(Item::new("timeout of a try", limit(time)).by(&rule.origin));
+    }
+    if let Some(again) = &rule.retry {
+        items.extend(retry(again, |_| rule.origin.to_string()));
+    }
+    items
+}
+
+fn tuning(tuning: &Tuning) -> Vec<Item> {
+    let by = |field: &str| origin(tuning.origins.get(field));
+    let request = tuning.request_timeout.unwrap_or_default();
+    let mut items = vec![
+        Item::new("connect timeout", limit(tuning.connect_timeout)).by(by("timeouts.connect")),
+        Item::new("request timeout", limit(request)).by(by("timeouts.request")),
+    ];
+    items.extend(retry(&tuning.retry, |field| by(&format!("retry.{field}"))));
+    let budget = tuning.budget;
+    let floor = format!("{} a second", budget.at_least_per_second);
+    items.extend([
+        Item::new("retry budget", format!("{} %", budget.percent)).by(by("retryBudget.percent")),
+        Item::new("retry budget at least", floor).by(by("retryBudget.atLeastPerSecond")),
+    ]);
+    items
+}
+
+fn retry(retry: &Retry, by: impl Fn(&str) -> String) -> Vec<Item> {
+    let codes = retry.codes.iter().map(u16::to_string);
+    let codes = codes.collect::<Vec<_>>().join(", ");
+    let unanswered = retry.unanswered.then(|| "no answer".to_owned());
+    let also: Vec<_> = unanswered.into_iter().chain([codes]).collect();
+    let also = also.join(", ");
+    let what = match also.trim_matches([',', ' ']) {
+        "" => "what was not processed",
+        also => also,
+    };
+    vec![
+        Item::new("retries", retry.attempts.to_string()).by(by("attempts")),
+        Item::new("retries after", what).by(by("codes")),
+        Item::new("retries wait", span(retry.backoff)).by(by("backoff")),
+    ]
+}
+
+fn endpoint(endpoint: &Endpoint) -> Item {
+    let mut value = endpoint.address.to_string();
+    match endpoint.tunnel {
+        Some(tunnel) => value.push_str(&format!(" by tunnel {tunnel}")),
+        None => value.push_str(" in plain"),
+    }
+    value.push_str(match endpoint.state {
+        State::Ready => ", ready",
+        State::Draining => ", draining",
+        State::Unknown => ", not known to be ready",
+    });
+    if endpoint.weight.get() != 1 {
+        value.push_str(&format!(", weight {}", endpoint.weight));
+    }
+    Item::new(format!("endpoint {}", endpoint.workload), value)
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http => "HTTP",
+        Protocol::Tcp => "TCP",
+    }
+}
+
+fn origin(origin: Option<&Origin>) -> String {
+    origin.map_or_else(|| DEFAULT.to_owned(), Origin::to_string)
+}
+
+/// How long something may take; without end if that is no time at all.
+fn limit(time: Duration) -> String {
+    match time.is_zero() {
+        true => "no limit".to_owned(),
+        false => span(time),
+    }
+}
+
+/// A time with its unit as people write it: `250ms`, `15s`.
+fn span(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
+    }
+}

@@ -102,8 +102,8 @@ impl Meaning {
     pub(crate) fn of(written: &Arc<Written>, known: Known<'_>) -> Self {
         let mut resources = written.resources.clone();
         let is_named = !resources.meshes.is_empty();
-        if let Some(name) = known.mesh.filter(|_| !is_named) {
-            make_up_mesh(&mut resources, name, known.domain);
+        if !is_named {
+            make_up_mesh(&mut resources, known);
         }
         present::complete(&mut resources, known.present);
         let (mut mesh, more) = compile(&resources);
@@ -150,14 +150,18 @@ impl Meaning {
     }
 }
 
-/// Adds the mesh that holds where nobody has written one: strict from the start, and open. It stays in
-/// the trust domain that its CA is of.
-fn make_up_mesh(resources: &mut Resources, name: &Name, domain: Option<&TrustDomain>) {
-    let domain = domain.map(|domain| format!(", trustDomain: {domain}"));
+/// Adds the mesh that holds where nobody has written one. It stays in the trust domain that its CA is
+/// of; one that has a name is strict from the start, and open.
+fn make_up_mesh(resources: &mut Resources, known: Known<'_>) {
+    let name = known.mesh.map_or("mesh", Name::as_str);
+    let stance = known
+        .mesh
+        .map(|_| "mtls: Strict, default: Allow, unknownDestinations: Allow");
+    let domain = known.domain.map(|domain| format!("trustDomain: {domain}"));
+    let spec = stance.map(str::to_owned).into_iter().chain(domain);
     let text = format!(
-        "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {{name: {name}}}\n\
-         spec: {{mtls: Strict, default: Allow, unknownDestinations: Allow{}}}\n",
-        domain.unwrap_or_default()
+        "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {{name: {name}}}\nspec: {{{}}}\n",
+        spec.collect::<Vec<_>>().join(", ")
     );
     let file = (Arc::from(MADE_UP), text.into_bytes());
     let (made_up, _) = Resources::read([file], &Namespace::default_namespace());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use leno_admin::{ProxiesOf, Recover, Reinstate, Revoke};
 use leno_model::Wall;
 use leno_model::view::{EndpointSlice, View};
-use leno_model::{SpiffeId, Subscription};
+use leno_model::{SpiffeId, Subscription, TrustDomain};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{Event, Unanswered};
 use leno_wire::{Client, Holder, NotRestored};
@@ -232,6 +232,28 @@ async fn what_stands_in_a_watched_folder_is_configuration() {
 
     std::fs::remove_file(folder.join("shop.yaml")).unwrap();
     web.view(|view| view.workloads.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mesh_that_nobody_has_written_is_of_the_trust_domain_of_its_ca() {
+    let place = Arc::new(Place::new());
+    let folder = place.path("watched");
+    std::fs::create_dir_all(&folder).unwrap();
+    let web = "apiVersion: leno.dev/v1alpha1\nkind: MeshWorkload\n\
+               metadata: {namespace: shop, name: web}\nspec: {instances: [{name: web, address: 10.0.0.1}]}\n";
+    std::fs::write(folder.join("web.yaml"), web).unwrap();
+    let world = World::with(place, |settings| {
+        settings.folders = vec![folder];
+        settings.trust_domain = Some(TrustDomain::new("bank.example").unwrap());
+    })
+    .await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    let view = web.view(|view| view.workloads.len() == 1).await;
+    let mut held = view.workloads.values();
+    assert_eq!(
+        held.next().unwrap().identity.to_string(),
+        "spiffe://bank.example/ns/shop/sa/web"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,24 +57,19 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::of(
-            Arc::new(Place::new()),
-            "127.0.0.1:0".parse().unwrap(),
-            vec![],
-        )
-        .await
+        Self::with(Arc::new(Place::new()), |_| {}).await
     }
 
     pub(crate) async fn watching(folder: &Path, place: Arc<Place>) -> Self {
-        Self::of(
-            place,
-            "127.0.0.1:0".parse().unwrap(),
-            vec![folder.to_owned()],
-        )
-        .await
+        Self::with(place, |settings| settings.folders = vec![folder.to_owned()]).await
     }
 
-    async fn of(place: Arc<Place>, listen: SocketAddr, folders: Vec<PathBuf>) -> Self {
+    /// The same, with settings of its own.
+    pub(crate) async fn with(place: Arc<Place>, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(place, "127.0.0.1:0".parse().unwrap(), change).await
+    }
+
+    async fn of(place: Arc<Place>, listen: SocketAddr, change: impl FnOnce(&mut Settings)) -> Self {
         // The port is chosen before it is advertised.
         let listen = match listen.port() {
             0 => std::net::TcpListener::bind(listen)
@@ -83,15 +78,16 @@ impl World {
                 .unwrap(),
             _ => listen,
         };
-        let settings = Settings {
+        let mut settings = Settings {
             data: place.path("store"),
             listen,
             advertise: Some(listen.to_string()),
             socket: place.path("control.sock"),
-            folders,
+            folders: vec![],
             trust_domain: None,
             mesh: None,
         };
+        change(&mut settings);
         let events = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&events);
         let tell = move |event: &Event| heard.lock().unwrap().push(event.clone());
@@ -130,7 +126,7 @@ impl World {
 
     /// Starts a control plane again on what is left.
     pub(crate) async fn again((place, address): (Arc<Place>, SocketAddr)) -> Self {
-        Self::of(place, address, vec![]).await
+        Self::of(place, address, |_| {}).await
     }
 
     /// The same, watching a folder.
@@ -138,7 +134,8 @@ impl World {
         (place, address): (Arc<Place>, SocketAddr),
         folder: &Path,
     ) -> Self {
-        Self::of(place, address, vec![folder.to_owned()]).await
+        let watched = vec![folder.to_owned()];
+        Self::of(place, address, |settings| settings.folders = watched).await
     }
 
     pub(crate) async fn apply(&self, text: &str) -> Applied {

@@ -48,7 +48,7 @@ use std::time::Duration;
 use leno_identity::{Pace, Renewal};
 use leno_model::{Code, Name, TrustDomain};
 use leno_store::{NotRead, Store};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 pub use authority::{NotFounded, NotIssued, NotOpened as AuthorityNotOpened};
@@ -112,10 +112,8 @@ impl Control {
             address: settings.listen,
             why,
         };
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
+        let door = bound(settings.listen).map_err(listening)?;
+        let address = door.local_addr().map_err(listening)?;
         let store = Arc::new(store);
         let advertise = settings.advertise.unwrap_or_else(|| address.to_string());
         let center = Center::open(store, advertise, settings.mesh, found, Box::new(tell))?;
@@ -127,6 +125,8 @@ impl Control {
             path: settings.socket,
             why,
         })?;
+        // Last, so that whoever reaches it can also ask.
+        let listener = door.listen(WAITING).map_err(listening)?;
         center.tell(&Event::Listening(address));
         Ok(Self {
             center: Arc::new(center),
@@ -168,6 +168,21 @@ impl Control {
         }
     }
 }
+
+/// Takes an address that nobody can connect to yet.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A control plane that starts again need not wait for what the one before has closed.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// How many connections may wait to be accepted.
+const WAITING: u32 = 1024;
 
 async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
     task.await;

@@ -4,7 +4,6 @@ mod holding;
 
 use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use leno_admin::{self as admin, Ending, Failure, Question, Server};
 use leno_channel::Keyring;
+use leno_host::cpu::Cpu;
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
 use leno_proxy::follow::{Asker, Event, Follower, Following};
@@ -188,7 +188,7 @@ impl<'a> Wanted<'a> {
             }
         }
         Ok(Settings {
-            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            workers: Cpu::read().workers(),
             listeners,
             network: Network::default_network(),
             connections: proxy::connections()?,

@@ -159,36 +159,18 @@ impl Up {
             tell(news);
         }
         desk.found().context("the CA cannot be founded")?;
-
-        let keyring = Arc::new(Keyring::new(clocks.clock()));
-        let tunnel = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = tunnel.local_addr()?;
-        let telemetry = Telemetry::new(leno_telemetry::Settings::default());
-        let settings = leno_proxy::Settings {
-            workers: leno_host::cpu::Cpu::read().workers(),
-            listeners: vec![Listener {
-                place: At::Socket(tunnel),
-                door: Door::Tunnel,
-            }],
-            network: Network::default_network(),
-            connections: connections()?,
-            drain: DRAIN,
-            seed: seed(),
-        };
         let edition = desk.edition();
-        let proxy = Proxy::start(
-            settings,
-            keyring.clone(),
-            clocks.clone(),
-            &telemetry,
-            Arc::new(edition.view(&BTreeSet::new())),
-            Scope::Whole,
-        )?;
+        let Front {
+            proxy,
+            keyring,
+            telemetry,
+            tunnel,
+        } = Front::start(&edition, &clocks)?;
         let host = WorkloadId {
             namespace: source.namespace(),
             name: Name::new(HOST).expect("a constant that is a name"),
         };
-        let (attendance, renewals) = desk.attend(source.mesh.as_str(), &host, address);
+        let (attendance, renewals) = desk.attend(source.mesh.as_str(), &host, tunnel);
         let attendance = Rc::new(attendance);
         let mut up = Self {
             certificates: Certificates::new(attendance.clone(), keyring, Dice::new(seed())),
@@ -207,7 +189,7 @@ impl Up {
             edition,
             editions,
             telemetry,
-            tunnel: address,
+            tunnel,
             host,
             members: BTreeMap::new(),
             names_at: None,
@@ -442,6 +424,49 @@ impl Up {
 
 /// The workload as which calls from outside the mesh are made, by published ports.
 pub(crate) const HOST: &str = "host";
+
+/// A proxy that serves nothing yet, and what it shares with the mesh.
+struct Front {
+    proxy: Proxy,
+    keyring: Arc<Keyring>,
+    telemetry: Telemetry,
+    /// Where it takes calls.
+    tunnel: SocketAddr,
+}
+
+impl Front {
+    fn start(edition: &Edition, clocks: &Clocks) -> anyhow::Result<Self> {
+        let keyring = Arc::new(Keyring::new(clocks.clock()));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let tunnel = listener.local_addr()?;
+        let telemetry = Telemetry::new(leno_telemetry::Settings::default());
+        let settings = leno_proxy::Settings {
+            workers: leno_host::cpu::Cpu::read().workers(),
+            listeners: vec![Listener {
+                place: At::Socket(listener),
+                door: Door::Tunnel,
+            }],
+            network: Network::default_network(),
+            connections: connections()?,
+            drain: DRAIN,
+            seed: seed(),
+        };
+        let proxy = Proxy::start(
+            settings,
+            keyring.clone(),
+            clocks.clone(),
+            &telemetry,
+            Arc::new(edition.view(&BTreeSet::new())),
+            Scope::Whole,
+        )?;
+        Ok(Self {
+            proxy,
+            keyring,
+            telemetry,
+            tunnel,
+        })
+    }
+}
 
 /// The control plane of a place. Where nothing is written, it is there for one program.
 async fn control(

@@ -20,7 +20,7 @@ pub(crate) struct Program {
     pub(crate) folder: PathBuf,
     /// What it finds in its environment beside what `leno up` has.
     pub(crate) env: BTreeMap<String, String>,
-    /// The file and line that say so: `Procfile:3`.
+    /// The file and line of the command: `Procfile:3`.
     pub(crate) place: String,
     /// Whether it says on which ports it takes calls.
     pub(crate) declares_ports: bool,
@@ -48,7 +48,7 @@ pub(crate) fn programs(resources: &Resources, folder: &Path) -> Vec<Program> {
             }
         };
         let below = run.working_directory.as_deref().unwrap_or(".");
-        let place = object.origin("").place;
+        let place = object.origin("/spec/run/command").place;
         let program = Program {
             name: object.meta.name.clone(),
             command,

@@ -168,7 +168,7 @@ fn what_cannot_be_started_is_named_with_its_line() {
     assert_eq!(
         row,
         "  lost   FAILED  0.0 s   not started       \"No such file or directory (os error 2)\" \
-         (leno.yaml:1)   leno logs lost"
+         (leno.yaml:7)   leno logs lost"
     );
     let folder = Folder::new("nothing");
     assert!(

@@ -53,11 +53,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
                 message: options.terms.message.clone(),
                 allow_errors: options.terms.allow_errors,
             };
-            let chosen = Chosen::choose(options.context.context.as_deref())?;
-            let output = options.context.output;
-            ask_of(&chosen, output, question, terminal, |told, terminal| {
-                tell::applied(told, chosen.file(), terminal)
-            })
+            take_back(&options.context, question, terminal)
         }
         Fleet::Token(options) => token(&options.command, terminal),
         Fleet::Status(options) => status::run(options, terminal),
@@ -166,11 +162,22 @@ fn delete(options: &fleet::Delete, terminal: &mut Terminal) -> anyhow::Result<An
         message: options.terms.message.clone(),
         allow_errors: options.terms.allow_errors,
     };
-    ask(
-        &options.context,
+    take_back(&options.context, question, terminal)
+}
+
+/// Asks for a change that takes back what was applied: where a file is looked at, until it changes.
+fn take_back(
+    context: &Context,
+    question: impl Ask<Answer = Applied>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    let chosen = Chosen::choose(context.context.as_deref())?;
+    ask_of(
+        &chosen,
+        context.output,
         question,
         terminal,
-        |told: &Applied, terminal| tell::applied(told, None, terminal),
+        |told, terminal| tell::applied(told, chosen.file(), terminal),
     )
 }
 

@@ -278,6 +278,9 @@ fn a_weight_is_changed_seen_and_taken_back() {
         again.shown()
     );
     assert_eq!(ask(), "one\n");
+
+    let deleted = folder.told(["delete", "HTTPRoute/cart"]);
+    assert!(deleted.contains(holds), "{deleted}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use leno_identity::Distrust;
 use leno_model::{Code, Fault, SpiffeId};
 use rustls::AlertDescription;
 
-use crate::{HANDSHAKE_LIMIT, alpn::Alpn};
+use crate::{HANDSHAKE_LIMIT, alpn::Alpn, words::words};
 
 /// A handshake that came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ pub enum WhyFailed {
     #[error("TLS failed: {0}")]
     Tls(rustls::Error),
     /// The connection broke.
-    #[error("the connection broke: {0}")]
+    #[error("{}", words(.0))]
     Broken(io::Error),
 }
 

@@ -21,6 +21,7 @@ mod own;
 mod proof;
 mod sessions;
 mod sni;
+mod words;
 
 pub use accept::Accepted;
 pub use alpn::Alpn;
@@ -33,6 +34,7 @@ pub use keyring::Keyring;
 pub use proof::Proof;
 pub use sni::peer_name;
 pub use tokio_rustls::{client::TlsStream as ClientStream, server::TlsStream as ServerStream};
+pub use words::words;
 
 /// How long a handshake may take, from its first byte to the last.
 pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);

@@ -11,6 +11,7 @@ use super::message::{Messages, Sender};
 use super::server::GRPC;
 use super::status::{Status, StatusCode};
 use super::{LARGEST_HEAD, LARGEST_MESSAGE, WINDOW, until_dead};
+use crate::words::InWords;
 
 /// A connection to a server. A clone is the same connection.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ impl Line {
             .initial_connection_window_size(2 * WINDOW)
             .max_header_list_size(LARGEST_HEAD)
             .enable_push(false);
-        let opened = builder.handshake(stream).await;
+        let opened = builder.handshake(InWords(stream)).await;
         let (requests, mut connection) = opened.map_err(|error| Status::gone(&error))?;
         let ping = connection.ping_pong().expect("it is taken once");
         let run = async move {

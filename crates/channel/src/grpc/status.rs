@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue};
 
+use crate::words::words;
+
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -54,7 +56,10 @@ impl Status {
     }
 
     pub(super) fn gone(error: &h2::Error) -> Self {
-        Self::new(StatusCode::Unavailable, error)
+        match error.get_io() {
+            Some(broken) => Self::new(StatusCode::Unavailable, words(broken)),
+            None => Self::new(StatusCode::Unavailable, error),
+        }
     }
 
     /// The headers or trailers that say so; `None` says that all went well.

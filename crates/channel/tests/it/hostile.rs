@@ -53,11 +53,11 @@ async fn what_is_not_tls_is_refused() {
     );
     assert_eq!(
         say(b"").await,
-        "the connection broke: unexpected end of file"
+        "the other end closed the connection without a word"
     );
     assert_eq!(
         say(b"\x16\x03\x01").await,
-        "the connection broke: unexpected end of file"
+        "the other end closed the connection without a word"
     );
 }
 

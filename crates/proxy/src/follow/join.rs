@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use leno_channel::grpc::{self, Line, Status, StatusCode};
-use leno_channel::{Clocks, HandshakeFailure, generate_key};
+use leno_channel::{Clocks, HandshakeFailure, generate_key, words};
 use leno_identity::{BadCredential, Credential};
 use leno_model::{Code, Name, SpiffeId};
 use leno_wire::certificates::{Issued, Join, control_plane};
@@ -70,7 +70,7 @@ pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
 #[derive(Debug, thiserror::Error)]
 pub enum NotJoined {
     /// The control plane cannot be reached.
-    #[error("the control plane cannot be reached: {0}")]
+    #[error("the control plane cannot be reached: {}", words(.0))]
     Away(io::Error),
     /// Whoever answered is not the control plane of the token.
     #[error("whoever answered is not the control plane of the token: {0}")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::grpc::{Incoming, Line, Sender};
-use leno_channel::{Alpn, Keyring};
+use leno_channel::{Alpn, Keyring, words};
 use leno_identity::Validity;
 use leno_model::SpiffeId;
 use leno_model::view::View;
@@ -224,7 +224,7 @@ pub(super) async fn open_line(
     address: &str,
 ) -> Result<(Line, Validity, JoinHandle<()>), String> {
     let stream = connect(address).await;
-    let stream = stream.map_err(|error| format!("{address}: {error}"))?;
+    let stream = stream.map_err(|error| format!("{address}: {}", words(&error)))?;
     let expected = [control_plane(&own.trust_domain)];
     let connected = keyring.connect(stream, own, &expected, Alpn::Hbone).await;
     let connected = connected.map_err(|failure| failure.to_string())?;

@@ -93,7 +93,7 @@ async fn run(place: &Path, size: Size) -> (Vec<Duration>, Duration) {
         trust_domain: None,
         mesh: None,
     };
-    let control = Control::open(settings, |_| {}).await.expect("it starts");
+    let control = Control::open(settings, |_| {}).expect("it starts");
     let _control = tokio::spawn(control.run());
     let admin = Client::new(&place.join("socket"));
     apply(&admin, shop(size.services), "shop").await;

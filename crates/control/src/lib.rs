@@ -92,8 +92,8 @@ pub struct Control {
 
 impl Control {
     /// Opens the store and the CA, and listens. Nobody is answered before [`Self::run`]. `tell` is
-    /// called with whatever happens, on any thread.
-    pub async fn open(
+    /// called with whatever happens, on any thread. Needs a runtime around it.
+    pub fn open(
         settings: Settings,
         tell: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Self, NotStarted> {

@@ -93,7 +93,7 @@ impl World {
         let tell = move |event: &Event| heard.lock().unwrap().push(event.clone());
         let control = within(async {
             loop {
-                match Control::open(settings.clone(), tell.clone()).await {
+                match Control::open(settings.clone(), tell.clone()) {
                     // A thread of the one before is still writing.
                     Err(NotStarted::Store(NotOpened::InUse { .. })) => yield_now().await,
                     opened => break opened.unwrap(),

@@ -52,7 +52,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         let (tell, mut heard) = mpsc::channel(MOST_LINES);
         // A line that finds no room is not worth waiting for.
         let tell = move |event: &Event| drop(tell.try_send(event.to_string()));
-        let control = Control::open(settings, tell).await?;
+        let control = Control::open(settings, tell)?;
         let mut showing = JoinSet::new();
         if let Some(port) = options.dashboard {
             showing.spawn(show(control.desk(), port, terminal)?);

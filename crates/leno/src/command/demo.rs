@@ -71,7 +71,7 @@ async fn tell(
     let place = Place::of(folder.path())?;
     let (tell, mut news) = mpsc::unbounded_channel();
     // Nobody listens any more once the story is over.
-    let mut up = Up::begin(source, place.clone(), move |told| drop(tell.send(told))).await?;
+    let mut up = Up::begin(source, place.clone(), move |told| drop(tell.send(told)))?;
     let page = Page::of(&mut up, None)?;
     let words = Words {
         folder: folder.path().display().to_string(),

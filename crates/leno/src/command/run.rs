@@ -240,7 +240,7 @@ impl Alone {
                 .build()?;
             let serving = async {
                 let source = Source::empty(place.folder());
-                let up = Up::begin(source, place.clone(), |_: News| {}).await?;
+                let up = Up::begin(source, place.clone(), |_: News| {})?;
                 let server = Server::open(&place)?;
                 tokio::task::spawn_local(server.run(up.inbox()));
                 // Whoever waits for it may have given up.

@@ -127,7 +127,7 @@ async fn show(
     let file = source.file.unwrap_or_default();
     let name = source.mesh.clone();
     let tell = move |told| drop(tell.send(told));
-    let mut up = Up::begin(source, place.clone(), tell).await?;
+    let mut up = Up::begin(source, place.clone(), tell)?;
     let page = Page::of(&mut up, options.dashboard)?;
     if options.way.explicit {
         up = explicitly(up, &options.way.upstream)?;

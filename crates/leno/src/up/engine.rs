@@ -139,7 +139,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 impl Up {
     /// Takes the place, starts the control plane, puts in force what is written if that is something
     /// else than before, and starts the proxy with nothing to serve yet. Needs a `LocalSet` around it.
-    pub(crate) async fn begin(
+    pub(crate) fn begin(
         mut source: Source,
         place: Place,
         mut tell: impl FnMut(News) + 'static,
@@ -149,7 +149,7 @@ impl Up {
         let clocks = Clocks::start();
         let began = clocks.now().mono;
         let (happen, happened) = mpsc::unbounded_channel();
-        let control = control(&source, &place, happen.clone()).await?;
+        let control = control(&source, &place, happen.clone())?;
         let desk = control.desk();
         let editions = desk.editions();
         let control = tokio::spawn(control.run());
@@ -469,7 +469,7 @@ impl Front {
 }
 
 /// The control plane of a place. Where nothing is written, it is there for one program.
-async fn control(
+fn control(
     source: &Source,
     place: &Place,
     happen: mpsc::UnboundedSender<Happened>,
@@ -492,7 +492,7 @@ async fn control(
             drop(happen.send(Happened::Trouble(event.to_string())));
         }
     };
-    Ok(Control::open(settings, tell).await?)
+    Ok(Control::open(settings, tell)?)
 }
 
 /// Waits for the first call between two workloads that goes well, and tells of one that failed before.

@@ -26,6 +26,12 @@ pub(crate) fn run(options: &Stat, terminal: &mut Terminal) -> anyhow::Result<Ans
     let seconds = time.as_secs_f64();
     terminal.line(Line::new().dim(format_args!("up in {folder} · {seconds} s")))?;
     terminal.gap()?;
+    if edges.is_empty() {
+        terminal.line(format!("no call in {seconds} s"))?;
+        let next = "leno curl WORKLOAD URL · leno stat --over 60s";
+        terminal.line(Line::new().dim("Next  ").plain(next))?;
+        return Ok(Answer::Fine);
+    }
     for line in render::edges::table(&edges, &BTreeMap::new(), time) {
         terminal.line(line)?;
     }

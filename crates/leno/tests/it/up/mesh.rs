@@ -147,6 +147,12 @@ fn a_procfile_becomes_a_file_of_objects() {
         "{}",
         up.shown()
     );
+    let counted = folder.told(["stat", "--over", "50ms"]);
+    assert!(
+        counted
+            .ends_with("no call in 0.05 s\nNext  leno curl WORKLOAD URL · leno stat --over 60s\n"),
+        "{counted}"
+    );
     assert!(
         folder
             .told(["curl", "web", "web:5000"])

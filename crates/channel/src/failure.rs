@@ -63,6 +63,7 @@ impl HandshakeFailure {
     pub fn code(&self) -> Code {
         match &self.why {
             WhyFailed::Distrusted(distrust) => distrust.code(),
+            WhyFailed::Refused(refusal) if refusal.is_revocation() => Code::T005,
             WhyFailed::Refused(_)
             | WhyFailed::NotHere { .. }
             | WhyFailed::NotHeld
@@ -125,6 +126,13 @@ impl Refusal {
             rustls::Error::AlertReceived(alert) => Some(Self(*alert)),
             _ => None,
         }
+    }
+}
+
+impl Refusal {
+    /// Whether our identity is revoked there.
+    pub fn is_revocation(self) -> bool {
+        self.0 == AlertDescription::CertificateRevoked
     }
 }
 

@@ -50,6 +50,14 @@ impl Keyring {
         self.trust.store(trust);
     }
 
+    /// Resumes no session of `id` as a client: its next calls prove everything anew, and are told why
+    /// they are refused.
+    pub fn forget_sessions(&self, id: &SpiffeId) {
+        if let Some(own) = self.own(id) {
+            own.forget_client_sessions();
+        }
+    }
+
     /// What it judges by.
     pub fn trust(&self) -> Arc<Trust> {
         self.trust.load_full()

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use leno_channel::WhyFailed;
 use leno_model::{CallId, Code};
 use leno_telemetry::{Event, Handshake, Reporter};
-use leno_traffic::Refusal;
+use leno_traffic::{Refusal, RefusedIdentity};
 use tokio::net::TcpStream;
 
-use crate::pool::TargetRef;
+use crate::pool::{TargetRef, TunnelRef};
 use crate::stream::Stream;
 use crate::tunnel::client::TunnelFailure;
 use crate::worker::Worker;
@@ -66,10 +67,11 @@ async fn open_tunnel(
 ) -> Result<Stream, Refusal> {
     let owned = target.keep();
     let key = owned.tunnel.as_ref().expect("the caller has looked");
+    let tunnel = key.borrowed();
     let opened = worker.tunnels.open(key, target.address, id, worker).await;
     match opened {
         Ok(stream) => Ok(Stream::Tunnel(stream)),
-        Err(failure) => Err(worker.tunnel_refusal(&failure, key.address, target.address)),
+        Err(failure) => Err(worker.tunnel_refusal(&failure, tunnel, target.address)),
     }
 }
 
@@ -78,14 +80,16 @@ impl Worker {
     fn tunnel_refusal(
         &self,
         failure: &TunnelFailure,
-        proxy: SocketAddr,
+        tunnel: TunnelRef<'_>,
         endpoint: SocketAddr,
     ) -> Refusal {
+        let proxy = tunnel.address;
         match failure {
             TunnelFailure::Connect(error) if leno_host::files::is_limit(error) => {
                 Refusal::NoFileLeft
             }
-            TunnelFailure::Connect(_) | TunnelFailure::Http(_) => Refusal::TunnelFailed(proxy),
+            TunnelFailure::Connect(_) => Refusal::TunnelFailed(proxy),
+            TunnelFailure::Http(_) => self.broken_off(tunnel),
             TunnelFailure::Refused { code, .. } => match code {
                 Some(Code::R020) => Refusal::ConnectRefused(endpoint),
                 Some(Code::R041) => Refusal::Draining,
@@ -100,9 +104,33 @@ impl Worker {
                     code: failure.code(),
                     why: &failure.to_string(),
                 }));
+                if let WhyFailed::Refused(refusal) = &failure.why
+                    && refusal.is_revocation()
+                {
+                    return revoked(tunnel);
+                }
                 Refusal::TunnelFailed(proxy)
             }
         }
+    }
+
+    /// What it means that the other proxy broke off without a word. One that finds our identity
+    /// revoked cannot say so to whom it knows already; we may have been told too.
+    pub(crate) fn broken_off(&self, tunnel: TunnelRef<'_>) -> Refusal {
+        match self.keyring.trust().is_revoked(tunnel.own) {
+            true => revoked(tunnel),
+            false => Refusal::TunnelFailed(tunnel.address),
+        }
+    }
+}
+
+fn revoked(tunnel: TunnelRef<'_>) -> Refusal {
+    match tunnel.expected.first() {
+        Some(peer) => Refusal::IdentityRevoked(Box::new(RefusedIdentity {
+            own: tunnel.own.clone(),
+            peer: peer.clone(),
+        })),
+        None => Refusal::TunnelFailed(tunnel.address),
     }
 }
 

@@ -37,11 +37,7 @@ impl Target {
     /// The same, borrowed.
     pub(crate) fn borrowed(&self) -> TargetRef<'_> {
         TargetRef {
-            tunnel: self.tunnel.as_ref().map(|tunnel| TunnelRef {
-                own: &tunnel.own,
-                expected: &tunnel.expected,
-                address: tunnel.address,
-            }),
+            tunnel: self.tunnel.as_ref().map(TunnelKey::borrowed),
             caller: self.caller.as_ref(),
             address: self.address,
         }

@@ -35,7 +35,7 @@ pub use deadline::Deadline;
 pub use destination::{Destination, Direct, Scope};
 pub use naming::{Named, Naming, Unnamed, Wanted, published_host};
 pub use policy::{Admitted, AdmittedStream, Allowed, Denied, Permit, Policy, Verdict};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, RefusedIdentity};
 pub use route::{Changed, Forward, ForwardStream, Preflight, Redirected, Routed};
 pub use story::{Detail, Known, Outcome, Step, StepKind, Story};
 pub use table::{Port, Table};

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::{net::SocketAddr, time::Duration};
 
 use leno_model::view::PortRef;
-use leno_model::{Code, Fault, Origin, ServiceName, Subscription};
+use leno_model::{Code, Fault, Origin, ServiceName, SpiffeId, Subscription};
 
 use crate::naming::Unnamed;
 use crate::policy::Denied;
@@ -109,6 +109,12 @@ pub enum Refusal {
     /// The proxy in front of the endpoint could not be reached or proven.
     #[error("the proxy at {0} could not be reached or proven")]
     TunnelFailed(SocketAddr),
+    /// The proxy in front of the endpoint takes no call of a caller whose identity is revoked.
+    #[error(
+        "the proxy of {}/{} refused our certificate: the identity {}/{} is revoked",
+        .0.peer.namespace, .0.peer.service_account, .0.own.namespace, .0.own.service_account
+    )]
+    IdentityRevoked(Box<RefusedIdentity>),
     /// The proxy in front of the endpoint opens no stream, for a reason of its own.
     #[error("the proxy at {proxy} refused the stream: {}", code.slug())]
     StreamRefused {
@@ -137,6 +143,15 @@ pub enum Refusal {
     TooManyWaiting,
 }
 
+/// Whose certificate was refused, and by whose proxy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefusedIdentity {
+    /// Who called.
+    pub own: SpiffeId,
+    /// Who was called.
+    pub peer: SpiffeId,
+}
+
 impl Refusal {
     /// What kind of failure it is.
     pub fn code(&self) -> Code {
@@ -162,6 +177,7 @@ impl Refusal {
             Self::ResponseTimeout(_) => Code::R023,
             Self::MalformedResponse(_) => Code::R024,
             Self::TunnelFailed(_) => Code::R025,
+            Self::IdentityRevoked(_) => Code::T005,
             Self::StreamRefused { code, .. } => *code,
             Self::ResetDuringBody(_) => Code::R026,
             Self::Unreachable(_) => Code::R027,
@@ -197,6 +213,7 @@ impl Refusal {
             | Self::ResponseTimeout(_)
             | Self::MalformedResponse(_)
             | Self::TunnelFailed(_)
+            | Self::IdentityRevoked(_)
             | Self::StreamRefused { .. }
             | Self::ResetDuringBody(_)
             | Self::Unreachable(_)
@@ -209,8 +226,8 @@ impl Refusal {
 
     /// Whether every other try would be refused just so.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::StreamRefused { code, .. }
-            if matches!(code.fault(), Fault::Caller | Fault::Configuration))
+        let is_told = matches!(self, Self::IdentityRevoked(_) | Self::StreamRefused { .. });
+        is_told && matches!(self.fault(), Fault::Caller | Fault::Configuration)
     }
 
     /// Whose move it is: by the code.
@@ -231,7 +248,10 @@ impl Refusal {
             //= HTTPCORSFilter allowOrigins: "Alternatively, the gateway responds with 403 status to the
             //= "preflight" request is denied, coupled with omitting the CORS headers."
             Self::OriginNotAllowed { .. } => 403,
-            Self::PermitWithdrawn(_) | Self::UnknownDestination(_) | Self::UnknownName(_) => 403,
+            Self::PermitWithdrawn(_)
+            | Self::UnknownDestination(_)
+            | Self::UnknownName(_)
+            | Self::IdentityRevoked(_) => 403,
             //= HTTPRoute matches: "When no rules matching a request have been successfully attached
             //= to the parent a request is coming from, a HTTP 404 status code MUST be returned."
             Self::NoRoute(_) => 404,

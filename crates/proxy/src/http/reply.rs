@@ -16,6 +16,7 @@ use crate::http::waiting::{Interrupted, Over, Waiting};
 use crate::pump::Pump;
 use crate::stream::{Cut, Stream};
 use crate::tunnel::LENO_ERROR;
+use crate::worker::Worker;
 
 /// What an answer is read with.
 pub(super) struct Reply<'a> {
@@ -101,10 +102,13 @@ impl Reply<'_> {
             }
             match waiting.reply(&mut server, &mut bytes).await {
                 Ok(1..) => {}
-                Ok(0) => return (self.no_answer(Cut::There, &bytes), carried),
+                Ok(0) => return (self.no_answer(Cut::There, &bytes, waiting.worker), carried),
                 Err(interrupted) => {
                     server.reset(interrupted.code());
-                    return (self.interrupted(&interrupted, &bytes), carried);
+                    return (
+                        self.interrupted(&interrupted, &bytes, waiting.worker),
+                        carried,
+                    );
                 }
             }
         };
@@ -271,14 +275,17 @@ impl Reply<'_> {
     }
 
     /// The server's connection ended before there was an answer.
-    fn no_answer(&self, cut: Cut, bytes: &[u8]) -> Tried {
+    fn no_answer(&self, cut: Cut, bytes: &[u8], worker: &Worker) -> Tried {
         let target = &self.attempt.hop.target;
         let (address, tunnel) = (target.address, target.tunnel);
         let proxy = tunnel.map_or(address, |tunnel| tunnel.address);
         let refusal = match cut {
             Cut::There if bytes.is_empty() => Refusal::ResetBeforeResponse(address),
             Cut::There => Refusal::MalformedResponse(address),
-            Cut::Between => Refusal::TunnelFailed(proxy),
+            Cut::Between => match tunnel {
+                Some(tunnel) => worker.broken_off(tunnel),
+                None => Refusal::TunnelFailed(address),
+            },
             Cut::For(code) => Refusal::StreamRefused { proxy, code },
         };
         // A server closes an idle connection whenever it likes. Whether it read the request first
@@ -297,9 +304,9 @@ impl Reply<'_> {
     }
 
     /// Something ended the exchange before the client heard anything.
-    fn interrupted(&self, interrupted: &Interrupted, bytes: &[u8]) -> Tried {
+    fn interrupted(&self, interrupted: &Interrupted, bytes: &[u8], worker: &Worker) -> Tried {
         match interrupted {
-            Interrupted::Server(cut) => self.no_answer(*cut, bytes),
+            Interrupted::Server(cut) => self.no_answer(*cut, bytes, worker),
             Interrupted::ClientGone(_) => Tried::Done(After::Cut(None), None),
             Interrupted::Body(flaw) => {
                 Tried::Hopeless(Reason::from(&Refused::request(*flaw)), None)

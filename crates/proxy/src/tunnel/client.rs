@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::coalesce::{Coalesced, Farewell};
 use crate::news::Reader;
+use crate::pool::TunnelRef;
 use crate::tunnel::{
     CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within, open_for,
 };
@@ -39,6 +40,17 @@ pub(crate) struct TunnelKey {
     pub(crate) expected: Vec<SpiffeId>,
     /// Where its proxy listens.
     pub(crate) address: SocketAddr,
+}
+
+impl TunnelKey {
+    /// The same, borrowed.
+    pub(crate) fn borrowed(&self) -> TunnelRef<'_> {
+        TunnelRef {
+            own: &self.own,
+            expected: &self.expected,
+            address: self.address,
+        }
+    }
 }
 
 /// A worker's connections to other proxies.
@@ -65,6 +77,8 @@ pub(super) struct Connection {
     /// When it last was seen with a stream.
     used: Rc<Cell<Mono>>,
     farewell: Farewell,
+    /// Whether an earlier session was resumed.
+    resumed: bool,
 }
 
 /// Why there is no stream.
@@ -99,7 +113,7 @@ impl Tunnels {
         worker: &Rc<Worker>,
     ) -> Result<TunnelStream, TunnelFailure> {
         let connection = self.shared(key).connection(key, worker).await?;
-        let farewell = connection.farewell.clone();
+        let (farewell, resumed) = (connection.farewell.clone(), connection.resumed);
         let opened = connection.open(target, id).await;
         opened.map_err(|failure| match (failure, farewell.get()) {
             // The peer judges us after our handshake is done.
@@ -109,6 +123,11 @@ impl Tunnels {
                 why: WhyFailed::Refused(refusal),
             }
             .into(),
+            (failure @ TunnelFailure::Http(_), None) if resumed => {
+                // Who resumes a session is told nothing by a peer that believes it no more.
+                worker.keyring.forget_sessions(&key.own);
+                failure
+            }
             (failure, _) => failure,
         })
     }
@@ -232,7 +251,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         stream,
         peer,
         proof,
-        ..
+        resumed,
     } = connected;
     let stream = Coalesced::new(stream, worker.buffers.clone());
     let farewell = stream.farewell();
@@ -250,6 +269,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         streams: Rc::default(),
         used: Rc::new(Cell::new(now)),
         farewell,
+        resumed,
     };
     let watched = Watched {
         worker: worker.clone(),

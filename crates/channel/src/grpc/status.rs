@@ -1,5 +1,6 @@
 //! How a call ends.
 
+use h2::Reason;
 use http::{HeaderMap, HeaderValue};
 
 use crate::words::words;
@@ -56,10 +57,14 @@ impl Status {
     }
 
     pub(super) fn gone(error: &h2::Error) -> Self {
-        match error.get_io() {
-            Some(broken) => Self::new(StatusCode::Unavailable, words(broken)),
-            None => Self::new(StatusCode::Unavailable, error),
-        }
+        let message = match (error.get_io(), error.reason()) {
+            (Some(broken), _) => words(broken),
+            (None, Some(Reason::CANCEL | Reason::NO_ERROR)) => {
+                "the other end ended the call without a word".to_owned()
+            }
+            (None, _) => error.to_string(),
+        };
+        Self::new(StatusCode::Unavailable, message)
     }
 
     /// The headers or trailers that say so; `None` says that all went well.
@@ -146,6 +151,12 @@ mod tests {
         assert_eq!(Status::read(&headers), None);
         Status::write(None, &mut headers);
         assert_eq!(Status::read(&headers), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_call_that_is_broken_off_is_told_in_our_words() {
+        let ended = "the other end ended the call without a word";
+        assert_eq!(Status::gone(&Reason::CANCEL.into()).message, ended);
     }
 
     #[test]

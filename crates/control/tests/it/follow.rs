@@ -383,6 +383,7 @@ async fn a_store_that_was_put_back_is_not_followed_before_it_is_recovered() {
         }
     };
     let store = place.path("store");
+    until_free(&store).await;
     copy(&store, &backup);
 
     let world = World::again((place, address)).await;

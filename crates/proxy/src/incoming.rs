@@ -169,7 +169,7 @@ async fn heard(worker: &Worker, stream: &mut Stream, came: &mut Option<Buffer>) 
 }
 
 /// How long the first bytes of a connection that goes nowhere are waited for.
-const FIRST_WORD: Duration = Duration::from_secs(1);
+const FIRST_WORD: Duration = Duration::from_secs(3);
 
 /// Whether bytes begin as a request does: with a method that is in use.
 fn begins_request(bytes: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use super::lifecycle::{descendants, is_alive};
-use super::world::{Folder, told};
+use super::world::{Folder, free_ports, told};
 use crate::said::until;
 
 /// `cart` offers what stands in `items`; `web` does what this script says, and stays.
@@ -50,12 +50,14 @@ exit 1
 
 #[test]
 fn workloads_that_go_by_what_they_are_told_call_through_the_mesh() {
-    let script = "
-        until curl -sf http://cart:18181/items > name; do sleep 0.05; done
+    let [cart] = free_ports();
+    let script = format!(
+        "until curl -sf http://cart:{cart}/items > name; do sleep 0.05; done
         curl -s $CART_URL/items > url
-        curl -s http://localhost:18181/items > local
-        curl -s --noproxy '*' http://127.0.0.1:18181/items > around";
-    let folder = shop("explicit", 18181, script);
+        curl -s http://localhost:{cart}/items > local
+        curl -s --noproxy '*' http://127.0.0.1:{cart}/items > around"
+    );
+    let folder = shop("explicit", cart, &script);
     let up = folder.up_by(folder.blocked(["up", "--explicit"]));
     until(|| folder.path().join("done").exists());
     let shown = up.shown();
@@ -81,7 +83,7 @@ fn workloads_that_go_by_what_they_are_told_call_through_the_mesh() {
     let mut lines = up.shown().lines();
     lines.find(|line| line.starts_with("  web ")).unwrap();
     let script = format!(
-        "{}; {}; curl -s $CART_URL/items; curl -s http://cart:18181/items",
+        "{}; {}; curl -s $CART_URL/items; curl -s http://cart:{cart}/items",
         lines.next().unwrap(),
         lines.next().unwrap()
     );
@@ -89,7 +91,7 @@ fn workloads_that_go_by_what_they_are_told_call_through_the_mesh() {
     assert_eq!(told(&shell), "yarn\nyarn\n");
     let curl = told(
         &folder
-            .blocked(["curl", "web", "http://cart:18181/items"])
+            .blocked(["curl", "web", &format!("http://cart:{cart}/items")])
             .output()
             .unwrap(),
     );
@@ -98,12 +100,15 @@ fn workloads_that_go_by_what_they_are_told_call_through_the_mesh() {
 
 #[test]
 fn a_program_joins_with_a_port_of_its_own_choice() {
-    let folder = shop("pinned", 18182, "");
+    let [cart, pinned] = free_ports();
+    let folder = shop("pinned", cart, "");
     let up = folder.up_by(folder.blocked(["up", "--explicit"]));
-    let script = "until curl -sf http://127.0.0.1:18183/items; do sleep 0.05; done; exit 7";
-    let mut run = folder.blocked(["run", "--explicit", "--upstream", "cart=18183"]);
+    let script =
+        format!("until curl -sf http://127.0.0.1:{pinned}/items; do sleep 0.05; done; exit 7");
+    let upstream = format!("cart={pinned}");
+    let mut run = folder.blocked(["run", "--explicit", "--upstream", &upstream]);
     let output = run
-        .args(["--name", "till", "--", "sh", "-c", script])
+        .args(["--name", "till", "--", "sh", "-c", &script])
         .output();
     let said = told(&output.unwrap());
     assert!(
@@ -111,20 +116,24 @@ fn a_program_joins_with_a_port_of_its_own_choice() {
         "{said}"
     );
     assert!(
-        said.contains("\nexport CART_URL=http://127.0.0.1:18183\n"),
+        said.contains(&format!("\nexport CART_URL=http://127.0.0.1:{pinned}\n")),
         "{said}"
     );
     assert!(said.ends_with("\nexit 7\n"), "{said}");
     drop(up);
 
     let unclear = folder.write("Procfile", "a: true\nb: true\ncart: true\n");
-    let said = unclear.told(["up", "--explicit", "--upstream", "cart=18183"]);
-    assert!(said.contains("--upstream web:cart=18183"), "{said}");
+    let said = unclear.told(["up", "--explicit", "--upstream", &upstream]);
+    assert!(
+        said.contains(&format!("--upstream web:{upstream}")),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_workload_is_called_by_the_port_that_it_declares_wherever_it_listens() {
     let folder = Folder::new("declared");
+    let [port] = free_ports();
     let serve = "exec python3 -m http.server $PORT";
     folder.write("items", "yarn\n").write(
         "leno.yaml",
@@ -132,12 +141,12 @@ fn a_workload_is_called_by_the_port_that_it_declares_wherever_it_listens() {
             "apiVersion: leno.dev/v1alpha1
 kind: MeshWorkload
 metadata: {{name: one}}
-spec: {{run: {{command: '{serve}'}}, ports: [{{port: 18184, protocol: HTTP}}]}}
+spec: {{run: {{command: '{serve}'}}, ports: [{{port: {port}, protocol: HTTP}}]}}
 ---
 apiVersion: leno.dev/v1alpha1
 kind: MeshWorkload
 metadata: {{name: two}}
-spec: {{run: {{command: '{serve}'}}, ports: [{{port: 18184, protocol: HTTP}}]}}
+spec: {{run: {{command: '{serve}'}}, ports: [{{port: {port}, protocol: HTTP}}]}}
 ---
 apiVersion: leno.dev/v1alpha1
 kind: AccessPolicy
@@ -148,11 +157,11 @@ spec: {{targetRefs: [{{kind: Service, name: two}}], rules: [{{callers: [{{identi
     );
     let _up = folder.up_by(folder.blocked(["up", "--explicit"]));
     let curl = |url: &str| told(&folder.blocked(["curl", "two", url]).output().unwrap());
-    until(|| curl("http://one:18184/items") == "yarn\n");
+    until(|| curl(&format!("http://one:{port}/items")) == "yarn\n");
     // Both are on this machine, and each is only itself.
     let refused = told(
         &folder
-            .blocked(["curl", "one", "http://two:18184/items"])
+            .blocked(["curl", "one", &format!("http://two:{port}/items")])
             .output()
             .unwrap(),
     );
@@ -164,7 +173,8 @@ spec: {{targetRefs: [{{kind: Service, name: two}}], rules: [{{callers: [{{identi
 
 #[test]
 fn a_mesh_without_capture_that_is_killed_leaves_nothing() {
-    let folder = shop("orphans", 18185, "setsid sleep 1000 &");
+    let [cart] = free_ports();
+    let folder = shop("orphans", cart, "setsid sleep 1000 &");
     let up = folder.up_by(folder.blocked(["up", "--explicit"]));
     until(|| folder.path().join("done").exists());
     let family = descendants(up.pid());

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::said::{Said, ended};
 
@@ -183,13 +184,18 @@ pub(crate) fn host<I: AsRef<OsStr>>(command: impl IntoIterator<Item = I>) -> Out
     Command::new(program).args(words).output().unwrap()
 }
 
-/// Two free ports of this machine, which the kernel gives to nobody by itself, and which tests that run
-/// beside these in another process do not choose.
-pub(crate) fn free_ports() -> [u16; 2] {
-    let first = 20_000 + u16::try_from(std::process::id() % 6_000).unwrap() * 2;
+/// Free ports of this machine, which the kernel gives to nobody by itself, and which no other test
+/// chooses, neither here nor in another process.
+pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+    static NEXT: Mutex<Option<u16>> = Mutex::new(None);
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_this_process = 20_000 + u16::try_from(std::process::id() % 400).unwrap() * 30;
+    let first = next.unwrap_or(of_this_process);
     let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
     let mut free = (first..32_768).filter(is_free);
-    [(); 2].map(|()| free.next().unwrap())
+    let ports = [(); COUNT].map(|()| free.next().unwrap());
+    *next = ports.last().map(|port| port + 1);
+    ports
 }
 
 /// A text without what differs from run to run: times, ports that had to be chosen, addresses.

@@ -139,6 +139,7 @@ pub(crate) struct Check {
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
+    leno why 7c1e4b02                           a call that happened: leno tap --last 20 lists some\n  \
     leno why web http://cart:8080/items -X POST -H 'x-user: 7'\n  \
     leno why web tcp://redis:6379\n  \
     leno why outside http://cart:8080/\n  \
@@ -151,13 +152,14 @@ pub(crate) struct Why {
     #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,
 
-    /// Who calls: a workload (`web`, `shop/web`), or `outside` for a caller without a proxy
-    #[arg(value_name = "SOURCE")]
+    /// The id of a call that happened, or its first digits; else who calls: a workload (`web`,
+    /// `shop/web`), or `outside` for a caller without a proxy
+    #[arg(value_name = "ID|SOURCE")]
     pub(crate) source: String,
 
     /// What is called: `http://HOST[:PORT]/PATH` or `tcp://HOST:PORT`
     #[arg(value_name = "URL")]
-    pub(crate) url: String,
+    pub(crate) url: Option<String>,
 
     /// The request's method
     #[arg(

@@ -8,6 +8,7 @@ mod command;
 mod dashboard;
 mod demo;
 mod folder;
+mod happened;
 mod imagine;
 mod live;
 mod offline;

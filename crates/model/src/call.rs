@@ -28,6 +28,11 @@ impl CallId {
         u128::from_str_radix(text, 16).ok().map(Self)
     }
 
+    /// Its bits as a number, by which calls are chosen alike wherever they are seen.
+    pub fn number(self) -> u128 {
+        self.0
+    }
+
     /// All of it, as it travels: 32 hexadecimal digits.
     pub fn digits(self) -> [u8; 32] {
         let mut digits = [0; 32];

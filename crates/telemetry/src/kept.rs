@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::counter::Counter;
 use crate::event::Event;
@@ -29,10 +28,11 @@ impl Kept {
     pub const FAILED: u32 = 100;
 
     /// How many of the slowest that did not fail each worker keeps of a second.
-    pub const SLOWEST: usize = 4;
+    pub const SLOWEST: usize = 8;
 
-    /// How many others that did not fail each worker keeps of a second.
-    pub const SAMPLED: u32 = 4;
+    /// How many others that did not fail each worker keeps of a second: those with the least ids, so
+    /// that both proxies of a call keep the same.
+    pub const SAMPLED: usize = 8;
 }
 
 /// What all workers keep.
@@ -54,10 +54,16 @@ struct Held {
     /// For all three together, in bytes.
     room: usize,
     failed: Queue,
-    slowest: Queue,
-    sampled: Queue,
-    /// How many of the last of `slowest` belong to a second that is not over.
-    open: usize,
+    slowest: Seconds,
+    sampled: Seconds,
+}
+
+/// The highest of each second.
+#[derive(Default, Debug)]
+struct Seconds {
+    queue: Queue,
+    /// The ranks of the last in `queue`: those of a second that is not over.
+    open: VecDeque<u128>,
 }
 
 /// Records, oldest first.
@@ -68,11 +74,13 @@ struct Queue {
 }
 
 /// Why something is kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Because {
     Failed,
-    Slow,
-    Sampled,
+    /// By how long it took.
+    Slow(u128),
+    /// By its id.
+    Sampled(u128),
 }
 
 impl Keeping {
@@ -115,47 +123,40 @@ impl Held {
     fn fit(&mut self, room: usize) {
         self.room = room;
         self.failed.fit(room / 2);
-        self.slowest.fit(room / 4);
-        self.sampled.fit(room / 4);
-    }
-
-    fn keep(&mut self, because: Because, record: Record) {
-        match because {
-            Because::Failed => self.failed.keep(record),
-            Because::Slow => self.keep_slow(record),
-            Because::Sampled => self.sampled.keep(record),
-        }
-        self.fit(self.room);
-    }
-
-    /// Keeps it in the place of the fastest of its second, once there are enough of that.
-    fn keep_slow(&mut self, record: Record) {
-        self.open = self.open.min(self.slowest.records.len());
-        if self.open == Kept::SLOWEST {
-            let first = self.slowest.records.len() - self.open;
-            let fastest = self.slowest.records.range(first..).enumerate();
-            if let Some((place, _)) = fastest.min_by_key(|(_, record)| took(&record.event())) {
-                self.slowest.remove(first + place);
-                self.open -= 1;
-            }
-        }
-        self.slowest.keep(record);
-        self.open += 1;
-    }
-
-    /// How long one must take to be among the slowest of the second that is not over.
-    fn bar(&self) -> Option<Duration> {
-        if self.open < Kept::SLOWEST {
-            return None;
-        }
-        let open = self.slowest.records.iter().rev().take(self.open);
-        open.map(|record| took(&record.event())).min()
+        self.slowest.queue.fit(room / 4);
+        self.sampled.queue.fit(room / 4);
     }
 
     fn copy_to(&self, records: &mut Vec<Arc<Record>>) {
-        for queue in [&self.failed, &self.slowest, &self.sampled] {
+        for queue in [&self.failed, &self.slowest.queue, &self.sampled.queue] {
             records.extend(queue.records.iter().cloned());
         }
+    }
+}
+
+impl Seconds {
+    /// Keeps it, in the place of the lowest once there are `most` of its second. Says how high the
+    /// next must rank, if there are.
+    fn keep(&mut self, record: Record, rank: u128, most: usize) -> Option<u128> {
+        // What the room had no place for is gone.
+        let held = self.queue.records.len();
+        while self.open.len() > held {
+            self.open.pop_front();
+        }
+        let lowest = |open: &VecDeque<u128>| {
+            let ranks = open.iter().copied().enumerate();
+            ranks.min_by_key(|(_, rank)| *rank)
+        };
+        if self.open.len() >= most
+            && let Some((place, _)) = lowest(&self.open)
+        {
+            self.queue.remove(held - self.open.len() + place);
+            self.open.remove(place);
+        }
+        self.queue.keep(record);
+        self.open.push_back(rank);
+        let (_, lowest) = lowest(&self.open).filter(|_| self.open.len() >= most)?;
+        Some(lowest)
     }
 }
 
@@ -193,13 +194,37 @@ pub(crate) struct Keeper {
     shelf: Arc<Shelf>,
     is_on: bool,
     failed: Pace,
-    sampled: Pace,
     /// The second that is not over, counted from 1970.
     second: u64,
-    /// Whether nothing of it has been kept as slow.
+    slowest: Bar,
+    sampled: Bar,
+}
+
+/// What must be passed to be among the highest of a second.
+#[derive(Default, Debug)]
+struct Bar {
+    /// Whether nothing of it has been kept.
     begins: bool,
-    /// How long one must take to be among the slowest of it, once there are enough.
-    bar: Option<Duration>,
+    /// How high the lowest of them ranks, once there are enough.
+    lowest: Option<u128>,
+}
+
+impl Bar {
+    const AT_BEGIN: Self = Self {
+        begins: true,
+        lowest: None,
+    };
+
+    fn lets_pass(&self, rank: u128) -> bool {
+        self.lowest.is_none_or(|lowest| rank > lowest)
+    }
+
+    fn keep(&mut self, seconds: &mut Seconds, record: Record, rank: u128, most: usize) {
+        if mem::take(&mut self.begins) {
+            seconds.open.clear();
+        }
+        self.lowest = seconds.keep(record, rank, most);
+    }
 }
 
 impl Keeper {
@@ -208,10 +233,9 @@ impl Keeper {
             shelf,
             is_on,
             failed: Pace::new(Kept::FAILED),
-            sampled: Pace::new(Kept::SAMPLED),
             second: 0,
-            begins: true,
-            bar: None,
+            slowest: Bar::AT_BEGIN,
+            sampled: Bar::AT_BEGIN,
         }
     }
 
@@ -225,24 +249,32 @@ impl Keeper {
         };
         let record = Record::of(event);
         let mut held = lock(&self.shelf.held);
-        if because == Because::Slow && mem::take(&mut self.begins) {
-            held.open = 0;
+        match because {
+            Because::Failed => held.failed.keep(record),
+            Because::Slow(rank) => {
+                self.slowest
+                    .keep(&mut held.slowest, record, rank, Kept::SLOWEST);
+            }
+            Because::Sampled(rank) => {
+                self.sampled
+                    .keep(&mut held.sampled, record, rank, Kept::SAMPLED);
+            }
         }
-        held.keep(because, record);
-        if because == Because::Slow {
-            self.bar = held.bar();
-        }
+        let room = held.room;
+        held.fit(room);
     }
 
     fn because(&mut self, event: &Event<'_>) -> Option<Because> {
-        let (took, fault) = match event {
-            Event::Call(call) => (Some(call.took), call.fault()),
+        let (id, took, failed) = match event {
+            // Who passed on what the other proxy refused knows of no fault, and is the other half of
+            // its story.
+            Event::Call(call) => (call.id, Some(call.took), call.status >= 400),
             // How long it lives says nothing about anybody's speed.
-            Event::Stream(stream) => (None, stream.fault()),
+            Event::Stream(stream) => (stream.id, None, false),
             Event::Opened(_) | Event::Handshake(_) | Event::Accept(_) => return None,
         };
         let ended = event.ended();
-        if fault.is_some() {
+        if failed || event.fault().is_some() {
             if self.failed.permits(ended) {
                 return Some(Because::Failed);
             }
@@ -253,23 +285,16 @@ impl Keeper {
         // A clock that goes back far is followed; one event that is told a little late is not.
         if second > self.second || second.saturating_add(2) < self.second {
             self.second = second;
-            self.bar = None;
-            self.begins = true;
+            self.slowest = Bar::AT_BEGIN;
+            self.sampled = Bar::AT_BEGIN;
         }
-        if took.is_some_and(|took| self.bar.is_none_or(|bar| took > bar)) {
-            return Some(Because::Slow);
+        if let Some(rank) = took.map(|took| took.as_nanos())
+            && self.slowest.lets_pass(rank)
+        {
+            return Some(Because::Slow(rank));
         }
-        let sampled = self.sampled.permits(ended);
-        sampled.then_some(Because::Sampled)
-    }
-}
-
-/// How long a call took; a stream is not measured.
-fn took(event: &Event<'_>) -> Duration {
-    match event {
-        Event::Call(call) => call.took,
-        Event::Opened(_) | Event::Stream(_) | Event::Handshake(_) | Event::Accept(_) => {
-            Duration::ZERO
-        }
+        let rank = u128::MAX - id.number();
+        let sampled = self.sampled.lets_pass(rank);
+        sampled.then_some(Because::Sampled(rank))
     }
 }

@@ -7,8 +7,8 @@ use leno_model::Code;
 use leno_model::near::did_you_mean;
 use leno_resources::{KINDS, schema};
 
-use crate::arguments::Explain;
-use crate::command::Answer;
+use crate::arguments::{Explain, Output};
+use crate::command::{Answer, why};
 use crate::terminal::{Line, Terminal};
 
 /// Prints the page of one code or field, or the list of all codes and kinds.
@@ -18,6 +18,9 @@ pub(crate) fn run(options: &Explain, terminal: &mut Terminal) -> anyhow::Result<
     };
     if let Ok(code) = what.parse::<Code>() {
         return print_page(code, terminal);
+    }
+    if why::is_id(what) {
+        return why::happened::run(what, Output::Text, terminal);
     }
     let (named, path) = what.split_once('.').unwrap_or((what, ""));
     if let Some(kind) = KINDS.iter().find(|kind| kind.eq_ignore_ascii_case(named)) {

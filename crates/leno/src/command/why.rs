@@ -1,13 +1,15 @@
-//! `leno why`: what would become of a call, and why.
+//! `leno why`: what would become of a call, or what became of it, and why.
 
-use anyhow::anyhow;
+pub(super) mod happened;
+
+use anyhow::{anyhow, bail};
 use leno_admin::ConfigurationOf;
 use leno_compile::Mesh;
-use leno_model::Namespace;
+use leno_model::{Code, Namespace};
 
-use crate::arguments::{Output, Why};
+use crate::arguments::{Explain, Output, Why};
 use crate::command::context::Context;
-use crate::command::{Answer, fleet};
+use crate::command::{Answer, explain, fleet};
 use crate::imagine::{Asked, End, Source, imagine};
 use crate::live::Live;
 use crate::offline::Offline;
@@ -16,7 +18,12 @@ use crate::render::story::Standings;
 use crate::terminal::{Line, Terminal};
 
 /// Imagines the call in the mesh of the files, else in the one that runs, and tells every step.
+///
+/// With one word it tells of a call that happened, or explains a code.
 pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let Some(url) = &options.url else {
+        return one_word(options, terminal);
+    };
     if let Some(input) = options.subject.input(&options.namespace) {
         let offline = Offline::read(&input)?;
         let ground = Ground {
@@ -25,7 +32,7 @@ pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answ
             namespace: &offline.namespace,
             standings: None,
         };
-        return ground.tell(options, terminal);
+        return ground.tell(options, url, terminal);
     }
     let asked = &options.subject.context;
     let control = Context::choose(asked.context.as_deref())?;
@@ -41,7 +48,25 @@ pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answ
         namespace: &live.namespace,
         standings: Some(&standing),
     };
-    ground.tell(options, terminal)
+    ground.tell(options, url, terminal)
+}
+
+fn one_word(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let word = options.source.as_str();
+    if word.parse::<Code>().is_ok() {
+        let what = Some(word.to_owned());
+        return explain::run(&Explain { what }, terminal);
+    }
+    if is_id(word) {
+        return happened::run(word, options.subject.context.output, terminal);
+    }
+    bail!("what does {word} call? leno why {word} http://HOST:PORT/PATH; or give the id of a call");
+}
+
+/// Whether a word can only be the id of a call, or its first digits.
+pub(super) fn is_id(word: &str) -> bool {
+    let is_digit = |letter: u8| letter.is_ascii_digit() || (b'a'..=b'f').contains(&letter);
+    (4..=32).contains(&word.len()) && word.bytes().all(is_digit)
 }
 
 /// Where a call is imagined.
@@ -54,7 +79,7 @@ struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    fn tell(self, options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    fn tell(self, options: &Why, url: &str, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         let source = self.source(&options.source)?;
         let headers = options.headers.iter().map(|header| {
             let (name, value) = header
@@ -63,7 +88,7 @@ impl Ground<'_> {
             Ok((name.to_owned(), value.trim().to_owned()))
         });
         let headers = headers.collect::<anyhow::Result<Vec<_>>>()?;
-        let asked = Asked::new(&options.method, &options.url, headers)?;
+        let asked = Asked::new(&options.method, url, headers)?;
         let imagined = imagine(self.mesh, self.namespace, &source, &asked)?;
         if options.subject.context.output == Output::Json {
             let json = render::story::json(&imagined, self.standings);

@@ -8,6 +8,7 @@ use leno_model::view::WorkloadId;
 use leno_traffic::{Outcome, Story};
 use serde_json::{Value, json};
 
+use crate::happened::Proxy;
 use crate::imagine::{Branch, End, Imagined, Reason, Thought};
 use crate::live::Standing;
 use crate::terminal::{Line, Terminal};
@@ -66,6 +67,23 @@ pub(crate) fn print(
     Ok(())
 }
 
+/// Prints each proxy's steps of a call that happened.
+pub(crate) fn print_steps(proxies: &[Proxy], terminal: &mut Terminal) -> io::Result<()> {
+    let mut page = Page {
+        rows: Vec::new(),
+        standings: None,
+    };
+    for Proxy { name, view, story } in proxies {
+        let heading = Line::new().dim(format_args!("  {name}"));
+        page.heading(match *view {
+            "" => heading,
+            view => heading.dim(format_args!("   {view}")),
+        });
+        page.story(story);
+    }
+    page.print(terminal)
+}
+
 /// Rows that are laid out together, so that what stands behind the words stands in columns.
 struct Page<'a> {
     rows: Vec<Row>,
@@ -98,7 +116,11 @@ impl Page<'_> {
             None => heading,
             Some(standings) => standing(heading.plain("   "), thought, standings),
         });
-        for step in &thought.story.steps {
+        self.story(&thought.story);
+    }
+
+    fn story(&mut self, story: &Story) {
+        for step in &story.steps {
             let mark = Line::new().plain("  ");
             let (mark, known) = match step.outcome {
                 Outcome::Yes => (mark.good("✓ "), step.known.as_str()),
@@ -331,7 +353,7 @@ fn thought_json(thought: &Thought, standings: Option<Standings<'_>>) -> Value {
     })
 }
 
-fn story_json(story: &Story) -> Vec<Value> {
+pub(crate) fn story_json(story: &Story) -> Vec<Value> {
     let steps = story.steps.iter().map(|step| {
         let details = step.details.iter().map(|detail| {
             json!({

@@ -45,6 +45,37 @@ fn what_it_says_to_try_works() {
 }
 
 #[test]
+fn a_call_that_was_refused_is_explained_by_its_id() {
+    let demo = Running::start();
+    let mut told = String::new();
+    until(|| {
+        let kept = demo.shell("./leno tap --last 1 --code R003 -o json").stdout;
+        told = String::from_utf8(kept).unwrap();
+        !told.is_empty()
+    });
+    let (_, id) = told.split_once("\"id\":\"").unwrap();
+    for ask in ["why", "explain"] {
+        let output = demo.shell(&format!("./leno {ask} {}", &id[..8]));
+        let told = String::from_utf8(output.stdout).unwrap();
+        for part in [
+            "web → payments  GET /ledger   403 R003 no-allow-rule after ",
+            "  proxy of web ",
+            "  proxy of payments ",
+            "  ✗ access    no AccessPolicy allows it ",
+            "              AccessPolicy default/payments rule 1 no: the caller is not default/checkout",
+            "(now): same",
+        ] {
+            assert!(told.contains(part), "{part}\n{told}");
+        }
+        assert_eq!(output.status.code(), Some(1));
+    }
+    let output = demo.shell("./leno why 00000000000000000000000000000000");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains(" is not kept"), "{told}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
 fn nothing_runs_on_when_the_demo_was_killed() {
     let demo = Running::start();
     assert_eq!(running_in(&demo.folder).len(), 8);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use leno_model::{CallId, Dice, Wall};
-use leno_telemetry::{Event, Kept, Record, Settings, Telemetry};
+use leno_telemetry::{Event, Kept, Record, Reporter, Settings, Telemetry};
 
 use crate::world::{Story, What, call, record};
 
@@ -60,8 +60,8 @@ fn what_fails_is_kept_up_to_a_rate() {
     let (bad, good): (Vec<_>, Vec<_>) = kept.records.iter().partition(|record| failed(record));
     assert_eq!(bad.len(), 1_099);
     assert_eq!(bad.len() as u64 + kept.dropped, 10_000);
-    let most = 11 * (Kept::SLOWEST as u32 + Kept::SAMPLED);
-    assert!(good.len() <= most as usize, "{}", good.len());
+    let most = 11 * (Kept::SLOWEST + Kept::SAMPLED);
+    assert!(good.len() <= most, "{}", good.len());
 }
 
 /// The slowest of each second, by their definition.
@@ -98,7 +98,7 @@ fn the_slowest_of_each_second_are_kept() {
     let lost: Vec<_> = slowest.difference(&ids).collect();
     assert!(lost.is_empty(), "{lost:?}");
     let seconds = 12;
-    assert!(ids.len() <= seconds * (Kept::SLOWEST + Kept::SAMPLED as usize));
+    assert!(ids.len() <= seconds * (Kept::SLOWEST + Kept::SAMPLED));
 }
 
 fn id(record: &Record) -> CallId {
@@ -106,6 +106,54 @@ fn id(record: &Record) -> CallId {
         Event::Call(call) => call.id,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn both_proxies_of_a_call_keep_the_same() {
+    let dice = &mut Dice::new(8);
+    // The slowest are none of these: what is left is chosen by id.
+    let slow = (0..Kept::SLOWEST as u64).map(|number| Story {
+        took: Duration::from_millis(900),
+        ..after(number, SERVED)
+    });
+    let quick: Vec<_> = (0..500)
+        .map(|number| Story {
+            id: CallId::roll(dice),
+            took: Duration::from_millis(1),
+            ..after(number, SERVED)
+        })
+        .collect();
+    let side = |reporter| {
+        let quick = quick.iter().cloned();
+        let all = slow
+            .clone()
+            .chain(quick)
+            .map(|story| Story { reporter, ..story });
+        let kept = kept(&all.collect::<Vec<_>>());
+        kept.records
+            .iter()
+            .map(|record| id(record))
+            .collect::<BTreeSet<_>>()
+    };
+    let sampled = side(Reporter::Source);
+    assert_eq!(sampled, side(Reporter::Destination));
+    let mut ids: Vec<_> = quick.iter().map(|story| story.id).collect();
+    ids.sort();
+    assert!(
+        ids.iter()
+            .take(Kept::SAMPLED)
+            .all(|id| sampled.contains(id))
+    );
+}
+
+#[test]
+fn what_was_refused_elsewhere_is_kept_here_too() {
+    let denied = "shop/web -> shop/pay GET pay/ledger 403 1ms";
+    let busy = (0..2_000).map(|number| after(number / 2, SERVED));
+    let stories: Vec<_> = busy.chain([after(500, denied)]).collect();
+    let kept = kept(&stories);
+    let told = Record::of(&stories[2_000].event());
+    assert!(kept.records.iter().any(|record| **record == told));
 }
 
 #[test]

@@ -235,12 +235,35 @@ impl Watched {
         id.get(..8).unwrap_or(id)
     }
 
+    /// What was decided about it, if that was told: the endpoints of a service, a rule's place.
+    pub(crate) fn decided(&self, field: &str) -> Option<&str> {
+        self.0["decided"][field].as_str()
+    }
+
+    /// The roll of the dice that chose its backend, and out of how many.
+    pub(crate) fn roll(&self) -> Option<(u64, u64)> {
+        let roll = &self.0["decided"]["roll"];
+        Some((roll[0].as_u64()?, roll[1].as_u64()?))
+    }
+
+    /// Its tries that failed: `10.2.1.7:8080  R020 connection-refused`.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        let tries = self.0["decided"]["failed"].as_array();
+        let tries = tries.map(Vec::as_slice).unwrap_or_default().iter();
+        let words = tries.map(|failed| {
+            let text = |field: &str| failed[field].as_str().unwrap_or_default();
+            format!("{}  {} {}", text("endpoint"), text("code"), text("slug"))
+        });
+        words.collect()
+    }
+
     /// All of it, on one line.
     pub(crate) fn json(&self) -> String {
         self.0.to_string()
     }
 
-    pub(super) fn value(&self) -> &Value {
+    /// All of it, as a value.
+    pub(crate) fn value(&self) -> &Value {
         &self.0
     }
 }

@@ -1,6 +1,6 @@
 //! What holds everywhere: the `Mesh` object, with defaults for what it does not say.
 
-use alloc::format;
+use alloc::{collections::BTreeMap, format, sync::Arc};
 use core::time::Duration;
 
 use leno_model::view::{Mtls, Settings, Stance, Unknown};
@@ -46,6 +46,7 @@ fn unsaid() -> Everywhere {
         settings: Settings {
             trust_domain: trust_domain("mesh"),
             unknown_destinations: Unknown::Pass,
+            origins: BTreeMap::new(),
         },
         certificate_lifetime: CERTIFICATE_LIFETIME,
         mtls: (Mtls::Permissive, None),
@@ -57,22 +58,34 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
     let mut everywhere = unsaid();
     everywhere.name = Some(mesh.meta.name.clone());
     everywhere.settings.trust_domain = trust_domain(mesh.meta.name.as_str());
+    let said = |settings: &mut Settings, field: &str, pointer: &str| {
+        let origin = mesh.origin(pointer);
+        settings.origins.insert(Arc::from(field), origin);
+    };
+    said(&mut everywhere.settings, TRUST_DOMAIN, "/metadata/name");
     if mesh.spec.is_flawed() {
         everywhere.mtls = (Mtls::Strict, Some(mesh.origin("/spec")));
         everywhere.stance = (Stance::Deny, Some(mesh.origin("/spec")));
         everywhere.settings.unknown_destinations = Unknown::Refuse;
+        said(&mut everywhere.settings, UNKNOWN_DESTINATIONS, "/spec");
     }
     let Some(spec) = mesh.spec.partly() else {
         return everywhere;
     };
     if let Some(domain) = &spec.trust_domain {
         everywhere.settings.trust_domain = domain.clone();
+        said(&mut everywhere.settings, TRUST_DOMAIN, "/spec/trustDomain");
     }
     if let Some(unknown) = spec.unknown_destinations {
         everywhere.settings.unknown_destinations = match unknown {
             mesh::Stance::Allow => Unknown::Pass,
             mesh::Stance::Deny => Unknown::Refuse,
         };
+        said(
+            &mut everywhere.settings,
+            UNKNOWN_DESTINATIONS,
+            "/spec/unknownDestinations",
+        );
     }
     if let Some(certificates) = &spec.certificates {
         everywhere.certificate_lifetime = certificates.lifetime;
@@ -105,5 +118,9 @@ fn trust_domain(mesh: &str) -> TrustDomain {
         .or_else(|_| TrustDomain::new("mesh.local"))
         .expect("a constant that is a trust domain")
 }
+
+/// The fields of `Mesh.spec` that a view tells the origins of.
+const TRUST_DOMAIN: &str = "trustDomain";
+const UNKNOWN_DESTINATIONS: &str = "unknownDestinations";
 
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);

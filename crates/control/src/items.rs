@@ -68,9 +68,10 @@ fn settings(settings: &Settings) -> Item {
         Unknown::Pass => "pass, in plain",
         Unknown::Refuse => "refused",
     };
+    let by = |field: &str| origin(settings.origins.get(field));
     Item::new("settings", "").with(vec![
-        Item::new("trust domain", settings.trust_domain.to_string()),
-        Item::new("unknown destinations", unknown),
+        Item::new("trust domain", settings.trust_domain.to_string()).by(by("trustDomain")),
+        Item::new("unknown destinations", unknown).by(by("unknownDestinations")),
     ])
 }
 

@@ -22,7 +22,7 @@ pub use service::{
     Tuning, Workload, WorkloadId, WorkloadPort,
 };
 
-use crate::{ServiceName, SpiffeId, TrustDomain};
+use crate::{Origin, ServiceName, SpiffeId, TrustDomain};
 
 /// Everything one proxy decides by. A function of the mesh, the proxy and its subscriptions.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,13 +43,16 @@ pub struct View {
     pub bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
 }
 
-/// What a `Mesh` object says, with its defaults filled in.
+/// What a `Mesh` object says, with its defaults filled in. Each field says who wrote it through
+/// [`Settings::origins`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// Our own trust domain: short callers in policies mean this one.
     pub trust_domain: TrustDomain,
     /// What happens to calls to destinations that are not in the mesh.
     pub unknown_destinations: Unknown,
+    /// Who wrote each field that is not a default, by its name in `Mesh.spec`.
+    pub origins: BTreeMap<Arc<str>, Origin>,
 }
 
 /// What happens to calls to destinations that are not in the mesh.

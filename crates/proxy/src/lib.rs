@@ -481,6 +481,7 @@ mod tests {
             settings: Arc::new(MeshSettings {
                 trust_domain: TrustDomain::new("shop.local").unwrap(),
                 unknown_destinations: Unknown::Refuse,
+                origins: Default::default(),
             }),
             workloads: Default::default(),
             services: Default::default(),

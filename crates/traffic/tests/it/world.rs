@@ -107,6 +107,7 @@ impl World {
             settings: Arc::new(Settings {
                 trust_domain: TrustDomain::new("shop.local").unwrap(),
                 unknown_destinations: Unknown::Pass,
+                origins: BTreeMap::new(),
             }),
             workloads: BTreeMap::new(),
             services: BTreeMap::new(),

@@ -1,12 +1,13 @@
 //! What holds everywhere: settings, revoked identities, bundles.
 
-use alloc::{collections::BTreeSet, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, vec::Vec};
 
 use leno_model::view::{Settings, Unknown};
 use leno_model::{SpiffeId, TrustDomain};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit, carried_enum};
+use crate::part::word::FieldMessage;
 
 carried_enum!(UnknownMessage for Unknown, "unknown destinations" { Pass = 1, Refuse = 2 });
 
@@ -16,6 +17,8 @@ pub(crate) struct SettingsMessage {
     trust_domain: String,
     #[prost(enumeration = "UnknownMessage", tag = "2")]
     unknown_destinations: i32,
+    #[prost(message, repeated, tag = "3")]
+    origins: Vec<FieldMessage>,
 }
 
 impl Carried for Settings {
@@ -25,6 +28,7 @@ impl Carried for Settings {
         SettingsMessage {
             trust_domain: self.trust_domain.to_message(),
             unknown_destinations: self.unknown_destinations.to_message(),
+            origins: self.origins.to_message(),
         }
     }
 
@@ -32,6 +36,7 @@ impl Carried for Settings {
         Ok(Self {
             trust_domain: TrustDomain::from_message(message.trust_domain)?,
             unknown_destinations: Unknown::from_message(message.unknown_destinations)?,
+            origins: BTreeMap::from_message(message.origins)?,
         })
     }
 }

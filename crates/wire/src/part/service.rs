@@ -17,7 +17,7 @@ use crate::carried::{
 };
 use crate::part::access::AccessMessage;
 use crate::part::route::{RetryMessage, RoutesMessage};
-use crate::part::word::{NamedMessage, OriginMessage, SocketMessage, SpanMessage};
+use crate::part::word::{FieldMessage, NamedMessage, OriginMessage, SocketMessage, SpanMessage};
 
 carried_enum!(ProtocolMessage for Protocol, "protocol" { Http = 1, Tcp = 2 });
 carried_enum!(StateMessage for State, "endpoint state" { Ready = 1, Draining = 2, Unknown = 3 });
@@ -185,15 +185,6 @@ pub(crate) struct TuningMessage {
     origins: Vec<FieldMessage>,
 }
 
-/// Who wrote a field.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct FieldMessage {
-    #[prost(string, tag = "1")]
-    field: String,
-    #[prost(message, optional, tag = "2")]
-    origin: Option<OriginMessage>,
-}
-
 impl Carried for Tuning {
     type Message = TuningMessage;
 
@@ -204,14 +195,7 @@ impl Carried for Tuning {
             retry: Some(self.retry.to_message()),
             budget_percent: self.budget.percent.into(),
             budget_at_least_per_second: self.budget.at_least_per_second,
-            origins: self
-                .origins
-                .iter()
-                .map(|(field, origin)| FieldMessage {
-                    field: field.to_string(),
-                    origin: Some(origin.to_message()),
-                })
-                .collect(),
+            origins: self.origins.to_message(),
         }
     }
 
@@ -227,16 +211,7 @@ impl Carried for Tuning {
                 percent: percent.ok_or_else(|| Misfit::new("budget", "it is above 100 percent"))?,
                 at_least_per_second: message.budget_at_least_per_second,
             },
-            origins: message
-                .origins
-                .into_iter()
-                .map(|field| {
-                    Ok((
-                        field.field.into(),
-                        required(field.origin, "origin of a field")?,
-                    ))
-                })
-                .collect::<Result<BTreeMap<_, _>, Misfit>>()?,
+            origins: BTreeMap::from_message(message.origins)?,
         })
     }
 }

@@ -98,6 +98,7 @@ fn view() -> View {
         settings: Arc::new(Settings {
             trust_domain: TrustDomain::new("shop.local").unwrap(),
             unknown_destinations: Unknown::Refuse,
+            origins: Default::default(),
         }),
         workloads: BTreeMap::from([(id, Arc::new(workload))]),
         services: BTreeMap::from([(name, Arc::new(service))]),

@@ -1,6 +1,6 @@
 //! The small words: names, origins, addresses, spans of time.
 
-use alloc::{string::String, string::ToString as _, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, string::ToString as _, sync::Arc, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -98,6 +98,36 @@ impl Carried for Origin {
                 column,
             }),
         })
+    }
+}
+
+/// Who wrote a field.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FieldMessage {
+    #[prost(string, tag = "1")]
+    field: String,
+    #[prost(message, optional, tag = "2")]
+    origin: Option<OriginMessage>,
+}
+
+/// Who wrote each of some fields.
+impl Carried for BTreeMap<Arc<str>, Origin> {
+    type Message = Vec<FieldMessage>;
+
+    fn to_message(&self) -> Vec<FieldMessage> {
+        let fields = self.iter().map(|(field, origin)| FieldMessage {
+            field: field.to_string(),
+            origin: Some(origin.to_message()),
+        });
+        fields.collect()
+    }
+
+    fn from_message(message: Vec<FieldMessage>) -> Result<Self, Misfit> {
+        let fields = message.into_iter().map(|field| {
+            let origin = required(field.origin, "origin of a field")?;
+            Ok((field.field.into(), origin))
+        });
+        fields.collect()
     }
 }
 

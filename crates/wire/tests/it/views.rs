@@ -388,6 +388,7 @@ impl Maker {
             let first = slice(maker);
             (maker.port_ref(), vec![first, slice(maker)])
         });
+        let origins = self.some(2, |maker| (maker.text(), maker.origin()));
         let unknown = self.one(&[Unknown::Pass, Unknown::Refuse]);
         View {
             generation: Generation {
@@ -397,6 +398,7 @@ impl Maker {
             settings: Arc::new(Settings {
                 trust_domain: self.identity().trust_domain,
                 unknown_destinations: unknown,
+                origins: origins.into_iter().collect(),
             }),
             workloads: workloads
                 .into_iter()

@@ -27,6 +27,7 @@ fn table() -> Table {
         settings: Arc::new(Settings {
             trust_domain: TrustDomain::new("shop.local").unwrap(),
             unknown_destinations: Unknown::Pass,
+            origins: BTreeMap::new(),
         }),
         workloads: BTreeMap::new(),
         services: services.into(),

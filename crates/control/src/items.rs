@@ -13,6 +13,8 @@ use leno_model::view::{
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
 
+use crate::present::MADE_UP;
+
 /// What nobody wrote.
 const DEFAULT: &str = "default";
 
@@ -364,7 +366,13 @@ fn protocol(protocol: Protocol) -> &'static str {
     }
 }
 
+/// Who said something; what a made-up object says, nobody wrote.
 fn origin(origin: Option<&Origin>) -> String {
+    let is_written = |origin: &&Origin| {
+        let place = origin.place.as_ref();
+        place.is_none_or(|place| &*place.file != MADE_UP)
+    };
+    let origin = origin.filter(is_written);
     origin.map_or_else(|| DEFAULT.to_owned(), Origin::to_string)
 }
 

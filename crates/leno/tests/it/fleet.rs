@@ -9,8 +9,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
-
 use crate::fleet::relay::Relay;
 use crate::{check, run, shell};
 
@@ -83,12 +81,13 @@ impl World {
     fn happen(&mut self, what: &str) {
         let of = what.strip_prefix("the proxy of ");
         let of = of.expect("nothing else happens in a session");
-        if of.ends_with(" stands still") {
+        if let Some(name) = of.strip_suffix(" stands still") {
+            self.relay.wait_until_adopted(name);
             return self.signal("-STOP");
         }
-        if of.ends_with(" goes on") {
+        if let Some(name) = of.strip_suffix(" goes on") {
             self.signal("-CONT");
-            return self.relay.wait_until(|proxies| are_current(proxies));
+            return self.relay.wait_until_adopted(name);
         }
         let Some(name) = of.strip_suffix(" runs") else {
             return self.relay.wait_until(Vec::is_empty);
@@ -117,7 +116,9 @@ impl World {
             |line| line.contains("adopted"),
         );
         // It is current once the control plane has heard that it has adopted.
-        self.relay.wait_until(|proxies| are_current(proxies));
+        self.relay.wait_until(|proxies| {
+            !proxies.is_empty() && proxies.iter().all(|proxy| proxy["current"] == true)
+        });
     }
 
     /// Sends the process that was started last a signal.
@@ -138,10 +139,6 @@ impl World {
         // What it says later has room.
         std::thread::spawn(move || lines.for_each(drop));
     }
-}
-
-fn are_current(proxies: &[Value]) -> bool {
-    !proxies.is_empty() && proxies.iter().all(|proxy| proxy["current"] == true)
 }
 
 impl Drop for World {

@@ -64,6 +64,21 @@ impl Relay {
             std::thread::yield_now();
         }
     }
+
+    /// Waits until the proxy in front of a workload of `shop` holds what is in force.
+    pub(crate) fn wait_until_adopted(&self, workload: &str) {
+        let question = json!({
+            "version": 1, "ask": "view", "name": workload, "namespace": "shop", "diff": true,
+        });
+        let question = question.to_string();
+        let has_adopted = || {
+            let proxy = &ask(&self.control, &question)["answer"]["proxies"][0];
+            proxy["current"] == true && proxy["differences"] == json!([])
+        };
+        while !has_adopted() {
+            std::thread::yield_now();
+        }
+    }
 }
 
 fn ask(control: &Path, question: &str) -> Value {

@@ -136,7 +136,7 @@ impl<'a> Call<'a> {
             });
         }
         let sender = self.sender?;
-        if sender.text("event") != "call" {
+        if sender.text("event") != "call" || sender.text("destination") == "unknown" {
             return None;
         }
         if sender.text("endpoint").is_empty() {
@@ -262,6 +262,14 @@ fn sent(told: &Watched) -> Vec<Recorded> {
             details: Vec::new(),
         });
     };
+    if told.text("event") == "stream" {
+        let endpoint = told.text("endpoint").to_owned();
+        match told.text("code") {
+            "" => step(StepKind::Endpoint, Outcome::Yes, endpoint, ""),
+            _ => step(StepKind::Endpoint, Outcome::No, told.why().to_owned(), ""),
+        }
+        return steps;
+    }
     let decided = |field| told.decided(field);
     if let Some(called) = decided("called") {
         step(
@@ -274,8 +282,12 @@ fn sent(told: &Watched) -> Vec<Recorded> {
     let (route, why) = (told.text("route"), decided("why").unwrap_or_default());
     let said_by = decided("saidBy").unwrap_or_default();
     let Some(backend) = decided("backend") else {
+        let asked = match decided("called") {
+            Some(_) => StepKind::Route,
+            None => StepKind::Name,
+        };
         if !why.is_empty() {
-            step(StepKind::Route, Outcome::No, why.to_owned(), said_by);
+            step(asked, Outcome::No, why.to_owned(), said_by);
         }
         return steps;
     };

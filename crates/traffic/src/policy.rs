@@ -240,6 +240,11 @@ impl<'a> Admitted<'a> {
         self.grant.peer
     }
 
+    /// Who it was proven to be, if anybody.
+    pub fn caller(&self) -> Option<&'a SpiffeId> {
+        self.grant.caller
+    }
+
     /// The request that was judged.
     pub fn request(&self) -> &Request<'a> {
         &self.request

@@ -123,11 +123,13 @@ impl<'a> Exchange<'a> {
     fn admit(&mut self) -> Result<Admitted<'a>, Refusal> {
         let policy = self.incoming.policy(self.table)?;
         let peer = &self.incoming.peer;
-        if let Fact::Known(caller) = policy.claim(peer).caller {
-            self.told.comes_from(caller);
-        }
         let admitted = policy.admit(peer, self.head.request.clone());
-        let admitted = admitted.map_err(Refusal::Denied)?;
+        let admitted = admitted.map_err(|denied| {
+            if let Fact::Known(caller) = policy.claim(peer).caller {
+                self.told.comes_from(caller);
+            }
+            Refusal::Denied(denied)
+        })?;
         self.told.admitted(&admitted);
         Ok(admitted)
     }

@@ -71,6 +71,7 @@ impl<'a> Told<'a> {
 
     /// It was let in.
     pub(super) fn admitted(&mut self, admitted: &Admitted<'a>) {
+        self.caller = admitted.caller();
         self.allowed_by = match admitted.allowed() {
             Allowed::ByRule(rule) => Some(&rule.origin),
             Allowed::ByDefault | Allowed::Outbound => None,

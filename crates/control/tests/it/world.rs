@@ -297,7 +297,7 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(LONG, future).await.expect("it never came")
 }
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// A shop: a web and two versions of a cart.
 pub(crate) const SHOP: &str = "\

@@ -73,13 +73,21 @@ impl Folder {
         for entry in fs::read_dir(self.path())? {
             let path = entry?.path();
             if is_ours(&path) {
-                fs::remove_file(path)?;
+                remove(&path)?;
             }
         }
         match fs::remove_dir(self.path()) {
             Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+}
+
+/// Removes a file that a proxy which is ending may remove at the same moment.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

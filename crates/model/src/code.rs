@@ -208,6 +208,7 @@ codes! {
     U001 "command-not-found" Configuration "The workload's command does not exist.";
     U002 "workload-exited" Service "The workload ended.";
     U003 "nothing-to-run" Caller "There is no leno.yaml and no Procfile here.";
+    U004 "not-a-process" Configuration "A line of the Procfile names no process.";
 }
 
 impl fmt::Display for Code {

@@ -1,5 +1,7 @@
 //! A `Procfile`: one process a line, `name: command`.
 
+use anyhow::bail;
+use leno_model::Code;
 use serde_json::json;
 
 /// One process.
@@ -22,10 +24,11 @@ pub(crate) fn read(text: &str) -> anyhow::Result<Vec<Process>> {
         if written.is_empty() || written.starts_with('#') {
             continue;
         }
-        let process = process(written, line);
-        let wrong =
-            || anyhow::anyhow!("Procfile:{line}: expected `name: command`, not {written:?}");
-        processes.push(process.ok_or_else(wrong)?);
+        let Some(process) = process(written, line) else {
+            let (code, slug) = (Code::U004, Code::U004.slug());
+            bail!("Procfile:{line}: expected `name: command`, not {written:?} ({code} {slug})");
+        };
+        processes.push(process);
     }
     Ok(processes)
 }

@@ -304,10 +304,7 @@ fn span(time: Duration) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use std::sync::Arc;
-
     use leno_model::{Name, Namespace};
-    use leno_wire::Holds;
 
     use super::*;
     use crate::fleet::Certificate;
@@ -332,22 +329,16 @@ mod tests {
             ends: Some(hour(24)),
             ..Certificate::default()
         };
+        let (peer, renew) = (
+            "10.0.0.1:4000".parse().unwrap(),
+            tokio::sync::mpsc::channel(1).0,
+        );
         Member {
-            name: name.to_owned(),
             certificates: BTreeMap::from([(identity.clone(), certificate)]),
-            identity,
-            peer: "10.0.0.1:4000".parse().unwrap(),
             since: hour(0),
-            tunnel: None,
             workloads: BTreeSet::from([workload(name)]),
-            not_entitled: BTreeSet::new(),
-            adopted: Generation::default(),
-            wants: Arc::default(),
-            holds: Holds::default(),
             current: true,
-            refused: None,
-            lacks: BTreeSet::new(),
-            renew: tokio::sync::mpsc::channel(1).0,
+            ..Member::new(name.to_owned(), identity, peer, renew)
         }
     }
 

@@ -9,7 +9,7 @@ use leno_admin::{
 };
 use leno_identity::Credential;
 use leno_model::SpiffeId;
-use leno_model::view::{Generation, WorkloadId};
+use leno_model::view::WorkloadId;
 use leno_store::NotRead;
 use leno_wire::Holds;
 use tokio::sync::{mpsc, watch};
@@ -133,21 +133,8 @@ impl Desk {
         };
         let (renew, renewals) = mpsc::channel(MOST_RENEWALS);
         let place = self.center.fleet.enter(Member {
-            name: name.to_owned(),
-            identity,
-            peer: tunnel,
-            since: clock::wall(),
-            certificates: BTreeMap::new(),
             tunnel: Some(tunnel),
-            workloads: BTreeSet::new(),
-            not_entitled: BTreeSet::new(),
-            adopted: Generation::default(),
-            wants: Arc::default(),
-            holds: Holds::default(),
-            current: false,
-            refused: None,
-            lacks: BTreeSet::new(),
-            renew,
+            ..Member::new(name.to_owned(), identity, tunnel, renew)
         });
         let attendance = Attendance {
             center: Arc::clone(&self.center),

@@ -9,11 +9,10 @@ use leno_channel::grpc::{Answer, Call, Status, StatusCode};
 use leno_identity::Caller;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, SpiffeId, Subscription};
-use leno_wire::{Holder, Holds, Request, Server};
+use leno_wire::{Holder, Request, Server};
 use tokio::sync::mpsc;
 
 use crate::center::Center;
-use crate::clock;
 use crate::edition::Edition;
 use crate::entitled::entitled;
 use crate::event::Event;
@@ -233,22 +232,10 @@ impl Stream<'_> {
             ends: Some(self.caller.ends()),
             ..Certificate::default()
         };
+        let identity = self.caller.id().clone();
         Member {
-            name: proxy.to_owned(),
-            identity: self.caller.id().clone(),
-            peer: self.peer,
-            since: clock::wall(),
-            certificates: BTreeMap::from([(self.caller.id().clone(), shown)]),
-            tunnel: None,
-            workloads: BTreeSet::new(),
-            not_entitled: BTreeSet::new(),
-            adopted: Generation::default(),
-            wants: Arc::default(),
-            holds: Holds::default(),
-            current: false,
-            refused: None,
-            lacks: BTreeSet::new(),
-            renew: self.renew.clone(),
+            certificates: BTreeMap::from([(identity.clone(), shown)]),
+            ..Member::new(proxy.to_owned(), identity, self.peer, self.renew.clone())
         }
     }
 }

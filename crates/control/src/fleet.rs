@@ -170,6 +170,32 @@ impl Fleet {
 }
 
 impl Member {
+    /// One that has connected at this moment, of which nothing else is known yet.
+    pub(crate) fn new(
+        name: String,
+        identity: SpiffeId,
+        peer: SocketAddr,
+        renew: mpsc::Sender<SpiffeId>,
+    ) -> Self {
+        Self {
+            name,
+            identity,
+            peer,
+            since: clock::wall(),
+            certificates: BTreeMap::new(),
+            tunnel: None,
+            workloads: BTreeSet::new(),
+            not_entitled: BTreeSet::new(),
+            adopted: Generation::default(),
+            wants: Arc::default(),
+            holds: Holds::default(),
+            current: false,
+            refused: None,
+            lacks: BTreeSet::new(),
+            renew,
+        }
+    }
+
     /// It as people may see it.
     pub(crate) fn told(&self) -> ProxyState {
         let names = |workloads: &BTreeSet<WorkloadId>| {

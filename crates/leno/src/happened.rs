@@ -253,14 +253,8 @@ impl<'i> Reached<'i> {
 /// The steps that the proxy of a caller recorded.
 fn sent(told: &Watched) -> Vec<Recorded> {
     let mut steps = Vec::new();
-    let mut step = |kind, outcome, text: String, said_by: &str| {
-        steps.push(Recorded {
-            kind,
-            outcome,
-            text,
-            said_by: said_by.to_owned(),
-            details: Vec::new(),
-        });
+    let mut step = |kind, outcome, text, said_by| {
+        steps.push(Recorded::new(kind, outcome, text, said_by));
     };
     if told.text("event") == "stream" {
         let endpoint = told.text("endpoint").to_owned();
@@ -324,14 +318,8 @@ fn received(told: &Watched, sender: Option<&Watched>) -> Vec<Recorded> {
     let why = told.decided("why").unwrap_or_default();
     let said_by = told.decided("saidBy").unwrap_or_default();
     let mut steps = Vec::new();
-    let mut step = |kind, outcome, text: String, said_by: &str| {
-        steps.push(Recorded {
-            kind,
-            outcome,
-            text,
-            said_by: said_by.to_owned(),
-            details: Vec::new(),
-        });
+    let mut step = |kind, outcome, text, said_by| {
+        steps.push(Recorded::new(kind, outcome, text, said_by));
     };
     if let Some(endpoint) = sender.map(|sender| sender.text("endpoint")) {
         step(StepKind::Endpoint, Outcome::Yes, endpoint.to_owned(), "");
@@ -381,6 +369,16 @@ fn merge(replayed: Option<&Story>, recorded: Vec<Recorded>) -> Story {
 }
 
 impl Recorded {
+    fn new(kind: StepKind, outcome: Outcome, text: String, said_by: &str) -> Self {
+        Self {
+            kind,
+            outcome,
+            text,
+            said_by: said_by.to_owned(),
+            details: Vec::new(),
+        }
+    }
+
     fn beside(self, replayed: &Step) -> Step {
         let place = replayed.origin.as_ref().map(ToString::to_string);
         let names_what_said_so = matches!(self.kind, StepKind::Route | StepKind::Access);

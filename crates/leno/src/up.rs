@@ -23,6 +23,6 @@ pub(crate) use explicit::{Pin, exports, unclear};
 pub(crate) use news::{News, Row, State};
 pub(crate) use outside::Outside;
 pub(crate) use place::Place;
-pub(crate) use screen::{Columns, first_call, revised, trouble};
+pub(crate) use screen::{Columns, first_call, introduce, revised, trouble};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};
 pub(crate) use talk::{Client, Seen, Server, Wanted, Watched};

@@ -18,13 +18,13 @@ use tokio::task::LocalSet;
 
 use crate::arguments;
 use crate::command::Answer;
-use crate::command::explicit::{blocker, capture, caveats, print_blocker};
+use crate::command::explicit::{blocker, caveats, print_blocker};
 use crate::dashboard::Page;
 use crate::render;
 use crate::terminal::{Line, Terminal};
 use crate::up::{
     Client, Columns, News, Outside, Pin, Place, Row, Server, Source, State, Up, exports,
-    first_call, revised, unclear,
+    first_call, introduce, revised, unclear,
 };
 
 /// How long the first call is waited for before what to try next is said without it.
@@ -134,36 +134,16 @@ async fn show(
     }
     let server = Server::open(&place)?;
     tokio::task::spawn_local(server.run(up.inbox()));
-    let head = Line::new().strong(&name).plain(format_args!(
-        " (./{file}) · revision {} · no root needed · {}",
-        up.revision(),
-        capture(up.is_explicit())
-    ));
-    terminal.line(head)?;
-    render::failure::findings(&up.errors(), "", terminal)?;
-    terminal.gap()?;
     let programs = up.programs();
     let names = programs.iter().map(|program| program.name.to_string());
-    let outside = Outside::read(place.folder(), &names.collect::<Vec<_>>());
-    let widths = programs.iter();
-    let widths = widths.map(|program| (program.name.as_str(), program.typed.as_str()));
-    let widths = widths.chain(outside.names().map(|name| (name, "")));
-    let columns = Columns::of(widths);
-    let mtls = if up.is_strict() {
-        "strict"
-    } else {
-        "permissive"
-    };
-    let domain = up.trust_domain();
-    let mesh = format!("trust domain {domain} · mTLS {mtls} between services");
-    terminal.line(columns.mesh(up.age(), &mesh))?;
+    let waiting = names.collect::<Vec<_>>();
+    let outside = Outside::read(place.folder(), &waiting);
+    let names = outside.names().collect::<Vec<_>>();
+    let columns = introduce(&up, name.as_str(), &format!("./{file}"), &names, terminal)?;
     let screen = Screen {
         columns,
         offset,
-        waiting: programs
-            .iter()
-            .map(|program| program.name.to_string())
-            .collect(),
+        waiting,
         settled: BTreeMap::new(),
         shown: Vec::new(),
         outside: Some(outside),

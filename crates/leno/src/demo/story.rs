@@ -8,10 +8,9 @@ use leno_model::Mono;
 use time::UtcOffset;
 
 use super::traffic::{Total, Traffic};
-use crate::command::explicit::capture;
 use crate::render;
 use crate::terminal::{Line, Terminal};
-use crate::up::{Columns, News, Row, Up, first_call, revised};
+use crate::up::{Columns, News, Row, Up, first_call, introduce, revised};
 
 /// Tells the story line by line, as things happen.
 pub(crate) struct Story<'a> {
@@ -46,26 +45,9 @@ impl<'a> Story<'a> {
         now: Mono,
         terminal: &'a mut Terminal,
     ) -> io::Result<Self> {
-        let head = Line::new().strong("shop").plain(format_args!(
-            " ({}/leno.yaml) · revision {} · no root needed · {}",
-            words.folder,
-            up.revision(),
-            capture(up.is_explicit())
-        ));
-        terminal.line(head)?;
-        render::failure::findings(&up.errors(), "", terminal)?;
-        terminal.gap()?;
+        let file = format!("{}/leno.yaml", words.folder);
+        let columns = introduce(up, "shop", &file, &[], terminal)?;
         let programs = up.programs();
-        let widths = programs.iter();
-        let columns = Columns::of(widths.map(|it| (it.name.as_str(), it.typed.as_str())));
-        let mtls = if up.is_strict() {
-            "strict"
-        } else {
-            "permissive"
-        };
-        let domain = up.trust_domain();
-        let mesh = format!("trust domain {domain} · mTLS {mtls} between services");
-        terminal.line(columns.mesh(up.age(), &mesh))?;
         let names = programs.iter().map(|program| program.name.to_string());
         Ok(Self {
             terminal,

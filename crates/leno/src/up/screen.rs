@@ -1,5 +1,6 @@
 //! How `leno up` looks: what runs, the first call, what to try next.
 
+use std::io;
 use std::time::Duration;
 
 use leno_admin::Past;
@@ -8,9 +9,43 @@ use leno_model::Code;
 use leno_telemetry::{Call, Edge, Event, Party, Security, Stream};
 use time::UtcOffset;
 
+use super::engine::Up;
 use super::news::{Ended, Followed, Published, Revised, Row, State};
-use crate::render::change;
-use crate::terminal::Line;
+use crate::command::explicit::capture;
+use crate::render::{change, failure};
+use crate::terminal::{Line, Terminal};
+
+/// Tells which mesh is up, with what does not hold of it, and gives the columns for what runs in it and
+/// for what is `outside`. `file` is where it is written, as a person would find it.
+pub(crate) fn introduce(
+    up: &Up,
+    name: &str,
+    file: &str,
+    outside: &[&str],
+    terminal: &mut Terminal,
+) -> io::Result<Columns> {
+    let head = Line::new().strong(name).plain(format_args!(
+        " ({file}) · revision {} · no root needed · {}",
+        up.revision(),
+        capture(up.is_explicit())
+    ));
+    terminal.line(head)?;
+    failure::findings(&up.errors(), "", terminal)?;
+    terminal.gap()?;
+    let programs = up.programs();
+    let widths = programs.iter();
+    let widths = widths.map(|program| (program.name.as_str(), program.typed.as_str()));
+    let columns = Columns::of(widths.chain(outside.iter().map(|name| (*name, ""))));
+    let mtls = if up.is_strict() {
+        "strict"
+    } else {
+        "permissive"
+    };
+    let domain = up.trust_domain();
+    let mesh = format!("trust domain {domain} · mTLS {mtls} between services");
+    terminal.line(columns.mesh(up.age(), &mesh))?;
+    Ok(columns)
+}
 
 /// The columns of the table of workloads: as wide as the widest that may stand there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

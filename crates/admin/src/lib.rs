@@ -14,7 +14,9 @@ mod object;
 mod overview;
 mod question;
 mod reach;
+mod recorded;
 mod server;
+mod story;
 
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
@@ -36,7 +38,12 @@ pub use question::{
     Reinstate, RenewCertificate, Revoke, Rollback, StatusOf, TrustOf, ViewOf,
 };
 pub use reach::through_folder;
+pub use recorded::{
+    Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded, Said, Seen,
+    Side,
+};
 pub use server::{Asker, Server};
+pub use story::{Fate, Hop, HowKnown, Other, StepOutcome, Story, StoryDetail, StoryStep};
 
 /// The version of the questions and answers. Another one is refused, and says so.
 pub const VERSION: u32 = 1;

@@ -1,0 +1,481 @@
+//! What proxies recorded, as it travels: the fields of the access log, and beside them what was
+//! decided, by what, and what it was decided about.
+
+use leno_model::{CallId, Code, Fault, Origin, Roll};
+use leno_telemetry::{Call, Edge, Event, FailedTry, Reporter, Security, Stream};
+use serde::{Deserialize, Serialize};
+
+use crate::figures;
+
+/// What one proxy tells of one call, stream of bytes, handshake or full listener.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// When it began: RFC 3339, UTC, milliseconds.
+    pub time: String,
+    /// What it tells of.
+    pub event: Happening,
+    /// Its name: 32 hexadecimal digits, the same at both proxies.
+    #[serde(default)]
+    pub id: String,
+    /// Which of the two proxies tells.
+    pub reporter: Side,
+    /// Who called: `namespace/service account`, or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What was called: `namespace/service`, or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// How the two proxies were connected: `mtls`, why it was plain, or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<String>,
+    /// Who opened the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// Where connections wait that cannot be taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// Whom it went to in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The host that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The path without the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The status of the answer, if one was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<f64>,
+    /// How many times it was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u8>,
+    /// The call of which it is a copy, for a mirror.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
+    /// Bytes from the caller, without heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u64>,
+    /// Bytes to the caller, without heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
+    /// The code of the failure, if this proxy refused it or cut it short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The same in words: `no-allow-rule`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// Whose fault it was, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// What was decided on its way.
+    #[serde(default)]
+    pub decided: Decided,
+}
+
+/// What a record tells of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Happening {
+    /// A request that was answered, or could not be.
+    Call,
+    /// A stream of bytes that goes on.
+    Opened,
+    /// A stream of bytes that ended, or could not be opened.
+    Stream,
+    /// A handshake between proxies that came to nothing.
+    Handshake,
+    /// Connections that wait and cannot be taken.
+    Accept,
+}
+
+/// Which of the two proxies of a call tells.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// That of the caller.
+    Source,
+    /// That of the one who was called.
+    Destination,
+}
+
+/// What a proxy decided, as far as it came to that.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Decided {
+    /// The workload whose proxy decided: `shop/checkout-6d5f`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
+    /// The generation of the view that it was decided by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+    /// The SPIFFE ID that the caller proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// The rule of a route that took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Said>,
+    /// What let it in, or kept it from going on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_by: Option<Said>,
+    /// The service port that was called: `shop/cart:8080`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
+    /// The service port to whose endpoints it was to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// What the dice came to that chose this backend, and out of how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll: Option<(u32, u32)>,
+    /// Which endpoints there were at that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Endpoints>,
+    /// The tries that failed, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
+    /// Why it was not tried again: `the retry budget is spent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_retried: Option<String>,
+    /// The time that it had, and that passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Late>,
+    /// The headers and parameters that rules ask about, as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
+    /// Why it was refused, in half a sentence; empty if it was not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// A part of the configuration.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Said {
+    /// The object: `HTTPRoute shop/cart`.
+    pub object: String,
+    /// The field in it: `/spec/rules/0`.
+    pub pointer: String,
+    /// The file and line, where it came from one: `cart.yaml:12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+}
+
+/// The endpoints of a backend as the balancer saw them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// How many there were.
+    pub known: u32,
+    /// How many of them could be picked.
+    pub usable: u32,
+    /// Those that are worth a word: the one that was picked and the one beside it, or the first of
+    /// those that could not be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Seen>,
+}
+
+/// An endpoint as the balancer saw it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Seen {
+    /// Where it is.
+    pub endpoint: String,
+    /// How it was: `draining`, `taken: 3 in flight, 20ms`.
+    pub state: String,
+}
+
+/// A try that failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failed {
+    /// At which endpoint.
+    pub endpoint: String,
+    /// The code of the failure.
+    pub code: String,
+    /// The same in words.
+    pub slug: String,
+}
+
+/// A time that passed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Late {
+    /// What of the call it was for: `request`, `backendRequest`, `connect`.
+    pub of: String,
+    /// How long it was.
+    pub limit: String,
+    /// Who set it; absent if it is a default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_by: Option<Said>,
+}
+
+/// Something about a request that rules ask for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fact {
+    /// Where it stands.
+    pub of: FactOf,
+    /// Its name.
+    pub name: String,
+    /// What it was.
+    pub value: FactValue,
+}
+
+/// Where a fact stands in a request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FactOf {
+    /// Among its headers.
+    Header,
+    /// Among the parameters of its query.
+    Query,
+}
+
+/// What a fact was.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FactValue {
+    /// It was not there.
+    Absent,
+    /// It was this.
+    Is(String),
+    /// It began so, and was longer than what is kept.
+    Begins(String),
+    /// It was there; what it says is nobody's business.
+    Secret,
+}
+
+impl Recorded {
+    /// What `event` tells.
+    pub fn of(event: &Event<'_>) -> Self {
+        match event {
+            Event::Call(call) => Self::of_call(call),
+            Event::Opened(stream) => Self::of_stream(stream, Happening::Opened),
+            Event::Stream(stream) => Self::of_stream(stream, Happening::Stream),
+            Event::Handshake(handshake) => Self {
+                time: handshake.at.to_string(),
+                peer: Some(handshake.peer.to_string()),
+                decided: why(handshake.why),
+                ..Self::blank(Happening::Handshake, handshake.reporter)
+            }
+            .failed(Some(handshake.code), Some(handshake.code.fault())),
+            Event::Accept(accept) => Self {
+                time: accept.at.to_string(),
+                listener: Some(accept.listener.to_string()),
+                decided: why(accept.why),
+                ..Self::blank(Happening::Accept, accept.reporter)
+            }
+            .failed(Some(accept.code), Some(accept.code.fault())),
+        }
+    }
+
+    fn of_call(call: &Call<'_>) -> Self {
+        Self {
+            endpoint: call.endpoint.map(|endpoint| endpoint.to_string()),
+            method: Some(call.method.to_owned()),
+            host: Some(call.host.to_owned()),
+            path: Some(call.path.to_owned()),
+            status: (call.status > 0).then_some(call.status),
+            duration_ms: Some(millis(call.took)),
+            tries: Some(call.tries),
+            copy_of: call.copy_of.map(digits),
+            sent: Some(call.sent),
+            received: Some(call.received),
+            decided: Decided::of(&call.decided, call.route),
+            ..Self::carried(Happening::Call, call.id, &call.edge)
+        }
+        .began(call.began.to_string(), call.peer.to_string())
+        .failed(call.refused, call.fault())
+    }
+
+    fn of_stream(stream: &Stream<'_>, event: Happening) -> Self {
+        let is_over = event == Happening::Stream;
+        Self {
+            endpoint: stream.endpoint.map(|endpoint| endpoint.to_string()),
+            duration_ms: is_over.then(|| millis(stream.took)),
+            sent: is_over.then_some(stream.sent),
+            received: is_over.then_some(stream.received),
+            ..Self::carried(event, stream.id, &stream.edge)
+        }
+        .began(stream.began.to_string(), stream.peer.to_string())
+        .failed(stream.refused, stream.fault())
+    }
+
+    fn carried(event: Happening, id: CallId, edge: &Edge<'_>) -> Self {
+        Self {
+            id: digits(id),
+            source: Some(edge.source.to_string()),
+            destination: Some(edge.destination.to_string()),
+            security: Some(edge.security.as_str().to_owned()),
+            ..Self::blank(event, edge.reporter)
+        }
+    }
+
+    fn blank(event: Happening, reporter: Reporter) -> Self {
+        Self {
+            time: String::new(),
+            event,
+            id: String::new(),
+            reporter: match reporter {
+                Reporter::Source => Side::Source,
+                Reporter::Destination => Side::Destination,
+            },
+            source: None,
+            destination: None,
+            security: None,
+            peer: None,
+            listener: None,
+            endpoint: None,
+            method: None,
+            host: None,
+            path: None,
+            status: None,
+            duration_ms: None,
+            tries: None,
+            copy_of: None,
+            sent: None,
+            received: None,
+            code: None,
+            slug: None,
+            fault: None,
+            decided: Decided::default(),
+        }
+    }
+
+    fn began(self, time: String, peer: String) -> Self {
+        Self {
+            time,
+            peer: Some(peer),
+            ..self
+        }
+    }
+
+    fn failed(self, code: Option<Code>, fault: Option<Fault>) -> Self {
+        Self {
+            code: code.map(|code| code.as_str().to_owned()),
+            slug: code.map(|code| code.slug().to_owned()),
+            fault: fault.map(|fault| fault.as_str().to_owned()),
+            ..self
+        }
+    }
+
+    /// As much of its name as people are shown.
+    pub fn short_id(&self) -> &str {
+        self.id.get(..8).unwrap_or(&self.id)
+    }
+
+    /// Whether the connection between the two proxies was proven by both.
+    pub fn is_mtls(&self) -> bool {
+        self.security.as_deref() == Some(Security::Mtls.as_str())
+    }
+
+    /// What was asked: `GET /items`, `tcp opened`, `handshake with 10.0.0.7:15008`.
+    pub fn request(&self) -> String {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        match self.event {
+            Happening::Call => {
+                let asked = format!("{} {}", text(&self.method), text(&self.path));
+                match asked.trim() {
+                    "" => "a request that is none".to_owned(),
+                    asked => asked.to_owned(),
+                }
+            }
+            Happening::Opened => "tcp opened".to_owned(),
+            Happening::Stream => {
+                let bytes = |count: Option<u64>| figures::bytes(count.unwrap_or_default() as f64);
+                let (sent, received) = (bytes(self.sent), bytes(self.received));
+                format!("tcp {sent} up, {received} down")
+            }
+            Happening::Handshake => format!("handshake with {}", text(&self.peer)),
+            Happening::Accept => format!("connections to {}", text(&self.listener)),
+        }
+    }
+
+    /// Why it failed, in a few words; empty if it did not.
+    pub fn why(&self) -> &str {
+        match (&self.slug, &self.fault) {
+            (Some(slug), _) => slug,
+            (None, Some(_)) => "the service answered",
+            (None, None) => "",
+        }
+    }
+}
+
+impl Decided {
+    fn of(decided: &leno_telemetry::Decided<'_>, rule: Option<&Origin>) -> Self {
+        let leno_telemetry::Decided {
+            generation,
+            caller,
+            said_by,
+            called,
+            backend,
+            roll,
+            failed,
+            why,
+        } = *decided;
+        Self {
+            workload: None,
+            generation: generation.map(ToString::to_string),
+            caller: caller.map(ToString::to_string),
+            rule: rule.map(Said::of),
+            said_by: said_by.map(Said::of),
+            called: called.map(ToString::to_string),
+            backend: backend.map(ToString::to_string),
+            roll: roll.map(|Roll { value, of }| (value, of.get())),
+            endpoints: None,
+            failed: failed.iter().map(Failed::of).collect(),
+            not_retried: None,
+            late: None,
+            facts: Vec::new(),
+            why: why.to_owned(),
+        }
+    }
+}
+
+fn why(words: &str) -> Decided {
+    Decided {
+        why: words.to_owned(),
+        ..Decided::default()
+    }
+}
+
+impl Said {
+    /// Who said something.
+    pub fn of(origin: &Origin) -> Self {
+        Self {
+            object: origin.object.to_string(),
+            pointer: origin.pointer.to_string(),
+            place: origin.place.as_ref().map(ToString::to_string),
+        }
+    }
+
+    /// Whether it is `origin`, wherever the line stands.
+    pub fn is(&self, origin: &Origin) -> bool {
+        *self.pointer == *origin.pointer && self.object == origin.object.to_string()
+    }
+
+    /// The shortest way for a person to find it: the file and line, else the object and field.
+    pub fn shown(&self) -> String {
+        match (&self.place, self.pointer.as_str()) {
+            (Some(place), _) => place.clone(),
+            (None, "") => self.object.clone(),
+            (None, pointer) => format!("{} {pointer}", self.object),
+        }
+    }
+}
+
+impl Failed {
+    fn of(failed: &FailedTry) -> Self {
+        Self {
+            endpoint: failed.endpoint.to_string(),
+            code: failed.code.as_str().to_owned(),
+            slug: failed.code.slug().to_owned(),
+        }
+    }
+}
+
+fn digits(id: CallId) -> String {
+    format!("{id:?}")
+}
+
+fn millis(took: std::time::Duration) -> f64 {
+    took.as_secs_f64() * 1e3
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::figures;
 use crate::held::Viewed;
 use crate::overview::Overview;
+use crate::traffic::{Carried, Failures};
 
 /// Any answer.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -49,6 +50,10 @@ pub enum Answer {
     Holding(Holding),
     /// To [`crate::End`].
     Ending(Ending),
+    /// To [`crate::TrafficOf`].
+    Carried(Box<Carried>),
+    /// To [`crate::FailuresOf`].
+    Failures(Box<Failures>),
 }
 
 /// How a control plane is.

@@ -17,6 +17,7 @@ mod reach;
 mod recorded;
 mod server;
 mod story;
+mod traffic;
 
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
@@ -28,14 +29,11 @@ pub use client::Client;
 pub use failure::{Failure, NotAsked};
 pub use held::{Difference, Item, ProxyView, Viewed, differences};
 pub use object::{NotAnObject, read_object};
-pub use overview::{
-    Edge, Ends, FailedCall, Followers, Grade, Overview, Step, Traffic, Verdict, Workload,
-    WorkloadState,
-};
+pub use overview::{Ends, Followers, Grade, Overview, Step, Verdict, Workload, WorkloadState};
 pub use question::{
-    Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, File,
-    HistoryOf, HoldingOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question, Recover,
-    Reinstate, RenewCertificate, Revoke, Rollback, StatusOf, TrustOf, ViewOf,
+    Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, FailuresOf,
+    File, HistoryOf, HoldingOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question,
+    Recover, Reinstate, RenewCertificate, Revoke, Rollback, StatusOf, TrafficOf, TrustOf, ViewOf,
 };
 pub use reach::through_folder;
 pub use recorded::{
@@ -44,6 +42,9 @@ pub use recorded::{
 };
 pub use server::{Asker, Server};
 pub use story::{Fate, Hop, HowKnown, Other, StepOutcome, Story, StoryDetail, StoryStep};
+pub use traffic::{
+    Asked, By, Carried, Edge, FailedCall, FailureCount, FailureGroup, Failures, Kept, Traffic,
+};
 
 /// The version of the questions and answers. Another one is refused, and says so.
 pub const VERSION: u32 = 1;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use leno_model::Severity;
 
 use crate::answer::{Finding, Past, Status};
+use crate::traffic::{FailedCall, Traffic};
 
 /// How a mesh is at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -24,9 +25,9 @@ pub struct Overview {
     pub findings: Vec<Finding>,
     /// What runs.
     pub workloads: Vec<Workload>,
-    /// What went between services; absent where nobody counts it.
+    /// What went between services of late; absent where nobody counts it.
     pub traffic: Option<Traffic>,
-    /// The calls that failed of late, newest first; absent where nobody hears of them.
+    /// Calls that failed of late, newest first, one of each kind; absent where nobody hears of them.
     pub failed: Option<Vec<FailedCall>>,
     /// Commands to go on with.
     pub next: Vec<Step>,
@@ -177,77 +178,6 @@ pub enum WorkloadState {
     Failed,
     /// It runs outside the mesh.
     Outside,
-}
-
-/// What went between services for a while.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Traffic {
-    /// For how long, in seconds.
-    pub seconds: f64,
-    /// The edges, callers before whom they call.
-    pub edges: Vec<Edge>,
-}
-
-impl Traffic {
-    /// How many calls went.
-    pub fn calls(&self) -> u64 {
-        self.edges.iter().map(|edge| edge.calls).sum()
-    }
-
-    /// How many of these failed.
-    pub fn failed(&self) -> u64 {
-        self.edges.iter().map(|edge| edge.failed).sum()
-    }
-}
-
-/// What went over one edge.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Edge {
-    /// Who called: `shop/web`.
-    pub from: String,
-    /// What was called: `shop/cart`.
-    pub to: String,
-    /// Requests, and streams of bytes that ended or could not be opened.
-    pub calls: u64,
-    /// How many of these failed.
-    pub failed: u64,
-    /// How many calls and open streams went between two proxies that proved themselves to each other.
-    pub mtls: u64,
-    /// How many went in plain.
-    pub plain: u64,
-    /// Streams of bytes that are open.
-    pub open: u64,
-    /// Bytes both ways.
-    pub bytes: u64,
-    /// How long half of the requests took at most, in microseconds.
-    pub p50_us: Option<u64>,
-    /// How long all but one in a hundred took at most, in microseconds.
-    pub p99_us: Option<u64>,
-}
-
-/// A call that failed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FailedCall {
-    /// Its id.
-    pub id: String,
-    /// When it was over, in RFC 3339.
-    pub at: String,
-    /// Who called.
-    pub from: String,
-    /// What was called.
-    pub to: String,
-    /// What was asked: `GET /items`, `tcp`.
-    pub request: String,
-    /// The status of the answer, if there was one.
-    pub status: Option<u16>,
-    /// How long it took, in microseconds.
-    pub took_us: Option<u64>,
-    /// Whose fault it is.
-    pub fault: String,
-    /// The code, if the mesh refused it: `R003`; else the service answered so.
-    pub code: Option<String>,
-    /// Why, in words: `no-allow-rule`, `the service answered`.
-    pub why: String,
 }
 
 /// A command, and what it shows.

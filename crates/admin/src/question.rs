@@ -8,6 +8,7 @@ use crate::answer::{
 };
 use crate::held::Viewed;
 use crate::overview::Overview;
+use crate::traffic::{By, Carried, Failures};
 
 /// A question that has answers of one kind.
 pub trait Ask: Into<Question> {
@@ -197,6 +198,39 @@ questions! {
         /// Only say who would ask and what would come of it.
         #[serde(default)]
         pub dry_run: bool,
+    }
+
+    /// What went between services, at any time that is kept?
+    TrafficOf as Traffic -> Carried {
+        /// For how many seconds.
+        pub seconds: u64,
+        /// Until when, in RFC 3339; else until the question came.
+        #[serde(default)]
+        pub until: Option<String>,
+        /// The seconds of each of its steps; else all of it is one.
+        #[serde(default)]
+        pub step: Option<u64>,
+        /// What is told apart.
+        #[serde(default)]
+        pub by: By,
+        /// Only calls from or to this one: `NAME` or `NAMESPACE/NAME`.
+        #[serde(default)]
+        pub of: Option<String>,
+        /// The namespace of a name that states none.
+        #[serde(default)]
+        pub namespace: String,
+    }
+
+    /// Why do calls to a service fail, or those that it makes?
+    FailuresOf as Failures -> Failures {
+        /// Which: `NAME` or `NAMESPACE/NAME`; else every service.
+        #[serde(default)]
+        pub service: Option<String>,
+        /// The namespace of a name that states none.
+        #[serde(default)]
+        pub namespace: String,
+        /// Of the last so many seconds.
+        pub seconds: u64,
     }
 
     /// Of a proxy: what does it hold?

@@ -74,6 +74,9 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Holding(_) | Question::End(_) => Err(Failure::plain(
                 "this is a question for a proxy, and this a control plane",
             )),
+            Question::Traffic(_) | Question::Failures(_) => Err(Failure::plain(
+                "no proxy reports to this control plane what it carries",
+            )),
             Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
             Question::Tokens(_) => tokens(center).map(Answer::Tokens),
             Question::DropToken(ask) => {

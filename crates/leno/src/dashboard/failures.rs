@@ -72,5 +72,6 @@ fn failed(watched: &Watched) -> Option<FailedCall> {
         fault: text("fault"),
         code: Some(text("code")).filter(|code| !code.is_empty()),
         why: watched.why().to_owned(),
+        count: 1,
     })
 }

@@ -54,6 +54,7 @@ impl Local {
         Traffic {
             seconds: time.as_secs_f64(),
             edges: shown.collect(),
+            ..Traffic::default()
         }
     }
 }
@@ -101,9 +102,11 @@ fn told((from, to): &(String, String), edge: &signals::Edge) -> Edge {
         mtls: edge.mtls + edge.open_mtls,
         plain: edge.plain + edge.open_plain,
         open: edge.open(),
-        bytes: edge.bytes(),
+        sent: edge.sent,
+        received: edge.received,
         p50_us: edge.p50.map(micros),
         p99_us: edge.p99.map(micros),
+        ..Edge::default()
     }
 }
 

@@ -74,7 +74,7 @@ fn row(body: &mut Html, edge: &Edge, seconds: f64) {
         open => body.text(figures::count(open)),
     };
     body.raw("</td><td class=\"figure\">");
-    body.text(figures::bytes(edge.bytes as f64 / seconds.max(0.001)));
+    body.text(figures::bytes(edge.bytes() as f64 / seconds.max(0.001)));
     body.raw("</td>");
     match (edge.mtls, edge.plain) {
         (0, 0) => body.raw("<td class=\"faint\">–"),

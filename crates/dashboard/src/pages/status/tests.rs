@@ -22,6 +22,7 @@ fn overview() -> Overview {
         traffic: Some(Traffic {
             seconds: 10.0,
             edges: vec![edge(0, 0)],
+            ..Traffic::default()
         }),
         failed: Some(Vec::new()),
         next: vec![Step {
@@ -52,9 +53,10 @@ fn edge(failed: u64, plain: u64) -> Edge {
         mtls: 1_240 - plain,
         plain,
         open: plain,
-        bytes: 31_000,
+        sent: 1_000,
+        received: 30_000,
         p50_us: Some(3_100),
-        p99_us: None,
+        ..Edge::default()
     }
 }
 
@@ -186,6 +188,7 @@ fn calls_that_fail_are_told_with_code_and_fault() {
     overview.traffic = Some(Traffic {
         seconds: 150.0,
         edges: vec![edge(31, 930)],
+        ..Traffic::default()
     });
     overview.failed = Some(vec![
         FailedCall {
@@ -199,6 +202,7 @@ fn calls_that_fail_are_told_with_code_and_fault() {
             fault: "caller".into(),
             code: Some("R003".into()),
             why: "no-allow-rule".into(),
+            count: 1,
         },
         FailedCall {
             id: "7c1e4b03".into(),
@@ -211,6 +215,7 @@ fn calls_that_fail_are_told_with_code_and_fault() {
             fault: "service".into(),
             code: None,
             why: "the service answered".into(),
+            count: 1,
         },
     ]);
     let told = read(&page(&overview));
@@ -290,6 +295,7 @@ fn hostile(text: &str) -> Overview {
     overview.traffic = Some(Traffic {
         seconds: f64::NAN,
         edges: vec![edge],
+        ..Traffic::default()
     });
     overview.failed = Some(vec![FailedCall {
         id: text(),
@@ -302,6 +308,7 @@ fn hostile(text: &str) -> Overview {
         fault: text(),
         code: Some(text()),
         why: text(),
+        count: u64::MAX,
     }]);
     overview.next = vec![Step {
         command: text(),

@@ -1,12 +1,12 @@
 //! What holds everywhere: the `Mesh` object, with defaults for what it does not say.
 
-use alloc::{collections::BTreeMap, format, sync::Arc};
+use alloc::{format, sync::Arc};
 use core::time::Duration;
 
-use leno_model::view::{Mtls, Settings, Stance, Unknown};
+use leno_model::view::{Collector, Mtls, OtlpProtocol, Settings, Signals, Stance, Unknown};
 use leno_model::{Code, Name, Notes, Origin, TrustDomain};
 use leno_resources::mesh::{self, MeshSpec, MtlsMode};
-use leno_resources::{Object, Resources};
+use leno_resources::{Object, Part, Resources};
 
 use crate::finding::{self, Complete};
 
@@ -43,11 +43,7 @@ pub(crate) fn everywhere(resources: &Resources, notes: &mut Notes) -> Everywhere
 fn unsaid() -> Everywhere {
     Everywhere {
         name: None,
-        settings: Settings {
-            trust_domain: trust_domain("mesh"),
-            unknown_destinations: Unknown::Pass,
-            origins: BTreeMap::new(),
-        },
+        settings: Settings::new(trust_domain("mesh")),
         certificate_lifetime: CERTIFICATE_LIFETIME,
         mtls: (Mtls::Permissive, None),
         stance: (Stance::Allow, None),
@@ -87,6 +83,16 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
             "/spec/unknownDestinations",
         );
     }
+    let telemetry = spec.telemetry.as_ref().and_then(Part::partly);
+    let written = telemetry.and_then(|telemetry| telemetry.collector.as_ref());
+    if let Some(collector) = written.and_then(collector) {
+        everywhere.settings.collector = Some(Arc::new(collector));
+        said(
+            &mut everywhere.settings,
+            COLLECTOR,
+            "/spec/telemetry/collector",
+        );
+    }
     if let Some(certificates) = &spec.certificates {
         everywhere.certificate_lifetime = certificates.lifetime;
     }
@@ -113,6 +119,32 @@ pub(crate) fn stance(stance: mesh::Stance) -> Stance {
     }
 }
 
+/// The collector; `None` if nobody could tell whether it is the one that is meant.
+fn collector(written: &mesh::Collector) -> Option<Collector> {
+    if written.endpoint.starts_with("https://") && written.roots_file.is_none() {
+        return None;
+    }
+    let is_sent = |signal| {
+        let mut sent = written.send.iter().filter_map(Part::sound);
+        written.send.is_empty() || sent.any(|sent| *sent == signal)
+    };
+    Some(Collector {
+        endpoint: written.endpoint.clone(),
+        protocol: match written.protocol {
+            mesh::OtlpProtocol::Grpc => OtlpProtocol::Grpc,
+            mesh::OtlpProtocol::Http => OtlpProtocol::Http,
+        },
+        headers_file: written.headers_file.clone(),
+        roots_file: written.roots_file.clone(),
+        signals: Signals {
+            metrics: is_sent(mesh::Signal::Metrics),
+            traces: is_sent(mesh::Signal::Traces),
+            logs: is_sent(mesh::Signal::Logs),
+        },
+        interval: written.interval,
+    })
+}
+
 fn trust_domain(mesh: &str) -> TrustDomain {
     TrustDomain::new(&format!("{mesh}.local"))
         .or_else(|_| TrustDomain::new("mesh.local"))
@@ -122,5 +154,7 @@ fn trust_domain(mesh: &str) -> TrustDomain {
 /// The fields of `Mesh.spec` that a view tells the origins of.
 const TRUST_DOMAIN: &str = "trustDomain";
 const UNKNOWN_DESTINATIONS: &str = "unknownDestinations";
+
+const COLLECTOR: &str = "telemetry.collector";
 
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);

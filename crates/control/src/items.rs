@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use leno_admin::Item;
 use leno_model::view::{
-    Access, Action, Backend, CallerMatch, Effect, Endpoint, EndpointSlice, HostMatch, HttpMatch,
-    Mtls, PathMatch, PortRef, Protocol, RequestMatch, Retry, Routes, Rule, Service, ServicePort,
-    Settings, Split, Stance, State, TextMatch, Tuning, Unknown, Workload,
+    Access, Action, Backend, CallerMatch, Collector, Effect, Endpoint, EndpointSlice, HostMatch,
+    HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, Protocol, RequestMatch, Retry, Routes, Rule,
+    Service, ServicePort, Settings, Split, Stance, State, TextMatch, Tuning, Unknown, Workload,
 };
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
@@ -71,10 +71,31 @@ fn settings(settings: &Settings) -> Item {
         Unknown::Refuse => "refused",
     };
     let by = |field: &str| origin(settings.origins.get(field));
-    Item::new("settings", "").with(vec![
+    let mut items = vec![
         Item::new("trust domain", settings.trust_domain.to_string()).by(by("trustDomain")),
         Item::new("unknown destinations", unknown).by(by("unknownDestinations")),
-    ])
+    ];
+    if let Some(to) = &settings.collector {
+        items.push(collector(to).by(by("telemetry.collector")));
+    }
+    Item::new("settings", "").with(items)
+}
+
+fn collector(collector: &Collector) -> Item {
+    let signals = collector.signals;
+    let sent = [
+        ("metrics", signals.metrics),
+        ("traces", signals.traces),
+        ("logs", signals.logs),
+    ];
+    let sent = sent.iter().filter(|(_, sent)| *sent);
+    let sent: Vec<_> = sent.map(|(name, _)| *name).collect();
+    let protocol = match collector.protocol {
+        OtlpProtocol::Grpc => "OTLP over gRPC",
+        OtlpProtocol::Http => "OTLP over HTTP",
+    };
+    let value = format!("{}, {protocol}: {}", collector.endpoint, sent.join(", "));
+    Item::new("collector", value)
 }
 
 fn workload(workload: &Workload) -> Item {

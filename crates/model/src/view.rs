@@ -7,6 +7,7 @@
 pub mod access;
 pub mod route;
 pub mod service;
+pub mod telemetry;
 
 use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
 use core::fmt;
@@ -21,6 +22,7 @@ pub use service::{
     Budget, Endpoint, EndpointSlice, Locality, PortRef, Protocol, Service, ServicePort, State,
     Tuning, Workload, WorkloadId, WorkloadPort,
 };
+pub use telemetry::{Collector, OtlpProtocol, Signals};
 
 use crate::{Origin, ServiceName, SpiffeId, TrustDomain};
 
@@ -51,8 +53,22 @@ pub struct Settings {
     pub trust_domain: TrustDomain,
     /// What happens to calls to destinations that are not in the mesh.
     pub unknown_destinations: Unknown,
+    /// Where proxies send what they have to tell.
+    pub collector: Option<Arc<Collector>>,
     /// Who wrote each field that is not a default, by its name in `Mesh.spec`.
     pub origins: BTreeMap<Arc<str>, Origin>,
+}
+
+impl Settings {
+    /// What holds in a mesh of this trust domain of which nothing else is said.
+    pub fn new(trust_domain: TrustDomain) -> Self {
+        Self {
+            trust_domain,
+            unknown_destinations: Unknown::Pass,
+            collector: None,
+            origins: BTreeMap::new(),
+        }
+    }
 }
 
 /// What happens to calls to destinations that are not in the mesh.

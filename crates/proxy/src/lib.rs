@@ -467,7 +467,7 @@ mod tests {
     use std::sync::Barrier;
 
     use leno_model::TrustDomain;
-    use leno_model::view::{Generation, Settings as MeshSettings, Unknown};
+    use leno_model::view::{Generation, Settings as MeshSettings};
 
     use super::*;
 
@@ -478,11 +478,7 @@ mod tests {
                 epoch: 1,
                 positions: [("store".into(), position)].into(),
             },
-            settings: Arc::new(MeshSettings {
-                trust_domain: TrustDomain::new("shop.local").unwrap(),
-                unknown_destinations: Unknown::Refuse,
-                origins: Default::default(),
-            }),
+            settings: Arc::new(MeshSettings::new(TrustDomain::new("shop.local").unwrap())),
             workloads: Default::default(),
             services: Default::default(),
             endpoints: Default::default(),

@@ -1,5 +1,7 @@
 //! What texts must look like: the few forms that Gateway API's patterns have, as named checks.
 
+use core::net::Ipv6Addr;
+
 /// Checks a text; the error says what it must be, as half a sentence.
 pub(crate) type Form = fn(&str) -> Result<(), &'static str>;
 
@@ -74,6 +76,31 @@ pub(crate) fn cors_origin(text: &str) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err("* or http(s)://host, where the first part of the host may be *")
+    }
+}
+
+/// `http://` or `https://`, a host or an address, and perhaps a port and a path.
+pub(crate) fn http_url(text: &str) -> Result<(), &'static str> {
+    let why = "a URL like http://otel:4317";
+    let rest = text.strip_prefix("https://");
+    let rest = rest.or_else(|| text.strip_prefix("http://")).ok_or(why)?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let visible = |text: &str| text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    let good_path = visible(path) && !path.contains(['?', '#']);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (authority, None),
+    };
+    let good_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let good_host = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => subdomain(host).is_ok(),
+    };
+    if good_host && good_port && good_path {
+        Ok(())
+    } else {
+        Err(why)
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
             "calls to every workload of its namespace are denied"
         }
         ("AccessPolicy", _) => "calls to its targets are denied",
+        ("Mesh", ["spec", "telemetry", ..]) => {
+            "what of it is readable; without a collector that can be reached and proven nothing is sent"
+        }
         ("Mesh", _) => "every setting that it does not readably say takes its strict form",
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",

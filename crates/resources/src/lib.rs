@@ -17,6 +17,7 @@
 //! | `AccessPolicy` rule, or a part of it | whatever its readable parts cover is denied |
 //! | `AccessPolicy` target | calls to every workload of its namespace are denied |
 //! | `AccessPolicy` spec | calls to its targets are denied |
+//! | `Mesh` telemetry | what of it is readable; without a collector that can be reached and proven nothing is sent |
 //! | `Mesh` spec | each setting that cannot be read takes its strict form |
 //! | `Service` selector | it selects nothing |
 //! | `Service`, `MeshWorkload` port or instance | it does not exist |

@@ -4,11 +4,11 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 use core::time::Duration;
 
-use leno_model::{Name, Network, TrustDomain};
+use leno_model::{Code, Name, Network, TrustDomain};
 
 use crate::decode::{Decode, Reader, Rules, choice, object};
 use crate::form;
-use crate::part::List;
+use crate::part::{List, Part};
 use crate::schema::Shape;
 use crate::yaml::{Node, Value};
 
@@ -25,6 +25,31 @@ object! {
         pub unknown_destinations: Option<Stance> = "unknownDestinations";
         /// How certificates are issued.
         pub certificates: Option<Certificates> = "certificates";
+        /// Where telemetry goes; what is told of which calls, TelemetryPolicies say.
+        pub telemetry: Option<Part<MeshTelemetry>> = "telemetry";
+    }
+
+    /// Where telemetry goes.
+    pub struct MeshTelemetry {
+        /// A collector that understands OTLP. Without it, nothing is sent anywhere.
+        pub collector: Option<Collector> = "collector";
+    }
+
+    /// A collector that understands OTLP, and what it gets.
+    pub struct Collector checked by https_is_proven {
+        /// Its URL, as each proxy reaches it: `http://otel:4317`.
+        pub endpoint: Arc<str> = "endpoint" [length(1, 2048), form(form::http_url)];
+        /// What is spoken to it.
+        pub protocol: OtlpProtocol = "protocol" or OtlpProtocol::Grpc, as "GRPC";
+        /// A file beside each proxy; each of its lines, `name: value`, is sent as a header.
+        pub headers_file: Option<Arc<str>> = "headersFile" [length(1, 4096)];
+        /// A file beside each proxy with the roots, in PEM, that prove an https endpoint.
+        pub roots_file: Option<Arc<str>> = "rootsFile" [length(1, 4096)];
+        /// What is sent. Without it, everything.
+        pub send: List<Signal> = "send" [items(1, 3), unique("")];
+        /// How often metrics are sent; spans and log lines wait no longer than that.
+        pub interval: Duration = "interval" [range(1_000, 3_600_000)]
+            or Duration::from_secs(10), as "10s";
     }
 
     /// How certificates are issued.
@@ -44,12 +69,42 @@ choice! {
         Permissive = "Permissive",
     }
 
+    /// What is spoken to a collector.
+    pub enum OtlpProtocol {
+        /// OTLP over gRPC.
+        Grpc = "GRPC",
+        /// OTLP over HTTP/1.1, as protobuf.
+        Http = "HTTP",
+    }
+
+    /// A kind of telemetry.
+    pub enum Signal {
+        /// Counters and histograms.
+        Metrics = "Metrics",
+        /// Spans of the calls that are sampled.
+        Traces = "Traces",
+        /// The lines of the access log.
+        Logs = "Logs",
+    }
+
     /// What happens where nothing more special is said.
     pub enum Stance {
         /// It is let through.
         Allow = "Allow",
         /// It is refused.
         Deny = "Deny",
+    }
+}
+
+fn https_is_proven(collector: &Collector, reader: &mut Reader<'_>) {
+    let is_https = collector.endpoint.starts_with("https://");
+    if is_https && collector.roots_file.is_none() {
+        let message = "an https endpoint needs rootsFile: who may prove it".into();
+        reader.contradiction(Code::C005, "", message);
+    }
+    if !is_https && collector.roots_file.is_some() {
+        let message = "rootsFile means nothing where the endpoint is not https".into();
+        reader.contradiction(Code::C007, "/rootsFile", message);
     }
 }
 

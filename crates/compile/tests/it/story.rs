@@ -1,12 +1,13 @@
 //! A mesh and its notes, told line by line.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use leno_compile::{Mesh, conditions};
 use leno_model::view::{
-    Access, AccessRule, Action, Backend, CallerMatch, Cors, HeaderChanges, HeaderMatch, HostMatch,
-    HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, Protocol, RequestMatch, Rewrite,
-    Routes, Rule, Service, ServicePort, SiteMatch, TextMatch, Tuning,
+    Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
+    HostMatch, HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, Protocol, RequestMatch,
+    Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, TextMatch, Tuning,
 };
 use leno_model::{Note, Notes, Origin};
 use leno_resources::{Resources, Source};
@@ -21,6 +22,9 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
         bytes: input.to_vec(),
     };
     let mut story = String::new();
+    if let Some(collector) = &mesh.settings.collector {
+        self::collector(collector, &mut story);
+    }
     for service in mesh.services.values() {
         self::service(&mesh, service, &mut story);
     }
@@ -31,6 +35,28 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
     }
     status(&resources, &notes, &mut story);
     story
+}
+
+fn collector(collector: &Collector, story: &mut String) {
+    let Collector {
+        endpoint,
+        protocol,
+        headers_file,
+        roots_file,
+        signals,
+        interval,
+    } = collector;
+    let file = |name: &str, path: &Option<Arc<str>>| {
+        let path = path.as_ref();
+        path.map_or_else(String::new, |path| format!(", {name} {path}"))
+    };
+    writeln!(
+        story,
+        "collector {endpoint} {protocol:?}{}{}, every {interval:?}: {signals:?}",
+        file("headers", headers_file),
+        file("roots", roots_file),
+    )
+    .unwrap();
 }
 
 fn service(mesh: &Mesh, service: &Service, story: &mut String) {

@@ -16,7 +16,7 @@ use leno_model::{Code, Name, Namespace, Network, TrustDomain, Wall};
 use super::reader::quoted;
 use super::{Decode, Reader, Rules};
 use crate::duration;
-use crate::part::List;
+use crate::part::{List, Part};
 use crate::schema::Shape;
 use crate::yaml::{Meaning, Node, Value};
 
@@ -81,6 +81,15 @@ impl<T: Decode> Decode for List<T> {
             reader.missing(key);
         }
         Some(Self::default())
+    }
+}
+
+/// What is wrong inside does not reach what holds it.
+impl<T: Decode> Decode for Part<T> {
+    const SHAPE: Shape = T::SHAPE;
+
+    fn decode(node: &Node, rules: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        Some(reader.part(|reader| reader.value(node, rules)))
     }
 }
 

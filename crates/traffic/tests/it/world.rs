@@ -16,8 +16,8 @@ use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Cors, Effect, Endpoint, EndpointSlice,
     Generation, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Mtls, Named, PathMatch,
     PathRewrite, PortRef, Protocol, Redirect, RequestMatch, Retry, Rewrite, Route, Routes, Rule,
-    Service, ServicePort, Settings, SiteMatch, Split, Stance, State, TextMatch, Tuning, Unknown,
-    View, Workload, WorkloadId, WorkloadPort,
+    Service, ServicePort, Settings, SiteMatch, Split, Stance, State, TextMatch, Tuning, View,
+    Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{
     Code, Mono, Name, Namespace, Network, ObjectRef, Origin, Pattern, Place, ServiceName, SpiffeId,
@@ -104,11 +104,7 @@ impl World {
     pub(crate) fn new() -> Self {
         Self(View {
             generation: Generation::default(),
-            settings: Arc::new(Settings {
-                trust_domain: TrustDomain::new("shop.local").unwrap(),
-                unknown_destinations: Unknown::Pass,
-                origins: BTreeMap::new(),
-            }),
+            settings: Arc::new(Settings::new(TrustDomain::new("shop.local").unwrap())),
             workloads: BTreeMap::new(),
             services: BTreeMap::new(),
             endpoints: BTreeMap::new(),

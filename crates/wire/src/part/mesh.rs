@@ -1,13 +1,16 @@
 //! What holds everywhere: settings, revoked identities, bundles.
 
-use alloc::{collections::BTreeMap, collections::BTreeSet, string::String, vec::Vec};
+use alloc::{
+    collections::BTreeMap, collections::BTreeSet, string::String, string::ToString, sync::Arc,
+    vec::Vec,
+};
 
-use leno_model::view::{Settings, Unknown};
+use leno_model::view::{Collector, OtlpProtocol, Settings, Signals, Unknown};
 use leno_model::{SpiffeId, TrustDomain};
 use prost::Message;
 
-use crate::carried::{Carried, Misfit, carried_enum};
-use crate::part::word::FieldMessage;
+use crate::carried::{Carried, Misfit, carried_enum, from_option, required};
+use crate::part::word::{FieldMessage, SpanMessage};
 
 carried_enum!(UnknownMessage for Unknown, "unknown destinations" { Pass = 1, Refuse = 2 });
 
@@ -19,6 +22,8 @@ pub(crate) struct SettingsMessage {
     unknown_destinations: i32,
     #[prost(message, repeated, tag = "3")]
     origins: Vec<FieldMessage>,
+    #[prost(message, optional, tag = "4")]
+    collector: Option<CollectorMessage>,
 }
 
 impl Carried for Settings {
@@ -29,6 +34,7 @@ impl Carried for Settings {
             trust_domain: self.trust_domain.to_message(),
             unknown_destinations: self.unknown_destinations.to_message(),
             origins: self.origins.to_message(),
+            collector: self.collector.as_deref().map(Collector::to_message),
         }
     }
 
@@ -37,6 +43,62 @@ impl Carried for Settings {
             trust_domain: TrustDomain::from_message(message.trust_domain)?,
             unknown_destinations: Unknown::from_message(message.unknown_destinations)?,
             origins: BTreeMap::from_message(message.origins)?,
+            collector: from_option(message.collector)?.map(Arc::new),
+        })
+    }
+}
+
+carried_enum!(OtlpMessage for OtlpProtocol, "protocol of a collector" { Grpc = 1, Http = 2 });
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CollectorMessage {
+    #[prost(string, tag = "1")]
+    endpoint: String,
+    #[prost(enumeration = "OtlpMessage", tag = "2")]
+    protocol: i32,
+    #[prost(string, optional, tag = "3")]
+    headers_file: Option<String>,
+    #[prost(string, optional, tag = "4")]
+    roots_file: Option<String>,
+    #[prost(bool, tag = "5")]
+    metrics: bool,
+    #[prost(bool, tag = "6")]
+    traces: bool,
+    #[prost(bool, tag = "7")]
+    logs: bool,
+    #[prost(message, optional, tag = "8")]
+    interval: Option<SpanMessage>,
+}
+
+impl Carried for Collector {
+    type Message = CollectorMessage;
+
+    fn to_message(&self) -> CollectorMessage {
+        let text = |text: &Option<Arc<str>>| text.as_ref().map(ToString::to_string);
+        CollectorMessage {
+            endpoint: self.endpoint.to_string(),
+            protocol: self.protocol.to_message(),
+            headers_file: text(&self.headers_file),
+            roots_file: text(&self.roots_file),
+            metrics: self.signals.metrics,
+            traces: self.signals.traces,
+            logs: self.signals.logs,
+            interval: Some(self.interval.to_message()),
+        }
+    }
+
+    fn from_message(message: CollectorMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            endpoint: message.endpoint.into(),
+            protocol: OtlpProtocol::from_message(message.protocol)?,
+            headers_file: message.headers_file.map(Into::into),
+            roots_file: message.roots_file.map(Into::into),
+            signals: Signals {
+                metrics: message.metrics,
+                traces: message.traces,
+                logs: message.logs,
+            },
+            interval: required(message.interval, "interval of a collector")?,
         })
     }
 }

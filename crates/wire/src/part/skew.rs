@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use leno_model::view::{
     Access, AccessRule, Action, Effect, Generation, HeaderChanges, Protocol, Redirect, Routes,
-    Rule, Service, ServicePort, Settings, Unknown, View, Workload, WorkloadId, WorkloadPort,
+    Rule, Service, ServicePort, Settings, View, Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{Code, Name, Namespace, Network, Origin, ServiceName, SpiffeId, TrustDomain};
 use prost::Message as _;
@@ -95,11 +95,7 @@ fn view() -> View {
             epoch: 1,
             positions: BTreeMap::from([("store".into(), 1)]),
         },
-        settings: Arc::new(Settings {
-            trust_domain: TrustDomain::new("shop.local").unwrap(),
-            unknown_destinations: Unknown::Refuse,
-            origins: Default::default(),
-        }),
+        settings: Arc::new(Settings::new(TrustDomain::new("shop.local").unwrap())),
         workloads: BTreeMap::from([(id, Arc::new(workload))]),
         services: BTreeMap::from([(name, Arc::new(service))]),
         endpoints: BTreeMap::new(),

@@ -378,6 +378,21 @@ impl Maker {
         }
     }
 
+    fn collector(&mut self) -> Collector {
+        Collector {
+            endpoint: self.text(),
+            protocol: self.one(&[OtlpProtocol::Grpc, OtlpProtocol::Http]),
+            headers_file: self.maybe(Self::text),
+            roots_file: self.maybe(Self::text),
+            signals: Signals {
+                metrics: self.one(&[true, false]),
+                traces: self.one(&[true, false]),
+                logs: self.one(&[true, false]),
+            },
+            interval: self.span(),
+        }
+    }
+
     /// A view at a position of the source `store`.
     pub(crate) fn view(&mut self, position: u64) -> View {
         let services = self.some(6, |maker| Arc::new(maker.service()));
@@ -398,6 +413,7 @@ impl Maker {
             settings: Arc::new(Settings {
                 trust_domain: self.identity().trust_domain,
                 unknown_destinations: unknown,
+                collector: Some(Arc::new(self.collector())),
                 origins: origins.into_iter().collect(),
             }),
             workloads: workloads

@@ -24,11 +24,7 @@ fn table() -> Table {
     let endpoints = EndpointSlice::new(endpoints.collect()).unwrap();
     let view = View {
         generation: Generation::default(),
-        settings: Arc::new(Settings {
-            trust_domain: TrustDomain::new("shop.local").unwrap(),
-            unknown_destinations: Unknown::Pass,
-            origins: BTreeMap::new(),
-        }),
+        settings: Arc::new(Settings::new(TrustDomain::new("shop.local").unwrap())),
         workloads: BTreeMap::new(),
         services: services.into(),
         endpoints: [(db, vec![Arc::new(endpoints)])].into(),

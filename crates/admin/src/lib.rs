@@ -12,6 +12,7 @@ mod held;
 mod line;
 mod object;
 mod overview;
+mod plain;
 mod question;
 mod reach;
 mod recorded;
@@ -30,6 +31,7 @@ pub use failure::{Failure, NotAsked};
 pub use held::{Difference, Item, ProxyView, Viewed, differences};
 pub use object::{NotAnObject, read_object};
 pub use overview::{Ends, Followers, Grade, Overview, Step, Verdict, Workload, WorkloadState};
+pub use plain::hides;
 pub use question::{
     Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, FailuresOf,
     File, HistoryOf, HoldingOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question,

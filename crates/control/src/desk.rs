@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leno_admin::{
-    Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Overview, Proxies,
+    Answer, Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Overview,
+    Proxies, Question,
 };
 use leno_identity::Credential;
 use leno_model::SpiffeId;
@@ -22,8 +23,8 @@ use crate::fleet::{Member, Place};
 use crate::present::Present;
 use crate::{administer, apply, clock, overview};
 
-/// The way to a control plane from the process that it runs in. None of it waits for anything but
-/// the disk.
+/// The way to a control plane from the process that it runs in. What is not `async` waits for nothing
+/// but the disk.
 #[derive(Clone)]
 pub struct Desk {
     center: Arc<Center>,
@@ -39,6 +40,11 @@ pub struct Attendance {
 impl Desk {
     pub(crate) fn of(center: Arc<Center>) -> Self {
         Self { center }
+    }
+
+    /// Answers a question as the socket would. Unlike the rest it may wait for what runs.
+    pub async fn answer(&self, asker: Asker, question: Question) -> Result<Answer, Failure> {
+        administer::answer(Arc::clone(&self.center), asker, question).await
     }
 
     /// The newest state of the mesh.

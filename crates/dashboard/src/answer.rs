@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
+use leno_admin::{Answer as Told, Failure};
 use leno_protocol::{
     BodyFraming, Header, Response, ResponseChanges, Version, write_response as write_head,
 };
 
 use crate::access::Secret;
 use crate::gate::COOKIE;
+use crate::json::json;
 use crate::pages::{self, Asset};
 use crate::refusal::Refusal;
 
@@ -18,6 +20,15 @@ pub(crate) struct Answer {
     /// Headers that not every answer has.
     more: Vec<(&'static str, String)>,
     body: Cow<'static, str>,
+}
+
+/// Who reads an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reader {
+    /// Somebody at a browser.
+    Person,
+    /// The page, which asked by itself.
+    Page,
 }
 
 /// How an answer is sent.
@@ -73,17 +84,50 @@ impl Answer {
         }
     }
 
-    /// Why there is nothing else to answer.
-    pub(crate) fn refusal(refusal: &Refusal) -> Self {
-        let more = match refusal {
-            Refusal::Method => vec![("allow", "GET, HEAD".to_owned())],
-            _ => Vec::new(),
+    /// What a question is answered.
+    pub(crate) fn data(told: &Told) -> Self {
+        match json(told) {
+            Some(body) => Self::json(200, body),
+            None => {
+                let failure = Failure::plain("the answer is longer than a page can take");
+                Self::failure(507, &failure)
+            }
+        }
+    }
+
+    /// Why a question is not answered.
+    pub(crate) fn failure(status: u16, failure: &Failure) -> Self {
+        Self::json(status, json(failure).unwrap_or_default())
+    }
+
+    fn json(status: u16, body: String) -> Self {
+        Self {
+            status,
+            media: JSON,
+            more: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    /// Why there is nothing else to answer, to a person or to the page.
+    pub(crate) fn refusal(refusal: &Refusal, reader: Reader) -> Self {
+        let allow = match (refusal, reader) {
+            (Refusal::Method, Reader::Person) => Some("GET, HEAD"),
+            (Refusal::Method, Reader::Page) => Some("POST"),
+            _ => None,
+        };
+        let (media, body) = match reader {
+            Reader::Person => (HTML, pages::refused(refusal)),
+            Reader::Page => (JSON, json(&refusal.failure()).unwrap_or_default()),
         };
         Self {
             status: refusal.status(),
-            media: HTML,
-            more,
-            body: pages::refused(refusal).into(),
+            media,
+            more: allow
+                .map(|methods| ("allow", methods.to_owned()))
+                .into_iter()
+                .collect(),
+            body: body.into(),
         }
     }
 
@@ -120,6 +164,7 @@ impl Answer {
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// What every answer says: that it shows nothing of others, is shown by no other, and is kept nowhere.
 const ALWAYS: [(&str, &str); 7] = [
@@ -145,12 +190,18 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
         414 => "URI Too Long",
+        415 => "Unsupported Media Type",
         421 => "Misdirected Request",
+        422 => "Unprocessable Content",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
         _ => "",
     }
 }

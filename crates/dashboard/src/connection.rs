@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::access::Visitor;
-use crate::answer::{Answer, Manner};
-use crate::gate::{Asked, is_from_us, judge, proofs};
+use crate::answer::{Answer, Manner, Reader};
+use crate::asking;
+use crate::gate::{Asked, is_from_us, judge, proofs, read_by};
 use crate::pages::Page;
 use crate::refusal::Refusal;
 use crate::{Arrived, Mesh, Site};
@@ -31,7 +32,7 @@ pub(crate) async fn serve<M: Mesh>(
     let mut bytes = Vec::new();
     let mut is_first = true;
     loop {
-        let turn = match timeout(PATIENCE, read(&mut stream, &mut bytes, &site)).await {
+        let mut turn = match timeout(PATIENCE, read(&mut stream, &mut bytes, &site)).await {
             Ok(Ok(Some(turn))) => turn,
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
@@ -41,9 +42,18 @@ pub(crate) async fn serve<M: Mesh>(
         let answer = match turn.wants {
             Wants::Answer(answer) => answer,
             Wants::Page(page, visitor) => page.show(visitor, &*mesh).await,
+            Wants::Question(visitor, end) => {
+                let rest = timeout(PATIENCE, read_to(&mut stream, &mut bytes, end)).await;
+                let Some(question) = rest??.then(|| bytes.get(turn.length..end)).flatten() else {
+                    return Ok(());
+                };
+                let answer = asking::answer(visitor, question, &*mesh).await;
+                turn.length = end;
+                answer
+            }
             Wants::Service if is_first => return hand_on(stream, bytes, &*mesh).await,
             // A connection belongs to whom its first request named.
-            Wants::Service => Answer::refusal(&Refusal::ForeignHost),
+            Wants::Service => Answer::refusal(&Refusal::ForeignHost, Reader::Person),
         };
         let told = answer.bytes(&turn.manner);
         if !turn.manner.keep_alive {
@@ -66,6 +76,8 @@ struct Turn {
 enum Wants {
     Answer(Answer),
     Page(Page, Visitor),
+    /// A question that ends at this byte.
+    Question(Visitor, usize),
     Service,
 }
 
@@ -73,7 +85,7 @@ impl Turn {
     /// After which the connection closes.
     fn last(refusal: &Refusal) -> Self {
         Self {
-            wants: Wants::Answer(Answer::refusal(refusal)),
+            wants: Wants::Answer(Answer::refusal(refusal, Reader::Person)),
             manner: Manner::LAST,
             length: 0,
         }
@@ -86,7 +98,7 @@ async fn hand_on(stream: TcpStream, bytes: Vec<u8>, mesh: &impl Mesh) -> io::Res
     let Err(Arrived { stream, .. }) = mesh.carry(Arrived { stream, bytes }).await else {
         return Ok(());
     };
-    let answer = Answer::refusal(&Refusal::NoServices);
+    let answer = Answer::refusal(&Refusal::NoServices, Reader::Person);
     finish(TcpStream::from_std(stream)?, &answer.bytes(&Manner::LAST)).await
 }
 
@@ -107,6 +119,16 @@ async fn read(
     }
 }
 
+/// Reads until there are so many bytes; false if the client has closed before.
+async fn read_to(stream: &mut TcpStream, bytes: &mut Vec<u8>, end: usize) -> io::Result<bool> {
+    while bytes.len() < end {
+        if stream.read_buf(bytes).await? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What the head at the start of `bytes` leads to, if all of it has come.
 fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn> {
     let mut fields = Fields::new();
@@ -115,23 +137,31 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
         Err(refused) => return Some(Turn::last(&Refusal::Malformed(refused))),
     };
     let request = &head.request;
-    let wants = match judge(request, &site.place) {
-        Ok(Asked::Service(_)) => Wants::Service,
-        Ok(Asked::Asset(asset)) => Wants::Answer(Answer::asset(asset)),
-        Ok(Asked::Enter(token)) => Wants::Answer(site.enter(token)),
-        Ok(Asked::Page(page)) => match site.admit(proofs(request)) {
-            Some(visitor) => Wants::Page(page, visitor),
-            None if is_from_us(request) => Wants::Answer(Answer::refusal(&Refusal::Unproven)),
-            None => Wants::Answer(Answer::refusal(&Refusal::Detour)),
-        },
-        Err(refusal) => Wants::Answer(Answer::refusal(&refusal)),
+    let refused = |refusal| Wants::Answer(Answer::refusal(&refusal, read_by(request)));
+    let visitor = || match site.admit(proofs(request)) {
+        Some(visitor) => Ok(visitor),
+        None if is_from_us(request) => Err(Refusal::Unproven),
+        None => Err(Refusal::Detour),
     };
+    let wants = match judge(request, head.body, &site.place) {
+        Ok(Asked::Service(_)) => Ok(Wants::Service),
+        Ok(Asked::Asset(asset)) => Ok(Wants::Answer(Answer::asset(asset))),
+        Ok(Asked::Enter(token)) => Ok(Wants::Answer(site.enter(token))),
+        Ok(Asked::Page(page)) => visitor().map(|visitor| Wants::Page(page, visitor)),
+        Ok(Asked::Question(length)) => {
+            let end = head.length + length;
+            visitor().map(|visitor| Wants::Question(visitor, end))
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let wants = wants.unwrap_or_else(refused);
+    // Of a body that is not read nobody knows where the next head would begin.
+    let is_read = head.body == BodyFraming::None || matches!(wants, Wants::Question(..));
     Some(Turn {
         wants,
         manner: Manner {
             version: head.version,
-            // A body is not read, so that nobody knows where the next head would begin.
-            keep_alive: head.keep_alive && head.body == BodyFraming::None,
+            keep_alive: head.keep_alive && is_read,
             head_only: request.method == "HEAD",
         },
         length: head.length,

@@ -1,11 +1,13 @@
 //! What a request is after, and whether it may come from where it comes from. Said about the head
 //! alone; who asks is for [`crate::access`].
 
-use leno_protocol::Request;
+use leno_protocol::{BodyFraming, Request};
 
 use crate::access::Secret;
+use crate::answer::Reader;
+use crate::asking;
 use crate::pages::{Asset, Page};
-use crate::refusal::Refusal;
+use crate::refusal::{NoQuestion, Refusal};
 
 /// Where the pages are.
 pub(crate) struct Place {
@@ -29,10 +31,16 @@ pub(crate) enum Asked<'a> {
     Enter(&'a str),
     /// A page, by whoever has a visit.
     Page(Page),
+    /// A question by a page of ours, of so many bytes.
+    Question(usize),
 }
 
-/// Understands a request, or says why it is not answered.
-pub(crate) fn judge<'a>(request: &Request<'a>, place: &Place) -> Result<Asked<'a>, Refusal> {
+/// Understands a request that has such a body, or says why it is not answered.
+pub(crate) fn judge<'a>(
+    request: &Request<'a>,
+    body: BodyFraming,
+    place: &Place,
+) -> Result<Asked<'a>, Refusal> {
     let port = request.port.unwrap_or(HTTP);
     if let Some(name) = service_of(request.host) {
         return Ok(Asked::Service(name));
@@ -42,6 +50,11 @@ pub(crate) fn judge<'a>(request: &Request<'a>, place: &Place) -> Result<Asked<'a
         return Err(Refusal::ForeignHost);
     }
     judge_origin(request, port)?;
+    if let Some(inside) = inside(request, place)
+        && inside == QUESTIONS
+    {
+        return judge_question(request, body).map(Asked::Question);
+    }
     if !matches!(request.method, "GET" | "HEAD") {
         return Err(Refusal::Method);
     }
@@ -61,11 +74,48 @@ pub(crate) fn judge<'a>(request: &Request<'a>, place: &Place) -> Result<Asked<'a
             None => Err(Refusal::NoVisit),
         };
     }
-    let inside = path.strip_prefix('/').and_then(|path| path.split_once('/'));
-    let page = inside
-        .filter(|(folder, _)| place.folder.is(folder))
-        .and_then(|(_, rest)| Page::at(rest));
+    let page = inside(request, place).and_then(Page::at);
     page.map(Asked::Page).ok_or(Refusal::NotFound)
+}
+
+/// The path below the folder of pages.
+fn inside<'a>(request: &Request<'a>, place: &Place) -> Option<&'a str> {
+    let (folder, rest) = request.path.raw().strip_prefix('/')?.split_once('/')?;
+    place.folder.is(folder).then_some(rest)
+}
+
+/// Where questions are sent, below the folder of pages.
+const QUESTIONS: &str = "ask";
+
+/// Who will read the answer, by the look of the path alone.
+pub(crate) fn read_by(request: &Request<'_>) -> Reader {
+    match request.path.raw().rsplit_once('/') {
+        Some((folder, QUESTIONS)) if !folder.is_empty() => Reader::Page,
+        Some(_) | None => Reader::Person,
+    }
+}
+
+/// How long the question is that a page of ours sends. No other page can: a browser says whose page
+/// sends, and asks first before it sends JSON for another.
+fn judge_question(request: &Request<'_>, body: BodyFraming) -> Result<usize, Refusal> {
+    if request.method != "POST" {
+        return Err(Refusal::Method);
+    }
+    let mut sites = request.header("sec-fetch-site");
+    if request.header("origin").count() != 1 || !sites.all(|site| site == b"same-origin") {
+        return Err(Refusal::ForeignOrigin);
+    }
+    let mut media = request.header("content-type");
+    if media.next() != Some(b"application/json") || media.next().is_some() {
+        return Err(Refusal::NoQuestion(NoQuestion::NotJson));
+    }
+    match body {
+        BodyFraming::Length(length) => usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= asking::LONGEST)
+            .ok_or(Refusal::NoQuestion(NoQuestion::TooLong)),
+        _ => Err(Refusal::NoQuestion(NoQuestion::Endless)),
+    }
 }
 
 /// The proofs of a visit that a request brings, each to be judged.
@@ -147,7 +197,8 @@ mod tests {
         let mut fields = Fields::new();
         let mut reader = HeadReader::default();
         let read = reader.request(head.as_bytes(), &mut fields).unwrap();
-        let told = match judge(&read.unwrap().request, &place) {
+        let read = read.unwrap();
+        let told = match judge(&read.request, read.body, &place) {
             Ok(asked) => format!("{asked:?}"),
             Err(refusal) => format!("{refusal:?}"),
         };
@@ -260,6 +311,94 @@ mod tests {
             let head = format!("GET /FOLDER/ HTTP/1.1\nhost: localhost:7070\n{headers}");
             check(&head, expect);
         }
+    }
+
+    #[test]
+    fn only_our_own_page_asks_questions() {
+        let ours = "origin: http://localhost:7070\nsec-fetch-site: same-origin";
+        let json = "content-type: application/json\ncontent-length: 16";
+        let cases = [
+            ("POST", "ask", format!("{ours}\n{json}"), "Question(16)"),
+            (
+                "POST",
+                "ask",
+                format!("origin: http://localhost:7070\n{json}"),
+                "Question(16)",
+            ),
+            ("GET", "ask", ours.to_owned(), "Method"),
+            ("OPTIONS", "ask", ours.to_owned(), "Method"),
+            ("POST", "", format!("{ours}\n{json}"), "Method"),
+            ("POST", "ask/", format!("{ours}\n{json}"), "Method"),
+            ("POST", "ask", json.to_owned(), "ForeignOrigin"),
+            (
+                "POST",
+                "ask",
+                format!("origin: null\n{json}"),
+                "ForeignOrigin",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("origin: http://evil.example\n{json}"),
+                "ForeignOrigin",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("origin: http://localhost:3000\n{json}"),
+                "ForeignOrigin",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("sec-fetch-site: none\n{json}"),
+                "ForeignOrigin",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("origin: http://localhost:7070\nsec-fetch-site: same-site\n{json}"),
+                "ForeignOrigin",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("{ours}\ncontent-type: text/plain\ncontent-length: 16"),
+                "NoQuestion(NotJson)",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("{ours}\ncontent-length: 16"),
+                "NoQuestion(NotJson)",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("{ours}\ncontent-type: application/json\ncontent-length: 65537"),
+                "NoQuestion(TooLong)",
+            ),
+            (
+                "POST",
+                "ask",
+                format!("{ours}\ncontent-type: application/json\ntransfer-encoding: chunked"),
+                "NoQuestion(Endless)",
+            ),
+        ];
+        for (method, path, headers, expect) in cases {
+            let head = format!("{method} /FOLDER/{path} HTTP/1.1\nhost: localhost:7070\n{headers}");
+            check(&head, expect);
+        }
+        let head = format!(
+            "POST /{}/ask HTTP/1.1\nhost: localhost:7070\n{ours}\n{json}",
+            "0".repeat(32)
+        );
+        check(&head, "Method");
+        let rebound = "origin: http://rebound.example:7070";
+        check(
+            &format!("POST /FOLDER/ask HTTP/1.1\nhost: rebound.example:7070\n{rebound}\n{json}"),
+            "ForeignHost",
+        );
     }
 
     #[test]

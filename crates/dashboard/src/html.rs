@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use leno_admin::hides;
+
 /// A document, or a part of one.
 #[derive(Default)]
 pub(crate) struct Html(String);
@@ -43,7 +45,7 @@ impl Write for Escaped<'_> {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 '\n' | '\t' => self.0.push(character),
-                _ if character.is_control() || turns(character) => {
+                _ if hides(character) => {
                     self.0.push(char::REPLACEMENT_CHARACTER);
                 }
                 _ => self.0.push(character),
@@ -51,15 +53,6 @@ impl Write for Escaped<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a character changes the direction of those around it, so that a name could pass for
-/// another.
-fn turns(character: char) -> bool {
-    matches!(
-        character,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    )
 }
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 //!
 //! Whoever may ask the administration socket is given a link that is good once; it becomes a visit,
 //! and only a visit is shown pages. The path of a request: `listen`, `connection`, `gate` (what is
-//! asked, and may it come from there), `access` (who asks), `pages`, `answer`. What the pages say
-//! is asked of a [`Mesh`], in the words of `leno-admin`.
+//! asked, and may it come from there), `access` (who asks), `pages` or `asking`, `answer`. What the
+//! pages say is asked of a [`Mesh`], in the words of `leno-admin`.
 
 mod access;
 mod answer;
+mod asking;
 mod connection;
 mod gate;
 mod html;
+mod json;
 mod listen;
 mod pages;
 mod refusal;
@@ -21,7 +23,7 @@ use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use leno_admin::{Failure, Overview};
+use leno_admin::{Answer as Told, Failure, Question};
 use leno_model::Mono;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -30,30 +32,20 @@ use tokio::task::JoinSet;
 pub use listen::Port;
 
 use crate::access::{Access, Secret, Visitor};
-use crate::answer::Answer;
+use crate::answer::{Answer, Reader};
 use crate::gate::Place;
 use crate::refusal::Refusal;
 
 /// What the pages are about.
 pub trait Mesh: Send + Sync + 'static {
-    /// How the mesh is at this moment; asked anew for each page.
-    fn look(&self) -> impl Future<Output = Result<Overview, Failure>> + Send;
+    /// Answers a question as the administration socket of the mesh would.
+    fn ask(&self, question: Question) -> impl Future<Output = Result<Told, Failure>> + Send;
 
     /// Sees to it that a connection is served whose first request is to `http://NAME.localhost`, and
     /// ends when somebody has it, who bounds how many there are; gives it back where no service is
     /// published by name.
     fn carry(&self, arrived: Arrived) -> impl Future<Output = Result<(), Arrived>> + Send {
         future::ready(Err(arrived))
-    }
-}
-
-impl<M: Mesh> Mesh for Arc<M> {
-    fn look(&self) -> impl Future<Output = Result<Overview, Failure>> + Send {
-        (**self).look()
-    }
-
-    fn carry(&self, arrived: Arrived) -> impl Future<Output = Result<(), Arrived>> + Send {
-        (**self).carry(arrived)
     }
 }
 
@@ -200,7 +192,7 @@ impl Site {
     fn enter(&self, token: &str) -> Answer {
         match self.access().enter(token, self.now()) {
             Some(proof) => Answer::visit(proof, &self.place.folder),
-            None => Answer::refusal(&Refusal::SpentLink),
+            None => Answer::refusal(&Refusal::SpentLink, Reader::Person),
         }
     }
 

@@ -5,7 +5,7 @@ mod status;
 
 use std::time::Duration;
 
-use leno_admin::Failure;
+use leno_admin::{Answer as Told, Failure, OverviewOf};
 
 use crate::Mesh;
 use crate::access::Visitor;
@@ -31,9 +31,11 @@ impl Page {
 
     /// The page as it is at this moment.
     pub(crate) async fn show(self, _: Visitor, mesh: &impl Mesh) -> Answer {
-        let seen = match tokio::time::timeout(PATIENCE, mesh.look()).await {
-            Ok(seen) => seen,
-            Err(_) => Err(Failure::plain("the mesh does not answer in time")),
+        let asked = mesh.ask(OverviewOf {}.into());
+        let seen = match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(Told::Overview(overview))) => Ok(overview),
+            Ok(Err(failure)) => Err(failure),
+            Ok(Ok(_)) | Err(_) => Err(Failure::plain("the mesh does not answer in time")),
         };
         Answer::page(match (self, seen) {
             (Self::Status, Ok(overview)) => status::page(&overview),

@@ -1,5 +1,6 @@
 //! Why a request is not answered with what it asks for, in words for whoever reads them.
 
+use leno_admin::Failure;
 use leno_protocol::Refused;
 
 /// Why a request is not answered with what it asks for.
@@ -17,8 +18,10 @@ pub(crate) enum Refusal {
     ForeignOrigin,
     /// Nobody has asked yet: a browser is ahead of its user.
     NotAsked,
-    /// It wants something to be done; here things are only shown.
+    /// It is asked in a way that leads nowhere here.
     Method,
+    /// It is a question, and its body is none of the page's.
+    NoQuestion(NoQuestion),
     /// The link was followed before, or was never given, or is too old.
     SpentLink,
     /// It is not of a visit that began with a link.
@@ -30,6 +33,17 @@ pub(crate) enum Refusal {
     Detour,
     /// There is no such page.
     NotFound,
+}
+
+/// Why the body of a request is no question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NoQuestion {
+    /// Nobody says how long it is.
+    Endless,
+    /// It is longer than any question.
+    TooLong,
+    /// It is not said to be JSON.
+    NotJson,
 }
 
 impl Refusal {
@@ -46,6 +60,9 @@ impl Refusal {
             | Self::Detour => 403,
             Self::NotAsked => 503,
             Self::Method => 405,
+            Self::NoQuestion(NoQuestion::Endless) => 411,
+            Self::NoQuestion(NoQuestion::TooLong) => 413,
+            Self::NoQuestion(NoQuestion::NotJson) => 415,
             Self::NotFound => 404,
         }
     }
@@ -60,6 +77,7 @@ impl Refusal {
             Self::ForeignOrigin => "Another page asked for this one",
             Self::NotAsked => "Not before somebody asks",
             Self::Method => "Pages can only be read",
+            Self::NoQuestion(_) => "This is no question",
             Self::SpentLink => "This link has been used, or is too old",
             Self::NoVisit => "This page opens by a link",
             Self::Unproven => "This visit has ended",
@@ -84,7 +102,8 @@ impl Refusal {
                 "What this address shows is for a browser's own window, not for the pages of others."
             }
             Self::NotAsked => "A link is good once. Open it when you want to look.",
-            Self::Method => "Nothing is changed here. Changes are made at the command line.",
+            Self::Method => "A page is read by GET. What is on it asks by POST.",
+            Self::NoQuestion(_) => "A question is one object of JSON, and its length is known.",
             Self::SpentLink | Self::NoVisit => {
                 "Each link is good once, so that nobody else can look. For another one, run:"
             }
@@ -106,8 +125,21 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::NotAsked
             | Self::Method
+            | Self::NoQuestion(_)
             | Self::Detour
             | Self::NotFound => None,
+        }
+    }
+
+    /// The same for a page that asked.
+    pub(crate) fn failure(&self) -> Failure {
+        let advice = match self.command() {
+            Some(command) => format!("{} {command}", self.advice()),
+            None => self.advice(),
+        };
+        Failure {
+            advice: Some(advice),
+            ..Failure::plain(self.title())
         }
     }
 }

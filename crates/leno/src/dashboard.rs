@@ -1,8 +1,8 @@
 //! What the dashboard is told of a mesh: of one that a control plane serves, or of one that is up in
 //! a folder.
 
+mod door;
 mod failures;
-mod fleet;
 mod local;
 mod recent;
 
@@ -10,11 +10,11 @@ use std::io;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use leno_dashboard::{Dashboard, Links, Mesh as _, Port};
+use leno_dashboard::{Dashboard, Links, Port};
 use leno_model::Code;
 use tokio::task::JoinSet;
 
-pub(crate) use fleet::Fleet;
+pub(crate) use door::Door;
 
 use self::local::Local;
 use crate::terminal::Line;
@@ -51,6 +51,7 @@ impl Page {
         up.publish_names_at(links.port());
         let made = links.clone();
         up.desk().give_links(move || made.make());
+        let door = Door::of_up(up.desk().clone(), up.inbox());
         // The desk knows the mesh, and must not keep it.
         let known = Arc::downgrade(&mesh);
         up.desk().give_look(move || {
@@ -59,7 +60,8 @@ impl Page {
         });
         let mut showing = JoinSet::new();
         showing.spawn(async move {
-            let ended = dashboard.run(mesh).await;
+            let _mesh = mesh;
+            let ended = dashboard.run(door).await;
             // When nobody listens, all has ended.
             drop(inbox.send(Happened::Trouble(ended.to_string())));
         });

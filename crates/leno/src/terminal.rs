@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use leno_admin::hides;
 use leno_control::NotStarted;
 
 /// Standard output for answers, standard error for progress and failures.
@@ -224,7 +225,7 @@ struct Visible<'a> {
 impl fmt::Write for Visible<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
-            if character.is_control() || is_format(character) {
+            if hides(character) {
                 let escape = character.escape_default();
                 self.width += escape.len();
                 self.text.extend(escape);
@@ -235,15 +236,6 @@ impl fmt::Write for Visible<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a character changes how its neighbours are laid out: the bidirectional controls and
-/// the invisible ones, with which a text can look like another.
-fn is_format(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    )
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! The listener as a browser meets it: links, visits, names, and what it does with everybody else.
+//! The listener as a browser meets it: links, visits, names, questions, and what it does with
+//! everybody else.
 
+mod questions;
 mod visits;
 mod world;

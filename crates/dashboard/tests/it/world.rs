@@ -3,8 +3,9 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use leno_admin::{Failure, Followers, Overview, Status};
+use leno_admin::{Answer, Failure, Followers, Overview, Question, Status};
 use leno_dashboard::{Arrived, Dashboard, Links, Mesh, Port};
+use leno_model::Code;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -15,34 +16,28 @@ pub(crate) struct World {
     pub(crate) links: Links,
     /// What was handed on, as it arrived.
     pub(crate) carried: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// What the mesh was asked, oldest first.
+    pub(crate) asked: Arc<Mutex<Vec<Question>>>,
     _running: JoinSet<()>,
 }
 
 struct Made {
     carries: bool,
     carried: Arc<Mutex<Vec<Vec<u8>>>>,
+    asked: Arc<Mutex<Vec<Question>>>,
 }
 
 impl Mesh for Made {
-    async fn look(&self) -> Result<Overview, Failure> {
-        Ok(Overview {
-            status: Status {
-                context: "made-up".into(),
-                revision: 1,
-                proxies: 0,
-                objects: 0,
-                problems: 0,
-                now: "2026-03-01T12:04:31.250Z".into(),
-            },
-            change: None,
-            followers: Followers::default(),
-            certificate: None,
-            findings: Vec::new(),
-            workloads: Vec::new(),
-            traffic: None,
-            failed: None,
-            next: Vec::new(),
-        })
+    async fn ask(&self, question: Question) -> Result<Answer, Failure> {
+        self.asked
+            .lock()
+            .expect("nobody panics with it")
+            .push(question.clone());
+        match question {
+            Question::Overview(_) => Ok(Answer::Overview(Box::new(overview()))),
+            Question::Status(_) => Ok(Answer::Status(overview().status)),
+            _ => Err(Failure::coded(Code::D001, "nothing like it is made up")),
+        }
     }
 
     async fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
@@ -60,15 +55,38 @@ impl Mesh for Made {
     }
 }
 
+/// How the mesh is; its name drives terminals and turns letters around.
+fn overview() -> Overview {
+    Overview {
+        status: Status {
+            context: "made-up\u{202e}\u{1b}[2J".into(),
+            revision: 1,
+            proxies: 0,
+            objects: 0,
+            problems: 0,
+            now: "2026-03-01T12:04:31.250Z".into(),
+        },
+        change: None,
+        followers: Followers::default(),
+        certificate: None,
+        findings: Vec::new(),
+        workloads: Vec::new(),
+        traffic: None,
+        failed: None,
+        next: Vec::new(),
+    }
+}
+
 impl World {
     /// One whose mesh publishes services by name, or does not.
     pub(crate) fn new(carries: bool) -> Self {
         let dashboard = Dashboard::open(Port::Exactly(0)).expect("a port is free");
         let (port, links) = (dashboard.port(), dashboard.links());
-        let carried = Arc::default();
+        let (carried, asked) = (Arc::default(), Arc::default());
         let made = Made {
             carries,
             carried: Arc::clone(&carried),
+            asked: Arc::clone(&asked),
         };
         let mut running = JoinSet::new();
         running.spawn(async move { panic!("{}", dashboard.run(made).await) });
@@ -76,6 +94,7 @@ impl World {
             port,
             links,
             carried,
+            asked,
             _running: running,
         }
     }
@@ -107,6 +126,23 @@ impl World {
             .await
             .expect("it answers in text");
         Told(told)
+    }
+
+    /// A visit: the folder of the pages, and the header line that proves it.
+    pub(crate) async fn visit(&self) -> (String, String) {
+        let entered = self.get(&self.link(), "").await;
+        let folder = entered.header("location").expect("it leads somewhere");
+        (folder.to_owned(), entered.cookie())
+    }
+
+    /// The answer to `question`, sent to the folder `at` with these header lines.
+    pub(crate) async fn ask(&self, at: &str, question: &str, headers: &str) -> Told {
+        let length = question.len();
+        let request = format!(
+            "POST {at}ask HTTP/1.1\r\nhost: localhost:PORT\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{question}"
+        );
+        self.say(&request).await
     }
 
     /// The answer to a request for `path` with these further header lines.

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::arguments::fleet;
 use crate::command::{Answer, host};
-use crate::dashboard::{self, Fleet};
+use crate::dashboard::{self, Door};
 use crate::terminal::{Line, Terminal};
 
 /// Runs a control plane until it is told to end.
@@ -93,7 +93,7 @@ fn show(
         )),
     })?;
     desk.give_links(move || links.make());
-    Ok(dashboard.run(Fleet::new(desk)))
+    Ok(dashboard.run(Door::of(desk)))
 }
 
 /// How many lines may wait to be printed.

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use leno_admin::{Edge, Failure, Overview, Step, Traffic, Workload, WorkloadState};
 use leno_control::Desk;
-use leno_dashboard::{Arrived, Mesh};
 use leno_proxy::Clocks;
 use leno_telemetry::{Snapshot, Telemetry};
 use tokio::sync::{mpsc, oneshot};
@@ -43,24 +42,8 @@ impl Local {
         }
     }
 
-    /// What went since a while ago.
-    fn traffic(&self) -> Traffic {
-        let now = self.telemetry.snapshot();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, time) = recent.look(self.clocks.now().mono, now.clone());
-        let edges = signals::edges(before, &now, By::Edge);
-        let shown = in_order(&edges).into_iter();
-        let shown = shown.filter_map(|key| edges.get(key).map(|edge| told(key, edge)));
-        Traffic {
-            seconds: time.as_secs_f64(),
-            edges: shown.collect(),
-            ..Traffic::default()
-        }
-    }
-}
-
-impl Mesh for Local {
-    async fn look(&self) -> Result<Overview, Failure> {
+    /// How the mesh is at this moment.
+    pub(crate) async fn look(&self) -> Result<Overview, Failure> {
         let ending = || Failure::plain("the mesh is ending");
         let (answer, rows) = oneshot::channel();
         let asked = self.inbox.send(Happened::Asked(Question::Rows(answer)));
@@ -79,16 +62,19 @@ impl Mesh for Local {
         })
     }
 
-    async fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
-        let (take, taken) = oneshot::channel();
-        let sent = self.inbox.send(Happened::Arrived(arrived, take));
-        sent.map_err(|unsent| match unsent.0 {
-            Happened::Arrived(arrived, _) => arrived,
-            _ => unreachable!("that was sent"),
-        })?;
-        // Whoever does not say so has ended, and the connection with it.
-        drop(taken.await);
-        Ok(())
+    /// What went since a while ago.
+    fn traffic(&self) -> Traffic {
+        let now = self.telemetry.snapshot();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, time) = recent.look(self.clocks.now().mono, now.clone());
+        let edges = signals::edges(before, &now, By::Edge);
+        let shown = in_order(&edges).into_iter();
+        let shown = shown.filter_map(|key| edges.get(key).map(|edge| told(key, edge)));
+        Traffic {
+            seconds: time.as_secs_f64(),
+            edges: shown.collect(),
+            ..Traffic::default()
+        }
     }
 }
 

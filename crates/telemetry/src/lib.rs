@@ -6,7 +6,6 @@
 pub mod access_log;
 mod counter;
 pub mod event;
-mod histogram;
 mod kept;
 mod lock;
 pub mod metric;
@@ -17,6 +16,7 @@ mod recorder;
 mod registry;
 mod series;
 mod snapshot;
+mod tally;
 mod tap;
 
 pub use access_log::{AccessLog, Format};
@@ -24,8 +24,8 @@ pub use event::{
     Accept, Bytes, Call, Decided, Edge, Event, FailedTry, Flow, Handshake, Party, Reporter,
     Security, Stream,
 };
-pub use histogram::Histogram;
 pub use kept::Kept;
+pub use leno_model::Histogram;
 pub use record::Record;
 pub use recorder::{Recorder, Settings, Telemetry};
 pub use registry::{CodeCounts, Total};

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use leno_model::Fault;
 
-use crate::histogram::Histogram;
 use crate::metric::{self, Metric};
 use crate::registry::{CodeCounts, Total};
 use crate::series::{Labels, NONE, What};
 use crate::snapshot::Snapshot;
+use leno_model::Histogram;
 
 /// What a response that carries the text says of itself.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -211,7 +211,7 @@ fn escaped<'a>(text: &'a str, more: &[char]) -> Cow<'a, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::histogram::Tally;
+    use crate::tally::Tally;
 
     #[test]
     fn values_and_helps_are_escaped_each_in_its_way() {

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use hashbrown::HashMap;
 use hashbrown::hash_table::{Entry, HashTable};
-use leno_model::{Code, Origin};
+use leno_model::{Code, Histogram, Origin};
 use rustc_hash::FxHasher;
 
 use crate::counter::Counter;
 use crate::event::{Bytes, Call, Event, Flow, Reporter, Stream};
-use crate::histogram::{Histogram, Tally};
 use crate::lock::lock;
 use crate::series::{Key, Labels, Traits, What};
+use crate::tally::Tally;
 
 /// All series of a process.
 #[derive(Debug)]

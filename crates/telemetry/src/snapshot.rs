@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use leno_model::Fault;
+use leno_model::{Fault, Histogram};
 
 use crate::event::{Reporter, Security};
-use crate::histogram::Histogram;
 use crate::registry::{CodeCounts, Total};
 use crate::series::{Labels, What};
 

@@ -4,30 +4,69 @@
 //! Each power of ten from 10 µs to 100 s is cut into 16 steps, so that every duration of two digits
 //! that people write in a rule (2.5 ms, 10 ms, 1 s) is the edge of a bucket.
 
-use std::time::Duration;
-
-use crate::counter::Counter;
+use alloc::boxed::Box;
+use core::time::Duration;
 
 /// How many calls took how long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Histogram {
-    buckets: Box<[u64; BUCKETS]>,
+    buckets: Box<[u64; Histogram::BUCKETS]>,
     sum_us: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
         Self {
-            buckets: Box::new([0; BUCKETS]),
+            buckets: Box::new([0; Self::BUCKETS]),
             sum_us: 0,
         }
     }
 }
 
 impl Histogram {
+    /// One bucket up to 10 µs, 16 in each of the seven powers of ten above, one for the rest.
+    pub const BUCKETS: usize = 1 + 16 * 7 + 1;
+
+    /// The bucket of a duration. A bucket holds its upper edge, as Prometheus counts.
+    pub fn bucket(took: Duration) -> usize {
+        bucket(took)
+    }
+
+    /// Counts one that took so long.
+    pub fn record(&mut self, took: Duration) {
+        self.add_to(bucket(took), 1);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.add_sum(micros);
+    }
+
+    /// Counts so many in a bucket; their sum is added by [`Self::add_sum`]. There is nothing beyond
+    /// the last bucket.
+    pub fn add_to(&mut self, bucket: usize, count: u64) {
+        if let Some(inside) = self.buckets.get_mut(bucket) {
+            *inside = inside.saturating_add(count);
+        }
+    }
+
+    /// Adds to how long all took together, in microseconds.
+    pub fn add_sum(&mut self, micros: u64) {
+        self.sum_us = self.sum_us.wrapping_add(micros);
+    }
+
+    /// The buckets that hold something, each with how many.
+    pub fn filled(&self) -> impl Iterator<Item = (usize, u64)> {
+        let buckets = self.buckets.iter().copied().enumerate();
+        buckets.filter(|(_, inside)| *inside > 0)
+    }
+
+    /// How long all took together, in microseconds.
+    pub fn sum_us(&self) -> u64 {
+        self.sum_us
+    }
+
     /// How many were counted.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+        let buckets = self.buckets.iter();
+        buckets.fold(0, |sum, inside| sum.saturating_add(*inside))
     }
 
     /// How long they took together, in whole microseconds each.
@@ -55,7 +94,7 @@ impl Histogram {
         let rank = (share.clamp(0.0, 1.0) * count as f64).max(1.0);
         let mut below = 0;
         for (index, inside) in self.buckets.iter().enumerate() {
-            let upto = below + inside;
+            let upto = u64::saturating_add(below, *inside);
             if *inside > 0 && upto as f64 >= rank {
                 let floor = index.checked_sub(1).and_then(edge).unwrap_or_default();
                 let width = edge(index).map_or(Duration::ZERO, |edge| edge - floor);
@@ -70,7 +109,7 @@ impl Histogram {
     /// Counts what `other` counted, too.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.buckets.iter_mut().zip(other.buckets.iter()) {
-            *mine += theirs;
+            *mine = mine.saturating_add(*theirs);
         }
         self.sum_us = self.sum_us.wrapping_add(other.sum_us);
     }
@@ -86,37 +125,6 @@ impl Histogram {
     }
 }
 
-/// A histogram that one worker counts in and others read.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    buckets: [Counter; BUCKETS],
-    sum_us: Counter,
-}
-
-impl Tally {
-    pub(crate) fn new() -> Self {
-        Self {
-            buckets: [const { Counter::new() }; BUCKETS],
-            sum_us: Counter::new(),
-        }
-    }
-
-    pub(crate) fn record(&self, took: Duration) {
-        self.buckets[bucket(took)].add(1);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.sum_us.add(micros);
-    }
-
-    pub(crate) fn add_to(&self, histogram: &mut Histogram) {
-        for (sum, counter) in histogram.buckets.iter_mut().zip(&self.buckets) {
-            *sum += counter.get();
-        }
-        histogram.sum_us = histogram.sum_us.wrapping_add(self.sum_us.get());
-    }
-}
-
-/// One bucket up to 10 µs, 16 in each of the seven powers of ten above, one for the rest.
-const BUCKETS: usize = 1 + 16 * 7 + 1;
 /// Where a power of ten is cut, in tenths of it.
 const STEPS: [u64; 16] = [
     12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100,
@@ -130,7 +138,7 @@ fn bucket(took: Duration) -> usize {
         return 0;
     }
     if took > LONGEST {
-        return BUCKETS - 1;
+        return Histogram::BUCKETS - 1;
     }
     // Whole microseconds that are over; the one that has begun is the bucket's.
     let over = (took - Duration::from_nanos(1)).as_micros() as u64;
@@ -151,20 +159,20 @@ fn edge(bucket: usize) -> Option<Duration> {
     };
     let power = u32::try_from(index / STEPS.len()).ok()?;
     let micros = STEPS[index % STEPS.len()] * 10_u64.pow(power);
-    (bucket < BUCKETS - 1).then(|| Duration::from_micros(micros))
+    (bucket < Histogram::BUCKETS - 1).then(|| Duration::from_micros(micros))
 }
 
 #[cfg(test)]
 mod tests {
-    use leno_model::Dice;
+    use crate::dice::Dice;
 
     use super::*;
 
     fn of(durations: impl IntoIterator<Item = Duration>) -> Histogram {
-        let tally = Tally::new();
-        durations.into_iter().for_each(|took| tally.record(took));
         let mut histogram = Histogram::default();
-        tally.add_to(&mut histogram);
+        durations
+            .into_iter()
+            .for_each(|took| histogram.record(took));
         histogram
     }
 
@@ -176,24 +184,26 @@ mod tests {
 
     #[test]
     fn a_bucket_is_the_first_whose_edge_is_not_passed() {
-        let naive = |took| (0..BUCKETS).find(|index| edge(*index).is_none_or(|edge| took <= edge));
+        let naive = |took| {
+            (0..Histogram::BUCKETS).find(|index| edge(*index).is_none_or(|edge| took <= edge))
+        };
         let mut dice = Dice::new(1);
         for _ in 0..100_000 {
             let took = some(&mut dice);
             assert_eq!(Some(bucket(took)), naive(took), "{took:?}");
         }
-        for took in (0..BUCKETS).filter_map(edge) {
+        for took in (0..Histogram::BUCKETS).filter_map(edge) {
             assert_eq!(Some(bucket(took)), naive(took), "{took:?}");
             let more = took + Duration::from_nanos(1);
             assert_eq!(bucket(more), bucket(took) + 1, "{took:?}");
         }
         assert_eq!(bucket(Duration::ZERO), 0);
-        assert_eq!(bucket(Duration::MAX), BUCKETS - 1);
+        assert_eq!(bucket(Duration::MAX), Histogram::BUCKETS - 1);
     }
 
     #[test]
     fn no_bucket_is_wider_than_a_quarter_of_its_floor() {
-        let edges: Vec<_> = (0..BUCKETS).filter_map(edge).collect();
+        let edges: Vec<_> = (0..Histogram::BUCKETS).filter_map(edge).collect();
         for pair in edges.windows(2) {
             assert!(pair[0] < pair[1], "{pair:?}");
             assert!(pair[1] - pair[0] <= pair[0] / 4, "{pair:?}");
@@ -207,7 +217,7 @@ mod tests {
         ] {
             let took = Duration::from_micros(micros);
             assert!(
-                (0..BUCKETS).any(|index| edge(index) == Some(took)),
+                (0..Histogram::BUCKETS).any(|index| edge(index) == Some(took)),
                 "{took:?}"
             );
         }

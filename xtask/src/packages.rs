@@ -9,6 +9,8 @@ use crate::{Outcome, shell};
 pub(crate) enum Purpose {
     Test,
     Bench,
+    /// To build the dashboard's page.
+    Page,
 }
 
 /// A Debian package, known to be there by the program it brings.
@@ -20,10 +22,13 @@ struct Package {
 
 #[rustfmt::skip]
 const PACKAGES: &[Package] = &[
+    Package { name: "chromium", program: "chromium", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "curl", program: "curl", purposes: &[Purpose::Test] },
     Package { name: "iproute2", program: "ip", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nftables", program: "nft", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nginx", program: "nginx", purposes: &[Purpose::Test, Purpose::Bench] },
+    Package { name: "nodejs", program: "node", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
+    Package { name: "npm", program: "npm", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
     Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },

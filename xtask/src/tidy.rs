@@ -15,9 +15,10 @@ mod links;
 mod manifests;
 mod mirror;
 mod names;
+mod page;
 mod pure;
 mod source;
-mod tree;
+pub(crate) mod tree;
 
 use crate::{Outcome, generate, shell};
 use finding::Finding;
@@ -34,6 +35,7 @@ const RULES: &[fn(&Tree) -> Vec<Finding>] = &[
     links::find,
     manifests::find,
     names::find,
+    page::find,
     pure::find,
 ];
 

@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     media: &'static str,
     /// Headers that not every answer has.
     more: Vec<(&'static str, String)>,
-    body: Cow<'static, str>,
+    body: Cow<'static, [u8]>,
 }
 
 /// Who reads an answer.
@@ -58,18 +58,22 @@ impl Answer {
             status: 200,
             media: HTML,
             more: Vec::new(),
-            body: html.into(),
+            body: html.into_bytes().into(),
         }
     }
 
     /// What anyone may have.
     pub(crate) fn asset(asset: Asset) -> Self {
-        let (media, text) = asset.content();
+        let content = asset.content();
+        let more = match content.is_built {
+            true => KEPT.map(|(name, value)| (name, value.to_owned())).into(),
+            false => Vec::new(),
+        };
         Self {
             status: 200,
-            media,
-            more: Vec::new(),
-            body: text.into(),
+            media: content.media,
+            more,
+            body: content.bytes.into(),
         }
     }
 
@@ -80,7 +84,7 @@ impl Answer {
             status: 303,
             media: HTML,
             more: vec![("location", format!("/{folder}/")), ("set-cookie", cookie)],
-            body: "".into(),
+            body: Cow::default(),
         }
     }
 
@@ -105,7 +109,7 @@ impl Answer {
             status,
             media: JSON,
             more: Vec::new(),
-            body: body.into(),
+            body: body.into_bytes().into(),
         }
     }
 
@@ -127,7 +131,7 @@ impl Answer {
                 .map(|methods| ("allow", methods.to_owned()))
                 .into_iter()
                 .collect(),
-            body: body.into(),
+            body: body.into_bytes().into(),
         }
     }
 
@@ -136,7 +140,10 @@ impl Answer {
         let own = [("content-type", self.media)];
         let more = self.more.iter();
         let more = more.map(|(name, value)| (*name, value.as_str()));
-        let headers = own.into_iter().chain(ALWAYS).chain(more);
+        let always = ALWAYS
+            .into_iter()
+            .filter(|(name, _)| self.more.iter().all(|(other, _)| other != name));
+        let headers = own.into_iter().chain(always).chain(more);
         let headers = headers.map(|(name, value)| Header {
             name,
             value: value.as_bytes(),
@@ -157,7 +164,7 @@ impl Answer {
         let mut bytes = Vec::new();
         write_head(&mut bytes, &response, BodyFraming::Length(length), &changes);
         if !manner.head_only {
-            bytes.extend_from_slice(self.body.as_bytes());
+            bytes.extend_from_slice(&self.body);
         }
         bytes
     }
@@ -166,7 +173,14 @@ impl Answer {
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// What every answer says: that it shows nothing of others, is shown by no other, and is kept nowhere.
+/// What is sent with what was built: it is compressed, and never another under its name.
+const KEPT: [(&str, &str); 2] = [
+    ("content-encoding", "gzip"),
+    ("cache-control", "private, max-age=31536000, immutable"),
+];
+
+/// What every answer says: that it shows nothing of others, is shown by no other, and, unless it says
+/// otherwise, is kept nowhere.
 const ALWAYS: [(&str, &str); 7] = [
     (
         "content-security-policy",

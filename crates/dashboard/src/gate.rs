@@ -184,6 +184,7 @@ mod tests {
     use leno_protocol::{Fields, HeadReader};
 
     use super::*;
+    use crate::built;
 
     /// What becomes of a request, given as its first line and headers; `FOLDER` is the folder's name.
     #[track_caller]
@@ -212,11 +213,14 @@ mod tests {
             ("/", "NoVisit"),
             ("/?u=abc", "NoVisit"),
             ("/?", "NoVisit"),
-            ("/style.css", "Asset(Style)"),
-            ("/live.js?x", "Asset(Script)"),
+            (built::STYLE_PATH, "Asset(Style)"),
+            (built::SCRIPT_PATH, "Asset(Script)"),
+            ("/style.css?x", "Asset(PlainStyle)"),
+            ("/page.js", "NotFound"),
             ("/icon.svg", "Asset(Icon)"),
-            ("/FOLDER/", "Page(Status)"),
-            ("/FOLDER/?x", "Page(Status)"),
+            ("/FOLDER/", "Page(Shell)"),
+            ("/FOLDER/?x", "Page(Shell)"),
+            ("/FOLDER/plain", "Page(Plain)"),
             ("/FOLDER", "NotFound"),
             ("/FOLDER/other", "NotFound"),
             ("/FOLDER/style.css", "NotFound"),
@@ -271,12 +275,12 @@ mod tests {
     #[test]
     fn only_navigation_and_our_own_pages_ask() {
         for (headers, expect) in [
-            ("sec-fetch-site: none", "Page(Status)"),
+            ("sec-fetch-site: none", "Page(Shell)"),
             (
                 "sec-fetch-site: same-origin\nsec-fetch-mode: cors",
-                "Page(Status)",
+                "Page(Shell)",
             ),
-            ("origin: http://localhost:7070", "Page(Status)"),
+            ("origin: http://localhost:7070", "Page(Shell)"),
             ("origin: http://localhost:3000", "ForeignOrigin"),
             ("origin: http://localhost", "ForeignOrigin"),
             ("origin: https://localhost:7070", "ForeignOrigin"),
@@ -289,7 +293,7 @@ mod tests {
             ),
             (
                 "sec-fetch-site: cross-site\nsec-fetch-mode: navigate\nsec-fetch-dest: document",
-                "Page(Status)",
+                "Page(Shell)",
             ),
             (
                 "sec-fetch-site: cross-site\nsec-fetch-mode: navigate\nsec-fetch-dest: iframe",

@@ -8,6 +8,8 @@
 mod access;
 mod answer;
 mod asking;
+#[path = "../built/built.rs"]
+mod built;
 mod connection;
 mod gate;
 mod html;

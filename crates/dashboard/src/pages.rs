@@ -1,4 +1,5 @@
-//! What there is to be seen, and at which path: a page is made anew for each look.
+//! What there is to be seen, and at which path: the page, which asks for what it shows by itself, and
+//! beside it how the mesh is in plain HTML, made anew for each look.
 
 mod frame;
 mod status;
@@ -10,38 +11,49 @@ use leno_admin::{Answer as Told, Failure, OverviewOf};
 use crate::Mesh;
 use crate::access::Visitor;
 use crate::answer::Answer;
+use crate::built;
 use crate::html::Html;
 use crate::refusal::Refusal;
 
 /// A page, for whoever has a visit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Page {
-    /// How the mesh is.
-    Status,
+    /// The page itself: what it shows it asks for.
+    Shell,
+    /// How the mesh is, for a browser that runs no scripts.
+    Plain,
 }
 
 impl Page {
     /// The page at a path below the folder of pages.
     pub(crate) fn at(path: &str) -> Option<Self> {
         match path {
-            "" => Some(Self::Status),
+            "" => Some(Self::Shell),
+            "plain" => Some(Self::Plain),
             _ => None,
         }
     }
 
     /// The page as it is at this moment.
     pub(crate) async fn show(self, _: Visitor, mesh: &impl Mesh) -> Answer {
-        let asked = mesh.ask(OverviewOf {}.into());
-        let seen = match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(Told::Overview(overview))) => Ok(overview),
-            Ok(Err(failure)) => Err(failure),
-            Ok(Ok(_)) | Err(_) => Err(Failure::plain("the mesh does not answer in time")),
-        };
-        Answer::page(match (self, seen) {
-            (Self::Status, Ok(overview)) => status::page(&overview),
-            (Self::Status, Err(failure)) => status::unknown(&failure),
-        })
+        match self {
+            Self::Shell => Answer::page(built::SHELL.into()),
+            Self::Plain => plain(mesh).await,
+        }
     }
+}
+
+async fn plain(mesh: &impl Mesh) -> Answer {
+    let asked = mesh.ask(OverviewOf {}.into());
+    let seen = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(Told::Overview(overview))) => Ok(overview),
+        Ok(Err(failure)) => Err(failure),
+        Ok(Ok(_)) | Err(_) => Err(Failure::plain("the mesh does not answer in time")),
+    };
+    Answer::page(match seen {
+        Ok(overview) => status::page(&overview),
+        Err(failure) => status::unknown(&failure),
+    })
 }
 
 /// How long the mesh may take to say how it is.
@@ -50,40 +62,55 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What pages refer to. It is the same for everyone and says nothing of any mesh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Asset {
-    /// How the pages look.
-    Style,
-    /// What keeps them up to date.
+    /// What the page does.
     Script,
+    /// How it looks.
+    Style,
+    /// How what is plain looks.
+    PlainStyle,
     /// The icon.
     Icon,
+}
+
+/// An asset as it is sent.
+pub(crate) struct Content {
+    /// Its media type.
+    pub(crate) media: &'static str,
+    /// Its bytes.
+    pub(crate) bytes: &'static [u8],
+    /// Whether these are compressed, and its name says what it is, so that it may be kept for ever.
+    pub(crate) is_built: bool,
 }
 
 impl Asset {
     /// What is at a path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         match path {
-            "/style.css" => Some(Self::Style),
-            "/live.js" => Some(Self::Script),
+            built::SCRIPT_PATH => Some(Self::Script),
+            built::STYLE_PATH => Some(Self::Style),
+            "/style.css" => Some(Self::PlainStyle),
             "/icon.svg" => Some(Self::Icon),
             _ => None,
         }
     }
 
-    /// Its media type, and itself.
-    pub(crate) fn content(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Style => (
-                "text/css; charset=utf-8",
-                include_str!("../assets/style.css"),
-            ),
-            Self::Script => (
-                "text/javascript; charset=utf-8",
-                include_str!("../assets/live.js"),
-            ),
-            Self::Icon => ("image/svg+xml", include_str!("../assets/icon.svg")),
+    /// What it is.
+    pub(crate) fn content(self) -> Content {
+        let (media, bytes, is_built): (_, &[u8], _) = match self {
+            Self::Script => ("text/javascript; charset=utf-8", built::SCRIPT, true),
+            Self::Style => (CSS, built::STYLE, true),
+            Self::PlainStyle => (CSS, include_bytes!("../assets/style.css"), false),
+            Self::Icon => ("image/svg+xml", include_bytes!("../assets/icon.svg"), false),
+        };
+        Content {
+            media,
+            bytes,
+            is_built,
         }
     }
 }
+
+const CSS: &str = "text/css; charset=utf-8";
 
 /// The page that says why there is nothing else to see.
 pub(crate) fn refused(refusal: &Refusal) -> String {

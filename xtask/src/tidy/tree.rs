@@ -220,7 +220,10 @@ fn read_folder(root: &Path, folder: &str, files: &mut Vec<File>) -> Result<(), B
 }
 
 fn is_text(path: &str) -> bool {
-    const ENDINGS: [&str; 6] = [".rs", ".md", ".toml", ".yaml", ".yml", ".proto"];
+    const ENDINGS: [&str; 12] = [
+        ".rs", ".md", ".toml", ".yaml", ".yml", ".proto", ".ts", ".svelte", ".mjs", ".css",
+        ".html", ".json",
+    ];
     path == "LICENSE" || path == ".ci/run" || ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 

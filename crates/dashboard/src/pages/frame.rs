@@ -24,10 +24,7 @@ pub(crate) fn page(title: impl Display, life: Life, body: Html) -> String {
     html.raw("<link rel=\"stylesheet\" href=\"/style.css\">\n");
     html.raw("<link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\">\n");
     html.raw(match life {
-        Life::Live => {
-            "<script src=\"/live.js\" defer></script>\n\
-             <noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\n"
-        }
+        Life::Live => "<meta http-equiv=\"refresh\" content=\"10\">\n",
         Life::Still => "",
         Life::Again => "<meta http-equiv=\"refresh\" content=\"0\">\n",
     });

@@ -62,7 +62,7 @@ fn head(body: &mut Html, overview: &Overview) {
     body.raw("\">")
         .text(clock(&status.now))
         .raw("</time></p>\n");
-    body.raw("<button type=\"button\" id=\"pause\" hidden>Pause</button>\n</header>\n");
+    body.raw("</header>\n");
 }
 
 /// Whether the mesh is well, in a line.

@@ -21,7 +21,9 @@ async fn a_link_becomes_a_cookie_and_a_clean_address() {
 
     let page = world.get(place, &entered.cookie()).await;
     assert_eq!(page.status(), "200");
-    assert!(page.body().contains("<h1>made-up"), "{page:?}");
+    assert!(page.body().contains("<title>Leno</title>"), "{page:?}");
+    let plain = world.get(&format!("{place}plain"), &entered.cookie()).await;
+    assert!(plain.body().contains("<h1>made-up"), "{plain:?}");
     assert_eq!(world.get(&link, "").await.status(), "403");
     assert_eq!(world.get(place, "").await.status(), "403");
     let other = format!("cookie: leno-visit={}\r\n", "0".repeat(32));
@@ -79,7 +81,7 @@ async fn every_answer_keeps_to_itself() {
         ("/?t=0", "403"),
         ("/nowhere", "404"),
         ("/style.css", "200"),
-        ("/live.js", "200"),
+        (&format!("{place}plain"), "200"),
         ("/icon.svg", "200"),
     ] {
         let told = world.get(path, &entered.cookie()).await;
@@ -101,6 +103,27 @@ async fn every_answer_keeps_to_itself() {
         assert_eq!(told.header("content-length"), Some(length.as_str()));
         assert!(!told.body().contains("<style") && !told.body().contains(" style="));
         assert!(!told.body().contains(" onclick") && !told.body().contains("<script>"));
+    }
+}
+
+#[tokio::test]
+async fn what_the_page_is_made_of_is_kept_under_its_name() {
+    let world = World::new(false);
+    let entered = world.get(&world.link(), "").await;
+    let place = entered.header("location").unwrap();
+    let shell = world.get(place, &entered.cookie()).await;
+    let named = |word: &str| shell.body().split('"').find(|part| part.ends_with(word));
+    for (ending, media) in [(".js", "text/javascript"), (".css", "text/css")] {
+        let path = named(ending).unwrap();
+        let told = world.head(path).await;
+        assert_eq!(told.status(), "200", "{path}");
+        assert_eq!(told.header("content-encoding"), Some("gzip"));
+        let kept = told.header("cache-control").unwrap();
+        assert!(kept.ends_with("immutable"), "{kept}");
+        assert_eq!(told.0.matches("cache-control").count(), 1, "{told:?}");
+        assert!(told.header("content-type").unwrap().starts_with(media));
+        let other = path.replace("page-", "page-0");
+        assert_eq!(world.head(&other).await.status(), "404");
     }
 }
 

@@ -151,6 +151,13 @@ impl World {
         self.say(&format!("{request}connection: close\r\n{headers}\r\n"))
             .await
     }
+
+    /// The head of the answer to a request for `path`.
+    pub(crate) async fn head(&self, path: &str) -> Told {
+        let request = format!("HEAD {path} HTTP/1.1\r\nhost: localhost:PORT\r\n");
+        self.say(&format!("{request}connection: close\r\n\r\n"))
+            .await
+    }
 }
 
 /// What came back.

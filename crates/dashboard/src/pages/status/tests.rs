@@ -120,7 +120,6 @@ fn a_mesh_that_is_well_says_so_in_a_line() {
 Leno
 shop.local
 revision 7 · 1 proxy · as of 12:04:31 UTC
-Pause
 ✓ All is well the workload is up 1,240 calls in 10 s, all encrypted
 Workloads
 Name State What Reached at
@@ -154,7 +153,6 @@ fn what_is_wrong_comes_first() {
 Leno
 shop.local
 revision 7 · 1 proxy · as of 12:04:31 UTC
-Pause
 ✗ 2 things are wrong 1 of 2 workloads are up
 To mend
 ✗Error: mail does not run

@@ -1,0 +1,29 @@
+// What there is to see, and where. A page of its own is one component and one line here.
+import type { Component } from "svelte";
+import Calls from "./pages/Calls.svelte";
+import Map from "./map/Map.svelte";
+import Problems from "./pages/Problems.svelte";
+import Services from "./pages/Services.svelte";
+
+export type View = {
+  /** The first part of its address. */
+  path: string;
+  title: string;
+  component: Component;
+  /** The key that opens it after `g`; what has none stands in no navigation. */
+  key?: string;
+  /** The entry of the navigation that it belongs to, where that is another. */
+  within?: string;
+};
+
+export const VIEWS: View[] = [
+  { path: "map", title: "Map", key: "m", component: Map },
+  { path: "services", title: "Services", key: "s", component: Services },
+  { path: "calls", title: "Calls", key: "c", component: Calls },
+  { path: "problems", title: "Problems", key: "p", component: Problems },
+];
+
+/** The view at an address; the first one where there is none of that name. */
+export function view_at(parts: string[]): View {
+  return VIEWS.find((view) => view.path === parts[0]) ?? (VIEWS[0] as View);
+}

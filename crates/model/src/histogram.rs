@@ -32,6 +32,11 @@ impl Histogram {
         bucket(took)
     }
 
+    /// The longest duration that a bucket holds; the last one has none.
+    pub fn edge(bucket: usize) -> Option<Duration> {
+        edge(bucket)
+    }
+
     /// Counts one that took so long.
     pub fn record(&mut self, took: Duration) {
         self.add_to(bucket(took), 1);

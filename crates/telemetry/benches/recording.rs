@@ -15,7 +15,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use leno_telemetry::{AccessLog, Filter, Format, Settings, Tap, Telemetry};
+use leno_telemetry::{AccessLog, Filter, Format, Settings, Tap, Telemetry, prometheus};
 
 #[path = "../tests/it/world.rs"]
 mod world;
@@ -99,7 +99,7 @@ fn scrape() {
     let mut length = 0;
     let took = median(&mut || {
         let begin = Instant::now();
-        length = telemetry.snapshot().prometheus().len();
+        length = telemetry.scrape(prometheus::Format::Text).len();
         begin.elapsed()
     });
     println!(

@@ -6,9 +6,11 @@
 pub mod access_log;
 mod counter;
 pub mod event;
+pub mod exposition;
 mod kept;
 mod lock;
 pub mod metric;
+mod native;
 mod pace;
 pub mod prometheus;
 mod record;

@@ -11,6 +11,24 @@ pub struct Metric {
     pub labels: &'static [Label],
     /// What it counts, in one sentence.
     pub help: &'static str,
+    /// What it is called where OpenTelemetry's words are spoken: translated as OpenTelemetry says,
+    /// it has the name of [`Self::name`] again.
+    pub otel: &'static str,
+    /// Its unit there, as UCUM spells it; empty for what has none.
+    pub unit: &'static str,
+    /// What comes nearest to it elsewhere.
+    pub elsewhere: Elsewhere,
+}
+
+/// What others call what a metric tells, where they tell it; else empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Elsewhere {
+    /// OpenTelemetry's semantic conventions.
+    pub conventions: &'static str,
+    /// Istio, or the proxy it uses.
+    pub istio: &'static str,
+    /// Linkerd.
+    pub linkerd: &'static str,
 }
 
 /// How the numbers of a metric are to be read.
@@ -67,78 +85,169 @@ pub(crate) const REQUESTS: Metric = Metric {
     kind: Kind::Counter,
     labels: TRAFFIC,
     help: "Requests that were answered, or could not be.",
+    otel: "leno.requests",
+    unit: "{request}",
+    elsewhere: Elsewhere {
+        conventions: "http.client.request.duration, http.server.request.duration (count)",
+        istio: "istio_requests_total",
+        linkerd: "response_total",
+    },
 };
 pub(crate) const REQUEST_DURATION: Metric = Metric {
     name: "leno_request_duration_seconds",
     kind: Kind::Histogram,
     labels: TRAFFIC,
     help: "Time from a request's first byte to the last of its answer.",
+    otel: "leno.request.duration",
+    unit: "s",
+    elsewhere: Elsewhere {
+        conventions: "http.client.request.duration, http.server.request.duration",
+        istio: "istio_request_duration_milliseconds",
+        linkerd: "response_latency_ms",
+    },
 };
 pub(crate) const RETRIES: Metric = Metric {
     name: "leno_retries_total",
     kind: Kind::Counter,
     labels: TRAFFIC,
     help: "Tries of requests that followed a first one that failed.",
+    otel: "leno.retries",
+    unit: "{retry}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "envoy_cluster_upstream_rq_retry",
+        linkerd: "outbound_http_route_retry_requests_total",
+    },
 };
 pub(crate) const COPIES: Metric = Metric {
     name: "leno_copies_total",
     kind: Kind::Counter,
     labels: TRAFFIC,
     help: "Copies of requests that mirrors got, or could not get; they count nowhere else.",
+    otel: "leno.copies",
+    unit: "{request}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
 };
 pub(crate) const CONNECTIONS: Metric = Metric {
     name: "leno_connections_total",
     kind: Kind::Counter,
     labels: TRAFFIC,
     help: "Streams of bytes other than HTTP that ended, or could not be opened.",
+    otel: "leno.connections",
+    unit: "{connection}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "istio_tcp_connections_closed_total",
+        linkerd: "tcp_close_total",
+    },
 };
 pub(crate) const CONNECTIONS_OPEN: Metric = Metric {
     name: "leno_connections_open",
     kind: Kind::Gauge,
     labels: TRAFFIC,
     help: "Streams of bytes other than HTTP that are open.",
+    otel: "leno.connections.open",
+    unit: "{connection}",
+    elsewhere: Elsewhere {
+        conventions: "http.client.open_connections",
+        istio: "istio_tcp_connections_opened_total less istio_tcp_connections_closed_total",
+        linkerd: "tcp_open_connections",
+    },
 };
 pub(crate) const BYTES: Metric = Metric {
     name: "leno_bytes_total",
     kind: Kind::Counter,
     labels: &with(DIRECTION),
     help: "Bytes in the bodies of requests and answers, and in streams of bytes, as they flow.",
+    otel: "leno.bytes",
+    unit: "By",
+    elsewhere: Elsewhere {
+        conventions: "http.client.request.body.size, http.client.response.body.size (sum)",
+        istio: "istio_request_bytes_sum, istio_response_bytes_sum, istio_tcp_sent_bytes_total, istio_tcp_received_bytes_total",
+        linkerd: "tcp_write_bytes_total, tcp_read_bytes_total",
+    },
 };
 pub(crate) const REFUSED: Metric = Metric {
     name: "leno_refused_total",
     kind: Kind::Counter,
     labels: BY_CODE,
     help: "Requests and streams that this proxy refused or cut short, by code.",
+    otel: "leno.refused",
+    unit: "{call}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "istio_requests_total by response_flags",
+        linkerd: "inbound_http_errors_total, outbound_http_errors_total, inbound_http_authz_deny_total",
+    },
 };
 pub(crate) const HANDSHAKE_FAILURES: Metric = Metric {
     name: "leno_handshake_failures_total",
     kind: Kind::Counter,
     labels: BY_CODE,
     help: "Handshakes between proxies that came to nothing, by code.",
+    otel: "leno.handshake.failures",
+    unit: "{handshake}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "envoy_cluster_ssl_connection_error, envoy_listener_ssl_connection_error",
+        linkerd: "inbound_tcp_errors_total, outbound_tcp_errors_total",
+    },
 };
 pub(crate) const ACCEPT_FAILURES: Metric = Metric {
     name: "leno_accept_failures_total",
     kind: Kind::Counter,
     labels: BY_CODE,
     help: "Times at which connections waited and could not be taken, at most one a minute, by code.",
+    otel: "leno.accept.failures",
+    unit: "{time}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "envoy_listener_downstream_cx_overflow",
+        linkerd: "",
+    },
 };
 pub(crate) const SERIES_FOLDED: Metric = Metric {
     name: "leno_series_folded_total",
     kind: Kind::Counter,
     labels: &[],
     help: "Requests and streams counted under `other`, because the budget of series is spent.",
+    otel: "leno.series.folded",
+    unit: "{call}",
+    elsewhere: Elsewhere {
+        conventions: "otel.metric.overflow (attribute)",
+        istio: "",
+        linkerd: "",
+    },
 };
 pub(crate) const ACCESS_LOG_DROPPED: Metric = Metric {
     name: "leno_access_log_dropped_total",
     kind: Kind::Counter,
     labels: &[],
     help: "Lines that the access log had no room for, or could not write.",
+    otel: "leno.access_log.dropped",
+    unit: "{line}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "envoy_access_logs_grpc_access_log_logs_dropped",
+        linkerd: "",
+    },
 };
 pub(crate) const TAP_DROPPED: Metric = Metric {
     name: "leno_tap_dropped_total",
     kind: Kind::Counter,
     labels: &[],
     help: "Events that a tap asked for and did not get, because of its limit or because it is slow.",
+    otel: "leno.tap.dropped",
+    unit: "{event}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
 };
 pub(crate) const BUILD_INFO: Metric = Metric {
     name: "leno_build_info",
@@ -148,6 +257,13 @@ pub(crate) const BUILD_INFO: Metric = Metric {
         help: "The version of Leno.",
     }],
     help: "Always 1: which Leno this is.",
+    otel: "leno.build.info",
+    unit: "",
+    elsewhere: Elsewhere {
+        conventions: "service.version (attribute)",
+        istio: "istio_build",
+        linkerd: "proxy_build_info",
+    },
 };
 
 const REPORTER: Label = Label {
@@ -248,6 +364,27 @@ mod tests {
                 "{name}"
             );
             assert!(metric.help.ends_with('.'), "{name}");
+        }
+    }
+
+    /// As OpenTelemetry's compatibility page has it: dots and units become words, and what only grows
+    /// ends in `_total`.
+    #[test]
+    fn names_survive_their_translation() {
+        for metric in METRICS {
+            let mut words: Vec<_> = metric.otel.split(['.', '_']).collect();
+            let unit = match metric.unit {
+                "s" => "seconds",
+                "By" => "bytes",
+                _ => "",
+            };
+            if !unit.is_empty() && !words.contains(&unit) {
+                words.push(unit);
+            }
+            if metric.kind == Kind::Counter {
+                words.push("total");
+            }
+            assert_eq!(words.join("_"), metric.name);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::access_log::{AccessLog, Pen};
 use crate::event::{Event, Flow};
 use crate::kept::{Keeper, Keeping, Kept};
+use crate::prometheus;
 use crate::registry::{Counters, Registry, Rest};
 use crate::snapshot::Snapshot;
 use crate::tap::{Filter, Shown, Tap, Taps};
@@ -83,6 +84,15 @@ impl Telemetry {
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
             tap_dropped: self.0.taps.dropped(),
         }
+    }
+
+    /// The body of a scrape.
+    pub fn scrape(&self, format: prometheus::Format) -> Vec<u8> {
+        let kept = match format {
+            prometheus::Format::Text => Kept::default(),
+            prometheus::Format::OpenMetrics | prometheus::Format::Protobuf => self.kept(),
+        };
+        format.write(&self.snapshot().exposition(&kept))
     }
 
     /// The calls and streams that are kept: what failed, the slowest, a sample of the rest.

@@ -30,7 +30,7 @@ const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
 #[rustfmt::skip]
 const OWNED: &[(&[&str], &[&str], &str)] = &[
     (&["granit-parser", "saphyr", "saphyr-parser", "serde-saphyr", "serde_yaml"], &["resources"], "knows YAML"),
-    (&["prost", "protox", "tonic-prost"], &["wire"], "knows protobuf"),
+    (&["prost", "protox", "tonic-prost"], &["otlp", "telemetry", "wire"], "knows protobuf"),
     (&["gateway-api", "k8s-openapi", "kube"], &["kubernetes"], "knows the cluster API"),
     (&["etcd-client", "rusqlite"], &["store"], "knows a database"),
     (&["rustls", "tokio-rustls"], &["channel"], "speaks TLS"),

@@ -2,7 +2,7 @@
 
 use leno_telemetry::{Settings, Snapshot, Telemetry};
 
-use crate::world::{What, call, record};
+use crate::world::{What, call, record, scrape};
 
 fn series(snapshot: &Snapshot) -> (usize, usize) {
     let folded = snapshot
@@ -56,7 +56,7 @@ fn edges_over_the_budget_are_counted_as_other() {
         let sent: u64 = snapshot.series.iter().map(|total| total.sent).sum();
         assert_eq!(sent, 2 * requests(&snapshot));
     }
-    let text = telemetry.snapshot().prometheus();
+    let text = scrape(&telemetry);
     let other = r#"leno_requests_total{reporter="source",source="other",destination="other",route="other",status_class="2xx",security="mtls",fault="none"} 4000"#;
     assert!(text.lines().any(|line| line == other));
     assert!(
@@ -80,7 +80,7 @@ fn what_is_folded_keeps_what_has_few_values() {
     ]
     .map(call);
     record(&mut telemetry.recorder(), &stories);
-    let text = telemetry.snapshot().prometheus();
+    let text = scrape(&telemetry);
     let counted = text.lines().filter(|line| {
         line.starts_with("leno_requests_total") || line.starts_with("leno_connections_total")
     });

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
 use crate::scrape::EVERYTHING;
-use crate::world::observe;
+use crate::world::{observe, scrape};
 
 #[test]
 fn promtool_finds_nothing_wrong() {
@@ -24,7 +24,7 @@ fn promtool_finds_nothing_wrong() {
         }
         Err(error) => panic!("promtool: {error}"),
     };
-    let text = observe(EVERYTHING).snapshot().prometheus();
+    let text = scrape(&observe(EVERYTHING));
     promtool
         .stdin
         .take()

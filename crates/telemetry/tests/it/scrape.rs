@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use leno_telemetry::metric::METRICS;
+use leno_telemetry::prometheus::Format;
 use leno_telemetry::{Settings, Telemetry};
 
-use crate::world::{Story, call, observe, record};
+use crate::world::{Story, call, observe, record, scrape};
 
 /// The samples that are not zero, without their heads.
 fn check(stories: &[&str], metric: &str, expect: &str) {
-    let text = observe(stories).snapshot().prometheus();
+    let text = scrape(&observe(stories));
     let samples: Vec<_> = text
         .lines()
         .filter(|line| line.starts_with(metric) && !line.ends_with(" 0"))
@@ -49,7 +50,7 @@ fn durations_are_counted_up_to_each_limit() {
     );
     let took = ["400us", "500us", "501us", "3ms", "2s", "40s"];
     let stories = took.map(|took| format!("shop/web -> shop/cart GET cart/ 200 {took}"));
-    let text = observe(&stories).snapshot().prometheus();
+    let text = scrape(&observe(&stories));
     let value = |sample: String| {
         let line = text.lines().find_map(|line| line.strip_prefix(&sample));
         line.unwrap_or_else(|| panic!("{sample} is not there"))
@@ -61,9 +62,9 @@ fn durations_are_counted_up_to_each_limit() {
         ("0.001", "3"),
         ("0.0025", "3"),
         ("0.005", "4"),
-        ("1", "4"),
+        ("1.0", "4"),
         ("2.5", "5"),
-        ("10", "5"),
+        ("10.0", "5"),
         ("+Inf", "6"),
     ] {
         let sample = format!("{name}_bucket{{{labels},le=\"{limit}\"}}");
@@ -139,7 +140,7 @@ fn what_lives_is_open_and_its_bytes_are_counted_once() {
     let telemetry = Telemetry::new(Settings::default());
     let mut recorder = telemetry.recorder();
     let check = |expect: &[&str]| {
-        let text = telemetry.snapshot().prometheus();
+        let text = scrape(&telemetry);
         let told = text.lines().filter(|line| {
             let of = ["leno_connections_", "leno_bytes_", "leno_requests_"];
             of.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0")
@@ -224,7 +225,7 @@ leno_refused_total{reporter="destination",code="R041",slug="draining",fault="mes
 
 #[test]
 fn every_sample_has_the_labels_of_the_table() {
-    let text = observe(EVERYTHING).snapshot().prometheus();
+    let text = scrape(&observe(EVERYTHING));
     let mut seen = BTreeMap::<_, Vec<_>>::new();
     for sample in text.lines().filter(|line| !line.starts_with('#')) {
         let (series, _) = sample.rsplit_once(' ').unwrap();
@@ -249,7 +250,7 @@ fn every_sample_has_the_labels_of_the_table() {
 
 #[test]
 fn heads_come_once_and_before_their_samples() {
-    let text = observe(EVERYTHING).snapshot().prometheus();
+    let text = scrape(&observe(EVERYTHING));
     for metric in METRICS {
         let (name, kind) = (metric.name, metric.kind.as_str());
         let head = format!(
@@ -263,7 +264,7 @@ fn heads_come_once_and_before_their_samples() {
 
 #[test]
 fn no_two_samples_are_the_same_series() {
-    let text = observe(EVERYTHING).snapshot().prometheus();
+    let text = scrape(&observe(EVERYTHING));
     let mut series: Vec<_> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -277,7 +278,7 @@ fn no_two_samples_are_the_same_series() {
 
 #[test]
 fn before_anything_happened_the_heads_are_there() {
-    let text = Telemetry::new(Settings::default()).snapshot().prometheus();
+    let text = scrape(&Telemetry::new(Settings::default()));
     let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
@@ -297,7 +298,7 @@ fn nothing_in_a_label_breaks_out_of_it() {
     story.source = "shop/we\"b\\\n# HELP".to_owned();
     let telemetry = Telemetry::new(Settings::default());
     telemetry.recorder().record(&story.event());
-    let text = telemetry.snapshot().prometheus();
+    let text = scrape(&telemetry);
     assert!(text.contains(r#"source="shop/we\"b\\\n# HELP","#), "{text}");
 }
 
@@ -313,3 +314,46 @@ pub(crate) const EVERYTHING: &[&str] = &[
     r#"handshake T005 "revoked""#,
     r#"accept H004 "too many open files""#,
 ];
+
+#[test]
+fn openmetrics_names_calls_that_are_kept() {
+    let stories = [
+        "shop/web -> shop/cart GET cart/ 200 3ms",
+        "shop/web -> shop/cart GET cart/ 200 40s",
+    ];
+    let text = observe(&stories).scrape(Format::OpenMetrics);
+    let text = String::from_utf8(text).unwrap();
+    let labels = r#"reporter="source",source="shop/web",destination="shop/cart",route="none",status_class="2xx",security="mtls",fault="none""#;
+    let id = r#"{call_id="7c1e4b02d41e8a7710aa3c9e0f52b6d8"}"#;
+    let durations = text
+        .lines()
+        .filter(|line| line.starts_with("leno_request_duration_seconds_bucket"))
+        .map(|line| line.replace(labels, ".."));
+    let durations: Vec<_> = durations.filter(|line| line.contains(" # ")).collect();
+    assert_eq!(
+        durations,
+        [
+            format!(
+                r#"leno_request_duration_seconds_bucket{{..,le="0.005"}} 1 # {id} 0.003 1795170718.253"#
+            ),
+            format!(
+                r#"leno_request_duration_seconds_bucket{{..,le="+Inf"}} 2 # {id} 40 1795170758.25"#
+            ),
+        ]
+    );
+    assert!(text.contains("# TYPE leno_requests counter\n"), "{text}");
+    assert!(text.contains(&format!("\nleno_requests_total{{{labels}}} 2\n")));
+    assert!(text.ends_with("\n# EOF\n"), "{text}");
+}
+
+#[test]
+fn both_texts_have_the_same_series() {
+    let telemetry = observe(EVERYTHING);
+    let series = |format| {
+        let text = String::from_utf8(telemetry.scrape(format)).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = samples.map(|line| line.split(" # ").next().unwrap_or_default().to_owned());
+        samples.collect::<Vec<_>>()
+    };
+    assert_eq!(series(Format::Text), series(Format::OpenMetrics));
+}

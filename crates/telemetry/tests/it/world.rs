@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, Wall};
+use leno_telemetry::prometheus::Format;
 use leno_telemetry::{
     Accept, Bytes, Call, Decided, Edge, Event, Flow, Handshake, Party, Recorder, Reporter,
     Security, Settings, Stream, Telemetry,
@@ -15,6 +16,11 @@ pub(crate) fn observe(stories: &[impl AsRef<str>]) -> Telemetry {
     let telemetry = Telemetry::new(Settings::default());
     tell(&mut telemetry.recorder(), stories);
     telemetry
+}
+
+/// A scrape as text.
+pub(crate) fn scrape(telemetry: &Telemetry) -> String {
+    String::from_utf8(telemetry.scrape(Format::Text)).unwrap()
 }
 
 pub(crate) fn tell(recorder: &mut Recorder, stories: &[impl AsRef<str>]) {

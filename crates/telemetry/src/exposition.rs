@@ -1,0 +1,211 @@
+//! Everything there is to tell at one moment, metric by metric: what every format says in its way.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leno_model::{CallId, Fault, Histogram, Wall};
+
+use crate::event::Event;
+use crate::kept::Kept;
+use crate::metric::{self, Metric};
+use crate::registry::{CodeCounts, Total};
+use crate::series::{Key, Labels, NONE, What};
+use crate::snapshot::Snapshot;
+
+/// Metrics with their samples, in the order of their table. Those that counted nothing are there too.
+#[derive(Clone, Debug)]
+pub struct Exposition<'a>(pub Vec<Family<'a>>);
+
+/// One metric and its samples.
+#[derive(Clone, Debug)]
+pub struct Family<'a> {
+    /// What is told.
+    pub metric: &'static Metric,
+    /// What there is to tell.
+    pub samples: Vec<Sample<'a>>,
+}
+
+/// A value, and what it is about.
+#[derive(Clone, Debug)]
+pub struct Sample<'a> {
+    labels: Values<'a>,
+    last: Option<&'static str>,
+    /// The value.
+    pub value: Value<'a>,
+}
+
+/// The values of labels, which the samples of a series share.
+type Values<'a> = Rc<[Cow<'a, str>]>;
+
+/// What a sample tells.
+#[derive(Clone, Debug)]
+pub enum Value<'a> {
+    /// So many.
+    Number(u64),
+    /// How long so many took, and some of them by name.
+    Durations(&'a Histogram, Vec<Exemplar>),
+}
+
+/// A call that is kept, for whoever asks of a duration why it was so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exemplar {
+    /// Its name: `leno why` takes it.
+    pub id: CallId,
+    /// How long it took.
+    pub took: Duration,
+    /// When it was over.
+    pub ended: Wall,
+}
+
+impl<'a> Sample<'a> {
+    /// A value that is about what these labels say.
+    pub fn new(labels: impl IntoIterator<Item = Cow<'a, str>>, value: u64) -> Self {
+        Self {
+            labels: labels.into_iter().collect(),
+            last: None,
+            value: Value::Number(value),
+        }
+    }
+
+    fn about(labels: &Values<'a>, value: Value<'a>) -> Self {
+        Self {
+            labels: Rc::clone(labels),
+            last: None,
+            value,
+        }
+    }
+
+    /// The values of its labels, in the order of its metric's labels.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(|value| &**value).chain(self.last)
+    }
+}
+
+impl<'a> Family<'a> {
+    /// A metric with its samples.
+    pub fn new(metric: &'static Metric, samples: impl IntoIterator<Item = Sample<'a>>) -> Self {
+        Self {
+            metric,
+            samples: samples.into_iter().collect(),
+        }
+    }
+
+    /// A metric that has one value.
+    pub fn alone(metric: &'static Metric, value: u64) -> Self {
+        Self::new(metric, [Sample::new([], value)])
+    }
+
+    fn of_codes(metric: &'static Metric, counts: &CodeCounts) -> Self {
+        let samples = counts.iter().map(|(reporter, code, count)| {
+            let fault = code.fault().as_str();
+            let labels = [reporter.as_str(), code.as_str(), code.slug(), fault];
+            Sample::new(labels.map(Cow::Borrowed), *count)
+        });
+        Self::new(metric, samples)
+    }
+}
+
+impl Snapshot {
+    /// All of it, with those of the `kept` calls that its durations count.
+    pub fn exposition(&self, kept: &Kept) -> Exposition<'_> {
+        let mut exemplars = exemplars(kept);
+        let series: Vec<_> = self
+            .series
+            .iter()
+            .map(|total| (of_traffic(&total.labels), total))
+            .collect();
+        let those = |is: fn(What) -> bool| {
+            let those = series.iter();
+            those.filter(move |(_, total)| is(total.labels.traits.what))
+        };
+        let calls = || those(|what| matches!(what, What::Calls(_)));
+        let copies = those(|what| matches!(what, What::Copies(_)));
+        let streams = || those(|what| what == What::Streams);
+        let durations = calls().map(|(labels, total)| {
+            let exemplars = exemplars.remove(&total.labels).unwrap_or_default();
+            Sample::about(labels, Value::Durations(&total.took, exemplars))
+        });
+        let retries = calls().filter(|(_, total)| total.retries > 0);
+        // Whose fault its end will be is not known of one that is open.
+        let open = streams().filter(|(_, total)| total.labels.traits.fault.is_none());
+        let bytes = those(|what| !matches!(what, What::Copies(_))).flat_map(|(labels, total)| {
+            let both = [("sent", total.sent), ("received", total.received)];
+            both.map(|(direction, bytes)| Sample {
+                last: Some(direction),
+                ..Sample::about(labels, Value::Number(bytes))
+            })
+        });
+        Exposition(vec![
+            Family::new(&metric::REQUESTS, calls().map(count_of)),
+            Family::new(&metric::REQUEST_DURATION, durations),
+            Family::new(
+                &metric::RETRIES,
+                retries.map(|(labels, total)| Sample::about(labels, Value::Number(total.retries))),
+            ),
+            Family::new(&metric::COPIES, copies.map(count_of)),
+            Family::new(&metric::CONNECTIONS, streams().map(count_of)),
+            Family::new(
+                &metric::CONNECTIONS_OPEN,
+                open.map(|(labels, total)| Sample::about(labels, Value::Number(total.open))),
+            ),
+            Family::new(&metric::BYTES, bytes),
+            Family::of_codes(&metric::REFUSED, &self.refused),
+            Family::of_codes(&metric::HANDSHAKE_FAILURES, &self.handshakes),
+            Family::of_codes(&metric::ACCEPT_FAILURES, &self.accepts),
+            Family::alone(&metric::SERIES_FOLDED, self.folded),
+            Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
+            Family::alone(&metric::TAP_DROPPED, self.tap_dropped),
+            build_info(),
+        ])
+    }
+}
+
+/// Which Leno this is.
+pub(crate) fn build_info<'a>() -> Family<'a> {
+    let version = Cow::Borrowed(env!("CARGO_PKG_VERSION"));
+    Family::new(&metric::BUILD_INFO, [Sample::new([version], 1)])
+}
+
+fn count_of<'a>((labels, total): &(Values<'a>, &Total)) -> Sample<'a> {
+    Sample::about(labels, Value::Number(total.count))
+}
+
+fn of_traffic(labels: &Labels) -> Values<'_> {
+    let traits = labels.traits;
+    let class = match traits.what {
+        What::Calls(class) | What::Copies(class) => class.as_str(),
+        What::Streams => NONE,
+    };
+    let values = [
+        traits.reporter.as_str(),
+        &labels.source,
+        &labels.destination,
+        &labels.route,
+        class,
+        traits.security.as_str(),
+        traits.fault.map_or(NONE, Fault::as_str),
+    ];
+    values.map(Cow::Borrowed).into()
+}
+
+/// The kept calls that may stand for the series they were counted in, latest last.
+fn exemplars(kept: &Kept) -> HashMap<Labels, Vec<Exemplar>> {
+    let mut exemplars = HashMap::<_, Vec<_>>::new();
+    for record in &kept.records {
+        let event = record.event();
+        if let Event::Call(call) = &event
+            && call.copy_of.is_none()
+        {
+            let exemplar = Exemplar {
+                id: call.id,
+                took: call.took,
+                ended: event.ended(),
+            };
+            let of = exemplars.entry(Key::of_call(call).labels());
+            of.or_default().push(exemplar);
+        }
+    }
+    exemplars
+}

@@ -1,4 +1,5 @@
 // The keyboard: what each key does, as a list that the help shows and that a page adds its own to.
+import { untrack } from "svelte";
 
 /** A key, or two in a row (`g m`), and what it does. */
 export type Key = {
@@ -43,7 +44,7 @@ addEventListener("keydown", (event) => keyboard.handle(event));
 
 /** Lets keys count while the component is there. */
 export function keys(name: string, keys: Key[]) {
-  $effect(() => keyboard.add(name, keys));
+  $effect(() => untrack(() => keyboard.add(name, keys)));
 }
 
 function is_written_in(target: EventTarget | null): boolean {

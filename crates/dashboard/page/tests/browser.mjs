@@ -1,0 +1,49 @@
+// A browser that visits the page and sees what a visitor sees. A visit fails where the page complains,
+// fetches something from elsewhere, or does not show in time what is waited for.
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const PATIENCE_MS = 15_000;
+
+/** Follows the link that the command line gives, in a window like this, and does what `does` says. */
+export async function visit(does, { width = 1280, height = 800, dark = false } = {}) {
+  const link = process.argv[2];
+  assert.ok(link, "say which link to follow");
+  const browser = await start();
+  try {
+    const page = await browser.newPage({
+      viewport: { width, height },
+      colorScheme: dark ? "dark" : "light",
+    });
+    page.setDefaultTimeout(PATIENCE_MS);
+    const wrong = listen(page, new URL(link).origin);
+    await page.goto(link);
+    await does(page);
+    assert.deepEqual(wrong, []);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** A browser without a window. */
+export function start() {
+  const executablePath = BROWSERS.find((path) => existsSync(path));
+  assert.ok(executablePath, `none of these is installed: ${BROWSERS.join(", ")}`);
+  // Inside a container there is no sandbox to be had, and nothing but our own page is opened.
+  return chromium.launch({ executablePath, args: ["--no-sandbox"] });
+}
+
+/** What the page complains of, and what it fetches from elsewhere, as it happens. */
+function listen(page, origin) {
+  const wrong = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) wrong.push(message.text());
+  });
+  page.on("pageerror", (error) => wrong.push(String(error)));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(`${origin}/`)) wrong.push(`it fetched ${request.url()}`);
+  });
+  return wrong;
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::figures;
 use crate::held::Viewed;
 use crate::overview::Overview;
+use crate::served::Served;
 use crate::traffic::{Carried, Failures};
 
 /// Any answer.
@@ -22,6 +23,8 @@ pub enum Answer {
     History(History),
     /// To [`crate::DiffOf`].
     Diff(Diff),
+    /// To [`crate::ServiceOf`].
+    Served(Served),
     /// To [`crate::Check`].
     Checked(Checked),
     /// To [`crate::ConfigurationOf`].
@@ -538,8 +541,14 @@ pub struct Trust {
     pub trust_domain: String,
     /// SHA-256 of the root, in hex.
     pub root: String,
+    /// Since when the root stands, in RFC 3339.
+    #[serde(default)]
+    pub root_begins: String,
     /// When the root ends, in RFC 3339.
     pub root_ends: String,
+    /// Since when the intermediate stands, in RFC 3339.
+    #[serde(default)]
+    pub intermediate_begins: String,
     /// When the intermediate ends, in RFC 3339; it is renewed long before.
     pub intermediate_ends: String,
     /// How long a workload's certificate lives, in seconds.
@@ -559,8 +568,27 @@ pub struct CertificateState {
     pub proxies: u64,
     /// When the first of them ends, in RFC 3339, as far as that is known.
     pub ends: Option<String>,
+    /// When that one was given, in RFC 3339, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed: Option<String>,
     /// Why one of them could not be renewed.
     pub failed: Option<String>,
+    /// How that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<FailingRenewal>,
+}
+
+/// Renewals of a certificate that fail, one after another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FailingRenewal {
+    /// The code: `T007`.
+    pub code: String,
+    /// The same in words: `certificate-not-renewing`.
+    pub slug: String,
+    /// How many have failed.
+    pub count: u32,
+    /// Since when, in RFC 3339.
+    pub since: String,
 }
 
 /// An identity that is refused.

@@ -16,15 +16,16 @@ mod plain;
 mod question;
 mod reach;
 mod recorded;
+mod served;
 mod server;
 mod story;
 mod traffic;
 
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
-    Diff, Ending, Finding, Forgotten, History, Holding, InForce, Link, Past, Proxies, ProxyState,
-    Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running, RunningPort, Since, Status,
-    Token, TokenMade, Tokens, Trust, Tunnel, Verb,
+    Diff, Ending, FailingRenewal, Finding, Forgotten, History, Holding, InForce, Link, Past,
+    Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running,
+    RunningPort, Since, Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb,
 };
 pub use client::Client;
 pub use failure::{Failure, NotAsked};
@@ -35,12 +36,16 @@ pub use plain::hides;
 pub use question::{
     Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, FailuresOf,
     File, HistoryOf, HoldingOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question,
-    Recover, Reinstate, RenewCertificate, Revoke, Rollback, StatusOf, TrafficOf, TrustOf, ViewOf,
+    Recover, Reinstate, RenewCertificate, Revoke, Rollback, ServiceOf, StatusOf, TrafficOf,
+    TrustOf, ViewOf,
 };
 pub use reach::through_folder;
 pub use recorded::{
     Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded, Said, Seen,
     Side,
+};
+pub use served::{
+    EndpointState, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule, Share,
 };
 pub use server::{Asker, Server};
 pub use story::{Fate, Hop, HowKnown, Other, StepOutcome, Story, StoryDetail, StoryStep};

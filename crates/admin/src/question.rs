@@ -8,6 +8,7 @@ use crate::answer::{
 };
 use crate::held::Viewed;
 use crate::overview::Overview;
+use crate::served::Served;
 use crate::traffic::{By, Carried, Failures};
 
 /// A question that has answers of one kind.
@@ -127,6 +128,15 @@ questions! {
         /// The other; else the newest.
         #[serde(default)]
         pub to: Option<u64>,
+    }
+
+    /// What is so of a service: routes, who answers, who may call?
+    ServiceOf as Service -> Served {
+        /// Which: `NAME` or `NAMESPACE/NAME`.
+        pub name: String,
+        /// The namespace of a name that states none.
+        #[serde(default)]
+        pub namespace: String,
     }
 
     /// Is the mesh well: its configuration, its proxies, its certificates?

@@ -8,8 +8,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
     Answer, Asker, Away, CertificateState, Change as Told, Checked, CreateToken, Diff, DiffOf,
-    Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question, Recovered,
-    Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust, Verb,
+    FailingRenewal, Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question,
+    Recovered, Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust, Verb,
 };
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, Wall};
@@ -26,7 +26,7 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, clock, overview, renew, told, viewed};
+use crate::{apply, clock, overview, renew, served, told, viewed};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
@@ -64,6 +64,7 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Delete(ask) => apply::delete(center, who, ask).map(Answer::Applied),
             Question::Rollback(ask) => apply::rollback(center, who, ask).map(Answer::Applied),
             Question::History(ask) => history(center, &ask).map(Answer::History),
+            Question::Service(ask) => served::served(center, &ask).map(Answer::Served),
             Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
             Question::Check(_) => Ok(Answer::Checked(check(center))),
             Question::Configuration(_) => Ok(Answer::Configuration(told::configuration(center))),
@@ -334,7 +335,7 @@ fn since(center: &Center, revision: Revision) -> Result<Option<Since>, Failed> {
 }
 
 /// Workloads whose proxy has reported where it takes calls, and is not connected.
-fn away(center: &Center, members: &[Member]) -> Vec<(WorkloadId, Option<Wall>)> {
+pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<(WorkloadId, Option<Wall>)> {
     let reported = center.tunnels.reported().tunnels.into_keys();
     let is_here = |id: &WorkloadId| members.iter().any(|member| member.workloads.contains(id));
     reported
@@ -483,7 +484,9 @@ fn trust(center: &Center) -> Result<Trust, Failure> {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect(),
+        root_begins: told.root_validity.begins.to_string(),
         root_ends: told.root_validity.ends.to_string(),
+        intermediate_begins: told.intermediate_validity.begins.to_string(),
         intermediate_ends: told.intermediate_validity.ends.to_string(),
         lifetime_seconds: center.edition().mesh.certificate_lifetime.as_secs(),
         revoked: revoked
@@ -503,17 +506,23 @@ fn certificates(members: &[Member]) -> Vec<CertificateState> {
     for (id, certificate) in members.iter().flat_map(|member| &member.certificates) {
         by_id.entry(id).or_default().push(certificate);
     }
-    let told = by_id.into_iter().map(|(id, held)| CertificateState {
-        identity: id.to_string(),
-        proxies: u64::try_from(held.len()).unwrap_or(u64::MAX),
-        ends: held
-            .iter()
-            .filter_map(|one| one.ends)
-            .min()
-            .map(|ends| ends.to_string()),
-        failed: held
-            .iter()
-            .find_map(|one| one.failures.as_ref().map(|failures| failures.why.clone())),
+    let told = by_id.into_iter().map(|(id, held)| {
+        let first = held.iter().filter(|one| one.ends.is_some());
+        let first = first.min_by_key(|one| one.ends);
+        let failures = held.iter().find_map(|one| one.failures.as_ref());
+        CertificateState {
+            identity: id.to_string(),
+            proxies: u64::try_from(held.len()).unwrap_or(u64::MAX),
+            renewed: first.and_then(|one| one.renewed).map(|at| at.to_string()),
+            ends: first.and_then(|one| one.ends).map(|ends| ends.to_string()),
+            failed: failures.map(|failures| failures.why.clone()),
+            failing: failures.map(|failures| FailingRenewal {
+                code: Code::T007.as_str().to_owned(),
+                slug: Code::T007.slug().to_owned(),
+                count: failures.count,
+                since: failures.since.to_string(),
+            }),
+        }
     });
     told.collect()
 }

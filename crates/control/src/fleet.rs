@@ -61,6 +61,8 @@ pub(crate) struct Member {
 pub(crate) struct Certificate {
     /// The last second of the newest one.
     pub(crate) ends: Option<Wall>,
+    /// When that one was asked for; unknown of one that the proxy had before it connected.
+    pub(crate) renewed: Option<Wall>,
     /// How often one was asked for.
     pub(crate) asked: u32,
     /// What is wrong since the newest one came.
@@ -229,6 +231,7 @@ impl Certificate {
         match asked {
             Ok(ends) => {
                 self.ends = Some(ends);
+                self.renewed = Some(now);
                 self.failures = None;
             }
             Err(why) => {

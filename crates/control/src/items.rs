@@ -112,7 +112,8 @@ fn workload(workload: &Workload) -> Item {
     .with(items)
 }
 
-fn access(access: &Access) -> Vec<Item> {
+/// Who may call a port.
+pub(crate) fn access(access: &Access) -> Vec<Item> {
     let mtls = match access.mtls {
         Mtls::Strict => "strict",
         Mtls::Permissive => "permissive",
@@ -257,13 +258,7 @@ fn service_port(port: &ServicePort) -> Vec<Item> {
 /// are tried.
 fn routes(routes: &Routes) -> Vec<Item> {
     let rules = routes.rules.iter().enumerate().map(|(index, rule)| {
-        let mut items = Vec::new();
-        for (number, route) in (1..).zip(&routes.routes) {
-            if route.rule == index {
-                let value = matches(&route.host, &route.matches);
-                items.push(Item::new(format!("match {number}"), value).by(&route.origin));
-            }
-        }
+        let mut items = matches_of(routes, index);
         items.extend(limits(rule));
         let name = match &rule.name {
             Some(name) => format!("rule {} ({name})", index + 1),
@@ -274,6 +269,17 @@ fn routes(routes: &Routes) -> Vec<Item> {
             .with(items)
     });
     rules.collect()
+}
+
+/// What leads to the rule at `index`.
+pub(crate) fn matches_of(routes: &Routes, index: usize) -> Vec<Item> {
+    let numbered = (1..).zip(&routes.routes);
+    let leading = numbered.filter(|(_, route)| route.rule == index);
+    let told = leading.map(|(number, route)| {
+        let value = matches(&route.host, &route.matches);
+        Item::new(format!("match {number}"), value).by(&route.origin)
+    });
+    told.collect()
 }
 
 fn matches(of_host: &HostMatch, matches: &HttpMatch) -> String {
@@ -292,7 +298,8 @@ fn matches(of_host: &HostMatch, matches: &HttpMatch) -> String {
     words.join(" ")
 }
 
-fn action(action: &Action) -> String {
+/// What becomes of what a rule takes.
+pub(crate) fn action(action: &Action) -> String {
     match action {
         Action::Forward(split) => forward(split),
         Action::Redirect(redirect) => format!("redirect {}", redirect.status),
@@ -315,7 +322,7 @@ fn forward(split: &Split) -> String {
 }
 
 /// What a rule says itself of how long and how often; the rest is the service's.
-fn limits(rule: &Rule) -> Vec<Item> {
+pub(crate) fn limits(rule: &Rule) -> Vec<Item> {
     let mut items = Vec::new();
     if let Some(time) = rule.request_timeout {
         items.push(Item::new("request timeout", limit(time)).by(&rule.origin));
@@ -329,7 +336,8 @@ fn limits(rule: &Rule) -> Vec<Item> {
     items
 }
 
-fn tuning(tuning: &Tuning) -> Vec<Item> {
+/// How long calls may take and what is tried again.
+pub(crate) fn tuning(tuning: &Tuning) -> Vec<Item> {
     let by = |field: &str| origin(tuning.origins.get(field));
     let request = tuning.request_timeout.unwrap_or_default();
     let mut items = vec![
@@ -380,7 +388,8 @@ fn endpoint(endpoint: &Endpoint) -> Item {
     Item::new(format!("endpoint {}", endpoint.workload), value)
 }
 
-fn protocol(protocol: Protocol) -> &'static str {
+/// What is spoken, as people say it.
+pub(crate) fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Http => "HTTP",
         Protocol::Tcp => "TCP",

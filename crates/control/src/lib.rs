@@ -34,6 +34,7 @@ mod positions;
 mod present;
 mod renew;
 mod serve;
+mod served;
 mod since;
 mod told;
 mod tunnels;

@@ -71,6 +71,7 @@ fn leave(question: &Question) -> Leave {
         Question::Status(_)
         | Question::Overview(_)
         | Question::Diff(_)
+        | Question::Service(_)
         | Question::Check(_)
         | Question::Proxies(_)
         | Question::View(_)

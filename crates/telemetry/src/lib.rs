@@ -31,6 +31,6 @@ pub use leno_model::Histogram;
 pub use record::Record;
 pub use recorder::{Recorder, Settings, Telemetry};
 pub use registry::{CodeCounts, Total};
-pub use series::{Labels, StatusClass, Traits, What};
+pub use series::{Labels, RouteName, StatusClass, Traits, What};
 pub use snapshot::{EdgeName, Signals, Snapshot};
 pub use tap::{Filter, Tap};

@@ -178,7 +178,7 @@ fn rule(origin: &Origin) -> (&leno_model::ObjectRef, &str) {
 }
 
 /// A rule as people name it, counted from 1: `HTTPRoute shop/cart rule 2`.
-pub(crate) struct RouteName<'a>(pub(crate) &'a Origin);
+pub struct RouteName<'a>(pub &'a Origin);
 
 impl fmt::Display for RouteName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,4 +4,5 @@
 mod fleet;
 mod follow;
 mod people;
+mod services;
 mod world;

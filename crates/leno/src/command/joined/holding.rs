@@ -102,7 +102,9 @@ impl Held {
                 identity: id.to_string(),
                 proxies: 1,
                 ends: held.ends.map(|ends| ends.to_string()),
+                renewed: None,
                 failed: held.failed.clone(),
+                failing: None,
             });
         Holding {
             proxy: state.proxy.clone(),

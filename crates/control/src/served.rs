@@ -1,0 +1,208 @@
+//! What is so of one service, of all that is in force.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use leno_admin::{
+    EndpointState, Failure, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule,
+    ServiceOf, Share,
+};
+use leno_compile::Instance;
+use leno_model::view::{Action, Backend, Locality, PortRef, Routes, ServicePort, WorkloadId};
+use leno_model::{Name, Origin, ServiceName, Wall};
+use leno_telemetry::RouteName;
+
+use crate::administer::{away, namespace, status};
+use crate::center::Center;
+use crate::edition::Edition;
+use crate::items;
+
+/// The service that is called so.
+pub(crate) fn served(center: &Center, ask: &ServiceOf) -> Result<Served, Failure> {
+    let edition = center.edition();
+    let name = named(ask)?;
+    let Some(service) = edition.mesh.services.get(&name) else {
+        return Err(Failure {
+            advice: Some("leno check".to_owned()),
+            ..Failure::plain(format_args!("there is no service {name}"))
+        });
+    };
+    let members = center.fleet.members().into_iter();
+    let members: Vec<_> = members.map(|(_, member)| member).collect();
+    let known = Known {
+        edition: &edition,
+        away: away(center, &members).into_iter().collect(),
+    };
+    let addresses = service.addresses.iter().map(|(_, ip)| ip.to_string());
+    let ports = service.ports.iter().map(|(number, port)| {
+        let at = PortRef {
+            service: name.clone(),
+            port: *number,
+        };
+        known.port(&at, port)
+    });
+    Ok(Served {
+        status: status(center),
+        service: name.to_string(),
+        place: service.origin.as_ref().map(Origin::to_string),
+        addresses: addresses.collect(),
+        ports: ports.collect(),
+    })
+}
+
+fn named(ask: &ServiceOf) -> Result<ServiceName, Failure> {
+    let (of, name) = match ask.name.split_once('/') {
+        Some((of, name)) => (of, name),
+        None => (ask.namespace.as_str(), ask.name.as_str()),
+    };
+    Ok(ServiceName {
+        namespace: namespace(of)?,
+        name: Name::new(name).map_err(Failure::plain)?,
+    })
+}
+
+/// What is known of those who answer.
+struct Known<'a> {
+    edition: &'a Edition,
+    /// Those whose proxy is not connected, and since when.
+    away: BTreeMap<WorkloadId, Option<Wall>>,
+}
+
+impl Known<'_> {
+    fn port(&self, at: &PortRef, port: &ServicePort) -> ServedPort {
+        let answering = || self.edition.mesh.answering(at);
+        let producer = port.producer.iter().flat_map(|all| rules(all, None));
+        let consumers = port
+            .consumers
+            .iter()
+            .flat_map(|(namespace, all)| rules(all, Some(namespace.to_string())));
+        ServedPort {
+            port: at.port,
+            name: port.name.as_ref().map(ToString::to_string),
+            protocol: items::protocol(port.protocol).to_owned(),
+            rules: producer.chain(consumers).collect(),
+            endpoints: answering()
+                .flat_map(|(instance, port)| self.endpoints(instance, port))
+                .collect(),
+            limits: items::tuning(&port.tuning),
+            access: access(answering()),
+        }
+    }
+
+    /// One for each address of an instance, or one without.
+    fn endpoints(&self, instance: &Instance, port: u16) -> Vec<ServedEndpoint> {
+        let workload = &instance.workload;
+        let (state, why, since) = self.judge(instance);
+        let endpoint = |address: Option<String>| ServedEndpoint {
+            workload: workload.id.to_string(),
+            address,
+            state,
+            why: why.clone(),
+            since: since.map(|since| since.to_string()),
+            identity: instance.tunnel.map(|_| workload.identity.to_string()),
+            locality: locality(&instance.locality),
+        };
+        let addresses = workload.addresses.iter();
+        let addresses = addresses.map(|ip| SocketAddr::new(*ip, port).to_string());
+        let told: Vec<_> = addresses.map(|address| endpoint(Some(address))).collect();
+        match told.is_empty() {
+            true => vec![endpoint(None)],
+            false => told,
+        }
+    }
+
+    fn judge(&self, instance: &Instance) -> (EndpointState, String, Option<Wall>) {
+        let workload = &instance.workload;
+        if self.edition.trusted.revoked.contains(&workload.identity) {
+            let why = "its identity is refused: leno certs revoke".to_owned();
+            return (EndpointState::Revoked, why, None);
+        }
+        if workload.addresses.is_empty() {
+            let why = "it has not been started, or nobody said where it is".to_owned();
+            return (EndpointState::Unplaced, why, None);
+        }
+        if let Some(since) = self.away.get(&workload.id) {
+            let why = "its proxy is not connected; it is called where it last took calls";
+            return (EndpointState::Away, why.to_owned(), *since);
+        }
+        let why = match instance.tunnel {
+            Some(tunnel) => format!("its proxy takes calls at {tunnel}, encrypted"),
+            None => "no proxy of it has reported: it is called in plain".to_owned(),
+        };
+        (EndpointState::Ready, why, None)
+    }
+}
+
+/// The rules of `routes`, for callers in a namespace or for all.
+fn rules(routes: &Routes, callers: Option<String>) -> Vec<ServedRule> {
+    let told = routes
+        .rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| ServedRule {
+            route: RouteName(&rule.origin).to_string(),
+            name: rule.name.as_ref().map(ToString::to_string),
+            place: rule.origin.to_string(),
+            callers: callers.clone(),
+            matches: items::matches_of(routes, index),
+            action: items::action(&rule.action),
+            shares: shares(&rule.action),
+            limits: items::limits(rule),
+        });
+    told.collect()
+}
+
+fn shares(action: &Action) -> Vec<Share> {
+    let Action::Forward(split) = action else {
+        return Vec::new();
+    };
+    let parts = split.parts().iter().map(|part| {
+        let (to, wrong) = match &part.backend {
+            Backend::Service(to) => (Some(to), None),
+            Backend::Invalid(code) => (None, Some(format!("{code} {}", code.slug()))),
+        };
+        Share {
+            backend: to.map(|to| to.service.to_string()),
+            port: to.map(|to| to.port),
+            weight: part.weight,
+            of: split.total().get(),
+            place: part.origin.as_ref().map(Origin::to_string),
+            wrong,
+        }
+    });
+    parts.collect()
+}
+
+/// Who may call whom of those who answer; those of whom the same is said, together.
+fn access<'a>(answering: impl Iterator<Item = (&'a Arc<Instance>, u16)>) -> Vec<ServedAccess> {
+    let mut told = Vec::<ServedAccess>::new();
+    for (instance, port) in answering {
+        let workload = &instance.workload;
+        let access = workload
+            .ports
+            .get(&port)
+            .map_or(&workload.other_ports, |port| &port.access);
+        let rules = items::access(access);
+        let name = workload.id.to_string();
+        let same = told
+            .iter_mut()
+            .find(|one| one.port == port && one.rules == rules);
+        match same {
+            Some(same) => same.workloads.push(name),
+            None => told.push(ServedAccess {
+                workloads: vec![name],
+                port,
+                rules,
+            }),
+        }
+    }
+    told
+}
+
+/// `eu-1 / eu-1a / node-7`.
+fn locality(locality: &Locality) -> Option<String> {
+    let parts = [&locality.region, &locality.zone, &locality.node];
+    let parts: Vec<_> = parts.into_iter().flatten().map(|part| &**part).collect();
+    (!parts.is_empty()).then(|| parts.join(" / "))
+}

@@ -201,6 +201,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),
+                traced: None,
                 decided: leno_telemetry::Decided::default(),
             }));
         }

@@ -80,6 +80,8 @@ pub const FIELDS: &[Field] = &[
     Field { name: "duration_ms", help: "How long it took, in milliseconds." },
     Field { name: "tries", help: "How many times the request was tried." },
     Field { name: "copy_of", help: "The call of which it is a copy, for a mirror." },
+    Field { name: "trace", help: "The trace it is told in: 32 hexadecimal digits." },
+    Field { name: "span", help: "The span of this proxy there: 16 hexadecimal digits." },
     Field { name: "sent", help: "Bytes from the caller, without heads." },
     Field { name: "received", help: "Bytes to the caller, without heads." },
     Field { name: "code", help: "The code of the failure: see leno explain." },

@@ -7,6 +7,8 @@ use std::time::Duration;
 use leno_model::view::{Generation, PortRef};
 use leno_model::{CallId, Code, Fault, Origin, Roll, SpiffeId, Wall};
 
+use crate::span::Traced;
+
 /// One thing that happened. It borrows what it tells of: a reader keeps what it needs.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
@@ -195,6 +197,8 @@ pub struct Call<'a> {
     pub received: u64,
     /// How many of these were counted while it went on, by [`Recorder::flow`](crate::Recorder::flow).
     pub counted: Bytes,
+    /// Where it stands in a trace, if it is to be told there.
+    pub traced: Option<&'a Traced>,
     /// What was decided on its way.
     pub decided: Decided<'a>,
 }
@@ -238,6 +242,8 @@ pub struct FailedTry {
     pub endpoint: SocketAddr,
     /// What kind of failure.
     pub code: Code,
+    /// When it had failed, after the call began.
+    pub after: Duration,
 }
 
 /// One stream of bytes.

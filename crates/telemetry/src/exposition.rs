@@ -157,6 +157,7 @@ impl Snapshot {
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
             Family::alone(&metric::TAP_DROPPED, self.tap_dropped),
+            Family::alone(&metric::SPANS_DROPPED, self.spans_dropped),
             build_info(),
         ])
     }

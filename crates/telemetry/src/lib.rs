@@ -18,8 +18,10 @@ mod recorder;
 mod registry;
 mod series;
 mod snapshot;
+mod span;
 mod tally;
 mod tap;
+mod traces;
 
 pub use access_log::{AccessLog, Format};
 pub use event::{
@@ -33,4 +35,6 @@ pub use recorder::{Recorder, Settings, Telemetry};
 pub use registry::{CodeCounts, Total};
 pub use series::{Labels, RouteName, StatusClass, Traits, What};
 pub use snapshot::{EdgeName, Signals, Snapshot};
+pub use span::{Span, SpanEvent, SpanKind, Traced, Value};
 pub use tap::{Filter, Tap};
+pub use traces::Spans;

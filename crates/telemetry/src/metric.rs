@@ -77,6 +77,7 @@ pub const METRICS: &[Metric] = &[
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
     TAP_DROPPED,
+    SPANS_DROPPED,
     BUILD_INFO,
 ];
 
@@ -243,6 +244,19 @@ pub(crate) const TAP_DROPPED: Metric = Metric {
     help: "Events that a tap asked for and did not get, because of its limit or because it is slow.",
     otel: "leno.tap.dropped",
     unit: "{event}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const SPANS_DROPPED: Metric = Metric {
+    name: "leno_spans_dropped_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Spans that found no room on their way to the collector.",
+    otel: "leno.spans.dropped",
+    unit: "{span}",
     elsewhere: Elsewhere {
         conventions: "",
         istio: "",

@@ -10,6 +10,7 @@ use crate::event::{
     Accept, Bytes, Call, Decided, Edge, Event, FailedTry, Handshake, Party, Reporter, Security,
     Stream, cut,
 };
+use crate::span::Traced;
 
 /// An event that owns what it tells of. Texts from outside are cut to 1 KiB each.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +53,7 @@ struct Request {
     status: u16,
     tries: u8,
     copy_of: Option<CallId>,
+    traced: Option<Box<Traced>>,
     decided: OwnedDecided,
 }
 
@@ -196,6 +198,7 @@ impl Request {
             status: call.status,
             tries: call.tries,
             copy_of: call.copy_of,
+            traced: call.traced.cloned().map(Box::new),
             decided: OwnedDecided::of(&call.decided),
         }
     }
@@ -219,6 +222,7 @@ impl Request {
             sent: carried.sent,
             received: carried.received,
             counted: carried.counted,
+            traced: self.traced.as_deref(),
             decided: self.decided.decided(),
         }
     }
@@ -228,8 +232,14 @@ impl Request {
         let failed = size_of_val(&*self.decided.failed);
         // A node of the map has room for eleven.
         let positions = |generation: &Generation| 512 * generation.positions.len().div_ceil(6);
+        let state = |traced: &Traced| size_of::<Traced>() + traced.state.len();
+        let traced = self.traced.as_deref().map_or(0, state);
         let generation = self.decided.generation.as_deref().map_or(0, positions);
-        size_of::<Self>() + failed + generation + texts.map(|text| text.len()).iter().sum::<usize>()
+        size_of::<Self>()
+            + failed
+            + generation
+            + traced
+            + texts.map(|text| text.len()).iter().sum::<usize>()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::prometheus;
 use crate::registry::{Counters, Registry, Rest};
 use crate::snapshot::Snapshot;
 use crate::tap::{Filter, Shown, Tap, Taps};
+use crate::traces::{Outlet, Spans};
 
 /// What is observed, and how much of it.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ struct Readers {
     access_log: Option<AccessLog>,
     taps: Arc<Taps>,
     keeping: Keeping,
+    outlet: Arc<Outlet>,
 }
 
 impl Telemetry {
@@ -52,6 +54,7 @@ impl Telemetry {
             access_log: settings.access_log,
             taps: Arc::default(),
             keeping: Keeping::new(settings.kept),
+            outlet: Arc::default(),
         }))
     }
 
@@ -62,7 +65,7 @@ impl Telemetry {
             pen: self.0.access_log.as_ref().map(AccessLog::pen),
             shown: Shown::new(self.0.taps.clone()),
             keeper: self.0.keeping.keeper(),
-            _readers: self.0.clone(),
+            readers: self.0.clone(),
         }
     }
 
@@ -83,6 +86,7 @@ impl Telemetry {
             folded,
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
             tap_dropped: self.0.taps.dropped(),
+            spans_dropped: self.0.outlet.dropped(),
         }
     }
 
@@ -100,6 +104,12 @@ impl Telemetry {
         self.0.keeping.kept()
     }
 
+    /// Takes the spans of all workers from here on, in the place of whoever took them before. Without
+    /// anybody who takes them, calls are not traced.
+    pub fn spans(&self) -> Spans {
+        self.0.outlet.open()
+    }
+
     /// Watches the events that `filter` takes, at most `limit` a second; [`Tap::LIMIT`] is for people.
     pub fn tap(&self, filter: Filter, limit: u32) -> Tap {
         self.0.taps.open(filter, limit)
@@ -115,7 +125,7 @@ pub struct Recorder {
     shown: Shown,
     keeper: Keeper,
     /// Keeps the thread that writes the log while there is somebody to write for.
-    _readers: Arc<Readers>,
+    readers: Arc<Readers>,
 }
 
 impl Recorder {
@@ -127,6 +137,14 @@ impl Recorder {
         }
         self.shown.show(event);
         self.keeper.keep(event);
+        if let Event::Call(call) = event {
+            self.readers.outlet.leave(call);
+        }
+    }
+
+    /// Whether somebody takes spans: else it is of no use to trace a call.
+    pub fn takes_spans(&self) -> bool {
+        self.readers.outlet.is_open()
     }
 
     /// Counts bytes of something that goes on; its last event says how many of its own these were.

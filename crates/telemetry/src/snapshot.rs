@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub log_dropped: u64,
     /// Events that taps asked for and had no room or leave for.
     pub tap_dropped: u64,
+    /// Spans that whoever sends them was too slow for.
+    pub spans_dropped: u64,
 }
 
 impl Snapshot {

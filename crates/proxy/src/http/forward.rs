@@ -93,7 +93,8 @@ impl Exchange<'_> {
                 };
                 let again = &mut |failure, replayable| tries.after(&picked, failure, replayable);
                 let tried = self.attempt(&attempt, sending, again).await;
-                self.told.came_to(&tried);
+                let after = self.worker.mono().since(self.began.mono);
+                self.told.came_to(&tried, after);
                 tried
             }
             Err(refusal) => Tried::Hopeless(Reason::from(&refusal), None),

@@ -171,6 +171,7 @@ pub(super) async fn refuse_head(
         sent: 0,
         received: 0,
         counted: Bytes::default(),
+        traced: None,
         decided: Decided {
             generation: Some(&table.view().generation),
             why: &reason.words,

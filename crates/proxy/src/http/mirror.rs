@@ -178,6 +178,7 @@ impl Told {
             sent: 0,
             received: 0,
             counted: Bytes::default(),
+            traced: None,
             decided: Decided::default(),
         }));
     }

@@ -1,6 +1,7 @@
 //! What is told of an exchange in the end.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use leno_model::view::PortRef;
 use leno_model::{Code, Origin, Roll, SpiffeId};
@@ -92,15 +93,19 @@ impl<'a> Told<'a> {
         self.tries = attempt.number;
     }
 
-    /// The try that was told of last came to this.
-    pub(super) fn came_to(&mut self, tried: &Tried) {
+    /// The try that was told of last came to this, so long after the call began.
+    pub(super) fn came_to(&mut self, tried: &Tried, after: Duration) {
         let code = match tried {
             Tried::Failed(_, refusal) => refusal.code(),
             Tried::Hopeless(reason, _) => reason.code,
             Tried::Done(..) | Tried::Again(_) => return,
         };
         if let Some(endpoint) = self.endpoint {
-            self.failed.push(FailedTry { endpoint, code });
+            self.failed.push(FailedTry {
+                endpoint,
+                code,
+                after,
+            });
         }
     }
 
@@ -171,6 +176,7 @@ impl<'a> Exchange<'a> {
             sent: told.sent,
             received: told.received,
             counted: told.counted,
+            traced: None,
             decided: Decided {
                 generation: Some(&self.table.view().generation),
                 ..told.decided()

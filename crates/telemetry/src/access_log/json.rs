@@ -43,6 +43,14 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
     if let Some(call) = call.copy_of {
         string(line, "copy_of", |line| line.ascii(&call.digits()));
     }
+    if let Some(traced) = call.traced {
+        string(line, "trace", |line| {
+            line.show(format_args!("{:032x}", traced.trace))
+        });
+        string(line, "span", |line| {
+            line.show(format_args!("{:016x}", traced.span))
+        });
+    }
     number(line, "sent", call.sent);
     number(line, "received", call.received);
     failure(line, call.refused, call.fault());

@@ -22,7 +22,7 @@ fn lines_for_people_stand_in_columns() {
         "shop/web -> shop/checkout POST checkout/order 500 31ms inbound",
         "unknown -> shop/checkout GET checkout/cart 403 80us inbound plain=caller-not-in-mesh R002",
         "shop/web -> shop/cart GET cart/items 0 9s R022",
-        "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy",
+        "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy traced",
         "shop/cart -> shop/redis tcp 12s sent=812 received=91",
         r#"handshake T005 "spiffe://shop.local/ns/shop/sa/web was revoked""#,
         "shop/cart -> shop/redis opened 0s",

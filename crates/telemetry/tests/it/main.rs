@@ -8,6 +8,7 @@ mod kept;
 mod promtool;
 mod scrape;
 mod signals;
+mod spans;
 mod tap;
 mod workers;
 mod world;

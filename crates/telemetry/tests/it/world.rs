@@ -1,6 +1,7 @@
 //! Events as people would tell them.
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, Wall};
 use leno_telemetry::prometheus::Format;
 use leno_telemetry::{
     Accept, Bytes, Call, Decided, Edge, Event, Flow, Handshake, Party, Recorder, Reporter,
-    Security, Settings, Stream, Telemetry,
+    Security, Settings, Stream, Telemetry, Traced,
 };
 
 /// What a process knows after these stories.
@@ -52,6 +53,7 @@ pub(crate) struct Story {
     pub(crate) counted: Bytes,
     pub(crate) tries: u8,
     pub(crate) copy_of: Option<CallId>,
+    pub(crate) traced: Option<Traced>,
 }
 
 /// What it tells of.
@@ -85,6 +87,7 @@ pub(crate) enum What {
 /// accept H004 "too many open files"
 /// ```
 ///
+/// A call that is `traced` is the root of a trace, or in the span that it names: `traced=a1`.
 /// A stream that ends `live` was told of when it opened.
 ///
 /// The caller's proxy tells it unless it says `inbound`, over mTLS unless it says `plain=WHY`.
@@ -111,6 +114,7 @@ pub(crate) fn call(text: &str) -> Story {
         counted: Bytes::default(),
         tries: 1,
         copy_of: None,
+        traced: None,
     };
     match next() {
         first @ ("handshake" | "accept") => {
@@ -145,6 +149,15 @@ pub(crate) fn call(text: &str) -> Story {
     story
 }
 
+fn traced(span: u64, parent: Option<NonZeroU64>) -> Traced {
+    Traced {
+        trace: NonZeroU128::new(0x4bf92f3577b34da6a3ce929d0e0e4736).unwrap(),
+        span: NonZeroU64::new(span).unwrap(),
+        parent,
+        state: Box::default(),
+    }
+}
+
 impl Story {
     fn add(&mut self, word: &str) {
         match word.split_once('=') {
@@ -154,6 +167,11 @@ impl Story {
                 self.copy_of = CallId::parse(b"91f0c2aa000000000000000000000001");
             }
             Some(("tries", number)) => self.tries = number.parse().unwrap(),
+            None if word == "traced" => self.traced = Some(traced(0xa1, None)),
+            Some(("traced", parent)) => {
+                let parent = u64::from_str_radix(parent, 16).unwrap();
+                self.traced = Some(traced(0xb2, NonZeroU64::new(parent)));
+            }
             None if word == "unsecured" => self.security = Security::None,
             None => self.refused = Some(word.parse().unwrap()),
             Some(("plain", why)) => self.security = Security::Plain(why.to_owned().leak()),
@@ -205,6 +223,7 @@ impl Story {
                 sent: self.sent,
                 received: self.received,
                 counted: self.counted,
+                traced: self.traced.as_ref(),
                 decided: Decided::default(),
             }),
             What::Opened => Event::Opened(self.stream(edge)),

@@ -180,6 +180,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),
+                traced: None,
                 decided: Decided::default(),
             }));
         }

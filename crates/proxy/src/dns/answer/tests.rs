@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hickory_proto::rr::Name;
 use leno_model::view::{
     Endpoint, EndpointSlice, Generation, Locality, PortRef, Protocol, Service, ServicePort,
-    Settings, State, Tuning, Unknown, View, WorkloadId,
+    Settings, State, Tuning, View, WorkloadId,
 };
 use leno_model::{ServiceName, TrustDomain};
 use leno_traffic::Scope;

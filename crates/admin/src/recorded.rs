@@ -2,7 +2,9 @@
 //! decided, by what, and what it was decided about.
 
 use leno_model::{CallId, Code, Fault, Origin, Roll};
-use leno_telemetry::{Call, Edge, Event, FailedTry, Reporter, Security, Stream};
+use leno_telemetry::{
+    Call, Edge, Event, Facts, FailedTry, Load, Reporter, RouteName, Security, Stream,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
@@ -25,6 +27,9 @@ pub struct Recorded {
     /// What was called: `namespace/service`, or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// The route and rule that took it: `HTTPRoute shop/cart rule 2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
     /// How the two proxies were connected: `mtls`, why it was plain, or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<String>,
@@ -170,10 +175,15 @@ pub struct Endpoints {
     pub known: u32,
     /// How many of them could be picked.
     pub usable: u32,
-    /// Those that are worth a word: the one that was picked and the one beside it, or the first of
-    /// those that could not be.
+    /// How the one was that was picked: `3 in flight, 20 ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<String>,
+    /// The one that was drawn beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Seen>,
+    /// The first of those that could not be picked, if none could.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub seen: Vec<Seen>,
+    pub unusable: Vec<Seen>,
 }
 
 /// An endpoint as the balancer saw it.
@@ -181,12 +191,12 @@ pub struct Endpoints {
 pub struct Seen {
     /// Where it is.
     pub endpoint: String,
-    /// How it was: `draining`, `taken: 3 in flight, 20ms`.
+    /// How it was: `draining`, `3 in flight, 20 ms`.
     pub state: String,
 }
 
 /// A try that failed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Failed {
     /// At which endpoint.
     pub endpoint: String,
@@ -194,6 +204,9 @@ pub struct Failed {
     pub code: String,
     /// The same in words.
     pub slug: String,
+    /// When it had failed, after the call began.
+    #[serde(default)]
+    pub after_ms: f64,
 }
 
 /// A time that passed.
@@ -254,11 +267,12 @@ impl Recorded {
                 time: handshake.at.to_string(),
                 peer: Some(handshake.peer.to_string()),
                 decided: why(handshake.why),
-                ..Self::blank(Happening::Handshake, handshake.reporter)
+                ..Self::carried(Happening::Handshake, handshake.id, &handshake.edge)
             }
             .failed(Some(handshake.code), Some(handshake.code.fault())),
             Event::Accept(accept) => Self {
                 time: accept.at.to_string(),
+                id: digits(accept.id),
                 listener: Some(accept.listener.to_string()),
                 decided: why(accept.why),
                 ..Self::blank(Happening::Accept, accept.reporter)
@@ -270,6 +284,7 @@ impl Recorded {
     fn of_call(call: &Call<'_>) -> Self {
         Self {
             endpoint: call.endpoint.map(|endpoint| endpoint.to_string()),
+            route: call.route.map(|rule| RouteName(rule).to_string()),
             method: Some(call.method.to_owned()),
             host: Some(call.host.to_owned()),
             path: Some(call.path.to_owned()),
@@ -293,6 +308,7 @@ impl Recorded {
             duration_ms: is_over.then(|| millis(stream.took)),
             sent: is_over.then_some(stream.sent),
             received: is_over.then_some(stream.received),
+            decided: Decided::of(&stream.decided, None),
             ..Self::carried(event, stream.id, &stream.edge)
         }
         .began(stream.began.to_string(), stream.peer.to_string())
@@ -320,6 +336,7 @@ impl Recorded {
             },
             source: None,
             destination: None,
+            route: None,
             security: None,
             peer: None,
             listener: None,
@@ -402,17 +419,22 @@ impl Recorded {
 impl Decided {
     fn of(decided: &leno_telemetry::Decided<'_>, rule: Option<&Origin>) -> Self {
         let leno_telemetry::Decided {
+            workload,
             generation,
             caller,
             said_by,
             called,
             backend,
             roll,
+            endpoints,
             failed,
+            not_retried,
+            late,
+            facts,
             why,
         } = *decided;
         Self {
-            workload: None,
+            workload: workload.map(ToString::to_string),
             generation: generation.map(ToString::to_string),
             caller: caller.map(ToString::to_string),
             rule: rule.map(Said::of),
@@ -420,11 +442,11 @@ impl Decided {
             called: called.map(ToString::to_string),
             backend: backend.map(ToString::to_string),
             roll: roll.map(|Roll { value, of }| (value, of.get())),
-            endpoints: None,
+            endpoints: endpoints.as_ref().map(Endpoints::of),
             failed: failed.iter().map(Failed::of).collect(),
-            not_retried: None,
-            late: None,
-            facts: Vec::new(),
+            not_retried: not_retried.map(str::to_owned),
+            late: late.as_ref().map(Late::of),
+            facts: facts.map(Fact::all).unwrap_or_default(),
             why: why.to_owned(),
         }
     }
@@ -462,12 +484,78 @@ impl Said {
     }
 }
 
+impl Endpoints {
+    fn of(endpoints: &leno_telemetry::Endpoints<'_>) -> Self {
+        let beside = endpoints.beside.as_ref().map(|(address, load)| Seen {
+            endpoint: address.to_string(),
+            state: told(load),
+        });
+        let unusable = endpoints.unusable.iter().map(|one| Seen {
+            endpoint: one.endpoint.to_string(),
+            state: one.why.to_owned(),
+        });
+        Self {
+            known: endpoints.known,
+            usable: endpoints.usable,
+            taken: endpoints.taken.as_ref().map(told),
+            beside,
+            unusable: unusable.collect(),
+        }
+    }
+}
+
+/// `3 in flight, 20 ms, 12 % failing`
+fn told(load: &Load) -> String {
+    let latency = match load.latency {
+        Some(latency) => figures::duration(latency),
+        None => "never answered yet".to_owned(),
+    };
+    let failing = match load.failing {
+        0 => String::new(),
+        failing => format!(", {failing} % failing"),
+    };
+    format!("{} in flight, {latency}{failing}", load.in_flight)
+}
+
+impl Late {
+    fn of(late: &leno_telemetry::Late<'_>) -> Self {
+        Self {
+            of: late.of.to_owned(),
+            limit: format!("{:?}", late.limit),
+            said_by: late.said_by.map(Said::of),
+        }
+    }
+}
+
+impl Fact {
+    fn all(facts: &dyn Facts) -> Vec<Self> {
+        let mut all = Vec::new();
+        facts.each(&mut |of, name, value| {
+            all.push(Self {
+                of: match of {
+                    leno_telemetry::FactOf::Header => FactOf::Header,
+                    leno_telemetry::FactOf::Query => FactOf::Query,
+                },
+                name: name.to_owned(),
+                value: match value {
+                    leno_telemetry::FactValue::Absent => FactValue::Absent,
+                    leno_telemetry::FactValue::Is(text) => FactValue::Is(text.to_owned()),
+                    leno_telemetry::FactValue::Begins(text) => FactValue::Begins(text.to_owned()),
+                    leno_telemetry::FactValue::Secret => FactValue::Secret,
+                },
+            });
+        });
+        all
+    }
+}
+
 impl Failed {
     fn of(failed: &FailedTry) -> Self {
         Self {
             endpoint: failed.endpoint.to_string(),
             code: failed.code.as_str().to_owned(),
             slug: failed.code.slug().to_owned(),
+            after_ms: millis(failed.after),
         }
     }
 }

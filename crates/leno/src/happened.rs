@@ -274,7 +274,7 @@ fn sent(told: &Watched) -> Vec<Recorded> {
         );
     }
     let (route, why) = (told.text("route"), decided("why").unwrap_or_default());
-    let said_by = decided("saidBy").unwrap_or_default();
+    let said_by = decided("said_by").unwrap_or_default();
     let Some(backend) = decided("backend") else {
         let asked = match decided("called") {
             Some(_) => StepKind::Route,
@@ -316,7 +316,7 @@ fn sent(told: &Watched) -> Vec<Recorded> {
 fn received(told: &Watched, sender: Option<&Watched>) -> Vec<Recorded> {
     let (code, security) = (told.text("code"), told.text("security"));
     let why = told.decided("why").unwrap_or_default();
-    let said_by = told.decided("saidBy").unwrap_or_default();
+    let said_by = told.decided("said_by").unwrap_or_default();
     let mut steps = Vec::new();
     let mut step = |kind, outcome, text, said_by| {
         steps.push(Recorded::new(kind, outcome, text, said_by));

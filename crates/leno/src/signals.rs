@@ -249,6 +249,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),
+                decided: leno_telemetry::Decided::default(),
             }));
             recorder.flow(&Flow {
                 edge,

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use leno_model::SpiffeId;
 use leno_model::view::{Endpoint, PortRef, Protocol, Unknown, Workload};
+use leno_model::{Namespace, SpiffeId};
 use leno_telemetry::{Party, Security};
 use leno_traffic::{Channel, Destination, Direct, Policy, Port, Refusal, Table, Unnamed, WhyPlain};
 
@@ -147,6 +147,15 @@ impl Incoming {
             Channel::Mtls(_) => Security::Mtls,
             Channel::Plain(why) => Security::Plain(why.as_str()),
             Channel::Local(_) => Security::None,
+        }
+    }
+
+    /// The namespace of the caller, if it proved one.
+    pub(crate) fn namespace(&self) -> Option<&Namespace> {
+        match &self.peer.channel {
+            Channel::Mtls(caller) => Some(&caller.id().namespace),
+            Channel::Local(workload) => Some(&workload.namespace),
+            Channel::Plain(_) => None,
         }
     }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use leno_channel::WhyFailed;
 use leno_model::{CallId, Code};
-use leno_telemetry::{Event, Handshake, Reporter};
+use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security};
 use leno_traffic::{Refusal, RefusedIdentity};
 use tokio::net::TcpStream;
 
+use crate::aim::party;
 use crate::pool::{TargetRef, TunnelRef};
 use crate::stream::Stream;
 use crate::tunnel::client::TunnelFailure;
@@ -71,7 +72,7 @@ async fn open_tunnel(
     let opened = worker.tunnels.open(key, target.address, id, worker).await;
     match opened {
         Ok(stream) => Ok(Stream::Tunnel(stream)),
-        Err(failure) => Err(worker.tunnel_refusal(&failure, tunnel, target.address)),
+        Err(failure) => Err(worker.tunnel_refusal(&failure, tunnel, target.address, id)),
     }
 }
 
@@ -82,6 +83,7 @@ impl Worker {
         failure: &TunnelFailure,
         tunnel: TunnelRef<'_>,
         endpoint: SocketAddr,
+        id: CallId,
     ) -> Refusal {
         let proxy = tunnel.address;
         match failure {
@@ -97,8 +99,15 @@ impl Worker {
                 None => Refusal::TunnelFailed(proxy),
             },
             TunnelFailure::Handshake(failure) => {
+                let expected = failure.peer.as_ref().or(tunnel.expected.first());
                 self.report(&Event::Handshake(Handshake {
-                    reporter: Reporter::Source,
+                    id,
+                    edge: Edge {
+                        reporter: Reporter::Source,
+                        source: party(tunnel.own),
+                        destination: expected.map_or(Party::Unknown, party),
+                        security: Security::None,
+                    },
                     peer: proxy,
                     at: self.now().wall,
                     code: failure.code(),

@@ -8,6 +8,7 @@ mod buffer;
 mod coalesce;
 mod connect;
 mod copies;
+mod decision;
 mod dns;
 pub mod follow;
 mod http;

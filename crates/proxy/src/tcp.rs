@@ -1,6 +1,6 @@
 //! Streams of bytes: admitted, connected, and then carried in both directions until both have ended.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use leno_model::{CallId, Code, Now};
 use leno_telemetry::{Bytes, Edge, Event, Flow, Security};
-use leno_traffic::{Attempts, Ended, Failure, Next, Permit, Picked, Refusal, WhyPlain};
+use leno_traffic::{
+    Attempts, Ended, Fact, Failure, Next, Permit, Picked, Port, Refusal, Table, WhyPlain,
+};
 
 use crate::aim::{Aim, Hop};
 use crate::buffer::Buffer;
 use crate::connect::connect;
+use crate::decision::{Basis, Decision};
 use crate::incoming::{Incoming, Opening};
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
-use crate::worker::{Held, Worker};
+use crate::worker::Worker;
 
 /// How long a connection may take where no policy says how long.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -32,22 +35,24 @@ pub(crate) async fn serve(
 ) {
     // From here on no change of policy goes unnoticed.
     let news = worker.news.subscribe();
-    let carrying = Carrying::new(worker, incoming, worker.new_id());
+    let table = worker.table();
+    let carrying = Carrying::new(worker, incoming, &table, worker.new_id());
     // Opening needs much room, and a stream that is open none of it.
     match Box::pin(carrying.open()).await {
         Ok(opened) => carrying.relay(client, came, opened, news).await,
         Err(refusal) => {
             client.reset(None);
-            carrying.report(Some(refusal.code()), None);
+            carrying.refuse(&refusal);
         }
     }
 }
 
 /// Cuts a connection for which there is no place.
 pub(crate) fn turn_away(worker: &Rc<Worker>, client: Stream, incoming: &Incoming) {
-    let carrying = Carrying::new(worker, incoming, worker.new_id());
+    let table = worker.table();
+    let carrying = Carrying::new(worker, incoming, &table, worker.new_id());
     client.reset(None);
-    carrying.report(Some(Refusal::TooManyConnections.code()), None);
+    carrying.refuse(&Refusal::TooManyConnections);
 }
 
 /// Serves a stream that somebody asks for, who learns the reason if it is not carried.
@@ -58,7 +63,8 @@ pub(crate) async fn serve_opening(
     id: CallId,
 ) {
     let news = worker.news.subscribe();
-    let carrying = Carrying::new(worker, incoming, id);
+    let table = worker.table();
+    let carrying = Carrying::new(worker, incoming, &table, id);
     match Box::pin(carrying.open()).await {
         Ok(opened) => match opening.grant().await {
             Ok((client, came)) => carrying.relay(client, came, opened, news).await,
@@ -66,7 +72,7 @@ pub(crate) async fn serve_opening(
         },
         Err(refusal) => {
             opening.refuse(worker, &refusal, id).await;
-            carrying.report(Some(refusal.code()), None);
+            carrying.refuse(&refusal);
         }
     }
 }
@@ -77,9 +83,10 @@ struct Carrying<'a> {
     incoming: &'a Incoming,
     id: CallId,
     began: Now,
-    table: Held,
+    table: &'a Table,
     endpoint: Cell<Option<SocketAddr>>,
     security: Cell<Security>,
+    decision: RefCell<Decision<'a>>,
 }
 
 /// The other half of a stream, and the permission it lives by.
@@ -91,15 +98,16 @@ struct Opened {
 }
 
 impl<'a> Carrying<'a> {
-    fn new(worker: &'a Rc<Worker>, incoming: &'a Incoming, id: CallId) -> Self {
+    fn new(worker: &'a Rc<Worker>, incoming: &'a Incoming, table: &'a Table, id: CallId) -> Self {
         Self {
             worker,
             incoming,
             id,
             began: worker.now(),
-            table: worker.table(),
+            table,
             endpoint: Cell::new(None),
             security: Cell::new(incoming.proven()),
+            decision: RefCell::default(),
         }
     }
 
@@ -107,19 +115,30 @@ impl<'a> Carrying<'a> {
     async fn open(&self) -> Result<Opened, Refusal> {
         let Self {
             incoming, table, ..
-        } = self;
+        } = *self;
         let policy = incoming.policy(table)?;
+        if let Fact::Known(caller) = policy.claim(&incoming.peer).caller {
+            self.decision.borrow_mut().comes_from(caller);
+        }
+        let aim = incoming.aim(self.worker, table);
+        if let Ok(Aim::Port(port)) = aim {
+            self.decision.borrow_mut().calls(port);
+        }
         let admitted = policy
             .admit_stream(&incoming.peer)
             .map_err(Refusal::Denied)?;
+        self.decision.borrow_mut().allowed(admitted.allowed());
         let permit = admitted.permit();
-        let (hop, limit) = match incoming.aim(self.worker, table)? {
+        let (hop, limit) = match aim? {
             Aim::Application(address) => (incoming.last_hop(address), CONNECT_LIMIT),
             Aim::Pass(address) => {
                 let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);
                 (hop, CONNECT_LIMIT)
             }
             Aim::Direct(direct) => {
+                let decision = &self.decision;
+                decision.borrow_mut().calls(direct.of);
+                decision.borrow_mut().goes_to(direct.of);
                 let hop = incoming.hop(table, direct.endpoint, direct.address)?;
                 (hop, direct.of.tuning().connect_timeout)
             }
@@ -144,15 +163,21 @@ impl<'a> Carrying<'a> {
     /// Tries the endpoints of `port` until one takes the connection.
     async fn connect_any(
         &self,
-        port: &leno_traffic::Port,
+        port: &'a Port,
         mut attempts: Attempts<'_>,
     ) -> Result<(Stream, Picked), Refusal> {
         let worker = self.worker;
+        self.decision.borrow_mut().goes_to(port);
         loop {
             let now = worker.mono();
-            let mut picked = worker.pick(port, attempts.tried(), now)?;
+            let picked = worker.pick(port, attempts.tried(), now);
+            let mut picked = picked.inspect_err(|_| {
+                let (known, unusable) = worker.unusable(port);
+                self.decision.borrow_mut().none_usable(known, unusable);
+            })?;
+            self.decision.borrow_mut().picked(&picked);
             let endpoint = picked.endpoint();
-            let hop = self.incoming.hop(&self.table, endpoint, endpoint.address)?;
+            let hop = self.incoming.hop(self.table, endpoint, endpoint.address)?;
             let connected = self.connect(hop, port.tuning().connect_timeout).await;
             let now = worker.mono();
             let refusal = match connected {
@@ -166,6 +191,10 @@ impl<'a> Carrying<'a> {
                 }
                 Err(refusal) => refusal,
             };
+            let (address, code) = (endpoint.address, refusal.code());
+            let after = now.since(self.began.mono);
+            let decision = &self.decision;
+            decision.borrow_mut().failed_at(address, code, after);
             let next = {
                 let dice = &mut worker.dice.borrow_mut();
                 attempts.after(&picked, Failure::NotSent, true, now, dice)
@@ -173,7 +202,10 @@ impl<'a> Carrying<'a> {
             picked.finish(Ended::Unreached, now);
             match next {
                 Next::Again(at) => worker.sleep_until(at).await,
-                Next::Stop(_) => return Err(refusal),
+                Next::Stop(why) => {
+                    self.decision.borrow_mut().not_retried(why);
+                    return Err(refusal);
+                }
             }
         }
     }
@@ -198,7 +230,9 @@ impl<'a> Carrying<'a> {
             permit,
             picked: _picked,
         } = opened;
-        self.worker.report(&Event::Opened(self.told()));
+        let told =
+            |decision: &Decision<'_>| self.worker.report(&Event::Opened(self.told(decision)));
+        told(&self.decision.borrow());
         let (mut up, mut down) = (Pump::bytes().behind(came), Pump::bytes());
         let mut meter = Meter::new(Flow {
             edge: self.edge(),
@@ -210,6 +244,7 @@ impl<'a> Carrying<'a> {
         let broken = std::future::poll_fn(|context: &mut Context<'_>| {
             while news.poll_changed(context).is_ready() {
                 if let Err(refusal) = self.worker.still_carries(&permit) {
+                    self.decision.borrow_mut().refused(&refusal);
                     return Poll::Ready(Broken::By(Some(refusal.code())));
                 }
             }
@@ -249,10 +284,21 @@ impl<'a> Carrying<'a> {
         self.report(refused, Some(carried));
     }
 
+    /// Says that it was not carried, and why.
+    fn refuse(&self, refusal: &Refusal) {
+        let mut decision = self.decision.borrow_mut();
+        decision.refused(refusal);
+        let called = decision.called();
+        decision.limited_by(|_| called.and_then(Port::connect_limited_by));
+        drop(decision);
+        self.report(Some(refusal.code()), None);
+    }
+
     /// Says how it ended, with what was carried if it was opened.
     fn report(&self, refused: Option<Code>, carried: Option<Carried>) {
         let opened = carried.is_some();
         let Carried { moved, counted } = carried.unwrap_or_default();
+        let decision = self.decision.borrow();
         self.worker.report(&Event::Stream(leno_telemetry::Stream {
             took: self.worker.mono().since(self.began.mono),
             opened,
@@ -260,12 +306,12 @@ impl<'a> Carrying<'a> {
             sent: moved.sent,
             received: moved.received,
             counted,
-            ..self.told()
+            ..self.told(&decision)
         }));
     }
 
     /// What is told of it before anything is carried.
-    fn told(&self) -> leno_telemetry::Stream<'_> {
+    fn told<'d>(&'d self, decision: &'d Decision<'_>) -> leno_telemetry::Stream<'d> {
         leno_telemetry::Stream {
             id: self.id,
             edge: self.edge(),
@@ -278,15 +324,20 @@ impl<'a> Carrying<'a> {
             sent: 0,
             received: 0,
             counted: Bytes::default(),
+            decided: decision.decided(&Basis {
+                generation: &self.table.view().generation,
+                workload: self.incoming.way.workload(),
+                facts: None,
+            }),
         }
     }
 
     fn edge(&self) -> Edge<'_> {
-        let aim = self.incoming.aim(self.worker, &self.table).ok();
+        let aim = self.incoming.aim(self.worker, self.table).ok();
         Edge {
             reporter: self.incoming.way.reporter(),
-            source: self.incoming.source(&self.table),
-            destination: self.incoming.destination(&self.table, aim),
+            source: self.incoming.source(self.table),
+            destination: self.incoming.destination(self.table, aim),
             security: self.security.get(),
         }
     }

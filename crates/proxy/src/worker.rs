@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use leno_channel::{Clocks, Keyring};
 use leno_identity::Pace;
-use leno_model::view::{PortRef, WorkloadId};
+use leno_model::view::{PortRef, State, WorkloadId};
 use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
 use leno_telemetry::{
-    Accept, Bytes, Edge, Event, Flow, Party, Recorder, Reporter, Security, Stream, Telemetry,
+    Accept, Bytes, Decided, Edge, Endpoints, Event, Flow, Party, Recorder, Reporter, Security,
+    Stream, Telemetry, Unusable,
 };
 use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
 use tokio::time::Sleep;
@@ -224,6 +225,22 @@ impl Worker {
         self.balancer.borrow().pick(port, tried, now, dice, None)
     }
 
+    /// How many endpoints `port` has, and why the first of them cannot be picked, none of which can.
+    pub(crate) fn unusable(&self, port: &Port) -> (u32, Vec<Unusable>) {
+        let balancer = self.balancer.borrow();
+        let known = u32::try_from(balancer.endpoints(port).count()).unwrap_or(u32::MAX);
+        let first = balancer.endpoints(port).take(Endpoints::MOST_UNUSABLE);
+        let unusable = first.map(|endpoint| Unusable {
+            endpoint: endpoint.address,
+            why: match endpoint.state {
+                State::Draining => "draining",
+                State::Ready => "ready",
+                State::Unknown => "not known to be ready",
+            },
+        });
+        (known, unusable.collect())
+    }
+
     /// Asks by `asker` what the view was never asked to hold.
     pub(crate) fn ask_by(&self, asker: Asker) {
         *self.asker.borrow_mut() = Some(asker);
@@ -302,6 +319,7 @@ impl Worker {
         let now = self.now();
         if self.room.notes_starved(now.mono) {
             self.report(&Event::Accept(Accept {
+                id: self.new_id(),
                 reporter,
                 listener,
                 at: now.wall,
@@ -389,6 +407,7 @@ impl Worker {
             sent: 0,
             received: 0,
             counted: Bytes::default(),
+            decided: Decided::default(),
         }));
     }
 }

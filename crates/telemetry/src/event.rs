@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::view::{Generation, PortRef};
+use leno_model::view::{Generation, PortRef, WorkloadId};
 use leno_model::{CallId, Code, Fault, Origin, Roll, SpiffeId, Wall};
 
+use crate::facts::Facts;
 use crate::span::Traced;
 
 /// One thing that happened. It borrows what it tells of: a reader keeps what it needs.
@@ -24,13 +25,33 @@ pub enum Event<'a> {
     Accept(Accept<'a>),
 }
 
-impl Event<'_> {
+impl<'a> Event<'a> {
+    /// The name of what it tells of.
+    pub fn id(&self) -> CallId {
+        match self {
+            Self::Call(call) => call.id,
+            Self::Opened(stream) | Self::Stream(stream) => stream.id,
+            Self::Handshake(handshake) => handshake.id,
+            Self::Accept(accept) => accept.id,
+        }
+    }
+
+    /// Between whom it happened, where that is known.
+    pub fn edge(&self) -> Option<&Edge<'a>> {
+        match self {
+            Self::Call(call) => Some(&call.edge),
+            Self::Opened(stream) | Self::Stream(stream) => Some(&stream.edge),
+            Self::Handshake(handshake) => Some(&handshake.edge),
+            Self::Accept(_) => None,
+        }
+    }
+
     /// Which of the two proxies speaks.
     pub fn reporter(&self) -> Reporter {
         match self {
             Self::Call(call) => call.edge.reporter,
             Self::Opened(stream) | Self::Stream(stream) => stream.edge.reporter,
-            Self::Handshake(handshake) => handshake.reporter,
+            Self::Handshake(handshake) => handshake.edge.reporter,
             Self::Accept(accept) => accept.reporter,
         }
     }
@@ -214,9 +235,11 @@ impl Call<'_> {
     }
 }
 
-/// What a proxy decided about a call, as far as it came to that.
+/// What a proxy decided, as far as it came to that.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Decided<'a> {
+    /// The workload of ours before which it was decided.
+    pub workload: Option<&'a WorkloadId>,
     /// The view that it was decided by.
     pub generation: Option<&'a Generation>,
     /// Who proved to be the caller.
@@ -229,10 +252,69 @@ pub struct Decided<'a> {
     pub backend: Option<&'a PortRef>,
     /// The roll of the dice that chose this one among the backends of its rule.
     pub roll: Option<Roll>,
+    /// The endpoints of that port as the balancer saw them last, if it was asked.
+    pub endpoints: Option<Endpoints<'a>>,
     /// Tries that failed, in their order.
     pub failed: &'a [FailedTry],
+    /// Why it was not tried again, in half a sentence, if that was a question.
+    pub not_retried: Option<&'static str>,
+    /// The time that passed, if one did.
+    pub late: Option<Late<'a>>,
+    /// What rules ask about it beside method, host and path, if they ask at all.
+    pub facts: Option<&'a dyn Facts>,
     /// Why it was refused, in words.
     pub why: &'a str,
+}
+
+/// The endpoints of a port at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Endpoints<'a> {
+    /// How many there are.
+    pub known: u32,
+    /// How many of them could be picked.
+    pub usable: u32,
+    /// How the one was that was picked.
+    pub taken: Option<Load>,
+    /// The one that was drawn beside it.
+    pub beside: Option<(SocketAddr, Load)>,
+    /// Those that could not be picked and why, if none could: the first of them.
+    pub unusable: &'a [Unusable],
+}
+
+impl Endpoints<'_> {
+    /// How many that could not be picked are told one by one.
+    pub const MOST_UNUSABLE: usize = 8;
+}
+
+/// What a balancer knew of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Load {
+    /// Calls in flight to it.
+    pub in_flight: u32,
+    /// How long it took to answer, as measured; `None` if it never did.
+    pub latency: Option<Duration>,
+    /// How many in a hundred of its calls failed.
+    pub failing: u8,
+}
+
+/// An endpoint that could not be picked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unusable {
+    /// Where it is.
+    pub endpoint: SocketAddr,
+    /// Why not, in half a sentence: `draining`.
+    pub why: &'static str,
+}
+
+/// A time that something had and that passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Late<'a> {
+    /// What had it, as its field is called: `request`, `backendRequest`, `connect`.
+    pub of: &'static str,
+    /// How long it was.
+    pub limit: Duration,
+    /// Who set it; `None` is a default.
+    pub said_by: Option<&'a Origin>,
 }
 
 /// One try of a call that failed.
@@ -271,6 +353,8 @@ pub struct Stream<'a> {
     pub received: u64,
     /// How many of these were counted while it lived, by [`Recorder::flow`](crate::Recorder::flow).
     pub counted: Bytes,
+    /// What was decided when it was asked for.
+    pub decided: Decided<'a>,
 }
 
 impl Stream<'_> {
@@ -315,8 +399,10 @@ pub struct Flow<'a> {
 /// A handshake that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Handshake<'a> {
-    /// Who speaks: the one who called, or the one who was called.
-    pub reporter: Reporter,
+    /// Its name: that of the call for which it was begun, where that is known.
+    pub id: CallId,
+    /// Between whom, as far as each said who it is: nothing of it is proven.
+    pub edge: Edge<'a>,
     /// The address of the other end.
     pub peer: SocketAddr,
     /// When.
@@ -330,6 +416,8 @@ pub struct Handshake<'a> {
 /// Connections that wait and cannot be taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Accept<'a> {
+    /// Its name.
+    pub id: CallId,
     /// Who speaks: the one who calls, or the one who is called.
     pub reporter: Reporter,
     /// Where they wait.

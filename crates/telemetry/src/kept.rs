@@ -1,4 +1,4 @@
-//! The calls and streams that a process keeps for whoever asks later why: those that failed, the
+//! What a process keeps for whoever asks later why: calls, streams and handshakes that failed, the
 //! slowest of each second, a sample of the rest.
 //!
 //! Each worker keeps its own, in its share of the room. What is not kept costs it two comparisons;
@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex};
+
+use leno_model::Wall;
 
 use crate::counter::Counter;
 use crate::event::Event;
@@ -21,6 +23,11 @@ pub struct Kept {
     pub records: Vec<Arc<Record>>,
     /// How many that failed were not kept: there were more a second than [`Kept::FAILED`] a worker.
     pub dropped: u64,
+    /// When the latest of those that failed had ended that gave way to newer ones; `None` if none has.
+    /// What failed later is kept, unless it was dropped.
+    pub gone: Option<Wall>,
+    /// How many did not fail.
+    pub succeeded: u64,
 }
 
 impl Kept {
@@ -47,6 +54,7 @@ pub(crate) struct Keeping {
 struct Shelf {
     held: Mutex<Held>,
     dropped: Counter,
+    succeeded: Counter,
 }
 
 #[derive(Default, Debug)]
@@ -71,6 +79,8 @@ struct Seconds {
 struct Queue {
     records: VecDeque<Arc<Record>>,
     bytes: usize,
+    /// When the latest had ended that there was no room for any more.
+    gone: Option<Wall>,
 }
 
 /// Why something is kept.
@@ -97,6 +107,7 @@ impl Keeping {
         let shelf = Arc::new(Shelf {
             held: Mutex::default(),
             dropped: Counter::new(),
+            succeeded: Counter::new(),
         });
         let mut shelves = lock(&self.shelves);
         shelves.push(shelf.clone());
@@ -111,8 +122,9 @@ impl Keeping {
         let shelves = lock(&self.shelves).clone();
         let mut kept = Kept::default();
         for shelf in &shelves {
-            lock(&shelf.held).copy_to(&mut kept.records);
+            lock(&shelf.held).copy_to(&mut kept);
             kept.dropped += shelf.dropped.get();
+            kept.succeeded += shelf.succeeded.get();
         }
         kept.records.sort_by_key(|record| record.event().ended());
         kept
@@ -127,9 +139,10 @@ impl Held {
         self.sampled.queue.fit(room / 4);
     }
 
-    fn copy_to(&self, records: &mut Vec<Arc<Record>>) {
+    fn copy_to(&self, kept: &mut Kept) {
+        kept.gone = kept.gone.max(self.failed.gone);
         for queue in [&self.failed, &self.slowest.queue, &self.sampled.queue] {
-            records.extend(queue.records.iter().cloned());
+            kept.records.extend(queue.records.iter().cloned());
         }
     }
 }
@@ -167,15 +180,16 @@ impl Queue {
     }
 
     fn fit(&mut self, room: usize) {
-        while self.bytes > room && self.remove(0) {}
+        while self.bytes > room {
+            let gone = self.remove(0).map(|record| record.event().ended());
+            self.gone = self.gone.max(gone);
+        }
     }
 
-    fn remove(&mut self, place: usize) -> bool {
-        let Some(record) = self.records.remove(place) else {
-            return false;
-        };
+    fn remove(&mut self, place: usize) -> Option<Arc<Record>> {
+        let record = self.records.remove(place)?;
         self.bytes -= weight(&record);
-        true
+        Some(record)
     }
 }
 
@@ -265,13 +279,14 @@ impl Keeper {
     }
 
     fn because(&mut self, event: &Event<'_>) -> Option<Because> {
-        let (id, took, failed) = match event {
+        let (took, failed) = match event {
             // Who passed on what the other proxy refused knows of no fault, and is the other half of
             // its story.
-            Event::Call(call) => (call.id, Some(call.took), call.status >= 400),
+            Event::Call(call) => (Some(call.took), call.status >= 400),
             // How long it lives says nothing about anybody's speed.
-            Event::Stream(stream) => (stream.id, None, false),
-            Event::Opened(_) | Event::Handshake(_) | Event::Accept(_) => return None,
+            Event::Stream(_) => (None, false),
+            Event::Handshake(_) | Event::Accept(_) => (None, true),
+            Event::Opened(_) => return None,
         };
         let ended = event.ended();
         if failed || event.fault().is_some() {
@@ -281,6 +296,7 @@ impl Keeper {
             self.shelf.dropped.add(1);
             return None;
         }
+        self.shelf.succeeded.add(1);
         let second = ended.elapsed_since_epoch().as_secs();
         // A clock that goes back far is followed; one event that is told a little late is not.
         if second > self.second || second.saturating_add(2) < self.second {
@@ -293,7 +309,7 @@ impl Keeper {
         {
             return Some(Because::Slow(rank));
         }
-        let rank = u128::MAX - id.number();
+        let rank = u128::MAX - event.id().number();
         let sampled = self.sampled.lets_pass(rank);
         sampled.then_some(Because::Sampled(rank))
     }

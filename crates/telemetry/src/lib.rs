@@ -7,6 +7,7 @@ pub mod access_log;
 mod counter;
 pub mod event;
 pub mod exposition;
+mod facts;
 mod kept;
 mod lock;
 pub mod metric;
@@ -25,9 +26,10 @@ mod traces;
 
 pub use access_log::{AccessLog, Format};
 pub use event::{
-    Accept, Bytes, Call, Decided, Edge, Event, FailedTry, Flow, Handshake, Party, Reporter,
-    Security, Stream,
+    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Late, Load,
+    Party, Reporter, Security, Stream, Unusable,
 };
+pub use facts::{FactOf, FactValue, Facts};
 pub use kept::Kept;
 pub use leno_model::Histogram;
 pub use record::Record;

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::view::{Generation, PortRef};
+use leno_model::view::{Generation, PortRef, WorkloadId};
 use leno_model::{CallId, Code, Origin, Roll, SpiffeId, Wall};
 
 use crate::event::{
-    Accept, Bytes, Call, Decided, Edge, Event, FailedTry, Handshake, Party, Reporter, Security,
-    Stream, cut,
+    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Handshake, Late, Load, Party,
+    Reporter, Security, Stream, Unusable, cut,
 };
+use crate::facts::{Facts, OwnedFacts};
 use crate::span::Traced;
 
 /// An event that owns what it tells of. Texts from outside are cut to 1 KiB each.
@@ -21,7 +22,7 @@ enum Owned {
     Call(Carried, Box<Request>),
     Opened(Carried),
     Stream(Carried),
-    Handshake(Failed),
+    Handshake(Failed, Parties),
     Accept(Failed),
 }
 
@@ -29,10 +30,7 @@ enum Owned {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Carried {
     id: CallId,
-    reporter: Reporter,
-    source: OwnedParty,
-    destination: OwnedParty,
-    security: Security,
+    parties: Parties,
     peer: SocketAddr,
     endpoint: Option<SocketAddr>,
     began: Wall,
@@ -42,6 +40,15 @@ struct Carried {
     sent: u64,
     received: u64,
     counted: Bytes,
+    decided: Box<OwnedDecided>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Parties {
+    reporter: Reporter,
+    source: OwnedParty,
+    destination: OwnedParty,
+    security: Security,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,24 +61,45 @@ struct Request {
     tries: u8,
     copy_of: Option<CallId>,
     traced: Option<Box<Traced>>,
-    decided: OwnedDecided,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct OwnedDecided {
+    workload: Option<WorkloadId>,
     generation: Option<Box<Generation>>,
     caller: Option<SpiffeId>,
     said_by: Option<Origin>,
     called: Option<PortRef>,
     backend: Option<PortRef>,
     roll: Option<Roll>,
+    endpoints: Option<OwnedEndpoints>,
     failed: Box<[FailedTry]>,
+    not_retried: Option<&'static str>,
+    late: Option<OwnedLate>,
+    facts: Option<OwnedFacts>,
     why: Box<str>,
 }
 
-/// What could not be told of a party, with the address at which it happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct OwnedEndpoints {
+    known: u32,
+    usable: u32,
+    taken: Option<Load>,
+    beside: Option<(SocketAddr, Load)>,
+    unusable: Box<[Unusable]>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct OwnedLate {
+    of: &'static str,
+    limit: Duration,
+    said_by: Option<Origin>,
+}
+
+/// What came to nothing before anything was asked, with the address at which it happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Failed {
+    id: CallId,
     reporter: Reporter,
     address: SocketAddr,
     at: Wall,
@@ -92,7 +120,10 @@ impl Record {
             Event::Call(call) => Owned::Call(Carried::of_call(call), Box::new(Request::of(call))),
             Event::Opened(stream) => Owned::Opened(Carried::of_stream(stream)),
             Event::Stream(stream) => Owned::Stream(Carried::of_stream(stream)),
-            Event::Handshake(handshake) => Owned::Handshake(Failed::of_handshake(handshake)),
+            Event::Handshake(handshake) => Owned::Handshake(
+                Failed::of_handshake(handshake),
+                Parties::of(&handshake.edge),
+            ),
             Event::Accept(accept) => Owned::Accept(Failed::of_accept(accept)),
         })
     }
@@ -103,7 +134,7 @@ impl Record {
             Owned::Call(carried, request) => Event::Call(request.call(carried)),
             Owned::Opened(carried) => Event::Opened(carried.stream()),
             Owned::Stream(carried) => Event::Stream(carried.stream()),
-            Owned::Handshake(failed) => Event::Handshake(failed.handshake()),
+            Owned::Handshake(failed, parties) => Event::Handshake(failed.handshake(parties)),
             Owned::Accept(failed) => Event::Accept(failed.accept()),
         }
     }
@@ -113,7 +144,8 @@ impl Record {
         let heap = match &self.0 {
             Owned::Call(carried, request) => carried.heap() + request.heap(),
             Owned::Opened(carried) | Owned::Stream(carried) => carried.heap(),
-            Owned::Handshake(failed) | Owned::Accept(failed) => failed.why.len(),
+            Owned::Handshake(failed, parties) => failed.why.len() + parties.heap(),
+            Owned::Accept(failed) => failed.why.len(),
         };
         size_of::<Self>() + heap
     }
@@ -121,16 +153,13 @@ impl Record {
 
 impl Carried {
     fn heap(&self) -> usize {
-        self.source.heap() + self.destination.heap()
+        self.parties.heap() + self.decided.heap()
     }
 
     fn of_call(call: &Call<'_>) -> Self {
         Self {
             id: call.id,
-            reporter: call.edge.reporter,
-            source: OwnedParty::of(call.edge.source),
-            destination: OwnedParty::of(call.edge.destination),
-            security: call.edge.security,
+            parties: Parties::of(&call.edge),
             peer: call.peer,
             endpoint: call.endpoint,
             began: call.began,
@@ -140,16 +169,14 @@ impl Carried {
             sent: call.sent,
             received: call.received,
             counted: call.counted,
+            decided: Box::new(OwnedDecided::of(&call.decided)),
         }
     }
 
     fn of_stream(stream: &Stream<'_>) -> Self {
         Self {
             id: stream.id,
-            reporter: stream.edge.reporter,
-            source: OwnedParty::of(stream.edge.source),
-            destination: OwnedParty::of(stream.edge.destination),
-            security: stream.edge.security,
+            parties: Parties::of(&stream.edge),
             peer: stream.peer,
             endpoint: stream.endpoint,
             began: stream.began,
@@ -159,6 +186,35 @@ impl Carried {
             sent: stream.sent,
             received: stream.received,
             counted: stream.counted,
+            decided: Box::new(OwnedDecided::of(&stream.decided)),
+        }
+    }
+
+    fn stream(&self) -> Stream<'_> {
+        Stream {
+            id: self.id,
+            edge: self.parties.edge(),
+            peer: self.peer,
+            endpoint: self.endpoint,
+            began: self.began,
+            took: self.took,
+            opened: self.opened,
+            refused: self.refused,
+            sent: self.sent,
+            received: self.received,
+            counted: self.counted,
+            decided: self.decided.decided(),
+        }
+    }
+}
+
+impl Parties {
+    fn of(edge: &Edge<'_>) -> Self {
+        Self {
+            reporter: edge.reporter,
+            source: OwnedParty::of(edge.source),
+            destination: OwnedParty::of(edge.destination),
+            security: edge.security,
         }
     }
 
@@ -171,20 +227,8 @@ impl Carried {
         }
     }
 
-    fn stream(&self) -> Stream<'_> {
-        Stream {
-            id: self.id,
-            edge: self.edge(),
-            peer: self.peer,
-            endpoint: self.endpoint,
-            began: self.began,
-            took: self.took,
-            opened: self.opened,
-            refused: self.refused,
-            sent: self.sent,
-            received: self.received,
-            counted: self.counted,
-        }
+    fn heap(&self) -> usize {
+        self.source.heap() + self.destination.heap()
     }
 }
 
@@ -199,14 +243,13 @@ impl Request {
             tries: call.tries,
             copy_of: call.copy_of,
             traced: call.traced.cloned().map(Box::new),
-            decided: OwnedDecided::of(&call.decided),
         }
     }
 
     fn call<'a>(&'a self, carried: &'a Carried) -> Call<'a> {
         Call {
             id: carried.id,
-            edge: carried.edge(),
+            edge: carried.parties.edge(),
             route: self.route.as_ref(),
             peer: carried.peer,
             endpoint: carried.endpoint,
@@ -223,50 +266,107 @@ impl Request {
             received: carried.received,
             counted: carried.counted,
             traced: self.traced.as_deref(),
-            decided: self.decided.decided(),
+            decided: carried.decided.decided(),
         }
     }
 
     fn heap(&self) -> usize {
-        let texts = [&self.method, &self.host, &self.path, &self.decided.why];
-        let failed = size_of_val(&*self.decided.failed);
-        // A node of the map has room for eleven.
-        let positions = |generation: &Generation| 512 * generation.positions.len().div_ceil(6);
+        let texts = [&self.method, &self.host, &self.path];
         let state = |traced: &Traced| size_of::<Traced>() + traced.state.len();
         let traced = self.traced.as_deref().map_or(0, state);
-        let generation = self.decided.generation.as_deref().map_or(0, positions);
-        size_of::<Self>()
-            + failed
-            + generation
-            + traced
-            + texts.map(|text| text.len()).iter().sum::<usize>()
+        size_of::<Self>() + traced + texts.map(|text| text.len()).iter().sum::<usize>()
     }
 }
 
 impl OwnedDecided {
     fn of(decided: &Decided<'_>) -> Self {
         Self {
+            workload: decided.workload.cloned(),
             generation: decided.generation.cloned().map(Box::new),
             caller: decided.caller.cloned(),
             said_by: decided.said_by.cloned(),
             called: decided.called.cloned(),
             backend: decided.backend.cloned(),
             roll: decided.roll,
+            endpoints: decided.endpoints.as_ref().map(OwnedEndpoints::of),
             failed: decided.failed.into(),
+            not_retried: decided.not_retried,
+            late: decided.late.as_ref().map(OwnedLate::of),
+            facts: decided.facts.map(OwnedFacts::of),
             why: owned(decided.why),
         }
     }
 
     fn decided(&self) -> Decided<'_> {
         Decided {
+            workload: self.workload.as_ref(),
             generation: self.generation.as_deref(),
             caller: self.caller.as_ref(),
             said_by: self.said_by.as_ref(),
             called: self.called.as_ref(),
             backend: self.backend.as_ref(),
             roll: self.roll,
+            endpoints: self.endpoints.as_ref().map(OwnedEndpoints::endpoints),
             failed: &self.failed,
+            not_retried: self.not_retried,
+            late: self.late.as_ref().map(OwnedLate::late),
+            facts: self.facts.as_ref().map(|facts| facts as &dyn Facts),
             why: &self.why,
+        }
+    }
+
+    fn heap(&self) -> usize {
+        // A node of the map has room for eleven.
+        let positions = |generation: &Generation| 512 * generation.positions.len().div_ceil(6);
+        let generation = self.generation.as_deref().map_or(0, positions);
+        let unusable = self.endpoints.as_ref().map_or(0, OwnedEndpoints::heap);
+        let facts = self.facts.as_ref().map_or(0, OwnedFacts::heap);
+        let failed = size_of_val(&*self.failed);
+        size_of::<Self>() + generation + unusable + facts + failed + self.why.len()
+    }
+}
+
+impl OwnedEndpoints {
+    fn of(endpoints: &Endpoints<'_>) -> Self {
+        let told = endpoints.unusable.iter().take(Endpoints::MOST_UNUSABLE);
+        Self {
+            known: endpoints.known,
+            usable: endpoints.usable,
+            taken: endpoints.taken,
+            beside: endpoints.beside,
+            unusable: told.copied().collect(),
+        }
+    }
+
+    fn endpoints(&self) -> Endpoints<'_> {
+        Endpoints {
+            known: self.known,
+            usable: self.usable,
+            taken: self.taken,
+            beside: self.beside,
+            unusable: &self.unusable,
+        }
+    }
+
+    fn heap(&self) -> usize {
+        size_of_val(&*self.unusable)
+    }
+}
+
+impl OwnedLate {
+    fn of(late: &Late<'_>) -> Self {
+        Self {
+            of: late.of,
+            limit: late.limit,
+            said_by: late.said_by.cloned(),
+        }
+    }
+
+    fn late(&self) -> Late<'_> {
+        Late {
+            of: self.of,
+            limit: self.limit,
+            said_by: self.said_by.as_ref(),
         }
     }
 }
@@ -274,7 +374,8 @@ impl OwnedDecided {
 impl Failed {
     fn of_handshake(handshake: &Handshake<'_>) -> Self {
         Self {
-            reporter: handshake.reporter,
+            id: handshake.id,
+            reporter: handshake.edge.reporter,
             address: handshake.peer,
             at: handshake.at,
             code: handshake.code,
@@ -284,6 +385,7 @@ impl Failed {
 
     fn of_accept(accept: &Accept<'_>) -> Self {
         Self {
+            id: accept.id,
             reporter: accept.reporter,
             address: accept.listener,
             at: accept.at,
@@ -292,9 +394,10 @@ impl Failed {
         }
     }
 
-    fn handshake(&self) -> Handshake<'_> {
+    fn handshake<'a>(&'a self, parties: &'a Parties) -> Handshake<'a> {
         Handshake {
-            reporter: self.reporter,
+            id: self.id,
+            edge: parties.edge(),
             peer: self.address,
             at: self.at,
             code: self.code,
@@ -304,6 +407,7 @@ impl Failed {
 
     fn accept(&self) -> Accept<'_> {
         Accept {
+            id: self.id,
             reporter: self.reporter,
             listener: self.address,
             at: self.at,

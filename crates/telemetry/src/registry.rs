@@ -343,7 +343,7 @@ impl Counters {
             }
             Event::Handshake(handshake) => {
                 let handshakes = &self.marks.handshakes;
-                handshakes.add(handshake.reporter, handshake.code);
+                handshakes.add(handshake.edge.reporter, handshake.code);
             }
             Event::Accept(accept) => self.marks.accepts.add(accept.reporter, accept.code),
         }

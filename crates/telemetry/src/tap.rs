@@ -36,9 +36,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether it takes an event. A handshake that failed has no known parties, nor has a connection
-    /// that could not be taken, so that only a filter that asks for none takes it; and only calls
-    /// have what a request has.
+    /// Whether it takes an event. A connection that could not be taken has no known parties, so that
+    /// only a filter that asks for none takes it; and only calls have what a request has.
     pub fn takes(&self, event: &Event<'_>) -> bool {
         if self.failed && event.fault().is_none()
             || self.code.is_some_and(|code| event.code() != Some(code))
@@ -48,12 +47,13 @@ impl Filter {
         let asks_request = self.method.is_some() || self.path.is_some() || self.status.is_some();
         match event {
             Event::Call(call) => self.takes_edge(&call.edge) && self.takes_request(call),
-            Event::Opened(stream) | Event::Stream(stream) => {
-                !asks_request && self.takes_edge(&stream.edge)
-            }
-            Event::Handshake(_) | Event::Accept(_) => {
+            Event::Opened(_) | Event::Stream(_) | Event::Handshake(_) | Event::Accept(_) => {
                 let parties = [&self.party, &self.from, &self.to];
-                !asks_request && parties.iter().all(|name| name.is_none())
+                let takes = match event.edge() {
+                    Some(edge) => self.takes_edge(edge),
+                    None => parties.iter().all(|name| name.is_none()),
+                };
+                !asks_request && takes
             }
         }
     }

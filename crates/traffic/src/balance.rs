@@ -73,6 +73,12 @@ impl Balancer {
         picked
     }
 
+    /// All endpoints of a port, whether they can be picked or not.
+    pub fn endpoints(&self, port: &Port) -> impl Iterator<Item = &Endpoint> {
+        let pool = self.pool(port).map(|pool| pool.members());
+        pool.unwrap_or_default().iter().map(Member::endpoint)
+    }
+
     /// Takes the endpoint that the caller named by its address, whatever its state.
     pub fn direct(&self, to: &Direct<'_>, now: Mono) -> Picked {
         let key = EndpointKey::of(to.endpoint);
@@ -117,6 +123,12 @@ impl Picked {
     /// Who it is.
     pub fn endpoint(&self) -> &Endpoint {
         self.member().endpoint()
+    }
+
+    /// The one that was drawn beside it, if there was a second.
+    pub fn beside(&self) -> Option<(&Endpoint, &Candidate)> {
+        let other = self.draw.other.as_ref()?;
+        Some((self.pool.member(other.index).endpoint(), other))
     }
 
     /// How it was chosen.

@@ -96,9 +96,9 @@ impl<'a> Asked<'a> {
         if request.method != "OPTIONS" {
             return None;
         }
-        request.header("origin").next()?;
-        let method = request.header("access-control-request-method").next()?;
-        let headers = request.header("access-control-request-headers").next();
+        request.header(ORIGIN).next()?;
+        let method = request.header(REQUEST_METHOD).next()?;
+        let headers = request.header(REQUEST_HEADERS).next();
         Some(Self {
             method: text(method).filter(|method| is_token(method))?,
             headers: headers
@@ -109,7 +109,7 @@ impl<'a> Asked<'a> {
 }
 
 fn site<'a>(cors: &'a Cors, request: &Request<'a>) -> Site<'a> {
-    let mut origins = request.header("origin");
+    let mut origins = request.header(ORIGIN);
     let Some(origin) = origins.next() else {
         return Site::Unsaid;
     };
@@ -200,6 +200,13 @@ impl Told {
     }
 }
 
+const ORIGIN: &str = "origin";
+const REQUEST_METHOD: &str = "access-control-request-method";
+const REQUEST_HEADERS: &str = "access-control-request-headers";
+
+/// The headers of a request that a CORS filter reads.
+pub(crate) const ASKED: [&str; 3] = [ORIGIN, REQUEST_METHOD, REQUEST_HEADERS];
+
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
 const ALLOW_CREDENTIALS: &str = "access-control-allow-credentials";
 const ALLOW_METHODS: &str = "access-control-allow-methods";
@@ -218,7 +225,7 @@ const ALL: [&str; 6] = [
 
 /// What a request says of its site, as much of it as is worth repeating.
 pub(crate) fn said(request: &Request<'_>) -> String {
-    let said = request.header("origin").next().and_then(text);
+    let said = request.header(ORIGIN).next().and_then(text);
     let said = said.unwrap_or("a site that cannot be read");
     said.get(..MOST_REPEATED).unwrap_or(said).to_owned()
 }

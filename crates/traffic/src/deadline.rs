@@ -1,4 +1,4 @@
-//! When an exchange must be over.
+//! When an exchange must be over, and what of it a time is for.
 
 use core::time::Duration;
 
@@ -22,6 +22,28 @@ impl Deadline {
     /// Whether it is over.
     pub fn has_passed(self, now: Mono) -> bool {
         self.0.is_some_and(|end| end <= now)
+    }
+}
+
+/// What a time is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Timed {
+    /// The whole exchange.
+    Request,
+    /// One try of it.
+    Try,
+    /// One attempt to connect.
+    Connect,
+}
+
+impl Timed {
+    /// As the field is called that sets it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Try => "backendRequest",
+            Self::Connect => "connect",
+        }
     }
 }
 

@@ -75,29 +75,43 @@ pub(crate) fn path_matches(expected: &PathMatch, path: &str) -> bool {
     }
 }
 
-/// Several fields of one name are one list (RFC 9110 section 5.3).
-fn header_mismatch<'t>(expected: &'t HeaderMatch, request: &Request<'_>) -> Option<Mismatch<'t>> {
-    let mut values = request.header(&expected.name);
-    let Some(first) = values.next() else {
+pub(crate) fn header_mismatch<'t>(
+    expected: &'t HeaderMatch,
+    request: &Request<'_>,
+) -> Option<Mismatch<'t>> {
+    let Some(list) = header(request, &expected.name) else {
         return Some(Mismatch::HeaderAbsent(expected));
     };
-    let others = values.flat_map(|value| b", ".iter().chain(value));
-    let list = first.iter().chain(others).copied();
     (!text_matches(&expected.value, list)).then_some(Mismatch::HeaderDiffers(expected))
 }
 
-/// Names and values are compared with their percent-escapes undone.
-//= HTTPRoute queryParams: "it is *recommended* that implementations should match against the
-//= first value of the param"
-fn query_mismatch<'t>(expected: &'t HeaderMatch, query: &str) -> Option<Mismatch<'t>> {
-    let value = query.split('&').find_map(|entry| {
-        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-        unescaped(name).eq(expected.name.bytes()).then_some(value)
-    });
-    let Some(value) = value else {
+pub(crate) fn query_mismatch<'t>(expected: &'t HeaderMatch, query: &str) -> Option<Mismatch<'t>> {
+    let Some(value) = parameter(query, &expected.name) else {
         return Some(Mismatch::QueryAbsent(expected));
     };
-    (!text_matches(&expected.value, unescaped(value))).then_some(Mismatch::QueryDiffers(expected))
+    (!text_matches(&expected.value, value)).then_some(Mismatch::QueryDiffers(expected))
+}
+
+/// What a header says, if it is there. Several fields of one name are one list (RFC 9110 section 5.3).
+pub(crate) fn header<'r>(
+    request: &'r Request<'_>,
+    name: &'r str,
+) -> Option<impl Iterator<Item = u8> + 'r> {
+    let mut values = request.header(name);
+    let first = values.next()?;
+    let others = values.flat_map(|value| b", ".iter().chain(value));
+    Some(first.iter().chain(others).copied())
+}
+
+/// What a parameter of a query says, if it is there. Names and values are compared with their
+/// percent-escapes undone.
+//= HTTPRoute queryParams: "it is *recommended* that implementations should match against the
+//= first value of the param"
+pub(crate) fn parameter<'r>(query: &'r str, name: &str) -> Option<impl Iterator<Item = u8> + 'r> {
+    query.split('&').find_map(|entry| {
+        let (named, value) = entry.split_once('=').unwrap_or((entry, ""));
+        unescaped(named).eq(name.bytes()).then(|| unescaped(value))
+    })
 }
 
 fn text_matches(expected: &TextMatch, bytes: impl Iterator<Item = u8>) -> bool {

@@ -7,6 +7,7 @@ use core::{net::SocketAddr, time::Duration};
 use leno_model::view::PortRef;
 use leno_model::{Code, Fault, Origin, ServiceName, SpiffeId, Subscription};
 
+use crate::deadline::Timed;
 use crate::naming::Unnamed;
 use crate::policy::Denied;
 
@@ -100,9 +101,12 @@ pub enum Refusal {
     /// The endpoint closed the connection before it answered.
     #[error("{0} closed the connection before it answered")]
     ResetBeforeResponse(SocketAddr),
-    /// The answer did not come in time.
+    /// The answer did not come in the time that all tries have.
     #[error("no answer came within {0:?}")]
     ResponseTimeout(Duration),
+    /// The answer did not come in the time that one try has.
+    #[error("no answer came within {0:?}, which is what one try has")]
+    TryTimeout(Duration),
     /// The answer is not HTTP.
     #[error("{0} answered with something that is not HTTP")]
     MalformedResponse(SocketAddr),
@@ -174,7 +178,7 @@ impl Refusal {
             Self::ConnectRefused(_) => Code::R020,
             Self::ConnectTimeout { .. } => Code::R021,
             Self::ResetBeforeResponse(_) => Code::R022,
-            Self::ResponseTimeout(_) => Code::R023,
+            Self::ResponseTimeout(_) | Self::TryTimeout(_) => Code::R023,
             Self::MalformedResponse(_) => Code::R024,
             Self::TunnelFailed(_) => Code::R025,
             Self::IdentityRevoked(_) => Code::T005,
@@ -211,6 +215,7 @@ impl Refusal {
             | Self::ConnectTimeout { .. }
             | Self::ResetBeforeResponse(_)
             | Self::ResponseTimeout(_)
+            | Self::TryTimeout(_)
             | Self::MalformedResponse(_)
             | Self::TunnelFailed(_)
             | Self::IdentityRevoked(_)
@@ -228,6 +233,21 @@ impl Refusal {
     pub fn is_final(&self) -> bool {
         let is_told = matches!(self, Self::IdentityRevoked(_) | Self::StreamRefused { .. });
         is_told && matches!(self.fault(), Fault::Caller | Fault::Configuration)
+    }
+
+    /// The time that passed, if it is that: what it was for, and how long it was.
+    pub fn late(&self) -> Option<(Timed, Duration)> {
+        let late = |of: Timed, limit: &Duration| Some((of, *limit));
+        if let Self::ResponseTimeout(limit) = self {
+            return late(Timed::Request, limit);
+        }
+        if let Self::TryTimeout(limit) = self {
+            return late(Timed::Try, limit);
+        }
+        if let Self::ConnectTimeout { limit, .. } = self {
+            return late(Timed::Connect, limit);
+        }
+        None
     }
 
     /// Whose move it is: by the code.
@@ -274,7 +294,7 @@ impl Refusal {
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => 503,
-            Self::ConnectTimeout { .. } | Self::ResponseTimeout(_) => 504,
+            Self::ConnectTimeout { .. } | Self::ResponseTimeout(_) | Self::TryTimeout(_) => 504,
             Self::StreamRefused { code, .. } => match code.fault() {
                 Fault::Caller => 403,
                 Fault::Service => 502,

@@ -1,6 +1,7 @@
 //! Where a request goes: the first route that matches, one of its backends, and what changes on
 //! the way.
 
+pub mod asks;
 pub(crate) mod index;
 mod redirect;
 mod telling;
@@ -13,11 +14,12 @@ use leno_model::view::route::Part;
 use leno_model::view::{
     Action, Backend, HeaderChanges, Mirror, PathMatch, PathRewrite, Redirect, Route, Rule,
 };
-use leno_model::{Code, Dice, Mono, Roll, Subscription};
+use leno_model::{Code, Dice, Mono, Origin, Roll, Subscription};
 use leno_protocol::{NewPath, Path, Request};
 
 use crate::attempts::Attempts;
 use crate::cors::{self, Asked, CrossOrigin, Site};
+use crate::deadline::Timed;
 use crate::destination::Direct;
 use crate::policy::{Admitted, AdmittedStream};
 use crate::refusal::Refusal;
@@ -378,6 +380,19 @@ impl<'a> Forward<'a> {
     /// How long one attempt to connect may take.
     pub fn connect_timeout(&self) -> Duration {
         self.to.tuning().connect_timeout
+    }
+
+    /// Who set the time that passed; `None` is a default.
+    pub fn limited_by(&self, limit: Timed) -> Option<&'a Origin> {
+        let rule = self.route.map(|(_, rule)| rule);
+        match limit {
+            Timed::Request => match rule.filter(|rule| rule.request_timeout.is_some()) {
+                Some(rule) => Some(&rule.origin),
+                None => self.called.tuning().origins.get("timeouts.request"),
+            },
+            Timed::Try => rule.map(|rule| &rule.origin),
+            Timed::Connect => self.to.connect_limited_by(),
+        }
     }
 
     /// Begins the first attempt, and counts the request in the budget of the service that was

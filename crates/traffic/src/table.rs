@@ -185,6 +185,11 @@ impl Port {
         &self.tuning
     }
 
+    /// Who set how long one attempt to connect may take; `None` is a default.
+    pub fn connect_limited_by(&self) -> Option<&Origin> {
+        self.tuning.origins.get("timeouts.connect")
+    }
+
     /// Who answers for it.
     pub fn slices(&self) -> &[Arc<EndpointSlice>] {
         &self.slices

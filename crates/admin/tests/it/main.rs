@@ -1,6 +1,8 @@
 //! Both ends of the socket, and how answers look as JSON.
 #![cfg(test)]
 
+mod recorded;
+
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;

@@ -101,7 +101,7 @@ impl Tried {
     /// Nothing more is waited for.
     pub(super) fn over(over: &Over) -> Self {
         match over {
-            Over::Try(limit) => Self::Failed(Failure::Late, Refusal::ResponseTimeout(*limit)),
+            Over::Try(limit) => Self::Failed(Failure::Late, Refusal::TryTimeout(*limit)),
             Over::All(refusal) => {
                 let late = matches!(refusal, Refusal::ResponseTimeout(_));
                 Self::Hopeless(Reason::from(refusal), late.then_some(Ended::Failed))
@@ -159,7 +159,7 @@ impl Exchange<'_> {
         };
         let (tried, carried) = reply.carry(server, &mut waiting, out, again).await;
         let (sent, counted) = (waiting.sent(), waiting.meter.counted());
-        self.told.carried(&carried, sent, counted);
+        self.told.carried(carried, sent, counted);
         tried
     }
 

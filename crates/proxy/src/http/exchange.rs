@@ -114,7 +114,7 @@ impl<'a> Exchange<'a> {
         let known = aim.as_ref().ok().copied();
         self.told.destination = self.incoming.destination(self.table, known);
         if let Some(Aim::Port(port)) = known {
-            self.told.called = Some(port.name());
+            self.told.decision.calls(port);
         }
         aim
     }
@@ -126,11 +126,12 @@ impl<'a> Exchange<'a> {
         let admitted = policy.admit(peer, self.head.request.clone());
         let admitted = admitted.map_err(|denied| {
             if let Fact::Known(caller) = policy.claim(peer).caller {
-                self.told.comes_from(caller);
+                self.told.decision.comes_from(caller);
             }
             Refusal::Denied(denied)
         })?;
-        self.told.admitted(&admitted);
+        self.told.decision.comes_from(admitted.caller());
+        self.told.decision.allowed(admitted.allowed());
         Ok(admitted)
     }
 
@@ -147,7 +148,7 @@ impl<'a> Exchange<'a> {
             }
             Aim::Direct(direct) => {
                 let forward = table.route_direct(admitted, &direct);
-                self.told.forwarded(&forward);
+                self.told.decision.forwarded(&forward);
                 return Ok(Way::Forward(forward, Some(direct)));
             }
             Aim::Port(port) => port,
@@ -156,7 +157,7 @@ impl<'a> Exchange<'a> {
         Ok(match table.route(admitted, port, dice, None)? {
             Routed::Forward(forward) => {
                 self.told.route = forward.route().map(|(_, rule)| &rule.origin);
-                self.told.forwarded(&forward);
+                self.told.decision.forwarded(&forward);
                 self.cross_origin = forward.cross_origin();
                 Way::Forward(forward, None)
             }

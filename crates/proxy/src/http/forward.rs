@@ -4,7 +4,7 @@
 use leno_model::Mono;
 use leno_protocol::RequestChanges;
 use leno_traffic::{
-    Admitted, Attempts, Changed, Direct, Ended, Failure, Forward, Next, Picked, Refusal,
+    Admitted, Attempts, Changed, Direct, Ended, Failure, Forward, Next, Picked, Refusal, WhyNot,
 };
 
 use crate::aim::Hop;
@@ -30,6 +30,7 @@ impl Exchange<'_> {
             forward,
             direct,
             attempts: forward.attempts(self.began.mono),
+            stopped: None,
         };
         sending.deadline = tries.attempts.deadline().poll_timeout().map(|end| {
             let span = forward.request_timeout().unwrap_or_default();
@@ -42,18 +43,28 @@ impl Exchange<'_> {
         }
         self.mirror(forward, &mut sending);
         let mut now = self.began.mono;
-        loop {
+        let after = loop {
             let follows = match tries.pick(now) {
                 Ok(picked) => self.try_at(picked, &mut tries, &mut sending).await,
-                Err(refusal) => Follows::Refusal(Reason::from(&refusal)),
+                Err(refusal) => {
+                    let (known, unusable) = worker.unusable(forward.port());
+                    self.told.decision.none_usable(known, unusable);
+                    Follows::Refusal(Reason::from(&refusal))
+                }
             };
             match follows {
                 Follows::Another(at) => worker.sleep_until(at).await,
-                Follows::Nothing(after) => return after,
-                Follows::Refusal(reason) => return self.refuse(&reason, sending).await,
+                Follows::Nothing(after) => break after,
+                Follows::Refusal(reason) => break self.refuse(&reason, sending).await,
             }
             now = worker.mono();
+        };
+        if let Some(why) = tries.stopped {
+            self.told.decision.not_retried(why);
         }
+        let limited_by = |limit| forward.limited_by(limit);
+        self.told.decision.limited_by(limited_by);
+        after
     }
 
     /// Tries one endpoint.
@@ -66,6 +77,7 @@ impl Exchange<'_> {
         let Tries {
             forward, direct, ..
         } = *tries;
+        self.told.decision.picked(&picked);
         let endpoint = picked.endpoint();
         let address = direct.map_or(endpoint.address, |direct| direct.address);
         let tried = match self.incoming.hop(self.table, endpoint, address) {
@@ -145,6 +157,8 @@ struct Tries<'t> {
     /// The one endpoint there is to try, if the caller named it.
     direct: Option<Direct<'t>>,
     attempts: Attempts<'t>,
+    /// Why there is no further try, once that was a question.
+    stopped: Option<WhyNot>,
 }
 
 /// What follows a try.
@@ -175,7 +189,10 @@ impl Tries<'_> {
         let dice = &mut self.worker.dice.borrow_mut();
         match self.attempts.after(picked, failure, replayable, now, dice) {
             Next::Again(at) => Some(at),
-            Next::Stop(_) => None,
+            Next::Stop(why) => {
+                self.stopped = Some(why);
+                None
+            }
         }
     }
 

@@ -174,6 +174,7 @@ pub(super) async fn refuse_head(
         traced: None,
         decided: Decided {
             generation: Some(&table.view().generation),
+            workload: Some(workload),
             why: &reason.words,
             ..Decided::default()
         },
@@ -188,5 +189,6 @@ fn too_slow() -> Reason {
         code: Code::R034,
         words: format!("the head was not complete within {HEAD_LIMIT:?}"),
         origin: None,
+        late: None,
     }
 }

@@ -1,11 +1,13 @@
 //! Answers of the proxy's own: why a call was not carried, for programs and for people.
 
+use std::time::Duration;
+
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Fault, Origin};
 use leno_protocol::{
     BodyFraming, Header, Refused, Response, ResponseChanges, Version, write_response,
 };
-use leno_traffic::Refusal;
+use leno_traffic::{Refusal, Timed};
 
 use crate::tunnel::LENO_ERROR;
 
@@ -17,6 +19,8 @@ pub(super) struct Reason {
     pub(super) words: String,
     /// Which part of the configuration said so.
     pub(super) origin: Option<Origin>,
+    /// The time that passed, if it is that.
+    pub(super) late: Option<(Timed, Duration)>,
 }
 
 impl From<&Refusal> for Reason {
@@ -26,6 +30,7 @@ impl From<&Refusal> for Reason {
             code: refusal.code(),
             words: refusal.to_string(),
             origin: refusal.origin().cloned(),
+            late: refusal.late(),
         }
     }
 }
@@ -37,6 +42,7 @@ impl From<&Refused> for Reason {
             code: refused.code,
             words: refused.to_string(),
             origin: None,
+            late: None,
         }
     }
 }

@@ -37,8 +37,8 @@ pub(super) struct Carried {
     pub(super) status: u16,
     /// Bytes of its body.
     pub(super) received: u64,
-    /// Why it was cut short.
-    pub(super) cut: Option<Code>,
+    /// Why it was cut short, if that was not the client's own doing.
+    pub(super) cut: Option<Reason>,
 }
 
 /// A head that has come, with what came of its body, written down for the client.
@@ -223,7 +223,7 @@ impl Reply<'_> {
             clean &= down.take_rest().is_none();
             if let Err(interrupted) = finished {
                 server.reset(interrupted.code());
-                return cut(&interrupted, carried);
+                return self.cut(&interrupted, carried);
             }
         }
         // An answer that came before all of the request was sent ends both connections.
@@ -267,9 +267,9 @@ impl Reply<'_> {
         match finished {
             Ok(()) => After::Close,
             Err(interrupted) => {
-                cut(&interrupted, carried);
-                server.reset(carried.cut);
-                After::Cut(carried.cut)
+                server.reset(interrupted.code());
+                self.cut(&interrupted, carried);
+                After::Cut(interrupted.code())
             }
         }
     }
@@ -314,6 +314,38 @@ impl Reply<'_> {
             Interrupted::Over(over) => Tried::over(over),
         }
     }
+
+    /// Something ended the exchange while the answer was on its way: the client must see a cut.
+    fn cut(&self, interrupted: &Interrupted, carried: &mut Carried) -> Tried {
+        let target = &self.attempt.hop.target;
+        let proxy = target.tunnel.map(|tunnel| tunnel.address);
+        let told = |code| Refusal::StreamRefused {
+            proxy: proxy.unwrap_or(target.address),
+            code,
+        };
+        let refusal = match interrupted {
+            Interrupted::Server(Cut::There) => Some(Refusal::ResetDuringBody(target.address)),
+            Interrupted::Server(Cut::Between) => {
+                Some(Refusal::TunnelFailed(proxy.unwrap_or(target.address)))
+            }
+            Interrupted::Server(Cut::For(code)) => Some(told(*code)),
+            Interrupted::ClientGone(cut) => cut.of_client().map(told),
+            Interrupted::Body(_) | Interrupted::Over(_) => None,
+        };
+        carried.cut = match (refusal, interrupted) {
+            (Some(refusal), _) => Some(Reason::from(&refusal)),
+            (None, Interrupted::Body(flaw)) => Some(Reason::from(&Refused::request(*flaw))),
+            (None, Interrupted::Over(over)) => Some(over.reason()),
+            (None, Interrupted::Server(_) | Interrupted::ClientGone(_)) => None,
+        };
+        let learned = match interrupted {
+            Interrupted::Server(_) | Interrupted::Over(Over::Try(_)) => Some(Ended::Failed),
+            Interrupted::ClientGone(_) | Interrupted::Body(_) | Interrupted::Over(Over::All(_)) => {
+                None
+            }
+        };
+        Tried::Done(After::Cut(interrupted.code()), learned)
+    }
 }
 
 /// What the proxy of the endpoint says has become of the request.
@@ -324,16 +356,6 @@ fn failure_told(error: &[u8], status: u16) -> Failure {
         Some(Code::R022 | Code::R024) => Failure::Unanswered(status),
         Some(_) | None => Failure::Answered(status),
     }
-}
-
-/// Something ended the exchange while the answer was on its way: the client must see a cut.
-fn cut(interrupted: &Interrupted, carried: &mut Carried) -> Tried {
-    carried.cut = interrupted.code();
-    let learned = match interrupted {
-        Interrupted::Server(_) | Interrupted::Over(Over::Try(_)) => Some(Ended::Failed),
-        Interrupted::ClientGone(_) | Interrupted::Body(_) | Interrupted::Over(Over::All(_)) => None,
-    };
-    Tried::Done(After::Cut(carried.cut), learned)
 }
 
 /// Moves what has come of a body behind `out`; says how many bytes that were.

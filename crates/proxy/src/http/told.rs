@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::view::PortRef;
-use leno_model::{Code, Origin, Roll, SpiffeId};
-use leno_telemetry::{Bytes, Call, Decided, Edge, Event, FailedTry, Flow, Party, Security};
-use leno_traffic::{Admitted, Allowed, Forward};
+use leno_model::{Code, Origin};
+use leno_telemetry::{Bytes, Call, Edge, Event, Facts, Flow, Party, Security};
 
+use crate::decision::{Asking, Basis, Decision};
 use crate::http::attempt::{Attempt, Tried};
 use crate::http::exchange::Exchange;
 use crate::http::refuse::Reason;
@@ -18,21 +17,12 @@ pub(super) struct Told<'a> {
     pub(super) source: Party<'a>,
     pub(super) destination: Party<'a>,
     pub(super) route: Option<&'a Origin>,
+    pub(super) decision: Decision<'a>,
     security: Security,
     endpoint: Option<SocketAddr>,
     tries: u8,
     status: u16,
     refused: Option<Code>,
-    /// The rule that let it in.
-    allowed_by: Option<&'a Origin>,
-    /// Who or what kept it from going on, and why in words.
-    kept_by: Option<Origin>,
-    why: String,
-    caller: Option<&'a SpiffeId>,
-    pub(super) called: Option<&'a PortRef>,
-    backend: Option<&'a PortRef>,
-    roll: Option<Roll>,
-    failed: Vec<FailedTry>,
     /// Bytes of the request's body that were sent on.
     pub(super) sent: u64,
     received: u64,
@@ -46,44 +36,16 @@ impl<'a> Told<'a> {
             source,
             destination: Party::Unknown,
             route: None,
+            decision: Decision::default(),
             security,
             endpoint: None,
             tries: 0,
             status: 0,
             refused: None,
-            allowed_by: None,
-            kept_by: None,
-            why: String::new(),
-            caller: None,
-            called: None,
-            backend: None,
-            roll: None,
-            failed: Vec::new(),
             sent: 0,
             received: 0,
             counted: Bytes::default(),
         }
-    }
-
-    /// It comes from `caller`, if somebody proved to be that.
-    pub(super) fn comes_from(&mut self, caller: Option<&'a SpiffeId>) {
-        self.caller = caller;
-    }
-
-    /// It was let in.
-    pub(super) fn admitted(&mut self, admitted: &Admitted<'a>) {
-        self.caller = admitted.caller();
-        self.allowed_by = match admitted.allowed() {
-            Allowed::ByRule(rule) => Some(&rule.origin),
-            Allowed::ByDefault | Allowed::Outbound => None,
-        };
-    }
-
-    /// It goes to a service.
-    pub(super) fn forwarded(&mut self, forward: &Forward<'a>) {
-        self.called = Some(forward.called().name());
-        self.backend = Some(forward.port().name());
-        self.roll = forward.part().map(|(_, roll)| roll);
     }
 
     /// It is tried.
@@ -101,23 +63,22 @@ impl<'a> Told<'a> {
             Tried::Done(..) | Tried::Again(_) => return,
         };
         if let Some(endpoint) = self.endpoint {
-            self.failed.push(FailedTry {
-                endpoint,
-                code,
-                after,
-            });
+            self.decision.failed_at(endpoint, code, after);
         }
     }
 
     /// As much of an answer was carried, while as much of the request went up and as many of these
     /// bytes were counted.
-    pub(super) fn carried(&mut self, carried: &Carried, sent: u64, counted: Bytes) {
+    pub(super) fn carried(&mut self, carried: Carried, sent: u64, counted: Bytes) {
         self.sent += sent;
         self.counted.sent += counted.sent;
         self.counted.received += counted.received;
         self.received = carried.received;
         self.status = carried.status;
-        self.refused = carried.cut;
+        self.refused = carried.cut.as_ref().map(|reason| reason.code);
+        if let Some(reason) = carried.cut {
+            self.kept(&reason);
+        }
     }
 
     /// It was answered here with this status.
@@ -129,21 +90,18 @@ impl<'a> Told<'a> {
     pub(super) fn refused(&mut self, reason: &Reason) {
         self.status = reason.status;
         self.refused = Some(reason.code);
-        self.kept_by.clone_from(&reason.origin);
-        self.why.clone_from(&reason.words);
+        self.kept(reason);
     }
 
-    fn decided(&self) -> Decided<'_> {
-        Decided {
-            generation: None,
-            caller: self.caller,
-            said_by: self.kept_by.as_ref().or(self.allowed_by),
-            called: self.called,
-            backend: self.backend,
-            roll: self.roll,
-            failed: &self.failed,
-            why: &self.why,
-        }
+    fn kept(&mut self, reason: &Reason) {
+        let Reason {
+            origin,
+            words,
+            late,
+            ..
+        } = reason;
+        self.decision.kept(origin.clone(), words.clone());
+        self.decision.passed(*late);
     }
 }
 
@@ -158,6 +116,17 @@ impl<'a> Exchange<'a> {
             ..
         } = self;
         let request = &head.request;
+        let called = told.decision.called();
+        let asking = called.map(|port| Asking {
+            port,
+            namespace: incoming.namespace(),
+            request,
+        });
+        let basis = Basis {
+            generation: &self.table.view().generation,
+            workload: incoming.way.workload(),
+            facts: asking.as_ref().map(|asking| asking as &dyn Facts),
+        };
         worker.report(&Event::Call(Call {
             id: self.id,
             edge: self.edge(),
@@ -177,10 +146,7 @@ impl<'a> Exchange<'a> {
             received: told.received,
             counted: told.counted,
             traced: None,
-            decided: Decided {
-                generation: Some(&self.table.view().generation),
-                ..told.decided()
-            },
+            decided: told.decision.decided(&basis),
         }));
     }
 

@@ -12,6 +12,7 @@ use leno_traffic::{Admitted, Refusal};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
+use crate::http::refuse::Reason;
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
@@ -89,8 +90,16 @@ impl Over {
     /// What kind of failure it is.
     pub(super) fn code(&self) -> Code {
         match self {
-            Self::Try(limit) => Refusal::ResponseTimeout(*limit).code(),
+            Self::Try(limit) => Refusal::TryTimeout(*limit).code(),
             Self::All(refusal) => refusal.code(),
+        }
+    }
+
+    /// The same as whoever called is told it.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Try(limit) => Reason::from(&Refusal::TryTimeout(*limit)),
+            Self::All(refusal) => Reason::from(refusal),
         }
     }
 }

@@ -13,11 +13,12 @@ use http::{Method, Request, StatusCode};
 use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFailed};
 use leno_identity::{Caller, Distrust, Trust};
 use leno_model::{CallId, Code, Mono, SpiffeId};
-use leno_telemetry::{Event, Handshake, Reporter};
+use leno_telemetry::{Edge, Event, Handshake, Reporter, Security};
 use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+use crate::aim::party;
 use crate::coalesce::{Coalesced, Farewell};
 use crate::news::Reader;
 use crate::pool::TunnelRef;
@@ -273,6 +274,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
     };
     let watched = Watched {
         worker: worker.clone(),
+        own: key.own.clone(),
         address: key.address,
         closes: open.closes.clone(),
         peer,
@@ -288,6 +290,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
 /// A connection while it lives, and what its peer proved.
 struct Watched {
     worker: Rc<Worker>,
+    own: SpiffeId,
     address: SocketAddr,
     closes: Rc<Cell<Mono>>,
     peer: Caller,
@@ -305,7 +308,13 @@ impl Watched {
             distrust = self.distrust() => distrust,
         };
         self.worker.report(&Event::Handshake(Handshake {
-            reporter: Reporter::Source,
+            id: self.worker.new_id(),
+            edge: Edge {
+                reporter: Reporter::Source,
+                source: party(&self.own),
+                destination: party(self.peer.id()),
+                security: Security::None,
+            },
             peer: self.address,
             at: self.worker.now().wall,
             code: distrust.code(),

@@ -16,7 +16,7 @@ use leno_channel::{Accepted, Proof, ServerStream};
 use leno_identity::{Caller, Distrust, Trust};
 use leno_model::view::Workload;
 use leno_model::{CallId, Code, SpiffeId};
-use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security, Stream};
+use leno_telemetry::{Decided, Edge, Event, Handshake, Party, Reporter, Security, Stream};
 use leno_traffic::{Channel, Peer};
 use tokio::net::TcpStream;
 
@@ -47,7 +47,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
         ..
     } = match worker.keyring.accept(tcp).await {
         Ok(accepted) => accepted,
-        Err(failure) => return tell(&worker, from, failure.code(), &failure.to_string()),
+        Err(failure) => {
+            let between = (failure.peer.as_ref(), failure.own.as_ref());
+            return tell(&worker, from, between, failure.code(), &failure.to_string());
+        }
     };
     // Whoever proved itself and then speaks no HTTP/2 has said nothing that could be answered.
     let Some(mut connection) = speak(Coalesced::new(stream, worker.buffers.clone())).await else {
@@ -62,7 +65,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
         counted: Rc::default(),
     };
     if let Err(distrust) = tunnel.run(&mut connection, news, trust).await {
-        tell(&tunnel.worker, from, distrust.code(), &distrust.to_string());
+        let (worker, why) = (&tunnel.worker, distrust.to_string());
+        let between = (Some(tunnel.caller.id()), Some(&tunnel.own));
+        tell(worker, from, between, distrust.code(), &why);
         connection.abrupt_shutdown(h2::Reason::INADEQUATE_SECURITY);
         let told = std::future::poll_fn(|context| connection.poll_closed(context));
         // Whoever does not read it is cut without a word.
@@ -87,9 +92,21 @@ async fn speak(stream: Coalesced<ServerStream<TcpStream>>) -> Option<Connection>
 }
 
 /// Tells that the other end of a connection is not believed.
-fn tell(worker: &Worker, from: SocketAddr, code: Code, why: &str) {
+fn tell(
+    worker: &Worker,
+    from: SocketAddr,
+    (caller, own): (Option<&SpiffeId>, Option<&SpiffeId>),
+    code: Code,
+    why: &str,
+) {
     worker.report(&Event::Handshake(Handshake {
-        reporter: Reporter::Destination,
+        id: worker.new_id(),
+        edge: Edge {
+            reporter: Reporter::Destination,
+            source: caller.map_or(Party::Unknown, party),
+            destination: own.map_or(Party::Unknown, party),
+            security: Security::None,
+        },
         peer: from,
         at: worker.now().wall,
         code,
@@ -210,6 +227,7 @@ impl Tunnel {
 
     /// Tells of a stream that went to nobody.
     fn tell_refused(&self, id: CallId, code: Code) {
+        let table = self.worker.table();
         self.worker.report(&Event::Stream(Stream {
             id,
             edge: Edge {
@@ -227,6 +245,12 @@ impl Tunnel {
             sent: 0,
             received: 0,
             counted: leno_telemetry::Bytes::default(),
+            decided: Decided {
+                generation: Some(&table.view().generation),
+                caller: Some(self.caller.id()),
+                why: code.title(),
+                ..Decided::default()
+            },
         }));
     }
 

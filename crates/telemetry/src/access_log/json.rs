@@ -77,9 +77,7 @@ fn write_stream(stream: &Stream<'_>, line: &mut Line) {
 
 fn write_handshake(handshake: &Handshake<'_>, line: &mut Line) {
     begin(line, handshake.at, "handshake");
-    string(line, "reporter", |line| {
-        line.add(handshake.reporter.as_str())
-    });
+    parties(line, handshake.id, &handshake.edge);
     string(line, "peer", |line| line.address(handshake.peer));
     failure(line, Some(handshake.code), Some(handshake.code.fault()));
     outside(line, "why", handshake.why);
@@ -88,6 +86,7 @@ fn write_handshake(handshake: &Handshake<'_>, line: &mut Line) {
 
 fn write_accept(accept: &Accept<'_>, line: &mut Line) {
     begin(line, accept.at, "accept");
+    string(line, "id", |line| line.ascii(&accept.id.digits()));
     string(line, "reporter", |line| line.add(accept.reporter.as_str()));
     string(line, "listener", |line| line.address(accept.listener));
     failure(line, Some(accept.code), Some(accept.code.fault()));

@@ -65,12 +65,12 @@ fn write_stream(stream: &Stream<'_>, line: &mut Line) {
 }
 
 fn write_handshake(handshake: &Handshake<'_>, line: &mut Line) {
-    time_and_reporter(line, handshake.at, handshake.reporter);
-    column(line, 46, |line| {
-        line.add("handshake with ");
-        line.address(handshake.peer);
-    });
-    in_words(line, "tls", handshake.why, handshake.code);
+    begin(line, handshake.at, &handshake.edge);
+    outcome(line, Some(handshake.code.fault()), |line| line.add("tls"));
+    unmeasured(line, handshake.id);
+    line.add("handshake with ");
+    line.address(handshake.peer);
+    in_words(line, handshake.why, handshake.code);
 }
 
 fn write_accept(accept: &Accept<'_>, line: &mut Line) {
@@ -79,12 +79,20 @@ fn write_accept(accept: &Accept<'_>, line: &mut Line) {
         line.add("connections to ");
         line.address(accept.listener);
     });
-    in_words(line, "-", accept.why, accept.code);
+    outcome(line, Some(accept.code.fault()), |line| line.add("-"));
+    unmeasured(line, accept.id);
+    line.add("not taken");
+    in_words(line, accept.why, accept.code);
 }
 
-fn in_words(line: &mut Line, status: &str, why: &str, code: Code) {
-    outcome(line, Some(code.fault()), |line| line.add(status));
-    line.add("\"");
+fn unmeasured(line: &mut Line, id: CallId) {
+    column(line, 14, |line| line.add("-"));
+    column(line, 22, |line| line.add("-"));
+    column(line, 10, |line| line.show(id));
+}
+
+fn in_words(line: &mut Line, why: &str, code: Code) {
+    line.add(": \"");
     line.outside(why, is_plain, escape);
     line.add("\"");
     end(line, Some(code));

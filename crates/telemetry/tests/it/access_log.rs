@@ -40,9 +40,9 @@ fn lines_for_people_stand_in_columns() {
 2026-11-20T10:31:58.250Z  source       shop/web -> shop/cart                         -   S 9000.000 ms   mtls                  7c1e4b02  GET cart/items  R022 reset-before-response
 2026-11-20T10:31:58.250Z  source       shop/web -> shop/cart-v2                      200   3.000 ms      mtls                  7c1e4b02  GET cart/items  copy of 91f0c2aa
 2026-11-20T10:31:58.250Z  source       shop/cart -> shop/redis                       tcp   12000.000 ms  mtls                  7c1e4b02  812 B sent, 91 B received
-2026-11-20T10:31:58.250Z  source       handshake with 10.2.0.3:41234                 tls C "spiffe://shop.local/ns/shop/sa/web was revoked"  T005 identity-revoked
+2026-11-20T10:31:58.250Z  source       unknown -> unknown                            tls C -             -                     7c1e4b02  handshake with 10.2.0.3:41234: "spiffe://shop.local/ns/shop/sa/web was revoked"  T005 identity-revoked
 2026-11-20T10:31:58.250Z  source       shop/cart -> shop/redis                       tcp   0.000 ms      mtls                  7c1e4b02  opened
-2026-11-20T10:31:58.250Z  source       connections to 10.2.1.7:15008                 -   M "too many open files"  H004 file-limit
+2026-11-20T10:31:58.250Z  source       connections to 10.2.1.7:15008                 -   M -             -                     7c1e4b02  not taken: "too many open files"  H004 file-limit
 "#.trim_start());
 }
 

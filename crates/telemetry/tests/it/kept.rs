@@ -39,7 +39,7 @@ fn a_quiet_process_keeps_everything_that_ended() {
         after(900, "shop/web -> shop/redis tcp 1s"),
         after(2_000, "handshake T005 \"revoked\""),
     ];
-    let expect = [&stories[0], &stories[1], &stories[3]];
+    let expect = [&stories[0], &stories[1], &stories[3], &stories[4]];
     let kept = kept(&stories);
     let records: Vec<_> = kept
         .records

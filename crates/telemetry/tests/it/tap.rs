@@ -79,7 +79,7 @@ fn a_filter_is_asked_before_anything_is_copied() {
             failed: true,
             ..all()
         },
-        &[PLAIN],
+        &[PLAIN, HANDSHAKE],
     );
     check(
         Filter {

@@ -229,13 +229,18 @@ impl Story {
             What::Opened => Event::Opened(self.stream(edge)),
             What::Stream => Event::Stream(self.stream(edge)),
             What::Handshake { why } => Event::Handshake(Handshake {
-                reporter: self.reporter,
+                id: self.id,
+                edge: Edge {
+                    security: Security::None,
+                    ..edge
+                },
                 peer,
                 at: self.began,
                 code: self.refused.unwrap(),
                 why,
             }),
             What::Accept { why } => Event::Accept(Accept {
+                id: self.id,
                 reporter: self.reporter,
                 listener: address("10.2.1.7:15008"),
                 at: self.began,
@@ -258,6 +263,7 @@ impl Story {
             sent: self.sent,
             received: self.received,
             counted: self.counted,
+            decided: Decided::default(),
         }
     }
 

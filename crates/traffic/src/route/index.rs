@@ -8,11 +8,13 @@ use leno_protocol::Request;
 use crate::index::{First, Index, Key};
 use crate::matching::route_mismatch;
 use crate::paths::{Filing, Group, PathIndex};
+use crate::route::asks::Asks;
 
 /// The routes of one port for one group of callers, with an index over them.
 #[derive(Debug)]
 pub(crate) struct RouteIndex {
     routes: Arc<Routes>,
+    asks: Asks,
     /// Positions in `groups`, by host; a suffix without regard to what stands before it.
     hosts: Index,
     /// How long the suffixes are, each length once.
@@ -63,8 +65,14 @@ impl RouteIndex {
             any,
             groups,
             paths: filing.finish(),
+            asks: Asks::of(&routes),
             routes,
         }
+    }
+
+    /// What they ask about a request beside its method, host and path.
+    pub(crate) fn asks(&self) -> &Asks {
+        &self.asks
     }
 
     pub(crate) fn routes(&self) -> &Arc<Routes> {

@@ -3,6 +3,7 @@
 
 mod access;
 mod allocation;
+mod asks;
 mod attempts;
 mod balance;
 mod cors;

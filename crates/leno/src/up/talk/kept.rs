@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use leno_admin::Recorded;
 use leno_model::CallId;
-use leno_telemetry::{Call, Decided, Event, Filter, Format, Kept, Record, Reporter};
+use leno_telemetry::{Event, Filter, Kept, Record, Reporter};
 use serde_json::{Value, json};
 
 use super::Watched;
@@ -48,7 +49,8 @@ pub(super) fn find(kept: &Kept, wanted: &Wanted) -> Vec<Watched> {
         Wanted::Last(count, filter) => last(kept, *count, filter),
         Wanted::Named(id) => {
             let records = kept.records.iter();
-            let named = records.filter(|record| digits(record).starts_with(id));
+            let named =
+                records.filter(|record| format!("{:?}", record.event().id()).starts_with(id));
             named.take(MOST_NAMED).map(|record| told(record)).collect()
         }
     }
@@ -58,11 +60,11 @@ fn last(kept: &Kept, count: usize, filter: &Filter) -> Vec<Watched> {
     let mut best = BTreeMap::<CallId, usize>::new();
     for (place, record) in kept.records.iter().enumerate() {
         let event = record.event();
-        let Some(id) = id(&event).filter(|_| filter.takes(&event)) else {
+        if !filter.takes(&event) {
             continue;
-        };
+        }
         let knows = |place: usize| knows(&kept.records[place].event());
-        let held = best.entry(id).or_insert(place);
+        let held = best.entry(event.id()).or_insert(place);
         if knows(place) > knows(*held) {
             *held = place;
         }
@@ -79,59 +81,9 @@ fn knows(event: &Event<'_>) -> (bool, bool) {
     (event.code().is_some(), event.reporter() == Reporter::Source)
 }
 
-fn id(event: &Event<'_>) -> Option<CallId> {
-    match event {
-        Event::Call(call) => Some(call.id),
-        Event::Opened(stream) | Event::Stream(stream) => Some(stream.id),
-        Event::Handshake(_) | Event::Accept(_) => None,
-    }
-}
-
-fn digits(record: &Record) -> String {
-    let id = id(&record.event());
-    id.map(|id| format!("{id:?}")).unwrap_or_default()
-}
-
-/// A record in the words of the access log, and beside them what was decided.
 fn told(record: &Record) -> Watched {
-    let event = record.event();
-    let line = Format::Json.line(&event);
-    let mut told = serde_json::from_slice::<Value>(&line).unwrap_or_default();
-    if let (Event::Call(call), Some(fields)) = (&event, told.as_object_mut()) {
-        fields.insert("decided".to_owned(), decided(call));
-    }
-    Watched::of(told)
-}
-
-fn decided(call: &Call<'_>) -> Value {
-    let Decided {
-        generation,
-        caller,
-        said_by,
-        called,
-        backend,
-        roll,
-        failed,
-        why,
-    } = call.decided;
-    let failed = failed.iter().map(|failed| {
-        json!({
-            "endpoint": failed.endpoint.to_string(),
-            "code": failed.code.as_str(),
-            "slug": failed.code.slug(),
-        })
-    });
-    json!({
-        "generation": generation.map(ToString::to_string),
-        "caller": caller.map(ToString::to_string),
-        "rule": call.route.map(ToString::to_string),
-        "saidBy": said_by.map(ToString::to_string),
-        "called": called.map(ToString::to_string),
-        "backend": backend.map(ToString::to_string),
-        "roll": roll.map(|roll| [roll.value, roll.of.get()]),
-        "failed": failed.collect::<Vec<_>>(),
-        "why": why,
-    })
+    let told = serde_json::to_value(Recorded::of(&record.event()));
+    Watched::of(told.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -139,7 +91,7 @@ mod tests {
     use std::time::Duration;
 
     use leno_model::{Code, Wall};
-    use leno_telemetry::{Bytes, Edge, Party, Security, Settings, Telemetry};
+    use leno_telemetry::{Bytes, Call, Decided, Edge, Party, Security, Settings, Telemetry};
 
     use super::*;
 

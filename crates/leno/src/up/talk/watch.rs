@@ -237,7 +237,9 @@ impl Watched {
 
     /// What was decided about it, if that was told: the endpoints of a service, a rule's place.
     pub(crate) fn decided(&self, field: &str) -> Option<&str> {
-        self.0["decided"][field].as_str()
+        let told = &self.0["decided"][field];
+        let place = told["place"].as_str().or(told["object"].as_str());
+        told.as_str().or(place)
     }
 
     /// The roll of the dice that chose its backend, and out of how many.
@@ -298,6 +300,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: leno_telemetry::Bytes::default(),
+                decided: leno_telemetry::Decided::default(),
             }))
         });
         assert_eq!(shown.collect::<Vec<_>>(), expect, "{told:?}");

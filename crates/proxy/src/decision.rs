@@ -1,0 +1,228 @@
+//! What is decided about a call or a stream on its way, learned while it goes on, so that it can be
+//! explained when it is over.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use leno_model::view::{Generation, PortRef, WorkloadId};
+use leno_model::{Code, Namespace, Origin, Roll, SpiffeId};
+use leno_protocol::Request;
+use leno_telemetry::{
+    Decided, Endpoints, FactOf, FactValue, Facts, FailedTry, Late, Load, Unusable,
+};
+use leno_traffic::{
+    Allowed, Candidate, Draw, Forward, Picked, Port, Refusal, Timed, WhyNot, header_of,
+    parameter_of,
+};
+
+/// What was decided, as far as it came to that.
+#[derive(Default)]
+pub(crate) struct Decision<'a> {
+    caller: Option<&'a SpiffeId>,
+    /// The rule that let it in.
+    allowed_by: Option<&'a Origin>,
+    /// Who or what kept it from going on, and why in words.
+    kept_by: Option<Origin>,
+    why: String,
+    called: Option<&'a Port>,
+    backend: Option<&'a PortRef>,
+    roll: Option<Roll>,
+    drawn: Option<Drawn>,
+    unusable: Vec<Unusable>,
+    failed: Vec<FailedTry>,
+    not_retried: Option<&'static str>,
+    late: Option<(Timed, Duration)>,
+    late_by: Option<Origin>,
+}
+
+/// The endpoints of a port when one of them was picked, or none could be.
+#[derive(Clone, Copy)]
+struct Drawn {
+    known: u32,
+    usable: u32,
+    taken: Option<Load>,
+    beside: Option<(SocketAddr, Load)>,
+}
+
+/// Who decided, and what rules ask about it.
+pub(crate) struct Basis<'a> {
+    pub(crate) generation: &'a Generation,
+    pub(crate) workload: &'a WorkloadId,
+    pub(crate) facts: Option<&'a dyn Facts>,
+}
+
+impl<'a> Decision<'a> {
+    /// It comes from `caller`, if somebody proved to be that.
+    pub(crate) fn comes_from(&mut self, caller: Option<&'a SpiffeId>) {
+        self.caller = caller;
+    }
+
+    /// It was let in.
+    pub(crate) fn allowed(&mut self, allowed: Allowed<'a>) {
+        self.allowed_by = match allowed {
+            Allowed::ByRule(rule) => Some(&rule.origin),
+            Allowed::ByDefault | Allowed::Outbound => None,
+        };
+    }
+
+    /// It calls a service.
+    pub(crate) fn calls(&mut self, port: &'a Port) {
+        self.called = Some(port);
+    }
+
+    /// It goes to the endpoints of a service.
+    pub(crate) fn goes_to(&mut self, port: &'a Port) {
+        self.backend = Some(port.name());
+    }
+
+    /// It was routed.
+    pub(crate) fn forwarded(&mut self, forward: &Forward<'a>) {
+        self.called = Some(forward.called());
+        self.backend = Some(forward.port().name());
+        self.roll = forward.part().map(|(_, roll)| roll);
+    }
+
+    /// One of the endpoints was picked.
+    pub(crate) fn picked(&mut self, picked: &Picked) {
+        let Draw {
+            known,
+            usable,
+            chosen,
+            ..
+        } = picked.draw();
+        let beside = picked.beside();
+        self.drawn = Some(Drawn {
+            known: *known,
+            usable: *usable,
+            taken: Some(load(chosen)),
+            beside: beside.map(|(endpoint, seen)| (endpoint.address, load(seen))),
+        });
+    }
+
+    /// None of so many endpoints could be picked.
+    pub(crate) fn none_usable(&mut self, known: u32, unusable: Vec<Unusable>) {
+        self.drawn = Some(Drawn {
+            known,
+            usable: 0,
+            taken: None,
+            beside: None,
+        });
+        self.unusable = unusable;
+        self.not_retried = Some(NO_ENDPOINT);
+    }
+
+    /// A try failed, so long after the beginning.
+    pub(crate) fn failed_at(&mut self, endpoint: SocketAddr, code: Code, after: Duration) {
+        self.failed.push(FailedTry {
+            endpoint,
+            code,
+            after,
+        });
+    }
+
+    /// It is not tried again.
+    pub(crate) fn not_retried(&mut self, why: WhyNot) {
+        self.not_retried = Some(why.as_str());
+    }
+
+    /// It was refused.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        self.kept(refusal.origin().cloned(), refusal.to_string());
+        self.passed(refusal.late());
+    }
+
+    /// Something kept it from going on.
+    pub(crate) fn kept(&mut self, by: Option<Origin>, why: String) {
+        self.kept_by = by;
+        self.why = why;
+    }
+
+    /// A time passed.
+    pub(crate) fn passed(&mut self, late: Option<(Timed, Duration)>) {
+        self.late = late;
+    }
+
+    /// Finds out who set the time that passed, if one did.
+    pub(crate) fn limited_by<'o>(&mut self, by: impl FnOnce(Timed) -> Option<&'o Origin>) {
+        if let Some((of, _)) = self.late {
+            self.late_by = by(of).cloned();
+        }
+    }
+
+    /// The port that was called, if it came to that.
+    pub(crate) fn called(&self) -> Option<&'a Port> {
+        self.called
+    }
+
+    /// All of it, for whoever reads events.
+    pub(crate) fn decided<'d>(&'d self, basis: &Basis<'d>) -> Decided<'d> {
+        Decided {
+            workload: Some(basis.workload),
+            generation: Some(basis.generation),
+            caller: self.caller,
+            said_by: self.kept_by.as_ref().or(self.allowed_by),
+            called: self.called.map(Port::name),
+            backend: self.backend,
+            roll: self.roll,
+            endpoints: self.drawn.map(|drawn| Endpoints {
+                known: drawn.known,
+                usable: drawn.usable,
+                taken: drawn.taken,
+                beside: drawn.beside,
+                unusable: &self.unusable,
+            }),
+            failed: &self.failed,
+            not_retried: self.not_retried,
+            late: self.late.map(|(of, limit)| Late {
+                of: of.as_str(),
+                limit,
+                said_by: self.late_by.as_ref(),
+            }),
+            facts: basis.facts,
+            why: &self.why,
+        }
+    }
+}
+
+/// Why there is no other try where nobody could take one.
+const NO_ENDPOINT: &str = "no endpoint left";
+
+fn load(seen: &Candidate) -> Load {
+    Load {
+        in_flight: seen.in_flight,
+        latency: seen.latency,
+        failing: (seen.failing.clamp(0.0, 1.0) * 100.0).round() as u8,
+    }
+}
+
+/// What the routes of a port ask about a request.
+pub(crate) struct Asking<'a> {
+    pub(crate) port: &'a Port,
+    pub(crate) namespace: Option<&'a Namespace>,
+    pub(crate) request: &'a Request<'a>,
+}
+
+impl Facts for Asking<'_> {
+    fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>)) {
+        let Some(asks) = self.port.asks(self.namespace) else {
+            return;
+        };
+        for name in asks.headers() {
+            let value = header_of(self.request, name);
+            let value = FactValue::of(name, value.as_deref());
+            tell(FactOf::Header, name, value);
+        }
+        for name in asks.parameters() {
+            let value = parameter_of(self.request, name);
+            let value = FactValue::of(name, value.as_deref());
+            tell(FactOf::Query, name, value);
+        }
+    }
+}
+
+impl fmt::Debug for Asking<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "what routes of {} ask", self.port.name())
+    }
+}

@@ -32,6 +32,7 @@ fn main() {
         .collect();
     println!("ns a call, medians of {SAMPLES}, {EDGES} edges");
     report("counted", &edges, None, None);
+    flows(&edges);
     report(
         "and one watches nothing of it",
         &edges,
@@ -82,6 +83,24 @@ fn report(name: &str, stories: &[Story], log: Option<AccessLog>, filter: Option<
         "a dropped line is cheap"
     );
     drop(tap);
+}
+
+fn flows(stories: &[Story]) {
+    let telemetry = Telemetry::new(Settings::default());
+    let flows = telemetry.flows();
+    let mut recorder = telemetry.recorder();
+    let events: Vec<_> = stories.iter().map(Story::event).collect();
+    let mut sample = || {
+        let begin = Instant::now();
+        for event in events.iter().cycle().take(ROUNDS * EDGES) {
+            recorder.record(event);
+        }
+        begin.elapsed()
+    };
+    let each = median(&mut sample).as_nanos() as f64 / (ROUNDS * EDGES) as f64;
+    println!("{each:>8.0}   and by kind of call, for whoever reports it");
+    drop(recorder);
+    assert_eq!(flows.gather().flows.len(), EDGES);
 }
 
 fn scrape() {

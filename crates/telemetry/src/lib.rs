@@ -8,6 +8,7 @@ mod counter;
 pub mod event;
 pub mod exposition;
 mod facts;
+mod flows;
 mod kept;
 mod lock;
 pub mod metric;
@@ -18,6 +19,7 @@ mod record;
 mod recorder;
 mod registry;
 mod series;
+mod shape;
 mod snapshot;
 mod span;
 mod tally;
@@ -30,6 +32,7 @@ pub use event::{
     Party, Reporter, Security, Stream, Unusable,
 };
 pub use facts::{FactOf, FactValue, Facts};
+pub use flows::{Flows, Gathered};
 pub use kept::Kept;
 pub use leno_model::Histogram;
 pub use record::Record;

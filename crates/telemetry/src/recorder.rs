@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use leno_model::Wall;
+
 use crate::access_log::{AccessLog, Pen};
 use crate::event::{Event, Flow};
+use crate::flows::{Counting, Flows, Handed};
 use crate::kept::{Keeper, Keeping, Kept};
 use crate::prometheus;
 use crate::registry::{Counters, Registry, Rest};
@@ -44,6 +47,7 @@ struct Readers {
     taps: Arc<Taps>,
     keeping: Keeping,
     outlet: Arc<Outlet>,
+    handed: Arc<Handed>,
 }
 
 impl Telemetry {
@@ -55,6 +59,7 @@ impl Telemetry {
             taps: Arc::default(),
             keeping: Keeping::new(settings.kept),
             outlet: Arc::default(),
+            handed: Arc::default(),
         }))
     }
 
@@ -65,6 +70,7 @@ impl Telemetry {
             pen: self.0.access_log.as_ref().map(AccessLog::pen),
             shown: Shown::new(self.0.taps.clone()),
             keeper: self.0.keeping.keeper(),
+            flows: Counting::new(self.0.handed.clone()),
             readers: self.0.clone(),
         }
     }
@@ -110,6 +116,12 @@ impl Telemetry {
         self.0.outlet.open()
     }
 
+    /// What goes between services, by kind of call, from here on. Without it nothing of the kind is
+    /// counted.
+    pub fn flows(&self) -> Flows {
+        self.0.handed.flows()
+    }
+
     /// Watches the events that `filter` takes, at most `limit` a second; [`Tap::LIMIT`] is for people.
     pub fn tap(&self, filter: Filter, limit: u32) -> Tap {
         self.0.taps.open(filter, limit)
@@ -124,6 +136,7 @@ pub struct Recorder {
     pen: Option<Pen>,
     shown: Shown,
     keeper: Keeper,
+    flows: Counting,
     /// Keeps the thread that writes the log while there is somebody to write for.
     readers: Arc<Readers>,
 }
@@ -140,6 +153,7 @@ impl Recorder {
         if let Event::Call(call) = event {
             self.readers.outlet.leave(call);
         }
+        self.flows.count(event);
     }
 
     /// Whether somebody takes spans: else it is of no use to trace a call.
@@ -150,5 +164,16 @@ impl Recorder {
     /// Counts bytes of something that goes on; its last event says how many of its own these were.
     pub fn flow(&mut self, flow: &Flow<'_>) {
         self.counters.count_bytes(flow);
+        self.flows.count_bytes(flow);
+    }
+
+    /// Whether there is something to [`Self::hand_over`].
+    pub fn holds_flows(&self) -> bool {
+        self.flows.holds_any()
+    }
+
+    /// Hands what was counted up to `now` to whoever gathers [`Telemetry::flows`].
+    pub fn hand_over(&mut self, now: Wall) {
+        self.flows.hand_over(now);
     }
 }

@@ -20,6 +20,14 @@ fn a_series_that_was_seen_costs_nothing() {
 }
 
 #[test]
+fn a_kind_of_call_that_was_seen_costs_nothing() {
+    let telemetry = Telemetry::new(keeping_nothing());
+    let _flows = telemetry.flows();
+    let stories: Vec<_> = EVERYTHING.iter().map(|story| call(story)).collect();
+    check(&telemetry, &stories);
+}
+
+#[test]
 fn what_is_folded_costs_nothing() {
     let telemetry = Telemetry::new(Settings {
         series: 2,

@@ -4,6 +4,7 @@
 mod access_log;
 mod allocation;
 mod budget;
+mod flows;
 mod kept;
 mod promtool;
 mod scrape;

@@ -28,6 +28,11 @@ impl CallId {
         u128::from_str_radix(text, 16).ok().map(Self)
     }
 
+    /// The name that has these bits.
+    pub fn of_number(number: u128) -> Self {
+        Self(number)
+    }
+
     /// Its bits as a number, by which calls are chosen alike wherever they are seen.
     pub fn number(self) -> u128 {
         self.0

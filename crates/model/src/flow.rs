@@ -170,25 +170,28 @@ pub struct Sum {
 impl Sum {
     /// Counts what `other` counted, too. Of two examples the later one stands.
     pub fn add(&mut self, other: &Self) {
-        if other.count > 0 {
-            let later = self.count == 0 || other.last >= self.last;
-            if later && other.example.is_some() || self.example.is_none() {
-                self.example = other.example;
-            }
-            self.first = match self.count {
-                0 => other.first,
-                _ => self.first.min(other.first),
-            };
-            self.last = match self.count {
-                0 => other.last,
-                _ => self.last.max(other.last),
-            };
-        }
-        self.count = self.count.saturating_add(other.count);
+        self.add_calls(other.count, other.first, other.last, other.example);
         self.open_ms = self.open_ms.saturating_add(other.open_ms);
         self.sent = self.sent.saturating_add(other.sent);
         self.received = self.received.saturating_add(other.received);
         self.took.add(&other.took);
+    }
+
+    /// Counts so many calls more, that were over from `first` to `last`, with one of them if they
+    /// failed.
+    pub fn add_calls(&mut self, count: u64, first: Wall, last: Wall, example: Option<CallId>) {
+        if count == 0 {
+            return;
+        }
+        let is_later = self.count == 0 || last >= self.last;
+        if is_later && example.is_some() || self.example.is_none() {
+            self.example = example;
+        }
+        (self.first, self.last) = match self.count {
+            0 => (first, last),
+            _ => (self.first.min(first), self.last.max(last)),
+        };
+        self.count = self.count.saturating_add(count);
     }
 
     /// Counts that so many streams were open for so long.

@@ -273,7 +273,7 @@ fn version_of(steps: &[&str]) -> u32 {
 /// "LENO", where SQLite's header names the program that the file belongs to.
 const APPLICATION: u32 = u32::from_be_bytes(*b"LENO");
 
-fn connect(file: &Path) -> Result<Connection, Failed> {
+pub(crate) fn connect(file: &Path) -> Result<Connection, Failed> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;

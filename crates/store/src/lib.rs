@@ -11,6 +11,8 @@
 //! | `store.db` | everything, once it has left the log; mode 0600, as it holds the CA's keys |
 //! | `store.db-wal`, `store.db-shm` | SQLite's write-ahead log and its index; `store.db` is not whole without the first |
 //! | `store.lock` | the process id of whoever has it open, under `flock` |
+//! | `flows.db`, with its log and index | what went between services: [`flows`] |
+//! | `flows.db.damaged` | the one before, if it could not be read |
 //! | `store.db.v1` | the copy made before schema 1 was changed to a later one |
 
 mod address;
@@ -19,6 +21,7 @@ mod columns;
 mod draft;
 mod failed;
 mod file;
+pub mod flows;
 mod history;
 mod log;
 mod object;

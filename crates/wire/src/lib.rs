@@ -25,6 +25,8 @@ pub mod call {
     pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
     /// Takes a [`crate::certificates::Leave`] and gives nothing back.
     pub const LEAVE: &str = "/leno.dev.v1alpha1.Certificates/Leave";
+    /// Takes a [`crate::flows::Report`] and gives a [`crate::flows::Taken`].
+    pub const REPORT: &str = "/leno.dev.v1alpha1.Flows/Report";
     /// Takes a [`crate::certificates::Renew`] and gives a [`crate::certificates::Issued`].
     pub const RENEW: &str = "/leno.dev.v1alpha1.Certificates/Renew";
     /// Takes nothing and gives a [`crate::certificates::Time`].
@@ -35,6 +37,7 @@ mod carried;
 pub mod certificates;
 pub mod client;
 pub mod delta;
+pub mod flows;
 pub mod part;
 mod saved;
 pub mod server;

@@ -3,6 +3,7 @@
 
 mod child;
 mod crash;
+mod flows;
 mod folder;
 mod opening;
 mod story;

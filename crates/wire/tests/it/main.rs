@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod bytes;
+mod flows;
 mod kept;
 mod pair;
 mod views;

@@ -136,9 +136,9 @@ impl Client {
         drop(self.stream.write_all(bytes.as_ref()));
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent. That the other end has closed is found out by reading.
     pub fn end(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("it is open");
+        drop(self.stream.shutdown(Shutdown::Write));
     }
 
     /// Breaks the connection off, so that the other end sees it at once.
@@ -165,13 +165,13 @@ impl Client {
         std::mem::take(&mut self.unread)
     }
 
-    /// Whether the connection ends with a cut, and not cleanly.
+    /// Reads up to the end of the connection; whether that is a cut, and not a clean one.
     pub fn is_cut(&mut self) -> bool {
         let mut bytes = [0; 4096];
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return false,
-                Ok(_) => {}
+                Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
                 Err(error) => {
                     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
                     return true;

@@ -6,32 +6,33 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails. Only a failing test waits for so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(5);
 
 /// Asks until there is an answer.
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let mut left = PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        left = left
-            .checked_sub(STEP)
-            .unwrap_or_else(|| panic!("in vain for {PATIENCE:?}: {what}"));
-        pause(STEP);
-    }
+pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, ask).unwrap_or_else(|| panic!("in vain for {PATIENCE:?}: {what}"))
 }
 
+/// Asks until there is an answer, or for so long.
 #[expect(
     clippy::disallowed_methods,
     reason = "other processes have no clock that could be set"
 )]
-fn pause(step: Duration) {
-    thread::sleep(step);
+pub fn within<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if begin.elapsed() > patience {
+            return None;
+        }
+        thread::sleep(STEP);
+    }
 }
 
 /// A process with a log. It is killed when it is dropped.
@@ -113,6 +114,11 @@ impl Process {
         until("the end of a process", || self.status())
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.status().is_some()
+    }
+
     fn status(&self) -> Option<ExitStatus> {
         self.child.borrow_mut().try_wait().expect("it is our child")
     }
@@ -144,20 +150,40 @@ fn show(text: &str) {
 /// Runs a command to its end and gives what it printed; one that fails, or does not end, fails the
 /// test.
 pub fn run(command: &mut Command) -> String {
+    let Ended { out, err, status } = ended(command);
+    assert!(status.success(), "{command:?}: {status}\n{out}{err}");
+    out
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it printed.
+    pub out: String,
+    /// What it complained of.
+    pub err: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// Runs a command to its end; one that does not end fails the test.
+pub fn ended(command: &mut Command) -> Ended {
     let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = pipes.spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let out = read(child.stdout.take().expect("it is a pipe"));
     let err = read(child.stderr.take().expect("it is a pipe"));
     let mut running = Running(child);
-    let ended = until(&format!("the end of {command:?}"), || running.ended());
+    let status = until(&format!("the end of {command:?}"), || running.ended());
     let text = |reading: JoinHandle<Vec<u8>>| {
         let bytes = reading.join().expect("reading does not panic");
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let (out, err) = (text(out), text(err));
-    assert!(ended.success(), "{command:?}: {ended}\n{out}{err}");
-    out
+    Ended {
+        out: text(out),
+        err: text(err),
+        status,
+    }
 }
 
 fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {

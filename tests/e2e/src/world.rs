@@ -1,24 +1,19 @@
 //! A mesh on loopback addresses of its own.
 
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::block::Block;
 use crate::process::{Process, run};
 
 /// A folder with the objects of a mesh, and a block of addresses, one for each name in it.
 #[derive(Debug)]
 pub struct World {
-    folder: PathBuf,
-    block: [u8; 2],
-    /// Held while the world lives: nobody else uses the block.
-    _claim: TcpListener,
-    names: RefCell<Vec<String>>,
+    block: Block,
     objects: String,
     /// The workloads that have a proxy.
     proxied: Vec<String>,
@@ -30,21 +25,12 @@ const TUNNEL: u16 = 15008;
 impl World {
     /// An empty mesh; `settings` are the fields of `Mesh.spec` beside the trust domain.
     pub fn new(settings: &str) -> Self {
-        let (block, claim) = claim();
-        let [one, two] = block;
-        let folder = std::env::temp_dir().join(format!("leno-e2e-{one}-{two}"));
-        // What a test left that was killed.
-        drop(fs::remove_dir_all(&folder));
-        fs::create_dir_all(&folder).expect("a folder can be made");
         let objects = format!(
             "kind: Mesh\napiVersion: leno.dev/v1alpha1\nmetadata: {{name: shop}}\n\
              spec: {{trustDomain: shop.local, {settings}}}\n"
         );
         Self {
-            folder,
-            block,
-            _claim: claim,
-            names: RefCell::default(),
+            block: Block::claim(),
             objects,
             proxied: Vec::new(),
         }
@@ -80,7 +66,7 @@ impl World {
 
     /// With a workload that has none.
     pub fn unproxied(self, name: &str, ports: &str) -> Self {
-        let ip = self.ip(name);
+        let ip = self.block.ip(name);
         self.objects(&format!(
             "kind: MeshWorkload\napiVersion: leno.dev/v1alpha1\n\
              metadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\n\
@@ -90,15 +76,15 @@ impl World {
 
     /// With further objects. `@name` stands for the address of a name.
     pub fn objects(mut self, yaml: &str) -> Self {
-        let yaml = self.filled(yaml);
+        let yaml = self.block.filled(yaml);
         write!(self.objects, "---\n{yaml}").expect("a string takes any text");
-        fs::write(self.folder.join("mesh.yaml"), &self.objects).expect("the folder takes files");
+        fs::write(self.folder().join("mesh.yaml"), &self.objects).expect("the folder takes files");
         self
     }
 
     /// Replaces a part of the objects.
     pub fn replace(&self, old: &str, new: &str) {
-        let file = self.folder.join("mesh.yaml");
+        let file = self.folder().join("mesh.yaml");
         let text = fs::read_to_string(&file).expect("it was written");
         assert!(text.contains(old), "{old:?} is not in {text}");
         fs::write(file, text.replace(old, new)).expect("the folder takes files");
@@ -106,12 +92,12 @@ impl World {
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.block.folder()
     }
 
     /// A port of a name.
     pub fn at(&self, name: &str, port: u16) -> SocketAddr {
-        (self.ip(name), port).into()
+        (self.block.ip(name), port).into()
     }
 
     /// What a client of `name` asks for.
@@ -121,7 +107,7 @@ impl World {
 
     /// A process with a log in the folder.
     pub fn process(&self, name: &str, command: &mut Command) -> Process {
-        Process::start(command, &self.folder.join(format!("{name}.log")))
+        Process::start(command, &self.folder().join(format!("{name}.log")))
     }
 
     /// A script of commands in the folder, which find `leno`.
@@ -132,14 +118,14 @@ impl World {
             .expect("an absolute path");
         let script = format!("set -e\nPATH={}:$PATH\n{script}", leno.display());
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).current_dir(&self.folder);
+        shell.arg("-c").arg(script).current_dir(self.folder());
         shell
     }
 
     /// `leno` with these arguments, in the folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = leno();
-        command.current_dir(&self.folder).args(arguments);
+        command.current_dir(self.folder()).args(arguments);
         command
     }
 
@@ -170,41 +156,6 @@ impl World {
         };
         proxy.and(name)
     }
-
-    fn ip(&self, name: &str) -> Ipv4Addr {
-        let mut names = self.names.borrow_mut();
-        let place = names
-            .iter()
-            .position(|known| known == name)
-            .unwrap_or_else(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            });
-        let [one, two] = self.block;
-        let last = u8::try_from(place + 10).expect("a test has few names");
-        Ipv4Addr::new(127, one, two, last)
-    }
-
-    /// Replaces each `@name` by its address.
-    fn filled(&self, text: &str) -> String {
-        let mut parts = text.split('@');
-        let mut filled = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
-            let end = part.find(|letter| !is_name(letter)).unwrap_or(part.len());
-            let (name, rest) = part.split_at(end);
-            write!(filled, "{}{rest}", self.ip(name)).expect("a string takes any text");
-        }
-        filled
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            drop(fs::remove_dir_all(&self.folder));
-        }
-    }
 }
 
 /// A proxy to be started.
@@ -222,7 +173,12 @@ pub struct ProxyOf<'w> {
 impl ProxyOf<'_> {
     /// Also in front of `name`.
     pub fn and(mut self, name: &str) -> Self {
-        if !self.world.folder.join(format!("certs/{name}.key")).exists() {
+        if !self
+            .world
+            .folder()
+            .join(format!("certs/{name}.key"))
+            .exists()
+        {
             self.world.issue(name);
         }
         writeln!(
@@ -245,13 +201,13 @@ impl ProxyOf<'_> {
 
     /// With a listener of the last workload for a service port, as the file says it.
     pub fn listening(self, entry: &str) -> Self {
-        let entry = self.world.filled(entry);
+        let entry = self.world.block.filled(entry);
         self.line("upstreams", &entry)
     }
 
     /// With a further field of the last workload.
     pub fn of_workload(mut self, field: &str) -> Self {
-        let field = self.world.filled(field);
+        let field = self.world.block.filled(field);
         writeln!(self.workloads, "  {field}").expect("a string takes any text");
         self
     }
@@ -277,7 +233,7 @@ impl ProxyOf<'_> {
 
     /// With further lines of the file.
     pub fn with(mut self, lines: &str) -> Self {
-        self.rest = format!("{}{}\n", self.rest, self.world.filled(lines));
+        self.rest = format!("{}{}\n", self.rest, self.world.block.filled(lines));
         self
     }
 
@@ -311,7 +267,7 @@ impl ProxyOf<'_> {
             writeln!(text, "- {{workload: shop/{other}, address: {address}}}")
                 .expect("a string takes any text");
         }
-        let file = world.folder.join(format!("{name}.proxy"));
+        let file = world.folder().join(format!("{name}.proxy"));
         fs::write(&file, text).expect("the folder takes files");
         file
     }
@@ -334,7 +290,7 @@ impl ProxyOf<'_> {
                 .arg(command.get_program());
             command = limited;
         }
-        command.current_dir(&self.world.folder);
+        command.current_dir(self.world.folder());
         command.arg("proxy").arg("--static").arg(file);
         self.world.process(&self.name, &mut command)
     }
@@ -395,18 +351,4 @@ pub fn binary() -> &'static Path {
         folder.join("leno")
     });
     &BINARY
-}
-
-/// Claims a block of addresses by a listener on its first one. No test gets one that another had:
-/// its applications may listen there for as long as the process lives.
-fn claim() -> ([u8; 2], TcpListener) {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id().wrapping_mul(64);
-    loop {
-        let block = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (254 * 256);
-        let [_, _, one, two] = (block + 256).to_be_bytes();
-        if let Ok(claim) = TcpListener::bind((Ipv4Addr::new(127, one, two, 1), 1024)) {
-            return ([one, two], claim);
-        }
-    }
 }

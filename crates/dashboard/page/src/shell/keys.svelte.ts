@@ -23,7 +23,7 @@ class Keyboard {
 
   handle(event: KeyboardEvent) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key !== "Escape" && is_written_in(event.target)) return;
+    if (event.key !== "Escape" && is_its_own(event.key, event.target)) return;
     const pressed = this.#first ? `${this.#first} ${event.key}` : event.key;
     const keys = this.groups.flatMap((group) => group.keys);
     clearTimeout(this.#forget);
@@ -47,8 +47,10 @@ export function keys(name: string, keys: Key[]) {
   $effect(() => untrack(() => keyboard.add(name, keys)));
 }
 
-function is_written_in(target: EventTarget | null): boolean {
+/** Whether what has the focus does something of its own with a key. */
+function is_its_own(key: string, target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  const is_text = target instanceof HTMLInputElement && !["range", "checkbox", "radio"].includes(target.type);
-  return is_text || target instanceof HTMLTextAreaElement || target.isContentEditable;
+  if (key === "Enter" || key === " ") return target.matches("button, a, input, select, textarea, summary");
+  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
+  return target.matches("input, select, textarea, [contenteditable]");
 }

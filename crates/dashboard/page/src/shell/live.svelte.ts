@@ -55,20 +55,21 @@ export class Live<T> {
  * Asks again and again while the component is there and somebody looks, and at once when something
  * changes that `question` reads before it waits. `every_ms: 0` asks only then.
  */
-export function live<T>(question: () => Promise<T>, every_ms = EVERY_MS): Live<T> {
+export function live<T>(question: () => Promise<T>, every_ms: number | (() => number) = EVERY_MS): Live<T> {
   const live = new Live<T>();
   $effect(() => {
     let over = false;
     let timer = 0;
-    const first = question();
+    const every = typeof every_ms === "number" ? every_ms : every_ms();
     const turn = async (asked: () => Promise<T>) => {
       await live.look(asked);
-      if (over || every_ms === 0) return;
+      if (over || every === 0) return;
       timer = window.setTimeout(function wait() {
-        if (document.hidden || connection.paused) timer = window.setTimeout(wait, every_ms / 4);
+        if (document.hidden || connection.paused) timer = window.setTimeout(wait, every / 4);
         else void turn(question);
-      }, every_ms);
+      }, every);
     };
+    const first = question();
     void turn(() => first);
     return () => {
       over = true;

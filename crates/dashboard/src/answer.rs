@@ -7,6 +7,8 @@ use leno_protocol::{
     BodyFraming, Header, Response, ResponseChanges, Version, write_response as write_head,
 };
 
+use serde::Serialize;
+
 use crate::access::Secret;
 use crate::gate::COOKIE;
 use crate::json::json;
@@ -20,6 +22,18 @@ pub(crate) struct Answer {
     /// Headers that not every answer has.
     more: Vec<(&'static str, String)>,
     body: Cow<'static, [u8]>,
+}
+
+/// A line of the socket's.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Line<'a> {
+    Answer(&'a Told),
+    Failure(&'a Failure),
+}
+
+fn failed(failure: &Failure) -> String {
+    json(&Line::Failure(failure)).unwrap_or_default()
 }
 
 /// Who reads an answer.
@@ -88,25 +102,18 @@ impl Answer {
         }
     }
 
-    /// What a question is answered.
-    pub(crate) fn data(told: &Told) -> Self {
-        match json(told) {
-            Some(body) => Self::json(200, body),
-            None => {
-                let failure = Failure::plain("the answer is longer than a page can take");
-                Self::failure(507, &failure)
-            }
-        }
-    }
-
-    /// Why a question is not answered.
-    pub(crate) fn failure(status: u16, failure: &Failure) -> Self {
-        Self::json(status, json(failure).unwrap_or_default())
-    }
-
-    fn json(status: u16, body: String) -> Self {
+    /// What came of a question, as the socket would say it. That it has no answer is an answer, too.
+    pub(crate) fn told(told: Result<&Told, &Failure>) -> Self {
+        let told = match told {
+            Ok(answer) => json(&Line::Answer(answer)),
+            Err(failure) => json(&Line::Failure(failure)),
+        };
+        let body = told.unwrap_or_else(|| {
+            let failure = Failure::plain("the answer is longer than a page can take");
+            failed(&failure)
+        });
         Self {
-            status,
+            status: 200,
             media: JSON,
             more: Vec::new(),
             body: body.into_bytes().into(),
@@ -122,7 +129,7 @@ impl Answer {
         };
         let (media, body) = match reader {
             Reader::Person => (HTML, pages::refused(refusal)),
-            Reader::Page => (JSON, json(&refusal.failure()).unwrap_or_default()),
+            Reader::Page => (JSON, failed(&refusal.failure())),
         };
         Self {
             status: refusal.status(),
@@ -209,13 +216,10 @@ fn reason(status: u16) -> &'static str {
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
         421 => "Misdirected Request",
-        422 => "Unprocessable Content",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",
-        504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
-        507 => "Insufficient Storage",
         _ => "",
     }
 }

@@ -1,9 +1,9 @@
 //! What the page asks: the questions of `leno-admin`, in the JSON that its socket takes, as far as
-//! they are for a page. The answers are what `-o json` prints.
+//! they are for a page. The answers are the lines that it gives, and what `-o json` prints.
 
 use std::time::Duration;
 
-use leno_admin::{Failure, Question};
+use leno_admin::{Answer as Told, Failure, Question};
 
 use crate::Mesh;
 use crate::access::Visitor;
@@ -14,18 +14,16 @@ pub(crate) const LONGEST: usize = 64 << 10;
 
 /// Answers the question that a visitor has sent.
 pub(crate) async fn answer(_: Visitor, asked: &[u8], mesh: &impl Mesh) -> Answer {
-    let question = match read(asked) {
-        Ok(question) => question,
-        Err(failure) => return Answer::failure(400, &failure),
+    let told = match read(asked) {
+        Ok(question) => ask(question, mesh).await,
+        Err(failure) => Err(failure),
     };
-    match tokio::time::timeout(PATIENCE, mesh.ask(question)).await {
-        Ok(Ok(answer)) => Answer::data(&answer),
-        Ok(Err(failure)) => Answer::failure(422, &failure),
-        Err(_) => {
-            let late = Failure::plain("the mesh does not answer in time");
-            Answer::failure(504, &late)
-        }
-    }
+    Answer::told(told.as_ref())
+}
+
+async fn ask(question: Question, mesh: &impl Mesh) -> Result<Told, Failure> {
+    let answered = tokio::time::timeout(PATIENCE, mesh.ask(question)).await;
+    answered.unwrap_or_else(|_| Err(Failure::plain("the mesh does not answer in time")))
 }
 
 /// How long an answer may take.

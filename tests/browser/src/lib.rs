@@ -50,6 +50,14 @@ impl Demo {
         run(command.args(arguments).current_dir(&self.folder))
     }
 
+    /// Writes something else in its `leno.yaml`, which is looked at.
+    pub fn edit(&self, this: &str, that: &str) {
+        let file = self.folder.join("leno.yaml");
+        let text = fs::read_to_string(&file).expect("it is there");
+        assert!(text.contains(this), "{this} is not in {text}");
+        fs::write(&file, text.replace(this, that)).expect("it can be written");
+    }
+
     /// Has a browser visit the page as `NAME.mjs` says; fails with what that says where something is
     /// not as it expects.
     pub fn visit(&self, name: &str) {

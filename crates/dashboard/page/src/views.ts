@@ -1,8 +1,12 @@
 // What there is to see, and where. A page of its own is one component and one line here.
 import type { Component } from "svelte";
-import Calls from "./pages/Calls.svelte";
+import Call from "./calls/Call.svelte";
+import Calls from "./calls/Calls.svelte";
+import Certificates from "./trust/Certificates.svelte";
+import Changes from "./changes/Changes.svelte";
 import Map from "./map/Map.svelte";
 import Problems from "./pages/Problems.svelte";
+import Service from "./service/Service.svelte";
 import Services from "./pages/Services.svelte";
 
 export type View = {
@@ -19,8 +23,12 @@ export type View = {
 export const VIEWS: View[] = [
   { path: "map", title: "Map", key: "m", component: Map },
   { path: "services", title: "Services", key: "s", component: Services },
+  { path: "service", title: "Service", component: Service, within: "services" },
   { path: "calls", title: "Calls", key: "c", component: Calls },
+  { path: "call", title: "Call", component: Call, within: "calls" },
   { path: "problems", title: "Problems", key: "p", component: Problems },
+  { path: "changes", title: "Changes", key: "h", component: Changes },
+  { path: "certificates", title: "Certificates", key: "t", component: Certificates },
 ];
 
 /** The view at an address; the first one where there is none of that name. */

@@ -62,3 +62,22 @@ export function moment(at: Date | string): string {
 
 /** A name without the namespace that all share where nobody chose one. */
 export const short = (name: string) => name.replace(/^default\//, "");
+
+/** Seconds in the two units that matter: `1 h 52 min`. */
+export function left(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [days, hours, minutes] = [Math.floor(whole / 86_400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60];
+  const both = (large: string, small: number, unit: string) => (small > 0 ? `${large} ${small} ${unit}` : large);
+  if (days > 0) return both(`${days} d`, hours, "h");
+  if (hours > 0) return both(`${hours} h`, minutes, "min");
+  return minutes > 0 ? `${minutes} min` : `${whole} s`;
+}
+
+/** `shop/web` of `spiffe://shop.local/ns/shop/sa/web` where `domain` is the mesh's own. */
+export function identity(id: string, domain: string): string {
+  const [, of, namespace, account] = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(id) ?? [];
+  return of === domain && namespace && account ? `${namespace}/${account}` : id;
+}
+
+/** The first eight digits of a call's id, by which people name it. */
+export const short_id = (id: string) => id.slice(0, 8);

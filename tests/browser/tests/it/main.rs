@@ -6,3 +6,25 @@ use leno_browser::Demo;
 fn the_frame_leads_everywhere_by_keys_and_fits_any_window() {
     Demo::start().visit("frame");
 }
+
+#[test]
+fn what_somebody_changed_is_told_line_by_line_and_taken_back() {
+    let demo = Demo::start();
+    demo.edit("weight: 10}", "weight: 0}");
+    demo.visit("changes");
+    let decided = demo.leno(&["why", "web", "http://cart:8080/"]);
+    assert!(decided.contains("10 of 100"), "{decided}");
+}
+
+#[test]
+fn what_is_wrong_says_where_whose_fault_it_is_and_what_to_do() {
+    let demo = Demo::start();
+    demo.edit("cart-v2, port: 8080, weight", "cart-v9, port: 8080, weight");
+    demo.leno(&["apply", "-f", "leno.yaml", "--allow-errors"]);
+    demo.visit("problems");
+}
+
+#[test]
+fn certificates_say_how_long_they_are_good_and_who_signed_them() {
+    Demo::start().visit("certificates");
+}

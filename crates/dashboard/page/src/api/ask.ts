@@ -36,6 +36,10 @@ export async function ask<T>(question: Question): Promise<T> {
   const told = await answer.json().catch(() => {
     throw new Failure("away", "The control plane stopped in the middle of its answer.", "leno status");
   });
-  if (!answer.ok) throw new Failure("refused", told.message, told.advice ?? undefined, told.code ?? undefined);
-  return told;
+  if (told.failure) throw refused(told.failure);
+  return told.answer;
+}
+
+function refused({ message, advice, code }: { message: string; advice?: string | null; code?: string | null }): Failure {
+  return new Failure("refused", message, advice ?? undefined, code ?? undefined);
 }

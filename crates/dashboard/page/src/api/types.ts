@@ -22,7 +22,56 @@ export type Status = {
   problems: number;
 };
 
-export type Past = { revision: number; at: string; who: string; message: string };
+export type Past = {
+  revision: number;
+  at: string;
+  who: string;
+  /** What they did: `apply shop`, `delete`, `rollback to 7`. */
+  what: string;
+  message: string;
+  added: number;
+  changed: number;
+  removed: number;
+};
+
+export type History = { status: Status; revisions: Past[] };
+
+export type Change = {
+  verb: "added" | "changed" | "moved" | "removed";
+  object: string;
+  place: string | null;
+  before?: string;
+  after?: string;
+};
+
+export type Diff = { status: Status; from: number; to: number; changes: Change[] };
+
+export type Applied = { status: Status; made: boolean; changes: Change[]; left: string[]; findings: Finding[] };
+
+export type Checked = { status: Status; findings: Finding[]; passed: string[] };
+
+export type Trust = {
+  status: Status;
+  trust_domain: string;
+  /** SHA-256 of the root, in hex. */
+  root: string;
+  root_begins: string;
+  root_ends: string;
+  intermediate_begins: string;
+  intermediate_ends: string;
+  lifetime_seconds: number;
+  certificates: Certificate[];
+  revoked: { identity: string; at: string; who: string; reason: string }[];
+};
+
+export type Certificate = {
+  identity: string;
+  proxies: number;
+  ends: string | null;
+  renewed?: string;
+  failed: string | null;
+  failing?: { code: string; slug: string; count: number; since: string };
+};
 
 export type Finding = {
   code: string;
@@ -138,3 +187,156 @@ export type FailedCall = {
 
 /** What is told apart in `Traffic`. */
 export type By = "mesh" | "service" | "edge" | "route" | "backend" | "request";
+
+export type Failures = {
+  status: Status;
+  kept: Kept;
+  service: string | null;
+  from: string;
+  until: string;
+  calls: number;
+  failed: number;
+  groups: FailureGroup[];
+};
+
+export type FailureGroup = FailureCount & {
+  from: string;
+  to: string;
+  culprit: string;
+  place?: string | null;
+  statuses: number[];
+  requests: { request: string; count: number }[];
+  of: number;
+  goes_on: boolean;
+  quiet_before?: number | null;
+  before?: Past | null;
+  next: { command: string; shows: string }[];
+};
+
+/** A value with who said so; what belongs to it below. */
+export type Item = { name: string; value: string; origin?: string; items?: Item[] };
+
+export type Served = {
+  status: Status;
+  service: string;
+  place: string | null;
+  addresses: string[];
+  ports: ServedPort[];
+};
+
+export type ServedPort = {
+  port: number;
+  name: string | null;
+  protocol: string;
+  rules: ServedRule[];
+  endpoints: ServedEndpoint[];
+  limits: Item[];
+  access: { workloads: string[]; port: number; rules: Item[] }[];
+};
+
+export type ServedRule = {
+  route: string;
+  name: string | null;
+  place: string;
+  callers: string | null;
+  matches: Item[];
+  action: string;
+  shares: Share[];
+  limits: Item[];
+};
+
+export type Share = {
+  backend: string | null;
+  port: number | null;
+  weight: number;
+  of: number;
+  place: string | null;
+  wrong: string | null;
+};
+
+export type ServedEndpoint = {
+  workload: string;
+  address: string | null;
+  state: "ready" | "away" | "unplaced" | "revoked";
+  why: string;
+  since: string | null;
+  identity: string | null;
+  locality: string | null;
+};
+
+/** What one proxy told of one call: the fields of the access log. */
+export type Recorded = {
+  time: string;
+  event: "call" | "opened" | "stream" | "handshake" | "accept";
+  id: string;
+  reporter: "source" | "destination";
+  source?: string;
+  destination?: string;
+  security?: string;
+  peer?: string;
+  endpoint?: string;
+  method?: string;
+  host?: string;
+  path?: string;
+  status?: number;
+  duration_ms?: number;
+  code?: string;
+  slug?: string;
+  fault?: string;
+};
+
+export type KeptCalls = {
+  /** Oldest first. */
+  calls: Recorded[];
+  omitted: number;
+  dropped: number;
+  asked: string[];
+  silent: { proxy: string; why: string }[];
+};
+
+/** Which calls are meant; what is not said is not asked. */
+export type Which = {
+  failed?: boolean;
+  party?: string;
+  from?: string;
+  to?: string;
+  method?: string;
+  path?: string;
+  status?: [number, number];
+  code?: string;
+};
+
+export type Story = {
+  id?: string;
+  time?: string;
+  source: string;
+  destination: string;
+  request: string;
+  end: {
+    status?: number;
+    code?: string;
+    slug?: string;
+    fault?: string;
+    words?: string;
+    took_ms?: number;
+    answered_by?: string;
+  };
+  hops: Hop[];
+  revisions?: { revision: number; now: boolean; same: boolean; text: string; known: Known }[];
+  not_compared?: string;
+  next: string[];
+  records?: Recorded[];
+};
+
+export type Hop = { name: string; about?: string; not_reached?: string; steps: StoryStep[] };
+
+export type Known = "recorded" | "replayed" | "assumed";
+
+export type StoryStep = {
+  step: string;
+  outcome: "yes" | "no" | "not-reached" | "undecided";
+  known: Known;
+  text: string;
+  origin?: string;
+  details?: { text: string; origin?: string }[];
+};

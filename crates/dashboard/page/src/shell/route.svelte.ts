@@ -29,6 +29,9 @@ export const to_service = (name: string) => to("service", ...name.split("/"));
 /** The address of a call, given by its id. */
 export const to_call = (id: string) => to("call", id);
 
+/** The address of what differs between two revisions. */
+export const to_difference = (from: number, to_revision: number) => `${to("changes")}?from=${from}&to=${to_revision}`;
+
 export function go(address: string) {
   location.hash = address;
 }

@@ -17,8 +17,8 @@ export class Camera {
   constructor(
     readonly window: HTMLElement,
     readonly world: HTMLElement,
-    /** Told when it has moved; a size that is far away has no room for words. */
-    readonly moved: (view: View) => void,
+    /** Told when it has moved, and when it rests. */
+    readonly moved: (view: View, is_moving: boolean) => void,
   ) {}
 
   /** Shows all of a map of this size, clear of what lies over the window's edges. */
@@ -69,8 +69,11 @@ export class Camera {
     this.world.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
     this.world.classList.add("moves");
     clearTimeout(this.#rest);
-    this.#rest = window.setTimeout(() => this.world.classList.remove("moves"), 160);
-    this.moved(view);
+    this.#rest = window.setTimeout(() => {
+      this.world.classList.remove("moves");
+      this.moved(view, false);
+    }, 160);
+    this.moved(view, true);
   }
 }
 

@@ -2,8 +2,9 @@
 import type { Arrangement, Point } from "./arrange";
 
 export type Line = {
-  /** Points along it, at even distances. */
+  /** Points along it, at even distances of so much. */
   points: Point[];
+  step: number;
   length: number;
   /** The direction it ends in, in degrees. */
   end: number;
@@ -11,18 +12,18 @@ export type Line = {
 
 export type Sized = { id: string; width: number; height: number };
 
-/** How far apart points along a line are. */
-const STEP = 6;
+/** How far apart points along a line are: near enough for strands, and where there are too many for these. */
+export const [FINE, COARSE] = [6, 26];
 /** How far two lines at a side are apart, at most. */
 const PORT = 26;
 
 /** The lines of all edges, by id. */
-export function lines(nodes: Map<string, Sized>, edges: { id: string; from: string; to: string }[], map: Arrangement): Map<string, Line> {
+export function lines(nodes: Map<string, Sized>, edges: { id: string; from: string; to: string }[], map: Arrangement, step: number): Map<string, Line> {
   const ports = ports_of(nodes, edges, map);
   const lines = new Map<string, Line>();
   for (const edge of edges) {
     const [start, end] = [ports.get(`${edge.id}\nfrom`), ports.get(`${edge.id}\nto`)];
-    if (start && end) lines.set(edge.id, line(start, map.bends.get(edge.id) ?? [], end, map.is_wide));
+    if (start && end) lines.set(edge.id, line(start, map.bends.get(edge.id) ?? [], end, map.is_wide, step));
   }
   return lines;
 }
@@ -58,7 +59,7 @@ function ports_of(nodes: Map<string, Sized>, edges: { id: string; from: string; 
   return ports;
 }
 
-function line(start: Point, bends: Point[], end: Point, is_wide: boolean): Line {
+function line(start: Point, bends: Point[], end: Point, is_wide: boolean, step: number): Line {
   const stops = [start, ...bends, end];
   const raw: Point[] = [start];
   for (let at = 1; at < stops.length; at++) {
@@ -69,10 +70,10 @@ function line(start: Point, bends: Point[], end: Point, is_wide: boolean): Line 
     const [c, d] = is_wide
       ? [{ x: a.x + reach, y: a.y }, { x: b.x - reach, y: b.y }]
       : [{ x: a.x, y: a.y + reach }, { x: b.x, y: b.y - reach }];
-    const parts = Math.max(6, Math.ceil(Math.hypot(b.x - a.x, b.y - a.y) / 12));
+    const parts = Math.max(6, Math.ceil(Math.hypot(b.x - a.x, b.y - a.y) / (2 * step)));
     for (let part = 1; part <= parts; part++) raw.push(bezier(a, c, d, b, part / parts));
   }
-  return evenly(raw);
+  return evenly(raw, step);
 }
 
 function bezier(a: Point, b: Point, c: Point, d: Point, t: number): Point {
@@ -81,7 +82,7 @@ function bezier(a: Point, b: Point, c: Point, d: Point, t: number): Point {
   return { x: p * a.x + q * b.x + r * c.x + s * d.x, y: p * a.y + q * b.y + r * c.y + s * d.y };
 }
 
-function evenly(raw: Point[]): Line {
+function evenly(raw: Point[], step: number): Line {
   const points: Point[] = [];
   let [length, next] = [0, 0];
   for (let at = 1; at < raw.length; at++) {
@@ -90,19 +91,19 @@ function evenly(raw: Point[]): Line {
     while (next <= length + far && far > 0) {
       const t = (next - length) / far;
       points.push({ x: a.x + (b.x - a.x) * t, y: a.y + (b.y - a.y) * t });
-      next += STEP;
+      next += step;
     }
     length += far;
   }
   const last = raw.at(-1) as Point;
   points.push(last);
   const before = points.at(-3) ?? points[0] ?? last;
-  return { points, length, end: (Math.atan2(last.y - before.y, last.x - before.x) * 180) / Math.PI };
+  return { points, step, length, end: (Math.atan2(last.y - before.y, last.x - before.x) * 180) / Math.PI };
 }
 
 /** The line as a path, without its last `short` units. */
-export function path({ points }: Line, short = 0): string {
-  const kept = points.slice(0, points.length - Math.round(short / STEP));
+export function path({ points, step }: Line, short = 0): string {
+  const kept = points.slice(0, Math.max(2, points.length - Math.round(short / step)));
   return kept.length < 2 ? "" : `M${kept.map(told).join("L")}`;
 }
 
@@ -113,8 +114,8 @@ const SWING = 2.6;
  * Two strands that twist around the line, as the threads of a leno weave do: where one is above, the other
  * is below. They meet at both ends.
  */
-export function strands({ points, length }: Line, short = 0): [string, string] {
-  const kept = points.slice(0, Math.max(2, points.length - Math.round(short / STEP)));
+export function strands({ points, step, length }: Line, short = 0): [string, string] {
+  const kept = points.slice(0, Math.max(2, points.length - Math.round(short / step)));
   const span = Math.max(1, length - short);
   const waves = Math.max(1, Math.round(span / WAVE));
   const [over, under]: [Point[], Point[]] = [[], []];
@@ -161,8 +162,8 @@ export function labels(
   wanted: { id: string; width: number; height: number }[],
   lines: Map<string, Line>,
   taken: { x: number; y: number; width: number; height: number }[],
-): Map<string, Point> {
-  const places = new Map<string, Point>();
+): Map<string, Point & { width: number }> {
+  const places = new Map<string, Point & { width: number }>();
   const full = [...taken];
   for (const { id, width, height } of wanted) {
     const points = lines.get(id)?.points;
@@ -172,7 +173,7 @@ export function labels(
       full.every((other) => Math.abs(other.x - x) * 2 > other.width + width + 4 || Math.abs(other.y - y) * 2 > other.height + height + 4);
     const share = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.2, 0.8].find((share) => is_free(at(share))) ?? 0.5;
     const place = at(share);
-    places.set(id, place);
+    places.set(id, { ...place, width });
     full.push({ ...place, width, height });
   }
   return places;

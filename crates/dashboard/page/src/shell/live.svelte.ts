@@ -13,6 +13,8 @@ class Connection {
   heard = $state<Date | null>(null);
   /** Whether live data stands still because somebody wants to read. */
   paused = $state(false);
+  /** Whether somebody moves what is shown, which is no time to change it. */
+  is_moving = false;
 
   hear() {
     this.heard = new Date();
@@ -65,7 +67,7 @@ export function live<T>(question: () => Promise<T>, every_ms: number | (() => nu
       await live.look(asked);
       if (over || every === 0) return;
       timer = window.setTimeout(function wait() {
-        if (document.hidden || connection.paused) timer = window.setTimeout(wait, every / 4);
+        if (document.hidden || connection.paused || connection.is_moving) timer = window.setTimeout(wait, every / 4);
         else void turn(question);
       }, every);
     };

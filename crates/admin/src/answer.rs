@@ -3,6 +3,7 @@
 use leno_model::{Code, Note, ObjectRef, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::calls::KeptCalls;
 use crate::figures;
 use crate::held::Viewed;
 use crate::overview::Overview;
@@ -49,6 +50,8 @@ pub enum Answer {
     Revoked(Revoked),
     /// To [`crate::RenewCertificate`].
     Renewed(Renewed),
+    /// To [`crate::KeptOf`].
+    Kept(KeptCalls),
     /// To [`crate::HoldingOf`].
     Holding(Holding),
     /// To [`crate::End`].

@@ -1,37 +1,38 @@
 //! The asking end.
 
+use std::io;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use tokio::io::BufReader;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 
-use crate::failure::{Failure, NotAsked};
-use crate::question::{Ask, Question};
+use crate::failure::NotAsked;
+use crate::lines::{ask_in_line, read_answer, read_item};
+use crate::question::{Ask, Question, Watch};
 use crate::reach::through_folder;
-use crate::{LONGEST_ANSWER, VERSION, line};
+use crate::several::Respondent;
+use crate::{LONGEST_ANSWER, LONGEST_ITEM, line};
 
-/// Asks the control plane behind one socket.
+/// Asks the process behind one socket.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
 }
 
-#[derive(Serialize)]
-struct Asked {
-    version: u32,
-    #[serde(flatten)]
-    question: Question,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Told<A> {
-    Answer(A),
-    Failure(Failure),
+/// Something that is answered for as long as this is held.
+#[derive(Debug)]
+pub struct Watching<A> {
+    client: Client,
+    stream: BufReader<UnixStream>,
+    item: PhantomData<A>,
 }
 
 impl Client {
-    /// A client of the control plane that listens on `socket`.
+    /// A client of whoever listens on `socket`.
     pub fn new(socket: &Path) -> Self {
         Self {
             socket: socket.to_owned(),
@@ -40,29 +41,71 @@ impl Client {
 
     /// Asks, and waits for the answer for as long as it takes.
     pub async fn ask<Q: Ask>(&self, question: Q) -> Result<Q::Answer, NotAsked> {
-        let away = |why| NotAsked::Away {
+        let stream = self.say(question).await.map_err(|why| self.away(why))?;
+        let mut told = BufReader::new(stream);
+        let told = line::next(&mut told, LONGEST_ANSWER).await;
+        read_answer(&told.map_err(|why| self.away(why))?)
+    }
+
+    /// Asks for what goes on: the answer has each thing as it happens.
+    pub async fn watch<Q: Watch>(&self, question: Q) -> Result<Watching<Q::Item>, NotAsked> {
+        let stream = self.say(question).await.map_err(|why| self.away(why))?;
+        Ok(Watching {
+            client: self.clone(),
+            stream: BufReader::new(stream),
+            item: PhantomData,
+        })
+    }
+
+    /// The way to ask it among others.
+    pub fn respondent(&self) -> Respondent {
+        let client = self.clone();
+        Arc::new(move |asked| {
+            let (sender, lines) = mpsc::channel(1);
+            let client = client.clone();
+            // Whoever hears no line is told nothing else: it has gone.
+            tokio::spawn(async move { drop(client.pass_on(asked, &sender).await) });
+            lines
+        })
+    }
+
+    async fn pass_on(&self, asked: Vec<u8>, lines: &mpsc::Sender<Vec<u8>>) -> io::Result<()> {
+        let mut told = BufReader::new(self.say_line(asked).await?);
+        loop {
+            let line = tokio::select! {
+                line = line::next(&mut told, LONGEST_ANSWER) => line?,
+                () = lines.closed() => return Ok(()),
+            };
+            if lines.send(line).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn say(&self, question: impl Into<Question>) -> io::Result<UnixStream> {
+        self.say_line(ask_in_line(question)).await
+    }
+
+    async fn say_line(&self, asked: Vec<u8>) -> io::Result<UnixStream> {
+        let (_folder, path) = through_folder(&self.socket)?;
+        let mut stream = UnixStream::connect(path).await?;
+        line::write(&mut stream, asked).await?;
+        Ok(stream)
+    }
+
+    fn away(&self, why: io::Error) -> NotAsked {
+        NotAsked::Away {
             path: self.socket.display().to_string(),
             why,
-        };
-        let asked = Asked {
-            version: VERSION,
-            question: question.into(),
-        };
-        let asked = serde_json::to_vec(&asked).expect("questions are maps of plain values");
-        let (_folder, path) = through_folder(&self.socket).map_err(away)?;
-        let mut stream = UnixStream::connect(path).await.map_err(away)?;
-        line::write(&mut stream, asked).await.map_err(away)?;
-        let told = line::read(&mut stream, LONGEST_ANSWER)
-            .await
-            .map_err(away)?;
-        read(&told)
+        }
     }
 }
 
-fn read<A: DeserializeOwned>(told: &[u8]) -> Result<A, NotAsked> {
-    match serde_json::from_slice(told) {
-        Ok(Told::Answer(answer)) => Ok(answer),
-        Ok(Told::Failure(failure)) => Err(failure.into()),
-        Err(error) => Err(NotAsked::Misfit(error.to_string())),
+impl<A: DeserializeOwned> Watching<A> {
+    /// The next thing; nothing once there are no more. It is not to be cancelled: what has come of
+    /// the next one would be lost.
+    pub async fn next(&mut self) -> Result<Option<A>, NotAsked> {
+        let told = line::next(&mut self.stream, LONGEST_ITEM).await;
+        read_item(&told.map_err(|why| self.client.away(why))?)
     }
 }

@@ -1,16 +1,20 @@
-//! What one may ask a control plane: the questions, the answers, and both ends of the Unix socket
-//! between them.
+//! What one may ask a control plane or a proxy: the questions, the answers, and both ends of the
+//! Unix socket between them.
 //!
 //! A connection carries one question and one answer, each one line of JSON, so that any tool that
-//! opens a socket can take part: `echo '{"version":1,"ask":"status"}' | nc -U control.sock`.
+//! opens a socket can take part: `echo '{"version":1,"ask":"status"}' | nc -U control.sock`. What is
+//! answered for as long as somebody listens ([`TapOf`]) is a line for each thing that happens.
 
 mod answer;
+mod calls;
 mod client;
 mod failure;
 pub mod figures;
 mod held;
 mod line;
+mod lines;
 mod object;
+mod once;
 mod overview;
 mod plain;
 mod question;
@@ -18,6 +22,7 @@ mod reach;
 mod recorded;
 mod served;
 mod server;
+pub mod several;
 mod story;
 mod traffic;
 
@@ -27,17 +32,20 @@ pub use answer::{
     Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running,
     RunningPort, Since, Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb,
 };
-pub use client::Client;
+pub use calls::{KeptCalls, Silent, Tapped, Wanted, Watched, Which};
+pub use client::{Client, Watching};
 pub use failure::{Failure, NotAsked};
 pub use held::{Difference, Item, ProxyView, Viewed, differences};
+pub use lines::{Reply, answer_in_lines, ask_in_line, read_answer, read_item};
 pub use object::{NotAnObject, read_object};
+pub use once::{Once, each_once};
 pub use overview::{Ends, Followers, Grade, Overview, Step, Verdict, Workload, WorkloadState};
 pub use plain::hides;
 pub use question::{
     Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, FailuresOf,
-    File, HistoryOf, HoldingOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question,
-    Recover, Reinstate, RenewCertificate, Revoke, Rollback, ServiceOf, StatusOf, TrafficOf,
-    TrustOf, ViewOf,
+    File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question,
+    Recover, Reinstate, RenewCertificate, Revoke, Rollback, ServiceOf, StatusOf, TapOf, TrafficOf,
+    TrustOf, ViewOf, Watch,
 };
 pub use reach::through_folder;
 pub use recorded::{
@@ -61,3 +69,6 @@ pub(crate) const LONGEST_QUESTION: usize = 160 << 20;
 
 /// The longest answer, in bytes.
 pub(crate) const LONGEST_ANSWER: usize = 512 << 20;
+
+/// The longest line of an answer that goes on, in bytes.
+pub(crate) const LONGEST_ITEM: usize = 1 << 20;

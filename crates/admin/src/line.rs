@@ -2,17 +2,26 @@
 
 use std::io;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader,
+};
 
-/// Reads a line of at most `longest` bytes.
+/// Reads one line of at most `longest` bytes, and what comes with it.
 pub(crate) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     longest: usize,
 ) -> io::Result<Vec<u8>> {
+    next(&mut BufReader::new(stream), longest).await
+}
+
+/// Reads the next line, of at most `longest` bytes.
+pub(crate) async fn next(
+    stream: &mut (impl AsyncBufRead + Unpin),
+    longest: usize,
+) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let limit = u64::try_from(longest).unwrap_or(u64::MAX);
-    let mut limited = BufReader::new(stream.take(limit));
-    limited.read_until(b'\n', &mut line).await?;
+    stream.take(limit).read_until(b'\n', &mut line).await?;
     match line.last() {
         Some(b'\n') => Ok(line),
         Some(_) | None if line.len() >= longest => {

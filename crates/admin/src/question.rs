@@ -6,6 +6,7 @@ use crate::answer::{
     Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Proxies,
     Recovered, Renewed, Revoked, Status, TokenMade, Tokens, Trust,
 };
+use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
 use crate::overview::Overview;
 use crate::served::Served;
@@ -17,11 +18,31 @@ pub trait Ask: Into<Question> {
     type Answer: DeserializeOwned;
 }
 
+/// A question that is answered for as long as somebody listens.
+pub trait Watch: Into<Question> {
+    /// What comes, again and again.
+    type Item: DeserializeOwned;
+}
+
+/// Which of the two traits a question has.
+macro_rules! answered {
+    ($ask:ident -> $answer:ty) => {
+        impl Ask for $ask {
+            type Answer = $answer;
+        }
+    };
+    ($ask:ident => $item:ty) => {
+        impl Watch for $ask {
+            type Item = $item;
+        }
+    };
+}
+
 /// Declares the questions: what each is called, what it says, how it is answered.
 macro_rules! questions {
     ($(
         $(#[$doc:meta])*
-        $ask:ident as $variant:ident -> $answer:ty {
+        $ask:ident as $variant:ident $arrow:tt $answer:ty {
             $($(#[$field_doc:meta])* pub $field:ident: $type:ty,)*
         }
     )+) => {
@@ -47,9 +68,7 @@ macro_rules! questions {
                 }
             }
 
-            impl Ask for $ask {
-                type Answer = $answer;
-            }
+            answered!($ask $arrow $answer);
         )+
     };
 }
@@ -241,6 +260,20 @@ questions! {
         pub namespace: String,
         /// Of the last so many seconds.
         pub seconds: u64,
+    }
+
+    /// What do proxies keep of calls that are over?
+    KeptOf as Kept -> KeptCalls {
+        /// Of which.
+        pub wanted: Wanted,
+    }
+
+    /// Which calls happen?
+    TapOf as Tap => Tapped {
+        /// Of these.
+        pub which: Which,
+        /// At most so many a second of each proxy.
+        pub limit: u32,
     }
 
     /// Of a proxy: what does it hold?

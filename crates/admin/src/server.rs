@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::answer::Answer;
 use crate::failure::Failure;
+use crate::lines::{Reply, Told, answer_in_lines};
 use crate::question::Question;
 use crate::reach::through_folder;
-use crate::{LONGEST_QUESTION, VERSION, line};
+use crate::{LONGEST_QUESTION, line};
 
 /// Who asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,8 +40,11 @@ pub struct Server {
 /// How many questions may be under way.
 const MOST_QUESTIONS: usize = 64;
 
-/// How long a question may take to come in.
+/// How long a question may take to come in, and a line of its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether an asker is still there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long accepting rests when no file descriptor is left.
 const REST: Duration = Duration::from_millis(50);
@@ -78,9 +81,10 @@ impl Server {
 
     /// Answers every question by `answer`, for as long as the future is polled. A question that
     /// panics costs its asker the answer and nobody else anything.
-    pub async fn run<F>(self, answer: impl Fn(Asker, Question) -> F + Send + Sync + 'static)
+    pub async fn run<F, R>(self, answer: impl Fn(Asker, Question) -> F + Send + Sync + 'static)
     where
-        F: Future<Output = Result<Answer, Failure>> + Send + 'static,
+        F: Future<Output = Result<R, Failure>> + Send + 'static,
+        R: Into<Reply> + Send + 'static,
     {
         let answer = Arc::new(answer);
         let room = Arc::new(Semaphore::new(MOST_QUESTIONS));
@@ -109,57 +113,43 @@ impl Drop for Server {
     }
 }
 
-#[derive(Deserialize)]
-struct Asked {
-    version: u32,
-    #[serde(flatten)]
-    rest: serde_json::Value,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Told {
-    Answer(Answer),
-    Failure(Failure),
-}
-
-async fn converse<F>(
+async fn converse<F, R>(
     mut stream: UnixStream,
     owner: u32,
     answer: &(impl Fn(Asker, Question) -> F + Send + Sync),
 ) -> io::Result<()>
 where
-    F: Future<Output = Result<Answer, Failure>> + Send,
+    F: Future<Output = Result<R, Failure>> + Send + 'static,
+    R: Into<Reply> + Send + 'static,
 {
     let user = stream.peer_cred()?.uid();
-    let told = if user != owner && user != 0 {
-        let message = format!("user {user} may not ask: this control plane is run by user {owner}");
-        Err(Failure::plain(message))
-    } else {
-        let asked = timeout(PATIENCE, line::read(&mut stream, LONGEST_QUESTION)).await;
-        match question(&asked??) {
-            Ok(question) => answer(Asker { user }, question).await,
-            Err(failure) => Err(failure),
-        }
-    };
-    let told = match told {
-        Ok(answer) => Told::Answer(answer),
-        Err(failure) => Told::Failure(failure),
-    };
-    let told = serde_json::to_vec(&told).expect("answers are maps of plain values");
-    line::write(&mut stream, told).await
+    if user != owner && user != 0 {
+        let message = format!("user {user} may not ask: this process is run by user {owner}");
+        let told = Told::<()>::Failure(Failure::plain(message));
+        let told = serde_json::to_vec(&told).expect("a refusal is a map of plain values");
+        return line::write(&mut stream, told).await;
+    }
+    let asked = timeout(PATIENCE, line::read(&mut stream, LONGEST_QUESTION)).await??;
+    let mut lines = answer_in_lines(&asked, |question| answer(Asker { user }, question));
+    loop {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            gone = has_gone(&stream) => return gone,
+        };
+        let Some(line) = line else {
+            return Ok(());
+        };
+        timeout(PATIENCE, line::write(&mut stream, line)).await??;
+    }
 }
 
-fn question(asked: &[u8]) -> Result<Question, Failure> {
-    let not_understood =
-        |error| Failure::plain(format_args!("the question is not understood: {error}"));
-    let Asked { version, rest } = serde_json::from_slice(asked).map_err(not_understood)?;
-    if version != VERSION {
-        let message = format!(
-            "the question is of version {version}, and this control plane answers {VERSION}: \
-             use the same Leno on both ends"
-        );
-        return Err(Failure::plain(message));
+/// Waits until the asker has closed its end. Half of it may be closed by who has said all: that one
+/// waits for the answer.
+async fn has_gone(stream: &UnixStream) -> io::Result<()> {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if stream.ready(Interest::WRITABLE).await?.is_write_closed() {
+            return Ok(());
+        }
     }
-    serde_json::from_value(rest).map_err(not_understood)
 }

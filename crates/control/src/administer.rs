@@ -9,7 +9,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
     Answer, Asker, Away, CertificateState, Change as Told, Checked, CreateToken, Diff, DiffOf,
     FailingRenewal, Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question,
-    Recovered, Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust, Verb,
+    Recovered, Reply, Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust,
+    Verb,
 };
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, Wall};
@@ -26,14 +27,14 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, clock, overview, renew, served, told, viewed};
+use crate::{apply, asking, clock, overview, renew, served, told, viewed};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
     center: Arc<Center>,
     asker: Asker,
     question: Question,
-) -> Result<Answer, Failure> {
+) -> Result<Reply, Failure> {
     let answered = decide(Arc::clone(&center), asker, question).await;
     answered.map_err(|failure| Failure {
         status: Some(Box::new(status(&center))),
@@ -41,15 +42,24 @@ pub(crate) async fn answer(
     })
 }
 
-/// Answers a question on a thread that may wait.
-async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result<Answer, Failure> {
-    if let Question::Renew(ask) = question {
-        return renew::renew(center, ask).await.map(Answer::Renewed);
-    }
+/// Answers a question: what the proxies have to say by asking them, the rest on a thread that may
+/// wait.
+async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result<Reply, Failure> {
+    let question = match question {
+        Question::Tap(ask) => return Ok(Reply::Tap(asking::tap(center, ask))),
+        Question::Kept(ask) => return Ok(Answer::Kept(asking::kept(&center, ask).await).into()),
+        Question::Renew(ask) => {
+            let renewed = renew::renew(center, ask).await;
+            return renewed.map(|renewed| Answer::Renewed(renewed).into());
+        }
+        question => question,
+    };
     if let Question::Overview(_) = question {
         let looking = center.look.get().and_then(|look| look());
         if let Some(looking) = looking {
-            return looking.await.map(Box::new).map(Answer::Overview);
+            return looking
+                .await
+                .map(|told| Answer::Overview(Box::new(told)).into());
         }
     }
     let work = move || {
@@ -70,7 +80,9 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Configuration(_) => Ok(Answer::Configuration(told::configuration(center))),
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
             Question::View(ask) => viewed::viewed(center, &ask).map(Answer::Viewed),
-            Question::Renew(_) => unreachable!("it is answered above"),
+            Question::Kept(_) | Question::Tap(_) | Question::Renew(_) => {
+                unreachable!("it is answered above")
+            }
             Question::Recover(_) => recover(center).map(Answer::Recovered),
             Question::Holding(_) | Question::End(_) => Err(Failure::plain(
                 "this is a question for a proxy, and this a control plane",
@@ -108,7 +120,8 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
         }
     };
     let answered = tokio::task::spawn_blocking(work).await;
-    answered.unwrap_or_else(|_| Err(Failure::plain("the control plane failed at this question")))
+    let failed = |_| Failure::plain("the control plane failed at this question");
+    answered.map_err(failed)?.map(Reply::from)
 }
 
 /// How the control plane is, by the head of its store.

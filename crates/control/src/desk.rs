@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use leno_admin::several::Respondent;
 use leno_admin::{
-    Answer, Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Overview,
-    Proxies, Question,
+    Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Overview, Proxies,
+    Question, Reply,
 };
 use leno_identity::Credential;
 use leno_model::SpiffeId;
@@ -19,7 +20,7 @@ use crate::authority::{NotFounded, NotIssued};
 use crate::center::{Center, Looking};
 use crate::edition::Edition;
 use crate::entitled::node;
-use crate::fleet::{Member, Place};
+use crate::fleet::{Member, Place, Way};
 use crate::present::Present;
 use crate::{administer, apply, clock, overview};
 
@@ -35,6 +36,7 @@ pub struct Attendance {
     center: Arc<Center>,
     place: Place,
     peer: SocketAddr,
+    way: OnceLock<Way>,
 }
 
 impl Desk {
@@ -43,7 +45,7 @@ impl Desk {
     }
 
     /// Answers a question as the socket would. Unlike the rest it may wait for what runs.
-    pub async fn answer(&self, asker: Asker, question: Question) -> Result<Answer, Failure> {
+    pub async fn answer(&self, asker: Asker, question: Question) -> Result<Reply, Failure> {
         administer::answer(Arc::clone(&self.center), asker, question).await
     }
 
@@ -146,6 +148,7 @@ impl Desk {
             center: Arc::clone(&self.center),
             place,
             peer: tunnel,
+            way: OnceLock::new(),
         };
         (attendance, renewals)
     }
@@ -166,6 +169,14 @@ impl Attendance {
             member.current = true;
             member.workloads = workloads;
         });
+    }
+
+    /// Lets those who ask the control plane about calls ask this proxy, too. The first that is said
+    /// holds.
+    pub fn answer_by(&self, respondent: Respondent) {
+        let fleet = &self.center.fleet;
+        self.way
+            .get_or_init(|| fleet.answers(self.peer, respondent));
     }
 
     /// A new certificate with its key, for somebody whom the proxy acts as.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use leno_admin::several::Respondent;
 use leno_admin::{Ahead, ProxyState};
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, SpiffeId, Subscription, Wall};
@@ -13,9 +14,11 @@ use tokio::sync::{mpsc, watch};
 use crate::clock;
 
 /// The proxies.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Fleet {
     members: Arc<Mutex<Members>>,
+    /// How proxies are asked, by the other end of their connection.
+    ways: Arc<Mutex<BTreeMap<SocketAddr, Respondent>>>,
     /// Rises whenever a certificate was asked for, and whenever a proxy goes.
     asked: watch::Sender<u64>,
 }
@@ -78,8 +81,13 @@ pub(crate) struct Failures {
     pub(crate) why: String,
 }
 
+/// A way to ask a proxy, for as long as there is one.
+pub(crate) struct Way {
+    fleet: Fleet,
+    peer: SocketAddr,
+}
+
 /// A proxy's place among the others, for as long as it is connected.
-#[derive(Debug)]
 pub(crate) struct Place {
     fleet: Fleet,
     number: u64,
@@ -89,6 +97,7 @@ impl Default for Fleet {
     fn default() -> Self {
         Self {
             members: Arc::default(),
+            ways: Arc::default(),
             asked: watch::Sender::new(0),
         }
     }
@@ -126,6 +135,22 @@ impl Fleet {
     /// The one of this number, if it is still there.
     pub(crate) fn member(&self, number: u64) -> Option<Member> {
         self.lock().by_number.get(&number).cloned()
+    }
+
+    /// Lets the proxy behind `peer` be asked, until what this gives is dropped.
+    pub(crate) fn answers(&self, peer: SocketAddr, respondent: Respondent) -> Way {
+        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.insert(peer, respondent);
+        Way {
+            fleet: self.clone(),
+            peer,
+        }
+    }
+
+    /// How the proxy behind `peer` is asked, if it can be.
+    pub(crate) fn way(&self, peer: SocketAddr) -> Option<Respondent> {
+        let ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.get(&peer).cloned()
     }
 
     /// When the last proxy in front of `workload` went away; `None` if there is one, or has not been
@@ -254,6 +279,14 @@ impl Place {
             let workloads = member.workloads.clone();
             members.gone.retain(|id, _| !workloads.contains(id));
         }
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        let ways = &self.fleet.ways;
+        let mut ways = ways.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.remove(&self.peer);
     }
 }
 

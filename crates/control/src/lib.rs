@@ -14,6 +14,7 @@
 
 mod administer;
 mod apply;
+mod asking;
 mod authority;
 mod center;
 mod clock;
@@ -32,6 +33,7 @@ mod meaning;
 mod overview;
 mod positions;
 mod present;
+mod relay;
 mod renew;
 mod serve;
 mod served;

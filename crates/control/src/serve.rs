@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::center::Center;
-use crate::{distribute, issue};
+use crate::{distribute, issue, relay};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -130,10 +130,9 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
-        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME => Err(Status::new(
-            StatusCode::Unauthenticated,
-            "this takes a certificate",
-        )),
+        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME | call::ANSWER => Err(
+            Status::new(StatusCode::Unauthenticated, "this takes a certificate"),
+        ),
         _ => Err(unknown(&path)),
     };
     // A client that went away needs no answer.
@@ -155,6 +154,14 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
                 answer,
             };
             return distribute::run(&center, &caller, peer, call).await;
+        }
+        call::ANSWER => {
+            let call = Call {
+                path,
+                messages,
+                answer,
+            };
+            return relay::run(&center, peer, call).await;
         }
         call::RENEW => {
             let proven: SpiffeId = caller.id().clone();

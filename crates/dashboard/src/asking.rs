@@ -75,6 +75,7 @@ fn leave(question: &Question) -> Leave {
         | Question::View(_)
         | Question::Traffic(_)
         | Question::Failures(_)
+        | Question::Kept(_)
         | Question::Trust(_) => Leave::Asked,
         Question::History(ask) if ask.limit > MOST_REVISIONS => Leave::TooMuch,
         Question::History(_) => Leave::Asked,
@@ -90,6 +91,7 @@ fn leave(question: &Question) -> Leave {
         | Question::OpenDashboard(_)
         | Question::Revoke(_)
         | Question::Renew(_)
+        | Question::Tap(_)
         | Question::Holding(_)
         | Question::End(_)
         | Question::Reinstate(_) => Leave::Refused,

@@ -17,6 +17,7 @@ mod screen;
 mod source;
 mod talk;
 mod watcher;
+mod witness;
 
 pub(crate) use engine::{Guest, Happened, Opened, Question, Up};
 pub(crate) use explicit::{Pin, exports, unclear};

@@ -5,6 +5,7 @@
 //! view and the certificates that are held stay in use. [`Asker`] is how a request waits for
 //! something the view was not asked to hold.
 
+mod answer;
 mod ask;
 mod certify;
 mod event;
@@ -21,6 +22,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use leno_admin::several::Respondent;
 use leno_channel::{Clocks, Keyring};
 use leno_identity::Trust;
 use leno_model::view::{View, WorkloadId};
@@ -56,7 +58,6 @@ pub struct Following {
 }
 
 /// Follows a control plane.
-#[derive(Debug)]
 pub struct Follower {
     client: Client,
     view: Option<Arc<View>>,
@@ -72,6 +73,8 @@ pub struct Follower {
     waiting: Waiting,
     save: watch::Sender<Option<Vec<u8>>>,
     folder: Folder,
+    /// Answers what the control plane asks.
+    respondent: Option<Respondent>,
 }
 
 impl Follower {
@@ -132,8 +135,14 @@ impl Follower {
             waiting: Waiting::default(),
             save: watch::Sender::new(None),
             folder,
+            respondent: None,
         };
         Ok((follower, asker))
+    }
+
+    /// Answers the control plane's questions by `respondent`, from the next connection on.
+    pub fn answer_by(&mut self, respondent: Respondent) {
+        self.respondent = Some(respondent);
     }
 
     /// Who it proves to be.

@@ -4,6 +4,7 @@
 //! `leno-traffic` and by nothing else. Where it listens is data ([`Listener`]), chosen once.
 
 mod aim;
+mod asked;
 mod buffer;
 mod coalesce;
 mod connect;
@@ -48,6 +49,7 @@ use leno_traffic::{Scope, Table};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
+pub use asked::Witness;
 pub use inside::Inside;
 pub use leno_channel::Clocks;
 pub use listen::{Door, Listener, Place};

@@ -3,7 +3,8 @@
 //!
 //! The transport is delta xDS with one type of ours. A part's version is the hash of its bytes, so
 //! that a proxy that comes back, to whichever replica, is sent only what differs. Beside it stand
-//! what joins and renews say ([`certificates`]), and the names of all calls ([`call`]).
+//! what joins and renews say ([`certificates`]), what a proxy is asked ([`questions`]), and the names
+//! of all calls ([`call`]).
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
 #![deny(
@@ -21,6 +22,9 @@ pub mod call {
     /// [`crate::Response`].
     pub const DISTRIBUTE: &str =
         "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+    /// Streams of [`crate::questions::Posed`] from the control plane, and of
+    /// [`crate::questions::Told`] from the proxy that began the call.
+    pub const ANSWER: &str = "/leno.dev.v1alpha1.Questions/Answer";
     /// Takes a [`crate::certificates::Join`] and gives a [`crate::certificates::Issued`].
     pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
     /// Takes a [`crate::certificates::Leave`] and gives nothing back.
@@ -39,6 +43,7 @@ pub mod client;
 pub mod delta;
 pub mod flows;
 pub mod part;
+pub mod questions;
 mod saved;
 pub mod server;
 mod token;

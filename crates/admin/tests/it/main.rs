@@ -98,7 +98,7 @@ async fn any_tool_can_ask_by_a_line_of_json() {
         "{\"answer\":{\"context\":\"shop.local\",\"now\":\"2026-11-20T02:01:00.000Z\",\"revision\":7,\"proxies\":2,\"objects\":12,\"problems\":0}}\n"
     );
     let other = world.says("{\"version\":2,\"ask\":\"status\"}\n").await;
-    assert!(other.contains("the question is of version 2, and this control plane answers 1"));
+    assert!(other.contains("the question is of version 2, and this process answers 1"));
     for garbage in [
         "\n",
         "[]\n",

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use leno_admin::{self as admin, Ending, Failure, Question, Server};
+use leno_admin::{self as admin, Ending, Question, Server};
 use leno_channel::Keyring;
 use leno_host::cpu::Cpu;
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
 use leno_proxy::follow::{Asker, Event, Follower, Following};
-use leno_proxy::{Clocks, Door, Listener, Place, Proxy, Settings};
+use leno_proxy::{Clocks, Door, Listener, Place, Proxy, Settings, Witness};
 use leno_telemetry::Telemetry;
 use leno_traffic::Scope;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,7 +44,8 @@ pub(crate) fn run(
     // Standard output that is gone leaves nobody to tell.
     let tell = |event: &Event| drop(terminal.borrow_mut().line(event.to_string()));
     let following = wanted.following()?;
-    let (follower, asker) = Follower::open(&following, Arc::clone(&keyring), clocks.clone(), tell)?;
+    let (mut follower, asker) =
+        Follower::open(&following, Arc::clone(&keyring), clocks.clone(), tell)?;
     tell_identity(&terminal, &follower);
     let held = Held::of(
         &following.name,
@@ -52,6 +53,9 @@ pub(crate) fn run(
         &follower,
         clocks.now().wall,
     );
+    let telemetry = Telemetry::new(leno_telemetry::Settings::default());
+    let witness = held.witness(&clocks, &telemetry);
+    follower.answer_by(witness.respondent());
     let ended = Arc::new(Notify::new());
     let tell = |event: &Event| {
         held.hear(event, clocks.now().wall);
@@ -61,7 +65,7 @@ pub(crate) fn run(
         wanted,
         keyring,
         clocks: clocks.clone(),
-        telemetry: Telemetry::new(leno_telemetry::Settings::default()),
+        telemetry,
         asker,
         proxy: OnceCell::new(),
         started: Notify::new(),
@@ -76,7 +80,7 @@ pub(crate) fn run(
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let _asked = listen(&following.folder, &held, &clocks, &ended)?;
+        let _asked = listen(&following.folder, witness, &ended)?;
         tokio::select! {
             () = ended.notified() => {}
             never = follower.run(adopt, tell) => match never {},
@@ -92,30 +96,24 @@ pub(crate) fn run(
     running.end()
 }
 
-/// Answers on the proxy's socket what it holds, for as long as the answer is held; whoever asks it to
-/// end is told in `ended`.
-fn listen(
-    folder: &Path,
-    held: &Held,
-    clocks: &Clocks,
-    ended: &Arc<Notify>,
-) -> anyhow::Result<JoinSet<()>> {
+/// Answers on the proxy's socket, for as long as the answer is held; whoever asks it to end is told in
+/// `ended`.
+fn listen(folder: &Path, witness: Witness, ended: &Arc<Notify>) -> anyhow::Result<JoinSet<()>> {
     let socket = host::proxy_socket(folder);
     let server = Server::listen(&socket);
     let server = server.with_context(|| format!("cannot listen on {}", socket.display()))?;
-    let (held, clocks, ended) = (held.clone(), clocks.clone(), Arc::clone(ended));
+    let ended = Arc::clone(ended);
     let answer = move |_, question| {
-        let answer = match question {
-            Question::Holding(_) => Ok(admin::Answer::Holding(held.told(clocks.now().wall))),
-            Question::End(_) => {
-                ended.notify_one();
-                Ok(admin::Answer::Ending(Ending {}))
+        let (witness, ended) = (witness.clone(), Arc::clone(&ended));
+        async move {
+            match question {
+                Question::End(_) => {
+                    ended.notify_one();
+                    Ok(admin::Answer::Ending(Ending {}).into())
+                }
+                question => witness.answer(question).await,
             }
-            _ => Err(Failure::plain(
-                "this is a question for a control plane, and this a proxy",
-            )),
-        };
-        std::future::ready(answer)
+        }
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(server.run(answer));

@@ -1,6 +1,6 @@
 //! The door through which the page asks: the mesh's own control plane, in this process.
 
-use leno_admin::{Answer, Asker, Failure, Question};
+use leno_admin::{Answer, Asker, Failure, Question, Reply};
 use leno_control::Desk;
 use leno_dashboard::{Arrived, Mesh};
 use tokio::sync::{mpsc, oneshot};
@@ -35,7 +35,12 @@ impl Door {
 impl Mesh for Door {
     async fn ask(&self, question: Question) -> Result<Answer, Failure> {
         let user = rustix::process::geteuid().as_raw();
-        self.desk.answer(Asker { user }, question).await
+        match self.desk.answer(Asker { user }, question).await? {
+            Reply::Whole(answer) => Ok(*answer),
+            Reply::Tap(_) => Err(Failure::plain(
+                "a page is answered at once, and this goes on",
+            )),
+        }
     }
 
     async fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {

@@ -39,6 +39,7 @@ use super::news::{News, Published, Row};
 use super::place::{Held, Place};
 use super::program::{Program, programs};
 use super::source::Source;
+use super::witness::witness;
 use crate::command::proxy::connections;
 use crate::command::seed;
 
@@ -171,6 +172,8 @@ impl Up {
             name: Name::new(HOST).expect("a constant that is a name"),
         };
         let (attendance, renewals) = desk.attend(source.mesh.as_str(), &host, tunnel);
+        let witness = witness(source.mesh.as_str(), &desk, &clocks, &telemetry);
+        attendance.answer_by(witness.respondent());
         let attendance = Rc::new(attendance);
         let mut up = Self {
             certificates: Certificates::new(attendance.clone(), keyring, Dice::new(seed())),

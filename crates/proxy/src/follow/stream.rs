@@ -14,6 +14,7 @@ use leno_wire::{Known, Received, Response, call};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::follow::answer;
 use crate::follow::ask::Order;
 use crate::follow::event::Event;
 use crate::follow::join::connect;
@@ -36,6 +37,9 @@ impl Follower {
             Err(why) => return why,
         };
         let _run = EndWith(run);
+        let respondent = self.respondent.clone();
+        let answering = respondent.map(|way| tokio::spawn(answer::serve(line.clone(), way)));
+        let _answering = answering.map(EndWith);
         let (mut sender, mut incoming) = match line.call(call::DISTRIBUTE).await {
             Ok(call) => call,
             Err(status) => return status.to_string(),

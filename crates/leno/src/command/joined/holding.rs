@@ -7,6 +7,8 @@ use leno_admin::{CertificateState, Holding};
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{SpiffeId, Wall};
 use leno_proxy::follow::{Event, Follower};
+use leno_proxy::{Clocks, Witness};
+use leno_telemetry::Telemetry;
 
 /// What a proxy holds, kept up to date by what happens to it. A clone is the same.
 #[derive(Clone)]
@@ -92,8 +94,16 @@ impl Held {
         }
     }
 
+    /// Who answers questions about this proxy, and about the calls that `telemetry` records.
+    pub(super) fn witness(&self, clocks: &Clocks, telemetry: &Telemetry) -> Witness {
+        let (held, now) = (self.clone(), clocks.clone());
+        let holding = move || held.told(now.now().wall);
+        let name = self.lock().proxy.clone();
+        Witness::new(name, clocks.clone(), telemetry.clone(), holding)
+    }
+
     /// It as people may see it at `now`.
-    pub(super) fn told(&self, now: Wall) -> Holding {
+    fn told(&self, now: Wall) -> Holding {
         let state = self.lock();
         let certificates = state
             .certificates

@@ -1,0 +1,98 @@
+//! Calls that proxies are asked about: which are meant, and what is told of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::recorded::Recorded;
+
+/// Which calls are meant. Empty, it is all of them.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Which {
+    /// Only those that failed.
+    pub failed: bool,
+    /// Only those from or to this one: `shop/cart`, or `unknown`.
+    pub party: Option<String>,
+    /// Only those from this one.
+    pub from: Option<String>,
+    /// Only those to this one.
+    pub to: Option<String>,
+    /// Only requests with this method.
+    pub method: Option<String>,
+    /// Only requests to paths that begin so.
+    pub path: Option<String>,
+    /// Only requests whose answer had a status between these two.
+    pub status: Option<(u16, u16)>,
+    /// Only those that a proxy refused or cut short for this reason: `R003`.
+    pub code: Option<String>,
+}
+
+/// Which calls that are over are asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    /// The last ones, each told by the proxy that knows more of it.
+    Last {
+        /// At most so many.
+        count: u32,
+        /// Of these.
+        which: Which,
+    },
+    /// Those whose id begins so, each as all proxies tell of it.
+    Named {
+        /// Hexadecimal digits.
+        id: String,
+    },
+}
+
+/// What proxies keep of calls that are over.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+pub struct KeptCalls {
+    /// The calls, oldest first.
+    pub calls: Vec<Recorded>,
+    /// How many more there are that were left out, the oldest ones: an answer has a bound.
+    pub omitted: u64,
+    /// How many calls that failed were not kept: there were more than a proxy keeps of a second.
+    pub dropped: u64,
+    /// The proxies that were asked and have answered, by name.
+    pub asked: Vec<String>,
+    /// The proxies that may know more and have not answered.
+    pub silent: Vec<Silent>,
+}
+
+/// A proxy that has not answered.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Silent {
+    /// What it calls itself.
+    pub proxy: String,
+    /// Why there is no answer, in words.
+    pub why: String,
+}
+
+/// One thing that a tap shows.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tapped {
+    /// These are watched from here on: the first thing that is shown, and shown again when others
+    /// come or go.
+    Watching(Watched),
+    /// A call, or something else that happened.
+    Call(Box<Recorded>),
+    /// So many more calls were not shown: more than the limit allows, or than could be taken.
+    Dropped(u64),
+}
+
+/// The proxies whose calls are shown.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Watched {
+    /// Those that show their calls, by name.
+    pub proxies: Vec<String>,
+    /// Those that do not.
+    pub silent: Vec<Silent>,
+    /// How many calls a second each of them shows at most.
+    pub limit: u32,
+}
+
+impl Which {
+    /// How many calls a second are shown where nothing else is asked for.
+    pub const LIMIT: u32 = 100;
+}

@@ -3,7 +3,9 @@
 use alloc::{format, sync::Arc};
 use core::time::Duration;
 
-use leno_model::view::{Collector, Mtls, OtlpProtocol, Settings, Signals, Stance, Unknown};
+use leno_model::view::{
+    Collector, Mtls, OtlpProtocol, Settings, Signals, Stance, UNKNOWN_DESTINATIONS, Unknown,
+};
 use leno_model::{Code, Name, Notes, Origin, TrustDomain};
 use leno_resources::mesh::{self, MeshSpec, MtlsMode};
 use leno_resources::{Object, Part, Resources};
@@ -153,7 +155,6 @@ fn trust_domain(mesh: &str) -> TrustDomain {
 
 /// The fields of `Mesh.spec` that a view tells the origins of.
 const TRUST_DOMAIN: &str = "trustDomain";
-const UNKNOWN_DESTINATIONS: &str = "unknownDestinations";
 
 const COLLECTOR: &str = "telemetry.collector";
 

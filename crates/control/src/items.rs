@@ -73,7 +73,7 @@ fn settings(settings: &Settings) -> Item {
     let by = |field: &str| origin(settings.origins.get(field));
     let mut items = vec![
         Item::new("trust domain", settings.trust_domain.to_string()).by(by("trustDomain")),
-        Item::new("unknown destinations", unknown).by(by("unknownDestinations")),
+        Item::new("unknown destinations", unknown).by(origin(settings.origin_of_unknown())),
     ];
     if let Some(to) = &settings.collector {
         items.push(collector(to).by(by("telemetry.collector")));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use leno_compile::{Destination, Instance, Mesh, ViewOf};
 use leno_model::view::{
-    Action, Backend, HeaderChanges, PortRef, Protocol, Rule, Split, WorkloadId,
+    Action, Backend, HeaderChanges, PortRef, Protocol, Rule, Split, Unknown, WorkloadId,
 };
 use leno_model::{Code, Dice, Namespace, Network, Origin, SpiffeId};
 use leno_protocol::{
@@ -270,20 +270,23 @@ pub(crate) fn imagine(
     source: &Source,
     asked: &Asked,
 ) -> anyhow::Result<Imagined> {
-    let namespace = source.namespace(home);
-    let destination = mesh
-        .destination(&asked.host, asked.port, namespace, &source.network())
-        .map_err(|missing| match &missing.suggestion {
-            Some(suggestion) => anyhow!("{missing}; {suggestion}"),
-            None => anyhow!("{missing}"),
-        })?;
-    let imagining = Imagining { mesh, source };
     let imagined = |sender, end, rule| Imagined {
         asked: asked.words(&source.name()),
         sender,
         end,
         rule,
     };
+    let namespace = source.namespace(home);
+    let found = mesh.destination(&asked.host, asked.port, namespace, &source.network());
+    let destination = match (found, refused_as_unknown(mesh, asked)) {
+        (Ok(destination), _) => destination,
+        (Err(_), Some(reason)) => return Ok(imagined(None, End::Refused(reason), None)),
+        (Err(missing), None) => match &missing.suggestion {
+            Some(suggestion) => bail!("{missing}; {suggestion}"),
+            None => bail!("{missing}"),
+        },
+    };
+    let imagining = Imagining { mesh, source };
     let text = asked.target.as_deref().map(|target| asked.bytes(target));
     let mut fields = Fields::new();
     let head = match &text {
@@ -305,17 +308,17 @@ pub(crate) fn imagine(
                 port: asked.port,
             };
             if !service.ports.contains_key(&asked.port) {
-                let ports = service
-                    .ports
-                    .keys()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>();
-                bail!(
-                    "Service {} has no port {}; it has {}",
-                    service.name,
-                    asked.port,
-                    ports.join(", ")
-                );
+                let refusal = Refusal::NoSuchPort {
+                    service: service.name.clone(),
+                    port: asked.port,
+                };
+                let ports = service.ports.keys().map(ToString::to_string);
+                let ports = ports.collect::<Vec<_>>().join(", ");
+                let reason = Reason {
+                    words: format!("{refusal}; it has {ports}"),
+                    ..Reason::from(&refusal)
+                };
+                return Ok(imagined(None, End::Refused(reason), None));
             }
             if matches!(source, Source::Outside(_)) {
                 let branch = imagining.branch(&port, WHOLE, text.clone().unwrap_or_default());
@@ -325,6 +328,19 @@ pub(crate) fn imagine(
             Ok(imagined(Some(thought), end, rule))
         }
     }
+}
+
+/// Why an address that is nobody's in the mesh is not called, if the mesh lets none pass.
+fn refused_as_unknown(mesh: &Mesh, asked: &Asked) -> Option<Reason> {
+    let address = asked.host.trim_matches(['[', ']']).parse().ok()?;
+    let settings = &mesh.settings;
+    let refused = settings.unknown_destinations == Unknown::Refuse;
+    refused.then(|| {
+        Reason::from(&Refusal::UnknownDestination {
+            address: SocketAddr::new(address, asked.port),
+            origin: settings.origin_of_unknown().cloned(),
+        })
+    })
 }
 
 /// One call while it is imagined.

@@ -69,7 +69,15 @@ impl Settings {
             origins: BTreeMap::new(),
         }
     }
+
+    /// Who says what happens to unknown destinations, if somebody does.
+    pub fn origin_of_unknown(&self) -> Option<&Origin> {
+        self.origins.get(UNKNOWN_DESTINATIONS)
+    }
 }
+
+/// The field of `Mesh.spec` that says what happens to unknown destinations.
+pub const UNKNOWN_DESTINATIONS: &str = "unknownDestinations";
 
 /// What happens to calls to destinations that are not in the mesh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

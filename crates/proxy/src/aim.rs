@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use leno_model::view::{Endpoint, PortRef, Protocol, Unknown, Workload};
-use leno_model::{Namespace, SpiffeId};
+use leno_model::{Namespace, Network, ServiceName, SpiffeId};
 use leno_telemetry::{Party, Security};
 use leno_traffic::{Channel, Destination, Direct, Policy, Port, Refusal, Table, Unnamed, WhyPlain};
 
@@ -45,7 +45,10 @@ impl Incoming {
                 application,
             } => table
                 .inbound(workload, *port)
-                .ok_or(Refusal::UnknownDestination(*application)),
+                .ok_or(Refusal::UnknownDestination {
+                    address: *application,
+                    origin: None,
+                }),
         }
     }
 
@@ -63,7 +66,7 @@ impl Incoming {
                     .ok_or_else(|| not_there(table, port)),
                 Toward::Address(address) => match behind_loopback(table, *address) {
                     Some(port) => Ok(Aim::Port(port)),
-                    None => aim_at(table.destination(&worker.network, *address), *address),
+                    None => aim_at(table, &worker.network, *address),
                 },
             },
         }
@@ -168,16 +171,25 @@ impl Incoming {
         }
     }
 
-    /// What is called, as counters name it.
-    pub(crate) fn destination<'a>(&self, table: &'a Table, aim: Option<Aim<'a>>) -> Party<'a> {
+    /// What is called, as counters name it: by where it goes, or why it goes nowhere.
+    pub(crate) fn destination<'a>(
+        &self,
+        table: &'a Table,
+        aim: &Result<Aim<'a>, Refusal>,
+    ) -> Party<'a> {
         match aim {
-            Some(Aim::Application(_)) => {
+            Ok(Aim::Application(_)) => {
                 let workload = self.workload(table);
                 workload.map_or(Party::Unknown, |workload| party(&workload.identity))
             }
-            Some(Aim::Port(port)) => service(port.name()),
-            Some(Aim::Direct(direct)) => service(direct.of.name()),
-            Some(Aim::Pass(_)) | None => Party::Unknown,
+            Ok(Aim::Port(port)) => service(&port.name().service),
+            Ok(Aim::Direct(direct)) => service(&direct.of.name().service),
+            Ok(Aim::Pass(_)) => Party::Unknown,
+            Err(Refusal::NoSuchPort { service: name, .. }) => {
+                let known = table.view().services.get_key_value(name);
+                known.map_or(Party::Unknown, |(name, _)| service(name))
+            }
+            Err(_) => Party::Unknown,
         }
     }
 }
@@ -197,12 +209,19 @@ fn behind_loopback(table: &Table, address: SocketAddr) -> Option<&Port> {
     ports.iter().find(listens).or(ports.iter().find(named))
 }
 
-fn aim_at(destination: Destination<'_>, address: SocketAddr) -> Result<Aim<'_>, Refusal> {
-    match destination {
+fn aim_at<'t>(
+    table: &'t Table,
+    network: &Network,
+    address: SocketAddr,
+) -> Result<Aim<'t>, Refusal> {
+    match table.destination(network, address) {
         Destination::Service(port) => Ok(Aim::Port(port)),
         Destination::Endpoint(direct) => Ok(Aim::Direct(direct)),
         Destination::Unknown(Unknown::Pass) => Ok(Aim::Pass(address)),
-        Destination::Unknown(Unknown::Refuse) => Err(Refusal::UnknownDestination(address)),
+        Destination::Unknown(Unknown::Refuse) => Err(Refusal::UnknownDestination {
+            address,
+            origin: table.view().settings.origin_of_unknown().cloned(),
+        }),
         // Nothing is known of how it may be called: no service names it.
         Destination::Own(_) => Err(Refusal::Unreachable(address)),
         Destination::NoSuchPort(service) => Err(Refusal::NoSuchPort {
@@ -232,9 +251,9 @@ pub(crate) fn party(id: &SpiffeId) -> Party<'_> {
     }
 }
 
-fn service(port: &PortRef) -> Party<'_> {
+fn service(name: &ServiceName) -> Party<'_> {
     Party::Known {
-        namespace: port.service.namespace.as_str(),
-        name: port.service.name.as_str(),
+        namespace: name.namespace.as_str(),
+        name: name.name.as_str(),
     }
 }

@@ -333,11 +333,11 @@ impl<'a> Carrying<'a> {
     }
 
     fn edge(&self) -> Edge<'_> {
-        let aim = self.incoming.aim(self.worker, self.table).ok();
+        let aim = self.incoming.aim(self.worker, self.table);
         Edge {
             reporter: self.incoming.way.reporter(),
             source: self.incoming.source(self.table),
-            destination: self.incoming.destination(self.table, aim),
+            destination: self.incoming.destination(self.table, &aim),
             security: self.security.get(),
         }
     }

@@ -165,11 +165,17 @@ impl Table {
                 port,
             })),
             Named::Loopback => Ok(Wanted::Address((Ipv4Addr::LOCALHOST, port).into())),
-            Named::Nothing => Err(Refusal::UnknownName(host.into())),
+            Named::Nothing => Err(Refusal::UnknownName {
+                name: host.into(),
+                origin: None,
+            }),
             Named::Needs(question) => Ok(Wanted::Needs(question)),
             Named::OfOthers => match self.view().settings.unknown_destinations {
                 Unknown::Pass => Ok(Wanted::Name(host.into(), port)),
-                Unknown::Refuse => Err(Refusal::UnknownName(host.into())),
+                Unknown::Refuse => Err(Refusal::UnknownName {
+                    name: host.into(),
+                    origin: self.view().settings.origin_of_unknown().cloned(),
+                }),
             },
         }
     }
@@ -190,7 +196,10 @@ impl Table {
         let Some(service) = self.view().services.get(&name) else {
             let question = Subscription::Service(name);
             if self.scope().holds(&question) {
-                return Err(Refusal::UnknownName(host.into()));
+                return Err(Refusal::UnknownName {
+                    name: host.into(),
+                    origin: None,
+                });
             }
             return Ok(Wanted::Needs(question));
         };

@@ -24,14 +24,24 @@ pub enum Refusal {
     #[error("the path can be read in two ways, and they lead to different routes")]
     AmbiguousPath,
     /// The destination is not in the mesh, and must be.
-    #[error("{0} is not in the mesh, and the mesh lets no unknown destination pass")]
-    UnknownDestination(SocketAddr),
+    #[error("{address} is not in the mesh, and the mesh lets no unknown destination pass")]
+    UnknownDestination {
+        /// What was called.
+        address: SocketAddr,
+        /// Who says that none passes.
+        origin: Option<Origin>,
+    },
     /// The request does not say where it goes.
     #[error("{0}")]
     Unnamed(Unnamed),
     /// The destination's name is no service's, and others may not be asked or do not have it.
-    #[error("the name {0} is no service's, and none that the mesh lets pass")]
-    UnknownName(Box<str>),
+    #[error("the name {name} is no service's, and none that the mesh lets pass")]
+    UnknownName {
+        /// What was called.
+        name: Box<str>,
+        /// Who says that none passes.
+        origin: Option<Origin>,
+    },
     /// The destination's name is not the mesh's, and whoever knows such names did not say.
     #[error("the name {0} could not be resolved")]
     NotResolved(Box<str>),
@@ -61,7 +71,7 @@ pub enum Refusal {
     #[error("no route of {0} matches the request")]
     NoRoute(PortRef),
     /// The rule that matches cannot be carried out.
-    #[error("the rule that matches ({origin}) cannot be carried out: {}", code.slug())]
+    #[error("the rule that matches cannot be carried out: {}", code.slug())]
     RouteNotUsable {
         /// What is wrong with it.
         code: Code,
@@ -163,7 +173,7 @@ impl Refusal {
             Self::Denied(denied) => denied.code(),
             Self::PermitWithdrawn(_) => Code::R006,
             Self::AmbiguousPath => Code::R035,
-            Self::UnknownDestination(_) | Self::UnknownName(_) => Code::R001,
+            Self::UnknownDestination { .. } | Self::UnknownName { .. } => Code::R001,
             Self::Unnamed(_) => Code::R017,
             Self::Loop(_) => Code::R018,
             Self::NotResolved(_) => Code::R019,
@@ -199,11 +209,11 @@ impl Refusal {
             Self::RouteNotUsable { origin, .. } | Self::OriginNotAllowed { origin, .. } => {
                 Some(origin)
             }
-            Self::BackendNotUsable { origin, .. } => origin.as_ref(),
+            Self::BackendNotUsable { origin, .. }
+            | Self::UnknownDestination { origin, .. }
+            | Self::UnknownName { origin, .. } => origin.as_ref(),
             Self::AmbiguousPath
-            | Self::UnknownDestination(_)
             | Self::Unnamed(_)
-            | Self::UnknownName(_)
             | Self::NotResolved(_)
             | Self::Loop(_)
             | Self::NoSuchPort { .. }
@@ -269,8 +279,8 @@ impl Refusal {
             //= "preflight" request is denied, coupled with omitting the CORS headers."
             Self::OriginNotAllowed { .. } => 403,
             Self::PermitWithdrawn(_)
-            | Self::UnknownDestination(_)
-            | Self::UnknownName(_)
+            | Self::UnknownDestination { .. }
+            | Self::UnknownName { .. }
             | Self::IdentityRevoked(_) => 403,
             //= HTTPRoute matches: "When no rules matching a request have been successfully attached
             //= to the parent a request is coming from, a HTTP 404 status code MUST be returned."

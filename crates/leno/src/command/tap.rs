@@ -93,7 +93,11 @@ pub(super) fn row(call: &Watched) -> Line {
     let time = time.get(11..23).unwrap_or(time);
     let request = call.request().unwrap_or_default();
     let line = Line::new().dim(time).column(FROM, 1).plain(party("source"));
-    let line = line.column(TO, 1).strong(party("destination"));
+    let to = match (call.text("destination"), call.text("host")) {
+        ("unknown", host) if !host.is_empty() => host.to_owned(),
+        _ => party("destination"),
+    };
+    let line = line.column(TO, 1).strong(to);
     let line = line.column(REQUEST, 1).plain(request).column(STATUS, 1);
     let status = match call.number("status") {
         Some(status) => status.to_string(),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Now};
 use leno_protocol::{BodyReader, Header, Refused, Request, RequestHead, ResponseChanges};
+use leno_telemetry::Party;
 use leno_traffic::{
     Admitted, Channel, CrossOrigin, Direct, Fact, Forward, Preflight, Redirected, Refusal, Routed,
     Table, WhyPlain,
@@ -80,11 +81,12 @@ impl<'a> Exchange<'a> {
         behind: &[u8],
     ) -> (After, usize) {
         let mut body = BodyReader::new(self.head.body);
+        let aim = self.aim();
         let (after, used) = match body.take(behind) {
             Ok(used) => {
                 self.told.sent = used as u64;
                 let sending = Sending::new(client, news, behind.split_at(used), body);
-                (self.carry(sending).await, used)
+                (self.carry(aim, sending).await, used)
             }
             Err(flaw) => {
                 let reason = Reason::from(&Refused::request(flaw));
@@ -96,8 +98,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// The path, from the head to the last byte of an answer.
-    async fn carry(&mut self, sending: Sending<'_>) -> After {
-        let aim = self.aim();
+    async fn carry(&mut self, aim: Result<Aim<'a>, Refusal>, sending: Sending<'_>) -> After {
         let admitted = self.admit();
         match admitted.and_then(|admitted| self.route(admitted, aim?)) {
             Ok(Way::Forward(forward, direct)) => self.forward(&forward, direct, sending).await,
@@ -111,9 +112,8 @@ impl<'a> Exchange<'a> {
     /// Where it wants to go.
     fn aim(&mut self) -> Result<Aim<'a>, Refusal> {
         let aim = self.incoming.aim(self.worker, self.table);
-        let known = aim.as_ref().ok().copied();
-        self.told.destination = self.incoming.destination(self.table, known);
-        if let Some(Aim::Port(port)) = known {
+        self.told.destination = self.incoming.destination(self.table, &aim);
+        if let Ok(Aim::Port(port)) = aim {
             self.told.decision.calls(port);
         }
         aim
@@ -231,7 +231,12 @@ impl<'a> Exchange<'a> {
         self.told.refused(reason);
         let request = &self.head.request;
         let (method, path) = (request.method, request.path.raw());
-        let (source, destination) = (self.told.source, self.told.destination);
+        let source = self.told.source;
+        let destination = match self.told.destination {
+            Party::Unknown if request.host.is_empty() => Party::Unknown.to_string(),
+            Party::Unknown => request.host.to_owned(),
+            known => known.to_string(),
+        };
         let asked = match reason.code {
             Code::R002 | Code::R003 | Code::R004 | Code::R005 => {
                 format!("{source} may not {method} {path} on {destination}")

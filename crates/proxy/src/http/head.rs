@@ -136,11 +136,12 @@ pub(super) async fn refuse_head(
     let id = worker.new_id();
     let table = worker.table();
     let (source, workload) = (incoming.source(&table), incoming.way.workload());
+    let destination = incoming.destination(&table, &incoming.aim(worker, &table));
     let mut out = worker.buffers.lend();
     Answer {
         proxy_of: workload.name.as_str(),
         id,
-        asked: &format!("a request from {source} that is not one"),
+        asked: &format!("what {source} sent to {destination} is no request that is carried"),
         version: Version::Http11,
         head_only: false,
         keep_alive: false,
@@ -153,7 +154,7 @@ pub(super) async fn refuse_head(
         edge: Edge {
             reporter: incoming.way.reporter(),
             source,
-            destination: incoming.destination(&table, incoming.aim(worker, &table).ok()),
+            destination,
             security: incoming.proven(),
         },
         route: None,

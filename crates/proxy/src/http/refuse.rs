@@ -78,13 +78,20 @@ impl Answer<'_> {
             status,
             code,
             words,
+            origin,
             ..
         } = reason;
         let slug = code.slug();
         let fault = code.fault();
+        let verdict = match fault {
+            Fault::Caller => "Leno refused this call",
+            Fault::Service | Fault::Configuration | Fault::Mesh => "This call failed",
+        };
+        let place = origin.as_ref().map(|origin| format!(" ({origin})"));
         let body = format!(
-            "Leno refused this call: {asked}.\n{}.  Ask: leno why {id}\n",
-            capitalised(words)
+            "{verdict}: {asked}.\n{}{}.  Ask: leno why {id}\n",
+            capitalised(words),
+            place.unwrap_or_default()
         );
         let error = proxy_error(*code);
         let status_line = format!("leno; error={error}; details=\"{code} {slug}\"");

@@ -84,7 +84,7 @@ impl Reply<'_> {
             let heard = match self.hear(&mut reader, &bytes, &mut out, waiting) {
                 Ok(heard) => heard,
                 Err(refused) => {
-                    let reason = Reason::from(&refused);
+                    let reason = self.not_http(&refused);
                     return (Tried::Hopeless(reason, Some(Ended::Failed)), carried);
                 }
             };
@@ -274,11 +274,19 @@ impl Reply<'_> {
         }
     }
 
+    /// What came in the place of an answer.
+    fn not_http(&self, refused: &Refused) -> Reason {
+        let endpoint = self.attempt.hop.target.address;
+        Reason {
+            words: format!("{endpoint} answered with something that is not HTTP: {refused}"),
+            ..Reason::from(refused)
+        }
+    }
+
     /// The server's connection ended before there was an answer.
     fn no_answer(&self, cut: Cut, bytes: &[u8], worker: &Worker) -> Tried {
         let target = &self.attempt.hop.target;
         let (address, tunnel) = (target.address, target.tunnel);
-        let proxy = tunnel.map_or(address, |tunnel| tunnel.address);
         let refusal = match cut {
             Cut::There if bytes.is_empty() => Refusal::ResetBeforeResponse(address),
             Cut::There => Refusal::MalformedResponse(address),
@@ -286,7 +294,7 @@ impl Reply<'_> {
                 Some(tunnel) => worker.broken_off(tunnel),
                 None => Refusal::TunnelFailed(address),
             },
-            Cut::For(code) => Refusal::StreamRefused { proxy, code },
+            Cut::For(code) => self.cut_for(code),
         };
         // A server closes an idle connection whenever it likes. Whether it read the request first
         // cannot be known; a safe one does nothing that could be done twice (RFC 9110 section 9.2.1).
@@ -301,6 +309,18 @@ impl Reply<'_> {
             Failure::NoAnswer
         };
         Tried::Failed(failure, refusal)
+    }
+
+    /// The proxy of the endpoint cut the stream for this reason.
+    fn cut_for(&self, code: Code) -> Refusal {
+        let target = &self.attempt.hop.target;
+        let proxy = target.tunnel.map(|tunnel| tunnel.address);
+        let proxy = proxy.unwrap_or(target.address);
+        match code {
+            Code::R022 => Refusal::ResetBeforeResponse(target.address),
+            Code::R026 => Refusal::ResetDuringBody(target.address),
+            code => Refusal::StreamRefused { proxy, code },
+        }
     }
 
     /// Something ended the exchange before the client heard anything.
@@ -319,17 +339,13 @@ impl Reply<'_> {
     fn cut(&self, interrupted: &Interrupted, carried: &mut Carried) -> Tried {
         let target = &self.attempt.hop.target;
         let proxy = target.tunnel.map(|tunnel| tunnel.address);
-        let told = |code| Refusal::StreamRefused {
-            proxy: proxy.unwrap_or(target.address),
-            code,
-        };
         let refusal = match interrupted {
             Interrupted::Server(Cut::There) => Some(Refusal::ResetDuringBody(target.address)),
             Interrupted::Server(Cut::Between) => {
                 Some(Refusal::TunnelFailed(proxy.unwrap_or(target.address)))
             }
-            Interrupted::Server(Cut::For(code)) => Some(told(*code)),
-            Interrupted::ClientGone(cut) => cut.of_client().map(told),
+            Interrupted::Server(Cut::For(code)) => Some(self.cut_for(*code)),
+            Interrupted::ClientGone(cut) => cut.of_client().map(|code| self.cut_for(code)),
             Interrupted::Body(_) | Interrupted::Over(_) => None,
         };
         carried.cut = match (refusal, interrupted) {

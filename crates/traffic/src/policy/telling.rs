@@ -93,7 +93,7 @@ fn passed_over(gate: &Gate, call: Call<'_>) -> Vec<Detail> {
 }
 
 /// `AccessPolicy shop/payments rule 2`.
-fn named(rule: &AccessRule) -> String {
+pub(super) fn named(rule: &AccessRule) -> String {
     let origin = &rule.origin;
     format!("{} {}", origin.object, numbered(origin, None))
 }

@@ -1,11 +1,12 @@
 //! What a judgement comes to, and why.
 
-use alloc::{format, string::String, sync::Arc};
+use alloc::sync::Arc;
 
 use leno_model::view::{AccessRule, Effect, WorkloadId};
 use leno_model::{Code, Origin, SpiffeId};
 
 use crate::caller::Missing;
+use crate::policy::telling::named;
 
 /// The outcome of a judgement.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,22 +34,22 @@ pub enum Allowed<'t> {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Denied {
     /// mTLS is strict, and the caller came in plain.
-    #[error("mTLS is strict{}, and the call came in plain", said_by(.0.as_ref()))]
+    #[error("mTLS is strict, and the call came in plain")]
     Plain(Option<Origin>),
     /// The caller's identity has been revoked.
     #[error("the identity {0} has been revoked")]
     Revoked(SpiffeId),
     /// A rule denies it.
-    #[error("denied by {}", .0.origin)]
+    #[error("denied by {}", named(.0))]
     ByRule(Arc<AccessRule>),
     /// A rule covers it that needs a feature this proxy lacks.
-    #[error("{} needs a feature that this proxy lacks", .0.origin)]
+    #[error("{} needs a feature that this proxy lacks", named(.0))]
     NotUnderstood(Arc<AccessRule>),
     /// Rules allow others, and none allows this.
     #[error("no AccessPolicy allows it")]
     NoAllowRule,
     /// No rule speaks of it, and the default is to deny.
-    #[error("no AccessPolicy allows it, and the default is to deny{}", said_by(.0.as_ref()))]
+    #[error("no AccessPolicy allows it, and the default is to deny")]
     ByDefault(Option<Origin>),
     /// The readings of the path lead to different verdicts.
     #[error("the path can be read in two ways, and only one of them is allowed")]
@@ -110,11 +111,4 @@ impl Denied {
             | Self::ByDefault(_) => 403,
         }
     }
-}
-
-/// ` by mesh.yaml:7`, or nothing.
-fn said_by(origin: Option<&Origin>) -> String {
-    origin
-        .map(|origin| format!(" by {origin}"))
-        .unwrap_or_default()
 }

@@ -306,7 +306,10 @@ fn a_denial_names_the_rule() {
     let table = table("strict\ndeny from=web");
     let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
     let denied = |peer: &Peer| policy.admit_stream(peer).unwrap_err().to_string();
-    assert_eq!(denied(&proven(&spiffe_id("web"))), "denied by cart.yaml:2");
+    assert_eq!(
+        denied(&proven(&spiffe_id("web"))),
+        "denied by AccessPolicy shop/cart rule 2"
+    );
     assert_eq!(
         denied(&plain("10.0.0.7")),
         "mTLS is strict by cart.yaml:1, and the call came in plain"

@@ -269,11 +269,14 @@ fn a_call_that_comes_in() {
 ✓ mTLS      permissive: the caller came in plain               replayed
 ✗ access    the path can be read in two ways, and only one of them is allowed replayed
             read as //admin: no rule speaks of it, and the default is to allow
-            read as /admin: denied by cart.yaml:1   cart.yaml:1
+            read as /admin: denied by AccessPolicy shop/cart rule 1   cart.yaml:1
 ",
     );
-    check(&inbound("default deny", None, "GET http://cart/items"), "
+    check(
+        &inbound("default deny", None, "GET http://cart/items"),
+        "
 ✓ mTLS      permissive: the caller came in plain               replayed
-✗ access    no AccessPolicy allows it, and the default is to deny by cart.yaml:1 replayed   cart.yaml:1
-");
+✗ access    no AccessPolicy allows it, and the default is to deny replayed   cart.yaml:1
+",
+    );
 }

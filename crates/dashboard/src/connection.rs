@@ -13,7 +13,7 @@ use crate::access::Visitor;
 use crate::answer::{Answer, Manner, Reader};
 use crate::asking;
 use crate::gate::{Asked, is_from_us, judge, proofs, read_by};
-use crate::pages::Page;
+use crate::pages;
 use crate::refusal::Refusal;
 use crate::{Arrived, Mesh, Site};
 
@@ -41,7 +41,6 @@ pub(crate) async fn serve<M: Mesh>(
         };
         let answer = match turn.wants {
             Wants::Answer(answer) => answer,
-            Wants::Page(page, visitor) => page.show(visitor, &*mesh).await,
             Wants::Question(visitor, end) => {
                 let rest = timeout(PATIENCE, read_to(&mut stream, &mut bytes, end)).await;
                 let Some(question) = rest??.then(|| bytes.get(turn.length..end)).flatten() else {
@@ -75,7 +74,6 @@ struct Turn {
 
 enum Wants {
     Answer(Answer),
-    Page(Page, Visitor),
     /// A question that ends at this byte.
     Question(Visitor, usize),
     Service,
@@ -147,7 +145,7 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
         Ok(Asked::Service(_)) => Ok(Wants::Service),
         Ok(Asked::Asset(asset)) => Ok(Wants::Answer(Answer::asset(asset))),
         Ok(Asked::Enter(token)) => Ok(Wants::Answer(site.enter(token))),
-        Ok(Asked::Page(page)) => visitor().map(|visitor| Wants::Page(page, visitor)),
+        Ok(Asked::Page) => visitor().map(|visitor| Wants::Answer(pages::page(visitor))),
         Ok(Asked::Question(length)) => {
             let end = head.length + length;
             visitor().map(|visitor| Wants::Question(visitor, end))

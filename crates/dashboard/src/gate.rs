@@ -6,7 +6,7 @@ use leno_protocol::{BodyFraming, Request};
 use crate::access::Secret;
 use crate::answer::Reader;
 use crate::asking;
-use crate::pages::{Asset, Page};
+use crate::pages::Asset;
 use crate::refusal::{NoQuestion, Refusal};
 
 /// Where the pages are.
@@ -29,8 +29,8 @@ pub(crate) enum Asked<'a> {
     Asset(Asset),
     /// To come in by a link.
     Enter(&'a str),
-    /// A page, by whoever has a visit.
-    Page(Page),
+    /// The page, by whoever has a visit.
+    Page,
     /// A question by a page of ours, of so many bytes.
     Question(usize),
 }
@@ -74,8 +74,10 @@ pub(crate) fn judge<'a>(
             None => Err(Refusal::NoVisit),
         };
     }
-    let page = inside(request, place).and_then(Page::at);
-    page.map(Asked::Page).ok_or(Refusal::NotFound)
+    match inside(request, place) {
+        Some("") => Ok(Asked::Page),
+        Some(_) | None => Err(Refusal::NotFound),
+    }
 }
 
 /// The path below the folder of pages.
@@ -218,9 +220,9 @@ mod tests {
             ("/style.css?x", "Asset(PlainStyle)"),
             ("/page.js", "NotFound"),
             ("/icon.svg", "Asset(Icon)"),
-            ("/FOLDER/", "Page(Shell)"),
-            ("/FOLDER/?x", "Page(Shell)"),
-            ("/FOLDER/plain", "Page(Plain)"),
+            ("/FOLDER/", "Page"),
+            ("/FOLDER/?x", "Page"),
+            ("/FOLDER/plain", "NotFound"),
             ("/FOLDER", "NotFound"),
             ("/FOLDER/other", "NotFound"),
             ("/FOLDER/style.css", "NotFound"),
@@ -275,12 +277,9 @@ mod tests {
     #[test]
     fn only_navigation_and_our_own_pages_ask() {
         for (headers, expect) in [
-            ("sec-fetch-site: none", "Page(Shell)"),
-            (
-                "sec-fetch-site: same-origin\nsec-fetch-mode: cors",
-                "Page(Shell)",
-            ),
-            ("origin: http://localhost:7070", "Page(Shell)"),
+            ("sec-fetch-site: none", "Page"),
+            ("sec-fetch-site: same-origin\nsec-fetch-mode: cors", "Page"),
+            ("origin: http://localhost:7070", "Page"),
             ("origin: http://localhost:3000", "ForeignOrigin"),
             ("origin: http://localhost", "ForeignOrigin"),
             ("origin: https://localhost:7070", "ForeignOrigin"),
@@ -293,7 +292,7 @@ mod tests {
             ),
             (
                 "sec-fetch-site: cross-site\nsec-fetch-mode: navigate\nsec-fetch-dest: document",
-                "Page(Shell)",
+                "Page",
             ),
             (
                 "sec-fetch-site: cross-site\nsec-fetch-mode: navigate\nsec-fetch-dest: iframe",

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use leno_admin::hides;
 
-/// A document, or a part of one.
+/// A document.
 #[derive(Default)]
 pub(crate) struct Html(String);
 
@@ -19,12 +19,6 @@ impl Html {
     /// Text, of whatever origin; also for the inside of a quoted attribute.
     pub(crate) fn text(&mut self, text: impl Display) -> &mut Self {
         write!(Escaped(&mut self.0), "{text}").expect("a String takes any text");
-        self
-    }
-
-    /// Another part.
-    pub(crate) fn part(&mut self, part: Self) -> &mut Self {
-        self.0.push_str(&part.0);
         self
     }
 

@@ -1,63 +1,16 @@
-//! What there is to be seen, and at which path: the page, which asks for what it shows by itself, and
-//! beside it how the mesh is in plain HTML, made anew for each look.
+//! What there is to be seen: the page, which asks for all that it shows, what it is made of, and what
+//! stands in its place where somebody may not see it.
 
-mod frame;
-mod status;
-
-use std::time::Duration;
-
-use leno_admin::{Answer as Told, Failure, OverviewOf};
-
-use crate::Mesh;
 use crate::access::Visitor;
 use crate::answer::Answer;
 use crate::built;
 use crate::html::Html;
 use crate::refusal::Refusal;
 
-/// A page, for whoever has a visit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Page {
-    /// The page itself: what it shows it asks for.
-    Shell,
-    /// How the mesh is, for a browser that runs no scripts.
-    Plain,
+/// The page, for whoever has a visit.
+pub(crate) fn page(_: Visitor) -> Answer {
+    Answer::page(built::SHELL.into())
 }
-
-impl Page {
-    /// The page at a path below the folder of pages.
-    pub(crate) fn at(path: &str) -> Option<Self> {
-        match path {
-            "" => Some(Self::Shell),
-            "plain" => Some(Self::Plain),
-            _ => None,
-        }
-    }
-
-    /// The page as it is at this moment.
-    pub(crate) async fn show(self, _: Visitor, mesh: &impl Mesh) -> Answer {
-        match self {
-            Self::Shell => Answer::page(built::SHELL.into()),
-            Self::Plain => plain(mesh).await,
-        }
-    }
-}
-
-async fn plain(mesh: &impl Mesh) -> Answer {
-    let asked = mesh.ask(OverviewOf {}.into());
-    let seen = match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(Told::Overview(overview))) => Ok(overview),
-        Ok(Err(failure)) => Err(failure),
-        Ok(Ok(_)) | Err(_) => Err(Failure::plain("the mesh does not answer in time")),
-    };
-    Answer::page(match seen {
-        Ok(overview) => status::page(&overview),
-        Err(failure) => status::unknown(&failure),
-    })
-}
-
-/// How long the mesh may take to say how it is.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What pages refer to. It is the same for everyone and says nothing of any mesh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +19,7 @@ pub(crate) enum Asset {
     Script,
     /// How it looks.
     Style,
-    /// How what is plain looks.
+    /// How what stands in its place looks.
     PlainStyle,
     /// The icon.
     Icon,
@@ -114,18 +67,22 @@ const CSS: &str = "text/css; charset=utf-8";
 
 /// The page that says why there is nothing else to see.
 pub(crate) fn refused(refusal: &Refusal) -> String {
-    let mut body = Html::default();
-    body.raw("<header><p class=\"brand\">Leno</p><h1>");
-    body.text(refusal.title()).raw("</h1></header><main><p>");
-    body.text(refusal.advice()).raw("</p>");
-    if let Some(command) = refusal.command() {
-        body.raw("<p><code class=\"command\">").text(command);
-        body.raw("</code></p>");
+    let mut html = Html::default();
+    html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+    html.text(refusal.title()).raw(" · Leno</title>\n");
+    html.raw("<link rel=\"stylesheet\" href=\"/style.css\">\n");
+    html.raw("<link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\">\n");
+    if *refusal == Refusal::Detour {
+        html.raw("<meta http-equiv=\"refresh\" content=\"0\">\n");
     }
-    body.raw("</main>");
-    let life = match refusal {
-        Refusal::Detour => frame::Life::Again,
-        _ => frame::Life::Still,
-    };
-    frame::page(refusal.title(), life, body)
+    html.raw("</head>\n<body>\n<p class=\"brand\">Leno</p>\n<h1>");
+    html.text(refusal.title()).raw("</h1>\n<p>");
+    html.text(refusal.advice()).raw("</p>\n");
+    if let Some(command) = refusal.command() {
+        html.raw("<p><code class=\"command\">").text(command);
+        html.raw("</code></p>\n");
+    }
+    html.raw("</body>\n</html>\n");
+    html.into_string()
 }

@@ -22,8 +22,6 @@ async fn a_link_becomes_a_cookie_and_a_clean_address() {
     let page = world.get(place, &entered.cookie()).await;
     assert_eq!(page.status(), "200");
     assert!(page.body().contains("<title>Leno</title>"), "{page:?}");
-    let plain = world.get(&format!("{place}plain"), &entered.cookie()).await;
-    assert!(plain.body().contains("<h1>made-up"), "{plain:?}");
     assert_eq!(world.get(&link, "").await.status(), "403");
     assert_eq!(world.get(place, "").await.status(), "403");
     let other = format!("cookie: leno-visit={}\r\n", "0".repeat(32));
@@ -81,7 +79,6 @@ async fn every_answer_keeps_to_itself() {
         ("/?t=0", "403"),
         ("/nowhere", "404"),
         ("/style.css", "200"),
-        (&format!("{place}plain"), "200"),
         ("/icon.svg", "200"),
     ] {
         let told = world.get(path, &entered.cookie()).await;

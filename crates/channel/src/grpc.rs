@@ -17,7 +17,7 @@ use std::time::Duration;
 use h2::{Ping, PingPong};
 use tokio::time::{sleep, timeout};
 
-pub use client::{Incoming, Line};
+pub use client::{Incoming, Line, Packing, To};
 pub use enter::Entered;
 pub use join::{Joining, join};
 pub use message::{Messages, Sender};

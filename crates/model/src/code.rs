@@ -1,7 +1,7 @@
 //! The codes: one letter and three digits for everything that can go wrong where a person sees it.
 //!
 //! R is a request, C configuration, T trust, S the store, D distribution, H the host and capture,
-//! U the workloads of `leno up`. A code never changes its meaning; each has a page in `docs/errors/`.
+//! U the workloads of `leno up`, X what leaves the mesh for others to read. A code never changes its meaning; each has a page in `docs/errors/`.
 
 use core::{fmt, str::FromStr};
 
@@ -209,6 +209,12 @@ codes! {
     U002 "workload-exited" Service "The workload ended.";
     U003 "nothing-to-run" Caller "There is no leno.yaml and no Procfile here.";
     U004 "not-a-process" Configuration "A line of the Procfile names no process.";
+
+    // What leaves the mesh
+    X001 "collector-away" Service "The collector of telemetry cannot be reached, or does not answer.";
+    X002 "collector-refuses" Configuration "The collector of telemetry answers, and does not take what is sent.";
+    X003 "collector-not-usable" Configuration "The collector of telemetry is described in a way that cannot be used.";
+    X004 "export-bug" Mesh "Sending telemetry met a bug of its own, and begins anew.";
 }
 
 impl fmt::Display for Code {

@@ -12,7 +12,6 @@ mod event;
 mod folder;
 mod join;
 mod leave;
-mod pause;
 mod stream;
 mod time;
 
@@ -26,7 +25,7 @@ use leno_admin::several::Respondent;
 use leno_channel::{Clocks, Keyring};
 use leno_identity::Trust;
 use leno_model::view::{View, WorkloadId};
-use leno_model::{Dice, SpiffeId, Wall};
+use leno_model::{Dice, Pause, SpiffeId, Wall};
 use leno_traffic::Scope;
 use leno_wire::{Client, Holder};
 use tokio::sync::{mpsc, watch};
@@ -39,7 +38,6 @@ pub use leave::{NotLeft, leave};
 
 use crate::follow::ask::{Order, Waiting};
 use crate::follow::certify::Certificates;
-use crate::follow::pause::Pause;
 use crate::follow::time::Timekeeper;
 
 /// How a proxy follows.

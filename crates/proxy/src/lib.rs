@@ -11,6 +11,7 @@ mod connect;
 mod copies;
 mod decision;
 mod dns;
+mod export;
 pub mod follow;
 mod http;
 mod incoming;
@@ -54,6 +55,7 @@ pub use inside::Inside;
 pub use leno_channel::Clocks;
 pub use listen::{Door, Listener, Place};
 
+use crate::export::Export;
 use crate::follow::Asker;
 use crate::room::Room;
 use crate::worker::Worker;
@@ -92,6 +94,7 @@ pub struct Proxy {
     orders: Vec<mpsc::UnboundedSender<Order>>,
     /// Whose turn it is to take a connection.
     turn: AtomicUsize,
+    export: Export,
     workers: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -131,6 +134,7 @@ impl Proxy {
         scope: Scope,
     ) -> io::Result<Self> {
         judge_by(&keyring, &view);
+        let export = Export::new(telemetry, clocks.clone(), &view, settings.seed);
         let table = Arc::new(Table::new(view, scope));
         let (state, _) = watch::channel(State {
             table: table.clone(),
@@ -182,6 +186,7 @@ impl Proxy {
             state,
             orders,
             turn: AtomicUsize::new(0),
+            export,
             workers,
         })
     }
@@ -245,6 +250,7 @@ impl Proxy {
                 adopted = Adopted::Yes { bad_roots };
                 state.trust += 1;
             }
+            self.export.follow(&view);
             state.table = Arc::new(state.table.next(view.clone(), scope));
             true
         });

@@ -3,6 +3,7 @@
 //! Workers put lines into buffers of their own; one thread writes them. A worker never waits for it:
 //! what finds no room is dropped, counted, and said in a line.
 
+pub mod fields;
 mod json;
 mod line;
 mod people;
@@ -57,38 +58,41 @@ pub struct Field {
     pub name: &'static str,
     /// What stands in it, in one sentence.
     pub help: &'static str,
+    /// The attribute that it is to OpenTelemetry, by its semantic conventions as far as they have a
+    /// name for it; empty for what a log record has a place of its own for.
+    pub otel: &'static str,
 }
 
 /// The fields of a line in JSON, in order. Those that an event has nothing to say of are absent.
 #[rustfmt::skip]
 pub const FIELDS: &[Field] = &[
-    Field { name: "time", help: "When it began: RFC 3339, UTC, milliseconds." },
-    Field { name: "event", help: "What it tells of: call, stream, handshake, accept, or dropped; to a tap also opened." },
-    Field { name: "id", help: "The name of the call: 32 hexadecimal digits, the same at both proxies." },
-    Field { name: "reporter", help: "Which proxy tells: source or destination." },
-    Field { name: "source", help: "Who called: namespace/service account, or unknown." },
-    Field { name: "destination", help: "What was called: namespace/service, or unknown." },
-    Field { name: "route", help: "The route and rule that took the request." },
-    Field { name: "security", help: "How the two proxies were connected: mtls, why it was plain, or none if they were not." },
-    Field { name: "peer", help: "The address of whoever opened the connection." },
-    Field { name: "listener", help: "The address at which connections wait that cannot be taken." },
-    Field { name: "endpoint", help: "The address it went to in the end." },
-    Field { name: "method", help: "The method of the request." },
-    Field { name: "host", help: "The host that was asked for." },
-    Field { name: "path", help: "The path without the query." },
-    Field { name: "status", help: "The status of the answer." },
-    Field { name: "duration_ms", help: "How long it took, in milliseconds." },
-    Field { name: "tries", help: "How many times the request was tried." },
-    Field { name: "copy_of", help: "The call of which it is a copy, for a mirror." },
-    Field { name: "trace", help: "The trace it is told in: 32 hexadecimal digits." },
-    Field { name: "span", help: "The span of this proxy there: 16 hexadecimal digits." },
-    Field { name: "sent", help: "Bytes from the caller, without heads." },
-    Field { name: "received", help: "Bytes to the caller, without heads." },
-    Field { name: "code", help: "The code of the failure: see leno explain." },
-    Field { name: "slug", help: "The code in words." },
-    Field { name: "fault", help: "Whose fault it was: caller, service, configuration, mesh." },
-    Field { name: "why", help: "The failure of a handshake, or of taking connections, in words." },
-    Field { name: "dropped", help: "How many lines are missing here." },
+    Field { name: "time", help: "When it began: RFC 3339, UTC, milliseconds.", otel: "" },
+    Field { name: "event", help: "What it tells of: call, stream, handshake, accept, or dropped; to a tap also opened.", otel: "" },
+    Field { name: "id", help: "The name of the call: 32 hexadecimal digits, the same at both proxies.", otel: "leno.id" },
+    Field { name: "reporter", help: "Which proxy tells: source or destination.", otel: "leno.reporter" },
+    Field { name: "source", help: "Who called: namespace/service account, or unknown.", otel: "leno.source" },
+    Field { name: "destination", help: "What was called: namespace/service, or unknown.", otel: "leno.destination" },
+    Field { name: "route", help: "The route and rule that took the request.", otel: "leno.route" },
+    Field { name: "security", help: "How the two proxies were connected: mtls, why it was plain, or none if they were not.", otel: "leno.security" },
+    Field { name: "peer", help: "The address of whoever opened the connection.", otel: "client.address" },
+    Field { name: "listener", help: "The address at which connections wait that cannot be taken.", otel: "leno.listener" },
+    Field { name: "endpoint", help: "The address it went to in the end.", otel: "network.peer.address" },
+    Field { name: "method", help: "The method of the request.", otel: "http.request.method" },
+    Field { name: "host", help: "The host that was asked for.", otel: "server.address" },
+    Field { name: "path", help: "The path without the query.", otel: "url.path" },
+    Field { name: "status", help: "The status of the answer.", otel: "http.response.status_code" },
+    Field { name: "duration_ms", help: "How long it took, in milliseconds.", otel: "leno.duration_ms" },
+    Field { name: "tries", help: "How many times the request was tried.", otel: "leno.tries" },
+    Field { name: "copy_of", help: "The call of which it is a copy, for a mirror.", otel: "leno.copy_of" },
+    Field { name: "trace", help: "The trace it is told in: 32 hexadecimal digits.", otel: "" },
+    Field { name: "span", help: "The span of this proxy there: 16 hexadecimal digits.", otel: "" },
+    Field { name: "sent", help: "Bytes from the caller, without heads.", otel: "leno.sent" },
+    Field { name: "received", help: "Bytes to the caller, without heads.", otel: "leno.received" },
+    Field { name: "code", help: "The code of the failure: see leno explain.", otel: "leno.code" },
+    Field { name: "slug", help: "The code in words.", otel: "error.type" },
+    Field { name: "fault", help: "Whose fault it was: caller, service, configuration, mesh.", otel: "leno.fault" },
+    Field { name: "why", help: "The failure of a handshake, or of taking connections, in words.", otel: "leno.why" },
+    Field { name: "dropped", help: "How many lines are missing here.", otel: "" },
 ];
 
 /// A log that is being written. Dropped, it writes what it has and ends.

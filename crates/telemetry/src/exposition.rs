@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::iter;
+use std::num::NonZeroU128;
 use std::rc::Rc;
 use std::time::Duration;
 
 use leno_model::{CallId, Fault, Histogram, Wall};
 
 use crate::event::Event;
+use crate::export::Exported;
 use crate::kept::Kept;
 use crate::metric::{self, Metric};
 use crate::registry::{CodeCounts, Total};
@@ -53,10 +56,23 @@ pub enum Value<'a> {
 pub struct Exemplar {
     /// Its name: `leno why` takes it.
     pub id: CallId,
+    /// The trace that it is part of, if it is traced.
+    pub trace: Option<NonZeroU128>,
     /// How long it took.
     pub took: Duration,
     /// When it was over.
     pub ended: Wall,
+}
+
+impl Exemplar {
+    /// The labels that name it, each with its value.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let id = String::from_utf8_lossy(&self.id.digits()).into_owned();
+        let trace = self
+            .trace
+            .map(|trace| ("trace_id", format!("{trace:032x}")));
+        iter::once(("call_id", id)).chain(trace)
+    }
 }
 
 impl<'a> Sample<'a> {
@@ -157,10 +173,29 @@ impl Snapshot {
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
             Family::alone(&metric::TAP_DROPPED, self.tap_dropped),
-            Family::alone(&metric::SPANS_DROPPED, self.spans_dropped),
+            Family::new(&metric::EXPORT_TAKEN, self.exported.iter().map(taken)),
+            Family::new(&metric::EXPORT_LOST, self.exported.iter().flat_map(lost)),
+            Family::new(&metric::EXPORT_FAILURES, self.exported.iter().map(failures)),
             build_info(),
         ])
     }
+}
+
+fn taken(exported: &Exported) -> Sample<'_> {
+    let signal = Cow::Borrowed(exported.signal.as_str());
+    Sample::new([signal], exported.taken)
+}
+
+fn lost(exported: &Exported) -> impl Iterator<Item = Sample<'_>> {
+    exported.lost.iter().map(|(why, count)| {
+        let labels = [exported.signal.as_str(), why.as_str()];
+        Sample::new(labels.map(Cow::Borrowed), *count)
+    })
+}
+
+fn failures(exported: &Exported) -> Sample<'_> {
+    let signal = Cow::Borrowed(exported.signal.as_str());
+    Sample::new([signal], exported.failures)
 }
 
 /// Which Leno this is.
@@ -201,6 +236,7 @@ fn exemplars(kept: &Kept) -> HashMap<Labels, Vec<Exemplar>> {
         {
             let exemplar = Exemplar {
                 id: call.id,
+                trace: call.traced.map(|traced| traced.trace),
                 took: call.took,
                 ended: event.ended(),
             };
@@ -209,4 +245,60 @@ fn exemplars(kept: &Kept) -> HashMap<Labels, Vec<Exemplar>> {
         }
     }
     exemplars
+}
+
+/// The limits that durations are told by where buckets are not native, each the edge of a bucket, as
+/// Prometheus writes it and as what it is.
+pub(crate) const LIMITS: [(&str, Duration); 14] = [
+    ("0.0005", Duration::from_micros(500)),
+    ("0.001", Duration::from_millis(1)),
+    ("0.0025", Duration::from_micros(2_500)),
+    ("0.005", Duration::from_millis(5)),
+    ("0.01", Duration::from_millis(10)),
+    ("0.025", Duration::from_millis(25)),
+    ("0.05", Duration::from_millis(50)),
+    ("0.1", Duration::from_millis(100)),
+    ("0.25", Duration::from_millis(250)),
+    ("0.5", Duration::from_millis(500)),
+    ("1.0", Duration::from_secs(1)),
+    ("2.5", Duration::from_millis(2_500)),
+    ("5.0", Duration::from_secs(5)),
+    ("10.0", Duration::from_secs(10)),
+];
+
+/// The limits that durations are told by.
+pub fn limits() -> impl Iterator<Item = Duration> + Clone {
+    LIMITS.into_iter().map(|(_, limit)| limit)
+}
+
+/// The latest of the exemplars in each bucket between limits, the one without a limit last.
+pub fn in_buckets(exemplars: &[Exemplar]) -> [Option<&Exemplar>; BUCKETS] {
+    let mut buckets = [None; BUCKETS];
+    for exemplar in exemplars {
+        let bucket = LIMITS.partition_point(|(_, limit)| *limit < exemplar.took);
+        buckets[bucket] = Some(exemplar);
+    }
+    buckets
+}
+
+/// One for each limit, and one beyond.
+const BUCKETS: usize = LIMITS.len() + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::Tally;
+
+    #[test]
+    fn every_limit_is_the_edge_of_a_bucket() {
+        for (text, limit) in LIMITS {
+            assert_eq!(text.parse(), Ok(limit.as_secs_f64()));
+            let tally = Tally::new();
+            tally.record(limit);
+            tally.record(limit + Duration::from_nanos(1));
+            let mut histogram = Histogram::default();
+            tally.add_to(&mut histogram);
+            assert_eq!(histogram.at_most(limit), 1, "{limit:?}");
+        }
+    }
 }

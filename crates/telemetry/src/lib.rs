@@ -6,6 +6,7 @@
 pub mod access_log;
 mod counter;
 pub mod event;
+pub mod export;
 pub mod exposition;
 mod facts;
 mod flows;
@@ -24,7 +25,6 @@ mod snapshot;
 mod span;
 mod tally;
 mod tap;
-mod traces;
 
 pub use access_log::{AccessLog, Format};
 pub use event::{
@@ -42,4 +42,3 @@ pub use series::{Labels, RouteName, StatusClass, Traits, What};
 pub use snapshot::{EdgeName, Signals, Snapshot};
 pub use span::{Span, SpanEvent, SpanKind, Traced, Value};
 pub use tap::{Filter, Tap};
-pub use traces::Spans;

@@ -77,7 +77,9 @@ pub const METRICS: &[Metric] = &[
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
     TAP_DROPPED,
-    SPANS_DROPPED,
+    EXPORT_TAKEN,
+    EXPORT_LOST,
+    EXPORT_FAILURES,
     BUILD_INFO,
 ];
 
@@ -250,15 +252,47 @@ pub(crate) const TAP_DROPPED: Metric = Metric {
         linkerd: "",
     },
 };
-pub(crate) const SPANS_DROPPED: Metric = Metric {
-    name: "leno_spans_dropped_total",
+pub(crate) const EXPORT_TAKEN: Metric = Metric {
+    name: "leno_export_taken_total",
     kind: Kind::Counter,
-    labels: &[],
-    help: "Spans that found no room on their way to the collector.",
-    otel: "leno.spans.dropped",
-    unit: "{span}",
+    labels: &[SIGNAL],
+    help: "Points, spans and lines that the collector took.",
+    otel: "leno.export.taken",
+    unit: "{item}",
     elsewhere: Elsewhere {
-        conventions: "",
+        conventions: "otel.sdk.exporter.span.exported, .metric_data_point.exported, .log.exported",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const EXPORT_LOST: Metric = Metric {
+    name: "leno_export_lost_total",
+    kind: Kind::Counter,
+    labels: &[
+        SIGNAL,
+        Label {
+            name: "reason",
+            help: "Why it does not reach the collector: no-room, tried-long, refused, rejected.",
+        },
+    ],
+    help: "Points, spans and lines that the collector will not get.",
+    otel: "leno.export.lost",
+    unit: "{item}",
+    elsewhere: Elsewhere {
+        conventions: "otel.sdk.processor.span.processed (error.type=queue_full)",
+        istio: "envoy_tracing_opentelemetry_spans_dropped",
+        linkerd: "",
+    },
+};
+pub(crate) const EXPORT_FAILURES: Metric = Metric {
+    name: "leno_export_failures_total",
+    kind: Kind::Counter,
+    labels: &[SIGNAL],
+    help: "Tries to send something to the collector that failed.",
+    otel: "leno.export.failures",
+    unit: "{try}",
+    elsewhere: Elsewhere {
+        conventions: "otel.sdk.exporter.operation.duration (count, by error.type)",
         istio: "",
         linkerd: "",
     },
@@ -311,6 +345,10 @@ const TRAFFIC: &[Label] = &[
         help: "Whose fault it was: caller, service, configuration, mesh; none if nothing failed.",
     },
 ];
+const SIGNAL: Label = Label {
+    name: "signal",
+    help: "What was sent: metrics, traces, logs.",
+};
 const DIRECTION: Label = Label {
     name: "direction",
     help: "Which way they went: sent by the caller, or received by it.",

@@ -4,9 +4,7 @@
 mod protobuf;
 mod text;
 
-use std::time::Duration;
-
-use crate::exposition::{Exemplar, Exposition};
+use crate::exposition::Exposition;
 
 /// How a scrape is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,43 +88,9 @@ fn asked(range: &str) -> Option<(f32, Format)> {
     Some((weight, format))
 }
 
-/// The limits that durations are told by where buckets are not native. Each is the edge of a bucket.
-pub(crate) const LIMITS: [(&str, Duration); 14] = [
-    ("0.0005", Duration::from_micros(500)),
-    ("0.001", Duration::from_millis(1)),
-    ("0.0025", Duration::from_micros(2_500)),
-    ("0.005", Duration::from_millis(5)),
-    ("0.01", Duration::from_millis(10)),
-    ("0.025", Duration::from_millis(25)),
-    ("0.05", Duration::from_millis(50)),
-    ("0.1", Duration::from_millis(100)),
-    ("0.25", Duration::from_millis(250)),
-    ("0.5", Duration::from_millis(500)),
-    ("1.0", Duration::from_secs(1)),
-    ("2.5", Duration::from_millis(2_500)),
-    ("5.0", Duration::from_secs(5)),
-    ("10.0", Duration::from_secs(10)),
-];
-
-/// The latest of the exemplars in each bucket between limits, the one without a limit last.
-fn in_buckets(exemplars: &[Exemplar]) -> [Option<&Exemplar>; LIMITS.len() + 1] {
-    let mut buckets = [None; LIMITS.len() + 1];
-    for exemplar in exemplars {
-        let bucket = LIMITS.partition_point(|(_, limit)| *limit < exemplar.took);
-        buckets[bucket] = Some(exemplar);
-    }
-    buckets
-}
-
-/// The name of the label by which an exemplar names its call.
-const CALL_ID: &str = "call_id";
-
 #[cfg(test)]
 mod tests {
-    use leno_model::Histogram;
-
     use super::*;
-    use crate::tally::Tally;
 
     #[test]
     fn the_format_is_the_one_that_is_wanted_most() {
@@ -149,18 +113,5 @@ mod tests {
         );
         check("application/openmetrics-text;q=0", Format::Text);
         check("text/html,;;q=,=", Format::Text);
-    }
-
-    #[test]
-    fn every_limit_is_the_edge_of_a_bucket() {
-        for (text, limit) in LIMITS {
-            assert_eq!(text.parse(), Ok(limit.as_secs_f64()));
-            let tally = Tally::new();
-            tally.record(limit);
-            tally.record(limit + Duration::from_nanos(1));
-            let mut histogram = Histogram::default();
-            tally.add_to(&mut histogram);
-            assert_eq!(histogram.at_most(limit), 1, "{limit:?}");
-        }
     }
 }

@@ -6,13 +6,15 @@ use leno_model::Wall;
 
 use crate::access_log::{AccessLog, Pen};
 use crate::event::{Event, Flow};
+use crate::export::{Export, Queue, Signal, Taker};
 use crate::flows::{Counting, Flows, Handed};
 use crate::kept::{Keeper, Keeping, Kept};
 use crate::prometheus;
+use crate::record::Record;
 use crate::registry::{Counters, Registry, Rest};
 use crate::snapshot::Snapshot;
+use crate::span::Span;
 use crate::tap::{Filter, Shown, Tap, Taps};
-use crate::traces::{Outlet, Spans};
 
 /// What is observed, and how much of it.
 #[derive(Debug)]
@@ -46,20 +48,46 @@ struct Readers {
     access_log: Option<AccessLog>,
     taps: Arc<Taps>,
     keeping: Keeping,
-    outlet: Arc<Outlet>,
     handed: Arc<Handed>,
+    export: Arc<Export>,
+    spans: Arc<Queue<Span>>,
+    lines: Arc<Queue<Record>>,
+}
+
+/// How many spans wait at most for whoever sends them.
+const MOST_SPANS: usize = 2048;
+/// How many lines do: of about half a kilobyte each.
+const MOST_LINES: usize = 8192;
+
+impl Readers {
+    /// Puts an event to what is sent to a collector.
+    fn send(&self, event: &Event<'_>) {
+        if self.spans.is_on()
+            && let Event::Call(call) = event
+            && let Some(span) = Span::of(call)
+        {
+            self.spans.put(|| span);
+        }
+        // The one line of a stream comes when it ends.
+        if self.lines.is_on() && !matches!(event, Event::Opened(_)) {
+            self.lines.put(|| Record::of(event));
+        }
+    }
 }
 
 impl Telemetry {
     /// Begins to observe, with everything at zero.
     pub fn new(settings: Settings) -> Self {
+        let export = Arc::default();
         Self(Arc::new(Readers {
             registry: Registry::new(settings.series),
             access_log: settings.access_log,
             taps: Arc::default(),
             keeping: Keeping::new(settings.kept),
-            outlet: Arc::default(),
             handed: Arc::default(),
+            spans: Queue::new(Signal::Traces, MOST_SPANS, &export),
+            lines: Queue::new(Signal::Logs, MOST_LINES, &export),
+            export,
         }))
     }
 
@@ -92,7 +120,7 @@ impl Telemetry {
             folded,
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
             tap_dropped: self.0.taps.dropped(),
-            spans_dropped: self.0.outlet.dropped(),
+            exported: self.0.export.exported(),
         }
     }
 
@@ -105,15 +133,24 @@ impl Telemetry {
         format.write(&self.snapshot().exposition(&kept))
     }
 
+    /// What becomes of what is sent to a collector.
+    pub fn export(&self) -> &Arc<Export> {
+        &self.0.export
+    }
+
     /// The calls and streams that are kept: what failed, the slowest, a sample of the rest.
     pub fn kept(&self) -> Kept {
         self.0.keeping.kept()
     }
 
-    /// Takes the spans of all workers from here on, in the place of whoever took them before. Without
-    /// anybody who takes them, calls are not traced.
-    pub fn spans(&self) -> Spans {
-        self.0.outlet.open()
+    /// Takes the spans of all workers. Without anybody who takes them, calls are not traced.
+    pub fn spans(&self) -> Taker<Span> {
+        self.0.spans.taker()
+    }
+
+    /// Takes what is written into access logs.
+    pub fn lines(&self) -> Taker<Record> {
+        self.0.lines.taker()
     }
 
     /// What goes between services, by kind of call, from here on. Without it nothing of the kind is
@@ -150,15 +187,13 @@ impl Recorder {
         }
         self.shown.show(event);
         self.keeper.keep(event);
-        if let Event::Call(call) = event {
-            self.readers.outlet.leave(call);
-        }
         self.flows.count(event);
+        self.readers.send(event);
     }
 
     /// Whether somebody takes spans: else it is of no use to trace a call.
     pub fn takes_spans(&self) -> bool {
-        self.readers.outlet.is_open()
+        self.readers.spans.is_on()
     }
 
     /// Counts bytes of something that goes on; its last event says how many of its own these were.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use leno_model::{Fault, Histogram};
 
 use crate::event::{Reporter, Security};
+use crate::export::Exported;
 use crate::registry::{CodeCounts, Total};
 use crate::series::{Labels, What};
 
@@ -28,8 +29,8 @@ pub struct Snapshot {
     pub log_dropped: u64,
     /// Events that taps asked for and had no room or leave for.
     pub tap_dropped: u64,
-    /// Spans that whoever sends them was too slow for.
-    pub spans_dropped: u64,
+    /// What became of what was sent to a collector; empty where none is named.
+    pub exported: Vec<Exported>,
 }
 
 impl Snapshot {

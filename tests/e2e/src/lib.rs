@@ -7,11 +7,13 @@
 mod application;
 mod block;
 mod client;
+mod collector;
 mod process;
 mod world;
 
 pub use application::{Application, deaf, hash, refuse, serve};
 pub use block::Block;
 pub use client::{Answer, Client, curl, exchange};
+pub use collector::Collector;
 pub use process::{Ended, Process, ended, run, until, within};
 pub use world::{ProxyOf, World, binary};

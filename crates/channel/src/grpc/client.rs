@@ -4,7 +4,8 @@ use std::future::Future;
 
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
-use http::{Request, StatusCode as HttpStatus, header};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Request, StatusCode as HttpStatus, Uri, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::{Messages, Sender};
@@ -15,12 +16,57 @@ use crate::words::InWords;
 
 /// A connection to a server. A clone is the same connection.
 #[derive(Clone, Debug)]
-pub struct Line(SendRequest<Bytes>);
+pub struct Line {
+    requests: SendRequest<Bytes>,
+    to: To,
+}
+
+/// What every call on a line says of whom it is for.
+#[derive(Clone, Debug)]
+pub struct To {
+    /// Whether the connection is encrypted.
+    pub scheme: Scheme,
+    /// Host and port.
+    pub authority: Authority,
+    /// Headers of its own.
+    pub headers: HeaderMap,
+}
+
+impl To {
+    /// The control plane, which is told by its certificate and not by its name.
+    fn control() -> Self {
+        Self {
+            scheme: Scheme::HTTPS,
+            authority: Authority::from_static("control"),
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+/// How a message is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Packing {
+    /// As it is.
+    Plain,
+    /// It is gzip already.
+    Gzip,
+}
 
 impl Line {
-    /// Opens a connection over `stream`. The future beside it moves its bytes: it must be run, and
-    /// ends, saying why, when the server is gone or gives no more signs of life.
+    /// Opens a connection to the control plane over `stream`. The future beside it moves its bytes:
+    /// it must be run, and ends, saying why, when the server is gone or gives no more signs of life.
     pub async fn open<S>(stream: S) -> Result<(Self, impl Future<Output = Status>), Status>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        Self::open_to(To::control(), stream).await
+    }
+
+    /// Opens a connection to another server, as [`Self::open`] does.
+    pub async fn open_to<S>(
+        to: To,
+        stream: S,
+    ) -> Result<(Self, impl Future<Output = Status>), Status>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -42,26 +88,50 @@ impl Line {
                 () = until_dead(ping) => Status::new(StatusCode::Unavailable, "no sign of life"),
             }
         };
-        Ok((Self(requests), run))
+        Ok((Self { requests, to }, run))
     }
 
     /// Begins a call in which both ends send messages.
     pub async fn call(&self, path: &str) -> Result<(Sender, Incoming), Status> {
-        let request = Request::post(format!("https://control{path}"))
-            .header(header::CONTENT_TYPE, GRPC)
-            .header(header::TE, "trailers")
-            .body(())
-            .map_err(|error| Status::new(StatusCode::InvalidArgument, error))?;
+        self.begin(path, Packing::Plain).await
+    }
+
+    async fn begin(&self, path: &str, packing: Packing) -> Result<(Sender, Incoming), Status> {
+        let invalid = |error: http::Error| Status::new(StatusCode::InvalidArgument, error);
+        let uri = Uri::builder()
+            .scheme(self.to.scheme.clone())
+            .authority(self.to.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(invalid)?;
+        let mut request = Request::post(uri).body(()).map_err(invalid)?;
+        let headers = request.headers_mut();
+        headers.clone_from(&self.to.headers);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(GRPC));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        if packing == Packing::Gzip {
+            headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+        }
         let gone = |error: h2::Error| Status::gone(&error);
-        let mut requests = self.0.clone().ready().await.map_err(gone)?;
+        let mut requests = self.requests.clone().ready().await.map_err(gone)?;
         let (response, stream) = requests.send_request(request, false).map_err(gone)?;
         Ok((Sender::new(stream), Incoming::Awaited(response)))
     }
 
     /// Sends one message and waits for one.
     pub async fn ask(&self, path: &str, message: &[u8]) -> Result<Bytes, Status> {
-        let (mut sender, mut incoming) = self.call(path).await?;
-        let sent = match sender.send(message).await {
+        self.ask_packed(path, message, Packing::Plain).await
+    }
+
+    /// Sends one message that is packed so, and waits for one.
+    pub async fn ask_packed(
+        &self,
+        path: &str,
+        message: &[u8],
+        packing: Packing,
+    ) -> Result<Bytes, Status> {
+        let (mut sender, mut incoming) = self.begin(path, packing).await?;
+        let sent = match sender.send_packed(message, packing).await {
             Ok(()) => sender.close(),
             failed => failed,
         };

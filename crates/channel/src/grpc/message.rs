@@ -6,6 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
 use http::HeaderMap;
 
+use super::client::Packing;
 use super::status::{Status, StatusCode};
 
 /// The flag and the length.
@@ -92,11 +93,19 @@ impl Sender {
 
     /// Sends a message; returns when the transport has taken all of it.
     pub async fn send(&mut self, message: &[u8]) -> Result<(), Status> {
+        self.send_packed(message, Packing::Plain).await
+    }
+
+    pub(super) async fn send_packed(
+        &mut self,
+        message: &[u8],
+        packing: Packing,
+    ) -> Result<(), Status> {
         let length = u32::try_from(message.len());
         let length = length
             .map_err(|_| Status::new(StatusCode::ResourceExhausted, "a message is too large"))?;
         let mut rest = BytesMut::with_capacity(PREFIX + message.len());
-        rest.put_u8(0);
+        rest.put_u8(u8::from(packing == Packing::Gzip));
         rest.put_u32(length);
         rest.put_slice(message);
         while !rest.is_empty() {

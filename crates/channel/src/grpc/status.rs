@@ -1,5 +1,8 @@
 //! How a call ends.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use h2::Reason;
 use http::{HeaderMap, HeaderValue};
 
@@ -13,37 +16,64 @@ pub struct Status {
     pub code: StatusCode,
     /// The failure in words.
     pub message: String,
+    /// What else the server said: a `google.rpc.Status`, in protobuf; often nothing. It is read, and
+    /// never sent.
+    pub details: Vec<u8>,
 }
 
 /// The kinds of failure, with their numbers on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusCode {
+    /// It was taken back.
+    Cancelled = 1,
     /// Something without a number of its own.
     Unknown = 2,
     /// The message makes no sense.
     InvalidArgument = 3,
+    /// It took too long.
+    DeadlineExceeded = 4,
+    /// What was asked for does not exist.
+    NotFound = 5,
+    /// What was to be made exists.
+    AlreadyExists = 6,
     /// The caller may not have what it asked for.
     PermissionDenied = 7,
     /// Something is larger or more than it may be.
     ResourceExhausted = 8,
+    /// It cannot be done as things stand.
+    FailedPrecondition = 9,
+    /// Something else came between.
+    Aborted = 10,
+    /// It goes beyond what there is.
+    OutOfRange = 11,
     /// There is no such call.
     Unimplemented = 12,
     /// The server failed.
     Internal = 13,
     /// The other end cannot be reached, or goes away.
     Unavailable = 14,
+    /// Something was lost for good.
+    DataLoss = 15,
     /// The caller has not proven who it is.
     Unauthenticated = 16,
 }
 
-const ALL: [StatusCode; 8] = [
+const ALL: [StatusCode; 16] = [
+    StatusCode::Cancelled,
     StatusCode::Unknown,
     StatusCode::InvalidArgument,
+    StatusCode::DeadlineExceeded,
+    StatusCode::NotFound,
+    StatusCode::AlreadyExists,
     StatusCode::PermissionDenied,
     StatusCode::ResourceExhausted,
+    StatusCode::FailedPrecondition,
+    StatusCode::Aborted,
+    StatusCode::OutOfRange,
     StatusCode::Unimplemented,
     StatusCode::Internal,
     StatusCode::Unavailable,
+    StatusCode::DataLoss,
     StatusCode::Unauthenticated,
 ];
 
@@ -53,6 +83,7 @@ impl Status {
         Self {
             code,
             message: message.to_string(),
+            details: Vec::new(),
         }
     }
 
@@ -89,16 +120,24 @@ impl Status {
             return Some(Ok(()));
         }
         let code = ALL.into_iter().find(|code| number == Some(*code as u16));
-        let message = headers.get(MESSAGE).map_or(&[][..], HeaderValue::as_bytes);
+        let bytes = |name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
         Some(Err(Self {
             code: code.unwrap_or(StatusCode::Unknown),
-            message: unescape(message),
+            message: unescape(bytes(MESSAGE)),
+            details: BASE64.decode(bytes(DETAILS)).unwrap_or_default(),
         }))
     }
 }
 
 const STATUS: &str = "grpc-status";
 const MESSAGE: &str = "grpc-message";
+const DETAILS: &str = "grpc-status-details-bin";
+
+/// As gRPC has it: with padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The longest message of a status that is sent, in bytes before escaping.
 const LONGEST: usize = 2048;
@@ -154,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn details_are_read_with_padding_or_without() {
+        for text in ["Cgs", "Cgs="] {
+            let mut headers = HeaderMap::new();
+            headers.insert(STATUS, HeaderValue::from(14));
+            headers.insert(DETAILS, HeaderValue::from_str(text).unwrap());
+            let status = Status::read(&headers).unwrap().unwrap_err();
+            assert_eq!(status.details, [10, 11], "{text}");
+        }
+    }
+
+    #[test]
     fn a_call_that_is_broken_off_is_told_in_our_words() {
         let ended = "the other end ended the call without a word";
         assert_eq!(Status::gone(&Reason::CANCEL.into()).message, ended);
@@ -161,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_failure_of_a_kind_without_a_name_is_a_failure() {
-        for number in ["1", "99", "x", "-1"] {
+        for number in ["17", "99", "x", "-1"] {
             let mut headers = HeaderMap::new();
             headers.insert(STATUS, HeaderValue::from_str(number).unwrap());
             let status = Status::read(&headers).unwrap().unwrap_err();

@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use leno_channel::grpc::Line;
 use leno_channel::{Keyring, generate_key};
 use leno_identity::{Credential, Renewal};
-use leno_model::{Dice, Mono, Now, SpiffeId, Wall};
+use leno_model::{Dice, Mono, Now, Pause, SpiffeId, Wall};
 use leno_wire::call;
 use leno_wire::certificates::{Issued, Renew};
 use tokio::task::JoinSet;
 
 use crate::follow::event::Event;
 use crate::follow::folder::{Folder, NotJoinedYet};
-use crate::follow::pause::Pause;
 
 /// The certificates, and what is asked for.
 #[derive(Debug)]

@@ -96,12 +96,20 @@ impl NotJoined {
             Self::NotProven(failure) => failure.code(),
             Self::Refused(status) => match status.code {
                 StatusCode::Unauthenticated | StatusCode::PermissionDenied => Code::T012,
-                StatusCode::Unknown
+                StatusCode::Cancelled
+                | StatusCode::Unknown
                 | StatusCode::InvalidArgument
+                | StatusCode::DeadlineExceeded
+                | StatusCode::NotFound
+                | StatusCode::AlreadyExists
                 | StatusCode::ResourceExhausted
+                | StatusCode::FailedPrecondition
+                | StatusCode::Aborted
+                | StatusCode::OutOfRange
                 | StatusCode::Unimplemented
                 | StatusCode::Internal
-                | StatusCode::Unavailable => Code::D001,
+                | StatusCode::Unavailable
+                | StatusCode::DataLoss => Code::D001,
             },
             Self::Away(_) | Self::Misfit(_) | Self::NotKept(_) => Code::D001,
             Self::NotFit(_) => Code::T010,

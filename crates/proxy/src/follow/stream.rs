@@ -6,8 +6,8 @@ use std::time::Duration;
 use leno_channel::grpc::{Incoming, Line, Sender};
 use leno_channel::{Alpn, Keyring, words};
 use leno_identity::Validity;
-use leno_model::SpiffeId;
 use leno_model::view::View;
+use leno_model::{Pause, SpiffeId};
 use leno_traffic::Scope;
 use leno_wire::certificates::control_plane;
 use leno_wire::{Known, Received, Response, call};
@@ -18,7 +18,6 @@ use crate::follow::answer;
 use crate::follow::ask::Order;
 use crate::follow::event::Event;
 use crate::follow::join::connect;
-use crate::follow::pause::Pause;
 use crate::follow::{Follower, Unanswered};
 
 /// How many subscriptions a proxy may have.

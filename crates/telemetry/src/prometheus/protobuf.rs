@@ -3,8 +3,7 @@
 use leno_model::Histogram;
 use prost::Message;
 
-use super::{CALL_ID, LIMITS, in_buckets};
-use crate::exposition::{self, Exposition, Family, Sample, Value};
+use crate::exposition::{self, Exposition, Family, LIMITS, Sample, Value, in_buckets};
 use crate::metric::{self, Kind};
 use crate::native::{Native, SCHEMA};
 
@@ -211,10 +210,12 @@ impl Durations {
 
 impl Exemplar {
     fn of(exemplar: &exposition::Exemplar) -> Self {
-        let digits = exemplar.id.digits();
         let ended = exemplar.ended.elapsed_since_epoch();
         Self {
-            label: vec![LabelPair::of(CALL_ID, &String::from_utf8_lossy(&digits))],
+            label: exemplar
+                .labels()
+                .map(|(name, value)| LabelPair::of(name, &value))
+                .collect(),
             value: Some(exemplar.took.as_secs_f64()),
             timestamp: Some(Timestamp {
                 seconds: ended.as_secs().try_into().unwrap_or(i64::MAX),

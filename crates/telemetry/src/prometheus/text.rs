@@ -5,8 +5,7 @@ use std::fmt::Write;
 
 use leno_model::Histogram;
 
-use super::{CALL_ID, LIMITS, in_buckets};
-use crate::exposition::{Exemplar, Exposition, Family, Sample, Value};
+use crate::exposition::{Exemplar, Exposition, Family, LIMITS, Sample, Value, in_buckets};
 use crate::metric::{Kind, Metric};
 
 /// Which of the two.
@@ -103,9 +102,12 @@ impl Text {
     }
 
     fn exemplar(&mut self, exemplar: &Exemplar) {
-        self.add([" # {", CALL_ID, "=\""]);
-        self.text.extend(exemplar.id.digits().map(char::from));
-        self.add(["\"} "]);
+        self.add([" # {"]);
+        for (index, (name, value)) in exemplar.labels().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            self.add([comma, name, "=\"", &value, "\""]);
+        }
+        self.add(["} "]);
         self.show(exemplar.took.as_secs_f64());
         self.add([" "]);
         self.show(exemplar.ended.elapsed_since_epoch().as_secs_f64());

@@ -3,6 +3,7 @@
 
 mod applications;
 mod bytes;
+mod collector;
 mod failures;
 mod filters;
 mod hostile;

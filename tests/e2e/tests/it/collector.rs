@@ -1,0 +1,63 @@
+//! What real proxies send to a real collector: by both forms of OTLP, and what
+//! becomes of traffic where the collector is away.
+
+use leno_e2e::{Collector, World};
+
+use crate::pair::Pair;
+
+/// A mesh whose proxies send to `@otel`, by `protocol` at `port`.
+fn world(protocol: &str, port: u16) -> World {
+    let world = World::pair();
+    let otel = world.at("otel", port);
+    world.replace(
+        "default: Deny",
+        &format!(
+            "default: Deny, telemetry: {{collector: {{endpoint: \"http://{otel}\", \
+             protocol: {protocol}, interval: 1s}}}}"
+        ),
+    );
+    world
+}
+
+fn check(protocol: &str, port: u16) {
+    let pair = Pair::of(world(protocol, port));
+    let (grpc, http) = (pair.world.at("otel", 4317), pair.world.at("otel", 4318));
+    let Some(collector) = Collector::start(&pair.world, grpc, http) else {
+        return eprintln!(
+            "not checked: Go is not installed here, which the collector is built with"
+        );
+    };
+    let traced = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    assert_eq!(
+        pair.curl("/items?secret=1", &["-H", traced]).outcome(),
+        "200"
+    );
+    assert_eq!(pair.curl("/items", &[]).outcome(), "200");
+    let edge = "destination=shop/cart,fault=none,reporter=REPORTER,route=none,security=mtls,\
+                source=shop/web,status_class=2xx";
+    let [at_source, at_destination] =
+        ["source", "destination"].map(|reporter| edge.replace("REPORTER", reporter));
+    collector.until_told(&[
+        &format!("leno.requests[{{request}}] {{{at_source}}} 2"),
+        &format!("leno.requests[{{request}}] {{{at_destination}}} 2"),
+        &format!("leno.request.duration[s] {{{at_source}}} 2 in 15 buckets"),
+        "leno.build.info[] {version=",
+        "log leno.call severity 9 of {service.instance.id=shop/web-",
+        "http.request.method=GET,http.response.status_code=200",
+    ]);
+    let told = collector.told();
+    assert!(
+        told.iter().all(|line| !line.contains("secret")),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn a_collector_gets_everything_by_grpc() {
+    check("GRPC", 4317);
+}
+
+#[test]
+fn a_collector_gets_everything_by_http() {
+    check("HTTP", 4318);
+}

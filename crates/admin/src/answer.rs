@@ -331,11 +331,17 @@ impl Finding {
     }
 }
 
-/// What is in force, as it was written, and all that it is completed by.
+/// What is in force, or was, as it was written, and all that it is completed by: that is always what
+/// proxies report at present.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Configuration {
     /// How the control plane is.
     pub status: Status,
+    /// Its revision.
+    pub revision: u64,
+    /// Whether everything that was written is as it was then: a watched folder has no past.
+    #[serde(default)]
+    pub exact: bool,
     /// What the mesh is called where nobody has written a `Mesh`.
     pub mesh: Option<String>,
     /// The trust domain of the CA, once there is one.

@@ -42,10 +42,10 @@ pub use once::{Once, each_once};
 pub use overview::{Ends, Followers, Grade, Overview, Step, Verdict, Workload, WorkloadState};
 pub use plain::hides;
 pub use question::{
-    Apply, Ask, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End, FailuresOf,
-    File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, ProxiesOf, Question,
-    Recover, Reinstate, RenewCertificate, Revoke, Rollback, ServiceOf, StatusOf, TapOf, TrafficOf,
-    TrustOf, ViewOf, Watch,
+    Apply, Ask, At, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End,
+    FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf,
+    ProxiesOf, Question, Recover, Reinstate, RenewCertificate, Revoke, Rollback, ServiceOf,
+    StatusOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
 };
 pub use reach::through_folder;
 pub use recorded::{

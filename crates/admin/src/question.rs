@@ -161,8 +161,12 @@ questions! {
     /// Is the mesh well: its configuration, its proxies, its certificates?
     Check as Check -> Checked {}
 
-    /// What is in force, and what do proxies report?
-    ConfigurationOf as Configuration -> Configuration {}
+    /// What is in force, or was, and what do proxies report?
+    ConfigurationOf as Configuration -> Configuration {
+        /// What was; without it, what is.
+        #[serde(default)]
+        pub at: Option<At>,
+    }
 
     /// Who is connected, and what does each hold?
     ProxiesOf as Proxies -> Proxies {}
@@ -287,6 +291,16 @@ questions! {
         /// Which: `namespace/service-account` of the mesh's own trust domain, or a SPIFFE ID.
         pub identity: String,
     }
+}
+
+/// A state of the configuration that was.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum At {
+    /// That of a revision.
+    Revision(u64),
+    /// That which views of a generation show, as proxies name it.
+    Generation(String),
 }
 
 /// A file with objects.

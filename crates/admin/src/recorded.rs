@@ -115,6 +115,9 @@ pub struct Decided {
     /// The workload whose proxy decided: `shop/checkout-6d5f`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<String>,
+    /// Where that one listens, if it was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// The generation of the view that it was decided by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
@@ -420,6 +423,7 @@ impl Decided {
     fn of(decided: &leno_telemetry::Decided<'_>, rule: Option<&Origin>) -> Self {
         let leno_telemetry::Decided {
             workload,
+            application,
             generation,
             caller,
             said_by,
@@ -435,6 +439,7 @@ impl Decided {
         } = *decided;
         Self {
             workload: workload.map(ToString::to_string),
+            application: application.map(|application| application.to_string()),
             generation: generation.map(ToString::to_string),
             caller: caller.map(ToString::to_string),
             rule: rule.map(Said::of),

@@ -77,7 +77,9 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Service(ask) => served::served(center, &ask).map(Answer::Served),
             Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
             Question::Check(_) => Ok(Answer::Checked(check(center))),
-            Question::Configuration(_) => Ok(Answer::Configuration(told::configuration(center))),
+            Question::Configuration(ask) => {
+                told::configuration(center, ask.at.as_ref()).map(Answer::Configuration)
+            }
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
             Question::View(ask) => viewed::viewed(center, &ask).map(Answer::Viewed),
             Question::Kept(_) | Question::Tap(_) | Question::Renew(_) => {

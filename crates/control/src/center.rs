@@ -378,6 +378,9 @@ impl Center {
     }
 }
 
+/// Begins the name of a source that is a watched folder.
+pub(crate) const FOLDER: &str = "folder ";
+
 /// Where an edition of this head, these folders and what runs stands in the order of all.
 fn generation(head: Head, folders: &[Found], present: &Reported) -> Generation {
     let mut generation = head.generation();
@@ -386,7 +389,7 @@ fn generation(head: Head, folders: &[Found], present: &Reported) -> Generation {
         generation.positions.insert(source, present.position);
     }
     for folder in folders {
-        let source = format!("folder {}", folder.folder);
+        let source = format!("{FOLDER}{}", folder.folder);
         generation.positions.insert(source.into(), folder.position);
     }
     generation

@@ -5,21 +5,34 @@ use std::collections::BTreeMap;
 use std::net::AddrParseError;
 use std::sync::Arc;
 
-use leno_admin::{Addressed, Configuration, InForce, Running, RunningPort, Tunnel};
+use leno_admin::{Addressed, At, Configuration, Failure, InForce, Running, RunningPort, Tunnel};
 use leno_compile::Mesh;
-use leno_model::view::{Protocol, WorkloadId};
+use leno_model::view::{Generation, Protocol, WorkloadId};
 use leno_model::{BadName, BadSpiffeId, Name, Namespace, Network, ServiceName, TrustDomain};
 
-use crate::administer::status;
-use crate::center::Center;
+use leno_store::{Revision, SOURCE};
+
+use crate::administer::{not_read, status, store_failed};
+use crate::center::{Center, FOLDER};
 use crate::layout::Laid;
 use crate::meaning::{Known, Meaning, Written};
 use crate::present::Present;
 
-/// What is in force.
-pub(crate) fn configuration(center: &Center) -> Configuration {
+/// What is in force, or was `at` another time.
+pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configuration, Failure> {
     let edition = center.edition();
-    let written = &edition.meaning.written;
+    let (revision, exact) = match at {
+        None => (edition.revision, true),
+        Some(At::Revision(revision)) => (Revision(*revision), true),
+        Some(At::Generation(generation)) => shown_by(center, &edition.generation, generation)?,
+    };
+    let written = match revision == edition.revision {
+        true => Arc::clone(&edition.meaning.written),
+        false => {
+            let objects = center.store.at(revision).map_err(not_read)?;
+            Arc::new(Written::read(&objects, &center.folders()))
+        }
+    };
     let files = written.files().iter().map(|file| InForce {
         path: file.path.to_string(),
         namespace: file.namespace.to_string(),
@@ -31,8 +44,10 @@ pub(crate) fn configuration(center: &Center) -> Configuration {
     let tunnels = proxies.tunnels.iter();
     let left = proxies.left.iter();
     let members = center.fleet.members();
-    Configuration {
+    Ok(Configuration {
         status: status(center),
+        revision: revision.0,
+        exact,
         mesh: center.mesh.as_ref().map(Name::to_string),
         trust_domain: domain,
         files: files.collect(),
@@ -46,7 +61,32 @@ pub(crate) fn configuration(center: &Center) -> Configuration {
             .collect(),
         left: left.map(WorkloadId::to_string).collect(),
         proxies: members.iter().map(|(_, member)| member.told()).collect(),
-    }
+    })
+}
+
+/// The revision that views of a generation show, and whether the folders beside it have not changed
+/// since.
+fn shown_by(
+    center: &Center,
+    newest: &Generation,
+    generation: &str,
+) -> Result<(Revision, bool), Failure> {
+    let unknown = || Failure::plain(format_args!("what views of {generation} show is not known"));
+    let told: Generation = generation.parse().map_err(|_| unknown())?;
+    let position = told
+        .positions
+        .get(SOURCE)
+        .filter(|_| told.epoch == newest.epoch);
+    let shown = center.store.shown_at(*position.ok_or_else(unknown)?);
+    let shown = shown.map_err(store_failed)?.ok_or_else(unknown)?;
+    let folders = |generation: &Generation| {
+        let positions = generation.positions.iter();
+        let of_folders = positions.filter(|(source, _)| source.starts_with(FOLDER));
+        of_folders
+            .map(|(source, position)| (source.clone(), *position))
+            .collect::<Vec<_>>()
+    };
+    Ok((shown, folders(&told) == folders(newest)))
 }
 
 /// The mesh that an answer means.

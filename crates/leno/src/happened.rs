@@ -1,566 +1,389 @@
-//! A call that happened, explained: what its two proxies recorded of it, beside what the code that
-//! decides calls says of it by the revision that is in force.
+//! A call that happened, as its story: what its proxies recorded, beside what the code that decides
+//! calls says of it by the configuration that they had, and by others.
+
+mod decided;
+mod merged;
+mod others;
+mod recorded;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
 
-use leno_admin::Configuration;
+use leno_admin::{
+    At, Configuration, Fate, Happening, Hop, HowKnown, Recorded, Side, StepOutcome, Story,
+    StoryStep, figures,
+};
 use leno_compile::Mesh;
-use leno_model::Namespace;
-use leno_traffic::{Detail, Known, Outcome, Step, StepKind, Story};
+use leno_control::mesh_of;
 
-use crate::imagine::{Asked, Branch, End, Imagined, Reason, Receiver, Source, imagine};
-use crate::up::Watched;
+pub(crate) use self::decided::steps;
+use self::decided::{Again, Way, again, again_received};
+use self::merged::merge;
+use self::recorded::{CONNECT, TLS, code_of, detail, no, received, sent};
+
+/// Where the configuration can be had that was in force, or is.
+pub(crate) trait Past {
+    /// That of a moment, or the present one; `None` if it is not kept, or nobody can be asked.
+    fn at(&mut self, at: Option<At>) -> Option<Rc<Then>>;
+}
+
+/// A configuration, and what it means.
+pub(crate) struct Then {
+    told: Configuration,
+    mesh: Mesh,
+}
+
+impl Then {
+    /// What a control plane told; `None` if that is not understood.
+    pub(crate) fn of(told: Configuration) -> Option<Self> {
+        let mesh = mesh_of(&told).ok()?;
+        Some(Self { told, mesh })
+    }
+
+    /// The same as it was told.
+    pub(crate) fn told(&self) -> &Configuration {
+        &self.told
+    }
+
+    /// How sure a decision by it is, made again.
+    fn known(&self, step: StoryStep) -> StoryStep {
+        match (self.told.exact, step.known) {
+            (false, HowKnown::Replayed) => StoryStep {
+                known: HowKnown::Assumed,
+                ..step
+            },
+            _ => step,
+        }
+    }
+}
+
+/// The story of the call that `records` tell of; `None` if they tell of none.
+pub(crate) fn story(records: &[Recorded], past: &mut dyn Past) -> Option<Story> {
+    let call = Call::of(records)?;
+    let mut hops = Vec::new();
+    let mut imagined = None;
+    if let Some((hop, receiver)) = call.sender_hop(past) {
+        hops.push(hop);
+        imagined = receiver;
+    }
+    hops.extend(call.receiver_hop(imagined, past));
+    if hops.is_empty() {
+        hops.extend(call.lone_hop());
+    }
+    let others = others::others(&call, past);
+    let end = call.fate();
+    let begin = call.begin();
+    let next = next(&call, &end, others.rollback);
+    Some(Story {
+        id: Some(begin.id.clone()),
+        time: Some(begin.time.clone()),
+        source: call.source(),
+        destination: call.destination(),
+        request: begin.request(),
+        end,
+        hops,
+        revisions: others.revisions,
+        not_compared: others.not_compared,
+        next,
+        records: records.to_vec(),
+    })
+}
 
 /// A call, as the proxies that carried it tell of it.
-pub(crate) struct Call<'a> {
-    /// What the proxy of the caller told.
-    sender: Option<&'a Watched>,
+struct Call<'a> {
+    /// What the proxy of the caller told. Of one that was tried again the last try counts.
+    sender: Option<&'a Recorded>,
     /// What the proxy of the one that was called told.
-    receiver: Option<&'a Watched>,
-}
-
-/// What is in force when somebody asks.
-pub(crate) struct Present<'a> {
-    /// As the control plane tells it.
-    pub(crate) told: &'a Configuration,
-    /// What it means.
-    pub(crate) mesh: &'a Mesh,
-}
-
-/// A call with every step that is known of it.
-pub(crate) struct Happened {
-    /// The steps of each proxy, the caller's first.
-    pub(crate) proxies: Vec<Proxy>,
-    /// What would become of the same call by what is in force; empty if that cannot be decided.
-    pub(crate) present: String,
-}
-
-/// What one proxy did.
-pub(crate) struct Proxy {
-    /// Whose: `proxy of web`.
-    pub(crate) name: String,
-    /// By what it decided, or why that is not known.
-    pub(crate) view: &'static str,
-    /// Its steps.
-    pub(crate) story: Story,
-}
-
-/// One step as it was recorded.
-struct Recorded {
-    kind: StepKind,
-    outcome: Outcome,
-    text: String,
-    /// The place of what said so; empty if nothing did.
-    said_by: String,
-    details: Vec<String>,
+    receiver: Option<&'a Recorded>,
+    /// The handshakes that came to nothing, and listeners that took nothing.
+    failed: Vec<&'a Recorded>,
 }
 
 impl<'a> Call<'a> {
-    /// The call that `records` tell of. Of one that was tried again the last try counts.
-    pub(crate) fn new(records: &'a [Watched]) -> Self {
-        let by = |reporter| {
-            let told = |record: &&Watched| record.text("reporter") == reporter;
-            records.iter().rfind(told)
+    fn of(records: &'a [Recorded]) -> Option<Self> {
+        let is_carried =
+            |record: &&Recorded| !matches!(record.event, Happening::Handshake | Happening::Accept);
+        let by = |side| {
+            let mut of_side = records.iter().filter(is_carried);
+            of_side.rfind(|record| record.reporter == side)
         };
-        Self {
-            sender: by("source"),
-            receiver: by("destination"),
-        }
+        let call = Self {
+            sender: by(Side::Source),
+            receiver: by(Side::Destination),
+            failed: records
+                .iter()
+                .filter(|record| !is_carried(record))
+                .collect(),
+        };
+        let is_empty = call.sender.is_none() && call.receiver.is_none() && call.failed.is_empty();
+        (!is_empty).then_some(call)
     }
 
-    /// What the proxy told that knows more of how it ended.
-    pub(crate) fn end(&self) -> Option<&'a Watched> {
-        let refused = |told: &&Watched| !told.text("code").is_empty();
+    /// What was told by who knows more of how it began.
+    fn begin(&self) -> &'a Recorded {
+        let first = self.failed.first().copied();
+        let told = self.sender.or(self.receiver).or(first);
+        told.expect("a call is made of at least one record")
+    }
+
+    /// What was told by who knows more of how it ended.
+    fn end(&self) -> &'a Recorded {
         let both = [self.receiver, self.sender];
-        let by_proxy = both.into_iter().flatten().find(refused);
-        by_proxy.or(self.sender).or(self.receiver)
+        let refused = both.into_iter().flatten().find(|told| told.code.is_some());
+        refused.unwrap_or(self.begin())
     }
 
-    /// What the proxy told that knows more of how it began.
-    pub(crate) fn begin(&self) -> Option<&'a Watched> {
-        self.sender.or(self.receiver)
+    fn source(&self) -> String {
+        let told = self.begin();
+        let named = told.source.as_deref().filter(|name| *name != UNKNOWN);
+        let from = || {
+            let peer = told.peer.as_deref().unwrap_or(UNKNOWN);
+            let address = peer.parse::<SocketAddr>();
+            address.map_or(peer.to_owned(), |address| address.ip().to_string())
+        };
+        named.map_or_else(from, str::to_owned)
     }
 
-    /// Puts together what was recorded and what is decided by `present`, if that is known.
-    pub(crate) fn explain(&self, present: Option<&Present<'_>>) -> Happened {
-        let imagined = present.and_then(|present| self.imagine(present.mesh));
-        let reached = imagined.as_ref().zip(present);
-        let reached = reached.map(|(imagined, present)| self.reached(imagined, present.mesh));
-        let replayed = imagined
-            .as_ref()
-            .and_then(|imagined| imagined.sender.as_ref());
-        let mut proxies = Vec::new();
-        if let Some(sender) = self.sender {
-            proxies.push(Proxy {
-                name: format!("proxy of {}", short(sender.text("source"))),
-                view: view_of(sender, present),
-                story: merge(
-                    replayed
-                        .map(|thought| &thought.story)
-                        .filter(|_| is_current(sender, present)),
-                    sent(sender),
-                ),
-            });
+    fn destination(&self) -> String {
+        let told = self.begin();
+        let called = told.decided.called.as_ref();
+        let named = told.destination.as_ref().filter(|name| *name != UNKNOWN);
+        let address = told.endpoint.as_ref().or(told.listener.as_ref());
+        let known = called.or(named).or(address);
+        known.cloned().unwrap_or_else(|| UNKNOWN.to_owned())
+    }
+
+    fn fate(&self) -> Fate {
+        let end = self.end();
+        let begin = self.begin();
+        let short =
+            |name: &Option<String>| figures::short(name.as_deref().unwrap_or(UNKNOWN)).to_owned();
+        let answered_by = match (&end.code, end.reporter) {
+            (None, _) if end.status.is_none() => None,
+            (None, _) => Some(short(&begin.destination)),
+            (Some(_), Side::Source) => Some(format!("proxy of {}", short(&end.source))),
+            (Some(_), Side::Destination) => Some(format!("proxy of {}", short(&end.destination))),
+        };
+        Fate {
+            status: begin.status.or(end.status),
+            code: end.code.clone(),
+            slug: end.slug.clone(),
+            fault: end.fault.clone().or(begin.fault.clone()),
+            words: (end.code.is_none() && end.status.is_none()).then(|| carried(begin)),
+            took_ms: begin.duration_ms,
+            answered_by,
         }
-        proxies.extend(self.received(reached.as_ref(), present));
-        let revision = present.map_or(0, |present| present.told.status.revision);
-        let present = match (&imagined, &reached) {
-            (Some(_), Some(reached)) => {
-                format!("Revision {revision} (now): {}", self.compared(reached))
-            }
-            _ => String::new(),
-        };
-        Happened { proxies, present }
     }
 
-    /// The steps of the proxy of the one that was called.
-    fn received(
-        &self,
-        reached: Option<&Reached<'_>>,
-        present: Option<&Present<'_>>,
-    ) -> Option<Proxy> {
-        let replayed = reached.and_then(|reached| reached.receiver);
-        let replayed_story = replayed.map(|receiver| &receiver.thought.story);
-        let whose = |told: &Watched| match replayed {
-            Some(receiver) => receiver.thought.proxy_of.clone(),
-            None => short(told.text("destination")).to_owned(),
+    /// What the proxy of the caller thought; and what the one that it led to thinks when it is asked
+    /// again.
+    fn sender_hop(&self, past: &mut dyn Past) -> Option<(Hop, Option<Vec<StoryStep>>)> {
+        let record = self.sender?;
+        let then = then_of(record, past);
+        let again = then.as_ref().and_then(|then| again(record, then));
+        let told = sent(record, self.receiver.is_some());
+        let mut imagined = None;
+        let mut steps = match (again, &then) {
+            (
+                Some(Again {
+                    steps,
+                    way,
+                    receiver,
+                }),
+                Some(then),
+            ) => {
+                imagined = receiver;
+                let steps = steps.into_iter().map(|step| then.known(step)).collect();
+                let mut merged = merge(steps, told);
+                if let Way::Undecided(why) = way {
+                    undecided(&mut merged, &why);
+                }
+                merged
+            }
+            _ => told,
         };
-        if let Some(receiver) = self.receiver {
-            return Some(Proxy {
-                name: format!("proxy of {}", whose(receiver)),
-                view: view_of(receiver, present),
-                story: merge(
-                    replayed_story.filter(|_| is_current(receiver, present)),
-                    received(receiver, self.sender),
-                ),
-            });
+        self.tell_handshakes(&mut steps);
+        let hop = Hop {
+            name: whose(record, &record.source),
+            about: about(record, then.as_deref()),
+            not_reached: None,
+            steps,
+        };
+        Some((hop, imagined))
+    }
+
+    /// Tells why the connection failed, where a handshake says more of it.
+    fn tell_handshakes(&self, steps: &mut [StoryStep]) {
+        let connect = steps.iter_mut().find(|step| step.step == CONNECT);
+        let Some(connect) = connect else { return };
+        let sent = self
+            .failed
+            .iter()
+            .filter(|told| told.reporter == Side::Source);
+        connect
+            .details
+            .extend(sent.map(|told| detail(handshake(told))));
+    }
+
+    /// What the proxy of the one that was called thought, or why it was never asked. What it thinks when
+    /// it is asked again stands in for what it did not keep.
+    fn receiver_hop(&self, imagined: Option<Vec<StoryStep>>, past: &mut dyn Past) -> Option<Hop> {
+        if let Some(record) = self.receiver {
+            return Some(receiver_of(record, past));
         }
         let sender = self.sender?;
-        if sender.text("event") != "call" || sender.text("destination") == "unknown" {
-            return None;
-        }
-        if sender.text("endpoint").is_empty() {
-            let why = "not reached: TLS and access policy were never asked";
-            return Some(Proxy {
-                name: short(sender.text("destination")).to_owned(),
-                view: "",
-                story: Story {
-                    steps: vec![Step::not_reached(StepKind::Mtls, why)],
-                },
-            });
-        }
-        Some(Proxy {
-            name: format!("proxy of {}", whose(sender)),
-            view: "kept no record of this call",
-            story: merge(replayed_story, Vec::new()),
+        let destination = sender.destination.as_deref();
+        let destination = destination.filter(|name| *name != UNKNOWN)?;
+        let ended = code_of(sender).map(|code| recorded::ended_at(code, Side::Source));
+        let not_reached = match sender.security.as_deref() {
+            _ if sender.endpoint.is_none() => Some("TLS and access policy were never asked"),
+            Some("mtls") if ended == Some(CONNECT) => Some("access policy was never asked"),
+            Some("mtls") => None,
+            _ => Some("it has no proxy that could be asked"),
+        };
+        let is_silent = not_reached.is_none();
+        Some(Hop {
+            name: figures::short(destination).to_owned(),
+            about: is_silent.then(|| "kept no record of this call".to_owned()),
+            not_reached: not_reached.map(str::to_owned),
+            steps: imagined.filter(|_| is_silent).unwrap_or_default(),
         })
     }
 
-    /// The same call, decided by what is in force. Its headers and its query are not recorded.
-    fn imagine(&self, mesh: &Mesh) -> Option<Imagined> {
-        let told = self.sender.filter(|told| told.text("event") == "call")?;
-        let (service, port) = told.decided("called")?.rsplit_once(':')?;
-        let (namespace, name) = service.split_once('/')?;
-        let home = Namespace::new(namespace).ok()?;
-        let source = mesh.workload(told.text("source"), &home).ok()?;
-        let url = format!("http://{name}.{namespace}:{port}{}", told.text("path"));
-        let host = ("host".to_owned(), told.text("host").to_owned());
-        let asked = Asked::new(told.text("method"), &url, vec![host]).ok()?;
-        imagine(mesh, &home, &Source::Workload(source.clone()), &asked).ok()
-    }
-
-    /// Whom the imagined call reaches on the way that the real one took.
-    fn reached<'i>(&self, imagined: &'i Imagined, mesh: &Mesh) -> Reached<'i> {
-        let branches = match &imagined.end {
-            End::Reached(branches) => branches.as_slice(),
-            End::Refused(reason) => return Reached::refused(reason),
-            End::Redirected { .. } | End::Told { .. } => return Reached::default(),
+    /// A connection on which nothing was asked.
+    fn lone_hop(&self) -> Option<Hop> {
+        let told = self.failed.first()?;
+        let own = match told.reporter {
+            Side::Source => &told.source,
+            Side::Destination => &told.destination,
         };
-        let taken = self.sender.and_then(|sender| sender.decided("backend"));
-        let same = |branch: &&Branch| taken.is_none_or(|taken| branch.backend == taken);
-        let Some(branch) = branches.iter().find(same) else {
-            return Reached {
-                elsewhere: true,
-                ..Reached::default()
-            };
+        let step = match told.event {
+            Happening::Accept => no(CONNECT, told.decided.why.as_str()),
+            _ => no(TLS, told.decided.why.as_str()),
         };
-        let receivers = match &branch.receivers {
-            Ok(receivers) => receivers,
-            Err(reason) => return Reached::refused(reason),
-        };
-        let endpoint = self.sender.map(|sender| sender.text("endpoint"));
-        let endpoint = endpoint.and_then(|text| text.parse::<SocketAddr>().ok());
-        let has_it = |receiver: &&Receiver| {
-            receiver.thought.workloads.iter().any(|id| {
-                let instance = mesh.instances.get(id);
-                let addresses = instance.map(|instance| &instance.workload.addresses);
-                endpoint
-                    .zip(addresses)
-                    .is_some_and(|(endpoint, all)| all.contains(&endpoint.ip()))
-            })
-        };
-        let receiver = receivers.iter().find(has_it).or(receivers.first());
-        Reached {
-            receiver,
-            refused: receiver.and_then(|receiver| receiver.verdict.as_ref().err()),
-            elsewhere: false,
-        }
-    }
-
-    /// What becomes of the call by what is in force, beside what became of it.
-    fn compared(&self, reached: &Reached<'_>) -> String {
-        let code = self.end().map_or("", |told| told.text("code"));
-        let was_decided = self
-            .receiver
-            .is_some_and(|told| !told.text("code").is_empty())
-            || self
-                .sender
-                .is_some_and(|told| told.text("endpoint").is_empty());
-        match reached.refused {
-            Some(reason) if reason.code.as_str() == code => "same".to_owned(),
-            Some(reason) => format!(
-                "would now be {} {} {}",
-                reason.status,
-                reason.code,
-                reason.code.slug()
-            ),
-            None if reached.elsewhere => "would now go to another backend".to_owned(),
-            None if code.is_empty() => "same".to_owned(),
-            None if was_decided => "would now be let through".to_owned(),
-            None => "decided the same; how it ends depends on the endpoint".to_owned(),
-        }
+        Some(Hop {
+            name: own.as_deref().map_or(UNKNOWN, figures::short).to_owned(),
+            about: None,
+            not_reached: None,
+            steps: vec![step],
+        })
     }
 }
 
-/// Whom an imagined call reaches.
-#[derive(Default)]
-struct Reached<'i> {
-    receiver: Option<&'i Receiver>,
-    refused: Option<&'i Reason>,
-    /// The backend that the real call went to gets none any longer.
-    elsewhere: bool,
-}
-
-impl<'i> Reached<'i> {
-    fn refused(reason: &'i Reason) -> Self {
-        Self {
-            refused: Some(reason),
-            ..Self::default()
+/// What the proxy of the one that was called thought.
+fn receiver_of(record: &Recorded, past: &mut dyn Past) -> Hop {
+    let then = then_of(record, past);
+    let again = then.as_ref().and_then(|then| again_received(record, then));
+    let told = received(record);
+    let steps = match (again, &then) {
+        (Some((steps, _)), Some(then)) => {
+            let steps = steps.into_iter().map(|step| then.known(step));
+            merge(steps.collect(), told)
         }
-    }
-}
-
-/// The steps that the proxy of a caller recorded.
-fn sent(told: &Watched) -> Vec<Recorded> {
-    let mut steps = Vec::new();
-    let mut step = |kind, outcome, text, said_by| {
-        steps.push(Recorded::new(kind, outcome, text, said_by));
+        _ => told,
     };
-    if told.text("event") == "stream" {
-        let endpoint = told.text("endpoint").to_owned();
-        match told.text("code") {
-            "" => step(StepKind::Endpoint, Outcome::Yes, endpoint, ""),
-            _ => step(StepKind::Endpoint, Outcome::No, told.why().to_owned(), ""),
-        }
-        return steps;
+    Hop {
+        name: whose(record, &record.destination),
+        about: about(record, then.as_deref()),
+        not_reached: None,
+        steps,
     }
-    let decided = |field| told.decided(field);
-    if let Some(called) = decided("called") {
-        step(
-            StepKind::Name,
-            Outcome::Yes,
-            format!("Service {called}"),
-            "",
-        );
+}
+
+const UNKNOWN: &str = "unknown";
+
+/// What became of a call that no proxy refused and nobody answered with a status.
+fn carried(record: &Recorded) -> String {
+    match record.event {
+        Happening::Opened => "goes on".to_owned(),
+        Happening::Stream => "carried to its end".to_owned(),
+        _ => "the caller left before an answer".to_owned(),
     }
-    let (route, why) = (told.text("route"), decided("why").unwrap_or_default());
-    let said_by = decided("said_by").unwrap_or_default();
-    let Some(backend) = decided("backend") else {
-        let asked = match decided("called") {
-            Some(_) => StepKind::Route,
-            None => StepKind::Name,
-        };
-        if !why.is_empty() {
-            step(asked, Outcome::No, why.to_owned(), said_by);
-        }
-        return steps;
+}
+
+/// `T005 identity-revoked: handshake of shop/web with shop/cart: ...`
+fn handshake(record: &Recorded) -> String {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let (code, slug) = (text(&record.code), text(&record.slug));
+    format!("{code} {slug}: {}", record.decided.why)
+}
+
+/// What could not be decided again is said where it was asked.
+fn undecided(steps: &mut [StoryStep], why: &str) {
+    let route = steps.iter_mut().find(|step| step.step == recorded::ROUTE);
+    if let Some(route) = route {
+        route
+            .details
+            .push(detail(format!("not decided again: {why}")));
+    }
+}
+
+fn then_of(record: &Recorded, past: &mut dyn Past) -> Option<Rc<Then>> {
+    let generation = record.decided.generation.clone()?;
+    past.at(Some(At::Generation(generation)))
+}
+
+/// Whose proxy told: the workload, else what it counts as.
+fn whose(record: &Recorded, party: &Option<String>) -> String {
+    let told = record.decided.workload.as_ref().or(party.as_ref());
+    told.map_or(UNKNOWN, |name| figures::short(name)).to_owned()
+}
+
+/// `sidecar, revision 417`
+fn about(record: &Recorded, then: Option<&Then>) -> Option<String> {
+    let then = then?;
+    let workload = record.decided.workload.as_ref()?;
+    let Configuration {
+        proxies,
+        running,
+        revision,
+        ..
+    } = &then.told;
+    let proxy = proxies
+        .iter()
+        .find(|proxy| proxy.workloads.contains(workload));
+    let placement = match proxy {
+        Some(proxy) if proxy.workloads.len() > 1 => "node, ",
+        Some(_) => "sidecar, ",
+        None if running.iter().any(|one| one.workload == *workload) => "leno up, ",
+        None => "",
     };
-    let rule = decided("rule").unwrap_or_default();
-    let route = match route {
-        "" => "none attached: the service's own endpoints",
-        route => route,
-    };
-    step(StepKind::Route, Outcome::Yes, route.to_owned(), rule);
-    if let Some((roll, of)) = told.roll() {
-        let text = format!("{backend}: the dice came to {roll} of {of}");
-        step(StepKind::Split, Outcome::Yes, text, "");
-    }
-    let failed = told.failed();
-    if !why.is_empty() {
-        step(StepKind::Endpoint, Outcome::No, why.to_owned(), said_by);
-    } else if !failed.is_empty() {
-        let text = format!(
-            "{} after {} that failed",
-            told.text("endpoint"),
-            failed.len()
-        );
-        step(StepKind::Endpoint, Outcome::Yes, text, "");
-    }
-    if let Some(last) = steps.last_mut() {
-        last.details = failed;
-    }
-    steps
+    Some(format!("{placement}revision {revision}"))
 }
 
-/// The steps that the proxy of the one that was called recorded.
-fn received(told: &Watched, sender: Option<&Watched>) -> Vec<Recorded> {
-    let (code, security) = (told.text("code"), told.text("security"));
-    let why = told.decided("why").unwrap_or_default();
-    let said_by = told.decided("said_by").unwrap_or_default();
-    let mut steps = Vec::new();
-    let mut step = |kind, outcome, text, said_by| {
-        steps.push(Recorded::new(kind, outcome, text, said_by));
-    };
-    if let Some(endpoint) = sender.map(|sender| sender.text("endpoint")) {
-        step(StepKind::Endpoint, Outcome::Yes, endpoint.to_owned(), "");
+/// What helps further.
+fn next(call: &Call<'_>, end: &Fate, rollback: Option<u64>) -> Vec<String> {
+    let short = |name: &Option<String>| name.as_deref().map(figures::short).map(str::to_owned);
+    let begin = call.begin();
+    let mut next = Vec::new();
+    next.extend(rollback.map(|revision| format!("leno rollback {revision}")));
+    let backend = begin.decided.backend.as_deref();
+    let backend = backend.and_then(|port| Some(port.rsplit_once(':')?.0));
+    let is_of_endpoints = matches!(end.code.as_deref(), Some("R013" | "R014"));
+    if let Some(backend) = backend.filter(|_| is_of_endpoints) {
+        next.push(format!("leno why {} --since 30m", figures::short(backend)));
     }
-    let proven = match (security, told.decided("caller")) {
-        ("mtls", Some(caller)) => format!("the caller is {caller}, proven"),
-        ("mtls", None) => "the caller is proven".to_owned(),
-        (plain, _) => format!("plain: {plain}"),
-    };
-    if code == "R002" {
-        step(StepKind::Mtls, Outcome::No, why.to_owned(), said_by);
-        return steps;
-    }
-    step(StepKind::Mtls, Outcome::Yes, proven, "");
-    match (code, told.text("fault")) {
-        ("", _) => {
-            let text = "allowed".to_owned();
-            step(StepKind::Access, Outcome::Yes, text, said_by);
+    match (&end.code, &end.fault) {
+        (Some(code), _) => next.push(format!("leno explain {code}")),
+        (None, Some(_)) => {
+            let workload = call.receiver.map(|told| whose(told, &told.destination));
+            next.extend(workload.map(|workload| format!("leno logs {workload}")));
+            let service = short(&begin.destination);
+            next.extend(service.map(|service| format!("leno tap {service} --failed")));
         }
-        (_, "caller") => step(StepKind::Access, Outcome::No, why.to_owned(), said_by),
-        _ => {
-            step(StepKind::Access, Outcome::Yes, "allowed".to_owned(), "");
-            step(StepKind::Retry, Outcome::No, why.to_owned(), "");
-        }
+        (None, None) => {}
     }
-    steps
+    next
 }
 
-/// Each step once: as it was recorded, in the words of what decides if both say the same; what was
-/// not recorded, as it is decided by what is in force.
-fn merge(replayed: Option<&Story>, recorded: Vec<Recorded>) -> Story {
-    let mut rest = recorded;
-    let replayed = replayed.map(|story| story.steps.as_slice());
-    let mut steps = Vec::new();
-    for step in replayed.unwrap_or_default() {
-        match rest.iter().position(|known| known.kind == step.kind) {
-            Some(place) => steps.push(rest.remove(place).beside(step)),
-            // How it went on after that is known by what was recorded alone.
-            None if steps
-                .last()
-                .is_some_and(|last: &Step| last.outcome == Outcome::No) => {}
-            None => steps.push(step.clone()),
-        }
-    }
-    steps.extend(rest.into_iter().map(Recorded::alone));
-    Story { steps }
+/// How long something took, as people read it.
+pub(crate) fn took(millis: f64) -> String {
+    figures::duration(Duration::from_secs_f64(millis.max(0.0) / 1e3))
 }
 
-impl Recorded {
-    fn new(kind: StepKind, outcome: Outcome, text: String, said_by: &str) -> Self {
-        Self {
-            kind,
-            outcome,
-            text,
-            said_by: said_by.to_owned(),
-            details: Vec::new(),
-        }
-    }
-
-    fn beside(self, replayed: &Step) -> Step {
-        let place = replayed.origin.as_ref().map(ToString::to_string);
-        let names_what_said_so = matches!(self.kind, StepKind::Route | StepKind::Access);
-        let is_same = self.outcome == replayed.outcome
-            && (!names_what_said_so || place.unwrap_or_default() == self.said_by);
-        if self.kind == StepKind::Endpoint {
-            let origin = replayed.origin.clone();
-            return Step {
-                origin,
-                ..self.alone()
-            };
-        }
-        if self.kind == StepKind::Split {
-            return self.among_shares(replayed);
-        }
-        if is_same {
-            return Step {
-                known: Known::Recorded,
-                ..replayed.clone()
-            };
-        }
-        let present = format!("by what is in force it would be: {}", replayed.text);
-        let mut step = self.alone();
-        step.details.push(Detail {
-            text: present,
-            origin: replayed.origin.clone(),
-        });
-        step
-    }
-
-    /// The share that the call fell to, and then the others.
-    fn among_shares(self, replayed: &Step) -> Step {
-        let first = Detail {
-            text: replayed.text.clone(),
-            origin: replayed.origin.clone(),
-        };
-        let backend = self.text.split(": ").next().unwrap_or_default().to_owned();
-        let is_taken = |share: &Detail| share.text.split(", ").next() == Some(&*backend);
-        let shares = [first].into_iter().chain(replayed.details.iter().cloned());
-        let (taken, others) = shares.partition::<Vec<_>, _>(is_taken);
-        let mut step = self.alone();
-        step.origin = taken.into_iter().find_map(|share| share.origin);
-        step.details.extend(others);
-        step
-    }
-
-    fn alone(self) -> Step {
-        let place = match self.said_by.as_str() {
-            "" => String::new(),
-            place => format!(" ({place})"),
-        };
-        let details = self.details.into_iter();
-        Step {
-            kind: self.kind,
-            outcome: self.outcome,
-            known: Known::Recorded,
-            text: format!("{}{place}", self.text),
-            origin: None,
-            details: details.map(|text| Detail { text, origin: None }).collect(),
-        }
-    }
-}
-
-/// By what a proxy decided, in words.
-fn view_of(told: &Watched, present: Option<&Present<'_>>) -> &'static str {
-    match (told.decided("generation"), present) {
-        (None, _) | (_, None) => "",
-        _ if is_current(told, present) => "decided by the revision that is in force",
-        _ => "decided by another revision than the one in force",
-    }
-}
-
-/// Whether a proxy decided by what is in force: only then do its reasons stand where they stood.
-fn is_current(told: &Watched, present: Option<&Present<'_>>) -> bool {
-    let (Some(then), Some(present)) = (told.decided("generation"), present) else {
-        return false;
-    };
-    let mut current = present.told.proxies.iter().filter(|proxy| proxy.current);
-    current.any(|proxy| configured(&proxy.generation) == configured(then))
-}
-
-/// A generation without what only says what runs where.
-fn configured(generation: &str) -> Vec<&str> {
-    let parts = generation.split(' ');
-    parts.filter(|part| !part.starts_with("present:")).collect()
-}
-
-/// A name without the namespace that all share where nobody chose one.
-fn short(name: &str) -> &str {
-    leno_admin::figures::short(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(kind: StepKind, outcome: Outcome, text: &str) -> Step {
-        Step {
-            kind,
-            outcome,
-            known: Known::Replayed,
-            text: text.to_owned(),
-            origin: None,
-            details: Vec::new(),
-        }
-    }
-
-    fn recorded(kind: StepKind, outcome: Outcome, text: &str, said_by: &str) -> Recorded {
-        Recorded {
-            kind,
-            outcome,
-            text: text.to_owned(),
-            said_by: said_by.to_owned(),
-            details: Vec::new(),
-        }
-    }
-
-    fn check(replayed: &[Step], recorded: Vec<Recorded>, expect: &[&str]) {
-        let replayed = Story {
-            steps: replayed.to_vec(),
-        };
-        let told = merge(Some(&replayed), recorded);
-        let told = told.steps.iter().map(|step| {
-            let details = step.details.iter().map(|detail| detail.text.as_str());
-            let details = details.collect::<Vec<_>>().join("; ");
-            format!("{}: {} [{}] {details}", step.kind, step.text, step.known)
-        });
-        assert_eq!(told.collect::<Vec<_>>(), expect);
-    }
-
-    #[test]
-    fn what_both_say_is_told_in_the_words_of_what_decides() {
-        use Outcome::{No, Yes};
-        check(
-            &[
-                step(StepKind::Mtls, Yes, "strict: the caller is shop/web"),
-                step(StepKind::Access, No, "no AccessPolicy allows it"),
-            ],
-            vec![
-                recorded(StepKind::Mtls, Yes, "the caller is proven", ""),
-                recorded(StepKind::Access, No, "nobody allows it", ""),
-            ],
-            &[
-                "mTLS: strict: the caller is shop/web [recorded] ",
-                "access: no AccessPolicy allows it [recorded] ",
-            ],
-        );
-    }
-
-    #[test]
-    fn what_was_not_recorded_is_replayed_and_what_differs_is_told_beside() {
-        use Outcome::Yes;
-        check(
-            &[
-                step(StepKind::Name, Yes, "Service shop/cart"),
-                step(StepKind::Route, Yes, "none attached"),
-            ],
-            vec![recorded(StepKind::Route, Yes, "rule 2", "cart.yaml:14")],
-            &[
-                "name: Service shop/cart [replayed] ",
-                "route: rule 2 (cart.yaml:14) [recorded] \
-                 by what is in force it would be: none attached",
-            ],
-        );
-    }
-
-    #[test]
-    fn nothing_is_imagined_behind_what_ended_it() {
-        use Outcome::{No, Yes};
-        check(
-            &[
-                step(StepKind::Mtls, Yes, "strict"),
-                step(StepKind::Access, Yes, "allowed"),
-            ],
-            vec![recorded(
-                StepKind::Mtls,
-                No,
-                "the caller is not in the mesh",
-                "",
-            )],
-            &["mTLS: the caller is not in the mesh [recorded] \
-               by what is in force it would be: strict"],
-        );
-    }
+/// Whether a story ended badly.
+pub(crate) fn is_bad(story: &Story) -> bool {
+    let steps = story.hops.iter().flat_map(|hop| &hop.steps);
+    story.end.fault.is_some() || steps.clone().any(|step| step.outcome == StepOutcome::No)
 }

@@ -343,6 +343,44 @@ fn refused_as_unknown(mesh: &Mesh, asked: &Asked) -> Option<Reason> {
     })
 }
 
+/// On what it hangs which rule takes the request, if that is nothing that was `recorded` of it.
+pub(crate) fn hangs_on(
+    mesh: &Mesh,
+    source: &Source,
+    port: &PortRef,
+    asked: &Asked,
+    recorded: impl Fn(leno_traffic::Asked<'_>) -> bool,
+) -> Option<String> {
+    let (caller, workloads) = Imagining { mesh, source }.caller();
+    let view = mesh.view(ViewOf {
+        workloads: &workloads,
+    });
+    let table = Table::new(Arc::new(view), Scope::Whole);
+    let text = asked.bytes(asked.target.as_deref()?);
+    let mut fields = Fields::new();
+    let head = read(&text, &mut fields).ok()?;
+    let namespace = Some(&caller.namespace);
+    let hangs = table
+        .port(port)?
+        .hangs_on(namespace, &head.request, recorded)?;
+    Some(hangs.to_string())
+}
+
+/// What the proxy before `workload` would do with a call to `port` of it; `None` if there is none.
+pub(crate) fn received_by(
+    mesh: &Mesh,
+    source: &Source,
+    workload: &WorkloadId,
+    port: u16,
+    asked: &Asked,
+) -> Option<Receiver> {
+    let instance = mesh.instances.get(workload)?;
+    let sent = asked.target.as_deref().map(|target| asked.bytes(target));
+    let alike = std::slice::from_ref(workload);
+    let imagining = Imagining { mesh, source };
+    Some(imagining.receive(instance, port, alike, &sent.unwrap_or_default()))
+}
+
 /// One call while it is imagined.
 struct Imagining<'a> {
     mesh: &'a Mesh,

@@ -11,6 +11,7 @@ pub mod telemetry;
 
 use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
 use core::fmt;
+use core::str::FromStr;
 
 pub use access::{Access, AccessRule, CallerMatch, Effect, Mtls, RequestMatch, Stance};
 pub use route::{
@@ -112,6 +113,39 @@ impl Generation {
     }
 }
 
+/// What is no generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoGeneration;
+
+/// Reads what `Display` wrote. A source's name may have spaces, and ends with its position.
+impl FromStr for Generation {
+    type Err = NoGeneration;
+
+    fn from_str(text: &str) -> Result<Self, NoGeneration> {
+        let (epoch, mut rest) = text.split_once(' ').unwrap_or((text, ""));
+        let mut positions = BTreeMap::new();
+        while !rest.is_empty() {
+            let (source, position, behind) = next_position(rest).ok_or(NoGeneration)?;
+            positions.insert(Arc::from(source), position);
+            rest = behind;
+        }
+        Ok(Self {
+            epoch: epoch.parse().map_err(|_| NoGeneration)?,
+            positions,
+        })
+    }
+}
+
+/// The first source, its position, and what stands behind them. A position is followed by a space or
+/// by nothing, which no other colon of a name with digits behind it is told apart from.
+fn next_position(text: &str) -> Option<(&str, u64, &str)> {
+    text.match_indices(':').find_map(|(at, _)| {
+        let (source, behind) = (text.get(..at)?, text.get(at + 1..)?);
+        let (digits, behind) = behind.split_once(' ').unwrap_or((behind, ""));
+        Some((source, digits.parse().ok()?, behind))
+    })
+}
+
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.epoch)?;
@@ -132,6 +166,27 @@ mod tests {
             .map(|(source, at)| (Arc::from(*source), *at))
             .collect();
         Generation { epoch, positions }
+    }
+
+    #[test]
+    fn a_generation_reads_as_it_is_written() {
+        for told in [
+            generation(1, &[]),
+            generation(7, &[("store", 10)]),
+            generation(
+                2,
+                &[
+                    ("folder /etc/my mesh: v2", 4),
+                    ("present", 3),
+                    ("store", 10),
+                ],
+            ),
+        ] {
+            assert_eq!(told.to_string().parse(), Ok(told));
+        }
+        for bad in ["", "x", "1 store", "1 store:", "1 store:x"] {
+            assert_eq!(bad.parse::<Generation>(), Err(NoGeneration), "{bad:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::view::{Generation, PortRef, WorkloadId};
+use leno_model::view::{Generation, PortRef};
 use leno_model::{Code, Namespace, Origin, Roll, SpiffeId};
 use leno_protocol::Request;
 use leno_telemetry::{
@@ -15,6 +15,8 @@ use leno_traffic::{
     Allowed, Candidate, Draw, Forward, Picked, Port, Refusal, Timed, WhyNot, header_of,
     parameter_of,
 };
+
+use crate::incoming::Way;
 
 /// What was decided, as far as it came to that.
 #[derive(Default)]
@@ -48,7 +50,7 @@ struct Drawn {
 /// Who decided, and what rules ask about it.
 pub(crate) struct Basis<'a> {
     pub(crate) generation: &'a Generation,
-    pub(crate) workload: &'a WorkloadId,
+    pub(crate) way: &'a Way,
     pub(crate) facts: Option<&'a dyn Facts>,
 }
 
@@ -158,7 +160,8 @@ impl<'a> Decision<'a> {
     /// All of it, for whoever reads events.
     pub(crate) fn decided<'d>(&'d self, basis: &Basis<'d>) -> Decided<'d> {
         Decided {
-            workload: Some(basis.workload),
+            workload: Some(basis.way.workload()),
+            application: basis.way.application(),
             generation: Some(basis.generation),
             caller: self.caller,
             said_by: self.kept_by.as_ref().or(self.allowed_by),

@@ -57,6 +57,14 @@ impl Way {
         workload
     }
 
+    /// Where the workload listens, if it is called.
+    pub(crate) fn application(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Outbound { .. } => None,
+            Self::Inbound { application, .. } => Some(*application),
+        }
+    }
+
     /// Which of the two proxies of a call this one is.
     pub(crate) fn reporter(&self) -> Reporter {
         match self {

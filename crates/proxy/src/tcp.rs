@@ -136,9 +136,7 @@ impl<'a> Carrying<'a> {
                 (hop, CONNECT_LIMIT)
             }
             Aim::Direct(direct) => {
-                let decision = &self.decision;
-                decision.borrow_mut().calls(direct.of);
-                decision.borrow_mut().goes_to(direct.of);
+                self.decision.borrow_mut().goes_to(direct.of);
                 let hop = incoming.hop(table, direct.endpoint, direct.address)?;
                 (hop, direct.of.tuning().connect_timeout)
             }
@@ -326,7 +324,7 @@ impl<'a> Carrying<'a> {
             counted: Bytes::default(),
             decided: decision.decided(&Basis {
                 generation: &self.table.view().generation,
-                workload: self.incoming.way.workload(),
+                way: &self.incoming.way,
                 facts: None,
             }),
         }

@@ -23,6 +23,8 @@ pub struct Entry {
     pub cause: Cause,
     /// How much changed; [`crate::Store::diff`] says what.
     pub tally: Tally,
+    /// The first position whose views show it: see [`crate::Head::position`].
+    pub position: u64,
 }
 
 /// What made a revision.

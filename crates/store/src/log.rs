@@ -128,8 +128,8 @@ pub(crate) fn history(
     before: Option<Revision>,
 ) -> Result<Vec<Entry>, Failed> {
     let mut statement = connection.prepare_cached(
-        "SELECT number, at, who, message, source, deed, set_name, target, added, changed, removed \
-         FROM revision WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
+        "SELECT number, at, who, message, source, deed, set_name, target, added, changed, removed, \
+         position FROM revision WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
     )?;
     let before = before.unwrap_or(Revision(u64::MAX));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -139,6 +139,14 @@ pub(crate) fn history(
         entries.push(entry(row)?);
     }
     Ok(entries)
+}
+
+/// The newest revision that views of `position` show.
+pub(crate) fn shown_at(connection: &Connection, position: u64) -> Result<Option<Revision>, Failed> {
+    let sql = "SELECT max(number) FROM revision WHERE position <= ?1";
+    let newest = |row: &Row<'_>| row.get(0);
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_one([position], newest)?)
 }
 
 /// Writes a revision: its entry, and the objects it changes.
@@ -159,7 +167,7 @@ pub(crate) fn record(
     } = entry.tally;
     run(
         connection,
-        "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             entry.revision,
             Millis(entry.at),
@@ -171,7 +179,8 @@ pub(crate) fn record(
             target,
             added,
             changed,
-            removed
+            removed,
+            entry.position
         ],
     )?;
     for change in changes {
@@ -360,6 +369,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Failed> {
             changed: row.get(9)?,
             removed: row.get(10)?,
         },
+        position: row.get(11)?,
     })
 }
 

@@ -19,7 +19,9 @@ CREATE TABLE revision (
     target   INTEGER,
     added    INTEGER NOT NULL,
     changed  INTEGER NOT NULL,
-    removed  INTEGER NOT NULL
+    removed  INTEGER NOT NULL,
+    -- Views of this position and later ones show it.
+    position INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE text (

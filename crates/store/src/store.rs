@@ -149,6 +149,7 @@ impl Store {
                 source: change.source,
                 cause,
                 tally: Tally::of(&changes),
+                position: Head::read(transaction)?.position + 1,
             };
             log::record(transaction, &entry, &changes)?;
             change::fits(log::live_count(transaction)?)?;
@@ -194,6 +195,11 @@ impl Store {
     /// At most `limit` revisions, newest first, beginning right before `before` or with the head.
     pub fn history(&self, limit: usize, before: Option<Revision>) -> Result<Vec<Entry>, Failed> {
         self.read(|connection| log::history(connection, limit, before))
+    }
+
+    /// The newest revision that views of `position` show; `None` if that is older than what is kept.
+    pub fn shown_at(&self, position: u64) -> Result<Option<Revision>, Failed> {
+        self.read(|connection| log::shown_at(connection, position))
     }
 
     /// Begins a new epoch, above the present one and above `seen`, the highest that any proxy

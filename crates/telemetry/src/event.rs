@@ -240,6 +240,8 @@ impl Call<'_> {
 pub struct Decided<'a> {
     /// The workload of ours before which it was decided.
     pub workload: Option<&'a WorkloadId>,
+    /// Where that one listens, if it was called.
+    pub application: Option<SocketAddr>,
     /// The view that it was decided by.
     pub generation: Option<&'a Generation>,
     /// Who proved to be the caller.

@@ -66,6 +66,7 @@ struct Request {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct OwnedDecided {
     workload: Option<WorkloadId>,
+    application: Option<SocketAddr>,
     generation: Option<Box<Generation>>,
     caller: Option<SpiffeId>,
     said_by: Option<Origin>,
@@ -282,6 +283,7 @@ impl OwnedDecided {
     fn of(decided: &Decided<'_>) -> Self {
         Self {
             workload: decided.workload.cloned(),
+            application: decided.application,
             generation: decided.generation.cloned().map(Box::new),
             caller: decided.caller.cloned(),
             said_by: decided.said_by.cloned(),
@@ -300,6 +302,7 @@ impl OwnedDecided {
     fn decided(&self) -> Decided<'_> {
         Decided {
             workload: self.workload.as_ref(),
+            application: self.application,
             generation: self.generation.as_deref(),
             caller: self.caller.as_ref(),
             said_by: self.said_by.as_ref(),

@@ -120,6 +120,7 @@ fn a_call_with_all_that_can_be_recorded_of_it() {
             counted: Bytes::default(),
             decided: Decided {
                 workload: Some(&workload),
+                application: None,
                 generation: Some(&generation),
                 caller: Some(&caller),
                 said_by: Some(&timeout),

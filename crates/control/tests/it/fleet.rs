@@ -185,7 +185,7 @@ async fn what_is_told_means_the_mesh_that_proxies_are_told_of() {
     within(node.asker.ask(cart())).await.unwrap();
     let seen = node.view(|view| view.services.len() == 1).await;
 
-    let told = world.admin.ask(ConfigurationOf {}).await.unwrap();
+    let told = world.admin.ask(ConfigurationOf { at: None }).await.unwrap();
     let mesh = mesh_of(&told).unwrap();
     let all = mesh.instances.keys().cloned().collect();
     let view = mesh.view(ViewOf { workloads: &all });

@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answ
     }
     let asked = &options.subject.context;
     let control = Context::choose(asked.context.as_deref())?;
-    let told = match control.ask(ConfigurationOf {})? {
+    let told = match control.ask(ConfigurationOf { at: None })? {
         Ok(told) => told,
         Err(failure) => return fleet::refused(&failure, asked.output == Output::Json, terminal),
     };

@@ -3,12 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use leno_model::Origin;
+use leno_admin::{Fate, Hop, Other, StepOutcome, Story as Told, StoryStep};
 use leno_model::view::WorkloadId;
-use leno_traffic::{Outcome, Story};
 use serde_json::{Value, json};
 
-use crate::happened::Proxy;
+use crate::happened::{steps, took};
 use crate::imagine::{Branch, End, Imagined, Reason, Thought};
 use crate::live::Standing;
 use crate::terminal::{Line, Terminal};
@@ -67,21 +66,70 @@ pub(crate) fn print(
     Ok(())
 }
 
-/// Prints each proxy's steps of a call that happened.
-pub(crate) fn print_steps(proxies: &[Proxy], terminal: &mut Terminal) -> io::Result<()> {
+/// Prints a call that happened: the headline, each proxy's steps, and what other revisions would do.
+pub(crate) fn print_story(told: &Told, terminal: &mut Terminal) -> io::Result<()> {
+    for line in story_lines(told) {
+        terminal.line(line)?;
+    }
+    Ok(())
+}
+
+/// The same, line by line.
+pub(crate) fn story_lines(told: &Told) -> Vec<Line> {
+    let mut lines = vec![headline(told)];
     let mut page = Page {
         rows: Vec::new(),
         standings: None,
     };
-    for Proxy { name, view, story } in proxies {
-        let heading = Line::new().dim(format_args!("  {name}"));
-        page.heading(match *view {
-            "" => heading,
-            view => heading.dim(format_args!("   {view}")),
-        });
-        page.story(story);
+    for hop in &told.hops {
+        page.hop(hop);
     }
-    page.print(terminal)
+    page.revisions(&told.revisions);
+    lines.extend(page.lines());
+    if let Some(why) = &told.not_compared {
+        lines.push(Line::new().plain("  ").dim(why));
+    }
+    if !told.next.is_empty() {
+        let next = told.next.join(" · ");
+        lines.push(Line::new().dim("  Next  ").plain(next));
+    }
+    lines
+}
+
+/// `02:51:07.312  checkout → payments:8080  POST /charge   503 R014 after 2.1 ms   answered by: ..`
+fn headline(told: &Told) -> Line {
+    let short = leno_admin::figures::short;
+    let time = told.time.as_deref().unwrap_or_default();
+    let (source, destination) = (short(&told.source), short(&told.destination));
+    let line = Line::new()
+        .dim(time.get(11..23).unwrap_or(time))
+        .plain("  ");
+    let line = line.strong(format_args!("{source} → {destination}"));
+    let line = line.plain("  ").plain(&told.request).plain("   ");
+    let Fate {
+        status,
+        code,
+        slug,
+        fault,
+        words,
+        took_ms,
+        answered_by,
+    } = &told.end;
+    let status = status.map(|status| status.to_string());
+    let parts = [&status, code, slug, words].into_iter().flatten();
+    let outcome = parts.map(String::as_str).collect::<Vec<_>>().join(" ");
+    let line = match fault {
+        None => line.good(outcome),
+        Some(_) => line.bad(outcome),
+    };
+    let line = match took_ms {
+        Some(millis) => line.plain(" after ").plain(took(*millis)),
+        None => line,
+    };
+    match answered_by {
+        Some(who) => line.plain("   answered by: ").plain(who),
+        None => line,
+    }
 }
 
 /// Rows that are laid out together, so that what stands behind the words stands in columns.
@@ -101,8 +149,8 @@ impl Page<'_> {
         self.row(words, None, "");
     }
 
-    fn row(&mut self, words: Line, origin: Option<&Origin>, known: &'static str) {
-        let origin = origin.map(ToString::to_string).unwrap_or_default();
+    fn row(&mut self, words: Line, origin: Option<&str>, known: &'static str) {
+        let origin = origin.unwrap_or_default().to_owned();
         self.rows.push(Row {
             words,
             origin,
@@ -116,24 +164,55 @@ impl Page<'_> {
             None => heading,
             Some(standings) => standing(heading.plain("   "), thought, standings),
         });
-        self.story(&thought.story);
+        self.steps(&steps(&thought.story));
     }
 
-    fn story(&mut self, story: &Story) {
-        for step in &story.steps {
+    fn hop(&mut self, hop: &Hop) {
+        let line = Line::new().plain("  ");
+        if let Some(why) = &hop.not_reached {
+            let line = line.plain(&hop.name).column(WORDS, 2);
+            return self.heading(line.dim("not reached: ").dim(why));
+        }
+        let line = line.plain(&hop.name);
+        self.heading(match &hop.about {
+            Some(about) => line.dim(format_args!(" ({about})")),
+            None => line,
+        });
+        self.steps(&hop.steps);
+    }
+
+    fn steps(&mut self, steps: &[StoryStep]) {
+        for step in steps {
             let mark = Line::new().plain("  ");
             let (mark, known) = match step.outcome {
-                Outcome::Yes => (mark.good("✓ "), step.known.as_str()),
-                Outcome::No => (mark.bad("✗ "), step.known.as_str()),
-                Outcome::NotReached => (mark.dim("- "), ""),
-                Outcome::Undecided => (mark.doubtful("? "), step.known.as_str()),
+                StepOutcome::Yes => (mark.good("✓ "), step.known.as_str()),
+                StepOutcome::No => (mark.bad("✗ "), step.known.as_str()),
+                StepOutcome::NotReached => (mark.dim("- "), ""),
+                StepOutcome::Undecided => (mark.doubtful("? "), step.known.as_str()),
             };
-            let words = mark.plain(step.kind).column(WORDS, 1).plain(&step.text);
-            self.row(words, step.origin.as_ref(), known);
+            let words = mark.plain(&step.step).column(WORDS, 1).plain(&step.text);
+            self.row(words, step.origin.as_deref(), known);
             for detail in &step.details {
                 let words = Line::new().column(WORDS, 1).dim(&detail.text);
-                self.row(words, detail.origin.as_ref(), "");
+                self.row(words, detail.origin.as_deref(), "");
             }
+        }
+    }
+
+    /// What other revisions would do, on one line as long as they are few words.
+    fn revisions(&mut self, revisions: &[Other]) {
+        for other in revisions {
+            let line = Line::new().plain("  Revision ").plain(other.revision);
+            let line = match other.now {
+                true => line.plain(" (now)"),
+                false => line,
+            };
+            let line = line.plain(": ").plain(&other.text);
+            let known = match other.same {
+                true => "",
+                false => other.known.as_str(),
+            };
+            self.row(line, None, known);
         }
     }
 
@@ -162,10 +241,18 @@ impl Page<'_> {
 
     fn refused(&mut self, reason: &Reason) {
         let words = Line::new().bad("  ✗ ").plain(&reason.words);
-        self.row(words, reason.origin.as_ref(), "");
+        let origin = reason.origin.as_ref().map(ToString::to_string);
+        self.row(words, origin.as_deref(), "");
     }
 
     fn print(self, terminal: &mut Terminal) -> io::Result<()> {
+        for line in self.lines() {
+            terminal.line(line)?;
+        }
+        Ok(())
+    }
+
+    fn lines(self) -> Vec<Line> {
         let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or_default();
         let described = |row: &&Row| !row.origin.is_empty() || !row.known.is_empty();
         let rows = || self.rows.iter().filter(described);
@@ -174,25 +261,23 @@ impl Page<'_> {
             .filter(|width| *width <= WORDS + WIDEST);
         let origin_at = widest(&mut words.into_iter()) + 2;
         let known_at = origin_at + widest(&mut rows().map(|row| row.origin.chars().count())) + 2;
-        for Row {
-            words,
-            origin,
-            known,
-        } in self.rows
-        {
+        let laid = |row| {
+            let Row {
+                words,
+                origin,
+                known,
+            } = row;
             let line = if origin.is_empty() {
                 words
             } else {
                 words.column(origin_at, 2).dim(origin)
             };
-            let line = if known.is_empty() {
-                line
-            } else {
-                line.column(known_at, 2).dim(known)
-            };
-            terminal.line(line)?;
-        }
-        Ok(())
+            match known {
+                "" => line,
+                known => line.column(known_at, 2).dim(known),
+            }
+        };
+        self.rows.into_iter().map(laid).collect()
     }
 }
 
@@ -349,31 +434,6 @@ fn thought_json(thought: &Thought, standings: Option<Standings<'_>>) -> Value {
     json!({
         "proxyOf": thought.proxy_of,
         "workloads": workloads.collect::<Vec<_>>(),
-        "steps": story_json(&thought.story),
+        "steps": steps(&thought.story),
     })
-}
-
-pub(crate) fn story_json(story: &Story) -> Vec<Value> {
-    let steps = story.steps.iter().map(|step| {
-        let details = step.details.iter().map(|detail| {
-            json!({
-                "text": detail.text,
-                "origin": detail.origin.as_ref().map(ToString::to_string),
-            })
-        });
-        json!({
-            "step": step.kind.as_str(),
-            "outcome": match step.outcome {
-                Outcome::Yes => "yes",
-                Outcome::No => "no",
-                Outcome::NotReached => "not-reached",
-                Outcome::Undecided => "undecided",
-            },
-            "known": step.known.as_str(),
-            "text": step.text,
-            "origin": step.origin.as_ref().map(ToString::to_string),
-            "details": details.collect::<Vec<_>>(),
-        })
-    });
-    steps.collect()
 }

@@ -59,8 +59,8 @@ fn a_call_that_was_refused_is_explained_by_its_id() {
         let told = String::from_utf8(output.stdout).unwrap();
         for part in [
             "web → payments  GET /ledger   403 R003 no-allow-rule after ",
-            "  proxy of web ",
-            "  proxy of payments ",
+            "  web (node, revision 1)",
+            "  payments (node, revision 1)",
             "  ✗ access    no AccessPolicy allows it ",
             "              AccessPolicy default/payments rule 1 no: the caller is not default/checkout",
             "(now): same",

@@ -148,7 +148,7 @@ impl<'a> Exchange<'a> {
             }
             Aim::Direct(direct) => {
                 let forward = table.route_direct(admitted, &direct);
-                self.told.decision.forwarded(&forward);
+                self.told.decision.goes_to(direct.of);
                 return Ok(Way::Forward(forward, Some(direct)));
             }
             Aim::Port(port) => port,

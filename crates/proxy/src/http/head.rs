@@ -176,6 +176,7 @@ pub(super) async fn refuse_head(
         decided: Decided {
             generation: Some(&table.view().generation),
             workload: Some(workload),
+            application: incoming.way.application(),
             why: &reason.words,
             ..Decided::default()
         },

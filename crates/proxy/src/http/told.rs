@@ -124,7 +124,7 @@ impl<'a> Exchange<'a> {
         });
         let basis = Basis {
             generation: &self.table.view().generation,
-            workload: incoming.way.workload(),
+            way: &incoming.way,
             facts: asking.as_ref().map(|asking| asking as &dyn Facts),
         };
         worker.report(&Event::Call(Call {

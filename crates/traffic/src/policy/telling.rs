@@ -149,6 +149,12 @@ fn access_step(verdict: &Verdict<'_>) -> Step {
         Verdict::Allow(Allowed::Outbound) => {
             (Outcome::Yes, "whoever is called decides".to_owned(), None)
         }
+        // Who said so stands beside the words.
+        Verdict::Deny(Denied::ByDefault(origin)) => (
+            Outcome::No,
+            format!("{}", Denied::ByDefault(None)),
+            origin.clone(),
+        ),
         Verdict::Deny(denied) => (Outcome::No, format!("{denied}"), denied.origin().cloned()),
         Verdict::Undecided(missing) => (Outcome::Undecided, format!("depends on {missing}"), None),
     };

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use leno_admin::figures;
+use leno_admin::{Recorded, figures};
 use leno_model::{CallId, Code};
 use leno_telemetry::{Event, Filter, Format, Reporter, Tap, Telemetry};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::signals::{self, By, Edge, Edges};
@@ -235,28 +236,9 @@ impl Watched {
         id.get(..8).unwrap_or(id)
     }
 
-    /// What was decided about it, if that was told: the endpoints of a service, a rule's place.
-    pub(crate) fn decided(&self, field: &str) -> Option<&str> {
-        let told = &self.0["decided"][field];
-        let place = told["place"].as_str().or(told["object"].as_str());
-        told.as_str().or(place)
-    }
-
-    /// The roll of the dice that chose its backend, and out of how many.
-    pub(crate) fn roll(&self) -> Option<(u64, u64)> {
-        let roll = &self.0["decided"]["roll"];
-        Some((roll[0].as_u64()?, roll[1].as_u64()?))
-    }
-
-    /// Its tries that failed: `10.2.1.7:8080  R020 connection-refused`.
-    pub(crate) fn failed(&self) -> Vec<String> {
-        let tries = self.0["decided"]["failed"].as_array();
-        let tries = tries.map(Vec::as_slice).unwrap_or_default().iter();
-        let words = tries.map(|failed| {
-            let text = |field: &str| failed[field].as_str().unwrap_or_default();
-            format!("{}  {} {}", text("endpoint"), text("code"), text("slug"))
-        });
-        words.collect()
+    /// All of it, as what a proxy recorded.
+    pub(crate) fn recorded(&self) -> serde_json::Result<Recorded> {
+        Recorded::deserialize(&self.0)
     }
 
     /// All of it, on one line.

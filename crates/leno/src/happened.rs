@@ -6,6 +6,9 @@ mod merged;
 mod others;
 mod recorded;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -365,7 +368,12 @@ fn next(call: &Call<'_>, end: &Fate, rollback: Option<u64>) -> Vec<String> {
         next.push(format!("leno why {} --since 30m", figures::short(backend)));
     }
     match (&end.code, &end.fault) {
-        (Some(code), _) => next.push(format!("leno explain {code}")),
+        (Some(code), _) => {
+            let failed = call.failed.iter().filter_map(|told| told.code.as_ref());
+            let mut codes = failed.chain([code]).collect::<Vec<_>>();
+            codes.dedup();
+            next.extend(codes.iter().map(|code| format!("leno explain {code}")));
+        }
         (None, Some(_)) => {
             let workload = call.receiver.map(|told| whose(told, &told.destination));
             next.extend(workload.map(|workload| format!("leno logs {workload}")));

@@ -136,8 +136,8 @@ impl FromStr for Generation {
     }
 }
 
-/// The first source, its position, and what stands behind them. A position is followed by a space or
-/// by nothing, which no other colon of a name with digits behind it is told apart from.
+/// The first source, its position, and what stands behind them: the position is the first number that a
+/// colon begins and a space, or nothing, ends.
 fn next_position(text: &str) -> Option<(&str, u64, &str)> {
     text.match_indices(':').find_map(|(at, _)| {
         let (source, behind) = (text.get(..at)?, text.get(at + 1..)?);

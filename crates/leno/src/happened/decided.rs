@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use leno_admin::{
-    FactOf, FactValue, Happening, HowKnown, Recorded, StepOutcome, StoryDetail, StoryStep,
+    FactOf, FactValue, Happening, HowKnown, Recorded, Side, StepOutcome, StoryDetail, StoryStep,
 };
 use leno_compile::Mesh;
 use leno_model::view::{PortRef, WorkloadId};
@@ -11,6 +11,7 @@ use leno_model::{Code, Name, Namespace, ServiceName, SpiffeId};
 use leno_traffic::{Known, Outcome, Story};
 
 use super::Then;
+use super::recorded::{ENDPOINT, REQUEST, ended_at};
 use crate::imagine::{
     Asked, Branch, End, Imagined, Reason, Receiver, Source, hangs_on, imagine, received_by,
 };
@@ -51,6 +52,12 @@ pub(super) fn again(record: &Recorded, then: &Then) -> Option<Again> {
     }
     let home = &called.service.namespace;
     let Imagined { sender, end, .. } = imagine(mesh, home, &source, &asked).ok()?;
+    if let End::Refused(reason) = &end
+        && ended_at(reason.code, Side::Source) == REQUEST
+    {
+        // What was recorded of it makes no request.
+        return None;
+    }
     let (way, receiver) = way(mesh, &end, record);
     Some(Again {
         steps: sender
@@ -101,8 +108,7 @@ pub(super) fn again_received(record: &Recorded, then: &Then) -> Option<(Vec<Stor
 fn of_receiver(receiver: &Receiver) -> Vec<StoryStep> {
     let all = steps(&receiver.thought.story).into_iter();
     // Who picks the endpoint is the caller's proxy.
-    all.filter(|step| step.step != super::recorded::ENDPOINT)
-        .collect()
+    all.filter(|step| step.step != ENDPOINT).collect()
 }
 
 fn way<'i>(mesh: &Mesh, end: &'i End, record: &Recorded) -> (Way, Option<&'i Receiver>) {

@@ -25,6 +25,8 @@ pub(super) struct Others {
 enum Was {
     /// It was refused for this.
     Refused(Code),
+    /// None of the endpoints of this backend could take it.
+    Nobody(Option<String>),
     /// It got to this backend, whatever came of it there.
     Reached(Option<String>),
 }
@@ -82,9 +84,11 @@ fn is_bad(call: &Call<'_>) -> bool {
 fn was(call: &Call<'_>) -> Was {
     let end = call.end();
     let decided = [NAME, ROUTE, CORS, SPLIT, ENDPOINT, MTLS, ACCESS];
+    let backend = call.begin().decided.backend.clone();
     match code_of(end) {
+        Some(Code::R014) => Was::Nobody(backend),
         Some(code) if decided.contains(&ended_at(code, end.reporter)) => Was::Refused(code),
-        Some(_) | None => Was::Reached(call.begin().decided.backend.clone()),
+        Some(_) | None => Was::Reached(backend),
     }
 }
 
@@ -121,12 +125,12 @@ fn other(revision: u64, now: bool, was: &Was, way: &Way) -> Other {
 }
 
 fn is_same(was: &Was, way: &Way) -> bool {
-    const NOBODY: [Code; 2] = [Code::R013, Code::R014];
     match (was, way) {
-        (Was::Refused(was), Way::Refused { code, .. }) => {
-            was == code || NOBODY.contains(was) && NOBODY.contains(code)
+        (Was::Refused(was), Way::Refused { code, .. }) => was == code,
+        (Was::Nobody(_), Way::Refused { code, .. }) => *code == Code::R013,
+        (Was::Reached(Some(was)) | Was::Nobody(Some(was)), Way::Reaches { backend, .. }) => {
+            was == backend
         }
-        (Was::Reached(Some(was)), Way::Reaches { backend, .. }) => was == backend,
         (Was::Reached(None), Way::Reaches { .. } | Way::Answered(_)) => true,
         _ => false,
     }

@@ -247,6 +247,7 @@ fn retry(record: &Recorded) -> Option<StoryStep> {
     let each = failed.iter().enumerate().map(tried).collect::<Vec<_>>();
     let mut told = match (tries, not_retried.as_ref().filter(|_| is_bad)) {
         (2.., Some(why)) => no(RETRY, format!("{tries} tries, and no more: {why}")),
+        (2.., None) if record.code.is_some() => no(RETRY, format!("{tries} tries, none answered")),
         (2.., None) => yes(RETRY, format!("answered at try {tries}")),
         (_, Some(why)) => StoryStep {
             outcome: StepOutcome::NotReached,

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use leno_admin::{Fate, Hop, Other, StepOutcome, Story as Told, StoryStep};
+use leno_admin::{Fate, Hop, HowKnown, Other, StepOutcome, Story as Told, StoryStep};
 use leno_model::view::WorkloadId;
 use serde_json::{Value, json};
 
@@ -81,8 +81,9 @@ pub(crate) fn story_lines(told: &Told) -> Vec<Line> {
         rows: Vec::new(),
         standings: None,
     };
+    let home = home(told);
     for hop in &told.hops {
-        page.hop(hop);
+        page.hop(hop, home);
     }
     page.revisions(&told.revisions);
     lines.extend(page.lines());
@@ -98,9 +99,10 @@ pub(crate) fn story_lines(told: &Told) -> Vec<Line> {
 
 /// `02:51:07.312  checkout → payments:8080  POST /charge   503 R014 after 2.1 ms   answered by: ..`
 fn headline(told: &Told) -> Line {
-    let short = leno_admin::figures::short;
+    let home = home(told);
     let time = told.time.as_deref().unwrap_or_default();
-    let (source, destination) = (short(&told.source), short(&told.destination));
+    let source = within(&told.source, home);
+    let destination = within(&told.destination, home);
     let line = Line::new()
         .dim(time.get(11..23).unwrap_or(time))
         .plain("  ");
@@ -127,9 +129,32 @@ fn headline(told: &Told) -> Line {
         None => line,
     };
     match answered_by {
-        Some(who) => line.plain("   answered by: ").plain(who),
+        Some(who) => {
+            let (proxy_of, who) = match who.strip_prefix("proxy of ") {
+                Some(who) => ("proxy of ", who),
+                None => ("", who.as_str()),
+            };
+            let line = line.plain("   answered by: ").plain(proxy_of);
+            line.plain(within(who, home))
+        }
         None => line,
     }
+}
+
+/// The namespace that needs not be said of a call that stays in it.
+fn home(told: &Told) -> &str {
+    let namespace = |name: &str| name.split_once('/').map(|(namespace, _)| namespace.len());
+    let of_destination = namespace(&told.destination);
+    match told.destination.get(..of_destination.unwrap_or_default()) {
+        Some(home) if told.source.split('/').next() == Some(home) => home,
+        _ => "default",
+    }
+}
+
+/// A name as it is called at home.
+fn within<'n>(name: &'n str, home: &str) -> &'n str {
+    let rest = name.strip_prefix(home);
+    rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
 }
 
 /// Rows that are laid out together, so that what stands behind the words stands in columns.
@@ -167,13 +192,14 @@ impl Page<'_> {
         self.steps(&steps(&thought.story));
     }
 
-    fn hop(&mut self, hop: &Hop) {
+    fn hop(&mut self, hop: &Hop, home: &str) {
+        let name = within(&hop.name, home);
         let line = Line::new().plain("  ");
         if let Some(why) = &hop.not_reached {
-            let line = line.plain(&hop.name).column(WORDS, 2);
+            let line = line.plain(name).column(WORDS, 2);
             return self.heading(line.dim("not reached: ").dim(why));
         }
-        let line = line.plain(&hop.name);
+        let line = line.plain(name);
         self.heading(match &hop.about {
             Some(about) => line.dim(format_args!(" ({about})")),
             None => line,
@@ -199,20 +225,18 @@ impl Page<'_> {
         }
     }
 
-    /// What other revisions would do, on one line as long as they are few words.
+    /// What other revisions would do.
     fn revisions(&mut self, revisions: &[Other]) {
-        for other in revisions {
-            let line = Line::new().plain("  Revision ").plain(other.revision);
-            let line = match other.now {
-                true => line.plain(" (now)"),
-                false => line,
-            };
-            let line = line.plain(": ").plain(&other.text);
-            let known = match other.same {
-                true => "",
-                false => other.known.as_str(),
-            };
-            self.row(line, None, known);
+        let told = revisions.iter().map(|other| {
+            let now = if other.now { " (now)" } else { "" };
+            format!("Revision {}{now}: {}", other.revision, other.text)
+        });
+        let told = told.collect::<Vec<_>>().join(".   ");
+        let differ = revisions.iter().filter(|other| !other.same);
+        let known = differ.map(|other| other.known).max();
+        if !told.is_empty() {
+            let words = Line::new().plain("  ").plain(told);
+            self.row(words, None, known.map_or("", HowKnown::as_str));
         }
     }
 

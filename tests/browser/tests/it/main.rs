@@ -8,6 +8,11 @@ fn the_frame_leads_everywhere_by_keys_and_fits_any_window() {
 }
 
 #[test]
+fn the_map_shows_the_shop_and_what_goes_wrong_in_it() {
+    Demo::start().visit("map");
+}
+
+#[test]
 fn what_somebody_changed_is_told_line_by_line_and_taken_back() {
     let demo = Demo::start();
     demo.edit("weight: 10}", "weight: 0}");

@@ -7,7 +7,7 @@ export type Box = { id: string; along: number; across: number };
 
 /** Where things are. Coordinates of boxes are those of their middle. */
 export type Layered = {
-  at: Map<string, { along: number; across: number; layer: number; order: number }>;
+  at: Map<string, { along: number; across: number; layer: number; order: number; is_alone: boolean }>;
   /** The points that an edge passes between its ends, by `edge_id`; none for most. */
   bends: Map<string, { along: number; across: number }[]>;
   along: number;
@@ -61,7 +61,12 @@ export function layered(
   const rows = rows_of([...slots.values(), ...[...passes.values()].flat()], known);
   uncross(rows);
   const along = place(rows, spacing);
-  const at = new Map([...slots].map(([id, slot]) => [id, { ...point(slot, along), layer: slot.layer, order: slot.order }]));
+  const at = new Map(
+    [...slots].map(([id, slot]) => {
+      const is_alone = slot.before.length + slot.after.length === 0;
+      return [id, { ...point(slot, along), layer: slot.layer, order: slot.order, is_alone }];
+    }),
+  );
   const bends = new Map([...passes].map(([id, way]) => [id, way.map((slot) => point(slot, along))]));
   const last = rows.length - 1;
   return {
@@ -105,7 +110,10 @@ function without_cycles(ids: string[], edges: [string, string][], known?: Layere
   return forward;
 }
 
-/** The layer of each: behind all that call it, and who is called by nobody right before whom it calls. */
+/**
+ * The layer of each: behind all that call it, and who is called by nobody right before whom it calls. What
+ * has to do with nobody lies behind all others.
+ */
 function layers_of(ids: string[], forward: Forward[], known?: Layered): Map<string, number> {
   const [before, after] = [new Map<string, string[]>(), new Map<string, string[]>()];
   for (const [from, to] of forward) {
@@ -117,7 +125,8 @@ function layers_of(ids: string[], forward: Forward[], known?: Layered): Map<stri
     const found = layers.get(id);
     if (found !== undefined) return found;
     const behind = 1 + Math.max(-1, ...(before.get(id) ?? []).map(layer_of));
-    layers.set(id, Math.max(behind, known?.at.get(id)?.layer ?? 0));
+    const earlier = known?.at.get(id);
+    layers.set(id, Math.max(behind, earlier && !earlier.is_alone ? earlier.layer : 0));
     return layers.get(id) ?? 0;
   };
   ids.forEach(layer_of);
@@ -125,6 +134,9 @@ function layers_of(ids: string[], forward: Forward[], known?: Layered): Map<stri
     const next = after.get(id);
     if (!before.has(id) && next) layers.set(id, Math.max(0, Math.min(...next.map(layer_of)) - 1));
   }
+  const alone = ids.filter((id) => !before.has(id) && !after.has(id));
+  const last = alone.length < ids.length ? 1 + Math.max(...layers.values()) : 0;
+  for (const id of alone) layers.set(id, last);
   return layers;
 }
 

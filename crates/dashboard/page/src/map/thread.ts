@@ -13,7 +13,8 @@ export type Line = {
 export type Sized = { id: string; width: number; height: number };
 
 /** How far apart points along a line are: near enough for strands, and where there are too many for these. */
-export const [FINE, COARSE] = [6, 26];
+export const FINE = 6;
+export const COARSE = 26;
 /** How far two lines at a side are apart, at most. */
 const PORT = 26;
 

@@ -23,6 +23,8 @@ class Keyboard {
 
   handle(event: KeyboardEvent) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    // What lies above the page has the keys to itself.
+    if (document.querySelector("dialog[open]")) return;
     if (event.key !== "Escape" && is_its_own(event.key, event.target)) return;
     const pressed = this.#first ? `${this.#first} ${event.key}` : event.key;
     const keys = this.groups.flatMap((group) => group.keys);

@@ -1,0 +1,61 @@
+// The map of the shop: what stands out on it, what is chosen by pointer and keys, and the way back in time.
+import assert from "node:assert/strict";
+import { visit } from "./browser.mjs";
+
+await visit(async (page) => {
+  const service = (name) => page.locator(`[data-service="default/${name}"]`);
+  for (const name of ["visitors", "web", "checkout", "cart", "payments", "catalog", "store"]) await service(name).waitFor();
+
+  // The denied call and the failing version are said, not only drawn.
+  await page.getByRole("button", { name: /web may not call payments/ }).waitFor();
+  await page.locator(".label.refused").waitFor();
+
+  // An edge tells all of itself.
+  await page.locator(".label.refused").click();
+  const pane = page.getByRole("complementary");
+  await pane.getByText("encrypted, both sides proven (mTLS)").waitFor();
+  await pane.getByText("100 %").waitFor();
+  await page.keyboard.press("Escape");
+  await pane.waitFor({ state: "detached" });
+
+  // A service leads to its neighbours and to its page.
+  await service("cart").click();
+  await pane.getByRole("heading", { name: "cart" }).waitFor();
+  await pane.getByRole("button", { name: "checkout" }).click();
+  await pane.getByRole("heading", { name: "checkout → cart" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("ArrowDown");
+  await pane.getByRole("heading", { name: "visitors" }).waitFor();
+  await page.keyboard.press("ArrowDown");
+  await pane.getByRole("heading", { name: "web" }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/#\/service\/default\/web$/);
+  await page.goBack();
+
+  // It moves under the mouse, and is whole again.
+  const place = () => service("web").boundingBox();
+  await service("web").waitFor();
+  await page.keyboard.press("0");
+  const before = await place();
+  await page.mouse.move(1100, 500);
+  await page.mouse.down();
+  await page.mouse.move(1000, 440, { steps: 4 });
+  await page.mouse.up();
+  const moved = await place();
+  assert.ok(Math.abs(moved.x - before.x + 100) < 2 && Math.abs(moved.y - before.y + 60) < 2, "it follows the mouse");
+  await page.keyboard.press("+");
+  assert.ok((await place()).width > before.width, "closer is larger");
+  await page.keyboard.press("0");
+  assert.ok(Math.abs((await place()).x - before.x) < 2, "all of it is where it was");
+
+  // As a list it says the same.
+  await page.keyboard.press("v");
+  await page.getByRole("row", { name: /web payments .* 100 %/ }).waitFor();
+  await page.keyboard.press("v");
+  await service("web").waitFor();
+
+  await page.setViewportSize({ width: 400, height: 800 });
+  await service("cart").waitFor();
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(wide <= 400, `it is ${wide} pixels wide`);
+});

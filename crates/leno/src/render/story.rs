@@ -184,10 +184,10 @@ impl Page<'_> {
     }
 
     fn thought(&mut self, thought: &Thought) {
-        let heading = Line::new().dim(format_args!("  proxy of {}", thought.proxy_of));
+        let heading = Line::new().plain("  ").plain(&thought.proxy_of);
         self.heading(match self.standings {
             None => heading,
-            Some(standings) => standing(heading.plain("   "), thought, standings),
+            Some(standings) => standing(heading.dim(" ("), thought, standings).dim(")"),
         });
         self.steps(&steps(&thought.story));
     }

@@ -58,7 +58,7 @@ fn a_call_that_was_refused_is_explained_by_its_id() {
         let output = demo.shell(&format!("./leno {ask} {}", &id[..8]));
         let told = String::from_utf8(output.stdout).unwrap();
         for part in [
-            "web → payments  GET /ledger   403 R003 no-allow-rule after ",
+            "web → payments:8080  GET /ledger   403 R003 no-allow-rule after ",
             "  web (node, revision 1)",
             "  payments (node, revision 1)",
             "  ✗ access    no AccessPolicy allows it ",

@@ -4,6 +4,7 @@
 //! user need root. python3, nginx and redis are Debian's own.
 
 mod capture;
+mod explained;
 mod explicit;
 mod lifecycle;
 mod mesh;

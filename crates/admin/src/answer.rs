@@ -673,6 +673,9 @@ pub struct Holding {
     pub why: Option<String>,
     /// Its certificates.
     pub certificates: Vec<CertificateState>,
+    /// The workloads of others that it may call, each with where its proxy takes mesh calls.
+    #[serde(default)]
+    pub peers: Vec<Tunnel>,
 }
 
 /// A proxy ends as soon as what lives there has ended.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use leno_admin::Which;
 use leno_model::Code;
 
 use crate::demo::Face;
@@ -277,11 +278,18 @@ pub(crate) struct Stat {
 #[command(after_help = "Examples:\n  \
     leno tap cart --failed                  calls that fail, as they happen\n  \
     leno tap --last 20 --status 5xx         those that are kept of calls that are over\n  \
-    leno tap --from web --path /items       one edge, one part of a service")]
+    leno tap --from web --path /items       one edge, one part of a service\n\n\
+    Each proxy filters its own calls and shows as many a second as --limit says; what is not shown is\n\
+    counted. Without a control plane the proxies of this host are asked. -o json prints a line of JSON\n\
+    for each call: docs/reference/tap.md has its fields.")]
 pub(crate) struct Tap {
     /// Only calls from or to this one: NAME or NAMESPACE/NAME
     #[arg(value_name = "TARGET")]
     pub(crate) target: Option<String>,
+
+    /// The namespace of names that state none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
 
     /// Only calls that failed
     #[arg(long)]
@@ -313,15 +321,18 @@ pub(crate) struct Tap {
 
     /// The last so many that are kept of calls that are over: what failed, the slowest, a sample
     #[arg(long, value_name = "NUMBER", conflicts_with = "count")]
-    pub(crate) last: Option<usize>,
+    pub(crate) last: Option<u32>,
 
     /// End after so many
     #[arg(long, value_name = "NUMBER")]
     pub(crate) count: Option<usize>,
 
-    /// How each call is written; JSON has the fields of the access log
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    pub(crate) output: Output,
+    /// At most so many a second of each proxy
+    #[arg(long, value_name = "NUMBER", default_value_t = Which::LIMIT, conflicts_with = "last")]
+    pub(crate) limit: u32,
+
+    #[command(flatten)]
+    pub(crate) context: fleet::Context,
 }
 
 #[derive(Args)]

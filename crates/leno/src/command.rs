@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod asking;
 pub(crate) mod certs;
 pub(crate) mod check;
 pub(crate) mod context;

@@ -11,6 +11,7 @@ mod folder;
 mod happened;
 mod imagine;
 mod live;
+mod neighbours;
 mod offline;
 mod render;
 mod signals;

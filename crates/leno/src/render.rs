@@ -1,5 +1,6 @@
 //! How values of the lower layers look to people and to programs.
 
+pub(crate) mod calls;
 pub(crate) mod change;
 pub(crate) mod edges;
 pub(crate) mod failure;

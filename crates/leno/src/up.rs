@@ -26,4 +26,4 @@ pub(crate) use outside::Outside;
 pub(crate) use place::Place;
 pub(crate) use screen::{Columns, first_call, introduce, revised, trouble};
 pub(crate) use source::{OBJECTS, PROCFILE, Source, name_of};
-pub(crate) use talk::{Client, Seen, Server, Wanted, Watched};
+pub(crate) use talk::{Client, Server};

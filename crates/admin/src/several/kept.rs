@@ -92,7 +92,10 @@ struct Sum {
 impl Sum {
     fn add(&mut self, proxy: String, answer: KeptCalls) {
         let kept = &mut self.kept;
-        kept.asked.push(proxy);
+        match answer.asked.is_empty() {
+            true => kept.asked.push(proxy),
+            false => kept.asked.extend(answer.asked),
+        }
         kept.silent.extend(answer.silent);
         kept.dropped = kept.dropped.saturating_add(answer.dropped);
         kept.omitted = kept.omitted.saturating_add(answer.omitted);

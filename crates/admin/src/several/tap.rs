@@ -55,7 +55,7 @@ struct Watch<L> {
     tell: mpsc::Sender<Heard>,
     reading: JoinSet<(u64, Silent)>,
     /// Those that have begun to show their calls; the others that are asked have no name yet.
-    watched: BTreeMap<u64, Option<String>>,
+    watched: BTreeMap<u64, Option<Vec<String>>>,
     /// Those that do not show their calls. They are asked again with each look.
     silent: BTreeMap<u64, Silent>,
     begun: Instant,
@@ -143,9 +143,13 @@ impl<L: FnMut() -> Vec<Asked> + Send + 'static> Watch<L> {
 
     fn hear(&mut self, heard: Heard) {
         match heard.told {
-            Tapped::Watching(_) => {
+            Tapped::Watching(watched) => {
                 self.silent.remove(&heard.from);
-                self.watched.insert(heard.from, Some(heard.name));
+                let names = match watched.proxies.is_empty() {
+                    true => vec![heard.name],
+                    false => watched.proxies,
+                };
+                self.watched.insert(heard.from, Some(names));
             }
             Tapped::Call(call) => {
                 if let Some(call) = self.once.take(*call, self.now()) {
@@ -174,7 +178,8 @@ impl<L: FnMut() -> Vec<Asked> + Send + 'static> Watch<L> {
     }
 
     fn watching(&self) -> Watched {
-        let mut proxies: Vec<_> = self.watched.values().flatten().cloned().collect();
+        let shown = self.watched.values().flatten().flatten();
+        let mut proxies: Vec<_> = shown.cloned().collect();
         let mut silent: Vec<_> = self.silent.values().cloned().collect();
         proxies.sort();
         silent.sort();

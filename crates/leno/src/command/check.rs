@@ -2,13 +2,15 @@
 
 use std::cmp::Reverse;
 
-use leno_admin::{Check as Question, Checked, Finding, HoldingOf, NotAsked};
+use leno_admin::{Check as Question, Checked, Finding, NotAsked};
 use leno_model::{Code, Severity};
 use serde_json::json;
 
 use crate::arguments::{Check, Input, Output};
+use crate::command::asking::{holdings, not_asked, not_asked_line};
 use crate::command::context::Context;
-use crate::command::{Answer, context, fleet, host};
+use crate::command::tap::silent;
+use crate::command::{Answer, context, fleet};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -86,7 +88,7 @@ fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer
     Ok(answer)
 }
 
-/// Says that nobody answers, and what the proxy of this host says of itself.
+/// Says that nobody answers, and what the proxies of this host say of themselves.
 fn without_control_plane(
     message: String,
     advice: &str,
@@ -103,30 +105,37 @@ fn without_control_plane(
             "what each proxy holds; changes do not arrive",
         )
     };
-    let socket = host::proxy_socket(&host::identity()?);
-    let asked = context::ask(&socket, HoldingOf {})?;
-    let answer = match &asked {
-        Ok(_) => Answer::Bad,
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (told, not_heard) = runtime.block_on(holdings());
+    let others = not_asked(&told);
+    let answer = match told.is_empty() {
+        false => Answer::Bad,
         // Nothing could be found out at all.
-        Err(_) => Answer::Exit(3),
+        true => Answer::Exit(3),
     };
     if json {
-        let told = json!({ "findings": [away], "proxies": asked.iter().collect::<Vec<_>>() });
+        let told = json!({
+            "findings": [away],
+            "proxies": told,
+            "silent": not_heard,
+            "not_asked": others,
+        });
         terminal.text(&serde_json::to_string_pretty(&told)?)?;
         return Ok(answer);
     }
     render::note::print_finding(&away, "", terminal)?;
     terminal.gap()?;
-    match &asked {
-        Ok(holding) => render::holding::print(holding, terminal)?,
-        Err(_) => terminal.line(format!(
-            "no proxy of this host answers either, at {}",
-            socket.display()
-        ))?,
+    for holding in &told {
+        render::holding::print(holding, terminal)?;
     }
-    terminal.line(Line::new().dim(
-        "not asked: proxies that keep their state elsewhere, and those of other hosts (leno check there)",
-    ))?;
+    if told.is_empty() {
+        terminal.line("no proxy of this host answers either")?;
+    }
+    for line in silent(&not_heard).chain(not_asked_line(&others)) {
+        terminal.line(line)?;
+    }
     Ok(answer)
 }
 

@@ -7,7 +7,7 @@ use leno_model::Code;
 use leno_model::near::did_you_mean;
 use leno_resources::{KINDS, schema};
 
-use crate::arguments::{Explain, Output};
+use crate::arguments::{Explain, Output, fleet};
 use crate::command::{Answer, why};
 use crate::terminal::{Line, Terminal};
 
@@ -20,7 +20,11 @@ pub(crate) fn run(options: &Explain, terminal: &mut Terminal) -> anyhow::Result<
         return print_page(code, terminal);
     }
     if why::is_id(what) {
-        return why::happened::run(what, Output::Text, terminal);
+        let context = fleet::Context {
+            context: None,
+            output: Output::Text,
+        };
+        return why::happened::run(what, &context, terminal);
     }
     let (named, path) = what.split_once('.').unwrap_or((what, ""));
     if let Some(kind) = KINDS.iter().find(|kind| kind.eq_ignore_ascii_case(named)) {

@@ -1,6 +1,7 @@
 //! The commands that ask a control plane, one function for each; what they print begins with context and
 //! revision.
 
+mod proxies;
 mod tell;
 
 use std::path::Path;
@@ -8,8 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use leno_admin::{
     Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, OpenDashboard, ProxiesOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
-    TrustOf,
+    ListTokens, OpenDashboard, Recover, Reinstate, RenewCertificate, Revoke, Rollback, TrustOf,
 };
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
         }
         Fleet::Token(options) => token(&options.command, terminal),
         Fleet::Status(options) => status::run(options, terminal),
-        Fleet::Proxies(options) => ask(&options.context, ProxiesOf {}, terminal, tell::proxies),
+        Fleet::Proxies(options) => proxies::run(&options.context, terminal),
         Fleet::View(options) => view::run(options, terminal),
         Fleet::Dashboard(options) => ask(&options.context, OpenDashboard {}, terminal, tell::link),
     }

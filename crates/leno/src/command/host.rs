@@ -35,6 +35,21 @@ pub(crate) fn proxy_socket(folder: &Path) -> PathBuf {
     folder.join("proxy.sock")
 }
 
+/// The folder in which each proxy that runs on this host, for this user, can be found: a socket, or a
+/// link to one.
+pub(crate) fn proxies() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = variable("LENO_PROXIES") {
+        return Ok(folder);
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/run/leno/proxies"));
+    }
+    match variable("XDG_RUNTIME_DIR") {
+        Some(runtime) => Ok(runtime.join("leno/proxies")),
+        None => state("proxies"),
+    }
+}
+
 /// The control plane's socket that $LENO_CONTEXT names.
 pub(crate) fn named_context() -> Option<PathBuf> {
     variable("LENO_CONTEXT")

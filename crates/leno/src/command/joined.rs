@@ -1,6 +1,6 @@
 //! `leno proxy --joined`: a proxy that follows a control plane.
 
-mod holding;
+pub(super) mod holding;
 
 use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::arguments::fleet::Joined;
 use crate::command::joined::holding::Held;
 use crate::command::{Answer, host, proxy, seed};
+use crate::neighbours;
 use crate::terminal::{Line, Terminal};
 
 /// How long live connections may go on once the proxy is told to end.
@@ -70,7 +71,10 @@ pub(crate) fn run(
         proxy: OnceCell::new(),
         started: Notify::new(),
     };
-    let adopt = |view, scope| running.adopt(view, scope);
+    let adopt = |view: Arc<View>, scope| {
+        held.see(&view);
+        running.adopt(view, scope);
+    };
     if let Some((view, scope)) = follower.view() {
         adopt(view, scope);
     }
@@ -81,6 +85,7 @@ pub(crate) fn run(
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let _asked = listen(&following.folder, witness, &ended)?;
+        let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
         tokio::select! {
             () = ended.notified() => {}
             never = follower.run(adopt, tell) => match never {},

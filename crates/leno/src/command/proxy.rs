@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use anyhow::{Context as _, anyhow, bail};
+use leno_admin::Holding;
 use leno_channel::{Keyring, files};
 use leno_compile::{Instance, Mesh, ViewOf};
 use leno_host::cpu::Cpu;
 use leno_identity::{Credential, Trust};
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Namespace, Network, ServiceName, Severity, SpiffeId};
-use leno_proxy::{Adopted, Clocks, Door, Listener, Place, Proxy, Settings};
+use leno_proxy::{Adopted, Clocks, Door, Listener, Place, Proxy, Settings, Witness};
 use leno_resources::policy::Identity;
 use leno_resources::static_proxy::{self, Named, StaticProxy, StaticWorkload};
 use leno_resources::{List, Part};
@@ -22,7 +23,9 @@ use leno_traffic::{Naming, Scope};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{self, Input};
+use crate::command::joined::holding::peers;
 use crate::command::{Answer, joined};
+use crate::neighbours;
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -51,14 +54,20 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         .build()?;
     // Before a signal could come that is meant for it.
     let mut signals = runtime.block_on(async { Signals::new() })?;
+    let (telemetry, view) = (fixed.telemetry()?, Arc::new(view));
+    let witness = witness(&clocks, &telemetry, &view);
     let proxy = Proxy::start(
         settings,
         keyring.clone(),
         clocks,
-        &fixed.telemetry()?,
-        Arc::new(view),
+        &telemetry,
+        view,
         Scope::Whole,
     )?;
+    // Where it cannot be found, it works all the same.
+    let _found = runtime.block_on(async {
+        neighbours::Place::answer(move |question| witness.clone().answer(question)).ok()
+    });
     terminal.line(fixed.offline.context())?;
     terminal.line(summary)?;
     // What cannot be let go of is held as before.
@@ -79,6 +88,33 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     proxy.drain();
     proxy.join()?;
     Ok(Answer::Fine)
+}
+
+/// Who answers what is asked about the proxy, and about its calls.
+fn witness(clocks: &Clocks, telemetry: &Telemetry, view: &Arc<View>) -> Witness {
+    let workloads: Vec<_> = view.workloads.keys().map(WorkloadId::to_string).collect();
+    let first = view.workloads.values().next();
+    let name = workloads.first().cloned();
+    let name = name.unwrap_or_else(|| "proxy".to_owned());
+    let began = clocks.now().wall.to_string();
+    let holding = Holding {
+        proxy: name.clone(),
+        identity: first.map_or_else(String::new, |first| first.identity.to_string()),
+        now: began.clone(),
+        workloads,
+        generation: Some(view.generation.to_string()),
+        connected: false,
+        since: began,
+        why: Some("it runs from files alone".to_owned()),
+        certificates: Vec::new(),
+        peers: peers(view),
+    };
+    let now = clocks.clone();
+    let holding = move || Holding {
+        now: now.now().wall.to_string(),
+        ..holding.clone()
+    };
+    Witness::new(name, clocks.clone(), telemetry.clone(), holding)
 }
 
 /// Goes over to what the files say by now. Listeners stay as they are.

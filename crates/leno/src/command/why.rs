@@ -58,7 +58,7 @@ fn one_word(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         return explain::run(&Explain { what }, terminal);
     }
     if is_id(word) {
-        return happened::run(word, options.subject.context.output, terminal);
+        return happened::run(word, &options.subject.context, terminal);
     }
     bail!("what does {word} call? leno why {word} http://HOST:PORT/PATH; or give the id of a call");
 }

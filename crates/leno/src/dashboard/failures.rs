@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use leno_admin::FailedCall;
-use leno_telemetry::{Filter, Tap, Telemetry};
+use leno_admin::{FailedCall, Recorded, Reply, TapOf, Tapped, Which};
+use leno_proxy::Witness;
 use tokio::task::JoinSet;
-
-use crate::up::{Seen, Watched};
 
 /// The calls that failed of late. They are heard for as long as this is there.
 pub(super) struct Failures {
@@ -20,15 +18,10 @@ const MOST: usize = 20;
 
 impl Failures {
     /// Hears from here on. Needs a runtime around it.
-    pub(super) fn hear(telemetry: &Telemetry) -> Self {
-        let filter = Filter {
-            failed: true,
-            ..Filter::default()
-        };
-        let seen = Seen::new(telemetry.tap(filter, Tap::LIMIT));
+    pub(super) fn hear(witness: &Witness) -> Self {
         let held = Arc::default();
         let mut hearing = JoinSet::new();
-        hearing.spawn(hear(seen, Arc::clone(&held)));
+        hearing.spawn(hear(witness.clone(), Arc::clone(&held)));
         Self {
             held,
             _hearing: hearing,
@@ -41,13 +34,22 @@ impl Failures {
     }
 }
 
-async fn hear(mut seen: Seen, held: Arc<Mutex<VecDeque<FailedCall>>>) {
-    loop {
-        let watched = seen.next().await;
-        if let Some(call) = failed(&watched) {
+async fn hear(witness: Witness, held: Arc<Mutex<VecDeque<FailedCall>>>) {
+    let ask = TapOf {
+        which: Which {
+            failed: true,
+            ..Which::default()
+        },
+        limit: Which::LIMIT,
+    };
+    let Ok(Reply::Tap(mut tap)) = witness.answer(ask.into()).await else {
+        return;
+    };
+    while let Some(tapped) = tap.recv().await {
+        if let Tapped::Call(call) = tapped {
             let mut held = lock(&held);
             held.truncate(MOST - 1);
-            held.push_front(call);
+            held.push_front(failed(&call));
         }
     }
 }
@@ -56,22 +58,19 @@ fn lock(held: &Mutex<VecDeque<FailedCall>>) -> MutexGuard<'_, VecDeque<FailedCal
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A call that was watched, if it is one.
-fn failed(watched: &Watched) -> Option<FailedCall> {
-    let text = |field| watched.text(field).to_owned();
-    let status = watched.number("status").filter(|status| *status > 0.0);
-    let took = watched.number("duration_ms");
-    Some(FailedCall {
-        id: watched.short_id().to_owned(),
-        at: text("time"),
-        from: text("source"),
-        to: text("destination"),
-        request: watched.request()?,
-        status: status.map(|status| status as u16),
-        took_us: took.map(|millis| (millis * 1e3) as u64),
-        fault: text("fault"),
-        code: Some(text("code")).filter(|code| !code.is_empty()),
-        why: watched.why().to_owned(),
+fn failed(told: &Recorded) -> FailedCall {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    FailedCall {
+        id: told.short_id().to_owned(),
+        at: told.time.clone(),
+        from: text(&told.source),
+        to: text(&told.destination),
+        request: told.request(),
+        status: told.status,
+        took_us: told.duration_ms.map(|millis| (millis * 1e3) as u64),
+        fault: text(&told.fault),
+        code: told.code.clone(),
+        why: told.why().to_owned(),
         count: 1,
-    })
+    }
 }

@@ -38,7 +38,7 @@ impl Local {
             inbox: up.inbox(),
             telemetry: up.telemetry().clone(),
             recent: Mutex::new(recent),
-            failures: Failures::hear(up.telemetry()),
+            failures: Failures::hear(up.witness()),
         }
     }
 

@@ -25,7 +25,7 @@ use leno_dashboard::Arrived;
 use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
 use leno_model::{Dice, Mono, Name, Network, SpiffeId, TrustDomain};
-use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy};
+use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy, Witness};
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
 use leno_traffic::{Naming, Scope};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -42,6 +42,7 @@ use super::source::Source;
 use super::witness::witness;
 use crate::command::proxy::connections;
 use crate::command::seed;
+use crate::neighbours;
 
 /// A mesh that runs.
 pub(crate) struct Up {
@@ -59,6 +60,9 @@ pub(crate) struct Up {
     desk: Desk,
     control: JoinHandle<Ended>,
     attendance: Rc<Attendance>,
+    witness: Witness,
+    /// Where other commands of this host find its proxy.
+    _found: Option<neighbours::Place>,
     /// Whose certificates somebody wants renewed at once.
     renewals: mpsc::Receiver<SpiffeId>,
     /// What the proxy goes by.
@@ -174,10 +178,15 @@ impl Up {
         let (attendance, renewals) = desk.attend(source.mesh.as_str(), &host, tunnel);
         let witness = witness(source.mesh.as_str(), &desk, &clocks, &telemetry);
         attendance.answer_by(witness.respondent());
+        // Where it cannot be found, it is asked through its control plane.
+        let known = witness.clone();
+        let found = neighbours::Place::answer(move |question| known.clone().answer(question));
         let attendance = Rc::new(attendance);
         let mut up = Self {
             certificates: Certificates::new(attendance.clone(), keyring, Dice::new(seed())),
             attendance,
+            witness,
+            _found: found.ok(),
             renewals,
             source,
             is_behind,
@@ -260,6 +269,11 @@ impl Up {
     /// What is counted of its calls, and where they can be watched.
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
+    }
+
+    /// Who answers what is asked about its proxy, and about its calls.
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     /// The folder that holds what is run.

@@ -2,7 +2,6 @@
 //! beside it. Both ends are the same program of the same user.
 
 mod client;
-mod kept;
 mod server;
 mod watch;
 mod words;
@@ -18,9 +17,7 @@ use rustix::net::{
 };
 
 pub(crate) use client::Client;
-pub(crate) use kept::Wanted;
 pub(crate) use server::Server;
-pub(crate) use watch::{Seen, Watched};
 
 /// The longest message, in bytes.
 const LONGEST: usize = 1 << 20;

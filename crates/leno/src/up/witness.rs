@@ -26,6 +26,7 @@ fn holding(name: &str, desk: &Desk, clocks: &Clocks) -> Holding {
         since: String::new(),
         why: None,
         certificates: Vec::new(),
+        peers: Vec::new(),
     };
     match known {
         Some(known) => Holding {

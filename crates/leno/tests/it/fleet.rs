@@ -67,6 +67,7 @@ impl World {
                 shell
                     .current_dir(&self.folder)
                     .env("LENO_CONTEXT", "relay.sock")
+                    .env("LENO_PROXIES", self.folder.join("proxies"))
                     .env("TOKEN", self.relay.last_token());
                 shown.push_str(&run(typed, &mut shell));
             } else if let Some(happens) = line.strip_prefix("# ") {
@@ -130,7 +131,10 @@ impl World {
 
     /// Starts a process that goes on, and waits for a line of it.
     fn start(&mut self, command: &mut Command, until: impl Fn(&str) -> bool) {
-        let command = command.current_dir(&self.folder).stdout(Stdio::piped());
+        let command = command
+            .current_dir(&self.folder)
+            .env("LENO_PROXIES", self.folder.join("proxies"))
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         self.children.push(child);

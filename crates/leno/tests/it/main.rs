@@ -6,6 +6,7 @@
     reason = "a test asks its environment whether to update"
 )]
 
+mod asking;
 mod demo;
 mod fleet;
 mod said;

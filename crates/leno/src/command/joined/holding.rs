@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use leno_admin::{CertificateState, Holding};
-use leno_model::view::{Generation, WorkloadId};
+use leno_admin::{CertificateState, Holding, Tunnel};
+use leno_model::view::{Generation, View, WorkloadId};
 use leno_model::{SpiffeId, Wall};
 use leno_proxy::follow::{Event, Follower};
 use leno_proxy::{Clocks, Witness};
@@ -24,7 +24,11 @@ struct State {
     /// Why it is not connected.
     away: Option<String>,
     certificates: BTreeMap<SpiffeId, Certificate>,
+    peers: Vec<Tunnel>,
 }
+
+/// Of how many proxies of others is told where they are.
+const MOST_PEERS: usize = 1000;
 
 #[derive(Default)]
 struct Certificate {
@@ -55,7 +59,13 @@ impl Held {
             since: now,
             away: Some("it has not been reached yet".to_owned()),
             certificates: certificates.collect(),
+            peers: Vec::new(),
         })))
+    }
+
+    /// Takes in what the view says of others.
+    pub(super) fn see(&self, view: &View) {
+        self.lock().peers = peers(view);
     }
 
     /// Takes in what happened at `now`.
@@ -126,10 +136,26 @@ impl Held {
             since: state.since.to_string(),
             why: state.away.clone(),
             certificates: certificates.collect(),
+            peers: state.peers.clone(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the proxies of other workloads take mesh calls.
+pub(crate) fn peers(view: &View) -> Vec<Tunnel> {
+    let slices = view.endpoints.values().flatten();
+    let endpoints = slices.flat_map(|slice| slice.endpoints());
+    let others = endpoints.filter(|one| !view.workloads.contains_key(&one.workload));
+    let known = others.filter_map(|one| Some((one.workload.clone(), one.tunnel?)));
+    let known: BTreeMap<_, _> = known.collect();
+    let told = known.into_iter().take(MOST_PEERS);
+    told.map(|(workload, tunnel)| Tunnel {
+        workload: workload.to_string(),
+        address: tunnel.to_string(),
+    })
+    .collect()
 }

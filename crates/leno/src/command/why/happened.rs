@@ -3,51 +3,75 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use leno_admin::{At, ConfigurationOf, Recorded};
+use leno_admin::{At, ConfigurationOf, KeptOf, Recorded, Wanted, each_once};
 use leno_telemetry::Kept;
 
-use crate::arguments::Output;
+use crate::arguments::{Output, fleet};
+use crate::command::Answer;
+use crate::command::asking::Ground;
 use crate::command::context::Context;
-use crate::command::{Answer, tap};
+use crate::command::fleet::refused;
+use crate::command::tap::silent;
 use crate::happened::{Past, Then, is_bad, story};
 use crate::render;
 use crate::terminal::{Line, Terminal};
-use crate::up::{Client, Place, Wanted, Watched};
 
 /// The exit code of what could not be found out.
 const UNKNOWN: u8 = 3;
 
 /// Tells of the call whose id begins so, as its proxies kept it.
-pub(crate) fn run(id: &str, output: Output, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let place = Place::here()?;
-    let mut client = Client::require(&place)?;
-    client.kept(&Wanted::Named(id.to_owned()))?;
-    let mut calls = BTreeMap::<String, Vec<Watched>>::new();
-    while let Some(told) = client.watched()? {
-        let id = told.text("id").to_owned();
-        calls.entry(id).or_default().push(told);
+pub(crate) fn run(
+    id: &str,
+    options: &fleet::Context,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    let wanted = Wanted::Named { id: id.to_owned() };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (ground, kept) = runtime.block_on(async {
+        let ground = Ground::choose(options.context.as_deref()).await?;
+        let kept = ground.kept(KeptOf { wanted }).await?;
+        anyhow::Ok((ground, kept))
+    })?;
+    let json = options.output == Output::Json;
+    let kept = match kept {
+        Ok(kept) => kept,
+        Err(failure) => return refused(&failure, json, terminal),
+    };
+    let mut calls = BTreeMap::<String, Vec<Recorded>>::new();
+    for told in kept.calls {
+        calls.entry(told.id.clone()).or_default().push(told);
     }
     let mut calls = calls.into_values();
-    match (calls.next(), calls.next()) {
+    let (first, second) = (calls.next(), calls.next());
+    if !json {
+        if let Ground::Host { .. } = ground {
+            let mut lines = ground.head().into_iter();
+            lines.try_for_each(|line| terminal.line(line))?;
+        }
+        let mut lines = silent(&kept.silent);
+        lines.try_for_each(|line| terminal.line(line))?;
+    }
+    match (first, second) {
         (None, _) => not_kept(id, terminal),
-        (Some(told), None) => tell(&told, &place, output, terminal),
+        (Some(told), None) => tell(&told, options, terminal),
         (Some(first), Some(second)) => {
-            let rest = calls.collect::<Vec<_>>();
-            ambiguous(id, [first, second].iter().chain(&rest), terminal)
+            ambiguous(id, [first, second].into_iter().chain(calls), terminal)
         }
     }
 }
 
-/// What the control plane of a place keeps of what was in force. Each is asked for once.
+/// What a control plane keeps of what was in force. Each is asked for once.
 struct Revisions {
     control: Option<Context>,
     asked: Vec<(Option<At>, Option<Rc<Then>>)>,
 }
 
 impl Revisions {
-    fn of(place: &Place) -> Self {
+    fn of(options: &fleet::Context) -> Self {
         Self {
-            control: Context::choose(Some(&place.control_socket())).ok(),
+            control: Context::choose(options.context.as_deref()).ok(),
             asked: Vec::new(),
         }
     }
@@ -71,18 +95,15 @@ impl Past for Revisions {
 }
 
 fn tell(
-    told: &[Watched],
-    place: &Place,
-    output: Output,
+    records: &[Recorded],
+    options: &fleet::Context,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
-    let records = told.iter().map(Watched::recorded);
-    let records = records.collect::<Result<Vec<Recorded>, _>>()?;
-    let mut past = Revisions::of(place);
-    let Some(story) = story(&records, &mut past) else {
+    let mut past = Revisions::of(options);
+    let Some(story) = story(records, &mut past) else {
         return Ok(Answer::Exit(UNKNOWN));
     };
-    if output == Output::Json {
+    if options.output == Output::Json {
         terminal.text(&serde_json::to_string_pretty(&story)?)?;
     } else {
         if let Some(now) = past.at(None) {
@@ -113,16 +134,14 @@ fn not_kept(id: &str, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     Ok(Answer::Exit(UNKNOWN))
 }
 
-fn ambiguous<'a>(
+fn ambiguous(
     id: &str,
-    calls: impl Iterator<Item = &'a Vec<Watched>>,
+    calls: impl Iterator<Item = Vec<Recorded>>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
     terminal
         .line(Line::new().doubtful(format_args!("{id} begins the id of more than one call:")))?;
-    terminal.line(tap::head())?;
-    for told in calls.filter_map(|told| told.last()) {
-        terminal.line(tap::row(told))?;
-    }
+    let each = each_once(calls.flatten());
+    render::calls::print(&each, terminal)?;
     Ok(Answer::Exit(UNKNOWN))
 }

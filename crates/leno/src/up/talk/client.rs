@@ -10,10 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_admin::through_folder;
 use leno_model::Name;
-use leno_telemetry::Filter;
 use serde_json::{Value, json};
 
-use super::{Arrived, Wanted, Watched, kept, send, watch, words};
+use super::{Arrived, send, watch, words};
 use crate::signals::{By, Edges};
 use crate::up::engine::{Guest, Joined, Opened};
 use crate::up::news::Row;
@@ -66,22 +65,6 @@ impl Client {
         let answer = self.ask(&watch::stat_question(by, time))?;
         watch::read_stat(&answer)
             .context("the mesh that is up speaks another version of this program")
-    }
-
-    /// Watches calls: [`Self::watched`] has the next.
-    pub(crate) fn tap(&mut self, filter: &Filter) -> anyhow::Result<()> {
-        self.say(&watch::tap_question(filter))
-    }
-
-    /// Asks for calls that are over: [`Self::watched`] has them, oldest first.
-    pub(crate) fn kept(&mut self, wanted: &Wanted) -> anyhow::Result<()> {
-        self.say(&kept::question(wanted))
-    }
-
-    /// The next call that is watched; `None` when the mesh has ended.
-    pub(crate) fn watched(&mut self) -> anyhow::Result<Option<Watched>> {
-        let said = self.read()?;
-        Ok(said.map(Watched::of))
     }
 
     /// Starts a workload again.

@@ -10,13 +10,12 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use leno_admin::through_folder;
 use leno_host::{Event, Listeners};
 use leno_model::Name;
-use leno_telemetry::Tap;
 use serde_json::{Value, json};
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Arrived, kept, send, watch, words};
+use super::{Arrived, send, watch, words};
 use crate::up::engine::{Happened, Joined, Opened, Question};
 use crate::up::place::Place;
 
@@ -95,8 +94,6 @@ impl Connection {
                     let wanted = watch::read_stat_question(&asked).ok_or(Over)?;
                     watch::stat(&telemetry, wanted).await
                 }
-                Some("tap") => return self.serve_tap(&asked).await,
-                Some("kept") => return self.serve_kept(&asked).await,
                 Some("restart") => {
                     let name = asked["name"].as_str().and_then(|name| Name::new(name).ok());
                     let name = name.ok_or(Over)?;
@@ -111,30 +108,6 @@ impl Connection {
                 _ => return Err(Over),
             };
             self.say(&answer).await?;
-        }
-        Ok(())
-    }
-
-    /// Shows calls for as long as somebody looks.
-    async fn serve_tap(&mut self, asked: &Value) -> Result<(), Over> {
-        let telemetry = self.ask(Question::Telemetry).await?;
-        let filter = watch::read_tap_question(asked).ok_or(Over)?;
-        let mut seen = watch::Seen::new(telemetry.tap(filter, Tap::LIMIT));
-        loop {
-            let told = tokio::select! {
-                told = seen.next() => told,
-                said = self.read() => return said.map(drop),
-            };
-            self.say(told.value()).await?;
-        }
-    }
-
-    /// Shows what is kept of calls that are over, and closes.
-    async fn serve_kept(&mut self, asked: &Value) -> Result<(), Over> {
-        let telemetry = self.ask(Question::Telemetry).await?;
-        let wanted = kept::read_question(asked).ok_or(Over)?;
-        for told in kept::find(&telemetry.kept(), &wanted) {
-            self.say(told.value()).await?;
         }
         Ok(())
     }

@@ -1,0 +1,260 @@
+//! What proxies are asked about calls: through a control plane that two of them have joined, and by
+//! their sockets where none answers.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// A control plane, a proxy of `web` and one of `cart`, and the service behind that.
+struct World {
+    folder: PathBuf,
+    /// Where `web` calls `cart`.
+    upstream: String,
+    children: Vec<(&'static str, Child)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("leno-asking-{}", std::process::id()));
+        drop(fs::remove_dir_all(&folder));
+        fs::create_dir_all(&folder).unwrap();
+        let application = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = application.local_addr().unwrap().port();
+        std::thread::spawn(move || application.incoming().flatten().for_each(serve));
+        let [control, web, cart, upstream] = free_ports();
+        let mut world = Self {
+            folder,
+            upstream: upstream.clone(),
+            children: Vec::new(),
+        };
+        fs::write(world.folder.join("mesh.yaml"), mesh(port)).unwrap();
+        world.start(
+            "control",
+            &["control", "--data", "store", "--socket", "control.sock"],
+            &["--listen", &control, "--advertise", &control],
+            "ready",
+        );
+        world.leno("apply -f mesh.yaml -n shop");
+        for name in ["web", "cart"] {
+            let made = world.leno(&format!("token create shop/{name} -o json"));
+            let made: Value = serde_json::from_str(&made).unwrap();
+            let token = made["text"].as_str().unwrap();
+            world.leno(&format!("join {token} --state {name}"));
+        }
+        let joined = ["proxy", "--joined", "-n", "shop", "--workload"];
+        let cart = [&joined[..], &["cart", "--state", "cart", "--tunnel", &cart]].concat();
+        world.start("cart", &cart, &[], "adopted");
+        let called = format!("cart:{port}={upstream}");
+        let web = [&joined[..], &["web", "--state", "web", "--tunnel", &web]].concat();
+        world.start("web", &web, &["--upstream", &called], "1 services");
+        world
+    }
+
+    /// Starts a process that goes on, and waits until it says something.
+    fn start(&mut self, name: &'static str, first: &[&str], rest: &[&str], until: &str) {
+        let mut child = self
+            .command()
+            .args(first)
+            .args(rest)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        self.children.push((name, child));
+        let mut lines = said.lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(until)), "{name} has ended");
+        // What it says later has room.
+        std::thread::spawn(move || lines.for_each(drop));
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leno"));
+        command
+            .current_dir(&self.folder)
+            .env("LENO_CONTEXT", "control.sock")
+            .env("LENO_PROXIES", self.folder.join("proxies"))
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    /// What a command prints.
+    fn leno(&self, typed: &str) -> String {
+        let output = self.command().args(typed.split(' ')).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(!told.is_empty(), "{typed}: {said}");
+        told
+    }
+
+    /// What a command prints, each line a JSON object.
+    fn json(&self, typed: &str) -> Vec<Value> {
+        let told = self.leno(typed);
+        let lines = told.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Calls as `web` does, and says the status.
+    fn call(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.upstream).unwrap();
+        let head = format!("{request} HTTP/1.1\r\nhost: cart\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut told = String::new();
+        stream.read_to_string(&mut told).unwrap();
+        told[9..12].to_owned()
+    }
+
+    fn signal(&self, name: &str, signal: &str) {
+        let child = self.children.iter().find(|(child, _)| *child == name);
+        let id = child.unwrap().1.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    fn end(&mut self, name: &str) {
+        let child = self.children.iter_mut().find(|(child, _)| *child == name);
+        let (_, child) = child.unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.children {
+            drop(child.kill());
+            drop(child.wait());
+        }
+        drop(fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// Answers every request with 200.
+fn serve(mut stream: TcpStream) {
+    std::thread::spawn(move || {
+        let mut read = [0; 4096];
+        while stream.read(&mut read).is_ok_and(|count| count > 0) {
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn free_ports<const N: usize>() -> [String; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().to_string())
+}
+
+fn mesh(port: u16) -> String {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "kind: {kind}\napiVersion: leno.dev/v1alpha1\n\
+             metadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n---\n"
+        )
+    };
+    let ports = format!(
+        "{{ports: [{{port: {port}, protocol: HTTP}}], instances: [{{address: 127.0.0.1}}]}}"
+    );
+    [
+        "kind: Mesh\napiVersion: leno.dev/v1alpha1\nmetadata: {name: shop}\n\
+         spec: {trustDomain: shop.local, mtls: Strict, default: Deny}\n---\n",
+        &object("MeshWorkload", "web", "{instances: [{address: 127.0.0.1}]}"),
+        &object("MeshWorkload", "cart", &ports),
+        &object(
+            "AccessPolicy",
+            "cart",
+            "{targetRefs: [{kind: Service, name: cart}], rules: [\
+             {callers: [{namespace: shop}], requests: [{methods: [GET]}]}]}",
+        ),
+    ]
+    .concat()
+}
+
+#[test]
+fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_without_it() {
+    let mut world = World::new();
+    assert_eq!(world.call("GET /items"), "200");
+    assert_eq!(world.call("POST /items?key=hidden"), "403");
+
+    // Each call once, by who knows more of it; nothing of the query.
+    let kept = world.json("tap --last 9 -o json");
+    let [got, refused, sum] = &kept[..] else {
+        panic!("{kept:#?}");
+    };
+    assert_eq!(
+        (&got["status"], &got["reporter"]),
+        (&200.into(), &"source".into())
+    );
+    assert_eq!(
+        (&refused["code"], &refused["reporter"]),
+        (&"R003".into(), &"destination".into())
+    );
+    assert_eq!(refused["path"], "/items");
+    assert_eq!(sum["asked"], serde_json::json!(["shop/cart", "shop/web"]));
+    assert_eq!(sum["silent"], serde_json::json!([]));
+
+    // Both proxies tell of one call, by a part of its id.
+    let id = refused["id"].as_str().unwrap().to_owned();
+    let story = world.leno(&format!("why {}", &id[..8]));
+    assert!(
+        story.contains("R003") && story.contains("/items"),
+        "{story}"
+    );
+
+    // As they happen, filtered at the proxies.
+    let watching = world.command();
+    let tapped = std::thread::scope(|scope| {
+        let mut watching = watching;
+        watching.args("tap cart -n shop --failed --count 1 -o json".split(' '));
+        let mut child = watching.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(first["event"], "watching");
+        scope.spawn(|| {
+            assert_eq!(world.call("GET /items"), "200");
+            assert_eq!(world.call("DELETE /items"), "403");
+        });
+        let tapped: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert!(child.wait().unwrap().success());
+        tapped
+    });
+    assert_eq!(
+        (&tapped["method"], &tapped["code"]),
+        (&"DELETE".into(), &"R003".into())
+    );
+
+    // One that does not answer is named, and costs nobody else's answer.
+    world.signal("cart", "-STOP");
+    let kept = world.json("tap --last 1 -o json");
+    assert_eq!(kept[1]["silent"][0]["proxy"], "shop/cart", "{kept:#?}");
+    assert_eq!(kept[1]["asked"], serde_json::json!(["shop/web"]));
+    world.signal("cart", "-CONT");
+
+    // Without a control plane the proxies of this host are asked.
+    world.end("control");
+    let told = world.leno("tap --last 1");
+    assert!(
+        told.contains("asked instead: the proxies of this host"),
+        "{told}"
+    );
+    assert!(told.contains("DELETE /items"), "{told}");
+    let story = world.leno(&format!("why {}", &id[..8]));
+    assert!(story.contains("R003"), "{story}");
+    world.end("cart");
+    let told = world.leno("proxies");
+    assert!(
+        told.contains("not asked: 1 proxy elsewhere: shop/cart ("),
+        "{told}"
+    );
+    assert!(told.contains("D001 away"), "{told}");
+}

@@ -8,6 +8,7 @@ use crate::figures;
 use crate::held::Viewed;
 use crate::overview::Overview;
 use crate::served::Served;
+use crate::story::Story;
 use crate::traffic::{Carried, Failures};
 
 /// Any answer.
@@ -50,6 +51,8 @@ pub enum Answer {
     Revoked(Revoked),
     /// To [`crate::RenewCertificate`].
     Renewed(Renewed),
+    /// To [`crate::StoryOf`].
+    Story(Box<Story>),
     /// To [`crate::KeptOf`].
     Kept(KeptCalls),
     /// To [`crate::HoldingOf`].

@@ -53,6 +53,16 @@ pub struct KeptCalls {
     pub omitted: u64,
     /// How many calls that failed were not kept: there were more than a proxy keeps of a second.
     pub dropped: u64,
+    /// When the latest of those that failed had ended that gave way to newer ones: RFC 3339; absent if
+    /// none has. What failed later is kept, unless it was dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<String>,
+    /// How many calls did not fail.
+    #[serde(default)]
+    pub succeeded: u64,
+    /// How many of these are kept.
+    #[serde(default)]
+    pub succeeded_kept: u64,
     /// The proxies that were asked and have answered, by name.
     pub asked: Vec<String>,
     /// The proxies that may know more and have not answered.

@@ -45,7 +45,7 @@ pub use question::{
     Apply, Ask, At, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End,
     FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf,
     ProxiesOf, Question, Recover, Reinstate, RenewCertificate, Revoke, Rollback, ServiceOf,
-    StatusOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
+    StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
 };
 pub use reach::through_folder;
 pub use recorded::{

@@ -10,6 +10,7 @@ use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
 use crate::overview::Overview;
 use crate::served::Served;
+use crate::story::Story;
 use crate::traffic::{By, Carried, Failures};
 
 /// A question that has answers of one kind.
@@ -270,6 +271,12 @@ questions! {
     KeptOf as Kept -> KeptCalls {
         /// Of which.
         pub wanted: Wanted,
+    }
+
+    /// What became of a call, and why?
+    StoryOf as Story -> Story {
+        /// Its id, or the first digits of it.
+        pub id: String,
     }
 
     /// Which calls happen?

@@ -23,6 +23,7 @@ use leno_wire::certificates::NODE;
 
 use crate::center::Center;
 use crate::condition::{Judged, Seen};
+use crate::desk::Desk;
 use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
@@ -48,6 +49,13 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
     let question = match question {
         Question::Tap(ask) => return Ok(Reply::Tap(asking::tap(center, ask))),
         Question::Kept(ask) => return Ok(Answer::Kept(asking::kept(&center, ask).await).into()),
+        Question::Story(ask) => {
+            let Some(tell) = center.stories.get() else {
+                return Err(Failure::plain("this control plane tells no stories"));
+            };
+            let told = tell(Desk::of(Arc::clone(&center)), ask).await;
+            return told.map(|story| Answer::Story(Box::new(story)).into());
+        }
         Question::Renew(ask) => {
             let renewed = renew::renew(center, ask).await;
             return renewed.map(|renewed| Answer::Renewed(renewed).into());
@@ -82,7 +90,7 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             }
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
             Question::View(ask) => viewed::viewed(center, &ask).map(Answer::Viewed),
-            Question::Kept(_) | Question::Tap(_) | Question::Renew(_) => {
+            Question::Kept(_) | Question::Story(_) | Question::Tap(_) | Question::Renew(_) => {
                 unreachable!("it is answered above")
             }
             Question::Recover(_) => recover(center).map(Answer::Recovered),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use leno_admin::{Addressed, Failure, Overview};
+use leno_admin::{Addressed, Failure, Overview, Story, StoryOf};
 use leno_channel::Keyring;
 use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::authority::{Authority, NotFounded};
 use crate::clock::{self, Clocks};
+use crate::desk::Desk;
 use crate::edition::{Addresses, Edition, Reports, Trusted};
 use crate::event::Event;
 use crate::fleet::Fleet;
@@ -62,6 +63,8 @@ pub(crate) struct Center {
     pub(crate) links: OnceLock<Box<dyn Fn() -> String + Send + Sync>>,
     /// How the mesh is, as who runs this control plane in its own process knows it better.
     pub(crate) look: OnceLock<Box<Look>>,
+    /// What became of a call, as who runs this control plane tells it.
+    pub(crate) stories: OnceLock<Box<Stories>>,
     tell: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -70,6 +73,12 @@ pub(crate) type Look = dyn Fn() -> Option<Looking> + Send + Sync;
 
 /// A look that is under way.
 pub(crate) type Looking = Pin<Box<dyn Future<Output = Result<Overview, Failure>> + Send>>;
+
+/// Tells the story of a call, by what the control plane behind a desk has.
+pub(crate) type Stories = dyn Fn(Desk, StoryOf) -> Telling + Send + Sync;
+
+/// A story that is being told.
+pub(crate) type Telling = Pin<Box<dyn Future<Output = Result<Story, Failure>> + Send>>;
 
 /// What a meaning was read from, and what was known beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -130,6 +139,7 @@ impl Center {
             founding: Mutex::default(),
             links: OnceLock::new(),
             look: OnceLock::new(),
+            stories: OnceLock::new(),
             tell,
             store,
         };

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use leno_admin::several::Respondent;
 use leno_admin::{
-    Applied, Apply, Asker, Checked, Diff, DiffOf, Failure, History, HistoryOf, Overview, Proxies,
-    Question, Reply,
+    Applied, Apply, Asker, Checked, Configuration, ConfigurationOf, Diff, DiffOf, Failure, History,
+    HistoryOf, KeptCalls, KeptOf, Overview, Proxies, Question, Reply, Story, StoryOf,
 };
 use leno_identity::Credential;
 use leno_model::SpiffeId;
@@ -17,12 +17,12 @@ use leno_wire::Holds;
 use tokio::sync::{mpsc, watch};
 
 use crate::authority::{NotFounded, NotIssued};
-use crate::center::{Center, Looking};
+use crate::center::{Center, Looking, Telling};
 use crate::edition::Edition;
 use crate::entitled::node;
 use crate::fleet::{Member, Place, Way};
 use crate::present::Present;
-use crate::{administer, apply, clock, overview};
+use crate::{administer, apply, asking, clock, overview, told};
 
 /// The way to a control plane from the process that it runs in. What is not `async` waits for nothing
 /// but the disk.
@@ -100,6 +100,25 @@ impl Desk {
     {
         let look = move || look().map(|looking| Box::pin(looking) as Looking);
         self.center.look.get_or_init(|| Box::new(look));
+    }
+
+    /// Answers those who ask what became of a call by what `tell` says. The first that is said holds.
+    pub fn give_stories<T>(&self, tell: impl Fn(Self, StoryOf) -> T + Send + Sync + 'static)
+    where
+        T: Future<Output = Result<Story, Failure>> + Send + 'static,
+    {
+        let tell = move |desk, ask| Box::pin(tell(desk, ask)) as Telling;
+        self.center.stories.get_or_init(|| Box::new(tell));
+    }
+
+    /// What the connected proxies keep of calls that are over.
+    pub async fn kept(&self, ask: KeptOf) -> KeptCalls {
+        asking::kept(&self.center, ask).await
+    }
+
+    /// What is in force, or was.
+    pub fn configuration(&self, ask: &ConfigurationOf) -> Result<Configuration, Failure> {
+        told::configuration(&self.center, ask.at.as_ref())
     }
 
     /// Who is connected, and what each holds.

@@ -76,6 +76,7 @@ fn leave(question: &Question) -> Leave {
         | Question::Traffic(_)
         | Question::Failures(_)
         | Question::Kept(_)
+        | Question::Story(_)
         | Question::Trust(_) => Leave::Asked,
         Question::History(ask) if ask.limit > MOST_REVISIONS => Leave::TooMuch,
         Question::History(_) => Leave::Asked,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use leno_admin::{
     At, Configuration, Fate, Happening, Hop, HowKnown, Recorded, Side, StepOutcome, Story,
-    StoryStep, figures,
+    StoryStep, each_once, figures,
 };
 use leno_compile::Mesh;
 use leno_control::mesh_of;
@@ -57,6 +57,29 @@ impl Then {
                 ..step
             },
             _ => step,
+        }
+    }
+}
+
+/// The calls that records tell of.
+pub(crate) enum Found {
+    /// None.
+    Nothing,
+    /// One, by all who told of it.
+    One(Vec<Recorded>),
+    /// Several, whose ids begin alike: each once.
+    Several(Vec<Recorded>),
+}
+
+impl Found {
+    /// Those of `records`.
+    pub(crate) fn among(records: Vec<Recorded>) -> Self {
+        let Some(first) = records.first() else {
+            return Self::Nothing;
+        };
+        match records.iter().all(|told| told.id == first.id) {
+            true => Self::One(records),
+            false => Self::Several(each_once(records)),
         }
     }
 }

@@ -15,6 +15,7 @@ mod neighbours;
 mod offline;
 mod render;
 mod signals;
+mod stories;
 mod terminal;
 mod up;
 

@@ -10,7 +10,7 @@ use leno_admin::{
     Watched, Which, answer_in_lines, each_once,
 };
 use leno_model::Code;
-use leno_telemetry::{Filter, Kept, Record, Telemetry};
+use leno_telemetry::{Event, Filter, Kept, Record, Telemetry};
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep_until};
 
@@ -150,6 +150,11 @@ fn filter(which: &Which) -> Result<Filter, Failure> {
     })
 }
 
+fn succeeded(record: &Record) -> bool {
+    let event = record.event();
+    event.fault().is_none() && !matches!(event, Event::Call(call) if call.status >= 400)
+}
+
 /// What is kept of the calls that are asked for, oldest first.
 fn find(kept: &Kept, wanted: &Wanted) -> Result<KeptCalls, Failure> {
     let told = |record: &Record| Recorded::of(&record.event());
@@ -188,6 +193,13 @@ fn find(kept: &Kept, wanted: &Wanted) -> Result<KeptCalls, Failure> {
         calls: calls.into_iter().skip(omitted).collect(),
         omitted: u64::try_from(omitted).unwrap_or(u64::MAX),
         dropped: kept.dropped,
+        gone: kept.gone.map(|gone| gone.to_string()),
+        succeeded: kept.succeeded,
+        succeeded_kept: kept
+            .records
+            .iter()
+            .filter(|record| succeeded(record))
+            .count() as u64,
         ..KeptCalls::default()
     })
 }
@@ -196,7 +208,7 @@ fn find(kept: &Kept, wanted: &Wanted) -> Result<KeptCalls, Failure> {
 mod tests {
     use leno_admin::KeptOf;
     use leno_model::{CallId, Wall};
-    use leno_telemetry::{Bytes, Call, Decided, Edge, Event, Party, Reporter, Security, Settings};
+    use leno_telemetry::{Bytes, Call, Decided, Edge, Party, Reporter, Security, Settings};
 
     use super::*;
 

@@ -99,6 +99,9 @@ impl Sum {
         kept.silent.extend(answer.silent);
         kept.dropped = kept.dropped.saturating_add(answer.dropped);
         kept.omitted = kept.omitted.saturating_add(answer.omitted);
+        kept.gone = kept.gone.take().max(answer.gone);
+        kept.succeeded = kept.succeeded.saturating_add(answer.succeeded);
+        kept.succeeded_kept = kept.succeeded_kept.saturating_add(answer.succeeded_kept);
         let calls = std::mem::take(&mut kept.calls);
         let calls = calls.into_iter().chain(answer.calls);
         let (mut calls, most) = match &self.wanted {

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::arguments::fleet;
 use crate::command::{Answer, host};
 use crate::dashboard::{self, Door};
+use crate::stories;
 use crate::terminal::{Line, Terminal};
 
 /// Runs a control plane until it is told to end.
@@ -53,6 +54,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         // A line that finds no room is not worth waiting for.
         let tell = move |event: &Event| drop(tell.try_send(event.to_string()));
         let control = Control::open(settings, tell)?;
+        stories::give(&control.desk());
         let mut showing = JoinSet::new();
         if let Some(port) = options.dashboard {
             showing.spawn(show(control.desk(), port, terminal)?);

@@ -42,7 +42,7 @@ use super::source::Source;
 use super::witness::witness;
 use crate::command::proxy::connections;
 use crate::command::seed;
-use crate::neighbours;
+use crate::{neighbours, stories};
 
 /// A mesh that runs.
 pub(crate) struct Up {
@@ -156,6 +156,7 @@ impl Up {
         let (happen, happened) = mpsc::unbounded_channel();
         let control = control(&source, &place, happen.clone())?;
         let desk = control.desk();
+        stories::give(&desk);
         let editions = desk.editions();
         let control = tokio::spawn(control.run());
         let news = written::begin(&desk, &mut source, &place)?;

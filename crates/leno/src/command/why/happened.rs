@@ -1,10 +1,8 @@
 //! `leno why ID`: what became of a call, and why.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use leno_admin::{At, ConfigurationOf, KeptOf, Recorded, Wanted, each_once};
-use leno_telemetry::Kept;
+use leno_admin::{At, ConfigurationOf, KeptCalls, KeptOf, Recorded, Wanted};
 
 use crate::arguments::{Output, fleet};
 use crate::command::Answer;
@@ -12,8 +10,9 @@ use crate::command::asking::Ground;
 use crate::command::context::Context;
 use crate::command::fleet::refused;
 use crate::command::tap::silent;
-use crate::happened::{Past, Then, is_bad, story};
+use crate::happened::{Found, Past, Then, is_bad, story};
 use crate::render;
+use crate::stories::not_kept;
 use crate::terminal::{Line, Terminal};
 
 /// The exit code of what could not be found out.
@@ -39,26 +38,25 @@ pub(crate) fn run(
         Ok(kept) => kept,
         Err(failure) => return refused(&failure, json, terminal),
     };
-    let mut calls = BTreeMap::<String, Vec<Recorded>>::new();
-    for told in kept.calls {
-        calls.entry(told.id.clone()).or_default().push(told);
+    let found = Found::among(kept.calls.clone());
+    if json && !matches!(found, Found::One(_)) {
+        terminal.text(&serde_json::to_string_pretty(&kept)?)?;
+        return Ok(Answer::Exit(UNKNOWN));
     }
-    let mut calls = calls.into_values();
-    let (first, second) = (calls.next(), calls.next());
     if !json {
         if let Ground::Host { .. } = ground {
             let mut lines = ground.head().into_iter();
             lines.try_for_each(|line| terminal.line(line))?;
         }
-        let mut lines = silent(&kept.silent);
-        lines.try_for_each(|line| terminal.line(line))?;
-    }
-    match (first, second) {
-        (None, _) => not_kept(id, terminal),
-        (Some(told), None) => tell(&told, options, terminal),
-        (Some(first), Some(second)) => {
-            ambiguous(id, [first, second].into_iter().chain(calls), terminal)
+        if !matches!(found, Found::Nothing) {
+            let mut lines = silent(&kept.silent);
+            lines.try_for_each(|line| terminal.line(line))?;
         }
+    }
+    match found {
+        Found::Nothing => unknown(id, &kept, terminal),
+        Found::One(records) => tell(&records, options, terminal),
+        Found::Several(calls) => ambiguous(id, &calls, terminal),
     }
 }
 
@@ -117,16 +115,11 @@ fn tell(
     })
 }
 
-fn not_kept(id: &str, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let line = Line::new().strong(id);
-    terminal.line(line.plain(" is not kept: no proxy of this mesh remembers such a call"))?;
-    let (failed, slowest, sampled) = (Kept::FAILED, Kept::SLOWEST, Kept::SAMPLED);
-    for line in [
-        format!(
-            "Kept are, of each second and worker, {failed} calls that failed, the {slowest} slowest"
-        ),
-        format!("and {sampled} others, until newer ones take their place or the mesh ends."),
-    ] {
+/// Nobody remembers it.
+fn unknown(id: &str, kept: &KeptCalls, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let mut words = not_kept(id, kept).into_iter();
+    terminal.line(words.next().unwrap_or_default())?;
+    for line in words {
         terminal.line(Line::new().plain("  ").dim(line))?;
     }
     let next = Line::new().dim("  Next  ").plain("leno tap --last 20");
@@ -134,14 +127,9 @@ fn not_kept(id: &str, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     Ok(Answer::Exit(UNKNOWN))
 }
 
-fn ambiguous(
-    id: &str,
-    calls: impl Iterator<Item = Vec<Recorded>>,
-    terminal: &mut Terminal,
-) -> anyhow::Result<Answer> {
+fn ambiguous(id: &str, calls: &[Recorded], terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal
         .line(Line::new().doubtful(format_args!("{id} begins the id of more than one call:")))?;
-    let each = each_once(calls.flatten());
-    render::calls::print(&each, terminal)?;
+    render::calls::print(calls, terminal)?;
     Ok(Answer::Exit(UNKNOWN))
 }

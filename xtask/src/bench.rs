@@ -11,6 +11,7 @@ mod fleet;
 mod growth;
 mod idle;
 mod namespace;
+mod page;
 mod process;
 mod recovery;
 mod report;
@@ -31,6 +32,7 @@ use crate::{
         report::{Figures, Report, Section},
         setting::Setting,
     },
+    dashboard,
     packages::{self, Purpose},
     shell,
 };
@@ -43,6 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return measure(&options);
     }
     packages::install(Purpose::Bench)?;
+    dashboard::install_modules()?;
     for build in options.builds() {
         shell::run("cargo", &build.split(' ').collect::<Vec<_>>(), &[])?;
     }
@@ -130,6 +133,14 @@ const CASES: &[Case] = &[
               socket, mount or rule is there that was not before. Both grow with the number of workloads.",
         build: Some(demo::BUILD),
         measure: demo::measure,
+    },
+    Case {
+        name: "page",
+        title: "The map of a large mesh",
+        how: "Chromium without a window, and thus without a graphics card, opens the page about a made-up mesh and moves the map for 300 frames, a little in each. \
+              The first picture is there two frames after the first service stands in the document; it grows with the edges, a frame with what is in the window.",
+        build: Some(page::BUILD),
+        measure: page::measure,
     },
     Case {
         name: "build",

@@ -45,17 +45,20 @@ export function rate(per_second: number): string {
   return per_second < 9_999.5 ? `${count(per_second)}/s` : `${(per_second / 1e3).toFixed(0)}k/s`;
 }
 
+/** `09:05`: by hand, for asking the browser for it the first time costs more than a large map. */
+const in_two = (...parts: number[]) => parts.map((part) => String(part).padStart(2, "0")).join(":");
+
 /** `16:45:10` of a moment, by this browser's clock. */
 export function clock(at: Date | string): string {
   const moment = typeof at === "string" ? new Date(at) : at;
-  return Number.isNaN(moment.getTime()) ? String(at) : moment.toLocaleTimeString("en-GB");
+  return Number.isNaN(moment.getTime()) ? String(at) : in_two(moment.getHours(), moment.getMinutes(), moment.getSeconds());
 }
 
 /** `02:38`, with its day unless that is today. */
 export function moment(at: Date | string): string {
   const moment = typeof at === "string" ? new Date(at) : at;
   if (Number.isNaN(moment.getTime())) return String(at);
-  const time = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const time = in_two(moment.getHours(), moment.getMinutes());
   const is_today = moment.toDateString() === new Date().toDateString();
   return is_today ? time : `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
 }

@@ -19,7 +19,10 @@ await page.goto(process.argv[2]);
 await page.waitForFunction(() => window.first_picture_ms);
 const first_ms = await page.evaluate(() => window.first_picture_ms);
 const services = await page.locator(".service").count();
-const edges = await page.locator(".window svg g").count();
+const edges = await page.evaluate(() => {
+  const lines = [...document.querySelectorAll(".world svg .single")];
+  return lines.reduce((sum, line) => sum + (line.getAttribute("d").match(/M/g) ?? []).length, 0);
+});
 await page.waitForTimeout(1000);
 
 const all = await pan();

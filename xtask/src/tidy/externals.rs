@@ -11,6 +11,7 @@ use super::{
 const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
     ("arrayvec", &["protocol"], "room for a head's headers on the stack"),
     ("aws-lc-rs", &["identity"], "makes and checks signatures, for rcgen and rustls-webpki"),
+    ("cel", &["condition"], "parses CEL; what it parsed is checked and asked by a tree of ours"),
     ("granit-parser", &["resources"], "YAML events with their places; every struct above them is ours"),
     ("memchr", &["protocol"], "finds an octet in a line many octets at a time"),
     ("prost", &["wire"], "protobuf's bytes; its messages stay private to the crate"),

@@ -1,0 +1,584 @@
+//! From text to a tree whose types fit. What does not fit is told with its place, and with what was
+//! probably meant.
+
+use alloc::{
+    borrow::ToOwned, boxed::Box, format, string::String, string::ToString as _, vec, vec::Vec,
+};
+use core::time::Duration;
+
+use cel::common::ast::{
+    CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators,
+};
+use cel::parser::{ParseErrors, Parser};
+use leno_model::{Pattern, near};
+
+use crate::facts::{Fact, Kind};
+use crate::tree::{Number, Operation, Relation, Span, Text, Truth};
+use crate::{Condition, Flaw};
+
+/// Reads an expression that is true or false.
+pub(crate) fn read(text: &str) -> Result<Truth, Flaw> {
+    let whole = |message: String| Flaw {
+        at: (0, text.chars().count()),
+        message,
+        suggestion: None,
+    };
+    if text.len() > Condition::MOST_BYTES {
+        let (length, most) = (text.len(), Condition::MOST_BYTES);
+        return Err(whole(format!(
+            "its {length} bytes are too many: {most} are read"
+        )));
+    }
+    if depth(text) > DEEPEST {
+        return Err(whole(format!("it is nested deeper than {DEEPEST} levels")));
+    }
+    let parser = Parser::new();
+    let (root, places) = parser
+        .parse_with_source_info(text)
+        .map_err(|errors| syntax(&errors, text))?;
+    let mut reader = Reader {
+        places: &places,
+        parts: 0,
+    };
+    match reader.part(&root)? {
+        Part::Truth(truth) => Ok(truth),
+        other => Err(whole(format!(
+            "it is {}, and should be true or false",
+            other.described()
+        ))),
+    }
+}
+
+/// How deep brackets and `? :` may be nested. The parser recurses for each, over several frames, and
+/// has no bound of its own that holds in every thread.
+const DEEPEST: usize = 12;
+
+/// At least how deep it is: brackets in strings count too.
+fn depth(text: &str) -> usize {
+    let (mut open, mut deepest, mut choices) = (0usize, 0usize, 0usize);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => open = open.saturating_add(1),
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            b'?' => choices = choices.saturating_add(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest.saturating_add(choices)
+}
+
+/// The first thing that is no CEL.
+fn syntax(errors: &ParseErrors, text: &str) -> Flaw {
+    let first = errors.errors.iter().find(|error| error.pos.0 > 0);
+    let message = first.map_or("it cannot be read", |error| error.msg.as_str());
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    // What would have fitted is a list of tokens that helps nobody.
+    let (message, _) = message.split_once(" expecting").unwrap_or((message, ""));
+    let unknown = message.strip_prefix("token recognition error at: ");
+    let message = match unknown {
+        Some(token) => format!("this is not CEL: {token}"),
+        None if message.contains("<EOF>") => "it ends too early".to_owned(),
+        None => format!("this is not CEL: {message}"),
+    };
+    let place = first.map_or(0, |error| {
+        let (line, column) = error.pos;
+        let before = usize::try_from(line).unwrap_or(1).saturating_sub(1);
+        let lines = text.split_inclusive('\n').take(before);
+        let before: usize = lines.map(|line| line.chars().count()).sum();
+        before.saturating_add(usize::try_from(column).unwrap_or(0).saturating_sub(1))
+    });
+    Flaw {
+        at: (place.min(text.chars().count().saturating_sub(1)), 1),
+        message,
+        suggestion: unknown
+            .is_some_and(|token| token.starts_with("'="))
+            .then(|| "did you mean ==?".to_owned()),
+    }
+}
+
+/// Something with a type.
+enum Part {
+    Truth(Truth),
+    Number(Number),
+    Text(Text),
+    Span(Span),
+    Numbers(Vec<Number>),
+    Texts(Vec<Text>),
+    Headers,
+}
+
+impl Part {
+    fn described(&self) -> &'static str {
+        match self {
+            Self::Truth(_) => "a bool",
+            Self::Number(_) => "an int",
+            Self::Text(_) => "a string",
+            Self::Span(_) => "a duration",
+            Self::Numbers(_) => "a list of ints",
+            Self::Texts(_) => "a list of strings",
+            Self::Headers => "a map of headers",
+        }
+    }
+
+    fn of(fact: Fact) -> Self {
+        match fact.value_kind() {
+            Some(Kind::Number) => Self::Number(Number::Of(fact)),
+            Some(Kind::Text) => Self::Text(Text::Of(fact)),
+            Some(Kind::Span) => Self::Span(Span::Of(fact)),
+            Some(Kind::Truth) | None => Self::Headers,
+        }
+    }
+}
+
+struct Reader<'a> {
+    places: &'a SourceInfo,
+    parts: usize,
+}
+
+impl Reader<'_> {
+    fn part(&mut self, expr: &IdedExpr) -> Result<Part, Flaw> {
+        self.parts = self.parts.saturating_add(1);
+        if self.parts > Condition::MOST_PARTS {
+            let most = Condition::MOST_PARTS;
+            return Err(self.flaw(expr, format!("it has more than {most} parts")));
+        }
+        match &expr.expr {
+            Expr::Ident(_) => self.name(expr),
+            Expr::Select(select) => self.select(expr, select),
+            Expr::Literal(value) => self.literal(expr, value),
+            Expr::List(list) => self.list(expr, &list.elements),
+            Expr::Call(call) => self.call(expr, call),
+            Expr::Comprehension(_) => {
+                let message = "all, exists, map and filter are not read".to_owned();
+                Err(self.flaw_with(expr, message, "write: value in [\"one\", \"other\"]"))
+            }
+            Expr::Map(_) => Err(self.flaw(expr, "maps are not read".to_owned())),
+            Expr::Struct(_) => Err(self.flaw(expr, "messages are not read".to_owned())),
+            Expr::Unspecified => Err(self.flaw(expr, "nothing stands here".to_owned())),
+        }
+    }
+
+    /// A fact, by its name.
+    fn name(&mut self, expr: &IdedExpr) -> Result<Part, Flaw> {
+        let name = dotted(expr).unwrap_or_default();
+        if let Some(fact) = Fact::named(&name) {
+            return Ok(Part::of(fact));
+        }
+        let names = || Fact::all().map(Fact::name);
+        let below = names().filter(|fact| {
+            let rest = fact.strip_prefix(&*name);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        });
+        let below = below.collect::<Vec<_>>();
+        let mut flaw = self.flaw(expr, format!("nothing is called {name}"));
+        flaw.suggestion = if below.is_empty() {
+            near::did_you_mean(&name, names())
+        } else {
+            Some(format!("there is {}", below.join(", ")))
+        };
+        Err(flaw)
+    }
+
+    /// A fact, a header as a field, or `has(..)` of a header.
+    fn select(&mut self, expr: &IdedExpr, select: &SelectExpr) -> Result<Part, Flaw> {
+        let of_headers = dotted(&select.operand).as_deref() == Some(Fact::Headers.name());
+        if !of_headers && select.test {
+            let message = "only of a header it can be asked whether it is there".to_owned();
+            return Err(self.flaw_with(expr, message, "write: has(request.headers.name)"));
+        }
+        if !of_headers {
+            return self.name(expr);
+        }
+        let name = self.header_name(expr, &select.field)?;
+        Ok(if select.test {
+            Part::Truth(Truth::Header(name))
+        } else {
+            Part::Text(Text::Header(Box::new(name)))
+        })
+    }
+
+    /// The name of a header, which is looked up in lower case.
+    fn header_name(&self, expr: &IdedExpr, name: &str) -> Result<Text, Flaw> {
+        let lower = name.to_ascii_lowercase();
+        if lower != name {
+            let message = format!("names of headers are in lower case here, and {name} is not");
+            return Err(self.flaw_with(expr, message, &format!("did you mean {lower}?")));
+        }
+        Ok(Text::Is(name.into()))
+    }
+
+    fn literal(&self, expr: &IdedExpr, value: &LiteralValue) -> Result<Part, Flaw> {
+        let refused = |what: &str, instead: &str| {
+            Err(self.flaw_with(expr, format!("{what} are not read"), instead))
+        };
+        match value {
+            LiteralValue::Boolean(value) => Ok(Part::Truth(Truth::Is(*value.inner()))),
+            LiteralValue::Int(value) => Ok(Part::Number(Number::Is(*value.inner()))),
+            LiteralValue::String(value) => Ok(Part::Text(Text::Is(value.inner().into()))),
+            LiteralValue::Double(_) => refused("fractions", "write a whole number"),
+            LiteralValue::UInt(_) => refused("unsigned numbers", "write it without u"),
+            LiteralValue::Bytes(_) => refused("bytes", "write a string"),
+            LiteralValue::Null => refused("nulls", "what there is nothing of is \"\" or 0"),
+        }
+    }
+
+    fn list(&mut self, expr: &IdedExpr, items: &[IdedExpr]) -> Result<Part, Flaw> {
+        let Some((first, rest)) = items.split_first() else {
+            return Err(self.flaw(expr, "nothing is in an empty list".to_owned()));
+        };
+        match self.part(first)? {
+            Part::Number(number) => {
+                let mut numbers = vec![number];
+                for item in rest {
+                    numbers.push(self.number(item)?);
+                }
+                Ok(Part::Numbers(numbers))
+            }
+            Part::Text(text) => {
+                let mut texts = vec![text];
+                for item in rest {
+                    texts.push(self.text(item)?);
+                }
+                Ok(Part::Texts(texts))
+            }
+            other @ (Part::Truth(_)
+            | Part::Span(_)
+            | Part::Numbers(_)
+            | Part::Texts(_)
+            | Part::Headers) => {
+                let message = format!(
+                    "a list is of strings or ints, and this is {}",
+                    other.described()
+                );
+                Err(self.flaw(first, message))
+            }
+        }
+    }
+
+    fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Result<Part, Flaw> {
+        let arguments = call.target.as_deref().into_iter().chain(&call.args);
+        let arguments = arguments.collect::<Vec<_>>();
+        if let (Some(relation), [left, right]) = (relation(&call.func_name), &*arguments) {
+            return self
+                .comparison(expr, relation, left, right)
+                .map(Part::Truth);
+        }
+        if let (Some(operation), [left, right]) = (operation(&call.func_name), &*arguments) {
+            let pair = Box::new((self.number(left)?, self.number(right)?));
+            return Ok(Part::Number(Number::Both(operation, pair)));
+        }
+        Ok(match (call.func_name.as_str(), &*arguments) {
+            (operators::LOGICAL_AND, [left, right]) => {
+                let left = Box::new(self.truth(left)?);
+                Part::Truth(Truth::And(left, Box::new(self.truth(right)?)))
+            }
+            (operators::LOGICAL_OR, [left, right]) => {
+                let left = Box::new(self.truth(left)?);
+                Part::Truth(Truth::Or(left, Box::new(self.truth(right)?)))
+            }
+            (operators::LOGICAL_NOT, [of]) => Part::Truth(Truth::Not(Box::new(self.truth(of)?))),
+            (operators::NEGATE, [of]) => Part::Number(Number::Negative(Box::new(self.number(of)?))),
+            (operators::CONDITIONAL, [condition, yes, no]) => {
+                self.conditional(condition, yes, no)?
+            }
+            (operators::IN, [item, list]) => Part::Truth(self.contained(item, list)?),
+            (operators::INDEX, [of, name]) => {
+                let Part::Headers = self.part(of)? else {
+                    let message = "only request.headers is looked into by name".to_owned();
+                    return Err(self.flaw(expr, message));
+                };
+                Part::Text(Text::Header(Box::new(self.key(name)?)))
+            }
+            ("size", [of]) => Part::Number(Number::Size(Box::new(self.text(of)?))),
+            ("startsWith", [of, with]) => Part::Truth(Truth::Starts(self.texts(of, with)?)),
+            ("endsWith", [of, with]) => Part::Truth(Truth::Ends(self.texts(of, with)?)),
+            ("contains", [of, what]) => Part::Truth(Truth::Contains(self.texts(of, what)?)),
+            ("matches", [of, pattern]) => {
+                let of = self.text(of)?;
+                Part::Truth(Truth::Matches(of, self.pattern(pattern)?))
+            }
+            ("duration", [of]) => Part::Span(self.span_of(of)?),
+            (name, _) => return Err(self.no_function(expr, name)),
+        })
+    }
+
+    fn no_function(&self, expr: &IdedExpr, name: &str) -> Flaw {
+        let count = "takes another number of values";
+        if FUNCTIONS.contains(&name) {
+            return self.flaw(expr, format!("{name} {count}"));
+        }
+        let mut flaw = self.flaw(expr, format!("there is no function {name}"));
+        flaw.suggestion = near::did_you_mean(name, FUNCTIONS.iter().copied());
+        flaw
+    }
+
+    fn comparison(
+        &mut self,
+        expr: &IdedExpr,
+        relation: Relation,
+        left: &IdedExpr,
+        right: &IdedExpr,
+    ) -> Result<Truth, Flaw> {
+        let pair = (self.part(left)?, self.part(right)?);
+        Ok(match pair {
+            (Part::Number(left), Part::Number(right)) => {
+                Truth::Numbers(relation, Box::new((left, right)))
+            }
+            (Part::Text(left), Part::Text(right)) => {
+                Truth::Texts(relation, Box::new((left, right)))
+            }
+            (Part::Span(left), Part::Span(right)) => {
+                Truth::Spans(relation, Box::new((left, right)))
+            }
+            (Part::Truth(left), Part::Truth(right)) => match relation {
+                Relation::Equal => Truth::Same(Box::new((left, right))),
+                Relation::NotEqual => Truth::Not(Box::new(Truth::Same(Box::new((left, right))))),
+                Relation::Less
+                | Relation::LessOrEqual
+                | Relation::Greater
+                | Relation::GreaterOrEqual => {
+                    return Err(self.flaw(expr, "true and false have no order".to_owned()));
+                }
+            },
+            (left, right) => {
+                let (left, right) = (left.described(), right.described());
+                let message = format!("{left} and {right} cannot be compared");
+                let mut flaw = self.flaw(expr, message);
+                flaw.suggestion = (left == "a duration" || right == "a duration")
+                    .then(|| "a duration is written duration(\"250ms\")".to_owned());
+                return Err(flaw);
+            }
+        })
+    }
+
+    fn conditional(
+        &mut self,
+        condition: &IdedExpr,
+        yes: &IdedExpr,
+        no: &IdedExpr,
+    ) -> Result<Part, Flaw> {
+        let condition = self.truth(condition)?;
+        Ok(match self.part(yes)? {
+            Part::Truth(yes) => Part::Truth(Truth::If(Box::new((condition, yes, self.truth(no)?)))),
+            Part::Number(yes) => {
+                Part::Number(Number::If(Box::new((condition, yes, self.number(no)?))))
+            }
+            Part::Text(yes) => Part::Text(Text::If(Box::new((condition, yes, self.text(no)?)))),
+            Part::Span(yes) => Part::Span(Span::If(Box::new((condition, yes, self.span(no)?)))),
+            Part::Numbers(_) | Part::Texts(_) | Part::Headers => {
+                return Err(self.flaw(yes, "only a single value can be chosen".to_owned()));
+            }
+        })
+    }
+
+    fn contained(&mut self, item: &IdedExpr, list: &IdedExpr) -> Result<Truth, Flaw> {
+        match self.part(list)? {
+            Part::Numbers(list) => Ok(Truth::NumberIn(Box::new(self.number(item)?), list)),
+            Part::Texts(list) => Ok(Truth::TextIn(self.text(item)?, list)),
+            Part::Headers => Ok(Truth::Header(self.key(item)?)),
+            other @ (Part::Truth(_) | Part::Number(_) | Part::Text(_) | Part::Span(_)) => {
+                let message = format!("nothing is in {}", other.described());
+                Err(self.flaw_with(list, message, "write a list: [\"one\", \"other\"]"))
+            }
+        }
+    }
+
+    /// The name of a header that stands in a string.
+    fn key(&mut self, name: &IdedExpr) -> Result<Text, Flaw> {
+        match self.text(name)? {
+            Text::Is(text) => self.header_name(name, &text),
+            text @ (Text::Of(_) | Text::Header(_) | Text::If(_)) => Ok(text),
+        }
+    }
+
+    /// A regular expression, which in CEL matches anywhere in the text.
+    fn pattern(&self, expr: &IdedExpr) -> Result<Pattern, Flaw> {
+        let Expr::Literal(LiteralValue::String(written)) = &expr.expr else {
+            let message = "a pattern is written out, so that its cost is known".to_owned();
+            return Err(self.flaw(expr, message));
+        };
+        let bad = |error: leno_model::BadPattern| self.flaw(expr, error.to_string());
+        // By itself first: one that closes a group of ours would be read as something else.
+        Pattern::new(written.inner()).map_err(bad)?;
+        Pattern::new(&format!("(?s:.*)(?:{})(?s:.*)", written.inner())).map_err(bad)
+    }
+
+    fn span_of(&self, expr: &IdedExpr) -> Result<Span, Flaw> {
+        let Expr::Literal(LiteralValue::String(written)) = &expr.expr else {
+            return Err(self.flaw(expr, "a duration is written out".to_owned()));
+        };
+        let span = duration(written.inner()).map(Span::Is);
+        span.ok_or_else(|| {
+            let message = format!("{:?} is not a duration", written.inner());
+            self.flaw_with(expr, message, "like 250ms, 10s or 1h30m")
+        })
+    }
+
+    fn truth(&mut self, expr: &IdedExpr) -> Result<Truth, Flaw> {
+        match self.part(expr)? {
+            Part::Truth(truth) => Ok(truth),
+            other => Err(self.other(expr, &other, Kind::Truth)),
+        }
+    }
+
+    fn number(&mut self, expr: &IdedExpr) -> Result<Number, Flaw> {
+        match self.part(expr)? {
+            Part::Number(number) => Ok(number),
+            other => Err(self.other(expr, &other, Kind::Number)),
+        }
+    }
+
+    fn text(&mut self, expr: &IdedExpr) -> Result<Text, Flaw> {
+        match self.part(expr)? {
+            Part::Text(text) => Ok(text),
+            other => Err(self.other(expr, &other, Kind::Text)),
+        }
+    }
+
+    fn texts(&mut self, left: &IdedExpr, right: &IdedExpr) -> Result<Box<(Text, Text)>, Flaw> {
+        Ok(Box::new((self.text(left)?, self.text(right)?)))
+    }
+
+    fn span(&mut self, expr: &IdedExpr) -> Result<Span, Flaw> {
+        match self.part(expr)? {
+            Part::Span(span) => Ok(span),
+            other => Err(self.other(expr, &other, Kind::Span)),
+        }
+    }
+
+    fn other(&self, expr: &IdedExpr, is: &Part, wanted: Kind) -> Flaw {
+        let message = format!(
+            "this is {}, and {} is expected",
+            is.described(),
+            wanted.name()
+        );
+        self.flaw(expr, message)
+    }
+
+    fn flaw_with(&self, expr: &IdedExpr, message: String, suggestion: &str) -> Flaw {
+        Flaw {
+            suggestion: Some(suggestion.to_owned()),
+            ..self.flaw(expr, message)
+        }
+    }
+
+    fn flaw(&self, expr: &IdedExpr, message: String) -> Flaw {
+        let (first, last) = self.place(expr).unwrap_or((0, 0));
+        let length = last.saturating_sub(first).saturating_add(1);
+        Flaw {
+            at: (first, length),
+            message,
+            suggestion: None,
+        }
+    }
+
+    /// The first and last character of all that belongs to `expr`.
+    fn place(&self, expr: &IdedExpr) -> Option<(usize, usize)> {
+        // Of a field the parser keeps the place of its dot.
+        let behind = match &expr.expr {
+            Expr::Select(select) if !select.test => select.field.chars().count(),
+            _ => 0,
+        };
+        let own = self.places.offset_for(expr.id).and_then(|(first, last)| {
+            let (first, last) = (usize::try_from(first).ok()?, usize::try_from(last).ok()?);
+            Some((first, last.saturating_add(behind)))
+        });
+        let inner: Vec<&IdedExpr> = match &expr.expr {
+            Expr::Select(select) => vec![&*select.operand],
+            Expr::Call(call) => call
+                .target
+                .as_deref()
+                .into_iter()
+                .chain(&call.args)
+                .collect(),
+            Expr::List(list) => list.elements.iter().collect(),
+            Expr::Map(map) => map
+                .entries
+                .iter()
+                .filter_map(|entry| match &entry.expr {
+                    EntryExpr::MapEntry(entry) => Some(&entry.value),
+                    EntryExpr::StructField(_) => None,
+                })
+                .collect(),
+            Expr::Comprehension(_)
+            | Expr::Struct(_)
+            | Expr::Ident(_)
+            | Expr::Literal(_)
+            | Expr::Unspecified => Vec::new(),
+        };
+        let places = inner
+            .into_iter()
+            .filter_map(|inner| self.place(inner))
+            .chain(own);
+        places.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+}
+
+/// What can be called.
+const FUNCTIONS: &[&str] = &[
+    "contains",
+    "duration",
+    "endsWith",
+    "has",
+    "matches",
+    "size",
+    "startsWith",
+];
+
+/// `a.b.c`, where names stand between the dots.
+fn dotted(expr: &IdedExpr) -> Option<String> {
+    match &expr.expr {
+        Expr::Ident(name) => Some(name.clone()),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{}", dotted(&select.operand)?, select.field))
+        }
+        _ => None,
+    }
+}
+
+fn relation(function: &str) -> Option<Relation> {
+    Some(match function {
+        operators::EQUALS => Relation::Equal,
+        operators::NOT_EQUALS => Relation::NotEqual,
+        operators::LESS => Relation::Less,
+        operators::LESS_EQUALS => Relation::LessOrEqual,
+        operators::GREATER => Relation::Greater,
+        operators::GREATER_EQUALS => Relation::GreaterOrEqual,
+        _ => return None,
+    })
+}
+
+fn operation(function: &str) -> Option<Operation> {
+    Some(match function {
+        operators::ADD => Operation::Add,
+        operators::SUBSTRACT => Operation::Subtract,
+        operators::MULTIPLY => Operation::Multiply,
+        operators::DIVIDE => Operation::Divide,
+        operators::MODULO => Operation::Remainder,
+        _ => return None,
+    })
+}
+
+/// Numbers with their units, as CEL writes them, without signs and fractions.
+fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u64); 6] = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+    let (mut rest, mut total) = (text, 0u64);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, behind) = rest.split_at_checked(digits)?;
+        let letters = behind.bytes().take_while(u8::is_ascii_lowercase).count();
+        let (unit, behind) = behind.split_at_checked(letters)?;
+        let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*unit)?)?;
+        rest = behind;
+    }
+    (!text.is_empty()).then(|| Duration::from_nanos(total))
+}

@@ -1,0 +1,7 @@
+//! Expressions in, answers or findings out.
+#![cfg(test)]
+
+mod answers;
+mod findings;
+mod hostile;
+mod world;

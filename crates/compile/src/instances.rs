@@ -7,6 +7,7 @@ use leno_model::view::{self, PortRef, Protocol, WorkloadId};
 use crate::access::{Blind, Policies, Targeted};
 use crate::mesh::{Answer, Instance};
 use crate::parents::Routed;
+use crate::telemetry;
 use crate::workloads::{Running, Workload};
 
 /// What services say about the ports of each instance.
@@ -35,13 +36,20 @@ pub(crate) fn instances(
     workload: &Workload<'_>,
     targeted: &ByInstance,
     policies: &Policies<'_>,
+    told: &telemetry::Policies<'_>,
     blind: &mut Blind,
 ) -> Vec<(WorkloadId, Arc<Instance>)> {
     let Some(first) = workload.instances.first() else {
         return Vec::new();
     };
     let none = BTreeMap::new();
-    let access = policies.over(workload, targeted.get(&first.id).unwrap_or(&none), blind);
+    let targeted = targeted.get(&first.id).unwrap_or(&none);
+    let mut access = policies.over(workload, targeted, blind);
+    for (number, port) in &mut access.ports {
+        let services = targeted.get(number).map(|targeted| &targeted.services);
+        port.telemetry = told.of_port(&workload.namespace, services.into_iter().flatten());
+    }
+    let telemetry = told.of_port(&workload.namespace, []);
     let instance = |running: &Running| {
         let workload_view = view::Workload {
             id: running.id.clone(),
@@ -50,6 +58,7 @@ pub(crate) fn instances(
             addresses: running.address.into_iter().collect(),
             ports: access.ports.clone(),
             other_ports: access.others.clone(),
+            telemetry: telemetry.clone(),
         };
         let instance = Instance {
             workload: Arc::new(workload_view),

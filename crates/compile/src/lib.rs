@@ -17,6 +17,7 @@ mod everywhere;
 mod filters;
 mod finding;
 mod instances;
+mod layers;
 mod matches;
 mod mesh;
 mod parents;
@@ -29,13 +30,17 @@ mod spoken;
 mod status;
 mod suggest;
 mod targets;
+mod telemetry;
 mod tuning;
 mod workloads;
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
+use leno_model::view::Settings;
 use leno_model::{Network, Notes};
 use leno_resources::Resources;
+
+use crate::layers::Layers;
 
 pub use mesh::{AddressOwner, Answer, Destination, Instance, Mesh, NotFound, ViewOf};
 pub use status::{Condition, ConditionKind, conditions};
@@ -62,16 +67,20 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
 
     let unopened = services::unopened(&workloads, &services);
     let routed = parents::Routed::new(&services, &unopened, resources);
-    let attached = routes::routes(resources, &routed, &mut notes);
+    let mut attached = routes::routes(resources, &routed, &mut notes);
 
     let names = workloads.iter().map(workloads::Workload::name).collect();
+    let routes = telemetry::names(resources.http_routes.iter());
     let scope = targets::Scope {
         mesh: everywhere.name.as_ref(),
         services: &services,
         unopened: &unopened,
         workloads: &names,
+        routes: &routes,
     };
-    let tunings = tuning::read(resources.traffic_policies.iter(), &scope, &mut notes);
+    let tunings = Layers::read(resources.traffic_policies.iter(), &scope, &mut notes);
+    let told = telemetry::read(&resources.telemetry_policies, &scope, &mut notes);
+    told.say_in(&mut attached);
     let mut policies = Vec::new();
     for policy in resources.access_policies.iter() {
         policies.push(access::read(policy, trust_domain, &scope, &mut notes));
@@ -84,16 +93,17 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let mut instances = BTreeMap::new();
     for workload in &workloads {
         instances.extend(instances::instances(
-            workload, &targeted, &policies, &mut blind,
+            workload, &targeted, &policies, &told, &mut blind,
         ));
     }
     policies.note_blind(&blind, &mut notes);
 
     let service = |service: &services::Service<'_>| {
-        let tuning = tunings.tuning(&service.name);
-        Arc::new(services::view(
-            service, &routed, &attached, tuning, &network,
-        ))
+        let said = services::Said {
+            tuning: Arc::new(tuning::tuning(&tunings, &service.name)),
+            telemetry: told.of_service(&service.name),
+        };
+        Arc::new(services::view(service, &routed, &attached, &said, &network))
     };
     let unaddressed = services.values().filter(|it| it.wants_address());
     let unaddressed = unaddressed.map(|it| it.name.clone()).collect();
@@ -101,8 +111,12 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         .iter()
         .map(|(name, it)| (name.clone(), service(it)))
         .collect();
+    let settings = Settings {
+        telemetry: told.everywhere(),
+        ..everywhere.settings.clone()
+    };
     let mesh = Mesh {
-        settings: Arc::new(everywhere.settings.clone()),
+        settings: Arc::new(settings),
         certificate_lifetime: everywhere.certificate_lifetime,
         services,
         instances,

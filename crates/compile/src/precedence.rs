@@ -49,7 +49,11 @@ pub(crate) fn routes<'a>(sorted: &[Candidate<'a>]) -> Routes {
         }
     };
     let routes = sorted.iter().map(&mut route).collect();
-    Routes { routes, rules }
+    Routes {
+        routes,
+        rules,
+        telemetry: BTreeMap::new(),
+    }
 }
 
 impl<'a> Candidate<'a> {

@@ -9,7 +9,7 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-use leno_model::view::{self, PortRef, Tuning};
+use leno_model::view::{self, PortRef, Telemetry, Tuning};
 use leno_model::{Code, Network, Note, Notes, Origin, ServiceName};
 use leno_resources::service::{
     ClusterIp, InternalTrafficPolicy, ServicePort, ServiceSpec, ServiceType, SessionAffinity,
@@ -113,15 +113,20 @@ pub(crate) fn unopened(
     named.filter(|name| !services.contains_key(name)).collect()
 }
 
+/// What policies say of calls to a service.
+pub(crate) struct Said {
+    pub(crate) tuning: Arc<Tuning>,
+    pub(crate) telemetry: Arc<Telemetry>,
+}
+
 /// What proxies know of a service: its ports with what is attached to them.
 pub(crate) fn view(
     service: &Service<'_>,
     routed: &Routed<'_>,
     attached: &Attached,
-    tuning: Tuning,
+    said: &Said,
     network: &Network,
 ) -> view::Service {
-    let tuning = Arc::new(tuning);
     let port = |(number, port): (&u16, &Port)| {
         let reference = PortRef {
             service: service.name.clone(),
@@ -136,7 +141,8 @@ pub(crate) fn view(
             protocol: routed.protocol(&reference),
             producer: routes.and_then(|routes| routes.get(&None)).cloned(),
             consumers: consumers.collect(),
-            tuning: tuning.clone(),
+            tuning: said.tuning.clone(),
+            telemetry: said.telemetry.clone(),
         };
         (*number, view)
     };

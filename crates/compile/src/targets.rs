@@ -25,6 +25,30 @@ pub(crate) enum Target {
     Service(ServiceName),
     /// A workload, by the namespace and name of its `MeshWorkload`.
     Workload(Namespace, Name),
+    /// A route, by the namespace and name of its `HTTPRoute`.
+    Route(Namespace, Name),
+}
+
+impl Target {
+    /// What calls to `service` are, the most special first.
+    pub(crate) fn over_service(service: &ServiceName) -> [Self; 3] {
+        [
+            Self::Service(service.clone()),
+            Self::Namespace(service.namespace.clone()),
+            Self::Mesh,
+        ]
+    }
+
+    /// What it is.
+    pub(crate) fn kind(&self) -> TargetKind {
+        match self {
+            Self::Mesh => TargetKind::Mesh,
+            Self::Namespace(_) => TargetKind::Namespace,
+            Self::Service(_) => TargetKind::Service,
+            Self::Workload(..) => TargetKind::MeshWorkload,
+            Self::Route(..) => TargetKind::HttpRoute,
+        }
+    }
 }
 
 /// The names a policy may mean.
@@ -35,6 +59,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) unopened: &'a BTreeSet<ServiceName>,
     /// Workloads by namespace and name.
     pub(crate) workloads: &'a BTreeSet<(Namespace, Name)>,
+    /// Routes by namespace and name.
+    pub(crate) routes: &'a BTreeSet<(Namespace, Name)>,
 }
 
 /// The namespace whose owners govern the whole mesh.
@@ -114,21 +140,29 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
             )
         }
         TargetKind::MeshWorkload => {
-            let key = (own.clone(), name.clone());
-            if scope.workloads.contains(&key) {
-                return Ok(Target::Workload(own.clone(), name.clone()));
-            }
-            let here = scope
-                .workloads
-                .iter()
-                .filter(|(namespace, _)| namespace == own);
-            let suggestion = near::did_you_mean(name.as_str(), here.map(|(_, name)| name.as_str()));
-            Err(Flaw::new(
-                "/name",
-                Code::C130,
-                format!("no MeshWorkload {name} in {own}"),
-            )
-            .suggest(suggestion))
+            let (own, name) = named("MeshWorkload", own, name, scope.workloads)?;
+            Ok(Target::Workload(own, name))
+        }
+        TargetKind::HttpRoute => {
+            let (own, name) = named("HTTPRoute", own, name, scope.routes)?;
+            Ok(Target::Route(own, name))
         }
     }
+}
+
+/// The object of this name, if there is one.
+fn named(
+    kind: &str,
+    own: &Namespace,
+    name: &Name,
+    objects: &BTreeSet<(Namespace, Name)>,
+) -> Result<(Namespace, Name), Flaw> {
+    let key = (own.clone(), name.clone());
+    if objects.contains(&key) {
+        return Ok(key);
+    }
+    let here = objects.iter().filter(|(namespace, _)| namespace == own);
+    let suggestion = near::did_you_mean(name.as_str(), here.map(|(_, name)| name.as_str()));
+    let message = format!("no {kind} {name} in {own}");
+    Err(Flaw::new("/name", Code::C130, message).suggest(suggestion))
 }

@@ -40,13 +40,12 @@ pub(crate) fn read(text: &str) -> Result<Truth, Flaw> {
         places: &places,
         parts: 0,
     };
-    match reader.part(&root)? {
-        Part::Truth(truth) => Ok(truth),
-        other => Err(whole(format!(
-            "it is {}, and should be true or false",
-            other.described()
-        ))),
-    }
+    let part = reader.part(&root)?;
+    let Part::Truth(truth) = part else {
+        let is = part.described();
+        return Err(whole(format!("it is {is}, and should be true or false")));
+    };
+    Ok(truth)
 }
 
 /// How deep brackets and `? :` may be nested. The parser recurses for each, over several frames, and
@@ -416,24 +415,27 @@ impl Reader<'_> {
     }
 
     fn truth(&mut self, expr: &IdedExpr) -> Result<Truth, Flaw> {
-        match self.part(expr)? {
-            Part::Truth(truth) => Ok(truth),
-            other => Err(self.other(expr, &other, Kind::Truth)),
-        }
+        let part = self.part(expr)?;
+        let Part::Truth(truth) = part else {
+            return Err(self.other(expr, &part, Kind::Truth));
+        };
+        Ok(truth)
     }
 
     fn number(&mut self, expr: &IdedExpr) -> Result<Number, Flaw> {
-        match self.part(expr)? {
-            Part::Number(number) => Ok(number),
-            other => Err(self.other(expr, &other, Kind::Number)),
-        }
+        let part = self.part(expr)?;
+        let Part::Number(number) = part else {
+            return Err(self.other(expr, &part, Kind::Number));
+        };
+        Ok(number)
     }
 
     fn text(&mut self, expr: &IdedExpr) -> Result<Text, Flaw> {
-        match self.part(expr)? {
-            Part::Text(text) => Ok(text),
-            other => Err(self.other(expr, &other, Kind::Text)),
-        }
+        let part = self.part(expr)?;
+        let Part::Text(text) = part else {
+            return Err(self.other(expr, &part, Kind::Text));
+        };
+        Ok(text)
     }
 
     fn texts(&mut self, left: &IdedExpr, right: &IdedExpr) -> Result<Box<(Text, Text)>, Flaw> {
@@ -441,10 +443,11 @@ impl Reader<'_> {
     }
 
     fn span(&mut self, expr: &IdedExpr) -> Result<Span, Flaw> {
-        match self.part(expr)? {
-            Part::Span(span) => Ok(span),
-            other => Err(self.other(expr, &other, Kind::Span)),
-        }
+        let part = self.part(expr)?;
+        let Part::Span(span) = part else {
+            return Err(self.other(expr, &part, Kind::Span));
+        };
+        Ok(span)
     }
 
     fn other(&self, expr: &IdedExpr, is: &Part, wanted: Kind) -> Flaw {
@@ -476,10 +479,12 @@ impl Reader<'_> {
     /// The first and last character of all that belongs to `expr`.
     fn place(&self, expr: &IdedExpr) -> Option<(usize, usize)> {
         // Of a field the parser keeps the place of its dot.
-        let behind = match &expr.expr {
-            Expr::Select(select) if !select.test => select.field.chars().count(),
-            _ => 0,
+        let field = if let Expr::Select(select) = &expr.expr {
+            Some(&select.field).filter(|_| !select.test)
+        } else {
+            None
         };
+        let behind = field.map_or(0, |field| field.chars().count());
         let own = self.places.offset_for(expr.id).and_then(|(first, last)| {
             let (first, last) = (usize::try_from(first).ok()?, usize::try_from(last).ok()?);
             Some((first, last.saturating_add(behind)))
@@ -528,13 +533,14 @@ const FUNCTIONS: &[&str] = &[
 
 /// `a.b.c`, where names stand between the dots.
 fn dotted(expr: &IdedExpr) -> Option<String> {
-    match &expr.expr {
-        Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", dotted(&select.operand)?, select.field))
-        }
-        _ => None,
+    if let Expr::Ident(name) = &expr.expr {
+        return Some(name.clone());
     }
+    let Expr::Select(select) = &expr.expr else {
+        return None;
+    };
+    let operand = dotted(&select.operand).filter(|_| !select.test)?;
+    Some(format!("{operand}.{}", select.field))
 }
 
 fn relation(function: &str) -> Option<Relation> {

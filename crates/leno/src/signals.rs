@@ -201,6 +201,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),
+                logged: None,
                 traced: None,
                 decided: leno_telemetry::Decided::default(),
             }));
@@ -249,6 +250,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),
+                logged: None,
                 decided: leno_telemetry::Decided::default(),
             }));
             recorder.flow(&Flow {

@@ -23,7 +23,9 @@ pub use service::{
     Budget, Endpoint, EndpointSlice, Locality, PortRef, Protocol, Service, ServicePort, State,
     Tuning, Workload, WorkloadId, WorkloadPort,
 };
-pub use telemetry::{Collector, OtlpProtocol, Signals};
+pub use telemetry::{
+    AccessLog, Collector, LogFields, OtlpProtocol, Redaction, Signals, Telemetry, Tracing,
+};
 
 use crate::{Origin, ServiceName, SpiffeId, TrustDomain};
 
@@ -56,6 +58,8 @@ pub struct Settings {
     pub unknown_destinations: Unknown,
     /// Where proxies send what they have to tell.
     pub collector: Option<Arc<Collector>>,
+    /// What is told of calls, where no service or workload says more.
+    pub telemetry: Arc<Telemetry>,
     /// Who wrote each field that is not a default, by its name in `Mesh.spec`.
     pub origins: BTreeMap<Arc<str>, Origin>,
 }
@@ -67,6 +71,7 @@ impl Settings {
             trust_domain,
             unknown_destinations: Unknown::Pass,
             collector: None,
+            telemetry: Arc::default(),
             origins: BTreeMap::new(),
         }
     }

@@ -21,6 +21,9 @@ impl TraceContext {
     /// The name of the header that carries it.
     pub const HEADER: &'static str = "traceparent";
 
+    /// The name of the header with what vendors say of the trace.
+    pub const STATE_HEADER: &'static str = "tracestate";
+
     /// The context of a request: of its `traceparent`, else of its B3 headers. One that is
     /// malformed or there more than once is none.
     pub fn of(request: &Request<'_>) -> Option<Self> {
@@ -39,6 +42,21 @@ impl TraceContext {
             parent: read_span(only("x-b3-spanid")?)?,
             sampled: only("x-b3-sampled") == Some(b"1") || only("x-b3-flags") == Some(b"1"),
         })
+    }
+
+    /// The `tracestate` of a request, as far as it is worth to be kept: `None` if its `traceparent` is
+    /// not one, to which alone it could belong. One that stands in several headers is the first of them.
+    pub fn state_of<'a>(request: &Request<'a>) -> Option<&'a str> {
+        let mut parents = request.header(Self::HEADER);
+        parents.next().and_then(Self::parse)?;
+        if parents.next().is_some() {
+            return None;
+        }
+        let state = request.header(Self::STATE_HEADER).next();
+        let state = state.and_then(|state| str::from_utf8(state).ok());
+        //= W3C Trace Context section 3.3.1.5: "Vendors SHOULD propagate at least 512 characters of a
+        //= combined header."
+        Some(state.filter(|state| state.len() <= 512).unwrap_or_default())
     }
 
     /// Reads a `traceparent`: `00-<32 digits>-<16 digits>-<2 digits>`. Of a later version, only what

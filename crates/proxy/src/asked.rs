@@ -252,6 +252,7 @@ mod tests {
                 sent: 0,
                 received: 0,
                 counted: Bytes::default(),
+                logged: None,
                 traced: None,
                 decided: Decided::default(),
             }));

@@ -9,6 +9,7 @@ mod mirror;
 mod refuse;
 mod reply;
 mod told;
+mod tracing;
 mod waiting;
 
 use std::io;

@@ -26,6 +26,7 @@ mod pump;
 mod room;
 mod stream;
 mod tcp;
+mod telling;
 mod tunnel;
 mod worker;
 

@@ -21,6 +21,7 @@ use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
+use crate::telling;
 use crate::worker::Worker;
 
 /// How long a connection may take where no policy says how long.
@@ -297,7 +298,7 @@ impl<'a> Carrying<'a> {
         let opened = carried.is_some();
         let Carried { moved, counted } = carried.unwrap_or_default();
         let decision = self.decision.borrow();
-        self.worker.report(&Event::Stream(leno_telemetry::Stream {
+        let stream = leno_telemetry::Stream {
             took: self.worker.mono().since(self.began.mono),
             opened,
             refused,
@@ -305,6 +306,12 @@ impl<'a> Carrying<'a> {
             received: moved.received,
             counted,
             ..self.told(&decision)
+        };
+        let report = self.incoming.report(self.table, decision.called(), None);
+        let logged = telling::of_stream(report, &stream);
+        self.worker.report(&Event::Stream(leno_telemetry::Stream {
+            logged: logged.as_ref(),
+            ..stream
         }));
     }
 
@@ -322,6 +329,7 @@ impl<'a> Carrying<'a> {
             sent: 0,
             received: 0,
             counted: Bytes::default(),
+            logged: None,
             decided: decision.decided(&Basis {
                 generation: &self.table.view().generation,
                 way: &self.incoming.way,

@@ -308,6 +308,11 @@ impl Worker {
         self.recorder.borrow_mut().record(event);
     }
 
+    /// Whether somebody takes spans: else no call is traced.
+    pub(crate) fn takes_spans(&self) -> bool {
+        self.recorder.borrow().takes_spans()
+    }
+
     /// Counts bytes of something that goes on.
     pub(crate) fn count(&self, flow: &Flow<'_>) {
         self.recorder.borrow_mut().flow(flow);
@@ -407,6 +412,7 @@ impl Worker {
             sent: 0,
             received: 0,
             counted: Bytes::default(),
+            logged: None,
             decided: Decided::default(),
         }));
     }

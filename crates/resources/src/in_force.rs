@@ -33,6 +33,12 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
             "what of it is readable; without a collector that can be reached and proven nothing is sent"
         }
         ("Mesh", _) => "every setting that it does not readably say takes its strict form",
+        ("TelemetryPolicy", ["spec", "redact", ..]) => {
+            "of paths and headers nothing is told in the access log and in spans"
+        }
+        ("TelemetryPolicy", ["spec", "accessLog", ..]) => {
+            "the rest of accessLog holds without it; without a mode, calls have their lines"
+        }
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",
         ("MeshWorkload", ["spec", "instances", _, ..]) => "this instance takes no calls",
@@ -40,7 +46,9 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
             "it acts as nobody: none of its instances takes or makes calls"
         }
         ("MeshWorkload", ["spec", "run", ..]) => "it is not started",
-        ("MeshWorkload" | "Service" | "TrafficPolicy", ["spec"]) => "nothing of its spec holds",
+        ("MeshWorkload" | "Service" | "TelemetryPolicy" | "TrafficPolicy", ["spec"]) => {
+            "nothing of its spec holds"
+        }
         _ => "the rest holds without it",
     }
 }

@@ -8,7 +8,7 @@ use crate::decode::Decode;
 use crate::gateway::{HttpRouteSpec, ReferenceGrantSpec};
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
 use crate::object::Objects;
-use crate::policy::{AccessPolicySpec, TrafficPolicySpec};
+use crate::policy::{AccessPolicySpec, TelemetryPolicySpec, TrafficPolicySpec};
 use crate::read::{Problem, Reading};
 use crate::schema::{Field, Schema, Shape};
 use crate::service::{NamespaceSpec, ServiceSpec};
@@ -139,6 +139,9 @@ kinds! {
         namespaced true, spec required false;
     /// How calls are made.
     traffic_policies: TrafficPolicySpec is "TrafficPolicy" in ["leno.dev/v1alpha1"],
+        namespaced true, spec required false;
+    /// What is told of calls.
+    telemetry_policies: TelemetryPolicySpec is "TelemetryPolicy" in ["leno.dev/v1alpha1"],
         namespaced true, spec required false;
 }
 

@@ -22,6 +22,8 @@
 //! | `Service` selector | it selects nothing |
 //! | `Service`, `MeshWorkload` port or instance | it does not exist |
 //! | `MeshWorkload` service account | it acts as nobody: none of its instances exists |
+//! | `TelemetryPolicy` redaction | of paths and headers nothing is told in the access log and in spans |
+//! | `TelemetryPolicy` filter of the access log | calls have their lines without it |
 //! | anything else: `TrafficPolicy`, labels, the rest of a `Service` | the rest holds without it |
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]

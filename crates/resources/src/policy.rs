@@ -1,4 +1,5 @@
-//! `AccessPolicy`: who may call. `TrafficPolicy`: how calls are made.
+//! `AccessPolicy`: who may call. `TrafficPolicy`: how calls are made. `TelemetryPolicy`: what is told
+//! of them.
 
 use alloc::{format, sync::Arc};
 use core::time::Duration;
@@ -12,7 +13,8 @@ use crate::kinds::GROUP;
 use crate::mesh::{MtlsMode, Stance};
 use crate::part::List;
 use crate::schema::Shape;
-use crate::yaml::Node;
+use crate::service::Ignored;
+use crate::yaml::{Meaning, Node, Value};
 
 object! {
     /// What a policy is about.
@@ -37,6 +39,8 @@ choice! {
         Service = "Service",
         /// One workload.
         MeshWorkload = "MeshWorkload",
+        /// The calls that an HTTPRoute takes.
+        HttpRoute = "HTTPRoute",
     }
 }
 
@@ -156,6 +160,93 @@ object! {
     }
 }
 
+object! {
+    /// What is told of calls to the targets.
+    pub struct TelemetryPolicySpec {
+        /// What it is about. Without it, every Service of its namespace.
+        pub target_refs: Option<List<TargetRef>> = "targetRefs" [items(1, 64)];
+        /// Which calls get a line in the access log, and what stands in it.
+        pub access_log: Option<AccessLog> = "accessLog";
+        /// Which calls are traced.
+        pub tracing: Option<Tracing> = "tracing";
+        /// Regular expressions. In the access log and in spans, `***` stands in the place of each
+        /// segment of a path, and of each header's value, that one of them matches as a whole.
+        pub redact: Option<List<Arc<str>>> = "redact" [items(1, 32), length(1, 1024)];
+        /// Not to be set: all metrics have the same labels, so that the number of series is bounded.
+        pub metrics: Option<Ignored> = "metrics";
+    }
+
+    /// Which calls get a line in the access log, and what stands in it.
+    pub struct AccessLog {
+        /// Whether there are lines at all. Without it, `Enabled`.
+        pub mode: Option<LogMode> = "mode";
+        /// A CEL expression, asked when a call is over: only calls of which it is true get a line.
+        /// One that fails for a call leaves it its line.
+        pub when: Option<Arc<str>> = "when" [length(1, 1024)];
+        /// Which fields a line has, beside `time`, `event` and `id`. Without it, all of them.
+        pub fields: List<Arc<str>> = "fields" [items(1, 64), length(1, 64), unique("")];
+        /// Headers of the request that stand in a line too. Those that hold secrets by their nature
+        /// are shown as `***`.
+        pub request_headers: List<Arc<str>> = "requestHeaders"
+            [items(1, 16), length(1, 64), form(form::token), unique("")];
+    }
+
+    /// Which calls are traced.
+    pub struct Tracing {
+        /// How many of the calls that come without a trace begin one: `1%`, `0.01%`. What comes within
+        /// a trace keeps to what was decided there.
+        pub sample: Option<Share> = "sample";
+        /// Whether calls that fail are told as spans even if they were not sampled.
+        pub errors: Option<bool> = "errors";
+    }
+}
+
+choice! {
+    /// Whether something is done.
+    pub enum LogMode {
+        /// It is.
+        Enabled = "Enabled",
+        /// It is not.
+        Disabled = "Disabled",
+    }
+}
+
+/// A part of a whole, in millionths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share(pub u32);
+
+impl Decode for Share {
+    const SHAPE: Shape = Shape::Value("percentage, like 1% or 0.05%");
+
+    fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Scalar(number, Meaning::Integer(_) | Meaning::Number) = &node.value {
+            let hint = Some(format!("write the unit: {number}%"));
+            reader.wrong_type_with(node, "a percentage", hint);
+            return None;
+        }
+        let text = text(node, reader)?;
+        let share = share(text);
+        if share.is_none() {
+            let message = format!("{text:?} is not a percentage from 0% to 100%, like 1% or 0.05%");
+            reader.invalid(node, message);
+        }
+        share
+    }
+}
+
+/// Reads a percentage with at most four digits behind its point.
+fn share(text: &str) -> Option<Share> {
+    let number = text.strip_suffix('%')?;
+    let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(rest) || whole.len() > 3 || rest.len() > 4 {
+        return None;
+    }
+    let rest: u32 = format!("{rest:0<4}").parse().ok()?;
+    let share = whole.parse::<u32>().ok()? * 10_000 + rest;
+    (share <= 1_000_000).then_some(Share(share))
+}
+
 /// Somebody, as policies and tests name him.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Identity {
@@ -194,6 +285,7 @@ fn group_fits(target: &TargetRef, reader: &mut Reader<'_>) {
     let group = match target.kind {
         TargetKind::Mesh | TargetKind::MeshWorkload => GROUP,
         TargetKind::Namespace | TargetKind::Service => "",
+        TargetKind::HttpRoute => "gateway.networking.k8s.io",
     };
     if target
         .group

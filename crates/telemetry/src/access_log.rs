@@ -13,7 +13,7 @@ use std::io::{self, Write};
 
 use leno_model::Wall;
 
-use crate::event::Event;
+use crate::event::{self, Event};
 use line::Line;
 use writer::{Page, Writer};
 
@@ -31,6 +31,7 @@ impl Format {
     /// The line for an event, its end included. It is ASCII.
     pub fn line(self, event: &Event<'_>) -> Vec<u8> {
         let mut line = Line::new();
+        line.choose(event.logged().and_then(|logged| logged.fields));
         self.write(event, &mut line);
         line.as_bytes().to_vec()
     }
@@ -80,6 +81,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "method", help: "The method of the request.", otel: "http.request.method" },
     Field { name: "host", help: "The host that was asked for.", otel: "server.address" },
     Field { name: "path", help: "The path without the query.", otel: "url.path" },
+    Field { name: "headers", help: "Headers of the request that the policy names, as a JSON object.", otel: "http.request.header" },
     Field { name: "status", help: "The status of the answer.", otel: "http.response.status_code" },
     Field { name: "duration_ms", help: "How long it took, in milliseconds.", otel: "leno.duration_ms" },
     Field { name: "tries", help: "How many times the request was tried.", otel: "leno.tries" },
@@ -136,10 +138,12 @@ pub(crate) struct Pen {
 impl Pen {
     /// Writes a line, except for a stream that was opened: its one line comes when it ends.
     pub(crate) fn write(&mut self, event: &Event<'_>) {
-        if let Event::Opened(_) = event {
+        if matches!(event, Event::Opened(_)) || event.line() == event::Line::No {
             return;
         }
         self.line.clear();
+        self.line
+            .choose(event.logged().and_then(|logged| logged.fields));
         self.format.write(event, &mut self.line);
         self.page.push(self.line.as_bytes(), event.ended());
     }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::view::{Generation, PortRef, WorkloadId};
+use leno_model::view::{Generation, LogFields, PortRef, WorkloadId};
 use leno_model::{CallId, Code, Fault, Origin, Roll, SpiffeId, Wall};
 
 use crate::facts::Facts;
@@ -26,6 +27,20 @@ pub enum Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// Whether it has a line in the access log.
+    pub fn line(&self) -> Line {
+        self.logged().map_or(Line::Yes, |logged| logged.line)
+    }
+
+    /// How the access log tells of it; without it, in full.
+    pub fn logged(&self) -> Option<&'a Logged> {
+        match self {
+            Self::Call(call) => call.logged,
+            Self::Stream(stream) => stream.logged,
+            Self::Opened(_) | Self::Handshake(_) | Self::Accept(_) => None,
+        }
+    }
+
     /// The name of what it tells of.
     pub fn id(&self) -> CallId {
         match self {
@@ -220,6 +235,8 @@ pub struct Call<'a> {
     pub counted: Bytes,
     /// Where it stands in a trace, if it is to be told there.
     pub traced: Option<&'a Traced>,
+    /// How the access log tells of it; without it, in full.
+    pub logged: Option<&'a Logged>,
     /// What was decided on its way.
     pub decided: Decided<'a>,
 }
@@ -233,6 +250,39 @@ impl Call<'_> {
             None => None,
         }
     }
+}
+
+impl<'a> Call<'a> {
+    /// The path as it may be read outside this process.
+    pub fn shown_path(&self) -> &'a str {
+        self.logged
+            .and_then(|logged| logged.path.as_deref())
+            .unwrap_or(self.path)
+    }
+}
+
+/// How the access log tells of something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Logged {
+    /// Whether it has a line.
+    pub line: Line,
+    /// The fields of that line; `None` is all.
+    pub fields: Option<LogFields>,
+    /// The path, where not all of it is to be read.
+    pub path: Option<Box<str>>,
+    /// Headers of the request, as they may be read.
+    pub headers: Box<[(Arc<str>, Box<str>)]>,
+}
+
+/// Whether something has a line in the access log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line {
+    /// It has.
+    Yes,
+    /// It has not.
+    No,
+    /// It has, because the filter failed on it, which is counted.
+    Unfiltered,
 }
 
 /// What a proxy decided, as far as it came to that.
@@ -355,6 +405,8 @@ pub struct Stream<'a> {
     pub received: u64,
     /// How many of these were counted while it lived, by [`Recorder::flow`](crate::Recorder::flow).
     pub counted: Bytes,
+    /// How the access log tells of it; without it, in full.
+    pub logged: Option<&'a Logged>,
     /// What was decided when it was asked for.
     pub decided: Decided<'a>,
 }

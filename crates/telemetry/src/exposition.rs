@@ -176,6 +176,7 @@ impl Snapshot {
             Family::new(&metric::EXPORT_TAKEN, self.exported.iter().map(taken)),
             Family::new(&metric::EXPORT_LOST, self.exported.iter().flat_map(lost)),
             Family::new(&metric::EXPORT_FAILURES, self.exported.iter().map(failures)),
+            Family::alone(&metric::ACCESS_LOG_UNFILTERED, self.log_unfiltered),
             build_info(),
         ])
     }

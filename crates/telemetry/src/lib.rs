@@ -28,8 +28,8 @@ mod tap;
 
 pub use access_log::{AccessLog, Format};
 pub use event::{
-    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Late, Load,
-    Party, Reporter, Security, Stream, Unusable,
+    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Late, Line,
+    Load, Logged, Party, Reporter, Security, Stream, Unusable,
 };
 pub use facts::{FactOf, FactValue, Facts};
 pub use flows::{Flows, Gathered};

@@ -80,6 +80,7 @@ pub const METRICS: &[Metric] = &[
     EXPORT_TAKEN,
     EXPORT_LOST,
     EXPORT_FAILURES,
+    ACCESS_LOG_UNFILTERED,
     BUILD_INFO,
 ];
 
@@ -293,6 +294,19 @@ pub(crate) const EXPORT_FAILURES: Metric = Metric {
     unit: "{try}",
     elsewhere: Elsewhere {
         conventions: "otel.sdk.exporter.operation.duration (count, by error.type)",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const ACCESS_LOG_UNFILTERED: Metric = Metric {
+    name: "leno_access_log_unfiltered_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Lines of the access log that stand there because the filter of the TelemetryPolicy failed on the call.",
+    otel: "leno.access_log.unfiltered",
+    unit: "{line}",
+    elsewhere: Elsewhere {
+        conventions: "",
         istio: "",
         linkerd: "",
     },

@@ -7,8 +7,8 @@ use leno_model::view::{Generation, PortRef, WorkloadId};
 use leno_model::{CallId, Code, Origin, Roll, SpiffeId, Wall};
 
 use crate::event::{
-    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Handshake, Late, Load, Party,
-    Reporter, Security, Stream, Unusable, cut,
+    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Handshake, Late, Load, Logged,
+    Party, Reporter, Security, Stream, Unusable, cut,
 };
 use crate::facts::{Facts, OwnedFacts};
 use crate::span::Traced;
@@ -41,6 +41,8 @@ struct Carried {
     received: u64,
     counted: Bytes,
     decided: Box<OwnedDecided>,
+    /// How the access log tells of it, if that is asked for.
+    logged: Option<Box<Logged>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,7 +117,19 @@ enum OwnedParty {
 }
 
 impl Record {
-    /// Keeps an event.
+    /// Keeps an event as the access log tells of it.
+    pub fn told(event: &Event<'_>) -> Self {
+        let mut record = Self::of(event);
+        let logged = event.logged().cloned().map(Box::new);
+        match &mut record.0 {
+            Owned::Call(carried, _) => carried.logged = logged,
+            Owned::Stream(carried) | Owned::Opened(carried) => carried.logged = logged,
+            Owned::Handshake(..) | Owned::Accept(_) => {}
+        }
+        record
+    }
+
+    /// Keeps an event, in full.
     pub fn of(event: &Event<'_>) -> Self {
         Self(match event {
             Event::Call(call) => Owned::Call(Carried::of_call(call), Box::new(Request::of(call))),
@@ -170,6 +184,7 @@ impl Carried {
             sent: call.sent,
             received: call.received,
             counted: call.counted,
+            logged: None,
             decided: Box::new(OwnedDecided::of(&call.decided)),
         }
     }
@@ -187,6 +202,7 @@ impl Carried {
             sent: stream.sent,
             received: stream.received,
             counted: stream.counted,
+            logged: None,
             decided: Box::new(OwnedDecided::of(&stream.decided)),
         }
     }
@@ -204,6 +220,7 @@ impl Carried {
             sent: self.sent,
             received: self.received,
             counted: self.counted,
+            logged: self.logged.as_deref(),
             decided: self.decided.decided(),
         }
     }
@@ -267,6 +284,7 @@ impl Request {
             received: carried.received,
             counted: carried.counted,
             traced: self.traced.as_deref(),
+            logged: carried.logged.as_deref(),
             decided: carried.decided.decided(),
         }
     }

@@ -1,11 +1,12 @@
 //! The door: one [`Telemetry`] per process, one [`Recorder`] per worker.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use leno_model::Wall;
 
 use crate::access_log::{AccessLog, Pen};
-use crate::event::{Event, Flow};
+use crate::event::{Event, Flow, Line};
 use crate::export::{Export, Queue, Signal, Taker};
 use crate::flows::{Counting, Flows, Handed};
 use crate::kept::{Keeper, Keeping, Kept};
@@ -52,6 +53,8 @@ struct Readers {
     export: Arc<Export>,
     spans: Arc<Queue<Span>>,
     lines: Arc<Queue<Record>>,
+    /// Calls on which the filter of the access log failed.
+    unfiltered: AtomicU64,
 }
 
 /// How many spans wait at most for whoever sends them.
@@ -69,8 +72,9 @@ impl Readers {
             self.spans.put(|| span);
         }
         // The one line of a stream comes when it ends.
-        if self.lines.is_on() && !matches!(event, Event::Opened(_)) {
-            self.lines.put(|| Record::of(event));
+        let is_told = event.line() != Line::No && !matches!(event, Event::Opened(_));
+        if self.lines.is_on() && is_told {
+            self.lines.put(|| Record::told(event));
         }
     }
 }
@@ -88,6 +92,7 @@ impl Telemetry {
             spans: Queue::new(Signal::Traces, MOST_SPANS, &export),
             lines: Queue::new(Signal::Logs, MOST_LINES, &export),
             export,
+            unfiltered: AtomicU64::new(0),
         }))
     }
 
@@ -121,6 +126,7 @@ impl Telemetry {
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
             tap_dropped: self.0.taps.dropped(),
             exported: self.0.export.exported(),
+            log_unfiltered: self.0.unfiltered.load(Ordering::Relaxed),
         }
     }
 
@@ -182,6 +188,9 @@ impl Recorder {
     /// Says that something happened. It never waits for whoever reads it.
     pub fn record(&mut self, event: &Event<'_>) {
         self.counters.count(event);
+        if event.line() == Line::Unfiltered {
+            self.readers.unfiltered.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(pen) = &mut self.pen {
             pen.write(event);
         }

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub tap_dropped: u64,
     /// What became of what was sent to a collector; empty where none is named.
     pub exported: Vec<Exported>,
+    /// Calls that have a line in the access log because its filter failed on them.
+    pub log_unfiltered: u64,
 }
 
 impl Snapshot {

@@ -123,11 +123,11 @@ fn attributes(call: &Call<'_>, kind: SpanKind) -> Vec<(&'static str, Value)> {
     if !call.method.is_empty() {
         say("http.request.method", Value::outside(call.method));
         if kind == SpanKind::Client {
-            let full = format!("http://{}{}", call.host, call.path);
+            let full = format!("http://{}{}", call.host, call.shown_path());
             say("url.full", Value::outside(&full));
         }
         say("url.scheme", Value::text("http"));
-        say("url.path", Value::outside(call.path));
+        say("url.path", Value::outside(call.shown_path()));
         say("server.address", Value::outside(call.host));
     }
     if call.status > 0 {

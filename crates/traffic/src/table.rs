@@ -14,6 +14,7 @@ use crate::budget::RetryBudget;
 use crate::destination::{Addresses, Destination, Scope};
 use crate::policy::Policy;
 use crate::policy::gate::Gate;
+use crate::report::Report;
 use crate::route::index::RouteIndex;
 
 /// Everything a proxy decides by.
@@ -25,13 +26,15 @@ pub struct Table {
     ports: Vec<Port>,
     addresses: Addresses,
     gates: BTreeMap<WorkloadId, Gates>,
+    /// What is told of calls of which nothing more special is known.
+    report: Arc<Report>,
 }
 
 /// What stands before the ports of one workload.
 #[derive(Debug)]
 struct Gates {
-    ports: BTreeMap<u16, Arc<Gate>>,
-    others: Arc<Gate>,
+    ports: BTreeMap<u16, (Arc<Gate>, Arc<Report>)>,
+    others: (Arc<Gate>, Arc<Report>),
 }
 
 impl Table {
@@ -124,8 +127,22 @@ impl Table {
     /// What stands before `port` of a workload of this proxy; `None` if it is not one.
     pub fn inbound(&self, workload: &WorkloadId, port: u16) -> Option<Policy<'_>> {
         let (workload, gates) = self.gates.get_key_value(workload)?;
-        let gate = gates.ports.get(&port).unwrap_or(&gates.others);
+        let (gate, _) = gates.ports.get(&port).unwrap_or(&gates.others);
         Some(Policy::inbound(self, workload, port, gate))
+    }
+
+    /// What is told of calls to `port` of a workload of this proxy.
+    pub fn report_inbound(&self, workload: &WorkloadId, port: u16) -> &Report {
+        let Some(gates) = self.gates.get(workload) else {
+            return &self.report;
+        };
+        let (_, report) = gates.ports.get(&port).unwrap_or(&gates.others);
+        report
+    }
+
+    /// What is told of calls that leave the mesh, or come to no service.
+    pub fn report(&self) -> &Report {
+        &self.report
     }
 
     /// What stands before the calls that the workloads of this proxy make.
@@ -154,6 +171,7 @@ pub struct Port {
     consumers: BTreeMap<Namespace, RouteSet>,
     slices: Vec<Arc<EndpointSlice>>,
     budget: Arc<RetryBudget>,
+    report: Arc<Report>,
 }
 
 /// Routes, and where in a table their backends stand.
@@ -162,6 +180,8 @@ pub(crate) struct RouteSet {
     pub(crate) index: Arc<RouteIndex>,
     /// For each rule that forwards, the place of each part's port, if the view holds it.
     pub(crate) backends: Vec<Vec<Option<u32>>>,
+    /// What is told of the calls that some rules take, by the rule's place.
+    reports: BTreeMap<usize, Arc<Report>>,
 }
 
 impl Port {
@@ -200,6 +220,22 @@ impl Port {
         &self.budget
     }
 
+    /// What callers' proxies tell of a call of somebody in `namespace`, which `rule` took if one did.
+    pub fn report(&self, namespace: Option<&Namespace>, rule: Option<&Origin>) -> &Report {
+        let reports = || {
+            let set = self.routes_for(namespace)?;
+            let rules = &set.index.routes().rules;
+            // Most services have no policy about one of their routes.
+            let mut told = set.reports.iter();
+            let (_, report) = told.find(|(place, _)| {
+                let of = rules.get(**place).map(|rule| &rule.origin);
+                of == rule
+            })?;
+            Some(report)
+        };
+        rule.and_then(|_| reports()).unwrap_or(&self.report)
+    }
+
     /// Where it stands among the ports of its table.
     pub(crate) fn place(&self) -> u32 {
         self.place
@@ -231,9 +267,16 @@ impl Table {
         let gates = view
             .workloads
             .iter()
-            .map(|(id, workload)| (id.clone(), compiled.gates(workload)))
+            .map(|(id, workload)| {
+                let before = before.and_then(|before| before.gates.get(id));
+                (id.clone(), compiled.gates(workload, before))
+            })
             .collect();
         Self {
+            report: Report::next(
+                before.map(|before| &before.report),
+                &view.settings.telemetry,
+            ),
             addresses: Addresses::of(&view, &ports),
             ports,
             gates,
@@ -250,22 +293,33 @@ struct Reused(Vec<Arc<Gate>>);
 impl Reused {
     fn keep(&mut self, table: &Table) {
         for gates in table.gates.values() {
-            self.0.extend(gates.ports.values().cloned());
-            self.0.push(gates.others.clone());
+            let gates = gates.ports.values().chain([&gates.others]);
+            self.0.extend(gates.map(|(gate, _)| gate.clone()));
         }
         self.0
             .sort_unstable_by_key(|gate| Arc::as_ptr(gate.access()));
         self.0.dedup_by_key(|gate| Arc::as_ptr(gate.access()));
     }
 
-    fn gates(&mut self, workload: &Workload) -> Gates {
+    fn gates(&mut self, workload: &Workload, before: Option<&Gates>) -> Gates {
+        let before = |number: Option<u16>| {
+            let gates = before?;
+            let known = number.and_then(|number| gates.ports.get(&number));
+            Some(&known.unwrap_or(&gates.others).1)
+        };
         Gates {
             ports: workload
                 .ports
                 .iter()
-                .map(|(number, port)| (*number, self.gate(&port.access)))
+                .map(|(number, port)| {
+                    let report = Report::next(before(Some(*number)), &port.telemetry);
+                    (*number, (self.gate(&port.access), report))
+                })
                 .collect(),
-            others: self.gate(&workload.other_ports),
+            others: (
+                self.gate(&workload.other_ports),
+                Report::next(before(None), &workload.telemetry),
+            ),
         }
     }
 
@@ -320,6 +374,14 @@ fn compile_port(
             Some(_) | None => Arc::new(RouteIndex::new(routes.clone())),
         },
         backends: backends(routes, places),
+        reports: routes
+            .telemetry
+            .iter()
+            .map(|(rule, said)| {
+                let before = before.and_then(|before| before.reports.get(rule));
+                (*rule, Report::next(before, said))
+            })
+            .collect(),
     };
     Port {
         place,
@@ -344,6 +406,11 @@ fn compile_port(
         budget: match before {
             Some(before) if before.tuning.budget == tuning.budget => before.budget.clone(),
             Some(_) | None => Arc::new(RetryBudget::new(tuning.budget)),
+        },
+        report: {
+            let nothing = Arc::default();
+            let said = port.map_or(&nothing, |port| &port.telemetry);
+            Report::next(before.map(|before| &before.report), said)
         },
         tuning,
     }

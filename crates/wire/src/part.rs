@@ -6,6 +6,7 @@ mod route;
 mod service;
 #[cfg(test)]
 mod skew;
+mod telemetry;
 pub(crate) mod word;
 
 use alloc::{

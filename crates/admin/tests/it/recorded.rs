@@ -118,6 +118,7 @@ fn a_call_with_all_that_can_be_recorded_of_it() {
             sent: 10,
             received: 0,
             counted: Bytes::default(),
+            logged: None,
             decided: Decided {
                 workload: Some(&workload),
                 application: None,

@@ -107,7 +107,13 @@ impl<'a> Policies<'a> {
                 over.tell_blind_rules(&format!("{namespace}/{name}:{number}"), blind);
             }
             let access = one_of(&mut distinct, over.access(self.everywhere));
-            ports.insert(*number, WorkloadPort { protocol, access });
+            let telemetry = Arc::default();
+            let port = WorkloadPort {
+                protocol,
+                access,
+                telemetry,
+            };
+            ports.insert(*number, port);
         }
         Ports {
             ports,

@@ -11,6 +11,7 @@ use leno_model::view::{AccessRule, CallerMatch, Effect, HostMatch, PathMatch, Re
 use leno_model::{Code, Notes, Pattern, TrustDomain};
 use leno_resources::policy::{
     self, AccessAction, AccessPath, AccessPathType, AccessPolicySpec, Caller, Identity, Request,
+    TargetKind, TargetRef,
 };
 use leno_resources::{List, Object, Part};
 
@@ -32,10 +33,15 @@ pub(crate) fn read<'a>(
         .partly()
         .and_then(|spec| spec.target_refs.as_ref());
     let is_flawed = |written: &List<_>| written.is_empty() || written.sound().is_none();
-    let has_flawed_target = written.is_some_and(is_flawed);
+    let names_routes = note_routes(object, written, notes);
+    let has_flawed_target = names_routes || written.is_some_and(is_flawed);
     let mut policy = Policy {
         object,
-        targets: targets::targets(object, written, scope, notes),
+        targets: if names_routes {
+            Vec::new()
+        } else {
+            targets::targets(object, written, scope, notes)
+        },
         mtls: None,
         stance: None,
         rules: Vec::new(),
@@ -82,6 +88,34 @@ pub(crate) fn read<'a>(
         );
     }
     policy
+}
+
+/// Notes targets that are routes, and says whether there are any. Who may call is asked where a
+/// call arrives, and no route is known there.
+fn note_routes(
+    object: &Object<AccessPolicySpec>,
+    written: Option<&List<TargetRef>>,
+    notes: &mut Notes,
+) -> bool {
+    let mut any = false;
+    let references = written.into_iter().flat_map(List::iter).enumerate();
+    for (index, reference) in references {
+        let is_route = |reference: &&TargetRef| reference.kind == TargetKind::HttpRoute;
+        if reference.sound().filter(is_route).is_none() {
+            continue;
+        }
+        any = true;
+        let pointer = format!("/spec/targetRefs/{index}/kind");
+        let message = "an AccessPolicy is asked where a call arrives, and knows no routes there";
+        notes.push(
+            finding::error(object, &pointer, Code::C114, message.to_string())
+                .suggest(Some(
+                    "name the Service, and the paths in a rule".to_string(),
+                ))
+                .in_force("calls to every workload of its namespace are denied"),
+        );
+    }
+    any
 }
 
 fn denies_all(object: &Object<AccessPolicySpec>) -> Rule {

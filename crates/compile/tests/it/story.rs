@@ -7,7 +7,7 @@ use leno_compile::{Mesh, conditions};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
     HostMatch, HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, Protocol, RequestMatch,
-    Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, TextMatch, Tuning,
+    Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch, Tuning,
 };
 use leno_model::{Note, Notes, Origin};
 use leno_resources::{Resources, Source};
@@ -22,6 +22,7 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
         bytes: input.to_vec(),
     };
     let mut story = String::new();
+    telemetry("everywhere is told", &mesh.settings.telemetry, &mut story);
     if let Some(collector) = &mesh.settings.collector {
         self::collector(collector, &mut story);
     }
@@ -82,7 +83,54 @@ fn service(mesh: &Mesh, service: &Service, story: &mut String) {
         writeln!(story, "{reference} {protocol}, answered by {answering}").unwrap();
         attached(port, story);
         tuning(&port.tuning, story);
+        telemetry("callers tell", &port.telemetry, story);
     }
+}
+
+/// What is told of calls, if that is not everything and no trace.
+fn telemetry(who: &str, telemetry: &Telemetry, story: &mut String) {
+    if *telemetry == Telemetry::default() {
+        return;
+    }
+    let Telemetry {
+        access_log,
+        tracing,
+        redaction,
+        origins,
+    } = telemetry;
+    let mut words = Vec::new();
+    if !access_log.is_on {
+        words.push("no lines".to_owned());
+    }
+    words.extend(
+        access_log
+            .when
+            .as_ref()
+            .map(|when| format!("lines when {when}")),
+    );
+    if let Some(fields) = access_log.fields {
+        words.push(format!(
+            "with {}",
+            fields.names().collect::<Vec<_>>().join(" ")
+        ));
+    }
+    if !access_log.request_headers.is_empty() {
+        words.push(format!("headers {}", access_log.request_headers.join(" ")));
+    }
+    if tracing.sample > 0 {
+        words.push(format!("{} in a million traced", tracing.sample));
+    }
+    if tracing.errors {
+        words.push("failures traced".to_owned());
+    }
+    if redaction.all {
+        words.push("all hidden".to_owned());
+    }
+    words.extend(redaction.patterns.iter().map(|it| format!("{it} hidden")));
+    let said = origins.iter();
+    let said = said.map(|(field, origin)| format!("{field} {}", place(origin)));
+    let said = said.collect::<Vec<_>>().join(", ");
+    writeln!(story, "  {who}: {} ({said})", words.join(", ")).unwrap();
 }
 
 fn protocol(protocol: Protocol) -> &'static str {
@@ -118,6 +166,9 @@ fn routes(who: &str, routes: &Routes, story: &mut String) {
             place(&rule.origin)
         )
         .unwrap();
+        if let Some(told) = routes.telemetry.get(&route.rule) {
+            telemetry("     callers tell", told, story);
+        }
         let first = routes
             .routes
             .iter()
@@ -333,6 +384,14 @@ fn tuning(tuning: &Tuning, story: &mut String) {
 fn accesses(mesh: &Mesh, story: &mut String) {
     for (id, instance) in &mesh.instances {
         let workload = &instance.workload;
+        for (number, port) in &workload.ports {
+            telemetry(&format!("{id}:{number} tells"), &port.telemetry, story);
+        }
+        telemetry(
+            &format!("{id} tells of other ports"),
+            &workload.telemetry,
+            story,
+        );
         let ports = workload.ports.iter().map(|(number, port)| {
             (
                 format!("{number} {}", protocol(port.protocol)),

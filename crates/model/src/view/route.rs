@@ -3,13 +3,14 @@
 //! The words and their meaning are Gateway API's `HTTPRoute` (v1); the order of precedence that
 //! the spec demands has been worked out already and is the order of [`Routes::routes`].
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{num::NonZeroU32, time::Duration};
 
 use crate::code::Code;
 use crate::origin::Origin;
 use crate::pattern::Pattern;
 use crate::view::service::PortRef;
+use crate::view::telemetry::Telemetry;
 
 /// All that is attached to one service port for one group of callers. The first route that
 /// matches takes the request; if none does, the answer is 404 ([`Code::R010`]).
@@ -19,6 +20,9 @@ pub struct Routes {
     pub routes: Vec<Route>,
     /// What matches lead to; several matches may lead to one rule.
     pub rules: Vec<Arc<Rule>>,
+    /// What is told of the calls that a rule takes, by its index in `rules`, where that is not what
+    /// is told of all calls to the port.
+    pub telemetry: BTreeMap<usize, Arc<Telemetry>>,
 }
 
 /// One match and where it leads.

@@ -8,6 +8,7 @@ use crate::origin::Origin;
 use crate::spiffe::SpiffeId;
 use crate::view::access::Access;
 use crate::view::route::{Retry, Routes};
+use crate::view::telemetry::Telemetry;
 
 /// One port of one service.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -52,6 +53,8 @@ pub struct ServicePort {
     pub consumers: BTreeMap<Namespace, Arc<Routes>>,
     /// How endpoints of this port are picked, tried and given up.
     pub tuning: Arc<Tuning>,
+    /// What callers' proxies tell of calls to it.
+    pub telemetry: Arc<Telemetry>,
 }
 
 impl ServicePort {
@@ -213,6 +216,8 @@ pub struct Workload {
     pub ports: BTreeMap<u16, WorkloadPort>,
     /// Who may reach any other port.
     pub other_ports: Arc<Access>,
+    /// What its own proxy tells of calls to any other port.
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// One port on which a workload listens.
@@ -222,4 +227,6 @@ pub struct WorkloadPort {
     pub protocol: Protocol,
     /// Who may call it.
     pub access: Arc<Access>,
+    /// What its own proxy tells of calls to it.
+    pub telemetry: Arc<Telemetry>,
 }

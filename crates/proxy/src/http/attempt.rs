@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Mono};
-use leno_protocol::{BodyReader, ClientCert, Own, RequestChanges, RequestId, write_request};
+use leno_protocol::{
+    BodyReader, ClientCert, Own, RequestChanges, RequestId, TraceContext, write_request,
+};
 use leno_traffic::{Admitted, Channel, Ended, Failure, Refusal};
 
 use crate::aim::Hop;
@@ -48,6 +50,16 @@ pub(super) struct Sending<'a> {
     pub(super) up: Option<Pump>,
     /// When the exchange must be over.
     pub(super) deadline: Option<Limit>,
+}
+
+/// What the mesh says of a request that it sends.
+pub(super) struct Sent<'a> {
+    /// Its name, if a proxy takes it.
+    pub(super) id: Option<CallId>,
+    /// Which try it is.
+    pub(super) number: u8,
+    /// Where it stands in a trace, if it is told there.
+    pub(super) trace: Option<&'a [u8; 55]>,
 }
 
 /// What became of one try.
@@ -141,7 +153,13 @@ impl Exchange<'_> {
         let mut out = self.worker.buffers.lend();
         let tunnelled = attempt.hop.target.tunnel.is_some();
         let id = tunnelled.then_some(self.id);
-        self.write_request(&mut out, id, attempt.number, &attempt.changes);
+        let trace = self.tracing.header();
+        let told = Sent {
+            id,
+            number: attempt.number,
+            trace: trace.as_ref(),
+        };
+        self.write_request(&mut out, &told, &attempt.changes);
         out.extend_from_slice(sending.here);
         if let Some(pump) = waiting.up {
             out.extend_from_slice(pump.copies.held().unwrap_or_default());
@@ -186,36 +204,48 @@ impl Exchange<'_> {
         }
     }
 
-    /// Writes the head as it is sent over one hop, where the call is known by `id`, for the try of
-    /// this number.
+    /// Writes the head as it is sent over one hop.
     pub(super) fn write_request(
         &self,
         out: &mut Vec<u8>,
-        id: Option<CallId>,
-        number: u8,
+        sent: &Sent<'_>,
         changes: &RequestChanges<'_>,
     ) {
         let request = &self.head.request;
         let digits = self.id.digits();
-        let told_id = id.map(CallId::digits);
-        let number_digit = [b'0' + number.min(9)];
+        let told_id = sent.id.map(CallId::digits);
+        let number_digit = [b'0' + sent.number.min(9)];
         let number = match self.incoming.peer.channel {
             // The caller's proxy counts.
             Channel::Mtls(_) => request.header(ATTEMPT).next(),
-            Channel::Local(_) | Channel::Plain(_) => (number > 1).then_some(&number_digit[..]),
+            Channel::Local(_) | Channel::Plain(_) => (sent.number > 1).then_some(&number_digit[..]),
         };
+        let own = |name, value| Own { name, value };
+        let mut headers = [own("", None); 7];
+        let mut length = 0;
+        let mut say = |header| {
+            headers[length] = header;
+            length += 1;
+        };
+        let told_id = told_id.as_ref().map(|digits| &digits[..]);
+        say(own(CallId::HEADER, told_id));
+        say(own(ATTEMPT, number));
+        say(own(LENO_ERROR, None));
+        say(own(ClientCert::HEADER, self.client_cert.map(str::as_bytes)));
         // The id that the caller gave is kept if the caller is of the mesh.
         let proven = !matches!(self.incoming.peer.channel, Channel::Plain(_));
-        let kept = proven && RequestId::of(request).is_some();
-        let own = |name, value| Own { name, value };
-        let headers = [
-            own(CallId::HEADER, told_id.as_ref().map(|digits| &digits[..])),
-            own(ATTEMPT, number),
-            own(LENO_ERROR, None),
-            own(ClientCert::HEADER, self.client_cert.map(str::as_bytes)),
-            own(RequestId::HEADER, Some(&digits[..])),
-        ];
-        let own = headers.get(..if kept { 4 } else { 5 }).unwrap_or(&headers);
+        if !proven || RequestId::of(request).is_none() {
+            say(own(RequestId::HEADER, Some(&digits[..])));
+        }
+        if let Some(trace) = sent.trace {
+            say(own(TraceContext::HEADER, Some(&trace[..])));
+            //= W3C Trace Context section 3.3: "If the vendor failed to parse `traceparent`, it MUST NOT
+            //= attempt to parse `tracestate`."
+            if TraceContext::state_of(request).is_none() {
+                say(own(TraceContext::STATE_HEADER, None));
+            }
+        }
+        let own = &headers[..length];
         let changes = RequestChanges { own, ..*changes };
         write_request(out, request, self.head.body, &changes);
     }

@@ -16,6 +16,7 @@ use crate::aim::{Aim, Hop};
 use crate::http::attempt::Sending;
 use crate::http::refuse::{Answer, Reason, header, write_own};
 use crate::http::told::Told;
+use crate::http::tracing::Tracing;
 use crate::http::{After, Connection};
 use crate::incoming::Incoming;
 use crate::news::Reader;
@@ -34,6 +35,7 @@ pub(super) struct Exchange<'a> {
     /// What browsers are told about every answer.
     pub(super) cross_origin: Option<CrossOrigin<'a>>,
     pub(super) told: Told<'a>,
+    pub(super) tracing: Tracing,
 }
 
 /// Where a request goes.
@@ -69,6 +71,7 @@ impl<'a> Exchange<'a> {
             began: worker.now(),
             cross_origin: None,
             told: Told::new(incoming.source(table), incoming.proven()),
+            tracing: Tracing::NOT,
         }
     }
 
@@ -100,7 +103,9 @@ impl<'a> Exchange<'a> {
     /// The path, from the head to the last byte of an answer.
     async fn carry(&mut self, aim: Result<Aim<'a>, Refusal>, sending: Sending<'_>) -> After {
         let admitted = self.admit();
-        match admitted.and_then(|admitted| self.route(admitted, aim?)) {
+        let way = admitted.and_then(|admitted| self.route(admitted, aim?));
+        self.trace();
+        match way {
             Ok(Way::Forward(forward, direct)) => self.forward(&forward, direct, sending).await,
             Ok(Way::Straight(admitted, hop)) => self.straight(&admitted, hop, sending).await,
             Ok(Way::Redirect(redirected)) => self.redirect(&redirected, sending).await,

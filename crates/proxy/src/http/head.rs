@@ -21,6 +21,7 @@ use crate::http::{After, Connection, HEAD_LIMIT};
 use crate::incoming::Incoming;
 use crate::news::Reader;
 use crate::stream::Stream;
+use crate::telling;
 use crate::worker::Worker;
 
 /// Reads one request from `client`, of which `unread` has come already, and answers it.
@@ -149,7 +150,7 @@ pub(super) async fn refuse_head(
     }
     .write(&mut out, reason);
     let after = sent_all(client, &out, false).await;
-    worker.report(&Event::Call(Call {
+    let call = Call {
         id,
         edge: Edge {
             reporter: incoming.way.reporter(),
@@ -173,6 +174,7 @@ pub(super) async fn refuse_head(
         received: 0,
         counted: Bytes::default(),
         traced: None,
+        logged: None,
         decided: Decided {
             generation: Some(&table.view().generation),
             workload: Some(workload),
@@ -180,6 +182,11 @@ pub(super) async fn refuse_head(
             why: &reason.words,
             ..Decided::default()
         },
+    };
+    let logged = telling::of_call(incoming.report(&table, None, None), &call, None);
+    worker.report(&Event::Call(Call {
+        logged: logged.as_ref(),
+        ..call
     }));
     after
 }

@@ -16,10 +16,12 @@ use crate::buffer::Buffer;
 use crate::connect::connect;
 use crate::copies::{Eater, Last, feed};
 use crate::http::attempt::Sending;
+use crate::http::attempt::Sent;
 use crate::http::exchange::Exchange;
 use crate::incoming::Incoming;
 use crate::pool::Target;
 use crate::stream::Stream;
+use crate::telling;
 use crate::worker::{Held, Worker};
 
 /// How long a copy may be under way, where its route does not say how long the request may.
@@ -81,7 +83,13 @@ impl Exchange<'_> {
         };
         let mut bytes = worker.buffers.lend();
         let told_id = hop.target.tunnel.is_some().then_some(id);
-        self.write_request(&mut bytes, told_id, 1, &changes);
+        // Nobody tells a span of a copy: what came is passed on.
+        let sent = Sent {
+            id: told_id,
+            number: 1,
+            trace: None,
+        };
+        self.write_request(&mut bytes, &sent, &changes);
         bytes.extend_from_slice(sending.here());
         let rest = sending.up.as_mut().map(|pump| {
             let (feed, eater) = feed(&worker.space);
@@ -152,7 +160,7 @@ impl Told {
             worker, incoming, ..
         } = self;
         let PortRef { service, .. } = &self.to;
-        worker.report(&Event::Call(Call {
+        let call = Call {
             id: sent.map_or_else(|| worker.new_id(), |(id, _)| id),
             edge: Edge {
                 reporter: incoming.way.reporter(),
@@ -179,7 +187,15 @@ impl Told {
             received: 0,
             counted: Bytes::default(),
             traced: None,
+            logged: None,
             decided: Decided::default(),
+        };
+        let called = self.table.port(&self.to);
+        let report = incoming.report(&self.table, called, self.route.as_ref());
+        let logged = telling::of_call(report, &call, None);
+        worker.report(&Event::Call(Call {
+            logged: logged.as_ref(),
+            ..call
         }));
     }
 }

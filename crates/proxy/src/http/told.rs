@@ -11,6 +11,7 @@ use crate::http::attempt::{Attempt, Tried};
 use crate::http::exchange::Exchange;
 use crate::http::refuse::Reason;
 use crate::http::reply::Carried;
+use crate::telling;
 
 /// What is learned of an exchange while it goes on.
 pub(super) struct Told<'a> {
@@ -127,7 +128,7 @@ impl<'a> Exchange<'a> {
             way: &incoming.way,
             facts: asking.as_ref().map(|asking| asking as &dyn Facts),
         };
-        worker.report(&Event::Call(Call {
+        let call = Call {
             id: self.id,
             edge: self.edge(),
             route: told.route,
@@ -146,7 +147,16 @@ impl<'a> Exchange<'a> {
             received: told.received,
             counted: told.counted,
             traced: None,
+            logged: None,
             decided: told.decision.decided(&basis),
+        };
+        let report = incoming.report(self.table, called, told.route);
+        let logged = telling::of_call(report, &call, Some(request));
+        let traced = self.tracing.told(request, call.fault().is_some());
+        worker.report(&Event::Call(Call {
+            traced: traced.as_ref(),
+            logged: logged.as_ref(),
+            ..call
         }));
     }
 

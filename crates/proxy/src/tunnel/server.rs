@@ -245,6 +245,7 @@ impl Tunnel {
             sent: 0,
             received: 0,
             counted: leno_telemetry::Bytes::default(),
+            logged: None,
             decided: Decided {
                 generation: Some(&table.view().generation),
                 caller: Some(self.caller.id()),

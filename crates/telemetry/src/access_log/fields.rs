@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroU128};
+use std::sync::Arc;
 use std::time::Duration;
 
 use leno_model::{CallId, Code, Fault, Origin, Wall};
@@ -35,6 +36,8 @@ pub enum Said<'a> {
     Trace(NonZeroU128),
     /// A span of it.
     Span(NonZeroU64),
+    /// Headers, by name.
+    Headers(&'a [(Arc<str>, Box<str>)]),
 }
 
 /// As people read it, nothing of it escaped.
@@ -52,13 +55,26 @@ impl fmt::Display for Said<'_> {
             Self::Took(took) => write!(f, "{took:?}"),
             Self::Trace(trace) => write!(f, "{trace:032x}"),
             Self::Span(span) => write!(f, "{span:016x}"),
+            Self::Headers(headers) => {
+                let mut between = "";
+                headers.iter().try_for_each(|(name, value)| {
+                    write!(f, "{between}{name}: {}", cut(value).0)?;
+                    between = ", ";
+                    Ok(())
+                })
+            }
         }
     }
 }
 
 /// Says each field of [`FIELDS`](super::FIELDS) that an event has something to say of, in their order.
 pub fn fields<'a>(event: &Event<'a>, mut say: impl FnMut(&'static str, Said<'a>)) {
-    let say = &mut say;
+    let chosen = event.logged().and_then(|logged| logged.fields);
+    let say = &mut |name, said| {
+        if chosen.is_none_or(|chosen| chosen.has(name)) {
+            say(name, said);
+        }
+    };
     match event {
         Event::Call(call) => say_call(call, say),
         Event::Opened(stream) => say_opened(stream, say),
@@ -77,7 +93,10 @@ fn say_call<'a>(call: &Call<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     addresses(&call.edge, call.peer, call.endpoint, say);
     say("method", Said::Outside(call.method));
     say("host", Said::Outside(call.host));
-    say("path", Said::Outside(call.path));
+    say("path", Said::Outside(call.shown_path()));
+    if let Some(logged) = call.logged.filter(|logged| !logged.headers.is_empty()) {
+        say("headers", Said::Headers(&logged.headers));
+    }
     if call.status > 0 {
         say("status", Said::Number(call.status.into()));
     }

@@ -48,6 +48,15 @@ fn value(line: &mut Line, said: Said<'_>) {
         Said::Address(address) => quoted(line, |line| line.address(address)),
         Said::Trace(trace) => quoted(line, |line| line.show(format_args!("{trace:032x}"))),
         Said::Span(span) => quoted(line, |line| line.show(format_args!("{span:016x}"))),
+        Said::Headers(headers) => {
+            let mut before = "{\"";
+            for (name, value) in headers {
+                begin(line, before, name);
+                quoted(line, |line| line.outside(value, is_plain, escape));
+                before = ",\"";
+            }
+            line.add("}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use leno_model::Wall;
+use leno_model::view::LogFields;
 
 use crate::event::{Party, cut};
 
@@ -13,6 +14,8 @@ use crate::event::{Party, cut};
 #[derive(Debug)]
 pub(super) struct Line {
     text: Vec<u8>,
+    /// The fields that stand in it; `None` is all.
+    chosen: Option<LogFields>,
     second: u64,
     /// The text of `second`, with some milliseconds.
     time: String,
@@ -22,6 +25,7 @@ impl Line {
     pub(super) fn new() -> Self {
         Self {
             text: Vec::new(),
+            chosen: None,
             second: 0,
             time: Wall::default().to_string(),
         }
@@ -29,6 +33,16 @@ impl Line {
 
     pub(super) fn clear(&mut self) {
         self.text.clear();
+    }
+
+    /// Which fields stand in it from here on.
+    pub(super) fn choose(&mut self, chosen: Option<LogFields>) {
+        self.chosen = chosen;
+    }
+
+    /// Whether a field stands in it.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.chosen.is_none_or(|chosen| chosen.has(field))
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -26,20 +26,27 @@ pub(super) fn write_dropped(time: Wall, dropped: u64, line: &mut Line) {
 fn write_call(call: &Call<'_>, line: &mut Line) {
     begin(line, call.began, &call.edge);
     outcome(line, call.fault(), |line| match call.status {
-        0 => line.add("-"),
-        status => line.number(status.into()),
+        status if status > 0 && line.has("status") => line.number(status.into()),
+        _ => line.add("-"),
     });
     middle(line, call.took, &call.edge, call.id);
     match call.method {
         "" => line.add("-"),
         method => {
-            word(line, method);
+            chosen(line, "method", |line| word(line, method));
             line.add(" ");
-            word(line, call.host);
-            word(line, call.path);
+            chosen(line, "host", |line| word(line, call.host));
+            chosen(line, "path", |line| word(line, call.shown_path()));
         }
     }
-    if let Some(call) = call.copy_of {
+    for (name, value) in call.logged.map_or(&[][..], |logged| &logged.headers) {
+        line.add("  ");
+        line.add(name);
+        line.add("=\"");
+        line.outside(value, is_plain, escape);
+        line.add("\"");
+    }
+    if let Some(call) = call.copy_of.filter(|_| line.has("copy_of")) {
         line.add("  copy of ");
         line.show(call);
     }
@@ -57,9 +64,9 @@ fn write_stream(stream: &Stream<'_>, line: &mut Line) {
     begin(line, stream.began, &stream.edge);
     outcome(line, stream.fault(), |line| line.add("tcp"));
     middle(line, stream.took, &stream.edge, stream.id);
-    line.number(stream.sent);
+    chosen(line, "sent", |line| line.number(stream.sent));
     line.add(" B sent, ");
-    line.number(stream.received);
+    chosen(line, "received", |line| line.number(stream.received));
     line.add(" B received");
     end(line, stream.refused);
 }
@@ -101,19 +108,22 @@ fn in_words(line: &mut Line, why: &str, code: Code) {
 fn begin(line: &mut Line, began: Wall, edge: &Edge<'_>) {
     time_and_reporter(line, began, edge.reporter);
     column(line, 46, |line| {
-        line.party(edge.source);
+        chosen(line, "source", |line| line.party(edge.source));
         line.add(" -> ");
-        line.party(edge.destination);
+        chosen(line, "destination", |line| line.party(edge.destination));
     });
 }
 
 fn time_and_reporter(line: &mut Line, time: Wall, reporter: Reporter) {
     column(line, 26, |line| line.time(time));
-    column(line, 13, |line| line.add(reporter.as_str()));
+    column(line, 13, |line| {
+        chosen(line, "reporter", |line| line.add(reporter.as_str()));
+    });
 }
 
 fn outcome(line: &mut Line, fault: Option<Fault>, status: impl FnOnce(&mut Line)) {
     column(line, 4, status);
+    let fault = fault.filter(|_| line.has("fault"));
     column(line, 2, |line| {
         line.add(match fault {
             Some(Fault::Caller) => "C",
@@ -127,21 +137,38 @@ fn outcome(line: &mut Line, fault: Option<Fault>, status: impl FnOnce(&mut Line)
 
 fn middle(line: &mut Line, took: Duration, edge: &Edge<'_>, id: CallId) {
     column(line, 14, |line| {
-        line.thousandths(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        line.add(" ms");
+        chosen(line, "duration_ms", |line| {
+            line.thousandths(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            line.add(" ms");
+        });
     });
-    column(line, 22, |line| line.add(edge.security.as_str()));
+    column(line, 22, |line| {
+        chosen(line, "security", |line| line.add(edge.security.as_str()));
+    });
     column(line, 10, |line| line.show(id));
 }
 
 fn end(line: &mut Line, code: Option<Code>) {
     if let Some(code) = code {
-        line.add("  ");
-        line.add(code.as_str());
-        line.add(" ");
-        line.add(code.slug());
+        if line.has("code") {
+            line.add("  ");
+            line.add(code.as_str());
+        }
+        if line.has("slug") {
+            line.add(" ");
+            line.add(code.slug());
+        }
     }
     line.add("\n");
+}
+
+/// The value of a field, or `-` where the policy does not ask for it.
+fn chosen(line: &mut Line, field: &str, value: impl FnOnce(&mut Line)) {
+    if line.has(field) {
+        value(line);
+    } else {
+        line.add("-");
+    }
 }
 
 fn column(line: &mut Line, width: usize, value: impl FnOnce(&mut Line)) {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 
 use leno_telemetry::access_log::FIELDS;
 use leno_telemetry::{AccessLog, Format, Settings, Telemetry};
@@ -323,4 +324,65 @@ fn a_full_disk_costs_the_lines_it_hits_and_tears_none_that_follow() {
     let second = String::from_utf8(Format::Json.line(&second.event())).unwrap();
     let notice = r#"{"time":"2026-11-20T10:31:58.253Z","event":"dropped","dropped":1}"#;
     assert_eq!(log.end(), format!("{{\"time\":\"2\n{notice}\n{second}"));
+}
+
+/// What a log of these stories holds.
+fn logged(format: Format, stories: &[&str]) -> String {
+    let out = Arc::<Mutex<Vec<u8>>>::default();
+    let telemetry = Telemetry::new(Settings {
+        access_log: Some(AccessLog::start(format, Sheet(out.clone())).unwrap()),
+        ..Settings::default()
+    });
+    let stories: Vec<_> = stories.iter().map(|story| call(story)).collect();
+    record(&mut telemetry.recorder(), &stories);
+    drop(telemetry);
+    let text = out.lock().unwrap().clone();
+    String::from_utf8(text).unwrap()
+}
+
+struct Sheet(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_tells_what_policy_lets_it_tell() {
+    let items = "shop/web -> shop/cart GET cart/items/42 503 3ms R014";
+    let stories = [
+        &format!("{items} unlogged"),
+        &format!("{items} only=path+status shown=/items/*** agent=a\"b"),
+        "shop/web -> shop/redis tcp 2s unlogged",
+        "shop/web -> shop/redis tcp 2s sent=10 only=destination",
+    ];
+    assert_eq!(
+        logged(Format::Json, &stories),
+        r#"{"time":"2026-11-20T10:31:58.250Z","event":"call","id":"7c1e4b02d41e8a7710aa3c9e0f52b6d8","path":"/items/***","headers":{"user-agent":"a\u0022b"},"status":503}
+{"time":"2026-11-20T10:31:58.250Z","event":"stream","id":"7c1e4b02d41e8a7710aa3c9e0f52b6d8","destination":"shop/redis"}
+"#
+    );
+    let text = logged(Format::Text, &stories);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        text.lines().map(words).collect::<Vec<_>>(),
+        [
+            r#"2026-11-20T10:31:58.250Z - - -> - 503 - - 7c1e4b02 - -/items/*** user-agent="a\"b""#,
+            "2026-11-20T10:31:58.250Z - - -> shop/redis tcp - - 7c1e4b02 - B sent, - B received",
+        ]
+    );
+}
+
+#[test]
+fn a_filter_that_fails_leaves_the_line_and_is_counted() {
+    let telemetry = Telemetry::new(Settings::default());
+    let story = "shop/web -> shop/cart GET cart/items 200 3ms unfiltered";
+    record(&mut telemetry.recorder(), &[call(story), call(story)]);
+    assert_eq!(telemetry.snapshot().log_unfiltered, 2);
+    assert_eq!(logged(Format::Json, &[story]).lines().count(), 1);
 }

@@ -297,6 +297,7 @@ fn before_anything_happened_the_heads_are_there() {
             r#"leno_export_lost_total{signal="metrics",reason="refused"} 0"#,
             r#"leno_export_lost_total{signal="metrics",reason="rejected"} 0"#,
             r#"leno_export_failures_total{signal="metrics"} 0"#,
+            "leno_access_log_unfiltered_total 0",
             &format!("leno_build_info{{version=\"{version}\"}} 1"),
         ]
     );
@@ -317,7 +318,7 @@ pub(crate) const EVERYTHING: &[&str] = &[
     "shop/web -> shop/cart GET cart/items 200 3ms rule=2 sent=1 received=2",
     "shop/web -> shop/pay POST pay/charge 503 2ms unsecured R014",
     "shop/web -> shop/cart GET cart/items 200 3ms tries=2",
-    "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy traced",
+    "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy traced agent=curl/8",
     "unknown -> shop/cart GET cart/cart 403 0ms inbound plain=caller-not-in-mesh R002",
     "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
     "shop/cart -> shop/redis opened 0ms",

@@ -5,11 +5,12 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_model::view::LogFields;
 use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, Wall};
 use leno_telemetry::prometheus::Format;
 use leno_telemetry::{
-    Accept, Bytes, Call, Decided, Edge, Event, Flow, Handshake, Party, Recorder, Reporter,
-    Security, Settings, Stream, Telemetry, Traced,
+    Accept, Bytes, Call, Decided, Edge, Event, Flow, Handshake, Line, Logged, Party, Recorder,
+    Reporter, Security, Settings, Stream, Telemetry, Traced,
 };
 
 /// What a process knows after these stories.
@@ -54,6 +55,7 @@ pub(crate) struct Story {
     pub(crate) tries: u8,
     pub(crate) copy_of: Option<CallId>,
     pub(crate) traced: Option<Traced>,
+    pub(crate) logged: Option<Logged>,
 }
 
 /// What it tells of.
@@ -87,6 +89,8 @@ pub(crate) enum What {
 /// accept H004 "too many open files"
 /// ```
 ///
+/// The access log has no line for one that is `unlogged`, has one for one that is `unfiltered` because
+/// its filter failed, tells `only=path+status`, a path as `shown=/***`, the header `agent=curl`.
 /// A call that is `traced` is the root of a trace, or in the span that it names: `traced=a1`.
 /// A stream that ends `live` was told of when it opened.
 ///
@@ -115,6 +119,7 @@ pub(crate) fn call(text: &str) -> Story {
         tries: 1,
         copy_of: None,
         traced: None,
+        logged: None,
     };
     match next() {
         first @ ("handshake" | "accept") => {
@@ -172,6 +177,15 @@ impl Story {
                 let parent = u64::from_str_radix(parent, 16).unwrap();
                 self.traced = Some(traced(0xb2, NonZeroU64::new(parent)));
             }
+            None if word == "unlogged" => self.logged().line = Line::No,
+            None if word == "unfiltered" => self.logged().line = Line::Unfiltered,
+            Some(("only", names)) => {
+                self.logged().fields = Some(LogFields::of(names.split('+')));
+            }
+            Some(("shown", path)) => self.logged().path = Some(path.into()),
+            Some(("agent", value)) => {
+                self.logged().headers = [("user-agent".into(), value.into())].into();
+            }
             None if word == "unsecured" => self.security = Security::None,
             None => self.refused = Some(word.parse().unwrap()),
             Some(("plain", why)) => self.security = Security::Plain(why.to_owned().leak()),
@@ -192,6 +206,15 @@ impl Story {
             }
             Some((name, _)) => panic!("{name}?"),
         }
+    }
+
+    fn logged(&mut self) -> &mut Logged {
+        self.logged.get_or_insert(Logged {
+            line: Line::Yes,
+            fields: None,
+            path: None,
+            headers: Box::default(),
+        })
     }
 
     /// The event that it tells.
@@ -224,6 +247,7 @@ impl Story {
                 received: self.received,
                 counted: self.counted,
                 traced: self.traced.as_ref(),
+                logged: self.logged.as_ref(),
                 decided: Decided::default(),
             }),
             What::Opened => Event::Opened(self.stream(edge)),
@@ -250,7 +274,7 @@ impl Story {
         }
     }
 
-    fn stream<'a>(&self, edge: Edge<'a>) -> Stream<'a> {
+    fn stream<'a>(&'a self, edge: Edge<'a>) -> Stream<'a> {
         Stream {
             id: self.id,
             edge,
@@ -263,6 +287,7 @@ impl Story {
             sent: self.sent,
             received: self.received,
             counted: self.counted,
+            logged: self.logged.as_ref(),
             decided: Decided::default(),
         }
     }

@@ -125,6 +125,7 @@ impl World {
             producer: None,
             consumers: BTreeMap::new(),
             tuning: Arc::new(Tuning::default()),
+            telemetry: Arc::default(),
         };
         let service = Service {
             name: service_name(text),
@@ -197,10 +198,12 @@ impl World {
                 WorkloadPort {
                     protocol: Protocol::Http,
                     access: access.clone(),
+                    telemetry: Arc::default(),
                 },
             )]
             .into(),
             other_ports: Arc::new(Access::open()),
+            telemetry: Arc::default(),
         };
         self.0
             .workloads

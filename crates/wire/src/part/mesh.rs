@@ -10,6 +10,7 @@ use leno_model::{SpiffeId, TrustDomain};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit, carried_enum, from_option, required};
+use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, SpanMessage};
 
 carried_enum!(UnknownMessage for Unknown, "unknown destinations" { Pass = 1, Refuse = 2 });
@@ -24,6 +25,8 @@ pub(crate) struct SettingsMessage {
     origins: Vec<FieldMessage>,
     #[prost(message, optional, tag = "4")]
     collector: Option<CollectorMessage>,
+    #[prost(message, optional, tag = "5")]
+    telemetry: Option<TelemetryMessage>,
 }
 
 impl Carried for Settings {
@@ -34,6 +37,7 @@ impl Carried for Settings {
             trust_domain: self.trust_domain.to_message(),
             unknown_destinations: self.unknown_destinations.to_message(),
             origins: self.origins.to_message(),
+            telemetry: telemetry::to_message(&self.telemetry),
             collector: self.collector.as_deref().map(Collector::to_message),
         }
     }
@@ -43,6 +47,7 @@ impl Carried for Settings {
             trust_domain: TrustDomain::from_message(message.trust_domain)?,
             unknown_destinations: Unknown::from_message(message.unknown_destinations)?,
             origins: BTreeMap::from_message(message.origins)?,
+            telemetry: telemetry::from_message(message.telemetry)?,
             collector: from_option(message.collector)?.map(Arc::new),
         })
     }

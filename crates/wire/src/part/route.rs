@@ -3,13 +3,14 @@
 mod cors;
 mod mirror;
 
-use alloc::{string::String, string::ToString, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, string::ToString, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use leno_model::view::route::Part;
 use leno_model::view::{
     Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, PathMatch,
-    PathRewrite, PortRef, Redirect, Retry, Rewrite, Route, Routes, Rule, Split, TextMatch,
+    PathRewrite, PortRef, Redirect, Retry, Rewrite, Route, Routes, Rule, Split, Telemetry,
+    TextMatch,
 };
 use leno_model::{Code, Origin, Pattern};
 use prost::{Message, Oneof};
@@ -19,6 +20,7 @@ use crate::carried::{
 };
 use crate::part::route::cors::CorsMessage;
 use crate::part::route::mirror::MirrorMessage;
+use crate::part::telemetry::TelemetryMessage;
 use crate::part::word::{OriginMessage, PortRefMessage, SpanMessage};
 use crate::part::{feature, lacks};
 
@@ -28,6 +30,8 @@ pub(crate) struct RoutesMessage {
     routes: Vec<RouteMessage>,
     #[prost(message, repeated, tag = "2")]
     pub(crate) rules: Vec<RuleMessage>,
+    #[prost(btree_map = "uint32, message", tag = "3")]
+    telemetry: BTreeMap<u32, TelemetryMessage>,
 }
 
 impl RoutesMessage {
@@ -44,6 +48,11 @@ impl Carried for Routes {
         RoutesMessage {
             routes: to_list(&self.routes),
             rules: to_shared(&self.rules),
+            telemetry: self
+                .telemetry
+                .iter()
+                .filter_map(|(rule, it)| Some((u32::try_from(*rule).ok()?, it.to_message())))
+                .collect(),
         }
     }
 
@@ -53,7 +62,15 @@ impl Carried for Routes {
         if routes.iter().any(|route| route.rule >= rules.len()) {
             return Err(Misfit::new("route", "it leads to a rule that is not there"));
         }
-        Ok(Self { routes, rules })
+        let telemetry = message.telemetry.into_iter().map(|(rule, message)| {
+            let rule = usize::try_from(rule).map_err(|error| Misfit::new("rule", error))?;
+            Ok((rule, Arc::new(Telemetry::from_message(message)?)))
+        });
+        Ok(Self {
+            telemetry: telemetry.collect::<Result<_, _>>()?,
+            routes,
+            rules,
+        })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::carried::{
 };
 use crate::part::access::AccessMessage;
 use crate::part::route::{RetryMessage, RoutesMessage};
+use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, NamedMessage, OriginMessage, SocketMessage, SpanMessage};
 
 carried_enum!(ProtocolMessage for Protocol, "protocol" { Http = 1, Tcp = 2 });
@@ -117,6 +118,8 @@ pub(crate) struct ServicePortMessage {
     consumers: Vec<ConsumerMessage>,
     #[prost(message, optional, tag = "6")]
     tuning: Option<TuningMessage>,
+    #[prost(message, optional, tag = "7")]
+    telemetry: Option<TelemetryMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -145,6 +148,7 @@ impl Carried for ServicePort {
                 })
                 .collect(),
             tuning: Some(self.tuning.to_message()),
+            telemetry: telemetry::to_message(&self.telemetry),
         }
     }
 
@@ -165,6 +169,7 @@ impl Carried for ServicePort {
                 })
                 .collect::<Result<_, _>>()?,
             tuning: Arc::new(required(message.tuning, "tuning of a port")?),
+            telemetry: telemetry::from_message(message.telemetry)?,
         })
     }
 }
@@ -346,6 +351,8 @@ pub(crate) struct WorkloadMessage {
     pub(crate) ports: Vec<WorkloadPortMessage>,
     #[prost(message, optional, tag = "6")]
     other_ports: Option<AccessMessage>,
+    #[prost(message, optional, tag = "7")]
+    telemetry: Option<TelemetryMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -356,6 +363,8 @@ pub(crate) struct WorkloadPortMessage {
     protocol: i32,
     #[prost(message, optional, tag = "3")]
     pub(crate) access: Option<AccessMessage>,
+    #[prost(message, optional, tag = "4")]
+    telemetry: Option<TelemetryMessage>,
 }
 
 impl WorkloadMessage {
@@ -383,9 +392,11 @@ impl Carried for Workload {
                     number: (*number).into(),
                     protocol: port.protocol.to_message(),
                     access: Some(port.access.to_message()),
+                    telemetry: telemetry::to_message(&port.telemetry),
                 })
                 .collect(),
             other_ports: Some(self.other_ports.to_message()),
+            telemetry: telemetry::to_message(&self.telemetry),
         }
     }
 
@@ -402,12 +413,16 @@ impl Carried for Workload {
                 .ports
                 .into_iter()
                 .map(|message| {
-                    let protocol = Protocol::from_message(message.protocol)?;
-                    let access = access(message.access)?;
-                    Ok((port(message.number)?, WorkloadPort { protocol, access }))
+                    let workload_port = WorkloadPort {
+                        protocol: Protocol::from_message(message.protocol)?,
+                        access: access(message.access)?,
+                        telemetry: telemetry::from_message(message.telemetry)?,
+                    };
+                    Ok((port(message.number)?, workload_port))
                 })
                 .collect::<Result<_, _>>()?,
             other_ports: access(message.other_ports)?,
+            telemetry: telemetry::from_message(message.telemetry)?,
         })
     }
 }

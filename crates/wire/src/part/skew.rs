@@ -42,6 +42,7 @@ fn view() -> View {
     let port = WorkloadPort {
         protocol: Protocol::Http,
         access: Arc::new(access),
+        telemetry: Arc::default(),
     };
     let workload = Workload {
         id: id.clone(),
@@ -50,6 +51,7 @@ fn view() -> View {
         addresses: Vec::new(),
         ports: BTreeMap::from([(8080, port)]),
         other_ports: Arc::new(Access::open()),
+        telemetry: Arc::default(),
     };
     let rule = || {
         Arc::new(Rule {
@@ -75,6 +77,7 @@ fn view() -> View {
     let routes = Routes {
         routes: Vec::new(),
         rules: vec![rule(), rule()],
+        telemetry: Default::default(),
     };
     let port = ServicePort {
         name: None,
@@ -82,6 +85,7 @@ fn view() -> View {
         producer: Some(Arc::new(routes)),
         consumers: BTreeMap::new(),
         tuning: Arc::default(),
+        telemetry: Arc::default(),
     };
     let name = ServiceName::new(namespace, Name::new("cart").unwrap());
     let service = Service {

@@ -270,7 +270,12 @@ impl Maker {
                 origin: maker.origin(),
             })
         };
-        Arc::new(Routes { routes, rules })
+        let telemetry = self.some(2, Self::telemetry);
+        Arc::new(Routes {
+            telemetry: telemetry.into_iter().enumerate().collect(),
+            routes,
+            rules,
+        })
     }
 
     fn service_port(&mut self) -> ServicePort {
@@ -283,6 +288,7 @@ impl Maker {
                 .some(2, |maker| (maker.namespace(), maker.routes()))
                 .into_iter()
                 .collect(),
+            telemetry: self.telemetry(),
             tuning: Arc::new(Tuning {
                 connect_timeout: self.span(),
                 request_timeout: self.maybe(Self::span),
@@ -361,6 +367,7 @@ impl Maker {
         let port = |maker: &mut Self| WorkloadPort {
             protocol: maker.one(&[Protocol::Http, Protocol::Tcp]),
             access: maker.access(),
+            telemetry: maker.telemetry(),
         };
         Workload {
             id: WorkloadId {
@@ -375,7 +382,32 @@ impl Maker {
                 .into_iter()
                 .collect(),
             other_ports: self.access(),
+            telemetry: self.telemetry(),
         }
+    }
+
+    fn telemetry(&mut self) -> Arc<Telemetry> {
+        let bools = [true, false];
+        Arc::new(Telemetry {
+            access_log: AccessLog {
+                is_on: self.one(&bools),
+                when: self.maybe(Self::text),
+                fields: self.maybe(|maker| LogFields::of([maker.one(&LogFields::ALL)])),
+                request_headers: self.some(2, Self::text),
+            },
+            tracing: Tracing {
+                sample: self.one(&[0, 1, Tracing::EVERY]),
+                errors: self.one(&bools),
+            },
+            redaction: Redaction {
+                all: self.one(&bools),
+                patterns: self.some(2, |_| Pattern::new("[0-9]+").unwrap()),
+            },
+            origins: self
+                .some(2, |maker| (maker.text(), maker.origin()))
+                .into_iter()
+                .collect(),
+        })
     }
 
     fn collector(&mut self) -> Collector {
@@ -414,6 +446,7 @@ impl Maker {
                 trust_domain: self.identity().trust_domain,
                 unknown_destinations: unknown,
                 collector: Some(Arc::new(self.collector())),
+                telemetry: self.telemetry(),
                 origins: origins.into_iter().collect(),
             }),
             workloads: workloads

@@ -46,6 +46,7 @@ fn service(called: &str, addresses: &[&str]) -> (ServiceName, Arc<Service>) {
         producer: None,
         consumers: BTreeMap::new(),
         tuning: Arc::new(Tuning::default()),
+        telemetry: Arc::default(),
     };
     let addresses = addresses.iter().map(|ip| ip.parse().unwrap());
     let service = Service {

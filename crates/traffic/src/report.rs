@@ -1,0 +1,170 @@
+//! What is told of a call: whether it gets a line in the access log, what of it nobody is to read.
+
+use alloc::{borrow::Cow, string::String, sync::Arc};
+
+use leno_condition::{Answer, Condition, Facts};
+use leno_model::view::{AccessLog, Redaction, Telemetry, Tracing};
+
+/// What a `TelemetryPolicy` says of some calls, ready to be asked.
+#[derive(Debug)]
+pub struct Report {
+    said: Arc<Telemetry>,
+    when: Option<Condition>,
+    is_plain: bool,
+}
+
+/// Whether a call gets a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// It does, because the filter has no value for it: what went wrong is told too often, not too
+    /// seldom.
+    Unfiltered,
+}
+
+impl Report {
+    /// Makes ready what was said. An expression that cannot be read filters nothing: the control
+    /// plane is newer than this proxy.
+    pub fn new(said: Arc<Telemetry>) -> Self {
+        let when = said.access_log.when.as_ref();
+        Self {
+            when: when.and_then(|when| Condition::new(when).ok()),
+            is_plain: said.access_log == AccessLog::default() && !redacts(&said.redaction),
+            said,
+        }
+    }
+
+    /// The same if nothing else was said, else what was.
+    pub(crate) fn next(before: Option<&Arc<Self>>, said: &Arc<Telemetry>) -> Arc<Self> {
+        match before {
+            Some(before) if before.said == *said => before.clone(),
+            Some(_) | None => Arc::new(Self::new(said.clone())),
+        }
+    }
+
+    /// Whether everything is told in full, with a line for each call.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// Whether a call of which this is known gets a line.
+    pub fn line(&self, facts: &dyn Facts) -> Line {
+        if !self.said.access_log.is_on {
+            return Line::No;
+        }
+        let Some(when) = &self.when else {
+            return Line::Yes;
+        };
+        match when.of(facts) {
+            Answer::Yes => Line::Yes,
+            Answer::No => Line::No,
+            Answer::Unknown(_) | Answer::Failed(_) => Line::Unfiltered,
+        }
+    }
+
+    /// What stands in a line.
+    pub fn access_log(&self) -> &AccessLog {
+        &self.said.access_log
+    }
+
+    /// Which calls are traced.
+    pub fn tracing(&self) -> &Tracing {
+        &self.said.tracing
+    }
+
+    /// A path as it may be read. What is hidden is `***`.
+    pub fn path<'t>(&self, path: &'t str) -> Cow<'t, str> {
+        let redaction = &self.said.redaction;
+        if !redacts(redaction) {
+            return Cow::Borrowed(path);
+        }
+        let is_hidden = |segment: &str| !segment.is_empty() && hides(redaction, segment);
+        if !path.split('/').any(is_hidden) {
+            return Cow::Borrowed(path);
+        }
+        let mut shown = String::with_capacity(path.len());
+        for (place, segment) in path.split('/').enumerate() {
+            if place > 0 {
+                shown.push('/');
+            }
+            shown.push_str(if is_hidden(segment) { HIDDEN } else { segment });
+        }
+        Cow::Owned(shown)
+    }
+
+    /// The value of a header as it may be read.
+    pub fn header<'t>(&self, name: &str, value: &'t str) -> &'t str {
+        if SECRETS.contains(&name) || hides(&self.said.redaction, value) {
+            return HIDDEN;
+        }
+        value
+    }
+}
+
+fn redacts(redaction: &Redaction) -> bool {
+    redaction.all || !redaction.patterns.is_empty()
+}
+
+fn hides(redaction: &Redaction, text: &str) -> bool {
+    let mut patterns = redaction.patterns.iter();
+    redaction.all || patterns.any(|pattern| pattern.matches(text.bytes()))
+}
+
+/// What stands in the place of what is hidden.
+const HIDDEN: &str = "***";
+
+/// Headers whose values are never told.
+const SECRETS: [&str; 4] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-forwarded-client-cert",
+];
+
+#[cfg(test)]
+mod tests {
+    use leno_model::Pattern;
+
+    use super::*;
+
+    fn report(all: bool, patterns: &[&str]) -> Report {
+        let patterns = patterns.iter().map(|text| Pattern::new(text).unwrap());
+        Report::new(Arc::new(Telemetry {
+            redaction: Redaction {
+                all,
+                patterns: patterns.collect(),
+            },
+            ..Telemetry::default()
+        }))
+    }
+
+    #[test]
+    fn a_segment_is_hidden_as_a_whole() {
+        let numbers = report(false, &["[0-9]+", "tok_.*"]);
+        for (path, expect) in [
+            ("/users/42/orders/7", "/users/***/orders/***"),
+            ("/users/42a", "/users/42a"),
+            ("/tok_abc", "/***"),
+            ("//7/", "//***/"),
+            ("/", "/"),
+            ("*", "*"),
+            ("", ""),
+        ] {
+            assert_eq!(numbers.path(path), expect);
+        }
+        assert_eq!(report(true, &[]).path("/users/42"), "/***/***");
+        assert_eq!(report(false, &[]).path("/users/42"), "/users/42");
+    }
+
+    #[test]
+    fn a_header_that_is_a_secret_by_nature_is_always_hidden() {
+        let numbers = report(false, &["[0-9]+"]);
+        assert_eq!(numbers.header("x-user", "42"), "***");
+        assert_eq!(numbers.header("x-user", "ada"), "ada");
+        assert_eq!(numbers.header("authorization", "ada"), "***");
+        assert_eq!(report(true, &[]).header("x-user", "ada"), "***");
+    }
+}

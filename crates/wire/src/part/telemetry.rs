@@ -1,0 +1,105 @@
+//! What is told of calls. A default is not written at all.
+
+use alloc::{collections::BTreeMap, string::String, string::ToString, sync::Arc, vec::Vec};
+
+use leno_model::Pattern;
+use leno_model::view::{AccessLog, LogFields, Redaction, Telemetry, Tracing};
+use prost::Message;
+
+use crate::carried::{Carried, Misfit, from_list, to_list};
+use crate::part::word::FieldMessage;
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TelemetryMessage {
+    #[prost(bool, tag = "1")]
+    log_off: bool,
+    #[prost(string, optional, tag = "2")]
+    log_when: Option<String>,
+    #[prost(message, optional, tag = "3")]
+    log_fields: Option<TextsMessage>,
+    #[prost(string, repeated, tag = "4")]
+    log_request_headers: Vec<String>,
+    #[prost(uint32, tag = "5")]
+    sample: u32,
+    #[prost(bool, tag = "6")]
+    errors: bool,
+    #[prost(bool, tag = "7")]
+    redact_all: bool,
+    #[prost(string, repeated, tag = "8")]
+    redact: Vec<String>,
+    #[prost(message, repeated, tag = "9")]
+    origins: Vec<FieldMessage>,
+}
+
+/// Texts, where none is not the same as nothing said.
+#[derive(Clone, PartialEq, Message)]
+struct TextsMessage {
+    #[prost(string, repeated, tag = "1")]
+    texts: Vec<String>,
+}
+
+/// What is told where it is not the default.
+pub(crate) fn to_message(telemetry: &Arc<Telemetry>) -> Option<TelemetryMessage> {
+    (**telemetry != Telemetry::default()).then(|| telemetry.to_message())
+}
+
+/// The way back.
+pub(crate) fn from_message(message: Option<TelemetryMessage>) -> Result<Arc<Telemetry>, Misfit> {
+    let telemetry = message.map(Telemetry::from_message).transpose()?;
+    Ok(Arc::new(telemetry.unwrap_or_default()))
+}
+
+impl Carried for Telemetry {
+    type Message = TelemetryMessage;
+
+    fn to_message(&self) -> TelemetryMessage {
+        let Self {
+            access_log,
+            tracing,
+            redaction,
+            origins,
+        } = self;
+        TelemetryMessage {
+            log_off: !access_log.is_on,
+            log_when: access_log.when.as_ref().map(ToString::to_string),
+            log_fields: access_log.fields.map(|fields| TextsMessage {
+                texts: fields.names().map(ToString::to_string).collect(),
+            }),
+            log_request_headers: access_log
+                .request_headers
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            sample: tracing.sample,
+            errors: tracing.errors,
+            redact_all: redaction.all,
+            redact: to_list(&redaction.patterns),
+            origins: origins.to_message(),
+        }
+    }
+
+    fn from_message(message: TelemetryMessage) -> Result<Self, Misfit> {
+        let shared = |texts: Vec<String>| texts.into_iter().map(Arc::from);
+        // A pattern that this proxy cannot read may hide anything.
+        let patterns: Result<Vec<Pattern>, Misfit> = from_list(message.redact);
+        Ok(Self {
+            access_log: AccessLog {
+                is_on: !message.log_off,
+                when: message.log_when.map(Into::into),
+                fields: message
+                    .log_fields
+                    .map(|it| LogFields::of(it.texts.iter().map(String::as_str))),
+                request_headers: shared(message.log_request_headers).collect(),
+            },
+            tracing: Tracing {
+                sample: message.sample.min(Tracing::EVERY),
+                errors: message.errors,
+            },
+            redaction: Redaction {
+                all: message.redact_all || patterns.is_err(),
+                patterns: patterns.unwrap_or_default(),
+            },
+            origins: BTreeMap::from_message(message.origins)?,
+        })
+    }
+}

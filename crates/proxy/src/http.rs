@@ -79,9 +79,11 @@ pub(crate) async fn serve(
         if unread.is_none() && !is_more(worker, &mut client, &mut news).await {
             return None;
         }
-        // What an exchange needs is large; an idle connection holds none of it.
+        // What an exchange needs is large: an idle connection holds none of it, and it is made where it
+        // stays.
+        let room = Box::new_uninit();
         let one = head::serve_one(connection, &mut client, &mut news, unread.take());
-        match Box::pin(one).await {
+        match Box::into_pin(Box::write(room, one)).await {
             After::Next(rest) => unread = rest,
             After::Stream(wish) => return Some(wish.of(client)),
             After::Close => {

@@ -21,34 +21,36 @@ const BUILT: &str = "crates/dashboard/built";
 /// Its module, which says of which sources it was built.
 pub(crate) const MODULE: &str = "crates/dashboard/built/built.rs";
 
-/// Builds the page anew; with `--check`, fails where that differs from what is checked in.
+/// Builds the page anew. With `--check`, fails where that differs from what is checked in; with
+/// `--pictures`, draws those of the docs too.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    let is_check = match arguments {
-        [] => false,
-        [word] if word == "--check" => true,
-        _ => return Err("say `--check` or nothing".into()),
-    };
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     packages::install(Purpose::Page)?;
     install_modules()?;
-    let root = shell::root();
-    let hash = hash(&Tree::read(&root)?);
-    let checker = format!("{SOURCES}node_modules/svelte-check/bin/svelte-check");
-    let strictly = [
-        "--workspace",
-        SOURCES,
-        "--fail-on-warnings",
-        "--output",
-        "human",
-    ];
-    shell::run("node", &[&[checker.as_str()], &strictly[..]].concat(), &[])?;
-    if !is_check {
-        return build(BUILT, &hash);
+    match words[..] {
+        [] => build(),
+        ["--check"] => check(),
+        ["--pictures"] => build().and_then(|()| draw()),
+        _ => Err("say `--check`, `--pictures` or nothing".into()),
     }
+}
+
+fn build() -> Outcome {
+    bundle(BUILT)
+}
+
+/// Whether what is checked in is what its sources give.
+fn check() -> Outcome {
     let made = env::temp_dir().join(format!("leno-page-{}", std::process::id()));
     let told =
-        build(&made.to_string_lossy(), &hash).and_then(|()| compare(&root.join(BUILT), &made));
+        bundle(&made.to_string_lossy()).and_then(|()| compare(&shell::root().join(BUILT), &made));
     fs::remove_dir_all(&made)?;
     told
+}
+
+fn draw() -> Outcome {
+    let script = format!("{SOURCES}tests/pictures.mjs");
+    shell::run("node", &[&script], &[])
 }
 
 /// Installs what the page is built and tested with, as its lock file says, unless it is there.
@@ -103,9 +105,20 @@ fn is_source(path: &str) -> bool {
     })
 }
 
-fn build(into: &str, hash: &str) -> Outcome {
+/// Checks the sources' types, and builds them into a folder.
+fn bundle(into: &str) -> Outcome {
+    let checker = format!("{SOURCES}node_modules/svelte-check/bin/svelte-check");
+    let strictly = [
+        "--workspace",
+        SOURCES,
+        "--fail-on-warnings",
+        "--output",
+        "human",
+    ];
+    shell::run("node", &[&[checker.as_str()], &strictly[..]].concat(), &[])?;
     let script = format!("{SOURCES}build.mjs");
-    shell::run("node", &[&script, into, hash], &[])
+    let hash = hash(&Tree::read(&shell::root())?);
+    shell::run("node", &[&script, into, &hash], &[])
 }
 
 fn compare(there: &Path, made: &Path) -> Outcome {

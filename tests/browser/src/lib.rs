@@ -65,12 +65,18 @@ impl Demo {
         let link = link
             .split_whitespace()
             .find(|word| word.starts_with("http"));
-        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../crates/dashboard/page/tests")
-            .join(format!("{name}.mjs"));
-        let mut visit = Command::new("node");
-        run(visit.arg(script).arg(link.expect("it prints a link")));
+        run(script(name).arg(link.expect("it prints a link")));
     }
+}
+
+/// `NAME.mjs` beside the page, as a command.
+pub fn script(name: &str) -> Command {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../crates/dashboard/page/tests")
+        .join(format!("{name}.mjs"));
+    let mut node = Command::new("node");
+    node.arg(path);
+    node
 }
 
 impl Drop for Demo {

@@ -1,10 +1,16 @@
 //! Visits to the page of a demo: each is a script of what a visitor does and must see.
 
-use leno_browser::Demo;
+use leno_browser::{Demo, script};
+use leno_e2e::run;
 
 #[test]
 fn the_frame_leads_everywhere_by_keys_and_fits_any_window() {
     Demo::start().visit("frame");
+}
+
+#[test]
+fn the_map_puts_callers_first_and_leaves_what_stood_there() {
+    run(&mut script("arrange"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::calls::KeptCalls;
 use crate::figures;
 use crate::held::Viewed;
 use crate::overview::Overview;
+use crate::probe::{Probed, Reached};
 use crate::served::Served;
 use crate::story::Story;
 use crate::traffic::{Carried, Failures};
@@ -55,6 +56,10 @@ pub enum Answer {
     Story(Box<Story>),
     /// To [`crate::KeptOf`].
     Kept(KeptCalls),
+    /// To [`crate::ProbeOf`].
+    Probed(Probed),
+    /// To [`crate::ReachOf`].
+    Reached(Reached),
     /// To [`crate::HoldingOf`].
     Holding(Holding),
     /// To [`crate::End`].

@@ -17,6 +17,7 @@ mod object;
 mod once;
 mod overview;
 mod plain;
+mod probe;
 mod question;
 mod reach;
 mod recorded;
@@ -41,11 +42,12 @@ pub use object::{NotAnObject, read_object};
 pub use once::{Once, each_once};
 pub use overview::{Ends, Followers, Grade, Overview, Step, Verdict, Workload, WorkloadState};
 pub use plain::hides;
+pub use probe::{Probed, Reached, Requested, Tried};
 pub use question::{
     Apply, Ask, At, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End,
-    FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf,
-    ProxiesOf, Question, Recover, Reinstate, RenewCertificate, Revoke, Rollback, ServiceOf,
-    StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
+    FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, ProbeOf,
+    ProxiesOf, Question, ReachOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
+    ServiceOf, StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
 };
 pub use reach::through_folder;
 pub use recorded::{

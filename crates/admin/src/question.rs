@@ -9,6 +9,7 @@ use crate::answer::{
 use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
 use crate::overview::Overview;
+use crate::probe::{Probed, Reached, Requested};
 use crate::served::Served;
 use crate::story::Story;
 use crate::traffic::{By, Carried, Failures};
@@ -285,6 +286,30 @@ questions! {
         pub which: Which,
         /// At most so many a second of each proxy.
         pub limit: u32,
+        /// Whether what each proxy of a call tells is shown; else each call is shown once.
+        #[serde(default)]
+        pub both: bool,
+    }
+
+    /// Of the proxy in front of a workload: how far does a call of that workload get?
+    ProbeOf as Probe -> Probed {
+        /// The workload: `shop/web`.
+        pub workload: String,
+        /// The service that is called: `shop/cart`.
+        pub service: String,
+        /// At this port.
+        pub port: u16,
+        /// What is asked there; else the connection is only opened.
+        #[serde(default)]
+        pub request: Option<Requested>,
+    }
+
+    /// Of the proxy in front of a workload: can it reach this endpoint?
+    ReachOf as Reach -> Reached {
+        /// The workload: `shop/web`.
+        pub workload: String,
+        /// Where the endpoint listens.
+        pub endpoint: String,
     }
 
     /// Of a proxy: what does it hold?

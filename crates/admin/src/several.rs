@@ -8,11 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 pub use kept::kept;
 pub use tap::tap;
 
 use crate::calls::Silent;
+use crate::failure::{Failure, NotAsked};
+use crate::lines::{ask_in_line, read_answer};
+use crate::question::Ask;
 
 /// Begins to answer the question in a line; each line of the answer comes from the channel, as
 /// [`answer_in_lines`](crate::answer_in_lines) has it. Needs a runtime around it.
@@ -41,6 +45,23 @@ impl Asked {
             proxy: self.name.clone(),
             why: why.into(),
         }
+    }
+}
+
+/// Asks one proxy, which may take so long.
+pub async fn one<Q: Ask>(
+    proxy: &Asked,
+    question: Q,
+    patience: Duration,
+) -> Result<Q::Answer, Failure> {
+    let refused = |why: &str| Failure::plain(format_args!("{}: {why}", proxy.name));
+    let way = proxy.way.as_ref().map_err(|why| refused(why))?;
+    let mut lines = way(ask_in_line(question));
+    let line = timeout(patience, lines.recv()).await;
+    let line = line.map_err(|_| refused("no answer in time"))?;
+    match read_answer(&line.ok_or_else(|| refused(HUNG_UP))?) {
+        Err(NotAsked::Refused(failure)) => Err(failure),
+        answer => answer.map_err(|why| refused(&why.to_string())),
     }
 }
 

@@ -56,6 +56,14 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             let told = tell(Desk::of(Arc::clone(&center)), ask).await;
             return told.map(|story| Answer::Story(Box::new(story)).into());
         }
+        Question::Probe(ask) => {
+            let probed = asking::probe(&center, ask).await;
+            return probed.map(|probed| Answer::Probed(probed).into());
+        }
+        Question::Reach(ask) => {
+            let reached = asking::reach(&center, ask).await;
+            return reached.map(|reached| Answer::Reached(reached).into());
+        }
         Question::Renew(ask) => {
             let renewed = renew::renew(center, ask).await;
             return renewed.map(|renewed| Answer::Renewed(renewed).into());
@@ -90,7 +98,12 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             }
             Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
             Question::View(ask) => viewed::viewed(center, &ask).map(Answer::Viewed),
-            Question::Kept(_) | Question::Story(_) | Question::Tap(_) | Question::Renew(_) => {
+            Question::Kept(_)
+            | Question::Story(_)
+            | Question::Tap(_)
+            | Question::Probe(_)
+            | Question::Reach(_)
+            | Question::Renew(_) => {
                 unreachable!("it is answered above")
             }
             Question::Recover(_) => recover(center).map(Answer::Recovered),

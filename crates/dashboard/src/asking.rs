@@ -93,6 +93,8 @@ fn leave(question: &Question) -> Leave {
         | Question::Revoke(_)
         | Question::Renew(_)
         | Question::Tap(_)
+        | Question::Probe(_)
+        | Question::Reach(_)
         | Question::Holding(_)
         | Question::End(_)
         | Question::Reinstate(_) => Leave::Refused,

@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Stat(Stat),
     /// Calls as they happen
     Tap(Tap),
+    /// Does this call get through? Really made, each step timed
+    Probe(Probe),
     /// A small shop as a mesh: real services, live traffic, a canary under way
     Demo(Demo),
     #[command(flatten)]
@@ -330,6 +332,49 @@ pub(crate) struct Tap {
     /// At most so many a second of each proxy
     #[arg(long, value_name = "NUMBER", default_value_t = Which::LIMIT, conflicts_with = "last")]
     pub(crate) limit: u32,
+
+    #[command(flatten)]
+    pub(crate) context: fleet::Context,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    leno probe web cart:8080\n  \
+    leno probe web http://cart/items -H 'x-user: 7'\n  \
+    leno probe web tcp://redis:6379\n\n\
+    In a mesh that is up here the call is made in an enclosure like the workload's: its names, its\n\
+    capture. Elsewhere its proxy makes it, so that names and capture are not tried. TCP and TLS are\n\
+    tried by a connection of their own. Exit code 1 if a step failed, 3 if nothing could be tried.")]
+pub(crate) struct Probe {
+    /// Who calls: a workload, NAME or NAMESPACE/NAME
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+
+    /// What is called: `HOST:PORT` or `http://HOST[:PORT]/PATH` by a request, `tcp://HOST:PORT` by a
+    /// connection alone
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+
+    /// The request's method
+    #[arg(
+        short = 'X',
+        long = "request",
+        value_name = "METHOD",
+        default_value = "GET"
+    )]
+    pub(crate) method: String,
+
+    /// A header of the request; repeatable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+
+    /// The namespace of names that state none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
+
+    /// Make the call from where this process is
+    #[arg(long, hide = true)]
+    pub(crate) here: bool,
 
     #[command(flatten)]
     pub(crate) context: fleet::Context,

@@ -17,6 +17,7 @@ pub(crate) mod join;
 pub(crate) mod joined;
 pub(crate) mod leave;
 pub(crate) mod logs;
+pub(crate) mod probe;
 pub(crate) mod proxy;
 pub(crate) mod ps;
 pub(crate) mod restart;

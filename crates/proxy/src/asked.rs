@@ -1,7 +1,9 @@
 //! What a proxy answers to those who may ask it, whoever carries the question there: its own socket,
 //! its control plane, or the process that it runs in.
 
-use std::sync::Arc;
+mod probe;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use leno_admin::several::Respondent;
@@ -14,7 +16,8 @@ use leno_telemetry::{Event, Filter, Kept, Record, Telemetry};
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep_until};
 
-use crate::Clocks;
+use crate::hands::Hands;
+use crate::{Clocks, Proxy};
 
 /// Knows what one proxy has to say of itself and of the calls that it carries. A clone is the same.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ struct Known {
     clocks: Clocks,
     telemetry: Telemetry,
     holding: Box<dyn Fn() -> Holding + Send + Sync>,
+    /// Empty while the proxy has not started.
+    hands: OnceLock<Hands>,
 }
 
 /// How many calls one answer has at most.
@@ -56,6 +61,7 @@ impl Witness {
             clocks,
             telemetry,
             holding,
+            hands: OnceLock::new(),
         }))
     }
 
@@ -77,10 +83,28 @@ impl Witness {
                 .into())
             }
             Question::Tap(ask) => self.tap(&ask).map(Reply::Tap),
+            Question::Probe(ask) => {
+                let probed = probe::probe(self.hands()?, &self.0.telemetry, &ask).await;
+                Ok(Answer::Probed(probed?).into())
+            }
+            Question::Reach(ask) => {
+                let reached = probe::reach(self.hands()?, &ask).await;
+                Ok(Answer::Reached(reached?).into())
+            }
             _ => Err(Failure::plain(
                 "this is a question for a control plane, and this a proxy",
             )),
         }
+    }
+
+    /// Lets it try calls through `proxy`. The first that is said holds.
+    pub fn try_by(&self, proxy: &Proxy) {
+        self.0.hands.get_or_init(|| proxy.hands());
+    }
+
+    fn hands(&self) -> Result<&Hands, Failure> {
+        let hands = self.0.hands.get();
+        hands.ok_or_else(|| Failure::plain("the proxy holds no view yet: it carries nothing"))
     }
 
     /// The way to ask it, beside others.
@@ -91,7 +115,7 @@ impl Witness {
 
     fn tap(&self, ask: &TapOf) -> Result<mpsc::Receiver<Tapped>, Failure> {
         let mut tap = self.0.telemetry.tap(filter(&ask.which)?, ask.limit);
-        let clocks = self.0.clocks.clone();
+        let (clocks, both) = (self.0.clocks.clone(), ask.both);
         let (show, shown) = mpsc::channel(QUEUE);
         let watching = Tapped::Watching(Watched {
             proxies: vec![self.0.name.clone()],
@@ -112,7 +136,11 @@ impl Witness {
                 let is_waiting = once.poll_timeout().is_some();
                 let call = tokio::select! {
                     record = tap.next() => {
-                        once.take(Recorded::of(&record.event()), clocks.now().mono)
+                        let told = Recorded::of(&record.event());
+                        match both {
+                            true => Some(told),
+                            false => once.take(told, clocks.now().mono),
+                        }
                     }
                     () = sleep_until(due), if is_waiting => {
                         once.handle_timeout(clocks.now().mono)
@@ -318,6 +346,7 @@ mod tests {
                 ..Which::default()
             },
             limit: 1,
+            both: false,
         };
         let Ok(Reply::Tap(mut tap)) = witness(&telemetry).answer(ask.into()).await else {
             panic!("a tap goes on");

@@ -13,6 +13,7 @@ mod decision;
 mod dns;
 mod export;
 pub mod follow;
+mod hands;
 mod http;
 mod incoming;
 mod inside;
@@ -58,6 +59,7 @@ pub use listen::{Door, Listener, Place};
 
 use crate::export::Export;
 use crate::follow::Asker;
+use crate::hands::Hands;
 use crate::room::Room;
 use crate::worker::Worker;
 
@@ -210,6 +212,15 @@ impl Proxy {
         let ended = || io::Error::other("the proxy has no worker");
         let worker = self.orders.get(turn).ok_or_else(ended)?;
         tell(worker, Order::Take(connection, came, door))
+    }
+
+    /// A way to try calls through this proxy from other tasks.
+    pub(crate) fn hands(&self) -> Hands {
+        Hands::new(
+            self.keyring.clone(),
+            self.state.subscribe(),
+            self.orders.clone(),
+        )
     }
 
     /// Reaches the application of `workload` inside its enclosure from here on.

@@ -32,6 +32,7 @@ pub fn tap(
     let watch = Watch {
         look,
         limit: ask.limit,
+        both: ask.both,
         asked: ask_in_line(ask),
         tell,
         reading: JoinSet::new(),
@@ -51,6 +52,7 @@ pub fn tap(
 struct Watch<L> {
     look: L,
     limit: u32,
+    both: bool,
     asked: Vec<u8>,
     tell: mpsc::Sender<Heard>,
     reading: JoinSet<(u64, Silent)>,
@@ -152,7 +154,11 @@ impl<L: FnMut() -> Vec<Asked> + Send + 'static> Watch<L> {
                 self.watched.insert(heard.from, Some(names));
             }
             Tapped::Call(call) => {
-                if let Some(call) = self.once.take(*call, self.now()) {
+                let call = match self.both {
+                    true => Some(*call),
+                    false => self.once.take(*call, self.now()),
+                };
+                if let Some(call) = call {
                     self.show(call);
                 }
             }
@@ -289,7 +295,12 @@ mod tests {
         fn tap(&self, limit: u32) -> mpsc::Receiver<Tapped> {
             let world = self.clone();
             let which = Which::default();
-            tap(move || world.look(), TapOf { which, limit })
+            let ask = TapOf {
+                which,
+                limit,
+                both: false,
+            };
+            tap(move || world.look(), ask)
         }
     }
 

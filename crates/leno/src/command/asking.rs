@@ -2,15 +2,15 @@
 //! the proxies of this host.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::bail;
 use leno_admin::several::{self, Asked};
 use leno_admin::{
-    Client, Failure, Holding, HoldingOf, KeptCalls, KeptOf, NotAsked, Silent, Status, StatusOf,
-    TapOf, Tapped, Watching, ask_in_line, read_answer,
+    Ask, Client, Failure, Holding, HoldingOf, KeptCalls, KeptOf, NotAsked, ProbeOf, Probed,
+    ReachOf, Reached, Silent, Status, StatusOf, TapOf, Tapped, Watching,
 };
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use crate::command::context::Context;
 use crate::terminal::Line;
@@ -92,6 +92,41 @@ impl Ground {
         })
     }
 
+    /// How far a call of a workload gets, by the proxy in front of it.
+    pub(crate) async fn probe(&self, ask: ProbeOf) -> anyhow::Result<Result<Probed, Failure>> {
+        match self {
+            Self::Control { client, .. } => refusable(client.ask(ask).await),
+            Self::Host { .. } => Ok(self.by_who_stands_before(&ask.workload.clone(), ask).await),
+        }
+    }
+
+    /// Whether the proxy in front of a workload can reach an endpoint.
+    pub(crate) async fn reach(&self, ask: ReachOf) -> anyhow::Result<Result<Reached, Failure>> {
+        match self {
+            Self::Control { client, .. } => refusable(client.ask(ask).await),
+            Self::Host { .. } => Ok(self.by_who_stands_before(&ask.workload.clone(), ask).await),
+        }
+    }
+
+    async fn by_who_stands_before<Q: Ask>(
+        &self,
+        workload: &str,
+        ask: Q,
+    ) -> Result<Q::Answer, Failure> {
+        for proxy in neighbours::all() {
+            let held = several::one(&proxy, HoldingOf {}, several::PATIENCE).await;
+            if held.is_ok_and(|held| held.workloads.iter().any(|one| one == workload)) {
+                return several::one(&proxy, ask, TRYING).await;
+            }
+        }
+        Err(Failure {
+            advice: Some("leno proxies".to_owned()),
+            ..Failure::plain(format_args!(
+                "no proxy of this host stands in front of {workload}"
+            ))
+        })
+    }
+
     /// The proxies of this host; where there are none, nobody can be asked.
     fn neighbours(&self) -> anyhow::Result<Vec<Asked>> {
         let found = neighbours::all();
@@ -122,30 +157,23 @@ fn refusable<A>(asked: Result<A, NotAsked>) -> anyhow::Result<Result<A, Failure>
     }
 }
 
+/// How long a proxy may try something.
+const TRYING: Duration = Duration::from_secs(20);
+
 /// What the proxies of this host hold, and those that did not say.
 pub(crate) async fn holdings() -> (Vec<Holding>, Vec<Silent>) {
     let (mut told, mut silent) = (Vec::new(), Vec::new());
     for proxy in neighbours::all() {
-        match holding(&proxy).await {
+        match several::one(&proxy, HoldingOf {}, several::PATIENCE).await {
             Ok(holding) => told.push(holding),
-            Err(why) => silent.push(Silent {
+            Err(failure) => silent.push(Silent {
                 proxy: proxy.name,
-                why,
+                why: failure.message,
             }),
         }
     }
     told.sort_by(|one, other| one.proxy.cmp(&other.proxy));
     (told, silent)
-}
-
-async fn holding(proxy: &Asked) -> Result<Holding, String> {
-    let way = proxy.way.as_ref().map_err(Clone::clone)?;
-    let mut lines = way(ask_in_line(HoldingOf {}));
-    let line = timeout(several::PATIENCE, lines.recv()).await;
-    let line = line
-        .map_err(|_| "no answer in time")?
-        .ok_or("it has ended")?;
-    read_answer(&line).map_err(|why| why.to_string())
 }
 
 /// The proxies of other hosts that those of this one know of and that were not asked: each workload

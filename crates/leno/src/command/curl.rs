@@ -123,7 +123,7 @@ fn request(
     clippy::disallowed_methods,
     reason = "it stands for a program of a workload, which goes by its environment"
 )]
-fn proxy() -> Option<String> {
+pub(super) fn proxy() -> Option<String> {
     let told = std::env::var("http_proxy").ok()?;
     let proxy = told.strip_prefix("http://")?.trim_end_matches('/');
     (!proxy.is_empty()).then(|| proxy.to_owned())

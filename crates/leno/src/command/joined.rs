@@ -67,6 +67,7 @@ pub(crate) fn run(
         keyring,
         clocks: clocks.clone(),
         telemetry,
+        witness: witness.clone(),
         asker,
         proxy: OnceCell::new(),
         started: Notify::new(),
@@ -207,6 +208,7 @@ struct Running<'a> {
     keyring: Arc<Keyring>,
     clocks: Clocks,
     telemetry: Telemetry,
+    witness: Witness,
     asker: Asker,
     /// Empty while there has been no view.
     proxy: OnceCell<anyhow::Result<Proxy>>,
@@ -233,6 +235,7 @@ impl Running<'_> {
         let (keyring, clocks) = (Arc::clone(&self.keyring), self.clocks.clone());
         let proxy = Proxy::start(settings, keyring, clocks, &self.telemetry, view, scope)?;
         proxy.ask_by(&self.asker)?;
+        self.witness.try_by(&proxy);
         Ok(proxy)
     }
 

@@ -64,6 +64,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         view,
         Scope::Whole,
     )?;
+    witness.try_by(&proxy);
     // Where it cannot be found, it works all the same.
     let _found = runtime.block_on(async {
         neighbours::Place::answer(move |question| witness.clone().answer(question)).ok()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::mpsc::{self as std_mpsc, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -60,10 +60,21 @@ pub(crate) fn run_as(
     command: Vec<OsString>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
+    run_in(client, guest, command, None, terminal)
+}
+
+/// The same; what it says goes to `out`, if that is given.
+pub(crate) fn run_in(
+    client: Client,
+    guest: &Guest,
+    command: Vec<OsString>,
+    out: Option<OwnedFd>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ran = LocalSet::new().block_on(&runtime, enclose(client, guest, command, terminal));
+    let ran = LocalSet::new().block_on(&runtime, enclose(client, guest, command, out, terminal));
     match ran {
         Ok(Event::NotStarted { errno }) => {
             let why = io::Error::from_raw_os_error(errno);
@@ -92,6 +103,7 @@ async fn enclose(
     mut client: Client,
     guest: &Guest,
     command: Vec<OsString>,
+    out: Option<OwnedFd>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Event> {
     let joined = client.join(guest)?;
@@ -114,7 +126,10 @@ async fn enclose(
         cwd: std::env::current_dir()?,
         stdio: [
             io::stdin().as_fd().try_clone_to_owned()?,
-            io::stdout().as_fd().try_clone_to_owned()?,
+            match out {
+                Some(out) => out,
+                None => io::stdout().as_fd().try_clone_to_owned()?,
+            },
             io::stderr().as_fd().try_clone_to_owned()?,
         ],
         session: Session::Shared,

@@ -129,7 +129,14 @@ impl Showing<'_> {
 
     async fn live(mut self) -> anyhow::Result<Answer> {
         let (which, limit) = (self.which(), self.options.limit);
-        let mut tap = self.ground.tap(TapOf { which, limit }).await?;
+        let mut tap = self
+            .ground
+            .tap(TapOf {
+                which,
+                limit,
+                both: false,
+            })
+            .await?;
         let mut columns = Columns::default();
         if self.is_for_people() {
             for line in self.ground.head() {

@@ -41,6 +41,7 @@ async fn hear(witness: Witness, held: Arc<Mutex<VecDeque<FailedCall>>>) {
             ..Which::default()
         },
         limit: Which::LIMIT,
+        both: false,
     };
     let Ok(Reply::Tap(mut tap)) = witness.answer(ask.into()).await else {
         return;

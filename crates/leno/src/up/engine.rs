@@ -178,6 +178,7 @@ impl Up {
         };
         let (attendance, renewals) = desk.attend(source.mesh.as_str(), &host, tunnel);
         let witness = witness(source.mesh.as_str(), &desk, &clocks, &telemetry);
+        witness.try_by(&proxy);
         attendance.answer_by(witness.respondent());
         // Where it cannot be found, it is asked through its control plane.
         let known = witness.clone();

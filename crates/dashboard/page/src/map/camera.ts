@@ -5,6 +5,8 @@ export type View = { x: number; y: number; scale: number };
 
 const LEAST = 0.08;
 const MOST = 2.5;
+/** How near to the window's edge something may be that is to be seen. */
+const MARGIN = 44;
 /** How far a pointer may go while it still only points. */
 const STILL = 4;
 
@@ -47,11 +49,11 @@ export class Camera {
     this.#set({ scale, x: x - (x - this.view.x) * grown, y: y - (y - this.view.y) * grown });
   }
 
-  /** Brings a point of the map into the window, if it is not there. */
-  reveal(x: number, y: number, margin = 90) {
+  /** Brings a point of the map into the window, if it is not there or something lies over it on the right. */
+  reveal(x: number, y: number, covered: number) {
     const [left, top] = [x * this.view.scale + this.view.x, y * this.view.scale + this.view.y];
-    const into = (at: number, size: number) => Math.min(Math.max(at, margin), Math.max(margin, size - margin)) - at;
-    const [dx, dy] = [into(left, this.window.clientWidth), into(top, this.window.clientHeight)];
+    const into = (at: number, size: number) => Math.min(Math.max(at, MARGIN), Math.max(MARGIN, size - MARGIN)) - at;
+    const [dx, dy] = [into(left, this.window.clientWidth - covered), into(top, this.window.clientHeight)];
     if (dx !== 0 || dy !== 0) this.pan(dx, dy);
   }
 

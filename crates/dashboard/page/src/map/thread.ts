@@ -15,6 +15,8 @@ export type Sized = { id: string; width: number; height: number };
 /** How far apart points along a line are: near enough for strands, and where there are too many for these. */
 export const FINE = 6;
 export const COARSE = 26;
+/** Room for words comes in steps of so much. */
+const ROOM = 32;
 /** How far two lines at a side are apart, at most. */
 const PORT = 26;
 
@@ -158,7 +160,10 @@ export function nearest(lines: Map<string, Line>, { x, y }: Point, reach: number
   return found;
 }
 
-/** Where along lines words of these sizes stand: near the middle, clear of each other and of `taken`. */
+/**
+ * Where along lines words of these sizes stand: near the middle, clear of each other and of `taken`. Words that grow or
+ * shrink by a letter stay where they are.
+ */
 export function labels(
   wanted: { id: string; width: number; height: number }[],
   lines: Map<string, Line>,
@@ -170,12 +175,13 @@ export function labels(
     const points = lines.get(id)?.points;
     if (!points || points.length === 0) continue;
     const at = (share: number) => points[Math.round(share * (points.length - 1))] as Point;
+    const room = Math.ceil(width / ROOM) * ROOM;
     const is_free = ({ x, y }: Point) =>
-      full.every((other) => Math.abs(other.x - x) * 2 > other.width + width + 4 || Math.abs(other.y - y) * 2 > other.height + height + 4);
+      full.every((other) => Math.abs(other.x - x) * 2 > other.width + room + 4 || Math.abs(other.y - y) * 2 > other.height + height + 4);
     const share = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.2, 0.8].find((share) => is_free(at(share))) ?? 0.5;
     const place = at(share);
     places.set(id, { ...place, width });
-    full.push({ ...place, width, height });
+    full.push({ ...place, width: room, height });
   }
   return places;
 }

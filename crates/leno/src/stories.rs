@@ -74,7 +74,7 @@ pub(crate) fn not_kept(id: &str, kept: &KeptCalls) -> Vec<String> {
     };
     words.push(match kept.dropped {
         0 => format!(
-            "every call that failed {since}: if there was such a call it succeeded, or is older ({sampled})"
+            "every call that failed {since}: if there was such a call it succeeded, goes on, or is older ({sampled})"
         ),
         dropped => format!(
             "what failed {since}, except {} calls, more than are kept of a second; {sampled}",
@@ -129,7 +129,7 @@ mod tests {
             &[
                 "7c1e is not kept: the one proxy that was asked does not remember it",
                 "every call that failed has been kept since they began: if there was such a call it \
-                 succeeded, or is older (of those that succeed 1 in 1,000 is kept)",
+                 succeeded, goes on, or is older (of those that succeed 1 in 1,000 is kept)",
             ],
         );
         check(

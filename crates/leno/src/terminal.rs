@@ -1,6 +1,7 @@
 //! The only place that prints. Text is told apart by role, and whatever was not written here is
 //! stripped of control characters, so that a name or a path can never drive the terminal.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -35,8 +36,11 @@ impl Terminal {
     }
 
     /// Prints text of our own that is already laid out, such as JSON or a page of the documentation.
+    ///
+    /// What others chose stands in it only inside strings of JSON, and is written there as JSON
+    /// escapes it, if it could drive the terminal or pass for something else.
     pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{}", text.trim_end())
+        writeln!(self.out, "{}", escaped(text.trim_end()))
     }
 
     /// Writes lines over the last `before` ones where that can be done, each cut at the terminal's
@@ -115,6 +119,22 @@ pub(crate) fn print_help(help: &clap::Error) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Laid out text in which every character that is not seen as itself has its escape of JSON.
+fn escaped(text: &str) -> Cow<'_, str> {
+    let is_hidden = |character: char| character != '\n' && hides(character);
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::new();
+    for character in text.chars() {
+        match is_hidden(character) {
+            true => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
+            false => escaped.push(character),
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// One line of output, built piece by piece.
@@ -246,6 +266,16 @@ mod tests {
     fn a_hostile_name_cannot_drive_the_terminal() {
         let line = Line::new().plain("a\u{1b}[2Jb\r\u{202e}c").to_string();
         assert_eq!(line, r"a\u{1b}[2Jb\r\u{202e}c");
+    }
+
+    #[test]
+    fn a_hostile_value_in_json_cannot_either_and_reads_as_the_same() {
+        let hostile = "a\u{9b}2J\u{202e}c\u{7f}\n";
+        let json = serde_json::to_string_pretty(&[hostile]).unwrap();
+        let printed = escaped(&json);
+        assert_eq!(printed, "[\n  \"a\\u009b2J\\u202ec\\u007f\\n\"\n]");
+        let read: [String; 1] = serde_json::from_str(&printed).unwrap();
+        assert_eq!(read, [hostile]);
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(super) fn sent(record: &Recorded, has_receiver: bool) -> Vec<StoryStep> {
         Some(step) if step != ENDPOINT => {
             // What was refused there is not told twice, as if it had gone on.
             steps.retain(|told| told.step != step);
-            steps.push(failure(step, decided));
+            steps.push(failure(step, record));
         }
         _ => {}
     }
@@ -109,7 +109,7 @@ pub(super) fn received(record: &Recorded) -> Vec<StoryStep> {
         steps.push(by(yes(ACCESS, "allowed"), allowed_by));
     }
     match ended {
-        Some(step) => steps.push(failure(step, decided)),
+        Some(step) => steps.push(failure(step, record)),
         None => steps.extend(answer(record)),
     }
     steps
@@ -216,17 +216,29 @@ fn unusable(endpoints: &Endpoints) -> Vec<StoryDetail> {
 }
 
 /// What kept the call from going on at a step, with the time that passed if one did.
-fn failure(step: &'static str, decided: &Decided) -> StoryStep {
+fn failure(step: &'static str, record: &Recorded) -> StoryStep {
+    let decided = &record.decided;
+    let why = words(record);
     let Some(late) = &decided.late else {
         let said_by = decided.said_by.as_ref().filter(|_| is_configured(step));
-        return by(no(step, without_place(&decided.why, said_by)), said_by);
+        return by(no(step, without_place(&why, said_by)), said_by);
     };
-    let mut told = by(no(step, decided.why.as_str()), late.said_by.as_ref());
+    let mut told = by(no(step, why), late.said_by.as_ref());
     told.details = vec![detail(match &late.said_by {
         Some(said) => format!("the limit is timeouts.{} of {}", late.of, said.object),
         None => format!("the limit is the default of timeouts.{}", late.of),
     })];
     told
+}
+
+/// Why a proxy refused or cut it: in its own words, else in those of the code.
+fn words(record: &Recorded) -> String {
+    let title = code_of(record).map(Code::title).unwrap_or_default();
+    let mut letters = title.trim_end_matches('.').chars();
+    match (record.decided.why.as_str(), letters.next()) {
+        ("", Some(first)) => first.to_lowercase().chain(letters).collect(),
+        (why, _) => why.to_owned(),
+    }
 }
 
 /// Words that end with who said so, without that: it stands beside them.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use leno_admin::{At, Configuration, InForce, ProxyState, Recorded, Status};
+use leno_admin::{At, Configuration, InForce, ProxyState, Recorded, Status, Story};
 use leno_model::view::Generation;
 
 use super::{Past, Then, story};
@@ -70,7 +70,7 @@ fn proxy(workloads: &str) -> ProxyState {
 
 /// The parts of a file: `=== revision 417 payments.yaml`, `=== recorded`, `=== told`, each with what
 /// follows it. What a later revision does not say again of a file stays as it was.
-fn told(text: &str) -> String {
+fn told(text: &str) -> Story {
     let mut revisions = Revisions::default();
     let mut records = Vec::<Recorded>::new();
     for part in text.split("=== ").skip(1) {
@@ -99,8 +99,12 @@ fn told(text: &str) -> String {
             _ => panic!("{title}?"),
         }
     }
-    let story = story(&records, &mut revisions).unwrap();
-    let lines = story_lines(&story).into_iter().map(|line| {
+    story(&records, &mut revisions).unwrap()
+}
+
+/// A story as people see it.
+fn shown(story: &Story) -> String {
+    let lines = story_lines(story).into_iter().map(|line| {
         let line = line.to_string();
         anstream::adapter::strip_str(&line).to_string()
     });
@@ -116,16 +120,26 @@ fn told(text: &str) -> String {
 )]
 fn what_was_recorded_is_told() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let files = fs::read_dir(folder).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let is_case = |file: &PathBuf| file.extension().is_some_and(|ending| ending == "txt");
+    let mut files = files.filter(is_case).collect::<Vec<_>>();
     files.sort();
     let update = std::env::var("UPDATE_CASES").is_ok();
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let (given, expected) = text.split_once("=== told\n").unwrap();
-        let told = told(given);
+        let story = told(given);
+        let told = shown(&story);
+        // One of them stands for how all look to programs: fields are added, never renamed.
+        let json = file.with_extension("json");
+        if json.exists() {
+            let told = serde_json::to_string_pretty(&story).unwrap() + "\n";
+            if update {
+                fs::write(&json, &told).unwrap();
+            }
+            assert_eq!(told, fs::read_to_string(&json).unwrap());
+        }
         if update {
             fs::write(&file, format!("{given}=== told\n{told}")).unwrap();
         } else {

@@ -51,7 +51,7 @@ fn a_call_that_was_refused_is_explained_by_its_id() {
     until(|| {
         let kept = demo.shell("./leno tap --last 1 --code R003 -o json").stdout;
         told = String::from_utf8(kept).unwrap();
-        !told.is_empty()
+        told.contains("\"id\":\"")
     });
     let (_, id) = told.split_once("\"id\":\"").unwrap();
     for ask in ["why", "explain"] {

@@ -188,7 +188,12 @@ impl Told {
             counted: Bytes::default(),
             traced: None,
             logged: None,
-            decided: Decided::default(),
+            decided: Decided {
+                workload: Some(incoming.way.workload()),
+                generation: Some(&self.table.view().generation),
+                backend: Some(&self.to),
+                ..Decided::default()
+            },
         };
         let called = self.table.port(&self.to);
         let report = incoming.report(&self.table, called, self.route.as_ref());

@@ -249,7 +249,6 @@ impl Tunnel {
             decided: Decided {
                 generation: Some(&table.view().generation),
                 caller: Some(self.caller.id()),
-                why: code.title(),
                 ..Decided::default()
             },
         }));

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use allocation_counter::measure;
-use leno_model::{CallId, Dice, Wall};
-use leno_telemetry::{Event, Kept, Record, Reporter, Settings, Telemetry};
+use leno_model::{CallId, Code, Dice, Wall};
+use leno_telemetry::{
+    Call, Decided, Endpoints, Event, FactOf, FactValue, Facts, FailedTry, Kept, Record, Reporter,
+    Settings, Telemetry, Unusable,
+};
 
 use crate::world::{Story, What, call, record};
 
@@ -201,4 +204,65 @@ fn who_asks_holds_up_nobody_and_sees_all_workers() {
         (before.records.len(), telemetry.kept().records.len()),
         (2, 3)
     );
+}
+
+/// As many facts as a view can make rules ask for, and more.
+#[derive(Debug)]
+struct Many;
+
+impl Facts for Many {
+    fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>)) {
+        let value = "v".repeat(1_000);
+        for number in 0..100 {
+            let name = format!("x-header-that-a-rule-asks-for-{number}");
+            let value = FactValue::of(&name, Some(value.as_bytes()));
+            tell(FactOf::Header, &name, value);
+        }
+    }
+}
+
+#[test]
+fn what_was_decided_stays_within_the_bound_too() {
+    let bytes = Settings::default().kept;
+    let telemetry = Telemetry::new(Settings::default());
+    let mut recorder = telemetry.recorder();
+    let endpoint = "10.2.1.7:8080".parse().unwrap();
+    let unusable = [Unusable {
+        endpoint,
+        why: "draining",
+    }; 100];
+    let failed = [FailedTry {
+        endpoint,
+        code: Code::R020,
+        after: Duration::from_millis(1),
+    }; 10];
+    let mut story = after(0, FAILED);
+    let measured = measure(|| {
+        for number in 0..20_000 {
+            story.began = Wall::since_epoch(Duration::from_millis(1_000_000 + 10 * number));
+            let Event::Call(call) = story.event() else {
+                unreachable!("the story is one of a call");
+            };
+            recorder.record(&Event::Call(Call {
+                decided: Decided {
+                    endpoints: Some(Endpoints {
+                        known: 100,
+                        usable: 0,
+                        taken: None,
+                        beside: None,
+                        unusable: &unusable,
+                    }),
+                    failed: &failed,
+                    facts: Some(&Many),
+                    why: "none of the 100 endpoints can be used",
+                    ..Decided::default()
+                },
+                ..call
+            }));
+        }
+    });
+    let held = telemetry.kept();
+    assert!(held.records.len() > 100, "{}", held.records.len());
+    assert!(held.gone.is_some());
+    assert!(measured.bytes_max < bytes as u64, "{measured:?}");
 }

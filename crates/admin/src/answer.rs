@@ -8,7 +8,7 @@ use crate::figures;
 use crate::held::Viewed;
 use crate::overview::Overview;
 use crate::probe::{Probed, Reached};
-use crate::served::Served;
+use crate::served::{Served, Services};
 use crate::story::Story;
 use crate::traffic::{Carried, Failures};
 
@@ -26,6 +26,8 @@ pub enum Answer {
     History(History),
     /// To [`crate::DiffOf`].
     Diff(Diff),
+    /// To [`crate::ServicesOf`].
+    Services(Services),
     /// To [`crate::ServiceOf`].
     Served(Served),
     /// To [`crate::Check`].

@@ -47,7 +47,7 @@ pub use question::{
     Apply, Ask, At, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End,
     FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, ProbeOf,
     ProxiesOf, Question, ReachOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
-    ServiceOf, StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
+    ServiceOf, ServicesOf, StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
 };
 pub use reach::through_folder;
 pub use recorded::{
@@ -55,7 +55,8 @@ pub use recorded::{
     Side,
 };
 pub use served::{
-    EndpointState, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule, Share,
+    EndpointState, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule, ServiceLine,
+    Services, Share,
 };
 pub use server::{Asker, Server};
 pub use story::{Fate, Hop, HowKnown, Other, StepOutcome, Story, StoryDetail, StoryStep};

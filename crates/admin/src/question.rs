@@ -10,7 +10,7 @@ use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
 use crate::overview::Overview;
 use crate::probe::{Probed, Reached, Requested};
-use crate::served::Served;
+use crate::served::{Served, Services};
 use crate::story::Story;
 use crate::traffic::{By, Carried, Failures};
 
@@ -150,6 +150,9 @@ questions! {
         #[serde(default)]
         pub to: Option<u64>,
     }
+
+    /// Which services are there?
+    ServicesOf as Services -> Services {}
 
     /// What is so of a service: routes, who answers, who may call?
     ServiceOf as Service -> Served {

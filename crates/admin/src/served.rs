@@ -5,6 +5,32 @@ use serde::{Deserialize, Serialize};
 use crate::answer::Status;
 use crate::held::Item;
 
+/// All services.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Services {
+    /// How the control plane is.
+    pub status: Status,
+    /// The services, by name.
+    pub services: Vec<ServiceLine>,
+}
+
+/// A service in a line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServiceLine {
+    /// Which: `shop/cart`.
+    pub service: String,
+    /// Where it is written; absent if a workload implies it.
+    pub place: Option<String>,
+    /// Its ports, with what is spoken there: `80 HTTP`.
+    pub ports: Vec<String>,
+    /// How many rules its routes have.
+    pub rules: u64,
+    /// How many answer for it.
+    pub endpoints: u64,
+    /// How many of these are as they should be.
+    pub ready: u64,
+}
+
 /// A service as it is in force.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Served {

@@ -90,6 +90,7 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Delete(ask) => apply::delete(center, who, ask).map(Answer::Applied),
             Question::Rollback(ask) => apply::rollback(center, who, ask).map(Answer::Applied),
             Question::History(ask) => history(center, &ask).map(Answer::History),
+            Question::Services(_) => Ok(Answer::Services(served::services(center))),
             Question::Service(ask) => served::served(center, &ask).map(Answer::Served),
             Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
             Question::Check(_) => Ok(Answer::Checked(check(center))),

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use leno_admin::{
     EndpointState, Failure, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule,
-    ServiceOf, Share,
+    ServiceLine, ServiceOf, Services, Share,
 };
 use leno_compile::Instance;
-use leno_model::view::{Action, Backend, Locality, PortRef, Routes, ServicePort, WorkloadId};
+use leno_model::view::{
+    Action, Backend, Locality, PortRef, Routes, Service, ServicePort, WorkloadId,
+};
 use leno_model::{Name, Origin, ServiceName, Wall};
 use leno_telemetry::RouteName;
 
@@ -17,6 +19,33 @@ use crate::administer::{away, namespace, status};
 use crate::center::Center;
 use crate::edition::Edition;
 use crate::items;
+
+/// All services.
+pub(crate) fn services(center: &Center) -> Services {
+    let edition = center.edition();
+    let known = Known::of(center, &edition);
+    let services = edition.mesh.services.iter().map(|(name, service)| {
+        let ports: Vec<_> = known.ports(name, service).collect();
+        let endpoints = || ports.iter().flat_map(|port| &port.endpoints);
+        let is_ready = |one: &&ServedEndpoint| one.state == EndpointState::Ready;
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let told = ports
+            .iter()
+            .map(|port| format!("{} {}", port.port, port.protocol));
+        ServiceLine {
+            service: name.to_string(),
+            place: place(service),
+            ports: told.collect(),
+            rules: count(ports.iter().map(|port| port.rules.len()).sum()),
+            endpoints: count(endpoints().count()),
+            ready: count(endpoints().filter(is_ready).count()),
+        }
+    });
+    Services {
+        status: status(center),
+        services: services.collect(),
+    }
+}
 
 /// The service that is called so.
 pub(crate) fn served(center: &Center, ask: &ServiceOf) -> Result<Served, Failure> {
@@ -28,26 +57,14 @@ pub(crate) fn served(center: &Center, ask: &ServiceOf) -> Result<Served, Failure
             ..Failure::plain(format_args!("there is no service {name}"))
         });
     };
-    let members = center.fleet.members().into_iter();
-    let members: Vec<_> = members.map(|(_, member)| member).collect();
-    let known = Known {
-        edition: &edition,
-        away: away(center, &members).into_iter().collect(),
-    };
+    let known = Known::of(center, &edition);
     let addresses = service.addresses.iter().map(|(_, ip)| ip.to_string());
-    let ports = service.ports.iter().map(|(number, port)| {
-        let at = PortRef {
-            service: name.clone(),
-            port: *number,
-        };
-        known.port(&at, port)
-    });
     Ok(Served {
         status: status(center),
         service: name.to_string(),
-        place: service.origin.as_ref().map(Origin::to_string),
+        place: place(service),
         addresses: addresses.collect(),
-        ports: ports.collect(),
+        ports: known.ports(&name, service).collect(),
     })
 }
 
@@ -69,7 +86,31 @@ struct Known<'a> {
     away: BTreeMap<WorkloadId, Option<Wall>>,
 }
 
-impl Known<'_> {
+/// Where a service is written.
+fn place(service: &Service) -> Option<String> {
+    service.origin.as_ref().map(Origin::to_string)
+}
+
+impl<'a> Known<'a> {
+    fn of(center: &Center, edition: &'a Edition) -> Self {
+        let members = center.fleet.members().into_iter();
+        let members: Vec<_> = members.map(|(_, member)| member).collect();
+        Self {
+            edition,
+            away: away(center, &members).into_iter().collect(),
+        }
+    }
+
+    fn ports(&self, name: &ServiceName, service: &Service) -> impl Iterator<Item = ServedPort> {
+        service.ports.iter().map(|(number, port)| {
+            let at = PortRef {
+                service: name.clone(),
+                port: *number,
+            };
+            self.port(&at, port)
+        })
+    }
+
     fn port(&self, at: &PortRef, port: &ServicePort) -> ServedPort {
         let answering = || self.edition.mesh.answering(at);
         let producer = port.producer.iter().flat_map(|all| rules(all, None));

@@ -69,6 +69,7 @@ fn leave(question: &Question) -> Leave {
         Question::Status(_)
         | Question::Overview(_)
         | Question::Diff(_)
+        | Question::Services(_)
         | Question::Service(_)
         | Question::Check(_)
         | Question::Proxies(_)

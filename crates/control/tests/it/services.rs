@@ -1,6 +1,6 @@
 //! What is so of one service.
 
-use leno_admin::{Item, Revoke, Served, ServiceOf};
+use leno_admin::{Item, Revoke, Served, ServiceOf, ServicesOf};
 
 use crate::world::{SHOP, World};
 
@@ -120,6 +120,22 @@ async fn a_service_is_told_with_its_rules_who_answers_and_who_may_call() {
         told(&world)
             .await
             .contains("Revoked: its identity is refused")
+    );
+    let all = world.admin.ask(ServicesOf {}).await.unwrap();
+    let lines = all.services.iter().map(|one| {
+        let (ports, rules) = (one.ports.join(", "), one.rules);
+        format!(
+            "{} {ports}, {rules} rules, {} of {} ready",
+            one.service, one.ready, one.endpoints
+        )
+    });
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "shop/cart 80 HTTP, 2 rules, 0 of 1 ready",
+            "shop/cart-v1 8080 HTTP, 0 rules, 0 of 1 ready",
+            "shop/mail 25 TCP, 0 rules, 0 of 0 ready",
+        ]
     );
     let unknown = ServiceOf {
         name: "nobody".into(),

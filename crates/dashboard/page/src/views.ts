@@ -7,7 +7,7 @@ import Changes from "./changes/Changes.svelte";
 import Map from "./map/Map.svelte";
 import Problems from "./pages/Problems.svelte";
 import Service from "./service/Service.svelte";
-import Services from "./pages/Services.svelte";
+import Services from "./service/Services.svelte";
 
 export type View = {
   /** The first part of its address. */

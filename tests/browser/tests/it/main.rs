@@ -39,3 +39,13 @@ fn what_is_wrong_says_where_whose_fault_it_is_and_what_to_do() {
 fn certificates_say_how_long_they_are_good_and_who_signed_them() {
     Demo::start().visit("certificates");
 }
+
+#[test]
+fn a_denied_call_is_found_and_its_story_read_at_both_proxies() {
+    Demo::start().visit("denied");
+}
+
+#[test]
+fn a_service_tells_who_calls_it_where_its_calls_go_and_who_answers() {
+    Demo::start().visit("service");
+}

@@ -216,6 +216,17 @@ export type FailureGroup = FailureCount & {
 /** A value with who said so; what belongs to it below. */
 export type Item = { name: string; value: string; origin?: string; items?: Item[] };
 
+export type Services = { status: Status; services: ServiceLine[] };
+
+export type ServiceLine = {
+  service: string;
+  place: string | null;
+  ports: string[];
+  rules: number;
+  endpoints: number;
+  ready: number;
+};
+
 export type Served = {
   status: Status;
   service: string;

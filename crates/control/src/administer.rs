@@ -28,7 +28,7 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, asking, clock, overview, renew, served, told, viewed};
+use crate::{apply, asking, clock, flows, overview, renew, served, told, viewed};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
@@ -111,9 +111,12 @@ async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result
             Question::Holding(_) | Question::End(_) => Err(Failure::plain(
                 "this is a question for a proxy, and this a control plane",
             )),
-            Question::Traffic(_) | Question::Failures(_) => Err(Failure::plain(
-                "no proxy reports to this control plane what it carries",
-            )),
+            Question::Traffic(ask) => flows::traffic(center, &ask)
+                .map(Box::new)
+                .map(Answer::Carried),
+            Question::Failures(ask) => flows::failures(center, &ask)
+                .map(Box::new)
+                .map(Answer::Failures),
             Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
             Question::Tokens(_) => tokens(center).map(Answer::Tokens),
             Question::DropToken(ask) => {
@@ -277,7 +280,7 @@ pub(crate) fn history(center: &Center, ask: &HistoryOf) -> Result<History, Failu
     })
 }
 
-fn past(entry: &Entry) -> Past {
+pub(crate) fn past(entry: &Entry) -> Past {
     Past {
         revision: entry.revision.0,
         at: entry.at.to_string(),

@@ -20,6 +20,7 @@ use crate::desk::Desk;
 use crate::edition::{Addresses, Edition, Reports, Trusted};
 use crate::event::Event;
 use crate::fleet::Fleet;
+use crate::flows::Ledger;
 use crate::folder::Found;
 use crate::meaning::{Gist, Known, Meaning, Written};
 use crate::positions::Positions;
@@ -33,6 +34,8 @@ pub(crate) struct Center {
     pub(crate) authority: Authority,
     pub(crate) tunnels: Tunnels,
     pub(crate) fleet: Fleet,
+    /// What goes between services.
+    pub(crate) ledger: Ledger,
     pub(crate) keyring: Keyring,
     /// What it proves itself by.
     proven: Mutex<Option<Credential>>,
@@ -122,6 +125,7 @@ impl Center {
             authority: Authority::open(Arc::clone(&store))?,
             tunnels: Tunnels::open(Arc::clone(&store))?,
             fleet: Fleet::default(),
+            ledger: Ledger::open(store.folder()),
             keyring: Keyring::new(clocks.clock()),
             proven: Mutex::default(),
             clocks,

@@ -14,6 +14,7 @@ use leno_model::SpiffeId;
 use leno_model::view::WorkloadId;
 use leno_store::NotRead;
 use leno_wire::Holds;
+use leno_wire::flows::Taken;
 use tokio::sync::{mpsc, watch};
 
 use crate::authority::{NotFounded, NotIssued};
@@ -21,8 +22,9 @@ use crate::center::{Center, Looking, Telling};
 use crate::edition::Edition;
 use crate::entitled::node;
 use crate::fleet::{Member, Place, Way};
+use crate::flows::NotTaken;
 use crate::present::Present;
-use crate::{administer, apply, asking, clock, overview, told};
+use crate::{administer, apply, asking, clock, flows, overview, told};
 
 /// The way to a control plane from the process that it runs in. What is not `async` waits for nothing
 /// but the disk.
@@ -35,6 +37,7 @@ pub struct Desk {
 pub struct Attendance {
     center: Arc<Center>,
     place: Place,
+    identity: SpiffeId,
     peer: SocketAddr,
     way: OnceLock<Way>,
 }
@@ -161,11 +164,12 @@ impl Desk {
         let (renew, renewals) = mpsc::channel(MOST_RENEWALS);
         let place = self.center.fleet.enter(Member {
             tunnel: Some(tunnel),
-            ..Member::new(name.to_owned(), identity, tunnel, renew)
+            ..Member::new(name.to_owned(), identity.clone(), tunnel, renew)
         });
         let attendance = Attendance {
             center: Arc::clone(&self.center),
             place,
+            identity,
             peer: tunnel,
             way: OnceLock::new(),
         };
@@ -196,6 +200,12 @@ impl Attendance {
         let fleet = &self.center.fleet;
         self.way
             .get_or_init(|| fleet.answers(self.peer, respondent));
+    }
+
+    /// Takes reports of what went through the proxy, as port 15012 does.
+    pub fn reports(&self) -> impl Fn(&[u8]) -> Result<Taken, NotTaken> + Clone + use<> {
+        let (center, identity) = (Arc::clone(&self.center), self.identity.clone());
+        move |message| flows::take(&center, &identity, |_| true, message)
     }
 
     /// A new certificate with its key, for somebody whom the proxy acts as.

@@ -10,6 +10,7 @@
 //! | `watch` | looks at folders |
 //! | `prove` | keeps the control plane's own certificate and the intermediate young |
 //! | `serve` | proxies: join, renew, distribution |
+//! | `tidy` | adds up what is kept of flows, and lets the oldest go |
 //! | `administer` | people: the Unix socket |
 
 mod administer;
@@ -25,6 +26,7 @@ mod edition;
 mod entitled;
 mod event;
 mod fleet;
+mod flows;
 mod folder;
 mod issue;
 mod items;
@@ -58,6 +60,7 @@ pub use authority::{NotFounded, NotIssued, NotOpened as AuthorityNotOpened};
 pub use desk::{Attendance, Desk};
 pub use edition::Edition;
 pub use event::Event;
+pub use flows::NotTaken;
 pub use present::Present;
 pub use told::{NotTold, mesh_of};
 
@@ -162,6 +165,7 @@ impl Control {
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
         tasks.spawn(named("serve", serve::accept(Arc::clone(&center), listener)));
+        tasks.spawn(named("tidy", flows::tidy(Arc::clone(&center))));
         let answer =
             move |asker, question| administer::answer(Arc::clone(&center), asker, question);
         tasks.spawn(named("administer", administration.run(answer)));

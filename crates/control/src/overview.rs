@@ -1,5 +1,5 @@
-//! How the mesh is at a glance, as far as a control plane knows: what is configured, who follows, and
-//! what is wrong. Of calls it knows nothing.
+//! How the mesh is at a glance, as far as a control plane knows: what is configured, who follows, what
+//! goes between services, and what is wrong.
 
 use leno_admin::{
     Ends, Failure, Followers, HistoryOf, Overview, Proxies, ProxyState, Step, Workload,
@@ -8,6 +8,7 @@ use leno_admin::{
 
 use crate::administer::{check, history, proxies};
 use crate::center::Center;
+use crate::flows;
 
 /// How the mesh is.
 pub(crate) fn overview(center: &Center) -> Result<Overview, Failure> {
@@ -25,8 +26,8 @@ pub(crate) fn overview(center: &Center) -> Result<Overview, Failure> {
         certificate: first_to_end(center),
         findings: checked.findings,
         workloads: proxies.proxies.iter().flat_map(workloads).collect(),
-        traffic: None,
-        failed: None,
+        traffic: flows::of_late(center),
+        failed: flows::failed_of_late(center),
         next: NEXT.map(Step::from).into(),
     })
 }

@@ -1,6 +1,7 @@
 //! Port 15012: proxies join, renew and are told their views. Each connection and each call is a task
 //! of its own, and ends with what it rests on: the peer's certificate, its not being revoked.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,16 @@ use leno_identity::Caller;
 use leno_model::{Code, SpiffeId};
 use leno_wire::call;
 use leno_wire::certificates::{Join, Leave, Renew, Time, control_plane};
+use leno_wire::flows::Taken;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::center::Center;
-use crate::{distribute, issue, relay};
+use crate::entitled::may_act_as;
+use crate::flows::NotTaken;
+use crate::{distribute, flows, issue, relay};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -130,7 +134,7 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
-        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME | call::ANSWER => Err(
+        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME | call::ANSWER | call::REPORT => Err(
             Status::new(StatusCode::Unauthenticated, "this takes a certificate"),
         ),
         _ => Err(unknown(&path)),
@@ -170,6 +174,16 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
             })
             .await
         }
+        call::REPORT => {
+            let proven: SpiffeId = caller.id().clone();
+            let bytes = |message: &[u8]| Ok::<_, Infallible>(message.to_vec());
+            asked(&mut messages, bytes, move |message| {
+                let may_act_as = |id: &SpiffeId| may_act_as(&proven, id);
+                let taken = flows::take(&center, &proven, may_act_as, &message);
+                taken.map(Taken::encode).map_err(|why| not_taken(&why))
+            })
+            .await
+        }
         call::TIME => Ok(Time(center.clocks.now().wall).encode()),
         call::LEAVE => {
             let proven: SpiffeId = caller.id().clone();
@@ -186,6 +200,14 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
     };
     // As above.
     drop(answer.reply(reply).await);
+}
+
+fn not_taken(why: &NotTaken) -> Status {
+    let code = match why {
+        NotTaken::Misfit(_) => StatusCode::InvalidArgument,
+        NotTaken::Failed(_) => StatusCode::Unavailable,
+    };
+    Status::new(code, why)
 }
 
 fn unknown(path: &str) -> Status {

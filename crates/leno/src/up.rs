@@ -13,6 +13,7 @@ mod place;
 pub(crate) mod process;
 pub(crate) mod procfile;
 mod program;
+mod reporting;
 mod screen;
 mod source;
 mod talk;

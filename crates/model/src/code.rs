@@ -188,6 +188,8 @@ codes! {
     S007 "revision-not-found" Caller "There is no such revision.";
     S008 "store-in-use" Caller "Another process has the store open.";
     S009 "change-too-large" Caller "The change, or the configuration it would make, is larger than the store takes.";
+    S010 "flows-not-kept" Mesh "What goes between services cannot be kept.";
+    S011 "flows-damaged" Mesh "What was kept of past calls was damaged, and is begun anew.";
 
     // Distribution
     D001 "control-plane-away" Mesh "The control plane cannot be reached.";
@@ -197,6 +199,8 @@ codes! {
     D005 "proxy-away" Mesh "A proxy that took mesh calls is not connected to the control plane.";
     D006 "workload-not-told" Configuration "A proxy stands in front of a workload that does not exist or acts as somebody else.";
     D007 "feature-missing" Mesh "A proxy is older than a part of its view, and refuses what it does not understand.";
+    D008 "flow-refused" Caller "A proxy reported calls that it is no party of.";
+    D009 "flows-lost" Mesh "What a proxy counted of its calls was lost before it was kept.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

@@ -26,6 +26,7 @@ use leno_channel::{Clocks, Keyring};
 use leno_identity::Trust;
 use leno_model::view::{View, WorkloadId};
 use leno_model::{Dice, Pause, SpiffeId, Wall};
+use leno_telemetry::Telemetry;
 use leno_traffic::Scope;
 use leno_wire::{Client, Holder};
 use tokio::sync::{mpsc, watch};
@@ -39,6 +40,7 @@ pub use leave::{NotLeft, leave};
 use crate::follow::ask::{Order, Waiting};
 use crate::follow::certify::Certificates;
 use crate::follow::time::Timekeeper;
+use crate::reports::Reports;
 
 /// How a proxy follows.
 #[derive(Clone, Debug)]
@@ -64,6 +66,7 @@ pub struct Follower {
     address: String,
     certificates: Certificates,
     timekeeper: Timekeeper,
+    reports: Option<Reports>,
     keyring: Arc<Keyring>,
     clocks: Clocks,
     dice: Dice,
@@ -126,6 +129,7 @@ impl Follower {
             address: joined.address,
             certificates,
             timekeeper: Timekeeper::default(),
+            reports: None,
             keyring,
             clocks,
             dice,
@@ -141,6 +145,12 @@ impl Follower {
     /// Answers the control plane's questions by `respondent`, from the next connection on.
     pub fn answer_by(&mut self, respondent: Respondent) {
         self.respondent = Some(respondent);
+    }
+
+    /// Reports what `telemetry` counts of calls from here on.
+    pub fn report(&mut self, telemetry: &Telemetry) {
+        let (proxy, clocks) = (&self.holder.proxy, self.clocks.clone());
+        self.reports = Some(Reports::new(proxy, telemetry, clocks, &mut self.dice));
     }
 
     /// Who it proves to be.

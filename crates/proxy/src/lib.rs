@@ -24,6 +24,7 @@ mod named;
 mod news;
 mod pool;
 mod pump;
+pub mod reports;
 mod room;
 mod stream;
 mod tcp;
@@ -360,8 +361,10 @@ async fn run_worker(
 ) -> io::Result<()> {
     let mut trust = 0;
     let mut sweep = tokio::time::interval(SWEEP);
+    let mut handing_over = std::pin::pin!(worker.keep_handing_over());
     loop {
         tokio::select! {
+            never = &mut handing_over => match never {},
             changed = state.changed() => {
                 let now = state.borrow_and_update().clone();
                 if now.draining || changed.is_err() {
@@ -400,6 +403,7 @@ async fn run_worker(
         // What does not even hear that is closed with the runtime.
         is_idle(&worker, LAST_WORDS).await;
     }
+    worker.hand_over();
     Ok(())
 }
 

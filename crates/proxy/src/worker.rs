@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use leno_telemetry::{
     Stream, Telemetry, Unusable,
 };
 use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
+use tokio::sync::Notify;
 use tokio::time::Sleep;
 
 use crate::buffer::Buffers;
@@ -56,6 +58,8 @@ pub(crate) struct Worker {
     upstreams: RefCell<BTreeMap<SocketAddr, (WorkloadId, PortRef)>>,
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
+    /// Told when there is something to hand over and was not before.
+    counted: Notify,
     clocks: Clocks,
     pace: RefCell<Pace>,
     phase: Cell<Phase>,
@@ -83,6 +87,9 @@ struct Panics {
 
 /// How many tasks of one worker may panic within a minute before it is taken for broken.
 const MOST_PANICS: u32 = 10;
+/// For how long a worker counts by kind of call before it hands over.
+const HAND_OVER: Duration = Duration::from_secs(1);
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Worker {
@@ -113,6 +120,7 @@ impl Worker {
             upstreams: RefCell::default(),
             table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(telemetry.recorder()),
+            counted: Notify::new(),
             telemetry,
             pace: RefCell::new(Pace::new(clocks.now())),
             clocks,
@@ -184,6 +192,8 @@ impl Worker {
         let now = self.now();
         self.pool.sweep(now.mono);
         self.tunnels.sweep(now.mono);
+        // Streams that are open count on while nothing happens to them.
+        self.hand_over();
         if self.pace.borrow_mut().has_jumped(now) {
             self.news.announce();
         }
@@ -305,7 +315,7 @@ impl Worker {
 
     /// Says what happened.
     pub(crate) fn report(&self, event: &Event<'_>) {
-        self.recorder.borrow_mut().record(event);
+        self.recording(|recorder| recorder.record(event));
     }
 
     /// Whether somebody takes spans: else no call is traced.
@@ -315,7 +325,32 @@ impl Worker {
 
     /// Counts bytes of something that goes on.
     pub(crate) fn count(&self, flow: &Flow<'_>) {
-        self.recorder.borrow_mut().flow(flow);
+        self.recording(|recorder| recorder.flow(flow));
+    }
+
+    fn recording(&self, record: impl FnOnce(&mut Recorder)) {
+        let mut recorder = self.recorder.borrow_mut();
+        let held = recorder.holds_flows();
+        record(&mut recorder);
+        if !held && recorder.holds_flows() {
+            self.counted.notify_one();
+        }
+    }
+
+    /// Hands over what was counted by kind of call.
+    pub(crate) fn hand_over(&self) {
+        let now = self.now().wall;
+        self.recorder.borrow_mut().hand_over(now);
+    }
+
+    /// Hands over a while after something was counted, again and again. While nothing is, it holds no
+    /// timer.
+    pub(crate) async fn keep_handing_over(&self) -> Infallible {
+        loop {
+            self.counted.notified().await;
+            tokio::time::sleep(HAND_OVER).await;
+            self.hand_over();
+        }
     }
 
     /// Says that connections wait at `listener` for which no file is left: once for all workers,

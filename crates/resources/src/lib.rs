@@ -54,3 +54,4 @@ pub use kinds::{GROUP, KINDS, Resources, schema};
 pub use object::{Metadata, Object, Objects, Source};
 pub use part::{List, Part};
 pub use text::Text;
+pub use time::rfc3339;

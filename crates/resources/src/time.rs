@@ -6,7 +6,7 @@ use leno_model::Wall;
 
 /// Reads `2026-11-20T10:31:58.250Z`, or with an offset in the place of `Z`. Fractions finer than
 /// a nanosecond are cut; a leap second counts as the first of the next minute. Times before 1970 are not read.
-pub(crate) fn rfc3339(text: &str) -> Option<Wall> {
+pub fn rfc3339(text: &str) -> Option<Wall> {
     let (date, time) = text.split_once(['T', 't'])?;
     let (clock, offset) = match time.split_once(['Z', 'z']) {
         Some((clock, "")) => (clock, 0),

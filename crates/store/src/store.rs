@@ -163,6 +163,11 @@ impl Store {
         })
     }
 
+    /// The folder that it is in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What stands. Reads no file.
     pub fn head(&self) -> Head {
         *lock(&self.head)

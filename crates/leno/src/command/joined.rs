@@ -57,6 +57,7 @@ pub(crate) fn run(
     let telemetry = Telemetry::new(leno_telemetry::Settings::default());
     let witness = held.witness(&clocks, &telemetry);
     follower.answer_by(witness.respondent());
+    follower.report(&telemetry);
     let ended = Arc::new(Notify::new());
     let tell = |event: &Event| {
         held.hear(event, clocks.now().wall);

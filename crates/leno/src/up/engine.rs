@@ -25,6 +25,7 @@ use leno_dashboard::Arrived;
 use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
 use leno_model::{Dice, Mono, Name, Network, SpiffeId, TrustDomain};
+use leno_proxy::reports::Reports;
 use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy, Witness};
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
 use leno_traffic::{Naming, Scope};
@@ -38,6 +39,7 @@ use super::explicit::Pin;
 use super::news::{News, Published, Row};
 use super::place::{Held, Place};
 use super::program::{Program, programs};
+use super::reporting::report;
 use super::source::Source;
 use super::witness::witness;
 use crate::command::proxy::connections;
@@ -308,6 +310,17 @@ impl Up {
             }
             self.start(program);
         }
+        let reports = Reports::new(
+            self.source.mesh.as_str(),
+            &self.telemetry,
+            self.clocks.clone(),
+            &mut Dice::new(seed()),
+        );
+        let happen = self.happen.clone();
+        // Whoever does not hear of it has ended.
+        let trouble = move |why| drop(happen.send(Happened::Trouble(why)));
+        let reporting = report(reports, self.attendance.reports(), trouble);
+        tokio::task::spawn_local(reporting);
         let tap = self.telemetry.tap(Filter::default(), Tap::LIMIT);
         tokio::task::spawn_local(tell_first_calls(tap, self.happen.clone()));
         if self.source.file.is_some() {

@@ -7,6 +7,8 @@ use leno_model::view::Generation;
 use leno_model::{Code, SpiffeId, Wall};
 use leno_wire::{NotRestored, Refused};
 
+use crate::reports::Told;
+
 /// Something happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -54,6 +56,8 @@ pub enum Event {
     ClockRight,
     /// The control plane told a time that cannot be right.
     TimeNotBelieved(NotBelieved),
+    /// Something is amiss with the reports of what goes through the proxy.
+    Report(Told),
     /// Something could not be kept on disk.
     NotSaved {
         /// Why.
@@ -76,6 +80,7 @@ impl Event {
             Self::NotCertified { .. } => Some(Code::T007),
             Self::BadRoot(root) => Some(root.code()),
             Self::NotSaved { .. } => Some(Code::D003),
+            Self::Report(_) => Some(Code::D009),
         }
     }
 }
@@ -126,6 +131,17 @@ impl fmt::Display for Event {
             Self::ClockRight => f.write_str("this host's clock shows mesh time again"),
             Self::TimeNotBelieved(why) => write!(f, "{why}; mesh time goes on as it was"),
             Self::NotSaved { why } => write!(f, "not kept on disk: {why}"),
+            Self::Report(Told::Refused(why)) => {
+                write!(
+                    f,
+                    "the control plane refused a report of this proxy's calls: {why}"
+                )
+            }
+            Self::Report(Told::Lost(calls)) => write!(
+                f,
+                "{calls} calls are in no report: there was no room for them while the control plane \
+                 took none"
+            ),
         }
     }
 }

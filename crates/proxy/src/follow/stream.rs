@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_channel::grpc::{Incoming, Line, Sender};
+use leno_channel::grpc::{Incoming, Line, Sender, StatusCode};
 use leno_channel::{Alpn, Keyring, words};
 use leno_identity::Validity;
 use leno_model::view::View;
 use leno_model::{Pause, SpiffeId};
 use leno_traffic::Scope;
 use leno_wire::certificates::control_plane;
+use leno_wire::flows::Taken;
 use leno_wire::{Known, Received, Response, call};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -19,6 +20,7 @@ use crate::follow::ask::Order;
 use crate::follow::event::Event;
 use crate::follow::join::connect;
 use crate::follow::{Follower, Unanswered};
+use crate::reports::{NotTaken, Reports, Told};
 
 /// How many subscriptions a proxy may have.
 const MOST_SUBSCRIPTIONS: usize = 50_000;
@@ -51,9 +53,13 @@ impl Follower {
         self.client.reconnect();
         self.want_certificates();
         self.timekeeper.begin(self.clocks.mono());
+        if let Some(reports) = &mut self.reports {
+            reports.begin_anew();
+        }
         loop {
             self.ask_for_certificates(Some(&line), tell);
             self.timekeeper.ask(&line, stands, &self.clocks);
+            self.send_report(&line);
             if let Err(why) = self.speak(&mut sender).await {
                 return why;
             }
@@ -75,6 +81,11 @@ impl Follower {
                     let _reconnect = self.obey(order);
                 }
                 Some(asked) = self.certificates.asked() => self.take_certificate(asked, tell),
+                told = next_of(&mut self.reports) => {
+                    if let Some(told) = told {
+                        tell(&Event::Report(told));
+                    }
+                }
             }
             if Instant::now() >= until {
                 return;
@@ -119,8 +130,21 @@ impl Follower {
             Some(answer) = self.timekeeper.answered() => {
                 self.timekeeper.take(answer, &self.clocks, &self.folder, tell);
             }
+            told = next_of(&mut self.reports) => {
+                if let Some(told) = told {
+                    tell(&Event::Report(told));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Sends what went through the proxy, if some of it is to be sent.
+    fn send_report(&mut self, line: &Line) {
+        if let Some(reports) = &mut self.reports {
+            let line = line.clone();
+            reports.send(|message| async move { report(&line, &message).await });
+        }
     }
 
     fn handle(
@@ -238,6 +262,30 @@ pub(super) async fn open_line(
     // Why it ended is told by the call that ends with it.
     let run = tokio::spawn(async { drop(run.await) });
     Ok((line, stands, run))
+}
+
+/// Sends one report.
+async fn report(line: &Line, message: &[u8]) -> Result<Taken, NotTaken> {
+    let answer = line.ask(call::REPORT, message).await;
+    let answer = answer.map_err(|status| match status.code {
+        StatusCode::InvalidArgument => NotTaken::Never(status.message),
+        StatusCode::Unknown
+        | StatusCode::PermissionDenied
+        | StatusCode::ResourceExhausted
+        | StatusCode::Unimplemented
+        | StatusCode::Internal
+        | StatusCode::Unavailable
+        | StatusCode::Unauthenticated => NotTaken::Yet,
+    })?;
+    Taken::decode(&answer).map_err(|_| NotTaken::Yet)
+}
+
+/// What happens next to the reports, if there are any; pending otherwise.
+async fn next_of(reports: &mut Option<Reports>) -> Option<Told> {
+    match reports {
+        Some(reports) => reports.turn().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A task that ends with whoever holds this.

@@ -95,6 +95,7 @@ impl Held {
                 certificate.failed = Some(why.clone());
             }
             Event::Refused { .. }
+            | Event::Report(_)
             | Event::ClockOff(_)
             | Event::ClockRight
             | Event::TimeNotBelieved(_)

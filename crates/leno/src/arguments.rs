@@ -146,6 +146,7 @@ pub(crate) struct Check {
     leno why web http://cart:8080/items -X POST -H 'x-user: 7'\n  \
     leno why web tcp://redis:6379\n  \
     leno why outside http://cart:8080/\n  \
+    leno why shop/checkout --since 30m          why calls from or to it fail\n  \
     leno why -f mesh/ web http://cart:8080/     as a folder would have it")]
 pub(crate) struct Why {
     #[command(flatten)]
@@ -155,10 +156,14 @@ pub(crate) struct Why {
     #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,
 
-    /// The id of a call that happened, or its first digits; else who calls: a workload (`web`,
-    /// `shop/web`), or `outside` for a caller without a proxy
-    #[arg(value_name = "ID|SOURCE")]
+    /// The id of a call that happened, or its first digits; with --since a service; else who calls: a
+    /// workload (`web`, `shop/web`), or `outside` for a caller without a proxy
+    #[arg(value_name = "ID|SERVICE|SOURCE")]
     pub(crate) source: String,
+
+    /// Why calls from or to the service failed, of so long ago until this moment
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with_all = ["url", "files"])]
+    pub(crate) since: Option<Duration>,
 
     /// What is called: `http://HOST[:PORT]/PATH` or `tcp://HOST:PORT`
     #[arg(value_name = "URL")]
@@ -261,19 +266,39 @@ pub(crate) struct Issue {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example: leno stat --edges --over 10s")]
+#[command(after_help = "Examples:\n  \
+    leno stat                               what goes to each service, of late\n  \
+    leno stat --edges                       who calls whom\n  \
+    leno stat cart --routes --since 2h      the rules that took what went to cart\n  \
+    leno stat cart --requests --since 24h   what was asked of it, identifiers folded\n\n\
+    Figures are kept for eight days: by 10 seconds, then by minutes, then by hours.")]
 pub(crate) struct Stat {
-    /// A row for each edge, instead of one for each service
+    /// Only what goes from or to this service: NAME or NAMESPACE/NAME
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+
+    /// The namespace of a name that states none
+    #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
+    pub(crate) namespace: String,
+
+    /// Of how long ago until this moment
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
+    pub(crate) since: Duration,
+
+    /// A row for each edge: who calls, and what is called
     #[arg(long)]
     pub(crate) edges: bool,
 
-    /// For how long calls are counted, up to a minute
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2s")]
-    pub(crate) over: Duration,
+    /// A row for each rule of a route, and one for what no rule took
+    #[arg(long, conflicts_with = "edges")]
+    pub(crate) routes: bool,
 
-    /// How the answer is written
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    pub(crate) output: Output,
+    /// A row for each request of an edge: GET /items/{id}
+    #[arg(long, conflicts_with_all = ["edges", "routes"])]
+    pub(crate) requests: bool,
+
+    #[command(flatten)]
+    pub(crate) context: fleet::Context,
 }
 
 #[derive(Args)]
@@ -404,12 +429,18 @@ fn status(text: &str) -> Result<(u16, u16), String> {
 
 /// A time as people write it: a number with its unit.
 fn time(text: &str) -> Result<Duration, String> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    let units = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+    ];
     let read = units.iter().find_map(|(unit, millis)| {
         let number = text.strip_suffix(unit)?.parse::<u32>().ok()?;
         Some(Duration::from_millis(u64::from(number) * millis))
     });
-    read.ok_or_else(|| "a number and ms, s, m or h is expected".to_owned())
+    read.ok_or_else(|| "a number and ms, s, m, h or d is expected".to_owned())
 }
 
 #[derive(Args)]

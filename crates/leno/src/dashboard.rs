@@ -2,9 +2,7 @@
 //! a folder.
 
 mod door;
-mod failures;
 mod local;
-mod recent;
 
 use std::io;
 use std::sync::Arc;

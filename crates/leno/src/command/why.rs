@@ -1,6 +1,7 @@
 //! `leno why`: what would become of a call, or what became of it, and why.
 
 pub(super) mod happened;
+mod since;
 
 use anyhow::{anyhow, bail};
 use leno_admin::ConfigurationOf;
@@ -21,6 +22,9 @@ use crate::terminal::{Line, Terminal};
 ///
 /// With one word it tells of a call that happened, or explains a code.
 pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    if let Some(since) = options.since {
+        return since::run(options, since, terminal);
+    }
     let Some(url) = &options.url else {
         return one_word(options, terminal);
     };
@@ -60,7 +64,10 @@ fn one_word(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     if is_id(word) {
         return happened::run(word, &options.subject.context, terminal);
     }
-    bail!("what does {word} call? leno why {word} http://HOST:PORT/PATH; or give the id of a call");
+    bail!(
+        "what does {word} call? leno why {word} http://HOST:PORT/PATH; \
+         or why its calls fail: leno why {word} --since 30m"
+    );
 }
 
 /// Whether a word can only be the id of a call, or its first digits.

@@ -6,12 +6,13 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use leno_admin::Edge;
 use leno_model::Mono;
 use leno_telemetry::{Record, Snapshot, Telemetry};
 
 use super::heard::{Heard, Shares};
 use crate::render;
-use crate::signals::{self, By, Edge};
+use crate::signals;
 use crate::terminal::{Line, Terminal};
 
 /// What is told of the traffic.
@@ -86,7 +87,7 @@ impl Traffic {
         let (Some(before), Some(last)) = (self.moments.front(), self.moments.back()) else {
             return Ok(());
         };
-        let edges = signals::edges(&before.counted, &last.counted, By::Edge);
+        let edges = signals::edges(&before.counted, &last.counted);
         let remarks = self.heard.remarks(&before.shares);
         let table = render::edges::table(&edges, &remarks, now.since(before.at));
         let mut lines = vec![Line::new()];
@@ -103,8 +104,8 @@ impl Traffic {
 
     /// All that happened.
     pub(super) fn total(&self) -> Total {
-        let edges = signals::edges(&Snapshot::default(), &self.telemetry.snapshot(), By::Edge);
-        let sum = |count: fn(&Edge) -> u64| edges.values().map(count).sum();
+        let edges = signals::edges(&Snapshot::default(), &self.telemetry.snapshot());
+        let sum = |count: fn(&Edge) -> u64| edges.iter().map(count).sum();
         Total {
             calls: sum(|edge| edge.calls),
             mtls: sum(|edge| edge.mtls),

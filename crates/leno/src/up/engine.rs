@@ -124,8 +124,6 @@ pub(crate) enum Happened {
 pub(crate) enum Question {
     /// What runs?
     Rows(oneshot::Sender<Vec<Row>>),
-    /// What is counted of calls, and where can they be watched?
-    Telemetry(oneshot::Sender<Telemetry>),
     /// Start this one again.
     Restart(Name, oneshot::Sender<Result<(), String>>),
     /// End.
@@ -398,7 +396,6 @@ impl Up {
     fn handle_question(&mut self, question: Question) -> anyhow::Result<()> {
         match question {
             Question::Rows(answer) => drop(answer.send(self.rows())),
-            Question::Telemetry(answer) => drop(answer.send(self.telemetry.clone())),
             Question::Restart(name, answer) => drop(answer.send(self.restart(&name))),
             Question::Join(guest, answer) => drop(answer.send(self.join(guest))),
             Question::Opened(joined, opened, answer) => {

@@ -3,7 +3,6 @@
 
 mod client;
 mod server;
-mod watch;
 mod words;
 
 use std::io::{self, IoSlice, IoSliceMut};

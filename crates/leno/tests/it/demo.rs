@@ -42,6 +42,17 @@ fn what_it_says_to_try_works() {
     let told = demo.shell("./leno stat --edges").stdout;
     let told = String::from_utf8(told).unwrap();
     assert!(told.contains("visitors → web"), "{told}");
+    let output = demo.shell("./leno why payments --since 5m");
+    let told = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "✗ R003 no-allow-rule   web → payments",
+        "culprit   the caller web   fault: caller",
+        "asked     GET /ledger, answered 403",
+        "leno explain R003",
+    ] {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Sessions with a control plane: each file of `tests/fleets` is what people type and see who run a mesh
 //! on several hosts, asked of a control plane that the test starts. Lines that begin with `#` say what
-//! happens meanwhile: `# the proxy of web runs`, `.. stands still`, `.. goes on`, `.. has ended`.
+//! happens meanwhile: `# the proxy of web runs`, `.. stands still`, `.. goes on`, `.. has ended`, and
+//! `# web calls cart 3 times`, which is over when the control plane knows of it.
 
 mod relay;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -24,6 +26,10 @@ fn what_is_typed_about_a_fleet_shows_what_is_written() {
 struct World {
     folder: PathBuf,
     relay: Relay,
+    /// Where the proxy of web takes calls to cart.
+    upstream: String,
+    /// How many calls there have been.
+    calls: u64,
     children: Vec<Child>,
 }
 
@@ -37,13 +43,14 @@ impl World {
         let mut copy = Command::new("cp");
         copy.arg("-r").args([&examples, &folder]);
         assert!(copy.status().unwrap().success());
-        // Chosen before it is advertised.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = port.local_addr().unwrap().to_string();
-        drop(port);
+        // Chosen before they are told.
+        let ports = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [address, upstream] = ports.map(|port| port.local_addr().unwrap().to_string());
         let mut world = Self {
             relay: Relay::start(&folder.join("relay.sock"), &folder.join("control.sock")),
             folder,
+            upstream,
+            calls: 0,
             children: Vec::new(),
         };
         let arguments = ["--data", "store", "--socket", "control.sock", "--listen"];
@@ -80,6 +87,10 @@ impl World {
 
     /// Lets something happen that nobody types.
     fn happen(&mut self, what: &str) {
+        if let Some(times) = what.strip_prefix("web calls cart ") {
+            let times = times.split(' ').next().unwrap();
+            return self.call(times.parse().unwrap());
+        }
         let of = what.strip_prefix("the proxy of ");
         let of = of.expect("nothing else happens in a session");
         if let Some(name) = of.strip_suffix(" stands still") {
@@ -101,7 +112,7 @@ impl World {
             "--advertise",
             "10.0.0.7:15008",
             "--upstream",
-            "cart:8080=127.0.0.1:0",
+            &format!("cart:8080={}", self.upstream),
         ];
         self.start(
             Command::new(env!("CARGO_BIN_EXE_leno"))
@@ -120,6 +131,21 @@ impl World {
         self.relay.wait_until(|proxies| {
             !proxies.is_empty() && proxies.iter().all(|proxy| proxy["current"] == true)
         });
+    }
+
+    /// Calls cart by the proxy of web.
+    fn call(&mut self, times: u64) {
+        for time in 0..times {
+            let mut stream = TcpStream::connect(&self.upstream).unwrap();
+            let path = format!("/items/{time}");
+            let head = format!("GET {path} HTTP/1.1\r\nhost: cart\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        }
+        self.calls += times;
+        self.relay.wait_until_counted(self.calls);
     }
 
     /// Sends the process that was started last a signal.

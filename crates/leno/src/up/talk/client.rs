@@ -5,15 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use leno_admin::through_folder;
 use leno_model::Name;
 use serde_json::{Value, json};
 
-use super::{Arrived, send, watch, words};
-use crate::signals::{By, Edges};
+use super::{Arrived, send, words};
 use crate::up::engine::{Guest, Joined, Opened};
 use crate::up::news::Row;
 use crate::up::place::Place;
@@ -56,15 +54,6 @@ impl Client {
         let rows = answer["rows"].as_array().map(|rows| rows.iter());
         let rows = rows.and_then(|rows| rows.map(words::read_row).collect());
         rows.context("the mesh that is up speaks another version of this program")
-    }
-
-    /// What goes over each edge, or to each service, for as long as `time` from here on.
-    ///
-    /// Says also how long that was: there is a longest.
-    pub(crate) fn stat(&mut self, by: By, time: Duration) -> anyhow::Result<(Edges, Duration)> {
-        let answer = self.ask(&watch::stat_question(by, time))?;
-        watch::read_stat(&answer)
-            .context("the mesh that is up speaks another version of this program")
     }
 
     /// Starts a workload again.

@@ -15,7 +15,7 @@ use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Arrived, send, watch, words};
+use super::{Arrived, send, words};
 use crate::up::engine::{Happened, Joined, Opened, Question};
 use crate::up::place::Place;
 
@@ -88,11 +88,6 @@ impl Connection {
                 Some("ps") => {
                     let rows = self.ask(Question::Rows).await?;
                     json!({ "rows": rows.iter().map(words::row).collect::<Vec<_>>() })
-                }
-                Some("stat") => {
-                    let telemetry = self.ask(Question::Telemetry).await?;
-                    let wanted = watch::read_stat_question(&asked).ok_or(Over)?;
-                    watch::stat(&telemetry, wanted).await
                 }
                 Some("restart") => {
                     let name = asked["name"].as_str().and_then(|name| Name::new(name).ok());

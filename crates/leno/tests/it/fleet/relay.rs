@@ -65,6 +65,20 @@ impl Relay {
         }
     }
 
+    /// Waits until as many calls are kept.
+    pub(crate) fn wait_until_counted(&self, calls: u64) {
+        let question = json!({ "version": 1, "ask": "traffic", "seconds": 3600, "by": "mesh" });
+        let question = question.to_string();
+        let counted = || {
+            let told = ask(&self.control, &question);
+            let counted = &told["answer"]["steps"][0]["edges"][0]["calls"];
+            counted.as_u64().unwrap_or_default()
+        };
+        while counted() < calls {
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits until the proxy in front of a workload of `shop` holds what is in force.
     pub(crate) fn wait_until_adopted(&self, workload: &str) {
         let question = json!({
@@ -112,11 +126,29 @@ impl Seen {
 
     /// What stands for the value of a field that differs from run to run.
     fn steady_field(&mut self, key: &str, value: &Value) -> Option<Value> {
+        let figure = match key {
+            "p50_us" | "p90_us" => Some(3_100.0),
+            "p99_us" => Some(9_000.0),
+            "seconds" => Some(60.0),
+            "quiet_before" => Some(1_200.0),
+            _ => None,
+        };
+        if let Some(figure) = figure.filter(|_| value.is_number()) {
+            let whole = key != "seconds";
+            return Some(if whole {
+                json!(figure as u64)
+            } else {
+                json!(figure)
+            });
+        }
         let text = value.as_str()?;
         let steady = match key {
             "now" => "2026-11-20T03:01:00.000Z",
             "at" => "2026-11-20T02:38:00.000Z",
             "since" => "2026-11-20T02:59:00.000Z",
+            "first" => "2026-11-20T02:40:00.000Z",
+            "last" => "2026-11-20T03:00:30.000Z",
+            "from" | "until" if text.ends_with('Z') => "2026-11-20T02:31:00.000Z",
             "expires" => "2026-11-20T04:00:00.000Z",
             "ends" | "ended" | "would_end" => "2026-11-21T03:00:00.000Z",
             "root_ends" => "2036-11-17T02:30:00.000Z",
@@ -124,6 +156,8 @@ impl Seen {
             "root" => return Some("5eed".repeat(16).into()),
             "who" | "made_by" => "ops",
             "id" => return Some(self.id(text).into()),
+            "example" => return Some("7c1e4b02".into()),
+            "command" if text.starts_with("leno why ") => "leno why 7c1e4b02",
             "text" if text.starts_with("leno-join:") => {
                 text.clone_into(&mut self.token);
                 "leno-join:shop.local:SECRET"

@@ -76,7 +76,11 @@ fn workloads_that_go_by_what_they_are_told_call_through_the_mesh() {
         assert_eq!(items, "yarn\n", "{file}");
     }
     // What went around it was seen by nobody.
-    let calls = folder.told(["stat", "--edges", "-o", "json", "--over", "50ms"]);
+    let mut calls = String::new();
+    until(|| {
+        calls = folder.told(["stat", "--edges", "-o", "json", "--since", "1h"]);
+        calls.contains("default/cart")
+    });
     assert!(!calls.contains("unknown"), "{calls}");
 
     // Who stands on the lines of a workload is that workload.

@@ -40,10 +40,10 @@ pub struct Carried {
 /// What is kept of the past.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Kept {
-    /// Since when, in RFC 3339; absent while nothing is.
+    /// Since when whatever was reported is kept, in RFC 3339; absent where nothing can be kept.
     #[serde(default)]
     pub from: Option<String>,
-    /// Until when, in RFC 3339.
+    /// Until when something was reported, in RFC 3339; absent if nothing was.
     #[serde(default)]
     pub until: Option<String>,
     /// How many bytes that takes on disk.
@@ -154,7 +154,8 @@ pub struct FailureCount {
     pub fault: String,
     /// How often.
     pub count: u64,
-    /// When it was first seen, in RFC 3339, no earlier than what was asked for.
+    /// When it was first seen, in RFC 3339: in [`Traffic`] no earlier than what was asked for, in a
+    /// [`FailureGroup`] since it goes on without a quiet while of ten minutes.
     pub first: String,
     /// When it was last seen, in RFC 3339.
     pub last: String,

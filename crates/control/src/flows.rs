@@ -106,11 +106,11 @@ impl Ledger {
         if let Some(flows) = &state.flows {
             return Ok(Arc::clone(flows));
         }
-        let opened = match Flows::open(&self.folder, Bounds::default()) {
+        let opened = match Flows::open(&self.folder, Bounds::default(), clock::wall()) {
             Err(Failed::Damaged(why)) => {
                 let aside = Flows::set_aside(&self.folder);
                 state.trouble = Some((Code::S011, begun_anew(&why)));
-                aside.and_then(|_| Flows::open(&self.folder, Bounds::default()))
+                aside.and_then(|_| Flows::open(&self.folder, Bounds::default(), clock::wall()))
             }
             opened => opened,
         };
@@ -261,9 +261,11 @@ pub(crate) async fn tidy(center: Arc<Center>) {
 
 /// What is kept, as people may see it.
 fn kept(center: &Center) -> Kept {
-    let told = center.ledger.with(Flows::kept).unwrap_or_default();
+    let known = center.ledger.with(Flows::kept);
+    let is_known = known.is_ok();
+    let told = known.unwrap_or_default();
     Kept {
-        from: told.from.map(|at| at.to_string()),
+        from: is_known.then(|| told.from.to_string()),
         until: told.until.map(|at| at.to_string()),
         bytes: told.bytes,
         lost: told.lost,

@@ -134,9 +134,12 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
-        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME | call::ANSWER | call::REPORT => Err(
-            Status::new(StatusCode::Unauthenticated, "this takes a certificate"),
-        ),
+        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME | call::ANSWER | call::REPORT => {
+            Err(Status::new(
+                StatusCode::Unauthenticated,
+                "this takes a certificate",
+            ))
+        }
         _ => Err(unknown(&path)),
     };
     // A client that went away needs no answer.

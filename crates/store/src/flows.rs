@@ -83,9 +83,9 @@ pub struct Reported {
 /// What is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct KeptFlows {
-    /// Since when; nothing if nothing is.
-    pub from: Option<Wall>,
-    /// Until when.
+    /// Since when whatever was reported is kept.
+    pub from: Wall,
+    /// Until when something was reported; nothing if nothing was.
     pub until: Option<Wall>,
     /// How many bytes of the file are in use.
     pub bytes: u64,
@@ -113,10 +113,10 @@ struct Writer {
 }
 
 impl Flows {
-    /// Opens the file in `folder`, making it where there is none. It is for whoever has the store of
-    /// that folder open.
-    pub fn open(folder: &Path, bounds: Bounds) -> Result<Self, Failed> {
-        let connection = file::open(folder)?;
+    /// Opens the file in `folder`, making it where there is none, of what happens from `now` on. It is
+    /// for whoever has the store of that folder open.
+    pub fn open(folder: &Path, bounds: Bounds, now: Wall) -> Result<Self, Failed> {
+        let connection = file::open(folder, now)?;
         let dictionary = Dictionary::read(&connection)?;
         let reader = file::connect(folder)?;
         Ok(Self {
@@ -183,6 +183,8 @@ impl Flows {
         }
         let oldest = now - self.bounds.age;
         piece::drop_before(&transaction, oldest)?;
+        let began = "UPDATE state SET began = max(began, ?1)";
+        run(&transaction, began, [Millis(oldest)])?;
         while file::used(&transaction)? > self.bounds.bytes && piece::drop_oldest(&transaction)? {}
         let forget = "DELETE FROM sender WHERE seen < ?1";
         run(&transaction, forget, [Millis(oldest)])?;
@@ -196,18 +198,17 @@ impl Flows {
         let folded_here = self.writer().folded;
         let mut reader = lock(&self.reader);
         let transaction = reader.transaction()?;
-        let span = "SELECT min(start), max(until) FROM piece";
-        let (from, until) = transaction
+        let span = "SELECT began, (SELECT max(until) FROM piece) FROM state";
+        let (Millis(from), until): (_, Option<Millis>) = transaction
             .prepare_cached(span)?
             .query_one([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let sums = "SELECT coalesce(sum(lost), 0), coalesce(sum(folded), 0) FROM sender";
         let (lost, folded): (u64, u64) = transaction
             .prepare_cached(sums)?
             .query_one([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let wall = |millis: Option<Millis>| millis.map(|Millis(wall)| wall);
         Ok(KeptFlows {
-            from: wall(from),
-            until: wall(until),
+            from,
+            until: until.map(|Millis(until)| until),
             bytes: file::used(&transaction)?,
             lost,
             folded: folded.saturating_add(folded_here),

@@ -1,5 +1,11 @@
 -- Times are milliseconds since 1970-01-01T00:00:00Z.
 
+-- Since when whatever happens is in the pieces below.
+CREATE TABLE state (
+    only  INTEGER PRIMARY KEY CHECK (only = 1),
+    began INTEGER NOT NULL
+) STRICT;
+
 -- A life of a proxy, and the last report of it that is in the pieces below.
 CREATE TABLE sender (
     identity TEXT NOT NULL,

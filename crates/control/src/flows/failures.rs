@@ -295,8 +295,7 @@ impl Group {
             .iter()
             .find(|entry| entry.at <= onset.first + CLOCKS);
         let before = before.filter(|entry| onset.first.since(entry.at) <= RIGHT_BEFORE);
-        // What is as old as what is kept may have begun with anything.
-        let before = before.filter(|_| onset.quiet_before.is_some()).map(past);
+        let before = before.map(past);
         let failure = FailureCount {
             first: onset.first.to_string(),
             ..counted(&cause.failure, &self.sum)
@@ -376,7 +375,7 @@ impl Onset {
         let place = place.unwrap_or(times.len().saturating_sub(1));
         let (earlier, _) = times.split_at(place);
         let mut first = times.get(place).map_or(asked, |(first, _)| *first);
-        let mut last_before = known.from.unwrap_or(first);
+        let mut last_before = known.from;
         for (begin, end) in earlier.iter().rev() {
             if first.since(*end) >= QUIET {
                 last_before = last_before.max(*end);
@@ -404,7 +403,7 @@ mod tests {
             .map(|minute| (at(*minute), at(*minute)))
             .collect();
         let known = KeptFlows {
-            from: Some(at(kept)),
+            from: at(kept),
             ..KeptFlows::default()
         };
         let onset = Onset::of(&times, at(asked), &known);

@@ -167,7 +167,7 @@ impl Asked<'_> {
 
 /// A step in which nothing went: of its time that counts in which something could have been kept.
 fn empty((from, until): (Wall, Wall), known: &KeptFlows, reported: Wall) -> Traffic {
-    let begin = known.from.map_or(from, |kept| kept.clamp(from, until));
+    let begin = known.from.clamp(from, until);
     let end = reported
         .max(known.until.unwrap_or_default())
         .clamp(begin, until);

@@ -65,8 +65,9 @@ fn print(carried: &Carried, options: &Stat, terminal: &mut Terminal) -> anyhow::
     for line in render::edges::table(&step.edges, &BTreeMap::new(), time) {
         terminal.line(line)?;
     }
-    if step.edges.iter().any(|edge| edge.failed > 0) {
-        let of = options.service.as_deref().unwrap_or("SERVICE");
+    let worst = step.edges.iter().max_by_key(|edge| edge.failed);
+    if let Some(worst) = worst.filter(|edge| edge.failed > 0 && !edge.to.is_empty()) {
+        let of = figures::short(&worst.to);
         let minutes = options.since.as_secs().div_ceil(60);
         terminal.gap()?;
         let next = format!("leno why {of} --since {minutes}m");

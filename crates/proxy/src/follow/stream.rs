@@ -267,15 +267,9 @@ pub(super) async fn open_line(
 /// Sends one report.
 async fn report(line: &Line, message: &[u8]) -> Result<Taken, NotTaken> {
     let answer = line.ask(call::REPORT, message).await;
-    let answer = answer.map_err(|status| match status.code {
-        StatusCode::InvalidArgument => NotTaken::Never(status.message),
-        StatusCode::Unknown
-        | StatusCode::PermissionDenied
-        | StatusCode::ResourceExhausted
-        | StatusCode::Unimplemented
-        | StatusCode::Internal
-        | StatusCode::Unavailable
-        | StatusCode::Unauthenticated => NotTaken::Yet,
+    let answer = answer.map_err(|status| match status.code == StatusCode::InvalidArgument {
+        true => NotTaken::Never(status.message),
+        false => NotTaken::Yet,
     })?;
     Taken::decode(&answer).map_err(|_| NotTaken::Yet)
 }

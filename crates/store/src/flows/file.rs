@@ -6,8 +6,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use leno_model::Wall;
 use rusqlite::Connection;
 
+use crate::columns::{Millis, run};
 use crate::failed::Failed;
 use crate::file;
 
@@ -23,8 +25,8 @@ const APPLICATION: u32 = u32::from_be_bytes(*b"LENF");
 /// The version of the schema. There is no way from another one: what it holds is set aside.
 const VERSION: u32 = 1;
 
-/// Opens the file in `folder`, making it if there is none.
-pub(super) fn open(folder: &Path) -> Result<Connection, Failed> {
+/// Opens the file in `folder`, making it if there is none: what happens from `now` on is in it.
+pub(super) fn open(folder: &Path, now: Wall) -> Result<Connection, Failed> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     options.open(folder.join(FILE))?;
@@ -33,7 +35,7 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Failed> {
     let (application, version): (u32, u32) = (number("application_id")?, number("user_version")?);
     match (application, version) {
         (APPLICATION, VERSION) => {}
-        (0, 0) => create(&mut connection)?,
+        (0, 0) => create(&mut connection, now)?,
         _ => {
             return Err(Failed::Damaged(
                 "it is no file of flows of this Leno".into(),
@@ -52,10 +54,12 @@ pub(super) fn connect(folder: &Path) -> Result<Connection, Failed> {
     Ok(connection)
 }
 
-fn create(connection: &mut Connection) -> Result<(), Failed> {
+fn create(connection: &mut Connection, now: Wall) -> Result<(), Failed> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("../flows.sql"))?;
+    let begin = "INSERT INTO state (only, began) VALUES (1, ?1)";
+    run(&transaction, begin, [Millis(now)])?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)

@@ -184,6 +184,9 @@ pub(super) fn drop_before(connection: &Connection, oldest: Wall) -> Result<(), F
 
 /// Drops the oldest pieces; says whether there were any.
 pub(super) fn drop_oldest(connection: &Connection) -> Result<bool, Failed> {
+    let began = "UPDATE state SET began = max(began, coalesce(
+                 (SELECT max(until) FROM (SELECT until FROM piece ORDER BY start LIMIT 4)), 0))";
+    run(connection, began, [])?;
     let delete = "DELETE FROM piece WHERE id IN (SELECT id FROM piece ORDER BY start LIMIT 4)";
     Ok(run(connection, delete, [])? > 0)
 }

@@ -74,7 +74,7 @@ fn report(sequence: u64, until: Wall, flows: Vec<Flow>) -> Reported {
 }
 
 fn open(folder: &Folder) -> Flows {
-    Flows::open(folder.path(), Bounds::default()).unwrap()
+    Flows::open(folder.path(), Bounds::default(), at(0)).unwrap()
 }
 
 /// Everything that is kept, by what was called.
@@ -114,7 +114,7 @@ fn a_repeat_does_not_count_and_a_restart_forgets_nothing() {
     assert!(flows.take(&other, at(11)).unwrap());
     assert_eq!(calls(&flows), 10);
     let kept = flows.kept().unwrap();
-    assert_eq!((kept.from, kept.until), (Some(at(0)), Some(at(10))));
+    assert_eq!((kept.from, kept.until), (at(0), Some(at(10))));
 }
 
 /// The definition: a list of what was taken. Whatever is added up meanwhile, sums stay what they were,
@@ -193,7 +193,7 @@ fn time_takes_detail_and_then_all_of_it() {
     tidy(&flows, at(9 * 24 * hour + 7200));
     assert_eq!(calls(&flows), 0);
     assert_eq!(flows.kinds().len(), 0);
-    assert_eq!(flows.kept().unwrap().from, None);
+    assert_eq!(flows.kept().unwrap().from, at(24 * hour + 7200));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn the_oldest_goes_when_there_is_no_room() {
         bytes: 200 << 10,
         ..Bounds::default()
     };
-    let flows = Flows::open(folder.path(), bounds).unwrap();
+    let flows = Flows::open(folder.path(), bounds, at(0)).unwrap();
     for sequence in 1..=200 {
         let until = at(sequence * 10);
         let told = (0..100).map(|service| flow(&format!("shop/s{service}"), "/", sequence, until));
@@ -215,7 +215,7 @@ fn the_oldest_goes_when_there_is_no_room() {
     }
     let kept = flows.kept().unwrap();
     assert!(
-        kept.from > Some(at(100)) && kept.until == Some(at(2000)),
+        kept.from > at(100) && kept.until == Some(at(2000)),
         "{kept:?}"
     );
 }
@@ -256,7 +256,7 @@ fn a_damaged_file_is_said_to_be_and_can_be_laid_aside() {
 
 fn damaged(folder: &Path, damage: &[u8]) {
     fs::write(folder.join("flows.db"), damage).unwrap();
-    let failed = Flows::open(folder, Bounds::default()).unwrap_err();
+    let failed = Flows::open(folder, Bounds::default(), at(0)).unwrap_err();
     assert!(matches!(failed, Failed::Damaged(_)), "{failed:?}");
     Flows::set_aside(folder).unwrap();
     assert!(folder.join("flows.db.damaged").exists());

@@ -130,7 +130,7 @@ impl Seen {
             "p50_us" | "p90_us" => Some(3_100.0),
             "p99_us" => Some(9_000.0),
             "seconds" => Some(60.0),
-            "quiet_before" => Some(1_200.0),
+            "quiet_before" => return Some(json!(1_200)),
             _ => None,
         };
         if let Some(figure) = figure.filter(|_| value.is_number()) {

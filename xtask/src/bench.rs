@@ -8,6 +8,7 @@ mod contestant;
 mod decision;
 mod demo;
 mod fleet;
+mod flows;
 mod growth;
 mod idle;
 mod namespace;
@@ -117,6 +118,14 @@ const CASES: &[Case] = &[
               Reading the configuration grows with the mesh, once for each change; everything after it with the proxies.",
         build: Some(growth::BUILD),
         measure: growth::measure,
+    },
+    Case {
+        name: "flows",
+        title: "A day of calls between services",
+        how: "The benchmark of `leno-control` writes 24 hours of flows into the file beside the store, five kinds of call on each edge, told by both proxies and \
+              as finely as is kept, and asks for all of it over the socket. Size and time grow with the kinds of call, and with the steps that are kept, not with the calls.",
+        build: Some(flows::BUILD),
+        measure: flows::measure,
     },
     Case {
         name: "recovery",

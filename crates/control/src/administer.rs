@@ -337,6 +337,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         )],
     };
     findings.extend(judged.findings);
+    findings.extend(center.ledger.finding());
     let mut passed = edition.meaning.sound();
     passed.extend(judged.passed);
     Checked {

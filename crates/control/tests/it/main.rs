@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod fleet;
+mod flows;
 mod follow;
 mod people;
 mod services;

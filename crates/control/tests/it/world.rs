@@ -15,6 +15,7 @@ use leno_model::view::{View, WorkloadId};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{self, Asker, Follower, Following, NotJoined};
 use leno_store::NotOpened;
+use leno_telemetry::Telemetry;
 use leno_wire::JoinToken;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, yield_now};
@@ -200,6 +201,7 @@ pub(crate) struct Proxy {
     pub(crate) asker: Asker,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) clocks: Clocks,
+    pub(crate) telemetry: Telemetry,
     pub(crate) events: watch::Receiver<Vec<follow::Event>>,
     views: watch::Receiver<Option<Arc<View>>>,
     task: JoinHandle<()>,
@@ -229,7 +231,9 @@ impl Proxy {
         let mut heard = Vec::new();
         let hear = |event: &follow::Event| heard.push(event.clone());
         let opened = Follower::open(&following, Arc::clone(&keyring), clocks.clone(), hear);
-        let (follower, asker) = opened.unwrap();
+        let (mut follower, asker) = opened.unwrap();
+        let telemetry = Telemetry::new(leno_telemetry::Settings::default());
+        follower.report(&telemetry);
         let first = follower.view().map(|(view, _)| view);
         let (adopt, views) = watch::channel(first);
         let (tell, events) = watch::channel(heard);
@@ -247,6 +251,7 @@ impl Proxy {
             asker,
             keyring,
             clocks,
+            telemetry,
             events,
             views,
             task,

@@ -26,7 +26,7 @@ use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
 use leno_model::{Dice, Mono, Name, Network, SpiffeId, TrustDomain};
 use leno_proxy::reports::Reports;
-use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy, Witness};
+use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy};
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
 use leno_traffic::{Naming, Scope};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -62,7 +62,6 @@ pub(crate) struct Up {
     desk: Desk,
     control: JoinHandle<Ended>,
     attendance: Rc<Attendance>,
-    witness: Witness,
     /// Where other commands of this host find its proxy.
     _found: Option<neighbours::Place>,
     /// Whose certificates somebody wants renewed at once.
@@ -181,13 +180,11 @@ impl Up {
         witness.try_by(&proxy);
         attendance.answer_by(witness.respondent());
         // Where it cannot be found, it is asked through its control plane.
-        let known = witness.clone();
-        let found = neighbours::Place::answer(move |question| known.clone().answer(question));
+        let found = neighbours::Place::answer(move |question| witness.clone().answer(question));
         let attendance = Rc::new(attendance);
         let mut up = Self {
             certificates: Certificates::new(attendance.clone(), keyring, Dice::new(seed())),
             attendance,
-            witness,
             _found: found.ok(),
             renewals,
             source,
@@ -271,11 +268,6 @@ impl Up {
     /// What is counted of its calls, and where they can be watched.
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
-    }
-
-    /// Who answers what is asked about its proxy, and about its calls.
-    pub(crate) fn witness(&self) -> &Witness {
-        &self.witness
     }
 
     /// The folder that holds what is run.

@@ -1,0 +1,203 @@
+//! How large a day of flows is, and how long answers from it take, for meshes of several sizes. Run it
+//! by `cargo bench -p leno-control --bench flows`. Times are medians.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use leno_admin::{By, Client, FailuresOf, TrafficOf};
+use leno_channel::wall;
+use leno_control::{Control, Settings};
+use leno_model::flow::{Failure, Flow, Kind, Side, Sum, What};
+use leno_model::{CallId, Code, Dice, Fault, Wall};
+use leno_store::flows::{Bounds, Flows, Reported, Sender, TIERS};
+use tokio::runtime::Builder;
+
+/// How many services there are; each calls three others.
+const SERVICES: [usize; 3] = [50, 200, 400];
+
+/// How far back they have been called.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often each question is asked.
+const TIMES: usize = 7;
+
+fn main() {
+    print("services  edges  kinds  MB  ms by service  ms by edge  ms by request  ms why\n");
+    for services in SERVICES {
+        let place = std::env::temp_dir().join(format!("leno-bench-flows-{}", std::process::id()));
+        std::fs::create_dir_all(place.join("store")).expect("the temporary folder can be written");
+        let kinds = fill(&place.join("store"), services);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("threads can be started");
+        let (megabytes, times) = runtime.block_on(ask(&place));
+        runtime.shutdown_timeout(Duration::from_secs(10));
+        std::fs::remove_dir_all(&place).expect("it was made above");
+        let edges = 3 * services;
+        let [service, edge, request, why] = times.map(|time| time.as_secs_f64() * 1e3);
+        print(&format!(
+            "{services}  {edges}  {kinds}  {megabytes:.1}  {service:.0}  {edge:.0}  {request:.0}  {why:.0}\n"
+        ));
+    }
+}
+
+fn print(line: &str) {
+    let told = std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes());
+    told.expect("somebody reads it");
+}
+
+/// Writes a day into the file, by reports as long as what is kept of their age; says of how many kinds.
+fn fill(store: &Path, services: usize) -> usize {
+    let now = wall();
+    let flows = Flows::open(store, Bounds::default(), now - DAY).expect("it opens");
+    let kinds = kinds(services);
+    let mut dice = Dice::new(7);
+    let (mut sequence, mut at) = (0, now - DAY);
+    while at < now {
+        let age = now.since(at);
+        let tier = TIERS.iter().rev().find(|(older, _)| age >= *older);
+        let (_, length) = tier.unwrap_or(&TIERS[0]);
+        // At the borders of what it will be added up to.
+        let over = at.elapsed_since_epoch().as_secs() % length.as_secs();
+        let until = at + (*length - Duration::from_secs(over));
+        let told = kinds.iter().map(|kind| flow(kind, at, *length, &mut dice));
+        sequence += 1;
+        let report = Reported {
+            sender: Sender {
+                identity: "bench".into(),
+                proxy: "bench".into(),
+                boot: [1; 16],
+            },
+            sequence,
+            from: at,
+            until,
+            lost: 0,
+            folded: 0,
+            flows: told.collect(),
+        };
+        flows.take(&report, until).expect("it is kept");
+        at = until;
+    }
+    while flows.tidy(now).expect("it is tidied") {}
+    kinds.len()
+}
+
+/// What each service is asked by three others: four requests, of which one fails now and then, told by
+/// both proxies.
+fn kinds(services: usize) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for from in 0..services {
+        for to in [from + 1, from + 7, from + 31].map(|to| to % services) {
+            for side in [Side::Source, Side::Destination] {
+                let asked = [
+                    ("GET", "/items", 200),
+                    ("GET", "/items/{id}", 200),
+                    ("POST", "/orders", 201),
+                    ("GET", "/items/{id}", 404),
+                    ("POST", "/orders", 503),
+                ];
+                kinds.extend(asked.map(|(method, shape, status)| Kind {
+                    side,
+                    from: format!("shop/service-{from}").into(),
+                    to: format!("shop/service-{to}").into(),
+                    port: 8080,
+                    route: Some(format!("HTTPRoute shop/service-{to} rule 1").into()),
+                    backend: None,
+                    security: Kind::MTLS.into(),
+                    what: What::Requests {
+                        method: method.into(),
+                        shape: shape.into(),
+                        status,
+                    },
+                    failure: (status == 503).then_some(Failure {
+                        fault: Fault::Mesh,
+                        code: Some(Code::R014),
+                        culprit: None,
+                    }),
+                }));
+            }
+        }
+    }
+    kinds
+}
+
+/// Some calls of a kind: about five a second, and a few that fail, some slower than others.
+fn flow(kind: &Kind, at: Wall, length: Duration, dice: &mut Dice) -> Flow {
+    let failed = kind.failure.is_some();
+    let seconds = length.as_secs();
+    let count = match failed {
+        true => dice.next_u64() % 3,
+        false => seconds * (3 + dice.next_u64() % 5),
+    };
+    let mut sum = Sum {
+        sent: 120 * count,
+        received: 900 * count,
+        ..Sum::default()
+    };
+    let example = failed.then(|| CallId::roll(dice));
+    sum.add_calls(count, at, at + length, example);
+    let buckets = 30 + dice.next_u64() % 10;
+    for bucket in buckets..buckets + 12 {
+        let bucket = usize::try_from(bucket).expect("it is small");
+        sum.took
+            .add_to(bucket, count / 12 + u64::from(bucket == 36));
+    }
+    sum.took.add_sum(3_000 * count);
+    Flow {
+        kind: kind.clone(),
+        sum,
+    }
+}
+
+/// How many megabytes the file uses, and how long each question takes.
+async fn ask(place: &Path) -> (f64, [Duration; 4]) {
+    let settings = Settings {
+        data: place.join("store"),
+        listen: ([127, 0, 0, 1], 0).into(),
+        advertise: None,
+        socket: place.join("socket"),
+        folders: Vec::new(),
+        trust_domain: None,
+        mesh: None,
+    };
+    let control = Control::open(settings, |_| {}).expect("it starts");
+    let _control = tokio::spawn(control.run());
+    let admin = Client::new(&place.join("socket"));
+    let traffic = |by| TrafficOf {
+        seconds: DAY.as_secs(),
+        until: None,
+        step: None,
+        by,
+        of: None,
+        namespace: "shop".into(),
+    };
+    let mut bytes = 0;
+    let mut times = [[Duration::ZERO; TIMES]; 4];
+    for round in 0..TIMES {
+        for (place, by) in [By::Service, By::Edge, By::Request].into_iter().enumerate() {
+            #[expect(clippy::disallowed_methods, reason = "this measures")]
+            let begin = Instant::now();
+            let told = admin.ask(traffic(by)).await.expect("it answers");
+            times[place][round] = begin.elapsed();
+            assert!(told.steps[0].calls() > 0);
+            bytes = told.kept.bytes;
+        }
+        let why = FailuresOf {
+            service: Some("service-7".into()),
+            namespace: "shop".into(),
+            seconds: DAY.as_secs(),
+        };
+        #[expect(clippy::disallowed_methods, reason = "this measures")]
+        let begin = Instant::now();
+        let told = admin.ask(why).await.expect("it answers");
+        times[3][round] = begin.elapsed();
+        assert!(!told.groups.is_empty());
+    }
+    let median = |mut times: [Duration; TIMES]| {
+        times.sort();
+        times[TIMES / 2]
+    };
+    (bytes as f64 / 1e6, times.map(median))
+}

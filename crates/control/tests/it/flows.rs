@@ -115,6 +115,6 @@ async fn a_damaged_file_costs_the_past_and_nothing_else() {
     assert!(world.place.path("store").join("flows.db.damaged").exists());
     carry(&proxy, "web", "cart", 2);
     kept(&world, 2).await;
-    let again = SHOP.replace("name: shop}", "name: bazaar}");
+    let again = SHOP.replace("labels: {app: web}", "labels: {app: web, tier: front}");
     world.apply(&again).await;
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use leno_admin::Item;
 use leno_model::view::{
-    Access, Action, Backend, CallerMatch, Collector, Effect, Endpoint, EndpointSlice, HostMatch,
-    HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, Protocol, RequestMatch, Retry, Routes, Rule,
-    Service, ServicePort, Settings, Split, Stance, State, TextMatch, Tuning, Unknown, Workload,
+    Access, AccessLog, Action, Backend, CallerMatch, Collector, Effect, Endpoint, EndpointSlice,
+    HostMatch, HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, Protocol, RequestMatch, Retry,
+    Routes, Rule, Service, ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch,
+    Tuning, Unknown, Workload,
 };
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
@@ -78,7 +79,52 @@ fn settings(settings: &Settings) -> Item {
     if let Some(to) = &settings.collector {
         items.push(collector(to).by(by("telemetry.collector")));
     }
+    items.extend(telemetry(&settings.telemetry));
     Item::new("settings", "").with(items)
+}
+
+/// What is told of calls, where somebody says it.
+fn telemetry(telemetry: &Telemetry) -> Vec<Item> {
+    let Telemetry {
+        access_log,
+        tracing,
+        redaction,
+        origins,
+    } = telemetry;
+    let mut items = Vec::new();
+    let mut say = |field: &str, name: &str, value: String| {
+        if let Some(said) = origins.get(field) {
+            items.push(Item::new(name, value).by(origin(Some(said))));
+        }
+    };
+    say("accessLog", "access log", logged(access_log));
+    let percent = f64::from(tracing.sample) / 10_000.0;
+    let failures = if tracing.errors { ", and failures" } else { "" };
+    say("tracing", "traced", format!("{percent} %{failures}"));
+    let hidden = redaction.patterns.iter().map(ToString::to_string);
+    let hidden = match redaction.all {
+        true => "everything: what is meant cannot be read".to_owned(),
+        false => hidden.collect::<Vec<_>>().join(", "),
+    };
+    say("redact", "hidden", hidden);
+    items
+}
+
+fn logged(log: &AccessLog) -> String {
+    if !log.is_on {
+        return "no lines".to_owned();
+    }
+    let mut words = vec![match &log.when {
+        Some(when) => format!("lines when {when}"),
+        None => "a line for each call".to_owned(),
+    }];
+    if let Some(fields) = log.fields {
+        words.push(fields.names().collect::<Vec<_>>().join(" "));
+    }
+    if !log.request_headers.is_empty() {
+        words.push(format!("headers {}", log.request_headers.join(" ")));
+    }
+    words.join("; ")
 }
 
 fn collector(collector: &Collector) -> Item {
@@ -101,10 +147,14 @@ fn collector(collector: &Collector) -> Item {
 fn workload(workload: &Workload) -> Item {
     let ports = workload.ports.iter().map(|(number, port)| {
         let name = format!("port {number}");
-        Item::new(name, protocol(port.protocol)).with(access(&port.access))
+        let said = access(&port.access).into_iter();
+        let said = said.chain(telemetry(&port.telemetry)).collect();
+        Item::new(name, protocol(port.protocol)).with(said)
     });
     let mut items: Vec<_> = ports.collect();
-    items.push(Item::new("other ports", "").with(access(&workload.other_ports)));
+    let others = access(&workload.other_ports).into_iter();
+    let others = others.chain(telemetry(&workload.telemetry)).collect();
+    items.push(Item::new("other ports", "").with(others));
     Item::new(
         format!("workload {}", workload.id),
         format!("acts as {}", workload.identity),
@@ -251,6 +301,7 @@ fn service_port(port: &ServicePort) -> Vec<Item> {
         items.push(Item::new(name, "").with(routes(consumer)));
     }
     items.extend(tuning(&port.tuning));
+    items.extend(telemetry(&port.telemetry));
     items
 }
 

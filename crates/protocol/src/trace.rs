@@ -163,6 +163,8 @@ fn digits(number: u128, count: u32) -> impl Iterator<Item = u8> {
 
 #[cfg(test)]
 mod tests {
+    use leno_model::Dice;
+
     use super::*;
     use crate::{Fields, HeadReader};
 
@@ -272,5 +274,66 @@ mod tests {
         );
         assert_eq!(of("b3: 0\r\n"), None);
         assert_eq!(of(""), None);
+    }
+
+    #[test]
+    fn whatever_is_sent_as_a_context_is_one_or_none() {
+        const WORDS: &[&str] = &[
+            "00",
+            "ff",
+            "01",
+            "-",
+            "--",
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+            "00f067aa0ba902b7",
+            "0",
+            "00000000000000000000000000000000",
+            "0000000000000000",
+            "d",
+            "G",
+            "\t",
+            ",",
+            "=",
+            "\u{e9}",
+        ];
+        const NAMES: &[&str] = &[
+            "traceparent",
+            "tracestate",
+            "b3",
+            "X-B3-TraceId",
+            "x-b3-spanid",
+        ];
+        let mut dice = Dice::new(11);
+        let mut below = |most: usize| usize::try_from(dice.next_u64() % most as u64).unwrap();
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut text = "GET / HTTP/1.1\r\nHost: cart\r\n".to_owned();
+            for _ in 0..=below(3) {
+                let words: Vec<_> = (0..=below(8)).map(|_| WORDS[below(WORDS.len())]).collect();
+                let mut value = words.join(if below(2) == 0 { "" } else { "-" });
+                if below(2) == 0 {
+                    value = TRACEPARENT.to_owned();
+                    let place = below(2 * value.len());
+                    if place < value.len() {
+                        value.replace_range(place..=place, WORDS[below(WORDS.len())]);
+                    }
+                }
+                text += &format!("{}: {value}\r\n", NAMES[below(NAMES.len())]);
+            }
+            text += "\r\n";
+            let mut fields = Fields::new();
+            let head = HeadReader::default().request(text.as_bytes(), &mut fields);
+            let Ok(Some(head)) = head else { continue };
+            let context = TraceContext::of(&head.request);
+            // What is sent on is what any other reader would take.
+            if let Some(context) = context {
+                read += 1;
+                assert_eq!(TraceContext::parse(&context.encode()), Some(context));
+            }
+            if let Some(state) = TraceContext::state_of(&head.request) {
+                assert!(context.is_some() && state.len() <= 512);
+            }
+        }
+        assert!(read > 100, "{read}");
     }
 }

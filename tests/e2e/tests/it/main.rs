@@ -16,3 +16,4 @@ mod policy;
 mod reference;
 mod routes;
 mod store;
+mod telemetry;

@@ -33,7 +33,7 @@ await visit(async (page) => {
   // The address is enough to read the same again; one that nobody keeps says so.
   const address = page.url();
   await page.goto(address.replace(/call\/[0-9a-f]+/, "call/00000000000000000000000000000000"));
-  await page.getByText("no proxy of this mesh remembers such a call").waitFor();
+  await page.getByText("is not kept: the one proxy that was asked does not remember it").waitFor();
   await page.goto(address);
   await page.getByText("403 R003 no-allow-rule").waitFor();
 });

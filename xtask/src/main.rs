@@ -36,7 +36,7 @@ const CHORES: &[Chore] = &[
     Chore { name: "check", what: "format, clippy, tidy and docs, each without a warning", run: check::run },
     Chore { name: "dashboard", what: "the dashboard's page from its sources, into the crate; --check: is it current; --pictures: those of the docs", run: dashboard::run },
     Chore { name: "deny", what: "licences, bans and sources of every dependency (cargo-deny)", run: deny::run },
-    Chore { name: "generate", what: "Gateway API's structs from its CRDs; --check: are they current", run: generate::run },
+    Chore { name: "generate", what: "Gateway API's structs, metrics' rules, boards and reference; --check: are they current", run: generate::run },
     Chore { name: "test", what: "every test, after installing what they need; or `test -p leno-model ..` as for cargo", run: test::run },
     Chore { name: "tidy", what: "layers, edges, codes, docs and links, then a mirror of the code's shape", run: tidy::run },
 ];

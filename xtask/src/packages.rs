@@ -29,6 +29,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "nginx", program: "nginx", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nodejs", program: "node", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
     Package { name: "npm", program: "npm", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
+    Package { name: "prometheus", program: "prometheus", purposes: &[Purpose::Test] },
     Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },

@@ -91,6 +91,7 @@ async fn run(place: &Path, size: Size) -> (Vec<Duration>, Duration) {
         socket: place.join("socket"),
         folders: Vec::new(),
         trust_domain: None,
+        metrics: None,
         mesh: None,
     };
     let control = Control::open(settings, |_| {}).expect("it starts");

@@ -325,6 +325,7 @@ pub(crate) fn check(center: &Center) -> Checked {
             .told()
             .map(|told| [told.root_validity, told.intermediate_validity]),
         folders: &center.folders(),
+        not_exported: &center.not_exported(),
     });
     let mut findings = match written(center, &edition) {
         Ok(findings) => findings,

@@ -12,6 +12,8 @@ use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
 use leno_model::{Code, Name, ServiceName, TrustDomain};
 use leno_store::{Failed, Head, NotRead, Object, Revision, Store};
+use leno_telemetry::Telemetry;
+use leno_telemetry::export::{Export, Trouble};
 use tokio::sync::watch;
 
 use crate::authority::{Authority, NotFounded};
@@ -19,10 +21,12 @@ use crate::clock::{self, Clocks};
 use crate::desk::Desk;
 use crate::edition::{Addresses, Edition, Reports, Trusted};
 use crate::event::Event;
+use crate::export;
 use crate::fleet::Fleet;
 use crate::flows::Ledger;
 use crate::folder::Found;
 use crate::meaning::{Gist, Known, Meaning, Written};
+use crate::metrics::Troubles;
 use crate::positions::Positions;
 use crate::present::{Presence, Reported};
 use crate::since::Since;
@@ -68,6 +72,12 @@ pub(crate) struct Center {
     pub(crate) look: OnceLock<Box<Look>>,
     /// What became of a call, as who runs this control plane tells it.
     pub(crate) stories: OnceLock<Box<Stories>>,
+    /// How often something went wrong.
+    pub(crate) troubles: Troubles,
+    /// What becomes of what it sends to a collector.
+    pub(crate) telemetry: Telemetry,
+    /// What becomes of what a proxy in the same process sends to it.
+    pub(crate) export: OnceLock<Arc<Export>>,
     tell: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -144,6 +154,9 @@ impl Center {
             links: OnceLock::new(),
             look: OnceLock::new(),
             stories: OnceLock::new(),
+            troubles: Troubles::default(),
+            telemetry: export::telemetry(),
+            export: OnceLock::new(),
             tell,
             store,
         };
@@ -380,7 +393,21 @@ impl Center {
 
     /// Says what happened.
     pub(crate) fn tell(&self, event: &Event) {
+        if let Some(code) = event.code() {
+            self.troubles.count(code);
+        }
         (self.tell)(event);
+    }
+
+    /// Why a collector does not get what is sent from this process.
+    pub(crate) fn not_exported(&self) -> Vec<Trouble> {
+        let mut troubles = self.telemetry.export().troubles();
+        let beside = self.export.get().map(|export| export.troubles());
+        troubles.extend(beside.unwrap_or_default());
+        // Both may send to the same.
+        troubles.sort_by(|one, other| (one.code, &one.why).cmp(&(other.code, &other.why)));
+        troubles.dedup_by(|one, other| one.code == other.code && one.why == other.why);
+        troubles
     }
 
     /// Says that the store failed.

@@ -8,6 +8,7 @@ use leno_admin::{Finding, Since};
 use leno_identity::Validity;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, Severity, SpiffeId, Wall};
+use leno_telemetry::export::Trouble;
 
 use crate::fleet::{Failures, Member};
 use crate::folder::Found;
@@ -29,6 +30,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) authority: Option<[Validity; 2]>,
     /// The folders that are watched.
     pub(crate) folders: &'a [Found],
+    /// Why a collector does not get what is sent from this process.
+    pub(crate) not_exported: &'a [Trouble],
 }
 
 /// What to think of it.
@@ -61,7 +64,30 @@ impl Judged {
         for folder in seen.folders {
             judged.folder(folder);
         }
+        for trouble in seen.not_exported {
+            judged.not_exported(trouble);
+        }
         judged
+    }
+
+    fn not_exported(&mut self, trouble: &Trouble) {
+        let Trouble {
+            code,
+            endpoint,
+            why,
+            since,
+        } = trouble;
+        self.findings.push(Finding {
+            since: at(*since),
+            next: Some(format!("leno explain {code}")),
+            ..Finding::running(
+                *code,
+                Severity::Warning,
+                Some(format!("collector {endpoint}")),
+                why.clone(),
+                "traffic is untouched; what finds no room on its way is lost, and counted",
+            )
+        });
     }
 
     fn proxy(&mut self, member: &Member, seen: &Seen<'_>) {
@@ -365,6 +391,7 @@ mod tests {
             lifetime: Duration::from_secs(24 * HOUR),
             authority: None,
             folders: &[],
+            not_exported: &[],
         });
         assert_eq!(lines(&judged), expect);
     }
@@ -520,6 +547,7 @@ mod tests {
             lifetime: Duration::from_secs(24 * HOUR),
             authority: Some([span(0, 100_000), span(0, 100)]),
             folders: &[folder],
+            not_exported: &[],
         });
         assert_eq!(
             lines(&judged),

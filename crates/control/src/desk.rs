@@ -13,6 +13,7 @@ use leno_identity::Credential;
 use leno_model::SpiffeId;
 use leno_model::view::WorkloadId;
 use leno_store::NotRead;
+use leno_telemetry::export::Export;
 use leno_wire::Holds;
 use leno_wire::flows::Taken;
 use tokio::sync::{mpsc, watch};
@@ -122,6 +123,12 @@ impl Desk {
     /// What is in force, or was.
     pub fn configuration(&self, ask: &ConfigurationOf) -> Result<Configuration, Failure> {
         told::configuration(&self.center, ask.at.as_ref())
+    }
+
+    /// Finds wrong what a proxy in this process cannot send to a collector. The first that is said
+    /// holds.
+    pub fn give_export(&self, export: &Arc<Export>) {
+        self.center.export.get_or_init(|| Arc::clone(export));
     }
 
     /// Who is connected, and what each holds.

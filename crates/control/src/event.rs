@@ -88,6 +88,24 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What went wrong, if something did.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused { code, .. } | Self::Trouble { code, .. } => Some(*code),
+            Self::NotJoined { .. } => Some(Code::T012),
+            Self::Listening(_)
+            | Self::Founded(_)
+            | Self::Compiled { .. }
+            | Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::Connected { .. }
+            | Self::Gone { .. }
+            | Self::Recovered { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

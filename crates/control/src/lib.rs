@@ -12,6 +12,8 @@
 //! | `serve` | proxies: join, renew, distribution |
 //! | `tidy` | adds up what is kept of flows, and lets the oldest go |
 //! | `administer` | people: the Unix socket |
+//! | `metrics` | whoever reads metrics |
+//! | `export` | the collector of the mesh |
 
 mod administer;
 mod apply;
@@ -25,6 +27,7 @@ mod distribute;
 mod edition;
 mod entitled;
 mod event;
+mod export;
 mod fleet;
 mod flows;
 mod folder;
@@ -32,6 +35,7 @@ mod issue;
 mod items;
 mod layout;
 mod meaning;
+mod metrics;
 mod overview;
 mod positions;
 mod present;
@@ -78,6 +82,8 @@ pub struct Settings {
     pub advertise: Option<String>,
     /// The socket on which it may be asked.
     pub socket: PathBuf,
+    /// Where metrics and readiness are read, if anywhere: port 15020.
+    pub metrics: Option<SocketAddr>,
     /// Folders that are watched.
     pub folders: Vec<PathBuf>,
     /// The trust domain of the CA, if it should be founded at once. Else it is founded for what the
@@ -93,6 +99,7 @@ pub struct Control {
     center: Arc<Center>,
     listener: TcpListener,
     administration: leno_admin::Server,
+    metrics: Option<TcpListener>,
     folders: Vec<Folder>,
 }
 
@@ -131,6 +138,11 @@ impl Control {
             path: settings.socket,
             why,
         })?;
+        let metrics = settings.metrics.map(|address| {
+            let listener = bound(address).and_then(|door| door.listen(WAITING));
+            listener.map_err(|why| NotStarted::Listen { address, why })
+        });
+        let metrics = metrics.transpose()?;
         // Last, so that whoever reaches it can also ask.
         let listener = door.listen(WAITING).map_err(listening)?;
         center.tell(&Event::Listening(address));
@@ -138,6 +150,7 @@ impl Control {
             center: Arc::new(center),
             listener,
             administration,
+            metrics,
             folders,
         })
     }
@@ -158,14 +171,20 @@ impl Control {
             center,
             listener,
             administration,
+            metrics,
             folders,
         } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
+        tasks.spawn(named("export", export::send(Arc::clone(&center))));
         tasks.spawn(named("serve", serve::accept(Arc::clone(&center), listener)));
         tasks.spawn(named("tidy", flows::tidy(Arc::clone(&center))));
+        if let Some(listener) = metrics {
+            let serve = metrics::serve(Arc::clone(&center), listener);
+            tasks.spawn(named("metrics", serve));
+        }
         let answer =
             move |asker, question| administer::answer(Arc::clone(&center), asker, question);
         tasks.spawn(named("administer", administration.run(answer)));

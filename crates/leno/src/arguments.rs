@@ -2,6 +2,7 @@
 
 pub(crate) mod fleet;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -474,6 +475,10 @@ pub(crate) struct Up {
     /// The port of the page, and of services by name; 7070 if it is free, if nothing is said
     #[arg(long, value_name = "PORT", value_parser = fleet::loopback)]
     pub(crate) dashboard: Option<u16>,
+
+    /// Where metrics are read: 127.0.0.1:15020
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
 
     #[command(flatten)]
     pub(crate) way: Explicit,

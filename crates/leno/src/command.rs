@@ -3,6 +3,7 @@
 pub(crate) mod asking;
 pub(crate) mod certs;
 pub(crate) mod check;
+mod collecting;
 pub(crate) mod context;
 pub(crate) mod control;
 pub(crate) mod curl;

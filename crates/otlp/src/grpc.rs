@@ -5,7 +5,7 @@ use leno_channel::grpc::{Line, Packing, To};
 use leno_telemetry::export::Signal;
 use tokio::task::JoinSet;
 
-use crate::batch::Batch;
+use crate::batch::{self, Batch};
 use crate::dial::{Endpoint, NotDialled, Stream};
 use crate::verdict::Verdict;
 
@@ -50,7 +50,8 @@ impl Open {
         let path = path(signal);
         let asked = self.line.ask_packed(path, &batch.body, Packing::Gzip);
         let verdict = match asked.await {
-            Ok(answer) => Verdict::of_message(&answer),
+            Ok((Packing::Plain, answer)) => Verdict::of_message(&answer),
+            Ok((Packing::Gzip, answer)) => Verdict::of_message(&batch::unpacked(&answer)),
             Err(status) => Verdict::of_status(&status),
         };
         let lives = self.moving.try_join_next().is_none();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use leno_model::view::Collector;
 use leno_model::{Code, Dice, Mono, Pause};
 use leno_telemetry::export::{Export, Lost, Signal, Taker, Trouble};
+use leno_telemetry::exposition::Exposition;
 use leno_telemetry::{Record, Span};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -59,7 +60,7 @@ impl Lane {
             collector: Arc::clone(collector),
             resource: exporter.resource(),
             door: Door::new(Arc::clone(collector), clocks, signal),
-            pause: Pause::new(Duration::from_secs(1), Duration::from_secs(30)),
+            pause: Pause::new(Duration::from_secs(1), Duration::from_secs(10)),
             dice: Dice::new(exporter.seed.wrapping_add(signal as u64)),
         }
     }
@@ -100,14 +101,22 @@ impl Lane {
     }
 
     fn metrics(&self) -> Vec<Batch> {
-        let telemetry = &self.exporter.telemetry;
+        let Exporter {
+            telemetry, control, ..
+        } = &*self.exporter;
+        if let Some(control) = control {
+            return self.batches(&(control.0)().exposition());
+        }
         let (snapshot, kept) = (telemetry.snapshot(), telemetry.kept());
+        self.batches(&snapshot.exposition(&kept))
+    }
+
+    fn batches(&self, exposition: &Exposition<'_>) -> Vec<Batch> {
         let span = metrics::Span {
             began: self.exporter.began,
             now: metrics::nanos(self.exporter.clocks.now().wall),
         };
-        let exposition = snapshot.exposition(&kept);
-        let batches = metrics::batches(&self.resource, &scope(), &exposition, span);
+        let batches = metrics::batches(&self.resource, &scope(), exposition, span);
         batches.into_iter().map(Batch::packed).collect()
     }
 

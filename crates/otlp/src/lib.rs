@@ -18,6 +18,7 @@ mod verdict;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use leno_channel::Clocks;
 use leno_model::Code;
 use leno_model::view::Collector;
 use leno_telemetry::Telemetry;
+use leno_telemetry::control::ControlPlane;
 use leno_telemetry::export::{Signal, Trouble};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -43,10 +45,22 @@ pub struct Teller {
     pub instance: String,
 }
 
+/// How to ask what a control plane tells of itself.
+#[derive(Clone)]
+struct ToldByControl(Arc<dyn Fn() -> ControlPlane + Send + Sync>);
+
+impl fmt::Debug for ToldByControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ToldByControl")
+    }
+}
+
 /// Sends what a process has to tell to the collector that is wanted at the time.
 #[derive(Clone, Debug)]
 pub struct Exporter {
     telemetry: Telemetry,
+    /// What is told in the place of calls, by who carries none.
+    control: Option<ToldByControl>,
     teller: Teller,
     clocks: Clocks,
     /// When counts began.
@@ -61,11 +75,18 @@ impl Exporter {
         let began = metrics::nanos(clocks.now().wall);
         Self {
             telemetry,
+            control: None,
             teller,
             clocks,
             began,
             seed,
         }
+    }
+
+    /// One that sends the metrics of a control plane, which carries no calls.
+    pub fn of_control(mut self, told: impl Fn() -> ControlPlane + Send + Sync + 'static) -> Self {
+        self.control = Some(ToldByControl(Arc::new(told)));
+        self
     }
 
     /// Sends to whichever collector is wanted. What is on its way when another one is wanted is lost.
@@ -105,7 +126,12 @@ async fn send_to(exporter: &Arc<Exporter>, collector: Option<Arc<Collector>>) ->
     };
     let mut lanes = JoinSet::new();
     let mut begun = HashMap::new();
-    let signals = Signal::ALL.into_iter();
+    // A control plane carries no calls that could be traced or logged.
+    let signals: &[Signal] = match exporter.control {
+        Some(_) => &[Signal::Metrics],
+        None => &Signal::ALL,
+    };
+    let signals = signals.iter().copied();
     for signal in signals.filter(|signal| is_sent(*signal, &collector)) {
         let lane = Lane::new(exporter, signal, &collector);
         begun.insert(lanes.spawn(lane.send_all()).id(), signal);

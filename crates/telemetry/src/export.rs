@@ -164,7 +164,8 @@ impl Export {
         News(troubles)
     }
 
-    pub(crate) fn exported(&self) -> Vec<Exported> {
+    /// What became of each signal so far.
+    pub fn exported(&self) -> Vec<Exported> {
         let counts = self.signals.iter().zip(Signal::ALL);
         let exported = counts.map(|(counts, signal)| Exported {
             signal,

@@ -153,7 +153,7 @@ impl Snapshot {
                 ..Sample::about(labels, Value::Number(bytes))
             })
         });
-        Exposition(vec![
+        let families = [
             Family::new(&metric::REQUESTS, calls().map(count_of)),
             Family::new(&metric::REQUEST_DURATION, durations),
             Family::new(
@@ -173,13 +173,20 @@ impl Snapshot {
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
             Family::alone(&metric::TAP_DROPPED, self.tap_dropped),
-            Family::new(&metric::EXPORT_TAKEN, self.exported.iter().map(taken)),
-            Family::new(&metric::EXPORT_LOST, self.exported.iter().flat_map(lost)),
-            Family::new(&metric::EXPORT_FAILURES, self.exported.iter().map(failures)),
             Family::alone(&metric::ACCESS_LOG_UNFILTERED, self.log_unfiltered),
-            build_info(),
-        ])
+        ];
+        let rest = of_export(&self.exported).into_iter().chain([build_info()]);
+        Exposition(families.into_iter().chain(rest).collect())
     }
+}
+
+/// What became of what is sent to a collector.
+pub(crate) fn of_export(exported: &[Exported]) -> [Family<'_>; 3] {
+    [
+        Family::new(&metric::EXPORT_TAKEN, exported.iter().map(taken)),
+        Family::new(&metric::EXPORT_LOST, exported.iter().flat_map(lost)),
+        Family::new(&metric::EXPORT_FAILURES, exported.iter().map(failures)),
+    ]
 }
 
 fn taken(exported: &Exported) -> Sample<'_> {

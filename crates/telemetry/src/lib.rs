@@ -4,7 +4,9 @@
 //! comes with the events.
 
 pub mod access_log;
+pub mod control;
 mod counter;
+pub mod door;
 pub mod event;
 pub mod export;
 pub mod exposition;

@@ -77,10 +77,24 @@ pub const METRICS: &[Metric] = &[
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
     TAP_DROPPED,
+    ACCESS_LOG_UNFILTERED,
     EXPORT_TAKEN,
     EXPORT_LOST,
     EXPORT_FAILURES,
-    ACCESS_LOG_UNFILTERED,
+    BUILD_INFO,
+];
+
+/// Every metric of a control plane, in the order of a scrape.
+pub const CONTROL_METRICS: &[Metric] = &[
+    CONTROL_REVISION,
+    CONTROL_PROXIES,
+    CONTROL_CERTIFICATE_ENDS,
+    CONTROL_FINDINGS,
+    CONTROL_TROUBLES,
+    CONTROL_FILE_BYTES,
+    EXPORT_TAKEN,
+    EXPORT_LOST,
+    EXPORT_FAILURES,
     BUILD_INFO,
 ];
 
@@ -328,6 +342,110 @@ pub(crate) const BUILD_INFO: Metric = Metric {
     },
 };
 
+pub(crate) const CONTROL_REVISION: Metric = Metric {
+    name: "leno_control_revision",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "The newest revision of the configuration.",
+    otel: "leno.control.revision",
+    unit: "",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "galley_validation_config_updates, pilot_xds_config_version (label)",
+        linkerd: "",
+    },
+};
+pub(crate) const CONTROL_PROXIES: Metric = Metric {
+    name: "leno_control_proxies",
+    kind: Kind::Gauge,
+    labels: &[Label {
+        name: "state",
+        help: "Whether they hold what is in force: current, behind; away: connected no more.",
+    }],
+    help: "Proxies that follow the control plane, by whether they hold what is in force.",
+    otel: "leno.control.proxies",
+    unit: "{proxy}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "pilot_xds, pilot_proxy_queue_time",
+        linkerd: "destination_endpoint_views",
+    },
+};
+pub(crate) const CONTROL_CERTIFICATE_ENDS: Metric = Metric {
+    name: "leno_control_certificate_ends_seconds",
+    kind: Kind::Gauge,
+    labels: &[Label {
+        name: "of",
+        help: "Whose: workload (of all proxies that are connected), intermediate, root.",
+    }],
+    help: "When the first certificate of each kind ends, in seconds since 1970.",
+    otel: "leno.control.certificate.ends",
+    unit: "s",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "citadel_server_root_cert_expiry_timestamp, citadel_server_cert_chain_expiry_timestamp",
+        linkerd: "identity_cert_expiration_timestamp_seconds",
+    },
+};
+pub(crate) const CONTROL_FINDINGS: Metric = Metric {
+    name: "leno_control_findings",
+    kind: Kind::Gauge,
+    labels: &[Label {
+        name: "severity",
+        help: "How bad: error, warning, info.",
+    }],
+    help: "What leno check finds: in what is written, and in what runs.",
+    otel: "leno.control.findings",
+    unit: "{finding}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "pilot_total_xds_rejects, galley_validation_failed",
+        linkerd: "",
+    },
+};
+pub(crate) const CONTROL_TROUBLES: Metric = Metric {
+    name: "leno_control_troubles_total",
+    kind: Kind::Counter,
+    labels: &[
+        Label {
+            name: "code",
+            help: "The code: see leno explain.",
+        },
+        Label {
+            name: "slug",
+            help: "The code in words.",
+        },
+        Label {
+            name: "fault",
+            help: "Whose fault it was: caller, service, configuration, mesh.",
+        },
+    ],
+    help: "Times at which something went wrong that the control plane told of: renewals, the store, views that were refused.",
+    otel: "leno.control.troubles",
+    unit: "{time}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "pilot_total_xds_internal_errors, citadel_server_csr_sign_err_count",
+        linkerd: "identity_cert_refresh_count",
+    },
+};
+pub(crate) const CONTROL_FILE_BYTES: Metric = Metric {
+    name: "leno_control_file_bytes",
+    kind: Kind::Gauge,
+    labels: &[Label {
+        name: "file",
+        help: "Which: store (revisions and the CA), flows (what went between services).",
+    }],
+    help: "How large the files of the control plane are, with their logs.",
+    otel: "leno.control.file",
+    unit: "By",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+
 const REPORTER: Label = Label {
     name: "reporter",
     help: "Which proxy of the two counted: source or destination.",
@@ -420,9 +538,11 @@ mod tests {
 
     #[test]
     fn names_keep_the_rules_of_prometheus() {
-        let names: BTreeSet<_> = METRICS.iter().map(|metric| metric.name).collect();
-        assert_eq!(names.len(), METRICS.len());
-        for metric in METRICS {
+        for metrics in [METRICS, CONTROL_METRICS] {
+            let names: BTreeSet<_> = metrics.iter().map(|metric| metric.name).collect();
+            assert_eq!(names.len(), metrics.len());
+        }
+        for metric in METRICS.iter().chain(CONTROL_METRICS) {
             let name = metric.name;
             assert_eq!(
                 name.ends_with("_total"),
@@ -437,7 +557,7 @@ mod tests {
     /// ends in `_total`.
     #[test]
     fn names_survive_their_translation() {
-        for metric in METRICS {
+        for metric in METRICS.iter().chain(CONTROL_METRICS) {
             let mut words: Vec<_> = metric.otel.split(['.', '_']).collect();
             let unit = match metric.unit {
                 "s" => "seconds",

@@ -1,4 +1,5 @@
-//! `cargo xtask generate`: Gateway API's structs, from the CRDs of its Go module and our own words.
+//! `cargo xtask generate`: Gateway API's structs, from the CRDs of its Go module and our own words; and
+//! what reads Leno's metrics, from the table of them.
 //!
 //! The release stands in `gateway-api/go.mod`, the words in `table.yaml`. What it writes is checked in;
 //! `--check` writes nothing and says whether it is current. It reads YAML as `leno-resources` does,
@@ -10,6 +11,7 @@
 )]
 
 mod crds;
+mod monitoring;
 mod rust;
 mod table;
 
@@ -37,6 +39,9 @@ fn run(arguments: &[String]) -> Outcome {
     };
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = here.ancestors().nth(2).ok_or("it lies in xtask/generate")?;
+    for (path, text) in monitoring::files()? {
+        put(&root.join(path), &text, check)?;
+    }
     let Some(module) = crds::module(&here.join("gateway-api"))? else {
         println!("generate: Go is not installed, so the CRDs cannot be fetched; skipped");
         return Ok(());
@@ -46,13 +51,21 @@ fn run(arguments: &[String]) -> Outcome {
     for file in &table.files {
         let text = rust::file(file, &crds, &module.version)?;
         let path = root.join(format!("crates/resources/src/gateway/{}.rs", file.name));
-        if check {
-            is_current(&path, &text)?;
-        } else {
-            fs::write(&path, text)?;
-            println!("generate: wrote {}", path.display());
-        }
+        put(&path, &text, check)?;
     }
+    Ok(())
+}
+
+/// Writes a file, or says that it is not current.
+fn put(path: &Path, text: &str, check: bool) -> Outcome {
+    if check {
+        return is_current(path, text);
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)?;
+    println!("generate: wrote {}", path.display());
     Ok(())
 }
 

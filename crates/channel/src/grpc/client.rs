@@ -43,7 +43,7 @@ impl To {
     }
 }
 
-/// How a message is sent.
+/// How a message is sent, and how it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Packing {
     /// As it is.
@@ -111,6 +111,7 @@ impl Line {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         if packing == Packing::Gzip {
             headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+            headers.insert("grpc-accept-encoding", HeaderValue::from_static("gzip"));
         }
         let gone = |error: h2::Error| Status::gone(&error);
         let mut requests = self.requests.clone().ready().await.map_err(gone)?;
@@ -120,16 +121,22 @@ impl Line {
 
     /// Sends one message and waits for one.
     pub async fn ask(&self, path: &str, message: &[u8]) -> Result<Bytes, Status> {
-        self.ask_packed(path, message, Packing::Plain).await
+        match self.ask_packed(path, message, Packing::Plain).await? {
+            (Packing::Plain, answer) => Ok(answer),
+            (Packing::Gzip, _) => {
+                let message = "the answer is compressed, and nobody asked for that";
+                Err(Status::new(StatusCode::Unimplemented, message))
+            }
+        }
     }
 
-    /// Sends one message that is packed so, and waits for one.
+    /// Sends one message that is packed so, and waits for one, which may be packed so too.
     pub async fn ask_packed(
         &self,
         path: &str,
         message: &[u8],
         packing: Packing,
-    ) -> Result<Bytes, Status> {
+    ) -> Result<(Packing, Bytes), Status> {
         let (mut sender, mut incoming) = self.begin(path, packing).await?;
         let sent = match sender.send_packed(message, packing).await {
             Ok(()) => sender.close(),
@@ -137,9 +144,9 @@ impl Line {
         };
         let nothing = || Status::new(StatusCode::Internal, "the answer has no message");
         // A server that refuses need not read the message; its reason says more than the break.
-        let answer = incoming.next().await?.ok_or_else(nothing)?;
+        let answer = incoming.next_packed().await?.ok_or_else(nothing)?;
         sent?;
-        match incoming.next().await? {
+        match incoming.next_packed().await? {
             None => Ok(answer),
             Some(_) => Err(Status::new(
                 StatusCode::Internal,
@@ -185,13 +192,32 @@ impl Incoming {
         let Self::Open(messages) = self else {
             return Ok(None);
         };
-        if let Some(message) = messages.next().await? {
-            return Ok(Some(message));
+        match messages.next().await? {
+            Some(message) => Ok(Some(message)),
+            None => self.ended().await.map(|()| None),
         }
+    }
+
+    async fn next_packed(&mut self) -> Result<Option<(Packing, Bytes)>, Status> {
+        self.begun().await?;
+        let Self::Open(messages) = self else {
+            return Ok(None);
+        };
+        match messages.next_packed().await? {
+            Some(message) => Ok(Some(message)),
+            None => self.ended().await.map(|()| None),
+        }
+    }
+
+    /// How the server ended the call, once it has sent its last message.
+    async fn ended(&mut self) -> Result<(), Status> {
+        let Self::Open(messages) = self else {
+            return Ok(());
+        };
         let trailers = messages.trailers().await?;
         *self = Self::Over;
         match trailers.as_ref().and_then(Status::read) {
-            Some(end) => end.map(|()| None),
+            Some(end) => end,
             // The status stood in the head, or the server broke off.
             None => Err(Status::new(
                 StatusCode::Unavailable,

@@ -31,6 +31,18 @@ impl Messages {
 
     /// The next message; `None` once the peer has sent its last.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        match self.next_packed().await? {
+            Some((Packing::Plain, message)) => Ok(Some(message)),
+            Some((Packing::Gzip, _)) => {
+                let message = "compressed messages are not read";
+                Err(Status::new(StatusCode::Unimplemented, message))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The next message as it came; `None` once the peer has sent its last.
+    pub(super) async fn next_packed(&mut self) -> Result<Option<(Packing, Bytes)>, Status> {
         loop {
             if let Some(message) = self.buffered()? {
                 return Ok(Some(message));
@@ -58,15 +70,15 @@ impl Messages {
             .map_err(|error| Status::gone(&error))
     }
 
-    fn buffered(&mut self) -> Result<Option<Bytes>, Status> {
+    fn buffered(&mut self) -> Result<Option<(Packing, Bytes)>, Status> {
         let Some(&[flag, length @ ..]) = self.buffer.first_chunk::<PREFIX>() else {
             return Ok(None);
         };
-        let (compressed, length) = (flag != 0, u32::from_be_bytes(length) as usize);
-        if compressed {
-            let message = "compressed messages are not read";
-            return Err(Status::new(StatusCode::Unimplemented, message));
-        }
+        let packing = match flag {
+            0 => Packing::Plain,
+            _ => Packing::Gzip,
+        };
+        let length = u32::from_be_bytes(length) as usize;
         if length > self.largest {
             let message = format!(
                 "a message has {length} bytes, and {} are read",
@@ -78,7 +90,7 @@ impl Messages {
             return Ok(None);
         }
         self.buffer.advance(PREFIX);
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        Ok(Some((packing, self.buffer.split_to(length).freeze())))
     }
 }
 

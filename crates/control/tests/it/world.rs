@@ -86,6 +86,7 @@ impl World {
             socket: place.path("control.sock"),
             folders: vec![],
             trust_domain: None,
+            metrics: None,
             mesh: None,
         };
         change(&mut settings);

@@ -115,6 +115,10 @@ pub(crate) struct ControlRun {
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) trust_domain: Option<String>,
 
+    /// Where metrics and readiness are read: 127.0.0.1:15020
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
+
     /// Show how the mesh is to a browser on this host, at this port of its loopback: 7070
     #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
     pub(crate) dashboard: Option<u16>,

@@ -44,6 +44,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         socket: socket.clone(),
         folders: options.watch.clone(),
         trust_domain: domain,
+        metrics: options.metrics,
         mesh: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

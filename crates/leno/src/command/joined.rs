@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::arguments::fleet::Joined;
+use crate::command::collecting::Collecting;
 use crate::command::joined::holding::Held;
 use crate::command::{Answer, host, proxy, seed};
 use crate::neighbours;
@@ -77,6 +78,7 @@ pub(crate) fn run(
         held.see(&view);
         running.adopt(view, scope);
     };
+    let mut collecting = Collecting::of(&running.telemetry);
     if let Some((view, scope)) = follower.view() {
         adopt(view, scope);
     }
@@ -93,6 +95,7 @@ pub(crate) fn run(
             never = follower.run(adopt, tell) => match never {},
             () = running.see_in_advance() => {}
             () = running.has_failed() => {}
+            () = tell_collecting(&mut collecting, &terminal) => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -269,6 +272,15 @@ impl Running<'_> {
         proxy.drain();
         proxy.join()?;
         Ok(Answer::Fine)
+    }
+}
+
+async fn tell_collecting(collecting: &mut Collecting, terminal: &RefCell<&mut Terminal>) {
+    loop {
+        for line in collecting.next().await {
+            // As above.
+            drop(terminal.borrow_mut().line(line));
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use leno_traffic::{Naming, Scope};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{self, Input};
+use crate::command::collecting::Collecting;
 use crate::command::joined::holding::peers;
 use crate::command::{Answer, joined};
 use crate::neighbours;
@@ -56,6 +57,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let (telemetry, view) = (fixed.telemetry()?, Arc::new(view));
     let witness = witness(&clocks, &telemetry, &view);
+    let mut collecting = Collecting::of(&telemetry);
     let proxy = Proxy::start(
         settings,
         keyring.clone(),
@@ -74,7 +76,13 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     // What cannot be let go of is held as before.
     leno_host::release_code().ok();
     for reading in 1.. {
-        match runtime.block_on(signals.told(&proxy)) {
+        let told = runtime.block_on(async {
+            tokio::select! {
+                told = signals.told(&proxy) => told,
+                never = collecting.tell(terminal) => match never {},
+            }
+        });
+        match told {
             Told::End => break,
             Told::Broken => return Err(proxy.failure()).context("a worker of the proxy has ended"),
             Told::Reread => match reread(&source, reading, &proxy, &keyring, terminal) {

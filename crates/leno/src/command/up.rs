@@ -86,7 +86,13 @@ fn detach(
     place.make()?;
     let port = options.dashboard.map(|port| format!("--dashboard={port}"));
     let mut command = Command::new("/proc/self/exe");
-    command.args(["up", "--then-silent"]).args(port);
+    let metrics = options
+        .metrics
+        .map(|address| format!("--metrics={address}"));
+    command
+        .args(["up", "--then-silent"])
+        .args(port)
+        .args(metrics);
     if options.way.explicit {
         command.arg("--explicit");
     }
@@ -128,6 +134,10 @@ async fn show(
     let name = source.mesh.clone();
     let tell = move |told| drop(tell.send(told));
     let mut up = Up::begin(source, place.clone(), tell)?;
+    if let Some(address) = options.metrics {
+        let listening = up.tell_metrics_at(address);
+        listening.with_context(|| format!("metrics cannot be told at {address}"))?;
+    }
     let page = Page::of(&mut up, options.dashboard)?;
     if options.way.explicit {
         up = explicitly(up, &options.way.upstream)?;

@@ -11,6 +11,7 @@ mod starting;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
@@ -212,6 +213,7 @@ impl Up {
             happened,
             tell: Box::new(tell),
         };
+        up.desk.give_export(up.telemetry.export());
         up.update()?;
         Ok(up)
     }
@@ -258,6 +260,14 @@ impl Up {
     pub(crate) fn is_strict(&self) -> bool {
         let mut instances = self.edition.mesh().instances.values();
         instances.all(|instance| instance.workload.other_ports.mtls == Mtls::Strict)
+    }
+
+    /// Tells metrics to whoever asks at `address`.
+    pub(crate) fn tell_metrics_at(&self, address: SocketAddr) -> io::Result<()> {
+        self.proxy.listen(vec![Listener {
+            place: At::Address(address),
+            door: Door::Metrics,
+        }])
     }
 
     /// How long it has been there.
@@ -505,6 +515,7 @@ fn control(
         socket: place.control_socket(),
         folders: Vec::new(),
         trust_domain: None,
+        metrics: None,
         mesh: Some(source.mesh.clone()),
     };
     let tell = move |event: &leno_control::Event| {

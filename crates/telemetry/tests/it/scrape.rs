@@ -291,13 +291,13 @@ fn before_anything_happened_the_heads_are_there() {
             "leno_series_folded_total 0",
             "leno_access_log_dropped_total 0",
             "leno_tap_dropped_total 0",
+            "leno_access_log_unfiltered_total 0",
             r#"leno_export_taken_total{signal="metrics"} 0"#,
             r#"leno_export_lost_total{signal="metrics",reason="no-room"} 0"#,
             r#"leno_export_lost_total{signal="metrics",reason="tried-long"} 0"#,
             r#"leno_export_lost_total{signal="metrics",reason="refused"} 0"#,
             r#"leno_export_lost_total{signal="metrics",reason="rejected"} 0"#,
             r#"leno_export_failures_total{signal="metrics"} 0"#,
-            "leno_access_log_unfiltered_total 0",
             &format!("leno_build_info{{version=\"{version}\"}} 1"),
         ]
     );

@@ -1,7 +1,9 @@
 //! What real proxies send to a real collector: by both forms of OTLP, and what
 //! becomes of traffic where the collector is away.
 
-use leno_e2e::{Collector, World};
+use std::io::Write;
+
+use leno_e2e::{Collector, World, deaf, serve};
 
 use crate::pair::Pair;
 
@@ -42,6 +44,9 @@ fn check(protocol: &str, port: u16) {
         &format!("leno.requests[{{request}}] {{{at_destination}}} 2"),
         &format!("leno.request.duration[s] {{{at_source}}} 2 in 15 buckets"),
         "leno.build.info[] {version=",
+        // What was sent before was also understood to be taken.
+        "leno.export.failures[{try}] {signal=logs} 0",
+        "leno.export.lost[{item}] {reason=refused,signal=metrics} 0",
         "log leno.call severity 9 of {service.instance.id=shop/web-",
         "http.request.method=GET,http.response.status_code=200",
     ]);
@@ -60,4 +65,45 @@ fn a_collector_gets_everything_by_grpc() {
 #[test]
 fn a_collector_gets_everything_by_http() {
     check("HTTP", 4318);
+}
+
+#[test]
+fn a_collector_that_is_away_costs_no_call_and_is_told_of() {
+    let pair = Pair::of(world("GRPC", 4317));
+    let away = ["X001", "collector-away", "the connection was refused"];
+    for proxy in [&pair.web, &pair.cart] {
+        // Only a thread of its own waits for it.
+        proxy.until_says(&away);
+    }
+    assert_eq!(pair.curl("/items", &[]).outcome(), "200");
+    let (grpc, http) = (pair.world.at("otel", 4317), pair.world.at("otel", 4318));
+    let collector = Collector::start(&pair.world, grpc, http);
+    if collector.is_some() {
+        pair.web.until_says(&["collector", "takes what is sent"]);
+    }
+}
+
+#[test]
+fn a_collector_that_answers_with_nonsense_costs_no_call() {
+    for (protocol, port) in [("HTTP", 4318), ("GRPC", 4317)] {
+        let world = world(protocol, port);
+        serve(world.at("otel", port), |mut stream| {
+            let endless = [b"220 mail is taken here\r\n".as_slice(), &[0xff; 64 << 10]].concat();
+            while stream.write_all(&endless).is_ok() {}
+        });
+        let pair = Pair::of(world);
+        pair.web.until_says(&["X001", "collector-away"]);
+        assert_eq!(pair.curl("/items", &[]).outcome(), "200", "{protocol}");
+    }
+}
+
+#[test]
+fn a_collector_that_says_nothing_costs_no_call() {
+    let world = world("GRPC", 4317);
+    let _deaf = deaf(world.at("otel", 4317));
+    let pair = Pair::of(world);
+    assert_eq!(pair.curl("/items", &[]).outcome(), "200");
+    pair.web
+        .until_says(&["X001", "it did not answer within 10s"]);
+    assert_eq!(pair.curl("/items", &[]).outcome(), "200");
 }

@@ -13,6 +13,7 @@ mod life;
 mod named;
 mod pair;
 mod policy;
+mod prometheus;
 mod reference;
 mod routes;
 mod store;

@@ -1,6 +1,6 @@
 //! Sessions with a control plane: each file of `tests/fleets` is what people type and see who run a mesh
 //! on several hosts, asked of a control plane that the test starts. Lines that begin with `#` say what
-//! happens meanwhile: `# the proxy of web runs`, `.. stands still`, `.. goes on`, `.. has ended`, and
+//! happens meanwhile: `# the proxy of web runs`, `.. follows`, `.. stands still`, `.. goes on`, `.. has ended`, and
 //! `# web calls cart 3 times`, which is over when the control plane knows of it.
 
 mod relay;
@@ -96,6 +96,9 @@ impl World {
         if let Some(name) = of.strip_suffix(" stands still") {
             self.relay.wait_until_adopted(name);
             return self.signal("-STOP");
+        }
+        if let Some(name) = of.strip_suffix(" follows") {
+            return self.relay.wait_until_adopted(name);
         }
         if let Some(name) = of.strip_suffix(" goes on") {
             self.signal("-CONT");

@@ -45,6 +45,12 @@ fn told(event: &Event<'_>) -> LogRecord {
         Said::Time(time) => record.time = nanos(time),
         Said::Trace(trace) => record.trace_id = trace.get().to_be_bytes().to_vec(),
         Said::Span(span) => record.span_id = span.get().to_be_bytes().to_vec(),
+        Said::Headers(headers) => {
+            let told = headers
+                .iter()
+                .map(|(header, value)| KeyValue::text(&format!("{}.{header}", key(name)), value));
+            record.attributes.extend(told);
+        }
         Said::Word(word) if name == "event" => record.event_name = format!("leno.{word}"),
         said => record.attributes.push(KeyValue::of(key(name), value(said))),
     });

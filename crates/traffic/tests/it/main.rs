@@ -10,6 +10,7 @@ mod cors;
 mod destinations;
 mod mirrors;
 mod naming;
+mod reports;
 mod rewrites;
 mod routes;
 mod stories;

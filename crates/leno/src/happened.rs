@@ -390,6 +390,10 @@ fn next(call: &Call<'_>, end: &Fate, rollback: Option<u64>) -> Vec<String> {
     if let Some(backend) = backend.filter(|_| is_of_endpoints) {
         next.push(format!("leno why {} --since 30m", figures::short(backend)));
     }
+    if end.code.as_deref() == Some("T005") {
+        let revoked = begin.source.as_deref().filter(|name| *name != UNKNOWN);
+        next.extend(revoked.map(|name| format!("leno certs reinstate {name}")));
+    }
     match (&end.code, &end.fault) {
         (Some(code), _) => {
             let failed = call.failed.iter().filter_map(|told| told.code.as_ref());

@@ -17,6 +17,8 @@ use crate::render::story::story_lines;
 struct Revisions {
     written: BTreeMap<u64, Vec<InForce>>,
     proxies: Vec<ProxyState>,
+    /// Whether a watched folder has changed since.
+    has_moved: bool,
 }
 
 impl Past for Revisions {
@@ -33,7 +35,7 @@ impl Past for Revisions {
         Then::of(Configuration {
             status: status(newest),
             revision,
-            exact: true,
+            exact: revision == newest || !self.has_moved,
             mesh: None,
             trust_domain: None,
             files: self.written.get(&revision)?.clone(),
@@ -68,8 +70,8 @@ fn proxy(workloads: &str) -> ProxyState {
     serde_json::from_value(proxy).unwrap()
 }
 
-/// The parts of a file: `=== revision 417 payments.yaml`, `=== recorded`, `=== told`, each with what
-/// follows it. What a later revision does not say again of a file stays as it was.
+/// The parts of a file: `=== revision 417 payments.yaml`, `=== moved` (a watched folder has changed),
+/// `=== recorded`, `=== told`, each with what follows it. What a later revision does not say again of a file stays as it was.
 fn told(text: &str) -> Story {
     let mut revisions = Revisions::default();
     let mut records = Vec::<Recorded>::new();
@@ -90,6 +92,7 @@ fn told(text: &str) -> Story {
                 revisions.written.insert(number, files);
             }
             ["proxy", ..] => revisions.proxies.push(proxy(&words[1..].join(" "))),
+            ["moved"] => revisions.has_moved = true,
             ["recorded"] => records.extend(
                 body.lines()
                     .filter(|line| !line.is_empty())

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use leno_model::Dice;
-use leno_traffic::{Routed, Scope, Table};
+use leno_traffic::{Routed, Scope, Table, Timed};
 
 use crate::routes::outcome;
-use crate::world::{World, local, port, with_request};
+use crate::world::{World, local, origin, port, with_request};
 
 fn check(rule: &str, request: &str, expect: &str) {
     let world = World::new().services(&["cart", "a"]).routes("cart", rule);
@@ -134,27 +134,46 @@ fn a_rewritten_path_keeps_its_readings() {
 }
 
 #[test]
-fn the_rules_own_timeout_stands_before_the_services() {
-    let timeout = |rule: &str, of_service: Option<u64>| {
+fn the_rules_own_timeout_stands_before_the_services_and_each_says_who_set_it() {
+    let check = |rule: &str, of_service: Option<u64>, expect: &str| {
         let world = World::new().services(&["cart", "a"]).routes("cart", rule);
         let world = world.change_port("cart", |port| {
             let tuning = std::sync::Arc::make_mut(&mut port.tuning);
             tuning.request_timeout = of_service.map(Duration::from_millis);
+            if of_service.is_some() {
+                let said = origin("TrafficPolicy", "cart", "/spec/timeouts/request", 9);
+                tuning.origins.insert("timeouts.request".into(), said);
+            }
         });
         let table = Table::new(world.view(), Scope::Whole);
         let peer = local("web");
-        with_request("GET http://cart/", |request| {
+        let told = with_request("GET http://cart/", |request| {
             let admitted = table.outbound().admit(&peer, request).unwrap();
             let port = table.port(&port("cart")).unwrap();
-            match table.route(admitted, port, &mut Dice::new(1), None) {
-                Ok(Routed::Forward(forward)) => forward.request_timeout(),
+            let forward = match table.route(admitted, port, &mut Dice::new(1), None) {
+                Ok(Routed::Forward(forward)) => forward,
                 other => panic!("{other:?}"),
-            }
-        })
+            };
+            let by = forward.limited_by(Timed::Request);
+            let by = by.map(|origin| origin.object.to_string());
+            format!("{:?} by {by:?}", forward.request_timeout())
+        });
+        assert_eq!(told, expect, "{rule}");
     };
-    let millis = |millis| Some(Duration::from_millis(millis));
-    assert_eq!(timeout("path=/ -> a", None), None);
-    assert_eq!(timeout("path=/ -> a", Some(700)), millis(700));
-    assert_eq!(timeout("path=/ -> a timeout=50", Some(700)), millis(50));
-    assert_eq!(timeout("path=/ -> a timeout=0", Some(700)), None);
+    check("path=/ -> a", None, "None by None");
+    check(
+        "path=/ -> a",
+        Some(700),
+        "Some(700ms) by Some(\"TrafficPolicy shop/cart\")",
+    );
+    check(
+        "path=/ -> a timeout=50",
+        Some(700),
+        "Some(50ms) by Some(\"HTTPRoute shop/cart\")",
+    );
+    check(
+        "path=/ -> a timeout=0",
+        Some(700),
+        "None by Some(\"HTTPRoute shop/cart\")",
+    );
 }

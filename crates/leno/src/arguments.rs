@@ -60,10 +60,14 @@ pub(crate) enum Command {
     Curl(Curl),
     /// What goes over each edge: rates, failures, latencies, mTLS
     Stat(Stat),
+    /// What goes on at this moment: a live table, with keys to sort, filter and look closer
+    Top(Top),
     /// Calls as they happen
     Tap(Tap),
     /// Does this call get through? Really made, each step timed
     Probe(Probe),
+    /// What a maintainer needs to know, in one file without secrets
+    Bundle(Bundle),
     /// A small shop as a mesh: real services, live traffic, a canary under way
     Demo(Demo),
     #[command(flatten)]
@@ -364,6 +368,42 @@ pub(crate) struct Tap {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Keys: r e l n sort by rate, errors, latency, name · s services or edges · / filter by name\n  \
+    arrows or j k choose a row · Enter or w why its newest failed call failed · t its calls as they\n  \
+    happen · Esc or q back\n\n\
+    Example: leno top --once"
+)]
+pub(crate) struct Top {
+    /// A row for each service, instead of one for each edge
+    #[arg(long)]
+    pub(crate) services: bool,
+
+    /// Print the table one time; so it is where the output is no terminal
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    #[command(flatten)]
+    pub(crate) context: fleet::Context,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example: leno bundle --to shop.tar.gz\n\n\
+    Inside are versions, limits, status, findings, certificates without keys, history, proxies, what\n\
+    went over each edge, calls that failed of late, and the end of Leno's own log. Keys, tokens, headers,\n\
+    query strings, paths and what objects say are left out; README.txt in it lists both.")]
+pub(crate) struct Bundle {
+    /// Where it is written: NAME.tar.gz, or a folder; leno-bundle.tar.gz, if nothing is said
+    #[arg(long, value_name = "PATH")]
+    pub(crate) to: Option<PathBuf>,
+
+    /// The control plane's socket; else $LENO_CONTEXT, else the mesh that is up in this folder,
+    /// else this machine's
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) context: Option<PathBuf>,
+}
+
+#[derive(Args)]
 #[command(after_help = "Examples:\n  \
     leno probe web cart:8080\n  \
     leno probe web http://cart/items -H 'x-user: 7'\n  \
@@ -378,7 +418,7 @@ pub(crate) struct Probe {
 
     /// What is called: `HOST:PORT` or `http://HOST[:PORT]/PATH` by a request, `tcp://HOST:PORT` by a
     /// connection alone
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", value_parser = probed)]
     pub(crate) target: String,
 
     /// The request's method
@@ -413,6 +453,16 @@ pub(crate) struct Demo {
     /// End by itself after so long (`90s`, `5m`); exit code 1 if no call was carried over mTLS
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) limit: Option<Duration>,
+}
+
+/// What a probe can call.
+fn probed(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("http", _)) | None => Ok(text.to_owned()),
+        Some(("tcp", rest)) if rest.contains(':') => Ok(text.to_owned()),
+        Some(("tcp", _)) => Err("which port? tcp://HOST:PORT".to_owned()),
+        Some((scheme, _)) => Err(format!("{scheme}:// is not tried, only http:// and tcp://")),
+    }
 }
 
 /// A status, or all that begin with one digit: the first and the last of them.

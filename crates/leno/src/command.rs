@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod asking;
+pub(crate) mod bundle;
 pub(crate) mod certs;
 pub(crate) mod check;
 mod collecting;
@@ -27,6 +28,7 @@ pub(crate) mod stat;
 pub(crate) mod status;
 pub(crate) mod tap;
 pub(crate) mod test;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod view;
 pub(crate) mod why;

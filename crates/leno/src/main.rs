@@ -65,6 +65,8 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Curl(options) => command::curl::run(options, terminal),
         Command::Stat(options) => command::stat::run(options, terminal),
         Command::Probe(options) => command::probe::run(options, terminal),
+        Command::Top(options) => command::top::run(options, terminal),
+        Command::Bundle(options) => command::bundle::run(options, terminal),
         Command::Tap(options) => command::tap::run(options, terminal),
         Command::Demo(options) => command::demo::run(options, terminal),
         Command::Fleet(command) => command::fleet::run(command, terminal),

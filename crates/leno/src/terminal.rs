@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use leno_admin::hides;
 use leno_control::NotStarted;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// Standard output for answers, standard error for progress and failures.
 pub(crate) struct Terminal {
@@ -63,6 +64,26 @@ impl Terminal {
         Ok(lines.len())
     }
 
+    /// A whole screen, and each key by itself, until what this gives is dropped.
+    pub(crate) fn screen(&mut self) -> io::Result<Screen<'_>> {
+        let raw = self.raw()?;
+        // Another screen than the one that scrolls, without a cursor.
+        write!(self.out, "\x1b[?1049h\x1b[?25l")?;
+        Ok(Screen {
+            terminal: self,
+            _raw: raw,
+        })
+    }
+
+    /// Each key by itself, and none of them shown, until what this gives is dropped. Ctrl-C is a key.
+    pub(crate) fn raw(&self) -> io::Result<Raw> {
+        let before = tcgetattr(rustix::stdio::stdin())?;
+        let mut raw = before.clone();
+        raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &raw)?;
+        Ok(Raw(before))
+    }
+
     /// Whether somebody looks on who can see lines change.
     pub(crate) fn is_live(&self) -> bool {
         io::stdout().is_terminal()
@@ -88,6 +109,51 @@ impl Terminal {
         for line in told(error) {
             drop(writeln!(self.err, "{line}"));
         }
+    }
+}
+
+/// How a terminal was before it gave each key by itself. It is so again when this is dropped.
+pub(crate) struct Raw(Termios);
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no care.
+        tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0).ok();
+    }
+}
+
+/// A whole screen of its own. What was there before is there again when this is dropped.
+pub(crate) struct Screen<'t> {
+    terminal: &'t mut Terminal,
+    _raw: Raw,
+}
+
+impl Screen<'_> {
+    /// How many lines it has.
+    pub(crate) fn height(&self) -> usize {
+        let size = tcgetwinsize(rustix::stdio::stdout());
+        size.map_or(24, |size| usize::from(size.ws_row).max(1))
+    }
+
+    /// Shows these lines and nothing else, each cut at its edge.
+    pub(crate) fn show(&mut self, lines: &[Line]) -> io::Result<()> {
+        let mut text = String::from("\x1b[H\x1b[?7l");
+        let rest = lines.len().saturating_sub(self.height());
+        for line in &lines[..lines.len() - rest] {
+            text.push_str(&format!("{line}\x1b[K\r\n"));
+        }
+        // No line's end behind the last, which would scroll.
+        let text = text.trim_end_matches("\r\n");
+        write!(self.terminal.out, "{text}\x1b[J\x1b[?7h")?;
+        self.terminal.out.flush()
+    }
+}
+
+impl Drop for Screen<'_> {
+    fn drop(&mut self) {
+        // As above.
+        drop(write!(self.terminal.out, "\x1b[?7h\x1b[?25h\x1b[?1049l"));
+        drop(self.terminal.out.flush());
     }
 }
 

@@ -327,7 +327,10 @@ impl ProxyOf<'_> {
 }
 
 fn leno() -> Command {
-    Command::new(binary())
+    let proxies = std::env::temp_dir().join("leno-e2e-proxies");
+    let mut leno = Command::new(binary());
+    leno.env("LENO_PROXIES", proxies);
+    leno
 }
 
 /// The binary under test, which is built first, as the tests were. That may take its time.

@@ -1,5 +1,7 @@
 //! `leno tap`: calls as they happen, and those that are kept.
 
+use std::path::Path;
+
 use leno_admin::{KeptCalls, KeptOf, Silent, TapOf, Tapped, Wanted, Watched, Which};
 use serde_json::json;
 use tokio::signal::ctrl_c;
@@ -195,6 +197,29 @@ impl Showing<'_> {
         }
         Ok(())
     }
+}
+
+/// Shows people the calls that `which` takes, until the future is dropped.
+pub(super) async fn show(
+    which: Which,
+    context: Option<&Path>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let ground = Ground::choose(context).await?;
+    let ask = TapOf {
+        which,
+        limit: Which::LIMIT,
+        both: false,
+    };
+    let mut tap = ground.tap(ask).await?;
+    let mut columns = Columns::default();
+    terminal.line(columns.head())?;
+    while let Some(tapped) = tap.next().await? {
+        if let Tapped::Call(call) = tapped {
+            terminal.line(columns.row(&call))?;
+        }
+    }
+    Ok(())
 }
 
 /// One thing that a tap shows, for programs: a call has the fields of the access log.

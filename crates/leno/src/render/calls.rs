@@ -229,10 +229,10 @@ mod tests {
                 json!({"event": "stream", "status": null, "sent": 2000, "received": 30}),
             ],
             &[
-                "TIME          FROM           TO                REQUEST                 STATUS  TOOK    mTLS  WHY                      ID",
-                "02:51:07.312  shop/checkout  shop/payments     POST /charge            200     2 ms    yes                            7c1e4b02",
-                "02:51:07.312  shop/checkout  shop/payments-v2  POST /charge            503 M   2 ms    -     R014 no-endpoint-usable  7c1e4b02",
-                "02:51:07.312  10.0.3.9       shop/payments     POST /charge            500 S   2 ms    no    the service answered     7c1e4b02",
+                "TIME          FROM           TO                REQUEST                   STATUS  TOOK    mTLS  WHY                      ID",
+                "02:51:07.312  shop/checkout  shop/payments     POST /charge              200     2 ms    yes                            7c1e4b02",
+                "02:51:07.312  shop/checkout  shop/payments-v2  POST /charge              503 M   2 ms    -     R014 no-endpoint-usable  7c1e4b02",
+                "02:51:07.312  10.0.3.9       shop/payments     POST /charge              500 S   2 ms    no    the service answered     7c1e4b02",
                 "02:51:07.312  shop/checkout  shop/payments     tcp 2.0 kB up, 30 B down  -       2 ms    yes                            7c1e4b02",
             ],
         );

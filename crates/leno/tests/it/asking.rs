@@ -14,6 +14,8 @@ struct World {
     folder: PathBuf,
     /// Where `web` calls `cart`.
     upstream: String,
+    /// At which port `cart` is called.
+    port: u16,
     children: Vec<(&'static str, Child)>,
 }
 
@@ -29,6 +31,7 @@ impl World {
         let mut world = Self {
             folder,
             upstream: upstream.clone(),
+            port,
             children: Vec::new(),
         };
         fs::write(world.folder.join("mesh.yaml"), mesh(port)).unwrap();
@@ -100,7 +103,10 @@ impl World {
     /// Calls as `web` does, and says the status.
     fn call(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.upstream).unwrap();
-        let head = format!("{request} HTTP/1.1\r\nhost: cart\r\nconnection: close\r\n\r\n");
+        let head = format!(
+            "{request} HTTP/1.1\r\nhost: cart\r\nauthorization: Bearer hidden-header\r\n\
+             connection: close\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).unwrap();
         let mut told = String::new();
         stream.read_to_string(&mut told).unwrap();
@@ -176,15 +182,28 @@ fn mesh(port: u16) -> String {
             "{targetRefs: [{kind: Service, name: cart}], rules: [\
              {callers: [{namespace: shop}], requests: [{methods: [GET]}]}]}",
         ),
+        &route(port),
     ]
     .concat()
+}
+
+/// A route whose match holds something that nobody else should read.
+fn route(port: u16) -> String {
+    format!(
+        "kind: HTTPRoute\napiVersion: gateway.networking.k8s.io/v1\n\
+         metadata: {{name: cart, namespace: shop}}\nspec:\n  parentRefs:\n  \
+         - {{group: '', kind: Service, name: cart, port: {port}}}\n  rules:\n  \
+         - matches: [{{headers: [{{name: x-key, value: hidden-config}}]}}]\n    \
+         backendRefs: [{{name: cart, port: {port}}}]\n  \
+         - backendRefs: [{{name: cart, port: {port}}}]\n"
+    )
 }
 
 #[test]
 fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_without_it() {
     let mut world = World::new();
     assert_eq!(world.call("GET /items"), "200");
-    assert_eq!(world.call("POST /items?key=hidden"), "403");
+    assert_eq!(world.call("POST /items?key=hidden-query"), "403");
 
     // Each call once, by who knows more of it; nothing of the query.
     let kept = world.json("tap --last 9 -o json");
@@ -232,6 +251,34 @@ fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_wi
         (&tapped["method"], &tapped["code"]),
         (&"DELETE".into(), &"R003".into())
     );
+
+    // A call is really made, and each step told.
+    let port = world.port;
+    let told = world.leno(&format!("probe web http://cart:{port}/ -n shop -X DELETE"));
+    assert!(
+        told.contains("✗ policy               R003 no-allow-rule"),
+        "{told}"
+    );
+    assert!(told.contains("✓ TLS"), "{told}");
+    assert!(
+        told.contains("- first byte           not reached"),
+        "{told}"
+    );
+
+    // What a maintainer is given has nothing of what was sent or written.
+    world.leno("bundle --to bundle");
+    let bundle = world.folder.join("bundle");
+    let files = ["", "views"].map(|folder| fs::read_dir(bundle.join(folder)).unwrap());
+    let files = files.into_iter().flatten().map(|file| file.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.is_file()).collect();
+    let texts = files.iter().map(|path| fs::read_to_string(path).unwrap());
+    let texts = texts.collect::<String>();
+    for planted in ["hidden", "/items", "PRIVATE", "leno-join"] {
+        assert!(!texts.contains(planted), "{planted}");
+    }
+    for told in ["R003", "shop/cart", "What leno bundle has", "store:"] {
+        assert!(texts.contains(told), "{told}");
+    }
 
     // One that does not answer is named, and costs nobody else's answer.
     world.signal("cart", "-STOP");

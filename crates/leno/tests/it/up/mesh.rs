@@ -348,3 +348,25 @@ fn what_has_opened_no_port_yet_may_be_written_of() {
     let ask = || folder.told(["curl", "web", "http://cart:8080/items"]);
     until(|| ask() == "two\n");
 }
+
+#[test]
+fn a_call_that_is_really_tried_tells_each_of_its_steps() {
+    let folder = versions("probe");
+    let _up = folder.up();
+    until(|| folder.told(["curl", "web", "http://cart:8080/items"]) == "one\n");
+    let told = folder.told(["probe", "web", "http://cart:8080/items"]);
+    for part in [
+        "✓ DNS ",
+        "its proxy has it: call ",
+        "✓ route                cart-v1:8080 by ",
+        "the proxy of the endpoint",
+        "sa/cart-v1 proven",
+        "✓ policy ",
+        "✓ first byte ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let told = folder.told(["probe", "web", "http://nobody:8080/", "-o", "json"]);
+    assert!(told.contains("\"outcome\": \"not-reached\""), "{told}");
+    assert!(told.ends_with("exit 1\n"), "{told}");
+}

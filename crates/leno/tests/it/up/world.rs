@@ -58,6 +58,7 @@ impl Folder {
         command
             .args(arguments)
             .current_dir(&self.path)
+            .env("LENO_PROXIES", self.path.join(".proxies"))
             .env("NO_COLOR", "1")
             .env("TZ", "UTC")
             .stdin(Stdio::null());
@@ -73,6 +74,7 @@ impl Folder {
             .arg(env!("CARGO_BIN_EXE_leno"))
             .args(arguments)
             .current_dir(&self.path)
+            .env("LENO_PROXIES", self.path.join(".proxies"))
             .env("NO_COLOR", "1")
             .env("TZ", "UTC")
             .stdin(Stdio::null());

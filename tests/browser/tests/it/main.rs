@@ -14,6 +14,11 @@ fn the_map_puts_callers_first_and_leaves_what_stood_there() {
 }
 
 #[test]
+fn pages_make_of_answers_what_they_mean() {
+    run(&mut script("told"));
+}
+
+#[test]
 fn the_map_shows_the_shop_and_what_goes_wrong_in_it() {
     Demo::start().visit("map");
 }

@@ -1,7 +1,7 @@
 // What went to a service, step by step in time.
 import type { Carried, Edge, Traffic } from "../api/types";
 
-/** Values over time, one for each step; `null` where nothing went that could have one. */
+/** Values over time, one for each step; `null` where nothing went that could have one, or nothing was kept yet. */
 export type Series = { name: string; values: (number | null)[]; drawn: "thread" | "weft" | "bad" };
 
 /** Of which past is told: the word in the address, and its seconds. */
@@ -22,13 +22,12 @@ export type Signals = { times: Date[]; rate: Series; failed: Series; half: Serie
 /** The golden signals of `service`, of an answer by service. */
 export function signals(carried: Carried, service: string): Signals {
   const over = <T>(of: (step: Traffic, edge: Edge | undefined) => T) => carried.steps.map((step) => of(step, into(step, service)));
-  const ms = (micros: number | null | undefined) => (micros === null || micros === undefined ? null : micros);
   return {
     times: carried.steps.map((step) => new Date(step.from ?? "")),
-    rate: { name: "calls", drawn: "thread", values: over((step, edge) => (edge?.calls ?? 0) / Math.max(step.seconds, 0.001)) },
+    rate: { name: "calls", drawn: "thread", values: over((step, edge) => (step.seconds > 0 ? (edge?.calls ?? 0) / step.seconds : null)) },
     failed: { name: "failed", drawn: "bad", values: over((_, edge) => (edge && edge.calls > 0 ? edge.failed / edge.calls : null)) },
-    half: { name: "half within", drawn: "thread", values: over((_, edge) => ms(edge?.p50_us)) },
-    most: { name: "99 % within", drawn: "weft", values: over((_, edge) => ms(edge?.p99_us)) },
+    half: { name: "half within", drawn: "thread", values: over((_, edge) => edge?.p50_us ?? null) },
+    most: { name: "99 % within", drawn: "weft", values: over((_, edge) => edge?.p99_us ?? null) },
   };
 }
 

@@ -13,7 +13,7 @@ use leno_admin::{
     Verb,
 };
 use leno_model::view::WorkloadId;
-use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, Wall};
+use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId};
 use leno_store::{
     Cause, Entry, Failed, Grant, Label, Message, NotAdded, NotRead, ObjectChange, Revision,
     Revocation,
@@ -22,7 +22,7 @@ use leno_wire::JoinToken;
 use leno_wire::certificates::NODE;
 
 use crate::center::Center;
-use crate::condition::{Judged, Seen};
+use crate::condition::{self, Judged, Seen};
 use crate::desk::Desk;
 use crate::edition::Edition;
 use crate::event::Event;
@@ -377,14 +377,20 @@ fn since(center: &Center, revision: Revision) -> Result<Option<Since>, Failed> {
 }
 
 /// Workloads whose proxy has reported where it takes calls, and is not connected.
-pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<(WorkloadId, Option<Wall>)> {
+pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> {
+    let edition = center.edition();
+    let revoked = |id: &WorkloadId| {
+        let identity = &edition.mesh.instances.get(id)?.workload.identity;
+        edition.trusted.revoked.get(identity).cloned()
+    };
     let reported = center.tunnels.reported().tunnels.into_keys();
     let is_here = |id: &WorkloadId| members.iter().any(|member| member.workloads.contains(id));
     reported
         .filter(|id| !is_here(id))
-        .map(|id| {
-            let since = center.fleet.gone(&id);
-            (id, since)
+        .map(|workload| condition::Away {
+            since: center.fleet.gone(&workload),
+            revoked: revoked(&workload),
+            workload,
         })
         .collect()
 }
@@ -393,13 +399,13 @@ pub(crate) fn proxies(center: &Center) -> Proxies {
     let members = center.fleet.members();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
     let reported = center.tunnels.reported().tunnels;
-    let away = away(center, &members).into_iter().map(|(id, since)| Away {
+    let away = away(center, &members).into_iter().map(|away| Away {
         tunnel: reported
-            .get(&id)
+            .get(&away.workload)
             .map(ToString::to_string)
             .unwrap_or_default(),
-        workload: id.to_string(),
-        since: since.map(|since| since.to_string()),
+        workload: away.workload.to_string(),
+        since: away.since.map(|since| since.to_string()),
     });
     Proxies {
         status: status(center),

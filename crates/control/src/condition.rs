@@ -18,8 +18,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) now: Wall,
     /// The proxies that are connected.
     pub(crate) members: &'a [Member],
-    /// Workloads whose proxy was there and is not, with when it went.
-    pub(crate) away: &'a [(WorkloadId, Option<Wall>)],
+    /// Workloads whose proxy was there and is not.
+    pub(crate) away: &'a [Away],
     /// The newest state of the mesh.
     pub(crate) newest: &'a Generation,
     /// Since when there is something new for proxies to adopt.
@@ -32,6 +32,15 @@ pub(crate) struct Seen<'a> {
     pub(crate) folders: &'a [Found],
     /// Why a collector does not get what is sent from this process.
     pub(crate) not_exported: &'a [Trouble],
+}
+
+/// A workload whose proxy was there and is not.
+pub(crate) struct Away {
+    pub(crate) workload: WorkloadId,
+    /// When the proxy went, if that is known.
+    pub(crate) since: Option<Wall>,
+    /// Whom it acted as, if that identity is refused.
+    pub(crate) revoked: Option<SpiffeId>,
 }
 
 /// What to think of it.
@@ -56,8 +65,8 @@ impl Judged {
         for member in seen.members {
             judged.proxy(member, seen);
         }
-        for (workload, since) in seen.away {
-            judged.away(workload, *since);
+        for away in seen.away {
+            judged.away(away);
         }
         judged.certificates(seen);
         judged.authority(seen);
@@ -168,14 +177,34 @@ impl Judged {
         }
     }
 
-    fn away(&mut self, workload: &WorkloadId, since: Option<Wall>) {
+    fn away(&mut self, away: &Away) {
+        let Away {
+            workload,
+            since,
+            revoked,
+        } = away;
+        let subject = Some(format!("proxy of {workload}"));
+        if let Some(identity) = revoked {
+            let identity = short(identity);
+            return self.findings.push(Finding {
+                since: since.and_then(at),
+                next: Some(format!("leno certs list · leno certs reinstate {identity}")),
+                ..Finding::running(
+                    Code::T005,
+                    Severity::Warning,
+                    subject,
+                    format!("the identity {identity} is revoked, so it is not let in"),
+                    "its calls are refused; it decides by the view it had, if it runs",
+                )
+            });
+        }
         self.findings.push(Finding {
             since: since.and_then(at),
             next: Some("leno proxies · leno explain D005".to_owned()),
             ..Finding::running(
                 Code::D005,
                 Severity::Error,
-                Some(format!("proxy of {workload}")),
+                subject,
                 "it is not connected".to_owned(),
                 "it decides by the view it had, if it runs; others go on calling it",
             )
@@ -341,6 +370,18 @@ mod tests {
         Wall::since_epoch(Duration::from_secs(hours * HOUR))
     }
 
+    fn identity(name: &str) -> SpiffeId {
+        SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{name}")).unwrap()
+    }
+
+    fn away(name: &str, since: Option<Wall>, revoked: Option<SpiffeId>) -> Away {
+        Away {
+            workload: workload(name),
+            since,
+            revoked,
+        }
+    }
+
     fn workload(name: &str) -> WorkloadId {
         WorkloadId {
             namespace: Namespace::new("shop").unwrap(),
@@ -350,7 +391,7 @@ mod tests {
 
     /// A proxy of `name` that is well: connected at hour 0, with a certificate until hour 24.
     fn proxy(name: &str) -> Member {
-        let identity = SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{name}")).unwrap();
+        let identity = identity(name);
         let certificate = Certificate {
             ends: Some(hour(24)),
             ..Certificate::default()
@@ -541,7 +582,11 @@ mod tests {
         let judged = Judged::of(&Seen {
             now: hour(70),
             members: &[],
-            away: &[(workload("web"), Some(hour(3))), (workload("cart"), None)],
+            away: &[
+                away("web", Some(hour(3)), None),
+                away("cart", None, None),
+                away("thief", None, Some(identity("thief"))),
+            ],
             newest: &Generation::default(),
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
@@ -554,6 +599,7 @@ mod tests {
             [
                 "D005 proxy of shop/web since 1970-01-01T03:00:00.000Z: it is not connected",
                 "D005 proxy of shop/cart: it is not connected",
+                "T005 proxy of shop/thief: the identity shop/thief is revoked, so it is not let in",
                 "T007 the CA's intermediate: it ends in 1 d 6 h",
                 "C010 watched folder mesh: Permission denied",
                 "ok root, until 1981-05-29T16:00:00.000Z",

@@ -331,6 +331,17 @@ const LOOK: Duration = Duration::from_secs(10);
 #[error("the control plane cannot go on: the task {0:?} ended")]
 pub struct Ended(&'static str);
 
+/// Why nobody can listen there.
+fn not_listening(address: &SocketAddr, why: &io::Error) -> String {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => {
+            let (code, slug) = (Code::H002, Code::H002.slug());
+            format!("{code} {slug}: another program listens at {address}")
+        }
+        _ => format!("{address} cannot be listened on: {why}"),
+    }
+}
+
 /// Why a control plane did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
@@ -347,7 +358,7 @@ pub enum NotStarted {
     #[error(transparent)]
     Founding(#[from] NotFounded),
     /// Proxies cannot be taken care of at the address.
-    #[error("{address} cannot be listened on: {why}")]
+    #[error("{}", not_listening(address, why))]
     Listen {
         /// The address.
         address: SocketAddr,

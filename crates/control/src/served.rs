@@ -97,7 +97,10 @@ impl<'a> Known<'a> {
         let members: Vec<_> = members.map(|(_, member)| member).collect();
         Self {
             edition,
-            away: away(center, &members).into_iter().collect(),
+            away: away(center, &members)
+                .into_iter()
+                .map(|away| (away.workload, away.since))
+                .collect(),
         }
     }
 

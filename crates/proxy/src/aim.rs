@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use leno_model::view::{Endpoint, PortRef, Protocol, Unknown, Workload};
 use leno_model::{Namespace, Network, ServiceName, SpiffeId};
 use leno_telemetry::{Party, Security};
-use leno_traffic::{Channel, Destination, Direct, Policy, Port, Refusal, Table, Unnamed, WhyPlain};
+use leno_traffic::{
+    Channel, Destination, Direct, NoTunnel, Policy, Port, Refusal, Table, Unnamed, WhyPlain,
+};
 
 use crate::incoming::{Incoming, Toward, Way};
 use crate::pool::{TargetRef, TunnelRef};
@@ -123,7 +125,10 @@ impl Incoming {
                 ),
                 security: Security::Mtls,
             }),
-            (Some(tunnel), None) => Err(Refusal::TunnelFailed(tunnel)),
+            (Some(proxy), None) => Err(Refusal::TunnelFailed {
+                proxy,
+                why: NoTunnel::NothingToShow,
+            }),
             (None, _) => Ok(self.plain_hop(address, WhyPlain::EndpointNotInMesh)),
         }
     }
@@ -168,6 +173,20 @@ impl Incoming {
             (Channel::Mtls(caller), _) => party(caller.id()),
             (Channel::Local(_), Some(workload)) => party(&workload.identity),
             (Channel::Local(_), None) | (Channel::Plain(_), _) => Party::Unknown,
+        }
+    }
+
+    /// What is called that is not known, as the listener or the request names it.
+    pub(crate) fn named(&self, host: &str) -> String {
+        match &self.way {
+            Way::Outbound {
+                to: Toward::Port(port),
+                ..
+            } => port.service.to_string(),
+            Way::Outbound { .. } | Way::Inbound { .. } if host.is_empty() => {
+                Party::Unknown.to_string()
+            }
+            Way::Outbound { .. } | Way::Inbound { .. } => host.to_owned(),
         }
     }
 

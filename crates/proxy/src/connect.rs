@@ -8,7 +8,7 @@ use std::time::Duration;
 use leno_channel::WhyFailed;
 use leno_model::{CallId, Code};
 use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security};
-use leno_traffic::{Refusal, RefusedIdentity};
+use leno_traffic::{NoTunnel, Refusal, RefusedIdentity};
 use tokio::net::TcpStream;
 
 use crate::aim::party;
@@ -90,13 +90,19 @@ impl Worker {
             TunnelFailure::Connect(error) if leno_host::files::is_limit(error) => {
                 Refusal::NoFileLeft
             }
-            TunnelFailure::Connect(_) => Refusal::TunnelFailed(proxy),
+            TunnelFailure::Connect(error) => Refusal::TunnelFailed {
+                proxy,
+                why: NoTunnel::NotReached(error.kind().to_string().into()),
+            },
             TunnelFailure::Http(_) => self.broken_off(tunnel),
             TunnelFailure::Refused { code, .. } => match code {
                 Some(Code::R020) => Refusal::ConnectRefused(endpoint),
                 Some(Code::R041) => Refusal::Draining,
                 Some(code) => Refusal::StreamRefused { proxy, code: *code },
-                None => Refusal::TunnelFailed(proxy),
+                None => Refusal::TunnelFailed {
+                    proxy,
+                    why: NoTunnel::NoStream,
+                },
             },
             TunnelFailure::Handshake(failure) => {
                 let expected = failure.peer.as_ref().or(tunnel.expected.first());
@@ -118,7 +124,13 @@ impl Worker {
                 {
                     return revoked(tunnel);
                 }
-                Refusal::TunnelFailed(proxy)
+                Refusal::TunnelFailed {
+                    proxy,
+                    why: NoTunnel::NotProven {
+                        code: failure.code(),
+                        why: failure.to_string().into(),
+                    },
+                }
             }
         }
     }
@@ -128,7 +140,7 @@ impl Worker {
     pub(crate) fn broken_off(&self, tunnel: TunnelRef<'_>) -> Refusal {
         match self.keyring.trust().is_revoked(tunnel.own) {
             true => revoked(tunnel),
-            false => Refusal::TunnelFailed(tunnel.address),
+            false => broken_off(tunnel.address),
         }
     }
 }
@@ -139,7 +151,15 @@ fn revoked(tunnel: TunnelRef<'_>) -> Refusal {
             own: tunnel.own.clone(),
             peer: peer.clone(),
         })),
-        None => Refusal::TunnelFailed(tunnel.address),
+        None => broken_off(tunnel.address),
+    }
+}
+
+/// A proxy broke off, for a reason that is not known.
+pub(crate) fn broken_off(proxy: SocketAddr) -> Refusal {
+    Refusal::TunnelFailed {
+        proxy,
+        why: NoTunnel::BrokenOff,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a call was not served: what failed, whose fault it is, and what the caller sees.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::{format, string::String};
 use core::{net::SocketAddr, time::Duration};
 
 use leno_model::view::PortRef;
@@ -57,7 +57,7 @@ pub enum Refusal {
         port: u16,
     },
     /// The view does not hold it, and the control plane did not say.
-    #[error("{0} is not known yet, and the control plane did not answer")]
+    #[error("{} is not known yet, and the control plane did not answer", asked_about(.0))]
     NotKnownYet(Subscription),
     /// A browser asks whether a page of another site may call, and it may not.
     #[error("pages of {site} may not call: no site that the CORS filter allows is theirs")]
@@ -121,8 +121,13 @@ pub enum Refusal {
     #[error("{0} answered with something that is not HTTP")]
     MalformedResponse(SocketAddr),
     /// The proxy in front of the endpoint could not be reached or proven.
-    #[error("the proxy at {0} could not be reached or proven")]
-    TunnelFailed(SocketAddr),
+    #[error("the proxy at {proxy} {why}")]
+    TunnelFailed {
+        /// The proxy.
+        proxy: SocketAddr,
+        /// What was in the way.
+        why: NoTunnel,
+    },
     /// The proxy in front of the endpoint takes no call of a caller whose identity is revoked.
     #[error(
         "the proxy of {}/{} refused our certificate: the identity {}/{} is revoked",
@@ -155,6 +160,39 @@ pub enum Refusal {
     /// Too many requests wait for the control plane.
     #[error("too many requests wait for the same answer from the control plane")]
     TooManyWaiting,
+}
+
+/// What was in the way of a tunnel.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoTunnel {
+    /// Nobody took the connection.
+    #[error("could not be reached: {0}")]
+    NotReached(Box<str>),
+    /// One of the two did not believe the other.
+    #[error("could not be proven: {why} ({code} {})", code.slug())]
+    NotProven {
+        /// What kind of failure it was.
+        code: Code,
+        /// What it was.
+        why: Box<str>,
+    },
+    /// The caller has no certificate to prove itself with.
+    #[error("cannot be called: the caller has no certificate to show")]
+    NothingToShow,
+    /// It broke the connection off.
+    #[error("broke the connection off")]
+    BrokenOff,
+    /// It opened no stream and did not say why.
+    #[error("opened no stream")]
+    NoStream,
+}
+
+/// What a proxy asks its control plane about, as people name it.
+fn asked_about(question: &Subscription) -> String {
+    match question {
+        Subscription::Service(name) => format!("Service {name}"),
+        Subscription::Address(_, address) => format!("{address}"),
+    }
 }
 
 /// Whose certificate was refused, and by whose proxy.
@@ -190,7 +228,7 @@ impl Refusal {
             Self::ResetBeforeResponse(_) => Code::R022,
             Self::ResponseTimeout(_) | Self::TryTimeout(_) => Code::R023,
             Self::MalformedResponse(_) => Code::R024,
-            Self::TunnelFailed(_) => Code::R025,
+            Self::TunnelFailed { .. } => Code::R025,
             Self::IdentityRevoked(_) => Code::T005,
             Self::StreamRefused { code, .. } => *code,
             Self::ResetDuringBody(_) => Code::R026,
@@ -227,7 +265,7 @@ impl Refusal {
             | Self::ResponseTimeout(_)
             | Self::TryTimeout(_)
             | Self::MalformedResponse(_)
-            | Self::TunnelFailed(_)
+            | Self::TunnelFailed { .. }
             | Self::IdentityRevoked(_)
             | Self::StreamRefused { .. }
             | Self::ResetDuringBody(_)
@@ -291,7 +329,7 @@ impl Refusal {
             Self::ConnectRefused(_)
             | Self::ResetBeforeResponse(_)
             | Self::MalformedResponse(_)
-            | Self::TunnelFailed(_)
+            | Self::TunnelFailed { .. }
             | Self::ResetDuringBody(_)
             | Self::Unreachable(_)
             | Self::NotResolved(_)

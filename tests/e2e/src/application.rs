@@ -20,7 +20,7 @@ use crate::process::until;
 /// - `/switch`: another protocol, in which every byte is sent back
 /// - `/close`, `/reset`: the connection ends before an answer; `/half`: in the middle of one
 /// - `/garbage`: something that is not HTTP
-/// - `/never`: nothing at all
+/// - `/never`: nothing at all; `/stall`: the first half of an answer, and nothing more
 #[derive(Clone, Debug)]
 pub struct Application {
     /// How many requests came.
@@ -177,6 +177,10 @@ fn converse(application: &Application, name: &str, stream: TcpStream) -> io::Res
             "half" => {
                 out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ")?;
                 return Ok(());
+            }
+            "stall" => {
+                out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ")?;
+                return io::copy(&mut input, &mut io::sink()).map(drop);
             }
             "garbage" => {
                 out.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n")?;

@@ -6,6 +6,7 @@
 
 mod application;
 mod block;
+mod certificates;
 mod client;
 mod collector;
 mod process;
@@ -13,6 +14,7 @@ mod world;
 
 pub use application::{Application, deaf, hash, refuse, serve};
 pub use block::Block;
+pub use certificates::{issue_earlier, let_expire};
 pub use client::{Answer, Client, curl, exchange};
 pub use collector::Collector;
 pub use process::{Ended, Process, ended, run, until, within};

@@ -238,8 +238,7 @@ impl<'a> Exchange<'a> {
         let (method, path) = (request.method, request.path.raw());
         let source = self.told.source;
         let destination = match self.told.destination {
-            Party::Unknown if request.host.is_empty() => Party::Unknown.to_string(),
-            Party::Unknown => request.host.to_owned(),
+            Party::Unknown => self.incoming.named(request.host),
             known => known.to_string(),
         };
         let asked = match reason.code {

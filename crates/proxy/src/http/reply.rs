@@ -9,6 +9,7 @@ use leno_protocol::{
 use leno_traffic::{Ended, Failure, Refusal};
 
 use crate::buffer::Buffer;
+use crate::connect::broken_off;
 use crate::http::After;
 use crate::http::attempt::{Attempt, Tried};
 use crate::http::refuse::Reason;
@@ -292,7 +293,7 @@ impl Reply<'_> {
             Cut::There => Refusal::MalformedResponse(address),
             Cut::Between => match tunnel {
                 Some(tunnel) => worker.broken_off(tunnel),
-                None => Refusal::TunnelFailed(address),
+                None => broken_off(address),
             },
             Cut::For(code) => self.cut_for(code),
         };
@@ -341,9 +342,7 @@ impl Reply<'_> {
         let proxy = target.tunnel.map(|tunnel| tunnel.address);
         let refusal = match interrupted {
             Interrupted::Server(Cut::There) => Some(Refusal::ResetDuringBody(target.address)),
-            Interrupted::Server(Cut::Between) => {
-                Some(Refusal::TunnelFailed(proxy.unwrap_or(target.address)))
-            }
+            Interrupted::Server(Cut::Between) => Some(broken_off(proxy.unwrap_or(target.address))),
             Interrupted::Server(Cut::For(code)) => Some(self.cut_for(*code)),
             Interrupted::ClientGone(cut) => cut.of_client().map(|code| self.cut_for(code)),
             Interrupted::Body(_) | Interrupted::Over(_) => None,

@@ -7,45 +7,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use leno_channel::{files, generate_key};
-use leno_e2e::{Application, Client, World, curl, serve};
-use leno_identity::Intermediate;
-use leno_model::{Dice, SpiffeId, Wall};
+use leno_e2e::{Application, Client, World, curl, issue_earlier, let_expire, serve};
 
 use crate::pair::Pair;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Replaces the certificate of `name` by one that ended a minute ago.
-fn let_expire(certificates: &Path, name: &str) {
-    let hour = 60 * MINUTE;
-    issue_earlier(certificates, name, hour, hour + MINUTE);
-}
-
-/// Replaces the certificate of `name` by one of this `life` that was signed so long `ago`.
-fn issue_earlier(certificates: &Path, name: &str, life: Duration, ago: Duration) {
-    let authority = files::read_certificates(&certificates.join("ca.pem")).unwrap();
-    let key = files::read_key(&certificates.join("ca.key")).unwrap();
-    let authority = Intermediate::restore(authority[0].clone(), key).unwrap();
-    let id = SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{name}")).unwrap();
-    let key = generate_key();
-    let chain = authority
-        .sign_leaf(&key.public(), &id, life, before_now(ago), &mut Dice::new(1))
-        .unwrap();
-    files::write_key(&certificates.join(format!("{name}.key")), &key).unwrap();
-    files::write_certificates(&certificates.join(format!("{name}.pem")), &chain).unwrap();
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "other processes go by the host's clock"
-)]
-fn before_now(ago: Duration) -> Wall {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    Wall::since_epoch(now - ago)
-}
 
 #[test]
 fn whoever_shows_an_expired_certificate_is_refused() {

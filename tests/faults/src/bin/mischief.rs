@@ -2,20 +2,27 @@
 //! what they are bidden, and clients that send what no client should.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 use std::{env, fs, thread};
 
 use leno_e2e::{Application, Client};
 
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(25);
+
 const USAGE: &str = "\
-mischief serve PORT..          a server that does what its paths say (leno_e2e::Application)
-mischief deaf PORT             listens, and takes no connection
-mischief obey NAME             runs what it reads from NAME.sock, and answers what that says
-mischief send ADDRESS BYTES    sends bytes (\\r, \\n and \\0 are what they are in C), ends, and shows
-                               what comes back, and how that ends
-mischief hold ADDRESS BYTES    the same without ending
+mischief serve [ADDRESS:]PORT..  a server that does what its paths say (leno_e2e::Application)
+mischief deaf [ADDRESS:]PORT     listens, and takes no connection
+mischief obey NAME               runs what it reads from NAME.sock, and answers what that says
+mischief send ADDRESS BYTES      sends bytes (\\r, \\n and \\0 are what they are in C), ends, and shows
+                                 what comes back, and how that ends
+mischief hold ADDRESS BYTES      the same without ending
+mischief expire FOLDER NAME      makes the certificate of NAME one that ended a minute ago
+mischief crowd ADDRESS COUNT     holds so many connections, each in the middle of a request
 ";
 
 fn main() -> ExitCode {
@@ -25,8 +32,10 @@ fn main() -> ExitCode {
         ["serve", ref ports @ ..] => serve(ports),
         ["deaf", port] => ignore(port),
         ["obey", name] => obey(name),
-        ["send", address, bytes] => send(address, bytes, Client::end),
-        ["hold", address, bytes] => send(address, bytes, |_| ()),
+        ["send", address, bytes] => send(address, bytes, true),
+        ["hold", address, bytes] => send(address, bytes, false),
+        ["expire", folder, name] => expire(folder, name),
+        ["crowd", address, count] => crowd(address, count),
         _ => Err(io::Error::other(USAGE)),
     };
     match done {
@@ -50,9 +59,12 @@ fn ignore(port: &str) -> io::Result<()> {
     stay()
 }
 
-fn here(port: &str) -> io::Result<SocketAddr> {
-    let port: u16 = port.parse().map_err(io::Error::other)?;
-    Ok((Ipv4Addr::UNSPECIFIED, port).into())
+/// A port of every address, or an address with its port.
+fn here(place: &str) -> io::Result<SocketAddr> {
+    let port = place
+        .parse()
+        .map(|port| (Ipv4Addr::UNSPECIFIED, port).into());
+    port.or_else(|_| place.parse()).map_err(io::Error::other)
 }
 
 fn stay() -> ! {
@@ -80,26 +92,44 @@ fn obey(name: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn send(address: &str, bytes: &str, end: impl Fn(&mut Client)) -> io::Result<()> {
-    let resolved = std::net::ToSocketAddrs::to_socket_addrs(address)?.next();
-    let address = resolved.ok_or_else(|| io::Error::other("no address"))?;
-    let mut client = Client::to(address);
-    client.send(
-        bytes
-            .replace("\\r", "\r")
-            .replace("\\n", "\n")
-            .replace("\\0", "\0"),
-    );
-    end(&mut client);
-    let end = match client.is_cut() {
-        true => "[reset]",
-        false => "[closed]",
+/// Whatever fails on the way means that the other end has cut the connection.
+fn send(address: &str, bytes: &str, ends: bool) -> io::Result<()> {
+    let bytes = bytes
+        .replace("\\r", "\r")
+        .replace("\\n", "\n")
+        .replace("\\0", "\0");
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut back = Vec::new();
+    let sent = stream.write_all(bytes.as_bytes());
+    let ended = match ends {
+        true => stream.shutdown(Shutdown::Write),
+        false => Ok(()),
     };
-    show(&format!(
-        "{}\n{end}\n",
-        String::from_utf8_lossy(&client.rest())
-    ));
+    let read = stream.read_to_end(&mut back);
+    let end = match sent.and(ended).and(read) {
+        Ok(_) => "[closed]",
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => "[silent]",
+        Err(_cut) => "[reset]",
+    };
+    show(&format!("{}\n{end}\n", String::from_utf8_lossy(&back)));
     Ok(())
+}
+
+fn expire(folder: &str, name: &str) -> io::Result<()> {
+    leno_e2e::let_expire(Path::new(folder), name);
+    Ok(())
+}
+
+fn crowd(address: &str, count: &str) -> io::Result<()> {
+    let address = address.parse().map_err(io::Error::other)?;
+    let count: usize = count.parse().map_err(io::Error::other)?;
+    let mut clients: Vec<_> = (0..count).map(|_| Client::to(address)).collect();
+    for client in &mut clients {
+        client.send("GET /never HTTP/1.1\r\nHost: cart\r\n\r\n");
+    }
+    show("crowded\n");
+    stay()
 }
 
 #[expect(clippy::print_stdout, reason = "a program says what it has seen")]

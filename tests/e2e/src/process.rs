@@ -150,7 +150,9 @@ fn show(text: &str) {
 /// Runs a command to its end and gives what it printed; one that fails, or does not end, fails the
 /// test.
 pub fn run(command: &mut Command) -> String {
-    let Ended { out, err, status } = ended(command);
+    let ended = ended(command);
+    let Ended { out, err, status } =
+        ended.unwrap_or_else(|| panic!("in vain for {PATIENCE:?}: the end of {command:?}"));
     assert!(status.success(), "{command:?}: {status}\n{out}{err}");
     out
 }
@@ -166,24 +168,24 @@ pub struct Ended {
     pub status: ExitStatus,
 }
 
-/// Runs a command to its end; one that does not end fails the test.
-pub fn ended(command: &mut Command) -> Ended {
+/// Runs a command to its end, or kills it if that does not come in time.
+pub fn ended(command: &mut Command) -> Option<Ended> {
     let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = pipes.spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let out = read(child.stdout.take().expect("it is a pipe"));
     let err = read(child.stderr.take().expect("it is a pipe"));
     let mut running = Running(child);
-    let status = until(&format!("the end of {command:?}"), || running.ended());
+    let status = within(PATIENCE, || running.ended())?;
     let text = |reading: JoinHandle<Vec<u8>>| {
         let bytes = reading.join().expect("reading does not panic");
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    Ended {
+    Some(Ended {
         out: text(out),
         err: text(err),
         status,
-    }
+    })
 }
 
 fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {

@@ -175,7 +175,9 @@ impl Scene {
             Some((workload, command)) if is_name(workload) => self.bid(workload, command),
             _ => {
                 let script = format!("exec 2>&1; {}", self.filled(command));
-                let Ended { out, status, .. } = ended(&mut self.shell(&script));
+                let Some(Ended { out, status, .. }) = ended(&mut self.shell(&script)) else {
+                    return format!("it does not end\n{BAD}-1]\n");
+                };
                 match status.code() {
                     Some(0) => out,
                     code => format!("{out}\n{BAD}{}]\n", code.unwrap_or(-1)),

@@ -305,13 +305,16 @@ fn a_permit_stands_exactly_as_long_as_it_would_be_given_again() {
 fn a_denial_names_the_rule() {
     let table = table("strict\ndeny from=web");
     let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
-    let denied = |peer: &Peer| policy.admit_stream(peer).unwrap_err().to_string();
+    let denied = |peer: &Peer| {
+        let denied = policy.admit_stream(peer).unwrap_err();
+        format!("{denied} ({})", denied.origin().unwrap())
+    };
     assert_eq!(
         denied(&proven(&spiffe_id("web"))),
-        "denied by AccessPolicy shop/cart rule 2"
+        "denied by AccessPolicy shop/cart rule 2 (cart.yaml:2)"
     );
     assert_eq!(
         denied(&plain("10.0.0.7")),
-        "mTLS is strict by cart.yaml:1, and the call came in plain"
+        "mTLS is strict, and the call came in plain (cart.yaml:1)"
     );
 }

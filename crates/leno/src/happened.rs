@@ -6,9 +6,6 @@ mod merged;
 mod others;
 mod recorded;
 
-#[cfg(test)]
-mod tests;
-
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -422,3 +419,6 @@ pub(crate) fn is_bad(story: &Story) -> bool {
     let steps = story.hops.iter().flat_map(|hop| &hop.steps);
     story.end.fault.is_some() || steps.clone().any(|step| step.outcome == StepOutcome::No)
 }
+
+#[cfg(test)]
+mod tests;

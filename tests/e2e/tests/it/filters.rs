@@ -238,7 +238,8 @@ fn a_rule_says_what_is_tried_again_and_how_long_a_try_may_take() {
     let late = shop.curl("/never", &[]);
     assert_eq!(late.outcome(), "504 R023 response-timeout");
     assert!(
-        late.text().contains("No answer came within 300ms."),
+        late.text()
+            .contains("No answer came within 300ms, which is what one try has."),
         "{late:?}"
     );
     until("both tries", || (before("/never") == 2).then_some(()));

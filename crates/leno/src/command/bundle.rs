@@ -33,12 +33,11 @@ const REVISIONS: u32 = 50;
 const TRAFFIC: u64 = 3600;
 
 /// What is never taken, in words.
-const LEFT_OUT: [&str; 5] = [
+const LEFT_OUT: [&str; 4] = [
     "keys, tokens and links to the dashboard",
     "headers, query strings, paths, hosts and bodies of calls",
     "what objects say: of findings and views only which object, field and line they are about",
-    "what workloads said: leno logs",
-    "addresses stay in: of proxies, endpoints and callers",
+    "what workloads said: leno logs (names and addresses stay in)",
 ];
 
 /// Collects, writes, and lists what was written.

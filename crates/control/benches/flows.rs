@@ -161,6 +161,7 @@ async fn ask(place: &Path) -> (f64, [Duration; 4]) {
         folders: Vec::new(),
         trust_domain: None,
         mesh: None,
+        metrics: None,
     };
     let control = Control::open(settings, |_| {}).expect("it starts");
     let _control = tokio::spawn(control.run());

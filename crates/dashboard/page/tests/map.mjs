@@ -14,7 +14,7 @@ await visit(async (page) => {
   await page.locator(".label.refused").click();
   const pane = page.getByRole("complementary");
   await pane.getByText("encrypted, both sides proven (mTLS)").waitFor();
-  await pane.getByText("100 %").waitFor();
+  await pane.getByText("100 %").first().waitFor();
   await page.keyboard.press("Escape");
   await pane.waitFor({ state: "detached" });
 

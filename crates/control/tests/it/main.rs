@@ -4,6 +4,7 @@
 mod fleet;
 mod flows;
 mod follow;
+mod metrics;
 mod people;
 mod services;
 mod world;

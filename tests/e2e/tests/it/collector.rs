@@ -49,6 +49,12 @@ fn check(protocol: &str, port: u16) {
         "leno.export.lost[{item}] {reason=refused,signal=metrics} 0",
         "log leno.call severity 9 of {service.instance.id=shop/web-",
         "http.request.method=GET,http.response.status_code=200",
+        // Both proxies' spans, each of the workload that it stands for, within the application's.
+        "span GET kind 3 of {service.instance.id=shop/web-",
+        "service.name=web,service.namespace=shop} in \
+         4bf92f3577b34da6a3ce929d0e0e4736/00f067aa0ba902b7 as ",
+        "span GET kind 2 of {service.instance.id=shop/cart-",
+        "in 4bf92f3577b34da6a3ce929d0e0e4736 ",
     ]);
     let told = collector.told();
     assert!(

@@ -34,7 +34,7 @@ pub(crate) struct Dependency {
     pub(crate) dev: bool,
 }
 
-/// A text file.
+/// A text file, or a picture, which has no text.
 pub(crate) struct File {
     /// Relative to the root, with `/`.
     pub(crate) path: String,
@@ -214,6 +214,12 @@ fn read_folder(root: &Path, folder: &str, files: &mut Vec<File>) -> Result<(), B
             let text = fs::read_to_string(entry.path())
                 .map_err(|error| format!("{path} cannot be read: {error}"))?;
             files.push(File { path, text });
+        } else if path.ends_with(".png") {
+            // One can be led to, and has nothing to read.
+            files.push(File {
+                path,
+                text: String::new(),
+            });
         }
     }
     Ok(())

@@ -9,12 +9,16 @@ await visit(async (page) => {
   // The denied call and the failing version are said, not only drawn.
   await page.getByRole("button", { name: /web may not call payments/ }).waitFor();
   await page.locator(".label.refused").waitFor();
+  await service("cart").getByText("cart-v2").waitFor();
 
   // An edge tells all of itself.
   await page.locator(".label.refused").click();
   const pane = page.getByRole("complementary");
   await pane.getByText("encrypted, both sides proven (mTLS)").waitFor();
-  await pane.getByText("100 %").first().waitFor();
+  await pane.getByText("100 %", { exact: true }).waitFor();
+  await pane.getByText("R003 no-allow-rule").waitFor();
+  await pane.getByText("fault: caller").waitFor();
+  await pane.getByRole("link", { name: /^why [0-9a-f]{8}$/ }).waitFor();
   await page.keyboard.press("Escape");
   await pane.waitFor({ state: "detached" });
 

@@ -1,7 +1,7 @@
 // The pictures of the page in docs/pictures, always the same ones: `cargo xtask dashboard --pictures` draws them from
 // answers that a demo once gave (shop.json), at the time of these. `node pictures.mjs LINK` asks a demo anew; let it
 // run for ten minutes before.
-import { readFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { start } from "./browser.mjs";
@@ -84,8 +84,36 @@ async function picture(scene, manner, answers) {
   await page.route("**/*", (route) => serve(route, answers));
   await page.goto("http://localhost/page/");
   await look(page, scene);
-  await page.screenshot({ path: `${PICTURES}${scene.name}-${manner}.png` });
+  const file = `${PICTURES}${scene.name}-${manner}.png`;
+  const drawn = await at_rest(page);
+  if (!(existsSync(file) && (await look_alike(page, readFileSync(file), drawn)))) writeFileSync(file, drawn);
   await page.close();
+}
+
+/** The page as soon as it no longer changes. */
+async function at_rest(page) {
+  let before = await page.screenshot();
+  for (;;) {
+    await page.waitForTimeout(400);
+    const now = await page.screenshot();
+    if (now.equals(before)) return now;
+    before = now;
+  }
+}
+
+/** Whether nobody could tell two pictures apart: a browser does not blend every pixel the same each time. */
+function look_alike(page, ...pictures) {
+  return page.evaluate(async (pictures) => {
+    const pixels = async (base64) => {
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+      const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+      canvas.drawImage(image, 0, 0);
+      return canvas.getImageData(0, 0, image.width, image.height).data;
+    };
+    const [before, now] = await Promise.all(pictures.map(pixels));
+    return before.length === now.length && before.every((value, at) => Math.abs(value - now[at]) < 4);
+  }, pictures.map((picture) => picture.toString("base64")));
 }
 
 /** Answers as Leno would. */

@@ -24,6 +24,16 @@ fn the_map_shows_the_shop_and_what_goes_wrong_in_it() {
 }
 
 #[test]
+fn the_map_shows_any_moment_that_is_kept_and_leads_back_to_now() {
+    Demo::start().visit("past");
+}
+
+#[test]
+fn a_control_plane_that_is_away_is_said_to_be_and_what_was_known_stays() {
+    Demo::start().visit("away");
+}
+
+#[test]
 fn what_somebody_changed_is_told_line_by_line_and_taken_back() {
     let demo = Demo::start();
     demo.edit("weight: 10}", "weight: 0}");

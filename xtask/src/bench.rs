@@ -16,6 +16,7 @@ mod page;
 mod process;
 mod recovery;
 mod report;
+mod seeing;
 mod series;
 mod setting;
 mod weight;
@@ -85,6 +86,14 @@ const CASES: &[Case] = &[
               handshakes are per connection between the two, of which there is one for many calls.",
         build: None,
         measure: call::pair,
+    },
+    Case {
+        name: "seeing",
+        title: "What seeing costs",
+        how: "The plain hop of a proxy that follows a control plane, between one that counts, keeps and tells nothing (`leno proxy --joined --blind`) and one \
+              that writes a line for each call. It grows with the calls, and hardly with the services, the routes and the kinds of call.",
+        build: None,
+        measure: seeing::measure,
     },
     Case {
         name: "idle",

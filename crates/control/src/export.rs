@@ -44,7 +44,7 @@ pub(crate) async fn send(center: Arc<Center>) {
 pub(crate) fn telemetry() -> Telemetry {
     Telemetry::new(leno_telemetry::Settings {
         series: 0,
-        access_log: None,
         kept: 0,
+        ..leno_telemetry::Settings::default()
     })
 }

@@ -27,6 +27,9 @@ pub struct Settings {
     pub access_log: Option<AccessLog>,
     /// How many bytes the calls and streams may take that are kept for whoever asks later why.
     pub kept: usize,
+    /// Whether what happens is observed at all. A blind process counts, keeps and tells nothing of
+    /// calls: beside it one sees what observing costs.
+    pub blind: bool,
 }
 
 impl Default for Settings {
@@ -35,6 +38,7 @@ impl Default for Settings {
             series: 10_000,
             access_log: None,
             kept: 4 << 20,
+            blind: false,
         }
     }
 }
@@ -45,6 +49,7 @@ pub struct Telemetry(Arc<Readers>);
 
 #[derive(Debug)]
 struct Readers {
+    is_blind: bool,
     registry: Arc<Registry>,
     access_log: Option<AccessLog>,
     taps: Arc<Taps>,
@@ -84,6 +89,7 @@ impl Telemetry {
     pub fn new(settings: Settings) -> Self {
         let export = Arc::default();
         Self(Arc::new(Readers {
+            is_blind: settings.blind,
             registry: Registry::new(settings.series),
             access_log: settings.access_log,
             taps: Arc::default(),
@@ -187,6 +193,9 @@ pub struct Recorder {
 impl Recorder {
     /// Says that something happened. It never waits for whoever reads it.
     pub fn record(&mut self, event: &Event<'_>) {
+        if self.readers.is_blind {
+            return;
+        }
         self.counters.count(event);
         if event.line() == Line::Unfiltered {
             self.readers.unfiltered.fetch_add(1, Ordering::Relaxed);
@@ -207,6 +216,9 @@ impl Recorder {
 
     /// Counts bytes of something that goes on; its last event says how many of its own these were.
     pub fn flow(&mut self, flow: &Flow<'_>) {
+        if self.readers.is_blind {
+            return;
+        }
         self.counters.count_bytes(flow);
         self.flows.count_bytes(flow);
     }

@@ -14,13 +14,13 @@ use crate::bench::{
 
 /// What a call costs that goes through one proxy.
 pub(super) fn hop(setting: &Setting, options: &Options) -> Measured {
-    let costs = measure(setting.hop()?, options)?;
+    let costs = measure(setting.hop()?, MEASURE, options)?;
     Ok(figures("CPU per request, plain HTTP/1.1 hop", 1.1, &costs))
 }
 
 /// What a call costs that goes through two, with mutual TLS between them.
 pub(super) fn pair(setting: &Setting, options: &Options) -> Measured {
-    let costs = measure(setting.pair()?, options)?;
+    let costs = measure(setting.pair()?, MEASURE, options)?;
     Ok(figures("CPU per request, mutual TLS pair", 1.2, &costs))
 }
 
@@ -48,18 +48,19 @@ fn figures(what: &'static str, target: f64, costs: &[Cost]) -> Figures {
 }
 
 /// What the calls of one contestant cost.
-struct Cost {
+pub(super) struct Cost {
     /// Who.
-    name: String,
+    pub(super) name: String,
     /// Microseconds of CPU per call, of all its processes.
-    micros: Series,
+    pub(super) micros: Series,
     /// The same over the measure's of the same round.
-    ratio: Series,
+    pub(super) ratio: Series,
 }
 
-/// Measures all `contestants`, in their order.
-fn measure(
+/// Measures all `contestants`, in their order, and compares them with the `measure` among them.
+pub(super) fn measure(
     contestants: Vec<Contestant>,
+    measure: &str,
     options: &Options,
 ) -> Result<Vec<Cost>, Box<dyn std::error::Error>> {
     let mut micros = vec![Series::default(); contestants.len()];
@@ -85,7 +86,7 @@ fn measure(
     }
     let measure = contestants
         .iter()
-        .position(|contestant| contestant.name == MEASURE);
+        .position(|contestant| contestant.name == measure);
     let measure = measure
         .and_then(|place| micros.get(place))
         .cloned()

@@ -22,6 +22,8 @@ pub(super) struct Fleet {
     leno: PathBuf,
     pub(super) control: Running,
     pub(super) proxies: Vec<Running>,
+    /// What each proxy is told beside what all are.
+    told: &'static [&'static [&'static str]],
 }
 
 /// Which version of the service answers all calls.
@@ -57,6 +59,18 @@ impl Fleet {
         name: &str,
         proxies: usize,
     ) -> Result<Self, Box<dyn Error>> {
+        Self::start_told(setting, name, proxies, &[], "")
+    }
+
+    /// The same, where the first proxies are told `told` on their command lines, and all of them `spec` by
+    /// the mesh.
+    pub(super) fn start_told(
+        setting: &Setting,
+        name: &str,
+        proxies: usize,
+        told: &'static [&'static [&'static str]],
+        spec: &str,
+    ) -> Result<Self, Box<dyn Error>> {
         let folder = setting.folder().join(name);
         fs::create_dir_all(&folder)?;
         let control = start_control(&folder, setting.leno())?;
@@ -72,8 +86,9 @@ impl Fleet {
             leno: setting.leno().to_owned(),
             control,
             proxies: Vec::new(),
+            told,
         };
-        fleet.apply("mesh", &mesh(proxies))?;
+        fleet.apply("mesh", &mesh(proxies, spec))?;
         fleet.weigh(Version::One)?;
         let uses = proxies.to_string();
         let token = said(
@@ -141,7 +156,8 @@ impl Fleet {
         Ok(sums.map(|sum| sum / self.proxies.len().max(1) as u64))
     }
 
-    fn apply(&self, set: &str, text: &str) -> Result<(), Box<dyn Error>> {
+    /// Applies a set of objects.
+    pub(super) fn apply(&self, set: &str, text: &str) -> Result<(), Box<dyn Error>> {
         let file = self.folder.join(format!("{set}.yaml"));
         fs::write(&file, text)?;
         said(self.ask().args(["apply", "-n", "shop", "-f"]).arg(file))?;
@@ -171,6 +187,7 @@ impl Fleet {
         for upstream in &upstreams {
             words.extend(["--upstream", upstream]);
         }
+        words.extend(self.told.get(number).copied().unwrap_or_default());
         let begun = Running::begin(Core::Both, &self.folder, &state, &self.leno, &words)?;
         Ok(begun)
     }
@@ -180,6 +197,13 @@ impl Fleet {
 pub(super) fn address(number: usize) -> SocketAddr {
     let port = FIRST_PORT + number * CALLED;
     local(u16::try_from(port).expect("there are ports for all proxies"))
+}
+
+/// Where it takes calls of another service.
+pub(super) fn address_of_another(number: usize) -> SocketAddr {
+    let mut another = address(number);
+    another.set_port(another.port() + 1);
+    another
 }
 
 fn start_control(folder: &Path, leno: &Path) -> Result<Running, Box<dyn Error>> {
@@ -198,11 +222,12 @@ fn start_control(folder: &Path, leno: &Path) -> Result<Running, Box<dyn Error>> 
 }
 
 /// A mesh of [`SERVICES`] services, so many callers, and both versions of what they call.
-fn mesh(callers: usize) -> String {
+fn mesh(callers: usize, spec: &str) -> String {
     let mut text = "\
 apiVersion: leno.dev/v1alpha1
 kind: Mesh
 metadata: {name: shop}
+SPEC
 ---
 apiVersion: leno.dev/v1alpha1
 kind: MeshWorkload
@@ -226,7 +251,7 @@ spec:
   serviceAccount: web
   instances:
 "
-    .to_owned();
+    .replace("SPEC\n", spec);
     for caller in 0..callers {
         let (high, low) = (caller / 250, caller % 250 + 1);
         writeln!(

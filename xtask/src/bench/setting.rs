@@ -261,6 +261,10 @@ http {
     listen 127.0.0.1:8082;
     location / { return 200 v2; }
   }
+  server {
+    listen 127.0.0.1:4318;
+    location / { default_type application/x-protobuf; return 200; }
+  }
 }
 ";
 

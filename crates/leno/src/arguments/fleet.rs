@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Input, Output, time};
 
@@ -442,6 +442,23 @@ pub(crate) struct Joined {
     /// Where metrics and readiness are read
     #[arg(long, value_name = "ADDRESS", requires = "joined")]
     pub(crate) metrics: Option<SocketAddr>,
+
+    /// Write a line for each call to standard output; a TelemetryPolicy says for which
+    #[arg(long, value_name = "FORMAT", requires = "joined")]
+    pub(crate) access_log: Option<AccessLog>,
+
+    /// Count, keep and tell nothing of calls, to measure what that costs
+    #[arg(long, requires = "joined", conflicts_with_all = ["metrics", "access_log"])]
+    pub(crate) blind: bool,
+}
+
+/// How a line of the access log is written.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum AccessLog {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 #[cfg(test)]

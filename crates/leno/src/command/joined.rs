@@ -3,6 +3,7 @@
 pub(super) mod holding;
 
 use std::cell::{OnceCell, RefCell};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
 use leno_proxy::follow::{Asker, Event, Follower, Following};
 use leno_proxy::{Clocks, Door, Listener, Place, Proxy, Settings, Witness};
-use leno_telemetry::Telemetry;
+use leno_telemetry::{AccessLog, Format, Telemetry};
 use leno_traffic::Scope;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::arguments::fleet::Joined;
+use crate::arguments::fleet::{self, Joined};
 use crate::command::collecting::Collecting;
 use crate::command::joined::holding::Held;
 use crate::command::{Answer, host, proxy, seed};
@@ -55,7 +56,7 @@ pub(crate) fn run(
         &follower,
         clocks.now().wall,
     );
-    let telemetry = Telemetry::new(leno_telemetry::Settings::default());
+    let telemetry = telemetry(options)?;
     let witness = held.witness(&clocks, &telemetry);
     follower.answer_by(witness.respondent());
     follower.report(&telemetry);
@@ -104,6 +105,19 @@ pub(crate) fn run(
     // With it goes the connection to the control plane, whatever still lives here.
     runtime.shutdown_background();
     running.end()
+}
+
+fn telemetry(options: &Joined) -> io::Result<Telemetry> {
+    let format = options.access_log.map(|format| match format {
+        fleet::AccessLog::Text => Format::Text,
+        fleet::AccessLog::Json => Format::Json,
+    });
+    let access_log = format.map(|format| AccessLog::start(format, io::stdout()));
+    Ok(Telemetry::new(leno_telemetry::Settings {
+        access_log: access_log.transpose()?,
+        blind: options.blind,
+        ..leno_telemetry::Settings::default()
+    }))
 }
 
 /// Answers on the proxy's socket, for as long as the answer is held; whoever asks it to end is told in

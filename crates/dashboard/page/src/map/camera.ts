@@ -67,15 +67,35 @@ export class Camera {
   }
 
   #set(view: View) {
+    const is_growing = view.scale !== this.view.scale;
     this.view = view;
-    this.world.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
-    this.world.classList.add("moves");
+    // While it grows or shrinks the picture does too, and is drawn anew when it rests.
+    if (is_growing) this.world.classList.add("grows");
+    this.#place(true);
     clearTimeout(this.#rest);
     this.#rest = window.setTimeout(() => {
-      this.world.classList.remove("moves");
+      if (this.world.classList.contains("grows")) this.#sharpen();
       this.moved(view, false);
     }, 160);
     this.moved(view, true);
+  }
+
+  /**
+   * At whole pixels of the screen, and as a layer of its own also while it rests: then moving it is moving a picture,
+   * from the first frame on, and its words stay as sharp as they were.
+   */
+  #place(is_layer: boolean) {
+    const whole = (length: number) => Math.round(length * devicePixelRatio) / devicePixelRatio;
+    const [x, y] = [whole(this.view.x), whole(this.view.y)];
+    const there = is_layer ? `translate3d(${x}px, ${y}px, 0)` : `translate(${x}px, ${y}px)`;
+    this.world.style.transform = `${there} scale(${this.view.scale})`;
+  }
+
+  /** A layer keeps the size at which it was first drawn: for another it must be another layer. */
+  #sharpen() {
+    this.world.classList.remove("grows");
+    this.#place(false);
+    requestAnimationFrame(() => requestAnimationFrame(() => this.#place(true)));
   }
 }
 

@@ -42,6 +42,8 @@ export class Live<T> {
     try {
       const answer = await question();
       connection.hear();
+      // What was asked before somebody began to move waits, too; a first answer does not.
+      while (connection.is_moving && this.answer !== undefined) await new Promise((rested) => setTimeout(rested, 100));
       if (mine !== this.#asked) return;
       this.answer = answer;
       this.failure = null;

@@ -2,7 +2,7 @@
 
 use leno_admin::{Item, Revoke, Served, ServiceOf, ServicesOf};
 
-use crate::world::{SHOP, World};
+use crate::world::{SHOP, World, within};
 
 /// Routes and rules beside [`SHOP`].
 const RULES: &str = "\
@@ -116,11 +116,16 @@ async fn a_service_is_told_with_its_rules_who_answers_and_who_may_call() {
         })
         .await
         .unwrap();
-    assert!(
-        told(&world)
+    // It is told once the edition that knows of it is there.
+    within(async {
+        while !told(&world)
             .await
             .contains("Revoked: its identity is refused")
-    );
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let all = world.admin.ask(ServicesOf {}).await.unwrap();
     let lines = all.services.iter().map(|one| {
         let (ports, rules) = (one.ports.join(", "), one.rules);

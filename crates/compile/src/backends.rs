@@ -15,7 +15,6 @@ use leno_resources::gateway::{BackendObjectReference, HttpBackendRef, HttpRouteR
 use crate::finding::{self, Flaw};
 use crate::parents::{Role, Routed};
 use crate::services::Form;
-use crate::spoken::Spoken;
 use crate::suggest;
 
 /// What `ReferenceGrant`s permit HTTPRoutes: from a namespace, into a namespace, to a service or all.
@@ -166,7 +165,7 @@ pub(crate) fn port(
     };
     //= HTTPBackendRef: "It refers to a Kubernetes Service that has an incompatible appProtocol for
     //= the given Route type"
-    if port.spoken == Spoken::Tcp {
+    if port.spoken.is_some_and(|spoken| !spoken.is_http()) {
         let message = format!("{}:{number} is not HTTP", name.name);
         return Err(Flaw::new("/port", Code::C110, message));
     }

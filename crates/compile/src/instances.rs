@@ -1,12 +1,17 @@
 //! What runs, with everything that stands over its ports.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
 
-use leno_model::view::{self, PortRef, Protocol, WorkloadId};
+use leno_model::view::{self, PortRef, WorkloadId};
 
 use crate::access::{Blind, Policies, Targeted};
 use crate::mesh::{Answer, Instance};
 use crate::parents::Routed;
+use crate::spoken;
 use crate::telemetry;
 use crate::workloads::{Running, Workload};
 
@@ -20,12 +25,15 @@ pub(crate) fn targeted(
 ) -> ByInstance {
     let mut targeted = BTreeMap::<_, BTreeMap<_, Targeted>>::new();
     for (port, answers) in answers {
-        let is_http = routed.protocol(port) == Protocol::Http;
+        let protocol = routed.protocol(port);
         for answer in answers {
             let ports = targeted.entry(answer.instance.clone()).or_default();
-            let targeted = ports.entry(answer.port).or_default();
+            let targeted = ports.entry(answer.port).or_insert_with(|| Targeted {
+                services: BTreeSet::new(),
+                protocol,
+            });
             targeted.services.insert(port.service.clone());
-            targeted.is_http |= is_http;
+            targeted.protocol = spoken::both(targeted.protocol, protocol);
         }
     }
     targeted

@@ -10,12 +10,13 @@ use alloc::{
 use leno_model::view::{PortRef, Protocol};
 use leno_model::{Code, Namespace, Notes, ServiceName, near};
 use leno_resources::gateway::{HttpRouteSpec, ParentReference};
+use leno_resources::service::TargetPort;
 use leno_resources::{Object, Resources};
 
 use crate::backends;
 use crate::finding::{self, Complete, Flaw};
 use crate::services::{Form, Port, Service};
-use crate::spoken::Spoken;
+use crate::spoken;
 use crate::suggest;
 
 /// Whose calls a route steers.
@@ -89,19 +90,18 @@ impl<'a> Routed<'a> {
         }
     }
 
-    /// What is spoken on a port, with what routes say where nobody else does.
+    /// What is spoken on a port: what is said of it, else what routes say, else what its number says.
     pub(crate) fn protocol(&self, port: &PortRef) -> Protocol {
         let service = self.services.get(&port.service);
-        let said = service
-            .and_then(|service| service.ports.get(&port.port))
-            .map(|port| port.spoken);
-        let is_routed = self.http.contains(port);
-        let routed = if is_routed {
-            Spoken::Http
-        } else {
-            Spoken::Unsaid
+        let held = service.and_then(|service| service.ports.get(&port.port));
+        let said = held.and_then(|held| held.spoken);
+        let by_route = || self.http.contains(port).then_some(Protocol::Http);
+        let by_number = || match held.map(|held| &held.target) {
+            Some(TargetPort::Number(target)) => spoken::by_number(*target),
+            Some(TargetPort::Name(_)) | None => spoken::by_number(port.port),
         };
-        said.unwrap_or(Spoken::Unsaid).or(routed).protocol()
+        let said = said.or_else(by_route).or_else(by_number);
+        said.unwrap_or(Protocol::Detect)
     }
 }
 
@@ -185,7 +185,7 @@ impl Parent<'_> {
         let ports = meant
             .iter()
             .map(|(number, _)| port_ref(&service.name, **number));
-        let http = ports.filter(|port| routed.protocol(port) == Protocol::Http);
+        let http = ports.filter(|port| routed.protocol(port).is_http());
         let ports = http.map(|port| (port, role)).collect::<Vec<_>>();
         if ports.is_empty() {
             return Err(self.not_http(service, &meant));
@@ -284,7 +284,7 @@ impl Parent<'_> {
             "/name"
         };
         let note = Flaw::new(field, Code::C110, message);
-        let is_open = meant.iter().any(|(_, port)| port.spoken == Spoken::Unsaid);
+        let is_open = meant.iter().any(|(_, port)| port.spoken.is_none());
         let suggestion = is_open.then(|| "its owner can say appProtocol: http".to_string());
         note.suggest(suggestion)
     }

@@ -9,7 +9,7 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-use leno_model::view::{self, PortRef, Telemetry, Tuning};
+use leno_model::view::{self, PortRef, Protocol, Telemetry, Tuning};
 use leno_model::{Code, Network, Note, Notes, Origin, ServiceName};
 use leno_resources::service::{
     ClusterIp, InternalTrafficPolicy, ServicePort, ServiceSpec, ServiceType, SessionAffinity,
@@ -20,7 +20,7 @@ use leno_resources::{Object, Resources};
 use crate::finding::{self, Complete};
 use crate::parents::Routed;
 use crate::routes::Attached;
-use crate::spoken::Spoken;
+use crate::spoken;
 use crate::workloads::{self, Workload};
 
 /// A service before it is known who routes to it.
@@ -56,7 +56,8 @@ pub(crate) enum Form {
 /// One port of a service.
 pub(crate) struct Port {
     pub(crate) name: Option<Arc<str>>,
-    pub(crate) spoken: Spoken,
+    /// What somebody has said is spoken on it.
+    pub(crate) spoken: Option<Protocol>,
     pub(crate) target: TargetPort,
     /// Where the object says which port that is.
     pub(crate) target_pointer: String,
@@ -283,21 +284,22 @@ fn spoken(
     port: &ServicePort,
     pointer: &str,
     notes: &mut Notes,
-) -> Spoken {
+) -> Option<Protocol> {
     let Some(protocol) = &port.app_protocol else {
-        return Spoken::by_name(port.name.as_deref());
+        return spoken::by_name(port.name.as_deref());
     };
-    Spoken::by_app_protocol(protocol).unwrap_or_else(|| {
-        let message = format!("{protocol} is not read yet");
+    let said = spoken::by_app_protocol(protocol).unwrap_or_else(|meant| {
+        let message = format!("{protocol} is no protocol that is known");
         let pointer = format!("{pointer}/appProtocol");
-        notes.push(
-            finding::warning(object, &pointer, Code::C114, message).in_force(format!(
-                "calls to port {} are carried as bytes: no routes, no retries",
-                port.port
-            )),
-        );
-        Spoken::Tcp
-    })
+        let note = finding::warning(object, &pointer, Code::C114, message);
+        let note = note.suggest(meant.map(|meant| format!("did you mean {meant}?")));
+        notes.push(note.in_force(format!(
+            "calls to port {} are carried as bytes: no routes, no retries",
+            port.port
+        )));
+        Protocol::Tcp
+    });
+    Some(said)
 }
 
 fn not_carried(object: &Object<ServiceSpec>, port: &ServicePort, pointer: &str) -> Note {

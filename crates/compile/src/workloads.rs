@@ -9,13 +9,13 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-use leno_model::view::{Locality, WorkloadId};
+use leno_model::view::{Locality, Protocol, WorkloadId};
 use leno_model::{Code, Name, Namespace, Network, Notes, SpiffeId, TrustDomain};
 use leno_resources::mesh::{self, MeshWorkloadSpec, WorkloadProtocol};
 use leno_resources::{Object, Resources};
 
 use crate::finding::{self, Complete};
-use crate::spoken::Spoken;
+use crate::spoken;
 
 /// A `MeshWorkload`, and all its instances.
 pub(crate) struct Workload<'a> {
@@ -32,7 +32,8 @@ pub(crate) struct Workload<'a> {
 #[derive(Clone)]
 pub(crate) struct Port {
     pub(crate) name: Option<Arc<str>>,
-    pub(crate) spoken: Spoken,
+    /// What somebody has said is spoken on it.
+    pub(crate) spoken: Option<Protocol>,
 }
 
 /// One instance.
@@ -154,17 +155,25 @@ fn ports(
             );
             continue;
         };
-        let said = match port.protocol {
-            Some(WorkloadProtocol::Http) => Spoken::Http,
-            Some(WorkloadProtocol::Tcp) => Spoken::Tcp,
-            None => Spoken::Unsaid,
-        };
+        let said = port.protocol.map(said);
         free.insert(Port {
             name: port.name.clone(),
-            spoken: said.or(Spoken::by_name(port.name.as_deref())),
+            spoken: said.or_else(|| spoken::by_name(port.name.as_deref())),
         });
     }
     ports
+}
+
+/// What the word for a protocol means.
+fn said(word: WorkloadProtocol) -> Protocol {
+    match word {
+        WorkloadProtocol::Http => Protocol::Http,
+        WorkloadProtocol::Http1 => Protocol::Http1,
+        WorkloadProtocol::Http2 => Protocol::Http2,
+        WorkloadProtocol::Grpc => Protocol::Grpc,
+        WorkloadProtocol::Tls => Protocol::Tls,
+        WorkloadProtocol::Tcp => Protocol::Tcp,
+    }
 }
 
 /// A workload that says nothing about where it runs has one instance, whose address is not known.

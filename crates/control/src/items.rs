@@ -7,9 +7,9 @@ use std::time::Duration;
 use leno_admin::Item;
 use leno_model::view::{
     Access, AccessLog, Action, Backend, CallerMatch, Collector, Effect, Endpoint, EndpointSlice,
-    HostMatch, HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, Protocol, RequestMatch, Retry,
-    Routes, Rule, Service, ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch,
-    Tuning, Unknown, Workload,
+    HostMatch, HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, RequestMatch, Retry, Routes,
+    Rule, Service, ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch, Tuning,
+    Unknown, Workload,
 };
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
@@ -149,7 +149,7 @@ fn workload(workload: &Workload) -> Item {
         let name = format!("port {number}");
         let said = access(&port.access).into_iter();
         let said = said.chain(telemetry(&port.telemetry)).collect();
-        Item::new(name, protocol(port.protocol)).with(said)
+        Item::new(name, port.protocol.to_string()).with(said)
     });
     let mut items: Vec<_> = ports.collect();
     let others = access(&workload.other_ports).into_iter();
@@ -282,7 +282,7 @@ fn service(service: &Service, endpoints: &Slices) -> Item {
         let endpoints = slices.flat_map(|slice| slice.endpoints());
         let mut items = service_port(port);
         items.extend(endpoints.map(endpoint));
-        Item::new(format!("port {number}"), protocol(port.protocol)).with(items)
+        Item::new(format!("port {number}"), port.protocol.to_string()).with(items)
     });
     let item = Item::new(format!("service {}", service.name), "").with(ports.collect());
     match &service.origin {
@@ -437,14 +437,6 @@ fn endpoint(endpoint: &Endpoint) -> Item {
         value.push_str(&format!(", weight {}", endpoint.weight));
     }
     Item::new(format!("endpoint {}", endpoint.workload), value)
-}
-
-/// What is spoken, as people say it.
-pub(crate) fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Http => "HTTP",
-        Protocol::Tcp => "TCP",
-    }
 }
 
 /// Who said something; what a made-up object says, nobody wrote.

@@ -165,15 +165,25 @@ fn complete_one(object: &mut Object<MeshWorkloadSpec>, instances: &[(&WorkloadId
             Part::whole(WorkloadPort {
                 name: None,
                 port: *port,
-                protocol: Some(match protocol {
-                    Protocol::Http => WorkloadProtocol::Http,
-                    Protocol::Tcp => WorkloadProtocol::Tcp,
-                }),
+                protocol: word(*protocol),
             })
         };
         spec.ports = found.map(port).collect();
     }
     object.spec = Part::whole(spec);
+}
+
+/// How a MeshWorkload would say it.
+fn word(protocol: Protocol) -> Option<WorkloadProtocol> {
+    match protocol {
+        Protocol::Http => Some(WorkloadProtocol::Http),
+        Protocol::Http1 => Some(WorkloadProtocol::Http1),
+        Protocol::Http2 => Some(WorkloadProtocol::Http2),
+        Protocol::Grpc => Some(WorkloadProtocol::Grpc),
+        Protocol::Tls => Some(WorkloadProtocol::Tls),
+        Protocol::Tcp => Some(WorkloadProtocol::Tcp),
+        Protocol::Detect => None,
+    }
 }
 
 #[cfg(test)]

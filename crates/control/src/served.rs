@@ -124,7 +124,7 @@ impl<'a> Known<'a> {
         ServedPort {
             port: at.port,
             name: port.name.as_ref().map(ToString::to_string),
-            protocol: items::protocol(port.protocol).to_owned(),
+            protocol: port.protocol.to_string(),
             rules: producer.chain(consumers).collect(),
             endpoints: answering()
                 .flat_map(|(instance, port)| self.endpoints(instance, port))

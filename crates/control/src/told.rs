@@ -128,7 +128,7 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
 fn running((id, present): (&WorkloadId, &Present)) -> Running {
     let found = present.found.iter().map(|(port, protocol)| RunningPort {
         port: *port,
-        is_http: *protocol == Protocol::Http,
+        is_http: protocol.is_http(),
     });
     Running {
         workload: id.to_string(),

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use leno_compile::{Destination, Instance, Mesh, ViewOf};
-use leno_model::view::{
-    Action, Backend, HeaderChanges, PortRef, Protocol, Rule, Split, Unknown, WorkloadId,
-};
+use leno_model::view::{Action, Backend, HeaderChanges, PortRef, Rule, Split, Unknown, WorkloadId};
 use leno_model::{Code, Dice, Namespace, Network, Origin, SpiffeId};
 use leno_protocol::{
     Authority, Fields, HeadReader, Limits, Refused, RequestChanges, RequestHead, write_request,
@@ -407,9 +405,9 @@ impl Imagining<'_> {
             address: IpAddr::from([127, 0, 0, 1]),
         };
         let mut story = Story::default();
-        let (end, rule) = match (to.protocol(), head) {
-            (Protocol::Http, Some(head)) => self.route(&table, &peer, to, head, &mut story)?,
-            (Protocol::Tcp, _) | (Protocol::Http, None) => {
+        let (end, rule) = match head.filter(|_| to.protocol().is_http()) {
+            Some(head) => self.route(&table, &peer, to, head, &mut story)?,
+            None => {
                 let admitted = table.outbound().admit_stream(&peer)?;
                 let forward = table.route_stream(admitted, to, Some(&mut story));
                 let branch = self.branch(forward.port().name(), WHOLE, Vec::new());
@@ -618,10 +616,11 @@ impl Imagining<'_> {
         });
         let claim = self.source.claim();
         let mut fields = Fields::new();
-        let declared = instance.workload.ports.get(&port).map(|port| port.protocol);
-        let head = match declared {
-            Some(Protocol::Http) if !sent.is_empty() => read(sent, &mut fields).ok(),
-            Some(Protocol::Http | Protocol::Tcp) | None => None,
+        let declared = instance.workload.ports.get(&port);
+        let is_http = declared.is_some_and(|port| port.protocol.is_http());
+        let head = match is_http && !sent.is_empty() {
+            true => read(sent, &mut fields).ok(),
+            false => None,
         };
         let request = head.as_ref().map(|head| &head.request);
         let verdict = match table.inbound(id, port) {

@@ -88,7 +88,7 @@ impl Incoming {
                 let port = self
                     .workload(table)
                     .and_then(|workload| workload.ports.get(port));
-                port.map_or(Protocol::Tcp, |port| port.protocol)
+                port.map_or(Protocol::Detect, |port| port.protocol)
             }
             (Way::Outbound { .. }, Ok(Aim::Port(port))) => port.protocol(),
             (Way::Outbound { .. }, Ok(Aim::Direct(direct))) => direct.of.protocol(),

@@ -143,18 +143,20 @@ pub(crate) async fn serve(
     find_out(&worker, || incoming.question(&worker)).await;
     let mut protocol = incoming.protocol(&worker, &worker.table());
     let is_lost = incoming.aim(&worker, &worker.table()).is_err();
-    if is_lost && protocol == Protocol::Tcp {
+    if is_lost && !protocol.is_http() {
         protocol = heard(&worker, &mut stream, &mut came).await;
     }
     match protocol {
-        Protocol::Http => {
+        Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
             if let Some(asked) = http::serve(&worker, stream, &incoming, came).await {
                 let (incoming, id) = (asked.incoming().clone(), worker.new_id());
                 Box::pin(serve_opening(worker, Opening::Asked(asked), incoming, id)).await;
             }
         }
         // It is the larger one, and an idle connection of HTTP has no use for its room.
-        Protocol::Tcp => Box::pin(tcp::serve(&worker, stream, &incoming, came)).await,
+        Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
+            Box::pin(tcp::serve(&worker, stream, &incoming, came)).await
+        }
     }
 }
 
@@ -198,8 +200,12 @@ fn begins_request(bytes: &[u8]) -> bool {
 /// Tells somebody for whom there is no place why the connection is closed.
 pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
     match incoming.protocol(&worker, &worker.table()) {
-        Protocol::Http => http::turn_away(&worker, stream, &incoming).await,
-        Protocol::Tcp => tcp::turn_away(&worker, stream, &incoming),
+        Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
+            http::turn_away(&worker, stream, &incoming).await
+        }
+        Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
+            tcp::turn_away(&worker, stream, &incoming)
+        }
     }
 }
 
@@ -239,12 +245,14 @@ pub(crate) async fn serve_opening(
     id: CallId,
 ) {
     match incoming.protocol(&worker, &worker.table()) {
-        Protocol::Http => {
+        Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
             if let Ok((stream, came)) = opening.grant().await {
                 http::serve(&worker, stream, &incoming, came).await;
             }
         }
-        Protocol::Tcp => Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await,
+        Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
+            Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await
+        }
     }
 }
 

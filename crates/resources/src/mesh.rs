@@ -139,7 +139,8 @@ object! {
         pub name: Option<Arc<str>> = "name" [length(1, 15), form(form::label)];
         /// Its number.
         pub port: u16 = "port" [range(1, 65_535)];
-        /// What is spoken on it. Without it, what the name begins with (`http`, `tcp`), else TCP.
+        /// What is spoken on it. Without it, what the name begins with (`http`, `grpc`, `tcp`), else what
+        /// Services and routes say.
         pub protocol: Option<WorkloadProtocol> = "protocol";
     }
 
@@ -167,8 +168,16 @@ object! {
 choice! {
     /// What is spoken on a workload's port.
     pub enum WorkloadProtocol {
-        /// HTTP/1.1 requests.
+        /// HTTP: the workload is spoken to as its client speaks, in HTTP/1.1 or HTTP/2.
         Http = "HTTP",
+        /// HTTP/1.1 and nothing later.
+        Http1 = "HTTP1",
+        /// HTTP/2 with prior knowledge.
+        Http2 = "HTTP2",
+        /// gRPC.
+        Grpc = "GRPC",
+        /// TLS that the workload itself ends.
+        Tls = "TLS",
         /// Bytes that are carried and not read.
         Tcp = "TCP",
     }

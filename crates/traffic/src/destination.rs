@@ -43,12 +43,12 @@ pub struct Direct<'t> {
 }
 
 impl Direct<'_> {
-    /// What is spoken there: known for the port that the service sends to, bytes on any other.
+    /// What is spoken there: known for the port that the service sends to, undeclared on any other.
     pub fn protocol(&self) -> Protocol {
         if self.address.port() == self.endpoint.address.port() {
             self.of.protocol()
         } else {
-            Protocol::Tcp
+            Protocol::Detect
         }
     }
 }

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, collections::BTreeSet, format, string::String, vec::Vec}
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use leno_model::view::{PortRef, Protocol, Service, Unknown};
+use leno_model::view::{PortRef, Service, Unknown};
 use leno_model::{Namespace, Network, ServiceName, Subscription};
 use leno_protocol::{Form, RequestHead, Scheme};
 
@@ -221,7 +221,7 @@ fn published_port(service: &Service) -> Option<u16> {
 
 fn speaks_http(service: &Service, port: u16) -> bool {
     let port = service.ports.get(&port);
-    port.is_some_and(|port| port.protocol == Protocol::Http)
+    port.is_some_and(|port| port.protocol.is_http())
 }
 
 /// The host by which callers in `from` reach a port of `service` by [`Naming::Published`]; `None` if

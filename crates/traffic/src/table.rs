@@ -390,7 +390,7 @@ fn compile_port(
             .services
             .get(&name.service)
             .and_then(|service| service.origin.clone()),
-        protocol: port.map_or(Protocol::Tcp, |port| port.protocol),
+        protocol: port.map_or(Protocol::Detect, |port| port.protocol),
         producer: port.and_then(|port| {
             let before = before.and_then(|port| port.producer.as_ref());
             port.producer.as_ref().map(|routes| set(routes, before))

@@ -13,7 +13,7 @@ use leno_model::view::{Access, Protocol, WorkloadPort};
 use super::port::{Over, Special, Which};
 use super::{Blind, Policy};
 use crate::everywhere::Everywhere;
-use crate::spoken::Spoken;
+use crate::spoken;
 use crate::targets::Target;
 use crate::workloads::Workload;
 
@@ -25,10 +25,9 @@ pub(crate) struct Policies<'a> {
 }
 
 /// What the services that lead to a workload's port say about it.
-#[derive(Default)]
 pub(crate) struct Targeted {
     pub(crate) services: BTreeSet<ServiceName>,
-    pub(crate) is_http: bool,
+    pub(crate) protocol: Protocol,
 }
 
 /// Who may call each port of a workload.
@@ -90,7 +89,7 @@ impl<'a> Policies<'a> {
         let others = Over {
             policies: &general,
             which: Which::AllBut(&told_apart),
-            protocol: Protocol::Tcp,
+            protocol: Protocol::Detect,
         };
         let mut distinct = [Arc::new(others.access(self.everywhere))].to_vec();
         let mut ports = BTreeMap::new();
@@ -103,7 +102,7 @@ impl<'a> Policies<'a> {
                 which: Which::One(*number),
                 protocol,
             };
-            if protocol == Protocol::Tcp && known.contains(number) {
+            if !protocol.is_http() && known.contains(number) {
                 over.tell_blind_rules(&format!("{namespace}/{name}:{number}"), blind);
             }
             let access = one_of(&mut distinct, over.access(self.everywhere));
@@ -150,18 +149,13 @@ fn ports_in_rules(policies: &[(Special, &Policy<'_>)]) -> impl Iterator<Item = u
 
 /// What is spoken on a port: what the workload says, else what services that lead there say.
 fn protocol(workload: &Workload<'_>, number: u16, targeted: Option<&Targeted>) -> Protocol {
-    let declared = workload
-        .ports
-        .get(&number)
-        .map_or(Spoken::Unsaid, |port| port.spoken);
-    let is_http = targeted.is_some_and(|targeted| targeted.is_http);
-    declared
-        .or(if is_http {
-            Spoken::Http
-        } else {
-            Spoken::Unsaid
-        })
-        .protocol()
+    let port = workload.ports.get(&number);
+    let declared = port.and_then(|port| port.spoken);
+    let by_services = || targeted.map(|targeted| targeted.protocol);
+    let by_services = || by_services().filter(|protocol| *protocol != Protocol::Detect);
+    let said = declared.or_else(by_services);
+    said.or_else(|| spoken::by_number(number))
+        .unwrap_or(Protocol::Detect)
 }
 
 /// The value itself if it is among `distinct`, else as one more of them.

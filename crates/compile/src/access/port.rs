@@ -108,7 +108,7 @@ impl<'p, 'a> Over<'p, 'a> {
         if rule.requests.is_empty() {
             return Some(rule.clone());
         }
-        let is_widened = self.protocol == Protocol::Tcp && rule.effect != Effect::Allow;
+        let is_widened = !self.protocol.is_http() && rule.effect != Effect::Allow;
         let here = rule.requests.iter().filter(|request| self.is_here(request));
         let requests = here.map(|request| {
             if is_widened {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use leno_compile::{Mesh, conditions};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
-    HostMatch, HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, Protocol, RequestMatch,
-    Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch, Tuning,
+    HostMatch, HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, RequestMatch, Rewrite,
+    Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch, Tuning,
 };
 use leno_model::{Note, Notes, Origin};
 use leno_resources::{Resources, Source};
@@ -62,7 +62,7 @@ fn collector(collector: &Collector, story: &mut String) {
 
 fn service(mesh: &Mesh, service: &Service, story: &mut String) {
     for (number, port) in &service.ports {
-        let protocol = protocol(port.protocol);
+        let protocol = port.protocol;
         let reference = PortRef {
             service: service.name.clone(),
             port: *number,
@@ -131,13 +131,6 @@ fn telemetry(who: &str, telemetry: &Telemetry, story: &mut String) {
     let said = said.map(|(field, origin)| format!("{field} {}", place(origin)));
     let said = said.collect::<Vec<_>>().join(", ");
     writeln!(story, "  {who}: {} ({said})", words.join(", ")).unwrap();
-}
-
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Http => "HTTP",
-        Protocol::Tcp => "TCP",
-    }
 }
 
 fn attached(port: &ServicePort, story: &mut String) {
@@ -392,12 +385,10 @@ fn accesses(mesh: &Mesh, story: &mut String) {
             &workload.telemetry,
             story,
         );
-        let ports = workload.ports.iter().map(|(number, port)| {
-            (
-                format!("{number} {}", protocol(port.protocol)),
-                &port.access,
-            )
-        });
+        let ports = workload
+            .ports
+            .iter()
+            .map(|(number, port)| (format!("{number} {}", port.protocol), &port.access));
         let ports = ports.chain([("others".to_owned(), &workload.other_ports)]);
         let said = ports
             .filter(|(_, access)| ***access != Access::open())

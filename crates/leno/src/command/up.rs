@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_admin::Failure;
 use leno_host::{Blocker, OpenError};
-use leno_model::view::Protocol;
 use leno_telemetry::Record;
 use time::UtcOffset;
 use tokio::sync::mpsc;
@@ -387,7 +386,7 @@ impl Screen<'_> {
 fn what_to_try(rows: &[Row]) -> String {
     let port = |row: &Row| {
         let mut published = row.published.iter();
-        let http = published.find(|published| published.protocol == Protocol::Http)?;
+        let http = published.find(|published| published.protocol.is_http())?;
         Some((row.name.clone(), http.port))
     };
     let running = rows.iter().filter(|row| matches!(row.state, State::Up(_)));

@@ -115,10 +115,7 @@ impl Doors {
                 Some((port, _)) if !is_first => format!("{name}_{port}"),
                 Some(_) | None => name,
             };
-            if callee
-                .port
-                .is_none_or(|(_, spoken)| spoken == Protocol::Http)
-            {
+            if callee.port.is_none_or(|(_, spoken)| spoken.is_http()) {
                 say(format!("{name}_URL"), format!("http://{at}"));
             }
             say(format!("{name}_SERVICE_HOST"), at.ip().to_string());

@@ -131,9 +131,9 @@ pub(crate) struct Published {
 impl fmt::Display for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (host, port) = (self.host.as_deref().unwrap_or("localhost"), self.at.port());
-        match self.protocol {
-            Protocol::Http => write!(f, "http://{host}:{port}"),
-            Protocol::Tcp => write!(f, "{host}:{port}"),
+        match self.protocol.is_http() {
+            true => write!(f, "http://{host}:{port}"),
+            false => write!(f, "{host}:{port}"),
         }
     }
 }

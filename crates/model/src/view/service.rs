@@ -64,13 +64,49 @@ impl ServicePort {
     }
 }
 
-/// What is spoken on a port.
+/// What is spoken on a port. On one of HTTP, a client shows by its first bytes in which version it
+/// speaks: only what the backend understands is declared.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Protocol {
-    /// HTTP/1.1 requests.
+    /// HTTP of either version: a backend is spoken to as its client speaks.
     Http,
+    /// HTTP/1.1 and nothing later.
+    Http1,
+    /// HTTP/2 with prior knowledge (RFC 9113 section 3.3).
+    Http2,
+    /// gRPC, which is HTTP/2 with prior knowledge.
+    Grpc,
+    /// TLS of the application's own: carried, not ended. Its server name may choose a route.
+    Tls,
     /// Bytes that are carried and not read.
     Tcp,
+    /// Nobody has said.
+    Detect,
+}
+
+impl Protocol {
+    /// Whether requests are read, judged and routed one by one.
+    pub fn is_http(self) -> bool {
+        match self {
+            Self::Http | Self::Http1 | Self::Http2 | Self::Grpc => true,
+            Self::Tls | Self::Tcp | Self::Detect => false,
+        }
+    }
+}
+
+/// As people say it.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "HTTP",
+            Self::Http1 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+            Self::Grpc => "gRPC",
+            Self::Tls => "TLS",
+            Self::Tcp => "TCP",
+            Self::Detect => "undeclared",
+        })
+    }
 }
 
 /// The `TrafficPolicy` of a service port, with defaults filled in. Each field says who wrote it

@@ -4,7 +4,7 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use leno_model::Origin;
 use leno_model::view::route::Part;
-use leno_model::view::{Backend, Mirror, Protocol, Retry, Rule, Split};
+use leno_model::view::{Backend, Mirror, Retry, Rule, Split};
 use leno_protocol::Request;
 
 use crate::cors::{self, CrossOrigin, Site};
@@ -230,12 +230,13 @@ fn by_reading(set: &RouteSet, request: &Request<'_>) -> Vec<Detail> {
 }
 
 fn name(port: &Port) -> Step {
-    let protocol = match port.protocol() {
-        Protocol::Http => "HTTP",
-        Protocol::Tcp => "TCP",
-    };
     let name = port.name();
-    let text = format!("Service {}, port {}, {protocol}", name.service, name.port);
+    let text = format!(
+        "Service {}, port {}, {}",
+        name.service,
+        name.port,
+        port.protocol()
+    );
     step(StepKind::Name, Outcome::Yes, text, port.origin().cloned())
 }
 

@@ -54,7 +54,7 @@ fn an_address_means_a_service_an_endpoint_or_a_workload() {
         ),
         (
             "10.0.1.1:9999",
-            "shop/cart-1 at 10.0.1.1:9999 as Tcp, for shop/cart:80",
+            "shop/cart-1 at 10.0.1.1:9999 as Detect, for shop/cart:80",
         ),
         (
             "10.0.0.1:9000",

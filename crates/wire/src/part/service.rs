@@ -20,7 +20,9 @@ use crate::part::route::{RetryMessage, RoutesMessage};
 use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, NamedMessage, OriginMessage, SocketMessage, SpanMessage};
 
-carried_enum!(ProtocolMessage for Protocol, "protocol" { Http = 1, Tcp = 2 });
+carried_enum!(ProtocolMessage for Protocol, "protocol" {
+    Http = 1, Tcp = 2, Http1 = 3, Http2 = 4, Grpc = 5, Tls = 6, Detect = 7,
+});
 carried_enum!(StateMessage for State, "endpoint state" { Ready = 1, Draining = 2, Unknown = 3 });
 
 #[derive(Clone, PartialEq, Message)]

@@ -14,6 +14,16 @@ use leno_model::{
     TrustDomain,
 };
 
+const PROTOCOLS: [Protocol; 7] = [
+    Protocol::Http,
+    Protocol::Http1,
+    Protocol::Http2,
+    Protocol::Grpc,
+    Protocol::Tls,
+    Protocol::Tcp,
+    Protocol::Detect,
+];
+
 /// Rolls values of the model.
 pub(crate) struct Maker(pub(crate) Dice);
 
@@ -282,7 +292,7 @@ impl Maker {
         let origins = self.some(2, |maker| (maker.text(), maker.origin()));
         ServicePort {
             name: self.maybe(Self::text),
-            protocol: self.one(&[Protocol::Http, Protocol::Tcp]),
+            protocol: self.one(&PROTOCOLS),
             producer: self.maybe(Self::routes),
             consumers: self
                 .some(2, |maker| (maker.namespace(), maker.routes()))
@@ -365,7 +375,7 @@ impl Maker {
 
     fn workload(&mut self) -> Workload {
         let port = |maker: &mut Self| WorkloadPort {
-            protocol: maker.one(&[Protocol::Http, Protocol::Tcp]),
+            protocol: maker.one(&PROTOCOLS),
             access: maker.access(),
             telemetry: maker.telemetry(),
         };

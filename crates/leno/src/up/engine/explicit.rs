@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use leno_model::view::{Protocol, WorkloadId};
+use leno_model::view::WorkloadId;
 use leno_model::{Name, ServiceName};
 use leno_proxy::{Door, Inside, Listener, Place as At};
 use leno_traffic::Naming;
@@ -111,9 +111,7 @@ impl Up {
             };
             let learned = doors.learn(|name| {
                 let ports = &services.get(name)?.ports;
-                let http = ports
-                    .iter()
-                    .find(|(_, told)| told.protocol == Protocol::Http);
+                let http = ports.iter().find(|(_, told)| told.protocol.is_http());
                 http.or(ports.iter().next()).map(|(port, _)| *port)
             })?;
             // Those of one that does not run are opened when it does.

@@ -86,7 +86,7 @@ fn read_ended(value: &Value) -> Option<Ended> {
 fn published(published: &Published) -> Value {
     json!({
         "port": published.port,
-        "protocol": match published.protocol { Protocol::Http => "HTTP", Protocol::Tcp => "TCP" },
+        "protocol": if published.protocol.is_http() { "HTTP" } else { "TCP" },
         "at": published.at.to_string(),
         "host": published.host,
         "taken": published.taken,

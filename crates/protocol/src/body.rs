@@ -265,15 +265,19 @@ impl Name {
         self.length = self.length.saturating_add(1);
     }
 
-    /// Whether the name has its meaning in the head only: a server that merges trailers into the
-    /// headers would read another message than the one that was decided about.
     fn is_head_only(&self) -> bool {
-        let start = self.start.get(..self.length).unwrap_or(&self.start);
-        HEAD_ONLY.iter().any(|name| name.as_bytes() == start)
-            || HEAD_ONLY_FAMILIES
-                .iter()
-                .any(|family| start.starts_with(family.as_bytes()))
+        is_head_only(self.start.get(..self.length).unwrap_or(&self.start))
     }
+}
+
+/// Whether a name in lower case, of which this is the start, has its meaning in the head only: a server
+/// that merges trailers into the headers would read another message than the one that was decided
+/// about.
+pub(crate) fn is_head_only(start: &[u8]) -> bool {
+    HEAD_ONLY.iter().any(|name| name.as_bytes() == start)
+        || HEAD_ONLY_FAMILIES
+            .iter()
+            .any(|family| start.starts_with(family.as_bytes()))
 }
 
 /// How much of `bytes` is content of which `left` is to come, and what is to come then.

@@ -48,6 +48,7 @@ impl<'a> Options<'a> {
         match version {
             Version::Http11 => !self.close,
             Version::Http10 => self.keep_alive && !self.close,
+            Version::Http2 => true,
         }
     }
 

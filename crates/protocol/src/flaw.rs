@@ -37,6 +37,8 @@ impl Refused {
             | Flaw::FieldName
             | Flaw::FieldValue
             | Flaw::ConnectionOption
+            | Flaw::ConnectionField
+            | Flaw::FieldToken
             | Flaw::TooManyOptions { .. }
             | Flaw::UnaskedSwitch
             | Flaw::UnaskedBody => (Code::R030, 400),
@@ -176,6 +178,12 @@ pub enum Flaw {
     /// Both `Content-Length` and `Transfer-Encoding`.
     #[error("there are both Content-Length and Transfer-Encoding")]
     LengthAndEncoding,
+    /// A field of HTTP/2 whose name is no token in lower case.
+    #[error("a field's name is not a token in lower case")]
+    FieldToken,
+    /// A field of HTTP/2 that concerns one connection only.
+    #[error("a field concerns the connection only, and HTTP/2 has none of those")]
+    ConnectionField,
     /// `Transfer-Encoding` in HTTP/1.0, which has none.
     #[error("HTTP/1.0 has no Transfer-Encoding")]
     EncodingInOldVersion,

@@ -9,6 +9,9 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/2. What ends a body there are frames; one whose length nobody gave is
+    /// [`BodyFraming::Chunked`], as it would be in HTTP/1.1.
+    Http2,
 }
 
 impl Version {

@@ -126,6 +126,16 @@ impl HeadReader {
             .map_err(Refused::response)
     }
 
+    /// How much a head may hold.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What the client takes the reader for.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// How long the head at the start of `bytes` is, its empty line with it.
     fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Flaw> {
         let limit = self.limits.head_bytes;

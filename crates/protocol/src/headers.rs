@@ -45,9 +45,9 @@ pub(crate) struct Meaning<'f, 'a> {
 }
 
 impl<'f, 'a: 'f> Meaning<'f, 'a> {
-    /// Reads the header lines.
+    /// Reads the header lines, or the fields of HTTP/2.
     pub(crate) fn read(
-        lines: Lines<'a>,
+        headers: impl Iterator<Item = Result<Header<'a>, Flaw>>,
         fields: &'f mut Fields<'a>,
         version: Version,
         limits: &Limits,
@@ -67,11 +67,14 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
         let mut carried = true;
         let limit = limits.headers.min(Fields::MOST);
         let mut room = limit;
-        for line in lines {
+        for header in headers {
             room = room.checked_sub(1).ok_or(Flaw::TooManyHeaders { limit })?;
-            let header = read_header(line)?;
+            let header = header?;
             let Header { name, value } = header;
             match Known::of(name) {
+                known if version == Version::Http2 && known.is_of_connection(value) => {
+                    return Err(Flaw::ConnectionField);
+                }
                 Known::Connection => {
                     meaning.options.read(value)?;
                     continue;
@@ -95,7 +98,7 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
                     (meaning.upgrade, meaning.sift) = (true, true);
                     carried &= !value.is_empty() && list(value).all(is_carried);
                 }
-                Known::Te => meaning.sift = true,
+                Known::Te => meaning.sift |= version != Version::Http2,
                 Known::Lookalike => return Err(Flaw::FramingLookalike),
                 Known::Other if reader == Role::Proxy && is_for_proxy(name) => continue,
                 Known::Other => {}
@@ -231,6 +234,22 @@ impl Known {
             _ => Self::Other,
         }
     }
+
+    /// Whether it concerns one connection only, where HTTP/2 says such things in frames.
+    //= RFC 9113 section 8.2.2: "The only exception to this is the TE header field, which MAY be present in an HTTP/2 request; when it is, it MUST NOT contain any value other than "trailers"."
+    fn is_of_connection(self, value: &[u8]) -> bool {
+        match self {
+            Self::Connection
+            | Self::KeepAlive
+            | Self::ProxyConnection
+            | Self::TransferEncoding
+            | Self::Upgrade => true,
+            Self::Te => !value.eq_ignore_ascii_case(b"trailers"),
+            Self::ContentLength | Self::Expect | Self::Host | Self::Lookalike | Self::Other => {
+                false
+            }
+        }
+    }
 }
 
 /// Whether a token is `lower`, which is in lower case, without regard to case. Of a known length,
@@ -263,7 +282,7 @@ fn is_for_proxy(name: &str) -> bool {
 }
 
 /// One header line.
-fn read_header(line: Line<'_>) -> Result<Header<'_>, Flaw> {
+pub(crate) fn read_header(line: Line<'_>) -> Result<Header<'_>, Flaw> {
     let colon = memchr(b':', line.octets).unwrap_or_default();
     let (name, rest) = line.octets.split_at_checked(colon).ok_or(Flaw::FieldName)?;
     if !is_token_text(name) {

@@ -1,4 +1,4 @@
-//! What bytes say: HTTP/1 heads and framing, and the canonical [`Request`] that policy, routing
+//! What bytes say: heads of HTTP/1 and HTTP/2, framing, and the canonical [`Request`] that policy, routing
 //! and the application all see. Bytes in, values out; nothing here reads or writes.
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -22,6 +22,7 @@ pub mod framing;
 pub mod head;
 pub mod headers;
 pub mod host;
+pub mod http2;
 mod octets;
 pub mod path;
 pub mod request;
@@ -37,9 +38,13 @@ pub use framing::{Asked, BodyFraming, Version};
 pub use head::{HeadReader, Limits};
 pub use headers::Fields;
 pub use host::Authority;
+pub use http2::{Block, Pseudo};
 pub use path::{NewPath, Path};
 pub use request::{Form, Header, Request, RequestHead, Scheme};
 pub use request_id::RequestId;
 pub use response::{Response, ResponseHead};
 pub use trace::TraceContext;
-pub use write::{Own, RequestChanges, ResponseChanges, write_request, write_response};
+pub use write::{
+    Own, RequestChanges, ResponseChanges, TakeField, give_request, give_response, new_host,
+    write_request, write_response, write_target,
+};

@@ -5,15 +5,16 @@ use memchr::{memchr, memchr_iter};
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
 use crate::head::{Limits, Role};
-use crate::headers::{Fields, Line, Lines, Meaning};
+use crate::headers::{Fields, Line, Lines, Meaning, read_header};
 use crate::host::Authority;
+use crate::http2::Pseudo;
 use crate::octets::is_token_text;
 use crate::path::Path;
 
 /// A request's head after every check that does not depend on configuration.
 ///
-/// Made by the HTTP/1 parser (and one day from HTTP/2); an imagined request of `leno why` is
-/// written as bytes and goes through the same parser.
+/// Made of the bytes of HTTP/1 or of the fields of HTTP/2, by the same checks; an imagined request
+/// of `leno why` is written as bytes and goes through the same parser.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The method, as sent: a token without lower-case letters.
@@ -80,7 +81,8 @@ pub struct RequestHead<'a> {
 pub enum Form {
     /// `/items`: what a server is sent.
     Origin,
-    /// `http://cart/items`: what a proxy is sent.
+    /// `http://cart/items`: what a proxy is sent, and what the pseudo-header fields of HTTP/2 say
+    /// together.
     Absolute(Scheme),
     /// `cart:8080`: what CONNECT has.
     Authority,
@@ -129,8 +131,20 @@ pub(crate) fn read_request<'f, 'a: 'f>(
     let mut lines = Lines::new(head);
     let line = lines.next().ok_or(Flaw::RequestLine)?;
     let (method, target, version) = read_line(line, limits)?;
-    let meaning = Meaning::read(lines, fields, version, limits, reader)?;
+    let meaning = Meaning::read(lines.map(read_header), fields, version, limits, reader)?;
+    let body = meaning.declared.of_request(method)?;
+    let head = finish_request(method, target, version, meaning, body)?;
+    Ok(RequestHead { length, ..head })
+}
 
+/// A request of which everything has been read: what its parts say together.
+pub(crate) fn finish_request<'f, 'a: 'f>(
+    method: &'a str,
+    target: Target<'a>,
+    version: Version,
+    meaning: Meaning<'f, 'a>,
+    body: BodyFraming,
+) -> Result<RequestHead<'f>, Flaw> {
     let host = meaning.host.ok_or(Flaw::NoHost)?;
     if meaning.repeated_host {
         return Err(Flaw::RepeatedHost);
@@ -145,7 +159,6 @@ pub(crate) fn read_request<'f, 'a: 'f>(
         Some((named, _)) if method == "CONNECT" => named.port,
         _ => authority.port,
     };
-    let body = meaning.declared.of_request(method)?;
     let keep_alive = meaning.options.keeps_alive(version);
     let expects_continue = meaning.expects_continue && body != BodyFraming::None;
     let upgrade = meaning.upgrade;
@@ -164,7 +177,7 @@ pub(crate) fn read_request<'f, 'a: 'f>(
         keep_alive,
         expects_continue,
         upgrade,
-        length,
+        length: 0,
     })
 }
 
@@ -193,7 +206,7 @@ fn read_line<'a>(line: Line<'a>, limits: &Limits) -> Result<(&'a str, Target<'a>
 }
 
 /// A request's target, in whichever of the four forms (RFC 9112 section 3.2).
-struct Target<'a> {
+pub(crate) struct Target<'a> {
     form: Form,
     /// The authority that an absolute form or CONNECT names, and the port it has without saying so.
     authority: Option<(Authority<'a>, u16)>,
@@ -246,6 +259,44 @@ impl<'a> Target<'a> {
             authority: Some((authority, scheme.default_port())),
             path,
             query,
+        })
+    }
+
+    /// What the pseudo-header fields of HTTP/2 say.
+    pub(crate) fn of_pseudo(pseudo: &Pseudo<'a>) -> Result<Self, Flaw> {
+        let authority = pseudo
+            .authority
+            .map(|text| Authority::parse(text.as_bytes()));
+        let authority = authority.transpose()?;
+        let Some(path) = pseudo.path else {
+            //= RFC 9113 section 8.5: "The :scheme and :path pseudo-header fields MUST be omitted."
+            let authority = authority.filter(|_| pseudo.method == "CONNECT");
+            let authority = authority.ok_or(Flaw::TargetForm)?;
+            let port = authority.port.ok_or(Flaw::TargetForm)?;
+            return Ok(Self {
+                form: Form::Authority,
+                authority: Some((authority, port)),
+                path: "",
+                query: None,
+            });
+        };
+        check_target(path)?;
+        let scheme = match pseudo.scheme {
+            Some(scheme) if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
+            Some(scheme) if !scheme.eq_ignore_ascii_case("http") => return Err(Flaw::TargetForm),
+            Some(_) | None => Scheme::Http,
+        };
+        let authority = authority.map(|authority| (authority, scheme.default_port()));
+        //= RFC 9113 section 8.3.1: "OPTIONS request for an "http" or "https" URI that does not include a path component [..] MUST include a ":path" pseudo-header field with a value of "*""
+        let (form, target) = match path {
+            "*" if pseudo.method == "OPTIONS" => (Form::Asterisk, Self::origin("*")),
+            _ if path.starts_with('/') => (Form::Absolute(scheme), Self::origin(path)),
+            _ => return Err(Flaw::TargetForm),
+        };
+        Ok(Self {
+            form,
+            authority,
+            ..target
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
 use crate::head::{Limits, Role};
-use crate::headers::{Fields, Line, Lines, Meaning};
+use crate::headers::{Fields, Line, Lines, Meaning, read_header};
 use crate::octets::is_field_value;
 use crate::request::Header;
 
@@ -60,8 +60,43 @@ pub(crate) fn read_response<'f, 'a: 'f>(
     let mut lines = Lines::new(head);
     let line = lines.next().ok_or(Flaw::StatusLine)?;
     let (version, status, reason) = read_line(line)?;
-    let meaning = Meaning::read(lines, fields, version, limits, Role::Gateway)?;
+    let meaning = Meaning::read(
+        lines.map(read_header),
+        fields,
+        version,
+        limits,
+        Role::Gateway,
+    )?;
+    let parts = Parts {
+        version,
+        status,
+        reason,
+    };
+    let response = finish_response(parts, meaning, asked)?;
+    Ok(ResponseHead {
+        length: head.len(),
+        ..response
+    })
+}
 
+/// What a response says before its fields.
+pub(crate) struct Parts<'a> {
+    pub(crate) version: Version,
+    pub(crate) status: u16,
+    pub(crate) reason: &'a [u8],
+}
+
+/// A response of which everything has been read: what its parts say together.
+pub(crate) fn finish_response<'f, 'a: 'f>(
+    parts: Parts<'a>,
+    meaning: Meaning<'f, 'a>,
+    asked: Asked,
+) -> Result<ResponseHead<'f>, Flaw> {
+    let Parts {
+        version,
+        status,
+        reason,
+    } = parts;
     let body = meaning.declared.of_response(status, asked)?;
     if status == 101 && !(asked.upgrade && meaning.upgrade) {
         return Err(Flaw::UnaskedSwitch);
@@ -81,7 +116,7 @@ pub(crate) fn read_response<'f, 'a: 'f>(
         version,
         body,
         keep_alive,
-        length: head.len(),
+        length: 0,
     })
 }
 

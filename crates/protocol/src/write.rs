@@ -1,4 +1,5 @@
-//! Heads into bytes: from parsed pieces only, with the changes that routes make.
+//! Heads into bytes of HTTP/1, or into the fields of HTTP/2: from parsed pieces only, with the changes
+//! that routes make.
 
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -60,6 +61,21 @@ pub fn write_request(
 ) {
     put(out, request.method);
     out.push(b' ');
+    write_target(out, request, changes);
+    put(out, " HTTP/1.1\r\n");
+    let writer = Writer {
+        changes: changes.headers,
+        own: changes.own,
+        body,
+    };
+    let passed = writer.write_passed(out, request.headers, changes.host);
+    writer.write_new(out, &passed);
+    writer.write_connection(out, &[("upgrade", passed.upgrade), ("te", passed.te)]);
+}
+
+/// Writes the target as it is sent to the server, behind what `out` holds: what HTTP/1.1 has behind the
+/// method, and HTTP/2 in `:path`, or of CONNECT in `:authority`.
+pub fn write_target(out: &mut Vec<u8>, request: &Request<'_>, changes: &RequestChanges<'_>) {
     match (&changes.path, request.path.raw()) {
         (_, "") => {
             put(out, request.host);
@@ -75,15 +91,75 @@ pub fn write_request(
         out.push(b'?');
         put(out, query);
     }
-    put(out, " HTTP/1.1\r\n");
+}
+
+/// What takes the fields of a head, one after another.
+pub trait TakeField {
+    /// Takes one: a name that is a token, and a value of what may stand in one.
+    fn take_field(&mut self, name: &str, value: &[u8]);
+}
+
+/// Lines of HTTP/1.
+impl TakeField for Vec<u8> {
+    fn take_field(&mut self, name: &str, value: &[u8]) {
+        self.extend_from_slice(name.as_bytes());
+        self.extend_from_slice(b": ");
+        self.extend_from_slice(value);
+        self.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Gives the fields that are sent to a server that speaks HTTP/2. `host` is among them: whoever takes
+/// them has said it in `:authority`, as [`new_host`] gives it. So is `Upgrade`, of which HTTP/2 knows
+/// nothing.
+pub fn give_request(
+    out: &mut impl TakeField,
+    request: &Request<'_>,
+    body: BodyFraming,
+    changes: &RequestChanges<'_>,
+) {
     let writer = Writer {
         changes: changes.headers,
         own: changes.own,
-        body,
+        body: without_chunks(body),
     };
     let passed = writer.write_passed(out, request.headers, changes.host);
     writer.write_new(out, &passed);
-    writer.write_connection(out, &[("upgrade", passed.upgrade), ("te", passed.te)]);
+}
+
+/// Gives the fields that are sent to a client that speaks HTTP/2. `Upgrade` may be among them.
+pub fn give_response(
+    out: &mut impl TakeField,
+    response: &Response<'_>,
+    body: BodyFraming,
+    changes: &ResponseChanges<'_>,
+) {
+    let writer = Writer {
+        changes: changes.headers,
+        own: changes.own,
+        body: without_chunks(body),
+    };
+    let passed = writer.write_passed(out, response.headers, None);
+    writer.write_new(out, &passed);
+}
+
+/// The host that a request is sent with: a new one, or as it was sent.
+pub fn new_host<'a>(request: &Request<'a>, changes: &RequestChanges<'a>) -> &'a [u8] {
+    let sent = || request.header("host").next();
+    let new = changes.host.map(str::as_bytes);
+    new.or_else(sent).unwrap_or(request.host.as_bytes())
+}
+
+/// How a body is framed where frames say where it ends.
+//= RFC 9113 section 8.1: "The chunked transfer encoding defined in Section 7.1 of [HTTP/1.1] cannot be used in HTTP/2"
+fn without_chunks(body: BodyFraming) -> BodyFraming {
+    match body {
+        BodyFraming::Length(_) => body,
+        BodyFraming::None
+        | BodyFraming::Chunked
+        | BodyFraming::UntilClose
+        | BodyFraming::Tunnel => BodyFraming::None,
+    }
 }
 
 /// Writes the head that is sent to the client, behind what `out` holds. `body` is how the body is
@@ -139,7 +215,7 @@ impl Writer<'_> {
     /// Writes those of `headers` that stay, in their order.
     fn write_passed(
         &self,
-        out: &mut Vec<u8>,
+        out: &mut impl TakeField,
         headers: &[Header<'_>],
         host: Option<&str>,
     ) -> Passed {
@@ -161,7 +237,7 @@ impl Writer<'_> {
                 (known, _, _) => {
                     passed.upgrade |= known == Known::Upgrade;
                     passed.te |= known == Known::Te;
-                    write_field(out, name, value);
+                    out.take_field(name, value);
                 }
             }
         }
@@ -169,7 +245,7 @@ impl Writer<'_> {
     }
 
     /// Writes what changes add, the mesh's own headers, and the framing.
-    fn write_new(&self, out: &mut Vec<u8>, passed: &Passed) {
+    fn write_new(&self, out: &mut impl TakeField, passed: &Passed) {
         let mut later = self.changes;
         while let Some((change, behind)) = later.split_first() {
             later = behind;
@@ -190,7 +266,7 @@ impl Writer<'_> {
             }
         }
         match self.body {
-            BodyFraming::Chunked => write_field(out, "Transfer-Encoding", b"chunked"),
+            BodyFraming::Chunked => out.take_field("Transfer-Encoding", b"chunked"),
             BodyFraming::Length(length) if !passed.length => {
                 write_number(out, "Content-Length", length)
             }
@@ -231,22 +307,14 @@ impl Writer<'_> {
     }
 }
 
-/// Writes a header whose parts were parsed or are ours.
-fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Writes a header that comes from configuration or from a certificate.
 //= RFC 9110 section 5.5: "a recipient of CR, LF, or NUL within a field value MUST either reject the message or replace each of those characters with SP"
-fn write_checked(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn write_checked(out: &mut impl TakeField, name: &str, value: &[u8]) {
     if !is_token_text(name.as_bytes()) {
         return;
     }
     if is_field_value(value) {
-        return write_field(out, name, value);
+        return out.take_field(name, value);
     }
     let clean = |octet: &u8| {
         if is_field_value(&[*octet]) {
@@ -256,12 +324,31 @@ fn write_checked(out: &mut Vec<u8>, name: &str, value: &[u8]) {
         }
     };
     let clean: Vec<u8> = value.iter().map(clean).collect();
-    write_field(out, name, &clean);
+    out.take_field(name, &clean);
 }
 
-fn write_number(out: &mut Vec<u8>, name: &str, number: u64) {
-    write!(Text(out), "{name}: {number}\r\n").expect("a Vec takes any text");
+fn write_number(out: &mut impl TakeField, name: &str, number: u64) {
+    let mut digits = [0; MOST_DIGITS];
+    out.take_field(name, decimal(number, &mut digits));
 }
+
+/// The digits of a number, at the end of `room`.
+fn decimal(mut number: u64, room: &mut [u8; MOST_DIGITS]) -> &[u8] {
+    let mut length = 0usize;
+    for place in room.iter_mut().rev() {
+        *place = b'0'.saturating_add(u8::try_from(number % 10).unwrap_or_default());
+        number /= 10;
+        length = length.saturating_add(1);
+        if number == 0 {
+            break;
+        }
+    }
+    let start = MOST_DIGITS.saturating_sub(length);
+    room.get(start..).unwrap_or_default()
+}
+
+/// As many as a `u64` has.
+const MOST_DIGITS: usize = 20;
 
 fn put(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use crate::aim::party;
-use crate::coalesce::{Coalesced, Farewell};
+use crate::coalesce::{Coalesced, Farewell, Turns, coalesce};
 use crate::news::Reader;
 use crate::pool::TunnelRef;
 use crate::tunnel::{
@@ -237,6 +237,8 @@ impl Connection {
     }
 }
 
+type Secured = ClientStream<TcpStream>;
+
 async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, TunnelFailure> {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
@@ -254,8 +256,8 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         proof,
         resumed,
     } = connected;
-    let stream = Coalesced::new(stream, worker.buffers.clone());
-    let farewell = stream.farewell();
+    let (stream, turns) = coalesce(stream, worker.buffers.clone());
+    let farewell = turns.farewell();
     let (requests, connection) = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -283,7 +285,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         trust,
     };
     watched.count_from(now);
-    worker.supervise(key.address, watched.run(connection));
+    worker.supervise(key.address, watched.run(connection, turns));
     Ok(open)
 }
 
@@ -302,9 +304,13 @@ struct Watched {
 impl Watched {
     /// Runs the connection until it ends, or until its peer is believed no more. A failure of the
     /// connection is a failure of each of its streams, and told there.
-    async fn run(mut self, connection: h2::client::Connection<Coalesced<ClientStream<TcpStream>>>) {
+    async fn run(
+        mut self,
+        connection: h2::client::Connection<Coalesced<Secured>>,
+        turns: Turns<Secured>,
+    ) {
         let distrust = tokio::select! {
-            _ = connection => return,
+            _ = turns.of(connection) => return,
             distrust = self.distrust() => distrust,
         };
         self.worker.report(&Event::Handshake(Handshake {

@@ -21,7 +21,7 @@ use leno_traffic::{Channel, Peer};
 use tokio::net::TcpStream;
 
 use crate::aim::party;
-use crate::coalesce::Coalesced;
+use crate::coalesce::{Coalesced, Turns, coalesce};
 use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
 use crate::tunnel::{
@@ -53,7 +53,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
         }
     };
     // Whoever proved itself and then speaks no HTTP/2 has said nothing that could be answered.
-    let Some(mut connection) = speak(Coalesced::new(stream, worker.buffers.clone())).await else {
+    let (stream, turns) = coalesce(stream, worker.buffers.clone());
+    let Some(mut connection) = turns.of(speak(stream)).await else {
         return;
     };
     let tunnel = Tunnel {
@@ -64,22 +65,26 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
         proof,
         counted: Rc::default(),
     };
-    if let Err(distrust) = tunnel.run(&mut connection, news, trust).await {
+    if let Err(distrust) = tunnel.run(&mut connection, &turns, news, trust).await {
         let (worker, why) = (&tunnel.worker, distrust.to_string());
         let between = (Some(tunnel.caller.id()), Some(&tunnel.own));
         tell(worker, from, between, distrust.code(), &why);
         connection.abrupt_shutdown(h2::Reason::INADEQUATE_SECURITY);
-        let told = std::future::poll_fn(|context| connection.poll_closed(context));
+        let told = turns.of(std::future::poll_fn(|context| {
+            connection.poll_closed(context)
+        }));
         // Whoever does not read it is cut without a word.
         drop(tokio::time::timeout(ABORT_LIMIT, told).await);
     }
 }
 
 /// A connection on which HTTP/2 is spoken.
-type Connection = h2::server::Connection<Coalesced<ServerStream<TcpStream>>, Bytes>;
+type Connection = h2::server::Connection<Coalesced<Secured>, Bytes>;
+
+type Secured = ServerStream<TcpStream>;
 
 /// Exchanges the first words of HTTP/2; `None` if the other end does not.
-async fn speak(stream: Coalesced<ServerStream<TcpStream>>) -> Option<Connection> {
+async fn speak(stream: Coalesced<Secured>) -> Option<Connection> {
     let handshake = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -131,6 +136,7 @@ impl Tunnel {
     async fn run(
         &self,
         connection: &mut Connection,
+        turns: &Turns<Secured>,
         mut news: Reader,
         mut trust: Arc<Trust>,
     ) -> Result<(), Distrust> {
@@ -141,7 +147,7 @@ impl Tunnel {
         let mut ended = pin!(tokio::time::sleep(left));
         loop {
             tokio::select! {
-                request = connection.accept() => match request {
+                request = turns.of(connection.accept()) => match request {
                     Some(Ok((request, answer))) => self.take(request, answer),
                     Some(Err(_)) | None => return Ok(()),
                 },

@@ -1,57 +1,64 @@
-//! `cargo xtask bench`: what Leno costs and how soon it does what it is told, beside HAProxy where
-//! that says more, written to `docs/benchmarks.md`. Everything runs in a network namespace of its
-//! own; what is compared is measured in turns of one run.
+//! `cargo xtask bench`: what Leno costs and how soon it does what it is told, beside HAProxy, Envoy and
+//! nginx where that says more, written to `docs/benchmarks.md`. Everything runs in a network
+//! namespace of its own; what is compared is measured in turns of one run.
 
 mod call;
 mod clean;
+mod client;
 mod contestant;
+mod course;
 mod decision;
 mod demo;
+mod document;
 mod fleet;
 mod flows;
 mod growth;
 mod idle;
+mod load;
+mod make;
 mod namespace;
+mod origin;
 mod page;
+mod plot;
 mod process;
+mod rate;
 mod recovery;
+mod relay;
 mod report;
 mod seeing;
 mod series;
 mod setting;
+mod turns;
 mod weight;
 
 use std::{
     error::Error,
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::{
     Outcome,
-    bench::{
-        report::{Figures, Report, Section},
-        setting::Setting,
-    },
+    bench::{document::Section, report::Figures, setting::Setting},
     dashboard,
     packages::{self, Purpose},
     shell,
 };
 
-/// Measures everything and writes the document. `--only CASE` and `--against BINARY` print to the
-/// terminal what they measure and leave the document as it is.
+/// Measures everything, or with `--only CASE` that, and writes its part of the document. With a `leno`
+/// that is not of this commit (`--leno`, `--against`) it prints what it measures, and no more.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let options = Options::parse(arguments)?;
     if namespace::is_inside() {
         return measure(&options);
     }
     packages::install(Purpose::Bench)?;
+    packages::install_envoy(&target()?)?;
     dashboard::install_modules()?;
     for build in options.builds() {
         shell::run("cargo", &build.split(' ').collect::<Vec<_>>(), &[])?;
     }
-    namespace::enter(arguments)
+    namespace::enter("bench", arguments)
 }
 
 /// What a case gives.
@@ -74,7 +81,7 @@ const CASES: &[Case] = &[
     Case {
         name: "hop",
         title: "One plain hop",
-        how: "wrk keeps 32 connections busy through one proxy on a core of its own; what is compared is the CPU time that the kernel \
+        how: "wrk keeps 64 connections busy through one proxy on a core of its own; what is compared is the CPU time that the kernel \
               accounts to the proxy, per call. It grows with the calls and with the bytes that they carry, hardly with the routes (see the decisions).",
         build: None,
         measure: call::hop,
@@ -88,6 +95,52 @@ const CASES: &[Case] = &[
         measure: call::pair,
     },
     Case {
+        name: "rate",
+        title: "A pair that has little to do",
+        how: "1,000 calls a second over 64 connections through a pair with HTTP/1.1 in its TLS where a proxy leaves the choice, begun when it is time, \
+              answered or not: what a call waits behind another counts as its own. A call costs more than at saturation, since nearly each wakes up both proxies.",
+        build: None,
+        measure: rate::measure,
+    },
+    Case {
+        name: "http2",
+        title: "One plain hop of HTTP/2",
+        how: "h2load keeps 100 streams busy on each of 4 connections; the origin speaks HTTP/2 too. It grows with the calls, and with the bytes of their heads \
+              where HPACK has not seen them before.",
+        build: None,
+        measure: call::http2,
+    },
+    Case {
+        name: "grpc",
+        title: "gRPC through a pair",
+        how: "h2load makes unary calls, 16 at once on each of 4 connections, whose answers of 1 KB end with trailers; between the two proxies HTTP/2 in mutual TLS 1.3. \
+              64 calls at once are what the pair above carries.",
+        build: None,
+        measure: call::grpc,
+    },
+    Case {
+        name: "large",
+        title: "Answers of 64 KB through a pair",
+        how: "As the pair above, but each answer is 64 KB. What is compared is mostly AES and copying: it grows with the bytes.",
+        build: None,
+        measure: call::large,
+    },
+    Case {
+        name: "relay",
+        title: "TCP in plain",
+        how: "One connection, on a port of which nothing is known, brings a file of 64 MB again and again. It grows with the bytes; \
+              what is moved inside the kernel (splice) costs least.",
+        build: None,
+        measure: relay::plain,
+    },
+    Case {
+        name: "relay-pair",
+        title: "TCP through a pair",
+        how: "The same through two proxies with mutual TLS 1.3 between. Each byte is encrypted once, decrypted once, and copied on the way.",
+        build: None,
+        measure: relay::pair,
+    },
+    Case {
         name: "seeing",
         title: "What seeing costs",
         how: "The plain hop of a proxy that follows a control plane, between one that counts, keeps and tells nothing (`leno proxy --joined --blind`) and one \
@@ -98,7 +151,7 @@ const CASES: &[Case] = &[
     Case {
         name: "idle",
         title: "Idle",
-        how: "A proxy of the pair is left alone for ten seconds after its start, and again with a thousand connections that have served one call each. \
+        how: "A proxy of the pair is left alone for ten seconds after its start, and again with ten thousand connections that have served one call each. \
               Private memory is what one more proxy on a host costs; the rest of RSS is code and read-only data, which all proxies of a host share, and PSS divides it among them.",
         build: None,
         measure: idle::measure,
@@ -238,9 +291,9 @@ impl Options {
             .collect()
     }
 
-    /// Whether the figures are those of the document.
-    fn is_whole(&self) -> bool {
-        self.only.is_empty() && self.against.is_none()
+    /// Whether the figures are of what is built here, and belong into the document.
+    fn is_of_this_commit(&self) -> bool {
+        self.leno.is_none() && self.against.is_none()
     }
 }
 
@@ -257,28 +310,37 @@ fn measure(options: &Options) -> Outcome {
         leno.unwrap_or_else(|| target.join("dist/leno")),
         options.against.clone(),
     )?;
-    let mut report = Report::new(&setting, options);
+    let place = document::place(&setting);
+    let mut sections = Vec::new();
+    let mut failed = Vec::new();
     for case in options.cases() {
         println!("==> {}", case.name);
-        let load = load_average();
-        report.add(Section {
+        let of = document::of(options);
+        let figures = match (case.measure)(&setting, options) {
+            Ok(figures) => figures,
+            Err(error) => {
+                println!("{} has failed: {error}", case.name);
+                failed.push(case.name);
+                continue;
+            }
+        };
+        sections.push(Section {
+            case: case.name,
             title: case.title,
             how: case.how,
-            load,
-            figures: (case.measure)(&setting, options)?,
+            of,
+            figures,
         });
+        // What is measured stays measured, even if the next case fails.
+        if options.is_of_this_commit() {
+            document::write(&shell::root().join("docs/benchmarks.md"), &place, &sections)?;
+        }
     }
-    println!("\n{}", report.text());
-    if options.is_whole() {
-        report.write(&shell::root().join("docs/benchmarks.md"))?;
+    println!("\n{}", document::renewed("", &place, &sections));
+    if !failed.is_empty() {
+        return Err(format!("not measured: {}", failed.join(", ")).into());
     }
     Ok(())
-}
-
-/// How many programs wanted to run during the last minute, on average.
-fn load_average() -> String {
-    let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    loads.split(' ').next().unwrap_or("unknown").to_owned()
 }
 
 /// Where cargo builds: this program lies in `debug/` there.
@@ -288,7 +350,7 @@ fn target() -> Result<PathBuf, String> {
     target.ok_or_else(|| format!("{} lies in no target folder", program.display()))
 }
 
-/// What `program` prints when asked with `words`, its first line.
+/// What `program` prints when asked with `words`, its first line that says something.
 fn first_line(program: &str, words: &[&str]) -> String {
     let said = Command::new(program)
         .args(words)
@@ -298,7 +360,8 @@ fn first_line(program: &str, words: &[&str]) -> String {
         .map(|said| [said.stdout, said.stderr].concat())
         .unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
-    said.lines().next().unwrap_or("unknown").trim().to_owned()
+    let mut lines = said.lines().filter(|line| !line.trim().is_empty());
+    lines.next().unwrap_or("unknown").trim().to_owned()
 }
 
 #[cfg(test)]
@@ -317,12 +380,13 @@ mod tests {
     #[test]
     fn everything_is_measured_unless_one_says_what() {
         let all = parse("").unwrap();
-        assert!(all.is_whole() && all.cases().count() == CASES.len());
+        assert!(all.is_of_this_commit() && all.cases().count() == CASES.len());
         let some = parse("--only idle --only hop --rounds 3").unwrap();
         let names: Vec<_> = some.cases().map(|case| case.name).collect();
         assert_eq!(names, ["hop", "idle"]);
-        assert_eq!((some.is_whole(), some.rounds), (false, 3));
+        assert_eq!((some.is_of_this_commit(), some.rounds), (true, 3));
         assert_eq!(some.builds(), [LENO]);
+        assert!(!parse("--leno other").unwrap().is_of_this_commit());
     }
 
     #[test]

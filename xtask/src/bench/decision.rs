@@ -48,7 +48,11 @@ fn figures(decisions: &[Decision]) -> Figures {
             reached: growth < 100.0,
         });
     }
-    Figures { rows, table }
+    Figures {
+        rows,
+        table,
+        plots: Vec::new(),
+    }
 }
 
 /// Reads its table: the first column counts routes, the one that is headed `all` is all together.

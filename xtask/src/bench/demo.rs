@@ -52,7 +52,11 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
             reached: times.median() < f64::from(seconds) * 1000.0,
         });
     }
-    Ok(Figures { rows, table })
+    Ok(Figures {
+        rows,
+        table,
+        plots: Vec::new(),
+    })
 }
 
 /// How long it took to the first call, and from the signal to nothing left.

@@ -55,7 +55,11 @@ pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
             reached: millis < LONGEST,
         },
     ];
-    Ok(Figures { rows, table })
+    Ok(Figures {
+        rows,
+        table,
+        plots: Vec::new(),
+    })
 }
 
 /// Reads its table: rows of eight figures.

@@ -27,6 +27,7 @@ pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
     Ok(Figures {
         rows: Vec::new(),
         table,
+        plots: Vec::new(),
     })
 }
 

@@ -1,33 +1,151 @@
-//! What a proxy holds and uses while nothing happens, and what an idle connection costs it.
+//! What a proxy holds and uses while nothing happens, what an idle connection costs it, and what one
+//! costs a pair that goes through its tunnel.
 
-use std::{net::TcpStream, time::Duration};
+use std::{error::Error, net::TcpStream, time::Duration};
 
 use crate::bench::{
     Measured, Options,
+    client::{ask, connect},
     contestant::Contestant,
-    process::{Memory, ask, pause},
+    course::{Course, Spoken, Way},
+    make::Make,
+    namespace,
+    process::{Core, Memory, Running, pause},
     report::{Figures, Row, Table, kilobytes, megabytes, millis},
     setting::Setting,
 };
 
 /// Measures the first proxies of pairs: they have keys, certificates and a policy.
 pub(super) fn measure(setting: &Setting, _options: &Options) -> Measured {
-    setting.forget_programs()?;
-    let pairs = setting.pair()?;
-    let all: Vec<_> = pairs.iter().map(measure_one).collect::<Result<_, _>>()?;
+    let peers = [Make::HaProxy, setting.envoy()];
+    for make in setting.lenos().chain(peers.iter().cloned()) {
+        Setting::forget_program(make.program())?;
+    }
+    let course = Course::new(Spoken::Http1, Way::Pair(Spoken::Http2));
+    let contestants = setting.start(&course, Core::Proxy, &peers)?;
+    let mut all = rest(&contestants)?;
+    // Half of its files are what a proxy gives to clients.
+    let count = CONNECTIONS.min(namespace::files() as usize / 2 - SPARE);
+    for (contestant, idle) in contestants.iter().zip(&mut all) {
+        let _connections = open(contestant, count, |so_far| {
+            if so_far == 1 {
+                idle.before = first(contestant)?.memory()?.private;
+            }
+            Ok(())
+        })?;
+        let proxy = first(contestant)?;
+        pause(SETTLE);
+        idle.crowded = proxy.memory()?;
+        idle.connections = count;
+        idle.crowded_cpu = cpu_at_rest(&[proxy])?.into_iter().sum();
+    }
+    drop(contestants);
+    let course = Course::new(Spoken::Tcp, Way::Pair(Spoken::Tcp));
+    let contestants = setting.start(&course, Core::Proxy, &peers)?;
+    for (contestant, idle) in contestants.iter().zip(&mut all) {
+        let mut before = 0;
+        let _connections = open(contestant, TUNNELLED, |so_far| {
+            if so_far == 1 {
+                before = contestant.private()?;
+            }
+            Ok(())
+        })?;
+        pause(SETTLE);
+        let grown = contestant.private()?.saturating_sub(before);
+        idle.tunnelled = grown as f64 / TUNNELLED as f64;
+    }
     Ok(figures(&all))
 }
 
+/// What one contestant costs while it is idle; the figures are of its first process, those of a
+/// tunnelled connection of both.
+struct Idle {
+    /// Who.
+    name: String,
+    /// Memory after its start.
+    memory: Memory,
+    /// CPU time in [`REST`], after its start.
+    cpu: Duration,
+    /// Private memory when it has served one call.
+    before: u64,
+    /// How many connections were opened then, each for one call.
+    connections: usize,
+    /// Memory with all of them.
+    crowded: Memory,
+    /// CPU time in [`REST`] with all of them open.
+    crowded_cpu: Duration,
+    /// Bytes of private memory for one connection that is carried and not read.
+    tunnelled: f64,
+}
+
+impl Idle {
+    /// Bytes of private memory for one connection.
+    fn connection(&self) -> f64 {
+        self.crowded.private.saturating_sub(self.before) as f64 / self.connections as f64
+    }
+
+    fn rows(&self) -> [Row; 6] {
+        let row = |what, target: &str, measured, reached| Row {
+            what,
+            target: target.to_owned(),
+            measured,
+            reached,
+        };
+        let (resident, crowded) = (self.memory.resident, self.crowded.resident);
+        let (cpu, connection) = (millis(self.cpu), self.connection());
+        [
+            row(
+                "idle proxy, memory (RSS)",
+                "at most 8 MB",
+                megabytes(resident),
+                resident <= 8_000_000,
+            ),
+            row(
+                "idle proxy, CPU",
+                "not measurable (under 1 ms in 10 s)",
+                format!("{cpu:.2} ms in 10 s"),
+                cpu < 1.0,
+            ),
+            row(
+                "10,000 idle connections, memory (RSS)",
+                "at most 30 MB",
+                format!("{} with {}", megabytes(crowded), self.connections),
+                crowded <= 30_000_000,
+            ),
+            row(
+                "idle keep-alive connection, memory",
+                "at most 4 kB",
+                kilobytes(connection),
+                connection <= 4096.0,
+            ),
+            row(
+                "idle tunnelled connection, memory of both proxies",
+                "is told",
+                kilobytes(self.tunnelled),
+                true,
+            ),
+            row(
+                "CPU of a proxy with so many idle connections",
+                "is told",
+                format!("{:.2} ms in 10 s", millis(self.crowded_cpu)),
+                true,
+            ),
+        ]
+    }
+}
+
 fn figures(all: &[Idle]) -> Figures {
-    let connection = format!("private memory per connection, of {CONNECTIONS}");
     let mut table = Table::new(&[
         "",
         "RSS after the start",
         "PSS",
         "private",
         "CPU in 10 s",
-        &connection,
+        "idle connections",
+        "RSS with them",
+        "private for each",
         "CPU in 10 s with them",
+        "private of a pair for each tunnelled connection",
     ]);
     for idle in all {
         table.line(&[
@@ -36,94 +154,84 @@ fn figures(all: &[Idle]) -> Figures {
             megabytes(idle.memory.proportional),
             megabytes(idle.memory.private),
             format!("{:.2} ms", millis(idle.cpu)),
-            kilobytes(idle.connection),
-            format!("{:.2} ms", millis(idle.cpu_with_connections)),
+            idle.connections.to_string(),
+            megabytes(idle.crowded.resident),
+            kilobytes(idle.connection()),
+            format!("{:.2} ms", millis(idle.crowded_cpu)),
+            kilobytes(idle.tunnelled),
         ]);
     }
-    let rows = all.first().map(|leno| {
-        [
-            Row {
-                what: "idle proxy, memory (RSS)",
-                target: "at most 10 MB".to_owned(),
-                measured: megabytes(leno.memory.resident),
-                reached: leno.memory.resident <= 10_000_000,
-            },
-            Row {
-                what: "idle proxy, CPU",
-                target: "not measurable (under 1 ms in 10 s)".to_owned(),
-                measured: format!("{:.2} ms in 10 s", millis(leno.cpu)),
-                reached: millis(leno.cpu) < 1.0,
-            },
-            Row {
-                what: "idle keep-alive connection, memory",
-                target: "at most 4 kB".to_owned(),
-                measured: kilobytes(leno.connection),
-                reached: leno.connection <= 4096.0,
-            },
-        ]
-    });
     Figures {
-        rows: rows.into_iter().flatten().collect(),
+        rows: all.first().map(Idle::rows).into_iter().flatten().collect(),
         table,
+        plots: Vec::new(),
     }
 }
 
-/// What one contestant costs while it is idle; the figures are of its first process.
-struct Idle {
-    /// Who.
-    name: String,
-    /// Memory after its start.
-    memory: Memory,
-    /// CPU time in [`REST`], after its start.
-    cpu: Duration,
-    /// Bytes of private memory per connection that has served one request.
-    connection: f64,
-    /// CPU time in [`REST`] with all the connections open.
-    cpu_with_connections: Duration,
-}
-
-fn measure_one(contestant: &Contestant) -> Result<Idle, Box<dyn std::error::Error>> {
-    let proxy = contestant
-        .proxies
-        .first()
-        .ok_or("a contestant has a proxy")?;
+/// Lets all rest, and says what each used and held.
+fn rest(contestants: &[Contestant]) -> Result<Vec<Idle>, Box<dyn Error>> {
     pause(SETTLE);
-    let memory = proxy.memory()?;
-    let cpu = rest(contestant)?;
-    let mut first = TcpStream::connect(contestant.address)?;
-    ask(&mut first)?;
-    pause(SETTLE);
-    let before = proxy.memory()?.private;
-    let mut connections = Vec::with_capacity(CONNECTIONS);
-    for _ in 0..CONNECTIONS {
-        let mut connection = TcpStream::connect(contestant.address)?;
-        ask(&mut connection)?;
-        connections.push(connection);
-    }
-    pause(SETTLE);
-    let grown = proxy.memory()?.private.saturating_sub(before);
-    let cpu_with_connections = rest(contestant)?;
-    Ok(Idle {
+    let proxies = contestants
+        .iter()
+        .map(first)
+        .collect::<Result<Vec<_>, _>>()?;
+    let memories = proxies.iter().map(|proxy| proxy.memory());
+    let memories = memories.collect::<Result<Vec<_>, _>>()?;
+    let idle = contestants.iter().zip(memories).zip(cpu_at_rest(&proxies)?);
+    let idle = idle.map(|((contestant, memory), cpu)| Idle {
         name: contestant.name.clone(),
         memory,
         cpu,
-        connection: grown as f64 / CONNECTIONS as f64,
-        cpu_with_connections,
-    })
+        before: 0,
+        connections: 0,
+        crowded: memory,
+        crowded_cpu: Duration::ZERO,
+        tunnelled: 0.0,
+    });
+    Ok(idle.collect())
 }
 
-fn rest(contestant: &Contestant) -> Result<Duration, Box<dyn std::error::Error>> {
-    let proxy = contestant
-        .proxies
-        .first()
-        .ok_or("a contestant has a proxy")?;
-    let before = proxy.cpu()?;
+/// The CPU time that each uses in [`REST`].
+fn cpu_at_rest(proxies: &[&Running]) -> Result<Vec<Duration>, Box<dyn Error>> {
+    let before = proxies.iter().map(|proxy| proxy.cpu());
+    let before = before.collect::<Result<Vec<_>, _>>()?;
     pause(REST);
-    Ok(proxy.cpu()? - before)
+    let used = proxies
+        .iter()
+        .zip(before)
+        .map(|(proxy, before)| Ok(proxy.cpu()? - before));
+    used.collect()
 }
 
-/// How many connections lie idle.
-const CONNECTIONS: usize = 1000;
+/// Opens connections that are served one call each; `look` is told how many there are.
+fn open(
+    contestant: &Contestant,
+    count: usize,
+    mut look: impl FnMut(usize) -> Result<(), Box<dyn Error>>,
+) -> Result<Vec<TcpStream>, Box<dyn Error>> {
+    let mut connections = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut connection = connect(contestant.address)?;
+        ask(&mut connection)?;
+        connections.push(connection);
+        look(connections.len())?;
+    }
+    Ok(connections)
+}
+
+fn first(contestant: &Contestant) -> Result<&Running, Box<dyn Error>> {
+    let first = contestant.proxies.first();
+    Ok(first.ok_or("a contestant has a proxy")?)
+}
+
+/// How many connections lie idle, if files allow it.
+const CONNECTIONS: usize = 10_000;
+
+/// How many files a proxy opens beside those of clients, at most.
+const SPARE: usize = 200;
+
+/// How many connections lie idle in tunnels.
+const TUNNELLED: usize = 1000;
 
 /// How long idleness is watched.
 const REST: Duration = Duration::from_secs(10);

@@ -1,12 +1,15 @@
 //! Where the measuring takes place: a network namespace with nothing but loopback, and a process
 //! namespace, so that everything ends with this program however it ends.
 
-use std::{env, fs, process::Command};
+use std::{env, fs, path::Path};
 
-use crate::{Outcome, shell};
+use rustix::process::{Resource, getrlimit};
 
-/// How many files a program may have open: a thousand connections have two ends.
-const FILES: &str = "--nofile=16384:16384";
+use crate::{Outcome, bench::process::Core, shell};
+
+/// How many files a program may have open: ten thousand connections have two ends, and a proxy keeps
+/// half of its files for what is not a client's. Who may not ask for so many takes what there is.
+const FILES: &str = "--nofile=65536:65536";
 
 /// Whether this process is the one that [`enter`] starts.
 #[expect(
@@ -17,10 +20,10 @@ pub(super) fn is_inside() -> bool {
     env::var_os(INSIDE).is_some()
 }
 
-/// Goes on inside, with the same arguments, until that has ended. If this program ends before, all
+/// Goes on inside, with the same chore and arguments, until that has ended. If this program ends before, all
 /// that it has started does.
-pub(super) fn enter(arguments: &[String]) -> Outcome {
-    let mut command = Command::new("setpriv");
+pub(super) fn enter(chore: &str, arguments: &[String]) -> Outcome {
+    let mut command = Core::Both.command(Path::new("setpriv"));
     command.args([
         "--pdeathsig",
         "KILL",
@@ -33,10 +36,13 @@ pub(super) fn enter(arguments: &[String]) -> Outcome {
     if !shell::succeeds("unshare", &["--net", "true"]) {
         command.args(["--user", "--map-root-user"]);
     }
-    command.args(["prlimit", FILES]).arg(env::current_exe()?);
-    let ended = command.arg("bench").args(arguments).env(INSIDE, "yes");
-    if !ended.status()?.success() {
-        return Err("the measuring has failed".into());
+    if shell::succeeds("prlimit", &[FILES, "true"]) {
+        command.args(["prlimit", FILES]);
+    }
+    let inside = command.arg(env::current_exe()?);
+    let inside = inside.arg(chore).args(arguments).env(INSIDE, "yes");
+    if !inside.status()?.success() {
+        return Err("what ran inside has failed".into());
     }
     Ok(())
 }
@@ -58,6 +64,11 @@ pub(super) fn set_up() -> Outcome {
         return Err("two cores are needed: one for the proxies, one for client and origin".into());
     }
     Ok(())
+}
+
+/// How many files a program may have open here.
+pub(super) fn files() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// The variable that says so.

@@ -71,7 +71,11 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
             reached: all.rate.median() > 59.0,
         },
     ];
-    Ok(Figures { rows, table })
+    Ok(Figures {
+        rows,
+        table,
+        plots: Vec::new(),
+    })
 }
 
 /// What is told of frames while the map moves.

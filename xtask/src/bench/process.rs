@@ -2,12 +2,15 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io,
     net::{SocketAddr, TcpStream},
+    num::NonZeroU64,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
 use crate::shell;
 
@@ -27,15 +30,31 @@ impl Core {
     /// shares a core among sessions first, so it has a session of its own.
     pub(super) fn command(self, program: &Path) -> Command {
         let mut command = Command::new("taskset");
-        let core = match self {
-            Self::Proxy => "0",
-            Self::Other => "1",
-            Self::Both => "0,1",
-        };
+        let cores: Vec<_> = self.cores().iter().map(usize::to_string).collect();
+        let cores = cores.join(",");
         let first = "echo -10 2>&- >/proc/$$/autogroup; exec \"$0\" \"$@\"";
-        command.args(["--cpu-list", core, "nice", "--adjustment=-10"]);
+        command.args(["--cpu-list", &cores, "nice", "--adjustment=-10"]);
         command.args(["setsid", "sh", "-c", first]).arg(program);
         command
+    }
+
+    /// Lets this thread run on this core only, and wake up as soon as it is time.
+    pub(super) fn pin(self) -> io::Result<()> {
+        let mut cores = CpuSet::new();
+        for core in self.cores() {
+            cores.set(*core);
+        }
+        sched_setaffinity(None, &cores)?;
+        set_current_timer_slack(NonZeroU64::new(1))?;
+        Ok(())
+    }
+
+    fn cores(self) -> &'static [usize] {
+        match self {
+            Self::Proxy => &[0],
+            Self::Other => &[1],
+            Self::Both => &[0, 1],
+        }
     }
 }
 
@@ -47,6 +66,7 @@ pub(super) struct Running {
 }
 
 /// Memory that a program holds, in bytes.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Memory {
     /// What is resident, shared libraries and files included.
     pub(super) resident: u64,
@@ -190,53 +210,5 @@ pub(super) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Sends one request over `connection` and gives the body of the answer, which is a 200.
-pub(super) fn ask(connection: &mut TcpStream) -> io::Result<String> {
-    connection.write_all(b"GET / HTTP/1.1\r\nhost: cart\r\n\r\n")?;
-    let mut answer = Vec::new();
-    let mut some = [0; 4096];
-    let body = loop {
-        let count = connection.read(&mut some)?;
-        answer.extend_from_slice(some.get(..count).unwrap_or_default());
-        if let Some(body) = body(&answer) {
-            break body;
-        }
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    };
-    if !answer.starts_with(b"HTTP/1.1 200 ") {
-        return Err(io::Error::other(
-            String::from_utf8_lossy(&answer).into_owned(),
-        ));
-    }
-    Ok(body)
-}
-
-/// The body of an answer with a `Content-Length`, once it has come whole.
-fn body(answer: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(answer);
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let head = head.to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length:"))?;
-    let length = length.trim().parse::<usize>().ok()?;
-    (body.len() >= length).then(|| body.to_owned())
-}
-
 /// How often it is tried whether a program listens.
 pub(super) const PATIENCE: usize = 250;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_whole_with_its_body() {
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        assert_eq!(body(answer).as_deref(), Some("ok"));
-        assert_eq!(body(&answer[..answer.len() - 1]), None);
-        assert_eq!(body(&answer[..20]), None);
-    }
-}

@@ -14,8 +14,9 @@ use std::{
 
 use crate::bench::{
     Measured, Options,
+    client::ask,
     fleet::{self, Fleet, Version},
-    process::{ask, now, pause},
+    process::{now, pause},
     report::{Figures, Row, Table, millis},
     series::Series,
     setting::Setting,
@@ -69,7 +70,11 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
             reached: times.median() < 2000.0,
         });
     }
-    Ok(Figures { rows, table })
+    Ok(Figures {
+        rows,
+        table,
+        plots: Vec::new(),
+    })
 }
 
 /// What came of killing one process again and again.

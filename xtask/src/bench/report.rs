@@ -1,32 +1,15 @@
-//! The figures as the document shows them: first beside their targets, then one table for each case.
+//! What a case has brought: figures beside their targets, a table and pictures.
 
-use std::{fmt::Write as _, fs, path::Path, time::Duration};
+use std::time::Duration;
 
-use crate::{
-    Outcome,
-    bench::{Options, first_line, setting::Setting},
-};
-
-/// What was measured, and where.
-pub(super) struct Report {
-    setting: String,
-    sections: Vec<Section>,
-}
-
-/// What one case has brought.
-pub(super) struct Section {
-    pub(super) title: &'static str,
-    pub(super) how: &'static str,
-    /// The load average before it was measured.
-    pub(super) load: String,
-    pub(super) figures: Figures,
-}
+use crate::bench::plot::Plot;
 
 /// What was measured of one case.
 pub(super) struct Figures {
     /// What stands beside a target.
     pub(super) rows: Vec<Row>,
     pub(super) table: Table,
+    pub(super) plots: Vec<Plot>,
 }
 
 /// A figure beside its target.
@@ -41,56 +24,9 @@ pub(super) struct Row {
 /// A table in Markdown, built line by line.
 pub(super) struct Table(String);
 
-impl Report {
-    /// Nothing is measured yet; says where it will be.
-    pub(super) fn new(setting: &Setting, options: &Options) -> Self {
-        Self {
-            setting: place(setting, options),
-            sections: Vec::new(),
-        }
-    }
-
-    /// Adds the next case.
-    pub(super) fn add(&mut self, section: Section) {
-        self.sections.push(section);
-    }
-
-    /// All of it, in Markdown.
-    pub(super) fn text(&self) -> String {
-        let mut rows = Table::new(&["what", "target", "measured", "", "load"]);
-        for Section { load, figures, .. } in &self.sections {
-            for row in &figures.rows {
-                rows.line(&row.cells(load));
-            }
-        }
-        let mut text = format!("{}\n## Beside the targets\n\n{}", self.setting, rows.0);
-        for section in &self.sections {
-            let Section {
-                title,
-                how,
-                figures,
-                ..
-            } = section;
-            write!(text, "\n## {title}\n\n{how}\n\n{}", figures.table.0)
-                .expect("a string takes all");
-        }
-        text
-    }
-
-    /// Puts the text between its marks in the document.
-    pub(super) fn write(&self, path: &Path) -> Outcome {
-        let document = fs::read_to_string(path)?;
-        let renewed = replaced(&document, &self.text());
-        let renewed = renewed
-            .ok_or_else(|| format!("{} has no place for figures: {BEGIN}", path.display()))?;
-        fs::write(path, renewed)?;
-        println!("written: {}", path.display());
-        Ok(())
-    }
-}
-
 impl Row {
-    fn cells(&self, load: &str) -> [String; 5] {
+    /// A line of the table of all targets, for the case of this name.
+    pub(super) fn line(&self, case: &str) -> String {
         let met = match self.reached {
             true => "reached",
             false => "**missed**",
@@ -101,8 +37,7 @@ impl Row {
             measured,
             ..
         } = self;
-        let cells = [what, target.as_str(), measured.as_str(), met, load];
-        cells.map(str::to_owned)
+        format!("| `{case}` | {what} | {target} | {measured} | {met} |\n")
     }
 }
 
@@ -125,45 +60,11 @@ impl Table {
         }
         self.0 += "|\n";
     }
-}
 
-/// Machine, versions, and how often it was measured.
-fn place(setting: &Setting, options: &Options) -> String {
-    let mut text = String::new();
-    let leno = setting.leno().display().to_string();
-    for (what, program, words) in [
-        ("Measured on", "date", &["--utc", "+%F"][..]),
-        ("Commit", "git", &["rev-parse", "--short", "HEAD"]),
-        ("Leno", &leno, &["--version"]),
-        ("Compiler", "rustc", &["--version"]),
-        ("HAProxy", "/usr/sbin/haproxy", &["-v"]),
-        ("Origin", "/usr/sbin/nginx", &["-v"]),
-        ("Client", "wrk", &["-v"]),
-        ("Kernel", "uname", &["-sr"]),
-    ] {
-        writeln!(text, "- {what}: {}", first_line(program, words)).expect("a string takes all");
+    /// The lines, each with its end.
+    pub(super) fn text(&self) -> &str {
+        &self.0
     }
-    let Options {
-        rounds, seconds, ..
-    } = options;
-    text + &format!(
-        "- Machine: {}\n- {rounds} rounds of {seconds} s each, 32 connections, answers of 1 KB\n",
-        machine()
-    )
-}
-
-fn machine() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let models: Vec<_> = cpus
-        .lines()
-        .filter_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map(|(_, model)| model)
-        .collect();
-    format!(
-        "{} x {}",
-        models.len(),
-        models.first().unwrap_or(&"unknown")
-    )
 }
 
 /// As memory is told.
@@ -181,16 +82,11 @@ pub(super) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The document with `figures` between its marks.
-fn replaced(document: &str, figures: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{figures}\n{END}{after}"))
+/// Text as XML takes it.
+pub(super) fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;")
 }
-
-/// Between these the document belongs to this program.
-const BEGIN: &str = "<!-- figures: cargo xtask bench -->";
-const END: &str = "<!-- end of figures -->";
 
 #[cfg(test)]
 mod tests {
@@ -198,36 +94,22 @@ mod tests {
 
     #[test]
     fn a_miss_is_said_plainly() {
-        let row = |reached| {
+        let line = |reached| {
             let row = Row {
                 what: "memory",
                 target: "at most 1 MB".to_owned(),
                 measured: "2 MB".to_owned(),
                 reached,
             };
-            let mut table = Table::new(&["what", "target", "measured", "", "load"]);
-            table.line(&row.cells("0.5"));
-            table.0.lines().last().unwrap().to_owned()
+            row.line("idle")
         };
         assert_eq!(
-            row(true),
-            "| memory | at most 1 MB | 2 MB | reached | 0.5 |"
+            line(true),
+            "| `idle` | memory | at most 1 MB | 2 MB | reached |\n"
         );
         assert_eq!(
-            row(false),
-            "| memory | at most 1 MB | 2 MB | **missed** | 0.5 |"
+            line(false),
+            "| `idle` | memory | at most 1 MB | 2 MB | **missed** |\n"
         );
-    }
-
-    #[test]
-    fn figures_are_put_between_their_marks() {
-        let document = format!("# Title\n{BEGIN}\nold\n{END}\n## Tried\n");
-        let renewed = replaced(&document, "new").unwrap();
-        assert_eq!(
-            renewed,
-            format!("# Title\n{BEGIN}\n\nnew\n{END}\n## Tried\n")
-        );
-        assert_eq!(replaced(&renewed, "new").unwrap(), renewed);
-        assert_eq!(replaced("# Title\n", "new"), None);
     }
 }

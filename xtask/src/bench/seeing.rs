@@ -2,11 +2,12 @@
 
 use crate::bench::{
     Measured, Options,
-    call::{self, Cost},
+    call::{self, SMALL},
     contestant::Contestant,
     fleet::{self, Fleet},
-    report::{Figures, Row, Table},
+    report::Figures,
     setting::Setting,
+    turns::Aim,
 };
 
 /// Lets the same calls go through proxies that see more and more of them.
@@ -22,36 +23,29 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
         },
         proxies: vec![proxy],
     });
-    let costs = call::measure(contestants.collect(), BLIND, options)?;
-    let mut table = Table::new(&["", "µs of CPU per request", "x blind of the same round"]);
-    for cost in &costs {
-        let Cost {
-            name,
-            micros,
-            ratio,
-        } = cost;
-        table.line(&[name.clone(), format!("{micros:.1}"), format!("{ratio:.3}")]);
-    }
-    let row = |what, name, most: f64| {
-        let Cost { ratio, .. } = costs.iter().find(|cost| cost.name == name)?;
-        Some(Row {
-            what,
-            target: format!("at most {most:.2} x"),
-            measured: format!("{ratio:.3} x"),
-            reached: ratio.median() <= most,
-        })
-    };
-    let rows = [
-        row(
-            "CPU per request of a proxy that sees, plain hop",
-            SEEING,
-            1.05,
-        ),
-        row("the same with 1 % of the calls traced", TRACING, 1.07),
+    let contestants: Vec<_> = contestants.collect();
+    let turns = call::measure(setting, SMALL, &contestants, options)?;
+    let aims = [
+        Aim {
+            what: "CPU per request of a proxy that sees, plain hop",
+            column: 0,
+            over: BLIND,
+            most: 1.05,
+        },
+        Aim {
+            what: "the same with 1 % of the calls traced",
+            column: 0,
+            over: BLIND,
+            most: 1.07,
+        },
     ];
+    let rows = [SEEING, TRACING].into_iter().zip(&aims);
     Ok(Figures {
-        rows: rows.into_iter().flatten().collect(),
-        table,
+        rows: rows
+            .filter_map(|(name, aim)| turns.row(name, aim))
+            .collect(),
+        table: turns.table(BLIND),
+        plots: Vec::new(),
     })
 }
 

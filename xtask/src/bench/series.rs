@@ -7,6 +7,12 @@ use std::fmt;
 pub(super) struct Series(Vec<f64>);
 
 impl Series {
+    /// Those that are known.
+    #[cfg(test)]
+    pub(super) fn of(figures: &[f64]) -> Self {
+        Self(figures.to_vec())
+    }
+
     /// Adds the figure of the next round.
     pub(super) fn push(&mut self, figure: f64) {
         self.0.push(figure);
@@ -30,6 +36,16 @@ impl Series {
         Self(pairs.map(|(ours, theirs)| ours / theirs).collect())
     }
 
+    /// The least.
+    pub(super) fn least(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::min)
+    }
+
+    /// The greatest.
+    pub(super) fn greatest(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::max)
+    }
+
     fn sorted(&self) -> Vec<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -40,16 +56,11 @@ impl Series {
 impl fmt::Display for Series {
     /// `19.4 [18.0..23.1]`, with as many digits behind the point as the precision says.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sorted = self.sorted();
         let digits = f.precision().unwrap_or(1);
-        let (first, last) = (
-            sorted.first().unwrap_or(&f64::NAN),
-            sorted.last().unwrap_or(&f64::NAN),
-        );
+        let (median, least, greatest) = (self.median(), self.least(), self.greatest());
         write!(
             f,
-            "{:.digits$} [{first:.digits$}..{last:.digits$}]",
-            self.median()
+            "{median:.digits$} [{least:.digits$}..{greatest:.digits$}]"
         )
     }
 }
@@ -58,19 +69,18 @@ impl fmt::Display for Series {
 mod tests {
     use super::*;
 
-    fn series(figures: &[f64]) -> Series {
-        Series(figures.to_vec())
-    }
-
     #[test]
     fn the_median_is_in_the_middle() {
-        assert_eq!(series(&[9.0, 1.0, 2.0]).to_string(), "2.0 [1.0..9.0]");
-        assert_eq!(format!("{:.2}", series(&[4.0, 1.0])), "2.50 [1.00..4.00]");
+        assert_eq!(Series::of(&[9.0, 1.0, 2.0]).to_string(), "2.0 [1.0..9.0]");
+        assert_eq!(
+            format!("{:.2}", Series::of(&[4.0, 1.0])),
+            "2.50 [1.00..4.00]"
+        );
     }
 
     #[test]
     fn ratios_are_of_one_round() {
-        let ratio = series(&[10.0, 30.0]).over(&series(&[20.0, 60.0]));
-        assert_eq!(ratio, series(&[0.5, 0.5]));
+        let ratio = Series::of(&[10.0, 30.0]).over(&Series::of(&[20.0, 60.0]));
+        assert_eq!(ratio, Series::of(&[0.5, 0.5]));
     }
 }

@@ -4,8 +4,9 @@ use std::{error::Error, net::TcpStream, time::Duration};
 
 use crate::bench::{
     Measured, Options,
+    client::ask,
     fleet::{self, Fleet, Version},
-    process::{ask, now, pause},
+    process::{now, pause},
     report::{Figures, Row, Table, megabytes, millis},
     series::Series,
     setting::Setting,
@@ -87,6 +88,7 @@ impl Times {
         Figures {
             rows: vec![row],
             table,
+            plots: Vec::new(),
         }
     }
 }

@@ -4,11 +4,13 @@ use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::failure::NotAsked;
 use crate::lines::{ask_in_line, read_answer, read_item};
@@ -22,6 +24,9 @@ use crate::{LONGEST_ANSWER, LONGEST_ITEM, line};
 pub struct Client {
     socket: PathBuf,
 }
+
+/// How long an answer is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Something that is answered for as long as this is held.
 #[derive(Debug)]
@@ -39,11 +44,25 @@ impl Client {
         }
     }
 
-    /// Asks, and waits for the answer for as long as it takes.
+    /// Asks, and waits for the answer: half a minute, which nothing that is asked takes.
     pub async fn ask<Q: Ask>(&self, question: Q) -> Result<Q::Answer, NotAsked> {
-        let stream = self.say(question).await.map_err(|why| self.away(why))?;
-        let mut told = BufReader::new(stream);
-        let told = line::next(&mut told, LONGEST_ANSWER).await;
+        self.ask_within(LONGEST_WAIT, question).await
+    }
+
+    /// Asks one that may be stuck. After this time nobody is there.
+    pub async fn ask_within<Q: Ask>(
+        &self,
+        limit: Duration,
+        question: Q,
+    ) -> Result<Q::Answer, NotAsked> {
+        let asked = async {
+            let mut told = BufReader::new(self.say(question).await?);
+            line::next(&mut told, LONGEST_ANSWER).await
+        };
+        let told = timeout(limit, asked).await.unwrap_or_else(|_| {
+            let why = format!("it takes questions, and has not answered for {limit:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, why))
+        });
         read_answer(&told.map_err(|why| self.away(why))?)
     }
 

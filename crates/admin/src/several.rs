@@ -39,6 +39,9 @@ pub const MOST_ASKED: usize = 1000;
 /// How long a proxy may take to answer, or to begin with it.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a proxy may take that tries something: a call, a connection.
+pub const TRYING: Duration = Duration::from_secs(20);
+
 impl Asked {
     fn silent(&self, why: impl Into<String>) -> Silent {
         Silent {
@@ -58,7 +61,8 @@ pub async fn one<Q: Ask>(
     let way = proxy.way.as_ref().map_err(|why| refused(why))?;
     let mut lines = way(ask_in_line(question));
     let line = timeout(patience, lines.recv()).await;
-    let line = line.map_err(|_| refused("no answer in time"))?;
+    let late = |_| refused(&format!("it has not answered for {patience:?}"));
+    let line = line.map_err(late)?;
     match read_answer(&line.ok_or_else(|| refused(HUNG_UP))?) {
         Err(NotAsked::Refused(failure)) => Err(failure),
         answer => answer.map_err(|why| refused(&why.to_string())),

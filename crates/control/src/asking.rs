@@ -1,9 +1,8 @@
 //! Asks the connected proxies on behalf of people.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use leno_admin::several::{self, Asked};
+use leno_admin::several::{self, Asked, TRYING};
 use leno_admin::{Failure, KeptCalls, KeptOf, ProbeOf, Probed, ReachOf, Reached, TapOf, Tapped};
 use tokio::sync::mpsc;
 
@@ -23,17 +22,14 @@ pub(crate) fn tap(center: Arc<Center>, ask: TapOf) -> mpsc::Receiver<Tapped> {
 /// How far a call of a workload gets, by the proxy in front of it.
 pub(crate) async fn probe(center: &Center, ask: ProbeOf) -> Result<Probed, Failure> {
     let proxy = in_front_of(center, &ask.workload)?;
-    several::one(&proxy, ask, PATIENCE).await
+    several::one(&proxy, ask, TRYING).await
 }
 
 /// Whether the proxy in front of a workload can reach an endpoint.
 pub(crate) async fn reach(center: &Center, ask: ReachOf) -> Result<Reached, Failure> {
     let proxy = in_front_of(center, &ask.workload)?;
-    several::one(&proxy, ask, PATIENCE).await
+    several::one(&proxy, ask, TRYING).await
 }
-
-/// How long a proxy may try something.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn in_front_of(center: &Center, workload: &str) -> Result<Asked, Failure> {
     let members = center.fleet.members().into_iter();

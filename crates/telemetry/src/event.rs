@@ -490,5 +490,13 @@ pub(crate) fn cut(text: &str) -> (&str, bool) {
     (kept, kept.len() < text.len())
 }
 
+/// Whether a text that was kept of one from outside may have been cut.
+pub fn is_cut(kept: &str) -> bool {
+    kept.len() >= LONGEST_TEXT && kept.ends_with(CUT)
+}
+
+/// What stands behind a text that was cut.
+pub(crate) const CUT: &str = "...";
+
 /// In bytes.
 const LONGEST_TEXT: usize = 1024;

@@ -31,7 +31,7 @@ mod tap;
 pub use access_log::{AccessLog, Format};
 pub use event::{
     Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Late, Line,
-    Load, Logged, Party, Reporter, Security, Stream, Unusable,
+    Load, Logged, Party, Reporter, Security, Stream, Unusable, is_cut,
 };
 pub use facts::{FactOf, FactValue, Facts};
 pub use flows::{Flows, Gathered};

@@ -7,8 +7,8 @@ use leno_model::view::{Generation, PortRef, WorkloadId};
 use leno_model::{CallId, Code, Origin, Roll, SpiffeId, Wall};
 
 use crate::event::{
-    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Handshake, Late, Load, Logged,
-    Party, Reporter, Security, Stream, Unusable, cut,
+    Accept, Bytes, CUT, Call, Decided, Edge, Endpoints, Event, FailedTry, Handshake, Late, Load,
+    Logged, Party, Reporter, Security, Stream, Unusable, cut,
 };
 use crate::facts::{Facts, OwnedFacts};
 use crate::span::Traced;
@@ -468,6 +468,6 @@ impl OwnedParty {
 fn owned(text: &str) -> Box<str> {
     match cut(text) {
         (kept, false) => kept.into(),
-        (kept, true) => format!("{kept}...").into(),
+        (kept, true) => format!("{kept}{CUT}").into(),
     }
 }

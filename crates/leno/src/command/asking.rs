@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
-use leno_admin::several::{self, Asked};
+use leno_admin::several::{self, Asked, PATIENCE, TRYING};
 use leno_admin::{
     Ask, Client, Failure, Holding, HoldingOf, KeptCalls, KeptOf, NotAsked, ProbeOf, Probed,
     ReachOf, Reached, Silent, Status, StatusOf, TapOf, Tapped, Watching,
@@ -48,7 +48,7 @@ impl Ground {
     pub(crate) async fn choose(flag: Option<&Path>) -> anyhow::Result<Self> {
         let context = Context::choose(flag)?;
         let client = Client::new(context.socket());
-        match client.ask(StatusOf {}).await {
+        match client.ask_within(GREETING, StatusOf {}).await {
             Ok(status) => Ok(Self::Control {
                 client,
                 status: Box::new(status),
@@ -76,7 +76,9 @@ impl Ground {
     /// What is kept of calls that are over; a refusal is an answer too.
     pub(crate) async fn kept(&self, ask: KeptOf) -> anyhow::Result<Result<KeptCalls, Failure>> {
         match self {
-            Self::Control { client, .. } => refusable(client.ask(ask).await),
+            Self::Control { client, .. } => {
+                refusable(client.ask_within(TRYING + ON_THE_WAY, ask).await)
+            }
             Self::Host { .. } => Ok(Ok(several::kept(self.neighbours()?, ask).await)),
         }
     }
@@ -95,7 +97,9 @@ impl Ground {
     /// How far a call of a workload gets, by the proxy in front of it.
     pub(crate) async fn probe(&self, ask: ProbeOf) -> anyhow::Result<Result<Probed, Failure>> {
         match self {
-            Self::Control { client, .. } => refusable(client.ask(ask).await),
+            Self::Control { client, .. } => {
+                refusable(client.ask_within(TRYING + ON_THE_WAY, ask).await)
+            }
             Self::Host { .. } => Ok(self.by_who_stands_before(&ask.workload.clone(), ask).await),
         }
     }
@@ -103,7 +107,9 @@ impl Ground {
     /// Whether the proxy in front of a workload can reach an endpoint.
     pub(crate) async fn reach(&self, ask: ReachOf) -> anyhow::Result<Result<Reached, Failure>> {
         match self {
-            Self::Control { client, .. } => refusable(client.ask(ask).await),
+            Self::Control { client, .. } => {
+                refusable(client.ask_within(TRYING + ON_THE_WAY, ask).await)
+            }
             Self::Host { .. } => Ok(self.by_who_stands_before(&ask.workload.clone(), ask).await),
         }
     }
@@ -114,7 +120,7 @@ impl Ground {
         ask: Q,
     ) -> Result<Q::Answer, Failure> {
         for proxy in neighbours::all() {
-            let held = several::one(&proxy, HoldingOf {}, several::PATIENCE).await;
+            let held = several::one(&proxy, HoldingOf {}, PATIENCE).await;
             if held.is_ok_and(|held| held.workloads.iter().any(|one| one == workload)) {
                 return several::one(&proxy, ask, TRYING).await;
             }
@@ -157,14 +163,17 @@ fn refusable<A>(asked: Result<A, NotAsked>) -> anyhow::Result<Result<A, Failure>
     }
 }
 
-/// How long a proxy may try something.
-const TRYING: Duration = Duration::from_secs(20);
+/// How long a control plane may take to say how it is.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// How much longer than its proxies a control plane may take that asks them.
+const ON_THE_WAY: Duration = Duration::from_secs(5);
 
 /// What the proxies of this host hold, and those that did not say.
 pub(crate) async fn holdings() -> (Vec<Holding>, Vec<Silent>) {
     let (mut told, mut silent) = (Vec::new(), Vec::new());
     for proxy in neighbours::all() {
-        match several::one(&proxy, HoldingOf {}, several::PATIENCE).await {
+        match several::one(&proxy, HoldingOf {}, PATIENCE).await {
             Ok(holding) => told.push(holding),
             Err(failure) => silent.push(Silent {
                 proxy: proxy.name,

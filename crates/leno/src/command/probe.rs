@@ -2,11 +2,12 @@
 //! step takes.
 
 mod inside;
+mod recorded;
 mod steps;
 
 use std::ffi::OsString;
 use std::io::{PipeReader, Read as _};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,11 +15,12 @@ use leno_admin::{
     KeptOf, ProbeOf, Probed, ReachOf, Recorded, Requested, Side, TapOf, Tapped, Wanted, Which,
 };
 use leno_model::Name;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::steps::{Found, Outcome, Step};
 use crate::arguments::{self, Output};
 use crate::command::asking::Ground;
-use crate::command::run::run_in;
+use crate::command::run::{Hearer, run_in};
 use crate::command::{Answer, fleet};
 use crate::terminal::Terminal;
 use crate::up::{Client, Guest, Place};
@@ -63,7 +65,15 @@ pub(crate) fn run(options: &arguments::Probe, terminal: &mut Terminal) -> anyhow
             }
         },
     };
-    let found = runtime.block_on(found(&ground, &source, probed, records));
+    let found = runtime.block_on(async {
+        tokio::select! {
+            found = found(&ground, &source, probed, records) => Some(found),
+            () = told_to_end() => None,
+        }
+    });
+    let Some(found) = found else {
+        return Ok(Answer::Exit(UNKNOWN));
+    };
     let steps = steps::of(&found, &target);
     if options.context.output == Output::Json {
         terminal.text(&steps::json(&found, &steps, &source, &target)?)?;
@@ -216,30 +226,37 @@ fn in_its_place(
     is_ready.recv_timeout(PATIENCE).ok();
     let (read, write) = std::io::pipe()?;
     let telling = std::thread::spawn(move || told(read));
-    run_in(client, &guest, command, Some(write.into()), terminal)?;
+    let hearer = Hearer {
+        out: write.into(),
+        limit: inside::LIMIT,
+    };
+    run_in(client, &guest, command, Some(hearer), terminal)?;
     let said = telling.join().unwrap_or_default();
     let probed: Probed = serde_json::from_str(said.trim())
         .context("the call could not be made from inside the mesh")?;
-    let mut ours = Vec::new();
-    while let Some(from) = &probed.from {
-        match records.recv_timeout(RECORDS) {
-            Ok(told) => {
-                let told: Recorded = told;
-                let is_first = told.peer.as_ref() == Some(from);
-                let is_other = ours.iter().any(|one: &Recorded| one.id == told.id);
-                if is_first || is_other {
-                    ours.push(told);
-                }
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
-    }
+    let ours = match &probed.from {
+        Some(from) => recorded::of(from, &records),
+        None => Vec::new(),
+    };
     Ok((probed, ours))
 }
 
-/// How long one may take to begin to hear, and a record to come.
+/// How long one may take to begin to hear.
 const PATIENCE: Duration = Duration::from_secs(3);
-const RECORDS: Duration = Duration::from_millis(400);
+
+/// Waits until this process is to end. One in which a program ran does not by itself: it passed such
+/// signals on.
+async fn told_to_end() {
+    let [Ok(mut terminate), Ok(mut interrupt)] =
+        [SignalKind::terminate(), SignalKind::interrupt()].map(signal)
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
 
 /// Passes on what the proxies tell of the calls of one caller.
 async fn hear(

@@ -14,6 +14,7 @@ use leno_model::{Code, Name};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 use crate::arguments;
 use crate::command::Answer;
@@ -63,18 +64,26 @@ pub(crate) fn run_as(
     run_in(client, guest, command, None, terminal)
 }
 
-/// The same; what it says goes to `out`, if that is given.
+/// Who hears what a command says, and for how long it may run.
+pub(crate) struct Hearer {
+    /// Where its output goes.
+    pub(crate) out: OwnedFd,
+    /// After this it is ended.
+    pub(crate) limit: Duration,
+}
+
+/// The same, for somebody else than the terminal if one is given.
 pub(crate) fn run_in(
     client: Client,
     guest: &Guest,
     command: Vec<OsString>,
-    out: Option<OwnedFd>,
+    hearer: Option<Hearer>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ran = LocalSet::new().block_on(&runtime, enclose(client, guest, command, out, terminal));
+    let ran = LocalSet::new().block_on(&runtime, enclose(client, guest, command, hearer, terminal));
     match ran {
         Ok(Event::NotStarted { errno }) => {
             let why = io::Error::from_raw_os_error(errno);
@@ -103,9 +112,10 @@ async fn enclose(
     mut client: Client,
     guest: &Guest,
     command: Vec<OsString>,
-    out: Option<OwnedFd>,
+    hearer: Option<Hearer>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Event> {
+    let limit = hearer.as_ref().map(|hearer| hearer.limit);
     let joined = client.join(guest)?;
     let (mut enclosure, listeners) = match &joined.environment {
         None => process::open(joined.layout).await?,
@@ -126,8 +136,8 @@ async fn enclose(
         cwd: std::env::current_dir()?,
         stdio: [
             io::stdin().as_fd().try_clone_to_owned()?,
-            match out {
-                Some(out) => out,
+            match hearer {
+                Some(hearer) => hearer.out,
                 None => io::stdout().as_fd().try_clone_to_owned()?,
             },
             io::stderr().as_fd().try_clone_to_owned()?,
@@ -157,7 +167,12 @@ async fn enclose(
         Event::Exited(_) | Event::NotStarted { .. } => end = event,
         Event::Started { .. } => {}
     };
-    process::watch(enclosure, orders, tell).await;
+    let watching = process::watch(enclosure, orders, tell);
+    match limit {
+        None => watching.await,
+        // What is left in the enclosure ends with it.
+        Some(limit) => drop(timeout(limit, watching).await),
+    }
     Ok(end)
 }
 

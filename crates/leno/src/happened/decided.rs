@@ -8,6 +8,7 @@ use leno_admin::{
 use leno_compile::Mesh;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_model::{Code, Name, Namespace, ServiceName, SpiffeId};
+use leno_telemetry::is_cut;
 use leno_traffic::{Known, Outcome, Story};
 
 use super::Then;
@@ -185,10 +186,9 @@ fn asked_at(record: &Recorded, authority: &str) -> Option<Asked> {
     if record.event != Happening::Call {
         return Asked::new("", &format!("tcp://{authority}"), Vec::new()).ok();
     }
-    let path = record
-        .path
-        .as_deref()
-        .filter(|path| path.starts_with('/'))?;
+    let path = record.path.as_deref();
+    // What stood behind a cut may be what a rule asks for.
+    let path = path.filter(|path| path.starts_with('/') && !is_cut(path))?;
     let (mut query, mut headers) = (Vec::new(), Vec::new());
     for fact in &record.decided.facts {
         let FactValue::Is(value) = &fact.value else {

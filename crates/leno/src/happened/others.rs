@@ -3,6 +3,7 @@
 
 use leno_admin::{At, HowKnown, Other};
 use leno_model::Code;
+use leno_telemetry::is_cut;
 
 use super::decided::{Again, Way, again, again_received};
 use super::recorded::{ACCESS, CORS, ENDPOINT, MTLS, NAME, ROUTE, SPLIT, code_of, ended_at};
@@ -43,7 +44,13 @@ pub(super) fn others(call: &Call<'_>, past: &mut dyn Past) -> Others {
         return not("what the revision in force would do is not known: no control plane was asked");
     };
     let Some(way) = decide(call, &now) else {
-        return not("what another revision would do is not known: too little was recorded of it");
+        let path = call.begin().path.as_deref();
+        return not(match path.is_some_and(is_cut) {
+            true => {
+                "what another revision would do is not known: only the begin of its path was kept"
+            }
+            false => "what another revision would do is not known: too little was recorded of it",
+        });
     };
     let was = was(call);
     let present = other(now.told().revision, true, &was, &way);

@@ -150,3 +150,18 @@ fn what_was_recorded_is_told() {
         }
     }
 }
+
+#[test]
+fn a_path_that_was_cut_is_not_decided_again() {
+    let denied = include_str!("../../tests/stories/denied.txt");
+    let (given, _) = denied.split_once("=== told\n").unwrap();
+    let check = |path: &str, expect: Option<&str>| {
+        let story = told(&given.replace("/charge", path));
+        assert_eq!(story.not_compared.as_deref(), expect, "{path}");
+    };
+    let not_known =
+        "what another revision would do is not known: only the begin of its path was kept";
+    check("/charge", None);
+    check("/charge...", None);
+    check(&format!("/{}...", "a".repeat(1023)), Some(not_known));
+}

@@ -12,12 +12,12 @@ use leno_model::{Code, Name, Namespace, ServiceName, SpiffeId};
 use leno_telemetry::{Event, Filter, Tap, Telemetry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Door;
 use crate::hands::Hands;
 
-/// How long a connection may take, and an answer.
+/// How long a connection may take, and the head of an answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -85,15 +85,16 @@ async fn make(hands: &Hands, door: Door, head: Option<String>) -> io::Result<Pro
     let begin = Instant::now();
     let limit = match &head {
         Some(head) => {
-            stream.write_all(head.as_bytes()).await?;
+            timeout(CONNECT_LIMIT, stream.write_all(head.as_bytes())).await??;
             ANSWER_LIMIT
         }
         None => GREETING,
     };
+    let until = Instant::now() + limit;
     let mut answer = vec![0; LONGEST_HEAD];
     let mut length = 0;
     while !answer[..length].windows(4).any(|end| end == b"\r\n\r\n") && length < LONGEST_HEAD {
-        let read = timeout(limit, stream.read(&mut answer[length..])).await;
+        let read = timeout_at(until, stream.read(&mut answer[length..])).await;
         let first = length == 0;
         match read {
             Ok(Ok(count)) if count > 0 => {
@@ -115,7 +116,9 @@ async fn make(hands: &Hands, door: Door, head: Option<String>) -> io::Result<Pro
                 break;
             }
             Err(_) => {
-                let why = format!("no answer within {} s", limit.as_secs());
+                // So that the call is over for all who take part in it, and they tell how far it got.
+                stream.set_zero_linger()?;
+                let why = format!("no answer within {limit:?}");
                 probed.first_byte = Some(Tried::failed(begin.elapsed(), None, why));
                 break;
             }
@@ -178,7 +181,7 @@ pub(super) async fn reach(hands: &Hands, ask: &ReachOf) -> Result<Reached, Failu
             return Ok(reached);
         }
         Err(_) => {
-            let why = format!("no connection within {} s", CONNECT_LIMIT.as_secs());
+            let why = format!("no connection within {CONNECT_LIMIT:?}");
             reached.tcp = Tried::failed(took, Some(Code::R021), why);
             return Ok(reached);
         }

@@ -1,15 +1,18 @@
 //! The part of a probe that is made where the workload is: its names, its connections, its answers.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use leno_admin::{Probed, Tried};
+use socket2::SockRef;
 
 use super::Target;
 use crate::command::curl::proxy;
 
-/// How long a connection may take, and an answer.
+/// How long a name may take, a connection, and the head of an answer.
+const NAME_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -18,6 +21,9 @@ const GREETING: Duration = Duration::from_millis(500);
 
 /// The longest head of an answer that is read.
 const LONGEST_HEAD: usize = 16 << 10;
+
+/// Longer than all of it may take.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Makes the call from where this process is.
 pub(super) fn probe(target: &Target) -> Probed {
@@ -47,9 +53,19 @@ pub(super) fn probe(target: &Target) -> Probed {
 
 fn resolve(host: &str, port: u16, probed: &mut Probed) -> Option<SocketAddr> {
     let begin = now();
-    let found = (host, port).to_socket_addrs();
+    let asked = (host.to_owned(), port);
+    let (tell, told) = channel();
+    // Whoever resolves it may take as long as the system's settings say.
+    std::thread::spawn(move || {
+        let found = asked.to_socket_addrs();
+        tell.send(found.map(Iterator::collect::<Vec<_>>)).ok();
+    });
+    let found = told.recv_timeout(NAME_LIMIT).unwrap_or_else(|_| {
+        let why = format!("nothing answered for {NAME_LIMIT:?}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+    });
     let took = begin.elapsed();
-    match found.map(Iterator::collect::<Vec<_>>) {
+    match found {
         Ok(addresses) => {
             let told = addresses.iter().map(|address| address.ip().to_string());
             probed.name = Some((told.collect(), Tried::well(took)));
@@ -65,19 +81,22 @@ fn resolve(host: &str, port: u16, probed: &mut Probed) -> Option<SocketAddr> {
 fn listen(mut stream: TcpStream, target: &Target, by_proxy: bool, probed: &mut Probed) {
     let begin = now();
     let head = target.head(by_proxy);
-    let limit = if head.is_some() {
-        ANSWER_LIMIT
-    } else {
-        GREETING
+    let limit = match head {
+        Some(_) => ANSWER_LIMIT,
+        None => GREETING,
     };
     let asked = stream
-        .set_read_timeout(Some(limit))
+        .set_write_timeout(Some(limit))
         .and_then(|()| stream.write_all(head.as_deref().unwrap_or_default().as_bytes()));
+    if let Err(error) = asked {
+        let why = leno_channel::words(&error);
+        probed.first_byte = Some(Tried::failed(begin.elapsed(), None, why));
+        return;
+    }
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
-    while asked.is_ok() && answer.len() < LONGEST_HEAD {
-        let read = stream.read(&mut piece);
-        match read {
+    while answer.len() < LONGEST_HEAD {
+        match read_by(&mut stream, &mut piece, begin + limit) {
             Ok(count @ 1..) => {
                 let first = Tried::well(begin.elapsed());
                 probed.first_byte.get_or_insert(first);
@@ -92,7 +111,15 @@ fn listen(mut stream: TcpStream, target: &Target, by_proxy: bool, probed: &mut P
                 return;
             }
             Err(error) => {
-                let why = leno_channel::words(&error);
+                let why = match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        // So that the call is over for all who take part in it, and they tell how far
+                        // it got.
+                        drop(SockRef::from(&stream).set_linger(Some(Duration::ZERO)));
+                        format!("no answer within {limit:?}")
+                    }
+                    _ => leno_channel::words(&error).to_owned(),
+                };
                 probed.first_byte = Some(Tried::failed(begin.elapsed(), None, why));
                 return;
             }
@@ -104,6 +131,16 @@ fn listen(mut stream: TcpStream, target: &Target, by_proxy: bool, probed: &mut P
     if head.is_some() {
         probed.hear(&answer);
     }
+}
+
+/// Reads what is there, or comes until `until`.
+fn read_by(stream: &mut TcpStream, piece: &mut [u8], until: Instant) -> io::Result<usize> {
+    let rest = until.saturating_duration_since(now());
+    if rest.is_zero() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    stream.set_read_timeout(Some(rest))?;
+    stream.read(piece)
 }
 
 #[expect(

@@ -177,7 +177,11 @@ fn capture(found: &Found, target: &Target) -> Step {
             text: format!("not tried: made inside the proxy, as call {id}"),
             ..step_of("capture", Outcome::Unknown)
         },
-        (None, Some(connect), _) => Step {
+        (None, Some(_), None) => Step {
+            text: "not tried: made inside the proxy, which has not told of it".to_owned(),
+            ..step_of("capture", Outcome::Unknown)
+        },
+        (None, Some(connect), Some(_)) => Step {
             took_us: Some(connect.took_us),
             text: match target.request {
                 Some(_) => "no proxy has recorded it: it may have gone around the mesh",

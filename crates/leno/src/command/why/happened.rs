@@ -55,7 +55,7 @@ pub(crate) fn run(
     }
     match found {
         Found::Nothing => unknown(id, &kept, terminal),
-        Found::One(records) => tell(&records, options, terminal),
+        Found::One(records) => tell(&records, &ground, options, terminal),
         Found::Several(calls) => ambiguous(id, &calls, terminal),
     }
 }
@@ -67,9 +67,13 @@ struct Revisions {
 }
 
 impl Revisions {
-    fn of(options: &fleet::Context) -> Self {
+    fn of(ground: &Ground, options: &fleet::Context) -> Self {
+        let control = match ground {
+            Ground::Control { .. } => Context::choose(options.context.as_deref()).ok(),
+            Ground::Host { .. } => None,
+        };
         Self {
-            control: Context::choose(options.context.as_deref()).ok(),
+            control,
             asked: Vec::new(),
         }
     }
@@ -94,10 +98,11 @@ impl Past for Revisions {
 
 fn tell(
     records: &[Recorded],
+    ground: &Ground,
     options: &fleet::Context,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
-    let mut past = Revisions::of(options);
+    let mut past = Revisions::of(ground, options);
     let Some(story) = story(records, &mut past) else {
         return Ok(Answer::Exit(UNKNOWN));
     };

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use leno_admin::through_folder;
@@ -15,6 +16,9 @@ use super::{Arrived, send, words};
 use crate::up::engine::{Guest, Joined, Opened};
 use crate::up::news::Row;
 use crate::up::place::Place;
+
+/// How long an answer may take; a workload that is started again may take its time to end.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A connection to the mesh of a place. Blocks while it waits for an answer.
 pub(crate) struct Client {
@@ -31,10 +35,14 @@ impl Client {
         }
         let (_folder, path) = through_folder(&socket)?;
         match UnixStream::connect(path) {
-            Ok(stream) => Ok(Some(Self {
-                stream,
-                arrived: Arrived::default(),
-            })),
+            Ok(stream) => {
+                stream.set_read_timeout(Some(LONGEST_WAIT))?;
+                stream.set_write_timeout(Some(LONGEST_WAIT))?;
+                Ok(Some(Self {
+                    stream,
+                    arrived: Arrived::default(),
+                }))
+            }
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot ask {}", socket.display())),
         }
@@ -65,6 +73,7 @@ impl Client {
     /// Ends the mesh; returns when everything in it has ended.
     pub(crate) fn down(&mut self) -> anyhow::Result<()> {
         self.say(&json!({ "ask": "down" }))?;
+        self.stream.set_read_timeout(None)?;
         // It ends with the process that would give another answer.
         while self.read()?.is_some() {}
         Ok(())
@@ -126,8 +135,13 @@ impl Client {
             if let Some(line) = self.arrived.line() {
                 return Ok(Some(serde_json::from_slice(&line)?));
             }
-            if !self.arrived.receive(&self.stream)? {
-                return Ok(None);
+            match self.arrived.receive(&self.stream) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    bail!("the mesh that is up here has not answered for {LONGEST_WAIT:?}")
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }

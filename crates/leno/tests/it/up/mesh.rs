@@ -229,6 +229,9 @@ metadata: {name: web}
 spec: {run: {command: sleep 1000}}
 ";
 
+/// Calls without a rest.
+const BUSY: &str = "\"while :; do curl -s -o /dev/null http://cart:8080/items; sleep 0.1; done\"";
+
 fn versions(name: &str) -> Folder {
     let folder = Folder::new(name);
     for version in ["one", "two"] {
@@ -352,6 +355,10 @@ fn what_has_opened_no_port_yet_may_be_written_of() {
 #[test]
 fn a_call_that_is_really_tried_tells_each_of_its_steps() {
     let folder = versions("probe");
+    // A caller that never rests: its other calls tell nothing of the one that is tried.
+    let busy = VERSIONS.replace("sleep 1000", BUSY);
+    assert_ne!(busy, VERSIONS);
+    folder.write("leno.yaml", &busy);
     let _up = folder.up();
     until(|| folder.told(["curl", "web", "http://cart:8080/items"]) == "one\n");
     let told = folder.told(["probe", "web", "http://cart:8080/items"]);

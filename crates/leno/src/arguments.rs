@@ -232,6 +232,23 @@ pub(crate) struct Proxy {
     /// The namespace of names and objects that state none
     #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,
+
+    #[command(flatten)]
+    pub(crate) ending: Ending,
+}
+
+/// How a proxy ends once it is told to: by SIGTERM, SIGINT or `leno leave`. Told twice, it ends at once.
+#[derive(Args)]
+pub(crate) struct Ending {
+    /// Once told to end, take calls for so long as before, and answer 503 to who asks whether it is
+    /// ready: as long as others need to notice; 0s if nothing is said
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) lame_duck: Option<Duration>,
+
+    /// How long calls and streams may go on after that; 30s if nothing is said. What is left then is
+    /// cut with R041, and told by name
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) drain: Option<Duration>,
 }
 
 #[derive(Args)]

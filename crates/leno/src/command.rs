@@ -10,6 +10,7 @@ pub(crate) mod control;
 pub(crate) mod curl;
 pub(crate) mod demo;
 pub(crate) mod down;
+mod ending;
 pub(crate) mod explain;
 pub(crate) mod explicit;
 pub(crate) mod fleet;

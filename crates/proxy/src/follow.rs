@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use leno_admin::several::Respondent;
 use leno_channel::{Clocks, Keyring};
@@ -41,6 +42,9 @@ use crate::follow::ask::{Order, Waiting};
 use crate::follow::certify::Certificates;
 use crate::follow::time::Timekeeper;
 use crate::reports::Reports;
+
+/// How long the end of a proxy may wait until its last reports are taken.
+const LAST_REPORTS: Duration = Duration::from_secs(2);
 
 /// How a proxy follows.
 #[derive(Clone, Debug)]
@@ -168,10 +172,24 @@ impl Follower {
         Some((self.view.clone()?, self.scope()))
     }
 
+    /// Sends what went through the proxy and was not reported, when nothing goes through it any more.
+    /// It gives up after a while: nobody waits for a control plane that is away.
+    pub async fn tell_the_last(&mut self) {
+        let Some(reports) = &mut self.reports else {
+            return;
+        };
+        if reports.gather_the_last() {
+            let told =
+                stream::tell_the_last(reports, &self.keyring, &self.holder.identity, &self.address);
+            // What it cannot be told in time is lost.
+            drop(tokio::time::timeout(LAST_REPORTS, told).await);
+        }
+    }
+
     /// Follows for as long as it is polled. Each view is handed to `adopt`, whole and in order;
     /// whatever happens, to `tell`.
     pub async fn run(
-        mut self,
+        &mut self,
         mut adopt: impl FnMut(Arc<View>, Scope),
         mut tell: impl FnMut(&Event),
     ) -> Infallible {

@@ -9,6 +9,7 @@ mod buffer;
 mod coalesce;
 mod connect;
 mod copies;
+mod cut;
 mod decision;
 mod dns;
 mod export;
@@ -26,6 +27,7 @@ mod pool;
 mod pump;
 pub mod reports;
 mod room;
+mod run;
 mod stream;
 mod tcp;
 mod telling;
@@ -54,6 +56,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
 pub use asked::Witness;
+pub use cut::Cut;
 pub use inside::Inside;
 pub use leno_channel::Clocks;
 pub use listen::{Door, Listener, Place};
@@ -62,6 +65,7 @@ use crate::export::Export;
 use crate::follow::Asker;
 use crate::hands::Hands;
 use crate::room::Room;
+use crate::run::{Accepting, Ending, run};
 use crate::worker::Worker;
 
 /// How a proxy runs.
@@ -75,7 +79,9 @@ pub struct Settings {
     pub network: Network,
     /// How many connections, and streams in tunnels, may live at once.
     pub connections: usize,
-    /// How long live connections may go on once a drain has begun.
+    /// For how long it takes calls as before once it is told to end, and says that it is not ready.
+    pub lame_duck: Duration,
+    /// How long after that what lives may go on.
     pub drain: Duration,
     /// Where dice begin. Different in each process.
     pub seed: u64,
@@ -99,7 +105,7 @@ pub struct Proxy {
     /// Whose turn it is to take a connection.
     turn: AtomicUsize,
     export: Export,
-    workers: Vec<JoinHandle<io::Result<()>>>,
+    workers: Vec<JoinHandle<io::Result<Cut>>>,
 }
 
 /// What one worker is told to do with workloads that come and go.
@@ -123,7 +129,17 @@ struct State {
     table: Arc<Table>,
     /// Counts the changes of trust.
     trust: u64,
-    draining: bool,
+    stage: Stage,
+}
+
+/// How far a proxy is on its way to its end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Stage {
+    Serving,
+    /// What lives ends in peace.
+    Ending,
+    /// What lives is ended.
+    Over,
 }
 
 impl Proxy {
@@ -143,16 +159,18 @@ impl Proxy {
         let (state, _) = watch::channel(State {
             table: table.clone(),
             trust: 0,
-            draining: false,
+            stage: Stage::Serving,
         });
         let Settings {
             workers,
             listeners,
             network,
             connections,
+            lame_duck,
             drain,
             seed,
         } = settings;
+        let ending = Ending { lame_duck, drain };
         let room = Room::new(connections);
         let shares = listen::share(listeners, workers)?;
         let (mut orders, mut begun) = (Vec::new(), Vec::new());
@@ -164,7 +182,7 @@ impl Proxy {
             let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
             let (telemetry, state) = (telemetry.clone(), state.subscribe());
             let (room, clocks) = (room.clone(), clocks.clone());
-            let run = move || {
+            let work = move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build_local(LocalOptions::default())?;
@@ -174,12 +192,12 @@ impl Proxy {
                     let accepting = Accepting::at(&worker, sockets)?;
                     // Whoever started the workers waits for it.
                     begin.send(()).ok();
-                    run_worker(worker, accepting, taking, state, drain).await
+                    run(worker, accepting, taking, state, ending).await
                 })
             };
             std::thread::Builder::new()
                 .name("leno-worker".into())
-                .spawn(run)
+                .spawn(work)
         });
         let mut workers = workers.collect::<io::Result<Vec<_>>>()?;
         if let Some(failed) = begun.iter().position(|begun| begun.recv().is_err()) {
@@ -270,19 +288,37 @@ impl Proxy {
         adopted
     }
 
-    /// Takes no new calls; live ones may go on for as long as the settings say.
+    /// Begins to end: soon takes no new calls; live ones may go on for as long as the settings say.
     pub fn drain(&self) {
-        self.state.send_modify(|state| state.draining = true);
+        self.go_on_to(Stage::Ending);
     }
 
-    /// Waits until every worker has ended. Blocks: call [`Self::drain`] before.
-    pub fn join(self) -> io::Result<()> {
-        for worker in self.workers {
-            worker
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))?;
+    /// Ends what lives too, at once.
+    pub fn end(&self) {
+        self.go_on_to(Stage::Over);
+    }
+
+    fn go_on_to(&self, stage: Stage) {
+        self.state
+            .send_modify(|state| state.stage = state.stage.max(stage));
+    }
+
+    /// Waits until every worker has ended: told to by [`Self::drain`], it does.
+    pub async fn ended(&self) {
+        for order in &self.orders {
+            order.closed().await;
         }
-        Ok(())
+    }
+
+    /// Waits until every worker has ended, and says what had to be cut. Blocks: call [`Self::drain`]
+    /// before.
+    pub fn join(self) -> io::Result<Cut> {
+        let mut cut = Cut::default();
+        for worker in self.workers {
+            let ended = worker.join();
+            cut.merge(ended.unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))?);
+        }
+        Ok(cut)
     }
 
     /// Waits until a worker has ended: a proxy without all of its workers is not to be kept alive.
@@ -310,7 +346,8 @@ impl Proxy {
 
     /// Whether a worker has ended, and nobody told it to.
     pub fn is_broken(&self) -> bool {
-        self.workers.iter().any(JoinHandle::is_finished) && !self.state.borrow().draining
+        self.workers.iter().any(JoinHandle::is_finished)
+            && self.state.borrow().stage == Stage::Serving
     }
 }
 
@@ -335,11 +372,11 @@ fn tell(worker: &mpsc::UnboundedSender<Order>, order: Order) -> io::Result<()> {
 }
 
 /// Why a worker ended that nobody told to.
-fn why_ended(worker: JoinHandle<io::Result<()>>) -> io::Error {
+fn why_ended(worker: JoinHandle<io::Result<Cut>>) -> io::Error {
     match worker.join() {
         Ok(Err(error)) => error,
         Err(_) => io::Error::other("it panicked"),
-        Ok(Ok(())) => io::Error::other("nobody knows why"),
+        Ok(Ok(_)) => io::Error::other("nobody knows why"),
     }
 }
 
@@ -349,143 +386,6 @@ fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
     keyring.judge_by(Arc::new(trust));
     bad_roots
 }
-
-/// Runs one worker until it has drained. Beside the connections that it takes and makes it opens no
-/// file: when none is left, it goes on.
-async fn run_worker(
-    worker: Rc<Worker>,
-    mut accepting: Accepting,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    mut state: watch::Receiver<State>,
-    drain: Duration,
-) -> io::Result<()> {
-    let mut trust = 0;
-    let mut sweep = tokio::time::interval(SWEEP);
-    let mut handing_over = std::pin::pin!(worker.keep_handing_over());
-    loop {
-        tokio::select! {
-            never = &mut handing_over => match never {},
-            changed = state.changed() => {
-                let now = state.borrow_and_update().clone();
-                if now.draining || changed.is_err() {
-                    break;
-                }
-                let trust_changed = std::mem::replace(&mut trust, now.trust) != now.trust;
-                worker.adopt(now.table, trust_changed);
-            }
-            Some(order) = orders.recv() => match order {
-                Order::Listen(socket) => accepting.begin(&worker, socket)?,
-                Order::Enclose(workload, share) => {
-                    worker.enter_by(workload, Some(share.open()?));
-                }
-                Order::AskBy(asker) => worker.ask_by(asker),
-                Order::Take(connection, came, door) => {
-                    listen::take(&worker, &door, connection, &came);
-                }
-                Order::Leave(workload) => {
-                    accepting.end(&workload);
-                    worker.forget_upstreams(&workload);
-                    worker.enter_by(workload, None);
-                }
-            },
-            _ = sweep.tick() => {
-                worker.sweep();
-                if worker.is_broken() || accepting.has_ended() {
-                    return Err(io::Error::other("too much panicked; see what was said above"));
-                }
-            }
-        }
-    }
-    worker.drain();
-    accepting.drained().await;
-    if !is_idle(&worker, drain).await {
-        worker.end();
-        // What does not even hear that is closed with the runtime.
-        is_idle(&worker, LAST_WORDS).await;
-    }
-    worker.hand_over();
-    Ok(())
-}
-
-/// Waits until no connection lives, for as long as `limit`.
-async fn is_idle(worker: &Worker, limit: Duration) -> bool {
-    let idle = async {
-        while worker.connections() > 0 {
-            tokio::time::sleep(DRAIN_LOOK).await;
-        }
-    };
-    tokio::time::timeout(limit, idle).await.is_ok()
-}
-
-/// What a worker listens at.
-#[derive(Default)]
-struct Accepting(Vec<Listening>);
-
-struct Listening {
-    /// The workload that it belongs to.
-    workload: Option<WorkloadId>,
-    /// Whether it goes on while the worker drains.
-    stays: bool,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Accepting {
-    /// Begins to accept at each of `sockets`.
-    fn at(worker: &Rc<Worker>, sockets: Vec<listen::Socket>) -> io::Result<Self> {
-        let mut accepting = Self::default();
-        for socket in sockets {
-            accepting.begin(worker, socket)?;
-        }
-        Ok(accepting)
-    }
-
-    fn begin(&mut self, worker: &Rc<Worker>, socket: listen::Socket) -> io::Result<()> {
-        let (workload, stays) = (socket.door.workload().cloned(), socket.door.stays());
-        if let Some((workload, port, address)) = socket.upstream() {
-            worker.listens_for(workload, port, address);
-        }
-        let task = listen::accept(worker.clone(), socket.open()?);
-        self.0.push(Listening {
-            workload,
-            stays,
-            task: tokio::task::spawn_local(task),
-        });
-        Ok(())
-    }
-
-    /// Ends what belongs to `workload`.
-    fn end(&mut self, workload: &WorkloadId) {
-        self.0.retain(|listening| {
-            let goes_on = listening.workload.as_ref() != Some(workload);
-            if !goes_on {
-                listening.task.abort();
-            }
-            goes_on
-        });
-    }
-
-    /// Whether any has ended by itself: it panicked.
-    fn has_ended(&self) -> bool {
-        self.0.iter().any(|listening| listening.task.is_finished())
-    }
-
-    /// Waits until what has come to the sockets is taken and they are closed.
-    async fn drained(self) {
-        for listening in self.0.into_iter().filter(|listening| !listening.stays) {
-            // One that panicked has ended as well.
-            drop(listening.task.await);
-        }
-    }
-}
-
-/// How often idle connections are looked through.
-const SWEEP: Duration = Duration::from_secs(5);
-
-/// How long connections whose time is over may take to tell that.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// How often a drain looks whether it is done.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -520,6 +420,7 @@ mod tests {
             listeners: Vec::new(),
             network: Network::default_network(),
             connections: 1,
+            lame_duck: Duration::ZERO,
             drain: Duration::ZERO,
             seed: 1,
         };

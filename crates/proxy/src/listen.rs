@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use leno_model::Code;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_telemetry::Reporter;
 use leno_traffic::{Channel, Naming, Peer, WhyPlain};
@@ -140,9 +141,10 @@ pub(crate) fn share(
 ) -> io::Result<Vec<Vec<Socket>>> {
     let mut shares: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
     for Listener { place, door } in listeners {
+        let mut sharing = Sharing::Alone;
         for share in &mut shares {
             let kind = match &place {
-                Place::Address(address) => Kind::Streams(listen(*address)?),
+                Place::Address(address) => Kind::Streams(listen(*address, &mut sharing)?),
                 Place::Socket(socket) => Kind::Streams(socket.try_clone()?),
                 Place::Datagrams(socket) => Kind::Datagrams(socket.try_clone()?),
             };
@@ -153,21 +155,43 @@ pub(crate) fn share(
     Ok(shares)
 }
 
-fn listen(address: SocketAddr) -> io::Result<StdListener> {
+/// Whether an address is listened at by another socket of ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Shared,
+}
+
+/// Listens at an address, which the workers of this process share. The first of their sockets takes
+/// it for itself: where another process listens, that fails, also if it shares with its own.
+fn listen(address: SocketAddr, sharing: &mut Sharing) -> io::Result<StdListener> {
     let socket = RawSocket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(*sharing == Sharing::Shared)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    socket.bind(&address.into()).map_err(named)?;
-    socket.listen(BACKLOG)?;
+    let bound = socket.bind(&address.into());
+    let listening = bound.and_then(|()| socket.listen(BACKLOG));
+    listening.map_err(|error| not_listening(address, &error))?;
+    socket.set_reuse_port(true)?;
+    *sharing = Sharing::Shared;
     Ok(socket.into())
+}
+
+fn not_listening(address: SocketAddr, error: &io::Error) -> io::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let (code, slug) = (Code::H002, Code::H002.slug());
+            format!("{code} {slug}: another program listens at {address}")
+        }
+        _ => format!("{address}: {error}"),
+    };
+    io::Error::new(error.kind(), why)
 }
 
 impl Socket {
@@ -339,4 +363,48 @@ fn way_of(door: &Door, tcp: &TcpStream) -> Option<(Channel, Way)> {
 fn original(tcp: &TcpStream) -> Option<SocketAddr> {
     let original = leno_host::original_destination(tcp).ok()?;
     (tcp.local_addr().ok()? != original).then_some(original)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(address: SocketAddr) -> Vec<Listener> {
+        vec![Listener {
+            place: Place::Address(address),
+            door: Door::Tunnel,
+        }]
+    }
+
+    #[test]
+    fn workers_share_an_address_with_each_other_and_with_nobody_else() {
+        let free = StdListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let three = NonZeroUsize::new(3).unwrap();
+        let ours = share(at(address), three).unwrap();
+        assert_eq!(ours.len(), 3);
+        for workers in [NonZeroUsize::MIN, three] {
+            let refused = share(at(address), workers).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+            let expected = format!("H002 port-taken: another program listens at {address}");
+            assert_eq!(refused.to_string(), expected);
+        }
+        // Each of the sockets is connected to.
+        let clients: Vec<_> = (0..64)
+            .map(|_| StdStream::connect(address).unwrap())
+            .collect();
+        let taken = ours.iter().flatten().map(|socket| {
+            let Kind::Streams(listener) = &socket.kind else {
+                unreachable!("it is asked for");
+            };
+            listener.set_nonblocking(true).unwrap();
+            listener.incoming().map_while(Result::ok).count()
+        });
+        let taken: Vec<_> = taken.collect();
+        assert_eq!(taken.iter().sum::<usize>(), clients.len());
+        assert!(taken.iter().all(|count| *count > 0), "{taken:?}");
+        drop(ours);
+        assert!(share(at(address), three).is_ok());
+    }
 }

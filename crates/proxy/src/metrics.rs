@@ -19,7 +19,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Stream) {
     };
     let answer = match asked.path.as_str() {
         "/metrics" => scrape(&worker, &asked).await,
-        "/ready" if worker.is_draining() => Answer::ready(false, "draining"),
+        "/ready" if worker.is_leaving() => Answer::ready(false, "draining"),
         "/ready" => Answer::ready(true, "ready"),
         _ => Answer::nothing(),
     };

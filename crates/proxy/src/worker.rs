@@ -28,6 +28,7 @@ use tokio::time::Sleep;
 
 use crate::buffer::Buffers;
 use crate::copies::Space;
+use crate::cut::Cut;
 use crate::dns::Forwarding;
 use crate::follow::Asker;
 use crate::inside::Entrance;
@@ -65,6 +66,7 @@ pub(crate) struct Worker {
     phase: Cell<Phase>,
     room: Arc<Room>,
     connections: Cell<usize>,
+    cut: RefCell<Cut>,
     panics: Cell<Panics>,
 }
 
@@ -72,6 +74,8 @@ pub(crate) struct Worker {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
+    /// As before, and not ready.
+    LameDuck,
     /// No new calls; those that live go on.
     Draining,
     /// Nothing lives any longer.
@@ -127,6 +131,7 @@ impl Worker {
             phase: Cell::new(Phase::Serving),
             room,
             connections: Cell::new(0),
+            cut: RefCell::default(),
             panics: Cell::default(),
         }
     }
@@ -147,17 +152,30 @@ impl Worker {
         self.news.announce();
     }
 
+    /// Says that it is not ready, and goes on as before.
+    pub(crate) fn begin_to_leave(&self) {
+        self.go_on_to(Phase::LameDuck);
+    }
+
     /// Takes no new calls; those that live go on.
     pub(crate) fn drain(&self) {
-        self.phase.set(Phase::Draining);
+        self.go_on_to(Phase::Draining);
         self.pool.clear();
-        self.news.announce();
     }
 
     /// Ends those that live too, each with its reason.
     pub(crate) fn end(&self) {
-        self.phase.set(Phase::Over);
+        self.go_on_to(Phase::Over);
+    }
+
+    fn go_on_to(&self, phase: Phase) {
+        self.phase.set(self.phase.get().max(phase));
         self.news.announce();
+    }
+
+    /// Whether calls should rather be made elsewhere.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.phase.get() > Phase::Serving
     }
 
     /// Whether no new calls are taken.
@@ -167,8 +185,17 @@ impl Worker {
 
     /// Waits until no new calls are taken.
     pub(crate) async fn begins_to_drain(&self) {
+        self.reaches(Phase::Draining).await;
+    }
+
+    /// Waits until what lives is ended.
+    pub(crate) async fn is_told_to_end(&self) {
+        self.reaches(Phase::Over).await;
+    }
+
+    async fn reaches(&self, phase: Phase) {
         let mut news = self.news.subscribe();
-        while !self.is_draining() {
+        while self.phase.get() < phase {
             news.changed().await;
         }
     }
@@ -207,6 +234,16 @@ impl Worker {
     /// How many connections live.
     pub(crate) fn connections(&self) -> usize {
         self.connections.get()
+    }
+
+    /// Whether anything lives that a drain waits for: connections, and copies of requests.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.connections() > 0 || Rc::strong_count(&self.copying) > 1
+    }
+
+    /// What had to be cut because it lived for too long.
+    pub(crate) fn cut(&self) -> Cut {
+        self.cut.take()
     }
 
     /// Both clocks, read.
@@ -315,6 +352,12 @@ impl Worker {
 
     /// Says what happened.
     pub(crate) fn report(&self, event: &Event<'_>) {
+        if self.is_over()
+            && event.code() == Some(Code::R041)
+            && let Some(edge) = event.edge()
+        {
+            self.cut.borrow_mut().count(edge);
+        }
         self.recording(|recorder| recorder.record(event));
     }
 

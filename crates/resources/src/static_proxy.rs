@@ -40,7 +40,10 @@ object! {
         pub tunnels: List<StaticTunnel> = "tunnels";
         /// How many workers; as many as there are cores to use, if nothing is said.
         pub workers: Option<u16> = "workers" [range(1, 1024)];
-        /// How long live connections may go on once the proxy is told to end.
+        /// For how long the proxy takes calls as before once it is told to end, and says that it is not
+        /// ready.
+        pub lame_duck: Duration = "lameDuck" or Duration::ZERO, as "0s";
+        /// How long live connections may go on after that.
         pub drain: Duration = "drain" or Duration::from_secs(30), as "30s";
     }
 

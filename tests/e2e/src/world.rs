@@ -231,6 +231,12 @@ impl ProxyOf<'_> {
         self
     }
 
+    /// With a file and a log of another name.
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// With further lines of the file.
     pub fn with(mut self, lines: &str) -> Self {
         self.rest = format!("{}{}\n", self.rest, self.world.block.filled(lines));

@@ -16,31 +16,31 @@ use leno_host::cpu::Cpu;
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
 use leno_proxy::follow::{Asker, Event, Follower, Following};
-use leno_proxy::{Clocks, Door, Listener, Place, Proxy, Settings, Witness};
+use leno_proxy::{Clocks, Cut, Door, Listener, Place, Proxy, Settings, Witness};
 use leno_telemetry::{AccessLog, Format, Telemetry};
 use leno_traffic::Scope;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::arguments::fleet::{self, Joined};
+use crate::arguments::{
+    self,
+    fleet::{self, Joined},
+};
 use crate::command::collecting::Collecting;
+use crate::command::ending::{EndSignals, end, tell_cut};
 use crate::command::joined::holding::Held;
 use crate::command::{Answer, host, proxy, seed};
 use crate::neighbours;
 use crate::terminal::{Line, Terminal};
 
-/// How long live connections may go on once the proxy is told to end.
+/// How long live connections may go on once the proxy is told to end, if nothing is said.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs the proxy until it is told to end. It listens as soon as it holds a view: the last one at
 /// once, also where no control plane is there.
-pub(crate) fn run(
-    options: &Joined,
-    namespace: &str,
-    terminal: &mut Terminal,
-) -> anyhow::Result<Answer> {
-    let wanted = Wanted::read(options, namespace)?;
+pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let wanted = Wanted::read(options)?;
+    let options = &options.joined;
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.clock()));
     let terminal = RefCell::new(terminal);
@@ -87,24 +87,32 @@ pub(crate) fn run(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = EndSignals::new()?;
         let _asked = listen(&following.folder, witness, &ended)?;
         let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
+        let life = async {
+            tokio::select! {
+                () = ended.notified() => {}
+                () = running.has_failed() => return,
+                () = signals.next() => {}
+            }
+            running.drain(&mut signals).await;
+        };
         tokio::select! {
-            () = ended.notified() => {}
+            () = life => {}
+            // While it drains, too, what lives obeys what is in force.
             never = follower.run(adopt, tell) => match never {},
             () = running.see_in_advance() => {}
-            () = running.has_failed() => {}
             () = tell_collecting(&mut collecting, &terminal) => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
         }
+        follower.tell_the_last().await;
         anyhow::Ok(())
     })?;
-    // With it goes the connection to the control plane, whatever still lives here.
+    // With it goes the connection to the control plane.
     runtime.shutdown_background();
-    running.end()
+    let cut = running.end()?;
+    tell_cut(&cut, *terminal.borrow_mut())?;
+    Ok(Answer::Fine)
 }
 
 fn telemetry(options: &Joined) -> io::Result<Telemetry> {
@@ -147,6 +155,7 @@ fn listen(folder: &Path, witness: Witness, ended: &Arc<Notify>) -> anyhow::Resul
 /// What the command line asks for.
 struct Wanted<'a> {
     options: &'a Joined,
+    ending: &'a arguments::Ending,
     /// The workloads in front of which the proxy stands.
     workloads: Vec<WorkloadId>,
     /// Service ports, each with where the proxy listens for it.
@@ -154,12 +163,14 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn read(options: &'a Joined, namespace: &str) -> anyhow::Result<Self> {
-        let home = Namespace::new(namespace).context("-n")?;
+    fn read(proxy: &'a arguments::Proxy) -> anyhow::Result<Self> {
+        let options = &proxy.joined;
+        let home = Namespace::new(&proxy.namespace).context("-n")?;
         let workloads = options.workloads.iter().map(|text| workload(text, &home));
         let upstreams = options.upstreams.iter().map(|text| upstream(text, &home));
         Ok(Self {
             options,
+            ending: &proxy.ending,
             workloads: workloads.collect::<anyhow::Result<_>>()?,
             upstreams: upstreams.collect::<anyhow::Result<_>>()?,
         })
@@ -214,7 +225,8 @@ impl<'a> Wanted<'a> {
             listeners,
             network: Network::default_network(),
             connections: proxy::connections()?,
-            drain: DRAIN,
+            lame_duck: self.ending.lame_duck.unwrap_or_default(),
+            drain: self.ending.drain.unwrap_or(DRAIN),
             seed: seed(),
         })
     }
@@ -275,17 +287,22 @@ impl Running<'_> {
         }
     }
 
-    /// Lets what lives end in peace.
-    fn end(self) -> anyhow::Result<Answer> {
+    /// Lets what lives end in peace, if a proxy runs.
+    async fn drain(&self, signals: &mut EndSignals) {
+        if let Some(Ok(proxy)) = self.proxy.get() {
+            end(proxy, signals).await;
+        }
+    }
+
+    /// What had to be cut, once it has ended.
+    fn end(self) -> anyhow::Result<Cut> {
         let Some(proxy) = self.proxy.into_inner().transpose()? else {
-            return Ok(Answer::Fine);
+            return Ok(Cut::default());
         };
         if proxy.is_broken() {
             return Err(proxy.failure()).context("a worker of the proxy has ended");
         }
-        proxy.drain();
-        proxy.join()?;
-        Ok(Answer::Fine)
+        Ok(proxy.join()?)
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{self, Input};
 use crate::command::collecting::Collecting;
+use crate::command::ending::{EndSignals, end, tell_cut};
 use crate::command::joined::holding::peers;
 use crate::command::{Answer, joined};
 use crate::neighbours;
@@ -35,14 +36,14 @@ use crate::terminal::{Line, Terminal};
 /// roots and who is revoked are replaced together, or not at all if anything is wrong with them.
 pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let Some(file) = &options.static_file else {
-        return joined::run(&options.joined, &options.namespace, terminal);
+        return joined::run(options, terminal);
     };
     let source = Source {
         file,
         namespace: &options.namespace,
     };
     let fixed = Fixed::read(&source, terminal)?;
-    let settings = fixed.settings()?;
+    let settings = fixed.settings(&options.ending)?;
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.clock()));
     for credential in fixed.credentials()? {
@@ -94,8 +95,8 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             },
         }
     }
-    proxy.drain();
-    proxy.join()?;
+    runtime.block_on(end(&proxy, &mut signals.end));
+    tell_cut(&proxy.join()?, terminal)?;
     Ok(Answer::Fine)
 }
 
@@ -156,24 +157,21 @@ enum Told {
 }
 
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    end: EndSignals,
     hangup: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            end: EndSignals::new()?,
             hangup: signal(SignalKind::hangup())?,
         })
     }
 
     async fn told(&mut self, proxy: &Proxy) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => Told::End,
-            _ = self.interrupt.recv() => Told::End,
+            () = self.end.next() => Told::End,
             _ = self.hangup.recv() => Told::Reread,
             () = proxy.broken() => Told::Broken,
         }
@@ -229,7 +227,7 @@ impl Fixed {
         })
     }
 
-    fn settings(&self) -> anyhow::Result<Settings> {
+    fn settings(&self, ending: &arguments::Ending) -> anyhow::Result<Settings> {
         let mut listeners = Vec::new();
         let mut listen = |address, door| {
             listeners.push(Listener {
@@ -273,7 +271,8 @@ impl Fixed {
             listeners,
             network: Network::default_network(),
             connections: connections()?,
-            drain: self.described.drain,
+            lame_duck: ending.lame_duck.unwrap_or(self.described.lame_duck),
+            drain: ending.drain.unwrap_or(self.described.drain),
             seed: super::seed(),
         })
     }

@@ -479,6 +479,7 @@ impl Front {
             }],
             network: Network::default_network(),
             connections: connections()?,
+            lame_duck: Duration::ZERO,
             drain: DRAIN,
             seed: seed(),
         };

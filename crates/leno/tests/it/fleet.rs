@@ -1,7 +1,8 @@
 //! Sessions with a control plane: each file of `tests/fleets` is what people type and see who run a mesh
 //! on several hosts, asked of a control plane that the test starts. Lines that begin with `#` say what
 //! happens meanwhile: `# the proxy of web runs`, `.. follows`, `.. stands still`, `.. goes on`, `.. has ended`, and
-//! `# web calls cart 3 times`, which is over when the control plane knows of it.
+//! `# web calls cart 3 times`, which is over when the control plane knows of it, or
+//! `# web calls cart 3 times and its proxy ends`, of which it knows all the same.
 
 mod relay;
 
@@ -88,8 +89,12 @@ impl World {
     /// Lets something happen that nobody types.
     fn happen(&mut self, what: &str) {
         if let Some(times) = what.strip_prefix("web calls cart ") {
-            let times = times.split(' ').next().unwrap();
-            return self.call(times.parse().unwrap());
+            let (times, then) = times.split_once(" times").unwrap();
+            self.call(times.parse().unwrap());
+            if !then.is_empty() {
+                self.signal("-TERM");
+            }
+            return self.relay.wait_until_counted(self.calls);
         }
         let of = what.strip_prefix("the proxy of ");
         let of = of.expect("nothing else happens in a session");
@@ -148,7 +153,6 @@ impl World {
             assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
         }
         self.calls += times;
-        self.relay.wait_until_counted(self.calls);
     }
 
     /// Sends the process that was started last a signal.

@@ -264,6 +264,21 @@ pub(super) async fn open_line(
     Ok((line, stands, run))
 }
 
+/// Sends what is left of `reports`, over a connection of its own.
+pub(super) async fn tell_the_last(
+    reports: &mut Reports,
+    keyring: &Keyring,
+    own: &SpiffeId,
+    address: &str,
+) -> Result<(), String> {
+    let (line, _, run) = open_line(keyring, own, address).await?;
+    let _run = EndWith(run);
+    reports
+        .finish(async |message| report(&line, &message).await)
+        .await;
+    Ok(())
+}
+
 /// Sends one report.
 async fn report(line: &Line, message: &[u8]) -> Result<Taken, NotTaken> {
     let answer = line.ask(call::REPORT, message).await;

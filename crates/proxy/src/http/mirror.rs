@@ -145,8 +145,11 @@ impl Told {
     /// Carries a copy to its end, and tells of it.
     async fn tell(self, copy: Copy, limit: Duration) {
         let (id, security, address) = (copy.id, copy.security, copy.target.address);
-        let carried = tokio::time::timeout(limit, copy.carry()).await;
-        let answered = carried.unwrap_or(Err(Code::R023));
+        let worker = self.worker.clone();
+        let answered = tokio::select! {
+            carried = tokio::time::timeout(limit, copy.carry()) => carried.unwrap_or(Err(Code::R023)),
+            () = worker.is_told_to_end() => Err(Code::R041),
+        };
         self.report(answered, security, Some((id, address)));
     }
 

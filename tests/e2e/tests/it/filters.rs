@@ -1,9 +1,10 @@
 //! What rules ask for beside the way: copies for mirrors, answers to browsers, tries, and time for
 //! each of them.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::sync::Mutex;
 
-use leno_e2e::{Answer, Application, Process, World, curl, hash, serve, until};
+use leno_e2e::{Answer, Application, Client, Process, World, curl, hash, serve, until};
 
 use crate::routes::{proxies, world};
 
@@ -138,6 +139,31 @@ fn a_mirror_that_is_slow_or_gone_costs_the_request_nothing() {
     assert_eq!(answer.outcome(), "200");
     proxies[2].until_says(&["copy_of", r#""code":"R025""#]);
     assert_eq!(v1.requests(), 2);
+}
+
+#[test]
+fn a_proxy_that_is_told_to_end_carries_its_copies_to_their_end() {
+    let world = world(COPIED);
+    Application::start(world.at("cart-v1", 8080), "cart-v1");
+    let (answer, gate) = std::sync::mpsc::channel();
+    let gate = Mutex::new(gate);
+    serve(world.at("cart-v2", 8080), move |mut stream| {
+        drop(stream.read(&mut [0; 1000]));
+        gate.lock().unwrap().recv().unwrap();
+        drop(stream.write_all(b"HTTP/1.1 299 Late\r\ncontent-length: 0\r\n\r\n"));
+    });
+    let proxies = proxies(&world);
+    let url = world.url("web", 8080, "/order");
+    assert_eq!(curl(&[&url]).outcome(), "200");
+    proxies[2].signal("TERM");
+    until("the end of the listener", || {
+        Client::try_to(world.at("web", 8080))
+            .is_none()
+            .then_some(())
+    });
+    answer.send(()).unwrap();
+    proxies[2].until_says(&["copy_of", r#""status":299"#]);
+    assert!(proxies[2].ended().success());
 }
 
 #[test]

@@ -161,9 +161,54 @@ fn what_lives_too_long_is_ended_with_its_reason() {
     assert_eq!(answer.outcome(), "503 R041 draining");
     assert!(answer.closes());
     assert!(web.ended().success());
+    web.until_says(&["cut  shop/web -> shop/cart  2 that still lived  R041 draining"]);
     for proxy in [web, cart] {
         proxy.until_says(&[r#""event":"stream""#, r#""code":"R041""#]);
     }
+}
+
+#[test]
+fn a_proxy_that_leaves_says_so_before_it_does_and_told_twice_ends_at_once() {
+    let world = World::pair();
+    let ready = || curl(&[&world.url("web", 15020, "/ready")]);
+    Application::start(world.at("cart", 8080), "cart");
+    let _cart = world.proxy("cart").start();
+    let web = world
+        .proxy("web")
+        .upstream("cart", 8080)
+        .with("metrics: @web:15020\nlameDuck: 1h\ndrain: 1h")
+        .start();
+    assert_eq!(ready().status, 200);
+    let mut waiting = Client::to(world.at("web", 8080));
+    waiting.send("GET /never HTTP/1.1\r\nHost: cart\r\n\r\n");
+    web.signal("TERM");
+    until("a proxy that is not ready", || {
+        (ready().status == 503).then_some(())
+    });
+    assert_eq!(ready().text(), "draining\n");
+    // Whoever has not noticed yet is served as before.
+    let answer = curl(&[&world.url("web", 8080, "/")]);
+    assert_eq!((answer.status, answer.closes()), (200, false));
+    web.signal("TERM");
+    let answer = waiting.answer().unwrap();
+    assert_eq!(answer.outcome(), "503 R041 draining");
+    assert!(web.ended().success());
+}
+
+#[test]
+fn a_proxy_shares_its_addresses_with_no_other() {
+    let pair = Pair::start();
+    for name in ["web", "cart"] {
+        let second = pair.world.proxy(name);
+        let second = match name {
+            "web" => second.upstream("cart", 8080),
+            _ => second,
+        };
+        let second = second.named(&format!("{name}-again")).attempt();
+        assert_eq!(second.ended().code(), Some(3));
+        assert!(second.log().contains("H002 port-taken"), "{}", second.log());
+    }
+    assert_eq!(pair.curl("/", &[]).status, 200);
 }
 
 #[test]

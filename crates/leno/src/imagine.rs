@@ -35,6 +35,8 @@ pub(crate) struct Asked {
     /// Path and query; `None` for a stream of bytes.
     target: Option<String>,
     headers: Vec<(String, String)>,
+    /// The server that a stream asks for, if it is TLS.
+    server_name: Option<String>,
 }
 
 /// What would become of the call.
@@ -194,38 +196,68 @@ impl Source {
 }
 
 impl Asked {
-    /// Reads a URL as `curl` takes it: `http://HOST[:PORT][/PATH]`, or `tcp://HOST:PORT`.
+    /// Reads a URL as `curl` takes it, `http://HOST[:PORT][/PATH]`; or `grpc://HOST:PORT/SERVICE/METHOD`,
+    /// `tcp://HOST:PORT` or `tls://HOST:PORT[/SERVER-NAME]`.
     pub(crate) fn new(
         method: &str,
         url: &str,
         headers: Vec<(String, String)>,
     ) -> anyhow::Result<Self> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| {
-            anyhow!("{url:?} is no URL: http://HOST[:PORT]/PATH or tcp://HOST:PORT")
+            anyhow!(
+                "{url:?} is no URL: http://HOST[:PORT]/PATH, grpc://, tcp:// or tls://HOST:PORT"
+            )
         })?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
         let authority = Authority::parse(authority.as_bytes())
             .map_err(|flaw| anyhow!("{authority:?} in {url:?}: {flaw}"))?;
-        let (port, target) = match scheme {
-            "http" if target.starts_with('/') => (80, Some(target.to_owned())),
-            "http" => (80, Some(format!("/{target}"))),
-            "tcp" if target.is_empty() => {
-                if authority.port.is_none() {
-                    bail!("{url:?} names no port");
-                }
-                (0, None)
-            }
-            "tcp" => bail!("{url:?} has a path, and bytes have none"),
-            other => bail!("{other}:// is not carried; http:// and tcp:// are"),
-        };
-        Ok(Self {
+        let default = (scheme == "http").then_some(80);
+        let port = authority.port.or(default);
+        let asked = Self {
             method: method.to_owned(),
             host: authority.host.to_owned(),
-            port: authority.port.unwrap_or(port),
-            target,
+            port: port.ok_or_else(|| anyhow!("{url:?} names no port"))?,
+            target: None,
             headers,
-        })
+            server_name: None,
+        };
+        match scheme {
+            "http" if target.starts_with('/') => Ok(asked.requests(target)),
+            "http" => Ok(asked.requests(&format!("/{target}"))),
+            "grpc" if is_grpc_method(target) => Ok(asked.calls(target)),
+            "grpc" => bail!("{url:?} names no method: grpc://HOST:PORT/SERVICE/METHOD"),
+            "tcp" if target.is_empty() => Ok(asked),
+            "tcp" => bail!("{url:?} has a path, and bytes have none"),
+            "tls" => {
+                let name = target.strip_prefix('/').filter(|name| !name.is_empty());
+                let server_name = Some(name.unwrap_or(&asked.host).to_owned());
+                Ok(Self {
+                    server_name,
+                    ..asked
+                })
+            }
+            other => bail!("{other}:// is not carried; http://, grpc://, tcp:// and tls:// are"),
+        }
+    }
+
+    fn requests(self, target: &str) -> Self {
+        Self {
+            target: Some(target.to_owned()),
+            ..self
+        }
+    }
+
+    /// A call of gRPC, which is a request: its headers are what every client of gRPC sends.
+    fn calls(mut self, target: &str) -> Self {
+        for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
+            let said = |(header, _): &(String, String)| header.eq_ignore_ascii_case(name);
+            if !self.headers.iter().any(said) {
+                self.headers.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        self.method = "POST".to_owned();
+        self.requests(target)
     }
 
     /// The request as bytes. It is read by the parser that reads real ones.
@@ -256,9 +288,22 @@ impl Asked {
         } = self;
         match &self.target {
             Some(target) => format!("{source} → {host}:{port}  {method} {target}"),
-            None => format!("{source} → {host}:{port}  bytes"),
+            None => match &self.server_name {
+                Some(name) => format!("{source} → {host}:{port}  TLS for {name}"),
+                None => format!("{source} → {host}:{port}  bytes"),
+            },
         }
     }
+}
+
+/// `/shop.Cart/Get`
+fn is_grpc_method(target: &str) -> bool {
+    let parts = target
+        .strip_prefix('/')
+        .and_then(|path| path.split_once('/'));
+    parts.is_some_and(|(service, method)| {
+        !service.is_empty() && !method.is_empty() && !method.contains(['/', '?'])
+    })
 }
 
 /// Decides the call.
@@ -322,7 +367,8 @@ pub(crate) fn imagine(
                 let branch = imagining.branch(&port, WHOLE, text.clone().unwrap_or_default());
                 return Ok(imagined(None, End::Reached(vec![branch]), None));
             }
-            let (thought, end, rule) = imagining.send(&port, head.as_ref())?;
+            let server_name = asked.server_name.as_deref();
+            let (thought, end, rule) = imagining.send(&port, head.as_ref(), server_name)?;
             Ok(imagined(Some(thought), end, rule))
         }
     }
@@ -391,6 +437,7 @@ impl Imagining<'_> {
         &self,
         port: &PortRef,
         head: Option<&RequestHead<'_>>,
+        server_name: Option<&str>,
     ) -> anyhow::Result<(Thought, End, Option<Arc<Rule>>)> {
         let (caller, workloads) = self.caller();
         let view = self.mesh.view(ViewOf {
@@ -407,12 +454,7 @@ impl Imagining<'_> {
         let mut story = Story::default();
         let (end, rule) = match head.filter(|_| to.protocol().is_http()) {
             Some(head) => self.route(&table, &peer, to, head, &mut story)?,
-            None => {
-                let admitted = table.outbound().admit_stream(&peer)?;
-                let forward = table.route_stream(admitted, to, Some(&mut story));
-                let branch = self.branch(forward.port().name(), WHOLE, Vec::new());
-                (End::Reached(vec![branch]), None)
-            }
+            None => self.route_stream(&table, &peer, to, server_name, &mut story)?,
         };
         let thought = Thought {
             proxy_of: caller.name.to_string(),
@@ -481,7 +523,15 @@ impl Imagining<'_> {
                 let Action::Forward(split) = &taken.action else {
                     bail!("{} forwards without a split", taken.origin);
                 };
-                let branches = self.shares(split, routed, head);
+                let reached = |roll| match routed(roll, None)? {
+                    Routed::Forward(forward) => {
+                        Ok((forward.port().name().clone(), rewritten(&forward, head)))
+                    }
+                    Routed::Redirect(_) | Routed::Preflight(_) => {
+                        unreachable!("the same request was forwarded before")
+                    }
+                };
+                let branches = self.shares(split, reached);
                 Ok((End::Reached(branches), rule))
             }
             (Ok(Routed::Forward(forward)), None) => {
@@ -491,6 +541,36 @@ impl Imagining<'_> {
             }
             (Err(refusal), _) => Ok((End::Refused(Reason::from(&refusal)), rule)),
         }
+    }
+
+    /// Routes the stream, and follows each share that its rule could give it to.
+    fn route_stream(
+        &self,
+        table: &Table,
+        peer: &Peer,
+        to: &Port,
+        server_name: Option<&str>,
+        story: &mut Story,
+    ) -> anyhow::Result<(End, Option<Arc<Rule>>)> {
+        let routed = |roll: u32, story: Option<&mut Story>| {
+            let admitted = table.outbound().admit_stream(peer);
+            let admitted = admitted.map_err(Refusal::Denied)?;
+            table.route_stream(admitted, to, server_name, &mut Dice::loaded(roll), story)
+        };
+        let first = routed(0, Some(story));
+        let rule = self.rule_told(to, story);
+        let end = match (first, rule.as_deref().map(|rule| &rule.action)) {
+            (Ok(_) | Err(Refusal::BackendNotUsable { .. }), Some(Action::Forward(split))) => {
+                let reached = |roll| Ok((routed(roll, None)?.port().name().clone(), Vec::new()));
+                End::Reached(self.shares(split, reached))
+            }
+            (Ok(forward), _) => {
+                let branch = self.branch(forward.port().name(), WHOLE, Vec::new());
+                End::Reached(vec![branch])
+            }
+            (Err(refusal), _) => End::Refused(Reason::from(&refusal)),
+        };
+        Ok((end, rule))
     }
 
     /// The rule that a story says took the request.
@@ -504,12 +584,11 @@ impl Imagining<'_> {
         rules.find(|rule| rule.origin == *origin).cloned()
     }
 
-    /// Follows each share of a split.
-    fn shares<'t>(
+    /// Follows each share of a split: a roll leads to a port, and to what is sent there.
+    fn shares(
         &self,
         split: &Split,
-        routed: impl Fn(u32, Option<&mut Story>) -> Result<Routed<'t>, Refusal>,
-        head: &RequestHead<'_>,
+        reached: impl Fn(u32) -> Result<(PortRef, Vec<u8>), Refusal>,
     ) -> Vec<Branch> {
         let total = split.total().get();
         let mut passed = 0;
@@ -518,13 +597,8 @@ impl Imagining<'_> {
             let share = (part.weight, total);
             let roll = passed;
             passed += part.weight;
-            branches.push(match routed(roll, None) {
-                Ok(Routed::Forward(forward)) => {
-                    self.branch(forward.port().name(), share, rewritten(&forward, head))
-                }
-                Ok(Routed::Redirect(_) | Routed::Preflight(_)) => {
-                    unreachable!("the same request was forwarded before")
-                }
+            branches.push(match reached(roll) {
+                Ok((port, sent)) => self.branch(&port, share, sent),
                 Err(refusal) => Branch {
                     backend: match &part.backend {
                         Backend::Service(port) => port.to_string(),

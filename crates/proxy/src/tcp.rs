@@ -142,7 +142,10 @@ impl<'a> Carrying<'a> {
                 (hop, direct.of.tuning().connect_timeout)
             }
             Aim::Port(port) => {
-                let forward = table.route_stream(admitted, port, None);
+                let forward = {
+                    let dice = &mut self.worker.dice.borrow_mut();
+                    table.route_stream(admitted, port, None, dice, None)?
+                };
                 let attempts = forward.attempts(self.began.mono);
                 let (server, picked) = self.connect_any(forward.port(), attempts).await?;
                 return Ok(Opened {

@@ -48,6 +48,15 @@ pub(crate) fn route_mismatch<'t>(
     })
 }
 
+/// Whether a stream that asks for `server_name` is one of a route's. Who asks for nobody is only of those
+/// that are about all.
+pub(crate) fn stream_matches(route: &Route, server_name: Option<&str>) -> bool {
+    match server_name {
+        Some(name) => host_matches(&route.host, name),
+        None => route.host == HostMatch::Any,
+    }
+}
+
 pub(crate) fn host_matches(expected: &HostMatch, host: &str) -> bool {
     match expected {
         HostMatch::Any => true,

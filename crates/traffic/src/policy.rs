@@ -209,7 +209,15 @@ struct Grant<'a> {
     target: Option<Target<'a>>,
 }
 
-impl Grant<'_> {
+impl<'a> Grant<'a> {
+    fn namespace(&self) -> Option<&'a Namespace> {
+        match &self.peer.channel {
+            Channel::Mtls(caller) => Some(&caller.id().namespace),
+            Channel::Local(workload) => Some(&workload.namespace),
+            Channel::Plain(_) => None,
+        }
+    }
+
     fn permit(&self, asked: Option<Facts>) -> Permit {
         let rule = match self.allowed {
             Allowed::ByRule(rule) => Some(rule.clone()),
@@ -257,11 +265,7 @@ impl<'a> Admitted<'a> {
 
     /// The namespace of the caller, if it proved one.
     pub fn namespace(&self) -> Option<&'a Namespace> {
-        match &self.grant.peer.channel {
-            Channel::Mtls(caller) => Some(&caller.id().namespace),
-            Channel::Local(workload) => Some(&workload.namespace),
-            Channel::Plain(_) => None,
-        }
+        self.grant.namespace()
     }
 
     /// What is kept of the permission while the exchange lives, to be asked again when the view
@@ -291,6 +295,11 @@ impl<'a> AdmittedStream<'a> {
     /// Why it may go on.
     pub fn allowed(&self) -> Allowed<'a> {
         self.0.allowed
+    }
+
+    /// The namespace of the caller, if it proved one.
+    pub fn namespace(&self) -> Option<&'a Namespace> {
+        self.0.namespace()
     }
 
     /// What is kept of the permission while the stream lives.

@@ -4,6 +4,7 @@
 pub mod asks;
 pub(crate) mod index;
 mod redirect;
+mod stream;
 mod telling;
 
 use alloc::{string::ToString as _, vec::Vec};
@@ -21,11 +22,13 @@ use crate::attempts::Attempts;
 use crate::cors::{self, Asked, CrossOrigin, Site};
 use crate::deadline::Timed;
 use crate::destination::Direct;
-use crate::policy::{Admitted, AdmittedStream};
+use crate::policy::Admitted;
 use crate::refusal::Refusal;
 use crate::route::redirect::Location;
 use crate::story::Story;
 use crate::table::{Port, RouteSet, Table};
+
+pub use stream::ForwardStream;
 
 impl Table {
     /// Says where a request to `port` goes. Every reading of its path must go there.
@@ -111,19 +114,7 @@ impl Table {
         }
     }
 
-    /// Lets a stream of bytes go to the service's own endpoints.
-    pub fn route_stream<'a>(
-        &self,
-        admitted: AdmittedStream<'a>,
-        port: &'a Port,
-        story: Option<&mut Story>,
-    ) -> ForwardStream<'a> {
-        if let Some(story) = story {
-            telling::stream(story, port);
-        }
-        ForwardStream { admitted, to: port }
-    }
-
+    /// The port that a share goes to, which stands at `place`.
     fn backend(&self, part: &Part, place: Option<u32>) -> Result<&Port, Refusal> {
         match (&part.backend, place) {
             (Backend::Service(_), Some(place)) => Ok(self.port_at(place)),
@@ -522,29 +513,5 @@ impl<'a> Preflight<'a> {
     /// The headers of the answer.
     pub fn headers(&self) -> HeaderChanges {
         self.cross_origin.preflight(&self.asked)
-    }
-}
-
-/// An admitted stream of bytes, and whose endpoints take it.
-#[derive(Clone, Copy, Debug)]
-pub struct ForwardStream<'a> {
-    admitted: AdmittedStream<'a>,
-    to: &'a Port,
-}
-
-impl<'a> ForwardStream<'a> {
-    /// The permission it goes on by.
-    pub fn admitted(&self) -> AdmittedStream<'a> {
-        self.admitted
-    }
-
-    /// Whose endpoints take it.
-    pub fn port(&self) -> &'a Port {
-        self.to
-    }
-
-    /// Begins the first attempt to connect.
-    pub fn attempts(&self, now: Mono) -> Attempts<'a> {
-        Attempts::start(&self.to.tuning().retry, self.to.budget(), None, now)
     }
 }

@@ -6,7 +6,7 @@ use leno_model::view::{HostMatch, Route, Routes};
 use leno_protocol::Request;
 
 use crate::index::{First, Index, Key};
-use crate::matching::route_mismatch;
+use crate::matching::{route_mismatch, stream_matches};
 use crate::paths::{Filing, Group, PathIndex};
 use crate::route::asks::Asks;
 
@@ -23,6 +23,8 @@ pub(crate) struct RouteIndex {
     any: bool,
     /// One for each host match.
     groups: Vec<Group>,
+    /// The first route of each group.
+    firsts: Vec<u32>,
     paths: PathIndex,
 }
 
@@ -37,6 +39,7 @@ impl RouteIndex {
         }
         let mut filing = Filing::default();
         let (mut groups, mut hosts, mut suffixes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut firsts = Vec::new();
         let any = by_host.contains_key(&HostMatch::Any);
         // `Any` comes first in the order of host matches, so that its group does.
         for ((place, host), routes) in (0..).zip(by_host.keys()).zip(by_host.values()) {
@@ -56,6 +59,7 @@ impl RouteIndex {
                 group.file(&mut filing, &route.matches.path, *position);
             }
             groups.push(group);
+            firsts.extend(routes.first().map(|(position, _)| *position));
         }
         suffixes.sort_unstable();
         suffixes.dedup();
@@ -64,6 +68,7 @@ impl RouteIndex {
             suffixes,
             any,
             groups,
+            firsts,
             paths: filing.finish(),
             asks: Asks::of(&routes),
             routes,
@@ -85,25 +90,34 @@ impl RouteIndex {
             let route = &self.routes.routes[position as usize];
             route_mismatch(route, request, path).is_none()
         });
-        if self.any
-            && let Some(group) = self.groups.first()
-        {
-            self.paths.propose(group, path, &mut first);
-        }
-        if self.groups.len() > usize::from(self.any) {
-            self.propose(exact(request.host), path, &mut first);
-        }
-        let host = request.host.as_bytes();
-        for length in &self.suffixes {
-            let Some((_, suffix)) = host.len().checked_sub(*length).map(|at| host.split_at(at))
-            else {
-                break;
-            };
-            if suffix.starts_with(b".") {
-                self.propose(self::suffix(suffix), path, &mut first);
-            }
-        }
+        self.each_group(request.host, |place| {
+            self.paths.propose(&self.groups[place], path, &mut first);
+        });
         first.found()
+    }
+
+    /// The position of the first route of a stream that asks for `server_name`; the paths of its routes
+    /// say nothing.
+    pub(crate) fn find_stream(&self, server_name: Option<&str>) -> Option<usize> {
+        let mut first = First::new(|position: u32| {
+            let route = &self.routes.routes[position as usize];
+            stream_matches(route, server_name)
+        });
+        self.each_group(server_name.unwrap_or_default(), |place| {
+            first.try_all(&self.firsts[place..=place]);
+        });
+        first.found()
+    }
+
+    /// The same by asking every route in order.
+    pub(crate) fn scan_stream(&self, server_name: Option<&str>) -> Option<usize> {
+        let mut routes = self.routes.routes.iter();
+        routes.position(|route| stream_matches(route, server_name))
+    }
+
+    /// Whether some route is about some hosts only.
+    pub(crate) fn asks_host(&self) -> bool {
+        self.groups.len() > usize::from(self.any)
     }
 
     /// The same by asking every route in order.
@@ -112,10 +126,28 @@ impl RouteIndex {
         routes.position(|route| route_mismatch(route, request, path).is_none())
     }
 
-    fn propose<F: FnMut(u32) -> bool>(&self, host: Key, path: &str, first: &mut First<F>) {
-        for place in self.hosts.get(host) {
-            self.paths
-                .propose(&self.groups[*place as usize], path, first);
+    /// The places of the groups that `host` may be of.
+    fn each_group(&self, host: &str, mut propose: impl FnMut(usize)) {
+        if self.any {
+            propose(0);
+        }
+        let mut filed = |key: Key| {
+            for place in self.hosts.get(key) {
+                propose(*place as usize);
+            }
+        };
+        if self.asks_host() {
+            filed(exact(host));
+        }
+        let host = host.as_bytes();
+        for length in &self.suffixes {
+            let Some((_, suffix)) = host.len().checked_sub(*length).map(|at| host.split_at(at))
+            else {
+                break;
+            };
+            if suffix.starts_with(b".") {
+                filed(self::suffix(suffix));
+            }
         }
     }
 }

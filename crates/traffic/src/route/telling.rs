@@ -8,7 +8,7 @@ use leno_model::view::{Backend, Mirror, Retry, Rule, Split};
 use leno_protocol::Request;
 
 use crate::cors::{self, CrossOrigin, Site};
-use crate::matching::route_mismatch;
+use crate::matching::{Mismatch, route_mismatch};
 use crate::refusal::Refusal;
 use crate::route::Preflight;
 use crate::story::{self, Detail, Known, Outcome, Step, StepKind, Story, first_details};
@@ -24,14 +24,50 @@ pub(super) fn no_routes(story: &mut Story, port: &Port) {
     ));
 }
 
-pub(super) fn stream(story: &mut Story, port: &Port) {
+pub(super) fn no_stream_routes(story: &mut Story, port: &Port) {
+    let text = match port.protocol().is_http() {
+        true => "a byte stream has no routes: the service's own endpoints",
+        false => "none attached: the service's own endpoints",
+    };
     story.steps.push(name(port));
-    story.steps.push(step(
-        StepKind::Route,
-        Outcome::Yes,
-        "a byte stream has no routes: the service's own endpoints".to_owned(),
-        None,
-    ));
+    let told = step(StepKind::Route, Outcome::Yes, text.to_owned(), None);
+    story.steps.push(told);
+}
+
+pub(super) fn stream(
+    story: &mut Story,
+    port: &Port,
+    set: &RouteSet,
+    server_name: Option<&str>,
+    found: Option<usize>,
+) {
+    story.steps.push(name(port));
+    let of = match server_name {
+        Some(name) => format!("of {name}"),
+        None => "that names no server".to_owned(),
+    };
+    let mut told = match found {
+        Some(place) => taken_by(set.at(place).1),
+        None => {
+            let text = format!(
+                "none of {} takes a stream {of}",
+                set.index.routes().routes.len()
+            );
+            step(StepKind::Route, Outcome::No, text, None)
+        }
+    };
+    let before = found.unwrap_or(set.index.routes().routes.len());
+    told.details = first_details((0..before).map(|place| {
+        let (route, rule) = set.at(place);
+        Detail {
+            text: format!("{} no: {}", numbered(rule), Mismatch::Host(&route.host)),
+            origin: Some(route.origin.clone()),
+        }
+    }));
+    if set.index.scan_stream(server_name) != found {
+        told.details.push(Detail::of_disagreement());
+    }
+    story.steps.push(told);
 }
 
 pub(super) fn route(

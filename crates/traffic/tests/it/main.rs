@@ -14,5 +14,6 @@ mod reports;
 mod rewrites;
 mod routes;
 mod stories;
+mod streams;
 mod twins;
 mod world;

@@ -1,0 +1,128 @@
+//! Where a stream of bytes goes: by the name of the server that it asks for, if routes speak of that, and
+//! to one of a rule's backends.
+
+use leno_model::view::route::Part;
+use leno_model::view::{Action, Route, Rule};
+use leno_model::{Dice, Mono, Namespace, Roll};
+
+use super::telling;
+use crate::attempts::Attempts;
+use crate::policy::AdmittedStream;
+use crate::refusal::Refusal;
+use crate::story::Story;
+use crate::table::{Port, RouteSet, Table};
+
+impl Table {
+    /// Says where a stream to `port` goes. `server_name` is what its first bytes ask for, if it is TLS
+    /// and says one (RFC 6066 section 3): it need only be known where [`Port::asks_server_name`].
+    pub fn route_stream<'a>(
+        &'a self,
+        admitted: AdmittedStream<'a>,
+        port: &'a Port,
+        server_name: Option<&str>,
+        dice: &mut Dice,
+        mut story: Option<&mut Story>,
+    ) -> Result<ForwardStream<'a>, Refusal> {
+        let Some(set) = port.stream_routes(admitted.namespace()) else {
+            if let Some(story) = story {
+                telling::no_stream_routes(story, port);
+            }
+            return Ok(ForwardStream {
+                admitted,
+                called: port,
+                to: port,
+                route: None,
+                part: None,
+            });
+        };
+        let found = set.index.find_stream(server_name);
+        if let Some(story) = story.as_deref_mut() {
+            telling::stream(story, port, set, server_name, found);
+        }
+        let Some(place) = found else {
+            return Err(Refusal::NoRoute(port.name().clone()));
+        };
+        let (route, rule) = set.at(place);
+        match &rule.action {
+            Action::Forward(split) => {
+                let roll = dice.roll(split.total());
+                let place = split.place_at(roll.value);
+                let part = &split.parts()[place];
+                if let Some(story) = story {
+                    telling::split(story, split, part);
+                }
+                Ok(ForwardStream {
+                    admitted,
+                    called: port,
+                    to: self.backend(part, set.backends[route.rule][place])?,
+                    route: Some((route, rule)),
+                    part: Some((part, roll)),
+                })
+            }
+            Action::Refuse(code, origin) => Err(Refusal::RouteNotUsable {
+                code: *code,
+                origin: origin.clone(),
+            }),
+            Action::Redirect(_) => unreachable!("bytes cannot be told to go elsewhere"),
+        }
+    }
+}
+
+impl Port {
+    /// Whether the routes that a caller of `namespace` meets choose by the name of the server: then it is
+    /// worth to read the first bytes of a stream before [`Table::route_stream`].
+    pub fn asks_server_name(&self, namespace: Option<&Namespace>) -> bool {
+        let set = self.stream_routes(namespace);
+        set.is_some_and(|set| set.index.asks_host())
+    }
+
+    /// The routes that a stream meets. Those of requests are no streams'.
+    fn stream_routes(&self, namespace: Option<&Namespace>) -> Option<&RouteSet> {
+        let set = self.routes_for(namespace);
+        set.filter(|_| !self.protocol().is_http())
+    }
+}
+
+/// An admitted stream of bytes that goes on, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct ForwardStream<'a> {
+    admitted: AdmittedStream<'a>,
+    called: &'a Port,
+    to: &'a Port,
+    route: Option<(&'a Route, &'a Rule)>,
+    part: Option<(&'a Part, Roll)>,
+}
+
+impl<'a> ForwardStream<'a> {
+    /// The permission it goes on by.
+    pub fn admitted(&self) -> AdmittedStream<'a> {
+        self.admitted
+    }
+
+    /// What was called.
+    pub fn called(&self) -> &'a Port {
+        self.called
+    }
+
+    /// Whose endpoints take it.
+    pub fn port(&self) -> &'a Port {
+        self.to
+    }
+
+    /// The match that took it and the rule it leads to; `None` for a service without routes.
+    pub fn route(&self) -> Option<(&'a Route, &'a Rule)> {
+        self.route
+    }
+
+    /// The share it fell to, and the roll that chose it.
+    pub fn part(&self) -> Option<(&'a Part, Roll)> {
+        self.part
+    }
+
+    /// Begins the first attempt to connect, and counts the stream in the budget of the service that was
+    /// called.
+    pub fn attempts(&self, now: Mono) -> Attempts<'a> {
+        let Self { called, .. } = self;
+        Attempts::start(&called.tuning().retry, called.budget(), None, now)
+    }
+}

@@ -2,6 +2,7 @@
 //! nginx where that says more, written to `docs/benchmarks.md`. Everything runs in a network
 //! namespace of its own; what is compared is measured in turns of one run.
 
+mod attack;
 mod call;
 mod clean;
 mod client;
@@ -14,6 +15,7 @@ mod fleet;
 mod flows;
 mod growth;
 mod idle;
+mod instructions;
 mod load;
 mod make;
 mod namespace;
@@ -30,6 +32,7 @@ mod series;
 mod setting;
 mod turns;
 mod weight;
+mod workers;
 
 use std::{
     error::Error,
@@ -113,8 +116,8 @@ const CASES: &[Case] = &[
     Case {
         name: "grpc",
         title: "gRPC through a pair",
-        how: "h2load makes unary calls, 16 at once on each of 4 connections, whose answers of 1 KB end with trailers; between the two proxies HTTP/2 in mutual TLS 1.3. \
-              64 calls at once are what the pair above carries.",
+        how: "h2load makes unary calls, one after the other on each of 64 connections, whose answers of 1 KB end with trailers; between the two proxies HTTP/2 in mutual TLS 1.3. \
+              It costs more than the pair of HTTP/1.1 what HTTP/2 costs more at both ends, and grows alike.",
         build: None,
         measure: call::grpc,
     },
@@ -155,6 +158,30 @@ const CASES: &[Case] = &[
               Private memory is what one more proxy on a host costs; the rest of RSS is code and read-only data, which all proxies of a host share, and PSS divides it among them.",
         build: None,
         measure: idle::measure,
+    },
+    Case {
+        name: "workers",
+        title: "One worker and two",
+        how: "The plain hop with both cores for the proxies, where client and origin keep one of them busy too, so that calls per second would tell of these. \
+              What is compared is the CPU time of a call: as long as two workers need as much for one as a single worker does, two cores carry twice as much.",
+        build: None,
+        measure: workers::measure,
+    },
+    Case {
+        name: "attack",
+        title: "An honest client beside an attack",
+        how: "500 calls a second through a plain hop, begun when it is time: alone, beside 1,000 connections whose heads come an octet a second, and beside \
+              20,000 streams of HTTP/2 a second that are opened and reset on connections that are opened anew when the proxy closes them. The attacker shares the client's core.",
+        build: None,
+        measure: attack::measure,
+    },
+    Case {
+        name: "instructions",
+        title: "Instructions",
+        how: "Callgrind counts the instructions of the proxies, without the kernel's, from start to end with 500 and with 1,500 calls over one connection; \
+              the difference is of a thousand calls. The figures repeat to a few in a thousand, whatever else the machine does.",
+        build: None,
+        measure: instructions::measure,
     },
     Case {
         name: "decision",

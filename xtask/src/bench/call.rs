@@ -99,8 +99,8 @@ pub(super) fn grpc(setting: &Setting, options: &Options) -> Measured {
         course: Course::new(Spoken::Grpc, Way::Pair(Spoken::Http2)),
         peers: &[Make::HaProxy, setting.envoy()],
         load: Load::Http2 {
-            connections: 4,
-            streams: 16,
+            connections: 64,
+            streams: 1,
             call: Call::Grpc,
         },
         measure: ENVOY,

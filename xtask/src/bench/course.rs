@@ -31,6 +31,8 @@ pub(super) struct Course {
     pub(super) way: Way,
     /// How many threads of a proxy carry calls.
     pub(super) workers: usize,
+    /// Whether its instructions are counted by callgrind, which makes it many times slower.
+    pub(super) counted: bool,
 }
 
 /// One proxy on the way.
@@ -66,6 +68,7 @@ impl Course {
             spoken,
             way,
             workers: 1,
+            counted: false,
         }
     }
 

@@ -70,10 +70,16 @@ impl Make {
         for post in posts.iter().rev() {
             let file = format!("{}-{}.conf", post.name, post.listen);
             fs::write(folder.join(&file), self.text(post))?;
-            let words = self.words(&file, post);
+            let mut words = self.words(&file, post);
+            let mut program = self.program();
+            if course.counted {
+                let counter = format!("--tool=callgrind --callgrind-out-file={file}.callgrind");
+                let counter = counter.split(' ').map(str::to_owned);
+                words.splice(0..0, counter.chain([program.display().to_string()]));
+                program = Path::new("valgrind");
+            }
             let words: Vec<_> = words.iter().map(String::as_str).collect();
-            let at = local(post.listen);
-            let proxy = Running::start(core, folder, &file, self.program(), &words, at)?;
+            let proxy = Running::start(core, folder, &file, program, &words, local(post.listen))?;
             proxies.insert(0, proxy);
         }
         let front = posts.first().ok_or("a way has a proxy")?;

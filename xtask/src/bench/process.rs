@@ -1,6 +1,7 @@
 //! Programs that run pinned to one core until they are dropped, and what they have used.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io,
     net::{SocketAddr, TcpStream},
@@ -10,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{CpuSet, sched_setaffinity, set_current_timer_slack},
+};
 
 use crate::shell;
 
@@ -137,18 +141,39 @@ impl Running {
         self.child.wait().map(drop)
     }
 
+    /// Ends it as an operator does, by SIGTERM; where it has printed what it said.
+    pub(super) fn end(mut self) -> io::Result<PathBuf> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        for _ in 0..PATIENCE {
+            if self.child.try_wait()?.is_some() {
+                return Ok(self.log.clone());
+            }
+            pause(Duration::from_millis(20));
+        }
+        let log = self.log.display();
+        Err(io::Error::other(format!("it does not end: {log}")))
+    }
+
     /// The CPU time that all of its threads have used.
     pub(super) fn cpu(&self) -> io::Result<Duration> {
-        let mut nanoseconds = 0;
+        Ok(self.cpu_by_thread()?.into_iter().sum())
+    }
+
+    /// The CPU time that each of its threads has used, the oldest first.
+    pub(super) fn cpu_by_thread(&self) -> io::Result<Vec<Duration>> {
+        let mut threads = BTreeMap::new();
         for task in fs::read_dir(self.proc("task"))? {
-            let figures = fs::read_to_string(task?.path().join("schedstat"))?;
+            let task = task?;
+            let figures = fs::read_to_string(task.path().join("schedstat"))?;
             let first = figures
                 .split(' ')
                 .next()
                 .and_then(|first| first.parse::<u64>().ok());
-            nanoseconds += first.ok_or_else(|| io::Error::other("schedstat has no figures"))?;
+            let nanoseconds = first.ok_or_else(|| io::Error::other("schedstat has no figures"))?;
+            let id = task.file_name().to_string_lossy().parse::<u32>().ok();
+            threads.insert(id, Duration::from_nanos(nanoseconds));
         }
-        Ok(Duration::from_nanos(nanoseconds))
+        Ok(threads.into_values().collect())
     }
 
     /// The memory it holds.
@@ -211,4 +236,4 @@ pub(super) fn pause(time: Duration) {
 }
 
 /// How often it is tried whether a program listens.
-pub(super) const PATIENCE: usize = 250;
+pub(super) const PATIENCE: usize = 500;

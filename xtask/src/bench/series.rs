@@ -36,6 +36,11 @@ impl Series {
         Self(pairs.map(|(ours, theirs)| ours / theirs).collect())
     }
 
+    /// Each figure so many times.
+    pub(super) fn scaled(&self, times: f64) -> Self {
+        Self(self.0.iter().map(|figure| figure * times).collect())
+    }
+
     /// The least.
     pub(super) fn least(&self) -> f64 {
         self.0.iter().copied().fold(f64::NAN, f64::min)

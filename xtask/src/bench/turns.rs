@@ -74,6 +74,11 @@ impl Turns {
         Some(self.series(name, column)?.over(self.series(over, column)?))
     }
 
+    /// The figures of one column of a contestant over those of another of its columns, round by round.
+    pub(super) fn over(&self, name: &str, column: usize, other: usize) -> Option<Series> {
+        Some(self.series(name, column)?.over(self.series(name, other)?))
+    }
+
     /// The figures of one contestant.
     pub(super) fn series(&self, name: &str, column: usize) -> Option<&Series> {
         let (_, series) = self.lines.iter().find(|(found, _)| found == name)?;

@@ -68,10 +68,8 @@ fn count(setting: &Setting, make: &Make, way: Way, calls: u64) -> Result<Vec<u64
 
 /// Reads what callgrind says at its end: `==7== Collected : 8640000`.
 fn collected(log: &str) -> Option<u64> {
-    let counts = log
-        .lines()
-        .filter_map(|line| line.split_once("Collected : "));
-    let (_, count) = counts.last()?;
+    let (_, rest) = log.rsplit_once("Collected : ")?;
+    let count = rest.lines().next()?;
     count.trim().parse().ok()
 }
 

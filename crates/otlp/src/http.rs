@@ -140,7 +140,7 @@ fn read_head(heads: &mut HeadReader, bytes: &[u8]) -> Result<Option<Head>, Strin
         status: head.response.status,
         retry_after: retry_after.map(|value| String::from_utf8_lossy(value).into_owned()),
         framing: head.body,
-        stays: head.keep_alive,
+        stays: head.keep_alive.is_some(),
         is_final: !head.response.is_interim(),
         length: head.length,
     }))

@@ -1,5 +1,7 @@
 //! The lines of a head: the headers that are left for the other end, and what all of them mean.
 
+use core::time::Duration;
+
 use arrayvec::ArrayVec;
 use memchr::memchr;
 
@@ -40,6 +42,9 @@ pub(crate) struct Meaning<'f, 'a> {
     pub(crate) expects_continue: bool,
     /// Whether `Upgrade` and `Connection` together ask for another protocol that is carried.
     pub(crate) upgrade: bool,
+    /// For how long `Keep-Alive` says that a connection is kept that has nothing to do; without end if
+    /// it does not.
+    pub(crate) idle: Duration,
     /// Whether a header was kept that may still have to go.
     sift: bool,
 }
@@ -62,6 +67,7 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
             repeated_host: false,
             expects_continue: false,
             upgrade: false,
+            idle: Duration::MAX,
             sift: false,
         };
         let mut carried = true;
@@ -79,7 +85,12 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
                     meaning.options.read(value)?;
                     continue;
                 }
-                Known::KeepAlive | Known::ProxyConnection => continue,
+                Known::KeepAlive => {
+                    let said = list(value).filter_map(idle);
+                    meaning.idle = said.fold(meaning.idle, Duration::min);
+                    continue;
+                }
+                Known::ProxyConnection => continue,
                 Known::TransferEncoding => {
                     meaning.declared.transfer_encoding(value, version)?;
                     continue;
@@ -298,6 +309,14 @@ pub(crate) fn read_header(line: Line<'_>) -> Result<Header<'_>, Flaw> {
     }
     let name = line.text(0, colon).ok_or(Flaw::FieldName)?;
     Ok(Header { name, value })
+}
+
+/// What `timeout=5` says. It is a hint: what is malformed says nothing.
+fn idle(parameter: &[u8]) -> Option<Duration> {
+    let (name, seconds) = parameter.split_at_checked(8)?;
+    let is_timeout = name.eq_ignore_ascii_case(b"timeout=");
+    let seconds = str::from_utf8(seconds).ok().filter(|_| is_timeout)?;
+    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// Whether a connection that has switched to `protocol` is carried. What speaks HTTP again is

@@ -1,6 +1,8 @@
 //! Heads of HTTP/2 (RFC 9113 section 8): the same canonical request and response, by the same checks,
 //! out of pseudo-header fields and fields. Whoever speaks HTTP/2 has taken frames and HPACK apart.
 
+use core::time::Duration;
+
 use crate::body::is_head_only;
 use crate::flaw::{Flaw, Refused};
 use crate::framing::{Asked, BodyFraming, Version};
@@ -154,7 +156,7 @@ fn read_response<'f, 'a: 'f>(
     };
     Ok(ResponseHead {
         body,
-        keep_alive: true,
+        keep_alive: Some(Duration::MAX),
         ..head
     })
 }

@@ -161,7 +161,9 @@ pub(crate) fn finish_request<'f, 'a: 'f>(
     };
     let keep_alive = meaning.options.keeps_alive(version);
     let expects_continue = meaning.expects_continue && body != BodyFraming::None;
-    let upgrade = meaning.upgrade;
+    // A server could switch in the middle of a body, and what is left of it would be taken for the other
+    // protocol. Without `Upgrade` it goes on in HTTP/1.1, as it may (RFC 9110 section 7.8).
+    let upgrade = meaning.upgrade && body == BodyFraming::None;
     Ok(RequestHead {
         request: Request {
             method,

@@ -1,5 +1,7 @@
 //! A response's head.
 
+use core::time::Duration;
+
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
 use crate::head::{Limits, Role};
@@ -43,8 +45,9 @@ pub struct ResponseHead<'a> {
     pub version: Version,
     /// How the body ends.
     pub body: BodyFraming,
-    /// Whether the server will take another request on the connection once this exchange is done.
-    pub keep_alive: bool,
+    /// For how long the server takes another request on the connection once this exchange is done:
+    /// [`Duration::MAX`] if it does not say, `None` if it takes none.
+    pub keep_alive: Option<Duration>,
     /// How many bytes the head took. Another head may follow at once (1xx, then the final one):
     /// what is left over is parsed before more is read.
     pub length: usize,
@@ -102,7 +105,7 @@ pub(crate) fn finish_response<'f, 'a: 'f>(
         return Err(Flaw::UnaskedSwitch);
     }
     let delimited = !matches!(body, BodyFraming::UntilClose | BodyFraming::Tunnel);
-    let keep_alive = delimited && meaning.options.keeps_alive(version);
+    let keep_alive = (delimited && meaning.options.keeps_alive(version)).then_some(meaning.idle);
     //= RFC 9110 section 7.8: "A server that sends a 426 (Upgrade Required) response MUST send an Upgrade header field"
     let upgrade = matches!(status, 101 | 426) && meaning.options.upgrade;
     //= RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx (Informational) or 204 (No Content)."

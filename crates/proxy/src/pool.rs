@@ -14,8 +14,12 @@ use rustc_hash::FxBuildHasher;
 use crate::stream::Stream;
 use crate::tunnel::client::TunnelKey;
 
-/// How long a connection may lie idle.
+/// How long a connection may lie idle, whatever its server says.
 const IDLE: Duration = Duration::from_secs(50);
+
+/// How much sooner than its server a connection is given up: a request and the end of the connection must
+/// not meet on the way.
+const SOONER: Duration = Duration::from_secs(1);
 
 /// How many idle connections a worker keeps to one target, and in all.
 const MOST_EACH: usize = 256;
@@ -139,19 +143,21 @@ pub(crate) struct Pool {
 
 struct Idle {
     stream: Stream,
-    since: Mono,
+    /// From when on it is not used.
+    until: Mono,
 }
 
 impl Pool {
     /// Lends the connection to `target` that was used last and is still good. One of which there
-    /// is something to read is not: its server has closed it, or spoken out of turn.
-    pub(crate) fn take(&self, target: &TargetRef<'_>) -> Option<Stream> {
+    /// is something to read is not: its server has closed it, or spoken out of turn; nor is one that its
+    /// server is about to close.
+    pub(crate) fn take(&self, target: &TargetRef<'_>, now: Mono) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(target)?;
         let mut context = Context::from_waker(Waker::noop());
-        while let Some(Idle { mut stream, .. }) = list.pop() {
+        while let Some(Idle { mut stream, until }) = list.pop() {
             self.count.set(self.count.get() - 1);
-            if stream.poll_read_ready(&mut context).is_pending() {
+            if now < until && stream.poll_read_ready(&mut context).is_pending() {
                 return Some(stream);
             }
         }
@@ -159,13 +165,14 @@ impl Pool {
     }
 
     /// Keeps a connection for the next call to the same target; over the bounds, or when its tunnel
-    /// is about to end, it is closed.
-    pub(crate) fn give(&self, target: &TargetRef<'_>, stream: Stream, now: Mono) {
-        if self.count.get() >= MOST || stream.is_closing(now) {
+    /// is about to end, it is closed. `kept` is how long its server keeps it.
+    pub(crate) fn give(&self, target: &TargetRef<'_>, stream: Stream, kept: Duration, now: Mono) {
+        let until = now + idle_for(kept);
+        if self.count.get() >= MOST || stream.is_closing(now) || until <= now {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let idle_one = Idle { stream, since: now };
+        let idle_one = Idle { stream, until };
         match idle.get_mut(target) {
             Some(list) if list.len() >= MOST_EACH => return,
             Some(list) => list.push(idle_one),
@@ -176,7 +183,7 @@ impl Pool {
 
     /// Closes what has been idle for too long.
     pub(crate) fn sweep(&self, now: Mono) {
-        self.retain(|_, idle| now.since(idle.since) < IDLE);
+        self.retain(|_, idle| now < idle.until);
     }
 
     /// Closes everything that was proven to somebody: trust has changed.
@@ -200,6 +207,11 @@ impl Pool {
     }
 }
 
+/// For how long a connection may lie idle that its server keeps for so long.
+fn idle_for(kept: Duration) -> Duration {
+    kept.saturating_sub(SOONER).min(IDLE)
+}
+
 #[cfg(test)]
 mod tests {
     use leno_model::{Name, Namespace};
@@ -215,6 +227,13 @@ mod tests {
 
     fn id(name: &str) -> SpiffeId {
         SpiffeId::parse(&format!("spiffe://shop.local/ns/default/sa/{name}")).unwrap()
+    }
+
+    #[test]
+    fn a_connection_is_kept_for_less_than_its_server_keeps_it() {
+        let idle = |kept| idle_for(Duration::from_secs(kept)).as_secs();
+        assert_eq!([3600, 5, 1, 0].map(idle), [50, 4, 0, 0]);
+        assert_eq!(idle_for(Duration::MAX), IDLE);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reads a stream as a proxy would and tells what it saw.
 
+use std::time::Duration;
+
 use leno_protocol::{
     Asked, BodyFraming, BodyReader, Fields, Flaw, HeadReader, Header, Piece, Refused, RequestHead,
     ResponseHead, Version,
@@ -189,7 +191,10 @@ fn tell_response(head: &ResponseHead<'_>) -> Vec<String> {
     if !response.reason.is_empty() {
         line += &format!(" {}", response.reason.escape_ascii());
     }
-    line += &tell_connection(*version, *body, *keep_alive);
+    line += &tell_connection(*version, *body, keep_alive.is_some());
+    if let Some(idle) = keep_alive.filter(|idle| *idle != Duration::MAX) {
+        line += &format!(", idle for {idle:?}");
+    }
     [line]
         .into_iter()
         .chain(tell_headers(response.headers))

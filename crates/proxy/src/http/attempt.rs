@@ -141,7 +141,6 @@ impl Exchange<'_> {
             &mut sending.up,
             self.flow(),
         );
-        waiting.watching = sending.behind.is_empty();
         let (mut server, reused) = match self.connection(attempt, &mut waiting).await {
             Ok(connection) => connection,
             Err(tried) => return tried,
@@ -188,7 +187,7 @@ impl Exchange<'_> {
         waiting: &mut Waiting<'_>,
     ) -> Result<(Stream, bool), Tried> {
         let target = &attempt.hop.target;
-        if let Some(server) = self.worker.pool.take(target) {
+        if let Some(server) = self.worker.pool.take(target, self.worker.mono()) {
             return Ok((server, true));
         }
         // Large, and of no use to a request that finds a connection.

@@ -242,7 +242,7 @@ impl Copy {
 
     async fn exchange(&self) -> Result<u16, Code> {
         let target = self.target.borrowed();
-        let mut server = match self.worker.pool.take(&target) {
+        let mut server = match self.worker.pool.take(&target, self.worker.mono()) {
             Some(server) => server,
             None => {
                 let opened = connect(&self.worker, &target, self.id, self.connect_limit).await;
@@ -250,10 +250,10 @@ impl Copy {
             }
         };
         match self.talk(&mut server).await {
-            Ok((status, reusable)) => {
-                if reusable && !self.worker.is_draining() {
+            Ok((status, kept)) => {
+                if let (Some(kept), false) = (kept, self.worker.is_draining()) {
                     let now = self.worker.mono();
-                    self.worker.pool.give(&target, server, now);
+                    self.worker.pool.give(&target, server, kept, now);
                 }
                 Ok(status)
             }
@@ -264,9 +264,9 @@ impl Copy {
         }
     }
 
-    /// Sends it over a connection; says with which status it was answered, and whether another
-    /// request may follow.
-    async fn talk(&self, server: &mut Stream) -> Result<(u16, bool), Code> {
+    /// Sends it over a connection; says with which status it was answered, and for how
+    /// long another request may follow.
+    async fn talk(&self, server: &mut Stream) -> Result<(u16, Option<Duration>), Code> {
         let sent = server.write_all(&self.bytes).await;
         sent.map_err(|_broken| Code::R022)?;
         let mut hearing = Hearing {
@@ -283,8 +283,11 @@ impl Copy {
             Some(answer) => answer,
             None => hearing.answer(server).await?,
         };
-        let reusable = whole && hearing.drain(server, answer).await?;
-        Ok((answer.status, reusable))
+        let kept = match whole {
+            true => hearing.drain(server, answer).await?,
+            false => None,
+        };
+        Ok((answer.status, kept))
     }
 }
 
@@ -300,7 +303,7 @@ struct Hearing {
 struct Answer {
     status: u16,
     body: BodyFraming,
-    keep_alive: bool,
+    keep_alive: Option<Duration>,
 }
 
 impl Hearing {
@@ -374,10 +377,14 @@ impl Hearing {
         }
     }
 
-    /// Reads the body of the answer; says whether another request may follow.
-    async fn drain(&mut self, server: &mut Stream, answer: Answer) -> Result<bool, Code> {
+    /// Reads the body of the answer; says for how long another request may follow.
+    async fn drain(
+        &mut self,
+        server: &mut Stream,
+        answer: Answer,
+    ) -> Result<Option<Duration>, Code> {
         match answer.body {
-            BodyFraming::UntilClose | BodyFraming::Tunnel => return Ok(false),
+            BodyFraming::UntilClose | BodyFraming::Tunnel => return Ok(None),
             BodyFraming::None | BodyFraming::Length(_) | BodyFraming::Chunked => {}
         }
         let mut body = BodyReader::new(answer.body);
@@ -386,12 +393,12 @@ impl Hearing {
             let used = body.take(&self.bytes).map_err(|_flaw| Code::R024)?;
             self.bytes.consume(used);
             if body.is_done() {
-                return Ok(answer.keep_alive && self.bytes.is_empty());
+                return Ok(answer.keep_alive.filter(|_| self.bytes.is_empty()));
             }
             read += used;
             self.more(server).await?;
         }
-        Ok(false)
+        Ok(None)
     }
 
     async fn more(&mut self, server: &mut Stream) -> Result<(), Code> {

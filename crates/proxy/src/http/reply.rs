@@ -1,6 +1,8 @@
 //! The server's answer: heads as they come, the body behind them, and what the connections are
 //! good for afterwards.
 
+use std::time::Duration;
+
 use leno_model::{Code, Mono};
 use leno_protocol::{
     BodyFraming, BodyReader, Fields, HeadReader, Limits, Own, Piece, Refused, RequestHead,
@@ -64,7 +66,8 @@ struct Final {
     /// How the body is sent to the client.
     sent_as: BodyFraming,
     content_only: bool,
-    keep_server: bool,
+    /// For how long the server takes another request.
+    keep_server: Option<Duration>,
     keep_client: bool,
 }
 
@@ -230,9 +233,14 @@ impl Reply<'_> {
         // An answer that came before all of the request was sent ends both connections.
         let whole = waiting.is_sent();
         let worker = waiting.worker;
-        if answer.keep_server && clean && whole && !worker.is_draining() {
+        if let Some(kept) = answer.keep_server
+            && clean
+            && whole
+            && !worker.is_draining()
+        {
             let now = worker.mono();
-            worker.pool.give(&self.attempt.hop.target, server, now);
+            let target = &self.attempt.hop.target;
+            worker.pool.give(target, server, kept, now);
         }
         let ended = if answer.status >= 500 {
             Ended::Failed

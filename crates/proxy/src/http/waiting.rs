@@ -41,7 +41,7 @@ pub(super) struct Waiting<'a> {
     /// Whether the server has stopped taking the request's body. It may still answer.
     pub(super) up_failed: bool,
     /// Whether it is worth looking whether the client is still there.
-    pub(super) watching: bool,
+    watching: bool,
     /// Counts the bytes of both bodies.
     pub(super) meter: Meter<'a>,
     /// With a client that sends nothing more.

@@ -206,7 +206,8 @@ impl Connection {
             let read = heads.response(&self.bytes, &mut fields, Asked::default());
             let read = read.map_err(|refused| broken(refused.flaw))?.map(|head| {
                 let body = BodyReader::new(head.body);
-                (head.response.status, head.keep_alive, head.length, body)
+                let keep = head.keep_alive.is_some();
+                (head.response.status, keep, head.length, body)
             });
             drop(fields);
             if let Some((status, keep, length, body)) = read {

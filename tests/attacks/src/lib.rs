@@ -1,0 +1,11 @@
+//! Hostile peers, and honest ones with unusual manners, beside a real proxy: conversations that anybody can
+//! read and add to (`corpus/*.txt`), and what plays them.
+
+mod conversation;
+mod mesh;
+mod stage;
+mod told;
+
+pub use conversation::{Conversation, play, read, written};
+pub use mesh::Mesh;
+pub use stage::Stage;

@@ -1,0 +1,4 @@
+//! What hostile peers do to a real proxy, and what it does with them.
+#![cfg(test)]
+
+mod corpus;

@@ -14,6 +14,7 @@ mod memory;
 mod netlink;
 pub mod nft;
 mod original;
+mod pipe;
 
 pub use blocker::{Blocker, probe};
 pub use capture::{DNS_PORT, OUTBOUND_PORT, capture_rules};
@@ -23,3 +24,4 @@ pub use enclosure::{
 };
 pub use memory::release_code;
 pub use original::original_destination;
+pub use pipe::Pipe;

@@ -60,22 +60,9 @@ impl BodyReader {
         match self.state {
             State::Done => Ok(Piece::End),
             State::UntilClose => Ok(Piece::Data(bytes.len())),
-            State::Length { left } => {
-                let (data, left) = take_content(left, bytes);
-                self.state = if left == 0 {
-                    State::Done
-                } else {
-                    State::Length { left }
-                };
-                Ok(Piece::Data(data))
-            }
-            State::Chunk { left } => {
-                let (data, left) = take_content(left, bytes);
-                self.state = if left == 0 {
-                    State::Around(Around::ChunkCr)
-                } else {
-                    State::Chunk { left }
-                };
+            State::Length { left } | State::Chunk { left } => {
+                let data = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                self.pass(data);
                 Ok(Piece::Data(data))
             }
             State::Around(around) => self.take_around(around, bytes),
@@ -93,6 +80,28 @@ impl BodyReader {
             };
             rest = rest.get(length..).unwrap_or_default();
         }
+    }
+
+    /// How many bytes come next that are content, whatever they are: who moves no more than these
+    /// need not look at them.
+    pub fn ahead(&self) -> u64 {
+        match self.state {
+            State::Length { left } | State::Chunk { left } => left,
+            State::UntilClose => u64::MAX,
+            State::Done | State::Around(_) => 0,
+        }
+    }
+
+    /// So many bytes of content went by unseen, of those that were [ahead](Self::ahead).
+    pub fn pass(&mut self, count: usize) {
+        let rest = |left: u64| left.saturating_sub(count as u64);
+        self.state = match self.state {
+            State::Length { left } if rest(left) == 0 => State::Done,
+            State::Length { left } => State::Length { left: rest(left) },
+            State::Chunk { left } if rest(left) == 0 => State::Around(Around::ChunkCr),
+            State::Chunk { left } => State::Chunk { left: rest(left) },
+            State::Done | State::UntilClose | State::Around(_) => self.state,
+        };
     }
 
     /// Whether the body is complete. One that ends with the connection, and a tunnel, never is.
@@ -278,12 +287,6 @@ pub(crate) fn is_head_only(start: &[u8]) -> bool {
         || HEAD_ONLY_FAMILIES
             .iter()
             .any(|family| start.starts_with(family.as_bytes()))
-}
-
-/// How much of `bytes` is content of which `left` is to come, and what is to come then.
-fn take_content(left: u64, bytes: &[u8]) -> (usize, u64) {
-    let data = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
-    (data, left.saturating_sub(data as u64))
 }
 
 fn spend(left: usize, flaw: Flaw) -> Result<usize, Flaw> {

@@ -3,6 +3,10 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::pipes::Pipes;
+use crate::room::Room;
 
 /// How much a lent buffer has room for before it must grow: a head, one round of a body, or what one
 /// TLS record holds.
@@ -14,14 +18,25 @@ pub(crate) const LEAST_ROOM: usize = 4 * 1024;
 /// How many idle buffers a worker keeps.
 const KEPT: usize = 256;
 
-/// A worker's idle buffers.
-#[derive(Clone, Default)]
-pub(crate) struct Buffers(Rc<RefCell<Vec<Vec<u8>>>>);
+/// A worker's idle buffers, and its pipes for what needs none.
+#[derive(Clone)]
+pub(crate) struct Buffers {
+    idle: Rc<RefCell<Vec<Vec<u8>>>>,
+    pub(crate) pipes: Pipes,
+}
 
 impl Buffers {
+    /// None so far; there is place for pipes in `room`.
+    pub(crate) fn new(room: Arc<Room>) -> Self {
+        Self {
+            idle: Rc::default(),
+            pipes: Pipes::new(room),
+        }
+    }
+
     /// Lends an empty buffer.
     pub(crate) fn lend(&self) -> Buffer {
-        let bytes = self.0.borrow_mut().pop();
+        let bytes = self.idle.borrow_mut().pop();
         Buffer {
             bytes: bytes.unwrap_or_else(|| Vec::with_capacity(ROOM)),
             home: self.clone(),
@@ -29,7 +44,7 @@ impl Buffers {
     }
 
     fn take_back(&self, mut bytes: Vec<u8>) {
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.idle.borrow_mut();
         if bytes.capacity() <= 4 * ROOM && kept.len() < KEPT {
             bytes.clear();
             kept.push(bytes);
@@ -80,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_buffer_goes_home_empty_and_is_lent_again() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(Room::new(0));
         let mut buffer = buffers.lend();
         buffer.extend_from_slice(b"GET / HTTP/1.1");
         let place = buffer.as_ptr();
@@ -92,16 +107,16 @@ mod tests {
 
     #[test]
     fn a_buffer_that_grew_large_is_not_kept() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::new(Room::new(0));
         let mut buffer = buffers.lend();
         buffer.resize(5 * ROOM, 0);
         drop(buffer);
-        assert_eq!(buffers.0.borrow().len(), 0);
+        assert_eq!(buffers.idle.borrow().len(), 0);
     }
 
     #[test]
     fn consuming_keeps_the_rest() {
-        let mut buffer = Buffers::default().lend();
+        let mut buffer = Buffers::new(Room::new(0)).lend();
         buffer.extend_from_slice(b"abc");
         buffer.consume(2);
         assert_eq!(&**buffer, b"c");

@@ -47,6 +47,11 @@ impl Copies {
         self.mirrors.push(mirror);
     }
 
+    /// Whether nobody wants what is read.
+    pub(crate) fn are_unwanted(&self) -> bool {
+        self.replay.is_none() && self.mirrors.is_empty()
+    }
+
     /// Copies what was read.
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         if self.replay.as_mut().is_some_and(|held| !held.add(bytes)) {

@@ -23,6 +23,7 @@ mod meter;
 mod metrics;
 mod named;
 mod news;
+mod pipes;
 mod pool;
 mod pump;
 pub mod reports;

@@ -1,5 +1,6 @@
 //! Moves a body, or a bare stream of bytes, from one end to the other without holding more than
-//! one buffer of it, and only while there is something in it.
+//! one buffer of it, and only while there is something in it. Large ones between two sockets go
+//! through a pipe, and so never leave the kernel.
 
 use std::io;
 use std::mem;
@@ -7,9 +8,12 @@ use std::task::{Context, Poll, ready};
 
 use leno_protocol::Flaw;
 use leno_protocol::body::{BodyReader, Piece};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 use crate::buffer::{Buffer, Buffers};
 use crate::copies::Copies;
+use crate::pipes::{Lent, Stride};
 use crate::stream::{Cut, Stream};
 
 /// One direction of an exchange.
@@ -21,6 +25,9 @@ pub(crate) struct Pump {
     written: usize,
     /// Up to where the buffer may be written.
     ready: usize,
+    /// What is in it comes behind what is in the buffer.
+    pipe: Option<Lent>,
+    stride: Stride,
     ended: bool,
     closed: bool,
     moved: u64,
@@ -51,6 +58,9 @@ impl Stopped {
     }
 }
 
+/// How often a pipe is filled before others have a turn: each time takes as long as many reads.
+const TURN: u32 = 4;
+
 impl Pump {
     /// Moves the rest of a body, of which `body` has seen what was sent with the head.
     pub(crate) fn body(body: BodyReader) -> Self {
@@ -74,6 +84,8 @@ impl Pump {
             buffer: None,
             written: 0,
             ready: 0,
+            pipe: None,
+            stride: Stride::default(),
             ended: false,
             closed: false,
             moved: 0,
@@ -98,7 +110,7 @@ impl Pump {
 
     /// Whether all of a body has been written.
     pub(crate) fn is_done(&self) -> bool {
-        self.ended && self.written == self.ready
+        self.ended && self.written == self.ready && self.pipe.is_none()
     }
 
     /// Whether all that was read can be had again.
@@ -109,7 +121,8 @@ impl Pump {
 
     /// Takes for written what was read and not written: it goes another way.
     pub(crate) fn skip(&mut self) {
-        self.moved += (self.ready - self.written) as u64;
+        let piped = self.pipe.take().map_or(0, |pipe| pipe.held());
+        self.moved += (self.ready - self.written + piped) as u64;
         self.written = self.ready;
         if !self.ended {
             self.give_back();
@@ -137,6 +150,7 @@ impl Pump {
         to: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<Result<(), Stopped>> {
+        let mut spliced = 0;
         loop {
             ready!(self.poll_write(context, to))?;
             if self.ended {
@@ -147,22 +161,80 @@ impl Pump {
                 return Poll::Pending;
             }
             self.yielded = false;
-            // No buffer is lent before there is something to put into it.
-            ready!(from.poll_read_ready(context)).map_err(Stopped::read)?;
-            let buffer = self.buffer.get_or_insert_with(|| buffers.lend());
-            let read = from.poll_read_into(context, buffer);
-            if read.is_pending() {
-                self.give_back();
+            if spliced == TURN {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            if ready!(read).map_err(Stopped::read)? == 0 {
+            // Nothing is lent before there is something to put into it.
+            ready!(from.poll_read_ready(context)).map_err(Stopped::read)?;
+            let read = match self.splice(from, to, buffers) {
+                Some(Ok(read)) => {
+                    spliced += 1;
+                    read
+                }
+                // Nothing has come, which the socket knows from here on.
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Some(Err(error)) => return Poll::Ready(Err(Stopped::read(error))),
+                None => ready!(self.poll_copy(context, from, buffers)).map_err(Stopped::read)?,
+            };
+            if read == 0 {
                 if let Some(body) = &self.body {
                     body.finish().map_err(Stopped::Body)?;
                 }
                 self.ended = true;
             } else {
+                self.stride.step(read);
                 self.classify()?;
             }
         }
+    }
+
+    /// Reads into a buffer.
+    fn poll_copy(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut Stream,
+        buffers: &Buffers,
+    ) -> Poll<io::Result<usize>> {
+        let buffer = self.buffer.get_or_insert_with(|| buffers.lend());
+        let read = from.poll_read_into(context, buffer);
+        if read.is_pending() {
+            self.give_back();
+        }
+        read
+    }
+
+    /// Reads into a pipe; `None` if that is not the way here, and nothing was read.
+    fn splice(
+        &mut self,
+        from: &Stream,
+        to: &Stream,
+        buffers: &Buffers,
+    ) -> Option<io::Result<usize>> {
+        if !self.stride.is_long() || !self.copies.are_unwanted() {
+            return None;
+        }
+        let (from, _) = from.socket().zip(to.socket())?;
+        let most = self.body.as_ref().map_or(u64::MAX, BodyReader::ahead);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let pipe = (most >= Stride::LONG).then(|| buffers.pipes.lend());
+        let Some(mut pipe) = pipe.flatten() else {
+            self.stride = Stride::default();
+            return None;
+        };
+        let read = from.try_io(Interest::READABLE, || pipe.fill(from, most));
+        if read.as_ref().is_err_and(is_forbidden) {
+            self.stride = Stride::default();
+            return None;
+        }
+        if let Ok(count @ 1..) = read {
+            self.pipe = Some(pipe);
+            if let Some(body) = &mut self.body {
+                body.pass(count);
+                self.ended = body.is_done();
+            }
+        }
+        Some(read)
     }
 
     fn poll_write(
@@ -188,6 +260,12 @@ impl Pump {
         }
         if !self.ended {
             self.give_back();
+        }
+        if let (Some(pipe), Some(to)) = (&mut self.pipe, to.socket()) {
+            while pipe.held() > 0 {
+                self.moved += ready!(poll_drain(context, pipe, to)).map_err(Stopped::write)? as u64;
+            }
+            self.pipe = None;
         }
         Poll::Ready(Ok(()))
     }
@@ -258,5 +336,136 @@ impl Pump {
             self.written = 0;
             self.ready = 0;
         }
+    }
+}
+
+/// Moves some of what is in `pipe` to `to`.
+fn poll_drain(
+    context: &mut Context<'_>,
+    pipe: &mut Lent,
+    to: &TcpStream,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(to.poll_write_ready(context))?;
+        match to.try_io(Interest::WRITABLE, || pipe.drain(to)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            drained => return Poll::Ready(drained),
+        }
+    }
+}
+
+/// Whether sockets and pipes do not go together here, and so nothing was read.
+fn is_forbidden(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use leno_protocol::BodyFraming;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::copies::{Space, feed};
+    use crate::room::Room;
+
+    async fn connection() -> (TcpStream, Stream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (one, other) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (one.unwrap(), Stream::Tcp(other.unwrap().0))
+    }
+
+    fn bytes(count: usize) -> Vec<u8> {
+        (0..count).map(|at| (at % 251) as u8).collect()
+    }
+
+    /// Moves `sent` and the end through `pump`; what arrives, and the story: how many bytes were
+    /// moved, and whether some of them went through a pipe.
+    async fn moved(pump: Pump, sent: &[u8], pipes: usize) -> (Vec<u8>, String) {
+        let (mut client, mut from) = connection().await;
+        let (mut server, mut to) = connection().await;
+        let mut pump = pump;
+        let room = Room::new(pipes);
+        let buffers = Buffers::new(room.clone());
+        let send = async {
+            client.write_all(sent).await.unwrap();
+            client.shutdown().await.unwrap();
+        };
+        let pass = async {
+            let polled = poll_fn(|context| pump.poll(context, &mut from, &mut to, &buffers)).await;
+            // A body does not end its connection.
+            poll_fn(|context| to.poll_shutdown(context)).await.unwrap();
+            polled
+        };
+        let receive = async {
+            let mut all = Vec::new();
+            server.read_to_end(&mut all).await.unwrap();
+            all
+        };
+        let ((), passed, all) = tokio::join!(send, pass, receive);
+        // An idle pipe keeps its place.
+        let seats = std::iter::from_fn(|| room.take(0)).collect::<Vec<_>>();
+        let is_piped = seats.len() < pipes;
+        let how = if is_piped { "piped" } else { "copied" };
+        let is_done = pump.is_done() == passed.is_ok();
+        assert!(is_done && pump.moved() == all.len() as u64);
+        let flaw = passed
+            .err()
+            .map_or("whole".to_owned(), |stopped| format!("{stopped:?}"));
+        (all, format!("{} {how} {flaw}", pump.moved()))
+    }
+
+    #[tokio::test]
+    async fn much_goes_through_a_pipe_and_arrives_as_it_was_sent() {
+        const MUCH: usize = 3_000_000;
+        let length = || Pump::body(BodyReader::new(BodyFraming::Length(MUCH as u64)));
+        for (pump, sent, pipes, expect) in [
+            (Pump::bytes(), MUCH, 9, "3000000 piped whole"),
+            (Pump::bytes(), MUCH, 0, "3000000 copied whole"),
+            (Pump::bytes(), 100_000, 9, "100000 copied whole"),
+            (Pump::bytes(), 0, 9, "0 copied whole"),
+            (length(), MUCH, 9, "3000000 piped whole"),
+            // What stands behind a body is not moved with it.
+            (length(), MUCH + 10, 9, "3000000 piped whole"),
+            (length(), MUCH - 1, 9, "2999999 piped Body(CutShort)"),
+        ] {
+            let sent = bytes(sent);
+            let (arrived, story) = moved(pump, &sent, pipes).await;
+            assert_eq!(story, expect);
+            assert!(sent.starts_with(&arrived));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_framing_of_large_chunks_is_read_between_pipes() {
+        let mut sent = Vec::new();
+        for count in [300_000, 1, 40_000, 70_000, 9_000, 500_000] {
+            sent.extend_from_slice(format!("{count:x}\r\n").as_bytes());
+            sent.extend_from_slice(&bytes(count));
+            sent.extend_from_slice(b"\r\n");
+        }
+        sent.extend_from_slice(b"0\r\n\r\n");
+        let chunked = || BodyReader::new(BodyFraming::Chunked);
+        let (arrived, _) = moved(Pump::body(chunked()), &sent, 9).await;
+        assert!(arrived == sent);
+        let (arrived, story) = moved(Pump::content(chunked()), &sent, 9).await;
+        assert_eq!(arrived.len(), 919_001, "{story}");
+    }
+
+    #[tokio::test]
+    async fn what_a_mirror_wants_is_copied() {
+        let (feed, eater) = feed(&Space::default());
+        let mut pump = Pump::body(BodyReader::new(BodyFraming::Length(900_000)));
+        pump.copies.feed(feed);
+        let sent = bytes(900_000);
+        let (arrived, _) = moved(pump, &sent, 9).await;
+        assert!(arrived == sent);
+        let eaten = poll_fn(|context| eater.poll_more(context)).await;
+        assert!(eaten == Ok(sent));
     }
 }

@@ -20,6 +20,14 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// The socket, if it is one that is read and written as it is.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Tunnel(_) => None,
+        }
+    }
+
     /// Waits until there may be something to read, or the end; needs no buffer. A TCP connection
     /// counts as ready from the start, until it was once read in vain.
     pub(crate) fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

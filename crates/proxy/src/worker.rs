@@ -111,7 +111,7 @@ impl Worker {
             network,
             balancer: RefCell::new(Balancer::new(&table)),
             dice: RefCell::new(Dice::new(seed)),
-            buffers: Buffers::default(),
+            buffers: Buffers::new(room.clone()),
             space: Space::default(),
             copying: Rc::default(),
             pool: Pool::default(),
@@ -219,6 +219,7 @@ impl Worker {
         let now = self.now();
         self.pool.sweep(now.mono);
         self.tunnels.sweep(now.mono);
+        self.buffers.pipes.sweep();
         // Streams that are open count on while nothing happens to them.
         self.hand_over();
         if self.pace.borrow_mut().has_jumped(now) {

@@ -138,6 +138,30 @@ fn much_goes_both_ways_at_once() {
 }
 
 #[test]
+fn much_goes_straight_through_one_proxy_and_ends_by_itself() {
+    let world = World::new("")
+        .workload("web", "")
+        .unproxied("cart", "{port: 6379, protocol: TCP}");
+    let web = world.proxy("web").upstream("cart", 6379).start();
+    serve(world.at("cart", 6379), |stream| {
+        let (mut from, mut to) = (stream.try_clone().unwrap(), stream);
+        std::io::copy(&mut from, &mut to).unwrap();
+        to.shutdown(Shutdown::Write).unwrap();
+    });
+    let bytes: Vec<u8> = (0..40_000_000u32).map(|at| (at >> 4) as u8).collect();
+    let mut client = Client::to(world.at("web", 6379));
+    let mut reading = client.try_clone();
+    let read = thread::spawn(move || reading.rest());
+    client.send(&bytes);
+    client.end();
+    assert_eq!(hash(&read.join().unwrap()), hash(&bytes));
+    web.until_says(&[
+        r#""event":"stream""#,
+        r#""sent":40000000,"received":40000000"#,
+    ]);
+}
+
+#[test]
 fn a_cut_arrives_as_a_cut() {
     let pair = Pair::start();
     pair.serve(|stream| {

@@ -6,8 +6,6 @@ mod attack;
 mod call;
 mod clean;
 mod client;
-mod contestant;
-mod course;
 mod decision;
 mod demo;
 mod document;
@@ -17,12 +15,9 @@ mod growth;
 mod idle;
 mod instructions;
 mod load;
-mod make;
-mod namespace;
 mod origin;
 mod page;
 mod plot;
-mod process;
 mod rate;
 mod recovery;
 mod relay;
@@ -34,17 +29,14 @@ mod turns;
 mod weight;
 mod workers;
 
-use std::{
-    error::Error,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{error::Error, path::PathBuf, process::Command};
 
 use crate::{
     Outcome,
     bench::{document::Section, report::Figures, setting::Setting},
     dashboard,
     packages::{self, Purpose},
+    rig::namespace,
     shell,
 };
 
@@ -56,7 +48,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return measure(&options);
     }
     packages::install(Purpose::Bench)?;
-    packages::install_envoy(&target()?)?;
+    packages::install_envoy(&shell::target()?)?;
     dashboard::install_modules()?;
     for build in options.builds() {
         shell::run("cargo", &build.split(' ').collect::<Vec<_>>(), &[])?;
@@ -330,7 +322,7 @@ const LENO: &str = "build --locked --profile dist --package leno";
 /// Runs inside the namespace.
 fn measure(options: &Options) -> Outcome {
     namespace::set_up()?;
-    let target = target()?;
+    let target = shell::target()?;
     let leno = options.leno.clone();
     let setting = Setting::new(
         &target,
@@ -368,13 +360,6 @@ fn measure(options: &Options) -> Outcome {
         return Err(format!("not measured: {}", failed.join(", ")).into());
     }
     Ok(())
-}
-
-/// Where cargo builds: this program lies in `debug/` there.
-fn target() -> Result<PathBuf, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let target = program.ancestors().nth(2).map(Path::to_owned);
-    target.ok_or_else(|| format!("{} lies in no target folder", program.display()))
 }
 
 /// What `program` prints when asked with `words`, its first line that says something.

@@ -15,6 +15,13 @@ pub(crate) fn root() -> PathBuf {
         .to_owned()
 }
 
+/// Where cargo builds: this program lies in `debug/` there.
+pub(crate) fn target() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let target = program.ancestors().nth(2).map(Path::to_owned);
+    target.ok_or_else(|| format!("{} lies in no target folder", program.display()))
+}
+
 /// Prints and runs `program` in the root, with `settings` added to its environment.
 pub(crate) fn run(program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Outcome {
     let line = line(program, arguments, settings);

@@ -13,12 +13,14 @@ use std::{
 use crate::bench::{
     Measured, Options,
     client::{Pace, connect},
-    course::{Course, Spoken, Way},
-    make::Make,
-    process::{Core, pause},
     report::{Figures, Row},
     setting::{LENO, Setting},
     turns::{Column, Turns},
+};
+use crate::rig::{
+    course::{Course, Spoken, Way},
+    make::Make,
+    process::{Core, pause},
 };
 
 /// An honest client beside each attack.

@@ -2,14 +2,16 @@
 
 use crate::bench::{
     Measured, Options,
-    contestant::Contestant,
-    course::{Course, Spoken, Way},
     load::{Call, Load},
-    make::{ENVOY, HAPROXY, Make},
-    process::Core,
     report::Figures,
     setting::{LENO, Setting},
     turns::{Aim, Column, Turns},
+};
+use crate::rig::{
+    contestant::Contestant,
+    course::{Course, Spoken, Way},
+    make::{ENVOY, HAPROXY, Make},
+    process::Core,
 };
 
 /// What a call costs that goes through one proxy.

@@ -4,10 +4,10 @@ use std::{error::Error, fs, time::Duration};
 
 use crate::bench::{
     Measured, Options,
-    process::{self, Core, now},
     report::{Figures, Row, Table},
     setting::Setting,
 };
+use crate::rig::process::{self, Core, now};
 
 /// Builds `leno` as cargo does it when nobody says how.
 pub(super) fn measure(setting: &Setting, _options: &Options) -> Measured {

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use crate::bench::process::{Core, now, pause};
+use crate::chance::Chance;
+use crate::rig::process::{Core, now, pause};
 
 /// Sends one request over `connection` and gives the body of the answer, which is a 200.
 pub(super) fn ask(connection: &mut TcpStream) -> io::Result<String> {
@@ -119,16 +120,11 @@ impl Pace {
 
     /// When each call is due, counted from the beginning; always the same.
     fn times(&self) -> Vec<Duration> {
-        let mut chance = SEED;
+        let mut chance = Chance::new(0);
         let mut at = READY;
         let mut times = Vec::new();
         loop {
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
-            // In (0, 1]: its logarithm is finite.
-            let share = ((chance >> 11) + 1) as f64 / (1u64 << 53) as f64;
-            at -= share.ln() / f64::from(self.rate);
+            at -= chance.share().ln() / f64::from(self.rate);
             if at >= READY + f64::from(self.seconds) {
                 return times;
             }
@@ -159,9 +155,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Until when all clients have begun, in seconds.
 const READY: f64 = 0.05;
-
-/// Where chance begins.
-const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {

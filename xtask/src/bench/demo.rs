@@ -12,11 +12,11 @@ use std::{
 
 use crate::bench::{
     Measured, Options,
-    process::{Core, now, pause, said},
     report::{Figures, Row, Table, millis},
     series::Series,
     setting::Setting,
 };
+use crate::rig::process::{Core, now, pause, said};
 
 /// How cargo builds it for `cargo run --release -- demo`.
 pub(super) const BUILD: &str = "build --locked --release --package leno";

@@ -11,10 +11,8 @@ use std::{
     time::Duration,
 };
 
-use crate::bench::{
-    process::{Core, Memory, PATIENCE, Running, pause, said},
-    setting::{Setting, local},
-};
+use crate::bench::setting::Setting;
+use crate::rig::process::{Core, Memory, PATIENCE, Running, local, pause, said};
 
 /// A control plane and the proxies that follow it.
 pub(super) struct Fleet {

@@ -3,10 +3,10 @@
 
 use crate::bench::{
     Measured, Options,
-    process::{self, Core},
     report::{Figures, Row, Table},
     setting::Setting,
 };
+use crate::rig::process::{self, Core};
 
 /// How cargo builds the benchmark.
 pub(super) const BUILD: &str =

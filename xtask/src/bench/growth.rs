@@ -2,10 +2,10 @@
 
 use crate::bench::{
     Measured, Options,
-    process::{self, Core},
     report::{Figures, Table},
     setting::Setting,
 };
+use crate::rig::process::{self, Core};
 
 /// How cargo builds the benchmark.
 pub(super) const BUILD: &str =

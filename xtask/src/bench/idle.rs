@@ -6,13 +6,15 @@ use std::{error::Error, net::TcpStream, time::Duration};
 use crate::bench::{
     Measured, Options,
     client::{ask, connect},
+    report::{Figures, Row, Table, kilobytes, megabytes, millis},
+    setting::Setting,
+};
+use crate::rig::{
     contestant::Contestant,
     course::{Course, Spoken, Way},
     make::Make,
     namespace,
     process::{Core, Memory, Running, pause},
-    report::{Figures, Row, Table, kilobytes, megabytes, millis},
-    setting::Setting,
 };
 
 /// Measures the first proxies of pairs: they have keys, certificates and a policy.

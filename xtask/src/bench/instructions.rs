@@ -6,11 +6,13 @@ use std::{error::Error, fs};
 use crate::bench::{
     Measured, Options,
     client::{ask, connect},
+    report::{Figures, Table},
+    setting::Setting,
+};
+use crate::rig::{
     course::{Course, Spoken, Way},
     make::Make,
     process::Core,
-    report::{Figures, Table},
-    setting::Setting,
 };
 
 /// Counts for a hop and for a pair.

@@ -2,10 +2,8 @@
 
 use std::{error::Error, net::SocketAddr, path::Path};
 
-use crate::bench::{
-    origin::REQUEST,
-    process::{Core, said},
-};
+use crate::bench::origin::REQUEST;
+use crate::rig::process::{Core, said};
 
 /// How a proxy is kept busy.
 #[derive(Clone, Copy, Debug)]

@@ -7,10 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::bench::{
-    process::{Core, Running},
-    setting::local,
-};
+use crate::rig::process::{Core, Running, local};
 
 /// Starts it in `folder`, where its files will lie.
 pub(super) fn start(folder: &Path) -> io::Result<Running> {

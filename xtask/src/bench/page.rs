@@ -12,12 +12,12 @@ use serde_json::Value;
 use crate::{
     bench::{
         Measured, Options,
-        process::{Core, said},
         report::{Figures, Row, Table},
         series::Series,
         setting::Setting,
     },
     dashboard::SOURCES,
+    rig::process::{Core, said},
     shell,
 };
 

@@ -4,13 +4,15 @@
 use crate::bench::{
     Measured, Options,
     client::Pace,
+    report::Figures,
+    setting::{LENO, Setting},
+    turns::{Aim, Column, Turns},
+};
+use crate::rig::{
     contestant::Contestant,
     course::{Course, Spoken, Way},
     make::{HAPROXY, Make},
-    process::Core,
-    report::Figures,
-    setting::{LENO, Setting, local},
-    turns::{Aim, Column, Turns},
+    process::{Core, local},
 };
 
 /// CPU and latency of calls that come when they come.

@@ -16,11 +16,11 @@ use crate::bench::{
     Measured, Options,
     client::ask,
     fleet::{self, Fleet, Version},
-    process::{now, pause},
     report::{Figures, Row, Table, millis},
     series::Series,
     setting::Setting,
 };
+use crate::rig::process::{now, pause};
 
 /// Kills a proxy and a control plane in turns.
 pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {

@@ -10,12 +10,14 @@ use std::{
 use crate::bench::{
     Measured, Options,
     client::{connect, length},
-    course::{Course, Spoken, Way},
-    make::{ENVOY, Make},
-    process::{Core, now},
     report::Figures,
     setting::{LENO, Setting},
     turns::{Aim, Column, Turns},
+};
+use crate::rig::{
+    course::{Course, Spoken, Way},
+    make::{ENVOY, Make},
+    process::{Core, now},
 };
 
 /// Through one proxy.

@@ -3,12 +3,12 @@
 use crate::bench::{
     Measured, Options,
     call::{self, SMALL},
-    contestant::Contestant,
     fleet::{self, Fleet},
     report::Figures,
     setting::Setting,
     turns::Aim,
 };
+use crate::rig::contestant::Contestant;
 
 /// Lets the same calls go through proxies that see more and more of them.
 pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {

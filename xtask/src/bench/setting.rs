@@ -3,19 +3,18 @@
 
 use std::{
     error::Error,
-    fs,
-    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::{
     Outcome,
-    bench::{
+    bench::origin,
+    rig::{
         contestant::Contestant,
         course::Course,
-        make::{MESH, Make},
-        origin,
+        folder,
+        make::Make,
         process::{Core, Running, said},
     },
 };
@@ -39,12 +38,7 @@ impl Setting {
         against: Option<PathBuf>,
     ) -> Result<Self, Box<dyn Error>> {
         let folder = target.join("bench");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join("mesh.yaml"), MESH)?;
-        issue(&leno, &folder.join("certs"))?;
+        folder::prepare(&folder, &leno)?;
         let origin = origin::start(&folder)?;
         Ok(Self {
             target: target.to_owned(),
@@ -112,26 +106,6 @@ impl Setting {
         said(Command::new("dd").args([&file, "iflag=nocache", "count=0"]))?;
         Ok(())
     }
-}
-
-/// Certificates for both ends of a pair, the same for all who take part.
-fn issue(leno: &Path, certs: &Path) -> Outcome {
-    let mut issue = Command::new(leno);
-    issue.args(["certs", "issue", "--trust-domain", "shop.local", "--into"]);
-    said(issue.arg(certs).args(["shop/web", "shop/cart"]))?;
-    for name in ["web", "cart"] {
-        let read = |kind: &str| fs::read_to_string(certs.join(format!("{name}.{kind}")));
-        fs::write(
-            certs.join(format!("{name}.both")),
-            read("key")? + &read("pem")?,
-        )?;
-    }
-    Ok(())
-}
-
-/// An address of this host.
-pub(super) fn local(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 /// The name of the one that is measured.

@@ -4,11 +4,11 @@
 use std::error::Error;
 
 use crate::bench::{
-    contestant::Contestant,
     plot::Plot,
     report::{Row, Table},
     series::Series,
 };
+use crate::rig::contestant::Contestant;
 
 /// What was measured of each contestant, a series of figures for each of the columns.
 pub(super) struct Turns {

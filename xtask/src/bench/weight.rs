@@ -6,11 +6,11 @@ use crate::bench::{
     Measured, Options,
     client::ask,
     fleet::{self, Fleet, Version},
-    process::{now, pause},
     report::{Figures, Row, Table, megabytes, millis},
     series::Series,
     setting::Setting,
 };
+use crate::rig::process::{now, pause};
 
 /// Changes the weight to and fro.
 pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {

@@ -7,13 +7,15 @@ use std::error::Error;
 use crate::bench::{
     Measured, Options,
     call::SMALL,
+    report::{Figures, Row},
+    setting::Setting,
+    turns::{Column, Turns},
+};
+use crate::rig::{
     contestant::Contestant,
     course::{Course, Spoken, Way},
     make::Make,
     process::Core,
-    report::{Figures, Row},
-    setting::Setting,
-    turns::{Column, Turns},
 };
 
 /// The plain hop by one worker and by two.

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::course::{Post, Side, Spoken};
+use crate::rig::course::{Post, Side, Spoken};
 
 /// What stands in its file, which may be JSON.
-pub(super) fn text(post: &Post) -> String {
+pub(crate) fn text(post: &Post) -> String {
     let mut chain = json!({"filters": [filter(post.takes)]});
     if post.takes.secured {
         let mut context = tls(post.takes, "cart");

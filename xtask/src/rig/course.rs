@@ -3,7 +3,7 @@
 
 /// What carries the bytes of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Spoken {
+pub(crate) enum Spoken {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2 without a question before.
@@ -16,7 +16,7 @@ pub(super) enum Spoken {
 
 /// Which proxies stand between a client and the origin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// One, in plain.
     Hop,
     /// Two, with mutual TLS 1.3 between, and in it this where a proxy leaves the choice.
@@ -25,45 +25,45 @@ pub(super) enum Way {
 
 /// What is set up in a case.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Course {
+pub(crate) struct Course {
     /// What clients and origin speak.
-    pub(super) spoken: Spoken,
-    pub(super) way: Way,
+    pub(crate) spoken: Spoken,
+    pub(crate) way: Way,
     /// How many threads of a proxy carry calls.
-    pub(super) workers: usize,
+    pub(crate) workers: usize,
     /// Whether its instructions are counted by callgrind, which makes it many times slower.
-    pub(super) counted: bool,
+    pub(crate) counted: bool,
 }
 
 /// One proxy on the way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Post {
+pub(crate) struct Post {
     /// The name of its file.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// The port where it takes calls.
-    pub(super) listen: u16,
+    pub(crate) listen: u16,
     /// What it takes.
-    pub(super) takes: Side,
+    pub(crate) takes: Side,
     /// The port where it calls.
-    pub(super) next: u16,
+    pub(crate) next: u16,
     /// What it gives on.
-    pub(super) gives: Side,
+    pub(crate) gives: Side,
     /// The port that the calls are for.
-    pub(super) origin: u16,
-    pub(super) workers: usize,
+    pub(crate) origin: u16,
+    pub(crate) workers: usize,
 }
 
 /// What goes over the connections on one side of a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Side {
-    pub(super) spoken: Spoken,
+pub(crate) struct Side {
+    pub(crate) spoken: Spoken,
     /// Whether in TLS: whoever takes proves to be `cart`, whoever calls proves to be `web`.
-    pub(super) secured: bool,
+    pub(crate) secured: bool,
 }
 
 impl Course {
     /// With one worker.
-    pub(super) const fn new(spoken: Spoken, way: Way) -> Self {
+    pub(crate) const fn new(spoken: Spoken, way: Way) -> Self {
         Self {
             spoken,
             way,
@@ -73,7 +73,7 @@ impl Course {
     }
 
     /// The proxies of the contestant with this seat, the one that clients call first.
-    pub(super) fn posts(&self, seat: usize) -> Vec<Post> {
+    pub(crate) fn posts(&self, seat: usize) -> Vec<Post> {
         let seat = u16::try_from(seat).expect("there are ports for all who take part");
         let (front, back) = (FRONT + seat, BACK + seat);
         let origin = match self.spoken {

@@ -1,10 +1,10 @@
 //! HAProxy: one `listen` section, connections to the next kept for all calls. Without `maxconn` it
 //! takes as many connections as its files allow.
 
-use crate::bench::course::{Post, Side, Spoken};
+use crate::rig::course::{Post, Side, Spoken};
 
 /// What stands in its file.
-pub(super) fn text(post: &Post) -> String {
+pub(crate) fn text(post: &Post) -> String {
     let Post {
         name,
         listen,

@@ -5,7 +5,7 @@ use std::{env, fs, path::Path};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::{Outcome, bench::process::Core, shell};
+use crate::{Outcome, rig::process::Core, shell};
 
 /// How many files a program may have open: ten thousand connections have two ends, and a proxy keeps
 /// half of its files for what is not a client's. Who may not ask for so many takes what there is.
@@ -16,13 +16,13 @@ const FILES: &str = "--nofile=65536:65536";
     clippy::disallowed_methods,
     reason = "it is told so by its environment"
 )]
-pub(super) fn is_inside() -> bool {
+pub(crate) fn is_inside() -> bool {
     env::var_os(INSIDE).is_some()
 }
 
 /// Goes on inside, with the same chore and arguments, until that has ended. If this program ends before, all
 /// that it has started does.
-pub(super) fn enter(chore: &str, arguments: &[String]) -> Outcome {
+pub(crate) fn enter(chore: &str, arguments: &[String]) -> Outcome {
     let mut command = Core::Both.command(Path::new("setpriv"));
     command.args([
         "--pdeathsig",
@@ -49,7 +49,7 @@ pub(super) fn enter(chore: &str, arguments: &[String]) -> Outcome {
 
 /// Makes loopback work, with the congestion control that hosts have by default: a host that
 /// chose another one is not what is measured.
-pub(super) fn set_up() -> Outcome {
+pub(crate) fn set_up() -> Outcome {
     shell::run("ip", &["link", "set", "lo", "up"], &[])?;
     for network in ["127.0.0.0/8", "127.0.0.1"] {
         let route = format!(
@@ -67,7 +67,7 @@ pub(super) fn set_up() -> Outcome {
 }
 
 /// How many files a program may have open here.
-pub(super) fn files() -> u64 {
+pub(crate) fn files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 

@@ -1,9 +1,9 @@
 //! Leno as `leno proxy --static` runs it: everything that it records and decides by default.
 
-use crate::bench::course::Post;
+use crate::rig::course::Post;
 
 /// What stands in its file.
-pub(super) fn text(post: &Post) -> String {
+pub(crate) fn text(post: &Post) -> String {
     let Post {
         listen,
         takes,
@@ -33,7 +33,7 @@ pub(super) fn text(post: &Post) -> String {
 }
 
 /// A strict mesh in which rules admit the calls.
-pub(in crate::bench) const MESH: &str = "\
+pub(crate) const MESH: &str = "\
 apiVersion: leno.dev/v1alpha1
 kind: Mesh
 metadata: {name: shop}
@@ -64,5 +64,5 @@ spec:
   targetRefs: [{kind: Service, name: cart}]
   rules:
   - callers: [{identity: shop/web}]
-    requests: [{methods: [GET]}, {ports: [8084]}, {paths: [{value: /leno.Echo}]}]
+    requests: [{methods: [GET, POST], ports: [8080, 8083, 8085]}, {ports: [8084]}]
 ";

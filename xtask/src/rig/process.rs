@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     num::NonZeroU64,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -20,7 +20,7 @@ use crate::shell;
 
 /// The core that a program runs on.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Core {
+pub(crate) enum Core {
     /// What is measured.
     Proxy,
     /// Clients and origin.
@@ -32,7 +32,7 @@ pub(super) enum Core {
 impl Core {
     /// A command that runs on this core, before what else the machine may be doing: the kernel
     /// shares a core among sessions first, so it has a session of its own.
-    pub(super) fn command(self, program: &Path) -> Command {
+    pub(crate) fn command(self, program: &Path) -> Command {
         let mut command = Command::new("taskset");
         let cores: Vec<_> = self.cores().iter().map(usize::to_string).collect();
         let cores = cores.join(",");
@@ -43,7 +43,7 @@ impl Core {
     }
 
     /// Lets this thread run on this core only, and wake up as soon as it is time.
-    pub(super) fn pin(self) -> io::Result<()> {
+    pub(crate) fn pin(self) -> io::Result<()> {
         let mut cores = CpuSet::new();
         for core in self.cores() {
             cores.set(*core);
@@ -63,7 +63,7 @@ impl Core {
 }
 
 /// A program that runs.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     /// What it prints.
     log: PathBuf,
@@ -71,19 +71,19 @@ pub(super) struct Running {
 
 /// Memory that a program holds, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// What is resident, shared libraries and files included.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
     /// The same, where what is shared is divided among those who share it.
-    pub(super) proportional: u64,
+    pub(crate) proportional: u64,
     /// What is its own and written to.
-    pub(super) private: u64,
+    pub(crate) private: u64,
 }
 
 impl Running {
     /// Starts `program` in `folder`; it has begun when it listens at `address`. What it prints goes to
     /// `NAME.log` there.
-    pub(super) fn start(
+    pub(crate) fn start(
         core: Core,
         folder: &Path,
         name: &str,
@@ -97,7 +97,7 @@ impl Running {
     }
 
     /// The same without waiting.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         core: Core,
         folder: &Path,
         name: &str,
@@ -118,7 +118,7 @@ impl Running {
     }
 
     /// Waits until it listens at `address`.
-    pub(super) fn until_listening(&mut self, address: SocketAddr) -> io::Result<()> {
+    pub(crate) fn until_listening(&mut self, address: SocketAddr) -> io::Result<()> {
         for _ in 0..PATIENCE {
             if TcpStream::connect(address).is_ok() {
                 return Ok(());
@@ -136,14 +136,29 @@ impl Running {
     }
 
     /// Ends it by `kill -9`.
-    pub(super) fn kill(&mut self) -> io::Result<()> {
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Whether it runs.
+    pub(crate) fn runs(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// How many files it has open.
+    pub(crate) fn files(&self) -> io::Result<usize> {
+        Ok(fs::read_dir(self.proc("fd"))?.count())
+    }
+
     /// Ends it as an operator does, by SIGTERM; where it has printed what it said.
-    pub(super) fn end(mut self) -> io::Result<PathBuf> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+    pub(crate) fn end(mut self) -> io::Result<PathBuf> {
+        self.signal(Signal::TERM)?;
         for _ in 0..PATIENCE {
             if self.child.try_wait()?.is_some() {
                 return Ok(self.log.clone());
@@ -155,12 +170,12 @@ impl Running {
     }
 
     /// The CPU time that all of its threads have used.
-    pub(super) fn cpu(&self) -> io::Result<Duration> {
+    pub(crate) fn cpu(&self) -> io::Result<Duration> {
         Ok(self.cpu_by_thread()?.into_iter().sum())
     }
 
     /// The CPU time that each of its threads has used, the oldest first.
-    pub(super) fn cpu_by_thread(&self) -> io::Result<Vec<Duration>> {
+    pub(crate) fn cpu_by_thread(&self) -> io::Result<Vec<Duration>> {
         let mut threads = BTreeMap::new();
         for task in fs::read_dir(self.proc("task"))? {
             let task = task?;
@@ -177,7 +192,7 @@ impl Running {
     }
 
     /// The memory it holds.
-    pub(super) fn memory(&self) -> io::Result<Memory> {
+    pub(crate) fn memory(&self) -> io::Result<Memory> {
         let figures = fs::read_to_string(self.proc("smaps_rollup"))?;
         let figure = |line: &str| {
             let figure = figures.lines().find_map(|found| found.strip_prefix(line));
@@ -207,14 +222,14 @@ impl Drop for Running {
 }
 
 /// Runs cargo in the root and gives what it prints.
-pub(super) fn cargo(core: Core, words: &str) -> Result<String, Box<dyn std::error::Error>> {
+pub(crate) fn cargo(core: Core, words: &str) -> Result<String, Box<dyn std::error::Error>> {
     let mut command = core.command(Path::new("cargo"));
     let command = command.args(words.split(' ')).current_dir(shell::root());
     said(command)
 }
 
 /// Runs a program to its end and gives what it prints; one that fails is an error that says why.
-pub(super) fn said(command: &mut Command) -> Result<String, Box<dyn std::error::Error>> {
+pub(crate) fn said(command: &mut Command) -> Result<String, Box<dyn std::error::Error>> {
     let output = command.output()?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
@@ -225,15 +240,20 @@ pub(super) fn said(command: &mut Command) -> Result<String, Box<dyn std::error::
 
 /// The time by which durations are measured.
 #[expect(clippy::disallowed_methods, reason = "this measures")]
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// Lets time pass.
 #[expect(clippy::disallowed_methods, reason = "idleness can only be waited for")]
-pub(super) fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
+/// An address of this host.
+pub(crate) fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
 /// How often it is tried whether a program listens.
-pub(super) const PATIENCE: usize = 500;
+pub(crate) const PATIENCE: usize = 500;

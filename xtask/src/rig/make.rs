@@ -12,18 +12,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(super) use leno::MESH;
-
-use crate::bench::{
+use crate::rig::{
     contestant::Contestant,
     course::{Course, Post},
-    process::{Core, Running},
-    setting::local,
+    process::{Core, Running, local},
 };
+
+pub(crate) use leno::MESH;
 
 /// Whose proxy it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Make {
+pub(crate) enum Make {
     /// Ours, under the name by which it takes part.
     Leno {
         name: String,
@@ -39,7 +38,7 @@ pub(super) enum Make {
 
 impl Make {
     /// As the document names it.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Leno { name, .. } => name,
             Self::HaProxy => HAPROXY,
@@ -49,7 +48,7 @@ impl Make {
     }
 
     /// The file that runs.
-    pub(super) fn program(&self) -> &Path {
+    pub(crate) fn program(&self) -> &Path {
         match self {
             Self::Leno { program, .. } | Self::Envoy { program } => program,
             Self::HaProxy => Path::new("/usr/sbin/haproxy"),
@@ -58,7 +57,7 @@ impl Make {
     }
 
     /// Starts its proxies in `folder`, the last on the way first, with ports that belong to `seat`.
-    pub(super) fn start(
+    pub(crate) fn start(
         &self,
         folder: &Path,
         course: &Course,
@@ -116,5 +115,5 @@ impl Make {
 }
 
 /// The names of those whom targets are set beside.
-pub(super) const HAPROXY: &str = "haproxy";
-pub(super) const ENVOY: &str = "envoy";
+pub(crate) const HAPROXY: &str = "haproxy";
+pub(crate) const ENVOY: &str = "envoy";

@@ -2,27 +2,27 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use crate::bench::process::Running;
+use crate::rig::process::Running;
 
 /// One proxy, or a pair of them, that carries calls from `address` to the origin; none, if `address`
 /// is the origin's.
-pub(super) struct Contestant {
+pub(crate) struct Contestant {
     /// As the document names it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Where it takes calls.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Its processes, the one that takes the calls first.
-    pub(super) proxies: Vec<Running>,
+    pub(crate) proxies: Vec<Running>,
 }
 
 impl Contestant {
     /// The CPU time that its processes have used.
-    pub(super) fn cpu(&self) -> io::Result<Duration> {
+    pub(crate) fn cpu(&self) -> io::Result<Duration> {
         self.proxies.iter().map(Running::cpu).sum()
     }
 
     /// The private memory that its processes hold, in bytes.
-    pub(super) fn private(&self) -> io::Result<u64> {
+    pub(crate) fn private(&self) -> io::Result<u64> {
         self.proxies
             .iter()
             .map(|proxy| Ok(proxy.memory()?.private))

@@ -1,9 +1,9 @@
 //! nginx in front of the origin, for HTTP/1.1 in plain.
 
-use crate::bench::course::Post;
+use crate::rig::course::Post;
 
 /// What stands in its file.
-pub(super) fn text(post: &Post) -> String {
+pub(crate) fn text(post: &Post) -> String {
     let Post { listen, next, .. } = post;
     format!(
         "\

@@ -1,0 +1,427 @@
+//! `cargo xtask soak`: proxies under load for minutes, over HTTP/1.1 and bytes, through one and through
+//! a pair, with closes by chance at both ends and a configuration that changes all the time. A
+//! ledger says at the end whether anything was lost, done twice or changed on its way.
+
+mod client;
+mod errand;
+mod ledger;
+mod message;
+mod server;
+
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    Outcome,
+    chance::Chance,
+    rig::{
+        contestant::Contestant,
+        course::{Course, Spoken, Way},
+        folder,
+        make::{MESH, Make},
+        namespace,
+        process::{Core, local, now, pause},
+    },
+    shell,
+    soak::{
+        client::Client,
+        errand::{ClientDoes, Errand, Over, ServerDoes},
+        ledger::{Ledger, Verdict},
+        server::Server,
+    },
+};
+
+/// Builds `leno` and lets it run; fails if the ledger finds anything.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let options = Options::parse(arguments)?;
+    if !namespace::is_inside() {
+        if options.leno.is_none() {
+            let build = "build --locked --release --package leno";
+            shell::run("cargo", &build.split(' ').collect::<Vec<_>>(), &[])?;
+        }
+        return namespace::enter("soak", arguments);
+    }
+    namespace::set_up()?;
+    let target = shell::target()?;
+    let leno = options.leno.clone();
+    let leno = leno.unwrap_or_else(|| target.join("release/leno"));
+    let folder = target.join("soak");
+    folder::prepare(&folder, &leno)?;
+    let soak = Soak {
+        folder,
+        leno,
+        options,
+    };
+    soak.run()
+}
+
+/// What was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Options {
+    time: Duration,
+    /// From which everything follows that is left to chance.
+    seed: u64,
+    /// Another `leno` than the one that is built.
+    leno: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let mut options = Self {
+            time: Duration::from_secs(600),
+            seed: 1,
+            leno: None,
+        };
+        for words in arguments.chunks(2) {
+            let [word, value] = words else {
+                return Err(format!("{} needs a value", words.join(" ")));
+            };
+            let unclear = || format!("{word} {value} is not understood");
+            match word.as_str() {
+                "--for" => options.time = time(value).ok_or_else(unclear)?,
+                "--seed" => options.seed = value.parse().map_err(|_| unclear())?,
+                "--leno" => options.leno = Some(value.into()),
+                _ => return Err(format!("{word} is not known: --for --seed --leno are")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Reads `90s` and `10m`.
+fn time(text: &str) -> Option<Duration> {
+    let (number, seconds) = match text.strip_suffix('m') {
+        Some(minutes) => (minutes, 60),
+        None => (text.strip_suffix('s')?, 1),
+    };
+    let number = number.parse::<u64>().ok().filter(|number| *number > 0)?;
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
+/// Where it takes place.
+struct Soak {
+    folder: PathBuf,
+    leno: PathBuf,
+    options: Options,
+}
+
+/// The proxies on one way, and what goes through them.
+struct Road {
+    name: &'static str,
+    over: Over,
+    proxies: Contestant,
+}
+
+/// What a proxy holds.
+struct Held {
+    resident: u64,
+    files: usize,
+}
+
+impl Soak {
+    fn run(&self) -> Outcome {
+        let Options { time, seed, .. } = self.options;
+        println!("{time:?} with seed {seed}, in {}", self.folder.display());
+        let mut roads = self.roads()?;
+        let (ledger, met) = (Ledger::default(), Mutex::new(BTreeSet::new()));
+        let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let before = held(&roads)?;
+        let server = Server {
+            ledger: &ledger,
+            over: &over,
+            met: &met,
+        };
+        let changes = thread::scope(|scope| {
+            server.serve(scope, local(8080), Over::Http)?;
+            server.serve(scope, local(8084), Over::Bytes)?;
+            let mut running = Vec::new();
+            for (number, road) in roads.iter().enumerate() {
+                for client in 0..CLIENTS {
+                    let chances = Chance::new(seed ^ ((number as u64) << 32) ^ (client << 40));
+                    let first = (number as u64 * CLIENTS + client) << 32;
+                    let (ledger, done) = (&ledger, &done);
+                    running.push(scope.spawn(move || road.errands(first, chances, ledger, done)));
+                }
+                for stream in 0..STREAMS {
+                    let id = ((number as u64 * STREAMS + stream) << 32) | (1 << 63);
+                    let ledger = &ledger;
+                    running.push(scope.spawn(move || road.stream(id, ledger)));
+                }
+            }
+            let changes = self.change(&roads);
+            done.store(true, Ordering::Relaxed);
+            pause(Duration::from_millis(500));
+            over.store(true, Ordering::Relaxed);
+            for client in running {
+                client.join().map_err(|_| "a client has panicked")?;
+            }
+            changes
+        })?;
+        // What clients have left behind may be told and closed.
+        pause(Duration::from_secs(2));
+        let mut verdict = ledger.verdict();
+        let mut met = met
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len();
+        met = met.min(changes);
+        for road in &mut roads {
+            for proxy in &mut road.proxies.proxies {
+                if !proxy.runs()? {
+                    verdict
+                        .wrong
+                        .push(format!("a proxy of {} has ended", road.name));
+                }
+            }
+        }
+        let after = held(&roads)?;
+        println!("{}", story(&verdict, changes, met));
+        for ((name, before), (_, after)) in before.iter().zip(&after) {
+            let megabytes = |held: &Held| held.resident as f64 / 1e6;
+            println!(
+                "  {name}: {:.1} MB, then {:.1} MB; {} files open, then {}",
+                megabytes(before),
+                megabytes(after),
+                before.files,
+                after.files
+            );
+            if after.files > before.files + FILES {
+                verdict
+                    .wrong
+                    .push(format!("{name} keeps {} files open", after.files));
+            }
+        }
+        self.end(&verdict)
+    }
+
+    /// A hop and a pair, for each of what goes through them.
+    fn roads(&self) -> Result<Vec<Road>, Box<dyn Error>> {
+        let make = Make::Leno {
+            name: "leno".to_owned(),
+            program: self.leno.clone(),
+        };
+        let mut roads = Vec::new();
+        for (name, spoken, way) in [
+            ("hop, HTTP/1.1", Spoken::Http1, Way::Hop),
+            ("pair, HTTP/1.1", Spoken::Http1, Way::Pair(Spoken::Http2)),
+            ("hop, bytes", Spoken::Tcp, Way::Hop),
+            ("pair, bytes", Spoken::Tcp, Way::Pair(Spoken::Http2)),
+        ] {
+            let course = Course::new(spoken, way);
+            let proxies = make.start(&self.folder, &course, Core::Both, roads.len())?;
+            let over = match spoken {
+                Spoken::Tcp => Over::Bytes,
+                Spoken::Http1 | Spoken::Http2 | Spoken::Grpc => Over::Http,
+            };
+            roads.push(Road {
+                name,
+                over,
+                proxies,
+            });
+        }
+        Ok(roads)
+    }
+
+    /// Changes the configuration until the time is over; how often.
+    fn change(&self, roads: &[Road]) -> Result<usize, Box<dyn Error>> {
+        let pace = (self.options.time / CHANGES).min(Duration::from_secs(1));
+        let begin = now();
+        let mut changes = 0;
+        while begin.elapsed() < self.options.time {
+            changes += 1;
+            let text = format!("{MESH}{}", ROUTE.replace("CHANGE", &changes.to_string()));
+            let written = self.folder.join("mesh.yaml.new");
+            fs::write(&written, text)?;
+            fs::rename(written, self.folder.join("mesh.yaml"))?;
+            for proxy in roads.iter().flat_map(|road| &road.proxies.proxies) {
+                proxy.signal(Signal::HUP)?;
+            }
+            pause(pace);
+        }
+        Ok(changes)
+    }
+
+    fn end(&self, verdict: &Verdict) -> Outcome {
+        if verdict.wrong.is_empty() {
+            println!("nothing lost, nothing done twice, every body as it was sent");
+            return Ok(());
+        }
+        let file = self.folder.join("wrong");
+        fs::write(&file, verdict.wrong.join("\n"))?;
+        for wrong in verdict.wrong.iter().take(SHOWN) {
+            println!("  {wrong}");
+        }
+        let (Options { time, seed, .. }, wrong) = (&self.options, verdict.wrong.len());
+        Err(format!(
+            "{wrong} things are wrong: all in {}, with the logs beside it; again: cargo xtask soak --seed {seed} --for {}s",
+            file.display(),
+            time.as_secs()
+        )
+        .into())
+    }
+}
+
+impl Road {
+    /// Runs errands until it is enough.
+    fn errands(&self, first: u64, mut chance: Chance, ledger: &Ledger, enough: &AtomicBool) {
+        let mut client = Client::new(self.proxies.address, ledger);
+        for id in first.. {
+            if enough.load(Ordering::Relaxed) {
+                return;
+            }
+            let errand = Errand::next(id, self.over, &mut chance);
+            client.run(&errand);
+            pause(Duration::from_micros(chance.below(8000)));
+        }
+    }
+
+    /// Listens to an answer that comes piece by piece until all is over.
+    fn stream(&self, id: u64, ledger: &Ledger) {
+        let errand = Errand {
+            id,
+            over: self.over,
+            up: 0,
+            down: 0,
+            chunked: true,
+            server: ServerDoes::Trickle,
+            client: ClientDoes::Wait,
+        };
+        Client::new(self.proxies.address, ledger).run(&errand);
+    }
+}
+
+/// What each proxy holds.
+fn held(roads: &[Road]) -> Result<Vec<(String, Held)>, Box<dyn Error>> {
+    let mut all = Vec::new();
+    for road in roads {
+        for (place, proxy) in road.proxies.proxies.iter().enumerate() {
+            let held = Held {
+                resident: proxy.memory()?.resident,
+                files: proxy.files()?,
+            };
+            all.push((format!("{}, proxy {}", road.name, place + 1), held));
+        }
+    }
+    Ok(all)
+}
+
+/// What has happened, in words.
+fn story(verdict: &Verdict, changes: usize, met: usize) -> String {
+    let Verdict {
+        all,
+        done,
+        failed,
+        unlucky,
+        causes,
+        left,
+        repeated,
+        wrong,
+    } = verdict;
+    let causes: Vec<_> = causes
+        .iter()
+        .map(|(cause, count)| format!("{count} x {cause}"))
+        .collect();
+    format!(
+        "{all} errands: {done} done, {failed} failed by the server, {unlucky} met a connection that the server had closed, \
+         {left} left by the client, {} wrong\n  told as failed: {}; {repeated} safe ones were asked again\n  {changes} changes of the configuration, \
+         {met} of them met by calls; {} streams from the first to the last",
+        wrong.len(),
+        causes.join(", "),
+        STREAMS * 4
+    )
+}
+
+/// What a change brings: a route that tells the server its number.
+const ROUTE: &str = "\
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: cart, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart, port: 8080}]
+  rules:
+  - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-change, value: 'CHANGE'}]}}]
+    backendRefs: [{name: cart, port: 8080}]
+";
+
+/// How many clients each road has.
+const CLIENTS: u64 = 6;
+
+/// How many streams of it live from the first to the last.
+const STREAMS: u64 = 2;
+
+/// How many changes there are at least.
+const CHANGES: u32 = 120;
+
+/// How many files a proxy may have open at the end beside those of its beginning: connections that it keeps.
+const FILES: usize = 64;
+
+/// How many of the wrong are shown.
+const SHOWN: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(
+            &line
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn a_soak_lasts_as_long_as_one_says() {
+        assert_eq!(parse("").unwrap().time, Duration::from_secs(600));
+        let options = parse("--for 1m --seed 7").unwrap();
+        assert_eq!((options.time, options.seed), (Duration::from_secs(60), 7));
+        for line in ["--for 1", "--for 0s", "--for", "--until 1m", "--seed x"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    /// Clients and server without a proxy between: what the ledger says of them is what is expected of
+    /// every proxy.
+    #[test]
+    fn both_ends_agree_with_nothing_between() {
+        let (ledger, met) = (Ledger::default(), Mutex::new(BTreeSet::new()));
+        let over = AtomicBool::new(false);
+        let server = Server {
+            ledger: &ledger,
+            over: &over,
+            met: &met,
+        };
+        thread::scope(|scope| {
+            for (place, over) in [Over::Http, Over::Bytes].into_iter().enumerate() {
+                let at = server.serve(scope, local(0), over).unwrap();
+                let mut chance = Chance::new(11);
+                let mut client = Client::new(at, &ledger);
+                for id in 0..200 {
+                    let errand = Errand::next(id << 8 | place as u64, over, &mut chance);
+                    // Only a proxy answers for a server that has gone.
+                    if errand.server == ServerDoes::Answer {
+                        client.run(&errand);
+                    }
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        let verdict = ledger.verdict();
+        assert_eq!(verdict.wrong.first(), None);
+        assert!(verdict.done > 200 && verdict.left > 10, "{verdict:?}");
+    }
+}

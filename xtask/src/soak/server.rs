@@ -1,0 +1,181 @@
+//! The application behind the proxies: it does with each errand what the errand says, and writes down
+//! what it got.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::Scope,
+    time::Duration,
+};
+
+use crate::{
+    chance::Chance,
+    rig::process::pause,
+    soak::{
+        errand::{Errand, Over, ServerDoes},
+        ledger::Ledger,
+        message::{Connection, as_chunk, framed},
+    },
+};
+
+/// What all its connections share.
+pub(super) struct Server<'a> {
+    pub(super) ledger: &'a Ledger,
+    /// Set when what goes on piece by piece is to end.
+    pub(super) over: &'a AtomicBool,
+    /// Which changes of the configuration its calls have met.
+    pub(super) met: &'a Mutex<BTreeSet<String>>,
+}
+
+impl Server<'_> {
+    /// Takes connections, each with a thread of its own, until all is over; where it does.
+    pub(super) fn serve<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        at: SocketAddr,
+        over: Over,
+    ) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(at)?;
+        let at = listener.local_addr()?;
+        // Nobody waits for what comes after the end.
+        listener.set_nonblocking(true)?;
+        scope.spawn(move || {
+            while !self.is_over() {
+                let Ok((stream, _)) = listener.accept() else {
+                    pause(Duration::from_millis(1));
+                    continue;
+                };
+                scope.spawn(move || {
+                    // Whoever calls is told by what he gets; one that has gone is told nothing.
+                    drop(self.connection(stream, over));
+                });
+            }
+        });
+        Ok(at)
+    }
+
+    fn connection(&self, stream: TcpStream, over: Over) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        // A connection that a proxy keeps is closed when all is over.
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        match over {
+            Over::Http => self.requests(Connection::new(stream)),
+            Over::Bytes => self.bytes(stream),
+        }
+    }
+
+    fn requests(&self, mut connection: Connection) -> io::Result<()> {
+        while !self.is_over() {
+            let head = match connection.head() {
+                Ok(Some(head)) => head,
+                Ok(None) => return Ok(()),
+                Err(error) if is_waiting(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            let target = head.line.split(' ').nth(1).and_then(Errand::read);
+            let errand = target.ok_or_else(|| io::Error::other("no errand"))?;
+            let body = connection.body(&head)?;
+            self.ledger.done(errand.id, body == errand.request_body());
+            if let Some(change) = head.field("x-change") {
+                let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+                met.insert(change.to_owned());
+            }
+            if !self.answer(&mut connection, &errand)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the errand says; whether the connection goes on.
+    fn answer(&self, connection: &mut Connection, errand: &Errand) -> io::Result<bool> {
+        let body = errand.answer_body();
+        let ok = "HTTP/1.1 200 OK\r\n";
+        match errand.server {
+            ServerDoes::Answer => {
+                connection.write(&framed(ok, &body, errand.chunked))?;
+                return Ok(true);
+            }
+            ServerDoes::AnswerAndVanish => {
+                connection.write(&framed(ok, &body, errand.chunked))?;
+            }
+            ServerDoes::AnswerLast => {
+                let last = format!("{ok}connection: close\r\n");
+                connection.write(&framed(&last, &body, errand.chunked))?;
+            }
+            ServerDoes::Vanish => {}
+            ServerDoes::Break => {
+                let whole = framed(ok, &body, errand.chunked);
+                let lost = body.len() / 2 + 1;
+                connection.write(whole.get(..whole.len() - lost).unwrap_or_default())?;
+            }
+            ServerDoes::Trickle => {
+                connection.write(format!("{ok}transfer-encoding: chunked\r\n\r\n").as_bytes())?;
+                self.trickle(errand, |piece| connection.write(&as_chunk(piece)))?;
+                connection.write(&as_chunk(b""))?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn bytes(&self, stream: TcpStream) -> io::Result<()> {
+        let mut come = BufReader::new(&stream);
+        let mut line = String::new();
+        come.read_line(&mut line)?;
+        let errand = Errand::read(line.trim_end()).ok_or_else(|| io::Error::other("no errand"))?;
+        let mut body = Vec::new();
+        come.read_to_end(&mut body)?;
+        if body.len() < errand.up {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.ledger.done(errand.id, body == errand.request_body());
+        let answer = errand.answer_body();
+        let mut stream = &stream;
+        match errand.server {
+            ServerDoes::Answer | ServerDoes::AnswerLast | ServerDoes::AnswerAndVanish => {
+                stream.write_all(&answer)?;
+            }
+            ServerDoes::Vanish => {}
+            ServerDoes::Break => {
+                stream.write_all(answer.get(..answer.len() / 2).unwrap_or_default())?;
+            }
+            ServerDoes::Trickle => self.trickle(&errand, |piece| stream.write_all(piece))?,
+        }
+        stream.shutdown(Shutdown::Write)
+    }
+
+    /// Gives what follows from the errand, a piece at a time, until all is over.
+    fn trickle(
+        &self,
+        errand: &Errand,
+        mut give: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut chance = Chance::new(!errand.id);
+        while !self.is_over() {
+            give(&chance.next().to_le_bytes())?;
+            pause(PIECE);
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether nothing has come yet.
+fn is_waiting(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+/// How long it is from one piece to the next.
+const PIECE: Duration = Duration::from_millis(100);

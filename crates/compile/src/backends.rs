@@ -7,18 +7,22 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::PortRef;
+use leno_model::view::{PortRef, Protocol};
 use leno_model::{Code, Name, Namespace, ServiceName, near};
 use leno_resources::Resources;
-use leno_resources::gateway::{BackendObjectReference, HttpBackendRef, HttpRouteRule};
+use leno_resources::gateway::{BackendObjectReference, BackendRef, GrpcBackendRef, HttpBackendRef};
 
 use crate::finding::{self, Flaw};
 use crate::parents::{Role, Routed};
+use crate::route::Kind;
 use crate::services::Form;
 use crate::suggest;
 
-/// What `ReferenceGrant`s permit HTTPRoutes: from a namespace, into a namespace, to a service or all.
-pub(crate) struct Grants(BTreeSet<(Namespace, Namespace, Option<Name>)>);
+/// What `ReferenceGrant`s permit.
+pub(crate) struct Grants(BTreeSet<Grant>);
+
+/// To routes of a kind, from a namespace, into a namespace, to a service or all.
+type Grant = (Kind, Namespace, Namespace, Option<Name>);
 
 impl Grants {
     pub(crate) fn new(resources: &Resources) -> Self {
@@ -29,25 +33,25 @@ impl Grants {
             };
             //= ReferenceGrantSpec from: "entries MUST be combined using OR."
             let from = spec.from.iter().filter_map(|from| from.sound());
-            let from =
-                from.filter(|from| (&*from.group, &*from.kind) == (GATEWAY_API, "HTTPRoute"));
-            for from in from {
+            let from = from.filter(|from| &*from.group == GATEWAY_API);
+            let from = from.filter_map(|from| Some((Kind::named(&from.kind)?, &from.namespace)));
+            for (kind, namespace) in from {
                 let to = spec.to.iter().filter_map(|to| to.sound());
                 let to = to.filter(|to| (&*to.group, &*to.kind) == ("", "Service"));
                 grants.extend(to.map(|to| {
-                    (
-                        from.namespace.clone(),
-                        finding::namespace(grant),
-                        to.name.clone(),
-                    )
+                    let own = finding::namespace(grant);
+                    (kind, namespace.clone(), own, to.name.clone())
                 }));
             }
         }
         Self(grants)
     }
 
-    fn permits(&self, from: &Namespace, to: &ServiceName) -> bool {
-        let has = |name| self.0.contains(&(from.clone(), to.namespace.clone(), name));
+    fn permits(&self, kind: Kind, from: &Namespace, to: &ServiceName) -> bool {
+        let has = |name| {
+            let (from, into) = (from.clone(), to.namespace.clone());
+            self.0.contains(&(kind, from, into, name))
+        };
         //= ReferenceGrantTo name: "When unspecified, this policy refers to all resources of the
         //= specified Group and Kind in the local namespace."
         has(None) || has(Some(to.name.clone()))
@@ -72,50 +76,44 @@ impl Reference<'_> {
     }
 }
 
-impl<'a> From<&'a HttpBackendRef> for Reference<'a> {
-    fn from(written: &'a HttpBackendRef) -> Self {
-        Self {
-            group: &written.group,
-            kind: &written.kind,
-            namespace: written.namespace.as_ref(),
-            name: &written.name,
-            port: written.port,
+/// Declares what is a reference.
+macro_rules! is_reference {
+    ($($written:ident),+) => {$(
+        impl<'a> From<&'a $written> for Reference<'a> {
+            fn from(written: &'a $written) -> Self {
+                Self {
+                    group: &written.group,
+                    kind: &written.kind,
+                    namespace: written.namespace.as_ref(),
+                    name: &written.name,
+                    port: written.port,
+                }
+            }
         }
-    }
+    )+};
 }
 
-impl<'a> From<&'a BackendObjectReference> for Reference<'a> {
-    fn from(written: &'a BackendObjectReference) -> Self {
-        Self {
-            group: &written.group,
-            kind: &written.kind,
-            namespace: written.namespace.as_ref(),
-            name: &written.name,
-            port: written.port,
-        }
-    }
+is_reference!(
+    BackendObjectReference,
+    BackendRef,
+    GrpcBackendRef,
+    HttpBackendRef
+);
+
+/// A route that refers to somebody, and where it does.
+#[derive(Clone, Copy)]
+pub(crate) struct Referring<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) own: &'a Namespace,
+    pub(crate) role: Role,
 }
 
-/// Everybody to whom a rule sends requests, or copies of them.
-pub(crate) fn references(rule: &HttpRouteRule) -> impl Iterator<Item = Reference<'_>> {
-    let backends = || rule.backend_refs.iter().filter_map(|part| part.sound());
-    let filters = backends().flat_map(|backend| &backend.filters);
-    let mirrors = rule
-        .filters
-        .iter()
-        .chain(filters)
-        .filter_map(|part| part.sound()?.request_mirror.as_ref());
-    let mirrors = mirrors.map(|mirror| Reference::from(&mirror.backend_ref));
-    backends().map(Reference::from).chain(mirrors)
-}
-
-/// The service port that `reference`, in a route of the namespace `own`, means.
+/// The service port that `reference` means.
 ///
 /// Permission is asked before existence, so that nobody learns what another namespace holds.
 pub(crate) fn port(
     reference: Reference<'_>,
-    own: &Namespace,
-    role: Role,
+    Referring { kind, own, role }: Referring<'_>,
     routed: &Routed<'_>,
     grants: &Grants,
 ) -> Result<PortRef, Flaw> {
@@ -127,9 +125,10 @@ pub(crate) fn port(
     }
     let namespace = reference.namespace.unwrap_or(own);
     let name = ServiceName::new(namespace.clone(), reference.name.clone());
-    if needs_grant(role, namespace, own) && !grants.permits(own, &name) {
+    if needs_grant(role, namespace, own) && !grants.permits(kind, own, &name) {
         let message = format!(
-            "no ReferenceGrant in {namespace} lets HTTPRoutes of {own} use Service {}",
+            "no ReferenceGrant in {namespace} lets {}s of {own} use Service {}",
+            kind.name(),
             name.name
         );
         return Err(Flaw::new("/namespace", Code::C103, message));
@@ -165,14 +164,32 @@ pub(crate) fn port(
     };
     //= HTTPBackendRef: "It refers to a Kubernetes Service that has an incompatible appProtocol for
     //= the given Route type"
-    if port.spoken.is_some_and(|spoken| !spoken.is_http()) {
-        let message = format!("{}:{number} is not HTTP", name.name);
-        return Err(Flaw::new("/port", Code::C110, message));
+    if let Some(spoken) = port.spoken.filter(|spoken| !kind.reaches(*spoken)) {
+        let port = format!("{}:{number}", name.name);
+        return Err(Flaw::new(
+            "/port",
+            Code::C110,
+            not_spoken(&port, spoken, kind),
+        ));
     }
     Ok(PortRef {
         service: name,
         port: number,
     })
+}
+
+/// `cart:9090 is TCP, and an HTTPRoute routes HTTP`
+pub(crate) fn not_spoken(port: &str, spoken: Protocol, kind: Kind) -> String {
+    let routes = format!("and {kind} routes {}", kind.protocol());
+    match spoken {
+        Protocol::Detect => format!("nobody says what is spoken on {port}, {routes}"),
+        Protocol::Http
+        | Protocol::Http1
+        | Protocol::Http2
+        | Protocol::Grpc
+        | Protocol::Tls
+        | Protocol::Tcp => format!("{port} is {spoken}, {routes}"),
+    }
 }
 
 /// Whether the owner of the referent has to agree. A consumer's route steers only calls of its own

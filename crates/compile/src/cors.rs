@@ -5,14 +5,14 @@ use core::time::Duration;
 
 use leno_model::view::{Cors, HostMatch, Named, SiteMatch};
 use leno_model::{Code, Notes};
-use leno_resources::gateway::{CorsMethod, HttpCorsFilter, HttpRouteSpec};
-use leno_resources::{List, Object};
+use leno_resources::gateway::{CorsMethod, HttpCorsFilter};
+use leno_resources::{List, Outline};
 
 use crate::finding::{self, Complete};
 
 /// What the filter at `pointer` means; nothing if one of its items was not understood.
 pub(crate) fn cors(
-    route: &Object<HttpRouteSpec>,
+    route: Outline<'_>,
     pointer: &str,
     written: &HttpCorsFilter,
     notes: &mut Notes,

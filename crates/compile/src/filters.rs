@@ -11,16 +11,16 @@ use core::num::NonZeroU32;
 
 use leno_model::view::{Cors, HeaderChanges, Mirror, PathRewrite, Redirect, Rewrite};
 use leno_model::{Code, Notes, Origin};
+use leno_resources::List;
 use leno_resources::gateway::{
-    HttpHeader, HttpHeaderFilter, HttpPathModifier, HttpRequestMirrorFilter, HttpRouteFilter,
-    HttpRouteFilterType, HttpRouteSpec, PathModifierType,
+    HttpHeader, HttpHeaderFilter, HttpPathModifier, HttpRequestMirrorFilter, PathModifierType,
 };
-use leno_resources::{List, Object};
 
-use crate::backends;
+use crate::backends::{self, Referring};
 use crate::cors;
 use crate::finding::{self, Complete};
 use crate::parents::Role;
+use crate::route::{Filter, Route};
 use crate::rules::Surroundings;
 
 /// What the filters of a rule, or of a backend reference, do.
@@ -46,7 +46,7 @@ pub(crate) enum Level {
 /// Where filters stand.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
-    pub(crate) route: &'a Object<HttpRouteSpec>,
+    pub(crate) route: Route<'a>,
     /// The rule, or the backend reference.
     pub(crate) pointer: &'a str,
     pub(crate) level: Level,
@@ -61,18 +61,18 @@ pub(crate) struct Place<'a> {
 //= HTTP error response."
 pub(crate) fn filters(
     place: Place<'_>,
-    written: &List<HttpRouteFilter>,
+    written: &[Option<Filter<'_>>],
     notes: &mut Notes,
 ) -> Filters {
     let mut filters = Filters::default();
-    for (index, part) in written.iter().enumerate() {
+    for (index, filter) in written.iter().enumerate() {
         let mut reader = Reader {
             place,
             pointer: format!("{}/filters/{index}", place.pointer),
             notes,
         };
-        match part.sound() {
-            Some(filter) => reader.add(filter, &mut filters),
+        match filter {
+            Some(filter) => reader.add(*filter, &mut filters),
             None => reader.refuse("", Code::C007, &mut filters),
         }
     }
@@ -86,55 +86,40 @@ struct Reader<'a, 'n> {
 }
 
 impl Reader<'_, '_> {
-    fn add(&mut self, filter: &HttpRouteFilter, filters: &mut Filters) {
-        use HttpRouteFilterType as Type;
-        match (filter.type_, self.place.level) {
-            (Type::RequestHeaderModifier, _) => {
-                if let Some(changes) = &filter.request_header_modifier {
-                    let changes = self.header_changes("requestHeaderModifier", changes, filters);
-                    filters.request_headers = changes;
+    fn add(&mut self, filter: Filter<'_>, filters: &mut Filters) {
+        match (filter, self.place.level) {
+            (Filter::RequestHeaders(changes), _) => {
+                let changes = self.header_changes("requestHeaderModifier", changes, filters);
+                filters.request_headers = changes;
+            }
+            (Filter::ResponseHeaders(changes), _) => {
+                let changes = self.header_changes("responseHeaderModifier", changes, filters);
+                filters.response_headers = changes;
+            }
+            (Filter::Redirect(written), Level::Rule) => {
+                filters.redirect = Some(Redirect {
+                    scheme: written.scheme.map(|scheme| scheme.as_str().into()),
+                    host: written.hostname.clone(),
+                    port: written.port,
+                    path: self.path("requestRedirect", written.path.as_ref(), filters),
+                    status: written.status_code,
+                });
+            }
+            (Filter::Rewrite(written), _) => {
+                filters.rewrite = Some(Rewrite {
+                    host: written.hostname.clone(),
+                    path: self.path("urlRewrite", written.path.as_ref(), filters),
+                });
+            }
+            (Filter::Mirror(written), _) => filters.mirrors.extend(self.mirror(written)),
+            (Filter::Cors(written), Level::Rule) => {
+                let pointer = format!("{}/cors", self.pointer);
+                filters.cors = cors::cors(self.place.route.object, &pointer, written, self.notes);
+                if filters.cors.is_none() {
+                    self.refuse("/cors", Code::C007, filters);
                 }
             }
-            (Type::ResponseHeaderModifier, _) => {
-                if let Some(changes) = &filter.response_header_modifier {
-                    let changes = self.header_changes("responseHeaderModifier", changes, filters);
-                    filters.response_headers = changes;
-                }
-            }
-            (Type::RequestRedirect, Level::Rule) => {
-                if let Some(written) = &filter.request_redirect {
-                    filters.redirect = Some(Redirect {
-                        scheme: written.scheme.map(|scheme| scheme.as_str().into()),
-                        host: written.hostname.clone(),
-                        port: written.port,
-                        path: self.path("requestRedirect", written.path.as_ref(), filters),
-                        status: written.status_code,
-                    });
-                }
-            }
-            (Type::UrlRewrite, _) => {
-                if let Some(written) = &filter.url_rewrite {
-                    filters.rewrite = Some(Rewrite {
-                        host: written.hostname.clone(),
-                        path: self.path("urlRewrite", written.path.as_ref(), filters),
-                    });
-                }
-            }
-            (Type::RequestMirror, _) => {
-                if let Some(written) = &filter.request_mirror {
-                    filters.mirrors.extend(self.mirror(written));
-                }
-            }
-            (Type::Cors, Level::Rule) => {
-                if let Some(written) = &filter.cors {
-                    let pointer = format!("{}/cors", self.pointer);
-                    filters.cors = cors::cors(self.place.route, &pointer, written, self.notes);
-                    if filters.cors.is_none() {
-                        self.refuse("/cors", Code::C007, filters);
-                    }
-                }
-            }
-            (Type::Cors, Level::Backend) => {
+            (Filter::Cors(_), Level::Backend) => {
                 let message = "a browser asks before a backend is chosen, so CORS is not enforced \
                                for one of them";
                 let suggestion = Some("let the filter stand at the rule".to_string());
@@ -142,12 +127,12 @@ impl Reader<'_, '_> {
                 self.notes.push(note.suggest(suggestion));
                 self.refuse("", Code::C114, filters);
             }
-            (Type::ExtensionRef, _) => {
-                let message = format!("the filter {} is not enforced yet", filter.type_.as_str());
+            (Filter::Extension, _) => {
+                let message = "the filter ExtensionRef is not enforced yet".to_string();
                 self.note("/type", Code::C114, message);
                 self.refuse("", Code::C114, filters);
             }
-            (Type::RequestRedirect, Level::Backend) => {
+            (Filter::Redirect(_), Level::Backend) => {
                 let message = "the filter RequestRedirect is not enforced for one backend yet";
                 self.note("/type", Code::C114, message.to_string());
                 self.refuse("", Code::C114, filters);
@@ -165,14 +150,18 @@ impl Reader<'_, '_> {
             surroundings: Surroundings { routed, grants },
             ..
         } = self.place;
-        let own = finding::namespace(route);
-        let found = backends::port((&written.backend_ref).into(), &own, role, routed, grants);
+        let referring = Referring {
+            kind: route.kind(),
+            own: &finding::namespace(route.object),
+            role,
+        };
+        let found = backends::port((&written.backend_ref).into(), referring, routed, grants);
         let to = match found {
             Ok(to) => to,
             Err(flaw) => {
                 let pointer = format!("{}/requestMirror/backendRef", self.pointer);
                 let in_force = "no copies are made; the requests themselves go on".to_string();
-                self.notes.push(flaw.note(route, &pointer, in_force));
+                self.notes.push(flaw.note(route.object, &pointer, in_force));
                 return None;
             }
         };
@@ -187,7 +176,7 @@ impl Reader<'_, '_> {
             to,
             share,
             of: NonZeroU32::new(of).unwrap_or(NonZeroU32::MIN),
-            origin: route.origin(&self.pointer),
+            origin: route.object.origin(&self.pointer),
         })
     }
 
@@ -320,6 +309,7 @@ impl Reader<'_, '_> {
         let origin = || {
             self.place
                 .route
+                .object
                 .origin(&format!("{}{pointer}", self.pointer))
         };
         filters.refused.get_or_insert_with(|| (code, origin()));
@@ -332,16 +322,19 @@ impl Reader<'_, '_> {
 
     fn finding(&self, pointer: &str, code: Code, message: String) -> leno_model::Note {
         let pointer = format!("{}{pointer}", self.pointer);
-        finding::error(self.place.route, &pointer, code, message).in_force(match self.place.level {
-            Level::Rule => "the requests that this rule matches answer 500",
-            Level::Backend => "this backend's share of the rule's requests answers 500",
+        let Place { route, level, .. } = self.place;
+        let kind = route.kind();
+        let (one, fail, fails) = (kind.takes_one(), kind.fail(), kind.fails());
+        finding::error(route.object, &pointer, code, message).in_force(match level {
+            Level::Rule => format!("the {one}s that this rule matches {fail}"),
+            Level::Backend => format!("this backend's share of the rule's {one}s {fails}"),
         })
     }
 
     fn repeated(&mut self, pointer: &str, name: &str) {
         let pointer = format!("{}{pointer}", self.pointer);
         let message = format!("{name} stands further up already");
-        let note = finding::warning(self.place.route, &pointer, Code::C109, message);
+        let note = finding::warning(self.place.route.object, &pointer, Code::C109, message);
         self.notes.push(note.in_force("the first of them"));
     }
 }

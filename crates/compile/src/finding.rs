@@ -3,26 +3,36 @@
 use alloc::{format, string::String};
 
 use leno_model::{Code, Name, Namespace, Note, Severity};
-use leno_resources::Object;
+use leno_resources::Outline;
 
 /// The namespace of an object of a kind that has one.
-pub(crate) fn namespace<T>(object: &Object<T>) -> Namespace {
-    let namespace = object.meta.namespace.clone();
+pub(crate) fn namespace<'a>(object: impl Into<Outline<'a>>) -> Namespace {
+    let namespace = object.into().meta.namespace.clone();
     namespace.unwrap_or_else(Namespace::default_namespace)
 }
 
 /// A finding about the field at `pointer` of `object`, which makes something that was written not hold.
-pub(crate) fn error<T>(object: &Object<T>, pointer: &str, code: Code, message: String) -> Note {
-    finding(object, pointer, code, Severity::Error, message)
+pub(crate) fn error<'a>(
+    object: impl Into<Outline<'a>>,
+    pointer: &str,
+    code: Code,
+    message: String,
+) -> Note {
+    finding(object.into(), pointer, code, Severity::Error, message)
 }
 
 /// A finding about the field at `pointer` of `object`, which probably does not do what was meant.
-pub(crate) fn warning<T>(object: &Object<T>, pointer: &str, code: Code, message: String) -> Note {
-    finding(object, pointer, code, Severity::Warning, message)
+pub(crate) fn warning<'a>(
+    object: impl Into<Outline<'a>>,
+    pointer: &str,
+    code: Code,
+    message: String,
+) -> Note {
+    finding(object.into(), pointer, code, Severity::Warning, message)
 }
 
-fn finding<T>(
-    object: &Object<T>,
+fn finding(
+    object: Outline<'_>,
     pointer: &str,
     code: Code,
     severity: Severity,
@@ -97,14 +107,14 @@ impl Flaw {
     }
 
     /// The finding about the reference at `pointer` of `object`.
-    pub(crate) fn note<T>(
+    pub(crate) fn note<'a>(
         self,
-        object: &Object<T>,
+        object: impl Into<Outline<'a>>,
         pointer: &str,
         in_force: impl Into<String>,
     ) -> Note {
         finding(
-            object,
+            object.into(),
             &format!("{pointer}{}", self.field),
             self.code,
             self.severity,

@@ -103,7 +103,7 @@ fn note_overlaps<T: Layered>(oldest_first: &[&Object<T>], notes: &mut Notes) {
             let pointer = format!("/spec/{field}");
             let message = format!("{} says {field} about the same", first.reference());
             notes.push(
-                finding::warning(policy, &pointer, Code::C133, message).in_force(format!(
+                finding::warning(*policy, &pointer, Code::C133, message).in_force(format!(
                     "what {} says: the older of two holds",
                     first.reference()
                 )),

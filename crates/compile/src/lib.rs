@@ -12,6 +12,7 @@ mod access;
 mod addresses;
 mod answers;
 mod backends;
+mod conflicts;
 mod cors;
 mod everywhere;
 mod filters;
@@ -22,6 +23,7 @@ mod matches;
 mod mesh;
 mod parents;
 mod precedence;
+mod route;
 mod routes;
 mod rules;
 mod services;
@@ -43,6 +45,7 @@ use leno_resources::Resources;
 use crate::layers::Layers;
 
 pub use mesh::{AddressOwner, Answer, Destination, Instance, Mesh, NotFound, ViewOf};
+pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 
 /// Says what the resources mean. What cannot be used is left out, or refuses what it would have
@@ -70,7 +73,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let mut attached = routes::routes(resources, &routed, &mut notes);
 
     let names = workloads.iter().map(workloads::Workload::name).collect();
-    let routes = telemetry::names(resources.http_routes.iter());
+    let routes = targets::routes(resources);
     let scope = targets::Scope {
         mesh: everywhere.name.as_ref(),
         services: &services,

@@ -9,12 +9,13 @@ use alloc::{
 
 use leno_model::view::{PortRef, Protocol};
 use leno_model::{Code, Namespace, Notes, ServiceName, near};
-use leno_resources::gateway::{HttpRouteSpec, ParentReference};
+use leno_resources::Resources;
+use leno_resources::gateway::ParentReference;
 use leno_resources::service::TargetPort;
-use leno_resources::{Object, Resources};
 
 use crate::backends;
 use crate::finding::{self, Complete, Flaw};
+use crate::route::{self, Kind, Route};
 use crate::services::{Form, Port, Service};
 use crate::spoken;
 use crate::suggest;
@@ -35,8 +36,8 @@ pub(crate) struct Routed<'a> {
     pub(crate) services: &'a BTreeMap<ServiceName, Service<'a>>,
     /// What would be the services of workloads that have opened no port yet.
     pub(crate) unopened: &'a BTreeSet<ServiceName>,
-    /// The ports that are HTTP because routes of the service's own namespace say so.
-    http: BTreeSet<PortRef>,
+    /// The ports whose protocol routes of the service's own namespace say: the most special of them.
+    said: BTreeMap<PortRef, Kind>,
 }
 
 impl<'a> Routed<'a> {
@@ -51,22 +52,21 @@ impl<'a> Routed<'a> {
         let mut routed = Self {
             services,
             unopened,
-            http: BTreeSet::new(),
+            said: BTreeMap::new(),
         };
-        for route in resources.http_routes.iter() {
+        for route in route::routes(resources) {
             routed.infer(route);
         }
         routed
     }
 
-    fn infer(&mut self, route: &Object<HttpRouteSpec>) {
-        let Some(spec) = route.spec.partly() else {
-            return;
-        };
-        let own = finding::namespace(route);
+    fn infer(&mut self, route: Route<'_>) {
+        let own = finding::namespace(route.object);
         let local = |namespace: Option<&Namespace>| namespace.is_none_or(|it| *it == own);
         let name = |name| ServiceName::new(own.clone(), name);
-        let parents = spec.parent_refs.iter().filter_map(|parent| parent.sound());
+        let parents = route.parents().into_iter().flatten();
+        let parents = parents.filter_map(|parent| parent.sound());
+        let mut said = Vec::new();
         for parent in
             parents.filter(|parent| is_service(parent) && local(parent.namespace.as_ref()))
         {
@@ -78,15 +78,19 @@ impl<'a> Routed<'a> {
                 .ports
                 .iter()
                 .filter(|(number, port)| is_meant(parent, **number, port));
-            self.http
-                .extend(ports.map(|(number, _)| port_ref(&service.name, *number)));
+            said.extend(ports.map(|(number, _)| port_ref(&service.name, *number)));
         }
-        let rules = spec.rules.iter().filter_map(|rule| rule.partly());
-        let references = rules.flat_map(backends::references);
-        for reference in references.filter(|it| it.is_service() && local(it.namespace)) {
-            let port = reference.port.unwrap_or_default();
-            self.http
-                .insert(port_ref(&name(reference.name.clone()), port));
+        for rule in route.rules().iter().flatten() {
+            let references = rule.references();
+            let references = references.filter(|it| it.is_service() && local(it.namespace));
+            said.extend(references.map(|reference| {
+                let port = reference.port.unwrap_or_default();
+                port_ref(&name(reference.name.clone()), port)
+            }));
+        }
+        for port in said {
+            let kind = self.said.entry(port).or_insert(route.kind());
+            *kind = route.kind().min(*kind);
         }
     }
 
@@ -95,7 +99,7 @@ impl<'a> Routed<'a> {
         let service = self.services.get(&port.service);
         let held = service.and_then(|service| service.ports.get(&port.port));
         let said = held.and_then(|held| held.spoken);
-        let by_route = || self.http.contains(port).then_some(Protocol::Http);
+        let by_route = || self.said.get(port).map(|kind| kind.protocol());
         let by_number = || match held.map(|held| &held.target) {
             Some(TargetPort::Number(target)) => spoken::by_number(*target),
             Some(TargetPort::Name(_)) | None => spoken::by_number(port.port),
@@ -105,45 +109,55 @@ impl<'a> Routed<'a> {
     }
 }
 
-/// The ports that `route` is attached to, with its role there.
+/// Where a route is attached to a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) role: Role,
+    /// Which of its parents it is.
+    pub(crate) parent: usize,
+}
+
+/// The ports that `route` is attached to.
 pub(crate) fn attached(
-    route: &Object<HttpRouteSpec>,
+    route: Route<'_>,
     routed: &Routed<'_>,
     notes: &mut Notes,
-) -> BTreeMap<PortRef, Role> {
-    let Some(spec) = route.spec.partly() else {
+) -> BTreeMap<PortRef, Place> {
+    let Some(parents) = route.parents() else {
         return BTreeMap::new();
     };
-    if spec.parent_refs.is_empty() {
-        notes.push(
-            finding::warning(
-                route,
-                "/spec/parentRefs",
-                Code::C101,
-                "it names no parent".to_string(),
-            )
-            .in_force("the route does nothing"),
-        );
+    if parents.is_empty() {
+        let message = "it names no parent".to_string();
+        let note = finding::warning(route.object, "/spec/parentRefs", Code::C101, message);
+        notes.push(note.in_force("the route does nothing"));
     }
     let mut attached = BTreeMap::new();
-    for (index, parent) in spec.parent_refs.iter().enumerate() {
+    for (index, parent) in parents.iter().enumerate() {
         let Some(parent) = parent.sound() else {
             continue;
         };
-        let pointer = format!("/spec/parentRefs/{index}");
         match (Parent { route, parent }).ports(routed) {
-            Ok(ports) => attached.extend(ports),
-            Err(flaw) => notes.push(flaw.note(route, &pointer, NOT_ATTACHED)),
+            Ok(ports) => attached.extend(ports.map(|(port, role)| {
+                let parent = index;
+                (port, Place { role, parent })
+            })),
+            Err(flaw) => notes.push(flaw.note(route.object, &pointer(index), NOT_ATTACHED)),
         }
     }
     attached
 }
 
+/// Where a parent stands in a route.
+pub(crate) fn pointer(parent: usize) -> String {
+    format!("/spec/parentRefs/{parent}")
+}
+
 const NOT_ATTACHED: &str = "the route is not attached to this parent";
 
 /// The role of `route` at a parent; `None` if that is no Service.
-pub(crate) fn role(route: &Object<HttpRouteSpec>, parent: &ParentReference) -> Option<Role> {
-    let is_own = parent.namespace.is_none() || parent.namespace == route.meta.namespace;
+pub(crate) fn role(route: Route<'_>, parent: &ParentReference) -> Option<Role> {
+    let own = &route.object.meta.namespace;
+    let is_own = parent.namespace.is_none() || parent.namespace == *own;
     is_service(parent).then_some(if is_own {
         Role::Producer
     } else {
@@ -152,24 +166,23 @@ pub(crate) fn role(route: &Object<HttpRouteSpec>, parent: &ParentReference) -> O
 }
 
 /// The role that a route was meant to have, as far as its first parent tells.
-pub(crate) fn meant(route: &Object<HttpRouteSpec>) -> Role {
-    let parents = route
-        .spec
-        .partly()
-        .into_iter()
-        .flat_map(|spec| &spec.parent_refs);
+pub(crate) fn meant(route: Route<'_>) -> Role {
+    let parents = route.parents().into_iter().flatten();
     let mut roles = parents.filter_map(|parent| role(route, parent.sound()?));
     roles.next().unwrap_or(Role::Producer)
 }
 
 /// One parent reference of a route.
 struct Parent<'a> {
-    route: &'a Object<HttpRouteSpec>,
+    route: Route<'a>,
     parent: &'a ParentReference,
 }
 
 impl Parent<'_> {
-    fn ports(&self, routed: &Routed<'_>) -> Result<Vec<(PortRef, Role)>, Flaw> {
+    fn ports(
+        &self,
+        routed: &Routed<'_>,
+    ) -> Result<impl Iterator<Item = (PortRef, Role)> + use<>, Flaw> {
         self.check_kind()?;
         let (service, role) = self.service(routed)?;
         let meant = service
@@ -185,12 +198,13 @@ impl Parent<'_> {
         let ports = meant
             .iter()
             .map(|(number, _)| port_ref(&service.name, **number));
-        let http = ports.filter(|port| routed.protocol(port).is_http());
-        let ports = http.map(|port| (port, role)).collect::<Vec<_>>();
-        if ports.is_empty() {
-            return Err(self.not_http(service, &meant));
+        let kind = self.route.kind();
+        let steered = ports.filter(|port| kind.steers(routed.protocol(port)));
+        let steered = steered.collect::<Vec<_>>();
+        if steered.is_empty() {
+            return Err(self.not_steered(service, &meant, routed));
         }
-        Ok(ports)
+        Ok(steered.into_iter().map(move |port| (port, role)))
     }
 
     fn check_kind(&self) -> Result<(), Flaw> {
@@ -216,7 +230,7 @@ impl Parent<'_> {
     }
 
     fn service<'a>(&self, routed: &'a Routed<'_>) -> Result<(&'a Service<'a>, Role), Flaw> {
-        let own = finding::namespace(self.route);
+        let own = finding::namespace(self.route.object);
         let namespace = self.parent.namespace.as_ref().unwrap_or(&own);
         let name = ServiceName::new(namespace.clone(), self.parent.name.clone());
         let Some(service) = routed.services.get(&name) else {
@@ -272,21 +286,32 @@ impl Parent<'_> {
         Flaw::new(field, Code::C102, message).suggest(suggestion)
     }
 
-    fn not_http(&self, service: &Service<'_>, meant: &[(&u16, &Port)]) -> Flaw {
+    fn not_steered(
+        &self,
+        service: &Service<'_>,
+        meant: &[(&u16, &Port)],
+        routed: &Routed<'_>,
+    ) -> Flaw {
         let numbers = meant
             .iter()
             .map(|(number, _)| format!("{number}"))
             .collect::<Vec<_>>();
-        let message = format!("{}:{} is not HTTP", service.name.name, numbers.join(", "));
+        let spoken = meant
+            .iter()
+            .map(|(number, _)| routed.protocol(&port_ref(&service.name, **number)))
+            .fold(Protocol::Detect, spoken::both);
+        let kind = self.route.kind();
+        let port = format!("{}:{}", service.name.name, numbers.join(", "));
         let field = if self.parent.port.is_some() {
             "/port"
         } else {
             "/name"
         };
-        let note = Flaw::new(field, Code::C110, message);
+        let flaw = Flaw::new(field, Code::C110, backends::not_spoken(&port, spoken, kind));
         let is_open = meant.iter().any(|(_, port)| port.spoken.is_none());
-        let suggestion = is_open.then(|| "its owner can say appProtocol: http".to_string());
-        note.suggest(suggestion)
+        let word = kind.protocol().to_string().to_lowercase();
+        let suggestion = is_open.then(|| format!("its owner can say appProtocol: {word}"));
+        flaw.suggest(suggestion)
     }
 }
 

@@ -10,13 +10,14 @@ use alloc::{
 
 use leno_model::view::{PortRef, Routes};
 use leno_model::{Namespace, Notes};
-use leno_resources::gateway::HttpRouteSpec;
-use leno_resources::{Object, Resources};
+use leno_resources::Resources;
 
 use crate::backends::Grants;
+use crate::conflicts::{self, Settled};
 use crate::finding::Complete;
-use crate::parents::{self, Role, Routed};
+use crate::parents::{self, Routed};
 use crate::precedence::{self, Candidate};
+use crate::route::{self, Route};
 use crate::rules::{self, Surroundings};
 use crate::shadow::Shadows;
 
@@ -31,9 +32,16 @@ pub(crate) fn routes(resources: &Resources, routed: &Routed<'_>, notes: &mut Not
         routed,
         grants: &grants,
     };
+    let attached = route::routes(resources).map(|route| {
+        let to = parents::attached(route, routed, notes);
+        (route, to)
+    });
+    let attached = attached.collect::<Vec<_>>();
+    let settled = Settled::new(&attached);
     let mut candidates = BTreeMap::<_, Vec<Candidate<'_>>>::new();
-    for route in resources.http_routes.iter() {
-        for (place, matches) in attach(route, surroundings, notes) {
+    for (route, mut to) in attached {
+        settled.detach(route, &mut to, notes);
+        for (place, matches) in attach(route, to, surroundings, notes) {
             candidates.entry(place).or_default().extend(matches);
         }
     }
@@ -54,11 +62,11 @@ type Place = (PortRef, Option<Namespace>);
 
 /// The matches of one route at each place it is attached to.
 fn attach<'a>(
-    route: &'a Object<HttpRouteSpec>,
+    route: Route<'a>,
+    attached: BTreeMap<PortRef, parents::Place>,
     surroundings: Surroundings<'_>,
     notes: &mut Notes,
 ) -> Vec<(Place, Vec<Candidate<'a>>)> {
-    let attached = parents::attached(route, surroundings.routed, notes);
     let calls = calls_to(route, attached.keys());
     let candidates = |role| {
         let mut notes = Notes::default();
@@ -72,16 +80,14 @@ fn attach<'a>(
         notes.extend(without_effect(told));
         return Vec::new();
     }
-    let roles = attached.values().copied().collect::<BTreeSet<_>>();
+    let roles = attached.values().map(|place| place.role);
+    let roles = roles.collect::<BTreeSet<_>>();
     let by_role = roles.into_iter().map(|role| (role, candidates(role)));
     let by_role = by_role.collect::<BTreeMap<_, _>>();
     notes.extend(each_once(by_role.values().map(|(_, told)| told)));
-    let place = |(port, role): (PortRef, Role)| {
-        let callers = match role {
-            Role::Producer => None,
-            Role::Consumer => route.meta.namespace.clone(),
-        };
-        Some(((port, callers), by_role.get(&role)?.0.clone()))
+    let place = |(port, place): (PortRef, parents::Place)| {
+        let callers = conflicts::callers(route, place.role);
+        Some(((port, callers), by_role.get(&place.role)?.0.clone()))
     };
     attached.into_iter().filter_map(place).collect()
 }
@@ -107,13 +113,14 @@ fn each_once<'a>(told: impl Iterator<Item = &'a Notes>) -> Notes {
 }
 
 /// `calls to cart and other/web`
-fn calls_to<'a>(route: &Object<HttpRouteSpec>, ports: impl Iterator<Item = &'a PortRef>) -> String {
+fn calls_to<'a>(route: Route<'_>, ports: impl Iterator<Item = &'a PortRef>) -> String {
     let names = ports.map(|port| &port.service).collect::<BTreeSet<_>>();
     let names = names
         .into_iter()
-        .map(|service| match route.meta.namespace.as_ref() {
+        .map(|service| match route.object.meta.namespace.as_ref() {
             Some(own) if *own == service.namespace => service.name.to_string(),
             Some(_) | None => service.to_string(),
         });
-    format!("calls to {}", names.collect::<Vec<_>>().join(" and "))
+    let takes = route.kind().takes();
+    format!("{takes} to {}", names.collect::<Vec<_>>().join(" and "))
 }

@@ -10,15 +10,15 @@ use alloc::{
 use leno_model::view::route::Part as Share;
 use leno_model::view::{Action, Backend, HeaderChanges, Retry, Rule, Split};
 use leno_model::{Code, Note, Notes, Origin};
-use leno_resources::gateway::{HttpBackendRef, HttpRouteRule, HttpRouteSpec};
-use leno_resources::{Object, Part};
+use leno_resources::List;
 
-use crate::backends::{self, Grants};
+use crate::backends::{self, Grants, Referring};
 use crate::filters::{self, Filters, Level, Place};
 use crate::finding::{self, Complete, Flaw};
-use crate::matches;
+use crate::matches::{self, Match};
 use crate::parents::{Role, Routed};
 use crate::precedence::Candidate;
+use crate::route::{Backend as Backed, Kind, Route, Rule as Written, Spec};
 
 /// What the rules of a route are understood with.
 #[derive(Clone, Copy)]
@@ -30,27 +30,24 @@ pub(crate) struct Surroundings<'a> {
 /// The matches of `route` where it has this role, in no order yet. `calls` says whose they are in a
 /// sentence: `calls to cart`.
 pub(crate) fn candidates<'a>(
-    route: &'a Object<HttpRouteSpec>,
+    route: Route<'a>,
     role: Role,
     calls: &str,
     surroundings: Surroundings<'_>,
     notes: &mut Notes,
 ) -> Vec<Candidate<'a>> {
-    let Some(spec) = route.spec.partly() else {
-        return Vec::new();
-    };
-    note_hostnames(route, spec, notes);
+    note_hostnames(route, notes);
+    let rules = route.rules();
+    let is_only = rules.len() == 1;
     let mut candidates = Vec::new();
-    for (index, part) in spec.rules.iter().enumerate() {
-        let Some(written) = part.partly() else {
+    for (index, written) in rules.into_iter().enumerate() {
+        let Some(written) = written else {
             continue;
         };
-        let pointer = format!("/spec/rules/{index}");
-        let matches = matches::matches(route, &pointer, &written.matches, notes);
-        let takes_all = matches
-            .iter()
-            .any(|one| matches::is_everything(&one.matches));
-        let calls = if takes_all && spec.rules.len() == 1 {
+        let matches = matches::matches(route, index, notes);
+        let takes_all = matches.iter().any(Match::is_everything);
+        let of_stream = matches!(route.kind(), Kind::Tls | Kind::Tcp);
+        let calls = if is_only && (takes_all || of_stream) {
             calls.to_string()
         } else {
             format!("{calls} that rule {} takes", index + 1)
@@ -58,19 +55,28 @@ pub(crate) fn candidates<'a>(
         let mut reader = Reader {
             route,
             role,
-            pointer,
+            pointer: format!("/spec/rules/{index}"),
             calls,
             surroundings,
             notes,
         };
-        let rule = Arc::new(reader.rule(part, written));
+        let rule = Arc::new(reader.rule(&written));
         for one in matches {
+            let Match {
+                index: at,
+                host,
+                matches,
+                rank,
+                is_flawed,
+            } = one;
             candidates.push(Candidate {
                 route,
-                position: (index, one.index),
-                matches: one.matches,
-                is_flawed: one.is_flawed,
-                rule: if one.is_flawed {
+                position: (index, at),
+                host,
+                matches,
+                rank,
+                is_flawed,
+                rule: if is_flawed {
                     Arc::new(refused(&rule, Code::C007, rule.origin.clone()))
                 } else {
                     rule.clone()
@@ -81,16 +87,26 @@ pub(crate) fn candidates<'a>(
     candidates
 }
 
-/// Says that hosts are not looked at.
-fn note_hostnames(route: &Object<HttpRouteSpec>, spec: &HttpRouteSpec, notes: &mut Notes) {
-    if spec.hostnames.is_empty() {
+/// Says that hosts are not looked at. Those of a TLSRoute are all that it says, and they are.
+//= GEP-1294: "GAMMA implementations SHOULD NOT infer any functionality from the `hostnames` field on
+//= `xRoute`s"
+fn note_hostnames(route: Route<'_>, notes: &mut Notes) {
+    let hostnames = match route.spec {
+        Spec::Http(spec) => spec.map(|spec| &spec.hostnames),
+        Spec::Grpc(spec) => spec.map(|spec| &spec.hostnames),
+        Spec::Tls(_) | Spec::Tcp(_) => None,
+    };
+    if hostnames.is_none_or(List::is_empty) {
         return;
     }
     let message = "hostnames mean nothing where the parent is a Service".to_string();
     notes.push(
-        finding::warning(route, "/spec/hostnames", Code::C114, message)
+        finding::warning(route.object, "/spec/hostnames", Code::C114, message)
             .suggest(Some("a rule can match the header host".to_string()))
-            .in_force("the rules take requests for every host"),
+            .in_force(format!(
+                "the rules take {}s for every host",
+                route.kind().takes_one()
+            )),
     );
 }
 
@@ -108,7 +124,7 @@ fn refused(rule: &Rule, code: Code, origin: Origin) -> Rule {
 }
 
 struct Reader<'a, 'n> {
-    route: &'a Object<HttpRouteSpec>,
+    route: Route<'a>,
     role: Role,
     pointer: String,
     calls: String,
@@ -117,8 +133,8 @@ struct Reader<'a, 'n> {
 }
 
 impl Reader<'_, '_> {
-    fn rule(&mut self, part: &Part<HttpRouteRule>, written: &HttpRouteRule) -> Rule {
-        let origin = self.route.origin(&self.pointer);
+    fn rule(&mut self, written: &Written<'_>) -> Rule {
+        let origin = self.route.object.origin(&self.pointer);
         let place = Place {
             route: self.route,
             pointer: &self.pointer,
@@ -138,7 +154,7 @@ impl Reader<'_, '_> {
             cors,
             refused: flaw,
         } = filters;
-        let timeouts = written.timeouts.as_ref();
+        let timeouts = written.timeouts;
         let rule = Rule {
             origin: origin.clone(),
             name: written.name.clone(),
@@ -155,8 +171,8 @@ impl Reader<'_, '_> {
             attempt_timeout: timeouts.and_then(|timeouts| timeouts.backend_request),
             retry,
         };
-        let codes = written.retry.as_ref().map(|retry| retry.codes.sound());
-        if part.is_flawed() || self.route.spec.is_flawed() || codes == Some(None) {
+        let codes = written.retry.map(|retry| retry.codes.sound());
+        if written.is_flawed || self.route.is_flawed || codes == Some(None) {
             return refused(&rule, Code::C007, origin);
         }
         match flaw {
@@ -165,16 +181,16 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn action(&mut self, written: &HttpRouteRule, filters: &Filters) -> Action {
+    fn action(&mut self, written: &Written<'_>, filters: &Filters) -> Action {
         if let Some(redirect) = &filters.redirect {
             self.note_idle_mirrors(filters);
             return Action::Redirect(redirect.clone());
         }
         let mut shares = Vec::new();
         let mut flaws = Vec::new();
-        for (index, part) in written.backend_refs.iter().enumerate() {
+        for (index, backend) in written.backends.iter().enumerate() {
             let pointer = format!("{}/backendRefs/{index}", self.pointer);
-            let (share, flaw) = self.share(part, &pointer);
+            let (share, flaw) = self.share(backend, &pointer);
             flaws.extend(flaw.map(|flaw| (pointer, share.weight, flaw)));
             shares.push(share);
         }
@@ -190,28 +206,33 @@ impl Reader<'_, '_> {
         for mirror in &filters.mirrors {
             let message = "a rule that redirects sends nothing on that could be copied";
             let pointer = &mirror.origin.pointer;
-            let note = finding::warning(self.route, pointer, Code::C115, message.to_string());
+            let note =
+                finding::warning(self.route.object, pointer, Code::C115, message.to_string());
             self.notes.push(note.in_force("no copies are made"));
         }
     }
 
     /// One backend's share, and why it is not valid.
-    fn share(&mut self, part: &Part<HttpBackendRef>, pointer: &str) -> (Share, Option<Flaw>) {
+    fn share(&mut self, written: &Backed<'_>, pointer: &str) -> (Share, Option<Flaw>) {
         let mut share = Share {
             backend: Backend::Invalid(Code::C007),
-            weight: part.partly().map_or(1, |reference| reference.weight),
-            origin: Some(self.route.origin(pointer)),
+            weight: written.weight,
+            origin: Some(self.route.object.origin(pointer)),
             request_headers: HeaderChanges::default(),
             response_headers: HeaderChanges::default(),
             rewrite: None,
             mirrors: Vec::new(),
         };
-        let Some(reference) = part.sound() else {
+        let Some(reference) = written.reference else {
             return (share, None);
         };
         let Surroundings { routed, grants } = self.surroundings;
-        let own = finding::namespace(self.route);
-        let found = backends::port(reference.into(), &own, self.role, routed, grants);
+        let referring = Referring {
+            kind: self.route.kind(),
+            own: &finding::namespace(self.route.object),
+            role: self.role,
+        };
+        let found = backends::port(reference, referring, routed, grants);
         let place = Place {
             route: self.route,
             pointer,
@@ -219,7 +240,7 @@ impl Reader<'_, '_> {
             role: self.role,
             surroundings: self.surroundings,
         };
-        let filters = filters::filters(place, &reference.filters, self.notes);
+        let filters = filters::filters(place, &written.filters, self.notes);
         share.backend = match (&found, &filters.refused) {
             (Err(invalid), _) => Backend::Invalid(invalid.code),
             (Ok(_), Some((code, _))) => Backend::Invalid(*code),
@@ -237,39 +258,43 @@ impl Reader<'_, '_> {
     fn invalid(&self, pointer: &str, flaw: Flaw, weight: u32, total: u64) -> Note {
         let in_force = match percent(weight, total) {
             Some(share) => format!(
-                "{share} of {} answer 500 (Gateway API demands it)",
-                self.calls
+                "{share} of {} {} (Gateway API demands it)",
+                self.calls,
+                self.route.kind().fail()
             ),
             None => "nothing: its weight is 0".to_string(),
         };
-        flaw.note(self.route, pointer, in_force)
+        flaw.note(self.route.object, pointer, in_force)
     }
 
     /// What becomes of requests that nobody gets a share of.
     //= BackendRef weight: "If weight is set to 0, no traffic should be forwarded for this entry."
-    fn nobody(&mut self, written: &HttpRouteRule) -> Action {
-        let (field, message) = if written.backend_refs.is_empty() {
+    fn nobody(&mut self, written: &Written<'_>) -> Action {
+        let (field, message) = if written.backends.is_empty() {
             ("", "the rule names no backend and does not redirect")
         } else {
             ("/backendRefs", "all weights of the rule are 0")
         };
         let pointer = format!("{}{field}", self.pointer);
-        let note = finding::warning(self.route, &pointer, Code::C107, message.to_string());
+        if written.is_flawed {
+            return Action::Refuse(Code::C007, self.route.object.origin(&pointer));
+        }
+        let note = finding::warning(self.route.object, &pointer, Code::C107, message.to_string());
         self.notes
-            .push(note.in_force(format!("all {} answer 500", self.calls)));
-        Action::Refuse(Code::C107, self.route.origin(&pointer))
+            .push(note.in_force(format!("all {} {}", self.calls, self.route.kind().fail())));
+        Action::Refuse(Code::C107, self.route.object.origin(&pointer))
     }
 
     /// What the rule has tried again. Where it does not say how often, and how long to wait, that is
     /// as for services of which nobody says anything.
-    fn retry(&mut self, written: &HttpRouteRule) -> Option<Retry> {
-        let written = written.retry.as_ref()?;
+    fn retry(&mut self, written: &Written<'_>) -> Option<Retry> {
+        let written = written.retry?;
         let usual = Retry::default();
         let attempts = written.attempts.map(u8::try_from);
         if let Some(Err(_)) = attempts {
             let pointer = format!("{}/retry/attempts", self.pointer);
             let message = format!("no request is tried again more than {} times", u8::MAX);
-            let note = finding::error(self.route, &pointer, Code::C114, message);
+            let note = finding::error(self.route.object, &pointer, Code::C114, message);
             self.notes.push(note.in_force(format!("{} times", u8::MAX)));
         }
         Some(Retry {

@@ -7,7 +7,7 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{HeaderMatch, HttpMatch, PathMatch, TextMatch};
+use leno_model::view::{HeaderMatch, HostMatch, HttpMatch, PathMatch, TextMatch};
 use leno_model::{Code, Note, Notes, ObjectRef};
 
 use crate::finding::{self, Complete};
@@ -72,26 +72,35 @@ impl<'a> Shadows<'a> {
 
 /// Whether only the routes' names say which of two equal matches goes first.
 fn is_tie(candidate: &Candidate<'_>, earlier: &Candidate<'_>) -> bool {
-    let is_undated = |candidate: &Candidate<'_>| candidate.route.meta.created.is_none();
-    let is_other = candidate.route.reference() != earlier.route.reference();
+    let is_undated = |candidate: &Candidate<'_>| candidate.route.object.meta.created.is_none();
+    let is_other = candidate.route.object.reference() != earlier.route.object.reference();
     is_other && is_undated(candidate) && is_undated(earlier)
 }
 
 fn tie(candidate: &Candidate<'_>, earlier: &Candidate<'_>) -> Note {
     let other = name(earlier);
     let message = format!("{other} matches the same, and neither says when it was created");
-    finding::warning(candidate.route, &candidate.pointer(), Code::C108, message)
-        .in_force(format!("{other} takes the requests: its name goes first"))
+    finding::warning(
+        candidate.route.object,
+        &candidate.pointer(),
+        Code::C108,
+        message,
+    )
+    .in_force(format!(
+        "{other} takes the {}s: its name goes first",
+        candidate.route.kind().takes_one()
+    ))
 }
 
 fn never(candidate: &Candidate<'_>, earlier: &Candidate<'_>) -> Note {
     let (_, rule) = candidate.rule_name();
     let message = format!(
-        "{} takes every request that this rule matches",
-        name(earlier)
+        "{} takes every {} that this rule matches",
+        name(earlier),
+        candidate.route.kind().takes_one()
     );
     finding::warning(
-        candidate.route,
+        candidate.route.object,
         &format!("/spec/rules/{rule}"),
         Code::C106,
         message,
@@ -108,6 +117,7 @@ fn name(candidate: &Candidate<'_>) -> String {
 /// Which requests a match takes, in a form in which equal sets are equal values.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Requests<'c> {
+    host: &'c HostMatch,
     path: (u8, &'c str),
     method: Option<&'c str>,
     headers: Vec<(&'c str, bool, &'c str)>,
@@ -123,6 +133,7 @@ impl<'c> Requests<'c> {
             query,
         } = &candidate.matches;
         Self {
+            host: &candidate.host,
             path: match path {
                 PathMatch::Exact(path) => (0, path),
                 PathMatch::Prefix(path) => (1, path),

@@ -10,11 +10,9 @@ use alloc::{
 };
 use core::fmt;
 
-use leno_model::{Code, Note, Notes, Severity};
-use leno_resources::Object;
-use leno_resources::gateway::HttpRouteSpec;
-
 use crate::parents::{self, Role};
+use crate::route::Route;
+use leno_model::{Code, Note, Notes, Severity};
 
 /// One condition of a route for one of its parents.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,17 +46,19 @@ pub enum ConditionKind {
 ///
 /// Of the notes only errors count: with a warning everything holds as it was written. Whether
 /// proxies have adopted the route is not known here.
-pub fn conditions(route: &Object<HttpRouteSpec>, parent: usize, notes: &Notes) -> Vec<Condition> {
-    let spec = route.spec.partly();
-    let rules = spec.map_or(0, |spec| spec.rules.len());
-    let written = spec.and_then(|spec| spec.parent_refs.iter().nth(parent)?.sound());
+pub fn conditions<'a>(route: impl Into<Route<'a>>, parent: usize, notes: &Notes) -> Vec<Condition> {
+    let route = route.into();
+    let rules = route.rules().len();
+    let written = route
+        .parents()
+        .and_then(|parents| parents.iter().nth(parent)?.sound());
     let parent = Parent {
         index: parent,
         role: written.and_then(|written| parents::role(route, written)),
     };
     let mut found = Found::default();
     let errors = notes.iter().filter(|note| note.severity == Severity::Error);
-    for note in errors.filter(|note| note.object() == Some(route.reference())) {
+    for note in errors.filter(|note| note.object() == Some(route.object.reference())) {
         found.add(note, &parent);
     }
     if found.foreign {
@@ -134,7 +134,15 @@ impl<'a> Found<'a> {
             message: message(note),
         };
         if let Some(note) = self.detached {
-            return not("NoMatchingParent", note);
+            //= GEP-1294: "The rejected routes should be ignored and have the `RouteConditionAccepted`
+            //= status set to the (new) reason `RouteReasonConflicted`."
+            let is_conflict = note.code == Code::C116;
+            let reason = if is_conflict {
+                "Conflicted"
+            } else {
+                "NoMatchingParent"
+            };
+            return not(reason, note);
         }
         if let Some(note) = self.unreadable {
             return not("UnsupportedValue", note);

@@ -1,15 +1,16 @@
 //! What is told of calls: each `TelemetryPolicy` checked, and merged field by field.
 
-use alloc::{collections::BTreeSet, format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{format, string::ToString, sync::Arc, vec::Vec};
 
 use leno_condition::Condition;
 use leno_model::view::{AccessLog, LogFields, PortRef, Redaction, Routes, Telemetry, Tracing};
-use leno_model::{Code, Name, Namespace, Note, Notes, Pattern, ServiceName, near};
+use leno_model::{Code, Namespace, Note, Notes, Pattern, ServiceName, near};
 use leno_resources::policy::{self, LogMode, TargetKind, TargetRef, TelemetryPolicySpec};
 use leno_resources::{List, Object, Objects, Part};
 
 use crate::finding::{self, Complete};
 use crate::layers::{Layered, Layers};
+use crate::route::Kind;
 use crate::routes::Attached;
 use crate::targets::{Scope, Target};
 
@@ -37,7 +38,10 @@ impl Layered for TelemetryPolicySpec {
             TargetKind::Mesh
             | TargetKind::Namespace
             | TargetKind::Service
-            | TargetKind::HttpRoute => None,
+            | TargetKind::HttpRoute
+            | TargetKind::GrpcRoute
+            | TargetKind::TlsRoute
+            | TargetKind::TcpRoute => None,
         }
     }
 }
@@ -106,7 +110,10 @@ impl Policies<'_> {
             let Some(namespace) = route.namespace.clone() else {
                 continue;
             };
-            let target = Target::Route(namespace, route.name.clone());
+            let Some(kind) = Kind::named(&route.kind) else {
+                continue;
+            };
+            let target = Target::Route(kind, namespace, route.name.clone());
             if self.layers.is_about(&target) {
                 let [service, namespace, mesh] = Target::over_service(&port.service);
                 told.push((index, self.over(&[target, service, namespace, mesh])));
@@ -128,14 +135,6 @@ impl Policies<'_> {
         }
         Arc::new(telemetry)
     }
-}
-
-/// The names of all routes that a policy may be about.
-pub(crate) fn names<'a, T: 'a>(
-    routes: impl Iterator<Item = &'a Object<T>>,
-) -> BTreeSet<(Namespace, Name)> {
-    let name = |route: &'a Object<T>| (finding::namespace(route), route.meta.name.clone());
-    routes.map(name).collect()
 }
 
 fn apply(field: &str, policy: &Object<TelemetryPolicySpec>, telemetry: &mut Telemetry) {
@@ -264,6 +263,8 @@ fn not_cel(
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::BTreeSet;
+
     use super::*;
 
     #[test]

@@ -31,8 +31,11 @@ impl Layered for TrafficPolicySpec {
             TargetKind::MeshWorkload => {
                 Some("a TrafficPolicy governs calls to Services, not to a MeshWorkload")
             }
-            TargetKind::HttpRoute => {
-                Some("a TrafficPolicy governs calls to Services; an HTTPRoute says itself")
+            TargetKind::HttpRoute
+            | TargetKind::GrpcRoute
+            | TargetKind::TlsRoute
+            | TargetKind::TcpRoute => {
+                Some("a TrafficPolicy governs calls to Services; a route says itself")
             }
             TargetKind::Mesh | TargetKind::Namespace | TargetKind::Service => None,
         }

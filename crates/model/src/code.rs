@@ -167,6 +167,7 @@ codes! {
     C113 "backend-not-found" Configuration "The backend's Service does not exist.";
     C114 "not-enforced" Configuration "The field is part of the API, and Leno does not enforce it yet, so it is refused.";
     C115 "filters-conflict" Configuration "Two filters of one rule contradict each other.";
+    C116 "route-kinds-conflict" Configuration "Routes of two kinds are attached to one port; the more special kind holds.";
     C120 "selector-matches-nothing" Configuration "The Service selects no workload.";
     C121 "target-port-not-found" Configuration "The Service's target port is not a port of the workloads it selects.";
     C122 "address-taken" Configuration "Two objects claim the same address.";

@@ -1,6 +1,6 @@
 //! What texts must look like: the few forms that Gateway API's patterns have, as named checks.
 
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 
 /// Checks a text; the error says what it must be, as half a sentence.
 pub(crate) type Form = fn(&str) -> Result<(), &'static str>;
@@ -33,10 +33,15 @@ pub(crate) fn group(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// A subdomain, or one below `*.`.
+/// A subdomain, or one below `*.`, and no address.
+//= Hostname: "IPs are not allowed."
 pub(crate) fn hostname(text: &str) -> Result<(), &'static str> {
     let why = "a DNS name, or *. and a DNS name: lower-case letters, digits and hyphens, with dots between";
-    subdomain(text.strip_prefix("*.").unwrap_or(text)).map_err(|_| why)
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    match name.parse::<IpAddr>() {
+        Ok(_) => Err("a DNS name but an address"),
+        Err(_) => subdomain(name).map_err(|_| why),
+    }
 }
 
 /// `[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?`.

@@ -16,10 +16,31 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
             "the requests that the readable parts of this match take answer 500"
         }
         ("HTTPRoute", ["spec", "rules", _, ..]) => "the requests that this rule matches answer 500",
-        ("HTTPRoute", ["spec", "parentRefs", _, ..]) => "the route does not attach to this parent",
-        ("HTTPRoute", ["spec", "hostnames", _]) => "the route does not take this host",
-        ("HTTPRoute", [] | ["spec"] | ["spec", "parentRefs"]) => "the route is attached nowhere",
+        ("HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute", ["spec", "parentRefs", _, ..]) => {
+            "the route does not attach to this parent"
+        }
+        ("HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute", ["spec", "hostnames", _]) => {
+            "the route does not take this host"
+        }
+        (
+            "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute",
+            [] | ["spec"] | ["spec", "parentRefs"],
+        ) => "the route is attached nowhere",
         ("HTTPRoute", _) => "the requests that this route's rules match answer 500",
+        ("GRPCRoute", ["spec", "rules", _, "backendRefs", _, ..]) => {
+            "this backend's share of the rule's calls ends with UNAVAILABLE"
+        }
+        ("GRPCRoute", ["spec", "rules", _, "matches", _, ..]) => {
+            "the calls that the readable parts of this match take end with UNAVAILABLE"
+        }
+        ("GRPCRoute", ["spec", "rules", _, ..]) => {
+            "the calls that this rule matches end with UNAVAILABLE"
+        }
+        ("GRPCRoute", _) => "the calls that this route's rules match end with UNAVAILABLE",
+        ("TLSRoute" | "TCPRoute", ["spec", "rules", _, "backendRefs", _, ..]) => {
+            "this backend's share of the connections is refused"
+        }
+        ("TLSRoute" | "TCPRoute", _) => "the connections that this route takes are refused",
         ("ReferenceGrant", ["spec", "from" | "to", _, ..]) => "this entry grants nothing",
         ("ReferenceGrant", _) => "it grants nothing",
         ("AccessPolicy", ["spec", "rules", _, ..]) => {

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use leno_model::{ObjectRef, Origin};
 
 use crate::decode::Decode;
-use crate::gateway::{HttpRouteSpec, ReferenceGrantSpec};
+use crate::gateway::{
+    GrpcRouteSpec, HttpRouteSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec,
+};
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
 use crate::object::Objects;
 use crate::policy::{AccessPolicySpec, TelemetryPolicySpec, TrafficPolicySpec};
@@ -129,6 +131,15 @@ kinds! {
     /// Where HTTP requests go.
     http_routes: HttpRouteSpec is "HTTPRoute"
         in ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
+        namespaced true, spec required true;
+    /// Where gRPC calls go.
+    grpc_routes: GrpcRouteSpec is "GRPCRoute" in ["gateway.networking.k8s.io/v1"],
+        namespaced true, spec required false;
+    /// Where TLS connections go, by the server that they ask for.
+    tls_routes: TlsRouteSpec is "TLSRoute" in ["gateway.networking.k8s.io/v1"],
+        namespaced true, spec required true;
+    /// Where connections go.
+    tcp_routes: TcpRouteSpec is "TCPRoute" in ["gateway.networking.k8s.io/v1"],
         namespaced true, spec required true;
     /// Who may refer to objects of another namespace.
     reference_grants: ReferenceGrantSpec is "ReferenceGrant"

@@ -11,8 +11,11 @@
 //! | a document that is no object, or has no valid name | nothing of it |
 //! | `HTTPRoute` backend reference | its share of the requests answers 500 |
 //! | `HTTPRoute` rule, or a match or filter in it | the requests that its readable matches take answer 500 |
-//! | `HTTPRoute` parent reference, host name | the route is not attached there, does not take that host |
 //! | `HTTPRoute` spec | the requests that its rules match answer 500 |
+//! | `GRPCRoute` | as an `HTTPRoute`, with UNAVAILABLE in the place of 500 |
+//! | `TLSRoute`, `TCPRoute` backend reference | its share of the connections is refused |
+//! | `TLSRoute`, `TCPRoute` rule, spec | the connections that it takes are refused |
+//! | any route's parent reference, host name | the route is not attached there, does not take that host |
 //! | `ReferenceGrant` entry, spec | it grants nothing |
 //! | `AccessPolicy` rule, or a part of it | whatever its readable parts cover is denied |
 //! | `AccessPolicy` target | calls to every workload of its namespace are denied |
@@ -51,7 +54,7 @@ mod time;
 pub mod yaml;
 
 pub use kinds::{GROUP, KINDS, Resources, schema};
-pub use object::{Metadata, Object, Objects, Source};
+pub use object::{Metadata, Object, Objects, Outline, Source};
 pub use part::{List, Part};
 pub use text::Text;
 pub use time::rfc3339;

@@ -134,6 +134,40 @@ pub(crate) struct Written {
     pub(crate) is_item: bool,
 }
 
+/// An object without what it says: what it is called, and where its fields stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'a> {
+    /// Its name and what else every object has.
+    pub meta: &'a Metadata,
+    written: &'a Written,
+}
+
+impl<'a, T> From<&'a Object<T>> for Outline<'a> {
+    fn from(object: &'a Object<T>) -> Self {
+        Self {
+            meta: &object.meta,
+            written: &object.written,
+        }
+    }
+}
+
+impl<'a> Outline<'a> {
+    /// [`Object::reference`].
+    pub fn reference(&self) -> &'a Arc<ObjectRef> {
+        &self.written.reference
+    }
+
+    /// [`Object::origin`].
+    pub fn origin(&self, pointer: &str) -> Origin {
+        self.written.origin(pointer)
+    }
+
+    /// [`Object::span`].
+    pub fn span(&self, pointer: &str) -> Span {
+        self.written.span(pointer)
+    }
+}
+
 impl<T> Object<T> {
     /// The object's name, as notes and origins carry it.
     pub fn reference(&self) -> &Arc<ObjectRef> {

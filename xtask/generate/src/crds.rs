@@ -22,12 +22,24 @@ pub(super) struct Crds(BTreeMap<&'static str, Node>);
 /// Where the standard channel's CRDs lie, by kind.
 const STANDARD: &[(&str, &str)] = &[
     (
+        "GRPCRoute",
+        "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml",
+    ),
+    (
         "HTTPRoute",
         "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
     ),
     (
         "ReferenceGrant",
         "config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml",
+    ),
+    (
+        "TCPRoute",
+        "config/crd/standard/gateway.networking.k8s.io_tcproutes.yaml",
+    ),
+    (
+        "TLSRoute",
+        "config/crd/standard/gateway.networking.k8s.io_tlsroutes.yaml",
     ),
 ];
 

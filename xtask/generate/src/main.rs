@@ -48,8 +48,9 @@ fn run(arguments: &[String]) -> Outcome {
     };
     let table = table::read(include_bytes!("table.yaml"))?;
     let crds = crds::read(&module)?;
-    for file in &table.files {
-        let text = rust::file(file, &crds, &module.version)?;
+    for (index, file) in table.files.iter().enumerate() {
+        let earlier = &table.files[..index];
+        let text = rust::file(file, earlier, &crds, &module.version)?;
         let path = root.join(format!("crates/resources/src/gateway/{}.rs", file.name));
         put(&path, &text, check)?;
     }

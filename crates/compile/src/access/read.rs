@@ -100,7 +100,16 @@ fn note_routes(
     let mut any = false;
     let references = written.into_iter().flat_map(List::iter).enumerate();
     for (index, reference) in references {
-        let is_route = |reference: &&TargetRef| reference.kind == TargetKind::HttpRoute;
+        let is_route = |reference: &&TargetRef| match reference.kind {
+            TargetKind::HttpRoute
+            | TargetKind::GrpcRoute
+            | TargetKind::TlsRoute
+            | TargetKind::TcpRoute => true,
+            TargetKind::Mesh
+            | TargetKind::Namespace
+            | TargetKind::Service
+            | TargetKind::MeshWorkload => false,
+        };
         if reference.sound().filter(is_route).is_none() {
             continue;
         }

@@ -21,7 +21,7 @@ fn broken_resources_are_understood_as_far_as_they_go() {
                     "{note:?}"
                 );
             }
-            for route in resources.http_routes.iter() {
+            for route in leno_compile::routes(&resources) {
                 conditions(route, 0, &notes);
             }
             let workloads = mesh.instances.keys().cloned().collect();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use leno_compile::{Mesh, conditions};
+use leno_compile::{Mesh, conditions, routes as routes_of};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
     HostMatch, HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, RequestMatch, Rewrite,
@@ -517,10 +517,9 @@ fn tell(note: &Note, source: &Source, story: &mut String) {
 }
 
 fn status(resources: &Resources, notes: &Notes, story: &mut String) {
-    for route in resources.http_routes.iter() {
-        let parents = route.spec.partly().map_or(0, |spec| spec.parent_refs.len());
-        writeln!(story, "\nstatus of {}", route.reference()).unwrap();
-        for parent in 0..parents {
+    for route in routes_of(resources) {
+        writeln!(story, "\nstatus of {}", route.outline().reference()).unwrap();
+        for parent in 0..route.parent_count() {
             let conditions = conditions(route, parent, notes);
             let conditions = conditions
                 .iter()

@@ -3,16 +3,18 @@
 //! Each is called for a value in which nothing else was wrong. How many validations each stands
 //! for is kept in the generator's table, so that a new release cannot add one unseen.
 
-use alloc::{borrow::ToOwned, format, string::String, sync::Arc};
+use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use leno_model::Code;
 
 use super::{
-    BackendObjectReference, CorsMethod, Fraction, HttpBackendRef, HttpCorsFilter, HttpHeader,
-    HttpHeaderFilter, HttpPathMatch, HttpPathModifier, HttpRequestMirrorFilter, HttpRouteFilter,
-    HttpRouteFilterType, HttpRouteMatch, HttpRouteRule, HttpRouteSpec, HttpRouteTimeouts,
-    ParentReference, PathMatchType, PathModifierType,
+    BackendObjectReference, BackendRef, CorsMethod, Fraction, GrpcBackendRef, GrpcMethodMatch,
+    GrpcRouteFilter, GrpcRouteFilterType, GrpcRouteRule, GrpcRouteSpec, HttpBackendRef,
+    HttpCorsFilter, HttpHeader, HttpHeaderFilter, HttpPathMatch, HttpPathModifier,
+    HttpRequestMirrorFilter, HttpRouteFilter, HttpRouteFilterType, HttpRouteMatch, HttpRouteRule,
+    HttpRouteSpec, HttpRouteTimeouts, ParentReference, PathMatchType, PathModifierType,
+    TcpRouteSpec, TextMatchType, TlsRouteSpec,
 };
 use crate::decode::Reader;
 use crate::form;
@@ -22,7 +24,28 @@ use crate::part::{List, Part};
 const MOST_MATCHES: usize = 128;
 
 pub(super) fn http_route_spec(spec: &HttpRouteSpec, reader: &mut Reader<'_>) {
-    let parents = || spec.parent_refs.iter().filter_map(Part::partly).enumerate();
+    repeated_parents(&spec.parent_refs, reader);
+    let rules = spec.rules.iter().filter_map(Part::partly);
+    too_many_matches(rules.map(|rule| rule.matches.len()).sum(), reader);
+}
+
+pub(super) fn grpc_route_spec(spec: &GrpcRouteSpec, reader: &mut Reader<'_>) {
+    repeated_parents(&spec.parent_refs, reader);
+    let rules = spec.rules.iter().filter_map(Part::partly);
+    too_many_matches(rules.map(|rule| rule.matches.len()).sum(), reader);
+}
+
+pub(super) fn tcp_route_spec(spec: &TcpRouteSpec, reader: &mut Reader<'_>) {
+    repeated_parents(&spec.parent_refs, reader);
+}
+
+/// What host names must be is their form's.
+pub(super) fn tls_route_spec(spec: &TlsRouteSpec, reader: &mut Reader<'_>) {
+    repeated_parents(&spec.parent_refs, reader);
+}
+
+fn repeated_parents(parents: &List<ParentReference>, reader: &mut Reader<'_>) {
+    let parents = || parents.iter().filter_map(Part::partly).enumerate();
     for (index, parent) in parents() {
         let same = |other: &ParentReference| {
             (&other.group, &other.kind, &other.namespace, &other.name)
@@ -46,8 +69,9 @@ pub(super) fn http_route_spec(spec: &HttpRouteSpec, reader: &mut Reader<'_>) {
             );
         }
     }
-    let rules = spec.rules.iter().filter_map(Part::partly);
-    let matches = rules.map(|rule| rule.matches.len()).sum::<usize>();
+}
+
+fn too_many_matches(matches: usize, reader: &mut Reader<'_>) {
     if matches > MOST_MATCHES {
         let message =
             format!("its rules have {matches} matches: at most {MOST_MATCHES} may stand here");
@@ -159,6 +183,105 @@ fn repeated_filters(filters: &List<HttpRouteFilter>, reader: &mut Reader<'_>) {
         };
         reader.contradiction(Code::C115, &format!("/filters/{index}"), message);
     }
+}
+
+pub(super) fn grpc_route_rule(rule: &GrpcRouteRule, reader: &mut Reader<'_>) {
+    repeated_grpc_filters(&rule.filters, reader);
+}
+
+pub(super) fn grpc_backend_ref(backend: &GrpcBackendRef, reader: &mut Reader<'_>) {
+    needs_port(&backend.group, &backend.kind, backend.port, reader);
+    repeated_grpc_filters(&backend.filters, reader);
+}
+
+/// Notes filters that may stand once and stand twice.
+fn repeated_grpc_filters(filters: &List<GrpcRouteFilter>, reader: &mut Reader<'_>) {
+    use GrpcRouteFilterType as Type;
+    let mut told = Vec::new();
+    for (index, filter) in filters.iter().enumerate() {
+        let Some(type_) = filter.partly().map(|filter| filter.type_) else {
+            continue;
+        };
+        let changes_headers = match type_ {
+            Type::RequestHeaderModifier | Type::ResponseHeaderModifier => true,
+            Type::RequestMirror | Type::ExtensionRef => false,
+        };
+        if changes_headers && told.contains(&type_) {
+            let word = type_.as_str();
+            let message = format!("{word} may stand once, and stands further up already");
+            reader.contradiction(Code::C115, &format!("/filters/{index}"), message);
+        }
+        told.push(type_);
+    }
+}
+
+pub(super) fn grpc_route_filter(filter: &GrpcRouteFilter, reader: &mut Reader<'_>) {
+    use GrpcRouteFilterType as Type;
+    let GrpcRouteFilter {
+        type_,
+        request_header_modifier,
+        response_header_modifier,
+        request_mirror,
+        extension_ref,
+    } = filter;
+    let fields = [
+        (
+            Type::RequestHeaderModifier,
+            "requestHeaderModifier",
+            request_header_modifier.is_some(),
+        ),
+        (
+            Type::ResponseHeaderModifier,
+            "responseHeaderModifier",
+            response_header_modifier.is_some(),
+        ),
+        (
+            Type::RequestMirror,
+            "requestMirror",
+            request_mirror.is_some(),
+        ),
+        (Type::ExtensionRef, "extensionRef", extension_ref.is_some()),
+    ];
+    belongs(*type_, type_.as_str(), &fields, reader);
+}
+
+pub(super) fn grpc_method_match(one: &GrpcMethodMatch, reader: &mut Reader<'_>) {
+    let said = |text: &Option<Arc<str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+    if !said(&one.service) && !said(&one.method) {
+        let message = "one of service and method must be said".to_owned();
+        reader.contradiction(Code::C005, "", message);
+    }
+    if one.type_ != TextMatchType::Exact {
+        return;
+    }
+    let is_service = |text: &str| {
+        text.strip_prefix('.')
+            .unwrap_or(text)
+            .split('.')
+            .all(is_word)
+    };
+    for (key, text, is_good) in [
+        (
+            "service",
+            &one.service,
+            &is_service as &dyn Fn(&str) -> bool,
+        ),
+        ("method", &one.method, &is_word),
+    ] {
+        let text = text.as_deref().filter(|text| !text.is_empty());
+        if text.is_some_and(|text| !is_good(text)) {
+            let message = format!("a {key} of gRPC is named by letters, digits and _");
+            reader.contradiction(Code::C007, &format!("/{key}"), message);
+        }
+    }
+}
+
+/// Whether the text is a name in the language of protocol buffers.
+fn is_word(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !text.starts_with(|first: char| first.is_ascii_digit())
+        && !text.is_empty()
+        && text.bytes().all(is_part)
 }
 
 fn contradicts(one: HttpRouteFilterType, other: HttpRouteFilterType) -> String {
@@ -324,6 +447,10 @@ pub(super) fn fraction(fraction: &Fraction, reader: &mut Reader<'_>) {
 }
 
 pub(super) fn backend_object_reference(backend: &BackendObjectReference, reader: &mut Reader<'_>) {
+    needs_port(&backend.group, &backend.kind, backend.port, reader);
+}
+
+pub(super) fn backend_ref(backend: &BackendRef, reader: &mut Reader<'_>) {
     needs_port(&backend.group, &backend.kind, backend.port, reader);
 }
 

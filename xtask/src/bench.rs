@@ -25,6 +25,7 @@ mod report;
 mod seeing;
 mod series;
 mod setting;
+mod strangers;
 mod turns;
 mod weight;
 mod workers;
@@ -142,6 +143,14 @@ const CASES: &[Case] = &[
               that writes a line for each call. It grows with the calls, and hardly with the services, the routes and the kinds of call.",
         build: None,
         measure: seeing::measure,
+    },
+    Case {
+        name: "strangers",
+        title: "A client that asks for ever other hosts and paths",
+        how: "One connection through a proxy that follows a control plane, a host and a path for each request that nobody asked for before. \
+              What a proxy holds grows with the kinds of call that its view knows, up to 10,000 series and 4 MiB of kept calls, and not with what clients write.",
+        build: None,
+        measure: strangers::measure,
     },
     Case {
         name: "idle",

@@ -150,6 +150,7 @@ impl World {
             name: name.to_owned(),
             workloads: String::new(),
             rest: String::new(),
+            silent: false,
             files: None,
             tunnel: self.at(name, TUNNEL),
             tunnels: Vec::new(),
@@ -165,6 +166,8 @@ pub struct ProxyOf<'w> {
     name: String,
     workloads: String,
     rest: String,
+    /// Whether it writes no access log.
+    silent: bool,
     files: Option<u32>,
     tunnel: SocketAddr,
     tunnels: Vec<(String, SocketAddr)>,
@@ -243,6 +246,12 @@ impl ProxyOf<'_> {
         self
     }
 
+    /// Without an access log.
+    pub fn silent(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
     /// With a limit on open files.
     pub fn limited(mut self, files: u32) -> Self {
         self.files = Some(files);
@@ -262,8 +271,11 @@ impl ProxyOf<'_> {
         } = self;
         let mut text = format!(
             "resources: [mesh.yaml]\nbundle: certs/roots.pem\nworkloads:\n{workloads}\
-             tunnel: {tunnel}\nworkers: 1\naccessLog: JSON\n{rest}"
+             tunnel: {tunnel}\nworkers: 1\n{rest}"
         );
+        if !self.silent {
+            text.push_str("accessLog: JSON\n");
+        }
         let ours = |other: &str| workloads.contains(&format!("name: shop/{other}\n"));
         let mut head = "tunnels:\n";
         for other in world.proxied.iter().filter(|other| !ours(other)) {

@@ -17,4 +17,5 @@ mod prometheus;
 mod reference;
 mod routes;
 mod store;
+mod strangers;
 mod telemetry;

@@ -87,7 +87,7 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
     }
     let telemetry = spec.telemetry.as_ref().and_then(Part::partly);
     let written = telemetry.and_then(|telemetry| telemetry.collector.as_ref());
-    if let Some(collector) = written.and_then(collector) {
+    if let Some(collector) = written.map(collector) {
         everywhere.settings.collector = Some(Arc::new(collector));
         said(
             &mut everywhere.settings,
@@ -121,16 +121,12 @@ pub(crate) fn stance(stance: mesh::Stance) -> Stance {
     }
 }
 
-/// The collector; `None` if nobody could tell whether it is the one that is meant.
-fn collector(written: &mesh::Collector) -> Option<Collector> {
-    if written.endpoint.starts_with("https://") && written.roots_file.is_none() {
-        return None;
-    }
+fn collector(written: &mesh::Collector) -> Collector {
     let is_sent = |signal| {
         let mut sent = written.send.iter().filter_map(Part::sound);
         written.send.is_empty() || sent.any(|sent| *sent == signal)
     };
-    Some(Collector {
+    Collector {
         endpoint: written.endpoint.clone(),
         protocol: match written.protocol {
             mesh::OtlpProtocol::Grpc => OtlpProtocol::Grpc,
@@ -144,7 +140,7 @@ fn collector(written: &mesh::Collector) -> Option<Collector> {
             logs: is_sent(mesh::Signal::Logs),
         },
         interval: written.interval,
-    })
+    }
 }
 
 fn trust_domain(mesh: &str) -> TrustDomain {

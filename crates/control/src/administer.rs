@@ -28,7 +28,7 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, asking, clock, flows, overview, renew, served, told, viewed};
+use crate::{apply, asking, clock, flows, overview, renew, served, told, troubled, viewed};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
@@ -325,7 +325,7 @@ pub(crate) fn check(center: &Center) -> Checked {
             .told()
             .map(|told| [told.root_validity, told.intermediate_validity]),
         folders: &center.folders(),
-        not_exported: &center.not_exported(),
+        not_exported: &troubled::not_exported(center),
     });
     let mut findings = match written(center, &edition) {
         Ok(findings) => findings,

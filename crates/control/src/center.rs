@@ -30,6 +30,7 @@ use crate::metrics::Troubles;
 use crate::positions::Positions;
 use crate::present::{Presence, Reported};
 use crate::since::Since;
+use crate::troubled::Troubled;
 use crate::tunnels::Tunnels;
 
 /// What the tasks share.
@@ -38,6 +39,8 @@ pub(crate) struct Center {
     pub(crate) authority: Authority,
     pub(crate) tunnels: Tunnels,
     pub(crate) fleet: Fleet,
+    /// What its proxies say to be wrong.
+    pub(crate) troubled: Troubled,
     /// What goes between services.
     pub(crate) ledger: Ledger,
     pub(crate) keyring: Keyring,
@@ -135,6 +138,7 @@ impl Center {
             authority: Authority::open(Arc::clone(&store))?,
             tunnels: Tunnels::open(Arc::clone(&store))?,
             fleet: Fleet::default(),
+            troubled: Troubled::default(),
             ledger: Ledger::open(store.folder()),
             keyring: Keyring::new(clocks.clock()),
             proven: Mutex::default(),
@@ -404,9 +408,6 @@ impl Center {
         let mut troubles = self.telemetry.export().troubles();
         let beside = self.export.get().map(|export| export.troubles());
         troubles.extend(beside.unwrap_or_default());
-        // Both may send to the same.
-        troubles.sort_by(|one, other| (one.code, &one.why).cmp(&(other.code, &other.why)));
-        troubles.dedup_by(|one, other| one.code == other.code && one.why == other.why);
         troubles
     }
 

@@ -8,10 +8,11 @@ use leno_admin::{Finding, Since};
 use leno_identity::Validity;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, Severity, SpiffeId, Wall};
-use leno_telemetry::export::Trouble;
+use leno_wire::troubles::Trouble;
 
 use crate::fleet::{Failures, Member};
 use crate::folder::Found;
+use crate::troubled::NotExported;
 
 /// What was seen.
 pub(crate) struct Seen<'a> {
@@ -31,7 +32,7 @@ pub(crate) struct Seen<'a> {
     /// The folders that are watched.
     pub(crate) folders: &'a [Found],
     /// Why a collector does not get what is sent from this process.
-    pub(crate) not_exported: &'a [Trouble],
+    pub(crate) not_exported: &'a [NotExported],
 }
 
 /// A workload whose proxy was there and is not.
@@ -79,21 +80,29 @@ impl Judged {
         judged
     }
 
-    fn not_exported(&mut self, trouble: &Trouble) {
+    fn not_exported(&mut self, told: &NotExported) {
         let Trouble {
             code,
-            endpoint,
+            about,
             why,
             since,
-        } = trouble;
+        } = &told.trouble;
+        let by = match told.proxies.as_slice() {
+            [] => String::new(),
+            [one] => format!(", says proxy {one}"),
+            [one, other] => format!(", say proxies {one} and {other}"),
+            [one, other, rest @ ..] => {
+                format!(", say proxies {one}, {other} and {} more", rest.len())
+            }
+        };
         self.findings.push(Finding {
             since: at(*since),
             next: Some(format!("leno explain {code}")),
             ..Finding::running(
                 *code,
                 Severity::Warning,
-                Some(format!("collector {endpoint}")),
-                why.clone(),
+                Some(format!("collector {about}")),
+                format!("{why}{by}"),
                 "traffic is untouched; what finds no room on its way is lost, and counted",
             )
         });
@@ -604,6 +613,37 @@ mod tests {
                 "C010 watched folder mesh: Permission denied",
                 "ok root, until 1981-05-29T16:00:00.000Z",
             ]
+        );
+    }
+
+    #[test]
+    fn a_collector_that_proxies_do_not_reach_is_told_once_with_who_says_so() {
+        let check = |proxies: &[&str], expect: &str| {
+            let told = NotExported {
+                trouble: Trouble {
+                    code: Code::X001,
+                    about: "http://otel:4317".into(),
+                    why: "the connection was refused".to_owned(),
+                    since: hour(3),
+                },
+                proxies: proxies.iter().map(|&name| name.to_owned()).collect(),
+            };
+            let mut judged = Judged::default();
+            judged.not_exported(&told);
+            assert_eq!(lines(&judged), [expect]);
+        };
+        let since = "X001 collector http://otel:4317 since 1970-01-01T03:00:00.000Z";
+        let refused = format!("{since}: the connection was refused");
+        check(&[], &refused);
+        check(&["web"], &format!("{refused}, says proxy web"));
+        check(
+            &["web", "cart"],
+            &format!("{refused}, say proxies web and cart"),
+        );
+        let many = ["web", "cart", "pay", "store"];
+        check(
+            &many,
+            &format!("{refused}, say proxies web, cart and 2 more"),
         );
     }
 }

@@ -45,6 +45,7 @@ mod serve;
 mod served;
 mod since;
 mod told;
+mod troubled;
 mod tunnels;
 mod viewed;
 

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use crate::center::Center;
 use crate::entitled::may_act_as;
 use crate::flows::NotTaken;
-use crate::{distribute, flows, issue, relay};
+use crate::{distribute, flows, issue, relay, troubled};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -134,12 +134,16 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
-        call::RENEW | call::LEAVE | call::DISTRIBUTE | call::TIME | call::ANSWER | call::REPORT => {
-            Err(Status::new(
-                StatusCode::Unauthenticated,
-                "this takes a certificate",
-            ))
-        }
+        call::RENEW
+        | call::LEAVE
+        | call::DISTRIBUTE
+        | call::TIME
+        | call::ANSWER
+        | call::REPORT
+        | call::TROUBLES => Err(Status::new(
+            StatusCode::Unauthenticated,
+            "this takes a certificate",
+        )),
         _ => Err(unknown(&path)),
     };
     // A client that went away needs no answer.
@@ -169,6 +173,14 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
                 answer,
             };
             return relay::run(&center, peer, call).await;
+        }
+        call::TROUBLES => {
+            let call = Call {
+                path,
+                messages,
+                answer,
+            };
+            return troubled::run(&center, peer, call).await;
         }
         call::RENEW => {
             let proven: SpiffeId = caller.id().clone();

@@ -80,15 +80,34 @@ impl Endpoint {
             return Ok(Box::new(stream));
         }
         let unusable = |why: &dyn fmt::Display| NotDialled::Unusable(why.to_string());
-        let file = collector.roots_file.as_deref();
-        let file = file.ok_or_else(|| unusable(&"an https endpoint needs rootsFile"))?;
-        let roots = files::read_certificates(Path::new(file)).map_err(|why| unusable(&why))?;
-        let roots = Roots::new(clock, roots);
-        let roots = roots.ok_or_else(|| unusable(&format_args!("no root of {file} is usable")))?;
+        let file = match &collector.roots_file {
+            Some(file) => Path::new(&**file),
+            None => host_roots().ok_or_else(|| unusable(&NO_ROOTS))?,
+        };
+        let roots = files::read_certificates(file).map_err(|why| unusable(&why))?;
+        let none = || unusable(&format_args!("no root of {} is usable", file.display()));
+        let roots = Roots::new(clock, roots).ok_or_else(none)?;
         let stream = roots.connect(stream, self.host(), protocol).await;
         Ok(Box::new(stream.map_err(|why| away(&why))?))
     }
 }
+
+/// The file with the roots that this host trusts.
+fn host_roots() -> Option<&'static Path> {
+    let mut files = HOST_ROOTS.iter().map(Path::new);
+    files.find(|file| file.exists())
+}
+
+/// Where distributions keep them: Debian, Fedora, RHEL, openSUSE, Alpine.
+const HOST_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+const NO_ROOTS: &str = "this host has no file of roots that it trusts: say rootsFile";
 
 /// The headers of a file: a line `name: value` for each, empty lines aside.
 pub(crate) fn headers(file: Option<&str>) -> Result<HeaderMap, NotDialled> {

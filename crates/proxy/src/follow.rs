@@ -14,6 +14,7 @@ mod join;
 mod leave;
 mod stream;
 mod time;
+mod troubles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -71,6 +72,8 @@ pub struct Follower {
     certificates: Certificates,
     timekeeper: Timekeeper,
     reports: Option<Reports>,
+    /// What becomes of what is sent to a collector, which the control plane is told.
+    telemetry: Option<Telemetry>,
     keyring: Arc<Keyring>,
     clocks: Clocks,
     dice: Dice,
@@ -134,6 +137,7 @@ impl Follower {
             certificates,
             timekeeper: Timekeeper::default(),
             reports: None,
+            telemetry: None,
             keyring,
             clocks,
             dice,
@@ -151,10 +155,11 @@ impl Follower {
         self.respondent = Some(respondent);
     }
 
-    /// Reports what `telemetry` counts of calls from here on.
+    /// Reports what `telemetry` counts of calls from here on, and why a collector does not get it.
     pub fn report(&mut self, telemetry: &Telemetry) {
         let (proxy, clocks) = (&self.holder.proxy, self.clocks.clone());
         self.reports = Some(Reports::new(proxy, telemetry, clocks, &mut self.dice));
+        self.telemetry = Some(telemetry.clone());
     }
 
     /// Who it proves to be.

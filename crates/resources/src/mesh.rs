@@ -36,14 +36,15 @@ object! {
     }
 
     /// A collector that understands OTLP, and what it gets.
-    pub struct Collector checked by https_is_proven {
+    pub struct Collector checked by roots_are_for_https {
         /// Its URL, as each proxy reaches it: `http://otel:4317`.
         pub endpoint: Arc<str> = "endpoint" [length(1, 2048), form(form::http_url)];
         /// What is spoken to it.
         pub protocol: OtlpProtocol = "protocol" or OtlpProtocol::Grpc, as "GRPC";
         /// A file beside each proxy; each of its lines, `name: value`, is sent as a header.
         pub headers_file: Option<Arc<str>> = "headersFile" [length(1, 4096)];
-        /// A file beside each proxy with the roots, in PEM, that prove an https endpoint.
+        /// A file beside each proxy with the roots, in PEM, that prove an https endpoint. Without it,
+        /// those that the proxy's host trusts.
         pub roots_file: Option<Arc<str>> = "rootsFile" [length(1, 4096)];
         /// What is sent. Without it, everything.
         pub send: List<Signal> = "send" [items(1, 3), unique("")];
@@ -96,12 +97,8 @@ choice! {
     }
 }
 
-fn https_is_proven(collector: &Collector, reader: &mut Reader<'_>) {
+fn roots_are_for_https(collector: &Collector, reader: &mut Reader<'_>) {
     let is_https = collector.endpoint.starts_with("https://");
-    if is_https && collector.roots_file.is_none() {
-        let message = "an https endpoint needs rootsFile: who may prove it".into();
-        reader.contradiction(Code::C005, "", message);
-    }
     if !is_https && collector.roots_file.is_some() {
         let message = "rootsFile means nothing where the endpoint is not https".into();
         reader.contradiction(Code::C007, "/rootsFile", message);

@@ -3,8 +3,8 @@
 //!
 //! The transport is delta xDS with one type of ours. A part's version is the hash of its bytes, so
 //! that a proxy that comes back, to whichever replica, is sent only what differs. Beside it stand
-//! what joins and renews say ([`certificates`]), what a proxy is asked ([`questions`]), and the names
-//! of all calls ([`call`]).
+//! what joins and renews say ([`certificates`]), what a proxy is asked ([`questions`]), what goes
+//! wrong at it beside its calls ([`troubles`]), and the names of all calls ([`call`]).
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
 #![deny(
@@ -35,6 +35,8 @@ pub mod call {
     pub const RENEW: &str = "/leno.dev.v1alpha1.Certificates/Renew";
     /// Takes nothing and gives a [`crate::certificates::Time`].
     pub const TIME: &str = "/leno.dev.v1alpha1.Certificates/Time";
+    /// A stream of [`crate::troubles::Troubles`] from the proxy that began the call.
+    pub const TROUBLES: &str = "/leno.dev.v1alpha1.Troubles/Tell";
 }
 
 mod carried;
@@ -47,6 +49,7 @@ pub mod questions;
 mod saved;
 pub mod server;
 mod token;
+pub mod troubles;
 
 pub use carried::Misfit;
 pub use client::{Client, Known, Received, Refused};

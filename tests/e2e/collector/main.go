@@ -1,5 +1,6 @@
 // Takes OTLP as the OpenTelemetry Collector does, by gRPC and by HTTP, and prints what came: one
-// JSON object a line. Its two arguments are the addresses of the two.
+// JSON object a line. Its first two arguments are the addresses of the two; with a certificate and a
+// key, two files in PEM, it speaks TLS.
 package main
 
 import (
@@ -22,24 +23,29 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		log.Fatal("usage: collector GRPC-ADDRESS HTTP-ADDRESS")
+	if len(os.Args) != 3 && len(os.Args) != 5 {
+		log.Fatal("usage: collector GRPC-ADDRESS HTTP-ADDRESS [CERTIFICATE KEY]")
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(grpc, http string) error {
+func run(grpc, http string, secure []string) error {
 	ctx := context.Background()
 	factory := otlpreceiver.NewFactory()
 	config := factory.CreateDefaultConfig()
-	written := confmap.NewFromStringMap(map[string]any{
-		"protocols": map[string]any{
-			"grpc": map[string]any{"endpoint": grpc},
-			"http": map[string]any{"endpoint": http},
-		},
-	})
+	protocols := map[string]any{
+		"grpc": map[string]any{"endpoint": grpc},
+		"http": map[string]any{"endpoint": http},
+	}
+	if len(secure) == 2 {
+		tls := map[string]any{"cert_file": secure[0], "key_file": secure[1]}
+		for _, protocol := range protocols {
+			protocol.(map[string]any)["tls"] = tls
+		}
+	}
+	written := confmap.NewFromStringMap(map[string]any{"protocols": protocols})
 	if err := written.Unmarshal(config); err != nil {
 		return err
 	}

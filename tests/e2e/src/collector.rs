@@ -20,8 +20,24 @@ impl Collector {
     /// Starts one that takes OTLP by gRPC and by HTTP. `None`, and it says so, where Go is not
     /// installed.
     pub fn start(world: &World, grpc: SocketAddr, http: SocketAddr) -> Option<Self> {
+        Self::start_with(world, grpc, http, &[])
+    }
+
+    /// The same by TLS, proven by the certificate `otel.pem` and its key `otel.key` in the folder of
+    /// the world.
+    pub fn start_secure(world: &World, grpc: SocketAddr, http: SocketAddr) -> Option<Self> {
+        Self::start_with(world, grpc, http, &["otel.pem", "otel.key"])
+    }
+
+    fn start_with(
+        world: &World,
+        grpc: SocketAddr,
+        http: SocketAddr,
+        files: &[&str],
+    ) -> Option<Self> {
         let mut command = Command::new(program()?);
         command.args([grpc.to_string(), http.to_string()]);
+        command.args(files).current_dir(world.folder());
         let process = world.process("collector", &mut command);
         process.until_says(&["\"ready\""]);
         Some(Self(process))

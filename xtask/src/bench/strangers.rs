@@ -69,7 +69,11 @@ fn figures(looks: &[Look]) -> Measured {
             reached: last.series <= MOST_SERIES,
         },
     ];
-    Ok(Figures { rows, table })
+    Ok(Figures {
+        rows,
+        table,
+        plots: Vec::new(),
+    })
 }
 
 /// What a proxy holds and tells after so many requests.

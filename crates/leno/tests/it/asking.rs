@@ -173,7 +173,8 @@ fn mesh(port: u16) -> String {
     );
     [
         "kind: Mesh\napiVersion: leno.dev/v1alpha1\nmetadata: {name: shop}\n\
-         spec: {trustDomain: shop.local, mtls: Strict, default: Deny}\n---\n",
+         spec: {trustDomain: shop.local, mtls: Strict, default: Deny, telemetry: {collector: \
+         {endpoint: 'http://127.0.0.1:1', interval: 1s}}}\n---\n",
         &object("MeshWorkload", "web", "{instances: [{address: 127.0.0.1}]}"),
         &object("MeshWorkload", "cart", &ports),
         &object(
@@ -264,6 +265,13 @@ fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_wi
         told.contains("- first byte           not reached"),
         "{told}"
     );
+
+    // A collector that nobody reaches is told of, and by which proxies.
+    let away = "X001 collector-away";
+    let told = (0..200).map(|_| world.leno("check"));
+    let mut told = told.filter(|told| told.contains("say proxies shop/cart and shop/web"));
+    assert!(told.next().is_some_and(|told| told.contains(away)));
+    assert!(world.leno("status").contains(away));
 
     // What a maintainer is given has nothing of what was sent or written.
     world.leno("bundle --to bundle");

@@ -19,7 +19,7 @@ use crate::follow::answer;
 use crate::follow::ask::Order;
 use crate::follow::event::Event;
 use crate::follow::join::connect;
-use crate::follow::{Follower, Unanswered};
+use crate::follow::{Follower, Unanswered, troubles};
 use crate::reports::{NotTaken, Reports, Told};
 
 /// How many subscriptions a proxy may have.
@@ -48,6 +48,10 @@ impl Follower {
         if let Err(status) = incoming.begun().await {
             return status.to_string();
         }
+        let news = self.telemetry.as_ref();
+        let news = news.map(|telemetry| telemetry.export().news());
+        let telling = news.map(|news| tokio::spawn(troubles::tell(line.clone(), news)));
+        let _telling = telling.map(EndWith);
         tell(&Event::Connected);
         pause.reset();
         self.client.reconnect();

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use leno_e2e::{Collector, World, deaf, serve};
+use leno_e2e::{Collector, World, deaf, run, serve};
 
 use crate::pair::Pair;
 
@@ -61,6 +61,67 @@ fn check(protocol: &str, port: u16) {
         told.iter().all(|line| !line.contains("secret")),
         "{told:#?}"
     );
+}
+
+/// The same, where the collector proves itself: by roots that this world has made, which a file
+/// names if `roots` says so, and which no host trusts.
+fn secure(protocol: &str, port: u16, roots: &str) -> World {
+    let world = world(protocol, port);
+    let otel = world.at("otel", port);
+    run(&mut world.shell(&format!(
+        "new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'\n\
+         openssl req -x509 $new -keyout ca.key -out ca.pem -subj /CN=roots -days 2\n\
+         openssl req $new -keyout otel.key -out otel.csr -subj /CN=otel\n\
+         echo subjectAltName=IP:{} >names\n\
+         openssl x509 -req -in otel.csr -CA ca.pem -CAkey ca.key -extfile names -days 2 -out otel.pem",
+        otel.ip()
+    )));
+    world.replace(
+        &format!("\"http://{otel}\""),
+        &format!("\"https://{otel}\"{roots}"),
+    );
+    world
+}
+
+#[test]
+fn a_collector_that_proves_itself_gets_everything_by_either_form() {
+    for (protocol, port) in [("GRPC", 4317), ("HTTP", 4318)] {
+        let pair = Pair::of(secure(protocol, port, ", rootsFile: ca.pem"));
+        let (grpc, http) = (pair.world.at("otel", 4317), pair.world.at("otel", 4318));
+        let Some(collector) = Collector::start_secure(&pair.world, grpc, http) else {
+            return eprintln!(
+                "not checked: Go is not installed here, which the collector is built with"
+            );
+        };
+        assert_eq!(pair.curl("/items", &[]).outcome(), "200");
+        collector.until_told(&[
+            "leno.requests[{request}] ",
+            "log leno.call severity 9 of {service.instance.id=shop/web-",
+            "log leno.call severity 9 of {service.instance.id=shop/cart-",
+        ]);
+    }
+}
+
+#[test]
+fn a_collector_that_nobody_trusts_gets_nothing_and_is_told_of() {
+    let pair = Pair::of(secure("GRPC", 4317, ""));
+    let (grpc, http) = (pair.world.at("otel", 4317), pair.world.at("otel", 4318));
+    let Some(collector) = Collector::start_secure(&pair.world, grpc, http) else {
+        return eprintln!(
+            "not checked: Go is not installed here, which the collector is built with"
+        );
+    };
+    assert_eq!(pair.curl("/items", &[]).outcome(), "200");
+    // Whom the host trusts; where it trusts nobody, that is what is wrong.
+    let distrusted = pair
+        .web
+        .until_says(&["collector-", "https://", "traffic is untouched"]);
+    let expected = ["UnknownIssuer", "unknown issuer", "no file of roots"];
+    assert!(
+        expected.iter().any(|why| distrusted.contains(why)),
+        "{distrusted}"
+    );
+    assert!(collector.told().is_empty());
 }
 
 #[test]

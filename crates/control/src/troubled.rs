@@ -1,0 +1,104 @@
+//! The call on which a connected proxy says what is wrong that costs no call, and what is known of it.
+
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use leno_channel::grpc::{Call, Messages, Status, StatusCode};
+use leno_wire::troubles::{Trouble, Troubles};
+
+use crate::center::Center;
+
+/// What connected proxies said last, by the other end of their connection.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Troubled(Arc<Mutex<BTreeMap<SocketAddr, Vec<Trouble>>>>);
+
+/// What one proxy says, until this is dropped.
+struct Telling {
+    troubled: Troubled,
+    peer: SocketAddr,
+}
+
+/// Something that a collector does not get.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NotExported {
+    pub(crate) trouble: Trouble,
+    /// The proxies that say so; without any it is the control plane's own.
+    pub(crate) proxies: Vec<String>,
+}
+
+/// What collectors do not get from this process and from the connected proxies, each thing once and
+/// since it began.
+pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
+    let own = center.not_exported().into_iter().map(|own| Trouble {
+        code: own.code,
+        about: own.endpoint,
+        why: own.why,
+        since: own.since,
+    });
+    let own = own.map(|trouble| (trouble, None));
+    let members = center.fleet.members().into_iter();
+    let theirs = members.flat_map(|(_, member)| {
+        let troubles = center.troubled.of(member.peer).into_iter();
+        troubles.map(move |trouble| (trouble, Some(member.name.clone())))
+    });
+    let mut once = BTreeMap::new();
+    for (trouble, proxy) in own.chain(theirs) {
+        let what = (trouble.code, trouble.about.clone(), trouble.why.clone());
+        let told = match once.entry(what) {
+            Entry::Occupied(told) => told.into_mut(),
+            Entry::Vacant(nobody) => nobody.insert(NotExported {
+                trouble: trouble.clone(),
+                proxies: Vec::new(),
+            }),
+        };
+        told.trouble.since = told.trouble.since.min(trouble.since);
+        told.proxies.extend(proxy);
+    }
+    once.into_values().collect()
+}
+
+impl Troubled {
+    /// What the proxy behind `peer` said last.
+    fn of(&self, peer: SocketAddr) -> Vec<Trouble> {
+        self.lock().get(&peer).cloned().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Vec<Trouble>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.troubled.lock().remove(&self.peer);
+    }
+}
+
+/// Hears the proxy behind `peer` until the call ends.
+pub(crate) async fn run(center: &Center, peer: SocketAddr, call: Call) {
+    let Call {
+        messages,
+        mut answer,
+        ..
+    } = call;
+    let telling = Telling {
+        troubled: center.troubled.clone(),
+        peer,
+    };
+    let end = match answer.begin() {
+        Ok(()) => hear(messages, &telling).await,
+        Err(status) => Err(status),
+    };
+    // A proxy that is gone needs no answer.
+    drop(answer.finish(end));
+}
+
+async fn hear(mut messages: Messages, telling: &Telling) -> Result<(), Status> {
+    while let Some(message) = messages.next().await? {
+        let told = Troubles::decode(&message);
+        let told = told.map_err(|misfit| Status::new(StatusCode::InvalidArgument, misfit))?;
+        telling.troubled.lock().insert(telling.peer, told.0);
+    }
+    Ok(())
+}

@@ -66,3 +66,6 @@ fn path(signal: Signal) -> &'static str {
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
     }
 }
+
+#[cfg(test)]
+mod tests;

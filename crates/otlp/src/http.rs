@@ -33,6 +33,7 @@ const LARGEST_BODY: usize = 64 * 1024;
 struct Answer {
     status: u16,
     retry_after: Option<String>,
+    content_type: Option<String>,
     body: Vec<u8>,
     /// Whether it takes another request.
     stays: bool,
@@ -50,8 +51,7 @@ impl Open {
         let request = request(endpoint, headers, signal, batch);
         match self.asked(&request).await {
             Ok(answer) => {
-                let retry_after = answer.retry_after.as_deref();
-                let verdict = Verdict::of_http(answer.status, retry_after, &answer.body);
+                let verdict = answer.verdict();
                 (answer.stays.then_some(self), verdict)
             }
             Err(why) => (None, Verdict::away(why)),
@@ -81,6 +81,7 @@ impl Open {
         let mut answer = Answer {
             status: head.status,
             retry_after: head.retry_after,
+            content_type: head.content_type,
             body: Vec::new(),
             stays: head.stays,
         };
@@ -115,10 +116,22 @@ impl Open {
     }
 }
 
+impl Answer {
+    fn verdict(&self) -> Verdict {
+        match &self.content_type {
+            Some(kind) if kind.starts_with("text/") && (200..300).contains(&self.status) => {
+                Verdict::of_page(self.status, kind)
+            }
+            _ => Verdict::of_http(self.status, self.retry_after.as_deref(), &self.body),
+        }
+    }
+}
+
 /// What a head says.
 struct Head {
     status: u16,
     retry_after: Option<String>,
+    content_type: Option<String>,
     framing: BodyFraming,
     stays: bool,
     /// Whether no other head follows it.
@@ -135,10 +148,14 @@ fn read_head(heads: &mut HeadReader, bytes: &[u8]) -> Result<Option<Head>, Strin
     let Some(head) = head.map_err(|refused| refused.to_string())? else {
         return Ok(None);
     };
-    let retry_after = head.response.header("retry-after").next();
+    let header = |name| {
+        let value = head.response.header(name).next();
+        value.map(|value| String::from_utf8_lossy(value).into_owned())
+    };
     Ok(Some(Head {
         status: head.response.status,
-        retry_after: retry_after.map(|value| String::from_utf8_lossy(value).into_owned()),
+        retry_after: header("retry-after"),
+        content_type: header("content-type"),
         framing: head.body,
         stays: head.keep_alive.is_some(),
         is_final: !head.response.is_interim(),
@@ -170,3 +187,6 @@ fn request(endpoint: &Endpoint, headers: &HeaderMap, signal: Signal, batch: &Bat
     request.extend_from_slice(&batch.body);
     request
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_model::view::Collector;
-use leno_model::{Code, Dice, Mono, Pause};
+use leno_model::{Code, Mono};
 use leno_telemetry::export::{Export, Lost, Signal, Taker, Trouble};
 use leno_telemetry::exposition::Exposition;
 use leno_telemetry::{Record, Span};
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::batch::Batch;
 use crate::door::Door;
 use crate::message::Resource;
+use crate::patience::{Patience, is_worth_while};
 use crate::verdict::Verdict;
 use crate::{Exporter, logs, metrics, scope, traces};
 
@@ -25,8 +26,7 @@ pub(crate) struct Lane {
     collector: Arc<Collector>,
     resource: Resource,
     door: Door,
-    pause: Pause,
-    dice: Dice,
+    patience: Patience,
 }
 
 /// What came of a try to send.
@@ -37,12 +37,6 @@ enum Sent {
     /// It is to be tried again after this.
     Again(Duration),
 }
-
-/// How long a batch is tried before it makes room for others.
-const WORTH_WHILE: Duration = Duration::from_secs(300);
-
-/// The longest that a collector may make us wait.
-const MOST_PATIENCE: Duration = Duration::from_secs(600);
 
 /// How many spans or lines are sent at once.
 const BATCH: usize = 512;
@@ -60,8 +54,7 @@ impl Lane {
             collector: Arc::clone(collector),
             resource: exporter.resource(),
             door: Door::new(Arc::clone(collector), clocks, signal),
-            pause: Pause::new(Duration::from_secs(1), Duration::from_secs(10)),
-            dice: Dice::new(exporter.seed.wrapping_add(signal as u64)),
+            patience: Patience::new(exporter.seed.wrapping_add(signal as u64)),
         }
     }
 
@@ -147,7 +140,7 @@ impl Lane {
     async fn send_for_long(&mut self, batch: &Batch) {
         let began = self.now();
         while let Sent::Again(rest) = self.send(batch).await {
-            if self.now().since(began) + rest > WORTH_WHILE {
+            if !is_worth_while(began, self.now(), rest) {
                 self.export()
                     .lost(self.signal, Lost::TriedLong, batch.items);
                 return;
@@ -179,14 +172,12 @@ impl Lane {
                         export.failed(signal, trouble(Code::X002, why));
                     }
                 }
-                self.pause.reset();
+                self.patience.reset();
                 Sent::Over
             }
             Verdict::Later { code, why, after } => {
                 export.failed(signal, trouble(code, why));
-                let pause = self.pause.next(&mut self.dice);
-                let wanted = after.unwrap_or_default().min(MOST_PATIENCE);
-                Sent::Again(pause.max(wanted))
+                Sent::Again(self.patience.rest(after))
             }
             Verdict::Never { code, why } => {
                 export.failed(signal, trouble(code, why));

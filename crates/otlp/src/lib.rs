@@ -13,6 +13,7 @@ mod lane;
 mod logs;
 mod message;
 mod metrics;
+mod patience;
 mod traces;
 mod verdict;
 

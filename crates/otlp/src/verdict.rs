@@ -99,6 +99,17 @@ impl Verdict {
         }
     }
 
+    /// What a yes is that comes as a text for people: whoever says it is no collector.
+    pub(crate) fn of_page(status: u16, kind: &str) -> Self {
+        Self::Never {
+            code: Code::X002,
+            why: format!(
+                "it answered {status} as {}, as no collector does",
+                short(kind)
+            ),
+        }
+    }
+
     fn later(why: String, after: Option<Duration>) -> Self {
         Self::Later {
             code: Code::X002,

@@ -122,7 +122,8 @@ mod tests {
     fn what_a_later_proxy_calls_otherwise_is_left_out() {
         let mut message =
             TroublesMessage::decode(&*Troubles(alloc::vec![trouble("new")]).encode()).unwrap();
-        message.troubles[0].code = "X999".into();
+        let first = message.troubles.first_mut().unwrap();
+        first.code = "X999".into();
         assert_eq!(
             Troubles::decode(&message.encode_to_vec()),
             Ok(Troubles::default())

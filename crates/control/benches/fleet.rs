@@ -164,7 +164,7 @@ async fn follow(folder: PathBuf, number: usize, known: usize) -> watch::Receiver
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.clock()));
     let opened = Follower::open(&following, Arc::clone(&keyring), clocks, |_| {});
-    let (follower, asker) = opened.expect("it has joined");
+    let (mut follower, asker) = opened.expect("it has joined");
     let (tell, weights) = watch::channel(usize::MAX);
     tokio::spawn(async move {
         let adopt = move |view: Arc<leno_model::view::View>, _| {

@@ -13,10 +13,10 @@ use crate::bench::{
     Measured, Options,
     client::{connect, length},
     fleet::{self, Fleet},
-    process::{Memory, Running},
     report::{Figures, Row, Table, megabytes},
-    setting::{Setting, local},
+    setting::Setting,
 };
+use crate::rig::process::{Memory, Running, local};
 
 /// Asks a million times, and looks at what the proxy holds after some of that.
 pub(super) fn measure(setting: &Setting, _options: &Options) -> Measured {

@@ -2,6 +2,7 @@
 //! read and add to (`corpus/*.txt`), and what plays them.
 
 mod conversation;
+mod escapes;
 mod mesh;
 mod stage;
 mod told;

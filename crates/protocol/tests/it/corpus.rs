@@ -9,6 +9,7 @@ use std::{fs, path::Path};
 use leno_protocol::Asked;
 
 use crate::conversation;
+use crate::escapes::unescaped;
 
 pub(crate) struct Case {
     pub(crate) title: String,
@@ -101,43 +102,8 @@ pub(crate) fn read(file: &str) -> Vec<Case> {
             "? HEAD" => case.asked.head = true,
             "? CONNECT" => case.asked.connect = true,
             "? upgrade" => case.asked.upgrade = true,
-            _ => case.bytes.extend(unescape(line)),
+            _ => case.bytes.extend(unescaped(line)),
         }
     }
     cases
-}
-
-/// `\r`, `\n`, `\t`, `\0`, `\\` and `\xNN`, and `\{N text}` for N times the text, in which
-/// `~` is CRLF.
-fn unescape(line: &str) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::new(), line);
-    while let Some((text, escape)) = rest.split_once('\\') {
-        out.extend(text.as_bytes());
-        let mut behind = escape.chars();
-        match behind.next().expect("an escape") {
-            'r' => out.push(b'\r'),
-            'n' => out.push(b'\n'),
-            't' => out.push(b'\t'),
-            '0' => out.push(0),
-            '\\' => out.push(b'\\'),
-            'x' => {
-                out.push(u8::from_str_radix(&escape[1..3], 16).unwrap());
-                behind = escape[3..].chars();
-            }
-            '{' => {
-                let (inside, after) = escape[1..].split_once('}').expect("a closing brace");
-                let (count, text) = inside.split_once(' ').expect("a count and a text");
-                out.extend(
-                    text.replace('~', "\r\n")
-                        .repeat(count.parse().unwrap())
-                        .as_bytes(),
-                );
-                behind = after.chars();
-            }
-            other => panic!("no escape: \\{other}"),
-        }
-        rest = behind.as_str();
-    }
-    out.extend(rest.as_bytes());
-    out
 }

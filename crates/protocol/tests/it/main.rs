@@ -4,5 +4,7 @@
 mod allocations;
 mod conversation;
 mod corpus;
-mod mutations;
+/// The same as other corpora are written with.
+#[path = "../../../../tests/attacks/src/escapes.rs"]
+mod escapes;
 mod rewriting;

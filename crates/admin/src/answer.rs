@@ -226,6 +226,9 @@ pub struct Finding {
     /// The commands to go on with; without them, those that follow from the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Whether it stands before all others: what was written with it is refused as a whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heads: bool,
 }
 
 /// Since when something is so.
@@ -328,6 +331,7 @@ impl Finding {
             in_force: in_force.to_owned(),
             since: None,
             next: None,
+            heads: false,
         }
     }
 
@@ -366,6 +370,10 @@ pub struct Configuration {
     pub tunnels: Vec<Tunnel>,
     /// Workloads whose proxy has left: nobody calls them.
     pub left: Vec<String>,
+    /// The identities that nobody believes any more; none are told of another time, because no
+    /// revision holds them.
+    #[serde(default)]
+    pub revoked: Vec<String>,
     /// The proxies that are connected, by name.
     pub proxies: Vec<ProxyState>,
 }
@@ -675,17 +683,27 @@ pub struct Holding {
     pub workloads: Vec<String>,
     /// The generation of the view it decides by, if it holds one.
     pub generation: Option<String>,
-    /// Whether it is connected to its control plane.
-    pub connected: bool,
+    /// Whom it follows.
+    pub follows: Follows,
     /// Since when that is so, in RFC 3339.
     pub since: String,
-    /// Why it is not connected.
-    pub why: Option<String>,
     /// Its certificates.
     pub certificates: Vec<CertificateState>,
     /// The workloads of others that it may call, each with where its proxy takes mesh calls.
     #[serde(default)]
     pub peers: Vec<Tunnel>,
+}
+
+/// Whom a proxy follows.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Follows {
+    /// A control plane, to which it is connected.
+    ControlPlane,
+    /// A control plane that it cannot reach, for this reason.
+    Away(String),
+    /// Files alone: no control plane is missing.
+    Files,
 }
 
 /// A proxy ends as soon as what lives there has ended.

@@ -29,8 +29,8 @@ mod traffic;
 
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
-    Diff, Ending, FailingRenewal, Finding, Forgotten, History, Holding, InForce, Link, Past,
-    Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running,
+    Diff, Ending, FailingRenewal, Finding, Follows, Forgotten, History, Holding, InForce, Link,
+    Past, Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running,
     RunningPort, Since, Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb,
 };
 pub use calls::{KeptCalls, Silent, Tapped, Wanted, Watched, Which};

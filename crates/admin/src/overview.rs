@@ -12,6 +12,12 @@ use crate::traffic::{FailedCall, Traffic};
 pub struct Overview {
     /// How its control plane is.
     pub status: Status,
+    /// Whether it is well: what the rest comes to by [`Overview::judged`].
+    #[serde(default)]
+    pub verdict: Verdict,
+    /// The file that is applied again when it changes, whatever is in force by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// What made the newest revision; absent before the first.
     #[serde(default)]
     pub change: Option<Past>,
@@ -54,18 +60,16 @@ pub struct Ends {
 }
 
 /// Whether a mesh is well: the one answer of screen and page.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Verdict {
-    /// How many things are wrong.
-    pub wrong: usize,
-    /// How many are doubtful.
-    pub doubtful: usize,
-    /// How many calls failed of late.
-    pub failed: u64,
+    /// What it comes to.
+    pub grade: Grade,
+    /// It in words: `2 things are wrong`.
+    pub words: String,
 }
 
 /// What a [`Verdict`] comes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// All is as it should be.
@@ -77,38 +81,45 @@ pub enum Grade {
 }
 
 impl Verdict {
-    /// What it comes to.
-    pub fn grade(self) -> Grade {
-        match (self.wrong, self.doubtful, self.failed) {
-            (0, 0, 0) => Grade::Well,
-            (0, _, _) => Grade::Doubtful,
-            (_, _, _) => Grade::Wrong,
-        }
-    }
-
-    /// It in words: `2 things are wrong`.
-    pub fn words(self) -> String {
-        match (self.wrong, self.doubtful, self.failed) {
-            (0, 0, 0) => "All is well".to_owned(),
-            (0, _, 0) => "Something is doubtful".to_owned(),
-            (0, _, _) => "Some calls fail".to_owned(),
-            (1, _, _) => "One thing is wrong".to_owned(),
-            (wrong, _, _) => format!("{wrong} things are wrong"),
+    /// So many things are wrong and so many doubtful, and so many calls failed of late.
+    fn of(wrong: usize, doubtful: usize, failed: u64) -> Self {
+        let (grade, words) = match (wrong, doubtful, failed) {
+            (0, 0, 0) => (Grade::Well, "All is well"),
+            (0, _, 0) => (Grade::Doubtful, "Something is doubtful"),
+            (0, _, _) => (Grade::Doubtful, "Some calls fail"),
+            (1, _, _) => (Grade::Wrong, "One thing is wrong"),
+            (wrong, _, _) => {
+                return Self {
+                    grade: Grade::Wrong,
+                    words: format!("{wrong} things are wrong"),
+                };
+            }
+        };
+        Self {
+            grade,
+            words: words.to_owned(),
         }
     }
 }
 
+/// Nothing is known that is not well.
+impl Default for Verdict {
+    fn default() -> Self {
+        Self::of(0, 0, 0)
+    }
+}
+
 impl Overview {
-    /// Whether it is well.
-    pub fn verdict(&self) -> Verdict {
+    /// The same with the verdict that it comes to.
+    pub fn judged(self) -> Self {
         let count = |severity| {
             self.findings_of(severity).count() + self.troubled_workloads(severity).count()
         };
+        let (wrong, doubtful) = (count(Severity::Error), count(Severity::Warning));
         let failed = self.traffic.as_ref().map(Traffic::failed);
-        Verdict {
-            wrong: count(Severity::Error),
-            doubtful: count(Severity::Warning),
-            failed: failed.unwrap_or_default(),
+        Self {
+            verdict: Verdict::of(wrong, doubtful, failed.unwrap_or_default()),
+            ..self
         }
     }
 

@@ -126,6 +126,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         answers,
         addresses,
         unaddressed,
+        revoked: Arc::default(),
     };
     (mesh, notes)
 }

@@ -13,7 +13,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use leno_model::view::{Locality, PortRef, Service, Settings, Workload, WorkloadId};
-use leno_model::{Name, Network, Origin, ServiceName};
+use leno_model::{Name, Network, Origin, ServiceName, SpiffeId};
 
 pub use find::{Destination, NotFound};
 pub use view::ViewOf;
@@ -36,6 +36,8 @@ pub struct Mesh {
     pub addresses: BTreeMap<(Network, IpAddr), AddressOwner>,
     /// The services that want an address of their own and say none: [`Mesh::give_address`].
     pub unaddressed: BTreeSet<ServiceName>,
+    /// Whom nobody believes any more. No resource says so: whoever knows it sets it.
+    pub revoked: Arc<BTreeSet<SpiffeId>>,
 }
 
 /// One instance of a `MeshWorkload`.

@@ -326,6 +326,8 @@ pub(crate) fn check(center: &Center) -> Checked {
             .map(|told| [told.root_validity, told.intermediate_validity]),
         folders: &center.folders(),
         not_exported: &troubled::not_exported(center),
+        withheld: center.withheld().as_ref(),
+        revision: edition.revision.0,
     });
     let mut findings = match written(center, &edition) {
         Ok(findings) => findings,
@@ -338,7 +340,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         )],
     };
     findings.extend(judged.findings);
-    findings.extend(center.ledger.finding());
+    findings.extend(center.ledger.findings(clock::wall()));
     let mut passed = edition.meaning.sound();
     passed.extend(judged.passed);
     Checked {

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::authority::{Authority, NotFounded};
 use crate::clock::{self, Clocks};
+use crate::condition::Withheld;
 use crate::desk::Desk;
 use crate::edition::{Addresses, Edition, Reports, Trusted};
 use crate::event::Event;
@@ -54,6 +55,8 @@ pub(crate) struct Center {
     /// Rises when there is something that the newest edition lacks.
     pub(crate) news: watch::Sender<u64>,
     folders: Mutex<Vec<Found>>,
+    /// What is written and was refused.
+    withheld: Mutex<Option<Withheld>>,
     positions: Mutex<Positions>,
     /// What runs.
     pub(crate) presence: Presence,
@@ -147,6 +150,7 @@ impl Center {
             editions: watch::Sender::new(Arc::new(first)),
             news: watch::Sender::new(0),
             folders: Mutex::new(folders),
+            withheld: Mutex::default(),
             presence: Presence::new(Arc::clone(&store)),
             mesh,
             addresses: Mutex::default(),
@@ -401,6 +405,17 @@ impl Center {
             self.troubles.count(code);
         }
         (self.tell)(event);
+    }
+
+    /// Tells what is written and was refused, or that all that is written is in force.
+    pub(crate) fn withhold(&self, withheld: Option<Withheld>) {
+        *self.withheld.lock().unwrap_or_else(PoisonError::into_inner) = withheld;
+    }
+
+    /// What is written and was refused.
+    pub(crate) fn withheld(&self) -> Option<Withheld> {
+        let withheld = self.withheld.lock();
+        withheld.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why a collector does not get what is sent from this process.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use leno_admin::{Finding, Since};
+use leno_admin::{Failure, Finding, Since};
 use leno_identity::Validity;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, Severity, SpiffeId, Wall};
@@ -33,6 +33,21 @@ pub(crate) struct Seen<'a> {
     pub(crate) folders: &'a [Found],
     /// Why a collector does not get what is sent from this process.
     pub(crate) not_exported: &'a [NotExported],
+    /// What is written and was refused.
+    pub(crate) withheld: Option<&'a Withheld>,
+    /// The revision that is in force.
+    pub(crate) revision: u64,
+}
+
+/// A file that is applied when it changes, and was refused as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Withheld {
+    /// Which, as a person would name it.
+    pub(crate) file: String,
+    /// Why.
+    pub(crate) why: Failure,
+    /// Since when.
+    pub(crate) since: Wall,
 }
 
 /// A workload whose proxy was there and is not.
@@ -63,6 +78,9 @@ impl Judged {
     /// Judges what was seen.
     pub(crate) fn of(seen: &Seen<'_>) -> Self {
         let mut judged = Self::default();
+        if let Some(withheld) = seen.withheld {
+            judged.withheld(withheld, seen.revision);
+        }
         for member in seen.members {
             judged.proxy(member, seen);
         }
@@ -78,6 +96,28 @@ impl Judged {
             judged.not_exported(trouble);
         }
         judged
+    }
+
+    /// Each thing for which a file was refused, or else the one reason.
+    fn withheld(&mut self, withheld: &Withheld, revision: u64) {
+        let Withheld { file, why, since } = withheld;
+        let code = why.code.as_deref().and_then(|code| code.parse().ok());
+        let whole = || {
+            let subject = Some(file.clone());
+            let code = code.unwrap_or(Code::C010);
+            Finding::running(code, Severity::Error, subject, why.message.clone(), "")
+        };
+        let found = match why.findings.as_slice() {
+            [] => vec![whole()],
+            found => found.to_vec(),
+        };
+        self.findings
+            .extend(found.into_iter().map(|finding| Finding {
+                in_force: format!("revision {revision}; nothing of {file} as it stands now"),
+                since: at(*since),
+                heads: true,
+                ..finding
+            }));
     }
 
     fn not_exported(&mut self, told: &NotExported) {
@@ -442,6 +482,8 @@ mod tests {
             authority: None,
             folders: &[],
             not_exported: &[],
+            withheld: None,
+            revision: 2,
         });
         assert_eq!(lines(&judged), expect);
     }
@@ -577,6 +619,49 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_refused_stands_first() {
+        let refused = |why| Withheld {
+            file: "leno.yaml".to_owned(),
+            why,
+            since: hour(12),
+        };
+        let typo = Finding {
+            file: Some("leno.yaml".to_owned()),
+            line: Some(4),
+            ..Finding::running(
+                Code::C003,
+                Severity::Error,
+                None,
+                "no field run".to_owned(),
+                "",
+            )
+        };
+        let errors = Failure {
+            findings: vec![typo],
+            ..Failure::coded(Code::S005, "nothing was changed")
+        };
+        let gone = Failure::plain("leno.yaml and Procfile are gone");
+        for (why, told) in [
+            (errors, "C003 leno.yaml:4 no field run"),
+            (gone, "C010 - leno.yaml and Procfile are gone"),
+        ] {
+            let mut judged = Judged::default();
+            judged.withheld(&refused(why), 3);
+            let found = &judged.findings[0];
+            let place = match (&found.file, found.line) {
+                (Some(file), Some(line)) => format!("{file}:{line}"),
+                _ => "-".to_owned(),
+            };
+            assert_eq!(format!("{} {place} {}", found.code, found.message), told);
+            assert_eq!(
+                found.in_force,
+                "revision 3; nothing of leno.yaml as it stands now"
+            );
+            assert!(found.heads);
+        }
+    }
+
+    #[test]
     fn who_is_away_and_what_cannot_be_read_is_told_with_its_time() {
         let folder = Found {
             folder: "mesh".into(),
@@ -602,6 +687,8 @@ mod tests {
             authority: Some([span(0, 100_000), span(0, 100)]),
             folders: &[folder],
             not_exported: &[],
+            withheld: None,
+            revision: 2,
         });
         assert_eq!(
             lines(&judged),

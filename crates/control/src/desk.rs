@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::authority::{NotFounded, NotIssued};
 use crate::center::{Center, Looking, Telling};
+use crate::condition::Withheld;
 use crate::edition::Edition;
 use crate::entitled::node;
 use crate::fleet::{Member, Place, Way};
@@ -74,6 +75,16 @@ impl Desk {
     /// Makes files part of the configuration, for `who`; in force when this returns.
     pub fn apply(&self, who: Asker, ask: Apply) -> Result<Applied, Failure> {
         apply::apply(&self.center, administer::who(who), ask)
+    }
+
+    /// Lets those who ask how the mesh is know of a file that is watched and was refused with
+    /// `why`; of none from here on where that is absent.
+    pub fn withhold(&self, file: &str, why: Option<&Failure>) {
+        self.center.withhold(why.map(|why| Withheld {
+            file: file.to_owned(),
+            why: why.clone(),
+            since: clock::wall(),
+        }));
     }
 
     /// What leads from one revision to another.

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use leno_admin::{Finding, Kept};
-use leno_model::{Code, Severity, SpiffeId};
+use leno_admin::{Finding, Kept, Since};
+use leno_model::{Code, Severity, SpiffeId, Wall};
 use leno_store::Failed;
 use leno_store::flows::{Bounds, Flows, Reported, Sender};
 use leno_wire::flows::{Report, Taken};
@@ -40,7 +40,47 @@ struct State {
     trouble: Option<(Code, String)>,
     /// How many flows were refused whose proxy is no party in them.
     refused: u64,
+    /// The last proxy that told of such.
+    stranger: Option<Stranger>,
 }
+
+/// A proxy that told of calls that it is no party of.
+#[derive(Clone, Debug)]
+struct Stranger {
+    identity: SpiffeId,
+    what: String,
+    at: Wall,
+}
+
+impl Stranger {
+    fn finding(&self) -> Finding {
+        let SpiffeId {
+            namespace,
+            service_account,
+            ..
+        } = &self.identity;
+        Finding {
+            since: Some(Since {
+                at: self.at.to_string(),
+                revision: None,
+                who: None,
+            }),
+            next: Some(format!(
+                "leno proxies · leno certs revoke {namespace}/{service_account} -m WHY · leno explain D008"
+            )),
+            ..Finding::running(
+                Code::D008,
+                Severity::Warning,
+                Some(format!("{namespace}/{service_account}")),
+                self.what.clone(),
+                "what it tells of its own workloads counts, the rest does not",
+            )
+        }
+    }
+}
+
+/// How long a proxy is named that told of calls of others.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// How often the file is tidied, and tried again if it failed.
 const TIDY: Duration = Duration::from_secs(10);
@@ -65,6 +105,7 @@ impl Ledger {
                 flows: None,
                 trouble: None,
                 refused: 0,
+                stranger: None,
             }),
         };
         // What went wrong is in its state.
@@ -72,8 +113,15 @@ impl Ledger {
         ledger
     }
 
-    /// Why nothing is kept or added, as a finding.
-    pub(crate) fn finding(&self) -> Option<Finding> {
+    /// Why nothing is kept or added, and who told of calls of others, as findings.
+    pub(crate) fn findings(&self, now: Wall) -> Vec<Finding> {
+        let stranger = self.lock().stranger.clone();
+        let of_late = |one: &Stranger| now.since(one.at) < REMEMBERED;
+        let stranger = stranger.filter(of_late).map(|one| one.finding());
+        self.finding().into_iter().chain(stranger).collect()
+    }
+
+    fn finding(&self) -> Option<Finding> {
         let (code, why) = self.lock().trouble.clone()?;
         let in_force = "traffic and configuration; what proxies count waits with them";
         Some(Finding {
@@ -231,13 +279,18 @@ fn tell_trouble(center: &Center, before: Option<Finding>) {
 }
 
 fn note_refused(center: &Center, proven: &SpiffeId, proxy: &str, refused: u64) {
+    let what = format!("proxy {proxy:?}, {proven}, reports calls that it is no party of");
     let is_first = {
         let mut state = center.ledger.lock();
         state.refused = state.refused.saturating_add(refused);
+        state.stranger = Some(Stranger {
+            identity: proven.clone(),
+            what: what.clone(),
+            at: clock::wall(),
+        });
         state.refused == refused
     };
     if is_first {
-        let what = format!("proxy {proxy:?}, {proven}, reports calls that it is no party of");
         center.trouble(Code::D008, what);
     }
 }

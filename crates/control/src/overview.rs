@@ -2,7 +2,7 @@
 //! goes between services, and what is wrong.
 
 use leno_admin::{
-    Ends, Failure, Followers, HistoryOf, Overview, Proxies, ProxyState, Step, Workload,
+    Ends, Failure, Followers, HistoryOf, Overview, Proxies, ProxyState, Step, Verdict, Workload,
     WorkloadState,
 };
 
@@ -19,8 +19,10 @@ pub(crate) fn overview(center: &Center) -> Result<Overview, Failure> {
     };
     let newest = history(center, &newest)?;
     let proxies = proxies(center);
-    Ok(Overview {
+    let told = Overview {
         status: checked.status,
+        verdict: Verdict::default(),
+        file: None,
         change: newest.revisions.into_iter().next(),
         followers: followers(&proxies),
         certificate: first_to_end(center),
@@ -29,7 +31,8 @@ pub(crate) fn overview(center: &Center) -> Result<Overview, Failure> {
         traffic: flows::of_late(center),
         failed: flows::failed_of_late(center),
         next: NEXT.map(Step::from).into(),
-    })
+    };
+    Ok(told.judged())
 }
 
 fn followers(told: &Proxies) -> Followers {

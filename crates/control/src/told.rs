@@ -8,7 +8,9 @@ use std::sync::Arc;
 use leno_admin::{Addressed, At, Configuration, Failure, InForce, Running, RunningPort, Tunnel};
 use leno_compile::Mesh;
 use leno_model::view::{Generation, Protocol, WorkloadId};
-use leno_model::{BadName, BadSpiffeId, Name, Namespace, Network, ServiceName, TrustDomain};
+use leno_model::{
+    BadName, BadSpiffeId, Name, Namespace, Network, ServiceName, SpiffeId, TrustDomain,
+};
 
 use leno_store::{Revision, SOURCE};
 
@@ -60,6 +62,15 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
             })
             .collect(),
         left: left.map(WorkloadId::to_string).collect(),
+        revoked: match at {
+            None => edition
+                .trusted
+                .revoked
+                .iter()
+                .map(SpiffeId::to_string)
+                .collect(),
+            Some(_) => Vec::new(),
+        },
         proxies: members.iter().map(|(_, member)| member.told()).collect(),
     })
 }
@@ -122,6 +133,8 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
         let service = ServiceName::new(namespace, name);
         mesh.give_address(&service, &network, address.parse()?);
     }
+    let revoked = told.revoked.iter().map(|id| SpiffeId::parse(id));
+    mesh.revoked = Arc::new(revoked.collect::<Result<_, BadSpiffeId>>()?);
     Ok(mesh)
 }
 

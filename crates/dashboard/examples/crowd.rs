@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use leno_admin::{
     Answer, By, Carried, Edge, Failure, FailureCount, Followers, Kept, Overview, Question, Status,
-    Traffic,
+    Traffic, Verdict,
 };
 use leno_dashboard::{Dashboard, Mesh, Port};
 use leno_model::Code;
@@ -154,6 +154,8 @@ fn status() -> Status {
 fn overview() -> Overview {
     Overview {
         status: status(),
+        verdict: Verdict::default(),
+        file: None,
         change: None,
         followers: Followers::default(),
         certificate: None,

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use leno_compile::{Destination, Instance, Mesh, ViewOf};
+use leno_identity::Distrust;
 use leno_model::view::{Action, Backend, HeaderChanges, PortRef, Rule, Split, Unknown, WorkloadId};
 use leno_model::{Code, Dice, Namespace, Network, Origin, SpiffeId};
 use leno_protocol::{
     Authority, Fields, HeadReader, Limits, Refused, RequestChanges, RequestHead, write_request,
 };
 use leno_traffic::{
-    Changed, Channel, Claim, Denied, Fact, Forward, Known, Outcome, Peer, Port, Preflight, Refusal,
-    Routed, Scope, Step, StepKind, Story, Table, Verdict,
+    Changed, Channel, Claim, Denied, Fact, Forward, Known, NoTunnel, Outcome, Peer, Port,
+    Preflight, Refusal, Routed, Scope, Step, StepKind, Story, Table, Verdict,
 };
 
 /// Who calls.
@@ -114,6 +115,8 @@ pub(crate) struct Reason {
     pub(crate) words: String,
     /// Who said so.
     pub(crate) origin: Option<Origin>,
+    /// The identity that is refused because it was revoked.
+    pub(crate) revoked: Option<SpiffeId>,
 }
 
 impl From<&Refusal> for Reason {
@@ -123,6 +126,7 @@ impl From<&Refusal> for Reason {
             status: refusal.status(),
             words: refusal.to_string(),
             origin: refusal.origin().cloned(),
+            revoked: None,
         }
     }
 }
@@ -134,6 +138,10 @@ impl From<&Denied> for Reason {
             status: denied.status(),
             words: denied.to_string(),
             origin: denied.origin().cloned(),
+            revoked: match denied {
+                Denied::Revoked(id) => Some(id.clone()),
+                _ => None,
+            },
         }
     }
 }
@@ -145,6 +153,7 @@ impl From<&Refused> for Reason {
             status: refused.status,
             words: refused.to_string(),
             origin: None,
+            revoked: None,
         }
     }
 }
@@ -697,9 +706,23 @@ impl Imagining<'_> {
             false => None,
         };
         let request = head.as_ref().map(|head| &head.request);
-        let verdict = match table.inbound(id, port) {
-            None => Err(Reason::from(&Denied::TargetGone(id.clone()))),
-            Some(policy) => match policy.explain(&claim, request, &mut story) {
+        let verdict = match (self.disbelieved(instance, port), table.inbound(id, port)) {
+            (Some(refusal), _) => {
+                story.steps.push(Step {
+                    kind: StepKind::Mtls,
+                    outcome: Outcome::No,
+                    known: Known::Replayed,
+                    text: refusal.to_string(),
+                    origin: None,
+                    details: Vec::new(),
+                });
+                Err(Reason {
+                    revoked: Some(instance.workload.identity.clone()),
+                    ..Reason::from(&refusal)
+                })
+            }
+            (None, None) => Err(Reason::from(&Denied::TargetGone(id.clone()))),
+            (None, Some(policy)) => match policy.explain(&claim, request, &mut story) {
                 Verdict::Allow(_) => Ok(()),
                 Verdict::Deny(denied) => Err(Reason::from(&denied)),
                 Verdict::Undecided(missing) => Err(Reason {
@@ -707,6 +730,7 @@ impl Imagining<'_> {
                     status: 403,
                     words: format!("it depends on {missing}, which was not said"),
                     origin: None,
+                    revoked: None,
                 }),
             },
         };
@@ -718,6 +742,24 @@ impl Imagining<'_> {
             },
             verdict,
         }
+    }
+
+    /// Why the caller's proxy would not believe the one in front of `instance`.
+    fn disbelieved(&self, instance: &Instance, port: u16) -> Option<Refusal> {
+        let id = &instance.workload.identity;
+        if matches!(self.source, Source::Outside(_)) || !self.mesh.revoked.contains(id) {
+            return None;
+        }
+        let address = instance.workload.addresses.first();
+        let proxy = instance.tunnel.or(address.map(|ip| (*ip, port).into()))?;
+        let why = Distrust::Revoked { id: id.clone() };
+        Some(Refusal::TunnelFailed {
+            proxy,
+            why: NoTunnel::NotProven {
+                code: why.code(),
+                why: why.to_string().into(),
+            },
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every workload runs in an enclosure of its own; one proxy in this process serves all of them.
 
+mod called;
 mod certificates;
 mod engine;
 mod explicit;
@@ -20,6 +21,7 @@ mod talk;
 mod watcher;
 mod witness;
 
+pub(crate) use called::{called, meant};
 pub(crate) use engine::{Guest, Happened, Opened, Question, Up};
 pub(crate) use explicit::{Pin, exports, unclear};
 pub(crate) use news::{News, Row, State};

@@ -204,9 +204,20 @@ impl Follower {
         ));
         let _saving = stream::EndWith(saving);
         let mut pause = Pause::default();
+        // Why it is away, as was told since it was connected: the same is not told at every try.
+        let mut away = None;
         loop {
-            let why = self.connected(&mut adopt, &mut tell, &mut pause).await;
-            tell(&Event::Away { why });
+            let mut hear = |event: &Event| {
+                if *event == Event::Connected {
+                    away = None;
+                }
+                tell(event);
+            };
+            let why = self.connected(&mut adopt, &mut hear, &mut pause).await;
+            if away.as_ref() != Some(&why) {
+                tell(&Event::Away { why: why.clone() });
+                away = Some(why);
+            }
             let rest = pause.next(&mut self.dice);
             self.rest(rest, &mut tell).await;
         }

@@ -71,7 +71,7 @@ pub enum Refusal {
     #[error("no route of {0} matches the request")]
     NoRoute(PortRef),
     /// The rule that matches cannot be carried out.
-    #[error("the rule that matches cannot be carried out: {}", code.slug())]
+    #[error("the rule that matches cannot be carried out: {code} {}", code.slug())]
     RouteNotUsable {
         /// What is wrong with it.
         code: Code,
@@ -79,7 +79,7 @@ pub enum Refusal {
         origin: Origin,
     },
     /// The roll fell on a backend that is not one.
-    #[error("the request fell to a backend that is not valid: {}", code.slug())]
+    #[error("the request fell to a backend that is not valid: {code} {}", code.slug())]
     BackendNotUsable {
         /// What is wrong with it.
         code: Code,
@@ -135,7 +135,7 @@ pub enum Refusal {
     )]
     IdentityRevoked(Box<RefusedIdentity>),
     /// The proxy in front of the endpoint opens no stream, for a reason of its own.
-    #[error("the proxy at {proxy} refused the stream: {}", code.slug())]
+    #[error("the proxy at {proxy} refused the stream: {code} {}", code.slug())]
     StreamRefused {
         /// The proxy.
         proxy: SocketAddr,

@@ -31,7 +31,7 @@ impl Demo {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let home = env::temp_dir().join(format!("leno-browser-{}-{number}", std::process::id()));
         fs::create_dir_all(&home).expect("the folder for temporary files takes folders");
-        let mut command = Command::new(binary());
+        let mut command = leno(&home);
         command.arg("demo").env("TMPDIR", &home);
         let process = Process::start(&mut command, &home.join("log"));
         let line = process.until_says(&["Try", "cd "]);
@@ -46,7 +46,7 @@ impl Demo {
 
     /// Runs `leno` in its folder, and gives what it printed.
     pub fn leno(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(binary());
+        let mut command = leno(&self.home);
         run(command.args(arguments).current_dir(&self.folder))
     }
 
@@ -67,6 +67,13 @@ impl Demo {
             .find(|word| word.starts_with("http"));
         run(script(name).arg(link.expect("it prints a link")));
     }
+}
+
+/// `leno`, which finds no proxies but those that were started by it with this home.
+fn leno(home: &Path) -> Command {
+    let mut leno = Command::new(binary());
+    leno.env("LENO_PROXIES", home.join("proxies"));
+    leno
 }
 
 /// `NAME.mjs` beside the page, as a command.

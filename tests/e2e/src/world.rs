@@ -112,7 +112,7 @@ impl World {
 
     /// A script of commands in the folder, which find `leno`.
     pub fn shell(&self, script: &str) -> Command {
-        let leno = leno();
+        let leno = leno(self.folder());
         let leno = Path::new(leno.get_program())
             .parent()
             .expect("an absolute path");
@@ -124,7 +124,7 @@ impl World {
 
     /// `leno` with these arguments, in the folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = leno();
+        let mut command = leno(self.folder());
         command.current_dir(self.folder()).args(arguments);
         command
     }
@@ -300,7 +300,7 @@ impl ProxyOf<'_> {
     /// Starts it.
     pub fn attempt(self) -> Process {
         let file = self.write();
-        let mut command = leno();
+        let mut command = leno(self.world.folder());
         if let Some(files) = self.files {
             let mut limited = Command::new("prlimit");
             limited
@@ -344,10 +344,10 @@ impl ProxyOf<'_> {
     }
 }
 
-fn leno() -> Command {
-    let proxies = std::env::temp_dir().join("leno-e2e-proxies");
+/// `leno`, which finds no proxies but those of this folder's world.
+fn leno(folder: &Path) -> Command {
     let mut leno = Command::new(binary());
-    leno.env("LENO_PROXIES", proxies);
+    leno.env("LENO_PROXIES", folder.join(".proxies"));
     leno
 }
 

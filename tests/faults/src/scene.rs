@@ -207,6 +207,7 @@ impl Scene {
         shell
             .args(["-c", &format!("PATH={}:$PATH; {script}", leno.display())])
             .current_dir(&self.folder)
+            .env("LENO_PROXIES", self.addresses.folder().join("proxies"))
             .env("NO_COLOR", "1")
             .env("TZ", "UTC");
         let variables = self.environment.iter();

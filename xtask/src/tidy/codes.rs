@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     finding::Finding,
+    source::code_lines,
     tree::{File, Tree},
 };
 
@@ -39,9 +40,43 @@ pub(crate) fn find(tree: &Tree) -> Vec<Finding> {
                 help: format!("write {path}, by the example of its neighbours"),
             }),
         }
+        if !tree.sources().any(|file| gives(file, code.name)) {
+            findings.push(Finding {
+                file: TABLE.to_owned(),
+                line: Some(code.line),
+                what: format!("nobody meets {} {}", code.name, code.slug),
+                help: format!(
+                    "say Code::{} where that goes wrong, or remove it with its page",
+                    code.name
+                ),
+            });
+        }
     }
     findings.extend(orphans(tree, &codes));
     findings
+}
+
+/// Whether a file of the product, outside its tests, makes the code: it stands there as a value, and not
+/// as something to compare with.
+fn gives(file: &File, code: &str) -> bool {
+    let is_product = file.path.starts_with("crates/") && !file.path.contains("/tests");
+    if !is_product || file.path == TABLE {
+        return false;
+    }
+    let word = format!("Code::{code}");
+    let lines = code_lines(&file.text);
+    let mut product = lines.iter().take_while(|line| *line != "#[cfg(test)]");
+    product.any(|line| {
+        line.split_once(&word).is_some_and(|(before, after)| {
+            let compares = ["==", "!=", "|"]
+                .iter()
+                .any(|end| before.trim_end().ends_with(end));
+            let is_pattern = ["=>", "|"]
+                .iter()
+                .any(|begin| after.trim_start().starts_with(begin));
+            !compares && !is_pattern
+        })
+    })
 }
 
 fn rows(table: &str) -> impl Iterator<Item = Code<'_>> {
@@ -174,7 +209,11 @@ mod tests {
         ## Fault\n\nCaller: it lacks leave.\n\n## In force\n\nx\n\n## What to do\n\nx\n";
 
     fn check(table: &str, pages: &[(&str, &str)], expect: &[&str]) {
-        let tree = Tree::of(&[&[(TABLE, table)], pages].concat());
+        let given = (
+            "crates/x/src/lib.rs",
+            "fn f() -> Code {\n    Code::R003\n}\n",
+        );
+        let tree = Tree::of(&[&[(TABLE, table), given], pages].concat());
         let whats: Vec<_> = find(&tree)
             .into_iter()
             .map(|finding| finding.what)
@@ -192,6 +231,22 @@ mod tests {
             &["there is no code R003"],
         );
         check("", &[("docs/errors/README.md", "# Codes\n")], &[]);
+    }
+
+    #[test]
+    fn every_code_is_given_outside_tests() {
+        for (text, expect) in [
+            ("let code = Code::R003;", true),
+            ("Self::Denied => Code::R003,", true),
+            ("Code::R003 => 403,", false),
+            ("Code::R002 | Code::R003 => 403,", false),
+            ("if code == Code::R003 {", false),
+            ("// Code::R003", false),
+            ("#[cfg(test)]\nlet code = Code::R003;", false),
+        ] {
+            let tree = Tree::of(&[("crates/x/src/lib.rs", text)]);
+            assert_eq!(gives(&tree.files[0], "R003"), expect, "{text}");
+        }
     }
 
     #[test]

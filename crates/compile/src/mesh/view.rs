@@ -26,8 +26,8 @@ impl Mesh {
     /// What a proxy decides by: the instances it stands in front of, every service they may call,
     /// and of the consumer routes those of their own namespaces.
     ///
-    /// The generation is the first, nobody is revoked and no root is trusted: the control plane,
-    /// which knows these, sets them.
+    /// The generation is the first, and no root is trusted: the control plane, which knows these, sets
+    /// them.
     pub fn view(&self, of: ViewOf<'_>) -> View {
         let callers = of.workloads.iter().map(|id| &id.namespace).collect();
         View {
@@ -48,7 +48,7 @@ impl Mesh {
                 .keys()
                 .map(|port| (port.clone(), self.slices(port)))
                 .collect(),
-            revoked: Arc::default(),
+            revoked: self.revoked.clone(),
             bundles: BTreeMap::new(),
         }
     }

@@ -82,6 +82,8 @@ async fn what_a_proxy_carries_is_kept_once_and_what_it_does_not_is_refused() {
         )
     };
     assert_eq!(told.iter().filter(|event| refused(event)).count(), 1);
+    let checked = world.admin.ask(Check {}).await.unwrap();
+    assert!(checked.findings.iter().any(|found| found.code == "D008"));
 
     // Nobody takes it, and nothing is lost.
     let left = world.kill().await;

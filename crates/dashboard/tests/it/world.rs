@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use leno_admin::{Answer, Failure, Followers, Overview, Question, Status};
+use leno_admin::{Answer, Failure, Followers, Overview, Question, Status, Verdict};
 use leno_dashboard::{Arrived, Dashboard, Links, Mesh, Port};
 use leno_model::Code;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -66,6 +66,8 @@ fn overview() -> Overview {
             problems: 0,
             now: "2026-03-01T12:04:31.250Z".into(),
         },
+        verdict: Verdict::default(),
+        file: None,
         change: None,
         followers: Followers::default(),
         certificate: None,

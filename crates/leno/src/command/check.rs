@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use leno_admin::{Check as Question, Checked, Finding, NotAsked};
+use leno_admin::{Check as Question, Checked, Finding, Follows, Holding, NotAsked};
 use leno_model::{Code, Severity};
 use serde_json::json;
 
@@ -56,7 +56,7 @@ fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer
         Err(NotAsked::Refused(failure)) => return fleet::refused(&failure, json, terminal),
         Err(NotAsked::Away { path, why }) => {
             let message = format!("no control plane answers at {path}: {why}");
-            return without_control_plane(message, control.advice(), json, terminal);
+            return without_control_plane(message, &control, json, terminal);
         }
         Err(misfit @ NotAsked::Misfit(_)) => return Err(misfit.into()),
     };
@@ -91,12 +91,12 @@ fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer
 /// Says that nobody answers, and what the proxies of this host say of themselves.
 fn without_control_plane(
     message: String,
-    advice: &str,
+    control: &Context,
     json: bool,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
     let away = Finding {
-        suggestion: Some(advice.to_owned()),
+        suggestion: Some(control.advice().to_owned()),
         ..Finding::running(
             Code::D001,
             Severity::Error,
@@ -110,14 +110,19 @@ fn without_control_plane(
         .build()?;
     let (told, not_heard) = runtime.block_on(holdings());
     let others = not_asked(&told);
+    let alone = |one: &Holding| one.follows == Follows::Files;
+    // Where every proxy goes by files alone and nobody named a control plane, none is missing.
+    let is_missed = control.is_named() || told.is_empty() || !told.iter().all(alone);
+    let away = Some(away).filter(|_| is_missed);
     let answer = match told.is_empty() {
-        false => Answer::Bad,
+        false if is_missed => Answer::Bad,
+        false => Answer::Fine,
         // Nothing could be found out at all.
         true => Answer::Exit(3),
     };
     if json {
         let told = json!({
-            "findings": [away],
+            "findings": Vec::from_iter(away),
             "proxies": told,
             "silent": not_heard,
             "not_asked": others,
@@ -125,8 +130,10 @@ fn without_control_plane(
         terminal.text(&serde_json::to_string_pretty(&told)?)?;
         return Ok(answer);
     }
-    render::note::print_finding(&away, "", terminal)?;
-    terminal.gap()?;
+    if let Some(away) = away {
+        render::note::print_finding(&away, "", terminal)?;
+        terminal.gap()?;
+    }
     for holding in &told {
         render::holding::print(holding, terminal)?;
     }
@@ -157,7 +164,7 @@ fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|one, other| {
         let key = |finding: &Finding| {
             let place = (finding.file.clone(), finding.line, finding.column);
-            (Reverse(finding.severity()), place)
+            (!finding.heads, Reverse(finding.severity()), place)
         };
         key(one).cmp(&key(other))
     });

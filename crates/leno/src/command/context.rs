@@ -14,6 +14,8 @@ use crate::up::{Place, Source};
 pub(crate) struct Context {
     socket: PathBuf,
     advice: &'static str,
+    /// Whether somebody named it.
+    is_named: bool,
     /// The file that the mesh of a folder applies again when it changes.
     file: Option<&'static str>,
 }
@@ -25,6 +27,7 @@ impl Context {
             return Ok(Self {
                 socket: socket.to_owned(),
                 advice: "it is what --context names",
+                is_named: true,
                 file: None,
             });
         }
@@ -32,6 +35,7 @@ impl Context {
             return Ok(Self {
                 socket,
                 advice: "it is what $LENO_CONTEXT names",
+                is_named: true,
                 file: None,
             });
         }
@@ -41,12 +45,14 @@ impl Context {
             return Ok(Self {
                 socket,
                 advice: "leno down and leno up start it again",
+                is_named: false,
                 file: Source::file_of(place.folder()),
             });
         }
         Ok(Self {
             socket: host::socket()?,
             advice: "nothing is up in this folder either. Start one: leno up, or leno control",
+            is_named: false,
             file: None,
         })
     }
@@ -69,6 +75,11 @@ impl Context {
     /// The socket that is asked.
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Whether somebody named it: then it is missed where it does not answer.
+    pub(crate) fn is_named(&self) -> bool {
+        self.is_named
     }
 
     /// What to do if nobody answers.

@@ -7,14 +7,13 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use leno_model::Name;
 use leno_protocol::{Asked, BodyFraming, BodyReader, Fields, HeadReader, Limits, Piece, Response};
 
 use crate::arguments;
 use crate::command::Answer;
 use crate::command::run::run_as;
 use crate::terminal::Terminal;
-use crate::up::{Client, Guest, Place};
+use crate::up::{Client, Guest, Place, meant};
 
 /// How long to wait for the next bytes of an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,10 +24,10 @@ pub(crate) fn run(options: &arguments::Curl, terminal: &mut Terminal) -> anyhow:
     if options.here {
         return request(&url, options, terminal);
     }
-    let name = Name::new(&options.source).with_context(|| format!("{:?}", options.source))?;
+    let of = meant(&options.source)?;
     let client = Client::require(&Place::here()?)?;
     let guest = Guest {
-        name,
+        of,
         ports: Vec::new(),
         calls_only: true,
         explicit: None,

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use crate::arguments::Logs;
 use crate::command::Answer;
 use crate::terminal::{Line, Terminal};
-use crate::up::Place;
+use crate::up::{Place, meant};
 
 /// How many lines of each are shown.
 const LINES: usize = 100;
@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Logs, terminal: &mut Terminal) -> anyhow::Result<Ans
             1 => String::new(),
             _ => format!("{name:width$} | "),
         };
-        logs.push(Log::open(place.log(&name), prefix)?);
+        logs.push(Log::open(place.log(&meant(&name)?), prefix)?);
     }
     for log in &mut logs {
         log.print_last(terminal)?;
@@ -66,15 +66,26 @@ fn all(place: &Place) -> anyhow::Result<Vec<String>> {
         entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
     };
     for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|kind| kind == "log")
-            && let Some(name) = path.file_stem().and_then(|name| name.to_str())
-        {
-            names.insert(name.to_owned());
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !entry.file_type()?.is_dir() {
+            names.extend(name.strip_suffix(LOG).map(str::to_owned));
+            continue;
+        }
+        for below in fs::read_dir(entry.path())? {
+            let below = below?.file_name().to_string_lossy().into_owned();
+            names.extend(
+                below
+                    .strip_suffix(LOG)
+                    .map(|below| format!("{name}/{below}")),
+            );
         }
     }
     Ok(names.into_iter().collect())
 }
+
+/// How the file of a log ends.
+const LOG: &str = ".log";
 
 /// One log.
 struct Log {

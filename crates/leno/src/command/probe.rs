@@ -14,7 +14,6 @@ use anyhow::{Context as _, bail};
 use leno_admin::{
     KeptOf, ProbeOf, Probed, ReachOf, Recorded, Requested, Side, TapOf, Tapped, Wanted, Which,
 };
-use leno_model::Name;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::steps::{Found, Outcome, Step};
@@ -23,7 +22,7 @@ use crate::command::asking::Ground;
 use crate::command::run::{Hearer, run_in};
 use crate::command::{Answer, fleet};
 use crate::terminal::Terminal;
-use crate::up::{Client, Guest, Place};
+use crate::up::{Client, Guest, Place, meant};
 
 /// The exit code of what could not be found out.
 const UNKNOWN: u8 = 3;
@@ -50,12 +49,7 @@ pub(crate) fn run(options: &arguments::Probe, terminal: &mut Terminal) -> anyhow
         Some(_) => None,
     };
     let (probed, records) = match inside {
-        Some(client) => {
-            let name = source
-                .split_once('/')
-                .map_or(source.as_str(), |(_, name)| name);
-            in_its_place(name, client, &source, options, terminal)?
-        }
+        Some(client) => in_its_place(client, &source, options, terminal)?,
         None => match runtime.block_on(by_its_proxy(&ground, &source, &target))? {
             Ok(probed) => (probed, Vec::new()),
             Err(failure) => {
@@ -191,14 +185,13 @@ async fn by_its_proxy(
 
 /// Makes the call in an enclosure like the one of the workload, and hears what its proxies record.
 fn in_its_place(
-    name: &str,
     client: Client,
     source: &str,
     options: &arguments::Probe,
     terminal: &mut Terminal,
 ) -> anyhow::Result<(Probed, Vec<Recorded>)> {
     let guest = Guest {
-        name: Name::new(name).with_context(|| format!("{name:?}"))?,
+        of: meant(source)?,
         ports: Vec::new(),
         calls_only: true,
         explicit: None,

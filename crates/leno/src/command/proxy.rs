@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use anyhow::{Context as _, anyhow, bail};
-use leno_admin::Holding;
+use leno_admin::{Follows, Holding};
 use leno_channel::{Keyring, files};
 use leno_compile::{Instance, Mesh, ViewOf};
 use leno_host::cpu::Cpu;
@@ -113,9 +113,8 @@ fn witness(clocks: &Clocks, telemetry: &Telemetry, view: &Arc<View>) -> Witness 
         now: began.clone(),
         workloads,
         generation: Some(view.generation.to_string()),
-        connected: false,
+        follows: Follows::Files,
         since: began,
-        why: Some("it runs from files alone".to_owned()),
         certificates: Vec::new(),
         peers: peers(view),
     };

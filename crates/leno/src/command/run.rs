@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use leno_host::{Blocker, Event, Exit, Family, OpenError, Program, Session};
-use leno_model::{Code, Name};
+use leno_model::Code;
+use leno_model::view::WorkloadId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -20,7 +21,7 @@ use crate::arguments;
 use crate::command::Answer;
 use crate::command::explicit::print_blocker;
 use crate::terminal::{Line, Terminal};
-use crate::up::{Client, Guest, News, Opened, Place, Server, Source, Up, exports, process};
+use crate::up::{Client, Guest, News, Opened, Place, Server, Source, Up, exports, meant, process};
 
 /// How long a mesh of its own may take to begin.
 const BEGINNING: Duration = Duration::from_secs(10);
@@ -29,13 +30,13 @@ const BEGINNING: Duration = Duration::from_secs(10);
 pub(crate) fn run(options: &arguments::Run, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let command = &options.command;
     let first = command.first().context("there is no command")?;
-    let name = match &options.name {
-        Some(name) => Name::new(name).with_context(|| format!("--name {name:?}"))?,
+    let of = match &options.name {
+        Some(name) => meant(name).with_context(|| format!("--name {name:?}"))?,
         None => named_after(first)?,
     };
     let typed = command.iter().map(|word| word.to_string_lossy());
     let guest = Guest {
-        name,
+        of,
         ports: options.publish.clone(),
         calls_only: false,
         explicit: options.way.explicit.then(|| options.way.upstream.clone()),
@@ -204,14 +205,14 @@ fn code(exit: Exit) -> u8 {
 }
 
 /// `web` for `./bin/web.sh`.
-fn named_after(program: &OsString) -> anyhow::Result<Name> {
+fn named_after(program: &OsString) -> anyhow::Result<WorkloadId> {
     let path = std::path::Path::new(program);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let label = stem
         .to_ascii_lowercase()
         .replace(|char: char| !char.is_ascii_alphanumeric(), "-");
-    let name = Name::new(label.trim_matches('-'));
-    name.with_context(|| format!("{stem:?} is no name: say one with --name"))
+    let id = meant(label.trim_matches('-'));
+    id.with_context(|| format!("{stem:?} is no name: say one with --name"))
 }
 
 /// Signals that are meant for the program. Those of a terminal reach it by themselves, and must not

@@ -3,10 +3,10 @@
 
 use leno_admin::figures::{self, duration, moment, percent, short};
 use leno_admin::{
-    Edge, Finding, Followers, Grade, Overview, OverviewOf, Traffic, Workload, WorkloadState,
+    Edge, Finding, Followers, Grade, Overview, OverviewOf, Traffic, Verdict, Workload,
+    WorkloadState,
 };
 use leno_model::Severity;
-use serde_json::json;
 
 use crate::arguments::Output;
 use crate::arguments::fleet::Status;
@@ -32,27 +32,24 @@ pub(crate) fn run(options: &Status, terminal: &mut Terminal) -> anyhow::Result<A
         Ok(overview) => overview,
         Err(failure) => return fleet::refused(&failure, json, terminal),
     };
-    let grade = overview.verdict().grade();
     if json {
-        let mut told = serde_json::to_value(&overview)?;
-        told["verdict"] = json!(grade);
-        terminal.text(&serde_json::to_string_pretty(&told)?)?;
+        terminal.text(&serde_json::to_string_pretty(&overview)?)?;
     } else {
         print(&overview, terminal)?;
     }
-    Ok(match grade {
+    Ok(match overview.verdict.grade {
         Grade::Well | Grade::Doubtful => Answer::Fine,
         Grade::Wrong => Answer::Bad,
     })
 }
 
 fn print(overview: &Overview, terminal: &mut Terminal) -> anyhow::Result<()> {
-    let verdict = overview.verdict();
+    let Verdict { grade, words } = &overview.verdict;
     let line = render::head(&overview.status).column(72, 6);
-    terminal.line(match verdict.grade() {
-        Grade::Well => line.good("✓ ").good(verdict.words()),
-        Grade::Doubtful => line.doubtful("! ").doubtful(verdict.words()),
-        Grade::Wrong => line.bad("✗ ").bad(verdict.words()),
+    terminal.line(match grade {
+        Grade::Well => line.good("✓ ").good(words),
+        Grade::Doubtful => line.doubtful("! ").doubtful(words),
+        Grade::Wrong => line.bad("✗ ").bad(words),
     })?;
     let (shown, hidden) = troubles(overview);
     if !shown.is_empty() {
@@ -90,7 +87,13 @@ fn next(overview: &Overview) -> Vec<&'static str> {
             any(&|severity| overview.troubled_workloads(severity).next().is_some()),
             "leno ps",
         ),
-        (overview.verdict().failed > 0, "leno tap --failed"),
+        (
+            overview
+                .traffic
+                .as_ref()
+                .is_some_and(|all| all.failed() > 0),
+            "leno tap --failed",
+        ),
     ];
     let steps = steps.into_iter().filter(|(holds, _)| *holds);
     steps.map(|(_, step)| step).collect()

@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_admin::Failure;
 use leno_host::{Blocker, OpenError};
+use leno_model::Namespace;
+use leno_model::view::WorkloadId;
 use leno_telemetry::Record;
 use time::UtcOffset;
 use tokio::sync::mpsc;
@@ -144,8 +146,8 @@ async fn show(
     let server = Server::open(&place)?;
     tokio::task::spawn_local(server.run(up.inbox()));
     let programs = up.programs();
-    let names = programs.iter().map(|program| program.name.to_string());
-    let waiting = names.collect::<Vec<_>>();
+    let waiting = programs.iter().map(|program| program.id.clone());
+    let waiting = waiting.collect::<Vec<_>>();
     let outside = Outside::read(place.folder(), &waiting);
     let names = outside.names().collect::<Vec<_>>();
     let columns = introduce(&up, name.as_str(), &format!("./{file}"), &names, terminal)?;
@@ -190,7 +192,7 @@ pub(crate) fn until_told() -> anyhow::Result<impl Future<Output = ()>> {
 
 /// Lets nothing be captured, if it is clear which calls the pinned ports are for.
 fn explicitly(up: Up, pins: &[Pin]) -> anyhow::Result<Up> {
-    let names = up.programs().into_iter().map(|program| program.name);
+    let names = up.programs().into_iter().map(|program| program.id.name);
     if let Some(pin) = unclear(pins, &names.collect::<Vec<_>>()) {
         bail!(
             "--upstream {pin}: say who calls, a workload of this folder: --upstream web:{}={}",
@@ -206,15 +208,15 @@ struct Screen<'a> {
     columns: Columns,
     offset: UtcOffset,
     /// Those of which nothing has been shown, in the order of the file.
-    waiting: Vec<String>,
+    waiting: Vec<WorkloadId>,
     /// What became of those that stand behind others.
-    settled: BTreeMap<String, Row>,
+    settled: BTreeMap<WorkloadId, Row>,
     /// Those of which something has been shown.
     shown: Vec<Row>,
     /// What is no workload, until it is shown.
     outside: Option<Outside>,
     /// What workloads that are not captured find in their environment, until it is shown.
-    told: BTreeMap<String, Vec<String>>,
+    told: BTreeMap<WorkloadId, Vec<String>>,
     is_explicit: bool,
     /// The first call that went well, until all rows are shown.
     first_call: Option<Record>,
@@ -252,13 +254,13 @@ impl Screen<'_> {
 
     fn show(&mut self, told: News) -> io::Result<()> {
         match told {
-            News::Changed(row) if self.waiting.contains(&row.name) => {
-                self.settled.insert(row.name.clone(), row);
+            News::Changed(row) if self.waiting.contains(&row.id) => {
+                self.settled.insert(row.id.clone(), row);
                 Ok(())
             }
             News::Changed(row) => self.show_row(&row),
-            News::Told(name, told) => {
-                self.told.insert(name.to_string(), exports(&told));
+            News::Told(id, told) => {
+                self.told.insert(id, exports(&told));
                 Ok(())
             }
             News::FirstCall(record) => {
@@ -293,11 +295,7 @@ impl Screen<'_> {
 
     /// Shows the rows that no row of the file before them waits for.
     fn show_settled(&mut self) -> io::Result<()> {
-        while let Some(row) = self
-            .waiting
-            .first()
-            .and_then(|name| self.settled.remove(name))
-        {
+        while let Some(row) = self.waiting.first().and_then(|id| self.settled.remove(id)) {
             self.waiting.remove(0);
             self.show_first(row)?;
         }
@@ -327,7 +325,7 @@ impl Screen<'_> {
 
     fn show_row(&mut self, row: &Row) -> io::Result<()> {
         self.terminal.line(self.columns.workload(row))?;
-        for line in self.told.remove(&row.name).into_iter().flatten() {
+        for line in self.told.remove(&row.id).into_iter().flatten() {
             self.terminal.line(self.columns.below(&line))?;
         }
         Ok(())
@@ -341,9 +339,9 @@ impl Screen<'_> {
 
     /// Shows also what is still starting, and what to try.
     fn show_rest(&mut self) -> io::Result<()> {
-        for name in std::mem::take(&mut self.waiting) {
-            let starting = Row::starting(&name);
-            let row = self.settled.remove(&name).unwrap_or(starting);
+        for id in std::mem::take(&mut self.waiting) {
+            let row = self.settled.remove(&id);
+            let row = row.unwrap_or_else(|| Row::starting(id));
             self.show_first(row)?;
         }
         self.show_outside()?;
@@ -384,18 +382,27 @@ impl Screen<'_> {
 
 /// Commands that work here.
 fn what_to_try(rows: &[Row]) -> String {
-    let port = |row: &Row| {
+    fn port(row: &Row) -> Option<(&Row, u16)> {
         let mut published = row.published.iter();
         let http = published.find(|published| published.protocol.is_http())?;
-        Some((row.name.clone(), http.port))
-    };
+        Some((row, http.port))
+    }
     let running = rows.iter().filter(|row| matches!(row.state, State::Up(_)));
     let caller = running.clone().next();
     match (caller, running.skip(1).find_map(port)) {
         (Some(caller), Some((called, port))) => format!(
-            "leno tap · leno why {} http://{called}:{port}/ · leno history",
-            caller.name
+            "leno tap · leno why {} http://{}:{port}/ · leno history",
+            caller.called(),
+            host(&called.id, &caller.id.namespace)
         ),
         _ => "leno ps · leno logs -f · leno history".to_owned(),
+    }
+}
+
+/// The host by which a workload of `from` reaches another.
+fn host(id: &WorkloadId, from: &Namespace) -> String {
+    match id.namespace == *from {
+        true => id.name.to_string(),
+        false => format!("{}.{}", id.name, id.namespace),
     }
 }

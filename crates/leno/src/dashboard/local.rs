@@ -6,7 +6,7 @@ use leno_admin::{Failure, Overview, Step, Workload, WorkloadState};
 use leno_control::Desk;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::up::{Happened, Outside, Question, Row, State, Up, trouble};
+use crate::up::{Happened, Outside, Question, Row, Source, State, Up, trouble};
 
 /// A mesh that is up in this process.
 pub(crate) struct Local {
@@ -31,26 +31,28 @@ impl Local {
         let asked = self.inbox.send(Happened::Asked(Question::Rows(answer)));
         asked.map_err(|_| ending())?;
         let rows = rows.await.map_err(|_| ending())?;
-        let names = rows.iter().map(|row| row.name.clone());
-        let outside = Outside::read(&self.folder, &names.collect::<Vec<_>>());
+        let ids = rows.iter().map(|row| row.id.clone());
+        let outside = Outside::read(&self.folder, &ids.collect::<Vec<_>>());
         let mut workloads: Vec<_> = rows.iter().map(workload).collect();
         workloads.extend(outside.workloads());
         let desk = self.desk.clone();
         // It reads what is kept of calls.
         let known = tokio::task::spawn_blocking(move || desk.overview());
         let known = known.await.map_err(|_| ending())??;
-        Ok(Overview {
+        let told = Overview {
+            file: Source::file_of(&self.folder).map(str::to_owned),
             workloads,
             next: NEXT.map(Step::from).into(),
             ..known
-        })
+        };
+        Ok(told.judged())
     }
 }
 
 fn workload(row: &Row) -> Workload {
     let has_failed = row.has_failed();
     Workload {
-        name: row.name.clone(),
+        name: row.called(),
         state: match row.state {
             State::Starting => WorkloadState::Starting,
             State::Up(_) => WorkloadState::Up,
@@ -61,7 +63,7 @@ fn workload(row: &Row) -> Workload {
         trouble: trouble(row),
         place: Some(row.place.clone()).filter(|place| !place.is_empty()),
         published: row.published.iter().map(ToString::to_string).collect(),
-        next: has_failed.then(|| format!("leno logs {}", row.name)),
+        next: has_failed.then(|| format!("leno logs {}", row.called())),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use leno_model::Mono;
+use leno_model::view::WorkloadId;
 use time::UtcOffset;
 
 use super::traffic::{Total, Traffic};
@@ -18,9 +19,9 @@ pub(crate) struct Story<'a> {
     words: Words,
     columns: Columns,
     /// The programs of which nothing has been told, in the order of the file.
-    waiting: Vec<String>,
+    waiting: Vec<WorkloadId>,
     /// What became of those that stand behind others.
-    settled: BTreeMap<String, Row>,
+    settled: BTreeMap<WorkloadId, Row>,
     /// Whether what to try has been told: from then on there is traffic to look at.
     begun: bool,
     traffic: Traffic,
@@ -48,12 +49,12 @@ impl<'a> Story<'a> {
         let file = format!("{}/leno.yaml", words.folder);
         let columns = introduce(up, "shop", &file, &[], terminal)?;
         let programs = up.programs();
-        let names = programs.iter().map(|program| program.name.to_string());
+        let ids = programs.into_iter().map(|program| program.id);
         Ok(Self {
             terminal,
             words,
             columns,
-            waiting: names.collect(),
+            waiting: ids.collect(),
             settled: BTreeMap::new(),
             begun: false,
             traffic: Traffic::new(up.telemetry().clone()),
@@ -65,7 +66,7 @@ impl<'a> Story<'a> {
     pub(crate) fn handle(&mut self, news: News, now: Mono) -> io::Result<()> {
         self.traffic.hide(self.terminal)?;
         match news {
-            News::Placed(name, address) => self.traffic.learn(address.into(), name.as_str()),
+            News::Placed(id, address) => self.traffic.learn(address.into(), id.name.as_str()),
             News::Changed(row) => self.handle_changed(row)?,
             // Its programs know where to look.
             News::Told(..) => {}
@@ -150,10 +151,10 @@ impl<'a> Story<'a> {
 
     /// Rows stand in the order of the file: each waits for those before it.
     fn handle_changed(&mut self, row: Row) -> io::Result<()> {
-        if !self.waiting.contains(&row.name) {
+        if !self.waiting.contains(&row.id) {
             return self.terminal.line(self.columns.workload(&row));
         }
-        self.settled.insert(row.name.clone(), row);
+        self.settled.insert(row.id.clone(), row);
         while let Some(first) = self.waiting.first() {
             let Some(row) = self.settled.remove(first) else {
                 break;

@@ -43,6 +43,7 @@ impl Past for Revisions {
             addresses: Vec::new(),
             tunnels: Vec::new(),
             left: Vec::new(),
+            revoked: Vec::new(),
             proxies: self.proxies.clone(),
         })
         .map(Rc::new)

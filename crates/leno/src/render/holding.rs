@@ -2,7 +2,7 @@
 
 use std::io;
 
-use leno_admin::Holding;
+use leno_admin::{Follows, Holding};
 use leno_model::Code;
 
 use crate::render::moment;
@@ -10,12 +10,14 @@ use crate::terminal::{Line, Terminal};
 
 /// Prints what a proxy holds, a line for each thing.
 pub(crate) fn print(holding: &Holding, terminal: &mut Terminal) -> io::Result<()> {
-    let since = moment(&holding.since, &holding.now);
+    const D001: Code = Code::D001;
+    let (since, slug) = (moment(&holding.since, &holding.now), D001.slug());
     let line = Line::new().plain("proxy ").strong(&holding.proxy);
     terminal.line(line.dim(format_args!("  as {}", holding.identity)))?;
-    terminal.line(match &holding.why {
-        None => good(format!("connected to its control plane since {since}")),
-        Some(why) => bad(format!("{} not connected since {since}: {why}", Code::D001)),
+    terminal.line(match &holding.follows {
+        Follows::ControlPlane => good(format!("connected to its control plane since {since}")),
+        Follows::Away(why) => bad(format!("{D001} {slug}: since {since}: {why}")),
+        Follows::Files => good(format!("goes by files alone since {since}")),
     })?;
     terminal.line(match &holding.generation {
         Some(generation) => good(format!("decides by view {generation}")),
@@ -28,8 +30,9 @@ pub(crate) fn print(holding: &Holding, terminal: &mut Terminal) -> io::Result<()
         terminal.line(match &certificate.failed {
             None => good(format!("certificate of {identity}, until {until}")),
             Some(why) => bad(format!(
-                "{} certificate of {identity}, until {until}: {why}",
-                Code::T007
+                "{} {}: {identity}, until {until}: {why}",
+                Code::T007,
+                Code::T007.slug()
             )),
         })?;
     }

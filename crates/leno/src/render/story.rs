@@ -55,13 +55,16 @@ pub(crate) fn print(
         }
     }
     page.print(terminal)?;
-    let codes = codes(&imagined.end);
-    if let Some(code) = codes.first() {
-        terminal.line(
-            Line::new()
-                .dim("  Next  ")
-                .plain(format_args!("leno explain {code}")),
-        )?;
+    if let Some(reason) = all_reasons(&imagined.end).first() {
+        let line = Line::new().dim("  Next  ");
+        let line = match &reason.revoked {
+            Some(id) => line.plain(format_args!(
+                "leno certs reinstate {}/{} · ",
+                id.namespace, id.service_account
+            )),
+            None => line,
+        };
+        terminal.line(line.plain(format_args!("leno explain {}", reason.code)))?;
     }
     Ok(())
 }
@@ -361,14 +364,15 @@ fn refused(reason: &Reason) -> String {
 
 /// The codes with which a call would be refused, in the order of the story.
 pub(crate) fn codes(end: &End) -> Vec<leno_model::Code> {
+    let reasons = all_reasons(end).into_iter();
+    reasons.map(|reason| reason.code).collect()
+}
+
+fn all_reasons(end: &End) -> Vec<&Reason> {
     match end {
-        End::Refused(reason) => vec![reason.code],
+        End::Refused(reason) => vec![reason],
         End::Redirected { .. } | End::Told { .. } => Vec::new(),
-        End::Reached(branches) => branches
-            .iter()
-            .flat_map(reasons)
-            .map(|reason| reason.code)
-            .collect(),
+        End::Reached(branches) => branches.iter().flat_map(reasons).collect(),
     }
 }
 

@@ -125,7 +125,7 @@ pub(crate) enum Question {
     /// What runs?
     Rows(oneshot::Sender<Vec<Row>>),
     /// Start this one again.
-    Restart(Name, oneshot::Sender<Result<(), String>>),
+    Restart(WorkloadId, oneshot::Sender<Result<(), String>>),
     /// End.
     Down(oneshot::Sender<()>),
     /// May this one join?
@@ -305,7 +305,7 @@ impl Up {
     /// `LocalSet` around it.
     pub(crate) async fn run(mut self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
         for program in self.programs() {
-            if program.name.as_str() == HOST {
+            if program.id == self.host {
                 bail!("{}: the name {HOST} stands for this machine", program.place);
             }
             self.start(program);
@@ -398,7 +398,7 @@ impl Up {
     fn handle_question(&mut self, question: Question) -> anyhow::Result<()> {
         match question {
             Question::Rows(answer) => drop(answer.send(self.rows())),
-            Question::Restart(name, answer) => drop(answer.send(self.restart(&name))),
+            Question::Restart(id, answer) => drop(answer.send(self.restart(&id))),
             Question::Join(guest, answer) => drop(answer.send(self.join(guest))),
             Question::Opened(joined, opened, answer) => {
                 let served = self.serve(&joined.id, joined.run, opened);

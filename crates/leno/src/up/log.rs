@@ -61,6 +61,7 @@ struct Keeping {
 
 impl Keeping {
     fn open(path: &Path, tail: Rc<RefCell<Vec<u8>>>) -> io::Result<Self> {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
         let file = File::options().create(true).append(true).open(path)?;
         let size = file.metadata()?.len();
         Ok(Self {

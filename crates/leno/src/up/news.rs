@@ -1,22 +1,25 @@
 //! What there is to tell about a mesh that runs on this machine.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use leno_admin::{Change, Failure, Finding, Past};
 use leno_host::Exit;
-use leno_model::Name;
-use leno_model::view::Protocol;
+use leno_model::Code;
+use leno_model::view::{Protocol, WorkloadId};
 use leno_telemetry::Record;
+
+use super::called;
 
 /// Something that a person may want to know when it happens.
 #[derive(Clone, Debug)]
 pub(crate) enum News {
     /// A workload has this address, to the others.
-    Placed(Name, Ipv4Addr),
+    Placed(WorkloadId, Ipv4Addr),
     /// A workload that is not captured finds this in its environment.
-    Told(Name, Vec<(String, String)>),
+    Told(WorkloadId, Vec<(String, String)>),
     /// A workload is up or has ended, or did something else worth a line.
     Changed(Row),
     /// The first call from one workload to another that went well has ended.
@@ -50,7 +53,7 @@ pub(crate) struct Revised {
     /// What does not hold as it was written, of what it brought.
     pub(crate) findings: Vec<Finding>,
     /// What became of programs.
-    pub(crate) programs: Vec<(Name, Followed)>,
+    pub(crate) programs: Vec<(WorkloadId, Followed)>,
     /// The file that does not say this; what it says is applied again when it changes.
     pub(crate) until: Option<&'static str>,
 }
@@ -69,8 +72,8 @@ pub(crate) enum Followed {
 /// A workload as it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Row {
-    /// What it is called.
-    pub(crate) name: String,
+    /// Which one.
+    pub(crate) id: WorkloadId,
     /// Its command, as a person would type it.
     pub(crate) typed: String,
     /// The line that says so.
@@ -106,8 +109,8 @@ pub(crate) enum State {
 /// How a workload ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
-    /// It could not be started at all, for this reason.
-    NotStarted(String),
+    /// It could not be started at all, for this reason of the system's: its number.
+    NotStarted(i32),
     /// It ended.
     Exit(Exit),
 }
@@ -139,6 +142,11 @@ impl fmt::Display for Published {
 }
 
 impl Row {
+    /// What people call it.
+    pub(crate) fn called(&self) -> String {
+        called(&self.id)
+    }
+
     /// Whether it ended in a way that it should not.
     pub(crate) fn has_failed(&self) -> bool {
         match &self.state {
@@ -148,9 +156,9 @@ impl Row {
     }
 
     /// A workload of which nothing is known but that it was started.
-    pub(crate) fn starting(name: &str) -> Self {
+    pub(crate) fn starting(id: WorkloadId) -> Self {
         Self {
-            name: name.to_owned(),
+            id,
             typed: String::new(),
             place: String::new(),
             state: State::Starting,
@@ -164,9 +172,42 @@ impl Row {
 impl Ended {
     /// Whether something went wrong.
     pub(crate) fn is_failure(&self) -> bool {
+        self.code().is_some()
+    }
+
+    /// What kind of failure it is, if it is one.
+    pub(crate) fn code(&self) -> Option<Code> {
         match self {
-            Self::NotStarted(_) => true,
-            Self::Exit(exit) => *exit != Exit::Code(0),
+            Self::NotStarted(errno) => Some(match io::Error::from_raw_os_error(*errno).kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => Code::U001,
+                _ => Code::H003,
+            }),
+            // So a shell says that it did not find a program, or may not run it.
+            Self::Exit(Exit::Code(126 | 127)) => Some(Code::U001),
+            Self::Exit(Exit::Code(0)) => None,
+            Self::Exit(Exit::Lost) => Some(Code::H003),
+            Self::Exit(Exit::Code(_) | Exit::Signal(_)) => Some(Code::U002),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bad_end_has_its_code() {
+        for (how, code) in [
+            (Ended::NotStarted(2), Some(Code::U001)),
+            (Ended::NotStarted(13), Some(Code::U001)),
+            (Ended::NotStarted(24), Some(Code::H003)),
+            (Ended::Exit(Exit::Code(0)), None),
+            (Ended::Exit(Exit::Code(127)), Some(Code::U001)),
+            (Ended::Exit(Exit::Code(1)), Some(Code::U002)),
+            (Ended::Exit(Exit::Signal(9)), Some(Code::U002)),
+            (Ended::Exit(Exit::Lost), Some(Code::H003)),
+        ] {
+            assert_eq!(how.code(), code, "{how:?}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use leno_admin::{Workload, WorkloadState};
+use leno_model::view::WorkloadId;
 use leno_resources::compose::{self, Published};
 
 use super::screen::Columns;
@@ -21,7 +22,7 @@ pub(crate) struct Outside {
 impl Outside {
     /// Reads the compose file of `folder`, if it has one. What is called as one of `workloads` is
     /// that workload, and not shown.
-    pub(crate) fn read(folder: &Path, workloads: &[String]) -> Self {
+    pub(crate) fn read(folder: &Path, workloads: &[WorkloadId]) -> Self {
         let files = compose::FILES.iter();
         let mut texts = files.filter_map(|name| Some((*name, fs::read(folder.join(name)).ok()?)));
         let Some((name, text)) = texts.next() else {
@@ -29,7 +30,11 @@ impl Outside {
         };
         let set = variables(folder);
         let (mut found, notes) = compose::read(name, &text, &|name| set.get(name).cloned());
-        found.retain(|found| !workloads.iter().any(|name| **name == *found.service));
+        found.retain(|found| {
+            !workloads
+                .iter()
+                .any(|id| id.name.as_str() == &*found.service)
+        });
         let left = notes.iter().map(|note| {
             let line = note.span.as_ref().map_or(0, |span| span.start.line);
             let (code, slug) = (note.code, note.code.slug());

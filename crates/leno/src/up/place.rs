@@ -7,6 +7,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use leno_model::view::WorkloadId;
+
+use super::called;
 
 /// Where one mesh of this machine keeps what it needs.
 #[derive(Clone)]
@@ -70,9 +73,9 @@ impl Place {
         }
     }
 
-    /// What a workload has said.
-    pub(crate) fn log(&self, name: &str) -> PathBuf {
-        self.logs().join(format!("{name}.log"))
+    /// What a workload has said: `cart.log`, and `shop/cart.log` of another namespace.
+    pub(crate) fn log(&self, id: &WorkloadId) -> PathBuf {
+        self.logs().join(format!("{}.log", called(id)))
     }
 
     /// All that is kept here.

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use leno_model::Name;
+use leno_model::view::WorkloadId;
 use leno_resources::Resources;
 use leno_resources::mesh::Command;
 
 /// A command that a `MeshWorkload` says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Program {
-    /// The `MeshWorkload`'s name.
-    pub(crate) name: Name,
+    /// Which workload it is: the `MeshWorkload`'s namespace and name.
+    pub(crate) id: WorkloadId,
     /// What to start.
     pub(crate) command: Vec<String>,
     /// As a person would type it.
@@ -36,6 +36,9 @@ pub(crate) fn programs(resources: &Resources, folder: &Path) -> Vec<Program> {
             continue;
         };
         let Some(run) = &spec.run else { continue };
+        let Some(namespace) = &object.meta.namespace else {
+            continue;
+        };
         let (command, typed) = match &run.command {
             Command::Shell(line) => (
                 vec!["/bin/sh".into(), "-c".into(), line.to_string()],
@@ -50,7 +53,10 @@ pub(crate) fn programs(resources: &Resources, folder: &Path) -> Vec<Program> {
         let below = run.working_directory.as_deref().unwrap_or(".");
         let place = object.origin("/spec/run/command").place;
         let program = Program {
-            name: object.meta.name.clone(),
+            id: WorkloadId {
+                namespace: namespace.clone(),
+                name: object.meta.name.clone(),
+            },
             command,
             typed,
             folder: folder.join(below),

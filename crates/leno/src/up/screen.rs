@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use leno_admin::Past;
 use leno_host::Exit;
-use leno_model::Code;
+use leno_model::{Code, Namespace};
 use leno_telemetry::{Call, Edge, Event, Party, Security, Stream};
 use time::UtcOffset;
 
+use super::called;
 use super::engine::Up;
 use super::news::{Ended, Followed, Published, Revised, Row, State};
 use crate::command::explicit::capture;
@@ -33,8 +34,10 @@ pub(crate) fn introduce(
     failure::findings(&up.errors(), "", terminal)?;
     terminal.gap()?;
     let programs = up.programs();
-    let widths = programs.iter();
-    let widths = widths.map(|program| (program.name.as_str(), program.typed.as_str()));
+    let names = programs.iter().map(|program| called(&program.id));
+    let names = names.collect::<Vec<_>>();
+    let typed = programs.iter().map(|program| program.typed.as_str());
+    let widths = names.iter().map(String::as_str).zip(typed);
     let columns = Columns::of(widths.chain(outside.iter().map(|name| (*name, ""))));
     let mtls = if up.is_strict() {
         "strict"
@@ -95,7 +98,7 @@ impl Columns {
 
     /// The line about a workload.
     pub(crate) fn workload(&self, row: &Row) -> Line {
-        let line = Line::new().plain("  ").strong(&row.name);
+        let line = Line::new().plain("  ").strong(row.called());
         let line = line.column(self.state, 1);
         match &row.state {
             State::Starting => {
@@ -131,7 +134,11 @@ impl Columns {
                     true => line,
                     false => line.plain(format_args!("({})", row.place)),
                 };
-                line.plain(format_args!("   leno logs {}", row.name))
+                let line = match how.code() {
+                    Some(code) => line.plain(format_args!("   {code} {}", code.slug())),
+                    None => line,
+                };
+                line.plain(format_args!("   leno logs {}", row.called()))
             }
         }
     }
@@ -155,8 +162,8 @@ pub(crate) fn revised(told: &Revised) -> Vec<Line> {
     let indented = |line: &Line| Line::new().plain("  ").then(line);
     let texts = told.revision > 1;
     lines.extend(change::lines(&told.changes, texts).iter().map(indented));
-    for (name, followed) in &told.programs {
-        let line = Line::new().plain("  ").strong(name).plain("  ");
+    for (id, followed) in &told.programs {
+        let line = Line::new().plain("  ").strong(called(id)).plain("  ");
         lines.push(match followed {
             Followed::Started => line.good("is new, and starts"),
             Followed::Restarted(what) => {
@@ -184,7 +191,7 @@ pub(crate) fn first_call(event: &Event<'_>, offset: UtcOffset) -> Vec<Line> {
         .plain("  first call  ")
         .dim(clock(began, offset));
     let line = line.plain(format_args!("  {source} → {destination}  {told}  "));
-    let mut lines = vec![secured(line, edge, source)];
+    let mut lines = vec![secured(line, edge, &source)];
     if let (Some(host), Some(port)) = (asked.filter(|host| is_loopback(host)), port_of(event)) {
         let line = Line::new().column(14, 0);
         lines.push(line.dim(format_args!(
@@ -236,11 +243,16 @@ fn port_of(event: &Event<'_>) -> Option<u16> {
     }
 }
 
-/// The name of a party in the namespace of an `up`.
-fn name(party: Party<'_>) -> &str {
+/// What people call a party here.
+fn name(party: Party<'_>) -> String {
     match party {
-        Party::Known { name, .. } => name,
-        Party::Unknown => "outside",
+        Party::Known { namespace, name } => {
+            match namespace == Namespace::default_namespace().as_str() {
+                true => name.to_owned(),
+                false => format!("{namespace}/{name}"),
+            }
+        }
+        Party::Unknown => "outside".to_owned(),
     }
 }
 
@@ -257,10 +269,10 @@ fn ended(how: &Ended) -> String {
 /// The reason, from the system or else from what the workload said last.
 fn why(how: &Ended, last_line: &str) -> Option<String> {
     let why = match how {
-        Ended::NotStarted(why) => why,
-        Ended::Exit(_) => without_shell(last_line),
+        Ended::NotStarted(errno) => io::Error::from_raw_os_error(*errno).to_string(),
+        Ended::Exit(_) => without_shell(last_line).to_owned(),
     };
-    (!why.is_empty()).then(|| clip(why, 72))
+    (!why.is_empty()).then(|| clip(&why, 72))
 }
 
 /// What a shell says about a line, without the shell's own name and the line's number.
@@ -300,10 +312,12 @@ fn udp_refused(datagrams: u64) -> String {
 pub(crate) fn trouble(row: &Row) -> Option<String> {
     match &row.state {
         State::Ended { how, last_line, .. } if how.is_failure() => {
-            Some(match why(how, last_line) {
+            let told = match why(how, last_line) {
                 Some(why) => format!("{}: {why}", ended(how)),
                 None => ended(how),
-            })
+            };
+            let code = how.code()?;
+            Some(format!("{told} ({code} {})", code.slug()))
         }
         State::Starting | State::Up(_) | State::Ended { .. } => {
             (row.udp_refused > 0).then(|| udp_refused(row.udp_refused))

@@ -1,6 +1,6 @@
 //! Who answers questions about the proxy of a mesh that is up, and about the calls that it carries.
 
-use leno_admin::Holding;
+use leno_admin::{Follows, Holding};
 use leno_control::Desk;
 use leno_proxy::{Clocks, Witness};
 use leno_telemetry::Telemetry;
@@ -22,9 +22,11 @@ fn holding(name: &str, desk: &Desk, clocks: &Clocks) -> Holding {
         now: clocks.now().wall.to_string(),
         workloads: Vec::new(),
         generation: None,
-        connected: known.is_some(),
+        follows: match &known {
+            Some(_) => Follows::ControlPlane,
+            None => Follows::Away("it has not started yet".to_owned()),
+        },
         since: String::new(),
-        why: None,
         certificates: Vec::new(),
         peers: Vec::new(),
     };
@@ -36,9 +38,6 @@ fn holding(name: &str, desk: &Desk, clocks: &Clocks) -> Holding {
             since: known.since,
             ..holding
         },
-        None => Holding {
-            why: Some("it has not started yet".to_owned()),
-            ..holding
-        },
+        None => holding,
     }
 }

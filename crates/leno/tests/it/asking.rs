@@ -53,7 +53,7 @@ impl World {
         world.start("cart", &cart, &[], "adopted");
         let called = format!("cart:{port}={upstream}");
         let web = [&joined[..], &["web", "--state", "web", "--tunnel", &web]].concat();
-        world.start("web", &web, &["--upstream", &called], "1 services");
+        world.start("web", &web, &["--upstream", &called], "1 service");
         world
     }
 
@@ -311,5 +311,5 @@ fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_wi
         told.contains("not asked: 1 proxy elsewhere: shop/cart ("),
         "{told}"
     );
-    assert!(told.contains("D001 away"), "{told}");
+    assert!(told.contains("D001 control-plane-away, since"), "{told}");
 }

@@ -141,6 +141,7 @@ impl Running {
     fn shell(&self, typed: &str) -> Output {
         let mut shell = Command::new("sh");
         shell.args(["-c", typed]).current_dir(&self.folder);
+        shell.env("LENO_PROXIES", PROXIES);
         shell.output().unwrap()
     }
 }
@@ -156,8 +157,12 @@ impl Drop for Running {
 fn demo() -> Command {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_leno"));
     demo.arg("demo").stdin(Stdio::null());
+    demo.env("LENO_PROXIES", PROXIES);
     demo
 }
+
+/// Where the demos of these tests are found, and no other proxies.
+const PROXIES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/proxies");
 
 /// The folder that the first line names.
 fn folder(told: &str) -> PathBuf {

@@ -100,7 +100,9 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     f,
-                    "adopted view {generation}: {workloads} workloads, {services} services"
+                    "adopted view {generation}: {}, {}",
+                    count(*workloads, "workload"),
+                    count(*services, "service")
                 )
             }
             Self::Refused(why) => write!(f, "{why}; the view before stays in force"),
@@ -144,4 +146,10 @@ impl fmt::Display for Event {
             ),
         }
     }
+}
+
+/// `1 workload`, `2 workloads`.
+fn count(number: usize, what: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{end}")
 }

@@ -2,6 +2,10 @@
 
 export type Overview = {
   status: Status;
+  /** Whether it is well: one answer for `leno status` and the page. */
+  verdict: { grade: "well" | "doubtful" | "wrong"; words: string };
+  /** The file that is applied again when it changes, whatever is in force by then. */
+  file?: string;
   change?: Past | null;
   followers: { connected: number; behind: string[]; away: string[] };
   certificate?: { identity: string; ends: string } | null;
@@ -87,6 +91,8 @@ export type Finding = {
   message: string;
   suggestion: string | null;
   in_force: string;
+  /** What was written with it is refused as a whole: it stands before all else. */
+  heads?: boolean;
   since?: { at: string; revision: number | null; who: string | null };
   next?: string;
 };

@@ -2,7 +2,7 @@
 //! of themselves.
 
 use leno_admin::figures::moment;
-use leno_admin::{Holding, ProxiesOf, Silent};
+use leno_admin::{Follows, Holding, ProxiesOf, Silent};
 use leno_model::Code;
 use serde_json::json;
 
@@ -46,9 +46,11 @@ pub(super) fn run(options: &Context, terminal: &mut Terminal) -> anyhow::Result<
     } else {
         tell_holdings(&ground, &told, &not_heard, &others, terminal)?;
     }
-    // Without a control plane, changes do not arrive.
+    let well = |one: &Holding| matches!(one.follows, Follows::Files | Follows::ControlPlane);
     Ok(match told.is_empty() {
         true => Answer::Exit(UNKNOWN),
+        false if told.iter().all(well) => Answer::Fine,
+        // Changes do not arrive.
         false => Answer::Bad,
     })
 }
@@ -88,12 +90,13 @@ fn row(holding: &Holding) -> [Line; 4] {
             Some(generation) => format!("view {generation}").into(),
             None => Line::new().bad("no view: it refuses all calls"),
         },
-        match &holding.why {
-            None => Line::new().good(format_args!("connected since {since}")),
-            Some(why) => {
-                let code = Code::D001;
-                Line::new().bad(format_args!("{code} away since {since}: {why}"))
+        match &holding.follows {
+            Follows::ControlPlane => Line::new().good(format_args!("connected since {since}")),
+            Follows::Away(why) => {
+                let (code, slug) = (Code::D001, Code::D001.slug());
+                Line::new().bad(format_args!("{code} {slug}, since {since}: {why}"))
             }
+            Follows::Files => format!("none: by files alone, since {since}").into(),
         },
     ]
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use leno_admin::{CertificateState, Holding, Tunnel};
+use leno_admin::{CertificateState, Follows, Holding, Tunnel};
 use leno_model::view::{Generation, View, WorkloadId};
 use leno_model::{SpiffeId, Wall};
 use leno_proxy::follow::{Event, Follower};
@@ -133,9 +133,11 @@ impl Held {
             now: now.to_string(),
             workloads: state.workloads.iter().map(WorkloadId::to_string).collect(),
             generation: state.generation.as_ref().map(Generation::to_string),
-            connected: state.away.is_none(),
+            follows: match &state.away {
+                None => Follows::ControlPlane,
+                Some(why) => Follows::Away(why.clone()),
+            },
             since: state.since.to_string(),
-            why: state.away.clone(),
             certificates: certificates.collect(),
             peers: state.peers.clone(),
         }

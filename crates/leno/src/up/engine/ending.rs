@@ -1,16 +1,15 @@
 //! Ending: of a workload by itself, of one that is started again, of all of them.
 
-use std::io;
 use std::time::Duration;
 
 use leno_host::{Event, Exit};
-use leno_model::Name;
 use leno_model::view::WorkloadId;
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
 use super::member::{Starter, Then};
 use super::{Happened, Program, Up};
+use crate::up::called;
 use crate::up::news::{Ended, State};
 use crate::up::process::Order;
 
@@ -30,10 +29,7 @@ impl Up {
             return Ok(());
         };
         let how = match event {
-            Event::NotStarted { errno } => {
-                let why = io::Error::from_raw_os_error(*errno);
-                Ended::NotStarted(why.to_string())
-            }
+            Event::NotStarted { errno } => Ended::NotStarted(*errno),
             Event::Exited(exit) => Ended::Exit(*exit),
             _ => Ended::Exit(Exit::Lost),
         };
@@ -59,12 +55,9 @@ impl Up {
     }
 
     /// Ends a workload of ours and starts it again.
-    pub(super) fn restart(&mut self, name: &Name) -> Result<(), String> {
-        let id = WorkloadId {
-            namespace: self.source.namespace(),
-            name: name.clone(),
-        };
-        let member = self.members.get_mut(&id);
+    pub(super) fn restart(&mut self, id: &WorkloadId) -> Result<(), String> {
+        let name = called(id);
+        let member = self.members.get_mut(id);
         let member = member.ok_or_else(|| format!("there is no workload {name}"))?;
         let Starter::Us(program) = &member.starter else {
             return Err(format!(
@@ -72,7 +65,7 @@ impl Up {
             ));
         };
         let program = program.clone();
-        self.replace(&id, program);
+        self.replace(id, program);
         Ok(())
     }
 

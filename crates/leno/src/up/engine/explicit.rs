@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use leno_model::ServiceName;
 use leno_model::view::WorkloadId;
-use leno_model::{Name, ServiceName};
 use leno_proxy::{Door, Inside, Listener, Place as At};
 use leno_traffic::Naming;
 
 use super::member::Starter;
-use super::{HOST, News, Program, Up};
+use super::{News, Program, Up};
 use crate::up::explicit::{Callee, Doors, own_port, pins_of};
 
 impl Up {
@@ -18,20 +18,23 @@ impl Up {
         let (pins, own) = match (&self.explicit, starter) {
             (Some(pins), Starter::Us(program)) => {
                 let programs = self.programs().into_iter();
-                let all = programs.map(|program| program.name).collect::<Vec<_>>();
-                (pins_of(pins, &program.name, &all), self.own_port(program)?)
+                let all = programs.map(|program| program.id.name).collect::<Vec<_>>();
+                (
+                    pins_of(pins, &program.id.name, &all),
+                    self.own_port(program)?,
+                )
             }
             (_, Starter::Guest(guest)) => match &guest.explicit {
                 Some(pins) => {
-                    let only = [guest.name.clone()];
-                    (pins_of(pins, &guest.name, &only), None)
+                    let only = [guest.of.name.clone()];
+                    (pins_of(pins, &guest.of.name, &only), None)
                 }
                 None if self.explicit.is_some() => Default::default(),
                 None => return Ok(None),
             },
             (None, Starter::Us(_)) => return Ok(None),
         };
-        let callees = self.callees(starter.name());
+        let callees = self.callees(starter.of());
         Doors::open(&id.namespace, &callees, &pins, own).map(Some)
     }
 
@@ -52,12 +55,12 @@ impl Up {
 
     /// What a workload may want to call: every port of every service that is not its own, and every
     /// workload of which no port is known yet.
-    fn callees(&self, caller: &Name) -> Vec<Callee> {
+    fn callees(&self, caller: &WorkloadId) -> Vec<Callee> {
         let services = &self.edition.mesh().services;
-        let is_other = |name: &Name| name != caller && name.as_str() != HOST;
+        let own = [caller, &self.host].map(service_of);
         let mut callees = Vec::new();
         for service in services.values() {
-            if !is_other(&service.name.name) {
+            if own.contains(&service.name) {
                 continue;
             }
             for (port, told) in &service.ports {
@@ -68,9 +71,9 @@ impl Up {
             }
         }
         for program in self.programs() {
-            let service = ServiceName::new(self.source.namespace(), program.name.clone());
+            let service = service_of(&program.id);
             let is_known = callees.iter().any(|callee| callee.service == service);
-            if !is_known && !program.declares_ports && is_other(&program.name) {
+            if !is_known && !program.declares_ports && !own.contains(&service) {
                 callees.push(Callee {
                     service,
                     port: None,
@@ -87,7 +90,7 @@ impl Up {
             return Ok(());
         };
         let told = doors.environment().to_vec();
-        (self.tell)(News::Told(id.name.clone(), told));
+        (self.tell)(News::Told(id.clone(), told));
         let mut listeners = vec![Listener {
             place: At::Socket(doors.http_proxy()?),
             door: Door::Named(id.clone(), Naming::Target),
@@ -141,4 +144,9 @@ impl Up {
             None => Ok(()),
         }
     }
+}
+
+/// The service that a workload is called by, unless another is written.
+fn service_of(id: &WorkloadId) -> ServiceName {
+    ServiceName::new(id.namespace.clone(), id.name.clone())
 }

@@ -6,13 +6,14 @@ use leno_model::view::WorkloadId;
 
 use super::Up;
 use super::member::Starter;
+use crate::up::called;
 use crate::up::explicit::Pin;
 
 /// A workload that another process runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Guest {
-    /// What it is called: the `MeshWorkload` it is an instance of.
-    pub(crate) name: Name,
+    /// The `MeshWorkload` it is an instance of.
+    pub(crate) of: WorkloadId,
     /// Its ports on this machine, each with the port it has inside.
     pub(crate) ports: Vec<(u16, u16)>,
     /// Whether it takes no calls, and only calls as the workload of its name would.
@@ -67,13 +68,14 @@ impl Up {
 
     /// The guest's own name if it is free, else with a number: `web-2`.
     fn free_id(&self, guest: &Guest) -> Result<WorkloadId, String> {
-        let name = &guest.name;
-        let namespace = self.source.namespace();
-        let mut known = self.edition.mesh().instances.values();
-        if guest.calls_only && !known.any(|known| known.origin.object.name == *name) {
-            return Err(format!("there is no workload {name}"));
+        let WorkloadId { namespace, name } = &guest.of;
+        let known = self.edition.mesh().instances.iter();
+        let mut of_it = known.filter(|(id, _)| id.namespace == *namespace);
+        let is_known = of_it.any(|(_, instance)| instance.origin.object.name == *name);
+        if guest.calls_only && !is_known {
+            return Err(format!("there is no workload {}", called(&guest.of)));
         }
-        if name.as_str() == super::HOST && !guest.calls_only {
+        if guest.of == self.host && !guest.calls_only {
             return Err(format!("the name {name} stands for this machine"));
         }
         let numbered = (2..=MOST).map(|number| format!("{name}-{number}"));
@@ -91,7 +93,7 @@ impl Up {
         };
         let mut free = ids.filter(is_free);
         free.next()
-            .ok_or_else(|| format!("{MOST} of {name} run already"))
+            .ok_or_else(|| format!("{MOST} of {} run already", called(&guest.of)))
     }
 
     /// A guest has gone.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use leno_host::{Layout, Sockets};
+use leno_model::Mono;
 use leno_model::view::{Protocol, WorkloadId};
-use leno_model::{Mono, Name};
 use tokio::sync::mpsc;
 
 use super::guests::Guest;
@@ -62,10 +62,10 @@ pub(super) enum Starter {
 
 impl Starter {
     /// The `MeshWorkload` that it starts an instance of.
-    pub(super) fn name(&self) -> &Name {
+    pub(super) fn of(&self) -> &WorkloadId {
         match self {
-            Self::Us(program) => &program.name,
-            Self::Guest(guest) => &guest.name,
+            Self::Us(program) => &program.id,
+            Self::Guest(guest) => &guest.of,
         }
     }
 }
@@ -89,11 +89,6 @@ impl Member {
             listening: BTreeSet::new(),
             udp_refused: 0,
         }
-    }
-
-    /// The `MeshWorkload` it is an instance of.
-    fn of(&self) -> &Name {
-        self.starter.name()
     }
 
     /// Whether it says itself on which ports it takes calls.
@@ -123,7 +118,7 @@ impl Member {
             Starter::Guest(guest) => guest.calls_only,
         };
         Present {
-            of: self.of().clone(),
+            of: self.starter.of().name.clone(),
             address: self.layout.v4.into(),
             found: self.found.clone(),
             tunnel: (!calls_only).then_some(tunnel),
@@ -142,10 +137,8 @@ impl Up {
     pub(super) fn rows(&self) -> Vec<Row> {
         let programs = self.programs();
         let place = |id: &WorkloadId| {
-            let mut names = programs.iter().map(|program| &program.name);
-            names
-                .position(|name| *name == id.name)
-                .unwrap_or(usize::MAX)
+            let place = programs.iter().position(|program| program.id == *id);
+            place.unwrap_or(usize::MAX)
         };
         let mut members = self.members.iter().collect::<Vec<_>>();
         members.sort_by_key(|(id, _)| place(id));
@@ -160,7 +153,7 @@ impl Up {
             Starter::Guest(guest) => (guest.typed.clone(), String::new()),
         };
         Row {
-            name: id.name.to_string(),
+            id: id.clone(),
             typed,
             place,
             state: member.state.clone(),

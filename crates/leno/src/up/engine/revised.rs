@@ -2,12 +2,12 @@
 //! started, ended, or started again.
 
 use leno_admin::{DiffOf, Finding};
-use leno_model::Name;
 use leno_model::view::WorkloadId;
 
 use super::member::{Starter, Then};
 use super::written::{newest, takes_back};
 use super::{HOST, News, Program, Up};
+use crate::up::called;
 use crate::up::news::{Followed, Revised};
 
 impl Up {
@@ -42,17 +42,17 @@ impl Up {
     }
 
     /// Lets run what is written, and nothing else.
-    fn follow(&mut self) -> anyhow::Result<Vec<(Name, Followed)>> {
+    fn follow(&mut self) -> anyhow::Result<Vec<(WorkloadId, Followed)>> {
         let programs = self.programs();
         let mut followed = Vec::new();
         for id in self.unwritten(&programs) {
             self.remove(&id)?;
-            followed.push((id.name, Followed::Ended));
+            followed.push((id, Followed::Ended));
         }
         for program in programs {
-            let name = program.name.clone();
+            let id = program.id.clone();
             if let Some(what) = self.follow_one(program)? {
-                followed.push((name, what));
+                followed.push((id, what));
             }
         }
         // Ports may have been declared, or named by another service.
@@ -67,7 +67,7 @@ impl Up {
 
     /// The workloads that we started and that nobody asks for any more.
     fn unwritten(&self, programs: &[Program]) -> Vec<WorkloadId> {
-        let is_written = |id: &WorkloadId| programs.iter().any(|program| program.name == id.name);
+        let is_written = |id: &WorkloadId| programs.iter().any(|program| program.id == *id);
         let ours = self.members.iter().filter(|(_, member)| {
             matches!(member.starter, Starter::Us(_)) && !matches!(member.then, Then::Leave)
         });
@@ -76,11 +76,8 @@ impl Up {
     }
 
     fn follow_one(&mut self, program: Program) -> anyhow::Result<Option<Followed>> {
-        let id = WorkloadId {
-            namespace: self.source.namespace(),
-            name: program.name.clone(),
-        };
-        if program.name.as_str() == HOST {
+        let id = program.id.clone();
+        if id == self.host {
             let why = format!("{}: the name {HOST} stands for this machine", program.place);
             (self.tell)(News::Trouble(why));
             return Ok(None);
@@ -90,7 +87,7 @@ impl Up {
             return Ok(Some(Followed::Started));
         };
         let Starter::Us(runs) = &mut member.starter else {
-            let why = format!("{}: leno run has started a {}", program.place, program.name);
+            let why = format!("{}: leno run has started a {}", program.place, called(&id));
             (self.tell)(News::Trouble(why));
             return Ok(None);
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use leno_host::{Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Session};
+use leno_model::Namespace;
 use leno_model::view::WorkloadId;
 use leno_proxy::{Door, Inside, Listener, Place as At};
 use tokio::sync::mpsc;
@@ -17,10 +18,10 @@ use tokio::sync::mpsc;
 use super::guests::Opened;
 use super::member::{Member, Starter};
 use super::{Happened, Program, Up};
+use crate::up::called;
 use crate::up::log::Log;
 use crate::up::news::News;
 use crate::up::process;
-use crate::up::source::Source;
 
 /// How long a workload of which no port is known is watched for one before it counts as up.
 const LISTENING: Duration = Duration::from_secs(2);
@@ -28,16 +29,13 @@ const LISTENING: Duration = Duration::from_secs(2);
 impl Up {
     /// Begins to start a program.
     pub(super) fn start(&mut self, program: Program) {
-        let id = WorkloadId {
-            namespace: self.source.namespace(),
-            name: program.name.clone(),
-        };
+        let id = program.id.clone();
         let begun = self.begin_member(&id, Starter::Us(program));
         let begun = begun.map(|member| (member.layout.clone(), member.run, member.doors.is_some()));
         let (layout, run, is_bare) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                let why = format!("{} cannot be started: {error}", id.name);
+                let why = format!("{} cannot be started: {error}", called(&id));
                 return (self.tell)(News::Trouble(why));
             }
         };
@@ -62,8 +60,8 @@ impl Up {
             Some(before) => (before.layout, before.run + 1, before.doors),
             None => {
                 self.places += 1;
-                let layout = layout(self.places, &self.source);
-                (self.tell)(News::Placed(id.name.clone(), layout.v4));
+                let layout = layout(self.places, &id.namespace);
+                (self.tell)(News::Placed(id.clone(), layout.v4));
                 (layout, 0, None)
             }
         };
@@ -113,7 +111,7 @@ impl Up {
         opened: Opened,
     ) -> anyhow::Result<()> {
         let Some(member) = self.current(id, run) else {
-            bail!("{} has ended or was started again", id.name);
+            bail!("{} has ended or was started again", called(id));
         };
         member.supply = Some(opened.v4.as_fd().try_clone_to_owned()?.into());
         member.inside = true;
@@ -131,7 +129,7 @@ impl Up {
 
     /// Starts the program of a member in its enclosure.
     fn launch(&mut self, id: &WorkloadId, mut enclosure: Enclosure) -> anyhow::Result<()> {
-        let log = self.place.log(id.name.as_str());
+        let log = self.place.log(id);
         let open_files = self.open_files;
         let Some(member) = self.members.get_mut(id) else {
             return Ok(());
@@ -254,9 +252,8 @@ fn doors(id: &WorkloadId, listeners: Listeners) -> Vec<Listener> {
     outbound.chain(dns_udp).chain(dns_tcp).collect()
 }
 
-/// What the enclosure of the workload with this number looks like.
-fn layout(number: u16, source: &Source) -> Layout {
-    let namespace = source.namespace();
+/// What the enclosure of the workload with this number looks like; it acts in `namespace`.
+fn layout(number: u16, namespace: &Namespace) -> Layout {
     Layout {
         v4: address(number),
         v6: Ipv6Addr::from_bits(FIRST_V6 | u128::from(number)),

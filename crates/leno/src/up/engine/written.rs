@@ -2,7 +2,7 @@
 //! at the start and whenever it changes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use leno_admin::{Applied, Apply, Asker, Failure, File, HistoryOf, Past};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::{Happened, News, Source, Up};
 use crate::up::news::Revised;
 use crate::up::place::Place;
+use crate::up::source::{OBJECTS, PROCFILE};
 use crate::up::watcher::Watcher;
 
 impl Up {
@@ -32,6 +33,7 @@ impl Up {
             Err(why) => Err(Failure::plain(why)),
         };
         self.is_behind = applied.is_err();
+        withhold(&self.desk, &self.source.folder, applied.as_ref().err());
         match applied {
             Ok(applied) if applied.made => self.handle_edition(applied.findings)?,
             Ok(applied) => (self.tell)(News::Same(applied.status.revision)),
@@ -77,8 +79,17 @@ pub(super) fn begin(
             Ok(None)
         }
         Err(why) if revision == 0 => Err(why.into()),
-        Err(why) => Ok(Some(not_in_force(why, revision))),
+        Err(why) => {
+            withhold(desk, &source.folder, Some(&why));
+            Ok(Some(not_in_force(why, revision)))
+        }
     }
+}
+
+/// Lets whoever asks how the mesh is know why what is written is not in force.
+fn withhold(desk: &Desk, folder: &Path, why: Option<&Failure>) {
+    let file = Source::file_of(folder).unwrap_or(OBJECTS);
+    desk.withhold(file, why);
 }
 
 /// Says that somebody has taken back what is written, if so.
@@ -142,7 +153,10 @@ pub(super) async fn watch(folder: PathBuf, happen: mpsc::UnboundedSender<Happene
     let mut watcher = Watcher::new(&folder);
     loop {
         watcher.changed().await;
-        let written = Source::read(&folder).map_err(|error| format!("{error:#}"));
+        let written = match Source::file_of(&folder) {
+            None => Err(format!("{OBJECTS} and {PROCFILE} are gone")),
+            Some(_) => Source::read(&folder).map_err(|error| format!("{error:#}")),
+        };
         if happen.send(Happened::Written(written)).is_err() {
             return;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use leno_admin::through_folder;
-use leno_model::Name;
+use leno_model::view::WorkloadId;
 use serde_json::{Value, json};
 
 use super::{Arrived, send, words};
@@ -65,8 +65,8 @@ impl Client {
     }
 
     /// Starts a workload again.
-    pub(crate) fn restart(&mut self, name: &Name) -> anyhow::Result<()> {
-        self.ask(&json!({ "ask": "restart", "name": name.as_str() }))?;
+    pub(crate) fn restart(&mut self, id: &WorkloadId) -> anyhow::Result<()> {
+        self.ask(&json!({ "ask": "restart", "workload": words::id(id) }))?;
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 
 use leno_admin::through_folder;
 use leno_host::{Event, Listeners};
-use leno_model::Name;
 use serde_json::{Value, json};
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
@@ -90,9 +89,8 @@ impl Connection {
                     json!({ "rows": rows.iter().map(words::row).collect::<Vec<_>>() })
                 }
                 Some("restart") => {
-                    let name = asked["name"].as_str().and_then(|name| Name::new(name).ok());
-                    let name = name.ok_or(Over)?;
-                    let done = self.ask(|way| Question::Restart(name, way)).await?;
+                    let id = words::read_id(&asked["workload"]).ok_or(Over)?;
+                    let done = self.ask(|way| Question::Restart(id, way)).await?;
                     answer_of(done.map(|()| json!({})))
                 }
                 Some("down") => {

@@ -12,6 +12,17 @@ use crate::up::engine::{Guest, Joined};
 use crate::up::explicit::Pin;
 use crate::up::news::{Ended, Published, Row, State};
 
+pub(super) fn id(id: &WorkloadId) -> Value {
+    json!([id.namespace.as_str(), id.name.as_str()])
+}
+
+pub(super) fn read_id(value: &Value) -> Option<WorkloadId> {
+    Some(WorkloadId {
+        namespace: Namespace::new(value[0].as_str()?).ok()?,
+        name: Name::new(value[1].as_str()?).ok()?,
+    })
+}
+
 pub(super) fn row(row: &Row) -> Value {
     let (state, after) = match &row.state {
         State::Starting => ("starting", Duration::ZERO),
@@ -23,7 +34,7 @@ pub(super) fn row(row: &Row) -> Value {
         State::Starting | State::Up(_) => Value::Null,
     };
     json!({
-        "name": row.name,
+        "workload": id(&row.id),
         "typed": row.typed,
         "place": row.place,
         "state": state,
@@ -50,7 +61,7 @@ pub(super) fn read_row(value: &Value) -> Option<Row> {
     };
     let published = value["published"].as_array()?.iter().map(read_published);
     Some(Row {
-        name: text("name")?,
+        id: read_id(&value["workload"])?,
         typed: text("typed")?,
         place: text("place")?,
         state,
@@ -62,7 +73,7 @@ pub(super) fn read_row(value: &Value) -> Option<Row> {
 
 fn ended(how: &Ended) -> Value {
     match how {
-        Ended::NotStarted(why) => json!({ "notStarted": why }),
+        Ended::NotStarted(errno) => json!({ "notStarted": errno }),
         Ended::Exit(Exit::Code(code)) => json!({ "code": code }),
         Ended::Exit(Exit::Signal(signal)) => json!({ "signal": signal }),
         Ended::Exit(Exit::Lost) => json!({ "lost": true }),
@@ -75,8 +86,8 @@ fn read_ended(value: &Value) -> Option<Ended> {
             .as_i64()
             .and_then(|number| number.try_into().ok())
     };
-    if let Some(why) = value["notStarted"].as_str() {
-        return Some(Ended::NotStarted(why.to_owned()));
+    if let Some(errno) = number("notStarted") {
+        return Some(Ended::NotStarted(errno));
     }
     let exit = number("code").map(Exit::Code);
     let exit = exit.or_else(|| number("signal").map(Exit::Signal));
@@ -108,7 +119,7 @@ fn read_published(value: &Value) -> Option<Published> {
 
 pub(super) fn guest(guest: &Guest) -> Value {
     json!({
-        "name": guest.name.as_str(),
+        "of": id(&guest.of),
         "ports": guest.ports,
         "callsOnly": guest.calls_only,
         "explicit": guest.explicit.as_ref().map(|pins| pins.iter().map(pin).collect::<Vec<_>>()),
@@ -133,7 +144,7 @@ pub(super) fn read_guest(value: &Value) -> Option<Guest> {
     let port = |value: &Value| u16::try_from(value.as_u64()?).ok();
     let pair = |pair: &Value| Some((port(&pair[0])?, port(&pair[1])?));
     Some(Guest {
-        name: Name::new(value["name"].as_str()?).ok()?,
+        of: read_id(&value["of"])?,
         ports: value["ports"]
             .as_array()?
             .iter()
@@ -156,8 +167,7 @@ pub(super) fn joined(joined: &Joined) -> Value {
         search,
     } = &joined.layout;
     json!({
-        "namespace": joined.id.namespace.as_str(),
-        "name": joined.id.name.as_str(),
+        "workload": id(&joined.id),
         "run": joined.run,
         "v4": v4.to_string(),
         "v6": v6.to_string(),
@@ -171,10 +181,7 @@ pub(super) fn read_joined(value: &Value) -> Option<Joined> {
     let text = |key: &str| value[key].as_str();
     let search = value["search"].as_array()?.iter();
     Some(Joined {
-        id: WorkloadId {
-            namespace: Namespace::new(text("namespace")?).ok()?,
-            name: Name::new(text("name")?).ok()?,
-        },
+        id: read_id(&value["workload"])?,
         run: value["run"].as_u64()?.try_into().ok()?,
         layout: Layout {
             v4: text("v4")?.parse().ok()?,
@@ -208,6 +215,7 @@ pub(super) fn read_addresses<T: FromIterator<SocketAddr>>(value: &Value) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::up::meant;
 
     #[test]
     fn what_is_said_is_understood() {
@@ -222,7 +230,7 @@ mod tests {
             },
             State::Ended {
                 after: Duration::ZERO,
-                how: Ended::NotStarted("No such file".into()),
+                how: Ended::NotStarted(2),
                 last_line: String::new(),
             },
             State::Ended {
@@ -232,7 +240,7 @@ mod tests {
             },
         ] {
             let said = Row {
-                name: "web".into(),
+                id: meant("shop/web").unwrap(),
                 typed: "./web".into(),
                 place: "Procfile:1".into(),
                 state,
@@ -249,7 +257,7 @@ mod tests {
             assert_eq!(read_row(&row(&said)), Some(said));
         }
         let said = Guest {
-            name: Name::new("web").unwrap(),
+            of: meant("web").unwrap(),
             ports: vec![(3000, 8080)],
             calls_only: true,
             explicit: Some(vec![Pin::read("cart=18081").unwrap()]),
@@ -257,10 +265,7 @@ mod tests {
         };
         assert_eq!(read_guest(&guest(&said)), Some(said));
         let said = Joined {
-            id: WorkloadId {
-                namespace: Namespace::default_namespace(),
-                name: Name::new("web").unwrap(),
-            },
+            id: meant("web").unwrap(),
             run: 2,
             layout: Layout {
                 v4: "198.19.0.1".parse().unwrap(),

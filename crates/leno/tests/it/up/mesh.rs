@@ -58,7 +58,7 @@ shop (./Procfile) · revision 1 · no root needed · capture: network namespaces
   mesh   ready   0.0 s   trust domain shop.local · mTLS strict between services
   web    up      0.0 s   exec python3 web.py {web} {cart}             http://localhost:{web}
   cart   up      0.0 s   cd public && exec python3 -m http.server…   http://localhost:{cart}
-  mail   FAILED  0.0 s   exit 127                                    \"mailer: not found\" (Procfile:3)   leno logs mail
+  mail   FAILED  0.0 s   exit 127                                    \"mailer: not found\" (Procfile:3)   U001 command-not-found   leno logs mail
 
   first call  00:00:00  web → cart  GET /items  200  0 ms  encrypted, caller proven: web
               (web asked for localhost:{cart}; that is cart)
@@ -174,7 +174,7 @@ fn what_cannot_be_started_is_named_with_its_line() {
     assert_eq!(
         row,
         "  lost   FAILED  0.0 s   not started       \"No such file or directory (os error 2)\" \
-         (leno.yaml:7)   leno logs lost"
+         (leno.yaml:7)   U001 command-not-found   leno logs lost"
     );
     let folder = Folder::new("nothing");
     assert!(
@@ -376,4 +376,38 @@ fn a_call_that_is_really_tried_tells_each_of_its_steps() {
     let told = folder.told(["probe", "web", "http://nobody:8080/", "-o", "json"]);
     assert!(told.contains("\"outcome\": \"not-reached\""), "{told}");
     assert!(told.ends_with("exit 1\n"), "{told}");
+}
+
+/// Two namespaces, in both of which something is called `cart`.
+const NAMESPACES: &str = "\
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: cart}
+spec: {run: {command: exec python3 -m http.server 18095, workingDirectory: one}}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: cart, namespace: shop}
+spec: {run: {command: exec python3 -m http.server 18095, workingDirectory: two}}
+";
+
+#[test]
+fn a_workload_runs_in_its_own_namespace() {
+    let folder = versions("namespaces");
+    folder.write("leno.yaml", NAMESPACES);
+    let up = folder.up();
+    assert!(up.shown().contains("  shop/cart   up "), "{}", up.shown());
+    for (caller, host, items) in [
+        ("cart", "cart.shop", "two\n"),
+        ("shop/cart", "cart.default", "one\n"),
+        ("shop/cart", "cart", "two\n"),
+    ] {
+        let url = format!("http://{host}:18095/items");
+        until(|| folder.told(["curl", caller, &url]) == items);
+    }
+    assert!(folder.told(["logs", "shop/cart"]).contains("GET /items"));
+    let told = folder.told(["restart", "shop/cart"]);
+    assert!(told.starts_with("started again shop/cart"), "{told}");
+    let checked = folder.told(["check"]);
+    assert!(checked.contains("no problem"), "{checked}");
 }

@@ -111,6 +111,7 @@ fn names_of_others_are_asked_of_the_hosts_resolver_captured_or_not() {
         command
             .args(["--user", "--map-root-user", "--net", "--mount"])
             .args(["sh", "-c", NETWORK, env!("CARGO_BIN_EXE_leno")])
+            .env("LENO_PROXIES", folder.path().join(".proxies"))
             .args(arguments)
             .current_dir(folder.path());
         let output = command.output().unwrap();

@@ -9,8 +9,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
     Answer, Asker, Away, CertificateState, Change as Told, Checked, CreateToken, Diff, DiffOf,
     FailingRenewal, Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question,
-    Recovered, Reply, Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens, Trust,
-    Verb,
+    Recovered, Reply, Revoke, Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens,
+    Trust, Verb,
 };
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId};
@@ -43,112 +43,101 @@ pub(crate) async fn answer(
     })
 }
 
-/// Answers a question: what the proxies have to say by asking them, the rest on a thread that may
-/// wait.
+/// Answers a question: what others have to say by asking them, the rest on a thread that may wait.
 async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result<Reply, Failure> {
-    let question = match question {
-        Question::Tap(ask) => return Ok(Reply::Tap(asking::tap(center, ask))),
-        Question::Kept(ask) => return Ok(Answer::Kept(asking::kept(&center, ask).await).into()),
+    match question {
+        Question::Tap(ask) => Ok(Reply::Tap(asking::tap(center, ask))),
+        Question::Kept(ask) => Ok(Answer::Kept(asking::kept(&center, ask).await).into()),
         Question::Story(ask) => {
             let Some(tell) = center.stories.get() else {
                 return Err(Failure::plain("this control plane tells no stories"));
             };
             let told = tell(Desk::of(Arc::clone(&center)), ask).await;
-            return told.map(|story| Answer::Story(Box::new(story)).into());
+            told.map(|story| Answer::Story(Box::new(story)).into())
         }
         Question::Probe(ask) => {
             let probed = asking::probe(&center, ask).await;
-            return probed.map(|probed| Answer::Probed(probed).into());
+            probed.map(|probed| Answer::Probed(probed).into())
         }
         Question::Reach(ask) => {
             let reached = asking::reach(&center, ask).await;
-            return reached.map(|reached| Answer::Reached(reached).into());
+            reached.map(|reached| Answer::Reached(reached).into())
         }
         Question::Renew(ask) => {
             let renewed = renew::renew(center, ask).await;
-            return renewed.map(|renewed| Answer::Renewed(renewed).into());
+            renewed.map(|renewed| Answer::Renewed(renewed).into())
         }
-        question => question,
-    };
-    if let Question::Overview(_) = question {
-        let looking = center.look.get().and_then(|look| look());
-        if let Some(looking) = looking {
-            return looking
-                .await
-                .map(|told| Answer::Overview(Box::new(told)).into());
+        Question::Overview(_) => {
+            let looking = center.look.get().and_then(|look| look());
+            let told = match looking {
+                Some(looking) => looking.await,
+                None => on_a_thread(move || overview::overview(&center)).await,
+            };
+            told.map(|told| Answer::Overview(Box::new(told)).into())
+        }
+        question => {
+            let answered = on_a_thread(move || know(&center, who(asker), question)).await;
+            answered.map(Reply::from)
         }
     }
-    let work = move || {
-        let center = &*center;
-        let who = who(asker);
-        match question {
-            Question::Status(_) => Ok(Answer::Status(status(center))),
-            Question::Overview(_) => overview::overview(center)
-                .map(Box::new)
-                .map(Answer::Overview),
-            Question::Apply(ask) => apply::apply(center, who, ask).map(Answer::Applied),
-            Question::Delete(ask) => apply::delete(center, who, ask).map(Answer::Applied),
-            Question::Rollback(ask) => apply::rollback(center, who, ask).map(Answer::Applied),
-            Question::History(ask) => history(center, &ask).map(Answer::History),
-            Question::Services(_) => Ok(Answer::Services(served::services(center))),
-            Question::Service(ask) => served::served(center, &ask).map(Answer::Served),
-            Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
-            Question::Check(_) => Ok(Answer::Checked(check(center))),
-            Question::Configuration(ask) => {
-                told::configuration(center, ask.at.as_ref()).map(Answer::Configuration)
-            }
-            Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
-            Question::View(ask) => viewed::viewed(center, &ask).map(Answer::Viewed),
-            Question::Kept(_)
-            | Question::Story(_)
-            | Question::Tap(_)
-            | Question::Probe(_)
-            | Question::Reach(_)
-            | Question::Renew(_) => {
-                unreachable!("it is answered above")
-            }
-            Question::Recover(_) => recover(center).map(Answer::Recovered),
-            Question::Holding(_) | Question::End(_) => Err(Failure::plain(
-                "this is a question for a proxy, and this a control plane",
-            )),
-            Question::Traffic(ask) => flows::traffic(center, &ask)
-                .map(Box::new)
-                .map(Answer::Carried),
-            Question::Failures(ask) => flows::failures(center, &ask)
-                .map(Box::new)
-                .map(Answer::Failures),
-            Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
-            Question::Tokens(_) => tokens(center).map(Answer::Tokens),
-            Question::DropToken(ask) => {
-                let was_there = center.store.drop_token(&ask.id).map_err(store_failed)?;
-                Ok(Answer::Forgotten(Forgotten {
-                    status: status(center),
-                    was_there,
-                }))
-            }
-            Question::OpenDashboard(_) => open_dashboard(center).map(Answer::Link),
-            Question::Trust(_) => trust(center).map(Answer::Trust),
-            Question::Revoke(ask) => {
-                let identity = identity(center, &ask.identity)?;
-                let changed = center.store.revoke(&Revocation {
-                    identity: identity.clone(),
-                    at: clock::wall(),
-                    who,
-                    reason: message(&ask.reason)?,
-                });
-                let changed = changed.map_err(store_failed)?;
-                Ok(Answer::Revoked(revoked(center, &identity, changed)))
-            }
-            Question::Reinstate(ask) => {
-                let identity = identity(center, &ask.identity)?;
-                let changed = center.store.reinstate(&identity).map_err(store_failed)?;
-                Ok(Answer::Revoked(revoked(center, &identity, changed)))
-            }
+}
+
+/// Lets a thread answer that may wait.
+async fn on_a_thread<A: Send + 'static>(
+    answer: impl FnOnce() -> Result<A, Failure> + Send + 'static,
+) -> Result<A, Failure> {
+    let answered = tokio::task::spawn_blocking(answer).await;
+    answered.unwrap_or_else(|_| Err(Failure::plain("the control plane failed at this question")))
+}
+
+/// Answers what a control plane knows by itself.
+fn know(center: &Center, who: Label, question: Question) -> Result<Answer, Failure> {
+    match question {
+        Question::Status(_) => Ok(Answer::Status(status(center))),
+        Question::Apply(ask) => apply::apply(center, who, ask).map(Answer::Applied),
+        Question::Delete(ask) => apply::delete(center, who, ask).map(Answer::Applied),
+        Question::Rollback(ask) => apply::rollback(center, who, ask).map(Answer::Applied),
+        Question::History(ask) => history(center, &ask).map(Answer::History),
+        Question::Services(_) => Ok(Answer::Services(served::services(center))),
+        Question::Service(ask) => served::served(center, &ask).map(Answer::Served),
+        Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
+        Question::Check(_) => Ok(Answer::Checked(check(center))),
+        Question::Configuration(ask) => {
+            told::configuration(center, ask.at.as_ref()).map(Answer::Configuration)
         }
-    };
-    let answered = tokio::task::spawn_blocking(work).await;
-    let failed = |_| Failure::plain("the control plane failed at this question");
-    answered.map_err(failed)?.map(Reply::from)
+        Question::Proxies(_) => Ok(Answer::Proxies(proxies(center))),
+        Question::View(ask) => viewed::viewed(center, &ask).map(Answer::Viewed),
+        Question::Recover(_) => recover(center).map(Answer::Recovered),
+        Question::Traffic(ask) => {
+            let carried = flows::traffic(center, &ask);
+            carried.map(|carried| Answer::Carried(Box::new(carried)))
+        }
+        Question::Failures(ask) => {
+            let failures = flows::failures(center, &ask);
+            failures.map(|failures| Answer::Failures(Box::new(failures)))
+        }
+        Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
+        Question::Tokens(_) => tokens(center).map(Answer::Tokens),
+        Question::DropToken(ask) => drop_token(center, &ask.id).map(Answer::Forgotten),
+        Question::OpenDashboard(_) => open_dashboard(center).map(Answer::Link),
+        Question::Trust(_) => trust(center).map(Answer::Trust),
+        Question::Revoke(ask) => revoke(center, who, &ask).map(Answer::Revoked),
+        Question::Reinstate(ask) => {
+            let identity = identity(center, &ask.identity)?;
+            let changed = center.store.reinstate(&identity).map_err(store_failed)?;
+            Ok(Answer::Revoked(revoked(center, &identity, changed)))
+        }
+        Question::Holding(_) | Question::End(_) => Err(Failure::plain(
+            "this is a question for a proxy, and this a control plane",
+        )),
+        Question::Overview(_)
+        | Question::Kept(_)
+        | Question::Story(_)
+        | Question::Tap(_)
+        | Question::Probe(_)
+        | Question::Reach(_)
+        | Question::Renew(_) => Err(Failure::plain("this is a question for others")),
+    }
 }
 
 /// How the control plane is, by the head of its store.
@@ -492,6 +481,14 @@ fn create_token(center: &Center, who: Label, ask: &CreateToken) -> Result<TokenM
     })
 }
 
+fn drop_token(center: &Center, id: &str) -> Result<Forgotten, Failure> {
+    let was_there = center.store.drop_token(id).map_err(store_failed)?;
+    Ok(Forgotten {
+        status: status(center),
+        was_there,
+    })
+}
+
 fn tokens(center: &Center) -> Result<Tokens, Failure> {
     let tokens = center.store.tokens().map_err(store_failed)?;
     Ok(Tokens {
@@ -593,6 +590,18 @@ pub(crate) fn identity(center: &Center, text: &str) -> Result<SpiffeId, Failure>
         namespace: Namespace::new(namespace).map_err(|_| bad())?,
         service_account: Name::new(account).map_err(|_| bad())?,
     })
+}
+
+fn revoke(center: &Center, who: Label, ask: &Revoke) -> Result<Revoked, Failure> {
+    let identity = identity(center, &ask.identity)?;
+    let changed = center.store.revoke(&Revocation {
+        identity: identity.clone(),
+        at: clock::wall(),
+        who,
+        reason: message(&ask.reason)?,
+    });
+    let changed = changed.map_err(store_failed)?;
+    Ok(revoked(center, &identity, changed))
 }
 
 fn revoked(center: &Center, identity: &SpiffeId, changed: bool) -> Revoked {

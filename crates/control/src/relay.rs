@@ -56,40 +56,63 @@ async fn carry(
     answer: &mut Answer,
     mut wishes: mpsc::Receiver<Wish>,
 ) -> Result<(), Status> {
-    let mut asking = Asking::default();
-    let mut waiting = BTreeMap::<u64, mpsc::Sender<Vec<u8>>>::new();
+    let mut carried = Carried::default();
     let mut looks = interval(LOOK);
     loop {
         tokio::select! {
-            message = messages.next() => {
-                let Some(message) = message? else { return Ok(()) };
-                let told = Told::decode(&message);
-                let told = told.map_err(|misfit| Status::new(StatusCode::InvalidArgument, misfit))?;
-                match asking.handle_told(told) {
-                    Some(Heard::Line(number, line)) => {
-                        let Some(lines) = waiting.get(&number) else { continue };
-                        if !matches!(timeout(PATIENCE, lines.send(line)).await, Ok(Ok(()))) {
-                            waiting.remove(&number);
-                            asking.cease(number);
-                        }
-                    }
-                    Some(Heard::End(number)) => drop(waiting.remove(&number)),
-                    None => {}
-                }
-            }
-            Some(Wish { question, lines }) = wishes.recv() => {
-                if let Some(number) = asking.ask(question) {
-                    waiting.insert(number, lines);
-                }
-            }
-            _ = looks.tick() => {
-                for (number, _) in waiting.extract_if(.., |_, lines| lines.is_closed()) {
-                    asking.cease(number);
-                }
-            }
+            message = messages.next() => match message? {
+                Some(message) => carried.hear(&message).await?,
+                None => return Ok(()),
+            },
+            Some(wish) = wishes.recv() => carried.ask(wish),
+            _ = looks.tick() => carried.look(),
         }
-        while let Some(posed) = asking.poll_posed() {
+        while let Some(posed) = carried.asking.poll_posed() {
             answer.send(&Posed::encode(&posed)).await?;
+        }
+    }
+}
+
+/// The questions that are under way on one call.
+#[derive(Default)]
+struct Carried {
+    asking: Asking,
+    /// Where the lines of each answer go.
+    waiting: BTreeMap<u64, mpsc::Sender<Vec<u8>>>,
+}
+
+impl Carried {
+    /// Takes what the proxy told. Who does not read its answer gets no more of it.
+    async fn hear(&mut self, message: &[u8]) -> Result<(), Status> {
+        let told = Told::decode(message);
+        let told = told.map_err(|misfit| Status::new(StatusCode::InvalidArgument, misfit))?;
+        match self.asking.handle_told(told) {
+            Some(Heard::Line(number, line)) => {
+                let Some(lines) = self.waiting.get(&number) else {
+                    return Ok(());
+                };
+                if !matches!(timeout(PATIENCE, lines.send(line)).await, Ok(Ok(()))) {
+                    self.waiting.remove(&number);
+                    self.asking.cease(number);
+                }
+            }
+            Some(Heard::End(number)) => drop(self.waiting.remove(&number)),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, Wish { question, lines }: Wish) {
+        if let Some(number) = self.asking.ask(question) {
+            self.waiting.insert(number, lines);
+        }
+    }
+
+    /// Lets go of the questions of those who have gone.
+    fn look(&mut self) {
+        let gone = self.waiting.extract_if(.., |_, lines| lines.is_closed());
+        for (number, _) in gone {
+            self.asking.cease(number);
         }
     }
 }

@@ -18,6 +18,7 @@ mod load;
 mod origin;
 mod page;
 mod plot;
+mod profile;
 mod rate;
 mod recovery;
 mod relay;
@@ -183,6 +184,14 @@ const CASES: &[Case] = &[
               the difference is of a thousand calls. The figures repeat to a few in a thousand, whatever else the machine does.",
         build: None,
         measure: instructions::measure,
+    },
+    Case {
+        name: "profile",
+        title: "Where the time goes",
+        how: "perf looks at our proxies a thousand times a second while wrk keeps them busy as above, and tells in which functions it found them. \
+              What the kernel does for a proxy is nearly all sending and receiving; of what is our own, the greatest are listed.",
+        build: None,
+        measure: profile::measure,
     },
     Case {
         name: "decision",

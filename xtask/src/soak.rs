@@ -1,25 +1,16 @@
-//! `cargo xtask soak`: proxies under load for minutes, over HTTP/1.1 and bytes, through one and through
-//! a pair, with closes by chance at both ends and a configuration that changes all the time. A
+//! `cargo xtask soak`: proxies under load for minutes, over HTTP/1.1, HTTP/2 and bytes, through one and
+//! through a pair, with closes by chance at both ends and a configuration that changes all the time. A
 //! ledger says at the end whether anything was lost, done twice or changed on its way.
 
 mod client;
 mod errand;
+mod http2;
 mod ledger;
 mod message;
+mod scene;
 mod server;
 
-use std::{
-    collections::BTreeSet,
-    error::Error,
-    fs,
-    path::PathBuf,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{error::Error, fs, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use rustix::process::Signal;
 
@@ -38,8 +29,8 @@ use crate::{
     soak::{
         client::Client,
         errand::{ClientDoes, Errand, Over, ServerDoes},
-        ledger::{Ledger, Verdict},
-        server::Server,
+        ledger::Verdict,
+        scene::Scene,
     },
 };
 
@@ -73,6 +64,8 @@ struct Options {
     time: Duration,
     /// From which everything follows that is left to chance.
     seed: u64,
+    /// What is carried; nothing means all.
+    only: Option<Over>,
     /// Another `leno` than the one that is built.
     leno: Option<PathBuf>,
 }
@@ -82,6 +75,7 @@ impl Options {
         let mut options = Self {
             time: Duration::from_secs(600),
             seed: 1,
+            only: None,
             leno: None,
         };
         for words in arguments.chunks(2) {
@@ -92,8 +86,13 @@ impl Options {
             match word.as_str() {
                 "--for" => options.time = time(value).ok_or_else(unclear)?,
                 "--seed" => options.seed = value.parse().map_err(|_| unclear())?,
+                "--only" => options.only = Some(Over::named(value).ok_or_else(unclear)?),
                 "--leno" => options.leno = Some(value.into()),
-                _ => return Err(format!("{word} is not known: --for --seed --leno are")),
+                _ => {
+                    return Err(format!(
+                        "{word} is not known: --for --seed --only --leno are"
+                    ));
+                }
             }
         }
         Ok(options)
@@ -119,7 +118,7 @@ struct Soak {
 
 /// The proxies on one way, and what goes through them.
 struct Road {
-    name: &'static str,
+    name: String,
     over: Over,
     proxies: Contestant,
 }
@@ -135,101 +134,95 @@ impl Soak {
         let Options { time, seed, .. } = self.options;
         println!("{time:?} with seed {seed}, in {}", self.folder.display());
         let mut roads = self.roads()?;
-        let (ledger, met) = (Ledger::default(), Mutex::new(BTreeSet::new()));
-        let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
         let before = held(&roads)?;
-        let server = Server {
-            ledger: &ledger,
-            over: &over,
-            met: &met,
-        };
-        let changes = thread::scope(|scope| {
-            server.serve(scope, local(8080), Over::Http)?;
-            server.serve(scope, local(8084), Over::Bytes)?;
-            let mut running = Vec::new();
-            for (number, road) in roads.iter().enumerate() {
-                for client in 0..CLIENTS {
-                    let chances = Chance::new(seed ^ ((number as u64) << 32) ^ (client << 40));
-                    let first = (number as u64 * CLIENTS + client) << 32;
-                    let (ledger, done) = (&ledger, &done);
-                    running.push(scope.spawn(move || road.errands(first, chances, ledger, done)));
-                }
-                for stream in 0..STREAMS {
-                    let id = ((number as u64 * STREAMS + stream) << 32) | (1 << 63);
-                    let ledger = &ledger;
-                    running.push(scope.spawn(move || road.stream(id, ledger)));
-                }
-            }
-            let changes = self.change(&roads);
-            done.store(true, Ordering::Relaxed);
-            pause(Duration::from_millis(500));
-            over.store(true, Ordering::Relaxed);
-            for client in running {
-                client.join().map_err(|_| "a client has panicked")?;
-            }
-            changes
-        })?;
-        // What clients have left behind may be told and closed.
-        pause(Duration::from_secs(2));
-        let mut verdict = ledger.verdict();
-        let mut met = met
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len();
-        met = met.min(changes);
+        let scene = Arc::new(Scene::default());
+        let changes = self.carry(&roads, &scene)?;
+        pause(SETTLED);
+        let mut verdict = scene.ledger.verdict();
+        println!("{}", story(&verdict, changes, scene.met(), roads.len()));
         for road in &mut roads {
             for proxy in &mut road.proxies.proxies {
                 if !proxy.runs()? {
-                    verdict
-                        .wrong
-                        .push(format!("a proxy of {} has ended", road.name));
+                    let ended = format!("a proxy of {} has ended", road.name);
+                    verdict.wrong.push(ended);
+                    return self.end(&verdict);
                 }
             }
         }
-        let after = held(&roads)?;
-        println!("{}", story(&verdict, changes, met));
-        for ((name, before), (_, after)) in before.iter().zip(&after) {
-            let megabytes = |held: &Held| held.resident as f64 / 1e6;
-            println!(
-                "  {name}: {:.1} MB, then {:.1} MB; {} files open, then {}",
-                megabytes(before),
-                megabytes(after),
-                before.files,
-                after.files
-            );
-            if after.files > before.files + FILES {
-                verdict
-                    .wrong
-                    .push(format!("{name} keeps {} files open", after.files));
-            }
-        }
+        verdict.wrong.extend(kept(&before, &held(&roads)?));
         self.end(&verdict)
     }
 
-    /// A hop and a pair, for each of what goes through them.
+    /// Lets clients run their errands until the time is over, and streams live as long; how often the
+    /// configuration has changed.
+    fn carry(&self, roads: &[Road], scene: &Arc<Scene>) -> Result<usize, Box<dyn Error>> {
+        thread::scope(|scope| {
+            server::serve(scene, scope, local(8080), Over::Http)?;
+            http2::serve(scene, scope, local(8083))?;
+            server::serve(scene, scope, local(8084), Over::Bytes)?;
+            let mut running = Vec::new();
+            for (number, road) in roads.iter().enumerate() {
+                // Ids of one client never reach those of the next.
+                let seat = |place: u64| (number as u64 * (CLIENTS + STREAMS) + place) << 32;
+                let seed = self.options.seed;
+                if road.over == Over::Http2 {
+                    for place in 0..STREAMS {
+                        let long = road.long(seat(CLIENTS + place));
+                        let (at, first) = (road.proxies.address, seat(place));
+                        running.push(
+                            scope.spawn(move || http2::errands(scene, at, first, seed, long)),
+                        );
+                    }
+                    continue;
+                }
+                for first in (0..CLIENTS).map(seat) {
+                    running.push(scope.spawn(move || {
+                        road.errands(first, Chance::new(seed ^ first), scene);
+                        Ok(())
+                    }));
+                }
+                for long in (CLIENTS..CLIENTS + STREAMS).map(|place| road.long(seat(place))) {
+                    running.push(scope.spawn(move || {
+                        Client::new(road.proxies.address, &scene.ledger).run(&long);
+                        Ok(())
+                    }));
+                }
+            }
+            let changes = self.change(roads);
+            scene.let_be();
+            pause(SETTLED);
+            scene.end();
+            for client in running {
+                client.join().map_err(|_| "a client has panicked")??;
+            }
+            changes
+        })
+    }
+
+    /// A hop and a pair, for each of what is carried.
     fn roads(&self) -> Result<Vec<Road>, Box<dyn Error>> {
         let make = Make::Leno {
             name: "leno".to_owned(),
             program: self.leno.clone(),
         };
         let mut roads = Vec::new();
-        for (name, spoken, way) in [
-            ("hop, HTTP/1.1", Spoken::Http1, Way::Hop),
-            ("pair, HTTP/1.1", Spoken::Http1, Way::Pair(Spoken::Http2)),
-            ("hop, bytes", Spoken::Tcp, Way::Hop),
-            ("pair, bytes", Spoken::Tcp, Way::Pair(Spoken::Http2)),
+        for (over, spoken) in [
+            (Over::Http, Spoken::Http1),
+            (Over::Http2, Spoken::Http2),
+            (Over::Bytes, Spoken::Tcp),
         ] {
-            let course = Course::new(spoken, way);
-            let proxies = make.start(&self.folder, &course, Core::Both, roads.len())?;
-            let over = match spoken {
-                Spoken::Tcp => Over::Bytes,
-                Spoken::Http1 | Spoken::Http2 | Spoken::Grpc => Over::Http,
-            };
-            roads.push(Road {
-                name,
-                over,
-                proxies,
-            });
+            if self.options.only.is_some_and(|only| only != over) {
+                continue;
+            }
+            for (way, name) in [(Way::Hop, "hop"), (Way::Pair(Spoken::Http2), "pair")] {
+                let course = Course::new(spoken, way);
+                let proxies = make.start(&self.folder, &course, Core::Both, roads.len())?;
+                roads.push(Road {
+                    name: format!("{name}, {}", over.name()),
+                    over,
+                    proxies,
+                });
+            }
         }
         Ok(roads)
     }
@@ -241,7 +234,9 @@ impl Soak {
         let mut changes = 0;
         while begin.elapsed() < self.options.time {
             changes += 1;
-            let text = format!("{MESH}{}", ROUTE.replace("CHANGE", &changes.to_string()));
+            let route = ROUTE.replace("CHANGE", &changes.to_string());
+            let [http1, http2] = ["8080", "8083"].map(|port| route.replace("PORT", port));
+            let text = format!("{MESH}{http1}{http2}");
             let written = self.folder.join("mesh.yaml.new");
             fs::write(&written, text)?;
             fs::rename(written, self.folder.join("mesh.yaml"))?;
@@ -275,10 +270,10 @@ impl Soak {
 
 impl Road {
     /// Runs errands until it is enough.
-    fn errands(&self, first: u64, mut chance: Chance, ledger: &Ledger, enough: &AtomicBool) {
-        let mut client = Client::new(self.proxies.address, ledger);
+    fn errands(&self, first: u64, mut chance: Chance, scene: &Scene) {
+        let mut client = Client::new(self.proxies.address, &scene.ledger);
         for id in first.. {
-            if enough.load(Ordering::Relaxed) {
+            if scene.is_enough() {
                 return;
             }
             let errand = Errand::next(id, self.over, &mut chance);
@@ -287,9 +282,9 @@ impl Road {
         }
     }
 
-    /// Listens to an answer that comes piece by piece until all is over.
-    fn stream(&self, id: u64, ledger: &Ledger) {
-        let errand = Errand {
+    /// One whose answer comes piece by piece until all is over.
+    fn long(&self, id: u64) -> Errand {
+        Errand {
             id,
             over: self.over,
             up: 0,
@@ -297,8 +292,7 @@ impl Road {
             chunked: true,
             server: ServerDoes::Trickle,
             client: ClientDoes::Wait,
-        };
-        Client::new(self.proxies.address, ledger).run(&errand);
+        }
     }
 }
 
@@ -317,8 +311,24 @@ fn held(roads: &[Road]) -> Result<Vec<(String, Held)>, Box<dyn Error>> {
     Ok(all)
 }
 
+/// Tells what each proxy held before and after; what it has kept and should not.
+fn kept(before: &[(String, Held)], after: &[(String, Held)]) -> Vec<String> {
+    let mut kept = Vec::new();
+    for ((name, before), (_, after)) in before.iter().zip(after) {
+        let [less, more] = [before, after].map(|held| held.resident as f64 / 1e6);
+        println!(
+            "  {name}: {less:.1} MB, then {more:.1} MB; {} files open, then {}",
+            before.files, after.files
+        );
+        if after.files > before.files + FILES {
+            kept.push(format!("{name} keeps {} files open", after.files));
+        }
+    }
+    kept
+}
+
 /// What has happened, in words.
-fn story(verdict: &Verdict, changes: usize, met: usize) -> String {
+fn story(verdict: &Verdict, changes: usize, met: usize, roads: usize) -> String {
     let Verdict {
         all,
         done,
@@ -339,7 +349,7 @@ fn story(verdict: &Verdict, changes: usize, met: usize) -> String {
          {met} of them met by calls; {} streams from the first to the last",
         wrong.len(),
         causes.join(", "),
-        STREAMS * 4
+        STREAMS as usize * roads
     )
 }
 
@@ -348,13 +358,16 @@ const ROUTE: &str = "\
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
-metadata: {name: cart, namespace: shop}
+metadata: {name: cart-PORT, namespace: shop}
 spec:
-  parentRefs: [{group: '', kind: Service, name: cart, port: 8080}]
+  parentRefs: [{group: '', kind: Service, name: cart, port: PORT}]
   rules:
   - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-change, value: 'CHANGE'}]}}]
-    backendRefs: [{name: cart, port: 8080}]
+    backendRefs: [{name: cart, port: PORT}]
 ";
+
+/// How long it takes until what has ended is told and closed.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// How many clients each road has.
 const CLIENTS: u64 = 6;
@@ -387,9 +400,17 @@ mod tests {
     #[test]
     fn a_soak_lasts_as_long_as_one_says() {
         assert_eq!(parse("").unwrap().time, Duration::from_secs(600));
-        let options = parse("--for 1m --seed 7").unwrap();
+        let options = parse("--for 1m --seed 7 --only http2").unwrap();
         assert_eq!((options.time, options.seed), (Duration::from_secs(60), 7));
-        for line in ["--for 1", "--for 0s", "--for", "--until 1m", "--seed x"] {
+        assert_eq!(options.only, Some(Over::Http2));
+        for line in [
+            "--for 1",
+            "--for 0s",
+            "--for",
+            "--until 1m",
+            "--seed x",
+            "--only udp",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
@@ -398,29 +419,43 @@ mod tests {
     /// every proxy.
     #[test]
     fn both_ends_agree_with_nothing_between() {
-        let (ledger, met) = (Ledger::default(), Mutex::new(BTreeSet::new()));
-        let over = AtomicBool::new(false);
-        let server = Server {
-            ledger: &ledger,
-            over: &over,
-            met: &met,
-        };
+        let scene = &Arc::new(Scene::default());
         thread::scope(|scope| {
-            for (place, over) in [Over::Http, Over::Bytes].into_iter().enumerate() {
-                let at = server.serve(scope, local(0), over).unwrap();
+            for over in [Over::Http, Over::Bytes] {
+                let at = server::serve(scene, scope, local(0), over).unwrap();
                 let mut chance = Chance::new(11);
-                let mut client = Client::new(at, &ledger);
+                let mut client = Client::new(at, &scene.ledger);
                 for id in 0..200 {
-                    let errand = Errand::next(id << 8 | place as u64, over, &mut chance);
+                    let errand = Errand::next(id << 8 | over as u64, over, &mut chance);
                     // Only a proxy answers for a server that has gone.
                     if errand.server == ServerDoes::Answer {
                         client.run(&errand);
                     }
                 }
             }
-            over.store(true, Ordering::Relaxed);
+            scene.end();
         });
-        let verdict = ledger.verdict();
+        let verdict = scene.ledger.verdict();
+        assert_eq!(verdict.wrong.first(), None);
+        assert!(verdict.done > 200 && verdict.left > 10, "{verdict:?}");
+    }
+
+    #[test]
+    fn both_ends_of_http2_agree_with_nothing_between() {
+        let scene = &Arc::new(Scene::default());
+        thread::scope(|scope| {
+            let at = http2::serve(scene, scope, local(0)).unwrap();
+            let mut long = Errand::next(1 << 32, Over::Http2, &mut Chance::new(1));
+            (long.server, long.client) = (ServerDoes::Trickle, ClientDoes::Wait);
+            let client = scope.spawn(move || http2::errands(scene, at, 0, 11, long));
+            while scene.ledger.count() < 400 {
+                pause(Duration::from_millis(1));
+            }
+            scene.let_be();
+            scene.end();
+            client.join().unwrap().unwrap();
+        });
+        let verdict = scene.ledger.verdict();
         assert_eq!(verdict.wrong.first(), None);
         assert!(verdict.done > 200 && verdict.left > 10, "{verdict:?}");
     }

@@ -146,6 +146,11 @@ impl Running {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it runs.
     pub(crate) fn runs(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_none())

@@ -36,7 +36,7 @@ impl<'a> Client<'a> {
     pub(super) fn run(&mut self, errand: &Errand) {
         self.ledger.begin(*errand);
         let told = match errand.over {
-            Over::Http => self.request(errand),
+            Over::Http | Over::Http2 => self.request(errand),
             Over::Bytes => self.bytes(errand),
         };
         // An answer that fails before it begins is none.

@@ -24,6 +24,8 @@ pub(super) struct Errand {
 pub(super) enum Over {
     /// A request of HTTP/1.1.
     Http,
+    /// A request of HTTP/2; what would come in chunks ends with a trailer.
+    Http2,
     /// A stream of bytes: the target as a line, the body, and the end of the one direction; then the
     /// other.
     Bytes,
@@ -57,6 +59,22 @@ pub(super) enum ClientDoes {
     Vanish,
     /// It closes amid the answer.
     Leave,
+}
+
+impl Over {
+    /// How one asks for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http1",
+            Self::Http2 => "http2",
+            Self::Bytes => "bytes",
+        }
+    }
+
+    /// What one asks for.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        OVER.into_iter().find(|over| over.name() == name)
+    }
 }
 
 impl Errand {
@@ -132,7 +150,7 @@ impl Errand {
 
     /// Whether it asks for nothing but an answer.
     pub(super) fn is_safe(&self) -> bool {
-        self.over == Over::Http && self.up == 0
+        self.over != Over::Bytes && self.up == 0
     }
 
     /// The body of the request.
@@ -167,7 +185,7 @@ pub(super) fn bytes(seed: u64, count: usize) -> Vec<u8> {
 }
 
 /// In the order in which they are numbered.
-const OVER: [Over; 2] = [Over::Http, Over::Bytes];
+const OVER: [Over; 3] = [Over::Http, Over::Http2, Over::Bytes];
 const SERVER: [ServerDoes; 6] = [
     ServerDoes::Answer,
     ServerDoes::AnswerLast,
@@ -191,7 +209,7 @@ mod tests {
     fn both_ends_know_the_same() {
         let mut chance = Chance::new(3);
         for id in 0..1000 {
-            let over = OVER[id as usize % 2];
+            let over = OVER[id as usize % 3];
             let errand = Errand::next(id, over, &mut chance);
             assert_eq!(Errand::read(&errand.target()), Some(errand));
         }

@@ -2,13 +2,8 @@
 //! what it got.
 
 use std::{
-    collections::BTreeSet,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
     thread::Scope,
     time::Duration,
 };
@@ -18,60 +13,55 @@ use crate::{
     rig::process::pause,
     soak::{
         errand::{Errand, Over, ServerDoes},
-        ledger::Ledger,
         message::{Connection, as_chunk, framed},
+        scene::Scene,
     },
 };
 
-/// What all its connections share.
-pub(super) struct Server<'a> {
-    pub(super) ledger: &'a Ledger,
-    /// Set when what goes on piece by piece is to end.
-    pub(super) over: &'a AtomicBool,
-    /// Which changes of the configuration its calls have met.
-    pub(super) met: &'a Mutex<BTreeSet<String>>,
+/// Takes connections, each with a thread of its own, until all is over; where it does.
+pub(super) fn serve<'scope>(
+    scene: &'scope Scene,
+    scope: &'scope Scope<'scope, '_>,
+    at: SocketAddr,
+    over: Over,
+) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(at)?;
+    let at = listener.local_addr()?;
+    // Nobody waits for what comes after the end.
+    listener.set_nonblocking(true)?;
+    scope.spawn(move || {
+        while !scene.is_over() {
+            let Ok((stream, _)) = listener.accept() else {
+                pause(Duration::from_millis(1));
+                continue;
+            };
+            let server = Server { scene };
+            // Whoever calls is told by what he gets; one that has gone is told nothing.
+            scope.spawn(move || drop(server.connection(stream, over)));
+        }
+    });
+    Ok(at)
+}
+
+/// The server of one connection.
+struct Server<'a> {
+    scene: &'a Scene,
 }
 
 impl Server<'_> {
-    /// Takes connections, each with a thread of its own, until all is over; where it does.
-    pub(super) fn serve<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        at: SocketAddr,
-        over: Over,
-    ) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(at)?;
-        let at = listener.local_addr()?;
-        // Nobody waits for what comes after the end.
-        listener.set_nonblocking(true)?;
-        scope.spawn(move || {
-            while !self.is_over() {
-                let Ok((stream, _)) = listener.accept() else {
-                    pause(Duration::from_millis(1));
-                    continue;
-                };
-                scope.spawn(move || {
-                    // Whoever calls is told by what he gets; one that has gone is told nothing.
-                    drop(self.connection(stream, over));
-                });
-            }
-        });
-        Ok(at)
-    }
-
     fn connection(&self, stream: TcpStream, over: Over) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         // A connection that a proxy keeps is closed when all is over.
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         match over {
-            Over::Http => self.requests(Connection::new(stream)),
+            Over::Http | Over::Http2 => self.requests(Connection::new(stream)),
             Over::Bytes => self.bytes(stream),
         }
     }
 
     fn requests(&self, mut connection: Connection) -> io::Result<()> {
-        while !self.is_over() {
+        while !self.scene.is_over() {
             let head = match connection.head() {
                 Ok(Some(head)) => head,
                 Ok(None) => return Ok(()),
@@ -81,10 +71,11 @@ impl Server<'_> {
             let target = head.line.split(' ').nth(1).and_then(Errand::read);
             let errand = target.ok_or_else(|| io::Error::other("no errand"))?;
             let body = connection.body(&head)?;
-            self.ledger.done(errand.id, body == errand.request_body());
+            self.scene
+                .ledger
+                .done(errand.id, body == errand.request_body());
             if let Some(change) = head.field("x-change") {
-                let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-                met.insert(change.to_owned());
+                self.scene.meet(change);
             }
             if !self.answer(&mut connection, &errand)? {
                 return Ok(());
@@ -134,7 +125,9 @@ impl Server<'_> {
         if body.len() < errand.up {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.ledger.done(errand.id, body == errand.request_body());
+        self.scene
+            .ledger
+            .done(errand.id, body == errand.request_body());
         let answer = errand.answer_body();
         let mut stream = &stream;
         match errand.server {
@@ -157,15 +150,11 @@ impl Server<'_> {
         mut give: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut chance = Chance::new(!errand.id);
-        while !self.is_over() {
+        while !self.scene.is_over() {
             give(&chance.next().to_le_bytes())?;
             pause(PIECE);
         }
         Ok(())
-    }
-
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
     }
 }
 
@@ -178,4 +167,4 @@ fn is_waiting(error: &io::Error) -> bool {
 }
 
 /// How long it is from one piece to the next.
-const PIECE: Duration = Duration::from_millis(100);
+pub(super) const PIECE: Duration = Duration::from_millis(100);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_host::through_folder;
 use serde::de::DeserializeOwned;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -15,7 +16,6 @@ use tokio::time::timeout;
 use crate::failure::NotAsked;
 use crate::lines::{ask_in_line, read_answer, read_item};
 use crate::question::{Ask, Question, Watch};
-use crate::reach::through_folder;
 use crate::several::Respondent;
 use crate::{LONGEST_ANSWER, LONGEST_ITEM, line};
 

@@ -19,7 +19,6 @@ mod overview;
 mod plain;
 mod probe;
 mod question;
-mod reach;
 mod recorded;
 mod served;
 mod server;
@@ -49,7 +48,6 @@ pub use question::{
     ProxiesOf, Question, ReachOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
     ServiceOf, ServicesOf, StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
 };
-pub use reach::through_folder;
 pub use recorded::{
     Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded, Said, Seen,
     Side,

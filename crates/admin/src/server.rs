@@ -1,15 +1,16 @@
 //! The answering end. Who may ask is decided by the kernel: the socket's file is the owner's alone,
 //! and each peer's user id is looked at again.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_host::{SocketFile, through_folder};
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -19,7 +20,6 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 use crate::lines::{Reply, Told, answer_in_lines};
 use crate::question::Question;
-use crate::reach::through_folder;
 use crate::{LONGEST_QUESTION, line};
 
 /// Who asks.
@@ -33,8 +33,7 @@ pub struct Asker {
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
-    path: PathBuf,
-    owner: u32,
+    file: SocketFile,
 }
 
 /// How many questions may be under way.
@@ -54,29 +53,18 @@ impl Server {
     /// nobody listens on any more is replaced; anything else at `path` is left alone.
     pub fn listen(path: &Path) -> io::Result<Self> {
         let (_folder, short) = through_folder(path)?;
-        if let Ok(found) = fs::symlink_metadata(path) {
-            if !found.file_type().is_socket() || StdUnixStream::connect(&short).is_ok() {
-                return Err(io::ErrorKind::AddrInUse.into());
-            }
-            fs::remove_file(path)?;
-        }
-        // Bound under another name, so that nobody can connect before the mode is set.
-        let mut beside = short;
-        beside.add_extension("new");
-        if let Err(error) = fs::remove_file(&beside)
-            && error.kind() != io::ErrorKind::NotFound
+        if let Ok(found) = fs::symlink_metadata(path)
+            && (!found.file_type().is_socket() || StdUnixStream::connect(&short).is_ok())
         {
-            return Err(error);
+            return Err(io::ErrorKind::AddrInUse.into());
         }
-        let listener = UnixListener::bind(&beside)?;
-        fs::set_permissions(&beside, Permissions::from_mode(0o600))?;
-        let owner = fs::symlink_metadata(&beside)?.uid();
-        fs::rename(&beside, path)?;
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-            owner,
-        })
+        Self::listen_instead(path)
+    }
+
+    /// The same, in the place of whoever listens at `path`: who asks from here on asks this one.
+    pub fn listen_instead(path: &Path) -> io::Result<Self> {
+        let (listener, file) = SocketFile::put(path, |path| UnixListener::bind(path))?;
+        Ok(Self { listener, file })
     }
 
     /// Answers every question by `answer`, for as long as the future is polled. A question that
@@ -96,20 +84,13 @@ impl Server {
                 tokio::time::sleep(REST).await;
                 continue;
             };
-            let (answer, owner) = (Arc::clone(&answer), self.owner);
+            let (answer, owner) = (Arc::clone(&answer), self.file.owner());
             questions.spawn(async move {
                 let _permit = permit;
                 // An asker that went away needs no answer.
                 drop(converse(stream, owner, &*answer).await);
             });
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A successor finds that nobody listens and replaces it.
-        drop(fs::remove_file(&self.path));
     }
 }
 

@@ -18,7 +18,6 @@ mod descendants;
 mod guard;
 mod interior;
 mod keeper;
-mod link;
 mod message;
 mod mounts;
 mod outbox;
@@ -46,9 +45,9 @@ use rustix::{
 pub use self::refusal::{OpenError, Step};
 use self::{
     guard::Guard,
-    link::{Link, Received},
     message::{Launch, Order, Report},
 };
+use crate::link::{self, Link, Received};
 
 /// What an enclosure looks like from inside.
 #[derive(Clone, PartialEq, Eq, Debug)]

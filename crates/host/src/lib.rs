@@ -9,12 +9,14 @@ mod capture;
 pub mod cpu;
 pub mod enclosure;
 pub mod files;
+pub mod link;
 mod listening;
 mod memory;
 mod netlink;
 pub mod nft;
 mod original;
 mod pipe;
+mod socket_file;
 
 pub use blocker::{Blocker, probe};
 pub use capture::{DNS_PORT, OUTBOUND_PORT, capture_rules};
@@ -25,3 +27,4 @@ pub use enclosure::{
 pub use memory::release_code;
 pub use original::original_destination;
 pub use pipe::Pipe;
+pub use socket_file::{SocketFile, through_folder};

@@ -233,6 +233,12 @@ pub(crate) struct Proxy {
     #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,
 
+    /// Take the place of the process of this proxy that runs, without a gap: it passes on the sockets
+    /// that it listens on and the plain connections on which nothing is under way, and ends the others
+    /// in peace. Where none runs, just start
+    #[arg(long)]
+    pub(crate) take_over: bool,
+
     #[command(flatten)]
     pub(crate) ending: Ending,
 }

@@ -8,7 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use leno_admin::several::Asked;
-use leno_admin::{Client, Question, Reply, Server, through_folder};
+use leno_admin::{Client, Question, Reply, Server};
+use leno_host::through_folder;
 use tokio::task::JoinSet;
 
 use crate::command::host;

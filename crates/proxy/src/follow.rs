@@ -167,6 +167,11 @@ impl Follower {
         &self.holder.identity
     }
 
+    /// What it keeps on disk.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// The certificates that are held, each with its last second.
     pub fn certificates(&self) -> BTreeMap<SpiffeId, Wall> {
         self.certificates.held()

@@ -77,6 +77,7 @@ pub(crate) async fn serve(
     let mut news = worker.news.subscribe();
     loop {
         if unread.is_none() && !is_more(worker, &mut client, &mut news).await {
+            worker.let_go(client);
             return None;
         }
         // What an exchange needs is large: an idle connection holds none of it, and it is made where it
@@ -107,7 +108,7 @@ pub(crate) async fn turn_away(worker: &Rc<Worker>, mut client: Stream, incoming:
     }
 }
 
-/// Waits for the first byte of a request; `false` if none will come.
+/// Waits for the first byte of a request; `false` if none will come, or another process takes it.
 async fn is_more(worker: &Worker, client: &mut Stream, news: &mut Reader) -> bool {
     while !worker.is_draining() {
         tokio::select! {
@@ -115,6 +116,9 @@ async fn is_more(worker: &Worker, client: &mut Stream, news: &mut Reader) -> boo
             more = client.readable() => return more.is_ok(),
             () = news.changed() => {}
         }
+    }
+    if worker.keeps(client) {
+        return false;
     }
     // A request may be on its way, whose client knows of the end only by the answer to it.
     let more = tokio::time::timeout(LAST_CALL, client.readable()).await;

@@ -30,6 +30,7 @@ pub mod reports;
 mod room;
 mod run;
 mod stream;
+pub mod succession;
 mod tcp;
 mod telling;
 mod tunnel;
@@ -40,6 +41,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,6 +69,7 @@ use crate::follow::Asker;
 use crate::hands::Hands;
 use crate::room::Room;
 use crate::run::{Accepting, Ending, run};
+use crate::succession::{Heir, Predecessor};
 use crate::worker::Worker;
 
 /// How a proxy runs.
@@ -84,6 +87,8 @@ pub struct Settings {
     pub lame_duck: Duration,
     /// How long after that what lives may go on.
     pub drain: Duration,
+    /// Whose place it takes.
+    pub predecessor: Option<Predecessor>,
     /// Where dice begin. Different in each process.
     pub seed: u64,
 }
@@ -122,6 +127,8 @@ enum Order {
     Take(TcpStream, Vec<u8>, Door),
     /// Close what belongs to this workload.
     Leave(WorkloadId),
+    /// Lend the sockets that it listens on.
+    Lend(std::sync::mpsc::Sender<Vec<OwnedFd>>),
 }
 
 /// What all workers go by.
@@ -131,6 +138,8 @@ struct State {
     /// Counts the changes of trust.
     trust: u64,
     stage: Stage,
+    /// Who has taken the place of this process.
+    heir: Option<Heir>,
 }
 
 /// How far a proxy is on its way to its end.
@@ -161,6 +170,7 @@ impl Proxy {
             table: table.clone(),
             trust: 0,
             stage: Stage::Serving,
+            heir: None,
         });
         let Settings {
             workers,
@@ -169,11 +179,18 @@ impl Proxy {
             connections,
             lame_duck,
             drain,
+            mut predecessor,
             seed,
         } = settings;
         let ending = Ending { lame_duck, drain };
         let room = Room::new(connections);
-        let shares = listen::share(listeners, workers)?;
+        let doors = listen::doors(&listeners);
+        let mut inherited = Vec::new();
+        if let Some(predecessor) = &mut predecessor {
+            predecessor.ask().map_err(io::Error::other)?;
+            inherited = predecessor.sockets();
+        }
+        let shares = listen::share(listeners, workers, inherited)?;
         let (mut orders, mut begun) = (Vec::new(), Vec::new());
         let workers = shares.into_iter().zip(seed..).map(|(sockets, seed)| {
             let (order, taking) = mpsc::unbounded_channel();
@@ -204,6 +221,9 @@ impl Proxy {
         if let Some(failed) = begun.iter().position(|begun| begun.recv().is_err()) {
             return Err(why_ended(workers.swap_remove(failed)));
         }
+        if let Some(predecessor) = predecessor {
+            predecessor.retire(doors, orders.clone());
+        }
         Ok(Self {
             keyring,
             state,
@@ -217,7 +237,11 @@ impl Proxy {
     /// Listens at more places. When this returns, connections to them are kept waiting at worst.
     pub fn listen(&self, listeners: Vec<Listener>) -> io::Result<()> {
         let workers = NonZeroUsize::new(self.orders.len()).unwrap_or(NonZeroUsize::MIN);
-        for (worker, sockets) in self.orders.iter().zip(listen::share(listeners, workers)?) {
+        for (worker, sockets) in
+            self.orders
+                .iter()
+                .zip(listen::share(listeners, workers, Vec::new())?)
+        {
             for socket in sockets {
                 tell(worker, Order::Listen(socket))?;
             }
@@ -299,6 +323,14 @@ impl Proxy {
         self.go_on_to(Stage::Over);
     }
 
+    /// Takes nothing new from here on, passes on what can be, and ends the rest as [`Self::drain`] does.
+    pub fn succeeded_by(&self, heir: Heir) {
+        self.state.send_modify(|state| {
+            state.stage = state.stage.max(Stage::Ending);
+            state.heir = Some(heir);
+        });
+    }
+
     fn go_on_to(&self, stage: Stage) {
         self.state
             .send_modify(|state| state.stage = state.stage.max(stage));
@@ -319,6 +351,8 @@ impl Proxy {
             let ended = worker.join();
             cut.merge(ended.unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))?);
         }
+        // Nothing more is passed on, whoever still looks at the state.
+        self.state.send_modify(|state| state.heir = None);
         Ok(cut)
     }
 
@@ -423,6 +457,7 @@ mod tests {
             connections: 1,
             lame_duck: Duration::ZERO,
             drain: Duration::ZERO,
+            predecessor: None,
             seed: 1,
         };
         let keyring = Arc::new(Keyring::new(clocks.clock()));

@@ -8,14 +8,13 @@ use std::net::{
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use leno_model::Code;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_telemetry::Reporter;
 use leno_traffic::{Channel, Naming, Peer, WhyPlain};
-use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::buffer::Buffer;
@@ -120,7 +119,7 @@ enum Kind {
 /// A socket on its worker's runtime.
 pub(crate) enum Open {
     /// It accepts connections.
-    Streams(TcpListener, Door),
+    Streams(Rc<TcpListener>, Door),
     /// It takes questions about names.
     Datagrams(UdpSocket, WorkloadId),
 }
@@ -134,25 +133,56 @@ const SPARE: usize = 64;
 /// How long accepting rests when no file descriptor is left.
 const REST: Duration = Duration::from_millis(50);
 
-/// Gives each worker its share of each listener.
+/// Gives each worker its share of each listener. Where sockets are `inherited` that listen at an
+/// address, they are used: all of them, for each has connections of its own waiting.
 pub(crate) fn share(
     listeners: Vec<Listener>,
     workers: NonZeroUsize,
+    mut inherited: Vec<(SocketAddr, StdListener)>,
 ) -> io::Result<Vec<Vec<Socket>>> {
     let mut shares: Vec<Vec<Socket>> = (0..workers.get()).map(|_| Vec::new()).collect();
     for Listener { place, door } in listeners {
         let mut sharing = Sharing::Alone;
+        let mut given = Vec::new().into_iter();
+        if let Place::Address(address) = place {
+            given = inherited
+                .extract_if(.., |(at, _)| *at == address)
+                .collect::<Vec<_>>()
+                .into_iter();
+            if given.len() > 0 {
+                sharing = Sharing::Shared;
+            }
+        }
         for share in &mut shares {
             let kind = match &place {
-                Place::Address(address) => Kind::Streams(listen(*address, &mut sharing)?),
+                Place::Address(address) => Kind::Streams(match given.next() {
+                    Some((_, socket)) => socket,
+                    None => listen(*address, &mut sharing)?,
+                }),
                 Place::Socket(socket) => Kind::Streams(socket.try_clone()?),
                 Place::Datagrams(socket) => Kind::Datagrams(socket.try_clone()?),
             };
             let door = door.clone();
             share.push(Socket { kind, door });
         }
+        // There were more workers before.
+        for (share, (_, socket)) in (0..shares.len()).cycle().zip(given) {
+            let (kind, door) = (Kind::Streams(socket), door.clone());
+            shares[share].push(Socket { kind, door });
+        }
     }
     Ok(shares)
+}
+
+/// What arrives at which address.
+pub(crate) fn doors(listeners: &[Listener]) -> Vec<(SocketAddr, Door)> {
+    let doors = listeners
+        .iter()
+        .filter_map(|listener| match &listener.place {
+            Place::Address(address) => Some((*address, listener.door.clone())),
+            Place::Socket(_) | Place::Datagrams(_) => None,
+        });
+    doors.collect()
 }
 
 /// Whether an address is listened at by another socket of ours.
@@ -209,13 +239,23 @@ impl Socket {
         match (self.kind, self.door) {
             (Kind::Streams(socket), door) => {
                 socket.set_nonblocking(true)?;
-                Ok(Open::Streams(TcpListener::from_std(socket)?, door))
+                Ok(Open::Streams(Rc::new(TcpListener::from_std(socket)?), door))
             }
             (Kind::Datagrams(socket), Door::Dns(workload)) => {
                 socket.set_nonblocking(true)?;
                 Ok(Open::Datagrams(UdpSocket::from_std(socket)?, workload))
             }
             (Kind::Datagrams(_), _) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+}
+
+impl Open {
+    /// The socket, if it accepts connections.
+    pub(crate) fn streams(&self) -> Option<&Rc<TcpListener>> {
+        match self {
+            Self::Streams(listener, _) => Some(listener),
+            Self::Datagrams(..) => None,
         }
     }
 }
@@ -231,8 +271,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, open: Open) {
     }
 }
 
-async fn accept_streams(worker: Rc<Worker>, listener: TcpListener, door: Door) {
-    let mut drain = pin!(worker.begins_to_drain());
+async fn accept_streams(worker: Rc<Worker>, listener: Rc<TcpListener>, door: Door) {
+    let mut closing = pin!(closes(&worker, &door));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -246,13 +286,24 @@ async fn accept_streams(worker: Rc<Worker>, listener: TcpListener, door: Door) {
                     tokio::time::sleep(REST).await;
                 }
             },
-            () = &mut drain, if !door.stays() => break,
+            () = &mut closing => break,
         }
     }
-    // Closing the socket would reset those that the kernel has accepted for us.
-    let mut context = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Ok((tcp, from))) = listener.poll_accept(&mut context) {
-        enter(&worker, &door, tcp, from, None);
+    if worker.is_succeeded() {
+        return;
+    }
+    // Closing the socket resets those that wait there. The kernel is asked, and not the runtime, which
+    // knows only of those that came before it looked last.
+    while let Ok((socket, _)) = SockRef::from(&*listener).accept() {
+        take(&worker, &door, socket.into(), &[]);
+    }
+}
+
+/// Waits until nothing more is to be taken by a door.
+async fn closes(worker: &Worker, door: &Door) {
+    match door.stays() {
+        true => worker.is_taken_over().await,
+        false => worker.begins_to_drain().await,
     }
 }
 
@@ -382,10 +433,10 @@ mod tests {
         let address = free.local_addr().unwrap();
         drop(free);
         let three = NonZeroUsize::new(3).unwrap();
-        let ours = share(at(address), three).unwrap();
+        let ours = share(at(address), three, Vec::new()).unwrap();
         assert_eq!(ours.len(), 3);
         for workers in [NonZeroUsize::MIN, three] {
-            let refused = share(at(address), workers).unwrap_err();
+            let refused = share(at(address), workers, Vec::new()).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
             let expected = format!("H002 port-taken: another program listens at {address}");
             assert_eq!(refused.to_string(), expected);
@@ -405,6 +456,6 @@ mod tests {
         assert_eq!(taken.iter().sum::<usize>(), clients.len());
         assert!(taken.iter().all(|count| *count > 0), "{taken:?}");
         drop(ours);
-        assert!(share(at(address), three).is_ok());
+        assert!(share(at(address), three, Vec::new()).is_ok());
     }
 }

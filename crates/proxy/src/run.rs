@@ -1,11 +1,13 @@
 //! One worker from its beginning to its end: what it is told, what it listens at, and how it drains.
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use leno_model::view::WorkloadId;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -58,6 +60,9 @@ pub(crate) async fn run(
                 let now = state.borrow_and_update().clone();
                 let trust_changed = std::mem::replace(&mut trust, now.trust) != now.trust;
                 worker.adopt(now.table, trust_changed);
+                if let Some(heir) = now.heir {
+                    worker.is_succeeded_by(heir);
+                }
                 if now.stage == Stage::Over {
                     worker.end();
                 }
@@ -99,6 +104,11 @@ fn obey(worker: &Rc<Worker>, accepting: Option<&mut Accepting>, order: Order) ->
             worker.forget_upstreams(&workload);
             worker.enter_by(workload, None);
         }
+        Order::Lend(lend) => {
+            let lent = accepting.map_or_else(|| Ok(Vec::new()), |accepting| accepting.lend())?;
+            // Who asked has gone if this is not heard.
+            lend.send(lent).ok();
+        }
     }
     Ok(())
 }
@@ -116,7 +126,7 @@ async fn ended(leaving: &mut Option<JoinHandle<()>>) {
 async fn leave(worker: Rc<Worker>, accepting: Accepting, ending: Ending) {
     tokio::select! {
         () = sleep(ending.lame_duck) => {}
-        () = worker.is_told_to_end() => {}
+        () = worker.begins_to_drain() => {}
     }
     worker.drain();
     accepting.drained().await;
@@ -151,6 +161,8 @@ struct Listening {
     workload: Option<WorkloadId>,
     /// Whether it goes on while the worker drains.
     stays: bool,
+    /// Shared with the task, which alone accepts; none of datagrams.
+    socket: Option<Rc<TcpListener>>,
     task: JoinHandle<()>,
 }
 
@@ -169,13 +181,23 @@ impl Accepting {
         if let Some((workload, port, address)) = socket.upstream() {
             worker.listens_for(workload, port, address);
         }
-        let task = listen::accept(worker.clone(), socket.open()?);
+        let open = socket.open()?;
+        let socket = open.streams().cloned();
+        let task = listen::accept(worker.clone(), open);
         self.0.push(Listening {
             workload,
             stays,
+            socket,
             task: tokio::task::spawn_local(task),
         });
         Ok(())
+    }
+
+    /// The sockets of streams once more.
+    fn lend(&self) -> io::Result<Vec<OwnedFd>> {
+        let sockets = self.0.iter().filter_map(|one| one.socket.as_ref());
+        let lent = sockets.map(|socket| socket.as_fd().try_clone_to_owned());
+        lent.collect()
     }
 
     /// Ends what belongs to `workload`.
@@ -196,9 +218,12 @@ impl Accepting {
 
     /// Waits until what has come to the sockets is taken and they are closed.
     async fn drained(self) {
-        for listening in self.0.into_iter().filter(|listening| !listening.stays) {
+        let ending = self.0.into_iter().filter(|listening| !listening.stays);
+        // Each task holds its socket alone from here on, and closes it as soon as nothing waits there.
+        let tasks: Vec<_> = ending.map(|listening| listening.task).collect();
+        for task in tasks {
             // One that panicked has ended as well.
-            drop(listening.task.await);
+            drop(task.await);
         }
     }
 }

@@ -36,6 +36,8 @@ use crate::named::Lookups;
 use crate::news::News;
 use crate::pool::{Pool, TargetRef};
 use crate::room::{Room, Seat};
+use crate::stream;
+use crate::succession::Heir;
 use crate::tunnel::client::Tunnels;
 
 /// What the tasks of one worker share.
@@ -67,6 +69,7 @@ pub(crate) struct Worker {
     room: Arc<Room>,
     connections: Cell<usize>,
     cut: RefCell<Cut>,
+    heir: RefCell<Option<Heir>>,
     panics: Cell<Panics>,
 }
 
@@ -132,6 +135,7 @@ impl Worker {
             room,
             connections: Cell::new(0),
             cut: RefCell::default(),
+            heir: RefCell::default(),
             panics: Cell::default(),
         }
     }
@@ -168,6 +172,32 @@ impl Worker {
         self.go_on_to(Phase::Over);
     }
 
+    /// Takes no new calls: a newer process does, and is given what can be.
+    pub(crate) fn is_succeeded_by(&self, heir: Heir) {
+        *self.heir.borrow_mut() = Some(heir);
+        self.drain();
+    }
+
+    /// Whether a newer process has taken the place of this one.
+    pub(crate) fn is_succeeded(&self) -> bool {
+        self.heir.borrow().is_some()
+    }
+
+    /// Passes on a connection on which nothing is under way, if there is somebody to take it. One
+    /// that cannot change its process is closed.
+    pub(crate) fn let_go(&self, client: stream::Stream) {
+        if let (Some(heir), stream::Stream::Tcp(tcp)) = (&*self.heir.borrow(), client)
+            && let Ok(tcp) = tcp.into_std()
+        {
+            heir.give(tcp);
+        }
+    }
+
+    /// Whether the connection of a client may live on behind an answer.
+    pub(crate) fn keeps(&self, client: &stream::Stream) -> bool {
+        !self.is_draining() || self.is_succeeded() && matches!(client, stream::Stream::Tcp(_))
+    }
+
     fn go_on_to(&self, phase: Phase) {
         self.phase.set(self.phase.get().max(phase));
         self.news.announce();
@@ -191,6 +221,14 @@ impl Worker {
     /// Waits until what lives is ended.
     pub(crate) async fn is_told_to_end(&self) {
         self.reaches(Phase::Over).await;
+    }
+
+    /// Waits until a newer process has taken the place of this one.
+    pub(crate) async fn is_taken_over(&self) {
+        let mut news = self.news.subscribe();
+        while !self.is_succeeded() {
+            news.changed().await;
+        }
     }
 
     async fn reaches(&self, phase: Phase) {

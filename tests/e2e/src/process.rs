@@ -97,7 +97,8 @@ impl Process {
         run(Command::new("prlimit").args(["--pid", &pid, &limit]));
     }
 
-    fn pid(&self) -> u32 {
+    /// Its number.
+    pub fn pid(&self) -> u32 {
         self.child.borrow().id()
     }
 

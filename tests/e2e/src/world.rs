@@ -154,6 +154,8 @@ impl World {
             files: None,
             tunnel: self.at(name, TUNNEL),
             tunnels: Vec::new(),
+            more: &[],
+            manager: None,
         };
         proxy.and(name)
     }
@@ -171,6 +173,8 @@ pub struct ProxyOf<'w> {
     files: Option<u32>,
     tunnel: SocketAddr,
     tunnels: Vec<(String, SocketAddr)>,
+    more: &'static [&'static str],
+    manager: Option<PathBuf>,
 }
 
 impl ProxyOf<'_> {
@@ -237,6 +241,18 @@ impl ProxyOf<'_> {
     /// With a file and a log of another name.
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
+        self
+    }
+
+    /// With further arguments.
+    pub fn arguments(mut self, more: &'static [&'static str]) -> Self {
+        self.more = more;
+        self
+    }
+
+    /// Started by a service manager that listens at `socket`.
+    pub fn managed(mut self, socket: PathBuf) -> Self {
+        self.manager = Some(socket);
         self
     }
 
@@ -309,8 +325,22 @@ impl ProxyOf<'_> {
             command = limited;
         }
         command.current_dir(self.world.folder());
-        command.arg("proxy").arg("--static").arg(file);
-        self.world.process(&self.name, &mut command)
+        command
+            .arg("proxy")
+            .arg("--static")
+            .arg(file)
+            .args(self.more);
+        if let Some(socket) = &self.manager {
+            command.env("NOTIFY_SOCKET", socket);
+        }
+        // An earlier start of the same proxy may still write into a log of this name.
+        let mut logs = (0..).map(|number| match number {
+            0 => self.name.clone(),
+            _ => format!("{}-{number}", self.name),
+        });
+        let fresh = |name: &String| !self.world.folder().join(format!("{name}.log")).exists();
+        let name = logs.find(fresh).expect("there are always more numbers");
+        self.world.process(&name, &mut command)
     }
 
     fn last(&self) -> String {

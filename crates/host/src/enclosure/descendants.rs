@@ -11,7 +11,7 @@ use rustix::process::{
     set_child_subreaper,
 };
 
-use super::link;
+use crate::link;
 
 /// Makes this process the parent of whatever its descendants leave behind.
 pub(super) fn adopt_orphans() -> io::Result<()> {

@@ -22,9 +22,9 @@ use rustix::{
 use super::{
     BARE_GUARD, GUARD, KEEPER, Step, Walls,
     descendants::{self, adopt_orphans},
-    link::{self, Link},
     message::Report,
 };
+use crate::link::{self, Link};
 
 /// The guard's process, as its parent holds it. Dropping it waits for it to end, and kills it if that
 /// takes too long.

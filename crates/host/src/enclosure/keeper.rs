@@ -23,7 +23,6 @@ use super::{
     Family, Layout, Step, Walls,
     application::{self, Application, Bounds, give_up_capabilities},
     descendants, interior,
-    link::{self, Link, Received},
     message::{Launch, Order, Report},
     mounts,
     outbox::Outbox,
@@ -31,6 +30,7 @@ use super::{
     supply::Supply,
 };
 use crate::{
+    link::{self, Link, Received},
     listening::{Listening, Watch},
     nft::LoadError,
 };

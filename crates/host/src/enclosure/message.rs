@@ -484,6 +484,6 @@ mod tests {
             addresses: (0..ADDRESSES_MAX).map(address).collect(),
             omitted: 0,
         };
-        assert!(report.encode().len() <= super::super::link::MESSAGE_MAX);
+        assert!(report.encode().len() <= crate::link::MESSAGE_MAX);
     }
 }

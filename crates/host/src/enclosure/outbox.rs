@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, io, net::SocketAddr};
 
 use super::{
     application::Application,
-    link::Link,
     message::{ADDRESSES_MAX, Report},
 };
+use crate::link::Link;
 
 #[derive(Default)]
 pub(super) struct Outbox {

@@ -5,7 +5,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use super::{Family, Walls, interior, link::Link};
+use super::{Family, Walls, interior};
+use crate::link::Link;
 
 pub(super) struct Supply {
     family: Family,

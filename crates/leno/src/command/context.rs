@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use leno_admin::{Ask, Client, Failure, NotAsked, through_folder};
+use leno_admin::{Ask, Client, Failure, NotAsked};
+use leno_host::through_folder;
 
 use super::host;
 use crate::up::{Place, Source};

@@ -1,6 +1,9 @@
 //! Where this host keeps what belongs to a mesh.
 
 use std::env;
+use std::fs::DirBuilder;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -35,6 +38,31 @@ pub(crate) fn proxy_socket(folder: &Path) -> PathBuf {
     folder.join("proxy.sock")
 }
 
+/// The socket on which the proxy that keeps its keys and views in `folder` is asked for its place.
+pub(crate) fn proxy_succession(folder: &Path) -> PathBuf {
+    folder.join("proxy.succession")
+}
+
+/// The socket on which the proxy that is described in `file` is asked for its place by a newer process
+/// of the same.
+pub(crate) fn succession(file: &Path) -> anyhow::Result<PathBuf> {
+    let file = file.canonicalize()?;
+    let folder = proxies()?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)?;
+    // FNV-1a: the same name in every version, however long the path is.
+    let hash = file
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    Ok(folder.join(format!("{hash:016x}.succession")))
+}
+
 /// The folder in which each proxy that runs on this host, for this user, can be found: a socket, or a
 /// link to one.
 pub(crate) fn proxies() -> anyhow::Result<PathBuf> {
@@ -48,6 +76,11 @@ pub(crate) fn proxies() -> anyhow::Result<PathBuf> {
         Some(runtime) => Ok(runtime.join("leno/proxies")),
         None => state("proxies"),
     }
+}
+
+/// The socket of the service manager that started this process, if it wants to be told anything.
+pub(crate) fn service_manager() -> Option<PathBuf> {
+    variable("NOTIFY_SOCKET")
 }
 
 /// The control plane's socket that $LENO_CONTEXT names.

@@ -3,6 +3,8 @@
 pub(super) mod holding;
 
 use std::cell::{OnceCell, RefCell};
+use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,10 +18,12 @@ use leno_host::cpu::Cpu;
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
 use leno_proxy::follow::{Asker, Event, Follower, Following};
+use leno_proxy::succession::Predecessor;
 use leno_proxy::{Clocks, Cut, Door, Listener, Place, Proxy, Settings, Witness};
 use leno_telemetry::{AccessLog, Format, Telemetry};
 use leno_traffic::Scope;
-use tokio::sync::Notify;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::arguments::{
@@ -29,7 +33,8 @@ use crate::arguments::{
 use crate::command::collecting::Collecting;
 use crate::command::ending::{EndSignals, end, tell_cut};
 use crate::command::joined::holding::Held;
-use crate::command::{Answer, host, proxy, seed};
+use crate::command::succeeding::{accepted, give_way, offer, predecessor, start_newer, tell_taken};
+use crate::command::{Answer, host, proxy, seed, service};
 use crate::neighbours;
 use crate::terminal::{Line, Terminal};
 
@@ -47,6 +52,9 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     // Standard output that is gone leaves nobody to tell.
     let tell = |event: &Event| drop(terminal.borrow_mut().line(event.to_string()));
     let following = wanted.following()?;
+    let place = host::proxy_succession(&following.folder);
+    let predecessor = predecessor(&place, wanted.take_over)?;
+    let succeeds = predecessor.as_ref().map(Predecessor::process);
     let (mut follower, asker) =
         Follower::open(&following, Arc::clone(&keyring), clocks.clone(), tell)?;
     tell_identity(&terminal, &follower);
@@ -72,8 +80,9 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         telemetry,
         witness: witness.clone(),
         asker,
+        predecessor: RefCell::new(predecessor),
         proxy: OnceCell::new(),
-        started: Notify::new(),
+        started: watch::Sender::new(false),
     };
     let adopt = |view: Arc<View>, scope| {
         held.see(&view);
@@ -86,32 +95,67 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let keeping = follower.folder().clone();
+    let succession = runtime.block_on(async {
         let mut signals = EndSignals::new()?;
-        let _asked = listen(&following.folder, witness, &ended)?;
-        let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
+        let answering = async {
+            if let Some(process) = succeeds {
+                // Until then the other one answers.
+                let _proxy = running.started().await;
+                tell_taken(process, *terminal.borrow_mut())?;
+            }
+            let _asked = listen(&following.folder, witness, &ended, succeeds.is_some())?;
+            let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
+            pending::<anyhow::Result<Infallible>>().await
+        };
         let life = async {
+            let mut succession = None;
+            let mut newer = signal(SignalKind::user_defined2())?;
+            let starting = async {
+                loop {
+                    newer.recv().await;
+                    if let Err(error) = start_newer() {
+                        let error = error.context("no newer process could be started");
+                        terminal.borrow_mut().error(&error);
+                    }
+                }
+            };
+            let offered = async {
+                let proxy = running.started().await;
+                service::serves();
+                succession = offer(&place, proxy, *terminal.borrow_mut())?;
+                let heir = accepted(&mut succession).await;
+                keeping.give_up();
+                give_way(proxy, heir, *terminal.borrow_mut())
+            };
             tokio::select! {
-                () = ended.notified() => {}
-                () = running.has_failed() => return,
-                () = signals.next() => {}
+                () = ended.notified() => service::ends(),
+                () = running.has_failed() => return Ok(succession),
+                () = signals.next() => service::ends(),
+                succeeded = offered => succeeded?,
+                never = starting => match never {},
             }
             running.drain(&mut signals).await;
+            anyhow::Ok(succession)
         };
-        tokio::select! {
-            () = life => {}
+        let succession = tokio::select! {
+            lived = life => lived?,
+            failed = answering => match failed? {},
             // While it drains, too, what lives obeys what is in force.
             never = follower.run(adopt, tell) => match never {},
-            () = running.see_in_advance() => {}
-            () = tell_collecting(&mut collecting, &terminal) => {}
-        }
+            never = running.see_in_advance() => match never {},
+            never = tell_collecting(&mut collecting, &terminal) => match never {},
+        };
         follower.tell_the_last().await;
-        anyhow::Ok(())
+        anyhow::Ok(succession)
     })?;
     // With it goes the connection to the control plane.
     runtime.shutdown_background();
     let cut = running.end()?;
     tell_cut(&cut, *terminal.borrow_mut())?;
+    if let Some(succession) = succession {
+        succession.finish();
+    }
     Ok(Answer::Fine)
 }
 
@@ -129,10 +173,18 @@ fn telemetry(options: &Joined) -> io::Result<Telemetry> {
 }
 
 /// Answers on the proxy's socket, for as long as the answer is held; whoever asks it to end is told in
-/// `ended`.
-fn listen(folder: &Path, witness: Witness, ended: &Arc<Notify>) -> anyhow::Result<JoinSet<()>> {
+/// `ended`. Instead of whoever answered there, if it has taken that one's place.
+fn listen(
+    folder: &Path,
+    witness: Witness,
+    ended: &Arc<Notify>,
+    instead: bool,
+) -> anyhow::Result<JoinSet<()>> {
     let socket = host::proxy_socket(folder);
-    let server = Server::listen(&socket);
+    let server = match instead {
+        true => Server::listen_instead(&socket),
+        false => Server::listen(&socket),
+    };
     let server = server.with_context(|| format!("cannot listen on {}", socket.display()))?;
     let ended = Arc::clone(ended);
     let answer = move |_, question| {
@@ -156,6 +208,7 @@ fn listen(folder: &Path, witness: Witness, ended: &Arc<Notify>) -> anyhow::Resul
 struct Wanted<'a> {
     options: &'a Joined,
     ending: &'a arguments::Ending,
+    take_over: bool,
     /// The workloads in front of which the proxy stands.
     workloads: Vec<WorkloadId>,
     /// Service ports, each with where the proxy listens for it.
@@ -171,6 +224,7 @@ impl<'a> Wanted<'a> {
         Ok(Self {
             options,
             ending: &proxy.ending,
+            take_over: proxy.take_over,
             workloads: workloads.collect::<anyhow::Result<_>>()?,
             upstreams: upstreams.collect::<anyhow::Result<_>>()?,
         })
@@ -227,6 +281,7 @@ impl<'a> Wanted<'a> {
             connections: proxy::connections()?,
             lame_duck: self.ending.lame_duck.unwrap_or_default(),
             drain: self.ending.drain.unwrap_or(DRAIN),
+            predecessor: None,
             seed: seed(),
         })
     }
@@ -240,9 +295,11 @@ struct Running<'a> {
     telemetry: Telemetry,
     witness: Witness,
     asker: Asker,
+    /// Whose place the proxy takes when it starts.
+    predecessor: RefCell<Option<Predecessor>>,
     /// Empty while there has been no view.
     proxy: OnceCell<anyhow::Result<Proxy>>,
-    started: Notify,
+    started: watch::Sender<bool>,
 }
 
 impl Running<'_> {
@@ -253,7 +310,7 @@ impl Running<'_> {
             Some(Err(_)) => {}
             None => {
                 self.proxy.get_or_init(|| self.start(view, scope));
-                self.started.notify_one();
+                self.started.send_replace(true);
                 // What cannot be let go of is held as before.
                 leno_host::release_code().ok();
             }
@@ -261,7 +318,10 @@ impl Running<'_> {
     }
 
     fn start(&self, view: Arc<View>, scope: Scope) -> anyhow::Result<Proxy> {
-        let settings = self.wanted.settings()?;
+        let settings = Settings {
+            predecessor: self.predecessor.take(),
+            ..self.wanted.settings()?
+        };
         let (keyring, clocks) = (Arc::clone(&self.keyring), self.clocks.clone());
         let proxy = Proxy::start(settings, keyring, clocks, &self.telemetry, view, scope)?;
         proxy.ask_by(&self.asker)?;
@@ -270,18 +330,30 @@ impl Running<'_> {
     }
 
     /// Asks for what the upstreams will need, before the first call does.
-    async fn see_in_advance(&self) {
+    async fn see_in_advance(&self) -> Infallible {
         for (port, _) in &self.wanted.upstreams {
             let service = Subscription::Service(port.service.clone());
             // One that is not known yet is asked for again by the call that needs it.
             self.asker.ask(service).await.ok();
         }
-        std::future::pending().await
+        pending().await
+    }
+
+    /// The proxy, once it has started.
+    async fn started(&self) -> &Proxy {
+        let mut started = self.started.subscribe();
+        // Whoever says so lives as long as this.
+        drop(started.wait_for(|started| *started).await);
+        match self.proxy.get() {
+            Some(Ok(proxy)) => proxy,
+            Some(Err(_)) | None => pending().await,
+        }
     }
 
     /// Waits until the proxy could not be started, or has ended by itself.
     async fn has_failed(&self) {
-        self.started.notified().await;
+        let mut started = self.started.subscribe();
+        drop(started.wait_for(|started| *started).await);
         if let Some(Ok(proxy)) = self.proxy.get() {
             proxy.broken().await;
         }
@@ -306,7 +378,10 @@ impl Running<'_> {
     }
 }
 
-async fn tell_collecting(collecting: &mut Collecting, terminal: &RefCell<&mut Terminal>) {
+async fn tell_collecting(
+    collecting: &mut Collecting,
+    terminal: &RefCell<&mut Terminal>,
+) -> Infallible {
     loop {
         for line in collecting.next().await {
             // As above.

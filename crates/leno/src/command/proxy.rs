@@ -14,6 +14,7 @@ use leno_host::cpu::Cpu;
 use leno_identity::{Credential, Trust};
 use leno_model::view::{PortRef, View, WorkloadId};
 use leno_model::{Namespace, Network, ServiceName, Severity, SpiffeId};
+use leno_proxy::succession::{Heir, Predecessor};
 use leno_proxy::{Adopted, Clocks, Door, Listener, Place, Proxy, Settings, Witness};
 use leno_resources::policy::Identity;
 use leno_resources::static_proxy::{self, Named, StaticProxy, StaticWorkload};
@@ -26,7 +27,8 @@ use crate::arguments::{self, Input};
 use crate::command::collecting::Collecting;
 use crate::command::ending::{EndSignals, end, tell_cut};
 use crate::command::joined::holding::peers;
-use crate::command::{Answer, joined};
+use crate::command::succeeding::{accepted, give_way, offer, predecessor, start_newer, tell_taken};
+use crate::command::{Answer, host, joined, service};
 use crate::neighbours;
 use crate::offline::{Offline, count};
 use crate::render;
@@ -57,6 +59,13 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     // Before a signal could come that is meant for it.
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let (telemetry, view) = (fixed.telemetry()?, Arc::new(view));
+    let place = host::succession(file)?;
+    let predecessor = predecessor(&place, options.take_over)?;
+    let succeeds = predecessor.as_ref().map(Predecessor::process);
+    let settings = Settings {
+        predecessor,
+        ..settings
+    };
     let witness = witness(&clocks, &telemetry, &view);
     let mut collecting = Collecting::of(&telemetry);
     let proxy = Proxy::start(
@@ -73,18 +82,36 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         neighbours::Place::answer(move |question| witness.clone().answer(question)).ok()
     });
     terminal.line(fixed.offline.context())?;
+    if let Some(process) = succeeds {
+        tell_taken(process, terminal)?;
+    }
+    let mut succession = offer(&place, &proxy, terminal)?;
     terminal.line(summary)?;
+    service::serves();
     // What cannot be let go of is held as before.
     leno_host::release_code().ok();
     for reading in 1.. {
         let told = runtime.block_on(async {
             tokio::select! {
                 told = signals.told(&proxy) => told,
+                heir = accepted(&mut succession) => Told::Succeeded(heir),
                 never = collecting.tell(terminal) => match never {},
             }
         });
         match told {
-            Told::End => break,
+            Told::End => {
+                service::ends();
+                break;
+            }
+            Told::Newer => {
+                if let Err(error) = start_newer() {
+                    terminal.error(&error.context("no newer process could be started"));
+                }
+            }
+            Told::Succeeded(heir) => {
+                give_way(&proxy, heir, terminal)?;
+                break;
+            }
             Told::Broken => return Err(proxy.failure()).context("a worker of the proxy has ended"),
             Told::Reread => match reread(&source, reading, &proxy, &keyring, terminal) {
                 Ok(line) => terminal.line(line)?,
@@ -97,6 +124,9 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     }
     runtime.block_on(end(&proxy, &mut signals.end));
     tell_cut(&proxy.join()?, terminal)?;
+    if let Some(succession) = succession {
+        succession.finish();
+    }
     Ok(Answer::Fine)
 }
 
@@ -151,13 +181,18 @@ fn reread(
 enum Told {
     End,
     Reread,
+    /// Start a newer process of the same.
+    Newer,
     /// A worker has ended by itself.
     Broken,
+    /// A newer process serves in its place.
+    Succeeded(Heir),
 }
 
 struct Signals {
     end: EndSignals,
     hangup: Signal,
+    newer: Signal,
 }
 
 impl Signals {
@@ -165,6 +200,7 @@ impl Signals {
         Ok(Self {
             end: EndSignals::new()?,
             hangup: signal(SignalKind::hangup())?,
+            newer: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -172,6 +208,7 @@ impl Signals {
         tokio::select! {
             () = self.end.next() => Told::End,
             _ = self.hangup.recv() => Told::Reread,
+            _ = self.newer.recv() => Told::Newer,
             () = proxy.broken() => Told::Broken,
         }
     }
@@ -272,6 +309,7 @@ impl Fixed {
             connections: connections()?,
             lame_duck: ending.lame_duck.unwrap_or(self.described.lame_duck),
             drain: ending.drain.unwrap_or(self.described.drain),
+            predecessor: None,
             seed: super::seed(),
         })
     }

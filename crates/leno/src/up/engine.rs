@@ -480,6 +480,7 @@ impl Front {
             network: Network::default_network(),
             connections: connections()?,
             lame_duck: Duration::ZERO,
+            predecessor: None,
             drain: DRAIN,
             seed: seed(),
         };

@@ -1,6 +1,7 @@
 //! Sessions with a control plane: each file of `tests/fleets` is what people type and see who run a mesh
 //! on several hosts, asked of a control plane that the test starts. Lines that begin with `#` say what
-//! happens meanwhile: `# the proxy of web runs`, `.. follows`, `.. stands still`, `.. goes on`, `.. has ended`, and
+//! happens meanwhile: `# the proxy of web runs`, `.. is replaced by a newer
+//! one`, `.. follows`, `.. stands still`, `.. goes on`, `.. has ended`, and
 //! `# web calls cart 3 times`, which is over when the control plane knows of it, or
 //! `# web calls cart 3 times and its proxy ends`, of which it knows all the same.
 
@@ -109,9 +110,31 @@ impl World {
             self.signal("-CONT");
             return self.relay.wait_until_adopted(name);
         }
+        if let Some(name) = of.strip_suffix(" is replaced by a newer one") {
+            return self.replace(name);
+        }
         let Some(name) = of.strip_suffix(" runs") else {
             return self.relay.wait_until(Vec::is_empty);
         };
+        self.run(name, &[], "adopted");
+        // It is current once the control plane has heard that it has adopted.
+        self.relay.wait_until(|proxies| {
+            !proxies.is_empty() && proxies.iter().all(|proxy| proxy["current"] == true)
+        });
+    }
+
+    /// Lets a newer process take the place of the proxy that was started last.
+    fn replace(&mut self, name: &str) {
+        self.run(name, &["--take-over"], "took over");
+        let older = self.children.len() - 2;
+        assert!(self.children[older].wait().unwrap().success());
+        self.relay.wait_until(|proxies| {
+            proxies.len() == 1 && proxies.iter().all(|proxy| proxy["current"] == true)
+        });
+    }
+
+    /// Starts a proxy, and waits until it says so.
+    fn run(&mut self, name: &str, more: &[&str], says: &str) {
         let arguments = [
             "proxy",
             "--joined",
@@ -132,13 +155,10 @@ impl World {
                     name,
                     "--state",
                     name,
-                ]),
-            |line| line.contains("adopted"),
+                ])
+                .args(more),
+            |line| line.contains(says),
         );
-        // It is current once the control plane has heard that it has adopted.
-        self.relay.wait_until(|proxies| {
-            !proxies.is_empty() && proxies.iter().all(|proxy| proxy["current"] == true)
-        });
     }
 
     /// Calls cart by the proxy of web.

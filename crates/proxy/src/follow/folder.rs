@@ -15,6 +15,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use leno_channel::files::{
@@ -26,9 +28,13 @@ use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, SpiffeId, Wall};
 use tokio::sync::watch;
 
-/// The folder.
+/// The folder. A clone is the same.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// Whether another process writes there.
+    is_given_up: Arc<AtomicBool>,
+}
 
 /// What a join has left.
 #[derive(Clone, Debug)]
@@ -44,20 +50,36 @@ const LARGEST_VIEW: u64 = 512 << 20;
 impl Folder {
     /// Takes a folder that somebody has joined in.
     pub fn open(path: &Path) -> Result<Self, NotJoinedYet> {
-        let folder = Self(path.to_owned());
-        match folder.0.join("joined").try_exists() {
+        let folder = Self::at(path);
+        match folder.path.join("joined").try_exists() {
             Ok(true) => Ok(folder),
-            Ok(false) => Err(NotJoinedYet::Nobody(folder.0)),
+            Ok(false) => Err(NotJoinedYet::Nobody(folder.path)),
             Err(why) => Err(NotJoinedYet::Unreadable {
-                path: folder.0,
+                path: folder.path,
                 why,
             }),
         }
     }
 
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            is_given_up: Arc::default(),
+        }
+    }
+
+    /// Writes nothing more there: a newer process of this proxy does.
+    pub fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Makes the folder, for its owner alone, if it is not there.
@@ -66,19 +88,19 @@ impl Folder {
             .recursive(true)
             .mode(0o700)
             .create(path)?;
-        Ok(Self(path.to_owned()))
+        Ok(Self::at(path))
     }
 
     /// Keeps what a join has brought. That somebody has joined is written last.
     pub(super) fn keep_joined(&self, joined: &Joined, credential: &Credential) -> io::Result<()> {
         self.keep(credential)?;
-        write_certificates(&self.0.join("bundle.pem"), &joined.roots)?;
+        write_certificates(&self.path.join("bundle.pem"), &joined.roots)?;
         let Joined { address, own, .. } = joined;
         self.write("joined", format!("{address}\n{own}\n").as_bytes())
     }
 
     pub(super) fn joined(&self) -> Result<Joined, NotJoinedYet> {
-        let path = self.0.join("joined");
+        let path = self.path.join("joined");
         let text = fs::read_to_string(&path);
         let text = text.map_err(|why| NotJoinedYet::Unreadable {
             path: path.clone(),
@@ -91,12 +113,15 @@ impl Folder {
         Ok(Joined {
             address: address.to_owned(),
             own,
-            roots: read_certificates(&self.0.join("bundle.pem"))?,
+            roots: read_certificates(&self.path.join("bundle.pem"))?,
         })
     }
 
     /// Keeps a credential. The chain is written last: a key without its chain is made anew.
     pub(super) fn keep(&self, credential: &Credential) -> io::Result<()> {
+        if self.is_given_up() {
+            return Ok(());
+        }
         let [key, chain] = self.files(credential.id());
         write_key(&key.with_extension("next"), credential.key())?;
         write_certificates(&chain, credential.chain())?;
@@ -107,11 +132,11 @@ impl Folder {
     /// power cut between two writes, is taken up by the key that came with it.
     pub(super) fn credentials(&self) -> Result<Vec<Credential>, NotJoinedYet> {
         let unreadable = |why| NotJoinedYet::Unreadable {
-            path: self.0.clone(),
+            path: self.path.clone(),
             why,
         };
         let mut credentials = Vec::new();
-        for entry in fs::read_dir(&self.0).map_err(unreadable)? {
+        for entry in fs::read_dir(&self.path).map_err(unreadable)? {
             let key = entry.map_err(unreadable)?.path();
             if key.extension().is_some_and(|end| end == "key") {
                 let chain = key.with_extension("pem");
@@ -125,14 +150,14 @@ impl Folder {
 
     /// The last view, if there is one.
     pub(super) fn view(&self) -> Option<Vec<u8>> {
-        let path = self.0.join("view");
+        let path = self.path.join("view");
         let fits = fs::metadata(&path).is_ok_and(|file| file.len() <= LARGEST_VIEW);
         fits.then(|| fs::read(path).ok())?
     }
 
     /// Keeps a view that is not used for whoever wants to find out why.
     pub(super) fn set_view_aside(&self) -> io::Result<()> {
-        fs::rename(self.0.join("view"), self.0.join("view.refused"))
+        fs::rename(self.path.join("view"), self.path.join("view.refused"))
     }
 
     /// Keeps in front of which workloads the proxy stands, for who lets it leave.
@@ -143,7 +168,7 @@ impl Folder {
 
     /// The workloads that the last proxy stood in front of.
     pub(super) fn workloads(&self) -> BTreeSet<WorkloadId> {
-        let text = fs::read_to_string(self.0.join("workloads")).unwrap_or_default();
+        let text = fs::read_to_string(self.path.join("workloads")).unwrap_or_default();
         let workload = |line: &str| {
             let (namespace, name) = line.split_once('/')?;
             Some(WorkloadId {
@@ -157,7 +182,7 @@ impl Folder {
     /// What was told of mesh time since the host was booted: the clock that it counts from begins
     /// anew with each boot.
     pub(super) fn time(&self) -> Option<Told> {
-        let text = fs::read_to_string(self.0.join("time")).ok()?;
+        let text = fs::read_to_string(self.path.join("time")).ok()?;
         let (boot, numbers) = text.split_once(' ')?;
         if boot != boot_id()? {
             return None;
@@ -186,14 +211,17 @@ impl Folder {
         let name = peer_name(id);
         let name = name.split('.').next().unwrap_or(&name);
         [
-            self.0.join(format!("{name}.key")),
-            self.0.join(format!("{name}.pem")),
+            self.path.join(format!("{name}.key")),
+            self.path.join(format!("{name}.pem")),
         ]
     }
 
     /// Writes a file for its owner alone. It is whole or as it was.
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let beside = self.0.join(format!("{name}.new"));
+        if self.is_given_up() {
+            return Ok(());
+        }
+        let beside = self.path.join(format!("{name}.new"));
         let mut options = OpenOptions::new();
         let mut file = options
             .write(true)
@@ -203,7 +231,7 @@ impl Folder {
             .open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&beside, self.0.join(name))
+        fs::rename(&beside, self.path.join(name))
     }
 }
 

@@ -229,7 +229,7 @@ impl<'a> Exchange<'a> {
 
     /// Whether another request may follow an answer of our own: all of this one has come.
     fn keeps_alive(&self, sending: &Sending<'_>) -> bool {
-        sending.has_come() && self.head.keep_alive && !self.worker.is_draining()
+        sending.has_come() && self.head.keep_alive && self.worker.keeps(sending.client)
     }
 
     async fn answer(&mut self, client: &mut Stream, reason: &Reason, keep_alive: bool) -> After {

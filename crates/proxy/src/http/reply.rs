@@ -183,7 +183,7 @@ impl Reply<'_> {
         changes.keep_alive = self.head.keep_alive
             && whole
             && sent_as != BodyFraming::UntilClose
-            && !waiting.worker.is_draining();
+            && waiting.worker.keeps(waiting.client);
         write_response(out, &response, sent_as, &changes);
 
         let mut reader = BodyReader::new(body);

@@ -1,84 +1,9 @@
 //! The life of proxies: told to end, killed, come back.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
-
 use leno_e2e::{Answer, Application, Client, World, curl, serve, until};
 
+use crate::load::Load;
 use crate::pair::Pair;
-
-/// Clients that ask without a pause, each over one connection for as long as it is kept open, until
-/// they are told to stop or nobody takes connections any more. Each asks another thing each time, and
-/// what is answered must be the answer to that.
-struct Load {
-    stop: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
-    clients: Vec<JoinHandle<Vec<Option<Answer>>>>,
-}
-
-impl Load {
-    const CLIENTS: usize = 8;
-
-    fn on(to: SocketAddr) -> Self {
-        let (stop, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let clients = (0..Self::CLIENTS).map(|number| {
-            let (stop, asked) = (stop.clone(), asked.clone());
-            thread::spawn(move || {
-                let mut answers = Vec::new();
-                'connections: while let Some(mut client) = Client::try_to(to) {
-                    loop {
-                        if stop.load(Ordering::Relaxed) {
-                            break 'connections;
-                        }
-                        let path = format!("/{number}/{}", answers.len());
-                        let answer = client.get(&path);
-                        if let Some(answer) = answer.as_ref().filter(|answer| answer.status == 200)
-                        {
-                            let asked = format!("GET {path} HTTP/1.1\r\n");
-                            assert!(answer.text().starts_with(&asked), "{asked}: {answer:?}");
-                        }
-                        asked.fetch_add(1, Ordering::Relaxed);
-                        let closes = answer.as_ref().is_none_or(Answer::closes);
-                        answers.push(answer);
-                        if closes {
-                            break;
-                        }
-                    }
-                }
-                answers
-            })
-        });
-        Self {
-            clients: clients.collect(),
-            stop,
-            asked,
-        }
-    }
-
-    /// Waits until so many more were asked.
-    fn goes_on_for(&self, more: usize) {
-        let before = self.asked.load(Ordering::Relaxed);
-        until("more answers", || {
-            (self.asked.load(Ordering::Relaxed) >= before + more).then_some(())
-        });
-    }
-
-    /// What was answered to each request; `None` where no answer came.
-    fn answers(self) -> Vec<Option<Answer>> {
-        let answers = self
-            .clients
-            .into_iter()
-            .flat_map(|client| client.join().unwrap());
-        answers.collect()
-    }
-
-    fn stop(self) -> Vec<Option<Answer>> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.answers()
-    }
-}
 
 #[test]
 fn a_proxy_that_is_told_to_end_loses_no_request_of_its_callers() {

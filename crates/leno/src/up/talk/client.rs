@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use leno_admin::through_folder;
+use leno_host::through_folder;
 use leno_model::view::WorkloadId;
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdUnixListener;
 
-use leno_admin::through_folder;
+use leno_host::through_folder;
 use leno_host::{Event, Listeners};
 use serde_json::{Value, json};
 use tokio::io::Interest;

@@ -1,9 +1,11 @@
-//! A pair of sockets that carry whole messages and file descriptors between two processes.
+//! Sockets that carry whole messages and file descriptors between two processes: a pair that both were
+//! given, or one end that connected to the other.
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
     time::Duration,
 };
 
@@ -12,29 +14,82 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec},
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-        SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+        SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
+        SocketType, accept_with, bind, connect, listen, socket_with, sockopt::socket_peercred,
     },
 };
 
+use crate::files;
+
 /// The longest message, in bytes.
-pub(super) const MESSAGE_MAX: usize = 32 * 1024;
+pub(crate) const MESSAGE_MAX: usize = 32 * 1024;
 /// The most file descriptors in a message.
 const FDS_MAX: usize = 8;
 
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 8;
+/// How long accepting rests when no file descriptor is left.
+const REST: Duration = Duration::from_millis(50);
+
 /// One end.
 #[derive(Debug)]
-pub(super) struct Link(OwnedFd);
+pub struct Link(OwnedFd);
 
 /// What came in one message.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) bytes: Vec<u8>,
-    pub(super) fds: Vec<OwnedFd>,
+pub struct Received {
+    /// Its bytes: at least one.
+    pub bytes: Vec<u8>,
+    /// The file descriptors that it carried.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// Who is at the other end of a link that was connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// The number of its process.
+    pub process: u32,
+    /// The user id that the kernel vouches for.
+    pub user: u32,
+}
+
+/// A path at which others connect.
+#[derive(Debug)]
+pub struct Landing(OwnedFd);
+
+impl Landing {
+    /// Binds to `path` and listens.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let socket = unconnected()?;
+        bind(&socket, &SocketAddrUnix::new(path)?)?;
+        listen(&socket, BACKLOG)?;
+        Ok(Self(socket))
+    }
+
+    /// Waits until somebody connects. Blocks.
+    pub fn accept(&self) -> io::Result<Link> {
+        loop {
+            // Who waits in accept(2) holds the number of a file meanwhile.
+            wait(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
+            let accepted = accept_with(&self.0, SocketFlags::CLOEXEC).map_err(io::Error::from);
+            match accepted {
+                Ok(socket) => return Ok(Link(socket)),
+                Err(error) if files::is_limit(&error) => wait(&mut [], Some(REST))?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn unconnected() -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC, None)?)
 }
 
 impl Link {
     /// Two ends. How much one may send unread is bounded by its send buffer.
-    pub(super) fn pair() -> io::Result<(Self, Self)> {
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -44,9 +99,44 @@ impl Link {
         Ok((Self(one), Self(other)))
     }
 
+    /// Connects to who listens at `path`.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let socket = unconnected()?;
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Ok(Self(socket))
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> io::Result<Peer> {
+        let peer = socket_peercred(&self.0)?;
+        Ok(Peer {
+            process: u32::try_from(peer.pid.as_raw_pid()).unwrap_or_default(),
+            user: peer.uid.as_raw(),
+        })
+    }
+
+    /// Sends one message that is not empty, once the other end has room for it: `TimedOut` if that
+    /// takes longer than `limit`. Blocks.
+    pub fn send_within(
+        &self,
+        limit: Duration,
+        bytes: &[u8],
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        wait(&mut [PollFd::new(&self.0, PollFlags::OUT)], Some(limit))?;
+        late(self.send(bytes, fds))
+    }
+
+    /// The next message; `None` if the other end is closed, `TimedOut` if none comes for so long.
+    /// Blocks.
+    pub fn receive_within(&self, limit: Duration) -> io::Result<Option<Received>> {
+        wait(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(limit))?;
+        late(self.receive_now())
+    }
+
     /// Sends one message that is not empty. Never blocks: `WouldBlock` if the other end does not
     /// read.
-    pub(super) fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub(crate) fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let fits = fds.len() <= FDS_MAX;
@@ -59,13 +149,13 @@ impl Link {
     }
 
     /// The next message; `None` if the other end is closed. Blocks until there is one.
-    pub(super) fn receive(&self) -> io::Result<Option<Received>> {
+    pub fn receive(&self) -> io::Result<Option<Received>> {
         wait(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
         self.receive_now()
     }
 
     /// The next message; `None` if the other end is closed, `WouldBlock` if there is none.
-    pub(super) fn receive_now(&self) -> io::Result<Option<Received>> {
+    pub(crate) fn receive_now(&self) -> io::Result<Option<Received>> {
         match self.receive_once() {
             // The other end closed before it had read everything; what it sent is still here.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.receive_once(),
@@ -102,11 +192,11 @@ impl Link {
         Ok(Some(Received { bytes, fds }))
     }
 
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))
     }
 
-    pub(super) fn into_fd(self) -> OwnedFd {
+    pub(crate) fn into_fd(self) -> OwnedFd {
         self.0
     }
 }
@@ -123,15 +213,23 @@ impl From<OwnedFd> for Link {
     }
 }
 
+/// What would have to wait after it was waited for is late.
+fn late<T>(done: io::Result<T>) -> io::Result<T> {
+    done.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    })
+}
+
 /// Blocks until one of `fds` is ready, or the time is over.
-pub(super) fn wait(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<()> {
+pub(crate) fn wait(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<()> {
     let limit = limit.map(timespec);
     rustix::io::retry_on_intr(|| rustix::event::poll(fds, limit.as_ref()))?;
     Ok(())
 }
 
 /// A duration as the kernel takes it.
-pub(super) fn timespec(duration: Duration) -> Timespec {
+pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),

@@ -1,0 +1,97 @@
+//! The files of Unix sockets: open to nobody else, replaced in one step, reached however long their
+//! path is.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The file of a socket that somebody listens on. Dropped, it is removed, unless another has taken its
+/// place meanwhile.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    owner: u32,
+}
+
+impl SocketFile {
+    /// Puts the socket that `bind` binds to a path at `path`, which only the user of this process can
+    /// open (mode 0600). It takes the place of what is there in one step.
+    pub fn put<S>(path: &Path, bind: impl FnOnce(&Path) -> io::Result<S>) -> io::Result<(S, Self)> {
+        let (_folder, mut beside) = through_folder(path)?;
+        // Bound under another name, so that nobody can connect before the mode is set.
+        beside.add_extension("new");
+        if let Err(error) = fs::remove_file(&beside)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let socket = bind(&beside)?;
+        fs::set_permissions(&beside, Permissions::from_mode(0o600))?;
+        let file = fs::symlink_metadata(&beside)?;
+        fs::rename(&beside, path)?;
+        let file = Self {
+            path: path.to_owned(),
+            device: file.dev(),
+            inode: file.ino(),
+            owner: file.uid(),
+        };
+        Ok((socket, file))
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> u32 {
+        self.owner
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode));
+        if is_ours {
+            // A successor finds that nobody listens and replaces it.
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// A way to `socket` that is short enough for an address: through its folder, for as long as that is
+/// held open.
+pub fn through_folder(socket: &Path) -> io::Result<(File, PathBuf)> {
+    let folder = match socket.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let folder = File::open(folder)?;
+    let name = socket.file_name().unwrap_or_default();
+    let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string());
+    let path = path.join(name);
+    Ok((folder, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn who_was_replaced_does_not_remove_its_successor() {
+        let name = format!("leno-socket-file-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("a.sock");
+        let put = || SocketFile::put(&path, |beside| UnixListener::bind(beside)).unwrap();
+        let (first, second) = (put(), put());
+        drop(first);
+        assert!(UnixStream::connect(&path).is_ok());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        drop(second);
+        assert!(!path.exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

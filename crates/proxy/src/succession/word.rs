@@ -1,0 +1,84 @@
+//! What an older and a newer process of one proxy say to each other. Each word is a message of its own;
+//! some carry a socket.
+
+/// The version of the words. Another one is refused, and the older process goes on.
+pub(super) const VERSION: u32 = 1;
+
+/// One word.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Word {
+    /// The newer one asks for what the older one has, in this version.
+    Hello(u32),
+    /// The older one does not give it, for this reason.
+    Refused(String),
+    /// Here is a socket that the older one listens on; it goes on listening.
+    Socket,
+    /// These were all.
+    All,
+    /// The newer one serves on them.
+    Serving,
+    /// The older one takes nothing new from here on.
+    Yours,
+    /// Here is a connection on which nothing is under way.
+    Connection,
+}
+
+/// What each word begins with.
+const HELLO: &str = "leno-succession ";
+const REFUSED: &str = "refused ";
+
+impl Word {
+    /// Its bytes.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Hello(version) => format!("{HELLO}{version}").into_bytes(),
+            Self::Refused(why) => format!("{REFUSED}{why}").into_bytes(),
+            Self::Socket => b"socket".to_vec(),
+            Self::All => b"all".to_vec(),
+            Self::Serving => b"serving".to_vec(),
+            Self::Yours => b"yours".to_vec(),
+            Self::Connection => b"connection".to_vec(),
+        }
+    }
+
+    /// Reads them; `None` if they are no word of this version.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(bytes).ok()?;
+        Some(match text {
+            "socket" => Self::Socket,
+            "all" => Self::All,
+            "serving" => Self::Serving,
+            "yours" => Self::Yours,
+            "connection" => Self::Connection,
+            _ => {
+                if let Some(version) = text.strip_prefix(HELLO) {
+                    return version.parse().ok().map(Self::Hello);
+                }
+                Self::Refused(text.strip_prefix(REFUSED)?.to_owned())
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_read_as_it_was_said() {
+        for word in [
+            Word::Hello(VERSION),
+            Word::Refused("user 7 may not".to_owned()),
+            Word::Socket,
+            Word::All,
+            Word::Serving,
+            Word::Yours,
+            Word::Connection,
+        ] {
+            assert_eq!(Word::decode(&word.encode()), Some(word));
+        }
+        for other in [&b""[..], b"SOCKET", b"leno-succession x", b"all\n", b"\xff"] {
+            assert_eq!(Word::decode(other), None);
+        }
+    }
+}

@@ -152,7 +152,7 @@ pub(crate) fn port(
     let found = reference
         .port
         .and_then(|number| Some((number, service.ports.get(&number)?)));
-    let Some((number, port)) = found else {
+    let Some((number, _)) = found else {
         let wanted = reference
             .port
             .map_or_else(|| "(none)".to_string(), |port| format!("{port}"));
@@ -164,18 +164,16 @@ pub(crate) fn port(
     };
     //= HTTPBackendRef: "It refers to a Kubernetes Service that has an incompatible appProtocol for
     //= the given Route type"
-    if let Some(spoken) = port.spoken.filter(|spoken| !kind.reaches(*spoken)) {
-        let port = format!("{}:{number}", name.name);
-        return Err(Flaw::new(
-            "/port",
-            Code::C110,
-            not_spoken(&port, spoken, kind),
-        ));
-    }
-    Ok(PortRef {
+    let port = PortRef {
         service: name,
         port: number,
-    })
+    };
+    if let Some(spoken) = routed.said(&port).filter(|spoken| !kind.reaches(*spoken)) {
+        let port = format!("{}:{number}", port.service.name);
+        let message = not_spoken(&port, spoken, kind);
+        return Err(Flaw::new("/port", Code::C110, message));
+    }
+    Ok(port)
 }
 
 /// `cart:9090 is TCP, and an HTTPRoute routes HTTP`

@@ -128,13 +128,16 @@ impl Reader<'_, '_> {
                 self.refuse("", Code::C114, filters);
             }
             (Filter::Extension, _) => {
-                let message = "the filter ExtensionRef is not enforced yet".to_string();
+                let message = "no filter of another API is known".to_string();
                 self.note("/type", Code::C114, message);
                 self.refuse("", Code::C114, filters);
             }
             (Filter::Redirect(_), Level::Backend) => {
-                let message = "the filter RequestRedirect is not enforced for one backend yet";
-                self.note("/type", Code::C114, message.to_string());
+                let message = "who is sent elsewhere reaches no backend, so RequestRedirect is not \
+                               enforced for one of them";
+                let suggestion = Some("let the filter stand at a rule".to_string());
+                let note = self.finding("/type", Code::C114, message.to_string());
+                self.notes.push(note.suggest(suggestion));
                 self.refuse("", Code::C114, filters);
             }
         }

@@ -8,11 +8,15 @@ use alloc::{
 
 use leno_model::view::{self, PortRef, WorkloadId};
 
+use leno_resources::policy::TrafficPolicySpec;
+
 use crate::access::{Blind, Policies, Targeted};
+use crate::layers::Layers;
 use crate::mesh::{Answer, Instance};
 use crate::parents::Routed;
 use crate::spoken;
 use crate::telemetry;
+use crate::tuning;
 use crate::workloads::{Running, Workload};
 
 /// What services say about the ports of each instance.
@@ -31,9 +35,16 @@ pub(crate) fn targeted(
             let targeted = ports.entry(answer.port).or_insert_with(|| Targeted {
                 services: BTreeSet::new(),
                 protocol,
+                ruled: None,
             });
             targeted.services.insert(port.service.clone());
             targeted.protocol = spoken::both(targeted.protocol, protocol);
+            let both = |ruled| {
+                targeted
+                    .ruled
+                    .map_or(ruled, |other| spoken::both(other, ruled))
+            };
+            targeted.ruled = routed.ruled(port).map(both).or(targeted.ruled);
         }
     }
     targeted
@@ -45,6 +56,7 @@ pub(crate) fn instances(
     targeted: &ByInstance,
     policies: &Policies<'_>,
     told: &telemetry::Policies<'_>,
+    tunings: &Layers<'_, TrafficPolicySpec>,
     blind: &mut Blind,
 ) -> Vec<(WorkloadId, Arc<Instance>)> {
     let Some(first) = workload.instances.first() else {
@@ -55,7 +67,9 @@ pub(crate) fn instances(
     let mut access = policies.over(workload, targeted, blind);
     for (number, port) in &mut access.ports {
         let services = targeted.get(number).map(|targeted| &targeted.services);
-        port.telemetry = told.of_port(&workload.namespace, services.into_iter().flatten());
+        let services = || services.into_iter().flatten();
+        port.telemetry = told.of_port(&workload.namespace, services());
+        port.proxied = Arc::new(tuning::proxied(tunings, &workload.namespace, services()));
     }
     let telemetry = told.of_port(&workload.namespace, []);
     let instance = |running: &Running| {

@@ -42,8 +42,6 @@ use leno_model::view::Settings;
 use leno_model::{Network, Notes};
 use leno_resources::Resources;
 
-use crate::layers::Layers;
-
 pub use mesh::{AddressOwner, Answer, Destination, Instance, Mesh, NotFound, ViewOf};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
@@ -69,9 +67,6 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     }
 
     let unopened = services::unopened(&workloads, &services);
-    let routed = parents::Routed::new(&services, &unopened, resources);
-    let mut attached = routes::routes(resources, &routed, &mut notes);
-
     let names = workloads.iter().map(workloads::Workload::name).collect();
     let routes = targets::routes(resources);
     let scope = targets::Scope {
@@ -81,7 +76,13 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         workloads: &names,
         routes: &routes,
     };
-    let tunings = Layers::read(resources.traffic_policies.iter(), &scope, &mut notes);
+    let tunings = tuning::read(&resources.traffic_policies, &scope, &mut notes);
+    let ruled = services.keys().map(|name| {
+        let protocols = tuning::protocols(&tunings, name);
+        (name.clone(), protocols)
+    });
+    let routed = parents::Routed::new(&services, &unopened, ruled.collect(), resources);
+    let mut attached = routes::routes(resources, &routed, &mut notes);
     let told = telemetry::read(&resources.telemetry_policies, &scope, &mut notes);
     told.say_in(&mut attached);
     let mut policies = Vec::new();
@@ -96,7 +97,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let mut instances = BTreeMap::new();
     for workload in &workloads {
         instances.extend(instances::instances(
-            workload, &targeted, &policies, &told, &mut blind,
+            workload, &targeted, &policies, &told, &tunings, &mut blind,
         ));
     }
     policies.note_blind(&blind, &mut notes);

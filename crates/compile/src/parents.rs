@@ -36,6 +36,8 @@ pub(crate) struct Routed<'a> {
     pub(crate) services: &'a BTreeMap<ServiceName, Service<'a>>,
     /// What would be the services of workloads that have opened no port yet.
     pub(crate) unopened: &'a BTreeSet<ServiceName>,
+    /// What policies say is spoken on ports.
+    ruled: BTreeMap<ServiceName, BTreeMap<u16, Protocol>>,
     /// The ports whose protocol routes of the service's own namespace say: the most special of them.
     said: BTreeMap<PortRef, Kind>,
 }
@@ -47,11 +49,13 @@ impl<'a> Routed<'a> {
     pub(crate) fn new(
         services: &'a BTreeMap<ServiceName, Service<'a>>,
         unopened: &'a BTreeSet<ServiceName>,
+        ruled: BTreeMap<ServiceName, BTreeMap<u16, Protocol>>,
         resources: &Resources,
     ) -> Self {
         let mut routed = Self {
             services,
             unopened,
+            ruled,
             said: BTreeMap::new(),
         };
         for route in route::routes(resources) {
@@ -94,17 +98,33 @@ impl<'a> Routed<'a> {
         }
     }
 
+    /// What a policy says is spoken on a port.
+    pub(crate) fn ruled(&self, port: &PortRef) -> Option<Protocol> {
+        self.ruled.get(&port.service)?.get(&port.port).copied()
+    }
+
+    /// What somebody says is spoken on a port: a policy, else the port itself.
+    pub(crate) fn said(&self, port: &PortRef) -> Option<Protocol> {
+        let itself = || {
+            self.services
+                .get(&port.service)?
+                .ports
+                .get(&port.port)?
+                .spoken
+        };
+        self.ruled(port).or_else(itself)
+    }
+
     /// What is spoken on a port: what is said of it, else what routes say, else what its number says.
     pub(crate) fn protocol(&self, port: &PortRef) -> Protocol {
         let service = self.services.get(&port.service);
         let held = service.and_then(|service| service.ports.get(&port.port));
-        let said = held.and_then(|held| held.spoken);
         let by_route = || self.said.get(port).map(|kind| kind.protocol());
         let by_number = || match held.map(|held| &held.target) {
             Some(TargetPort::Number(target)) => spoken::by_number(*target),
             Some(TargetPort::Name(_)) | None => spoken::by_number(port.port),
         };
-        let said = said.or_else(by_route).or_else(by_number);
+        let said = self.said(port).or_else(by_route).or_else(by_number);
         said.unwrap_or(Protocol::Detect)
     }
 }
@@ -308,7 +328,10 @@ impl Parent<'_> {
             "/name"
         };
         let flaw = Flaw::new(field, Code::C110, backends::not_spoken(&port, spoken, kind));
-        let is_open = meant.iter().any(|(_, port)| port.spoken.is_none());
+        let is_open = meant.iter().any(|(number, _)| {
+            let port = port_ref(&service.name, **number);
+            routed.said(&port).is_none()
+        });
         let word = kind.protocol().to_string().to_lowercase();
         let suggestion = is_open.then(|| format!("its owner can say appProtocol: {word}"));
         flaw.suggest(suggestion)

@@ -1,23 +1,27 @@
 //! How calls to a service are made: each `TrafficPolicy` read, and merged field by field.
 
-use alloc::{format, sync::Arc};
+use alloc::{collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec};
 
-use leno_model::ServiceName;
-use leno_model::view::Tuning;
-use leno_resources::policy::{TargetKind, TargetRef, TrafficPolicySpec};
-use leno_resources::{List, Object};
+use leno_model::view::{Protocol, Proxied, ProxyVersion, Tuning};
+use leno_model::{Code, Namespace, Notes, ServiceName};
+use leno_resources::policy::{self, TargetKind, TargetRef, TrafficPolicySpec};
+use leno_resources::{List, Object, Objects};
 
+use crate::finding::{self, Complete};
 use crate::layers::{Layered, Layers};
-use crate::targets::Target;
+use crate::targets::{Scope, Target};
+use crate::workloads;
 
 impl Layered for TrafficPolicySpec {
-    const FIELDS: &'static [&'static str] = &[TIMEOUTS, RETRY, RETRY_BUDGET];
+    const FIELDS: &'static [&'static str] = &[TIMEOUTS, RETRY, RETRY_BUDGET, PORTS, PROXY_PROTOCOL];
 
     fn says(&self, field: &str) -> bool {
         match field {
             TIMEOUTS => self.timeouts.is_some(),
             RETRY => self.retry.is_some(),
             RETRY_BUDGET => self.retry_budget.is_some(),
+            PORTS => !self.ports.is_empty(),
+            PROXY_PROTOCOL => self.proxy_protocol.is_some(),
             _ => false,
         }
     }
@@ -45,6 +49,82 @@ impl Layered for TrafficPolicySpec {
 const TIMEOUTS: &str = "timeouts";
 const RETRY: &str = "retry";
 const RETRY_BUDGET: &str = "retryBudget";
+const PORTS: &str = "ports";
+const PROXY_PROTOCOL: &str = "proxyProtocol";
+
+/// Fields that are read and have no effect: what is said of each, and what holds meanwhile.
+const NOT_ENFORCED: [(&str, &str, &str); 1] = [(
+    PROXY_PROTOCOL,
+    "the PROXY protocol is not enforced yet",
+    "peers count for who they are, and workloads are not told who connects",
+)];
+
+/// Reads all policies, and notes what of them is not enforced.
+pub(crate) fn read<'a>(
+    policies: &'a Objects<TrafficPolicySpec>,
+    scope: &Scope<'_>,
+    notes: &mut Notes,
+) -> Layers<'a, TrafficPolicySpec> {
+    for policy in policies.iter() {
+        for (field, message, in_force) in NOT_ENFORCED {
+            if policy.spec.partly().is_some_and(|spec| spec.says(field)) {
+                let pointer = format!("/spec/{field}");
+                let note = finding::error(policy, &pointer, Code::C114, message.to_string());
+                notes.push(note.in_force(in_force));
+            }
+        }
+    }
+    Layers::read(policies.iter(), scope, notes)
+}
+
+/// What policies say is spoken on the ports of `service`.
+pub(crate) fn protocols(
+    policies: &Layers<'_, TrafficPolicySpec>,
+    service: &ServiceName,
+) -> BTreeMap<u16, Protocol> {
+    let sayings = policies.sayings(&Target::over_service(service));
+    let said = sayings.into_iter().filter(|(field, _)| *field == PORTS);
+    let said = said.filter_map(|(_, policy)| policy.spec.partly());
+    let ports = said.flat_map(|spec| spec.ports.iter().filter_map(|port| port.sound()));
+    ports
+        .map(|port| (port.port, workloads::said(port.protocol)))
+        .collect()
+}
+
+/// What is said of who connects to a port of a workload of this namespace to which these services lead:
+/// of two of which policies say different things, the first by name counts.
+pub(crate) fn proxied<'s>(
+    policies: &Layers<'_, TrafficPolicySpec>,
+    namespace: &Namespace,
+    services: impl IntoIterator<Item = &'s ServiceName>,
+) -> Proxied {
+    let services = services.into_iter().cloned().map(Target::Service);
+    let general = [Target::Namespace(namespace.clone()), Target::Mesh];
+    let targets = services.chain(general).collect::<Vec<_>>();
+    let is_enforced = !NOT_ENFORCED
+        .iter()
+        .any(|(field, ..)| *field == PROXY_PROTOCOL);
+    let mut sayings = policies.sayings(&targets).into_iter();
+    let said = sayings.find(|(field, _)| is_enforced && *field == PROXY_PROTOCOL);
+    let said = said.and_then(|(_, policy)| Some((policy, policy.spec.partly()?)));
+    let Some((policy, Some(said))) = said.map(|(policy, it)| (policy, it.proxy_protocol.as_ref()))
+    else {
+        return Proxied::default();
+    };
+    Proxied {
+        from: said
+            .from
+            .iter()
+            .filter_map(|block| block.sound())
+            .copied()
+            .collect(),
+        send: said.send.map(|version| match version {
+            policy::ProxyVersion::V1 => ProxyVersion::V1,
+            policy::ProxyVersion::V2 => ProxyVersion::V2,
+        }),
+        origin: Some(policy.origin(&format!("/spec/{PROXY_PROTOCOL}"))),
+    }
+}
 
 /// How calls to `service` are made.
 pub(crate) fn tuning(policies: &Layers<'_, TrafficPolicySpec>, service: &ServiceName) -> Tuning {

@@ -165,7 +165,7 @@ fn ports(
 }
 
 /// What the word for a protocol means.
-fn said(word: WorkloadProtocol) -> Protocol {
+pub(crate) fn said(word: WorkloadProtocol) -> Protocol {
     match word {
         WorkloadProtocol::Http => Protocol::Http,
         WorkloadProtocol::Http1 => Protocol::Http1,

@@ -20,8 +20,8 @@ pub use route::{
     TextMatch,
 };
 pub use service::{
-    Budget, Endpoint, EndpointSlice, Locality, PortRef, Protocol, Service, ServicePort, State,
-    Tuning, Workload, WorkloadId, WorkloadPort,
+    Budget, Endpoint, EndpointSlice, Locality, PortRef, Protocol, Proxied, ProxyVersion, Service,
+    ServicePort, State, Tuning, Workload, WorkloadId, WorkloadPort,
 };
 pub use telemetry::{
     AccessLog, Collector, LogFields, OtlpProtocol, Redaction, Signals, Telemetry, Tracing,

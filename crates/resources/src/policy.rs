@@ -10,7 +10,7 @@ use leno_model::{Code, Name, Namespace, SpiffeId, TrustDomain};
 use crate::decode::{Decode, Reader, Rules, choice, object, text};
 use crate::form;
 use crate::kinds::GROUP;
-use crate::mesh::{MtlsMode, Stance};
+use crate::mesh::{MtlsMode, Stance, WorkloadProtocol};
 use crate::part::List;
 use crate::schema::Shape;
 use crate::service::Ignored;
@@ -107,6 +107,14 @@ object! {
 }
 
 choice! {
+    /// How it is said who makes a connection.
+    pub enum ProxyVersion {
+        /// As a line of text.
+        V1 = "V1",
+        /// In binary.
+        V2 = "V2",
+    }
+
     /// What follows when a rule matches.
     pub enum AccessAction {
         /// The call is allowed, unless another rule denies it.
@@ -137,6 +145,27 @@ object! {
         pub retry: Option<TrafficRetry> = "retry";
         /// How many retries there may be beside first tries.
         pub retry_budget: Option<RetryBudget> = "retryBudget";
+        /// What is spoken on ports, whatever a Service or a workload says.
+        pub ports: List<PortProtocol> = "ports" [items(0, 64), unique("port")];
+        /// What is said of who makes a connection, before its first byte.
+        pub proxy_protocol: Option<ProxyProtocol> = "proxyProtocol";
+    }
+
+    /// What is spoken on a port.
+    pub struct PortProtocol {
+        /// Its number, as callers use it.
+        pub port: u16 = "port" [range(1, 65_535)];
+        /// What is spoken there.
+        pub protocol: WorkloadProtocol = "protocol";
+    }
+
+    /// What is said of who makes a connection: the PROXY protocol of HAProxy.
+    pub struct ProxyProtocol {
+        /// The peers that must say for whom they connect, such as load balancers. What they say counts as
+        /// the caller's address.
+        pub from: List<IpBlock> = "from" [items(0, 64)];
+        /// In which version the workload is told who connects. Without it, it is not told.
+        pub send: Option<ProxyVersion> = "send";
     }
 
     /// How long things may take.
@@ -151,7 +180,8 @@ object! {
     pub struct TrafficRetry {
         /// How many tries may follow the first one.
         pub attempts: Option<u8> = "attempts" [range(0, 10)];
-        /// Answers that are tried again although the service has seen the request.
+        /// Answers that are tried again although the service has seen the request; 502 stands for what was
+        /// broken off before an answer, too, and 504 for what came too late.
         pub codes: List<u16> = "codes" [items(0, 64), range(400, 599)];
         /// How long to wait before the first of them; each one that follows waits twice as long.
         pub backoff: Option<Duration> = "backoff";

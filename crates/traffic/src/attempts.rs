@@ -90,8 +90,8 @@ impl<'a> Attempts<'a> {
     ) -> Result<Mono, WhyNot> {
         match failure {
             Failure::NotSent => {}
-            Failure::Answered(status) | Failure::Unanswered(status)
-                if self.retry.codes.contains(&status) => {}
+            // Who names a status bears that what it says happens twice, whoever would say it.
+            _ if self.retry.codes.contains(&failure.told()) => {}
             Failure::Answered(_) => return Err(WhyNot::StatusNotNamed),
             Failure::NoAnswer | Failure::Late | Failure::Unanswered(_) if self.retry.unanswered => {
             }
@@ -141,6 +141,18 @@ pub enum Failure {
     Answered(u16),
     /// This answer came, of the endpoint's proxy: its application gave none.
     Unanswered(u16),
+}
+
+impl Failure {
+    /// The status that a caller learns it by.
+    fn told(self) -> u16 {
+        match self {
+            Self::NotSent => 503,
+            Self::NoAnswer => 502,
+            Self::Late => 504,
+            Self::Answered(status) | Self::Unanswered(status) => status,
+        }
+    }
 }
 
 /// What follows a failed try.

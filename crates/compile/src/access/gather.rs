@@ -28,6 +28,8 @@ pub(crate) struct Policies<'a> {
 pub(crate) struct Targeted {
     pub(crate) services: BTreeSet<ServiceName>,
     pub(crate) protocol: Protocol,
+    /// What a policy says, whatever the workload itself says.
+    pub(crate) ruled: Option<Protocol>,
 }
 
 /// Who may call each port of a workload.
@@ -106,11 +108,11 @@ impl<'a> Policies<'a> {
                 over.tell_blind_rules(&format!("{namespace}/{name}:{number}"), blind);
             }
             let access = one_of(&mut distinct, over.access(self.everywhere));
-            let telemetry = Arc::default();
             let port = WorkloadPort {
                 protocol,
                 access,
-                telemetry,
+                telemetry: Arc::default(),
+                proxied: Arc::default(),
             };
             ports.insert(*number, port);
         }
@@ -153,7 +155,8 @@ fn protocol(workload: &Workload<'_>, number: u16, targeted: Option<&Targeted>) -
     let declared = port.and_then(|port| port.spoken);
     let by_services = || targeted.map(|targeted| targeted.protocol);
     let by_services = || by_services().filter(|protocol| *protocol != Protocol::Detect);
-    let said = declared.or_else(by_services);
+    let ruled = targeted.and_then(|targeted| targeted.ruled);
+    let said = ruled.or(declared).or_else(by_services);
     said.or_else(|| spoken::by_number(number))
         .unwrap_or(Protocol::Detect)
 }

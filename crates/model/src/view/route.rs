@@ -327,7 +327,8 @@ pub enum Named {
 pub struct Retry {
     /// How many tries follow the first one.
     pub attempts: u8,
-    /// Answers that are tried again although they were processed.
+    /// Answers that are tried again although they were processed; 502 and 504 stand for tries that got
+    /// none, too.
     pub codes: Vec<u16>,
     /// Whether a try without an answer is followed by another one, although it may have been processed.
     pub unanswered: bool,

@@ -6,7 +6,7 @@ use core::{fmt, net::IpAddr, net::SocketAddr, num::NonZeroU32, time::Duration};
 use crate::name::{Name, Namespace, Network, ServiceName};
 use crate::origin::Origin;
 use crate::spiffe::SpiffeId;
-use crate::view::access::Access;
+use crate::view::access::{Access, IpBlock};
 use crate::view::route::{Retry, Routes};
 use crate::view::telemetry::Telemetry;
 
@@ -265,4 +265,26 @@ pub struct WorkloadPort {
     pub access: Arc<Access>,
     /// What its own proxy tells of calls to it.
     pub telemetry: Arc<Telemetry>,
+    /// What is said of who makes a connection to it.
+    pub proxied: Arc<Proxied>,
+}
+
+/// What is said of who makes a connection, before its first byte (the PROXY protocol, versions 1 and 2).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Proxied {
+    /// The peers that must say for whom they connect: what they say counts as the caller's address.
+    pub from: Vec<IpBlock>,
+    /// In which version the workload is told who connects; `None`: it is not told.
+    pub send: Option<ProxyVersion>,
+    /// The policy that says so; `None` if nobody says anything.
+    pub origin: Option<Origin>,
+}
+
+/// How it is said who makes a connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ProxyVersion {
+    /// As a line of text.
+    V1,
+    /// In binary.
+    V2,
 }

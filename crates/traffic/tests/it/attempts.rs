@@ -95,7 +95,11 @@ fn a_rule_may_have_tried_again_what_perhaps_was_processed() {
     let named = Failure::Answered(503);
     check(&stubborn, named, true, Some(WhyNot::StatusNotNamed));
     let perhaps = Some(WhyNot::MaybeProcessed);
-    check(&retry(1, &[504]), Failure::Late, true, perhaps);
+    // A status stands for what its caller would be told with it.
+    check(&retry(1, &[504]), Failure::Late, true, None);
+    check(&retry(1, &[502]), Failure::NoAnswer, true, None);
+    check(&retry(1, &[502, 503]), Failure::Late, true, perhaps);
+    check(&retry(1, &[503, 504]), Failure::NoAnswer, true, perhaps);
     // The endpoint's proxy tells of it what this one would have seen of a plain endpoint.
     check(&stubborn, Failure::Unanswered(502), true, None);
     check(&retry(1, &[502]), Failure::Unanswered(502), true, None);

@@ -199,6 +199,7 @@ impl World {
                     protocol: Protocol::Http,
                     access: access.clone(),
                     telemetry: Arc::default(),
+                    proxied: Arc::default(),
                 },
             )]
             .into(),

@@ -6,8 +6,8 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use leno_model::view::{
-    Access, Budget, Endpoint, EndpointSlice, Locality, Protocol, Retry, Routes, Service,
-    ServicePort, State, Tuning, Workload, WorkloadId, WorkloadPort,
+    Access, Budget, Endpoint, EndpointSlice, Locality, Protocol, Proxied, ProxyVersion, Retry,
+    Routes, Service, ServicePort, State, Tuning, Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{Name, Namespace, Network, Origin, SpiffeId};
 use prost::Message;
@@ -15,13 +15,16 @@ use prost::Message;
 use crate::carried::{
     Carried, Misfit, carried_enum, from_list, from_option, port, required, to_list,
 };
-use crate::part::access::AccessMessage;
+use crate::part::access::{AccessMessage, IpBlockMessage};
 use crate::part::route::{RetryMessage, RoutesMessage};
 use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, NamedMessage, OriginMessage, SocketMessage, SpanMessage};
 
 carried_enum!(ProtocolMessage for Protocol, "protocol" {
     Http = 1, Tcp = 2, Http1 = 3, Http2 = 4, Grpc = 5, Tls = 6, Detect = 7,
+});
+carried_enum!(ProxyVersionMessage for ProxyVersion, "version of the PROXY protocol" {
+    V1 = 1, V2 = 2,
 });
 carried_enum!(StateMessage for State, "endpoint state" { Ready = 1, Draining = 2, Unknown = 3 });
 
@@ -367,6 +370,40 @@ pub(crate) struct WorkloadPortMessage {
     pub(crate) access: Option<AccessMessage>,
     #[prost(message, optional, tag = "4")]
     telemetry: Option<TelemetryMessage>,
+    #[prost(message, optional, tag = "5")]
+    proxied: Option<ProxiedMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ProxiedMessage {
+    #[prost(message, repeated, tag = "1")]
+    from: Vec<IpBlockMessage>,
+    /// 0 where nothing is sent.
+    #[prost(enumeration = "ProxyVersionMessage", tag = "2")]
+    send: i32,
+    #[prost(message, optional, tag = "3")]
+    origin: Option<OriginMessage>,
+}
+
+impl Carried for Proxied {
+    type Message = ProxiedMessage;
+
+    fn to_message(&self) -> ProxiedMessage {
+        ProxiedMessage {
+            from: to_list(&self.from),
+            send: self.send.as_ref().map_or(0, ProxyVersion::to_message),
+            origin: self.origin.as_ref().map(Origin::to_message),
+        }
+    }
+
+    fn from_message(message: ProxiedMessage) -> Result<Self, Misfit> {
+        let send = Some(message.send).filter(|send| *send != 0);
+        Ok(Self {
+            from: from_list(message.from)?,
+            send: from_option(send)?,
+            origin: from_option(message.origin)?,
+        })
+    }
 }
 
 impl WorkloadMessage {
@@ -395,6 +432,7 @@ impl Carried for Workload {
                     protocol: port.protocol.to_message(),
                     access: Some(port.access.to_message()),
                     telemetry: telemetry::to_message(&port.telemetry),
+                    proxied: Some(port.proxied.to_message()),
                 })
                 .collect(),
             other_ports: Some(self.other_ports.to_message()),
@@ -419,6 +457,7 @@ impl Carried for Workload {
                         protocol: Protocol::from_message(message.protocol)?,
                         access: access(message.access)?,
                         telemetry: telemetry::from_message(message.telemetry)?,
+                        proxied: Arc::new(required(message.proxied, "what is said of callers")?),
                     };
                     Ok((port(message.number)?, workload_port))
                 })

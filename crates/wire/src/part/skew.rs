@@ -43,6 +43,7 @@ fn view() -> View {
         protocol: Protocol::Http,
         access: Arc::new(access),
         telemetry: Arc::default(),
+        proxied: Arc::default(),
     };
     let workload = Workload {
         id: id.clone(),

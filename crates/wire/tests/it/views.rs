@@ -378,6 +378,11 @@ impl Maker {
             protocol: maker.one(&PROTOCOLS),
             access: maker.access(),
             telemetry: maker.telemetry(),
+            proxied: Arc::new(Proxied {
+                from: maker.some(2, |maker| IpBlock::new(maker.ip(), 8).unwrap()),
+                send: maker.maybe(|maker| maker.one(&[ProxyVersion::V1, ProxyVersion::V2])),
+                origin: maker.maybe(Self::origin),
+            }),
         };
         Workload {
             id: WorkloadId {

@@ -38,7 +38,7 @@ use crate::{
     bench::{document::Section, report::Figures, setting::Setting},
     dashboard,
     packages::{self, Purpose},
-    rig::namespace,
+    rig::{namespace, process},
     shell,
 };
 
@@ -353,6 +353,7 @@ fn measure(options: &Options) -> Outcome {
     for case in options.cases() {
         println!("==> {}", case.name);
         let of = document::of(options);
+        let begin = process::now();
         let figures = match (case.measure)(&setting, options) {
             Ok(figures) => figures,
             Err(error) => {
@@ -368,6 +369,7 @@ fn measure(options: &Options) -> Outcome {
             of,
             figures,
         });
+        println!("{} took {:.0?}", case.name, begin.elapsed());
         // What is measured stays measured, even if the next case fails.
         if options.is_of_this_commit() {
             document::write(&shell::root().join("docs/benchmarks.md"), &place, &sections)?;

@@ -151,15 +151,13 @@ pub(super) fn measure(
     contestants: &[Contestant],
     options: &Options,
 ) -> Result<Turns, Box<dyn std::error::Error>> {
-    let calls = |contestant: &Contestant, seconds| {
-        load.calls(setting.folder(), contestant.address, seconds)
-    };
     for contestant in contestants {
-        calls(contestant, 1)?;
+        let begun = load.begin(setting.folder(), contestant.address);
+        begun.map_err(|error| format!("{}: {error}", contestant.name))?;
     }
     Turns::take(COST, contestants, options.rounds, |contestant| {
         let before = contestant.cpu()?;
-        let calls = calls(contestant, options.seconds)?;
+        let calls = load.calls(setting.folder(), contestant.address, options.seconds)?;
         let used = contestant.cpu()? - before;
         Ok([used.as_secs_f64() * 1e6 / calls as f64])
     })

@@ -49,6 +49,28 @@ impl Load {
             .ok_or_else(|| format!("not every call to {address} was answered well: {said}"))?)
     }
 
+    /// Warms up, and sees that a call of gRPC ends as it should: h2load looks at the status of HTTP only.
+    pub(super) fn begin(self, folder: &Path, address: SocketAddr) -> Result<(), Box<dyn Error>> {
+        self.calls(folder, address, 1)?;
+        let Self::Http2 {
+            call: Call::Grpc, ..
+        } = self
+        else {
+            return Ok(());
+        };
+        let mut command = Core::Other.command(Path::new("nghttp"));
+        let words = format!(
+            "-v -d {REQUEST} -Hcontent-type:application/grpc -Hte:trailers {}",
+            echo(address)
+        );
+        let command = command.args(words.split(' ')).arg("-H:method:POST");
+        let told = said(command.current_dir(folder))?;
+        if !told.contains("grpc-status: 0") {
+            return Err(format!("no status of gRPC from {address}: {told}").into());
+        }
+        Ok(())
+    }
+
     fn words(self, address: SocketAddr, seconds: u32) -> (&'static str, String) {
         match self {
             Self::Http1 { connections, path } => (
@@ -63,7 +85,8 @@ impl Load {
                 let call = match call {
                     Call::Get => format!("http://{address}/"),
                     Call::Grpc => format!(
-                        "-d {REQUEST} -Hcontent-type:application/grpc -Hte:trailers http://{address}/leno.Echo/Call"
+                        "-d {REQUEST} -Hcontent-type:application/grpc -Hte:trailers {}",
+                        echo(address)
                     ),
                 };
                 let words = format!("-c{connections} -m{streams} -D{seconds} {call}");
@@ -71,6 +94,11 @@ impl Load {
             }
         }
     }
+}
+
+/// The method of gRPC that the origin has.
+fn echo(address: SocketAddr) -> String {
+    format!("http://{address}/leno.Echo/Call")
 }
 
 /// Reads what wrk says: `  51234 requests in 2.00s, 65.90MB read`, and nothing of errors.

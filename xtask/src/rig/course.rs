@@ -123,3 +123,25 @@ const FRONT: u16 = 8101;
 
 /// Where the ports begin at which the second of a pair is called.
 const BACK: u16 = 8201;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who calls whom: the port where each listens, what it takes, and where it calls.
+    fn check(way: Way, expect: &[&str]) {
+        let posts = Course::new(Spoken::Http1, way).posts(2);
+        let posts = posts.iter().map(|post| {
+            let secured = if post.takes.secured { "TLS" } else { "plain" };
+            format!("{} {secured} -> {}", post.listen, post.next)
+        });
+        assert_eq!(posts.collect::<Vec<_>>(), expect);
+    }
+
+    #[test]
+    fn each_proxy_calls_the_next() {
+        check(Way::Hop, &["8103 plain -> 8080"]);
+        let pair = ["8103 plain -> 8203", "8203 TLS -> 8080"];
+        check(Way::Pair(Spoken::Http2), &pair);
+    }
+}

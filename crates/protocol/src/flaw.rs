@@ -109,8 +109,8 @@ pub enum Flaw {
     /// The target is in none of the forms of RFC 9112 section 3.2, or not in one for its method.
     #[error("the target is not a path, nor in a form that its method may have")]
     TargetForm,
-    /// The target holds a control character.
-    #[error("the target holds a control character, sent as it is or as %00")]
+    /// The target holds a space, which in HTTP/1 would end it, or a control character.
+    #[error("the target holds a space or a control character, sent as it is or as %00")]
     TargetOctet,
     /// The target holds a fragment, which is never sent.
     #[error("the target holds a '#'")]

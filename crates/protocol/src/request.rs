@@ -325,7 +325,9 @@ fn check_target(text: &str) -> Result<(), Flaw> {
     }
     match text {
         "" => Err(Flaw::RequestLine),
-        _ if text.contains(char::is_control) => Err(Flaw::TargetOctet),
+        _ if text.contains(|letter: char| letter.is_control() || letter == ' ') => {
+            Err(Flaw::TargetOctet)
+        }
         _ if text.contains('#') => Err(Flaw::TargetFragment),
         _ => Ok(()),
     }

@@ -3,10 +3,13 @@
 
 mod conversation;
 mod escapes;
+pub mod frames;
+mod hostile;
 mod mesh;
 mod stage;
 mod told;
 
 pub use conversation::{Conversation, play, read, written};
+pub use hostile::{Hostile, Taken};
 pub use mesh::Mesh;
 pub use stage::Stage;

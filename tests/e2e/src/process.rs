@@ -86,6 +86,18 @@ impl Process {
         files.expect("it runs").count()
     }
 
+    /// The most memory that it has had so far (`VmHWM`), in bytes.
+    pub fn most_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes: usize = kibibytes
+            .and_then(|number| number.parse().ok())
+            .expect("a number");
+        kibibytes * 1024
+    }
+
     /// Lets it open so many files more and no further ones; `None` for as many as it likes.
     pub fn leave_files(&self, more: Option<usize>) {
         let pid = self.pid().to_string();

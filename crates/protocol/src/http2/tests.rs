@@ -309,3 +309,22 @@ fn fields_are_given_as_lines_are_written() {
         "Host: cart|X-User: ann|Content-Length: 18446744073709551615|"
     );
 }
+
+#[test]
+fn a_target_cannot_end_early_in_the_other_version() {
+    for path in ["/ ", "/a HTTP/1.0", " /", "/a?b c"] {
+        let pseudo = Pseudo {
+            method: "GET",
+            scheme: Some("http"),
+            authority: Some("cart"),
+            path: Some(path),
+        };
+        let mut room = Fields::new();
+        let block = Block {
+            fields: core::iter::empty(),
+            ended: true,
+        };
+        let refused = HeadReader::default().http2_request(&pseudo, block, &mut room);
+        assert!(refused.is_err(), "{path:?}");
+    }
+}

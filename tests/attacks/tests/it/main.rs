@@ -2,3 +2,4 @@
 #![cfg(test)]
 
 mod corpus;
+mod http2;

@@ -44,7 +44,8 @@ pub(super) const TARGET: Target = Target {
 };
 
 fn check(input: &[u8]) -> bool {
-    let lines = input.split(|byte| *byte == b'\n').count();
+    // YAML ends a line with CR, too.
+    let lines = input.split(|byte| b"\r\n".contains(byte)).count();
     let files = [("a.yaml", input.to_vec())];
     let (resources, mut notes) = Resources::read(files, &Namespace::default_namespace());
     let is_empty = resources.is_empty();

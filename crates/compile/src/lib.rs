@@ -58,13 +58,14 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let network = Network::new(NETWORK).expect("a constant that is a label");
 
     let workloads = workloads::workloads(resources, trust_domain, &mut notes);
-    let services = services::services(resources, &workloads, &mut notes);
+    let mut services = services::services(resources, &workloads, &mut notes);
     let addresses = addresses::addresses(services.values(), &workloads, &network, &mut notes);
     let labelled = answers::Labelled::new(&workloads);
     let mut answers = BTreeMap::new();
     for service in services.values() {
         answers.extend(answers::answers(service, &labelled, &mut notes));
     }
+    services::complete(&mut services, &workloads, &answers);
 
     let unopened = services::unopened(&workloads, &services);
     let names = workloads.iter().map(workloads::Workload::name).collect();

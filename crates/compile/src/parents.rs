@@ -115,7 +115,7 @@ impl<'a> Routed<'a> {
         self.ruled(port).or_else(itself)
     }
 
-    /// What is spoken on a port: what is said of it, else what routes say, else what its number says.
+    /// What is spoken on a port: what is said of it, else what its number says, else what routes say.
     pub(crate) fn protocol(&self, port: &PortRef) -> Protocol {
         let service = self.services.get(&port.service);
         let held = service.and_then(|service| service.ports.get(&port.port));
@@ -124,7 +124,7 @@ impl<'a> Routed<'a> {
             Some(TargetPort::Number(target)) => spoken::by_number(*target),
             Some(TargetPort::Name(_)) | None => spoken::by_number(port.port),
         };
-        let said = self.said(port).or_else(by_route).or_else(by_number);
+        let said = self.said(port).or_else(by_number).or_else(by_route);
         said.unwrap_or(Protocol::Detect)
     }
 }

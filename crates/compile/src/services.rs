@@ -18,6 +18,7 @@ use leno_resources::service::{
 use leno_resources::{Object, Resources};
 
 use crate::finding::{self, Complete};
+use crate::mesh::Answer;
 use crate::parents::Routed;
 use crate::routes::Attached;
 use crate::spoken;
@@ -99,6 +100,29 @@ pub(crate) fn services<'a>(
             .or_insert_with_key(|name| implied(name, workload));
     }
     services
+}
+
+/// Fills in what is spoken on ports that do not say it: what the workloads behind them say.
+pub(crate) fn complete(
+    services: &mut BTreeMap<ServiceName, Service<'_>>,
+    workloads: &[Workload<'_>],
+    answers: &BTreeMap<PortRef, Vec<Answer>>,
+) {
+    let instances = workloads.iter().flat_map(|workload| {
+        let running = workload.instances.iter();
+        running.map(|running| (&running.id, &workload.ports))
+    });
+    let declared = instances.collect::<BTreeMap<_, _>>();
+    for (port, answers) in answers {
+        let service = services.get_mut(&port.service);
+        let Some(port) = service.and_then(|service| service.ports.get_mut(&port.port)) else {
+            continue;
+        };
+        let said = answers
+            .iter()
+            .filter_map(|answer| declared.get(&answer.instance)?.get(&answer.port)?.spoken);
+        port.spoken = port.spoken.or_else(|| said.reduce(spoken::both));
+    }
 }
 
 /// What would be the services of workloads that have opened no port yet.

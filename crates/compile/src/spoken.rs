@@ -35,8 +35,8 @@ pub(crate) fn by_app_protocol(written: &str) -> Result<Protocol, Option<&'static
     Err(near::nearest(written, known().map(|(word, _)| *word)))
 }
 
-/// What a port of this number is where nothing else tells: one whose server is known to speak first, or
-/// whose protocol is none that is read.
+/// What a port of this number is where nobody says it: bytes, if its server is known to speak first, or in
+/// a protocol that is not read.
 pub(crate) fn by_number(number: u16) -> Option<Protocol> {
     OPAQUE.contains(&number).then_some(Protocol::Tcp)
 }
@@ -97,10 +97,9 @@ const APP_PROTOCOLS: [(&str, Protocol); 5] = [
 /// The domains whose names we know all of.
 const OURS: [&str; 2] = ["kubernetes.io", "leno.dev"];
 
-/// FTP, SSH, SMTP, POP3, IMAP, submission, MySQL, Galera, PostgreSQL, AMQP, Redis, Elasticsearch's own,
-/// Memcached, MongoDB.
-const OPAQUE: [u16; 14] = [
-    21, 22, 25, 110, 143, 587, 3306, 4444, 5432, 5672, 6379, 9300, 11211, 27017,
+/// FTP, SSH, SMTP, POP3, IMAP, submission, MySQL, PostgreSQL, AMQP, Redis, Memcached, MongoDB.
+const OPAQUE: [u16; 12] = [
+    21, 22, 25, 110, 143, 587, 3306, 5432, 5672, 6379, 11211, 27017,
 ];
 
 #[cfg(test)]

@@ -339,7 +339,10 @@ fn matches(of_host: &HostMatch, matches: &HttpMatch) -> String {
         words.push(host(of_host));
     }
     words.extend(matches.method.iter().map(ToString::to_string));
-    words.push(path(&matches.path));
+    // Routes of streams are told by the server's name alone.
+    if words.is_empty() || *of_host == HostMatch::Any {
+        words.push(path(&matches.path));
+    }
     for (kind, named) in [("header", &matches.headers), ("query", &matches.query)] {
         words.extend(named.iter().map(|one| match &one.value {
             TextMatch::Exact(value) => format!("{kind} {}={value}", one.name),

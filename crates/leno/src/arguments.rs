@@ -149,7 +149,8 @@ pub(crate) struct Check {
 #[command(after_help = "Examples:\n  \
     leno why 7c1e4b02                           a call that happened: leno tap --last 20 lists some\n  \
     leno why web http://cart:8080/items -X POST -H 'x-user: 7'\n  \
-    leno why web tcp://redis:6379\n  \
+    leno why web grpc://cart:9090/shop.Cart/Get\n  \
+    leno why web tcp://redis:6379               or tls://db:5433/orders.example, with the server's name\n  \
     leno why outside http://cart:8080/\n  \
     leno why shop/checkout --since 30m          why calls from or to it fail\n  \
     leno why -f mesh/ web http://cart:8080/     as a folder would have it")]
@@ -170,7 +171,8 @@ pub(crate) struct Why {
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with_all = ["url", "files"])]
     pub(crate) since: Option<Duration>,
 
-    /// What is called: `http://HOST[:PORT]/PATH` or `tcp://HOST:PORT`
+    /// What is called: `http://HOST[:PORT]/PATH`, `grpc://HOST:PORT/SERVICE/METHOD`, `tcp://HOST:PORT` or
+    /// `tls://HOST:PORT[/SERVER-NAME]`
     #[arg(value_name = "URL")]
     pub(crate) url: Option<String>,
 

@@ -129,7 +129,8 @@ impl Decode for From {
     }
 }
 
-/// What is asked for: `POST http://cart:8080/items`, or `tcp://redis:6379`.
+/// What is asked for: `POST http://cart:8080/items`, `grpc://cart:9090/shop.Cart/Get`,
+/// `tcp://redis:6379` or `tls://db:5433/orders.example`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Call {
     /// The method; `GET` if none is said.

@@ -4,11 +4,11 @@ use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use leno_model::Origin;
 use leno_model::view::route::Part;
-use leno_model::view::{Backend, Mirror, Retry, Rule, Split};
+use leno_model::view::{Backend, HostMatch, Mirror, Retry, Rule, Split};
 use leno_protocol::Request;
 
 use crate::cors::{self, CrossOrigin, Site};
-use crate::matching::{Mismatch, route_mismatch};
+use crate::matching::route_mismatch;
 use crate::refusal::Refusal;
 use crate::route::Preflight;
 use crate::story::{self, Detail, Known, Outcome, Step, StepKind, Story, first_details};
@@ -43,7 +43,7 @@ pub(super) fn stream(
 ) {
     story.steps.push(name(port));
     let of = match server_name {
-        Some(name) => format!("of {name}"),
+        Some(name) => format!("for {name}"),
         None => "that names no server".to_owned(),
     };
     let mut told = match found {
@@ -60,7 +60,7 @@ pub(super) fn stream(
     told.details = first_details((0..before).map(|place| {
         let (route, rule) = set.at(place);
         Detail {
-            text: format!("{} no: {}", numbered(rule), Mismatch::Host(&route.host)),
+            text: format!("{} no: {}", numbered(rule), not_of(&route.host)),
             origin: Some(route.origin.clone()),
         }
     }));
@@ -96,6 +96,14 @@ pub(super) fn route(
         told.details.push(Detail::of_disagreement());
     }
     story.steps.push(told);
+}
+
+fn not_of(host: &HostMatch) -> String {
+    match host {
+        HostMatch::Any => "it is about no server".to_owned(),
+        HostMatch::Exact(name) => format!("the server is not {name}"),
+        HostMatch::Suffix(suffix) => format!("the server is not *{suffix}"),
+    }
 }
 
 /// A question of a browser: the rule that will take the call to come answers it.

@@ -84,7 +84,7 @@ fn a_story_says_what_was_passed_over() {
     assert_eq!(taken.outcome, Outcome::Yes);
     assert_eq!(taken.text, "HTTPRoute shop/cart rule 2");
     let details = taken.details.iter().map(|detail| detail.text.as_str());
-    let expect = ["rule 1 no: host is not db.shop.example"];
+    let expect = ["rule 1 no: the server is not db.shop.example"];
     assert_eq!(details.collect::<Vec<_>>(), expect);
 }
 

@@ -71,7 +71,7 @@ async fn open_tunnel(
     let tunnel = key.borrowed();
     let opened = worker.tunnels.open(key, target.address, id, worker).await;
     match opened {
-        Ok(stream) => Ok(Stream::Tunnel(stream)),
+        Ok(stream) => Ok(Stream::Tunnel(Box::new(stream))),
         Err(failure) => Err(worker.tunnel_refusal(&failure, tunnel, target.address, id)),
     }
 }

@@ -221,7 +221,7 @@ impl Opening {
     /// Opens the stream; some of it may have come already.
     pub(crate) async fn grant(self) -> io::Result<(Stream, Option<Buffer>)> {
         match self {
-            Self::Tunnelled(opening) => Ok((Stream::Tunnel(opening.grant()?), None)),
+            Self::Tunnelled(opening) => Ok((Stream::Tunnel(Box::new(opening.grant()?)), None)),
             Self::Asked(asked) => asked.grant().await,
         }
     }

@@ -3,6 +3,7 @@
 //! A [`Proxy`] runs one worker per core, each a thread with everything it needs; it decides by
 //! `leno-traffic` and by nothing else. Where it listens is data ([`Listener`]), chosen once.
 
+mod ahead;
 mod aim;
 mod asked;
 mod buffer;

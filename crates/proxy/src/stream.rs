@@ -15,8 +15,8 @@ use crate::tunnel::TunnelStream;
 pub(crate) enum Stream {
     /// To or from an application, or somebody outside the mesh.
     Tcp(TcpStream),
-    /// To or from another proxy.
-    Tunnel(TunnelStream),
+    /// To or from another proxy. It is larger than a connection, of which there are many more.
+    Tunnel(Box<TunnelStream>),
 }
 
 impl Stream {

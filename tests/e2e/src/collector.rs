@@ -1,16 +1,14 @@
 //! A collector of telemetry: the receiver of the OpenTelemetry Collector, built from its Go modules.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use crate::go::program;
 use crate::process::{Process, until};
-use crate::world::{World, binary};
+use crate::world::World;
 
 /// A collector that runs.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ impl Collector {
         http: SocketAddr,
         files: &[&str],
     ) -> Option<Self> {
-        let mut command = Command::new(program()?);
+        let mut command = Command::new(program("collector")?);
         command.args([grpc.to_string(), http.to_string()]);
         command.args(files).current_dir(world.folder());
         let process = world.process("collector", &mut command);
@@ -61,28 +59,6 @@ impl Collector {
             .filter_map(|line| serde_json::from_str(line).ok());
         requests.flat_map(|request: Value| told(&request)).collect()
     }
-}
-
-/// The program, which is built first.
-fn program() -> Option<&'static Path> {
-    static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-        let program = binary().with_file_name("otlp-collector");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("collector");
-        let mut go = Command::new("go");
-        go.args(["build", "-o"])
-            .arg(&program)
-            .arg(".")
-            .current_dir(source);
-        match go.status() {
-            Ok(built) => {
-                assert!(built.success(), "the collector does not build");
-                Some(program)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => panic!("go: {error}"),
-        }
-    });
-    PROGRAM.as_deref()
 }
 
 fn told(request: &Value) -> Vec<String> {

@@ -9,6 +9,8 @@ mod block;
 mod certificates;
 mod client;
 mod collector;
+mod go;
+pub mod hbone;
 mod process;
 mod world;
 

@@ -18,6 +18,7 @@ use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Coalesced, Farewell, Turns, coalesce};
 use crate::news::Reader;
@@ -237,7 +238,7 @@ impl Connection {
     }
 }
 
-type Secured = ClientStream<TcpStream>;
+type Secured = ClientStream<Ahead<TcpStream>>;
 
 async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, TunnelFailure> {
     // From here on no change of trust goes unnoticed.
@@ -246,6 +247,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         .await
         .map_err(TunnelFailure::Connect)?;
     tcp.set_nodelay(true).map_err(TunnelFailure::Connect)?;
+    let tcp = Ahead::of(tcp, worker.buffers.clone());
     let connected = worker
         .keyring
         .connect(tcp, &key.own, &key.expected, Alpn::Hbone)

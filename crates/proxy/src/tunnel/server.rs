@@ -20,6 +20,7 @@ use leno_telemetry::{Decided, Edge, Event, Handshake, Party, Reporter, Security,
 use leno_traffic::{Channel, Peer};
 use tokio::net::TcpStream;
 
+use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Coalesced, Turns, coalesce};
 use crate::incoming::{self, Incoming, Way};
@@ -39,6 +40,7 @@ const ABORT_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
+    let tcp = Ahead::of(tcp, worker.buffers.clone());
     let Accepted {
         stream,
         caller,
@@ -81,7 +83,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
 /// A connection on which HTTP/2 is spoken.
 type Connection = h2::server::Connection<Coalesced<Secured>, Bytes>;
 
-type Secured = ServerStream<TcpStream>;
+type Secured = ServerStream<Ahead<TcpStream>>;
 
 /// Exchanges the first words of HTTP/2; `None` if the other end does not.
 async fn speak(stream: Coalesced<Secured>) -> Option<Connection> {

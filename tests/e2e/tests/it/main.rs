@@ -6,6 +6,7 @@ mod bytes;
 mod collector;
 mod failures;
 mod filters;
+mod hbone;
 mod hostile;
 mod http;
 mod identity;

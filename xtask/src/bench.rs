@@ -188,8 +188,8 @@ const CASES: &[Case] = &[
     Case {
         name: "profile",
         title: "Where the time goes",
-        how: "perf looks at our proxies a thousand times a second while wrk keeps them busy as above, and tells in which functions it found them. \
-              What the kernel does for a proxy is nearly all sending and receiving; of what is our own, the greatest are listed.",
+        how: "perf looks at our proxies a thousand times a second while they do what was measured above, and tells in which functions it found them. \
+              What the kernel does for a proxy is nearly all sending and receiving, and where there is little to do waking up.",
         build: None,
         measure: profile::measure,
     },

@@ -1,11 +1,12 @@
 //! Where the CPU time of our proxies goes: perf looks at them a thousand times a second while they are
 //! kept busy, and tells in which functions it found them.
 
-use std::{error::Error, path::Path};
+use std::{error::Error, net::SocketAddr, path::Path, time::Duration};
 
 use crate::bench::{
     Measured, Options,
     call::SMALL,
+    rate, relay,
     report::{Figures, Table},
     setting::Setting,
 };
@@ -15,22 +16,18 @@ use crate::rig::{
     process::{Core, said},
 };
 
-/// Looks at a hop and at a pair.
+/// Looks at our proxies while they do what they are measured by.
 pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
     let mut table = Table::new(&["", "% of the samples", "in"]);
-    for (what, way) in [
-        ("plain hop", Way::Hop),
-        ("mutual TLS pair", Way::Pair(Spoken::Http2)),
-    ] {
-        let course = Course::new(Spoken::Http1, way);
-        let leno = setting.lenos().next().ok_or("leno takes part")?;
-        let proxies = leno.start(setting.folder(), &course, Core::Proxy, 0)?;
-        let own = leno.program().file_name().and_then(|name| name.to_str());
-        let own = own.ok_or("leno is a file")?;
-        let report = look(setting, &proxies, options.seconds)?;
+    let leno = setting.lenos().next().ok_or("leno takes part")?;
+    let own = leno.program().file_name().and_then(|name| name.to_str());
+    let own = own.ok_or("leno is a file")?;
+    for (what, course, work) in WORK {
+        let proxies = leno.start(setting.folder(), course, Core::Proxy, 0)?;
+        let report = look(setting, &proxies, options.seconds, work)?;
         let samples: Vec<_> = report.lines().filter_map(read).collect();
         let mut line = |share: f64, place: &str| {
-            table.line(&[what.to_owned(), format!("{share:.1}"), place.to_owned()]);
+            table.line(&[(*what).to_owned(), format!("{share:.1}"), place.to_owned()]);
         };
         for (place, dso) in [
             ("the kernel", "[kernel.kallsyms]"),
@@ -38,16 +35,10 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
             ("leno", own),
         ] {
             let shares = samples.iter().filter(|sample| sample.dso == dso);
-            line(
-                shares.map(|sample| sample.share).sum(),
-                &format!("all of {place}"),
-            );
+            let all = shares.map(|sample| sample.share).sum();
+            line(all, &format!("all of {place}"));
         }
-        for sample in samples
-            .iter()
-            .filter(|sample| sample.dso == own)
-            .take(SHOWN)
-        {
+        for sample in samples.iter().take(SHOWN) {
             line(sample.share, &format!("`{}`", sample.symbol));
         }
     }
@@ -58,9 +49,40 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
     })
 }
 
-/// Keeps the proxies busy for so many seconds, and gives what perf saw meanwhile.
-fn look(setting: &Setting, proxies: &Contestant, seconds: u32) -> Result<String, Box<dyn Error>> {
-    SMALL.calls(setting.folder(), proxies.address, 1)?;
+/// What gives the proxies work for so many seconds.
+type Work = fn(&Setting, SocketAddr, u32) -> Result<(), Box<dyn Error>>;
+
+const WORK: &[(&str, &Course, Work)] = &[
+    ("plain hop", &Course::new(Spoken::Http1, Way::Hop), saturate),
+    (
+        "pair",
+        &Course::new(Spoken::Http1, Way::Pair(Spoken::Http2)),
+        saturate,
+    ),
+    (
+        "pair, 1,000/s",
+        &Course::new(Spoken::Http1, Way::Pair(Spoken::Http1)),
+        |_, at, seconds| rate::pace(seconds).calls(at).map(drop),
+    ),
+    (
+        "TCP pair",
+        &Course::new(Spoken::Tcp, Way::Pair(Spoken::Tcp)),
+        |_, at, seconds| relay::fetch(at, Duration::from_secs(seconds.into())).map(drop),
+    ),
+];
+
+fn saturate(setting: &Setting, at: SocketAddr, seconds: u32) -> Result<(), Box<dyn Error>> {
+    SMALL.calls(setting.folder(), at, seconds).map(drop)
+}
+
+/// Gives the proxies work for so many seconds, and tells what perf saw meanwhile.
+fn look(
+    setting: &Setting,
+    proxies: &Contestant,
+    seconds: u32,
+    work: &Work,
+) -> Result<String, Box<dyn Error>> {
+    work(setting, proxies.address, 1)?;
     let ids = proxies.proxies.iter().map(|proxy| proxy.id().to_string());
     let ids: Vec<_> = ids.collect();
     let mut record = Core::Other.command(Path::new("perf"));
@@ -69,7 +91,7 @@ fn look(setting: &Setting, proxies: &Contestant, seconds: u32) -> Result<String,
         .args(["--output", "perf.data", "--pid", &ids.join(",")])
         .args(["--", "sleep", &seconds.to_string()]);
     let mut record = record.current_dir(setting.folder()).spawn()?;
-    SMALL.calls(setting.folder(), proxies.address, seconds + 1)?;
+    work(setting, proxies.address, seconds + 1)?;
     record.wait()?;
     let mut report = Core::Other.command(Path::new("perf"));
     let report = report

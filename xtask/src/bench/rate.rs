@@ -25,11 +25,7 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
         address: local(8080),
         proxies: Vec::new(),
     });
-    let pace = Pace {
-        rate: 1000,
-        connections: 64,
-        seconds: options.seconds,
-    };
+    let pace = pace(options.seconds);
     let turns = Turns::take(COLUMNS, &contestants, options.rounds, |contestant| {
         let before = contestant.cpu()?;
         let latencies = pace.calls(contestant.address)?;
@@ -62,6 +58,15 @@ pub(super) fn measure(setting: &Setting, options: &Options) -> Measured {
         table: turns.table(HAPROXY),
         plots: plots.into_iter().flatten().collect(),
     })
+}
+
+/// 1,000 calls a second over 64 connections.
+pub(super) fn pace(seconds: u32) -> Pace {
+    Pace {
+        rate: 1000,
+        connections: 64,
+        seconds,
+    }
 }
 
 const COLUMNS: &[Column; 3] = &[

@@ -1,6 +1,7 @@
 //! What bytes cost that no proxy reads: one connection that brings a file again and again.
 
 use std::{
+    error::Error,
     io::{self, Read as _, Write as _},
     net::SocketAddr,
     thread,
@@ -56,14 +57,7 @@ fn measure(setting: &Setting, options: &Options, file: &str, way: Way, aim: &Aim
     let turns = Turns::take(COLUMNS, &contestants, options.rounds, |contestant| {
         let before = contestant.cpu()?;
         let begin = now();
-        let client = thread::scope(|scope| {
-            let client = scope.spawn(|| {
-                Core::Other.pin()?;
-                fetch(contestant.address, time)
-            });
-            client.join().map_err(|_| "the client has panicked")
-        });
-        let gib = client?? as f64 / f64::from(1 << 30);
+        let gib = fetch(contestant.address, time)? as f64 / f64::from(1 << 30);
         let (took, used) = (begin.elapsed(), contestant.cpu()? - before);
         Ok([used.as_secs_f64() * 1e3 / gib, gib / took.as_secs_f64()])
     })?;
@@ -74,8 +68,17 @@ fn measure(setting: &Setting, options: &Options, file: &str, way: Way, aim: &Aim
     })
 }
 
-/// Asks for the large file again and again until the time is over; how many bytes came.
-fn fetch(address: SocketAddr, time: Duration) -> io::Result<usize> {
+/// Asks for the large file again and again until the time is over, on the core of clients; how many
+/// bytes came.
+pub(super) fn fetch(address: SocketAddr, time: Duration) -> Result<usize, Box<dyn Error>> {
+    let client = thread::spawn(move || {
+        Core::Other.pin()?;
+        bring(address, time)
+    });
+    Ok(client.join().map_err(|_| "the client has panicked")??)
+}
+
+fn bring(address: SocketAddr, time: Duration) -> io::Result<usize> {
     let mut connection = connect(address)?;
     let mut room = vec![0; 256 * 1024];
     let mut all = 0;

@@ -18,7 +18,7 @@ pub(crate) enum Purpose {
     Page,
 }
 
-/// A Debian package, known to be there by the program it brings.
+/// A Debian package, known to be there by the program it brings, or by a file.
 struct Package {
     name: &'static str,
     program: &'static str,
@@ -36,9 +36,10 @@ const PACKAGES: &[Package] = &[
     Package { name: "npm", program: "npm", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
     Package { name: "prometheus", program: "prometheus", purposes: &[Purpose::Test] },
     Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
+    Package { name: "python3-websockets", program: "/usr/lib/python3/dist-packages/websockets/client.py", purposes: &[Purpose::Test] },
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },
-    Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Bench] },
+    Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "linux-perf", program: "perf", purposes: &[Purpose::Bench] },
     Package { name: "nghttp2-client", program: "h2load", purposes: &[Purpose::Bench] },
     Package { name: "valgrind", program: "valgrind", purposes: &[Purpose::Bench] },

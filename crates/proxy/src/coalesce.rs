@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,6 +13,9 @@ use leno_channel::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::buffer::{Buffer, Buffers, ROOM};
+
+/// How many buffers are gathered before they are sent, turn or no turn: as much as TLS takes at once.
+const MOST: usize = 4;
 
 /// Why the other end of a stream broke off, once it has said so. HTTP/2 keeps the words of an error,
 /// and not the error.
@@ -27,8 +30,10 @@ pub(crate) struct Turns<S>(Rc<RefCell<Gathering<S>>>);
 struct Gathering<S> {
     inner: S,
     buffers: Buffers,
-    gathered: Option<Buffer>,
-    written: usize,
+    /// All but the last are full.
+    gathered: Vec<Buffer>,
+    /// What of the first has been sent.
+    sent: usize,
     /// Why nothing can be written any more; whoever writes next learns it.
     broken: Option<io::Error>,
     farewell: Farewell,
@@ -39,8 +44,8 @@ pub(crate) fn coalesce<S>(inner: S, buffers: Buffers) -> (Coalesced<S>, Turns<S>
     let gathering = Rc::new(RefCell::new(Gathering {
         inner,
         buffers,
-        gathered: None,
-        written: 0,
+        gathered: Vec::new(),
+        sent: 0,
         broken: None,
         farewell: Farewell::default(),
     }));
@@ -81,19 +86,30 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
 
     /// Sends everything that was gathered.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(gathered) = &self.gathered else {
-            return Poll::Ready(Ok(()));
-        };
-        while let Some(rest @ [_, ..]) = gathered.get(self.written..) {
-            match ready!(Pin::new(&mut self.inner).poll_write(context, rest))? {
+        while !self.gathered.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); MOST];
+            for (piece, buffer) in pieces.iter_mut().zip(&self.gathered) {
+                *piece = IoSlice::new(buffer);
+            }
+            IoSlice::advance_slices(&mut &mut pieces[..], self.sent);
+            let inner = Pin::new(&mut self.inner);
+            match ready!(inner.poll_write_vectored(context, &pieces))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.written += count,
+                count => self.let_go(count),
             }
         }
-        // An idle connection keeps no room.
-        self.gathered = None;
-        self.written = 0;
         Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    /// Gives back the buffers that have been sent whole: an idle connection keeps no room.
+    fn let_go(&mut self, count: usize) {
+        self.sent += count;
+        while let Some(first) = self.gathered.first()
+            && self.sent >= first.len()
+        {
+            self.sent -= first.len();
+            self.gathered.remove(0);
+        }
     }
 
     fn check(&mut self) -> io::Result<()> {
@@ -126,16 +142,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
     ) -> Poll<io::Result<usize>> {
         let mut gathering = self.0.borrow_mut();
         gathering.check()?;
-        let is_full = |gathered: &Buffer| gathered.len() >= ROOM;
-        if gathering.gathered.as_ref().is_some_and(is_full) {
-            ready!(gathering.poll_send(context))?;
+        let is_full = |buffer: &Buffer| buffer.len() >= ROOM;
+        if gathering.gathered.last().is_none_or(is_full) {
+            if gathering.gathered.len() == MOST {
+                ready!(gathering.poll_send(context))?;
+            }
+            let buffer = gathering.buffers.lend();
+            gathering.gathered.push(buffer);
         }
-        let Gathering {
-            gathered, buffers, ..
-        } = &mut *gathering;
-        let gathered = gathered.get_or_insert_with(|| buffers.lend());
-        let taken = bytes.get(..ROOM - gathered.len()).unwrap_or(bytes);
-        gathered.extend_from_slice(taken);
+        let Some(last) = gathering.gathered.last_mut() else {
+            unreachable!("one was added");
+        };
+        let taken = bytes.get(..ROOM - last.len()).unwrap_or(bytes);
+        last.extend_from_slice(taken);
         Poll::Ready(Ok(taken.len()))
     }
 
@@ -148,5 +167,86 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         gathering.check()?;
         ready!(gathering.poll_send(context))?;
         Pin::new(&mut gathering.inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::room::Room;
+
+    /// Notes what is written at once, and fails after so many times.
+    struct Noting(Rc<RefCell<Vec<usize>>>, usize);
+
+    impl AsyncWrite for Noting {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let mut noted = self.0.borrow_mut();
+            if noted.len() == self.1 {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            noted.push(bytes.len());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            pieces: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
+            self.poll_write(context, &all)
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// What is sent at once of the writes of one turn, each flushed; and how the next write ends.
+    async fn sent(writes: &[usize], times: usize) -> (Vec<usize>, io::Result<()>) {
+        let noted = Rc::default();
+        let inner = Noting(Rc::clone(&noted), times);
+        let (mut stream, turns) = coalesce(inner, Buffers::new(Room::new(0)));
+        turns
+            .of(async {
+                for length in writes {
+                    stream.write_all(&vec![b'a'; *length]).await.unwrap();
+                    stream.flush().await.unwrap();
+                }
+                tokio::task::yield_now().await;
+            })
+            .await;
+        let next = stream.flush().await;
+        (noted.take(), next)
+    }
+
+    #[tokio::test]
+    async fn what_one_turn_writes_is_sent_at_once_up_to_a_bound() {
+        for (writes, expected) in [
+            (&[][..], &[][..]),
+            (&[9, 1300, 9, 1300], &[2618]),
+            (&[ROOM, 1], &[ROOM + 1]),
+            (&[MOST * ROOM + 5], &[MOST * ROOM, 5]),
+        ] {
+            let (sent, next) = sent(writes, 9).await;
+            assert_eq!(sent, expected);
+            assert!(next.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_writes_on_learns_that_it_could_not_be_sent() {
+        let (_, next) = sent(&[1], 0).await;
+        assert_eq!(next.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

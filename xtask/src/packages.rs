@@ -30,6 +30,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "chromium", program: "chromium", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "curl", program: "curl", purposes: &[Purpose::Test] },
     Package { name: "iproute2", program: "ip", purposes: &[Purpose::Test, Purpose::Bench] },
+    Package { name: "mariadb-client-core", program: "mariadb", purposes: &[Purpose::Test] },
+    Package { name: "mariadb-server-core", program: "mariadbd", purposes: &[Purpose::Test] },
     Package { name: "nftables", program: "nft", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nginx", program: "nginx", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nodejs", program: "node", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },

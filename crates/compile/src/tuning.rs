@@ -1,13 +1,12 @@
 //! How calls to a service are made: each `TrafficPolicy` read, and merged field by field.
 
-use alloc::{collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 
 use leno_model::view::{Protocol, Proxied, ProxyVersion, Tuning};
-use leno_model::{Code, Namespace, Notes, ServiceName};
+use leno_model::{Namespace, Notes, ServiceName};
 use leno_resources::policy::{self, TargetKind, TargetRef, TrafficPolicySpec};
 use leno_resources::{List, Object, Objects};
 
-use crate::finding::{self, Complete};
 use crate::layers::{Layered, Layers};
 use crate::targets::{Scope, Target};
 use crate::workloads;
@@ -52,28 +51,12 @@ const RETRY_BUDGET: &str = "retryBudget";
 const PORTS: &str = "ports";
 const PROXY_PROTOCOL: &str = "proxyProtocol";
 
-/// Fields that are read and have no effect: what is said of each, and what holds meanwhile.
-const NOT_ENFORCED: [(&str, &str, &str); 1] = [(
-    PROXY_PROTOCOL,
-    "the PROXY protocol is not enforced yet",
-    "peers count for who they are, and workloads are not told who connects",
-)];
-
-/// Reads all policies, and notes what of them is not enforced.
+/// Reads all policies.
 pub(crate) fn read<'a>(
     policies: &'a Objects<TrafficPolicySpec>,
     scope: &Scope<'_>,
     notes: &mut Notes,
 ) -> Layers<'a, TrafficPolicySpec> {
-    for policy in policies.iter() {
-        for (field, message, in_force) in NOT_ENFORCED {
-            if policy.spec.partly().is_some_and(|spec| spec.says(field)) {
-                let pointer = format!("/spec/{field}");
-                let note = finding::error(policy, &pointer, Code::C114, message.to_string());
-                notes.push(note.in_force(in_force));
-            }
-        }
-    }
     Layers::read(policies.iter(), scope, notes)
 }
 
@@ -101,11 +84,8 @@ pub(crate) fn proxied<'s>(
     let services = services.into_iter().cloned().map(Target::Service);
     let general = [Target::Namespace(namespace.clone()), Target::Mesh];
     let targets = services.chain(general).collect::<Vec<_>>();
-    let is_enforced = !NOT_ENFORCED
-        .iter()
-        .any(|(field, ..)| *field == PROXY_PROTOCOL);
     let mut sayings = policies.sayings(&targets).into_iter();
-    let said = sayings.find(|(field, _)| is_enforced && *field == PROXY_PROTOCOL);
+    let said = sayings.find(|(field, _)| *field == PROXY_PROTOCOL);
     let said = said.and_then(|(_, policy)| Some((policy, policy.spec.partly()?)));
     let Some((policy, Some(said))) = said.map(|(policy, it)| (policy, it.proxy_protocol.as_ref()))
     else {

@@ -118,6 +118,8 @@ codes! {
     R036 "version-not-supported" Caller "The request's HTTP version is not one Leno speaks.";
     R037 "malformed-body" Caller "The request's body is not framed as its head says.";
     R038 "method-not-supported" Caller "The method, or the upgrade it asks for, is not carried here.";
+    R046 "protocol-differs" Caller "The client does not speak what is declared for the port.";
+    R047 "proxy-head-missing" Configuration "A peer that is to say for whom it connects, by the PROXY protocol, did not.";
     // Requests: limits
     R040 "too-many-connections" Mesh "The proxy holds as many connections as it may.";
     R041 "draining" Mesh "The proxy is shutting down and takes no new calls.";

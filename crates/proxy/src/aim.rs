@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use leno_model::view::{Endpoint, PortRef, Protocol, Unknown, Workload};
+use leno_model::view::{Endpoint, PortRef, Protocol, Proxied, Unknown, Workload};
 use leno_model::{Namespace, Network, ServiceName, SpiffeId};
 use leno_telemetry::{Party, Security};
 use leno_traffic::{
@@ -11,7 +11,7 @@ use leno_traffic::{
 };
 
 use crate::incoming::{Incoming, Toward, Way};
-use crate::pool::{TargetRef, TunnelRef};
+use crate::pool::{TargetRef, Told, TunnelRef};
 use crate::worker::Worker;
 
 /// Where a connection wants to go, as `table` knows it.
@@ -104,6 +104,21 @@ impl Incoming {
         workload.map(|workload| &**workload)
     }
 
+    /// What is said of who connects to the port of ours that is called.
+    fn proxied<'t>(&self, table: &'t Table) -> Option<&'t Proxied> {
+        let Way::Inbound { port, .. } = &self.way else {
+            return None;
+        };
+        let port = self.workload(table)?.ports.get(port)?;
+        Some(&port.proxied)
+    }
+
+    /// Whether its other end is one that says first for whom it connects.
+    pub(crate) fn says_for_whom(&self, table: &Table) -> bool {
+        let (ip, proxied) = (self.from.ip(), self.proxied(table));
+        proxied.is_some_and(|proxied| proxied.from.iter().any(|block| block.contains(ip)))
+    }
+
     /// The hop to `endpoint`, which listens at `address`. Where its proxy takes tunnels there is no
     /// other way to it, also for a workload that has nothing to prove itself with.
     pub(crate) fn hop<'a>(
@@ -142,9 +157,12 @@ impl Incoming {
     }
 
     /// The hop to our own application. What is proven is what the caller proved to us.
-    pub(crate) fn last_hop(&self, application: SocketAddr) -> Hop<'static> {
+    pub(crate) fn last_hop(&self, table: &Table, application: SocketAddr) -> Hop<'static> {
+        let version = self.proxied(table).and_then(|proxied| proxied.send);
+        let source = self.from;
+        let told = version.map(|version| Told { version, source });
         Hop {
-            target: TargetRef::application(application),
+            target: TargetRef::application(application, told),
             security: self.proven(),
         }
     }

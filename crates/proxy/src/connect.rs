@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use leno_channel::WhyFailed;
 use leno_model::{CallId, Code};
+use leno_protocol::write_proxy_head;
 use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security};
 use leno_traffic::{NoTunnel, Refusal, RefusedIdentity};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::aim::party;
-use crate::pool::{TargetRef, TunnelRef};
+use crate::pool::{TargetRef, Told, TunnelRef};
 use crate::stream::Stream;
 use crate::tunnel::client::TunnelFailure;
 use crate::worker::Worker;
@@ -37,9 +39,15 @@ async fn open(worker: &Rc<Worker>, target: &TargetRef<'_>, id: CallId) -> Result
         Some(entrance) => entrance.connect(target.address.port()).await,
         None => connect_plain(target.address).await,
     };
-    let tcp = connected.map_err(|error| refusal_of(&error, target.address))?;
+    let failed = |error: io::Error| refusal_of(&error, target.address);
+    let mut tcp = connected.map_err(failed)?;
     // Without the option the connection works, only slower.
     drop(tcp.set_nodelay(true));
+    if let Some(Told { version, source }) = target.told {
+        let mut head = Vec::new();
+        write_proxy_head(version, source, target.address, &mut head);
+        tcp.write_all(&head).await.map_err(failed)?;
+    }
     Ok(Stream::Tcp(tcp))
 }
 

@@ -77,7 +77,7 @@ pub(crate) async fn serve(
     let mut news = worker.news.subscribe();
     loop {
         if unread.is_none() && !is_more(worker, &mut client, &mut news).await {
-            worker.let_go(client);
+            worker.let_go(client, incoming.from);
             return None;
         }
         // What an exchange needs is large: an idle connection holds none of it, and it is made where it
@@ -126,7 +126,7 @@ async fn is_more(worker: &Worker, client: &mut Stream, news: &mut Reader) -> boo
 }
 
 /// Ends a connection so that what was sent last still arrives.
-async fn linger(worker: &Worker, mut client: Stream) {
+pub(crate) async fn linger(worker: &Worker, mut client: Stream) {
     let shutdown: io::Result<()> =
         std::future::poll_fn(|context| client.poll_shutdown(context)).await;
     if shutdown.is_err() {

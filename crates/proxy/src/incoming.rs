@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use leno_model::view::{PortRef, Protocol, WorkloadId};
 use leno_model::{CallId, Subscription};
+use leno_protocol::{ProxyHead, Spoken};
 use leno_telemetry::Reporter;
 use leno_traffic::{Destination, Naming, Peer, Refusal};
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use crate::buffer::Buffer;
 use crate::http::Asked;
 use crate::stream::{Sign, Stream};
 use crate::worker::Worker;
-use crate::{http, tcp, tunnel};
+use crate::{first, http, tcp, tunnel};
 
 /// What is known of a connection before its first byte is read. It holds for all of its calls.
 #[derive(Clone, Debug)]
@@ -137,9 +138,15 @@ pub(crate) enum Toward {
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     mut stream: Stream,
-    incoming: Incoming,
+    mut incoming: Incoming,
     mut came: Option<Buffer>,
 ) {
+    if incoming.says_for_whom(&worker.table()) {
+        let heard = hear_for_whom(&worker, &mut stream, &mut incoming, &mut came);
+        if let Err(refusal) = Box::pin(heard).await {
+            return tcp::turn_away(&worker, stream, &incoming, &refusal);
+        }
+    }
     find_out(&worker, || incoming.question(&worker)).await;
     let mut protocol = incoming.protocol(&worker, &worker.table());
     let is_lost = incoming.aim(&worker, &worker.table()).is_err();
@@ -148,15 +155,43 @@ pub(crate) async fn serve(
     }
     match protocol {
         Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-            if let Some(asked) = http::serve(&worker, stream, &incoming, came).await {
-                let (incoming, id) = (asked.incoming().clone(), worker.new_id());
-                Box::pin(serve_opening(worker, Opening::Asked(asked), incoming, id)).await;
+            serve_requests(worker, stream, incoming, came).await;
+        }
+        Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
+            // It is the larger one, and an idle connection of HTTP has no use for its room.
+            let requests = Box::pin(tcp::serve(&worker, stream, &incoming, came)).await;
+            if let Some((stream, came)) = requests {
+                serve_requests(worker, stream, incoming, Some(came)).await;
             }
         }
-        // It is the larger one, and an idle connection of HTTP has no use for its room.
-        Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
-            Box::pin(tcp::serve(&worker, stream, &incoming, came)).await
-        }
+    }
+}
+
+/// Lets a peer that is to say so say for whom it connects: from there on it counts for that one.
+async fn hear_for_whom(
+    worker: &Worker,
+    stream: &mut Stream,
+    incoming: &mut Incoming,
+    came: &mut Option<Buffer>,
+) -> Result<(), Refusal> {
+    let said = first::proxied(stream, came, &worker.buffers, incoming.from).await?;
+    if let ProxyHead::From { source, .. } = said {
+        incoming.from = source;
+        incoming.peer.address = source.ip();
+    }
+    Ok(())
+}
+
+/// Serves requests, until one of them asks for a stream.
+async fn serve_requests(
+    worker: Rc<Worker>,
+    stream: Stream,
+    incoming: Incoming,
+    came: Option<Buffer>,
+) {
+    if let Some(asked) = http::serve(&worker, stream, &incoming, came).await {
+        let (incoming, id) = (asked.incoming().clone(), worker.new_id());
+        Box::pin(serve_opening(worker, Opening::Asked(asked), incoming, id)).await;
     }
 }
 
@@ -172,30 +207,14 @@ async fn heard(worker: &Worker, stream: &mut Stream, came: &mut Option<Buffer>) 
             }
         }
     }
-    match came {
-        Some(came) if begins_request(came) => Protocol::Http,
-        Some(_) | None => Protocol::Tcp,
+    match came.as_deref().map(|bytes| Spoken::of(bytes)) {
+        Some(Spoken::Http1 | Spoken::Http2) => Protocol::Http,
+        Some(Spoken::Tls | Spoken::Other) | None => Protocol::Tcp,
     }
 }
 
 /// How long the first bytes of a connection that goes nowhere are waited for.
 const FIRST_WORD: Duration = Duration::from_secs(3);
-
-/// Whether bytes begin as a request does: with a method that is in use.
-fn begins_request(bytes: &[u8]) -> bool {
-    const METHODS: [&[u8]; 9] = [
-        b"GET ",
-        b"HEAD ",
-        b"POST ",
-        b"PUT ",
-        b"PATCH ",
-        b"DELETE ",
-        b"OPTIONS ",
-        b"TRACE ",
-        b"CONNECT ",
-    ];
-    METHODS.iter().any(|method| bytes.starts_with(method))
-}
 
 /// Tells somebody for whom there is no place why the connection is closed.
 pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
@@ -204,7 +223,8 @@ pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, incoming: Inco
             http::turn_away(&worker, stream, &incoming).await
         }
         Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
-            tcp::turn_away(&worker, stream, &incoming)
+            let refusal = Refusal::TooManyConnections;
+            tcp::turn_away(&worker, stream, &incoming, &refusal)
         }
     }
 }
@@ -251,7 +271,10 @@ pub(crate) async fn serve_opening(
             }
         }
         Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
-            Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await
+            let requests = Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await;
+            if let Some((stream, came)) = requests {
+                http::serve(&worker, stream, &incoming, Some(came)).await;
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod cut;
 mod decision;
 mod dns;
 mod export;
+mod first;
 pub mod follow;
 mod hands;
 mod http;

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hashbrown::{Equivalent, HashMap};
-use leno_model::view::WorkloadId;
+use leno_model::view::{ProxyVersion, WorkloadId};
 use leno_model::{Mono, SpiffeId};
 use rustc_hash::FxBuildHasher;
 
@@ -15,7 +15,7 @@ use crate::stream::Stream;
 use crate::tunnel::client::TunnelKey;
 
 /// How long a connection may lie idle, whatever its server says.
-const IDLE: Duration = Duration::from_secs(50);
+pub(crate) const IDLE: Duration = Duration::from_secs(50);
 
 /// How much sooner than its server a connection is given up: a request and the end of the connection must
 /// not meet on the way.
@@ -35,6 +35,17 @@ pub(crate) struct Target {
     pub(crate) caller: Option<WorkloadId>,
     /// Where the application listens.
     pub(crate) address: SocketAddr,
+    /// For whom it is, if the application was told: it is nobody else's.
+    pub(crate) told: Option<Told>,
+}
+
+/// What an application is told, by the PROXY protocol, before the first byte of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Told {
+    /// How.
+    pub(crate) version: ProxyVersion,
+    /// Who connects.
+    pub(crate) source: SocketAddr,
 }
 
 impl Target {
@@ -44,6 +55,7 @@ impl Target {
             tunnel: self.tunnel.as_ref().map(TunnelKey::borrowed),
             caller: self.caller.as_ref(),
             address: self.address,
+            told: self.told,
         }
     }
 }
@@ -57,6 +69,8 @@ pub(crate) struct TargetRef<'a> {
     pub(crate) caller: Option<&'a WorkloadId>,
     /// Where the application listens.
     pub(crate) address: SocketAddr,
+    /// For whom it is, if the application is told.
+    pub(crate) told: Option<Told>,
 }
 
 /// A tunnel key, borrowed.
@@ -77,6 +91,7 @@ impl<'a> TargetRef<'a> {
             tunnel: Some(tunnel),
             caller: None,
             address,
+            told: None,
         }
     }
 
@@ -86,15 +101,17 @@ impl<'a> TargetRef<'a> {
             tunnel: None,
             caller: Some(caller),
             address,
+            told: None,
         }
     }
 
-    /// To our own application, which listens at this address.
-    pub(crate) fn application(address: SocketAddr) -> Self {
+    /// To our own application, which listens at this address and may be told who connects.
+    pub(crate) fn application(address: SocketAddr, told: Option<Told>) -> Self {
         Self {
             tunnel: None,
             caller: None,
             address,
+            told,
         }
     }
 
@@ -114,6 +131,7 @@ impl<'a> TargetRef<'a> {
             tunnel,
             caller: self.caller.cloned(),
             address: self.address,
+            told: self.told,
         }
     }
 }
@@ -121,6 +139,7 @@ impl<'a> TargetRef<'a> {
 impl Equivalent<Target> for TargetRef<'_> {
     fn equivalent(&self, other: &Target) -> bool {
         self.address == other.address
+            && self.told == other.told
             && self.caller == other.caller.as_ref()
             && match (&self.tunnel, &other.tunnel) {
                 (None, None) => true,
@@ -251,9 +270,15 @@ mod tests {
                 address,
             }
         };
+        let for_whom = |port| Told {
+            version: ProxyVersion::V2,
+            source: address(port),
+        };
         let targets = [
-            TargetRef::application(address(80)),
-            TargetRef::application(address(81)),
+            TargetRef::application(address(80), None),
+            TargetRef::application(address(80), Some(for_whom(1))),
+            TargetRef::application(address(80), Some(for_whom(2))),
+            TargetRef::application(address(81), None),
             TargetRef::plain(&web, address(80)),
             TargetRef::plain(&admin, address(80)),
             TargetRef::tunnelled(tunnel(&as_web, &carts, 15008), address(80)),

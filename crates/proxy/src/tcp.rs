@@ -3,22 +3,28 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use leno_model::view::Protocol;
 use leno_model::{CallId, Code, Now};
+use leno_protocol::Spoken;
 use leno_telemetry::{Bytes, Edge, Event, Flow, Security};
 use leno_traffic::{
-    Attempts, Ended, Fact, Failure, Next, Permit, Picked, Port, Refusal, Table, WhyPlain,
+    AdmittedStream, Attempts, Ended, Fact, Failure, Next, Permit, Picked, Port, Refusal, Table,
+    WhyPlain,
 };
 
 use crate::aim::{Aim, Hop};
 use crate::buffer::Buffer;
 use crate::connect::connect;
 use crate::decision::{Basis, Decision};
+use crate::first;
+use crate::http;
 use crate::incoming::{Incoming, Opening};
 use crate::meter::Meter;
 use crate::news::Reader;
+use crate::pool::{self, Target};
 use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
 use crate::telling;
@@ -27,33 +33,36 @@ use crate::worker::Worker;
 /// How long a connection may take where no policy says how long.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
+/// A stream at whose first bytes it turned out that requests are spoken on it.
+pub(crate) type Requests = (Stream, Buffer);
+
 /// Serves a captured connection. One that is not carried is cut: bytes have no other answer.
 pub(crate) async fn serve(
     worker: &Rc<Worker>,
     client: Stream,
     incoming: &Incoming,
     came: Option<Buffer>,
-) {
-    // From here on no change of policy goes unnoticed.
-    let news = worker.news.subscribe();
-    let table = worker.table();
-    let carrying = Carrying::new(worker, incoming, &table, worker.new_id());
-    // Opening needs much room, and a stream that is open none of it.
-    match Box::pin(carrying.open()).await {
-        Ok(opened) => carrying.relay(client, came, opened, news).await,
-        Err(refusal) => {
-            client.reset(None);
-            carrying.refuse(&refusal);
-        }
-    }
+) -> Option<Requests> {
+    carry(
+        worker,
+        Client::Here(client, came),
+        incoming,
+        worker.new_id(),
+    )
+    .await
 }
 
-/// Cuts a connection for which there is no place.
-pub(crate) fn turn_away(worker: &Rc<Worker>, client: Stream, incoming: &Incoming) {
+/// Cuts a connection that is not even judged.
+pub(crate) fn turn_away(
+    worker: &Rc<Worker>,
+    client: Stream,
+    incoming: &Incoming,
+    refusal: &Refusal,
+) {
     let table = worker.table();
     let carrying = Carrying::new(worker, incoming, &table, worker.new_id());
     client.reset(None);
-    carrying.refuse(&Refusal::TooManyConnections);
+    carrying.refuse(refusal);
 }
 
 /// Serves a stream that somebody asks for, who learns the reason if it is not carried.
@@ -62,20 +71,59 @@ pub(crate) async fn serve_opening(
     opening: Opening,
     incoming: &Incoming,
     id: CallId,
-) {
-    let news = worker.news.subscribe();
+) -> Option<Requests> {
+    carry(worker, Client::Asking(opening), incoming, id).await
+}
+
+async fn carry(
+    worker: &Rc<Worker>,
+    client: Client,
+    incoming: &Incoming,
+    id: CallId,
+) -> Option<Requests> {
+    // From here on no change of policy goes unnoticed.
+    let mut news = worker.news.subscribe();
     let table = worker.table();
     let carrying = Carrying::new(worker, incoming, &table, id);
-    match Box::pin(carrying.open()).await {
-        Ok(opened) => match opening.grant().await {
-            Ok((client, came)) => carrying.relay(client, came, opened, news).await,
-            Err(_gone) => carrying.report(None, None),
-        },
-        Err(refusal) => {
-            opening.refuse(worker, &refusal, id).await;
-            carrying.refuse(&refusal);
+    // Opening needs much room, and a stream that is open none of it.
+    let begun = Box::pin(carrying.begin(client, &mut news)).await;
+    match begun {
+        Begun::Stream(stream) => {
+            let (client, came, opened) = *stream;
+            carrying.relay(client, came, opened, news).await;
+            None
+        }
+        Begun::Requests(requests) => Some(requests),
+        Begun::Over => None,
+    }
+}
+
+/// Who wants a stream.
+enum Client {
+    /// Its connection was captured, and some of it has come.
+    Here(Stream, Option<Buffer>),
+    /// It waits for an answer before it says anything.
+    Asking(Opening),
+}
+
+impl Client {
+    /// Its stream, and what came of it; `None` if it has gone.
+    async fn here(self) -> Option<(Stream, Option<Buffer>)> {
+        match self {
+            Self::Here(stream, came) => Some((stream, came)),
+            Self::Asking(opening) => opening.grant().await.ok(),
         }
     }
+}
+
+/// What became of a client.
+enum Begun {
+    /// It is carried from here on.
+    Stream(Box<(Stream, Option<Buffer>, Opened)>),
+    /// It speaks in requests, each of which is judged by itself.
+    Requests(Requests),
+    /// It is served, or has gone.
+    Over,
 }
 
 /// One stream and what is told of it in the end.
@@ -90,9 +138,17 @@ struct Carrying<'a> {
     decision: RefCell<Decision<'a>>,
 }
 
+/// A stream that may be, and where it wants to go.
+struct Judged<'a> {
+    admitted: AdmittedStream<'a>,
+    aim: Aim<'a>,
+}
+
 /// The other half of a stream, and the permission it lives by.
 struct Opened {
     server: Stream,
+    /// What it was opened to.
+    target: Target,
     permit: Permit,
     /// The endpoint, which is busy for as long as the stream lives.
     picked: Option<Picked>,
@@ -112,8 +168,71 @@ impl<'a> Carrying<'a> {
         }
     }
 
-    /// Admits the stream and opens its other half.
-    async fn open(&self) -> Result<Opened, Refusal> {
+    /// Judges who wants a stream, asks it for no more than is needed to know where it goes, and opens the
+    /// other half.
+    async fn begin(&self, client: Client, news: &mut Reader) -> Begun {
+        let (worker, buffers) = (self.worker, &self.worker.buffers);
+        let judged = match self.admit() {
+            Ok(judged) => judged,
+            Err(refusal) if self.requests_decide() => return self.ask(client, &refusal).await,
+            Err(refusal) => return self.turn_down(client, &refusal).await,
+        };
+        let (client, hello) = if self.name_decides(&judged) {
+            let Some((mut client, mut came)) = client.here().await else {
+                return self.gone();
+            };
+            let hello = first::hello(&mut client, &mut came, buffers).await;
+            let client = Client::Here(client, came);
+            match hello {
+                Ok(hello) => (client, Some(hello)),
+                Err(refusal) => return self.turn_down(client, &refusal).await,
+            }
+        } else {
+            (client, None)
+        };
+        let name = hello
+            .as_ref()
+            .and_then(|hello| hello.server_name.as_deref());
+        let mut opened = match self.open(judged, name).await {
+            Ok(opened) => opened,
+            Err(refusal) => match (hello, client) {
+                (Some(_), Client::Here(client, _)) => {
+                    self.refuse(&refusal);
+                    alert(worker, client).await;
+                    return Begun::Over;
+                }
+                (_, client) => return self.turn_down(client, &refusal).await,
+            },
+        };
+        let Some((mut client, mut came)) = client.here().await else {
+            return self.gone();
+        };
+        if !self.detects() {
+            return Begun::Stream(Box::new((client, came, opened)));
+        }
+        let heard = self.listen(&mut client, &mut came, &mut opened, news).await;
+        match (heard, came) {
+            (Ok(Spoken::Http1 | Spoken::Http2), Some(came)) => {
+                // What is opened is there for the first of them.
+                let Opened { server, target, .. } = opened;
+                let now = worker.mono();
+                worker
+                    .pool
+                    .give(&target.borrowed(), server, pool::IDLE, now);
+                Begun::Requests((client, came))
+            }
+            (Ok(_), came) => Begun::Stream(Box::new((client, came, opened))),
+            (Err(refusal), _) => {
+                client.reset(Some(refusal.code()));
+                opened.server.reset(Some(refusal.code()));
+                self.refuse(&refusal);
+                Begun::Over
+            }
+        }
+    }
+
+    /// Says whether the stream may be, and where it wants to go.
+    fn admit(&self) -> Result<Judged<'a>, Refusal> {
         let Self {
             incoming, table, ..
         } = *self;
@@ -129,9 +248,113 @@ impl<'a> Carrying<'a> {
             .admit_stream(&incoming.peer)
             .map_err(Refusal::Denied)?;
         self.decision.borrow_mut().allowed(admitted.allowed());
+        Ok(Judged {
+            admitted,
+            aim: aim?,
+        })
+    }
+
+    /// Whether nobody said what is spoken, and no route is made for streams.
+    fn detects(&self) -> bool {
+        let Self {
+            incoming, table, ..
+        } = *self;
+        let routes_streams = match incoming.aim(self.worker, table) {
+            Ok(Aim::Port(port)) => port.routes_streams(incoming.namespace()),
+            Ok(Aim::Application(_) | Aim::Direct(_) | Aim::Pass(_)) | Err(_) => false,
+        };
+        incoming.protocol(self.worker, table) == Protocol::Detect && !routes_streams
+    }
+
+    /// Whether who may not open a stream may still make some requests.
+    fn requests_decide(&self) -> bool {
+        let policy = self.incoming.policy(self.table);
+        self.detects() && policy.is_ok_and(|policy| policy.asks_requests())
+    }
+
+    /// Whether the name of the server that the client asks for says where it goes.
+    fn name_decides(&self, judged: &Judged<'_>) -> bool {
+        match judged.aim {
+            Aim::Port(port) => port.asks_server_name(self.incoming.namespace()),
+            Aim::Application(_) | Aim::Direct(_) | Aim::Pass(_) => false,
+        }
+    }
+
+    /// Hears whether who may open no stream speaks in requests.
+    async fn ask(&self, client: Client, refusal: &Refusal) -> Begun {
+        let Some((mut client, mut came)) = client.here().await else {
+            return self.gone();
+        };
+        let buffers = &self.worker.buffers;
+        let look = |bytes: &[u8]| (!bytes.is_empty()).then(|| Spoken::of(bytes));
+        let heard = first::read(&mut client, &mut came, buffers, look);
+        let heard = tokio::time::timeout(first::LIMIT, heard).await;
+        match (heard, came) {
+            (Ok(Some(Spoken::Http1 | Spoken::Http2)), Some(came)) => {
+                Begun::Requests((client, came))
+            }
+            (_, came) => self.turn_down(Client::Here(client, came), refusal).await,
+        }
+    }
+
+    /// Hears what is spoken on a stream that is open: whoever speaks first says it, and nobody waits for
+    /// the other. Fails when the stream may be no longer.
+    async fn listen(
+        &self,
+        client: &mut Stream,
+        came: &mut Option<Buffer>,
+        opened: &mut Opened,
+        news: &mut Reader,
+    ) -> Result<Spoken, Refusal> {
+        let Opened { server, permit, .. } = opened;
+        std::future::poll_fn(|context| {
+            while news.poll_changed(context).is_ready() {
+                self.worker.still_carries(permit)?;
+            }
+            if let Some(came) = came {
+                return Poll::Ready(Ok(Spoken::of(came)));
+            }
+            if server.poll_sign(context).is_ready() {
+                return Poll::Ready(Ok(Spoken::Other));
+            }
+            // What is broken or ended is found so by who carries it.
+            if ready!(client.poll_read_ready(context)).is_err() {
+                return Poll::Ready(Ok(Spoken::Other));
+            }
+            let mut buffer = self.worker.buffers.lend();
+            match ready!(client.poll_read_into(context, &mut buffer)) {
+                Ok(0) | Err(_) => Poll::Ready(Ok(Spoken::Other)),
+                Ok(_) => Poll::Ready(Ok(Spoken::of(came.insert(buffer)))),
+            }
+        })
+        .await
+    }
+
+    /// Refuses a client, and tells it if it can be told.
+    async fn turn_down(&self, client: Client, refusal: &Refusal) -> Begun {
+        match client {
+            Client::Here(client, _) => client.reset(None),
+            Client::Asking(opening) => opening.refuse(self.worker, refusal, self.id).await,
+        }
+        self.refuse(refusal);
+        Begun::Over
+    }
+
+    /// The client left before anything was carried.
+    fn gone(&self) -> Begun {
+        self.report(None, None);
+        Begun::Over
+    }
+
+    /// Opens the other half.
+    async fn open(&self, judged: Judged<'a>, name: Option<&str>) -> Result<Opened, Refusal> {
+        let Self {
+            incoming, table, ..
+        } = *self;
+        let Judged { admitted, aim } = judged;
         let permit = admitted.permit();
-        let (hop, limit) = match aim? {
-            Aim::Application(address) => (incoming.last_hop(address), CONNECT_LIMIT),
+        let (hop, limit) = match aim {
+            Aim::Application(address) => (incoming.last_hop(table, address), CONNECT_LIMIT),
             Aim::Pass(address) => {
                 let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);
                 (hop, CONNECT_LIMIT)
@@ -144,12 +367,14 @@ impl<'a> Carrying<'a> {
             Aim::Port(port) => {
                 let forward = {
                     let dice = &mut self.worker.dice.borrow_mut();
-                    table.route_stream(admitted, port, None, dice, None)?
+                    table.route_stream(admitted, port, name, dice, None)?
                 };
+                self.decision.borrow_mut().streamed(&forward);
                 let attempts = forward.attempts(self.began.mono);
-                let (server, picked) = self.connect_any(forward.port(), attempts).await?;
+                let (server, target, picked) = self.connect_any(forward.port(), attempts).await?;
                 return Ok(Opened {
                     server,
+                    target,
                     permit,
                     picked: Some(picked),
                 });
@@ -157,6 +382,7 @@ impl<'a> Carrying<'a> {
         };
         Ok(Opened {
             server: self.connect(hop, limit).await?,
+            target: hop.target.keep(),
             permit,
             picked: None,
         })
@@ -167,9 +393,8 @@ impl<'a> Carrying<'a> {
         &self,
         port: &'a Port,
         mut attempts: Attempts<'_>,
-    ) -> Result<(Stream, Picked), Refusal> {
+    ) -> Result<(Stream, Target, Picked), Refusal> {
         let worker = self.worker;
-        self.decision.borrow_mut().goes_to(port);
         loop {
             let now = worker.mono();
             let picked = worker.pick(port, attempts.tried(), now);
@@ -180,12 +405,13 @@ impl<'a> Carrying<'a> {
             self.decision.borrow_mut().picked(&picked);
             let endpoint = picked.endpoint();
             let hop = self.incoming.hop(self.table, endpoint, endpoint.address)?;
+            let target = hop.target.keep();
             let connected = self.connect(hop, port.tuning().connect_timeout).await;
             let now = worker.mono();
             let refusal = match connected {
                 Ok(stream) => {
                     picked.connected(now);
-                    return Ok((stream, picked));
+                    return Ok((stream, target, picked));
                 }
                 Err(refusal) if refusal.is_final() => {
                     picked.finish(Ended::Answered, now);
@@ -231,6 +457,7 @@ impl<'a> Carrying<'a> {
             mut server,
             permit,
             picked: _picked,
+            ..
         } = opened;
         let told =
             |decision: &Decision<'_>| self.worker.report(&Event::Opened(self.told(decision)));
@@ -371,4 +598,15 @@ fn moved(up: &Pump, down: &Pump) -> Bytes {
 enum Broken {
     No,
     By(Option<Code>),
+}
+
+/// Ends a connection of TLS that asks for a server whom nobody is: with an alert, so that its client can
+/// say so.
+async fn alert(worker: &Worker, mut client: Stream) {
+    //= RFC 6066 section 3: "the server SHOULD take one of two actions: either abort the handshake by
+    //= sending a fatal-level unrecognized_name(112) alert or continue the handshake."
+    const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+    if client.write_all(&UNRECOGNIZED_NAME).await.is_ok() {
+        http::linger(worker, client).await;
+    }
 }

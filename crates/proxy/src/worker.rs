@@ -183,10 +183,12 @@ impl Worker {
         self.heir.borrow().is_some()
     }
 
-    /// Passes on a connection on which nothing is under way, if there is somebody to take it. One
-    /// that cannot change its process is closed.
-    pub(crate) fn let_go(&self, client: stream::Stream) {
+    /// Passes on a connection from `from` on which nothing is under way, if there is somebody to take
+    /// it. One that cannot change its process is closed, and so is one whose peer said for whom it
+    /// connects: it would be asked again.
+    pub(crate) fn let_go(&self, client: stream::Stream, from: SocketAddr) {
         if let (Some(heir), stream::Stream::Tcp(tcp)) = (&*self.heir.borrow(), client)
+            && tcp.peer_addr().is_ok_and(|peer| peer == from)
             && let Ok(tcp) = tcp.into_std()
         {
             heir.give(tcp);

@@ -78,6 +78,14 @@ impl<'t> Policy<'t> {
         self.judge_one(claim, None, Gate::judge)
     }
 
+    /// Whether a rule allows some requests and no others: a stream of bytes is never one of them.
+    pub fn asks_requests(&self) -> bool {
+        match self.before {
+            Before::Outbound => false,
+            Before::Port(_, gate) => gate.asks_requests(),
+        }
+    }
+
     /// Lets a request in, or says why not.
     pub fn admit<'a>(&self, peer: &'a Peer, request: Request<'a>) -> Result<Admitted<'a>, Denied>
     where

@@ -70,6 +70,20 @@ pub enum Refusal {
     /// Routes exist and none of them matches.
     #[error("no route of {0} matches the request")]
     NoRoute(PortRef),
+    /// Routes of streams exist, and none of them takes the server that is asked for.
+    #[error("no route of {port} takes {}", asked_for(.server_name.as_deref()))]
+    NoStreamRoute {
+        /// What was called.
+        port: PortRef,
+        /// The name of the server, if its routes ask for one and the client said one.
+        server_name: Option<Box<str>>,
+    },
+    /// The client does not speak what is declared for the port.
+    #[error("{0}")]
+    NotSpoken(NotSpoken),
+    /// A peer that is to say for whom it connects did not.
+    #[error("{0} is to say for whom it connects, and did not: {1}")]
+    NotProxied(SocketAddr, Box<str>),
     /// The rule that matches cannot be carried out.
     #[error("the rule that matches cannot be carried out: {code} {}", code.slug())]
     RouteNotUsable {
@@ -162,6 +176,26 @@ pub enum Refusal {
     TooManyWaiting,
 }
 
+/// What is spoken where something else is declared.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotSpoken {
+    /// TLS, where requests are.
+    #[error("HTTP is declared for the port, and the connection begins with TLS")]
+    Http,
+    /// Something else, where TLS is.
+    #[error("TLS is declared for the port, and the connection begins with something else")]
+    Tls,
+    /// TLS of which the beginning cannot be understood.
+    #[error("{0}")]
+    Flawed(Box<str>),
+    /// Nothing, and the end.
+    #[error("the connection ended before it said which server it wants")]
+    Ended,
+    /// Nothing for so long.
+    #[error("the connection did not say within {0:?} which server it wants")]
+    Late(Duration),
+}
+
 /// What was in the way of a tunnel.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoTunnel {
@@ -185,6 +219,14 @@ pub enum NoTunnel {
     /// It opened no stream and did not say why.
     #[error("opened no stream")]
     NoStream,
+}
+
+/// What a stream asks for, as people name it.
+fn asked_for(server_name: Option<&str>) -> String {
+    match server_name {
+        Some(name) => format!("the server name {name}"),
+        None => String::from("a stream that names no server"),
+    }
 }
 
 /// What a proxy asks its control plane about, as people name it.
@@ -218,7 +260,9 @@ impl Refusal {
             Self::NoSuchPort { .. } => Code::R016,
             Self::NotKnownYet(_) => Code::R015,
             Self::OriginNotAllowed { .. } => Code::R007,
-            Self::NoRoute(_) => Code::R010,
+            Self::NoRoute(_) | Self::NoStreamRoute { .. } => Code::R010,
+            Self::NotSpoken(_) => Code::R046,
+            Self::NotProxied(..) => Code::R047,
             Self::RouteNotUsable { .. } => Code::R011,
             Self::BackendNotUsable { .. } => Code::R012,
             Self::NoEndpoint(_) => Code::R013,
@@ -257,6 +301,9 @@ impl Refusal {
             | Self::NoSuchPort { .. }
             | Self::NotKnownYet(_)
             | Self::NoRoute(_)
+            | Self::NoStreamRoute { .. }
+            | Self::NotSpoken(_)
+            | Self::NotProxied(..)
             | Self::NoEndpoint(_)
             | Self::NoEndpointUsable { .. }
             | Self::ConnectRefused(_)
@@ -307,7 +354,7 @@ impl Refusal {
     /// recommended there, so that refused, reset and late are told apart by status too.
     pub fn status(&self) -> u16 {
         match self {
-            Self::AmbiguousPath => 400,
+            Self::AmbiguousPath | Self::NotSpoken(_) | Self::NotProxied(..) => 400,
             //= RFC 9110 section 15.5.20: "the request was directed at a server that is unable or
             //= unwilling to produce an authoritative response for the target URI"
             Self::Unnamed(Unnamed::NotPublished) => 421,
@@ -322,7 +369,7 @@ impl Refusal {
             | Self::IdentityRevoked(_) => 403,
             //= HTTPRoute matches: "When no rules matching a request have been successfully attached
             //= to the parent a request is coming from, a HTTP 404 status code MUST be returned."
-            Self::NoRoute(_) => 404,
+            Self::NoRoute(_) | Self::NoStreamRoute { .. } => 404,
             //= HTTPRoute backendRefs: "When a HTTPBackendRef is invalid, 500 status codes MUST be
             //= returned for requests that would have otherwise been routed to an invalid backend."
             Self::RouteNotUsable { .. } | Self::BackendNotUsable { .. } => 500,

@@ -145,7 +145,7 @@ impl<'a> Exchange<'a> {
         let (worker, incoming, table) = (self.worker, self.incoming, self.table);
         let port = match aim {
             Aim::Application(address) => {
-                return Ok(Way::Straight(admitted, incoming.last_hop(address)));
+                return Ok(Way::Straight(admitted, incoming.last_hop(table, address)));
             }
             Aim::Pass(address) => {
                 let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use leno_model::Code;
 use leno_model::view::HeaderChanges;
-use leno_protocol::{Fields, Form, HeadReader, Refused, Version};
+use leno_protocol::{Fields, Form, HeadReader, Refused, Spoken, Version};
 use leno_telemetry::{Bytes, Call, Decided, Edge, Event};
+use leno_traffic::{NotSpoken, Refusal};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
@@ -49,7 +50,10 @@ pub(super) async fn serve_one(
             Ok(Some((after, used))) => return after.with_rest_of(inbox, used),
             Ok(None) => {}
             Err(refused) => {
-                let reason = Reason::from(&refused);
+                let reason = match Spoken::of(&inbox) {
+                    Spoken::Tls => Reason::from(&Refusal::NotSpoken(NotSpoken::Http)),
+                    Spoken::Http1 | Spoken::Http2 | Spoken::Other => Reason::from(&refused),
+                };
                 return refuse_head(worker, client, incoming, &reason).await;
             }
         }

@@ -68,6 +68,21 @@ impl Gate {
         &self.access
     }
 
+    /// Whether a rule that allows looks at what a request asks.
+    pub(crate) fn asks_requests(&self) -> bool {
+        let looks = |request: &RequestMatch| {
+            let RequestMatch {
+                ports: _,
+                methods,
+                hosts,
+                paths,
+            } = request;
+            !(methods.is_empty() && hosts.is_empty() && paths.is_empty())
+        };
+        let mut rules = self.allow.rules.iter();
+        rules.any(|rule| rule.requests.iter().any(looks))
+    }
+
     /// Judges a call, asking only rules that an index proposes.
     pub(crate) fn judge(&self, call: Call<'_>) -> Verdict<'_> {
         self.verdict(call, |rules| rules.find(call))

@@ -1,6 +1,8 @@
 //! Where a stream of bytes goes: by the name of the server that it asks for, if routes speak of that, and
 //! to one of a rule's backends.
 
+use alloc::boxed::Box;
+
 use leno_model::view::route::Part;
 use leno_model::view::{Action, Route, Rule};
 use leno_model::{Dice, Mono, Namespace, Roll};
@@ -40,7 +42,10 @@ impl Table {
             telling::stream(story, port, set, server_name, found);
         }
         let Some(place) = found else {
-            return Err(Refusal::NoRoute(port.name().clone()));
+            return Err(Refusal::NoStreamRoute {
+                port: port.name().clone(),
+                server_name: server_name.map(Box::from),
+            });
         };
         let (route, rule) = set.at(place);
         match &rule.action {
@@ -74,6 +79,11 @@ impl Port {
     pub fn asks_server_name(&self, namespace: Option<&Namespace>) -> bool {
         let set = self.stream_routes(namespace);
         set.is_some_and(|set| set.index.asks_host())
+    }
+
+    /// Whether routes are made for the streams of a caller of `namespace`.
+    pub fn routes_streams(&self, namespace: Option<&Namespace>) -> bool {
+        self.stream_routes(namespace).is_some()
     }
 
     /// The routes that a stream meets. Those of requests are no streams'.

@@ -20,5 +20,6 @@ mod reference;
 mod routes;
 mod store;
 mod strangers;
+mod streams;
 mod succession;
 mod telemetry;

@@ -69,13 +69,13 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
 
     let unopened = services::unopened(&workloads, &services);
     let names = workloads.iter().map(workloads::Workload::name).collect();
-    let routes = targets::routes(resources);
     let scope = targets::Scope {
         mesh: everywhere.name.as_ref(),
         services: &services,
         unopened: &unopened,
         workloads: &names,
-        routes: &routes,
+        http_routes: targets::names(resources.http_routes.iter()),
+        grpc_routes: targets::names(resources.grpc_routes.iter()),
     };
     let tunings = tuning::read(&resources.traffic_policies, &scope, &mut notes);
     let ruled = services.keys().map(|name| {

@@ -8,10 +8,9 @@ use alloc::{
 
 use leno_model::{Code, Name, Namespace, Notes, ServiceName, near};
 use leno_resources::policy::{TargetKind, TargetRef};
-use leno_resources::{List, Object, Resources};
+use leno_resources::{List, Object};
 
 use crate::finding::{self, Flaw};
-use crate::route::{self, Kind};
 use crate::services::Service;
 use crate::suggest;
 
@@ -26,8 +25,10 @@ pub(crate) enum Target {
     Service(ServiceName),
     /// A workload, by the namespace and name of its `MeshWorkload`.
     Workload(Namespace, Name),
-    /// A route, by its kind, namespace and name.
-    Route(Kind, Namespace, Name),
+    /// What an `HTTPRoute` takes, by its namespace and name.
+    HttpRoute(Namespace, Name),
+    /// The same of a `GRPCRoute`.
+    GrpcRoute(Namespace, Name),
 }
 
 impl Target {
@@ -47,10 +48,8 @@ impl Target {
             Self::Namespace(_) => TargetKind::Namespace,
             Self::Service(_) => TargetKind::Service,
             Self::Workload(..) => TargetKind::MeshWorkload,
-            Self::Route(Kind::Http, ..) => TargetKind::HttpRoute,
-            Self::Route(Kind::Grpc, ..) => TargetKind::GrpcRoute,
-            Self::Route(Kind::Tls, ..) => TargetKind::TlsRoute,
-            Self::Route(Kind::Tcp, ..) => TargetKind::TcpRoute,
+            Self::HttpRoute(..) => TargetKind::HttpRoute,
+            Self::GrpcRoute(..) => TargetKind::GrpcRoute,
         }
     }
 }
@@ -63,21 +62,18 @@ pub(crate) struct Scope<'a> {
     pub(crate) unopened: &'a BTreeSet<ServiceName>,
     /// Workloads by namespace and name.
     pub(crate) workloads: &'a BTreeSet<(Namespace, Name)>,
-    /// Routes by kind.
-    pub(crate) routes: &'a BTreeMap<Kind, BTreeSet<(Namespace, Name)>>,
+    /// HTTPRoutes by namespace and name.
+    pub(crate) http_routes: BTreeSet<(Namespace, Name)>,
+    /// GRPCRoutes by namespace and name.
+    pub(crate) grpc_routes: BTreeSet<(Namespace, Name)>,
 }
 
-/// The names of all routes.
-pub(crate) fn routes(resources: &Resources) -> BTreeMap<Kind, BTreeSet<(Namespace, Name)>> {
-    let mut names = BTreeMap::<_, BTreeSet<_>>::new();
-    for route in route::routes(resources) {
-        let name = (
-            finding::namespace(route.object),
-            route.object.meta.name.clone(),
-        );
-        names.entry(route.kind()).or_default().insert(name);
-    }
-    names
+/// The names of all objects of a kind.
+pub(crate) fn names<'a, T: 'a>(
+    objects: impl Iterator<Item = &'a Object<T>>,
+) -> BTreeSet<(Namespace, Name)> {
+    let name = |object: &'a Object<T>| (finding::namespace(object), object.meta.name.clone());
+    objects.map(name).collect()
 }
 
 /// The namespace whose owners govern the whole mesh.
@@ -160,18 +156,15 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
             let (own, name) = named("MeshWorkload", own, name, scope.workloads)?;
             Ok(Target::Workload(own, name))
         }
-        TargetKind::HttpRoute => route(Kind::Http, own, name, scope),
-        TargetKind::GrpcRoute => route(Kind::Grpc, own, name, scope),
-        TargetKind::TlsRoute => route(Kind::Tls, own, name, scope),
-        TargetKind::TcpRoute => route(Kind::Tcp, own, name, scope),
+        TargetKind::HttpRoute => {
+            let (own, name) = named("HTTPRoute", own, name, &scope.http_routes)?;
+            Ok(Target::HttpRoute(own, name))
+        }
+        TargetKind::GrpcRoute => {
+            let (own, name) = named("GRPCRoute", own, name, &scope.grpc_routes)?;
+            Ok(Target::GrpcRoute(own, name))
+        }
     }
-}
-
-fn route(kind: Kind, own: &Namespace, name: &Name, scope: &Scope<'_>) -> Result<Target, Flaw> {
-    let none = BTreeSet::new();
-    let routes = scope.routes.get(&kind).unwrap_or(&none);
-    let (own, name) = named(kind.name(), own, name, routes)?;
-    Ok(Target::Route(kind, own, name))
 }
 
 /// The object of this name, if there is one.

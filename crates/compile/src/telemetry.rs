@@ -39,9 +39,7 @@ impl Layered for TelemetryPolicySpec {
             | TargetKind::Namespace
             | TargetKind::Service
             | TargetKind::HttpRoute
-            | TargetKind::GrpcRoute
-            | TargetKind::TlsRoute
-            | TargetKind::TcpRoute => None,
+            | TargetKind::GrpcRoute => None,
         }
     }
 }
@@ -110,10 +108,12 @@ impl Policies<'_> {
             let Some(namespace) = route.namespace.clone() else {
                 continue;
             };
-            let Some(kind) = Kind::named(&route.kind) else {
-                continue;
+            let name = route.name.clone();
+            let target = match Kind::named(&route.kind) {
+                Some(Kind::Http) => Target::HttpRoute(namespace, name),
+                Some(Kind::Grpc) => Target::GrpcRoute(namespace, name),
+                Some(Kind::Tls | Kind::Tcp) | None => continue,
             };
-            let target = Target::Route(kind, namespace, route.name.clone());
             if self.layers.is_about(&target) {
                 let [service, namespace, mesh] = Target::over_service(&port.service);
                 told.push((index, self.over(&[target, service, namespace, mesh])));

@@ -34,10 +34,7 @@ impl Layered for TrafficPolicySpec {
             TargetKind::MeshWorkload => {
                 Some("a TrafficPolicy governs calls to Services, not to a MeshWorkload")
             }
-            TargetKind::HttpRoute
-            | TargetKind::GrpcRoute
-            | TargetKind::TlsRoute
-            | TargetKind::TcpRoute => {
+            TargetKind::HttpRoute | TargetKind::GrpcRoute => {
                 Some("a TrafficPolicy governs calls to Services; a route says itself")
             }
             TargetKind::Mesh | TargetKind::Namespace | TargetKind::Service => None,

@@ -43,10 +43,6 @@ choice! {
         HttpRoute = "HTTPRoute",
         /// The calls that a GRPCRoute takes.
         GrpcRoute = "GRPCRoute",
-        /// The connections that a TLSRoute takes.
-        TlsRoute = "TLSRoute",
-        /// The connections that a TCPRoute takes.
-        TcpRoute = "TCPRoute",
     }
 }
 
@@ -321,10 +317,7 @@ fn group_fits(target: &TargetRef, reader: &mut Reader<'_>) {
     let group = match target.kind {
         TargetKind::Mesh | TargetKind::MeshWorkload => GROUP,
         TargetKind::Namespace | TargetKind::Service => "",
-        TargetKind::HttpRoute
-        | TargetKind::GrpcRoute
-        | TargetKind::TlsRoute
-        | TargetKind::TcpRoute => "gateway.networking.k8s.io",
+        TargetKind::HttpRoute | TargetKind::GrpcRoute => "gateway.networking.k8s.io",
     };
     if target
         .group

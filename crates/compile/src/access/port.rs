@@ -24,7 +24,7 @@ impl Special {
             Target::Mesh => Self::Mesh,
             Target::Namespace(_) => Self::Namespace,
             Target::Service(_) => Self::Service,
-            Target::Workload(..) | Target::Route(..) => Self::Workload,
+            Target::Workload(..) | Target::HttpRoute(..) | Target::GrpcRoute(..) => Self::Workload,
         }
     }
 }

@@ -101,10 +101,7 @@ fn note_routes(
     let references = written.into_iter().flat_map(List::iter).enumerate();
     for (index, reference) in references {
         let is_route = |reference: &&TargetRef| match reference.kind {
-            TargetKind::HttpRoute
-            | TargetKind::GrpcRoute
-            | TargetKind::TlsRoute
-            | TargetKind::TcpRoute => true,
+            TargetKind::HttpRoute | TargetKind::GrpcRoute => true,
             TargetKind::Mesh
             | TargetKind::Namespace
             | TargetKind::Service

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bounds;
+mod calls;
 mod cases;
 mod find;
 mod mutations;

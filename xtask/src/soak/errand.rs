@@ -80,10 +80,11 @@ impl Over {
 impl Errand {
     /// What comes next, by chance.
     pub(super) fn next(id: u64, over: Over, chance: &mut Chance) -> Self {
-        let mut length = |often: u64| match chance.below(10) {
-            0..4 => 0,
-            4..9 => chance.below(often) as usize,
-            _ => chance.below(256 * 1024) as usize,
+        let mut length = |often: u64| match chance.below(100) {
+            0..40 => 0,
+            40..90 => chance.below(often) as usize,
+            90..99 => chance.below(256 * 1024) as usize,
+            _ => chance.below(4 * 1024 * 1024) as usize,
         };
         let (up, down) = (length(4096), length(8192));
         let server = match chance.below(20) {

@@ -84,10 +84,11 @@ impl Ledger {
         entry.garbled |= !intact;
     }
 
-    /// How many errands are written down.
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        self.entries().len()
+    /// How many errands have begun, and how many clients still wait to be told.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let entries = self.entries();
+        let open = entries.values().filter(|entry| entry.told.is_none());
+        (entries.len(), open.count())
     }
 
     /// Compares what was told with what was done.

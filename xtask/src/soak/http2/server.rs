@@ -1,6 +1,11 @@
 //! The application over HTTP/2.
 
-use std::{io, net::SocketAddr, sync::Arc, thread::Scope};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    thread::Scope,
+};
 
 use bytes::Bytes;
 use h2::{
@@ -35,16 +40,21 @@ pub(in crate::soak) fn serve<'scope>(
     let at = listener.local_addr()?;
     let scene = Arc::clone(scene);
     scope.spawn(move || {
+        // Held by each stream that is being served.
+        let busy = Arc::new(());
         runtime.block_on(async {
             while !scene.is_over() {
                 tokio::select! {
                     accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                        tokio::spawn(connection(Arc::clone(&scene), stream));
+                        tokio::spawn(connection(Arc::clone(&scene), stream, Arc::downgrade(&busy)));
                     },
                     () = sleep(PIECE) => {}
                 }
             }
-            // What trickles comes to its end.
+            while Arc::strong_count(&busy) > 1 {
+                sleep(PIECE).await;
+            }
+            // What was given last goes out.
             sleep(PIECE * 5).await;
         });
     });
@@ -52,7 +62,7 @@ pub(in crate::soak) fn serve<'scope>(
 }
 
 /// Serves the streams of a connection; whoever calls is told by what he gets.
-async fn connection(scene: Arc<Scene>, stream: TcpStream) {
+async fn connection(scene: Arc<Scene>, stream: TcpStream, busy: Weak<()>) {
     let Ok(mut connection) = Builder::new()
         .max_concurrent_streams(200)
         .handshake::<_, Bytes>(stream)
@@ -73,7 +83,9 @@ async fn connection(scene: Arc<Scene>, stream: TcpStream) {
             return;
         };
         let (scene, last) = (Arc::clone(&scene), Arc::clone(&last));
+        let busy = busy.upgrade();
         tokio::spawn(async move {
+            let _busy = busy;
             // A client that has gone is told nothing.
             drop(stream_of(&scene, request, respond, &last).await);
         });

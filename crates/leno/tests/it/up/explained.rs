@@ -185,7 +185,7 @@ fn each_kind_of_failure_is_explained_by_the_calls_id() {
         &[
             "checkout → store:6379  tcp ",
             "R003 no-allow-rule",
-            "a byte stream has no routes",
+            "none attached",
             "  ✗ answer    the proxy at ",
             "  ✓ mTLS      strict: the caller is default/checkout, proven ",
             "  ✗ access    no AccessPolicy allows it",

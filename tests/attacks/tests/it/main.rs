@@ -3,3 +3,4 @@
 
 mod corpus;
 mod http2;
+mod slow;

@@ -44,6 +44,8 @@ pub(crate) struct Asked {
 pub(crate) struct Imagined {
     /// Who called what, in words: `web → cart:8080  GET /items`.
     pub(crate) asked: String,
+    /// Whether it is a stream of bytes, and no request.
+    pub(crate) is_stream: bool,
     /// What the caller's proxy would think; a caller without one thinks nothing.
     pub(crate) sender: Option<Thought>,
     /// How it would end.
@@ -324,6 +326,7 @@ pub(crate) fn imagine(
 ) -> anyhow::Result<Imagined> {
     let imagined = |sender, end, rule| Imagined {
         asked: asked.words(&source.name()),
+        is_stream: asked.target.is_none(),
         sender,
         end,
         rule,

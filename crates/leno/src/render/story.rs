@@ -30,12 +30,12 @@ pub(crate) fn print(
 ) -> io::Result<()> {
     let headline = Line::new().strong(&imagined.asked).plain("   ");
     terminal.line(match &imagined.end {
-        End::Refused(reason) => headline.bad(refused(reason)),
+        End::Refused(reason) => headline.bad(refused(reason, imagined.is_stream)),
         End::Redirected { status, location } => {
             headline.plain(format_args!("{status} to {location}"))
         }
         End::Told { status, .. } => headline.good(format_args!("{status}, its pages may call")),
-        End::Reached(branches) => verdict(headline, branches),
+        End::Reached(branches) => verdict(headline, branches, imagined.is_stream),
     })?;
     let mut page = Page {
         rows: Vec::new(),
@@ -345,7 +345,7 @@ fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line 
     }
 }
 
-fn verdict(headline: Line, branches: &[Branch]) -> Line {
+fn verdict(headline: Line, branches: &[Branch], is_stream: bool) -> Line {
     let reasons: Vec<&Reason> = branches.iter().flat_map(reasons).collect();
     let all = branches.iter().all(|branch| match &branch.receivers {
         Err(_) => true,
@@ -353,13 +353,18 @@ fn verdict(headline: Line, branches: &[Branch]) -> Line {
     });
     match reasons.first() {
         None => headline.good("allowed"),
-        Some(reason) if all => headline.bad(refused(reason)),
-        Some(reason) => headline.doubtful(format_args!("partly {}", refused(reason))),
+        Some(reason) if all => headline.bad(refused(reason, is_stream)),
+        Some(reason) => headline.doubtful(format_args!("partly {}", refused(reason, is_stream))),
     }
 }
 
-fn refused(reason: &Reason) -> String {
-    format!("{} {} {}", reason.status, reason.code, reason.code.slug())
+/// A stream that is refused is cut: no status is told of it.
+fn refused(reason: &Reason, is_stream: bool) -> String {
+    let Reason { status, code, .. } = reason;
+    match is_stream {
+        true => format!("refused {code} {}", code.slug()),
+        false => format!("{status} {code} {}", code.slug()),
+    }
 }
 
 /// The codes with which a call would be refused, in the order of the story.

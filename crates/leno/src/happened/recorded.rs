@@ -65,7 +65,7 @@ pub(super) fn sent(record: &Recorded, has_receiver: bool) -> Vec<StoryStep> {
         let text = record.route.clone().unwrap_or_else(|| rule.object.clone());
         steps.push(by(yes(ROUTE, text), Some(rule)));
     } else if decided.backend.is_some() && decided.called.is_some() {
-        steps.push(yes(ROUTE, no_routes(record.event)));
+        steps.push(yes(ROUTE, NO_ROUTES));
     }
     if let (Some(backend), Some((value, of))) = (&decided.backend, decided.roll) {
         let text = format!("{backend}: the dice came to {value} of {of}");
@@ -132,12 +132,7 @@ fn named(called: &str, event: Happening) -> String {
     }
 }
 
-fn no_routes(event: Happening) -> &'static str {
-    match event {
-        Happening::Call => "none attached: the service's own endpoints",
-        _ => "a byte stream has no routes: the service's own endpoints",
-    }
-}
+const NO_ROUTES: &str = "none attached: the service's own endpoints";
 
 fn endpoint(record: &Recorded, ended: Option<&str>) -> Option<StoryStep> {
     let Decided { endpoints, why, .. } = &record.decided;

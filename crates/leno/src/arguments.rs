@@ -242,7 +242,30 @@ pub(crate) struct Proxy {
     pub(crate) take_over: bool,
 
     #[command(flatten)]
+    pub(crate) limits: Limits,
+
+    #[command(flatten)]
     pub(crate) ending: Ending,
+}
+
+/// How much there may be in a proxy of what others can make grow. `leno_limits_total` says which of
+/// these bit, and how often.
+#[derive(Args)]
+pub(crate) struct Limits {
+    /// Connections, and streams in tunnels, that live at once; as many as its files allow, if nothing
+    /// is said. Further ones are refused with R040
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections: Option<u32>,
+
+    /// Connections from one peer, by its proven identity, else its address; half of all, if nothing is
+    /// said. Further ones are refused with R050
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections_of_peer: Option<u32>,
+
+    /// Bytes in buffers, in MiB; 256 if nothing is said. When they are spent reading stops, and new
+    /// connections are refused with R051
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) buffered_mib: Option<u32>,
 }
 
 /// How a proxy ends once it is told to: by SIGTERM, SIGINT or `leno leave`. Told twice, it ends at once.

@@ -126,6 +126,9 @@ codes! {
     R042 "udp-not-carried" Mesh "Captured UDP other than DNS is not carried.";
     R043 "too-many-waiting" Mesh "Too many requests wait for the same answer from the control plane.";
     R045 "copy-dropped" Mesh "A mirror did not get a copy of a request, or not all of it.";
+    R050 "too-many-of-peer" Caller "One peer holds as many connections as a single one may.";
+    R051 "buffers-full" Mesh "The proxy holds as many bytes as it may, and takes nothing new.";
+    R052 "too-many-resets" Caller "A peer has had more streams reset than one may.";
     R044 "proxy-bug" Mesh "The proxy met a bug of its own and closed the connection.";
 
     // Trust

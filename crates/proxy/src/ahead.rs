@@ -93,12 +93,12 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::room::Room;
+    use crate::room::tests::places;
 
     #[tokio::test]
     async fn what_came_at_once_is_read_at_once_and_lent_while_it_is_there() {
         let (mut other, end) = tokio::io::duplex(64);
-        let buffers = Buffers::new(Room::new(0));
+        let buffers = Buffers::new(usize::MAX, places(0));
         let mut ahead = Ahead::of(end, buffers.clone());
         other.write_all(b"one two").await.unwrap();
         let mut room = [0; 4];

@@ -175,7 +175,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::room::Room;
+    use crate::room::tests::places;
 
     /// Notes what is written at once, and fails after so many times.
     struct Noting(Rc<RefCell<Vec<usize>>>, usize);
@@ -216,7 +216,7 @@ mod tests {
     async fn sent(writes: &[usize], times: usize) -> (Vec<usize>, io::Result<()>) {
         let noted = Rc::default();
         let inner = Noting(Rc::clone(&noted), times);
-        let (mut stream, turns) = coalesce(inner, Buffers::new(Room::new(0)));
+        let (mut stream, turns) = coalesce(inner, Buffers::new(usize::MAX, places(0)));
         turns
             .of(async {
                 for length in writes {

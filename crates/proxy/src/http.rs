@@ -12,6 +12,7 @@ mod told;
 mod tracing;
 mod waiting;
 
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use leno_traffic::{Channel, Refusal};
 
 pub(crate) use self::asked::Asked;
 use self::asked::Wish;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Waits};
 use crate::incoming::{Incoming, Way};
 use crate::news::Reader;
 use crate::stream::{Sign, Stream};
@@ -82,6 +83,12 @@ pub(crate) async fn serve(
         }
         // What an exchange needs is large: an idle connection holds none of it, and it is made where it
         // stays.
+        if unread.is_none() && worker.buffers.are_spent() {
+            match in_turn(worker, &mut client, incoming).await {
+                Some(buffer) => unread = Some(buffer),
+                None => return None,
+            }
+        }
         let room = Box::new_uninit();
         let one = head::serve_one(connection, &mut client, &mut news, unread.take());
         match Box::into_pin(Box::write(room, one)).await {
@@ -100,12 +107,29 @@ pub(crate) async fn serve(
 }
 
 /// Answers that there is no place for the connection.
-pub(crate) async fn turn_away(worker: &Rc<Worker>, mut client: Stream, incoming: &Incoming) {
-    let reason = refuse::Reason::from(&Refusal::TooManyConnections);
+pub(crate) async fn turn_away(
+    worker: &Rc<Worker>,
+    mut client: Stream,
+    incoming: &Incoming,
+    refusal: &Refusal,
+) {
+    let reason = refuse::Reason::from(refusal);
     if let Ok(Sign::Spoke) = tokio::time::timeout(LINGER, client.sign()).await {
         head::refuse_head(worker, &mut client, incoming, &reason).await;
         linger(worker, client).await;
     }
+}
+
+/// Waits for a buffer where all are lent, and reads nothing meanwhile. Who waits for too long is told so.
+async fn in_turn(worker: &Worker, client: &mut Stream, incoming: &Incoming) -> Option<Buffer> {
+    let mut waits = Waits::default();
+    let lent = poll_fn(|context| worker.buffers.poll_lend(context, &mut waits));
+    let lent = tokio::time::timeout(HEAD_LIMIT, lent).await;
+    if lent.is_err() {
+        let reason = refuse::Reason::from(&Refusal::BuffersFull);
+        head::refuse_head(worker, client, incoming, &reason).await;
+    }
+    lent.ok()
 }
 
 /// Waits for the first byte of a request; `false` if none will come, or another process takes it.
@@ -127,8 +151,7 @@ async fn is_more(worker: &Worker, client: &mut Stream, news: &mut Reader) -> boo
 
 /// Ends a connection so that what was sent last still arrives.
 pub(crate) async fn linger(worker: &Worker, mut client: Stream) {
-    let shutdown: io::Result<()> =
-        std::future::poll_fn(|context| client.poll_shutdown(context)).await;
+    let shutdown: io::Result<()> = poll_fn(|context| client.poll_shutdown(context)).await;
     if shutdown.is_err() {
         return;
     }

@@ -217,13 +217,17 @@ async fn heard(worker: &Worker, stream: &mut Stream, came: &mut Option<Buffer>) 
 const FIRST_WORD: Duration = Duration::from_secs(3);
 
 /// Tells somebody for whom there is no place why the connection is closed.
-pub(crate) async fn turn_away(worker: Rc<Worker>, stream: Stream, incoming: Incoming) {
+pub(crate) async fn turn_away(
+    worker: Rc<Worker>,
+    stream: Stream,
+    incoming: Incoming,
+    refusal: Refusal,
+) {
     match incoming.protocol(&worker, &worker.table()) {
         Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-            http::turn_away(&worker, stream, &incoming).await
+            http::turn_away(&worker, stream, &incoming, &refusal).await
         }
         Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
-            let refusal = Refusal::TooManyConnections;
             tcp::turn_away(&worker, stream, &incoming, &refusal)
         }
     }

@@ -31,6 +31,7 @@ mod pump;
 pub mod reports;
 mod room;
 mod run;
+mod spread;
 mod stream;
 pub mod succession;
 mod tcp;
@@ -71,8 +72,9 @@ use crate::follow::Asker;
 use crate::hands::Hands;
 use crate::room::Room;
 use crate::run::{Accepting, Ending, run};
+use crate::spread::{Loads, Spread};
 use crate::succession::{Heir, Predecessor};
-use crate::worker::Worker;
+use crate::worker::{Part, Worker};
 
 /// How a proxy runs.
 #[derive(Debug)]
@@ -83,8 +85,8 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// The network in which addresses mean something here.
     pub network: Network,
-    /// How many connections, and streams in tunnels, may live at once.
-    pub connections: usize,
+    /// How much of what others can make grow there may be.
+    pub limits: Limits,
     /// For how long it takes calls as before once it is told to end, and says that it is not ready.
     pub lame_duck: Duration,
     /// How long after that what lives may go on.
@@ -93,6 +95,28 @@ pub struct Settings {
     pub predecessor: Option<Predecessor>,
     /// Where dice begin. Different in each process.
     pub seed: u64,
+}
+
+/// How much there may be in a process of what others can make grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Connections, and streams in tunnels, that live at once.
+    pub connections: usize,
+    /// Connections from one peer: an identity that was proven, else an address.
+    pub connections_of_peer: usize,
+    /// Bytes in buffers. When they are spent reading stops, and what is new is refused.
+    pub buffered: usize,
+}
+
+impl Limits {
+    /// Those of a process that may hold so many connections, where nobody says anything else.
+    pub fn of(connections: usize) -> Self {
+        Self {
+            connections,
+            connections_of_peer: (connections / 2).max(1),
+            buffered: 256 << 20,
+        }
+    }
 }
 
 /// How many connections a process may hold that may open so many files: each takes two, and some
@@ -127,6 +151,8 @@ enum Order {
     AskBy(Asker),
     /// Serve this connection, of which so much was read elsewhere, as if it had come by this door.
     Take(TcpStream, Vec<u8>, Door),
+    /// Serve this connection, which another worker accepted at this door.
+    Accept(TcpStream, Door),
     /// Close what belongs to this workload.
     Leave(WorkloadId),
     /// Lend the sockets that it listens on.
@@ -178,14 +204,15 @@ impl Proxy {
             workers,
             listeners,
             network,
-            connections,
+            limits,
             lame_duck,
             drain,
             mut predecessor,
             seed,
         } = settings;
         let ending = Ending { lame_duck, drain };
-        let room = Room::new(connections);
+        let room = Room::new(limits.connections, limits.connections_of_peer);
+        let buffered = limits.buffered / workers.get();
         let doors = listen::doors(&listeners);
         let mut inherited = Vec::new();
         if let Some(predecessor) = &mut predecessor {
@@ -193,20 +220,28 @@ impl Proxy {
             inherited = predecessor.sockets();
         }
         let shares = listen::share(listeners, workers, inherited)?;
-        let (mut orders, mut begun) = (Vec::new(), Vec::new());
-        let workers = shares.into_iter().zip(seed..).map(|(sockets, seed)| {
-            let (order, taking) = mpsc::unbounded_channel();
-            orders.push(order);
+        let mut begun = Vec::new();
+        let (orders, takings): (Vec<_>, Vec<_>) =
+            shares.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let loads = Loads::new(orders.len());
+        let parts = shares.into_iter().zip(takings).enumerate();
+        let workers = parts.map(|(own, (sockets, taking))| {
+            let part = Part {
+                room: room.clone(),
+                spread: Spread::new(loads.clone(), own, orders.clone()),
+                buffered,
+                seed: seed.wrapping_add(own as u64),
+            };
             let (begin, has_begun) = std::sync::mpsc::channel();
             begun.push(has_begun);
             let (keyring, network, table) = (keyring.clone(), network.clone(), table.clone());
             let (telemetry, state) = (telemetry.clone(), state.subscribe());
-            let (room, clocks) = (room.clone(), clocks.clone());
+            let clocks = clocks.clone();
             let work = move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build_local(LocalOptions::default())?;
-                let worker = Worker::new(keyring, clocks, network, table, telemetry, room, seed);
+                let worker = Worker::new(keyring, clocks, network, table, telemetry, part);
                 let worker = Rc::new(worker);
                 runtime.block_on(async {
                     let accepting = Accepting::at(&worker, sockets)?;
@@ -456,7 +491,7 @@ mod tests {
             workers: NonZeroUsize::MIN,
             listeners: Vec::new(),
             network: Network::default_network(),
-            connections: 1,
+            limits: Limits::of(1),
             lame_duck: Duration::ZERO,
             drain: Duration::ZERO,
             predecessor: None,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use leno_model::Code;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_telemetry::Reporter;
-use leno_traffic::{Channel, Naming, Peer, WhyPlain};
+use leno_traffic::{Channel, Naming, Peer, Refusal, WhyPlain};
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -21,6 +21,7 @@ use crate::buffer::Buffer;
 use crate::dns;
 use crate::incoming::{self, Incoming, Toward, Way};
 use crate::metrics;
+use crate::room;
 use crate::stream::Stream;
 use crate::tunnel;
 use crate::worker::Worker;
@@ -95,6 +96,11 @@ impl Door {
                 Reporter::Destination
             }
         }
+    }
+
+    /// Whether anyone may come by it, and not only a workload of ours.
+    fn is_open_to_strangers(&self) -> bool {
+        matches!(self, Self::Inbound(_) | Self::Port(..) | Self::Tunnel)
     }
 
     /// Whether it is open while a worker drains: whoever reads metrics learns of the drain there.
@@ -276,7 +282,7 @@ async fn accept_streams(worker: Rc<Worker>, listener: Rc<TcpListener>, door: Doo
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((tcp, from)) => enter(&worker, &door, tcp, from, None),
+                Ok((tcp, from)) => spread(&worker, &door, tcp, from),
                 // A connection that broke before it was taken is nothing.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -296,6 +302,19 @@ async fn accept_streams(worker: Rc<Worker>, listener: Rc<TcpListener>, door: Doo
     // knows only of those that came before it looked last.
     while let Ok((socket, _)) = SockRef::from(&*listener).accept() {
         take(&worker, &door, socket.into(), &[]);
+    }
+}
+
+/// Lets a connection in, or has a worker that carries less let it in.
+fn spread(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
+    let Some(to) = worker.spread.elsewhere(door) else {
+        return enter(worker, door, tcp, from, None);
+    };
+    // One that has broken meanwhile is nothing.
+    if let Ok(tcp) = tcp.into_std()
+        && let Err(tcp) = worker.spread.hand(to, tcp, door)
+    {
+        take(worker, door, tcp, &[]);
     }
 }
 
@@ -330,12 +349,24 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
     if let Door::Metrics = door {
         return enter_metrics(worker, tcp, from);
     }
-    let Some(seat) = worker.seat(0) else {
-        return turn_away(worker, door, tcp, from);
+    let seat = match worker.admit() {
+        Ok(seat) => seat,
+        Err(refusal) => return turn_away(worker, door, tcp, from, refusal),
+    };
+    let share = match door.is_open_to_strangers() {
+        true => match worker.join(room::Peer::Address(from.ip())) {
+            Some(share) => Some(share),
+            None => {
+                let refusal = Refusal::TooManyOfPeer(from.ip());
+                return turn_away(worker, door, tcp, from, refusal);
+            }
+        },
+        false => None,
     };
     match door {
         Door::Tunnel => {
-            return worker.spawn(seat, from, tunnel::server::serve(worker.clone(), tcp, from));
+            let serving = tunnel::server::serve(worker.clone(), tcp, from, share);
+            return worker.spawn(seat, from, serving);
         }
         Door::Dns(workload) => {
             let serving = dns::serve_stream(worker.clone(), tcp, workload.clone());
@@ -345,7 +376,7 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
     }
     if let Some(incoming) = incoming(door, &tcp, from) {
         let serving = incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming, came);
-        worker.spawn(seat, from, serving);
+        worker.spawn(seat.of(share), from, serving);
     }
 }
 
@@ -361,12 +392,13 @@ fn enter_metrics(worker: &Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
 }
 
 /// Tells a connection for which there is no place why it is closed, if it is one that can be told.
-fn turn_away(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr) {
+fn turn_away(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, refusal: Refusal) {
     let spare = worker.seat(SPARE);
     if let (Some(seat), Some(incoming)) = (spare, incoming(door, &tcp, from)) {
-        let telling = incoming::turn_away(worker.clone(), Stream::Tcp(tcp), incoming);
+        let telling = incoming::turn_away(worker.clone(), Stream::Tcp(tcp), incoming, refusal);
         return worker.spawn(seat, from, telling);
     }
+    worker.note_limit(refusal.code());
     Stream::Tcp(tcp).reset(None);
 }
 

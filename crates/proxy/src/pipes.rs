@@ -4,11 +4,10 @@
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use leno_host::Pipe;
 
-use crate::room::{Room, Seat};
+use crate::room::{Places, Seat};
 
 /// How many pipes of a worker may be lent, each with up to [`Pipe::ROOM`] bytes. One is lent for longer
 /// than a moment only where a reader is slower than its writer, and where none is left, bytes are
@@ -23,7 +22,7 @@ const KEPT: usize = 16;
 pub(crate) struct Pipes(Rc<Inner>);
 
 struct Inner {
-    room: Arc<Room>,
+    places: Rc<Places>,
     idle: RefCell<Vec<Seated>>,
     lent: Cell<usize>,
 }
@@ -35,10 +34,10 @@ struct Seated {
 }
 
 impl Pipes {
-    /// None so far; there is place for them in `room`.
-    pub(crate) fn new(room: Arc<Room>) -> Self {
+    /// None so far; they take of `places`.
+    pub(crate) fn new(places: Rc<Places>) -> Self {
         Self(Rc::new(Inner {
-            room,
+            places,
             idle: RefCell::default(),
             lent: Cell::default(),
         }))
@@ -52,7 +51,7 @@ impl Pipes {
         }
         let idle = inner.idle.borrow_mut().pop();
         let seated = idle.or_else(|| {
-            let seat = inner.room.take(0)?;
+            let seat = inner.places.take(0)?;
             let pipe = Pipe::new().ok()?;
             Some(Seated { pipe, seat })
         })?;
@@ -142,10 +141,11 @@ impl Stride {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::tests::places;
 
     #[test]
     fn pipes_are_lent_again_and_bounded() {
-        let pipes = Pipes::new(Room::new(MOST + 1));
+        let pipes = Pipes::new(places(MOST + 1));
         let all = || std::iter::from_fn(|| pipes.lend()).collect::<Vec<_>>();
         let idle = || pipes.0.idle.borrow().len();
         let lent = all();
@@ -161,13 +161,13 @@ mod tests {
 
     #[test]
     fn a_pipe_takes_the_place_of_a_connection() {
-        let room = Room::new(2);
-        let pipes = Pipes::new(room.clone());
-        let connection = room.take(0);
+        let places = places(2);
+        let pipes = Pipes::new(places.clone());
+        let connection = places.take(0);
         let pipe = pipes.lend();
         assert!(pipe.is_some() && pipes.lend().is_none());
         drop((connection, pipe));
-        assert!(room.take(0).is_some_and(|_| pipes.lend().is_some()));
+        assert!(places.take(0).is_some_and(|_| pipes.lend().is_some()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use leno_protocol::body::{BodyReader, Piece};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::buffer::{Buffer, Buffers};
+use crate::buffer::{Buffer, Buffers, Waits};
 use crate::copies::Copies;
 use crate::pipes::{Lent, Stride};
 use crate::stream::{Cut, Stream};
@@ -33,6 +33,8 @@ pub(crate) struct Pump {
     moved: u64,
     /// Who else gets what is moved.
     pub(crate) copies: Copies,
+    /// For a buffer.
+    waits: Waits,
     /// Whether mirrors that lag behind have had their turn since the last read.
     yielded: bool,
 }
@@ -90,6 +92,7 @@ impl Pump {
             closed: false,
             moved: 0,
             copies: Copies::default(),
+            waits: Waits::default(),
             yielded: false,
         }
     }
@@ -196,7 +199,10 @@ impl Pump {
         from: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<io::Result<usize>> {
-        let buffer = self.buffer.get_or_insert_with(|| buffers.lend());
+        let buffer = match &mut self.buffer {
+            Some(buffer) => buffer,
+            none => none.insert(ready!(buffers.poll_lend(context, &mut self.waits))),
+        };
         let read = from.poll_read_into(context, buffer);
         if read.is_pending() {
             self.give_back();
@@ -371,7 +377,7 @@ mod tests {
 
     use super::*;
     use crate::copies::{Space, feed};
-    use crate::room::Room;
+    use crate::room::tests::places;
 
     async fn connection() -> (TcpStream, Stream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -390,8 +396,8 @@ mod tests {
         let (mut client, mut from) = connection().await;
         let (mut server, mut to) = connection().await;
         let mut pump = pump;
-        let room = Room::new(pipes);
-        let buffers = Buffers::new(room.clone());
+        let room = places(pipes);
+        let buffers = Buffers::new(usize::MAX, room.clone());
         let send = async {
             client.write_all(sent).await.unwrap();
             client.shutdown().await.unwrap();

@@ -97,6 +97,10 @@ fn obey(worker: &Rc<Worker>, accepting: Option<&mut Accepting>, order: Order) ->
         Order::Enclose(workload, share) => worker.enter_by(workload, Some(share.open()?)),
         Order::AskBy(asker) => worker.ask_by(asker),
         Order::Take(connection, came, door) => listen::take(worker, &door, connection, &came),
+        Order::Accept(connection, door) => {
+            worker.spread.has_come();
+            listen::take(worker, &door, connection, &[]);
+        }
         Order::Leave(workload) => {
             if let Some(accepting) = accepting {
                 accepting.end(&workload);

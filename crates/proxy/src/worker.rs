@@ -19,8 +19,8 @@ use leno_identity::Pace;
 use leno_model::view::{PortRef, State, WorkloadId};
 use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
 use leno_telemetry::{
-    Accept, Bytes, Decided, Edge, Endpoints, Event, Flow, Party, Recorder, Reporter, Security,
-    Stream, Telemetry, Unusable,
+    Accept, Bytes, Decided, Edge, Endpoints, Event, Flow, Limit, Party, Recorder, Reporter,
+    Security, Stream, Telemetry, Unusable,
 };
 use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
 use tokio::sync::Notify;
@@ -35,7 +35,8 @@ use crate::inside::Entrance;
 use crate::named::Lookups;
 use crate::news::News;
 use crate::pool::{Pool, TargetRef};
-use crate::room::{Room, Seat};
+use crate::room::{Peer, Places, Room, Seat, Share};
+use crate::spread::Spread;
 use crate::stream;
 use crate::succession::Heir;
 use crate::tunnel::client::Tunnels;
@@ -66,7 +67,8 @@ pub(crate) struct Worker {
     clocks: Clocks,
     pace: RefCell<Pace>,
     phase: Cell<Phase>,
-    room: Arc<Room>,
+    places: Rc<Places>,
+    pub(crate) spread: Spread,
     connections: Cell<usize>,
     cut: RefCell<Cut>,
     heir: RefCell<Option<Heir>>,
@@ -83,6 +85,18 @@ enum Phase {
     Draining,
     /// Nothing lives any longer.
     Over,
+}
+
+/// A worker's part of what its process has.
+pub(crate) struct Part {
+    /// Where its connections have their places.
+    pub(crate) room: Arc<Room>,
+    /// The way to the other workers.
+    pub(crate) spread: Spread,
+    /// How many bytes it may hold in buffers.
+    pub(crate) buffered: usize,
+    /// Where its dice begin.
+    pub(crate) seed: u64,
 }
 
 /// The panics of tasks since a moment.
@@ -106,15 +120,15 @@ impl Worker {
         network: Network,
         table: Arc<Table>,
         telemetry: Telemetry,
-        room: Arc<Room>,
-        seed: u64,
+        part: Part,
     ) -> Self {
+        let places = Places::new(part.room);
         Self {
             keyring,
             network,
             balancer: RefCell::new(Balancer::new(&table)),
-            dice: RefCell::new(Dice::new(seed)),
-            buffers: Buffers::new(room.clone()),
+            dice: RefCell::new(Dice::new(part.seed)),
+            buffers: Buffers::new(part.buffered, places.clone()),
             space: Space::default(),
             copying: Rc::default(),
             pool: Pool::default(),
@@ -132,7 +146,8 @@ impl Worker {
             pace: RefCell::new(Pace::new(clocks.now())),
             clocks,
             phase: Cell::new(Phase::Serving),
-            room,
+            places,
+            spread: part.spread,
             connections: Cell::new(0),
             cut: RefCell::default(),
             heir: RefCell::default(),
@@ -260,6 +275,11 @@ impl Worker {
         self.pool.sweep(now.mono);
         self.tunnels.sweep(now.mono);
         self.buffers.pipes.sweep();
+        let stopped = self.buffers.take_stopped();
+        if stopped > 0 {
+            let mut recorder = self.recorder.borrow_mut();
+            recorder.bit(Limit::BufferedBytes, stopped);
+        }
         // Streams that are open count on while nothing happens to them.
         self.hand_over();
         if self.pace.borrow_mut().has_jumped(now) {
@@ -275,6 +295,11 @@ impl Worker {
     /// How many connections live.
     pub(crate) fn connections(&self) -> usize {
         self.connections.get()
+    }
+
+    fn count_connections(&self, count: usize) {
+        self.connections.set(count);
+        self.spread.carries(count);
     }
 
     /// Whether anything lives that a drain waits for: connections, and copies of requests.
@@ -441,7 +466,7 @@ impl Worker {
     /// and again if it lasts.
     pub(crate) fn tell_starved(&self, reporter: Reporter, listener: SocketAddr, why: &io::Error) {
         let now = self.now();
-        if self.room.notes_starved(now.mono) {
+        if self.places.room().notes_starved(now.mono) {
             self.report(&Event::Accept(Accept {
                 id: self.new_id(),
                 reporter,
@@ -455,7 +480,27 @@ impl Worker {
 
     /// A place for one more connection or stream; with `spare`, beyond what there may be.
     pub(crate) fn seat(&self, spare: usize) -> Option<Seat> {
-        self.room.take(spare)
+        self.places.take(spare)
+    }
+
+    /// Whether another connection may come in.
+    pub(crate) fn admit(&self) -> Result<Seat, Refusal> {
+        if self.buffers.are_spent() {
+            return Err(Refusal::BuffersFull);
+        }
+        self.seat(0).ok_or(Refusal::TooManyConnections)
+    }
+
+    /// One more connection of a peer.
+    pub(crate) fn join(&self, peer: Peer) -> Option<Share> {
+        self.places.room().join(peer)
+    }
+
+    /// Says that the limit which `code` stands for bit somebody who cannot be told so.
+    pub(crate) fn note_limit(&self, code: Code) {
+        if let Some(limit) = Limit::of(code) {
+            self.recorder.borrow_mut().bit(limit, 1);
+        }
     }
 
     /// Runs the task of a connection or stream from `peer`, and counts it while it lives.
@@ -465,7 +510,7 @@ impl Worker {
         peer: SocketAddr,
         task: impl Future<Output = ()> + 'static,
     ) {
-        self.connections.set(self.connections.get() + 1);
+        self.count_connections(self.connections.get() + 1);
         let counted = Counted(self.clone(), seat);
         self.run(peer, Some(counted), task);
     }
@@ -564,7 +609,8 @@ struct Counted(Rc<Worker>, #[expect(dead_code, reason = "it is held")] Seat);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get() - 1);
+        let worker = &self.0;
+        worker.count_connections(worker.connections.get() - 1);
     }
 }
 
@@ -574,6 +620,7 @@ pub(crate) mod tests {
     use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
+    use crate::spread::Loads;
     use crate::tests::view;
 
     /// A worker of an empty mesh.
@@ -585,8 +632,12 @@ pub(crate) mod tests {
             Network::default_network(),
             Arc::new(Table::new(view(0), Scope::Whole)),
             Telemetry::new(leno_telemetry::Settings::default()),
-            Room::new(1),
-            1,
+            Part {
+                room: Room::new(1, 1),
+                spread: Spread::new(Loads::new(1), 0, Vec::new()),
+                buffered: usize::MAX,
+                seed: 1,
+            },
         )
     }
 

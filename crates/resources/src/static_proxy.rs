@@ -13,7 +13,7 @@ use leno_model::{Code, Name, Namespace, Note, Notes, Severity};
 
 use crate::decode::{Decode, Reader, Rules, Subject, choice, object, text};
 use crate::object::span;
-use crate::part::List;
+use crate::part::{List, Part};
 use crate::policy::Identity;
 use crate::schema::Shape;
 use crate::yaml::{self, Node};
@@ -40,11 +40,23 @@ object! {
         pub tunnels: List<StaticTunnel> = "tunnels";
         /// How many workers; as many as there are cores to use, if nothing is said.
         pub workers: Option<u16> = "workers" [range(1, 1024)];
+        /// How much there may be of what others can make grow.
+        pub limits: Option<Part<StaticLimits>> = "limits";
         /// For how long the proxy takes calls as before once it is told to end, and says that it is not
         /// ready.
         pub lame_duck: Duration = "lameDuck" or Duration::ZERO, as "0s";
         /// How long live connections may go on after that.
         pub drain: Duration = "drain" or Duration::from_secs(30), as "30s";
+    }
+
+    /// How much there may be in a proxy of what others can make grow.
+    pub struct StaticLimits {
+        /// Connections, and streams in tunnels, that live at once.
+        pub connections: Option<u32> = "connections" [range(1, 10_000_000)];
+        /// Connections from one peer: a proven identity, else an address.
+        pub connections_of_peer: Option<u32> = "connectionsOfPeer" [range(1, 10_000_000)];
+        /// Bytes in buffers, in MiB.
+        pub buffered_mib: Option<u32> = "bufferedMiB" [range(1, 1_000_000)];
     }
 
     /// A workload that the proxy stands in front of.

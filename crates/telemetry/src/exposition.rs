@@ -12,6 +12,7 @@ use leno_model::{CallId, Fault, Histogram, Wall};
 use crate::event::Event;
 use crate::export::Exported;
 use crate::kept::Kept;
+use crate::limit::Limit;
 use crate::metric::{self, Metric};
 use crate::registry::{CodeCounts, Total};
 use crate::series::{Key, Labels, NONE, What};
@@ -170,6 +171,7 @@ impl Snapshot {
             Family::of_codes(&metric::REFUSED, &self.refused),
             Family::of_codes(&metric::HANDSHAKE_FAILURES, &self.handshakes),
             Family::of_codes(&metric::ACCEPT_FAILURES, &self.accepts),
+            Family::new(&metric::LIMITS, self.limits.iter().map(limit)),
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
             Family::alone(&metric::TAP_DROPPED, self.tap_dropped),
@@ -187,6 +189,10 @@ pub(crate) fn of_export(exported: &[Exported]) -> [Family<'_>; 3] {
         Family::new(&metric::EXPORT_LOST, exported.iter().flat_map(lost)),
         Family::new(&metric::EXPORT_FAILURES, exported.iter().map(failures)),
     ]
+}
+
+fn limit((limit, times): &(Limit, u64)) -> Sample<'static> {
+    Sample::new([Cow::Borrowed(limit.as_str())], *times)
 }
 
 fn taken(exported: &Exported) -> Sample<'_> {

@@ -74,6 +74,7 @@ pub const METRICS: &[Metric] = &[
     REFUSED,
     HANDSHAKE_FAILURES,
     ACCEPT_FAILURES,
+    LIMITS,
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
     TAP_DROPPED,
@@ -225,6 +226,22 @@ pub(crate) const ACCEPT_FAILURES: Metric = Metric {
     elsewhere: Elsewhere {
         conventions: "",
         istio: "envoy_listener_downstream_cx_overflow",
+        linkerd: "",
+    },
+};
+pub(crate) const LIMITS: Metric = Metric {
+    name: "leno_limits_total",
+    kind: Kind::Counter,
+    labels: &[Label {
+        name: "limit",
+        help: "Which limit: connections, connections-of-peer, buffered-bytes, files, head-bytes, head-time, connect-time, response-time, resets, waiting, copies.",
+    }],
+    help: "Times at which a limit of the proxy bit, by limit.",
+    otel: "leno.limits",
+    unit: "{time}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "envoy_listener_downstream_cx_overflow, envoy_http_downstream_flow_control_paused_reading_total",
         linkerd: "",
     },
 };

@@ -10,6 +10,7 @@ use crate::event::{Event, Flow, Line};
 use crate::export::{Export, Queue, Signal, Taker};
 use crate::flows::{Counting, Flows, Handed};
 use crate::kept::{Keeper, Keeping, Kept};
+use crate::limit::Limit;
 use crate::prometheus;
 use crate::record::Record;
 use crate::registry::{Counters, Registry, Rest};
@@ -122,12 +123,14 @@ impl Telemetry {
             refused,
             handshakes,
             accepts,
+            limits,
         } = self.0.registry.rest();
         Snapshot {
             series: self.0.registry.totals(),
             refused,
             handshakes,
             accepts,
+            limits,
             folded,
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
             tap_dropped: self.0.taps.dropped(),
@@ -221,6 +224,13 @@ impl Recorder {
         }
         self.counters.count_bytes(flow);
         self.flows.count_bytes(flow);
+    }
+
+    /// Says that a limit bit so many times where nothing was refused.
+    pub fn bit(&mut self, limit: Limit, times: u64) {
+        if !self.readers.is_blind {
+            self.counters.bit(limit, times);
+        }
     }
 
     /// Whether there is something to [`Self::hand_over`].

@@ -14,6 +14,7 @@ use rustc_hash::FxHasher;
 
 use crate::counter::Counter;
 use crate::event::{Bytes, Call, Event, Flow, Reporter, Stream};
+use crate::limit::Limit;
 use crate::lock::lock;
 use crate::series::{Key, Labels, Traits, What};
 use crate::tally::Tally;
@@ -58,6 +59,7 @@ struct Marks {
     refused: ByCode,
     handshakes: ByCode,
     accepts: ByCode,
+    limits: [Counter; Limit::ALL.len()],
 }
 
 /// A count per reporter and code.
@@ -93,6 +95,7 @@ pub(crate) struct Rest {
     pub(crate) refused: CodeCounts,
     pub(crate) handshakes: CodeCounts,
     pub(crate) accepts: CodeCounts,
+    pub(crate) limits: Vec<(Limit, u64)>,
 }
 
 impl Registry {
@@ -138,6 +141,7 @@ impl Registry {
             refused: ByCode::total(workers.iter().map(|marks| &marks.refused)),
             handshakes: ByCode::total(workers.iter().map(|marks| &marks.handshakes)),
             accepts: ByCode::total(workers.iter().map(|marks| &marks.accepts)),
+            limits: limits(&workers),
         }
     }
 
@@ -278,8 +282,19 @@ impl Marks {
             refused: ByCode::new(),
             handshakes: ByCode::new(),
             accepts: ByCode::new(),
+            limits: [const { Counter::new() }; Limit::ALL.len()],
         }
     }
+}
+
+fn limits(workers: &[Arc<Marks>]) -> Vec<(Limit, u64)> {
+    let all = Limit::ALL.iter().map(|limit| {
+        let times = workers
+            .iter()
+            .map(|marks| marks.limits[*limit as usize].get());
+        (*limit, times.sum())
+    });
+    all.filter(|(_, times)| *times > 0).collect()
 }
 
 impl ByCode {
@@ -347,10 +362,17 @@ impl Counters {
             }
             Event::Accept(accept) => self.marks.accepts.add(accept.reporter, accept.code),
         }
+        if let Some(limit) = event.code().and_then(Limit::of) {
+            self.bit(limit, 1);
+        }
     }
 
     pub(crate) fn count_bytes(&mut self, flow: &Flow<'_>) {
         self.part(&Key::of_flow(flow)).add_bytes(flow.bytes);
+    }
+
+    pub(crate) fn bit(&self, limit: Limit, times: u64) {
+        self.marks.limits[limit as usize].add(times);
     }
 
     fn refuse(&self, reporter: Reporter, code: Option<Code>) {

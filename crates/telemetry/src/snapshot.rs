@@ -9,6 +9,7 @@ use leno_model::{Fault, Histogram};
 
 use crate::event::{Reporter, Security};
 use crate::export::Exported;
+use crate::limit::Limit;
 use crate::registry::{CodeCounts, Total};
 use crate::series::{Labels, What};
 
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub handshakes: CodeCounts,
     /// Times at which connections waited and could not be taken, by code.
     pub accepts: CodeCounts,
+    /// How often each limit bit, of those that did.
+    pub limits: Vec<(Limit, u64)>,
     /// Events counted as `other`, because the budget of series was spent.
     pub folded: u64,
     /// Lines that the access log had no room for or could not write.

@@ -2,7 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::{format, string::String};
-use core::{net::SocketAddr, time::Duration};
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use leno_model::view::PortRef;
 use leno_model::{Code, Fault, Origin, ServiceName, SpiffeId, Subscription};
@@ -165,6 +168,12 @@ pub enum Refusal {
     /// The proxy holds as many connections as it may.
     #[error("the proxy holds as many connections as it may")]
     TooManyConnections,
+    /// A peer holds as many connections as one may.
+    #[error("{0} holds as many connections as a single peer may")]
+    TooManyOfPeer(IpAddr),
+    /// The proxy holds as many bytes as it may.
+    #[error("the proxy holds as many bytes as it may")]
+    BuffersFull,
     /// The proxy may open no more files.
     #[error("the proxy may open no more files")]
     NoFileLeft,
@@ -278,6 +287,8 @@ impl Refusal {
             Self::ResetDuringBody(_) => Code::R026,
             Self::Unreachable(_) => Code::R027,
             Self::TooManyConnections => Code::R040,
+            Self::TooManyOfPeer(_) => Code::R050,
+            Self::BuffersFull => Code::R051,
             Self::NoFileLeft => Code::H004,
             Self::Draining => Code::R041,
             Self::TooManyWaiting => Code::R043,
@@ -318,6 +329,8 @@ impl Refusal {
             | Self::ResetDuringBody(_)
             | Self::Unreachable(_)
             | Self::TooManyConnections
+            | Self::TooManyOfPeer(_)
+            | Self::BuffersFull
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => None,
@@ -386,6 +399,8 @@ impl Refusal {
             | Self::NoEndpoint(_)
             | Self::NoEndpointUsable { .. }
             | Self::TooManyConnections
+            | Self::TooManyOfPeer(_)
+            | Self::BuffersFull
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => 503,

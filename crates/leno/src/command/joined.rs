@@ -207,6 +207,7 @@ fn listen(
 /// What the command line asks for.
 struct Wanted<'a> {
     options: &'a Joined,
+    limits: &'a arguments::Limits,
     ending: &'a arguments::Ending,
     take_over: bool,
     /// The workloads in front of which the proxy stands.
@@ -223,6 +224,7 @@ impl<'a> Wanted<'a> {
         let upstreams = options.upstreams.iter().map(|text| upstream(text, &home));
         Ok(Self {
             options,
+            limits: &proxy.limits,
             ending: &proxy.ending,
             take_over: proxy.take_over,
             workloads: workloads.collect::<anyhow::Result<_>>()?,
@@ -278,7 +280,7 @@ impl<'a> Wanted<'a> {
             workers: Cpu::read().workers(),
             listeners,
             network: Network::default_network(),
-            connections: proxy::connections()?,
+            limits: proxy::limits(self.limits)?,
             lame_duck: self.ending.lame_duck.unwrap_or_default(),
             drain: self.ending.drain.unwrap_or(DRAIN),
             predecessor: None,

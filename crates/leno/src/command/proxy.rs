@@ -13,9 +13,9 @@ use leno_compile::{Instance, Mesh, ViewOf};
 use leno_host::cpu::Cpu;
 use leno_identity::{Credential, Trust};
 use leno_model::view::{PortRef, View, WorkloadId};
-use leno_model::{Namespace, Network, ServiceName, Severity, SpiffeId};
+use leno_model::{Code, Namespace, Network, ServiceName, Severity, SpiffeId};
 use leno_proxy::succession::{Heir, Predecessor};
-use leno_proxy::{Adopted, Clocks, Door, Listener, Place, Proxy, Settings, Witness};
+use leno_proxy::{Adopted, Clocks, Door, Limits, Listener, Place, Proxy, Settings, Witness};
 use leno_resources::policy::Identity;
 use leno_resources::static_proxy::{self, Named, StaticProxy, StaticWorkload};
 use leno_resources::{List, Part};
@@ -45,7 +45,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         namespace: &options.namespace,
     };
     let fixed = Fixed::read(&source, terminal)?;
-    let settings = fixed.settings(&options.ending)?;
+    let settings = fixed.settings(&options.limits, &options.ending)?;
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.clock()));
     for credential in fixed.credentials()? {
@@ -263,7 +263,11 @@ impl Fixed {
         })
     }
 
-    fn settings(&self, ending: &arguments::Ending) -> anyhow::Result<Settings> {
+    fn settings(
+        &self,
+        limits: &arguments::Limits,
+        ending: &arguments::Ending,
+    ) -> anyhow::Result<Settings> {
         let mut listeners = Vec::new();
         let mut listen = |address, door| {
             listeners.push(Listener {
@@ -306,11 +310,31 @@ impl Fixed {
                 .unwrap_or_else(|| Cpu::read().workers()),
             listeners,
             network: Network::default_network(),
-            connections: connections()?,
+            limits: self.limits(limits)?,
             lame_duck: ending.lame_duck.unwrap_or(self.described.lame_duck),
             drain: ending.drain.unwrap_or(self.described.drain),
             predecessor: None,
             seed: super::seed(),
+        })
+    }
+
+    /// The limits that the command line says, else the file.
+    fn limits(&self, said: &arguments::Limits) -> anyhow::Result<Limits> {
+        let written = self.described.limits.as_ref().and_then(Part::sound);
+        let number = |said: Option<u32>, written: Option<u32>| said.or(written);
+        limits(&arguments::Limits {
+            connections: number(
+                said.connections,
+                written.and_then(|written| written.connections),
+            ),
+            connections_of_peer: number(
+                said.connections_of_peer,
+                written.and_then(|written| written.connections_of_peer),
+            ),
+            buffered_mib: number(
+                said.buffered_mib,
+                written.and_then(|written| written.buffered_mib),
+            ),
         })
     }
 
@@ -418,6 +442,31 @@ fn summary(described: &StaticProxy, settings: &Settings) -> Line {
     let listeners = count(settings.listeners.len(), "listener");
     let line = Line::new().good("ready").plain("  proxy of ");
     line.plain(format_args!("{workloads} · {workers} · {listeners}"))
+}
+
+/// The limits that are said, and those of this host where nothing is.
+pub(super) fn limits(said: &arguments::Limits) -> anyhow::Result<Limits> {
+    let most = connections()?;
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let connections = said.connections.map_or(most, number);
+    if connections > most {
+        bail!(
+            "{} {}: {connections} connections need more files than this process may open, which \
+             is enough for {most}: raise `ulimit -Hn`, or LimitNOFILE= of its unit",
+            Code::H004,
+            Code::H004.slug()
+        );
+    }
+    let limits = Limits::of(connections);
+    Ok(Limits {
+        connections_of_peer: said
+            .connections_of_peer
+            .map_or(limits.connections_of_peer, number),
+        buffered: said
+            .buffered_mib
+            .map_or(limits.buffered, |mib| number(mib).saturating_mul(1 << 20)),
+        ..limits
+    })
 }
 
 /// How many connections may live at once, once the process may open as many files as it can.

@@ -27,7 +27,7 @@ use leno_host::{Enclosure, Event, Listeners, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
 use leno_model::{Dice, Mono, Name, Network, SpiffeId, TrustDomain};
 use leno_proxy::reports::Reports;
-use leno_proxy::{Clocks, Door, Listener, Place as At, Proxy};
+use leno_proxy::{Clocks, Door, Limits, Listener, Place as At, Proxy};
 use leno_telemetry::{Event as Told, Filter, Party, Record, Reporter, Tap, Telemetry};
 use leno_traffic::{Naming, Scope};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -478,7 +478,7 @@ impl Front {
                 door: Door::Tunnel,
             }],
             network: Network::default_network(),
-            connections: connections()?,
+            limits: Limits::of(connections()?),
             lame_duck: Duration::ZERO,
             predecessor: None,
             drain: DRAIN,

@@ -192,7 +192,9 @@ fn proxy_error(code: Code) -> &'static str {
         Code::R024 => "http_protocol_error",
         Code::R025 => "tls_protocol_error",
         Code::R027 => "destination_ip_unroutable",
-        Code::R040 | Code::R041 | Code::R043 | Code::H004 => "connection_limit_reached",
+        Code::R040 | Code::R041 | Code::R043 | Code::R050 | Code::R051 | Code::H004 => {
+            "connection_limit_reached"
+        }
         _ if code.fault() == Fault::Caller => match code {
             Code::R002 | Code::R003 | Code::R004 | Code::R007 | Code::R010 | Code::T005 => {
                 "http_request_denied"

@@ -375,7 +375,15 @@ impl Reply<'_> {
 fn failure_told(error: &[u8], status: u16) -> Failure {
     let code = error.get(..4).and_then(|code| str::from_utf8(code).ok());
     match code.and_then(|code| code.parse().ok()) {
-        Some(Code::R020 | Code::R021 | Code::R027 | Code::R040 | Code::R041) => Failure::NotSent,
+        Some(
+            Code::R020
+            | Code::R021
+            | Code::R027
+            | Code::R040
+            | Code::R041
+            | Code::R050
+            | Code::R051,
+        ) => Failure::NotSent,
         Some(Code::R022 | Code::R024) => Failure::Unanswered(status),
         Some(_) | None => Failure::Answered(status),
     }

@@ -25,6 +25,7 @@ use crate::aim::party;
 use crate::coalesce::{Coalesced, Turns, coalesce};
 use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
+use crate::room::{Peer as Holder, Share};
 use crate::tunnel::{
     CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within, open_for,
 };
@@ -36,8 +37,14 @@ const HEADER_BYTES: u32 = 16 * 1024;
 /// How long a connection that is cut may take to be told so.
 const ABORT_LIMIT: Duration = Duration::from_secs(1);
 
-/// Serves one connection to the tunnel port.
-pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
+/// Serves one connection to the tunnel port, of which its address has a `share` until it has proven
+/// whose it is.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    tcp: TcpStream,
+    from: SocketAddr,
+    share: Option<Share>,
+) {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
     let tcp = Ahead::of(tcp, worker.buffers.clone());
@@ -59,6 +66,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
     let Some(mut connection) = turns.of(speak(stream)).await else {
         return;
     };
+    let peer = worker.join(Holder::Identity(caller.id().clone()));
+    drop(share);
     let tunnel = Tunnel {
         worker,
         from,
@@ -67,16 +76,61 @@ pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, from: SocketAddr) 
         proof,
         counted: Rc::default(),
     };
-    if let Err(distrust) = tunnel.run(&mut connection, &turns, news, trust).await {
-        let (worker, why) = (&tunnel.worker, distrust.to_string());
+    let ended = match &peer {
+        Some(_share) => tunnel.run(&mut connection, &turns, news, trust).await,
+        None => Err(Ended::TooMany),
+    };
+    if let Err(ended) = ended {
         let between = (Some(tunnel.caller.id()), Some(&tunnel.own));
-        tell(worker, from, between, distrust.code(), &why);
-        connection.abrupt_shutdown(h2::Reason::INADEQUATE_SECURITY);
+        tell(
+            &tunnel.worker,
+            from,
+            between,
+            ended.code(),
+            &ended.to_string(),
+        );
+        let Some(reason) = ended.reason() else {
+            return;
+        };
+        connection.abrupt_shutdown(reason);
         let told = turns.of(std::future::poll_fn(|context| {
             connection.poll_closed(context)
         }));
         // Whoever does not read it is cut without a word.
         drop(tokio::time::timeout(ABORT_LIMIT, told).await);
+    }
+}
+
+/// Why a connection is ended that its peer did not end.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// The peer is believed no more.
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
+    /// The peer holds as many connections as one may.
+    #[error("it holds as many connections as a single peer may")]
+    TooMany,
+    /// The peer has had more streams reset than one may; HTTP/2 has ended the connection.
+    #[error("it has had more streams reset than a connection may")]
+    TooManyResets,
+}
+
+impl Ended {
+    fn code(&self) -> Code {
+        match self {
+            Self::Distrust(distrust) => distrust.code(),
+            Self::TooMany => Code::R050,
+            Self::TooManyResets => Code::R052,
+        }
+    }
+
+    /// With what the peer is told so, if it was not yet.
+    fn reason(&self) -> Option<h2::Reason> {
+        match self {
+            Self::Distrust(_) => Some(h2::Reason::INADEQUATE_SECURITY),
+            Self::TooMany => Some(h2::Reason::ENHANCE_YOUR_CALM),
+            Self::TooManyResets => None,
+        }
     }
 }
 
@@ -96,6 +150,11 @@ async fn speak(stream: Coalesced<Secured>) -> Option<Connection> {
         .handshake(stream);
     let spoken = tokio::time::timeout(leno_channel::HANDSHAKE_LIMIT, handshake).await;
     spoken.ok()?.ok()
+}
+
+/// Whether HTTP/2 has ended the connection because its peer makes too much of it for nothing.
+fn is_flood(error: &h2::Error) -> bool {
+    error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
 }
 
 /// Tells that the other end of a connection is not believed.
@@ -141,7 +200,7 @@ impl Tunnel {
         turns: &Turns<Secured>,
         mut news: Reader,
         mut trust: Arc<Trust>,
-    ) -> Result<(), Distrust> {
+    ) -> Result<(), Ended> {
         let Self { worker, proof, .. } = self;
         let left = worker.until(self.caller.ends());
         let mut closing = pin!(tokio::time::sleep(open_for(left)));
@@ -151,6 +210,7 @@ impl Tunnel {
             tokio::select! {
                 request = turns.of(connection.accept()) => match request {
                     Some(Ok((request, answer))) => self.take(request, answer),
+                    Some(Err(error)) if is_flood(&error) => return Err(Ended::TooManyResets),
                     Some(Err(_)) | None => return Ok(()),
                 },
                 () = news.changed() => {

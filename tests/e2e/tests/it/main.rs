@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod identity;
 mod life;
+mod limits;
 mod load;
 mod named;
 mod pair;

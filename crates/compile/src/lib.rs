@@ -42,6 +42,8 @@ use leno_model::view::Settings;
 use leno_model::{Network, Notes};
 use leno_resources::Resources;
 
+use crate::layers::Layers;
+
 pub use mesh::{AddressOwner, Answer, Destination, Instance, Mesh, NotFound, ViewOf};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
@@ -77,7 +79,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         http_routes: targets::names(resources.http_routes.iter()),
         grpc_routes: targets::names(resources.grpc_routes.iter()),
     };
-    let tunings = tuning::read(&resources.traffic_policies, &scope, &mut notes);
+    let tunings = Layers::read(resources.traffic_policies.iter(), &scope, &mut notes);
     let ruled = services.keys().map(|name| {
         let protocols = tuning::protocols(&tunings, name);
         (name.clone(), protocols)

@@ -3,12 +3,12 @@
 use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 
 use leno_model::view::{Protocol, Proxied, ProxyVersion, Tuning};
-use leno_model::{Namespace, Notes, ServiceName};
+use leno_model::{Namespace, ServiceName};
 use leno_resources::policy::{self, TargetKind, TargetRef, TrafficPolicySpec};
-use leno_resources::{List, Object, Objects};
+use leno_resources::{List, Object};
 
 use crate::layers::{Layered, Layers};
-use crate::targets::{Scope, Target};
+use crate::targets::Target;
 use crate::workloads;
 
 impl Layered for TrafficPolicySpec {
@@ -47,15 +47,6 @@ const RETRY: &str = "retry";
 const RETRY_BUDGET: &str = "retryBudget";
 const PORTS: &str = "ports";
 const PROXY_PROTOCOL: &str = "proxyProtocol";
-
-/// Reads all policies.
-pub(crate) fn read<'a>(
-    policies: &'a Objects<TrafficPolicySpec>,
-    scope: &Scope<'_>,
-    notes: &mut Notes,
-) -> Layers<'a, TrafficPolicySpec> {
-    Layers::read(policies.iter(), scope, notes)
-}
 
 /// What policies say is spoken on the ports of `service`.
 pub(crate) fn protocols(

@@ -1,7 +1,9 @@
-//! Routes: which requests match, and what happens to those that do.
+//! Routes: which requests or streams match, and what happens to those that do.
 //!
-//! The words and their meaning are Gateway API's `HTTPRoute` (v1); the order of precedence that
-//! the spec demands has been worked out already and is the order of [`Routes::routes`].
+//! The words and their meaning are Gateway API's routes (v1), all kinds in one form: a call of gRPC is a
+//! request, `POST /service/method`, and a stream is matched by its host alone, the server that it asks
+//! for. The order of precedence that the spec demands has been worked out already and is the order of
+//! [`Routes::routes`].
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{num::NonZeroU32, time::Duration};
@@ -12,8 +14,8 @@ use crate::pattern::Pattern;
 use crate::view::service::PortRef;
 use crate::view::telemetry::Telemetry;
 
-/// All that is attached to one service port for one group of callers. The first route that
-/// matches takes the request; if none does, the answer is 404 ([`Code::R010`]).
+/// All that is attached to one service port for one group of callers, of one kind. The first route that
+/// matches takes the request or stream; if none does, it is refused ([`Code::R010`]).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Routes {
     /// Matches in order of precedence.
@@ -28,9 +30,9 @@ pub struct Routes {
 /// One match and where it leads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
-    /// Which hosts.
+    /// Which hosts; of streams, which servers (SNI).
     pub host: HostMatch,
-    /// Which requests.
+    /// Which requests; of streams, all.
     pub matches: HttpMatch,
     /// Index into [`Routes::rules`].
     pub rule: usize,
@@ -38,7 +40,7 @@ pub struct Route {
     pub origin: Origin,
 }
 
-/// Which `Host` values match.
+/// Which hosts match: values of `Host`, or names of servers in TLS.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum HostMatch {
     /// Every one.

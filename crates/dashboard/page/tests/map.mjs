@@ -8,11 +8,12 @@ await visit(async (page) => {
 
   // The denied call and the failing version are said, not only drawn.
   await page.getByRole("button", { name: /web may not call payments/ }).waitFor();
-  await page.locator(".label.refused").waitFor();
+  const refused = page.locator('.label.refused[title^="web to payments"]');
+  await refused.waitFor();
   await service("cart").getByText("cart-v2").waitFor();
 
   // An edge tells all of itself.
-  await page.locator(".label.refused").click();
+  await refused.click();
   const pane = page.getByRole("complementary");
   await pane.getByText("encrypted, both sides proven (mTLS)").waitFor();
   await pane.getByText("100 %", { exact: true }).waitFor();

@@ -70,7 +70,7 @@ impl<'a> Client<'a> {
             return Ok(Told::Left);
         }
         let Some(head) = connection.head()? else {
-            return written.map(|()| Told::Nothing);
+            return written.map(|()| Told::Nothing("closed".to_owned()));
         };
         let status = head.line.split(' ').nth(1).unwrap_or("no status");
         if status == "200" && errand.client == ClientDoes::Leave {
@@ -119,7 +119,7 @@ impl<'a> Client<'a> {
             return Ok(missing(&error, Told::Broken));
         }
         if body.len() < errand.down {
-            return Ok(Told::Broken);
+            return Ok(Told::Broken(format!("closed after {}", body.len())));
         }
         Ok(self.judged(errand, &body))
     }
@@ -140,10 +140,10 @@ impl<'a> Client<'a> {
 }
 
 /// What was told of what did not come.
-fn missing(error: &io::Error, otherwise: Told) -> Told {
+fn missing(error: &io::Error, otherwise: fn(String) -> Told) -> Told {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Told::Hung,
-        _ => otherwise,
+        _ => otherwise(error.to_string()),
     }
 }
 

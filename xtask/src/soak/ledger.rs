@@ -33,10 +33,10 @@ pub(super) enum Told {
     Other(String),
     /// By the proxy that the call failed, with what it says of it.
     Failed(String),
-    /// An answer that broke off.
-    Broken,
+    /// An answer that broke off, with what the client saw of it.
+    Broken(String),
     /// Nothing: the connection was closed before an answer began.
-    Nothing,
+    Nothing(String),
     /// Nothing, for as long as one waits.
     Hung,
     /// It did not stay to hear it.
@@ -163,12 +163,14 @@ impl Entry {
             Told::Failed(_) if !well && done => Ok(Fine::Failed),
             Told::Failed(_) if !done => Ok(Fine::Unlucky),
             Told::Failed(_) => Err("told as failed, and the server has answered it"),
-            Told::Broken if errand.server == ServerDoes::Break => Ok(Fine::Failed),
-            Told::Nothing if errand.server == ServerDoes::Break => Ok(Fine::Failed),
+            Told::Broken(_) if errand.server == ServerDoes::Break => Ok(Fine::Failed),
+            Told::Nothing(_) if errand.server == ServerDoes::Break => Ok(Fine::Failed),
             // A stream of bytes has no other words for it, and one of HTTP/2 may be reset as it was.
-            Told::Broken | Told::Nothing if errand.over != Over::Http && !well => Ok(Fine::Failed),
-            Told::Broken => Err("the answer broke off, and not by the server"),
-            Told::Nothing => Err("lost: the client was told nothing"),
+            Told::Broken(_) | Told::Nothing(_) if errand.over != Over::Http && !well => {
+                Ok(Fine::Failed)
+            }
+            Told::Broken(_) => Err("the answer broke off, and not by the server"),
+            Told::Nothing(_) => Err("lost: the client was told nothing"),
             Told::Hung => Err("lost: the client still waits"),
             Told::Other(_) => Err("the client got another answer"),
             Told::Left => Ok(Fine::Left),
@@ -234,7 +236,7 @@ mod tests {
         check(ERRAND, Told::Done, 2, "done more than once");
         check(
             ERRAND,
-            Told::Nothing,
+            Told::Nothing("closed".to_owned()),
             1,
             "lost: the client was told nothing",
         );
@@ -246,7 +248,12 @@ mod tests {
             "the server has answered it",
         );
         check(ERRAND, Told::Failed("502".to_owned()), 0, "unlucky");
-        check(ERRAND, Told::Broken, 1, "not by the server");
+        check(
+            ERRAND,
+            Told::Broken("closed".to_owned()),
+            1,
+            "not by the server",
+        );
     }
 
     #[test]
@@ -269,7 +276,7 @@ mod tests {
             server: ServerDoes::Break,
             ..ERRAND
         };
-        check(breaks, Told::Broken, 1, "failed");
+        check(breaks, Told::Broken("closed".to_owned()), 1, "failed");
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Client {
         let told = match told {
             Ok(Ok(told)) => told,
             // An answer that fails before it begins is none.
-            Ok(Err(_)) => Told::Nothing,
+            Ok(Err(error)) => Told::Nothing(error.to_string()),
             Err(_) => Told::Hung,
         };
         self.scene.ledger.told(errand.id, told);
@@ -137,15 +137,19 @@ impl Client {
         while let Some(bytes) = next(&mut come).await {
             match bytes {
                 Ok(bytes) => body.extend_from_slice(&bytes),
-                Err(_) => return Ok(Told::Broken),
+                Err(error) => {
+                    let so_far = body.len();
+                    return Ok(Told::Broken(format!("{error} after {so_far}")));
+                }
             }
             if errand.client == ClientDoes::Leave {
                 stream.send_reset(Reason::CANCEL);
                 return Ok(Told::Left);
             }
         }
-        let Ok(trailers) = come.trailers().await else {
-            return Ok(Told::Broken);
+        let trailers = match come.trailers().await {
+            Ok(trailers) => trailers,
+            Err(error) => return Ok(Told::Broken(format!("{error} in the trailers"))),
         };
         let end = trailers.as_ref().and_then(|trailers| trailers.get(TRAILER));
         let end = end.and_then(|id| id.to_str().ok()?.parse().ok());

@@ -17,6 +17,10 @@ pub(crate) fn program(folder: &'static str) -> Option<PathBuf> {
     built.entry(folder).or_insert_with(|| build(folder)).clone()
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "what is left out is said to whoever runs the tests"
+)]
 fn build(folder: &str) -> Option<PathBuf> {
     let program = binary().with_file_name(format!("go-{folder}"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);

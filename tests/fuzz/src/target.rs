@@ -10,6 +10,7 @@ mod http2;
 mod hyper;
 mod names;
 mod paths;
+mod peeks;
 mod questions;
 mod wire;
 
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     hyper::TARGET,
     names::TARGET,
     paths::TARGET,
+    peeks::TARGET,
     http1::REQUEST,
     answers::TARGET,
     wire::MESSAGE,

@@ -64,6 +64,10 @@ fn check(input: &[u8]) -> bool {
             (name, _) => named.push((name, value)),
         }
     }
+    // An extended CONNECT (RFC 8441) is no request of HTTP/1.1.
+    if pseudo.method == "CONNECT" && pseudo.path.is_some() {
+        return false;
+    }
     let fields = named.into_iter();
     let mut room = Fields::new();
     let head = HeadReader::default().http2_request(&pseudo, Block { fields, ended }, &mut room);

@@ -7,7 +7,7 @@ use leno_model::view::{
     Endpoint, EndpointSlice, Generation, Locality, PortRef, Protocol, Service, ServicePort,
     Settings, State, Tuning, View, WorkloadId,
 };
-use leno_model::{ServiceName, TrustDomain};
+use leno_model::{Dice, ServiceName, TrustDomain};
 use leno_traffic::Scope;
 
 use super::*;
@@ -179,4 +179,26 @@ fn an_answer_too_long_for_a_datagram_says_so() {
     assert!(read(Transport::Udp).metadata.truncation);
     assert!(!read(Transport::Tcp).metadata.truncation);
     assert_eq!(read(Transport::Tcp).answers.len(), 100);
+}
+
+#[test]
+fn a_question_that_nobody_wrote_is_answered_or_passed_on_whole() {
+    let mut dice = Dice::new(1);
+    let mut roll = |sides: usize| {
+        let sides = u32::try_from(sides).ok().and_then(NonZeroU32::new);
+        dice.roll(sides.unwrap()).value as usize
+    };
+    for _ in 0..20_000 {
+        let host = ["cart.", "db.shop.svc.cluster.local.", "www.example.com."][roll(3)];
+        let mut bytes = question(host, RecordType::A).to_vec().unwrap();
+        for _ in 0..=roll(3) {
+            let at = roll(bytes.len());
+            match roll(3) {
+                0 => bytes[at] = roll(256) as u8,
+                1 => bytes.truncate(at.max(1)),
+                _ => bytes.extend_from_within(at..),
+            }
+        }
+        told(&bytes);
+    }
 }

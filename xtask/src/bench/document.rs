@@ -6,6 +6,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use crate::{
     Outcome,
     bench::{CASES, Options, Setting, first_line, report::Figures},
+    shell,
 };
 
 /// What one case has brought, and when.
@@ -104,10 +105,12 @@ pub(super) fn place(setting: &Setting) -> String {
 
 /// When and how a section is measured.
 pub(super) fn of(options: &Options) -> String {
-    let commit = first_line(
-        "git",
-        &["describe", "--always", "--dirty", "--exclude", "*"],
-    );
+    let mut commit = first_line("git", &["rev-parse", "--short", "HEAD"]);
+    // The document itself changes while it is measured.
+    let sources = "diff --quiet HEAD -- :/Cargo.lock :/Cargo.toml :/crates :/xtask";
+    if !shell::succeeds("git", &sources.split(' ').collect::<Vec<_>>()) {
+        commit += " with changes";
+    }
     let day = first_line("date", &["--utc", "+%F"]);
     let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = loads.split(' ').next().unwrap_or("unknown");

@@ -43,7 +43,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },
     Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "linux-perf", program: "perf", purposes: &[Purpose::Bench] },
-    Package { name: "nghttp2-client", program: "h2load", purposes: &[Purpose::Bench] },
+    Package { name: "nghttp2-client", program: "h2load", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "valgrind", program: "valgrind", purposes: &[Purpose::Bench] },
     Package { name: "wrk", program: "wrk", purposes: &[Purpose::Bench] },
 ];

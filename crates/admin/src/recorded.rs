@@ -54,6 +54,9 @@ pub struct Recorded {
     /// The status of the answer, if one was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// What gRPC says became of it: 0 is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u16>,
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<f64>,
@@ -292,6 +295,7 @@ impl Recorded {
             host: Some(call.host.to_owned()),
             path: Some(call.path.to_owned()),
             status: (call.status > 0).then_some(call.status),
+            grpc_status: call.grpc,
             duration_ms: Some(millis(call.took)),
             tries: Some(call.tries),
             copy_of: call.copy_of.map(digits),
@@ -348,6 +352,7 @@ impl Recorded {
             host: None,
             path: None,
             status: None,
+            grpc_status: None,
             duration_ms: None,
             tries: None,
             copy_of: None,

@@ -28,24 +28,26 @@ pub struct Connected<S> {
     pub peer: Caller,
     /// What the peer proved itself with, to be judged again when trust changes.
     pub proof: Proof,
+    /// What the server chose to speak of what it was offered.
+    pub alpn: Alpn,
     /// Whether an earlier session was resumed. The peer was judged anew all the same.
     pub resumed: bool,
 }
 
 impl Keyring {
-    /// Calls as `own`, offers `alpn` and nothing else, and takes an answer only from one of
+    /// Calls as `own`, offers `offered`, the preferred first, and nothing else, and takes an answer only from one of
     /// `expected`, the first of whom is asked for. Dropping the future breaks the connection off.
     pub async fn connect<S>(
         &self,
         stream: S,
         own: &SpiffeId,
         expected: &[SpiffeId],
-        alpn: Alpn,
+        offered: &[Alpn],
     ) -> Result<Connected<S>, HandshakeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let handshake = Box::pin(self.connect_unhurried(stream, own, expected, alpn));
+        let handshake = Box::pin(self.connect_unhurried(stream, own, expected, offered));
         let result = timeout(HANDSHAKE_LIMIT, handshake).await;
         result
             .unwrap_or(Err(WhyFailed::Late))
@@ -61,7 +63,7 @@ impl Keyring {
         stream: S,
         own: &SpiffeId,
         expected: &[SpiffeId],
-        alpn: Alpn,
+        offered: &[Alpn],
     ) -> Result<Connected<S>, WhyFailed>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -69,10 +71,10 @@ impl Keyring {
         let asked = expected.first().ok_or(WhyFailed::NobodyExpected)?;
         let own = self.own(own).ok_or(WhyFailed::NotHeld)?;
         let stream = TlsConnector::from(own.client())
-            .with_alpn(vec![alpn.wire()])
+            .with_alpn(offered.iter().copied().map(Alpn::wire).collect())
             .connect(server_name(asked), stream)
             .await
-            .map_err(|error| WhyFailed::of_stream(error, &[alpn]))?;
+            .map_err(|error| WhyFailed::of_stream(error, offered))?;
         let (_, tls) = stream.get_ref();
         let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
         let proof = Proof::of(tls);
@@ -82,14 +84,15 @@ impl Keyring {
             }
             WhyFailed::Distrusted(distrust)
         })?;
-        if Alpn::agreed(tls.alpn_protocol()) != Some(alpn) {
-            let offered = vec![alpn];
-            return Err(WhyFailed::NoProtocol { offered });
-        }
+        let agreed = Alpn::agreed(tls.alpn_protocol()).filter(|alpn| offered.contains(alpn));
+        let alpn = agreed.ok_or_else(|| WhyFailed::NoProtocol {
+            offered: offered.to_vec(),
+        })?;
         Ok(Connected {
             stream,
             peer,
             proof,
+            alpn,
             resumed,
         })
     }

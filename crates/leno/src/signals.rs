@@ -147,6 +147,7 @@ mod tests {
                 host: "cart",
                 path: "/",
                 status: *status,
+                grpc: None,
                 refused: *refused,
                 tries: 1,
                 copy_of: None,

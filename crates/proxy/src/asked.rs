@@ -274,6 +274,7 @@ mod tests {
                 host: "pay",
                 path: "/ledger",
                 status,
+                grpc: None,
                 refused,
                 tries: 1,
                 copy_of: None,

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use crate::aim::party;
 use crate::pool::{TargetRef, Told, TunnelRef};
 use crate::stream::Stream;
-use crate::tunnel::client::TunnelFailure;
+use crate::tunnel::client::{Requests, TunnelFailure};
 use crate::worker::Worker;
 
 /// Opens a connection to `target`.
@@ -29,6 +29,27 @@ pub(crate) async fn connect(
     let opened = tokio::time::timeout(limit, open(worker, target, id)).await;
     let endpoint = target.address;
     opened.unwrap_or(Err(Refusal::ConnectTimeout { endpoint, limit }))
+}
+
+/// A connection to the proxy of `target` that takes requests as they are; `None` if there is no such
+/// proxy, or it takes streams of bytes only.
+pub(crate) async fn connect_for_requests(
+    worker: &Rc<Worker>,
+    target: &TargetRef<'_>,
+    id: CallId,
+    limit: Duration,
+) -> Result<Option<Requests>, Refusal> {
+    let owned = target.keep();
+    let (Some(key), Some(tunnel)) = (&owned.tunnel, target.tunnel) else {
+        return Ok(None);
+    };
+    let opened = tokio::time::timeout(limit, worker.tunnels.requests(key, worker)).await;
+    let endpoint = target.address;
+    match opened {
+        Err(_late) => Err(Refusal::ConnectTimeout { endpoint, limit }),
+        Ok(Err(failure)) => Err(worker.tunnel_refusal(&failure, tunnel, endpoint, id)),
+        Ok(Ok(requests)) => Ok(requests),
+    }
 }
 
 async fn open(worker: &Rc<Worker>, target: &TargetRef<'_>, id: CallId) -> Result<Stream, Refusal> {

@@ -42,6 +42,11 @@ impl Copies {
         self.replay.as_ref().map(|held| &*held.bytes)
     }
 
+    /// Whether nobody wants any.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.replay.is_none() && self.mirrors.is_empty()
+    }
+
     /// Feeds a mirror, too.
     pub(crate) fn feed(&mut self, mirror: Feed) {
         self.mirrors.push(mirror);

@@ -1,13 +1,20 @@
-//! HTTP/1.1 on one connection: one exchange after another, and nothing held in between.
+//! HTTP on one connection: of HTTP/1.1 one exchange after another, and nothing held in between; of
+//! HTTP/2 each stream in a task of its own.
 
 mod asked;
 mod attempt;
+mod body;
+mod client;
 mod exchange;
 mod forward;
+mod grpc;
 mod head;
+pub(crate) mod http2;
 mod mirror;
 mod refuse;
+mod relay;
 mod reply;
+mod server;
 mod told;
 mod tracing;
 mod waiting;
@@ -17,16 +24,19 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use h2::Reason;
 use leno_model::Code;
 use leno_protocol::ClientCert;
 use leno_traffic::{Channel, Refusal};
 
 pub(crate) use self::asked::Asked;
 use self::asked::Wish;
+use self::client::Client;
 use crate::buffer::{Buffer, Waits};
 use crate::incoming::{Incoming, Way};
 use crate::news::Reader;
 use crate::stream::{Sign, Stream};
+use crate::tunnel;
 use crate::worker::Worker;
 
 /// How long a client may take for a head once its first byte has come.
@@ -46,10 +56,44 @@ enum After {
     Next(Option<Buffer>),
     /// The end of the connection.
     Close,
-    /// A cut: what was sent is not whole, and the client must see that. Another proxy learns why.
-    Cut(Option<Code>),
+    /// A cut: what was sent is not whole, and the client must see that.
+    Cut(Why),
+    /// HTTP/2: so much of it has come.
+    Http2(Buffer),
     /// A stream of bytes, which the client asks for.
     Stream(Box<Wish>),
+}
+
+/// Why one side of an exchange is cut; its peer may be told.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// Nobody waits for the rest.
+    Gone,
+    /// For this reason, which another proxy understands.
+    For(Code),
+    /// The other side was reset with this error code of HTTP/2.
+    Reset(Reason),
+}
+
+impl Why {
+    /// What another proxy is told.
+    fn code(self) -> Option<Code> {
+        match self {
+            Self::For(code) => Some(code),
+            Self::Gone | Self::Reset(_) => None,
+        }
+    }
+
+    /// The error code of HTTP/2 that says it, to another proxy or to somebody else.
+    fn reason(self, is_proxy: bool) -> Reason {
+        match self {
+            Self::Gone => Reason::CANCEL,
+            Self::For(code) if is_proxy => tunnel::reason::of(Some(code)),
+            Self::For(Code::R023) => Reason::CANCEL,
+            Self::For(_) => Reason::INTERNAL_ERROR,
+            Self::Reset(reason) => reason,
+        }
+    }
 }
 
 /// What all exchanges of a connection have in common.
@@ -76,6 +120,7 @@ pub(crate) async fn serve(
         client_cert: told.as_deref(),
     };
     let mut news = worker.news.subscribe();
+    let mut is_first = true;
     loop {
         if unread.is_none() && !is_more(worker, &mut client, &mut news).await {
             worker.let_go(client, incoming.from);
@@ -90,16 +135,27 @@ pub(crate) async fn serve(
             }
         }
         let room = Box::new_uninit();
-        let one = head::serve_one(connection, &mut client, &mut news, unread.take());
+        let one = head::serve_one(
+            connection,
+            &mut client,
+            &mut news,
+            unread.take(),
+            &mut is_first,
+        );
         match Box::into_pin(Box::write(room, one)).await {
             After::Next(rest) => unread = rest,
+            After::Http2(came) => {
+                drop(news);
+                Box::pin(http2::serve::serve(worker, client, incoming, told, came)).await;
+                return None;
+            }
             After::Stream(wish) => return Some(wish.of(client)),
             After::Close => {
                 Box::pin(linger(worker, client)).await;
                 return None;
             }
             After::Cut(why) => {
-                client.reset(why);
+                client.reset(why.code());
                 return None;
             }
         }
@@ -115,7 +171,8 @@ pub(crate) async fn turn_away(
 ) {
     let reason = refuse::Reason::from(refusal);
     if let Ok(Sign::Spoke) = tokio::time::timeout(LINGER, client.sign()).await {
-        head::refuse_head(worker, &mut client, incoming, &reason).await;
+        let asking = Client::Http1(&mut client);
+        head::refuse_head(worker, asking, incoming, &reason).await;
         linger(worker, client).await;
     }
 }
@@ -127,7 +184,7 @@ async fn in_turn(worker: &Worker, client: &mut Stream, incoming: &Incoming) -> O
     let lent = tokio::time::timeout(HEAD_LIMIT, lent).await;
     if lent.is_err() {
         let reason = refuse::Reason::from(&Refusal::BuffersFull);
-        head::refuse_head(worker, client, incoming, &reason).await;
+        head::refuse_head(worker, Client::Http1(client), incoming, &reason).await;
     }
     lent.ok()
 }

@@ -4,8 +4,9 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
+use h2::Reason;
 use leno_model::{Code, Mono};
-use tokio::io::{AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::buffer::LEAST_ROOM;
@@ -48,6 +49,18 @@ impl Stream {
             // The future holds nothing: a new one goes on where the last one was.
             Self::Tcp(tcp) => pin!(tcp.read_buf(bytes)).poll(context),
             Self::Tunnel(tunnel) => tunnel.poll_read_into(context, bytes),
+        }
+    }
+
+    /// Reads what has come into `room`; nothing is the end of the stream.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, room),
+            Self::Tunnel(tunnel) => tunnel.poll_read(context, room),
         }
     }
 
@@ -157,6 +170,8 @@ pub(crate) enum Sign {
 pub(crate) enum Cut {
     /// At its other end.
     There,
+    /// The same, with this error code of HTTP/2.
+    Reset(Reason),
     /// On the way: the connection between the two proxies broke.
     Between,
     /// The other proxy cut it, for this reason.
@@ -167,7 +182,7 @@ impl Cut {
     /// What it is called if it befell the stream to whom was called.
     pub(crate) fn of_server(self) -> Code {
         match self {
-            Self::There => Code::R026,
+            Self::There | Self::Reset(_) => Code::R026,
             Self::Between => Code::R025,
             Self::For(code) => code,
         }
@@ -176,7 +191,7 @@ impl Cut {
     /// What it is called if it befell the stream of who called, who may leave without a reason.
     pub(crate) fn of_client(self) -> Option<Code> {
         match self {
-            Self::There | Self::Between => None,
+            Self::There | Self::Reset(_) | Self::Between => None,
             Self::For(code) => Some(code),
         }
     }

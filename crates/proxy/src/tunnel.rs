@@ -1,8 +1,9 @@
 //! HBONE: byte streams as CONNECT requests of HTTP/2 (RFC 9113 section 8.5) between two proxies
-//! that have proven themselves to each other.
+//! that have proven themselves to each other. Two of ours agree on `leno/1`, in which requests of
+//! HTTP/2 applications travel beside them as what they are.
 
 pub(crate) mod client;
-mod reason;
+pub(crate) mod reason;
 pub(crate) mod server;
 
 use std::io;
@@ -11,8 +12,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use leno_model::{Code, Mono};
+use tokio::io::ReadBuf;
 
 use crate::stream::{Cut, Sign};
 
@@ -38,6 +40,9 @@ fn open_for(left: Duration) -> Duration {
 
 /// The header in which a proxy says why it opens no stream.
 pub(crate) const LENO_ERROR: &str = "leno-error";
+
+/// The header in which a request between proxies says to which address it goes.
+pub(crate) const LENO_TARGET: &str = "leno-target";
 
 /// One byte stream inside a tunnel.
 pub(crate) struct TunnelStream {
@@ -110,6 +115,22 @@ impl TunnelStream {
         Poll::Ready(Ok(taken.len()))
     }
 
+    /// Reads what has come into `room`; nothing is the end of the stream.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_read_ready(context))?;
+        let taken = self
+            .unread
+            .split_to(self.unread.len().min(room.remaining()));
+        room.put_slice(&taken);
+        // A stream that has ended needs no window.
+        drop(self.receive.flow_control().release_capacity(taken.len()));
+        Poll::Ready(Ok(()))
+    }
+
     /// Writes some of `bytes`, as much as the reader's window has room for.
     pub(crate) fn poll_write(
         &mut self,
@@ -160,11 +181,25 @@ impl Cut {
         let Some(error) = error.and_then(|error| error.downcast_ref::<h2::Error>()) else {
             return Self::There;
         };
-        match error.reason().and_then(reason::code) {
-            Some(code) => Self::For(code),
-            None if error.is_io() || error.is_go_away() => Self::Between,
+        match Self::of_http2(error) {
+            Self::Reset(_) => Self::There,
+            cut => cut,
+        }
+    }
+
+    /// How a stream of HTTP/2 broke that failed so.
+    pub(crate) fn of_http2(error: &h2::Error) -> Self {
+        match error.reason().map(Self::of_reason) {
+            Some(Self::For(code)) => Self::For(code),
+            _ if error.is_io() || error.is_go_away() => Self::Between,
+            Some(cut) => cut,
             None => Self::There,
         }
+    }
+
+    /// How a stream of HTTP/2 broke that was reset with this error code.
+    pub(crate) fn of_reason(reason: Reason) -> Self {
+        reason::code(reason).map_or(Self::Reset(reason), Self::For)
     }
 }
 

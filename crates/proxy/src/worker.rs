@@ -31,6 +31,7 @@ use crate::copies::Space;
 use crate::cut::Cut;
 use crate::dns::Forwarding;
 use crate::follow::Asker;
+use crate::http::http2::shared::SharedPool;
 use crate::inside::Entrance;
 use crate::named::Lookups;
 use crate::news::News;
@@ -52,6 +53,7 @@ pub(crate) struct Worker {
     /// One more share of it for each copy of a request that is under way.
     pub(crate) copying: Rc<()>,
     pub(crate) pool: Pool,
+    pub(crate) shared: SharedPool,
     pub(crate) tunnels: Tunnels,
     pub(crate) news: News,
     pub(crate) telemetry: Telemetry,
@@ -132,6 +134,7 @@ impl Worker {
             space: Space::default(),
             copying: Rc::default(),
             pool: Pool::default(),
+            shared: SharedPool::default(),
             tunnels: Tunnels::default(),
             news: News::default(),
             forwarding: Forwarding::default(),
@@ -167,6 +170,7 @@ impl Worker {
         if trust_changed {
             self.tunnels.retire();
             self.pool.retire();
+            self.shared.retire();
         }
         self.news.announce();
     }
@@ -180,6 +184,7 @@ impl Worker {
     pub(crate) fn drain(&self) {
         self.go_on_to(Phase::Draining);
         self.pool.clear();
+        self.shared.clear();
     }
 
     /// Ends those that live too, each with its reason.
@@ -273,6 +278,7 @@ impl Worker {
     pub(crate) fn sweep(&self) {
         let now = self.now();
         self.pool.sweep(now.mono);
+        self.shared.sweep(now.mono);
         self.tunnels.sweep(now.mono);
         self.buffers.pipes.sweep();
         let stopped = self.buffers.take_stopped();

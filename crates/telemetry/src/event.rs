@@ -221,6 +221,8 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// The status of the answer; 0 if none could be sent.
     pub status: u16,
+    /// What gRPC says became of it, if it is a call of gRPC and that was said.
+    pub grpc: Option<u16>,
     /// Why this proxy answered itself, or cut the call short.
     pub refused: Option<Code>,
     /// How many times it was tried.
@@ -242,14 +244,28 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Whose fault it is, if it failed: by the code, else the service's if it answered with 500 or above.
+    /// Whose fault it is, if it failed: by the code, else the service's if it answered with 500 or
+    /// above, or with what gRPC says in its place.
     pub fn fault(&self) -> Option<Fault> {
         match self.refused {
             Some(code) => Some(code.fault()),
-            None if self.status >= 500 => Some(Fault::Service),
+            None if self.status >= 500 || self.grpc.is_some_and(is_grpc_failure) => {
+                Some(Fault::Service)
+            }
             None => None,
         }
     }
+
+    /// Whether it did not go well, whoever is to blame.
+    pub fn has_failed(&self) -> bool {
+        self.status >= 400 || self.grpc.is_some_and(|status| status != 0)
+    }
+}
+
+/// Whether a status of gRPC says that the server failed, as 500 and above do, and not that it refused,
+/// or that the caller gave up: UNKNOWN, INTERNAL, UNAVAILABLE, DATA_LOSS.
+pub fn is_grpc_failure(status: u16) -> bool {
+    matches!(status, 2 | 13 | 14 | 15)
 }
 
 impl<'a> Call<'a> {

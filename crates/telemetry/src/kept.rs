@@ -282,7 +282,7 @@ impl Keeper {
         let (took, failed) = match event {
             // Who passed on what the other proxy refused knows of no fault, and is the other half of
             // its story.
-            Event::Call(call) => (Some(call.took), call.status >= 400),
+            Event::Call(call) => (Some(call.took), call.has_failed()),
             // How long it lives says nothing about anybody's speed.
             Event::Stream(_) => (None, false),
             Event::Handshake(_) | Event::Accept(_) => (None, true),

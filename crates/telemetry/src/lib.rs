@@ -32,7 +32,7 @@ mod tap;
 pub use access_log::{AccessLog, Format};
 pub use event::{
     Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Late, Line,
-    Load, Logged, Party, Reporter, Security, Stream, Unusable, is_cut,
+    Load, Logged, Party, Reporter, Security, Stream, Unusable, is_cut, is_grpc_failure,
 };
 pub use facts::{FactOf, FactValue, Facts};
 pub use flows::{Flows, Gathered};

@@ -110,6 +110,10 @@ fn error(call: &Call<'_>, kind: SpanKind) -> Option<Box<str>> {
     if let Some(code) = call.refused {
         return Some(format!("{code} {}", code.slug()).into());
     }
+    if let Some(status) = call.grpc.filter(|status| *status != 0) {
+        return (kind == SpanKind::Client || call.fault().is_some())
+            .then(|| format!("gRPC {status}").into());
+    }
     let least = match kind {
         SpanKind::Client => 400,
         SpanKind::Server => 500,
@@ -132,6 +136,9 @@ fn attributes(call: &Call<'_>, kind: SpanKind) -> Vec<(&'static str, Value)> {
     }
     if call.status > 0 {
         say("http.response.status_code", Value::from(call.status));
+    }
+    if let Some(status) = call.grpc {
+        say("rpc.grpc.status_code", Value::from(status));
     }
     say("network.protocol.name", Value::text("http"));
     match kind {

@@ -40,6 +40,11 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// Nobody waits for the call after `end`.
+    pub fn hurry(&mut self, end: Mono) {
+        self.deadline = self.deadline.or_sooner(end);
+    }
+
     /// When the whole call must be over.
     pub fn deadline(&self) -> Deadline {
         self.deadline

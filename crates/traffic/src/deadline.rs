@@ -14,6 +14,11 @@ impl Deadline {
         Self(limit.map(|limit| start + limit))
     }
 
+    /// This one, or `end` if that is sooner.
+    pub fn or_sooner(self, end: Mono) -> Self {
+        Self(Some(self.0.map_or(end, |own| own.min(end))))
+    }
+
     /// When to wake up and ask [`Self::has_passed`]; `None` is never.
     pub fn poll_timeout(self) -> Option<Mono> {
         self.0
@@ -61,5 +66,10 @@ mod tests {
         let endless = Deadline::after(at(100), None);
         assert_eq!(endless.poll_timeout(), None);
         assert!(!endless.has_passed(at(u64::MAX)));
+        for (one, sooner) in [(deadline, 120), (deadline, 150), (endless, 7)] {
+            let end = one.or_sooner(at(sooner)).poll_timeout();
+            assert_eq!(end, Some(at(sooner)));
+        }
+        assert_eq!(deadline.or_sooner(at(200)), deadline);
     }
 }

@@ -128,9 +128,17 @@ pub enum Refusal {
     /// The endpoint closed the connection before it answered.
     #[error("{0} closed the connection before it answered")]
     ResetBeforeResponse(SocketAddr),
+    /// The endpoint ended a connection of HTTP/2 before it answered on it at all.
+    #[error(
+        "{0} closed the connection before it answered, as a server does that does not speak HTTP/2"
+    )]
+    NotHttp2(SocketAddr),
     /// The answer did not come in the time that all tries have.
     #[error("no answer came within {0:?}")]
     ResponseTimeout(Duration),
+    /// The answer did not come in the time for which the caller waits.
+    #[error("no answer came within {0:?}, for which the caller waits (grpc-timeout)")]
+    CallerTimeout(Duration),
     /// The answer did not come in the time that one try has.
     #[error("no answer came within {0:?}, which is what one try has")]
     TryTimeout(Duration),
@@ -278,8 +286,8 @@ impl Refusal {
             Self::NoEndpointUsable { .. } => Code::R014,
             Self::ConnectRefused(_) => Code::R020,
             Self::ConnectTimeout { .. } => Code::R021,
-            Self::ResetBeforeResponse(_) => Code::R022,
-            Self::ResponseTimeout(_) | Self::TryTimeout(_) => Code::R023,
+            Self::ResetBeforeResponse(_) | Self::NotHttp2(_) => Code::R022,
+            Self::ResponseTimeout(_) | Self::CallerTimeout(_) | Self::TryTimeout(_) => Code::R023,
             Self::MalformedResponse(_) => Code::R024,
             Self::TunnelFailed { .. } => Code::R025,
             Self::IdentityRevoked(_) => Code::T005,
@@ -320,7 +328,9 @@ impl Refusal {
             | Self::ConnectRefused(_)
             | Self::ConnectTimeout { .. }
             | Self::ResetBeforeResponse(_)
+            | Self::NotHttp2(_)
             | Self::ResponseTimeout(_)
+            | Self::CallerTimeout(_)
             | Self::TryTimeout(_)
             | Self::MalformedResponse(_)
             | Self::TunnelFailed { .. }
@@ -388,6 +398,7 @@ impl Refusal {
             Self::RouteNotUsable { .. } | Self::BackendNotUsable { .. } => 500,
             Self::ConnectRefused(_)
             | Self::ResetBeforeResponse(_)
+            | Self::NotHttp2(_)
             | Self::MalformedResponse(_)
             | Self::TunnelFailed { .. }
             | Self::ResetDuringBody(_)
@@ -404,7 +415,10 @@ impl Refusal {
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => 503,
-            Self::ConnectTimeout { .. } | Self::ResponseTimeout(_) | Self::TryTimeout(_) => 504,
+            Self::ConnectTimeout { .. }
+            | Self::ResponseTimeout(_)
+            | Self::CallerTimeout(_)
+            | Self::TryTimeout(_) => 504,
             Self::StreamRefused { code, .. } => match code.fault() {
                 Fault::Caller => 403,
                 Fault::Service => 502,

@@ -192,6 +192,6 @@ async fn prove(world: &World) -> impl Connection + 'static {
         SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{name}")).expect("an identity")
     });
     let tcp = tcp.expect("the proxy listens");
-    let connected = keyring.connect(tcp, &own, &[peer], Alpn::Hbone).await;
+    let connected = keyring.connect(tcp, &own, &[peer], &[Alpn::Hbone]).await;
     connected.expect("it is a member").stream
 }

@@ -111,6 +111,7 @@ fn a_call_with_all_that_can_be_recorded_of_it() {
             host: "payments",
             path: "/charge",
             status: 504,
+            grpc: None,
             refused: Some(Code::R023),
             tries: 2,
             copy_of: None,

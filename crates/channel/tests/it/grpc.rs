@@ -170,7 +170,7 @@ async fn who_has_a_certificate_enters_as_who_it_is_or_not_at_all() {
     let own = mesh.id("web");
     let (near, far) = pipe();
     let (connected, entered) = tokio::join!(
-        web.connect(near, &own, &expected, Alpn::Hbone),
+        web.connect(near, &own, &expected, &[Alpn::Hbone]),
         control.enter(far, &id)
     );
     drop(connected.unwrap());
@@ -181,7 +181,7 @@ async fn who_has_a_certificate_enters_as_who_it_is_or_not_at_all() {
     assert!(control.judge(&proof).is_err());
     let (near, far) = pipe();
     let (_connected, entered) = tokio::join!(
-        web.connect(near, &own, &expected, Alpn::Hbone),
+        web.connect(near, &own, &expected, &[Alpn::Hbone]),
         control.enter(far, &id)
     );
     assert!(told(entered).starts_with("T005 "));

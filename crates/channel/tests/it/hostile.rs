@@ -29,7 +29,7 @@ async fn a_silent_peer_is_not_waited_for_longer_than_ten_seconds() {
     let (near, _far) = duplex(64 * 1024);
     let (own, expected) = (mesh.id("web"), [mesh.id("cart")]);
     assert_eq!(
-        told(web.connect(near, &own, &expected, Alpn::Hbone).await),
+        told(web.connect(near, &own, &expected, &[Alpn::Hbone]).await),
         "T011 (caller) handshake of spiffe://shop.local/ns/default/sa/web with \
          spiffe://shop.local/ns/default/sa/cart: it was not finished within 10s"
     );
@@ -148,7 +148,7 @@ async fn answer(mesh: &Mesh, client: &Keyring, shown: Shown) -> String {
     let (near, far): (DuplexStream, DuplexStream) = duplex(64 * 1024);
     let (own, expected) = (mesh.id("web"), [mesh.id("cart")]);
     let acceptor = TlsAcceptor::from(Arc::new(server));
-    let calling = client.connect(near, &own, &expected, Alpn::Hbone);
+    let calling = client.connect(near, &own, &expected, &[Alpn::Hbone]);
     let (connected, _accepted) = tokio::join!(calling, acceptor.accept(far));
     told(connected)
 }

@@ -117,7 +117,7 @@ pub(crate) async fn meet(
 ) -> Met<DuplexStream> {
     let (near, far) = duplex(64 * 1024);
     tokio::join!(
-        client.connect(near, own, expected, Alpn::Hbone),
+        client.connect(near, own, expected, &[Alpn::Hbone]),
         server.accept(far)
     )
 }
@@ -135,8 +135,9 @@ pub(crate) async fn meet_over_sockets(
     let address = listener.local_addr().unwrap();
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
     let (far, _) = far.unwrap();
+    let offered = [alpn];
     tokio::join!(
-        client.connect(near.unwrap(), own, expected, alpn),
+        client.connect(near.unwrap(), own, expected, &offered),
         server.accept(far)
     )
 }

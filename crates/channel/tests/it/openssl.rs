@@ -56,7 +56,7 @@ async fn its_server_answers_us() {
     let stream = TcpStream::connect(address).await.unwrap();
     let (own, expected) = (mesh.id("web"), [mesh.id("cart")]);
     let mut connected = web
-        .connect(stream, &own, &expected, Alpn::Hbone)
+        .connect(stream, &own, &expected, &[Alpn::Hbone])
         .await
         .unwrap();
     assert_eq!(connected.peer.id(), &mesh.id("cart"));

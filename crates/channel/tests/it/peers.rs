@@ -43,8 +43,11 @@ async fn each_protocol_of_the_tunnel_is_agreed_on_when_offered() {
     for alpn in Alpn::ALL {
         let (near, far) = duplex(64 * 1024);
         let (own, expected) = (mesh.id("web"), [mesh.id("cart")]);
-        let (connected, accepted) =
-            tokio::join!(web.connect(near, &own, &expected, alpn), cart.accept(far));
+        let offered = [alpn];
+        let (connected, accepted) = tokio::join!(
+            web.connect(near, &own, &expected, &offered),
+            cart.accept(far)
+        );
         assert_eq!(accepted.unwrap().alpn, alpn);
         drop(connected.unwrap());
     }
@@ -196,7 +199,7 @@ async fn a_call_needs_an_identity_and_somebody_to_expect() {
     let call = async |keyring: &Keyring, own: &str, expected: &[_]| {
         let (near, _far) = duplex(64);
         let own = mesh.id(own);
-        told(keyring.connect(near, &own, expected, Alpn::Hbone).await)
+        told(keyring.connect(near, &own, expected, &[Alpn::Hbone]).await)
     };
     assert_eq!(
         call(&web, "mail", &[mesh.id("cart")]).await,

@@ -90,7 +90,7 @@ pub struct LogFields(u32);
 
 impl LogFields {
     /// The fields that can be chosen. What else a line has stands in every one.
-    pub const ALL: [&str; 21] = [
+    pub const ALL: [&str; 22] = [
         "reporter",
         "source",
         "destination",
@@ -102,6 +102,7 @@ impl LogFields {
         "host",
         "path",
         "status",
+        "grpc_status",
         "duration_ms",
         "tries",
         "copy_of",

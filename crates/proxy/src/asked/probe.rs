@@ -191,7 +191,9 @@ pub(super) async fn reach(hands: &Hands, ask: &ReachOf) -> Result<Reached, Failu
     };
     let begin = Instant::now();
     let expected = &endpoint.identities;
-    let connected = hands.keyring().connect(stream, &own, expected, Alpn::Hbone);
+    let connected = hands
+        .keyring()
+        .connect(stream, &own, expected, &[Alpn::Hbone]);
     match connected.await {
         Ok(connected) => {
             reached.tls = Some(Tried::well(begin.elapsed()));

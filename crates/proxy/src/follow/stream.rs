@@ -257,7 +257,9 @@ pub(super) async fn open_line(
     let stream = connect(address).await;
     let stream = stream.map_err(|error| format!("{address}: {}", words(&error)))?;
     let expected = [control_plane(&own.trust_domain)];
-    let connected = keyring.connect(stream, own, &expected, Alpn::Hbone).await;
+    let connected = keyring
+        .connect(stream, own, &expected, &[Alpn::Hbone])
+        .await;
     let connected = connected.map_err(|failure| failure.to_string())?;
     let stands = connected.peer.stands();
     let (line, run) = Line::open(connected.stream)

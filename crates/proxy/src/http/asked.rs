@@ -7,6 +7,8 @@ use leno_model::view::HeaderChanges;
 use leno_protocol::{RequestHead, Version};
 use leno_traffic::Refusal;
 
+use super::After;
+use super::client::Client;
 use super::refuse::{Answer, Reason};
 use crate::buffer::Buffer;
 use crate::incoming::Incoming;
@@ -73,18 +75,19 @@ impl Asked {
     pub(crate) async fn refuse(mut self, worker: &Worker, refusal: &Refusal, id: CallId) {
         let incoming = &self.wish.incoming;
         let source = incoming.source(&worker.table()).to_string();
-        let mut out = worker.buffers.lend();
-        Answer {
+        let answer = Answer {
             proxy_of: incoming.way.workload().name.as_str(),
             id,
             asked: &format!("CONNECT {} from {source}", self.wish.target),
             version: self.wish.version,
             head_only: false,
+            is_grpc: false,
             keep_alive: false,
             headers: &HeaderChanges::default(),
-        }
-        .write(&mut out, &Reason::from(refusal));
-        if self.client.write_all(&out).await.is_ok() {
+        };
+        let client = Client::Http1(&mut self.client);
+        let after = answer.send(client, worker, &Reason::from(refusal)).await;
+        if let After::Close = after {
             super::linger(worker, self.client).await;
         }
     }

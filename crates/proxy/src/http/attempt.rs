@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use ::http::Request;
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Mono};
 use leno_protocol::{
-    BodyReader, ClientCert, Own, RequestChanges, RequestId, TraceContext, write_request,
+    BodyFraming, BodyReader, ClientCert, Flaw, Own, Refused, RequestChanges, RequestId,
+    TraceContext, write_request,
 };
 use leno_traffic::{Admitted, Channel, Ended, Failure, Refusal};
 
@@ -13,14 +15,20 @@ use crate::aim::Hop;
 use crate::buffer::Buffer;
 use crate::connect::connect;
 use crate::http::After;
+use crate::http::body::Body;
+use crate::http::client::Client;
 use crate::http::exchange::Exchange;
+use crate::http::http2::head::request_of;
+use crate::http::http2::shared::Connection;
 use crate::http::refuse::Reason;
+use crate::http::relay::Relay;
 use crate::http::reply::Reply;
+use crate::http::server::Server;
 use crate::http::waiting::{Limit, Over, Waiting};
 use crate::news::Reader;
 use crate::pump::Pump;
 use crate::stream::Stream;
-use crate::tunnel::LENO_ERROR;
+use crate::tunnel::{LENO_ERROR, LENO_TARGET};
 
 /// One try: over which hop, and what changes on it.
 pub(super) struct Attempt<'a> {
@@ -36,18 +44,23 @@ pub(super) struct Attempt<'a> {
     pub(super) changes: RequestChanges<'a>,
     /// What changes in the answer's headers.
     pub(super) response_headers: &'a [&'a HeaderChanges],
+    /// Whether the server is spoken to in HTTP/2.
+    pub(super) in_http2: bool,
 }
 
 /// The client's side of an exchange while it is tried.
 pub(super) struct Sending<'a> {
-    pub(super) client: &'a mut Stream,
+    pub(super) client: Client<'a>,
     news: &'a mut Reader,
     /// What has come of the request's body.
     here: &'a [u8],
     /// What has come behind it.
     behind: &'a [u8],
+    /// How the body is framed, and what says where it ends.
+    framing: BodyFraming,
+    reader: BodyReader,
     /// What moves the rest of the body, if there is one.
-    pub(super) up: Option<Pump>,
+    pub(super) up: Option<Body>,
     /// When the exchange must be over.
     pub(super) deadline: Option<Limit>,
 }
@@ -68,6 +81,8 @@ pub(super) enum Tried {
     Done(After, Option<Ended>),
     /// An answer came that is to be tried again, at this moment.
     Again(Mono),
+    /// The server was leaving and did not look at the request, which another connection to it takes.
+    Left,
     /// The client has heard nothing yet.
     Failed(Failure, Refusal),
     /// The client has heard nothing yet, and another try would not help.
@@ -78,29 +93,51 @@ impl<'a> Sending<'a> {
     /// Of a request of which the first of two parts has come, and the second belongs to what follows
     /// it; `body` has seen the first.
     pub(super) fn new(
-        client: &'a mut Stream,
+        client: Client<'a>,
         news: &'a mut Reader,
         (here, behind): (&'a [u8], &'a [u8]),
-        body: BodyReader,
+        framing: BodyFraming,
+        reader: BodyReader,
     ) -> Self {
+        let up = match &client {
+            _ if reader.is_done() => None,
+            Client::Http1(_) => Some(Body::Bytes(Pump::body(reader.clone()))),
+            Client::Http2(_) => {
+                let relay = Relay::from_http2(framing).strict();
+                Some(Body::Content(Box::new(relay)))
+            }
+        };
         Self {
             client,
             news,
             here,
             behind,
-            up: (!body.is_done()).then(|| Pump::body(body)),
+            framing,
+            reader,
+            up,
             deadline: None,
+        }
+    }
+
+    /// Sends the body to servers that speak HTTP/2. Nothing of it has been read that did not come with
+    /// the head.
+    pub(super) fn go_in_http2(&mut self) {
+        if let Client::Http1(_) = self.client
+            && self.framing != BodyFraming::None
+        {
+            let relay = Relay::from_http1(self.framing, self.reader.clone());
+            self.up = Some(Body::Content(Box::new(relay)));
         }
     }
 
     /// Whether all of the request came with its head.
     pub(super) fn has_come(&self) -> bool {
-        self.up.is_none()
+        self.up.as_ref().is_none_or(Body::has_come)
     }
 
     /// Whether all of the request can be sent again.
     pub(super) fn is_replayable(&self) -> bool {
-        self.up.as_ref().is_none_or(Pump::is_replayable)
+        self.up.as_ref().is_none_or(Body::is_replayable)
     }
 
     /// What has come of the body with its head.
@@ -124,7 +161,8 @@ impl Tried {
 
 impl Exchange<'_> {
     /// Sends the request over one hop and carries the answer back. `again` says when an answer that
-    /// is such a failure is to be tried again.
+    /// is such a failure is to be tried again. A server that leaves in good order loses no request: one
+    /// that it did not look at is no try.
     pub(super) async fn attempt(
         &mut self,
         attempt: &Attempt<'_>,
@@ -132,42 +170,40 @@ impl Exchange<'_> {
         again: &mut dyn FnMut(Failure, bool) -> Option<Mono>,
     ) -> Tried {
         self.told.tried(attempt);
+        for _ in 0..MOST_LEFT {
+            match self.attempt_once(attempt, sending, again).await {
+                Tried::Left if sending.is_replayable() => {}
+                Tried::Left => break,
+                tried => return tried,
+            }
+        }
+        let address = attempt.hop.target.address;
+        Tried::Failed(Failure::NotSent, Refusal::ResetBeforeResponse(address))
+    }
+
+    async fn attempt_once(
+        &mut self,
+        attempt: &Attempt<'_>,
+        sending: &mut Sending<'_>,
+        again: &mut dyn FnMut(Failure, bool) -> Option<Mono>,
+    ) -> Tried {
         let mut waiting = Waiting::new(
             self.worker,
             attempt.admitted,
-            sending.client,
+            sending.client.lend(),
             sending.news,
             &mut sending.deadline,
             &mut sending.up,
             self.flow(),
         );
-        let (mut server, reused) = match self.connection(attempt, &mut waiting).await {
-            Ok(connection) => connection,
+        let called = match attempt.in_http2 {
+            false => self.call(attempt, sending.here, &mut waiting).await,
+            true => self.call_http2(attempt, sending.here, &mut waiting).await,
+        };
+        let (server, reused, out) = match called {
+            Ok(called) => called,
             Err(tried) => return tried,
         };
-        waiting.try_limit = attempt.answer_limit.map(|span| {
-            let end = self.worker.mono() + span;
-            Limit::new(self.worker, end, span)
-        });
-        let mut out = self.worker.buffers.lend();
-        let tunnelled = attempt.hop.target.tunnel.is_some();
-        let id = tunnelled.then_some(self.id);
-        let trace = self.tracing.header();
-        let told = Sent {
-            id,
-            number: attempt.number,
-            trace: trace.as_ref(),
-        };
-        self.write_request(&mut out, &told, &attempt.changes);
-        out.extend_from_slice(sending.here);
-        if let Some(pump) = waiting.up {
-            out.extend_from_slice(pump.copies.held().unwrap_or_default());
-            pump.skip();
-            waiting.going_up = !pump.is_done();
-        }
-        if let Some(tried) = send(&mut server, &mut out, attempt, reused, &mut waiting).await {
-            return tried;
-        }
         let reply = Reply {
             head: self.head,
             attempt,
@@ -178,6 +214,91 @@ impl Exchange<'_> {
         let (sent, counted) = (waiting.sent(), waiting.meter.counted());
         self.told.carried(carried, sent, counted);
         tried
+    }
+
+    /// Sends the request over a connection of HTTP/1.
+    async fn call(
+        &self,
+        attempt: &Attempt<'_>,
+        here: &[u8],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<(Server, bool, Buffer), Tried> {
+        let (mut server, reused) = self.connection(attempt, waiting).await?;
+        self.limit(attempt, waiting);
+        let mut out = self.worker.buffers.lend();
+        let trace = self.tracing.header();
+        let told = self.sent(attempt, trace.as_ref());
+        self.write_request(&mut out, &told, &attempt.changes);
+        match waiting.up {
+            Some(up) => {
+                up.begin(here, &mut out);
+                waiting.going_up = !up.is_done();
+            }
+            None => out.extend_from_slice(here),
+        }
+        send(&mut server, &mut out, attempt, reused, waiting).await?;
+        Ok((Server::Http1(server), reused, out))
+    }
+
+    /// Sends the request over a connection of HTTP/2, which it shares with others.
+    async fn call_http2(
+        &self,
+        attempt: &Attempt<'_>,
+        here: &[u8],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<(Server, bool, Buffer), Tried> {
+        let (connection, reused) = self.shared(attempt, waiting).await?;
+        self.limit(attempt, waiting);
+        let trace = self.tracing.header();
+        let told = self.sent(attempt, trace.as_ref());
+        let head = self.request_in_http2(&told, &attempt.changes);
+        let Some(head) = head else {
+            let reason = Reason::from(&Refused::request(Flaw::TargetForm));
+            return Err(Tried::Hopeless(reason, None));
+        };
+        let target = attempt.hop.target.address;
+        let sent = connection.send(head, waiting.up.is_none(), target);
+        // The connection has ended, or takes no more.
+        let called = sent.map_err(|_ended| Tried::Left)?;
+        let mut out = self.worker.buffers.lend();
+        if let Some(up) = waiting.up {
+            up.begin(here, &mut out);
+            waiting.going_up = true;
+        }
+        Ok((Server::Http2(called), reused, out))
+    }
+
+    /// Begins to count the time of a try.
+    fn limit(&self, attempt: &Attempt<'_>, waiting: &mut Waiting<'_>) {
+        waiting.try_limit = attempt.answer_limit.map(|span| {
+            let end = self.worker.mono() + span;
+            Limit::new(self.worker, end, span)
+        });
+    }
+
+    fn sent<'t>(&self, attempt: &Attempt<'_>, trace: Option<&'t [u8; 55]>) -> Sent<'t> {
+        let tunnelled = attempt.hop.target.tunnel.is_some();
+        Sent {
+            id: tunnelled.then_some(self.id),
+            number: attempt.number,
+            trace,
+        }
+    }
+
+    /// A connection that is shared, and whether it was open before.
+    async fn shared(
+        &self,
+        attempt: &Attempt<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<(Connection, bool), Tried> {
+        let target = &attempt.hop.target;
+        if let Some(open) = self.worker.shared.open_to(target, self.worker.mono()) {
+            return Ok((open, true));
+        }
+        let (id, limit) = (self.id, attempt.connect_limit);
+        let connecting = self.worker.shared.connect(target, id, limit, self.worker);
+        let connected = waiting.meanwhile(Box::pin(connecting)).await;
+        Ok((opened(connected)?, false))
     }
 
     /// A connection to the endpoint, and whether it had been used before.
@@ -192,15 +313,8 @@ impl Exchange<'_> {
         }
         // Large, and of no use to a request that finds a connection.
         let connecting = Box::pin(connect(self.worker, target, self.id, attempt.connect_limit));
-        match waiting.meanwhile(connecting).await {
-            Ok(Ok(server)) => Ok((server, false)),
-            Ok(Err(refusal)) if refusal.is_final() => {
-                let reason = Reason::from(&refusal);
-                Err(Tried::Hopeless(reason, Some(Ended::Answered)))
-            }
-            Ok(Err(refusal)) => Err(Tried::Failed(Failure::NotSent, refusal)),
-            Err(over) => Err(Tried::over(&over)),
-        }
+        let connected = waiting.meanwhile(connecting).await;
+        Ok((opened(connected)?, false))
     }
 
     /// Writes the head as it is sent over one hop.
@@ -210,6 +324,31 @@ impl Exchange<'_> {
         sent: &Sent<'_>,
         changes: &RequestChanges<'_>,
     ) {
+        let head = self.head;
+        self.with_own(sent, changes, |changes| {
+            write_request(out, &head.request, head.body, changes);
+        });
+    }
+
+    /// The head as it is sent in HTTP/2 over one hop; `None` if it cannot be said there.
+    pub(super) fn request_in_http2(
+        &self,
+        sent: &Sent<'_>,
+        changes: &RequestChanges<'_>,
+    ) -> Option<Request<()>> {
+        let head = self.head;
+        self.with_own(sent, changes, |changes| {
+            request_of(&head.request, head.body, changes)
+        })
+    }
+
+    /// Runs `write` with the mesh's own headers beside other changes.
+    fn with_own<T>(
+        &self,
+        sent: &Sent<'_>,
+        changes: &RequestChanges<'_>,
+        write: impl FnOnce(&RequestChanges<'_>) -> T,
+    ) -> T {
         let request = &self.head.request;
         let digits = self.id.digits();
         let told_id = sent.id.map(CallId::digits);
@@ -220,7 +359,7 @@ impl Exchange<'_> {
             Channel::Local(_) | Channel::Plain(_) => (sent.number > 1).then_some(&number_digit[..]),
         };
         let own = |name, value| Own { name, value };
-        let mut headers = [own("", None); 7];
+        let mut headers = [own("", None); 8];
         let mut length = 0;
         let mut say = |header| {
             headers[length] = header;
@@ -230,6 +369,7 @@ impl Exchange<'_> {
         say(own(CallId::HEADER, told_id));
         say(own(ATTEMPT, number));
         say(own(LENO_ERROR, None));
+        say(own(LENO_TARGET, None));
         say(own(ClientCert::HEADER, self.client_cert.map(str::as_bytes)));
         // The id that the caller gave is kept if the caller is of the mesh.
         let proven = !matches!(self.incoming.peer.channel, Channel::Plain(_));
@@ -245,23 +385,35 @@ impl Exchange<'_> {
             }
         }
         let own = &headers[..length];
-        let changes = RequestChanges { own, ..*changes };
-        write_request(out, request, self.head.body, &changes);
+        write(&RequestChanges { own, ..*changes })
     }
 }
 
-/// Sends what has been written of the request; `None` if that went well.
+/// What came of an attempt to connect.
+fn opened<T>(connected: Result<Result<T, Refusal>, Over>) -> Result<T, Tried> {
+    match connected {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(refusal)) if refusal.is_final() => {
+            let reason = Reason::from(&refusal);
+            Err(Tried::Hopeless(reason, Some(Ended::Answered)))
+        }
+        Ok(Err(refusal)) => Err(Tried::Failed(Failure::NotSent, refusal)),
+        Err(over) => Err(Tried::over(&over)),
+    }
+}
+
+/// Sends what has been written of the request.
 async fn send(
     server: &mut Stream,
     out: &mut Buffer,
     attempt: &Attempt<'_>,
     reused: bool,
     waiting: &mut Waiting<'_>,
-) -> Option<Tried> {
+) -> Result<(), Tried> {
     match waiting.meanwhile(server.write_all(out)).await {
         Ok(Ok(())) => {
             out.clear();
-            None
+            Ok(())
         }
         Ok(Err(_)) => {
             let failure = if reused {
@@ -270,14 +422,17 @@ async fn send(
                 Failure::NoAnswer
             };
             let address = attempt.hop.target.address;
-            Some(Tried::Failed(
+            Err(Tried::Failed(
                 failure,
                 Refusal::ResetBeforeResponse(address),
             ))
         }
-        Err(over) => Some(Tried::over(&over)),
+        Err(over) => Err(Tried::over(&over)),
     }
 }
+
+/// How many connections to one server may end before a request that they did not take.
+const MOST_LEFT: usize = 5;
 
 /// The header that tells a server how often a request was tried.
 const ATTEMPT: &str = "leno-attempt";

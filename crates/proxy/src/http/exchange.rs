@@ -3,9 +3,11 @@
 
 use std::rc::Rc;
 
-use leno_model::view::HeaderChanges;
+use leno_model::view::{HeaderChanges, Protocol};
 use leno_model::{CallId, Code, Now};
-use leno_protocol::{BodyReader, Header, Refused, Request, RequestHead, ResponseChanges};
+use leno_protocol::{
+    BodyFraming, BodyReader, Header, Refused, Request, RequestHead, ResponseChanges, Version,
+};
 use leno_telemetry::Party;
 use leno_traffic::{
     Admitted, Channel, CrossOrigin, Direct, Fact, Forward, Preflight, Redirected, Refusal, Routed,
@@ -14,13 +16,14 @@ use leno_traffic::{
 
 use crate::aim::{Aim, Hop};
 use crate::http::attempt::Sending;
-use crate::http::refuse::{Answer, Reason, header, write_own};
+use crate::http::client::Client;
+use crate::http::grpc;
+use crate::http::refuse::{Answer, Own, Reason, header};
 use crate::http::told::Told;
 use crate::http::tracing::Tracing;
 use crate::http::{After, Connection};
 use crate::incoming::Incoming;
 use crate::news::Reader;
-use crate::stream::Stream;
 use crate::worker::Worker;
 
 /// One request on its way.
@@ -42,8 +45,9 @@ pub(super) struct Exchange<'a> {
 enum Way<'a> {
     /// To an endpoint of a service.
     Forward(Forward<'a>, Option<Direct<'a>>),
-    /// To one place that is settled: our own application, or somebody outside the mesh.
-    Straight(Admitted<'a>, Hop<'a>),
+    /// To one place that is settled, where this is spoken: our own application, or somebody outside
+    /// the mesh.
+    Straight(Admitted<'a>, Hop<'a>, Protocol),
     /// Elsewhere, says a route.
     Redirect(Redirected<'a>),
     /// Nowhere: a browser is told what it asked.
@@ -79,16 +83,18 @@ impl<'a> Exchange<'a> {
     /// head, belonged to its body.
     pub(super) async fn run(
         mut self,
-        client: &mut Stream,
+        client: Client<'_>,
         news: &mut Reader,
         behind: &[u8],
     ) -> (After, usize) {
-        let mut body = BodyReader::new(self.head.body);
+        let framing = self.head.body;
+        let mut body = BodyReader::new(framing);
         let aim = self.aim();
         let (after, used) = match body.take(behind) {
             Ok(used) => {
                 self.told.sent = used as u64;
-                let sending = Sending::new(client, news, behind.split_at(used), body);
+                let parts = behind.split_at(used);
+                let sending = Sending::new(client, news, parts, framing, body);
                 (self.carry(aim, sending).await, used)
             }
             Err(flaw) => {
@@ -107,7 +113,10 @@ impl<'a> Exchange<'a> {
         self.trace();
         match way {
             Ok(Way::Forward(forward, direct)) => self.forward(&forward, direct, sending).await,
-            Ok(Way::Straight(admitted, hop)) => self.straight(&admitted, hop, sending).await,
+            Ok(Way::Straight(admitted, hop, protocol)) => {
+                let in_http2 = self.goes_in_http2(protocol);
+                self.straight(&admitted, hop, in_http2, sending).await
+            }
             Ok(Way::Redirect(redirected)) => self.redirect(&redirected, sending).await,
             Ok(Way::Preflight(preflight)) => self.preflight(&preflight, sending).await,
             Err(refusal) => self.refuse(&Reason::from(&refusal), sending).await,
@@ -145,11 +154,13 @@ impl<'a> Exchange<'a> {
         let (worker, incoming, table) = (self.worker, self.incoming, self.table);
         let port = match aim {
             Aim::Application(address) => {
-                return Ok(Way::Straight(admitted, incoming.last_hop(table, address)));
+                let protocol = incoming.protocol(worker, table);
+                let hop = incoming.last_hop(table, address);
+                return Ok(Way::Straight(admitted, hop, protocol));
             }
             Aim::Pass(address) => {
                 let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);
-                return Ok(Way::Straight(admitted, hop));
+                return Ok(Way::Straight(admitted, hop, Protocol::Http));
             }
             Aim::Direct(direct) => {
                 let forward = table.route_direct(admitted, &direct);
@@ -176,6 +187,17 @@ impl<'a> Exchange<'a> {
                 Way::Preflight(preflight)
             }
         })
+    }
+
+    /// Whether a server is spoken to in HTTP/2 where this is spoken: else it is as its client speaks.
+    pub(super) fn goes_in_http2(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Http2 | Protocol::Grpc => true,
+            Protocol::Http1 => false,
+            Protocol::Http | Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
+                self.head.version == Version::Http2
+            }
+        }
     }
 
     /// Sends the caller elsewhere.
@@ -209,10 +231,14 @@ impl<'a> Exchange<'a> {
             client: self.head.version,
             keep_alive,
         };
-        let mut out = self.worker.buffers.lend();
-        write_own(&mut out, status, headers, 0, &changes);
         self.told.answered(status);
-        sent_all(sending.client, &out, keep_alive).await
+        let own = Own {
+            status,
+            headers,
+            framing: BodyFraming::Length(0),
+            body: "",
+        };
+        own.send(sending.client, self.worker, &changes).await
     }
 
     /// What every answer says to browsers.
@@ -229,10 +255,10 @@ impl<'a> Exchange<'a> {
 
     /// Whether another request may follow an answer of our own: all of this one has come.
     fn keeps_alive(&self, sending: &Sending<'_>) -> bool {
-        sending.has_come() && self.head.keep_alive && self.worker.keeps(sending.client)
+        sending.has_come() && self.head.keep_alive && sending.client.is_kept(self.worker)
     }
 
-    async fn answer(&mut self, client: &mut Stream, reason: &Reason, keep_alive: bool) -> After {
+    async fn answer(&mut self, client: Client<'_>, reason: &Reason, keep_alive: bool) -> After {
         self.told.refused(reason);
         let request = &self.head.request;
         let (method, path) = (request.method, request.path.raw());
@@ -247,27 +273,21 @@ impl<'a> Exchange<'a> {
             }
             _ => format!("{method} {path} from {source} to {destination}"),
         };
-        let mut out = self.worker.buffers.lend();
-        Answer {
+        let is_grpc = self.head.version == Version::Http2 && grpc::is_call(request);
+        if is_grpc {
+            self.told.grpc = Some(grpc::status_of(reason));
+        }
+        let answer = Answer {
             proxy_of: self.incoming.way.workload().name.as_str(),
             id: self.id,
             asked: &asked,
             version: self.head.version,
             head_only: method == "HEAD",
+            is_grpc,
             keep_alive,
             headers: &self.told_to_browsers(),
-        }
-        .write(&mut out, reason);
-        sent_all(client, &out, keep_alive).await
-    }
-}
-
-/// Sends an answer of our own.
-pub(super) async fn sent_all(client: &mut Stream, out: &[u8], keep_alive: bool) -> After {
-    match client.write_all(out).await {
-        Ok(()) if keep_alive => After::Next(None),
-        Ok(()) => After::Close,
-        Err(_gone) => After::Cut(None),
+        };
+        answer.send(client, self.worker, reason).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! Forwards an admitted request: to one endpoint of its service after another until one answers, or
 //! to the one place there is.
 
+use std::time::Duration;
+
 use leno_model::Mono;
-use leno_protocol::RequestChanges;
+use leno_protocol::{RequestChanges, Version};
 use leno_traffic::{
     Admitted, Attempts, Changed, Direct, Ended, Failure, Forward, Next, Picked, Refusal, WhyNot,
 };
@@ -11,6 +13,7 @@ use crate::aim::Hop;
 use crate::http::After;
 use crate::http::attempt::{Attempt, Sending, Tried};
 use crate::http::exchange::Exchange;
+use crate::http::grpc;
 use crate::http::refuse::Reason;
 use crate::http::waiting::Limit;
 use crate::tcp::CONNECT_LIMIT;
@@ -25,10 +28,12 @@ impl Exchange<'_> {
         mut sending: Sending<'_>,
     ) -> After {
         let worker = self.worker;
+        let in_http2 = self.goes_in_http2(forward.port().protocol());
         let mut tries = Tries {
             worker,
             forward,
             direct,
+            in_http2,
             attempts: forward.attempts(self.began.mono),
             stopped: None,
         };
@@ -36,10 +41,20 @@ impl Exchange<'_> {
             let span = forward.request_timeout().unwrap_or_default();
             Limit::new(worker, end, span)
         });
-        if let Some(pump) = &mut sending.up
+        if let Some((end, span)) = self.caller_waits() {
+            let sooner = forward.request_timeout().is_none_or(|limit| span < limit);
+            tries.attempts.hurry(end);
+            if sooner {
+                sending.deadline = Some(Limit::of_caller(worker, end, span));
+            }
+        }
+        if in_http2 {
+            sending.go_in_http2();
+        }
+        if let Some(up) = &mut sending.up
             && tries.attempts.may_follow()
         {
-            pump.copies.hold(&worker.space);
+            up.copies().hold(&worker.space);
         }
         self.mirror(forward, &mut sending);
         let mut now = self.began.mono;
@@ -65,6 +80,16 @@ impl Exchange<'_> {
         let limited_by = |limit| forward.limited_by(limit);
         self.told.decision.limited_by(limited_by);
         after
+    }
+
+    /// Until when the client of gRPC waits, if it says so, and how long that is in all. It only shortens
+    /// what the mesh gives a call.
+    fn caller_waits(&self) -> Option<(Mono, Duration)> {
+        if self.head.version != Version::Http2 {
+            return None;
+        }
+        let span = grpc::timeout_of(&self.head.request)?;
+        Some((self.began.mono + span, span))
     }
 
     /// Tries one endpoint.
@@ -102,6 +127,7 @@ impl Exchange<'_> {
                         own: &[],
                     },
                     response_headers: &[of_part, of_rule, &to_browsers],
+                    in_http2: tries.in_http2,
                 };
                 let again = &mut |failure, replayable| tries.after(&picked, failure, replayable);
                 let tried = self.attempt(&attempt, sending, again).await;
@@ -120,8 +146,17 @@ impl Exchange<'_> {
         &mut self,
         admitted: &Admitted<'_>,
         hop: Hop<'_>,
+        in_http2: bool,
         mut sending: Sending<'_>,
     ) -> After {
+        if in_http2 {
+            sending.go_in_http2();
+            if let Some(up) = &mut sending.up {
+                up.copies().hold(&self.worker.space);
+            }
+        }
+        let waits = self.caller_waits();
+        sending.deadline = waits.map(|(end, span)| Limit::of_caller(self.worker, end, span));
         let mut attempt = Attempt {
             hop,
             connect_limit: CONNECT_LIMIT,
@@ -130,6 +165,7 @@ impl Exchange<'_> {
             admitted,
             changes: RequestChanges::default(),
             response_headers: &[],
+            in_http2,
         };
         loop {
             let tried = self.attempt(&attempt, &mut sending, &mut |_, _| None).await;
@@ -144,6 +180,7 @@ impl Exchange<'_> {
                 Tried::Failed(_, refusal) => Reason::from(&refusal),
                 Tried::Hopeless(reason, _) => reason,
                 Tried::Again(_) => unreachable!("no status is tried again"),
+                Tried::Left => unreachable!("that is no try"),
             };
             return self.refuse(&reason, sending).await;
         }
@@ -156,6 +193,8 @@ struct Tries<'t> {
     forward: &'t Forward<'t>,
     /// The one endpoint there is to try, if the caller named it.
     direct: Option<Direct<'t>>,
+    /// Whether its endpoints are spoken to in HTTP/2.
+    in_http2: bool,
     attempts: Attempts<'t>,
     /// Why there is no further try, once that was a question.
     stopped: Option<WhyNot>,
@@ -202,6 +241,7 @@ impl Tries<'_> {
             Tried::Done(after, learned) => (Follows::Nothing(after), learned),
             Tried::Hopeless(reason, learned) => (Follows::Refusal(reason), learned),
             Tried::Again(at) => (Follows::Another(at), Some(Ended::Failed)),
+            Tried::Left => unreachable!("that is no try"),
             Tried::Failed(failure, refusal) => {
                 let follows = match self.after(&picked, failure, replayable) {
                     Some(at) => Follows::Another(at),

@@ -16,7 +16,9 @@ use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
 use crate::http::asked::Wish;
-use crate::http::exchange::{Exchange, sent_all};
+use crate::http::client::Client;
+use crate::http::exchange::Exchange;
+use crate::http::http2;
 use crate::http::refuse::{Answer, Reason};
 use crate::http::{After, Connection, HEAD_LIMIT};
 use crate::incoming::Incoming;
@@ -25,12 +27,14 @@ use crate::stream::Stream;
 use crate::telling;
 use crate::worker::Worker;
 
-/// Reads one request from `client`, of which `unread` has come already, and answers it.
+/// Reads one request from `client`, of which `unread` has come already, and answers it. The first one
+/// may show that HTTP/2 is spoken.
 pub(super) async fn serve_one(
     connection: Connection<'_>,
     client: &mut Stream,
     news: &mut Reader,
     unread: Option<Buffer>,
+    is_first: &mut bool,
 ) -> After {
     let Connection {
         worker, incoming, ..
@@ -46,21 +50,30 @@ pub(super) async fn serve_one(
     let mut reader = incoming.head_reader();
     let mut late = None;
     loop {
+        if *is_first && http2::begins(&inbox) {
+            return After::Http2(inbox);
+        }
         match carry_one(connection, client, news, &mut reader, &inbox).await {
-            Ok(Some((after, used))) => return after.with_rest_of(inbox, used),
+            Ok(Some((after, used))) => {
+                *is_first = false;
+                return after.with_rest_of(inbox, used);
+            }
             Ok(None) => {}
             Err(refused) => {
                 let reason = match Spoken::of(&inbox) {
                     Spoken::Tls => Reason::from(&Refusal::NotSpoken(NotSpoken::Http)),
                     Spoken::Http1 | Spoken::Http2 | Spoken::Other => Reason::from(&refused),
                 };
-                return refuse_head(worker, client, incoming, &reason).await;
+                return refuse_head(worker, Client::Http1(client), incoming, &reason).await;
             }
         }
         match more(client, &mut inbox, &mut late).await {
             Some(Ok(1..)) => {}
             Some(Ok(0) | Err(_)) => return After::Close,
-            None => return refuse_head(worker, client, incoming, &too_slow()).await,
+            None => {
+                let client = Client::Http1(client);
+                return refuse_head(worker, client, incoming, &too_slow()).await;
+            }
         }
     }
 }
@@ -114,6 +127,7 @@ async fn carry_one(
     let table = worker.table();
     let exchange = Exchange::new(connection, &table, &head);
     let behind = bytes.get(head.length..).unwrap_or_default();
+    let client = Client::Http1(client);
     let (after, used) = exchange.run(client, news, behind).await;
     Ok(Some((after, head.length + used)))
 }
@@ -133,7 +147,7 @@ impl After {
 /// Answers a head that is no request.
 pub(super) async fn refuse_head(
     worker: &Worker,
-    client: &mut Stream,
+    client: Client<'_>,
     incoming: &Incoming,
     reason: &Reason,
 ) -> After {
@@ -142,18 +156,17 @@ pub(super) async fn refuse_head(
     let table = worker.table();
     let (source, workload) = (incoming.source(&table), incoming.way.workload());
     let destination = incoming.destination(&table, &incoming.aim(worker, &table));
-    let mut out = worker.buffers.lend();
-    Answer {
+    let answer = Answer {
         proxy_of: workload.name.as_str(),
         id,
         asked: &format!("what {source} sent to {destination} is no request that is carried"),
         version: Version::Http11,
         head_only: false,
+        is_grpc: false,
         keep_alive: false,
         headers: &HeaderChanges::default(),
-    }
-    .write(&mut out, reason);
-    let after = sent_all(client, &out, false).await;
+    };
+    let after = answer.send(client, worker, reason).await;
     let call = Call {
         id,
         edge: Edge {
@@ -171,6 +184,7 @@ pub(super) async fn refuse_head(
         host: "",
         path: "",
         status: reason.status,
+        grpc: None,
         refused: Some(reason.code),
         tries: 0,
         copy_of: None,

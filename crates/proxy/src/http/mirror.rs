@@ -1,11 +1,14 @@
 //! Copies of requests, for mirrors. Each goes its own way beside the request, which never waits for
 //! one: what a mirror is too slow for it does not get, and what it answers nobody hears.
 
+mod in_http2;
+
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use ::http::Request;
 use leno_model::view::PortRef;
 use leno_model::{CallId, Code, Now, Origin};
 use leno_protocol::{Asked, BodyFraming, BodyReader, Fields, HeadReader, Limits, RequestChanges};
@@ -81,6 +84,7 @@ impl Exchange<'_> {
             headers: &headers,
             own: &[],
         };
+        let in_http2 = self.goes_in_http2(port.protocol());
         let mut bytes = worker.buffers.lend();
         let told_id = hop.target.tunnel.is_some().then_some(id);
         // Nobody tells a span of a copy: what came is passed on.
@@ -89,11 +93,21 @@ impl Exchange<'_> {
             number: 1,
             trace: None,
         };
-        self.write_request(&mut bytes, &sent, &changes);
+        let framing = self.head.body;
+        let form = match in_http2 {
+            true => {
+                let head = self.request_in_http2(&sent, &changes).ok_or(Code::R030)?;
+                Form::Http2(Box::new(head), framing)
+            }
+            false => {
+                self.write_request(&mut bytes, &sent, &changes);
+                Form::Http1
+            }
+        };
         bytes.extend_from_slice(sending.here());
-        let rest = sending.up.as_mut().map(|pump| {
+        let rest = sending.up.as_mut().filter(|up| !up.has_come()).map(|up| {
             let (feed, eater) = feed(&worker.space);
-            pump.copies.feed(feed);
+            up.copies().feed(feed);
             eater
         });
         Ok(Copy {
@@ -103,6 +117,7 @@ impl Exchange<'_> {
             security: hop.security,
             connect_limit: port.tuning().connect_timeout,
             asked: self.head.asked(),
+            form,
             bytes,
             rest,
             picked,
@@ -183,6 +198,7 @@ impl Told {
             host: &self.host,
             path: &self.path,
             status: answered.unwrap_or_default(),
+            grpc: None,
             refused: answered.err(),
             tries: sent.is_some().into(),
             copy_of: Some(self.of),
@@ -216,12 +232,20 @@ struct Copy {
     security: Security,
     connect_limit: Duration,
     asked: Asked,
-    /// Its head, and what of its body came with it.
+    form: Form,
+    /// In HTTP/1 its head; and what of its body came with that, as HTTP/1 frames it.
     bytes: Buffer,
     /// Where the rest of its body comes from.
     rest: Option<Eater>,
     picked: Picked,
     _counted: Rc<()>,
+}
+
+/// What is spoken to a mirror.
+enum Form {
+    Http1,
+    /// With this head, of a request whose body is framed so in HTTP/1.
+    Http2(Box<Request<()>>, BodyFraming),
 }
 
 impl Copy {
@@ -241,6 +265,9 @@ impl Copy {
     }
 
     async fn exchange(&self) -> Result<u16, Code> {
+        if let Form::Http2(head, framing) = &self.form {
+            return Box::pin(self.exchange_in_http2(head, *framing)).await;
+        }
         let target = self.target.borrowed();
         let mut server = match self.worker.pool.take(&target, self.worker.mono()) {
             Some(server) => server,

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Fault, Origin};
-use leno_protocol::{
-    BodyFraming, Header, Refused, Response, ResponseChanges, Version, write_response,
-};
+use leno_protocol::{BodyFraming, Header, Refused, Response, ResponseChanges, Version};
 use leno_traffic::{Refusal, Timed};
 
+use crate::http::client::Client;
+use crate::http::grpc;
+use crate::http::{After, Why};
 use crate::tunnel::LENO_ERROR;
+use crate::worker::Worker;
 
 /// Why a call is answered here.
 pub(super) struct Reason {
@@ -59,6 +61,8 @@ pub(super) struct Answer<'a> {
     pub(super) version: Version,
     /// Whether the request was HEAD, whose answer has no body.
     pub(super) head_only: bool,
+    /// Whether the client is one of gRPC, which reads its own status and no body.
+    pub(super) is_grpc: bool,
     /// Whether another request may follow.
     pub(super) keep_alive: bool,
     /// Headers that it has beside its own.
@@ -66,8 +70,8 @@ pub(super) struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Writes the answer behind what `out` holds.
-    pub(super) fn write(&self, out: &mut Vec<u8>, reason: &Reason) {
+    /// Sends the answer.
+    pub(super) async fn send(&self, client: Client<'_>, worker: &Worker, reason: &Reason) -> After {
         let Self {
             proxy_of,
             id,
@@ -96,39 +100,74 @@ impl Answer<'_> {
         let error = proxy_error(*code);
         let status_line = format!("leno; error={error}; details=\"{code} {slug}\"");
         let leno_error = format!("{code} {slug}; by=proxy-of-{proxy_of}; fault={fault}; id={id}");
-        let headers = [
-            header("proxy-status", &status_line),
-            header(LENO_ERROR, &leno_error),
-            header("content-type", "text/plain; charset=utf-8"),
-        ];
+        let (grpc_status, grpc_message) =
+            (grpc::status_of(reason).to_string(), grpc::message(words));
+        let proxy_status = header("proxy-status", &status_line);
+        let error = header(LENO_ERROR, &leno_error);
         let changes = ResponseChanges {
             headers: &[self.headers],
             own: &[],
             client: self.version,
             keep_alive: self.keep_alive,
         };
-        write_own(out, *status, &headers, body.len(), &changes);
-        if !self.head_only {
-            out.extend_from_slice(body.as_bytes());
+        if self.is_grpc {
+            //= gRPC over HTTP2, Responses: "Trailers-Only is permitted for calls that produce an immediate error."
+            let headers = [
+                header("content-type", grpc::CONTENT_TYPE),
+                header(grpc::STATUS, &grpc_status),
+                header(grpc::MESSAGE, &grpc_message),
+                proxy_status,
+                error,
+            ];
+            let own = Own {
+                status: 200,
+                headers: &headers,
+                framing: BodyFraming::None,
+                body: "",
+            };
+            return own.send(client, worker, &changes).await;
         }
+        let text = header("content-type", "text/plain; charset=utf-8");
+        let own = Own {
+            status: *status,
+            headers: &[proxy_status, error, text],
+            framing: BodyFraming::Length(body.len() as u64),
+            body: if self.head_only { "" } else { &body },
+        };
+        own.send(client, worker, &changes).await
     }
 }
 
-/// Writes the head of an answer of our own, behind what `out` holds.
-pub(super) fn write_own(
-    out: &mut Vec<u8>,
-    status: u16,
-    headers: &[Header<'_>],
-    length: usize,
-    changes: &ResponseChanges<'_>,
-) {
-    let response = Response {
-        status,
-        reason: reason_phrase(status).as_bytes(),
-        headers,
-    };
-    let body = BodyFraming::Length(length as u64);
-    write_response(out, &response, body, changes);
+/// An answer of our own, as it is sent.
+pub(super) struct Own<'a> {
+    pub(super) status: u16,
+    pub(super) headers: &'a [Header<'a>],
+    /// How the body ends: that of an answer to HEAD, too.
+    pub(super) framing: BodyFraming,
+    pub(super) body: &'a str,
+}
+
+impl Own<'_> {
+    /// Sends it; says what may follow.
+    pub(super) async fn send(
+        self,
+        mut client: Client<'_>,
+        worker: &Worker,
+        changes: &ResponseChanges<'_>,
+    ) -> After {
+        let response = Response {
+            status: self.status,
+            reason: reason_phrase(self.status).as_bytes(),
+            headers: self.headers,
+        };
+        let mut written = client.paper(worker.buffers.lend());
+        written.write(&response, self.framing, changes);
+        match client.send_own(written, self.body.as_bytes()).await {
+            Ok(()) if changes.keep_alive => After::Next(None),
+            Ok(()) => After::Close,
+            Err(_gone) => After::Cut(Why::Gone),
+        }
+    }
 }
 
 /// One header of an answer of our own.

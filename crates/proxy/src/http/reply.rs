@@ -3,19 +3,27 @@
 
 use std::time::Duration;
 
+use ::http::Response;
 use leno_model::{Code, Mono};
 use leno_protocol::{
     BodyFraming, BodyReader, Fields, HeadReader, Limits, Own, Piece, Refused, RequestHead,
-    ResponseChanges, ResponseHead, Version, write_response,
+    ResponseChanges, ResponseHead, Version,
 };
+use leno_telemetry::is_grpc_failure;
 use leno_traffic::{Ended, Failure, Refusal};
 
 use crate::buffer::Buffer;
 use crate::connect::broken_off;
-use crate::http::After;
 use crate::http::attempt::{Attempt, Tried};
+use crate::http::body::Body;
+use crate::http::client::{Client, Written};
+use crate::http::grpc;
+use crate::http::http2::head::block_of;
 use crate::http::refuse::Reason;
+use crate::http::relay::Relay;
+use crate::http::server::{Called, Server};
 use crate::http::waiting::{Interrupted, Over, Waiting};
+use crate::http::{After, Why};
 use crate::pump::Pump;
 use crate::stream::{Cut, Stream};
 use crate::tunnel::LENO_ERROR;
@@ -38,13 +46,15 @@ pub(super) struct Reply<'a> {
 pub(super) struct Carried {
     /// Its status, if it was sent.
     pub(super) status: u16,
+    /// What gRPC said of it.
+    pub(super) grpc: Option<u16>,
     /// Bytes of its body.
     pub(super) received: u64,
     /// Why it was cut short, if that was not the client's own doing.
     pub(super) cut: Option<Reason>,
 }
 
-/// A head that has come, with what came of its body, written down for the client.
+/// A head that has come, written down for the client.
 enum Heard {
     /// It is not complete.
     More,
@@ -58,6 +68,8 @@ struct Final {
     status: u16,
     /// What it is if it is not what was wanted.
     failure: Failure,
+    /// What gRPC says of it, if it says that in the head.
+    grpc: Option<u16>,
     /// Bytes of head and body that were read.
     used: usize,
     /// Bytes of the body that were written.
@@ -71,50 +83,28 @@ struct Final {
     keep_client: bool,
 }
 
+/// A server that has begun to answer, and what came of its body.
+type Begun = (Server, Buffer, Final);
+
 impl Reply<'_> {
     /// Carries the answer from `server` to the client. `again` says whether one that is such a
     /// failure is to be tried again.
     pub(super) async fn carry(
         &self,
-        mut server: Stream,
+        server: Server,
         waiting: &mut Waiting<'_>,
-        mut out: Buffer,
+        out: Buffer,
         again: &mut dyn FnMut(Failure, bool) -> Option<Mono>,
     ) -> (Tried, Carried) {
         let mut carried = Carried::default();
-        let mut bytes = waiting.worker.buffers.lend();
-        let mut reader = HeadReader::new(Limits::default());
-        let answer = loop {
-            let heard = match self.hear(&mut reader, &bytes, &mut out, waiting) {
-                Ok(heard) => heard,
-                Err(refused) => {
-                    let reason = self.not_http(&refused);
-                    return (Tried::Hopeless(reason, Some(Ended::Failed)), carried);
-                }
-            };
-            match heard {
-                Heard::Final(answer) => break answer,
-                Heard::Interim { used } => {
-                    bytes.consume(used);
-                    if !out.is_empty() && waiting.client.write_all(&out).await.is_err() {
-                        return (Tried::Done(After::Cut(None), None), carried);
-                    }
-                    out.clear();
-                    continue;
-                }
-                Heard::More => {}
-            }
-            match waiting.reply(&mut server, &mut bytes).await {
-                Ok(1..) => {}
-                Ok(0) => return (self.no_answer(Cut::There, &bytes, waiting.worker), carried),
-                Err(interrupted) => {
-                    server.reset(interrupted.code());
-                    return (
-                        self.interrupted(&interrupted, &bytes, waiting.worker),
-                        carried,
-                    );
-                }
-            }
+        let mut written = waiting.client.paper(out);
+        let begun = match server {
+            Server::Http1(stream) => self.wait(stream, waiting, &mut written).await,
+            Server::Http2(called) => self.wait_http2(called, waiting, &mut written).await,
+        };
+        let (server, bytes, answer) = match begun {
+            Ok(begun) => begun,
+            Err(tried) => return (tried, carried),
         };
         if let Some(at) = (answer.status >= 400)
             .then(|| again(answer.failure, waiting.is_replayable()))
@@ -124,13 +114,14 @@ impl Reply<'_> {
         }
         waiting.release();
         carried.status = answer.status;
+        carried.grpc = answer.grpc;
         waiting.meter.answered(answer.status);
         carried.received = answer.received as u64;
-        if waiting.client.write_all(&out).await.is_err() {
-            return (Tried::Done(After::Cut(None), None), carried);
+        let ended = answer.body.is_done();
+        if waiting.client.send(&mut written, ended).await.is_err() {
+            return (Tried::Done(After::Cut(Why::Gone), None), carried);
         }
-        drop(out);
-        bytes.consume(answer.used);
+        drop(written);
         if answer.sent_as == BodyFraming::Tunnel {
             let after = self.switch(server, waiting, &mut carried).await;
             return (Tried::Done(after, Some(Ended::Answered)), carried);
@@ -141,63 +132,167 @@ impl Reply<'_> {
         (tried, carried)
     }
 
-    /// Reads the head at the start of `bytes`, and writes what goes to the client behind `out`.
+    /// Waits for the answer of a server that speaks HTTP/1.
+    async fn wait(
+        &self,
+        mut server: Stream,
+        waiting: &mut Waiting<'_>,
+        written: &mut Written,
+    ) -> Result<Begun, Tried> {
+        let mut bytes = waiting.worker.buffers.lend();
+        let mut reader = HeadReader::new(Limits::default());
+        loop {
+            match self.hear(&mut reader, &bytes, written, waiting) {
+                Ok(Heard::More) => {}
+                Ok(Heard::Interim { used }) => {
+                    bytes.consume(used);
+                    if waiting.client.send(written, false).await.is_err() {
+                        return Err(Tried::Done(After::Cut(Why::Gone), None));
+                    }
+                    continue;
+                }
+                Ok(Heard::Final(answer)) => {
+                    bytes.consume(answer.used);
+                    return Ok((Server::Http1(server), bytes, answer));
+                }
+                Err(refused) => return Err(self.not_http(&refused)),
+            }
+            match waiting.reply(&mut server, &mut bytes).await {
+                Ok(1..) => {}
+                Ok(0) => return Err(self.no_answer(Cut::There, &bytes, waiting.worker)),
+                Err(interrupted) => {
+                    server.reset(interrupted.why().code());
+                    return Err(self.interrupted(&interrupted, &bytes, waiting.worker));
+                }
+            }
+        }
+    }
+
+    /// Waits for the answer of a server that speaks HTTP/2.
+    async fn wait_http2(
+        &self,
+        mut called: Called,
+        waiting: &mut Waiting<'_>,
+        written: &mut Written,
+    ) -> Result<Begun, Tried> {
+        loop {
+            let head = match waiting.head(&mut called).await {
+                Ok(head) => head,
+                Err(interrupted) => {
+                    Server::Http2(called).reset(interrupted.why());
+                    return Err(self.interrupted(&interrupted, &[], waiting.worker));
+                }
+            };
+            match self.hear_http2(&head, called.has_ended(), written, waiting) {
+                Ok(Heard::Final(answer)) => {
+                    let nothing = waiting.worker.buffers.lend();
+                    return Ok((Server::Http2(called), nothing, answer));
+                }
+                Ok(Heard::Interim { .. } | Heard::More) => {
+                    if waiting.client.send(written, false).await.is_err() {
+                        return Err(Tried::Done(After::Cut(Why::Gone), None));
+                    }
+                }
+                Err(refused) => return Err(self.not_http(&refused)),
+            }
+        }
+    }
+
+    /// Reads the head at the start of `bytes`, and writes down what goes to the client.
     fn hear(
         &self,
         reader: &mut HeadReader,
         bytes: &[u8],
-        out: &mut Vec<u8>,
+        written: &mut Written,
         waiting: &Waiting<'_>,
     ) -> Result<Heard, Refused> {
         let mut fields = Fields::new();
         let Some(head) = reader.response(bytes, &mut fields, self.head.asked())? else {
             return Ok(Heard::More);
         };
-        let ResponseHead { response, body, .. } = head;
+        let behind = bytes.get(head.length..).unwrap_or_default();
+        self.take_head(&head, behind, written, waiting)
+    }
+
+    /// Reads a head of HTTP/2, behind which the stream may have ended, and writes down what goes to
+    /// the client.
+    fn hear_http2(
+        &self,
+        head: &Response<()>,
+        ended: bool,
+        written: &mut Written,
+        waiting: &Waiting<'_>,
+    ) -> Result<Heard, Refused> {
+        let mut fields = Fields::new();
+        let status = head.status();
+        let reason = status.canonical_reason().unwrap_or_default();
+        let head = HeadReader::default().http2_response(
+            (status.as_u16(), reason),
+            block_of(head.headers(), ended),
+            self.head.asked(),
+            &mut fields,
+        )?;
+        self.take_head(&head, &[], written, waiting)
+    }
+
+    /// Writes down what goes to the client of a head, and of what came `behind` it.
+    fn take_head(
+        &self,
+        head: &ResponseHead<'_>,
+        behind: &[u8],
+        written: &mut Written,
+        waiting: &Waiting<'_>,
+    ) -> Result<Heard, Refused> {
+        let ResponseHead { response, body, .. } = *head;
         // What our own application or somebody outside says in the mesh's name is not believed.
         let forged = [Own {
             name: LENO_ERROR,
             value: None,
         }];
         let tunnelled = self.attempt.hop.target.tunnel.is_some();
+        let version = self.head.version;
         let mut changes = ResponseChanges {
             headers: self.attempt.response_headers,
             own: if tunnelled { &[] } else { &forged },
-            client: self.head.version,
+            client: version,
             keep_alive: true,
         };
         if response.is_interim() {
             //= RFC 9110 section 15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client"
-            if self.head.version == Version::Http11 {
-                write_response(out, &response, BodyFraming::None, &changes);
+            if version != Version::Http10 {
+                written.write(&response, BodyFraming::None, &changes);
             }
             return Ok(Heard::Interim { used: head.length });
         }
-        let content_only = body == BodyFraming::Chunked && self.head.version == Version::Http10;
+        let content_only = body == BodyFraming::Chunked && version == Version::Http10;
         let sent_as = if content_only {
             BodyFraming::UntilClose
         } else {
             body
         };
-        let whole = waiting.is_sent();
         changes.keep_alive = self.head.keep_alive
-            && whole
+            && waiting.is_sent()
             && sent_as != BodyFraming::UntilClose
-            && waiting.worker.keeps(waiting.client);
-        write_response(out, &response, sent_as, &changes);
+            && waiting.client.is_kept(waiting.worker);
+        written.write(&response, sent_as, &changes);
 
         let mut reader = BodyReader::new(body);
-        let behind = bytes.get(head.length..).unwrap_or_default();
-        let written = out.len();
-        let used = take_body(&mut reader, behind, out, content_only)?;
+        let (mut used, mut received) = (0, 0);
+        if let Written::Http1(out) = written {
+            let before = out.len();
+            used = take_body(&mut reader, behind, out, content_only)?;
+            received = out.len() - before;
+        }
+        let mut grpc = response.header(grpc::STATUS);
         Ok(Heard::Final(Final {
             status: response.status,
             failure: match response.header(LENO_ERROR).next() {
                 Some(error) if tunnelled => failure_told(error, response.status),
                 Some(_) | None => Failure::Answered(response.status),
             },
+            grpc: grpc.next().and_then(grpc::status_in),
             used: head.length + used,
-            received: out.len() - written,
+            received,
             body: reader,
             sent_as,
             content_only,
@@ -209,7 +304,7 @@ impl Reply<'_> {
     /// Carries the rest of the body, and says what both connections are good for.
     async fn carry_body(
         &self,
-        mut server: Stream,
+        mut server: Server,
         waiting: &mut Waiting<'_>,
         bytes: Buffer,
         answer: Final,
@@ -217,32 +312,44 @@ impl Reply<'_> {
     ) -> Tried {
         let mut clean = bytes.is_empty();
         if !answer.body.is_done() {
-            let mut down = if answer.content_only {
-                Pump::content(answer.body)
-            } else {
-                Pump::body(answer.body)
+            let (sent_as, reader) = (answer.sent_as, answer.body);
+            let mut down = match (&server, &waiting.client) {
+                (Server::Http1(_), Client::Http1(_)) if answer.content_only => {
+                    Body::Bytes(Pump::content(reader))
+                }
+                (Server::Http1(_), Client::Http1(_)) => Body::Bytes(Pump::body(reader)),
+                (Server::Http1(_), Client::Http2(_)) => {
+                    clean = true;
+                    let relay = Relay::from_http1(sent_as, reader).unread(bytes);
+                    Body::Content(Box::new(relay))
+                }
+                (Server::Http2(_), _) => Body::Content(Box::new(Relay::from_http2(sent_as))),
             };
             let finished = waiting.carry(&mut server, &mut down).await;
             carried.received += down.moved();
+            if let Some(status) = down.trailer(grpc::STATUS) {
+                carried.grpc = grpc::status_in(status);
+            }
             clean &= down.take_rest().is_none();
             if let Err(interrupted) = finished {
-                server.reset(interrupted.code());
+                server.reset(interrupted.why());
                 return self.cut(&interrupted, carried);
             }
         }
         // An answer that came before all of the request was sent ends both connections.
         let whole = waiting.is_sent();
         let worker = waiting.worker;
-        if let Some(kept) = answer.keep_server
+        if let (Server::Http1(stream), Some(kept)) = (server, answer.keep_server)
             && clean
             && whole
             && !worker.is_draining()
         {
             let now = worker.mono();
             let target = &self.attempt.hop.target;
-            worker.pool.give(target, server, kept, now);
+            worker.pool.give(target, stream, kept, now);
         }
-        let ended = if answer.status >= 500 {
+        let has_failed = answer.status >= 500 || carried.grpc.is_some_and(is_grpc_failure);
+        let ended = if has_failed {
             Ended::Failed
         } else {
             Ended::Answered
@@ -258,7 +365,7 @@ impl Reply<'_> {
     /// Carries bytes after a switch of protocols, until both directions have ended.
     async fn switch(
         &self,
-        mut server: Stream,
+        mut server: Server,
         waiting: &mut Waiting<'_>,
         carried: &mut Carried,
     ) -> After {
@@ -270,26 +377,27 @@ impl Reply<'_> {
             unreachable!("bare bytes have no flaw");
         };
         waiting.switch(up);
-        let mut down = Pump::bytes();
+        let mut down = Body::Bytes(Pump::bytes());
         let finished = waiting.carry_both(&mut server, &mut down).await;
         carried.received += down.moved();
         match finished {
             Ok(()) => After::Close,
             Err(interrupted) => {
-                server.reset(interrupted.code());
+                server.reset(interrupted.why());
                 self.cut(&interrupted, carried);
-                After::Cut(interrupted.code())
+                After::Cut(interrupted.why())
             }
         }
     }
 
     /// What came in the place of an answer.
-    fn not_http(&self, refused: &Refused) -> Reason {
+    fn not_http(&self, refused: &Refused) -> Tried {
         let endpoint = self.attempt.hop.target.address;
-        Reason {
+        let reason = Reason {
             words: format!("{endpoint} answered with something that is not HTTP: {refused}"),
             ..Reason::from(refused)
-        }
+        };
+        Tried::Hopeless(reason, Some(Ended::Failed))
     }
 
     /// The server's connection ended before there was an answer.
@@ -297,11 +405,13 @@ impl Reply<'_> {
         let target = &self.attempt.hop.target;
         let (address, tunnel) = (target.address, target.tunnel);
         let refusal = match cut {
+            Cut::Reset(_) => Refusal::ResetBeforeResponse(address),
             Cut::There if bytes.is_empty() => Refusal::ResetBeforeResponse(address),
             Cut::There => Refusal::MalformedResponse(address),
             Cut::Between => match tunnel {
                 Some(tunnel) => worker.broken_off(tunnel),
-                None => broken_off(address),
+                None if self.reused => Refusal::ResetBeforeResponse(address),
+                None => Refusal::NotHttp2(address),
             },
             Cut::For(code) => self.cut_for(code),
         };
@@ -311,7 +421,7 @@ impl Reply<'_> {
             self.head.request.method,
             "GET" | "HEAD" | "OPTIONS" | "TRACE"
         );
-        let told = matches!(cut, Cut::For(_));
+        let told = matches!(cut, Cut::For(_) | Cut::Reset(_));
         let failure = if self.reused && safe && bytes.is_empty() && !told {
             Failure::NotSent
         } else {
@@ -335,8 +445,16 @@ impl Reply<'_> {
     /// Something ended the exchange before the client heard anything.
     fn interrupted(&self, interrupted: &Interrupted, bytes: &[u8], worker: &Worker) -> Tried {
         match interrupted {
+            Interrupted::Left => Tried::Left,
+            Interrupted::NotTaken => {
+                let address = self.attempt.hop.target.address;
+                Tried::Failed(Failure::NotSent, Refusal::ResetBeforeResponse(address))
+            }
             Interrupted::Server(cut) => self.no_answer(*cut, bytes, worker),
-            Interrupted::ClientGone(_) => Tried::Done(After::Cut(None), None),
+            Interrupted::ClientGone(cut) => {
+                let after = After::Cut(Interrupted::ClientGone(*cut).why());
+                Tried::Done(after, None)
+            }
             Interrupted::Body(flaw) => {
                 Tried::Hopeless(Reason::from(&Refused::request(*flaw)), None)
             }
@@ -347,10 +465,14 @@ impl Reply<'_> {
     /// Something ended the exchange while the answer was on its way: the client must see a cut.
     fn cut(&self, interrupted: &Interrupted, carried: &mut Carried) -> Tried {
         let target = &self.attempt.hop.target;
-        let proxy = target.tunnel.map(|tunnel| tunnel.address);
         let refusal = match interrupted {
-            Interrupted::Server(Cut::There) => Some(Refusal::ResetDuringBody(target.address)),
-            Interrupted::Server(Cut::Between) => Some(broken_off(proxy.unwrap_or(target.address))),
+            Interrupted::Server(Cut::There | Cut::Reset(_))
+            | Interrupted::Left
+            | Interrupted::NotTaken => Some(Refusal::ResetDuringBody(target.address)),
+            Interrupted::Server(Cut::Between) => Some(match target.tunnel {
+                Some(tunnel) => broken_off(tunnel.address),
+                None => Refusal::ResetDuringBody(target.address),
+            }),
             Interrupted::Server(Cut::For(code)) => Some(self.cut_for(*code)),
             Interrupted::ClientGone(cut) => cut.of_client().map(|code| self.cut_for(code)),
             Interrupted::Body(_) | Interrupted::Over(_) => None,
@@ -359,15 +481,19 @@ impl Reply<'_> {
             (Some(refusal), _) => Some(Reason::from(&refusal)),
             (None, Interrupted::Body(flaw)) => Some(Reason::from(&Refused::request(*flaw))),
             (None, Interrupted::Over(over)) => Some(over.reason()),
-            (None, Interrupted::Server(_) | Interrupted::ClientGone(_)) => None,
+            (None, Interrupted::Server(_) | Interrupted::Left | Interrupted::NotTaken)
+            | (None, Interrupted::ClientGone(_)) => None,
         };
         let learned = match interrupted {
-            Interrupted::Server(_) | Interrupted::Over(Over::Try(_)) => Some(Ended::Failed),
+            Interrupted::Server(_)
+            | Interrupted::Left
+            | Interrupted::NotTaken
+            | Interrupted::Over(Over::Try(_)) => Some(Ended::Failed),
             Interrupted::ClientGone(_) | Interrupted::Body(_) | Interrupted::Over(Over::All(_)) => {
                 None
             }
         };
-        Tried::Done(After::Cut(interrupted.code()), learned)
+        Tried::Done(After::Cut(interrupted.why()), learned)
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Told<'a> {
     endpoint: Option<SocketAddr>,
     tries: u8,
     status: u16,
+    /// What gRPC said of it.
+    pub(super) grpc: Option<u16>,
     refused: Option<Code>,
     /// Bytes of the request's body that were sent on.
     pub(super) sent: u64,
@@ -42,6 +44,7 @@ impl<'a> Told<'a> {
             endpoint: None,
             tries: 0,
             status: 0,
+            grpc: None,
             refused: None,
             sent: 0,
             received: 0,
@@ -61,7 +64,7 @@ impl<'a> Told<'a> {
         let code = match tried {
             Tried::Failed(_, refusal) => refusal.code(),
             Tried::Hopeless(reason, _) => reason.code,
-            Tried::Done(..) | Tried::Again(_) => return,
+            Tried::Done(..) | Tried::Again(_) | Tried::Left => return,
         };
         if let Some(endpoint) = self.endpoint {
             self.decision.failed_at(endpoint, code, after);
@@ -76,6 +79,7 @@ impl<'a> Told<'a> {
         self.counted.received += counted.received;
         self.received = carried.received;
         self.status = carried.status;
+        self.grpc = carried.grpc;
         self.refused = carried.cut.as_ref().map(|reason| reason.code);
         if let Some(reason) = carried.cut {
             self.kept(&reason);
@@ -140,6 +144,7 @@ impl<'a> Exchange<'a> {
             host: request.host,
             path: request.path.raw(),
             status: told.status,
+            grpc: told.grpc,
             refused: told.refused,
             tries: told.tries,
             copy_of: None,

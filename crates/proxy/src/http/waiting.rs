@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use ::http::Response;
+
 use leno_model::{Code, Mono};
 use leno_protocol::{Flaw, Refused};
 use leno_telemetry::{Bytes, Flow};
@@ -12,7 +14,12 @@ use leno_traffic::{Admitted, Refusal};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
+use crate::http::Why;
+use crate::http::body::Body;
+use crate::http::client::Client;
 use crate::http::refuse::Reason;
+use crate::http::relay::Sink;
+use crate::http::server::{Called, Server};
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pump::{Pump, Stopped};
@@ -22,7 +29,7 @@ use crate::worker::Worker;
 /// What both directions of an exchange share.
 pub(super) struct Waiting<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) client: &'a mut Stream,
+    pub(super) client: Client<'a>,
     pub(super) news: &'a mut Reader,
     /// The permission the exchange lives by.
     pub(super) admitted: &'a Admitted<'a>,
@@ -31,7 +38,7 @@ pub(super) struct Waiting<'a> {
     /// When this try of it must be over.
     pub(super) try_limit: Option<Limit>,
     /// What moves the request's body, if not all of it came with the head.
-    pub(super) up: &'a mut Option<Pump>,
+    pub(super) up: &'a mut Option<Body>,
     /// What that had moved before this try.
     moved_before: u64,
     /// What had been sent when the protocol was switched.
@@ -54,6 +61,7 @@ pub(super) struct Waiting<'a> {
 pub(super) struct Limit {
     end: Pin<Box<Sleep>>,
     span: Duration,
+    of_caller: bool,
 }
 
 impl Limit {
@@ -62,6 +70,15 @@ impl Limit {
         Self {
             end: Box::pin(worker.sleep_until(end)),
             span,
+            of_caller: false,
+        }
+    }
+
+    /// The same, set by the caller.
+    pub(super) fn of_caller(worker: &Worker, end: Mono, span: Duration) -> Self {
+        Self {
+            of_caller: true,
+            ..Self::new(worker, end, span)
         }
     }
 
@@ -109,6 +126,10 @@ impl Over {
 pub(super) enum Interrupted {
     /// The server's connection broke.
     Server(Cut),
+    /// The server says that it did not look at the request,
+    NotTaken,
+    /// nor at any that came later on the connection, which it is leaving.
+    Left,
     /// The client has gone.
     ClientGone(Cut),
     /// The client's body is not what its head says.
@@ -118,14 +139,33 @@ pub(super) enum Interrupted {
 }
 
 impl Interrupted {
-    /// What it is called, if it is not the client's own doing.
-    pub(super) fn code(&self) -> Option<Code> {
+    /// What either side is told of it.
+    pub(super) fn why(&self) -> Why {
         match self {
-            Self::Server(cut) => Some(cut.of_server()),
-            Self::ClientGone(cut) => cut.of_client(),
-            Self::Body(flaw) => Some(Refused::request(*flaw).code),
-            Self::Over(over) => Some(over.code()),
+            Self::Server(Cut::Reset(reason)) | Self::ClientGone(Cut::Reset(reason)) => {
+                Why::Reset(*reason)
+            }
+            Self::Server(cut) => Why::For(cut.of_server()),
+            Self::NotTaken | Self::Left => Why::For(Cut::There.of_server()),
+            Self::ClientGone(cut) => cut.of_client().map_or(Why::Gone, Why::For),
+            Self::Body(flaw) => Why::For(Refused::request(*flaw).code),
+            Self::Over(over) => Why::For(over.code()),
         }
+    }
+}
+
+impl Interrupted {
+    /// By this error of a request, before its answer began.
+    //= RFC 9113 section 8.7: "The REFUSED_STREAM error code can be included in a RST_STREAM frame to indicate that the stream is being closed prior to any processing having occurred."
+    fn of_http2(error: h2::Error) -> Self {
+        //= RFC 9113 section 6.8: "Once the GOAWAY is sent, the sender will ignore frames sent on streams initiated by the receiver if the stream has an identifier higher than the included last stream identifier."
+        if error.is_remote() && error.is_go_away() {
+            return Self::Left;
+        }
+        if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+            return Self::NotTaken;
+        }
+        Self::Server(Cut::of_http2(&error))
     }
 }
 
@@ -140,10 +180,10 @@ impl<'a> Waiting<'a> {
     pub(super) fn new(
         worker: &'a Worker,
         admitted: &'a Admitted<'a>,
-        client: &'a mut Stream,
+        client: Client<'a>,
         news: &'a mut Reader,
         deadline: &'a mut Option<Limit>,
-        up: &'a mut Option<Pump>,
+        up: &'a mut Option<Body>,
         flow: Flow<'a>,
     ) -> Self {
         Self {
@@ -153,7 +193,7 @@ impl<'a> Waiting<'a> {
             admitted,
             deadline,
             try_limit: None,
-            moved_before: up.as_ref().map_or(0, Pump::moved),
+            moved_before: up.as_ref().map_or(0, Body::moved),
             switched: 0,
             up,
             going_up: false,
@@ -187,7 +227,22 @@ impl<'a> Waiting<'a> {
                 return read.map_err(|error| Interrupted::Server(Cut::of(&error)));
             }
             self.poll_interrupts(context)?;
-            self.poll_up(context, server)?;
+            self.poll_up(context, Sink::Http1(server))?;
+            self.count(context);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits for the next head of an answer of HTTP/2, while the request's body goes up.
+    pub(super) async fn head(&mut self, called: &mut Called) -> Result<Response<()>, Interrupted> {
+        std::future::poll_fn(|context| {
+            let head = called.poll_head(context);
+            if head.is_ready() {
+                return head.map_err(Interrupted::of_http2);
+            }
+            self.poll_interrupts(context)?;
+            self.poll_up(context, Sink::Http2(called.up()))?;
             self.count(context);
             Poll::Pending
         })
@@ -197,14 +252,16 @@ impl<'a> Waiting<'a> {
     /// Carries the response's body down, while the request's body goes up.
     pub(super) async fn carry(
         &mut self,
-        server: &mut Stream,
-        down: &mut Pump,
+        server: &mut Server,
+        down: &mut Body,
     ) -> Result<(), Interrupted> {
         std::future::poll_fn(|context| {
             self.poll_interrupts(context)?;
-            self.poll_up(context, server)?;
-            let buffers = &self.worker.buffers;
-            let polled = down.poll(context, server, self.client, buffers);
+            self.poll_up(context, server.sink())?;
+            let (Some(spring), Some(sink)) = (server.spring(), self.client.sink()) else {
+                unreachable!("the head of the answer has come, and was sent");
+            };
+            let polled = down.poll(context, spring, sink, &self.worker.buffers);
             self.moved = down.moved();
             self.count(context);
             polled.map_err(|stopped| match stopped {
@@ -219,13 +276,13 @@ impl<'a> Waiting<'a> {
     /// Carries bytes both ways until both directions have ended.
     pub(super) async fn carry_both(
         &mut self,
-        server: &mut Stream,
-        down: &mut Pump,
+        server: &mut Server,
+        down: &mut Body,
     ) -> Result<(), Interrupted> {
         self.carry(server, down).await?;
         std::future::poll_fn(|context| {
             self.poll_interrupts(context)?;
-            self.poll_up(context, server)?;
+            self.poll_up(context, server.sink())?;
             self.count(context);
             match self.going_up {
                 true => Poll::Pending,
@@ -242,12 +299,12 @@ impl<'a> Waiting<'a> {
 
     /// Whether all of the request can be sent again.
     pub(super) fn is_replayable(&self) -> bool {
-        self.up.as_ref().is_none_or(Pump::is_replayable)
+        self.up.as_ref().is_none_or(Body::is_replayable)
     }
 
     /// Bytes of the request's body that went up on this try, after those that came with its head.
     pub(super) fn sent(&self) -> u64 {
-        let moved = self.up.as_ref().map_or(0, Pump::moved);
+        let moved = self.up.as_ref().map_or(0, Body::moved);
         self.switched + moved.saturating_sub(self.moved_before)
     }
 
@@ -255,7 +312,7 @@ impl<'a> Waiting<'a> {
     pub(super) fn switch(&mut self, up: Pump) {
         self.switched = self.sent();
         self.moved_before = 0;
-        *self.up = Some(up);
+        *self.up = Some(Body::Bytes(up));
         self.going_up = true;
         self.watching = false;
         // What was asked has been answered: for what follows nobody set a limit.
@@ -273,21 +330,24 @@ impl<'a> Waiting<'a> {
 
     /// Says that it will not be.
     pub(super) fn release(&mut self) {
-        if let Some(pump) = self.up {
-            pump.copies.release();
+        if let Some(up) = self.up {
+            up.copies().release();
         }
     }
 
     /// What the client sent behind its request.
     pub(super) fn take_early(&mut self) -> Option<Buffer> {
-        self.up.as_mut().and_then(Pump::take_rest)
+        self.up.as_mut().and_then(Body::take_rest)
     }
 
     fn poll_interrupts(&mut self, context: &mut Context<'_>) -> Result<(), Over> {
         if let Some(deadline) = self.deadline
             && let Poll::Ready(limit) = deadline.poll(context)
         {
-            return Err(Over::All(Refusal::ResponseTimeout(limit)));
+            return Err(Over::All(match deadline.of_caller {
+                true => Refusal::CallerTimeout(limit),
+                false => Refusal::ResponseTimeout(limit),
+            }));
         }
         if let Some(limit) = &mut self.try_limit
             && let Poll::Ready(limit) = limit.poll(context)
@@ -300,15 +360,11 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    fn poll_up(
-        &mut self,
-        context: &mut Context<'_>,
-        server: &mut Stream,
-    ) -> Result<(), Interrupted> {
-        let Some(pump) = self.up.as_mut().filter(|_| self.going_up) else {
+    fn poll_up(&mut self, context: &mut Context<'_>, sink: Sink<'_>) -> Result<(), Interrupted> {
+        let Some(up) = self.up.as_mut().filter(|_| self.going_up) else {
             return self.watch_client(context);
         };
-        let moved = pump.poll(context, self.client, server, &self.worker.buffers);
+        let moved = up.poll(context, self.client.spring(), sink, &self.worker.buffers);
         match moved {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => self.going_up = false,
@@ -322,7 +378,11 @@ impl<'a> Waiting<'a> {
             }
             Poll::Ready(Err(Stopped::Body(flaw))) => return Err(Interrupted::Body(flaw)),
         }
-        Ok(())
+        match self.client {
+            // It shows there, however long the body is not read.
+            Client::Http2(_) => self.watch_client(context),
+            Client::Http1(_) => Ok(()),
+        }
     }
 
     /// Looks whether the client has gone. One that sends its next request early is still there; one

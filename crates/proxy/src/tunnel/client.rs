@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http::{Method, Request, StatusCode};
 use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFailed};
 use leno_identity::{Caller, Distrust, Trust};
@@ -79,8 +81,42 @@ pub(super) struct Connection {
     /// When it last was seen with a stream.
     used: Rc<Cell<Mono>>,
     farewell: Farewell,
+    /// Whether its streams may be requests, beside streams of bytes.
+    takes_requests: bool,
     /// Whether an earlier session was resumed.
     resumed: bool,
+}
+
+/// A connection as requests use it. It keeps nothing open that has no stream.
+#[derive(Clone)]
+pub(crate) struct Requests {
+    requests: SendRequest<Bytes>,
+    closes: Rc<Cell<Mono>>,
+    streams: Weak<()>,
+}
+
+impl Requests {
+    /// Whether another stream may be opened.
+    pub(crate) fn has_room(&self, now: Mono) -> bool {
+        self.takes_streams(now) && self.streams.strong_count() <= MOST_STREAMS as usize
+    }
+
+    /// Whether further streams may be opened, now or later.
+    pub(crate) fn takes_streams(&self, now: Mono) -> bool {
+        now < self.closes.get() && self.streams.strong_count() > 0 && !is_closed(&self.requests)
+    }
+
+    /// Opens a stream for a request, and counts it until the last value is dropped; `ended` says that
+    /// no body follows.
+    pub(crate) fn send(
+        mut self,
+        head: Request<()>,
+        ended: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>, Rc<()>), h2::Error> {
+        let counted = self.streams.upgrade().unwrap_or_default();
+        let (answer, up) = self.requests.send_request(head, ended)?;
+        Ok((answer, up, counted))
+    }
 }
 
 /// Why there is no stream.
@@ -132,6 +168,20 @@ impl Tunnels {
             }
             (failure, _) => failure,
         })
+    }
+
+    /// A connection to the proxy of `key` for requests; `None` if that takes streams of bytes only.
+    pub(crate) async fn requests(
+        &self,
+        key: &TunnelKey,
+        worker: &Rc<Worker>,
+    ) -> Result<Option<Requests>, TunnelFailure> {
+        let connection = self.shared(key).connection(key, worker).await?;
+        Ok(connection.takes_requests.then(|| Requests {
+            requests: connection.requests.clone(),
+            closes: connection.closes.clone(),
+            streams: Rc::downgrade(&connection.streams),
+        }))
     }
 
     /// Uses the connections that are open for no further stream: trust has changed, and who proved
@@ -216,17 +266,7 @@ impl Connection {
 
     /// Whether further streams may be opened.
     pub(super) fn takes_streams(&self, now: Mono) -> bool {
-        now < self.closes.get() && !self.is_closed()
-    }
-
-    /// Whether the other end takes no further stream.
-    fn is_closed(&self) -> bool {
-        let mut requests = self.requests.clone();
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        matches!(
-            requests.poll_ready(&mut context),
-            std::task::Poll::Ready(Err(_))
-        )
+        now < self.closes.get() && !is_closed(&self.requests)
     }
 
     /// Whether it may be of use for later streams.
@@ -240,6 +280,13 @@ impl Connection {
 
 type Secured = ClientStream<Ahead<TcpStream>>;
 
+/// Whether the other end takes no further stream.
+fn is_closed(requests: &SendRequest<Bytes>) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    let ready = requests.clone().poll_ready(&mut context);
+    matches!(ready, Poll::Ready(Err(_)))
+}
+
 async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, TunnelFailure> {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
@@ -250,12 +297,13 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
     let tcp = Ahead::of(tcp, worker.buffers.clone());
     let connected = worker
         .keyring
-        .connect(tcp, &key.own, &key.expected, Alpn::Hbone)
+        .connect(tcp, &key.own, &key.expected, &Alpn::ALL)
         .await?;
     let Connected {
         stream,
         peer,
         proof,
+        alpn,
         resumed,
     } = connected;
     let (stream, turns) = coalesce(stream, worker.buffers.clone());
@@ -274,6 +322,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         streams: Rc::default(),
         used: Rc::new(Cell::new(now)),
         farewell,
+        takes_requests: alpn == Alpn::Leno1,
         resumed,
     };
     let watched = Watched {

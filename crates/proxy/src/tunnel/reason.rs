@@ -12,7 +12,7 @@ use h2::Reason;
 use leno_model::Code;
 
 /// The error code that tells `why`; without a reason, that the stream is no longer needed.
-pub(super) fn of(why: Option<Code>) -> Reason {
+pub(crate) fn of(why: Option<Code>) -> Reason {
     let told = why.and_then(|code| {
         let (letter, number) = code.as_str().split_at_checked(1)?;
         let [letter] = letter.as_bytes() else {
@@ -25,7 +25,7 @@ pub(super) fn of(why: Option<Code>) -> Reason {
 }
 
 /// What an error code tells, if it is one of ours.
-pub(super) fn code(reason: Reason) -> Option<Code> {
+pub(crate) fn code(reason: Reason) -> Option<Code> {
     let [ours, letter, high, low] = u32::from(reason).to_be_bytes();
     if u32::from(ours) << 24 != OURS {
         return None;

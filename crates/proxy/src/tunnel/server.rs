@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{Method, Request, Response, StatusCode};
-use leno_channel::{Accepted, Proof, ServerStream};
+use leno_channel::{Accepted, Alpn, Proof, ServerStream};
 use leno_identity::{Caller, Distrust, Trust};
 use leno_model::view::Workload;
 use leno_model::{CallId, Code, SpiffeId};
@@ -23,16 +23,18 @@ use tokio::net::TcpStream;
 use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Coalesced, Turns, coalesce};
+use crate::http::http2::serve as http;
 use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
 use crate::room::{Peer as Holder, Share};
 use crate::tunnel::{
-    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within, open_for,
+    CONNECTION_WINDOW, LENO_ERROR, LENO_TARGET, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within,
+    open_for,
 };
 use crate::worker::Worker;
 
-/// The most bytes that the headers of a CONNECT may have.
-const HEADER_BYTES: u32 = 16 * 1024;
+/// The most bytes that the headers of a request may have, counted as HTTP/2 counts them.
+const HEADER_BYTES: u32 = 64 * 1024;
 
 /// How long a connection that is cut may take to be told so.
 const ABORT_LIMIT: Duration = Duration::from_secs(1);
@@ -53,6 +55,7 @@ pub(crate) async fn serve(
         caller,
         own,
         proof,
+        alpn,
         ..
     } = match worker.keyring.accept(tcp).await {
         Ok(accepted) => accepted,
@@ -74,6 +77,7 @@ pub(crate) async fn serve(
         caller,
         own,
         proof,
+        takes_requests: alpn == Alpn::Leno1,
         counted: Rc::default(),
     };
     let ended = match &peer {
@@ -188,6 +192,8 @@ struct Tunnel {
     /// The identity of ours that the caller asked for.
     own: SpiffeId,
     proof: Proof,
+    /// Whether streams may be requests, beside streams of bytes.
+    takes_requests: bool,
     /// One count for each stream.
     counted: Rc<()>,
 }
@@ -245,6 +251,9 @@ impl Tunnel {
         let digits = request.headers().get(CallId::HEADER);
         let id = digits.and_then(|digits| CallId::parse(digits.as_bytes()));
         let id = id.unwrap_or_else(|| self.worker.new_id());
+        if self.takes_requests && request.method() != Method::CONNECT {
+            return self.take_request(request, answer, id);
+        }
         let taken = self.incoming(&request).and_then(|incoming| {
             let full = (StatusCode::SERVICE_UNAVAILABLE, Code::R040);
             Ok((incoming, self.worker.seat(0).ok_or(full)?))
@@ -269,13 +278,43 @@ impl Tunnel {
         });
     }
 
+    /// Hands a request to its workload, or answers why not.
+    fn take_request(
+        &self,
+        request: Request<RecvStream>,
+        mut answer: SendResponse<Bytes>,
+        id: CallId,
+    ) {
+        let target = request.headers().get(LENO_TARGET);
+        let target = target.and_then(|target| target.to_str().ok());
+        match self.toward(target) {
+            Ok(incoming) => {
+                let counted = self.counted.clone();
+                http::take_request(&self.worker, incoming, request, answer, counted);
+            }
+            Err((status, code)) => {
+                refuse(&mut answer, status, code);
+                self.tell_refused(id, code);
+            }
+        }
+    }
+
     /// To whom a stream goes.
     fn incoming(&self, request: &Request<RecvStream>) -> Result<Incoming, (StatusCode, Code)> {
         if request.method() != Method::CONNECT {
             return Err((StatusCode::MISDIRECTED_REQUEST, Code::R038));
         }
-        let authority = request.uri().authority().map(http::uri::Authority::as_str);
-        let target: Option<SocketAddr> = authority.and_then(|authority| authority.parse().ok());
+        self.toward(
+            request
+                .uri()
+                .authority()
+                .map(::http::uri::Authority::as_str),
+        )
+    }
+
+    /// To whom goes what names this address.
+    fn toward(&self, named: Option<&str>) -> Result<Incoming, (StatusCode, Code)> {
+        let target: Option<SocketAddr> = named.and_then(|named| named.parse().ok());
         let target = target.ok_or((StatusCode::BAD_REQUEST, Code::R032))?;
         let workload = self.workload(target.ip());
         let workload = workload.ok_or((StatusCode::NOT_FOUND, Code::R001))?;
@@ -362,7 +401,7 @@ impl Opening {
 fn refuse(answer: &mut SendResponse<Bytes>, status: StatusCode, code: Code) {
     let mut response = Response::new(());
     *response.status_mut() = status;
-    let reason = http::HeaderValue::try_from(format!("{code} {}", code.slug()));
+    let reason = ::http::HeaderValue::try_from(format!("{code} {}", code.slug()));
     let reason = reason.expect("a code and its slug are visible ASCII");
     response.headers_mut().insert(LENO_ERROR, reason);
     // A peer that has gone needs no answer.

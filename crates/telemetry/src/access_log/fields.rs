@@ -100,6 +100,9 @@ fn say_call<'a>(call: &Call<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     if call.status > 0 {
         say("status", Said::Number(call.status.into()));
     }
+    if let Some(status) = call.grpc {
+        say("grpc_status", Said::Number(status.into()));
+    }
     say("duration_ms", Said::Took(call.took));
     say("tries", Said::Number(call.tries.into()));
     if let Some(call) = call.copy_of {

@@ -243,6 +243,7 @@ impl Story {
                 refused: self.refused,
                 tries: self.tries,
                 copy_of: self.copy_of,
+                grpc: None,
                 sent: self.sent,
                 received: self.received,
                 counted: self.counted,

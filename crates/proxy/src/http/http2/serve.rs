@@ -1,0 +1,218 @@
+//! A connection of a client that speaks HTTP/2. Each of its streams is an exchange of its own, in a task
+//! of its own.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use ::http::Request;
+use bytes::Bytes;
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream};
+use leno_model::Code;
+use leno_protocol::{Fields, Form};
+use leno_traffic::Refusal;
+use tokio::time::timeout;
+
+use crate::buffer::Buffer;
+use crate::coalesce::coalesce;
+use crate::http::client::{Asker, Client};
+use crate::http::exchange::Exchange;
+use crate::http::head::refuse_head;
+use crate::http::http2::head::{block_of, join_cookies, pseudo_of};
+use crate::http::http2::wire::Wire;
+use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WINDOW};
+use crate::http::refuse::Reason as Why;
+use crate::http::{After, Connection, HEAD_LIMIT, client_cert};
+use crate::incoming::Incoming;
+use crate::news::Reader;
+use crate::stream::Stream;
+use crate::worker::Worker;
+
+/// How many streams a client may have reset before their answer, if these are more than half of all its
+/// streams: such a client asks for work and not for answers.
+const MOST_BROKEN_OFF: u32 = 200;
+
+/// How many streams may be reset before they were looked at, and how many of ours may be remembered that
+/// were reset: what a peer can make a connection hold without a stream that is counted.
+const MOST_RESET_UNSEEN: usize = 32;
+const MOST_RESET_KEPT: usize = 64;
+
+/// How many streams a peer may make us reset for what it did wrong.
+const MOST_RESET_BY_US: usize = 128;
+
+/// Serves requests until the connection ends; some of it has come.
+pub(in crate::http) async fn serve(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    incoming: &Incoming,
+    client_cert: Option<String>,
+    came: Buffer,
+) {
+    let (wire, turns) = coalesce(Wire::new(stream, Some(came)), worker.buffers.clone());
+    let handshake = Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_header_list_size(HEAD_BYTES)
+        .max_send_buffer_size(STREAM_WINDOW as usize)
+        .max_pending_accept_reset_streams(MOST_RESET_UNSEEN)
+        .max_concurrent_reset_streams(MOST_RESET_KEPT)
+        .max_local_error_reset_streams(Some(MOST_RESET_BY_US))
+        .handshake(wire);
+    let Ok(Ok(mut connection)) = timeout(HEAD_LIMIT, turns.of(handshake)).await else {
+        return;
+    };
+    let peer = Rc::new(Peer {
+        worker: worker.clone(),
+        incoming: incoming.clone(),
+        client_cert,
+        is_proxy: false,
+        begun: Cell::new(0),
+        broken_off: Cell::new(0),
+    });
+    let serving = async {
+        let mut news = worker.news.subscribe();
+        if worker.is_draining() {
+            connection.graceful_shutdown();
+        }
+        loop {
+            tokio::select! {
+                request = connection.accept() => match request {
+                    Some(Ok((request, answer))) => peer.take(request, answer, None),
+                    Some(Err(_)) | None => return,
+                },
+                () = news.changed() => if worker.is_draining() {
+                    connection.graceful_shutdown();
+                },
+            }
+            if peer.wants_no_answers() {
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
+        }
+    };
+    turns.of(serving).await;
+}
+
+/// Answers a request that another proxy sends as what it is; `counted` is dropped when that is over.
+pub(crate) fn take_request(
+    worker: &Rc<Worker>,
+    incoming: Incoming,
+    request: Request<RecvStream>,
+    answer: SendResponse<Bytes>,
+    counted: Rc<()>,
+) {
+    let peer = Rc::new(Peer {
+        worker: worker.clone(),
+        client_cert: client_cert(worker, &incoming),
+        incoming,
+        is_proxy: true,
+        begun: Cell::new(0),
+        broken_off: Cell::new(0),
+    });
+    peer.take(request, answer, Some(counted));
+}
+
+/// Who is at the other end of a connection.
+struct Peer {
+    worker: Rc<Worker>,
+    incoming: Incoming,
+    /// What our application is told about it.
+    client_cert: Option<String>,
+    /// Whether it is another proxy.
+    is_proxy: bool,
+    /// How many streams it began, and how many of them it reset before they were over.
+    begun: Cell<u32>,
+    broken_off: Cell<u32>,
+}
+
+impl Peer {
+    /// Answers a stream, in a task of its own.
+    fn take(
+        self: &Rc<Self>,
+        request: Request<RecvStream>,
+        answer: SendResponse<Bytes>,
+        counted: Option<Rc<()>>,
+    ) {
+        let Self {
+            worker, incoming, ..
+        } = &**self;
+        self.begun.set(self.begun.get().saturating_add(1));
+        let (head, body) = request.into_parts();
+        let mut head = Request::from_parts(head, ());
+        join_cookies(head.headers_mut());
+        let mut asker = Asker::new(body, answer, self.is_proxy);
+        let peer = self.clone();
+        match worker.seat(0) {
+            Some(seat) => worker.spawn(seat, incoming.from, async move {
+                let mut news = peer.worker.news.subscribe();
+                let after = peer.answer(&head, &mut asker, &mut news).await;
+                peer.conclude(after, asker);
+                drop(counted);
+            }),
+            None => worker.supervise(incoming.from, async move {
+                let why = Why::from(&Refusal::TooManyConnections);
+                let client = Client::Http2(&mut asker);
+                let after = refuse_head(&peer.worker, client, &peer.incoming, &why).await;
+                peer.conclude(after, asker);
+            }),
+        }
+    }
+
+    async fn answer(&self, head: &Request<()>, asker: &mut Asker, news: &mut Reader) -> After {
+        let Self {
+            worker, incoming, ..
+        } = self;
+        let mut fields = Fields::new();
+        let read = incoming.head_reader().http2_request(
+            &pseudo_of(head),
+            block_of(head.headers(), asker.has_come()),
+            &mut fields,
+        );
+        let client = Client::Http2(asker);
+        let head = match read {
+            Ok(head) if head.form == Form::Authority => {
+                return refuse_head(worker, client, incoming, &no_connect()).await;
+            }
+            Ok(head) => head,
+            Err(refused) => {
+                return refuse_head(worker, client, incoming, &Why::from(&refused)).await;
+            }
+        };
+        let named = incoming.named_by(worker, &head).await;
+        let connection = Connection {
+            worker,
+            incoming: named.as_ref().unwrap_or(incoming),
+            client_cert: self.client_cert.as_deref(),
+        };
+        let table = worker.table();
+        let exchange = Exchange::new(connection, &table, &head);
+        let (after, _) = exchange.run(client, news, &[]).await;
+        after
+    }
+
+    /// Ends a stream as its exchange has ended.
+    fn conclude(&self, after: After, mut asker: Asker) {
+        if let After::Cut(why) = after {
+            if asker.is_reset() {
+                self.broken_off.set(self.broken_off.get().saturating_add(1));
+            }
+            asker.reset(why);
+        }
+    }
+
+    fn wants_no_answers(&self) -> bool {
+        let broken_off = self.broken_off.get();
+        broken_off > MOST_BROKEN_OFF && broken_off > self.begun.get() / 2
+    }
+}
+
+/// Why no stream of bytes is opened here.
+fn no_connect() -> Why {
+    Why {
+        status: 501,
+        code: Code::R038,
+        words: "CONNECT is carried in HTTP/1.1 only".to_owned(),
+        origin: None,
+        late: None,
+    }
+}

@@ -1,0 +1,122 @@
+//! Calls of gRPC by grpc-go, through one proxy to a server outside the mesh, and through two.
+
+use leno_e2e::{Grpc, Process, World, until};
+
+/// A server in the mesh and one outside, and a client whose proxy leads to both.
+struct Shop {
+    grpc: Grpc,
+    world: World,
+    servers: [Process; 2],
+    web: Process,
+    _cart: Process,
+}
+
+/// Where web's proxy listens for the server outside the mesh, and for the one inside.
+const OUTSIDE: u16 = 9001;
+const INSIDE: u16 = 9002;
+
+impl Shop {
+    fn open() -> Option<Self> {
+        let grpc = Grpc::installed()?;
+        let world = World::pair()
+            .workload("bank", "{port: 9000, protocol: GRPC}")
+            .unproxied("plain", "{port: 9000, protocol: GRPC}");
+        let servers = ["bank", "plain"].map(|name| {
+            let at = world.at(name, 9000);
+            grpc.serve(&world, &format!("{name}-server"), at)
+        });
+        Some(Self {
+            servers,
+            _cart: world.proxy("bank").start(),
+            web: world
+                .proxy("web")
+                .listening("{service: plain, port: 9000, listen: @web:9001}")
+                .listening("{service: bank, port: 9000, listen: @web:9002}")
+                .start(),
+            grpc,
+            world,
+        })
+    }
+
+    fn ask(&self, port: u16, what: &str, number: u32) -> String {
+        self.grpc.ask(self.world.at("web", port), what, number)
+    }
+}
+
+#[test]
+fn every_kind_of_call_goes_through() {
+    let Some(shop) = Shop::open() else { return };
+    for port in [OUTSIDE, INSIDE] {
+        for (what, number, expect) in [
+            ("hello", 0, "OK: hello"),
+            ("down", 100, "OK: 100 messages"),
+            ("up", 100, "OK: 100 messages, 700 bytes"),
+            ("both", 100, "OK: 100 messages, told [yes]"),
+            ("large", 3_000_000, "OK: 3000000 bytes"),
+            ("fail", 5, "NotFound: as asked, 100 %"),
+            ("unknown", 0, "Unimplemented: unknown service shop.Bank"),
+            ("deadline", 200, "DeadlineExceeded: "),
+            ("cancel", 200, "Canceled: context canceled"),
+        ] {
+            // Whose clock runs out first says so: the client's, or a proxy's.
+            let said = shop.ask(port, what, number);
+            let said = match what {
+                "deadline" => said.split_inclusive(": ").next().unwrap(),
+                _ => &said,
+            };
+            assert_eq!(said, expect, "{port} {what}");
+        }
+    }
+    // Who gave up is known where the work is done.
+    for server in &shop.servers {
+        until("both ends of a call", || {
+            (server.log().matches("gone: context").count() == 2).then_some(())
+        });
+    }
+    for reported in [
+        r#""security":"mtls""#,
+        r#""security":"endpoint-not-in-mesh""#,
+    ] {
+        shop.web
+            .until_says(&[reported, r#""path":"/shop.Cart/Both""#]);
+        shop.web.until_says(&[reported, r#""grpc_status":5"#]);
+    }
+}
+
+#[test]
+fn a_stream_carries_many_small_messages() {
+    let Some(shop) = Shop::open() else { return };
+    for port in [OUTSIDE, INSIDE] {
+        for what in ["flood", "window-flood"] {
+            let said = shop.ask(port, what, 100_000);
+            assert_eq!(said, "OK: 100000 messages", "{port} {what}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_refused_is_refused_in_the_words_of_grpc() {
+    let Some(grpc) = Grpc::installed() else {
+        return;
+    };
+    let world = World::new("mtls: Strict, default: Deny")
+        .workload("web", "")
+        .workload("bank", "{port: 9000, protocol: GRPC}")
+        .unproxied("closed", "{port: 9000, protocol: GRPC}");
+    let _server = grpc.serve(&world, "server", world.at("bank", 9000));
+    let bank = world.proxy("bank").start();
+    let _web = world
+        .proxy("web")
+        .listening("{service: bank, port: 9000, listen: @web:9001}")
+        .listening("{service: closed, port: 9000, listen: @web:9002}")
+        .start();
+    let denied = grpc.ask(world.at("web", 9001), "hello", 0);
+    assert!(
+        denied.starts_with("PermissionDenied: no AccessPolicy allows it"),
+        "{denied}"
+    );
+    bank.until_says(&[r#""code":"R003""#, r#""grpc_status":7"#]);
+    let refused = grpc.ask(world.at("web", 9002), "hello", 0);
+    assert!(refused.starts_with("Unavailable: "), "{refused}");
+    assert!(refused.ends_with(" refused the connection"), "{refused}");
+}

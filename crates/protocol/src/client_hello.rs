@@ -33,13 +33,11 @@ impl ClientHello {
     /// Reads `bytes`, with which a connection begins; `None` as long as more of them are needed. Grows
     /// with their count: ask again when more have come.
     pub fn read(bytes: &[u8]) -> Result<Option<Self>, NoHello> {
-        let read = Message::of(bytes).and_then(|message| match message.complete() {
-            Some(hello) => Self::of(hello?).map(Some),
+        let seen = bytes.get(..Self::MOST).unwrap_or(bytes);
+        match Message::of(seen)?.complete() {
+            Some(hello) => Self::of(hello).map(Some),
+            None if seen.len() == Self::MOST => Err(NoHello::TooLarge),
             None => Ok(None),
-        });
-        match read {
-            Ok(None) if bytes.len() >= Self::MOST => Err(NoHello::TooLarge),
-            read => read,
         }
     }
 
@@ -115,15 +113,13 @@ impl Message {
             let part = behind.get(..length).unwrap_or(behind);
             message.extend_from_slice(part);
             rest = behind.get(length..).unwrap_or_default();
-            if Self::has_all(&message) {
-                break;
+            match Self::split(&message) {
+                Some((length, _)) if length > ClientHello::MOST => return Err(NoHello::TooLarge),
+                Some((length, behind)) if behind.len() >= length => break,
+                Some(_) | None => {}
             }
         }
         Ok(Self(message))
-    }
-
-    fn has_all(message: &[u8]) -> bool {
-        Self::split(message).is_some_and(|(length, behind)| behind.len() >= length)
     }
 
     /// The length that the message says it has, and what of it has come.
@@ -134,16 +130,9 @@ impl Message {
     }
 
     /// All of it behind its length, if it has come.
-    fn complete(&self) -> Option<Result<&[u8], NoHello>> {
-        let Self(message) = self;
-        if message.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
-            return Some(Err(NoHello::NotTls));
-        }
-        let (length, behind) = Self::split(message)?;
-        if length > ClientHello::MOST {
-            return Some(Err(NoHello::TooLarge));
-        }
-        behind.get(..length).map(Ok)
+    fn complete(&self) -> Option<&[u8]> {
+        let (length, behind) = Self::split(&self.0)?;
+        behind.get(..length)
     }
 }
 

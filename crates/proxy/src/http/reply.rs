@@ -83,6 +83,14 @@ struct Final {
     keep_client: bool,
 }
 
+impl Final {
+    /// Whether it is not what was wanted. What another proxy refuses in the words of gRPC has a status
+    /// of HTTP that says nothing of it.
+    fn is_failure(&self) -> bool {
+        self.status >= 400 || !matches!(self.failure, Failure::Answered(_))
+    }
+}
+
 /// A server that has begun to answer, and what came of its body.
 type Begun = (Server, Buffer, Final);
 
@@ -106,7 +114,8 @@ impl Reply<'_> {
             Ok(begun) => begun,
             Err(tried) => return (tried, carried),
         };
-        if let Some(at) = (answer.status >= 400)
+        if let Some(at) = answer
+            .is_failure()
             .then(|| again(answer.failure, waiting.is_replayable()))
             .flatten()
         {

@@ -54,6 +54,7 @@ pub(crate) struct Story {
     pub(crate) counted: Bytes,
     pub(crate) tries: u8,
     pub(crate) copy_of: Option<CallId>,
+    pub(crate) grpc: Option<u16>,
     pub(crate) traced: Option<Traced>,
     pub(crate) logged: Option<Logged>,
 }
@@ -118,6 +119,7 @@ pub(crate) fn call(text: &str) -> Story {
         counted: Bytes::default(),
         tries: 1,
         copy_of: None,
+        grpc: None,
         traced: None,
         logged: None,
     };
@@ -171,6 +173,7 @@ impl Story {
             None if word == "copy" => {
                 self.copy_of = CallId::parse(b"91f0c2aa000000000000000000000001");
             }
+            Some(("grpc", status)) => self.grpc = Some(status.parse().unwrap()),
             Some(("tries", number)) => self.tries = number.parse().unwrap(),
             None if word == "traced" => self.traced = Some(traced(0xa1, None)),
             Some(("traced", parent)) => {
@@ -243,7 +246,7 @@ impl Story {
                 refused: self.refused,
                 tries: self.tries,
                 copy_of: self.copy_of,
-                grpc: None,
+                grpc: self.grpc,
                 sent: self.sent,
                 received: self.received,
                 counted: self.counted,

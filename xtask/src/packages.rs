@@ -36,6 +36,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "nginx", program: "nginx", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nodejs", program: "node", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
     Package { name: "npm", program: "npm", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
+    Package { name: "openssl", program: "openssl", purposes: &[Purpose::Test] },
     Package { name: "prometheus", program: "prometheus", purposes: &[Purpose::Test] },
     Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
     Package { name: "python3-websockets", program: "/usr/lib/python3/dist-packages/websockets/client.py", purposes: &[Purpose::Test] },

@@ -34,7 +34,8 @@ struct Gathering<S> {
     gathered: Vec<Buffer>,
     /// What of the first has been sent.
     sent: usize,
-    /// Why nothing can be written any more; whoever writes next learns it.
+    /// Why nothing can be written any more. What came before is read first: its sender may have ended
+    /// in peace, and never read what is written here.
     broken: Option<io::Error>,
     farewell: Farewell,
 }
@@ -79,9 +80,15 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
         if self.broken.is_none()
             && let Poll::Ready(Err(error)) = self.poll_send(context)
         {
-            self.broken = Some(error);
-            context.waker().wake_by_ref();
+            self.break_off(error, context);
         }
+    }
+
+    fn break_off(&mut self, error: io::Error, context: &mut Context<'_>) {
+        self.broken = Some(error);
+        self.gathered.clear();
+        self.sent = 0;
+        context.waker().wake_by_ref();
     }
 
     /// Sends everything that was gathered.
@@ -111,10 +118,6 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
             self.gathered.remove(0);
         }
     }
-
-    fn check(&mut self) -> io::Result<()> {
-        self.broken.take().map_or(Ok(()), Err)
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Coalesced<S> {
@@ -124,7 +127,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Coalesced<S> {
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut gathering = self.0.borrow_mut();
-        let read = ready!(Pin::new(&mut gathering.inner).poll_read(context, room));
+        let read = Pin::new(&mut gathering.inner).poll_read(context, room);
+        if read.is_pending()
+            && let Some(error) = gathering.broken.take()
+        {
+            return Poll::Ready(Err(error));
+        }
+        let read = ready!(read);
         if let Err(error) = &read
             && let Some(refusal) = Refusal::find(error)
         {
@@ -141,11 +150,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut gathering = self.0.borrow_mut();
-        gathering.check()?;
+        if gathering.broken.is_some() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let is_full = |buffer: &Buffer| buffer.len() >= ROOM;
         if gathering.gathered.last().is_none_or(is_full) {
-            if gathering.gathered.len() == MOST {
-                ready!(gathering.poll_send(context))?;
+            if gathering.gathered.len() == MOST
+                && let Err(error) = ready!(gathering.poll_send(context))
+            {
+                gathering.break_off(error, context);
+                return Poll::Ready(Ok(bytes.len()));
             }
             let buffer = gathering.buffers.lend();
             gathering.gathered.push(buffer);
@@ -159,26 +173,41 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.borrow_mut().check())
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut gathering = self.0.borrow_mut();
-        gathering.check()?;
-        ready!(gathering.poll_send(context))?;
+        if gathering.broken.is_none() {
+            ready!(gathering.poll_send(context))?;
+        }
         Pin::new(&mut gathering.inner).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
     use crate::room::tests::places;
 
     /// Notes what is written at once, and fails after so many times.
-    struct Noting(Rc<RefCell<Vec<usize>>>, usize);
+    struct Noting(Rc<RefCell<Vec<usize>>>, usize, Vec<u8>);
+
+    /// Something came before: three letters.
+    impl AsyncRead for Noting {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            room: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.2.pop().map_or(Poll::Pending, |letter| {
+                room.put_slice(&[letter]);
+                Poll::Ready(Ok(()))
+            })
+        }
+    }
 
     impl AsyncWrite for Noting {
         fn poll_write(
@@ -212,10 +241,11 @@ mod tests {
         }
     }
 
-    /// What is sent at once of the writes of one turn, each flushed; and how the next write ends.
-    async fn sent(writes: &[usize], times: usize) -> (Vec<usize>, io::Result<()>) {
+    /// What is sent at once of the writes of one turn, each flushed; and what is read after it, if
+    /// that ends.
+    async fn sent(writes: &[usize], times: usize) -> (Vec<usize>, Vec<u8>, Option<io::Error>) {
         let noted = Rc::default();
-        let inner = Noting(Rc::clone(&noted), times);
+        let inner = Noting(Rc::clone(&noted), times, b"abc".to_vec());
         let (mut stream, turns) = coalesce(inner, Buffers::new(usize::MAX, places(0)));
         turns
             .of(async {
@@ -226,8 +256,16 @@ mod tests {
                 tokio::task::yield_now().await;
             })
             .await;
-        let next = stream.flush().await;
-        (noted.take(), next)
+        let mut read = Vec::new();
+        let ended = poll_fn(|context| {
+            let ended = pin!(stream.read_to_end(&mut read)).poll(context);
+            Poll::Ready(match ended {
+                Poll::Ready(ended) => ended.err(),
+                Poll::Pending => None,
+            })
+        });
+        let ended = ended.await;
+        (noted.take(), read, ended)
     }
 
     #[tokio::test]
@@ -238,15 +276,16 @@ mod tests {
             (&[ROOM, 1], &[ROOM + 1]),
             (&[MOST * ROOM + 5], &[MOST * ROOM, 5]),
         ] {
-            let (sent, next) = sent(writes, 9).await;
+            let (sent, _, ended) = sent(writes, 9).await;
             assert_eq!(sent, expected);
-            assert!(next.is_ok());
+            assert!(ended.is_none());
         }
     }
 
     #[tokio::test]
-    async fn who_writes_on_learns_that_it_could_not_be_sent() {
-        let (_, next) = sent(&[1], 0).await;
-        assert_eq!(next.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    async fn what_came_is_read_before_it_is_told_that_nothing_can_be_sent() {
+        let (_, read, ended) = sent(&[1], 0).await;
+        assert_eq!(read, b"cba");
+        assert_eq!(ended.unwrap().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -129,7 +129,7 @@ pub(crate) async fn serve(
         // What an exchange needs is large: an idle connection holds none of it, and it is made where it
         // stays.
         if unread.is_none() && worker.buffers.are_spent() {
-            match in_turn(worker, &mut client, incoming).await {
+            match Box::pin(in_turn(worker, &mut client, incoming)).await {
                 Some(buffer) => unread = Some(buffer),
                 None => return None,
             }

@@ -135,34 +135,46 @@ pub(crate) enum Toward {
 }
 
 /// Serves a connection that was accepted on a socket, of which `came` has been read already.
-pub(crate) async fn serve(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "what it is given would take its room twice, and an idle connection needs little else"
+)]
+pub(crate) fn serve(
     worker: Rc<Worker>,
     mut stream: Stream,
     mut incoming: Incoming,
     mut came: Option<Buffer>,
-) {
-    if incoming.says_for_whom(&worker.table()) {
-        let heard = hear_for_whom(&worker, &mut stream, &mut incoming, &mut came);
-        if let Err(refusal) = Box::pin(heard).await {
-            return tcp::turn_away(&worker, stream, &incoming, &refusal);
-        }
-    }
-    find_out(&worker, || incoming.question(&worker)).await;
-    let mut protocol = incoming.protocol(&worker, &worker.table());
-    let is_lost = incoming.aim(&worker, &worker.table()).is_err();
-    if is_lost && !protocol.is_http() {
-        protocol = heard(&worker, &mut stream, &mut came).await;
-    }
-    match protocol {
-        Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-            serve_requests(worker, stream, incoming, came).await;
-        }
-        Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
-            // It is the larger one, and an idle connection of HTTP has no use for its room.
-            let requests = Box::pin(tcp::serve(&worker, stream, &incoming, came)).await;
-            if let Some((stream, came)) = requests {
-                serve_requests(worker, stream, incoming, Some(came)).await;
+) -> impl Future<Output = ()> {
+    async move {
+        if incoming.says_for_whom(&worker.table()) {
+            let heard = hear_for_whom(&worker, &mut stream, &mut incoming, &mut came);
+            if let Err(refusal) = Box::pin(heard).await {
+                return tcp::turn_away(&worker, stream, &incoming, &refusal);
             }
+        }
+        // Each of these is rare, and large beside what an idle connection needs.
+        Box::pin(find_out(&worker, || incoming.question(&worker))).await;
+        let mut protocol = incoming.protocol(&worker, &worker.table());
+        let is_lost = incoming.aim(&worker, &worker.table()).is_err();
+        if is_lost && !protocol.is_http() {
+            protocol = Box::pin(heard(&worker, &mut stream, &mut came)).await;
+        }
+        let requests = match protocol {
+            Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
+                Some((stream, came))
+            }
+            Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
+                // It is the larger one, and an idle connection of HTTP has no use for its room.
+                let requests = Box::pin(tcp::serve(&worker, stream, &incoming, came)).await;
+                requests.map(|(stream, came)| (stream, Some(came)))
+            }
+        };
+        let Some((stream, came)) = requests else {
+            return;
+        };
+        if let Some(asked) = http::serve(&worker, stream, &incoming, came).await {
+            let (incoming, id) = (asked.incoming().clone(), worker.new_id());
+            Box::pin(serve_opening(worker, Opening::Asked(asked), incoming, id)).await;
         }
     }
 }
@@ -180,19 +192,6 @@ async fn hear_for_whom(
         incoming.peer.address = source.ip();
     }
     Ok(())
-}
-
-/// Serves requests, until one of them asks for a stream.
-async fn serve_requests(
-    worker: Rc<Worker>,
-    stream: Stream,
-    incoming: Incoming,
-    came: Option<Buffer>,
-) {
-    if let Some(asked) = http::serve(&worker, stream, &incoming, came).await {
-        let (incoming, id) = (asked.incoming().clone(), worker.new_id());
-        Box::pin(serve_opening(worker, Opening::Asked(asked), incoming, id)).await;
-    }
 }
 
 /// What is spoken on a connection that goes nowhere, by its first bytes: whoever speaks HTTP can be
@@ -262,23 +261,28 @@ impl Opening {
 /// Serves a stream that somebody asks for. One of HTTP is opened at once: each of its requests is
 /// judged and answered by itself. One of bytes is opened when it is admitted and the other end has
 /// taken the connection.
-pub(crate) async fn serve_opening(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "what it is given would take its room twice, and an idle stream needs little else"
+)]
+pub(crate) fn serve_opening(
     worker: Rc<Worker>,
     opening: Opening,
     incoming: Incoming,
     id: CallId,
-) {
-    match incoming.protocol(&worker, &worker.table()) {
-        Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-            if let Ok((stream, came)) = opening.grant().await {
-                http::serve(&worker, stream, &incoming, came).await;
+) -> impl Future<Output = ()> {
+    async move {
+        let requests = match incoming.protocol(&worker, &worker.table()) {
+            Protocol::Http | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
+                Box::pin(opening.grant()).await.ok()
             }
-        }
-        Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
-            let requests = Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await;
-            if let Some((stream, came)) = requests {
-                http::serve(&worker, stream, &incoming, Some(came)).await;
+            Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
+                let requests = Box::pin(tcp::serve_opening(&worker, opening, &incoming, id)).await;
+                requests.map(|(stream, came)| (stream, Some(came)))
             }
+        };
+        if let Some((stream, came)) = requests {
+            http::serve(&worker, stream, &incoming, came).await;
         }
     }
 }

@@ -214,7 +214,7 @@ fn read_folder(root: &Path, folder: &str, files: &mut Vec<File>) -> Result<(), B
             let text = fs::read_to_string(entry.path())
                 .map_err(|error| format!("{path} cannot be read: {error}"))?;
             files.push(File { path, text });
-        } else if path.ends_with(".png") {
+        } else if [".png", ".svg"].iter().any(|ending| path.ends_with(ending)) {
             // One can be led to, and has nothing to read.
             files.push(File {
                 path,

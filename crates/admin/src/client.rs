@@ -4,7 +4,6 @@ use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use leno_host::through_folder;
 use serde::de::DeserializeOwned;
@@ -25,9 +24,6 @@ pub struct Client {
     socket: PathBuf,
 }
 
-/// How long an answer is waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
 /// Something that is answered for as long as this is held.
 #[derive(Debug)]
 pub struct Watching<A> {
@@ -44,17 +40,10 @@ impl Client {
         }
     }
 
-    /// Asks, and waits for the answer: half a minute, which nothing that is asked takes.
+    /// Asks, and waits for the answer as long as one of its kind may take: after that nobody is there.
     pub async fn ask<Q: Ask>(&self, question: Q) -> Result<Q::Answer, NotAsked> {
-        self.ask_within(LONGEST_WAIT, question).await
-    }
-
-    /// Asks one that may be stuck. After this time nobody is there.
-    pub async fn ask_within<Q: Ask>(
-        &self,
-        limit: Duration,
-        question: Q,
-    ) -> Result<Q::Answer, NotAsked> {
+        let question = question.into();
+        let limit = question.limit();
         let asked = async {
             let mut told = BufReader::new(self.say(question).await?);
             line::next(&mut told, LONGEST_ANSWER).await

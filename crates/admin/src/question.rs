@@ -1,5 +1,7 @@
 //! The questions.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
@@ -327,6 +329,52 @@ questions! {
         pub identity: String,
     }
 }
+
+impl Question {
+    /// How long the answer may take. Who has not given it by then is stuck.
+    pub fn limit(&self) -> Duration {
+        match self {
+            Self::Status(_)
+            | Self::Overview(_)
+            | Self::Check(_)
+            | Self::Services(_)
+            | Self::Service(_)
+            | Self::Proxies(_)
+            | Self::OpenDashboard(_) => AT_ONCE,
+            Self::Apply(_)
+            | Self::Delete(_)
+            | Self::Rollback(_)
+            | Self::History(_)
+            | Self::Diff(_)
+            | Self::Configuration(_)
+            | Self::View(_)
+            | Self::Recover(_)
+            | Self::CreateToken(_)
+            | Self::Tokens(_)
+            | Self::DropToken(_)
+            | Self::Trust(_)
+            | Self::Revoke(_)
+            | Self::Reinstate(_)
+            | Self::Renew(_)
+            | Self::Traffic(_)
+            | Self::Failures(_)
+            | Self::Kept(_)
+            | Self::Story(_)
+            | Self::Tap(_)
+            | Self::Probe(_)
+            | Self::Reach(_)
+            | Self::Holding(_)
+            | Self::End(_) => LONGEST,
+        }
+    }
+}
+
+/// How long a control plane may take that says what it has at hand.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// How long anything may take: what is stored, and what proxies try, for
+/// [`TRYING`](crate::several::TRYING).
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// A state of the configuration that was.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

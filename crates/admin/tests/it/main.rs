@@ -90,6 +90,22 @@ async fn a_question_gets_its_answer_or_its_refusal() {
     ));
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_that_is_stuck_is_not_waited_for_longer_than_the_question_takes() {
+    let folder = std::env::temp_dir().join(format!("leno-admin-stuck-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join("socket");
+    // The kernel takes connections, and nobody ever reads from them.
+    let _stuck = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let client = Client::new(&socket);
+    let away = client.ask(StatusOf {}).await.unwrap_err().to_string();
+    assert!(away.ends_with("has not answered for 5s"), "{away}");
+    let away = client.ask(leno_admin::Recover {}).await.unwrap_err();
+    let away = away.to_string();
+    assert!(away.ends_with("has not answered for 30s"), "{away}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[tokio::test]
 async fn any_tool_can_ask_by_a_line_of_json() {
     let world = World::new("lines");

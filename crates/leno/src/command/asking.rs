@@ -2,7 +2,6 @@
 //! the proxies of this host.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::bail;
 use leno_admin::several::{self, Asked, PATIENCE, TRYING};
@@ -48,7 +47,7 @@ impl Ground {
     pub(crate) async fn choose(flag: Option<&Path>) -> anyhow::Result<Self> {
         let context = Context::choose(flag)?;
         let client = Client::new(context.socket());
-        match client.ask_within(GREETING, StatusOf {}).await {
+        match client.ask(StatusOf {}).await {
             Ok(status) => Ok(Self::Control {
                 client,
                 status: Box::new(status),
@@ -76,9 +75,7 @@ impl Ground {
     /// What is kept of calls that are over; a refusal is an answer too.
     pub(crate) async fn kept(&self, ask: KeptOf) -> anyhow::Result<Result<KeptCalls, Failure>> {
         match self {
-            Self::Control { client, .. } => {
-                refusable(client.ask_within(TRYING + ON_THE_WAY, ask).await)
-            }
+            Self::Control { client, .. } => refusable(client.ask(ask).await),
             Self::Host { .. } => Ok(Ok(several::kept(self.neighbours()?, ask).await)),
         }
     }
@@ -97,9 +94,7 @@ impl Ground {
     /// How far a call of a workload gets, by the proxy in front of it.
     pub(crate) async fn probe(&self, ask: ProbeOf) -> anyhow::Result<Result<Probed, Failure>> {
         match self {
-            Self::Control { client, .. } => {
-                refusable(client.ask_within(TRYING + ON_THE_WAY, ask).await)
-            }
+            Self::Control { client, .. } => refusable(client.ask(ask).await),
             Self::Host { .. } => Ok(self.by_who_stands_before(&ask.workload.clone(), ask).await),
         }
     }
@@ -107,9 +102,7 @@ impl Ground {
     /// Whether the proxy in front of a workload can reach an endpoint.
     pub(crate) async fn reach(&self, ask: ReachOf) -> anyhow::Result<Result<Reached, Failure>> {
         match self {
-            Self::Control { client, .. } => {
-                refusable(client.ask_within(TRYING + ON_THE_WAY, ask).await)
-            }
+            Self::Control { client, .. } => refusable(client.ask(ask).await),
             Self::Host { .. } => Ok(self.by_who_stands_before(&ask.workload.clone(), ask).await),
         }
     }
@@ -162,12 +155,6 @@ fn refusable<A>(asked: Result<A, NotAsked>) -> anyhow::Result<Result<A, Failure>
         Err(error) => Err(error.into()),
     }
 }
-
-/// How long a control plane may take to say how it is.
-const GREETING: Duration = Duration::from_secs(5);
-
-/// How much longer than its proxies a control plane may take that asks them.
-const ON_THE_WAY: Duration = Duration::from_secs(5);
 
 /// What the proxies of this host hold, and those that did not say.
 pub(crate) async fn holdings() -> (Vec<Holding>, Vec<Silent>) {

@@ -24,6 +24,8 @@ pub(crate) struct Copies {
     /// All that was read, as long as it is wanted and not too much.
     replay: Option<Held>,
     mirrors: Vec<Feed>,
+    /// Whether mirrors that lag behind have had their turn since more was read.
+    yielded: bool,
 }
 
 impl Copies {
@@ -40,11 +42,6 @@ impl Copies {
     /// All that was read, if all of it is held.
     pub(crate) fn held(&self) -> Option<&[u8]> {
         self.replay.as_ref().map(|held| &*held.bytes)
-    }
-
-    /// Whether nobody wants any.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.replay.is_none() && self.mirrors.is_empty()
     }
 
     /// Feeds a mirror, too.
@@ -65,10 +62,15 @@ impl Copies {
         self.mirrors.retain(|mirror| mirror.give(bytes));
     }
 
-    /// Whether a mirror should have a turn before more is read.
-    pub(crate) fn lag(&self) -> bool {
+    /// Ready when more may be read: a mirror that lags behind has one turn of its worker before that.
+    pub(crate) fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let lags = |Feed(food): &Feed| food.held.borrow().bytes.len() >= TURN;
-        self.mirrors.iter().any(lags)
+        if self.mirrors.iter().any(lags) && !mem::replace(&mut self.yielded, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.yielded = false;
+        Poll::Ready(())
     }
 
     /// All of the body has been read.
@@ -301,16 +303,17 @@ mod tests {
             copies.feed(mirror);
         }
         copies.take(&vec![0; MOST_LAG]);
-        assert!(copies.lag());
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(copies.poll_turn(&mut context), Poll::Pending);
+        assert_eq!(copies.poll_turn(&mut context), Poll::Ready(()));
         assert!(eaten(&quick_eater).is_ready());
         copies.take(b"!");
         // It hears of that also while it waits for its connection to take more.
-        let mut context = Context::from_waker(Waker::noop());
         assert_eq!(slow_eater.watch(&mut context), Err(Last::Behind));
         assert_eq!(eaten(&slow_eater), Poll::Ready(Err(Last::Behind)));
         assert_eq!(eaten(&quick_eater), Poll::Ready(Ok(b"!".to_vec())));
         assert_eq!(copies.mirrors.len(), 1);
-        assert!(!copies.lag());
+        assert_eq!(copies.poll_turn(&mut context), Poll::Ready(()));
         drop(copies);
         assert_eq!(eaten(&quick_eater), Poll::Ready(Err(Last::Cut)));
     }

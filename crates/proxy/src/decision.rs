@@ -12,8 +12,8 @@ use leno_telemetry::{
     Decided, Endpoints, FactOf, FactValue, Facts, FailedTry, Late, Load, Unusable,
 };
 use leno_traffic::{
-    Allowed, Candidate, Draw, Forward, ForwardStream, Picked, Port, Refusal, Timed, WhyNot,
-    header_of, parameter_of,
+    Allowed, Candidate, Draw, Forward, Picked, Port, Refusal, Timed, WhyNot, header_of,
+    parameter_of,
 };
 
 use crate::incoming::Way;
@@ -79,14 +79,7 @@ impl<'a> Decision<'a> {
     }
 
     /// It was routed.
-    pub(crate) fn forwarded(&mut self, forward: &Forward<'a>) {
-        self.called = Some(forward.called());
-        self.backend = Some(forward.port().name());
-        self.roll = forward.part().map(|(_, roll)| roll);
-    }
-
-    /// It was routed as a stream.
-    pub(crate) fn streamed(&mut self, forward: &ForwardStream<'a>) {
+    pub(crate) fn forwarded<A>(&mut self, forward: &Forward<'a, A>) {
         self.called = Some(forward.called());
         self.backend = Some(forward.port().name());
         self.roll = forward.part().map(|(_, roll)| roll);

@@ -3,7 +3,6 @@
 //! through a pipe, and so never leave the kernel.
 
 use std::io;
-use std::mem;
 use std::task::{Context, Poll, ready};
 
 use leno_protocol::Flaw;
@@ -35,8 +34,6 @@ pub(crate) struct Pump {
     pub(crate) copies: Copies,
     /// For a buffer.
     waits: Waits,
-    /// Whether mirrors that lag behind have had their turn since the last read.
-    yielded: bool,
 }
 
 /// Why a direction stopped before its end.
@@ -51,11 +48,13 @@ pub(crate) enum Stopped {
 }
 
 impl Stopped {
-    fn read(error: io::Error) -> Self {
+    /// By this error of the end that is read.
+    pub(crate) fn read(error: io::Error) -> Self {
         Self::Read(Cut::of(&error))
     }
 
-    fn write(error: io::Error) -> Self {
+    /// By this error of the end that is written.
+    pub(crate) fn write(error: io::Error) -> Self {
         Self::Write(Cut::of(&error))
     }
 }
@@ -93,7 +92,6 @@ impl Pump {
             moved: 0,
             copies: Copies::default(),
             waits: Waits::default(),
-            yielded: false,
         }
     }
 
@@ -159,11 +157,7 @@ impl Pump {
             if self.ended {
                 return self.poll_close(context, to);
             }
-            if self.copies.lag() && !mem::replace(&mut self.yielded, true) {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            self.yielded = false;
+            ready!(self.copies.poll_turn(context));
             if spliced == TURN {
                 context.waker().wake_by_ref();
                 return Poll::Pending;

@@ -369,7 +369,7 @@ impl<'a> Carrying<'a> {
                     let dice = &mut self.worker.dice.borrow_mut();
                     table.route_stream(admitted, port, name, dice, None)?
                 };
-                self.decision.borrow_mut().streamed(&forward);
+                self.decision.borrow_mut().forwarded(&forward);
                 let attempts = forward.attempts(self.began.mono);
                 let (server, target, picked) = self.connect_any(forward.port(), attempts).await?;
                 return Ok(Opened {

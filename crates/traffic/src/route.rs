@@ -43,14 +43,7 @@ impl Table {
             if let Some(story) = story {
                 telling::no_routes(story, port);
             }
-            return Ok(Routed::Forward(Forward {
-                admitted,
-                called: port,
-                to: port,
-                route: None,
-                part: None,
-                copied: 0,
-            }));
+            return Ok(Routed::Forward(Forward::unrouted(admitted, port)));
         };
         if let Some(preflight) = Preflight::of(&admitted, set) {
             if let Some(story) = story {
@@ -104,14 +97,7 @@ impl Table {
 
     /// Lets a request go to the endpoint that the caller named: no route is asked.
     pub fn route_direct<'a>(&self, admitted: Admitted<'a>, to: &Direct<'a>) -> Forward<'a> {
-        Forward {
-            admitted,
-            called: to.of,
-            to: to.of,
-            route: None,
-            part: None,
-            copied: 0,
-        }
+        Forward::unrouted(admitted, to.of)
     }
 
     /// The port that a share goes to, which stands at `place`.
@@ -251,10 +237,10 @@ pub enum Routed<'a> {
     Preflight(Preflight<'a>),
 }
 
-/// An admitted request that goes on, and how.
+/// What was admitted and goes on, and how: a request, or a stream ([`ForwardStream`]).
 #[derive(Debug)]
-pub struct Forward<'a> {
-    admitted: Admitted<'a>,
+pub struct Forward<'a, A = Admitted<'a>> {
+    admitted: A,
     called: &'a Port,
     to: &'a Port,
     route: Option<(&'a Route, &'a Rule)>,
@@ -262,14 +248,21 @@ pub struct Forward<'a> {
     copied: u32,
 }
 
-impl<'a> Forward<'a> {
-    /// The request as it came.
-    pub fn request(&self) -> &Request<'a> {
-        self.admitted.request()
+impl<'a, A> Forward<'a, A> {
+    /// It goes to whom it called: no rule says otherwise.
+    fn unrouted(admitted: A, called: &'a Port) -> Self {
+        Self {
+            admitted,
+            called,
+            to: called,
+            route: None,
+            part: None,
+            copied: 0,
+        }
     }
 
     /// The permission it goes on by.
-    pub fn admitted(&self) -> &Admitted<'a> {
+    pub fn admitted(&self) -> &A {
         &self.admitted
     }
 
@@ -291,6 +284,13 @@ impl<'a> Forward<'a> {
     /// The share it fell to, and the roll that chose it.
     pub fn part(&self) -> Option<(&'a Part, Roll)> {
         self.part
+    }
+}
+
+impl<'a> Forward<'a> {
+    /// The request as it came.
+    pub fn request(&self) -> &Request<'a> {
+        self.admitted.request()
     }
 
     /// What changes in it on the way: as the rule says, and as is meant for this backend alone.

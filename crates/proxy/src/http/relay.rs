@@ -67,8 +67,6 @@ pub(super) struct Relay {
     untouched: bool,
     /// Who else gets what is moved.
     pub(super) copies: Copies,
-    /// Whether mirrors that lag behind have had their turn since the last read.
-    yielded: bool,
 }
 
 /// How the body is read.
@@ -122,7 +120,6 @@ impl Relay {
             moved: 0,
             untouched: true,
             copies: Copies::default(),
-            yielded: false,
         }
     }
 
@@ -208,11 +205,7 @@ impl Relay {
             if self.ended {
                 return self.poll_close(context, sink, buffers);
             }
-            if self.copies.lag() && !mem::replace(&mut self.yielded, true) {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            self.yielded = false;
+            ready!(self.copies.poll_turn(context));
             match spring {
                 Spring::Http1(stream) => ready!(self.poll_read(context, stream, buffers))?,
                 Spring::Http2(stream) => ready!(self.poll_receive(context, stream))?,
@@ -271,7 +264,7 @@ impl Relay {
             };
             if self.framing != BodyFraming::Chunked {
                 let written = stream.poll_write(context, &self.content);
-                let count = ready!(written).map_err(|error| Stopped::Write(Cut::of(&error)))?;
+                let count = ready!(written).map_err(Stopped::write)?;
                 self.content.advance(count);
                 self.note_taken(count);
                 continue;
@@ -299,7 +292,7 @@ impl Relay {
                 break;
             }
             let written = stream.poll_write(context, rest);
-            self.written += ready!(written).map_err(|error| Stopped::Write(Cut::of(&error)))?;
+            self.written += ready!(written).map_err(Stopped::write)?;
         }
         Poll::Ready(Ok(()))
     }
@@ -377,7 +370,7 @@ impl Relay {
                 (self.untouched, self.ended) = (false, true);
             }
         }
-        if self.ended && !self.copies.is_idle() {
+        if self.ended && !self.copies.are_unwanted() {
             let mut end = Vec::new();
             match &self.trailers {
                 _ if self.framing != BodyFraming::Chunked => {}
@@ -407,7 +400,8 @@ impl Relay {
 
     /// Copies content that came from an end of HTTP/2, framed as HTTP/1 frames it.
     fn copy(&mut self, data: &[u8]) {
-        let Some(length) = NonZeroUsize::new(data.len()).filter(|_| !self.copies.is_idle()) else {
+        let Some(length) = NonZeroUsize::new(data.len()).filter(|_| !self.copies.are_unwanted())
+        else {
             return;
         };
         if self.framing != BodyFraming::Chunked {
@@ -434,11 +428,10 @@ impl Relay {
         else {
             unreachable!("the source speaks the version that it began with");
         };
-        let broken = |error: std::io::Error| Stopped::Read(Cut::of(&error));
         if buffer.is_none() {
-            ready!(stream.poll_read_ready(context)).map_err(broken)?;
+            ready!(stream.poll_read_ready(context)).map_err(Stopped::read)?;
             let mut lent = buffers.lend();
-            if ready!(stream.poll_read_into(context, &mut lent)).map_err(broken)? == 0 {
+            if ready!(stream.poll_read_into(context, &mut lent)).map_err(Stopped::read)? == 0 {
                 reader.finish().map_err(Stopped::Body)?;
                 self.ended = true;
                 self.copies.end();

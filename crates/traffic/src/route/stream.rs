@@ -3,11 +3,10 @@
 
 use alloc::boxed::Box;
 
-use leno_model::view::route::Part;
-use leno_model::view::{Action, Route, Rule};
-use leno_model::{Dice, Mono, Namespace, Roll};
+use leno_model::view::Action;
+use leno_model::{Dice, Mono, Namespace};
 
-use super::telling;
+use super::{Forward, telling};
 use crate::attempts::Attempts;
 use crate::policy::AdmittedStream;
 use crate::refusal::Refusal;
@@ -29,13 +28,7 @@ impl Table {
             if let Some(story) = story {
                 telling::no_stream_routes(story, port);
             }
-            return Ok(ForwardStream {
-                admitted,
-                called: port,
-                to: port,
-                route: None,
-                part: None,
-            });
+            return Ok(Forward::unrouted(admitted, port));
         };
         let found = set.index.find_stream(server_name);
         if let Some(story) = story.as_deref_mut() {
@@ -56,12 +49,13 @@ impl Table {
                 if let Some(story) = story {
                     telling::split(story, split, part);
                 }
-                Ok(ForwardStream {
+                Ok(Forward {
                     admitted,
                     called: port,
                     to: self.backend(part, set.backends[route.rule][place])?,
                     route: Some((route, rule)),
                     part: Some((part, roll)),
+                    copied: 0,
                 })
             }
             Action::Refuse(code, origin) => Err(Refusal::RouteNotUsable {
@@ -94,41 +88,9 @@ impl Port {
 }
 
 /// An admitted stream of bytes that goes on, and where.
-#[derive(Clone, Copy, Debug)]
-pub struct ForwardStream<'a> {
-    admitted: AdmittedStream<'a>,
-    called: &'a Port,
-    to: &'a Port,
-    route: Option<(&'a Route, &'a Rule)>,
-    part: Option<(&'a Part, Roll)>,
-}
+pub type ForwardStream<'a> = Forward<'a, AdmittedStream<'a>>;
 
 impl<'a> ForwardStream<'a> {
-    /// The permission it goes on by.
-    pub fn admitted(&self) -> AdmittedStream<'a> {
-        self.admitted
-    }
-
-    /// What was called.
-    pub fn called(&self) -> &'a Port {
-        self.called
-    }
-
-    /// Whose endpoints take it.
-    pub fn port(&self) -> &'a Port {
-        self.to
-    }
-
-    /// The match that took it and the rule it leads to; `None` for a service without routes.
-    pub fn route(&self) -> Option<(&'a Route, &'a Rule)> {
-        self.route
-    }
-
-    /// The share it fell to, and the roll that chose it.
-    pub fn part(&self) -> Option<(&'a Part, Roll)> {
-        self.part
-    }
-
     /// Begins the first attempt to connect, and counts the stream in the budget of the service that was
     /// called.
     pub fn attempts(&self, now: Mono) -> Attempts<'a> {

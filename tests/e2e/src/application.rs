@@ -18,7 +18,8 @@ use crate::process::until;
 /// - `/bytes/1000`, `/chunked/1000`, `/endless/1000`: so many bytes, with their length, in chunks, or up
 ///   to the end of the connection
 /// - `/switch`: another protocol, in which every byte is sent back
-/// - `/close`, `/reset`: the connection ends before an answer; `/half`: in the middle of one
+/// - `/close`, `/reset`: the connection ends before an answer
+/// - `/half/1000`: it ends after so many bytes, of twice as many
 /// - `/garbage`: something that is not HTTP
 /// - `/never`: nothing at all; `/stall`: the first half of an answer, and nothing more
 #[derive(Clone, Debug)]
@@ -175,8 +176,9 @@ fn converse(application: &Application, name: &str, stream: TcpStream) -> io::Res
             "close" => return Ok(()),
             "reset" => return reset(&out),
             "half" => {
-                out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ")?;
-                return Ok(());
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 2 * number);
+                out.write_all(head.as_bytes())?;
+                return out.write_all(&bytes(number));
             }
             "stall" => {
                 out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ")?;

@@ -37,11 +37,11 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
     let pair = Pair::start();
     let mut client = pair.client();
     // Where nothing of it was on its way yet, there is another answer in its place.
-    if let Some(answer) = client.get("/half") {
+    if let Some(answer) = client.get("/half/5") {
         assert_eq!(answer.outcome(), "502 R026 reset-during-body");
     }
     for proxy in [&pair.web, &pair.cart] {
-        proxy.until_says(&[r#""path":"/half""#, r#""code":"R026""#]);
+        proxy.until_says(&[r#""path":"/half/5""#, r#""code":"R026""#]);
     }
 }
 

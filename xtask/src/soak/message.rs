@@ -1,13 +1,13 @@
 //! HTTP/1.1 as both ends of an errand read and write it: a head, and a body by its length or in chunks.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
     net::TcpStream,
 };
 
 /// One end of a connection, with what has come and is not read yet.
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection<S = TcpStream> {
+    stream: S,
     come: Vec<u8>,
 }
 
@@ -40,9 +40,9 @@ impl Head {
     }
 }
 
-impl Connection {
+impl<S: Read + Write> Connection<S> {
     /// Over a stream of which nothing was read.
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
             come: Vec::new(),

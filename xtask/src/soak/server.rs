@@ -2,7 +2,7 @@
 //! what it got.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     thread::Scope,
     time::Duration,
@@ -52,21 +52,21 @@ impl Server<'_> {
     fn connection(&self, stream: TcpStream, over: Over) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
-        // A connection that a proxy keeps is closed when all is over.
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let stream = Patient {
+            stream,
+            scene: self.scene,
+        };
         match over {
             Over::Http | Over::Http2 => self.requests(Connection::new(stream)),
             Over::Bytes => self.bytes(stream),
         }
     }
 
-    fn requests(&self, mut connection: Connection) -> io::Result<()> {
+    fn requests(&self, mut connection: Connection<Patient<'_>>) -> io::Result<()> {
         while !self.scene.is_over() {
-            let head = match connection.head() {
-                Ok(Some(head)) => head,
-                Ok(None) => return Ok(()),
-                Err(error) if is_waiting(&error) => continue,
-                Err(error) => return Err(error),
+            let Some(head) = connection.head()? else {
+                return Ok(());
             };
             let target = head.line.split(' ').nth(1).and_then(Errand::read);
             let errand = target.ok_or_else(|| io::Error::other("no errand"))?;
@@ -85,7 +85,11 @@ impl Server<'_> {
     }
 
     /// Does what the errand says; whether the connection goes on.
-    fn answer(&self, connection: &mut Connection, errand: &Errand) -> io::Result<bool> {
+    fn answer(
+        &self,
+        connection: &mut Connection<Patient<'_>>,
+        errand: &Errand,
+    ) -> io::Result<bool> {
         let body = errand.answer_body();
         let ok = "HTTP/1.1 200 OK\r\n";
         match errand.server {
@@ -115,8 +119,8 @@ impl Server<'_> {
         Ok(false)
     }
 
-    fn bytes(&self, stream: TcpStream) -> io::Result<()> {
-        let mut come = BufReader::new(&stream);
+    fn bytes(&self, mut stream: Patient<'_>) -> io::Result<()> {
+        let mut come = BufReader::new(&mut stream);
         let mut line = String::new();
         come.read_line(&mut line)?;
         let errand = Errand::read(line.trim_end()).ok_or_else(|| io::Error::other("no errand"))?;
@@ -129,7 +133,6 @@ impl Server<'_> {
             .ledger
             .done(errand.id, body == errand.request_body());
         let answer = errand.answer_body();
-        let mut stream = &stream;
         match errand.server {
             ServerDoes::Answer | ServerDoes::AnswerLast | ServerDoes::AnswerAndVanish => {
                 stream.write_all(&answer)?;
@@ -140,7 +143,7 @@ impl Server<'_> {
             }
             ServerDoes::Trickle => self.trickle(&errand, |piece| stream.write_all(piece))?,
         }
-        stream.shutdown(Shutdown::Write)
+        stream.stream.shutdown(Shutdown::Write)
     }
 
     /// Gives what follows from the errand, a piece at a time, until all is over.
@@ -155,6 +158,34 @@ impl Server<'_> {
             pause(PIECE);
         }
         Ok(())
+    }
+}
+
+/// A stream that waits for what a proxy sends, however long that takes, until all is over: then a
+/// connection that a proxy keeps is closed.
+struct Patient<'a> {
+    stream: TcpStream,
+    scene: &'a Scene,
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(room) {
+                Err(error) if is_waiting(&error) && !self.scene.is_over() => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

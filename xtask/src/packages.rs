@@ -39,6 +39,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "openssl", program: "openssl", purposes: &[Purpose::Test] },
     Package { name: "prometheus", program: "prometheus", purposes: &[Purpose::Test] },
     Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
+    Package { name: "python3-grpcio", program: "/usr/lib/python3/dist-packages/grpc/__init__.py", purposes: &[Purpose::Test] },
     Package { name: "python3-websockets", program: "/usr/lib/python3/dist-packages/websockets/client.py", purposes: &[Purpose::Test] },
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },

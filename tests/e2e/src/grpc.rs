@@ -1,7 +1,7 @@
-//! Programs that speak gRPC: a client and a server with grpc-go, built from its Go modules.
+//! Programs that speak gRPC: with grpc-go, built from its Go modules, and with grpcio, in Python.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::go::program;
@@ -33,4 +33,13 @@ impl Grpc {
         command.args(["client", &at.to_string(), what, &number.to_string()]);
         run(&mut command).trim_end().to_owned()
     }
+}
+
+/// The script of grpcio with these arguments, which its first lines explain.
+pub fn grpcio(arguments: &[&str]) -> Command {
+    // The one that Debian's packages are for.
+    let mut python = Command::new("/usr/bin/python3");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("grpcio/echo.py");
+    python.arg(script).args(arguments);
+    python
 }

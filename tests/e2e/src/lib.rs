@@ -20,6 +20,6 @@ pub use block::Block;
 pub use certificates::{issue_earlier, let_expire};
 pub use client::{Answer, Client, curl, exchange};
 pub use collector::Collector;
-pub use grpc::Grpc;
+pub use grpc::{Grpc, grpcio};
 pub use process::{Ended, Process, ended, run, until, within};
 pub use world::{ProxyOf, World, binary};

@@ -1,6 +1,6 @@
-//! Calls of gRPC by grpc-go, through one proxy to a server outside the mesh, and through two.
+//! Calls of gRPC by grpc-go and grpcio, through one proxy to a server outside the mesh, and through two.
 
-use leno_e2e::{Grpc, Process, World, until};
+use leno_e2e::{Grpc, Process, World, grpcio, run, until};
 
 /// A server in the mesh and one outside, and a client whose proxy leads to both.
 struct Shop {
@@ -80,6 +80,32 @@ fn every_kind_of_call_goes_through() {
         shop.web
             .until_says(&[reported, r#""path":"/shop.Cart/Both""#]);
         shop.web.until_says(&[reported, r#""grpc_status":5"#]);
+    }
+}
+
+#[test]
+fn grpcio_understands_itself_through_either() {
+    let world = World::pair()
+        .workload("bank", "{port: 9000, protocol: GRPC}")
+        .unproxied("plain", "{port: 9000, protocol: GRPC}");
+    let servers = ["bank", "plain"].map(|name| {
+        let at = world.at(name, 9000).to_string();
+        world.process(&format!("{name}-server"), &mut grpcio(&["serve", &at]))
+    });
+    for server in &servers {
+        server.until_says(&["ready"]);
+    }
+    let _bank = world.proxy("bank").start();
+    let _web = world
+        .proxy("web")
+        .listening("{service: plain, port: 9000, listen: @web:9001}")
+        .listening("{service: bank, port: 9000, listen: @web:9002}")
+        .start();
+    for port in [OUTSIDE, INSIDE] {
+        let said = run(&mut grpcio(&["call", &world.at("web", port).to_string()]));
+        let expect = "NOT_FOUND nothing here: ü b'\\x00\\xff'\n\
+                      UNIMPLEMENTED Method not found! None\n";
+        assert_eq!(said, expect, "{port}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod applications;
 mod bytes;
+mod changes;
 mod collector;
 mod failures;
 mod filters;

@@ -1,0 +1,368 @@
+//! The proxies of an imagined call: the caller's, and everyone's it could reach.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use leno_compile::{Instance, Mesh, ViewOf};
+use leno_identity::Distrust;
+use leno_model::view::{Action, Backend, HeaderChanges, PortRef, Rule, Split, WorkloadId};
+use leno_model::{Code, Dice, SpiffeId};
+use leno_protocol::{Fields, RequestChanges, RequestHead, write_request};
+use leno_traffic::{
+    Changed, Channel, Denied, Forward, Known, NoTunnel, Outcome, Peer, Port, Preflight, Refusal,
+    Routed, Scope, Step, StepKind, Story, Table, Verdict,
+};
+
+use super::{Branch, End, Reason, Receiver, Source, Thought, read};
+
+/// One call while it is imagined.
+pub(super) struct Imagining<'a> {
+    pub(super) mesh: &'a Mesh,
+    pub(super) source: &'a Source,
+}
+
+impl Imagining<'_> {
+    /// What the caller's proxy would do.
+    pub(super) fn send(
+        &self,
+        port: &PortRef,
+        head: Option<&RequestHead<'_>>,
+        server_name: Option<&str>,
+    ) -> anyhow::Result<(Thought, End, Option<Arc<Rule>>)> {
+        let (caller, workloads) = self.caller();
+        let view = self.mesh.view(ViewOf {
+            workloads: &workloads,
+        });
+        let table = Table::new(Arc::new(view), Scope::Whole);
+        let to = table
+            .port(port)
+            .context("the view lacks a service of its mesh")?;
+        let peer = Peer {
+            channel: Channel::Local(caller.clone()),
+            address: IpAddr::from([127, 0, 0, 1]),
+        };
+        let mut story = Story::default();
+        let (end, rule) = match head.filter(|_| to.protocol().is_http()) {
+            Some(head) => self.route(&table, &peer, to, head, &mut story)?,
+            None => self.route_stream(&table, &peer, to, server_name, &mut story)?,
+        };
+        let thought = Thought {
+            proxy_of: caller.name.to_string(),
+            workloads: Vec::from([caller]),
+            story,
+        };
+        Ok((thought, end, rule))
+    }
+
+    /// Which workload's proxy the call leaves by.
+    pub(super) fn caller(&self) -> (WorkloadId, BTreeSet<WorkloadId>) {
+        match self.source {
+            Source::Workload(instance) => {
+                let id = instance.workload.id.clone();
+                (id.clone(), BTreeSet::from([id]))
+            }
+            Source::Identity(
+                SpiffeId {
+                    namespace,
+                    service_account,
+                    ..
+                },
+                _,
+            ) => {
+                let id = WorkloadId {
+                    namespace: namespace.clone(),
+                    name: service_account.clone(),
+                };
+                // Its namespace's own routes hold for it, wherever it runs.
+                let same = |id: &&WorkloadId| id.namespace == *namespace;
+                let neighbours = self.mesh.instances.keys().filter(same).cloned();
+                (id, neighbours.collect())
+            }
+            Source::Outside(_) => unreachable!("a caller outside has no proxy"),
+        }
+    }
+
+    /// Routes the request, and follows each share that its rule could give it to.
+    fn route(
+        &self,
+        table: &Table,
+        peer: &Peer,
+        to: &Port,
+        head: &RequestHead<'_>,
+        story: &mut Story,
+    ) -> anyhow::Result<(End, Option<Arc<Rule>>)> {
+        let routed = |roll: u32, story: Option<&mut Story>| {
+            let admitted = table.outbound().admit(peer, head.request.clone());
+            let admitted = admitted.map_err(Refusal::Denied)?;
+            table.route(admitted, to, &mut Dice::loaded(roll), story)
+        };
+        let first = routed(0, Some(story));
+        let rule = self.rule_told(to, story);
+        match (first, &rule) {
+            (Ok(Routed::Redirect(redirected)), _) => {
+                let (status, location) = (redirected.status(), redirected.location().to_string());
+                Ok((End::Redirected { status, location }, rule))
+            }
+            (Ok(Routed::Preflight(preflight)), _) => {
+                let HeaderChanges { set, add, .. } = preflight.headers();
+                let headers = set.into_iter().chain(add).collect();
+                let status = Preflight::STATUS;
+                Ok((End::Told { status, headers }, rule))
+            }
+            (Ok(Routed::Forward(_)) | Err(Refusal::BackendNotUsable { .. }), Some(taken)) => {
+                let Action::Forward(split) = &taken.action else {
+                    bail!("{} forwards without a split", taken.origin);
+                };
+                let reached = |roll| match routed(roll, None)? {
+                    Routed::Forward(forward) => {
+                        Ok((forward.port().name().clone(), rewritten(&forward, head)))
+                    }
+                    Routed::Redirect(_) | Routed::Preflight(_) => {
+                        unreachable!("the same request was forwarded before")
+                    }
+                };
+                let branches = self.shares(split, reached);
+                Ok((End::Reached(branches), rule))
+            }
+            (Ok(Routed::Forward(forward)), None) => {
+                let sent = rewritten(&forward, head);
+                let branch = self.branch(forward.port().name(), WHOLE, sent);
+                Ok((End::Reached(vec![branch]), None))
+            }
+            (Err(refusal), _) => Ok((End::Refused(Reason::from(&refusal)), rule)),
+        }
+    }
+
+    /// Routes the stream, and follows each share that its rule could give it to.
+    fn route_stream(
+        &self,
+        table: &Table,
+        peer: &Peer,
+        to: &Port,
+        server_name: Option<&str>,
+        story: &mut Story,
+    ) -> anyhow::Result<(End, Option<Arc<Rule>>)> {
+        let routed = |roll: u32, story: Option<&mut Story>| {
+            let admitted = table.outbound().admit_stream(peer);
+            let admitted = admitted.map_err(Refusal::Denied)?;
+            table.route_stream(admitted, to, server_name, &mut Dice::loaded(roll), story)
+        };
+        let first = routed(0, Some(story));
+        let rule = self.rule_told(to, story);
+        let end = match (first, rule.as_deref().map(|rule| &rule.action)) {
+            (Ok(_) | Err(Refusal::BackendNotUsable { .. }), Some(Action::Forward(split))) => {
+                let reached = |roll| Ok((routed(roll, None)?.port().name().clone(), Vec::new()));
+                End::Reached(self.shares(split, reached))
+            }
+            (Ok(forward), _) => {
+                let branch = self.branch(forward.port().name(), WHOLE, Vec::new());
+                End::Reached(vec![branch])
+            }
+            (Err(refusal), _) => End::Refused(Reason::from(&refusal)),
+        };
+        Ok((end, rule))
+    }
+
+    /// The rule that a story says took the request.
+    fn rule_told(&self, to: &Port, story: &Story) -> Option<Arc<Rule>> {
+        let taken = |step: &&Step| step.kind == StepKind::Route && step.outcome == Outcome::Yes;
+        let origin = story.steps.iter().rfind(taken)?.origin.as_ref()?;
+        let service = self.mesh.services.get(&to.name().service)?;
+        let port = service.ports.get(&to.name().port)?;
+        let all = port.consumers.values().chain(&port.producer);
+        let mut rules = all.flat_map(|routes| &routes.rules);
+        rules.find(|rule| rule.origin == *origin).cloned()
+    }
+
+    /// Follows each share of a split: a roll leads to a port, and to what is sent there.
+    fn shares(
+        &self,
+        split: &Split,
+        reached: impl Fn(u32) -> Result<(PortRef, Vec<u8>), Refusal>,
+    ) -> Vec<Branch> {
+        let total = split.total().get();
+        let mut passed = 0;
+        let mut branches = Vec::new();
+        for part in split.parts().iter().filter(|part| part.weight > 0) {
+            let share = (part.weight, total);
+            let roll = passed;
+            passed += part.weight;
+            branches.push(match reached(roll) {
+                Ok((port, sent)) => self.branch(&port, share, sent),
+                Err(refusal) => Branch {
+                    backend: match &part.backend {
+                        Backend::Service(port) => port.to_string(),
+                        Backend::Invalid(_) => "an invalid backend".to_owned(),
+                    },
+                    share,
+                    sent: Vec::new(),
+                    receivers: Err(Reason::from(&refusal)),
+                },
+            });
+        }
+        branches
+    }
+
+    /// What those who answer for a service port would do.
+    pub(super) fn branch(&self, port: &PortRef, share: (u32, u32), sent: Vec<u8>) -> Branch {
+        let mut receivers: Vec<(Arc<Instance>, u16, Vec<WorkloadId>)> = Vec::new();
+        for (instance, number) in self.mesh.answering(port) {
+            // Instances of one workload stand behind the same policies.
+            let same = receivers.iter_mut().find(|(other, other_number, _)| {
+                other.origin == instance.origin && *other_number == number
+            });
+            let id = instance.workload.id.clone();
+            match same {
+                Some((_, _, ids)) => ids.push(id),
+                None => receivers.push((instance.clone(), number, Vec::from([id]))),
+            }
+        }
+        let receivers = match receivers.as_slice() {
+            [] => Err(Reason::from(&Refusal::NoEndpoint(port.clone()))),
+            some => Ok(some
+                .iter()
+                .map(|(instance, number, ids)| self.receive(instance, *number, ids, &sent))
+                .collect()),
+        };
+        Branch {
+            backend: port.to_string(),
+            share,
+            sent,
+            receivers,
+        }
+    }
+
+    /// What one instance would do, called by its own address.
+    pub(super) fn straight(&self, instance: &Arc<Instance>, port: u16, sent: Vec<u8>) -> Branch {
+        Branch {
+            backend: format!("{}:{port}", instance.workload.id),
+            share: WHOLE,
+            receivers: Ok(vec![self.receive(
+                instance,
+                port,
+                std::slice::from_ref(&instance.workload.id),
+                &sent,
+            )]),
+            sent,
+        }
+    }
+
+    /// What `instance` would do, and the others of its workload with it.
+    pub(super) fn receive(
+        &self,
+        instance: &Instance,
+        port: u16,
+        alike: &[WorkloadId],
+        sent: &[u8],
+    ) -> Receiver {
+        let id = &instance.workload.id;
+        let workloads = BTreeSet::from([id.clone()]);
+        let view = self.mesh.view(ViewOf {
+            workloads: &workloads,
+        });
+        let table = Table::new(Arc::new(view), Scope::Whole);
+        let mut story = Story::default();
+        let address = instance.workload.addresses.first();
+        story.steps.push(Step {
+            kind: StepKind::Endpoint,
+            outcome: Outcome::Yes,
+            known: Known::Assumed,
+            text: match (alike.len(), address) {
+                (1, Some(address)) => SocketAddr::new(*address, port).to_string(),
+                (1, None) => format!("{id}, whose address is known once it runs"),
+                (count, _) => format!(
+                    "one of {count} instances of {}",
+                    instance.origin.object.name
+                ),
+            },
+            origin: Some(instance.origin.clone()),
+            details: Vec::new(),
+        });
+        let claim = self.source.claim();
+        let mut fields = Fields::new();
+        let declared = instance.workload.ports.get(&port);
+        let is_http = declared.is_some_and(|port| port.protocol.is_http());
+        let head = match is_http && !sent.is_empty() {
+            true => read(sent, &mut fields).ok(),
+            false => None,
+        };
+        let request = head.as_ref().map(|head| &head.request);
+        let verdict = match (self.disbelieved(instance, port), table.inbound(id, port)) {
+            (Some(refusal), _) => {
+                story.steps.push(Step {
+                    kind: StepKind::Mtls,
+                    outcome: Outcome::No,
+                    known: Known::Replayed,
+                    text: refusal.to_string(),
+                    origin: None,
+                    details: Vec::new(),
+                });
+                Err(Reason {
+                    revoked: Some(instance.workload.identity.clone()),
+                    ..Reason::from(&refusal)
+                })
+            }
+            (None, None) => Err(Reason::from(&Denied::TargetGone(id.clone()))),
+            (None, Some(policy)) => match policy.explain(&claim, request, &mut story) {
+                Verdict::Allow(_) => Ok(()),
+                Verdict::Deny(denied) => Err(Reason::from(&denied)),
+                Verdict::Undecided(missing) => Err(Reason {
+                    code: Code::R003,
+                    status: 403,
+                    words: format!("it depends on {missing}, which was not said"),
+                    origin: None,
+                    revoked: None,
+                }),
+            },
+        };
+        Receiver {
+            thought: Thought {
+                proxy_of: instance.origin.object.name.to_string(),
+                workloads: alike.to_vec(),
+                story,
+            },
+            verdict,
+        }
+    }
+
+    /// Why the caller's proxy would not believe the one in front of `instance`.
+    fn disbelieved(&self, instance: &Instance, port: u16) -> Option<Refusal> {
+        let id = &instance.workload.identity;
+        if matches!(self.source, Source::Outside(_)) || !self.mesh.revoked.contains(id) {
+            return None;
+        }
+        let address = instance.workload.addresses.first();
+        let proxy = instance.tunnel.or(address.map(|ip| (*ip, port).into()))?;
+        let why = Distrust::Revoked { id: id.clone() };
+        Some(Refusal::TunnelFailed {
+            proxy,
+            why: NoTunnel::NotProven {
+                code: why.code(),
+                why: why.to_string().into(),
+            },
+        })
+    }
+}
+
+/// The share of what is not split.
+pub(super) const WHOLE: (u32, u32) = (1, 1);
+
+/// The request as it would be sent on, in bytes.
+fn rewritten(forward: &Forward<'_>, head: &RequestHead<'_>) -> Vec<u8> {
+    let mut sent = Vec::new();
+    let Changed {
+        host,
+        path,
+        headers,
+    } = forward.changed();
+    let changes = RequestChanges {
+        host,
+        path,
+        headers: &headers,
+        own: &[],
+    };
+    write_request(&mut sent, forward.request(), head.body, &changes);
+    sent
+}

@@ -59,10 +59,14 @@ pub(crate) fn turn_away(
     incoming: &Incoming,
     refusal: &Refusal,
 ) {
-    let table = worker.table();
-    let carrying = Carrying::new(worker, incoming, &table, worker.new_id());
     client.reset(None);
-    carrying.refuse(refusal);
+    tell_refused(worker, incoming, refusal);
+}
+
+/// Tells of a connection that it was refused as a whole.
+pub(crate) fn tell_refused(worker: &Rc<Worker>, incoming: &Incoming, refusal: &Refusal) {
+    let table = worker.table();
+    Carrying::new(worker, incoming, &table, worker.new_id()).refuse(refusal);
 }
 
 /// Serves a stream that somebody asks for, who learns the reason if it is not carried.

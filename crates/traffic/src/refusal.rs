@@ -182,6 +182,9 @@ pub enum Refusal {
     /// The proxy holds as many bytes as it may.
     #[error("the proxy holds as many bytes as it may")]
     BuffersFull,
+    /// A peer has had more streams of a connection reset than one may.
+    #[error("{0} has had more streams reset than a connection may")]
+    TooManyResets(IpAddr),
     /// The proxy may open no more files.
     #[error("the proxy may open no more files")]
     NoFileLeft,
@@ -297,6 +300,7 @@ impl Refusal {
             Self::TooManyConnections => Code::R040,
             Self::TooManyOfPeer(_) => Code::R050,
             Self::BuffersFull => Code::R051,
+            Self::TooManyResets(_) => Code::R052,
             Self::NoFileLeft => Code::H004,
             Self::Draining => Code::R041,
             Self::TooManyWaiting => Code::R043,
@@ -341,6 +345,7 @@ impl Refusal {
             | Self::TooManyConnections
             | Self::TooManyOfPeer(_)
             | Self::BuffersFull
+            | Self::TooManyResets(_)
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => None,
@@ -412,6 +417,7 @@ impl Refusal {
             | Self::TooManyConnections
             | Self::TooManyOfPeer(_)
             | Self::BuffersFull
+            | Self::TooManyResets(_)
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => 503,

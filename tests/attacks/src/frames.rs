@@ -20,8 +20,10 @@ pub enum Kind {
     Continuation = 9,
 }
 
-/// The stream ends with this frame; of SETTINGS and PING, it answers one.
+/// The stream ends with this frame.
 pub const END_STREAM: u8 = 1;
+/// Of SETTINGS and PING: it answers one.
+pub const ANSWER: u8 = 1;
 /// The fields are complete.
 pub const END_HEADERS: u8 = 4;
 
@@ -76,6 +78,17 @@ fn text(text: &str) -> Vec<u8> {
 /// The fields of a CONNECT to `authority`.
 pub fn connect(authority: &str) -> Vec<u8> {
     [field(":method", "CONNECT"), field(":authority", authority)].concat()
+}
+
+/// The fields of a request to `authority`.
+pub fn request(method: &str, authority: &str, path: &str) -> Vec<u8> {
+    [
+        field(":method", method),
+        field(":scheme", "http"),
+        field(":authority", authority),
+        field(":path", path),
+    ]
+    .concat()
 }
 
 /// What came, as the frames it is: kind, flags, stream and payload. What is cut off is left out.

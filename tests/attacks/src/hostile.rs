@@ -56,7 +56,9 @@ impl Hostile {
     pub fn in_plain(to: SocketAddr) -> Self {
         let runtime = runtime();
         let stream = runtime.block_on(TcpStream::connect(to));
-        Self::greeting(runtime, Box::new(stream.expect("the proxy listens")))
+        let stream = stream.expect("the proxy listens");
+        stream.set_nodelay(true).expect("the option can be set");
+        Self::greeting(runtime, Box::new(stream))
     }
 
     fn greeting(runtime: Runtime, stream: Box<dyn Connection>) -> Self {
@@ -126,6 +128,14 @@ impl Hostile {
         }
     }
 
+    /// Reads until so many pings of ours were answered; `None` if the connection ends before.
+    pub fn pong(&mut self, count: usize) -> Option<()> {
+        while self.count(Kind::Ping) < count {
+            self.hear().ok()?;
+        }
+        Some(())
+    }
+
     /// Reads to the end of the connection, and says with which error it was closed (RFC 9113 section 7);
     /// `None` if no word was said about it.
     pub fn end(&mut self) -> Option<u32> {
@@ -192,6 +202,7 @@ async fn prove(world: &World) -> impl Connection + 'static {
         SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{name}")).expect("an identity")
     });
     let tcp = tcp.expect("the proxy listens");
+    tcp.set_nodelay(true).expect("the option can be set");
     let connected = keyring.connect(tcp, &own, &[peer], &[Alpn::Hbone]).await;
     connected.expect("it is a member").stream
 }

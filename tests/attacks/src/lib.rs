@@ -6,10 +6,12 @@ mod escapes;
 pub mod frames;
 mod hostile;
 mod mesh;
+mod server;
 mod stage;
 mod told;
 
 pub use conversation::{Conversation, play, read, written};
 pub use hostile::{Hostile, Taken};
 pub use mesh::Mesh;
+pub use server::{Line, Server};
 pub use stage::Stage;

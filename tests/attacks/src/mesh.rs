@@ -15,19 +15,31 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// The client's proxy calls the server in plain.
+    /// The client's proxy calls the server in plain, in the version of HTTP that the client speaks.
     pub fn hop() -> Self {
+        Self::hop_to("HTTP")
+    }
+
+    /// The client's proxy calls the server in plain, in what is declared for it; an honest one of
+    /// HTTP/1.1 listens beside it, at port 8081.
+    pub fn hop_to(protocol: &str) -> Self {
+        let ports =
+            format!("{{port: 8080, protocol: {protocol}}}, {{port: 8081, protocol: HTTP1}}");
         let world = World::new("mtls: Permissive, default: Allow")
             .workload("web", "")
-            .unproxied("cart", PORTS);
-        let proxies = vec![world.proxy("web").upstream("cart", 8080).start()];
+            .unproxied("cart", &ports);
+        let web = world
+            .proxy("web")
+            .upstream("cart", 8080)
+            .upstream("cart", 8081);
+        let proxies = vec![web.with("metrics: @web:15020").start()];
         Self { world, proxies }
     }
 
     /// Both have a proxy, and the proxies trust nobody unproven.
     pub fn pair() -> Self {
         let world = World::pair();
-        let cart = world.proxy("cart").start();
+        let cart = world.proxy("cart").with("metrics: @cart:15020").start();
         let web = world.proxy("web").upstream("cart", 8080).start();
         let proxies = vec![web, cart];
         Self { world, proxies }
@@ -38,5 +50,3 @@ impl Mesh {
         Stage::new(self.world.at("web", 8080), self.world.at("cart", 8080))
     }
 }
-
-const PORTS: &str = "{port: 8080, protocol: HTTP}";

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use crate::block::Block;
+use crate::client::curl;
 use crate::process::{Process, run};
 
 /// A folder with the objects of a mesh, and a block of addresses, one for each name in it.
@@ -103,6 +104,14 @@ impl World {
     /// What a client of `name` asks for.
     pub fn url(&self, name: &str, port: u16, path: &str) -> String {
         format!("http://{}{path}", self.at(name, port))
+    }
+
+    /// How often a limit bit, as the proxy of `name` tells it, which has `metrics` at its port 15020.
+    pub fn bit(&self, name: &str, limit: &str) -> u64 {
+        let told = curl(&[&self.url(name, 15020, "/metrics")]);
+        let of = format!("leno_limits_total{{limit=\"{limit}\"}} ");
+        let count = told.text().lines().find_map(|line| line.strip_prefix(&of));
+        count.map_or(0, |count| count.parse().expect("a count is a number"))
     }
 
     /// A process with a log in the folder.

@@ -19,6 +19,11 @@ const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
 /// How many bytes the fields of a head may have, counted as HTTP/2 counts them.
 const HEAD_BYTES: u32 = 64 * 1024;
 
+/// Whether HTTP/2 has ended a connection because its peer makes too much of it for nothing.
+pub(crate) fn is_flood(error: &h2::Error) -> bool {
+    error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+}
+
 /// Whether bytes begin as only those of a client do that speaks HTTP/2. No method of HTTP/1 is `PRI`.
 pub(super) fn begins(bytes: &[u8]) -> bool {
     let most = bytes.len().min(PREFACE.len());

@@ -1,6 +1,9 @@
 //! The server's answer: heads as they come, the body behind them, and what the connections are
 //! good for afterwards.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use ::http::Response;
@@ -150,11 +153,17 @@ impl Reply<'_> {
     ) -> Result<Begun, Tried> {
         let mut bytes = waiting.worker.buffers.lend();
         let mut reader = HeadReader::new(Limits::default());
+        let mut interim = 0;
         loop {
             match self.hear(&mut reader, &bytes, written, waiting) {
                 Ok(Heard::More) => {}
                 Ok(Heard::Interim { used }) => {
                     bytes.consume(used);
+                    interim += 1;
+                    // One of HTTP/1 takes them as fast as it reads.
+                    if interim > MOST_INTERIM && matches!(waiting.client, Client::Http2(_)) {
+                        return Err(self.too_many_interim());
+                    }
                     if waiting.client.send(written, false).await.is_err() {
                         return Err(Tried::Done(After::Cut(Why::Gone), None));
                     }
@@ -184,6 +193,7 @@ impl Reply<'_> {
         waiting: &mut Waiting<'_>,
         written: &mut Written,
     ) -> Result<Begun, Tried> {
+        let mut interim = 0;
         loop {
             let head = match waiting.head(&mut called).await {
                 Ok(head) => head,
@@ -198,8 +208,20 @@ impl Reply<'_> {
                     return Ok((Server::Http2(called), nothing, answer));
                 }
                 Ok(Heard::Interim { .. } | Heard::More) => {
-                    if waiting.client.send(written, false).await.is_err() {
-                        return Err(Tried::Done(After::Cut(Why::Gone), None));
+                    interim += 1;
+                    let mut sending = pin!(waiting.client.send(written, false));
+                    let sent = poll_fn(|context| match sending.as_mut().poll(context) {
+                        Poll::Pending if called.take_in(context, MOST_INTERIM) => Poll::Pending,
+                        Poll::Pending => Poll::Ready(None),
+                        Poll::Ready(sent) => Poll::Ready(Some(sent)),
+                    });
+                    match sent.await {
+                        Some(Ok(())) if interim <= MOST_INTERIM => {}
+                        Some(Ok(())) | None => {
+                            Server::Http2(called).reset(Why::For(Code::R024));
+                            return Err(self.too_many_interim());
+                        }
+                        Some(Err(_gone)) => return Err(Tried::Done(After::Cut(Why::Gone), None)),
                     }
                 }
                 Err(refused) => return Err(self.not_http(&refused)),
@@ -409,6 +431,16 @@ impl Reply<'_> {
         Tried::Hopeless(reason, Some(Ended::Failed))
     }
 
+    /// The answer does not come for all that comes before it.
+    fn too_many_interim(&self) -> Tried {
+        let endpoint = self.attempt.hop.target.address;
+        let reason = Reason {
+            words: format!("{endpoint} sent more than {MOST_INTERIM} interim answers"),
+            ..Reason::from(&Refusal::MalformedResponse(endpoint))
+        };
+        Tried::Hopeless(reason, Some(Ended::Failed))
+    }
+
     /// The server's connection ended before there was an answer.
     fn no_answer(&self, cut: Cut, bytes: &[u8], worker: &Worker) -> Tried {
         let target = &self.attempt.hop.target;
@@ -505,6 +537,9 @@ impl Reply<'_> {
         Tried::Done(After::Cut(interrupted.why()), learned)
     }
 }
+
+/// How many interim answers are passed on where one end speaks HTTP/2: there they are subject to no window.
+const MOST_INTERIM: usize = 1000;
 
 /// What the proxy of the endpoint says has become of the request.
 fn failure_told(error: &[u8], status: u16) -> Failure {

@@ -1,6 +1,7 @@
 //! Who is asked: the server's side of one try, which is a connection of HTTP/1 or one stream of a
 //! connection of HTTP/2.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -26,6 +27,9 @@ pub(super) enum Server {
 pub(super) struct Called {
     up: SendStream<Bytes>,
     answer: ResponseFuture,
+    /// Interim answers that have come and were not asked for. Where they wait otherwise, nothing bounds
+    /// them.
+    early: VecDeque<Response<()>>,
     /// The body of the answer, once its head has come.
     down: Option<RecvStream>,
     /// Whether another proxy answers.
@@ -71,6 +75,7 @@ impl Called {
         Self {
             up,
             answer,
+            early: VecDeque::new(),
             down: None,
             is_proxy,
             _counted: counted,
@@ -92,6 +97,9 @@ impl Called {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Response<()>, h2::Error>> {
+        if let Some(early) = self.early.pop_front() {
+            return Poll::Ready(Ok(early));
+        }
         if let Some(interim) = ready!(self.answer.poll_informational(context)) {
             return Poll::Ready(interim);
         }
@@ -99,6 +107,17 @@ impl Called {
         let (head, down) = answer.into_parts();
         self.down = Some(down);
         Poll::Ready(Ok(Response::from_parts(head, ())))
+    }
+
+    /// Takes in the interim answers that have come, `most` at most; whether there may be more.
+    pub(super) fn take_in(&mut self, context: &mut Context<'_>, most: usize) -> bool {
+        while self.early.len() < most {
+            match self.answer.poll_informational(context) {
+                Poll::Ready(Some(Ok(interim))) => self.early.push_back(interim),
+                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => return true,
+            }
+        }
+        false
     }
 
     /// Whether all of the answer has come with its head.

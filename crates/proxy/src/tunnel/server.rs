@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Coalesced, Turns, coalesce};
-use crate::http::http2::serve as http;
+use crate::http::http2::{is_flood, serve as http};
 use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
 use crate::room::{Peer as Holder, Share};
@@ -154,11 +154,6 @@ async fn speak(stream: Coalesced<Secured>) -> Option<Connection> {
         .handshake(stream);
     let spoken = tokio::time::timeout(leno_channel::HANDSHAKE_LIMIT, handshake).await;
     spoken.ok()?.ok()
-}
-
-/// Whether HTTP/2 has ended the connection because its peer makes too much of it for nothing.
-fn is_flood(error: &h2::Error) -> bool {
-    error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
 }
 
 /// Tells that the other end of a connection is not believed.

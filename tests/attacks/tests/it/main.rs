@@ -3,4 +3,5 @@
 
 mod corpus;
 mod http2;
+mod http2_server;
 mod slow;

@@ -2,14 +2,6 @@
 
 use leno_e2e::{Answer, Application, Client, World, curl, serve, until};
 
-/// How often a limit bit, as the proxy of `name` tells it.
-fn bit(world: &World, name: &str, limit: &str) -> u64 {
-    let told = curl(&[&world.url(name, 15020, "/metrics")]);
-    let of = format!("leno_limits_total{{limit=\"{limit}\"}} ");
-    let count = told.text().lines().find_map(|line| line.strip_prefix(&of));
-    count.map_or(0, |count| count.parse().unwrap())
-}
-
 #[test]
 fn one_address_takes_no_more_connections_than_its_share() {
     let world = World::new("mtls: Permissive, default: Allow")
@@ -29,7 +21,7 @@ fn one_address_takes_no_more_connections_than_its_share() {
     // Who has another address has a share of its own.
     let other = curl(&["--interface", "127.0.0.99", &world.url("cart", 18080, "/")]);
     assert_eq!(other.outcome(), "200");
-    assert_eq!(bit(&world, "cart", "connections-of-peer"), 1);
+    assert_eq!(world.bit("cart", "connections-of-peer"), 1);
     drop(held);
     until("a place", || {
         (curl(&[&world.url("cart", 18080, "/")]).status == 200).then_some(())
@@ -93,5 +85,5 @@ fn a_proxy_that_holds_all_it_may_reads_no_more_and_goes_on_when_it_can() {
         assert_eq!(answer.as_ref().map(Answer::outcome).as_deref(), Some("200"));
     }
     assert_eq!(curl(&[&world.url("web", 8080, "/")]).outcome(), "200");
-    assert!(bit(&world, "web", "buffered-bytes") > 0);
+    assert!(world.bit("web", "buffered-bytes") > 0);
 }

@@ -20,12 +20,13 @@ use crate::http::exchange::Exchange;
 use crate::http::head::refuse_head;
 use crate::http::http2::head::{block_of, join_cookies, pseudo_of};
 use crate::http::http2::wire::Wire;
-use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WINDOW};
+use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WINDOW, is_flood};
 use crate::http::refuse::Reason as Why;
 use crate::http::{After, Connection, HEAD_LIMIT, client_cert};
 use crate::incoming::Incoming;
 use crate::news::Reader;
 use crate::stream::Stream;
+use crate::tcp;
 use crate::worker::Worker;
 
 /// How many streams a client may have reset before their answer, if these are more than half of all its
@@ -79,7 +80,8 @@ pub(in crate::http) async fn serve(
             tokio::select! {
                 request = connection.accept() => match request {
                     Some(Ok((request, answer))) => peer.take(request, answer, None),
-                    Some(Err(_)) | None => return,
+                    Some(Err(error)) => return is_flood(&error),
+                    None => return peer.wants_no_answers(),
                 },
                 () = news.changed() => if worker.is_draining() {
                     connection.graceful_shutdown();
@@ -90,7 +92,10 @@ pub(in crate::http) async fn serve(
             }
         }
     };
-    turns.of(serving).await;
+    if turns.of(serving).await {
+        let refusal = Refusal::TooManyResets(incoming.from.ip());
+        tcp::tell_refused(worker, incoming, &refusal);
+    }
 }
 
 /// Answers a request that another proxy sends as what it is; `counted` is dropped when that is over.

@@ -1,5 +1,6 @@
 //! Calls that proxies are asked about: which are meant, and what is told of them.
 
+use leno_model::flow::What;
 use serde::{Deserialize, Serialize};
 
 use crate::recorded::Recorded;
@@ -63,10 +64,65 @@ pub struct KeptCalls {
     /// How many of these are kept.
     #[serde(default)]
     pub succeeded_kept: u64,
+    /// Where a call was asked for that is not kept: what is remembered of it all the same, by each proxy
+    /// that does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<Passed>,
     /// The proxies that were asked and have answered, by name.
     pub asked: Vec<String>,
     /// The proxies that may know more and have not answered.
     pub silent: Vec<Silent>,
+}
+
+/// What a proxy remembers of a call that it does not keep.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Passed {
+    /// When it was over, to the second: RFC 3339.
+    pub time: String,
+    /// Who called: `shop/web`, or `unknown`.
+    pub from: String,
+    /// What was called, likewise.
+    pub to: String,
+    /// What was asked, with identifiers folded: `GET /items/{id}`, or `tcp`.
+    pub asked: String,
+    /// The status of the answer; 0 if it was no request, or none could be sent.
+    pub status: u16,
+    /// Why a proxy refused it or cut it short, if one did: `R014`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Whether it failed.
+    pub failed: bool,
+    /// How many calls between the two that asked for the like the proxy has seen, this one among them.
+    pub alike: u64,
+    /// How many of these failed.
+    pub alike_failed: u64,
+}
+
+impl Passed {
+    /// What a proxy remembers, to be told.
+    pub fn of(passed: &leno_telemetry::Passed) -> Self {
+        let leno_telemetry::Passed {
+            ended,
+            kind,
+            alike,
+            failed,
+        } = passed;
+        let failure = kind.failure.as_ref();
+        Self {
+            time: ended.to_string(),
+            from: kind.from.to_string(),
+            to: kind.to.to_string(),
+            asked: kind.what.to_string(),
+            status: match kind.what {
+                What::Requests { status, .. } => status,
+                What::Streams => 0,
+            },
+            code: failure.and_then(|failure| Some(failure.code?.as_str().to_owned())),
+            failed: failure.is_some(),
+            alike: *alike,
+            alike_failed: *failed,
+        }
+    }
 }
 
 /// A proxy that has not answered.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A share as people say it: never nothing of what is something, never all of what is not all.
+/// A share as people say it, exact at both ends: never nothing of what is something, never all of what is not all.
 pub fn percent(part: u64, of: u64) -> String {
     match part {
         0 => return "0 %".to_owned(),
@@ -12,8 +12,8 @@ pub fn percent(part: u64, of: u64) -> String {
     let share = part as f64 / of as f64 * 100.0;
     match share {
         ..0.1 => "<0.1 %".to_owned(),
-        ..9.95 => format!("{share:.1} %"),
-        _ => format!("{:.0} %", share.min(99.0)),
+        9.95..99.0 => format!("{share:.0} %"),
+        _ => format!("{:.1} %", share.min(99.9)),
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     fn shares_durations_and_bytes_as_people_say_them() {
         let told = [(0, 7), (7, 7), (1, 2000), (1, 30), (999, 1000)];
         let told = told.map(|(part, of)| percent(part, of));
-        assert_eq!(told, ["0 %", "100 %", "<0.1 %", "3.3 %", "99 %"]);
+        assert_eq!(told, ["0 %", "100 %", "<0.1 %", "3.3 %", "99.9 %"]);
         let told = [840, 999, 3_140, 9_949, 9_951, 21_400, 999_600]
             .map(|micros| duration(Duration::from_micros(micros)));
         let counts = [7, 999, 1_204, 62_731, 1_900_000].map(count);

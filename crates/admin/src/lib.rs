@@ -32,7 +32,7 @@ pub use answer::{
     Past, Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running,
     RunningPort, Since, Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb,
 };
-pub use calls::{KeptCalls, Silent, Tapped, Wanted, Watched, Which};
+pub use calls::{KeptCalls, Passed, Silent, Tapped, Wanted, Watched, Which};
 pub use client::{Client, Watching};
 pub use failure::{Failure, NotAsked};
 pub use held::{Difference, Item, ProxyView, Viewed, differences};

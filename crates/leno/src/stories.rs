@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use leno_admin::{
-    At, ConfigurationOf, Failure, KeptCalls, KeptOf, Silent, Story, StoryOf, Wanted, figures,
+    At, ConfigurationOf, Failure, KeptCalls, KeptOf, Passed, Silent, Story, StoryOf, Wanted,
+    figures,
 };
 use leno_control::Desk;
+use leno_model::flow::Kind;
 
 use crate::happened::{Found, Past, Then, story};
 
@@ -50,6 +52,9 @@ fn advised(words: String, advice: &str) -> Failure {
 
 /// Why nobody remembers the call `id`, as far as that is known, in several sentences.
 pub(crate) fn not_kept(id: &str, kept: &KeptCalls) -> Vec<String> {
+    if let Some(passed) = passed(kept) {
+        return of_passed(id, passed, kept);
+    }
     let asked = match kept.asked.len() {
         0 => "no proxy has answered".to_owned(),
         1 => "the one proxy that was asked does not remember it".to_owned(),
@@ -64,14 +69,7 @@ pub(crate) fn not_kept(id: &str, kept: &KeptCalls) -> Vec<String> {
         None => "has been kept since they began".to_owned(),
         Some(gone) => format!("since {} is kept", figures::moment(gone, gone)),
     };
-    let sampled = match kept.succeeded.checked_div(kept.succeeded_kept) {
-        Some(2..) => {
-            let of = figures::count(kept.succeeded / kept.succeeded_kept);
-            format!("of those that succeed 1 in {of} is kept")
-        }
-        Some(_) => "of those that succeed all are kept so far".to_owned(),
-        None => "no call has succeeded yet".to_owned(),
-    };
+    let sampled = sampled(kept);
     words.push(match kept.dropped {
         0 => format!(
             "every call that failed {since}: if there was such a call it succeeded, goes on, or is older ({sampled})"
@@ -83,6 +81,52 @@ pub(crate) fn not_kept(id: &str, kept: &KeptCalls) -> Vec<String> {
     });
     words.extend(kept.silent.iter().map(silent));
     words
+}
+
+/// What a call was of which no more is known: by who saw it fail, if one did, else by who knows
+/// both ends of it.
+pub(crate) fn passed(kept: &KeptCalls) -> Option<&Passed> {
+    let is_known = |name: &str| name != Kind::UNKNOWN;
+    let knows = |passed: &&Passed| {
+        let both = is_known(&passed.from) && is_known(&passed.to);
+        (passed.failed, both)
+    };
+    kept.passed.iter().max_by_key(knows)
+}
+
+fn of_passed(id: &str, passed: &Passed, kept: &KeptCalls) -> Vec<String> {
+    let became = match passed.failed {
+        false => format!("this call succeeded ({})", sampled(kept)),
+        true => "this call failed, as more calls did than are kept".to_owned(),
+    };
+    let answered = match (passed.status, &passed.code) {
+        (0, None) => "ended".to_owned(),
+        (0, Some(code)) => code.clone(),
+        (status, None) => format!("answered {status}"),
+        (status, Some(code)) => format!("answered {status} {code}"),
+    };
+    let went_well = passed.alike.saturating_sub(passed.alike_failed);
+    vec![
+        format!("{id} is not kept: {became}"),
+        format!(
+            "its shape: {} → {} {}, {} ok of {} such calls",
+            figures::short(&passed.from),
+            figures::short(&passed.to),
+            passed.asked,
+            figures::percent(went_well, passed.alike),
+            figures::count(passed.alike),
+        ),
+        format!("{answered} at {}", passed.time.replace(".000Z", "Z")),
+    ]
+}
+
+/// How many of the calls that go well are kept.
+fn sampled(kept: &KeptCalls) -> String {
+    match kept.succeeded.checked_div(kept.succeeded_kept) {
+        Some(of @ 2..) => format!("of those that succeed 1 in {} is kept", figures::count(of)),
+        Some(_) => "of those that succeed all are kept so far".to_owned(),
+        None => "no call has succeeded yet".to_owned(),
+    }
 }
 
 fn silent(silent: &Silent) -> String {
@@ -153,6 +197,44 @@ mod tests {
         check(
             KeptCalls::default(),
             &["7c1e is not kept: no proxy has answered"],
+        );
+    }
+
+    #[test]
+    fn a_call_whose_kind_is_remembered_is_told_by_it() {
+        let passed = |from: &str, failed| Passed {
+            time: "2026-11-20T02:51:07.000Z".to_owned(),
+            from: from.to_owned(),
+            to: "default/cart".to_owned(),
+            asked: "GET /items/{id}".to_owned(),
+            status: if failed { 503 } else { 200 },
+            code: failed.then(|| "R014".to_owned()),
+            failed,
+            alike: 12_000,
+            alike_failed: 12,
+        };
+        let kept = |passed| KeptCalls {
+            asked: vec!["web".to_owned()],
+            succeeded: 120_000,
+            succeeded_kept: 120,
+            passed,
+            ..KeptCalls::default()
+        };
+        check(
+            kept(vec![passed("unknown", false), passed("default/web", false)]),
+            &[
+                "7c1e is not kept: this call succeeded (of those that succeed 1 in 1,000 is kept)",
+                "its shape: web → cart GET /items/{id}, 99.9 % ok of 12,000 such calls",
+                "answered 200 at 2026-11-20T02:51:07Z",
+            ],
+        );
+        check(
+            kept(vec![passed("shop/web", true), passed("unknown", false)]),
+            &[
+                "7c1e is not kept: this call failed, as more calls did than are kept",
+                "its shape: shop/web → cart GET /items/{id}, 99.9 % ok of 12,000 such calls",
+                "answered 503 R014 at 2026-11-20T02:51:07Z",
+            ],
         );
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use leno_admin::several::Respondent;
 use leno_admin::{
-    Answer, Failure, Holding, KeptCalls, Once, Question, Recorded, Reply, TapOf, Tapped, Wanted,
-    Watched, Which, answer_in_lines, each_once,
+    Answer, Failure, Holding, KeptCalls, Once, Passed, Question, Recorded, Reply, TapOf, Tapped,
+    Wanted, Watched, Which, answer_in_lines, each_once,
 };
 use leno_model::Code;
 use leno_telemetry::{Event, Filter, Kept, Record, Telemetry};
@@ -72,7 +72,15 @@ impl Witness {
             Question::Kept(ask) => {
                 // What is kept are megabytes.
                 let telemetry = self.0.telemetry.clone();
-                let found = move || find(&telemetry.kept(), &ask.wanted);
+                let found = move || {
+                    let mut found = find(&telemetry.kept(), &ask.wanted)?;
+                    if let Wanted::Named { id } = &ask.wanted
+                        && found.calls.is_empty()
+                    {
+                        found.passed = telemetry.passed(id).iter().map(Passed::of).collect();
+                    }
+                    Ok::<_, Failure>(found)
+                };
                 let found = tokio::task::spawn_blocking(found).await;
                 let failed = |_| Failure::plain("the proxy failed at this question");
                 let name = self.0.name.clone();

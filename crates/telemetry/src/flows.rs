@@ -5,6 +5,7 @@
 //! allocation; while nobody gathers, a comparison.
 
 mod counting;
+mod passed;
 mod row;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,9 @@ use leno_model::flow::{Flow, Kind, Sum};
 use tokio::sync::Notify;
 
 pub(crate) use counting::Counting;
+pub use passed::Passed;
 
+use crate::flows::passed::{Counted, Memory};
 use crate::flows::row::Row;
 use crate::lock::lock;
 
@@ -76,6 +79,7 @@ pub(crate) struct Handed {
     is_wanted: AtomicBool,
     tables: Mutex<Tables>,
     arrived: Notify,
+    memory: Mutex<Memory>,
 }
 
 #[derive(Default, Debug)]
@@ -97,6 +101,28 @@ impl Handed {
 
     fn is_wanted(&self) -> bool {
         self.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// What is remembered of the call whose id begins with these digits, of which there must be eight
+    /// at least: as the caller's proxy saw it and as that of the called did, so far as they are here.
+    pub(crate) fn passed(&self, digits: &str) -> Vec<Passed> {
+        lock(&self.memory).of(digits)
+    }
+
+    /// Remembers of what kind the calls were that were counted in `rows`.
+    fn remember(&self, rows: &[Row], counted: &mut Vec<Counted>) {
+        let kinds: Vec<_> = rows.iter().map(|row| (row.kind(), row.count())).collect();
+        let mut memory = lock(&self.memory);
+        let numbers = kinds
+            .into_iter()
+            .map(|(kind, count)| memory.count(kind, count));
+        let numbers: Vec<_> = numbers.collect();
+        for counted in counted.drain(..) {
+            let number = counted.place().and_then(|place| numbers.get(place));
+            if let Some(number) = number {
+                memory.remember(&counted, *number);
+            }
+        }
     }
 
     fn take(&self, rows: Vec<Row>, folded: u64) {

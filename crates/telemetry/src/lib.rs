@@ -35,7 +35,7 @@ pub use event::{
     Load, Logged, Party, Reporter, Security, Stream, Unusable, is_cut, is_grpc_failure,
 };
 pub use facts::{FactOf, FactValue, Facts};
-pub use flows::{Flows, Gathered};
+pub use flows::{Flows, Gathered, Passed};
 pub use kept::Kept;
 pub use leno_model::Histogram;
 pub use limit::Limit;

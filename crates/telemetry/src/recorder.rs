@@ -8,7 +8,7 @@ use leno_model::Wall;
 use crate::access_log::{AccessLog, Pen};
 use crate::event::{Event, Flow, Line};
 use crate::export::{Export, Queue, Signal, Taker};
-use crate::flows::{Counting, Flows, Handed};
+use crate::flows::{Counting, Flows, Handed, Passed};
 use crate::kept::{Keeper, Keeping, Kept};
 use crate::limit::Limit;
 use crate::prometheus;
@@ -38,7 +38,8 @@ impl Default for Settings {
         Self {
             series: 10_000,
             access_log: None,
-            kept: 4 << 20,
+            // With what is remembered of calls that are not kept, it is 4 MiB at most.
+            kept: 13 << 18,
             blind: false,
         }
     }
@@ -156,6 +157,13 @@ impl Telemetry {
     /// The calls and streams that are kept: what failed, the slowest, a sample of the rest.
     pub fn kept(&self) -> Kept {
         self.0.keeping.kept()
+    }
+
+    /// What is remembered of the last call whose id begins with these digits, eight at least, whether
+    /// it is kept or not: as each of its proxies saw it that is in this process. Nothing, while nobody
+    /// takes [`Self::flows`].
+    pub fn passed(&self, digits: &str) -> Vec<Passed> {
+        self.0.handed.passed(digits)
     }
 
     /// Takes the spans of all workers. Without anybody who takes them, calls are not traced.

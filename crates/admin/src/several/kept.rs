@@ -21,6 +21,9 @@ const ALL: u32 = 3;
 /// How many records of one beginning are told at most: enough to tell the calls apart.
 const MOST_NAMED: usize = 128;
 
+/// How many proxies' memories of one call are told at most.
+const MOST_PASSED: usize = 8;
+
 /// Asks each of `proxies`, for a bounded time; who has not answered by then is named.
 pub async fn kept(proxies: Vec<Asked>, ask: KeptOf) -> KeptCalls {
     let (proxies, silent) = bounded(proxies);
@@ -102,6 +105,8 @@ impl Sum {
         kept.gone = kept.gone.take().max(answer.gone);
         kept.succeeded = kept.succeeded.saturating_add(answer.succeeded);
         kept.succeeded_kept = kept.succeeded_kept.saturating_add(answer.succeeded_kept);
+        let room = MOST_PASSED.saturating_sub(kept.passed.len());
+        kept.passed.extend(answer.passed.into_iter().take(room));
         let calls = std::mem::take(&mut kept.calls);
         let calls = calls.into_iter().chain(answer.calls);
         let (mut calls, most) = match &self.wanted {

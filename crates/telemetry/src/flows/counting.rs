@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use hashbrown::hash_table::HashTable;
-use leno_model::Wall;
+use leno_model::{CallId, Wall};
 use rustc_hash::FxHasher;
 
 use crate::event::{Bytes, Call, Event, Flow, Stream};
 use crate::flows::Handed;
+use crate::flows::passed::Counted;
 use crate::flows::row::{Key, Row};
 use crate::shape::Shape;
 
@@ -30,6 +31,8 @@ pub(crate) struct Counting {
     /// How many rows differ only in what was asked, by the hash of the rest.
     requests: HashMap<u64, usize, Fx>,
     folded: u64,
+    /// The calls that are over, up to [`Counted::MOST`].
+    counted: Vec<Counted>,
     /// The last moment that an event told.
     now: Wall,
 }
@@ -44,6 +47,7 @@ impl Counting {
             places: HashTable::new(),
             requests: HashMap::default(),
             folded: 0,
+            counted: Vec::new(),
             now: Wall::default(),
         }
     }
@@ -92,6 +96,7 @@ impl Counting {
                 self.keep(open);
             }
         }
+        self.handed.remember(&rows, &mut self.counted);
         self.handed.take(rows, mem::take(&mut self.folded));
     }
 
@@ -108,7 +113,7 @@ impl Counting {
         };
         let bytes = bytes.since(call.counted);
         let now = self.now;
-        let row = self.row(&Key::of_call(call, shape.as_str()));
+        let row = self.row_of(call.id, &Key::of_call(call, shape.as_str()));
         row.add(now, Some(call.took), example);
         row.add_bytes(bytes.sent, bytes.received);
     }
@@ -124,7 +129,7 @@ impl Counting {
             received: stream.received,
         };
         let bytes = bytes.since(stream.counted);
-        let row = self.row(&Key::of_stream(stream));
+        let row = self.row_of(stream.id, &Key::of_stream(stream));
         row.add(now, None, example);
         row.add_bytes(bytes.sent, bytes.received);
     }
@@ -140,14 +145,28 @@ impl Counting {
         }
     }
 
-    /// The row that `key` is counted in, which is made if there is room for it.
-    fn row(&mut self, key: &Key<'_>) -> &mut Row {
-        let own = hash(key);
-        let place = match self.find(own, |row| row.is(key)) {
-            Some(place) => place,
-            None => self.place_of_another(own, key),
-        };
+    /// The row that a call is counted in which is over.
+    fn row_of(&mut self, id: CallId, key: &Key<'_>) -> &mut Row {
+        let place = self.place(key);
+        if self.counted.len() < Counted::MOST {
+            // All of it at once: a page of it is touched only when it is needed.
+            self.counted.reserve_exact(Counted::MOST - self.counted.len());
+            self.counted.push(Counted::new(id, self.now, place));
+        }
         &mut self.rows[place]
+    }
+
+    /// The row that `key` is counted in.
+    fn row(&mut self, key: &Key<'_>) -> &mut Row {
+        let place = self.place(key);
+        &mut self.rows[place]
+    }
+
+    /// Where `key` is counted, in a row that is made if there is room for it.
+    fn place(&mut self, key: &Key<'_>) -> usize {
+        let own = hash(key);
+        let place = self.find(own, |row| row.is(key));
+        place.unwrap_or_else(|| self.place_of_another(own, key))
     }
 
     fn place_of_another(&mut self, own: u64, key: &Key<'_>) -> usize {

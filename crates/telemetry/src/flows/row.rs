@@ -263,22 +263,27 @@ impl Row {
 
     /// It in words.
     pub(super) fn told(self) -> (Kind, Sum) {
+        (self.kind(), self.sum)
+    }
+
+    /// What its calls have in common, in words.
+    pub(super) fn kind(&self) -> Kind {
         let Labels {
             source,
             destination,
             route,
             traits,
-        } = self.labels;
+        } = &self.labels;
         let text = |text: &dyn ToString| Arc::<str>::from(text.to_string());
-        let kind = Kind {
+        Kind {
             side: match traits.reporter {
                 Reporter::Source => Side::Source,
                 Reporter::Destination => Side::Destination,
             },
-            from: source,
-            to: destination,
+            from: source.clone(),
+            to: destination.clone(),
             port: self.port,
-            route: self.route.is_some().then_some(route),
+            route: self.route.is_some().then(|| route.clone()),
             backend: self.backend.as_ref().map(|backend| text(backend)),
             security: traits.security.as_str().into(),
             what: match traits.what {
@@ -297,7 +302,6 @@ impl Row {
                     place: origin.place.as_ref().map(|place| text(place)),
                 }),
             }),
-        };
-        (kind, self.sum)
+        }
     }
 }

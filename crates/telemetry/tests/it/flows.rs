@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use leno_model::flow::{Flow, Kind, Side, What};
-use leno_model::{Dice, Wall};
+use leno_model::{CallId, Dice, Wall};
 use leno_telemetry::{Event, Flows, Gathered, Settings, Telemetry};
 
 use crate::world::{self, Story, call, record};
@@ -243,4 +243,90 @@ fn kind(story: &Story) -> String {
     };
     let gathered = gather(std::slice::from_ref(story));
     format!("{:?}", gathered.flows[0].kind)
+}
+
+/// What is remembered of calls, as people would tell it.
+fn passed(telemetry: &Telemetry, digits: &str) -> Vec<String> {
+    let passed = telemetry.passed(digits).into_iter();
+    let passed = passed.map(|passed| {
+        let (kind, at) = (passed.kind, passed.ended.elapsed_since_epoch().as_secs());
+        let code = kind.failure.and_then(|failure| failure.code);
+        let code = code.map_or("-", |code| code.as_str());
+        let (alike, failed) = (passed.alike, passed.failed);
+        let asked = format!("{} -> {} {}", kind.from, kind.to, kind.what);
+        format!("{asked} {code} at {at}, {failed} of {alike} failed")
+    });
+    passed.collect()
+}
+
+/// A call that is over a second after the epoch, whose id begins with `id`.
+fn named(story: &str, id: u32) -> Story {
+    let mut story = call(story);
+    story.id = CallId::of_number(u128::from(id) << 96 | 7);
+    story.began = Wall::since_epoch(Duration::from_secs(1));
+    story
+}
+
+#[test]
+fn of_calls_that_are_not_kept_the_kind_is_remembered() {
+    let telemetry = Telemetry::new(Settings::default());
+    let flows = telemetry.flows();
+    let mut recorder = telemetry.recorder();
+    let stories = [
+        named(
+            "shop/web -> shop/cart GET cart/items/7 200 3ms",
+            0x7c1e_4b02,
+        ),
+        named(
+            "shop/web -> shop/cart GET cart/items/8 503 3ms R014",
+            0x7c1e_4b03,
+        ),
+        named(
+            "shop/web -> shop/cart GET cart/items/9 200 3ms inbound",
+            0x7c1e_4b02,
+        ),
+        named("shop/web -> shop/redis tcp 0s", 0x7c1e_4b04),
+    ];
+    record(&mut recorder, &stories);
+    assert!(passed(&telemetry, "7c1e4b02").is_empty());
+    recorder.hand_over(Wall::default());
+    flows.gather();
+    check_passed(
+        &telemetry,
+        "7c1e4b02",
+        &[
+            "shop/web -> shop/cart GET /items/{id} - at 1, 1 of 2 failed",
+            "shop/web -> shop/cart GET /items/{id} - at 1, 0 of 1 failed",
+        ],
+    );
+    let failed = "shop/web -> shop/cart GET /items/{id} R014 at 1, 1 of 2 failed";
+    check_passed(&telemetry, "7c1e4b03", &[failed]);
+    check_passed(&telemetry, "7c1e4b0300000000", &[failed]);
+    check_passed(&telemetry, "7c1e4b03000000000000000000000007", &[failed]);
+    check_passed(&telemetry, "7c1e4b0300000001", &[]);
+    check_passed(&telemetry, "7c1e4b0", &[]);
+    check_passed(&telemetry, "7c1e4b99", &[]);
+    check_passed(&telemetry, "no digits", &[]);
+    let stream = "shop/web -> shop/redis tcp - at 1, 0 of 1 failed";
+    check_passed(&telemetry, "7c1e4b04", &[stream]);
+}
+
+#[test]
+fn kinds_that_a_client_makes_up_do_not_stay() {
+    let telemetry = Telemetry::new(Settings::default());
+    let _flows = telemetry.flows();
+    let mut recorder = telemetry.recorder();
+    for kind in 0..2_000 {
+        let mut story = named("shop/web -> shop/cart GET cart/ 200 3ms", kind);
+        story.source = format!("shop/web-{kind}");
+        record(&mut recorder, &[story]);
+        recorder.hand_over(Wall::default());
+    }
+    check_passed(&telemetry, "00000001", &[]);
+    let last = "shop/web-1999 -> shop/cart GET / - at 1, 0 of 1 failed";
+    check_passed(&telemetry, "000007cf", &[last]);
+}
+
+fn check_passed(telemetry: &Telemetry, digits: &str, expect: &[&str]) {
+    assert_eq!(passed(telemetry, digits), expect, "{digits}");
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use leno_admin::{At, ConfigurationOf, KeptCalls, KeptOf, Recorded, Wanted};
+use leno_admin::{At, ConfigurationOf, KeptCalls, KeptOf, Recorded, Wanted, figures};
 
 use crate::arguments::{Output, fleet};
 use crate::command::Answer;
@@ -12,7 +12,7 @@ use crate::command::fleet::refused;
 use crate::command::tap::silent;
 use crate::happened::{Found, Past, Then, is_bad, story};
 use crate::render;
-use crate::stories::not_kept;
+use crate::stories::{not_kept, passed};
 use crate::terminal::{Line, Terminal};
 
 /// The exit code of what could not be found out.
@@ -127,8 +127,14 @@ fn unknown(id: &str, kept: &KeptCalls, terminal: &mut Terminal) -> anyhow::Resul
     for line in words {
         terminal.line(Line::new().plain("  ").dim(line))?;
     }
-    let next = Line::new().dim("  Next  ").plain("leno tap --last 20");
-    terminal.line(next.plain(" · leno why SOURCE URL"))?;
+    let next = Line::new().dim("  Next  ");
+    terminal.line(match passed(kept) {
+        Some(passed) => next.plain(format_args!(
+            "leno stat {} --requests · leno tap --last 20",
+            figures::short(&passed.to)
+        )),
+        None => next.plain("leno tap --last 20 · leno why SOURCE URL"),
+    })?;
     Ok(Answer::Exit(UNKNOWN))
 }
 

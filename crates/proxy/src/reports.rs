@@ -112,17 +112,14 @@ impl Reports {
 
     /// Gathers what is left when nothing goes through the proxy any more; whether anything is to be
     /// sent.
-    pub(crate) fn gather_the_last(&mut self) -> bool {
+    pub fn gather_the_last(&mut self) -> bool {
         self.begin_anew();
         self.gather();
         self.outbox.next().is_some()
     }
 
     /// Sends by `deliver` until nothing is left or it fails.
-    pub(crate) async fn finish(
-        &mut self,
-        deliver: impl AsyncFn(Vec<u8>) -> Result<Taken, NotTaken>,
-    ) {
+    pub async fn finish(&mut self, deliver: impl AsyncFn(Vec<u8>) -> Result<Taken, NotTaken>) {
         while let Some(message) = self.outbox.next() {
             match deliver(message.to_vec()).await {
                 Ok(taken) => self.outbox.taken(&taken),

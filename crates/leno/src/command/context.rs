@@ -9,7 +9,12 @@ use leno_admin::{Ask, Client, Failure, NotAsked};
 use leno_host::through_folder;
 
 use super::host;
+use crate::neighbours;
 use crate::up::{Place, Source};
+
+/// What can be asked while proxies of this host run and no control plane does.
+const THE_PROXIES: &str = "Only a control plane knows; the proxies of this host still answer to \
+                           leno check, leno proxies, leno tap, leno probe and leno why ID";
 
 /// A control plane to ask.
 pub(crate) struct Context {
@@ -68,7 +73,10 @@ impl Context {
         match ask(&self.socket, question)? {
             Ok(answer) => Ok(Ok(answer)),
             Err(NotAsked::Refused(failure)) => Ok(Err(failure)),
-            Err(away @ NotAsked::Away { .. }) => bail!("{away}; {}", self.advice),
+            Err(away @ NotAsked::Away { .. }) => match neighbours::all().len() {
+                0 => bail!("{away}; {}", self.advice),
+                _ => bail!("{away}; {}. {THE_PROXIES}", self.advice),
+            },
             Err(misfit @ NotAsked::Misfit(_)) => Err(misfit.into()),
         }
     }

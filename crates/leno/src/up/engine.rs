@@ -40,7 +40,7 @@ use super::explicit::Pin;
 use super::news::{News, Published, Row};
 use super::place::{Held, Place};
 use super::program::{Program, programs};
-use super::reporting::report;
+use super::reporting::Reporting;
 use super::source::Source;
 use super::witness::witness;
 use crate::command::proxy::connections;
@@ -319,8 +319,7 @@ impl Up {
         let happen = self.happen.clone();
         // Whoever does not hear of it has ended.
         let trouble = move |why| drop(happen.send(Happened::Trouble(why)));
-        let reporting = report(reports, self.attendance.reports(), trouble);
-        tokio::task::spawn_local(reporting);
+        let reporting = Reporting::begin(reports, self.attendance.reports(), trouble);
         let tap = self.telemetry.tap(Filter::default(), Tap::LIMIT);
         tokio::task::spawn_local(tell_first_calls(tap, self.happen.clone()));
         if self.source.file.is_some() {
@@ -335,7 +334,7 @@ impl Up {
             tokio::select! {
                 Some(happened) = self.happened.recv() => {
                     if let Happened::Asked(Question::Down(done)) = happened {
-                        self.end().await;
+                        self.end(reporting).await;
                         // Whoever asked may have gone.
                         done.send(()).ok();
                         return Ok(());
@@ -355,7 +354,7 @@ impl Up {
                 () = &mut until => break,
             }
         }
-        self.end().await;
+        self.end(reporting).await;
         Ok(())
     }
 

@@ -150,7 +150,8 @@ impl Counting {
         let place = self.place(key);
         if self.counted.len() < Counted::MOST {
             // All of it at once: a page of it is touched only when it is needed.
-            self.counted.reserve_exact(Counted::MOST - self.counted.len());
+            self.counted
+                .reserve_exact(Counted::MOST - self.counted.len());
             self.counted.push(Counted::new(id, self.now, place));
         }
         &mut self.rows[place]

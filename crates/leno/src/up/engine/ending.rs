@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 
 use super::member::{Starter, Then};
-use super::{Happened, Program, Up};
+use super::{Happened, Program, Reporting, Up};
 use crate::up::called;
 use crate::up::news::{Ended, State};
 use crate::up::process::Order;
@@ -104,8 +104,9 @@ impl Up {
         Ok(())
     }
 
-    /// Asks every workload to end, waits a little, and ends whatever is left.
-    pub(super) async fn end(mut self) {
+    /// Asks every workload to end, waits a little, and ends whatever is left. The last calls are
+    /// reported.
+    pub(super) async fn end(mut self, reporting: Reporting) {
         let order = |up: &Self, order: Order| {
             let running = up.members.values();
             for orders in running.filter_map(|member| member.orders.as_ref()) {
@@ -136,6 +137,7 @@ impl Up {
         let proxy = self.proxy;
         // What a worker still has to say is of no use to anybody.
         drop(tokio::task::spawn_blocking(move || proxy.join()).await);
+        reporting.end().await;
     }
 }
 

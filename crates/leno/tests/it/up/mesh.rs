@@ -126,6 +126,24 @@ fn a_mesh_without_a_terminal_is_asked_and_ended() {
 }
 
 #[test]
+fn the_last_call_before_the_end_is_kept() {
+    let folder = Folder::new("last");
+    folder.write("items", "one\n").write(
+        "Procfile",
+        "cart: exec python3 -m http.server 18083\nweb: exec sleep 1000\n",
+    );
+    folder.told(["up", "-d"]);
+    let told = folder.told(["curl", "web", "http://cart:18083/items"]);
+    assert_eq!(told, "one\n");
+    assert!(folder.told(["down"]).starts_with("ended "));
+    folder.told(["up", "-d"]);
+    let told = folder.told(["stat", "--requests", "--since", "1h", "-o", "json"]);
+    assert!(told.contains("\"request\": \"GET /items\""), "{told}");
+    assert!(told.contains("\"calls\": 1,"), "{told}");
+    assert!(folder.told(["down", "--wipe"]).starts_with("ended "));
+}
+
+#[test]
 fn a_procfile_becomes_a_file_of_objects() {
     let folder = Folder::new("written");
     folder.write("Procfile", "web: exec python3 -m http.server $PORT\n");

@@ -339,7 +339,6 @@ fn story(verdict: &Verdict, changes: usize, met: usize, roads: usize) -> String 
         unlucky,
         causes,
         left,
-        repeated,
         wrong,
     } = verdict;
     let causes = causes
@@ -348,7 +347,7 @@ fn story(verdict: &Verdict, changes: usize, met: usize, roads: usize) -> String 
     let causes = causes.collect::<Vec<_>>().join(", ");
     format!(
         "{all} errands: {done} done, {failed} failed by the server, {unlucky} met a connection that the server had closed, \
-         {left} left by the client, {} wrong\n  answered as failed: [{causes}]; {repeated} safe ones were asked again\n  {changes} changes of the configuration, \
+         {left} left by the client, {} wrong\n  answered as failed: [{causes}]\n  {changes} changes of the configuration, \
          {met} of them met by calls; {} streams from the first to the last",
         wrong.len(),
         STREAMS as usize * roads

@@ -17,6 +17,7 @@ pub mod nft;
 mod original;
 mod pipe;
 mod socket_file;
+mod unacknowledged;
 
 pub use blocker::{Blocker, probe};
 pub use capture::{DNS_PORT, OUTBOUND_PORT, capture_rules};
@@ -28,3 +29,4 @@ pub use memory::release_code;
 pub use original::original_destination;
 pub use pipe::Pipe;
 pub use socket_file::{SocketFile, through_folder};
+pub use unacknowledged::unacknowledged;

@@ -141,6 +141,19 @@ impl Stream {
         Ok(())
     }
 
+    /// What the other end has taken of the last `count` bytes that were written, now that the stream is
+    /// over. `ended` is whether that end said so itself: what came to it later nobody reads.
+    pub(crate) fn taken(&self, count: usize, ended: bool) -> Taken {
+        let Self::Tcp(tcp) = self else {
+            return Taken::Unknown;
+        };
+        match leno_host::unacknowledged(tcp) {
+            Ok(left) if left < count => Taken::Something,
+            Ok(_) if ended => Taken::Nothing,
+            Ok(_) | Err(_) => Taken::Unknown,
+        }
+    }
+
     /// Cuts the stream, so that the other end sees a failure and not an end; another proxy learns
     /// why.
     pub(crate) fn reset(self, why: Option<Code>) {
@@ -163,6 +176,17 @@ pub(crate) enum Sign {
     Ended,
     /// It broke the stream.
     Broken(Cut),
+}
+
+/// What of some bytes has come to the other end of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// Nothing, provably.
+    Nothing,
+    /// Some, or all of it.
+    Something,
+    /// That cannot be known.
+    Unknown,
 }
 
 /// How a stream broke.

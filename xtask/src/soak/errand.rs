@@ -149,11 +149,6 @@ impl Errand {
         })
     }
 
-    /// Whether it asks for nothing but an answer.
-    pub(super) fn is_safe(&self) -> bool {
-        self.over != Over::Bytes && self.up == 0
-    }
-
     /// The body of the request.
     pub(super) fn request_body(&self) -> Vec<u8> {
         bytes(self.id, self.up)

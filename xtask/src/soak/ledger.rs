@@ -58,9 +58,6 @@ pub(super) struct Verdict {
     pub(super) causes: BTreeMap<String, usize>,
     /// How many clients did not stay.
     pub(super) left: usize,
-    /// How many the server got again: safe ones, which it had left without an answer on a connection
-    /// that was kept. Whether it had read them cannot be known.
-    pub(super) repeated: usize,
     /// What must not be, in words.
     pub(super) wrong: Vec<String>,
 }
@@ -102,7 +99,6 @@ impl Ledger {
             if let Some(Told::Failed(cause)) = &entry.told {
                 *verdict.causes.entry(cause.clone()).or_default() += 1;
             }
-            verdict.repeated += usize::from(entry.done > 1);
             match entry.judge() {
                 Ok(Fine::Done) => verdict.done += 1,
                 Ok(Fine::Failed) => verdict.failed += 1,
@@ -133,9 +129,7 @@ impl Entry {
         let Some(errand) = self.errand else {
             return Err("the server got what no client has sent");
         };
-        //= RFC 9110 section 9.2.1: "the client does not request, and does not expect, any state change"
-        let repeatable = errand.is_safe() && errand.server == ServerDoes::Vanish;
-        if self.done > 1 && !repeatable {
+        if self.done > 1 {
             return Err("done more than once");
         }
         if self.garbled {
@@ -263,10 +257,8 @@ mod tests {
             ..ERRAND
         };
         check(vanishes, Told::Failed("502".to_owned()), 1, "failed");
-        check(vanishes, Told::Failed("502".to_owned()), 2, "failed");
-        let unsafe_one = Errand { up: 5, ..vanishes };
         check(
-            unsafe_one,
+            vanishes,
             Told::Failed("502".to_owned()),
             2,
             "done more than once",

@@ -1,13 +1,15 @@
 //! One try: a connection to the endpoint, the request over it, the answer back.
 
+use std::future::poll_fn;
+use std::io;
 use std::time::Duration;
 
 use ::http::Request;
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Mono};
 use leno_protocol::{
-    BodyFraming, BodyReader, ClientCert, Flaw, Own, Refused, RequestChanges, RequestId,
-    TraceContext, write_request,
+    BodyFraming, BodyReader, ClientCert, Flaw, Own, Refused, RequestChanges, RequestHead,
+    RequestId, TraceContext, write_request,
 };
 use leno_traffic::{Admitted, Channel, Ended, Failure, Refusal};
 
@@ -27,7 +29,7 @@ use crate::http::server::Server;
 use crate::http::waiting::{Limit, Over, Waiting};
 use crate::news::Reader;
 use crate::pump::Pump;
-use crate::stream::Stream;
+use crate::stream::{Stream, Taken};
 use crate::tunnel::{LENO_ERROR, LENO_TARGET};
 
 /// One try: over which hop, and what changes on it.
@@ -73,6 +75,15 @@ pub(super) struct Sent<'a> {
     pub(super) number: u8,
     /// Where it stands in a trace, if it is told there.
     pub(super) trace: Option<&'a [u8; 55]>,
+}
+
+/// Over what a request was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    /// Whether the connection had been used before.
+    pub(super) reused: bool,
+    /// How many bytes of HTTP/1 it began with: the head, and what had come of the body.
+    pub(super) begun_with: usize,
 }
 
 /// What became of one try.
@@ -200,14 +211,14 @@ impl Exchange<'_> {
             false => self.call(attempt, sending.here, &mut waiting).await,
             true => self.call_http2(attempt, sending.here, &mut waiting).await,
         };
-        let (server, reused, out) = match called {
+        let (server, way, out) = match called {
             Ok(called) => called,
             Err(tried) => return tried,
         };
         let reply = Reply {
             head: self.head,
             attempt,
-            reused,
+            way,
             behind: sending.behind,
         };
         let (tried, carried) = reply.carry(server, &mut waiting, out, again).await;
@@ -222,7 +233,7 @@ impl Exchange<'_> {
         attempt: &Attempt<'_>,
         here: &[u8],
         waiting: &mut Waiting<'_>,
-    ) -> Result<(Server, bool, Buffer), Tried> {
+    ) -> Result<(Server, Way, Buffer), Tried> {
         let (mut server, reused) = self.connection(attempt, waiting).await?;
         self.limit(attempt, waiting);
         let mut out = self.worker.buffers.lend();
@@ -236,8 +247,21 @@ impl Exchange<'_> {
             }
             None => out.extend_from_slice(here),
         }
-        send(&mut server, &mut out, attempt, reused, waiting).await?;
-        Ok((Server::Http1(server), reused, out))
+        let way = Way {
+            reused,
+            begun_with: out.len(),
+        };
+        match waiting.meanwhile(send(&mut server, &out)).await {
+            Ok(Ok(())) => out.clear(),
+            Ok(Err(taken)) => {
+                let failure = unanswered(self.head, reused, taken);
+                let address = attempt.hop.target.address;
+                let refusal = Refusal::ResetBeforeResponse(address);
+                return Err(Tried::Failed(failure, refusal));
+            }
+            Err(over) => return Err(Tried::over(&over)),
+        }
+        Ok((Server::Http1(server), way, out))
     }
 
     /// Sends the request over a connection of HTTP/2, which it shares with others.
@@ -246,7 +270,7 @@ impl Exchange<'_> {
         attempt: &Attempt<'_>,
         here: &[u8],
         waiting: &mut Waiting<'_>,
-    ) -> Result<(Server, bool, Buffer), Tried> {
+    ) -> Result<(Server, Way, Buffer), Tried> {
         let (connection, reused) = self.shared(attempt, waiting).await?;
         self.limit(attempt, waiting);
         let trace = self.tracing.header();
@@ -265,7 +289,11 @@ impl Exchange<'_> {
             up.begin(here, &mut out);
             waiting.going_up = true;
         }
-        Ok((Server::Http2(called), reused, out))
+        let way = Way {
+            reused,
+            begun_with: 0,
+        };
+        Ok((Server::Http2(called), way, out))
     }
 
     /// Begins to count the time of a try.
@@ -402,32 +430,33 @@ fn opened<T>(connected: Result<Result<T, Refusal>, Over>) -> Result<T, Tried> {
     }
 }
 
-/// Sends what has been written of the request.
-async fn send(
-    server: &mut Stream,
-    out: &mut Buffer,
-    attempt: &Attempt<'_>,
-    reused: bool,
-    waiting: &mut Waiting<'_>,
-) -> Result<(), Tried> {
-    match waiting.meanwhile(server.write_all(out)).await {
-        Ok(Ok(())) => {
-            out.clear();
-            Ok(())
+/// Sends what has been written of a request; fails with what the server has taken of it.
+async fn send(server: &mut Stream, out: &[u8]) -> Result<(), Taken> {
+    let mut sent = 0;
+    while let Some(rest) = out.get(sent..).filter(|rest| !rest.is_empty()) {
+        match poll_fn(|context| server.poll_write(context, rest)).await {
+            Ok(count) => sent += count,
+            Err(_) if sent == 0 => return Err(Taken::Nothing),
+            // The pipe is broken where the server had ended it before.
+            Err(error) => {
+                let ended = error.kind() == io::ErrorKind::BrokenPipe;
+                return Err(server.taken(sent, ended));
+            }
         }
-        Ok(Err(_)) => {
-            let failure = if reused {
-                Failure::NotSent
-            } else {
-                Failure::NoAnswer
-            };
-            let address = attempt.hop.target.address;
-            Err(Tried::Failed(
-                failure,
-                Refusal::ResetBeforeResponse(address),
-            ))
-        }
-        Err(over) => Err(Tried::over(&over)),
+    }
+    Ok(())
+}
+
+/// What a try has come to if its connection ended before an answer.
+pub(super) fn unanswered(head: &RequestHead<'_>, reused: bool, taken: Taken) -> Failure {
+    //= RFC 9110 section 9.2.1: "Request methods are considered \"safe\" if their defined semantics are
+    //= essentially read-only; i.e., the client does not request, and does not expect, any state change"
+    let safe = matches!(head.request.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
+    match taken {
+        Taken::Nothing => Failure::NotSent,
+        // A server closes an idle connection whenever it likes, which is the likelier thing.
+        Taken::Unknown if reused && safe => Failure::NotSent,
+        Taken::Unknown | Taken::Something => Failure::NoAnswer,
     }
 }
 

@@ -17,7 +17,7 @@ use leno_traffic::{Ended, Failure, Refusal};
 
 use crate::buffer::Buffer;
 use crate::connect::broken_off;
-use crate::http::attempt::{Attempt, Tried};
+use crate::http::attempt::{Attempt, Tried, Way, unanswered};
 use crate::http::body::Body;
 use crate::http::client::{Client, Written};
 use crate::http::grpc;
@@ -28,7 +28,7 @@ use crate::http::server::{Called, Server};
 use crate::http::waiting::{Interrupted, Over, Waiting};
 use crate::http::{After, Why};
 use crate::pump::Pump;
-use crate::stream::{Cut, Stream};
+use crate::stream::{Cut, Stream, Taken};
 use crate::tunnel::LENO_ERROR;
 use crate::worker::Worker;
 
@@ -38,8 +38,8 @@ pub(super) struct Reply<'a> {
     pub(super) head: &'a RequestHead<'a>,
     /// The try that it answers.
     pub(super) attempt: &'a Attempt<'a>,
-    /// Whether the server's connection had been used before.
-    pub(super) reused: bool,
+    /// Over what that was sent.
+    pub(super) way: Way,
     /// What the client sent behind its request.
     pub(super) behind: &'a [u8],
 }
@@ -177,10 +177,14 @@ impl Reply<'_> {
             }
             match waiting.reply(&mut server, &mut bytes).await {
                 Ok(1..) => {}
-                Ok(0) => return Err(self.no_answer(Cut::There, &bytes, waiting.worker)),
+                Ok(0) => {
+                    let taken = self.taken(&server, true, waiting);
+                    return Err(self.no_answer(Cut::There, taken, &bytes, waiting.worker));
+                }
                 Err(interrupted) => {
+                    let taken = self.taken(&server, false, waiting);
                     server.reset(interrupted.why().code());
-                    return Err(self.interrupted(&interrupted, &bytes, waiting.worker));
+                    return Err(self.interrupted(&interrupted, taken, &bytes, waiting.worker));
                 }
             }
         }
@@ -199,7 +203,9 @@ impl Reply<'_> {
                 Ok(head) => head,
                 Err(interrupted) => {
                     Server::Http2(called).reset(interrupted.why());
-                    return Err(self.interrupted(&interrupted, &[], waiting.worker));
+                    // A server of HTTP/2 says what it has not looked at.
+                    let taken = Taken::Something;
+                    return Err(self.interrupted(&interrupted, taken, &[], waiting.worker));
                 }
             };
             match self.hear_http2(&head, called.has_ended(), written, waiting) {
@@ -441,8 +447,16 @@ impl Reply<'_> {
         Tried::Hopeless(reason, Some(Ended::Failed))
     }
 
+    /// What the server has taken of the request; `ended` is whether it closed the connection in order.
+    fn taken(&self, server: &Stream, ended: bool, waiting: &Waiting<'_>) -> Taken {
+        match waiting.is_untouched() {
+            true => server.taken(self.way.begun_with, ended),
+            false => Taken::Something,
+        }
+    }
+
     /// The server's connection ended before there was an answer.
-    fn no_answer(&self, cut: Cut, bytes: &[u8], worker: &Worker) -> Tried {
+    fn no_answer(&self, cut: Cut, taken: Taken, bytes: &[u8], worker: &Worker) -> Tried {
         let target = &self.attempt.hop.target;
         let (address, tunnel) = (target.address, target.tunnel);
         let refusal = match cut {
@@ -451,23 +465,17 @@ impl Reply<'_> {
             Cut::There => Refusal::MalformedResponse(address),
             Cut::Between => match tunnel {
                 Some(tunnel) => worker.broken_off(tunnel),
-                None if self.reused => Refusal::ResetBeforeResponse(address),
+                None if self.way.reused => Refusal::ResetBeforeResponse(address),
                 None => Refusal::NotHttp2(address),
             },
             Cut::For(code) => self.cut_for(code),
         };
-        // A server closes an idle connection whenever it likes. Whether it read the request first
-        // cannot be known; a safe one does nothing that could be done twice (RFC 9110 section 9.2.1).
-        let safe = matches!(
-            self.head.request.method,
-            "GET" | "HEAD" | "OPTIONS" | "TRACE"
-        );
         let told = matches!(cut, Cut::For(_) | Cut::Reset(_));
-        let failure = if self.reused && safe && bytes.is_empty() && !told {
-            Failure::NotSent
-        } else {
-            Failure::NoAnswer
+        let taken = match told || !bytes.is_empty() {
+            true => Taken::Something,
+            false => taken,
         };
+        let failure = unanswered(self.head, self.way.reused, taken);
         Tried::Failed(failure, refusal)
     }
 
@@ -484,14 +492,20 @@ impl Reply<'_> {
     }
 
     /// Something ended the exchange before the client heard anything.
-    fn interrupted(&self, interrupted: &Interrupted, bytes: &[u8], worker: &Worker) -> Tried {
+    fn interrupted(
+        &self,
+        interrupted: &Interrupted,
+        taken: Taken,
+        bytes: &[u8],
+        worker: &Worker,
+    ) -> Tried {
         match interrupted {
             Interrupted::Left => Tried::Left,
             Interrupted::NotTaken => {
                 let address = self.attempt.hop.target.address;
                 Tried::Failed(Failure::NotSent, Refusal::ResetBeforeResponse(address))
             }
-            Interrupted::Server(cut) => self.no_answer(*cut, bytes, worker),
+            Interrupted::Server(cut) => self.no_answer(*cut, taken, bytes, worker),
             Interrupted::ClientGone(cut) => {
                 let after = After::Cut(Interrupted::ClientGone(*cut).why());
                 Tried::Done(after, None)

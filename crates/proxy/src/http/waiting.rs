@@ -297,6 +297,11 @@ impl<'a> Waiting<'a> {
         !self.going_up && !self.up_failed
     }
 
+    /// Whether nothing of the request's body went up after what was sent with its head.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.sent() == 0 && !self.up_failed
+    }
+
     /// Whether all of the request can be sent again.
     pub(super) fn is_replayable(&self) -> bool {
         self.up.as_ref().is_none_or(Body::is_replayable)

@@ -1,8 +1,11 @@
 //! What goes wrong behind a proxy: each failure has its own status and code.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use leno_e2e::{Application, Client, World, curl, deaf, exchange, refuse};
+use leno_e2e::{Application, Client, World, curl, deaf, exchange, refuse, until};
+use socket2::{SockFilter, SockRef};
 
 use crate::pair::Pair;
 
@@ -42,6 +45,84 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
     }
     for proxy in [&pair.web, &pair.cart] {
         proxy.until_says(&[r#""path":"/half/5""#, r#""code":"R026""#]);
+    }
+}
+
+/// A server that closes connections which it said it would keep.
+struct Fickle(TcpListener);
+
+impl Fickle {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+    /// The head of the next request, which is not answered yet.
+    fn hear(stream: &mut TcpStream) -> String {
+        let mut head = [0; 4096];
+        let length = stream.read(&mut head).unwrap();
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    }
+
+    /// A connection on which a request was answered.
+    fn answered(&self) -> TcpStream {
+        let (mut stream, _) = self.0.accept().unwrap();
+        assert!(Self::hear(&mut stream).contains("/first"));
+        stream.write_all(Self::ANSWER).unwrap();
+        stream
+    }
+}
+
+/// Whether something was sent to `address` that has not come there.
+fn is_on_its_way(address: SocketAddr) -> bool {
+    let SocketAddr::V4(v4) = address else {
+        unreachable!("it is one of v4");
+    };
+    let address = u32::from_ne_bytes(v4.ip().octets());
+    let address = format!("{address:08X}:{:04X}", v4.port());
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut sockets = sockets.lines().map(|line| line.split_ascii_whitespace());
+    sockets.any(|mut words| {
+        let to = words.nth(2);
+        let unacknowledged = words.nth(1).and_then(|queues| queues.split(':').next());
+        to == Some(&address) && unacknowledged.is_some_and(|count| count != "00000000")
+    })
+}
+
+#[test]
+fn what_a_closed_server_never_got_is_sent_again_and_what_it_got_is_not() {
+    for method in ["GET", "POST"] {
+        let world = World::new("mtls: Permissive, default: Allow")
+            .workload("web", "")
+            .unproxied("cart", "{port: 8080, protocol: HTTP}");
+        let fickle = Fickle(TcpListener::bind(world.at("cart", 8080)).unwrap());
+        let _web = world.proxy("web").upstream("cart", 8080).start();
+        let ask = |path: &str| {
+            let mut client = Client::to(world.at("web", 8080));
+            client.send(format!(
+                "{method} {path} HTTP/1.1\r\nHost: cart\r\nContent-Length: 4\r\n\r\nbody"
+            ));
+            client
+        };
+        let mut first = ask("/first");
+        let stream = fickle.answered();
+        assert_eq!(first.answer().unwrap().outcome(), "200");
+        // Nothing of the second request comes to it before it closes.
+        let nothing = SockFilter::new(6, 0, 0, 0);
+        SockRef::from(&stream).attach_filter(&[nothing]).unwrap();
+        let mut second = ask("/second");
+        until("the request", || {
+            is_on_its_way(world.at("cart", 8080)).then_some(())
+        });
+        drop(stream);
+        let (mut stream, _) = fickle.0.accept().unwrap();
+        let heard = Fickle::hear(&mut stream);
+        assert!(heard.contains("/second") && heard.contains("leno-attempt: 2"));
+        stream.write_all(Fickle::ANSWER).unwrap();
+        assert_eq!(second.answer().unwrap().outcome(), "200");
+        // It reads the third one, and closes.
+        let mut third = ask("/third");
+        assert!(Fickle::hear(&mut stream).contains("/third"));
+        drop(stream);
+        let answer = third.answer().unwrap();
+        assert_eq!(answer.outcome(), "502 R022 reset-before-response");
     }
 }
 
@@ -107,7 +188,7 @@ fn who_goes_away_takes_its_request_along() {
     let pair = Pair::start();
     let mut client = pair.client();
     client.send("GET /never HTTP/1.1\r\nHost: cart\r\n\r\n");
-    leno_e2e::until("the request", || {
+    until("the request", || {
         (pair.application.requests() == 1).then_some(())
     });
     client.break_off();
@@ -182,7 +263,7 @@ fn a_proxy_that_is_described_wrongly_does_not_start() {
         "{}",
         proxy.log()
     );
-    let taken = std::net::TcpListener::bind(world.at("web", 8080)).unwrap();
+    let taken = TcpListener::bind(world.at("web", 8080)).unwrap();
     let proxy = world.proxy("web").upstream("cart", 8080).attempt();
     assert_eq!(proxy.ended().code(), Some(3));
     assert!(

@@ -73,7 +73,7 @@ use crate::hands::Hands;
 use crate::room::Room;
 use crate::run::{Accepting, Ending, run};
 use crate::spread::{Loads, Spread};
-use crate::succession::{Heir, Predecessor};
+use crate::succession::{Heir, Plain, Predecessor};
 use crate::worker::{Part, Worker};
 
 /// How a proxy runs.
@@ -153,6 +153,8 @@ enum Order {
     Take(TcpStream, Vec<u8>, Door),
     /// Serve this connection, which another worker accepted at this door.
     Accept(TcpStream, Door),
+    /// Carry this stream on, whose client came by this door to an older process.
+    Carry(Plain, Door),
     /// Close what belongs to this workload.
     Leave(WorkloadId),
     /// Lend the sockets that it listens on.

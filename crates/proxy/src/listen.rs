@@ -21,8 +21,10 @@ use crate::buffer::Buffer;
 use crate::dns;
 use crate::incoming::{self, Incoming, Toward, Way};
 use crate::metrics;
-use crate::room;
+use crate::room::{self, Seat, Share};
 use crate::stream::Stream;
+use crate::succession::Plain;
+use crate::tcp;
 use crate::tunnel;
 use crate::worker::Worker;
 
@@ -342,6 +344,41 @@ pub(crate) fn take(worker: &Rc<Worker>, door: &Door, tcp: StdStream, came: &[u8]
     }
 }
 
+/// Carries a stream on whose client came by `door` to an older process.
+pub(crate) fn take_over(worker: &Rc<Worker>, door: &Door, plain: Plain) {
+    let Ok(address) = plain.server.peer_addr() else {
+        return plain.end();
+    };
+    let Plain {
+        id,
+        client,
+        from,
+        server,
+    } = plain;
+    let runs = |tcp: StdStream| -> io::Result<TcpStream> {
+        tcp.set_nonblocking(true)?;
+        TcpStream::from_std(tcp)
+    };
+    // One that has broken meanwhile is nothing.
+    let (Ok(client), Ok(server)) = (runs(client), runs(server)) else {
+        return;
+    };
+    let Some(incoming) = incoming(door, &client, from) else {
+        return;
+    };
+    let (client, server) = (Stream::Tcp(client), Stream::Tcp(server));
+    match admit(worker, door, from) {
+        Ok((seat, share)) => {
+            let carrying = tcp::take_over(worker.clone(), client, (server, address), incoming, id);
+            worker.spawn(seat.of(share), from, carrying);
+        }
+        Err(refusal) => {
+            server.reset(None);
+            tcp::turn_away(worker, client, &incoming, &refusal);
+        }
+    }
+}
+
 /// Lets a connection in through its door.
 fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, came: Option<Buffer>) {
     // Without the option the connection works, only slower.
@@ -349,19 +386,9 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
     if let Door::Metrics = door {
         return enter_metrics(worker, tcp, from);
     }
-    let seat = match worker.admit() {
-        Ok(seat) => seat,
+    let (seat, share) = match admit(worker, door, from) {
+        Ok(admitted) => admitted,
         Err(refusal) => return turn_away(worker, door, tcp, from, refusal),
-    };
-    let share = match door.is_open_to_strangers() {
-        true => match worker.join(room::Peer::Address(from.ip())) {
-            Some(share) => Some(share),
-            None => {
-                let refusal = Refusal::TooManyOfPeer(from.ip());
-                return turn_away(worker, door, tcp, from, refusal);
-            }
-        },
-        false => None,
     };
     match door {
         Door::Tunnel => {
@@ -378,6 +405,17 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
         let serving = incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming, came);
         worker.spawn(seat.of(share), from, serving);
     }
+}
+
+/// A place for a connection from `from`, and that among those of its peer.
+fn admit(worker: &Worker, door: &Door, from: SocketAddr) -> Result<(Seat, Option<Share>), Refusal> {
+    let seat = worker.admit()?;
+    if !door.is_open_to_strangers() {
+        return Ok((seat, None));
+    }
+    let share = worker.join(room::Peer::Address(from.ip()));
+    let share = share.ok_or(Refusal::TooManyOfPeer(from.ip()))?;
+    Ok((seat, Some(share)))
 }
 
 /// Metrics are read when a proxy is full, too, and while it drains.

@@ -29,6 +29,8 @@ pub(crate) struct Pump {
     stride: Stride,
     ended: bool,
     closed: bool,
+    /// Whether nothing more is read.
+    rests: bool,
     moved: u64,
     /// Who else gets what is moved.
     pub(crate) copies: Copies,
@@ -89,6 +91,7 @@ impl Pump {
             stride: Stride::default(),
             ended: false,
             closed: false,
+            rests: false,
             moved: 0,
             copies: Copies::default(),
             waits: Waits::default(),
@@ -130,6 +133,17 @@ impl Pump {
         }
     }
 
+    /// Reads nothing more, and writes what it holds.
+    pub(crate) fn rest(&mut self) {
+        self.rests = true;
+    }
+
+    /// Whether it holds nothing: another pump between the same ends goes on where it stopped.
+    pub(crate) fn holds_nothing(&self) -> bool {
+        let is_empty = |buffer: &Buffer| self.written >= buffer.len();
+        self.pipe.is_none() && self.buffer.as_ref().is_none_or(is_empty)
+    }
+
     /// How many bytes have been written.
     pub(crate) fn moved(&self) -> u64 {
         self.moved
@@ -156,6 +170,9 @@ impl Pump {
             ready!(self.poll_write(context, to))?;
             if self.ended {
                 return self.poll_close(context, to);
+            }
+            if self.rests {
+                return Poll::Pending;
             }
             ready!(self.copies.poll_turn(context));
             if spliced == TURN {

@@ -101,6 +101,7 @@ fn obey(worker: &Rc<Worker>, accepting: Option<&mut Accepting>, order: Order) ->
             worker.spread.has_come();
             listen::take(worker, &door, connection, &[]);
         }
+        Order::Carry(plain, door) => listen::take_over(worker, &door, plain),
         Order::Leave(workload) => {
             if let Some(accepting) = accepting {
                 accepting.end(&workload);

@@ -2,8 +2,9 @@
 //!
 //! The older one is asked over a Unix socket for the sockets that it listens on, and goes on meanwhile:
 //! for a moment both take connections from them. Once the newer one says that it serves, the older one
-//! takes nothing new, passes on each connection in plain on which nothing is under way, and ends the
-//! others in peace: what is encrypted cannot change its process. If the newer one fails before that,
+//! takes nothing new, passes on each connection in plain on which nothing is under way and each stream of
+//! bytes that is plain on both sides, and ends the others in peace: what is encrypted cannot change its
+//! process. If the newer one fails before that,
 //! the older one has lost nothing; if the older one fails, the newer one has what it was given.
 
 mod word;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use leno_host::link::{Landing, Link};
 use leno_host::{SocketFile, through_folder};
+use leno_model::CallId;
 use socket2::SockRef;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,11 +40,30 @@ pub struct Succession {
     _file: SocketFile,
 }
 
-/// The way to a newer process, for connections on which nothing is under way. A clone is the same.
+/// The way to a newer process, for what can change its process. A clone is the same.
 #[derive(Clone, Debug)]
 pub struct Heir {
     process: u32,
-    connections: std_mpsc::Sender<TcpStream>,
+    estate: std_mpsc::Sender<Passed>,
+}
+
+/// What an older process passes on.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// A connection on which nothing is under way.
+    Connection(TcpStream),
+    /// A stream of bytes, of which nothing is held.
+    Stream(Plain),
+}
+
+/// A stream of bytes that is plain on both sides.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    pub(crate) id: CallId,
+    pub(crate) client: TcpStream,
+    /// Where the client comes from, as it was told or seen.
+    pub(crate) from: SocketAddr,
+    pub(crate) server: TcpStream,
 }
 
 impl Succession {
@@ -56,19 +77,19 @@ impl Succession {
                 return;
             };
             drop((landing, workers));
-            let (connections, given) = std_mpsc::channel();
+            let (estate, given) = std_mpsc::channel::<Passed>();
             let heir = Heir {
                 process: link.peer().map_or(0, |peer| peer.process),
-                connections,
+                estate,
             };
             if accept.send(heir).is_err() {
                 return;
             }
-            for connection in given {
-                let given =
-                    link.send_within(PATIENCE, &Word::Connection.encode(), &[connection.as_fd()]);
-                if given.is_err() {
-                    return;
+            let mut link = Some(link);
+            for passed in given {
+                if link.as_ref().is_none_or(|link| passed.send(link).is_err()) {
+                    link = None;
+                    passed.end();
                 }
             }
         };
@@ -107,9 +128,70 @@ impl Heir {
         self.process
     }
 
-    /// Passes on a connection. If the newer process has gone meanwhile, it is closed.
-    pub(crate) fn give(&self, connection: TcpStream) {
-        drop(self.connections.send(connection));
+    /// Passes something on. If the newer process has gone meanwhile, that is its end.
+    pub(crate) fn give(&self, passed: Passed) {
+        if let Err(unsent) = self.estate.send(passed) {
+            unsent.0.end();
+        }
+    }
+}
+
+impl Passed {
+    /// What a word and its sockets say.
+    fn read(word: &Word, sockets: Vec<OwnedFd>) -> Option<Self> {
+        let mut sockets = sockets.into_iter().map(TcpStream::from);
+        let client = sockets.next()?;
+        match *word {
+            Word::Connection => Some(Self::Connection(client)),
+            Word::Stream(id, from) => Some(Self::Stream(Plain {
+                id,
+                client,
+                from,
+                server: sockets.next()?,
+            })),
+            _ => None,
+        }
+    }
+
+    /// The address at which its client came in.
+    fn arrived_at(&self) -> io::Result<SocketAddr> {
+        let (Self::Connection(client) | Self::Stream(Plain { client, .. })) = self;
+        client.local_addr()
+    }
+
+    fn send(&self, link: &Link) -> io::Result<()> {
+        match self {
+            Self::Connection(connection) => {
+                link.send_within(PATIENCE, &Word::Connection.encode(), &[connection.as_fd()])
+            }
+            Self::Stream(Plain {
+                id,
+                client,
+                from,
+                server,
+            }) => {
+                let word = Word::Stream(*id, *from).encode();
+                link.send_within(PATIENCE, &word, &[client.as_fd(), server.as_fd()])
+            }
+        }
+    }
+
+    /// Ends what nobody takes.
+    fn end(self) {
+        match self {
+            Self::Connection(_) => {}
+            Self::Stream(plain) => plain.end(),
+        }
+    }
+}
+
+impl Plain {
+    /// Ends it so that neither end takes it for whole.
+    pub(crate) fn end(self) {
+        for end in [self.client, self.server] {
+            // Where the option cannot be set, closing still ends it.
+            drop(SockRef::from(&end).set_linger(Some(Duration::ZERO)));
+        }
     }
 }
 
@@ -167,8 +249,8 @@ fn lent(workers: &Workers) -> io::Result<Vec<OwnedFd>> {
     Ok(lent)
 }
 
-/// The next word, with its socket if it has one; `None` if the other end has gone.
-fn hear(link: &Link, limit: Option<Duration>) -> io::Result<Option<(Word, Option<OwnedFd>)>> {
+/// The next word, with the sockets that it carries; `None` if the other end has gone.
+fn hear(link: &Link, limit: Option<Duration>) -> io::Result<Option<(Word, Vec<OwnedFd>)>> {
     let received = match limit {
         Some(limit) => link.receive_within(limit)?,
         None => link.receive()?,
@@ -177,7 +259,7 @@ fn hear(link: &Link, limit: Option<Duration>) -> io::Result<Option<(Word, Option
         return Ok(None);
     };
     let word = Word::decode(&received.bytes).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Some((word, received.fds.into_iter().next())))
+    Ok(Some((word, received.fds)))
 }
 
 /// The process of the same proxy that runs already.
@@ -244,7 +326,10 @@ impl Predecessor {
         self.link.send_within(PATIENCE, &hello, &[]).map_err(mute)?;
         while self.sockets.len() < MOST_SOCKETS {
             match hear(&self.link, Some(PATIENCE)).map_err(mute)? {
-                Some((Word::Socket, Some(socket))) => self.sockets.push(socket.into()),
+                Some((Word::Socket, sockets)) => {
+                    self.sockets
+                        .extend(sockets.into_iter().map(TcpListener::from));
+                }
                 // What it has not given when it ends, nobody holds any more.
                 Some((Word::All, _)) | None => return Ok(()),
                 Some((Word::Refused(why), _)) => {
@@ -265,8 +350,8 @@ impl Predecessor {
         known.collect()
     }
 
-    /// Says that this process serves, and takes the connections that the older one passes on: each as
-    /// if it had come by the one of `doors` that it came by there.
+    /// Says that this process serves, and takes what the older one passes on: each connection as if it
+    /// had come by the one of `doors` that it came by there.
     pub(crate) fn retire(self, doors: Vec<(SocketAddr, Door)>, workers: Workers) {
         let Self { link, .. } = self;
         let serving = link.send_within(PATIENCE, &Word::Serving.encode(), &[]);
@@ -277,17 +362,22 @@ impl Predecessor {
         }
         let inherit = move || {
             let mut turns = workers.iter().cycle();
-            while let Ok(Some((word, socket))) = hear(&link, None) {
-                let (Word::Connection, Some(socket)) = (word, socket) else {
+            while let Ok(Some((word, sockets))) = hear(&link, None) {
+                let Some(passed) = Passed::read(&word, sockets) else {
                     return;
                 };
-                let connection = TcpStream::from(socket);
-                let door = connection.local_addr().ok();
+                let door = passed.arrived_at().ok();
                 let door = door.and_then(|at| door_at(&doors, at)).cloned();
-                if let (Some(door), Some(worker)) = (door, turns.next()) {
-                    // A worker that has ended takes the proxy with it.
-                    drop(tell(worker, Order::Take(connection, Vec::new(), door)));
-                }
+                let (Some(door), Some(worker)) = (door, turns.next()) else {
+                    passed.end();
+                    continue;
+                };
+                let order = match passed {
+                    Passed::Connection(client) => Order::Take(client, Vec::new(), door),
+                    Passed::Stream(plain) => Order::Carry(plain, door),
+                };
+                // A worker that has ended takes the proxy with it.
+                drop(tell(worker, order));
             }
         };
         let thread = thread::Builder::new().name("leno-inherit".into());

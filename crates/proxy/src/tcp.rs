@@ -21,7 +21,7 @@ use crate::connect::connect;
 use crate::decision::{Basis, Decision};
 use crate::first;
 use crate::http;
-use crate::incoming::{Incoming, Opening};
+use crate::incoming::{Incoming, Opening, find_out};
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pool::{self, Target};
@@ -79,12 +79,44 @@ pub(crate) async fn serve_opening(
     carry(worker, Client::Asking(opening), incoming, id).await
 }
 
+/// Carries a stream on that an older process opened, if it may be here.
+pub(crate) async fn take_over(
+    worker: Rc<Worker>,
+    client: Stream,
+    (server, address): (Stream, SocketAddr),
+    incoming: Incoming,
+    id: CallId,
+) {
+    Box::pin(find_out(&worker, || incoming.question(&worker))).await;
+    let news = worker.news.subscribe();
+    let table = worker.table();
+    let carrying = Carrying::new(&worker, &incoming, &table, id);
+    match carrying.adopt(address) {
+        Ok((target, permit, picked)) => {
+            let opened = Opened {
+                server,
+                target,
+                permit,
+                picked,
+            };
+            carrying.relay(client, None, opened, news, true).await;
+        }
+        Err(refusal) => {
+            client.reset(Some(refusal.code()));
+            server.reset(Some(refusal.code()));
+            carrying.refuse(&refusal);
+        }
+    }
+}
+
 async fn carry(
     worker: &Rc<Worker>,
     client: Client,
     incoming: &Incoming,
     id: CallId,
 ) -> Option<Requests> {
+    // What is asked for in words of HTTP or in a tunnel is not found again by where it came in.
+    let may_leave = matches!(client, Client::Here(..));
     // From here on no change of policy goes unnoticed.
     let mut news = worker.news.subscribe();
     let table = worker.table();
@@ -94,7 +126,7 @@ async fn carry(
     match begun {
         Begun::Stream(stream) => {
             let (client, came, opened) = *stream;
-            carrying.relay(client, came, opened, news).await;
+            carrying.relay(client, came, opened, news, may_leave).await;
             None
         }
         Begun::Requests(requests) => Some(requests),
@@ -237,6 +269,15 @@ impl<'a> Carrying<'a> {
 
     /// Says whether the stream may be, and where it wants to go.
     fn admit(&self) -> Result<Judged<'a>, Refusal> {
+        let (admitted, aim) = self.judge()?;
+        Ok(Judged {
+            admitted,
+            aim: aim?,
+        })
+    }
+
+    /// Says whether the stream may be; and where it wants to go, if that is known.
+    fn judge(&self) -> Result<(AdmittedStream<'a>, Result<Aim<'a>, Refusal>), Refusal> {
         let Self {
             incoming, table, ..
         } = *self;
@@ -252,10 +293,32 @@ impl<'a> Carrying<'a> {
             .admit_stream(&incoming.peer)
             .map_err(Refusal::Denied)?;
         self.decision.borrow_mut().allowed(admitted.allowed());
-        Ok(Judged {
-            admitted,
-            aim: aim?,
-        })
+        Ok((admitted, aim))
+    }
+
+    /// Says whether a stream may be that is open already, in plain to `address`.
+    fn adopt(&self, address: SocketAddr) -> Result<(Target, Permit, Option<Picked>), Refusal> {
+        let Self {
+            worker,
+            incoming,
+            table,
+            ..
+        } = *self;
+        let (admitted, aim) = self.judge()?;
+        let hop = match aim {
+            Ok(Aim::Application(application)) => incoming.last_hop(table, application),
+            Ok(Aim::Pass(_)) => incoming.plain_hop(address, WhyPlain::DestinationUnknown),
+            Ok(Aim::Port(_) | Aim::Direct(_)) | Err(_) => {
+                incoming.plain_hop(address, WhyPlain::EndpointNotInMesh)
+            }
+        };
+        self.endpoint.set(Some(address));
+        self.security.set(hop.security);
+        let picked = match aim {
+            Ok(Aim::Port(port)) => worker.busy_with(port, address),
+            Ok(Aim::Application(_) | Aim::Pass(_) | Aim::Direct(_)) | Err(_) => None,
+        };
+        Ok((hop.target.keep(), admitted.permit(), picked))
     }
 
     /// Whether nobody said what is spoken, and no route is made for streams.
@@ -449,13 +512,15 @@ impl<'a> Carrying<'a> {
     }
 
     /// Carries bytes until both directions have ended, one has broken, or the permission is gone;
-    /// first those that came of the client already.
+    /// first those that came of the client already. One that `may_leave` and is plain on both sides goes
+    /// on in a newer process as soon as there is one.
     async fn relay(
         &self,
         mut client: Stream,
         came: Option<Buffer>,
         opened: Opened,
         mut news: Reader,
+        may_leave: bool,
     ) {
         let Opened {
             mut server,
@@ -474,12 +539,18 @@ impl<'a> Carrying<'a> {
             bytes: Bytes::default(),
         });
         let buffers = &self.worker.buffers;
+        let may_leave = may_leave && client.socket().is_some() && server.socket().is_some();
         let broken = std::future::poll_fn(|context: &mut Context<'_>| {
             while news.poll_changed(context).is_ready() {
                 if let Err(refusal) = self.worker.still_carries(&permit) {
                     self.decision.borrow_mut().refused(&refusal);
                     return Poll::Ready(Broken::By(Some(refusal.code())));
                 }
+            }
+            let leaves = may_leave && self.worker.is_succeeded();
+            if leaves {
+                up.rest();
+                down.rest();
             }
             let polled = (
                 up.poll(context, &mut client, &mut server, buffers),
@@ -500,6 +571,11 @@ impl<'a> Carrying<'a> {
                 | (_, Poll::Ready(Err(Stopped::Body(_)))) => {
                     unreachable!("bare bytes have no flaw")
                 }
+                (Poll::Pending, _) | (_, Poll::Pending)
+                    if leaves && up.holds_nothing() && down.holds_nothing() =>
+                {
+                    Poll::Ready(Broken::Left)
+                }
                 (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
             }
         })
@@ -508,8 +584,14 @@ impl<'a> Carrying<'a> {
             moved: moved(&up, &down),
             counted: meter.counted(),
         };
-        let Broken::By(refused) = broken else {
-            return self.report(None, Some(carried));
+        let refused = match broken {
+            Broken::No => return self.report(None, Some(carried)),
+            Broken::Left => {
+                self.report(None, Some(carried));
+                let client = (client, self.incoming.from);
+                return self.worker.pass_on(self.id, client, server);
+            }
+            Broken::By(refused) => refused,
         };
         // Whoever broke it off, the other end learns it by a reset.
         client.reset(refused);
@@ -601,6 +683,8 @@ fn moved(up: &Pump, down: &Pump) -> Bytes {
 /// Whether a stream ended before its end, and what that is called if it was not who opened it.
 enum Broken {
     No,
+    /// It goes on in a newer process.
+    Left,
     By(Option<Code>),
 }
 

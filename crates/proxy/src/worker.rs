@@ -22,7 +22,7 @@ use leno_telemetry::{
     Accept, Bytes, Decided, Edge, Endpoints, Event, Flow, Limit, Party, Recorder, Reporter,
     Security, Stream, Telemetry, Unusable,
 };
-use leno_traffic::{Balancer, Permit, Picked, Port, Refusal, Table, Tried};
+use leno_traffic::{Balancer, Direct, Permit, Picked, Port, Refusal, Table, Tried};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
@@ -39,7 +39,7 @@ use crate::pool::{Pool, TargetRef};
 use crate::room::{Peer, Places, Room, Seat, Share};
 use crate::spread::Spread;
 use crate::stream;
-use crate::succession::Heir;
+use crate::succession::{Heir, Passed, Plain};
 use crate::tunnel::client::Tunnels;
 
 /// What the tasks of one worker share.
@@ -211,7 +211,34 @@ impl Worker {
             && tcp.peer_addr().is_ok_and(|peer| peer == from)
             && let Ok(tcp) = tcp.into_std()
         {
-            heir.give(tcp);
+            heir.give(Passed::Connection(tcp));
+        }
+    }
+
+    /// Passes on both ends of a stream, whose client comes from `from` and of which nothing is held. What
+    /// cannot be passed on is ended.
+    pub(crate) fn pass_on(
+        &self,
+        id: CallId,
+        (client, from): (stream::Stream, SocketAddr),
+        server: stream::Stream,
+    ) {
+        let heir = self.heir.borrow();
+        match (&*heir, client, server) {
+            (Some(heir), stream::Stream::Tcp(client), stream::Stream::Tcp(server)) => {
+                if let (Ok(client), Ok(server)) = (client.into_std(), server.into_std()) {
+                    heir.give(Passed::Stream(Plain {
+                        id,
+                        client,
+                        from,
+                        server,
+                    }));
+                }
+            }
+            (_, client, server) => {
+                client.reset(None);
+                server.reset(None);
+            }
         }
     }
 
@@ -342,6 +369,18 @@ impl Worker {
     pub(crate) fn pick(&self, port: &Port, tried: &Tried, now: Mono) -> Result<Picked, Refusal> {
         let dice = &mut self.dice.borrow_mut();
         self.balancer.borrow().pick(port, tried, now, dice, None)
+    }
+
+    /// Holds the endpoint of `port` that is called in plain at `address`, if it has one.
+    pub(crate) fn busy_with(&self, port: &Port, address: SocketAddr) -> Option<Picked> {
+        let mut endpoints = port.slices().iter().flat_map(|slice| slice.endpoints());
+        let endpoint = endpoints.find(|one| one.address == address && one.tunnel.is_none())?;
+        let direct = Direct {
+            of: port,
+            endpoint,
+            address,
+        };
+        Some(self.balancer.borrow().direct(&direct, self.mono()))
     }
 
     /// How many endpoints `port` has, and why the first of them cannot be picked, none of which can.

@@ -1,8 +1,12 @@
 //! What an older and a newer process of one proxy say to each other. Each word is a message of its own;
-//! some carry a socket.
+//! some carry sockets.
+
+use std::net::SocketAddr;
+
+use leno_model::CallId;
 
 /// The version of the words. Another one is refused, and the older process goes on.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// One word.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,11 +25,15 @@ pub(super) enum Word {
     Yours,
     /// Here is a connection on which nothing is under way.
     Connection,
+    /// Here are both ends of a stream of bytes: the client, which comes from this address, and the
+    /// server. What the older one had read of either it has written to the other.
+    Stream(CallId, SocketAddr),
 }
 
 /// What each word begins with.
 const HELLO: &str = "leno-succession ";
 const REFUSED: &str = "refused ";
+const STREAM: &str = "stream ";
 
 impl Word {
     /// Its bytes.
@@ -38,6 +46,7 @@ impl Word {
             Self::Serving => b"serving".to_vec(),
             Self::Yours => b"yours".to_vec(),
             Self::Connection => b"connection".to_vec(),
+            Self::Stream(id, from) => format!("{STREAM}{id:?} {from}").into_bytes(),
         }
     }
 
@@ -53,6 +62,11 @@ impl Word {
             _ => {
                 if let Some(version) = text.strip_prefix(HELLO) {
                     return version.parse().ok().map(Self::Hello);
+                }
+                if let Some(stream) = text.strip_prefix(STREAM) {
+                    let (id, from) = stream.split_once(' ')?;
+                    let id = CallId::parse(id.as_bytes())?;
+                    return from.parse().ok().map(|from| Self::Stream(id, from));
                 }
                 Self::Refused(text.strip_prefix(REFUSED)?.to_owned())
             }
@@ -74,10 +88,18 @@ mod tests {
             Word::Serving,
             Word::Yours,
             Word::Connection,
+            Word::Stream(CallId::of_number(7), "[fd00::1]:80".parse().unwrap()),
         ] {
             assert_eq!(Word::decode(&word.encode()), Some(word));
         }
-        for other in [&b""[..], b"SOCKET", b"leno-succession x", b"all\n", b"\xff"] {
+        for other in [
+            &b""[..],
+            b"SOCKET",
+            b"leno-succession x",
+            b"stream 7 [::1]:80",
+            b"all\n",
+            b"\xff",
+        ] {
             assert_eq!(Word::decode(other), None);
         }
     }

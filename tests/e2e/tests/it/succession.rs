@@ -1,8 +1,11 @@
 //! A newer process of a proxy takes the place of the one that runs.
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
+use std::sync::{Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use leno_e2e::{Answer, Application, Client, Process, World, curl, run, serve, until};
@@ -104,6 +107,79 @@ fn what_is_idle_changes_the_process_and_what_lives_ends_in_the_older_one() {
     older.until_says(&["cut  shop/web -> shop/cart  2 that still lived  R041 draining"]);
     assert!(older.ended().success());
     assert_eq!(idle.get("/last").unwrap().status, 200);
+}
+
+#[test]
+fn streams_of_bytes_in_plain_go_on_in_the_newer_process() {
+    const PIECE: &[u8] = b"0123456789";
+    // More than sockets hold on their way.
+    const MUCH: usize = 12_000_000;
+    let world = World::new("mtls: Permissive, default: Allow")
+        .workload("web", "")
+        .unproxied("cart", "{port: 6379, protocol: TCP}");
+    let (open, opened) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    serve(world.at("cart", 6379), move |mut stream| {
+        let mut first = [0];
+        stream.read_exact(&mut first).unwrap();
+        let mut all = Vec::new();
+        if &first == b"." {
+            // It answers when all has come, and reads nothing before it is told to.
+            open.send(()).unwrap();
+            released.lock().unwrap().recv().unwrap();
+            stream.read_to_end(&mut all).unwrap();
+            let whole = all == PIECE.repeat(all.len() / PIECE.len());
+            return stream
+                .write_all(format!("{} {whole}", all.len()).as_bytes())
+                .unwrap();
+        }
+        let mut out = stream.try_clone().unwrap();
+        drop(std::io::copy(&mut stream, &mut out));
+    });
+    let proxy = || world.proxy("web").upstream("cart", 6379);
+    let older = proxy().start();
+    let at = world.at("web", 6379);
+    let mut talking = Client::to(at);
+    talking.send("!before");
+    assert_eq!(talking.read(6), b"before");
+    let mut half = Client::to(at);
+    half.send(".");
+    half.end();
+    let large = thread::spawn(move || {
+        let mut client = Client::to(at);
+        client.send(".");
+        client.send(PIECE.repeat(MUCH / PIECE.len()));
+        client.end();
+        client.rest()
+    });
+    for _ in 0..2 {
+        opened.recv().unwrap();
+    }
+    let newer = proxy().arguments(&["--take-over"]).start();
+    older.until_says(&["succeeded"]);
+    talking.send("after");
+    assert_eq!(talking.read(5), b"after");
+    // What the older one has read it writes before it ends.
+    for _ in 0..2 {
+        release.send(()).unwrap();
+    }
+    assert!(older.ended().success());
+    assert_eq!(half.rest(), b"0 true");
+    assert_eq!(large.join().unwrap(), format!("{MUCH} true").as_bytes());
+    talking.send("at last");
+    assert_eq!(talking.read(7), b"at last");
+    talking.end();
+    assert!(talking.is_over());
+    newer.until_says(&[r#""sent":12,"received":12"#]);
+    let log = older.log();
+    assert!(!log.contains("cut "), "{log}");
+    // Both tell of it under one name.
+    let line = log
+        .lines()
+        .find(|line| line.contains(r#""sent":7,"received":6"#));
+    let id = line.and_then(|line| line.split('"').find(|word| word.len() == 32));
+    assert!(newer.log().contains(id.unwrap()), "{log}");
 }
 
 #[test]

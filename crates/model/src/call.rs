@@ -20,12 +20,9 @@ impl CallId {
 
     /// Reads what [`Self::digits`] wrote.
     pub fn parse(digits: &[u8]) -> Option<Self> {
-        let lower = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-        if digits.len() != 32 || !digits.iter().all(lower) {
-            return None;
-        }
-        let text = core::str::from_utf8(digits).ok()?;
-        u128::from_str_radix(text, 16).ok().map(Self)
+        let digits: &[u8; 32] = digits.try_into().ok()?;
+        let (high, low) = digits.split_at(16);
+        Some(Self(u128::from(half(high)?) << 64 | u128::from(half(low)?)))
     }
 
     /// The name that has these bits.
@@ -41,13 +38,27 @@ impl CallId {
     /// All of it, as it travels: 32 hexadecimal digits.
     pub fn digits(self) -> [u8; 32] {
         let mut digits = [0; 32];
-        for (at, digit) in digits.iter_mut().enumerate() {
-            let nibble = (self.0 >> (124 - 4 * at)) as usize & 0xf;
-            *digit = b"0123456789abcdef"[nibble];
+        let bytes = self.0.to_be_bytes();
+        for (two, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+            *two = [byte >> 4, byte & 0xf].map(|nibble| DIGITS[usize::from(nibble)]);
         }
         digits
     }
 }
+
+/// Half of a name.
+fn half(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, digit| {
+        let nibble = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(nibble))
+    })
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The first eight digits: what people see and type.
 impl fmt::Display for CallId {

@@ -8,7 +8,7 @@ use crate::flaw::{Flaw, Refused};
 use crate::framing::{Asked, BodyFraming, Version};
 use crate::head::{HeadReader, Limits, Role};
 use crate::headers::{Fields, Meaning};
-use crate::octets::{is_field_value, is_token_text, trim};
+use crate::octets::{is_field_value, is_lower_token_text, is_token_text, trim};
 use crate::request::{Header, RequestHead, Target, finish_request};
 use crate::response::{Parts, ResponseHead, finish_response};
 
@@ -164,8 +164,7 @@ fn read_response<'f, 'a: 'f>(
 /// One field.
 //= RFC 9113 section 8.2.1: "A field name MUST NOT contain characters in the ranges 0x00-0x20, 0x41-0x5a, or 0x7f-0xff (all ranges inclusive)."
 fn read_field<'a>((name, value): (&'a str, &'a [u8])) -> Result<Header<'a>, Flaw> {
-    let is_upper = |octet: u8| octet.is_ascii_uppercase();
-    if !is_token_text(name.as_bytes()) || name.bytes().any(is_upper) {
+    if !is_lower_token_text(name.as_bytes()) {
         return Err(Flaw::FieldToken);
     }
     //= RFC 9113 section 8.2.1: "A field value MUST NOT start or end with an ASCII whitespace character (ASCII SP or HTAB, 0x20 or 0x09)."

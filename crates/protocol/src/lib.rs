@@ -20,6 +20,7 @@ pub mod client_hello;
 mod connection;
 pub mod flaw;
 pub mod framing;
+pub mod grpc;
 pub mod head;
 pub mod headers;
 pub mod host;

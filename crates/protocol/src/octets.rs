@@ -39,6 +39,25 @@ const TOKENS: [bool; 256] = {
     tokens
 };
 
+/// Whether `octets` is a token without a letter in upper case.
+pub(crate) fn is_lower_token_text(octets: &[u8]) -> bool {
+    let is_lower = |octet: u8| LOWER_TOKENS.get(usize::from(octet)).copied();
+    octets.iter().fold(!octets.is_empty(), |all, octet| {
+        all & is_lower(*octet).unwrap_or_default()
+    })
+}
+
+#[expect(clippy::indexing_slicing, reason = "as many places as octets")]
+const LOWER_TOKENS: [bool; 256] = {
+    let mut tokens = TOKENS;
+    let mut upper = b'A';
+    while upper <= b'Z' {
+        tokens[upper as usize] = false;
+        upper = upper.saturating_add(1);
+    }
+    tokens
+};
+
 /// Whether `octets` is a token: not empty, and nothing else in it.
 pub(crate) fn is_token_text(octets: &[u8]) -> bool {
     octets

@@ -149,12 +149,18 @@ pub(crate) fn finish_request<'f, 'a: 'f>(
     if meaning.repeated_host {
         return Err(Flaw::RepeatedHost);
     }
-    let authority = Authority::parse(host)?;
-    if let Some((named, default_port)) = target.authority
-        && !named.is_same(&authority, default_port)
-    {
-        return Err(Flaw::HostDiffers);
-    }
+    let authority = match target.authority {
+        // It stands among the headers as it was named.
+        Some((named, _)) if version == Version::Http2 => named,
+        Some((named, default_port)) => {
+            let authority = Authority::parse(host)?;
+            if !named.is_same(&authority, default_port) {
+                return Err(Flaw::HostDiffers);
+            }
+            authority
+        }
+        None => Authority::parse(host)?,
+    };
     let port = match target.authority {
         Some((named, _)) if method == "CONNECT" => named.port,
         _ => authority.port,

@@ -68,8 +68,7 @@ pub fn write_request(
         own: changes.own,
         body,
     };
-    let passed = writer.write_passed(out, request.headers, changes.host);
-    writer.write_new(out, &passed);
+    let passed = writer.write_fields(out, request.headers, changes.host);
     writer.write_connection(out, &[("upgrade", passed.upgrade), ("te", passed.te)]);
 }
 
@@ -123,8 +122,7 @@ pub fn give_request(
         own: changes.own,
         body: without_chunks(body),
     };
-    let passed = writer.write_passed(out, request.headers, changes.host);
-    writer.write_new(out, &passed);
+    writer.write_fields(out, request.headers, changes.host);
 }
 
 /// Gives the fields that are sent to a client that speaks HTTP/2. `Upgrade` may be among them.
@@ -139,8 +137,7 @@ pub fn give_response(
         own: changes.own,
         body: without_chunks(body),
     };
-    let passed = writer.write_passed(out, response.headers, None);
-    writer.write_new(out, &passed);
+    writer.write_fields(out, response.headers, None);
 }
 
 /// The host that a request is sent with: a new one, or as it was sent.
@@ -181,8 +178,7 @@ pub fn write_response(
         own: changes.own,
         body,
     };
-    let passed = writer.write_passed(out, response.headers, None);
-    writer.write_new(out, &passed);
+    let passed = writer.write_fields(out, response.headers, None);
     let close = !changes.keep_alive || body == BodyFraming::UntilClose;
     let keep = !close && changes.client == Version::Http10 && !response.is_interim();
     let close = close && !response.is_interim() && body != BodyFraming::Tunnel;
@@ -212,6 +208,18 @@ struct Passed {
 }
 
 impl Writer<'_> {
+    /// Writes `headers` as they are changed; a `host` takes the place of theirs.
+    fn write_fields(
+        &self,
+        out: &mut impl TakeField,
+        headers: &[Header<'_>],
+        host: Option<&str>,
+    ) -> Passed {
+        let passed = self.write_passed(out, headers, host);
+        self.write_new(out, &passed);
+        passed
+    }
+
     /// Writes those of `headers` that stay, in their order.
     fn write_passed(
         &self,

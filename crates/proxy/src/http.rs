@@ -7,7 +7,6 @@ mod body;
 mod client;
 mod exchange;
 mod forward;
-mod grpc;
 mod head;
 pub(crate) mod http2;
 mod mirror;

@@ -16,6 +16,7 @@ mod dns;
 mod export;
 mod first;
 pub mod follow;
+mod groups;
 mod hands;
 mod http;
 mod incoming;

@@ -1,23 +1,20 @@
 //! Counts bytes while they flow, so that a stream or a body that lives for hours is seen meanwhile.
-//! What moves a byte pays a comparison for it, and what moves nothing holds no timer.
+//! What moves a byte pays a comparison for it, and no stream has a timer of its own: to set one wakes
+//! the worker by a system call.
 
-use std::pin::Pin;
 use std::task::Context;
-use std::time::Duration;
 
 use leno_telemetry::{Bytes, Flow};
-use tokio::time::Sleep;
 
+use crate::news::Reader;
 use crate::worker::Worker;
-
-/// How often bytes of one stream are counted while it lives.
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Counts the bytes of one call or stream.
 pub(crate) struct Meter<'a> {
     flow: Flow<'a>,
     counted: Bytes,
-    due: Option<Pin<Box<Sleep>>>,
+    /// The worker's next beat, while some bytes are not counted.
+    due: Option<Reader>,
 }
 
 impl<'a> Meter<'a> {
@@ -41,10 +38,8 @@ impl<'a> Meter<'a> {
         if bytes == self.counted {
             return;
         }
-        let due = self
-            .due
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(EVERY)));
-        if due.as_mut().poll(context).is_pending() {
+        let due = self.due.get_or_insert_with(|| worker.next_beat());
+        if due.poll_changed(context).is_pending() {
             return;
         }
         self.due = None;
@@ -70,8 +65,8 @@ mod tests {
     use super::*;
     use crate::worker::tests::worker;
 
-    #[tokio::test(start_paused = true)]
-    async fn bytes_count_once_a_second_and_a_silent_stream_holds_no_timer() {
+    #[test]
+    fn bytes_count_at_the_beat_and_a_silent_stream_waits_for_none() {
         let (worker, mut context) = (worker(), Context::from_waker(Waker::noop()));
         let mut meter = Meter::new(Flow {
             edge: Edge {
@@ -84,20 +79,22 @@ mod tests {
             status: None,
             bytes: Bytes::default(),
         });
-        let mut after = async |millis, sent| {
-            tokio::time::advance(Duration::from_millis(millis)).await;
+        let mut after = |beats, sent| {
+            for _ in 0..beats {
+                worker.beat();
+            }
             meter.poll(&mut context, &worker, Bytes { sent, received: 0 });
             let counted = worker.telemetry.snapshot().series;
             let counted = counted.first().map_or(0, |series| series.sent);
             assert_eq!(counted, meter.counted().sent);
             (counted, meter.due.is_some())
         };
-        assert_eq!(after(9_000, 0).await, (0, false));
-        assert_eq!(after(0, 5).await, (0, true));
-        assert_eq!(after(900, 7).await, (0, true));
-        assert_eq!(after(101, 8).await, (8, false));
-        assert_eq!(after(9_000, 8).await, (8, false));
-        assert_eq!(after(0, 9).await, (8, true));
-        assert_eq!(after(1_001, 9).await, (9, false));
+        assert_eq!(after(9, 0), (0, false));
+        assert_eq!(after(0, 5), (0, true));
+        assert_eq!(after(0, 7), (0, true));
+        assert_eq!(after(1, 8), (8, false));
+        assert_eq!(after(9, 8), (8, false));
+        assert_eq!(after(0, 9), (8, true));
+        assert_eq!(after(1, 9), (9, false));
     }
 }

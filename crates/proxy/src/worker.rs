@@ -9,7 +9,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::ptr;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -34,7 +35,7 @@ use crate::follow::Asker;
 use crate::http::http2::shared::SharedPool;
 use crate::inside::Entrance;
 use crate::named::Lookups;
-use crate::news::News;
+use crate::news::{News, Reader};
 use crate::pool::{Pool, TargetRef};
 use crate::room::{Peer, Places, Room, Seat, Share};
 use crate::spread::Spread;
@@ -64,8 +65,9 @@ pub(crate) struct Worker {
     upstreams: RefCell<BTreeMap<SocketAddr, (WorkloadId, PortRef)>>,
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
-    /// Told when there is something to hand over and was not before.
+    /// Told when somebody waits for a beat, or there is something to hand over and was not before.
     counted: Notify,
+    beats: News,
     clocks: Clocks,
     pace: RefCell<Pace>,
     phase: Cell<Phase>,
@@ -110,8 +112,9 @@ struct Panics {
 
 /// How many tasks of one worker may panic within a minute before it is taken for broken.
 const MOST_PANICS: u32 = 10;
-/// For how long a worker counts by kind of call before it hands over.
-const HAND_OVER: Duration = Duration::from_secs(1);
+/// How long after something began to be counted those who count are told, and what was counted by kind
+/// of call is handed over.
+const BEAT: Duration = Duration::from_secs(1);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -145,6 +148,7 @@ impl Worker {
             table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(telemetry.recorder()),
             counted: Notify::new(),
+            beats: News::default(),
             telemetry,
             pace: RefCell::new(Pace::new(clocks.now())),
             clocks,
@@ -497,12 +501,24 @@ impl Worker {
         self.recorder.borrow_mut().hand_over(now);
     }
 
-    /// Hands over a while after something was counted, again and again. While nothing is, it holds no
-    /// timer.
+    /// Learns within a second that it is time to count.
+    pub(crate) fn next_beat(&self) -> Reader {
+        self.counted.notify_one();
+        self.beats.subscribe()
+    }
+
+    /// Tells those who wait that it is time to count.
+    pub(crate) fn beat(&self) {
+        self.beats.announce();
+    }
+
+    /// Lets those count who wait for it, and hands over a while after something was counted, again and
+    /// again. While nothing is, it holds no timer.
     pub(crate) async fn keep_handing_over(&self) -> Infallible {
         loop {
             self.counted.notified().await;
-            tokio::time::sleep(HAND_OVER).await;
+            tokio::time::sleep(BEAT).await;
+            self.beat();
             self.hand_over();
         }
     }
@@ -638,6 +654,21 @@ struct Shared(Arc<Table>);
 impl Held {
     fn new(table: Arc<Table>) -> Self {
         Self(Rc::new(Shared(table)))
+    }
+
+    /// What knows it again, and does not hold it.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(Rc::downgrade(&self.0))
+    }
+}
+
+/// What knows a table again that a worker decides by.
+pub(crate) struct Mark(Weak<Shared>);
+
+impl Mark {
+    /// Whether it is this one.
+    pub(crate) fn is_of(&self, table: &Held) -> bool {
+        ptr::eq(self.0.as_ptr(), Rc::as_ptr(&table.0))
     }
 }
 

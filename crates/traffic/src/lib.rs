@@ -16,6 +16,7 @@ pub mod caller;
 pub mod cors;
 pub mod deadline;
 pub mod destination;
+pub mod grpc;
 mod index;
 mod matching;
 pub mod naming;

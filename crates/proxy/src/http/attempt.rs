@@ -280,8 +280,7 @@ impl Exchange<'_> {
             let reason = Reason::from(&Refused::request(Flaw::TargetForm));
             return Err(Tried::Hopeless(reason, None));
         };
-        let target = attempt.hop.target.address;
-        let sent = connection.send(head, waiting.up.is_none(), target);
+        let sent = connection.send(head, waiting.up.is_none());
         // The connection has ended, or takes no more.
         let called = sent.map_err(|_ended| Tried::Left)?;
         let mut out = self.worker.buffers.lend();
@@ -364,9 +363,9 @@ impl Exchange<'_> {
         sent: &Sent<'_>,
         changes: &RequestChanges<'_>,
     ) -> Option<Request<()>> {
-        let head = self.head;
+        let (head, came) = (self.head, self.came);
         self.with_own(sent, changes, |changes| {
-            request_of(&head.request, head.body, changes)
+            request_of(&head.request, came, head.body, changes)
         })
     }
 

@@ -61,11 +61,12 @@ impl Body {
         }
     }
 
-    /// The value of a field behind it, once all of it has been read and it was looked at.
-    pub(super) fn trailer(&self, name: &str) -> Option<&[u8]> {
+    /// What gRPC says behind it of what became of the call, once all of it has been read and it was
+    /// looked at.
+    pub(super) fn grpc_status(&self) -> Option<&[u8]> {
         match self {
             Self::Bytes(_) => None,
-            Self::Content(relay) => relay.trailer(name),
+            Self::Content(relay) => relay.grpc_status(),
         }
     }
 

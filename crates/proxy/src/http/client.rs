@@ -4,7 +4,7 @@
 use std::io;
 use std::task::{Context, Poll, Waker};
 
-use ::http::Response;
+use ::http::{HeaderMap, Response};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
@@ -124,17 +124,18 @@ impl Client<'_> {
 }
 
 impl Written {
-    /// Writes a head for its client.
+    /// Writes a head for its client; `came` are the fields of what was answered in HTTP/2.
     pub(super) fn write(
         &mut self,
         response: &leno_protocol::Response<'_>,
+        came: Option<&HeaderMap>,
         body: BodyFraming,
         changes: &ResponseChanges<'_>,
     ) {
         match self {
             Self::Http1(out) => write_response(out, response, body, changes),
             Self::Http2(head) => {
-                let mut fields = Fields::default();
+                let mut fields = Fields::sharing(came);
                 give_response(&mut fields, response, body, changes);
                 *head = Some(response_of(response.status, fields));
             }

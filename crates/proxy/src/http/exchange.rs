@@ -6,7 +6,7 @@ use std::rc::Rc;
 use leno_model::view::{HeaderChanges, Protocol};
 use leno_model::{CallId, Code, Now};
 use leno_protocol::{
-    BodyFraming, BodyReader, Header, Refused, Request, RequestHead, ResponseChanges, Version,
+    BodyFraming, BodyReader, Header, Refused, Request, RequestHead, ResponseChanges, Version, grpc,
 };
 use leno_telemetry::Party;
 use leno_traffic::{
@@ -17,7 +17,6 @@ use leno_traffic::{
 use crate::aim::{Aim, Hop};
 use crate::http::attempt::Sending;
 use crate::http::client::Client;
-use crate::http::grpc;
 use crate::http::refuse::{Answer, Own, Reason, header};
 use crate::http::told::Told;
 use crate::http::tracing::Tracing;
@@ -33,6 +32,8 @@ pub(super) struct Exchange<'a> {
     pub(super) client_cert: Option<&'a str>,
     pub(super) table: &'a Table,
     pub(super) head: &'a RequestHead<'a>,
+    /// The same as it came, if that was in HTTP/2.
+    pub(super) came: Option<&'a ::http::Request<()>>,
     pub(super) id: CallId,
     pub(super) began: Now,
     /// What browsers are told about every answer.
@@ -71,12 +72,19 @@ impl<'a> Exchange<'a> {
             client_cert,
             table,
             head,
+            came: None,
             id: id_of(worker, incoming, &head.request),
             began: worker.now(),
             cross_origin: None,
             told: Told::new(incoming.source(table), incoming.proven()),
             tracing: Tracing::NOT,
         }
+    }
+
+    /// The same, whose head came so.
+    pub(super) fn of_http2(self, came: &'a ::http::Request<()>) -> Self {
+        let came = Some(came);
+        Self { came, ..self }
     }
 
     /// Carries the request; says what follows and how many bytes of `behind`, which came with the
@@ -275,7 +283,7 @@ impl<'a> Exchange<'a> {
         };
         let is_grpc = self.head.version == Version::Http2 && grpc::is_call(request);
         if is_grpc {
-            self.told.grpc = Some(grpc::status_of(reason));
+            self.told.grpc = Some(reason.grpc_status());
         }
         let answer = Answer {
             proxy_of: self.incoming.way.workload().name.as_str(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use leno_model::Mono;
-use leno_protocol::{RequestChanges, Version};
+use leno_protocol::{RequestChanges, Version, grpc};
 use leno_traffic::{
     Admitted, Attempts, Changed, Direct, Ended, Failure, Forward, Next, Picked, Refusal, WhyNot,
 };
@@ -13,7 +13,6 @@ use crate::aim::Hop;
 use crate::http::After;
 use crate::http::attempt::{Attempt, Sending, Tried};
 use crate::http::exchange::Exchange;
-use crate::http::grpc;
 use crate::http::refuse::Reason;
 use crate::http::waiting::Limit;
 use crate::tcp::CONNECT_LIMIT;

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Fault, Origin};
-use leno_protocol::{BodyFraming, Header, Refused, Response, ResponseChanges, Version};
+use leno_protocol::{BodyFraming, Header, Refused, Response, ResponseChanges, Version, grpc};
 use leno_traffic::{Refusal, Timed};
 
 use crate::http::client::Client;
-use crate::http::grpc;
 use crate::http::{After, Why};
 use crate::tunnel::LENO_ERROR;
 use crate::worker::Worker;
@@ -23,6 +22,13 @@ pub(super) struct Reason {
     pub(super) origin: Option<Origin>,
     /// The time that passed, if it is that.
     pub(super) late: Option<(Timed, Duration)>,
+}
+
+impl Reason {
+    /// What a call of gRPC is told.
+    pub(super) fn grpc_status(&self) -> u16 {
+        leno_traffic::grpc::status_of(self.code, self.status)
+    }
 }
 
 impl From<&Refusal> for Reason {
@@ -100,8 +106,7 @@ impl Answer<'_> {
         let error = proxy_error(*code);
         let status_line = format!("leno; error={error}; details=\"{code} {slug}\"");
         let leno_error = format!("{code} {slug}; by=proxy-of-{proxy_of}; fault={fault}; id={id}");
-        let (grpc_status, grpc_message) =
-            (grpc::status_of(reason).to_string(), grpc::message(words));
+        let (grpc_status, grpc_message) = (reason.grpc_status().to_string(), grpc::message(words));
         let proxy_status = header("proxy-status", &status_line);
         let error = header(LENO_ERROR, &leno_error);
         let changes = ResponseChanges {
@@ -161,7 +166,7 @@ impl Own<'_> {
             headers: self.headers,
         };
         let mut written = client.paper(worker.buffers.lend());
-        written.write(&response, self.framing, changes);
+        written.write(&response, None, self.framing, changes);
         match client.send_own(written, self.body.as_bytes()).await {
             Ok(()) if changes.keep_alive => After::Next(None),
             Ok(()) => After::Close,

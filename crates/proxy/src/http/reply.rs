@@ -6,11 +6,11 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use ::http::Response;
+use ::http::{HeaderMap, Response};
 use leno_model::{Code, Mono};
 use leno_protocol::{
     BodyFraming, BodyReader, Fields, HeadReader, Limits, Own, Piece, Refused, RequestHead,
-    ResponseChanges, ResponseHead, Version,
+    ResponseChanges, ResponseHead, Version, grpc,
 };
 use leno_telemetry::is_grpc_failure;
 use leno_traffic::{Ended, Failure, Refusal};
@@ -20,7 +20,6 @@ use crate::connect::broken_off;
 use crate::http::attempt::{Attempt, Tried, Way, unanswered};
 use crate::http::body::Body;
 use crate::http::client::{Client, Written};
-use crate::http::grpc;
 use crate::http::http2::head::block_of;
 use crate::http::refuse::Reason;
 use crate::http::relay::Relay;
@@ -248,7 +247,7 @@ impl Reply<'_> {
             return Ok(Heard::More);
         };
         let behind = bytes.get(head.length..).unwrap_or_default();
-        self.take_head(&head, behind, written, waiting)
+        self.take_head(&head, None, behind, written, waiting)
     }
 
     /// Reads a head of HTTP/2, behind which the stream may have ended, and writes down what goes to
@@ -263,19 +262,22 @@ impl Reply<'_> {
         let mut fields = Fields::new();
         let status = head.status();
         let reason = status.canonical_reason().unwrap_or_default();
+        let came = head.headers();
         let head = HeadReader::default().http2_response(
             (status.as_u16(), reason),
-            block_of(head.headers(), ended),
+            block_of(came, ended),
             self.head.asked(),
             &mut fields,
         )?;
-        self.take_head(&head, &[], written, waiting)
+        self.take_head(&head, Some(came), &[], written, waiting)
     }
 
-    /// Writes down what goes to the client of a head, and of what came `behind` it.
+    /// Writes down what goes to the client of a head, and of what came `behind` it; `came` are its
+    /// fields if it came in HTTP/2.
     fn take_head(
         &self,
         head: &ResponseHead<'_>,
+        came: Option<&HeaderMap>,
         behind: &[u8],
         written: &mut Written,
         waiting: &Waiting<'_>,
@@ -297,7 +299,7 @@ impl Reply<'_> {
         if response.is_interim() {
             //= RFC 9110 section 15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client"
             if version != Version::Http10 {
-                written.write(&response, BodyFraming::None, &changes);
+                written.write(&response, came, BodyFraming::None, &changes);
             }
             return Ok(Heard::Interim { used: head.length });
         }
@@ -311,7 +313,7 @@ impl Reply<'_> {
             && waiting.is_sent()
             && sent_as != BodyFraming::UntilClose
             && waiting.client.is_kept(waiting.worker);
-        written.write(&response, sent_as, &changes);
+        written.write(&response, came, sent_as, &changes);
 
         let mut reader = BodyReader::new(body);
         let (mut used, mut received) = (0, 0);
@@ -364,7 +366,7 @@ impl Reply<'_> {
             };
             let finished = waiting.carry(&mut server, &mut down).await;
             carried.received += down.moved();
-            if let Some(status) = down.trailer(grpc::STATUS) {
+            if let Some(status) = down.grpc_status() {
                 carried.grpc = grpc::status_in(status);
             }
             clean &= down.take_rest().is_none();

@@ -263,7 +263,9 @@ impl<'a> Waiting<'a> {
             };
             let polled = down.poll(context, spring, sink, &self.worker.buffers);
             self.moved = down.moved();
-            self.count(context);
+            if polled.is_pending() {
+                self.count(context);
+            }
             polled.map_err(|stopped| match stopped {
                 Stopped::Write(cut) => Interrupted::ClientGone(cut),
                 Stopped::Read(cut) => Interrupted::Server(cut),

@@ -1,11 +1,10 @@
 //! The calling end: HTTP/2 connections to other proxies, shared by the streams to them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,13 +15,12 @@ use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFa
 use leno_identity::{Caller, Distrust, Trust};
 use leno_model::{CallId, Code, Mono, SpiffeId};
 use leno_telemetry::{Edge, Event, Handshake, Reporter, Security};
-use rustc_hash::FxHashMap;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 
 use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Coalesced, Farewell, Turns, coalesce};
+use crate::groups::{Groups, Shared, Streams, takes_streams};
 use crate::news::Reader;
 use crate::pool::TunnelRef;
 use crate::tunnel::{
@@ -59,27 +57,15 @@ impl TunnelKey {
 
 /// A worker's connections to other proxies.
 #[derive(Default)]
-pub(crate) struct Tunnels(RefCell<FxHashMap<TunnelKey, Rc<Shared>>>);
-
-/// The connections of one key.
-#[derive(Default)]
-struct Shared {
-    open: RefCell<Vec<Connection>>,
-    /// Held while a connection is opened, so that those who come meanwhile wait for it.
-    opening: Mutex<()>,
-}
+pub(crate) struct Tunnels(Groups<TunnelKey, Connection>);
 
 /// One connection.
 #[derive(Clone)]
 pub(super) struct Connection {
-    requests: SendRequest<Bytes>,
+    streams: Streams,
     /// When it takes no further streams: soon the peer has proven nothing any more. Counted anew
     /// when time jumps.
     closes: Rc<Cell<Mono>>,
-    /// One count for each stream, and one for the list.
-    streams: Rc<()>,
-    /// When it last was seen with a stream.
-    used: Rc<Cell<Mono>>,
     farewell: Farewell,
     /// Whether its streams may be requests, beside streams of bytes.
     takes_requests: bool,
@@ -96,14 +82,18 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Whether another stream may be opened.
-    pub(crate) fn has_room(&self, now: Mono) -> bool {
-        self.takes_streams(now) && self.streams.strong_count() <= MOST_STREAMS as usize
+    /// Whether there are so few streams that there may be another one.
+    pub(crate) fn has_room(&self) -> bool {
+        self.streams.strong_count() <= MOST_STREAMS as usize
     }
 
-    /// Whether further streams may be opened, now or later.
-    pub(crate) fn takes_streams(&self, now: Mono) -> bool {
-        now < self.closes.get() && self.streams.strong_count() > 0 && !is_closed(&self.requests)
+    /// The same for another stream, if the other end takes any.
+    pub(crate) fn lend(&self, now: Mono) -> Option<Self> {
+        if now >= self.closes.get() || self.streams.strong_count() == 0 {
+            return None;
+        }
+        let mut lent = self.clone();
+        takes_streams(&mut lent.requests).then_some(lent)
     }
 
     /// Opens a stream for a request, and counts it until the last value is dropped; `ended` says that
@@ -150,7 +140,7 @@ impl Tunnels {
         id: CallId,
         worker: &Rc<Worker>,
     ) -> Result<TunnelStream, TunnelFailure> {
-        let connection = self.shared(key).connection(key, worker).await?;
+        let connection = self.connection(key, worker).await?;
         let (farewell, resumed) = (connection.farewell.clone(), connection.resumed);
         let opened = connection.open(target, id).await;
         opened.map_err(|failure| match (failure, farewell.get()) {
@@ -176,65 +166,35 @@ impl Tunnels {
         key: &TunnelKey,
         worker: &Rc<Worker>,
     ) -> Result<Option<Requests>, TunnelFailure> {
-        let connection = self.shared(key).connection(key, worker).await?;
+        let connection = self.connection(key, worker).await?;
         Ok(connection.takes_requests.then(|| Requests {
-            requests: connection.requests.clone(),
-            closes: connection.closes.clone(),
-            streams: Rc::downgrade(&connection.streams),
+            streams: Rc::downgrade(&connection.streams.counted),
+            requests: connection.streams.requests,
+            closes: connection.closes,
         }))
     }
 
     /// Uses the connections that are open for no further stream: trust has changed, and who proved
     /// something must prove it again.
     pub(crate) fn retire(&self) {
-        self.0.borrow_mut().clear();
+        self.0.retain(|_| false);
     }
 
     /// Closes the connections that had no stream for long, and forgets those that have ended.
     pub(crate) fn sweep(&self, now: Mono) {
-        self.0.borrow_mut().retain(|_, shared| {
-            let mut open = shared.open.borrow_mut();
-            open.retain(|connection| connection.is_wanted(now));
-            !open.is_empty() || Rc::strong_count(shared) > 1
-        });
+        self.0.sweep(now);
     }
 
-    fn shared(&self, key: &TunnelKey) -> Rc<Shared> {
-        let mut all = self.0.borrow_mut();
-        if let Some(shared) = all.get(key) {
-            return shared.clone();
-        }
-        all.entry(key.clone()).or_default().clone()
-    }
-}
-
-impl Shared {
     /// A connection with room for another stream.
     async fn connection(
         &self,
         key: &TunnelKey,
         worker: &Rc<Worker>,
     ) -> Result<Connection, TunnelFailure> {
-        if let Some(open) = self.with_room(worker.mono()) {
-            return Ok(open);
-        }
-        let _alone = self.opening.lock().await;
-        if let Some(open) = self.with_room(worker.mono()) {
-            return Ok(open);
-        }
+        let group = self.0.group(key, TunnelKey::clone);
         // A handshake needs much room, and is rare.
-        let connection = Box::pin(connect(key, worker)).await?;
-        self.open.borrow_mut().push(connection.clone());
-        Ok(connection)
-    }
-
-    fn with_room(&self, now: Mono) -> Option<Connection> {
-        let mut open = self.open.borrow_mut();
-        open.retain(|connection| connection.takes_streams(now));
-        let has_room = |connection: &&Connection| {
-            Rc::strong_count(&connection.streams) <= MOST_STREAMS as usize
-        };
-        open.iter().find(has_room).cloned()
+        let open = async { Box::pin(connect(key, worker)).await };
+        group.connection(worker, open).await
     }
 }
 
@@ -249,7 +209,7 @@ impl Connection {
             .expect(
                 "a socket address is an authority, and hexadecimal digits are a header's value",
             );
-        let mut requests = self.requests.clone().ready().await?;
+        let mut requests = self.streams.requests.clone().ready().await?;
         let (response, send) = requests.send_request(request, false)?;
         let response = response.await?;
         if response.status() != StatusCode::OK {
@@ -266,26 +226,34 @@ impl Connection {
 
     /// Whether further streams may be opened.
     pub(super) fn takes_streams(&self, now: Mono) -> bool {
-        now < self.closes.get() && !is_closed(&self.requests)
+        self.lend(now).is_some()
+    }
+}
+
+impl Shared for Connection {
+    fn has_room(&self) -> bool {
+        self.streams.are_fewer_than(MOST_STREAMS as usize)
     }
 
-    /// Whether it may be of use for later streams.
-    fn is_wanted(&self, now: Mono) -> bool {
-        if Rc::strong_count(&self.streams) > 1 {
-            self.used.set(now);
+    fn lend(&self, now: Mono) -> Option<Self> {
+        if now >= self.closes.get() {
+            return None;
         }
-        now.since(self.used.get()) < IDLE && self.takes_streams(now)
+        Some(Self {
+            streams: self.streams.lend()?,
+            closes: self.closes.clone(),
+            farewell: self.farewell.clone(),
+            takes_requests: self.takes_requests,
+            resumed: self.resumed,
+        })
+    }
+
+    fn is_wanted(&self, now: Mono) -> bool {
+        now < self.closes.get() && self.streams.are_wanted(now, IDLE)
     }
 }
 
 type Secured = ClientStream<Ahead<TcpStream>>;
-
-/// Whether the other end takes no further stream.
-fn is_closed(requests: &SendRequest<Bytes>) -> bool {
-    let mut context = Context::from_waker(Waker::noop());
-    let ready = requests.clone().poll_ready(&mut context);
-    matches!(ready, Poll::Ready(Err(_)))
-}
 
 async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, TunnelFailure> {
     // From here on no change of trust goes unnoticed.
@@ -317,10 +285,8 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         .await?;
     let now = worker.mono();
     let open = Connection {
-        requests,
+        streams: Streams::new(requests, now),
         closes: Rc::new(Cell::new(now)),
-        streams: Rc::default(),
-        used: Rc::new(Cell::new(now)),
         farewell,
         takes_requests: alpn == Alpn::Leno1,
         resumed,

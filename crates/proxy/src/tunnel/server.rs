@@ -1,6 +1,7 @@
 //! The called end: takes handshakes on the tunnel port and hands each stream to the workload it
 //! names, with the caller that was proven.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -8,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{Method, Request, Response, StatusCode};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
@@ -31,7 +32,7 @@ use crate::tunnel::{
     CONNECTION_WINDOW, LENO_ERROR, LENO_TARGET, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within,
     open_for,
 };
-use crate::worker::Worker;
+use crate::worker::{Mark, Worker};
 
 /// The most bytes that the headers of a request may have, counted as HTTP/2 counts them.
 const HEADER_BYTES: u32 = 64 * 1024;
@@ -79,6 +80,7 @@ pub(crate) async fn serve(
         proof,
         takes_requests: alpn == Alpn::Leno1,
         counted: Rc::default(),
+        last: RefCell::default(),
     };
     let ended = match &peer {
         Some(_share) => tunnel.run(&mut connection, &turns, news, trust).await,
@@ -191,6 +193,17 @@ struct Tunnel {
     takes_requests: bool,
     /// One count for each stream.
     counted: Rc<()>,
+    /// To whom the last request went: the next one mostly does, too.
+    last: RefCell<Option<Last>>,
+}
+
+/// To whom a request went.
+struct Last {
+    /// The address that it named.
+    target: HeaderValue,
+    /// By what that was decided.
+    table: Mark,
+    peer: Rc<http::Peer>,
 }
 
 impl Tunnel {
@@ -243,12 +256,10 @@ impl Tunnel {
 
     /// Hands a stream to its workload, in a task of its own, or answers why not.
     fn take(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
-        let digits = request.headers().get(CallId::HEADER);
-        let id = digits.and_then(|digits| CallId::parse(digits.as_bytes()));
-        let id = id.unwrap_or_else(|| self.worker.new_id());
         if self.takes_requests && request.method() != Method::CONNECT {
-            return self.take_request(request, answer, id);
+            return self.take_request(request, answer);
         }
+        let id = self.id_of(&request);
         let taken = self.incoming(&request).and_then(|incoming| {
             let full = (StatusCode::SERVICE_UNAVAILABLE, Code::R040);
             Ok((incoming, self.worker.seat(0).ok_or(full)?))
@@ -274,24 +285,40 @@ impl Tunnel {
     }
 
     /// Hands a request to its workload, or answers why not.
-    fn take_request(
-        &self,
-        request: Request<RecvStream>,
-        mut answer: SendResponse<Bytes>,
-        id: CallId,
-    ) {
-        let target = request.headers().get(LENO_TARGET);
-        let target = target.and_then(|target| target.to_str().ok());
-        match self.toward(target) {
-            Ok(incoming) => {
-                let counted = self.counted.clone();
-                http::take_request(&self.worker, incoming, request, answer, counted);
-            }
+    fn take_request(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
+        match self.peer(request.headers().get(LENO_TARGET)) {
+            Ok(peer) => peer.take(request, answer, Some(self.counted.clone())),
             Err((status, code)) => {
                 refuse(&mut answer, status, code);
-                self.tell_refused(id, code);
+                self.tell_refused(self.id_of(&request), code);
             }
         }
+    }
+
+    /// Whose requests go to what names this address.
+    fn peer(&self, target: Option<&HeaderValue>) -> Result<Rc<http::Peer>, (StatusCode, Code)> {
+        let (table, mut last) = (self.worker.table(), self.last.borrow_mut());
+        if let (Some(last), Some(target)) = (&*last, target)
+            && last.target == target
+            && last.table.is_of(&table)
+        {
+            return Ok(last.peer.clone());
+        }
+        let named = target.and_then(|target| target.to_str().ok());
+        let peer = http::Peer::proxy(&self.worker, self.toward(named)?);
+        *last = target.map(|target| Last {
+            target: target.clone(),
+            table: table.mark(),
+            peer: peer.clone(),
+        });
+        Ok(peer)
+    }
+
+    /// The name that the caller's proxy gave to what a stream carries, else a new one.
+    fn id_of(&self, request: &Request<RecvStream>) -> CallId {
+        let digits = request.headers().get(CallId::HEADER);
+        let id = digits.and_then(|digits| CallId::parse(digits.as_bytes()));
+        id.unwrap_or_else(|| self.worker.new_id())
     }
 
     /// To whom a stream goes.

@@ -1,11 +1,15 @@
 //! Heads between the types of the `http` crate, which `h2` takes and gives, and ours.
 
+use std::ptr;
+
 use bytes::Bytes;
-use http::header::{COOKIE, HOST, UPGRADE};
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::header::{self, COOKIE};
+use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use leno_model::CallId;
 use leno_protocol::{
-    Block, BodyFraming, Pseudo, RequestChanges, TakeField, give_request, new_host, write_target,
+    Block, BodyFraming, Pseudo, RequestChanges, RequestId, TakeField, TraceContext, give_request,
+    grpc, new_host, write_target,
 };
 
 /// What the pseudo-header fields of a request say.
@@ -48,48 +52,194 @@ pub(in crate::http) fn join_cookies(fields: &mut HeaderMap) {
 }
 
 /// A request's head, as a server that speaks HTTP/2 is sent it; `None` if it cannot be said there.
+/// What is passed on of one that `came` in HTTP/2 is shared with it.
 pub(in crate::http) fn request_of(
     request: &leno_protocol::Request<'_>,
+    came: Option<&Request<()>>,
     body: BodyFraming,
     changes: &RequestChanges<'_>,
 ) -> Option<Request<()>> {
-    let mut target = Vec::new();
-    write_target(&mut target, request, changes);
-    let path = PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()?;
-    let authority = Authority::try_from(new_host(request, changes)).ok()?;
-    let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority);
-    let mut fields = Fields::default();
+    let mut fields = Fields::sharing(came.map(Request::headers));
     give_request(&mut fields, request, body, changes);
     let mut head = Request::new(());
-    *head.method_mut() = Method::from_bytes(request.method.as_bytes()).ok()?;
-    *head.uri_mut() = uri.path_and_query(path).build().ok()?;
-    *head.headers_mut() = fields.0;
+    *head.method_mut() = match came {
+        Some(came) => came.method().clone(),
+        None => Method::from_bytes(request.method.as_bytes()).ok()?,
+    };
+    *head.uri_mut() = uri_of(request, came.map(Request::uri), changes)?;
+    *head.headers_mut() = fields.map;
     Some(head)
 }
 
+fn uri_of(
+    request: &leno_protocol::Request<'_>,
+    came: Option<&Uri>,
+    changes: &RequestChanges<'_>,
+) -> Option<Uri> {
+    let authority = match came.and_then(Uri::authority) {
+        Some(came) if changes.host.is_none() => came.clone(),
+        Some(_) | None => Authority::try_from(new_host(request, changes)).ok()?,
+    };
+    let path = match came.and_then(Uri::path_and_query) {
+        Some(came) if changes.path.is_none() => came.clone(),
+        Some(_) | None => {
+            let mut target = Vec::new();
+            write_target(&mut target, request, changes);
+            PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()?
+        }
+    };
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(path);
+    Uri::from_parts(parts).ok()
+}
+
 /// The head of an answer with these fields.
-pub(in crate::http) fn response_of(status: u16, fields: Fields) -> Response<()> {
+pub(in crate::http) fn response_of(status: u16, fields: Fields<'_>) -> Response<()> {
     let mut head = Response::new(());
     // What is no status was refused where it was read.
     *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    *head.headers_mut() = fields.0;
+    *head.headers_mut() = fields.map;
     head
 }
 
 /// Fields on their way into a frame. What HTTP/2 says in another way is left out.
-#[derive(Default)]
-pub(in crate::http) struct Fields(HeaderMap);
+pub(in crate::http) struct Fields<'a> {
+    map: HeaderMap,
+    /// Those of the head that came, if it was one of HTTP/2 and they have not gone by.
+    came: Option<header::Iter<'a, HeaderValue>>,
+}
 
-impl TakeField for Fields {
-    fn take_field(&mut self, name: &str, value: &[u8]) {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let value = HeaderValue::from_bytes(value);
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return;
-        };
-        if name != HOST && name != UPGRADE {
-            // There are as many as one head may have, and those of ours.
-            drop(self.0.try_append(name, value));
+impl<'a> Fields<'a> {
+    /// None so far. Those that are passed on of `came`, in its order, are shared with it; others are
+    /// copied.
+    pub(in crate::http) fn sharing(came: Option<&'a HeaderMap>) -> Self {
+        let most = came.map_or(0, HeaderMap::len) + OURS;
+        Self {
+            map: HeaderMap::with_capacity(most),
+            came: came.map(HeaderMap::iter),
         }
+    }
+
+    fn shared(&mut self, name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+        // It is written anew, in the middle of others.
+        if name == "content-length" {
+            return None;
+        }
+        let is_same = |(held_name, held): &(&HeaderName, &HeaderValue)| {
+            ptr::eq(held.as_bytes(), value) && held_name.as_str() == name
+        };
+        let (name, value) = self.came.as_mut()?.find(is_same)?;
+        Some((name.clone(), value.clone()))
+    }
+}
+
+impl TakeField for Fields<'_> {
+    fn take_field(&mut self, name: &str, value: &[u8]) {
+        if name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case("upgrade") {
+            return;
+        }
+        let of_one_call = OF_ONE_CALL.iter().find(|known| known.as_str() == name);
+        let field = self.shared(name, value).or_else(|| {
+            let name = of_one_call
+                .cloned()
+                .map_or_else(|| HeaderName::from_bytes(name.as_bytes()), Ok);
+            Some((name.ok()?, HeaderValue::from_bytes(value).ok()?))
+        });
+        if let Some((name, mut value)) = field {
+            if of_one_call.is_some() {
+                value.set_sensitive(true);
+            }
+            // There are as many as one head may have, and those of ours.
+            drop(self.map.try_append(name, value));
+        }
+    }
+}
+
+/// Fields that have another value in each call. HPACK keeps none that is said to be sensitive in its
+/// table, where they would displace those that come again, and be compared with each other.
+static OF_ONE_CALL: [HeaderName; 4] = [
+    HeaderName::from_static(RequestId::HEADER),
+    HeaderName::from_static(CallId::HEADER),
+    HeaderName::from_static(TraceContext::HEADER),
+    HeaderName::from_static(grpc::TIMEOUT),
+];
+
+/// How many fields of the mesh's own a head has, for which there is room from the start.
+const OURS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use leno_protocol::{HeadReader, Own};
+
+    use super::*;
+
+    /// What a server is sent of a request that came so, after changes: each field, with `shared` if it
+    /// is the very one that came, and `once` if it is kept out of the table.
+    fn check(fields: &[(&'static str, &str)], changes: &RequestChanges<'_>, expect: &[&str]) {
+        let mut came = Request::get("http://cart/items?of=2");
+        for (name, value) in fields {
+            came = came.header(*name, *value);
+        }
+        let came = came.body(()).unwrap();
+        let mut room = leno_protocol::Fields::new();
+        let block = block_of(came.headers(), true);
+        let reader = HeadReader::default();
+        let read = reader.http2_request(&pseudo_of(&came), block, &mut room);
+        let head = read.unwrap();
+        let sent = request_of(&head.request, Some(&came), head.body, changes).unwrap();
+        let mut told = vec![sent.uri().to_string()];
+        for (name, value) in sent.headers() {
+            let is_shared = |held: &HeaderValue| ptr::eq(held.as_bytes(), value.as_bytes());
+            let shared = match came.headers().get_all(name).iter().any(is_shared) {
+                true => " shared",
+                false => "",
+            };
+            let once = if value.is_sensitive() { " once" } else { "" };
+            told.push(format!("{name}: {}{shared}{once}", value.to_str().unwrap()));
+        }
+        assert_eq!(told, expect);
+        let copied = request_of(&head.request, None, head.body, changes).unwrap();
+        assert_eq!(
+            (copied.uri(), copied.headers()),
+            (sent.uri(), sent.headers())
+        );
+    }
+
+    #[test]
+    fn what_is_passed_on_is_shared_with_what_came() {
+        let fields = [
+            ("accept", "text/html"),
+            ("x-request-id", "7"),
+            ("leno-id", "forged"),
+            ("x-empty", ""),
+            ("content-length", "0"),
+            ("accept", "*/*"),
+            ("x-also-empty", ""),
+        ];
+        let own = |value| Own {
+            name: CallId::HEADER,
+            value: Some(value),
+        };
+        let changes = RequestChanges {
+            host: Some("cart.shop"),
+            own: &[own(b"0123456789")],
+            ..RequestChanges::default()
+        };
+        check(
+            &fields,
+            &changes,
+            &[
+                "http://cart.shop/items?of=2",
+                "accept: text/html shared",
+                "accept: */* shared",
+                "x-request-id: 7 shared once",
+                "x-empty:  shared",
+                "content-length: 0",
+                "x-also-empty:  shared",
+                "leno-id: 0123456789 once",
+            ],
+        );
     }
 }

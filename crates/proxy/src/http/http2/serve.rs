@@ -63,14 +63,7 @@ pub(in crate::http) async fn serve(
     let Ok(Ok(mut connection)) = timeout(HEAD_LIMIT, turns.of(handshake)).await else {
         return;
     };
-    let peer = Rc::new(Peer {
-        worker: worker.clone(),
-        incoming: incoming.clone(),
-        client_cert,
-        is_proxy: false,
-        begun: Cell::new(0),
-        broken_off: Cell::new(0),
-    });
+    let peer = Peer::new(worker, incoming.clone(), client_cert, false);
     let serving = async {
         let mut news = worker.news.subscribe();
         if worker.is_draining() {
@@ -98,27 +91,8 @@ pub(in crate::http) async fn serve(
     }
 }
 
-/// Answers a request that another proxy sends as what it is; `counted` is dropped when that is over.
-pub(crate) fn take_request(
-    worker: &Rc<Worker>,
-    incoming: Incoming,
-    request: Request<RecvStream>,
-    answer: SendResponse<Bytes>,
-    counted: Rc<()>,
-) {
-    let peer = Rc::new(Peer {
-        worker: worker.clone(),
-        client_cert: client_cert(worker, &incoming),
-        incoming,
-        is_proxy: true,
-        begun: Cell::new(0),
-        broken_off: Cell::new(0),
-    });
-    peer.take(request, answer, Some(counted));
-}
-
-/// Who is at the other end of a connection.
-struct Peer {
+/// Who is at the other end of a connection, and where its requests go.
+pub(crate) struct Peer {
     worker: Rc<Worker>,
     incoming: Incoming,
     /// What our application is told about it.
@@ -131,8 +105,30 @@ struct Peer {
 }
 
 impl Peer {
-    /// Answers a stream, in a task of its own.
-    fn take(
+    /// Another proxy, which sends requests as what they are.
+    pub(crate) fn proxy(worker: &Rc<Worker>, incoming: Incoming) -> Rc<Self> {
+        let client_cert = client_cert(worker, &incoming);
+        Self::new(worker, incoming, client_cert, true)
+    }
+
+    fn new(
+        worker: &Rc<Worker>,
+        incoming: Incoming,
+        client_cert: Option<String>,
+        is_proxy: bool,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            worker: worker.clone(),
+            incoming,
+            client_cert,
+            is_proxy,
+            begun: Cell::new(0),
+            broken_off: Cell::new(0),
+        })
+    }
+
+    /// Answers a stream, in a task of its own; `counted` is dropped when that is over.
+    pub(crate) fn take(
         self: &Rc<Self>,
         request: Request<RecvStream>,
         answer: SendResponse<Bytes>,
@@ -150,7 +146,10 @@ impl Peer {
         match worker.seat(0) {
             Some(seat) => worker.spawn(seat, incoming.from, async move {
                 let mut news = peer.worker.news.subscribe();
-                let after = peer.answer(&head, &mut asker, &mut news).await;
+                // What an exchange needs is large: it is made where it stays.
+                let room = Box::new_uninit();
+                let answering = peer.answer(&head, &mut asker, &mut news);
+                let after = Box::into_pin(Box::write(room, answering)).await;
                 peer.conclude(after, asker);
                 drop(counted);
             }),
@@ -163,14 +162,14 @@ impl Peer {
         }
     }
 
-    async fn answer(&self, head: &Request<()>, asker: &mut Asker, news: &mut Reader) -> After {
+    async fn answer(&self, came: &Request<()>, asker: &mut Asker, news: &mut Reader) -> After {
         let Self {
             worker, incoming, ..
         } = self;
         let mut fields = Fields::new();
         let read = incoming.head_reader().http2_request(
-            &pseudo_of(head),
-            block_of(head.headers(), asker.has_come()),
+            &pseudo_of(came),
+            block_of(came.headers(), asker.has_come()),
             &mut fields,
         );
         let client = Client::Http2(asker);
@@ -190,7 +189,7 @@ impl Peer {
             client_cert: self.client_cert.as_deref(),
         };
         let table = worker.table();
-        let exchange = Exchange::new(connection, &table, &head);
+        let exchange = Exchange::new(connection, &table, &head).of_http2(came);
         let (after, _) = exchange.run(client, news, &[]).await;
         after
     }

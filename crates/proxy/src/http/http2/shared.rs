@@ -1,23 +1,18 @@
 //! Connections to servers that speak HTTP/2, each shared by the requests to one target. One carries
 //! only that for which it was opened: the same caller, the same expected peer, the same address.
 
-use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::{Builder, SendRequest};
-use hashbrown::HashMap;
-use http::{HeaderValue, Request};
+use h2::client::Builder;
+use http::{HeaderName, HeaderValue, Request};
 use leno_model::{CallId, Mono};
 use leno_traffic::Refusal;
-use rustc_hash::FxBuildHasher;
-use tokio::sync::Mutex;
 
 use crate::coalesce::coalesce;
 use crate::connect::{connect, connect_for_requests};
+use crate::groups::{Groups, Shared, Streams};
 use crate::http::http2::wire::Wire;
 use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WINDOW};
 use crate::http::server::Called;
@@ -31,39 +26,21 @@ const IDLE: Duration = Duration::from_secs(50);
 
 /// A worker's connections to servers that speak HTTP/2.
 #[derive(Default)]
-pub(crate) struct SharedPool(RefCell<HashMap<Target, Rc<Group>, FxBuildHasher>>);
-
-/// Those of one target.
-#[derive(Default)]
-struct Group {
-    open: RefCell<Vec<Connection>>,
-    /// Held while a connection is opened, so that those who come meanwhile wait for it.
-    opening: Mutex<()>,
-}
+pub(crate) struct SharedPool(Groups<Target, Connection>);
 
 /// One connection.
 #[derive(Clone)]
 pub(in crate::http) enum Connection {
     /// To the server itself, or to it through a tunnel as bytes.
-    Own(Own),
-    /// A tunnel to a proxy of ours, which takes requests as they are.
-    Tunnel(Requests),
-}
-
-/// A connection that was opened here.
-#[derive(Clone)]
-pub(in crate::http) struct Own {
-    requests: SendRequest<Bytes>,
-    /// One count for each stream, and one for the list.
-    streams: Rc<()>,
-    /// When it last was seen with a stream.
-    used: Rc<Cell<Mono>>,
+    Own(Streams),
+    /// A tunnel to a proxy of ours, which takes requests as they are, and is told that they go there.
+    Tunnel(Requests, HeaderValue),
 }
 
 impl SharedPool {
     /// A connection to `target` that is open and has room for another stream.
     pub(in crate::http) fn open_to(&self, target: &TargetRef<'_>, now: Mono) -> Option<Connection> {
-        self.0.borrow().get(target)?.with_room(now)
+        self.0.open_to(target, now)
     }
 
     /// The same, opened if there is none.
@@ -74,115 +51,90 @@ impl SharedPool {
         limit: Duration,
         worker: &Rc<Worker>,
     ) -> Result<Connection, Refusal> {
-        let group = self.group(target);
-        let _alone = group.opening.lock().await;
-        if let Some(open) = group.with_room(worker.mono()) {
-            return Ok(open);
-        }
-        let connection = match connect_for_requests(worker, target, id, limit).await? {
-            Some(requests) => Connection::Tunnel(requests),
-            None => Connection::Own(open(worker, target, id, limit).await?),
+        let group = self.0.group(target, |target| target.keep());
+        let open = async {
+            Ok(
+                match connect_for_requests(worker, target, id, limit).await? {
+                    Some(requests) => Connection::to(requests, target.address),
+                    None => Connection::Own(open(worker, target, id, limit).await?),
+                },
+            )
         };
-        group.open.borrow_mut().push(connection.clone());
-        Ok(connection)
-    }
-
-    fn group(&self, target: &TargetRef<'_>) -> Rc<Group> {
-        let mut groups = self.0.borrow_mut();
-        if let Some(group) = groups.get(target) {
-            return group.clone();
-        }
-        groups.entry(target.keep()).or_default().clone()
+        group.connection(worker, open).await
     }
 
     /// Closes the connections that had no stream for long, and forgets those that have ended.
     pub(crate) fn sweep(&self, now: Mono) {
-        self.0.borrow_mut().retain(|_, group| {
-            let mut open = group.open.borrow_mut();
-            open.retain(|connection| connection.is_wanted(now));
-            !open.is_empty() || Rc::strong_count(group) > 1
-        });
+        self.0.sweep(now);
     }
 
     /// Uses those that were proven to somebody for no further stream: trust has changed.
     pub(crate) fn retire(&self) {
-        let mut groups = self.0.borrow_mut();
-        groups.retain(|target, _| target.tunnel.is_none());
+        self.0.retain(|target| target.tunnel.is_none());
     }
 
     /// Uses none of them for a further stream.
     pub(crate) fn clear(&self) {
-        self.0.borrow_mut().clear();
-    }
-}
-
-impl Group {
-    fn with_room(&self, now: Mono) -> Option<Connection> {
-        let mut open = self.open.borrow_mut();
-        open.retain(|connection| connection.takes_streams(now));
-        let mut with_room = open.iter().filter(|connection| connection.has_room(now));
-        with_room.next().cloned()
+        self.0.retain(|_| false);
     }
 }
 
 impl Connection {
-    /// Sends the head of a request; `ended` says that no body follows. Another proxy is told that it
-    /// goes to `target`.
+    fn to(requests: Requests, target: SocketAddr) -> Self {
+        let named = HeaderValue::try_from(target.to_string());
+        Self::Tunnel(requests, named.expect("an address is visible ASCII"))
+    }
+
+    /// Sends the head of a request; `ended` says that no body follows.
     pub(in crate::http) fn send(
         self,
         mut head: Request<()>,
         ended: bool,
-        target: SocketAddr,
     ) -> Result<Called, h2::Error> {
         match self {
-            Self::Own(mut own) => {
-                let (answer, up) = own.requests.send_request(head, ended)?;
-                Ok(Called::new(up, answer, false, own.streams))
+            Self::Own(mut streams) => {
+                let (answer, up) = streams.requests.send_request(head, ended)?;
+                Ok(Called::new(up, answer, false, streams.counted))
             }
-            Self::Tunnel(requests) => {
-                let named = HeaderValue::try_from(target.to_string());
-                let named = named.expect("an address is visible ASCII");
-                head.headers_mut().insert(LENO_TARGET, named);
+            Self::Tunnel(requests, target) => {
+                head.headers_mut().insert(TARGET, target);
                 let (answer, up, counted) = requests.send(head, ended)?;
                 Ok(Called::new(up, answer, true, counted))
             }
         }
     }
+}
 
-    fn has_room(&self, now: Mono) -> bool {
+/// Where a request between proxies says to which address it goes.
+const TARGET: HeaderName = HeaderName::from_static(LENO_TARGET);
+
+impl Shared for Connection {
+    fn has_room(&self) -> bool {
         match self {
-            Self::Own(own) => {
-                let most = own.requests.current_max_send_streams();
-                Rc::strong_count(&own.streams) <= most.min(MOST_STREAMS as usize)
+            Self::Own(streams) => {
+                let most = streams.requests.current_max_send_streams();
+                streams.are_fewer_than(most.min(MOST_STREAMS as usize))
             }
-            Self::Tunnel(requests) => requests.has_room(now),
+            Self::Tunnel(requests, _) => requests.has_room(),
         }
     }
 
-    /// Whether the other end takes further streams.
-    fn takes_streams(&self, now: Mono) -> bool {
+    fn lend(&self, now: Mono) -> Option<Self> {
         match self {
-            Self::Own(own) => {
-                let mut context = Context::from_waker(Waker::noop());
-                let ready = own.requests.clone().poll_ready(&mut context);
-                !matches!(ready, Poll::Ready(Err(_)))
+            Self::Own(streams) => streams.lend().map(Self::Own),
+            Self::Tunnel(requests, target) => {
+                let lent = requests.lend(now)?;
+                Some(Self::Tunnel(lent, target.clone()))
             }
-            Self::Tunnel(requests) => requests.takes_streams(now),
         }
     }
 
     fn is_wanted(&self, now: Mono) -> bool {
-        let is_idle = match self {
-            Self::Own(own) => {
-                if Rc::strong_count(&own.streams) > 1 {
-                    own.used.set(now);
-                }
-                now.since(own.used.get()) >= IDLE
-            }
+        match self {
+            Self::Own(streams) => streams.are_wanted(now, IDLE),
             // Whoever opened it knows when nobody wants it.
-            Self::Tunnel(_) => false,
-        };
-        !is_idle && self.takes_streams(now)
+            Self::Tunnel(requests, _) => requests.lend(now).is_some(),
+        }
     }
 }
 
@@ -191,7 +143,7 @@ async fn open(
     target: &TargetRef<'_>,
     id: CallId,
     limit: Duration,
-) -> Result<Own, Refusal> {
+) -> Result<Streams, Refusal> {
     let stream = connect(worker, target, id, limit).await?;
     let (stream, turns) = coalesce(Wire::new(stream, None), worker.buffers.clone());
     let handshake = turns
@@ -210,9 +162,5 @@ async fn open(
         // Its failure is a failure of each of its streams, and told there.
         drop(turns.of(connection).await);
     });
-    Ok(Own {
-        requests,
-        streams: Rc::default(),
-        used: Rc::new(Cell::new(worker.mono())),
-    })
+    Ok(Streams::new(requests, worker.mono()))
 }

@@ -1,6 +1,7 @@
 //! A copy for a mirror that is spoken to in HTTP/2.
 
 use std::future::poll_fn;
+use std::mem;
 
 use ::http::Request;
 use bytes::Bytes;
@@ -11,7 +12,8 @@ use leno_traffic::Refusal;
 use crate::copies::Last;
 use crate::http::Why;
 use crate::http::mirror::{Copy, MOST_READ};
-use crate::http::relay::{Gathered, poll_room, trailers_of};
+use crate::http::relay::framed::{Gathered, trailers_of};
+use crate::http::relay::give::poll_room;
 use crate::http::server::{Called, Server};
 
 impl Copy {
@@ -32,7 +34,7 @@ impl Copy {
             }
         };
         let ended = framing == BodyFraming::None;
-        let called = connection.send(head.clone(), ended, target.address);
+        let called = connection.send(head.clone(), ended);
         let mut called = called.map_err(|_ended| Code::R022)?;
         let answered = match ended {
             true => hear(&mut called).await,
@@ -56,7 +58,7 @@ impl Copy {
         loop {
             let read = gathered.add(&mut reader, &bytes);
             read.map_err(|_flaw| Code::R037)?;
-            let mut content = Bytes::from(gathered.take_content());
+            let mut content = Bytes::from(mem::take(&mut gathered.content));
             while !content.is_empty() {
                 let room = poll_fn(|context| poll_room(context, up, content.len())).await;
                 let room = room.map_err(|_broken| Code::R022)?;
@@ -73,7 +75,7 @@ impl Copy {
                 Err(Last::Behind | Last::Cut) => return Err(Code::R045),
             }
         }
-        let ended = match gathered.lines() {
+        let ended = match &*gathered.lines {
             [] => up.send_data(Bytes::new(), true),
             lines => up.send_trailers(trailers_of(lines)),
         };

@@ -1,7 +1,8 @@
 use std::future::poll_fn;
 use std::task::Waker;
 
-use ::http::Request;
+use ::http::{HeaderName, Request};
+use leno_protocol::Flaw;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local, yield_now};
@@ -139,7 +140,7 @@ async fn content_and_trailers_are_framed_for_http_1() {
                     Sink::Http1(&mut near),
                 )
                 .await;
-                assert_eq!(relay.trailer("grpc-status"), Some(&b"0"[..]));
+                assert_eq!(relay.grpc_status(), Some(&b"0"[..]));
                 drop(near);
                 let mut bytes = String::new();
                 far.read_to_string(&mut bytes).await.unwrap();

@@ -311,11 +311,12 @@ impl Recorded {
     fn of_stream(stream: &Stream<'_>, event: Happening) -> Self {
         let is_over = event == Happening::Stream;
         Self {
+            route: stream.route.map(|rule| RouteName(rule).to_string()),
             endpoint: stream.endpoint.map(|endpoint| endpoint.to_string()),
             duration_ms: is_over.then(|| millis(stream.took)),
             sent: is_over.then_some(stream.sent),
             received: is_over.then_some(stream.received),
-            decided: Decided::of(&stream.decided, None),
+            decided: Decided::of(&stream.decided, stream.route),
             ..Self::carried(event, stream.id, &stream.edge)
         }
         .began(stream.began.to_string(), stream.peer.to_string())

@@ -197,6 +197,7 @@ mod tests {
             recorder.record(&Event::Opened(Stream {
                 id: CallId::roll(&mut Dice::new(1)),
                 edge,
+                route: None,
                 peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
                 endpoint: None,
                 began: Wall::default(),

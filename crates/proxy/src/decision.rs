@@ -26,6 +26,8 @@ pub(crate) struct Decision<'a> {
     allowed_by: Option<&'a Origin>,
     /// Who or what kept it from going on, and why in words.
     kept_by: Option<Origin>,
+    /// The rule that took it and could not carry it.
+    taken_by: Option<Origin>,
     why: String,
     called: Option<&'a Port>,
     backend: Option<&'a PortRef>,
@@ -131,6 +133,7 @@ impl<'a> Decision<'a> {
     /// It was refused.
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
         self.kept(refusal.origin().cloned(), refusal.to_string());
+        self.taken_by = refusal.rule().cloned();
         self.passed(refusal.late());
     }
 
@@ -155,6 +158,11 @@ impl<'a> Decision<'a> {
     /// The port that was called, if it came to that.
     pub(crate) fn called(&self) -> Option<&'a Port> {
         self.called
+    }
+
+    /// The rule of a route that took it and could not carry it, if that is why it was refused.
+    pub(crate) fn taken_by(&self) -> Option<&Origin> {
+        self.taken_by.as_ref()
     }
 
     /// All of it, for whoever reads events.

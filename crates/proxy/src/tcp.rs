@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use leno_model::view::Protocol;
-use leno_model::{CallId, Code, Now};
+use leno_model::{CallId, Code, Now, Origin};
 use leno_protocol::Spoken;
 use leno_telemetry::{Bytes, Edge, Event, Flow, Security};
 use leno_traffic::{
@@ -169,6 +169,8 @@ struct Carrying<'a> {
     id: CallId,
     began: Now,
     table: &'a Table,
+    /// The rule that takes it.
+    route: Cell<Option<&'a Origin>>,
     endpoint: Cell<Option<SocketAddr>>,
     security: Cell<Security>,
     decision: RefCell<Decision<'a>>,
@@ -198,6 +200,7 @@ impl<'a> Carrying<'a> {
             id,
             began: worker.now(),
             table,
+            route: Cell::new(None),
             endpoint: Cell::new(None),
             security: Cell::new(incoming.proven()),
             decision: RefCell::default(),
@@ -437,6 +440,8 @@ impl<'a> Carrying<'a> {
                     table.route_stream(admitted, port, name, dice, None)?
                 };
                 self.decision.borrow_mut().forwarded(&forward);
+                self.route
+                    .set(forward.route().map(|(_, rule)| &rule.origin));
                 let attempts = forward.attempts(self.began.mono);
                 let (server, target, picked) = self.connect_any(forward.port(), attempts).await?;
                 return Ok(Opened {
@@ -534,7 +539,7 @@ impl<'a> Carrying<'a> {
         let (mut up, mut down) = (Pump::bytes().behind(came), Pump::bytes());
         let mut meter = Meter::new(Flow {
             edge: self.edge(),
-            route: None,
+            route: self.route.get(),
             status: None,
             bytes: Bytes::default(),
         });
@@ -623,7 +628,9 @@ impl<'a> Carrying<'a> {
             counted,
             ..self.told(&decision)
         };
-        let report = self.incoming.report(self.table, decision.called(), None);
+        let report = self
+            .incoming
+            .report(self.table, decision.called(), stream.route);
         let logged = telling::of_stream(report, &stream);
         self.worker.report(&Event::Stream(leno_telemetry::Stream {
             logged: logged.as_ref(),
@@ -636,6 +643,7 @@ impl<'a> Carrying<'a> {
         leno_telemetry::Stream {
             id: self.id,
             edge: self.edge(),
+            route: self.route.get().or_else(|| decision.taken_by()),
             peer: self.incoming.from,
             endpoint: self.endpoint.get(),
             began: self.began.wall,

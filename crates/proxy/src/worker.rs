@@ -628,6 +628,7 @@ impl Worker {
                 destination: Party::Unknown,
                 security: Security::None,
             },
+            route: None,
             peer,
             endpoint: None,
             began: now.wall,

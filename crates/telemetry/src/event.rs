@@ -403,6 +403,8 @@ pub struct Stream<'a> {
     pub id: CallId,
     /// Between whom.
     pub edge: Edge<'a>,
+    /// The rule that took it; `None` if none did.
+    pub route: Option<&'a Origin>,
     /// Who opened it.
     pub peer: SocketAddr,
     /// Whom it went to, if it came to that.

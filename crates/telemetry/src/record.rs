@@ -31,6 +31,7 @@ enum Owned {
 struct Carried {
     id: CallId,
     parties: Parties,
+    route: Option<Origin>,
     peer: SocketAddr,
     endpoint: Option<SocketAddr>,
     began: Wall,
@@ -55,7 +56,6 @@ struct Parties {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Request {
-    route: Option<Origin>,
     method: Box<str>,
     host: Box<str>,
     path: Box<str>,
@@ -176,6 +176,7 @@ impl Carried {
         Self {
             id: call.id,
             parties: Parties::of(&call.edge),
+            route: call.route.cloned(),
             peer: call.peer,
             endpoint: call.endpoint,
             began: call.began,
@@ -194,6 +195,7 @@ impl Carried {
         Self {
             id: stream.id,
             parties: Parties::of(&stream.edge),
+            route: stream.route.cloned(),
             peer: stream.peer,
             endpoint: stream.endpoint,
             began: stream.began,
@@ -212,6 +214,7 @@ impl Carried {
         Stream {
             id: self.id,
             edge: self.parties.edge(),
+            route: self.route.as_ref(),
             peer: self.peer,
             endpoint: self.endpoint,
             began: self.began,
@@ -254,7 +257,6 @@ impl Parties {
 impl Request {
     fn of(call: &Call<'_>) -> Self {
         Self {
-            route: call.route.cloned(),
             method: owned(call.method),
             host: owned(call.host),
             path: owned(call.path),
@@ -270,7 +272,7 @@ impl Request {
         Call {
             id: carried.id,
             edge: carried.parties.edge(),
-            route: self.route.as_ref(),
+            route: carried.route.as_ref(),
             peer: carried.peer,
             endpoint: carried.endpoint,
             began: carried.began,

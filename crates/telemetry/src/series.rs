@@ -97,12 +97,12 @@ impl<'a> Key<'a> {
     }
 
     pub(crate) fn of_stream(stream: &Stream<'a>) -> Self {
-        Self::new(&stream.edge, None, What::Streams, stream.fault())
+        Self::new(&stream.edge, stream.route, What::Streams, stream.fault())
     }
 
     /// What a stream counts under while nothing has failed.
     pub(crate) fn of_open(stream: &Stream<'a>) -> Self {
-        Self::new(&stream.edge, None, What::Streams, None)
+        Self::new(&stream.edge, stream.route, What::Streams, None)
     }
 
     /// What bytes count under while nobody knows how it ends.

@@ -92,8 +92,10 @@ pub enum Refusal {
     RouteNotUsable {
         /// What is wrong with it.
         code: Code,
-        /// The rule.
+        /// What of it is wrong.
         origin: Origin,
+        /// The rule.
+        rule: Origin,
     },
     /// The roll fell on a backend that is not one.
     #[error("the request fell to a backend that is not valid: {code} {}", code.slug())]
@@ -102,6 +104,8 @@ pub enum Refusal {
         code: Code,
         /// The reference.
         origin: Option<Origin>,
+        /// The rule.
+        rule: Origin,
     },
     /// Nobody answers for the service.
     #[error("{0} has no endpoint")]
@@ -305,6 +309,14 @@ impl Refusal {
             Self::Draining => Code::R041,
             Self::TooManyWaiting => Code::R043,
         }
+    }
+
+    /// The rule of a route that took it, where it is the rule that cannot carry it.
+    pub fn rule(&self) -> Option<&Origin> {
+        let (Self::RouteNotUsable { rule, .. } | Self::BackendNotUsable { rule, .. }) = self else {
+            return None;
+        };
+        Some(rule)
     }
 
     /// Who wrote what it is refused by, where somebody did.

@@ -73,7 +73,7 @@ impl Table {
                 }
                 let to = set.backends[route.rule][place];
                 Ok(Routed::Forward(Forward {
-                    to: self.backend(part, to)?,
+                    to: self.backend(rule, part, to)?,
                     admitted,
                     called: port,
                     route: Some((route, rule)),
@@ -91,6 +91,7 @@ impl Table {
             Action::Refuse(code, origin) => Err(Refusal::RouteNotUsable {
                 code: *code,
                 origin: origin.clone(),
+                rule: rule.origin.clone(),
             }),
         }
     }
@@ -100,18 +101,18 @@ impl Table {
         Forward::unrouted(admitted, to.of)
     }
 
-    /// The port that a share goes to, which stands at `place`.
-    fn backend(&self, part: &Part, place: Option<u32>) -> Result<&Port, Refusal> {
+    /// The port that a share of a rule goes to, which stands at `place`.
+    fn backend(&self, rule: &Rule, part: &Part, place: Option<u32>) -> Result<&Port, Refusal> {
         match (&part.backend, place) {
             (Backend::Service(_), Some(place)) => Ok(self.port_at(place)),
             (Backend::Service(port), None) => {
                 let question = Subscription::Service(port.service.clone());
                 if self.scope().holds(&question) {
-                    return Err(not_usable(part, Code::C113));
+                    return Err(not_usable(rule, part, Code::C113));
                 }
                 Err(Refusal::NotKnownYet(question))
             }
-            (Backend::Invalid(code), _) => Err(not_usable(part, *code)),
+            (Backend::Invalid(code), _) => Err(not_usable(rule, part, *code)),
         }
     }
 }
@@ -129,10 +130,11 @@ fn copied(rule: &Rule, part: &Part, dice: &mut Dice) -> u32 {
 /// All mirrors have a bit each: those of a rule and those of one of its parts.
 const _: () = assert!(2 * Mirror::MOST <= u32::BITS as usize);
 
-fn not_usable(part: &Part, code: Code) -> Refusal {
+fn not_usable(rule: &Rule, part: &Part, code: Code) -> Refusal {
     Refusal::BackendNotUsable {
         code,
         origin: part.origin.clone(),
+        rule: rule.origin.clone(),
     }
 }
 

@@ -135,7 +135,7 @@ impl<'a> Exchange<'a> {
         let call = Call {
             id: self.id,
             edge: self.edge(),
-            route: told.route,
+            route: told.route.or_else(|| told.decision.taken_by()),
             peer: incoming.from,
             endpoint: told.endpoint,
             began: self.began.wall,
@@ -155,7 +155,7 @@ impl<'a> Exchange<'a> {
             logged: None,
             decided: told.decision.decided(&basis),
         };
-        let report = incoming.report(self.table, called, told.route);
+        let report = incoming.report(self.table, called, call.route);
         let logged = telling::of_call(report, &call, Some(request));
         let traced = self.tracing.told(request, call.fault().is_some());
         worker.report(&Event::Call(Call {

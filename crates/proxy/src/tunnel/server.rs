@@ -365,6 +365,7 @@ impl Tunnel {
                 destination: Party::Unknown,
                 security: Security::Mtls,
             },
+            route: None,
             peer: self.from,
             endpoint: None,
             began: self.worker.now().wall,

@@ -87,9 +87,7 @@ pub fn fields<'a>(event: &Event<'a>, mut say: impl FnMut(&'static str, Said<'a>)
 fn say_call<'a>(call: &Call<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     begin(call.began, "call", say);
     parties(call.id, &call.edge, say);
-    if let Some(route) = call.route {
-        say("route", Said::Route(route));
-    }
+    taken(call.route, say);
     addresses(&call.edge, call.peer, call.endpoint, say);
     say("method", Said::Outside(call.method));
     say("host", Said::Outside(call.host));
@@ -120,12 +118,14 @@ fn say_call<'a>(call: &Call<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
 fn say_opened<'a>(stream: &Stream<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     begin(stream.began, "opened", say);
     parties(stream.id, &stream.edge, say);
+    taken(stream.route, say);
     addresses(&stream.edge, stream.peer, stream.endpoint, say);
 }
 
 fn say_stream<'a>(stream: &Stream<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     begin(stream.began, "stream", say);
     parties(stream.id, &stream.edge, say);
+    taken(stream.route, say);
     addresses(&stream.edge, stream.peer, stream.endpoint, say);
     say("duration_ms", Said::Took(stream.took));
     say("sent", Said::Number(stream.sent));
@@ -160,6 +160,12 @@ fn parties<'a>(id: CallId, edge: &Edge<'a>, say: &mut impl FnMut(&'static str, S
     say("reporter", Said::Word(edge.reporter.as_str()));
     say("source", Said::Party(edge.source));
     say("destination", Said::Party(edge.destination));
+}
+
+fn taken<'a>(route: Option<&'a Origin>, say: &mut impl FnMut(&'static str, Said<'a>)) {
+    if let Some(route) = route {
+        say("route", Said::Route(route));
+    }
 }
 
 fn addresses<'a>(

@@ -91,19 +91,23 @@ fn a_stream_is_open_until_it_ends_and_counted_then() {
     let telemetry = Telemetry::new(Settings::default());
     let flows = telemetry.flows();
     let mut recorder = telemetry.recorder();
-    let opened = call("shop/web -> shop/redis opened 0s");
-    let mut ended = call("shop/web -> shop/redis tcp 5s sent=10 received=7 counted=4/0 live");
+    let opened = call("shop/web -> shop/redis opened 0s rule=1");
+    let mut ended =
+        call("shop/web -> shop/redis tcp 5s rule=1 sent=10 received=7 counted=4/0 live");
     recorder.record(&opened.event());
     recorder.flow(&ended.flow());
     let mut cut = |seconds| {
         recorder.hand_over(opened.began + Duration::from_secs(seconds));
         flows.gather().flows.iter().map(told).collect::<Vec<_>>()
     };
-    let part = "shop/web -> shop/redis tcp mtls x0 sent=4 open_ms=2000";
+    let part = "shop/web -> shop/redis tcp mtls HTTPRoute shop/redis rule 1 x0 sent=4 open_ms=2000";
     assert_eq!(cut(2), [part]);
-    assert_eq!(cut(3), ["shop/web -> shop/redis tcp mtls x0 open_ms=1000"]);
+    assert_eq!(
+        cut(3),
+        ["shop/web -> shop/redis tcp mtls HTTPRoute shop/redis rule 1 x0 open_ms=1000"]
+    );
     recorder.record(&ended.event());
-    let rest = "shop/web -> shop/redis tcp mtls x1 sent=6 received=7 open_ms=2000";
+    let rest = "shop/web -> shop/redis tcp mtls HTTPRoute shop/redis rule 1 x1 sent=6 received=7 open_ms=2000";
     ended.opened = false;
     recorder.hand_over(opened.began + Duration::from_secs(9));
     assert_eq!(

@@ -44,6 +44,7 @@ pub(crate) struct Story {
     pub(crate) destination: String,
     pub(crate) security: Security,
     pub(crate) what: What,
+    pub(crate) route: Option<Origin>,
     pub(crate) id: CallId,
     pub(crate) began: Wall,
     pub(crate) took: Duration,
@@ -67,7 +68,6 @@ pub(crate) enum What {
         host: String,
         path: String,
         status: u16,
-        route: Option<Origin>,
     },
     Opened,
     Stream,
@@ -109,6 +109,7 @@ pub(crate) fn call(text: &str) -> Story {
         destination: "unknown".to_owned(),
         security: Security::Mtls,
         what: What::Stream,
+        route: None,
         id: CallId::parse(b"7c1e4b02d41e8a7710aa3c9e0f52b6d8").unwrap(),
         began: Wall::since_epoch(Duration::from_millis(1_795_170_718_250)),
         took: Duration::ZERO,
@@ -147,7 +148,6 @@ pub(crate) fn call(text: &str) -> Story {
                 host: host.to_owned(),
                 path: format!("/{path}"),
                 status: next().parse().unwrap(),
-                route: None,
             };
         }
     }
@@ -202,10 +202,7 @@ impl Story {
                 };
             }
             Some(("rule", number)) => {
-                let What::Call { route, .. } = &mut self.what else {
-                    panic!("only calls have routes");
-                };
-                *route = Some(rule(&self.destination, number.parse().unwrap()));
+                self.route = Some(rule(&self.destination, number.parse().unwrap()));
             }
             Some((name, _)) => panic!("{name}?"),
         }
@@ -230,11 +227,10 @@ impl Story {
                 host,
                 path,
                 status,
-                route,
             } => Event::Call(Call {
                 id: self.id,
                 edge,
-                route: route.as_ref(),
+                route: self.route.as_ref(),
                 peer,
                 endpoint: endpoint.filter(|_| self.security != Security::None),
                 began: self.began,
@@ -282,6 +278,7 @@ impl Story {
         Stream {
             id: self.id,
             edge,
+            route: self.route.as_ref(),
             peer: address("10.2.0.3:41234"),
             endpoint: Some(address("10.2.1.7:8080")),
             began: self.began,
@@ -298,13 +295,13 @@ impl Story {
 
     /// Its bytes as they are counted while it goes on: those that it says were counted.
     pub(crate) fn flow(&self) -> Flow<'_> {
-        let (route, status) = match &self.what {
-            What::Call { route, status, .. } => (route.as_ref(), Some(*status)),
-            _ => (None, None),
+        let status = match &self.what {
+            What::Call { status, .. } => Some(*status),
+            _ => None,
         };
         Flow {
             edge: self.edge(),
-            route,
+            route: self.route.as_ref(),
             status,
             bytes: self.counted,
         }

@@ -52,7 +52,7 @@ impl Table {
                 Ok(Forward {
                     admitted,
                     called: port,
-                    to: self.backend(part, set.backends[route.rule][place])?,
+                    to: self.backend(rule, part, set.backends[route.rule][place])?,
                     route: Some((route, rule)),
                     part: Some((part, roll)),
                     copied: 0,
@@ -61,6 +61,7 @@ impl Table {
             Action::Refuse(code, origin) => Err(Refusal::RouteNotUsable {
                 code: *code,
                 origin: origin.clone(),
+                rule: rule.origin.clone(),
             }),
             Action::Redirect(_) => unreachable!("bytes cannot be told to go elsewhere"),
         }

@@ -140,6 +140,9 @@ fn the_name_of_a_server_routes_tls_that_nobody_ends() {
             let told = ask(&["-servername", name], 8443);
             told.contains(&format!("CN = {name}")).then_some(())
         });
+        let (service, _) = name.split_once('.').unwrap();
+        let rule = format!(r#""route":"TLSRoute shop/{service} rule 1""#);
+        web.until_says(&[r#""event":"stream""#, &rule]);
     }
     for words in [&["-servername", "green.example"][..], &["-noservername"]] {
         let told = ask(words, 8443);

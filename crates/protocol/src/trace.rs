@@ -27,6 +27,10 @@ impl TraceContext {
     /// The context of a request: of its `traceparent`, else of its B3 headers. One that is
     /// malformed or there more than once is none.
     pub fn of(request: &Request<'_>) -> Option<Self> {
+        // Most requests are in no trace, which one look at each header tells.
+        if !request.headers.iter().any(|header| may_tell(header.name)) {
+            return None;
+        }
         let only = |name| {
             let mut values = request.header(name);
             values.next().filter(|_| values.next().is_none())
@@ -126,6 +130,15 @@ impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(str::from_utf8(&self.encode()).unwrap_or_default())
     }
+}
+
+/// Whether a header of this name may be one without which there is no context: `traceparent`, `b3` or
+/// `x-b3-traceid`.
+fn may_tell(name: &str) -> bool {
+    matches!(
+        (name.len(), name.as_bytes().first()),
+        (11, Some(b't' | b'T')) | (2, Some(b'b' | b'B')) | (12, Some(b'x' | b'X'))
+    )
 }
 
 /// B3 may write a trace in 16 digits.

@@ -181,3 +181,6 @@ fn scope() -> Scope {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
+
+#[cfg(test)]
+mod played;

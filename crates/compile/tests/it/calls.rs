@@ -7,6 +7,7 @@ use leno_model::Dice;
 use leno_model::view::{HttpMatch, PathMatch, Routes, TextMatch};
 
 use crate::cases::compiled;
+use crate::drawn::{self, below};
 
 #[test]
 fn the_first_route_of_a_call_is_the_one_the_spec_picks() {
@@ -168,32 +169,14 @@ fn matches(dice: &mut Dice) -> Vec<Written> {
     all
 }
 
-fn below(dice: &mut Dice, bound: usize) -> usize {
-    let bound = u64::try_from(bound).unwrap();
-    usize::try_from(dice.next_u64() % bound).unwrap()
-}
-
 fn yaml(matches: &[Written]) -> String {
-    let mut yaml =
-        "{apiVersion: v1, kind: Service, metadata: {name: cart}, spec: {ports: [{port: 80}]}}\n"
-            .to_owned();
+    let mut yaml = drawn::CART.to_owned();
     for one in matches {
         if (one.rule, one.index) == (0, 0) {
-            let created = one
-                .created
-                .map(|day| format!(", creationTimestamp: \"2026-01-{day:02}T00:00:00Z\""));
-            write!(
-                yaml,
-                "---\napiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\n\
-                 metadata: {{name: route-{}{}}}\nspec:\n  \
-                 parentRefs: [{{group: \"\", kind: Service, name: cart}}]\n  rules:\n",
-                one.route,
-                created.unwrap_or_default()
-            )
-            .unwrap();
+            yaml.push_str(&drawn::route("GRPCRoute", one.route, one.created));
         }
         if one.index == 0 {
-            yaml.push_str("  - backendRefs: [{name: cart, port: 80}]\n    matches:\n");
+            yaml.push_str(drawn::RULE);
         }
         let said = [("service", one.service), ("method", one.method)];
         let said = said.iter().filter(|(_, text)| !text.is_empty());

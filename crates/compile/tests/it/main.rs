@@ -4,6 +4,7 @@
 mod bounds;
 mod calls;
 mod cases;
+mod drawn;
 mod find;
 mod mutations;
 mod order;

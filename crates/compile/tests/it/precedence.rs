@@ -7,6 +7,7 @@ use leno_model::Dice;
 use leno_model::view::{HttpMatch, PathMatch, Routes, TextMatch};
 
 use crate::cases::compiled;
+use crate::drawn::{self, below};
 
 #[test]
 fn the_first_route_is_the_one_the_spec_picks() {
@@ -184,12 +185,8 @@ impl Request {
     }
 }
 
-fn below(dice: &mut Dice, bound: u64) -> usize {
-    usize::try_from(dice.next_u64() % bound).unwrap()
-}
-
 fn one(dice: &mut Dice, of: &[&'static str]) -> &'static str {
-    of[below(dice, u64::try_from(of.len()).unwrap())]
+    of[below(dice, of.len())]
 }
 
 /// Names with values, each name at most once.
@@ -205,26 +202,13 @@ fn pairs(dice: &mut Dice, most: usize) -> Vec<(&'static str, &'static str)> {
 }
 
 fn yaml(matches: &[Written]) -> String {
-    let mut yaml =
-        "{apiVersion: v1, kind: Service, metadata: {name: cart}, spec: {ports: [{port: 80}]}}\n"
-            .to_owned();
+    let mut yaml = drawn::CART.to_owned();
     for one in matches {
         if (one.rule, one.index) == (0, 0) {
-            let created = one
-                .created
-                .map(|day| format!(", creationTimestamp: \"2026-01-{day:02}T00:00:00Z\""));
-            write!(
-                yaml,
-                "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n\
-                 metadata: {{name: route-{}{}}}\nspec:\n  \
-                 parentRefs: [{{group: \"\", kind: Service, name: cart}}]\n  rules:\n",
-                one.route,
-                created.unwrap_or_default()
-            )
-            .unwrap();
+            yaml.push_str(&drawn::route("HTTPRoute", one.route, one.created));
         }
         if one.index == 0 {
-            yaml.push_str("  - backendRefs: [{name: cart, port: 80}]\n    matches:\n");
+            yaml.push_str(drawn::RULE);
         }
         let type_ = if one.is_exact { "Exact" } else { "PathPrefix" };
         let method = one

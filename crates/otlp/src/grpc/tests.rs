@@ -1,7 +1,8 @@
 use leno_model::Code;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::io::{AsyncWriteExt as _, duplex};
 
 use super::*;
+use crate::played::{batch, take_all};
 
 /// A frame of HTTP/2.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -18,26 +19,19 @@ const CONTINUATION: u8 = 9;
 /// A server that says these frames after its settings, over and over, is away, and it is said why.
 async fn check(frames: Vec<u8>) {
     let (ours, theirs) = duplex(16 << 10);
-    let (mut read, mut write) = tokio::io::split(theirs);
+    let (read, mut write) = tokio::io::split(theirs);
     let serving = tokio::spawn(async move {
         let mut said = write.write_all(&frame(SETTINGS, 0, 0, &[])).await;
         while said.is_ok() {
             said = write.write_all(&frames).await;
         }
     });
-    let reading = tokio::spawn(async move {
-        let mut request = vec![0; 4096];
-        while read.read(&mut request).await.is_ok_and(|count| count > 0) {}
-    });
-    let batch = Batch {
-        body: b"leno".to_vec(),
-        items: 1,
-    };
+    let reading = take_all(read);
     let endpoint = Endpoint::read("http://otel:4317").unwrap();
     let opened = open(&endpoint, HeaderMap::new(), Box::new(ours)).await;
     let why = match opened {
         Err(NotDialled::Away(why) | NotDialled::Unusable(why)) => why,
-        Ok(open) => match open.send(Signal::Logs, &batch).await.1 {
+        Ok(open) => match open.send(Signal::Logs, &batch()).await.1 {
             Verdict::Later { code, why, .. } => {
                 assert_eq!(code, Code::X001, "{why}");
                 why

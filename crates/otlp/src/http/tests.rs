@@ -1,14 +1,15 @@
 use leno_model::Code;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::io::{AsyncWriteExt as _, duplex};
 
 use super::*;
 use crate::dial::Endpoint;
+use crate::played::{batch, take_all};
 
 /// Sends a batch to a server that answers by these bytes and, if it `stays`, does not close: what is
 /// made of it, whether the connection is used again, and how many bytes were taken from it.
 async fn sent(answer: Vec<u8>, stays: bool) -> (Verdict, bool, usize) {
     let (ours, theirs) = duplex(4096);
-    let (mut read, mut write) = tokio::io::split(theirs);
+    let (read, mut write) = tokio::io::split(theirs);
     let serving = tokio::spawn(async move {
         let mut taken = 0;
         for piece in answer.chunks(1024) {
@@ -23,18 +24,11 @@ async fn sent(answer: Vec<u8>, stays: bool) -> (Verdict, bool, usize) {
         }
         taken
     });
-    let reading = tokio::spawn(async move {
-        let mut request = vec![0; 4096];
-        while read.read(&mut request).await.is_ok_and(|count| count > 0) {}
-    });
-    let batch = Batch {
-        body: b"leno".to_vec(),
-        items: 1,
-    };
+    let reading = take_all(read);
     let endpoint = Endpoint::read("http://otel:4318").unwrap();
     let open = open(Box::new(ours));
     let (open, verdict) = open
-        .send(&endpoint, &HeaderMap::new(), Signal::Logs, &batch)
+        .send(&endpoint, &HeaderMap::new(), Signal::Logs, &batch())
         .await;
     let again = open.is_some();
     drop(open);

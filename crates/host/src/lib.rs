@@ -25,7 +25,7 @@ pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
     reach, run_if_called,
 };
-pub use memory::release_code;
+pub use memory::{keep_freed, release_code};
 pub use original::original_destination;
 pub use pipe::Pipe;
 pub use socket_file::{SocketFile, through_folder};

@@ -1,5 +1,5 @@
 //! A connection that is read in large pieces. TLS asks for 4 KiB at a time, and each would be a
-//! system call.
+//! system call. The more came at once, the more may come at once the next time.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -7,13 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use crate::buffer::{Buffer, Buffers};
+use crate::buffer::{Buffer, Buffers, ROOM, Size};
 
 /// A connection that is read ahead, into a buffer that is held only while there is something in it.
 pub(crate) struct Ahead<S> {
     inner: S,
     buffers: Buffers,
     unread: Option<Unread>,
+    /// How much may come at once, by what came last.
+    size: Size,
 }
 
 struct Unread {
@@ -28,6 +30,7 @@ impl<S> Ahead<S> {
             inner,
             buffers,
             unread: None,
+            size: Size::Usual,
         }
     }
 }
@@ -42,8 +45,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Ahead<S> {
         let Unread { buffer, taken } = match &mut this.unread {
             Some(unread) => unread,
             none => {
-                let mut buffer = this.buffers.lend();
+                let mut buffer = this.buffers.lend_as(this.size);
                 ready!(pin!(this.inner.read_buf(&mut *buffer)).poll(context))?;
+                this.size = match buffer.len() {
+                    ROOM.. => Size::Large,
+                    _ => Size::Usual,
+                };
                 none.insert(Unread { buffer, taken: 0 })
             }
         };

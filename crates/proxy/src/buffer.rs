@@ -1,9 +1,12 @@
 //! Buffers that are lent while there is something in them, so that an idle connection holds none.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
 
 use crate::pipes::Pipes;
 use crate::room::Places;
@@ -12,11 +15,15 @@ use crate::room::Places;
 /// TLS record holds.
 pub(crate) const ROOM: usize = 16 * 1024;
 
+/// How much a large one has room for: what four TLS records take on the wire.
+const LARGE_ROOM: usize = 4 * (ROOM + 32);
+
 /// How much room there is at least for what is read.
 pub(crate) const LEAST_ROOM: usize = 4 * 1024;
 
-/// How many idle buffers a worker keeps.
+/// How many idle buffers a worker keeps, and how many large ones.
 const KEPT: usize = 256;
+const KEPT_LARGE: usize = 16;
 
 /// A worker's buffers, and its pipes for what needs none. A clone is the same.
 #[derive(Clone)]
@@ -27,6 +34,8 @@ pub(crate) struct Buffers {
 
 struct Stock {
     idle: RefCell<Vec<Vec<u8>>>,
+    idle_large: RefCell<Vec<Vec<u8>>>,
+    /// How many are lent; a large one counts for four.
     lent: Cell<usize>,
     /// How many may be lent before reading stops.
     most: usize,
@@ -48,6 +57,7 @@ impl Buffers {
         Self {
             stock: Rc::new(Stock {
                 idle: RefCell::default(),
+                idle_large: RefCell::default(),
                 lent: Cell::default(),
                 most: bytes / ROOM,
                 waiting: RefCell::default(),
@@ -60,22 +70,40 @@ impl Buffers {
 
     /// Lends an empty buffer, for what cannot wait: an answer, the rest of what has begun.
     pub(crate) fn lend(&self) -> Buffer {
-        let Stock { idle, lent, .. } = &*self.stock;
-        lent.set(lent.get() + 1);
+        self.lend_as(Size::Usual)
+    }
+
+    /// The same, of this size.
+    pub(crate) fn lend_as(&self, size: Size) -> Buffer {
+        let stock = &*self.stock;
+        stock.lent.set(stock.lent.get() + size.counts());
+        let (idle, room) = match size {
+            Size::Usual => (&stock.idle, ROOM),
+            Size::Large => (&stock.idle_large, LARGE_ROOM),
+        };
+        let idle = idle.borrow_mut().pop();
         Buffer {
-            bytes: idle
-                .borrow_mut()
-                .pop()
-                .unwrap_or_else(|| Vec::with_capacity(ROOM)),
+            bytes: idle.unwrap_or_else(|| Vec::with_capacity(room)),
+            size,
             home: self.clone(),
         }
     }
 
     /// Lends an empty buffer for more to be read, once one may be lent.
     pub(crate) fn poll_lend(&self, context: &Context<'_>, waits: &mut Waits) -> Poll<Buffer> {
+        self.poll_lend_as(context, waits, Size::Usual)
+    }
+
+    /// The same, of this size.
+    pub(crate) fn poll_lend_as(
+        &self,
+        context: &Context<'_>,
+        waits: &mut Waits,
+        size: Size,
+    ) -> Poll<Buffer> {
         if !self.are_spent() {
             waits.0 = None;
-            return Poll::Ready(self.lend());
+            return Poll::Ready(self.lend_as(size));
         }
         let Stock {
             waiting,
@@ -100,13 +128,20 @@ impl Buffers {
         self.stock.stopped.take()
     }
 
-    fn take_back(&self, mut bytes: Vec<u8>) {
+    fn take_back(&self, mut bytes: Vec<u8>, size: Size) {
         let stock = &*self.stock;
-        stock.lent.set(stock.lent.get() - 1);
-        let mut kept = stock.idle.borrow_mut();
-        if bytes.capacity() <= 4 * ROOM && kept.len() < KEPT {
+        stock.lent.set(stock.lent.get() - size.counts());
+        let kept = match bytes.capacity() {
+            ROOM..LARGE_ROOM => Some((&stock.idle, KEPT)),
+            LARGE_ROOM => Some((&stock.idle_large, KEPT_LARGE)),
+            // It was given away, or has grown.
+            _ => None,
+        };
+        if let Some((kept, most)) = kept
+            && kept.borrow().len() < most
+        {
             bytes.clear();
-            kept.push(bytes);
+            kept.borrow_mut().push(bytes);
         }
         let mut waiting = stock.waiting.borrow_mut();
         if !waiting.is_empty() && !self.are_spent() {
@@ -116,13 +151,38 @@ impl Buffers {
     }
 }
 
+/// How much a lent buffer has room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Size {
+    /// As much as anything needs that is not known to be long.
+    Usual,
+    /// Several times as much: each read and write of a long stream costs what a short one does.
+    Large,
+}
+
+impl Size {
+    /// For how many it counts.
+    fn counts(self) -> usize {
+        match self {
+            Self::Usual => 1,
+            Self::Large => 4,
+        }
+    }
+}
+
 /// A lent buffer. It goes home when it is dropped.
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
+    size: Size,
     home: Buffers,
 }
 
 impl Buffer {
+    /// Gives away what is in it, with the room that it has.
+    pub(crate) fn into_bytes(mut self) -> Bytes {
+        mem::take(&mut self.bytes).into()
+    }
+
     /// Forgets the first `count` bytes.
     pub(crate) fn consume(&mut self, count: usize) {
         if count >= self.bytes.len() {
@@ -149,7 +209,7 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.home.take_back(std::mem::take(&mut self.bytes));
+        self.home.take_back(mem::take(&mut self.bytes), self.size);
     }
 }
 
@@ -197,12 +257,28 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_grew_large_is_not_kept() {
+    fn each_size_is_kept_by_itself_and_what_grew_beyond_it_or_was_given_away_is_not() {
         let buffers = Buffers::new(usize::MAX, places(0));
+        let kept = || {
+            let Stock {
+                idle, idle_large, ..
+            } = &*buffers.stock;
+            (idle.borrow().len(), idle_large.borrow().len())
+        };
         let mut buffer = buffers.lend();
         buffer.resize(5 * ROOM, 0);
         drop(buffer);
-        assert_eq!(buffers.stock.idle.borrow().len(), 0);
+        let mut large = buffers.lend_as(Size::Large);
+        large.push(0);
+        let place = large.as_ptr();
+        let given = large.into_bytes();
+        assert_eq!((kept(), given.as_ptr()), ((0, 0), place));
+        let both = [Size::Usual, Size::Large].map(|size| buffers.lend_as(size));
+        assert_eq!(buffers.stock.lent.get(), 5);
+        drop(both);
+        assert_eq!((kept(), buffers.stock.lent.get()), ((1, 1), 0));
+        let large = buffers.lend_as(Size::Large);
+        assert_eq!((kept(), large.capacity()), ((1, 0), LARGE_ROOM));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! A stream that gathers what HTTP/2 writes while it has its turn, and sends it when the turn is over.
 //! HTTP/2 flushes before each frame of data that is not small; without this, each would become a TLS
-//! record and a system call of its own.
+//! record and a system call of its own. What is large is not gathered, but sent behind what was.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -16,6 +17,10 @@ use crate::buffer::{Buffer, Buffers, ROOM};
 
 /// How many buffers are gathered before they are sent, turn or no turn: as much as TLS takes at once.
 const MOST: usize = 4;
+
+/// From how many bytes on a write is not gathered: copying it would cost more than the system call that
+/// it needs for itself.
+const LARGE: usize = 2 * ROOM;
 
 /// Why the other end of a stream broke off, once it has said so. HTTP/2 keeps the words of an error,
 /// and not the error.
@@ -94,28 +99,53 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
     /// Sends everything that was gathered.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.gathered.is_empty() {
-            let mut pieces = [IoSlice::new(&[]); MOST];
-            for (piece, buffer) in pieces.iter_mut().zip(&self.gathered) {
-                *piece = IoSlice::new(buffer);
-            }
-            IoSlice::advance_slices(&mut &mut pieces[..], self.sent);
-            let inner = Pin::new(&mut self.inner);
-            match ready!(inner.poll_write_vectored(context, &pieces))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.let_go(count),
-            }
+            ready!(self.poll_send_some(context, &[]))?;
         }
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
-    /// Gives back the buffers that have been sent whole: an idle connection keeps no room.
-    fn let_go(&mut self, count: usize) {
+    /// Sends some of what was gathered and of `more`, which comes behind it; how much of the latter.
+    fn poll_send_some(
+        &mut self,
+        context: &mut Context<'_>,
+        more: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut pieces = [IoSlice::new(&[]); MOST + 1];
+        let buffers = self.gathered.iter().map(|buffer| &buffer[..]);
+        for (piece, bytes) in pieces.iter_mut().zip(buffers.chain([more])) {
+            *piece = IoSlice::new(bytes);
+        }
+        IoSlice::advance_slices(&mut &mut pieces[..], self.sent);
+        let inner = Pin::new(&mut self.inner);
+        match ready!(inner.poll_write_vectored(context, &pieces))? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => Poll::Ready(Ok(self.let_go(count))),
+        }
+    }
+
+    /// Sends some of `bytes`, which are too many to be gathered, behind what was.
+    fn poll_pass(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let passed = ready!(self.poll_send_some(context, bytes))?;
+            if passed > 0 {
+                return Poll::Ready(Ok(passed));
+            }
+        }
+    }
+
+    /// Gives back the buffers that have been sent whole: an idle connection keeps no room. How much was
+    /// sent beyond them.
+    fn let_go(&mut self, count: usize) -> usize {
         self.sent += count;
         while let Some(first) = self.gathered.first()
             && self.sent >= first.len()
         {
             self.sent -= first.len();
             self.gathered.remove(0);
+        }
+        match self.gathered.is_empty() {
+            true => mem::take(&mut self.sent),
+            false => 0,
         }
     }
 }
@@ -152,6 +182,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         let mut gathering = self.0.borrow_mut();
         if gathering.broken.is_some() {
             return Poll::Ready(Ok(bytes.len()));
+        }
+        if bytes.len() >= LARGE {
+            let passed = ready!(gathering.poll_pass(context, bytes));
+            return Poll::Ready(Ok(passed.unwrap_or_else(|error| {
+                gathering.break_off(error, context);
+                bytes.len()
+            })));
         }
         let is_full = |buffer: &Buffer| buffer.len() >= ROOM;
         if gathering.gathered.last().is_none_or(is_full) {
@@ -274,7 +311,8 @@ mod tests {
             (&[][..], &[][..]),
             (&[9, 1300, 9, 1300], &[2618]),
             (&[ROOM, 1], &[ROOM + 1]),
-            (&[MOST * ROOM + 5], &[MOST * ROOM, 5]),
+            (&[ROOM, ROOM, ROOM, ROOM, 5], &[MOST * ROOM, 5]),
+            (&[9, MOST * ROOM, 9, 9], &[MOST * ROOM + 9, 18]),
         ] {
             let (sent, _, ended) = sent(writes, 9).await;
             assert_eq!(sent, expected);

@@ -194,6 +194,7 @@ impl Proxy {
         view: Arc<View>,
         scope: Scope,
     ) -> io::Result<Self> {
+        leno_host::keep_freed();
         judge_by(&keyring, &view);
         let export = Export::new(telemetry, clocks.clone(), &view, settings.seed);
         let table = Arc::new(Table::new(view, scope));

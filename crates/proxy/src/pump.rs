@@ -2,15 +2,16 @@
 //! one buffer of it, and only while there is something in it. Large ones between two sockets go
 //! through a pipe, and so never leave the kernel.
 
-use std::io;
 use std::task::{Context, Poll, ready};
+use std::{io, mem};
 
+use bytes::Bytes;
 use leno_protocol::Flaw;
 use leno_protocol::body::{BodyReader, Piece};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::buffer::{Buffer, Buffers, Waits};
+use crate::buffer::{Buffer, Buffers, LEAST_ROOM, ROOM, Size, Waits};
 use crate::copies::Copies;
 use crate::pipes::{Lent, Stride};
 use crate::stream::{Cut, Stream};
@@ -24,6 +25,8 @@ pub(crate) struct Pump {
     written: usize,
     /// Up to where the buffer may be written.
     ready: usize,
+    /// What was taken as it came, or is given away as it is: it comes behind what is in the buffer.
+    piece: Bytes,
     /// What is in it comes behind what is in the buffer.
     pipe: Option<Lent>,
     stride: Stride,
@@ -65,6 +68,9 @@ impl Stopped {
 const TURN: u32 = 4;
 
 impl Pump {
+    /// How much of a body must be announced so that it is worth a large buffer.
+    const LARGE: u64 = 2 * ROOM as u64;
+
     /// Moves the rest of a body, of which `body` has seen what was sent with the head.
     pub(crate) fn body(body: BodyReader) -> Self {
         Self::new(Some(body), false)
@@ -87,6 +93,7 @@ impl Pump {
             buffer: None,
             written: 0,
             ready: 0,
+            piece: Bytes::new(),
             pipe: None,
             stride: Stride::default(),
             ended: false,
@@ -114,19 +121,22 @@ impl Pump {
 
     /// Whether all of a body has been written.
     pub(crate) fn is_done(&self) -> bool {
-        self.ended && self.written == self.ready && self.pipe.is_none()
+        let is_written = self.written == self.ready && self.piece.is_empty();
+        self.ended && is_written && self.pipe.is_none()
     }
 
     /// Whether all that was read can be had again.
     pub(crate) fn is_replayable(&self) -> bool {
-        let untouched = self.moved == 0 && self.ready == 0 && !self.ended;
+        let is_empty = self.ready == 0 && self.piece.is_empty();
+        let untouched = self.moved == 0 && is_empty && !self.ended;
         untouched || self.copies.held().is_some()
     }
 
     /// Takes for written what was read and not written: it goes another way.
     pub(crate) fn skip(&mut self) {
         let piped = self.pipe.take().map_or(0, |pipe| pipe.held());
-        self.moved += (self.ready - self.written + piped) as u64;
+        let piece = mem::take(&mut self.piece).len();
+        self.moved += (self.ready - self.written + piece + piped) as u64;
         self.written = self.ready;
         if !self.ended {
             self.give_back();
@@ -140,8 +150,9 @@ impl Pump {
 
     /// Whether it holds nothing: another pump between the same ends goes on where it stopped.
     pub(crate) fn holds_nothing(&self) -> bool {
-        let is_empty = |buffer: &Buffer| self.written >= buffer.len();
-        self.pipe.is_none() && self.buffer.as_ref().is_none_or(is_empty)
+        let is_written = |buffer: &Buffer| self.written >= buffer.len();
+        let is_written = self.buffer.as_ref().is_none_or(is_written);
+        is_written && self.piece.is_empty() && self.pipe.is_none()
     }
 
     /// How many bytes have been written.
@@ -181,6 +192,9 @@ impl Pump {
             }
             // Nothing is lent before there is something to put into it.
             ready!(from.poll_read_ready(context)).map_err(Stopped::read)?;
+            if self.take(from) {
+                continue;
+            }
             let read = match self.splice(from, to, buffers) {
                 Some(Ok(read)) => {
                     spliced += 1;
@@ -210,15 +224,43 @@ impl Pump {
         from: &mut Stream,
         buffers: &Buffers,
     ) -> Poll<io::Result<usize>> {
+        let size = self.size();
         let buffer = match &mut self.buffer {
             Some(buffer) => buffer,
-            none => none.insert(ready!(buffers.poll_lend(context, &mut self.waits))),
+            none => {
+                let lent = buffers.poll_lend_as(context, &mut self.waits, size);
+                none.insert(ready!(lent))
+            }
         };
         let read = from.poll_read_into(context, buffer);
         if read.is_pending() {
             self.give_back();
         }
         read
+    }
+
+    /// How much may come at once.
+    fn size(&self) -> Size {
+        let ahead = self.body.as_ref().map_or(0, BodyReader::ahead);
+        let is_large = (Self::LARGE..u64::MAX).contains(&ahead);
+        match is_large || self.stride.is_long() {
+            true => Size::Large,
+            false => Size::Usual,
+        }
+    }
+
+    /// Takes what has come, without copying it, of an end that has it in memory; whether there was some.
+    fn take(&mut self, from: &mut Stream) -> bool {
+        let most = self.body.as_ref().map_or(u64::MAX, BodyReader::ahead);
+        if most == 0 || !self.copies.are_unwanted() {
+            return false;
+        }
+        self.piece = from.take(usize::try_from(most).unwrap_or(usize::MAX));
+        if let Some(body) = &mut self.body {
+            body.pass(self.piece.len());
+            self.ended = body.is_done();
+        }
+        !self.piece.is_empty()
     }
 
     /// Reads into a pipe; `None` if that is not the way here, and nothing was read.
@@ -260,6 +302,7 @@ impl Pump {
         to: &mut Stream,
     ) -> Poll<Result<(), Stopped>> {
         loop {
+            self.give_away(to);
             while let Some(rest) = self
                 .buffer
                 .as_ref()
@@ -278,6 +321,10 @@ impl Pump {
         if !self.ended {
             self.give_back();
         }
+        while !self.piece.is_empty() {
+            let count = ready!(to.poll_give(context, &mut self.piece)).map_err(Stopped::write)?;
+            self.moved += count as u64;
+        }
         if let (Some(pipe), Some(to)) = (&mut self.pipe, to.socket()) {
             while pipe.held() > 0 {
                 self.moved += ready!(poll_drain(context, pipe, to)).map_err(Stopped::write)? as u64;
@@ -285,6 +332,18 @@ impl Pump {
             self.pipe = None;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Makes a piece of what is in the buffer, if `to` would have to copy it.
+    fn give_away(&mut self, to: &Stream) {
+        let is_whole = |buffer: &mut Buffer| self.written == 0 && self.ready == buffer.len();
+        if self.ready >= LEAST_ROOM
+            && to.keeps()
+            && let Some(buffer) = self.buffer.take_if(is_whole)
+        {
+            self.piece = buffer.into_bytes();
+            self.ready = 0;
+        }
     }
 
     /// Passes the end of a bare stream on. A body has its own end.

@@ -4,13 +4,14 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::{Buf as _, BufMut as _, Bytes};
 use h2::Reason;
 use leno_model::{Code, Mono};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::buffer::LEAST_ROOM;
-use crate::tunnel::TunnelStream;
+use crate::tunnel::{PIECE, TunnelStream};
 
 /// A byte stream in both directions.
 pub(crate) enum Stream {
@@ -38,7 +39,8 @@ impl Stream {
         }
     }
 
-    /// Appends what has come to `bytes`, as much as there is room for; 0 is the end of the stream.
+    /// Appends what has come to `bytes`, as much as there is room for, and no more than goes into one
+    /// piece of a tunnel; 0 is the end of the stream.
     pub(crate) fn poll_read_into(
         &mut self,
         context: &mut Context<'_>,
@@ -47,9 +49,37 @@ impl Stream {
         bytes.reserve(LEAST_ROOM);
         match self {
             // The future holds nothing: a new one goes on where the last one was.
-            Self::Tcp(tcp) => pin!(tcp.read_buf(bytes)).poll(context),
+            Self::Tcp(tcp) => pin!(tcp.read_buf(&mut bytes.limit(PIECE))).poll(context),
             Self::Tunnel(tunnel) => tunnel.poll_read_into(context, bytes),
         }
+    }
+
+    /// Takes up to `most` of what has come as it is, from an end that has it in memory; nothing if none
+    /// has come, or the stream has ended.
+    pub(crate) fn take(&mut self, most: usize) -> Bytes {
+        match self {
+            Self::Tcp(_) => Bytes::new(),
+            Self::Tunnel(tunnel) => tunnel.take(most),
+        }
+    }
+
+    /// Whether what is written is kept for a while, so that it is better given away than copied.
+    pub(crate) fn keeps(&self) -> bool {
+        matches!(self, Self::Tunnel(_))
+    }
+
+    /// Writes some of `bytes`, and leaves the rest.
+    pub(crate) fn poll_give(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &mut Bytes,
+    ) -> Poll<io::Result<usize>> {
+        let count = match self {
+            Self::Tcp(_) => ready!(self.poll_write(context, bytes))?,
+            Self::Tunnel(tunnel) => return tunnel.poll_give(context, bytes),
+        };
+        bytes.advance(count);
+        Poll::Ready(Ok(count))
     }
 
     /// Reads what has come into `room`; nothing is the end of the stream.

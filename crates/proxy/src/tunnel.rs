@@ -25,6 +25,10 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// that nobody reads does not hold up the others.
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
+/// How much of a stream goes at once between two proxies of ours: with its head of nine bytes it fills
+/// four TLS records.
+pub(crate) const PIECE: usize = 64 * 1024 - 9;
+
 /// How many streams one connection carries; more open another connection.
 const MOST_STREAMS: u32 = 100;
 
@@ -107,12 +111,17 @@ impl TunnelStream {
         bytes: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_read_ready(context))?;
-        let room = bytes.capacity() - bytes.len();
-        let taken = self.unread.split_to(self.unread.len().min(room));
+        let taken = self.take(bytes.capacity() - bytes.len());
         bytes.extend_from_slice(&taken);
+        Poll::Ready(Ok(taken.len()))
+    }
+
+    /// Takes up to `most` of what has come.
+    pub(crate) fn take(&mut self, most: usize) -> Bytes {
+        let taken = self.unread.split_to(self.unread.len().min(most));
         // A stream that has ended needs no window.
         drop(self.receive.flow_control().release_capacity(taken.len()));
-        Poll::Ready(Ok(taken.len()))
+        taken
     }
 
     /// Reads what has come into `room`; nothing is the end of the stream.
@@ -122,12 +131,7 @@ impl TunnelStream {
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_read_ready(context))?;
-        let taken = self
-            .unread
-            .split_to(self.unread.len().min(room.remaining()));
-        room.put_slice(&taken);
-        // A stream that has ended needs no window.
-        drop(self.receive.flow_control().release_capacity(taken.len()));
+        room.put_slice(&self.take(room.remaining()));
         Poll::Ready(Ok(()))
     }
 
@@ -137,21 +141,37 @@ impl TunnelStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.send.reserve_capacity(bytes.len());
-        let room = loop {
-            if self.send.capacity() > 0 {
-                break self.send.capacity();
-            }
-            match ready!(self.send.poll_capacity(context)) {
-                Some(room) if room.as_ref().is_ok_and(|room| *room == 0) => {}
-                Some(room) => break room.map_err(into_io)?,
-                None => return Poll::Ready(Err(self.why_closed(context))),
-            }
-        };
+        let room = ready!(self.poll_room(context, bytes.len()))?;
         let taken = bytes.get(..room).unwrap_or(bytes);
         let data = Bytes::copy_from_slice(taken);
         self.send.send_data(data, false).map_err(into_io)?;
         Poll::Ready(Ok(taken.len()))
+    }
+
+    /// The same without copying; the rest is left.
+    pub(crate) fn poll_give(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &mut Bytes,
+    ) -> Poll<io::Result<usize>> {
+        let room = ready!(self.poll_room(context, bytes.len()))?;
+        let data = bytes.split_to(room.min(bytes.len()));
+        let count = data.len();
+        self.send.send_data(data, false).map_err(into_io)?;
+        Poll::Ready(Ok(count))
+    }
+
+    /// For how many of `wanted` bytes the reader's window has room.
+    fn poll_room(&mut self, context: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        self.send.reserve_capacity(wanted);
+        while self.send.capacity() == 0 {
+            match ready!(self.send.poll_capacity(context)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(into_io(error))),
+                None => return Poll::Ready(Err(self.why_closed(context))),
+            }
+        }
+        Poll::Ready(Ok(self.send.capacity()))
     }
 
     /// Says that nothing more will be written.

@@ -24,7 +24,8 @@ use crate::groups::{Groups, Shared, Streams, takes_streams};
 use crate::news::Reader;
 use crate::pool::TunnelRef;
 use crate::tunnel::{
-    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within, open_for,
+    CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, PIECE, STREAM_WINDOW, TunnelStream, Within,
+    open_for,
 };
 use crate::worker::Worker;
 
@@ -279,6 +280,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
     let (requests, connection) = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(PIECE as u32)
         .max_send_buffer_size(STREAM_WINDOW as usize)
         .enable_push(false)
         .handshake(stream)

@@ -29,8 +29,8 @@ use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
 use crate::room::{Peer as Holder, Share};
 use crate::tunnel::{
-    CONNECTION_WINDOW, LENO_ERROR, LENO_TARGET, MOST_STREAMS, STREAM_WINDOW, TunnelStream, Within,
-    open_for,
+    CONNECTION_WINDOW, LENO_ERROR, LENO_TARGET, MOST_STREAMS, PIECE, STREAM_WINDOW, TunnelStream,
+    Within, open_for,
 };
 use crate::worker::{Mark, Worker};
 
@@ -150,6 +150,7 @@ async fn speak(stream: Coalesced<Secured>) -> Option<Connection> {
     let handshake = h2::server::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(PIECE as u32)
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(HEADER_BYTES)
         .max_send_buffer_size(STREAM_WINDOW as usize)

@@ -46,19 +46,27 @@ impl CallId {
     }
 }
 
-/// Half of a name.
+/// Half of a name. It is read for every call: which digits come cannot be foreseen, so nothing branches on them.
 fn half(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| {
-        let nibble = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(nibble))
-    })
+    let (number, seen) = digits.iter().fold((0, 0), |(number, seen), digit| {
+        let nibble = NIBBLES[usize::from(*digit)];
+        (number << 4 | u64::from(nibble & 0xf), seen | nibble)
+    });
+    (seen <= 0xf).then_some(number)
 }
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// What each digit stands for, and more than a digit can for what is none.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [u8::MAX; 256];
+    let mut nibble = 0;
+    while nibble < 16 {
+        nibbles[DIGITS[nibble as usize] as usize] = nibble;
+        nibble += 1;
+    }
+    nibbles
+};
 
 /// The first eight digits: what people see and type.
 impl fmt::Display for CallId {

@@ -79,7 +79,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Ahead<S> {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, pieces)
+        let inner = Pin::new(&mut self.inner);
+        match pieces {
+            // Most turns of TLS write one record, for which the kernel has a shorter way.
+            [only] => inner.poll_write(context, only),
+            pieces => inner.poll_write_vectored(context, pieces),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

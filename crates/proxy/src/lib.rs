@@ -26,6 +26,7 @@ mod meter;
 mod metrics;
 mod named;
 mod news;
+mod pieces;
 mod pipes;
 mod pool;
 mod pump;

@@ -2,10 +2,10 @@
 //! one buffer of it, and only while there is something in it. Large ones between two sockets go
 //! through a pipe, and so never leave the kernel.
 
+use std::io;
 use std::task::{Context, Poll, ready};
-use std::{io, mem};
 
-use bytes::Bytes;
+use bytes::Buf as _;
 use leno_protocol::Flaw;
 use leno_protocol::body::{BodyReader, Piece};
 use tokio::io::Interest;
@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::buffer::{Buffer, Buffers, LEAST_ROOM, ROOM, Size, Waits};
 use crate::copies::Copies;
+use crate::pieces::Pieces;
 use crate::pipes::{Lent, Stride};
 use crate::stream::{Cut, Stream};
 
@@ -26,7 +27,7 @@ pub(crate) struct Pump {
     /// Up to where the buffer may be written.
     ready: usize,
     /// What was taken as it came, or is given away as it is: it comes behind what is in the buffer.
-    piece: Bytes,
+    pieces: Pieces,
     /// What is in it comes behind what is in the buffer.
     pipe: Option<Lent>,
     stride: Stride,
@@ -93,7 +94,7 @@ impl Pump {
             buffer: None,
             written: 0,
             ready: 0,
-            piece: Bytes::new(),
+            pieces: Pieces::default(),
             pipe: None,
             stride: Stride::default(),
             ended: false,
@@ -121,13 +122,13 @@ impl Pump {
 
     /// Whether all of a body has been written.
     pub(crate) fn is_done(&self) -> bool {
-        let is_written = self.written == self.ready && self.piece.is_empty();
+        let is_written = self.written == self.ready && !self.pieces.has_remaining();
         self.ended && is_written && self.pipe.is_none()
     }
 
     /// Whether all that was read can be had again.
     pub(crate) fn is_replayable(&self) -> bool {
-        let is_empty = self.ready == 0 && self.piece.is_empty();
+        let is_empty = self.ready == 0 && !self.pieces.has_remaining();
         let untouched = self.moved == 0 && is_empty && !self.ended;
         untouched || self.copies.held().is_some()
     }
@@ -135,8 +136,8 @@ impl Pump {
     /// Takes for written what was read and not written: it goes another way.
     pub(crate) fn skip(&mut self) {
         let piped = self.pipe.take().map_or(0, |pipe| pipe.held());
-        let piece = mem::take(&mut self.piece).len();
-        self.moved += (self.ready - self.written + piece + piped) as u64;
+        self.moved += (self.ready - self.written + self.pieces.remaining() + piped) as u64;
+        self.pieces.clear();
         self.written = self.ready;
         if !self.ended {
             self.give_back();
@@ -152,7 +153,7 @@ impl Pump {
     pub(crate) fn holds_nothing(&self) -> bool {
         let is_written = |buffer: &Buffer| self.written >= buffer.len();
         let is_written = self.buffer.as_ref().is_none_or(is_written);
-        is_written && self.piece.is_empty() && self.pipe.is_none()
+        is_written && !self.pieces.has_remaining() && self.pipe.is_none()
     }
 
     /// How many bytes have been written.
@@ -192,7 +193,7 @@ impl Pump {
             }
             // Nothing is lent before there is something to put into it.
             ready!(from.poll_read_ready(context)).map_err(Stopped::read)?;
-            if self.take(from) {
+            if self.take(context, from) {
                 continue;
             }
             let read = match self.splice(from, to, buffers) {
@@ -250,17 +251,27 @@ impl Pump {
     }
 
     /// Takes what has come, without copying it, of an end that has it in memory; whether there was some.
-    fn take(&mut self, from: &mut Stream) -> bool {
-        let most = self.body.as_ref().map_or(u64::MAX, BodyReader::ahead);
-        if most == 0 || !self.copies.are_unwanted() {
+    fn take(&mut self, context: &mut Context<'_>, from: &mut Stream) -> bool {
+        if !self.copies.are_unwanted() {
             return false;
         }
-        self.piece = from.take(usize::try_from(most).unwrap_or(usize::MAX));
-        if let Some(body) = &mut self.body {
-            body.pass(self.piece.len());
-            self.ended = body.is_done();
+        while !self.ended && !self.pieces.are_full() {
+            let most = self.body.as_ref().map_or(u64::MAX, BodyReader::ahead);
+            let piece = from.take(usize::try_from(most).unwrap_or(usize::MAX));
+            if piece.is_empty() {
+                break;
+            }
+            if let Some(body) = &mut self.body {
+                body.pass(piece.len());
+                self.ended = body.is_done();
+            }
+            self.pieces.push(piece);
+            // How it failed is told when all that came before has been written.
+            if !matches!(from.poll_read_ready(context), Poll::Ready(Ok(()))) {
+                break;
+            }
         }
-        !self.piece.is_empty()
+        self.pieces.has_remaining()
     }
 
     /// Reads into a pipe; `None` if that is not the way here, and nothing was read.
@@ -321,8 +332,8 @@ impl Pump {
         if !self.ended {
             self.give_back();
         }
-        while !self.piece.is_empty() {
-            let count = ready!(to.poll_give(context, &mut self.piece)).map_err(Stopped::write)?;
+        while self.pieces.has_remaining() {
+            let count = ready!(to.poll_give(context, &mut self.pieces)).map_err(Stopped::write)?;
             self.moved += count as u64;
         }
         if let (Some(pipe), Some(to)) = (&mut self.pipe, to.socket()) {
@@ -341,7 +352,7 @@ impl Pump {
             && to.keeps()
             && let Some(buffer) = self.buffer.take_if(is_whole)
         {
-            self.piece = buffer.into_bytes();
+            self.pieces.push(buffer.into_bytes());
             self.ready = 0;
         }
     }

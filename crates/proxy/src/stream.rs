@@ -4,13 +4,14 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::{BufMut as _, Bytes};
 use h2::Reason;
 use leno_model::{Code, Mono};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::buffer::LEAST_ROOM;
+use crate::pieces::Pieces;
 use crate::tunnel::{PIECE, TunnelStream};
 
 /// A byte stream in both directions.
@@ -68,18 +69,17 @@ impl Stream {
         matches!(self, Self::Tunnel(_))
     }
 
-    /// Writes some of `bytes`, and leaves the rest.
+    /// Writes some of `pieces`, and leaves the rest.
     pub(crate) fn poll_give(
         &mut self,
         context: &mut Context<'_>,
-        bytes: &mut Bytes,
+        pieces: &mut Pieces,
     ) -> Poll<io::Result<usize>> {
-        let count = match self {
-            Self::Tcp(_) => ready!(self.poll_write(context, bytes))?,
-            Self::Tunnel(tunnel) => return tunnel.poll_give(context, bytes),
+        let written = match self {
+            Self::Tcp(tcp) => pin!(tcp.write_buf(pieces)).poll(context),
+            Self::Tunnel(tunnel) => tunnel.poll_give(context, pieces),
         };
-        bytes.advance(count);
-        Poll::Ready(Ok(count))
+        some(written)
     }
 
     /// Reads what has come into `room`; nothing is the end of the stream.
@@ -104,10 +104,7 @@ impl Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Self::Tunnel(tunnel) => tunnel.poll_write(context, bytes),
         };
-        match ready!(written)? {
-            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            count => Poll::Ready(Ok(count)),
-        }
+        some(written)
     }
 
     /// Whether it must be used for nothing further, because the tunnel that it is in soon ends.
@@ -194,6 +191,14 @@ impl Stream {
             }
             Self::Tunnel(mut tunnel) => tunnel.reset(why),
         }
+    }
+}
+
+/// Takes it for a failure that nothing was written.
+fn some(written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    match ready!(written)? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        count => Poll::Ready(Ok(count)),
     }
 }
 

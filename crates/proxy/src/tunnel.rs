@@ -11,11 +11,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use leno_model::{Code, Mono};
 use tokio::io::ReadBuf;
 
+use crate::pieces::Pieces;
 use crate::stream::{Cut, Sign};
 
 /// How much may be on its way in one stream before the reader must have read some of it.
@@ -152,10 +153,10 @@ impl TunnelStream {
     pub(crate) fn poll_give(
         &mut self,
         context: &mut Context<'_>,
-        bytes: &mut Bytes,
+        pieces: &mut Pieces,
     ) -> Poll<io::Result<usize>> {
-        let room = ready!(self.poll_room(context, bytes.len()))?;
-        let data = bytes.split_to(room.min(bytes.len()));
+        let room = ready!(self.poll_room(context, pieces.remaining()))?;
+        let data = pieces.split_first(room);
         let count = data.len();
         self.send.send_data(data, false).map_err(into_io)?;
         Poll::Ready(Ok(count))

@@ -50,7 +50,7 @@ pub use question::{
 };
 pub use recorded::{
     Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded, Said, Seen,
-    Side,
+    Side, grpc_name,
 };
 pub use served::{
     EndpointState, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule, ServiceLine,

@@ -415,6 +415,12 @@ impl Recorded {
         }
     }
 
+    /// What was answered, if something was: `404`, or of a call of gRPC the name of its status, `NOT_FOUND`.
+    pub fn answered(&self) -> Option<String> {
+        let status = || self.status.map(|status| status.to_string());
+        self.grpc_status.map(grpc_name).or_else(status)
+    }
+
     /// Why it failed, in a few words; empty if it did not.
     pub fn why(&self) -> &str {
         match (&self.slug, &self.fault) {
@@ -423,6 +429,31 @@ impl Recorded {
             (None, None) => "",
         }
     }
+}
+
+/// The name of a status of gRPC, as gRPC writes it: `NOT_FOUND`; of one that has none its number.
+pub fn grpc_name(status: u16) -> String {
+    const NAMES: [&str; 17] = [
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    ];
+    let name = NAMES.get(usize::from(status));
+    name.map_or_else(|| status.to_string(), |name| (*name).to_owned())
 }
 
 impl Decided {

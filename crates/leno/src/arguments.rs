@@ -266,6 +266,11 @@ pub(crate) struct Limits {
     /// connections are refused with R051
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) buffered_mib: Option<u32>,
+
+    /// For how long a caller may take nothing of its answer, or a server nothing of a request, such as
+    /// 90s or 10m; 5m if nothing is said. Then the call is ended, with R053 or R054
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) stalled: Option<Duration>,
 }
 
 /// How a proxy ends once it is told to: by SIGTERM, SIGINT or `leno leave`. Told twice, it ends at once.

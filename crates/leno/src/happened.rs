@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use leno_admin::{
     At, Configuration, Fate, Happening, Hop, HowKnown, Recorded, Side, StepOutcome, Story,
-    StoryStep, each_once, figures,
+    StoryStep, each_once, figures, grpc_name,
 };
 use leno_compile::Mesh;
 use leno_control::mesh_of;
@@ -193,7 +193,11 @@ impl<'a> Call<'a> {
             code: end.code.clone(),
             slug: end.slug.clone(),
             fault: end.fault.clone().or(begin.fault.clone()),
-            words: (end.code.is_none() && end.status.is_none()).then(|| carried(begin)),
+            words: match begin.grpc_status.or(end.grpc_status) {
+                Some(status) => Some(format!("gRPC {}", grpc_name(status))),
+                None if end.code.is_none() && end.status.is_none() => Some(carried(begin)),
+                None => None,
+            },
             took_ms: begin.duration_ms,
             answered_by,
         }

@@ -129,6 +129,9 @@ codes! {
     R050 "too-many-of-peer" Caller "One peer holds as many connections as a single one may.";
     R051 "buffers-full" Mesh "The proxy holds as many bytes as it may, and takes nothing new.";
     R052 "too-many-resets" Caller "A peer has had more streams reset than one may.";
+    R053 "answer-not-taken" Caller "The caller took nothing of its answer for too long.";
+    R054 "request-not-taken" Service "The endpoint took nothing of the request for too long.";
+    R055 "peer-silent" Mesh "The other end of a connection of HTTP/2 does not answer any more.";
     R044 "proxy-bug" Mesh "The proxy met a bug of its own and closed the connection.";
 
     // Trust

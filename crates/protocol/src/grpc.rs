@@ -17,13 +17,16 @@ pub const MESSAGE: &str = "grpc-message";
 
 /// Whether it is a call of gRPC. `application/grpc-web` is something else, which HTTP/1.1 carries too.
 pub fn is_call(request: &Request<'_>) -> bool {
-    let of_grpc = |value: &[u8]| {
-        let (start, rest) = value.split_at_checked(CONTENT_TYPE.len())?;
-        let ends = matches!(rest.first(), None | Some(b'+' | b';' | b' '));
-        Some(ends && start.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()))
+    request.header("content-type").any(is_content_type)
+}
+
+/// Whether that is what a call of gRPC says of its content.
+pub fn is_content_type(value: &[u8]) -> bool {
+    let Some((start, rest)) = value.split_at_checked(CONTENT_TYPE.len()) else {
+        return false;
     };
-    let mut types = request.header("content-type");
-    types.any(|value| of_grpc(value) == Some(true))
+    let ends = matches!(rest.first(), None | Some(b'+' | b';' | b' '));
+    ends && start.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes())
 }
 
 /// The field that says how long the client of a call waits for its end.

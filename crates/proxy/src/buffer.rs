@@ -123,6 +123,17 @@ impl Buffers {
         self.stock.lent.get() >= self.stock.most
     }
 
+    /// Counts bytes that are held elsewhere with those in buffers.
+    pub(crate) fn hold(&self, bytes: usize) -> Held {
+        let count = bytes.div_ceil(ROOM);
+        let lent = &self.stock.lent;
+        lent.set(lent.get() + count);
+        Held {
+            count,
+            home: self.clone(),
+        }
+    }
+
     /// How often reading had to stop since this was asked last.
     pub(crate) fn take_stopped(&self) -> u64 {
         self.stock.stopped.take()
@@ -130,7 +141,6 @@ impl Buffers {
 
     fn take_back(&self, mut bytes: Vec<u8>, size: Size) {
         let stock = &*self.stock;
-        stock.lent.set(stock.lent.get() - size.counts());
         let kept = match bytes.capacity() {
             ROOM..LARGE_ROOM => Some((&stock.idle, KEPT)),
             LARGE_ROOM => Some((&stock.idle_large, KEPT_LARGE)),
@@ -143,6 +153,12 @@ impl Buffers {
             bytes.clear();
             kept.borrow_mut().push(bytes);
         }
+        self.give_back(size.counts());
+    }
+
+    fn give_back(&self, count: usize) {
+        let stock = &*self.stock;
+        stock.lent.set(stock.lent.get() - count);
         let mut waiting = stock.waiting.borrow_mut();
         if !waiting.is_empty() && !self.are_spent() {
             stock.turn.set(stock.turn.get() + 1);
@@ -213,6 +229,19 @@ impl Drop for Buffer {
     }
 }
 
+/// Bytes that are held elsewhere, counted until this is dropped.
+pub(crate) struct Held {
+    /// As how many buffers they count.
+    count: usize,
+    home: Buffers,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.home.give_back(self.count);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +283,18 @@ mod tests {
         let again = buffers.lend();
         assert!(again.is_empty());
         assert_eq!(again.as_ptr(), place);
+    }
+
+    #[test]
+    fn what_is_held_elsewhere_counts_as_if_it_were_lent() {
+        let buffers = Buffers::new(4 * ROOM, places(0));
+        let context = Context::from_waker(Waker::noop());
+        let held = buffers.hold(3 * ROOM + 1);
+        let mut waits = Waits::default();
+        assert!(buffers.poll_lend(&context, &mut waits).is_pending());
+        drop(held);
+        assert_eq!(buffers.stock.waiting.borrow().len(), 0);
+        assert!(buffers.poll_lend(&context, &mut waits).is_ready());
     }
 
     #[test]

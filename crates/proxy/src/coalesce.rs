@@ -9,11 +9,13 @@ use std::mem;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use leno_channel::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::buffer::{Buffer, Buffers, ROOM};
+use crate::patience::Stall;
 
 /// How many buffers are gathered before they are sent, turn or no turn: as much as TLS takes at once.
 const MOST: usize = 4;
@@ -43,10 +45,17 @@ struct Gathering<S> {
     /// in peace, and never read what is written here.
     broken: Option<io::Error>,
     farewell: Farewell,
+    /// How many bytes were sent so far.
+    taken: u64,
+    /// With an end that does not take what is gathered, and for how long it was waited for in vain.
+    stall: Stall,
+    stalled: Option<Duration>,
+    /// Whether something came since somebody asked.
+    heard: bool,
 }
 
-/// Gathers what is written to `inner`.
-pub(crate) fn coalesce<S>(inner: S, buffers: Buffers) -> (Coalesced<S>, Turns<S>) {
+/// Gathers what is written to `inner`, which must take some of it within `limit`.
+pub(crate) fn coalesce<S>(inner: S, buffers: Buffers, limit: Duration) -> (Coalesced<S>, Turns<S>) {
     let gathering = Rc::new(RefCell::new(Gathering {
         inner,
         buffers,
@@ -54,6 +63,10 @@ pub(crate) fn coalesce<S>(inner: S, buffers: Buffers) -> (Coalesced<S>, Turns<S>
         sent: 0,
         broken: None,
         farewell: Farewell::default(),
+        taken: 0,
+        stall: Stall::new(limit),
+        stalled: None,
+        heard: false,
     }));
     (Coalesced(gathering.clone()), Turns(gathering))
 }
@@ -62,6 +75,16 @@ impl<S> Turns<S> {
     /// Where it will stand why the other end broke off.
     pub(crate) fn farewell(&self) -> Farewell {
         self.0.borrow().farewell.clone()
+    }
+
+    /// How long the other end took nothing of what was ready for it, if it was given up for that.
+    pub(crate) fn stalled(&self) -> Option<Duration> {
+        self.0.borrow().stalled
+    }
+
+    /// Whether something came from the other end since this was asked last.
+    pub(crate) fn take_heard(&self) -> bool {
+        mem::take(&mut self.0.borrow_mut().heard)
     }
 }
 
@@ -82,11 +105,21 @@ impl<S: AsyncWrite + Unpin> Turns<S> {
 
 impl<S: AsyncWrite + Unpin> Gathering<S> {
     fn end_turn(&mut self, context: &mut Context<'_>) {
-        if self.broken.is_none()
-            && let Poll::Ready(Err(error)) = self.poll_send(context)
-        {
-            self.break_off(error, context);
+        if self.broken.is_some() {
+            return;
         }
+        let error = match self.poll_send(context) {
+            Poll::Ready(Ok(())) => return,
+            Poll::Ready(Err(error)) => error,
+            Poll::Pending => match self.stall.poll_over(context, self.taken) {
+                Poll::Pending => return,
+                Poll::Ready(limit) => {
+                    self.stalled = Some(limit);
+                    io::ErrorKind::TimedOut.into()
+                }
+            },
+        };
+        self.break_off(error, context);
     }
 
     fn break_off(&mut self, error: io::Error, context: &mut Context<'_>) {
@@ -137,6 +170,7 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
     /// sent beyond them.
     fn let_go(&mut self, count: usize) -> usize {
         self.sent += count;
+        self.taken += count as u64;
         while let Some(first) = self.gathered.first()
             && self.sent >= first.len()
         {
@@ -164,6 +198,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Coalesced<S> {
             return Poll::Ready(Err(error));
         }
         let read = ready!(read);
+        gathering.heard = true;
         if let Err(error) = &read
             && let Some(refusal) = Refusal::find(error)
         {
@@ -229,6 +264,8 @@ mod tests {
     use super::*;
     use crate::room::tests::places;
 
+    const LIMIT: Duration = Duration::from_secs(300);
+
     /// Notes what is written at once, and fails after so many times.
     struct Noting(Rc<RefCell<Vec<usize>>>, usize, Vec<u8>);
 
@@ -283,7 +320,7 @@ mod tests {
     async fn sent(writes: &[usize], times: usize) -> (Vec<usize>, Vec<u8>, Option<io::Error>) {
         let noted = Rc::default();
         let inner = Noting(Rc::clone(&noted), times, b"abc".to_vec());
-        let (mut stream, turns) = coalesce(inner, Buffers::new(usize::MAX, places(0)));
+        let (mut stream, turns) = coalesce(inner, Buffers::new(usize::MAX, places(0)), LIMIT);
         turns
             .of(async {
                 for length in writes {
@@ -325,5 +362,18 @@ mod tests {
         let (_, read, ended) = sent(&[1], 0).await;
         assert_eq!(read, b"cba");
         assert_eq!(ended.unwrap().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_takes_nothing_is_given_up() {
+        // It takes as much as fits into it, and nobody reads there.
+        let (ours, _theirs) = tokio::io::duplex(100);
+        let (mut stream, turns) = coalesce(ours, Buffers::new(usize::MAX, places(0)), LIMIT);
+        let writing = async {
+            stream.write_all(&[b'a'; 1000]).await.unwrap();
+            stream.read_u8().await.unwrap_err().kind()
+        };
+        assert_eq!(turns.of(writing).await, io::ErrorKind::TimedOut);
+        assert_eq!(turns.stalled(), Some(LIMIT));
     }
 }

@@ -32,9 +32,10 @@ pub(crate) use self::asked::Asked;
 use self::asked::Wish;
 use self::client::Client;
 use crate::buffer::{Buffer, Waits};
+use crate::first;
 use crate::incoming::{Incoming, Way};
 use crate::news::Reader;
-use crate::stream::{Sign, Stream};
+use crate::stream::Stream;
 use crate::tunnel;
 use crate::worker::Worker;
 
@@ -88,7 +89,7 @@ impl Why {
         match self {
             Self::Gone => Reason::CANCEL,
             Self::For(code) if is_proxy => tunnel::reason::of(Some(code)),
-            Self::For(Code::R023) => Reason::CANCEL,
+            Self::For(Code::R023 | Code::R053 | Code::R054) => Reason::CANCEL,
             Self::For(_) => Reason::INTERNAL_ERROR,
             Self::Reset(reason) => reason,
         }
@@ -128,9 +129,13 @@ pub(crate) async fn serve(
         // What an exchange needs is large: an idle connection holds none of it, and it is made where it
         // stays.
         if unread.is_none() && worker.buffers.are_spent() {
-            match Box::pin(in_turn(worker, &mut client, incoming)).await {
+            match in_turn(worker).await {
                 Some(buffer) => unread = Some(buffer),
-                None => return None,
+                None => {
+                    let refusal = Refusal::BuffersFull;
+                    Box::pin(turn_away(worker, client, incoming, &refusal)).await;
+                    return None;
+                }
             }
         }
         let room = Box::new_uninit();
@@ -168,24 +173,30 @@ pub(crate) async fn turn_away(
     incoming: &Incoming,
     refusal: &Refusal,
 ) {
-    let reason = refuse::Reason::from(refusal);
-    if let Ok(Sign::Spoke) = tokio::time::timeout(LINGER, client.sign()).await {
-        let asking = Client::Http1(&mut client);
-        head::refuse_head(worker, asking, incoming, &reason).await;
-        linger(worker, client).await;
+    let mut came = None;
+    let spoken = first::read(&mut client, &mut came, &worker.buffers, |bytes| {
+        let begins = http2::begins(bytes);
+        (begins || !http2::may_begin(bytes)).then_some(begins)
+    });
+    let spoken = tokio::time::timeout(LINGER, spoken).await;
+    match spoken {
+        Ok(Some(true)) => http2::serve::turn_away(worker, client, incoming, refusal, came).await,
+        Ok(Some(false)) => {
+            let reason = refuse::Reason::from(refusal);
+            let asking = Client::Http1(&mut client);
+            head::refuse_head(worker, asking, incoming, &reason, false).await;
+            linger(worker, client).await;
+        }
+        // There is nobody to be told.
+        Ok(None) | Err(_) => {}
     }
 }
 
-/// Waits for a buffer where all are lent, and reads nothing meanwhile. Who waits for too long is told so.
-async fn in_turn(worker: &Worker, client: &mut Stream, incoming: &Incoming) -> Option<Buffer> {
+/// Waits for a buffer where all are lent, while nothing is read; `None` if that takes too long.
+async fn in_turn(worker: &Worker) -> Option<Buffer> {
     let mut waits = Waits::default();
     let lent = poll_fn(|context| worker.buffers.poll_lend(context, &mut waits));
-    let lent = tokio::time::timeout(HEAD_LIMIT, lent).await;
-    if lent.is_err() {
-        let reason = refuse::Reason::from(&Refusal::BuffersFull);
-        head::refuse_head(worker, Client::Http1(client), incoming, &reason).await;
-    }
-    lent.ok()
+    tokio::time::timeout(HEAD_LIMIT, lent).await.ok()
 }
 
 /// Waits for the first byte of a request; `false` if none will come, or another process takes it.

@@ -26,9 +26,11 @@ mod meter;
 mod metrics;
 mod named;
 mod news;
+mod patience;
 mod pieces;
 mod pipes;
 mod pool;
+mod pulse;
 mod pump;
 pub mod reports;
 mod room;
@@ -108,6 +110,9 @@ pub struct Limits {
     pub connections_of_peer: usize,
     /// Bytes in buffers. When they are spent reading stops, and what is new is refused.
     pub buffered: usize,
+    /// For how long a peer may take nothing of what is ready for it, in requests and answers. It is given
+    /// up after that, at the latest after twice as long.
+    pub stalled: Duration,
 }
 
 impl Limits {
@@ -117,6 +122,7 @@ impl Limits {
             connections,
             connections_of_peer: (connections / 2).max(1),
             buffered: 256 << 20,
+            stalled: Duration::from_secs(300),
         }
     }
 }
@@ -235,6 +241,7 @@ impl Proxy {
                 room: room.clone(),
                 spread: Spread::new(loads.clone(), own, orders.clone()),
                 buffered,
+                stalled: limits.stalled,
                 seed: seed.wrapping_add(own as u64),
             };
             let (begin, has_begun) = std::sync::mpsc::channel();

@@ -126,6 +126,11 @@ impl Pump {
         self.ended && is_written && self.pipe.is_none()
     }
 
+    /// Whether something was read and not written.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.written < self.ready || self.pipe.is_some()
+    }
+
     /// Whether all that was read can be had again.
     pub(crate) fn is_replayable(&self) -> bool {
         let is_empty = self.ready == 0 && !self.pieces.has_remaining();

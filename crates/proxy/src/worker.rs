@@ -50,6 +50,8 @@ pub(crate) struct Worker {
     pub(crate) balancer: RefCell<Balancer>,
     pub(crate) dice: RefCell<Dice>,
     pub(crate) buffers: Buffers,
+    /// For how long a peer may take nothing of what is ready for it.
+    pub(crate) stalled: Duration,
     pub(crate) space: Space,
     /// One more share of it for each copy of a request that is under way.
     pub(crate) copying: Rc<()>,
@@ -99,6 +101,8 @@ pub(crate) struct Part {
     pub(crate) spread: Spread,
     /// How many bytes it may hold in buffers.
     pub(crate) buffered: usize,
+    /// For how long a peer may take nothing of what is ready for it.
+    pub(crate) stalled: Duration,
     /// Where its dice begin.
     pub(crate) seed: u64,
 }
@@ -134,6 +138,7 @@ impl Worker {
             balancer: RefCell::new(Balancer::new(&table)),
             dice: RefCell::new(Dice::new(part.seed)),
             buffers: Buffers::new(part.buffered, places.clone()),
+            stalled: part.stalled,
             space: Space::default(),
             copying: Rc::default(),
             pool: Pool::default(),
@@ -713,6 +718,7 @@ pub(crate) mod tests {
                 room: Room::new(1, 1),
                 spread: Spread::new(Loads::new(1), 0, Vec::new()),
                 buffered: usize::MAX,
+                stalled: Duration::MAX,
                 seed: 1,
             },
         )

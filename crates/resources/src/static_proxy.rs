@@ -57,6 +57,8 @@ object! {
         pub connections_of_peer: Option<u32> = "connectionsOfPeer" [range(1, 10_000_000)];
         /// Bytes in buffers, in MiB.
         pub buffered_mib: Option<u32> = "bufferedMiB" [range(1, 1_000_000)];
+        /// For how long a peer may take nothing of what is ready for it.
+        pub stalled: Option<Duration> = "stalled";
     }
 
     /// A workload that the proxy stands in front of.

@@ -38,6 +38,9 @@ limits! {
     ConnectTime "connect-time" "Time until an endpoint takes a connection: else the call fails with R021.";
     ResponseTime "response-time" "Time until an answer comes, as a route or policy says: else the call fails with R023.";
     Resets "resets" "Streams of one connection that are reset: further ones close the connection with R052.";
+    UntakenAnswers "untaken-answers" "Time for which a caller may take nothing of its answer: then it is cut with R053.";
+    UntakenRequests "untaken-requests" "Time for which an endpoint may take nothing of a request: then the call fails with R054.";
+    Silence "silence" "Time for which the other end of a connection of HTTP/2 may answer no PING: then it is closed with R055.";
     Waiting "waiting" "Requests that wait for the control plane: further ones are refused with R043.";
     Copies "copies" "Copies of requests under way, and what they hold: what is beyond is not sent, with R045.";
 }
@@ -56,6 +59,9 @@ impl Limit {
             Code::R050 => Self::ConnectionsOfPeer,
             Code::R051 => Self::BufferedBytes,
             Code::R052 => Self::Resets,
+            Code::R053 => Self::UntakenAnswers,
+            Code::R054 => Self::UntakenRequests,
+            Code::R055 => Self::Silence,
             Code::H004 => Self::Files,
             _ => return None,
         })

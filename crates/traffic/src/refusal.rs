@@ -189,6 +189,15 @@ pub enum Refusal {
     /// A peer has had more streams of a connection reset than one may.
     #[error("{0} has had more streams reset than a connection may")]
     TooManyResets(IpAddr),
+    /// The caller took nothing of its answer for so long.
+    #[error("the caller took nothing of its answer for {0:?}")]
+    CallerStalled(Duration),
+    /// The endpoint took nothing of the request for so long.
+    #[error("the endpoint took nothing of the request for {0:?}")]
+    ServerStalled(Duration),
+    /// The other end of a connection of HTTP/2 answered no PING for so long.
+    #[error("{0} said nothing for {1:?}, and did not answer a PING")]
+    PeerSilent(IpAddr, Duration),
     /// The proxy may open no more files.
     #[error("the proxy may open no more files")]
     NoFileLeft,
@@ -305,6 +314,9 @@ impl Refusal {
             Self::TooManyOfPeer(_) => Code::R050,
             Self::BuffersFull => Code::R051,
             Self::TooManyResets(_) => Code::R052,
+            Self::CallerStalled(_) => Code::R053,
+            Self::ServerStalled(_) => Code::R054,
+            Self::PeerSilent(..) => Code::R055,
             Self::NoFileLeft => Code::H004,
             Self::Draining => Code::R041,
             Self::TooManyWaiting => Code::R043,
@@ -358,6 +370,9 @@ impl Refusal {
             | Self::TooManyOfPeer(_)
             | Self::BuffersFull
             | Self::TooManyResets(_)
+            | Self::CallerStalled(_)
+            | Self::ServerStalled(_)
+            | Self::PeerSilent(..)
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => None,
@@ -433,7 +448,10 @@ impl Refusal {
             | Self::NoFileLeft
             | Self::Draining
             | Self::TooManyWaiting => 503,
+            Self::CallerStalled(_) => 408,
             Self::ConnectTimeout { .. }
+            | Self::ServerStalled(_)
+            | Self::PeerSilent(..)
             | Self::ResponseTimeout(_)
             | Self::CallerTimeout(_)
             | Self::TryTimeout(_) => 504,

@@ -23,6 +23,15 @@ impl Mesh {
     /// The client's proxy calls the server in plain, in what is declared for it; an honest one of
     /// HTTP/1.1 listens beside it, at port 8081.
     pub fn hop_to(protocol: &str) -> Self {
+        Self::hop_with(protocol, "")
+    }
+
+    /// The same, with a proxy that waits only a second for a peer that takes nothing.
+    pub fn impatient_hop_to(protocol: &str) -> Self {
+        Self::hop_with(protocol, "limits: {stalled: 1s}")
+    }
+
+    fn hop_with(protocol: &str, lines: &str) -> Self {
         let ports =
             format!("{{port: 8080, protocol: {protocol}}}, {{port: 8081, protocol: HTTP1}}");
         let world = World::new("mtls: Permissive, default: Allow")
@@ -32,7 +41,8 @@ impl Mesh {
             .proxy("web")
             .upstream("cart", 8080)
             .upstream("cart", 8081);
-        let proxies = vec![web.with("metrics: @web:15020").start()];
+        let web = web.with("metrics: @web:15020").with(lines);
+        let proxies = vec![web.start()];
         Self { world, proxies }
     }
 

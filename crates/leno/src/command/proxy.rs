@@ -335,6 +335,7 @@ impl Fixed {
                 said.buffered_mib,
                 written.and_then(|written| written.buffered_mib),
             ),
+            stalled: said.stalled.or(written.and_then(|written| written.stalled)),
         })
     }
 
@@ -465,6 +466,7 @@ pub(super) fn limits(said: &arguments::Limits) -> anyhow::Result<Limits> {
         buffered: said
             .buffered_mib
             .map_or(limits.buffered, |mib| number(mib).saturating_mul(1 << 20)),
+        stalled: said.stalled.unwrap_or(limits.stalled),
         ..limits
     })
 }

@@ -5,6 +5,7 @@ use leno_admin::{
     StoryDetail, StoryStep, figures,
 };
 use leno_model::Code;
+use leno_telemetry::is_grpc_failure;
 
 /// The names of steps, in the order in which they come to a call.
 pub(super) const ORDER: [&str; 14] = [
@@ -249,7 +250,7 @@ fn retry(record: &Recorded) -> Option<StoryStep> {
         not_retried,
         ..
     } = &record.decided;
-    let is_bad = record.code.is_some() || record.status.is_some_and(|status| status >= 500);
+    let is_bad = record.code.is_some() || has_failed(record);
     let tries = record.tries.unwrap_or_default();
     let each = failed.iter().enumerate().map(tried).collect::<Vec<_>>();
     let mut told = match (tries, not_retried.as_ref().filter(|_| is_bad)) {
@@ -285,19 +286,25 @@ fn tried((place, failed): (usize, &Failed)) -> StoryDetail {
 
 /// What the one that was called answered.
 fn answer(record: &Recorded) -> Option<StoryStep> {
-    match (record.event, record.status) {
+    match (record.event, record.answered()) {
         (Happening::Call, None) => Some(StoryStep {
             outcome: StepOutcome::NotReached,
             ..yes(ANSWER, "none came before the caller left")
         }),
-        (Happening::Call, Some(status @ 500..)) => Some(no(
+        (Happening::Call, Some(status)) if has_failed(record) => Some(no(
             ANSWER,
             format!("{status}: the service itself answered so"),
         )),
-        (Happening::Call, Some(status)) => Some(yes(ANSWER, status.to_string())),
+        (Happening::Call, Some(status)) => Some(yes(ANSWER, status)),
         (Happening::Stream, _) => Some(yes(ANSWER, record.request())),
         _ => None,
     }
+}
+
+/// Whether the service itself answered that it failed.
+fn has_failed(record: &Recorded) -> bool {
+    record.status.is_some_and(|status| status >= 500)
+        || record.grpc_status.is_some_and(is_grpc_failure)
 }
 
 pub(super) fn yes(step: &'static str, text: impl Into<String>) -> StoryStep {

@@ -88,9 +88,7 @@ pub(crate) fn legend(counted: &str) -> Line {
 
 fn cells(call: &Recorded) -> [Line; TITLES.len()] {
     let time = call.time.get(11..23).unwrap_or(&call.time);
-    let status = call
-        .status
-        .map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let status = call.answered().unwrap_or_else(|| "-".to_owned());
     let why = match &call.code {
         Some(code) => format!("{code} {}", call.why()),
         None => call.why().to_owned(),

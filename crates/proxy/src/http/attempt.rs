@@ -28,6 +28,7 @@ use crate::http::reply::Reply;
 use crate::http::server::Server;
 use crate::http::waiting::{Limit, Over, Waiting};
 use crate::news::Reader;
+use crate::patience::taken;
 use crate::pump::Pump;
 use crate::stream::{Stream, Taken};
 use crate::tunnel::{LENO_ERROR, LENO_TARGET};
@@ -163,7 +164,10 @@ impl Tried {
         match over {
             Over::Try(limit) => Self::Failed(Failure::Late, Refusal::TryTimeout(*limit)),
             Over::All(refusal) => {
-                let late = matches!(refusal, Refusal::ResponseTimeout(_));
+                let late = matches!(
+                    refusal,
+                    Refusal::ResponseTimeout(_) | Refusal::ServerStalled(_)
+                );
                 Self::Hopeless(Reason::from(refusal), late.then_some(Ended::Failed))
             }
         }
@@ -251,9 +255,14 @@ impl Exchange<'_> {
             reused,
             begun_with: out.len(),
         };
-        match waiting.meanwhile(send(&mut server, &out)).await {
-            Ok(Ok(())) => out.clear(),
-            Ok(Err(taken)) => {
+        let limit = self.worker.stalled;
+        match waiting
+            .meanwhile(taken(limit, send(&mut server, &out)))
+            .await
+        {
+            Ok(Some(Ok(()))) => out.clear(),
+            Ok(None) => return Err(Tried::over(&Refusal::ServerStalled(limit).into())),
+            Ok(Some(Err(taken))) => {
                 let failure = unanswered(self.head, reused, taken);
                 let address = attempt.hop.target.address;
                 let refusal = Refusal::ResetBeforeResponse(address);

@@ -82,6 +82,14 @@ impl Body {
         }
     }
 
+    /// Whether some of it has come that the other end did not take.
+    pub(super) fn is_held_up(&self) -> bool {
+        match self {
+            Self::Bytes(pump) => pump.is_held_up(),
+            Self::Content(relay) => relay.is_held_up(),
+        }
+    }
+
     /// Whether all of it has been written.
     pub(super) fn is_done(&self) -> bool {
         match self {

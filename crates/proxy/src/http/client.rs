@@ -3,6 +3,7 @@
 
 use std::io;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use ::http::{HeaderMap, Response};
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::buffer::Buffer;
 use crate::http::Why;
 use crate::http::http2::head::{Fields, response_of};
 use crate::http::relay::{Sink, Spring};
+use crate::patience::taken;
 use crate::stream::{Cut, Sign, Stream};
 use crate::worker::Worker;
 
@@ -68,11 +70,17 @@ impl Client<'_> {
         }
     }
 
-    /// Sends a head; `ended` says that no body follows.
-    pub(super) async fn send(&mut self, written: &mut Written, ended: bool) -> io::Result<()> {
+    /// Sends a head, which must be taken within `limit`; `ended` says that no body follows.
+    pub(super) async fn send(
+        &mut self,
+        written: &mut Written,
+        ended: bool,
+        limit: Duration,
+    ) -> io::Result<()> {
         match (self, written) {
             (Self::Http1(stream), Written::Http1(out)) => {
-                stream.write_all(out).await?;
+                let written = taken(limit, stream.write_all(out)).await;
+                written.ok_or(io::ErrorKind::TimedOut)??;
                 out.clear();
                 Ok(())
             }
@@ -86,12 +94,17 @@ impl Client<'_> {
         }
     }
 
-    /// Sends an answer of our own, with all of its body.
-    pub(super) async fn send_own(&mut self, mut written: Written, body: &[u8]) -> io::Result<()> {
+    /// Sends an answer of our own, with all of its body, which must be taken within `limit`.
+    pub(super) async fn send_own(
+        &mut self,
+        mut written: Written,
+        body: &[u8],
+        limit: Duration,
+    ) -> io::Result<()> {
         if let Written::Http1(out) = &mut written {
             out.extend_from_slice(body);
         }
-        self.send(&mut written, body.is_empty()).await?;
+        self.send(&mut written, body.is_empty(), limit).await?;
         match self {
             Self::Http2(asker) if !body.is_empty() => asker.finish(Bytes::copy_from_slice(body)),
             Self::Http1(_) | Self::Http2(_) => Ok(()),

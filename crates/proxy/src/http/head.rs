@@ -64,7 +64,7 @@ pub(super) async fn serve_one(
                     Spoken::Tls => Reason::from(&Refusal::NotSpoken(NotSpoken::Http)),
                     Spoken::Http1 | Spoken::Http2 | Spoken::Other => Reason::from(&refused),
                 };
-                return refuse_head(worker, Client::Http1(client), incoming, &reason).await;
+                return refuse_head(worker, Client::Http1(client), incoming, &reason, false).await;
             }
         }
         match more(client, &mut inbox, &mut late).await {
@@ -72,7 +72,7 @@ pub(super) async fn serve_one(
             Some(Ok(0) | Err(_)) => return After::Close,
             None => {
                 let client = Client::Http1(client);
-                return refuse_head(worker, client, incoming, &too_slow()).await;
+                return refuse_head(worker, client, incoming, &too_slow(), false).await;
             }
         }
     }
@@ -144,12 +144,13 @@ impl After {
     }
 }
 
-/// Answers a head that is no request.
+/// Answers a head that is no request; `is_grpc` says that it is one of gRPC's, and so is the answer.
 pub(super) async fn refuse_head(
     worker: &Worker,
     client: Client<'_>,
     incoming: &Incoming,
     reason: &Reason,
+    is_grpc: bool,
 ) -> After {
     let began = worker.now();
     let id = worker.new_id();
@@ -162,7 +163,7 @@ pub(super) async fn refuse_head(
         asked: &format!("what {source} sent to {destination} is no request that is carried"),
         version: Version::Http11,
         head_only: false,
-        is_grpc: false,
+        is_grpc,
         keep_alive: false,
         headers: &HeaderChanges::default(),
     };
@@ -184,7 +185,7 @@ pub(super) async fn refuse_head(
         host: "",
         path: "",
         status: reason.status,
-        grpc: None,
+        grpc: is_grpc.then(|| reason.grpc_status()),
         refused: Some(reason.code),
         tries: 0,
         copy_of: None,

@@ -12,7 +12,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How much may be on its way in one stream before somebody must have read some of it, and how many
 /// streams a connection has. All of them together fit into the window of the connection: one that
 /// nobody reads does not hold up the others.
-const STREAM_WINDOW: u32 = 128 * 1024;
+pub(super) const STREAM_WINDOW: u32 = 128 * 1024;
 const MOST_STREAMS: u32 = 128;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
 
@@ -26,8 +26,13 @@ pub(crate) fn is_flood(error: &h2::Error) -> bool {
 
 /// Whether bytes begin as only those of a client do that speaks HTTP/2. No method of HTTP/1 is `PRI`.
 pub(super) fn begins(bytes: &[u8]) -> bool {
+    bytes.len() >= b"PRI ".len() && may_begin(bytes)
+}
+
+/// Whether they do so as far as they have come.
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
     let most = bytes.len().min(PREFACE.len());
-    most >= b"PRI ".len() && bytes.get(..most) == PREFACE.get(..most)
+    bytes.get(..most) == PREFACE.get(..most)
 }
 
 #[cfg(test)]

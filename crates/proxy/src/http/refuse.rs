@@ -167,7 +167,10 @@ impl Own<'_> {
         };
         let mut written = client.paper(worker.buffers.lend());
         written.write(&response, None, self.framing, changes);
-        match client.send_own(written, self.body.as_bytes()).await {
+        match client
+            .send_own(written, self.body.as_bytes(), worker.stalled)
+            .await
+        {
             Ok(()) if changes.keep_alive => After::Next(None),
             Ok(()) => After::Close,
             Err(_gone) => After::Cut(Why::Gone),
@@ -233,6 +236,7 @@ fn proxy_error(code: Code) -> &'static str {
         Code::R021 => "connection_timeout",
         Code::R022 | Code::R026 => "connection_terminated",
         Code::R023 => "http_response_timeout",
+        Code::R054 => "connection_write_timeout",
         Code::R024 => "http_protocol_error",
         Code::R025 => "tls_protocol_error",
         Code::R027 => "destination_ip_unroutable",

@@ -16,8 +16,9 @@ use leno_protocol::body::BodyReader;
 use leno_protocol::{BodyFraming, grpc};
 
 use self::framed::{Gathered, trailers_of};
-use crate::buffer::{Buffer, Buffers};
+use crate::buffer::{Buffer, Buffers, Held};
 use crate::copies::Copies;
+use crate::http::http2::STREAM_WINDOW;
 use crate::pump::Stopped;
 use crate::stream::Stream;
 
@@ -65,6 +66,8 @@ pub(super) struct Relay {
     end_framed: bool,
     /// Whether all has been written.
     closed: bool,
+    /// What the window of the end that gives may hold while the other end takes nothing.
+    held: Option<Held>,
     /// Content that was taken and for which no window was opened yet.
     taken: usize,
     moved: u64,
@@ -122,6 +125,7 @@ impl Relay {
             ended: false,
             end_framed: false,
             closed: false,
+            held: None,
             taken: 0,
             moved: 0,
             untouched: true,
@@ -168,6 +172,11 @@ impl Relay {
         self.closed
     }
 
+    /// Whether something was read and not written.
+    pub(super) fn is_held_up(&self) -> bool {
+        !self.content.is_empty() || self.out.is_some()
+    }
+
     /// Whether all of it came with the head.
     pub(super) fn has_come(&self) -> bool {
         self.untouched && self.ended
@@ -212,6 +221,7 @@ impl Relay {
         loop {
             let written = self.poll_write(context, sink, buffers);
             self.open_window(spring);
+            self.count_window(written.is_pending(), spring, buffers);
             ready!(written)?;
             if self.ended {
                 return self.poll_close(context, sink, buffers);
@@ -230,6 +240,17 @@ impl Relay {
         if let (Spring::Http2(stream), 1..) = (spring, taken) {
             // A stream that has ended needs no window.
             drop(stream.flow_control().release_capacity(taken));
+        }
+    }
+
+    /// Counts what the window of the end that gives may hold, as long as the other end takes nothing.
+    fn count_window(&mut self, is_held_up: bool, spring: &Spring<'_>, buffers: &Buffers) {
+        match spring {
+            Spring::Http2(_) if is_held_up => {
+                let window = || buffers.hold(STREAM_WINDOW as usize);
+                self.held.get_or_insert_with(window);
+            }
+            Spring::Http1(_) | Spring::Http2(_) => self.held = None,
         }
     }
 }

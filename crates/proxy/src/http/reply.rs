@@ -2,6 +2,7 @@
 //! good for afterwards.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -129,7 +130,11 @@ impl Reply<'_> {
         waiting.meter.answered(answer.status);
         carried.received = answer.received as u64;
         let ended = answer.body.is_done();
-        if waiting.client.send(&mut written, ended).await.is_err() {
+        let limit = waiting.worker.stalled;
+        if let Err(gone) = waiting.client.send(&mut written, ended, limit).await {
+            let stalled =
+                (gone.kind() == io::ErrorKind::TimedOut).then_some(Refusal::CallerStalled(limit));
+            carried.cut = stalled.as_ref().map(Reason::from);
             return (Tried::Done(After::Cut(Why::Gone), None), carried);
         }
         drop(written);
@@ -163,7 +168,8 @@ impl Reply<'_> {
                     if interim > MOST_INTERIM && matches!(waiting.client, Client::Http2(_)) {
                         return Err(self.too_many_interim());
                     }
-                    if waiting.client.send(written, false).await.is_err() {
+                    let limit = waiting.worker.stalled;
+                    if waiting.client.send(written, false, limit).await.is_err() {
                         return Err(Tried::Done(After::Cut(Why::Gone), None));
                     }
                     continue;
@@ -214,7 +220,8 @@ impl Reply<'_> {
                 }
                 Ok(Heard::Interim { .. } | Heard::More) => {
                     interim += 1;
-                    let mut sending = pin!(waiting.client.send(written, false));
+                    let mut sending =
+                        pin!(waiting.client.send(written, false, waiting.worker.stalled));
                     let sent = poll_fn(|context| match sending.as_mut().poll(context) {
                         Poll::Pending if called.take_in(context, MOST_INTERIM) => Poll::Pending,
                         Poll::Pending => Poll::Ready(None),

@@ -2,7 +2,7 @@
 //! other end, the client, the deadline, a change of policy.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::http::Response;
@@ -22,6 +22,7 @@ use crate::http::relay::Sink;
 use crate::http::server::{Called, Server};
 use crate::meter::Meter;
 use crate::news::Reader;
+use crate::patience::{Patience, Stall};
 use crate::pump::{Pump, Stopped};
 use crate::stream::{Cut, Sign, Stream};
 use crate::worker::Worker;
@@ -51,8 +52,11 @@ pub(super) struct Waiting<'a> {
     watching: bool,
     /// Counts the bytes of both bodies.
     pub(super) meter: Meter<'a>,
-    /// With a client that sends nothing more.
+    /// With a client that sends nothing more. It may have gone altogether, which shows only when something
+    /// is written to it.
     patience: Option<Patience>,
+    /// With either end, once it does not take what is ready for it; `None` where nobody asks that of it.
+    stall: Option<Stall>,
     /// Bytes of the answer's body that were written to the client.
     moved: u64,
 }
@@ -201,6 +205,7 @@ impl<'a> Waiting<'a> {
             watching: true,
             meter: Meter::new(flow),
             patience: None,
+            stall: Some(Stall::new(worker.stalled)),
             moved: 0,
         }
     }
@@ -229,6 +234,7 @@ impl<'a> Waiting<'a> {
             self.poll_interrupts(context)?;
             self.poll_up(context, Sink::Http1(server))?;
             self.count(context);
+            self.poll_stall(context, None)?;
             Poll::Pending
         })
         .await
@@ -244,6 +250,7 @@ impl<'a> Waiting<'a> {
             self.poll_interrupts(context)?;
             self.poll_up(context, Sink::Http2(called.up()))?;
             self.count(context);
+            self.poll_stall(context, None)?;
             Poll::Pending
         })
         .await
@@ -265,6 +272,7 @@ impl<'a> Waiting<'a> {
             self.moved = down.moved();
             if polled.is_pending() {
                 self.count(context);
+                self.poll_stall(context, Some(down))?;
             }
             polled.map_err(|stopped| match stopped {
                 Stopped::Write(cut) => Interrupted::ClientGone(cut),
@@ -325,6 +333,7 @@ impl<'a> Waiting<'a> {
         // What was asked has been answered: for what follows nobody set a limit.
         *self.deadline = None;
         self.try_limit = None;
+        self.stall = None;
     }
 
     fn count(&mut self, context: &mut Context<'_>) {
@@ -333,6 +342,25 @@ impl<'a> Waiting<'a> {
             received: self.moved,
         };
         self.meter.poll(context, self.worker, bytes);
+    }
+
+    /// Finds out whether one end has taken nothing for too long of what is ready for it, while nothing
+    /// went the other way either. If both are so, the client is waited for: the server cannot go on.
+    fn poll_stall(&mut self, context: &mut Context<'_>, down: Option<&Body>) -> Result<(), Over> {
+        let client_waits = down.is_some_and(Body::is_held_up);
+        let up = self.up.as_ref().filter(|_| self.going_up);
+        if !client_waits && !up.is_some_and(Body::is_held_up) {
+            return Ok(());
+        }
+        let moved = self.sent() + self.moved;
+        let Some(stall) = &mut self.stall else {
+            return Ok(());
+        };
+        match stall.poll_over(context, moved) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(limit) if client_waits => Err(Refusal::CallerStalled(limit).into()),
+            Poll::Ready(limit) => Err(Refusal::ServerStalled(limit).into()),
+        }
     }
 
     /// Says that it will not be.
@@ -400,7 +428,9 @@ impl<'a> Waiting<'a> {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Sign::Broken(cut)) => return Err(Interrupted::ClientGone(cut)),
                 Poll::Ready(Sign::Spoke) => {}
-                Poll::Ready(Sign::Ended) => self.patience = Some(Patience::new()),
+                Poll::Ready(Sign::Ended) => {
+                    self.patience = Some(Patience::new(PATIENCE, self.moved));
+                }
             }
             self.watching = false;
         }
@@ -409,36 +439,7 @@ impl<'a> Waiting<'a> {
         };
         match patience.poll_over(context, self.moved) {
             Poll::Pending => Ok(()),
-            Poll::Ready(()) => Err(Interrupted::ClientGone(Cut::There)),
-        }
-    }
-}
-
-/// With a client that said it sends nothing more. It may have gone altogether, which shows only when
-/// something is written to it.
-pub(super) struct Patience {
-    over: Pin<Box<Sleep>>,
-    /// What had been written to the client when it began.
-    moved: u64,
-}
-
-impl Patience {
-    fn new() -> Self {
-        Self {
-            over: Box::pin(tokio::time::sleep(PATIENCE)),
-            moved: 0,
-        }
-    }
-
-    /// Ready when it is over; what is written to the client renews it.
-    fn poll_over(&mut self, context: &mut Context<'_>, moved: u64) -> Poll<()> {
-        loop {
-            ready!(self.over.as_mut().poll(context));
-            if self.moved == moved {
-                return Poll::Ready(());
-            }
-            self.moved = moved;
-            self.over.set(tokio::time::sleep(PATIENCE));
+            Poll::Ready(_) => Err(Interrupted::ClientGone(Cut::There)),
         }
     }
 }
@@ -446,24 +447,3 @@ impl Patience {
 /// How long a client that sends nothing more is given the benefit of the doubt while nothing can be
 /// written to it.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-#[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn who_says_no_more_is_waited_for_while_something_is_written_to_it() {
-        let (mut patience, mut context) = (Patience::new(), Context::from_waker(Waker::noop()));
-        let mut is_over = async |seconds, moved| {
-            tokio::time::advance(Duration::from_secs(seconds)).await;
-            patience.poll_over(&mut context, moved).is_ready()
-        };
-        assert!(!is_over(0, 0).await);
-        assert!(!is_over(29, 0).await);
-        assert!(!is_over(2, 100).await, "something was written meanwhile");
-        assert!(!is_over(29, 100).await);
-        assert!(is_over(2, 100).await);
-    }
-}

@@ -15,6 +15,7 @@ use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFa
 use leno_identity::{Caller, Distrust, Trust};
 use leno_model::{CallId, Code, Mono, SpiffeId};
 use leno_telemetry::{Edge, Event, Handshake, Reporter, Security};
+use leno_traffic::Refusal;
 use tokio::net::TcpStream;
 
 use crate::ahead::Ahead;
@@ -23,6 +24,7 @@ use crate::coalesce::{Coalesced, Farewell, Turns, coalesce};
 use crate::groups::{Groups, Shared, Streams, takes_streams};
 use crate::news::Reader;
 use crate::pool::TunnelRef;
+use crate::pulse;
 use crate::tunnel::{
     CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, PIECE, STREAM_WINDOW, TunnelStream, Within,
     open_for,
@@ -275,7 +277,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         alpn,
         resumed,
     } = connected;
-    let (stream, turns) = coalesce(stream, worker.buffers.clone());
+    let (stream, turns) = coalesce(stream, worker.buffers.clone(), worker.stalled);
     let farewell = turns.farewell();
     let (requests, connection) = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
@@ -304,7 +306,8 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         trust,
     };
     watched.count_from(now);
-    worker.supervise(key.address, watched.run(connection, turns));
+    let streams = Rc::downgrade(&open.streams.counted);
+    worker.supervise(key.address, watched.run(connection, turns, streams));
     Ok(open)
 }
 
@@ -321,16 +324,28 @@ struct Watched {
 }
 
 impl Watched {
-    /// Runs the connection until it ends, or until its peer is believed no more. A failure of the
-    /// connection is a failure of each of its streams, and told there.
+    /// Runs the connection until it ends, or until its peer is believed no more or found silent. A failure of
+    /// the connection is a failure of each of its streams, and told there.
     async fn run(
         mut self,
-        connection: h2::client::Connection<Coalesced<Secured>>,
+        mut connection: h2::client::Connection<Coalesced<Secured>>,
         turns: Turns<Secured>,
+        streams: Weak<()>,
     ) {
-        let distrust = tokio::select! {
-            _ = turns.of(connection) => return,
-            distrust = self.distrust() => distrust,
+        let (pings, from) = (connection.ping_pong(), self.address.ip());
+        let is_used = || streams.strong_count() > 1;
+        let silent = pulse::stops(pings, &turns, pulse::SILENCE, is_used);
+        let given_up = |limit| {
+            let refusal = Refusal::PeerSilent(from, limit);
+            (refusal.code(), refusal.to_string())
+        };
+        let (code, why) = tokio::select! {
+            _ = turns.of(connection) => match turns.stalled() {
+                Some(limit) => given_up(limit),
+                None => return,
+            },
+            distrust = self.distrust() => (distrust.code(), distrust.to_string()),
+            limit = silent => given_up(limit),
         };
         self.worker.report(&Event::Handshake(Handshake {
             id: self.worker.new_id(),
@@ -342,8 +357,8 @@ impl Watched {
             },
             peer: self.address,
             at: self.worker.now().wall,
-            code: distrust.code(),
-            why: &distrust.to_string(),
+            code,
+            why: &why,
         }));
     }
 

@@ -18,7 +18,7 @@ use leno_identity::{Caller, Distrust, Trust};
 use leno_model::view::Workload;
 use leno_model::{CallId, Code, SpiffeId};
 use leno_telemetry::{Decided, Edge, Event, Handshake, Party, Reporter, Security, Stream};
-use leno_traffic::{Channel, Peer};
+use leno_traffic::{Channel, Peer, Refusal};
 use tokio::net::TcpStream;
 
 use crate::ahead::Ahead;
@@ -27,6 +27,7 @@ use crate::coalesce::{Coalesced, Turns, coalesce};
 use crate::http::http2::{is_flood, serve as http};
 use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
+use crate::pulse;
 use crate::room::{Peer as Holder, Share};
 use crate::tunnel::{
     CONNECTION_WINDOW, LENO_ERROR, LENO_TARGET, MOST_STREAMS, PIECE, STREAM_WINDOW, TunnelStream,
@@ -66,7 +67,7 @@ pub(crate) async fn serve(
         }
     };
     // Whoever proved itself and then speaks no HTTP/2 has said nothing that could be answered.
-    let (stream, turns) = coalesce(stream, worker.buffers.clone());
+    let (stream, turns) = coalesce(stream, worker.buffers.clone(), worker.stalled);
     let Some(mut connection) = turns.of(speak(stream)).await else {
         return;
     };
@@ -119,6 +120,9 @@ enum Ended {
     /// The peer has had more streams reset than one may; HTTP/2 has ended the connection.
     #[error("it has had more streams reset than a connection may")]
     TooManyResets,
+    /// The peer lives no more, as far as one can see.
+    #[error(transparent)]
+    Silent(Refusal),
 }
 
 impl Ended {
@@ -127,6 +131,7 @@ impl Ended {
             Self::Distrust(distrust) => distrust.code(),
             Self::TooMany => Code::R050,
             Self::TooManyResets => Code::R052,
+            Self::Silent(refusal) => refusal.code(),
         }
     }
 
@@ -135,7 +140,7 @@ impl Ended {
         match self {
             Self::Distrust(_) => Some(h2::Reason::INADEQUATE_SECURITY),
             Self::TooMany => Some(h2::Reason::ENHANCE_YOUR_CALM),
-            Self::TooManyResets => None,
+            Self::TooManyResets | Self::Silent(_) => None,
         }
     }
 }
@@ -217,6 +222,10 @@ impl Tunnel {
         mut trust: Arc<Trust>,
     ) -> Result<(), Ended> {
         let Self { worker, proof, .. } = self;
+        let pings = connection.ping_pong();
+        let is_used = || Rc::strong_count(&self.counted) > 1;
+        let mut silent = pin!(pulse::stops(pings, turns, pulse::SILENCE, is_used));
+        let given_up = |limit| Ended::Silent(Refusal::PeerSilent(self.from.ip(), limit));
         let left = worker.until(self.caller.ends());
         let mut closing = pin!(tokio::time::sleep(open_for(left)));
         let mut is_closing = false;
@@ -226,8 +235,9 @@ impl Tunnel {
                 request = turns.of(connection.accept()) => match request {
                     Some(Ok((request, answer))) => self.take(request, answer),
                     Some(Err(error)) if is_flood(&error) => return Err(Ended::TooManyResets),
-                    Some(Err(_)) | None => return Ok(()),
+                    Some(Err(_)) | None => return turns.stalled().map_or(Ok(()), |limit| Err(given_up(limit))),
                 },
+                limit = &mut silent => return Err(given_up(limit)),
                 () = news.changed() => {
                     if worker.is_draining() {
                         connection.graceful_shutdown();

@@ -209,11 +209,10 @@ fn streams_that_the_proxy_is_made_to_reset() {
     for wrong in wrongs {
         attacked(Some("resets"), |attacker| {
             let opening = attacker.fields();
-            let taken = attacker.hostile.flood(20_000, |number| {
+            attacker.hostile.flood(20_000, |number| {
                 let opening = frame(Kind::Headers, END_HEADERS, stream(number), &opening);
                 [opening, wrong(stream(number))].concat()
             });
-            assert_eq!(taken, Taken::Closed);
             assert_eq!(attacker.hostile.end(), Some(ENHANCE_YOUR_CALM));
         });
     }
@@ -224,10 +223,9 @@ fn malformed_requests_that_the_proxy_resets() {
     for wrong in [field("connection", "close"), field("te", "gzip")] {
         attacked(Some("resets"), |attacker| {
             let fields = [attacker.fields(), wrong.clone()].concat();
-            let taken = attacker.hostile.flood(20_000, |number| {
+            attacker.hostile.flood(20_000, |number| {
                 frame(Kind::Headers, END_HEADERS, stream(number), &fields)
             });
-            assert_eq!(taken, Taken::Closed);
             assert_eq!(attacker.hostile.end(), Some(ENHANCE_YOUR_CALM));
         });
     }
@@ -237,12 +235,11 @@ fn malformed_requests_that_the_proxy_resets() {
 fn bodies_that_are_not_as_long_as_they_say() {
     attacked_at(Door::Port, Some("resets"), |attacker| {
         let fields = [attacker.fields(), field("content-length", "1")].concat();
-        let taken = attacker.hostile.flood(20_000, |number| {
+        attacker.hostile.flood(20_000, |number| {
             let opening = frame(Kind::Headers, END_HEADERS, stream(number), &fields);
             let too_long = frame(Kind::Data, END_STREAM, stream(number), b"xx");
             [opening, too_long].concat()
         });
-        assert_eq!(taken, Taken::Closed);
         assert_eq!(attacker.hostile.end(), Some(ENHANCE_YOUR_CALM));
     });
 }

@@ -5,3 +5,4 @@ mod corpus;
 mod http2;
 mod http2_server;
 mod slow;
+mod stalled;

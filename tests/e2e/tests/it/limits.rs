@@ -8,7 +8,7 @@ fn one_address_takes_no_more_connections_than_its_share() {
         .workload("cart", "{port: 8080, protocol: HTTP}");
     Application::start(world.at("cart", 8080), "cart");
     let cart = world.proxy("cart").plain(8080);
-    let _cart = cart
+    let cart = cart
         .with("metrics: @cart:15020\nlimits: {connectionsOfPeer: 2}")
         .start();
     let at = world.at("cart", 18080);
@@ -18,10 +18,20 @@ fn one_address_takes_no_more_connections_than_its_share() {
     }
     let refused = curl(&[&world.url("cart", 18080, "/")]);
     assert_eq!(refused.outcome(), "503 R050 too-many-of-peer");
+    // Whoever speaks HTTP/2, or gRPC, is told so in it.
+    let in_http2 = |arguments: &[&str]| {
+        let url = world.url("cart", 18080, "/shop.Cart/Get");
+        curl(&[&["--http2-prior-knowledge", &url], arguments].concat())
+    };
+    assert_eq!(in_http2(&[]).outcome(), "503 R050 too-many-of-peer");
+    let call = in_http2(&["-X", "POST", "-H", "content-type: application/grpc"]);
+    assert_eq!(call.outcome(), "200 R050 too-many-of-peer");
+    assert_eq!(call.header("grpc-status"), Some("14"));
+    cart.until_says(&[r#""code":"R050""#, r#""grpc_status":14"#]);
     // Who has another address has a share of its own.
     let other = curl(&["--interface", "127.0.0.99", &world.url("cart", 18080, "/")]);
     assert_eq!(other.outcome(), "200");
-    assert_eq!(world.bit("cart", "connections-of-peer"), 1);
+    assert_eq!(world.bit("cart", "connections-of-peer"), 3);
     drop(held);
     until("a place", || {
         (curl(&[&world.url("cart", 18080, "/")]).status == 200).then_some(())

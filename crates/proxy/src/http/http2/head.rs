@@ -34,6 +34,12 @@ pub(in crate::http) fn block_of(
     Block { fields, ended }
 }
 
+/// Whether they are those of a call of gRPC.
+pub(in crate::http) fn is_grpc(fields: &HeaderMap) -> bool {
+    let mut types = fields.get_all(header::CONTENT_TYPE).iter();
+    types.any(|value| grpc::is_content_type(value.as_bytes()))
+}
+
 /// Joins the crumbs of a cookie.
 //= RFC 9113 section 8.2.3: "If there are multiple Cookie header fields after decompression, these MUST be concatenated into a single octet string using the two-octet delimiter of 0x3b, 0x20 (the ASCII string "; ") before being passed into a non-HTTP/2 context"
 pub(in crate::http) fn join_cookies(fields: &mut HeaderMap) {

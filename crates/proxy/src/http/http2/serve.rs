@@ -2,7 +2,9 @@
 //! of its own.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use ::http::Request;
 use bytes::Bytes;
@@ -18,13 +20,14 @@ use crate::coalesce::coalesce;
 use crate::http::client::{Asker, Client};
 use crate::http::exchange::Exchange;
 use crate::http::head::refuse_head;
-use crate::http::http2::head::{block_of, join_cookies, pseudo_of};
+use crate::http::http2::head::{block_of, is_grpc, join_cookies, pseudo_of};
 use crate::http::http2::wire::Wire;
 use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WINDOW, is_flood};
 use crate::http::refuse::Reason as Why;
-use crate::http::{After, Connection, HEAD_LIMIT, client_cert};
+use crate::http::{After, Connection, HEAD_LIMIT, LINGER, client_cert, in_turn};
 use crate::incoming::Incoming;
 use crate::news::Reader;
+use crate::pulse;
 use crate::stream::Stream;
 use crate::tcp;
 use crate::worker::Worker;
@@ -49,21 +52,16 @@ pub(in crate::http) async fn serve(
     client_cert: Option<String>,
     came: Buffer,
 ) {
-    let (wire, turns) = coalesce(Wire::new(stream, Some(came)), worker.buffers.clone());
-    let handshake = Builder::new()
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(HEAD_BYTES)
-        .max_send_buffer_size(STREAM_WINDOW as usize)
-        .max_pending_accept_reset_streams(MOST_RESET_UNSEEN)
-        .max_concurrent_reset_streams(MOST_RESET_KEPT)
-        .max_local_error_reset_streams(Some(MOST_RESET_BY_US))
-        .handshake(wire);
+    let wire = Wire::new(stream, Some(came));
+    let (wire, turns) = coalesce(wire, worker.buffers.clone(), worker.stalled);
+    let handshake = manners().handshake(wire);
     let Ok(Ok(mut connection)) = timeout(HEAD_LIMIT, turns.of(handshake)).await else {
         return;
     };
     let peer = Peer::new(worker, incoming.clone(), client_cert, false);
+    let pings = connection.ping_pong();
+    let is_used = || peer.open() > 0;
+    let mut silent = pin!(pulse::stops(pings, &turns, pulse::SILENCE, is_used));
     let serving = async {
         let mut news = worker.news.subscribe();
         if worker.is_draining() {
@@ -73,9 +71,11 @@ pub(in crate::http) async fn serve(
             tokio::select! {
                 request = connection.accept() => match request {
                     Some(Ok((request, answer))) => peer.take(request, answer, None),
-                    Some(Err(error)) => return is_flood(&error),
-                    None => return peer.wants_no_answers(),
+                    Some(Err(error)) if is_flood(&error) => return Some(peer.calmed()),
+                    Some(Err(_)) => return None,
+                    None => return peer.wants_no_answers().then(|| peer.calmed()),
                 },
+                limit = &mut silent => return Some(peer.silent(limit)),
                 () = news.changed() => if worker.is_draining() {
                     connection.graceful_shutdown();
                 },
@@ -85,10 +85,53 @@ pub(in crate::http) async fn serve(
             }
         }
     };
-    if turns.of(serving).await {
-        let refusal = Refusal::TooManyResets(incoming.from.ip());
+    let ended = turns.of(serving).await;
+    let ended = turns.stalled().map(|limit| peer.silent(limit)).or(ended);
+    if let Some(refusal) = ended {
         tcp::tell_refused(worker, incoming, &refusal);
     }
+}
+
+/// Tells a client for which there is no place why: each stream that it opens meanwhile is answered so.
+pub(in crate::http) async fn turn_away(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    incoming: &Incoming,
+    refusal: &Refusal,
+    came: Option<Buffer>,
+) {
+    let reason = Why::from(refusal);
+    let wire = Wire::new(stream, came);
+    let (wire, turns) = coalesce(wire, worker.buffers.clone(), worker.stalled);
+    let telling = async {
+        let Ok(mut connection) = manners().handshake(wire).await else {
+            return;
+        };
+        while let Some(Ok((request, answer))) = connection.accept().await {
+            let is_grpc = is_grpc(request.headers());
+            let mut asker = Asker::new(request.into_body(), answer, false);
+            let client = Client::Http2(&mut asker);
+            refuse_head(worker, client, incoming, &reason, is_grpc).await;
+            connection.graceful_shutdown();
+        }
+    };
+    // Whoever goes on has had its answer.
+    drop(timeout(LINGER, turns.of(telling)).await);
+}
+
+/// How a connection is held with a client.
+fn manners() -> Builder {
+    let mut manners = Builder::new();
+    manners
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_header_list_size(HEAD_BYTES)
+        .max_send_buffer_size(STREAM_WINDOW as usize)
+        .max_pending_accept_reset_streams(MOST_RESET_UNSEEN)
+        .max_concurrent_reset_streams(MOST_RESET_KEPT)
+        .max_local_error_reset_streams(Some(MOST_RESET_BY_US));
+    manners
 }
 
 /// Who is at the other end of a connection, and where its requests go.
@@ -155,8 +198,7 @@ impl Peer {
             }),
             None => worker.supervise(incoming.from, async move {
                 let why = Why::from(&Refusal::TooManyConnections);
-                let client = Client::Http2(&mut asker);
-                let after = refuse_head(&peer.worker, client, &peer.incoming, &why).await;
+                let after = peer.refuse(&head, &mut asker, &why).await;
                 peer.conclude(after, asker);
             }),
         }
@@ -166,21 +208,22 @@ impl Peer {
         let Self {
             worker, incoming, ..
         } = self;
+        if worker.buffers.are_spent() && in_turn(worker).await.is_none() {
+            let why = Why::from(&Refusal::BuffersFull);
+            return self.refuse(came, asker, &why).await;
+        }
         let mut fields = Fields::new();
         let read = incoming.head_reader().http2_request(
             &pseudo_of(came),
             block_of(came.headers(), asker.has_come()),
             &mut fields,
         );
-        let client = Client::Http2(asker);
         let head = match read {
-            Ok(head) if head.form == Form::Authority => {
-                return refuse_head(worker, client, incoming, &no_connect()).await;
+            Ok(read) if read.form == Form::Authority => {
+                return self.refuse(came, asker, &no_connect()).await;
             }
-            Ok(head) => head,
-            Err(refused) => {
-                return refuse_head(worker, client, incoming, &Why::from(&refused)).await;
-            }
+            Ok(read) => read,
+            Err(refused) => return self.refuse(came, asker, &Why::from(&refused)).await,
         };
         let named = incoming.named_by(worker, &head).await;
         let connection = Connection {
@@ -190,8 +233,15 @@ impl Peer {
         };
         let table = worker.table();
         let exchange = Exchange::new(connection, &table, &head).of_http2(came);
-        let (after, _) = exchange.run(client, news, &[]).await;
+        let (after, _) = exchange.run(Client::Http2(asker), news, &[]).await;
         after
+    }
+
+    /// Answers a head that is no request, or for which there is no place.
+    async fn refuse(&self, came: &Request<()>, asker: &mut Asker, why: &Why) -> After {
+        let is_grpc = is_grpc(came.headers());
+        let client = Client::Http2(asker);
+        refuse_head(&self.worker, client, &self.incoming, why, is_grpc).await
     }
 
     /// Ends a stream as its exchange has ended.
@@ -202,6 +252,21 @@ impl Peer {
             }
             asker.reset(why);
         }
+    }
+
+    /// Why a connection is ended on which too much is reset.
+    fn calmed(&self) -> Refusal {
+        Refusal::TooManyResets(self.incoming.from.ip())
+    }
+
+    /// Why one is ended at whose other end nobody lives.
+    fn silent(&self, limit: Duration) -> Refusal {
+        Refusal::PeerSilent(self.incoming.from.ip(), limit)
+    }
+
+    /// How many streams are being answered.
+    fn open(self: &Rc<Self>) -> usize {
+        Rc::strong_count(self) - 1
     }
 
     fn wants_no_answers(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use h2::client::Builder;
 use http::{HeaderName, HeaderValue, Request};
-use leno_model::{CallId, Mono};
+use leno_model::{CallId, Code, Mono};
 use leno_traffic::Refusal;
 
 use crate::coalesce::coalesce;
@@ -17,6 +17,7 @@ use crate::http::http2::wire::Wire;
 use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WINDOW};
 use crate::http::server::Called;
 use crate::pool::{Target, TargetRef};
+use crate::pulse;
 use crate::tunnel::LENO_TARGET;
 use crate::tunnel::client::Requests;
 use crate::worker::Worker;
@@ -145,7 +146,11 @@ async fn open(
     limit: Duration,
 ) -> Result<Streams, Refusal> {
     let stream = connect(worker, target, id, limit).await?;
-    let (stream, turns) = coalesce(Wire::new(stream, None), worker.buffers.clone());
+    let (stream, turns) = coalesce(
+        Wire::new(stream, None),
+        worker.buffers.clone(),
+        worker.stalled,
+    );
     let handshake = turns
         .of(Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -156,11 +161,22 @@ async fn open(
             .handshake(stream))
         .await;
     // The other end has said nothing yet: what fails is the writing of our first words.
-    let (requests, connection) =
+    let (requests, mut connection) =
         handshake.map_err(|_broken| Refusal::ResetBeforeResponse(target.address))?;
-    worker.supervise(target.address, async move {
+    let streams = Streams::new(requests, worker.mono());
+    let (pings, counted) = (connection.ping_pong(), Rc::downgrade(&streams.counted));
+    let (noting, address) = (worker.clone(), target.address);
+    worker.supervise(address, async move {
+        let is_used = || counted.strong_count() > 1;
+        let silent = pulse::stops(pings, &turns, pulse::SILENCE_OF_SERVER, is_used);
         // Its failure is a failure of each of its streams, and told there.
-        drop(turns.of(connection).await);
+        let is_silent = tokio::select! {
+            _ = turns.of(connection) => turns.stalled().is_some(),
+            _ = silent => true,
+        };
+        if is_silent {
+            noting.note_limit(Code::R055);
+        }
     });
-    Ok(Streams::new(requests, worker.mono()))
+    Ok(streams)
 }

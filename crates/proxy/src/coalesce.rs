@@ -15,6 +15,7 @@ use leno_channel::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::buffer::{Buffer, Buffers, ROOM};
+use crate::linger::linger;
 use crate::patience::Stall;
 
 /// How many buffers are gathered before they are sent, turn or no turn: as much as TLS takes at once.
@@ -23,6 +24,9 @@ const MOST: usize = 4;
 /// From how many bytes on a write is not gathered: copying it would cost more than the system call that
 /// it needs for itself.
 const LARGE: usize = 2 * ROOM;
+
+/// How long the other end may take for what was written last, and to close.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// Why the other end of a stream broke off, once it has said so. HTTP/2 keeps the words of an error,
 /// and not the error.
@@ -85,6 +89,15 @@ impl<S> Turns<S> {
     /// Whether something came from the other end since this was asked last.
     pub(crate) fn take_heard(&self) -> bool {
         mem::take(&mut self.0.borrow_mut().heard)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Turns<S> {
+    /// Ends the stream, to which nobody writes any more, so that what was written last arrives.
+    pub(crate) async fn linger(self) {
+        if let Some(gathering) = Rc::into_inner(self.0) {
+            linger(gathering.into_inner().inner, LINGER).await;
+        }
     }
 }
 

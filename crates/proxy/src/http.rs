@@ -19,7 +19,6 @@ mod tracing;
 mod waiting;
 
 use std::future::poll_fn;
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,7 +32,9 @@ use self::asked::Wish;
 use self::client::Client;
 use crate::buffer::{Buffer, Waits};
 use crate::first;
+use crate::http::http2::wire::Wire;
 use crate::incoming::{Incoming, Way};
+use crate::linger;
 use crate::news::Reader;
 use crate::stream::Stream;
 use crate::tunnel;
@@ -42,10 +43,9 @@ use crate::worker::Worker;
 /// How long a client may take for a head once its first byte has come.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long, and for how many bytes, a client is listened to after an answer that ends its
-/// connection, so that the answer reaches it before the end does.
+/// How long a client is listened to after an answer that ends its connection, so that the answer reaches it
+/// before the end does.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
 
 /// How long an idle connection waits for one more request when a drain begins.
 const LAST_CALL: Duration = Duration::from_millis(500);
@@ -155,7 +155,7 @@ pub(crate) async fn serve(
             }
             After::Stream(wish) => return Some(wish.of(client)),
             After::Close => {
-                Box::pin(linger(worker, client)).await;
+                Box::pin(linger(client)).await;
                 return None;
             }
             After::Cut(why) => {
@@ -185,7 +185,7 @@ pub(crate) async fn turn_away(
             let reason = refuse::Reason::from(refusal);
             let asking = Client::Http1(&mut client);
             head::refuse_head(worker, asking, incoming, &reason, false).await;
-            linger(worker, client).await;
+            linger(client).await;
         }
         // There is nobody to be told.
         Ok(None) | Err(_) => {}
@@ -217,24 +217,8 @@ async fn is_more(worker: &Worker, client: &mut Stream, news: &mut Reader) -> boo
 }
 
 /// Ends a connection so that what was sent last still arrives.
-pub(crate) async fn linger(worker: &Worker, mut client: Stream) {
-    let shutdown: io::Result<()> = poll_fn(|context| client.poll_shutdown(context)).await;
-    if shutdown.is_err() {
-        return;
-    }
-    let discard = async {
-        let mut buffer = worker.buffers.lend();
-        let mut left = LINGER_BYTES;
-        while let Ok(count @ 1..) = client.read_into(&mut buffer).await {
-            buffer.clear();
-            left = match left.checked_sub(count) {
-                Some(left) => left,
-                None => return,
-            };
-        }
-    };
-    // Whoever goes on sending has had its answer.
-    drop(tokio::time::timeout(LINGER, discard).await);
+pub(crate) async fn linger(client: Stream) {
+    linger::linger(Wire::new(client, None), LINGER).await;
 }
 
 /// What our application is told about the caller of this connection.

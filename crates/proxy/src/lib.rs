@@ -21,6 +21,7 @@ mod hands;
 mod http;
 mod incoming;
 mod inside;
+mod linger;
 mod listen;
 mod meter;
 mod metrics;

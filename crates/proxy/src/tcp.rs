@@ -237,7 +237,7 @@ impl<'a> Carrying<'a> {
             Err(refusal) => match (hello, client) {
                 (Some(_), Client::Here(client, _)) => {
                     self.refuse(&refusal);
-                    alert(worker, client).await;
+                    alert(client).await;
                     return Begun::Over;
                 }
                 (_, client) => return self.turn_down(client, &refusal).await,
@@ -698,11 +698,11 @@ enum Broken {
 
 /// Ends a connection of TLS that asks for a server whom nobody is: with an alert, so that its client can
 /// say so.
-async fn alert(worker: &Worker, mut client: Stream) {
+async fn alert(mut client: Stream) {
     //= RFC 6066 section 3: "the server SHOULD take one of two actions: either abort the handshake by
     //= sending a fatal-level unrecognized_name(112) alert or continue the handshake."
     const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
     if client.write_all(&UNRECOGNIZED_NAME).await.is_ok() {
-        http::linger(worker, client).await;
+        http::linger(client).await;
     }
 }

@@ -88,7 +88,7 @@ impl Asked {
         let client = Client::Http1(&mut self.client);
         let after = answer.send(client, worker, &Reason::from(refusal)).await;
         if let After::Close = after {
-            super::linger(worker, self.client).await;
+            super::linger(self.client).await;
         }
     }
 }

@@ -4,7 +4,7 @@
 pub(super) mod head;
 pub(crate) mod serve;
 pub(crate) mod shared;
-mod wire;
+pub(super) mod wire;
 
 /// The first words of a client that speaks HTTP/2 (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

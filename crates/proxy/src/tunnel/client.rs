@@ -339,13 +339,14 @@ impl Watched {
             let refusal = Refusal::PeerSilent(from, limit);
             (refusal.code(), refusal.to_string())
         };
-        let (code, why) = tokio::select! {
-            _ = turns.of(connection) => match turns.stalled() {
-                Some(limit) => given_up(limit),
-                None => return,
-            },
-            distrust = self.distrust() => (distrust.code(), distrust.to_string()),
-            limit = silent => given_up(limit),
+        let ended = tokio::select! {
+            _ = turns.of(connection) => turns.stalled().map(given_up),
+            distrust = self.distrust() => Some((distrust.code(), distrust.to_string())),
+            limit = silent => Some(given_up(limit)),
+        };
+        let Some((code, why)) = ended else {
+            // What was written to the last stream is on its way.
+            return Box::pin(turns.linger()).await;
         };
         self.worker.report(&Event::Handshake(Handshake {
             id: self.worker.new_id(),

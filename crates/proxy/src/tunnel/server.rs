@@ -87,25 +87,28 @@ pub(crate) async fn serve(
         Some(_share) => tunnel.run(&mut connection, &turns, news, trust).await,
         None => Err(Ended::TooMany),
     };
-    if let Err(ended) = ended {
-        let between = (Some(tunnel.caller.id()), Some(&tunnel.own));
-        tell(
-            &tunnel.worker,
-            from,
-            between,
-            ended.code(),
-            &ended.to_string(),
-        );
-        let Some(reason) = ended.reason() else {
-            return;
-        };
-        connection.abrupt_shutdown(reason);
-        let told = turns.of(std::future::poll_fn(|context| {
-            connection.poll_closed(context)
-        }));
-        // Whoever does not read it is cut without a word.
-        drop(tokio::time::timeout(ABORT_LIMIT, told).await);
-    }
+    let Err(ended) = ended else {
+        drop(connection);
+        // What was written to the last stream is on its way.
+        return Box::pin(turns.linger()).await;
+    };
+    let between = (Some(tunnel.caller.id()), Some(&tunnel.own));
+    tell(
+        &tunnel.worker,
+        from,
+        between,
+        ended.code(),
+        &ended.to_string(),
+    );
+    let Some(reason) = ended.reason() else {
+        return;
+    };
+    connection.abrupt_shutdown(reason);
+    let told = turns.of(std::future::poll_fn(|context| {
+        connection.poll_closed(context)
+    }));
+    // Whoever does not read it is cut without a word.
+    drop(tokio::time::timeout(ABORT_LIMIT, told).await);
 }
 
 /// Why a connection is ended that its peer did not end.

@@ -61,8 +61,24 @@ pub(in crate::soak) fn serve<'scope>(
     Ok(at)
 }
 
+/// Serves the streams of a connection, and waits until its client has closed it: closing it with something
+/// unread would reset it, and what was answered last would be lost.
+async fn connection(scene: Arc<Scene>, stream: TcpStream, busy: Weak<()>) -> io::Result<()> {
+    let stream = stream.into_std()?;
+    let rest = TcpStream::from_std(stream.try_clone()?)?;
+    streams(scene, TcpStream::from_std(stream)?, busy).await;
+    loop {
+        rest.readable().await?;
+        match rest.try_read(&mut [0; 512]) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
 /// Serves the streams of a connection; whoever calls is told by what he gets.
-async fn connection(scene: Arc<Scene>, stream: TcpStream, busy: Weak<()>) {
+async fn streams(scene: Arc<Scene>, stream: TcpStream, busy: Weak<()>) {
     let Ok(mut connection) = Builder::new()
         .max_concurrent_streams(200)
         .handshake::<_, Bytes>(stream)

@@ -61,8 +61,8 @@ pub(in crate::http) async fn serve(
     let peer = Peer::new(worker, incoming.clone(), client_cert, false);
     let pings = connection.ping_pong();
     let is_used = || peer.open() > 0;
-    let mut silent = pin!(pulse::stops(pings, &turns, pulse::SILENCE, is_used));
     let serving = async {
+        let mut silent = pin!(pulse::stops(pings, &turns, pulse::SILENCE, is_used));
         let mut news = worker.news.subscribe();
         if worker.is_draining() {
             connection.graceful_shutdown();
@@ -88,8 +88,11 @@ pub(in crate::http) async fn serve(
     let ended = turns.of(serving).await;
     let ended = turns.stalled().map(|limit| peer.silent(limit)).or(ended);
     if let Some(refusal) = ended {
-        tcp::tell_refused(worker, incoming, &refusal);
+        return tcp::tell_refused(worker, incoming, &refusal);
     }
+    drop(connection);
+    // A client that reads says so, and answers are on their way that were given up to the last byte.
+    Box::pin(turns.linger()).await;
 }
 
 /// Tells a client for which there is no place why: each stream that it opens meanwhile is answered so.

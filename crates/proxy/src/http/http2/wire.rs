@@ -10,14 +10,14 @@ use crate::buffer::Buffer;
 use crate::stream::Stream;
 
 /// A stream, and what has come of it.
-pub(super) struct Wire {
+pub(in crate::http) struct Wire {
     stream: Stream,
     came: Option<Buffer>,
 }
 
 impl Wire {
     /// The stream, of which so much has come.
-    pub(super) fn new(stream: Stream, came: Option<Buffer>) -> Self {
+    pub(in crate::http) fn new(stream: Stream, came: Option<Buffer>) -> Self {
         Self { stream, came }
     }
 }

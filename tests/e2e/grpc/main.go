@@ -13,8 +13,11 @@ import (
 	"log"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -241,6 +244,8 @@ func converse(ctx context.Context, client *grpc.ClientConn, what string, number 
 		}()
 		read, err := drain(stream)
 		return fmt.Sprintf("%d messages", read), err
+	case "load":
+		return load(client, number)
 	case "large":
 		return unaryOf(ctx, client, strings.Repeat("x", number))
 	case "fail":
@@ -262,6 +267,41 @@ func converse(ctx context.Context, client *grpc.ClientConn, what string, number 
 		return "", client.Invoke(ctx, "/shop.Bank/Pay", &text{}, new(text))
 	}
 	return unaryOf(ctx, client, what)
+}
+
+// load makes so many calls at once, again and again until it is told to end, and says how many there were.
+func load(client *grpc.ClientConn, number int) (string, error) {
+	stopped, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var calls atomic.Int64
+	ended := make(chan error)
+	for caller := range number {
+		go func() {
+			// Larger than a window.
+			asked := &text{Value: strings.Repeat(strconv.Itoa(caller%10), 200_000)}
+			for stopped.Err() == nil {
+				ctx, cancel := context.WithTimeout(context.Background(), limit)
+				said := new(text)
+				err := client.Invoke(ctx, "/shop.Cart/Unary", asked, said)
+				cancel()
+				if err == nil && said.Value != asked.Value {
+					err = errors.New("another answer came")
+				}
+				if err != nil {
+					ended <- err
+					return
+				}
+				calls.Add(1)
+			}
+			ended <- nil
+		}()
+	}
+	for range number {
+		if err := <-ended; err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d calls", calls.Load()), nil
 }
 
 func unaryOf(ctx context.Context, client *grpc.ClientConn, asked string) (string, error) {

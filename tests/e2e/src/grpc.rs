@@ -27,6 +27,14 @@ impl Grpc {
         server
     }
 
+    /// Makes so many calls at once, again and again until it is told to end (TERM), and then says
+    /// `OK: 4711 calls`; at the first that fails it says why and ends.
+    pub fn load(&self, world: &World, name: &str, at: SocketAddr, number: u32) -> Process {
+        let mut command = Command::new(&self.0);
+        command.args(["client", &at.to_string(), "load", &number.to_string()]);
+        world.process(name, &mut command)
+    }
+
     /// Makes one call, and gives what the client says of it: `OK: hello`, `NotFound: as asked`.
     pub fn ask(&self, at: SocketAddr, what: &str, number: u32) -> String {
         let mut command = Command::new(&self.0);

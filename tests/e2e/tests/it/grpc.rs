@@ -1,6 +1,6 @@
 //! Calls of gRPC by grpc-go and grpcio, through one proxy to a server outside the mesh, and through two.
 
-use leno_e2e::{Grpc, Process, World, grpcio, run, until};
+use leno_e2e::{Grpc, Process, ProxyOf, World, grpcio, run, until};
 
 /// A server in the mesh and one outside, and a client whose proxy leads to both.
 struct Shop {
@@ -28,14 +28,17 @@ impl Shop {
         Some(Self {
             servers,
             _cart: world.proxy("bank").start(),
-            web: world
-                .proxy("web")
-                .listening("{service: plain, port: 9000, listen: @web:9001}")
-                .listening("{service: bank, port: 9000, listen: @web:9002}")
-                .start(),
+            web: Self::caller(&world).start(),
             grpc,
             world,
         })
+    }
+
+    fn caller(world: &World) -> ProxyOf<'_> {
+        world
+            .proxy("web")
+            .listening("{service: plain, port: 9000, listen: @web:9001}")
+            .listening("{service: bank, port: 9000, listen: @web:9002}")
     }
 
     fn ask(&self, port: u16, what: &str, number: u32) -> String {
@@ -80,6 +83,44 @@ fn every_kind_of_call_goes_through() {
         shop.web
             .until_says(&[reported, r#""path":"/shop.Cart/Both""#]);
         shop.web.until_says(&[reported, r#""grpc_status":5"#]);
+    }
+}
+
+#[test]
+fn no_call_is_lost_while_proxies_are_replaced() {
+    let Some(Shop {
+        grpc,
+        world,
+        servers: _servers,
+        web,
+        _cart: bank,
+    }) = Shop::open()
+    else {
+        return;
+    };
+    let loads = [OUTSIDE, INSIDE].map(|port| {
+        let name = format!("load-{port}");
+        grpc.load(&world, &name, world.at("web", port), 4)
+    });
+    let mut running = [("web", web), ("bank", bank)];
+    for _ in 0..2 {
+        for (name, process) in &mut running {
+            process.until_says(&[r#""path":"/shop.Cart/Unary""#]);
+            let newer = match *name {
+                "web" => Shop::caller(&world),
+                _ => world.proxy(name),
+            };
+            let newer = newer.arguments(&["--take-over"]).start();
+            let older = std::mem::replace(process, newer);
+            older.until_says(&["succeeded"]);
+            assert!(older.ended().success());
+            let log = older.log();
+            assert!(!log.contains("cut "), "{log}");
+        }
+    }
+    for load in loads {
+        load.signal("TERM");
+        load.until_says(&["OK: ", " calls"]);
     }
 }
 

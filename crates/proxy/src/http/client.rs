@@ -148,7 +148,7 @@ impl Written {
         match self {
             Self::Http1(out) => write_response(out, response, body, changes),
             Self::Http2(head) => {
-                let mut fields = Fields::sharing(came);
+                let mut fields = Fields::sharing(came, changes.own);
                 give_response(&mut fields, response, body, changes);
                 *head = Some(response_of(response.status, fields));
             }

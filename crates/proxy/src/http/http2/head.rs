@@ -8,8 +8,8 @@ use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use leno_model::CallId;
 use leno_protocol::{
-    Block, BodyFraming, Pseudo, RequestChanges, RequestId, TakeField, TraceContext, give_request,
-    grpc, new_host, write_target,
+    Block, BodyFraming, Own, Pseudo, RequestChanges, RequestId, TakeField, TraceContext,
+    give_request, grpc, new_host, write_target,
 };
 
 /// What the pseudo-header fields of a request say.
@@ -65,7 +65,7 @@ pub(in crate::http) fn request_of(
     body: BodyFraming,
     changes: &RequestChanges<'_>,
 ) -> Option<Request<()>> {
-    let mut fields = Fields::sharing(came.map(Request::headers));
+    let mut fields = Fields::sharing(came.map(Request::headers), changes.own);
     give_request(&mut fields, request, body, changes);
     let mut head = Request::new(());
     *head.method_mut() = match came {
@@ -120,10 +120,11 @@ pub(in crate::http) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// None so far. Those that are passed on of `came`, in its order, are shared with it; others are
     /// copied.
-    pub(in crate::http) fn sharing(came: Option<&'a HeaderMap>) -> Self {
-        let most = came.map_or(0, HeaderMap::len) + OURS;
+    pub(in crate::http) fn sharing(came: Option<&'a HeaderMap>, own: &[Own<'_>]) -> Self {
+        let own = own.iter().filter(|own| own.value.is_some()).count();
         Self {
-            map: HeaderMap::with_capacity(most),
+            // No larger than needed: what has more than a kilobyte is slow to allocate.
+            map: HeaderMap::with_capacity(came.map_or(0, HeaderMap::len) + own),
             came: came.map(HeaderMap::iter),
         }
     }
@@ -172,12 +173,9 @@ static OF_ONE_CALL: [HeaderName; 4] = [
     HeaderName::from_static(grpc::TIMEOUT),
 ];
 
-/// How many fields of the mesh's own a head has, for which there is room from the start.
-const OURS: usize = 4;
-
 #[cfg(test)]
 mod tests {
-    use leno_protocol::{HeadReader, Own};
+    use leno_protocol::HeadReader;
 
     use super::*;
 

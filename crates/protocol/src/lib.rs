@@ -49,7 +49,7 @@ pub use proxy_protocol::{NoProxyHead, ProxyHead, write_proxy_head};
 pub use request::{Form, Header, Request, RequestHead, Scheme};
 pub use request_id::RequestId;
 pub use response::{Response, ResponseHead};
-pub use spoken::Spoken;
+pub use spoken::{SERVER_FIRST, Spoken};
 pub use trace::TraceContext;
 pub use write::{
     Own, RequestChanges, ResponseChanges, TakeField, give_request, give_response, new_host,

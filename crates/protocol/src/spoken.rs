@@ -29,7 +29,28 @@ impl Spoken {
             Self::Other
         }
     }
+
+    /// The same of a server that speaks before its client has. Of those that speak in requests only one
+    /// of HTTP/2 does.
+    //= RFC 9113 section 3.4: "The server connection preface consists of a potentially empty SETTINGS frame (Section 6.5) that MUST be the first frame the server sends in the HTTP/2 connection."
+    pub fn of_server(first: &[u8; SERVER_FIRST]) -> Self {
+        match *first {
+            [0, high, low, SETTINGS, 0, 0, 0, 0, 0]
+                if u16::from_be_bytes([high, low]).is_multiple_of(SETTING) =>
+            {
+                Self::Http2
+            }
+            _ => Self::Other,
+        }
+    }
 }
+
+/// How many bytes tell what a server speaks: the head of a frame of HTTP/2.
+pub const SERVER_FIRST: usize = 9;
+
+/// The type of a frame of settings, and how long one of them is (RFC 9113 section 6.5).
+const SETTINGS: u8 = 4;
+const SETTING: u16 = 6;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
@@ -79,6 +100,22 @@ mod tests {
             (b"", Spoken::Other),
         ] {
             assert_eq!(Spoken::of(first), expect, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_speaks_first_tells_what_it_speaks() {
+        for (first, expect) in [
+            (b"\0\0\0\x04\0\0\0\0\0", Spoken::Http2),
+            (b"\0\0\x12\x04\0\0\0\0\0", Spoken::Http2),
+            // An answer to settings, a frame that is none, a ping; MariaDB, SSH.
+            (b"\0\0\0\x04\x01\0\0\0\0", Spoken::Other),
+            (b"\0\0\x13\x04\0\0\0\0\0", Spoken::Other),
+            (b"\0\0\x08\x06\0\0\0\0\0", Spoken::Other),
+            (b"\x5a\0\0\0\x0a5.5.", Spoken::Other),
+            (b"SSH-2.0-O", Spoken::Other),
+        ] {
+            assert_eq!(Spoken::of_server(first), expect, "{first:?}");
         }
     }
 }

@@ -139,6 +139,18 @@ impl Stream {
         }
     }
 
+    /// Looks at what has come and is not read yet, as much as `room` has room for; says how much that is.
+    pub(crate) fn poll_peek(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_peek(context, &mut ReadBuf::new(room)),
+            Self::Tunnel(tunnel) => tunnel.poll_peek(context, room),
+        }
+    }
+
     /// Waits until something came that is not read yet, or will no longer come.
     pub(crate) async fn sign(&mut self) -> Sign {
         std::future::poll_fn(|context| self.poll_sign(context)).await

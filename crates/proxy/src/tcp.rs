@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use leno_model::view::Protocol;
 use leno_model::{CallId, Code, Now, Origin};
-use leno_protocol::Spoken;
+use leno_protocol::{SERVER_FIRST, Spoken};
 use leno_telemetry::{Bytes, Edge, Event, Flow, Security};
 use leno_traffic::{
     AdmittedStream, Attempts, Ended, Fact, Failure, Next, Permit, Picked, Port, Refusal, Table,
@@ -251,7 +251,7 @@ impl<'a> Carrying<'a> {
         }
         let heard = self.listen(&mut client, &mut came, &mut opened, news).await;
         match (heard, came) {
-            (Ok(Spoken::Http1 | Spoken::Http2), Some(came)) => {
+            (Ok(Spoken::Http1), Some(came)) => {
                 // What is opened is there for the first of them.
                 let Opened { server, target, .. } = opened;
                 let now = worker.mono();
@@ -260,6 +260,7 @@ impl<'a> Carrying<'a> {
                     .give(&target.borrowed(), server, pool::IDLE, now);
                 Begun::Requests((client, came))
             }
+            (Ok(Spoken::Http2), Some(came)) => Begun::Requests((client, came)),
             (Ok(_), came) => Begun::Stream(Box::new((client, came, opened))),
             (Err(refusal), _) => {
                 client.reset(Some(refusal.code()));
@@ -377,6 +378,7 @@ impl<'a> Carrying<'a> {
         news: &mut Reader,
     ) -> Result<Spoken, Refusal> {
         let Opened { server, permit, .. } = opened;
+        let (mut first, mut server_waits) = ([0; SERVER_FIRST], false);
         std::future::poll_fn(|context| {
             while news.poll_changed(context).is_ready() {
                 self.worker.still_carries(permit)?;
@@ -384,8 +386,13 @@ impl<'a> Carrying<'a> {
             if let Some(came) = came {
                 return Poll::Ready(Ok(Spoken::of(came)));
             }
-            if server.poll_sign(context).is_ready() {
-                return Poll::Ready(Ok(Spoken::Other));
+            if !server_waits && let Poll::Ready(said) = server.poll_peek(context, &mut first) {
+                let is_whole = said.is_ok_and(|count| count == first.len());
+                if !is_whole || Spoken::of_server(&first) != Spoken::Http2 {
+                    return Poll::Ready(Ok(Spoken::Other));
+                }
+                // Its client does not wait for that.
+                server_waits = true;
             }
             // What is broken or ended is found so by who carries it.
             if ready!(client.poll_read_ready(context)).is_err() {

@@ -95,6 +95,21 @@ impl TunnelStream {
         Poll::Ready(Ok(()))
     }
 
+    /// Looks at what has come and is not read yet; says how much of it is in `room` from here on.
+    pub(crate) fn poll_peek(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_read_ready(context))?;
+        let count = room.len().min(self.unread.len());
+        let (Some(room), Some(unread)) = (room.get_mut(..count), self.unread.get(..count)) else {
+            unreachable!("both are as long");
+        };
+        room.copy_from_slice(unread);
+        Poll::Ready(Ok(count))
+    }
+
     /// Ready when something came that is not read yet, or will no longer come.
     pub(crate) fn poll_sign(&mut self, context: &mut Context<'_>) -> Poll<Sign> {
         Poll::Ready(match ready!(self.poll_read_ready(context)) {

@@ -151,6 +151,32 @@ fn grpcio_understands_itself_through_either() {
 }
 
 #[test]
+fn a_server_that_speaks_first_in_http2_is_known_where_nothing_is_said() {
+    let world = World::pair()
+        .workload("bank", "{port: 9000}")
+        .unproxied("plain", "{port: 9000}");
+    let _servers = ["bank", "plain"].map(|name| {
+        let at = world.at(name, 9000).to_string();
+        let server = world.process(&format!("{name}-server"), &mut grpcio(&["serve", &at]));
+        server.until_says(&["ready"]);
+        server
+    });
+    let bank = world.proxy("bank").start();
+    let web = world
+        .proxy("web")
+        .listening("{service: plain, port: 9000, listen: @web:9001}")
+        .listening("{service: bank, port: 9000, listen: @web:9002}")
+        .start();
+    for port in [OUTSIDE, INSIDE] {
+        let said = run(&mut grpcio(&["call", &world.at("web", port).to_string()]));
+        assert!(said.starts_with("NOT_FOUND nothing here"), "{port}: {said}");
+    }
+    for proxy in [bank, web] {
+        proxy.until_says(&[r#""path":"/shop.Echo/Fail""#, r#""grpc_status":5"#]);
+    }
+}
+
+#[test]
 fn a_stream_carries_many_small_messages() {
     let Some(shop) = Shop::open() else { return };
     for port in [OUTSIDE, INSIDE] {

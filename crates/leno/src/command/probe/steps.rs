@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leno_admin::figures::{duration, short};
-use leno_admin::{Probed, Reached, Recorded, Tried};
+use leno_admin::{Happening, Probed, Reached, Recorded, Tried};
 use leno_model::Code;
 use serde::Serialize;
 use serde_json::json;
@@ -271,17 +271,25 @@ fn policy(found: &Found, refusal: Option<&Refusal>) -> Step {
         .receiver
         .as_ref()
         .and_then(|told| told.decided.said_by.as_ref());
-    match (by, found.probed.status) {
-        (Some(by), _) => Step {
-            text: format!("let in by {}", by.shown()),
-            ..step_of("policy", Outcome::Well)
-        },
-        (None, Some(_)) => Step {
-            text: "let in: the service has answered".to_owned(),
-            ..step_of("policy", Outcome::Well)
-        },
-        (None, None) => step_of("policy", Outcome::Unknown),
+    let text = match (by, found.probed.status) {
+        (Some(by), _) => format!("let in by {}", by.shown()),
+        (None, Some(_)) => "let in: the service has answered".to_owned(),
+        (None, None) if has_opened(found) => "let in: the connection was opened".to_owned(),
+        (None, None) => return step_of("policy", Outcome::Unknown),
+    };
+    Step {
+        text,
+        ..step_of("policy", Outcome::Well)
     }
+}
+
+/// Whether a proxy told of a connection to the endpoint: it is judged before it is opened.
+fn has_opened(found: &Found) -> bool {
+    let mut recorded = [&found.receiver, &found.sender].into_iter().flatten();
+    recorded.any(|told| {
+        let is_stream = matches!(told.event, Happening::Opened | Happening::Stream);
+        is_stream && told.code.is_none() && told.endpoint.is_some()
+    })
 }
 
 fn first_byte(found: &Found, target: &Target, refusal: Option<&Refusal>) -> Step {
@@ -401,4 +409,43 @@ pub(super) fn json(
         "status": found.probed.status,
         "steps": steps.collect::<Vec<_>>(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of the policy, by what the proxy of the endpoint has recorded.
+    fn check(receiver: serde_json::Value, expect: &str) {
+        let found = Found {
+            probed: Probed::default(),
+            sender: None,
+            receiver: serde_json::from_value(receiver).unwrap(),
+            reached: None,
+        };
+        let step = policy(&found, refusal(&found).as_ref());
+        assert_eq!(format!("{:?} {}", step.outcome, step.text), expect);
+    }
+
+    #[test]
+    fn a_connection_that_was_opened_was_let_in() {
+        let told = |event: &str, endpoint: Option<&str>, code: Option<&str>| {
+            json!({
+                "event": event,
+                "id": "7c1e4b02d41e8a7710aa3c9e0f52b6d8",
+                "time": "2026-11-20T02:51:07.000Z",
+                "reporter": "destination",
+                "endpoint": endpoint,
+                "code": code,
+            })
+        };
+        let endpoint = Some("198.19.0.1:6400");
+        let open = "Well let in: the connection was opened";
+        check(told("opened", endpoint, None), open);
+        check(told("stream", endpoint, None), open);
+        check(told("stream", None, None), "Unknown ");
+        check(told("call", endpoint, None), "Unknown ");
+        check(told("stream", endpoint, Some("R003")), "Failed ");
+        check(serde_json::Value::Null, "Unknown ");
+    }
 }

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::flows::kept;
 use crate::flows::moment::Steps;
 use crate::flows::once::each_once;
-use crate::flows::parties::Names;
+use crate::flows::parties::{Names, refuse_nobody};
 use crate::flows::traffic::{counted, service};
 
 /// How far back the beginning of a failure is looked for.
@@ -53,6 +53,9 @@ pub(crate) fn failures(center: &Center, ask: &FailuresOf) -> Result<Failures, Re
     let of = ask.service.as_ref();
     let of = of.map(|name| service(name, &ask.namespace));
     let seen = Seen::of(center, of.as_deref(), now, length).map_err(store_failed)?;
+    if let (Some(of), true) = (&of, seen.calls.is_empty()) {
+        refuse_nobody(center.edition().mesh(), of)?;
+    }
     let known = center.ledger.with(Flows::kept).map_err(store_failed)?;
     let begun = seen.begun(center, now, length).map_err(store_failed)?;
     let history = center.store.history(MOST_REVISIONS, None);

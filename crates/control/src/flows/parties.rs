@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use leno_admin::Failure as Refusal;
 use leno_compile::Mesh;
 use leno_model::flow::{Kind, Side};
+use leno_model::near::did_you_mean;
 use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
 
 /// Whether a call of this kind is one of a workload's that the proxy `may_act_as`: as its own side
@@ -74,6 +76,26 @@ impl Names {
             *party = Arc::clone(service);
         }
     }
+}
+
+/// Refuses a name that nobody in the mesh has: where nothing is told of it, it may be a slip of the hand.
+pub(super) fn refuse_nobody(mesh: &Mesh, party: &str) -> Result<(), Refusal> {
+    let services = mesh.services.keys().map(ToString::to_string);
+    let callers = mesh.instances.values().map(|instance| {
+        let id = &instance.workload.identity;
+        format!("{}/{}", id.namespace, id.service_account)
+    });
+    let known: BTreeSet<_> = services.chain(callers).collect();
+    if known.contains(party) || !party.contains('/') {
+        return Ok(());
+    }
+    let names = known.iter().map(String::as_str);
+    Err(Refusal {
+        advice: did_you_mean(party, names),
+        ..Refusal::plain(format_args!(
+            "nothing was heard of {party}, and nothing in the mesh has that name"
+        ))
+    })
 }
 
 #[cfg(test)]

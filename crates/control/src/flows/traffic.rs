@@ -14,7 +14,7 @@ use crate::center::Center;
 use crate::clock;
 use crate::flows::moment::Steps;
 use crate::flows::once::each_once;
-use crate::flows::parties::Names;
+use crate::flows::parties::{Names, refuse_nobody};
 use crate::flows::{kept, pause};
 
 /// How many rows an answer may have, all steps together.
@@ -43,6 +43,9 @@ pub(crate) fn traffic(center: &Center, ask: &TrafficOf) -> Result<Carried, Refus
     };
     let steps = asked.steps(center, steps, now)?;
     let rows: usize = steps.iter().map(|step| step.edges.len()).sum();
+    if let (Some(of), 0) = (&of, rows) {
+        refuse_nobody(center.edition().mesh(), of)?;
+    }
     if rows > MOST_ROWS {
         let message = format!("that is {rows} rows, and {MOST_ROWS} are told at once");
         return Err(Refusal {

@@ -2,6 +2,8 @@
 import type { Arrangement, Point } from "./arrange";
 
 export type Line = {
+  /** All of it as a path of few parts: what a picture costs is the parts of its paths. */
+  whole: string;
   /** Points along it, at even distances of so much. */
   points: Point[];
   step: number;
@@ -65,6 +67,7 @@ function ports_of(nodes: Map<string, Sized>, edges: { id: string; from: string; 
 function line(start: Point, bends: Point[], end: Point, is_wide: boolean, step: number): Line {
   const stops = [start, ...bends, end];
   const raw: Point[] = [start];
+  let whole = `M${told(start)}`;
   for (let at = 1; at < stops.length; at++) {
     const [a, b] = [stops[at - 1], stops[at]] as [Point, Point];
     const ahead = is_wide ? b.x - a.x : b.y - a.y;
@@ -73,10 +76,11 @@ function line(start: Point, bends: Point[], end: Point, is_wide: boolean, step: 
     const [c, d] = is_wide
       ? [{ x: a.x + reach, y: a.y }, { x: b.x - reach, y: b.y }]
       : [{ x: a.x, y: a.y + reach }, { x: b.x, y: b.y - reach }];
+    whole += `C${told(c)} ${told(d)} ${told(b)}`;
     const parts = Math.max(6, Math.ceil(Math.hypot(b.x - a.x, b.y - a.y) / (2 * step)));
     for (let part = 1; part <= parts; part++) raw.push(bezier(a, c, d, b, part / parts));
   }
-  return evenly(raw, step);
+  return { whole, ...evenly(raw, step) };
 }
 
 function bezier(a: Point, b: Point, c: Point, d: Point, t: number): Point {
@@ -85,7 +89,7 @@ function bezier(a: Point, b: Point, c: Point, d: Point, t: number): Point {
   return { x: p * a.x + q * b.x + r * c.x + s * d.x, y: p * a.y + q * b.y + r * c.y + s * d.y };
 }
 
-function evenly(raw: Point[], step: number): Line {
+function evenly(raw: Point[], step: number): Omit<Line, "whole"> {
   const points: Point[] = [];
   let [length, next] = [0, 0];
   for (let at = 1; at < raw.length; at++) {
@@ -105,8 +109,10 @@ function evenly(raw: Point[], step: number): Line {
 }
 
 /** The line as a path, without its last `short` units. */
-export function path({ points, step }: Line, short = 0): string {
-  const kept = points.slice(0, Math.max(2, points.length - Math.round(short / step)));
+export function path({ whole, points, step }: Line, short = 0): string {
+  const missing = Math.round(short / step);
+  if (missing === 0) return whole;
+  const kept = points.slice(0, Math.max(2, points.length - missing));
   return kept.length < 2 ? "" : `M${kept.map(told).join("L")}`;
 }
 

@@ -90,10 +90,12 @@ pub(super) fn refuse_nobody(mesh: &Mesh, party: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     let names = known.iter().map(String::as_str);
+    let meant = did_you_mean(party, names).map(|meant| format!("; {meant}"));
     Err(Refusal {
-        advice: did_you_mean(party, names),
+        advice: Some("leno stat --edges --since 24h".to_owned()),
         ..Refusal::plain(format_args!(
-            "nothing was heard of {party}, and nothing in the mesh has that name"
+            "nothing was heard of {party}, and nothing in the mesh has that name{}",
+            meant.unwrap_or_default()
         ))
     })
 }

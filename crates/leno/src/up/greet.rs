@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use leno_host::Sockets;
 use leno_model::view::Protocol;
+use leno_protocol::{SERVER_FIRST, Spoken};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 
@@ -20,30 +21,69 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// take it for a mistake and say so in their own words.
 const REQUEST: &[u8] = b"OPTIONS * HTTP/1.0\r\n\r\n";
 
-/// Asks the application at `to`, by a socket from inside its enclosure. Blocks for some seconds at
+/// What a client of HTTP/2 begins with, and its settings, of which there are none (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Asks the application at `to`, by sockets from inside its enclosure. Blocks for some seconds at
 /// most. Whatever does not answer in HTTP is carried as bytes.
 pub(crate) fn greet(sockets: &Sockets, to: SocketAddr) -> Protocol {
-    match speaks_http(sockets, to) {
-        Ok(true) => Protocol::Http,
-        Ok(false) | Err(_) => Protocol::Tcp,
+    match heard(sockets, to) {
+        Ok(Heard::Http1) => Protocol::Http,
+        Ok(Heard::First(word)) => spoken_by(&word),
+        Ok(Heard::Other) | Err(_) => answers_http2(sockets, to).unwrap_or(Protocol::Tcp),
     }
 }
 
-fn speaks_http(sockets: &Sockets, to: SocketAddr) -> io::Result<bool> {
+/// How an application behaves towards whoever speaks HTTP/1.
+enum Heard {
+    /// It speaks first, and so.
+    First([u8; SERVER_FIRST]),
+    /// It answers in kind.
+    Http1,
+    /// It answers otherwise.
+    Other,
+}
+
+fn heard(sockets: &Sockets, to: SocketAddr) -> io::Result<Heard> {
+    let mut stream = connect(sockets, to)?;
+    stream.set_read_timeout(Some(FIRST_WORD))?;
+    let mut first = [0; SERVER_FIRST];
+    if stream.peek(&mut first).is_ok() {
+        return Ok(Heard::First(first));
+    }
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(REQUEST)?;
+    let mut word = [0; 5];
+    stream.read_exact(&mut word)?;
+    Ok(match &word {
+        b"HTTP/" => Heard::Http1,
+        _ => Heard::Other,
+    })
+}
+
+/// What is spoken by one that may wait for a client of HTTP/2, and takes no other for one.
+fn answers_http2(sockets: &Sockets, to: SocketAddr) -> io::Result<Protocol> {
+    let mut stream = connect(sockets, to)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(PREFACE)?;
+    let mut first = [0; SERVER_FIRST];
+    stream.read_exact(&mut first)?;
+    Ok(spoken_by(&first))
+}
+
+fn spoken_by(first: &[u8; SERVER_FIRST]) -> Protocol {
+    match Spoken::of_server(first) {
+        Spoken::Http2 => Protocol::Http2,
+        Spoken::Http1 | Spoken::Tls | Spoken::Other => Protocol::Tcp,
+    }
+}
+
+fn connect(sockets: &Sockets, to: SocketAddr) -> io::Result<TcpStream> {
     wait(sockets)?;
     let socket = Socket::from(sockets.take()?);
     socket.connect_timeout(&to.into(), PATIENCE)?;
     socket.set_nonblocking(false)?;
-    let mut stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(FIRST_WORD))?;
-    let mut word = [0; 5];
-    if stream.peek(&mut word).is_ok() {
-        return Ok(false);
-    }
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(REQUEST)?;
-    stream.read_exact(&mut word)?;
-    Ok(&word == b"HTTP/")
+    Ok(TcpStream::from(socket))
 }
 
 /// Waits until the supply has a socket.

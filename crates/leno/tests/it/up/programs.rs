@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::world::{Folder, host, told};
+use super::world::{Folder, free_ports, host, told};
 use crate::said::{ended, until};
 
 #[test]
@@ -21,6 +21,46 @@ fn a_program_of_its_own_mesh_ends_as_it_wants() {
         nothing,
         "error: no-such-program: No such file or directory (os error 2)\nexit 127\n"
     );
+}
+
+/// Servers of which one says in HTTP/2 that it is there, one waits for the first words of a client, and
+/// one speaks something else. They end whoever begins otherwise.
+const SERVERS: &str = r#"
+import socket, sys
+
+kind, port = sys.argv[1], int(sys.argv[2])
+settings = b"\0\0\0\x04\0\0\0\0\0"
+listener = socket.create_server(("", port))
+while True:
+    peer, _ = listener.accept()
+    if kind == "first":
+        peer.sendall(settings)
+    said = peer.recv(100)
+    if kind == "waits" and said.startswith(b"PRI * HTTP/2.0"):
+        peer.sendall(settings)
+    if kind == "other":
+        peer.sendall(b"what? what?")
+    peer.close()
+"#;
+
+#[test]
+fn a_server_of_http2_is_known_whether_it_speaks_first_or_waits() {
+    let folder = Folder::new("greeted");
+    let [first, waits, other] = free_ports();
+    folder.write("server.py", SERVERS).write(
+        "Procfile",
+        &format!(
+            "first: exec python3 server.py first {first}\n\
+             waits: exec python3 server.py waits {waits}\n\
+             other: exec python3 server.py other {other}\n"
+        ),
+    );
+    let up = folder.up();
+    let shown = up.shown();
+    for (port, is_http) in [(first, true), (waits, true), (other, false)] {
+        let is_shown = shown.contains(&format!("http://localhost:{port}"));
+        assert_eq!(is_shown, is_http, "{port} {shown}");
+    }
 }
 
 #[test]

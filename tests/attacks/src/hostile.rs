@@ -159,6 +159,15 @@ impl Hostile {
             .count()
     }
 
+    /// How many streams were refused so far, as there were too many at once.
+    pub fn refused(&self) -> usize {
+        let frames = frames(&self.heard);
+        let refused = |frame: &&(u8, u8, u32, &[u8])| {
+            frame.0 == Kind::RstStream as u8 && *frame.3 == REFUSED_STREAM.to_be_bytes()
+        };
+        frames.iter().filter(refused).count()
+    }
+
     fn hear(&mut self) -> io::Result<()> {
         let mut room = vec![0; 64 * 1024];
         let Self {
@@ -178,6 +187,9 @@ impl Hostile {
 
 /// How many frames are written at once.
 const BATCH: u32 = 64;
+
+/// Why a stream is refused: nothing of it was processed (RFC 9113 section 7).
+const REFUSED_STREAM: u32 = 7;
 
 fn runtime() -> Runtime {
     let mut runtime = runtime::Builder::new_current_thread();

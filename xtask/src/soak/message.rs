@@ -118,7 +118,13 @@ impl<S: Read + Write> Connection<S> {
 
     fn more(&mut self) -> io::Result<usize> {
         let mut room = [0; 16 * 1024];
-        let count = self.stream.read(&mut room)?;
+        let count = loop {
+            match self.stream.read(&mut room) {
+                // A wait that has a limit is not taken up again by the kernel.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         self.come
             .extend_from_slice(room.get(..count).unwrap_or_default());
         Ok(count)

@@ -63,7 +63,10 @@ impl Stall {
 }
 
 /// Waits until a peer has taken what `writing` writes; `None` when it has not for `limit`.
-pub(crate) async fn taken<T>(limit: Duration, writing: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn written_within<T>(
+    limit: Duration,
+    writing: impl Future<Output = T>,
+) -> Option<T> {
     let (mut writing, mut stall) = (pin!(writing), Stall::new(limit));
     std::future::poll_fn(|context| {
         if let Poll::Ready(written) = writing.as_mut().poll(context) {
@@ -112,8 +115,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_nobody_takes_ends() {
-        assert_eq!(taken(LIMIT, async { 1 }).await, Some(1));
-        let stuck = taken(LIMIT, std::future::pending::<()>());
+        assert_eq!(written_within(LIMIT, async { 1 }).await, Some(1));
+        let stuck = written_within(LIMIT, std::future::pending::<()>());
         assert_eq!(stuck.await, None);
     }
 }

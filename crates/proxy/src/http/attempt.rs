@@ -28,7 +28,7 @@ use crate::http::reply::Reply;
 use crate::http::server::Server;
 use crate::http::waiting::{Limit, Over, Waiting};
 use crate::news::Reader;
-use crate::patience::taken;
+use crate::patience::written_within;
 use crate::pump::Pump;
 use crate::stream::{Stream, Taken};
 use crate::tunnel::{LENO_ERROR, LENO_TARGET};
@@ -257,7 +257,7 @@ impl Exchange<'_> {
         };
         let limit = self.worker.stalled;
         match waiting
-            .meanwhile(taken(limit, send(&mut server, &out)))
+            .meanwhile(written_within(limit, send(&mut server, &out)))
             .await
         {
             Ok(Some(Ok(()))) => out.clear(),

@@ -15,7 +15,7 @@ use crate::buffer::Buffer;
 use crate::http::Why;
 use crate::http::http2::head::{Fields, response_of};
 use crate::http::relay::{Sink, Spring};
-use crate::patience::taken;
+use crate::patience::written_within;
 use crate::stream::{Cut, Sign, Stream};
 use crate::worker::Worker;
 
@@ -79,7 +79,7 @@ impl Client<'_> {
     ) -> io::Result<()> {
         match (self, written) {
             (Self::Http1(stream), Written::Http1(out)) => {
-                let written = taken(limit, stream.write_all(out)).await;
+                let written = written_within(limit, stream.write_all(out)).await;
                 written.ok_or(io::ErrorKind::TimedOut)??;
                 out.clear();
                 Ok(())

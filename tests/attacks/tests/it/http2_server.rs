@@ -13,36 +13,70 @@ const MOST_MORE: usize = 32 * 1024 * 1024;
 /// How often a server may be asked for one call.
 const MOST_ASKED: usize = 15;
 
+/// A hop to a server with manners of its own, beside an honest one.
+struct Hop {
+    mesh: Mesh,
+    server: Server,
+    /// The most memory that the proxy had before an attack.
+    before: usize,
+}
+
+impl Hop {
+    /// One whose server says its settings, and then has such manners.
+    fn to(manners: impl Fn(&mut Line) + Send + Sync + 'static) -> Self {
+        let mesh = Mesh::hop_to("HTTP2");
+        Application::start(mesh.world.at("cart", 8081), "cart");
+        let server = Server::start(mesh.world.at("cart", 8080), move |line| {
+            line.send(&frame(Kind::Settings, 0, 0, &[]));
+            manners(line);
+        });
+        let mut hop = Self {
+            mesh,
+            server,
+            before: 0,
+        };
+        hop.serves_others();
+        hop.before = hop.mesh.proxies[0].most_memory();
+        hop
+    }
+
+    fn client(&self) -> Client {
+        Client::to(self.mesh.world.at("web", 8080))
+    }
+
+    /// A call of the honest server succeeds.
+    fn serves_others(&self) {
+        let answer = Client::to(self.mesh.world.at("web", 8081)).get("/");
+        assert_eq!(answer.map(|answer| answer.status), Some(200));
+    }
+
+    /// The proxy has not needed more memory than an attack may cost.
+    fn stayed_small(&self) {
+        let more = self.mesh.proxies[0]
+            .most_memory()
+            .saturating_sub(self.before);
+        assert!(more < MOST_MORE, "{more} bytes more");
+    }
+}
+
 /// Lets clients call a server of such manners, which it shows on the stream of each request, and says
 /// what they are told: status and code, or that the answer was cut.
 fn served(expect: &str, manners: impl Fn(&mut Line, u32) + Send + Sync + 'static) {
-    let mesh = Mesh::hop_to("HTTP2");
-    let world = &mesh.world;
-    Application::start(world.at("cart", 8081), "cart");
-    let server = Server::start(world.at("cart", 8080), move |line| {
-        line.send(&frame(Kind::Settings, 0, 0, &[]));
+    let hop = Hop::to(move |line| {
         while let Some(stream) = line.request() {
             manners(line, stream);
         }
     });
-    let honest = || {
-        let answer = Client::to(world.at("web", 8081)).get("/");
-        assert_eq!(answer.map(|answer| answer.status), Some(200));
-    };
-    honest();
-    let before = mesh.proxies[0].most_memory();
     const CALLS: usize = 5;
     for _ in 0..CALLS {
-        let mut client = Client::to(world.at("web", 8080));
-        let answer = client.get("/");
+        let answer = hop.client().get("/");
         let told = answer.map_or("cut".to_owned(), |answer| answer.outcome());
         assert_eq!(told, expect);
-        honest();
+        hop.serves_others();
     }
-    let asked = server.requests().max(server.connections());
+    let asked = hop.server.requests().max(hop.server.connections());
     assert!(asked <= CALLS * MOST_ASKED, "asked {asked} times");
-    let more = mesh.proxies[0].most_memory().saturating_sub(before);
-    assert!(more < MOST_MORE, "{more} bytes more");
+    hop.stayed_small();
 }
 
 fn reset(stream: u32, error: u32) -> Vec<u8> {
@@ -127,31 +161,18 @@ fn a_kilobyte_stands_for_megabytes() {
 
 /// Lets so many clients ask and read nothing of what a server of such manners answers.
 fn unread(clients: usize, manners: impl Fn(&mut Line, u32) + Send + Sync + 'static) {
-    let mesh = Mesh::hop_to("HTTP2");
-    let world = &mesh.world;
-    Application::start(world.at("cart", 8081), "cart");
-    let server = Server::start(world.at("cart", 8080), move |line| {
-        line.send(&frame(Kind::Settings, 0, 0, &[]));
+    let hop = Hop::to(move |line| {
         if let Some(stream) = line.request() {
             manners(line, stream);
         }
     });
-    let honest = || {
-        let answer = Client::to(world.at("web", 8081)).get("/");
-        assert_eq!(answer.map(|answer| answer.status), Some(200));
-    };
-    honest();
-    let before = mesh.proxies[0].most_memory();
-    let mut asking: Vec<_> = (0..clients)
-        .map(|_| Client::to(world.at("web", 8080)))
-        .collect();
+    let mut asking: Vec<_> = (0..clients).map(|_| hop.client()).collect();
     for client in &mut asking {
         client.send("GET / HTTP/1.1\r\nHost: cart\r\n\r\n");
     }
-    until("a flood", || (server.floods() > 0).then_some(()));
-    honest();
-    let more = mesh.proxies[0].most_memory().saturating_sub(before);
-    assert!(more < MOST_MORE, "{more} bytes more");
+    until("a flood", || (hop.server.floods() > 0).then_some(()));
+    hop.serves_others();
+    hop.stayed_small();
 }
 
 #[test]

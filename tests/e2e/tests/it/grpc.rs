@@ -124,11 +124,8 @@ fn no_call_is_lost_while_proxies_are_replaced() {
     }
 }
 
-#[test]
-fn grpcio_understands_itself_through_either() {
-    let world = World::pair()
-        .workload("bank", "{port: 9000, protocol: GRPC}")
-        .unproxied("plain", "{port: 9000, protocol: GRPC}");
+/// Servers of grpcio for a shop's two services, once they listen.
+fn serve_grpcio(world: &World) -> [Process; 2] {
     let servers = ["bank", "plain"].map(|name| {
         let at = world.at(name, 9000).to_string();
         world.process(&format!("{name}-server"), &mut grpcio(&["serve", &at]))
@@ -136,12 +133,17 @@ fn grpcio_understands_itself_through_either() {
     for server in &servers {
         server.until_says(&["ready"]);
     }
+    servers
+}
+
+#[test]
+fn grpcio_understands_itself_through_either() {
+    let world = World::pair()
+        .workload("bank", "{port: 9000, protocol: GRPC}")
+        .unproxied("plain", "{port: 9000, protocol: GRPC}");
+    let _servers = serve_grpcio(&world);
     let _bank = world.proxy("bank").start();
-    let _web = world
-        .proxy("web")
-        .listening("{service: plain, port: 9000, listen: @web:9001}")
-        .listening("{service: bank, port: 9000, listen: @web:9002}")
-        .start();
+    let _web = Shop::caller(&world).start();
     for port in [OUTSIDE, INSIDE] {
         let said = run(&mut grpcio(&["call", &world.at("web", port).to_string()]));
         let expect = "NOT_FOUND nothing here: ü b'\\x00\\xff'\n\
@@ -155,18 +157,9 @@ fn a_server_that_speaks_first_in_http2_is_known_where_nothing_is_said() {
     let world = World::pair()
         .workload("bank", "{port: 9000}")
         .unproxied("plain", "{port: 9000}");
-    let _servers = ["bank", "plain"].map(|name| {
-        let at = world.at(name, 9000).to_string();
-        let server = world.process(&format!("{name}-server"), &mut grpcio(&["serve", &at]));
-        server.until_says(&["ready"]);
-        server
-    });
+    let _servers = serve_grpcio(&world);
     let bank = world.proxy("bank").start();
-    let web = world
-        .proxy("web")
-        .listening("{service: plain, port: 9000, listen: @web:9001}")
-        .listening("{service: bank, port: 9000, listen: @web:9002}")
-        .start();
+    let web = Shop::caller(&world).start();
     for port in [OUTSIDE, INSIDE] {
         let said = run(&mut grpcio(&["call", &world.at("web", port).to_string()]));
         assert!(said.starts_with("NOT_FOUND nothing here"), "{port}: {said}");

@@ -64,6 +64,8 @@ pub enum Answer {
     Reached(Reached),
     /// To [`crate::HoldingOf`].
     Holding(Holding),
+    /// To [`crate::PartsOf`].
+    Parts(Parts),
     /// To [`crate::End`].
     Ending(Ending),
     /// To [`crate::TrafficOf`].
@@ -692,6 +694,19 @@ pub struct Holding {
     /// The workloads of others that it may call, each with where its proxy takes mesh calls.
     #[serde(default)]
     pub peers: Vec<Tunnel>,
+}
+
+/// The view that a proxy decides by, for whoever decides by it again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Parts {
+    /// What it calls itself.
+    pub proxy: String,
+    /// The generation of the view.
+    pub generation: String,
+    /// The parts of the view as a control plane sends them, each in base64 (RFC 4648 section 4).
+    pub parts: Vec<String>,
+    /// Whether the view was asked to hold every service. Else it holds those that were called.
+    pub is_whole: bool,
 }
 
 /// Whom a proxy follows.

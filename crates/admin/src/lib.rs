@@ -29,8 +29,8 @@ mod traffic;
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
     Diff, Ending, FailingRenewal, Finding, Follows, Forgotten, History, Holding, InForce, Link,
-    Past, Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, Running,
-    RunningPort, Since, Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb,
+    Parts, Past, Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity,
+    Running, RunningPort, Since, Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb,
 };
 pub use calls::{KeptCalls, Passed, Silent, Tapped, Wanted, Watched, Which};
 pub use client::{Client, Watching};
@@ -44,8 +44,8 @@ pub use plain::hides;
 pub use probe::{Probed, Reached, Requested, Tried};
 pub use question::{
     Apply, Ask, At, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End,
-    FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, ProbeOf,
-    ProxiesOf, Question, ReachOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
+    FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, PartsOf,
+    ProbeOf, ProxiesOf, Question, ReachOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
     ServiceOf, ServicesOf, StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
 };
 pub use recorded::{

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
-    Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Proxies,
-    Recovered, Renewed, Revoked, Status, TokenMade, Tokens, Trust,
+    Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Parts,
+    Proxies, Recovered, Renewed, Revoked, Status, TokenMade, Tokens, Trust,
 };
 use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
@@ -320,6 +320,9 @@ questions! {
     /// Of a proxy: what does it hold?
     HoldingOf as Holding -> Holding {}
 
+    /// Of a proxy: by what view does it decide?
+    PartsOf as Parts -> Parts {}
+
     /// Of a proxy: let what lives end in peace, and end.
     End as End -> Ending {}
 
@@ -364,6 +367,7 @@ impl Question {
             | Self::Probe(_)
             | Self::Reach(_)
             | Self::Holding(_)
+            | Self::Parts(_)
             | Self::End(_) => LONGEST,
         }
     }

@@ -154,4 +154,4 @@ const TRUST_DOMAIN: &str = "trustDomain";
 
 const COLLECTOR: &str = "telemetry.collector";
 
-const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);

@@ -44,7 +44,7 @@ use leno_resources::Resources;
 
 use crate::layers::Layers;
 
-pub use mesh::{AddressOwner, Answer, Destination, Instance, Mesh, NotFound, ViewOf};
+pub use mesh::{AddressOwner, Answer, Destination, Instance, Known, Mesh, NotFound, ViewOf};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 

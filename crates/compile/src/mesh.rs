@@ -2,6 +2,7 @@
 //! offline commands hold it; a proxy gets its own [`View`](leno_model::view::View) of it.
 
 mod find;
+mod known;
 mod view;
 
 use alloc::{
@@ -16,6 +17,7 @@ use leno_model::view::{Locality, PortRef, Service, Settings, Workload, WorkloadI
 use leno_model::{Name, Network, Origin, ServiceName, SpiffeId};
 
 pub use find::{Destination, NotFound};
+pub use known::Known;
 pub use view::ViewOf;
 
 /// Everything that was written, with its meaning: routes in order of precedence inside their

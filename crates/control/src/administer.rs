@@ -127,7 +127,7 @@ fn know(center: &Center, who: Label, question: Question) -> Result<Answer, Failu
             let changed = center.store.reinstate(&identity).map_err(store_failed)?;
             Ok(Answer::Revoked(revoked(center, &identity, changed)))
         }
-        Question::Holding(_) | Question::End(_) => Err(Failure::plain(
+        Question::Holding(_) | Question::Parts(_) | Question::End(_) => Err(Failure::plain(
             "this is a question for a proxy, and this a control plane",
         )),
         Question::Overview(_)

@@ -20,7 +20,7 @@ use crate::present::MADE_UP;
 const DEFAULT: &str = "default";
 
 /// What stands in these parts of a view.
-pub(crate) fn items(parts: Vec<Part>) -> Vec<Item> {
+pub fn items(parts: Vec<Part>) -> Vec<Item> {
     let mut sorted = Sorted::default();
     for part in parts {
         sorted.add(part);

@@ -66,6 +66,7 @@ pub use desk::{Attendance, Desk};
 pub use edition::Edition;
 pub use event::Event;
 pub use flows::NotTaken;
+pub use items::items;
 pub use present::Present;
 pub use told::{NotTold, mesh_of};
 

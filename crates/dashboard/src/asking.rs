@@ -97,6 +97,7 @@ fn leave(question: &Question) -> Leave {
         | Question::Probe(_)
         | Question::Reach(_)
         | Question::Holding(_)
+        | Question::Parts(_)
         | Question::End(_)
         | Question::Reinstate(_) => Leave::Refused,
     }

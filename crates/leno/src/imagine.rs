@@ -5,6 +5,7 @@ mod asked;
 mod imagining;
 mod source;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -83,7 +84,27 @@ pub(crate) struct Receiver {
     /// What its proxy would think.
     pub(crate) thought: Thought,
     /// What it would say.
-    pub(crate) verdict: Result<(), Reason>,
+    pub(crate) said: Said,
+}
+
+/// What a proxy would say of a call.
+pub(crate) enum Said {
+    /// It would let it pass.
+    Allowed,
+    /// It would not.
+    Refused(Reason),
+    /// Nobody asked it by what it decides.
+    Unasked,
+}
+
+impl Said {
+    /// Why it would not let it pass, as far as that is known.
+    pub(crate) fn refusal(&self) -> Option<&Reason> {
+        match self {
+            Self::Refused(reason) => Some(reason),
+            Self::Allowed | Self::Unasked => None,
+        }
+    }
 }
 
 /// Why a call would not be served.
@@ -140,13 +161,35 @@ impl From<&Refused> for Reason {
     }
 }
 
+/// Where a call is decided.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    /// The mesh.
+    pub(crate) mesh: &'a Mesh,
+    /// The instances of which nobody told what stands over them.
+    pub(crate) unasked: &'a BTreeSet<WorkloadId>,
+}
+
+impl<'a> From<&'a Mesh> for Ground<'a> {
+    /// A mesh of which everything is known.
+    fn from(mesh: &'a Mesh) -> Self {
+        const NOBODY: &BTreeSet<WorkloadId> = &BTreeSet::new();
+        Self {
+            mesh,
+            unasked: NOBODY,
+        }
+    }
+}
+
 /// Decides the call.
-pub(crate) fn imagine(
-    mesh: &Mesh,
+pub(crate) fn imagine<'a>(
+    ground: impl Into<Ground<'a>>,
     home: &Namespace,
     source: &Source,
     asked: &Asked,
 ) -> anyhow::Result<Imagined> {
+    let ground = ground.into();
+    let mesh = ground.mesh;
     let imagined = |sender, end, rule| Imagined {
         asked: asked.words(&source.name()),
         is_stream: asked.target.is_none(),
@@ -164,7 +207,7 @@ pub(crate) fn imagine(
             None => bail!("{missing}"),
         },
     };
-    let imagining = Imagining { mesh, source };
+    let imagining = Imagining { ground, source };
     let text = asked.target.as_deref().map(|target| asked.bytes(target));
     let mut fields = Fields::new();
     let head = match &text {
@@ -230,7 +273,8 @@ pub(crate) fn hangs_on(
     asked: &Asked,
     recorded: impl Fn(leno_traffic::Asked<'_>) -> bool,
 ) -> Option<String> {
-    let (caller, workloads) = Imagining { mesh, source }.caller();
+    let ground = Ground::from(mesh);
+    let (caller, workloads) = Imagining { ground, source }.caller();
     let view = mesh.view(ViewOf {
         workloads: &workloads,
     });
@@ -256,6 +300,7 @@ pub(crate) fn received_by(
     let instance = mesh.instances.get(workload)?;
     let sent = asked.target.as_deref().map(|target| asked.bytes(target));
     let alike = std::slice::from_ref(workload);
-    let imagining = Imagining { mesh, source };
+    let ground = Ground::from(mesh);
+    let imagining = Imagining { ground, source };
     Some(imagining.receive(instance, port, alike, &sent.unwrap_or_default()))
 }

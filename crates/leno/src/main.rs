@@ -9,6 +9,7 @@ mod dashboard;
 mod demo;
 mod folder;
 mod happened;
+mod hosted;
 mod imagine;
 mod live;
 mod neighbours;

@@ -6,13 +6,17 @@ mod probe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use leno_admin::several::Respondent;
 use leno_admin::{
-    Answer, Failure, Holding, KeptCalls, Once, Passed, Question, Recorded, Reply, TapOf, Tapped,
-    Wanted, Watched, Which, answer_in_lines, each_once,
+    Answer, Failure, Holding, KeptCalls, Once, Parts, Passed, Question, Recorded, Reply, TapOf,
+    Tapped, Wanted, Watched, Which, answer_in_lines, each_once,
 };
 use leno_model::Code;
 use leno_telemetry::{Event, Filter, Kept, Record, Telemetry};
+use leno_traffic::Scope;
+use leno_wire::part::parts_of;
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep_until};
 
@@ -91,6 +95,7 @@ impl Witness {
                 .into())
             }
             Question::Tap(ask) => self.tap(&ask).map(Reply::Tap),
+            Question::Parts(_) => Ok(Answer::Parts(self.parts()?).into()),
             Question::Probe(ask) => {
                 let probed = probe::probe(self.hands()?, &self.0.telemetry, &ask).await;
                 Ok(Answer::Probed(probed?).into())
@@ -113,6 +118,17 @@ impl Witness {
     fn hands(&self) -> Result<&Hands, Failure> {
         let hands = self.0.hands.get();
         hands.ok_or_else(|| Failure::plain("the proxy holds no view yet: it carries nothing"))
+    }
+
+    fn parts(&self) -> Result<Parts, Failure> {
+        let table = self.hands()?.table();
+        let parts = parts_of(table.view()).into_iter();
+        Ok(Parts {
+            proxy: self.0.name.clone(),
+            generation: table.view().generation.to_string(),
+            parts: parts.map(|part| STANDARD.encode(part.encode())).collect(),
+            is_whole: matches!(table.scope(), Scope::Whole),
+        })
     }
 
     /// The way to ask it, beside others.

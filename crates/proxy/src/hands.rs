@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use leno_channel::Keyring;
-use leno_model::view::View;
+use leno_traffic::Table;
 use tokio::sync::{mpsc, watch};
 
 use crate::{Door, Order, State, tell};
@@ -37,8 +37,8 @@ impl Hands {
     }
 
     /// What it decides by at this moment.
-    pub(crate) fn view(&self) -> Arc<View> {
-        self.state.borrow().table.view().clone()
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.state.borrow().table.clone()
     }
 
     /// Serves a connection as if it had come by `door`.

@@ -150,7 +150,8 @@ impl Table {
         Policy::outbound(self)
     }
 
-    pub(crate) fn scope(&self) -> &Scope {
+    /// What the view was asked to hold.
+    pub fn scope(&self) -> &Scope {
         &self.scope
     }
 

@@ -1,10 +1,11 @@
 //! What one proxy gets of a mesh.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use leno_compile::ViewOf;
+use leno_compile::{Known, ViewOf};
 use leno_model::view::{EndpointSlice, State, View, WorkloadId};
-use leno_model::{Name, Namespace};
+use leno_model::{Name, Namespace, Network};
 
 use crate::cases::compiled;
 
@@ -119,4 +120,33 @@ fn many_endpoints_come_in_slices() {
         .map(|slice| slice.endpoints().len())
         .collect::<Vec<_>>();
     assert_eq!(sizes, [EndpointSlice::MOST, EndpointSlice::MOST, 50]);
+}
+
+#[test]
+fn proxies_know_together_what_each_decides_by() {
+    let (_, mut mesh, _) = compiled("mesh.yaml", MESH.as_bytes());
+    mesh.set_tunnel(&id("shop", "cart"), "192.0.2.1:15008".parse().ok());
+    let of = |namespace: &str, name: &str| {
+        mesh.view(ViewOf {
+            workloads: &[id(namespace, name)].into(),
+        })
+    };
+    let (web, cart) = (of("front", "web"), of("shop", "cart"));
+    let own = BTreeSet::from([id("front", "web")]);
+    let again = |known: &Known| known.mesh.view(ViewOf { workloads: &own });
+
+    let both = Known::of(&web, &[Arc::new(cart)]);
+    assert_eq!(again(&both), web);
+    assert_eq!(both.unasked, BTreeSet::new());
+    let other = both.mesh.workload("cart", &Namespace::new("shop").unwrap());
+    let other = &other.unwrap().workload;
+    assert_eq!(*other, mesh.instances[&id("shop", "cart")].workload);
+
+    let alone = Known::of(&web, &[]);
+    assert_eq!(again(&alone), web);
+    assert_eq!(alone.unasked, [id("shop", "cart")].into());
+    for place in ["10.0.0.1", "10.0.0.2"] {
+        let place = (Network::default_network(), place.parse().unwrap());
+        assert_eq!(alone.mesh.addresses[&place], mesh.addresses[&place]);
+    }
 }

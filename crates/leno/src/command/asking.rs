@@ -1,6 +1,7 @@
 //! Whom a command asks about calls: the control plane, which asks its proxies; where none answers,
 //! the proxies of this host.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::bail;
@@ -64,11 +65,7 @@ impl Ground {
     pub(crate) fn head(&self) -> Vec<Line> {
         match self {
             Self::Control { status, .. } => vec![render::head(status)],
-            Self::Host { why, advice } => vec![
-                Line::new().bad("! ").plain(why),
-                Line::new().plain("  ").dim(advice),
-                Line::new().plain("  asked instead: the proxies of this host"),
-            ],
+            Self::Host { why, advice } => instead(why, advice),
         }
     }
 
@@ -146,6 +143,15 @@ impl Tap {
             Self::Host(shown) => Ok(shown.recv().await),
         }
     }
+}
+
+/// Says why the proxies of this host are asked, and no control plane.
+pub(crate) fn instead(why: impl Display, advice: &str) -> Vec<Line> {
+    vec![
+        Line::new().bad("! ").plain(why),
+        Line::new().plain("  ").dim(advice),
+        Line::new().plain("  asked instead: the proxies of this host"),
+    ]
 }
 
 fn refusable<A>(asked: Result<A, NotAsked>) -> anyhow::Result<Result<A, Failure>> {

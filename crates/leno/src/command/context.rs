@@ -14,7 +14,7 @@ use crate::up::{Place, Source};
 
 /// What can be asked while proxies of this host run and no control plane does.
 const THE_PROXIES: &str = "Only a control plane knows; the proxies of this host still answer to \
-                           leno check, leno proxies, leno tap, leno probe and leno why ID";
+                           leno check, leno proxies, leno view, leno tap, leno probe and leno why";
 
 /// A control plane to ask.
 pub(crate) struct Context {

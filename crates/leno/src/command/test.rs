@@ -13,7 +13,7 @@ use leno_resources::policy::Identity;
 
 use crate::arguments::Test;
 use crate::command::Answer;
-use crate::imagine::{Asked, Branch, End, Imagined, Source, imagine, read};
+use crate::imagine::{Asked, Branch, End, Imagined, Said, Source, imagine, read};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -181,7 +181,10 @@ impl<'a> Came<'a> {
             End::Redirected { .. } | End::Told { .. } => true,
             End::Reached(branches) => branches.iter().any(|branch| match &branch.receivers {
                 Err(_) => false,
-                Ok(receivers) => receivers.iter().any(|receiver| receiver.verdict.is_ok()),
+                Ok(receivers) => {
+                    let mut said = receivers.iter().map(|receiver| &receiver.said);
+                    said.any(|said| matches!(said, Said::Allowed))
+                }
             }),
         };
         let both = [(allowed, "allow"), (denied, "deny")];

@@ -1,13 +1,22 @@
 //! `leno view`: what a proxy holds, each value with who said so; and in what that differs from what is
 //! in force.
 
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
 use leno_admin::figures::count;
-use leno_admin::{Difference, Item, ProxyView, ViewOf, Viewed};
+use leno_admin::{Difference, Item, NotAsked, Parts, ProxyView, ViewOf, Viewed};
+use leno_model::Namespace;
+use leno_wire::part::parts_of;
+use serde_json::json;
 
 use crate::arguments::Output;
 use crate::arguments::fleet::View;
+use crate::command::asking::instead;
 use crate::command::context::Context;
-use crate::command::{Answer, fleet};
+use crate::command::tap::silent;
+use crate::command::{Answer, context, fleet};
+use crate::hosted;
 use crate::render;
 use crate::terminal::{Line, Terminal};
 
@@ -28,9 +37,14 @@ pub(crate) fn run(options: &View, terminal: &mut Terminal) -> anyhow::Result<Ans
         namespace: options.namespace.clone(),
         diff: options.diff,
     };
-    let told = match Context::choose(options.context.context.as_deref())?.ask(question)? {
+    let control = Context::choose(options.context.context.as_deref())?;
+    let told = match context::ask(control.socket(), question)? {
         Ok(told) => told,
-        Err(failure) => return fleet::refused(&failure, json, terminal),
+        Err(NotAsked::Refused(failure)) => return fleet::refused(&failure, json, terminal),
+        Err(away @ NotAsked::Away { .. }) => {
+            return by_neighbours(options, &away, &control, terminal);
+        }
+        Err(misfit @ NotAsked::Misfit(_)) => return Err(misfit.into()),
     };
     if json {
         terminal.text(&serde_json::to_string_pretty(&told)?)?;
@@ -45,6 +59,64 @@ pub(crate) fn run(options: &View, terminal: &mut Terminal) -> anyhow::Result<Ans
         true => Answer::Bad,
         false => Answer::Fine,
     })
+}
+
+/// Says what the proxies of this host hold that are meant, because no control plane answers.
+fn by_neighbours(
+    options: &View,
+    away: &NotAsked,
+    control: &Context,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (held, not_heard) = runtime.block_on(hosted::views());
+    if held.is_empty() && not_heard.is_empty() {
+        bail!("{away}; {}", control.advice());
+    }
+    if options.diff {
+        bail!("{away}; what is in force, to compare with, only it knows");
+    }
+    let namespace = Namespace::new(&options.namespace).context("-n")?;
+    let id = hosted::workload(&options.name, &namespace).ok();
+    let is_meant = |(told, view): &&(Parts, Arc<leno_model::view::View>)| {
+        told.proxy == options.name
+            || id
+                .as_ref()
+                .is_some_and(|id| view.workloads.contains_key(id))
+    };
+    let meant: Vec<_> = held.iter().filter(is_meant).collect();
+    if meant.is_empty() {
+        let names = held.iter().map(|(told, _)| told.proxy.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        bail!(
+            "no proxy of this host is {} or stands before it; there are {names}",
+            options.name
+        );
+    }
+    let items = |view| leno_control::items(parts_of(view));
+    if options.context.output == Output::Json {
+        let proxies = meant.iter().map(|(told, view)| {
+            json!({ "proxy": told.proxy, "generation": told.generation, "items": items(view) })
+        });
+        let told = json!({ "proxies": proxies.collect::<Vec<_>>(), "silent": not_heard });
+        terminal.text(&serde_json::to_string_pretty(&told)?)?;
+        return Ok(Answer::Fine);
+    }
+    for line in instead(away, control.advice()) {
+        terminal.line(line)?;
+    }
+    for (told, view) in meant {
+        terminal.gap()?;
+        let line = Line::new().plain("proxy ").strong(&told.proxy);
+        terminal.line(line.dim(format_args!("  view {}", told.generation)))?;
+        print_items(&items(view), terminal)?;
+    }
+    for line in silent(&not_heard) {
+        terminal.line(line)?;
+    }
+    Ok(Answer::Fine)
 }
 
 fn print(told: &Viewed, terminal: &mut Terminal) -> anyhow::Result<()> {

@@ -3,20 +3,26 @@
 pub(super) mod happened;
 mod since;
 
-use anyhow::{anyhow, bail};
-use leno_admin::ConfigurationOf;
-use leno_compile::Mesh;
+use anyhow::{Context as _, anyhow, bail};
+use leno_admin::{ConfigurationOf, NotAsked};
 use leno_model::{Code, Namespace};
+use serde_json::json;
 
 use crate::arguments::{Explain, Output, Why};
+use crate::command::asking::instead;
 use crate::command::context::Context;
-use crate::command::{Answer, explain, fleet};
-use crate::imagine::{Asked, End, Source, imagine};
+use crate::command::tap::silent;
+use crate::command::{Answer, context, explain, fleet};
+use crate::hosted::Hosted;
+use crate::imagine::{Asked, End, Ground, Source, imagine};
 use crate::live::Live;
 use crate::offline::Offline;
 use crate::render;
 use crate::render::story::Standings;
 use crate::terminal::{Line, Terminal};
+
+/// Who calls from where no proxy is.
+const OUTSIDE: &str = "outside";
 
 /// Imagines the call in the mesh of the files, else in the one that runs, and tells every step.
 ///
@@ -30,29 +36,67 @@ pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answ
     };
     if let Some(input) = options.subject.input(&options.namespace) {
         let offline = Offline::read(&input)?;
-        let ground = Ground {
-            context: offline.context(),
-            mesh: &offline.mesh,
+        let scene = Scene {
+            head: vec![offline.context()],
+            ground: Ground::from(&offline.mesh),
             namespace: &offline.namespace,
             standings: None,
+            told_by: None,
         };
-        return ground.tell(options, url, terminal);
+        return scene.tell(options, url, terminal);
     }
     let asked = &options.subject.context;
     let control = Context::choose(asked.context.as_deref())?;
-    let told = match control.ask(ConfigurationOf { at: None })? {
+    let told = match context::ask(control.socket(), ConfigurationOf { at: None })? {
         Ok(told) => told,
-        Err(failure) => return fleet::refused(&failure, asked.output == Output::Json, terminal),
+        Err(NotAsked::Refused(failure)) => {
+            return fleet::refused(&failure, asked.output == Output::Json, terminal);
+        }
+        Err(away @ NotAsked::Away { .. }) => {
+            return by_neighbours(options, url, &away, &control, terminal);
+        }
+        Err(misfit @ NotAsked::Misfit(_)) => return Err(misfit.into()),
     };
     let live = Live::of(&told, &options.namespace)?;
     let standing = |workload: &_| live.standing(workload);
-    let ground = Ground {
-        context: live.context(),
-        mesh: &live.mesh,
+    let scene = Scene {
+        head: vec![live.context()],
+        ground: Ground::from(&live.mesh),
         namespace: &live.namespace,
         standings: Some(&standing),
+        told_by: None,
     };
-    ground.tell(options, url, terminal)
+    scene.tell(options, url, terminal)
+}
+
+/// Imagines the call by what the proxies of this host hold, because no control plane answers.
+fn by_neighbours(
+    options: &Why,
+    url: &str,
+    away: &NotAsked,
+    control: &Context,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    let namespace = Namespace::new(&options.namespace).context("-n")?;
+    let caller = Some(options.source.as_str()).filter(|source| *source != OUTSIDE);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let Some(hosted) = runtime.block_on(Hosted::ask(caller, &namespace))? else {
+        bail!("{away}; {}", control.advice());
+    };
+    let scene = Scene {
+        head: instead(away.to_string(), control.advice()),
+        ground: Ground {
+            mesh: &hosted.known.mesh,
+            unasked: &hosted.known.unasked,
+        },
+        namespace: &namespace,
+        standings: None,
+        told_by: Some(&hosted),
+    };
+    let told = scene.tell(options, url, terminal);
+    told.map_err(|why| hosted.explain(&why))
 }
 
 fn one_word(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answer> {
@@ -77,15 +121,18 @@ pub(super) fn is_id(word: &str) -> bool {
 }
 
 /// Where a call is imagined.
-struct Ground<'a> {
-    context: Line,
-    mesh: &'a Mesh,
+struct Scene<'a> {
+    /// The first lines: who knows.
+    head: Vec<Line>,
+    ground: Ground<'a>,
     namespace: &'a Namespace,
     /// How the proxies stand, where there are some.
     standings: Option<Standings<'a>>,
+    /// Who told of it, if that is no control plane.
+    told_by: Option<&'a Hosted>,
 }
 
-impl Ground<'_> {
+impl Scene<'_> {
     fn tell(self, options: &Why, url: &str, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         let source = self.source(&options.source)?;
         let headers = options.headers.iter().map(|header| {
@@ -96,29 +143,38 @@ impl Ground<'_> {
         });
         let headers = headers.collect::<anyhow::Result<Vec<_>>>()?;
         let asked = Asked::new(&options.method, url, headers)?;
-        let imagined = imagine(self.mesh, self.namespace, &source, &asked)?;
+        let imagined = imagine(self.ground, self.namespace, &source, &asked)?;
         if options.subject.context.output == Output::Json {
-            let json = render::story::json(&imagined, self.standings);
+            let mut json = render::story::json(&imagined, self.standings);
+            if let Some(hosted) = self.told_by {
+                json["asked"] = json!(hosted.asked);
+                json["silent"] = json!(hosted.silent);
+            }
             terminal.text(&serde_json::to_string_pretty(&json)?)?;
         } else {
-            terminal.line(self.context)?;
+            for line in self.head {
+                terminal.line(line)?;
+            }
             render::story::print(&imagined, self.standings, terminal)?;
+            for line in self.told_by.iter().flat_map(|by| silent(&by.silent)) {
+                terminal.line(line)?;
+            }
         }
         let refused = !render::story::codes(&imagined.end).is_empty();
-        let redirected = matches!(imagined.end, End::Redirected { .. });
-        Ok(if refused && !redirected {
-            Answer::Bad
-        } else {
-            Answer::Fine
+        Ok(match &imagined.end {
+            End::Redirected { .. } => Answer::Fine,
+            _ if refused => Answer::Bad,
+            End::Reached(branches) if !render::story::is_known(branches) => Answer::Exit(3),
+            _ => Answer::Fine,
         })
     }
 
     /// Who calls: a workload of the mesh, or `outside`.
     fn source(&self, text: &str) -> anyhow::Result<Source> {
-        if text == "outside" {
+        if text == OUTSIDE {
             return Ok(Source::Outside(None));
         }
-        let found = self.mesh.workload(text, self.namespace);
+        let found = self.ground.mesh.workload(text, self.namespace);
         found
             .cloned()
             .map(Source::Workload)

@@ -34,7 +34,7 @@ struct Moment {
 /// Everything that was carried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Total {
-    /// Calls and streams.
+    /// Calls and streams, also those that go on.
     pub(crate) calls: u64,
     /// Of these, how many went between proxies that proved themselves to each other.
     pub(crate) mtls: u64,
@@ -107,7 +107,7 @@ impl Traffic {
         let edges = signals::edges(&Snapshot::default(), &self.telemetry.snapshot());
         let sum = |count: fn(&Edge) -> u64| edges.iter().map(count).sum();
         Total {
-            calls: sum(|edge| edge.calls),
+            calls: sum(|edge| edge.calls + edge.open),
             mtls: sum(|edge| edge.mtls),
             failed: sum(|edge| edge.failed),
         }

@@ -96,12 +96,12 @@ pub(super) fn again_received(record: &Recorded, then: &Then) -> Option<(Vec<Stor
     let asked = asked_at(record, &host)?;
     let workload = workload(record)?;
     let receiver = received_by(&then.mesh, &source, &workload, application.port(), &asked)?;
-    let way = match &receiver.verdict {
-        Ok(()) => Way::Reaches {
+    let way = match receiver.said.refusal() {
+        None => Way::Reaches {
             backend: workload.to_string(),
             endpoints: 1,
         },
-        Err(reason) => refused(reason),
+        Some(reason) => refused(reason),
     };
     Some((of_receiver(&receiver), way))
 }
@@ -141,7 +141,7 @@ fn way<'i>(mesh: &Mesh, end: &'i End, record: &Recorded) -> (Way, Option<&'i Rec
         ip.is_some_and(|at| all.any(|id| addresses(id).is_some_and(|all| all.contains(&at.ip()))))
     };
     let receiver = receivers.iter().find(is_there).or(receivers.first());
-    if let Some(Err(reason)) = receiver.map(|receiver| &receiver.verdict) {
+    if let Some(reason) = receiver.and_then(|receiver| receiver.said.refusal()) {
         return (refused(reason), receiver);
     }
     let endpoints = receivers.iter().map(|one| one.thought.workloads.len());

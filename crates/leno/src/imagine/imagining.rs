@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use leno_compile::{Instance, Mesh, ViewOf};
+use leno_compile::{Instance, ViewOf};
 use leno_identity::Distrust;
 use leno_model::view::{Action, Backend, HeaderChanges, PortRef, Rule, Split, WorkloadId};
 use leno_model::{Code, Dice, SpiffeId};
@@ -15,11 +15,11 @@ use leno_traffic::{
     Routed, Scope, Step, StepKind, Story, Table, Verdict,
 };
 
-use super::{Branch, End, Reason, Receiver, Source, Thought, read};
+use super::{Branch, End, Ground, Reason, Receiver, Said, Source, Thought, read};
 
 /// One call while it is imagined.
 pub(super) struct Imagining<'a> {
-    pub(super) mesh: &'a Mesh,
+    pub(super) ground: Ground<'a>,
     pub(super) source: &'a Source,
 }
 
@@ -32,7 +32,7 @@ impl Imagining<'_> {
         server_name: Option<&str>,
     ) -> anyhow::Result<(Thought, End, Option<Arc<Rule>>)> {
         let (caller, workloads) = self.caller();
-        let view = self.mesh.view(ViewOf {
+        let view = self.ground.mesh.view(ViewOf {
             workloads: &workloads,
         });
         let table = Table::new(Arc::new(view), Scope::Whole);
@@ -77,7 +77,7 @@ impl Imagining<'_> {
                 };
                 // Its namespace's own routes hold for it, wherever it runs.
                 let same = |id: &&WorkloadId| id.namespace == *namespace;
-                let neighbours = self.mesh.instances.keys().filter(same).cloned();
+                let neighbours = self.ground.mesh.instances.keys().filter(same).cloned();
                 (id, neighbours.collect())
             }
             Source::Outside(_) => unreachable!("a caller outside has no proxy"),
@@ -169,7 +169,7 @@ impl Imagining<'_> {
     fn rule_told(&self, to: &Port, story: &Story) -> Option<Arc<Rule>> {
         let taken = |step: &&Step| step.kind == StepKind::Route && step.outcome == Outcome::Yes;
         let origin = story.steps.iter().rfind(taken)?.origin.as_ref()?;
-        let service = self.mesh.services.get(&to.name().service)?;
+        let service = self.ground.mesh.services.get(&to.name().service)?;
         let port = service.ports.get(&to.name().port)?;
         let all = port.consumers.values().chain(&port.producer);
         let mut rules = all.flat_map(|routes| &routes.rules);
@@ -208,7 +208,7 @@ impl Imagining<'_> {
     /// What those who answer for a service port would do.
     pub(super) fn branch(&self, port: &PortRef, share: (u32, u32), sent: Vec<u8>) -> Branch {
         let mut receivers: Vec<(Arc<Instance>, u16, Vec<WorkloadId>)> = Vec::new();
-        for (instance, number) in self.mesh.answering(port) {
+        for (instance, number) in self.ground.mesh.answering(port) {
             // Instances of one workload stand behind the same policies.
             let same = receivers.iter_mut().find(|(other, other_number, _)| {
                 other.origin == instance.origin && *other_number == number
@@ -258,39 +258,10 @@ impl Imagining<'_> {
         sent: &[u8],
     ) -> Receiver {
         let id = &instance.workload.id;
-        let workloads = BTreeSet::from([id.clone()]);
-        let view = self.mesh.view(ViewOf {
-            workloads: &workloads,
-        });
-        let table = Table::new(Arc::new(view), Scope::Whole);
         let mut story = Story::default();
-        let address = instance.workload.addresses.first();
-        story.steps.push(Step {
-            kind: StepKind::Endpoint,
-            outcome: Outcome::Yes,
-            known: Known::Assumed,
-            text: match (alike.len(), address) {
-                (1, Some(address)) => SocketAddr::new(*address, port).to_string(),
-                (1, None) => format!("{id}, whose address is known once it runs"),
-                (count, _) => format!(
-                    "one of {count} instances of {}",
-                    instance.origin.object.name
-                ),
-            },
-            origin: Some(instance.origin.clone()),
-            details: Vec::new(),
-        });
-        let claim = self.source.claim();
-        let mut fields = Fields::new();
-        let declared = instance.workload.ports.get(&port);
-        let is_http = declared.is_some_and(|port| port.protocol.is_http());
-        let head = match is_http && !sent.is_empty() {
-            true => read(sent, &mut fields).ok(),
-            false => None,
-        };
-        let request = head.as_ref().map(|head| &head.request);
-        let verdict = match (self.disbelieved(instance, port), table.inbound(id, port)) {
-            (Some(refusal), _) => {
+        story.steps.push(endpoint(instance, port, alike));
+        let said = match self.disbelieved(instance, port) {
+            Some(refusal) => {
                 story.steps.push(Step {
                     kind: StepKind::Mtls,
                     outcome: Outcome::No,
@@ -299,23 +270,23 @@ impl Imagining<'_> {
                     origin: None,
                     details: Vec::new(),
                 });
-                Err(Reason {
+                Said::Refused(Reason {
                     revoked: Some(instance.workload.identity.clone()),
                     ..Reason::from(&refusal)
                 })
             }
-            (None, None) => Err(Reason::from(&Denied::TargetGone(id.clone()))),
-            (None, Some(policy)) => match policy.explain(&claim, request, &mut story) {
-                Verdict::Allow(_) => Ok(()),
-                Verdict::Deny(denied) => Err(Reason::from(&denied)),
-                Verdict::Undecided(missing) => Err(Reason {
-                    code: Code::R003,
-                    status: 403,
-                    words: format!("it depends on {missing}, which was not said"),
+            None if self.ground.unasked.contains(id) => {
+                story.steps.push(Step {
+                    kind: StepKind::Access,
+                    outcome: Outcome::Undecided,
+                    known: Known::Assumed,
+                    text: "its proxy was not asked".to_owned(),
                     origin: None,
-                    revoked: None,
-                }),
-            },
+                    details: Vec::new(),
+                });
+                Said::Unasked
+            }
+            None => self.admit(instance, port, sent, &mut story),
         };
         Receiver {
             thought: Thought {
@@ -323,14 +294,45 @@ impl Imagining<'_> {
                 workloads: alike.to_vec(),
                 story,
             },
-            verdict,
+            said,
+        }
+    }
+
+    /// Whether the proxy in front of `instance` would let the call pass.
+    fn admit(&self, instance: &Instance, port: u16, sent: &[u8], story: &mut Story) -> Said {
+        let id = &instance.workload.id;
+        let view = self.ground.mesh.view(ViewOf {
+            workloads: &BTreeSet::from([id.clone()]),
+        });
+        let table = Table::new(Arc::new(view), Scope::Whole);
+        let mut fields = Fields::new();
+        let declared = instance.workload.ports.get(&port);
+        let is_http = declared.is_some_and(|port| port.protocol.is_http());
+        let head = match is_http && !sent.is_empty() {
+            true => read(sent, &mut fields).ok(),
+            false => None,
+        };
+        let request = head.as_ref().map(|head| &head.request);
+        let Some(policy) = table.inbound(id, port) else {
+            return Said::Refused(Reason::from(&Denied::TargetGone(id.clone())));
+        };
+        match policy.explain(&self.source.claim(), request, story) {
+            Verdict::Allow(_) => Said::Allowed,
+            Verdict::Deny(denied) => Said::Refused(Reason::from(&denied)),
+            Verdict::Undecided(missing) => Said::Refused(Reason {
+                code: Code::R003,
+                status: 403,
+                words: format!("it depends on {missing}, which was not said"),
+                origin: None,
+                revoked: None,
+            }),
         }
     }
 
     /// Why the caller's proxy would not believe the one in front of `instance`.
     fn disbelieved(&self, instance: &Instance, port: u16) -> Option<Refusal> {
         let id = &instance.workload.identity;
-        if matches!(self.source, Source::Outside(_)) || !self.mesh.revoked.contains(id) {
+        if matches!(self.source, Source::Outside(_)) || !self.ground.mesh.revoked.contains(id) {
             return None;
         }
         let address = instance.workload.addresses.first();
@@ -343,6 +345,29 @@ impl Imagining<'_> {
                 why: why.to_string().into(),
             },
         })
+    }
+}
+
+/// The step of who answers: balancing depends on the moment.
+fn endpoint(instance: &Instance, port: u16, alike: &[WorkloadId]) -> Step {
+    let address = instance.workload.addresses.first();
+    Step {
+        kind: StepKind::Endpoint,
+        outcome: Outcome::Yes,
+        known: Known::Assumed,
+        text: match (alike.len(), address) {
+            (1, Some(address)) => SocketAddr::new(*address, port).to_string(),
+            (1, None) => format!(
+                "{}, whose address is known once it runs",
+                instance.workload.id
+            ),
+            (count, _) => format!(
+                "one of {count} instances of {}",
+                instance.origin.object.name
+            ),
+        },
+        origin: Some(instance.origin.clone()),
+        details: Vec::new(),
     }
 }
 

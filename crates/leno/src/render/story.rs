@@ -8,7 +8,7 @@ use leno_model::view::WorkloadId;
 use serde_json::{Value, json};
 
 use crate::happened::{steps, took};
-use crate::imagine::{Branch, End, Imagined, Reason, Thought};
+use crate::imagine::{Branch, End, Imagined, Reason, Said, Thought};
 use crate::live::Standing;
 use crate::terminal::{Line, Terminal};
 
@@ -347,15 +347,28 @@ fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line 
 
 fn verdict(headline: Line, branches: &[Branch], is_stream: bool) -> Line {
     let reasons: Vec<&Reason> = branches.iter().flat_map(reasons).collect();
-    let all = branches.iter().all(|branch| match &branch.receivers {
-        Err(_) => true,
-        Ok(receivers) => receivers.iter().all(|receiver| receiver.verdict.is_err()),
-    });
+    let said = || {
+        branches
+            .iter()
+            .flat_map(|branch| &branch.receivers)
+            .flatten()
+    };
+    let all = said().all(|receiver| receiver.said.refusal().is_some());
     match reasons.first() {
-        None => headline.good("allowed"),
+        None if is_known(branches) => headline.good("allowed"),
+        None => headline.doubtful("not known: who is called was not asked"),
         Some(reason) if all => headline.bad(refused(reason, is_stream)),
         Some(reason) => headline.doubtful(format_args!("partly {}", refused(reason, is_stream))),
     }
+}
+
+/// Whether all that could be called were asked.
+pub(crate) fn is_known(branches: &[Branch]) -> bool {
+    let mut said = branches
+        .iter()
+        .flat_map(|branch| &branch.receivers)
+        .flatten();
+    !said.any(|receiver| matches!(receiver.said, Said::Unasked))
 }
 
 /// A stream that is refused is cut: no status is told of it.
@@ -387,7 +400,7 @@ pub(crate) fn reasons(branch: &Branch) -> Vec<&Reason> {
         Err(reason) => vec![reason],
         Ok(receivers) => receivers
             .iter()
-            .filter_map(|receiver| receiver.verdict.as_ref().err())
+            .filter_map(|receiver| receiver.said.refusal())
             .collect(),
     }
 }
@@ -431,7 +444,8 @@ fn branch_json(branch: &Branch, standings: Option<Standings<'_>>) -> Value {
             let receivers = receivers.iter().map(|receiver| {
                 json!({
                     "thought": thought_json(&receiver.thought, standings),
-                    "refused": receiver.verdict.as_ref().err().map(reason_json),
+                    "refused": receiver.said.refusal().map(reason_json),
+                    "asked": !matches!(receiver.said, Said::Unasked),
                 })
             });
             (Value::Null, receivers.collect())

@@ -93,6 +93,13 @@ impl World {
         told
     }
 
+    /// What a command says that can tell nothing.
+    fn fails(&self, typed: &str) -> String {
+        let output = self.command().args(typed.split(' ')).output().unwrap();
+        assert_eq!(output.stdout, b"", "{typed}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// What a command prints, each line a JSON object.
     fn json(&self, typed: &str) -> Vec<Value> {
         let told = self.leno(typed);
@@ -305,7 +312,30 @@ fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_wi
     assert!(told.contains("DELETE / "), "{told}");
     let story = world.leno(&format!("why {}", &id[..8]));
     assert!(story.contains("R003"), "{story}");
+
+    // A call that nobody made is decided by what they hold.
+    let url = format!("http://cart:{port}/items -n shop");
+    let told = world.leno(&format!("why web {url}"));
+    for expect in ["asked instead", "GET /items   allowed", "✓ access"] {
+        assert!(told.contains(expect), "{expect}: {told}");
+    }
+    let told = world.leno(&format!("why web {url} -X DELETE"));
+    assert!(told.contains("403 R003 no-allow-rule"), "{told}");
+    let told = world.leno("view cart -n shop");
+    assert!(told.contains("asked instead"), "{told}");
+    assert!(told.contains("proxy shop/cart  view "), "{told}");
+    let told = world.fails("why web http://carts -n shop");
+    let who = "no Service carts in shop; did you mean cart? Asked were the proxies of this host";
+    assert!(told.contains(who), "{told}");
+    let told = world.fails("why shop/wed http://cart");
+    let here = "stand before shop/cart, shop/web";
+    assert!(told.contains(here), "{told}");
+
     world.end("cart");
+    let told = world.leno(&format!("why web {url}"));
+    for expect in ["not known", "? access    its proxy was not asked"] {
+        assert!(told.contains(expect), "{expect}: {told}");
+    }
     let told = world.leno("proxies");
     assert!(
         told.contains("not asked: 1 proxy elsewhere: shop/cart ("),

@@ -36,8 +36,9 @@ pub(super) async fn probe(
     telemetry: &Telemetry,
     ask: &ProbeOf,
 ) -> Result<Probed, Failure> {
-    let view = hands.view();
-    let (id, _) = ours(&view, &ask.workload)?;
+    let table = hands.table();
+    let view = table.view();
+    let (id, _) = ours(view, &ask.workload)?;
     let service = service(&ask.service)?;
     let port = PortRef {
         service,
@@ -154,11 +155,12 @@ async fn recorded(mut tap: Tap, from: SocketAddr) -> Option<String> {
 
 /// Connects to an endpoint as a workload of this proxy does, and proves itself to its proxy.
 pub(super) async fn reach(hands: &Hands, ask: &ReachOf) -> Result<Reached, Failure> {
-    let view = hands.view();
-    let (_, own) = ours(&view, &ask.workload)?;
+    let table = hands.table();
+    let view = table.view();
+    let (_, own) = ours(view, &ask.workload)?;
     let address = ask.endpoint.parse::<SocketAddr>();
     let address = address.map_err(|error| Failure::plain(format_args!("the endpoint: {error}")))?;
-    let endpoint = endpoint(&view, address);
+    let endpoint = endpoint(view, address);
     let tunnel = endpoint.and_then(|endpoint| endpoint.tunnel);
     let begin = Instant::now();
     let connected = timeout(CONNECT_LIMIT, TcpStream::connect(tunnel.unwrap_or(address))).await;

@@ -1,0 +1,140 @@
+//! A mesh as far as the proxies know it that were asked: the views by which they decide, put together
+//! again.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+use core::net::IpAddr;
+
+use leno_model::view::{Access, Endpoint, Locality, Settings, View, Workload, WorkloadId};
+use leno_model::{Network, ObjectRef, Origin, SpiffeId};
+
+use super::{AddressOwner, Answer, Instance, Mesh};
+use crate::everywhere::CERTIFICATE_LIFETIME;
+
+/// What one proxy, and others for their own workloads, know of a mesh.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// The mesh. What no proxy needs is not in it: how long certificates live is the default.
+    pub mesh: Mesh,
+    /// The instances of which only the place is known: what their proxies would say nobody can tell.
+    pub unasked: BTreeSet<WorkloadId>,
+}
+
+impl Known {
+    /// The mesh by which the proxy decides that has `view`. The views of `neighbours` say what
+    /// stands over their workloads.
+    pub fn of(view: &View, neighbours: &[Arc<View>]) -> Self {
+        let mut mesh = Mesh {
+            settings: view.settings.clone(),
+            certificate_lifetime: CERTIFICATE_LIFETIME,
+            services: view.services.clone(),
+            instances: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            unaddressed: BTreeSet::new(),
+            revoked: view.revoked.clone(),
+        };
+        let asked = neighbours.iter().map(AsRef::as_ref);
+        for workload in asked.chain([view]).flat_map(|view| view.workloads.values()) {
+            let instance = Arc::new(instance(workload.clone()));
+            mesh.instances.insert(workload.id.clone(), instance);
+        }
+        let mut unasked = BTreeSet::new();
+        for (port, slices) in &view.endpoints {
+            let mut answers = BTreeSet::new();
+            for endpoint in slices.iter().flat_map(|slice| slice.endpoints()) {
+                mesh.stands_at(endpoint, &mut unasked);
+                answers.insert(Answer {
+                    instance: endpoint.workload.clone(),
+                    port: endpoint.address.port(),
+                });
+            }
+            let answers = answers.into_iter().collect();
+            mesh.answers.insert(port.clone(), answers);
+        }
+        mesh.addresses = addresses(&mesh);
+        Self { mesh, unasked }
+    }
+}
+
+impl Mesh {
+    /// Notes where the workload of an endpoint is; one whose own proxy was not asked is `unasked`.
+    fn stands_at(&mut self, endpoint: &Endpoint, unasked: &mut BTreeSet<WorkloadId>) {
+        let id = &endpoint.workload;
+        let known = self.instances.entry(id.clone()).or_insert_with(|| {
+            unasked.insert(id.clone());
+            Arc::new(instance(Arc::new(Workload {
+                id: id.clone(),
+                identity: identity(endpoint, &self.settings),
+                network: endpoint.network.clone(),
+                addresses: Vec::new(),
+                ports: BTreeMap::new(),
+                other_ports: Arc::new(Access::open()),
+                telemetry: Arc::default(),
+            })))
+        });
+        let known = Arc::make_mut(known);
+        known.tunnel = endpoint.tunnel;
+        known.locality.clone_from(&endpoint.locality);
+        if !known.workload.addresses.contains(&endpoint.address.ip()) {
+            let workload = Arc::make_mut(&mut known.workload);
+            workload.addresses.push(endpoint.address.ip());
+        }
+    }
+}
+
+/// An instance of which views say nothing but what its proxy knows. Which `MeshWorkload` it belongs to
+/// is not among that: it counts as one of its own.
+fn instance(workload: Arc<Workload>) -> Instance {
+    let WorkloadId { namespace, name } = workload.id.clone();
+    Instance {
+        workload,
+        origin: Origin {
+            object: Arc::new(ObjectRef {
+                kind: "MeshWorkload".into(),
+                namespace: Some(namespace),
+                name,
+            }),
+            pointer: "".into(),
+            place: None,
+        },
+        locality: Locality::default(),
+        tunnel: None,
+    }
+}
+
+/// Who an endpoint may prove to be. One that proves nothing is called by its name.
+fn identity(endpoint: &Endpoint, settings: &Settings) -> SpiffeId {
+    let WorkloadId { namespace, name } = endpoint.workload.clone();
+    let proven = endpoint.identities.first().cloned();
+    proven.unwrap_or_else(|| SpiffeId {
+        trust_domain: settings.trust_domain.clone(),
+        namespace,
+        service_account: name,
+    })
+}
+
+/// What addresses mean: those of services before those of instances.
+fn addresses(mesh: &Mesh) -> BTreeMap<(Network, IpAddr), AddressOwner> {
+    let mut owners = BTreeMap::new();
+    for service in mesh.services.values() {
+        for place in &service.addresses {
+            let owner = AddressOwner::Service(service.name.clone());
+            owners.entry(place.clone()).or_insert(owner);
+        }
+    }
+    for Instance { workload, .. } in mesh.instances.values().map(AsRef::as_ref) {
+        for address in &workload.addresses {
+            let place = (workload.network.clone(), *address);
+            let owner = owners.entry(place);
+            let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
+            if let AddressOwner::Instances(ids) = owner {
+                ids.push(workload.id.clone());
+            }
+        }
+    }
+    owners
+}

@@ -108,6 +108,7 @@ codes! {
     R025 "tunnel-failed" Mesh "The proxy of the endpoint could not be reached or proven.";
     R026 "reset-during-body" Service "The endpoint closed the connection in the middle of its answer.";
     R027 "unreachable" Mesh "There is no way to the endpoint's network.";
+    R056 "upgrade-failed" Service "The endpoint did not switch to the protocol that the request asks for.";
     // Requests: what the client sent
     R030 "malformed-head" Caller "The request's head is not valid HTTP.";
     R031 "ambiguous-framing" Caller "Where the request's body ends can be read in two ways.";

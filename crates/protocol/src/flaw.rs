@@ -39,6 +39,8 @@ impl Refused {
             | Flaw::ConnectionOption
             | Flaw::ConnectionField
             | Flaw::FieldToken
+            | Flaw::Protocol
+            | Flaw::WebSocketKey
             | Flaw::TooManyOptions { .. }
             | Flaw::UnaskedSwitch
             | Flaw::UnaskedBody => (Code::R030, 400),
@@ -54,7 +56,7 @@ impl Refused {
             Flaw::TargetTooLong { .. } => (Code::R033, 414),
             Flaw::TooManyReadings { .. } | Flaw::ReadingsTooLong { .. } => (Code::R035, 400),
             Flaw::Version => (Code::R036, 505),
-            Flaw::MethodCase => (Code::R038, 501),
+            Flaw::MethodCase | Flaw::ProtocolNotCarried => (Code::R038, 501),
             Flaw::ChunkSize
             | Flaw::ChunkExtension { .. }
             | Flaw::ChunkEnd
@@ -184,6 +186,15 @@ pub enum Flaw {
     /// A field of HTTP/2 that concerns one connection only.
     #[error("a field concerns the connection only, and HTTP/2 has none of those")]
     ConnectionField,
+    /// `:protocol` is not the name of a protocol, with perhaps its version.
+    #[error("the protocol that CONNECT asks for is not a name with perhaps a version")]
+    Protocol,
+    /// What is asked for would speak HTTP again: its requests would pass unseen.
+    #[error("the protocol that CONNECT asks for is HTTP again, or TLS")]
+    ProtocolNotCarried,
+    /// A client of WebSocket sends no key, more than one, or one that is not sixteen bytes in Base64.
+    #[error("there is not one Sec-WebSocket-Key of sixteen bytes in Base64")]
+    WebSocketKey,
     /// `Transfer-Encoding` in HTTP/1.0, which has none.
     #[error("HTTP/1.0 has no Transfer-Encoding")]
     EncodingInOldVersion,

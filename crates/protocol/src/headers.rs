@@ -123,6 +123,25 @@ impl<'f, 'a: 'f> Meaning<'f, 'a> {
         Ok(meaning)
     }
 
+    /// Takes the message for one that asks for `protocol`, in the way of HTTP/2.
+    pub(crate) fn ask_for(&mut self, protocol: &'a str, limits: &Limits) -> Result<(), Flaw> {
+        if !is_protocol(protocol.as_bytes()) {
+            return Err(Flaw::Protocol);
+        }
+        if !is_carried(protocol.as_bytes()) {
+            return Err(Flaw::ProtocolNotCarried);
+        }
+        let limit = limits.headers.min(Fields::MOST);
+        let asked = Header {
+            name: "upgrade",
+            value: protocol.as_bytes(),
+        };
+        let full = self.fields.0.try_push(asked);
+        full.map_err(|_| Flaw::TooManyHeaders { limit })?;
+        self.upgrade = true;
+        Ok(())
+    }
+
     /// The headers for the other end: without those that `Connection` names, without `Upgrade`
     /// unless `upgrade`, without `TE` unless it says `trailers`, and without `Content-Length`
     /// unless `length`.
@@ -317,6 +336,12 @@ fn idle(parameter: &[u8]) -> Option<Duration> {
     let is_timeout = name.eq_ignore_ascii_case(b"timeout=");
     let seconds = str::from_utf8(seconds).ok().filter(|_| is_timeout)?;
     seconds.parse().ok().map(Duration::from_secs)
+}
+
+/// Whether it is the name of a protocol, with perhaps its version (RFC 9110 section 7.8).
+pub(crate) fn is_protocol(text: &[u8]) -> bool {
+    let mut parts = text.splitn(2, |octet| *octet == b'/');
+    parts.all(is_token_text)
 }
 
 /// Whether a connection that has switched to `protocol` is carried. What speaks HTTP again is

@@ -23,6 +23,8 @@ pub struct Pseudo<'a> {
     pub authority: Option<&'a str>,
     /// `:path`, with the query.
     pub path: Option<&'a str>,
+    /// `:protocol`: CONNECT asks for another protocol than bytes to an address (RFC 8441 section 4).
+    pub protocol: Option<&'a str>,
 }
 
 /// What stands in one HEADERS frame and those that continue it.
@@ -37,7 +39,8 @@ pub struct Block<I> {
 
 impl HeadReader {
     /// The request that such fields are. It says its host as one of HTTP/1.1 does: `:authority` stands
-    /// first among its headers, as `host`.
+    /// first among its headers, as `host`. So does one that asks for another protocol: an extended CONNECT
+    /// is a GET whose last header is `upgrade`.
     pub fn http2_request<'f, 'a: 'f>(
         &self,
         pseudo: &Pseudo<'a>,
@@ -78,7 +81,9 @@ fn read_request<'f, 'a: 'f>(
     limits: &Limits,
     reader: Role,
 ) -> Result<RequestHead<'f>, Flaw> {
-    let Pseudo { method, .. } = *pseudo;
+    let Pseudo {
+        method, protocol, ..
+    } = *pseudo;
     if !is_token_text(method.as_bytes()) {
         return Err(Flaw::Method);
     }
@@ -105,7 +110,7 @@ fn read_request<'f, 'a: 'f>(
         Ok(_) | Err(_) => true,
     });
     let headers = named.into_iter().map(Ok).chain(fields);
-    let meaning = Meaning::read(headers, room, Version::Http2, limits, reader)?;
+    let mut meaning = Meaning::read(headers, room, Version::Http2, limits, reader)?;
     if let (Some(named), Some(second)) = (named, second)
         && !named.value.eq_ignore_ascii_case(second)
     {
@@ -121,6 +126,14 @@ fn read_request<'f, 'a: 'f>(
         | BodyFraming::Chunked
         | BodyFraming::UntilClose
         | BodyFraming::Tunnel) => body,
+    };
+    //= RFC 8441 section 5: "This request replaces the GET-based request in [RFC6455] and is used to process the WebSockets opening handshake."
+    let method = match protocol {
+        Some(protocol) => {
+            meaning.ask_for(protocol, limits)?;
+            "GET"
+        }
+        None => method,
     };
     finish_request(method, target, Version::Http2, meaning, body)
 }
@@ -143,6 +156,11 @@ fn read_response<'f, 'a: 'f>(
         version: Version::Http2,
         status,
         reason: reason.as_bytes(),
+    };
+    //= RFC 9110 section 9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch to tunnel mode immediately after the response header section"
+    let asked = Asked {
+        connect: asked.connect || asked.upgrade,
+        ..asked
     };
     let head = finish_response(parts, meaning, asked)?;
     let body = match head.body {

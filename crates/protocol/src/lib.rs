@@ -33,6 +33,7 @@ pub mod request_id;
 pub mod response;
 mod spoken;
 pub mod trace;
+pub mod websocket;
 pub mod write;
 
 pub use body::{BodyReader, Piece};

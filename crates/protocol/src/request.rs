@@ -5,10 +5,10 @@ use memchr::{memchr, memchr_iter};
 use crate::flaw::Flaw;
 use crate::framing::{Asked, BodyFraming, Version};
 use crate::head::{Limits, Role};
-use crate::headers::{Fields, Line, Lines, Meaning, read_header};
+use crate::headers::{Fields, Line, Lines, Meaning, is_protocol, read_header};
 use crate::host::Authority;
 use crate::http2::Pseudo;
-use crate::octets::is_token_text;
+use crate::octets::{is_token_text, list};
 use crate::path::Path;
 
 /// A request's head after every check that does not depend on configuration.
@@ -17,7 +17,8 @@ use crate::path::Path;
 /// of `leno why` is written as bytes and goes through the same parser.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The method, as sent: a token without lower-case letters.
+    /// The method, as sent: a token without lower-case letters. What asks for another protocol by an extended
+    /// CONNECT (RFC 8441) asks by GET, as it would in HTTP/1.1.
     pub method: &'a str,
     /// The one `Host`: without port and trailing dot, case as sent, an IPv6 address in its
     /// brackets. Compare it without regard to ASCII case.
@@ -69,8 +70,8 @@ pub struct RequestHead<'a> {
     pub keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
-    /// Whether the client asks for another protocol on this connection, and it is one that is
-    /// carried.
+    /// Whether the client asks for another protocol on this connection, or in this stream of HTTP/2, and it
+    /// is one that is carried. Then `Upgrade` is among the headers.
     pub upgrade: bool,
     /// How many bytes the head took.
     pub length: usize,
@@ -109,7 +110,24 @@ impl Scheme {
     }
 }
 
-impl RequestHead<'_> {
+impl<'a> RequestHead<'a> {
+    /// The other protocol that is asked for; of several, the one that is preferred. `None` too if that is
+    /// no name of one.
+    pub fn protocol(&self) -> Option<&'a str> {
+        if !self.upgrade {
+            return None;
+        }
+        let mut named = self.request.header("upgrade");
+        let preferred = named.find_map(|value| list(value).next());
+        let preferred = preferred.filter(|protocol| is_protocol(protocol));
+        preferred.and_then(|protocol| str::from_utf8(protocol).ok())
+    }
+
+    /// Whether bytes that are no message may follow, both ways: it asks for another protocol, or is CONNECT.
+    pub fn asks_for_stream(&self) -> bool {
+        self.upgrade || self.request.method == "CONNECT"
+    }
+
     /// What must be remembered to read the answer.
     pub fn asked(&self) -> Asked {
         Asked {
@@ -276,6 +294,9 @@ impl<'a> Target<'a> {
             .authority
             .map(|text| Authority::parse(text.as_bytes()));
         let authority = authority.transpose()?;
+        if pseudo.protocol.is_some() != (pseudo.method == "CONNECT" && pseudo.path.is_some()) {
+            return Err(Flaw::TargetForm);
+        }
         let Some(path) = pseudo.path else {
             //= RFC 9113 section 8.5: "The :scheme and :path pseudo-header fields MUST be omitted."
             let authority = authority.filter(|_| pseudo.method == "CONNECT");

@@ -14,6 +14,7 @@ use leno_model::Mono;
 use rustc_hash::FxBuildHasher;
 use tokio::sync::Mutex;
 
+use crate::settings::Settings;
 use crate::worker::Worker;
 
 /// A connection that streams share. A clone is the same.
@@ -133,16 +134,18 @@ pub(crate) struct Streams {
     pub(crate) requests: SendRequest<Bytes>,
     /// One count for each stream, and one for the list.
     pub(crate) counted: Rc<()>,
+    pub(crate) settings: Settings,
     /// When it last was seen with a stream.
     used: Rc<Cell<Mono>>,
 }
 
 impl Streams {
     /// None so far.
-    pub(crate) fn new(requests: SendRequest<Bytes>, now: Mono) -> Self {
+    pub(crate) fn new(requests: SendRequest<Bytes>, settings: Settings, now: Mono) -> Self {
         Self {
             requests,
             counted: Rc::default(),
+            settings,
             used: Rc::new(Cell::new(now)),
         }
     }

@@ -14,6 +14,7 @@ mod refuse;
 mod relay;
 mod reply;
 mod server;
+mod switch;
 mod told;
 mod tracing;
 mod waiting;
@@ -71,6 +72,8 @@ enum Why {
     Gone,
     /// For this reason, which another proxy understands.
     For(Code),
+    /// The same of a stream that is no message.
+    OfStream(Code),
     /// The other side was reset with this error code of HTTP/2.
     Reset(Reason),
 }
@@ -79,7 +82,7 @@ impl Why {
     /// What another proxy is told.
     fn code(self) -> Option<Code> {
         match self {
-            Self::For(code) => Some(code),
+            Self::For(code) | Self::OfStream(code) => Some(code),
             Self::Gone | Self::Reset(_) => None,
         }
     }
@@ -88,8 +91,10 @@ impl Why {
     fn reason(self, is_proxy: bool) -> Reason {
         match self {
             Self::Gone => Reason::CANCEL,
-            Self::For(code) if is_proxy => tunnel::reason::of(Some(code)),
+            Self::For(code) | Self::OfStream(code) if is_proxy => tunnel::reason::of(Some(code)),
             Self::For(Code::R023 | Code::R053 | Code::R054) => Reason::CANCEL,
+            //= RFC 8441 section 5: "RST exceptions are represented with the RST_STREAM frame"
+            Self::OfStream(_) => Reason::CANCEL,
             Self::For(_) => Reason::INTERNAL_ERROR,
             Self::Reset(reason) => reason,
         }

@@ -36,6 +36,7 @@ mod pump;
 pub mod reports;
 mod room;
 mod run;
+mod settings;
 mod spread;
 mod stream;
 pub mod succession;

@@ -106,13 +106,6 @@ impl Pump {
         }
     }
 
-    /// Puts bytes that have come already in front.
-    pub(crate) fn unread(mut self, buffer: Buffer) -> Result<Self, Stopped> {
-        self.buffer = Some(buffer);
-        self.classify()?;
-        Ok(self)
-    }
-
     /// Puts bytes that have come already in front, where there is no body that they could break.
     pub(crate) fn behind(mut self, came: Option<Buffer>) -> Self {
         self.ready = came.as_ref().map_or(0, |came| came.len());

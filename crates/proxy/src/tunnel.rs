@@ -49,7 +49,7 @@ pub(crate) const LENO_ERROR: &str = "leno-error";
 /// The header in which a request between proxies says to which address it goes.
 pub(crate) const LENO_TARGET: &str = "leno-target";
 
-/// One byte stream inside a tunnel.
+/// One byte stream that is a stream of HTTP/2: inside a tunnel, or of a client that asked for it by CONNECT.
 pub(crate) struct TunnelStream {
     send: SendStream<Bytes>,
     receive: RecvStream,
@@ -62,6 +62,8 @@ pub(crate) struct TunnelStream {
 enum Within {
     /// We opened it.
     Ours(client::Connection),
+    /// An application did.
+    OfApplication,
     /// Another proxy opened it.
     Theirs(#[expect(dead_code, reason = "it is counted while it is held")] Rc<()>),
 }
@@ -76,11 +78,16 @@ impl TunnelStream {
         }
     }
 
+    /// The stream that an application asked for, and was granted.
+    pub(crate) fn of_application(send: SendStream<Bytes>, receive: RecvStream) -> Self {
+        Self::new(send, receive, Within::OfApplication)
+    }
+
     /// Whether the connection takes no further streams, and so soon ends.
     pub(crate) fn is_closing(&self, now: Mono) -> bool {
         match &self.within {
             Within::Ours(connection) => !connection.takes_streams(now),
-            Within::Theirs(_) => false,
+            Within::Theirs(_) | Within::OfApplication => false,
         }
     }
 
@@ -88,7 +95,7 @@ impl TunnelStream {
     pub(crate) fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.unread.is_empty() && !self.receive.is_end_stream() {
             match ready!(self.receive.poll_data(context)) {
-                Some(data) => self.unread = data.map_err(into_io)?,
+                Some(data) => self.unread = data.map_err(|error| self.broken(error))?,
                 None => break,
             }
         }
@@ -160,7 +167,8 @@ impl TunnelStream {
         let room = ready!(self.poll_room(context, bytes.len()))?;
         let taken = bytes.get(..room).unwrap_or(bytes);
         let data = Bytes::copy_from_slice(taken);
-        self.send.send_data(data, false).map_err(into_io)?;
+        let sent = self.send.send_data(data, false);
+        sent.map_err(|error| self.broken(error))?;
         Poll::Ready(Ok(taken.len()))
     }
 
@@ -173,7 +181,8 @@ impl TunnelStream {
         let room = ready!(self.poll_room(context, pieces.remaining()))?;
         let data = pieces.split_first(room);
         let count = data.len();
-        self.send.send_data(data, false).map_err(into_io)?;
+        let sent = self.send.send_data(data, false);
+        sent.map_err(|error| self.broken(error))?;
         Poll::Ready(Ok(count))
     }
 
@@ -183,7 +192,7 @@ impl TunnelStream {
         while self.send.capacity() == 0 {
             match ready!(self.send.poll_capacity(context)) {
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(into_io(error))),
+                Some(Err(error)) => return Poll::Ready(Err(self.broken(error))),
                 None => return Poll::Ready(Err(self.why_closed(context))),
             }
         }
@@ -192,19 +201,32 @@ impl TunnelStream {
 
     /// Says that nothing more will be written.
     pub(crate) fn shutdown(&mut self) -> io::Result<()> {
-        self.send.send_data(Bytes::new(), true).map_err(into_io)
+        let sent = self.send.send_data(Bytes::new(), true);
+        sent.map_err(|error| self.broken(error))
     }
 
-    /// Cuts the stream, and tells the other proxy why if there is something to tell.
+    /// Cuts the stream, and tells another proxy why if there is something to tell.
     pub(crate) fn reset(&mut self, why: Option<Code>) {
-        self.send.send_reset(reason::of(why));
+        self.send.send_reset(match self.within {
+            Within::Ours(_) | Within::Theirs(_) => reason::of(why),
+            //= RFC 9113 section 8.5: "A proxy treats any error in the TCP connection, which includes receiving a TCP segment with the RST bit set, as a stream error (Section 5.4.2) of type CONNECT_ERROR."
+            Within::OfApplication => Reason::CONNECT_ERROR,
+        });
+    }
+
+    /// Its failure as a socket would report it. What another proxy says of it is inside.
+    fn broken(&self, error: h2::Error) -> io::Error {
+        match self.within {
+            Within::Ours(_) | Within::Theirs(_) => into_io(error),
+            Within::OfApplication => io::ErrorKind::ConnectionReset.into(),
+        }
     }
 
     /// Why nothing more is taken.
     fn why_closed(&mut self, context: &mut Context<'_>) -> io::Error {
         match self.send.poll_reset(context) {
-            Poll::Ready(Ok(reason)) => into_io(reason.into()),
-            Poll::Ready(Err(error)) => into_io(error),
+            Poll::Ready(Ok(reason)) => self.broken(reason.into()),
+            Poll::Ready(Err(error)) => self.broken(error),
             Poll::Pending => io::ErrorKind::BrokenPipe.into(),
         }
     }

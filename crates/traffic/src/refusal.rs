@@ -149,6 +149,14 @@ pub enum Refusal {
     /// The answer is not HTTP.
     #[error("{0} answered with something that is not HTTP")]
     MalformedResponse(SocketAddr),
+    /// The request asks for another protocol, and the endpoint did not switch to it.
+    #[error("{endpoint} {why}")]
+    NotSwitched {
+        /// Who was called.
+        endpoint: SocketAddr,
+        /// What was in the way.
+        why: NoSwitch,
+    },
     /// The proxy in front of the endpoint could not be reached or proven.
     #[error("the proxy at {proxy} {why}")]
     TunnelFailed {
@@ -229,6 +237,28 @@ pub enum NotSpoken {
     Late(Duration),
 }
 
+/// What was in the way of another protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoSwitch {
+    /// The endpoint speaks HTTP/2 and does not offer what asks for it there.
+    #[error(
+        "speaks HTTP/2 and takes no extended CONNECT (RFC 8441), which asks for another protocol there"
+    )]
+    NotOffered,
+    /// It can only be asked for by GET in HTTP/2.
+    #[error("speaks HTTP/2, where another protocol is asked for in the place of GET only")]
+    Method,
+    /// The endpoint answered as if nothing had been asked for.
+    #[error("answered {0} and did not switch to the protocol that was asked for")]
+    Stayed(u16),
+    /// The endpoint switched to another one.
+    #[error("switched to another protocol than the one that was asked for")]
+    ToAnother,
+    /// The endpoint did not show that it has read what it answers.
+    #[error("switched to WebSocket without the Sec-WebSocket-Accept that proves it")]
+    Unproven,
+}
+
 /// What was in the way of a tunnel.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoTunnel {
@@ -305,6 +335,7 @@ impl Refusal {
             Self::ResetBeforeResponse(_) | Self::NotHttp2(_) => Code::R022,
             Self::ResponseTimeout(_) | Self::CallerTimeout(_) | Self::TryTimeout(_) => Code::R023,
             Self::MalformedResponse(_) => Code::R024,
+            Self::NotSwitched { .. } => Code::R056,
             Self::TunnelFailed { .. } => Code::R025,
             Self::IdentityRevoked(_) => Code::T005,
             Self::StreamRefused { code, .. } => *code,
@@ -361,6 +392,7 @@ impl Refusal {
             | Self::CallerTimeout(_)
             | Self::TryTimeout(_)
             | Self::MalformedResponse(_)
+            | Self::NotSwitched { .. }
             | Self::TunnelFailed { .. }
             | Self::IdentityRevoked(_)
             | Self::StreamRefused { .. }
@@ -432,6 +464,7 @@ impl Refusal {
             | Self::ResetBeforeResponse(_)
             | Self::NotHttp2(_)
             | Self::MalformedResponse(_)
+            | Self::NotSwitched { .. }
             | Self::TunnelFailed { .. }
             | Self::ResetDuringBody(_)
             | Self::Unreachable(_)

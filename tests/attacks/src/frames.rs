@@ -80,6 +80,12 @@ pub fn connect(authority: &str) -> Vec<u8> {
     [field(":method", "CONNECT"), field(":authority", authority)].concat()
 }
 
+/// The fields of an extended CONNECT (RFC 8441), which asks for `protocol`.
+pub fn ask_for(protocol: &str, authority: &str, path: &str) -> Vec<u8> {
+    let asked = request("CONNECT", authority, path);
+    [asked, field(":protocol", protocol)].concat()
+}
+
 /// The fields of a request to `authority`.
 pub fn request(method: &str, authority: &str, path: &str) -> Vec<u8> {
     [

@@ -45,10 +45,19 @@ pub enum Taken {
 }
 
 impl Hostile {
-    /// One that has proven to be `web` to the proxy of `cart`, on its tunnel port.
+    /// One that has proven to be `web` to the proxy of `cart`, on its tunnel port, and takes streams of bytes.
     pub fn in_tunnel(world: &World) -> Self {
+        Self::proven(world, Alpn::Hbone)
+    }
+
+    /// The same, which takes requests, too.
+    pub fn in_tunnel_of_requests(world: &World) -> Self {
+        Self::proven(world, Alpn::Leno1)
+    }
+
+    fn proven(world: &World, alpn: Alpn) -> Self {
         let runtime = runtime();
-        let stream = runtime.block_on(prove(world));
+        let stream = runtime.block_on(prove(world, alpn));
         Self::greeting(runtime, Box::new(stream))
     }
 
@@ -197,7 +206,7 @@ fn runtime() -> Runtime {
 }
 
 /// A handshake by the certificate of `web`.
-async fn prove(world: &World) -> impl Connection + 'static {
+async fn prove(world: &World, alpn: Alpn) -> impl Connection + 'static {
     let certificates = world.folder().join("certs");
     let key = certificates.join("web.key");
     let credential = files::read_credential(&key, &certificates.join("web.pem"));
@@ -215,6 +224,6 @@ async fn prove(world: &World) -> impl Connection + 'static {
     });
     let tcp = tcp.expect("the proxy listens");
     tcp.set_nodelay(true).expect("the option can be set");
-    let connected = keyring.connect(tcp, &own, &[peer], &[Alpn::Hbone]).await;
+    let connected = keyring.connect(tcp, &own, &[peer], &[alpn]).await;
     connected.expect("it is a member").stream
 }

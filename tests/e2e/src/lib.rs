@@ -13,6 +13,7 @@ mod go;
 mod grpc;
 pub mod hbone;
 mod process;
+mod websocket;
 mod world;
 
 pub use application::{Application, deaf, hash, refuse, serve};
@@ -22,4 +23,5 @@ pub use client::{Answer, Client, curl, exchange};
 pub use collector::Collector;
 pub use grpc::{Grpc, grpcio};
 pub use process::{Ended, Process, ended, run, until, within};
+pub use websocket::{haproxy, websocket};
 pub use world::{ProxyOf, World, binary};

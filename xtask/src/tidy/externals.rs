@@ -11,6 +11,7 @@ use super::{
 const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
     ("arrayvec", &["protocol"], "room for a head's headers on the stack"),
     ("aws-lc-rs", &["identity"], "makes and checks signatures, for rcgen and rustls-webpki"),
+    ("base64", &["protocol"], "the keys of WebSocket's handshake"),
     ("cel", &["condition"], "parses CEL; what it parsed is checked and asked by a tree of ours"),
     ("granit-parser", &["resources"], "YAML events with their places; every struct above them is ours"),
     ("memchr", &["protocol"], "finds an octet in a line many octets at a time"),
@@ -20,6 +21,7 @@ const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
     ("regex-syntax", &["model"], "the grammar of those patterns, with errors that point into them"),
     ("rustls-pki-types", &["identity"], "the types in which rustls-webpki takes certificates"),
     ("rustls-webpki", &["identity"], "judges chains, which nobody should write again"),
+    ("sha1", &["protocol"], "the answer to such a key, where it proves nothing but that it was read"),
     ("sha2", &["wire"], "the hash that is a part's version"),
     ("thiserror", &["compile", "identity", "model", "protocol", "resources", "traffic", "wire"],
         "writes the Display of error enums; nothing remains of it at run time"),

@@ -15,6 +15,7 @@ fn request(text: &str) -> String {
         scheme: pseudo(":scheme"),
         authority: pseudo(":authority"),
         path: pseudo(":path"),
+        protocol: pseudo(":protocol"),
     };
     let fields = pairs().filter(|(name, _)| !name.starts_with(':'));
     let block = Block {
@@ -110,6 +111,10 @@ fn what_http_1_refuses_is_refused_here_too() {
             ":method CONNECT\n:authority a",
             "400 R030: the target is not a path, nor in a form that its method may have",
         ),
+        (
+            ":method CONNECT\n:scheme http\n:path /\n:authority a:1",
+            "400 R030: the target is not a path, nor in a form that its method may have",
+        ),
     ] {
         assert_eq!(request(text), told, "{text:?}");
     }
@@ -143,6 +148,77 @@ fn what_http_1_refuses_is_refused_here_too() {
     }
 }
 
+/// A request by extended CONNECT for such a protocol.
+fn asking(protocol: &str, fields: &str) -> String {
+    request(&format!(
+        ":method CONNECT\n:protocol {protocol}\n:scheme https\n:path /chat?room=1\n:authority cart\n{fields}"
+    ))
+}
+
+#[test]
+fn an_extended_connect_is_an_upgrade() {
+    assert_eq!(
+        asking("websocket", "origin http://shop\nsec-websocket-version 13"),
+        "GET /chat?room=1 HTTP/1.1|host: cart|origin: http://shop|sec-websocket-version: 13|\
+         upgrade: websocket|Connection: upgrade||"
+    );
+    // Its client may have said all it has to say.
+    assert_eq!(
+        asking("chat/2.0", "END"),
+        "GET /chat?room=1 HTTP/1.1|host: cart|upgrade: chat/2.0|Connection: upgrade||"
+    );
+}
+
+#[test]
+fn an_extended_connect_smuggles_nothing() {
+    const NO_NAME: &str =
+        "400 R030: the protocol that CONNECT asks for is not a name with perhaps a version";
+    const HTTP_AGAIN: &str = "501 R038: the protocol that CONNECT asks for is HTTP again, or TLS";
+    for (protocol, told) in [
+        ("", NO_NAME),
+        ("/", NO_NAME),
+        ("websocket/", NO_NAME),
+        ("websocket, h2c", NO_NAME),
+        ("web socket", NO_NAME),
+        ("web\rsocket", NO_NAME),
+        ("web\u{e9}", NO_NAME),
+        ("h2c", HTTP_AGAIN),
+        ("H2", HTTP_AGAIN),
+        ("HTTP/2.0", HTTP_AGAIN),
+        ("TLS/1.2", HTTP_AGAIN),
+    ] {
+        assert_eq!(asking(protocol, ""), told, "{protocol:?}");
+    }
+    let form = "400 R030: the target is not a path, nor in a form that its method may have";
+    for (text, told) in [
+        (":method CONNECT\n:protocol websocket\n:authority a:1", form),
+        (
+            ":method GET\n:protocol websocket\n:scheme http\n:path /\n:authority a",
+            form,
+        ),
+        (
+            ":method CONNECT\n:protocol websocket\n:scheme http\n:path a\n:authority a",
+            form,
+        ),
+        (
+            ":method CONNECT\n:protocol websocket\n:scheme http\n:path *\n:authority a",
+            form,
+        ),
+    ] {
+        assert_eq!(request(text), told, "{text:?}");
+    }
+    assert_eq!(
+        asking("websocket", "content-length 5"),
+        "400 R031: CONNECT has no body"
+    );
+    assert_eq!(
+        asking("websocket", "upgrade websocket"),
+        "400 R030: a field concerns the connection only, and HTTP/2 has none of those"
+    );
+    let many = "a b\n".repeat(127);
+    assert!(asking("websocket", &many).starts_with("431 R033"));
+}
+
 #[test]
 fn nothing_concerns_one_connection_only() {
     let told = "400 R030: a field concerns the connection only, and HTTP/2 has none of those";
@@ -168,6 +244,7 @@ fn a_value_has_no_white_space_around_it() {
         scheme: Some("http"),
         authority: Some("cart"),
         path: Some("/"),
+        protocol: None,
     };
     for value in [" a", "a ", "a\t", "a\rb", "a\0"] {
         let block = Block {
@@ -228,6 +305,10 @@ fn a_response_ends_as_its_stream_does() {
         head: true,
         ..Asked::default()
     };
+    let upgrade = Asked {
+        upgrade: true,
+        ..Asked::default()
+    };
     for (status, asked, text, told) in [
         (200, asked, "a b", "200 Chunked, a: b"),
         (200, asked, "a b\nEND", "200 None, a: b"),
@@ -256,6 +337,13 @@ fn a_response_ends_as_its_stream_does() {
             "304 None, content-length: 3",
         ),
         (103, asked, "link x", "103 None, link: x"),
+        (200, upgrade, "a b", "200 Tunnel, a: b"),
+        (
+            404,
+            upgrade,
+            "content-length 3",
+            "404 Length(3), content-length: 3",
+        ),
         (
             101,
             asked,
@@ -318,6 +406,7 @@ fn a_target_cannot_end_early_in_the_other_version() {
             scheme: Some("http"),
             authority: Some("cart"),
             path: Some(path),
+            protocol: None,
         };
         let mut room = Fields::new();
         let block = Block {

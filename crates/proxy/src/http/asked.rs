@@ -1,4 +1,5 @@
-//! CONNECT: a client asks for a stream of bytes, and its connection becomes one when it is granted.
+//! CONNECT: a client asks for a stream of bytes, and its connection, or its stream of HTTP/2, becomes one when it
+//! is granted.
 
 use std::io;
 
@@ -8,7 +9,7 @@ use leno_protocol::{RequestHead, Version};
 use leno_traffic::Refusal;
 
 use super::After;
-use super::client::Client;
+use super::client::{Asker, Client};
 use super::refuse::{Answer, Reason};
 use crate::buffer::Buffer;
 use crate::incoming::Incoming;
@@ -30,8 +31,16 @@ pub(super) struct Wish {
 
 /// A stream that a client has asked for and not been granted.
 pub(crate) struct Asked {
-    client: Stream,
+    by: By,
     wish: Wish,
+}
+
+/// By what it is asked for, and what becomes of that.
+enum By {
+    /// A connection of HTTP/1.
+    Connection(Stream),
+    /// A stream of HTTP/2.
+    Stream(Asker),
 }
 
 impl Wish {
@@ -53,8 +62,19 @@ impl Wish {
     }
 
     /// The same, of the client at this connection.
-    pub(super) fn of(self, client: Stream) -> Box<Asked> {
-        Box::new(Asked { client, wish: self })
+    pub(super) fn of(self: Box<Self>, client: Stream) -> Box<Asked> {
+        Box::new(Asked {
+            by: By::Connection(client),
+            wish: *self,
+        })
+    }
+
+    /// The same, of the client at this stream.
+    pub(super) fn of_stream(self: Box<Self>, client: Asker) -> Box<Asked> {
+        Box::new(Asked {
+            by: By::Stream(client),
+            wish: *self,
+        })
     }
 }
 
@@ -65,14 +85,20 @@ impl Asked {
     }
 
     /// Opens the stream; some of it may have come already.
-    pub(crate) async fn grant(mut self) -> io::Result<(Stream, Option<Buffer>)> {
-        self.client.write_all(GRANTED).await?;
-        Ok((self.client, self.wish.came))
+    pub(crate) async fn grant(self) -> io::Result<(Stream, Option<Buffer>)> {
+        let client = match self.by {
+            By::Connection(mut client) => {
+                client.write_all(GRANTED).await?;
+                client
+            }
+            By::Stream(client) => Stream::Tunnel(Box::new(client.grant()?)),
+        };
+        Ok((client, self.wish.came))
     }
 
-    /// Says why there is none, and ends the connection: nobody can tell whether what comes behind
+    /// Says why there is none, and ends a connection of HTTP/1: nobody can tell whether what comes behind
     /// is another request or the beginning of the stream.
-    pub(crate) async fn refuse(mut self, worker: &Worker, refusal: &Refusal, id: CallId) {
+    pub(crate) async fn refuse(self, worker: &Worker, refusal: &Refusal, id: CallId) {
         let incoming = &self.wish.incoming;
         let source = incoming.source(&worker.table()).to_string();
         let answer = Answer {
@@ -85,10 +111,18 @@ impl Asked {
             keep_alive: false,
             headers: &HeaderChanges::default(),
         };
-        let client = Client::Http1(&mut self.client);
-        let after = answer.send(client, worker, &Reason::from(refusal)).await;
-        if let After::Close = after {
-            super::linger(self.client).await;
+        let reason = Reason::from(refusal);
+        match self.by {
+            By::Connection(mut client) => {
+                let asking = Client::Http1(&mut client);
+                if let After::Close = answer.send(asking, worker, &reason).await {
+                    super::linger(client).await;
+                }
+            }
+            By::Stream(mut client) => {
+                let asking = Client::Http2(&mut client);
+                answer.send(asking, worker, &reason).await;
+            }
         }
     }
 }

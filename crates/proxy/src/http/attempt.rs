@@ -9,7 +9,7 @@ use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Mono};
 use leno_protocol::{
     BodyFraming, BodyReader, ClientCert, Flaw, Own, Refused, RequestChanges, RequestHead,
-    RequestId, TraceContext, write_request,
+    RequestId, TraceContext, websocket, write_request,
 };
 use leno_traffic::{Admitted, Channel, Ended, Failure, Refusal};
 
@@ -26,6 +26,7 @@ use crate::http::refuse::Reason;
 use crate::http::relay::Relay;
 use crate::http::reply::Reply;
 use crate::http::server::Server;
+use crate::http::switch::{Switch, made_key, may_ask};
 use crate::http::waiting::{Limit, Over, Waiting};
 use crate::news::Reader;
 use crate::patience::written_within;
@@ -221,6 +222,7 @@ impl Exchange<'_> {
         };
         let reply = Reply {
             head: self.head,
+            switch: Switch::of(self.head, self.id),
             attempt,
             way,
             behind: sending.behind,
@@ -281,6 +283,9 @@ impl Exchange<'_> {
         waiting: &mut Waiting<'_>,
     ) -> Result<(Server, Way, Buffer), Tried> {
         let (connection, reused) = self.shared(attempt, waiting).await?;
+        if self.head.upgrade {
+            may_ask(self.head, attempt, &connection, waiting).await?;
+        }
         self.limit(attempt, waiting);
         let trace = self.tracing.header();
         let told = self.sent(attempt, trace.as_ref());
@@ -289,7 +294,8 @@ impl Exchange<'_> {
             let reason = Reason::from(&Refused::request(Flaw::TargetForm));
             return Err(Tried::Hopeless(reason, None));
         };
-        let sent = connection.send(head, waiting.up.is_none());
+        let ended = waiting.up.is_none() && !self.head.asks_for_stream();
+        let sent = connection.send(head, ended);
         // The connection has ended, or takes no more.
         let called = sent.map_err(|_ended| Tried::Left)?;
         let mut out = self.worker.buffers.lend();
@@ -373,9 +379,7 @@ impl Exchange<'_> {
         changes: &RequestChanges<'_>,
     ) -> Option<Request<()>> {
         let (head, came) = (self.head, self.came);
-        self.with_own(sent, changes, |changes| {
-            request_of(&head.request, came, head.body, changes)
-        })
+        self.with_own(sent, changes, |changes| request_of(head, came, changes))
     }
 
     /// Runs `write` with the mesh's own headers beside other changes.
@@ -395,7 +399,7 @@ impl Exchange<'_> {
             Channel::Local(_) | Channel::Plain(_) => (sent.number > 1).then_some(&number_digit[..]),
         };
         let own = |name, value| Own { name, value };
-        let mut headers = [own("", None); 8];
+        let mut headers = [own("", None); 9];
         let mut length = 0;
         let mut say = |header| {
             headers[length] = header;
@@ -407,6 +411,10 @@ impl Exchange<'_> {
         say(own(LENO_ERROR, None));
         say(own(LENO_TARGET, None));
         say(own(ClientCert::HEADER, self.client_cert.map(str::as_bytes)));
+        let key = made_key(self.head, self.id);
+        if let Some(key) = &key {
+            say(own(websocket::KEY, Some(key)));
+        }
         // The id that the caller gave is kept if the caller is of the mesh.
         let proven = !matches!(self.incoming.peer.channel, Channel::Plain(_));
         if !proven || RequestId::of(request).is_none() {

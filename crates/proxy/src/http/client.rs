@@ -17,6 +17,7 @@ use crate::http::http2::head::{Fields, response_of};
 use crate::http::relay::{Sink, Spring};
 use crate::patience::written_within;
 use crate::stream::{Cut, Sign, Stream};
+use crate::tunnel::TunnelStream;
 use crate::worker::Worker;
 
 /// The client's side of an exchange.
@@ -184,6 +185,13 @@ impl Asker {
             Some(down) => down.send_data(body, true).map_err(io::Error::other),
             None => Ok(()),
         }
+    }
+
+    /// Grants it the stream of bytes that it has asked for.
+    pub(super) fn grant(mut self) -> io::Result<TunnelStream> {
+        let down = self.answer.send_response(Response::new(()), false);
+        let down = down.map_err(io::Error::other)?;
+        Ok(TunnelStream::of_application(down, self.body))
     }
 
     /// Ready when it breaks the stream off.

@@ -202,8 +202,9 @@ impl<'a> Exchange<'a> {
         match protocol {
             Protocol::Http2 | Protocol::Grpc => true,
             Protocol::Http1 => false,
+            // Who speaks both takes another protocol in HTTP/1.1: few take one in HTTP/2.
             Protocol::Http | Protocol::Tls | Protocol::Tcp | Protocol::Detect => {
-                self.head.version == Version::Http2
+                self.head.version == Version::Http2 && !self.head.upgrade
             }
         }
     }
@@ -281,7 +282,9 @@ impl<'a> Exchange<'a> {
             }
             _ => format!("{method} {path} from {source} to {destination}"),
         };
-        let is_grpc = self.head.version == Version::Http2 && grpc::is_call(request);
+        let is_call = self.head.version == Version::Http2 && grpc::is_call(request);
+        // An answer of gRPC, which is one of 200, would open a stream that is asked for.
+        let is_grpc = is_call && !self.head.asks_for_stream();
         if is_grpc {
             self.told.grpc = Some(reason.grpc_status());
         }

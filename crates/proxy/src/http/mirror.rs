@@ -37,8 +37,12 @@ const MOST: usize = 256;
 const MOST_READ: usize = 1024 * 1024;
 
 impl Exchange<'_> {
-    /// Sends a copy of the request to each mirror that gets one.
+    /// Sends a copy of the request to each mirror that gets one. Of what asks for a stream there is none: nobody
+    /// would speak on it.
     pub(super) fn mirror(&self, forward: &Forward<'_>, sending: &mut Sending<'_>) {
+        if self.head.asks_for_stream() {
+            return;
+        }
         for mirror in forward.mirrors() {
             let told = self.told_of_copy(&mirror.to);
             match self.copy(&mirror.to, forward, sending) {

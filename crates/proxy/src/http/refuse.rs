@@ -238,6 +238,7 @@ fn proxy_error(code: Code) -> &'static str {
         Code::R023 => "http_response_timeout",
         Code::R054 => "connection_write_timeout",
         Code::R024 => "http_protocol_error",
+        Code::R056 => "http_upgrade_failed",
         Code::R025 => "tls_protocol_error",
         Code::R027 => "destination_ip_unroutable",
         Code::R040 | Code::R041 | Code::R043 | Code::R050 | Code::R051 | Code::H004 => {

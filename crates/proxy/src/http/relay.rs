@@ -109,6 +109,16 @@ impl Relay {
         Self::new(framing, Source::Http2)
     }
 
+    /// Moves bytes until the end of the stream, which is passed on: `came` first, which have come already of an
+    /// end of HTTP/1.
+    pub(super) fn bytes(is_from_http2: bool, came: Buffer) -> Self {
+        let framing = BodyFraming::Tunnel;
+        match is_from_http2 {
+            true => Self::from_http2(framing),
+            false => Self::from_http1(framing, BodyReader::new(framing)).unread(came),
+        }
+    }
+
     fn new(framing: BodyFraming, source: Source) -> Self {
         Self {
             source,

@@ -25,6 +25,7 @@ use crate::http::http2::head::block_of;
 use crate::http::refuse::Reason;
 use crate::http::relay::Relay;
 use crate::http::server::{Called, Server};
+use crate::http::switch::{Switch, not_switched};
 use crate::http::waiting::{Interrupted, Over, Waiting};
 use crate::http::{After, Why};
 use crate::pump::Pump;
@@ -36,6 +37,8 @@ use crate::worker::Worker;
 pub(super) struct Reply<'a> {
     /// The request that it answers.
     pub(super) head: &'a RequestHead<'a>,
+    /// The other protocol that it asks for.
+    pub(super) switch: Option<Switch<'a>>,
     /// The try that it answers.
     pub(super) attempt: &'a Attempt<'a>,
     /// Over what that was sent.
@@ -139,7 +142,7 @@ impl Reply<'_> {
         }
         drop(written);
         if answer.sent_as == BodyFraming::Tunnel {
-            let after = self.switch(server, waiting, &mut carried).await;
+            let after = self.switch(server, bytes, waiting, &mut carried).await;
             return (Tried::Done(after, Some(Ended::Answered)), carried);
         }
         let tried = self
@@ -159,9 +162,9 @@ impl Reply<'_> {
         let mut reader = HeadReader::new(Limits::default());
         let mut interim = 0;
         loop {
-            match self.hear(&mut reader, &bytes, written, waiting) {
-                Ok(Heard::More) => {}
-                Ok(Heard::Interim { used }) => {
+            match self.hear(&mut reader, &bytes, written, waiting)? {
+                Heard::More => {}
+                Heard::Interim { used } => {
                     bytes.consume(used);
                     interim += 1;
                     // One of HTTP/1 takes them as fast as it reads.
@@ -174,11 +177,10 @@ impl Reply<'_> {
                     }
                     continue;
                 }
-                Ok(Heard::Final(answer)) => {
+                Heard::Final(answer) => {
                     bytes.consume(answer.used);
                     return Ok((Server::Http1(server), bytes, answer));
                 }
-                Err(refused) => return Err(self.not_http(&refused)),
             }
             match waiting.reply(&mut server, &mut bytes).await {
                 Ok(1..) => {}
@@ -213,12 +215,12 @@ impl Reply<'_> {
                     return Err(self.interrupted(&interrupted, taken, &[], waiting.worker));
                 }
             };
-            match self.hear_http2(&head, called.has_ended(), written, waiting) {
-                Ok(Heard::Final(answer)) => {
+            match self.hear_http2(&head, called.has_ended(), written, waiting)? {
+                Heard::Final(answer) => {
                     let nothing = waiting.worker.buffers.lend();
                     return Ok((Server::Http2(called), nothing, answer));
                 }
-                Ok(Heard::Interim { .. } | Heard::More) => {
+                Heard::Interim { .. } | Heard::More => {
                     interim += 1;
                     let mut sending =
                         pin!(waiting.client.send(written, false, waiting.worker.stalled));
@@ -236,7 +238,6 @@ impl Reply<'_> {
                         Some(Err(_gone)) => return Err(Tried::Done(After::Cut(Why::Gone), None)),
                     }
                 }
-                Err(refused) => return Err(self.not_http(&refused)),
             }
         }
     }
@@ -248,9 +249,10 @@ impl Reply<'_> {
         bytes: &[u8],
         written: &mut Written,
         waiting: &Waiting<'_>,
-    ) -> Result<Heard, Refused> {
+    ) -> Result<Heard, Tried> {
         let mut fields = Fields::new();
-        let Some(head) = reader.response(bytes, &mut fields, self.head.asked())? else {
+        let read = reader.response(bytes, &mut fields, self.head.asked());
+        let Some(head) = read.map_err(|refused| self.not_http(&refused))? else {
             return Ok(Heard::More);
         };
         let behind = bytes.get(head.length..).unwrap_or_default();
@@ -265,17 +267,18 @@ impl Reply<'_> {
         ended: bool,
         written: &mut Written,
         waiting: &Waiting<'_>,
-    ) -> Result<Heard, Refused> {
+    ) -> Result<Heard, Tried> {
         let mut fields = Fields::new();
         let status = head.status();
         let reason = status.canonical_reason().unwrap_or_default();
         let came = head.headers();
-        let head = HeadReader::default().http2_response(
+        let read = HeadReader::default().http2_response(
             (status.as_u16(), reason),
             block_of(came, ended),
             self.head.asked(),
             &mut fields,
-        )?;
+        );
+        let head = read.map_err(|refused| self.not_http(&refused))?;
         self.take_head(&head, Some(came), &[], written, waiting)
     }
 
@@ -288,7 +291,7 @@ impl Reply<'_> {
         behind: &[u8],
         written: &mut Written,
         waiting: &Waiting<'_>,
-    ) -> Result<Heard, Refused> {
+    ) -> Result<Heard, Tried> {
         let ResponseHead { response, body, .. } = *head;
         // What our own application or somebody outside says in the mesh's name is not believed.
         let forged = [Own {
@@ -320,13 +323,24 @@ impl Reply<'_> {
             && waiting.is_sent()
             && sent_as != BodyFraming::UntilClose
             && waiting.client.is_kept(waiting.worker);
+        let mut room = Vec::new();
+        let response = match (&self.switch, &*written, came) {
+            (Some(switch), Written::Http2(_), None) => {
+                let endpoint = self.attempt.hop.target.address;
+                let turned = switch.in_http2(head, &mut room);
+                turned.map_err(|why| not_switched(endpoint, why))?
+            }
+            (Some(switch), Written::Http1(_), Some(_)) => switch.in_http1(head, &mut room),
+            (_, _, _) => response,
+        };
         written.write(&response, came, sent_as, &changes);
 
         let mut reader = BodyReader::new(body);
         let (mut used, mut received) = (0, 0);
         if let Written::Http1(out) = written {
             let before = out.len();
-            used = take_body(&mut reader, behind, out, content_only)?;
+            let taken = take_body(&mut reader, behind, out, content_only);
+            used = taken.map_err(|refused| self.not_http(&refused))?;
             received = out.len() - before;
         }
         let mut grpc = response.header(grpc::STATUS);
@@ -412,6 +426,7 @@ impl Reply<'_> {
     async fn switch(
         &self,
         mut server: Server,
+        bytes: Buffer,
         waiting: &mut Waiting<'_>,
         carried: &mut Carried,
     ) -> After {
@@ -419,19 +434,30 @@ impl Reply<'_> {
             .take_early()
             .unwrap_or_else(|| waiting.worker.buffers.lend());
         early.extend_from_slice(self.behind);
-        let Ok(up) = Pump::bytes().unread(early) else {
-            unreachable!("bare bytes have no flaw");
+        let (up, mut down) = match (&waiting.client, &server) {
+            (Client::Http1(_), Server::Http1(_)) => (
+                Body::Bytes(Pump::bytes().behind(Some(early))),
+                Body::Bytes(Pump::bytes()),
+            ),
+            (client, server) => {
+                let up = Relay::bytes(matches!(client, Client::Http2(_)), early);
+                let down = Relay::bytes(matches!(server, Server::Http2(_)), bytes);
+                (Body::Content(Box::new(up)), Body::Content(Box::new(down)))
+            }
         };
         waiting.switch(up);
-        let mut down = Body::Bytes(Pump::bytes());
         let finished = waiting.carry_both(&mut server, &mut down).await;
         carried.received += down.moved();
         match finished {
             Ok(()) => After::Close,
             Err(interrupted) => {
-                server.reset(interrupted.why());
+                let why = match interrupted.why() {
+                    Why::For(code) => Why::OfStream(code),
+                    why => why,
+                };
+                server.reset(why);
                 self.cut(&interrupted, carried);
-                After::Cut(interrupted.why())
+                After::Cut(why)
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::http::server::{Called, Server};
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::patience::{Patience, Stall};
-use crate::pump::{Pump, Stopped};
+use crate::pump::Stopped;
 use crate::stream::{Cut, Sign, Stream};
 use crate::worker::Worker;
 
@@ -324,12 +324,13 @@ impl<'a> Waiting<'a> {
     }
 
     /// Moves what `up` moves from here on, in the place of the request's body.
-    pub(super) fn switch(&mut self, up: Pump) {
+    pub(super) fn switch(&mut self, up: Body) {
         self.switched = self.sent();
         self.moved_before = 0;
-        *self.up = Some(Body::Bytes(up));
+        *self.up = Some(up);
         self.going_up = true;
-        self.watching = false;
+        // Of a stream of HTTP/2 it shows whether its client breaks off, also while nothing of it is read.
+        self.watching = matches!(self.client, Client::Http2(_));
         // What was asked has been answered: for what follows nobody set a limit.
         *self.deadline = None;
         self.try_limit = None;

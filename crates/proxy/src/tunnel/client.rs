@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
+use h2::{PingPong, SendStream};
 use http::{Method, Request, StatusCode};
 use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFailed};
 use leno_identity::{Caller, Distrust, Trust};
@@ -20,11 +20,12 @@ use tokio::net::TcpStream;
 
 use crate::ahead::Ahead;
 use crate::aim::party;
-use crate::coalesce::{Coalesced, Farewell, Turns, coalesce};
+use crate::coalesce::{Farewell, Turns, coalesce};
 use crate::groups::{Groups, Shared, Streams, takes_streams};
 use crate::news::Reader;
 use crate::pool::TunnelRef;
 use crate::pulse;
+use crate::settings::{Settings, see, untold};
 use crate::tunnel::{
     CONNECTION_WINDOW, LENO_ERROR, MOST_STREAMS, PIECE, STREAM_WINDOW, TunnelStream, Within,
     open_for,
@@ -80,6 +81,7 @@ pub(super) struct Connection {
 #[derive(Clone)]
 pub(crate) struct Requests {
     requests: SendRequest<Bytes>,
+    settings: Settings,
     closes: Rc<Cell<Mono>>,
     streams: Weak<()>,
 }
@@ -97,6 +99,11 @@ impl Requests {
         }
         let mut lent = self.clone();
         takes_streams(&mut lent.requests).then_some(lent)
+    }
+
+    /// Whether the other proxy takes requests for another protocol than HTTP.
+    pub(crate) async fn offer_protocols(&self) -> bool {
+        self.settings.offer_protocols(&self.requests).await
     }
 
     /// Opens a stream for a request, and counts it until the last value is dropped; `ended` says that
@@ -173,6 +180,7 @@ impl Tunnels {
         Ok(connection.takes_requests.then(|| Requests {
             streams: Rc::downgrade(&connection.streams.counted),
             requests: connection.streams.requests,
+            settings: connection.streams.settings,
             closes: connection.closes,
         }))
     }
@@ -279,7 +287,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
     } = connected;
     let (stream, turns) = coalesce(stream, worker.buffers.clone(), worker.stalled);
     let farewell = turns.farewell();
-    let (requests, connection) = h2::client::Builder::new()
+    let (requests, mut connection) = untold(&mut h2::client::Builder::new())
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(PIECE as u32)
@@ -287,9 +295,11 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         .enable_push(false)
         .handshake(stream)
         .await?;
+    let pings = connection.ping_pong();
+    let (settings, running) = see(connection);
     let now = worker.mono();
     let open = Connection {
-        streams: Streams::new(requests, now),
+        streams: Streams::new(requests, settings, now),
         closes: Rc::new(Cell::new(now)),
         farewell,
         takes_requests: alpn == Alpn::Leno1,
@@ -307,7 +317,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
     };
     watched.count_from(now);
     let streams = Rc::downgrade(&open.streams.counted);
-    worker.supervise(key.address, watched.run(connection, turns, streams));
+    worker.supervise(key.address, watched.run(running, pings, turns, streams));
     Ok(open)
 }
 
@@ -328,11 +338,12 @@ impl Watched {
     /// the connection is a failure of each of its streams, and told there.
     async fn run(
         mut self,
-        mut connection: h2::client::Connection<Coalesced<Secured>>,
+        connection: impl Future<Output = Result<(), h2::Error>>,
+        pings: Option<PingPong>,
         turns: Turns<Secured>,
         streams: Weak<()>,
     ) {
-        let (pings, from) = (connection.ping_pong(), self.address.ip());
+        let from = self.address.ip();
         let is_used = || streams.strong_count() > 1;
         let silent = pulse::stops(pings, &turns, pulse::SILENCE, is_used);
         let given_up = |limit| {

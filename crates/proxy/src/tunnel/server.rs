@@ -12,6 +12,7 @@ use std::time::Duration;
 use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use h2::RecvStream;
+use h2::ext::Protocol;
 use h2::server::SendResponse;
 use leno_channel::{Accepted, Alpn, Proof, ServerStream};
 use leno_identity::{Caller, Distrust, Trust};
@@ -68,7 +69,8 @@ pub(crate) async fn serve(
     };
     // Whoever proved itself and then speaks no HTTP/2 has said nothing that could be answered.
     let (stream, turns) = coalesce(stream, worker.buffers.clone(), worker.stalled);
-    let Some(mut connection) = turns.of(speak(stream)).await else {
+    let takes_requests = alpn == Alpn::Leno1;
+    let Some(mut connection) = turns.of(speak(stream, takes_requests)).await else {
         return;
     };
     let peer = worker.join(Holder::Identity(caller.id().clone()));
@@ -79,7 +81,7 @@ pub(crate) async fn serve(
         caller,
         own,
         proof,
-        takes_requests: alpn == Alpn::Leno1,
+        takes_requests,
         counted: Rc::default(),
         last: RefCell::default(),
     };
@@ -153,9 +155,14 @@ type Connection = h2::server::Connection<Coalesced<Secured>, Bytes>;
 
 type Secured = ServerStream<Ahead<TcpStream>>;
 
-/// Exchanges the first words of HTTP/2; `None` if the other end does not.
-async fn speak(stream: Coalesced<Secured>) -> Option<Connection> {
-    let handshake = h2::server::Builder::new()
+/// Exchanges the first words of HTTP/2; `None` if the other end does not. Requests may ask for other
+/// protocols.
+async fn speak(stream: Coalesced<Secured>, takes_requests: bool) -> Option<Connection> {
+    let mut manners = h2::server::Builder::new();
+    if takes_requests {
+        manners.enable_connect_protocol();
+    }
+    let handshake = manners
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(PIECE as u32)
@@ -270,7 +277,7 @@ impl Tunnel {
 
     /// Hands a stream to its workload, in a task of its own, or answers why not.
     fn take(&self, request: Request<RecvStream>, mut answer: SendResponse<Bytes>) {
-        if self.takes_requests && request.method() != Method::CONNECT {
+        if self.takes_requests && is_request(&request) {
             return self.take_request(request, answer);
         }
         let id = self.id_of(&request);
@@ -406,6 +413,14 @@ impl Tunnel {
         let workload = table.workload_at(network, address)?;
         (workload.identity == self.own).then(|| Rc::new(workload.clone()))
     }
+}
+
+/// Whether a stream is a request of an application, and none of bytes. One of CONNECT may be, too: then it says
+/// itself to which address it goes.
+fn is_request(request: &Request<RecvStream>) -> bool {
+    request.method() != Method::CONNECT
+        || request.headers().contains_key(LENO_TARGET)
+        || request.extensions().get::<Protocol>().is_some()
 }
 
 /// A stream that has been asked for and not been granted.

@@ -27,3 +27,4 @@ mod strangers;
 mod streams;
 mod succession;
 mod telemetry;
+mod websocket;

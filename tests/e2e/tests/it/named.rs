@@ -1,15 +1,17 @@
 //! Requests that say themselves where they go: as clients of a proxy, and by published names.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
-use leno_e2e::{Answer, Application, Client, Process, World, curl, exchange, serve};
+use leno_e2e::{Answer, Application, Client, Process, World, curl, exchange, run, serve};
 
 /// `web` calls `cart` by whatever its requests name; `plain` is outside of the mesh.
 struct Doors {
     world: World,
     cart: Application,
     outside: Application,
-    _proxies: [Process; 2],
+    proxies: [Process; 2],
 }
 
 impl Doors {
@@ -38,7 +40,7 @@ impl Doors {
         Self {
             cart: Application::start(world.at("cart", 8080), "cart"),
             outside: Application::start(world.at("outside", 9000), "outside"),
-            _proxies: [
+            proxies: [
                 world.proxy("cart").start(),
                 world
                     .proxy("web")
@@ -147,6 +149,50 @@ fn connect_carries_bytes_and_the_requests_in_it_are_requests() {
     assert!(get.text().contains("sa/web\r\n"), "{get:?}");
     let denied = doors.through("http://cart:8080/x", &["-p", "-X", "DELETE"]);
     assert_eq!(denied.outcome(), "403 R003 no-allow-rule");
+}
+
+#[test]
+fn connect_of_http2_is_the_same() {
+    let doors = Doors::start("Allow");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("connect/connect.js");
+    let proxy = doors.proxy().to_string();
+    let connect = |authority: &str, words: &str| {
+        let mut node = Command::new("node");
+        run(node.arg(&script).args([&proxy, authority, words]))
+    };
+    assert_eq!(connect("cart:6379", "words"), "200 granted\nwords\n");
+    // More than the windows of all ends together.
+    let long = "x".repeat(100_000);
+    assert_eq!(
+        connect("cart:6379", &long),
+        format!("200 granted\n{long}\n")
+    );
+    let told = connect(
+        "cart:8080",
+        "DELETE / HTTP/1.1|Host: cart|Connection: close||",
+    );
+    assert!(
+        told.starts_with("200 granted\nHTTP/1.1 403 Forbidden|"),
+        "{told}"
+    );
+    assert!(told.contains("leno-error: R003 no-allow-rule"), "{told}");
+    let outside = doors.world.at("outside", 9000).to_string();
+    let passed = connect(&outside, "GET / HTTP/1.1|Host: a|Connection: close||");
+    assert!(passed.starts_with("200 granted\nHTTP/1.1 200 "), "{passed}");
+    for (authority, expect) in [
+        ("cart:9", "502 R016 no-such-port; "),
+        ("cart", "400 R030 malformed-head; "),
+        ("localhost:3128", "502 R018 loop; "),
+    ] {
+        let told = connect(authority, "");
+        assert!(told.starts_with(expect), "{authority}: {told}");
+    }
+    let [_, web] = &doors.proxies;
+    web.until_says(&[
+        r#""event":"stream""#,
+        r#""destination":"shop/cart""#,
+        r#""sent":100000"#,
+    ]);
 }
 
 #[test]

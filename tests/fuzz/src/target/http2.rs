@@ -16,6 +16,7 @@ pub(super) const TARGET: Target = Target {
         ":path\t/admin\n",
         ":authority\tadmin\n",
         ":scheme\thttps\n",
+        ":protocol\twebsocket\n",
         "host\tcart\n",
         "content-length\t3\n",
         "transfer-encoding\tchunked\n",
@@ -35,6 +36,7 @@ fn seeds() -> Vec<Vec<u8>> {
         ":method\tPOST\n:scheme\thttp\n:path\t/shop.Cart/Add\nhost\tcart\nte\ttrailers\ncontent-type\tapplication/grpc\n+",
         ":method\tOPTIONS\n:scheme\thttp\n:path\t*\n:authority\tcart\ncookie\ta=b; c=d\n!",
         ":method\tCONNECT\n:authority\tdb:5432\n+",
+        ":method\tCONNECT\n:protocol\twebsocket\n:scheme\thttps\n:path\t/chat\n:authority\tcart\n+",
     ];
     seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect()
 }
@@ -45,6 +47,7 @@ fn check(input: &[u8]) -> bool {
         scheme: None,
         authority: None,
         path: None,
+        protocol: None,
     };
     let mut named = Vec::new();
     let ended = input.last() == Some(&b'!');
@@ -61,12 +64,9 @@ fn check(input: &[u8]) -> bool {
             (":scheme", Ok(text)) => pseudo.scheme = Some(text),
             (":authority", Ok(text)) => pseudo.authority = Some(text),
             (":path", Ok(text)) => pseudo.path = Some(text),
+            (":protocol", Ok(text)) => pseudo.protocol = Some(text),
             (name, _) => named.push((name, value)),
         }
-    }
-    // An extended CONNECT (RFC 8441) is no request of HTTP/1.1.
-    if pseudo.method == "CONNECT" && pseudo.path.is_some() {
-        return false;
     }
     let fields = named.into_iter();
     let mut room = Fields::new();
@@ -85,6 +85,10 @@ fn check(input: &[u8]) -> bool {
     assert_eq!(again.length, written.len(), "{told}");
     let (one, other) = (&head.request, &again.request);
     assert_eq!(one.method, other.method);
+    assert_eq!(
+        (head.upgrade, head.protocol()),
+        (again.upgrade, again.protocol())
+    );
     assert_eq!(one.path.raw(), other.path.raw());
     assert_eq!(one.query, other.query);
     assert_eq!((one.host, one.port), (other.host, other.port));

@@ -123,7 +123,10 @@ fn why_stricter(flaw: Flaw) -> Option<&'static str> {
         | Flaw::ChunkEnd
         | Flaw::CutShort
         | Flaw::ConnectionField
-        | Flaw::FieldToken => return None,
+        | Flaw::FieldToken
+        | Flaw::Protocol
+        | Flaw::ProtocolNotCarried
+        | Flaw::WebSocketKey => return None,
     })
 }
 

@@ -91,7 +91,7 @@ fn step_of_code(code: Code) -> &'static str {
         "R001" | "R002" | "R003" | "R004" | "R005" | "R006" => "policy",
         "R020" | "R021" | "R027" => "TCP",
         "R025" => "TLS",
-        "R022" | "R023" | "R024" | "R026" => "first byte",
+        "R022" | "R023" | "R024" | "R026" | "R056" => "first byte",
         code if code.starts_with('T') => "TLS",
         _ => "route",
     }

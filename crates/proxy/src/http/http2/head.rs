@@ -3,13 +3,14 @@
 use std::ptr;
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use http::header::{self, COOKIE};
 use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use leno_model::CallId;
 use leno_protocol::{
-    Block, BodyFraming, Own, Pseudo, RequestChanges, RequestId, TakeField, TraceContext,
-    give_request, grpc, new_host, write_target,
+    Block, Own, Pseudo, RequestChanges, RequestHead, RequestId, TakeField, TraceContext,
+    give_request, grpc, new_host, websocket, write_target,
 };
 
 /// What the pseudo-header fields of a request say.
@@ -20,6 +21,7 @@ pub(in crate::http) fn pseudo_of(head: &Request<()>) -> Pseudo<'_> {
         scheme: uri.scheme_str(),
         authority: uri.authority().map(Authority::as_str),
         path: uri.path_and_query().map(PathAndQuery::as_str),
+        protocol: head.extensions().get().map(Protocol::as_str),
     }
 }
 
@@ -34,10 +36,12 @@ pub(in crate::http) fn block_of(
     Block { fields, ended }
 }
 
-/// Whether they are those of a call of gRPC.
-pub(in crate::http) fn is_grpc(fields: &HeaderMap) -> bool {
-    let mut types = fields.get_all(header::CONTENT_TYPE).iter();
-    types.any(|value| grpc::is_content_type(value.as_bytes()))
+/// Whether it is a call of gRPC.
+pub(in crate::http) fn is_grpc<B>(request: &Request<B>) -> bool {
+    let mut types = request.headers().get_all(header::CONTENT_TYPE).iter();
+    let is_grpc = types.any(|value| grpc::is_content_type(value.as_bytes()));
+    // An answer of gRPC, which is one of 200, would open what CONNECT asks for.
+    is_grpc && request.method() != Method::CONNECT
 }
 
 /// Joins the crumbs of a cookie.
@@ -60,13 +64,13 @@ pub(in crate::http) fn join_cookies(fields: &mut HeaderMap) {
 /// A request's head, as a server that speaks HTTP/2 is sent it; `None` if it cannot be said there.
 /// What is passed on of one that `came` in HTTP/2 is shared with it.
 pub(in crate::http) fn request_of(
-    request: &leno_protocol::Request<'_>,
+    asked: &RequestHead<'_>,
     came: Option<&Request<()>>,
-    body: BodyFraming,
     changes: &RequestChanges<'_>,
 ) -> Option<Request<()>> {
+    let RequestHead { request, body, .. } = asked;
     let mut fields = Fields::sharing(came.map(Request::headers), changes.own);
-    give_request(&mut fields, request, body, changes);
+    give_request(&mut fields, request, *body, changes);
     let mut head = Request::new(());
     *head.method_mut() = match came {
         Some(came) => came.method().clone(),
@@ -74,6 +78,13 @@ pub(in crate::http) fn request_of(
     };
     *head.uri_mut() = uri_of(request, came.map(Request::uri), changes)?;
     *head.headers_mut() = fields.map;
+    if asked.upgrade {
+        *head.method_mut() = Method::CONNECT;
+        head.extensions_mut()
+            .insert(Protocol::from(asked.protocol()?));
+        //= RFC 8441 section 5: "Implementations using this extended CONNECT to bootstrap WebSockets do not do the processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields"
+        head.headers_mut().remove(websocket::KEY);
+    }
     Some(head)
 }
 
@@ -82,19 +93,25 @@ fn uri_of(
     came: Option<&Uri>,
     changes: &RequestChanges<'_>,
 ) -> Option<Uri> {
+    let target = || {
+        let mut target = Vec::new();
+        write_target(&mut target, request, changes);
+        Bytes::from(target)
+    };
+    let mut parts = uri::Parts::default();
+    if request.method == "CONNECT" {
+        //= RFC 9113 section 8.5: "The :scheme and :path pseudo-header fields MUST be omitted."
+        parts.authority = Some(Authority::from_maybe_shared(target()).ok()?);
+        return Uri::from_parts(parts).ok();
+    }
     let authority = match came.and_then(Uri::authority) {
         Some(came) if changes.host.is_none() => came.clone(),
         Some(_) | None => Authority::try_from(new_host(request, changes)).ok()?,
     };
     let path = match came.and_then(Uri::path_and_query) {
         Some(came) if changes.path.is_none() => came.clone(),
-        Some(_) | None => {
-            let mut target = Vec::new();
-            write_target(&mut target, request, changes);
-            PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()?
-        }
+        Some(_) | None => PathAndQuery::from_maybe_shared(target()).ok()?,
     };
-    let mut parts = uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
     parts.path_and_query = Some(path);
@@ -192,7 +209,7 @@ mod tests {
         let reader = HeadReader::default();
         let read = reader.http2_request(&pseudo_of(&came), block, &mut room);
         let head = read.unwrap();
-        let sent = request_of(&head.request, Some(&came), head.body, changes).unwrap();
+        let sent = request_of(&head, Some(&came), changes).unwrap();
         let mut told = vec![sent.uri().to_string()];
         for (name, value) in sent.headers() {
             let is_shared = |held: &HeaderValue| ptr::eq(held.as_bytes(), value.as_bytes());
@@ -204,7 +221,7 @@ mod tests {
             told.push(format!("{name}: {}{shared}{once}", value.to_str().unwrap()));
         }
         assert_eq!(told, expect);
-        let copied = request_of(&head.request, None, head.body, changes).unwrap();
+        let copied = request_of(&head, None, changes).unwrap();
         assert_eq!(
             (copied.uri(), copied.headers()),
             (sent.uri(), sent.headers())

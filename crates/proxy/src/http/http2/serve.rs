@@ -10,13 +10,13 @@ use ::http::Request;
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
-use leno_model::Code;
 use leno_protocol::{Fields, Form};
 use leno_traffic::Refusal;
 use tokio::time::timeout;
 
 use crate::buffer::Buffer;
 use crate::coalesce::coalesce;
+use crate::http::asked::Wish;
 use crate::http::client::{Asker, Client};
 use crate::http::exchange::Exchange;
 use crate::http::head::refuse_head;
@@ -25,7 +25,7 @@ use crate::http::http2::wire::Wire;
 use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WINDOW, is_flood};
 use crate::http::refuse::Reason as Why;
 use crate::http::{After, Connection, HEAD_LIMIT, LINGER, client_cert, in_turn};
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, Opening, serve_opening};
 use crate::news::Reader;
 use crate::pulse;
 use crate::stream::Stream;
@@ -111,7 +111,7 @@ pub(in crate::http) async fn turn_away(
             return;
         };
         while let Some(Ok((request, answer))) = connection.accept().await {
-            let is_grpc = is_grpc(request.headers());
+            let is_grpc = is_grpc(&request);
             let mut asker = Asker::new(request.into_body(), answer, false);
             let client = Client::Http2(&mut asker);
             refuse_head(worker, client, incoming, &reason, is_grpc).await;
@@ -131,6 +131,7 @@ fn manners() -> Builder {
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(HEAD_BYTES)
         .max_send_buffer_size(STREAM_WINDOW as usize)
+        .enable_connect_protocol()
         .max_pending_accept_reset_streams(MOST_RESET_UNSEEN)
         .max_concurrent_reset_streams(MOST_RESET_KEPT)
         .max_local_error_reset_streams(Some(MOST_RESET_BY_US));
@@ -195,8 +196,16 @@ impl Peer {
                 // What an exchange needs is large: it is made where it stays.
                 let room = Box::new_uninit();
                 let answering = peer.answer(&head, &mut asker, &mut news);
-                let after = Box::into_pin(Box::write(room, answering)).await;
-                peer.conclude(after, asker);
+                match Box::into_pin(Box::write(room, answering)).await {
+                    After::Stream(wish) => {
+                        let asked = wish.of_stream(asker);
+                        let (incoming, id) = (asked.incoming().clone(), peer.worker.new_id());
+                        let opening = Opening::Asked(asked);
+                        let serving = serve_opening(peer.worker.clone(), opening, incoming, id);
+                        Box::pin(serving).await;
+                    }
+                    after => peer.conclude(after, asker),
+                }
                 drop(counted);
             }),
             None => worker.supervise(incoming.from, async move {
@@ -222,13 +231,15 @@ impl Peer {
             &mut fields,
         );
         let head = match read {
-            Ok(read) if read.form == Form::Authority => {
-                return self.refuse(came, asker, &no_connect()).await;
-            }
             Ok(read) => read,
             Err(refused) => return self.refuse(came, asker, &Why::from(&refused)).await,
         };
         let named = incoming.named_by(worker, &head).await;
+        if let Some(named) = &named
+            && head.form == Form::Authority
+        {
+            return After::Stream(Wish::of_head(named, &head));
+        }
         let connection = Connection {
             worker,
             incoming: named.as_ref().unwrap_or(incoming),
@@ -242,7 +253,7 @@ impl Peer {
 
     /// Answers a head that is no request, or for which there is no place.
     async fn refuse(&self, came: &Request<()>, asker: &mut Asker, why: &Why) -> After {
-        let is_grpc = is_grpc(came.headers());
+        let is_grpc = is_grpc(came);
         let client = Client::Http2(asker);
         refuse_head(&self.worker, client, &self.incoming, why, is_grpc).await
     }
@@ -275,16 +286,5 @@ impl Peer {
     fn wants_no_answers(&self) -> bool {
         let broken_off = self.broken_off.get();
         broken_off > MOST_BROKEN_OFF && broken_off > self.begun.get() / 2
-    }
-}
-
-/// Why no stream of bytes is opened here.
-fn no_connect() -> Why {
-    Why {
-        status: 501,
-        code: Code::R038,
-        words: "CONNECT is carried in HTTP/1.1 only".to_owned(),
-        origin: None,
-        late: None,
     }
 }

@@ -18,6 +18,7 @@ use crate::http::http2::{CONNECTION_WINDOW, HEAD_BYTES, MOST_STREAMS, STREAM_WIN
 use crate::http::server::Called;
 use crate::pool::{Target, TargetRef};
 use crate::pulse;
+use crate::settings::{see, untold};
 use crate::tunnel::LENO_TARGET;
 use crate::tunnel::client::Requests;
 use crate::worker::Worker;
@@ -86,6 +87,14 @@ impl Connection {
         Self::Tunnel(requests, named.expect("an address is visible ASCII"))
     }
 
+    /// Whether the other end takes requests for another protocol than HTTP. It may not have said so yet.
+    pub(in crate::http) async fn offers_protocols(&self) -> bool {
+        match self {
+            Self::Own(streams) => streams.settings.offer_protocols(&streams.requests).await,
+            Self::Tunnel(requests, _) => requests.offer_protocols().await,
+        }
+    }
+
     /// Sends the head of a request; `ended` says that no body follows.
     pub(in crate::http) fn send(
         self,
@@ -152,7 +161,7 @@ async fn open(
         worker.stalled,
     );
     let handshake = turns
-        .of(Builder::new()
+        .of(untold(&mut Builder::new())
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buffer_size(STREAM_WINDOW as usize)
@@ -163,15 +172,17 @@ async fn open(
     // The other end has said nothing yet: what fails is the writing of our first words.
     let (requests, mut connection) =
         handshake.map_err(|_broken| Refusal::ResetBeforeResponse(target.address))?;
-    let streams = Streams::new(requests, worker.mono());
-    let (pings, counted) = (connection.ping_pong(), Rc::downgrade(&streams.counted));
+    let pings = connection.ping_pong();
+    let (settings, running) = see(connection);
+    let streams = Streams::new(requests, settings, worker.mono());
+    let counted = Rc::downgrade(&streams.counted);
     let (noting, address) = (worker.clone(), target.address);
     worker.supervise(address, async move {
         let is_used = || counted.strong_count() > 1;
         let silent = pulse::stops(pings, &turns, pulse::SILENCE_OF_SERVER, is_used);
         // Its failure is a failure of each of its streams, and told there.
         let is_silent = tokio::select! {
-            _ = turns.of(connection) => turns.stalled().is_some(),
+            _ = turns.of(running) => turns.stalled().is_some(),
             _ = silent => true,
         };
         if is_silent {

@@ -119,6 +119,10 @@ impl Relay {
                     self.end_framed = true;
                 }
                 ready!(self.poll_write_out(context, stream))?;
+                // A body has its own end.
+                if self.framing == BodyFraming::Tunnel {
+                    ready!(stream.poll_shutdown(context)).map_err(Stopped::write)?;
+                }
             }
         }
         self.closed = true;

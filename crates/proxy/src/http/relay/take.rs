@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use h2::RecvStream;
-use leno_protocol::BodyFraming;
 use leno_protocol::body::{END_CHUNK, LAST_CHUNK, begin_chunk};
 use leno_protocol::http2::check_trailer;
+use leno_protocol::{BodyFraming, Flaw};
 
 use crate::buffer::Buffers;
 use crate::http::relay::framed::{Gathered, trailers_of, write_last_chunk};
@@ -37,6 +37,10 @@ impl Relay {
             }
             None => {
                 if let Some(trailers) = ready!(stream.poll_trailers(context)).map_err(broken)? {
+                    //= RFC 9113 section 8.5: "Frame types other than DATA or stream management frames (RST_STREAM, WINDOW_UPDATE, and PRIORITY) MUST NOT be sent on a connected stream and MUST be treated as a stream error (Section 5.4.2) if received."
+                    if self.framing == BodyFraming::Tunnel {
+                        return Poll::Ready(Err(Stopped::Body(Flaw::Trailer)));
+                    }
                     self.end_with(self.sift(trailers)?);
                 }
                 (self.untouched, self.ended) = (false, true);

@@ -241,3 +241,60 @@ async fn a_trailer_of_a_request_that_poses_as_a_header_is_a_flaw() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn bytes_and_their_end_go_both_ways_between_versions() {
+    LocalSet::new()
+        .run_until(async {
+            let buffers = buffers();
+            let came = |bytes: &[u8]| {
+                let mut came = buffers.lend();
+                came.extend_from_slice(bytes);
+                came
+            };
+            let (mut source, mut spring) = stream(65_535).await;
+            let (mut near, mut far) = connection().await;
+            source.send_data(Bytes::from("abc"), false).unwrap();
+            source.send_data(Bytes::from("de"), true).unwrap();
+            let mut relay = Relay::bytes(true, came(b""));
+            all(
+                &mut relay,
+                Spring::Http2(&mut spring),
+                Sink::Http1(&mut near),
+            )
+            .await;
+            let mut bytes = String::new();
+            // The end is passed on, and the other direction is still open.
+            far.read_to_string(&mut bytes).await.unwrap();
+            assert_eq!((bytes.as_str(), relay.moved()), ("abcde", 5));
+
+            let (mut sink, mut target) = stream(65_535).await;
+            far.write_all(b" there").await.unwrap();
+            far.shutdown().await.unwrap();
+            let mut relay = Relay::bytes(false, came(b"who is"));
+            all(&mut relay, Spring::Http1(&mut near), Sink::Http2(&mut sink)).await;
+            assert_eq!(content(&mut target).await, "who is there");
+            assert!(target.is_end_stream());
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn bytes_have_no_trailers() {
+    LocalSet::new()
+        .run_until(async {
+            let (mut source, mut spring) = stream(65_535).await;
+            let (mut sink, _target) = stream(65_535).await;
+            source.send_trailers(trailers("0")).unwrap();
+            let buffers = buffers();
+            let mut relay = Relay::bytes(true, buffers.lend());
+            let (mut spring, mut sink) = (Spring::Http2(&mut spring), Sink::Http2(&mut sink));
+            let moved = poll_fn(|context| relay.poll(context, &mut spring, &mut sink, &buffers));
+            let stopped = moved.await.unwrap_err();
+            assert!(
+                matches!(stopped, Stopped::Body(Flaw::Trailer)),
+                "{stopped:?}"
+            );
+        })
+        .await;
+}

@@ -1,8 +1,9 @@
 // Speaks HBONE as Istio does, by Istio's own client and server:
 //
-//	hbone call PROXY TARGET IDENTITY   asks for each path on standard input through one tunnel each, and prints the answers
-//	hbone serve ADDRESS IDENTITY       takes tunnels, and prints who opened each of them
+//	hbone call PROXY TARGET IDENTITY VERSION   asks for each path on standard input through one tunnel each, and prints the answers
+//	hbone serve ADDRESS IDENTITY               takes tunnels, and prints who opened each of them
 //
+// Through a tunnel it speaks HTTP/1.1, or HTTP/2 where VERSION is 2.
 // IDENTITY is a path: it shows IDENTITY.pem, signs with IDENTITY.key, and believes in roots.pem beside them.
 package main
 
@@ -31,21 +32,25 @@ func main() {
 
 func run(arguments []string) error {
 	switch {
-	case len(arguments) == 4 && arguments[0] == "call":
-		return call(arguments[1], arguments[2], arguments[3])
+	case len(arguments) == 5 && arguments[0] == "call":
+		return call(arguments[1], arguments[2], arguments[3], arguments[4] == "2")
 	case len(arguments) == 3 && arguments[0] == "serve":
 		return serve(arguments[1], arguments[2])
 	}
-	return errors.New("usage: hbone call PROXY TARGET IDENTITY | hbone serve ADDRESS IDENTITY")
+	return errors.New("usage: hbone call PROXY TARGET IDENTITY VERSION | hbone serve ADDRESS IDENTITY")
 }
 
-func call(proxy, target, identity string) error {
+func call(proxy, target, identity string, inHTTP2 bool) error {
 	config, err := secured(identity)
 	if err != nil {
 		return err
 	}
 	tunnel := hbone.NewDialer(hbone.Config{ProxyAddress: proxy, TLS: config})
+	var spoken http.Protocols
+	spoken.SetHTTP1(!inHTTP2)
+	spoken.SetUnencryptedHTTP2(inHTTP2)
 	client := http.Client{Transport: &http.Transport{
+		Protocols:         &spoken,
 		DisableKeepAlives: true,
 		DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
 			return tunnel.Dial(network, target)

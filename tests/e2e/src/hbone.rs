@@ -8,18 +8,20 @@ use crate::go::program;
 use crate::process::Process;
 use crate::world::World;
 
-/// Asks the application at `target` for `paths` through the tunnels of `proxy`, as `name`; status and length
-/// of each answer. `None` where Go is not installed.
+/// Asks the application at `target` for `paths` through the tunnels of `proxy`, as `name`, in this version of HTTP;
+/// status and length of each answer. `None` where Go is not installed.
 pub fn call(
     world: &World,
     name: &str,
     (proxy, target): (SocketAddr, SocketAddr),
+    version: &str,
     paths: &[&str],
 ) -> Option<Vec<String>> {
     let mut command = Command::new(program("hbone")?);
     command.arg("call");
     command.args([proxy, target].map(|address| address.to_string()));
     command.arg(world.folder().join("certs").join(name));
+    command.arg(version);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.stderr(Stdio::null());
     let mut calling = command.spawn().expect("it was built");

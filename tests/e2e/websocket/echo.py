@@ -141,10 +141,10 @@ class Http1:
         self.subprotocol = socket.subprotocol
 
     async def send(self, message):
-        await self.socket.send(message)
+        await unbroken(self.socket.send(message))
 
     async def recv(self):
-        return await self.socket.recv()
+        return await unbroken(self.socket.recv())
 
     async def ping(self):
         await (await self.socket.ping())
@@ -152,6 +152,13 @@ class Http1:
     async def close(self):
         await self.socket.close()
         self.close_code = self.socket.close_code
+
+
+async def unbroken(doing):
+    try:
+        return await doing
+    except websockets.ConnectionClosed as closed:
+        raise Refused("reset", closed.code)
 
 
 async def connect(version, address, path):

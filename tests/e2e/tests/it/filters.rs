@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::sync::Mutex;
 
-use leno_e2e::{Answer, Application, Client, Process, World, curl, hash, serve, until};
+use leno_e2e::{Answer, Application, Client, Process, World, curl, haproxy, hash, serve, until};
 
 use crate::routes::{proxies, world};
 
@@ -116,6 +116,92 @@ fn a_mirror_gets_what_the_server_gets_and_nobody_hears_its_answer() {
         .filter(|it| it.contains("/some"))
         .count();
     assert!((50..=150).contains(&copies), "{copies}");
+}
+
+#[test]
+fn a_mirror_of_either_version_gets_what_came_in_either() {
+    // The one speaks HTTP/2 alone, the other HTTP/1.1 alone; each is the mirror of the other.
+    let ports = "{port: 8080, protocol: HTTP1}, {port: 8081, protocol: HTTP2}";
+    let route = |name: &str, port: u16, mirror: &str, other: u16| {
+        format!(
+            "
+kind: HTTPRoute
+apiVersion: gateway.networking.k8s.io/v1
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  parentRefs: [{{group: '', kind: Service, name: {name}, port: {port}}}]
+  rules:
+  - filters:
+    - {{type: RequestMirror, requestMirror: {{backendRef: {{name: {mirror}, port: {other}}}}}}}
+    backendRefs: [{{name: {name}, port: {port}}}]
+"
+        )
+    };
+    let world = World::new("mtls: Strict, default: Allow")
+        .workload("web", "")
+        .workload("one", ports)
+        .workload("other", ports)
+        .objects(&format!(
+            "{}---{}",
+            route("one", 8080, "other", 8081),
+            route("other", 8081, "one", 8080)
+        ));
+    let [one, other] = ["one", "other"].map(|name| Application::start(world.at(name, 8080), name));
+    let (from, to) = (world.at("other", 8081), world.at("other", 8080));
+    let _haproxy = haproxy(
+        &world,
+        "haproxy",
+        (&format!("{from} proto h2"), &to.to_string()),
+    );
+    until("HAProxy", || Client::try_to(from).map(drop));
+    let _behind = ["one", "other"].map(|name| world.proxy(name).start());
+    let web = world
+        .proxy("web")
+        .upstream("one", 8080)
+        .upstream("other", 8081)
+        .start();
+    let (file, told) = upload(&world, 300_000);
+    let mut count = 0;
+    for port in [8080, 8081] {
+        for version in ["--http1.1", "--http2-prior-knowledge"] {
+            let unknown = match version {
+                "--http1.1" => "transfer-encoding: chunked",
+                _ => "content-length:",
+            };
+            for length in ["content-type: a/b", unknown] {
+                let url = world.url("web", port, "/order");
+                let how = [
+                    version,
+                    "-H",
+                    length,
+                    "-H",
+                    "expect:",
+                    "--data-binary",
+                    &file,
+                    &url,
+                ];
+                let answer = curl(&how);
+                assert!(
+                    answer.text().ends_with(&format!("{told}\n")),
+                    "{how:?} {answer:?}"
+                );
+                count += 1;
+            }
+        }
+    }
+    let order = format!("POST /order, {told}");
+    for application in [&one, &other] {
+        until("requests and copies", || {
+            let asked = application.asked();
+            (asked.iter().filter(|it| **it == order).count() == count).then_some(())
+        });
+    }
+    web.until_says(&[
+        "copy_of",
+        r#""destination":"shop/other""#,
+        r#""status":200"#,
+    ]);
+    web.until_says(&["copy_of", r#""destination":"shop/one""#, r#""status":200"#]);
 }
 
 #[test]

@@ -139,3 +139,61 @@ fn another_proxy_asks_for_sockets_in_http2() {
     shop.web
         .until_says(&[r#""path":"/chat""#, r#""status":200,"#]);
 }
+
+#[test]
+fn a_socket_lives_on_in_the_older_process_until_it_is_forbidden() {
+    let world = World::new("mtls: Strict, default: Deny")
+        .workload("web", "")
+        .workload("cart", "{port: 8080, protocol: HTTP}, {port: 8081, protocol: HTTP2}")
+        .objects(
+            "kind: AccessPolicy\napiVersion: leno.dev/v1alpha1\n\
+             metadata: {name: cart, namespace: shop}\n\
+             spec: {targetRefs: [{kind: Service, name: cart}], \
+             rules: [{callers: [{identity: shop/web}], requests: [{methods: [GET], paths: [{type: Exact, value: /chat}]}]}]}\n",
+        );
+    let [old, both] = [8080, 8081].map(|port| world.at("cart", port).to_string());
+    let _server = world.process("server", &mut websocket(&["serve", &old]));
+    let _haproxy = haproxy(&world, "haproxy", (&format!("{both} proto h2"), &old));
+    for port in [8080, 8081] {
+        until("a server", || {
+            Client::try_to(world.at("cart", port)).map(drop)
+        });
+    }
+    let cart = world.proxy("cart").start();
+    let proxy = || {
+        world
+            .proxy("web")
+            .upstream("cart", 8080)
+            .upstream("cart", 8081)
+    };
+    let older = proxy().start();
+    let end = world.folder().join("end").display().to_string();
+    let hold = |version: &str, port| {
+        let at = world.at("web", port).to_string();
+        let mut talking = websocket(&["hold", version, &at, &end]);
+        let talking = world.process(&format!("socket-{version}-{port}"), &mut talking);
+        talking.until_says(&["open"]);
+        talking
+    };
+    let before = hold("1", 8081);
+    let newer = proxy().arguments(&["--take-over"]).start();
+    older.until_says(&["succeeded"]);
+    let sockets = [before, hold("2", 8080), hold("2", 8081)];
+    let refused = run(&mut websocket(&[
+        "ask",
+        "2",
+        &world.at("web", 8081).to_string(),
+        "/closed",
+    ]));
+    assert!(refused.starts_with("403 R003 no-allow-rule"), "{refused}");
+    newer.until_says(&[r#""path":"/closed""#]);
+    assert!(sockets.iter().all(|socket| !socket.has_ended()) && !older.has_ended());
+
+    world.replace("identity: shop/web", "identity: shop/other");
+    cart.signal("HUP");
+    for (socket, cut) in sockets.iter().zip(["reset 1006", "reset 8", "reset 8"]) {
+        socket.until_says(&[cut]);
+    }
+    cart.until_says(&[r#""path":"/chat""#, r#""code":"R006""#]);
+    assert!(older.ended().success());
+}

@@ -133,6 +133,9 @@ pub struct Decided {
     /// What let it in, or kept it from going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said_by: Option<Said>,
+    /// The access rules that matched it and only tell so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audited: Vec<Said>,
     /// The service port that was called: `shop/cart:8080`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called: Option<String>,
@@ -464,6 +467,7 @@ impl Decided {
             generation,
             caller,
             said_by,
+            audited,
             called,
             backend,
             roll,
@@ -481,6 +485,7 @@ impl Decided {
             caller: caller.map(ToString::to_string),
             rule: rule.map(Said::of),
             said_by: said_by.map(Said::of),
+            audited: audited.iter().map(Said::of).collect(),
             called: called.map(ToString::to_string),
             backend: backend.map(ToString::to_string),
             roll: roll.map(|Roll { value, of }| (value, of.get())),

@@ -49,6 +49,29 @@ fn finding(
     }
 }
 
+/// A finding about an expression at `pointer` of `object`, at the part of it that is wrong where that
+/// can be pointed at.
+pub(crate) fn not_cel<'a>(
+    object: impl Into<Outline<'a>>,
+    pointer: &str,
+    written: &str,
+    flaw: leno_condition::Flaw,
+) -> Note {
+    let mut note = error(object, pointer, Code::C007, flaw.message).suggest(flaw.suggestion);
+    let characters = written.chars().count();
+    if let Some(span) = &mut note.span
+        && let Ok(quotes) = usize::try_from(span.width).map(|width| width.wrapping_sub(characters))
+        && matches!(quotes, 0 | 2)
+        && let (first, length) = flaw.at
+        && let Ok(before) = u32::try_from(first.saturating_add(quotes / 2))
+    {
+        // As it stands, or in quotes and without escapes: each character is one of the file's.
+        span.start.column = span.start.column.saturating_add(before);
+        span.width = u32::try_from(length.max(1)).unwrap_or(1);
+    }
+    note
+}
+
 /// Completes a finding.
 pub(crate) trait Complete {
     /// Says what holds meanwhile.

@@ -166,6 +166,7 @@ impl PathRank {
         match path {
             PathMatch::Exact(_) => Self::Exact,
             PathMatch::Regex(pattern) => Self::Regex(Reverse(pattern.as_str().len())),
+            PathMatch::Template(template) => Self::Regex(Reverse(template.as_str().len())),
             PathMatch::Prefix(prefix) => Self::Prefix(Reverse(prefix.len())),
         }
     }

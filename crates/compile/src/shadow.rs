@@ -138,6 +138,7 @@ impl<'c> Requests<'c> {
                 PathMatch::Exact(path) => (0, path),
                 PathMatch::Prefix(path) => (1, path),
                 PathMatch::Regex(pattern) => (2, pattern.as_str()),
+                PathMatch::Template(template) => (3, template.as_str()),
             },
             method: method.as_deref(),
             headers: in_any_order(headers),

@@ -4,7 +4,7 @@ use alloc::{format, string::ToString, sync::Arc, vec::Vec};
 
 use leno_condition::Condition;
 use leno_model::view::{AccessLog, LogFields, PortRef, Redaction, Routes, Telemetry, Tracing};
-use leno_model::{Code, Namespace, Note, Notes, Pattern, ServiceName, near};
+use leno_model::{Code, Namespace, Notes, Pattern, ServiceName, near};
 use leno_resources::policy::{self, LogMode, TargetKind, TargetRef, TelemetryPolicySpec};
 use leno_resources::{List, Object, Objects, Part};
 
@@ -204,7 +204,10 @@ fn check(policy: &Object<TelemetryPolicySpec>, notes: &mut Notes) {
         if let Some(when) = &log.when
             && let Err(flaw) = Condition::new(when)
         {
-            notes.push(not_cel(policy, when, flaw));
+            notes.push(
+                finding::not_cel(policy, "/spec/accessLog/when", when, flaw)
+                    .in_force("calls have their lines without it"),
+            );
         }
         for (index, field) in log.fields.iter().enumerate() {
             let Some(field) = field.sound() else { continue };
@@ -234,31 +237,6 @@ fn check(policy: &Object<TelemetryPolicySpec>, notes: &mut Notes) {
             );
         }
     }
-}
-
-/// The finding about an expression, at the part of it that is wrong where that can be pointed at.
-fn not_cel(
-    policy: &Object<TelemetryPolicySpec>,
-    written: &str,
-    flaw: leno_condition::Flaw,
-) -> Note {
-    let pointer = "/spec/accessLog/when";
-    let note = finding::error(policy, pointer, Code::C007, flaw.message);
-    let mut note = note
-        .suggest(flaw.suggestion)
-        .in_force("calls have their lines without it");
-    let characters = written.chars().count();
-    if let Some(span) = &mut note.span
-        && let Ok(quotes) = usize::try_from(span.width).map(|width| width.wrapping_sub(characters))
-        && matches!(quotes, 0 | 2)
-        && let (first, length) = flaw.at
-        && let Ok(before) = u32::try_from(first.saturating_add(quotes / 2))
-    {
-        // As it stands, or in quotes and without escapes: each character is one of the file's.
-        span.start.column = span.start.column.saturating_add(before);
-        span.width = u32::try_from(length.max(1)).unwrap_or(1);
-    }
-    note
 }
 
 #[cfg(test)]

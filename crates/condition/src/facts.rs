@@ -97,6 +97,38 @@ impl Fact {
         Self::all().find(|fact| fact.name() == name)
     }
 
+    /// Whether it is known to the proxy of the one that is called before the call is let in.
+    pub fn is_known_first(self) -> bool {
+        match self {
+            Self::Method
+            | Self::Path
+            | Self::Host
+            | Self::Headers
+            | Self::SourceIdentity
+            | Self::SourceNamespace
+            | Self::SourceService
+            | Self::SourceAddress => true,
+            Self::RequestSize
+            | Self::DestinationNamespace
+            | Self::DestinationService
+            | Self::DestinationAddress
+            | Self::Status
+            | Self::ResponseSize
+            | Self::Code
+            | Self::Fault
+            | Self::Duration
+            | Self::Tries => false,
+        }
+    }
+
+    /// Whether only a request has it: of a stream of bytes it says nothing.
+    pub fn is_of_request(self) -> bool {
+        matches!(
+            self,
+            Self::Method | Self::Path | Self::Host | Self::Headers | Self::RequestSize
+        )
+    }
+
     /// Every fact.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::VALUES.iter().copied().chain([Self::Headers])

@@ -20,7 +20,7 @@ mod facts;
 mod read;
 mod tree;
 
-use alloc::{string::String, sync::Arc};
+use alloc::{collections::BTreeSet, string::String, sync::Arc};
 use core::fmt;
 
 pub use facts::{Fact, Facts, Value};
@@ -30,6 +30,7 @@ pub use facts::{Fact, Facts, Value};
 pub struct Condition {
     text: Arc<str>,
     root: Arc<tree::Truth>,
+    reads: Arc<Reads>,
 }
 
 impl Condition {
@@ -41,16 +42,22 @@ impl Condition {
 
     /// Reads an expression, and checks that its types fit.
     pub fn new(text: &str) -> Result<Self, Flaw> {
-        let root = Arc::new(read::read(text)?);
+        let (root, reads) = read::read(text)?;
         Ok(Self {
             text: text.into(),
-            root,
+            root: Arc::new(root),
+            reads: Arc::new(reads),
         })
     }
 
     /// The expression as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What it reads.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// Whether it holds.
@@ -71,6 +78,17 @@ impl PartialEq for Condition {
 }
 
 impl Eq for Condition {}
+
+/// What an expression reads of a call, whether or not that decides.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reads {
+    /// The facts, [`Fact::Headers`] among them.
+    pub facts: BTreeSet<Fact>,
+    /// The headers whose names are written out.
+    pub headers: BTreeSet<Arc<str>>,
+    /// Whether the name of a header is itself found out by asking.
+    pub any_header: bool,
+}
 
 /// What an expression says of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

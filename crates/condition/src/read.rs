@@ -14,10 +14,10 @@ use leno_model::{Pattern, near};
 
 use crate::facts::{Fact, Kind};
 use crate::tree::{Number, Operation, Relation, Span, Text, Truth};
-use crate::{Condition, Flaw};
+use crate::{Condition, Flaw, Reads};
 
-/// Reads an expression that is true or false.
-pub(crate) fn read(text: &str) -> Result<Truth, Flaw> {
+/// Reads an expression that is true or false, and says what it reads.
+pub(crate) fn read(text: &str) -> Result<(Truth, Reads), Flaw> {
     let whole = |message: String| Flaw {
         at: (0, text.chars().count()),
         message,
@@ -39,13 +39,14 @@ pub(crate) fn read(text: &str) -> Result<Truth, Flaw> {
     let mut reader = Reader {
         places: &places,
         parts: 0,
+        reads: Reads::default(),
     };
     let part = reader.part(&root)?;
     let Part::Truth(truth) = part else {
         let is = part.described();
         return Err(whole(format!("it is {is}, and should be true or false")));
     };
-    Ok(truth)
+    Ok((truth, reader.reads))
 }
 
 /// How deep brackets and `? :` may be nested. The parser recurses for each, over several frames, and
@@ -133,6 +134,7 @@ impl Part {
 struct Reader<'a> {
     places: &'a SourceInfo,
     parts: usize,
+    reads: Reads,
 }
 
 impl Reader<'_> {
@@ -162,6 +164,7 @@ impl Reader<'_> {
     fn name(&mut self, expr: &IdedExpr) -> Result<Part, Flaw> {
         let name = dotted(expr).unwrap_or_default();
         if let Some(fact) = Fact::named(&name) {
+            self.reads.facts.insert(fact);
             return Ok(Part::of(fact));
         }
         let names = || Fact::all().map(Fact::name);
@@ -198,12 +201,14 @@ impl Reader<'_> {
     }
 
     /// The name of a header, which is looked up in lower case.
-    fn header_name(&self, expr: &IdedExpr, name: &str) -> Result<Text, Flaw> {
+    fn header_name(&mut self, expr: &IdedExpr, name: &str) -> Result<Text, Flaw> {
         let lower = name.to_ascii_lowercase();
         if lower != name {
             let message = format!("names of headers are in lower case here, and {name} is not");
             return Err(self.flaw_with(expr, message, &format!("did you mean {lower}?")));
         }
+        self.reads.facts.insert(Fact::Headers);
+        self.reads.headers.insert(name.into());
         Ok(Text::Is(name.into()))
     }
 
@@ -387,7 +392,10 @@ impl Reader<'_> {
     fn key(&mut self, name: &IdedExpr) -> Result<Text, Flaw> {
         match self.text(name)? {
             Text::Is(text) => self.header_name(name, &text),
-            text @ (Text::Of(_) | Text::Header(_) | Text::If(_)) => Ok(text),
+            text @ (Text::Of(_) | Text::Header(_) | Text::If(_)) => {
+                self.reads.any_header = true;
+                Ok(text)
+            }
         }
     }
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use leno_admin::Item;
 use leno_model::view::{
-    Access, AccessLog, Action, Backend, CallerMatch, Collector, Effect, Endpoint, EndpointSlice,
-    HostMatch, HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, RequestMatch, Retry, Routes,
-    Rule, Service, ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch, Tuning,
-    Unknown, Workload,
+    Access, AccessLog, Action, Backend, Collector, Effect, Endpoint, EndpointSlice, HostMatch,
+    HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, Retry, Routes, Rule, Service, ServicePort,
+    Settings, Split, Stance, State, Telemetry, TextMatch, Tuning, Unknown, Workload,
 };
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
@@ -170,19 +169,17 @@ pub(crate) fn access(access: &Access) -> Vec<Item> {
     };
     let mut items = vec![Item::new("mTLS", mtls).by(origin(access.mtls_origin.as_ref()))];
     let mut allows = false;
-    for (number, rule) in (1..).zip(&access.rules) {
+    for (number, rule) in (1..).zip(access.rules.iter().chain(&access.audits)) {
         allows |= rule.effect == Effect::Allow;
         let effect = match rule.effect {
             Effect::Allow => "allow",
             Effect::Deny => "deny",
+            Effect::Audit => "audit",
             Effect::NotUnderstood => "deny, not understood:",
         };
-        let value = format!(
-            "{effect} {} {}",
-            any_of(&rule.callers, caller, "everyone"),
-            any_of(&rule.requests, request, "everything")
+        items.push(
+            Item::new(format!("rule {number}"), format!("{effect} {rule:#}")).by(&rule.origin),
         );
-        items.push(Item::new(format!("rule {number}"), value).by(&rule.origin));
     }
     let rest = Item::new("all others", "");
     items.push(match access.stance {
@@ -204,56 +201,6 @@ pub(crate) fn access(access: &Access) -> Vec<Item> {
     items
 }
 
-fn any_of<T>(all: &[T], tell: impl Fn(&T) -> String, none: &str) -> String {
-    match all {
-        [] => none.to_owned(),
-        all => all.iter().map(tell).collect::<Vec<_>>().join(" or "),
-    }
-}
-
-fn caller(caller: &CallerMatch) -> String {
-    let CallerMatch {
-        trust_domain,
-        namespace,
-        service_account,
-        block,
-    } = caller;
-    let mut words = Vec::new();
-    match (namespace, service_account) {
-        (Some(namespace), Some(account)) => words.push(format!("{namespace}/{account}")),
-        (Some(namespace), None) => words.push(format!("namespace {namespace}")),
-        (None, Some(account)) => words.push(format!("service account {account}")),
-        (None, None) => {}
-    }
-    if let Some(domain) = trust_domain {
-        words.push(format!("of {domain}"));
-    }
-    if let Some(block) = block {
-        words.push(format!("in {}/{}", block.address(), block.bits()));
-    }
-    match words.is_empty() {
-        true => "everyone".to_owned(),
-        false => words.join(" "),
-    }
-}
-
-fn request(request: &RequestMatch) -> String {
-    let RequestMatch {
-        ports,
-        methods,
-        hosts,
-        paths,
-    } = request;
-    let mut words: Vec<_> = methods.iter().map(ToString::to_string).collect();
-    words.extend(hosts.iter().map(host));
-    words.extend(paths.iter().map(path));
-    words.extend(ports.iter().map(|port| format!("port {port}")));
-    match words.is_empty() {
-        true => "everything".to_owned(),
-        false => words.join(" "),
-    }
-}
-
 fn host(host: &HostMatch) -> String {
     match host {
         HostMatch::Any => "any host".to_owned(),
@@ -267,6 +214,7 @@ fn path(path: &PathMatch) -> String {
         PathMatch::Exact(path) => format!("={path}"),
         PathMatch::Prefix(prefix) => format!("{prefix}/*"),
         PathMatch::Regex(pattern) => format!("~{}", pattern.as_str()),
+        PathMatch::Template(template) => template.to_string(),
     }
 }
 

@@ -85,6 +85,8 @@ pub(crate) struct Receiver {
     pub(crate) thought: Thought,
     /// What it would say.
     pub(crate) said: Said,
+    /// The headers that its access rules ask for.
+    pub(crate) asks: Vec<Arc<str>>,
 }
 
 /// What a proxy would say of a call.

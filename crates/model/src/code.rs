@@ -92,6 +92,7 @@ codes! {
     R004 "denied-by-rule" Caller "An access policy denies the call.";
     R005 "policy-not-understood" Mesh "A policy needs a feature that this proxy lacks, so it denies what the policy covers.";
     R006 "permit-withdrawn" Configuration "A live stream was cut because the policy no longer permits it.";
+    R060 "rule-undecided" Caller "It cannot be told whether an access policy speaks of the call, so it is denied.";
     R007 "origin-not-allowed" Caller "The CORS filter of the rule does not let pages of that site call.";
     // Requests: routing
     R010 "no-route-matches" Caller "The service has routes, and none of them matches the request.";
@@ -186,6 +187,7 @@ codes! {
     C133 "policies-overlap" Configuration "Two policies set the same field for the same target.";
     C134 "second-mesh" Configuration "There is more than one Mesh object.";
     C135 "needs-http" Configuration "A rule speaks of requests, on a port that is not known to be HTTP.";
+    C150 "never-matches" Configuration "A part of a rule can never match.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

@@ -20,6 +20,7 @@ pub mod pattern;
 pub mod pause;
 pub mod spiffe;
 pub mod subscription;
+pub mod template;
 pub mod time;
 pub mod view;
 
@@ -34,4 +35,5 @@ pub use pattern::{BadPattern, Pattern};
 pub use pause::Pause;
 pub use spiffe::{BadSpiffeId, SpiffeId, TrustDomain};
 pub use subscription::Subscription;
+pub use template::{BadTemplate, PathTemplate};
 pub use time::{Mono, Now, Wall};

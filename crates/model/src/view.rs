@@ -13,7 +13,10 @@ use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
 use core::fmt;
 use core::str::FromStr;
 
-pub use access::{Access, AccessRule, CallerMatch, Effect, Mtls, RequestMatch, Stance};
+pub use access::{
+    Access, AccessRule, CallerMatch, Effect, Except, FieldMatch, FieldValue, Mtls, RequestMatch,
+    Stance,
+};
 pub use route::{
     Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Named,
     PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, Routes, Rule, SiteMatch, Split,

@@ -3,16 +3,17 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::view::{Generation, PortRef};
-use leno_model::{Code, Namespace, Origin, Roll, SpiffeId};
+use leno_model::view::{AccessRule, Generation, PortRef};
+use leno_model::{Code, Origin, Roll, SpiffeId};
 use leno_protocol::Request;
 use leno_telemetry::{
     Decided, Endpoints, FactOf, FactValue, Facts, FailedTry, Late, Load, Unusable,
 };
 use leno_traffic::{
-    Allowed, Candidate, Draw, Forward, Picked, Port, Refusal, Timed, WhyNot, header_of,
+    Allowed, Asks, Candidate, Draw, Forward, Picked, Port, Refusal, Timed, WhyNot, header_of,
     parameter_of,
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct Decision<'a> {
     caller: Option<&'a SpiffeId>,
     /// The rule that let it in.
     allowed_by: Option<&'a Origin>,
+    /// The access rules that matched it and only tell so.
+    audited: Vec<Origin>,
     /// Who or what kept it from going on, and why in words.
     kept_by: Option<Origin>,
     /// The rule that took it and could not carry it.
@@ -68,6 +71,11 @@ impl<'a> Decision<'a> {
             Allowed::ByRule(rule) => Some(&rule.origin),
             Allowed::ByDefault | Allowed::Outbound => None,
         };
+    }
+
+    /// These rules matched it and only tell so.
+    pub(crate) fn audited(&mut self, rules: &[&Arc<AccessRule>]) {
+        self.audited = rules.iter().map(|rule| rule.origin.clone()).collect();
     }
 
     /// It calls a service.
@@ -173,6 +181,7 @@ impl<'a> Decision<'a> {
             generation: Some(basis.generation),
             caller: self.caller,
             said_by: self.kept_by.as_ref().or(self.allowed_by),
+            audited: &self.audited,
             called: self.called.map(Port::name),
             backend: self.backend,
             roll: self.roll,
@@ -207,24 +216,20 @@ fn load(seen: &Candidate) -> Load {
     }
 }
 
-/// What the routes of a port ask about a request.
+/// What routes or access rules ask about a request.
 pub(crate) struct Asking<'a> {
-    pub(crate) port: &'a Port,
-    pub(crate) namespace: Option<&'a Namespace>,
+    pub(crate) asks: &'a Asks,
     pub(crate) request: &'a Request<'a>,
 }
 
 impl Facts for Asking<'_> {
     fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>)) {
-        let Some(asks) = self.port.asks(self.namespace) else {
-            return;
-        };
-        for name in asks.headers() {
+        for name in self.asks.headers() {
             let value = header_of(self.request, name);
             let value = FactValue::of(name, value.as_deref());
             tell(FactOf::Header, name, value);
         }
-        for name in asks.parameters() {
+        for name in self.asks.parameters() {
             let value = parameter_of(self.request, name);
             let value = FactValue::of(name, value.as_deref());
             tell(FactOf::Query, name, value);
@@ -234,6 +239,6 @@ impl Facts for Asking<'_> {
 
 impl fmt::Debug for Asking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "what routes of {} ask", self.port.name())
+        write!(f, "what rules ask: {:?}", self.asks)
     }
 }

@@ -293,6 +293,8 @@ impl<'a> Carrying<'a> {
         if let Ok(Aim::Port(port)) = aim {
             self.decision.borrow_mut().calls(port);
         }
+        let audits = policy.audits(&policy.claim(&incoming.peer), None);
+        self.decision.borrow_mut().audited(&audits);
         let admitted = policy
             .admit_stream(&incoming.peer)
             .map_err(Refusal::Denied)?;

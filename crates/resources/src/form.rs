@@ -70,6 +70,30 @@ pub(crate) fn token(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// A service of gRPC: identifiers with dots between.
+pub(crate) fn grpc_service(text: &str) -> Result<(), &'static str> {
+    match text.split('.').all(is_identifier) {
+        true => Ok(()),
+        false => Err("a service of gRPC, like shop.v1.Cart"),
+    }
+}
+
+/// A method of gRPC: an identifier.
+pub(crate) fn grpc_method(text: &str) -> Result<(), &'static str> {
+    match is_identifier(text) {
+        true => Ok(()),
+        false => Err("a method of gRPC, like GetItem"),
+    }
+}
+
+/// A letter or `_`, then letters, digits and `_`.
+fn is_identifier(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.bytes().all(inner)
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && !text.is_empty()
+}
+
 /// `*`, or `http://` or `https://` with a host that may begin with `*.` or be `*`, and a port.
 pub(crate) fn cors_origin(text: &str) -> Result<(), &'static str> {
     let good = text == "*"

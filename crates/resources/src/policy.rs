@@ -67,6 +67,18 @@ object! {
         pub callers: List<Caller> = "callers" [items(1, 1000)];
         /// Which requests: one of these must match. Without it, all, and every byte stream.
         pub requests: List<Request> = "requests" [items(1, 1000)];
+        /// Of which of these it does not speak.
+        pub except: Option<Except> = "except";
+        /// A CEL expression that must be true too. Where it has no value, the call is denied.
+        pub when: Option<Arc<str>> = "when" [length(1, 1024)];
+    }
+
+    /// Of what a rule does not speak, although its callers and requests match.
+    pub struct Except checked by excepts_something {
+        /// Not of the calls of any of these.
+        pub callers: List<Caller> = "callers" [items(1, 1000)];
+        /// Not of any of these requests.
+        pub requests: List<Request> = "requests" [items(1, 1000)];
     }
 
     /// Whose calls; all that is said must hold.
@@ -82,7 +94,7 @@ object! {
     }
 
     /// Which requests; all that is said must hold.
-    pub struct Request {
+    pub struct Request checked by request_fits {
         /// To these ports, as the workload listens on them.
         pub ports: List<u16> = "ports" [items(1, 256), range(1, 65_535)];
         /// With these methods, in exactly this spelling.
@@ -91,6 +103,28 @@ object! {
         pub hosts: List<Arc<str>> = "hosts" [items(1, 256), length(1, 253), form(form::hostname)];
         /// To these paths.
         pub paths: List<AccessPath> = "paths" [items(1, 256)];
+        /// With all of these headers.
+        pub headers: List<AccessHeader> = "headers" [items(1, 64)];
+        /// To these methods of gRPC.
+        pub grpc: List<AccessGrpc> = "grpc" [items(1, 256)];
+    }
+
+    /// A header.
+    pub struct AccessHeader checked by header_fits {
+        /// Its name, in any case.
+        pub name: Arc<str> = "name" [length(1, 256), form(form::token)];
+        /// How the value is compared.
+        pub type_: AccessHeaderType = "type" or AccessHeaderType::Exact, as "Exact";
+        /// What the header is compared with.
+        pub value: Option<Arc<str>> = "value" [length(1, 4096)];
+    }
+
+    /// Methods of gRPC. The path of a call is `/service/method`.
+    pub struct AccessGrpc checked by grpc_fits {
+        /// Its service, with its package: `shop.v1.Cart`. Without it, the method of every service.
+        pub service: Option<Arc<str>> = "service" [length(1, 1024), form(form::grpc_service)];
+        /// Its method: `GetItem`. Without it, every method of the service.
+        pub method: Option<Arc<str>> = "method" [length(1, 1024), form(form::grpc_method)];
     }
 
     /// Which paths.
@@ -117,6 +151,21 @@ choice! {
         Allow = "Allow",
         /// The call is denied.
         Deny = "Deny",
+        /// It is told that the rule matched: by the access log, `leno tap`, `leno why` and a metric.
+        /// Nothing else follows.
+        Audit = "Audit",
+    }
+
+    /// How a header is compared.
+    pub enum AccessHeaderType {
+        /// It is the value.
+        Exact = "Exact",
+        /// It begins with the value.
+        Prefix = "Prefix",
+        /// The value, a regular expression, matches all of it.
+        RegularExpression = "RegularExpression",
+        /// It is there, whatever it says.
+        Present = "Present",
     }
 
     /// How a path is compared.
@@ -127,6 +176,9 @@ choice! {
         PathPrefix = "PathPrefix",
         /// The value, a regular expression, matches all of it.
         RegularExpression = "RegularExpression",
+        /// The value is a template, as `google.api.http` writes them: `*` and `{name}` are one
+        /// segment, `**` at the end is any number of them: `/items/{id}/orders/**`.
+        Template = "Template",
     }
 }
 
@@ -349,6 +401,46 @@ fn path_fits(path: &AccessPath, reader: &mut Reader<'_>) {
             let message = format!("{:?} does not begin with /", path.value);
             reader.contradiction(Code::C007, "/value", message);
         }
-        AccessPathType::Exact | AccessPathType::PathPrefix | AccessPathType::RegularExpression => {}
+        AccessPathType::Exact
+        | AccessPathType::PathPrefix
+        | AccessPathType::RegularExpression
+        | AccessPathType::Template => {}
+    }
+}
+
+/// One that names nobody and nothing would take everything away.
+fn excepts_something(except: &Except, reader: &mut Reader<'_>) {
+    if except.callers.is_empty() && except.requests.is_empty() {
+        let message = "one of callers and requests is expected";
+        reader.contradiction(Code::C005, "", message.into());
+    }
+}
+
+fn request_fits(request: &Request, reader: &mut Reader<'_>) {
+    if !request.paths.is_empty() && !request.grpc.is_empty() {
+        let message = "grpc and paths are both about the path: write two requests";
+        reader.contradiction(Code::C007, "/grpc", message.into());
+    }
+}
+
+fn header_fits(header: &AccessHeader, reader: &mut Reader<'_>) {
+    match (header.type_, &header.value) {
+        (AccessHeaderType::Present, Some(_)) => {
+            let message = "a header that is only to be present has no value";
+            reader.contradiction(Code::C007, "/value", message.into());
+        }
+        (AccessHeaderType::Present, None) => {}
+        (_, Some(_)) => {}
+        (_, None) => {
+            let message = "value is expected, or type: Present";
+            reader.contradiction(Code::C005, "", message.into());
+        }
+    }
+}
+
+fn grpc_fits(grpc: &AccessGrpc, reader: &mut Reader<'_>) {
+    if grpc.service.is_none() && grpc.method.is_none() {
+        let message = "one of service and method is expected";
+        reader.contradiction(Code::C005, "", message.into());
     }
 }

@@ -94,6 +94,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "code", help: "The code of the failure: see leno explain.", otel: "leno.code" },
     Field { name: "slug", help: "The code in words.", otel: "error.type" },
     Field { name: "fault", help: "Whose fault it was: caller, service, configuration, mesh.", otel: "leno.fault" },
+    Field { name: "audited", help: "The access rules that matched and whose action is Audit, with commas between.", otel: "leno.audited" },
     Field { name: "why", help: "The failure of a handshake, or of taking connections, in words.", otel: "leno.why" },
     Field { name: "dropped", help: "How many lines are missing here.", otel: "" },
 ];

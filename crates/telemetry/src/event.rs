@@ -71,6 +71,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The access rules that matched it and only tell so.
+    pub fn audited(&self) -> &'a [Origin] {
+        match self {
+            Self::Call(call) => call.decided.audited,
+            Self::Stream(stream) => stream.decided.audited,
+            Self::Opened(_) | Self::Handshake(_) | Self::Accept(_) => &[],
+        }
+    }
+
     /// Whose fault it is, if it failed.
     pub fn fault(&self) -> Option<Fault> {
         match self {
@@ -314,6 +323,8 @@ pub struct Decided<'a> {
     pub caller: Option<&'a SpiffeId>,
     /// Which part of the configuration let it in, or kept it from going on.
     pub said_by: Option<&'a Origin>,
+    /// The access rules that matched it and only tell so.
+    pub audited: &'a [Origin],
     /// The service port that was called.
     pub called: Option<&'a PortRef>,
     /// The service port to whose endpoints it was to go.

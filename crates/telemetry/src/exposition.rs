@@ -169,6 +169,7 @@ impl Snapshot {
             ),
             Family::new(&metric::BYTES, bytes),
             Family::of_codes(&metric::REFUSED, &self.refused),
+            Family::alone(&metric::AUDITED, self.audited),
             Family::of_codes(&metric::HANDSHAKE_FAILURES, &self.handshakes),
             Family::of_codes(&metric::ACCEPT_FAILURES, &self.accepts),
             Family::new(&metric::LIMITS, self.limits.iter().map(limit)),

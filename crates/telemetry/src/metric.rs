@@ -72,6 +72,7 @@ pub const METRICS: &[Metric] = &[
     CONNECTIONS_OPEN,
     BYTES,
     REFUSED,
+    AUDITED,
     HANDSHAKE_FAILURES,
     ACCEPT_FAILURES,
     LIMITS,
@@ -325,6 +326,19 @@ pub(crate) const EXPORT_FAILURES: Metric = Metric {
     unit: "{try}",
     elsewhere: Elsewhere {
         conventions: "otel.sdk.exporter.operation.duration (count, by error.type)",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const AUDITED: Metric = Metric {
+    name: "leno_audited_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Times that a rule of an AccessPolicy matched whose action is Audit. Which rule and which call, the access log and leno tap say.",
+    otel: "leno.audited",
+    unit: "{match}",
+    elsewhere: Elsewhere {
+        conventions: "",
         istio: "",
         linkerd: "",
     },

@@ -73,6 +73,7 @@ struct OwnedDecided {
     generation: Option<Box<Generation>>,
     caller: Option<SpiffeId>,
     said_by: Option<Origin>,
+    audited: Box<[Origin]>,
     called: Option<PortRef>,
     backend: Option<PortRef>,
     roll: Option<Roll>,
@@ -310,6 +311,7 @@ impl OwnedDecided {
             generation: decided.generation.cloned().map(Box::new),
             caller: decided.caller.cloned(),
             said_by: decided.said_by.cloned(),
+            audited: decided.audited.into(),
             called: decided.called.cloned(),
             backend: decided.backend.cloned(),
             roll: decided.roll,
@@ -329,6 +331,7 @@ impl OwnedDecided {
             generation: self.generation.as_deref(),
             caller: self.caller.as_ref(),
             said_by: self.said_by.as_ref(),
+            audited: &self.audited,
             called: self.called.as_ref(),
             backend: self.backend.as_ref(),
             roll: self.roll,
@@ -347,8 +350,8 @@ impl OwnedDecided {
         let generation = self.generation.as_deref().map_or(0, positions);
         let unusable = self.endpoints.as_ref().map_or(0, OwnedEndpoints::heap);
         let facts = self.facts.as_ref().map_or(0, OwnedFacts::heap);
-        let failed = size_of_val(&*self.failed);
-        size_of::<Self>() + generation + unusable + facts + failed + self.why.len()
+        let lists = size_of_val(&*self.failed) + size_of_val(&*self.audited);
+        size_of::<Self>() + generation + unusable + facts + lists + self.why.len()
     }
 }
 

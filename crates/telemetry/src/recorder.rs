@@ -62,6 +62,7 @@ struct Readers {
     lines: Arc<Queue<Record>>,
     /// Calls on which the filter of the access log failed.
     unfiltered: AtomicU64,
+    audited: AtomicU64,
 }
 
 /// How many spans wait at most for whoever sends them.
@@ -101,6 +102,7 @@ impl Telemetry {
             lines: Queue::new(Signal::Logs, MOST_LINES, &export),
             export,
             unfiltered: AtomicU64::new(0),
+            audited: AtomicU64::new(0),
         }))
     }
 
@@ -137,6 +139,7 @@ impl Telemetry {
             tap_dropped: self.0.taps.dropped(),
             exported: self.0.export.exported(),
             log_unfiltered: self.0.unfiltered.load(Ordering::Relaxed),
+            audited: self.0.audited.load(Ordering::Relaxed),
         }
     }
 
@@ -210,6 +213,9 @@ impl Recorder {
         self.counters.count(event);
         if event.line() == Line::Unfiltered {
             self.readers.unfiltered.fetch_add(1, Ordering::Relaxed);
+        }
+        if let audited @ 1.. = event.audited().len() as u64 {
+            self.readers.audited.fetch_add(audited, Ordering::Relaxed);
         }
         if let Some(pen) = &mut self.pen {
             pen.write(event);

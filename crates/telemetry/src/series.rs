@@ -180,6 +180,20 @@ fn rule(origin: &Origin) -> (&leno_model::ObjectRef, &str) {
 /// A rule as people name it, counted from 1: `HTTPRoute shop/cart rule 2`.
 pub struct RouteName<'a>(pub &'a Origin);
 
+/// Several rules, with commas between.
+pub(crate) struct RuleNames<'a>(pub(crate) &'a [Origin]);
+
+impl fmt::Display for RuleNames<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        self.0.iter().try_for_each(|rule| {
+            write!(f, "{between}{}", RouteName(rule))?;
+            between = ", ";
+            Ok(())
+        })
+    }
+}
+
 impl fmt::Display for RouteName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Origin {

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub exported: Vec<Exported>,
     /// Calls that have a line in the access log because its filter failed on them.
     pub log_unfiltered: u64,
+    /// Times that an access rule matched which only tells so.
+    pub audited: u64,
 }
 
 impl Snapshot {

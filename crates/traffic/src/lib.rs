@@ -37,7 +37,7 @@ pub use cors::CrossOrigin;
 pub use deadline::{Deadline, Timed};
 pub use destination::{Destination, Direct, Scope};
 pub use naming::{Named, Naming, Unnamed, Wanted, published_host};
-pub use policy::{Admitted, AdmittedStream, Allowed, Denied, Permit, Policy, Verdict};
+pub use policy::{Admitted, AdmittedStream, Allowed, Denied, Permit, Policy, Unclear, Verdict};
 pub use refusal::{NoSwitch, NoTunnel, NotSpoken, Refusal, RefusedIdentity};
 pub use report::{Line, Report};
 pub use route::asks::{Asked, Asks, Hangs, header_of, parameter_of};

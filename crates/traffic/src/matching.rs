@@ -81,6 +81,7 @@ pub(crate) fn path_matches(expected: &PathMatch, path: &str) -> bool {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         }
         PathMatch::Regex(pattern) => pattern.matches(path.bytes()),
+        PathMatch::Template(template) => template.matches(path),
     }
 }
 
@@ -165,6 +166,7 @@ impl fmt::Display for Mismatch<'_> {
             Self::Path(PathMatch::Exact(path)) => write!(f, "path is not {path}"),
             Self::Path(PathMatch::Prefix(prefix)) => write!(f, "path is not below {prefix}/"),
             Self::Path(PathMatch::Regex(pattern)) => write!(f, "path does not match {pattern}"),
+            Self::Path(PathMatch::Template(template)) => write!(f, "path does not fit {template}"),
             Self::Method(method) => write!(f, "method is not {method}"),
             Self::HeaderAbsent(header) => write!(f, "header {} absent", header.name),
             Self::HeaderDiffers(header) => write!(f, "header {} {}", header.name, Not(header)),

@@ -55,15 +55,8 @@ impl Group {
                 self.exact = true;
                 chain(path).fold(Key::START, |_, key| key).and(EXACT)
             }
-            PathMatch::Prefix(prefix) => {
-                let (depth, key) = if prefix.is_empty() {
-                    (0, Key::START)
-                } else {
-                    chain(prefix).fold((0, Key::START), |(depth, _), key| (depth + 1, key))
-                };
-                self.deepest = Some(self.deepest.unwrap_or_default().max(depth));
-                key
-            }
+            PathMatch::Prefix(prefix) => self.below(prefix),
+            PathMatch::Template(template) => self.below(template.fixed().trim_end_matches('/')),
             PathMatch::Regex(_) => {
                 self.others.push(position);
                 return;
@@ -74,6 +67,17 @@ impl Group {
             .entry(self.seed.and(key))
             .or_default()
             .push(position);
+    }
+
+    /// The key of what is below `prefix`, which has no slash at its end.
+    fn below(&mut self, prefix: &str) -> Key {
+        let (depth, key) = if prefix.is_empty() {
+            (0, Key::START)
+        } else {
+            chain(prefix).fold((0, Key::START), |(depth, _), key| (depth + 1, key))
+        };
+        self.deepest = Some(self.deepest.unwrap_or_default().max(depth));
+        key
     }
 
     /// Files `position` where every path proposes it.

@@ -2,21 +2,25 @@
 //! it about a proven caller, makes the [`Admitted`] that can be routed.
 
 pub(crate) mod gate;
+mod meets;
 mod permit;
 mod telling;
 mod verdict;
 
-use alloc::borrow::ToOwned;
+use alloc::{borrow::ToOwned, sync::Arc, vec::Vec};
 
-use leno_model::view::WorkloadId;
+use leno_model::view::{AccessRule, WorkloadId};
 use leno_model::{Namespace, SpiffeId};
 use leno_protocol::Request;
 
 use crate::caller::{Channel, Claim, Fact, Peer};
-use crate::policy::gate::{Asked, Call, Gate};
+use crate::policy::gate::Gate;
+use crate::policy::meets::{Asked, Call};
 use crate::policy::permit::Facts;
+use crate::route::asks::Asks;
 use crate::table::Table;
 
+pub use crate::policy::meets::Unclear;
 pub use crate::policy::permit::Permit;
 pub use crate::policy::verdict::{Allowed, Denied, Verdict};
 
@@ -65,12 +69,7 @@ impl<'t> Policy<'t> {
 
     /// Says whether the caller may make this request. Every reading of the path is asked.
     pub fn judge(&self, claim: &Claim<'_>, request: &Request<'_>) -> Verdict<'t> {
-        let readings = request.path.readings().map(|path| Asked {
-            method: request.method,
-            host: request.host,
-            path,
-        });
-        self.judge_readings(claim, readings)
+        self.judge_readings(claim, readings(request))
     }
 
     /// Says whether the caller may open a stream of bytes.
@@ -84,6 +83,42 @@ impl<'t> Policy<'t> {
             Before::Outbound => false,
             Before::Port(_, gate) => gate.asks_requests(),
         }
+    }
+
+    /// The headers that rules ask about; `None` if there are no rules here.
+    pub fn asks(&self) -> Option<&'t Asks> {
+        match self.before {
+            Before::Outbound => None,
+            Before::Port(_, gate) => Some(gate.asks()),
+        }
+    }
+
+    /// The rules that only tell what they match, and match this request, or without one a stream of
+    /// bytes, under any reading of the path.
+    pub fn audits(
+        &self,
+        claim: &Claim<'_>,
+        request: Option<&Request<'_>>,
+    ) -> Vec<&'t Arc<AccessRule>> {
+        let Before::Port(Target { port, .. }, gate) = self.before else {
+            return Vec::new();
+        };
+        let mut matched: Vec<&Arc<AccessRule>> = Vec::new();
+        if gate.access().audits.is_empty() {
+            return matched;
+        }
+        let mut ask = |asked| {
+            for rule in gate.audits(Call { claim, port, asked }) {
+                if !matched.iter().any(|known| Arc::ptr_eq(known, rule)) {
+                    matched.push(rule);
+                }
+            }
+        };
+        match request {
+            Some(request) => readings(request).for_each(|asked| ask(Some(asked))),
+            None => ask(None),
+        }
+        matched
     }
 
     /// Lets a request in, or says why not.
@@ -208,6 +243,16 @@ impl<'t> Policy<'t> {
     }
 }
 
+/// What is asked, under each reading of the path.
+fn readings<'r>(request: &'r Request<'r>) -> impl Iterator<Item = Asked<'r>> {
+    request.path.readings().map(|path| Asked {
+        method: request.method,
+        host: request.host,
+        path,
+        headers: request.headers,
+    })
+}
+
 /// Leave, and who has it.
 #[derive(Clone, Copy, Debug)]
 struct Grant<'a> {
@@ -280,12 +325,20 @@ impl<'a> Admitted<'a> {
     /// changes. Copies the facts of the request: make one for what lives longer than an instant.
     pub fn permit(&self) -> Permit {
         let Request {
-            method, host, path, ..
+            method,
+            host,
+            path,
+            headers,
+            ..
         } = &self.request;
+        let headers = headers.iter();
         self.grant.permit(Some(Facts {
             method: (*method).to_owned(),
             host: (*host).to_owned(),
             readings: path.readings().map(ToOwned::to_owned).collect(),
+            headers: headers
+                .map(|it| (it.name.into(), it.value.into()))
+                .collect(),
         }))
     }
 }

@@ -224,7 +224,10 @@ fn new_path<'p>(route: &Route, change: &'p PathRewrite, path: &'p str) -> Option
         (PathRewrite::Prefix(with), PathMatch::Prefix(prefix)) => {
             Some(NewPath::prefix(path, prefix, with))
         }
-        (PathRewrite::Prefix(_), PathMatch::Exact(_) | PathMatch::Regex(_)) => None,
+        (
+            PathRewrite::Prefix(_),
+            PathMatch::Exact(_) | PathMatch::Regex(_) | PathMatch::Template(_),
+        ) => None,
     }
 }
 

@@ -25,6 +25,10 @@ use crate::carried::{Carried, Misfit, required};
 /// Features that change what a part means and that this build understands. A peer announces them
 /// when it connects; the control plane names in a message's `needs` those it cannot do without.
 pub const FEATURES: &[&str] = &[
+    feature::ACCESS_CONDITION,
+    feature::ACCESS_EXCEPT,
+    feature::ACCESS_HEADERS,
+    feature::ACCESS_TEMPLATE,
     feature::ATTEMPT_TIMEOUT,
     feature::BACKEND_REWRITE,
     feature::CORS,
@@ -34,6 +38,10 @@ pub const FEATURES: &[&str] = &[
 
 /// The names of features.
 mod feature {
+    pub(super) const ACCESS_CONDITION: &str = "access-condition";
+    pub(super) const ACCESS_EXCEPT: &str = "access-except";
+    pub(super) const ACCESS_HEADERS: &str = "access-headers";
+    pub(super) const ACCESS_TEMPLATE: &str = "access-template";
     pub(super) const ATTEMPT_TIMEOUT: &str = "attempt-timeout";
     pub(super) const BACKEND_REWRITE: &str = "backend-rewrite";
     pub(super) const CORS: &str = "cors";

@@ -125,6 +125,7 @@ fn a_call_with_all_that_can_be_recorded_of_it() {
                 application: None,
                 generation: Some(&generation),
                 caller: Some(&caller),
+                audited: &[],
                 said_by: Some(&timeout),
                 called: Some(&called),
                 backend: Some(&backend),

@@ -83,6 +83,7 @@ fn sees_nothing(policy: &Policy<'_>, rule: &Rule, ports: &BTreeSet<String>) -> N
     };
     let in_force = match rule.rule.effect {
         Effect::Allow => format!("it allows nobody on {ports}"),
+        Effect::Audit => format!("it tells of nothing on {ports}"),
         Effect::Deny | Effect::NotUnderstood => {
             format!("on {ports} it denies its callers whatever they send")
         }

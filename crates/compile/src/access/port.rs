@@ -61,17 +61,21 @@ impl<'p, 'a> Over<'p, 'a> {
             Some((_, (stance, origin))) => (*stance, Some(origin.clone())),
             None => everywhere.stance.clone(),
         };
-        let mut rules = Vec::new();
+        let (mut rules, mut audits) = (Vec::new(), Vec::new());
         for (rule, enforced) in self.rules() {
             if rule.closes {
                 (stance, stance_origin) = (Stance::Deny, Some(rule.rule.origin.clone()));
             }
-            rules.push(enforced);
+            match enforced.effect {
+                Effect::Audit => audits.push(enforced),
+                Effect::Allow | Effect::Deny | Effect::NotUnderstood => rules.push(enforced),
+            }
         }
         Access {
             mtls,
             mtls_origin,
             rules,
+            audits,
             stance,
             stance_origin,
         }
@@ -80,12 +84,9 @@ impl<'p, 'a> Over<'p, 'a> {
     /// Remembers each rule that speaks of requests on this port, where none are seen.
     pub(super) fn tell_blind_rules(&self, name: &str, blind: &mut Blind) {
         for (rule, _) in self.rules() {
-            let mut here = rule
-                .rule
-                .requests
-                .iter()
-                .filter(|request| self.is_here(request));
-            if here.any(reads_requests) {
+            let requests = rule.rule.requests.iter();
+            let mut here = requests.filter(|request| self.is_here(request));
+            if here.any(RequestMatch::reads_requests) {
                 let ports = blind.0.entry(rule.rule.origin.clone()).or_default();
                 ports.insert(name.to_string());
             }
@@ -108,7 +109,11 @@ impl<'p, 'a> Over<'p, 'a> {
         if rule.requests.is_empty() {
             return Some(rule.clone());
         }
-        let is_widened = !self.protocol.is_http() && rule.effect != Effect::Allow;
+        let is_widened = !self.protocol.is_http()
+            && match rule.effect {
+                Effect::Deny | Effect::NotUnderstood => true,
+                Effect::Allow | Effect::Audit => false,
+            };
         let here = rule.requests.iter().filter(|request| self.is_here(request));
         let requests = here.map(|request| {
             if is_widened {
@@ -147,9 +152,4 @@ fn widened(request: &RequestMatch) -> RequestMatch {
         ports,
         ..RequestMatch::default()
     }
-}
-
-/// Whether a byte stream can never match.
-fn reads_requests(request: &RequestMatch) -> bool {
-    !(request.methods.is_empty() && request.hosts.is_empty() && request.paths.is_empty())
 }

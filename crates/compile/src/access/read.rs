@@ -7,11 +7,15 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{AccessRule, CallerMatch, Effect, HostMatch, PathMatch, RequestMatch};
-use leno_model::{Code, Notes, Pattern, TrustDomain};
+use leno_condition::Condition;
+use leno_model::view::{
+    AccessRule, CallerMatch, Effect, Except, FieldMatch, FieldValue, HostMatch, PathMatch,
+    RequestMatch,
+};
+use leno_model::{Code, Notes, PathTemplate, Pattern, TrustDomain};
 use leno_resources::policy::{
-    self, AccessAction, AccessPath, AccessPathType, AccessPolicySpec, Caller, Identity, Request,
-    TargetKind, TargetRef,
+    self, AccessAction, AccessGrpc, AccessHeader, AccessHeaderType, AccessPath, AccessPathType,
+    AccessPolicySpec, Caller, Identity, Request, TargetKind, TargetRef,
 };
 use leno_resources::{List, Object, Part};
 
@@ -83,6 +87,7 @@ pub(crate) fn read<'a>(
                 object,
                 trust_domain,
                 notes,
+                in_force: DENIED,
             }
             .rule(rule, pointer),
         );
@@ -132,6 +137,8 @@ fn denies_all(object: &Object<AccessPolicySpec>) -> Rule {
             effect: Effect::NotUnderstood,
             callers: Vec::new(),
             requests: Vec::new(),
+            except: Except::default(),
+            when: None,
         }),
         closes: false,
     }
@@ -141,6 +148,8 @@ struct Reader<'a> {
     object: &'a Object<AccessPolicySpec>,
     trust_domain: &'a TrustDomain,
     notes: &'a mut Notes,
+    /// What holds where something of the rule cannot be read.
+    in_force: &'static str,
 }
 
 impl Reader<'_> {
@@ -151,6 +160,8 @@ impl Reader<'_> {
                 effect: Effect::NotUnderstood,
                 callers: Vec::new(),
                 requests: Vec::new(),
+                except: Except::default(),
+                when: None,
             };
             return Rule {
                 pointer,
@@ -158,10 +169,29 @@ impl Reader<'_> {
                 closes: true,
             };
         };
+        if written.action == AccessAction::Audit {
+            self.in_force = TOLD;
+        }
         let mut understood = !part.is_flawed();
         let callers = self.callers(&written.callers, &pointer, &mut understood);
         let requests = self.requests(&written.requests, &pointer, &mut understood);
+        let mut except = Except::default();
+        if let Some(written) = &written.except {
+            let pointer = format!("{pointer}/except");
+            except = Except {
+                callers: self.callers(&written.callers, &pointer, &mut understood),
+                requests: self.requests(&written.requests, &pointer, &mut understood),
+            };
+        }
+        let when = written.when.as_ref();
+        let when = when.filter(|when| {
+            let sound = self.condition(when, &format!("{pointer}/when"));
+            understood &= sound;
+            sound
+        });
         let effect = match written.action {
+            // It denies nobody who was not to be denied.
+            AccessAction::Audit => Effect::Audit,
             _ if !understood => Effect::NotUnderstood,
             AccessAction::Allow => Effect::Allow,
             AccessAction::Deny => Effect::Deny,
@@ -171,6 +201,13 @@ impl Reader<'_> {
             effect,
             callers,
             requests,
+            // Who cannot tell what is excepted must take nothing for it.
+            except: if understood {
+                except
+            } else {
+                Except::default()
+            },
+            when: when.filter(|_| understood).cloned(),
         };
         let closes = !understood && written.action == AccessAction::Allow;
         Rule {
@@ -258,15 +295,94 @@ impl Reader<'_> {
             methods,
             hosts,
             paths,
+            headers,
+            grpc,
         } = written;
+        self.tell_lower_case(methods, pointer);
+        let mut paths = all_or_any(paths, understood, |index, path| {
+            self.path(path, &format!("{pointer}/paths/{index}/value"))
+        });
+        paths.extend(all_or_any(grpc, understood, |_, called| grpc_path(called)));
         RequestMatch {
+            paths,
+            // All must match: one that cannot be read asks for nothing.
+            headers: all_or_any(headers, understood, |index, header| {
+                self.header(header, &format!("{pointer}/headers/{index}"))
+            }),
             ports: all_or_any(ports, understood, |_, port| Some(*port)),
             methods: all_or_any(methods, understood, |_, method| Some(method.clone())),
             hosts: all_or_any(hosts, understood, |_, host| Some(host_match(host))),
-            paths: all_or_any(paths, understood, |index, path| {
-                self.path(path, &format!("{pointer}/paths/{index}/value"))
-            }),
         }
+    }
+
+    /// Notes methods that no request has: those that differ from a known one by case are refused
+    /// before anything is asked.
+    fn tell_lower_case(&mut self, methods: &List<Arc<str>>, pointer: &str) {
+        for (index, method) in methods.iter().enumerate() {
+            let Some(method) = method.sound() else {
+                continue;
+            };
+            if !method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+                continue;
+            }
+            let message = format!("no request that is let in has the method {method}");
+            let meant = format!("did you mean {}?", method.to_ascii_uppercase());
+            self.never(&format!("{pointer}/methods/{index}"), message, Some(meant));
+        }
+    }
+
+    /// Notes a part of a rule that can never match.
+    fn never(&mut self, pointer: &str, message: String, suggestion: Option<String>) {
+        self.notes.push(
+            finding::warning(self.object, pointer, Code::C150, message)
+                .suggest(suggestion)
+                .in_force("the rule without it"),
+        );
+    }
+
+    fn header(&mut self, written: &AccessHeader, pointer: &str) -> Option<FieldMatch> {
+        let name = written.name.to_ascii_lowercase();
+        if let Some((_, why)) = NOT_ASKED.iter().find(|(other, _)| *other == name) {
+            self.denied(&format!("{pointer}/name"), format!("{name} {why}"));
+            return None;
+        }
+        let value = written.value.clone().unwrap_or_default();
+        Some(FieldMatch {
+            name: name.into(),
+            value: match written.type_ {
+                AccessHeaderType::Present => FieldValue::Present,
+                AccessHeaderType::Exact => FieldValue::Exact(value),
+                AccessHeaderType::Prefix => FieldValue::Prefix(value),
+                AccessHeaderType::RegularExpression => match Pattern::new(&value) {
+                    Ok(pattern) => FieldValue::Regex(pattern),
+                    Err(bad) => {
+                        self.denied(&format!("{pointer}/value"), bad.to_string());
+                        return None;
+                    }
+                },
+            },
+        })
+    }
+
+    /// Whether a condition can be asked of a call that is not let in yet.
+    fn condition(&mut self, written: &str, pointer: &str) -> bool {
+        let condition = match Condition::new(written) {
+            Ok(condition) => condition,
+            Err(flaw) => {
+                let note = finding::not_cel(self.object, pointer, written, flaw);
+                self.notes.push(note.in_force(self.in_force));
+                return false;
+            }
+        };
+        let reads = condition.reads();
+        let late = reads.facts.iter().find(|fact| !fact.is_known_first());
+        let message = match late {
+            Some(late) => format!("{} is not known before a call is let in", late.name()),
+            None if reads.any_header => "the name of a header is to be written out".to_string(),
+            None => return true,
+        };
+        self.denied(pointer, message);
+        false
     }
 
     fn path(&mut self, written: &AccessPath, pointer: &str) -> Option<PathMatch> {
@@ -283,14 +399,58 @@ impl Reader<'_> {
                     None
                 }
             },
+            AccessPathType::Template => match PathTemplate::new(value) {
+                Ok(template) => Some(PathMatch::Template(template)),
+                Err(bad) => {
+                    self.denied(pointer, bad.to_string());
+                    None
+                }
+            },
         }
     }
 
     fn denied(&mut self, pointer: &str, message: String) {
         self.notes.push(
-            finding::error(self.object, pointer, Code::C007, message)
-                .in_force("whatever the readable parts of this rule cover is denied"),
+            finding::error(self.object, pointer, Code::C007, message).in_force(self.in_force),
         );
+    }
+}
+
+/// What holds while a rule that decides is not understood.
+const DENIED: &str = "whatever the readable parts of this rule cover is denied";
+
+/// What holds while a rule that only tells is not understood.
+const TOLD: &str = "it tells of whatever its readable parts cover";
+
+/// The headers that rules cannot ask for, and why.
+const NOT_ASKED: [(&str, &str); 8] = [
+    ("connection", ENDS_HERE),
+    ("host", "is asked for by hosts"),
+    ("keep-alive", ENDS_HERE),
+    ("proxy-connection", ENDS_HERE),
+    ("te", ENDS_HERE),
+    ("transfer-encoding", ENDS_HERE),
+    ("upgrade", ENDS_HERE),
+    (
+        "x-forwarded-client-cert",
+        "is what proxies tell of the caller: ask by callers",
+    ),
+];
+
+const ENDS_HERE: &str = "concerns one connection, and is not part of a request";
+
+/// The path of a call of gRPC.
+fn grpc_path(called: &AccessGrpc) -> Option<PathMatch> {
+    let AccessGrpc { service, method } = called;
+    match (service, method) {
+        (Some(service), Some(method)) => {
+            Some(PathMatch::Exact(format!("/{service}/{method}").into()))
+        }
+        (Some(service), None) => Some(PathMatch::Prefix(format!("/{service}").into())),
+        (None, Some(method)) => PathTemplate::new(&format!("/*/{method}"))
+            .ok()
+            .map(PathMatch::Template),
+        (None, None) => None,
     }
 }
 

@@ -131,6 +131,7 @@ fn takes(matches: &HttpMatch, call: &Call) -> bool {
             below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
         }
         PathMatch::Regex(pattern) => pattern.matches(path.bytes()),
+        PathMatch::Template(template) => template.matches(&path),
     };
     let is_header = matches.headers.iter().all(|header| {
         let one = TextMatch::Exact("1".into());

@@ -128,7 +128,7 @@ fn takes(matches: &HttpMatch, request: &Request) -> bool {
             let below = request.path.strip_prefix(&**prefix);
             below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
         }
-        PathMatch::Regex(_) => unreachable!("no pattern is written"),
+        PathMatch::Regex(_) | PathMatch::Template(_) => unreachable!("no pattern is written"),
     };
     let has = |matches: &[leno_model::view::HeaderMatch], values: &[(&str, &str)]| {
         matches.iter().all(|one| {

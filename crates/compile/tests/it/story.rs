@@ -207,6 +207,7 @@ fn path(path: &PathMatch) -> String {
         PathMatch::Exact(path) => format!("={path}"),
         PathMatch::Prefix(prefix) => format!("{prefix}/*"),
         PathMatch::Regex(pattern) => format!("~{}", pattern.as_str()),
+        PathMatch::Template(template) => template.to_string(),
     }
 }
 
@@ -419,31 +420,30 @@ fn access(port: &str, access: &Access, story: &mut String) {
         by(&access.stance_origin),
     )
     .unwrap();
-    for rule in &access.rules {
+    for rule in access.rules.iter().chain(&access.audits) {
         access_rule(rule, story);
     }
 }
 
 fn access_rule(rule: &AccessRule, story: &mut String) {
-    let callers = rule.callers.iter().map(caller).collect::<Vec<_>>();
-    let callers = if callers.is_empty() {
-        "everyone".into()
-    } else {
-        callers.join(" or ")
+    let all = |callers: &[CallerMatch]| callers.iter().map(caller).collect::<Vec<_>>();
+    let asked = |requests: &[RequestMatch]| requests.iter().map(request).collect::<Vec<_>>();
+    let mut words = match &*rule.callers {
+        [] => "everyone".to_owned(),
+        callers => all(callers).join(" or "),
     };
-    let requests = rule.requests.iter().map(request).collect::<Vec<_>>();
-    let requests = if requests.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", requests.join(" or "))
-    };
-    writeln!(
-        story,
-        "    {:?} {callers}{requests} ({})",
-        rule.effect,
-        place(&rule.origin)
-    )
-    .unwrap();
+    if !rule.requests.is_empty() {
+        words += &format!(": {}", asked(&rule.requests).join(" or "));
+    }
+    let except = [all(&rule.except.callers), asked(&rule.except.requests)].concat();
+    if !except.is_empty() {
+        words += &format!(", except {}", except.join(" or "));
+    }
+    if let Some(condition) = &rule.when {
+        words += &format!(", when {condition}");
+    }
+    let (effect, place) = (rule.effect, place(&rule.origin));
+    writeln!(story, "    {effect:?} {words} ({place})").unwrap();
 }
 
 fn caller(caller: &CallerMatch) -> String {
@@ -471,12 +471,14 @@ fn request(request: &RequestMatch) -> String {
         methods,
         hosts,
         paths,
+        headers,
     } = request;
     let mut words = Vec::new();
     words.extend(ports.iter().map(|port| format!("port {port}")));
     words.extend(methods.iter().map(|method| method.to_string()));
     words.extend(hosts.iter().filter_map(host));
     words.extend(paths.iter().map(path));
+    words.extend(headers.iter().map(ToString::to_string));
     if words.is_empty() {
         "anything".into()
     } else {

@@ -98,3 +98,32 @@ fn every_fact_is_found_under_its_name_and_has_a_type() {
         assert!(Condition::new(&text).is_ok(), "{text}");
     }
 }
+
+#[test]
+fn it_is_known_what_an_expression_reads() {
+    let reads = |text: &str| {
+        let condition = Condition::new(text).unwrap();
+        let reads = condition.reads();
+        let facts = reads.facts.iter().map(|fact| fact.name());
+        let words = facts.chain(reads.headers.iter().map(|name| &**name));
+        let any = reads.any_header.then_some("any");
+        words.chain(any).collect::<Vec<_>>().join(" ")
+    };
+    for (text, expect) in [
+        ("true", ""),
+        (
+            "request.method == 'GET' || source.namespace in ['a', 'b']",
+            "request.method source.namespace",
+        ),
+        (
+            "has(request.headers.a) && request.headers['b'] == 'c'",
+            "request.headers a b",
+        ),
+        (
+            "request.path in request.headers",
+            "request.path request.headers any",
+        ),
+    ] {
+        assert_eq!(reads(text), expect, "{text}");
+    }
+}

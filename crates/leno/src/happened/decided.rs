@@ -1,6 +1,7 @@
 //! The same call, decided again by a configuration: the one that its proxies had, or another.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use leno_admin::{
     FactOf, FactValue, Happening, HowKnown, Recorded, Side, StepOutcome, StoryDetail, StoryStep,
@@ -96,6 +97,9 @@ pub(super) fn again_received(record: &Recorded, then: &Then) -> Option<(Vec<Stor
     let asked = asked_at(record, &host)?;
     let workload = workload(record)?;
     let receiver = received_by(&then.mesh, &source, &workload, application.port(), &asked)?;
+    if let Some(hangs) = hangs_at_door(record, &receiver) {
+        return Some((Vec::new(), Way::Undecided(hangs)));
+    }
     let way = match receiver.said.refusal() {
         None => Way::Reaches {
             backend: workload.to_string(),
@@ -141,6 +145,9 @@ fn way<'i>(mesh: &Mesh, end: &'i End, record: &Recorded) -> (Way, Option<&'i Rec
         ip.is_some_and(|at| all.any(|id| addresses(id).is_some_and(|all| all.contains(&at.ip()))))
     };
     let receiver = receivers.iter().find(is_there).or(receivers.first());
+    if let Some(hangs) = receiver.and_then(|receiver| hangs_at_door(record, receiver)) {
+        return (Way::Undecided(hangs), None);
+    }
     if let Some(reason) = receiver.and_then(|receiver| receiver.said.refusal()) {
         return (refused(reason), receiver);
     }
@@ -150,6 +157,16 @@ fn way<'i>(mesh: &Mesh, end: &'i End, record: &Recorded) -> (Way, Option<&'i Rec
         endpoints: endpoints.sum(),
     };
     (way, receiver)
+}
+
+/// On what it hangs whether a receiver lets the call in, if that is a header that was not recorded.
+fn hangs_at_door(record: &Recorded, receiver: &Receiver) -> Option<String> {
+    let is_missing = |name: &&Arc<str>| !is_recorded(record, leno_traffic::Asked::Header(name));
+    let is_call = record.event == Happening::Call;
+    let name = receiver.asks.iter().filter(|_| is_call).find(is_missing)?;
+    Some(format!(
+        "an access rule asks for header {name}, which was not recorded"
+    ))
 }
 
 fn refused(reason: &Reason) -> Way {

@@ -108,7 +108,13 @@ pub(super) fn received(record: &Recorded) -> Vec<StoryStep> {
     if is_admitted {
         let allowed_by = decided.said_by.as_ref();
         let allowed_by = allowed_by.filter(|_| !ended.is_some_and(is_configured));
-        steps.push(by(yes(ACCESS, "allowed"), allowed_by));
+        let mut step = by(yes(ACCESS, "allowed"), allowed_by);
+        let told = decided.audited.iter();
+        step.details.extend(told.map(|rule| StoryDetail {
+            text: format!("{} tells of it", rule.shown()),
+            origin: rule.place.clone(),
+        }));
+        steps.push(step);
     }
     match ended {
         Some(step) => steps.push(failure(step, record)),

@@ -260,6 +260,7 @@ impl Imagining<'_> {
         let id = &instance.workload.id;
         let mut story = Story::default();
         story.steps.push(endpoint(instance, port, alike));
+        let mut asks = Vec::new();
         let said = match self.disbelieved(instance, port) {
             Some(refusal) => {
                 story.steps.push(Step {
@@ -286,7 +287,11 @@ impl Imagining<'_> {
                 });
                 Said::Unasked
             }
-            None => self.admit(instance, port, sent, &mut story),
+            None => {
+                let (said, asked) = self.admit(instance, port, sent, &mut story);
+                asks = asked;
+                said
+            }
         };
         Receiver {
             thought: Thought {
@@ -295,11 +300,18 @@ impl Imagining<'_> {
                 story,
             },
             said,
+            asks,
         }
     }
 
-    /// Whether the proxy in front of `instance` would let the call pass.
-    fn admit(&self, instance: &Instance, port: u16, sent: &[u8], story: &mut Story) -> Said {
+    /// Whether the proxy in front of `instance` would let the call pass, and for which headers it asks.
+    fn admit(
+        &self,
+        instance: &Instance,
+        port: u16,
+        sent: &[u8],
+        story: &mut Story,
+    ) -> (Said, Vec<Arc<str>>) {
         let id = &instance.workload.id;
         let view = self.ground.mesh.view(ViewOf {
             workloads: &BTreeSet::from([id.clone()]),
@@ -314,9 +326,11 @@ impl Imagining<'_> {
         };
         let request = head.as_ref().map(|head| &head.request);
         let Some(policy) = table.inbound(id, port) else {
-            return Said::Refused(Reason::from(&Denied::TargetGone(id.clone())));
+            let gone = Reason::from(&Denied::TargetGone(id.clone()));
+            return (Said::Refused(gone), Vec::new());
         };
-        match policy.explain(&self.source.claim(), request, story) {
+        let asks = policy.asks().map(|asks| asks.headers().to_vec());
+        let said = match policy.explain(&self.source.claim(), request, story) {
             Verdict::Allow(_) => Said::Allowed,
             Verdict::Deny(denied) => Said::Refused(Reason::from(&denied)),
             Verdict::Undecided(missing) => Said::Refused(Reason {
@@ -326,7 +340,8 @@ impl Imagining<'_> {
                 origin: None,
                 revoked: None,
             }),
-        }
+        };
+        (said, asks.unwrap_or_default())
     }
 
     /// Why the caller's proxy would not believe the one in front of `instance`.

@@ -1,25 +1,31 @@
 //! Access: who may call a workload's port, as the receiving proxy enforces it.
 
+mod words;
+
 use alloc::{sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
 use crate::name::{Name, Namespace};
 use crate::origin::Origin;
+use crate::pattern::Pattern;
 use crate::spiffe::TrustDomain;
 use crate::view::route::{HostMatch, PathMatch};
 
 /// All rules that stand over one port of one workload, gathered from every policy that targets it.
 ///
 /// The verdict, in this order: a deny rule that matches denies; an allow rule that matches allows;
-/// where any allow rule exists, nobody else is allowed; else the stance decides.
+/// where any allow rule exists, nobody else is allowed; else the stance decides. Where it cannot be told
+/// whether a rule matches, one that denies does, and one that allows does not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Access {
     /// Whether plain callers are refused before anything else is asked.
     pub mtls: Mtls,
     /// Who said so; absent for the default.
     pub mtls_origin: Option<Origin>,
-    /// The rules, in no order that matters.
+    /// The rules that decide, in no order that matters.
     pub rules: Vec<Arc<AccessRule>>,
+    /// The rules that only tell what they match.
+    pub audits: Vec<Arc<AccessRule>>,
     /// What holds for calls that no rule speaks of.
     pub stance: Stance,
     /// Who said so; absent for the default.
@@ -33,6 +39,7 @@ impl Access {
             mtls: Mtls::Permissive,
             mtls_origin: None,
             rules: Vec::new(),
+            audits: Vec::new(),
             stance: Stance::Allow,
             stance_origin: None,
         }
@@ -68,6 +75,19 @@ pub struct AccessRule {
     pub callers: Vec<CallerMatch>,
     /// Which requests: one of these must match. Empty is every request and every byte stream.
     pub requests: Vec<RequestMatch>,
+    /// What it does not speak of, although all of the above does.
+    pub except: Except,
+    /// A CEL expression that must be true too.
+    pub when: Option<Arc<str>>,
+}
+
+/// What a rule does not speak of: the calls of any of these callers, and any of these requests.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Except {
+    /// Nobody's calls that one of these matches.
+    pub callers: Vec<CallerMatch>,
+    /// No request that one of these matches.
+    pub requests: Vec<RequestMatch>,
 }
 
 /// What follows when a rule matches.
@@ -77,6 +97,8 @@ pub enum Effect {
     Allow,
     /// The call is denied.
     Deny,
+    /// It is told that the rule matched, and nothing else.
+    Audit,
     /// A feature this proxy lacks: it denies whatever it matches ([`crate::Code::R005`]).
     NotUnderstood,
 }
@@ -146,6 +168,49 @@ pub struct RequestMatch {
     pub hosts: Vec<HostMatch>,
     /// Paths.
     pub paths: Vec<PathMatch>,
+    /// Headers; all of these must match.
+    pub headers: Vec<FieldMatch>,
+}
+
+impl RequestMatch {
+    /// Whether it looks at what a byte stream has not.
+    pub fn reads_requests(&self) -> bool {
+        let Self {
+            ports: _,
+            methods,
+            hosts,
+            paths,
+            headers,
+        } = self;
+        !(methods.is_empty() && hosts.is_empty() && paths.is_empty() && headers.is_empty())
+    }
+}
+
+/// A header that a request must have.
+///
+/// A header may come more than once, in fields or in the elements of a list, and servers read that
+/// differently. So it surely matches only if all its fields do, alone and joined by `, ` (RFC 9110
+/// section 5.3), and surely does not only if neither these nor elements of the list do. A field counts
+/// whose name differs only by `_` for `-`: some servers cannot tell them apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldMatch {
+    /// Its name, in lower case.
+    pub name: Arc<str>,
+    /// What it must say.
+    pub value: FieldValue,
+}
+
+/// What a header must say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FieldValue {
+    /// Anything: it is there.
+    Present,
+    /// This.
+    Exact(Arc<str>),
+    /// Something that begins so.
+    Prefix(Arc<str>),
+    /// Something that this pattern matches as a whole.
+    Regex(Pattern),
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use core::{num::NonZeroU32, time::Duration};
 use crate::code::Code;
 use crate::origin::Origin;
 use crate::pattern::Pattern;
+use crate::template::PathTemplate;
 use crate::view::service::PortRef;
 use crate::view::telemetry::Telemetry;
 
@@ -74,6 +75,8 @@ pub enum PathMatch {
     Prefix(Arc<str>),
     /// Paths that this pattern matches as a whole.
     Regex(Pattern),
+    /// Paths that fit this template. Only access rules have them.
+    Template(PathTemplate),
 }
 
 /// A named value that must match: a header or a query parameter.

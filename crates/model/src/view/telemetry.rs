@@ -90,7 +90,7 @@ pub struct LogFields(u32);
 
 impl LogFields {
     /// The fields that can be chosen. What else a line has stands in every one.
-    pub const ALL: [&str; 22] = [
+    pub const ALL: [&str; 23] = [
         "reporter",
         "source",
         "destination",
@@ -113,6 +113,7 @@ impl LogFields {
         "code",
         "slug",
         "fault",
+        "audited",
     ];
 
     /// These; names that there are not are left out.

@@ -145,7 +145,10 @@ impl<'a> Exchange<'a> {
     fn admit(&mut self) -> Result<Admitted<'a>, Refusal> {
         let policy = self.incoming.policy(self.table)?;
         let peer = &self.incoming.peer;
-        let admitted = policy.admit(peer, self.head.request.clone());
+        let request = &self.head.request;
+        let audits = policy.audits(&policy.claim(peer), Some(request));
+        self.told.decision.audited(&audits);
+        let admitted = policy.admit(peer, request.clone());
         let admitted = admitted.map_err(|denied| {
             if let Fact::Known(caller) = policy.claim(peer).caller {
                 self.told.decision.comes_from(caller);

@@ -122,11 +122,11 @@ impl<'a> Exchange<'a> {
         } = self;
         let request = &head.request;
         let called = told.decision.called();
-        let asking = called.map(|port| Asking {
-            port,
-            namespace: incoming.namespace(),
-            request,
-        });
+        let asks = match called {
+            Some(port) => port.asks(incoming.namespace()),
+            None => incoming.policy(self.table).ok().and_then(|it| it.asks()),
+        };
+        let asking = asks.map(|asks| Asking { asks, request });
         let basis = Basis {
             generation: &self.table.view().generation,
             way: &incoming.way,

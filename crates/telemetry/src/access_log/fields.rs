@@ -9,7 +9,7 @@ use std::time::Duration;
 use leno_model::{CallId, Code, Fault, Origin, Wall};
 
 use crate::event::{Accept, Call, Edge, Event, Handshake, Party, Stream, cut};
-use crate::series::RouteName;
+use crate::series::{RouteName, RuleNames};
 
 /// What stands in a field.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub enum Said<'a> {
     Party(Party<'a>),
     /// A rule.
     Route(&'a Origin),
+    /// Rules, at least one.
+    Rules(&'a [Origin]),
     /// An address.
     Address(SocketAddr),
     /// A number.
@@ -50,6 +52,7 @@ impl fmt::Display for Said<'_> {
             Self::Id(id) => f.write_str(&String::from_utf8_lossy(&id.digits())),
             Self::Party(party) => party.fmt(f),
             Self::Route(route) => RouteName(route).fmt(f),
+            Self::Rules(rules) => RuleNames(rules).fmt(f),
             Self::Address(address) => address.fmt(f),
             Self::Number(number) => number.fmt(f),
             Self::Took(took) => write!(f, "{took:?}"),
@@ -113,6 +116,7 @@ fn say_call<'a>(call: &Call<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     say("sent", Said::Number(call.sent));
     say("received", Said::Number(call.received));
     failure(call.refused, call.fault(), say);
+    audited(call.decided.audited, say);
 }
 
 fn say_opened<'a>(stream: &Stream<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
@@ -131,6 +135,13 @@ fn say_stream<'a>(stream: &Stream<'a>, say: &mut impl FnMut(&'static str, Said<'
     say("sent", Said::Number(stream.sent));
     say("received", Said::Number(stream.received));
     failure(stream.refused, stream.fault(), say);
+    audited(stream.decided.audited, say);
+}
+
+fn audited<'a>(rules: &'a [Origin], say: &mut impl FnMut(&'static str, Said<'a>)) {
+    if !rules.is_empty() {
+        say("audited", Said::Rules(rules));
+    }
 }
 
 fn say_handshake<'a>(handshake: &Handshake<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {

@@ -5,7 +5,7 @@ use leno_model::Wall;
 use super::fields::{Said, fields};
 use super::line::{Line, is_plain};
 use crate::event::Event;
-use crate::series::RouteName;
+use crate::series::{RouteName, RuleNames};
 
 pub(super) fn write(event: &Event<'_>, line: &mut Line) {
     let mut before = "{\"";
@@ -45,6 +45,7 @@ fn value(line: &mut Line, said: Said<'_>) {
         Said::Id(id) => quoted(line, |line| line.ascii(&id.digits())),
         Said::Party(party) => quoted(line, |line| line.party(party)),
         Said::Route(route) => quoted(line, |line| line.show(RouteName(route))),
+        Said::Rules(rules) => quoted(line, |line| line.show(RuleNames(rules))),
         Said::Address(address) => quoted(line, |line| line.address(address)),
         Said::Trace(trace) => quoted(line, |line| line.show(format_args!("{trace:032x}"))),
         Said::Span(span) => quoted(line, |line| line.show(format_args!("{span:016x}"))),

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use leno_model::{CallId, Code, Fault, Wall};
+use leno_model::{CallId, Code, Fault, Origin, Wall};
 
 use super::line::{Line, is_plain};
 use crate::event::{Accept, Call, Edge, Event, Handshake, Reporter, Stream};
+use crate::series::RuleNames;
 
 pub(super) fn write(event: &Event<'_>, line: &mut Line) {
     match event {
@@ -50,6 +51,7 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
         line.add("  copy of ");
         line.show(call);
     }
+    audited(line, call.decided.audited);
     end(line, call.refused);
 }
 
@@ -68,6 +70,7 @@ fn write_stream(stream: &Stream<'_>, line: &mut Line) {
     line.add(" B sent, ");
     chosen(line, "received", |line| line.number(stream.received));
     line.add(" B received");
+    audited(line, stream.decided.audited);
     end(line, stream.refused);
 }
 
@@ -146,6 +149,13 @@ fn middle(line: &mut Line, took: Duration, edge: &Edge<'_>, id: CallId) {
         chosen(line, "security", |line| line.add(edge.security.as_str()));
     });
     column(line, 10, |line| line.show(id));
+}
+
+fn audited(line: &mut Line, rules: &[Origin]) {
+    if !rules.is_empty() && line.has("audited") {
+        line.add("  audited by ");
+        line.show(RuleNames(rules));
+    }
 }
 
 fn end(line: &mut Line, code: Option<Code>) {

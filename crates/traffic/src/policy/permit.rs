@@ -1,13 +1,14 @@
 //! What is kept of a permission while a stream lives, to be asked again when the view changes.
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
 use leno_model::SpiffeId;
 use leno_model::view::{AccessRule, WorkloadId};
+use leno_protocol::Header;
 
 use crate::caller::{Claim, Fact};
-use crate::policy::gate::Asked;
+use crate::policy::meets::Asked;
 use crate::policy::{Denied, Verdict};
 use crate::table::Table;
 
@@ -30,6 +31,8 @@ pub(super) struct Facts {
     pub(super) method: String,
     pub(super) host: String,
     pub(super) readings: Vec<String>,
+    /// All of them: a later view may ask for what this one did not.
+    pub(super) headers: Vec<(Box<str>, Box<[u8]>)>,
 }
 
 impl Permit {
@@ -62,8 +65,16 @@ impl Table {
                 method,
                 host,
                 readings,
+                headers,
             }) => {
-                let readings = readings.iter().map(|path| Asked { method, host, path });
+                let headers = headers.iter().map(|(name, value)| Header { name, value });
+                let headers = &headers.collect::<Vec<_>>();
+                let readings = readings.iter().map(|path| Asked {
+                    method,
+                    host,
+                    path,
+                    headers,
+                });
                 policy.judge_readings(&claim, readings)
             }
         };

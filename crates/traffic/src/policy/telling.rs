@@ -7,7 +7,8 @@ use leno_model::view::{AccessRule, Mtls};
 use leno_protocol::Request;
 
 use crate::caller::{Claim, Fact, Missing};
-use crate::policy::gate::{Asked, Call, Gate, rule_mismatch};
+use crate::policy::gate::Gate;
+use crate::policy::meets::{Asked, Call};
 use crate::policy::{Allowed, Before, Denied, Policy, Verdict};
 use crate::story::{Detail, Known, Outcome, Step, StepKind, Story, first_details, numbered};
 
@@ -44,6 +45,7 @@ impl<'t> Policy<'t> {
             method: request.method,
             host: request.host,
             path: request.path.raw(),
+            headers: request.headers,
         });
         let mut step = access_step(&verdict);
         step.details = match (&verdict, request) {
@@ -55,6 +57,12 @@ impl<'t> Policy<'t> {
                 passed_over(gate, Call { claim, port, asked })
             }
         };
+        for rule in self.audits(claim, request) {
+            step.details.push(Detail {
+                text: format!("{} tells of it", named(rule)),
+                origin: Some(rule.origin.clone()),
+            });
+        }
         let scanned = self.judge_one(claim, asked, Gate::judge_by_scan);
         let indexed = self.judge_one(claim, asked, Gate::judge);
         if scanned != indexed {
@@ -71,6 +79,7 @@ impl<'t> Policy<'t> {
                 method: request.method,
                 host: request.host,
                 path,
+                headers: request.headers,
             };
             let read = access_step(&self.judge_one(claim, Some(asked), Gate::judge));
             Detail {
@@ -83,8 +92,9 @@ impl<'t> Policy<'t> {
 
 /// The rules that do not speak of the call, and why.
 fn passed_over(gate: &Gate, call: Call<'_>) -> Vec<Detail> {
-    first_details(gate.access().rules.iter().filter_map(|rule| {
-        let mismatch = rule_mismatch(rule, call)?;
+    first_details(gate.rules().filter_map(|ready| {
+        let mismatch = ready.mismatch(call)?;
+        let rule = ready.rule();
         Some(Detail {
             text: format!("{} no: {mismatch}", named(rule)),
             origin: Some(rule.origin.clone()),

@@ -6,6 +6,7 @@ use leno_model::view::{AccessRule, Effect, WorkloadId};
 use leno_model::{Code, Origin, SpiffeId};
 
 use crate::caller::Missing;
+use crate::policy::meets::Unclear;
 use crate::policy::telling::named;
 
 /// The outcome of a judgement.
@@ -45,6 +46,10 @@ pub enum Denied {
     /// A rule covers it that needs a feature this proxy lacks.
     #[error("{} needs a feature that this proxy lacks", named(.0))]
     NotUnderstood(Arc<AccessRule>),
+    /// It cannot be told whether a rule speaks of it: one that denies does so, and one that allows
+    /// does not.
+    #[error("{} cannot be decided: {}", named(.0), .1)]
+    Unclear(Arc<AccessRule>, Unclear),
     /// Rules allow others, and none allows this.
     #[error("no AccessPolicy allows it")]
     NoAllowRule,
@@ -67,7 +72,9 @@ impl Denied {
     pub(crate) fn by(rule: &Arc<AccessRule>) -> Self {
         match rule.effect {
             Effect::Deny => Self::ByRule(rule.clone()),
-            Effect::Allow | Effect::NotUnderstood => Self::NotUnderstood(rule.clone()),
+            Effect::Allow | Effect::Audit | Effect::NotUnderstood => {
+                Self::NotUnderstood(rule.clone())
+            }
         }
     }
 
@@ -75,7 +82,9 @@ impl Denied {
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             Self::Plain(origin) | Self::ByDefault(origin) => origin.as_ref(),
-            Self::ByRule(rule) | Self::NotUnderstood(rule) => Some(&rule.origin),
+            Self::ByRule(rule) | Self::NotUnderstood(rule) | Self::Unclear(rule, _) => {
+                Some(&rule.origin)
+            }
             Self::NotOurs
             | Self::Revoked(_)
             | Self::NoAllowRule
@@ -91,6 +100,7 @@ impl Denied {
             Self::NoAllowRule | Self::ByDefault(_) => Code::R003,
             Self::ByRule(_) => Code::R004,
             Self::NotUnderstood(_) => Code::R005,
+            Self::Unclear(..) => Code::R060,
             Self::AmbiguousPath => Code::R035,
             Self::Revoked(_) => Code::T005,
             Self::TargetGone(_) => Code::R001,
@@ -107,6 +117,7 @@ impl Denied {
             | Self::Revoked(_)
             | Self::ByRule(_)
             | Self::NotUnderstood(_)
+            | Self::Unclear(..)
             | Self::NoAllowRule
             | Self::ByDefault(_) => 403,
         }

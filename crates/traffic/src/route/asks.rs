@@ -38,6 +38,15 @@ impl Asks {
         }
     }
 
+    /// What asks for these headers and for no parameters.
+    pub(crate) fn of_headers<'n>(names: impl Iterator<Item = &'n Arc<str>>) -> Self {
+        let once: BTreeSet<_> = names.cloned().collect();
+        Self {
+            headers: once.into_iter().collect(),
+            parameters: Vec::new(),
+        }
+    }
+
     /// The headers, in lower case.
     pub fn headers(&self) -> &[Arc<str>] {
         &self.headers

@@ -150,6 +150,167 @@ fn ports_hosts_and_domains_are_compared_as_written() {
 }
 
 #[test]
+fn paths_fit_templates() {
+    check(
+        "allow template=/items/{id}/orders/**",
+        &[
+            ("web", "GET http://cart/items/7/orders/9", "allow"),
+            ("web", "GET http://cart/items/7/orders", "allow"),
+            ("web", "GET http://cart/items/orders", "403 R003"),
+            ("web", "GET http://cart/items//orders", "403 R003"),
+        ],
+    );
+    check(
+        "deny template=/items/{id}",
+        &[
+            ("web", "GET http://cart/items/7", "403 R004"),
+            ("web", "GET http://cart/items/7/x", "allow"),
+            ("web", "GET http://cart/items/%37", "403 R004"),
+        ],
+    );
+}
+
+/// Servers take the first of several fields, the last, all as a list, or the elements of one; and some
+/// cannot tell `_` from `-`.
+#[test]
+fn a_header_allows_under_every_reading_and_denies_under_any() {
+    let (allows, denies) = ("allow header:x-role=admin", "deny header:x-role=admin");
+    for (headers, allowed, denied) in [
+        ("x-role:admin", "allow", "403 R004"),
+        ("X-Role:admin", "allow", "403 R004"),
+        ("x-role:user", "403 R003", "allow"),
+        ("x-other:admin", "403 R003", "allow"),
+        ("x-role:admin x-role:admin", "403 R060", "403 R060"),
+        ("x-role:user x-role:admin", "403 R060", "403 R060"),
+        ("x-role:admin x-role:user", "403 R060", "403 R060"),
+        ("x-role:user,admin", "403 R060", "403 R060"),
+        ("x_role:admin", "403 R060", "403 R060"),
+        ("x-role:admin x_role:user", "403 R060", "403 R060"),
+        ("x-role:user x-role:guest", "403 R003", "allow"),
+        ("x-role:Admin", "403 R003", "allow"),
+    ] {
+        let request = format!("GET http://cart/ {headers}");
+        check(allows, &[("web", &request, allowed)]);
+        check(denies, &[("web", &request, denied)]);
+    }
+    check(
+        "allow header:accept=text/html,text/plain",
+        &[(
+            "web",
+            "GET http://cart/ accept:text/html,text/plain",
+            "allow",
+        )],
+    );
+}
+
+#[test]
+fn headers_are_present_begin_or_match() {
+    check(
+        "allow header:x-a=? header:x-b=b* header:x-c=~[0-9]+",
+        &[
+            ("web", "GET http://cart/ x-a: x-b:bb x-c:12", "allow"),
+            ("web", "GET http://cart/ x-b:bb x-c:12", "403 R003"),
+            ("web", "GET http://cart/ x-a:1 x-b:ab x-c:12", "403 R003"),
+            ("web", "GET http://cart/ x-a:1 x-b:b x-c:12a", "403 R003"),
+            ("web", "GET http://cart/ x-a:1 x-a:2 x-b:b x-c:1", "allow"),
+        ],
+    );
+}
+
+#[test]
+fn a_rule_does_not_speak_of_what_it_excepts() {
+    check(
+        "deny path=/admin except from=ops/admin path=/admin/health",
+        &[
+            ("web", "GET http://cart/admin", "403 R004"),
+            ("web", "GET http://cart/admin/health", "allow"),
+            ("ops/admin", "GET http://cart/admin", "allow"),
+        ],
+    );
+    check(
+        "allow domain=shop.local except header:x-debug=?",
+        &[
+            ("web", "GET http://cart/", "allow"),
+            ("web", "GET http://cart/ x-debug:1", "403 R003"),
+            ("web", "GET http://cart/ x_debug:1", "403 R060"),
+            // It may carry any request.
+            ("web", "tcp", "403 R060"),
+        ],
+    );
+}
+
+#[test]
+fn a_condition_that_has_no_value_never_lets_anybody_in() {
+    let condition = "when request.headers['x-role'] == 'admin'";
+    for rule in ["allow", "deny"] {
+        let surely = if rule == "allow" { "allow" } else { "403 R004" };
+        let not = if rule == "allow" { "403 R003" } else { "allow" };
+        check(
+            &format!("{rule} {condition}"),
+            &[
+                ("web", "GET http://cart/ x-role:admin", surely),
+                ("web", "GET http://cart/ x-role:user", not),
+                ("web", "GET http://cart/", "403 R060"),
+                ("web", "GET http://cart/ x-role:a x-role:admin", "403 R060"),
+                ("web", "GET http://cart/ x_role:admin", "403 R060"),
+                ("web", "tcp", "403 R060"),
+            ],
+        );
+    }
+    check(
+        "allow when source.namespace == 'shop' && source.address.startsWith('10.')",
+        &[
+            ("web", "tcp", "allow"),
+            ("bank/teller", "tcp", "403 R003"),
+            ("plain", "tcp", "403 R003"),
+        ],
+    );
+}
+
+#[test]
+fn a_condition_without_a_fact_is_undecided() {
+    let claim = Claim {
+        caller: Fact::Unknown,
+        address: Fact::Known("10.0.0.7".parse().unwrap()),
+    };
+    let table = table("allow when source.namespace == 'shop' || request.path == '/x'");
+    let judged = |request: &str| in_words(&table, &claim, request);
+    assert_eq!(
+        judged("GET http://cart/"),
+        "undecided: the caller's identity"
+    );
+    assert_eq!(judged("GET http://cart/x"), "allow");
+}
+
+#[test]
+fn rules_that_audit_only_tell() {
+    let table = table("audit path=/admin\naudit header:x-role=admin\nallow path=/");
+    let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+    let web = spiffe_id("web");
+    let claim = Claim {
+        caller: Fact::Known(Some(&web)),
+        address: Fact::Known("10.0.0.7".parse().unwrap()),
+    };
+    for (request, expect) in [
+        ("GET http://cart/", ""),
+        ("GET http://cart/admin", "/spec/rules/0"),
+        ("GET http://cart/%61dmin", "/spec/rules/0"),
+        (
+            "GET http://cart/admin x-role:user,admin",
+            "/spec/rules/0 /spec/rules/1",
+        ),
+    ] {
+        assert_eq!(in_words(&table, &claim, request), "allow", "{request}");
+        let told = with_request(request, |request| {
+            let audits = policy.audits(&claim, Some(&request));
+            let told = audits.iter().map(|rule| rule.origin.pointer.to_string());
+            told.collect::<Vec<_>>().join(" ")
+        });
+        assert_eq!(told, expect, "{request}");
+    }
+}
+
+#[test]
 fn every_reading_of_a_path_gets_one_verdict() {
     let rules = "deny path=/admin\nallow path=/";
     check(

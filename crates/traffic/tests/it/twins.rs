@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use leno_model::view::{
-    Access, AccessRule, CallerMatch, Effect, HostMatch, Mtls, PathMatch, RequestMatch, Routes,
-    Stance, TextMatch,
+    Access, AccessRule, CallerMatch, Effect, FieldMatch, FieldValue, HostMatch, Mtls, PathMatch,
+    RequestMatch, Routes, Stance, TextMatch,
 };
 use leno_model::{Code, Dice, SpiffeId};
 use leno_protocol::Request;
@@ -76,6 +76,36 @@ impl Words {
         }
     }
 
+    /// What a rule of access says of requests.
+    fn access_request(&mut self) -> String {
+        let mut words = String::new();
+        if self.chance(2) {
+            words = match self.below(5) {
+                0 => format!(
+                    " template={}",
+                    self.one(&["/{a}", "/a/{b}", "/a/**", "/{a}/items/**"])
+                ),
+                _ => format!(" {}", self.path_match()),
+            };
+        }
+        if self.chance(4) {
+            words += self.one(&[" method=GET", " method=POST method=PUT"]);
+        }
+        if self.chance(5) {
+            words += self.one(&[" port=8080", " port=9090", " host=cart", " host=*.example"]);
+        }
+        if self.chance(4) {
+            words += self.one(&[
+                " header:x-user=beta",
+                " header:x-user=b*",
+                " header:x-user=~b.*",
+                " header:x-user=?",
+                " header:x-user=? header:x-b=1",
+            ]);
+        }
+        words
+    }
+
     fn route(&mut self) -> String {
         let mut words = self.path_match();
         if self.chance(2) {
@@ -111,7 +141,14 @@ impl Words {
             words += self.one(&["?v=2", "?v=%32", "?w=1&v=3", "?v=x", "?"]);
         }
         if self.chance(2) {
-            words += self.one(&[" x-user:beta", " X-User:alpha", " x-user:bet x-user:a"]);
+            words += self.one(&[
+                " x-user:beta",
+                " X-User:alpha",
+                " x-user:bet x-user:a",
+                " x_user:beta",
+                " x-user:beta x-user:beta",
+                " x-user:a,beta",
+            ]);
         }
         if self.chance(4) {
             words += " x-b:1";
@@ -136,14 +173,18 @@ impl Words {
                 "ip=fd00::/8",
             ]);
         }
-        if self.chance(2) {
-            words = words + " " + &self.path_match();
-        }
-        if self.chance(4) {
-            words += self.one(&[" method=GET", " method=POST method=PUT"]);
-        }
-        if self.chance(5) {
-            words += self.one(&[" port=8080", " port=9090", " host=cart", " host=*.example"]);
+        words += &self.access_request();
+        match self.below(8) {
+            0 => words = words + " except namespace=shop" + &self.access_request(),
+            1 => words = words + " except port=8080" + &self.access_request(),
+            2 => {
+                words += self.one(&[
+                    " when source.namespace == 'shop'",
+                    " when request.method == 'GET' || source.namespace == 'shop'",
+                    " when request.headers['x-user'] == 'beta'",
+                ]);
+            }
+            _ => {}
         }
         words
     }
@@ -173,6 +214,19 @@ fn naive_path(expected: &PathMatch, path: &str) -> bool {
             prefix.is_empty() || have.starts_with(&wanted)
         }
         PathMatch::Regex(pattern) => naive_pattern(pattern.as_str(), path),
+        PathMatch::Template(template) => {
+            let have: Vec<_> = path.split('/').collect();
+            let wanted: Vec<_> = template.as_str().split('/').collect();
+            let fits = |(want, have): (&&str, &&str)| {
+                want == have || want.starts_with('{') && !have.is_empty()
+            };
+            match wanted.split_last() {
+                Some((&"**", wanted)) => {
+                    have.len() >= wanted.len() && wanted.iter().zip(&have).all(fits)
+                }
+                _ => have.len() == wanted.len() && wanted.iter().zip(&have).all(fits),
+            }
+        }
     }
 }
 
@@ -293,39 +347,166 @@ fn naive_caller(
         && expected.block.is_none_or(|block| block.contains(address))
 }
 
+/// What can be told of a match: whether it surely is one, and whether it may be.
+#[derive(Clone, Copy)]
+struct Match {
+    surely: bool,
+    maybe: bool,
+}
+
+impl From<bool> for Match {
+    fn from(is: bool) -> Self {
+        Self {
+            surely: is,
+            maybe: is,
+        }
+    }
+}
+
+impl Match {
+    fn and(self, other: Self) -> Self {
+        Self {
+            surely: self.surely && other.surely,
+            maybe: self.maybe && other.maybe,
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            surely: self.surely || other.surely,
+            maybe: self.maybe || other.maybe,
+        }
+    }
+
+    fn not(self) -> Self {
+        Self {
+            surely: !self.maybe,
+            maybe: !self.surely,
+        }
+    }
+
+    fn any(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::from(false), Self::or)
+    }
+}
+
+fn naive_field(expected: &FieldMatch, request: &Request<'_>) -> Match {
+    let dashed = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+    let all: Vec<_> = request.headers.iter().collect();
+    let named = all
+        .iter()
+        .filter(|h| dashed(h.name) == dashed(&expected.name));
+    let named: Vec<_> = named
+        .map(|h| (h.name, std::str::from_utf8(h.value).unwrap()))
+        .collect();
+    let says = |value: &str| match &expected.value {
+        FieldValue::Present => true,
+        FieldValue::Exact(text) => value == &**text,
+        FieldValue::Prefix(text) => value.starts_with(&**text),
+        FieldValue::Regex(pattern) => naive_pattern(pattern.as_str(), value),
+    };
+    let values: Vec<_> = named.iter().map(|(_, value)| *value).collect();
+    let joined = values.join(", ");
+    let whole: Vec<_> = values.iter().copied().chain([&*joined]).collect();
+    let elements = values.iter().flat_map(|value| value.split(','));
+    let is_spelled_so = named
+        .iter()
+        .all(|(name, _)| name.eq_ignore_ascii_case(&expected.name));
+    Match {
+        surely: !values.is_empty() && is_spelled_so && whole.iter().all(|value| says(value)),
+        maybe: !values.is_empty()
+            && whole
+                .iter()
+                .copied()
+                .chain(elements.map(str::trim))
+                .any(says),
+    }
+}
+
+/// A condition of [`Words`] as somebody would say it.
+fn naive_condition(
+    condition: &str,
+    caller: Option<&SpiffeId>,
+    request: Option<&Request<'_>>,
+) -> Match {
+    let open = Match {
+        surely: false,
+        maybe: true,
+    };
+    let from_shop = Match::from(caller.is_some_and(|id| id.namespace.as_str() == "shop"));
+    match condition {
+        "source.namespace == 'shop'" => from_shop,
+        "request.method == 'GET' || source.namespace == 'shop'" => request
+            .map_or(open, |request| Match::from(request.method == "GET"))
+            .or(from_shop),
+        "request.headers['x-user'] == 'beta'" => {
+            let Some(request) = request else { return open };
+            let values: Vec<_> = request.header("x-user").collect();
+            match *values {
+                [value] => Match::from(value == b"beta"),
+                _ => open,
+            }
+        }
+        other => panic!("what is {other}?"),
+    }
+}
+
 fn naive_rule(
     rule: &AccessRule,
     caller: Option<&SpiffeId>,
     address: std::net::IpAddr,
     request: Option<(&Request<'_>, &str)>,
-) -> bool {
+) -> Match {
     let asks = |expected: &RequestMatch| {
         let RequestMatch {
             ports,
             methods,
             hosts,
             paths,
+            headers,
         } = expected;
-        let of_request = |empty: bool, matches: &dyn Fn((&Request<'_>, &str)) -> bool| {
-            empty || request.is_some_and(matches)
+        let port = ports.is_empty() || ports.contains(&8080);
+        let Some((asked, path)) = request else {
+            let nothing = methods.is_empty() && hosts.is_empty() && paths.is_empty();
+            return Match::from(port && nothing && headers.is_empty());
         };
-        (ports.is_empty() || ports.contains(&8080))
-            && of_request(methods.is_empty(), &|(r, _)| {
-                methods.iter().any(|m| **m == *r.method)
-            })
-            && of_request(hosts.is_empty(), &|(r, _)| {
-                hosts.iter().any(|h| naive_host(h, r.host))
-            })
-            && of_request(paths.is_empty(), &|(_, path)| {
-                paths.iter().any(|p| naive_path(p, path))
-            })
+        let plainly = port
+            && (methods.is_empty() || methods.iter().any(|m| **m == *asked.method))
+            && (hosts.is_empty() || hosts.iter().any(|h| naive_host(h, asked.host)))
+            && (paths.is_empty() || paths.iter().any(|p| naive_path(p, path)));
+        let headers = headers.iter().map(|header| naive_field(header, asked));
+        headers.fold(Match::from(plainly), Match::and)
     };
-    (rule.callers.is_empty()
-        || rule
-            .callers
-            .iter()
-            .any(|c| naive_caller(c, caller, address)))
-        && (rule.requests.is_empty() || rule.requests.iter().any(asks))
+    // A stream of bytes may be any request.
+    let may_be = |expected: &RequestMatch| match request {
+        None if expected.reads_requests() => Match {
+            surely: false,
+            maybe: true,
+        },
+        _ => asks(expected),
+    };
+    let calls = |callers: &[CallerMatch]| {
+        Match::any(
+            callers
+                .iter()
+                .map(|c| Match::from(naive_caller(c, caller, address))),
+        )
+    };
+    let mut matches = Match::from(true);
+    if !rule.callers.is_empty() {
+        matches = matches.and(calls(&rule.callers));
+    }
+    if !rule.requests.is_empty() {
+        matches = matches.and(Match::any(rule.requests.iter().map(asks)));
+    }
+    let excepted = calls(&rule.except.callers);
+    let excepted = excepted.or(Match::any(rule.except.requests.iter().map(may_be)));
+    matches = matches.and(excepted.not());
+    if let Some(condition) = &rule.when {
+        let asked = request.map(|(request, _)| request);
+        matches = matches.and(naive_condition(condition, caller, asked));
+    }
+    matches
 }
 
 /// The verdict, by the words of the definition: the code of the denial, or `None`.
@@ -338,27 +519,30 @@ fn naive_verdict(
     if access.mtls == Mtls::Strict && caller.is_none() {
         return Some(Code::R002);
     }
-    let matching = |rule: &&Arc<AccessRule>| naive_rule(rule, caller, address, request);
-    let mut denying = access
+    let matched = |rule: &Arc<AccessRule>| naive_rule(rule, caller, address, request);
+    for rule in access
         .rules
         .iter()
-        .filter(|rule| rule.effect != Effect::Allow);
-    if let Some(rule) = denying.find(matching) {
-        return Some(if rule.effect == Effect::Deny {
-            Code::R004
-        } else {
-            Code::R005
-        });
+        .filter(|rule| rule.effect != Effect::Allow)
+    {
+        match matched(rule) {
+            Match { surely: true, .. } if rule.effect == Effect::Deny => return Some(Code::R004),
+            Match { surely: true, .. } => return Some(Code::R005),
+            Match { maybe: true, .. } => return Some(Code::R060),
+            Match { maybe: false, .. } => {}
+        }
     }
-    let mut allowing = access
+    let allowing = access
         .rules
         .iter()
         .filter(|rule| rule.effect == Effect::Allow);
-    if allowing.clone().any(|rule| matching(&rule)) {
-        return None;
+    let best = Match::any(allowing.clone().map(matched));
+    let closed = allowing.count() > 0 || access.stance == Stance::Deny;
+    match best {
+        Match { surely: true, .. } => None,
+        Match { maybe: true, .. } => Some(Code::R060),
+        Match { maybe: false, .. } => closed.then_some(Code::R003),
     }
-    let closed = allowing.next().is_some() || access.stance == Stance::Deny;
-    closed.then_some(Code::R003)
 }
 
 #[test]

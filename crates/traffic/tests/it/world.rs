@@ -14,14 +14,14 @@ use leno_model::view::access::IpBlock;
 use leno_model::view::route::Part;
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Cors, Effect, Endpoint, EndpointSlice,
-    Generation, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Mtls, Named, PathMatch,
-    PathRewrite, PortRef, Protocol, Redirect, RequestMatch, Retry, Rewrite, Route, Routes, Rule,
-    Service, ServicePort, Settings, SiteMatch, Split, Stance, State, TextMatch, Tuning, View,
-    Workload, WorkloadId, WorkloadPort,
+    Except, FieldMatch, FieldValue, Generation, HeaderChanges, HeaderMatch, HostMatch, HttpMatch,
+    Mirror, Mtls, Named, PathMatch, PathRewrite, PortRef, Protocol, Redirect, RequestMatch, Retry,
+    Rewrite, Route, Routes, Rule, Service, ServicePort, Settings, SiteMatch, Split, Stance, State,
+    TextMatch, Tuning, View, Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{
-    Code, Mono, Name, Namespace, Network, ObjectRef, Origin, Pattern, Place, ServiceName, SpiffeId,
-    TrustDomain,
+    Code, Mono, Name, Namespace, Network, ObjectRef, Origin, PathTemplate, Pattern, Place,
+    ServiceName, SpiffeId, TrustDomain,
 };
 use leno_protocol::{Fields, HeadReader, Limits, Request};
 use leno_traffic::{Channel, Peer, WhyPlain};
@@ -534,7 +534,11 @@ pub(crate) fn access(text: &str) -> Access {
             }
             _ => {
                 let origin = said(&format!("rules/{line}"), line);
-                access.rules.push(Arc::new(access_rule(words, origin)));
+                let rule = Arc::new(access_rule(words, origin));
+                match rule.effect {
+                    Effect::Audit => access.audits.push(rule),
+                    _ => access.rules.push(rule),
+                }
             }
         }
     }
@@ -546,12 +550,24 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
     let effect = match words.next().unwrap() {
         "allow" => Effect::Allow,
         "deny" => Effect::Deny,
+        "audit" => Effect::Audit,
         "strange" => Effect::NotUnderstood,
         other => panic!("what is {other}?"),
     };
     let ours = || Some(TrustDomain::new("shop.local").unwrap());
     let (mut callers, mut request) = (vec![], RequestMatch::default());
-    for word in words {
+    let (mut except, mut when) = (Except::default(), None);
+    while let Some(word) = words.next() {
+        if word == "except" {
+            let rest = words.collect::<Vec<_>>().join(" ");
+            let rule = access_rule(&format!("deny {rest}"), origin.clone());
+            (except.callers, except.requests) = (rule.callers, rule.requests);
+            break;
+        }
+        if word == "when" {
+            when = Some(words.collect::<Vec<_>>().join(" ").into());
+            break;
+        }
         let (key, value) = word.split_once('=').unwrap();
         match key {
             "from" => callers.push(CallerMatch {
@@ -581,6 +597,11 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
             "port" => request.ports.push(value.parse().unwrap()),
             "method" => request.methods.push(value.into()),
             "host" => request.hosts.push(host(value)),
+            "template" => {
+                let template = PathTemplate::new(value).unwrap();
+                request.paths.push(PathMatch::Template(template));
+            }
+            _ if key.starts_with("header:") => request.headers.push(field(&key[7..], value)),
             _ => request.paths.push(path(key, value)),
         }
     }
@@ -594,6 +615,22 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
         effect,
         callers,
         requests,
+        except,
+        when,
+    }
+}
+
+/// What a header must say: `?` anything, `admin`, `ad*`, `~ad.*`.
+fn field(name: &str, value: &str) -> FieldMatch {
+    let value = match (value, value.strip_prefix('~'), value.strip_suffix('*')) {
+        ("?", _, _) => FieldValue::Present,
+        (_, Some(pattern), _) => FieldValue::Regex(Pattern::new(pattern).unwrap()),
+        (_, None, Some(prefix)) => FieldValue::Prefix(prefix.into()),
+        (_, None, None) => FieldValue::Exact(value.into()),
+    };
+    FieldMatch {
+        name: name.into(),
+        value,
     }
 }
 

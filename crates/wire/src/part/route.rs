@@ -12,7 +12,7 @@ use leno_model::view::{
     PathRewrite, PortRef, Redirect, Retry, Rewrite, Route, Routes, Rule, Split, Telemetry,
     TextMatch,
 };
-use leno_model::{Code, Origin, Pattern};
+use leno_model::{Code, Origin, PathTemplate, Pattern};
 use prost::{Message, Oneof};
 
 use crate::carried::{
@@ -184,7 +184,7 @@ impl Carried for HttpMatch {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PathMessage {
-    #[prost(oneof = "PathKind", tags = "1, 2, 3")]
+    #[prost(oneof = "PathKind", tags = "1, 2, 3, 4")]
     kind: Option<PathKind>,
 }
 
@@ -196,6 +196,8 @@ enum PathKind {
     Prefix(String),
     #[prost(string, tag = "3")]
     Regex(String),
+    #[prost(string, tag = "4")]
+    Template(String),
 }
 
 impl Carried for PathMatch {
@@ -207,6 +209,7 @@ impl Carried for PathMatch {
                 Self::Exact(path) => PathKind::Exact(path.to_string()),
                 Self::Prefix(path) => PathKind::Prefix(path.to_string()),
                 Self::Regex(pattern) => PathKind::Regex(pattern.to_message()),
+                Self::Template(template) => PathKind::Template(template.to_string()),
             }),
         }
     }
@@ -217,6 +220,9 @@ impl Carried for PathMatch {
                 PathKind::Exact(path) => Self::Exact(path.into()),
                 PathKind::Prefix(path) => Self::Prefix(path.into()),
                 PathKind::Regex(text) => Self::Regex(pattern(&text)?),
+                PathKind::Template(text) => Self::Template(
+                    PathTemplate::new(&text).map_err(|bad| Misfit::new("path template", bad))?,
+                ),
             },
         )
     }
@@ -262,7 +268,7 @@ impl Carried for HeaderMatch {
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, Misfit> {
+pub(crate) fn pattern(text: &str) -> Result<Pattern, Misfit> {
     Pattern::new(text).map_err(|bad| Misfit::new("pattern", bad))
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use leno_model::view::{
-    Access, AccessRule, Action, Effect, Generation, HeaderChanges, Protocol, Redirect, Routes,
-    Rule, Service, ServicePort, Settings, View, Workload, WorkloadId, WorkloadPort,
+    Access, AccessRule, Action, Effect, Except, Generation, HeaderChanges, Protocol, Redirect,
+    Routes, Rule, Service, ServicePort, Settings, View, Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{Code, Name, Namespace, Network, Origin, ServiceName, SpiffeId, TrustDomain};
 use prost::Message as _;
@@ -33,6 +33,8 @@ fn view() -> View {
             effect: Effect::Allow,
             callers: Vec::new(),
             requests: Vec::new(),
+            except: Except::default(),
+            when: None,
         })
     };
     let access = Access {

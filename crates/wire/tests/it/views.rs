@@ -10,8 +10,8 @@ use leno_model::view::access::IpBlock;
 use leno_model::view::route::Part;
 use leno_model::view::*;
 use leno_model::{
-    Code, Dice, Name, Namespace, Network, ObjectRef, Origin, Pattern, Place, ServiceName, SpiffeId,
-    TrustDomain,
+    Code, Dice, Name, Namespace, Network, ObjectRef, Origin, PathTemplate, Pattern, Place,
+    ServiceName, SpiffeId, TrustDomain,
 };
 
 const PROTOCOLS: [Protocol; 7] = [
@@ -351,26 +351,57 @@ impl Maker {
             mtls: self.one(&[Mtls::Strict, Mtls::Permissive]),
             mtls_origin: self.maybe(Self::origin),
             rules: self.some(3, |maker| {
-                Arc::new(AccessRule {
-                    origin: maker.origin(),
-                    effect: maker.one(&[Effect::Allow, Effect::Deny, Effect::NotUnderstood]),
-                    callers: maker.some(2, |maker| CallerMatch {
-                        trust_domain: maker.maybe(|maker| maker.identity().trust_domain),
-                        namespace: maker.maybe(Self::namespace),
-                        service_account: maker.maybe(Self::name),
-                        block: maker.maybe(|maker| IpBlock::new(maker.ip(), 8).unwrap()),
-                    }),
-                    requests: maker.some(2, |maker| RequestMatch {
-                        ports: maker.some(2, Self::port),
-                        methods: maker.some(2, Self::text),
-                        hosts: maker.some(2, Self::host),
-                        paths: maker.some(2, Self::path),
-                    }),
-                })
+                let effect = maker.one(&[Effect::Allow, Effect::Deny, Effect::NotUnderstood]);
+                maker.access_rule(effect)
             }),
+            audits: self.some(2, |maker| maker.access_rule(Effect::Audit)),
             stance: self.one(&[Stance::Allow, Stance::Deny]),
             stance_origin: self.maybe(Self::origin),
         })
+    }
+
+    fn access_rule(&mut self, effect: Effect) -> Arc<AccessRule> {
+        Arc::new(AccessRule {
+            origin: self.origin(),
+            effect,
+            callers: self.some(2, Self::caller),
+            requests: self.some(2, Self::request),
+            except: Except {
+                callers: self.some(2, Self::caller),
+                requests: self.some(2, Self::request),
+            },
+            when: self.maybe(Self::text),
+        })
+    }
+
+    fn caller(&mut self) -> CallerMatch {
+        CallerMatch {
+            trust_domain: self.maybe(|maker| maker.identity().trust_domain),
+            namespace: self.maybe(Self::namespace),
+            service_account: self.maybe(Self::name),
+            block: self.maybe(|maker| IpBlock::new(maker.ip(), 8).unwrap()),
+        }
+    }
+
+    fn request(&mut self) -> RequestMatch {
+        RequestMatch {
+            ports: self.some(2, Self::port),
+            methods: self.some(2, Self::text),
+            hosts: self.some(2, Self::host),
+            paths: self.some(2, |maker| match maker.below(4) {
+                0 => PathMatch::Template(PathTemplate::new("/items/{id}/**").unwrap()),
+                _ => maker.path(),
+            }),
+            headers: self.some(2, |maker| FieldMatch {
+                name: maker.text(),
+                value: match maker.below(4) {
+                    0 => FieldValue::Present,
+                    1 => FieldValue::Exact(maker.text()),
+                    2 => FieldValue::Prefix(maker.text()),
+                    _ => FieldValue::Regex(Pattern::new("[a-z]+").unwrap()),
+                },
+            }),
+        }
     }
 
     fn workload(&mut self) -> Workload {

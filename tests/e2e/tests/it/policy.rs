@@ -79,6 +79,77 @@ fn a_call_is_judged_by_caller_method_and_path() {
     ]);
 }
 
+/// What servers read differently lets nobody in, and a rule that audits only tells.
+#[test]
+fn headers_conditions_and_audits_are_asked_of_real_requests() {
+    let world = world("mtls: Strict, default: Allow").objects(
+        "
+kind: AccessPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {name: cart, namespace: shop}
+spec:
+  targetRefs: [{kind: Service, name: cart}]
+  rules:
+  - requests: [{paths: [{type: Template, value: '/items/{id}'}], headers: [{name: x-role, value: admin}]}]
+    except: {requests: [{methods: [DELETE]}]}
+  - requests: [{paths: [{value: /open}]}]
+    when: has(request.headers.key) && request.headers.key.startsWith('k-')
+  - action: Audit
+    requests: [{methods: [PUT]}]
+",
+    );
+    let _application = Application::start(world.at("cart", 8080), "cart");
+    let cart = world.proxy("cart").start();
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    for (method, path, headers, expect) in [
+        ("GET", "/items/7", &["x-role: admin"][..], "200"),
+        (
+            "DELETE",
+            "/items/7",
+            &["x-role: admin"],
+            "403 R003 no-allow-rule",
+        ),
+        (
+            "GET",
+            "/items/7/8",
+            &["x-role: admin"],
+            "403 R003 no-allow-rule",
+        ),
+        ("GET", "/items/7", &[], "403 R003 no-allow-rule"),
+        (
+            "GET",
+            "/items/7",
+            &["x-role: user", "x-role: admin"],
+            "403 R060 rule-undecided",
+        ),
+        (
+            "GET",
+            "/items/7",
+            &["x-role: admin", "X_Role: user"],
+            "403 R060 rule-undecided",
+        ),
+        ("GET", "/open", &["key: k-1"], "200"),
+        ("GET", "/open", &["key: 1"], "403 R003 no-allow-rule"),
+        (
+            "GET",
+            "/open",
+            &["key: k-1", "key: k-1"],
+            "403 R060 rule-undecided",
+        ),
+        ("PUT", "/items/9", &["x-role: admin"], "200"),
+    ] {
+        let url = world.url("web", 8080, path);
+        let mut words = vec!["-X", method, &url];
+        words.extend(headers.iter().flat_map(|header| ["-H", header]));
+        let answer = curl(&words);
+        assert_eq!(answer.outcome(), expect, "{method} {path} {headers:?}");
+    }
+    cart.until_says(&[
+        r#""path":"/items/9""#,
+        r#""audited":"AccessPolicy shop/cart rule 3""#,
+    ]);
+}
+
 #[test]
 fn who_proves_nothing_is_refused_where_mtls_is_strict_and_let_in_where_it_is_not() {
     for (mtls, expect) in [

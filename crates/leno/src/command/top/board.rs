@@ -117,7 +117,7 @@ impl Board {
         let mut rows: Vec<_> = rows
             .filter(|row| holds(&row.from) || holds(&row.to))
             .collect();
-        let names = |row: &Edge| (row.to.clone(), row.from.clone());
+        let names = |row: &'t Edge| (row.from.as_str(), row.to.as_str());
         rows.sort_by(|one, other| {
             let order = match self.sort {
                 Sort::Rate => other.calls.cmp(&one.calls),

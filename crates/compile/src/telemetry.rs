@@ -159,7 +159,10 @@ fn apply(field: &str, policy: &Object<TelemetryPolicySpec>, telemetry: &mut Tele
 
 fn log(written: &policy::AccessLog) -> AccessLog {
     let fields = written.fields.iter().filter_map(Part::sound);
-    let headers = written.request_headers.iter().filter_map(Part::sound);
+    let headers = |written: &List<Arc<str>>| {
+        let names = written.iter().filter_map(Part::sound);
+        names.map(|name| name.to_ascii_lowercase().into()).collect()
+    };
     AccessLog {
         is_on: written.mode != Some(LogMode::Disabled),
         when: written
@@ -167,9 +170,8 @@ fn log(written: &policy::AccessLog) -> AccessLog {
             .clone()
             .filter(|when| Condition::new(when).is_ok()),
         fields: (!written.fields.is_empty()).then(|| LogFields::of(fields.map(|field| &**field))),
-        request_headers: headers
-            .map(|name| Arc::from(name.to_ascii_lowercase()))
-            .collect(),
+        request_headers: headers(&written.request_headers),
+        response_headers: headers(&written.response_headers),
     }
 }
 

@@ -123,6 +123,10 @@ fn logged(log: &AccessLog) -> String {
     if !log.request_headers.is_empty() {
         words.push(format!("headers {}", log.request_headers.join(" ")));
     }
+    if !log.response_headers.is_empty() {
+        let names = log.response_headers.join(" ");
+        words.push(format!("headers of answers {names}"));
+    }
     words.join("; ")
 }
 

@@ -2,11 +2,12 @@
 //! what of it may be read.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use leno_condition::{Fact, Facts, Value};
 use leno_model::Origin;
-use leno_protocol::Request;
-use leno_telemetry::{Call, Edge, Line, Logged, Party, Stream};
+use leno_protocol::{Request, Response};
+use leno_telemetry::{Call, Edge, Headers, Line, Logged, Party, Stream};
 use leno_traffic::{Port, Report, Table};
 
 use crate::incoming::{Incoming, Way};
@@ -27,20 +28,19 @@ impl Incoming {
     }
 }
 
-/// How a call is told; `None` if that is in full. Without its request, it has no headers.
+/// How a call is told, of whose answer these headers are; `None` if that is in full. Without its
+/// request, it has no headers.
 pub(crate) fn of_call(
     report: &Report,
     call: &Call<'_>,
     request: Option<&Request<'_>>,
+    response_headers: &Headers,
 ) -> Option<Logged> {
     if report.is_plain() {
         return None;
     }
-    let named = report.access_log().request_headers.iter();
-    let headers = named.filter_map(|name| {
-        let value = header(request?, name)?;
-        Some((name.clone(), report.header(name, &value).into()))
-    });
+    let names = &report.access_log().request_headers;
+    let headers = request.map(|request| shown(report, names, |name| header(request, name)));
     Some(Logged {
         line: line(report.line(&CallFacts { call, request })),
         fields: report.access_log().fields,
@@ -48,8 +48,28 @@ pub(crate) fn of_call(
             Cow::Borrowed(_) => None,
             Cow::Owned(shown) => Some(shown.into()),
         },
-        headers: headers.collect(),
+        headers: headers.unwrap_or_default(),
+        response_headers: response_headers.clone(),
     })
+}
+
+/// What may be read of the headers of an answer that a line is to have.
+pub(crate) fn of_answer(report: &Report, response: &Response<'_>) -> Headers {
+    let names = &report.access_log().response_headers;
+    shown(report, names, |name| joined(response.header(name)))
+}
+
+/// What may be read of headers.
+fn shown<'a>(
+    report: &Report,
+    names: &[Arc<str>],
+    value: impl Fn(&str) -> Option<Cow<'a, str>>,
+) -> Headers {
+    let headers = names.iter().filter_map(|name| {
+        let value = value(name)?;
+        Some((name.clone(), report.header(name, &value).into()))
+    });
+    headers.collect()
 }
 
 /// How a stream is told; `None` if that is in full.
@@ -58,7 +78,8 @@ pub(crate) fn of_stream(report: &Report, stream: &Stream<'_>) -> Option<Logged> 
         line: line(report.line(&StreamFacts(stream))),
         fields: report.access_log().fields,
         path: None,
-        headers: Box::default(),
+        headers: Headers::default(),
+        response_headers: Headers::default(),
     })
 }
 
@@ -70,9 +91,13 @@ fn line(line: leno_traffic::Line) -> Line {
     }
 }
 
+fn header<'a>(request: &Request<'a>, name: &str) -> Option<Cow<'a, str>> {
+    joined(request.header(name))
+}
+
 /// The values of a header, with commas between.
-fn header<'a>(request: &'a Request<'_>, name: &str) -> Option<Cow<'a, str>> {
-    let mut values = request.header(name).map(String::from_utf8_lossy);
+fn joined<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, str>> {
+    let mut values = values.map(String::from_utf8_lossy);
     let first = values.next()?;
     Some(values.fold(first, |all, value| Cow::Owned(format!("{all}, {value}"))))
 }

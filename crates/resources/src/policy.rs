@@ -273,6 +273,9 @@ object! {
         /// are shown as `***`.
         pub request_headers: List<Arc<str>> = "requestHeaders"
             [items(1, 16), length(1, 64), form(form::token), unique("")];
+        /// Headers of the answer that stand in a line too, likewise.
+        pub response_headers: List<Arc<str>> = "responseHeaders"
+            [items(1, 16), length(1, 64), form(form::token), unique("")];
     }
 
     /// Which calls are traced.

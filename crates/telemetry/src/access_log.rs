@@ -83,6 +83,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "path", help: "The path without the query.", otel: "url.path" },
     Field { name: "headers", help: "Headers of the request that the policy names, as a JSON object.", otel: "http.request.header" },
     Field { name: "status", help: "The status of the answer.", otel: "http.response.status_code" },
+    Field { name: "response_headers", help: "Headers of the answer that the policy names, as a JSON object.", otel: "http.response.header" },
     Field { name: "grpc_status", help: "What gRPC says became of the call: 0 is well.", otel: "rpc.grpc.status_code" },
     Field { name: "duration_ms", help: "How long it took, in milliseconds.", otel: "leno.duration_ms" },
     Field { name: "tries", help: "How many times the request was tried.", otel: "leno.tries" },

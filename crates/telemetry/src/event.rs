@@ -296,8 +296,13 @@ pub struct Logged {
     /// The path, where not all of it is to be read.
     pub path: Option<Box<str>>,
     /// Headers of the request, as they may be read.
-    pub headers: Box<[(Arc<str>, Box<str>)]>,
+    pub headers: Headers,
+    /// Headers of the answer, likewise.
+    pub response_headers: Headers,
 }
+
+/// Headers by name, the values of one with commas between.
+pub type Headers = Box<[(Arc<str>, Box<str>)]>;
 
 /// Whether something has a line in the access log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

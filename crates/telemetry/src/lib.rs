@@ -31,8 +31,8 @@ mod tap;
 
 pub use access_log::{AccessLog, Format};
 pub use event::{
-    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Late, Line,
-    Load, Logged, Party, Reporter, Security, Stream, Unusable, is_cut, is_grpc_failure,
+    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Headers,
+    Late, Line, Load, Logged, Party, Reporter, Security, Stream, Unusable, is_cut, is_grpc_failure,
 };
 pub use facts::{FactOf, FactValue, Facts};
 pub use flows::{Flows, Gathered, Passed};

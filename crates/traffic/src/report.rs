@@ -117,10 +117,11 @@ fn hides(redaction: &Redaction, text: &str) -> bool {
 const HIDDEN: &str = "***";
 
 /// Headers whose values are never told.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "authorization",
     "cookie",
     "proxy-authorization",
+    "set-cookie",
     "x-forwarded-client-cert",
 ];
 

@@ -117,6 +117,10 @@ fn telemetry(who: &str, telemetry: &Telemetry, story: &mut String) {
     if !access_log.request_headers.is_empty() {
         words.push(format!("headers {}", access_log.request_headers.join(" ")));
     }
+    if !access_log.response_headers.is_empty() {
+        let names = access_log.response_headers.join(" ");
+        words.push(format!("headers of answers {names}"));
+    }
     if tracing.sample > 0 {
         words.push(format!("{} in a million traced", tracing.sample));
     }

@@ -70,6 +70,8 @@ pub struct AccessLog {
     pub fields: Option<LogFields>,
     /// Headers of the request that stand in a line too, in lower case.
     pub request_headers: Vec<Arc<str>>,
+    /// Headers of the answer, likewise.
+    pub response_headers: Vec<Arc<str>>,
 }
 
 /// A line for each call, with everything but headers.
@@ -80,6 +82,7 @@ impl Default for AccessLog {
             when: None,
             fields: None,
             request_headers: Vec::new(),
+            response_headers: Vec::new(),
         }
     }
 }

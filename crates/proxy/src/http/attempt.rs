@@ -226,6 +226,7 @@ impl Exchange<'_> {
             attempt,
             way,
             behind: sending.behind,
+            report: self.telling(),
         };
         let (tried, carried) = reply.carry(server, &mut waiting, out, again).await;
         let (sent, counted) = (waiting.sent(), waiting.meter.counted());

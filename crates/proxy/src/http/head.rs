@@ -10,7 +10,7 @@ use std::time::Duration;
 use leno_model::Code;
 use leno_model::view::HeaderChanges;
 use leno_protocol::{Fields, Form, HeadReader, Refused, Spoken, Version};
-use leno_telemetry::{Bytes, Call, Decided, Edge, Event};
+use leno_telemetry::{Bytes, Call, Decided, Edge, Event, Headers};
 use leno_traffic::{NotSpoken, Refusal};
 use tokio::time::Sleep;
 
@@ -202,7 +202,8 @@ pub(super) async fn refuse_head(
             ..Decided::default()
         },
     };
-    let logged = telling::of_call(incoming.report(&table, None, None), &call, None);
+    let report = incoming.report(&table, None, None);
+    let logged = telling::of_call(report, &call, None, &Headers::default());
     worker.report(&Event::Call(Call {
         logged: logged.as_ref(),
         ..call

@@ -12,7 +12,7 @@ use ::http::Request;
 use leno_model::view::PortRef;
 use leno_model::{CallId, Code, Now, Origin};
 use leno_protocol::{Asked, BodyFraming, BodyReader, Fields, HeadReader, Limits, RequestChanges};
-use leno_telemetry::{Bytes, Call, Decided, Edge, Event, Party, Security};
+use leno_telemetry::{Bytes, Call, Decided, Edge, Event, Headers, Party, Security};
 use leno_traffic::{Changed, Ended, Forward, Picked, Refusal, Tried};
 
 use crate::buffer::Buffer;
@@ -220,7 +220,7 @@ impl Told {
         };
         let called = self.table.port(&self.to);
         let report = incoming.report(&self.table, called, self.route.as_ref());
-        let logged = telling::of_call(report, &call, None);
+        let logged = telling::of_call(report, &call, None, &Headers::default());
         worker.report(&Event::Call(Call {
             logged: logged.as_ref(),
             ..call

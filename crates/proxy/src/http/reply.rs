@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use leno_protocol::{
     BodyFraming, BodyReader, Fields, HeadReader, Limits, Own, Piece, Refused, RequestHead,
     ResponseChanges, ResponseHead, Version, grpc,
 };
-use leno_telemetry::is_grpc_failure;
-use leno_traffic::{Ended, Failure, Refusal};
+use leno_telemetry::{Headers, is_grpc_failure};
+use leno_traffic::{Ended, Failure, Refusal, Report};
 
 use crate::buffer::Buffer;
 use crate::connect::broken_off;
@@ -30,6 +31,7 @@ use crate::http::waiting::{Interrupted, Over, Waiting};
 use crate::http::{After, Why};
 use crate::pump::Pump;
 use crate::stream::{Cut, Stream, Taken};
+use crate::telling;
 use crate::tunnel::LENO_ERROR;
 use crate::worker::Worker;
 
@@ -45,6 +47,8 @@ pub(super) struct Reply<'a> {
     pub(super) way: Way,
     /// What the client sent behind its request.
     pub(super) behind: &'a [u8],
+    /// How the call is told.
+    pub(super) report: &'a Report,
 }
 
 /// What is told of an answer.
@@ -54,6 +58,8 @@ pub(super) struct Carried {
     pub(super) status: u16,
     /// What gRPC said of it.
     pub(super) grpc: Option<u16>,
+    /// The headers of it that the access log has.
+    pub(super) headers: Headers,
     /// Bytes of its body.
     pub(super) received: u64,
     /// Why it was cut short, if that was not the client's own doing.
@@ -76,6 +82,8 @@ struct Final {
     failure: Failure,
     /// What gRPC says of it, if it says that in the head.
     grpc: Option<u16>,
+    /// The headers of it that the access log has.
+    headers: Headers,
     /// Bytes of head and body that were read.
     used: usize,
     /// Bytes of the body that were written.
@@ -116,7 +124,7 @@ impl Reply<'_> {
             Server::Http1(stream) => self.wait(stream, waiting, &mut written).await,
             Server::Http2(called) => self.wait_http2(called, waiting, &mut written).await,
         };
-        let (server, bytes, answer) = match begun {
+        let (server, bytes, mut answer) = match begun {
             Ok(begun) => begun,
             Err(tried) => return (tried, carried),
         };
@@ -130,6 +138,7 @@ impl Reply<'_> {
         waiting.release();
         carried.status = answer.status;
         carried.grpc = answer.grpc;
+        carried.headers = mem::take(&mut answer.headers);
         waiting.meter.answered(answer.status);
         carried.received = answer.received as u64;
         let ended = answer.body.is_done();
@@ -351,6 +360,7 @@ impl Reply<'_> {
                 Some(_) | None => Failure::Answered(response.status),
             },
             grpc: grpc.next().and_then(grpc::status_in),
+            headers: telling::of_answer(self.report, &response),
             used: head.length + used,
             received,
             body: reader,

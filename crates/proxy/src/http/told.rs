@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use leno_model::{Code, Origin};
-use leno_telemetry::{Bytes, Call, Edge, Event, Facts, Flow, Party, Security};
+use leno_telemetry::{Bytes, Call, Edge, Event, Facts, Flow, Headers, Party, Security};
+use leno_traffic::Report;
 
 use crate::decision::{Asking, Basis, Decision};
 use crate::http::attempt::{Attempt, Tried};
@@ -30,6 +31,7 @@ pub(super) struct Told<'a> {
     pub(super) sent: u64,
     received: u64,
     counted: Bytes,
+    response_headers: Headers,
 }
 
 impl<'a> Told<'a> {
@@ -49,6 +51,7 @@ impl<'a> Told<'a> {
             sent: 0,
             received: 0,
             counted: Bytes::default(),
+            response_headers: Headers::default(),
         }
     }
 
@@ -80,6 +83,7 @@ impl<'a> Told<'a> {
         self.received = carried.received;
         self.status = carried.status;
         self.grpc = carried.grpc;
+        self.response_headers = carried.headers;
         self.refused = carried.cut.as_ref().map(|reason| reason.code);
         if let Some(reason) = carried.cut {
             self.kept(&reason);
@@ -96,6 +100,11 @@ impl<'a> Told<'a> {
         self.status = reason.status;
         self.refused = Some(reason.code);
         self.kept(reason);
+    }
+
+    /// The rule that took it.
+    fn taken_by(&self) -> Option<&Origin> {
+        self.route.or_else(|| self.decision.taken_by())
     }
 
     fn kept(&mut self, reason: &Reason) {
@@ -135,7 +144,7 @@ impl<'a> Exchange<'a> {
         let call = Call {
             id: self.id,
             edge: self.edge(),
-            route: told.route.or_else(|| told.decision.taken_by()),
+            route: told.taken_by(),
             peer: incoming.from,
             endpoint: told.endpoint,
             began: self.began.wall,
@@ -155,14 +164,21 @@ impl<'a> Exchange<'a> {
             logged: None,
             decided: told.decision.decided(&basis),
         };
-        let report = incoming.report(self.table, called, call.route);
-        let logged = telling::of_call(report, &call, Some(request));
+        let report = self.telling();
+        let logged = telling::of_call(report, &call, Some(request), &told.response_headers);
         let traced = self.tracing.told(request, call.fault().is_some());
         worker.report(&Event::Call(Call {
             traced: traced.as_ref(),
             logged: logged.as_ref(),
             ..call
         }));
+    }
+
+    /// How it is told.
+    pub(super) fn telling(&self) -> &Report {
+        let called = self.told.decision.called();
+        let rule = self.told.taken_by();
+        self.incoming.report(self.table, called, rule)
     }
 
     /// What its bytes count as while it goes on.

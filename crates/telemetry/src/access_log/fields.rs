@@ -101,6 +101,9 @@ fn say_call<'a>(call: &Call<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     if call.status > 0 {
         say("status", Said::Number(call.status.into()));
     }
+    if let Some(logged) = call.logged.filter(|it| !it.response_headers.is_empty()) {
+        say("response_headers", Said::Headers(&logged.response_headers));
+    }
     if let Some(status) = call.grpc {
         say("grpc_status", Said::Number(status.into()));
     }

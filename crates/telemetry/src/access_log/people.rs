@@ -40,7 +40,8 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
             chosen(line, "path", |line| word(line, call.shown_path()));
         }
     }
-    for (name, value) in call.logged.map_or(&[][..], |logged| &logged.headers) {
+    let logged = call.logged.into_iter();
+    for (name, value) in logged.flat_map(|it| it.headers.iter().chain(&it.response_headers)) {
         line.add("  ");
         line.add(name);
         line.add("=\"");

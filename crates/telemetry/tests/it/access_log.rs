@@ -358,13 +358,13 @@ fn a_line_tells_what_policy_lets_it_tell() {
     let items = "shop/web -> shop/cart GET cart/items/42 503 3ms R014";
     let stories = [
         &format!("{items} unlogged"),
-        &format!("{items} only=path+status shown=/items/*** agent=a\"b"),
+        &format!("{items} only=path+status shown=/items/*** agent=a\"b server=nginx"),
         "shop/web -> shop/redis tcp 2s unlogged",
         "shop/web -> shop/redis tcp 2s sent=10 only=destination",
     ];
     assert_eq!(
         logged(Format::Json, &stories),
-        r#"{"time":"2026-11-20T10:31:58.250Z","event":"call","id":"7c1e4b02d41e8a7710aa3c9e0f52b6d8","path":"/items/***","headers":{"user-agent":"a\u0022b"},"status":503}
+        r#"{"time":"2026-11-20T10:31:58.250Z","event":"call","id":"7c1e4b02d41e8a7710aa3c9e0f52b6d8","path":"/items/***","headers":{"user-agent":"a\u0022b"},"status":503,"response_headers":{"server":"nginx"}}
 {"time":"2026-11-20T10:31:58.250Z","event":"stream","id":"7c1e4b02d41e8a7710aa3c9e0f52b6d8","destination":"shop/redis"}
 "#
     );
@@ -373,7 +373,7 @@ fn a_line_tells_what_policy_lets_it_tell() {
     assert_eq!(
         text.lines().map(words).collect::<Vec<_>>(),
         [
-            r#"2026-11-20T10:31:58.250Z - - -> - 503 - - 7c1e4b02 - -/items/*** user-agent="a\"b""#,
+            r#"2026-11-20T10:31:58.250Z - - -> - 503 - - 7c1e4b02 - -/items/*** user-agent="a\"b" server="nginx""#,
             "2026-11-20T10:31:58.250Z - - -> shop/redis tcp - - 7c1e4b02 - B sent, - B received",
         ]
     );

@@ -318,7 +318,7 @@ pub(crate) const EVERYTHING: &[&str] = &[
     "shop/web -> shop/cart GET cart/items 200 3ms rule=2 sent=1 received=2",
     "shop/web -> shop/pay POST pay/charge 503 2ms unsecured R014",
     "shop/web -> shop/cart GET cart/items 200 3ms tries=2",
-    "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy traced agent=curl/8",
+    "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy traced agent=curl/8 server=nginx",
     "unknown -> shop/cart GET cart/cart 403 0ms inbound plain=caller-not-in-mesh R002",
     "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
     "shop/cart -> shop/redis opened 0ms",

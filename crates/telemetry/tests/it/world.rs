@@ -91,7 +91,8 @@ pub(crate) enum What {
 /// ```
 ///
 /// The access log has no line for one that is `unlogged`, has one for one that is `unfiltered` because
-/// its filter failed, tells `only=path+status`, a path as `shown=/***`, the header `agent=curl`.
+/// its filter failed, tells `only=path+status`, a path as `shown=/***`, the header `agent=curl`,
+/// that of the answer `server=nginx`.
 /// A call that is `traced` is the root of a trace, or in the span that it names: `traced=a1`.
 /// A stream that ends `live` was told of when it opened.
 ///
@@ -189,6 +190,9 @@ impl Story {
             Some(("agent", value)) => {
                 self.logged().headers = [("user-agent".into(), value.into())].into();
             }
+            Some(("server", value)) => {
+                self.logged().response_headers = [("server".into(), value.into())].into();
+            }
             None if word == "unsecured" => self.security = Security::None,
             None => self.refused = Some(word.parse().unwrap()),
             Some(("plain", why)) => self.security = Security::Plain(why.to_owned().leak()),
@@ -214,6 +218,7 @@ impl Story {
             fields: None,
             path: None,
             headers: Box::default(),
+            response_headers: Box::default(),
         })
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct TelemetryMessage {
     redact: Vec<String>,
     #[prost(message, repeated, tag = "9")]
     origins: Vec<FieldMessage>,
+    #[prost(string, repeated, tag = "10")]
+    log_response_headers: Vec<String>,
 }
 
 /// Texts, where none is not the same as nothing said.
@@ -59,17 +61,15 @@ impl Carried for Telemetry {
             redaction,
             origins,
         } = self;
+        let names = |names: &[Arc<str>]| names.iter().map(ToString::to_string).collect();
         TelemetryMessage {
             log_off: !access_log.is_on,
             log_when: access_log.when.as_ref().map(ToString::to_string),
             log_fields: access_log.fields.map(|fields| TextsMessage {
                 texts: fields.names().map(ToString::to_string).collect(),
             }),
-            log_request_headers: access_log
-                .request_headers
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            log_request_headers: names(&access_log.request_headers),
+            log_response_headers: names(&access_log.response_headers),
             sample: tracing.sample,
             errors: tracing.errors,
             redact_all: redaction.all,
@@ -90,6 +90,7 @@ impl Carried for Telemetry {
                     .log_fields
                     .map(|it| LogFields::of(it.texts.iter().map(String::as_str))),
                 request_headers: shared(message.log_request_headers).collect(),
+                response_headers: shared(message.log_response_headers).collect(),
             },
             tracing: Tracing {
                 sample: message.sample.min(Tracing::EVERY),

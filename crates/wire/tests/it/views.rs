@@ -440,6 +440,7 @@ impl Maker {
                 when: self.maybe(Self::text),
                 fields: self.maybe(|maker| LogFields::of([maker.one(&LogFields::ALL)])),
                 request_headers: self.some(2, Self::text),
+                response_headers: self.some(2, Self::text),
             },
             tracing: Tracing {
                 sample: self.one(&[0, 1, Tracing::EVERY]),

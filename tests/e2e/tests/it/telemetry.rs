@@ -117,7 +117,7 @@ fn what_the_caller_decided_is_kept_and_what_fails_is_told_all_the_same() {
 fn a_line_is_written_where_the_filter_lets_it_and_tells_what_may_be_read() {
     let pair = Pair::of(world(
         "accessLog: {when: 'response.status >= 400 && request.headers[\"x-user\"] != \"root\"', \
-         fields: [path, status], requestHeaders: [x-user, authorization]}, redact: [\"[0-9]+\"]",
+         fields: [path, status], requestHeaders: [x-user, authorization], responseHeaders: [server]}, redact: [\"[0-9]+\"]",
     ));
     let ask = |path: &str, user: &str| {
         let user = format!("x-user: {user}");
@@ -139,9 +139,9 @@ fn a_line_is_written_where_the_filter_lets_it_and_tells_what_may_be_read() {
             told.collect::<Vec<_>>(),
             [
                 Some(
-                    r#":"/status/***","headers":{"x-user":"ada","authorization":"***"},"status":503}"#
+                    r#":"/status/***","headers":{"x-user":"ada","authorization":"***"},"status":503,"response_headers":{"server":"cart"}}"#
                 ),
-                Some(r#":"/status/***","status":500}"#),
+                Some(r#":"/status/***","status":500,"response_headers":{"server":"cart"}}"#),
             ]
         );
     }

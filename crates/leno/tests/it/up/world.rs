@@ -18,7 +18,7 @@ pub(crate) struct Folder {
 }
 
 /// Ends the mesh of the folder `$1`, and removes the one above it.
-const SWEEP: &str = "cat; cd \"$1\" && \"$0\" down; cd / && rm -rf \"$1/..\"";
+const SWEEP: &str = "cat; cd \"$1\" && \"$0\" down; cd / && rm -rf \"$(dirname \"$1\")\"";
 
 impl Folder {
     /// An empty folder called `name`, after which its mesh is called.

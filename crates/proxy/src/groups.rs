@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use hashbrown::{Equivalent, HashMap};
 use leno_model::Mono;
 use rustc_hash::FxBuildHasher;
@@ -127,6 +128,9 @@ impl<C: Shared> Group<C> {
         None
     }
 }
+
+/// A stream that was opened: the answer that is to come, and the way of the body.
+pub(crate) type Opened = (ResponseFuture, SendStream<Bytes>);
 
 /// What opens the streams of one connection, and counts them.
 #[derive(Clone)]

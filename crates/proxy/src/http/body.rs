@@ -98,6 +98,14 @@ impl Body {
         }
     }
 
+    /// Whether all of it was sent with the head, for which the other end may never have had room.
+    pub(super) fn went_with_head(&self) -> bool {
+        match self {
+            Self::Bytes(_) => false,
+            Self::Content(relay) => relay.went_with_head(),
+        }
+    }
+
     /// Moves what can be moved; ready when all of it has been written.
     pub(super) fn poll(
         &mut self,

@@ -51,6 +51,8 @@ pub(super) struct Relay {
     old: usize,
     /// How much of it came on this try.
     fresh: usize,
+    /// How far it has gone on this try.
+    gone: Gone,
     trailers: Option<HeaderMap>,
     /// What gRPC says in them.
     grpc_status: Option<HeaderValue>,
@@ -75,6 +77,17 @@ pub(super) struct Relay {
     untouched: bool,
     /// Who else gets what is moved.
     pub(super) copies: Copies,
+}
+
+/// How far a body has gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// Nothing behind the head.
+    Nothing,
+    /// What was sent with the head, whatever the window.
+    WithHead,
+    /// As the window has room.
+    Behind,
 }
 
 /// How the body is read.
@@ -127,6 +140,7 @@ impl Relay {
             content: Bytes::new(),
             old: 0,
             fresh: 0,
+            gone: Gone::Behind,
             trailers: None,
             grpc_status: None,
             out: None,
@@ -163,6 +177,7 @@ impl Relay {
         self.taken += mem::take(&mut self.fresh);
         (self.out, self.written, self.framed) = (None, 0, 0);
         (self.end_framed, self.closed) = (false, false);
+        self.gone = Gone::Nothing;
         let mut reader = BodyReader::new(self.framing);
         let mut gathered = Gathered::default();
         for bytes in [here, self.copies.held().unwrap_or_default()] {
@@ -180,6 +195,11 @@ impl Relay {
     /// Whether all of it has been written.
     pub(super) fn is_done(&self) -> bool {
         self.closed
+    }
+
+    /// Whether all of it was sent with the head: there may never have been room for it.
+    pub(super) fn went_with_head(&self) -> bool {
+        self.closed && self.gone == Gone::WithHead
     }
 
     /// Whether something was read and not written.

@@ -406,6 +406,11 @@ impl Reply<'_> {
                 return self.cut(&interrupted, carried);
             }
         }
+        if let Server::Http2(called) = &mut server
+            && waiting.went_with_head()
+        {
+            called.give_up_body();
+        }
         // An answer that came before all of the request was sent ends both connections.
         let whole = waiting.is_sent();
         let worker = waiting.worker;

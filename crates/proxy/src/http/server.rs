@@ -9,8 +9,9 @@ use std::task::{Context, Poll, ready};
 use ::http::Response;
 use bytes::Bytes;
 use h2::client::ResponseFuture;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 
+use crate::groups::Opened;
 use crate::http::Why;
 use crate::http::relay::{Sink, Spring};
 use crate::stream::Stream;
@@ -66,12 +67,7 @@ impl Server {
 
 impl Called {
     /// A request on its way; its body goes by `up`.
-    pub(super) fn new(
-        up: SendStream<Bytes>,
-        answer: ResponseFuture,
-        is_proxy: bool,
-        counted: Rc<()>,
-    ) -> Self {
+    pub(super) fn new((answer, up): Opened, is_proxy: bool, counted: Rc<()>) -> Self {
         Self {
             up,
             answer,
@@ -85,6 +81,12 @@ impl Called {
     /// Where the request's body goes.
     pub(super) fn up(&mut self) -> &mut SendStream<Bytes> {
         &mut self.up
+    }
+
+    /// Sends nothing more of a body for which there was no room before the end of its answer: nobody would
+    /// find out whether there ever is.
+    pub(super) fn give_up_body(&mut self) {
+        self.up.send_reset(Reason::CANCEL);
     }
 
     /// The body of the answer, once that has begun.

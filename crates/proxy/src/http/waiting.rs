@@ -312,6 +312,11 @@ impl<'a> Waiting<'a> {
         self.sent() == 0 && !self.up_failed
     }
 
+    /// Whether all of the request's body was sent with its head, for which the server may never have had room.
+    pub(super) fn went_with_head(&self) -> bool {
+        self.up.as_ref().is_some_and(Body::went_with_head)
+    }
+
     /// Whether all of the request can be sent again.
     pub(super) fn is_replayable(&self) -> bool {
         self.up.as_ref().is_none_or(Body::is_replayable)

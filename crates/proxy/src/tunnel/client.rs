@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
-use h2::{PingPong, SendStream};
+use h2::PingPong;
+use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
 use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFailed};
 use leno_identity::{Caller, Distrust, Trust};
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Farewell, Turns, coalesce};
-use crate::groups::{Groups, Shared, Streams, takes_streams};
+use crate::groups::{Groups, Opened, Shared, Streams, takes_streams};
 use crate::news::Reader;
 use crate::pool::TunnelRef;
 use crate::pulse;
@@ -112,10 +112,10 @@ impl Requests {
         mut self,
         head: Request<()>,
         ended: bool,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>, Rc<()>), h2::Error> {
+    ) -> Result<(Opened, Rc<()>), h2::Error> {
         let counted = self.streams.upgrade().unwrap_or_default();
-        let (answer, up) = self.requests.send_request(head, ended)?;
-        Ok((answer, up, counted))
+        let opened = self.requests.send_request(head, ended)?;
+        Ok((opened, counted))
     }
 }
 

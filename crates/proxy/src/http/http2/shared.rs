@@ -103,13 +103,13 @@ impl Connection {
     ) -> Result<Called, h2::Error> {
         match self {
             Self::Own(mut streams) => {
-                let (answer, up) = streams.requests.send_request(head, ended)?;
-                Ok(Called::new(up, answer, false, streams.counted))
+                let opened = streams.requests.send_request(head, ended)?;
+                Ok(Called::new(opened, false, streams.counted))
             }
             Self::Tunnel(requests, target) => {
                 head.headers_mut().insert(TARGET, target);
-                let (answer, up, counted) = requests.send(head, ended)?;
-                Ok(Called::new(up, answer, true, counted))
+                let (opened, counted) = requests.send(head, ended)?;
+                Ok(Called::new(opened, true, counted))
             }
         }
     }

@@ -11,7 +11,7 @@ use leno_protocol::body::{END_CHUNK, LAST_CHUNK, begin_chunk};
 
 use crate::buffer::{Buffer, Buffers};
 use crate::http::relay::framed::write_last_chunk;
-use crate::http::relay::{Relay, Sink};
+use crate::http::relay::{Gone, Relay, Sink};
 use crate::pump::Stopped;
 use crate::stream::{Cut, Stream};
 
@@ -35,7 +35,14 @@ impl Relay {
         stream: &mut SendStream<Bytes>,
     ) -> Poll<Result<(), Stopped>> {
         while !self.content.is_empty() {
-            let room = ready!(poll_room(context, stream, self.content.len()))?;
+            let (room, gone) = match self.gone {
+                Gone::Nothing => (AHEAD, Gone::WithHead),
+                Gone::WithHead | Gone::Behind => {
+                    let room = ready!(poll_room(context, stream, self.content.len()))?;
+                    (room, Gone::Behind)
+                }
+            };
+            self.gone = gone;
             let part = self.content.split_to(room.min(self.content.len()));
             let is_last = self.ended && self.content.is_empty() && self.trailers.is_none();
             let count = part.len();
@@ -151,6 +158,10 @@ impl Relay {
         self.moved += (count - old) as u64;
     }
 }
+
+/// How many bytes of a request's body are sent with its head, whatever the window: HTTP/2 knows of none before
+/// the stream is opened, which is when the head is written. A short body so needs no turn of its own.
+const AHEAD: usize = 16 * 1024;
 
 /// Waits until something may be sent; at most so much is wanted.
 pub(in crate::http) fn poll_room(

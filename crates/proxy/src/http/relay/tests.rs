@@ -114,6 +114,31 @@ async fn a_window_is_opened_by_what_the_other_end_has_taken() {
 }
 
 #[tokio::test]
+async fn the_begin_of_a_request_goes_with_its_head_and_the_rest_waits_for_room() {
+    LocalSet::new()
+        .run_until(async {
+            let (mut source, mut spring) = stream(65_535).await;
+            let (mut sink, _target) = stream(0).await;
+            let mut relay = Relay::from_http2(BodyFraming::Chunked);
+            for (begins, moved) in [(true, 9), (false, 9), (true, 12)] {
+                if begins {
+                    relay.begin(b"");
+                }
+                let count = moved - relay.moved();
+                source
+                    .send_data(Bytes::from(vec![b'x'; count.max(3) as usize]), false)
+                    .unwrap();
+                settle().await;
+                let ends = (Spring::Http2(&mut spring), Sink::Http2(&mut sink));
+                assert!(!moves(&mut relay, ends.0, ends.1).await);
+                assert_eq!(relay.moved(), moved);
+                assert_eq!(relay.is_held_up(), !begins);
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn content_and_trailers_are_framed_for_http_1() {
     LocalSet::new()
         .run_until(async {

@@ -73,12 +73,18 @@ fn address(host: &str) -> Option<Ipv6Addr> {
 }
 
 fn is_name(name: &str) -> bool {
-    let labelled = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
-    name.bytes().fold(true, |all, octet| all & labelled(octet))
-        && !name.starts_with('.')
-        && !name.ends_with('.')
-        && !name.contains("..")
-        && (1..=253).contains(&name.len())
+    let is_labelled = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    // In one pass: a dot stands between two of the others.
+    let mut before = b'.';
+    let parted = name.bytes().fold(true, |all, octet| {
+        let part = match octet {
+            b'.' => before != b'.',
+            _ => is_labelled(octet),
+        };
+        before = octet;
+        all & part
+    });
+    parted && before != b'.' && name.len() <= 253
 }
 
 fn read_port(text: &str) -> Result<u16, Flaw> {
@@ -117,6 +123,8 @@ mod tests {
             "a..b",
             ".a",
             "a..",
+            "a.b..",
+            "a .b",
             ":80",
             "cart:",
             "cart:+80",

@@ -42,7 +42,7 @@ pub(super) struct Asker {
 pub(super) enum Written {
     /// Behind what the buffer holds.
     Http1(Buffer),
-    /// As fields.
+    /// As fields; `None` where nothing was written, or just what came.
     Http2(Option<Response<()>>),
 }
 
@@ -138,7 +138,8 @@ impl Client<'_> {
 }
 
 impl Written {
-    /// Writes a head for its client; `came` are the fields of what was answered in HTTP/2.
+    /// Writes a head for its client; `came` are the fields of what was answered in HTTP/2. What is to be passed
+    /// on just as it came there is left to [`Self::pass_on`].
     pub(super) fn write(
         &mut self,
         response: &leno_protocol::Response<'_>,
@@ -151,8 +152,16 @@ impl Written {
             Self::Http2(head) => {
                 let mut fields = Fields::sharing(came, changes.own);
                 give_response(&mut fields, response, body, changes);
-                *head = Some(response_of(response.status, fields));
+                let fields = fields.changed();
+                *head = fields.map(|fields| response_of(response.status, fields));
             }
+        }
+    }
+
+    /// Takes the head that came in HTTP/2, if it is passed on just so.
+    pub(super) fn pass_on(&mut self, came: Response<()>) {
+        if let Self::Http2(head) = self {
+            head.get_or_insert(came);
         }
     }
 }

@@ -224,7 +224,7 @@ impl Reply<'_> {
                     return Err(self.interrupted(&interrupted, taken, &[], waiting.worker));
                 }
             };
-            match self.hear_http2(&head, called.has_ended(), written, waiting)? {
+            match self.hear_http2(head, called.has_ended(), written, waiting)? {
                 Heard::Final(answer) => {
                     let nothing = waiting.worker.buffers.lend();
                     return Ok((Server::Http2(called), nothing, answer));
@@ -272,23 +272,26 @@ impl Reply<'_> {
     /// the client.
     fn hear_http2(
         &self,
-        head: &Response<()>,
+        came: Response<()>,
         ended: bool,
         written: &mut Written,
         waiting: &Waiting<'_>,
     ) -> Result<Heard, Tried> {
-        let mut fields = Fields::new();
-        let status = head.status();
+        let status = came.status();
         let reason = status.canonical_reason().unwrap_or_default();
-        let came = head.headers();
-        let read = HeadReader::default().http2_response(
-            (status.as_u16(), reason),
-            block_of(came, ended),
-            self.head.asked(),
-            &mut fields,
-        );
-        let head = read.map_err(|refused| self.not_http(&refused))?;
-        self.take_head(&head, Some(came), &[], written, waiting)
+        let heard = {
+            let mut fields = Fields::new();
+            let read = HeadReader::default().http2_response(
+                (status.as_u16(), reason),
+                block_of(came.headers(), ended),
+                self.head.asked(),
+                &mut fields,
+            );
+            let head = read.map_err(|refused| self.not_http(&refused))?;
+            self.take_head(&head, Some(came.headers()), &[], written, waiting)?
+        };
+        written.pass_on(came);
+        Ok(heard)
     }
 
     /// Writes down what goes to the client of a head, and of what came `behind` it; `came` are its

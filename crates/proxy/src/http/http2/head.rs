@@ -1,6 +1,6 @@
 //! Heads between the types of the `http` crate, which `h2` takes and gives, and ours.
 
-use std::ptr;
+use std::iter::Peekable;
 
 use bytes::Bytes;
 use h2::ext::Protocol;
@@ -77,7 +77,8 @@ pub(in crate::http) fn request_of(
         None => Method::from_bytes(request.method.as_bytes()).ok()?,
     };
     *head.uri_mut() = uri_of(request, came.map(Request::uri), changes)?;
-    *head.headers_mut() = fields.map;
+    let came = || came.map(Request::headers).cloned();
+    *head.headers_mut() = fields.changed().or_else(came).unwrap_or_default();
     if asked.upgrade {
         *head.method_mut() = Method::CONNECT;
         head.extensions_mut()
@@ -119,42 +120,73 @@ fn uri_of(
 }
 
 /// The head of an answer with these fields.
-pub(in crate::http) fn response_of(status: u16, fields: Fields<'_>) -> Response<()> {
+pub(in crate::http) fn response_of(status: u16, fields: HeaderMap) -> Response<()> {
     let mut head = Response::new(());
     // What is no status was refused where it was read.
     *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    *head.headers_mut() = fields.map;
+    *head.headers_mut() = fields;
     head
 }
 
 /// Fields on their way into a frame. What HTTP/2 says in another way is left out.
 pub(in crate::http) struct Fields<'a> {
-    map: HeaderMap,
-    /// Those of the head that came, if it was one of HTTP/2 and they have not gone by.
-    came: Option<header::Iter<'a, HeaderValue>>,
+    /// Those of the head that came, if it was one of HTTP/2.
+    came: Option<&'a HeaderMap>,
+    /// Those of them that have not gone by.
+    behind: Option<Peekable<header::Iter<'a, HeaderValue>>>,
+    /// How many of them were taken, of which the first is their first and none was left out between.
+    same: usize,
+    /// All that were taken, once these are not the same.
+    map: Option<HeaderMap>,
+    /// How many of our own there may be.
+    own: usize,
 }
 
 impl<'a> Fields<'a> {
     /// None so far. Those that are passed on of `came`, in its order, are shared with it; others are
     /// copied.
     pub(in crate::http) fn sharing(came: Option<&'a HeaderMap>, own: &[Own<'_>]) -> Self {
-        let own = own.iter().filter(|own| own.value.is_some()).count();
         Self {
-            // No larger than needed: what has more than a kilobyte is slow to allocate.
-            map: HeaderMap::with_capacity(came.map_or(0, HeaderMap::len) + own),
-            came: came.map(HeaderMap::iter),
+            came,
+            behind: came.map(|came| came.iter().peekable()),
+            same: 0,
+            map: None,
+            own: own.iter().filter(|own| own.value.is_some()).count(),
         }
     }
 
-    fn shared(&mut self, name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-        // It is written anew, in the middle of others.
-        if name == "content-length" {
-            return None;
+    /// All of them; `None` if these are just those that came.
+    pub(in crate::http) fn changed(self) -> Option<HeaderMap> {
+        let is_same = self.came.is_some_and(|came| came.len() == self.same);
+        match self.map {
+            None if is_same => None,
+            None => Some(self.begun()),
+            Some(map) => Some(map),
         }
-        let is_same = |(held_name, held): &(&HeaderName, &HeaderValue)| {
-            ptr::eq(held.as_bytes(), value) && held_name.as_str() == name
-        };
-        let (name, value) = self.came.as_mut()?.find(is_same)?;
+    }
+
+    /// Those that were the same so far, with room for the others.
+    fn begun(&self) -> HeaderMap {
+        let came = self.came.map_or(0, HeaderMap::len);
+        // No larger than needed: what has more than a kilobyte is slow to allocate.
+        let mut map = HeaderMap::with_capacity(came + self.own);
+        for (name, value) in self.came.into_iter().flatten().take(self.same) {
+            append(&mut map, name.clone(), value.clone());
+        }
+        map
+    }
+
+    /// Whether it is the next of those that came, and all before it were taken, too.
+    fn is_same(&mut self, name: &str, value: &[u8]) -> bool {
+        let is_it = |field: &(&HeaderName, &HeaderValue)| is_field(field, name, value);
+        let behind = self.behind.as_mut().filter(|_| self.map.is_none());
+        behind.and_then(|behind| behind.next_if(is_it)).is_some()
+    }
+
+    /// The same one of those that came, if it has not gone by.
+    fn shared(&mut self, name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+        let behind = self.behind.as_mut()?;
+        let (name, value) = behind.find(|field| is_field(field, name, value))?;
         Some((name.clone(), value.clone()))
     }
 }
@@ -164,34 +196,55 @@ impl TakeField for Fields<'_> {
         if name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case("upgrade") {
             return;
         }
-        let of_one_call = OF_ONE_CALL.iter().find(|known| known.as_str() == name);
+        let of_one_call = of_one_call(name);
+        if of_one_call.is_none() && self.is_same(name, value) {
+            self.same += 1;
+            return;
+        }
         let field = self.shared(name, value).or_else(|| {
-            let name = of_one_call
-                .cloned()
-                .map_or_else(|| HeaderName::from_bytes(name.as_bytes()), Ok);
-            Some((name.ok()?, HeaderValue::from_bytes(value).ok()?))
+            let name = match of_one_call {
+                Some(known) => known.clone(),
+                None => HeaderName::from_bytes(name.as_bytes()).ok()?,
+            };
+            Some((name, HeaderValue::from_bytes(value).ok()?))
         });
-        if let Some((name, mut value)) = field {
+        if self.map.is_none() {
+            self.map = Some(self.begun());
+        }
+        if let (Some(map), Some((name, mut value))) = (&mut self.map, field) {
             if of_one_call.is_some() {
                 value.set_sensitive(true);
             }
-            // There are as many as one head may have, and those of ours.
-            drop(self.map.try_append(name, value));
+            append(map, name, value);
         }
     }
 }
 
-/// Fields that have another value in each call. HPACK keeps none that is said to be sensitive in its
+fn is_field(field: &(&HeaderName, &HeaderValue), name: &str, value: &[u8]) -> bool {
+    field.0.as_str() == name && field.1.as_bytes() == value
+}
+
+/// There are as many as one head may have, and those of ours.
+fn append(map: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    drop(map.try_append(name, value));
+}
+
+/// A field that has another value in each call. HPACK keeps none that is said to be sensitive in its
 /// table, where they would displace those that come again, and be compared with each other.
-static OF_ONE_CALL: [HeaderName; 4] = [
-    HeaderName::from_static(RequestId::HEADER),
-    HeaderName::from_static(CallId::HEADER),
-    HeaderName::from_static(TraceContext::HEADER),
-    HeaderName::from_static(grpc::TIMEOUT),
-];
+fn of_one_call(name: &str) -> Option<&'static HeaderName> {
+    static KNOWN: [HeaderName; 4] = [
+        HeaderName::from_static(RequestId::HEADER),
+        HeaderName::from_static(CallId::HEADER),
+        HeaderName::from_static(TraceContext::HEADER),
+        HeaderName::from_static(grpc::TIMEOUT),
+    ];
+    KNOWN.iter().find(|known| known.as_str() == name)
+}
 
 #[cfg(test)]
 mod tests {
+    use std::ptr;
+
     use leno_protocol::HeadReader;
 
     use super::*;
@@ -257,10 +310,46 @@ mod tests {
                 "accept: */* shared",
                 "x-request-id: 7 shared once",
                 "x-empty:  shared",
-                "content-length: 0",
+                "content-length: 0 shared",
                 "x-also-empty:  shared",
                 "leno-id: 0123456789 once",
             ],
         );
+    }
+
+    type Given = &'static [(&'static str, &'static str)];
+
+    fn map(fields: Given) -> HeaderMap {
+        HeaderMap::from_iter(fields.iter().map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        }))
+    }
+
+    #[test]
+    fn what_is_given_just_as_it_came_is_not_made_anew() {
+        const SERVER: (&str, &str) = ("server", "cart");
+        const DATE: (&str, &str) = ("date", "today");
+        const NEW: (&str, &str) = ("x-new", "1");
+        const ID: (&str, &str) = (RequestId::HEADER, "7");
+        let cases: [(Given, Given, bool); 7] = [
+            (&[], &[], true),
+            (&[SERVER, DATE], &[SERVER, DATE], true),
+            (&[SERVER, DATE], &[SERVER], false),
+            (&[SERVER, DATE], &[DATE], false),
+            (&[SERVER, DATE], &[SERVER, DATE, NEW], false),
+            (&[SERVER, DATE], &[SERVER, NEW, DATE], false),
+            // It is to stay out of HPACK's table.
+            (&[SERVER, ID, DATE], &[SERVER, ID, DATE], false),
+        ];
+        for (came, given, is_same) in cases {
+            let came = map(came);
+            let mut fields = Fields::sharing(Some(&came), &[]);
+            for (name, value) in given {
+                fields.take_field(name, value.as_bytes());
+            }
+            let expect = (!is_same).then(|| map(given));
+            assert_eq!(fields.changed(), expect, "{given:?} of {came:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The CA's rules: what a root, an intermediate and a leaf must hold, and who may sign what.
 //!
-//! A [`Root`] signs intermediates and nothing else; an [`Intermediate`] signs leaves and nothing
-//! else. Each replica of a control plane has an intermediate of its own.
+//! A [`Root`] signs intermediates and the root that follows it, and nothing else; an [`Intermediate`]
+//! signs leaves and nothing else. Each replica of a control plane has an intermediate of its own.
 
 use alloc::{
     format,
@@ -51,7 +51,7 @@ impl Root {
         now: Wall,
         dice: &mut Dice,
     ) -> Result<Self, CannotSign> {
-        let profile = Profile::authority("root", domain, 1, dice);
+        let profile = Profile::authority("root", domain, 2, serial(dice));
         let params = profile.valid(validity(life, now, None)?);
         let certificate = params.self_signed(key.pair()).map_err(CannotSign::of)?;
         let certificate = certificate.der().to_vec();
@@ -73,8 +73,19 @@ impl Root {
         now: Wall,
         dice: &mut Dice,
     ) -> Result<Vec<u8>, CannotSign> {
-        let profile = Profile::authority("intermediate", &self.0.domain, 0, dice);
+        let profile = Profile::authority("intermediate", &self.0.domain, 0, serial(dice));
         self.0.sign(profile, key, life, now)
+    }
+
+    /// Vouches for the root that follows this one, and gives the certificate that says so in DER: who
+    /// knows only this root can follow a chain to the next one by it. It stands for as long as the
+    /// next root does: what ends earlier is this root's word, not the paper.
+    pub fn vouch_for(&self, next: &Self) -> Result<Vec<u8>, CannotSign> {
+        let next = &next.0;
+        // Of the same serial is of the same subject, by which intermediates name their root.
+        let profile = Profile::authority("root", &next.domain, 1, next.serial());
+        self.0
+            .signed(&profile.valid(next.validity), &next.key.public())
     }
 
     /// The trust domain it is the root of.
@@ -165,6 +176,13 @@ impl Authority {
         })
     }
 
+    /// The serial of its certificate; zeros for one of a length that is not ours.
+    fn serial(&self) -> Serial {
+        let read = Certificate::read(&self.certificate);
+        let serial = read.ok().and_then(|read| read.serial().try_into().ok());
+        serial.unwrap_or_default()
+    }
+
     fn sign(
         &self,
         profile: Profile,
@@ -173,6 +191,10 @@ impl Authority {
         now: Wall,
     ) -> Result<Vec<u8>, CannotSign> {
         let params = profile.valid(validity(life, now, Some(self.validity))?);
+        self.signed(&params, key)
+    }
+
+    fn signed(&self, params: &CertificateParams, key: &PublicKey) -> Result<Vec<u8>, CannotSign> {
         let certificate = CertificateDer::from(self.certificate.as_slice());
         let issuer =
             Issuer::from_ca_cert_der(&certificate, self.key.pair()).map_err(CannotSign::of)?;
@@ -204,15 +226,15 @@ fn validity(life: Duration, now: Wall, above: Option<Validity>) -> Result<Validi
 struct Profile(CertificateParams);
 
 impl Profile {
-    fn authority(role: &str, domain: &TrustDomain, path_length: u8, dice: &mut Dice) -> Self {
-        let mut params = named(role, &format!("spiffe://{domain}"), dice);
+    fn authority(role: &str, domain: &TrustDomain, path_length: u8, serial: Serial) -> Self {
+        let mut params = named(role, &format!("spiffe://{domain}"), serial);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
         params.key_usages = Vec::from([KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]);
         Self(params)
     }
 
     fn leaf(id: &SpiffeId, dice: &mut Dice) -> Self {
-        let mut params = named("workload", &id.to_string(), dice);
+        let mut params = named("workload", &id.to_string(), serial(dice));
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = Vec::from([KeyUsagePurpose::DigitalSignature]);
         params.extended_key_usages = Vec::from([
@@ -232,8 +254,7 @@ impl Profile {
 
 /// A certificate for `uri` with a serial of its own. The subject carries part of the serial, so that
 /// no certificate has the subject of its issuer: OpenSSL would take it for self-signed.
-fn named(role: &str, uri: &str, dice: &mut Dice) -> CertificateParams {
-    let serial = serial(dice);
+fn named(role: &str, uri: &str, serial: Serial) -> CertificateParams {
     let [a, b, c, d, ..] = serial;
     let mut subject = DistinguishedName::new();
     subject.push(DnType::OrganizationName, "Leno");
@@ -251,7 +272,9 @@ fn named(role: &str, uri: &str, dice: &mut Dice) -> CertificateParams {
 }
 
 /// 126 rolled bits, above zero and of a fixed length (RFC 5280 section 4.1.2.2).
-fn serial(dice: &mut Dice) -> [u8; 16] {
+type Serial = [u8; 16];
+
+fn serial(dice: &mut Dice) -> Serial {
     let bits = u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64());
     (bits >> 2 | 1 << 126).to_be_bytes()
 }

@@ -92,6 +92,11 @@ impl<'a> Certificate<'a> {
         }
     }
 
+    /// What its issuer calls it.
+    pub(crate) fn serial(&self) -> &'a [u8] {
+        self.0.raw_serial()
+    }
+
     /// The public key, as a DER SubjectPublicKeyInfo.
     pub(crate) fn public_key(&self) -> &'a [u8] {
         self.0.tbs_certificate.subject_pki.raw

@@ -2,7 +2,8 @@
 //!
 //! The one way to a [`Caller`] is [`verify()`], after every handshake, resumed or not. What is
 //! issued by [`Root`] and [`Intermediate`] is what [`verify()`] accepts; [`Renewal`] says when to
-//! ask for the next certificate, and [`MeshTime`] what time all of it is judged by.
+//! ask for the next certificate, [`Rotation`] when roots replace each other, and [`MeshTime`] what
+//! time all of it is judged by.
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -15,6 +16,7 @@ mod distrust;
 mod key;
 mod mesh_time;
 mod renewal;
+mod rotation;
 mod seal;
 mod trust;
 mod verify;
@@ -31,6 +33,10 @@ pub use mesh_time::{
     Answer, Boot, ClockOff, LONGEST_ROUND_TRIP, MeshTime, NotBelieved, Pace, Told, WALL_CLOCK_BOUND,
 };
 pub use renewal::{NotRenewing, Renewal};
+pub use rotation::{
+    BundleHash, Consumer, Consumers, Fingerprint, Rotation, Stage, Standing, Step,
+    intermediate_is_due,
+};
 pub use seal::{BrokenSeal, Seal};
 pub use trust::{BadRoot, Trust};
 pub use verify::{Caller, LONGEST_CHAIN, expect_peer, verify};

@@ -20,6 +20,7 @@ mod bytes;
 mod chain;
 mod mesh_time;
 mod renewal;
+mod rotation;
 mod seal;
 
 /// 2026-11-20T10:00:00Z.

@@ -14,8 +14,9 @@ use crate::{
     trust::{Bundle, Trust},
 };
 
-/// The most certificates a chain may have, the leaf included and the root left out.
-pub const LONGEST_CHAIN: usize = 4;
+/// The most certificates a chain may have, the leaf included: that of a control plane holds the roots
+/// before and after a rotation, and the certificate that leads from one to the other.
+pub const LONGEST_CHAIN: usize = 5;
 
 /// A caller that proved who it is. Only [`verify`] makes one.
 #[derive(Clone, PartialEq, Eq, Debug)]

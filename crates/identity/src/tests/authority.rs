@@ -39,7 +39,7 @@ fn a_root_an_intermediate_and_a_leaf_hold_what_they_must() {
     let chain = shop.sign(WEB);
     let expect = "\
 O=Leno, CN=root 58f2f879
-ca true, path length Some(1)
+ca true, path length Some(2)
 Key Cert Sign, CRL Sign
 any use
 [URI(\"spiffe://shop.local\")]
@@ -228,8 +228,8 @@ fn a_credential_is_a_leaf_with_its_own_key() {
          workload's was expected"
     );
     assert_eq!(
-        refused(&vec![chain[0].clone(); 5], &key),
-        "there are 5 certificates, and peers read at most 4"
+        refused(&vec![chain[0].clone(); 6], &key),
+        "there are 6 certificates, and peers read at most 5"
     );
 }
 

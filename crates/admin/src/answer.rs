@@ -54,6 +54,8 @@ pub enum Answer {
     Revoked(Revoked),
     /// To [`crate::RenewCertificate`].
     Renewed(Renewed),
+    /// To [`crate::RotateRoot`].
+    Rotated(Rotated),
     /// To [`crate::StoryOf`].
     Story(Box<Story>),
     /// To [`crate::KeptOf`].
@@ -575,6 +577,12 @@ pub struct Trust {
     pub root_begins: String,
     /// When the root ends, in RFC 3339.
     pub root_ends: String,
+    /// The roots that prove identities, in the order in which they came; the one above signs.
+    #[serde(default)]
+    pub roots: Vec<RootState>,
+    /// What happens next to them.
+    #[serde(default)]
+    pub next_root: Option<NextRoot>,
     /// Since when the intermediate stands, in RFC 3339.
     #[serde(default)]
     pub intermediate_begins: String,
@@ -586,6 +594,68 @@ pub struct Trust {
     pub certificates: Vec<CertificateState>,
     /// Identities that are refused.
     pub revoked: Vec<RevokedIdentity>,
+}
+
+/// One of the roots that replace each other.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RootState {
+    /// SHA-256 of it, in hex.
+    pub fingerprint: String,
+    /// `announced`: it is to sign next; `active`: it signs; `leaving`: it stays for what it signed.
+    pub stage: String,
+    /// Since when, in RFC 3339.
+    pub since: String,
+    /// Since when it stands, in RFC 3339.
+    pub begins: String,
+    /// When it ends, in RFC 3339.
+    pub ends: String,
+    /// When the last certificate ends that leads to it, in RFC 3339.
+    pub needed_until: String,
+}
+
+/// What happens next to the roots.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NextRoot {
+    /// `announce`: the next one is put into bundles; `activate`: it signs.
+    pub step: String,
+    /// When, in RFC 3339; where it waits for somebody, at the latest.
+    pub due: String,
+    /// How many have certificates.
+    pub holders: u64,
+    /// How many of them are known to hold all roots.
+    pub confirmed: u64,
+    /// Those for whom it waits.
+    pub silent: Vec<SilentHolder>,
+}
+
+/// Somebody who is not known to hold all roots.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SilentHolder {
+    /// What it calls itself; empty where it never said.
+    pub name: String,
+    /// Whom its certificate proves.
+    pub identity: String,
+    /// When something was last heard of it, in RFC 3339.
+    pub seen: String,
+    /// When its certificate ends, and nobody waits for it any more, in RFC 3339.
+    pub ends: String,
+}
+
+/// What became of a wish for another root.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rotated {
+    /// How the control plane is.
+    pub status: Status,
+    /// Whether anything changed.
+    pub done: bool,
+    /// Whether nobody was to be waited for.
+    pub forced: bool,
+    /// The roots as they are from here on.
+    pub roots: Vec<RootState>,
+    /// What happens next.
+    pub next: NextRoot,
+    /// Those who did not hold the announced root: they refuse what it signs until they hear of it.
+    pub broken: Vec<SilentHolder>,
 }
 
 /// The certificates for one identity.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
     Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Parts,
-    Proxies, Recovered, Renewed, Revoked, Status, TokenMade, Tokens, Trust,
+    Proxies, Recovered, Renewed, Revoked, Rotated, Status, TokenMade, Tokens, Trust,
 };
 use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
@@ -240,6 +240,16 @@ questions! {
         pub dry_run: bool,
     }
 
+    /// Announce the next root before it is due, or let the one that is announced sign at once.
+    RotateRoot as RotateRoot -> Rotated {
+        /// Let the announced root sign, whoever does not hold it yet.
+        #[serde(default)]
+        pub force: bool,
+        /// Only say what would come of it.
+        #[serde(default)]
+        pub dry_run: bool,
+    }
+
     /// What went between services, at any time that is kept?
     TrafficOf as Traffic -> Carried {
         /// For how many seconds.
@@ -359,6 +369,7 @@ impl Question {
             | Self::Revoke(_)
             | Self::Reinstate(_)
             | Self::Renew(_)
+            | Self::RotateRoot(_)
             | Self::Traffic(_)
             | Self::Failures(_)
             | Self::Kept(_)

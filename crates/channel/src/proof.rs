@@ -1,7 +1,7 @@
 //! What a peer proved itself with, kept for as long as its connection lives: what is trusted may
 //! change meanwhile.
 
-use leno_identity::{Caller, Distrust, verify};
+use leno_identity::{Caller, Distrust, Fingerprint, verify};
 use rustls::{CommonState, pki_types::CertificateDer};
 
 use crate::keyring::Keyring;
@@ -14,6 +14,11 @@ impl Proof {
     /// The chain of this handshake, or of the one that it resumed.
     pub(crate) fn of(tls: &CommonState) -> Self {
         Self(tls.peer_certificates().unwrap_or_default().to_vec())
+    }
+
+    /// What tells the peer's own certificate from others; `None` if it showed none.
+    pub fn leaf(&self) -> Option<Fingerprint> {
+        self.0.first().map(|leaf| Fingerprint::of(leaf))
     }
 }
 

@@ -11,13 +11,14 @@ use leno_resources::mesh::{self, MeshSpec, MtlsMode};
 use leno_resources::{Object, Part, Resources};
 
 use crate::finding::{self, Complete};
+use crate::mesh::Lifetimes;
 
 /// What the mesh says where nobody says anything more special.
 pub(crate) struct Everywhere {
     /// The `Mesh` object's name, if there is one.
     pub(crate) name: Option<Name>,
     pub(crate) settings: Settings,
-    pub(crate) certificate_lifetime: Duration,
+    pub(crate) lifetimes: Lifetimes,
     pub(crate) mtls: (Mtls, Option<Origin>),
     pub(crate) stance: (Stance, Option<Origin>),
 }
@@ -46,7 +47,7 @@ fn unsaid() -> Everywhere {
     Everywhere {
         name: None,
         settings: Settings::new(trust_domain("mesh")),
-        certificate_lifetime: CERTIFICATE_LIFETIME,
+        lifetimes: LIFETIMES,
         mtls: (Mtls::Permissive, None),
         stance: (Stance::Allow, None),
     }
@@ -96,7 +97,11 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
         );
     }
     if let Some(certificates) = &spec.certificates {
-        everywhere.certificate_lifetime = certificates.lifetime;
+        everywhere.lifetimes = lifetimes(
+            certificates.lifetime,
+            certificates.intermediate_lifetime,
+            certificates.root_lifetime,
+        );
     }
     if let Some(mode) = spec.mtls {
         everywhere.mtls = (mtls(mode), Some(mesh.origin("/spec/mtls")));
@@ -105,6 +110,15 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
         everywhere.stance = (stance(default), Some(mesh.origin("/spec/default")));
     }
     everywhere
+}
+
+/// How long certificates live, where what signs is given the time that it needs.
+fn lifetimes(leaf: Duration, intermediate: Option<Duration>, root: Option<Duration>) -> Lifetimes {
+    Lifetimes {
+        leaf,
+        intermediate: intermediate.unwrap_or(LIFETIMES.intermediate.max(leaf.saturating_mul(4))),
+        root: root.unwrap_or(LIFETIMES.root.max(leaf.saturating_mul(20))),
+    }
 }
 
 pub(crate) fn mtls(mode: MtlsMode) -> Mtls {
@@ -154,4 +168,11 @@ const TRUST_DOMAIN: &str = "trustDomain";
 
 const COLLECTOR: &str = "telemetry.collector";
 
-pub(crate) const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long certificates live where nobody says it.
+pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
+    leaf: DAY,
+    intermediate: DAY.saturating_mul(90),
+    root: DAY.saturating_mul(3650),
+};

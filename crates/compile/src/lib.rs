@@ -44,7 +44,9 @@ use leno_resources::Resources;
 
 use crate::layers::Layers;
 
-pub use mesh::{AddressOwner, Answer, Destination, Instance, Known, Mesh, NotFound, ViewOf};
+pub use mesh::{
+    AddressOwner, Answer, Destination, Instance, Known, Lifetimes, Mesh, NotFound, ViewOf,
+};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 
@@ -124,7 +126,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     };
     let mesh = Mesh {
         settings: Arc::new(settings),
-        certificate_lifetime: everywhere.certificate_lifetime,
+        lifetimes: everywhere.lifetimes,
         services,
         instances,
         answers,

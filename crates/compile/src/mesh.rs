@@ -20,14 +20,25 @@ pub use find::{Destination, NotFound};
 pub use known::Known;
 pub use view::ViewOf;
 
+/// How long certificates live, each renewed or replaced at half of that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lifetimes {
+    /// That of a workload.
+    pub leaf: Duration,
+    /// That of a control plane that signs those of workloads.
+    pub intermediate: Duration,
+    /// That of a root.
+    pub root: Duration,
+}
+
 /// Everything that was written, with its meaning: routes in order of precedence inside their
 /// services, access gathered inside the ports of their workloads, defaults filled in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mesh {
     /// What the `Mesh` object says to every proxy.
     pub settings: Arc<Settings>,
-    /// How long a certificate lives.
-    pub certificate_lifetime: Duration,
+    /// How long certificates live.
+    pub lifetimes: Lifetimes,
     /// All services, also those that a workload implies.
     pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// All that runs, one entry for each instance.

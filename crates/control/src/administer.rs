@@ -28,7 +28,7 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, asking, clock, flows, overview, renew, served, told, troubled, viewed};
+use crate::{apply, asking, clock, flows, overview, renew, rotate, served, told, troubled, viewed};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
@@ -121,6 +121,7 @@ fn know(center: &Center, who: Label, question: Question) -> Result<Answer, Failu
         Question::DropToken(ask) => drop_token(center, &ask.id).map(Answer::Forgotten),
         Question::OpenDashboard(_) => open_dashboard(center).map(Answer::Link),
         Question::Trust(_) => trust(center).map(Answer::Trust),
+        Question::RotateRoot(ask) => rotate::rotate(center, &ask).map(Answer::Rotated),
         Question::Revoke(ask) => revoke(center, who, &ask).map(Answer::Revoked),
         Question::Reinstate(ask) => {
             let identity = identity(center, &ask.identity)?;
@@ -302,17 +303,19 @@ pub(crate) fn check(center: &Center) -> Checked {
     let edition = center.edition();
     let members = center.fleet.members();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
+    let waits = rotate::waits(center, clock::wall());
     let judged = Judged::of(&Seen {
         now: clock::wall(),
         members: &members,
         away: &away(center, &members),
         newest: &edition.generation,
         newest_since: edition.made,
-        lifetime: edition.mesh.certificate_lifetime,
+        lifetime: edition.mesh.lifetimes.leaf,
         authority: center
             .authority
             .told()
-            .map(|told| [told.root_validity, told.intermediate_validity]),
+            .map(|told| [told.rotation.active().validity, told.intermediate_validity]),
+        waits: waits.as_ref(),
         folders: &center.folders(),
         not_exported: &troubled::not_exported(center),
         withheld: center.withheld().as_ref(),
@@ -468,7 +471,7 @@ fn create_token(center: &Center, who: Label, ask: &CreateToken) -> Result<TokenM
             NotAdded::Exists | NotAdded::TooMany => Failure::plain(error),
         })?;
     let text = JoinToken {
-        fingerprint: told.fingerprint(),
+        fingerprint: told.fingerprint().0,
         trust_domain: told.domain,
         id,
         secret,
@@ -520,22 +523,21 @@ fn trust(center: &Center) -> Result<Trust, Failure> {
         Failure::plain("there is no CA yet: apply a Mesh, or create a token, and it is founded")
     })?;
     let revoked = center.store.revoked().map_err(store_failed)?;
-    let fingerprint = told.fingerprint();
+    let active = *told.rotation.active();
     let members = center.fleet.members();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
     Ok(Trust {
         status: status(center),
         certificates: certificates(&members),
         trust_domain: told.domain.to_string(),
-        root: fingerprint
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        root_begins: told.root_validity.begins.to_string(),
-        root_ends: told.root_validity.ends.to_string(),
+        root: active.root.to_string(),
+        root_begins: active.validity.begins.to_string(),
+        root_ends: active.validity.ends.to_string(),
+        roots: rotate::roots(&told.rotation),
+        next_root: Some(rotate::next(center, &told, center.clocks.now().wall)),
         intermediate_begins: told.intermediate_validity.begins.to_string(),
         intermediate_ends: told.intermediate_validity.ends.to_string(),
-        lifetime_seconds: center.edition().mesh.certificate_lifetime.as_secs(),
+        lifetime_seconds: center.edition().mesh.lifetimes.leaf.as_secs(),
         revoked: revoked
             .into_iter()
             .map(|revocation| RevokedIdentity {

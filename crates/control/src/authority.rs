@@ -1,17 +1,21 @@
-//! The CA: a root and an intermediate, kept in the store, and what they sign.
+//! The CA: roots that replace each other and the intermediate that signs, kept in the store, and what
+//! they sign. When which step of a rotation is due, `identity` decides.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use leno_channel::generate_key;
+use leno_compile::Lifetimes;
 use leno_identity::{
-    BadAuthority, BadCredential, BadRequest, CannotSign, Credential, INTERMEDIATE_LIFE,
-    Intermediate, Key, PublicKey, ROOT_LIFE, Root, SHORTEST_LIFE, Validity,
+    BadAuthority, BadCredential, BadKey, BadRequest, BundleHash, CannotSign, Credential,
+    Fingerprint, Intermediate, Key, LONGEST_CHAIN, PublicKey, Root, Rotation, SHORTEST_LIFE, Stage,
+    Standing, Step, Validity, intermediate_is_due,
 };
 use leno_model::{Dice, SpiffeId, TrustDomain, Wall};
-use leno_store::{Failed, Label, Secret, Store};
+use leno_store::{Bridge, Failed, KeptRoot, Label, Secret, Store};
 use leno_wire::certificates::{Issued, control_plane};
+use leno_wire::{Encoded, Part, PartName};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::clock;
@@ -21,114 +25,268 @@ use crate::clock;
 pub(crate) struct Authority {
     store: Arc<Store>,
     state: Mutex<State>,
+    /// Held while roots or the intermediate change.
+    turning: Mutex<()>,
 }
 
 #[derive(Debug)]
 struct State {
-    held: Option<Held>,
+    held: Option<Arc<Held>>,
     dice: Dice,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
-    root: Root,
+    domain: TrustDomain,
+    rotation: Rotation,
+    roots: BTreeMap<Fingerprint, HeldRoot>,
+    signer: Arc<Signer>,
+}
+
+#[derive(Clone, Debug)]
+struct HeldRoot {
+    certificate: Vec<u8>,
+    bridge: Option<Bridge>,
+    /// With its key, for as long as it may sign.
+    signs: Option<Arc<Root>>,
+}
+
+/// The intermediate that signs, and the root that it leads to.
+#[derive(Debug)]
+struct Signer {
     intermediate: Intermediate,
+    root: Fingerprint,
 }
 
 /// What can be told of a CA.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) domain: TrustDomain,
-    /// The root in DER.
-    pub(crate) root: Vec<u8>,
-    pub(crate) root_validity: Validity,
+    /// The roots in DER, in the order in which they came: the bundle.
+    pub(crate) roots: Vec<Vec<u8>>,
+    pub(crate) rotation: Rotation,
     pub(crate) intermediate_validity: Validity,
 }
 
+/// Something has changed about the CA.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turned {
+    Announced(Fingerprint),
+    Activated(Fingerprint),
+    Removed(Fingerprint),
+    Intermediate(Wall),
+}
+
+/// What is signed for somebody, and what must be remembered of it.
+pub(crate) struct Signed<T> {
+    pub(crate) what: T,
+    pub(crate) leaf: Fingerprint,
+    pub(crate) root: Fingerprint,
+    pub(crate) validity: Validity,
+}
+
 impl Told {
-    /// SHA-256 of the root.
-    pub(crate) fn fingerprint(&self) -> [u8; 32] {
-        let digest = digest(&SHA256, &self.root);
-        digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    /// SHA-256 of the root that signs.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.rotation.active().root
+    }
+
+    /// The name of the bundle as a part of a view, and what tells it from others.
+    pub(crate) fn bundle(&self) -> (PartName, BundleHash) {
+        let part = Part::Bundle(self.domain.clone(), Arc::new(self.roots.clone()));
+        let version = Encoded::new(part.encode()).version();
+        (part.name(), BundleHash(*version.bytes()))
     }
 }
 
 impl Authority {
     /// Takes up the CA that the store holds, if it holds one.
     pub(crate) fn open(store: Arc<Store>) -> Result<Self, NotOpened> {
-        let held = match read(&store, ROOT)? {
-            None => None,
-            Some((certificate, key)) => {
-                let root = Root::restore(certificate, key).map_err(NotOpened::Root)?;
-                let (certificate, key) = read(&store, INTERMEDIATE)?.ok_or(NotOpened::Half)?;
-                let intermediate = Intermediate::restore(certificate, key);
-                Some(Held {
-                    root,
-                    intermediate: intermediate.map_err(NotOpened::Intermediate)?,
-                })
-            }
-        };
+        let held = Held::read(&store)?.map(Arc::new);
         let dice = clock::dice();
         Ok(Self {
             store,
             state: Mutex::new(State { held, dice }),
+            turning: Mutex::default(),
         })
     }
 
     /// Makes root and intermediate of `domain`, unless there are some; they are on disk when this
-    /// returns. Not to be called twice at the same time.
-    pub(crate) fn found(&self, domain: &TrustDomain, now: Wall) -> Result<(), NotFounded> {
+    /// returns.
+    pub(crate) fn found(
+        &self,
+        domain: &TrustDomain,
+        lifetimes: Lifetimes,
+        now: Wall,
+    ) -> Result<(), NotFounded> {
+        let _turning = lock(&self.turning);
         if self.told().is_some() {
             return Ok(());
         }
-        let root_key = generate_key();
-        let (root, intermediate, key) = {
-            let dice = &mut self.state().dice;
-            let root = Root::establish(domain, root_key.clone(), ROOT_LIFE, now, dice)?;
-            let (intermediate, key) = intermediate(&root, now, dice)?;
-            (root, intermediate, key)
+        let key = generate_key();
+        let dice = &mut self.dice();
+        let root = Root::establish(domain, key.clone(), lifetimes.root, now, dice)?;
+        let fingerprint = Fingerprint::of(root.certificate());
+        let (signer, mut secrets) = signer(&root, lifetimes, now, dice)?;
+        secrets.push((key_of(fingerprint), Some(secret(&key))));
+        let held = Held {
+            domain: domain.clone(),
+            rotation: Rotation::found(fingerprint, root.validity(), now),
+            roots: BTreeMap::from([(fingerprint, HeldRoot::new(root, None))]),
+            signer: Arc::new(signer),
         };
-        let mut secrets = secrets(ROOT, root.certificate(), &root_key);
-        secrets.extend(secrets_of(&intermediate, &key));
-        // Without the lock: who changes the store may ask here for the trust domain.
-        self.store.keep_secrets(&secrets)?;
-        self.state().held = Some(Held { root, intermediate });
-        Ok(())
+        self.keep(held, &secrets)
     }
 
-    /// Replaces the intermediate if half of its life is over. What it signed stays valid. Not to be
-    /// called twice at the same time.
-    pub(crate) fn renew_intermediate(&self, now: Wall) -> Result<(), NotFounded> {
-        let (renewed, key) = {
-            let mut state = self.state();
-            let State { held, dice } = &mut *state;
-            let is_old = |held: &&mut Held| {
-                let validity = held.intermediate.validity();
-                validity.left(now) <= validity.life() / 2
+    /// Takes each step that is due, and says what it was. `awaited` says of a bundle until when those
+    /// must be waited for who do not hold it.
+    pub(crate) fn turn(
+        &self,
+        awaited: impl Fn(BundleHash) -> Option<Wall>,
+        lifetimes: Lifetimes,
+        now: Wall,
+    ) -> Result<Vec<Turned>, NotFounded> {
+        let _turning = lock(&self.turning);
+        let mut turned = Vec::new();
+        while let Some(told) = self.told() {
+            let Some(step) = told.rotation.step(awaited(told.bundle().1), now) else {
+                break;
             };
-            let Some(held) = held.as_mut().filter(is_old) else {
-                return Ok(());
-            };
-            intermediate(&held.root, now, dice)?
-        };
-        // As above.
-        self.store.keep_secrets(&secrets_of(&renewed, &key))?;
-        if let Some(held) = &mut self.state().held {
-            held.intermediate = renewed;
+            turned.push(match step {
+                Step::Announce => self.announce(lifetimes, now)?,
+                Step::Activate(_) => self.activate(now)?,
+                Step::Remove(root) => self.remove(root)?,
+            });
         }
-        Ok(())
+        turned.extend(self.renew_intermediate(lifetimes, now)?);
+        Ok(turned)
+    }
+
+    /// Announces the next root before it is due. `None` if one is announced already.
+    pub(crate) fn hasten(
+        &self,
+        lifetimes: Lifetimes,
+        now: Wall,
+    ) -> Result<Option<Turned>, NotFounded> {
+        let _turning = lock(&self.turning);
+        match self.told() {
+            Some(told) if told.rotation.announced().is_none() => {
+                self.announce(lifetimes, now).map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Lets the announced root sign from here on, whoever holds it. `None` if none is announced.
+    pub(crate) fn force(
+        &self,
+        lifetimes: Lifetimes,
+        now: Wall,
+    ) -> Result<Option<Turned>, NotFounded> {
+        let _turning = lock(&self.turning);
+        match self.told() {
+            Some(told) if told.rotation.announced().is_some() => {
+                let turned = self.activate(now)?;
+                self.renew_intermediate(lifetimes, now)?;
+                Ok(Some(turned))
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn announce(&self, lifetimes: Lifetimes, now: Wall) -> Result<Turned, NotFounded> {
+        let mut held = self.changing()?;
+        let key = generate_key();
+        let root = Root::establish(
+            &held.domain,
+            key.clone(),
+            lifetimes.root,
+            now,
+            &mut self.dice(),
+        )?;
+        let fingerprint = Fingerprint::of(root.certificate());
+        let before = held.roots.get(&held.rotation.active().root);
+        let before = before.and_then(|before| before.signs.as_ref());
+        let bridge = before.map(|before| {
+            Ok::<_, CannotSign>(Bridge {
+                certificate: before.vouch_for(&root)?,
+                before: before.certificate().to_vec(),
+            })
+        });
+        held.rotation.announce(fingerprint, root.validity(), now);
+        let root = HeldRoot::new(root, bridge.transpose()?);
+        held.roots.insert(fingerprint, root);
+        self.keep(held, &[(key_of(fingerprint), Some(secret(&key)))])?;
+        Ok(Turned::Announced(fingerprint))
+    }
+
+    fn activate(&self, now: Wall) -> Result<Turned, NotFounded> {
+        let mut held = self.changing()?;
+        held.rotation.activate(now);
+        let active = held.rotation.active().root;
+        // What signs no more needs no key, and nobody can take it.
+        let mut secrets = Vec::new();
+        for (fingerprint, root) in &mut held.roots {
+            if *fingerprint != active && root.signs.take().is_some() {
+                secrets.push((key_of(*fingerprint), None));
+            }
+        }
+        self.keep(held, &secrets)?;
+        Ok(Turned::Activated(active))
+    }
+
+    fn remove(&self, root: Fingerprint) -> Result<Turned, NotFounded> {
+        let mut held = self.changing()?;
+        held.rotation.remove(root);
+        held.roots.remove(&root);
+        self.keep(held, &[(key_of(root), None)])?;
+        Ok(Turned::Removed(root))
+    }
+
+    /// Replaces the intermediate if that is due. What it signed stays valid.
+    fn renew_intermediate(
+        &self,
+        lifetimes: Lifetimes,
+        now: Wall,
+    ) -> Result<Option<Turned>, NotFounded> {
+        let Ok(mut held) = self.changing() else {
+            return Ok(None);
+        };
+        let (active, signer_before) = (*held.rotation.active(), &held.signer);
+        let is_of_active = signer_before.root == active.root;
+        let validity = signer_before.intermediate.validity();
+        let leaf = lifetimes.leaf;
+        if !intermediate_is_due(validity, is_of_active, active.validity, leaf, now) {
+            return Ok(None);
+        }
+        let root = held.roots.get(&active.root);
+        let root = root.and_then(|root| root.signs.clone());
+        let root = root.ok_or(NotFounded::NoKey)?;
+        let (signer, secrets) = signer(&root, lifetimes, now, &mut self.dice())?;
+        let ends = signer.intermediate.validity().ends;
+        held.signer = Arc::new(signer);
+        self.keep(held, &secrets)?;
+        Ok(Some(Turned::Intermediate(ends)))
     }
 
     /// What can be told of it; `None` until it is founded.
     pub(crate) fn told(&self) -> Option<Told> {
-        let state = self.state();
-        let held = state.held.as_ref()?;
+        let held = self.held()?;
+        let standings = held.rotation.standings().iter();
+        let roots = standings.filter_map(|one| held.roots.get(&one.root));
         Some(Told {
-            domain: held.root.domain().clone(),
-            root: held.root.certificate().to_vec(),
-            root_validity: held.root.validity(),
-            intermediate_validity: held.intermediate.validity(),
+            roots: roots.map(|root| root.certificate.clone()).collect(),
+            intermediate_validity: held.signer.intermediate.validity(),
+            rotation: held.rotation.clone(),
+            domain: held.domain.clone(),
         })
+    }
+
+    /// What can be told of it once all is in force that the store has been told to keep: whoever hears
+    /// of a change from the store may be earlier than this.
+    pub(crate) fn settled(&self) -> Option<Told> {
+        let _turning = lock(&self.turning);
+        self.told()
     }
 
     /// Signs the key of a certificate request for `id`, whom the caller has attested.
@@ -138,16 +296,15 @@ impl Authority {
         id: &SpiffeId,
         life: Duration,
         now: Wall,
-    ) -> Result<Issued, NotIssued> {
+    ) -> Result<Signed<Issued>, NotIssued> {
         let key = PublicKey::of_request(request)?;
-        let mut state = self.state();
-        let State { held, dice } = &mut *state;
-        let held = held.as_ref().ok_or(NotIssued::NotFounded)?;
-        Ok(Issued {
-            chain: held.intermediate.sign_leaf(&key, id, life, now, dice)?,
-            trust_domain: held.root.domain().clone(),
-            roots: vec![held.root.certificate().to_vec()],
-        })
+        let signed = self.sign(&key, id, life, now)?;
+        let told = self.told().ok_or(NotIssued::NotFounded)?;
+        Ok(signed.with(|chain| Issued {
+            chain,
+            trust_domain: told.domain,
+            roots: told.roots,
+        }))
     }
 
     /// Signs a new key for `id`, which this process acts as.
@@ -156,82 +313,234 @@ impl Authority {
         id: &SpiffeId,
         life: Duration,
         now: Wall,
-    ) -> Result<Credential, NotIssued> {
-        let mut state = self.state();
-        let State { held, dice } = &mut *state;
-        let held = held.as_ref().ok_or(NotIssued::NotFounded)?;
+    ) -> Result<Signed<Credential>, NotIssued> {
         let key = generate_key();
-        let public = key.public();
-        let chain = held.intermediate.sign_leaf(&public, id, life, now, dice)?;
-        Ok(Credential::new(chain, key)?)
+        let signed = self.sign(&key.public(), id, life, now)?;
+        let credential = Credential::new(signed.what.clone(), key)?;
+        Ok(signed.with(|_| credential))
     }
 
     /// A certificate for the control plane itself. Its chain holds the root too, so that whoever
-    /// knows nothing but the root's fingerprint can judge it.
-    pub(crate) fn own(&self, life: Duration, now: Wall) -> Option<Credential> {
-        let mut state = self.state();
-        let State { held, dice } = &mut *state;
-        let held = held.as_ref()?;
+    /// knows nothing but the root's fingerprint can judge it, and leads on to the root before, for
+    /// whoever knows no later one.
+    pub(crate) fn own(&self, life: Duration, now: Wall) -> Result<Signed<Credential>, NotIssued> {
+        let held = self.held().ok_or(NotIssued::NotFounded)?;
         let key = generate_key();
-        let id = control_plane(held.root.domain());
+        let id = control_plane(&held.domain);
         let life = life.max(SHORTEST_LIFE);
-        let signed = held
-            .intermediate
-            .sign_leaf(&key.public(), &id, life, now, dice);
-        let mut chain = signed.ok()?;
-        chain.push(held.root.certificate().to_vec());
-        Credential::new(chain, key).ok()
+        let mut signed = self.sign(&key.public(), &id, life, now)?;
+        if let Some(root) = held.roots.get(&signed.root) {
+            signed.what.push(root.certificate.clone());
+            if let Some(bridge) = &root.bridge {
+                signed.what.push(bridge.certificate.clone());
+                signed.what.push(bridge.before.clone());
+            }
+        }
+        signed.what.truncate(LONGEST_CHAIN);
+        let credential = Credential::new(signed.what.clone(), key)?;
+        Ok(signed.with(|_| credential))
+    }
+
+    fn sign(
+        &self,
+        key: &PublicKey,
+        id: &SpiffeId,
+        life: Duration,
+        now: Wall,
+    ) -> Result<Signed<Vec<Vec<u8>>>, NotIssued> {
+        let held = self.held().ok_or(NotIssued::NotFounded)?;
+        let signer = Arc::clone(&held.signer);
+        drop(held);
+        let dice = &mut self.dice();
+        let chain = signer.intermediate.sign_leaf(key, id, life, now, dice)?;
+        let leaf = chain.first().expect("a chain begins with its leaf");
+        let validity = Validity::of(leaf).expect("what was signed is a certificate");
+        let leaf = Fingerprint::of(leaf);
+        if let Some(held) = &mut self.state().held {
+            let rotation = &mut Arc::make_mut(held).rotation;
+            rotation.note_signed(signer.root, validity.ends);
+        }
+        Ok(Signed {
+            what: chain,
+            leaf,
+            root: signer.root,
+            validity,
+        })
+    }
+
+    /// Goes by `held` from here on, once it is on disk.
+    fn keep(&self, mut held: Held, secrets: &[(Label, Option<Secret>)]) -> Result<(), NotFounded> {
+        // Without the lock: who changes the store may ask here for the trust domain.
+        self.store.keep_roots(&held.kept(), secrets)?;
+        let mut state = self.state();
+        // What was signed meanwhile.
+        for before in state
+            .held
+            .iter()
+            .flat_map(|before| before.rotation.standings())
+        {
+            held.rotation.note_signed(before.root, before.needed_until);
+        }
+        state.held = Some(Arc::new(held));
+        Ok(())
+    }
+
+    fn held(&self) -> Option<Arc<Held>> {
+        self.state().held.clone()
+    }
+
+    /// What is held, to be changed.
+    fn changing(&self) -> Result<Held, NotFounded> {
+        let held = self.held().ok_or(NotFounded::Nothing)?;
+        Ok(Held::clone(&held))
+    }
+
+    /// Dice of their own for one thing that is signed.
+    fn dice(&self) -> Dice {
+        Dice::new(self.state().dice.next_u64())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
-/// The names under which the store keeps a certificate and its key.
-type Names = (&'static str, &'static str);
+impl Held {
+    fn read(store: &Store) -> Result<Option<Self>, NotOpened> {
+        let kept = store.roots()?;
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let mut roots = BTreeMap::new();
+        let mut standings = Vec::new();
+        let mut domain = None;
+        for root in kept {
+            let key = store.secret(&key_of(root.fingerprint))?;
+            let key = key.map(|key| read_key(&key)).transpose()?;
+            let signs = key.map(|key| Root::restore(root.certificate.clone(), key));
+            let signs = signs.transpose().map_err(NotOpened::Root)?;
+            if let (Stage::Active(_), Some(root)) = (root.stage, &signs) {
+                domain = Some(root.domain().clone());
+            }
+            standings.push(Standing {
+                root: root.fingerprint,
+                validity: Validity::of(&root.certificate).ok_or(NotOpened::Half)?,
+                stage: root.stage,
+                needed_until: root.needed_until,
+            });
+            let held = HeldRoot {
+                certificate: root.certificate,
+                bridge: root.bridge,
+                signs: signs.map(Arc::new),
+            };
+            roots.insert(root.fingerprint, held);
+        }
+        Ok(Some(Self {
+            domain: domain.ok_or(NotOpened::Half)?,
+            rotation: Rotation::restore(standings).ok_or(NotOpened::Half)?,
+            roots,
+            signer: Arc::new(Signer::read(store)?),
+        }))
+    }
 
-const ROOT: Names = ("ca/root/certificate", "ca/root/key");
-const INTERMEDIATE: Names = ("ca/intermediate/certificate", "ca/intermediate/key");
+    fn kept(&self) -> Vec<KeptRoot> {
+        let standings = self.rotation.standings().iter();
+        let kept = standings.filter_map(|one| {
+            let root = self.roots.get(&one.root)?;
+            Some(KeptRoot {
+                fingerprint: one.root,
+                certificate: root.certificate.clone(),
+                bridge: root.bridge.clone(),
+                stage: one.stage,
+                needed_until: one.needed_until,
+            })
+        });
+        kept.collect()
+    }
+}
 
-fn intermediate(
+impl HeldRoot {
+    fn new(root: Root, bridge: Option<Bridge>) -> Self {
+        Self {
+            certificate: root.certificate().to_vec(),
+            bridge,
+            signs: Some(Arc::new(root)),
+        }
+    }
+}
+
+impl Signer {
+    fn read(store: &Store) -> Result<Self, NotOpened> {
+        let part = |name| store.secret(&label(name))?.ok_or(NotOpened::Half);
+        let (certificate, root) = (part(INTERMEDIATE)?, part(INTERMEDIATE_ROOT)?);
+        let key = read_key(&part(INTERMEDIATE_KEY)?)?;
+        let intermediate = Intermediate::restore(certificate.0, key);
+        let root = root.0.try_into().map_err(|_| NotOpened::Half)?;
+        Ok(Self {
+            intermediate: intermediate.map_err(NotOpened::Intermediate)?,
+            root: Fingerprint(root),
+        })
+    }
+}
+
+impl<T> Signed<T> {
+    fn with<U>(self, make: impl FnOnce(T) -> U) -> Signed<U> {
+        Signed {
+            what: make(self.what),
+            leaf: self.leaf,
+            root: self.root,
+            validity: self.validity,
+        }
+    }
+}
+
+/// An intermediate under `root` with a new key, and the secrets to keep of it.
+fn signer(
     root: &Root,
+    lifetimes: Lifetimes,
     now: Wall,
     dice: &mut Dice,
-) -> Result<(Intermediate, Key), NotFounded> {
+) -> Result<(Signer, Secrets), CannotSign> {
     let key = generate_key();
-    let certificate = root.sign_intermediate(&key.public(), INTERMEDIATE_LIFE, now, dice)?;
-    let intermediate = Intermediate::restore(certificate, key.clone());
-    Ok((intermediate.map_err(CannotSign::Own)?, key))
+    let certificate = root.sign_intermediate(&key.public(), lifetimes.intermediate, now, dice)?;
+    let root = Fingerprint::of(root.certificate());
+    let secrets = vec![
+        (label(INTERMEDIATE), Some(Secret(certificate.clone()))),
+        (label(INTERMEDIATE_ROOT), Some(Secret(root.0.to_vec()))),
+        (label(INTERMEDIATE_KEY), Some(secret(&key))),
+    ];
+    let intermediate = Intermediate::restore(certificate, key).map_err(CannotSign::Own)?;
+    Ok((Signer { intermediate, root }, secrets))
 }
 
-fn secrets_of(intermediate: &Intermediate, key: &Key) -> Vec<(Label, Option<Secret>)> {
-    secrets(INTERMEDIATE, intermediate.certificate(), key)
-}
+/// What is to be kept, or forgotten.
+type Secrets = Vec<(Label, Option<Secret>)>;
 
-fn secrets((certificate, key): Names, der: &[u8], secret: &Key) -> Vec<(Label, Option<Secret>)> {
-    vec![
-        (label(certificate), Some(Secret(der.to_vec()))),
-        (label(key), Some(Secret(secret.secret().to_vec()))),
-    ]
+/// The names under which the store keeps the intermediate.
+const INTERMEDIATE: &str = "ca/intermediate/certificate";
+const INTERMEDIATE_KEY: &str = "ca/intermediate/key";
+const INTERMEDIATE_ROOT: &str = "ca/intermediate/root";
+
+/// The name under which the store keeps a root's key.
+fn key_of(root: Fingerprint) -> Label {
+    label(&format!("ca/root/{root}/key"))
 }
 
 fn label(name: &str) -> Label {
-    Label::new(name).expect("a constant that is a label")
+    Label::new(name).expect("a name of ours is a label")
 }
 
-fn read(store: &Store, (certificate, key): Names) -> Result<Option<(Vec<u8>, Key)>, NotOpened> {
-    let certificate = store.secret(&label(certificate))?;
-    let key = store.secret(&label(key))?;
-    match (certificate, key) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => {
-            let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.0));
-            let key = Key::read(&der).map_err(|_| NotOpened::Half)?;
-            Ok(Some((certificate.0, key)))
-        }
-        (None, Some(_)) | (Some(_), None) => Err(NotOpened::Half),
-    }
+fn secret(key: &Key) -> Secret {
+    Secret(key.secret().to_vec())
+}
+
+fn read_key(Secret(key): &Secret) -> Result<Key, NotOpened> {
+    let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.clone()));
+    Key::read(&der).map_err(|_| NotOpened::Half)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why the CA in a store cannot be used.
@@ -243,7 +552,7 @@ pub enum NotOpened {
     /// A key or a certificate is missing or cannot be read.
     #[error("the store holds only half of a CA")]
     Half,
-    /// The root cannot sign.
+    /// A root cannot sign.
     #[error("the CA's root cannot be used: {0}")]
     Root(BadAuthority),
     /// The intermediate cannot sign.
@@ -251,9 +560,15 @@ pub enum NotOpened {
     Intermediate(BadAuthority),
 }
 
-/// Why a CA was not founded, or its intermediate not renewed.
+/// Why a CA was not founded, or is not renewed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFounded {
+    /// There is none that could be renewed.
+    #[error("there is no CA yet")]
+    Nothing,
+    /// The key of the root that signs is gone.
+    #[error("the key of the CA's root is not in the store")]
+    NoKey,
     /// Something could not be signed.
     #[error(transparent)]
     CannotSign(#[from] CannotSign),
@@ -277,7 +592,13 @@ pub enum NotIssued {
     /// It could not be signed.
     #[error(transparent)]
     CannotSign(#[from] CannotSign),
+    /// The key that was made for it cannot be used for TLS.
+    #[error(transparent)]
+    Key(BadKey),
     /// What was signed proves nothing.
     #[error(transparent)]
     Bad(#[from] BadCredential),
+    /// It is not remembered, so it is not given away.
+    #[error("the certificate could not be written down: {0}")]
+    NotRemembered(#[from] Failed),
 }

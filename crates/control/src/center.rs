@@ -16,7 +16,7 @@ use leno_telemetry::Telemetry;
 use leno_telemetry::export::{Export, Trouble};
 use tokio::sync::watch;
 
-use crate::authority::{Authority, NotFounded};
+use crate::authority::{Authority, NotFounded, NotIssued};
 use crate::clock::{self, Clocks};
 use crate::condition::Withheld;
 use crate::desk::Desk;
@@ -26,6 +26,7 @@ use crate::export;
 use crate::fleet::Fleet;
 use crate::flows::Ledger;
 use crate::folder::Found;
+use crate::holders::Holders;
 use crate::meaning::{Gist, Known, Meaning, Written};
 use crate::metrics::Troubles;
 use crate::positions::Positions;
@@ -38,6 +39,7 @@ use crate::tunnels::Tunnels;
 pub(crate) struct Center {
     pub(crate) store: Arc<Store>,
     pub(crate) authority: Authority,
+    pub(crate) holders: Arc<Holders>,
     pub(crate) tunnels: Tunnels,
     pub(crate) fleet: Fleet,
     /// What its proxies say to be wrong.
@@ -139,6 +141,7 @@ impl Center {
         positions.settle(&mut folders, &store)?;
         let center = Self {
             authority: Authority::open(Arc::clone(&store))?,
+            holders: Holders::open(Arc::clone(&store))?,
             tunnels: Tunnels::open(Arc::clone(&store))?,
             fleet: Fleet::default(),
             troubled: Troubled::default(),
@@ -196,8 +199,8 @@ impl Center {
             .collect();
         let roots = self
             .authority
-            .told()
-            .map(|told| (told.domain, Arc::new(vec![told.root])));
+            .settled()
+            .map(|told| (told.domain, Arc::new(told.roots)));
         let trusted = Trusted {
             bundles: roots.into_iter().collect(),
             revoked: Arc::new(revoked),
@@ -232,15 +235,18 @@ impl Center {
         Arc::new(trusted)
     }
 
-    /// Proves itself by a new certificate from here on; gives when that stands, or nothing if there
-    /// is no CA or it cannot sign.
-    pub(crate) fn prove(&self) -> Option<Validity> {
-        let life = self.edition().mesh.certificate_lifetime;
-        let own = self.authority.own(life, clock::wall())?;
-        self.keyring.install(&own).ok()?;
+    /// Proves itself by a new certificate from here on; says when that stands, or why there is none.
+    pub(crate) fn prove(&self) -> Result<Validity, NotIssued> {
+        let life = self.edition().mesh.lifetimes.leaf;
+        let signed = self.authority.own(life, clock::wall())?;
+        let id = signed.what.id();
+        self.holders
+            .remember(&signed, None, id, "the control plane itself")?;
+        let own = signed.what;
+        self.keyring.install(&own).map_err(NotIssued::Key)?;
         let validity = own.validity();
         *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
-        Some(validity)
+        Ok(validity)
     }
 
     /// Founds the CA for what a `Mesh` object says, once there is one.
@@ -380,8 +386,11 @@ impl Center {
     pub(crate) fn found(&self, domain: &TrustDomain) -> Result<(), NotFounded> {
         let _founding = self.founding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.authority.told().is_none() {
-            self.authority.found(domain, clock::wall())?;
-            self.prove();
+            let lifetimes = self.edition().mesh.lifetimes;
+            self.authority.found(domain, lifetimes, clock::wall())?;
+            if let Err(why) = self.prove() {
+                self.trouble(Code::T007, why);
+            }
             self.tell(&Event::Founded(domain.clone()));
         }
         Ok(())

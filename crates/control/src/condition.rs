@@ -12,6 +12,7 @@ use leno_wire::troubles::Trouble;
 
 use crate::fleet::{Failures, Member};
 use crate::folder::Found;
+use crate::holders::Silent;
 use crate::troubled::NotExported;
 
 /// What was seen.
@@ -29,6 +30,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) lifetime: Duration,
     /// When root and intermediate stand, once there is a CA.
     pub(crate) authority: Option<[Validity; 2]>,
+    /// Since when a root is announced, if one is, and for whom it waits.
+    pub(crate) waits: Option<&'a (Wall, Vec<Silent>)>,
     /// The folders that are watched.
     pub(crate) folders: &'a [Found],
     /// Why a collector does not get what is sent from this process.
@@ -89,6 +92,7 @@ impl Judged {
         }
         judged.certificates(seen);
         judged.authority(seen);
+        judged.waits(seen);
         for folder in seen.folders {
             judged.folder(folder);
         }
@@ -298,7 +302,7 @@ impl Judged {
             .zip(["root", "intermediate"])
         {
             let left = validity.left(seen.now);
-            if left > validity.life() * LATE / 100 || (name == "root" && left > MONTH) {
+            if left > validity.life() * LATE / 100 {
                 self.passed.push(format!("{name}, until {}", validity.ends));
                 continue;
             }
@@ -308,11 +312,45 @@ impl Judged {
                     Code::T007,
                     Severity::Error,
                     Some(format!("the CA's {name}")),
-                    format!("it ends in {}", span(left)),
+                    format!("it should have been replaced, and ends in {}", span(left)),
                     "what it has signed, until then",
                 )
             });
         }
+    }
+
+    /// Those for whom a root waits that is announced. They have a while to hear of it.
+    fn waits(&mut self, seen: &Seen<'_>) {
+        let Some((since, silent)) = seen.waits else {
+            return;
+        };
+        let Some(last) = silent.iter().map(|one| one.ends).max() else {
+            return;
+        };
+        if seen.now.since(*since) < HEARING {
+            return;
+        }
+        let names = silent.iter().take(3).map(|one| match one.name.as_str() {
+            "" => short(&one.identity),
+            name => name.to_owned(),
+        });
+        let names = names.collect::<Vec<_>>().join(", ");
+        let others = match silent.len().saturating_sub(3) {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        let waited = span(last.since(seen.now));
+        self.findings.push(Finding {
+            since: at(*since),
+            next: Some("leno certs list · leno certs rotate --force --dry-run".to_owned()),
+            ..Finding::running(
+                Code::T015,
+                Severity::Warning,
+                Some("the next root".to_owned()),
+                format!("it waits for {names}{others}, for {waited} at the longest"),
+                "the root before; no call fails",
+            )
+        });
     }
 
     fn folder(&mut self, folder: &Found) {
@@ -377,7 +415,8 @@ fn not_renewing(id: &SpiffeId, late: &[&Held<'_>], all: usize, now: Wall) -> Fin
     }
 }
 
-const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long those who are connected may take to hear of a root.
+const HEARING: Duration = Duration::from_secs(60);
 
 /// `shop/cart`.
 fn short(id: &SpiffeId) -> String {
@@ -480,6 +519,7 @@ mod tests {
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
             authority: None,
+            waits: None,
             folders: &[],
             not_exported: &[],
             withheld: None,
@@ -685,6 +725,7 @@ mod tests {
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
             authority: Some([span(0, 100_000), span(0, 100)]),
+            waits: None,
             folders: &[folder],
             not_exported: &[],
             withheld: None,
@@ -696,7 +737,7 @@ mod tests {
                 "D005 proxy of shop/web since 1970-01-01T03:00:00.000Z: it is not connected",
                 "D005 proxy of shop/cart: it is not connected",
                 "T005 proxy of shop/thief: the identity shop/thief is revoked, so it is not let in",
-                "T007 the CA's intermediate: it ends in 1 d 6 h",
+                "T007 the CA's intermediate: it should have been replaced, and ends in 1 d 6 h",
                 "C010 watched folder mesh: Permission denied",
                 "ok root, until 1981-05-29T16:00:00.000Z",
             ]

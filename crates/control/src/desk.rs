@@ -9,7 +9,7 @@ use leno_admin::{
     Applied, Apply, Asker, Checked, Configuration, ConfigurationOf, Diff, DiffOf, Failure, History,
     HistoryOf, KeptCalls, KeptOf, Overview, Proxies, Question, Reply, Story, StoryOf,
 };
-use leno_identity::Credential;
+use leno_identity::{Credential, Fingerprint};
 use leno_model::SpiffeId;
 use leno_model::view::WorkloadId;
 use leno_store::NotRead;
@@ -25,6 +25,7 @@ use crate::edition::Edition;
 use crate::entitled::node;
 use crate::fleet::{Member, Place, Way};
 use crate::flows::NotTaken;
+use crate::holders::Seat;
 use crate::present::Present;
 use crate::{administer, apply, asking, clock, flows, overview, told};
 
@@ -38,8 +39,10 @@ pub struct Desk {
 /// A proxy of this process among those that follow the control plane, for as long as it is held.
 pub struct Attendance {
     center: Arc<Center>,
+    name: String,
     place: Place,
     identity: SpiffeId,
+    seat: Seat,
     peer: SocketAddr,
     way: OnceLock<Way>,
 }
@@ -188,6 +191,12 @@ impl Desk {
             center: Arc::clone(&self.center),
             place,
             identity,
+            // Another process of the same name is the same one, started again.
+            seat: self
+                .center
+                .holders
+                .seat_of(Fingerprint::of(name.as_bytes())),
+            name: name.to_owned(),
             peer: tunnel,
             way: OnceLock::new(),
         };
@@ -203,6 +212,7 @@ impl Attendance {
     pub fn adopted(&self, edition: &Edition, workloads: BTreeSet<WorkloadId>) {
         let wants = edition.every_service();
         let target = edition.target(&workloads, &wants);
+        self.seat.holds(&self.name, edition.bundle());
         self.place.update(|member| {
             member.wants = Arc::new(wants);
             member.holds = Holds::Adopted(Arc::new(target));
@@ -242,7 +252,13 @@ impl Attendance {
         if edition.trusted.revoked.contains(id) {
             return Err(NotIssued::Revoked(id.clone()));
         }
-        let life = edition.mesh.certificate_lifetime;
-        self.center.authority.credential(id, life, clock::wall())
+        let (center, life) = (&self.center, edition.mesh.lifetimes.leaf);
+        let signed = center.authority.credential(id, life, clock::wall())?;
+        let (holder, why) = (
+            self.seat.holder(),
+            format!("in this process: {}", self.name),
+        );
+        center.holders.remember(&signed, Some(holder), id, &why)?;
+        Ok(signed.what)
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leno_channel::grpc::{Answer, Call, Status, StatusCode};
-use leno_identity::Caller;
+use leno_identity::BundleHash;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, SpiffeId, Subscription};
 use leno_wire::{Holder, Request, Server};
@@ -17,9 +17,10 @@ use crate::edition::Edition;
 use crate::entitled::entitled;
 use crate::event::Event;
 use crate::fleet::{Certificate, Member, Place};
+use crate::serve::Peer;
 
 /// Serves the stream until it ends, and says so.
-pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, peer: SocketAddr, call: Call) {
+pub(crate) async fn run(center: &Arc<Center>, peer: &Peer, call: Call) {
     let Call {
         mut messages,
         mut answer,
@@ -29,7 +30,6 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, peer: SocketAddr,
     let (asks, mut asked) = mpsc::channel(MOST_ASKED);
     let mut stream = Stream {
         center,
-        caller,
         peer,
         renew: asks,
         server: Server::default(),
@@ -62,8 +62,8 @@ pub(crate) async fn run(center: &Arc<Center>, caller: &Caller, peer: SocketAddr,
             break Err(status);
         }
         let edition = Arc::clone(&editions.borrow_and_update());
-        if edition.trusted.revoked.contains(caller.id()) {
-            let message = format!("{} is revoked", caller.id());
+        if edition.trusted.revoked.contains(peer.caller.id()) {
+            let message = format!("{} is revoked", peer.caller.id());
             break Err(Status::new(StatusCode::PermissionDenied, message));
         }
         if let Err(status) = stream.proceed(&edition, &mut answer).await {
@@ -89,8 +89,7 @@ const MOST_ASKED: usize = 64;
 
 struct Stream<'a> {
     center: &'a Arc<Center>,
-    caller: &'a Caller,
-    peer: SocketAddr,
+    peer: &'a Peer,
     /// Hears whose certificates are to be renewed.
     renew: mpsc::Sender<SpiffeId>,
     server: Server,
@@ -126,7 +125,7 @@ impl Stream<'_> {
             return Ok(());
         };
         let (proxy, tunnel) = (hello.proxy.clone(), hello.tunnel);
-        let (granted, others) = entitled(&edition.mesh, self.caller.id(), &hello.workloads);
+        let (granted, others) = entitled(&edition.mesh, self.peer.caller.id(), &hello.workloads);
         self.enter(&proxy, tunnel, &granted, others);
         self.report(&granted, tunnel).await?;
         if self.offered.as_ref() != Some(&edition.generation) {
@@ -140,7 +139,7 @@ impl Stream<'_> {
         }
         let holder = Holder {
             proxy: proxy.clone(),
-            identity: self.caller.id().clone(),
+            identity: self.peer.caller.id().clone(),
         };
         while let Some(mut response) = self.server.poll_response() {
             if let Some(commit) = &mut response.commit {
@@ -164,7 +163,7 @@ impl Stream<'_> {
         if self.place.is_none() {
             self.center.tell(&Event::Connected {
                 proxy: proxy.to_owned(),
-                identity: self.caller.id().clone(),
+                identity: self.peer.caller.id().clone(),
             });
             self.place = Some(self.center.fleet.enter(self.member(proxy)));
         }
@@ -213,6 +212,7 @@ impl Stream<'_> {
                 why: why.to_owned(),
             });
         }
+        self.peer.seat.holds(proxy, self.bundle());
         let why = refused.map(|(_, why)| (code(edition, &self.server), why.to_owned()));
         let adopted = self.server.adopted().clone();
         if let Some(place) = &self.place {
@@ -227,15 +227,27 @@ impl Stream<'_> {
         }
     }
 
+    /// The bundle of our own trust domain that it holds.
+    fn bundle(&self) -> Option<BundleHash> {
+        let (name, _) = self.center.authority.told()?.bundle();
+        let version = self.server.holds().version(&name)?;
+        Some(BundleHash(*version.bytes()))
+    }
+
     fn member(&self, proxy: &str) -> Member {
         let shown = Certificate {
-            ends: Some(self.caller.ends()),
+            ends: Some(self.peer.caller.ends()),
             ..Certificate::default()
         };
-        let identity = self.caller.id().clone();
+        let identity = self.peer.caller.id().clone();
         Member {
             certificates: BTreeMap::from([(identity.clone(), shown)]),
-            ..Member::new(proxy.to_owned(), identity, self.peer, self.renew.clone())
+            ..Member::new(
+                proxy.to_owned(),
+                identity,
+                self.peer.address,
+                self.renew.clone(),
+            )
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use leno_compile::{AddressOwner, Mesh, ViewOf};
+use leno_identity::BundleHash;
 use leno_model::view::{
     Action, Backend, Generation, Routes, Service, ServicePort, View, WorkloadId,
 };
@@ -143,6 +144,15 @@ impl Edition {
             edition.add(&part);
         }
         edition
+    }
+
+    /// The bundle of our own trust domain.
+    pub(crate) fn bundle(&self) -> Option<BundleHash> {
+        let domain = self.mesh.settings.trust_domain.clone();
+        let name = Part::Bundle(domain, Arc::default()).name();
+        let mut everywhere = self.everywhere.iter();
+        let (_, bundle) = everywhere.find(|(other, _)| *other == name)?;
+        Some(BundleHash(*bundle.version().bytes()))
     }
 
     fn add(&mut self, part: &Part) {

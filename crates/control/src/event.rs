@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use leno_identity::Fingerprint;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{Code, SpiffeId, TrustDomain};
+use leno_model::{Code, SpiffeId, TrustDomain, Wall};
 use leno_store::Revision;
 
 /// Something happened.
@@ -15,6 +16,14 @@ pub enum Event {
     Listening(SocketAddr),
     /// The CA of a trust domain was made.
     Founded(TrustDomain),
+    /// A root stands in bundles from here on, and is to sign next.
+    RootAnnounced(Fingerprint),
+    /// A root signs from here on.
+    RootActivated(Fingerprint),
+    /// A root stands in bundles no more: nothing leads to it.
+    RootRemoved(Fingerprint),
+    /// The intermediate was replaced by one that ends then.
+    IntermediateRenewed(Wall),
     /// The configuration was read anew.
     Compiled {
         /// The newest revision of the store.
@@ -96,6 +105,10 @@ impl Event {
             Self::NotJoined { .. } => Some(Code::T012),
             Self::Listening(_)
             | Self::Founded(_)
+            | Self::RootAnnounced(_)
+            | Self::RootActivated(_)
+            | Self::RootRemoved(_)
+            | Self::IntermediateRenewed(_)
             | Self::Compiled { .. }
             | Self::Joined { .. }
             | Self::Left { .. }
@@ -111,6 +124,16 @@ impl fmt::Display for Event {
         match self {
             Self::Listening(address) => write!(f, "listening on {address}"),
             Self::Founded(domain) => write!(f, "founded the CA of {domain}"),
+            Self::RootAnnounced(root) => write!(
+                f,
+                "root {} is announced, and signs once all who could meet it hold it",
+                brief(root)
+            ),
+            Self::RootActivated(root) => write!(f, "root {} signs", brief(root)),
+            Self::RootRemoved(root) => {
+                write!(f, "root {} is gone: nothing leads to it", brief(root))
+            }
+            Self::IntermediateRenewed(ends) => write!(f, "a new intermediate signs, until {ends}"),
             Self::Compiled {
                 revision,
                 objects,
@@ -167,4 +190,9 @@ impl fmt::Display for Event {
             Self::Trouble { code, what } => write!(f, "{code} {}: {what}", code.slug()),
         }
     }
+}
+
+/// The first digits, by which people tell roots apart.
+fn brief(root: &Fingerprint) -> String {
+    root.to_string().chars().take(8).collect()
 }

@@ -1,10 +1,10 @@
 //! Certificates for proxies: the first one for a token, the next ones for the one before.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_channel::grpc::{Status, StatusCode};
-use leno_identity::Validity;
+use leno_identity::{Fingerprint, Validity};
 use leno_model::{Name, SpiffeId};
 use leno_store::{Grant, NotSpent};
 use leno_wire::certificates::{Issued, Join, Leave, Renew};
@@ -14,6 +14,7 @@ use crate::center::Center;
 use crate::clock;
 use crate::entitled::{entitled, may_act_as, node};
 use crate::event::Event;
+use crate::serve::Peer;
 
 /// Gives whoever shows a good token a certificate for the identity that it grants.
 pub(crate) fn join(center: &Center, address: IpAddr, join: &Join) -> Result<Vec<u8>, Status> {
@@ -55,7 +56,8 @@ pub(crate) fn join(center: &Center, address: IpAddr, join: &Join) -> Result<Vec<
         namespace: grant.namespace,
         service_account: account,
     };
-    let issued = issue(center, &identity, &join.request)?;
+    let why = format!("token {}", join.token);
+    let issued = issue(center, None, &identity, &join.request, &why)?;
     let token = join.token.clone();
     center.tell(&Event::Joined {
         identity,
@@ -65,15 +67,10 @@ pub(crate) fn join(center: &Center, address: IpAddr, join: &Join) -> Result<Vec<
     Ok(issued.encode())
 }
 
-/// Gives somebody who has proven to be `proven` a certificate, for itself or for one that it is
-/// entitled to act as, and notes at the proxy behind `peer` what came of it.
-pub(crate) fn renew(
-    center: &Center,
-    proven: &SpiffeId,
-    peer: SocketAddr,
-    renew: &Renew,
-) -> Result<Vec<u8>, Status> {
-    let issued = issue_to(center, proven, renew);
+/// Gives `peer` a certificate, for itself or for one that it is entitled to act as, and notes at its
+/// proxy what came of it.
+pub(crate) fn renew(center: &Center, peer: &Peer, renew: &Renew) -> Result<Vec<u8>, Status> {
+    let issued = issue_to(center, peer, renew);
     let noted = match &issued {
         Ok(issued) => {
             let leaf = issued.chain.first();
@@ -84,15 +81,16 @@ pub(crate) fn renew(
         }
         Err(status) => Err(status.to_string()),
     };
-    center.fleet.certified(peer, &renew.identity, noted);
+    center.fleet.certified(peer.address, &renew.identity, noted);
     issued.map(|issued| issued.encode())
 }
 
-/// Lets somebody who has proven to be `proven` go away for good, and the workloads with it that it is
-/// entitled to stand in front of.
-pub(crate) fn leave(center: &Center, proven: &SpiffeId, leave: &Leave) -> Result<Vec<u8>, Status> {
+/// Lets `peer` go away for good, and the workloads with it that it is entitled to stand in front of.
+pub(crate) fn leave(center: &Center, peer: &Peer, leave: &Leave) -> Result<Vec<u8>, Status> {
+    let proven = peer.caller.id();
     let (granted, _) = entitled(&center.edition().mesh, proven, &leave.workloads);
-    center.tunnels.leave(&granted).map_err(|failed| {
+    let left = center.tunnels.leave(&granted);
+    left.and_then(|()| peer.seat.leave()).map_err(|failed| {
         center.trouble(failed.code(), &failed);
         Status::new(StatusCode::Unavailable, "the store failed")
     })?;
@@ -103,8 +101,8 @@ pub(crate) fn leave(center: &Center, proven: &SpiffeId, leave: &Leave) -> Result
     Ok(Vec::new())
 }
 
-fn issue_to(center: &Center, proven: &SpiffeId, renew: &Renew) -> Result<Issued, Status> {
-    let id = &renew.identity;
+fn issue_to(center: &Center, peer: &Peer, renew: &Renew) -> Result<Issued, Status> {
+    let (id, proven) = (&renew.identity, peer.caller.id());
     let revoked = center.edition().trusted.revoked.contains(id);
     if revoked || !may_act_as(proven, id) {
         let message = match revoked {
@@ -113,12 +111,23 @@ fn issue_to(center: &Center, proven: &SpiffeId, renew: &Renew) -> Result<Issued,
         };
         return Err(Status::new(StatusCode::PermissionDenied, message));
     }
-    issue(center, id, &renew.request)
+    let why = format!("renewed by {}/{}", proven.namespace, proven.service_account);
+    issue(center, Some(peer.seat.holder()), id, &renew.request, &why)
 }
 
-fn issue(center: &Center, id: &SpiffeId, request: &[u8]) -> Result<Issued, Status> {
-    let life = center.edition().mesh.certificate_lifetime;
+fn issue(
+    center: &Center,
+    holder: Option<Fingerprint>,
+    id: &SpiffeId,
+    request: &[u8],
+    why: &str,
+) -> Result<Issued, Status> {
+    let life = center.edition().mesh.lifetimes.leaf;
     let issued = center.authority.issue(request, id, life, clock::wall());
+    let issued = issued.and_then(|signed| {
+        center.holders.remember(&signed, holder, id, why)?;
+        Ok(signed.what)
+    });
     issued.map_err(|error| failed(&error))
 }
 
@@ -138,9 +147,9 @@ fn account(grant: &Grant, wanted: Option<Name>) -> Result<Name, Status> {
 fn failed(error: &NotIssued) -> Status {
     let code = match error {
         NotIssued::Request(_) => StatusCode::InvalidArgument,
-        NotIssued::NotFounded => StatusCode::Unavailable,
+        NotIssued::NotFounded | NotIssued::NotRemembered(_) => StatusCode::Unavailable,
         NotIssued::Revoked(_) => StatusCode::PermissionDenied,
-        NotIssued::CannotSign(_) | NotIssued::Bad(_) => StatusCode::Internal,
+        NotIssued::CannotSign(_) | NotIssued::Key(_) | NotIssued::Bad(_) => StatusCode::Internal,
     };
     Status::new(code, error)
 }

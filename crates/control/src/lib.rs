@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `renew` | reads the sources again when there is news, and makes the next edition |
 //! | `watch` | looks at folders |
-//! | `prove` | keeps the control plane's own certificate and the intermediate young |
+//! | `prove` | keeps the control plane's own certificate young |
+//! | `rotate` | lets the CA's roots and the intermediate replace each other |
 //! | `serve` | proxies: join, renew, distribution |
 //! | `tidy` | adds up what is kept of flows, and lets the oldest go |
 //! | `administer` | people: the Unix socket |
@@ -31,6 +32,7 @@ mod export;
 mod fleet;
 mod flows;
 mod folder;
+mod holders;
 mod issue;
 mod items;
 mod layout;
@@ -41,6 +43,7 @@ mod positions;
 mod present;
 mod relay;
 mod renew;
+mod rotate;
 mod serve;
 mod served;
 mod since;
@@ -135,6 +138,12 @@ impl Control {
         if let Some(domain) = &settings.trust_domain {
             center.found(domain)?;
         }
+        // Whoever connects as soon as somebody listens is answered by somebody who is proven.
+        if center.authority.told().is_some()
+            && let Err(why) = center.prove()
+        {
+            center.trouble(Code::T007, why);
+        }
         let administration = leno_admin::Server::listen(&settings.socket);
         let administration = administration.map_err(|why| NotStarted::Socket {
             path: settings.socket,
@@ -180,6 +189,7 @@ impl Control {
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
+        tasks.spawn(named("rotate", rotate::run(Arc::clone(&center))));
         tasks.spawn(named("export", export::send(Arc::clone(&center))));
         tasks.spawn(named("serve", serve::accept(Arc::clone(&center), listener)));
         tasks.spawn(named("tidy", flows::tidy(Arc::clone(&center))));
@@ -276,7 +286,7 @@ async fn watch(center: Arc<Center>, mut folders: Vec<Folder>) {
     }
 }
 
-/// Keeps the control plane's own certificate and the intermediate young.
+/// Keeps the control plane's own certificate young.
 async fn prove(center: Arc<Center>) {
     let mut editions = center.editions.subscribe();
     editions.mark_changed();
@@ -302,9 +312,6 @@ async fn prove(center: Arc<Center>) {
         if pace.has_jumped(now) {
             center.judge_again();
         }
-        if let Err(error) = center.authority.renew_intermediate(now.wall) {
-            center.trouble(Code::T007, error);
-        }
         let asks = match &mut renewal {
             None => center.authority.told().is_some(),
             Some(renewal) => renewal.handle_timeout(now, &mut dice),
@@ -312,15 +319,17 @@ async fn prove(center: Arc<Center>) {
         if !asks {
             continue;
         }
-        match center.prove() {
-            Some(validity) => renewal = Some(Renewal::new(validity, &mut dice)),
-            None => {
-                let reason = "the CA could not sign the control plane's own certificate";
-                center.trouble(Code::T007, reason);
+        let shared = Arc::clone(&center);
+        let proven = tokio::task::spawn_blocking(move || shared.prove()).await;
+        match proven {
+            Ok(Ok(validity)) => renewal = Some(Renewal::new(validity, &mut dice)),
+            Ok(Err(why)) => {
+                center.trouble(Code::T007, &why);
                 if let Some(renewal) = &mut renewal {
-                    renewal.handle_failed(reason.to_owned(), now, &mut dice);
+                    renewal.handle_failed(why.to_string(), now, &mut dice);
                 }
             }
+            Err(_) => return,
         }
     }
 }

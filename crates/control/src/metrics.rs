@@ -114,7 +114,7 @@ fn certificates(center: &Center) -> Vec<(&'static str, Wall)> {
         .collect();
     if let Some(told) = center.authority.told() {
         ends.push(("intermediate", told.intermediate_validity.ends));
-        ends.push(("root", told.root_validity.ends));
+        ends.push(("root", told.rotation.active().validity.ends));
     }
     ends
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use leno_admin::{Failure, RenewCertificate, Renewed, RenewedAt};
 use leno_channel::generate_key;
-use leno_identity::Validity;
 use leno_model::{Code, SpiffeId, Wall};
 use tokio::time::timeout;
 
@@ -109,7 +108,7 @@ fn try_to_sign(center: &Center, id: &SpiffeId) -> Result<Wall, Failure> {
         });
     }
     let request = generate_key().request();
-    let life = edition.mesh.certificate_lifetime;
+    let life = edition.mesh.lifetimes.leaf;
     let issued = center.authority.issue(&request, id, life, clock::wall());
     let issued = issued.map_err(|error| match error {
         NotIssued::NotFounded => {
@@ -118,11 +117,11 @@ fn try_to_sign(center: &Center, id: &SpiffeId) -> Result<Wall, Failure> {
         NotIssued::Request(_)
         | NotIssued::CannotSign(_)
         | NotIssued::Revoked(_)
+        | NotIssued::Key(_)
+        | NotIssued::NotRemembered(_)
         | NotIssued::Bad(_) => Failure::coded(Code::T007, error),
     })?;
-    let validity = issued.chain.first().and_then(|leaf| Validity::of(leaf));
-    let validity = validity.expect("what the CA has signed is a certificate");
-    Ok(validity.ends)
+    Ok(issued.validity.ends)
 }
 
 /// The proxies that act as `id`, each with its number.

@@ -22,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use crate::center::Center;
 use crate::entitled::may_act_as;
 use crate::flows::NotTaken;
+use crate::holders::Seat;
 use crate::{distribute, flows, issue, relay, troubled};
 
 /// How many connections there may be, and how many of them may not have proven anything.
@@ -111,13 +112,33 @@ async fn connection(
         // For its calls to say why.
         sleep(LAST_WORDS).await;
     };
-    let answer = |call| answer(Arc::clone(&center), caller.clone(), peer, call);
+    let seat = proof.leaf().map(|leaf| {
+        let holders = &center.holders;
+        holders.seat(leaf, caller.id(), caller.ends())
+    });
+    let Some(seat) = seat else {
+        return;
+    };
+    let peer = Peer {
+        caller: caller.clone(),
+        address: peer,
+        seat,
+    };
+    let answer = |call| answer(Arc::clone(&center), peer.clone(), call);
     tokio::select! {
         // Why it ended is told by its calls.
         _ = serve(stream, LARGEST_MESSAGE, answer) => {}
         () = distrusted => {}
         () = sleep(left) => {}
     }
+}
+
+/// Somebody who has proven who it is, at the other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) caller: Caller,
+    pub(crate) address: SocketAddr,
+    pub(crate) seat: Seat,
 }
 
 /// Answers a call of somebody who has proven nothing.
@@ -150,8 +171,8 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
     drop(answer.reply(reply).await);
 }
 
-/// Answers a call of somebody who has proven to be `caller`.
-async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Call) {
+/// Answers a call of `peer`.
+async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
     let Call {
         path,
         mut messages,
@@ -164,7 +185,7 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
                 messages,
                 answer,
             };
-            return distribute::run(&center, &caller, peer, call).await;
+            return distribute::run(&center, &peer, call).await;
         }
         call::ANSWER => {
             let call = Call {
@@ -172,7 +193,7 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
                 messages,
                 answer,
             };
-            return relay::run(&center, peer, call).await;
+            return relay::run(&center, peer.address, call).await;
         }
         call::TROUBLES => {
             let call = Call {
@@ -180,17 +201,16 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
                 messages,
                 answer,
             };
-            return troubled::run(&center, peer, call).await;
+            return troubled::run(&center, peer.address, call).await;
         }
         call::RENEW => {
-            let proven: SpiffeId = caller.id().clone();
             asked(&mut messages, Renew::decode, move |renew| {
-                issue::renew(&center, &proven, peer, &renew)
+                issue::renew(&center, &peer, &renew)
             })
             .await
         }
         call::REPORT => {
-            let proven: SpiffeId = caller.id().clone();
+            let proven: SpiffeId = peer.caller.id().clone();
             let bytes = |message: &[u8]| Ok::<_, Infallible>(message.to_vec());
             asked(&mut messages, bytes, move |message| {
                 let may_act_as = |id: &SpiffeId| may_act_as(&proven, id);
@@ -201,9 +221,8 @@ async fn answer(center: Arc<Center>, caller: Caller, peer: SocketAddr, call: Cal
         }
         call::TIME => Ok(Time(center.clocks.now().wall).encode()),
         call::LEAVE => {
-            let proven: SpiffeId = caller.id().clone();
             asked(&mut messages, Leave::decode, move |leave| {
-                issue::leave(&center, &proven, &leave)
+                issue::leave(&center, &peer, &leave)
             })
             .await
         }

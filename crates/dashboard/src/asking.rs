@@ -93,6 +93,7 @@ fn leave(question: &Question) -> Leave {
         | Question::OpenDashboard(_)
         | Question::Revoke(_)
         | Question::Renew(_)
+        | Question::RotateRoot(_)
         | Question::Tap(_)
         | Question::Probe(_)
         | Question::Reach(_)

@@ -284,11 +284,9 @@ impl<K: Ord> Consumers<K> {
         is_news
     }
 
-    /// One is known by another name from here on.
-    pub fn rename(&mut self, before: &K, after: K) {
-        if let Some(consumer) = self.0.remove(before) {
-            self.0.insert(after, consumer);
-        }
+    /// One goes away for good, and nobody need wait for it.
+    pub fn forget(&mut self, who: &K) {
+        self.0.remove(who);
     }
 
     /// Forgets those whose certificates have ended: they have to attest again. Gives them.
@@ -312,11 +310,6 @@ impl<K: Ord> Consumers<K> {
         let is_silent =
             move |one: &Consumer| one.holds != Some(bundle) && now.since(one.ends) < SECOND;
         self.0.iter().filter(move |(_, one)| is_silent(one))
-    }
-
-    /// The last second of the certificates of those who are [`Self::silent`], if there are any.
-    pub fn awaited(&self, bundle: BundleHash, now: Wall) -> Option<Wall> {
-        self.silent(bundle, now).map(|(_, one)| one.ends).max()
     }
 }
 

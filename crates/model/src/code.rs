@@ -151,6 +151,7 @@ codes! {
     T012 "token-refused" Caller "The join token is unknown, spent, expired or not for this.";
     T013 "clock-wrong" Mesh "A clock differs from mesh time by more than five seconds.";
     T014 "kept-view-not-proven" Mesh "The view that the proxy kept on disk was not signed for it by the control plane.";
+    T015 "root-not-confirmed" Mesh "The next root waits for somebody who is not known to hold it.";
 
     // Configuration: reading
     C001 "not-yaml" Configuration "The document is not valid YAML.";

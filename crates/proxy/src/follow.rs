@@ -69,6 +69,8 @@ pub struct Follower {
     holder: Holder,
     /// Host and port of the control plane.
     address: String,
+    /// The roots of the own trust domain that are on disk.
+    roots: Arc<Vec<Vec<u8>>>,
     certificates: Certificates,
     timekeeper: Timekeeper,
     reports: Option<Reports>,
@@ -102,7 +104,9 @@ impl Follower {
         }
         let mut dice = Dice::new(following.seed);
         let certificates = Certificates::of(&folder, &keyring, &mut dice)?;
-        let bundles = [(joined.own.trust_domain.clone(), Arc::new(joined.roots))].into();
+        let domain = joined.own.trust_domain.clone();
+        let roots = Arc::new(joined.roots);
+        let bundles = [(domain.clone(), Arc::clone(&roots))].into();
         let (trust, _) = Trust::new(&bundles, Arc::default());
         let holder = Holder {
             proxy: following.name.clone(),
@@ -113,7 +117,11 @@ impl Follower {
             .map(|bytes| Client::restore(&holder, &bytes, &trust));
         keyring.judge_by(Arc::new(trust));
         let (mut client, view) = match restored {
-            Some(Ok((client, view))) => (client, Some(Arc::new(view))),
+            Some(Ok((client, mut view))) => {
+                // They are kept before a view is acknowledged, and that one perhaps after.
+                view.bundles.insert(domain, Arc::clone(&roots));
+                (client, Some(Arc::new(view)))
+            }
             Some(Err(why)) => {
                 tell(&Event::NotRestored(why));
                 // Should that fail, it is refused and told again after the next start.
@@ -134,6 +142,7 @@ impl Follower {
             view,
             holder,
             address: joined.address,
+            roots,
             certificates,
             timekeeper: Timekeeper::default(),
             reports: None,

@@ -1,6 +1,6 @@
 //! `Mesh`: what holds everywhere. `MeshWorkload`: something that runs.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -54,10 +54,16 @@ object! {
     }
 
     /// How certificates are issued.
-    pub struct Certificates {
+    pub struct Certificates checked by lifetimes_nest {
         /// How long a workload's certificate is valid, at least a minute; it is renewed at half of that.
         pub lifetime: Duration = "lifetime" [range(60_000, i64::MAX)]
             or Duration::from_secs(24 * 3600), as "24h";
+        /// How long the certificate of a control plane is valid that signs those of workloads; it is
+        /// replaced at half of that. Without it, ninety days, or more where `lifetime` asks for it.
+        pub intermediate_lifetime: Option<Duration> = "intermediateLifetime" [range(120_000, i64::MAX)];
+        /// How long a root is valid; the next one is announced at half of that. Without it, ten
+        /// years.
+        pub root_lifetime: Option<Duration> = "rootLifetime" [range(300_000, i64::MAX)];
     }
 }
 
@@ -95,6 +101,23 @@ choice! {
         /// It is refused.
         Deny = "Deny",
     }
+}
+
+/// What signs lives longer than what it signs, by enough for one to follow the other.
+fn lifetimes_nest(certificates: &Certificates, reader: &mut Reader<'_>) {
+    let leaf = certificates.lifetime;
+    let mut nests = |said: Option<Duration>, times: u32, field: &str| {
+        if said.is_some_and(|said| said < leaf.saturating_mul(times)) {
+            let message = format!("{field} must be at least {times} times lifetime");
+            reader.contradiction(Code::C007, &format!("/{field}"), message);
+        }
+    };
+    nests(
+        certificates.intermediate_lifetime,
+        2,
+        "intermediateLifetime",
+    );
+    nests(certificates.root_lifetime, 5, "rootLifetime");
 }
 
 fn roots_are_for_https(collector: &Collector, reader: &mut Reader<'_>) {

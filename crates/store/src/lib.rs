@@ -16,6 +16,7 @@
 //! | `store.db.v1` | the copy made before schema 1 was changed to a later one |
 
 mod address;
+mod authority;
 mod change;
 mod columns;
 mod draft;
@@ -30,6 +31,7 @@ mod text;
 mod trust;
 
 pub use address::VirtualAddress;
+pub use authority::{Bridge, Holder, HolderState, Issued, KeptRoot};
 pub use change::{Change, Deed, Left, Outcome, Refused, Upsert};
 pub use draft::Draft;
 pub use failed::Failed;

@@ -85,3 +85,40 @@ CREATE TABLE revoked (
     who      TEXT NOT NULL,
     reason   TEXT NOT NULL
 ) STRICT;
+
+-- The CA's roots, in the order in which they came; their keys are secrets. `stage` is announced, active
+-- or leaving, since `since`; `bridge` is the certificate by which the root `before` vouches for it.
+CREATE TABLE root (
+    fingerprint  BLOB PRIMARY KEY,
+    place        INTEGER NOT NULL,
+    certificate  BLOB NOT NULL,
+    bridge       BLOB,
+    before       BLOB,
+    stage        TEXT NOT NULL,
+    since        INTEGER NOT NULL,
+    needed_until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Every certificate that was signed, for as long as it is kept in mind. `holder` is the first one of
+-- whoever it was signed for: who renews stays the same.
+CREATE TABLE issued (
+    place    INTEGER PRIMARY KEY,
+    leaf     BLOB NOT NULL UNIQUE,
+    holder   BLOB NOT NULL,
+    identity TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    ends     INTEGER NOT NULL,
+    root     BLOB NOT NULL,
+    why      TEXT NOT NULL
+) STRICT;
+CREATE INDEX issued_ends ON issued (ends);
+
+-- What is known of a holder: what it calls itself, the bundle that it holds, when it said so, and
+-- whether it went away for good.
+CREATE TABLE holder (
+    holder   BLOB PRIMARY KEY,
+    name     TEXT NOT NULL,
+    bundle   BLOB,
+    seen     INTEGER NOT NULL,
+    has_left INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use leno_model::view::Generation;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::authority::Batches;
 use crate::change::{self, Change, Decided, Deed, Outcome, Refused};
 use crate::columns::run;
 use crate::draft::Draft;
@@ -84,6 +85,7 @@ pub struct Store {
     head: Mutex<Head>,
     watchers: Mutex<Vec<Watcher>>,
     settings: Settings,
+    pub(crate) remembering: Batches,
     folder: PathBuf,
     // Given back last, when the connections are closed.
     _lock: Lock,
@@ -104,6 +106,7 @@ impl Store {
             head: Mutex::new(head),
             watchers: Mutex::default(),
             settings,
+            remembering: Batches::default(),
             folder: folder.into(),
             _lock: opened.lock,
         })
@@ -331,6 +334,6 @@ fn decide(
 }
 
 /// A panic inside a check has rolled its transaction back: there is nothing half done to fear.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -34,15 +34,7 @@ impl Store {
     /// it. A key and the chain that goes with it are changed together or not at all.
     pub fn keep_secrets(&self, secrets: &[(Label, Option<Secret>)]) -> Result<(), Failed> {
         self.write(|transaction| {
-            for (name, secret) in secrets {
-                match secret {
-                    Some(Secret(body)) => {
-                        let sql = "INSERT OR REPLACE INTO secret VALUES (?1, ?2, ?3)";
-                        run(transaction, sql, params![name, sha256(body), body])?
-                    }
-                    None => run(transaction, "DELETE FROM secret WHERE name = ?1", [name])?,
-                };
-            }
+            put_secrets(transaction, secrets)?;
             Ok(Written::Visibly(()))
         })
     }
@@ -267,6 +259,23 @@ impl NotSpent {
             Self::Failed(failed) => failed.code(),
         }
     }
+}
+
+/// Puts each secret in the place of what had its name; `None` forgets it.
+pub(crate) fn put_secrets(
+    connection: &Connection,
+    secrets: &[(Label, Option<Secret>)],
+) -> Result<(), Failed> {
+    for (name, secret) in secrets {
+        match secret {
+            Some(Secret(body)) => {
+                let sql = "INSERT OR REPLACE INTO secret VALUES (?1, ?2, ?3)";
+                run(connection, sql, params![name, sha256(body), body])?
+            }
+            None => run(connection, "DELETE FROM secret WHERE name = ?1", [name])?,
+        };
+    }
+    Ok(())
 }
 
 const MOST_TOKENS: usize = 10_000;

@@ -97,7 +97,8 @@ impl Version {
         Self(first)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; 16] {
+    /// Its bits.
+    pub fn bytes(&self) -> &[u8; 16] {
         &self.0
     }
 

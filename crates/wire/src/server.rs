@@ -122,7 +122,8 @@ impl Default for Holds {
 }
 
 impl Holds {
-    fn version(&self, name: &PartName) -> Option<Version> {
+    /// The version that is held of a part, if it is.
+    pub fn version(&self, name: &PartName) -> Option<Version> {
         match self {
             Self::Said(versions) => versions.get(name).copied(),
             Self::Adopted(target) => target.parts.get(name).map(Encoded::version),

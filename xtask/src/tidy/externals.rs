@@ -22,7 +22,7 @@ const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
     ("rustls-pki-types", &["identity"], "the types in which rustls-webpki takes certificates"),
     ("rustls-webpki", &["identity"], "judges chains, which nobody should write again"),
     ("sha1", &["protocol"], "the answer to such a key, where it proves nothing but that it was read"),
-    ("sha2", &["wire"], "the hash that is a part's version"),
+    ("sha2", &["identity", "wire"], "the hash that is a part's version, and that names a root"),
     ("thiserror", &["compile", "identity", "model", "protocol", "resources", "traffic", "wire"],
         "writes the Display of error enums; nothing remains of it at run time"),
     ("time", &["identity"], "rcgen takes dates in its types; the clock in it is switched off"),

@@ -12,7 +12,7 @@ use leno_model::view::{Access, Endpoint, Locality, Settings, View, Workload, Wor
 use leno_model::{Network, ObjectRef, Origin, SpiffeId};
 
 use super::{AddressOwner, Answer, Instance, Mesh};
-use crate::everywhere::CERTIFICATE_LIFETIME;
+use crate::everywhere::LIFETIMES;
 
 /// What one proxy, and others for their own workloads, know of a mesh.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ impl Known {
     pub fn of(view: &View, neighbours: &[Arc<View>]) -> Self {
         let mut mesh = Mesh {
             settings: view.settings.clone(),
-            certificate_lifetime: CERTIFICATE_LIFETIME,
+            lifetimes: LIFETIMES,
             services: view.services.clone(),
             instances: BTreeMap::new(),
             answers: BTreeMap::new(),

@@ -6,5 +6,6 @@ mod flows;
 mod follow;
 mod metrics;
 mod people;
+mod rotation;
 mod services;
 mod world;

@@ -353,6 +353,8 @@ pub(crate) enum Certificates {
     List(Context),
     /// Let proxies ask for a new certificate at once, and say what comes of it
     Renew(CertsRenew),
+    /// Replace the root before its time, or let the announced one sign at once
+    Rotate(CertsRotate),
     /// Refuse an identity from here on, also where it is connected
     Revoke(CertsRevoke),
     /// Refuse an identity no longer
@@ -367,6 +369,35 @@ pub(crate) struct CertsRenew {
     pub(crate) identity: String,
 
     /// Only say who would ask, and what the CA would answer
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(
+    long_about = "Replace the root before its time.
+
+Roots replace each other by themselves at half of their life. This begins it at once: the next root is
+announced to every proxy, and signs as soon as all of them are known to hold it, which takes seconds
+where all are connected. Those who are silent are waited for until their certificates end; leno certs
+list names them. No call fails by it.
+
+With --force the announced root signs at once. Whoever does not hold it refuses those it is signed
+for, until it hears of it.",
+    after_help = "Examples:
+  leno certs rotate
+  leno certs rotate --force --dry-run
+  leno certs rotate --force"
+)]
+pub(crate) struct CertsRotate {
+    /// Let the root that is announced sign at once, and name those who do not hold it
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Only say who would be waited for, or would break
     #[arg(long)]
     pub(crate) dry_run: bool,
 

@@ -9,7 +9,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use leno_admin::{
     Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, OpenDashboard, Recover, Reinstate, RenewCertificate, Revoke, Rollback, TrustOf,
+    ListTokens, OpenDashboard, Recover, Reinstate, RenewCertificate, Revoke, Rollback, RotateRoot,
+    TrustOf,
 };
 use serde::Serialize;
 
@@ -76,6 +77,13 @@ pub(crate) fn run_certificates(
                 dry_run: options.dry_run,
             };
             ask(&options.context, question, terminal, tell::renewed)
+        }
+        Certificates::Rotate(options) => {
+            let question = RotateRoot {
+                force: options.force,
+                dry_run: options.dry_run,
+            };
+            ask(&options.context, question, terminal, tell::rotated)
         }
         Certificates::Revoke(options) => {
             let (identity, reason) = (options.identity.clone(), options.message.clone());

@@ -99,6 +99,14 @@ impl Folder {
         self.write("joined", format!("{address}\n{own}\n").as_bytes())
     }
 
+    /// Keeps the roots that are judged by from here on.
+    pub(super) fn keep_bundle(&self, roots: &[Vec<u8>]) -> io::Result<()> {
+        match self.is_given_up() {
+            true => Ok(()),
+            false => write_certificates(&self.path.join("bundle.pem"), roots),
+        }
+    }
+
     pub(super) fn joined(&self) -> Result<Joined, NotJoinedYet> {
         let path = self.path.join("joined");
         let text = fs::read_to_string(&path);

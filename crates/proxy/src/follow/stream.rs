@@ -169,6 +169,8 @@ impl Follower {
                 });
                 let view = Arc::new(view);
                 self.view = Some(Arc::clone(&view));
+                // The control plane counts on it once the view is acknowledged.
+                self.keep_roots(&view, tell);
                 adopt(view, self.scope());
                 let client = &self.client;
                 self.waiting
@@ -178,6 +180,22 @@ impl Follower {
                 }
                 self.want_certificates();
             }
+        }
+    }
+
+    /// Keeps the roots of the own trust domain, if they have changed.
+    fn keep_roots(&mut self, view: &View, tell: &mut impl FnMut(&Event)) {
+        let Some(roots) = view.bundles.get(&self.holder.identity.trust_domain) else {
+            return;
+        };
+        if *roots == self.roots {
+            return;
+        }
+        match self.folder.keep_bundle(roots) {
+            Ok(()) => self.roots = Arc::clone(roots),
+            Err(error) => tell(&Event::NotSaved {
+                why: error.to_string(),
+            }),
         }
     }
 

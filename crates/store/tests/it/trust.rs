@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 
+use leno_identity::{BundleHash, Fingerprint, Stage};
 use leno_model::{Name, Namespace, ServiceName, SpiffeId};
-use leno_store::{Grant, Message, NotAdded, NotSpent, Revocation, Secret, Token};
+use leno_store::{
+    Bridge, Grant, HolderState, Issued, KeptRoot, Message, NotAdded, NotSpent, Revocation, Secret,
+    Token,
+};
 
 use crate::folder::{Folder, label, wall};
 
@@ -143,4 +147,114 @@ fn addresses_outlive_restarts_and_absences() {
     assert_eq!(without[&service("web")], given[&service("web")]);
     drop(store);
     assert_eq!(folder.open().addresses(&both, wall(2000)).unwrap(), given);
+}
+
+#[test]
+fn roots_are_kept_in_their_order_with_what_needs_them() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let root = |number: u8, stage| KeptRoot {
+        fingerprint: Fingerprint([number; 32]),
+        certificate: vec![number],
+        bridge: (number == 1).then(|| Bridge {
+            certificate: vec![9],
+            before: vec![2],
+        }),
+        stage,
+        needed_until: wall(100),
+    };
+    let mut roots = vec![
+        root(2, Stage::Leaving(wall(20))),
+        root(1, Stage::Active(wall(20))),
+        root(3, Stage::Announced(wall(30))),
+    ];
+    let key = (label("key"), Some(Secret(vec![1])));
+    store.keep_roots(&roots, &[key]).unwrap();
+    assert_eq!(store.roots().unwrap(), roots);
+    assert_eq!(store.secret(&label("key")).unwrap(), Some(Secret(vec![1])));
+    assert_eq!(store.head().position, 1, "views show roots");
+    store.remember(issued(1, 1, 500)).unwrap();
+    store.remember(issued(2, 1, 400)).unwrap();
+    assert_eq!(
+        store.head().position,
+        1,
+        "no view shows who has a certificate"
+    );
+    roots[1].needed_until = wall(500);
+    assert_eq!(store.roots().unwrap(), roots);
+    drop(store);
+    assert_eq!(folder.open().roots().unwrap(), roots);
+}
+
+/// A certificate of a holder, under the root of [`Fingerprint`] 1, that ends at a second.
+fn issued(leaf: u8, holder: u8, ends: u64) -> Issued {
+    Issued {
+        leaf: Fingerprint([leaf; 32]),
+        holder: Fingerprint([holder; 32]),
+        identity: SpiffeId::parse("spiffe://shop.local/ns/shop/sa/web").unwrap(),
+        at: wall(100),
+        ends: wall(ends),
+        root: Fingerprint([1; 32]),
+        why: label("a renewal"),
+    }
+}
+
+#[test]
+fn holders_are_those_whose_certificates_have_not_ended() {
+    let folder = Folder::new();
+    let store = folder.open();
+    for (leaf, holder, ends) in [(1, 1, 200), (2, 1, 400), (3, 3, 300)] {
+        store.remember(issued(leaf, holder, ends)).unwrap();
+    }
+    let bundle = Some(BundleHash([7; 16]));
+    let says = |holder: u8, has_left| HolderState {
+        holder: Fingerprint([holder; 32]),
+        name: "web".to_owned(),
+        bundle,
+        seen: wall(150),
+        has_left,
+    };
+    store.keep_holders(&[says(1, false)], wall(100)).unwrap();
+    let told = |now| {
+        let holders = store.holders(wall(now)).unwrap().into_iter();
+        let told = holders.map(|one| {
+            let first = one.holder.0[0];
+            let (leaves, name, knows) = (one.leaves.len(), &one.name, one.bundle == bundle);
+            format!("{first} {name:?} {leaves} until {} {knows}", one.ends)
+        });
+        told.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(
+        told(200),
+        "1 \"web\" 2 until 1970-01-01T00:06:40.000Z true\n\
+         3 \"\" 1 until 1970-01-01T00:05:00.000Z false"
+    );
+    assert_eq!(told(301), "1 \"web\" 1 until 1970-01-01T00:06:40.000Z true");
+    assert_eq!(told(401), "");
+    assert_eq!(
+        store.issued(2).unwrap(),
+        [issued(3, 3, 300), issued(2, 1, 400)]
+    );
+    // All that ended is forgotten in time, and with it whoever held it.
+    store.keep_holders(&[], wall(400 + 31 * 86_400)).unwrap();
+    assert_eq!(store.issued(9).unwrap(), []);
+}
+
+#[test]
+fn certificates_that_are_signed_at_once_are_all_remembered() {
+    let folder = Folder::new();
+    let store = folder.open();
+    thread::scope(|scope| {
+        for worker in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                for number in 0..16 {
+                    store
+                        .remember(issued(worker * 16 + number, 0, 200))
+                        .unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(store.issued(1000).unwrap().len(), 128);
 }

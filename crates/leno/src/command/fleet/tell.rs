@@ -2,8 +2,8 @@
 
 use leno_admin::figures::moment;
 use leno_admin::{
-    Applied, Change, Diff, Forgotten, History, Link, Proxies, Recovered, Renewed, Revoked,
-    TokenMade, Tokens, Trust,
+    Applied, Change, Diff, Forgotten, History, Link, NextRoot, Proxies, Recovered, Renewed,
+    Revoked, RootState, Rotated, SilentHolder, TokenMade, Tokens, Trust,
 };
 use leno_model::Code;
 
@@ -202,18 +202,22 @@ pub(super) fn trust(told: &Trust, terminal: &mut Terminal) -> anyhow::Result<Ans
     terminal.line(head(&told.status))?;
     let row = |name: &str, value: String| Line::new().dim(name).column(14, 1).plain(value);
     terminal.line(row("trust domain", told.trust_domain.clone()))?;
-    let until = moment(&told.root_ends, now);
-    terminal.line(row("root", format!("{}  until {until}", told.root)))?;
+    for root in &told.roots {
+        terminal.line(row("root", told_root(root, now)))?;
+    }
     let until = moment(&told.intermediate_ends, now);
     terminal.line(row(
         "intermediate",
-        format!("until {until}, renewed long before"),
+        format!("until {until}, replaced at half of its life"),
     ))?;
     let life = lifetime(told.lifetime_seconds);
     terminal.line(row(
         "certificates",
         format!("live {life}, renewed at half of it"),
     ))?;
+    if let Some(next) = &told.next_root {
+        next_root(next, now, terminal)?;
+    }
     let mut table = Table::new(&["ACTS AS", "PROXIES", "UNTIL", "RENEWAL"]);
     for certificate in &told.certificates {
         let until = certificate.ends.as_deref().map(|ends| moment(ends, now));
@@ -249,6 +253,108 @@ pub(super) fn trust(told: &Trust, terminal: &mut Terminal) -> anyhow::Result<Ans
         true => Answer::Bad,
         false => Answer::Fine,
     })
+}
+
+/// `c0ffee.. signs, until 2036-11-17 10:00`.
+fn told_root(root: &RootState, now: &str) -> String {
+    let until = moment(&root.ends, now);
+    let needed = moment(&root.needed_until, now);
+    let fingerprint = &root.fingerprint;
+    match root.stage.as_str() {
+        "active" => format!("{fingerprint}  signs, until {until}"),
+        "leaving" => format!("{fingerprint}  leaves at {needed}, when what it signed has ended"),
+        _ => format!("{fingerprint}  announced, and signs next"),
+    }
+}
+
+/// What happens next to the roots, and for whom that waits.
+fn next_root(next: &NextRoot, now: &str, terminal: &mut Terminal) -> anyhow::Result<()> {
+    let at = moment(&next.due, now);
+    let (confirmed, holders) = (next.confirmed, next.holders);
+    let what = match (next.step.as_str(), next.silent.is_empty()) {
+        ("announce", _) => format!("announced at {at}, by itself"),
+        (_, true) => format!("signs at once: {confirmed} of {holders} holders have confirmed it"),
+        (_, false) => {
+            format!(
+                "signs at {at} at the latest: {confirmed} of {holders} holders have confirmed it"
+            )
+        }
+    };
+    let name = Line::new().dim("next root").column(14, 1);
+    terminal.line(name.plain(what))?;
+    silent(&next.silent, "SILENT", now, terminal)
+}
+
+fn silent(
+    silent: &[SilentHolder],
+    title: &'static str,
+    now: &str,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let mut table = Table::new(&[title, "ACTS AS", "LAST HEARD OF", "CERTIFICATE UNTIL"]);
+    for one in silent.iter().take(MOST_SILENT) {
+        let name = match one.name.as_str() {
+            "" => "joined, never connected",
+            name => name,
+        };
+        table.row([
+            Line::new().doubtful(name),
+            one.identity.as_str().into(),
+            moment(&one.seen, now).into(),
+            moment(&one.ends, now).into(),
+        ]);
+    }
+    if table.is_empty() {
+        return Ok(());
+    }
+    terminal.gap()?;
+    table.print(terminal)?;
+    if let Some(others @ 1..) = silent.len().checked_sub(MOST_SILENT) {
+        terminal.line(format!("and {others} more: leno certs list -o json"))?;
+    }
+    Ok(())
+}
+
+/// How many holders are named, where people read.
+const MOST_SILENT: usize = 20;
+
+pub(super) fn rotated(told: &Rotated, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let now = &told.status.now;
+    terminal.line(head(&told.status))?;
+    for root in &told.roots {
+        let name = Line::new().dim("root").column(14, 1);
+        terminal.line(name.plain(told_root(root, now)))?;
+    }
+    if !told.done && !told.forced {
+        terminal.line(match told.next.step.as_str() {
+            "announce" => "NOTHING IS CHANGED: it would be announced to every proxy at once",
+            _ => "a root is announced already",
+        })?;
+    }
+    if told.forced {
+        silent(
+            &told.broken,
+            if told.done { "BROKEN" } else { "WOULD BREAK" },
+            now,
+            terminal,
+        )?;
+        if told.broken.is_empty() {
+            terminal.line("nobody breaks: all who have certificates hold it")?;
+        } else {
+            let until = "Each refuses what the new root signs until it is connected again.";
+            terminal.line(Line::new().dim(until))?;
+        }
+    } else {
+        next_root(&told.next, now, terminal)?;
+    }
+    terminal.gap()?;
+    let next = Line::new().dim("Next  ").plain("leno certs list");
+    let is_waiting = !told.forced && !told.next.silent.is_empty();
+    terminal.line(match is_waiting {
+        true => next.plain(" · leno certs rotate --force --dry-run"),
+        false => next,
+    })?;
+    Ok(Answer::Fine)
 }
 
 pub(super) fn renewed(told: &Renewed, terminal: &mut Terminal) -> anyhow::Result<Answer> {

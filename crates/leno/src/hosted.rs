@@ -9,11 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use leno_admin::several::{self, Asked, PATIENCE};
 use leno_admin::{Parts, PartsOf, Silent};
 use leno_compile::Known;
-use leno_model::view::{Generation, View, WorkloadId};
-use leno_model::{Name, Namespace};
+use leno_model::Namespace;
+use leno_model::view::{Generation, View};
 use leno_wire::part::{Part, assemble};
 
 use crate::neighbours;
+use crate::up::meant_in;
 
 /// What the proxies of this host know.
 pub(crate) struct Hosted {
@@ -102,25 +103,13 @@ async fn view_of(proxy: &Asked) -> anyhow::Result<(Parts, View)> {
     Ok((told, view))
 }
 
-/// The workload that `NAME` or `NAMESPACE/NAME` means.
-pub(crate) fn workload(text: &str, home: &Namespace) -> anyhow::Result<WorkloadId> {
-    let (namespace, name) = match text.split_once('/') {
-        Some((namespace, name)) => (Namespace::new(namespace)?, name),
-        None => (home.clone(), text),
-    };
-    Ok(WorkloadId {
-        namespace,
-        name: Name::new(name)?,
-    })
-}
-
 /// Which of the proxies stands before the caller.
 fn stands_before(
     caller: &str,
     home: &Namespace,
     held: &[(Parts, Arc<View>)],
 ) -> anyhow::Result<usize> {
-    let id = workload(caller, home)?;
+    let id = meant_in(caller, home)?;
     let found = held
         .iter()
         .position(|(_, view)| view.workloads.contains_key(&id));

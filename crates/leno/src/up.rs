@@ -21,7 +21,7 @@ mod talk;
 mod watcher;
 mod witness;
 
-pub(crate) use called::{called, meant};
+pub(crate) use called::{called, meant, meant_in};
 pub(crate) use engine::{Guest, Happened, Opened, Question, Up};
 pub(crate) use explicit::{Pin, exports, unclear};
 pub(crate) use news::{News, Row, State};

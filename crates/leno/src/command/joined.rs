@@ -1,29 +1,26 @@
 //! `leno proxy --joined`: a proxy that follows a control plane.
 
 pub(super) mod holding;
+mod running;
+mod wanted;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::Context as _;
 use leno_admin::{self as admin, Ending, Question, Server};
 use leno_channel::Keyring;
-use leno_host::cpu::Cpu;
-use leno_model::view::{PortRef, View, WorkloadId};
-use leno_model::{Name, Namespace, Network, ServiceName, Subscription};
-use leno_proxy::follow::{Asker, Event, Follower, Following};
-use leno_proxy::succession::Predecessor;
-use leno_proxy::{Clocks, Cut, Door, Listener, Place, Proxy, Settings, Witness};
+use leno_model::view::View;
+use leno_proxy::follow::{Event, Folder, Follower};
+use leno_proxy::succession::{Predecessor, Succession};
+use leno_proxy::{Clocks, Witness};
 use leno_telemetry::{AccessLog, Format, Telemetry};
-use leno_traffic::Scope;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::arguments::{
@@ -31,15 +28,14 @@ use crate::arguments::{
     fleet::{self, Joined},
 };
 use crate::command::collecting::Collecting;
-use crate::command::ending::{EndSignals, end, tell_cut};
+use crate::command::ending::{EndSignals, tell_cut};
 use crate::command::joined::holding::Held;
+use crate::command::joined::running::{Running, Start};
+use crate::command::joined::wanted::Wanted;
 use crate::command::succeeding::{accepted, give_way, offer, predecessor, start_newer, tell_taken};
-use crate::command::{Answer, host, proxy, seed, service};
+use crate::command::{Answer, host, service};
 use crate::neighbours;
 use crate::terminal::{Line, Terminal};
-
-/// How long live connections may go on once the proxy is told to end, if nothing is said.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs the proxy until it is told to end. It listens as soon as it holds a view: the last one at
 /// once, also where no control plane is there.
@@ -73,7 +69,8 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         held.hear(event, clocks.now().wall);
         tell(event);
     };
-    let running = Running {
+    let mut collecting = Collecting::of(&telemetry);
+    let running = Running::new(Start {
         wanted,
         keyring,
         clocks: clocks.clone(),
@@ -81,14 +78,11 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         witness: witness.clone(),
         asker,
         predecessor: RefCell::new(predecessor),
-        proxy: OnceCell::new(),
-        started: watch::Sender::new(false),
-    };
+    });
     let adopt = |view: Arc<View>, scope| {
         held.see(&view);
         running.adopt(view, scope);
     };
-    let mut collecting = Collecting::of(&running.telemetry);
     if let Some((view, scope)) = follower.view() {
         adopt(view, scope);
     }
@@ -108,36 +102,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
             pending::<anyhow::Result<Infallible>>().await
         };
-        let life = async {
-            let mut succession = None;
-            let mut newer = signal(SignalKind::user_defined2())?;
-            let starting = async {
-                loop {
-                    newer.recv().await;
-                    if let Err(error) = start_newer() {
-                        let error = error.context("no newer process could be started");
-                        terminal.borrow_mut().error(&error);
-                    }
-                }
-            };
-            let offered = async {
-                let proxy = running.started().await;
-                service::serves();
-                succession = offer(&place, proxy, *terminal.borrow_mut())?;
-                let heir = accepted(&mut succession).await;
-                keeping.give_up();
-                give_way(proxy, heir, *terminal.borrow_mut())
-            };
-            tokio::select! {
-                () = ended.notified() => service::ends(),
-                () = running.has_failed() => return Ok(succession),
-                () = signals.next() => service::ends(),
-                succeeded = offered => succeeded?,
-                never = starting => match never {},
-            }
-            running.drain(&mut signals).await;
-            anyhow::Ok(succession)
-        };
+        let life = live(&running, &place, &keeping, &ended, &mut signals, &terminal);
         let succession = tokio::select! {
             lived = life => lived?,
             failed = answering => match failed? {},
@@ -157,6 +122,46 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         succession.finish();
     }
     Ok(Answer::Fine)
+}
+
+/// Lives until the proxy is told to end, has failed, or a newer process has taken its place: that is
+/// the succession.
+async fn live(
+    running: &Running<'_>,
+    place: &Path,
+    keeping: &Folder,
+    ended: &Notify,
+    signals: &mut EndSignals,
+    terminal: &RefCell<&mut Terminal>,
+) -> anyhow::Result<Option<Succession>> {
+    let mut succession = None;
+    let mut newer = signal(SignalKind::user_defined2())?;
+    let starting = async {
+        loop {
+            newer.recv().await;
+            if let Err(error) = start_newer() {
+                let error = error.context("no newer process could be started");
+                terminal.borrow_mut().error(&error);
+            }
+        }
+    };
+    let offered = async {
+        let proxy = running.started().await;
+        service::serves();
+        succession = offer(place, proxy, *terminal.borrow_mut())?;
+        let heir = accepted(&mut succession).await;
+        keeping.give_up();
+        give_way(proxy, heir, *terminal.borrow_mut())
+    };
+    tokio::select! {
+        () = ended.notified() => service::ends(),
+        () = running.has_failed() => return Ok(succession),
+        () = signals.next() => service::ends(),
+        succeeded = offered => succeeded?,
+        never = starting => match never {},
+    }
+    running.drain(signals).await;
+    Ok(succession)
 }
 
 fn telemetry(options: &Joined) -> io::Result<Telemetry> {
@@ -204,182 +209,6 @@ fn listen(
     Ok(tasks)
 }
 
-/// What the command line asks for.
-struct Wanted<'a> {
-    options: &'a Joined,
-    limits: &'a arguments::Limits,
-    ending: &'a arguments::Ending,
-    take_over: bool,
-    /// The workloads in front of which the proxy stands.
-    workloads: Vec<WorkloadId>,
-    /// Service ports, each with where the proxy listens for it.
-    upstreams: Vec<(PortRef, SocketAddr)>,
-}
-
-impl<'a> Wanted<'a> {
-    fn read(proxy: &'a arguments::Proxy) -> anyhow::Result<Self> {
-        let options = &proxy.joined;
-        let home = Namespace::new(&proxy.namespace).context("-n")?;
-        let workloads = options.workloads.iter().map(|text| workload(text, &home));
-        let upstreams = options.upstreams.iter().map(|text| upstream(text, &home));
-        Ok(Self {
-            options,
-            limits: &proxy.limits,
-            ending: &proxy.ending,
-            take_over: proxy.take_over,
-            workloads: workloads.collect::<anyhow::Result<_>>()?,
-            upstreams: upstreams.collect::<anyhow::Result<_>>()?,
-        })
-    }
-
-    fn following(&self) -> anyhow::Result<Following> {
-        let Self {
-            options, workloads, ..
-        } = self;
-        let name = workloads.first().map(WorkloadId::to_string);
-        Ok(Following {
-            name: name.unwrap_or_else(|| "proxy".to_owned()),
-            folder: options.state.clone().map_or_else(host::identity, Ok)?,
-            workloads: workloads.iter().cloned().collect(),
-            tunnel: options.advertise.or(options.tunnel),
-            seed: seed(),
-        })
-    }
-
-    fn settings(&self) -> anyhow::Result<Settings> {
-        let options = self.options;
-        let mut listeners = Vec::new();
-        let mut listen = |address, door| {
-            listeners.push(Listener {
-                place: Place::Address(address),
-                door,
-            });
-        };
-        if let Some(id) = self.workloads.first() {
-            for (port, address) in &self.upstreams {
-                listen(*address, Door::Upstream(id.clone(), port.clone()));
-            }
-            for (address, door) in [
-                (options.outbound, Door::Outbound(id.clone())),
-                (options.inbound, Door::Inbound(id.clone())),
-            ] {
-                if let Some(address) = address {
-                    listen(address, door);
-                }
-            }
-        }
-        for (address, door) in [
-            (options.tunnel, Door::Tunnel),
-            (options.metrics, Door::Metrics),
-        ] {
-            if let Some(address) = address {
-                listen(address, door);
-            }
-        }
-        Ok(Settings {
-            workers: Cpu::read().workers(),
-            listeners,
-            network: Network::default_network(),
-            limits: proxy::limits(self.limits)?,
-            lame_duck: self.ending.lame_duck.unwrap_or_default(),
-            drain: self.ending.drain.unwrap_or(DRAIN),
-            predecessor: None,
-            seed: seed(),
-        })
-    }
-}
-
-/// The proxy, from its first view on.
-struct Running<'a> {
-    wanted: Wanted<'a>,
-    keyring: Arc<Keyring>,
-    clocks: Clocks,
-    telemetry: Telemetry,
-    witness: Witness,
-    asker: Asker,
-    /// Whose place the proxy takes when it starts.
-    predecessor: RefCell<Option<Predecessor>>,
-    /// Empty while there has been no view.
-    proxy: OnceCell<anyhow::Result<Proxy>>,
-    started: watch::Sender<bool>,
-}
-
-impl Running<'_> {
-    /// Goes over to a view; the first one starts the proxy.
-    fn adopt(&self, view: Arc<View>, scope: Scope) {
-        match self.proxy.get() {
-            Some(Ok(proxy)) => drop(proxy.adopt(view, scope)),
-            Some(Err(_)) => {}
-            None => {
-                self.proxy.get_or_init(|| self.start(view, scope));
-                self.started.send_replace(true);
-                // What cannot be let go of is held as before.
-                leno_host::release_code().ok();
-            }
-        }
-    }
-
-    fn start(&self, view: Arc<View>, scope: Scope) -> anyhow::Result<Proxy> {
-        let settings = Settings {
-            predecessor: self.predecessor.take(),
-            ..self.wanted.settings()?
-        };
-        let (keyring, clocks) = (Arc::clone(&self.keyring), self.clocks.clone());
-        let proxy = Proxy::start(settings, keyring, clocks, &self.telemetry, view, scope)?;
-        proxy.ask_by(&self.asker)?;
-        self.witness.try_by(&proxy);
-        Ok(proxy)
-    }
-
-    /// Asks for what the upstreams will need, before the first call does.
-    async fn see_in_advance(&self) -> Infallible {
-        for (port, _) in &self.wanted.upstreams {
-            let service = Subscription::Service(port.service.clone());
-            // One that is not known yet is asked for again by the call that needs it.
-            self.asker.ask(service).await.ok();
-        }
-        pending().await
-    }
-
-    /// The proxy, once it has started.
-    async fn started(&self) -> &Proxy {
-        let mut started = self.started.subscribe();
-        // Whoever says so lives as long as this.
-        drop(started.wait_for(|started| *started).await);
-        match self.proxy.get() {
-            Some(Ok(proxy)) => proxy,
-            Some(Err(_)) | None => pending().await,
-        }
-    }
-
-    /// Waits until the proxy could not be started, or has ended by itself.
-    async fn has_failed(&self) {
-        let mut started = self.started.subscribe();
-        drop(started.wait_for(|started| *started).await);
-        if let Some(Ok(proxy)) = self.proxy.get() {
-            proxy.broken().await;
-        }
-    }
-
-    /// Lets what lives end in peace, if a proxy runs.
-    async fn drain(&self, signals: &mut EndSignals) {
-        if let Some(Ok(proxy)) = self.proxy.get() {
-            end(proxy, signals).await;
-        }
-    }
-
-    /// What had to be cut, once it has ended.
-    fn end(self) -> anyhow::Result<Cut> {
-        let Some(proxy) = self.proxy.into_inner().transpose()? else {
-            return Ok(Cut::default());
-        };
-        if proxy.is_broken() {
-            return Err(proxy.failure()).context("a worker of the proxy has ended");
-        }
-        Ok(proxy.join()?)
-    }
-}
-
 async fn tell_collecting(
     collecting: &mut Collecting,
     terminal: &RefCell<&mut Terminal>,
@@ -403,33 +232,4 @@ fn tell_identity(terminal: &RefCell<&mut Terminal>, follower: &Follower) {
     };
     // As above.
     drop(terminal.borrow_mut().line(line));
-}
-
-/// `web` or `shop/web`.
-fn workload(text: &str, home: &Namespace) -> anyhow::Result<WorkloadId> {
-    let (namespace, name) = named(text, home)?;
-    Ok(WorkloadId { namespace, name })
-}
-
-/// `cart:80=127.0.0.1:8081`.
-fn upstream(text: &str, home: &Namespace) -> anyhow::Result<(PortRef, SocketAddr)> {
-    let read = || {
-        let (port, address) = text.split_once('=')?;
-        let (service, port) = port.rsplit_once(':')?;
-        Some((service, port.parse().ok()?, address.parse().ok()?))
-    };
-    let Some((service, port, address)) = read() else {
-        bail!("{text:?} is no upstream: write SERVICE:PORT=ADDRESS:PORT");
-    };
-    let (namespace, name) = named(service, home)?;
-    let service = ServiceName::new(namespace, name);
-    Ok((PortRef { service, port }, address))
-}
-
-fn named(text: &str, home: &Namespace) -> anyhow::Result<(Namespace, Name)> {
-    let (namespace, name) = match text.split_once('/') {
-        Some((namespace, name)) => (Namespace::new(namespace)?, name),
-        None => (home.clone(), text),
-    };
-    Ok((namespace, Name::new(name).map_err(|error| anyhow!(error))?))
 }

@@ -19,6 +19,7 @@ use crate::command::{Answer, context, fleet};
 use crate::hosted;
 use crate::render;
 use crate::terminal::{Line, Terminal};
+use crate::up::meant_in;
 
 /// How far what belongs to something is indented.
 const STEP: usize = 2;
@@ -79,7 +80,7 @@ fn by_neighbours(
         bail!("{away}; what is in force, to compare with, only it knows");
     }
     let namespace = Namespace::new(&options.namespace).context("-n")?;
-    let id = hosted::workload(&options.name, &namespace).ok();
+    let id = meant_in(&options.name, &namespace).ok();
     let is_meant = |(told, view): &&(Parts, Arc<leno_model::view::View>)| {
         told.proxy == options.name
             || id

@@ -15,10 +15,15 @@ pub(crate) fn called(id: &WorkloadId) -> String {
 
 /// The workload that people call so.
 pub(crate) fn meant(text: &str) -> anyhow::Result<WorkloadId> {
+    meant_in(text, &Namespace::default_namespace())
+}
+
+/// The workload that people call so where names that state no namespace mean `home`.
+pub(crate) fn meant_in(text: &str, home: &Namespace) -> anyhow::Result<WorkloadId> {
     let namespace = |text| Namespace::new(text).with_context(|| format!("{text:?}"));
     let (namespace, name) = match text.split_once('/') {
         Some((written, name)) => (namespace(written)?, name),
-        None => (Namespace::default_namespace(), text),
+        None => (home.clone(), text),
     };
     let name = Name::new(name).with_context(|| format!("{text:?}"))?;
     Ok(WorkloadId { namespace, name })

@@ -1,0 +1,127 @@
+//! A proxy that follows a control plane, from its first view to its end.
+
+use std::cell::{OnceCell, RefCell};
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use leno_channel::Keyring;
+use leno_model::Subscription;
+use leno_model::view::View;
+use leno_proxy::follow::Asker;
+use leno_proxy::succession::Predecessor;
+use leno_proxy::{Clocks, Cut, Proxy, Settings, Witness};
+use leno_telemetry::Telemetry;
+use leno_traffic::Scope;
+use tokio::sync::watch;
+
+use crate::command::ending::{EndSignals, end};
+use crate::command::joined::wanted::Wanted;
+
+/// What a proxy starts with, once there is a view.
+pub(super) struct Start<'a> {
+    pub(super) wanted: Wanted<'a>,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) clocks: Clocks,
+    pub(super) telemetry: Telemetry,
+    pub(super) witness: Witness,
+    pub(super) asker: Asker,
+    /// Whose place it takes.
+    pub(super) predecessor: RefCell<Option<Predecessor>>,
+}
+
+impl Start<'_> {
+    fn with(&self, view: Arc<View>, scope: Scope) -> anyhow::Result<Proxy> {
+        let settings = Settings {
+            predecessor: self.predecessor.take(),
+            ..self.wanted.settings()?
+        };
+        let (keyring, clocks) = (Arc::clone(&self.keyring), self.clocks.clone());
+        let proxy = Proxy::start(settings, keyring, clocks, &self.telemetry, view, scope)?;
+        proxy.ask_by(&self.asker)?;
+        self.witness.try_by(&proxy);
+        Ok(proxy)
+    }
+}
+
+/// The proxy, from its first view on.
+pub(super) struct Running<'a> {
+    start: Start<'a>,
+    /// Empty while there has been no view.
+    proxy: OnceCell<anyhow::Result<Proxy>>,
+    started: watch::Sender<bool>,
+}
+
+impl<'a> Running<'a> {
+    /// One that has not started.
+    pub(super) fn new(start: Start<'a>) -> Self {
+        Self {
+            start,
+            proxy: OnceCell::new(),
+            started: watch::Sender::new(false),
+        }
+    }
+
+    /// Goes over to a view; the first one starts the proxy.
+    pub(super) fn adopt(&self, view: Arc<View>, scope: Scope) {
+        match self.proxy.get() {
+            Some(Ok(proxy)) => drop(proxy.adopt(view, scope)),
+            Some(Err(_)) => {}
+            None => {
+                self.proxy.get_or_init(|| self.start.with(view, scope));
+                self.started.send_replace(true);
+                // What cannot be let go of is held as before.
+                leno_host::release_code().ok();
+            }
+        }
+    }
+
+    /// Asks for what the upstreams will need, before the first call does.
+    pub(super) async fn see_in_advance(&self) -> Infallible {
+        for (port, _) in &self.start.wanted.upstreams {
+            let service = Subscription::Service(port.service.clone());
+            // One that is not known yet is asked for again by the call that needs it.
+            self.start.asker.ask(service).await.ok();
+        }
+        pending().await
+    }
+
+    /// The proxy, once it has started.
+    pub(super) async fn started(&self) -> &Proxy {
+        let mut started = self.started.subscribe();
+        // Whoever says so lives as long as this.
+        drop(started.wait_for(|started| *started).await);
+        match self.proxy.get() {
+            Some(Ok(proxy)) => proxy,
+            Some(Err(_)) | None => pending().await,
+        }
+    }
+
+    /// Waits until the proxy could not be started, or has ended by itself.
+    pub(super) async fn has_failed(&self) {
+        let mut started = self.started.subscribe();
+        drop(started.wait_for(|started| *started).await);
+        if let Some(Ok(proxy)) = self.proxy.get() {
+            proxy.broken().await;
+        }
+    }
+
+    /// Lets what lives end in peace, if a proxy runs.
+    pub(super) async fn drain(&self, signals: &mut EndSignals) {
+        if let Some(Ok(proxy)) = self.proxy.get() {
+            end(proxy, signals).await;
+        }
+    }
+
+    /// What had to be cut, once it has ended.
+    pub(super) fn end(self) -> anyhow::Result<Cut> {
+        let Some(proxy) = self.proxy.into_inner().transpose()? else {
+            return Ok(Cut::default());
+        };
+        if proxy.is_broken() {
+            return Err(proxy.failure()).context("a worker of the proxy has ended");
+        }
+        Ok(proxy.join()?)
+    }
+}

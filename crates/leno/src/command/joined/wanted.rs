@@ -1,0 +1,122 @@
+//! What the command line asks of a proxy that follows a control plane.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use leno_host::cpu::Cpu;
+use leno_model::view::{PortRef, WorkloadId};
+use leno_model::{Namespace, Network, ServiceName};
+use leno_proxy::follow::Following;
+use leno_proxy::{Door, Listener, Place, Settings};
+
+use crate::arguments::{self, fleet::Joined};
+use crate::command::{host, proxy, seed};
+use crate::up::meant_in;
+
+/// How long live connections may go on once the proxy is told to end, if nothing is said.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What the command line asks for.
+pub(super) struct Wanted<'a> {
+    pub(super) options: &'a Joined,
+    limits: &'a arguments::Limits,
+    ending: &'a arguments::Ending,
+    /// Whether the proxy takes the place of one that runs.
+    pub(super) take_over: bool,
+    /// The workloads in front of which the proxy stands.
+    pub(super) workloads: Vec<WorkloadId>,
+    /// Service ports, each with where the proxy listens for it.
+    pub(super) upstreams: Vec<(PortRef, SocketAddr)>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Reads it.
+    pub(super) fn read(proxy: &'a arguments::Proxy) -> anyhow::Result<Self> {
+        let options = &proxy.joined;
+        let home = Namespace::new(&proxy.namespace).context("-n")?;
+        let workloads = options.workloads.iter().map(|text| meant_in(text, &home));
+        let upstreams = options.upstreams.iter().map(|text| upstream(text, &home));
+        Ok(Self {
+            options,
+            limits: &proxy.limits,
+            ending: &proxy.ending,
+            take_over: proxy.take_over,
+            workloads: workloads.collect::<anyhow::Result<_>>()?,
+            upstreams: upstreams.collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Whom the proxy follows, and as whom.
+    pub(super) fn following(&self) -> anyhow::Result<Following> {
+        let Self {
+            options, workloads, ..
+        } = self;
+        let name = workloads.first().map(WorkloadId::to_string);
+        Ok(Following {
+            name: name.unwrap_or_else(|| "proxy".to_owned()),
+            folder: options.state.clone().map_or_else(host::identity, Ok)?,
+            workloads: workloads.iter().cloned().collect(),
+            tunnel: options.advertise.or(options.tunnel),
+            seed: seed(),
+        })
+    }
+
+    /// What the proxy starts with.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        let options = self.options;
+        let mut listeners = Vec::new();
+        let mut listen = |address, door| {
+            listeners.push(Listener {
+                place: Place::Address(address),
+                door,
+            });
+        };
+        if let Some(id) = self.workloads.first() {
+            for (port, address) in &self.upstreams {
+                listen(*address, Door::Upstream(id.clone(), port.clone()));
+            }
+            for (address, door) in [
+                (options.outbound, Door::Outbound(id.clone())),
+                (options.inbound, Door::Inbound(id.clone())),
+            ] {
+                if let Some(address) = address {
+                    listen(address, door);
+                }
+            }
+        }
+        for (address, door) in [
+            (options.tunnel, Door::Tunnel),
+            (options.metrics, Door::Metrics),
+        ] {
+            if let Some(address) = address {
+                listen(address, door);
+            }
+        }
+        Ok(Settings {
+            workers: Cpu::read().workers(),
+            listeners,
+            network: Network::default_network(),
+            limits: proxy::limits(self.limits)?,
+            lame_duck: self.ending.lame_duck.unwrap_or_default(),
+            drain: self.ending.drain.unwrap_or(DRAIN),
+            predecessor: None,
+            seed: seed(),
+        })
+    }
+}
+
+/// `cart:80=127.0.0.1:8081`.
+fn upstream(text: &str, home: &Namespace) -> anyhow::Result<(PortRef, SocketAddr)> {
+    let read = || {
+        let (port, address) = text.split_once('=')?;
+        let (service, port) = port.rsplit_once(':')?;
+        Some((service, port.parse().ok()?, address.parse().ok()?))
+    };
+    let Some((service, port, address)) = read() else {
+        bail!("{text:?} is no upstream: write SERVICE:PORT=ADDRESS:PORT");
+    };
+    let WorkloadId { namespace, name } = meant_in(service, home)?;
+    let service = ServiceName::new(namespace, name);
+    Ok((PortRef { service, port }, address))
+}

@@ -4,6 +4,7 @@ mod findings;
 mod gather;
 mod port;
 mod read;
+mod special;
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
@@ -17,6 +18,7 @@ use crate::targets::Target;
 pub(crate) use findings::Blind;
 pub(crate) use gather::{Policies, Targeted};
 pub(crate) use read::read;
+pub use special::Special;
 
 /// An `AccessPolicy` with its meaning.
 pub(crate) struct Policy<'a> {

@@ -34,10 +34,12 @@ pub(crate) fn targeted(
             let ports = targeted.entry(answer.instance.clone()).or_default();
             let targeted = ports.entry(answer.port).or_insert_with(|| Targeted {
                 services: BTreeSet::new(),
+                ports: BTreeSet::new(),
                 protocol,
                 ruled: None,
             });
             targeted.services.insert(port.service.clone());
+            targeted.ports.insert(port.clone());
             targeted.protocol = spoken::both(targeted.protocol, protocol);
             let both = |ruled| {
                 targeted

@@ -80,8 +80,19 @@ fn about<T: Layered>(policy: &Object<T>, scope: &Scope<'_>, notes: &mut Notes) -
         .into_iter()
         .flat_map(|written| written.iter().enumerate());
     for (index, reference) in references {
-        let kind = reference.sound().map(|reference| reference.kind);
-        if let Some(why) = kind.and_then(T::refuses) {
+        let Some(reference) = reference.sound() else {
+            continue;
+        };
+        let section = reference.section_name.as_ref().map(|_| "sectionName");
+        if let Some(field) = section.or(reference.port.map(|_| "port")) {
+            let pointer = format!("/spec/targetRefs/{index}/{field}");
+            let why = "only an AccessPolicy speaks of single ports".to_string();
+            notes.push(
+                finding::error(policy, &pointer, Code::C114, why)
+                    .in_force("nothing: the policy holds without this target"),
+            );
+        }
+        if let Some(why) = T::refuses(reference.kind) {
             let pointer = format!("/spec/targetRefs/{index}/kind");
             notes.push(
                 finding::error(policy, &pointer, Code::C114, why.to_string())
@@ -90,7 +101,10 @@ fn about<T: Layered>(policy: &Object<T>, scope: &Scope<'_>, notes: &mut Notes) -
         }
     }
     let mut targets = targets::targets(policy, written, scope, notes);
-    targets.retain(|target| T::refuses(target.kind()).is_none());
+    targets.retain(|target| {
+        let is_port = matches!(target, Target::ServicePort(_) | Target::WorkloadPort(..));
+        !is_port && T::refuses(target.kind()).is_none()
+    });
     targets
 }
 

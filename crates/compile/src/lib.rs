@@ -44,6 +44,7 @@ use leno_resources::Resources;
 
 use crate::layers::Layers;
 
+pub use access::Special;
 pub use mesh::{
     AddressOwner, Answer, Destination, Instance, Known, Lifetimes, Mesh, NotFound, ViewOf,
 };
@@ -72,12 +73,11 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     services::complete(&mut services, &workloads, &answers);
 
     let unopened = services::unopened(&workloads, &services);
-    let names = workloads.iter().map(workloads::Workload::name).collect();
     let scope = targets::Scope {
         mesh: everywhere.name.as_ref(),
         services: &services,
         unopened: &unopened,
-        workloads: &names,
+        workloads: workloads.iter().map(|it| (it.name(), &it.ports)).collect(),
         http_routes: targets::names(resources.http_routes.iter()),
         grpc_routes: targets::names(resources.grpc_routes.iter()),
     };

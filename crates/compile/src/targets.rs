@@ -3,9 +3,11 @@
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
+    string::ToString,
     vec::Vec,
 };
 
+use leno_model::view::PortRef;
 use leno_model::{Code, Name, Namespace, Notes, ServiceName, near};
 use leno_resources::policy::{TargetKind, TargetRef};
 use leno_resources::{List, Object};
@@ -13,6 +15,7 @@ use leno_resources::{List, Object};
 use crate::finding::{self, Flaw};
 use crate::services::Service;
 use crate::suggest;
+use crate::workloads;
 
 /// What a policy is about. The more special is the greater.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,6 +28,10 @@ pub(crate) enum Target {
     Service(ServiceName),
     /// A workload, by the namespace and name of its `MeshWorkload`.
     Workload(Namespace, Name),
+    /// A port of a service, as callers use it.
+    ServicePort(PortRef),
+    /// A port of a workload, as it listens on it.
+    WorkloadPort(Namespace, Name, u16),
     /// What an `HTTPRoute` takes, by its namespace and name.
     HttpRoute(Namespace, Name),
     /// The same of a `GRPCRoute`.
@@ -46,8 +53,8 @@ impl Target {
         match self {
             Self::Mesh => TargetKind::Mesh,
             Self::Namespace(_) => TargetKind::Namespace,
-            Self::Service(_) => TargetKind::Service,
-            Self::Workload(..) => TargetKind::MeshWorkload,
+            Self::Service(_) | Self::ServicePort(_) => TargetKind::Service,
+            Self::Workload(..) | Self::WorkloadPort(..) => TargetKind::MeshWorkload,
             Self::HttpRoute(..) => TargetKind::HttpRoute,
             Self::GrpcRoute(..) => TargetKind::GrpcRoute,
         }
@@ -60,8 +67,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) services: &'a BTreeMap<ServiceName, Service<'a>>,
     /// What would be the services of workloads that have opened no port yet.
     pub(crate) unopened: &'a BTreeSet<ServiceName>,
-    /// Workloads by namespace and name.
-    pub(crate) workloads: &'a BTreeSet<(Namespace, Name)>,
+    /// Workloads by namespace and name, with the ports that they declare.
+    pub(crate) workloads: BTreeMap<(Namespace, Name), &'a BTreeMap<u16, workloads::Port>>,
     /// HTTPRoutes by namespace and name.
     pub(crate) http_routes: BTreeSet<(Namespace, Name)>,
     /// GRPCRoutes by namespace and name.
@@ -115,6 +122,8 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
         group: _,
         kind,
         name,
+        section_name,
+        port,
     } = reference;
     match kind {
         TargetKind::Mesh => {
@@ -140,8 +149,15 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
         }
         TargetKind::Service => {
             let service = ServiceName::new(own.clone(), name.clone());
-            if scope.services.contains_key(&service) {
-                return Ok(Target::Service(service));
+            if let Some(known) = scope.services.get(&service) {
+                let ports = known.ports.iter();
+                let ports = ports.map(|(number, port)| (*number, port.name.as_deref()));
+                let port =
+                    which_port("Service", name, section_name.as_deref(), *port, ports, true)?;
+                return Ok(match port {
+                    Some(port) => Target::ServicePort(PortRef { service, port }),
+                    None => Target::Service(service),
+                });
             }
             if scope.unopened.contains(&service) {
                 return Err(Flaw::unopened(Code::C130, name));
@@ -153,32 +169,77 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
             )
         }
         TargetKind::MeshWorkload => {
-            let (own, name) = named("MeshWorkload", own, name, scope.workloads)?;
-            Ok(Target::Workload(own, name))
+            let (own, name) = named("MeshWorkload", own, name, scope.workloads.keys())?;
+            let ports = scope.workloads.get(&(own.clone(), name.clone()));
+            let ports = ports.into_iter().flat_map(|ports| ports.iter());
+            let ports = ports.map(|(number, port)| (*number, port.name.as_deref()));
+            let section = section_name.as_deref();
+            // It may listen on what it does not declare.
+            let port = which_port("MeshWorkload", &name, section, *port, ports, false)?;
+            Ok(match port {
+                Some(port) => Target::WorkloadPort(own, name, port),
+                None => Target::Workload(own, name),
+            })
         }
         TargetKind::HttpRoute => {
-            let (own, name) = named("HTTPRoute", own, name, &scope.http_routes)?;
+            let (own, name) = named("HTTPRoute", own, name, scope.http_routes.iter())?;
             Ok(Target::HttpRoute(own, name))
         }
         TargetKind::GrpcRoute => {
-            let (own, name) = named("GRPCRoute", own, name, &scope.grpc_routes)?;
+            let (own, name) = named("GRPCRoute", own, name, scope.grpc_routes.iter())?;
             Ok(Target::GrpcRoute(own, name))
         }
     }
 }
 
+/// The port that a reference names, if it names one. Where ports must be declared, a number that is not
+/// is no port.
+fn which_port<'a>(
+    kind: &str,
+    name: &Name,
+    section: Option<&str>,
+    number: Option<u16>,
+    ports: impl Iterator<Item = (u16, Option<&'a str>)> + Clone,
+    must_be_declared: bool,
+) -> Result<Option<u16>, Flaw> {
+    if let Some(section) = section {
+        let called = |(_, name): &(u16, Option<&str>)| *name == Some(section);
+        if let Some((number, _)) = ports.clone().find(called) {
+            return Ok(Some(number));
+        }
+        let names = ports.filter_map(|(_, name)| name);
+        let suggestion = near::did_you_mean(section, names);
+        let message = format!("{kind} {name} has no port called {section}");
+        return Err(Flaw::new("/sectionName", Code::C130, message).suggest(suggestion));
+    }
+    let Some(number) = number else {
+        return Ok(None);
+    };
+    if must_be_declared && !ports.clone().any(|(declared, _)| declared == number) {
+        let numbers = ports
+            .map(|(number, _)| number.to_string())
+            .collect::<Vec<_>>();
+        let suggestion = (!numbers.is_empty()).then(|| format!("it has {}", numbers.join(", ")));
+        let message = format!("{kind} {name} has no port {number}");
+        return Err(Flaw::new("/port", Code::C130, message).suggest(suggestion));
+    }
+    Ok(Some(number))
+}
+
 /// The object of this name, if there is one.
-fn named(
+fn named<'a>(
     kind: &str,
     own: &Namespace,
     name: &Name,
-    objects: &BTreeSet<(Namespace, Name)>,
+    objects: impl Iterator<Item = &'a (Namespace, Name)> + Clone,
 ) -> Result<(Namespace, Name), Flaw> {
-    let key = (own.clone(), name.clone());
-    if objects.contains(&key) {
-        return Ok(key);
+    if objects
+        .clone()
+        .any(|(space, known)| space == own && known == name)
+    {
+        return Ok((own.clone(), name.clone()));
     }
-    let here = objects.iter().filter(|(namespace, _)| namespace == own);
+    let here = objects.filter(|(namespace, _)| namespace == own);
     let suggestion = near::did_you_mean(name.as_str(), here.map(|(_, name)| name.as_str()));
     let message = format!("no {kind} {name} in {own}");
     Err(Flaw::new("/name", Code::C130, message).suggest(suggestion))

@@ -18,13 +18,17 @@ use crate::yaml::{Meaning, Node, Value};
 
 object! {
     /// What a policy is about.
-    pub struct TargetRef checked by group_fits {
+    pub struct TargetRef checked by target_fits {
         /// The API group of its kind, empty for a Service or Namespace; it may be left out.
         pub group: Option<Arc<str>> = "group" [length(0, 253), form(form::group)];
         /// Its kind.
         pub kind: TargetKind = "kind";
         /// Its name.
         pub name: Name = "name";
+        /// Only one of its ports, by the name that a Service or MeshWorkload gives it.
+        pub section_name: Option<Arc<str>> = "sectionName" [length(1, 253), form(form::subdomain)];
+        /// Only this one of its ports: as callers of a Service use it, as a MeshWorkload listens on it.
+        pub port: Option<u16> = "port" [range(1, 65_535)];
     }
 }
 
@@ -67,7 +71,7 @@ object! {
         pub callers: List<Caller> = "callers" [items(1, 1000)];
         /// Which requests: one of these must match. Without it, all, and every byte stream.
         pub requests: List<Request> = "requests" [items(1, 1000)];
-        /// Of which of these it does not speak.
+        /// Of which callers and requests it does not speak: `callers` and `requests`, as in the rule.
         pub except: Option<Except> = "except";
         /// A CEL expression that must be true too. Where it has no value, the call is denied.
         pub when: Option<Arc<str>> = "when" [length(1, 1024)];
@@ -365,6 +369,26 @@ fn short(text: &str) -> Option<Identity> {
         Namespace::new(namespace).ok()?,
         Name::new(account).ok()?,
     ))
+}
+
+fn target_fits(target: &TargetRef, reader: &mut Reader<'_>) {
+    group_fits(target, reader);
+    let has_ports = match target.kind {
+        TargetKind::Service | TargetKind::MeshWorkload => true,
+        TargetKind::Mesh
+        | TargetKind::Namespace
+        | TargetKind::HttpRoute
+        | TargetKind::GrpcRoute => false,
+    };
+    let section = target.section_name.as_ref().map(|_| "/sectionName");
+    let port = target.port.map(|_| "/port");
+    if let Some(field) = section.or(port).filter(|_| !has_ports) {
+        let message = format!("a {} has no ports", target.kind.as_str());
+        reader.contradiction(Code::C007, field, message);
+    } else if section.is_some() && port.is_some() {
+        let message = "sectionName and port both say which port: write one";
+        reader.contradiction(Code::C007, "/port", message.into());
+    }
 }
 
 /// A group that is not the kind's names a kind of somebody else.

@@ -1,5 +1,5 @@
-//! `cargo xtask generate`: Gateway API's structs, from the CRDs of its Go module and our own words; and
-//! what reads Leno's metrics, from the table of them.
+//! `cargo xtask generate`: Gateway API's structs, from the CRDs of its Go module and our own words;
+//! what reads Leno's metrics, from the table of them; the reference of policies, from what decides.
 //!
 //! The release stands in `gateway-api/go.mod`, the words in `table.yaml`. What it writes is checked in;
 //! `--check` writes nothing and says whether it is current. It reads YAML as `leno-resources` does,
@@ -12,6 +12,7 @@
 
 mod crds;
 mod monitoring;
+mod policy;
 mod rust;
 mod table;
 
@@ -39,7 +40,8 @@ fn run(arguments: &[String]) -> Outcome {
     };
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = here.ancestors().nth(2).ok_or("it lies in xtask/generate")?;
-    for (path, text) in monitoring::files()? {
+    let files = monitoring::files()?.into_iter().chain([policy::file()]);
+    for (path, text) in files {
         put(&root.join(path), &text, check)?;
     }
     let Some(module) = crds::module(&here.join("gateway-api"))? else {

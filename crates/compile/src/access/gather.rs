@@ -8,10 +8,10 @@ use alloc::{
 };
 
 use leno_model::ServiceName;
-use leno_model::view::{Access, Protocol, WorkloadPort};
+use leno_model::view::{Access, PortRef, Protocol, WorkloadPort};
 
-use super::port::{Over, Special, Which};
-use super::{Blind, Policy};
+use super::port::{Over, Which};
+use super::{Blind, Policy, Special};
 use crate::everywhere::Everywhere;
 use crate::spoken;
 use crate::targets::Target;
@@ -27,6 +27,8 @@ pub(crate) struct Policies<'a> {
 /// What the services that lead to a workload's port say about it.
 pub(crate) struct Targeted {
     pub(crate) services: BTreeSet<ServiceName>,
+    /// Which ports of theirs lead there.
+    pub(crate) ports: BTreeSet<PortRef>,
     pub(crate) protocol: Protocol,
     /// What a policy says, whatever the workload itself says.
     pub(crate) ruled: Option<Protocol>,
@@ -82,6 +84,7 @@ impl<'a> Policies<'a> {
             .copied()
             .collect::<BTreeSet<_>>();
         let mut told_apart = known.clone();
+        told_apart.extend(self.ports_in_targets(workload));
         told_apart.extend(
             ports_in_rules(&general)
                 .filter(|port| !known.contains(port))
@@ -97,7 +100,9 @@ impl<'a> Policies<'a> {
         let mut ports = BTreeMap::new();
         for number in &told_apart {
             let targeted = targeted.get(number);
-            let policies = self.with_those_of_services(&general, targeted);
+            let mut policies = self.with_those_of_services(&general, targeted);
+            let own = Target::WorkloadPort(namespace.clone(), name.clone(), *number);
+            policies.extend(self.about(&own));
             let protocol = protocol(workload, *number, targeted);
             let over = Over {
                 policies: &policies,
@@ -129,7 +134,32 @@ impl<'a> Policies<'a> {
     ) -> Vec<(Special, &'a Policy<'a>)> {
         let services = targeted.into_iter().flat_map(|targeted| &targeted.services);
         let special = services.flat_map(|service| self.about(&Target::Service(service.clone())));
-        general.iter().copied().chain(special).collect()
+        let ports = targeted.into_iter().flat_map(|targeted| &targeted.ports);
+        let ports = ports.flat_map(|port| self.about(&Target::ServicePort(port.clone())));
+        general
+            .iter()
+            .copied()
+            .chain(special)
+            .chain(ports)
+            .collect()
+    }
+
+    /// The ports of a workload that policies are about.
+    fn ports_in_targets(&self, workload: &Workload<'_>) -> impl Iterator<Item = u16> {
+        let (namespace, name) = workload.name();
+        let port = |number| Target::WorkloadPort(namespace.clone(), name.clone(), number);
+        let targets = self.by_target.range::<Target, _>(port(0)..=port(u16::MAX));
+        let ports = targets.filter_map(|(target, _)| match target {
+            Target::WorkloadPort(_, _, number) => Some(*number),
+            Target::Mesh
+            | Target::Namespace(_)
+            | Target::Service(_)
+            | Target::Workload(..)
+            | Target::ServicePort(_)
+            | Target::HttpRoute(..)
+            | Target::GrpcRoute(..) => None,
+        });
+        ports.collect::<Vec<_>>().into_iter()
     }
 
     /// The policies about `target`, each with how special that is.

@@ -5,29 +5,8 @@ use core::cmp::Reverse;
 
 use leno_model::view::{Access, AccessRule, Effect, Protocol, RequestMatch, Stance};
 
-use super::{Blind, Policy, Rule};
+use super::{Blind, Policy, Rule, Special};
 use crate::everywhere::Everywhere;
-use crate::targets::Target;
-
-/// How special a policy's target is. The more special wins.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Special {
-    Mesh,
-    Namespace,
-    Service,
-    Workload,
-}
-
-impl Special {
-    pub(super) fn of(target: &Target) -> Self {
-        match target {
-            Target::Mesh => Self::Mesh,
-            Target::Namespace(_) => Self::Namespace,
-            Target::Service(_) => Self::Service,
-            Target::Workload(..) | Target::HttpRoute(..) | Target::GrpcRoute(..) => Self::Workload,
-        }
-    }
-}
 
 /// The policies over a port.
 pub(super) struct Over<'p, 'a> {

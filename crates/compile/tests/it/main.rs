@@ -1,6 +1,7 @@
 //! What resources mean, told as stories; precedence against a naive twin; order of files; names.
 #![cfg(test)]
 
+mod access;
 mod bounds;
 mod calls;
 mod cases;

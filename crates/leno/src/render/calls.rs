@@ -89,9 +89,13 @@ pub(crate) fn legend(counted: &str) -> Line {
 fn cells(call: &Recorded) -> [Line; TITLES.len()] {
     let time = call.time.get(11..23).unwrap_or(&call.time);
     let status = call.answered().unwrap_or_else(|| "-".to_owned());
-    let why = match &call.code {
-        Some(code) => format!("{code} {}", call.why()),
-        None => call.why().to_owned(),
+    let why = match (&call.code, &*call.decided.audited) {
+        (Some(code), _) => format!("{code} {}", call.why()),
+        (None, []) => call.why().to_owned(),
+        (None, [rule, ..]) => {
+            let policy = rule.object.rsplit(' ').next().unwrap_or_default();
+            format!("audited by {policy}")
+        }
     };
     [
         Line::new().dim(time),
@@ -211,6 +215,14 @@ mod tests {
             .map(|line| plain(&line))
             .collect();
         assert_eq!(told, expect);
+    }
+
+    #[test]
+    fn a_call_that_a_rule_audits_says_which() {
+        let rule = json!({"object": "AccessPolicy shop/payments", "pointer": "/spec/rules/1"});
+        let row = Columns::of(&[]).row(&call(&json!({"decided": {"audited": [rule]}})));
+        let row = plain(&row);
+        assert!(row.contains("audited by shop/payments"), "{row}");
     }
 
     #[test]

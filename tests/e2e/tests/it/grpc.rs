@@ -206,3 +206,43 @@ fn a_call_that_is_refused_is_refused_in_the_words_of_grpc() {
     assert!(refused.starts_with("Unavailable: "), "{refused}");
     assert!(refused.ends_with(" refused the connection"), "{refused}");
 }
+
+#[test]
+fn a_mirror_gets_calls_too() {
+    let Some(grpc) = Grpc::installed() else {
+        return;
+    };
+    let world = World::new("mtls: Strict, default: Allow")
+        .workload("web", "")
+        .workload("bank", "{port: 9000, protocol: GRPC}")
+        .workload("trial", "{port: 9000, protocol: GRPC}")
+        .objects(
+            "
+kind: GRPCRoute
+apiVersion: gateway.networking.k8s.io/v1
+metadata: {name: bank, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: bank}]
+  rules:
+  - filters:
+    - {type: RequestMirror, requestMirror: {backendRef: {name: trial, port: 9000}}}
+    backendRefs: [{name: bank, port: 9000}]
+",
+        );
+    let _servers = ["bank", "trial"]
+        .map(|name| grpc.serve(&world, &format!("{name}-server"), world.at(name, 9000)));
+    let [_bank, trial] = ["bank", "trial"].map(|name| world.proxy(name).start());
+    let web = world.proxy("web").upstream("bank", 9000).start();
+    for (what, number, expect, method) in [
+        ("hello", 0, "OK: hello", "Unary"),
+        ("up", 100, "OK: 100 messages, 700 bytes", "Up"),
+        ("both", 100, "OK: 100 messages, told [yes]", "Both"),
+        ("large", 3_000_000, "OK: 3000000 bytes", "Unary"),
+    ] {
+        assert_eq!(grpc.ask(world.at("web", 9000), what, number), expect);
+        let path = format!("\"path\":\"/shop.Cart/{method}\"");
+        let copied = web.until_says(&["copy_of", &path, r#""status":200"#]);
+        assert!(copied.contains(r#""destination":"shop/trial""#), "{copied}");
+        trial.until_says(&[&path, r#""status":200"#, r#""grpc_status":0"#]);
+    }
+}

@@ -56,6 +56,45 @@ fn an_upgrade_of_either_proxy_of_a_pair_loses_no_request() {
 }
 
 #[test]
+fn an_upgrade_of_both_proxies_of_a_pair_fails_none_of_two_thousand_requests_a_second() {
+    // 16 connections of HTTP/1.1, as many requests a second on each.
+    const STEADY: [&str; 6] = ["--h1", "-n16000", "-c16", "-t1", "--rps", "125"];
+    let Pair {
+        world,
+        application,
+        web,
+        cart,
+    } = Pair::start();
+    let url = world.url("web", 8080, "/");
+    let load = world.process("load", Command::new("h2load").args(STEADY).arg(url));
+    let mut running = [("web", web), ("cart", cart)];
+    for round in 1..=2 {
+        for (number, (name, process)) in running.iter_mut().enumerate() {
+            let before = 3000 * (2 * round + number - 2) + 1000;
+            until("the load", || {
+                (application.requests() > before).then_some(())
+            });
+            let newer = again(&world, name);
+            newer.until_says(&["took over"]);
+            let older = std::mem::replace(process, newer);
+            older.until_says(&["succeeded"]);
+            assert!(older.ended().success());
+        }
+    }
+    assert!(load.ended().success());
+    let told = load.log();
+    assert!(
+        told.contains("16000 succeeded, 0 failed, 0 errored, 0 timeout"),
+        "{told}"
+    );
+    assert!(
+        told.contains("status codes: 16000 2xx, 0 3xx, 0 4xx, 0 5xx"),
+        "{told}"
+    );
+    assert_eq!(application.requests(), 16000);
+}
+
+#[test]
 fn an_upgrade_of_a_proxy_that_calls_in_plain_loses_no_request() {
     let world = World::new("mtls: Permissive, default: Allow")
         .workload("web", "")

@@ -25,14 +25,25 @@ pub(crate) use source::Source;
 pub(crate) struct Imagined {
     /// Who called what, in words: `web → cart:8080  GET /items`.
     pub(crate) asked: String,
-    /// Whether it is a stream of bytes, and no request.
-    pub(crate) is_stream: bool,
+    /// What it is, which says in whose words its caller is told that it fails.
+    pub(crate) kind: Kind,
     /// What the caller's proxy would think; a caller without one thinks nothing.
     pub(crate) sender: Option<Thought>,
     /// How it would end.
     pub(crate) end: End,
     /// The rule that would take it.
     pub(crate) rule: Option<Arc<Rule>>,
+}
+
+/// What is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A stream of bytes, which is cut without a word.
+    Stream,
+    /// A request, which is answered with a status.
+    Request,
+    /// A call of gRPC, which has statuses of its own.
+    Grpc,
 }
 
 /// The steps of one proxy.
@@ -194,7 +205,7 @@ pub(crate) fn imagine<'a>(
     let mesh = ground.mesh;
     let imagined = |sender, end, rule| Imagined {
         asked: asked.words(&source.name()),
-        is_stream: asked.target.is_none(),
+        kind: asked.kind(),
         sender,
         end,
         rule,

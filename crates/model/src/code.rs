@@ -134,6 +134,7 @@ codes! {
     R053 "answer-not-taken" Caller "The caller took nothing of its answer for too long.";
     R054 "request-not-taken" Service "The endpoint took nothing of the request for too long.";
     R055 "peer-silent" Mesh "The other end of a connection of HTTP/2 does not answer any more.";
+    R057 "streams-full" Caller "A connection of HTTP/2 has as many streams open as it may.";
     R044 "proxy-bug" Mesh "The proxy met a bug of its own and closed the connection.";
 
     // Trust

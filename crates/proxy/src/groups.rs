@@ -26,6 +26,9 @@ pub(crate) trait Shared: Clone {
     /// The same for another stream, if its other end takes any.
     fn lend(&self, now: Mono) -> Option<Self>;
 
+    /// Whether it carries nothing, as its other end lets it carry nothing.
+    fn is_barred(&self) -> bool;
+
     /// Whether it may be of use for later streams.
     fn is_wanted(&self, now: Mono) -> bool;
 }
@@ -110,13 +113,17 @@ impl<C: Shared> Group<C> {
         Ok(connection)
     }
 
-    /// The first with room: fuller connections are fewer, and send more at once.
+    /// The first with room: fuller connections are fewer, and send more at once. Those on which none is to be
+    /// expected are closed: another one is opened for each that is kept.
     fn with_room(&self, now: Mono) -> Option<C> {
         let mut open = self.open.borrow_mut();
         let mut place = 0;
         while let Some(connection) = open.get(place) {
             if !connection.has_room() {
-                place += 1;
+                match connection.is_barred() {
+                    true => drop(open.remove(place)),
+                    false => place += 1,
+                }
                 continue;
             }
             let lent = connection.lend(now);

@@ -41,6 +41,7 @@ limits! {
     UntakenAnswers "untaken-answers" "Time for which a caller may take nothing of its answer: then it is cut with R053.";
     UntakenRequests "untaken-requests" "Time for which an endpoint may take nothing of a request: then the call fails with R054.";
     Silence "silence" "Time for which the other end of a connection of HTTP/2 may answer no PING: then it is closed with R055.";
+    Streams "streams" "Streams that are open on one connection of HTTP/2: counted when there are as many as it may have (R057); further ones wait or are refused.";
     Waiting "waiting" "Requests that wait for the control plane: further ones are refused with R043.";
     Copies "copies" "Copies of requests under way, and what they hold: what is beyond is not sent, with R045.";
 }
@@ -62,6 +63,7 @@ impl Limit {
             Code::R053 => Self::UntakenAnswers,
             Code::R054 => Self::UntakenRequests,
             Code::R055 => Self::Silence,
+            Code::R057 => Self::Streams,
             Code::H004 => Self::Files,
             _ => return None,
         })

@@ -235,7 +235,7 @@ pub(crate) const LIMITS: Metric = Metric {
     kind: Kind::Counter,
     labels: &[Label {
         name: "limit",
-        help: "Which limit: connections, connections-of-peer, buffered-bytes, files, head-bytes, head-time, connect-time, response-time, resets, untaken-answers, untaken-requests, silence, waiting, copies.",
+        help: "Which limit: connections, connections-of-peer, buffered-bytes, files, head-bytes, head-time, connect-time, response-time, resets, untaken-answers, untaken-requests, silence, streams, waiting, copies.",
     }],
     help: "Times at which a limit of the proxy bit, by limit.",
     otel: "leno.limits",

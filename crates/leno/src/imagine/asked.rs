@@ -1,7 +1,9 @@
 //! What is asked for: a URL, and the bytes of its request.
 
 use anyhow::{anyhow, bail};
-use leno_protocol::{Authority, Fields, HeadReader, Limits, Refused, RequestHead};
+use leno_protocol::{Authority, Fields, HeadReader, Limits, Refused, RequestHead, grpc};
+
+use super::Kind;
 
 /// What is asked for.
 pub(crate) struct Asked {
@@ -78,6 +80,17 @@ impl Asked {
         }
         self.method = "POST".to_owned();
         self.requests(target)
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        let of_grpc = |(name, value): &(String, String)| {
+            name.eq_ignore_ascii_case("content-type") && grpc::is_content_type(value.as_bytes())
+        };
+        match self.target {
+            None => Kind::Stream,
+            Some(_) if self.headers.iter().any(of_grpc) => Kind::Grpc,
+            Some(_) => Kind::Request,
+        }
     }
 
     /// The request as bytes. It is read by the parser that reads real ones.

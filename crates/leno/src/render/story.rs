@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use leno_admin::{Fate, Hop, HowKnown, Other, StepOutcome, Story as Told, StoryStep};
+use leno_admin::{Fate, Hop, HowKnown, Other, StepOutcome, Story as Told, StoryStep, grpc_name};
 use leno_model::view::WorkloadId;
 use serde_json::{Value, json};
 
 use crate::happened::{steps, took};
-use crate::imagine::{Branch, End, Imagined, Reason, Said, Thought};
+use crate::imagine::{Branch, End, Imagined, Kind, Reason, Said, Thought};
 use crate::live::Standing;
 use crate::terminal::{Line, Terminal};
 
@@ -30,12 +30,12 @@ pub(crate) fn print(
 ) -> io::Result<()> {
     let headline = Line::new().strong(&imagined.asked).plain("   ");
     terminal.line(match &imagined.end {
-        End::Refused(reason) => headline.bad(refused(reason, imagined.is_stream)),
+        End::Refused(reason) => headline.bad(refused(reason, imagined.kind)),
         End::Redirected { status, location } => {
             headline.plain(format_args!("{status} to {location}"))
         }
         End::Told { status, .. } => headline.good(format_args!("{status}, its pages may call")),
-        End::Reached(branches) => verdict(headline, branches, imagined.is_stream),
+        End::Reached(branches) => verdict(headline, branches, imagined.kind),
     })?;
     let mut page = Page {
         rows: Vec::new(),
@@ -345,7 +345,7 @@ fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line 
     }
 }
 
-fn verdict(headline: Line, branches: &[Branch], is_stream: bool) -> Line {
+fn verdict(headline: Line, branches: &[Branch], kind: Kind) -> Line {
     let reasons: Vec<&Reason> = branches.iter().flat_map(reasons).collect();
     let said = || {
         branches
@@ -357,8 +357,8 @@ fn verdict(headline: Line, branches: &[Branch], is_stream: bool) -> Line {
     match reasons.first() {
         None if is_known(branches) => headline.good("allowed"),
         None => headline.doubtful("not known: who is called was not asked"),
-        Some(reason) if all => headline.bad(refused(reason, is_stream)),
-        Some(reason) => headline.doubtful(format_args!("partly {}", refused(reason, is_stream))),
+        Some(reason) if all => headline.bad(refused(reason, kind)),
+        Some(reason) => headline.doubtful(format_args!("partly {}", refused(reason, kind))),
     }
 }
 
@@ -371,13 +371,15 @@ pub(crate) fn is_known(branches: &[Branch]) -> bool {
     !said.any(|receiver| matches!(receiver.said, Said::Unasked))
 }
 
-/// A stream that is refused is cut: no status is told of it.
-fn refused(reason: &Reason, is_stream: bool) -> String {
+/// What a caller is told of it, and why.
+fn refused(reason: &Reason, kind: Kind) -> String {
     let Reason { status, code, .. } = reason;
-    match is_stream {
-        true => format!("refused {code} {}", code.slug()),
-        false => format!("{status} {code} {}", code.slug()),
-    }
+    let told = match kind {
+        Kind::Stream => "refused".to_owned(),
+        Kind::Request => status.to_string(),
+        Kind::Grpc => grpc_name(leno_traffic::grpc::status_of(*code, *status)),
+    };
+    format!("{told} {code} {}", code.slug())
 }
 
 /// The codes with which a call would be refused, in the order of the story.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use leno_admin::Past;
+use leno_admin::{Past, grpc_name};
 use leno_host::Exit;
 use leno_model::{Code, Namespace};
 use leno_telemetry::{Call, Edge, Event, Party, Security, Stream};
@@ -203,15 +203,12 @@ pub(crate) fn first_call(event: &Event<'_>, offset: UtcOffset) -> Vec<Line> {
 
 fn told_call(call: &Call<'_>) -> String {
     let took = millis(call.took);
+    let status = call.grpc.map(grpc_name);
+    let status = status.unwrap_or_else(|| call.status.to_string());
+    let told = format!("{} {}  {status}  {took}", call.method, call.path);
     match call.refused {
-        Some(code) => format!(
-            "{} {}  {}  {took}  {code} {}",
-            call.method,
-            call.path,
-            call.status,
-            code.slug()
-        ),
-        None => format!("{} {}  {}  {took}", call.method, call.path, call.status),
+        Some(code) => format!("{told}  {code} {}", code.slug()),
+        None => told,
     }
 }
 

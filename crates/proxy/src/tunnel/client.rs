@@ -246,6 +246,10 @@ impl Shared for Connection {
         self.streams.are_fewer_than(MOST_STREAMS as usize)
     }
 
+    fn is_barred(&self) -> bool {
+        false
+    }
+
     fn lend(&self, now: Mono) -> Option<Self> {
         if now >= self.closes.get() {
             return None;

@@ -243,7 +243,12 @@ impl Tunnel {
         loop {
             tokio::select! {
                 request = turns.of(connection.accept()) => match request {
-                    Some(Ok((request, answer))) => self.take(request, answer),
+                    Some(Ok((request, answer))) => {
+                        self.take(request, answer);
+                        if Rc::strong_count(&self.counted) > MOST_STREAMS as usize {
+                            worker.note_limit(Code::R057);
+                        }
+                    }
                     Some(Err(error)) if is_flood(&error) => return Err(Ended::TooManyResets),
                     Some(Err(_)) | None => return turns.stalled().map_or(Ok(()), |limit| Err(given_up(limit))),
                 },

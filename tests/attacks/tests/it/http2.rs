@@ -388,6 +388,21 @@ fn windows_that_grow_over_their_end() {
 
 #[test]
 fn more_streams_than_a_connection_may_have() {
+    attacked(Some("streams"), |attacker| {
+        let opening = attacker.fields();
+        let Attacker { hostile, .. } = attacker;
+        let taken = hostile.flood(200, |number| {
+            frame(Kind::Headers, END_HEADERS, stream(number), &opening)
+        });
+        assert_eq!(taken, Taken::All);
+        hostile.send(&frame(Kind::Ping, 0, 0, &[7; 8]));
+        assert_eq!(hostile.pong(1), Some(()));
+        assert!(hostile.refused() >= 200 - 128, "{}", hostile.refused());
+    });
+}
+
+#[test]
+fn many_more_streams_than_a_connection_may_have() {
     attacked_at(Door::Port, None, |attacker| {
         for number in 0..1000 {
             let asking = attacker.asking(stream(number), "/never");

@@ -225,3 +225,23 @@ fn answers_come_in_tiny_pieces() {
         });
     }
 }
+
+#[test]
+fn a_server_takes_no_streams() {
+    const CALLS: usize = 100;
+    let hop = Hop::to(|line| {
+        line.send(&frame(Kind::Settings, 0, 0, &setting(3, 0)));
+        while let Some(stream) = line.request() {
+            line.send(&reset(stream, 7));
+        }
+    });
+    let before = hop.mesh.proxies[0].files();
+    for _ in 0..CALLS {
+        let told = hop.client().get("/").map(|answer| answer.outcome());
+        assert_eq!(told.as_deref(), Some("502 R022 reset-before-response"));
+    }
+    // Of each call's connections none is kept for the next one, which would find no room there.
+    let more = hop.mesh.proxies[0].files().saturating_sub(before);
+    assert!(more < MOST_ASKED, "{more} files more");
+    hop.serves_others();
+}

@@ -10,6 +10,7 @@ use ::http::Request;
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
+use leno_model::Code;
 use leno_protocol::{Fields, Form};
 use leno_traffic::Refusal;
 use tokio::time::timeout;
@@ -70,7 +71,12 @@ pub(in crate::http) async fn serve(
         loop {
             tokio::select! {
                 request = connection.accept() => match request {
-                    Some(Ok((request, answer))) => peer.take(request, answer, None),
+                    Some(Ok((request, answer))) => {
+                        peer.take(request, answer, None);
+                        if peer.open() == MOST_STREAMS as usize {
+                            worker.note_limit(Code::R057);
+                        }
+                    }
                     Some(Err(error)) if is_flood(&error) => return Some(peer.calmed()),
                     Some(Err(_)) => return None,
                     None => return peer.wants_no_answers().then(|| peer.calmed()),

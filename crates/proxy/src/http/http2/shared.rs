@@ -129,6 +129,15 @@ impl Shared for Connection {
         }
     }
 
+    fn is_barred(&self) -> bool {
+        match self {
+            Self::Own(streams) => {
+                streams.are_fewer_than(1) && streams.requests.current_max_send_streams() == 0
+            }
+            Self::Tunnel(..) => false,
+        }
+    }
+
     fn lend(&self, now: Mono) -> Option<Self> {
         match self {
             Self::Own(streams) => streams.lend().map(Self::Own),

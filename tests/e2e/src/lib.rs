@@ -13,6 +13,7 @@ mod go;
 mod grpc;
 pub mod hbone;
 mod process;
+mod reader;
 mod websocket;
 mod world;
 
@@ -23,5 +24,6 @@ pub use client::{Answer, Client, curl, exchange};
 pub use collector::Collector;
 pub use grpc::{Grpc, grpcio};
 pub use process::{Ended, Process, ended, run, until, within};
+pub use reader::{READERS, Read, reader};
 pub use websocket::{haproxy, websocket};
 pub use world::{ProxyOf, World, binary};

@@ -20,6 +20,7 @@ mod named;
 mod pair;
 mod policy;
 mod prometheus;
+mod readers;
 mod reference;
 mod routes;
 mod store;

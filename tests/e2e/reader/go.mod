@@ -1,0 +1,3 @@
+module leno.dev/e2e/reader
+
+go 1.24

@@ -54,6 +54,8 @@ pub enum Answer {
     Revoked(Revoked),
     /// To [`crate::RenewCertificate`].
     Renewed(Renewed),
+    /// To [`crate::ReadmitProxies`].
+    Readmitting(Readmitting),
     /// To [`crate::RotateRoot`].
     Rotated(Rotated),
     /// To [`crate::StoryOf`].
@@ -639,6 +641,26 @@ pub struct SilentHolder {
     pub seen: String,
     /// When its certificate ends, and nobody waits for it any more, in RFC 3339.
     pub ends: String,
+}
+
+/// For how long proxies are let in again whose certificates have ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Readmitting {
+    /// How the control plane is.
+    pub status: Status,
+    /// Until when, in RFC 3339; absent where they are not.
+    pub until: Option<String>,
+    /// Those who ask.
+    pub waiting: Vec<Waiting>,
+}
+
+/// Somebody whose certificate has ended and who asks for another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Who it was.
+    pub identity: String,
+    /// When it asked last, in RFC 3339.
+    pub asked: String,
 }
 
 /// What became of a wish for another root.

@@ -29,9 +29,9 @@ mod traffic;
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
     Diff, Ending, FailingRenewal, Finding, Follows, Forgotten, History, Holding, InForce, Link,
-    NextRoot, Parts, Past, Proxies, ProxyState, Recovered, Renewed, RenewedAt, Revoked,
-    RevokedIdentity, RootState, Rotated, Running, RunningPort, SilentHolder, Since, Status, Token,
-    TokenMade, Tokens, Trust, Tunnel, Verb,
+    NextRoot, Parts, Past, Proxies, ProxyState, Readmitting, Recovered, Renewed, RenewedAt,
+    Revoked, RevokedIdentity, RootState, Rotated, Running, RunningPort, SilentHolder, Since,
+    Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb, Waiting,
 };
 pub use calls::{KeptCalls, Passed, Silent, Tapped, Wanted, Watched, Which};
 pub use client::{Client, Watching};
@@ -46,8 +46,9 @@ pub use probe::{Probed, Reached, Requested, Tried};
 pub use question::{
     Apply, Ask, At, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End,
     FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, PartsOf,
-    ProbeOf, ProxiesOf, Question, ReachOf, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
-    RotateRoot, ServiceOf, ServicesOf, StatusOf, StoryOf, TapOf, TrafficOf, TrustOf, ViewOf, Watch,
+    ProbeOf, ProxiesOf, Question, ReachOf, ReadmitProxies, Recover, Reinstate, RenewCertificate,
+    Revoke, Rollback, RotateRoot, ServiceOf, ServicesOf, StatusOf, StoryOf, TapOf, TrafficOf,
+    TrustOf, ViewOf, Watch,
 };
 pub use recorded::{
     Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded, Said, Seen,

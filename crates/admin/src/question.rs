@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
     Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Parts,
-    Proxies, Recovered, Renewed, Revoked, Rotated, Status, TokenMade, Tokens, Trust,
+    Proxies, Readmitting, Recovered, Renewed, Revoked, Rotated, Status, TokenMade, Tokens, Trust,
 };
 use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
@@ -240,6 +240,12 @@ questions! {
         pub dry_run: bool,
     }
 
+    /// Let proxies in again whose certificates have ended, for a while.
+    ReadmitProxies as Readmit -> Readmitting {
+        /// For how many seconds; 0 for no longer.
+        pub seconds: u64,
+    }
+
     /// Announce the next root before it is due, or let the one that is announced sign at once.
     RotateRoot as RotateRoot -> Rotated {
         /// Let the announced root sign, whoever does not hold it yet.
@@ -370,6 +376,7 @@ impl Question {
             | Self::Reinstate(_)
             | Self::Renew(_)
             | Self::RotateRoot(_)
+            | Self::Readmit(_)
             | Self::Traffic(_)
             | Self::Failures(_)
             | Self::Kept(_)

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 pub use client::{Incoming, Line, Packing, To};
 pub use enter::Entered;
-pub use join::{Joining, join};
+pub use join::{Joining, Proven, join};
 pub use message::{Messages, Sender};
 pub use server::{Answer, Call, serve};
 pub use status::{Status, StatusCode};

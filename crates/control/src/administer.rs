@@ -28,7 +28,9 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
-use crate::{apply, asking, clock, flows, overview, renew, rotate, served, told, troubled, viewed};
+use crate::{
+    apply, asking, clock, flows, overview, readmit, renew, rotate, served, told, troubled, viewed,
+};
 
 /// Answers a question; a refusal says how the control plane is, too.
 pub(crate) async fn answer(
@@ -121,6 +123,7 @@ fn know(center: &Center, who: Label, question: Question) -> Result<Answer, Failu
         Question::DropToken(ask) => drop_token(center, &ask.id).map(Answer::Forgotten),
         Question::OpenDashboard(_) => open_dashboard(center).map(Answer::Link),
         Question::Trust(_) => trust(center).map(Answer::Trust),
+        Question::Readmit(ask) => readmit::open(center, &ask).map(Answer::Readmitting),
         Question::RotateRoot(ask) => rotate::rotate(center, &ask).map(Answer::Rotated),
         Question::Revoke(ask) => revoke(center, who, &ask).map(Answer::Revoked),
         Question::Reinstate(ask) => {
@@ -316,6 +319,7 @@ pub(crate) fn check(center: &Center) -> Checked {
             .told()
             .map(|told| [told.rotation.active().validity, told.intermediate_validity]),
         waits: waits.as_ref(),
+        knocking: &center.readmission.waiting(clock::wall()),
         folders: &center.folders(),
         not_exported: &troubled::not_exported(center),
         withheld: center.withheld().as_ref(),

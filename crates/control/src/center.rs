@@ -31,6 +31,7 @@ use crate::meaning::{Gist, Known, Meaning, Written};
 use crate::metrics::Troubles;
 use crate::positions::Positions;
 use crate::present::{Presence, Reported};
+use crate::readmit::Readmission;
 use crate::since::Since;
 use crate::troubled::Troubled;
 use crate::tunnels::Tunnels;
@@ -40,6 +41,7 @@ pub(crate) struct Center {
     pub(crate) store: Arc<Store>,
     pub(crate) authority: Authority,
     pub(crate) holders: Arc<Holders>,
+    pub(crate) readmission: Readmission,
     pub(crate) tunnels: Tunnels,
     pub(crate) fleet: Fleet,
     /// What its proxies say to be wrong.
@@ -142,6 +144,7 @@ impl Center {
         let center = Self {
             authority: Authority::open(Arc::clone(&store))?,
             holders: Holders::open(Arc::clone(&store))?,
+            readmission: Readmission::default(),
             tunnels: Tunnels::open(Arc::clone(&store))?,
             fleet: Fleet::default(),
             troubled: Troubled::default(),

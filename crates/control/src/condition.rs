@@ -32,6 +32,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) authority: Option<[Validity; 2]>,
     /// Since when a root is announced, if one is, and for whom it waits.
     pub(crate) waits: Option<&'a (Wall, Vec<Silent>)>,
+    /// Those whose certificates have ended and who ask for others, with when each did last.
+    pub(crate) knocking: &'a [(SpiffeId, Wall)],
     /// The folders that are watched.
     pub(crate) folders: &'a [Found],
     /// Why a collector does not get what is sent from this process.
@@ -93,6 +95,7 @@ impl Judged {
         judged.certificates(seen);
         judged.authority(seen);
         judged.waits(seen);
+        judged.knocking(seen);
         for folder in seen.folders {
             judged.folder(folder);
         }
@@ -353,6 +356,27 @@ impl Judged {
         });
     }
 
+    /// Those who can only be let in again by people.
+    fn knocking(&mut self, seen: &Seen<'_>) {
+        let names = seen.knocking.iter().take(3).map(|(id, _)| short(id));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let others = match seen.knocking.len() {
+            0 => return,
+            all @ 4.. => format!(" and {} more", all - 3),
+            _ => String::new(),
+        };
+        self.findings.push(Finding {
+            next: Some("leno certs readmit".to_owned()),
+            ..Finding::running(
+                Code::T016,
+                Severity::Error,
+                Some(format!("{names}{others}")),
+                "the certificate has ended, and its proxy asks for another".to_owned(),
+                "nothing of it: calls to and from it fail",
+            )
+        });
+    }
+
     fn folder(&mut self, folder: &Found) {
         let Some(trouble) = &folder.trouble else {
             let line = format!("watched folder {} is read", folder.folder);
@@ -520,6 +544,7 @@ mod tests {
             lifetime: Duration::from_secs(24 * HOUR),
             authority: None,
             waits: None,
+            knocking: &[],
             folders: &[],
             not_exported: &[],
             withheld: None,
@@ -726,6 +751,7 @@ mod tests {
             lifetime: Duration::from_secs(24 * HOUR),
             authority: Some([span(0, 100_000), span(0, 100)]),
             waits: None,
+            knocking: &[],
             folders: &[folder],
             not_exported: &[],
             withheld: None,

@@ -51,6 +51,20 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// Somebody whose certificate has ended asks for another, and is not let in yet.
+    WaitsForReadmission {
+        /// Who it was.
+        identity: SpiffeId,
+        /// From where.
+        address: IpAddr,
+    },
+    /// Somebody got a certificate for one that had ended.
+    Readmitted {
+        /// Who it was, and is.
+        identity: SpiffeId,
+        /// From where.
+        address: IpAddr,
+    },
     /// Somebody went away for good.
     Left {
         /// Who.
@@ -103,6 +117,7 @@ impl Event {
         match self {
             Self::Refused { code, .. } | Self::Trouble { code, .. } => Some(*code),
             Self::NotJoined { .. } => Some(Code::T012),
+            Self::WaitsForReadmission { .. } => Some(Code::T016),
             Self::Listening(_)
             | Self::Founded(_)
             | Self::RootAnnounced(_)
@@ -111,6 +126,7 @@ impl Event {
             | Self::IntermediateRenewed(_)
             | Self::Compiled { .. }
             | Self::Joined { .. }
+            | Self::Readmitted { .. }
             | Self::Left { .. }
             | Self::Connected { .. }
             | Self::Gone { .. }
@@ -161,6 +177,20 @@ impl fmt::Display for Event {
                     f,
                     "{code} {}: {address} showed token {token:?}: {why}",
                     code.slug()
+                )
+            }
+            Self::WaitsForReadmission { identity, address } => {
+                let (code, slug) = (Code::T016, Code::T016.slug());
+                write!(
+                    f,
+                    "{code} {slug}: {identity} at {address}, whose certificate has ended, asks to be \
+                     let in: leno certs readmit"
+                )
+            }
+            Self::Readmitted { identity, address } => {
+                write!(
+                    f,
+                    "{identity} at {address}, whose certificate had ended, was let in again"
                 )
             }
             Self::Left {

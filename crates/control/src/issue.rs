@@ -115,7 +115,8 @@ fn issue_to(center: &Center, peer: &Peer, renew: &Renew) -> Result<Issued, Statu
     issue(center, Some(peer.seat.holder()), id, &renew.request, &why)
 }
 
-fn issue(
+/// Signs a certificate for `id`, whom the caller has attested, because of `why`.
+pub(crate) fn issue(
     center: &Center,
     holder: Option<Fingerprint>,
     id: &SpiffeId,

@@ -41,6 +41,7 @@ mod metrics;
 mod overview;
 mod positions;
 mod present;
+mod readmit;
 mod relay;
 mod renew;
 mod rotate;

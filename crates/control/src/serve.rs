@@ -12,7 +12,7 @@ use leno_channel::grpc::{
 use leno_identity::Caller;
 use leno_model::{Code, SpiffeId};
 use leno_wire::call;
-use leno_wire::certificates::{Join, Leave, Renew, Time, control_plane};
+use leno_wire::certificates::{Join, Leave, Readmit, Renew, Time, control_plane};
 use leno_wire::flows::Taken;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -23,7 +23,7 @@ use crate::center::Center;
 use crate::entitled::may_act_as;
 use crate::flows::NotTaken;
 use crate::holders::Seat;
-use crate::{distribute, flows, issue, relay, troubled};
+use crate::{distribute, flows, issue, readmit, relay, troubled};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -155,6 +155,12 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
+        call::READMIT => {
+            asked(&mut messages, Readmit::decode, move |ask| {
+                readmit::readmit(&center, peer.ip(), &ask)
+            })
+            .await
+        }
         call::RENEW
         | call::LEAVE
         | call::DISTRIBUTE
@@ -226,7 +232,7 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
             })
             .await
         }
-        call::JOIN => {
+        call::JOIN | call::READMIT => {
             let message = "you have a certificate: renew it";
             Err(Status::new(StatusCode::InvalidArgument, message))
         }

@@ -94,6 +94,7 @@ fn leave(question: &Question) -> Leave {
         | Question::Revoke(_)
         | Question::Renew(_)
         | Question::RotateRoot(_)
+        | Question::Readmit(_)
         | Question::Tap(_)
         | Question::Probe(_)
         | Question::Reach(_)

@@ -71,6 +71,12 @@ impl Renewal {
         }
     }
 
+    /// The longest that whoever could be asked may stay out of reach without being looked for: less, the
+    /// nearer the end is.
+    pub fn patience(&self, now: Now) -> Duration {
+        limit(self.validity.left(now.wall))
+    }
+
     /// Does not wait any longer, unless an answer is waited for.
     pub fn hasten(&mut self) {
         if !matches!(self.state, State::Asked { .. }) {
@@ -142,8 +148,11 @@ fn due(validity: Validity, dice: &mut Dice) -> Wall {
 /// Doubles from a second; the limit shrinks with what is `left` of the certificate.
 fn rest(failures: u32, left: Duration, dice: &mut Dice) -> Duration {
     let doubled = Duration::from_secs(1) * 2u32.saturating_pow(failures.saturating_sub(1).min(16));
-    let limit = (left / 20).clamp(NEAR_THE_END, FAR_FROM_THE_END);
-    jitter(doubled, dice).min(limit)
+    jitter(doubled, dice).min(limit(left))
+}
+
+fn limit(left: Duration) -> Duration {
+    (left / 20).clamp(NEAR_THE_END, FAR_FROM_THE_END)
 }
 
 /// `span`, up to a tenth shorter or longer.

@@ -153,6 +153,7 @@ codes! {
     T013 "clock-wrong" Mesh "A clock differs from mesh time by more than five seconds.";
     T014 "kept-view-not-proven" Mesh "The view that the proxy kept on disk was not signed for it by the control plane.";
     T015 "root-not-confirmed" Mesh "The next root waits for somebody who is not known to hold it.";
+    T016 "readmission-awaited" Mesh "A proxy whose certificate has ended waits to be let in again.";
 
     // Configuration: reading
     C001 "not-yaml" Configuration "The document is not valid YAML.";

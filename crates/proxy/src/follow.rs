@@ -12,6 +12,7 @@ mod event;
 mod folder;
 mod join;
 mod leave;
+mod readmit;
 mod stream;
 mod time;
 mod troubles;
@@ -233,6 +234,7 @@ impl Follower {
                 away = Some(why);
             }
             let rest = pause.next(&mut self.dice);
+            let rest = rest.min(self.certificates.patience(self.clocks.now()));
             self.rest(rest, &mut tell).await;
         }
     }

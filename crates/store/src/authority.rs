@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use leno_identity::{BundleHash, Fingerprint, Stage};
 use leno_model::{SpiffeId, Wall};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{Millis, damaged, run};
 use crate::failed::Failed;
@@ -180,6 +180,16 @@ impl Store {
                 });
             }
             Ok(all)
+        })
+    }
+
+    /// Whose a certificate was, if it is remembered.
+    pub fn holder_of(&self, leaf: Fingerprint) -> Result<Option<Fingerprint>, Failed> {
+        self.read(|connection| {
+            let sql = "SELECT holder FROM issued WHERE leaf = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let holder = |row: &Row<'_>| row.get(0).map(Fingerprint);
+            Ok(statement.query_one([leaf.0], holder).optional()?)
         })
     }
 

@@ -46,6 +46,17 @@ pub struct Renew {
     pub request: Vec<u8>,
 }
 
+/// A proxy whose certificate has ended asks for another: nothing but that certificate says who it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Readmit {
+    /// The certificates that have ended, in DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// A certificate request (PKCS #10) in DER.
+    pub request: Vec<u8>,
+    /// The ended certificate's seal over the request, as of its last second.
+    pub signature: Vec<u8>,
+}
+
 /// A proxy that has proven who it is goes away for good.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Leave {
@@ -115,6 +126,29 @@ impl Renew {
         Ok(Self {
             identity: SpiffeId::from_message(message.identity)?,
             request: message.request,
+        })
+    }
+}
+
+impl Readmit {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        ReadmitMessage {
+            chain: self.chain.clone(),
+            request: self.request.clone(),
+            signature: self.signature.clone(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a proxy sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message =
+            ReadmitMessage::decode(bytes).map_err(|error| Misfit::new("readmit", error))?;
+        Ok(Self {
+            chain: message.chain,
+            request: message.request,
+            signature: message.signature,
         })
     }
 }
@@ -199,6 +233,16 @@ struct JoinMessage {
     service_account: Option<String>,
     #[prost(bytes = "vec", tag = "4")]
     request: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ReadmitMessage {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    chain: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", tag = "2")]
+    request: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -27,6 +27,8 @@ pub mod call {
     pub const ANSWER: &str = "/leno.dev.v1alpha1.Questions/Answer";
     /// Takes a [`crate::certificates::Join`] and gives a [`crate::certificates::Issued`].
     pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
+    /// Get a certificate for one that has ended, while people let that be.
+    pub const READMIT: &str = "/leno.dev.v1alpha1.Certificates/Readmit";
     /// Takes a [`crate::certificates::Leave`] and gives nothing back.
     pub const LEAVE: &str = "/leno.dev.v1alpha1.Certificates/Leave";
     /// Takes a [`crate::flows::Report`] and gives a [`crate::flows::Taken`].

@@ -1,5 +1,5 @@
-//! The client's side of a handshake before it has a certificate or knows a root: all it has is the
-//! fingerprint of the one root that may vouch for the server.
+//! The client's side of a handshake without a certificate: before it has one, all it knows is the
+//! fingerprint of the one root that may vouch for the server; after it has ended, the roots.
 
 use std::sync::Arc;
 
@@ -32,18 +32,26 @@ pub struct Joining<S> {
     pub peer: Caller,
 }
 
-/// Calls as nobody, and takes an answer only from `expected`, proven by a chain that the server
-/// sends whole and whose root has this SHA-256 `fingerprint`.
+/// What proves a server to a client that shows nothing.
+#[derive(Clone, Copy, Debug)]
+pub enum Proven<'a> {
+    /// A chain that the server sends whole, with a root of this SHA-256 fingerprint.
+    ByFingerprint(&'a [u8; 32]),
+    /// A chain to one of these roots.
+    ByTrust(&'a Trust),
+}
+
+/// Calls as nobody, and takes an answer only from `expected`, proven so.
 pub async fn join<S>(
     stream: S,
     clock: Clock,
-    fingerprint: &[u8; 32],
+    proven: Proven<'_>,
     expected: &SpiffeId,
 ) -> Result<Joining<S>, HandshakeFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let handshake = Box::pin(join_unhurried(stream, clock, fingerprint, expected));
+    let handshake = Box::pin(join_unhurried(stream, clock, proven, expected));
     let result = timeout(HANDSHAKE_LIMIT, handshake).await;
     result
         .unwrap_or(Err(WhyFailed::Late))
@@ -57,7 +65,7 @@ where
 async fn join_unhurried<S>(
     stream: S,
     clock: Clock,
-    fingerprint: &[u8; 32],
+    proven: Proven<'_>,
     expected: &SpiffeId,
 ) -> Result<Joining<S>, WhyFailed>
 where
@@ -80,25 +88,30 @@ where
         .await
         .map_err(|error| WhyFailed::of_stream(error, &[Alpn::Hbone]))?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let peer = judge(chain, fingerprint, expected, &basis.clock).map_err(WhyFailed::Distrusted)?;
+    let peer = judge(chain, proven, expected, &basis.clock).map_err(WhyFailed::Distrusted)?;
     Ok(Joining { stream, peer })
 }
 
 fn judge(
     chain: &[CertificateDer<'_>],
-    fingerprint: &[u8; 32],
+    proven: Proven<'_>,
     expected: &SpiffeId,
     clock: &Clock,
 ) -> Result<Caller, Distrust> {
-    let pinned = |der: &&CertificateDer<'_>| digest(&SHA256, der).as_ref() == fingerprint;
-    let root = chain.iter().find(pinned);
-    let root = root.ok_or_else(|| Distrust::UnknownAuthority {
-        id: expected.clone(),
-    })?;
-    let roots = Arc::new(vec![root.to_vec()]);
-    let bundles = [(expected.trust_domain.clone(), roots)].into();
-    let (trust, _) = Trust::new(&bundles, Arc::default());
-    let peer = verify(chain, &trust, clock.now())?;
+    let peer = match proven {
+        Proven::ByTrust(trust) => verify(chain, trust, clock.now())?,
+        Proven::ByFingerprint(fingerprint) => {
+            let pinned = |der: &&CertificateDer<'_>| digest(&SHA256, der).as_ref() == fingerprint;
+            let root = chain.iter().find(pinned);
+            let root = root.ok_or_else(|| Distrust::UnknownAuthority {
+                id: expected.clone(),
+            })?;
+            let roots = Arc::new(vec![root.to_vec()]);
+            let bundles = [(expected.trust_domain.clone(), roots)].into();
+            let (trust, _) = Trust::new(&bundles, Arc::default());
+            verify(chain, &trust, clock.now())?
+        }
+    };
     expect_peer(&peer, std::slice::from_ref(expected))?;
     Ok(peer)
 }

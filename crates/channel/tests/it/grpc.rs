@@ -1,6 +1,6 @@
 //! Calls over authenticated streams, and who may make them.
 
-use leno_channel::grpc::{Call, LARGEST_MESSAGE, Line, Status, StatusCode, join, serve};
+use leno_channel::grpc::{Call, LARGEST_MESSAGE, Line, Proven, Status, StatusCode, join, serve};
 use leno_channel::{Alpn, Keyring};
 use leno_identity::Credential;
 use tokio::io::{DuplexStream, duplex};
@@ -133,15 +133,17 @@ async fn who_has_no_certificate_enters_as_nobody_once_the_root_is_the_pinned_one
     let (control, id) = (control(&mesh), mesh.id("control"));
     let pin = fingerprint(mesh.root());
     let (near, far) = pipe();
-    let (joining, entered) =
-        tokio::join!(join(near, mesh.clock(), &pin, &id), control.enter(far, &id));
+    let (joining, entered) = tokio::join!(
+        join(near, mesh.clock(), Proven::ByFingerprint(&pin), &id),
+        control.enter(far, &id)
+    );
     assert_eq!(joining.unwrap().peer.id(), &id);
     assert!(entered.unwrap().caller.is_none());
 
     let (near, far) = pipe();
     let other = fingerprint(Mesh::new("shop.local").root());
     let (joining, _entered) = tokio::join!(
-        join(near, mesh.clock(), &other, &id),
+        join(near, mesh.clock(), Proven::ByFingerprint(&other), &id),
         control.enter(far, &id)
     );
     assert_eq!(
@@ -155,7 +157,7 @@ async fn who_has_no_certificate_enters_as_nobody_once_the_root_is_the_pinned_one
     let (near, far) = pipe();
     let impostor = mesh.id("web");
     let (joining, _entered) = tokio::join!(
-        join(near, mesh.clock(), &pin, &impostor),
+        join(near, mesh.clock(), Proven::ByFingerprint(&pin), &impostor),
         control.enter(far, &id)
     );
     assert!(told(joining).starts_with("T006 "));

@@ -353,6 +353,8 @@ pub(crate) enum Certificates {
     List(Context),
     /// Let proxies ask for a new certificate at once, and say what comes of it
     Renew(CertsRenew),
+    /// Let proxies in again whose certificates have ended, for a while
+    Readmit(CertsReadmit),
     /// Replace the root before its time, or let the announced one sign at once
     Rotate(CertsRotate),
     /// Refuse an identity from here on, also where it is connected
@@ -371,6 +373,27 @@ pub(crate) struct CertsRenew {
     /// Only say who would ask, and what the CA would answer
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
+#[command(
+    long_about = "Let proxies in again whose certificates have ended, for a while.
+
+After a control plane that was away for longer than certificates last, every proxy has an ended one
+and cannot renew it. Each goes on asking; while this holds, it gets another one for the ended one, by
+the key that belongs to it. Nothing is restarted, and nobody who was revoked is let in.",
+    after_help = "Examples:
+  leno certs readmit
+  leno certs readmit --for 1h
+  leno certs readmit --for 0s"
+)]
+pub(crate) struct CertsReadmit {
+    /// For how long, at most a day
+    #[arg(long = "for", value_name = "TIME", value_parser = super::time, default_value = "10m")]
+    pub(crate) lasts: Duration,
 
     #[command(flatten)]
     pub(crate) context: Context,

@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use leno_admin::{
     Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, OpenDashboard, Recover, Reinstate, RenewCertificate, Revoke, Rollback, RotateRoot,
-    TrustOf,
+    ListTokens, OpenDashboard, ReadmitProxies, Recover, Reinstate, RenewCertificate, Revoke,
+    Rollback, RotateRoot, TrustOf,
 };
 use serde::Serialize;
 
@@ -77,6 +77,11 @@ pub(crate) fn run_certificates(
                 dry_run: options.dry_run,
             };
             ask(&options.context, question, terminal, tell::renewed)
+        }
+        Certificates::Readmit(options) => {
+            let seconds = options.lasts.as_secs();
+            let question = ReadmitProxies { seconds };
+            ask(&options.context, question, terminal, tell::readmitting)
         }
         Certificates::Rotate(options) => {
             let question = RotateRoot {

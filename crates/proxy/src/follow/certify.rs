@@ -2,6 +2,7 @@
 //! asked for when it is due, and the one that is held stays in use until a better one comes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use leno_channel::grpc::Line;
 use leno_channel::{Keyring, generate_key};
@@ -73,6 +74,24 @@ impl Certificates {
             State::Wanted { .. } | State::Asked { .. } => None,
         });
         held.collect()
+    }
+
+    /// Whether that of `id` is held and has ended.
+    pub(super) fn has_ended(&self, id: &SpiffeId, now: Now) -> bool {
+        match self.by_id.get(id) {
+            Some(State::Held(renewal)) => renewal.validity().is_over(now.wall),
+            Some(State::Wanted { .. } | State::Asked { .. }) | None => false,
+        }
+    }
+
+    /// The longest time until the control plane is to be looked for again, for all to be renewed before
+    /// they end.
+    pub(super) fn patience(&self, now: Now) -> Duration {
+        let held = self.by_id.values().filter_map(|state| match state {
+            State::Held(renewal) => Some(renewal.patience(now)),
+            State::Wanted { .. } | State::Asked { .. } => None,
+        });
+        held.min().unwrap_or(Duration::MAX)
     }
 
     /// Wants new certificates for these at once, whatever the old ones are good for.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use leno_channel::grpc::{self, Line, Status, StatusCode};
+use leno_channel::grpc::{self, Line, Proven, Status, StatusCode};
 use leno_channel::{Clocks, HandshakeFailure, generate_key, words};
 use leno_identity::{BadCredential, Credential};
 use leno_model::{Code, Name, SpiffeId};
@@ -31,7 +31,8 @@ pub async fn join(
     let stream = connect(&token.address).await.map_err(NotJoined::Away)?;
     let expected = control_plane(&token.trust_domain);
     let clock = clocks.clock();
-    let joining = grpc::join(stream, clock, &token.fingerprint, &expected).await?;
+    let proven = Proven::ByFingerprint(&token.fingerprint);
+    let joining = grpc::join(stream, clock, proven, &expected).await?;
     let (line, run) = Line::open(joining.stream).await?;
     let join = Join {
         token: token.id.clone(),

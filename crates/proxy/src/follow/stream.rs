@@ -19,6 +19,7 @@ use crate::follow::answer;
 use crate::follow::ask::Order;
 use crate::follow::event::Event;
 use crate::follow::join::connect;
+use crate::follow::readmit::readmit;
 use crate::follow::{Follower, Unanswered, troubles};
 use crate::reports::{NotTaken, Reports, Told};
 
@@ -33,6 +34,9 @@ impl Follower {
         tell: &mut impl FnMut(&Event),
         pause: &mut Pause,
     ) -> String {
+        if let Err(why) = self.be_readmitted(tell).await {
+            return why;
+        }
         let (line, stands, run) = match self.open_line().await {
             Ok(opened) => opened,
             Err(why) => return why,
@@ -95,6 +99,21 @@ impl Follower {
                 return;
             }
         }
+    }
+
+    /// Asks for another certificate in the place of its own, if that has ended.
+    async fn be_readmitted(&mut self, tell: &mut impl FnMut(&Event)) -> Result<(), String> {
+        let own = &self.holder.identity;
+        if !self.certificates.has_ended(own, self.clocks.now()) {
+            return Ok(());
+        }
+        let kept = self.folder.credentials().map_err(|why| why.to_string())?;
+        let ended = kept.iter().find(|credential| credential.id() == own);
+        let ended = ended.ok_or("its certificate is not on disk any more")?;
+        let trust = self.keyring.trust();
+        let readmitted = readmit(ended, &trust, &self.clocks, &self.address).await?;
+        self.take_certificate((own.clone(), Ok(readmitted)), tell);
+        Ok(())
     }
 
     /// Opens a connection, and says when the proof of its other end stands.

@@ -235,6 +235,9 @@ fn holders_are_those_whose_certificates_have_not_ended() {
         store.issued(2).unwrap(),
         [issued(3, 3, 300), issued(2, 1, 400)]
     );
+    let holder_of = |leaf| store.holder_of(Fingerprint([leaf; 32])).unwrap();
+    assert_eq!(holder_of(2), Some(Fingerprint([1; 32])));
+    assert_eq!(holder_of(9), None);
     // All that ended is forgotten in time, and with it whoever held it.
     store.keep_holders(&[], wall(400 + 31 * 86_400)).unwrap();
     assert_eq!(store.issued(9).unwrap(), []);

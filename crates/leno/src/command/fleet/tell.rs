@@ -2,8 +2,8 @@
 
 use leno_admin::figures::moment;
 use leno_admin::{
-    Applied, Change, Diff, Forgotten, History, Link, NextRoot, Proxies, Recovered, Renewed,
-    Revoked, RootState, Rotated, SilentHolder, TokenMade, Tokens, Trust,
+    Applied, Change, Diff, Forgotten, History, Link, NextRoot, Proxies, Readmitting, Recovered,
+    Renewed, Revoked, RootState, Rotated, SilentHolder, TokenMade, Tokens, Trust,
 };
 use leno_model::Code;
 
@@ -317,6 +317,34 @@ fn silent(
 
 /// How many holders are named, where people read.
 const MOST_SILENT: usize = 20;
+
+pub(super) fn readmitting(told: &Readmitting, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let now = &told.status.now;
+    terminal.line(head(&told.status))?;
+    match &told.until {
+        Some(until) => terminal.line(Line::new().good("open").plain(format_args!(
+            "  until {}: whose certificate has ended gets another one for it",
+            moment(until, now)
+        )))?,
+        None => terminal.line("closed: whose certificate has ended gets none for it")?,
+    }
+    for waiting in told.waiting.iter().take(MOST_SILENT) {
+        let line = Line::new()
+            .plain("  ")
+            .strong(short(&waiting.identity, &told.status.context));
+        terminal.line(line.plain(format_args!("  asked at {}", moment(&waiting.asked, now))))?;
+    }
+    if told.waiting.is_empty() {
+        terminal.line(Line::new().dim("nobody has asked within a minute"))?;
+    }
+    terminal.gap()?;
+    terminal.line(
+        Line::new()
+            .dim("Next  ")
+            .plain("leno proxies · leno certs list"),
+    )?;
+    Ok(Answer::Fine)
+}
 
 pub(super) fn rotated(told: &Rotated, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let now = &told.status.now;

@@ -250,6 +250,15 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
+    /// The same as it is believed of an end that is another proxy or not: an application says nothing in the mesh's
+    /// name.
+    pub(crate) fn said_by(self, is_proxy: bool) -> Self {
+        match self {
+            Self::For(_) if !is_proxy => Self::Reset(Reason::INTERNAL_ERROR),
+            cut => cut,
+        }
+    }
+
     /// What it is called if it befell the stream to whom was called.
     pub(crate) fn of_server(self) -> Code {
         match self {

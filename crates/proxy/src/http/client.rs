@@ -128,6 +128,14 @@ impl Client<'_> {
         }
     }
 
+    /// What is believed of how it broke off.
+    pub(super) fn believed(&self, cut: Cut) -> Cut {
+        match self {
+            Self::Http1(_) => cut,
+            Self::Http2(asker) => cut.said_by(asker.is_proxy),
+        }
+    }
+
     /// Ready when it breaks off, or shows in another way that it may be gone.
     pub(super) fn poll_sign(&mut self, context: &mut Context<'_>) -> Poll<Sign> {
         match self {

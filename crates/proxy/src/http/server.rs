@@ -14,7 +14,7 @@ use h2::{Reason, RecvStream, SendStream};
 use crate::groups::Opened;
 use crate::http::Why;
 use crate::http::relay::{Sink, Spring};
-use crate::stream::Stream;
+use crate::stream::{Cut, Stream};
 
 /// The server's side of one try.
 pub(super) enum Server {
@@ -56,6 +56,14 @@ impl Server {
         }
     }
 
+    /// What is believed of how it broke.
+    pub(super) fn believed(&self, cut: Cut) -> Cut {
+        match self {
+            Self::Http1(_) => cut,
+            Self::Http2(called) => called.believed(cut),
+        }
+    }
+
     /// Cuts it off, for this reason.
     pub(super) fn reset(self, why: Why) {
         match self {
@@ -76,6 +84,11 @@ impl Called {
             is_proxy,
             _counted: counted,
         }
+    }
+
+    /// What is believed of how it broke.
+    pub(super) fn believed(&self, cut: Cut) -> Cut {
+        cut.said_by(self.is_proxy)
     }
 
     /// Where the request's body goes.

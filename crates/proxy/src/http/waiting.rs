@@ -245,7 +245,10 @@ impl<'a> Waiting<'a> {
         std::future::poll_fn(|context| {
             let head = called.poll_head(context);
             if head.is_ready() {
-                return head.map_err(Interrupted::of_http2);
+                return head.map_err(|error| match Interrupted::of_http2(error) {
+                    Interrupted::Server(cut) => Interrupted::Server(called.believed(cut)),
+                    other => other,
+                });
             }
             self.poll_interrupts(context)?;
             self.poll_up(context, Sink::Http2(called.up()))?;
@@ -275,8 +278,8 @@ impl<'a> Waiting<'a> {
                 self.poll_stall(context, Some(down))?;
             }
             polled.map_err(|stopped| match stopped {
-                Stopped::Write(cut) => Interrupted::ClientGone(cut),
-                Stopped::Read(cut) => Interrupted::Server(cut),
+                Stopped::Write(cut) => Interrupted::ClientGone(self.client.believed(cut)),
+                Stopped::Read(cut) => Interrupted::Server(server.believed(cut)),
                 Stopped::Body(_) => Interrupted::Server(Cut::There),
             })
         })
@@ -413,7 +416,9 @@ impl<'a> Waiting<'a> {
                 self.going_up = false;
                 self.up_failed = true;
             }
-            Poll::Ready(Err(Stopped::Read(cut))) => return Err(Interrupted::ClientGone(cut)),
+            Poll::Ready(Err(Stopped::Read(cut))) => {
+                return Err(Interrupted::ClientGone(self.client.believed(cut)));
+            }
             Poll::Ready(Err(Stopped::Body(Flaw::CutShort))) => {
                 return Err(Interrupted::ClientGone(Cut::There));
             }
@@ -432,7 +437,9 @@ impl<'a> Waiting<'a> {
         if self.watching {
             match self.client.poll_sign(context) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Sign::Broken(cut)) => return Err(Interrupted::ClientGone(cut)),
+                Poll::Ready(Sign::Broken(cut)) => {
+                    return Err(Interrupted::ClientGone(self.client.believed(cut)));
+                }
                 Poll::Ready(Sign::Spoke) => {}
                 Poll::Ready(Sign::Ended) => {
                     self.patience = Some(Patience::new(PATIENCE, self.moved));

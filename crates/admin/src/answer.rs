@@ -100,10 +100,17 @@ pub struct Status {
 pub struct Applied {
     /// How the control plane is after it.
     pub status: Status,
+    /// Whether it is only said what would change: nothing did.
+    #[serde(default)]
+    pub dry_run: bool,
     /// Whether a revision was made. If not, nothing had to be changed.
     pub made: bool,
     /// What changed.
     pub changes: Vec<Change>,
+    /// The proxies that are connected and would decide by something else, by name, where it is only
+    /// said what would change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<String>,
     /// What was asked for and left as it is, in words.
     pub left: Vec<String>,
     /// What does not hold as it was written, of what this change brought.
@@ -119,7 +126,7 @@ pub struct Change {
     pub object: String,
     /// Where it was written: `routes/cart.yaml:12`.
     pub place: Option<String>,
-    /// As it was; absent in answers to a change.
+    /// As it was; absent in answers to a change that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// As it is; absent in answers to a change.

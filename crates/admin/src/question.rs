@@ -103,6 +103,9 @@ questions! {
         /// Whether errors that the revision before lacks are accepted.
         #[serde(default)]
         pub allow_errors: bool,
+        /// Whether it is only said what would change.
+        #[serde(default)]
+        pub dry_run: bool,
     }
 
     /// Take these objects out of the configuration.
@@ -118,6 +121,9 @@ questions! {
         /// Whether errors that the revision before lacks are accepted.
         #[serde(default)]
         pub allow_errors: bool,
+        /// Whether it is only said what would change.
+        #[serde(default)]
+        pub dry_run: bool,
     }
 
     /// Make the configuration what it was.
@@ -133,6 +139,9 @@ questions! {
         /// Whether errors that the revision before lacks are accepted.
         #[serde(default)]
         pub allow_errors: bool,
+        /// Whether it is only said what would change.
+        #[serde(default)]
+        pub dry_run: bool,
     }
 
     /// What was changed, when, by whom?

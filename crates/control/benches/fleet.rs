@@ -214,6 +214,7 @@ async fn apply(admin: &Client, text: String, set: &str) -> u64 {
         if_revision: None,
         message: String::new(),
         allow_errors: false,
+        dry_run: false,
     });
     applied.await.expect("it is applied").status.revision
 }

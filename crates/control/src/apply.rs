@@ -45,6 +45,7 @@ pub(crate) fn apply(center: &Center, who: Label, ask: Apply) -> Result<Applied, 
         message: ask.message,
         if_revision: ask.if_revision,
         allow_errors: ask.allow_errors,
+        dry_run: ask.dry_run,
     };
     change(center, deed, terms)
 }
@@ -63,6 +64,7 @@ pub(crate) fn delete(center: &Center, who: Label, ask: Delete) -> Result<Applied
         message: ask.message,
         if_revision: ask.if_revision,
         allow_errors: ask.allow_errors,
+        dry_run: ask.dry_run,
     };
     change(center, deed, terms)
 }
@@ -77,6 +79,7 @@ pub(crate) fn rollback(center: &Center, who: Label, ask: Rollback) -> Result<App
         message: ask.message,
         if_revision: ask.if_revision,
         allow_errors: ask.allow_errors,
+        dry_run: ask.dry_run,
     };
     change(center, deed, terms)
 }
@@ -87,6 +90,7 @@ struct Terms {
     message: String,
     if_revision: Option<u64>,
     allow_errors: bool,
+    dry_run: bool,
 }
 
 fn change(center: &Center, deed: Deed, terms: Terms) -> Result<Applied, Failure> {
@@ -100,7 +104,7 @@ fn change(center: &Center, deed: Deed, terms: Terms) -> Result<Applied, Failure>
     };
     let mut meant = None;
     let mut news = Vec::new();
-    let committed = center.store.commit(change, |draft| {
+    let check = |draft: &Draft<'_>| {
         let (before, after) = read(center, draft)?;
         news = after.news(&before).into_iter().cloned().collect();
         meant = Some(after);
@@ -112,27 +116,33 @@ fn change(center: &Center, deed: Deed, terms: Terms) -> Result<Applied, Failure>
             true => Ok(()),
             false => Err(Refused::HasErrors(errors)),
         }
-    });
+    };
+    let done = match terms.dry_run {
+        true => center.store.rehearse(change, check),
+        false => center.store.commit(change, check),
+    };
     let found = |notes: &[Note]| {
         meant
             .as_deref()
             .map(|meant| findings(meant, notes))
             .unwrap_or_default()
     };
-    match committed {
+    match done {
         Ok(outcome) => {
-            if let Err(error) = center.renew() {
+            let mut proxies = Vec::new();
+            if terms.dry_run {
+                proxies.extend(meant.as_ref().map(|meant| center.affected(meant)));
+            } else if let Err(error) = center.renew() {
                 // It is committed, and the task that renews tries again.
                 center.trouble(error.code(), error);
             }
+            let changes = outcome.changes.iter();
             Ok(Applied {
                 status: status(center),
-                made: !outcome.changes.is_empty(),
-                changes: outcome
-                    .changes
-                    .iter()
-                    .map(|change| told(change, false))
-                    .collect(),
+                dry_run: terms.dry_run,
+                made: !outcome.changes.is_empty() && !terms.dry_run,
+                changes: changes.map(|change| told(change, terms.dry_run)).collect(),
+                proxies: proxies.into_iter().flatten().collect(),
                 left: outcome.left.iter().map(ToString::to_string).collect(),
                 findings: found(&news),
             })

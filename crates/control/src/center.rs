@@ -23,7 +23,7 @@ use crate::desk::Desk;
 use crate::edition::{Addresses, Edition, Reports, Trusted};
 use crate::event::Event;
 use crate::export;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Member};
 use crate::flows::Ledger;
 use crate::folder::Found;
 use crate::holders::Holders;
@@ -342,6 +342,39 @@ impl Center {
             *given = (services.clone(), Arc::new(addresses));
         }
         Ok(Arc::clone(&given.1))
+    }
+
+    /// The proxies that are connected and would be told something else if this were in force, by name.
+    /// An address that a service would be given then counts for nothing.
+    pub(crate) fn affected(&self, meaning: &Arc<Meaning>) -> Vec<String> {
+        let now = self.edition();
+        let given = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let reports = Reports {
+            proxies: self.tunnels.reported(),
+            addresses: Arc::clone(&given.1),
+        };
+        drop(given);
+        let then = Edition::new(
+            now.revision,
+            now.generation.clone(),
+            Arc::clone(meaning),
+            &reports,
+            Arc::clone(&now.trusted),
+            now.made,
+        );
+        let members = self.fleet.members();
+        let differs = |member: &&Member| {
+            let told = |edition: &Edition| edition.target(&member.workloads, &member.wants);
+            told(&now).parts() != told(&then).parts()
+        };
+        let members = members.iter().map(|(_, member)| member);
+        members
+            .filter(differs)
+            .map(|member| member.name.clone())
+            .collect()
     }
 
     /// Takes what was found in the watched folders, once the positions it stands at are on disk.

@@ -123,6 +123,24 @@ impl Store {
         change: Change,
         check: impl FnOnce(&Draft<'_>) -> Result<(), Refused>,
     ) -> Result<Outcome, Refused> {
+        self.make(change, check, Written::Visibly)
+    }
+
+    /// What [`Self::commit`] would make of the change. Nothing changes.
+    pub fn rehearse(
+        &self,
+        change: Change,
+        check: impl FnOnce(&Draft<'_>) -> Result<(), Refused>,
+    ) -> Result<Outcome, Refused> {
+        self.make(change, check, Written::Nothing)
+    }
+
+    fn make(
+        &self,
+        change: Change,
+        check: impl FnOnce(&Draft<'_>) -> Result<(), Refused>,
+        written: fn(Outcome) -> Written<Outcome>,
+    ) -> Result<Outcome, Refused> {
         change::bounded(&change.deed)?;
         self.write(|transaction| {
             let span = Span::read(transaction)?;
@@ -158,7 +176,7 @@ impl Store {
             change::fits(log::live_count(transaction)?)?;
             check(&Draft::new(transaction, head, &changes))?;
             log::compact(transaction, self.settings.keep)?;
-            Ok(Written::Visibly(Outcome {
+            Ok(written(Outcome {
                 revision,
                 changes,
                 left,

@@ -64,6 +64,35 @@ async fn a_check_names_the_revision_that_brought_what_it_finds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_would_change_and_for_whom() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    within(web.asker.ask(cart())).await.unwrap();
+    web.view(|view| view.services.len() == 1).await;
+    let mut cart = world.proxy(Some("cart"), &["cart-v1"]).await;
+    cart.view(|view| view.workloads.len() == 1).await;
+    let route = ROUTE.replace("cart-v3", "cart");
+    let rehearsed = world.try_apply(&route, |apply| apply.dry_run = true).await;
+    let told = rehearsed.unwrap();
+    assert_eq!((told.made, told.status.revision), (false, 1));
+    let [added] = told.changes.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(added.object, "HTTPRoute shop/cart");
+    assert!(
+        added
+            .after
+            .as_ref()
+            .is_some_and(|text| text.contains("parentRefs"))
+    );
+    assert_eq!(told.proxies, ["proxy"], "of two, only that of web wants cart");
+    let refused = world.try_apply(ROUTE, |apply| apply.dry_run = true).await;
+    assert_eq!(refused.unwrap_err().code.as_deref(), Some("S005"));
+    assert_eq!(world.desk.edition().revision(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_renewed_when_somebody_asks() {
     let world = World::new().await;
     let minute = SHOP.replacen(

@@ -53,6 +53,7 @@ async fn a_change_is_a_revision_that_can_be_told_compared_and_taken_back() {
         if_revision: Some(1),
         message: "no mail today".into(),
         allow_errors: false,
+        dry_run: false,
     });
     let deleted = deleted.await.unwrap();
     assert_eq!((deleted.status.revision, deleted.left.len()), (2, 1));
@@ -62,6 +63,7 @@ async fn a_change_is_a_revision_that_can_be_told_compared_and_taken_back() {
         if_revision: None,
         message: "oh".into(),
         allow_errors: false,
+        dry_run: false,
     };
     assert_eq!(
         world.admin.ask(back).await.unwrap().changes[0].verb,

@@ -160,6 +160,7 @@ impl World {
             if_revision: None,
             message: String::new(),
             allow_errors: false,
+            dry_run: false,
         };
         change(&mut apply);
         self.admin.ask(apply).await.map_err(|error| match error {

@@ -65,6 +65,10 @@ pub(crate) struct Terms {
     /// Accept errors that the revision before lacks
     #[arg(long)]
     pub(crate) allow_errors: bool,
+
+    /// Only say what would change: objects line by line, what would not hold, which proxies would decide otherwise
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args)]

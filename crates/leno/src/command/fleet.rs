@@ -53,6 +53,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
                 if_revision: options.terms.if_revision,
                 message: options.terms.message.clone(),
                 allow_errors: options.terms.allow_errors,
+                dry_run: options.terms.dry_run,
             };
             take_back(&options.context, question, terminal)
         }
@@ -136,6 +137,7 @@ fn apply(options: &fleet::Apply, terminal: &mut Terminal) -> anyhow::Result<Answ
         if_revision: options.terms.if_revision,
         message: options.terms.message.clone(),
         allow_errors: options.terms.allow_errors,
+        dry_run: options.terms.dry_run,
     };
     ask(&options.context, question, terminal, |told, terminal| {
         tell::applied(told, None, terminal)
@@ -174,6 +176,7 @@ fn delete(options: &fleet::Delete, terminal: &mut Terminal) -> anyhow::Result<An
         if_revision: options.terms.if_revision,
         message: options.terms.message.clone(),
         allow_errors: options.terms.allow_errors,
+        dry_run: options.terms.dry_run,
     };
     take_back(&options.context, question, terminal)
 }

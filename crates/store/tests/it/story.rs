@@ -227,6 +227,26 @@ fn the_check_sees_what_would_be_committed_and_can_refuse_it() {
 }
 
 #[test]
+fn a_rehearsal_says_what_would_be_and_changes_nothing() {
+    let folder = Folder::new();
+    let store = folder.open();
+    apply(&store, &[("web", "v1")]);
+    let head = store.head();
+    let change = apply_of(vec![upsert("web", "v2"), upsert("cart", "v2")]);
+    let rehearsed = store.rehearse(change.clone(), |draft| {
+        assert_eq!(list(&draft.after()?), "cart=v2@shop web=v2@shop");
+        Ok(())
+    });
+    let expect = "revision 2: +cart ~web";
+    assert_eq!(told(rehearsed), expect);
+    let refused = store.rehearse(change.clone(), |_| Err(Refused::HasErrors(errors())));
+    assert!(refused.is_err());
+    assert_eq!(store.head(), head);
+    assert_eq!(answer(&store, "history"), "1 apply shop 1/0/0");
+    assert_eq!(told(store.commit(change, |_| Ok(()))), expect);
+}
+
+#[test]
 fn a_check_that_panics_leaves_nothing_behind() {
     let folder = Folder::new();
     let store = folder.open();

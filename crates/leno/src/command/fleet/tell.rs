@@ -20,14 +20,20 @@ pub(super) fn applied(
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
-    if !told.made {
-        terminal.line("nothing to change")?;
+    match (told.changes.is_empty(), told.dry_run) {
+        (true, _) => terminal.line("nothing to change")?,
+        (false, true) => terminal.line("nothing was changed; what would be:")?,
+        (false, false) => {}
     }
-    changes(&told.changes, false, terminal)?;
+    changes(&told.changes, told.dry_run, terminal)?;
     for left in &told.left {
         terminal.line(Line::new().doubtful("! ").plain(left))?;
     }
     render::failure::findings(&told.findings, &told.status.now, terminal)?;
+    if told.dry_run && !told.changes.is_empty() {
+        terminal.gap()?;
+        terminal.line(affected(&told.proxies))?;
+    }
     if told.made {
         terminal.gap()?;
         if let Some(file) = until {
@@ -41,6 +47,20 @@ pub(super) fn applied(
         })?;
     }
     Ok(Answer::Fine)
+}
+
+/// Which proxies would decide by something else: `2 proxies would decide otherwise: shop/cart, shop/web`.
+fn affected(proxies: &[String]) -> Line {
+    const SHOWN: usize = 5;
+    let count = match proxies.len() {
+        0 => return Line::new().plain("no proxy that is connected would decide otherwise"),
+        1 => "1 proxy".to_owned(),
+        many => format!("{many} proxies"),
+    };
+    let shown = proxies.iter().take(SHOWN).cloned().collect::<Vec<_>>();
+    let rest = if proxies.len() > SHOWN { ", .." } else { "" };
+    let line = Line::new().plain(format_args!("{count} would decide otherwise"));
+    line.dim(format_args!(": {}{rest}", shown.join(", ")))
 }
 
 pub(super) fn link(told: &Link, terminal: &mut Terminal) -> anyhow::Result<Answer> {

@@ -137,6 +137,7 @@ fn apply(desk: &Desk, source: &Source, why: &str, allow_errors: bool) -> Result<
         if_revision: None,
         message: why.to_owned(),
         allow_errors,
+        dry_run: false,
     };
     desk.apply(who, ask)
 }

@@ -40,7 +40,7 @@ const CHORES: &[Chore] = &[
     Chore { name: "check", what: "format, clippy, tidy and docs, each without a warning", run: check::run },
     Chore { name: "dashboard", what: "the dashboard's page from its sources, into the crate; --check: is it current; --pictures: those of the docs", run: dashboard::run },
     Chore { name: "deny", what: "licences, bans and sources of every dependency (cargo-deny)", run: deny::run },
-    Chore { name: "fuzz", what: "every parser of bytes from outside, with inputs that nobody wrote: [TARGET] .. [--seed N] [--runs N]", run: fuzz::run },
+    Chore { name: "fuzz", what: "every parser of bytes from outside, with inputs that nobody wrote: [TARGET] .. [--seed N] [--runs N] [--seeds FOLDER]", run: fuzz::run },
     Chore { name: "generate", what: "Gateway API's structs, metrics' rules, boards and reference; --check: are they current", run: generate::run },
     Chore { name: "soak", what: "proxies for ten minutes with closes by chance at both ends: is anything lost or done twice? --for 1m --seed 7 --only bytes", run: soak::run },
     Chore { name: "test", what: "every test, after installing what they need; or `test -p leno-model ..` as for cargo", run: test::run },

@@ -1,11 +1,14 @@
-//! `leno-fuzz [TARGET] [--seed N] [--runs N]`: tries changed inputs, and shows what it found.
+//! `leno-fuzz [TARGET] [--seed N] [--runs N]`: tries changed inputs, and shows what it found. With `--seeds FOLDER` it
+//! writes down what they are made of, for cargo-fuzz to begin with.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "it talks to whoever runs it"
 )]
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
 
 use leno_fuzz::{Finding, TARGETS, Target, find, run};
 
@@ -14,6 +17,8 @@ struct Asked {
     targets: Vec<&'static Target>,
     seed: u64,
     runs: u64,
+    /// Where seeds are written to, and nothing is tried.
+    seeds: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -24,6 +29,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(folder) = asked.seeds {
+        return match write_seeds(&asked.targets, &folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{}: {error}", folder.display());
+                ExitCode::FAILURE
+            }
+        };
+    }
     // What does not hold is shown once it is small.
     std::panic::set_hook(Box::new(|_| ()));
     let mut code = ExitCode::SUCCESS;
@@ -44,11 +58,24 @@ fn main() -> ExitCode {
     code
 }
 
+/// Writes each seed of each target to a file of its own, in a folder for each target.
+fn write_seeds(targets: &[&Target], folder: &Path) -> io::Result<()> {
+    for target in targets {
+        let folder = folder.join(target.name);
+        fs::create_dir_all(&folder)?;
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
 fn asked(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
     let mut asked = Asked {
         targets: Vec::new(),
         seed: 1,
         runs: 200_000,
+        seeds: None,
     };
     while let Some(word) = words.next() {
         let mut number = || {
@@ -58,6 +85,7 @@ fn asked(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
         match word.as_str() {
             "--seed" => asked.seed = number()?,
             "--runs" => asked.runs = number()?,
+            "--seeds" => asked.seeds = Some(words.next().ok_or("--seeds needs a folder")?.into()),
             name => {
                 let target = find(name).ok_or_else(|| format!("there is no target `{name}`"))?;
                 asked.targets.push(target);
@@ -75,7 +103,7 @@ fn help() -> String {
         .iter()
         .map(|target| format!("  {:<14} {}\n", target.name, target.holds));
     format!(
-        "Usage: cargo xtask fuzz [TARGET] .. [--seed N] [--runs N]\n\n{}",
+        "Usage: cargo xtask fuzz [TARGET] .. [--seed N] [--runs N] [--seeds FOLDER]\n\n{}",
         lines.collect::<String>()
     )
 }

@@ -66,7 +66,7 @@ impl Gate {
         self.allow.rules.iter().any(Ready::reads_requests)
     }
 
-    /// All rules, in the order in which they were written.
+    /// All rules: those that deny, those that allow, those that only tell.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Ready> {
         self.deny
             .rules

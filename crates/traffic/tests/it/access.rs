@@ -422,7 +422,7 @@ fn permits(rules: &str) -> (Permit, Permit) {
     let (table, peer) = (table(rules), proven(&spiffe_id("web")));
     let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
     let stream = policy.admit_stream(&peer).unwrap().permit();
-    let request = with_request("GET http://cart/items", |request| {
+    let request = with_request("GET http://cart/items x-role:admin", |request| {
         policy.admit(&peer, request).unwrap().permit()
     });
     (stream, request)
@@ -454,6 +454,11 @@ fn a_permit_stands_exactly_as_long_as_it_would_be_given_again() {
     check("deny from=web", Some(Code::R004), Some(Code::R004));
     check("allow from=bank/teller", Some(Code::R003), Some(Code::R003));
     check("allow method=GET", Some(Code::R003), None);
+    // A later view may ask for what the one that let it in did not.
+    check("allow header:x-role=admin", Some(Code::R003), None);
+    check("deny header:x-role=?", None, Some(Code::R004));
+    let condition = "allow when request.headers['x-role'] == 'admin'";
+    check(condition, Some(Code::R060), None);
 
     let empty = Table::new(World::new().view(), Scope::Whole);
     assert_eq!(

@@ -87,6 +87,7 @@ async fn run(place: &Path, size: Size) -> (Vec<Duration>, Duration) {
     let settings = Settings {
         data: place.join("store"),
         listen: address,
+        seal_keys_with: None,
         advertise: Some(address.to_string()),
         socket: place.join("socket"),
         folders: Vec::new(),

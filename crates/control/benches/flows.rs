@@ -156,6 +156,7 @@ async fn ask(place: &Path) -> (f64, [Duration; 4]) {
     let settings = Settings {
         data: place.join("store"),
         listen: ([127, 0, 0, 1], 0).into(),
+        seal_keys_with: None,
         advertise: None,
         socket: place.join("socket"),
         folders: Vec::new(),

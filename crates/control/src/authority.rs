@@ -9,21 +9,22 @@ use leno_channel::generate_key;
 use leno_compile::Lifetimes;
 use leno_identity::{
     BadAuthority, BadCredential, BadKey, BadRequest, BundleHash, CannotSign, Credential,
-    Fingerprint, Intermediate, Key, LONGEST_CHAIN, PublicKey, Root, Rotation, SHORTEST_LIFE, Stage,
+    Fingerprint, Intermediate, LONGEST_CHAIN, PublicKey, Root, Rotation, SHORTEST_LIFE, Stage,
     Standing, Step, Validity, intermediate_is_due,
 };
 use leno_model::{Dice, SpiffeId, TrustDomain, Wall};
 use leno_store::{Bridge, Failed, KeptRoot, Label, Secret, Store};
 use leno_wire::certificates::{Issued, control_plane};
 use leno_wire::{Encoded, Part, PartName};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::clock;
+use crate::keys::{Keys, NotUnsealed};
 
 /// The CA of one trust domain, from the moment it is founded.
 #[derive(Debug)]
 pub(crate) struct Authority {
     store: Arc<Store>,
+    keys: Keys,
     state: Mutex<State>,
     /// Held while roots or the intermediate change.
     turning: Mutex<()>,
@@ -100,13 +101,21 @@ impl Told {
 }
 
 impl Authority {
-    /// Takes up the CA that the store holds, if it holds one.
-    pub(crate) fn open(store: Arc<Store>) -> Result<Self, NotOpened> {
-        let held = Held::read(&store)?.map(Arc::new);
+    /// Takes up the CA that the store holds, if it holds one. Keys that do not lie there as they
+    /// should by what `keys` says lie so when this returns.
+    pub(crate) fn open(store: Arc<Store>, keys: Keys) -> Result<Self, NotOpened> {
+        let (held, kept_anew) = Held::read(&store, &keys)?.unzip();
+        if let Some(secrets) = kept_anew.filter(|secrets| !secrets.is_empty()) {
+            store.keep_secrets(&secrets)?;
+        }
         let dice = clock::dice();
         Ok(Self {
             store,
-            state: Mutex::new(State { held, dice }),
+            keys,
+            state: Mutex::new(State {
+                held: held.map(Arc::new),
+                dice,
+            }),
             turning: Mutex::default(),
         })
     }
@@ -127,8 +136,8 @@ impl Authority {
         let dice = &mut self.dice();
         let root = Root::establish(domain, key.clone(), lifetimes.root, now, dice)?;
         let fingerprint = Fingerprint::of(root.certificate());
-        let (signer, mut secrets) = signer(&root, lifetimes, now, dice)?;
-        secrets.push((key_of(fingerprint), Some(secret(&key))));
+        let (signer, mut secrets) = self.signer(&root, lifetimes, now, dice)?;
+        secrets.push(self.keys.kept(key_of(fingerprint), &key));
         let held = Held {
             domain: domain.clone(),
             rotation: Rotation::found(fingerprint, root.validity(), now),
@@ -216,7 +225,7 @@ impl Authority {
         held.rotation.announce(fingerprint, root.validity(), now);
         let root = HeldRoot::new(root, bridge.transpose()?);
         held.roots.insert(fingerprint, root);
-        self.keep(held, &[(key_of(fingerprint), Some(secret(&key)))])?;
+        self.keep(held, &[self.keys.kept(key_of(fingerprint), &key)])?;
         Ok(Turned::Announced(fingerprint))
     }
 
@@ -262,7 +271,7 @@ impl Authority {
         let root = held.roots.get(&active.root);
         let root = root.and_then(|root| root.signs.clone());
         let root = root.ok_or(NotFounded::NoKey)?;
-        let (signer, secrets) = signer(&root, lifetimes, now, &mut self.dice())?;
+        let (signer, secrets) = self.signer(&root, lifetimes, now, &mut self.dice())?;
         let ends = signer.intermediate.validity().ends;
         held.signer = Arc::new(signer);
         self.keep(held, &secrets)?;
@@ -368,6 +377,26 @@ impl Authority {
         })
     }
 
+    /// An intermediate under `root` with a new key, and the secrets to keep of it.
+    fn signer(
+        &self,
+        root: &Root,
+        lifetimes: Lifetimes,
+        now: Wall,
+        dice: &mut Dice,
+    ) -> Result<(Signer, Secrets), CannotSign> {
+        let (key, life) = (generate_key(), lifetimes.intermediate);
+        let certificate = root.sign_intermediate(&key.public(), life, now, dice)?;
+        let root = Fingerprint::of(root.certificate());
+        let secrets = vec![
+            (label(INTERMEDIATE), Some(Secret(certificate.clone()))),
+            (label(INTERMEDIATE_ROOT), Some(Secret(root.0.to_vec()))),
+            self.keys.kept(label(INTERMEDIATE_KEY), &key),
+        ];
+        let intermediate = Intermediate::restore(certificate, key).map_err(CannotSign::Own)?;
+        Ok((Signer { intermediate, root }, secrets))
+    }
+
     /// Goes by `held` from here on, once it is on disk.
     fn keep(&self, mut held: Held, secrets: &[(Label, Option<Secret>)]) -> Result<(), NotFounded> {
         // Without the lock: who changes the store may ask here for the trust domain.
@@ -406,17 +435,21 @@ impl Authority {
 }
 
 impl Held {
-    fn read(store: &Store) -> Result<Option<Self>, NotOpened> {
+    /// What the store holds, and the keys that it should keep otherwise.
+    fn read(store: &Store, keys: &Keys) -> Result<Option<(Self, Secrets)>, NotOpened> {
         let kept = store.roots()?;
         if kept.is_empty() {
             return Ok(None);
         }
         let mut roots = BTreeMap::new();
-        let mut standings = Vec::new();
+        let (mut standings, mut anew) = (Vec::new(), Vec::new());
         let mut domain = None;
         for root in kept {
-            let key = store.secret(&key_of(root.fingerprint))?;
-            let key = key.map(|key| read_key(&key)).transpose()?;
+            let name = key_of(root.fingerprint);
+            let key = keys.read(store, &name)?.map(|(key, is_well)| {
+                anew.extend((!is_well).then(|| keys.kept(name, &key)));
+                key
+            });
             let signs = key.map(|key| Root::restore(root.certificate.clone(), key));
             let signs = signs.transpose().map_err(NotOpened::Root)?;
             if let (Stage::Active(_), Some(root)) = (root.stage, &signs) {
@@ -435,12 +468,15 @@ impl Held {
             };
             roots.insert(root.fingerprint, held);
         }
-        Ok(Some(Self {
+        let (signer, key) = Signer::read(store, keys)?;
+        anew.extend(key);
+        let held = Self {
             domain: domain.ok_or(NotOpened::Half)?,
             rotation: Rotation::restore(standings).ok_or(NotOpened::Half)?,
             roots,
-            signer: Arc::new(Signer::read(store)?),
-        }))
+            signer: Arc::new(signer),
+        };
+        Ok(Some((held, anew)))
     }
 
     fn kept(&self) -> Vec<KeptRoot> {
@@ -470,16 +506,20 @@ impl HeldRoot {
 }
 
 impl Signer {
-    fn read(store: &Store) -> Result<Self, NotOpened> {
+    /// What the store holds, and its key if the store should keep that otherwise.
+    fn read(store: &Store, keys: &Keys) -> Result<(Self, Option<Kept>), NotOpened> {
         let part = |name| store.secret(&label(name))?.ok_or(NotOpened::Half);
         let (certificate, root) = (part(INTERMEDIATE)?, part(INTERMEDIATE_ROOT)?);
-        let key = read_key(&part(INTERMEDIATE_KEY)?)?;
+        let name = label(INTERMEDIATE_KEY);
+        let (key, is_well) = keys.read(store, &name)?.ok_or(NotOpened::Half)?;
+        let anew = (!is_well).then(|| keys.kept(name, &key));
         let intermediate = Intermediate::restore(certificate.0, key);
         let root = root.0.try_into().map_err(|_| NotOpened::Half)?;
-        Ok(Self {
+        let signer = Self {
             intermediate: intermediate.map_err(NotOpened::Intermediate)?,
             root: Fingerprint(root),
-        })
+        };
+        Ok((signer, anew))
     }
 }
 
@@ -494,27 +534,10 @@ impl<T> Signed<T> {
     }
 }
 
-/// An intermediate under `root` with a new key, and the secrets to keep of it.
-fn signer(
-    root: &Root,
-    lifetimes: Lifetimes,
-    now: Wall,
-    dice: &mut Dice,
-) -> Result<(Signer, Secrets), CannotSign> {
-    let key = generate_key();
-    let certificate = root.sign_intermediate(&key.public(), lifetimes.intermediate, now, dice)?;
-    let root = Fingerprint::of(root.certificate());
-    let secrets = vec![
-        (label(INTERMEDIATE), Some(Secret(certificate.clone()))),
-        (label(INTERMEDIATE_ROOT), Some(Secret(root.0.to_vec()))),
-        (label(INTERMEDIATE_KEY), Some(secret(&key))),
-    ];
-    let intermediate = Intermediate::restore(certificate, key).map_err(CannotSign::Own)?;
-    Ok((Signer { intermediate, root }, secrets))
-}
+/// What is to be kept under a name, or forgotten.
+type Kept = (Label, Option<Secret>);
 
-/// What is to be kept, or forgotten.
-type Secrets = Vec<(Label, Option<Secret>)>;
+type Secrets = Vec<Kept>;
 
 /// The names under which the store keeps the intermediate.
 const INTERMEDIATE: &str = "ca/intermediate/certificate";
@@ -530,15 +553,6 @@ fn label(name: &str) -> Label {
     Label::new(name).expect("a name of ours is a label")
 }
 
-fn secret(key: &Key) -> Secret {
-    Secret(key.secret().to_vec())
-}
-
-fn read_key(Secret(key): &Secret) -> Result<Key, NotOpened> {
-    let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.clone()));
-    Key::read(&der).map_err(|_| NotOpened::Half)
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -549,6 +563,9 @@ pub enum NotOpened {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] Failed),
+    /// A key cannot be used as it lies there.
+    #[error("{code} {slug}: {0}", code = .0.code(), slug = .0.code().slug())]
+    Keys(NotUnsealed),
     /// A key or a certificate is missing or cannot be read.
     #[error("the store holds only half of a CA")]
     Half,
@@ -558,6 +575,12 @@ pub enum NotOpened {
     /// The intermediate cannot sign.
     #[error("the CA's intermediate cannot be used: {0}")]
     Intermediate(BadAuthority),
+}
+
+impl From<NotUnsealed> for NotOpened {
+    fn from(why: NotUnsealed) -> Self {
+        Self::Keys(why)
+    }
 }
 
 /// Why a CA was not founded, or is not renewed.

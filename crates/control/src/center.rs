@@ -27,6 +27,7 @@ use crate::fleet::{Fleet, Member};
 use crate::flows::Ledger;
 use crate::folder::Found;
 use crate::holders::Holders;
+use crate::keys::Keys;
 use crate::meaning::{Gist, Known, Meaning, Written};
 use crate::metrics::Troubles;
 use crate::positions::Positions;
@@ -119,6 +120,7 @@ impl Center {
     /// is called where nobody has written a `Mesh`.
     pub(crate) fn open(
         store: Arc<Store>,
+        keys: Keys,
         address: String,
         mesh: Option<Name>,
         mut folders: Vec<Found>,
@@ -142,7 +144,7 @@ impl Center {
         let mut positions = Positions::open(&store)?;
         positions.settle(&mut folders, &store)?;
         let center = Self {
-            authority: Authority::open(Arc::clone(&store))?,
+            authority: Authority::open(Arc::clone(&store), keys)?,
             holders: Holders::open(Arc::clone(&store))?,
             readmission: Readmission::default(),
             tunnels: Tunnels::open(Arc::clone(&store))?,

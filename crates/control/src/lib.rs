@@ -35,6 +35,7 @@ mod folder;
 mod holders;
 mod issue;
 mod items;
+mod keys;
 mod layout;
 mod meaning;
 mod metrics;
@@ -71,17 +72,21 @@ pub use edition::Edition;
 pub use event::Event;
 pub use flows::NotTaken;
 pub use items::items;
+pub use keys::NotUnsealed;
 pub use present::Present;
 pub use told::{NotTold, mesh_of};
 
 use crate::center::Center;
 use crate::folder::Folder;
+use crate::keys::Keys;
 
 /// How a control plane runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The folder of the store.
     pub data: PathBuf,
+    /// A file whose secret seals the CA's keys in the store; else they lie there as they are.
+    pub seal_keys_with: Option<PathBuf>,
     /// Where proxies are taken care of: port 15012.
     pub listen: SocketAddr,
     /// Host and port at which proxies find it, which stand in join tokens; else where it listens.
@@ -135,7 +140,9 @@ impl Control {
         let address = door.local_addr().map_err(listening)?;
         let store = Arc::new(store);
         let advertise = settings.advertise.unwrap_or_else(|| address.to_string());
-        let center = Center::open(store, advertise, settings.mesh, found, Box::new(tell))?;
+        let keys = Keys::open(&store, settings.seal_keys_with.as_deref());
+        let keys = keys.map_err(AuthorityNotOpened::Keys)?;
+        let center = Center::open(store, keys, advertise, settings.mesh, found, Box::new(tell))?;
         if let Some(domain) = &settings.trust_domain {
             center.found(domain)?;
         }

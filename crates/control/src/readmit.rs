@@ -149,6 +149,7 @@ mod tests {
 
     use super::*;
     use crate::clock;
+    use crate::keys::Keys;
 
     /// A control plane whose CA was founded an hour ago.
     struct World {
@@ -163,7 +164,9 @@ mod tests {
             let folder = std::env::temp_dir().join(folder);
             let store = Arc::new(Store::open(&folder, Settings::default()).unwrap());
             let address = "127.0.0.1:15012".to_owned();
-            let center = Center::open(store, address, None, Vec::new(), Box::new(|_| {})).unwrap();
+            let keys = Keys::open(&store, None).unwrap();
+            let center = Center::open(store, keys, address, None, Vec::new(), Box::new(|_| {}));
+            let center = center.unwrap();
             let domain = TrustDomain::new("shop.local").unwrap();
             let lifetimes = center.edition().mesh.lifetimes;
             let founded = center.authority.found(&domain, lifetimes, an_hour_ago());

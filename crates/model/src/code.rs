@@ -154,6 +154,7 @@ codes! {
     T014 "kept-view-not-proven" Mesh "The view that the proxy kept on disk was not signed for it by the control plane.";
     T015 "root-not-confirmed" Mesh "The next root waits for somebody who is not known to hold it.";
     T016 "readmission-awaited" Mesh "A proxy whose certificate has ended waits to be let in again.";
+    T017 "keys-sealed" Configuration "The CA's keys are sealed, and cannot be unsealed.";
 
     // Configuration: reading
     C001 "not-yaml" Configuration "The document is not valid YAML.";

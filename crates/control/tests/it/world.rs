@@ -81,6 +81,7 @@ impl World {
         };
         let mut settings = Settings {
             data: place.path("store"),
+            seal_keys_with: None,
             listen,
             advertise: Some(listen.to_string()),
             socket: place.path("control.sock"),

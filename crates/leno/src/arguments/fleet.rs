@@ -107,6 +107,11 @@ pub(crate) struct ControlRun {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
+    /// Seal the CA's keys in the store by the secret in this file: 16 bytes or more, a pass phrase or
+    /// random
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seal_keys_with: Option<PathBuf>,
+
     /// The socket on which it is asked; else that of this host
     #[arg(long, value_name = "SOCKET")]
     pub(crate) socket: Option<PathBuf>,

@@ -40,6 +40,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
     let settings = Settings {
         data,
         listen: options.listen,
+        seal_keys_with: options.seal_keys_with.clone(),
         advertise: Some(options.advertise.clone()),
         socket: socket.clone(),
         folders: options.watch.clone(),

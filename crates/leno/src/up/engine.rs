@@ -512,6 +512,7 @@ fn control(
             None => place.store_of_one(),
         },
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        seal_keys_with: None,
         advertise: None,
         socket: place.control_socket(),
         folders: Vec::new(),

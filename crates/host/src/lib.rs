@@ -5,6 +5,7 @@
 //! descriptor.
 
 mod blocker;
+mod blocks;
 mod capture;
 pub mod cpu;
 pub mod enclosure;
@@ -20,6 +21,7 @@ mod socket_file;
 mod unacknowledged;
 
 pub use blocker::{Blocker, probe};
+pub use blocks::{Blocks, KeptBlocks, keep_blocks};
 pub use capture::{DNS_PORT, OUTBOUND_PORT, capture_rules};
 pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,

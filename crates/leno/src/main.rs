@@ -28,6 +28,10 @@ use crate::arguments::{Arguments, Command};
 use crate::command::Answer;
 use crate::terminal::Terminal;
 
+/// A worker of a proxy keeps small blocks that it frees.
+#[global_allocator]
+static BLOCKS: leno_host::Blocks = leno_host::Blocks;
+
 fn main() -> ExitCode {
     if let Some(code) = leno_host::run_if_called() {
         return code;

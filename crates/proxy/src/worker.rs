@@ -16,6 +16,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use leno_channel::{Clocks, Keyring};
+use leno_host::KeptBlocks;
 use leno_identity::Pace;
 use leno_model::view::{PortRef, State, WorkloadId};
 use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
@@ -79,6 +80,7 @@ pub(crate) struct Worker {
     cut: RefCell<Cut>,
     heir: RefCell<Option<Heir>>,
     panics: Cell<Panics>,
+    blocks: KeptBlocks,
 }
 
 /// How far a worker is on its way to its end.
@@ -123,6 +125,7 @@ const BEAT: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Worker {
+    /// On the thread that it works on.
     pub(crate) fn new(
         keyring: Arc<Keyring>,
         clocks: Clocks,
@@ -164,6 +167,7 @@ impl Worker {
             cut: RefCell::default(),
             heir: RefCell::default(),
             panics: Cell::default(),
+            blocks: leno_host::keep_blocks(),
         }
     }
 
@@ -317,6 +321,7 @@ impl Worker {
         self.shared.sweep(now.mono);
         self.tunnels.sweep(now.mono);
         self.buffers.pipes.sweep();
+        self.blocks.sweep();
         let stopped = self.buffers.take_stopped();
         if stopped > 0 {
             let mut recorder = self.recorder.borrow_mut();

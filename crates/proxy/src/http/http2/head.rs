@@ -168,8 +168,8 @@ impl<'a> Fields<'a> {
     /// Those that were the same so far, with room for the others.
     fn begun(&self) -> HeaderMap {
         let came = self.came.map_or(0, HeaderMap::len);
-        // No larger than needed: what has more than a kilobyte is slow to allocate.
-        let mut map = HeaderMap::with_capacity(came + self.own);
+        // Between proxies there is one more, which says where it goes.
+        let mut map = HeaderMap::with_capacity(came + self.own + 1);
         for (name, value) in self.came.into_iter().flatten().take(self.same) {
             append(&mut map, name.clone(), value.clone());
         }

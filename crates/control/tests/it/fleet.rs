@@ -86,7 +86,11 @@ async fn a_dry_run_says_what_would_change_and_for_whom() {
             .as_ref()
             .is_some_and(|text| text.contains("parentRefs"))
     );
-    assert_eq!(told.proxies, ["proxy"], "of two, only that of web wants cart");
+    assert_eq!(
+        told.proxies,
+        ["proxy"],
+        "of two, only that of web wants cart"
+    );
     let refused = world.try_apply(ROUTE, |apply| apply.dry_run = true).await;
     assert_eq!(refused.unwrap_err().code.as_deref(), Some("S005"));
     assert_eq!(world.desk.edition().revision(), 1);

@@ -48,6 +48,10 @@ assert.equal(typed(""), "leno tap --last 200");
 assert.equal(typed("of=shop/cart&failed=1&path=/a"), "leno tap shop/cart --last 200 --failed --path /a");
 assert.equal(typed("path=/it's; rm"), "leno tap --last 200 --path '/it'\\''s; rm'");
 
+// A call of gRPC says how gRPC answered it, also where that has no name.
+const answers = [{ status: 503 }, { status: 200, grpc_status: 5 }, { status: 200, grpc_status: 0 }, { status: 200, grpc_status: 99 }, {}];
+assert.deepEqual(answers.map(page.answer), ["503", "NOT_FOUND", "OK", "99", "-"]);
+
 // A caret stands under what is meant, also where the line is cut.
 const finding = { text: "\t- name: cart-v3", column: 10, width: 7 };
 assert.deepEqual(page.picture(finding), { line: " - name: cart-v3", caret: `${" ".repeat(9)}^^^^^^^` });

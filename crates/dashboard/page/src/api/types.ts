@@ -296,6 +296,8 @@ export type Recorded = {
   host?: string;
   path?: string;
   status?: number;
+  /** What gRPC said of it, by its number. */
+  grpc_status?: number;
   duration_ms?: number;
   code?: string;
   slug?: string;

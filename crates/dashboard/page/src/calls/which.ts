@@ -49,6 +49,19 @@ export function request({ event, method, path }: Recorded): string {
   return event === "opened" || event === "stream" ? "tcp" : event;
 }
 
+// As gRPC writes them, by their numbers.
+const GRPC = [
+  "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+  "UNAUTHENTICATED",
+];
+
+/** How it was answered: `503`; a call of gRPC by the status of gRPC, `NOT_FOUND`, as its client knows it. */
+export function answer({ status, grpc_status }: Recorded): string {
+  const answered = grpc_status === undefined ? status : (GRPC[grpc_status] ?? grpc_status);
+  return String(answered ?? "-");
+}
+
 /** Why it ended so, in words: `R003 no-allow-rule`, `the service answered`; nothing if it went well. */
 export function why({ code, slug, fault }: Recorded): string {
   if (code) return `${code} ${slug ?? ""}`.trim();

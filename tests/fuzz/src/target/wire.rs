@@ -8,7 +8,7 @@ use leno_compile::{ViewOf, compile};
 use leno_model::view::{View, WorkloadId};
 use leno_model::{Name, Namespace, SpiffeId, TrustDomain, Wall};
 use leno_resources::Resources;
-use leno_wire::certificates::{Issued, Join, Leave, Renew, Time};
+use leno_wire::certificates::{Issued, Join, Leave, Readmit, Renew, Time};
 use leno_wire::flows::{Report, Taken};
 use leno_wire::part::parts_of;
 use leno_wire::questions::{Posed, Told};
@@ -38,6 +38,7 @@ pub(super) const MESSAGE: Target = Target {
             is_canonical(Report::decode, Report::encode, input),
             is_canonical(Taken::decode, |taken| taken.encode(), input),
             is_canonical(Renew::decode, Renew::encode, input),
+            is_canonical(Readmit::decode, Readmit::encode, input),
             is_canonical(Leave::decode, Leave::encode, input),
             is_canonical(Issued::decode, Issued::encode, input),
             is_canonical(Time::decode, |time| time.encode(), input),

@@ -392,12 +392,19 @@ pub(super) fn rotated(told: &Rotated, terminal: &mut Terminal) -> anyhow::Result
             let until = "Each refuses what the new root signs until it is connected again.";
             terminal.line(Line::new().dim(until))?;
         }
+    } else if told.done && !told.next.silent.is_empty() {
+        // Nobody had the time to confirm it.
+        let (holders, due) = (told.next.holders, moment(&told.next.due, now));
+        let name = Line::new().dim("next root").column(14, 1);
+        terminal.line(name.plain(format_args!(
+            "signs once all {holders} holders have confirmed it, at {due} at the latest"
+        )))?;
     } else {
         next_root(&told.next, now, terminal)?;
     }
     terminal.gap()?;
     let next = Line::new().dim("Next  ").plain("leno certs list");
-    let is_waiting = !told.forced && !told.next.silent.is_empty();
+    let is_waiting = !told.forced && !told.done && !told.next.silent.is_empty();
     terminal.line(match is_waiting {
         true => next.plain(" · leno certs rotate --force --dry-run"),
         false => next,

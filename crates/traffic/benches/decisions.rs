@@ -1,5 +1,6 @@
-//! What a decision costs: admitting by 100 rules, routing by many, picking one of 100 endpoints.
-//! Prints medians in nanoseconds; run with `cargo bench -p leno-traffic`.
+//! What a decision costs: admitting by 100 rules, routing by many, picking one of 100 endpoints; and
+//! admitting by many rules, of which one may ask a condition. Prints medians in nanoseconds; run with
+//! `cargo bench -p leno-traffic`.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(
@@ -24,6 +25,13 @@ mod world;
 use world::{World, access, head, local, plain, port, workload_id};
 
 fn main() {
+    decide();
+    println!();
+    admit();
+}
+
+/// All of a decision, by how many routes there are.
+fn decide() {
     println!("medians of {SAMPLES}, in nanoseconds; making the table once, in microseconds");
     println!(
         "{:>7} {:>8} {:>8} {:>8} {:>8} {:>10}",
@@ -40,6 +48,49 @@ fn main() {
         let requests = requests.map(|(head, fields)| read(head, fields)).collect();
         let [admit, route, pick, all] = Bench::new(&table, requests).medians();
         println!("{routes:>7} {admit:>8.0} {route:>8.0} {pick:>8.0} {all:>8.0} {made:>10}");
+    }
+}
+
+/// Being let in, by how many rules there are; then also where the rule that decides has a condition.
+fn admit() {
+    println!("{:>7} {:>8} {:>14}", "rules", "admit", "with condition");
+    for rules in [100, 1_000, 10_000] {
+        let told = [DECIDES.to_owned(), format!("{DECIDES} {CONDITION}")];
+        let [plain, conditional] = told.map(|decides| {
+            let rules = (0..rules).map(not_decisive).chain([decides]);
+            let rules = rules.collect::<Vec<_>>().join("\n");
+            let world = shop(10).workload("cart", "10.0.1.1", access(&rules));
+            let table = Table::new(world.view(), Scope::Whole);
+            let heads: Vec<_> = (0..REQUESTS).map(|n| head(&request(n, 10))).collect();
+            let mut fields: Vec<_> = heads.iter().map(|_| Fields::new()).collect();
+            let requests = heads.iter().zip(&mut fields);
+            let requests = requests.map(|(head, fields)| read(head, fields)).collect();
+            let bench = Bench::new(&table, requests);
+            let own = workload_id("cart");
+            bench.median(|request, _| {
+                let policy = table.inbound(&own, 8080).unwrap();
+                let admitted = policy.admit(&bench.receiver_sees, request.clone());
+                assert!(black_box(admitted).is_ok());
+            })
+        });
+        println!("{rules:>7} {plain:>8.0} {conditional:>14.0}");
+    }
+}
+
+/// The one rule that lets the caller in.
+const DECIDES: &str = "allow ip=10.99.0.0/16";
+
+/// What it may ask of each request: all of them fulfil it.
+const CONDITION: &str = r#"when has(request.headers.accept) && request.headers.accept.startsWith("*/") && request.method != "TRACE""#;
+
+/// A rule that does not speak of the caller, or not of its requests.
+fn not_decisive(n: usize) -> String {
+    match n % 5 {
+        0 => format!("deny path=/shop/secret-{n}"),
+        1 => format!("deny from=bank/thief-{n}"),
+        2 => format!("allow from=shop/caller-{n} method=GET"),
+        3 => format!("allow namespace=team-{n}"),
+        _ => format!("allow ip=172.{}.0.0/16 path=/shop", n % 256),
     }
 }
 

@@ -295,7 +295,7 @@ mod tests {
         check("", "[cart] stor mail");
         check("e", "[mail] cart stor");
         check("l", "[stor] cart mail");
-        check("n", "[cart] mail stor");
+        check("n", "[stor] cart mail");
         check("jjjjk", "cart [stor] mail");
         check("/ma\n", "[mail]");
         check("/mq\x7fa\n", "[mail]");

@@ -1,9 +1,11 @@
 //! The access rules of one workload port, ready to be asked: a verdict from an index over them,
 //! and the same from a plain scan.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
+use core::net::IpAddr;
 
 use leno_model::SpiffeId;
+use leno_model::view::access::IpBlock;
 use leno_model::view::{
     Access, AccessRule, CallerMatch, Effect, Mtls, PathMatch, RequestMatch, Stance,
 };
@@ -156,11 +158,14 @@ enum Answer<'t> {
 }
 
 /// Rules of one effect, with an index over them. A rule is filed by its callers if it names all
-/// of them, else by its paths if it names all of those, else it is always asked.
+/// of them or where they come from, else by its paths if it names all of those, else it is always asked.
+/// Asking grows with the rules that are filed where the call is, and with the lengths of blocks.
 #[derive(Debug)]
 struct Rules {
     rules: Vec<Ready>,
     by_caller: Index,
+    /// The lengths of blocks by which rules are filed.
+    lengths: Vec<Length>,
     by_path: PathIndex,
     paths: Group,
 }
@@ -168,12 +173,14 @@ struct Rules {
 impl Rules {
     fn new(rules: Vec<Ready>) -> Self {
         let mut by_caller = BTreeMap::<Key, Vec<u32>>::new();
+        let mut lengths = BTreeSet::new();
         let (mut filing, mut paths) = (Filing::default(), Group::new(Key::START));
         for (position, ready) in (0..).zip(&rules) {
             let rule = ready.rule();
-            if let Some(keys) = caller_keys(rule) {
-                for key in keys {
-                    by_caller.entry(key).or_default().push(position);
+            if let Some(places) = places(rule) {
+                for place in places {
+                    by_caller.entry(place.key()).or_default().push(position);
+                    lengths.extend(place.length());
                 }
             } else if let Some(each) = all_paths(rule) {
                 for path in each {
@@ -185,6 +192,7 @@ impl Rules {
         }
         Self {
             by_caller: Index::new(by_caller),
+            lengths: lengths.into_iter().collect(),
             by_path: filing.finish(),
             paths,
             rules,
@@ -197,7 +205,7 @@ impl Rules {
         }
         let Claim {
             caller: Fact::Known(caller),
-            address: Fact::Known(_),
+            address: Fact::Known(address),
         } = call.claim
         else {
             return self.scan(call, fires);
@@ -217,6 +225,11 @@ impl Rules {
             );
         if let Some(caller) = caller {
             for key in Callers::of(caller).keys() {
+                first.try_all(self.by_caller.get(key));
+            }
+        }
+        for length in &self.lengths {
+            if let Some(key) = length.key_of(*address) {
                 first.try_all(self.by_caller.get(key));
             }
         }
@@ -280,10 +293,50 @@ impl Callers {
     }
 }
 
-/// Where to file a rule by its callers, if each of them names at least a trust domain.
-fn caller_keys(rule: &AccessRule) -> Option<Vec<Key>> {
-    let key = |caller: &CallerMatch| {
-        let domain = caller.trust_domain.as_ref()?;
+/// How many bits the addresses of a block share, and of which kind they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Length {
+    is_v4: bool,
+    bits: u8,
+}
+
+impl Length {
+    fn of(block: IpBlock) -> Self {
+        let is_v4 = block.address().to_canonical().is_ipv4();
+        // More than all bits are all of them.
+        let bits = block.bits().min(if is_v4 { 32 } else { 128 });
+        Self { is_v4, bits }
+    }
+
+    /// The key of the block of this length that has `address` in it; `None` for the other kind.
+    fn key_of(self, address: IpAddr) -> Option<Key> {
+        let (is_v4, address) = match address.to_canonical() {
+            IpAddr::V4(address) => (true, u128::from(address.to_bits()) << 96),
+            IpAddr::V6(address) => (false, address.to_bits()),
+        };
+        let Self { bits, .. } = self;
+        let rest = u128::MAX.checked_shr(bits.into()).unwrap_or(0);
+        let key = || {
+            let key = Key::OTHER.then(&[u8::from(is_v4), bits]);
+            key.then(&(address & !rest).to_be_bytes())
+        };
+        (is_v4 == self.is_v4).then(key)
+    }
+}
+
+/// Where a rule is filed by one of its callers.
+enum Place {
+    /// By what the caller proves.
+    Proven(Key),
+    /// By where it comes from.
+    Block(IpBlock),
+}
+
+impl Place {
+    fn of(caller: &CallerMatch) -> Option<Self> {
+        let Some(domain) = &caller.trust_domain else {
+            return caller.block.map(Self::Block);
+        };
         let mut key = Key::START.then(domain.as_str().as_bytes());
         if let Some(namespace) = &caller.namespace {
             key = key.then(namespace.as_str().as_bytes());
@@ -291,12 +344,33 @@ fn caller_keys(rule: &AccessRule) -> Option<Vec<Key>> {
                 key = key.then(account.as_str().as_bytes());
             }
         }
-        Some(key)
-    };
+        Some(Self::Proven(key))
+    }
+
+    fn key(&self) -> Key {
+        match self {
+            Self::Proven(key) => *key,
+            Self::Block(block) => {
+                let key = Length::of(*block).key_of(block.address());
+                key.expect("the address of a block is of its kind")
+            }
+        }
+    }
+
+    fn length(&self) -> Option<Length> {
+        match self {
+            Self::Proven(_) => None,
+            Self::Block(block) => Some(Length::of(*block)),
+        }
+    }
+}
+
+/// Where to file a rule by its callers, if each of them names at least a trust domain or a block.
+fn places(rule: &AccessRule) -> Option<Vec<Place>> {
     if rule.callers.is_empty() {
         return None;
     }
-    rule.callers.iter().map(key).collect()
+    rule.callers.iter().map(Place::of).collect()
 }
 
 /// All paths a rule speaks of, if it speaks of no request without naming its path.

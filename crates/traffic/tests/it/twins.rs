@@ -170,7 +170,11 @@ impl Words {
                 "domain=other.local",
                 "ip=10.0.0.0/8",
                 "ip=10.0.0.7/32",
+                "ip=10.0.0.8/31",
+                "ip=::ffff:10.0.0.8/104",
+                "ip=0.0.0.0/0",
                 "ip=fd00::/8",
+                "ip=::/0",
             ]);
         }
         words += &self.access_request();
@@ -570,7 +574,14 @@ fn the_verdict_is_the_one_of_the_definition() {
         for _ in 0..40 {
             let caller = words.one(&["web", "shop/cart", "bank/teller", "bank/guard", ""]);
             let caller = (!caller.is_empty()).then(|| spiffe_id(caller));
-            let address = words.one(&["10.0.0.7", "10.0.0.8", "192.168.0.1", "fd00::1"]);
+            let address = words.one(&[
+                "10.0.0.7",
+                "10.0.0.8",
+                "10.0.0.9",
+                "::ffff:10.0.0.8",
+                "192.168.0.1",
+                "fd00::1",
+            ]);
             let address = address.parse().unwrap();
             let claim = Claim {
                 caller: Fact::Known(caller.as_ref()),

@@ -288,6 +288,7 @@ fn before_anything_happened_the_heads_are_there() {
     assert_eq!(
         samples,
         [
+            "leno_audited_total 0",
             "leno_series_folded_total 0",
             "leno_access_log_dropped_total 0",
             "leno_tap_dropped_total 0",
@@ -320,7 +321,7 @@ pub(crate) const EVERYTHING: &[&str] = &[
     "shop/web -> shop/cart GET cart/items 200 3ms tries=2",
     "shop/web -> shop/cart-v2 GET cart/items 200 3ms copy traced agent=curl/8 server=nginx",
     "unknown -> shop/cart GET cart/cart 403 0ms inbound plain=caller-not-in-mesh R002",
-    "shop/cart -> shop/redis tcp 2s sent=10 received=2000",
+    "shop/cart -> shop/redis tcp 2s sent=10 received=2000 audited=1",
     "shop/cart -> shop/redis opened 0ms",
     r#"handshake T005 "revoked""#,
     r#"accept H004 "too many open files""#,

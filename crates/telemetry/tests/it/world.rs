@@ -58,6 +58,7 @@ pub(crate) struct Story {
     pub(crate) grpc: Option<u16>,
     pub(crate) traced: Option<Traced>,
     pub(crate) logged: Option<Logged>,
+    pub(crate) audited: Vec<Origin>,
 }
 
 /// What it tells of.
@@ -94,7 +95,8 @@ pub(crate) enum What {
 /// its filter failed, tells `only=path+status`, a path as `shown=/***`, the header `agent=curl`,
 /// that of the answer `server=nginx`.
 /// A call that is `traced` is the root of a trace, or in the span that it names: `traced=a1`.
-/// A stream that ends `live` was told of when it opened.
+/// A stream that ends `live` was told of when it opened. Rules of access that only tell of it are
+/// `audited=2`.
 ///
 /// The caller's proxy tells it unless it says `inbound`, over mTLS unless it says `plain=WHY`.
 pub(crate) fn call(text: &str) -> Story {
@@ -124,6 +126,7 @@ pub(crate) fn call(text: &str) -> Story {
         grpc: None,
         traced: None,
         logged: None,
+        audited: Vec::new(),
     };
     match next() {
         first @ ("handshake" | "accept") => {
@@ -206,7 +209,11 @@ impl Story {
                 };
             }
             Some(("rule", number)) => {
-                self.route = Some(rule(&self.destination, number.parse().unwrap()));
+                self.route = Some(rule("HTTPRoute", &self.destination, number));
+            }
+            Some(("audited", number)) => {
+                let rule = rule("AccessPolicy", &self.destination, number);
+                self.audited.push(rule);
             }
             Some((name, _)) => panic!("{name}?"),
         }
@@ -253,7 +260,7 @@ impl Story {
                 counted: self.counted,
                 traced: self.traced.as_ref(),
                 logged: self.logged.as_ref(),
-                decided: Decided::default(),
+                decided: self.decided(),
             }),
             What::Opened => Event::Opened(self.stream(edge)),
             What::Stream => Event::Stream(self.stream(edge)),
@@ -294,7 +301,14 @@ impl Story {
             received: self.received,
             counted: self.counted,
             logged: self.logged.as_ref(),
-            decided: Decided::default(),
+            decided: self.decided(),
+        }
+    }
+
+    fn decided(&self) -> Decided<'_> {
+        Decided {
+            audited: &self.audited,
+            ..Decided::default()
         }
     }
 
@@ -330,11 +344,12 @@ fn party(text: &str) -> Party<'_> {
 }
 
 /// The rule of the route that has its service's name, counted from 1.
-fn rule(service: &str, number: u32) -> Origin {
+fn rule(kind: &str, service: &str, number: &str) -> Origin {
     let (namespace, name) = service.split_once('/').unwrap();
+    let number: u32 = number.parse().unwrap();
     Origin {
         object: Arc::new(ObjectRef {
-            kind: "HTTPRoute".into(),
+            kind: kind.into(),
             namespace: Some(Namespace::new(namespace).unwrap()),
             name: Name::new(name).unwrap(),
         }),

@@ -42,7 +42,8 @@ impl Hosted {
         }
         let before = match caller {
             Some(caller) => stands_before(caller, namespace, &held)?,
-            None => 0,
+            // One that holds every service knows more of who is called from outside.
+            None => held.iter().position(|(told, _)| told.is_whole).unwrap_or(0),
         };
         let Some((told, view)) = held.get(before) else {
             let why = silent.iter().map(|one| one.why.as_str());

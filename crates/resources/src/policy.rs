@@ -443,7 +443,22 @@ fn excepts_something(except: &Except, reader: &mut Reader<'_>) {
     }
 }
 
+/// An entry that says nothing would match every request.
 fn request_fits(request: &Request, reader: &mut Reader<'_>) {
+    let Request {
+        ports,
+        methods,
+        hosts,
+        paths,
+        headers,
+        grpc,
+    } = request;
+    let says_of_request = [methods.is_empty(), hosts.is_empty(), paths.is_empty()];
+    let says_more = [ports.is_empty(), headers.is_empty(), grpc.is_empty()];
+    if says_of_request.iter().chain(&says_more).all(|empty| *empty) {
+        let message = "one of ports, methods, hosts, paths, headers and grpc is expected";
+        reader.contradiction(Code::C005, "", message.into());
+    }
     if !request.paths.is_empty() && !request.grpc.is_empty() {
         let message = "grpc and paths are both about the path: write two requests";
         reader.contradiction(Code::C007, "/grpc", message.into());

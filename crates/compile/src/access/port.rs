@@ -3,6 +3,7 @@
 use alloc::{collections::BTreeSet, string::ToString, sync::Arc, vec::Vec};
 use core::cmp::Reverse;
 
+use leno_condition::Condition;
 use leno_model::view::{Access, AccessRule, Effect, Protocol, RequestMatch, Stance};
 
 use super::{Blind, Policy, Rule, Special};
@@ -63,9 +64,16 @@ impl<'p, 'a> Over<'p, 'a> {
     /// Remembers each rule that speaks of requests on this port, where none are seen.
     pub(super) fn tell_blind_rules(&self, name: &str, blind: &mut Blind) {
         for (rule, _) in self.rules() {
-            let requests = rule.rule.requests.iter();
-            let mut here = requests.filter(|request| self.is_here(request));
-            if here.any(RequestMatch::reads_requests) {
+            let AccessRule {
+                requests,
+                except,
+                when,
+                ..
+            } = &*rule.rule;
+            let requests = requests.iter().filter(|request| self.is_here(request));
+            let mut requests = requests.chain(&except.requests);
+            let asks = when.as_deref().is_some_and(asks_requests);
+            if asks || requests.any(RequestMatch::reads_requests) {
                 let ports = blind.0.entry(rule.rule.origin.clone()).or_default();
                 ports.insert(name.to_string());
             }
@@ -131,4 +139,10 @@ fn widened(request: &RequestMatch) -> RequestMatch {
         ports,
         ..RequestMatch::default()
     }
+}
+
+/// Whether a condition looks at what a stream of bytes has not.
+fn asks_requests(when: &str) -> bool {
+    let read = Condition::new(when);
+    read.is_ok_and(|condition| condition.reads().facts.iter().any(|it| it.is_of_request()))
 }

@@ -342,7 +342,7 @@ impl Reader<'_> {
 
     fn header(&mut self, written: &AccessHeader, pointer: &str) -> Option<FieldMatch> {
         let name = written.name.to_ascii_lowercase();
-        if let Some((_, why)) = NOT_ASKED.iter().find(|(other, _)| *other == name) {
+        if let Some(why) = why_not_asked(&name) {
             self.denied(&format!("{pointer}/name"), format!("{name} {why}"));
             return None;
         }
@@ -376,10 +376,15 @@ impl Reader<'_> {
         };
         let reads = condition.reads();
         let late = reads.facts.iter().find(|fact| !fact.is_known_first());
-        let message = match late {
-            Some(late) => format!("{} is not known before a call is let in", late.name()),
-            None if reads.any_header => "the name of a header is to be written out".to_string(),
-            None => return true,
+        let mut headers = reads.headers.iter();
+        let not_asked = headers.find_map(|name| Some((name, why_not_asked(name)?)));
+        let message = match (late, not_asked) {
+            (Some(late), _) => format!("{} is not known before a call is let in", late.name()),
+            (None, Some((name, why))) => format!("{name} {why}"),
+            (None, None) if reads.any_header => {
+                "the name of a header is to be written out".to_string()
+            }
+            (None, None) => return true,
         };
         self.denied(pointer, message);
         false
@@ -422,12 +427,24 @@ const DENIED: &str = "whatever the readable parts of this rule cover is denied";
 /// What holds while a rule that only tells is not understood.
 const TOLD: &str = "it tells of whatever its readable parts cover";
 
+/// Why rules cannot ask for a header, in any case; one of which servers cannot tell that it is another
+/// counts as that.
+fn why_not_asked(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let known = NOT_ASKED.iter().find(|(other, _)| *other == name);
+    match (known, name.split('-').next()) {
+        (Some((_, why)), _) => Some(why),
+        (None, Some("proxy")) => Some(ENDS_HERE),
+        (None, Some("leno")) => Some("is what proxies tell each other"),
+        (None, _) => None,
+    }
+}
+
 /// The headers that rules cannot ask for, and why.
-const NOT_ASKED: [(&str, &str); 8] = [
+const NOT_ASKED: [(&str, &str); 7] = [
     ("connection", ENDS_HERE),
     ("host", "is asked for by hosts"),
     ("keep-alive", ENDS_HERE),
-    ("proxy-connection", ENDS_HERE),
     ("te", ENDS_HERE),
     ("transfer-encoding", ENDS_HERE),
     ("upgrade", ENDS_HERE),

@@ -126,8 +126,16 @@ pub struct IpBlock {
 
 impl IpBlock {
     /// The block of addresses that share their first `bits` with `address`; `None` if there are
-    /// not that many.
+    /// not that many. One of IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) is that of IPv4, and
+    /// there is none that has others beside it.
     pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
+        let (address, bits) = match address {
+            IpAddr::V6(written) => match written.to_ipv4_mapped() {
+                Some(address) => (IpAddr::V4(address), bits.checked_sub(96)?),
+                None => (address, bits),
+            },
+            IpAddr::V4(_) => (address, bits),
+        };
         let most = if address.is_ipv4() { 32 } else { 128 };
         (bits <= most).then_some(Self { address, bits })
     }
@@ -145,7 +153,7 @@ impl IpBlock {
     /// Whether `address` is one of them. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is
     /// the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let differ = match (self.address.to_canonical(), address.to_canonical()) {
+        let differ = match (self.address, address.to_canonical()) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 u128::from(ours.to_bits() ^ theirs.to_bits()) << 96
             }
@@ -228,6 +236,9 @@ mod tests {
         assert!(holds("10.0.0.0/8", "10.255.0.1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1"));
         assert!(holds("10.0.0.0/8", "::ffff:10.0.0.1"));
+        assert!(holds("::ffff:10.0.0.0/104", "10.1.2.3"));
+        assert!(!holds("::ffff:10.0.0.0/104", "11.0.0.0"));
+        assert!(holds("::ffff:0:0/96", "192.0.2.1"));
         assert!(holds("0.0.0.0/0", "1.2.3.4"));
         assert!(!holds("0.0.0.0/0", "::1"));
         assert!(holds("10.0.0.7/32", "10.0.0.7"));
@@ -241,5 +252,8 @@ mod tests {
     fn a_block_has_no_more_bits_than_its_addresses() {
         assert!(IpBlock::new("10.0.0.0".parse().unwrap(), 33).is_none());
         assert!(IpBlock::new("::".parse().unwrap(), 129).is_none());
+        for bits in [95, 129] {
+            assert!(IpBlock::new("::ffff:10.0.0.0".parse().unwrap(), bits).is_none());
+        }
     }
 }

@@ -302,10 +302,10 @@ struct Length {
 
 impl Length {
     fn of(block: IpBlock) -> Self {
-        let is_v4 = block.address().to_canonical().is_ipv4();
-        // More than all bits are all of them.
-        let bits = block.bits().min(if is_v4 { 32 } else { 128 });
-        Self { is_v4, bits }
+        Self {
+            is_v4: block.address().is_ipv4(),
+            bits: block.bits(),
+        }
     }
 
     /// The key of the block of this length that has `address` in it; `None` for the other kind.

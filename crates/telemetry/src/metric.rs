@@ -334,7 +334,7 @@ pub(crate) const AUDITED: Metric = Metric {
     name: "leno_audited_total",
     kind: Kind::Counter,
     labels: &[],
-    help: "Times that a rule of an AccessPolicy matched whose action is Audit. Which rule and which call, the access log and leno tap say.",
+    help: "Times that a rule of an AccessPolicy matched, or may have matched, whose action is Audit. Which rule and which call, the access log and leno tap say.",
     otel: "leno.audited",
     unit: "{match}",
     elsewhere: Elsewhere {

@@ -189,7 +189,8 @@ The first line that is true of a call decides:
 const READINGS: &str = "
 A path that can be read in several ways gets a verdict under each; where they differ the call is denied with
 [R035](../errors/R035.md). A rule with `Audit` decides nothing. That it matched is told in the access log (`audited`),
-by `leno tap` and by `leno why ID`, and counted by `leno_audited_total`.
+by `leno tap` and by `leno why ID`, and counted by `leno_audited_total`; so is that it may have matched, where that cannot
+be told. Audit rules are asked one after the other, each of every call.
 
 ## What can be read in several ways
 
@@ -199,7 +200,8 @@ Servers differ in what they make of an odd request, so a rule must not hang on o
 - A **header** may come in several fields, as a list, or spelled `x_role` where a rule says `x-role`. A rule matches
   surely if every field, and all of them joined by `, `, say what it asks for; it may match if one of them, or one element
   of a list, does. What may match and does not surely, denies if the rule denies, and does not allow if it allows.
-  `leno check` refuses rules about headers that concern one connection only.
+  `leno check` refuses rules and conditions about headers that concern one connection only, and about those by which
+  proxies tell who calls (`x-forwarded-client-cert`, `leno-..`): anybody could send them.
 - A **template** is what `google.api.http` calls a path template: `*` and `{name}` stand for one segment that is not empty,
   `**` or `{name=**}` at the end for any number of them. The paths of an OpenAPI document are templates as they stand.
 - `grpc` is about the path of a call, `/service/method`; without a service, of every service.
@@ -213,7 +215,8 @@ const CONDITIONS: &str = "
 
 A [CEL](https://cel.dev) expression, checked when the configuration is, and asked after everything else of its rule. What it
 reads must be known before the call is let in. Where it has no value (a header that is not there and was not asked for with
-`has(..)` before, or came more than once) the call is denied, by allow rules and deny rules alike.
+`has(..)` before, or came more than once) the call is denied, by allow rules and deny rules alike. What is said of the source
+is proven, and empty of a caller in plain: `source.namespace != 'untrusted'` is true of everybody who proves nothing.
 
 | name | type | what it says |
 |---|---|---|

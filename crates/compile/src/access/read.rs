@@ -336,7 +336,7 @@ impl Reader<'_> {
         self.notes.push(
             finding::warning(self.object, pointer, Code::C150, message)
                 .suggest(suggestion)
-                .in_force("the rule without it"),
+                .in_force("it matches nothing; the rule holds for what else it asks for"),
         );
     }
 

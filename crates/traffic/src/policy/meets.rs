@@ -447,7 +447,7 @@ impl leno_condition::Facts for Facts<'_> {
 
     fn header(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
         let value = single(self.0.asked?.headers, name)?;
-        // What is no text compares with none.
+        // What is no text has no value: whether it is what is asked for cannot be told.
         Some(value.map(Cow::Borrowed))
     }
 }

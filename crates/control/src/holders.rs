@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use leno_identity::{BundleHash, Consumer, Consumers, Fingerprint};
 use leno_model::{SpiffeId, Wall};
@@ -29,17 +30,25 @@ pub(crate) struct Holders {
 struct State {
     consumers: Consumers<Fingerprint>,
     known: BTreeMap<Fingerprint, Known>,
-    /// Whose each certificate is.
-    leaves: BTreeMap<Fingerprint, Fingerprint>,
+    /// Whose each certificate is that has not ended, and its last second.
+    leaves: BTreeMap<Fingerprint, (Fingerprint, Wall)>,
     /// Those of whom the store knows less.
     unwritten: BTreeSet<Fingerprint>,
+    /// When the store last forgot what ended long ago.
+    pruned: Option<Wall>,
 }
 
 #[derive(Clone, Debug)]
 struct Known {
     name: String,
     identity: SpiffeId,
+    /// When the store was last told that something was heard of it, or is about to be.
+    written: Wall,
 }
+
+/// How often the store is told that something was heard of a holder of whom nothing else is news, and
+/// how often it forgets what ended long ago.
+const COARSELY: Duration = Duration::from_secs(3600);
 
 /// A holder that is connected.
 #[derive(Clone, Debug)]
@@ -66,11 +75,11 @@ impl Holders {
         let mut state = State::default();
         let mut consumers = Vec::new();
         for kept in store.holders(clock::wall())? {
-            // The control plane trusts what it says itself.
-            if kept.identity == control_plane(&kept.identity.trust_domain) {
+            if is_control_plane(&kept.identity) {
                 continue;
             }
-            let leaves = kept.leaves.iter().map(|leaf| (*leaf, kept.holder));
+            let leaves = kept.leaves.iter();
+            let leaves = leaves.map(|(leaf, ends)| (*leaf, (kept.holder, *ends)));
             state.leaves.extend(leaves);
             let consumer = Consumer {
                 ends: kept.ends,
@@ -78,8 +87,12 @@ impl Holders {
                 seen: kept.seen,
             };
             consumers.push((kept.holder, consumer));
-            let (name, identity) = (kept.name, kept.identity);
-            state.known.insert(kept.holder, Known { name, identity });
+            let known = Known {
+                name: kept.name,
+                identity: kept.identity,
+                written: kept.seen,
+            };
+            state.known.insert(kept.holder, known);
         }
         state.consumers = Consumers::restore(consumers);
         Ok(Arc::new(Self {
@@ -96,8 +109,10 @@ impl Holders {
 
     /// The place of whoever has shown a certificate that ends then.
     pub(crate) fn seat(self: &Arc<Self>, leaf: Fingerprint, id: &SpiffeId, ends: Wall) -> Seat {
-        let holder = self.state().leaves.get(&leaf).copied().unwrap_or(leaf);
-        self.state().note(leaf, holder, id, ends, clock::wall());
+        let mut state = self.state();
+        let holder = state.leaves.get(&leaf).map_or(leaf, |(holder, _)| *holder);
+        state.note(leaf, holder, id, ends, clock::wall());
+        drop(state);
         self.seat_of(holder)
     }
 
@@ -129,9 +144,7 @@ impl Holders {
             root: signed.root,
             why: Label::new(why).unwrap_or_else(|_| unsaid()),
         })?;
-        if *id != control_plane(&id.trust_domain) {
-            self.state().note(signed.leaf, holder, id, ends, now);
-        }
+        self.state().note(signed.leaf, holder, id, ends, now);
         Ok(())
     }
 
@@ -156,7 +169,7 @@ impl Holders {
         let state = self.state();
         let silent = state.consumers.silent(bundle, now);
         let silent = silent.filter_map(|(holder, consumer)| {
-            let Known { name, identity } = state.known.get(holder)?.clone();
+            let Known { name, identity, .. } = state.known.get(holder)?.clone();
             (!revoked.contains(&identity)).then_some(Silent {
                 name,
                 identity,
@@ -172,20 +185,29 @@ impl Holders {
         self.state().known.len()
     }
 
-    /// Forgets those whose certificates have ended, and writes down what the store does not know.
+    /// Forgets certificates that have ended and those who have no other, and writes down what the
+    /// store does not know.
     pub(crate) fn tidy(&self, now: Wall) -> Result<(), Failed> {
+        self.write(now)?;
+        let pruned = self.state().pruned;
+        if pruned.is_none_or(|at| now < at || now.since(at) >= COARSELY) {
+            self.store.forget_ended(now)?;
+            self.state().pruned = Some(now);
+        }
+        Ok(())
+    }
+
+    fn write(&self, now: Wall) -> Result<(), Failed> {
         let (kept, unwritten) = {
             let mut state = self.state();
-            let ended: BTreeSet<_> = state.consumers.forget_ended(now).into_iter().collect();
-            state.leaves.retain(|_, holder| !ended.contains(holder));
-            state.known.retain(|holder, _| !ended.contains(holder));
+            state.forget_ended(now);
             let unwritten = std::mem::take(&mut state.unwritten);
-            if unwritten.is_empty() && ended.is_empty() {
-                return Ok(());
-            }
             (state.kept(&unwritten), unwritten)
         };
-        let written = self.store.keep_holders(&kept, now);
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let written = self.store.keep_holders(&kept);
         if written.is_err() {
             self.state().unwritten.extend(unwritten);
         }
@@ -206,12 +228,34 @@ impl State {
         ends: Wall,
         now: Wall,
     ) {
+        // The control plane trusts what it says itself.
+        if is_control_plane(id) {
+            return;
+        }
         self.consumers.note_certified(holder, ends, now);
-        self.leaves.insert(leaf, holder);
+        self.leaves.insert(leaf, (holder, ends));
         self.known.entry(holder).or_insert_with(|| Known {
             name: String::new(),
             identity: id.clone(),
+            written: now,
         });
+        self.note_heard(holder, now);
+    }
+
+    /// Something was heard of a holder, which the store is to know of coarsely.
+    fn note_heard(&mut self, holder: Fingerprint, now: Wall) {
+        if let Some(known) = self.known.get_mut(&holder)
+            && now.since(known.written) >= COARSELY
+        {
+            known.written = now;
+            self.unwritten.insert(holder);
+        }
+    }
+
+    fn forget_ended(&mut self, now: Wall) {
+        let ended: BTreeSet<_> = self.consumers.forget_ended(now).into_iter().collect();
+        self.leaves.retain(|_, (_, ends)| now <= *ends);
+        self.known.retain(|holder, _| !ended.contains(holder));
     }
 
     fn kept(&self, holders: &BTreeSet<Fingerprint>) -> Vec<HolderState> {
@@ -239,10 +283,10 @@ impl Seat {
 
     /// It calls itself so, and holds this bundle.
     pub(crate) fn holds(&self, name: &str, bundle: Option<BundleHash>) {
+        let now = clock::wall();
         let mut state = self.holders.state();
-        let is_news = state
-            .consumers
-            .note_holds(&self.holder, bundle, clock::wall());
+        let is_news = state.consumers.note_holds(&self.holder, bundle, now);
+        state.note_heard(self.holder, now);
         let named = state.known.get_mut(&self.holder);
         let is_named = named.is_some_and(|known| {
             let is_other = known.name != name;
@@ -269,17 +313,109 @@ impl Seat {
             seen: clock::wall(),
             has_left: true,
         };
-        self.holders.store.keep_holders(&[state], clock::wall())?;
+        self.holders.store.keep_holders(&[state])?;
         let mut state = self.holders.state();
         state.consumers.forget(&self.holder);
         state.known.remove(&self.holder);
-        state.leaves.retain(|_, holder| *holder != self.holder);
+        state.leaves.retain(|_, (holder, _)| *holder != self.holder);
         drop(state);
         self.holders.news.send_modify(|count| *count += 1);
         Ok(())
     }
 }
 
+fn is_control_plane(id: &SpiffeId) -> bool {
+    *id == control_plane(&id.trust_domain)
+}
+
 fn unsaid() -> Label {
     Label::new("unsaid").expect("a word is a label")
+}
+
+#[cfg(test)]
+mod tests {
+    use leno_store::Settings;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn check(name: &str, test: impl FnOnce(&Arc<Holders>, &SpiffeId, Wall)) {
+        let folder = format!("leno-holders-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        let store = Arc::new(Store::open(&folder, Settings::default()).unwrap());
+        let holders = Holders::open(store).unwrap();
+        let web = SpiffeId::parse("spiffe://shop.local/ns/shop/sa/web").unwrap();
+        test(&holders, &web, clock::wall());
+        drop(holders);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    fn leaf(number: u8) -> Fingerprint {
+        Fingerprint([number; 32])
+    }
+
+    fn remember(holders: &Holders, leaf: Fingerprint, id: &SpiffeId, ends: Wall) {
+        let validity = leno_identity::Validity {
+            begins: clock::wall(),
+            ends,
+        };
+        let signed = Signed {
+            what: (),
+            leaf,
+            root: Fingerprint([9; 32]),
+            validity,
+        };
+        holders
+            .remember(&signed, Some(Fingerprint([0; 32])), id, "test")
+            .unwrap();
+    }
+
+    #[test]
+    fn renewals_leave_nothing_behind_once_they_have_ended() {
+        check("renewals", |holders, web, now| {
+            for number in 0..5_u8 {
+                let ends = now + HOUR * (u32::from(number) + 1);
+                remember(holders, leaf(number), web, ends);
+            }
+            holders.tidy(now + HOUR * 4 + HOUR / 2).unwrap();
+            let left: Vec<_> = holders.state().leaves.keys().copied().collect();
+            assert_eq!(left, [leaf(4)]);
+            assert_eq!(holders.len(), 1);
+            // Nobody ended, and there is nothing to write.
+            holders.tidy(now + HOUR * 24 * 31).unwrap();
+            assert_eq!(holders.store.issued(9).unwrap(), []);
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_the_control_plane() {
+        check("itself", |holders, web, now| {
+            let id = control_plane(&web.trust_domain);
+            holders.seat(leaf(1), &id, now + HOUR);
+            remember(holders, leaf(2), &id, now + HOUR);
+            assert_eq!(holders.len(), 0);
+        });
+    }
+
+    #[test]
+    fn what_is_heard_of_somebody_is_kept_coarsely() {
+        check("heard", |holders, web, now| {
+            remember(holders, leaf(0), web, now + HOUR * 24);
+            let heard = |after: Duration| {
+                let mut state = holders.state();
+                state.note(leaf(0), leaf(0), web, now + HOUR * 24, now + after);
+                drop(state);
+                holders.tidy(now + after).unwrap();
+                let kept = holders.store.holders(now).unwrap();
+                let seen = kept.first().map(|one| one.seen.since(now)).unwrap();
+                // The store knows milliseconds.
+                (seen.as_secs() + 30) / 60
+            };
+            assert_eq!(heard(HOUR / 2), 0);
+            assert_eq!(heard(HOUR * 2), 120);
+            assert_eq!(heard(HOUR * 5 / 2), 120);
+            assert_eq!(heard(HOUR * 4), 240);
+        });
+    }
 }

@@ -13,7 +13,7 @@ use leno_admin::{Failure, ReadmitProxies, Readmitting, Waiting};
 use leno_channel::grpc::{Status, StatusCode};
 use leno_identity::{Fingerprint, Seal, Validity};
 use leno_model::{Code, SpiffeId, Wall};
-use leno_wire::certificates::Readmit;
+use leno_wire::certificates::{Readmit, control_plane};
 
 use crate::administer::status;
 use crate::center::Center;
@@ -86,13 +86,17 @@ pub(crate) fn readmit(center: &Center, address: IpAddr, ask: &Readmit) -> Result
     };
     let proven = seal.verify(&ask.request, &center.keyring.trust());
     let proven = proven.map_err(|broken| not_believed(&broken))?;
+    let id = proven.id();
+    if *id == control_plane(&id.trust_domain) {
+        return Err(not_believed(&"it is the control plane's own"));
+    }
     let holder = center.store.holder_of(Fingerprint::of(leaf));
     let holder = holder.map_err(|failed| {
         center.trouble(failed.code(), &failed);
         Status::new(StatusCode::Unavailable, "the store failed")
     })?;
-    let holder = holder.ok_or_else(|| not_believed(&"the CA remembers none such"))?;
-    let id = proven.id();
+    let holder = holder
+        .ok_or_else(|| not_believed(&"the CA remembers none such, or its holder has left"))?;
     if !center.readmission.is_open(now) {
         if center.readmission.waits(id, now) {
             center.tell(&Event::WaitsForReadmission {
@@ -178,15 +182,17 @@ mod tests {
 
         /// A certificate that ended long since, remembered or not.
         fn ended(&self, is_remembered: bool) -> Credential {
+            self.ended_of(&self.id, is_remembered)
+        }
+
+        fn ended_of(&self, id: &SpiffeId, is_remembered: bool) -> Credential {
             let (key, life) = (generate_key(), Duration::from_secs(60));
             let authority = &self.center.authority;
-            let signed = authority.issue(&key.request(), &self.id, life, an_hour_ago());
+            let signed = authority.issue(&key.request(), id, life, an_hour_ago());
             let signed = signed.unwrap();
             if is_remembered {
-                let remembered = self
-                    .center
-                    .holders
-                    .remember(&signed, None, &self.id, "test");
+                let holders = &self.center.holders;
+                let remembered = holders.remember(&signed, None, id, "test");
                 remembered.unwrap();
             }
             Credential::new(signed.what.chain, key).unwrap()
@@ -255,6 +261,12 @@ mod tests {
         world.check(&stolen, "it was changed after it was signed");
         let forgotten = ask(&world.ended(false), &generate_key());
         world.check(&forgotten, "the CA remembers none such");
+        let left = world.ended(true);
+        let holder = Fingerprint::of(&left.chain()[0]);
+        world.center.holders.seat_of(holder).leave().unwrap();
+        world.check(&ask(&left, &generate_key()), "its holder has left");
+        let own = world.ended_of(&control_plane(&world.id.trust_domain), true);
+        world.check(&ask(&own, &generate_key()), "the control plane's own");
         let nothing = Readmit {
             chain: Vec::new(),
             ..good.clone()

@@ -62,8 +62,8 @@ pub struct Issued {
 pub struct Holder {
     /// Its first certificate.
     pub holder: Fingerprint,
-    /// Those of its certificates that have not ended.
-    pub leaves: Vec<Fingerprint>,
+    /// Those of its certificates that have not ended, each with its last second.
+    pub leaves: Vec<(Fingerprint, Wall)>,
     /// The last second of the last of them.
     pub ends: Wall,
     /// Whom the first of them proves.
@@ -183,10 +183,12 @@ impl Store {
         })
     }
 
-    /// Whose a certificate was, if it is remembered.
+    /// Whose a certificate was, if it is remembered and its holder has not left.
     pub fn holder_of(&self, leaf: Fingerprint) -> Result<Option<Fingerprint>, Failed> {
         self.read(|connection| {
-            let sql = "SELECT holder FROM issued WHERE leaf = ?1";
+            let sql = "SELECT issued.holder
+                       FROM issued LEFT JOIN holder ON holder.holder = issued.holder
+                       WHERE leaf = ?1 AND has_left IS NOT 1";
             let mut statement = connection.prepare_cached(sql)?;
             let holder = |row: &Row<'_>| row.get(0).map(Fingerprint);
             Ok(statement.query_one([leaf.0], holder).optional()?)
@@ -206,7 +208,7 @@ impl Store {
                 let (holder, leaf) = (Fingerprint(row.get(0)?), Fingerprint(row.get(1)?));
                 let Millis(ends) = row.get(2)?;
                 if let Some(last) = all.last_mut().filter(|last| last.holder == holder) {
-                    last.leaves.push(leaf);
+                    last.leaves.push((leaf, ends));
                     last.ends = last.ends.max(ends);
                     continue;
                 }
@@ -216,7 +218,7 @@ impl Store {
                 let Millis(seen) = row.get(6)?;
                 all.push(Holder {
                     holder,
-                    leaves: vec![leaf],
+                    leaves: vec![(leaf, ends)],
                     ends,
                     identity: SpiffeId::parse(&identity).map_err(damaged)?,
                     name: name.unwrap_or_default(),
@@ -228,9 +230,8 @@ impl Store {
         })
     }
 
-    /// Keeps what holders say; forgets those who hold no certificate any more, and certificates that
-    /// ended long ago.
-    pub fn keep_holders(&self, holders: &[HolderState], now: Wall) -> Result<(), Failed> {
+    /// Keeps what holders say.
+    pub fn keep_holders(&self, holders: &[HolderState]) -> Result<(), Failed> {
         self.write(|transaction| {
             for one in holders {
                 let (bundle, seen) = (one.bundle.map(|bundle| bundle.0), Millis(one.seen));
@@ -241,6 +242,14 @@ impl Store {
                     params![one.holder.0, one.name, bundle, seen, one.has_left],
                 )?;
             }
+            Ok(Written::Quietly(()))
+        })
+    }
+
+    /// Forgets certificates that ended long ago, or have ended and are too many, and those who hold
+    /// none that is remembered.
+    pub fn forget_ended(&self, now: Wall) -> Result<(), Failed> {
+        self.write(|transaction| {
             let sql = "DELETE FROM issued WHERE ends < ?1 OR (ends < ?2 AND place <=
                        (SELECT max(place) FROM issued) - ?3)";
             let long_ago = Millis(now - KEPT);

@@ -214,7 +214,7 @@ fn holders_are_those_whose_certificates_have_not_ended() {
         seen: wall(150),
         has_left,
     };
-    store.keep_holders(&[says(1, false)], wall(100)).unwrap();
+    store.keep_holders(&[says(1, false)]).unwrap();
     let told = |now| {
         let holders = store.holders(wall(now)).unwrap().into_iter();
         let told = holders.map(|one| {
@@ -239,7 +239,11 @@ fn holders_are_those_whose_certificates_have_not_ended() {
     assert_eq!(holder_of(2), Some(Fingerprint([1; 32])));
     assert_eq!(holder_of(9), None);
     // All that ended is forgotten in time, and with it whoever held it.
-    store.keep_holders(&[], wall(400 + 31 * 86_400)).unwrap();
+    store.forget_ended(wall(400 + 29 * 86_400)).unwrap();
+    assert_eq!(store.issued(9).unwrap().len(), 3);
+    store.keep_holders(&[says(1, true)]).unwrap();
+    assert_eq!(holder_of(2), None, "it has left");
+    store.forget_ended(wall(400 + 31 * 86_400)).unwrap();
     assert_eq!(store.issued(9).unwrap(), []);
 }
 

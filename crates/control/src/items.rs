@@ -19,7 +19,7 @@ use crate::present::MADE_UP;
 const DEFAULT: &str = "default";
 
 /// What stands in these parts of a view.
-pub fn items(parts: Vec<Part>) -> Vec<Item> {
+pub fn items_of(parts: Vec<Part>) -> Vec<Item> {
     let mut sorted = Sorted::default();
     for part in parts {
         sorted.add(part);

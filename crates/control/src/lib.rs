@@ -71,7 +71,7 @@ pub use desk::{Attendance, Desk};
 pub use edition::Edition;
 pub use event::Event;
 pub use flows::NotTaken;
-pub use items::items;
+pub use items::items_of;
 pub use keys::NotUnsealed;
 pub use present::Present;
 pub use told::{NotTold, mesh_of};

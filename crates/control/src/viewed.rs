@@ -10,7 +10,7 @@ use leno_wire::{Encoded, Holds, Part, PartName, Target};
 use crate::administer::status;
 use crate::center::Center;
 use crate::fleet::Member;
-use crate::items::items;
+use crate::items::items_of;
 
 /// What the proxies hold that are called so, or stand in front of a workload that is.
 pub(crate) fn viewed(center: &Center, ask: &ViewOf) -> Result<Viewed, Failure> {
@@ -47,9 +47,9 @@ fn view(center: &Center, member: &Member, diff: bool) -> Result<ProxyView, Failu
     let edition = center.edition();
     let in_force = edition.target(&member.workloads, &member.wants);
     let Known { parts, unknown } = Known::of(&member.holds, &in_force);
-    let held = items(decoded(&parts)?);
+    let held = items_of(decoded(&parts)?);
     let differences = match diff {
-        true => Some(differences(&held, &items(decoded(in_force.parts())?))),
+        true => Some(differences(&held, &items_of(decoded(in_force.parts())?))),
         false => None,
     };
     Ok(ProxyView {

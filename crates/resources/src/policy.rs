@@ -453,9 +453,13 @@ fn request_fits(request: &Request, reader: &mut Reader<'_>) {
         headers,
         grpc,
     } = request;
-    let says_of_request = [methods.is_empty(), hosts.is_empty(), paths.is_empty()];
-    let says_more = [ports.is_empty(), headers.is_empty(), grpc.is_empty()];
-    if says_of_request.iter().chain(&says_more).all(|empty| *empty) {
+    let says_nothing = ports.is_empty()
+        && methods.is_empty()
+        && hosts.is_empty()
+        && paths.is_empty()
+        && headers.is_empty()
+        && grpc.is_empty();
+    if says_nothing {
         let message = "one of ports, methods, hosts, paths, headers and grpc is expected";
         reader.contradiction(Code::C005, "", message.into());
     }

@@ -221,6 +221,20 @@ impl ProxyOf<'_> {
         self.line("upstreams", &entry)
     }
 
+    /// With listeners of the last workload for each of these ports of `services`, at their number and
+    /// so many more.
+    pub fn leading_to(mut self, services: [(&str, u16); 2], ports: &[u16]) -> Self {
+        for (service, above) in services {
+            for port in ports {
+                let listen = port + above;
+                self = self.listening(&format!(
+                    "{{service: {service}, port: {port}, listen: @web:{listen}}}"
+                ));
+            }
+        }
+        self
+    }
+
     /// With a further field of the last workload.
     pub fn of_workload(mut self, field: &str) -> Self {
         let field = self.world.block.filled(field);

@@ -96,7 +96,7 @@ fn by_neighbours(
             options.name
         );
     }
-    let items = |view| leno_control::items(parts_of(view));
+    let items = |view| leno_control::items_of(parts_of(view));
     if options.context.output == Output::Json {
         let proxies = meant.iter().map(|(told, view)| {
             json!({ "proxy": told.proxy, "generation": told.generation, "items": items(view) })

@@ -203,6 +203,7 @@ impl Exchange<'_> {
         sending: &mut Sending<'_>,
         again: &mut dyn FnMut(Failure, bool) -> Option<Mono>,
     ) -> Tried {
+        let report = self.is_told_by();
         let mut waiting = Waiting::new(
             self.worker,
             attempt.admitted,
@@ -226,7 +227,7 @@ impl Exchange<'_> {
             attempt,
             way,
             behind: sending.behind,
-            report: self.telling(),
+            report,
         };
         let (tried, carried) = reply.carry(server, &mut waiting, out, again).await;
         let (sent, counted) = (waiting.sent(), waiting.meter.counted());

@@ -32,6 +32,8 @@ pub(super) struct Told<'a> {
     received: u64,
     counted: Bytes,
     response_headers: Headers,
+    /// How the call is told, once that is known.
+    report: Option<&'a Report>,
 }
 
 impl<'a> Told<'a> {
@@ -52,6 +54,7 @@ impl<'a> Told<'a> {
             received: 0,
             counted: Bytes::default(),
             response_headers: Headers::default(),
+            report: None,
         }
     }
 
@@ -164,7 +167,7 @@ impl<'a> Exchange<'a> {
             logged: None,
             decided: told.decision.decided(&basis),
         };
-        let report = self.telling();
+        let report = told.report.unwrap_or_else(|| self.telling());
         let logged = telling::of_call(report, &call, Some(request), &told.response_headers);
         let traced = self.tracing.told(request, call.fault().is_some());
         worker.report(&Event::Call(Call {
@@ -174,8 +177,14 @@ impl<'a> Exchange<'a> {
         }));
     }
 
-    /// How it is told.
-    pub(super) fn telling(&self) -> &Report {
+    /// How it is told, where it is tried: what its answer has is told so, too.
+    pub(super) fn is_told_by(&mut self) -> &'a Report {
+        let report = self.telling();
+        self.told.report = Some(report);
+        report
+    }
+
+    fn telling(&self) -> &'a Report {
         let called = self.told.decision.called();
         let rule = self.told.taken_by();
         self.incoming.report(self.table, called, rule)

@@ -50,16 +50,12 @@ impl Shop {
         fs::write(world.folder().join("served/large"), vec![b'x'; 1_000_000]).unwrap();
         fs::write(world.folder().join("served/small"), "42\n").unwrap();
         others.push(world.proxy("cart").start());
-        let mut web = world.proxy("web");
-        for (name, above) in ["cart", "plain"].into_iter().zip(PLACES) {
-            for port in [8080, 8081] {
-                let listen = world.at("web", port + above);
-                web = web.listening(&format!(
-                    "{{service: {name}, port: {port}, listen: {listen}}}"
-                ));
-            }
-        }
-        let web = web.start();
+        let [cart_at, plain_at] = PLACES;
+        let services = [("cart", cart_at), ("plain", plain_at)];
+        let web = world
+            .proxy("web")
+            .leading_to(services, &[8080, 8081])
+            .start();
         Self {
             web,
             _others: others,

@@ -51,16 +51,9 @@ impl Shop {
             }
         }
         let cart = world.proxy("cart").start();
-        let mut web = world.proxy("web");
-        for (name, above) in ["cart", "plain"].into_iter().zip(PLACES) {
-            for port in PORTS {
-                let listen = world.at("web", port + above);
-                web = web.listening(&format!(
-                    "{{service: {name}, port: {port}, listen: {listen}}}"
-                ));
-            }
-        }
-        let web = web.start();
+        let [cart_at, plain_at] = PLACES;
+        let services = [("cart", cart_at), ("plain", plain_at)];
+        let web = world.proxy("web").leading_to(services, &PORTS).start();
         Self {
             web,
             cart,

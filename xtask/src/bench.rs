@@ -3,6 +3,7 @@
 //! namespace of its own; what is compared is measured in turns of one run.
 
 mod attack;
+mod beside;
 mod call;
 mod clean;
 mod client;
@@ -18,6 +19,7 @@ mod load;
 mod origin;
 mod page;
 mod plot;
+mod preview;
 mod profile;
 mod rate;
 mod recovery;
@@ -26,6 +28,7 @@ mod report;
 mod seeing;
 mod series;
 mod setting;
+mod signing;
 mod strangers;
 mod turns;
 mod weight;
@@ -219,12 +222,29 @@ const CASES: &[Case] = &[
         measure: growth::measure,
     },
     Case {
+        name: "signing",
+        title: "Certificates signed",
+        how: "The benchmark of `leno-control` asks for certificates over one connection of mutual TLS, 64 at a time; control plane and asker share one core. Each request's own \
+              signature is checked, and each certificate is on disk before it is given away. Time grows with the certificates; what is written waits for the disk together.",
+        build: Some(signing::BUILD),
+        measure: signing::measure,
+    },
+    Case {
         name: "flows",
         title: "A day of calls between services",
         how: "The benchmark of `leno-control` writes 24 hours of flows into the file beside the store, five kinds of call on each edge, told by both proxies and \
               as finely as is kept, and asks for all of it over the socket. Size and time grow with the kinds of call, and with the steps that are kept, not with the calls.",
         build: Some(flows::BUILD),
         measure: flows::measure,
+    },
+    Case {
+        name: "plan",
+        title: "A change judged by what was recorded",
+        how: "The benchmark of `leno-preview` makes two configurations of 200 services, each with a route of two rules and a policy of ten, of which the second takes a caller \
+              from every policy and lets every tenth ask for a header that nobody recorded; each service is called by 50 others, and no two calls are of one kind. \
+              Time grows with the kinds of call, and for each with the routes and the rules that may speak of its caller.",
+        build: Some(preview::BUILD),
+        measure: preview::measure,
     },
     Case {
         name: "recovery",

@@ -14,6 +14,7 @@ mod dashboard;
 mod deny;
 mod fuzz;
 mod generate;
+mod kubernetes;
 mod packages;
 mod rig;
 mod shell;
@@ -38,11 +39,13 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore { name: "bench", what: "what Leno costs and how soon it acts, into docs/benchmarks.md; --only hop --against BINARY ..", run: bench::run },
     Chore { name: "check", what: "format, clippy, tidy and docs, each without a warning", run: check::run },
+    Chore { name: "conformance", what: "Gateway API's mesh tests on a real Kubernetes without a mesh: do those fail that need one?", run: kubernetes::run_conformance },
     Chore { name: "dashboard", what: "the dashboard's page from its sources, into the crate; --check: is it current; --pictures: those of the docs", run: dashboard::run },
     Chore { name: "deny", what: "licences, bans and sources of every dependency (cargo-deny)", run: deny::run },
     Chore { name: "fuzz", what: "every parser of bytes from outside, with inputs that nobody wrote: [TARGET] .. [--seed N] [--runs N] [--seeds FOLDER]", run: fuzz::run },
     Chore { name: "generate", what: "Gateway API's structs, metrics' rules, boards and reference; --check: are they current", run: generate::run },
-    Chore { name: "soak", what: "proxies for ten minutes with closes by chance at both ends: is anything lost or done twice? --for 1m --seed 7 --only bytes", run: soak::run },
+    Chore { name: "kubernetes", what: "a real Kubernetes of one node for tests and people; --help: how it is used; --test: its own tests", run: kubernetes::run },
+    Chore { name: "soak", what: "proxies for ten minutes with closes by chance at both ends: is anything lost or done twice? --for 1m --seed 7 --only bytes; --certificates: do they replace each other while the control plane is mostly away?", run: soak::run },
     Chore { name: "test", what: "every test, after installing what they need; or `test -p leno-model ..` as for cargo", run: test::run },
     Chore { name: "tidy", what: "layers, edges, codes, docs and links, then a mirror of the code's shape", run: tidy::run },
 ];
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
 fn table() -> String {
     let mut text = String::from("Usage: cargo xtask CHORE [ARGUMENTS]\n\n");
     for chore in CHORES {
-        text += &format!("  {:<10} {}\n", chore.name, chore.what);
+        text += &format!("  {:<11} {}\n", chore.name, chore.what);
     }
     text
 }
@@ -81,6 +84,6 @@ mod tests {
     #[test]
     fn chores_are_listed_in_order() {
         assert!(CHORES.is_sorted_by_key(|chore| chore.name));
-        assert!(table().contains("  test       every test"));
+        assert!(table().contains("  test        every test"));
     }
 }

@@ -14,6 +14,8 @@ use crate::{Outcome, shell};
 pub(crate) enum Purpose {
     Test,
     Bench,
+    /// To run a Kubernetes.
+    Cluster,
     /// To build the dashboard's page.
     Page,
 }
@@ -28,11 +30,15 @@ struct Package {
 #[rustfmt::skip]
 const PACKAGES: &[Package] = &[
     Package { name: "chromium", program: "chromium", purposes: &[Purpose::Test, Purpose::Bench] },
-    Package { name: "curl", program: "curl", purposes: &[Purpose::Test] },
-    Package { name: "iproute2", program: "ip", purposes: &[Purpose::Test, Purpose::Bench] },
+    Package { name: "conntrack", program: "conntrack", purposes: &[Purpose::Cluster] },
+    Package { name: "containerd", program: "containerd", purposes: &[Purpose::Cluster] },
+    Package { name: "containernetworking-plugins", program: "/usr/lib/cni/bridge", purposes: &[Purpose::Cluster] },
+    Package { name: "curl", program: "curl", purposes: &[Purpose::Cluster, Purpose::Test] },
+    Package { name: "etcd-server", program: "etcd", purposes: &[Purpose::Cluster] },
+    Package { name: "iproute2", program: "ip", purposes: &[Purpose::Cluster, Purpose::Test, Purpose::Bench] },
     Package { name: "mariadb-client-core", program: "mariadb", purposes: &[Purpose::Test] },
     Package { name: "mariadb-server-core", program: "mariadbd", purposes: &[Purpose::Test] },
-    Package { name: "nftables", program: "nft", purposes: &[Purpose::Test, Purpose::Bench] },
+    Package { name: "nftables", program: "nft", purposes: &[Purpose::Cluster, Purpose::Test, Purpose::Bench] },
     Package { name: "nginx", program: "nginx", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "nodejs", program: "node", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
     Package { name: "npm", program: "npm", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
@@ -45,6 +51,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "python3-wsproto", program: "/usr/lib/python3/dist-packages/wsproto/__init__.py", purposes: &[Purpose::Test] },
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },
+    Package { name: "runc", program: "runc", purposes: &[Purpose::Cluster] },
+    Package { name: "socat", program: "socat", purposes: &[Purpose::Cluster] },
     Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "linux-perf", program: "perf", purposes: &[Purpose::Bench] },
     Package { name: "nghttp2-client", program: "h2load", purposes: &[Purpose::Test, Purpose::Bench] },

@@ -1,7 +1,9 @@
 //! `cargo xtask soak`: proxies under load for minutes, over HTTP/1.1, HTTP/2 and bytes, through one and
 //! through a pair, with closes by chance at both ends and a configuration that changes all the time. A
-//! ledger says at the end whether anything was lost, done twice or changed on its way.
+//! ledger says at the end whether anything was lost, done twice or changed on its way. `--certificates` is
+//! another one: certificates of minutes, with a control plane that is mostly away.
 
+mod certificates;
 mod client;
 mod errand;
 mod http2;
@@ -48,6 +50,13 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let target = shell::target()?;
     let leno = options.leno.clone();
     let leno = leno.unwrap_or_else(|| target.join("release/leno"));
+    if options.certificates {
+        let folder = target.join("soak-certificates");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        return certificates::run(folder, leno, options.time);
+    }
     let folder = target.join("soak");
     folder::prepare(&folder, &leno)?;
     let soak = Soak {
@@ -62,6 +71,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Options {
     time: Duration,
+    /// Whether it is about certificates, and not about what is carried.
+    certificates: bool,
     /// From which everything follows that is left to chance.
     seed: u64,
     /// What is carried; nothing means all.
@@ -74,14 +85,20 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
             time: Duration::from_secs(600),
+            certificates: false,
             seed: 1,
             only: None,
             leno: None,
         };
-        for words in arguments.chunks(2) {
-            let [word, value] = words else {
-                return Err(format!("{} needs a value", words.join(" ")));
-            };
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            if word == "--certificates" {
+                options.certificates = true;
+                options.time = CERTIFICATES;
+                continue;
+            }
+            let needed = || format!("{word} needs a value");
+            let value = words.next().ok_or_else(needed)?;
             let unclear = || format!("{word} {value} is not understood");
             match word.as_str() {
                 "--for" => options.time = time(value).ok_or_else(unclear)?,
@@ -90,7 +107,7 @@ impl Options {
                 "--leno" => options.leno = Some(value.into()),
                 _ => {
                     return Err(format!(
-                        "{word} is not known: --for --seed --only --leno are"
+                        "{word} is not known: --certificates --for --seed --only --leno are"
                     ));
                 }
             }
@@ -98,6 +115,9 @@ impl Options {
         Ok(options)
     }
 }
+
+/// How long certificates are watched: three half lives of their roots.
+const CERTIFICATES: Duration = Duration::from_secs(900);
 
 /// Reads `90s` and `10m`.
 fn time(text: &str) -> Option<Duration> {

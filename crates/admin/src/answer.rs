@@ -3,14 +3,19 @@
 use leno_model::{Code, Note, ObjectRef, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::audited::AuditedOf;
 use crate::calls::KeptCalls;
 use crate::figures;
 use crate::held::Viewed;
+use crate::overrides::{OverrideChanged, OverrideTold, Overrides};
 use crate::overview::Overview;
+use crate::plan::Planned;
 use crate::probe::{Probed, Reached};
 use crate::served::{Served, Services};
 use crate::story::Story;
+use crate::suggested::Suggested;
 use crate::traffic::{Carried, Failures};
+use crate::watched::{WatchedChange, Watches};
 
 /// Any answer.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -22,8 +27,16 @@ pub enum Answer {
     Overview(Box<Overview>),
     /// To [`crate::Apply`], [`crate::Delete`] and [`crate::Rollback`].
     Applied(Applied),
+    /// To [`crate::WatchesOf`] and [`crate::EndWatch`].
+    Watches(Watches),
+    /// To [`crate::PlanOf`].
+    Planned(Box<Planned>),
+    /// To [`crate::SuggestOf`].
+    Suggested(Box<Suggested>),
     /// To [`crate::HistoryOf`].
     History(History),
+    /// To [`crate::AuditOf`].
+    Audited(AuditedOf),
     /// To [`crate::DiffOf`].
     Diff(Diff),
     /// To [`crate::ServicesOf`].
@@ -50,8 +63,14 @@ pub enum Answer {
     Link(Link),
     /// To [`crate::TrustOf`].
     Trust(Trust),
+    /// To [`crate::BundleOf`].
+    OwnBundle(OwnBundle),
     /// To [`crate::Revoke`] and [`crate::Reinstate`].
     Revoked(Revoked),
+    /// To [`crate::AddOverride`] and [`crate::DropOverride`].
+    OverrideChanged(OverrideChanged),
+    /// To [`crate::ListOverrides`].
+    Overrides(Overrides),
     /// To [`crate::RenewCertificate`].
     Renewed(Renewed),
     /// To [`crate::ReadmitProxies`].
@@ -93,10 +112,20 @@ pub struct Status {
     pub objects: u64,
     /// How many errors it has.
     pub problems: u64,
+    /// How many measures hold over it.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub overrides: u64,
+    /// How many changes are watched, and may go back by themselves.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub watches: u64,
+}
+
+fn nothing(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What became of a change.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Applied {
     /// How the control plane is after it.
     pub status: Status,
@@ -115,6 +144,9 @@ pub struct Applied {
     pub left: Vec<String>,
     /// What does not hold as it was written, of what this change brought.
     pub findings: Vec<Finding>,
+    /// How it is watched, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Box<WatchedChange>>,
 }
 
 /// One object that changed.
@@ -176,6 +208,9 @@ pub struct Past {
     pub changed: u32,
     /// How many it removed.
     pub removed: u32,
+    /// What came of its watch, if it was watched: `stayed`, `went-back`; `watched` while that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<String>,
 }
 
 /// What leads from one revision to another.
@@ -387,6 +422,9 @@ pub struct Configuration {
     /// revision holds them.
     #[serde(default)]
     pub revoked: Vec<String>,
+    /// The measures that hold over what is written; none are told of another time.
+    #[serde(default)]
+    pub overrides: Vec<OverrideTold>,
     /// The proxies that are connected, by name.
     pub proxies: Vec<ProxyState>,
 }
@@ -537,6 +575,9 @@ pub struct Tokens {
     pub status: Status,
     /// The tokens, spent and lately expired ones included.
     pub tokens: Vec<Token>,
+    /// What leads to the mesh and lets nobody in, where tokens of others are taken: whoever joins by one
+    /// needs it.
+    pub mesh: Option<String>,
 }
 
 /// A join token, without its secret.
@@ -597,12 +638,115 @@ pub struct Trust {
     pub intermediate_begins: String,
     /// When the intermediate ends, in RFC 3339; it is renewed long before.
     pub intermediate_ends: String,
+    /// The authority outside that signed the intermediate, if one did: `vault https://vault:8200 pki`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intermediate_source: Option<String>,
+    /// Why the authority that is to sign the next one does not, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_ca: Option<Box<FailingCa>>,
     /// How long a workload's certificate lives, in seconds.
     pub lifetime_seconds: u64,
     /// The certificates of the proxies that are connected, by identity.
     pub certificates: Vec<CertificateState>,
     /// Identities that are refused.
     pub revoked: Vec<RevokedIdentity>,
+    /// Other trust domains whose identities are believed.
+    #[serde(default)]
+    pub peers: Vec<PeerState>,
+}
+
+/// Another trust domain whose identities are believed, or would be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerState {
+    /// Which.
+    pub trust_domain: String,
+    /// What its `MeshPeer` is called.
+    pub name: String,
+    /// Where its keys come from, in words; empty for who may not know.
+    pub from: String,
+    /// How many roots prove its identities. Without any, and without keys for tokens, nobody of it is believed.
+    pub roots: u64,
+    /// When the last of its roots ends, in RFC 3339.
+    pub ends: Option<String>,
+    /// Whether there are keys that prove its tokens.
+    pub proves_tokens: bool,
+    /// The sequence of its keys, if it says one.
+    pub sequence: Option<u64>,
+    /// When they were got, in RFC 3339; absent where they were written down, or there are none.
+    pub got: Option<String>,
+    /// What went wrong when they were looked for last, if something did.
+    pub trouble: Option<PeerTrouble>,
+}
+
+/// Why the keys of another trust domain are not what they should be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerTrouble {
+    /// The code: `T023`.
+    pub code: String,
+    /// The same in words: `peer-keys-not-had`.
+    pub slug: String,
+    /// In words.
+    pub why: String,
+    /// Since when, in RFC 3339.
+    pub since: String,
+}
+
+/// What proves the mesh's identities to others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OwnBundle {
+    /// How the control plane is.
+    pub status: Status,
+    /// The mesh's own trust domain.
+    pub trust_domain: String,
+    /// The SPIFFE bundle.
+    pub bundle: String,
+    /// Where others get it, by the address that proxies use.
+    pub endpoint: String,
+    /// Who answers there.
+    pub identity: String,
+    /// Whether anybody is answered there: that takes a `MeshPeer`.
+    pub is_served: bool,
+}
+
+/// Why the authority that signs intermediates gives none.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FailingCa {
+    /// Which: `vault https://vault:8200 pki`.
+    pub source: String,
+    /// The code: `T007`.
+    pub code: String,
+    /// The same in words: `certificate-not-renewing`.
+    pub slug: String,
+    /// What it said last, or what of it cannot be used.
+    pub why: String,
+    /// How often it was asked.
+    pub count: u32,
+    /// Since when, in RFC 3339.
+    pub since: String,
+    /// Where it is written: `mesh.yaml:21`.
+    pub place: String,
+}
+
+/// Where a root is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RootStage {
+    /// It is to sign next.
+    Announced,
+    /// It signs.
+    Active,
+    /// It stays for what it signed.
+    Leaving,
+}
+
+/// What happens to roots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RootStep {
+    /// The next one is put into bundles.
+    Announce,
+    /// It signs.
+    Activate,
 }
 
 /// One of the roots that replace each other.
@@ -610,8 +754,8 @@ pub struct Trust {
 pub struct RootState {
     /// SHA-256 of it, in hex.
     pub fingerprint: String,
-    /// `announced`: it is to sign next; `active`: it signs; `leaving`: it stays for what it signed.
-    pub stage: String,
+    /// Where it is in its life.
+    pub stage: RootStage,
     /// Since when, in RFC 3339.
     pub since: String,
     /// Since when it stands, in RFC 3339.
@@ -625,8 +769,8 @@ pub struct RootState {
 /// What happens next to the roots.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NextRoot {
-    /// `announce`: the next one is put into bundles; `activate`: it signs.
-    pub step: String,
+    /// What.
+    pub step: RootStep,
     /// When, in RFC 3339; where it waits for somebody, at the latest.
     pub due: String,
     /// How many have certificates.
@@ -635,6 +779,9 @@ pub struct NextRoot {
     pub confirmed: u64,
     /// Those for whom it waits.
     pub silent: Vec<SilentHolder>,
+    /// Until when it waits for other trust domains to look at it, in RFC 3339, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abroad: Option<String>,
 }
 
 /// Somebody who is not known to hold all roots.
@@ -685,6 +832,10 @@ pub struct Rotated {
     pub next: NextRoot,
     /// Those who did not hold the announced root: they refuse what it signs until they hear of it.
     pub broken: Vec<SilentHolder>,
+    /// The trust domains of others that may not have looked since it was announced: until they do, they
+    /// refuse what it signs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub abroad: Vec<String>,
 }
 
 /// The certificates for one identity.

@@ -1,5 +1,7 @@
 //! Calls that proxies are asked about: which are meant, and what is told of them.
 
+use std::fmt;
+
 use leno_model::flow::What;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,28 @@ pub struct Which {
     pub status: Option<(u16, u16)>,
     /// Only those that a proxy refused or cut short for this reason: `R003`.
     pub code: Option<String>,
+}
+
+/// It in words: `from shop/web to shop/cart failed`; empty if it is all.
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts = [
+            ("of", &self.party),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("method", &self.method),
+            ("path", &self.path),
+            ("code", &self.code),
+        ];
+        let texts = texts.into_iter();
+        let said = texts.filter_map(|(word, text)| Some(format!("{word} {}", text.as_ref()?)));
+        let failed = self.failed.then(|| "failed".to_owned());
+        let status = self
+            .status
+            .map(|(low, high)| format!("status {low}-{high}"));
+        let all: Vec<_> = said.chain(failed).chain(status).collect();
+        f.write_str(&all.join(" "))
+    }
 }
 
 /// Which calls that are over are asked for.

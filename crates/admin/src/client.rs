@@ -1,34 +1,49 @@
 //! The asking end.
 
+use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use leno_host::through_folder;
 use serde::de::DeserializeOwned;
-use tokio::io::BufReader;
+use tokio::io::{AsyncBufRead, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::failure::NotAsked;
 use crate::lines::{ask_in_line, read_answer, read_item};
-use crate::question::{Ask, Question, Watch};
+use crate::question::{Ask, Watch};
 use crate::several::Respondent;
 use crate::{LONGEST_ANSWER, LONGEST_ITEM, line};
 
-/// Asks the process behind one socket.
-#[derive(Clone, Debug)]
+/// Asks one process: the one behind a socket of this host, or one elsewhere.
+#[derive(Clone)]
 pub struct Client {
-    socket: PathBuf,
+    /// What people call the way there.
+    name: String,
+    way: Way,
+}
+
+/// The lines of an answer, as they come.
+pub type Spoken = Box<dyn AsyncBufRead + Send + Unpin>;
+
+/// A question on its way: what comes of it is its answer.
+pub type Opening = Pin<Box<dyn Future<Output = io::Result<Spoken>> + Send>>;
+
+#[derive(Clone)]
+enum Way {
+    Socket(PathBuf),
+    Call(Arc<dyn Fn(Vec<u8>) -> Opening + Send + Sync>),
 }
 
 /// Something that is answered for as long as this is held.
-#[derive(Debug)]
 pub struct Watching<A> {
     client: Client,
-    stream: BufReader<UnixStream>,
+    told: Spoken,
     item: PhantomData<A>,
 }
 
@@ -36,8 +51,23 @@ impl Client {
     /// A client of whoever listens on `socket`.
     pub fn new(socket: &Path) -> Self {
         Self {
-            socket: socket.to_owned(),
+            name: socket.display().to_string(),
+            way: Way::Socket(socket.to_owned()),
         }
+    }
+
+    /// A client of whoever answers the line of a question that `open` is given. People know it as
+    /// `name`.
+    pub fn by(name: String, open: impl Fn(Vec<u8>) -> Opening + Send + Sync + 'static) -> Self {
+        Self {
+            name,
+            way: Way::Call(Arc::new(open)),
+        }
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Asks, and waits for the answer as long as one of its kind may take: after that nobody is there.
@@ -45,7 +75,7 @@ impl Client {
         let question = question.into();
         let limit = question.limit();
         let asked = async {
-            let mut told = BufReader::new(self.say(question).await?);
+            let mut told = self.say(ask_in_line(question)).await?;
             line::next(&mut told, LONGEST_ANSWER).await
         };
         let told = timeout(limit, asked).await.unwrap_or_else(|_| {
@@ -57,10 +87,10 @@ impl Client {
 
     /// Asks for what goes on: the answer has each thing as it happens.
     pub async fn watch<Q: Watch>(&self, question: Q) -> Result<Watching<Q::Item>, NotAsked> {
-        let stream = self.say(question).await.map_err(|why| self.away(why))?;
+        let told = self.say(ask_in_line(question)).await;
         Ok(Watching {
             client: self.clone(),
-            stream: BufReader::new(stream),
+            told: told.map_err(|why| self.away(why))?,
             item: PhantomData,
         })
     }
@@ -78,7 +108,7 @@ impl Client {
     }
 
     async fn pass_on(&self, asked: Vec<u8>, lines: &mpsc::Sender<Vec<u8>>) -> io::Result<()> {
-        let mut told = BufReader::new(self.say_line(asked).await?);
+        let mut told = self.say(asked).await?;
         loop {
             let line = tokio::select! {
                 line = line::next(&mut told, LONGEST_ANSWER) => line?,
@@ -90,20 +120,21 @@ impl Client {
         }
     }
 
-    async fn say(&self, question: impl Into<Question>) -> io::Result<UnixStream> {
-        self.say_line(ask_in_line(question)).await
-    }
-
-    async fn say_line(&self, asked: Vec<u8>) -> io::Result<UnixStream> {
-        let (_folder, path) = through_folder(&self.socket)?;
-        let mut stream = UnixStream::connect(path).await?;
-        line::write(&mut stream, asked).await?;
-        Ok(stream)
+    async fn say(&self, asked: Vec<u8>) -> io::Result<Spoken> {
+        match &self.way {
+            Way::Call(open) => open(asked).await,
+            Way::Socket(socket) => {
+                let (_folder, path) = through_folder(socket)?;
+                let mut stream = UnixStream::connect(path).await?;
+                line::write(&mut stream, asked).await?;
+                Ok(Box::new(BufReader::new(stream)))
+            }
+        }
     }
 
     fn away(&self, why: io::Error) -> NotAsked {
         NotAsked::Away {
-            path: self.socket.display().to_string(),
+            path: self.name.clone(),
             why,
         }
     }
@@ -113,7 +144,7 @@ impl<A: DeserializeOwned> Watching<A> {
     /// The next thing; nothing once there are no more. It is not to be cancelled: what has come of
     /// the next one would be lost.
     pub async fn next(&mut self) -> Result<Option<A>, NotAsked> {
-        let told = line::next(&mut self.stream, LONGEST_ITEM).await;
+        let told = line::next(&mut self.told, LONGEST_ITEM).await;
         read_item(&told.map_err(|why| self.client.away(why))?)
     }
 }

@@ -1,11 +1,13 @@
-//! What one may ask a control plane or a proxy: the questions, the answers, and both ends of the
-//! Unix socket between them.
+//! What one may ask a control plane or a proxy: the questions, the answers, what it takes to be
+//! answered, and both ends of the Unix socket or of the authenticated call between them.
 //!
 //! A connection carries one question and one answer, each one line of JSON, so that any tool that
 //! opens a socket can take part: `echo '{"version":1,"ask":"status"}' | nc -U control.sock`. What is
 //! answered for as long as somebody listens ([`TapOf`]) is a line for each thing that happens.
 
 mod answer;
+mod asker;
+mod audited;
 mod calls;
 mod client;
 mod failure;
@@ -13,55 +15,72 @@ pub mod figures;
 mod held;
 mod line;
 mod lines;
+mod needs;
 mod object;
 mod once;
+mod overrides;
 mod overview;
 mod plain;
+mod plan;
 mod probe;
 mod question;
 mod recorded;
+pub mod remote;
 mod served;
 mod server;
 pub mod several;
 mod story;
+mod suggested;
 mod traffic;
+mod watched;
 
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
-    Diff, Ending, FailingRenewal, Finding, Follows, Forgotten, History, Holding, InForce, Link,
-    NextRoot, Parts, Past, Proxies, ProxyState, Readmitting, Recovered, Renewed, RenewedAt,
-    Revoked, RevokedIdentity, RootState, Rotated, Running, RunningPort, SilentHolder, Since,
-    Status, Token, TokenMade, Tokens, Trust, Tunnel, Verb, Waiting,
+    Diff, Ending, FailingCa, FailingRenewal, Finding, Follows, Forgotten, History, Holding,
+    InForce, Link, NextRoot, OwnBundle, Parts, Past, PeerState, PeerTrouble, Proxies, ProxyState,
+    Readmitting, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, RootStage, RootState,
+    RootStep, Rotated, Running, RunningPort, SilentHolder, Since, Status, Token, TokenMade, Tokens,
+    Trust, Tunnel, Verb, Waiting,
 };
+pub use asker::Asker;
+pub use audited::{Audited, AuditedOf, Outcome};
 pub use calls::{KeptCalls, Passed, Silent, Tapped, Wanted, Watched, Which};
-pub use client::{Client, Watching};
+pub use client::{Client, Opening, Spoken, Watching};
 pub use failure::{Failure, NotAsked};
 pub use held::{Difference, Item, ProxyView, Viewed, differences};
 pub use lines::{Reply, answer_in_lines, ask_in_line, read_answer, read_item};
+pub use needs::{Audit, Needs, With};
 pub use object::{NotAnObject, read_object};
 pub use once::{Once, each_once};
+pub use overrides::{OverrideChanged, OverrideTold, Overrides};
 pub use overview::{Ends, Followers, Grade, Overview, Step, Verdict, Workload, WorkloadState};
 pub use plain::hides;
+pub use plan::{Becomes, Foreseen, ForeseenCalls, ForeseenRequest, Means, Planned};
 pub use probe::{Probed, Reached, Requested, Tried};
 pub use question::{
-    Apply, Ask, At, Check, ConfigurationOf, CreateToken, Delete, DiffOf, DropToken, End,
-    FailuresOf, File, HistoryOf, HoldingOf, KeptOf, ListTokens, OpenDashboard, OverviewOf, PartsOf,
-    ProbeOf, ProxiesOf, Question, ReachOf, ReadmitProxies, Recover, Reinstate, RenewCertificate,
-    Revoke, Rollback, RotateRoot, ServiceOf, ServicesOf, StatusOf, StoryOf, TapOf, TrafficOf,
-    TrustOf, ViewOf, Watch,
+    AddOverride, Apply, Ask, At, AuditOf, BundleOf, Check, ConfigurationOf, CreateToken, Delete,
+    DiffOf, DropOverride, DropToken, End, EndWatch, FailuresOf, File, HistoryOf, HoldingOf, KeptOf,
+    ListOverrides, ListTokens, OpenDashboard, OverviewOf, PartsOf, PlanOf, ProbeOf, ProxiesOf,
+    Question, ReachOf, ReadmitProxies, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
+    RotateRoot, ServiceOf, ServicesOf, StatusOf, StoryOf, SuggestOf, TapOf, TrafficOf, TrustOf,
+    ViewOf, Watch, WatchesOf,
 };
 pub use recorded::{
-    Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded, Said, Seen,
-    Side, grpc_name,
+    Consulted, Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded,
+    Said, Seen, Side, grpc_name,
 };
 pub use served::{
     EndpointState, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule, ServiceLine,
     Services, Share,
 };
-pub use server::{Asker, Server};
+pub use server::Server;
 pub use story::{Fate, Hop, HowKnown, Other, StepOutcome, Story, StoryDetail, StoryStep};
+pub use suggested::{LeftOut, Suggested, SuggestedPolicy};
 pub use traffic::{
     Asked, By, Carried, Edge, FailedCall, FailureCount, FailureGroup, Failures, Kept, Traffic,
+};
+pub use watched::{
+    Aftermath, WatchEnd, WatchEnded, WatchFor, WatchedChange, Watches, Weight, WorseCalls,
 };
 
 /// The version of the questions and answers. Another one is refused, and says so.

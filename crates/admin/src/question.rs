@@ -5,16 +5,22 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
-    Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Parts,
-    Proxies, Readmitting, Recovered, Renewed, Revoked, Rotated, Status, TokenMade, Tokens, Trust,
+    Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, OwnBundle,
+    Parts, Proxies, Readmitting, Recovered, Renewed, Revoked, Rotated, Status, TokenMade, Tokens,
+    Trust,
 };
+use crate::audited::AuditedOf;
 use crate::calls::{KeptCalls, Tapped, Wanted, Which};
 use crate::held::Viewed;
+use crate::overrides::{OverrideChanged, Overrides};
 use crate::overview::Overview;
+use crate::plan::Planned;
 use crate::probe::{Probed, Reached, Requested};
 use crate::served::{Served, Services};
 use crate::story::Story;
+use crate::suggested::Suggested;
 use crate::traffic::{By, Carried, Failures};
+use crate::watched::{WatchFor, Watches};
 
 /// A question that has answers of one kind.
 pub trait Ask: Into<Question> {
@@ -106,6 +112,9 @@ questions! {
         /// Whether it is only said what would change.
         #[serde(default)]
         pub dry_run: bool,
+        /// How it is watched, if it is.
+        #[serde(default)]
+        pub watch: Option<WatchFor>,
     }
 
     /// Take these objects out of the configuration.
@@ -124,6 +133,9 @@ questions! {
         /// Whether it is only said what would change.
         #[serde(default)]
         pub dry_run: bool,
+        /// How it is watched, if it is.
+        #[serde(default)]
+        pub watch: Option<WatchFor>,
     }
 
     /// Make the configuration what it was.
@@ -142,11 +154,97 @@ questions! {
         /// Whether it is only said what would change.
         #[serde(default)]
         pub dry_run: bool,
+        /// How it is watched, if it is.
+        #[serde(default)]
+        pub watch: Option<WatchFor>,
+    }
+
+    /// Which changes are watched, and what came of those that were?
+    WatchesOf as Watches -> Watches {
+        /// Only that of this revision.
+        #[serde(default)]
+        pub revision: Option<u64>,
+    }
+
+    /// Let a change stay that is watched, or take it back, before its time is over.
+    EndWatch as EndWatch -> Watches {
+        /// The revision that it made; else the only one that is watched.
+        #[serde(default)]
+        pub revision: Option<u64>,
+        /// Whether it stays.
+        pub keep: bool,
+    }
+
+    /// What would these files change, and what would that mean for calls that were recorded?
+    PlanOf as Plan -> Planned {
+        /// The files, with the objects in them.
+        pub files: Vec<File>,
+        /// The namespace of objects that name none.
+        pub namespace: String,
+        /// The set they belong to.
+        pub set: String,
+        /// Whether what the set applied before and is not in the files would be deleted.
+        #[serde(default)]
+        pub prune: bool,
+        /// What is imagined without a file: `mtls=Strict`, `default=Deny`.
+        #[serde(default)]
+        pub with: Vec<String>,
+        /// The namespace that it is imagined of; else the mesh.
+        #[serde(default)]
+        pub with_in: Option<String>,
+        /// The calls of the last so many seconds.
+        pub seconds: u64,
+    }
+
+    /// Which policies would let in what was recorded, and nothing else?
+    SuggestOf as Suggest -> Suggested {
+        /// Of which service: `NAME` or `NAMESPACE/NAME`; else of every one that was called.
+        #[serde(default)]
+        pub service: Option<String>,
+        /// The namespace of a name that states none.
+        #[serde(default)]
+        pub namespace: String,
+        /// By the calls of the last so many seconds.
+        pub seconds: u64,
+        /// What was called less often is left out.
+        pub at_least: u64,
     }
 
     /// What was changed, when, by whom?
     HistoryOf as History -> History {
         /// At most so many revisions.
+        pub limit: u32,
+        /// Beginning right before this one; else with the newest.
+        #[serde(default)]
+        pub before: Option<u64>,
+    }
+
+    /// Let a measure of an emergency hold over what is written, until it ends by itself.
+    AddOverride as AddOverride -> OverrideChanged {
+        /// What is done: `audit shop/payments`, `eject shop/cart-0`, `all-to shop/cart shop/cart-v1`.
+        pub measure: String,
+        /// How long it holds, in seconds.
+        pub seconds: u64,
+        /// Why.
+        #[serde(default)]
+        pub message: String,
+        /// Whether that nobody answers any more is meant.
+        #[serde(default)]
+        pub force: bool,
+    }
+
+    /// Which measures hold over what is written?
+    ListOverrides as Overrides -> Overrides {}
+
+    /// Take a measure back before its time is over.
+    DropOverride as DropOverride -> OverrideChanged {
+        /// What it is called.
+        pub id: String,
+    }
+
+    /// What was changed, asked and refused, by whom and from where?
+    AuditOf as Audit -> AuditedOf {
+        /// At most so many records.
         pub limit: u32,
         /// Beginning right before this one; else with the newest.
         #[serde(default)]
@@ -230,6 +328,9 @@ questions! {
 
     /// Whom does the mesh trust?
     TrustOf as Trust -> Trust {}
+
+    /// What proves the mesh's identities to others?
+    BundleOf as Bundle -> OwnBundle {}
 
     /// Refuse an identity from here on.
     Revoke as Revoke -> Revoked {
@@ -359,6 +460,12 @@ questions! {
 }
 
 impl Question {
+    /// What it is called: `apply`, `create-token`.
+    pub fn word(&self) -> String {
+        let told = serde_json::to_value(self).unwrap_or_default();
+        told["ask"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// How long the answer may take. Who has not given it by then is stuck.
     pub fn limit(&self) -> Duration {
         match self {
@@ -372,7 +479,15 @@ impl Question {
             Self::Apply(_)
             | Self::Delete(_)
             | Self::Rollback(_)
+            | Self::Watches(_)
+            | Self::EndWatch(_)
+            | Self::Plan(_)
+            | Self::Suggest(_)
             | Self::History(_)
+            | Self::Audit(_)
+            | Self::AddOverride(_)
+            | Self::DropOverride(_)
+            | Self::Overrides(_)
             | Self::Diff(_)
             | Self::Configuration(_)
             | Self::View(_)
@@ -381,6 +496,7 @@ impl Question {
             | Self::Tokens(_)
             | Self::DropToken(_)
             | Self::Trust(_)
+            | Self::Bundle(_)
             | Self::Revoke(_)
             | Self::Reinstate(_)
             | Self::Renew(_)

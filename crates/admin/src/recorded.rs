@@ -1,10 +1,11 @@
 //! What proxies recorded, as it travels: the fields of the access log, and beside them what was
 //! decided, by what, and what it was decided about.
 
+use std::fmt;
+
+use leno_model::origin::RouteName;
 use leno_model::{CallId, Code, Fault, Origin, Roll};
-use leno_telemetry::{
-    Call, Edge, Event, Facts, FailedTry, Load, Reporter, RouteName, Security, Stream,
-};
+use leno_telemetry::{Call, Edge, Event, Facts, FailedTry, Load, Reporter, Security, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
@@ -112,6 +113,22 @@ pub enum Side {
     Destination,
 }
 
+/// An external authorizer that was asked about a call.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Consulted {
+    /// What has it asked.
+    pub by: Said,
+    /// Who was asked: `shop/authz:9000`.
+    pub to: String,
+    /// What followed: `allowed`, `denied`, `no answer`, `no answer, let in`.
+    pub said: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: f64,
+    /// Why there was no answer, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
 /// What a proxy decided, as far as it came to that.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Decided {
@@ -136,6 +153,9 @@ pub struct Decided {
     /// The access rules that matched it and only tell so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audited: Vec<Said>,
+    /// The external authorizers that were asked about it, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consulted: Vec<Consulted>,
     /// The service port that was called: `shop/cart:8080`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called: Option<String>,
@@ -468,6 +488,7 @@ impl Decided {
             caller,
             said_by,
             audited,
+            consulted,
             called,
             backend,
             roll,
@@ -486,6 +507,7 @@ impl Decided {
             rule: rule.map(Said::of),
             said_by: said_by.map(Said::of),
             audited: audited.iter().map(Said::of).collect(),
+            consulted: consulted.iter().map(Consulted::of).collect(),
             called: called.map(ToString::to_string),
             backend: backend.map(ToString::to_string),
             roll: roll.map(|Roll { value, of }| (value, of.get())),
@@ -495,6 +517,32 @@ impl Decided {
             late: late.as_ref().map(Late::of),
             facts: facts.map(Fact::all).unwrap_or_default(),
             why: why.to_owned(),
+        }
+    }
+}
+
+impl Consulted {
+    fn of(asked: &leno_telemetry::Consulted) -> Self {
+        Self {
+            by: Said::of(&asked.by),
+            to: asked.to.to_string(),
+            said: asked.said.as_str().to_owned(),
+            took_ms: asked.took.as_secs_f64() * 1000.0,
+            why: (!asked.why.is_empty()).then(|| asked.why.to_string()),
+        }
+    }
+}
+
+/// `authorizer shop/authz:9000 said: allowed, in 2.1 ms`
+impl fmt::Display for Consulted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            to, said, took_ms, ..
+        } = self;
+        write!(f, "authorizer {to}: {said}, after {took_ms:.1} ms")?;
+        match &self.why {
+            Some(why) => write!(f, " ({why})"),
+            None => Ok(()),
         }
     }
 }

@@ -1,33 +1,24 @@
 //! The answering end. Who may ask is decided by the kernel: the socket's file is the owner's alone,
 //! and each peer's user id is looked at again.
 
-use std::fs;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_host::{SocketFile, through_folder};
+use leno_host::{Reach, SocketFile};
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::asker::Asker;
 use crate::failure::Failure;
 use crate::lines::{Reply, Told, answer_in_lines};
 use crate::question::Question;
 use crate::{LONGEST_QUESTION, line};
-
-/// Who asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asker {
-    /// The user id that the kernel vouches for.
-    pub user: u32,
-}
 
 /// A socket on which questions come in.
 #[derive(Debug)]
@@ -52,10 +43,7 @@ impl Server {
     /// Listens at `path`, which only the user of this process can open (mode 0600). A socket that
     /// nobody listens on any more is replaced; anything else at `path` is left alone.
     pub fn listen(path: &Path) -> io::Result<Self> {
-        let (_folder, short) = through_folder(path)?;
-        if let Ok(found) = fs::symlink_metadata(path)
-            && (!found.file_type().is_socket() || StdUnixStream::connect(&short).is_ok())
-        {
+        if SocketFile::is_taken(path)? {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         Self::listen_instead(path)
@@ -63,7 +51,8 @@ impl Server {
 
     /// The same, in the place of whoever listens at `path`: who asks from here on asks this one.
     pub fn listen_instead(path: &Path) -> io::Result<Self> {
-        let (listener, file) = SocketFile::put(path, |path| UnixListener::bind(path))?;
+        let (listener, file) =
+            SocketFile::put(path, Reach::Owner, |path| UnixListener::bind(path))?;
         Ok(Self { listener, file })
     }
 
@@ -111,7 +100,7 @@ where
         return line::write(&mut stream, told).await;
     }
     let asked = timeout(PATIENCE, line::read(&mut stream, LONGEST_QUESTION)).await??;
-    let mut lines = answer_in_lines(&asked, |question| answer(Asker { user }, question));
+    let mut lines = answer_in_lines(&asked, |question| answer(Asker::User(user), question));
     loop {
         let line = tokio::select! {
             line = lines.recv() => line,

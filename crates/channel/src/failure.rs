@@ -2,9 +2,9 @@
 
 use std::{fmt, io};
 
-use leno_identity::Distrust;
+use leno_identity::{Distrust, NotEndpoint};
 use leno_model::{Code, Fault, SpiffeId};
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 
 use crate::{HANDSHAKE_LIMIT, alpn::Alpn, words::words};
 
@@ -26,6 +26,9 @@ pub enum WhyFailed {
     /// We do not believe the peer.
     #[error(transparent)]
     Distrusted(Distrust),
+    /// A server of another trust domain is not the one that was expected.
+    #[error("it does not prove to be the one that was expected: {0}")]
+    NotEndpoint(NotEndpoint),
     /// The peer does not believe us.
     #[error("{0}")]
     Refused(Refusal),
@@ -51,7 +54,7 @@ pub enum WhyFailed {
     #[error("it was not finished within {HANDSHAKE_LIMIT:?}")]
     Late,
     /// The peer does not speak TLS as it should.
-    #[error("TLS failed: {0}")]
+    #[error("TLS failed: {}", tls_words(.0))]
     Tls(rustls::Error),
     /// The connection broke.
     #[error("{}", words(.0))]
@@ -64,7 +67,8 @@ impl HandshakeFailure {
         match &self.why {
             WhyFailed::Distrusted(distrust) => distrust.code(),
             WhyFailed::Refused(refusal) if refusal.is_revocation() => Code::T005,
-            WhyFailed::Refused(_)
+            WhyFailed::NotEndpoint(_)
+            | WhyFailed::Refused(_)
             | WhyFailed::NotHere { .. }
             | WhyFailed::NotHeld
             | WhyFailed::NobodyExpected
@@ -86,7 +90,8 @@ impl WhyFailed {
     pub(crate) fn claimed(&self) -> Option<&SpiffeId> {
         match self {
             Self::Distrusted(distrust) => distrust.claimed(),
-            Self::Refused(_)
+            Self::NotEndpoint(_)
+            | Self::Refused(_)
             | Self::NotHere { .. }
             | Self::NotHeld
             | Self::NobodyExpected
@@ -104,6 +109,11 @@ impl WhyFailed {
             Some(rustls::Error::NoCertificatesPresented) => {
                 Self::Distrusted(Distrust::NoCertificate)
             }
+            Some(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
+                if let Some(why) = other.0.downcast_ref() =>
+            {
+                Self::NotEndpoint(NotEndpoint::clone(why))
+            }
             Some(rustls::Error::AlertReceived(alert)) => Self::Refused(Refusal(*alert)),
             Some(rustls::Error::NoApplicationProtocol) => Self::NoProtocol {
                 offered: offered.to_vec(),
@@ -111,6 +121,15 @@ impl WhyFailed {
             Some(tls) => Self::Tls(tls.clone()),
             None => Self::Broken(error),
         }
+    }
+}
+
+fn tls_words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "no root that is trusted leads to its certificate".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 
@@ -146,6 +165,7 @@ impl fmt::Display for Refusal {
             AlertDescription::BadCertificate => "it finds no identity in our certificate",
             AlertDescription::CertificateRequired => "it wants a certificate and got none",
             AlertDescription::AccessDenied => "it will not speak with us",
+            AlertDescription::ProtocolVersion => "it does not speak TLS 1.3",
             AlertDescription::NoApplicationProtocol => "it speaks none of our protocols",
             other => return write!(f, "the peer broke off: {other:?}"),
         };

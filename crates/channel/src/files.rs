@@ -40,16 +40,24 @@ pub fn read_key(path: &Path) -> Result<Key, BadFile> {
 
 /// Reads one certificate or more, in DER, in the file's order: a chain or a bundle.
 pub fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, BadFile> {
-    let text = read(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text)
-        .map(|der| der.map(|der| der.to_vec()))
-        .collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(BadFile::NoCertificate {
-            path: path.to_owned(),
-        }),
-    }
+    let certificates = certificates_of(&read(path)?);
+    certificates.ok_or_else(|| BadFile::NoCertificate {
+        path: path.to_owned(),
+    })
+}
+
+/// The certificates in a text of PEM, in DER, in the text's order; `None` if there is none, or one that
+/// cannot be read.
+pub fn certificates_of(text: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let certificates = CertificateDer::pem_slice_iter(text);
+    let certificates = certificates.map(|der| der.ok().map(|der| der.to_vec()));
+    let certificates: Vec<_> = certificates.collect::<Option<_>>()?;
+    (!certificates.is_empty()).then_some(certificates)
+}
+
+/// A certificate request (PKCS #10) in PEM.
+pub fn request_text(der: &[u8]) -> String {
+    pem::encode(&Pem::new("CERTIFICATE REQUEST", der))
 }
 
 /// Writes a private key, readable by its owner alone (mode 0600). The file is whole or absent.

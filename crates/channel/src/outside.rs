@@ -1,11 +1,17 @@
 //! The client's side of a handshake with a server that is not of the mesh: it proves its host name
-//! by roots that are given, and nobody here proves anything.
+//! by roots that are given, or one identity of another trust domain, and nobody here proves anything.
 
 use std::sync::Arc;
 
+use leno_identity::{Trust, verify_endpoint};
 use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, PeerIncompatible,
+    RootCertStore, SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -26,13 +32,31 @@ impl Roots {
         let verifier = WebPkiServerVerifier::builder_with_provider(store.into(), provider)
             .build()
             .ok()?;
+        Some(Self::by(basis, verifier))
+    }
+
+    /// Whoever proves to be `id`, a SPIFFE ID, by what `trust` holds of its trust domain, whatever its host is
+    /// called.
+    pub fn of_identity(clock: Clock, trust: Arc<Trust>, id: Arc<str>) -> Self {
+        let basis = Basis::new(clock);
+        let verifier = OneIdentity {
+            id,
+            trust,
+            clock: basis.clock.clone(),
+            algorithms: basis.algorithms(),
+        };
+        Self::by(basis, Arc::new(verifier))
+    }
+
+    fn by(basis: Basis, verifier: Arc<dyn ServerCertVerifier>) -> Self {
         let time = Arc::new(basis.clock.clone());
         let config = ClientConfig::builder_with_details(basis.provider, time)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("the provider has suites of TLS 1.3")
-            .with_webpki_verifier(verifier)
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        Some(Self(Arc::new(config)))
+        Self(Arc::new(config))
     }
 
     /// A stream to `host`, which proved to be it, over which `protocol` is spoken.
@@ -53,5 +77,57 @@ impl Roots {
         let stream = timeout(HANDSHAKE_LIMIT, handshake).await;
         let stream = stream.map_err(|_| WhyFailed::Late)?;
         stream.map_err(|error| WhyFailed::of_stream(error, &[]))
+    }
+}
+
+/// Takes a server that proves to be one identity, and nobody else.
+#[derive(Debug)]
+struct OneIdentity {
+    id: Arc<str>,
+    trust: Arc<Trust>,
+    clock: Clock,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for OneIdentity {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut chain = vec![end_entity.as_ref()];
+        chain.extend(intermediates.iter().map(AsRef::as_ref));
+        match verify_endpoint(&chain, &self.id, &self.trust, self.clock.now()) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(why) => {
+                let why = OtherError(Arc::new(why));
+                Err(Error::InvalidCertificate(CertificateError::Other(why)))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerIncompatible::Tls12NotOfferedOrEnabled.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
     }
 }

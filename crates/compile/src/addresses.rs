@@ -3,6 +3,7 @@
 use alloc::{
     collections::{BTreeMap, btree_map::Entry},
     format,
+    vec::Vec,
 };
 use core::net::IpAddr;
 
@@ -32,6 +33,7 @@ pub(crate) fn addresses<'a>(
             }
         }
     }
+    note_same_places(workloads, notes);
     for workload in workloads {
         for instance in &workload.instances {
             let Some(address) = instance.address else {
@@ -53,6 +55,39 @@ pub(crate) fn addresses<'a>(
         }
     }
     owners
+}
+
+/// Notes workloads of different namespaces that say to listen at the same place: at each of them, since
+/// nobody can tell whose it is.
+fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {
+    let mut places = BTreeMap::<_, Vec<&Workload<'_>>>::new();
+    for workload in workloads {
+        let addresses = workload.instances.iter();
+        let addresses = addresses.filter_map(|it| Some((&it.network, it.address?)));
+        for (network, address) in addresses {
+            for port in workload.ports.keys() {
+                let here = places.entry((network, address, *port)).or_default();
+                here.push(workload);
+            }
+        }
+    }
+    for ((_, address, port), here) in places {
+        for one in &here {
+            let other = here.iter().find(|other| other.namespace != one.namespace);
+            let Some(other) = other else {
+                continue;
+            };
+            let message = format!(
+                "{address}:{port} is where {} listens, too",
+                other.object.reference()
+            );
+            notes.push(
+                finding::error(one.object, "/spec/instances", Code::C122, message).in_force(
+                    "calls to the address alone go to one of the two; by name, each gets its own",
+                ),
+            );
+        }
+    }
 }
 
 fn taken_from(service: &Service<'_>, address: IpAddr, owner: &AddressOwner) -> Notes {

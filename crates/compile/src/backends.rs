@@ -11,6 +11,7 @@ use leno_model::view::{PortRef, Protocol};
 use leno_model::{Code, Name, Namespace, ServiceName, near};
 use leno_resources::Resources;
 use leno_resources::gateway::{BackendObjectReference, BackendRef, GrpcBackendRef, HttpBackendRef};
+use leno_resources::policy::AuthorizerRef;
 
 use crate::finding::{self, Flaw};
 use crate::parents::{Role, Routed};
@@ -21,8 +22,45 @@ use crate::suggest;
 /// What `ReferenceGrant`s permit.
 pub(crate) struct Grants(BTreeSet<Grant>);
 
-/// To routes of a kind, from a namespace, into a namespace, to a service or all.
-type Grant = (Kind, Namespace, Namespace, Option<Name>);
+/// To objects of a kind, from a namespace, into a namespace, to a service or all.
+type Grant = (Referrer, Namespace, Namespace, Option<Name>);
+
+/// A kind of objects that refer to services.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Referrer {
+    Route(Kind),
+    AccessPolicy,
+}
+
+impl Referrer {
+    fn named(group: &str, kind: &str) -> Option<Self> {
+        match (group, kind) {
+            (GATEWAY_API, kind) => Kind::named(kind).map(Self::Route),
+            (leno_resources::GROUP, "AccessPolicy") => Some(Self::AccessPolicy),
+            _ => None,
+        }
+    }
+
+    /// `AccessPolicies`
+    fn all(self) -> String {
+        match self {
+            Self::Route(kind) => format!("{}s", kind.name()),
+            Self::AccessPolicy => "AccessPolicies".to_string(),
+        }
+    }
+
+    /// Why it cannot refer to `port`, which is said to speak this.
+    fn not_spoken(self, port: &PortRef, spoken: Protocol) -> Option<String> {
+        let port = format!("{}:{}", port.service.name, port.port);
+        match self {
+            Self::Route(kind) if !kind.reaches(spoken) => Some(not_spoken(&port, spoken, kind)),
+            Self::AccessPolicy if matches!(spoken, Protocol::Tls | Protocol::Tcp) => Some(format!(
+                "{port} is {spoken}, and an authorizer is asked by HTTP"
+            )),
+            Self::Route(_) | Self::AccessPolicy => None,
+        }
+    }
+}
 
 impl Grants {
     pub(crate) fn new(resources: &Resources) -> Self {
@@ -33,24 +71,26 @@ impl Grants {
             };
             //= ReferenceGrantSpec from: "entries MUST be combined using OR."
             let from = spec.from.iter().filter_map(|from| from.sound());
-            let from = from.filter(|from| &*from.group == GATEWAY_API);
-            let from = from.filter_map(|from| Some((Kind::named(&from.kind)?, &from.namespace)));
-            for (kind, namespace) in from {
+            let from = from.filter_map(|from| {
+                let referrer = Referrer::named(&from.group, &from.kind)?;
+                Some((referrer, &from.namespace))
+            });
+            for (referrer, namespace) in from {
                 let to = spec.to.iter().filter_map(|to| to.sound());
                 let to = to.filter(|to| (&*to.group, &*to.kind) == ("", "Service"));
                 grants.extend(to.map(|to| {
                     let own = finding::namespace(grant);
-                    (kind, namespace.clone(), own, to.name.clone())
+                    (referrer, namespace.clone(), own, to.name.clone())
                 }));
             }
         }
         Self(grants)
     }
 
-    fn permits(&self, kind: Kind, from: &Namespace, to: &ServiceName) -> bool {
+    fn permits(&self, by: Referrer, from: &Namespace, to: &ServiceName) -> bool {
         let has = |name| {
             let (from, into) = (from.clone(), to.namespace.clone());
-            self.0.contains(&(kind, from, into, name))
+            self.0.contains(&(by, from, into, name))
         };
         //= ReferenceGrantTo name: "When unspecified, this policy refers to all resources of the
         //= specified Group and Kind in the local namespace."
@@ -68,6 +108,18 @@ pub(crate) struct Reference<'a> {
     pub(crate) namespace: Option<&'a Namespace>,
     pub(crate) name: &'a Name,
     pub(crate) port: Option<u16>,
+}
+
+impl<'a> From<&'a AuthorizerRef> for Reference<'a> {
+    fn from(written: &'a AuthorizerRef) -> Self {
+        Self {
+            group: &written.group,
+            kind: &written.kind,
+            namespace: written.namespace.as_ref(),
+            name: &written.name,
+            port: Some(written.port),
+        }
+    }
 }
 
 impl Reference<'_> {
@@ -100,10 +152,10 @@ is_reference!(
     HttpBackendRef
 );
 
-/// A route that refers to somebody, and where it does.
+/// An object that refers to somebody, and where it does.
 #[derive(Clone, Copy)]
 pub(crate) struct Referring<'a> {
-    pub(crate) kind: Kind,
+    pub(crate) by: Referrer,
     pub(crate) own: &'a Namespace,
     pub(crate) role: Role,
 }
@@ -113,7 +165,7 @@ pub(crate) struct Referring<'a> {
 /// Permission is asked before existence, so that nobody learns what another namespace holds.
 pub(crate) fn port(
     reference: Reference<'_>,
-    Referring { kind, own, role }: Referring<'_>,
+    Referring { by, own, role }: Referring<'_>,
     routed: &Routed<'_>,
     grants: &Grants,
 ) -> Result<PortRef, Flaw> {
@@ -125,10 +177,10 @@ pub(crate) fn port(
     }
     let namespace = reference.namespace.unwrap_or(own);
     let name = ServiceName::new(namespace.clone(), reference.name.clone());
-    if needs_grant(role, namespace, own) && !grants.permits(kind, own, &name) {
+    if needs_grant(role, namespace, own) && !grants.permits(by, own, &name) {
         let message = format!(
-            "no ReferenceGrant in {namespace} lets {}s of {own} use Service {}",
-            kind.name(),
+            "no ReferenceGrant in {namespace} lets {} of {own} use Service {}",
+            by.all(),
             name.name
         );
         return Err(Flaw::new("/namespace", Code::C103, message));
@@ -168,9 +220,8 @@ pub(crate) fn port(
         service: name,
         port: number,
     };
-    if let Some(spoken) = routed.said(&port).filter(|spoken| !kind.reaches(*spoken)) {
-        let port = format!("{}:{number}", port.service.name);
-        let message = not_spoken(&port, spoken, kind);
+    let spoken = routed.said(&port);
+    if let Some(message) = spoken.and_then(|spoken| by.not_spoken(&port, spoken)) {
         return Err(Flaw::new("/port", Code::C110, message));
     }
     Ok(port)

@@ -1,17 +1,21 @@
 //! What holds everywhere: the `Mesh` object, with defaults for what it does not say.
 
-use alloc::{format, sync::Arc};
+use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::time::Duration;
 
+use leno_model::role::{Grant, Reach};
 use leno_model::view::{
-    Collector, Mtls, OtlpProtocol, Settings, Signals, Stance, UNKNOWN_DESTINATIONS, Unknown,
+    Collector, Mtls, OtlpProtocol, Probe, Settings, Signals, Stance, UNKNOWN_DESTINATIONS, Unknown,
 };
-use leno_model::{Code, Name, Notes, Origin, TrustDomain};
-use leno_resources::mesh::{self, MeshSpec, MtlsMode};
+use leno_model::{Code, Name, Notes, Origin, Role, SpiffeId, TrustDomain};
+use leno_resources::mesh::{self, AdministratorRole, MeshSpec, MtlsMode};
+use leno_resources::policy::Identity;
 use leno_resources::{Object, Part, Resources};
 
+use crate::attested::{self, TokenIssuer};
+use crate::ca::{Ca, ca};
 use crate::finding::{self, Complete};
-use crate::mesh::Lifetimes;
+use crate::mesh::{Administration, Lifetimes};
 
 /// What the mesh says where nobody says anything more special.
 pub(crate) struct Everywhere {
@@ -19,6 +23,9 @@ pub(crate) struct Everywhere {
     pub(crate) name: Option<Name>,
     pub(crate) settings: Settings,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) token_issuers: BTreeMap<Name, TokenIssuer>,
+    pub(crate) administration: Administration,
+    pub(crate) ca: Ca,
     pub(crate) mtls: (Mtls, Option<Origin>),
     pub(crate) stance: (Stance, Option<Origin>),
 }
@@ -48,6 +55,9 @@ fn unsaid() -> Everywhere {
         name: None,
         settings: Settings::new(trust_domain("mesh")),
         lifetimes: LIFETIMES,
+        token_issuers: BTreeMap::new(),
+        administration: Administration::default(),
+        ca: Ca::Own,
         mtls: (Mtls::Permissive, None),
         stance: (Stance::Allow, None),
     }
@@ -56,6 +66,7 @@ fn unsaid() -> Everywhere {
 fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
     let mut everywhere = unsaid();
     everywhere.name = Some(mesh.meta.name.clone());
+    everywhere.ca = ca(mesh);
     everywhere.settings.trust_domain = trust_domain(mesh.meta.name.as_str());
     let said = |settings: &mut Settings, field: &str, pointer: &str| {
         let origin = mesh.origin(pointer);
@@ -86,6 +97,7 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
             "/spec/unknownDestinations",
         );
     }
+    everywhere.settings.probes = probes(mesh, spec);
     let telemetry = spec.telemetry.as_ref().and_then(Part::partly);
     let written = telemetry.and_then(|telemetry| telemetry.collector.as_ref());
     if let Some(collector) = written.map(collector) {
@@ -96,6 +108,7 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
             "/spec/telemetry/collector",
         );
     }
+    everywhere.token_issuers = attested::issuers(spec);
     if let Some(certificates) = &spec.certificates {
         everywhere.lifetimes = lifetimes(
             certificates.lifetime,
@@ -103,6 +116,7 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
             certificates.root_lifetime,
         );
     }
+    everywhere.administration = administration(spec, &everywhere.settings.trust_domain);
     if let Some(mode) = spec.mtls {
         everywhere.mtls = (mtls(mode), Some(mesh.origin("/spec/mtls")));
     }
@@ -110,6 +124,37 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
         everywhere.stance = (stance(default), Some(mesh.origin("/spec/default")));
     }
     everywhere
+}
+
+/// Who may do what from another host. An entry that was not understood allows nothing.
+fn administration(spec: &MeshSpec, trust_domain: &TrustDomain) -> Administration {
+    let mut warrants = Administration::default();
+    for entry in spec.administration.iter().filter_map(Part::sound) {
+        let identity = match (&entry.person, &entry.identity) {
+            (Some(person), _) => SpiffeId::person(trust_domain, person),
+            (None, Some(Identity::Spiffe(id))) => id.clone(),
+            (None, Some(Identity::Short(namespace, account))) => SpiffeId {
+                trust_domain: trust_domain.clone(),
+                namespace: namespace.clone(),
+                service_account: account.clone(),
+            },
+            (None, None) => continue,
+        };
+        let named = entry.namespaces.iter().filter_map(Part::sound).cloned();
+        warrants.entry(identity).or_default().add(Grant {
+            role: match entry.role {
+                AdministratorRole::Viewer => Role::Viewer,
+                AdministratorRole::Editor => Role::Editor,
+                AdministratorRole::Admin => Role::Admin,
+            },
+            reach: match entry.namespaces.is_empty() {
+                true => Reach::Mesh,
+                false => Reach::Namespaces(named.collect()),
+            },
+            headers: entry.headers,
+        });
+    }
+    warrants
 }
 
 /// How long certificates live, where what signs is given the time that it needs.
@@ -133,6 +178,20 @@ pub(crate) fn stance(stance: mesh::Stance) -> Stance {
         mesh::Stance::Allow => Stance::Allow,
         mesh::Stance::Deny => Stance::Deny,
     }
+}
+
+/// The health checks of which nothing is missing: without a part, one would let in more than was meant.
+fn probes(mesh: &Object<MeshSpec>, spec: &MeshSpec) -> Vec<Arc<Probe>> {
+    let read = |(index, part): (usize, &Part<mesh::Probe>)| {
+        let mesh::Probe { from, port, path } = part.sound()?;
+        Some(Arc::new(Probe {
+            origin: mesh.origin(&format!("/spec/probes/{index}")),
+            from: from.iter().filter_map(Part::sound).copied().collect(),
+            port: *port,
+            path: path.clone(),
+        }))
+    };
+    spec.probes.iter().enumerate().filter_map(read).collect()
 }
 
 fn collector(written: &mesh::Collector) -> Collector {

@@ -16,7 +16,7 @@ use leno_resources::gateway::{
     HttpHeader, HttpHeaderFilter, HttpPathModifier, HttpRequestMirrorFilter, PathModifierType,
 };
 
-use crate::backends::{self, Referring};
+use crate::backends::{self, Referrer, Referring};
 use crate::cors;
 use crate::finding::{self, Complete};
 use crate::parents::Role;
@@ -154,7 +154,7 @@ impl Reader<'_, '_> {
             ..
         } = self.place;
         let referring = Referring {
-            kind: route.kind(),
+            by: Referrer::Route(route.kind()),
             own: &finding::namespace(route.object),
             role,
         };

@@ -82,13 +82,16 @@ pub(crate) fn instances(
             addresses: running.address.into_iter().collect(),
             ports: access.ports.clone(),
             other_ports: access.others.clone(),
+            outbound: access.outbound.clone(),
             telemetry: telemetry.clone(),
+            processes: workload.processes.clone(),
         };
         let instance = Instance {
             workload: Arc::new(workload_view),
             origin: workload.object.origin(""),
             locality: workload.locality.clone(),
-            tunnel: None,
+            tunnel: running.tunnel,
+            tokens: workload.tokens.clone(),
         };
         (running.id.clone(), Arc::new(instance))
     };

@@ -11,7 +11,9 @@ extern crate alloc;
 mod access;
 mod addresses;
 mod answers;
+mod attested;
 mod backends;
+mod ca;
 mod conflicts;
 mod cors;
 mod everywhere;
@@ -20,8 +22,10 @@ mod finding;
 mod instances;
 mod layers;
 mod matches;
+mod measures;
 mod mesh;
 mod parents;
+mod peers;
 mod precedence;
 mod route;
 mod routes;
@@ -45,9 +49,13 @@ use leno_resources::Resources;
 use crate::layers::Layers;
 
 pub use access::Special;
+pub use attested::{ClaimMatch, KeysFrom, TokenIssuer, TokenMatch};
+pub use ca::{By, Ca, Login, Outside, Vault};
 pub use mesh::{
-    AddressOwner, Answer, Destination, Instance, Known, Lifetimes, Mesh, NotFound, ViewOf,
+    AddressOwner, Administration, Answer, Destination, Instance, Known, Lifetimes, Mesh, NotFound,
+    ViewOf,
 };
+pub use peers::{BundlePlace, Peer};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 
@@ -62,7 +70,8 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let trust_domain = &everywhere.settings.trust_domain;
     let network = Network::new(NETWORK).expect("a constant that is a label");
 
-    let workloads = workloads::workloads(resources, trust_domain, &mut notes);
+    let peers = peers::peers(resources, trust_domain, &mut notes);
+    let workloads = workloads::workloads(resources, &everywhere, &peers, &mut notes);
     let mut services = services::services(resources, &workloads, &mut notes);
     let addresses = addresses::addresses(services.values(), &workloads, &network, &mut notes);
     let labelled = answers::Labelled::new(&workloads);
@@ -80,6 +89,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         workloads: workloads.iter().map(|it| (it.name(), &it.ports)).collect(),
         http_routes: targets::names(resources.http_routes.iter()),
         grpc_routes: targets::names(resources.grpc_routes.iter()),
+        peers: &peers,
     };
     let tunings = Layers::read(resources.traffic_policies.iter(), &scope, &mut notes);
     let ruled = services.keys().map(|name| {
@@ -87,13 +97,31 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         (name.clone(), protocols)
     });
     let routed = parents::Routed::new(&services, &unopened, ruled.collect(), resources);
-    let mut attached = routes::routes(resources, &routed, &mut notes);
+    let grants = backends::Grants::new(resources);
+    let surroundings = rules::Surroundings {
+        routed: &routed,
+        grants: &grants,
+    };
+    let mut attached = routes::routes(resources, surroundings, &mut notes);
+    let measures = measures::Measures(&resources.overrides);
     let told = telemetry::read(&resources.telemetry_policies, &scope, &mut notes);
     told.say_in(&mut attached);
+    let taken = access::Taken::new(&attached);
     let mut policies = Vec::new();
     for policy in resources.access_policies.iter() {
-        policies.push(access::read(policy, trust_domain, &scope, &mut notes));
+        let means = access::Means {
+            trust_domain,
+            scope: &scope,
+            taken: &taken,
+            surroundings,
+        };
+        let mut policy = access::read(policy, &means, &mut notes);
+        if measures.audit(policy.object()) {
+            policy.only_audits();
+        }
+        policies.push(policy);
     }
+    measures.steer(&mut attached);
     let policies = access::Policies::new(&everywhere, &policies);
     policies.note_overlaps(&mut notes);
 
@@ -106,6 +134,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         ));
     }
     policies.note_blind(&blind, &mut notes);
+    policies.break_rings(&mut instances, &answers, &mut notes);
 
     let service = |service: &services::Service<'_>| {
         let said = services::Said {
@@ -124,9 +153,13 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         telemetry: told.everywhere(),
         ..everywhere.settings.clone()
     };
-    let mesh = Mesh {
+    let mut mesh = Mesh {
         settings: Arc::new(settings),
         lifetimes: everywhere.lifetimes,
+        token_issuers: everywhere.token_issuers,
+        administration: Arc::new(everywhere.administration.clone()),
+        ca: everywhere.ca,
+        peers,
         services,
         instances,
         answers,
@@ -134,6 +167,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         unaddressed,
         revoked: Arc::default(),
     };
+    measures.eject(&mut mesh);
     (mesh, notes)
 }
 

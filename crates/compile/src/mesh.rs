@@ -2,6 +2,7 @@
 //! offline commands hold it; a proxy gets its own [`View`](leno_model::view::View) of it.
 
 mod find;
+mod keys;
 mod known;
 mod view;
 
@@ -14,7 +15,11 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use leno_model::view::{Locality, PortRef, Service, Settings, Workload, WorkloadId};
-use leno_model::{Name, Network, Origin, ServiceName, SpiffeId};
+use leno_model::{Name, Network, Origin, ServiceName, SpiffeId, TrustDomain, Warrant};
+
+use crate::attested::{TokenIssuer, TokenMatch};
+use crate::ca::Ca;
+use crate::peers::Peer;
 
 pub use find::{Destination, NotFound};
 pub use known::Known;
@@ -31,6 +36,9 @@ pub struct Lifetimes {
     pub root: Duration,
 }
 
+/// Who may do what with the mesh from another host. Whoever is not in it may do nothing.
+pub type Administration = BTreeMap<SpiffeId, Warrant>;
+
 /// Everything that was written, with its meaning: routes in order of precedence inside their
 /// services, access gathered inside the ports of their workloads, defaults filled in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +47,14 @@ pub struct Mesh {
     pub settings: Arc<Settings>,
     /// How long certificates live.
     pub lifetimes: Lifetimes,
+    /// Those whose tokens prove who a proxy is that joins, as workloads call them.
+    pub token_issuers: BTreeMap<Name, TokenIssuer>,
+    /// Who may do what with it from another host; no proxy is told.
+    pub administration: Arc<Administration>,
+    /// Who signs what signs them.
+    pub ca: Ca,
+    /// The other trust domains whose identities are believed. What proves them, whoever looks for it adds.
+    pub peers: BTreeMap<TrustDomain, Peer>,
     /// All services, also those that a workload implies.
     pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// All that runs, one entry for each instance.
@@ -64,6 +80,8 @@ pub struct Instance {
     pub locality: Locality,
     /// Where its proxy takes mesh calls; only that proxy's own report sets it.
     pub tunnel: Option<SocketAddr>,
+    /// The tokens whose bearers may join as it.
+    pub tokens: Arc<[TokenMatch]>,
 }
 
 /// One that answers for a service port.

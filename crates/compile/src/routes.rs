@@ -12,10 +12,9 @@ use leno_model::view::{PortRef, Routes};
 use leno_model::{Namespace, Notes};
 use leno_resources::Resources;
 
-use crate::backends::Grants;
 use crate::conflicts::{self, Settled};
 use crate::finding::Complete;
-use crate::parents::{self, Routed};
+use crate::parents;
 use crate::precedence::{self, Candidate};
 use crate::route::{self, Route};
 use crate::rules::{self, Surroundings};
@@ -26,12 +25,12 @@ pub(crate) type Attached = BTreeMap<PortRef, BTreeMap<Option<Namespace>, Arc<Rou
 
 //= GEP-1294: "The merging of routes occurs only within groups of the same type of routes (Gateway
 //= bound, producer, or consumer), and follows the standard route merging behavior already defined."
-pub(crate) fn routes(resources: &Resources, routed: &Routed<'_>, notes: &mut Notes) -> Attached {
-    let grants = Grants::new(resources);
-    let surroundings = Surroundings {
-        routed,
-        grants: &grants,
-    };
+pub(crate) fn routes(
+    resources: &Resources,
+    surroundings: Surroundings<'_>,
+    notes: &mut Notes,
+) -> Attached {
+    let Surroundings { routed, .. } = surroundings;
     let attached = route::routes(resources).map(|route| {
         let to = parents::attached(route, routed, notes);
         (route, to)

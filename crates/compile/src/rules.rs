@@ -12,7 +12,7 @@ use leno_model::view::{Action, Backend, HeaderChanges, Retry, Rule, Split};
 use leno_model::{Code, Note, Notes, Origin};
 use leno_resources::List;
 
-use crate::backends::{self, Grants, Referring};
+use crate::backends::{self, Grants, Referrer, Referring};
 use crate::filters::{self, Filters, Level, Place};
 use crate::finding::{self, Complete, Flaw};
 use crate::matches::{self, Match};
@@ -228,7 +228,7 @@ impl Reader<'_, '_> {
         };
         let Surroundings { routed, grants } = self.surroundings;
         let referring = Referring {
-            kind: self.route.kind(),
+            by: Referrer::Route(self.route.kind()),
             own: &finding::namespace(self.route.object),
             role: self.role,
         };

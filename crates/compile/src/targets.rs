@@ -8,11 +8,12 @@ use alloc::{
 };
 
 use leno_model::view::PortRef;
-use leno_model::{Code, Name, Namespace, Notes, ServiceName, near};
+use leno_model::{Code, Name, Namespace, Notes, ServiceName, TrustDomain, near};
 use leno_resources::policy::{TargetKind, TargetRef};
 use leno_resources::{List, Object};
 
 use crate::finding::{self, Flaw};
+use crate::peers::Peer;
 use crate::services::Service;
 use crate::suggest;
 use crate::workloads;
@@ -73,6 +74,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) http_routes: BTreeSet<(Namespace, Name)>,
     /// GRPCRoutes by namespace and name.
     pub(crate) grpc_routes: BTreeSet<(Namespace, Name)>,
+    /// The trust domains beside our own.
+    pub(crate) peers: &'a BTreeMap<TrustDomain, Peer>,
 }
 
 /// The names of all objects of a kind.

@@ -7,14 +7,21 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
+use leno_model::role::PEOPLE;
 use leno_model::view::{Locality, Protocol, WorkloadId};
-use leno_model::{Code, Name, Namespace, Network, Notes, SpiffeId, TrustDomain};
+use leno_model::{
+    Code, Name, Namespace, Network, Notes, ProcessMatch, SpiffeId, TrustDomain, near,
+};
 use leno_resources::mesh::{self, MeshWorkloadSpec, WorkloadProtocol};
-use leno_resources::{Object, Resources};
+use leno_resources::policy::Identity;
+use leno_resources::{List, Object, Part, Resources};
 
+use crate::attested::{self, TokenMatch};
+use crate::everywhere::Everywhere;
 use crate::finding::{self, Complete};
+use crate::peers::Peer;
 use crate::spoken;
 
 /// A `MeshWorkload`, and all its instances.
@@ -26,6 +33,10 @@ pub(crate) struct Workload<'a> {
     pub(crate) ports: BTreeMap<u16, Port>,
     pub(crate) locality: Locality,
     pub(crate) instances: Vec<Running>,
+    /// The processes that may act as it.
+    pub(crate) processes: Arc<[ProcessMatch]>,
+    /// The tokens whose bearers may join as it.
+    pub(crate) tokens: Arc<[TokenMatch]>,
 }
 
 /// A port that a workload declares.
@@ -42,6 +53,8 @@ pub(crate) struct Running {
     pub(crate) network: Network,
     /// Absent while it is not known where it runs.
     pub(crate) address: Option<IpAddr>,
+    /// Where its proxy takes mesh calls, as it was written: in another mesh.
+    pub(crate) tunnel: Option<SocketAddr>,
 }
 
 impl Workload<'_> {
@@ -69,13 +82,41 @@ impl Workload<'_> {
 /// Reads all workloads, in order of namespace and name. Of two instances with one name the first stays.
 pub(crate) fn workloads<'a>(
     resources: &'a Resources,
-    trust_domain: &TrustDomain,
+    everywhere: &Everywhere,
+    peers: &BTreeMap<TrustDomain, Peer>,
     notes: &mut Notes,
 ) -> Vec<Workload<'a>> {
     let mut owners = BTreeMap::new();
     let mut all = Vec::new();
     for object in resources.workloads.iter() {
-        let mut workload = workload(object, trust_domain, notes);
+        let mut workload = workload(object, everywhere, notes);
+        let domain = &workload.identity.trust_domain;
+        if *domain != everywhere.settings.trust_domain && !peers.contains_key(domain) {
+            let message = format!("no MeshPeer lets identities of {domain} be believed");
+            let known = peers.keys().map(TrustDomain::as_str);
+            notes.push(
+                finding::error(object, "/spec/identity", Code::C180, message)
+                    .suggest(near::did_you_mean(domain.as_str(), known))
+                    .in_force("nobody calls this workload"),
+            );
+            workload.instances.clear();
+        }
+        if workload.identity.is_person() {
+            let message = format!("nothing runs in {PEOPLE}: its identities are those of people");
+            notes.push(
+                finding::error(object, "/metadata/namespace", Code::C160, message)
+                    .in_force("nobody runs as this workload, and nobody calls it"),
+            );
+            workload.instances.clear();
+        }
+        if workload.identity.is_control_plane() {
+            let message = "only the control plane itself acts as the control plane".into();
+            notes.push(
+                finding::error(object, "/spec/serviceAccount", Code::C171, message)
+                    .in_force("nobody runs as this workload, and nobody calls it"),
+            );
+            workload.instances.clear();
+        }
         workload
             .instances
             .retain(|instance| match owners.entry(instance.id.clone()) {
@@ -104,7 +145,7 @@ pub(crate) fn workloads<'a>(
 /// What one object says.
 fn workload<'a>(
     object: &'a Object<MeshWorkloadSpec>,
-    trust_domain: &TrustDomain,
+    everywhere: &Everywhere,
     notes: &mut Notes,
 ) -> Workload<'a> {
     let namespace = finding::namespace(object);
@@ -113,13 +154,20 @@ fn workload<'a>(
     let account = spec
         .and_then(|spec| spec.service_account.as_ref())
         .unwrap_or(name);
+    let elsewhere = spec.and_then(|spec| match &spec.identity {
+        Some(Identity::Spiffe(id)) => Some(id.clone()),
+        Some(Identity::Short(..)) | None => None,
+    });
+    // Nobody of this mesh acts as it, whatever is said of processes and tokens.
+    let here = spec.filter(|_| elsewhere.is_none());
+    let is_whole = |field: &str, is_read: bool| is_read || !object.is_written(field);
     Workload {
         object,
-        identity: SpiffeId {
-            trust_domain: trust_domain.clone(),
+        identity: elsewhere.unwrap_or_else(|| SpiffeId {
+            trust_domain: everywhere.settings.trust_domain.clone(),
             namespace: namespace.clone(),
             service_account: account.clone(),
-        },
+        }),
         ports: spec
             .map(|spec| ports(object, spec, notes))
             .unwrap_or_default(),
@@ -130,12 +178,43 @@ fn workload<'a>(
         instances: spec
             // Whom they act as would be a guess: nobody acts as the workload.
             .filter(|spec| {
-                spec.service_account.is_some() || !object.is_written("/spec/serviceAccount")
+                let is_spiffe = matches!(spec.identity, Some(Identity::Spiffe(_)));
+                is_whole("/spec/serviceAccount", spec.service_account.is_some())
+                    && is_whole("/spec/identity", is_spiffe)
             })
             .map(|spec| instances(&namespace, name, spec))
             .unwrap_or_default(),
+        processes: here.map(processes).unwrap_or_default(),
+        tokens: here
+            .map(|spec| attested::tokens(object, spec, &everywhere.token_issuers, notes))
+            .unwrap_or_default(),
         namespace,
     }
+}
+
+/// What is demanded of processes; one demand that is not understood lets nobody in.
+fn processes(spec: &MeshWorkloadSpec) -> Arc<[ProcessMatch]> {
+    let written = spec.attestation.as_ref().map(|said| &said.processes);
+    let sound = written.into_iter().flat_map(List::iter);
+    let sound = sound.filter_map(Part::sound);
+    sound
+        .map(|process| ProcessMatch {
+            user: process.user,
+            group: process.group,
+            path: process.path.clone(),
+            sha256: process.sha256.as_deref().and_then(digest),
+        })
+        .collect()
+}
+
+/// 64 hexadecimal digits as bytes.
+fn digest(digits: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        let pair = digits.get(2 * index..2 * index + 2)?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 fn ports(
@@ -182,12 +261,17 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
         namespace: namespace.clone(),
         name,
     };
+    let is_elsewhere = spec.identity.is_some();
+    if spec.instances.is_empty() && is_elsewhere {
+        return Vec::new();
+    }
     if spec.instances.is_empty() {
         let network = Network::new("default").expect("a constant that is a label");
         return [Running {
             id: id(name.clone()),
             network,
             address: None,
+            tunnel: None,
         }]
         .into();
     }
@@ -196,7 +280,9 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
         .instances
         .iter()
         .filter_map(|instance| instance.sound());
+    // What runs in another mesh is never called in plain.
     sound
+        .filter(|instance| !is_elsewhere || instance.tunnel.is_some())
         .map(|instance| Running {
             id: id(instance.name.clone().unwrap_or_else(|| {
                 if is_alone {
@@ -207,6 +293,10 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
             })),
             network: instance.network.clone(),
             address: Some(instance.address.to_canonical()),
+            tunnel: instance
+                .tunnel
+                .filter(|_| is_elsewhere)
+                .map(|port| SocketAddr::new(instance.address.to_canonical(), port)),
         })
         .collect()
 }

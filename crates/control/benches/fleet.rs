@@ -11,7 +11,7 @@ use leno_channel::Keyring;
 use leno_control::{Control, Settings};
 use leno_model::{Name, Namespace, Subscription, view::WorkloadId};
 use leno_proxy::Clocks;
-use leno_proxy::follow::{Follower, Following, join};
+use leno_proxy::follow::{Follower, Following, Shown, Wanted, join};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
@@ -85,15 +85,8 @@ async fn run(place: &Path, size: Size) -> (Vec<Duration>, Duration) {
     let address = listen.local_addr().expect("it is bound");
     drop(listen);
     let settings = Settings {
-        data: place.join("store"),
-        listen: address,
-        seal_keys_with: None,
         advertise: Some(address.to_string()),
-        socket: place.join("socket"),
-        folders: Vec::new(),
-        trust_domain: None,
-        metrics: None,
-        mesh: None,
+        ..Settings::new(place.join("store"), address, place.join("socket"))
     };
     let control = Control::open(settings, |_| {}).expect("it starts");
     let _control = tokio::spawn(control.run());
@@ -115,9 +108,14 @@ async fn run(place: &Path, size: Size) -> (Vec<Duration>, Duration) {
     let mut adopted = Vec::new();
     for number in 0..size.proxies {
         let folder = place.join(number.to_string());
-        join(&token, None, &folder, Clocks::start())
-            .await
-            .expect("it joins");
+        join(
+            Shown::Token(&token),
+            &Wanted::default(),
+            &folder,
+            Clocks::start(),
+        )
+        .await
+        .expect("it joins");
         adopted.push(follow(folder, number, size.known).await);
     }
     let mut times = Vec::new();
@@ -215,6 +213,7 @@ async fn apply(admin: &Client, text: String, set: &str) -> u64 {
         if_revision: None,
         message: String::new(),
         allow_errors: false,
+        watch: None,
         dry_run: false,
     });
     applied.await.expect("it is applied").status.revision

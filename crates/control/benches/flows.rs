@@ -103,6 +103,7 @@ fn kinds(services: usize) -> Vec<Kind> {
                     from: format!("shop/service-{from}").into(),
                     to: format!("shop/service-{to}").into(),
                     port: 8080,
+                    peer: None,
                     route: Some(format!("HTTPRoute shop/service-{to} rule 1").into()),
                     backend: None,
                     security: Kind::MTLS.into(),
@@ -111,6 +112,7 @@ fn kinds(services: usize) -> Vec<Kind> {
                         shape: shape.into(),
                         status,
                     },
+                    facts: None,
                     failure: (status == 503).then_some(Failure {
                         fault: Fault::Mesh,
                         code: Some(Code::R014),
@@ -153,17 +155,8 @@ fn flow(kind: &Kind, at: Wall, length: Duration, dice: &mut Dice) -> Flow {
 
 /// How many megabytes the file uses, and how long each question takes.
 async fn ask(place: &Path) -> (f64, [Duration; 4]) {
-    let settings = Settings {
-        data: place.join("store"),
-        listen: ([127, 0, 0, 1], 0).into(),
-        seal_keys_with: None,
-        advertise: None,
-        socket: place.join("socket"),
-        folders: Vec::new(),
-        trust_domain: None,
-        mesh: None,
-        metrics: None,
-    };
+    let listen = ([127, 0, 0, 1], 0).into();
+    let settings = Settings::new(place.join("store"), listen, place.join("socket"));
     let control = Control::open(settings, |_| {}).expect("it starts");
     let _control = tokio::spawn(control.run());
     let admin = Client::new(&place.join("socket"));

@@ -1,26 +1,29 @@
-//! Answers what people ask over the Unix socket.
+//! Answers what people ask, over the Unix socket or from another host: whether they may, what it is,
+//! what is written down of it, and as much of the answer as they may see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
-    Answer, Asker, Away, CertificateState, Change as Told, Checked, CreateToken, Diff, DiffOf,
-    FailingRenewal, Failure, Finding, Forgotten, History, HistoryOf, Link, Past, Proxies, Question,
-    Recovered, Reply, Revoke, Revoked, RevokedIdentity, Since, Status, Token, TokenMade, Tokens,
-    Trust, Verb,
+    Answer, Asker, Audit, Away, CertificateState, Change as Told, Checked, CreateToken, Diff,
+    DiffOf, FailingRenewal, Failure, Finding, Forgotten, History, HistoryOf, Link, OwnBundle, Past,
+    Proxies, Question, Recovered, Reply, Revoke, Revoked, RevokedIdentity, Since, Status, Token,
+    TokenMade, Tokens, Trust, Verb,
 };
+use leno_model::role::PEOPLE;
 use leno_model::view::WorkloadId;
-use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId};
+use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, TrustDomain};
 use leno_store::{
     Cause, Entry, Failed, Grant, Label, Message, NotAdded, NotRead, ObjectChange, Revision,
     Revocation,
 };
-use leno_wire::JoinToken;
-use leno_wire::certificates::NODE;
+use leno_wire::certificates::{NODE, control_plane};
+use leno_wire::{JoinToken, MeshAddress};
 
+use crate::auditing::{self, Asked};
 use crate::center::Center;
 use crate::condition::{self, Judged, Seen};
 use crate::desk::Desk;
@@ -28,8 +31,11 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
+use crate::peers::Standing;
+use crate::sight::Sight;
 use crate::{
-    apply, asking, clock, flows, overview, readmit, renew, rotate, served, told, troubled, viewed,
+    apply, asking, clock, flows, outside, overrides, overview, plan, published, readmit, renew,
+    rotate, served, told, troubled, viewed, watching,
 };
 
 /// Answers a question; a refusal says how the control plane is, too.
@@ -38,48 +44,94 @@ pub(crate) async fn answer(
     asker: Asker,
     question: Question,
 ) -> Result<Reply, Failure> {
-    let answered = decide(Arc::clone(&center), asker, question).await;
+    let sight = Sight::of(&center, &asker);
+    let files: BTreeSet<_> = match &question {
+        Question::Apply(ask) => ask.files.iter().map(|file| file.path.clone()).collect(),
+        _ => BTreeSet::new(),
+    };
+    let answered = permitted(&center, &asker, &sight, question).await;
     answered.map_err(|failure| Failure {
-        status: Some(Box::new(status(&center))),
-        ..failure
+        // Somebody without a role is told nothing of the mesh.
+        status: sight.highest().map(|_| Box::new(status(&center))),
+        ..sight.narrow_failure(failure, &files)
     })
 }
 
+/// Answers a question if its asker may have an answer, and lets the audit log say so.
+async fn permitted(
+    center: &Arc<Center>,
+    asker: &Asker,
+    sight: &Sight,
+    question: Question,
+) -> Result<Reply, Failure> {
+    let needs = question.needs();
+    let asked = Asked::of(asker, &question);
+    let permitted = sight.permits(&needs);
+    if permitted.is_err() || matches!(needs.audit, Audit::Before(_)) {
+        let (center, asked) = (Arc::clone(center), asked.clone());
+        on_a_thread(move || match permitted {
+            Ok(()) => auditing::before(&center, &asked),
+            Err(failure) => {
+                auditing::note(&center, &asked, Some(&failure));
+                Err(failure)
+            }
+        })
+        .await?;
+    }
+    let deciding = decide(Arc::clone(center), asker.clone(), sight.clone(), question);
+    let Audit::After(_) = needs.audit else {
+        return deciding.await;
+    };
+    let center = Arc::clone(center);
+    // Whoever asked may go away; what is done meanwhile is written down all the same.
+    let noted = tokio::spawn(async move {
+        let answered = deciding.await;
+        on_a_thread(move || {
+            auditing::note(&center, &asked, answered.as_ref().err());
+            answered
+        })
+        .await
+    });
+    let stopped = |_| Err(Failure::plain("the answer was broken off"));
+    noted.await.unwrap_or_else(stopped)
+}
+
 /// Answers a question: what others have to say by asking them, the rest on a thread that may wait.
-async fn decide(center: Arc<Center>, asker: Asker, question: Question) -> Result<Reply, Failure> {
+async fn decide(
+    center: Arc<Center>,
+    asker: Asker,
+    sight: Sight,
+    question: Question,
+) -> Result<Reply, Failure> {
+    let narrow = |answer| sight.narrow(answer).map(Reply::from);
     match question {
-        Question::Tap(ask) => Ok(Reply::Tap(asking::tap(center, ask))),
-        Question::Kept(ask) => Ok(Answer::Kept(asking::kept(&center, ask).await).into()),
+        Question::Tap(ask) => Ok(Reply::Tap(asking::tap(center, sight.clone(), ask))),
+        Question::Kept(ask) => narrow(Answer::Kept(asking::kept(&center, ask).await)),
         Question::Story(ask) => {
             let Some(tell) = center.stories.get() else {
                 return Err(Failure::plain("this control plane tells no stories"));
             };
-            let told = tell(Desk::of(Arc::clone(&center)), ask).await;
-            told.map(|story| Answer::Story(Box::new(story)).into())
+            let desk = Desk::of(Arc::clone(&center)).seen_by(sight.clone());
+            narrow(Answer::Story(Box::new(tell(desk, ask).await?)))
         }
-        Question::Probe(ask) => {
-            let probed = asking::probe(&center, ask).await;
-            probed.map(|probed| Answer::Probed(probed).into())
-        }
-        Question::Reach(ask) => {
-            let reached = asking::reach(&center, ask).await;
-            reached.map(|reached| Answer::Reached(reached).into())
-        }
-        Question::Renew(ask) => {
-            let renewed = renew::renew(center, ask).await;
-            renewed.map(|renewed| Answer::Renewed(renewed).into())
-        }
+        Question::Probe(ask) => narrow(Answer::Probed(asking::probe(&center, ask).await?)),
+        Question::Reach(ask) => narrow(Answer::Reached(asking::reach(&center, ask).await?)),
+        Question::Renew(ask) => narrow(Answer::Renewed(renew::renew(center, ask).await?)),
         Question::Overview(_) => {
             let looking = center.look.get().and_then(|look| look());
             let told = match looking {
                 Some(looking) => looking.await,
                 None => on_a_thread(move || overview::overview(&center)).await,
             };
-            told.map(|told| Answer::Overview(Box::new(told)).into())
+            narrow(Answer::Overview(Box::new(told?)))
         }
         question => {
-            let answered = on_a_thread(move || know(&center, who(asker), question)).await;
-            answered.map(Reply::from)
+            let sight = sight.clone();
+            let answered = on_a_thread(move || {
+                let answer = know(&center, &sight, who(&center, &asker), question)?;
+                sight.narrow(answer)
+            });
+            answered.await.map(Reply::from)
         }
     }
 }
@@ -93,13 +145,38 @@ async fn on_a_thread<A: Send + 'static>(
 }
 
 /// Answers what a control plane knows by itself.
-fn know(center: &Center, who: Label, question: Question) -> Result<Answer, Failure> {
+fn know(center: &Center, sight: &Sight, who: Label, question: Question) -> Result<Answer, Failure> {
     match question {
         Question::Status(_) => Ok(Answer::Status(status(center))),
-        Question::Apply(ask) => apply::apply(center, who, ask).map(Answer::Applied),
-        Question::Delete(ask) => apply::delete(center, who, ask).map(Answer::Applied),
-        Question::Rollback(ask) => apply::rollback(center, who, ask).map(Answer::Applied),
-        Question::History(ask) => history(center, &ask).map(Answer::History),
+        Question::Apply(ask) => apply::apply(center, sight, who, ask).map(Answer::Applied),
+        Question::Delete(ask) => apply::delete(center, sight, who, ask).map(Answer::Applied),
+        Question::Rollback(ask) => apply::rollback(center, sight, who, ask).map(Answer::Applied),
+        Question::Watches(ask) => watching::list(center, sight, &ask).map(Answer::Watches),
+        Question::EndWatch(ask) => {
+            watching::end_early(center, sight, &who, &ask).map(Answer::Watches)
+        }
+        Question::Plan(ask) => {
+            let planned = plan::plan(center, sight, who, ask);
+            planned.map(|planned| Answer::Planned(Box::new(planned)))
+        }
+        Question::Suggest(ask) => {
+            let suggested = plan::suggest(center, who, &ask);
+            suggested.map(|suggested| Answer::Suggested(Box::new(suggested)))
+        }
+        Question::History(ask) => {
+            let changed = |past: &Past| changed_by(center, past);
+            sight
+                .history(history(center, &ask)?, changed)
+                .map(Answer::History)
+        }
+        Question::AddOverride(ask) => {
+            overrides::add(center, sight, who, &ask).map(Answer::OverrideChanged)
+        }
+        Question::DropOverride(ask) => {
+            overrides::take_back(center, sight, &ask).map(Answer::OverrideChanged)
+        }
+        Question::Overrides(_) => Ok(Answer::Overrides(overrides::list(center, sight))),
+        Question::Audit(ask) => auditing::told(center, &ask).map(Answer::Audited),
         Question::Services(_) => Ok(Answer::Services(served::services(center))),
         Question::Service(ask) => served::served(center, &ask).map(Answer::Served),
         Question::Diff(ask) => diff(center, &ask).map(Answer::Diff),
@@ -118,11 +195,12 @@ fn know(center: &Center, who: Label, question: Question) -> Result<Answer, Failu
             let failures = flows::failures(center, &ask);
             failures.map(|failures| Answer::Failures(Box::new(failures)))
         }
-        Question::CreateToken(ask) => create_token(center, who, &ask).map(Answer::TokenMade),
+        Question::CreateToken(ask) => create_token(center, sight, who, &ask).map(Answer::TokenMade),
         Question::Tokens(_) => tokens(center).map(Answer::Tokens),
         Question::DropToken(ask) => drop_token(center, &ask.id).map(Answer::Forgotten),
         Question::OpenDashboard(_) => open_dashboard(center).map(Answer::Link),
         Question::Trust(_) => trust(center).map(Answer::Trust),
+        Question::Bundle(_) => own_bundle(center).map(Answer::OwnBundle),
         Question::Readmit(ask) => readmit::open(center, &ask).map(Answer::Readmitting),
         Question::RotateRoot(ask) => rotate::rotate(center, &ask).map(Answer::Rotated),
         Question::Revoke(ask) => revoke(center, who, &ask).map(Answer::Revoked),
@@ -159,6 +237,8 @@ pub(crate) fn status(center: &Center) -> Status {
         proxies: count(center.fleet.len()),
         objects: count(edition.meaning.written.objects()),
         problems: count(edition.meaning.problems()),
+        overrides: count(center.overrides().len()),
+        watches: count(center.watching.running().len()),
     }
 }
 
@@ -226,9 +306,17 @@ pub(crate) fn namespace(text: &str) -> Result<Namespace, Failure> {
     Namespace::new(text).map_err(Failure::plain)
 }
 
-/// The name of the user who asks, as the host knows it.
-pub(crate) fn who(asker: Asker) -> Label {
-    let number = asker.user.to_string();
+/// The name of whoever asks: of a user as the host knows it, of others as `namespace/account` in our own
+/// trust domain.
+pub(crate) fn who(center: &Center, asker: &Asker) -> Label {
+    let user = match asker {
+        Asker::User(user) | Asker::Visitor(user) => *user,
+        Asker::Peer { caller, .. } => {
+            let own = &center.edition().mesh.settings.trust_domain;
+            return identity_label(caller.id(), own);
+        }
+    };
+    let number = user.to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let named = users.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -239,6 +327,22 @@ pub(crate) fn who(asker: Asker) -> Label {
         Label::new(&format!("user {number}")).expect("a word and a number are a label")
     })
 }
+
+/// An identity as history tells it. No user of a host has a name with a slash.
+fn identity_label(id: &SpiffeId, own: &TrustDomain) -> Label {
+    let short = format!("{}/{}", id.namespace, id.service_account);
+    let text = match id.trust_domain == *own {
+        true => short,
+        false => id.to_string(),
+    };
+    // One of another trust domain may be longer than a line; its end says who it is.
+    let start = text.len().saturating_sub(LONGEST_WHO);
+    let end = text.get(start..).unwrap_or(&text);
+    Label::new(end).expect("an identity is a line of visible letters")
+}
+
+/// How much of an identity history keeps, in bytes.
+const LONGEST_WHO: usize = 255;
 
 /// Begins an epoch in which every proxy follows this store, whatever it holds; it is in force when
 /// this returns. Refused where no proxy needs it: what an epoch takes back is gone.
@@ -267,10 +371,29 @@ pub(crate) fn history(center: &Center, ask: &HistoryOf) -> Result<History, Failu
     let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX);
     let entries = center.store.history(limit, ask.before.map(Revision));
     let entries = entries.map_err(store_failed)?;
+    let watches = center.store.watches().map_err(store_failed)?;
+    let watched = |past: Past| Past {
+        watch: watches
+            .iter()
+            .find(|watch| watch.revision.0 == past.revision)
+            .map(|watch| match &watch.ended {
+                None => "watched".to_owned(),
+                Some(ended) => ended.end.to_string(),
+            }),
+        ..past
+    };
     Ok(History {
         status: status(center),
-        revisions: entries.iter().map(past).collect(),
+        revisions: entries.iter().map(past).map(watched).collect(),
     })
+}
+
+/// What a revision changed.
+fn changed_by(center: &Center, past: &Past) -> Result<Vec<Told>, Failure> {
+    let before = Revision(past.revision.saturating_sub(1));
+    let changes = center.store.diff(before, Revision(past.revision));
+    let changes = changes.map_err(not_read)?;
+    Ok(changes.iter().map(|change| told(change, false)).collect())
 }
 
 pub(crate) fn past(entry: &Entry) -> Past {
@@ -282,11 +405,13 @@ pub(crate) fn past(entry: &Entry) -> Past {
             Cause::Apply(set) => format!("apply {set}"),
             Cause::Delete => "delete".to_owned(),
             Cause::Rollback(to) => format!("rollback to {to}"),
+            Cause::Undo(of) => format!("undo {of}"),
         },
         message: entry.message.to_string(),
         added: entry.tally.added,
         changed: entry.tally.changed,
         removed: entry.tally.removed,
+        watch: None,
     }
 }
 
@@ -307,6 +432,7 @@ pub(crate) fn check(center: &Center) -> Checked {
     let members = center.fleet.members();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
     let waits = rotate::waits(center, clock::wall());
+    let authority = center.authority.told();
     let judged = Judged::of(&Seen {
         now: clock::wall(),
         members: &members,
@@ -314,14 +440,19 @@ pub(crate) fn check(center: &Center) -> Checked {
         newest: &edition.generation,
         newest_since: edition.made,
         lifetime: edition.mesh.lifetimes.leaf,
-        authority: center
-            .authority
-            .told()
-            .map(|told| [told.rotation.active().validity, told.intermediate_validity]),
+        authority: authority.as_ref().map(|told| condition::Authority {
+            root: told.rotation.active().validity,
+            intermediate: told.intermediate_validity,
+            source: told.source.as_deref(),
+        }),
+        outside: center.outside.troubled().as_ref(),
         waits: waits.as_ref(),
         knocking: &center.readmission.waiting(clock::wall()),
         folders: &center.folders(),
         not_exported: &troubled::not_exported(center),
+        not_got: &center.jwks.troubles(),
+        issuers: &center.issuers.failed(),
+        peers: &center.peers.standings(),
         withheld: center.withheld().as_ref(),
         revision: edition.revision.0,
     });
@@ -336,6 +467,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         )],
     };
     findings.extend(judged.findings);
+    findings.extend(watching::findings(center));
     findings.extend(center.ledger.findings(clock::wall()));
     let mut passed = edition.meaning.sound();
     passed.extend(judged.passed);
@@ -428,7 +560,12 @@ fn open_dashboard(center: &Center) -> Result<Link, Failure> {
 /// The longest that a join token may be good for.
 const LONGEST_TOKEN: u64 = 30 * 24 * 3600;
 
-fn create_token(center: &Center, who: Label, ask: &CreateToken) -> Result<TokenMade, Failure> {
+fn create_token(
+    center: &Center,
+    sight: &Sight,
+    who: Label,
+    ask: &CreateToken,
+) -> Result<TokenMade, Failure> {
     let namespace = namespace(&ask.namespace)?;
     let account = ask.service_account.as_deref().map(Name::new).transpose();
     let account = account.map_err(Failure::plain)?;
@@ -439,13 +576,32 @@ fn create_token(center: &Center, who: Label, ask: &CreateToken) -> Result<TokenM
         let message = format!("{NODE} is a node's account: leave the account out");
         return Err(Failure::plain(message));
     }
+    if namespace.as_str() != PEOPLE {
+        sight.may_let_in(&namespace)?;
+    }
+    let is_control_plane = |account: &Name| {
+        let id = SpiffeId {
+            trust_domain: center.edition().mesh.settings.trust_domain.clone(),
+            namespace: namespace.clone(),
+            service_account: account.clone(),
+        };
+        id.is_control_plane()
+    };
+    if account.as_ref().is_some_and(is_control_plane) {
+        let message = "that is the control plane's own identity, and nobody else's";
+        return Err(Failure::plain(message));
+    }
+    if namespace.as_str() == PEOPLE && account.is_none() {
+        let message = format!("nobody stands in front of {PEOPLE}: say which person it is for");
+        return Err(Failure::plain(message));
+    }
     if ask.uses == 0 || ask.seconds == 0 || ask.seconds > LONGEST_TOKEN {
         let message = "a token is good for at least one use and second, and at most thirty days";
         return Err(Failure::plain(message));
     }
     let domain = center.edition().mesh.settings.trust_domain.clone();
     let founded = center.found(&domain);
-    founded.map_err(|error| Failure::coded(Code::T007, error))?;
+    founded.map_err(|error| Failure::coded(error.code(), error))?;
     let told = center.authority.told();
     let told = told.ok_or_else(|| Failure::plain("there is no CA yet"))?;
     let (id, secret) = (clock::secret::<4>(), clock::secret::<16>());
@@ -498,9 +654,19 @@ fn drop_token(center: &Center, id: &str) -> Result<Forgotten, Failure> {
 
 fn tokens(center: &Center) -> Result<Tokens, Failure> {
     let tokens = center.store.tokens().map_err(store_failed)?;
+    let others = !center.edition().mesh.token_issuers.is_empty();
+    let told = center.authority.told().filter(|_| others);
     Ok(Tokens {
         status: status(center),
         tokens: tokens.iter().map(token_told).collect(),
+        mesh: told.map(|told| {
+            let mesh = MeshAddress {
+                fingerprint: told.fingerprint().0,
+                trust_domain: told.domain,
+                address: center.address.clone(),
+            };
+            mesh.to_string()
+        }),
     })
 }
 
@@ -523,9 +689,7 @@ fn token_told(token: &leno_store::Token) -> Token {
 
 fn trust(center: &Center) -> Result<Trust, Failure> {
     let told = center.authority.told();
-    let told = told.ok_or_else(|| {
-        Failure::plain("there is no CA yet: apply a Mesh, or create a token, and it is founded")
-    })?;
+    let told = told.ok_or_else(|| rotate::not_founded(center))?;
     let revoked = center.store.revoked().map_err(store_failed)?;
     let active = *told.rotation.active();
     let members = center.fleet.members();
@@ -538,7 +702,13 @@ fn trust(center: &Center) -> Result<Trust, Failure> {
         root_begins: active.validity.begins.to_string(),
         root_ends: active.validity.ends.to_string(),
         roots: rotate::roots(&told.rotation),
-        next_root: Some(rotate::next(center, &told, center.clocks.now().wall)),
+        next_root: rotate::next_by_itself(center, &told, center.clocks.now().wall),
+        intermediate_source: told.source.clone(),
+        failing_ca: center
+            .outside
+            .troubled()
+            .as_ref()
+            .map(|it| Box::new(outside::told(it))),
         intermediate_begins: told.intermediate_validity.begins.to_string(),
         intermediate_ends: told.intermediate_validity.ends.to_string(),
         lifetime_seconds: center.edition().mesh.lifetimes.leaf.as_secs(),
@@ -551,6 +721,27 @@ fn trust(center: &Center) -> Result<Trust, Failure> {
                 reason: revocation.reason.to_string(),
             })
             .collect(),
+        peers: center
+            .peers
+            .standings()
+            .iter()
+            .map(Standing::told)
+            .collect(),
+    })
+}
+
+fn own_bundle(center: &Center) -> Result<OwnBundle, Failure> {
+    let told = center.authority.told();
+    let told = told.ok_or_else(|| rotate::not_founded(center))?;
+    let bundle = published::bundle(center).map_err(store_failed)?;
+    let bundle = bundle.ok_or_else(|| rotate::not_founded(center))?;
+    Ok(OwnBundle {
+        status: status(center),
+        identity: control_plane(&told.domain).to_string(),
+        trust_domain: told.domain.to_string(),
+        bundle,
+        endpoint: format!("https://{}{}", center.address, published::PATH),
+        is_served: !center.edition().mesh.peers.is_empty(),
     })
 }
 

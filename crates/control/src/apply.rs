@@ -2,21 +2,49 @@
 
 use std::sync::Arc;
 
-use leno_admin::{Applied, Apply, Delete, Failure, Finding, Rollback, read_object};
-use leno_model::{Code, Note, Notes, Origin, Place, Severity};
+use leno_admin::{Applied, Apply, Delete, Failure, File, Finding, Rollback, WatchFor, read_object};
+use leno_model::{Code, Note, Notes, ObjectRef, Origin, Place, Severity};
 use leno_resources::{Resources, Source, Text};
-use leno_store::{Change, Deed, Draft, Label, Refused, Revision, SOURCE, Upsert};
+use leno_store::{Change, Deed, Draft, Label, ObjectChange, Refused, Revision, SOURCE, Upsert};
 
 use crate::administer::{findings, label, message, namespace, status, store_failed, told};
 use crate::center::Center;
 use crate::clock;
 use crate::meaning::Meaning;
+use crate::sight::Sight;
+use crate::watching;
 
 /// Makes files part of the configuration.
-pub(crate) fn apply(center: &Center, who: Label, ask: Apply) -> Result<Applied, Failure> {
-    let namespace = namespace(&ask.namespace)?;
-    let files = ask
-        .files
+pub(crate) fn apply(
+    center: &Center,
+    sight: &Sight,
+    who: Label,
+    ask: Apply,
+) -> Result<Applied, Failure> {
+    let upserts = read_files(ask.files, &ask.namespace)?;
+    for upsert in &upserts {
+        sight.may_change(&upsert.key)?;
+    }
+    let deed = Deed::Apply {
+        set: label("set", &ask.set)?,
+        upserts,
+        prune: ask.prune,
+    };
+    let terms = Terms {
+        who,
+        message: ask.message,
+        if_revision: ask.if_revision,
+        allow_errors: ask.allow_errors,
+        dry_run: ask.dry_run,
+        watch: ask.watch,
+    };
+    change(center, sight, deed, terms)
+}
+
+/// The objects in files, each with its own text. A document that cannot be one refuses them all.
+pub(crate) fn read_files(files: Vec<File>, namespace: &str) -> Result<Vec<Upsert>, Failure> {
+    let namespace = self::namespace(namespace)?;
+    let files = files
         .into_iter()
         .map(|file| (Arc::from(file.path), file.text.into_bytes()));
     let files: Vec<(Arc<str>, Vec<u8>)> = files.collect();
@@ -35,42 +63,44 @@ pub(crate) fn apply(center: &Center, who: Label, ask: Apply) -> Result<Applied, 
             ..Failure::coded(first.code, message)
         });
     }
-    let deed = Deed::Apply {
-        set: label("set", &ask.set)?,
-        upserts: upserts(&resources)?,
-        prune: ask.prune,
-    };
-    let terms = Terms {
-        who,
-        message: ask.message,
-        if_revision: ask.if_revision,
-        allow_errors: ask.allow_errors,
-        dry_run: ask.dry_run,
-    };
-    change(center, deed, terms)
+    upserts(&resources)
 }
 
 /// Takes objects out of the configuration.
-pub(crate) fn delete(center: &Center, who: Label, ask: Delete) -> Result<Applied, Failure> {
+pub(crate) fn delete(
+    center: &Center,
+    sight: &Sight,
+    who: Label,
+    ask: Delete,
+) -> Result<Applied, Failure> {
     let objects = ask
         .objects
         .iter()
         .map(|text| read_object(text).map_err(Failure::plain));
-    let deed = Deed::Delete {
-        objects: objects.collect::<Result<_, _>>()?,
-    };
+    let objects = objects.collect::<Result<Vec<_>, _>>()?;
+    for object in &objects {
+        // Whether it is there is no answer for who may not change it.
+        sight.may_change(object)?;
+    }
+    let deed = Deed::Delete { objects };
     let terms = Terms {
         who,
         message: ask.message,
         if_revision: ask.if_revision,
         allow_errors: ask.allow_errors,
         dry_run: ask.dry_run,
+        watch: ask.watch,
     };
-    change(center, deed, terms)
+    change(center, sight, deed, terms)
 }
 
 /// Makes the configuration what it was.
-pub(crate) fn rollback(center: &Center, who: Label, ask: Rollback) -> Result<Applied, Failure> {
+pub(crate) fn rollback(
+    center: &Center,
+    sight: &Sight,
+    who: Label,
+    ask: Rollback,
+) -> Result<Applied, Failure> {
     let deed = Deed::Rollback {
         to: Revision(ask.to),
     };
@@ -80,8 +110,9 @@ pub(crate) fn rollback(center: &Center, who: Label, ask: Rollback) -> Result<App
         if_revision: ask.if_revision,
         allow_errors: ask.allow_errors,
         dry_run: ask.dry_run,
+        watch: ask.watch,
     };
-    change(center, deed, terms)
+    change(center, sight, deed, terms)
 }
 
 /// On which terms something is done.
@@ -91,28 +122,49 @@ struct Terms {
     if_revision: Option<u64>,
     allow_errors: bool,
     dry_run: bool,
+    watch: Option<WatchFor>,
 }
 
-fn change(center: &Center, deed: Deed, terms: Terms) -> Result<Applied, Failure> {
+fn change(center: &Center, sight: &Sight, deed: Deed, terms: Terms) -> Result<Applied, Failure> {
+    let now = clock::wall();
+    let watch = terms
+        .watch
+        .as_ref()
+        .map(|wanted| watching::terms(center, wanted, now));
     let change = Change {
         source: Label::new(SOURCE).expect("a constant that is a label"),
         who: terms.who,
         message: message(&terms.message)?,
-        at: clock::wall(),
+        at: now,
         expected: terms.if_revision.map(Revision),
         deed,
+        watch: watch.transpose()?,
     };
-    let mut meant = None;
-    let mut news = Vec::new();
+    let is_watched = change.watch.is_some() && !terms.dry_run;
+    let mut weighed = None;
+    let mut barred = None;
     let check = |draft: &Draft<'_>| {
-        let (before, after) = read(center, draft)?;
-        news = after.news(&before).into_iter().cloned().collect();
-        meant = Some(after);
-        let mut errors = Notes::default();
-        for note in news.iter().filter(|note| note.severity == Severity::Error) {
-            errors.push(note.clone());
+        for key in draft.changes().iter().map(ObjectChange::key) {
+            if let Err(failure) = sight.may_change(key) {
+                barred = Some(failure);
+                return Err(Refused::Barred(key.clone()));
+            }
         }
-        match errors.is_empty() || terms.allow_errors {
+        let found = Weighed::of(center, draft)?;
+        for key in draft.changes().iter().map(ObjectChange::key) {
+            if let Err(failure) = may_attest(center, sight, key, &found.after) {
+                barred = Some(failure);
+                return Err(Refused::Barred(key.clone()));
+            }
+        }
+        let errors = found.errors();
+        weighed = Some(found);
+        // What breaks something of others is not for whoever does so to accept.
+        let others = errors.iter().filter_map(Note::object);
+        let others = others
+            .into_iter()
+            .any(|object| sight.may_change(object).is_err());
+        match errors.is_empty() || (terms.allow_errors && !others) {
             true => Ok(()),
             false => Err(Refused::HasErrors(errors)),
         }
@@ -121,63 +173,142 @@ fn change(center: &Center, deed: Deed, terms: Terms) -> Result<Applied, Failure>
         true => center.store.rehearse(change, check),
         false => center.store.commit(change, check),
     };
-    let found = |notes: &[Note]| {
-        meant
-            .as_deref()
-            .map(|meant| findings(meant, notes))
-            .unwrap_or_default()
-    };
     match done {
         Ok(outcome) => {
             let mut proxies = Vec::new();
             if terms.dry_run {
-                proxies.extend(meant.as_ref().map(|meant| center.affected(meant)));
+                let after = weighed.as_ref().map(|weighed| &weighed.after);
+                let then = after.map(|after| center.imagined(after));
+                proxies.extend(then.map(|then| center.affected(&then)));
             } else if let Err(error) = center.renew() {
                 // It is committed, and the task that renews tries again.
                 center.trouble(error.code(), error);
             }
             let changes = outcome.changes.iter();
+            let made = !outcome.changes.is_empty() && !terms.dry_run;
+            let watch = (made && is_watched).then(|| watching::begun(center, outcome.revision));
             Ok(Applied {
                 status: status(center),
                 dry_run: terms.dry_run,
-                made: !outcome.changes.is_empty() && !terms.dry_run,
+                made,
+                watch: watch.flatten().map(Box::new),
                 changes: changes.map(|change| told(change, terms.dry_run)).collect(),
                 proxies: proxies.into_iter().flatten().collect(),
                 left: outcome.left.iter().map(ToString::to_string).collect(),
-                findings: found(&news),
+                findings: weighed
+                    .map(|weighed| weighed.findings())
+                    .unwrap_or_default(),
             })
         }
-        Err(Refused::HasErrors(errors)) => {
-            let refused = Refused::HasErrors(errors.clone());
-            let errors: Vec<_> = errors.into_iter().collect();
-            Err(Failure {
-                findings: found(&errors),
-                advice: Some("correct it, or accept it by --allow-errors".to_owned()),
-                ..Failure::coded(Code::S005, format_args!("nothing was changed: {refused}"))
-            })
+        Err(refused @ Refused::Barred(_)) => {
+            Err(barred.unwrap_or_else(|| Failure::coded(refused.code(), refused)))
         }
-        Err(Refused::Failed(failed)) => Err(store_failed(failed)),
-        Err(Refused::MovedOn { expected, head }) => Err(Failure {
-            advice: Some(format!("leno diff {expected} {head}, then apply again")),
-            ..Failure::coded(Code::S004, Refused::MovedOn { expected, head })
-        }),
-        Err(refused) => Err(Failure {
-            advice: (refused.code() == Code::S007).then(|| "leno history".to_owned()),
-            ..Failure::coded(refused.code(), refused)
-        }),
+        Err(refused) => Err(not_changed(refused, weighed.as_ref())),
     }
 }
 
-/// What the configuration means before a change, and after it.
-fn read(center: &Center, draft: &Draft<'_>) -> Result<(Arc<Meaning>, Arc<Meaning>), Refused> {
-    let folders = center.folders();
-    let edition = center.edition();
-    let before = match edition.revision == draft.base() {
-        true => Arc::clone(&edition.meaning),
-        false => center.meaning(draft.base(), &draft.before()?, &folders),
+/// Whether a change of an object may be made that says, or said, who is let in by what he is.
+fn may_attest(
+    center: &Center,
+    sight: &Sight,
+    key: &ObjectRef,
+    after: &Meaning,
+) -> Result<(), Failure> {
+    let says = |meaning: &Meaning| {
+        let workloads = meaning.written.resources.workloads.iter();
+        let mut named = workloads.filter(|it| **it.reference() == *key);
+        named.any(|it| match it.spec.partly() {
+            Some(spec) => spec.attestation.is_some(),
+            None => true,
+        })
     };
-    let after = center.meaning(draft.base().next(), &draft.after()?, &folders);
-    Ok((before, after))
+    let Some(namespace) = key
+        .namespace
+        .as_ref()
+        .filter(|_| &*key.kind == "MeshWorkload")
+    else {
+        return Ok(());
+    };
+    match says(after) || says(&center.edition().meaning) {
+        true => sight.may_let_in(namespace),
+        false => Ok(()),
+    }
+}
+
+/// Why nothing was changed.
+pub(crate) fn not_changed(refused: Refused, weighed: Option<&Weighed>) -> Failure {
+    match refused {
+        Refused::HasErrors(errors) => {
+            let refused = Refused::HasErrors(errors.clone());
+            let errors: Vec<_> = errors.into_iter().collect();
+            let findings = weighed.map(|weighed| findings(&weighed.after, &errors));
+            Failure {
+                findings: findings.unwrap_or_default(),
+                advice: Some("correct it, or accept it by --allow-errors".to_owned()),
+                ..Failure::coded(Code::S005, format_args!("nothing was changed: {refused}"))
+            }
+        }
+        Refused::Failed(failed) => store_failed(failed),
+        Refused::Watched { revision, .. } => Failure {
+            advice: Some(format!(
+                "leno watch {revision} shows it; --keep lets it stay, --back takes it back; then apply again"
+            )),
+            ..Failure::coded(Code::S012, format_args!("nothing was changed: {refused}"))
+        },
+        Refused::MovedOn { expected, head } => Failure {
+            advice: Some(format!("leno diff {expected} {head}, then apply again")),
+            ..Failure::coded(Code::S004, Refused::MovedOn { expected, head })
+        },
+        refused => Failure {
+            advice: (refused.code() == Code::S007).then(|| "leno history".to_owned()),
+            ..Failure::coded(refused.code(), refused)
+        },
+    }
+}
+
+/// What a change means, and what of it would not hold as it is written.
+pub(crate) struct Weighed {
+    pub(crate) after: Arc<Meaning>,
+    /// The findings that the configuration before it lacks.
+    news: Vec<Note>,
+}
+
+impl Weighed {
+    /// Reads the configuration before a change, and after it.
+    pub(crate) fn of(center: &Center, draft: &Draft<'_>) -> Result<Self, Refused> {
+        let folders = center.folders();
+        let edition = center.edition();
+        let before = match edition.revision == draft.base() {
+            true => Arc::clone(&edition.meaning),
+            false => center.meaning(draft.base(), &draft.before()?, &folders),
+        };
+        let after = center.meaning(draft.base().next(), &draft.after()?, &folders);
+        let news = after.news(&before).into_iter().cloned().collect();
+        Ok(Self { after, news })
+    }
+
+    /// What a change means that changes nothing.
+    pub(crate) fn unchanged(center: &Center) -> Self {
+        Self {
+            after: Arc::clone(&center.edition().meaning),
+            news: Vec::new(),
+        }
+    }
+
+    /// The errors that the change brings.
+    pub(crate) fn errors(&self) -> Notes {
+        let mut errors = Notes::default();
+        let of = self.news.iter();
+        for note in of.filter(|note| note.severity == Severity::Error) {
+            errors.push(note.clone());
+        }
+        errors
+    }
+
+    /// All that it brings and that would not hold.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        findings(&self.after, &self.news)
+    }
 }
 
 /// Whether a finding costs the whole document: then there is no object to keep.

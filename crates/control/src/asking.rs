@@ -8,16 +8,38 @@ use tokio::sync::mpsc;
 
 use crate::center::Center;
 use crate::fleet::Member;
+use crate::sight::Sight;
 
 /// What the connected proxies keep of calls that are over; those that are away are named, too.
 pub(crate) async fn kept(center: &Center, ask: KeptOf) -> KeptCalls {
     several::kept(proxies(center), ask).await
 }
 
-/// Calls as they happen at all connected proxies.
-pub(crate) fn tap(center: Arc<Center>, ask: TapOf) -> mpsc::Receiver<Tapped> {
-    several::tap(move || proxies(&center), ask)
+/// Calls as they happen at all connected proxies, as far as `sight` reaches. Needs a runtime around it.
+pub(crate) fn tap(center: Arc<Center>, sight: Sight, ask: TapOf) -> mpsc::Receiver<Tapped> {
+    let mut told = several::tap(move || proxies(&center), ask);
+    let (sender, seen) = mpsc::channel(QUEUE);
+    tokio::spawn(async move {
+        loop {
+            let told = tokio::select! {
+                told = told.recv() => told,
+                () = sender.closed() => return,
+            };
+            let Some(told) = told else {
+                return;
+            };
+            if let Some(told) = sight.tapped(told)
+                && sender.send(told).await.is_err()
+            {
+                return;
+            }
+        }
+    });
+    seen
 }
+
+/// How many things of a tap wait at most to be taken.
+const QUEUE: usize = 64;
 
 /// How far a call of a workload gets, by the proxy in front of it.
 pub(crate) async fn probe(center: &Center, ask: ProbeOf) -> Result<Probed, Failure> {

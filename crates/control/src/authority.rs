@@ -1,30 +1,35 @@
 //! The CA: roots that replace each other and the intermediate that signs, kept in the store, and what
 //! they sign. When which step of a rotation is due, `identity` decides.
 
+mod held;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leno_channel::generate_key;
-use leno_compile::Lifetimes;
+use leno_compile::{Ca, Lifetimes};
 use leno_identity::{
-    BadAuthority, BadCredential, BadKey, BadRequest, BundleHash, CannotSign, Credential,
-    Fingerprint, Intermediate, LONGEST_CHAIN, PublicKey, Root, Rotation, SHORTEST_LIFE, Stage,
-    Standing, Step, Validity, intermediate_is_due,
+    BadCredential, BadKey, BadRequest, BundleHash, CannotSign, Credential, Endorsed, Fingerprint,
+    Intermediate, LONGEST_CHAIN, PublicKey, Root, Rotation, SHORTEST_LIFE, Step, Validity,
+    intermediate_is_due,
 };
-use leno_model::{Dice, SpiffeId, TrustDomain, Wall};
-use leno_store::{Bridge, Failed, KeptRoot, Label, Secret, Store};
+use leno_model::{Code, Dice, SpiffeId, TrustDomain, Wall};
+use leno_store::{Bridge, Failed, Label, Secret, Store};
 use leno_wire::certificates::{Issued, control_plane};
 use leno_wire::{Encoded, Part, PartName};
 
+use crate::authority::held::{Held, HeldRoot, Signer, key_of};
 use crate::clock;
-use crate::keys::{Keys, NotUnsealed};
+use crate::keys::Keys;
+
+pub use held::NotOpened;
 
 /// The CA of one trust domain, from the moment it is founded.
 #[derive(Debug)]
 pub(crate) struct Authority {
     store: Arc<Store>,
-    keys: Keys,
+    keys: Arc<Keys>,
     state: Mutex<State>,
     /// Held while roots or the intermediate change.
     turning: Mutex<()>,
@@ -36,29 +41,6 @@ struct State {
     dice: Dice,
 }
 
-#[derive(Clone, Debug)]
-struct Held {
-    domain: TrustDomain,
-    rotation: Rotation,
-    roots: BTreeMap<Fingerprint, HeldRoot>,
-    signer: Arc<Signer>,
-}
-
-#[derive(Clone, Debug)]
-struct HeldRoot {
-    certificate: Vec<u8>,
-    bridge: Option<Bridge>,
-    /// With its key, for as long as it may sign.
-    signs: Option<Arc<Root>>,
-}
-
-/// The intermediate that signs, and the root that it leads to.
-#[derive(Debug)]
-struct Signer {
-    intermediate: Intermediate,
-    root: Fingerprint,
-}
-
 /// What can be told of a CA.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
@@ -67,6 +49,20 @@ pub(crate) struct Told {
     pub(crate) roots: Vec<Vec<u8>>,
     pub(crate) rotation: Rotation,
     pub(crate) intermediate_validity: Validity,
+    /// The authority outside that gave the intermediate, if one did.
+    pub(crate) source: Option<String>,
+    /// What such an authority gave last: what signs, or what is to sign next.
+    pub(crate) given: Option<Given>,
+}
+
+/// An intermediate that an authority outside gave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Given {
+    pub(crate) source: String,
+    /// In DER.
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) key: PublicKey,
+    pub(crate) validity: Validity,
 }
 
 /// Something has changed about the CA.
@@ -103,7 +99,7 @@ impl Told {
 impl Authority {
     /// Takes up the CA that the store holds, if it holds one. Keys that do not lie there as they
     /// should by what `keys` says lie so when this returns.
-    pub(crate) fn open(store: Arc<Store>, keys: Keys) -> Result<Self, NotOpened> {
+    pub(crate) fn open(store: Arc<Store>, keys: Arc<Keys>) -> Result<Self, NotOpened> {
         let (held, kept_anew) = Held::read(&store, &keys)?.unzip();
         if let Some(secrets) = kept_anew.filter(|secrets| !secrets.is_empty()) {
             store.keep_secrets(&secrets)?;
@@ -136,71 +132,148 @@ impl Authority {
         let dice = &mut self.dice();
         let root = Root::establish(domain, key.clone(), lifetimes.root, now, dice)?;
         let fingerprint = Fingerprint::of(root.certificate());
-        let (signer, mut secrets) = self.signer(&root, lifetimes, now, dice)?;
+        let signer = self.signer(&root, lifetimes, now, dice)?;
+        let mut secrets = signer.kept(&self.keys);
         secrets.push(self.keys.kept(key_of(fingerprint), &key));
         let held = Held {
             domain: domain.clone(),
             rotation: Rotation::found(fingerprint, root.validity(), now),
             roots: BTreeMap::from([(fingerprint, HeldRoot::new(root, None))]),
             signer: Arc::new(signer),
+            next: None,
         };
         self.keep(held, &secrets)
     }
 
-    /// Takes each step that is due, and says what it was. `awaited` says of a bundle until when those
-    /// must be waited for who do not hold it.
+    /// Takes up what an authority outside gave. It signs at once, if nothing does yet or the root that
+    /// it leads to is the one that signs; else that root is announced, and it signs when its root does.
+    pub(crate) fn take(
+        &self,
+        endorsed: Endorsed,
+        source: String,
+        now: Wall,
+        turned: &mut Vec<Turned>,
+    ) -> Result<(), NotFounded> {
+        let _turning = lock(&self.turning);
+        let Endorsed { intermediate, root } = endorsed;
+        let fingerprint = Fingerprint::of(&root);
+        let validity = Validity::of(&root).ok_or(NotFounded::NoRoot)?;
+        let signer = Arc::new(Signer {
+            intermediate,
+            root: fingerprint,
+            source: Some(source),
+            is_of_this_process: true,
+        });
+        let mut secrets = signer.kept(&self.keys);
+        let ends = signer.intermediate.validity().ends;
+        let Ok(mut held) = self.changing() else {
+            let held = Held {
+                domain: signer.intermediate.domain().clone(),
+                rotation: Rotation::found(fingerprint, validity, now),
+                roots: BTreeMap::from([(fingerprint, HeldRoot::outside(root))]),
+                signer,
+                next: None,
+            };
+            return self.keep(held, &secrets);
+        };
+        let announced = held.rotation.announced().map(|one| one.root);
+        if announced.is_some_and(|announced| announced != fingerprint) {
+            secrets.extend(held.withdraw(now));
+        }
+        let root = HeldRoot::outside(root);
+        held.roots.entry(fingerprint).or_insert(root);
+        if held.rotation.active().root == fingerprint {
+            held.signer = signer;
+            self.keep(held, &secrets)?;
+            turned.push(Turned::Intermediate(ends));
+            return Ok(());
+        }
+        let is_news = held.rotation.announce(fingerprint, validity, now);
+        held.next = Some(signer);
+        // What is to sign next is asked for again, should this process end before it does.
+        self.keep(held, &[])?;
+        turned.extend(is_news.then_some(Turned::Announced(fingerprint)));
+        Ok(())
+    }
+
+    /// Takes each step that is due, and adds what it was to `turned`, also where a later one fails.
+    /// `awaited` says of a bundle until when those must be waited for who do not hold it.
     pub(crate) fn turn(
         &self,
         awaited: impl Fn(BundleHash) -> Option<Wall>,
-        lifetimes: Lifetimes,
+        (ca, lifetimes): (&Ca, Lifetimes),
         now: Wall,
-    ) -> Result<Vec<Turned>, NotFounded> {
+        turned: &mut Vec<Turned>,
+    ) -> Result<(), NotFounded> {
         let _turning = lock(&self.turning);
-        let mut turned = Vec::new();
-        while let Some(told) = self.told() {
-            let Some(step) = told.rotation.step(awaited(told.bundle().1), now) else {
-                break;
-            };
-            turned.push(match step {
-                Step::Announce => self.announce(lifetimes, now)?,
-                Step::Activate(_) => self.activate(now)?,
-                Step::Remove(root) => self.remove(root)?,
+        let is_own = *ca == Ca::Own;
+        if is_own {
+            turned.extend(self.reclaim(lifetimes, now)?);
+        }
+        while let Some(held) = self.held() {
+            let bundle = held.told().bundle().1;
+            turned.push(match held.rotation.step(awaited(bundle), now) {
+                Some(Step::Remove(root)) => self.remove(root)?,
+                Some(Step::Activate(root)) if held.may_sign(root) => self.activate(now)?,
+                Some(Step::Announce) if is_own => self.announce(lifetimes, now)?,
+                Some(Step::Activate(_) | Step::Announce) | None => break,
             });
         }
         turned.extend(self.renew_intermediate(lifetimes, now)?);
-        Ok(turned)
+        Ok(())
     }
 
-    /// Announces the next root before it is due. `None` if one is announced already.
+    /// Where an authority outside signs, or was to sign next, and shall not any more: a root of our own
+    /// is announced.
+    fn reclaim(&self, lifetimes: Lifetimes, now: Wall) -> Result<Option<Turned>, NotFounded> {
+        let Ok(mut held) = self.changing() else {
+            return Ok(None);
+        };
+        let announced = held.rotation.announced().map(|one| one.root);
+        if announced.is_some_and(|root| !held.is_own(root)) {
+            let secrets = held.withdraw(now);
+            self.keep(held.clone(), &secrets)?;
+        }
+        if held.rotation.announced().is_some() || held.is_own(held.rotation.active().root) {
+            return Ok(None);
+        }
+        self.announce(lifetimes, now).map(Some)
+    }
+
+    /// Announces the next root before it is due; does nothing if one is announced already.
     pub(crate) fn hasten(
         &self,
         lifetimes: Lifetimes,
         now: Wall,
-    ) -> Result<Option<Turned>, NotFounded> {
+        turned: &mut Vec<Turned>,
+    ) -> Result<(), NotFounded> {
         let _turning = lock(&self.turning);
-        match self.told() {
-            Some(told) if told.rotation.announced().is_none() => {
-                self.announce(lifetimes, now).map(Some)
-            }
-            Some(_) | None => Ok(None),
+        let told = self.told();
+        if told.is_some_and(|told| told.rotation.announced().is_none()) {
+            turned.push(self.announce(lifetimes, now)?);
         }
+        Ok(())
     }
 
-    /// Lets the announced root sign from here on, whoever holds it. `None` if none is announced.
+    /// Lets the announced root sign from here on, whoever holds it; does nothing if none is announced.
     pub(crate) fn force(
         &self,
         lifetimes: Lifetimes,
         now: Wall,
-    ) -> Result<Option<Turned>, NotFounded> {
+        turned: &mut Vec<Turned>,
+    ) -> Result<(), NotFounded> {
         let _turning = lock(&self.turning);
-        match self.told() {
-            Some(told) if told.rotation.announced().is_some() => {
-                let turned = self.activate(now)?;
-                self.renew_intermediate(lifetimes, now)?;
-                Ok(Some(turned))
+        let Some(held) = self.held() else {
+            return Ok(());
+        };
+        if let Some(announced) = held.rotation.announced() {
+            if !held.may_sign(announced.root) {
+                return Err(NotFounded::NotGiven);
             }
-            Some(_) | None => Ok(None),
+            turned.push(self.activate(now)?);
+            turned.extend(self.renew_intermediate(lifetimes, now)?);
         }
+        Ok(())
     }
 
     fn announce(&self, lifetimes: Lifetimes, now: Wall) -> Result<Turned, NotFounded> {
@@ -240,6 +313,11 @@ impl Authority {
                 secrets.push((key_of(*fingerprint), None));
             }
         }
+        let next = held.next.take();
+        if let Some(next) = next.filter(|next| next.root == active) {
+            secrets.extend(next.kept(&self.keys));
+            held.signer = next;
+        }
         self.keep(held, &secrets)?;
         Ok(Turned::Activated(active))
     }
@@ -252,7 +330,8 @@ impl Authority {
         Ok(Turned::Removed(root))
     }
 
-    /// Replaces the intermediate if that is due. What it signed stays valid.
+    /// Replaces an intermediate of our own if that is due, or a process before this one made it: no two
+    /// processes sign by the same. What it signed stays valid.
     fn renew_intermediate(
         &self,
         lifetimes: Lifetimes,
@@ -265,13 +344,16 @@ impl Authority {
         let is_of_active = signer_before.root == active.root;
         let validity = signer_before.intermediate.validity();
         let leaf = lifetimes.leaf;
-        if !intermediate_is_due(validity, is_of_active, active.validity, leaf, now) {
+        let root = held.roots.get(&active.root);
+        let Some(root) = root.and_then(|root| root.signs.clone()) else {
+            return Ok(None);
+        };
+        let is_due = intermediate_is_due(validity, is_of_active, active.validity, leaf, now);
+        if !is_due && signer_before.is_of_this_process {
             return Ok(None);
         }
-        let root = held.roots.get(&active.root);
-        let root = root.and_then(|root| root.signs.clone());
-        let root = root.ok_or(NotFounded::NoKey)?;
-        let (signer, secrets) = self.signer(&root, lifetimes, now, &mut self.dice())?;
+        let signer = self.signer(&root, lifetimes, now, &mut self.dice())?;
+        let secrets = signer.kept(&self.keys);
         let ends = signer.intermediate.validity().ends;
         held.signer = Arc::new(signer);
         self.keep(held, &secrets)?;
@@ -280,15 +362,7 @@ impl Authority {
 
     /// What can be told of it; `None` until it is founded.
     pub(crate) fn told(&self) -> Option<Told> {
-        let held = self.held()?;
-        let standings = held.rotation.standings().iter();
-        let roots = standings.filter_map(|one| held.roots.get(&one.root));
-        Some(Told {
-            roots: roots.map(|root| root.certificate.clone()).collect(),
-            intermediate_validity: held.signer.intermediate.validity(),
-            rotation: held.rotation.clone(),
-            domain: held.domain.clone(),
-        })
+        Some(self.held()?.told())
     }
 
     /// What can be told of it once all is in force that the store has been told to keep: whoever hears
@@ -377,24 +451,22 @@ impl Authority {
         })
     }
 
-    /// An intermediate under `root` with a new key, and the secrets to keep of it.
+    /// An intermediate under `root` with a new key.
     fn signer(
         &self,
         root: &Root,
         lifetimes: Lifetimes,
         now: Wall,
         dice: &mut Dice,
-    ) -> Result<(Signer, Secrets), CannotSign> {
+    ) -> Result<Signer, CannotSign> {
         let (key, life) = (generate_key(), lifetimes.intermediate);
         let certificate = root.sign_intermediate(&key.public(), life, now, dice)?;
-        let root = Fingerprint::of(root.certificate());
-        let secrets = vec![
-            (label(INTERMEDIATE), Some(Secret(certificate.clone()))),
-            (label(INTERMEDIATE_ROOT), Some(Secret(root.0.to_vec()))),
-            self.keys.kept(label(INTERMEDIATE_KEY), &key),
-        ];
-        let intermediate = Intermediate::restore(certificate, key).map_err(CannotSign::Own)?;
-        Ok((Signer { intermediate, root }, secrets))
+        Ok(Signer {
+            intermediate: Intermediate::restore(certificate, key).map_err(CannotSign::Own)?,
+            root: Fingerprint::of(root.certificate()),
+            source: None,
+            is_of_this_process: true,
+        })
     }
 
     /// Goes by `held` from here on, once it is on disk.
@@ -434,95 +506,6 @@ impl Authority {
     }
 }
 
-impl Held {
-    /// What the store holds, and the keys that it should keep otherwise.
-    fn read(store: &Store, keys: &Keys) -> Result<Option<(Self, Secrets)>, NotOpened> {
-        let kept = store.roots()?;
-        if kept.is_empty() {
-            return Ok(None);
-        }
-        let mut roots = BTreeMap::new();
-        let (mut standings, mut anew) = (Vec::new(), Vec::new());
-        let mut domain = None;
-        for root in kept {
-            let name = key_of(root.fingerprint);
-            let key = keys.read(store, &name)?.map(|(key, is_well)| {
-                anew.extend((!is_well).then(|| keys.kept(name, &key)));
-                key
-            });
-            let signs = key.map(|key| Root::restore(root.certificate.clone(), key));
-            let signs = signs.transpose().map_err(NotOpened::Root)?;
-            if let (Stage::Active(_), Some(root)) = (root.stage, &signs) {
-                domain = Some(root.domain().clone());
-            }
-            standings.push(Standing {
-                root: root.fingerprint,
-                validity: Validity::of(&root.certificate).ok_or(NotOpened::Half)?,
-                stage: root.stage,
-                needed_until: root.needed_until,
-            });
-            let held = HeldRoot {
-                certificate: root.certificate,
-                bridge: root.bridge,
-                signs: signs.map(Arc::new),
-            };
-            roots.insert(root.fingerprint, held);
-        }
-        let (signer, key) = Signer::read(store, keys)?;
-        anew.extend(key);
-        let held = Self {
-            domain: domain.ok_or(NotOpened::Half)?,
-            rotation: Rotation::restore(standings).ok_or(NotOpened::Half)?,
-            roots,
-            signer: Arc::new(signer),
-        };
-        Ok(Some((held, anew)))
-    }
-
-    fn kept(&self) -> Vec<KeptRoot> {
-        let standings = self.rotation.standings().iter();
-        let kept = standings.filter_map(|one| {
-            let root = self.roots.get(&one.root)?;
-            Some(KeptRoot {
-                fingerprint: one.root,
-                certificate: root.certificate.clone(),
-                bridge: root.bridge.clone(),
-                stage: one.stage,
-                needed_until: one.needed_until,
-            })
-        });
-        kept.collect()
-    }
-}
-
-impl HeldRoot {
-    fn new(root: Root, bridge: Option<Bridge>) -> Self {
-        Self {
-            certificate: root.certificate().to_vec(),
-            bridge,
-            signs: Some(Arc::new(root)),
-        }
-    }
-}
-
-impl Signer {
-    /// What the store holds, and its key if the store should keep that otherwise.
-    fn read(store: &Store, keys: &Keys) -> Result<(Self, Option<Kept>), NotOpened> {
-        let part = |name| store.secret(&label(name))?.ok_or(NotOpened::Half);
-        let (certificate, root) = (part(INTERMEDIATE)?, part(INTERMEDIATE_ROOT)?);
-        let name = label(INTERMEDIATE_KEY);
-        let (key, is_well) = keys.read(store, &name)?.ok_or(NotOpened::Half)?;
-        let anew = (!is_well).then(|| keys.kept(name, &key));
-        let intermediate = Intermediate::restore(certificate.0, key);
-        let root = root.0.try_into().map_err(|_| NotOpened::Half)?;
-        let signer = Self {
-            intermediate: intermediate.map_err(NotOpened::Intermediate)?,
-            root: Fingerprint(root),
-        };
-        Ok((signer, anew))
-    }
-}
-
 impl<T> Signed<T> {
     fn with<U>(self, make: impl FnOnce(T) -> U) -> Signed<U> {
         Signed {
@@ -534,53 +517,8 @@ impl<T> Signed<T> {
     }
 }
 
-/// What is to be kept under a name, or forgotten.
-type Kept = (Label, Option<Secret>);
-
-type Secrets = Vec<Kept>;
-
-/// The names under which the store keeps the intermediate.
-const INTERMEDIATE: &str = "ca/intermediate/certificate";
-const INTERMEDIATE_KEY: &str = "ca/intermediate/key";
-const INTERMEDIATE_ROOT: &str = "ca/intermediate/root";
-
-/// The name under which the store keeps a root's key.
-fn key_of(root: Fingerprint) -> Label {
-    label(&format!("ca/root/{root}/key"))
-}
-
-fn label(name: &str) -> Label {
-    Label::new(name).expect("a name of ours is a label")
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Why the CA in a store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum NotOpened {
-    /// The store could not be read.
-    #[error(transparent)]
-    Store(#[from] Failed),
-    /// A key cannot be used as it lies there.
-    #[error("{code} {slug}: {0}", code = .0.code(), slug = .0.code().slug())]
-    Keys(NotUnsealed),
-    /// A key or a certificate is missing or cannot be read.
-    #[error("the store holds only half of a CA")]
-    Half,
-    /// A root cannot sign.
-    #[error("the CA's root cannot be used: {0}")]
-    Root(BadAuthority),
-    /// The intermediate cannot sign.
-    #[error("the CA's intermediate cannot be used: {0}")]
-    Intermediate(BadAuthority),
-}
-
-impl From<NotUnsealed> for NotOpened {
-    fn from(why: NotUnsealed) -> Self {
-        Self::Keys(why)
-    }
 }
 
 /// Why a CA was not founded, or is not renewed.
@@ -589,15 +527,34 @@ pub enum NotFounded {
     /// There is none that could be renewed.
     #[error("there is no CA yet")]
     Nothing,
-    /// The key of the root that signs is gone.
-    #[error("the key of the CA's root is not in the store")]
-    NoKey,
+    /// Nothing is there that could sign under the root that is announced.
+    #[error("the authority of the announced root has not given an intermediate yet")]
+    NotGiven,
+    /// What was given as a root is none.
+    #[error("what was given as a root is no certificate")]
+    NoRoot,
+    /// An authority outside is to sign, and has not given anything yet.
+    #[error(
+        "the CA that the Mesh names has not given an intermediate yet, so that nothing can be signed"
+    )]
+    Awaited,
     /// Something could not be signed.
     #[error(transparent)]
     CannotSign(#[from] CannotSign),
     /// The store could not be written.
     #[error(transparent)]
     Store(#[from] Failed),
+}
+
+impl NotFounded {
+    /// The code under which people find it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Nothing | Self::NotGiven | Self::NoRoot | Self::CannotSign(_) => Code::T007,
+            Self::Awaited => Code::T019,
+            Self::Store(failed) => failed.code(),
+        }
+    }
 }
 
 /// Why no certificate was issued.

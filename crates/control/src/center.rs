@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use leno_admin::{Addressed, Failure, Overview, Story, StoryOf};
 use leno_channel::Keyring;
+use leno_compile::Ca;
 use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
-use leno_model::{Code, Name, ServiceName, TrustDomain};
-use leno_store::{Failed, Head, NotRead, Object, Revision, Store};
+use leno_model::{Code, Name, Override, ServiceName, TrustDomain};
+use leno_store::{Failed, Head, KeptOverride, NotRead, Object, Revision, Store};
 use leno_telemetry::Telemetry;
 use leno_telemetry::export::{Export, Trouble};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use crate::auditing::Paces;
 use crate::authority::{Authority, NotFounded, NotIssued};
 use crate::clock::{self, Clocks};
 use crate::condition::Withheld;
@@ -27,23 +29,43 @@ use crate::fleet::{Fleet, Member};
 use crate::flows::Ledger;
 use crate::folder::Found;
 use crate::holders::Holders;
+use crate::issuers::Issuers;
+use crate::jwks::Jwks;
 use crate::keys::Keys;
 use crate::meaning::{Gist, Known, Meaning, Written};
 use crate::metrics::Troubles;
+use crate::mint::Minter;
+use crate::outside::Standing;
+use crate::overrides;
+use crate::peers::Peers;
 use crate::positions::Positions;
 use crate::present::{Presence, Reported};
+use crate::published::Published;
 use crate::readmit::Readmission;
+use crate::remote::Rooms;
 use crate::since::Since;
 use crate::troubled::Troubled;
 use crate::tunnels::Tunnels;
+use crate::watching::Watching;
 
 /// What the tasks share.
 pub(crate) struct Center {
     pub(crate) store: Arc<Store>,
     pub(crate) authority: Authority,
+    /// Signs tokens.
+    pub(crate) minter: Minter,
+    /// Those whose tokens let proxies join.
+    pub(crate) issuers: Issuers,
     pub(crate) holders: Arc<Holders>,
+    /// What the authority outside says that is to sign, if one is.
+    pub(crate) outside: Standing,
     pub(crate) readmission: Readmission,
     pub(crate) tunnels: Tunnels,
+    pub(crate) jwks: Jwks,
+    /// Other trust domains.
+    pub(crate) peers: Peers,
+    /// What those are told of our own.
+    pub(crate) published: Published,
     pub(crate) fleet: Fleet,
     /// What its proxies say to be wrong.
     pub(crate) troubled: Troubled,
@@ -83,6 +105,16 @@ pub(crate) struct Center {
     pub(crate) look: OnceLock<Box<Look>>,
     /// What became of a call, as who runs this control plane tells it.
     pub(crate) stories: OnceLock<Box<Stories>>,
+    /// The measures that hold.
+    overrides: Mutex<Arc<Vec<KeptOverride>>>,
+    /// The changes that are watched.
+    pub(crate) watching: Watching,
+    /// How often of late something was written down that changed nothing.
+    pub(crate) paces: Paces,
+    /// How many may ask at once from elsewhere.
+    pub(crate) askers: Semaphore,
+    /// And how many of each.
+    pub(crate) rooms: Rooms,
     /// How often something went wrong.
     pub(crate) troubles: Troubles,
     /// What becomes of what it sends to a collector.
@@ -91,6 +123,9 @@ pub(crate) struct Center {
     pub(crate) export: OnceLock<Arc<Export>>,
     tell: Box<dyn Fn(&Event) + Send + Sync>,
 }
+
+/// How many questions from elsewhere may be under way, taps included.
+const MOST_ASKERS: usize = 64;
 
 /// Looks at the mesh; nothing if nobody knows more than the control plane does.
 pub(crate) type Look = dyn Fn() -> Option<Looking> + Send + Sync;
@@ -110,6 +145,7 @@ struct Basis {
     written: (Revision, Vec<u64>),
     domain: Option<TrustDomain>,
     present: u64,
+    overrides: Vec<Name>,
 }
 
 /// Virtual addresses, and whom they were asked for.
@@ -120,7 +156,8 @@ impl Center {
     /// is called where nobody has written a `Mesh`.
     pub(crate) fn open(
         store: Arc<Store>,
-        keys: Keys,
+        keys: Arc<Keys>,
+        jwks: Jwks,
         address: String,
         mesh: Option<Name>,
         mut folders: Vec<Found>,
@@ -130,6 +167,7 @@ impl Center {
             domain: None,
             mesh: None,
             present: &BTreeMap::new(),
+            overrides: &[],
         };
         let meaning = Meaning::of(&Arc::new(Written::read(&[], &[])), known);
         let first = Edition::new(
@@ -144,10 +182,16 @@ impl Center {
         let mut positions = Positions::open(&store)?;
         positions.settle(&mut folders, &store)?;
         let center = Self {
+            issuers: Issuers::default(),
+            minter: Minter::open(Arc::clone(&store), Arc::clone(&keys))?,
             authority: Authority::open(Arc::clone(&store), keys)?,
             holders: Holders::open(Arc::clone(&store))?,
+            outside: Standing::default(),
             readmission: Readmission::default(),
             tunnels: Tunnels::open(Arc::clone(&store))?,
+            jwks,
+            peers: Peers::open(Arc::clone(&store))?,
+            published: Published::open(Arc::clone(&store))?,
             fleet: Fleet::default(),
             troubled: Troubled::default(),
             ledger: Ledger::open(store.folder()),
@@ -164,12 +208,17 @@ impl Center {
             addresses: Mutex::default(),
             positions: Mutex::new(positions),
             since: Since::default(),
+            overrides: Mutex::default(),
             read: Mutex::default(),
             renewing: Mutex::default(),
             founding: Mutex::default(),
             links: OnceLock::new(),
             look: OnceLock::new(),
             stories: OnceLock::new(),
+            watching: Watching::default(),
+            paces: Paces::default(),
+            askers: Semaphore::new(MOST_ASKERS),
+            rooms: Rooms::default(),
             troubles: Troubles::default(),
             telemetry: export::telemetry(),
             export: OnceLock::new(),
@@ -180,6 +229,7 @@ impl Center {
         center
             .store
             .on_new_head(move |_| news.send_modify(|count| *count += 1));
+        center.watching.refresh(&center.store)?;
         center.renew()?;
         Ok(center)
     }
@@ -195,6 +245,10 @@ impl Center {
         if self.editions.borrow().generation == generation {
             return Ok(());
         }
+        *self
+            .overrides
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(self.store.overrides()?);
         let meaning = self.standing(head.revision, &folders, &present)?;
         let revoked: BTreeSet<_> = self
             .store
@@ -202,19 +256,33 @@ impl Center {
             .into_iter()
             .map(|revocation| revocation.identity)
             .collect();
-        let roots = self
-            .authority
-            .settled()
-            .map(|told| (told.domain, Arc::new(told.roots)));
-        let trusted = Trusted {
-            bundles: roots.into_iter().collect(),
+        let told = self.authority.settled();
+        let keys = told.as_ref().and_then(|told| {
+            let keys = self.minter.published()?;
+            Some((told.domain.clone(), keys))
+        });
+        let roots = told.map(|told| (told.domain, Arc::new(told.roots)));
+        let mut trusted = Trusted {
             revoked: Arc::new(revoked),
+            ..Trusted::default()
         };
+        let believed = self.peers.believed(&meaning.mesh.peers, self.clocks.now());
+        for (domain, believed) in believed {
+            let token_keys = believed.token_keys.clone();
+            trusted
+                .token_keys
+                .extend(token_keys.map(|keys| (domain.clone(), keys)));
+            trusted.bundles.insert(domain, Arc::clone(&believed.roots));
+        }
+        // Last: nobody else ever speaks for our own trust domain.
+        trusted.bundles.extend(roots);
+        trusted.token_keys.extend(keys);
         let trusted = self.trust(trusted);
         let (objects, problems) = (meaning.written.objects(), meaning.problems());
         let reports = Reports {
             proxies: self.tunnels.reported(),
             addresses: self.addresses(&meaning.mesh.unaddressed)?,
+            keys: self.jwks.given(),
         };
         let now = clock::wall();
         let edition = Edition::new(head.revision, generation, meaning, &reports, trusted, now);
@@ -258,9 +326,10 @@ impl Center {
     pub(crate) fn found_if_named(&self) {
         let edition = self.edition();
         if edition.meaning.is_named
+            && edition.mesh.ca == Ca::Own
             && let Err(error) = self.found(&edition.mesh.settings.trust_domain)
         {
-            self.trouble(Code::T007, error);
+            self.trouble(error.code(), error);
         }
     }
 
@@ -297,12 +366,18 @@ impl Center {
     }
 
     fn understand(&self, basis: Basis, written: &Arc<Written>, present: &Reported) -> Arc<Meaning> {
+        let overrides = self.overrides();
         let known = Known {
             domain: basis.domain.as_ref(),
             mesh: self.mesh.as_ref(),
             present: &present.all,
+            overrides: &measures(&overrides),
         };
-        let meaning = Arc::new(Meaning::of(written, known));
+        let mut meaning = Meaning::of(written, known);
+        meaning
+            .notes
+            .extend(overrides::notes(&overrides, &written.resources));
+        let meaning = Arc::new(meaning);
         *self.lock_read() = Some((basis, Arc::clone(&meaning)));
         meaning
     }
@@ -313,20 +388,37 @@ impl Center {
             written: (revision, positions.collect()),
             domain: self.authority.told().map(|told| told.domain),
             present: present.position,
+            overrides: self
+                .overrides()
+                .iter()
+                .map(|kept| kept.over.id.clone())
+                .collect(),
         }
+    }
+
+    /// The measures that hold.
+    pub(crate) fn overrides(&self) -> Arc<Vec<KeptOverride>> {
+        let overrides = self.overrides.lock();
+        Arc::clone(&overrides.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What was found in an earlier revision, with all else as it is.
     pub(crate) fn found_at(&self, revision: Revision) -> Result<BTreeSet<Gist>, NotRead> {
-        let written = Written::read(&self.store.at(revision)?, &self.folders());
+        Ok(self.supposed(&self.store.at(revision)?).gists())
+    }
+
+    /// What other objects would mean, with all else as it is.
+    pub(crate) fn supposed(&self, objects: &[Object]) -> Meaning {
+        let written = Written::read(objects, &self.folders());
         let domain = self.authority.told().map(|told| told.domain);
         let present = self.presence.reported();
         let known = Known {
             domain: domain.as_ref(),
             mesh: self.mesh.as_ref(),
             present: &present.all,
+            overrides: &measures(&self.overrides()),
         };
-        Ok(Meaning::of(&Arc::new(written), known).gists())
+        Meaning::of(&Arc::new(written), known)
     }
 
     fn lock_read(&self) -> MutexGuard<'_, Option<(Basis, Arc<Meaning>)>> {
@@ -348,7 +440,22 @@ impl Center {
 
     /// The proxies that are connected and would be told something else if this were in force, by name.
     /// An address that a service would be given then counts for nothing.
-    pub(crate) fn affected(&self, meaning: &Arc<Meaning>) -> Vec<String> {
+    pub(crate) fn affected(&self, then: &Edition) -> Vec<String> {
+        let now = self.edition();
+        let members = self.fleet.members();
+        let differs = |member: &&Member| {
+            let told = |edition: &Edition| edition.target(&member.workloads, &member.wants);
+            told(&now).parts() != told(then).parts()
+        };
+        let members = members.iter().map(|(_, member)| member);
+        members
+            .filter(differs)
+            .map(|member| member.name.clone())
+            .collect()
+    }
+
+    /// The state of the mesh as it would be if the sources meant this, and nothing else changed.
+    pub(crate) fn imagined(&self, meaning: &Arc<Meaning>) -> Edition {
         let now = self.edition();
         let given = self
             .addresses
@@ -357,26 +464,18 @@ impl Center {
         let reports = Reports {
             proxies: self.tunnels.reported(),
             addresses: Arc::clone(&given.1),
+            keys: self.jwks.given(),
         };
         drop(given);
-        let then = Edition::new(
+        let trusted = now.trusted.without_strangers(&meaning.mesh);
+        Edition::new(
             now.revision,
             now.generation.clone(),
             Arc::clone(meaning),
             &reports,
-            Arc::clone(&now.trusted),
+            Arc::new(trusted),
             now.made,
-        );
-        let members = self.fleet.members();
-        let differs = |member: &&Member| {
-            let told = |edition: &Edition| edition.target(&member.workloads, &member.wants);
-            told(&now).parts() != told(&then).parts()
-        };
-        let members = members.iter().map(|(_, member)| member);
-        members
-            .filter(differs)
-            .map(|member| member.name.clone())
-            .collect()
+        )
     }
 
     /// Takes what was found in the watched folders, once the positions it stands at are on disk.
@@ -424,14 +523,26 @@ impl Center {
     pub(crate) fn found(&self, domain: &TrustDomain) -> Result<(), NotFounded> {
         let _founding = self.founding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.authority.told().is_none() {
-            let lifetimes = self.edition().mesh.lifetimes;
-            self.authority.found(domain, lifetimes, clock::wall())?;
-            if let Err(why) = self.prove() {
-                self.trouble(Code::T007, why);
+            let mesh = &self.edition().mesh;
+            if mesh.ca != Ca::Own {
+                return Err(NotFounded::Awaited);
             }
-            self.tell(&Event::Founded(domain.clone()));
+            let lifetimes = mesh.lifetimes;
+            self.authority.found(domain, lifetimes, clock::wall())?;
+            self.tell_founded(domain);
         }
         Ok(())
+    }
+
+    /// The CA was just founded: proves itself by it, and says so.
+    pub(crate) fn tell_founded(&self, domain: &TrustDomain) {
+        if let Err(why) = self.prove() {
+            self.trouble(Code::T007, why);
+        }
+        if let Err(why) = self.minter.turn(clock::wall()) {
+            self.trouble(Code::T007, why);
+        }
+        self.tell(&Event::Founded(domain.clone()));
     }
 
     /// Lets every task look again at whom it serves: time has jumped, and what stood may have ended.
@@ -503,4 +614,8 @@ impl From<Failed> for crate::NotStarted {
     fn from(failed: Failed) -> Self {
         Self::Read(NotRead::Failed(failed))
     }
+}
+
+fn measures(overrides: &[KeptOverride]) -> Vec<Override> {
+    overrides.iter().map(|kept| kept.over.clone()).collect()
 }

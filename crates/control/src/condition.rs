@@ -1,18 +1,25 @@
-//! Whether what runs is as it should be: proxies, certificates, folders. A function of what was seen
+//! Whether what runs is as it should be: proxies, folders, collectors, and who is trusted. A function of what was seen
 //! at one moment; what is wrong with the configuration itself is in its [`Meaning`](crate::meaning).
+
+mod trust;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use leno_admin::{Failure, Finding, Since};
 use leno_identity::Validity;
+use leno_model::view::access::KeyPlace;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{Code, Severity, SpiffeId, Wall};
+use leno_model::{Code, Name, Severity, SpiffeId, Wall};
 use leno_wire::troubles::Trouble;
 
-use crate::fleet::{Failures, Member};
+use crate::fleet::Member;
 use crate::folder::Found;
 use crate::holders::Silent;
+use crate::issuers;
+use crate::jwks::NotGot;
+use crate::outside::Troubled;
+use crate::peers::Standing;
 use crate::troubled::NotExported;
 
 /// What was seen.
@@ -28,8 +35,10 @@ pub(crate) struct Seen<'a> {
     pub(crate) newest_since: Wall,
     /// How long certificates live.
     pub(crate) lifetime: Duration,
-    /// When root and intermediate stand, once there is a CA.
-    pub(crate) authority: Option<[Validity; 2]>,
+    /// What signs, once there is a CA.
+    pub(crate) authority: Option<Authority<'a>>,
+    /// Why the authority outside gives nothing that is to sign, if it does not.
+    pub(crate) outside: Option<&'a Troubled>,
     /// Since when a root is announced, if one is, and for whom it waits.
     pub(crate) waits: Option<&'a (Wall, Vec<Silent>)>,
     /// Those whose certificates have ended and who ask for others, with when each did last.
@@ -38,10 +47,26 @@ pub(crate) struct Seen<'a> {
     pub(crate) folders: &'a [Found],
     /// Why a collector does not get what is sent from this process.
     pub(crate) not_exported: &'a [NotExported],
+    /// The places whose keys, which are to prove tokens, were not got.
+    pub(crate) not_got: &'a BTreeMap<KeyPlace, NotGot>,
+    /// The issuers of tokens whose keys cannot be had.
+    pub(crate) issuers: &'a [(Name, issuers::Failed)],
+    /// The other trust domains whose identities are believed, or would be.
+    pub(crate) peers: &'a [Standing],
     /// What is written and was refused.
     pub(crate) withheld: Option<&'a Withheld>,
     /// The revision that is in force.
     pub(crate) revision: u64,
+}
+
+/// What signs.
+pub(crate) struct Authority<'a> {
+    /// When the root stands.
+    pub(crate) root: Validity,
+    /// When the intermediate stands.
+    pub(crate) intermediate: Validity,
+    /// The authority outside that gave it, if one did.
+    pub(crate) source: Option<&'a str>,
 }
 
 /// A file that is applied when it changes, and was refused as it is.
@@ -75,10 +100,6 @@ pub(crate) struct Judged {
 /// How long a proxy may take to adopt what is new before it counts as behind.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Of a certificate's life, so many hundredths may be left before somebody has to look: renewal is
-/// due at half, and has failed again and again by then.
-const LATE: u32 = 40;
-
 impl Judged {
     /// Judges what was seen.
     pub(crate) fn of(seen: &Seen<'_>) -> Self {
@@ -101,6 +122,15 @@ impl Judged {
         }
         for trouble in seen.not_exported {
             judged.not_exported(trouble);
+        }
+        for (place, why) in seen.not_got {
+            judged.not_got(place, why, seen.now);
+        }
+        for (name, failed) in seen.issuers {
+            judged.issuer(name, failed);
+        }
+        for peer in seen.peers {
+            judged.peer(peer, seen.now);
         }
         judged
     }
@@ -267,116 +297,6 @@ impl Judged {
         });
     }
 
-    /// Certificates are told by identity, however many proxies act as it.
-    fn certificates(&mut self, seen: &Seen<'_>) {
-        let mut by_id = BTreeMap::<&SpiffeId, Vec<Held<'_>>>::new();
-        for member in seen.members {
-            for (id, certificate) in &member.certificates {
-                by_id.entry(id).or_default().push(Held {
-                    ends: certificate.ends,
-                    failures: certificate.failures.as_ref(),
-                    is_late: certificate
-                        .ends
-                        .is_some_and(|ends| is_late(ends, member.since, seen)),
-                });
-            }
-        }
-        for (id, all) in by_id {
-            let (late, well): (Vec<_>, Vec<_>) = all
-                .iter()
-                .partition(|held| held.is_late || held.failures.is_some());
-            if late.is_empty() {
-                let first = well.iter().filter_map(|held| held.ends).min();
-                let until = first.map_or_else(String::new, |ends| format!(", until {ends}"));
-                self.passed
-                    .push(format!("certificate of {}{until}", short(id)));
-                continue;
-            }
-            self.findings
-                .push(not_renewing(id, &late, all.len(), seen.now));
-        }
-    }
-
-    fn authority(&mut self, seen: &Seen<'_>) {
-        for (validity, name) in seen
-            .authority
-            .iter()
-            .flatten()
-            .zip(["root", "intermediate"])
-        {
-            let left = validity.left(seen.now);
-            if left > validity.life() * LATE / 100 {
-                self.passed.push(format!("{name}, until {}", validity.ends));
-                continue;
-            }
-            self.findings.push(Finding {
-                next: Some("leno certs list · leno explain T007".to_owned()),
-                ..Finding::running(
-                    Code::T007,
-                    Severity::Error,
-                    Some(format!("the CA's {name}")),
-                    format!("it should have been replaced, and ends in {}", span(left)),
-                    "what it has signed, until then",
-                )
-            });
-        }
-    }
-
-    /// Those for whom a root waits that is announced. They have a while to hear of it.
-    fn waits(&mut self, seen: &Seen<'_>) {
-        let Some((since, silent)) = seen.waits else {
-            return;
-        };
-        let Some(last) = silent.iter().map(|one| one.ends).max() else {
-            return;
-        };
-        if seen.now.since(*since) < HEARING {
-            return;
-        }
-        let names = silent.iter().take(3).map(|one| match one.name.as_str() {
-            "" => short(&one.identity),
-            name => name.to_owned(),
-        });
-        let names = names.collect::<Vec<_>>().join(", ");
-        let others = match silent.len().saturating_sub(3) {
-            0 => String::new(),
-            others => format!(" and {others} more"),
-        };
-        let waited = span(last.since(seen.now));
-        self.findings.push(Finding {
-            since: at(*since),
-            next: Some("leno certs list · leno certs rotate --force --dry-run".to_owned()),
-            ..Finding::running(
-                Code::T015,
-                Severity::Warning,
-                Some("the next root".to_owned()),
-                format!("it waits for {names}{others}, for {waited} at the longest"),
-                "the root before; no call fails",
-            )
-        });
-    }
-
-    /// Those who can only be let in again by people.
-    fn knocking(&mut self, seen: &Seen<'_>) {
-        let names = seen.knocking.iter().take(3).map(|(id, _)| short(id));
-        let names = names.collect::<Vec<_>>().join(", ");
-        let others = match seen.knocking.len() {
-            0 => return,
-            all @ 4.. => format!(" and {} more", all - 3),
-            _ => String::new(),
-        };
-        self.findings.push(Finding {
-            next: Some("leno certs readmit".to_owned()),
-            ..Finding::running(
-                Code::T016,
-                Severity::Error,
-                Some(format!("{names}{others}")),
-                "the certificate has ended, and its proxy asks for another".to_owned(),
-                "nothing of it: calls to and from it fail",
-            )
-        });
-    }
-
     fn folder(&mut self, folder: &Found) {
         let Some(trouble) = &folder.trouble else {
             let line = format!("watched folder {} is read", folder.folder);
@@ -391,56 +311,6 @@ impl Judged {
         ));
     }
 }
-
-/// A certificate of one proxy.
-struct Held<'a> {
-    ends: Option<Wall>,
-    failures: Option<&'a Failures>,
-    is_late: bool,
-}
-
-/// Whether a certificate should have been renewed. How long it lived is not known of one that was
-/// there before the connection; it has lived at least from then on.
-fn is_late(ends: Wall, connected: Wall, seen: &Seen<'_>) -> bool {
-    let life = seen.lifetime.min(ends.since(connected));
-    ends.since(seen.now) < life * LATE / 100
-}
-
-fn not_renewing(id: &SpiffeId, late: &[&Held<'_>], all: usize, now: Wall) -> Finding {
-    let failures = late.iter().filter_map(|held| held.failures);
-    let failures: Vec<_> = failures.collect();
-    let ends = late.iter().filter_map(|held| held.ends).min();
-    let ends = ends.map_or_else(
-        || "There is none".to_owned(),
-        |ends| format!("Ends in {}", span(ends.since(now))),
-    );
-    let tries: u32 = failures.iter().map(|failures| failures.count).sum();
-    let why = match failures.last() {
-        None => "Nobody has asked for the next one".to_owned(),
-        Some(last) if tries == 1 => format!("The renewal failed: {}", last.why),
-        Some(last) => format!("{tries} renewals failed: {}", last.why),
-    };
-    let proxies = if all == 1 { "proxy" } else { "proxies" };
-    let short = short(id);
-    Finding {
-        since: failures
-            .iter()
-            .map(|failures| failures.since)
-            .min()
-            .and_then(at),
-        next: Some(format!("leno certs renew {short} --dry-run")),
-        ..Finding::running(
-            Code::T007,
-            Severity::Error,
-            Some(format!("{short}, {} of {all} {proxies}", late.len())),
-            format!("{ends}. {why}."),
-            "the valid certificates; no call has failed",
-        )
-    }
-}
-
-/// How long those who are connected may take to hear of a root.
-const HEARING: Duration = Duration::from_secs(60);
 
 /// `shop/cart`.
 fn short(id: &SpiffeId) -> String {
@@ -474,7 +344,7 @@ mod tests {
     use leno_model::{Name, Namespace};
 
     use super::*;
-    use crate::fleet::Certificate;
+    use crate::fleet::{Certificate, Failures};
 
     const HOUR: u64 = 3600;
 
@@ -543,10 +413,14 @@ mod tests {
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
             authority: None,
+            outside: None,
             waits: None,
             knocking: &[],
             folders: &[],
             not_exported: &[],
+            not_got: &BTreeMap::new(),
+            issuers: &[],
+            peers: &[],
             withheld: None,
             revision: 2,
         });
@@ -749,11 +623,19 @@ mod tests {
             newest: &Generation::default(),
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
-            authority: Some([span(0, 100_000), span(0, 100)]),
+            authority: Some(Authority {
+                root: span(0, 100_000),
+                intermediate: span(0, 100),
+                source: None,
+            }),
+            outside: None,
             waits: None,
             knocking: &[],
             folders: &[folder],
             not_exported: &[],
+            not_got: &BTreeMap::new(),
+            issuers: &[],
+            peers: &[],
             withheld: None,
             revision: 2,
         });

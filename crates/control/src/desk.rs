@@ -1,6 +1,7 @@
 //! What a program may ask of the control plane that runs inside it, without a socket between.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -9,6 +10,7 @@ use leno_admin::{
     Applied, Apply, Asker, Checked, Configuration, ConfigurationOf, Diff, DiffOf, Failure, History,
     HistoryOf, KeptCalls, KeptOf, Overview, Proxies, Question, Reply, Story, StoryOf,
 };
+use leno_agent::{Authority, Given};
 use leno_identity::{Credential, Fingerprint};
 use leno_model::SpiffeId;
 use leno_model::view::WorkloadId;
@@ -16,8 +18,10 @@ use leno_store::NotRead;
 use leno_telemetry::export::Export;
 use leno_wire::Holds;
 use leno_wire::flows::Taken;
+use leno_wire::tokens::Mint;
 use tokio::sync::{mpsc, watch};
 
+use crate::auditing::{self, Asked};
 use crate::authority::{NotFounded, NotIssued};
 use crate::center::{Center, Looking, Telling};
 use crate::condition::Withheld;
@@ -27,13 +31,16 @@ use crate::fleet::{Member, Place, Way};
 use crate::flows::NotTaken;
 use crate::holders::Seat;
 use crate::present::Present;
-use crate::{administer, apply, asking, clock, flows, overview, told};
+use crate::sight::Sight;
+use crate::{administer, apply, asking, clock, flows, mint, overview, told};
 
 /// The way to a control plane from the process that it runs in. What is not `async` waits for nothing
 /// but the disk.
 #[derive(Clone)]
 pub struct Desk {
     center: Arc<Center>,
+    /// How much of single calls is told; all of them without it.
+    sight: Option<Sight>,
 }
 
 /// A proxy of this process among those that follow the control plane, for as long as it is held.
@@ -49,7 +56,18 @@ pub struct Attendance {
 
 impl Desk {
     pub(crate) fn of(center: Arc<Center>) -> Self {
-        Self { center }
+        Self {
+            center,
+            sight: None,
+        }
+    }
+
+    /// The same, telling of single calls only as much as somebody may see.
+    pub(crate) fn seen_by(self, sight: Sight) -> Self {
+        Self {
+            sight: Some(sight),
+            ..self
+        }
     }
 
     /// Answers a question as the socket would. Unlike the rest it may wait for what runs.
@@ -77,7 +95,16 @@ impl Desk {
 
     /// Makes files part of the configuration, for `who`; in force when this returns.
     pub fn apply(&self, who: Asker, ask: Apply) -> Result<Applied, Failure> {
-        apply::apply(&self.center, administer::who(who), ask)
+        let asked = Asked::new(&who, "apply", &format!("set {}", ask.set));
+        let sight = Sight::of(&self.center, &who);
+        let applied = apply::apply(
+            &self.center,
+            &sight,
+            administer::who(&self.center, &who),
+            ask,
+        );
+        auditing::note(&self.center, &asked, applied.as_ref().err());
+        applied
     }
 
     /// Lets those who ask how the mesh is know of a file that is watched and was refused with
@@ -131,7 +158,11 @@ impl Desk {
 
     /// What the connected proxies keep of calls that are over.
     pub async fn kept(&self, ask: KeptOf) -> KeptCalls {
-        asking::kept(&self.center, ask).await
+        let kept = asking::kept(&self.center, ask).await;
+        match &self.sight {
+            Some(sight) => sight.kept(kept),
+            None => kept,
+        }
     }
 
     /// What is in force, or was.
@@ -260,5 +291,22 @@ impl Attendance {
         );
         center.holders.remember(&signed, Some(holder), id, &why)?;
         Ok(signed.what)
+    }
+}
+
+impl Authority for Attendance {
+    fn certificate(&self, id: &SpiffeId) -> Given<Credential> {
+        let signed = self.sign(id);
+        Box::pin(ready(signed.map_err(|why| why.to_string())))
+    }
+
+    fn token(&self, id: &SpiffeId, audiences: &[String]) -> Given<String> {
+        let ask = Mint {
+            identity: id.clone(),
+            audiences: audiences.to_vec(),
+        };
+        let minted = mint::mint(&self.center, id, &ask);
+        let minted = minted.map_err(|status| status.to_string());
+        Box::pin(ready(minted.map(|minted| minted.token)))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use leno_compile::{AddressOwner, Mesh, ViewOf};
 use leno_identity::BundleHash;
 use leno_model::view::{
-    Action, Backend, Generation, Routes, Service, ServicePort, View, WorkloadId,
+    Action, Backend, Generation, Routes, Service, ServicePort, View, Workload, WorkloadId,
 };
 use leno_model::{Namespace, Network, ServiceName, SpiffeId, Subscription, TrustDomain, Wall};
 use leno_resources::Resources;
@@ -15,6 +15,7 @@ use leno_store::{Revision, VirtualAddress};
 use leno_wire::part::parts_of;
 use leno_wire::{Encoded, Part, PartName, Target};
 
+use crate::jwks::Given;
 use crate::meaning::Meaning;
 use crate::tunnels::Reported;
 
@@ -23,8 +24,27 @@ use crate::tunnels::Reported;
 pub(crate) struct Trusted {
     /// The roots that prove identities, by trust domain.
     pub(crate) bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
+    /// The keys that prove JWT-SVIDs, by trust domain.
+    pub(crate) token_keys: BTreeMap<TrustDomain, Arc<str>>,
     /// Identities that are refused although their certificates are valid.
     pub(crate) revoked: Arc<BTreeSet<SpiffeId>>,
+}
+
+impl Trusted {
+    /// The same without those trust domains that `mesh` does not name.
+    pub(crate) fn without_strangers(&self, mesh: &Mesh) -> Self {
+        let own = &mesh.settings.trust_domain;
+        let is_named = |domain: &TrustDomain| domain == own || mesh.peers.contains_key(domain);
+        let bundles = self.bundles.iter().filter(|(domain, _)| is_named(domain));
+        let keys = self.token_keys.iter().filter(|(it, _)| is_named(it));
+        Self {
+            bundles: bundles
+                .map(|(it, roots)| (it.clone(), roots.clone()))
+                .collect(),
+            token_keys: keys.map(|(it, keys)| (it.clone(), keys.clone())).collect(),
+            revoked: Arc::clone(&self.revoked),
+        }
+    }
 }
 
 /// The virtual addresses of services.
@@ -36,6 +56,8 @@ pub(crate) struct Reports {
     /// Where distant proxies take mesh calls, and which of them have left.
     pub(crate) proxies: Reported,
     pub(crate) addresses: Arc<Addresses>,
+    /// The keys that prove tokens.
+    pub(crate) keys: Arc<Given>,
 }
 
 /// One state of the whole mesh.
@@ -98,6 +120,7 @@ impl Edition {
             generation: self.generation.clone(),
             revoked: self.trusted.revoked.clone(),
             bundles: self.trusted.bundles.clone(),
+            token_keys: self.trusted.token_keys.clone(),
             ..self.mesh.view(ViewOf { workloads })
         }
     }
@@ -118,6 +141,7 @@ impl Edition {
         for workload in &reports.proxies.left {
             mesh.leave(workload);
         }
+        mesh.give_keys(&reports.keys);
         let network = Network::default_network();
         for (service, address) in reports.addresses.iter() {
             mesh.give_address(service, &network, address.v4().into());
@@ -158,7 +182,9 @@ impl Edition {
     fn add(&mut self, part: &Part) {
         let named = (part.name(), Encoded::new(part.encode()));
         match part {
-            Part::Settings(_) | Part::Revoked(_) | Part::Bundle(..) => self.everywhere.push(named),
+            Part::Settings(_) | Part::Revoked(_) | Part::Bundle(..) | Part::TokenKeys(..) => {
+                self.everywhere.push(named);
+            }
             Part::Workload(workload) => {
                 self.workloads.insert(workload.id.clone(), named);
             }
@@ -179,7 +205,8 @@ impl Edition {
     }
 
     /// What a proxy gets that stands in front of `workloads` and wants to know about
-    /// `subscriptions`: the services that answer them and all that their routes may lead to.
+    /// `subscriptions`: the services that answer them, those that are asked about calls to its workloads,
+    /// and all that their routes may lead to.
     pub(crate) fn target(
         &self,
         workloads: &BTreeSet<WorkloadId>,
@@ -198,6 +225,10 @@ impl Edition {
             answers.insert(subscription.clone(), !services.is_empty());
             wanted.extend(services);
         }
+        let instances = workloads
+            .iter()
+            .filter_map(|id| self.mesh.instances.get(id));
+        wanted.extend(instances.flat_map(|instance| authorizers(&instance.workload)));
         let callers: BTreeSet<_> = workloads.iter().map(|id| &id.namespace).collect();
         let mut cut = BTreeSet::new();
         while let Some(name) = wanted.pop() {
@@ -287,6 +318,13 @@ impl Cut {
             endpoints: Vec::new(),
         }
     }
+}
+
+/// The services that are asked about calls to a workload.
+fn authorizers(workload: &Workload) -> impl Iterator<Item = ServiceName> {
+    let ports = workload.ports.values().map(|port| &port.access);
+    let accesses = ports.chain([&workload.other_ports]);
+    accesses.flat_map(|access| access.external.iter().map(|asked| asked.to.service.clone()))
 }
 
 fn routes(port: &ServicePort) -> impl Iterator<Item = &Arc<Routes>> {

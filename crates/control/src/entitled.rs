@@ -17,8 +17,11 @@ pub(crate) fn node() -> Name {
     Name::new(NODE).expect("a constant that is a name")
 }
 
-/// Whether whoever proved to be `proven` may act as `id`.
+/// Whether whoever proved to be `proven` may act as `id`. Nobody may act as the control plane.
 pub(crate) fn may_act_as(proven: &SpiffeId, id: &SpiffeId) -> bool {
+    if id.is_control_plane() {
+        return false;
+    }
     let is_node_of = proven.service_account.as_str() == NODE
         && proven.namespace == id.namespace
         && proven.trust_domain == id.trust_domain;
@@ -74,6 +77,16 @@ mod tests {
             (
                 "shop.local/ns/shop/sa/leno-node",
                 "bank.local/ns/shop/sa/cart",
+                false,
+            ),
+            (
+                "shop.local/ns/leno-system/sa/leno-node",
+                "shop.local/ns/leno-system/sa/leno-control",
+                false,
+            ),
+            (
+                "shop.local/ns/leno-system/sa/leno-control",
+                "shop.local/ns/leno-system/sa/leno-control",
                 false,
             ),
         ] {

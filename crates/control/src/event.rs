@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use leno_identity::Fingerprint;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{Code, SpiffeId, TrustDomain, Wall};
+use leno_model::{Code, Override, SpiffeId, TrustDomain, Wall};
 use leno_store::Revision;
 
 /// Something happened.
@@ -16,6 +16,10 @@ pub enum Event {
     Listening(SocketAddr),
     /// The CA of a trust domain was made.
     Founded(TrustDomain),
+    /// A measure holds from here on, until then.
+    Overridden(Override, Wall),
+    /// A measure holds no more.
+    OverrideEnded(Override),
     /// A root stands in bundles from here on, and is to sign next.
     RootAnnounced(Fingerprint),
     /// A root signs from here on.
@@ -38,16 +42,18 @@ pub enum Event {
         /// As whom.
         identity: SpiffeId,
         /// From where.
-        address: IpAddr,
-        /// By which token.
-        token: String,
+        from: String,
+        /// What it showed, without a secret.
+        evidence: String,
     },
     /// Somebody was not let in.
     NotJoined {
+        /// What kind of reason.
+        code: Code,
         /// From where.
-        address: IpAddr,
-        /// The token it showed.
-        token: String,
+        from: String,
+        /// What it showed, without a secret.
+        evidence: String,
         /// Why.
         why: String,
     },
@@ -97,10 +103,26 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A change that was watched went back by itself.
+    WentBack {
+        /// The revision that it made.
+        revision: Revision,
+        /// The one that took it back.
+        by: Revision,
+        /// Why.
+        why: String,
+    },
     /// Every proxy follows this store from here on, whatever it held.
     Recovered {
         /// The epoch that began.
         epoch: u64,
+    },
+    /// Another trust domain has other keys than before.
+    PeerKeys {
+        /// Which.
+        domain: TrustDomain,
+        /// The sequence that it gives them, if it says one.
+        sequence: Option<u64>,
     },
     /// Something should work and does not, and will be tried again.
     Trouble {
@@ -115,11 +137,15 @@ impl Event {
     /// What went wrong, if something did.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Refused { code, .. } | Self::Trouble { code, .. } => Some(*code),
-            Self::NotJoined { .. } => Some(Code::T012),
+            Self::Refused { code, .. }
+            | Self::Trouble { code, .. }
+            | Self::NotJoined { code, .. } => Some(*code),
             Self::WaitsForReadmission { .. } => Some(Code::T016),
+            Self::WentBack { .. } => Some(Code::S013),
             Self::Listening(_)
             | Self::Founded(_)
+            | Self::Overridden(..)
+            | Self::OverrideEnded(_)
             | Self::RootAnnounced(_)
             | Self::RootActivated(_)
             | Self::RootRemoved(_)
@@ -130,6 +156,7 @@ impl Event {
             | Self::Left { .. }
             | Self::Connected { .. }
             | Self::Gone { .. }
+            | Self::PeerKeys { .. }
             | Self::Recovered { .. } => None,
         }
     }
@@ -140,6 +167,12 @@ impl fmt::Display for Event {
         match self {
             Self::Listening(address) => write!(f, "listening on {address}"),
             Self::Founded(domain) => write!(f, "founded the CA of {domain}"),
+            Self::Overridden(Override { id, measure }, until) => {
+                write!(f, "override {id} holds until {until}: {measure}")
+            }
+            Self::OverrideEnded(Override { id, measure }) => {
+                write!(f, "override {id} holds no more: {measure}")
+            }
             Self::RootAnnounced(root) => write!(
                 f,
                 "root {} is announced, and signs once all who could meet it hold it",
@@ -162,21 +195,21 @@ impl fmt::Display for Event {
             }
             Self::Joined {
                 identity,
-                address,
-                token,
+                from,
+                evidence,
             } => {
-                write!(f, "{identity} joined from {address} by token {token}")
+                write!(f, "{identity} joined from {from} by {evidence}")
             }
             Self::NotJoined {
-                address,
-                token,
+                code,
+                from,
+                evidence,
                 why,
             } => {
-                let code = Code::T012;
+                let slug = code.slug();
                 write!(
                     f,
-                    "{code} {}: {address} showed token {token:?}: {why}",
-                    code.slug()
+                    "{code} {slug}: from {from}, who showed {evidence}: {why}"
                 )
             }
             Self::WaitsForReadmission { identity, address } => {
@@ -215,6 +248,23 @@ impl fmt::Display for Event {
                     "{code} {}: proxy {proxy:?} did not adopt {generation}: {why}",
                     code.slug()
                 )
+            }
+            Self::WentBack { revision, by, why } => {
+                let (code, slug) = (Code::S013, Code::S013.slug());
+                write!(
+                    f,
+                    "{code} {slug}: revision {revision} by revision {by}: {why}"
+                )
+            }
+            Self::PeerKeys { domain, sequence } => {
+                write!(
+                    f,
+                    "identities of {domain} are proven by the keys that it told"
+                )?;
+                match sequence {
+                    Some(sequence) => write!(f, ", sequence {sequence}"),
+                    None => Ok(()),
+                }
             }
             Self::Recovered { epoch } => write!(f, "recovered: epoch {epoch} begins"),
             Self::Trouble { code, what } => write!(f, "{code} {}: {what}", code.slug()),

@@ -21,6 +21,7 @@ use leno_store::flows::{Bounds, Flows, Reported, Sender};
 use leno_wire::flows::{Report, Taken};
 
 pub(crate) use failures::{failed_of_late, failures};
+pub(crate) use parties::{Names, refuse_nobody};
 pub(crate) use traffic::{of_late, traffic};
 
 use crate::center::Center;
@@ -137,7 +138,7 @@ impl Ledger {
     }
 
     /// Works with the file. One that turns out to be damaged is set aside and begun anew.
-    fn with<T>(&self, work: impl Fn(&Flows) -> Result<T, Failed>) -> Result<T, Failed> {
+    pub(crate) fn with<T>(&self, work: impl Fn(&Flows) -> Result<T, Failed>) -> Result<T, Failed> {
         let flows = self.flows()?;
         let done = match work(&flows) {
             Err(Failed::Damaged(why)) => {
@@ -261,7 +262,7 @@ pub(crate) fn take(
 }
 
 /// How long each of so many proxies waits between two reports.
-fn pause(proxies: usize) -> Duration {
+pub(crate) fn pause(proxies: usize) -> Duration {
     let [least, most] = PAUSES;
     let proxies = u32::try_from(proxies).unwrap_or(u32::MAX);
     let each = Duration::from_secs(proxies.into()) / u32::try_from(REPORTS).unwrap_or(1);
@@ -313,7 +314,7 @@ pub(crate) async fn tidy(center: Arc<Center>) {
 }
 
 /// What is kept, as people may see it.
-fn kept(center: &Center) -> Kept {
+pub(crate) fn kept(center: &Center) -> Kept {
     let known = center.ledger.with(Flows::kept);
     let is_known = known.is_ok();
     let told = known.unwrap_or_default();

@@ -1,70 +1,53 @@
-//! Certificates for proxies: the first one for a token, the next ones for the one before.
+//! Certificates for proxies: the first one for evidence, the next ones for the one before.
 
-use std::net::IpAddr;
-
-use aws_lc_rs::digest::{SHA256, digest};
 use leno_channel::grpc::{Status, StatusCode};
 use leno_identity::{Fingerprint, Validity};
-use leno_model::{Name, SpiffeId};
-use leno_store::{Grant, NotSpent};
-use leno_wire::certificates::{Issued, Join, Leave, Renew};
+use leno_model::{Code, SpiffeId};
+use leno_wire::certificates::{Issued, Join, Joined, Leave, Renew};
 
+use crate::attest::{Evidence, Wanted};
 use crate::authority::NotIssued;
 use crate::center::Center;
 use crate::clock;
-use crate::entitled::{entitled, may_act_as, node};
+use crate::entitled::{entitled, may_act_as};
 use crate::event::Event;
 use crate::serve::Peer;
 
-/// Gives whoever shows a good token a certificate for the identity that it grants.
-pub(crate) fn join(center: &Center, address: IpAddr, join: &Join) -> Result<Vec<u8>, Status> {
-    let refused = |why: &dyn ToString| {
-        let (token, why) = (join.token.clone(), why.to_string());
+/// Gives whoever shows good evidence, `from` wherever it asks, a certificate for whom that proves it to
+/// be.
+pub(crate) fn join(
+    center: &Center,
+    from: &str,
+    evidence: &dyn Evidence,
+    join: &Join,
+) -> Result<Vec<u8>, Status> {
+    let refused = |code: Code, why: String| {
         center.tell(&Event::NotJoined {
-            address,
-            token,
+            code,
+            from: from.to_owned(),
+            evidence: evidence.shown(),
             why,
         });
     };
-    let wanted = join.service_account.as_deref().map(Name::new).transpose();
+    let wanted = Wanted::of(join);
     let wanted = wanted.map_err(|error| Status::new(StatusCode::InvalidArgument, error))?;
-    let now = clock::wall();
-    let hash = digest(&SHA256, &join.secret);
-    let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
-    let grant = match center.store.spend_token(&join.token, &hash, now) {
-        Ok(grant) => grant,
-        Err(NotSpent::Failed(failed)) => {
-            center.trouble(failed.code(), &failed);
-            return Err(Status::new(StatusCode::Unavailable, "the store failed"));
-        }
-        Err(why) => {
-            refused(&why);
-            // Which of the reasons it is, is not for somebody who guesses.
-            return Err(Status::new(
-                StatusCode::Unauthenticated,
-                "the token is not good",
-            ));
-        }
-    };
-    let account = account(&grant, wanted).inspect_err(|status| refused(status))?;
-    let told = center
-        .authority
-        .told()
-        .ok_or_else(|| failed(&NotIssued::NotFounded))?;
-    let identity = SpiffeId {
-        trust_domain: told.domain,
-        namespace: grant.namespace,
-        service_account: account,
-    };
-    let why = format!("token {}", join.token);
-    let issued = issue(center, None, &identity, &join.request, &why)?;
-    let token = join.token.clone();
+    let identity = evidence.attest(center, &wanted).map_err(|not| {
+        refused(not.code, not.why.clone());
+        Status::from(not)
+    })?;
+    if center.edition().trusted.revoked.contains(&identity) {
+        let why = format!("{identity} is revoked");
+        refused(Code::T005, why.clone());
+        return Err(Status::new(StatusCode::PermissionDenied, why));
+    }
+    let issued = issue(center, None, &identity, &join.request, &evidence.shown())?;
     center.tell(&Event::Joined {
         identity,
-        address,
-        token,
+        from: from.to_owned(),
+        evidence: evidence.shown(),
     });
-    Ok(issued.encode())
+    let address = center.address.clone();
+    Ok(Joined { issued, address }.encode())
 }
 
 /// Gives `peer` a certificate, for itself or for one that it is entitled to act as, and notes at its
@@ -103,16 +86,20 @@ pub(crate) fn leave(center: &Center, peer: &Peer, leave: &Leave) -> Result<Vec<u
 
 fn issue_to(center: &Center, peer: &Peer, renew: &Renew) -> Result<Issued, Status> {
     let (id, proven) = (&renew.identity, peer.caller.id());
-    let revoked = center.edition().trusted.revoked.contains(id);
-    if revoked || !may_act_as(proven, id) {
-        let message = match revoked {
-            true => format!("{id} is revoked"),
-            false => format!("{proven} may not act as {id}"),
-        };
-        return Err(Status::new(StatusCode::PermissionDenied, message));
-    }
+    prove_for(center, proven, id)?;
     let why = format!("renewed by {}/{}", proven.namespace, proven.service_account);
     issue(center, Some(peer.seat.holder()), id, &renew.request, &why)
+}
+
+/// Whether whoever proved to be `proven` is given what proves that it acts as `id`.
+pub(crate) fn prove_for(center: &Center, proven: &SpiffeId, id: &SpiffeId) -> Result<(), Status> {
+    let revoked = center.edition().trusted.revoked.contains(id);
+    let message = match (revoked, may_act_as(proven, id)) {
+        (false, true) => return Ok(()),
+        (true, _) => format!("{id} is revoked"),
+        (false, false) => format!("{proven} may not act as {id}"),
+    };
+    Err(Status::new(StatusCode::PermissionDenied, message))
 }
 
 /// Signs a certificate for `id`, whom the caller has attested, because of `why`.
@@ -123,6 +110,10 @@ pub(crate) fn issue(
     request: &[u8],
     why: &str,
 ) -> Result<Issued, Status> {
+    if id.is_control_plane() {
+        let message = format!("{id} is the control plane, and nobody else");
+        return Err(Status::new(StatusCode::PermissionDenied, message));
+    }
     let life = center.edition().mesh.lifetimes.leaf;
     let issued = center.authority.issue(request, id, life, clock::wall());
     let issued = issued.and_then(|signed| {
@@ -130,19 +121,6 @@ pub(crate) fn issue(
         Ok(signed.what)
     });
     issued.map_err(|error| failed(&error))
-}
-
-/// Whom a grant lets its bearer act as: the one that it names, else the one that is wanted, else a node.
-fn account(grant: &Grant, wanted: Option<Name>) -> Result<Name, Status> {
-    match (&grant.service_account, wanted) {
-        (Some(granted), Some(wanted)) if *granted != wanted => {
-            let message = format!("the token is for {granted}, not for {wanted}");
-            Err(Status::new(StatusCode::PermissionDenied, message))
-        }
-        (Some(granted), _) => Ok(granted.clone()),
-        (None, Some(wanted)) => Ok(wanted),
-        (None, None) => Ok(node()),
-    }
 }
 
 fn failed(error: &NotIssued) -> Status {

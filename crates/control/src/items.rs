@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_admin::Item;
+use leno_jwt::{Keys, Purpose};
 use leno_model::view::{
     Access, AccessLog, Action, Backend, Collector, Effect, Endpoint, EndpointSlice, HostMatch,
-    HttpMatch, Mtls, OtlpProtocol, PathMatch, PortRef, Retry, Routes, Rule, Service, ServicePort,
-    Settings, Split, Stance, State, Telemetry, TextMatch, Tuning, Unknown, Workload,
+    HttpMatch, Mtls, OtlpProtocol, Outbound, PathMatch, PortRef, Retry, Routes, Rule, Service,
+    ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch, Tuning, Unknown, Workload,
 };
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
@@ -56,6 +57,12 @@ impl Sorted {
                 self.everywhere
                     .push(Item::new(name, roots.len().to_string()));
             }
+            Part::TokenKeys(domain, keys) => {
+                let read = Keys::read(keys.as_bytes(), Purpose::JwtSvids);
+                let count = read.map_or(0, |(keys, _)| keys.len());
+                let name = format!("keys of tokens of {domain}");
+                self.everywhere.push(Item::new(name, count.to_string()));
+            }
             Part::Workload(workload) => self.workloads.push(workload),
             Part::Service(service) => drop(self.services.insert(service.name.clone(), service)),
             Part::Endpoints { port, index, slice } => {
@@ -75,6 +82,12 @@ fn settings(settings: &Settings) -> Item {
         Item::new("trust domain", settings.trust_domain.to_string()).by(by("trustDomain")),
         Item::new("unknown destinations", unknown).by(origin(settings.origin_of_unknown())),
     ];
+    items.extend(settings.probes.iter().map(|probe| {
+        let from = probe.from.iter().map(ToString::to_string);
+        let from = from.collect::<Vec<_>>().join(", ");
+        let asked = format!("{} on port {}, from {from}", probe.path, probe.port);
+        Item::new("probe", asked).by(origin(Some(&probe.origin)))
+    }));
     if let Some(to) = &settings.collector {
         items.push(collector(to).by(by("telemetry.collector")));
     }
@@ -158,6 +171,9 @@ fn workload(workload: &Workload) -> Item {
     let others = access(&workload.other_ports).into_iter();
     let others = others.chain(telemetry(&workload.telemetry)).collect();
     items.push(Item::new("other ports", "").with(others));
+    if !workload.outbound.is_unsaid() {
+        items.push(Item::new("calls outside", "").with(outbound(&workload.outbound)));
+    }
     Item::new(
         format!("workload {}", workload.id),
         format!("acts as {}", workload.identity),
@@ -175,12 +191,7 @@ pub(crate) fn access(access: &Access) -> Vec<Item> {
     let mut allows = false;
     for (number, rule) in (1..).zip(access.rules.iter().chain(&access.audits)) {
         allows |= rule.effect == Effect::Allow;
-        let effect = match rule.effect {
-            Effect::Allow => "allow",
-            Effect::Deny => "deny",
-            Effect::Audit => "audit",
-            Effect::NotUnderstood => "deny, not understood:",
-        };
+        let effect = effect(rule.effect);
         items.push(
             Item::new(format!("rule {number}"), format!("{effect} {rule:#}")).by(&rule.origin),
         );
@@ -205,11 +216,30 @@ pub(crate) fn access(access: &Access) -> Vec<Item> {
     items
 }
 
-fn host(host: &HostMatch) -> String {
-    match host {
-        HostMatch::Any => "any host".to_owned(),
-        HostMatch::Exact(name) => name.to_string(),
-        HostMatch::Suffix(suffix) => format!("*{suffix}"),
+/// Which hosts outside the mesh may be called.
+pub(crate) fn outbound(outbound: &Outbound) -> Vec<Item> {
+    let rules = outbound.rules.iter().chain(&outbound.audits);
+    let rules = (1..).zip(rules).map(|(number, rule)| {
+        let told = format!("{} {rule}", effect(rule.effect));
+        Item::new(format!("rule {number}"), told).by(&rule.origin)
+    });
+    let mut items = rules.collect::<Vec<_>>();
+    let rest = "all other hosts";
+    items.push(match &outbound.default {
+        Some((Stance::Allow, origin)) => Item::new(rest, "allowed").by(origin),
+        Some((Stance::Deny, origin)) => Item::new(rest, "denied").by(origin),
+        None => Item::new(rest, "as unknown destinations"),
+    });
+    items
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Allow => "allow",
+        Effect::AllowAlso => "allow too",
+        Effect::Deny => "deny",
+        Effect::Audit => "audit",
+        Effect::NotUnderstood => "deny, not understood:",
     }
 }
 
@@ -288,7 +318,7 @@ pub(crate) fn matches_of(routes: &Routes, index: usize) -> Vec<Item> {
 fn matches(of_host: &HostMatch, matches: &HttpMatch) -> String {
     let mut words = Vec::new();
     if *of_host != HostMatch::Any {
-        words.push(host(of_host));
+        words.push(of_host.to_string());
     }
     words.extend(matches.method.iter().map(ToString::to_string));
     // Routes of streams are told by the server's name alone.

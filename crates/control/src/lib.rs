@@ -9,17 +9,26 @@
 //! | `renew` | reads the sources again when there is news, and makes the next edition |
 //! | `watch` | looks at folders |
 //! | `prove` | keeps the control plane's own certificate young |
+//! | `outside` | asks an authority outside for intermediates, where one is to sign |
 //! | `rotate` | lets the CA's roots and the intermediate replace each other |
+//! | `peers` | other trust domains: asks for what proves their identities |
 //! | `serve` | proxies: join, renew, distribution |
+//! | `issuers` | those whose tokens let proxies join: asks for their keys |
+//! | `beside` | processes of this host: join |
+//! | `overrides` | the clock: measures end when their time is over |
+//! | `watching` | what becomes of calls since a change that is watched |
 //! | `tidy` | adds up what is kept of flows, and lets the oldest go |
-//! | `administer` | people: the Unix socket |
+//! | `administer` | people: the Unix socket; those elsewhere come to `serve` |
 //! | `metrics` | whoever reads metrics |
 //! | `export` | the collector of the mesh |
 
 mod administer;
 mod apply;
 mod asking;
+mod attest;
+mod auditing;
 mod authority;
+mod beside;
 mod center;
 mod clock;
 mod condition;
@@ -34,25 +43,37 @@ mod flows;
 mod folder;
 mod holders;
 mod issue;
+mod issuers;
 mod items;
+mod jwks;
 mod keys;
+mod keyset;
 mod layout;
 mod meaning;
 mod metrics;
+mod mint;
+mod outside;
+mod overrides;
 mod overview;
+mod peers;
+mod plan;
 mod positions;
 mod present;
+mod published;
 mod readmit;
 mod relay;
+mod remote;
 mod renew;
 mod rotate;
 mod serve;
 mod served;
+mod sight;
 mod since;
 mod told;
 mod troubled;
 mod tunnels;
 mod viewed;
+mod watching;
 
 use std::io;
 use std::net::SocketAddr;
@@ -60,6 +81,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_agent::Door;
+use leno_compile::Ca;
 use leno_identity::{Pace, Renewal};
 use leno_model::{Code, Name, TrustDomain};
 use leno_store::{NotRead, Store};
@@ -73,11 +96,13 @@ pub use event::Event;
 pub use flows::NotTaken;
 pub use items::items_of;
 pub use keys::NotUnsealed;
+pub use mint::NotMinting;
 pub use present::Present;
 pub use told::{NotTold, mesh_of};
 
 use crate::center::Center;
 use crate::folder::Folder;
+use crate::jwks::Jwks;
 use crate::keys::Keys;
 
 /// How a control plane runs.
@@ -93,6 +118,8 @@ pub struct Settings {
     pub advertise: Option<String>,
     /// The socket on which it may be asked.
     pub socket: PathBuf,
+    /// The socket on which processes of this host may join, if there is to be one.
+    pub join_socket: Option<PathBuf>,
     /// Where metrics and readiness are read, if anywhere: port 15020.
     pub metrics: Option<SocketAddr>,
     /// Folders that are watched.
@@ -103,6 +130,38 @@ pub struct Settings {
     /// What the mesh is called that holds where nobody has written a `Mesh`: one that is strict
     /// from the start, and open. Without a name, it is as a `Mesh` that says nothing.
     pub mesh: Option<Name>,
+    /// What of this host policies may name as a source of keys.
+    pub keys: LocalKeys,
+}
+
+impl Settings {
+    /// A control plane that says no more than where it keeps what it knows, where proxies come to, and
+    /// where it is asked.
+    pub fn new(data: PathBuf, listen: SocketAddr, socket: PathBuf) -> Self {
+        Self {
+            data,
+            seal_keys_with: None,
+            listen,
+            advertise: None,
+            socket,
+            join_socket: None,
+            metrics: None,
+            folders: Vec::new(),
+            trust_domain: None,
+            mesh: None,
+            keys: LocalKeys::default(),
+        }
+    }
+}
+
+/// What of the control plane's host policies may name as a source of the keys that prove tokens. Who
+/// writes policies of one namespace may not read that host, nor call what listens on it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LocalKeys {
+    /// The folder that their files are in; without one, they may name none.
+    pub folder: Option<PathBuf>,
+    /// Whether they may name `http://` URLs on loopback.
+    pub loopback: bool,
 }
 
 /// A control plane that is ready to run.
@@ -110,6 +169,7 @@ pub struct Control {
     center: Arc<Center>,
     listener: TcpListener,
     administration: leno_admin::Server,
+    joining: Option<Door>,
     metrics: Option<TcpListener>,
     folders: Vec<Folder>,
 }
@@ -142,8 +202,20 @@ impl Control {
         let advertise = settings.advertise.unwrap_or_else(|| address.to_string());
         let keys = Keys::open(&store, settings.seal_keys_with.as_deref());
         let keys = keys.map_err(AuthorityNotOpened::Keys)?;
-        let center = Center::open(store, keys, advertise, settings.mesh, found, Box::new(tell))?;
-        if let Some(domain) = &settings.trust_domain {
+        let keys = Arc::new(keys);
+        let jwks = Jwks::open(Arc::clone(&store), settings.keys)?;
+        let center = Center::open(
+            store,
+            keys,
+            jwks,
+            advertise,
+            settings.mesh,
+            found,
+            Box::new(tell),
+        )?;
+        if let Some(domain) = &settings.trust_domain
+            && center.edition().mesh.ca == Ca::Own
+        {
             center.found(domain)?;
         }
         // Whoever connects as soon as somebody listens is answered by somebody who is proven.
@@ -153,10 +225,13 @@ impl Control {
             center.trouble(Code::T007, why);
         }
         let administration = leno_admin::Server::listen(&settings.socket);
-        let administration = administration.map_err(|why| NotStarted::Socket {
-            path: settings.socket,
-            why,
-        })?;
+        let not_made = |path, why| NotStarted::Socket { path, why };
+        let administration = administration.map_err(|why| not_made(settings.socket, why))?;
+        let joining = settings.join_socket.map(|path| {
+            let opened = Door::open(&path);
+            opened.map_err(|why| not_made(path, why))
+        });
+        let joining = joining.transpose()?;
         let metrics = settings.metrics.map(|address| {
             let listener = bound(address).and_then(|door| door.listen(WAITING));
             listener.map_err(|why| NotStarted::Listen { address, why })
@@ -169,6 +244,7 @@ impl Control {
             center: Arc::new(center),
             listener,
             administration,
+            joining,
             metrics,
             folders,
         })
@@ -190,6 +266,7 @@ impl Control {
             center,
             listener,
             administration,
+            joining,
             metrics,
             folders,
         } = self;
@@ -197,10 +274,19 @@ impl Control {
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
+        tasks.spawn(named("outside", outside::run(Arc::clone(&center))));
+        tasks.spawn(named("jwks", jwks::look(Arc::clone(&center))));
+        tasks.spawn(named("peers", peers::look(Arc::clone(&center))));
         tasks.spawn(named("rotate", rotate::run(Arc::clone(&center))));
+        tasks.spawn(named("overrides", overrides::run(Arc::clone(&center))));
+        tasks.spawn(named("watching", watching::run(Arc::clone(&center))));
         tasks.spawn(named("export", export::send(Arc::clone(&center))));
         tasks.spawn(named("serve", serve::accept(Arc::clone(&center), listener)));
+        tasks.spawn(named("issuers", issuers::keep(Arc::clone(&center))));
         tasks.spawn(named("tidy", flows::tidy(Arc::clone(&center))));
+        if let Some(door) = joining {
+            tasks.spawn(named("beside", beside::accept(Arc::clone(&center), door)));
+        }
         if let Some(listener) = metrics {
             let serve = metrics::serve(Arc::clone(&center), listener);
             tasks.spawn(named("metrics", serve));
@@ -373,6 +459,9 @@ pub enum NotStarted {
     /// The CA in the store cannot be used.
     #[error(transparent)]
     Authority(#[from] AuthorityNotOpened),
+    /// The keys that sign tokens cannot be used.
+    #[error(transparent)]
+    Minting(#[from] NotMinting),
     /// The CA could not be founded.
     #[error(transparent)]
     Founding(#[from] NotFounded),

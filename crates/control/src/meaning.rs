@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leno_compile::{Mesh, compile};
 use leno_model::view::WorkloadId;
-use leno_model::{Code, Name, Namespace, Note, Notes, Severity, TrustDomain};
+use leno_model::{Code, Name, Namespace, Note, Notes, Override, Severity, TrustDomain};
 use leno_resources::Resources;
 use leno_store::Object;
 
@@ -42,6 +42,8 @@ pub(crate) struct Known<'a> {
     pub(crate) mesh: Option<&'a Name>,
     /// What runs.
     pub(crate) present: &'a BTreeMap<WorkloadId, Present>,
+    /// The measures that hold over what is written.
+    pub(crate) overrides: &'a [Override],
 }
 
 impl Written {
@@ -106,6 +108,7 @@ impl Meaning {
             make_up_mesh(&mut resources, known);
         }
         present::complete(&mut resources, known.present);
+        resources.overrides = known.overrides.to_vec();
         let (mut mesh, more) = compile(&resources);
         present::settle(&mut mesh, known.present);
         let mut notes = written.notes.clone();

@@ -66,7 +66,7 @@ async fn answer(center: &Arc<Center>, mut stream: TcpStream) {
     let answer = match asked.path.as_str() {
         "/metrics" => scrape(center, &asked).await,
         "/ready" => Answer::ready(true, "ready"),
-        _ => Answer::nothing(),
+        _ => Answer::nothing("there are /metrics and /ready"),
     };
     drop(stream.write_all(&answer.bytes()).await);
 }
@@ -89,6 +89,7 @@ pub(crate) fn told(center: &Center) -> ControlPlane {
         behind: number(proxies.proxies.len() - current),
         away: number(proxies.away.len()),
         certificates: certificates(center),
+        peers: peers(center),
         findings: severities
             .map(|severity| {
                 let of = findings.iter().filter(|it| it.severity() == severity);
@@ -117,6 +118,16 @@ fn certificates(center: &Center) -> Vec<(&'static str, Wall)> {
         ends.push(("root", told.rotation.active().validity.ends));
     }
     ends
+}
+
+/// Of whom nobody can be believed counts as having ended long ago.
+fn peers(center: &Center) -> Vec<(String, Wall)> {
+    let standings = center.peers.standings().into_iter();
+    let ends = standings.map(|standing| {
+        let ends = standing.believed.and_then(|believed| believed.ends);
+        (standing.domain.to_string(), ends.unwrap_or_default())
+    });
+    ends.collect()
 }
 
 /// How many bytes a database takes, with its log.

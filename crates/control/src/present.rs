@@ -146,14 +146,17 @@ fn complete_one(object: &mut Object<MeshWorkloadSpec>, instances: &[(&WorkloadId
     let mut spec = object.spec.partly().cloned().unwrap_or(MeshWorkloadSpec {
         run: None,
         service_account: None,
+        identity: None,
         ports: Default::default(),
         instances: Default::default(),
         locality: None,
+        attestation: None,
     });
     let instance = |(id, present): &(&WorkloadId, &Present)| {
         Part::whole(Instance {
             name: Some(id.name.clone()),
             address: present.address,
+            tunnel: None,
             network: Network::default_network(),
         })
     };

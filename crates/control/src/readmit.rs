@@ -152,8 +152,9 @@ mod tests {
     use leno_store::{Label, Message, Revocation, Settings, Store};
 
     use super::*;
-    use crate::clock;
+    use crate::jwks::Jwks;
     use crate::keys::Keys;
+    use crate::{LocalKeys, clock};
 
     /// A control plane whose CA was founded an hour ago.
     struct World {
@@ -168,8 +169,17 @@ mod tests {
             let folder = std::env::temp_dir().join(folder);
             let store = Arc::new(Store::open(&folder, Settings::default()).unwrap());
             let address = "127.0.0.1:15012".to_owned();
-            let keys = Keys::open(&store, None).unwrap();
-            let center = Center::open(store, keys, address, None, Vec::new(), Box::new(|_| {}));
+            let keys = Arc::new(Keys::open(&store, None).unwrap());
+            let jwks = Jwks::open(Arc::clone(&store), LocalKeys::default()).unwrap();
+            let center = Center::open(
+                store,
+                keys,
+                jwks,
+                address,
+                None,
+                Vec::new(),
+                Box::new(|_| {}),
+            );
             let center = center.unwrap();
             let domain = TrustDomain::new("shop.local").unwrap();
             let lifetimes = center.edition().mesh.lifetimes;

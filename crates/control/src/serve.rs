@@ -1,4 +1,4 @@
-//! Port 15012: proxies join, renew and are told their views. Each connection and each call is a task
+//! Port 15012: proxies join, renew and are told their views; people with a role ask. Each connection and each call is a task
 //! of its own, and ends with what it rests on: the peer's certificate, its not being revoked.
 
 use std::convert::Infallible;
@@ -6,24 +6,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_admin::remote::ADMINISTER;
 use leno_channel::grpc::{
     Call, Entered, LARGEST_ANONYMOUS_MESSAGE, LARGEST_MESSAGE, Messages, Status, StatusCode, serve,
 };
 use leno_identity::Caller;
 use leno_model::{Code, SpiffeId};
 use leno_wire::call;
-use leno_wire::certificates::{Join, Leave, Readmit, Renew, Time, control_plane};
+use leno_wire::certificates::{Evidence, Join, Leave, Readmit, Renew, Time, control_plane};
 use leno_wire::flows::Taken;
+use leno_wire::tokens::Mint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::attest::{OidcToken, Token};
 use crate::center::Center;
 use crate::entitled::may_act_as;
 use crate::flows::NotTaken;
 use crate::holders::Seat;
-use crate::{distribute, flows, issue, readmit, relay, troubled};
+use crate::{distribute, flows, issue, mint, published, readmit, relay, remote, troubled};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -86,17 +89,31 @@ async fn connection(
     let mut editions = center.editions.subscribe();
     let mut judged_by = Arc::clone(&editions.borrow().trusted);
     // Who is not believed was told so in the handshake.
-    let Ok(Entered { stream, caller }) = Box::pin(center.keyring.enter(stream, &own)).await else {
+    let entered = Box::pin(center.keyring.enter(stream, &own)).await;
+    let Ok(Entered {
+        stream,
+        caller,
+        is_web,
+    }) = entered
+    else {
         return;
     };
+    if is_web {
+        return published::answer(center, stream).await;
+    }
     let Some((caller, proof)) = caller else {
         let answer = |call| join(Arc::clone(&center), peer, call);
         // Whatever came of it, the stranger is gone.
         drop(timeout(JOIN_LIMIT, serve(stream, LARGEST_ANONYMOUS_MESSAGE, answer)).await);
         return;
     };
-    drop(stranger);
-    let left = caller.ends().since(center.clocks.now().wall);
+    let is_of_peer = caller.id().trust_domain != told.domain;
+    let mut left = caller.ends().since(center.clocks.now().wall);
+    match is_of_peer && !administers(&center, caller.id()) {
+        // It is believed, and has no business here but to be told so.
+        true => left = left.min(JOIN_LIMIT),
+        false => drop(stranger),
+    }
     let distrusted = async {
         while editions.changed().await.is_ok() {
             let trusted = Arc::clone(&editions.borrow_and_update().trusted);
@@ -114,13 +131,18 @@ async fn connection(
     };
     let seat = proof.leaf().map(|leaf| {
         let holders = &center.holders;
-        holders.seat(leaf, caller.id(), caller.ends())
+        match is_of_peer {
+            // Nobody of another trust domain is waited for.
+            true => holders.seat_of(leaf),
+            false => holders.seat(leaf, caller.id(), caller.ends()),
+        }
     });
     let Some(seat) = seat else {
         return;
     };
     let peer = Peer {
         caller: caller.clone(),
+        is_of_peer,
         address: peer,
         seat,
     };
@@ -133,10 +155,17 @@ async fn connection(
     }
 }
 
+/// Whether somebody has a role in this mesh.
+fn administers(center: &Center, id: &SpiffeId) -> bool {
+    center.edition().mesh.administration.contains_key(id)
+}
+
 /// Somebody who has proven who it is, at the other end of a connection.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) caller: Caller,
+    /// Whether it is of another trust domain.
+    is_of_peer: bool,
     pub(crate) address: SocketAddr,
     pub(crate) seat: Seat,
 }
@@ -151,7 +180,24 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
     let reply = match path.as_str() {
         call::JOIN => {
             asked(&mut messages, Join::decode, move |join| {
-                issue::join(&center, peer.ip(), &join)
+                let from = peer.ip().to_string();
+                match &join.evidence {
+                    Evidence::Token { id, secret } => {
+                        let token = Token {
+                            id: id.clone(),
+                            secret: secret.clone(),
+                        };
+                        issue::join(&center, &from, &token, &join)
+                    }
+                    Evidence::Jwt(text) => {
+                        let token = OidcToken { text: text.clone() };
+                        issue::join(&center, &from, &token, &join)
+                    }
+                    Evidence::Process => Err(Status::new(
+                        StatusCode::Unauthenticated,
+                        "nothing was shown that proves anything",
+                    )),
+                }
             })
             .await
         }
@@ -162,6 +208,7 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             .await
         }
         call::RENEW
+        | call::MINT
         | call::LEAVE
         | call::DISTRIBUTE
         | call::TIME
@@ -171,6 +218,7 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             StatusCode::Unauthenticated,
             "this takes a certificate",
         )),
+        ADMINISTER => Err(remote::nobody(&center, peer.ip()).await),
         _ => Err(unknown(&path)),
     };
     // A client that went away needs no answer.
@@ -184,6 +232,18 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
         mut messages,
         answer,
     } = call;
+    let is_for_people = [ADMINISTER, call::RENEW, call::LEAVE, call::TIME];
+    if peer.caller.id().is_person() && !is_for_people.contains(&path.as_str()) {
+        let status = Status::new(StatusCode::PermissionDenied, "this is for proxies");
+        // A client that went away needs no answer.
+        return drop(answer.reply(Err(status)).await);
+    }
+    if peer.is_of_peer && path != ADMINISTER {
+        let message = "this is for proxies of this mesh, and you are of another trust domain";
+        let status = Status::new(StatusCode::PermissionDenied, message);
+        // As above.
+        return drop(answer.reply(Err(status)).await);
+    }
     let reply = match path.as_str() {
         call::DISTRIBUTE => {
             let call = Call {
@@ -200,6 +260,14 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
                 answer,
             };
             return relay::run(&center, peer.address, call).await;
+        }
+        ADMINISTER => {
+            let call = Call {
+                path,
+                messages,
+                answer,
+            };
+            return remote::run(&center, &peer, call).await;
         }
         call::TROUBLES => {
             let call = Call {
@@ -222,6 +290,13 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
                 let may_act_as = |id: &SpiffeId| may_act_as(&proven, id);
                 let taken = flows::take(&center, &proven, may_act_as, &message);
                 taken.map(Taken::encode).map_err(|why| not_taken(&why))
+            })
+            .await
+        }
+        call::MINT => {
+            let proven = peer.caller.id().clone();
+            asked(&mut messages, Mint::decode, move |ask| {
+                mint::mint(&center, &proven, &ask).map(|minted| minted.encode())
             })
             .await
         }
@@ -258,7 +333,7 @@ fn unknown(path: &str) -> Status {
 }
 
 /// Reads the one message of a call, and lets a thread that may wait answer it.
-async fn asked<Q: Send + 'static, E: ToString>(
+pub(crate) async fn asked<Q: Send + 'static, E: ToString>(
     messages: &mut Messages,
     decode: impl FnOnce(&[u8]) -> Result<Q, E>,
     answer: impl FnOnce(Q) -> Result<Vec<u8>, Status> + Send + 'static,

@@ -9,11 +9,11 @@ use leno_admin::{
     ServiceLine, ServiceOf, Services, Share,
 };
 use leno_compile::Instance;
+use leno_model::origin::RouteName;
 use leno_model::view::{
     Action, Backend, Locality, PortRef, Routes, Service, ServicePort, WorkloadId,
 };
 use leno_model::{Name, Origin, ServiceName, Wall};
-use leno_telemetry::RouteName;
 
 use crate::administer::{away, namespace, status};
 use crate::center::Center;

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::net::AddrParseError;
 use std::sync::Arc;
 
-use leno_admin::{Addressed, At, Configuration, Failure, InForce, Running, RunningPort, Tunnel};
+use leno_admin::{
+    Addressed, At, Configuration, Failure, InForce, OverrideTold, Running, RunningPort, Tunnel,
+};
 use leno_compile::Mesh;
 use leno_model::view::{Generation, Protocol, WorkloadId};
 use leno_model::{
-    BadName, BadSpiffeId, Name, Namespace, Network, ServiceName, SpiffeId, TrustDomain,
+    BadName, BadSpiffeId, Name, Namespace, Network, NoMeasure, Override, ServiceName, SpiffeId,
+    TrustDomain,
 };
 
 use leno_store::{Revision, SOURCE};
@@ -18,6 +21,7 @@ use crate::administer::{not_read, status, store_failed};
 use crate::center::{Center, FOLDER};
 use crate::layout::Laid;
 use crate::meaning::{Known, Meaning, Written};
+use crate::overrides;
 use crate::present::Present;
 
 /// What is in force, or was `at` another time.
@@ -71,6 +75,10 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
                 .collect(),
             Some(_) => Vec::new(),
         },
+        overrides: match at {
+            None => overrides::all(center),
+            Some(_) => Vec::new(),
+        },
         proxies: members.iter().map(|(_, member)| member.told()).collect(),
     })
 }
@@ -115,10 +123,18 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
     let domain = told.trust_domain.as_deref().map(TrustDomain::new);
     let domain = domain.transpose()?;
     let name = told.mesh.as_deref().map(Name::new).transpose()?;
+    let read = |one: &OverrideTold| {
+        let id = Name::new(&one.id)?;
+        let measure = one.measure.parse()?;
+        Ok::<_, NotTold>(Override { id, measure })
+    };
+    let overrides = told.overrides.iter().map(read);
+    let overrides = overrides.collect::<Result<Vec<_>, _>>()?;
     let known = Known {
         domain: domain.as_ref(),
         mesh: name.as_ref(),
         present: &present,
+        overrides: &overrides,
     };
     let Meaning { mut mesh, .. } = Meaning::of(&Arc::new(written), known);
     for Tunnel { workload, address } in &told.tunnels {
@@ -191,6 +207,9 @@ pub enum NotTold {
     /// It has a trust domain that is none.
     #[error(transparent)]
     TrustDomain(#[from] BadSpiffeId),
+    /// It has a measure that is none.
+    #[error(transparent)]
+    Measure(#[from] NoMeasure),
     /// It has an address that is none.
     #[error(transparent)]
     Address(#[from] AddrParseError),

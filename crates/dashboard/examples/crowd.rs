@@ -148,6 +148,8 @@ fn status() -> Status {
         proxies: SERVICES,
         objects: 900,
         problems: 0,
+        overrides: 0,
+        watches: 0,
     }
 }
 

@@ -16,6 +16,7 @@ mod memory;
 mod netlink;
 pub mod nft;
 mod original;
+mod peer;
 mod pipe;
 mod socket_file;
 mod unacknowledged;
@@ -29,6 +30,7 @@ pub use enclosure::{
 };
 pub use memory::{keep_freed, release_code};
 pub use original::original_destination;
+pub use peer::{NetworkId, Peer};
 pub use pipe::Pipe;
-pub use socket_file::{SocketFile, through_folder};
+pub use socket_file::{Reach, SocketFile, through_folder};
 pub use unacknowledged::unacknowledged;

@@ -1,10 +1,11 @@
-//! The files of Unix sockets: open to nobody else, replaced in one step, reached however long their
+//! The files of Unix sockets: open to nobody else, or to everybody, replaced in one step, reached however long their
 //! path is.
 
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// The file of a socket that somebody listens on. Dropped, it is removed, unless another has taken its
@@ -17,10 +18,32 @@ pub struct SocketFile {
     owner: u32,
 }
 
+/// Who may open a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// Only the user of this process.
+    Owner,
+    /// Everybody on this host who may enter its folder.
+    Everybody,
+}
+
+impl Reach {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Everybody => 0o666,
+        }
+    }
+}
+
 impl SocketFile {
-    /// Puts the socket that `bind` binds to a path at `path`, which only the user of this process can
-    /// open (mode 0600). It takes the place of what is there in one step.
-    pub fn put<S>(path: &Path, bind: impl FnOnce(&Path) -> io::Result<S>) -> io::Result<(S, Self)> {
+    /// Puts the socket that `bind` binds to a path at `path`, for those within `reach`. It takes the
+    /// place of what is there in one step.
+    pub fn put<S>(
+        path: &Path,
+        reach: Reach,
+        bind: impl FnOnce(&Path) -> io::Result<S>,
+    ) -> io::Result<(S, Self)> {
         let (_folder, mut beside) = through_folder(path)?;
         // Bound under another name, so that nobody can connect before the mode is set.
         beside.add_extension("new");
@@ -30,7 +53,7 @@ impl SocketFile {
             return Err(error);
         }
         let socket = bind(&beside)?;
-        fs::set_permissions(&beside, Permissions::from_mode(0o600))?;
+        fs::set_permissions(&beside, Permissions::from_mode(reach.mode()))?;
         let file = fs::symlink_metadata(&beside)?;
         fs::rename(&beside, path)?;
         let file = Self {
@@ -40,6 +63,15 @@ impl SocketFile {
             owner: file.uid(),
         };
         Ok((socket, file))
+    }
+
+    /// Whether somebody listens at `path`, or something else than a socket lies there.
+    pub fn is_taken(path: &Path) -> io::Result<bool> {
+        let (_folder, short) = through_folder(path)?;
+        let found = fs::symlink_metadata(path);
+        Ok(found.is_ok_and(|found| {
+            !found.file_type().is_socket() || UnixStream::connect(&short).is_ok()
+        }))
     }
 
     /// Whose it is.
@@ -75,7 +107,7 @@ pub fn through_folder(socket: &Path) -> io::Result<(File, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
@@ -85,7 +117,7 @@ mod tests {
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("a.sock");
-        let put = || SocketFile::put(&path, |beside| UnixListener::bind(beside)).unwrap();
+        let put = || SocketFile::put(&path, Reach::Owner, |it| UnixListener::bind(it)).unwrap();
         let (first, second) = (put(), put());
         drop(first);
         assert!(UnixStream::connect(&path).is_ok());

@@ -106,16 +106,36 @@ impl Root {
 
 /// An authority that signs leaves.
 #[derive(Debug)]
-pub struct Intermediate(Authority);
+pub struct Intermediate {
+    authority: Authority,
+    /// What stands between it and its root, in DER, the nearest first.
+    above: Vec<Vec<u8>>,
+}
 
 impl Intermediate {
     /// Takes up an intermediate that a root signed for `key`.
     pub fn restore(certificate: Vec<u8>, key: Key) -> Result<Self, BadAuthority> {
-        Authority::restore(certificate, key).map(Self)
+        let authority = Authority::restore(certificate, key)?;
+        let above = Vec::new();
+        Ok(Self { authority, above })
     }
 
-    /// Signs a leaf for `id`, whom somebody has attested, and gives the chain in DER: the leaf, then
-    /// this intermediate. The leaf never outlives the intermediate.
+    /// Takes up an intermediate of `domain` that somebody else's authority signed. `above` is what
+    /// stands between it and its root. Whether anybody would believe it, [`endorsed`] says.
+    ///
+    /// [`endorsed`]: crate::endorsed
+    pub fn restore_under(
+        above: Vec<Vec<u8>>,
+        certificate: Vec<u8>,
+        key: Key,
+        domain: &TrustDomain,
+    ) -> Result<Self, BadAuthority> {
+        let authority = Authority::restore_of(certificate, key, Some(domain))?;
+        Ok(Self { authority, above })
+    }
+
+    /// Signs a leaf for `id`, whom somebody has attested, and gives the chain in DER: the leaf, this
+    /// intermediate, what stands above it but the root. The leaf never outlives the intermediate.
     pub fn sign_leaf(
         &self,
         key: &PublicKey,
@@ -124,29 +144,42 @@ impl Intermediate {
         now: Wall,
         dice: &mut Dice,
     ) -> Result<Vec<Vec<u8>>, CannotSign> {
-        if id.trust_domain != self.0.domain {
+        let authority = &self.authority;
+        if id.trust_domain != authority.domain {
             return Err(CannotSign::ForeignTrustDomain {
                 id: id.clone(),
-                ours: self.0.domain.clone(),
+                ours: authority.domain.clone(),
             });
         }
-        let leaf = self.0.sign(Profile::leaf(id, dice), key, life, now)?;
-        Ok(Vec::from([leaf, self.0.certificate.clone()]))
+        let leaf = authority.sign(Profile::leaf(id, dice), key, life, now)?;
+        let mut chain = Vec::from([leaf, authority.certificate.clone()]);
+        chain.extend_from_slice(&self.above);
+        Ok(chain)
     }
 
     /// The trust domain it signs for.
     pub fn domain(&self) -> &TrustDomain {
-        &self.0.domain
+        &self.authority.domain
     }
 
     /// Its certificate in DER.
     pub fn certificate(&self) -> &[u8] {
-        &self.0.certificate
+        &self.authority.certificate
+    }
+
+    /// What stands between it and its root, in DER, the nearest first.
+    pub fn above(&self) -> &[Vec<u8>] {
+        &self.above
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &Key {
+        &self.authority.key
     }
 
     /// When it stands.
     pub fn validity(&self) -> Validity {
-        self.0.validity
+        self.authority.validity
     }
 }
 
@@ -161,13 +194,31 @@ struct Authority {
 
 impl Authority {
     fn restore(certificate: Vec<u8>, key: Key) -> Result<Self, BadAuthority> {
+        Self::restore_of(certificate, key, None)
+    }
+
+    /// One that needs not say its trust domain, where that is known; it may not say another one.
+    fn restore_of(
+        certificate: Vec<u8>,
+        key: Key,
+        expected: Option<&TrustDomain>,
+    ) -> Result<Self, BadAuthority> {
         let read = Certificate::read(&certificate).map_err(BadAuthority::Certificate)?;
         read.check_authority().map_err(BadAuthority::Certificate)?;
         if PublicKey::read(read.public_key()).as_ref() != Ok(&key.public()) {
             return Err(BadAuthority::OtherKey);
         }
         let validity = read.validity();
-        let domain = read.trust_domain().ok_or(BadAuthority::TrustDomain)?;
+        let said = match expected {
+            Some(_) if read.says_no_uri() => expected.cloned(),
+            Some(_) | None => read.trust_domain(),
+        };
+        let domain = said.ok_or(BadAuthority::TrustDomain)?;
+        if let Some(expected) = expected
+            && domain != *expected
+        {
+            return Err(BadAuthority::ForeignTrustDomain { domain });
+        }
         Ok(Self {
             domain,
             certificate,
@@ -298,6 +349,12 @@ pub enum BadAuthority {
     /// The certificate does not say whose trust domain it is for.
     #[error("the certificate does not hold exactly one spiffe://<trust-domain>")]
     TrustDomain,
+    /// The certificate is for another trust domain.
+    #[error("the certificate is an authority's of {domain}")]
+    ForeignTrustDomain {
+        /// Whose authority it is.
+        domain: TrustDomain,
+    },
 }
 
 /// Why something was not signed.

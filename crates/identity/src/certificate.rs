@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::{fmt, time::Duration};
 
-use leno_model::{BadSpiffeId, SpiffeId, TrustDomain, Wall};
+use leno_model::{BadSpiffeId, KeyNumbers, SpiffeId, TrustDomain, Wall};
 use x509_parser::{
     certificate::X509Certificate,
     extensions::{GeneralName, KeyUsage},
@@ -103,11 +103,16 @@ impl<'a> Certificate<'a> {
     }
 
     /// The identity it claims.
-    //= SPIFFE X509-SVID section 5.2: "SVIDs containing more than one URI SAN MUST be rejected."
     pub(crate) fn identity(&self) -> Result<SpiffeId, BadIdentity> {
+        SpiffeId::parse(self.uri()?).map_err(BadIdentity::Form)
+    }
+
+    /// The one URI it is for.
+    //= SPIFFE X509-SVID section 5.2: "SVIDs containing more than one URI SAN MUST be rejected."
+    pub(crate) fn uri(&self) -> Result<&str, BadIdentity> {
         match self.uris()?.as_slice() {
             [] => Err(BadIdentity::None),
-            [Some(uri)] => SpiffeId::parse(uri).map_err(BadIdentity::Form),
+            [Some(uri)] => Ok(uri),
             [None] => Err(BadIdentity::NotText),
             several => Err(BadIdentity::Several {
                 came: several.len(),
@@ -124,6 +129,22 @@ impl<'a> Certificate<'a> {
             return None;
         };
         TrustDomain::new(uri.strip_prefix("spiffe://")?).ok()
+    }
+
+    /// Whether there is no URI among its names.
+    pub(crate) fn says_no_uri(&self) -> bool {
+        self.uris().is_ok_and(|uris| uris.is_empty())
+    }
+
+    /// How many authorities may stand below it; `None` if it does not say.
+    pub(crate) fn path_length(&self) -> Option<u32> {
+        let constraints = self.0.basic_constraints().ok()??;
+        constraints.value.path_len_constraint
+    }
+
+    /// Whether it is signed by itself, as far as its names say.
+    pub(crate) fn is_root(&self) -> bool {
+        self.0.subject().as_raw() == self.0.issuer().as_raw()
     }
 
     /// The URIs it is for; `None` stands for one that is not text.
@@ -175,6 +196,39 @@ impl<'a> Certificate<'a> {
         check_key(&self.0.tbs_certificate.subject_pki)
     }
 
+    /// The numbers of its public key.
+    pub(crate) fn key_numbers(&self) -> Result<KeyNumbers, Unfit> {
+        let key = &self.0.tbs_certificate.subject_pki;
+        check_key(key)?;
+        let other = || Unfit::WeakKey(KeyKind::Other);
+        if key.algorithm.algorithm == OID_SIG_ED25519 {
+            let x = key.subject_public_key.data.to_vec();
+            return Ok(KeyNumbers::Ed25519 { x });
+        }
+        match key.parsed().map_err(|_| other())? {
+            PublicKey::RSA(rsa) => Ok(KeyNumbers::Rsa {
+                n: without_zeros(rsa.modulus),
+                e: without_zeros(rsa.exponent),
+            }),
+            PublicKey::EC(point) => match point.data() {
+                // SEC 1 section 2.3.3: a point that is not compressed, of a curve that was let through above.
+                [4, point @ ..] if matches!(point.len(), 64 | 96) => {
+                    let (x, y) = point.split_at(point.len() / 2);
+                    let (x, y) = (x.to_vec(), y.to_vec());
+                    Ok(match point.len() {
+                        64 => KeyNumbers::P256 { x, y },
+                        _ => KeyNumbers::P384 { x, y },
+                    })
+                }
+                _ => Err(other()),
+            },
+            PublicKey::DSA(_)
+            | PublicKey::GostR3410(_)
+            | PublicKey::GostR3410_2012(_)
+            | PublicKey::Unknown(_) => Err(other()),
+        }
+    }
+
     fn is_authority(&self) -> Result<bool, Unfit> {
         let constraints = self.0.basic_constraints();
         let constraints = constraints.map_err(|_| Unfit::NotACertificate)?;
@@ -219,10 +273,15 @@ fn check_key(key: &SubjectPublicKeyInfo<'_>) -> Result<(), Unfit> {
     Err(Unfit::WeakKey(KeyKind::Other))
 }
 
+/// A big-endian number without zeros before it.
+fn without_zeros(number: &[u8]) -> Vec<u8> {
+    let leading = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(leading..).unwrap_or_default().to_vec()
+}
+
 /// How many bits a big-endian number has.
 fn bits(number: &[u8]) -> usize {
-    let leading = number.iter().take_while(|byte| **byte == 0).count();
-    let significant = number.get(leading..).unwrap_or_default();
+    let significant = without_zeros(number);
     let top = significant.first().map_or(0, |byte| byte.leading_zeros());
     (significant.len() * 8).saturating_sub(top as usize)
 }
@@ -271,6 +330,9 @@ pub enum Unfit {
     /// It signed an authority further down than it may.
     #[error("more authorities stand below it than its path length allows")]
     PathLength,
+    /// An authority above it may sign for other names only.
+    #[error("its name constraints leave out the identity below it")]
+    NameConstraints,
     /// Its key usage lacks what the use needs, or allows what it must not.
     #[error("its key usage is not that of its place in the chain")]
     KeyUsage,

@@ -101,7 +101,7 @@ pub enum Link {
 }
 
 impl Link {
-    fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Leaf => "the certificate",
             Self::Authority => "an authority above the certificate",

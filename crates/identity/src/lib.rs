@@ -9,18 +9,23 @@
 
 extern crate alloc;
 
+mod anchor;
 mod authority;
 mod certificate;
 mod credential;
 mod distrust;
+mod endorsement;
+mod endpoint;
 mod key;
 mod mesh_time;
 mod renewal;
 mod rotation;
 mod seal;
+mod token_keys;
 mod trust;
 mod verify;
 
+pub use anchor::Anchor;
 pub use authority::{
     BadAuthority, CannotSign, INTERMEDIATE_LIFE, Intermediate, LEAF_LIFE, ROOT_LIFE, Root,
     SHORTEST_LIFE,
@@ -28,6 +33,8 @@ pub use authority::{
 pub use certificate::{BadIdentity, KeyKind, Unfit, Validity};
 pub use credential::{BadCredential, Credential};
 pub use distrust::{Distrust, Link};
+pub use endorsement::{Endorsed, MOST_ABOVE, NotEndorsed, endorsed};
+pub use endpoint::{NotEndpoint, verify_endpoint};
 pub use key::{BadKey, BadRequest, Key, PublicKey};
 pub use mesh_time::{
     Answer, Boot, ClockOff, LONGEST_ROUND_TRIP, MeshTime, NotBelieved, Pace, Told, WALL_CLOCK_BOUND,
@@ -38,6 +45,7 @@ pub use rotation::{
     intermediate_is_due,
 };
 pub use seal::{BrokenSeal, Seal};
+pub use token_keys::{KeyStep, TOKEN_LIFE, key_step, signing_key};
 pub use trust::{BadRoot, Trust};
 pub use verify::{Caller, LONGEST_CHAIN, expect_peer, verify};
 

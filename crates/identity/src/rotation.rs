@@ -152,19 +152,31 @@ impl Rotation {
         gone.fold(next, Wall::min)
     }
 
-    /// A root was made and is in bundles from here on. Says whether it is the one that comes next:
-    /// there may be only one.
+    /// A root is in bundles from here on, and is to sign next. One that is leaving may come again. Says
+    /// whether it is the one that comes next: there may be only one, and not the one that signs.
     pub fn announce(&mut self, root: Fingerprint, validity: Validity, now: Wall) -> bool {
-        let is_next = self.announced().is_none();
-        if is_next {
-            self.0.push(Standing {
+        if self.announced().is_some() || self.active().root == root {
+            return false;
+        }
+        match self.0.iter_mut().find(|one| one.root == root) {
+            Some(leaving) => leaving.stage = Stage::Announced(now),
+            None => self.0.push(Standing {
                 root,
                 validity,
                 stage: Stage::Announced(now),
                 needed_until: now,
-            });
+            }),
         }
-        is_next
+        true
+    }
+
+    /// The root that was announced is not to sign after all: it leaves, as soon as nothing needs it.
+    pub fn withdraw(&mut self, now: Wall) {
+        for one in &mut self.0 {
+            if let Stage::Announced(_) = one.stage {
+                one.stage = Stage::Leaving(now);
+            }
+        }
     }
 
     /// The announced root signs from here on, whoever holds it.
@@ -225,7 +237,7 @@ pub fn intermediate_is_due(
     now: Wall,
 ) -> bool {
     let left = validity.left(now);
-    let is_old = left <= validity.life() / 2 || left < leaf * 2;
+    let is_old = left <= validity.life() / 2 || left < leaf;
     !is_of_active_root || (is_old && validity.ends < above.ends)
 }
 

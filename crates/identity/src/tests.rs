@@ -18,6 +18,8 @@ use crate::{INTERMEDIATE_LIFE, Intermediate, Key, LEAF_LIFE, ROOT_LIFE, Root, Tr
 mod authority;
 mod bytes;
 mod chain;
+mod endorsement;
+mod endpoint;
 mod mesh_time;
 mod renewal;
 mod rotation;

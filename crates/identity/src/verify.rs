@@ -48,7 +48,7 @@ impl Caller {
 /// That the peer holds the leaf's key is for the TLS handshake to prove. A session that was
 /// resumed brings its old chain back unjudged: judge it again.
 pub fn verify(chain: &[impl AsRef<[u8]>], trust: &Trust, now: Wall) -> Result<Caller, Distrust> {
-    let (leaf, others) = chain.split_first().ok_or(Distrust::NoCertificate)?;
+    let leaf = chain.first().ok_or(Distrust::NoCertificate)?;
     if chain.len() > LONGEST_CHAIN {
         return Err(Distrust::ChainTooLong { came: chain.len() });
     }
@@ -66,12 +66,8 @@ pub fn verify(chain: &[impl AsRef<[u8]>], trust: &Trust, now: Wall) -> Result<Ca
         id: id.clone(),
         trusted: trust.domains().cloned().collect(),
     })?;
-    let case = Case { id: &id, now };
-    certificate
-        .check_leaf()
-        .map_err(|why| case.not_fit(Link::Leaf, why))?;
-    case.check_time(&certificate)?;
-    let stands = case.check_path(leaf.as_ref(), others, bundle)?;
+    let stands = judge(&certificate, chain, bundle, now);
+    let stands = stands.map_err(|flaw| flaw.of(&id, now))?;
     if trust.is_revoked(&id) {
         return Err(Distrust::Revoked { id });
     }
@@ -89,123 +85,141 @@ pub fn expect_peer(caller: &Caller, expected: &[SpiffeId]) -> Result<(), Distrus
     })
 }
 
-/// One judgement: who is claimed, and at which time.
-struct Case<'a> {
-    id: &'a SpiffeId,
-    now: Wall,
+/// What is wrong with a chain, whomever it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    Expired { link: Link, ended: Wall },
+    NotYetValid { link: Link, begins: Wall },
+    NotFit { link: Link, why: Unfit },
+    UnknownAuthority,
 }
 
-impl Case<'_> {
-    fn check_time(&self, leaf: &Certificate<'_>) -> Result<(), Distrust> {
-        let validity = leaf.validity();
-        if !validity.has_begun(self.now) {
-            return Err(self.not_yet_valid(Link::Leaf, validity.begins));
-        }
-        if validity.is_over(self.now) {
-            return Err(self.expired(Link::Leaf, validity.ends));
-        }
-        Ok(())
-    }
-
-    /// Finds a path to a root that is in force, checks each authority on it, and says when
-    /// all certificates of the path stand.
-    fn check_path(
-        &self,
-        leaf: &[u8],
-        others: &[impl AsRef<[u8]>],
-        bundle: &Bundle,
-    ) -> Result<Validity, Distrust> {
-        let der = CertificateDer::from(leaf);
-        let end_entity =
-            EndEntityCert::try_from(&der).map_err(|error| self.distrust(Link::Leaf, &error))?;
-        let others: Vec<_> = others
-            .iter()
-            .map(|other| CertificateDer::from(other.as_ref()))
-            .collect();
-        let time = unix_time(self.now);
-        let path = end_entity
-            .verify_for_usage(
-                ALGORITHMS,
-                bundle.anchors(),
-                &others,
-                time,
-                KeyUsage::client_auth(),
-                None,
-                Some(&|path| root_in_force(bundle.validity_of(path.anchor()), self.now)),
-            )
-            .map_err(|error| self.distrust(Link::Authority, &error))?;
-        self.stands(&path, bundle)
-    }
-
-    fn stands(&self, path: &VerifiedPath<'_>, bundle: &Bundle) -> Result<Validity, Distrust> {
-        let unfit = |why| self.not_fit(Link::Authority, why);
-        let leaf = path.end_entity().der();
-        let leaf = Certificate::read(&leaf).map_err(|why| self.not_fit(Link::Leaf, why))?;
-        let root = bundle.validity_of(path.anchor());
-        let mut stands = leaf.validity().within(root);
-        for authority in path.intermediate_certificates() {
-            let der = authority.der();
-            let certificate = Certificate::read(&der).map_err(unfit)?;
-            certificate.check_authority().map_err(unfit)?;
-            stands = stands.within(certificate.validity());
-        }
-        Ok(stands)
-    }
-
-    /// What webpki found wrong with `link`, in our words. Once the leaf has passed our own checks,
-    /// all that is left to be wrong is above it.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "webpki may add reasons; one without words here still proves nothing"
-    )]
-    fn distrust(&self, link: Link, error: &webpki::Error) -> Distrust {
-        use webpki::Error;
-        let unfit = match error {
-            Error::CertExpired { not_after, .. } => return self.expired(link, wall(*not_after)),
-            Error::CertNotValidYet { not_before, .. } => {
-                return self.not_yet_valid(link, wall(*not_before));
-            }
-            Error::EndEntityUsedAsCa => Unfit::LeafAsAuthority,
-            Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => Unfit::PathLength,
-            Error::EmptyEkuExtension | Error::RequiredEkuNotFoundContext(_) => {
-                Unfit::ExtendedKeyUsage
-            }
-            Error::UnsupportedCriticalExtension => Unfit::CriticalExtension,
-            Error::UnsupportedSignatureAlgorithmContext(_)
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Unfit::WeakSignature,
-            _ => {
-                let id = self.id.clone();
-                return Distrust::UnknownAuthority { id };
-            }
-        };
-        self.not_fit(link, unfit)
-    }
-
-    fn expired(&self, link: Link, ended: Wall) -> Distrust {
-        Distrust::Expired {
-            id: self.id.clone(),
-            link,
-            ended,
-            now: self.now,
+impl Flaw {
+    fn of(self, id: &SpiffeId, now: Wall) -> Distrust {
+        let id = id.clone();
+        match self {
+            Self::Expired { link, ended } => Distrust::Expired {
+                id,
+                link,
+                ended,
+                now,
+            },
+            Self::NotYetValid { link, begins } => Distrust::NotYetValid {
+                id,
+                link,
+                begins,
+                now,
+            },
+            Self::NotFit { link, why } => Distrust::NotFit {
+                id: Some(id),
+                link,
+                why,
+            },
+            Self::UnknownAuthority => Distrust::UnknownAuthority { id },
         }
     }
+}
 
-    fn not_yet_valid(&self, link: Link, begins: Wall) -> Distrust {
-        Distrust::NotYetValid {
-            id: self.id.clone(),
-            link,
-            begins,
-            now: self.now,
-        }
-    }
+/// Judges a chain whose leaf has been read, by the roots of one trust domain: says when all of it stands. Whom
+/// the leaf names is for the caller to see to.
+pub(crate) fn judge(
+    leaf: &Certificate<'_>,
+    chain: &[impl AsRef<[u8]>],
+    bundle: &Bundle,
+    now: Wall,
+) -> Result<Validity, Flaw> {
+    let (first, others) = chain.split_first().ok_or(Flaw::UnknownAuthority)?;
+    let of_leaf = |why| Flaw::NotFit {
+        link: Link::Leaf,
+        why,
+    };
+    leaf.check_leaf().map_err(of_leaf)?;
+    check_time(leaf.validity(), now)?;
+    check_path(first.as_ref(), others, bundle, now)
+}
 
-    fn not_fit(&self, link: Link, why: Unfit) -> Distrust {
-        Distrust::NotFit {
-            id: Some(self.id.clone()),
-            link,
-            why,
-        }
+fn check_time(leaf: Validity, now: Wall) -> Result<(), Flaw> {
+    let (link, Validity { begins, ends }) = (Link::Leaf, leaf);
+    if !leaf.has_begun(now) {
+        return Err(Flaw::NotYetValid { link, begins });
     }
+    if leaf.is_over(now) {
+        return Err(Flaw::Expired { link, ended: ends });
+    }
+    Ok(())
+}
+
+/// Finds a path to a root that is in force, checks each authority on it, and says when
+/// all certificates of the path stand.
+fn check_path(
+    leaf: &[u8],
+    others: &[impl AsRef<[u8]>],
+    bundle: &Bundle,
+    now: Wall,
+) -> Result<Validity, Flaw> {
+    let der = CertificateDer::from(leaf);
+    let end_entity = EndEntityCert::try_from(&der).map_err(|error| flaw(Link::Leaf, &error))?;
+    let others: Vec<_> = others
+        .iter()
+        .map(|other| CertificateDer::from(other.as_ref()))
+        .collect();
+    let path = end_entity
+        .verify_for_usage(
+            ALGORITHMS,
+            bundle.anchors(),
+            &others,
+            unix_time(now),
+            KeyUsage::client_auth(),
+            None,
+            Some(&|path| root_in_force(bundle.validity_of(path.anchor()), now)),
+        )
+        .map_err(|error| flaw(Link::Authority, &error))?;
+    stands(&path, bundle)
+}
+
+fn stands(path: &VerifiedPath<'_>, bundle: &Bundle) -> Result<Validity, Flaw> {
+    let unfit = |link| move |why| Flaw::NotFit { link, why };
+    let leaf = path.end_entity().der();
+    let leaf = Certificate::read(&leaf).map_err(unfit(Link::Leaf))?;
+    let root = bundle.validity_of(path.anchor());
+    let mut stands = leaf.validity().within(root);
+    for authority in path.intermediate_certificates() {
+        let der = authority.der();
+        let certificate = Certificate::read(&der).map_err(unfit(Link::Authority))?;
+        let fit = certificate.check_authority();
+        fit.map_err(unfit(Link::Authority))?;
+        stands = stands.within(certificate.validity());
+    }
+    Ok(stands)
+}
+
+/// What webpki found wrong with `link`, in our words. Once the leaf has passed our own checks,
+/// all that is left to be wrong is above it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "webpki may add reasons; one without words here still proves nothing"
+)]
+fn flaw(link: Link, error: &webpki::Error) -> Flaw {
+    use webpki::Error;
+    let why = match error {
+        Error::CertExpired { not_after, .. } => {
+            let ended = wall(*not_after);
+            return Flaw::Expired { link, ended };
+        }
+        Error::CertNotValidYet { not_before, .. } => {
+            let begins = wall(*not_before);
+            return Flaw::NotYetValid { link, begins };
+        }
+        Error::EndEntityUsedAsCa => Unfit::LeafAsAuthority,
+        Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => Unfit::PathLength,
+        Error::NameConstraintViolation => Unfit::NameConstraints,
+        Error::EmptyEkuExtension | Error::RequiredEkuNotFoundContext(_) => Unfit::ExtendedKeyUsage,
+        Error::UnsupportedCriticalExtension => Unfit::CriticalExtension,
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Unfit::WeakSignature,
+        _ => return Flaw::UnknownAuthority,
+    };
+    Flaw::NotFit { link, why }
 }
 
 /// webpki takes a root's word for ever; a root whose time is over is one that we should have

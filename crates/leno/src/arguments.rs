@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 pub(crate) mod fleet;
+mod groups;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use leno_admin::Which;
 use leno_model::Code;
 
+pub(crate) use self::groups::command;
 use crate::demo::Face;
 use crate::up::Pin;
 
@@ -38,7 +40,7 @@ pub(crate) enum Command {
     Test(Test),
     /// What does this code or field mean, and what can I do?
     Explain(Explain),
-    /// Certificates
+    /// Whom does the mesh trust, and until when? Renew, rotate, revoke, let in again
     Certs(Certs),
     /// Run a proxy
     Proxy(Proxy),
@@ -74,9 +76,22 @@ pub(crate) enum Command {
     Fleet(fleet::Fleet),
     /// Which Leno is this?
     Version,
+    /// What a shell needs to complete these commands
+    Completion(Completion),
     /// Be a program of the demo's shop
     #[command(hide = true)]
     Shop(Shop),
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    source <(leno completion bash)                                    for this shell\n  \
+    leno completion bash > /etc/bash_completion.d/leno                for all of them\n  \
+    leno completion fish > ~/.config/fish/completions/leno.fish")]
+pub(crate) struct Completion {
+    /// Which shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Where objects come from.

@@ -5,7 +5,9 @@ pub(crate) mod bundle;
 pub(crate) mod certs;
 pub(crate) mod check;
 mod collecting;
+pub(crate) mod completion;
 pub(crate) mod context;
+pub(crate) mod contexts;
 pub(crate) mod control;
 pub(crate) mod curl;
 pub(crate) mod demo;
@@ -20,6 +22,8 @@ pub(crate) mod join;
 pub(crate) mod joined;
 pub(crate) mod leave;
 pub(crate) mod logs;
+pub(crate) mod plan;
+pub(crate) mod policy;
 pub(crate) mod probe;
 pub(crate) mod proxy;
 pub(crate) mod ps;
@@ -34,6 +38,7 @@ pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod view;
+pub(crate) mod watch;
 pub(crate) mod why;
 
 /// What a command found, when it could find out at all.

@@ -3,6 +3,7 @@
 
 mod asked;
 mod imagining;
+mod outside;
 mod source;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use leno_compile::{Destination, Mesh, ViewOf};
 use leno_model::view::{PortRef, Rule, Unknown, WorkloadId};
 use leno_model::{Code, Namespace, Origin, SpiffeId};
 use leno_protocol::{Fields, Refused};
-use leno_traffic::{Denied, Refusal, Scope, Story, Table};
+use leno_traffic::{Consent, Denied, Kept, Recorded, Refusal, Scope, Story, Table, Token};
 
 use imagining::{Imagining, WHOLE};
 
@@ -74,6 +75,8 @@ pub(crate) enum End {
         /// And these headers, by name and value.
         headers: Vec<(Arc<str>, Arc<str>)>,
     },
+    /// Outside the mesh.
+    Left,
     /// At one of these.
     Reached(Vec<Branch>),
 }
@@ -106,6 +109,8 @@ pub(crate) enum Said {
     Allowed,
     /// It would not.
     Refused(Reason),
+    /// It would ask this external authorizer: `shop/authz:9000`.
+    Asks(Arc<str>),
     /// Nobody asked it by what it decides.
     Unasked,
 }
@@ -115,7 +120,7 @@ impl Said {
     pub(crate) fn refusal(&self) -> Option<&Reason> {
         match self {
             Self::Refused(reason) => Some(reason),
-            Self::Allowed | Self::Unasked => None,
+            Self::Allowed | Self::Asks(_) | Self::Unasked => None,
         }
     }
 }
@@ -181,6 +186,10 @@ pub(crate) struct Ground<'a> {
     pub(crate) mesh: &'a Mesh,
     /// The instances of which nobody told what stands over them.
     pub(crate) unasked: &'a BTreeSet<WorkloadId>,
+    /// What is said of the token that the request carries.
+    pub(crate) token: Token<'a>,
+    /// What external authorizers say, where they are asked.
+    pub(crate) consent: Consent<'a>,
 }
 
 impl<'a> From<&'a Mesh> for Ground<'a> {
@@ -190,6 +199,18 @@ impl<'a> From<&'a Mesh> for Ground<'a> {
         Self {
             mesh,
             unasked: NOBODY,
+            token: Token::Absent,
+            consent: Consent::Unknown,
+        }
+    }
+}
+
+impl<'a> Ground<'a> {
+    /// The same for calls that were recorded, of which nobody knows what token they carried.
+    pub(crate) fn recorded(mesh: &'a Mesh) -> Self {
+        Self {
+            token: Token::Unknown,
+            ..mesh.into()
         }
     }
 }
@@ -211,16 +232,24 @@ pub(crate) fn imagine<'a>(
         rule,
     };
     let namespace = source.namespace(home);
-    let found = mesh.destination(&asked.host, asked.port, namespace, &source.network());
-    let destination = match (found, refused_as_unknown(mesh, asked)) {
-        (Ok(destination), _) => destination,
-        (Err(_), Some(reason)) => return Ok(imagined(None, End::Refused(reason), None)),
-        (Err(missing), None) => match &missing.suggestion {
-            Some(suggestion) => bail!("{missing}; {suggestion}"),
-            None => bail!("{missing}"),
-        },
-    };
     let imagining = Imagining { ground, source };
+    let found = mesh.destination(&asked.host, asked.port, namespace, &source.network());
+    let destination = match found {
+        Ok(destination) => destination,
+        Err(missing) => {
+            let suggestion = missing.suggestion.as_ref();
+            return match (
+                suggestion,
+                imagining.outside(asked),
+                refused_as_unknown(mesh, asked),
+            ) {
+                (Some(suggestion), _, _) => bail!("{missing}; {suggestion}"),
+                (None, Some((thought, end)), _) => Ok(imagined(Some(thought), end, None)),
+                (None, None, Some(reason)) => Ok(imagined(None, End::Refused(reason), None)),
+                (None, None, None) => bail!("{missing}"),
+            };
+        }
+    };
     let text = asked.target.as_deref().map(|target| asked.bytes(target));
     let mut fields = Fields::new();
     let head = match &text {
@@ -278,13 +307,13 @@ fn refused_as_unknown(mesh: &Mesh, asked: &Asked) -> Option<Reason> {
     })
 }
 
-/// On what it hangs which rule takes the request, if that is nothing that was `recorded` of it.
+/// On what it hangs which rule takes the request, if that is nothing that was `kept` of it.
 pub(crate) fn hangs_on(
     mesh: &Mesh,
     source: &Source,
     port: &PortRef,
     asked: &Asked,
-    recorded: impl Fn(leno_traffic::Asked<'_>) -> bool,
+    kept: &[leno_traffic::Asked<'_>],
 ) -> Option<String> {
     let ground = Ground::from(mesh);
     let (caller, workloads) = Imagining { ground, source }.caller();
@@ -296,24 +325,22 @@ pub(crate) fn hangs_on(
     let mut fields = Fields::new();
     let head = read(&text, &mut fields).ok()?;
     let namespace = Some(&caller.namespace);
-    let hangs = table
-        .port(port)?
-        .hangs_on(namespace, &head.request, recorded)?;
+    let recorded = Recorded::of(&head.request, Kept::Only(kept));
+    let hangs = table.port(port)?.hangs_on(namespace, &recorded)?;
     Some(hangs.to_string())
 }
 
 /// What the proxy before `workload` would do with a call to `port` of it; `None` if there is none.
 pub(crate) fn received_by(
-    mesh: &Mesh,
+    ground: Ground<'_>,
     source: &Source,
     workload: &WorkloadId,
     port: u16,
     asked: &Asked,
 ) -> Option<Receiver> {
-    let instance = mesh.instances.get(workload)?;
+    let instance = ground.mesh.instances.get(workload)?;
     let sent = asked.target.as_deref().map(|target| asked.bytes(target));
     let alike = std::slice::from_ref(workload);
-    let ground = Ground::from(mesh);
     let imagining = Imagining { ground, source };
     Some(imagining.receive(instance, port, alike, &sent.unwrap_or_default()))
 }

@@ -22,7 +22,8 @@ mod up;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
+use leno_admin::NotAsked;
 
 use crate::arguments::{Arguments, Command};
 use crate::command::Answer;
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
     if let Some(code) = leno_host::run_if_called() {
         return code;
     }
-    let arguments = match Arguments::try_parse() {
+    let read = arguments::command().try_get_matches();
+    let arguments = match read.and_then(|read| Arguments::from_arg_matches(&read)) {
         Ok(arguments) => arguments,
         Err(help) => return terminal::print_help(&help),
     };
@@ -47,7 +49,9 @@ fn main() -> ExitCode {
         Ok(Answer::Exit(code)) => ExitCode::from(code),
         Err(error) => {
             terminal.error(&error);
-            ExitCode::from(3)
+            // Who asked was answered, by a refusal.
+            let is_refused = matches!(error.downcast_ref(), Some(NotAsked::Refused(_)));
+            ExitCode::from(if is_refused { 1 } else { 3 })
         }
     }
 }
@@ -79,6 +83,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
             terminal.line(concat!("leno ", env!("CARGO_PKG_VERSION")))?;
             Ok(Answer::Fine)
         }
+        Command::Completion(options) => command::completion::run(options, terminal),
         Command::Shop(options) => command::demo::run_shop(options),
     }
 }

@@ -4,10 +4,12 @@ pub(crate) mod calls;
 pub(crate) mod change;
 pub(crate) mod edges;
 pub(crate) mod failure;
+pub(crate) mod foreseen;
 pub(crate) mod holding;
 pub(crate) mod note;
 pub(crate) mod story;
 pub(crate) mod table;
+pub(crate) mod watched;
 
 use leno_admin::Status;
 use leno_admin::figures::moment;
@@ -22,10 +24,24 @@ pub(crate) fn head(status: &Status) -> Line {
     };
     let line = Line::new().dim("context ").plain(&status.context);
     let line = line.dim(" · revision ").plain(status.revision);
-    line.dim(format_args!(
+    let line = line.dim(format_args!(
         " · {proxies} · {}",
         moment(&status.now, &status.now)
-    ))
+    ));
+    let line = match status.watches {
+        0 => line,
+        1 => line.dim(" · ").doubtful("1 change is watched"),
+        many => line
+            .dim(" · ")
+            .doubtful(format_args!("{many} changes are watched")),
+    };
+    match status.overrides {
+        0 => line,
+        1 => line.dim(" · ").doubtful("1 override holds"),
+        many => line
+            .dim(" · ")
+            .doubtful(format_args!("{many} overrides hold")),
+    }
 }
 
 /// An identity as people name it: `shop/cart` within its own trust domain.

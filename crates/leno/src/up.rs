@@ -2,6 +2,7 @@
 //!
 //! Every workload runs in an enclosure of its own; one proxy in this process serves all of them.
 
+mod applications;
 mod called;
 mod certificates;
 mod engine;

@@ -93,6 +93,15 @@ codes! {
     R005 "policy-not-understood" Mesh "A policy needs a feature that this proxy lacks, so it denies what the policy covers.";
     R006 "permit-withdrawn" Configuration "A live stream was cut because the policy no longer permits it.";
     R060 "rule-undecided" Caller "It cannot be told whether an access policy speaks of the call, so it is denied.";
+    R061 "jwt-refused" Caller "The token of the request is not accepted.";
+    R062 "jwt-missing" Caller "The call needs a token, and comes without one.";
+    R063 "jwt-keys-missing" Configuration "There are no keys by which the token could be proven.";
+    R064 "denied-by-authorizer" Caller "The external authorizer that an access policy asks denies the call.";
+    R065 "authorizer-silent" Service "The external authorizer that an access policy asks gave no answer that counts.";
+    R066 "peer-not-named" Caller "The caller is of another trust domain, and no access policy lets it in.";
+    R067 "host-not-allowed" Caller "The caller may not call this host outside the mesh.";
+    R068 "host-not-proven" Caller "The connection names a host that does not have the address it goes to.";
+    R069 "hosts-not-told-apart" Caller "Several hosts have the address, and nothing tells which of them is called.";
     R007 "origin-not-allowed" Caller "The CORS filter of the rule does not let pages of that site call.";
     // Requests: routing
     R010 "no-route-matches" Caller "The service has routes, and none of them matches the request.";
@@ -155,6 +164,12 @@ codes! {
     T015 "root-not-confirmed" Mesh "The next root waits for somebody who is not known to hold it.";
     T016 "readmission-awaited" Mesh "A proxy whose certificate has ended waits to be let in again.";
     T017 "keys-sealed" Configuration "The CA's keys are sealed, and cannot be unsealed.";
+    T018 "ca-not-usable" Configuration "What is written of the mesh's CA, or what it gave, cannot be used.";
+    T019 "ca-awaited" Configuration "The mesh's CA has not given anything yet by which certificates could be signed.";
+    T021 "not-attested" Caller "What somebody shows does not prove it to be anybody of the mesh.";
+    T022 "issuer-keys-missing" Configuration "The keys that would prove a token of a CI system, a cloud or a cluster cannot be had.";
+    T023 "peer-keys-not-had" Configuration "The keys of another trust domain cannot be had from where the mesh looks for them.";
+    T024 "peer-keys-refused" Configuration "What another trust domain says of its keys is not taken.";
 
     // Configuration: reading
     C001 "not-yaml" Configuration "The document is not valid YAML.";
@@ -192,6 +207,20 @@ codes! {
     C134 "second-mesh" Configuration "There is more than one Mesh object.";
     C135 "needs-http" Configuration "A rule speaks of requests, on a port that is not known to be HTTP.";
     C150 "never-matches" Configuration "A part of a rule can never match.";
+    C159 "token-issuer-unknown" Configuration "A workload takes tokens of an issuer that the mesh does not name.";
+    C160 "namespace-of-people" Configuration "Something is to run in the namespace whose identities are those of people.";
+    C151 "keys-not-usable" Configuration "Keys that are to prove tokens cannot be used.";
+    C152 "claims-without-jwt" Configuration "A rule asks for claims, and its policy believes nobody's tokens.";
+    C171 "identity-reserved" Configuration "A workload would act as the control plane.";
+    C172 "bytes-not-asked" Configuration "An external authorizer is to be asked about a port on which no requests are seen.";
+    C173 "authorizers-in-a-ring" Configuration "External authorizers would be asked about questions to each other, without an end.";
+    C178 "trust-domain-taken" Configuration "Two speak for one trust domain.";
+    C179 "peer-bundle-not-usable" Configuration "A bundle that is written for another trust domain cannot be used.";
+    C180 "trust-domain-unknown" Configuration "A policy speaks of a trust domain of which nobody can be believed.";
+    C170 "override-holds" Configuration "A measure of an emergency holds over what is written.";
+    C175 "outbound-changes-nothing" Configuration "Rules allow calls to hosts outside the mesh that are let out anyway.";
+    C176 "host-in-mesh" Configuration "A rule about hosts outside the mesh names a service of it.";
+    C177 "outbound-without-caller" Configuration "Rules about calls that workloads make stand in a policy about something that makes none.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store
@@ -206,6 +235,14 @@ codes! {
     S009 "change-too-large" Caller "The change, or the configuration it would make, is larger than the store takes.";
     S010 "flows-not-kept" Mesh "What goes between services cannot be kept.";
     S011 "flows-damaged" Mesh "What was kept of past calls was damaged, and is begun anew.";
+    S012 "change-watched" Caller "A change is watched, and what it changed stands still meanwhile.";
+    S013 "change-went-back" Configuration "A change that was watched went back by itself.";
+    S014 "not-watched" Mesh "A change could not be watched.";
+
+    // Administration
+    S016 "no-administrator" Caller "Whoever asks from another host has no role in this mesh.";
+    S017 "role-too-small" Caller "The role of whoever asks does not reach so far.";
+    S018 "not-audited" Mesh "What is asked, or was done, cannot be written into the audit log.";
 
     // Distribution
     D001 "control-plane-away" Mesh "The control plane cannot be reached.";
@@ -217,6 +254,7 @@ codes! {
     D007 "feature-missing" Mesh "A proxy is older than a part of its view, and refuses what it does not understand.";
     D008 "flow-refused" Caller "A proxy reported calls that it is no party of.";
     D009 "flows-lost" Mesh "What a proxy counted of its calls was lost before it was kept.";
+    D010 "names-forgotten" Caller "A workload asked for more names of hosts outside the mesh than are remembered.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

@@ -1,14 +1,19 @@
 //! What went one way for a while: calls that have everything in common but their moment, counted
 //! together. Proxies report flows, the control plane keeps and adds them up.
 
+mod facts;
+
 use alloc::sync::Arc;
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::call::CallId;
 use crate::code::{Code, Fault};
 use crate::histogram::Histogram;
 use crate::time::Wall;
+
+pub use facts::{FactOf, FactValue, Facts};
 
 /// Calls of one kind, counted together.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,12 +30,15 @@ pub struct Flow {
 pub struct Kind {
     /// Which of the two proxies counted.
     pub side: Side,
-    /// Who called: `shop/web`, `unknown`, or `other` beyond the bound.
+    /// Who called: `shop/web`, `unknown`, `probe`, or `other` beyond the bound.
     pub from: Arc<str>,
     /// What was called, likewise.
     pub to: Arc<str>,
-    /// The port that was called; 0 where nobody knows it.
+    /// The port that was called: of the service where the caller's proxy counted, else the one that the
+    /// application listens on; 0 where nobody knows it.
     pub port: u16,
+    /// Where they came from, if the caller proved nothing and the other proxy counted.
+    pub peer: Option<IpAddr>,
     /// The rule that took them: `HTTPRoute shop/cart rule 2`.
     pub route: Option<Arc<str>>,
     /// The service whose endpoints were chosen, if that is not the one that was called.
@@ -39,6 +47,8 @@ pub struct Kind {
     pub security: Arc<str>,
     /// What they were.
     pub what: What,
+    /// What rules ask about them beside that, as far as it was kept.
+    pub facts: Option<Facts>,
     /// Why they failed, if they did.
     pub failure: Option<Failure>,
 }
@@ -94,18 +104,28 @@ impl Kind {
     pub const OTHER: &str = "other";
     /// What stands for somebody who is not known.
     pub const UNKNOWN: &str = "unknown";
+    /// What stands for whoever makes health checks from outside.
+    pub const PROBE: &str = "probe";
     /// What stands for the security of proxies that proved themselves to each other.
     pub const MTLS: &str = "mtls";
     /// What stands for the security where it did not come to a connection.
     pub const NONE: &str = "none";
 
-    /// The same without what was asked.
+    /// The same without what was asked, and from which address.
     pub fn without_request(mut self) -> Self {
+        self.peer = None;
+        self.facts = None;
         if let What::Requests { method, shape, .. } = &mut self.what {
             *method = Self::OTHER.into();
             *shape = Self::OTHER.into();
         }
         self
+    }
+
+    /// The same with facts that are not told apart.
+    pub fn with_other_facts(self) -> Self {
+        let facts = Some(Facts::other());
+        Self { facts, ..self }
     }
 
     /// The same without anything of which there can be many: names, places, paths.
@@ -253,6 +273,7 @@ mod tests {
             from: "shop/web".into(),
             to: "shop/cart".into(),
             port: 80,
+            peer: None,
             route: Some("HTTPRoute shop/cart rule 1".into()),
             backend: None,
             security: Kind::MTLS.into(),
@@ -261,6 +282,7 @@ mod tests {
                 shape: "/items/{id}".into(),
                 status: 503,
             },
+            facts: None,
             failure: Some(Failure {
                 fault: Fault::Service,
                 code: None,

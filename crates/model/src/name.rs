@@ -2,6 +2,7 @@
 
 use alloc::{borrow::ToOwned, string::String, sync::Arc};
 use core::fmt;
+use core::net::IpAddr;
 
 /// Declares a name type over `Arc<str>` with the rule that a text must meet to become one.
 macro_rules! names {
@@ -47,6 +48,43 @@ names! {
     /// A network: inside one, an IP address means one thing. Two hosts without root may both
     /// hand out the same address, so every address is keyed by its network.
     Network: "network", dns_label;
+}
+
+/// The name of a host, as names are compared: in lower case, without the dot at its end. An address is
+/// no name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(Arc<str>);
+
+impl HostName {
+    /// The most bytes that a name has (RFC 1035 section 2.3.4, as it is written).
+    const MOST: usize = 253;
+
+    /// The name that `text` spells; `None` if it is an address, or nothing that a resolver would take.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let is_name = |byte: u8| byte.is_ascii_graphic() && !b"[]:/@%".contains(&byte);
+        let is_address = text.parse::<IpAddr>().is_ok();
+        let fits = !text.is_empty() && text.len() <= Self::MOST && text.bytes().all(is_name);
+        let has_labels = text.split('.').all(|label| !label.is_empty());
+        (fits && has_labels && !is_address).then(|| Self(text.to_ascii_lowercase().into()))
+    }
+
+    /// The name as it is compared.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl Namespace {
@@ -151,6 +189,29 @@ mod tests {
             assert!(Name::new(bad).is_err(), "{bad:?}");
         }
         assert!(Name::new(&"a".repeat(254)).is_err());
+    }
+
+    #[test]
+    fn a_host_is_compared_in_lower_case_and_without_the_last_dot() {
+        let host = |text: &str| HostName::new(text).map(|host| host.to_string());
+        for (text, expect) in [
+            ("API.Stripe.com.", Some("api.stripe.com")),
+            ("xn--bcher-kva.example", Some("xn--bcher-kva.example")),
+            ("_sip.example", Some("_sip.example")),
+            ("10.0.0.7", None),
+            ("[::1]", None),
+            ("::1", None),
+            ("", None),
+            (".", None),
+            ("a..b", None),
+            ("a b", None),
+            ("a\0b", None),
+            ("bücher.example", None),
+        ] {
+            assert_eq!(host(text).as_deref(), expect, "{text:?}");
+        }
+        assert!(HostName::new(&"a.".repeat(127)).is_some());
+        assert!(HostName::new(&"a.".repeat(128)).is_none());
     }
 
     #[test]

@@ -76,3 +76,49 @@ impl fmt::Display for Place {
         write!(f, "{}:{}", self.file, self.line)
     }
 }
+
+/// A rule as people name it, counted from 1: `HTTPRoute shop/cart rule 2`.
+pub struct RouteName<'a>(pub &'a Origin);
+
+impl fmt::Display for RouteName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin {
+            object, pointer, ..
+        } = self.0;
+        let index = pointer.strip_prefix("/spec/rules/");
+        match index.and_then(|index| index.parse::<u32>().ok()) {
+            Some(index) => write!(f, "{object} rule {}", u64::from(index) + 1),
+            None if pointer.is_empty() => write!(f, "{object}"),
+            None => write!(f, "{object} {pointer}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString as _;
+
+    #[test]
+    fn a_rule_is_named_as_people_count() {
+        let check = |pointer: &str, expect| {
+            let origin = Origin {
+                object: Arc::new(ObjectRef {
+                    kind: "HTTPRoute".into(),
+                    namespace: Some(Namespace::new("shop").unwrap()),
+                    name: Name::new("cart").unwrap(),
+                }),
+                pointer: pointer.into(),
+                place: None,
+            };
+            assert_eq!(RouteName(&origin).to_string(), expect);
+        };
+        check("/spec/rules/0", "HTTPRoute shop/cart rule 1");
+        check("/spec/rules/11", "HTTPRoute shop/cart rule 12");
+        check(
+            "/spec/rules/1/matches/0",
+            "HTTPRoute shop/cart /spec/rules/1/matches/0",
+        );
+        check("", "HTTPRoute shop/cart");
+    }
+}

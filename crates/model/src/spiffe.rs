@@ -24,6 +24,21 @@ impl TrustDomain {
         Ok(Self(text.into()))
     }
 
+    /// That of a SPIFFE ID with a path, whatever the path says: other meshes form it their own way. `None` of
+    /// any other text.
+    //= SPIFFE-ID section 2.2: no segment of a path is empty, `.` or `..`, and each is made of letters, numbers,
+    //= dots, dashes and underscores.
+    pub fn of_id(id: &str) -> Option<Self> {
+        let rest = id.strip_prefix("spiffe://")?;
+        let (domain, path) = rest.split_once('/')?;
+        let is_plain = |step: &str| {
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            !matches!(step, "" | "." | "..") && step.bytes().all(good)
+        };
+        let is_whole = id.len() <= 2048 && path.split('/').all(is_plain);
+        Self::new(domain).ok().filter(|_| is_whole)
+    }
+
     /// The domain as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -136,6 +151,25 @@ mod tests {
         assert_eq!(id.namespace.as_str(), "default");
         assert_eq!(id.service_account.as_str(), "web");
         assert_eq!(id.to_string(), text);
+    }
+
+    #[test]
+    fn the_trust_domain_is_read_off_any_spiffe_id() {
+        for (id, expect) in [
+            ("spiffe://shop.local/ns/shop/sa/cart", Some("shop.local")),
+            ("spiffe://bank.example/teller", Some("bank.example")),
+            ("spiffe://bank.example/", None),
+            ("spiffe://bank.example", None),
+            ("spiffe://bank.example/a//b", None),
+            ("spiffe://bank.example/a/../b", None),
+            ("spiffe://bank.example:80/a", None),
+            ("spiffe://Bank.example/a", None),
+            ("https://bank.example/a", None),
+            ("teller", None),
+        ] {
+            let domain = TrustDomain::of_id(id).map(|domain| domain.to_string());
+            assert_eq!(domain.as_deref(), expect, "{id}");
+        }
     }
 
     #[test]

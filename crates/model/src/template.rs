@@ -42,15 +42,20 @@ impl PathTemplate {
 
     /// Whether `path` is one of those that are meant.
     pub fn matches(&self, path: &str) -> bool {
-        let (mut expected, mut given) = (self.0.split('/'), path.split('/'));
+        let (mut expected, mut given) = (self.segments(), path.split('/'));
         loop {
-            match (expected.next().map(Segment::of), given.next()) {
+            match (expected.next(), given.next()) {
                 (Some(Segment::Rest), _) | (None, None) => return true,
                 (Some(Segment::Exactly(text)), Some(segment)) if text == segment => {}
                 (Some(Segment::Any), Some(segment)) if !segment.is_empty() => {}
                 (Some(Segment::Exactly(_) | Segment::Any) | None, _) => return false,
             }
         }
+    }
+
+    /// What its segments stand for, beginning with the nothing before its first slash.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.0.split('/').map(Segment::of)
     }
 
     /// The path that all those which are meant begin with, by whole segments, without a slash at its
@@ -74,7 +79,7 @@ impl fmt::Display for PathTemplate {
 }
 
 /// What a segment of a template stands for.
-enum Segment<'a> {
+pub(crate) enum Segment<'a> {
     /// Itself.
     Exactly(&'a str),
     /// One segment that is not empty.

@@ -5,6 +5,8 @@
 //! per workload port, and what the spec lets be wrong is a variant that says so.
 
 pub mod access;
+pub mod outbound;
+pub mod probe;
 pub mod route;
 pub mod service;
 pub mod telemetry;
@@ -14,9 +16,11 @@ use core::fmt;
 use core::str::FromStr;
 
 pub use access::{
-    Access, AccessRule, CallerMatch, Effect, Except, FieldMatch, FieldValue, Mtls, RequestMatch,
-    Stance,
+    Access, AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, Mtls,
+    RequestMatch, Stance, Within,
 };
+pub use outbound::{Outbound, OutboundRule};
+pub use probe::Probe;
 pub use route::{
     Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Named,
     PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, Routes, Rule, SiteMatch, Split,
@@ -49,6 +53,8 @@ pub struct View {
     pub revoked: Arc<BTreeSet<SpiffeId>>,
     /// The roots that prove identities, by trust domain, each an X.509 certificate in DER.
     pub bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
+    /// The keys that prove JWT-SVIDs, by trust domain, each a JWK Set.
+    pub token_keys: BTreeMap<TrustDomain, Arc<str>>,
 }
 
 /// What a `Mesh` object says, with its defaults filled in. Each field says who wrote it through
@@ -59,6 +65,11 @@ pub struct Settings {
     pub trust_domain: TrustDomain,
     /// What happens to calls to destinations that are not in the mesh.
     pub unknown_destinations: Unknown,
+    /// Whether a policy says which hosts outside the mesh workloads may call: a proxy that knows no such
+    /// policies lets none pass then.
+    pub outbound_is_ruled: bool,
+    /// Health checks from outside that are let in although they prove nothing.
+    pub probes: Vec<Arc<Probe>>,
     /// Where proxies send what they have to tell.
     pub collector: Option<Arc<Collector>>,
     /// What is told of calls, where no service or workload says more.
@@ -73,6 +84,8 @@ impl Settings {
         Self {
             trust_domain,
             unknown_destinations: Unknown::Pass,
+            outbound_is_ruled: false,
+            probes: Vec::new(),
             collector: None,
             telemetry: Arc::default(),
             origins: BTreeMap::new(),

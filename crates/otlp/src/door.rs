@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::Clocks;
+use leno_fetch::{BadUrl, NotFetched, Open as OpenHttp, Plain, Trusted, Url, Way};
 use leno_model::Code;
 use leno_model::view::{Collector, OtlpProtocol};
 use leno_telemetry::export::Signal;
 use tokio::time::timeout;
 
 use crate::batch::Batch;
-use crate::dial::{self, Endpoint, NotDialled};
 use crate::verdict::Verdict;
-use crate::{grpc, http};
+use crate::{grpc, headers, http};
 
 /// How long a collector may take for one request, connecting to it included.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(crate) struct Door {
 enum Open {
     Nothing,
     Grpc(Box<grpc::Open>),
-    Http(http::Open),
+    Http(OpenHttp),
 }
 
 impl Door {
@@ -62,45 +62,40 @@ impl Door {
                 self.open = open;
                 verdict
             }
-            Ok(Err(NotDialled::Away(why))) => Verdict::away(why),
-            Ok(Err(NotDialled::Unusable(why))) => Verdict::Later {
-                code: Code::X003,
-                why,
-                after: None,
-            },
-            Err(_) => Verdict::away(format_args!("it did not answer within {LIMIT:?}")),
+            Ok(Err(why)) => Verdict::not_asked(why),
+            Err(_) => Verdict::not_asked(NotFetched::Late(LIMIT)),
         }
     }
 
-    async fn send_by(&mut self, open: Open, batch: &Batch) -> Result<(Open, Verdict), NotDialled> {
+    async fn send_by(&mut self, open: Open, batch: &Batch) -> Result<(Open, Verdict), NotFetched> {
         let collector = &*self.collector;
         // Read each time: a secret in it may have been replaced.
-        let headers = dial::headers(collector.headers_file.as_deref())?;
-        let endpoint = Endpoint::read(&collector.endpoint)?;
+        let headers = headers::of_file(collector.headers_file.as_deref())?;
+        let url = Url::parse(&collector.endpoint);
+        let url = url.map_err(|why: BadUrl| NotFetched::Unusable(format!("its URL: {why}")))?;
+        let roots = collector.roots_file.as_deref();
+        let way = Way {
+            clock: self.clocks.clock(),
+            trusted: roots.map_or(Trusted::Host, |file| Trusted::File(file.into())),
+            plain: Plain::Anywhere,
+        };
         Ok(match collector.protocol {
             OtlpProtocol::Grpc => {
                 let open = match open {
                     Open::Grpc(open) if open.says(&headers) => *open,
-                    _ => {
-                        let stream = endpoint.dial(collector, self.clocks.clock(), b"h2").await?;
-                        grpc::open(&endpoint, headers, stream).await?
-                    }
+                    _ => grpc::open(&url, headers, way.dial(&url, b"h2").await?).await?,
                 };
                 let (open, verdict) = open.send(self.signal, batch).await;
-                (
-                    open.map_or(Open::Nothing, |open| Open::Grpc(Box::new(open))),
-                    verdict,
-                )
+                let open = open.map(|open| Open::Grpc(Box::new(open)));
+                (open.unwrap_or(Open::Nothing), verdict)
             }
             OtlpProtocol::Http => {
                 let open = match open {
                     Open::Http(open) => open,
-                    _ => {
-                        let clock = self.clocks.clock();
-                        http::open(endpoint.dial(collector, clock, b"http/1.1").await?)
-                    }
+                    _ => OpenHttp::over(way.dial(&url, b"http/1.1").await?),
                 };
-                let (open, verdict) = open.send(&endpoint, &headers, self.signal, batch).await;
+                let sent = http::send(open, &url, &headers, self.signal, batch);
+                let (open, verdict) = sent.await;
                 (open.map_or(Open::Nothing, Open::Http), verdict)
             }
         })

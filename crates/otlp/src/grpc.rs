@@ -2,11 +2,11 @@
 
 use ::http::HeaderMap;
 use leno_channel::grpc::{Line, Packing, To};
+use leno_fetch::{NotFetched, Stream, Url};
 use leno_telemetry::export::Signal;
 use tokio::task::JoinSet;
 
 use crate::batch::{self, Batch};
-use crate::dial::{Endpoint, NotDialled, Stream};
 use crate::verdict::Verdict;
 
 /// An open connection.
@@ -18,17 +18,17 @@ pub(crate) struct Open {
 }
 
 pub(crate) async fn open(
-    endpoint: &Endpoint,
+    collector: &Url,
     headers: HeaderMap,
     stream: Stream,
-) -> Result<Open, NotDialled> {
+) -> Result<Open, NotFetched> {
     let to = To {
-        scheme: endpoint.scheme.clone(),
-        authority: endpoint.authority.clone(),
+        scheme: collector.scheme().clone(),
+        authority: collector.authority().clone(),
         headers: headers.clone(),
     };
     let opened = Line::open_to(to, stream).await;
-    let (line, run) = opened.map_err(|status| NotDialled::Away(status.message))?;
+    let (line, run) = opened.map_err(|status| NotFetched::Away(status.message))?;
     let mut moving = JoinSet::new();
     // Why it ended is told to the calls on it.
     moving.spawn(async move { drop(run.await) });

@@ -5,9 +5,9 @@
 //! what finds no room, which is counted, and nothing else.
 
 mod batch;
-mod dial;
 mod door;
 mod grpc;
+mod headers;
 mod http;
 mod lane;
 mod logs;

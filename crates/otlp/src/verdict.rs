@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leno_channel::grpc::{Status, StatusCode};
+use leno_fetch::NotFetched;
 use leno_model::Code;
 use prost::Message;
 
@@ -30,6 +31,22 @@ impl Verdict {
             code: Code::X001,
             why: why.to_string(),
             after: None,
+        }
+    }
+
+    /// The collector was not asked, or did not answer.
+    pub(crate) fn not_asked(why: NotFetched) -> Self {
+        match why {
+            NotFetched::Unusable(why) => Self::Later {
+                code: Code::X003,
+                why,
+                after: None,
+            },
+            NotFetched::Away(_)
+            | NotFetched::Late(_)
+            | NotFetched::Garbled(_)
+            | NotFetched::TooLong { .. }
+            | NotFetched::Refused { .. } => Self::away(why),
         }
     }
 

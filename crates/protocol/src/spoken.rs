@@ -1,6 +1,7 @@
 //! What is spoken on a connection, by the first bytes that came of its client.
 
 use crate::client_hello;
+use crate::octets::is_token;
 
 /// What first bytes say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,31 @@ impl Spoken {
             Self::Http1
         } else {
             Self::Other
+        }
+    }
+
+    /// What `first` says where something hangs on it; `None` as long as more of them may say more. Whatever a
+    /// lenient server may read as TLS or as a request counts as that, for others to refuse: any record, any
+    /// method, any white space.
+    pub fn surely(first: &[u8]) -> Option<Self> {
+        if first.starts_with(PREFACE) {
+            return Some(Self::Http2);
+        }
+        match first {
+            [] | [RECORDS_FROM..=RECORDS_TO] => return None,
+            [RECORDS_FROM..=RECORDS_TO, 3, ..] => return Some(Self::Tls),
+            _ if PREFACE.starts_with(first) => return None,
+            _ => {}
+        }
+        let seen = first.get(..LONGEST_LINE).unwrap_or(first);
+        let rest = without_blanks(seen);
+        let mut lines = rest.splitn(2, |octet| *octet == b'\n');
+        match (lines.next().unwrap_or_default(), lines.next()) {
+            (line, Some(_)) if is_whole_line(line) => Some(Self::Http1),
+            (line, None) if may_begin_line(line) && seen.len() < LONGEST_LINE => None,
+            // Whoever reads requests says what is wrong with it.
+            (line, None) if may_begin_line(line) => Some(Self::Http1),
+            (_, Some(_) | None) => Some(Self::Other),
         }
     }
 
@@ -76,6 +102,46 @@ fn is_request_line(first: &[u8]) -> bool {
     line.is_some_and(|line| line.ends_with(b" HTTP/1.1\r") || line.ends_with(b" HTTP/1.0\r"))
 }
 
+/// Whether bytes may be the beginning of a request's first line (RFC 9112 section 3): a method, which is a
+/// token, then white space of any kind.
+//= RFC 9112 section 3: "recipients MAY instead parse on whitespace-delimited word boundaries and, aside
+//= from the CRLF terminator, treat any form of whitespace as the SP separator while ignoring preceding or
+//= trailing whitespace"
+fn may_begin_line(bytes: &[u8]) -> bool {
+    let end = bytes.iter().position(|octet| !is_token(*octet));
+    let behind = end.and_then(|end| bytes.get(end));
+    let length = end.unwrap_or(bytes.len());
+    length <= LONGEST_METHOD && behind.is_none_or(|octet| length > 0 && is_blank(*octet))
+}
+
+/// Whether a line without its end is the first one of a request of HTTP/1.
+fn is_whole_line(line: &[u8]) -> bool {
+    let words = line.split(|octet| is_blank(*octet));
+    let behind = words.filter(|word| !word.is_empty()).skip(1);
+    let version = behind.last().and_then(|word| word.get(..5));
+    may_begin_line(line) && version.is_some_and(|version| version.eq_ignore_ascii_case(b"HTTP/"))
+}
+
+fn without_blanks(bytes: &[u8]) -> &[u8] {
+    let begin = bytes.iter().position(|octet| !is_blank(*octet));
+    begin
+        .and_then(|begin| bytes.get(begin..))
+        .unwrap_or_default()
+}
+
+/// Whether some server takes an octet for white space: those of ASCII and of ISO 8859-1.
+fn is_blank(octet: u8) -> bool {
+    matches!(octet, b'\t'..=b'\r' | 0x1c..=b' ' | 0x85 | 0xa0)
+}
+
+/// The types of records of TLS (RFC 8446 section 5.1), each of which some servers pass over.
+const RECORDS_FROM: u8 = 0x14;
+const RECORDS_TO: u8 = 0x17;
+
+/// How much of a first line is waited for, and how long a method may be: longer ones nobody serves.
+const LONGEST_LINE: usize = 8192;
+const LONGEST_METHOD: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +183,54 @@ mod tests {
         ] {
             assert_eq!(Spoken::of_server(first), expect, "{first:?}");
         }
+    }
+
+    #[test]
+    fn where_something_hangs_on_it_the_first_bytes_are_waited_for() {
+        for (first, expect) in [
+            (&b""[..], None),
+            (b"G", None),
+            (b"\r\n", None),
+            (b"GET / HTTP/1.", None),
+            (b"GET / HTTP/1.1\r\n", Some(Spoken::Http1)),
+            (b"\r\n\r\nGET / HTTP/1.1\n", Some(Spoken::Http1)),
+            (b"FETCH /x HTTP/1.0\r\n", Some(Spoken::Http1)),
+            // White space as lenient servers take it.
+            (b"GET\t/\tHTTP/1.1\r\n", Some(Spoken::Http1)),
+            (b" GET\x0b/\x0cHTTP/1.1 \r\n", Some(Spoken::Http1)),
+            (b"GET\xa0/\x85http/1.1\n", Some(Spoken::Http1)),
+            (b"GET\t", None),
+            // What no method is, is none at once: XMPP waits for an answer.
+            (
+                b"<?xml version='1.0'?><stream:stream to='a.example'>",
+                Some(Spoken::Other),
+            ),
+            (b"a=b", Some(Spoken::Other)),
+            (b"G\0T / HTTP/1.1\r\n", Some(Spoken::Other)),
+            (b"HTTP/1.1\r\n", Some(Spoken::Other)),
+            (b"GET /\r\n", Some(Spoken::Other)),
+            (b"EHLO me\r\n", Some(Spoken::Other)),
+            (b"SSH-2.0-x", None),
+            (b"SSH-2.0-x\r\n", Some(Spoken::Other)),
+            (b"PRI * HT", None),
+            (b"PRI * HTTP/2.0\r\n", Some(Spoken::Http2)),
+            (b"\x16", None),
+            (b"\x16\x03", Some(Spoken::Tls)),
+            (b"\x16\x03\x01\x02\x00\x02", Some(Spoken::Tls)),
+            // An alert, a change of cipher, data: OpenSSL passes over some of them before a ClientHello.
+            (b"\x15\x03\x01\x00\x02\x01\x00\x16", Some(Spoken::Tls)),
+            (b"\x14\x03\x03\x00\x01\x01", Some(Spoken::Tls)),
+            (b"\x17\x03\x03", Some(Spoken::Tls)),
+            (b"\x15", None),
+            (b"\x18\x03\x03", Some(Spoken::Other)),
+            (b"\x16\x04", Some(Spoken::Other)),
+            (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", Some(Spoken::Other)),
+        ] {
+            assert_eq!(Spoken::surely(first), expect, "{first:?}");
+        }
+        let long = [b"GET /".as_slice(), &[b'x'; LONGEST_LINE]].concat();
+        assert_eq!(Spoken::surely(&long), Some(Spoken::Http1));
+        assert_eq!(Spoken::surely(&[b'\n'; LONGEST_LINE - 1]), None);
+        assert_eq!(Spoken::surely(&[b'\n'; LONGEST_LINE]), Some(Spoken::Http1));
     }
 }

@@ -3,11 +3,12 @@
 
 use std::net::SocketAddr;
 
-use leno_model::view::{Endpoint, PortRef, Protocol, Proxied, Unknown, Workload};
-use leno_model::{Namespace, Network, ServiceName, SpiffeId};
+use leno_model::view::{Endpoint, PortRef, Protocol, Proxied, Workload, WorkloadId};
+use leno_model::{Namespace, Network, ServiceName, SpiffeId, TrustDomain};
 use leno_telemetry::{Party, Security};
 use leno_traffic::{
-    Channel, Destination, Direct, NoTunnel, Policy, Port, Refusal, Table, Unnamed, WhyPlain,
+    Channel, Denied, Destination, Direct, Host, Leave, NoTunnel, Outside, Policy, Port, Refusal,
+    Table, Unnamed, WhyPlain,
 };
 
 use crate::incoming::{Incoming, Toward, Way};
@@ -23,8 +24,8 @@ pub(crate) enum Aim<'t> {
     Port(&'t Port),
     /// To one endpoint, named by its own address.
     Direct(Direct<'t>),
-    /// To somebody outside the mesh, as it was.
-    Pass(SocketAddr),
+    /// To somebody outside the mesh, as it was, if the caller is let out.
+    Outside(Outside<'t>),
 }
 
 /// One hop: to whom, and what is proven on the way.
@@ -68,7 +69,7 @@ impl Incoming {
                     .ok_or_else(|| not_there(table, port)),
                 Toward::Address(address) => match behind_loopback(table, *address) {
                     Some(port) => Ok(Aim::Port(port)),
-                    None => aim_at(table, &worker.network, *address),
+                    None => aim_at(table, &worker.network, self.way.workload(), *address),
                 },
             },
         }
@@ -92,7 +93,7 @@ impl Incoming {
             }
             (Way::Outbound { .. }, Ok(Aim::Port(port))) => port.protocol(),
             (Way::Outbound { .. }, Ok(Aim::Direct(direct))) => direct.of.protocol(),
-            (Way::Outbound { .. }, Ok(Aim::Application(_) | Aim::Pass(_)) | Err(_)) => {
+            (Way::Outbound { .. }, Ok(Aim::Application(_) | Aim::Outside(_)) | Err(_)) => {
                 Protocol::Tcp
             }
         }
@@ -120,7 +121,8 @@ impl Incoming {
     }
 
     /// The hop to `endpoint`, which listens at `address`. Where its proxy takes tunnels there is no
-    /// other way to it, also for a workload that has nothing to prove itself with.
+    /// other way to it, also for a workload that has nothing to prove itself with. Where it has none,
+    /// whoever declares it does not thereby open what rules about outbound calls deny.
     pub(crate) fn hop<'a>(
         &'a self,
         table: &'a Table,
@@ -144,8 +146,18 @@ impl Incoming {
                 proxy,
                 why: NoTunnel::NothingToShow,
             }),
-            (None, _) => Ok(self.plain_hop(address, WhyPlain::EndpointNotInMesh)),
+            (None, _) => self.hop_unproven(table, address),
         }
+    }
+
+    /// The hop in plain to an endpoint of the mesh at `address`, which has no proxy.
+    pub(crate) fn hop_unproven(
+        &self,
+        table: &Table,
+        address: SocketAddr,
+    ) -> Result<Hop<'_>, Refusal> {
+        table.lets_call_plain(self.way.workload(), address)?;
+        Ok(self.plain_hop(address, WhyPlain::EndpointNotInMesh))
     }
 
     /// The hop to `address` in plain, for this reason.
@@ -154,6 +166,11 @@ impl Incoming {
             target: TargetRef::plain(self.way.workload(), address),
             security: Security::Plain(why.as_str()),
         }
+    }
+
+    /// The hop out of the mesh, by this leave.
+    pub(crate) fn hop_out(&self, leave: &Leave<'_>) -> Hop<'_> {
+        self.plain_hop(leave.address(), WhyPlain::DestinationUnknown)
     }
 
     /// The hop to our own application. What is proven is what the caller proved to us.
@@ -176,10 +193,13 @@ impl Incoming {
         }
     }
 
-    /// The namespace of the caller, if it proved one.
-    pub(crate) fn namespace(&self) -> Option<&Namespace> {
+    /// The namespace of this mesh that the caller acts in, if it proved one.
+    pub(crate) fn namespace(&self, table: &Table) -> Option<&Namespace> {
         match &self.peer.channel {
-            Channel::Mtls(caller) => Some(&caller.id().namespace),
+            Channel::Mtls(caller) => {
+                let id = caller.id();
+                (id.trust_domain == *own_domain(table)).then_some(&id.namespace)
+            }
             Channel::Local(workload) => Some(&workload.namespace),
             Channel::Plain(_) => None,
         }
@@ -188,8 +208,8 @@ impl Incoming {
     /// Who calls, as counters name it.
     pub(crate) fn source<'a>(&'a self, table: &'a Table) -> Party<'a> {
         match (&self.peer.channel, self.workload(table)) {
-            (Channel::Mtls(caller), _) => party(caller.id()),
-            (Channel::Local(_), Some(workload)) => party(&workload.identity),
+            (Channel::Mtls(caller), _) => party(caller.id(), own_domain(table)),
+            (Channel::Local(_), Some(workload)) => party(&workload.identity, own_domain(table)),
             (Channel::Local(_), None) | (Channel::Plain(_), _) => Party::Unknown,
         }
     }
@@ -217,11 +237,14 @@ impl Incoming {
         match aim {
             Ok(Aim::Application(_)) => {
                 let workload = self.workload(table);
-                workload.map_or(Party::Unknown, |workload| party(&workload.identity))
+                workload.map_or(Party::Unknown, |workload| {
+                    party(&workload.identity, own_domain(table))
+                })
             }
             Ok(Aim::Port(port)) => service(&port.name().service),
             Ok(Aim::Direct(direct)) => service(&direct.of.name().service),
-            Ok(Aim::Pass(_)) => Party::Unknown,
+            // By which name it is called turns out when it is let out.
+            Ok(Aim::Outside(_)) => Party::Unknown,
             Err(Refusal::NoSuchPort { service: name, .. }) => {
                 let known = table.view().services.get_key_value(name);
                 known.map_or(Party::Unknown, |(name, _)| service(name))
@@ -249,16 +272,20 @@ fn behind_loopback(table: &Table, address: SocketAddr) -> Option<&Port> {
 fn aim_at<'t>(
     table: &'t Table,
     network: &Network,
+    caller: &WorkloadId,
     address: SocketAddr,
 ) -> Result<Aim<'t>, Refusal> {
     match table.destination(network, address) {
         Destination::Service(port) => Ok(Aim::Port(port)),
         Destination::Endpoint(direct) => Ok(Aim::Direct(direct)),
-        Destination::Unknown(Unknown::Pass) => Ok(Aim::Pass(address)),
-        Destination::Unknown(Unknown::Refuse) => Err(Refusal::UnknownDestination {
-            address,
-            origin: table.view().settings.origin_of_unknown().cloned(),
-        }),
+        Destination::Unknown(_) => {
+            let gone = || Refusal::Denied(Denied::TargetGone(caller.clone()));
+            let outside = table.outside(caller, address).ok_or_else(gone)?;
+            if !outside.hangs_on_name() {
+                outside.judge(&Host::default())?;
+            }
+            Ok(Aim::Outside(outside))
+        }
         // Nothing is known of how it may be called: no service names it.
         Destination::Own(_) => Err(Refusal::Unreachable(address)),
         Destination::NoSuchPort(service) => Err(Refusal::NoSuchPort {
@@ -280,12 +307,21 @@ fn not_there(table: &Table, port: &PortRef) -> Refusal {
     }
 }
 
-/// An identity, as counters name it.
-pub(crate) fn party(id: &SpiffeId) -> Party<'_> {
-    Party::Known {
-        namespace: id.namespace.as_str(),
-        name: id.service_account.as_str(),
+/// An identity, as counters name it in a mesh of the trust domain `own`.
+pub(crate) fn party<'a>(id: &'a SpiffeId, own: &TrustDomain) -> Party<'a> {
+    let (namespace, name) = (id.namespace.as_str(), id.service_account.as_str());
+    if id.trust_domain == *own {
+        return Party::Known { namespace, name };
     }
+    Party::Peer {
+        trust_domain: id.trust_domain.as_str(),
+        namespace,
+        name,
+    }
+}
+
+fn own_domain(table: &Table) -> &TrustDomain {
+    &table.view().settings.trust_domain
 }
 
 fn service(name: &ServiceName) -> Party<'_> {

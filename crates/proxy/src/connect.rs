@@ -139,8 +139,9 @@ impl Worker {
                     id,
                     edge: Edge {
                         reporter: Reporter::Source,
-                        source: party(tunnel.own),
-                        destination: expected.map_or(Party::Unknown, party),
+                        source: party(tunnel.own, &tunnel.own.trust_domain),
+                        destination: expected
+                            .map_or(Party::Unknown, |id| party(id, &tunnel.own.trust_domain)),
                         security: Security::None,
                     },
                     peer: proxy,

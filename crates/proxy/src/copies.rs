@@ -3,17 +3,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::mem;
+use std::ops::Range;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 /// How much of one body is held for another try.
 pub(crate) const MOST_REPLAYED: usize = 64 * 1024;
 
+/// How much of one body is held that is read before the request goes on.
+pub(crate) const MOST_AHEAD: usize = 256 * 1024;
+
 /// By how much a mirror may lag behind: it has a connection of its own to open, while the body comes.
 pub(crate) const MOST_LAG: usize = 1024 * 1024;
 
 /// By how much it may lag behind before it gets a turn of its worker.
 const TURN: usize = 16 * 1024;
+
+/// How many reads of a body that is held before it goes on are made in one turn of its worker.
+pub(crate) const MOST_AT_ONCE: u8 = 64;
 
 /// How much a worker holds of all of them.
 pub(crate) const MOST: usize = 16 * 1024 * 1024;
@@ -32,6 +39,11 @@ impl Copies {
     /// Holds what is read from here on, in `space`, so that it can be sent again.
     pub(crate) fn hold(&mut self, space: &Space) {
         self.replay = Some(Held::new(MOST_REPLAYED, space));
+    }
+
+    /// The same of a body that is read before the request goes on.
+    pub(crate) fn hold_ahead(&mut self, space: &Space) {
+        self.replay = Some(Held::new(MOST_AHEAD, space));
     }
 
     /// Holds it no longer.
@@ -79,6 +91,15 @@ impl Copies {
             mirror.0.finish(Last::End);
         }
     }
+}
+
+/// Ready as long as there are turns left, of which it takes one; then the worker has others to do first.
+pub(crate) fn poll_left(context: &mut Context<'_>, turns: &mut Range<u8>) -> Poll<()> {
+    if turns.next().is_some() {
+        return Poll::Ready(());
+    }
+    context.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// Room for what a worker holds of bodies.

@@ -6,15 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_authorizer::Answer;
+use leno_model::view::access::{ExternalAuth, OnFailure};
 use leno_model::view::{AccessRule, Generation, PortRef};
 use leno_model::{Code, Origin, Roll, SpiffeId};
 use leno_protocol::Request;
 use leno_telemetry::{
-    Decided, Endpoints, FactOf, FactValue, Facts, FailedTry, Late, Load, Unusable,
+    Consent, Consulted, Decided, Endpoints, FactOf, FactValue, Facts, FailedTry, Late, Load,
+    Unusable,
 };
 use leno_traffic::{
-    Allowed, Asks, Candidate, Draw, Forward, Picked, Port, Refusal, Timed, WhyNot, header_of,
-    parameter_of,
+    Allowed, Asks, Candidate, Draw, Forward, Leave, NoAnswer, Picked, Port, Refusal, Report, Timed,
+    WhyNot, header_of, parameter_of,
 };
 
 use crate::incoming::Way;
@@ -27,6 +30,8 @@ pub(crate) struct Decision<'a> {
     allowed_by: Option<&'a Origin>,
     /// The access rules that matched it and only tell so.
     audited: Vec<Origin>,
+    /// The external authorizers that were asked about it.
+    consulted: Vec<Consulted>,
     /// Who or what kept it from going on, and why in words.
     kept_by: Option<Origin>,
     /// The rule that took it and could not carry it.
@@ -69,6 +74,7 @@ impl<'a> Decision<'a> {
     pub(crate) fn allowed(&mut self, allowed: Allowed<'a>) {
         self.allowed_by = match allowed {
             Allowed::ByRule(rule) => Some(&rule.origin),
+            Allowed::Probe(probe) => Some(&probe.origin),
             Allowed::ByDefault | Allowed::Outbound => None,
         };
     }
@@ -76,6 +82,39 @@ impl<'a> Decision<'a> {
     /// These rules matched it and only tell so.
     pub(crate) fn audited(&mut self, rules: &[&Arc<AccessRule>]) {
         self.audited = rules.iter().map(|rule| rule.origin.clone()).collect();
+    }
+
+    /// These rules about calls that leave the mesh matched it too.
+    pub(crate) fn also_audited<'r>(&mut self, rules: impl Iterator<Item = &'r Origin>) {
+        self.audited.extend(rules.cloned());
+    }
+
+    /// It was let out of the mesh.
+    pub(crate) fn let_out(&mut self, leave: &Leave<'a>) {
+        self.allowed_by = leave.rule().map(|rule| &rule.origin).or(self.allowed_by);
+    }
+
+    /// An external authorizer was asked, and that is what came of it.
+    pub(crate) fn consulted(
+        &mut self,
+        auth: &ExternalAuth,
+        answer: &Result<Answer, NoAnswer>,
+        took: Duration,
+    ) {
+        let said = match (answer, auth.on_failure) {
+            (Ok(Answer::Allowed(_)), _) => Consent::Allowed,
+            (Ok(Answer::Refused(_)), _) => Consent::Denied,
+            (Err(_), OnFailure::Deny) => Consent::Silent,
+            (Err(_), OnFailure::Allow) => Consent::SilentAllowed,
+        };
+        let why = answer.as_ref().err().map(ToString::to_string);
+        self.consulted.push(Consulted {
+            by: auth.origin.clone(),
+            to: auth.to.clone(),
+            said,
+            took,
+            why: why.unwrap_or_default().into(),
+        });
     }
 
     /// It calls a service.
@@ -182,6 +221,7 @@ impl<'a> Decision<'a> {
             caller: self.caller,
             said_by: self.kept_by.as_ref().or(self.allowed_by),
             audited: &self.audited,
+            consulted: &self.consulted,
             called: self.called.map(Port::name),
             backend: self.backend,
             roll: self.roll,
@@ -220,20 +260,41 @@ fn load(seen: &Candidate) -> Load {
 pub(crate) struct Asking<'a> {
     pub(crate) asks: &'a Asks,
     pub(crate) request: &'a Request<'a>,
+    /// What of it nobody is to read.
+    pub(crate) report: &'a Report,
 }
 
 impl Facts for Asking<'_> {
     fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>)) {
         for name in self.asks.headers() {
             let value = header_of(self.request, name);
-            let value = FactValue::of(name, value.as_deref());
-            tell(FactOf::Header, name, value);
+            let hides = |value| {
+                self.report.hides(value) || self.report.hides_header(self.request.headers, name)
+            };
+            tell(FactOf::Header, name, fact(name, value.as_deref(), hides));
         }
         for name in self.asks.parameters() {
             let value = parameter_of(self.request, name);
-            let value = FactValue::of(name, value.as_deref());
-            tell(FactOf::Query, name, value);
+            let hides = |value| self.report.hides(value);
+            tell(FactOf::Query, name, fact(name, value.as_deref(), hides));
         }
+    }
+
+    fn host(&self) -> Option<&str> {
+        let host = self.request.host;
+        let is_told = self.asks.host() && !self.report.hides(host.as_bytes());
+        is_told.then_some(host)
+    }
+}
+
+fn fact<'v>(
+    name: &str,
+    value: Option<&'v [u8]>,
+    hides: impl FnOnce(&'v [u8]) -> bool,
+) -> FactValue<'v> {
+    match value {
+        Some(value) if hides(value) => FactValue::Secret,
+        value => FactValue::of(name, value),
     }
 }
 

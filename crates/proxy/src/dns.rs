@@ -1,13 +1,16 @@
 //! Names for captured workloads: those of the mesh are answered here, all others are asked of the
 //! host's own resolver.
 
+mod addresses;
 mod answer;
 mod host;
 
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use leno_model::HostName;
 use leno_model::view::WorkloadId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -52,12 +55,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, workload: Workl
             Asked::Answered(answer) => drop(socket.try_send_to(&answer, from)),
             Asked::Ignored => {}
             Asked::OfOthers(forwarded) => {
-                let (socket, asking) = (socket.clone(), worker.clone());
+                let (socket, asking, of) = (socket.clone(), worker.clone(), workload.clone());
                 let Some(seat) = worker.seat(0) else {
                     continue;
                 };
                 worker.spawn(seat, from, async move {
                     let answer = forward(&asking, &forwarded, Transport::Udp).await;
+                    remember(&asking, &of, &answer);
                     // Whoever does not hear the answer asks again.
                     drop(socket.send_to(&answer, from).await);
                 });
@@ -73,7 +77,11 @@ pub(crate) async fn serve_stream(worker: Rc<Worker>, mut tcp: TcpStream, workloa
         let answer = match ask(&worker, &question, &workload, Transport::Tcp) {
             Asked::Answered(answer) => answer,
             Asked::Ignored => return,
-            Asked::OfOthers(forwarded) => forward(&worker, &forwarded, Transport::Tcp).await,
+            Asked::OfOthers(forwarded) => {
+                let answer = forward(&worker, &forwarded, Transport::Tcp).await;
+                remember(&worker, &workload, &answer);
+                answer
+            }
         };
         if write(&mut tcp, &answer).await.is_err() {
             return;
@@ -99,6 +107,30 @@ async fn forward(worker: &Worker, question: &answer::Question, transport: Transp
         Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
     };
     answered.unwrap_or_else(|_| question.failed())
+}
+
+/// Remembers what `workload` is told of a host outside the mesh, if rules about its calls ask for names.
+fn remember(worker: &Worker, workload: &WorkloadId, answer: &[u8]) {
+    let is_asked = worker.table().asks_names_of(workload);
+    if is_asked && let Some((name, addresses)) = addresses::addresses(answer) {
+        for address in addresses {
+            worker.was_told(workload, &name, address);
+        }
+    }
+}
+
+/// Asks the host's resolver whether `name` has an address like `ip`, as if `workload` had.
+pub(crate) async fn look_up(worker: &Worker, workload: &WorkloadId, name: &HostName, ip: IpAddr) {
+    let Some(question) = answer::Question::new(name, ip) else {
+        return;
+    };
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let answer = forward(worker, &question, transport).await;
+        remember(worker, workload, &answer);
+        if !host::is_truncated(&answer) {
+            return;
+        }
+    }
 }
 
 /// Reads a message with its length before it (RFC 1035 section 4.2.2).

@@ -13,9 +13,11 @@ mod folder;
 mod join;
 mod leave;
 mod readmit;
+mod signer;
 mod stream;
 mod time;
 mod troubles;
+mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_admin::several::Respondent;
+use leno_channel::grpc::Line;
 use leno_channel::{Clocks, Keyring};
 use leno_identity::Trust;
 use leno_model::view::{View, WorkloadId};
@@ -37,8 +40,10 @@ use tokio::sync::{mpsc, watch};
 pub use ask::{Asker, Unanswered};
 pub use event::Event;
 pub use folder::{Folder, NotJoinedYet};
-pub use join::{NotJoined, join};
+pub use join::{NotJoined, Shown, Wanted, join};
 pub use leave::{NotLeft, leave};
+pub use signer::Signer;
+pub use visit::{Member, NotVisited, Visit};
 
 use crate::follow::ask::{Order, Waiting};
 use crate::follow::certify::Certificates;
@@ -86,6 +91,8 @@ pub struct Follower {
     folder: Folder,
     /// Answers what the control plane asks.
     respondent: Option<Respondent>,
+    /// The connection to the control plane, while there is one.
+    line: watch::Sender<Option<Line>>,
 }
 
 impl Follower {
@@ -156,6 +163,7 @@ impl Follower {
             save: watch::Sender::new(None),
             folder,
             respondent: None,
+            line: watch::Sender::new(None),
         };
         Ok((follower, asker))
     }
@@ -163,6 +171,11 @@ impl Follower {
     /// Answers the control plane's questions by `respondent`, from the next connection on.
     pub fn answer_by(&mut self, respondent: Respondent) {
         self.respondent = Some(respondent);
+    }
+
+    /// The way to get something signed for those whom the proxy stands in front of.
+    pub fn signer(&self) -> Signer {
+        Signer(self.line.subscribe())
     }
 
     /// Reports what `telemetry` counts of calls from here on, and why a collector does not get it.
@@ -229,6 +242,7 @@ impl Follower {
                 tell(event);
             };
             let why = self.connected(&mut adopt, &mut hear, &mut pause).await;
+            self.line.send_replace(None);
             if away.as_ref() != Some(&why) {
                 tell(&Event::Away { why: why.clone() });
                 away = Some(why);

@@ -3,6 +3,7 @@
 
 mod asked;
 mod attempt;
+pub(crate) mod authorize;
 mod body;
 mod client;
 mod exchange;

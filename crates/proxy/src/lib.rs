@@ -27,6 +27,7 @@ mod meter;
 mod metrics;
 mod named;
 mod news;
+mod outside;
 mod patience;
 mod pieces;
 mod pipes;
@@ -42,6 +43,7 @@ mod stream;
 pub mod succession;
 mod tcp;
 mod telling;
+mod told;
 mod tunnel;
 mod worker;
 
@@ -80,6 +82,7 @@ use crate::room::Room;
 use crate::run::{Accepting, Ending, run};
 use crate::spread::{Loads, Spread};
 use crate::succession::{Heir, Plain, Predecessor};
+use crate::told::ToldNames;
 use crate::worker::{Part, Worker};
 
 /// How a proxy runs.
@@ -237,6 +240,7 @@ impl Proxy {
         let (orders, takings): (Vec<_>, Vec<_>) =
             shares.iter().map(|_| mpsc::unbounded_channel()).unzip();
         let loads = Loads::new(orders.len());
+        let told = Arc::<ToldNames>::default();
         let parts = shares.into_iter().zip(takings).enumerate();
         let workers = parts.map(|(own, (sockets, taking))| {
             let part = Part {
@@ -244,6 +248,7 @@ impl Proxy {
                 spread: Spread::new(loads.clone(), own, orders.clone()),
                 buffered,
                 stalled: limits.stalled,
+                told: told.clone(),
                 seed: seed.wrapping_add(own as u64),
             };
             let (begin, has_begun) = std::sync::mpsc::channel();
@@ -495,6 +500,7 @@ mod tests {
             endpoints: Default::default(),
             revoked: Arc::default(),
             bundles: Default::default(),
+            token_keys: Default::default(),
         })
     }
 

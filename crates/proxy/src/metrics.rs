@@ -21,7 +21,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Stream) {
         "/metrics" => scrape(&worker, &asked).await,
         "/ready" if worker.is_leaving() => Answer::ready(false, "draining"),
         "/ready" => Answer::ready(true, "ready"),
-        _ => Answer::nothing(),
+        _ => Answer::nothing("there are /metrics and /ready"),
     };
     // A reader that has gone needs no answer.
     drop(timeout(LIMIT, client.write_all(&answer.bytes())).await);

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::Subscription;
 use leno_model::view::WorkloadId;
+use leno_model::{HostName, Subscription};
 use leno_protocol::{HeadReader, Limits, RequestHead};
 use leno_traffic::{Naming, Refusal, Wanted};
 use tokio::sync::Semaphore;
@@ -76,13 +76,17 @@ async fn find(
     here: SocketAddr,
     head: &RequestHead<'_>,
 ) -> Result<Toward, Refusal> {
-    let wanted = || worker.table().wanted(head, naming, &workload.namespace);
+    let wanted = || worker.table().wanted(head, naming, workload);
     find_out(worker, || question(&wanted())).await;
     let address = match wanted()? {
         Wanted::Port(port) => return Ok(Toward::Port(port)),
         Wanted::Needs(question) => return Err(Refusal::NotKnownYet(question)),
         Wanted::Address(address) => address,
-        Wanted::Name(name, port) => resolve(worker, &name, port).await?,
+        Wanted::Name(name, port) => {
+            let address = resolve(worker, &name, port).await?;
+            remember(worker, workload, &name, address);
+            address
+        }
     };
     if let Some(port) = worker.upstream(workload, address) {
         return Ok(Toward::Port(port));
@@ -98,6 +102,16 @@ fn question(wanted: &Result<Wanted, Refusal>) -> Option<Subscription> {
     match wanted {
         Ok(Wanted::Needs(question)) => Some(question.clone()),
         Ok(Wanted::Port(_) | Wanted::Address(_) | Wanted::Name(..)) | Err(_) => None,
+    }
+}
+
+/// Remembers what a name that was asked for here means to `workload`, if rules about its calls ask for names.
+fn remember(worker: &Worker, workload: &WorkloadId, name: &str, address: SocketAddr) {
+    if worker.table().asks_names_of(workload)
+        && let Some(name) = HostName::new(name)
+    {
+        // The host's resolver does not say for how long.
+        worker.was_told(workload, &name, (address.ip(), Duration::ZERO));
     }
 }
 

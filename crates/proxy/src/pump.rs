@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::buffer::{Buffer, Buffers, LEAST_ROOM, ROOM, Size, Waits};
-use crate::copies::Copies;
+use crate::copies::{Copies, MOST_AT_ONCE, poll_left};
 use crate::pieces::Pieces;
 use crate::pipes::{Lent, Stride};
 use crate::stream::{Cut, Stream};
@@ -214,6 +214,33 @@ impl Pump {
                 self.classify()?;
             }
         }
+    }
+
+    /// Reads what is held for another try, without writing it; ready when that `is_enough`, all of the body
+    /// was read, or no more of it can be held. After some reads others have their turn.
+    pub(crate) fn poll_ahead(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut Stream,
+        buffers: &Buffers,
+        is_enough: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Poll<Result<(), Stopped>> {
+        let mut turns = 0..MOST_AT_ONCE;
+        while !self.ended && self.copies.held().is_some_and(|held| !is_enough(held)) {
+            ready!(poll_left(context, &mut turns));
+            ready!(from.poll_read_ready(context)).map_err(Stopped::read)?;
+            let read = ready!(self.poll_copy(context, from, buffers)).map_err(Stopped::read)?;
+            if read == 0 {
+                if let Some(body) = &self.body {
+                    body.finish().map_err(Stopped::Body)?;
+                }
+                self.ended = true;
+                break;
+            }
+            self.classify()?;
+            self.skip();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads into a buffer.

@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use leno_host::link::{Landing, Link};
-use leno_host::{SocketFile, through_folder};
+use leno_host::{Reach, SocketFile, through_folder};
 use leno_model::CallId;
 use socket2::SockRef;
 use tokio::sync::{mpsc, oneshot};
@@ -69,7 +69,7 @@ pub(crate) struct Plain {
 impl Succession {
     /// Lets a newer process of the same user ask at `path` for what `proxy` has.
     pub fn offer(path: &Path, proxy: &Proxy) -> io::Result<Self> {
-        let (landing, file) = SocketFile::put(path, Landing::open)?;
+        let (landing, file) = SocketFile::put(path, Reach::Owner, Landing::open)?;
         let (owner, workers) = (file.owner(), proxy.orders.clone());
         let (accept, accepted) = oneshot::channel();
         let offer = move || {

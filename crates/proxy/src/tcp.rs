@@ -1,18 +1,20 @@
 //! Streams of bytes: admitted, connected, and then carried in both directions until both have ended.
 
+mod outside;
+
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use leno_model::view::Protocol;
+use leno_model::view::{HostMatch, Protocol};
 use leno_model::{CallId, Code, Now, Origin};
 use leno_protocol::{SERVER_FIRST, Spoken};
-use leno_telemetry::{Bytes, Edge, Event, Flow, Security};
+use leno_telemetry::{Bytes, Edge, Event, Flow, Party, Security};
 use leno_traffic::{
-    AdmittedStream, Attempts, Ended, Fact, Failure, Next, Permit, Picked, Port, Refusal, Table,
-    WhyPlain,
+    AdmittedStream, Attempts, Ended, Fact, Failure, Next, Permit, Picked, Port, Refusal, Said,
+    Table, WhyPlain,
 };
 
 use crate::aim::{Aim, Hop};
@@ -98,6 +100,7 @@ pub(crate) async fn take_over(
                 target,
                 permit,
                 picked,
+                stays: false,
             };
             carrying.relay(client, None, opened, news, true).await;
         }
@@ -143,6 +146,11 @@ enum Client {
 }
 
 impl Client {
+    /// Whether it is told what becomes of its stream before it says anything in it.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Asking(_))
+    }
+
     /// Its stream, and what came of it; `None` if it has gone.
     async fn here(self) -> Option<(Stream, Option<Buffer>)> {
         match self {
@@ -172,6 +180,8 @@ struct Carrying<'a> {
     /// The rule that takes it.
     route: Cell<Option<&'a Origin>>,
     endpoint: Cell<Option<SocketAddr>>,
+    /// The entry of a rule that a host outside the mesh matches.
+    host: Cell<Option<&'a HostMatch>>,
     security: Cell<Security>,
     decision: RefCell<Decision<'a>>,
 }
@@ -190,6 +200,8 @@ struct Opened {
     permit: Permit,
     /// The endpoint, which is busy for as long as the stream lives.
     picked: Option<Picked>,
+    /// Whether it lives by what no other process knows: which host it is for.
+    stays: bool,
 }
 
 impl<'a> Carrying<'a> {
@@ -202,6 +214,7 @@ impl<'a> Carrying<'a> {
             table,
             route: Cell::new(None),
             endpoint: Cell::new(None),
+            host: Cell::new(None),
             security: Cell::new(incoming.proven()),
             decision: RefCell::default(),
         }
@@ -216,6 +229,11 @@ impl<'a> Carrying<'a> {
             Err(refusal) if self.requests_decide() => return self.ask(client, &refusal).await,
             Err(refusal) => return self.turn_down(client, &refusal).await,
         };
+        if let Aim::Outside(outside) = judged.aim
+            && outside.hangs_on_name()
+        {
+            return self.go_out(client, judged.admitted, outside, news).await;
+        }
         let (client, hello) = if self.name_decides(&judged) {
             let Some((mut client, mut came)) = client.here().await else {
                 return self.gone();
@@ -313,18 +331,24 @@ impl<'a> Carrying<'a> {
         let (admitted, aim) = self.judge()?;
         let hop = match aim {
             Ok(Aim::Application(application)) => incoming.last_hop(table, application),
-            Ok(Aim::Pass(_)) => incoming.plain_hop(address, WhyPlain::DestinationUnknown),
-            Ok(Aim::Port(_) | Aim::Direct(_)) | Err(_) => {
-                incoming.plain_hop(address, WhyPlain::EndpointNotInMesh)
-            }
+            Ok(Aim::Outside(_)) => incoming.plain_hop(address, WhyPlain::DestinationUnknown),
+            Ok(Aim::Port(_) | Aim::Direct(_)) | Err(_) => incoming.hop_unproven(table, address)?,
         };
+        let target = hop.target.keep();
         self.endpoint.set(Some(address));
         self.security.set(hop.security);
         let picked = match aim {
             Ok(Aim::Port(port)) => worker.busy_with(port, address),
-            Ok(Aim::Application(_) | Aim::Pass(_) | Aim::Direct(_)) | Err(_) => None,
+            Ok(Aim::Application(_) | Aim::Outside(_) | Aim::Direct(_)) | Err(_) => None,
         };
-        Ok((hop.target.keep(), admitted.permit(), picked))
+        let permit = match aim {
+            // One whose leave hangs on a name is not passed on.
+            Ok(Aim::Outside(outside)) => admitted.permit_out(&self.leave(&outside)?),
+            Ok(Aim::Application(_) | Aim::Port(_) | Aim::Direct(_)) | Err(_) => {
+                permit_to(admitted, &target)
+            }
+        };
+        Ok((target, permit, picked))
     }
 
     /// Whether nobody said what is spoken, and no route is made for streams.
@@ -333,8 +357,8 @@ impl<'a> Carrying<'a> {
             incoming, table, ..
         } = *self;
         let routes_streams = match incoming.aim(self.worker, table) {
-            Ok(Aim::Port(port)) => port.routes_streams(incoming.namespace()),
-            Ok(Aim::Application(_) | Aim::Direct(_) | Aim::Pass(_)) | Err(_) => false,
+            Ok(Aim::Port(port)) => port.routes_streams(incoming.namespace(table)),
+            Ok(Aim::Application(_) | Aim::Direct(_) | Aim::Outside(_)) | Err(_) => false,
         };
         incoming.protocol(self.worker, table) == Protocol::Detect && !routes_streams
     }
@@ -348,8 +372,8 @@ impl<'a> Carrying<'a> {
     /// Whether the name of the server that the client asks for says where it goes.
     fn name_decides(&self, judged: &Judged<'_>) -> bool {
         match judged.aim {
-            Aim::Port(port) => port.asks_server_name(self.incoming.namespace()),
-            Aim::Application(_) | Aim::Direct(_) | Aim::Pass(_) => false,
+            Aim::Port(port) => port.asks_server_name(self.incoming.namespace(self.table)),
+            Aim::Application(_) | Aim::Direct(_) | Aim::Outside(_) => false,
         }
     }
 
@@ -412,6 +436,9 @@ impl<'a> Carrying<'a> {
     /// Refuses a client, and tells it if it can be told.
     async fn turn_down(&self, client: Client, refusal: &Refusal) -> Begun {
         match client {
+            Client::Here(client, Some(came)) if refusal.is_of_outside() && begins_tls(&came) => {
+                alert(client).await;
+            }
             Client::Here(client, _) => client.reset(None),
             Client::Asking(opening) => opening.refuse(self.worker, refusal, self.id).await,
         }
@@ -431,12 +458,12 @@ impl<'a> Carrying<'a> {
             incoming, table, ..
         } = *self;
         let Judged { admitted, aim } = judged;
-        let permit = admitted.permit();
         let (hop, limit) = match aim {
             Aim::Application(address) => (incoming.last_hop(table, address), CONNECT_LIMIT),
-            Aim::Pass(address) => {
-                let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);
-                (hop, CONNECT_LIMIT)
+            Aim::Outside(outside) => {
+                self.tell_audits(&outside, Said::Nothing);
+                let leave = self.leave(&outside)?;
+                return self.open_out(admitted, &leave).await;
             }
             Aim::Direct(direct) => {
                 self.decision.borrow_mut().goes_to(direct.of);
@@ -455,17 +482,20 @@ impl<'a> Carrying<'a> {
                 let (server, target, picked) = self.connect_any(forward.port(), attempts).await?;
                 return Ok(Opened {
                     server,
+                    permit: permit_to(admitted, &target),
                     target,
-                    permit,
                     picked: Some(picked),
+                    stays: false,
                 });
             }
         };
+        let target = hop.target.keep();
         Ok(Opened {
             server: self.connect(hop, limit).await?,
-            target: hop.target.keep(),
-            permit,
+            permit: permit_to(admitted, &target),
+            target,
             picked: None,
+            stays: false,
         })
     }
 
@@ -540,6 +570,7 @@ impl<'a> Carrying<'a> {
             mut server,
             permit,
             picked: _picked,
+            stays,
             ..
         } = opened;
         let told =
@@ -553,7 +584,8 @@ impl<'a> Carrying<'a> {
             bytes: Bytes::default(),
         });
         let buffers = &self.worker.buffers;
-        let may_leave = may_leave && client.socket().is_some() && server.socket().is_some();
+        let may_leave =
+            may_leave && !stays && client.socket().is_some() && server.socket().is_some();
         let broken = std::future::poll_fn(|context: &mut Context<'_>| {
             while news.poll_changed(context).is_ready() {
                 if let Err(refusal) = self.worker.still_carries(&permit) {
@@ -673,10 +705,11 @@ impl<'a> Carrying<'a> {
 
     fn edge(&self) -> Edge<'_> {
         let aim = self.incoming.aim(self.worker, self.table);
+        let inside = || self.incoming.destination(self.table, &aim);
         Edge {
             reporter: self.incoming.way.reporter(),
             source: self.incoming.source(self.table),
-            destination: self.incoming.destination(self.table, &aim),
+            destination: self.host.get().map_or_else(inside, Party::Outside),
             security: self.security.get(),
         }
     }
@@ -703,6 +736,18 @@ enum Broken {
     /// It goes on in a newer process.
     Left,
     By(Option<Code>),
+}
+
+/// What a stream lives by that goes there: in plain into the mesh also by what rules about outbound calls say.
+fn permit_to(admitted: AdmittedStream<'_>, target: &Target) -> Permit {
+    match (&target.tunnel, &target.caller) {
+        (None, Some(caller)) => admitted.permit_plain(caller, target.address),
+        (Some(_), _) | (None, None) => admitted.permit(),
+    }
+}
+
+fn begins_tls(came: &[u8]) -> bool {
+    Spoken::of(came) == Spoken::Tls
 }
 
 /// Ends a connection of TLS that asks for a server whom nobody is: with an alert, so that its client can

@@ -22,7 +22,7 @@ impl Incoming {
     ) -> &'a Report {
         match (&self.way, called) {
             (Way::Inbound { workload, port, .. }, _) => table.report_inbound(workload, *port),
-            (Way::Outbound { .. }, Some(called)) => called.report(self.namespace(), rule),
+            (Way::Outbound { .. }, Some(called)) => called.report(self.namespace(table), rule),
             (Way::Outbound { .. }, None) => table.report(),
         }
     }
@@ -184,7 +184,9 @@ fn party<'a>(edge: &Edge<'a>, fact: Fact) -> Option<Value<'a>> {
         _ => edge.destination,
     };
     match (party, fact) {
-        (Party::Unknown, _) => text(""),
+        // Names are those of this mesh, as they are to an AccessPolicy.
+        (Party::Outside(_), Fact::DestinationService) => owned(party.to_string()),
+        (Party::Peer { .. } | Party::Outside(_) | Party::Probe | Party::Unknown, _) => text(""),
         (Party::Known { namespace, .. }, Fact::SourceNamespace | Fact::DestinationNamespace) => {
             text(namespace)
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -19,12 +19,12 @@ use leno_channel::{Clocks, Keyring};
 use leno_host::KeptBlocks;
 use leno_identity::Pace;
 use leno_model::view::{PortRef, State, WorkloadId};
-use leno_model::{CallId, Code, Dice, Mono, Network, Now, Wall};
+use leno_model::{CallId, Code, Dice, HostName, Mono, Network, Now, Wall};
 use leno_telemetry::{
     Accept, Bytes, Decided, Edge, Endpoints, Event, Flow, Limit, Party, Recorder, Reporter,
     Security, Stream, Telemetry, Unusable,
 };
-use leno_traffic::{Balancer, Direct, Permit, Picked, Port, Refusal, Table, Tried};
+use leno_traffic::{Balancer, Direct, Permit, Picked, Port, Refusal, Table, Tokens, Tried};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
@@ -33,6 +33,7 @@ use crate::copies::Space;
 use crate::cut::Cut;
 use crate::dns::Forwarding;
 use crate::follow::Asker;
+use crate::http::authorize::Questions;
 use crate::http::http2::shared::SharedPool;
 use crate::inside::Entrance;
 use crate::named::Lookups;
@@ -42,6 +43,7 @@ use crate::room::{Peer, Places, Room, Seat, Share};
 use crate::spread::Spread;
 use crate::stream;
 use crate::succession::{Heir, Passed, Plain};
+use crate::told::ToldNames;
 use crate::tunnel::client::Tunnels;
 
 /// What the tasks of one worker share.
@@ -50,12 +52,16 @@ pub(crate) struct Worker {
     pub(crate) network: Network,
     pub(crate) balancer: RefCell<Balancer>,
     pub(crate) dice: RefCell<Dice>,
+    /// The tokens that it has proven.
+    pub(crate) tokens: Tokens,
     pub(crate) buffers: Buffers,
     /// For how long a peer may take nothing of what is ready for it.
     pub(crate) stalled: Duration,
     pub(crate) space: Space,
     /// One more share of it for each copy of a request that is under way.
     pub(crate) copying: Rc<()>,
+    /// The questions to external authorizers that are under way.
+    pub(crate) asking: Questions,
     pub(crate) pool: Pool,
     pub(crate) shared: SharedPool,
     pub(crate) tunnels: Tunnels,
@@ -63,6 +69,7 @@ pub(crate) struct Worker {
     pub(crate) telemetry: Telemetry,
     pub(crate) forwarding: Forwarding,
     pub(crate) lookups: Lookups,
+    pub(crate) told: Arc<ToldNames>,
     asker: RefCell<Option<Asker>>,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
     upstreams: RefCell<BTreeMap<SocketAddr, (WorkloadId, PortRef)>>,
@@ -105,6 +112,8 @@ pub(crate) struct Part {
     pub(crate) buffered: usize,
     /// For how long a peer may take nothing of what is ready for it.
     pub(crate) stalled: Duration,
+    /// What workloads were told of hosts outside the mesh.
+    pub(crate) told: Arc<ToldNames>,
     /// Where its dice begin.
     pub(crate) seed: u64,
 }
@@ -140,16 +149,19 @@ impl Worker {
             network,
             balancer: RefCell::new(Balancer::new(&table)),
             dice: RefCell::new(Dice::new(part.seed)),
+            tokens: Tokens::default(),
             buffers: Buffers::new(part.buffered, places.clone()),
             stalled: part.stalled,
             space: Space::default(),
             copying: Rc::default(),
+            asking: Questions::default(),
             pool: Pool::default(),
             shared: SharedPool::default(),
             tunnels: Tunnels::default(),
             news: News::default(),
             forwarding: Forwarding::default(),
             lookups: Lookups::default(),
+            told: part.told,
             asker: RefCell::default(),
             entrances: RefCell::default(),
             upstreams: RefCell::default(),
@@ -179,6 +191,7 @@ impl Worker {
     /// Decides by `table` from here on. Whoever proved something under another trust proves it anew.
     pub(crate) fn adopt(&self, table: Arc<Table>, trust_changed: bool) {
         self.balancer.borrow_mut().adopt(&table);
+        self.told.keep(table.view());
         *self.table.borrow_mut() = Held::new(table);
         if trust_changed {
             self.tunnels.retire();
@@ -303,6 +316,19 @@ impl Worker {
     /// Whether the time of those that live is over, too.
     pub(crate) fn is_over(&self) -> bool {
         self.phase.get() == Phase::Over
+    }
+
+    /// Remembers that `workload` was told that `name` has an address, for so long.
+    pub(crate) fn was_told(
+        &self,
+        workload: &WorkloadId,
+        name: &HostName,
+        address: (IpAddr, Duration),
+    ) {
+        let has_forgotten = self.told.tell(workload, name, address, self.mono());
+        if has_forgotten && let Some(limit) = Limit::of(Code::D010) {
+            self.recorder.borrow_mut().bit(limit, 1);
+        }
     }
 
     /// Whether what lives by `permit` may go on.
@@ -724,6 +750,7 @@ pub(crate) mod tests {
                 spread: Spread::new(Loads::new(1), 0, Vec::new()),
                 buffered: usize::MAX,
                 stalled: Duration::MAX,
+                told: Arc::default(),
                 seed: 1,
             },
         )

@@ -43,6 +43,8 @@ object! {
         pub request: Call = "request";
         /// The request's headers.
         pub headers: BTreeMap<Arc<str>, Loose> = "headers";
+        /// What external authorizers say of it, where they are asked. Without it, nobody knows.
+        pub authorizer: Option<Verdict> = "authorizer";
         /// What must become of it; at least one thing.
         pub expect: Expect = "expect";
     }

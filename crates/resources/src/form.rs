@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 
+use leno_model::TrustDomain;
+
 /// Checks a text; the error says what it must be, as half a sentence.
 pub(crate) type Form = fn(&str) -> Result<(), &'static str>;
 
@@ -41,6 +43,15 @@ pub(crate) fn hostname(text: &str) -> Result<(), &'static str> {
     match name.parse::<IpAddr>() {
         Ok(_) => Err("a DNS name but an address"),
         Err(_) => subdomain(name).map_err(|_| why),
+    }
+}
+
+/// The same, in full: of one label are only services of the mesh.
+pub(crate) fn host_outside(text: &str) -> Result<(), &'static str> {
+    hostname(text)?;
+    match text.contains('.') {
+        true => Ok(()),
+        false => Err("a DNS name in full: one label names a service of the mesh"),
     }
 }
 
@@ -94,6 +105,46 @@ fn is_identifier(text: &str) -> bool {
         && !text.is_empty()
 }
 
+/// A path that every server reads in one way.
+pub(crate) fn plain_path(text: &str) -> Result<(), &'static str> {
+    let visible = text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    let plain = !text.contains(['?', '#', '%', ';', '\\']) && !text.contains("//");
+    let mut segments = text.split('/');
+    let whole = segments.all(|segment| segment != "." && segment != "..");
+    if text.starts_with('/') && visible && plain && whole {
+        Ok(())
+    } else {
+        Err("a path like /healthz, with nothing that can be read in two ways")
+    }
+}
+
+/// The path of a file from the root on, as the kernel says it.
+pub(crate) fn absolute_path(text: &str) -> Result<(), &'static str> {
+    let is_plain = |step: &str| !matches!(step, "" | "." | "..");
+    match text.strip_prefix('/') {
+        Some(steps) if steps.split('/').all(is_plain) => Ok(()),
+        Some(_) | None => Err("a path from the root on, without . and .."),
+    }
+}
+
+/// The path of a file within a folder that somebody else names.
+pub(crate) fn path_within(text: &str) -> Result<(), &'static str> {
+    let is_plain = |step: &str| !matches!(step, "" | "." | "..");
+    match text.split('/').all(is_plain) {
+        true => Ok(()),
+        false => Err("a path within the folder of keys, without . and .."),
+    }
+}
+
+/// Hexadecimal digits in lower case.
+pub(crate) fn hexadecimal(text: &str) -> Result<(), &'static str> {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    match text.bytes().all(is_digit) {
+        true => Ok(()),
+        false => Err("hexadecimal digits in lower case, as sha256sum prints them"),
+    }
+}
+
 /// `*`, or `http://` or `https://` with a host that may begin with `*.` or be `*`, and a port.
 pub(crate) fn cors_origin(text: &str) -> Result<(), &'static str> {
     let good = text == "*"
@@ -105,6 +156,18 @@ pub(crate) fn cors_origin(text: &str) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err("* or http(s)://host, where the first part of the host may be *")
+    }
+}
+
+/// The path of a mount: words of letters, digits, `-`, `_` and `.`, with slashes between them.
+pub(crate) fn plain_words(text: &str) -> Result<(), &'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_word = |word: &str| !word.is_empty() && word != "." && word != "..";
+    let mut words = text.split('/');
+    if words.all(|word| is_word(word) && word.bytes().all(is_plain)) {
+        Ok(())
+    } else {
+        Err("words like pki or teams/shop-pki")
     }
 }
 
@@ -130,6 +193,14 @@ pub(crate) fn http_url(text: &str) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err(why)
+    }
+}
+
+/// A SPIFFE ID, whoever forms its path.
+pub(crate) fn spiffe_id(text: &str) -> Result<(), &'static str> {
+    match TrustDomain::of_id(text) {
+        Some(_) => Ok(()),
+        None => Err("a SPIFFE ID like spiffe://bank.example/ns/leno-system/sa/leno-control"),
     }
 }
 

@@ -49,11 +49,20 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
         ("AccessPolicy", ["spec"] | ["spec", "targetRefs", ..]) => {
             "calls to every workload of its namespace are denied"
         }
+        ("AccessPolicy", ["spec", "outbound", "rules", _, ..]) => {
+            "whatever the readable parts of this rule cover is not let out"
+        }
+        ("AccessPolicy", ["spec", "outbound", ..]) => {
+            "calls of its targets to hosts outside the mesh are denied"
+        }
         ("AccessPolicy", _) => "calls to its targets are denied",
         ("Mesh", ["spec", "telemetry", ..]) => {
             "what of it is readable; without a collector that can be reached and proven nothing is sent"
         }
+        ("Mesh", ["spec", "tokenIssuers", _, ..]) => "no token of this issuer lets anybody in",
+        ("Mesh", ["spec", "ca", ..]) => "whatever signs certificates goes on, and is not renewed",
         ("Mesh", _) => "every setting that it does not readably say takes its strict form",
+        ("MeshPeer", _) => "no identity of its trust domain is believed",
         ("TelemetryPolicy", ["spec", "redact", ..]) => {
             "of paths and headers nothing is told in the access log and in spans"
         }
@@ -63,10 +72,11 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",
         ("MeshWorkload", ["spec", "instances", _, ..]) => "this instance takes no calls",
-        ("MeshWorkload", ["spec", "serviceAccount"]) => {
+        ("MeshWorkload", ["spec", "serviceAccount" | "identity"]) => {
             "it acts as nobody: none of its instances takes or makes calls"
         }
         ("MeshWorkload", ["spec", "run", ..]) => "it is not started",
+        ("MeshWorkload", ["spec", "attestation", ..]) => "this entry lets nobody in",
         ("MeshWorkload" | "Service" | "TelemetryPolicy" | "TrafficPolicy", ["spec"]) => {
             "nothing of its spec holds"
         }

@@ -1,8 +1,8 @@
 //! Which kinds are read, how they are spelled, and where they stand in [`Resources`].
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
-use leno_model::{ObjectRef, Origin};
+use leno_model::{ObjectRef, Origin, Override};
 
 use crate::decode::Decode;
 use crate::gateway::{
@@ -10,6 +10,7 @@ use crate::gateway::{
 };
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
 use crate::object::Objects;
+use crate::peer::MeshPeerSpec;
 use crate::policy::{AccessPolicySpec, TelemetryPolicySpec, TrafficPolicySpec};
 use crate::read::{Problem, Reading};
 use crate::schema::{Field, Schema, Shape};
@@ -47,7 +48,10 @@ macro_rules! kinds {
         pub struct Resources {$(
             $(#[doc = $doc])+
             pub $shelf: Objects<$spec>,
-        )+}
+        )+
+            /// Measures that hold over it for now.
+            pub overrides: Vec<Override>,
+        }
 
         impl Resources {
             /// How many objects there are.
@@ -119,6 +123,9 @@ kinds! {
     /// What holds everywhere.
     meshes: MeshSpec is "Mesh" in ["leno.dev/v1alpha1"],
         namespaced false, spec required false;
+    /// Other trust domains whose identities are believed.
+    peers: MeshPeerSpec is "MeshPeer" in ["leno.dev/v1alpha1"],
+        namespaced false, spec required true;
     /// Groups of names with an owner.
     namespaces: NamespaceSpec is "Namespace" in ["v1"],
         namespaced false, spec required false;

@@ -20,8 +20,10 @@
 //! | `AccessPolicy` rule, or a part of it | whatever its readable parts cover is denied |
 //! | `AccessPolicy` target | calls to every workload of its namespace are denied |
 //! | `AccessPolicy` spec | calls to its targets are denied |
+//! | `AccessPolicy` spec.outbound | calls of its targets to hosts outside the mesh are denied |
 //! | `Mesh` telemetry | what of it is readable; without a collector that can be reached and proven nothing is sent |
 //! | `Mesh` spec | each setting that cannot be read takes its strict form |
+//! | `MeshPeer` spec | no identity of its trust domain is believed |
 //! | `Service` selector | it selects nothing |
 //! | `Service`, `MeshWorkload` port or instance | it does not exist |
 //! | `MeshWorkload` service account | it acts as nobody: none of its instances exists |
@@ -44,6 +46,7 @@ mod kinds;
 pub mod mesh;
 mod object;
 mod part;
+pub mod peer;
 pub mod policy;
 mod read;
 pub mod schema;

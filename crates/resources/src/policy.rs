@@ -11,7 +11,7 @@ use crate::decode::{Decode, Reader, Rules, choice, object, text};
 use crate::form;
 use crate::kinds::GROUP;
 use crate::mesh::{MtlsMode, Stance, WorkloadProtocol};
-use crate::part::List;
+use crate::part::{List, Part};
 use crate::schema::Shape;
 use crate::service::Ignored;
 use crate::yaml::{Meaning, Node, Value};
@@ -59,8 +59,160 @@ object! {
         pub mtls: Option<MtlsMode> = "mtls";
         /// What happens to calls to the targets that no rule speaks of.
         pub default: Option<Stance> = "default";
+        /// Whose JSON Web Tokens are believed. A request with a token that is not accepted is refused; one
+        /// without a token has no claims, and meets the rules so.
+        pub jwt: Option<AccessJwt> = "jwt";
+        /// Who is asked about each request that the rules let in. Only what he lets in as well goes on.
+        pub external_auth: Option<ExternalAuth> = "externalAuth";
         /// Who may and may not call. Once a rule allows somebody, nobody else is allowed.
         pub rules: Option<List<AccessRule>> = "rules" [items(0, 1000)];
+        /// Which hosts outside the mesh the targets may call; says nothing of calls to the targets.
+        pub outbound: Option<Part<AccessOutbound>> = "outbound";
+    }
+
+    /// Which hosts outside the mesh somebody may call.
+    pub struct AccessOutbound checked by says_something_of_hosts {
+        /// What happens to calls to hosts that no rule speaks of. Without it, what
+        /// `Mesh.spec.unknownDestinations` says.
+        pub default: Option<Stance> = "default";
+        /// Which hosts may and may not be called. A rule that allows some leaves no others out: say
+        /// `default: Deny` for that.
+        pub rules: List<OutboundRule> = "rules" [items(1, 1000)];
+    }
+
+    /// Which calls to hosts outside the mesh are allowed or denied; all that is said must hold.
+    pub struct OutboundRule checked by names_hosts {
+        /// What follows when the rule matches; a rule that denies wins.
+        pub action: AccessAction = "action" or AccessAction::Allow, as "Allow";
+        /// To one of these names, in full; `*.` in front means every name below, of one label or more.
+        pub hosts: List<Arc<str>> = "hosts" [items(1, 256), length(1, 253), form(form::host_outside)];
+        /// To one of these addresses.
+        pub ip_blocks: List<IpBlock> = "ipBlocks" [items(1, 256)];
+        /// To one of these ports.
+        pub ports: List<u16> = "ports" [items(1, 256), range(1, 65_535)];
+    }
+
+    /// Who is asked about requests, by Envoy's ext_authz.
+    pub struct ExternalAuth checked by asks_as_it_says {
+        /// How he is asked: by a call of gRPC, or by a request like the one he is asked about.
+        pub protocol: AuthProtocol = "protocol";
+        /// Who is asked.
+        pub backend_ref: AuthorizerRef = "backendRef";
+        /// How long one question may take in all. Without it, `1s`.
+        pub timeout: Option<Duration> = "timeout" [range(1, 30_000)];
+        /// What becomes of a request where he gives no answer. Without it, it is denied.
+        pub on_failure: Option<OnFailure> = "onFailure";
+        /// About which requests he is asked. Without it, all.
+        pub requests: List<Request> = "requests" [items(1, 256)];
+        /// About which of these he is not.
+        pub except: List<Request> = "except" [items(1, 256)];
+        /// What concerns questions by gRPC.
+        pub grpc: Option<GrpcAuth> = "grpc";
+        /// What concerns questions by HTTP.
+        pub http: Option<HttpAuth> = "http";
+        /// How much of the body he is told. Without it, nothing.
+        pub forward_body: Option<ForwardBody> = "forwardBody";
+    }
+
+    /// Who is asked about requests.
+    pub struct AuthorizerRef {
+        /// The API group of its kind; empty for a Service.
+        pub group: Arc<str> = "group" [length(0, 253), form(form::group)] or "".into(), as "\"\"";
+        /// Its kind.
+        pub kind: Arc<str> = "kind" [length(1, 63), form(form::kind)] or "Service".into(), as "Service";
+        /// Its namespace; without it, the policy's own. Another one must permit it by a ReferenceGrant.
+        pub namespace: Option<Namespace> = "namespace";
+        /// Its name.
+        pub name: Name = "name";
+        /// Its port.
+        pub port: u16 = "port" [range(1, 65_535)];
+    }
+
+    /// What concerns questions by gRPC.
+    pub struct GrpcAuth {
+        /// The headers of the request that he is told. Without it, all.
+        pub allowed_headers: List<Arc<str>> = "allowedHeaders"
+            [items(1, 64), length(1, 256), form(form::token)];
+        /// The headers that he may set in the request. What clients send under these names is left out.
+        pub allowed_response_headers: List<Arc<str>> = "allowedResponseHeaders"
+            [items(1, 64), length(1, 256), form(form::token)];
+    }
+
+    /// What concerns questions by HTTP.
+    pub struct HttpAuth {
+        /// What stands before the path of the request in the path that he is asked at.
+        pub path: Option<Arc<str>> = "path" [length(1, 1024), form(form::plain_path)];
+        /// The headers of the request that he is told beside `Host`, `Authorization` and `Content-Length`.
+        pub allowed_headers: List<Arc<str>> = "allowedHeaders"
+            [items(1, 64), length(1, 256), form(form::token)];
+        /// The headers of his answer that are set in the request. What clients send under these names is left
+        /// out.
+        pub allowed_response_headers: List<Arc<str>> = "allowedResponseHeaders"
+            [items(1, 64), length(1, 256), form(form::token)];
+    }
+
+    /// How much of a body is told.
+    pub struct ForwardBody {
+        /// So many bytes of it, from its beginning.
+        pub max_size: u16 = "maxSize" [range(1, 65_535)];
+    }
+
+    /// Whose JSON Web Tokens are believed.
+    pub struct AccessJwt checked by names_issuers {
+        /// Whether requests without a token of one of these issuers are refused, and streams of bytes, which
+        /// have none. Without it, they are not.
+        pub required: Option<bool> = "required";
+        /// Those who make them.
+        pub issuers: List<JwtIssuer> = "issuers" [items(1, 16)];
+    }
+
+    /// One who makes tokens.
+    pub struct JwtIssuer checked by issuer_fits {
+        /// What its tokens say in `iss`, in exactly this spelling.
+        pub issuer: Arc<str> = "issuer" [length(1, 1024)];
+        /// For whom its tokens must be meant (`aud`): one of these. `"*"` takes tokens for anybody, also
+        /// those that somebody else was given for his own service.
+        pub audiences: List<Arc<str>> = "audiences" [items(1, 64), length(1, 1024)];
+        /// The keys that prove its tokens.
+        pub jwks: Jwks = "jwks";
+        /// Where its tokens stand in a request. Without it, in `Authorization` behind `Bearer `.
+        pub from: List<TokenHeader> = "from" [items(1, 8)];
+        /// Whether the application sees the token. Without it, it does not.
+        pub forward: Option<bool> = "forward";
+        /// Which claims the application is told. What clients send under these names is left out.
+        pub claims_to_headers: List<ClaimToHeader> = "claimsToHeaders" [items(1, 32)];
+    }
+
+    /// A JWK Set (RFC 7517).
+    pub struct Jwks checked by has_one_source {
+        /// The set itself, as JSON.
+        pub inline: Option<Arc<str>> = "inline" [length(1, 131_072)];
+        /// A file in the control plane's folder of keys (`leno control --keys`; in `leno up`, the folder of
+        /// `leno.yaml`), which is read again every `every`.
+        pub file: Option<Arc<str>> = "file" [length(1, 4096), form(form::path_within)];
+        /// Where the control plane fetches it, every `every`: `https://`. `http://` is for the control
+        /// plane's own host, if that allows it (`--keys-on-loopback`).
+        pub url: Option<Arc<str>> = "url" [length(1, 2048)];
+        /// How often it is looked at again. Without it, `5m`.
+        pub every: Option<Duration> = "every" [range(1_000, 86_400_000)];
+        /// For how long keys are good that could not be looked at again. Without it, `24h`.
+        pub keep: Option<Duration> = "keep" [range(1_000, 2_592_000_000)];
+    }
+
+    /// A header that carries a token.
+    pub struct TokenHeader {
+        /// Its name, in any case.
+        pub header: Arc<str> = "header" [length(1, 256), form(form::token)];
+        /// What stands before the token: `Bearer `. What begins otherwise is no token.
+        pub prefix: Option<Arc<str>> = "prefix" [length(1, 64)];
+    }
+
+    /// A header by which the application is told a claim.
+    pub struct ClaimToHeader {
+        /// The claim: its name, or a JSON pointer like `/realm_access/roles`.
+        pub claim: Arc<str> = "claim" [length(1, 256)];
+        /// The name of the header, in any case. A list is told with commas between its items.
+        pub header: Arc<str> = "header" [length(1, 256), form(form::token)];
     }
 
     /// Whose calls to what are allowed or denied.
@@ -111,6 +263,8 @@ object! {
         pub headers: List<AccessHeader> = "headers" [items(1, 64)];
         /// To these methods of gRPC.
         pub grpc: List<AccessGrpc> = "grpc" [items(1, 256)];
+        /// With a token that makes all of these claims, of an issuer in `jwt` of this policy.
+        pub claims: List<AccessClaim> = "claims" [items(1, 64)];
     }
 
     /// A header.
@@ -120,6 +274,16 @@ object! {
         /// How the value is compared.
         pub type_: AccessHeaderType = "type" or AccessHeaderType::Exact, as "Exact";
         /// What the header is compared with.
+        pub value: Option<Arc<str>> = "value" [length(1, 4096)];
+    }
+
+    /// A claim. Of a list, one item must match; of `scope` and `scp`, one of the words.
+    pub struct AccessClaim checked by claim_fits {
+        /// Its name, or a JSON pointer like `/realm_access/roles`.
+        pub name: Arc<str> = "name" [length(1, 256)];
+        /// How the value is compared.
+        pub type_: AccessHeaderType = "type" or AccessHeaderType::Exact, as "Exact";
+        /// What the claim is compared with; numbers and truths as JSON writes them.
         pub value: Option<Arc<str>> = "value" [length(1, 4096)];
     }
 
@@ -158,6 +322,22 @@ choice! {
         /// It is told that the rule matched: by the access log, `leno tap`, `leno why` and a metric.
         /// Nothing else follows.
         Audit = "Audit",
+    }
+
+    /// How an external authorizer is asked.
+    pub enum AuthProtocol {
+        /// By a request like the one he is asked about; 200 lets it in.
+        Http = "HTTP",
+        /// By `envoy.service.auth.v3.Authorization/Check`.
+        Grpc = "GRPC",
+    }
+
+    /// What becomes of a request where the authorizer gives no answer.
+    pub enum OnFailure {
+        /// It is denied.
+        Deny = "Deny",
+        /// It is let in, and that is told.
+        Allow = "Allow",
     }
 
     /// How a header is compared.
@@ -435,6 +615,22 @@ fn path_fits(path: &AccessPath, reader: &mut Reader<'_>) {
     }
 }
 
+/// A part that says nothing would be taken for one that denies all, or none.
+fn says_something_of_hosts(outbound: &AccessOutbound, reader: &mut Reader<'_>) {
+    if outbound.default.is_none() && outbound.rules.is_empty() {
+        let message = "one of default and rules is expected";
+        reader.contradiction(Code::C005, "", message.into());
+    }
+}
+
+/// A rule that names nothing would be about every host.
+fn names_hosts(rule: &OutboundRule, reader: &mut Reader<'_>) {
+    if rule.hosts.is_empty() && rule.ip_blocks.is_empty() && rule.ports.is_empty() {
+        let message = "one of hosts, ipBlocks and ports is expected";
+        reader.contradiction(Code::C005, "", message.into());
+    }
+}
+
 /// One that names nobody and nothing would take everything away.
 fn excepts_something(except: &Except, reader: &mut Reader<'_>) {
     if except.callers.is_empty() && except.requests.is_empty() {
@@ -452,15 +648,17 @@ fn request_fits(request: &Request, reader: &mut Reader<'_>) {
         paths,
         headers,
         grpc,
+        claims,
     } = request;
     let says_nothing = ports.is_empty()
         && methods.is_empty()
         && hosts.is_empty()
         && paths.is_empty()
         && headers.is_empty()
-        && grpc.is_empty();
+        && grpc.is_empty()
+        && claims.is_empty();
     if says_nothing {
-        let message = "one of ports, methods, hosts, paths, headers and grpc is expected";
+        let message = "one of ports, methods, hosts, paths, headers, grpc and claims is expected";
         reader.contradiction(Code::C005, "", message.into());
     }
     if !request.paths.is_empty() && !request.grpc.is_empty() {
@@ -470,9 +668,53 @@ fn request_fits(request: &Request, reader: &mut Reader<'_>) {
 }
 
 fn header_fits(header: &AccessHeader, reader: &mut Reader<'_>) {
-    match (header.type_, &header.value) {
+    value_fits(header.type_, header.value.as_ref(), reader);
+}
+
+fn claim_fits(claim: &AccessClaim, reader: &mut Reader<'_>) {
+    value_fits(claim.type_, claim.value.as_ref(), reader);
+}
+
+/// What concerns the other protocol would do nothing.
+fn asks_as_it_says(external: &ExternalAuth, reader: &mut Reader<'_>) {
+    let (protocol, field, is_said) = match external.protocol {
+        AuthProtocol::Http => ("HTTP", "grpc", external.grpc.is_some()),
+        AuthProtocol::Grpc => ("GRPC", "http", external.http.is_some()),
+    };
+    if is_said {
+        let message = format!("{field} says nothing where protocol is {protocol}");
+        reader.contradiction(Code::C007, &format!("/{field}"), message);
+    }
+}
+
+fn names_issuers(jwt: &AccessJwt, reader: &mut Reader<'_>) {
+    if jwt.issuers.is_empty() {
+        reader.contradiction(Code::C005, "/issuers", "issuers is expected".into());
+    }
+}
+
+/// Who takes tokens for anybody says so.
+fn issuer_fits(issuer: &JwtIssuer, reader: &mut Reader<'_>) {
+    if issuer.audiences.is_empty() {
+        let message = "audiences is expected: for whom tokens must be meant, or \"*\" for anybody";
+        reader.contradiction(Code::C005, "/audiences", message.into());
+    }
+}
+
+fn has_one_source(jwks: &Jwks, reader: &mut Reader<'_>) {
+    let Jwks {
+        inline, file, url, ..
+    } = jwks;
+    if [inline, file, url].iter().filter(|it| it.is_some()).count() != 1 {
+        let message = "one of inline, file and url is expected";
+        reader.contradiction(Code::C005, "", message.into());
+    }
+}
+
+fn value_fits(type_: AccessHeaderType, value: Option<&Arc<str>>, reader: &mut Reader<'_>) {
+    match (type_, value) {
         (AccessHeaderType::Present, Some(_)) => {
-            let message = "a header that is only to be present has no value";
+            let message = "what is only to be present has no value";
             reader.contradiction(Code::C007, "/value", message.into());
         }
         (AccessHeaderType::Present, None) => {}

@@ -74,6 +74,7 @@ fn commit(store: &Store, upserts: Vec<Upsert>) -> Result<(), Box<dyn Error>> {
         message: Message::default(),
         at: Wall::since_epoch(Duration::from_secs(1_795_170_718)),
         expected: None,
+        watch: None,
         deed: Deed::Apply {
             set: Label::new("bench")?,
             upserts,

@@ -11,6 +11,7 @@ use crate::failed::Failed;
 use crate::history::NoSuchRevision;
 use crate::object::{Object, ObjectChange, Owner, Revision};
 use crate::text::{Label, Message};
+use crate::watches::{End, Terms};
 
 /// What somebody wants done. It is done whole or not at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub struct Change {
     pub expected: Option<Revision>,
     /// What.
     pub deed: Deed,
+    /// How it is watched, if it is.
+    pub watch: Option<Terms>,
 }
 
 /// What is to be done.
@@ -52,6 +55,14 @@ pub enum Deed {
     Rollback {
         /// At which revision.
         to: Revision,
+    },
+    /// Undo what one revision changed, and nothing that came after it, as a revision of its own; its
+    /// watch ends by that. What does not stand as that revision left it is left as it is.
+    Undo {
+        /// Which revision.
+        of: Revision,
+        /// What comes of its watch.
+        end: End,
     },
 }
 
@@ -84,6 +95,8 @@ pub enum Left {
     Absent(ObjectRef),
     /// Another source owns it.
     Owned(ObjectRef, Owner),
+    /// It was changed again after what was to be undone.
+    Later(ObjectRef),
 }
 
 impl fmt::Display for Left {
@@ -91,6 +104,7 @@ impl fmt::Display for Left {
         match self {
             Self::Absent(object) => write!(f, "{object} is not there"),
             Self::Owned(object, owner) => write!(f, "{object} belongs to {owner}"),
+            Self::Later(object) => write!(f, "{object} was changed again since"),
         }
     }
 }
@@ -109,9 +123,32 @@ pub enum Refused {
     /// The caller's check found errors that the revision before lacks.
     #[error("it would bring {} that the revision before lacks", errors(.0))]
     HasErrors(Notes),
+    /// The caller's check does not let this object be changed by who wants to.
+    #[error("{0} is not for whoever asks to change")]
+    Barred(ObjectRef),
     /// Objects belong to another set or source. At least one is named.
     #[error("{}", owned(.0))]
     OwnedElsewhere(Vec<(ObjectRef, Owner)>),
+    /// What it changes is watched.
+    #[error("{object} is watched, since revision {revision} of {who}")]
+    Watched {
+        /// What.
+        object: ObjectRef,
+        /// The revision that is watched.
+        revision: Revision,
+        /// Who made it.
+        who: Label,
+        /// Until when.
+        until: Wall,
+    },
+    /// As many changes are watched as can be, of whoever makes this one or of all.
+    #[error("{most} changes{} are watched already", if *.is_own { " of yours" } else { "" })]
+    TooManyWatches {
+        /// How many that is.
+        most: usize,
+        /// Whether they are all of one.
+        is_own: bool,
+    },
     /// There is nothing to roll back to.
     #[error(transparent)]
     NoSuchRevision(#[from] NoSuchRevision),
@@ -147,7 +184,9 @@ impl Refused {
         match self {
             Self::MovedOn { .. } => Code::S004,
             Self::HasErrors(_) => Code::S005,
+            Self::Barred(_) => Code::S017,
             Self::OwnedElsewhere(_) => Code::S006,
+            Self::Watched { .. } | Self::TooManyWatches { .. } => Code::S012,
             Self::NoSuchRevision(_) => Code::S007,
             Self::Twice(_) => Code::C008,
             Self::ObjectTooLarge { .. } => Code::C009,
@@ -203,7 +242,7 @@ pub(crate) fn bounded(deed: &Deed) -> Result<(), Refused> {
         Deed::Delete { objects } => {
             most("objects in one change", objects.len(), MOST_CHANGE_OBJECTS)
         }
-        Deed::Rollback { .. } => Ok(()),
+        Deed::Rollback { .. } | Deed::Undo { .. } => Ok(()),
     }
 }
 
@@ -312,6 +351,27 @@ pub(crate) fn roll_back(differences: Vec<ObjectChange>, source: &Label) -> Decid
                 decided.left.push(Left::Owned(key.clone(), owner.clone()));
             }
             None => decided.changes.push(change),
+        }
+    }
+    decided
+}
+
+/// What undoes `made`, where `live` are the objects at the head among those that it names.
+pub(crate) fn undo(mut live: BTreeMap<ObjectRef, Object>, made: Vec<ObjectChange>) -> Decided {
+    let same = |stands: &Option<Object>, left: Option<&Object>| match (stands, left) {
+        (None, None) => true,
+        (Some(stands), Some(left)) => stands.text == left.text && stands.owner == left.owner,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    let mut decided = Decided::default();
+    for change in made {
+        let stands = live.remove(change.key());
+        match same(&stands, change.after()) {
+            true => {
+                let back = ObjectChange::between(stands, change.before().cloned());
+                decided.changes.extend(back);
+            }
+            false => decided.left.push(Left::Later(change.key().clone())),
         }
     }
     decided

@@ -275,6 +275,40 @@ impl Flows {
         Ok(())
     }
 
+    /// Shows how many calls of each kind went from `from` until `until`, and when the first and the last
+    /// of them were over. A piece counts whose middle is in that time.
+    pub fn seen(
+        &self,
+        from: Wall,
+        until: Wall,
+        mut show: impl FnMut(&Kind, u64, Wall, Wall),
+    ) -> Result<(), Failed> {
+        let span = Span {
+            start: millis(from.elapsed_since_epoch()),
+            until: millis(until.elapsed_since_epoch()),
+        };
+        let mut seen = HashMap::<u32, (u64, Wall, Wall)>::new();
+        self.each_piece(span, |piece| {
+            piece.each(|id, counted| {
+                let (count, first, last) = counted.calls();
+                if count > 0 {
+                    let known = seen.entry(id).or_insert((0, first, last));
+                    *known = (
+                        known.0.saturating_add(count),
+                        known.1.min(first),
+                        known.2.max(last),
+                    );
+                }
+            })
+        })?;
+        for (id, kind) in self.writer().dictionary.with_ids() {
+            if let Some((count, first, last)) = seen.get(&id) {
+                show(kind, *count, *first, *last);
+            }
+        }
+        Ok(())
+    }
+
     /// The folder that the file is in.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -36,7 +36,9 @@ CREATE TABLE kind (
     code     TEXT,
     culprit  TEXT,
     place    TEXT,
-    used     INTEGER NOT NULL
+    used     INTEGER NOT NULL,
+    peer     TEXT,
+    facts    TEXT
 ) STRICT;
 
 -- What went from `start` until `until`: sums by kind.

@@ -36,6 +36,8 @@ pub enum Cause {
     Delete,
     /// A rollback to this revision.
     Rollback(Revision),
+    /// What this revision changed was undone.
+    Undo(Revision),
 }
 
 /// How many objects a revision changed.

@@ -16,6 +16,7 @@
 //! | `store.db.v1` | the copy made before schema 1 was changed to a later one |
 
 mod address;
+mod audit;
 mod authority;
 mod change;
 mod columns;
@@ -26,11 +27,14 @@ pub mod flows;
 mod history;
 mod log;
 mod object;
+mod overrides;
 mod store;
 mod text;
 mod trust;
+mod watches;
 
 pub use address::VirtualAddress;
+pub use audit::{AuditRecord, Came, Note, Remembering};
 pub use authority::{Bridge, Holder, HolderState, Issued, KeptRoot};
 pub use change::{Change, Deed, Left, Outcome, Refused, Upsert};
 pub use draft::Draft;
@@ -38,6 +42,8 @@ pub use failed::Failed;
 pub use file::{NotBackedUp, NotOpened};
 pub use history::{Cause, Entry, NoSuchRevision, NotRead, Tally};
 pub use object::{Object, ObjectChange, Owner, Revision};
+pub use overrides::{KeptOverride, NotOverridden};
 pub use store::{Head, SOURCE, Settings, Store};
 pub use text::{BadText, Label, Message};
 pub use trust::{Grant, NotAdded, NotSpent, Revocation, Secret, Token};
+pub use watches::{End, Ended, KeptWatch, Terms};

@@ -159,6 +159,7 @@ pub(crate) fn record(
         Cause::Apply(set) => ("apply", Some(set), None),
         Cause::Delete => ("delete", None, None),
         Cause::Rollback(to) => ("rollback", None, Some(*to)),
+        Cause::Undo(of) => ("undo", None, Some(*of)),
     };
     let Tally {
         added,
@@ -259,6 +260,11 @@ pub(crate) fn compact(connection: &Connection, keep: NonZeroU64) -> Result<(), F
         "DELETE FROM revision WHERE number <= ?1",
         [keep_from],
     )?;
+    run(
+        connection,
+        "DELETE FROM watch WHERE revision <= ?1 AND ended IS NOT NULL",
+        [keep_from],
+    )?;
     let ended = "SELECT DISTINCT text FROM object WHERE until <= ?1";
     let texts: Vec<i64> = connection
         .prepare_cached(ended)?
@@ -354,6 +360,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Failed> {
         "apply" => Cause::Apply(row.get(6)?),
         "delete" => Cause::Delete,
         "rollback" => Cause::Rollback(row.get(7)?),
+        "undo" => Cause::Undo(row.get(7)?),
         other => return Err(Failed::Damaged(format!("{other:?} makes no revision"))),
     };
     let Millis(at) = row.get(1)?;

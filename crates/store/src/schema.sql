@@ -86,6 +86,31 @@ CREATE TABLE revoked (
     reason   TEXT NOT NULL
 ) STRICT;
 
+-- Measures of an emergency, in words, each until its end.
+CREATE TABLE override (
+    id      TEXT PRIMARY KEY,
+    measure TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    until   INTEGER NOT NULL,
+    who     TEXT NOT NULL,
+    reason  TEXT NOT NULL
+) STRICT;
+
+-- The revisions that are watched, and what came of those that were; `tolerated` is how many calls of a
+-- million may fail more than before, `back` the revision that took it back.
+CREATE TABLE watch (
+    revision  INTEGER PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    until     INTEGER NOT NULL,
+    who       TEXT NOT NULL,
+    tolerated INTEGER NOT NULL,
+    unwell    TEXT NOT NULL,
+    ended     INTEGER,
+    outcome   TEXT,
+    why       TEXT,
+    back      INTEGER
+) STRICT;
+
 -- The CA's roots, in the order in which they came; their keys are secrets. `stage` is announced, active
 -- or leaving, since `since`; `bridge` is the certificate by which the root `before` vouches for it.
 CREATE TABLE root (
@@ -122,3 +147,18 @@ CREATE TABLE holder (
     seen     INTEGER NOT NULL,
     has_left INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What was changed, asked and refused. Records are written once and never again; the oldest make room.
+CREATE TABLE audit (
+    number   INTEGER PRIMARY KEY AUTOINCREMENT,
+    at       INTEGER NOT NULL,
+    who      TEXT NOT NULL,
+    place    TEXT NOT NULL,
+    what     TEXT NOT NULL,
+    about    TEXT NOT NULL,
+    outcome  TEXT NOT NULL,
+    code     TEXT,
+    revision INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER audit_stands BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'a record of the audit log is never changed'); END;

@@ -18,6 +18,7 @@ use crate::history::{Cause, Entry, NotRead, Tally};
 use crate::log::{self, Span};
 use crate::object::{Object, ObjectChange, Owner, Revision};
 use crate::text::Label;
+use crate::watches::{self, End, Ended};
 
 /// The name of the store among the sources of a [`Generation`], and the source of what people apply.
 pub const SOURCE: &str = "store";
@@ -123,7 +124,7 @@ impl Store {
         change: Change,
         check: impl FnOnce(&Draft<'_>) -> Result<(), Refused>,
     ) -> Result<Outcome, Refused> {
-        self.make(change, check, Written::Visibly)
+        self.make(change, check, [Written::Visibly, Written::Quietly])
     }
 
     /// What [`Self::commit`] would make of the change. Nothing changes.
@@ -132,14 +133,14 @@ impl Store {
         change: Change,
         check: impl FnOnce(&Draft<'_>) -> Result<(), Refused>,
     ) -> Result<Outcome, Refused> {
-        self.make(change, check, Written::Nothing)
+        self.make(change, check, [Written::Nothing; 2])
     }
 
     fn make(
         &self,
         change: Change,
         check: impl FnOnce(&Draft<'_>) -> Result<(), Refused>,
-        written: fn(Outcome) -> Written<Outcome>,
+        [visibly, quietly]: [fn(Outcome) -> Written<Outcome>; 2],
     ) -> Result<Outcome, Refused> {
         change::bounded(&change.deed)?;
         self.write(|transaction| {
@@ -152,21 +153,55 @@ impl Store {
                 Deed::Apply { set, .. } => Cause::Apply(set.clone()),
                 Deed::Delete { .. } => Cause::Delete,
                 Deed::Rollback { to } => Cause::Rollback(span.find(*to)?),
+                Deed::Undo { of, .. } => Cause::Undo(undone(span, *of)?),
+            };
+            let end = match change.deed {
+                Deed::Undo { of, end } => Some((of, end)),
+                Deed::Apply { .. } | Deed::Delete { .. } | Deed::Rollback { .. } => None,
             };
             let Decided { changes, left } = decide(transaction, &change.source, change.deed, head)?;
+            let ended = |end, by| Ended {
+                at: change.at,
+                end,
+                why: change.message.clone(),
+                by,
+            };
             if changes.is_empty() {
-                return Ok(Written::Nothing(Outcome {
+                let outcome = Outcome {
                     revision: head,
                     changes,
                     left,
-                }));
+                };
+                if let Some((of, end)) = end {
+                    watches::finish(transaction, of, &ended(end, None))?;
+                    return Ok(quietly(outcome));
+                }
+                return Ok(Written::Nothing(outcome));
             }
             let revision = head.next();
+            if let Some((of, end)) = end {
+                watches::finish(transaction, of, &ended(end, Some(revision)))?;
+            }
+            for (watch, over) in watches::over(transaction, &changes)? {
+                if !matches!(cause, Cause::Rollback(_)) {
+                    return Err(Refused::Watched {
+                        object: over.key().clone(),
+                        revision: watch.revision,
+                        who: watch.who,
+                        until: watch.terms.until,
+                    });
+                }
+                let ended = ended(End::TakenBack, Some(revision));
+                watches::finish(transaction, watch.revision, &ended)?;
+            }
+            if let Some(terms) = &change.watch {
+                watches::begin(transaction, revision, change.at, &change.who, terms)?;
+            }
             let entry = Entry {
                 revision,
                 at: change.at,
-                who: change.who,
-                message: change.message,
+                who: change.who.clone(),
+                message: change.message.clone(),
                 source: change.source,
                 cause,
                 tally: Tally::of(&changes),
@@ -176,7 +211,7 @@ impl Store {
             change::fits(log::live_count(transaction)?)?;
             check(&Draft::new(transaction, head, &changes))?;
             log::compact(transaction, self.settings.keep)?;
-            Ok(written(Outcome {
+            Ok(visibly(Outcome {
                 revision,
                 changes,
                 left,
@@ -318,6 +353,12 @@ impl Written<bool> {
     }
 }
 
+/// A revision that can be undone: the state before it is kept, too.
+fn undone(span: Span, of: Revision) -> Result<Revision, Refused> {
+    span.find(Revision(of.0.saturating_sub(1)))?;
+    Ok(span.find(of)?)
+}
+
 /// Reads what a change concerns, and asks the rules.
 fn decide(
     connection: &Connection,
@@ -347,6 +388,11 @@ fn decide(
         Deed::Rollback { to } => {
             let differences = log::differences(connection, head, to)?;
             Ok(change::roll_back(differences, source))
+        }
+        Deed::Undo { of, .. } => {
+            let made = watches::made_by(connection, of)?;
+            let live = log::live_named(connection, made.iter().map(ObjectChange::key))?;
+            Ok(change::undo(live, made))
         }
     }
 }

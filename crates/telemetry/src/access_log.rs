@@ -96,6 +96,7 @@ pub const FIELDS: &[Field] = &[
     Field { name: "slug", help: "The code in words.", otel: "error.type" },
     Field { name: "fault", help: "Whose fault it was: caller, service, configuration, mesh.", otel: "leno.fault" },
     Field { name: "audited", help: "The access rules that matched and whose action is Audit, with commas between.", otel: "leno.audited" },
+    Field { name: "authorizers", help: "The external authorizers that were asked, and what each said, with semicolons between.", otel: "leno.authorizers" },
     Field { name: "why", help: "The failure of a handshake, or of taking connections, in words.", otel: "leno.why" },
     Field { name: "dropped", help: "How many lines are missing here.", otel: "" },
 ];

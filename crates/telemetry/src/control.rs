@@ -21,6 +21,8 @@ pub struct ControlPlane {
     pub away: u64,
     /// When the first of each kind of certificate ends: `workload`, `intermediate`, `root`.
     pub certificates: Vec<(&'static str, Wall)>,
+    /// When the last root ends that is held of each other trust domain.
+    pub peers: Vec<(String, Wall)>,
     /// How many findings there are.
     pub findings: Vec<(Severity, u64)>,
     /// How often something went wrong, by code.
@@ -42,6 +44,10 @@ impl ControlPlane {
         let certificates = self.certificates.iter();
         let certificates =
             certificates.map(|(of, ends)| (*of, ends.elapsed_since_epoch().as_secs()));
+        let peers = self.peers.iter().map(|(domain, ends)| {
+            let ends = ends.elapsed_since_epoch().as_secs();
+            Sample::new([Cow::Borrowed(domain.as_str())], ends)
+        });
         let findings = self.findings.iter();
         let findings = findings.map(|(severity, count)| (word(*severity), *count));
         let troubles = self.troubles.iter().map(|(code, count)| {
@@ -53,6 +59,7 @@ impl ControlPlane {
                 Family::alone(&metric::CONTROL_REVISION, self.revision),
                 by_word(&metric::CONTROL_PROXIES, proxies),
                 by_word(&metric::CONTROL_CERTIFICATE_ENDS, certificates),
+                Family::new(&metric::CONTROL_PEER_KEYS_END, peers),
                 by_word(&metric::CONTROL_FINDINGS, findings),
                 Family::new(&metric::CONTROL_TROUBLES, troubles),
                 by_word(&metric::CONTROL_FILE_BYTES, self.files.iter().copied()),
@@ -98,6 +105,10 @@ mod tests {
             revision: 7,
             current: 3,
             certificates: vec![("root", Wall::since_epoch(Duration::from_secs(9)))],
+            peers: vec![(
+                "bank.example".to_owned(),
+                Wall::since_epoch(Duration::from_secs(8)),
+            )],
             findings: vec![(Severity::Error, 2)],
             troubles: vec![(Code::T007, 4)],
             files: vec![("store", 4096)],
@@ -116,6 +127,7 @@ leno_control_proxies{{state="current"}} 3
 leno_control_proxies{{state="behind"}} 0
 leno_control_proxies{{state="away"}} 0
 leno_control_certificate_ends_seconds{{of="root"}} 9
+leno_control_peer_keys_end_seconds{{trust_domain="bank.example"}} 8
 leno_control_findings{{severity="error"}} 2
 leno_control_troubles_total{{code="T007",slug="certificate-not-renewing",fault="configuration"}} 4
 leno_control_file_bytes{{file="store"}} 4096

@@ -1,4 +1,4 @@
-//! What may be asked over HTTP of whoever tells metrics: one GET a connection, and its answer.
+//! What may be asked over HTTP of whoever tells metrics, or publishes keys: one GET a connection, and its answer.
 
 use leno_protocol::{Fields, HeadReader, Limits};
 
@@ -81,9 +81,18 @@ impl Answer {
         Self::words(status, words)
     }
 
-    /// There is nothing at that path.
-    pub fn nothing() -> Self {
-        Self::words("404 Not Found", "there are /metrics and /ready")
+    /// A document of JSON.
+    pub fn json(body: Vec<u8>) -> Self {
+        Self {
+            status: "200 OK",
+            kind: "application/json",
+            body,
+        }
+    }
+
+    /// There is nothing at that path; `words` say where there is something.
+    pub fn nothing(words: &str) -> Self {
+        Self::words("404 Not Found", words)
     }
 
     fn words(status: &'static str, words: &str) -> Self {

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::view::{Generation, LogFields, PortRef, WorkloadId};
+use leno_model::flow::Kind;
+use leno_model::view::{Generation, HostMatch, LogFields, PortRef, WorkloadId};
 use leno_model::{CallId, Code, Fault, Origin, Roll, SpiffeId, Wall};
 
 use crate::facts::Facts;
@@ -176,7 +177,20 @@ pub enum Party<'a> {
         /// The name there.
         name: &'a str,
     },
-    /// A caller that proved nothing, or a destination outside the mesh.
+    /// Somebody of another trust domain that is believed, by its namespace and service account there.
+    Peer {
+        /// The trust domain.
+        trust_domain: &'a str,
+        /// The namespace.
+        namespace: &'a str,
+        /// The name there.
+        name: &'a str,
+    },
+    /// A host outside the mesh, by the entry of a rule that it matches: never by what a caller makes up.
+    Outside(&'a HostMatch),
+    /// A health check from outside.
+    Probe,
+    /// A caller that proved nothing, or a destination outside the mesh that no rule names.
     Unknown,
 }
 
@@ -188,19 +202,37 @@ impl Party<'_> {
                 let rest = text.strip_prefix(namespace);
                 rest.and_then(|rest| rest.strip_prefix('/')) == Some(name)
             }
-            Self::Unknown => text == UNKNOWN,
+            Self::Peer {
+                trust_domain,
+                namespace,
+                name,
+            } => {
+                let rest = text.strip_prefix(trust_domain);
+                let rest = rest.and_then(|rest| rest.strip_prefix('/'));
+                rest.is_some_and(|rest| Party::Known { namespace, name }.is(rest))
+            }
+            Self::Outside(HostMatch::Exact(name)) => text == &**name,
+            Self::Outside(HostMatch::Suffix(suffix)) => text.strip_prefix('*') == Some(suffix),
+            Self::Outside(HostMatch::Any) => false,
+            Self::Probe => text == Kind::PROBE,
+            Self::Unknown => text == Kind::UNKNOWN,
         }
     }
 }
 
-const UNKNOWN: &str = "unknown";
-
-/// `shop/web`, or `unknown`.
+/// `shop/web`, `bank.example/bank/teller`, `*.amazonaws.com`, `probe`, or `unknown`.
 impl fmt::Display for Party<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known { namespace, name } => write!(f, "{namespace}/{name}"),
-            Self::Unknown => f.write_str(UNKNOWN),
+            Self::Peer {
+                trust_domain,
+                namespace,
+                name,
+            } => write!(f, "{trust_domain}/{namespace}/{name}"),
+            Self::Outside(host) => host.fmt(f),
+            Self::Probe => f.write_str(Kind::PROBE),
+            Self::Unknown => f.write_str(Kind::UNKNOWN),
         }
     }
 }
@@ -330,6 +362,8 @@ pub struct Decided<'a> {
     pub said_by: Option<&'a Origin>,
     /// The access rules that matched it and only tell so.
     pub audited: &'a [Origin],
+    /// The external authorizers that were asked about it, in their order.
+    pub consulted: &'a [Consulted],
     /// The service port that was called.
     pub called: Option<&'a PortRef>,
     /// The service port to whose endpoints it was to go.
@@ -348,6 +382,60 @@ pub struct Decided<'a> {
     pub facts: Option<&'a dyn Facts>,
     /// Why it was refused, in words.
     pub why: &'a str,
+}
+
+/// An external authorizer that was asked about a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Consulted {
+    /// Who has it asked.
+    pub by: Origin,
+    /// Who was asked.
+    pub to: PortRef,
+    /// What followed.
+    pub said: Consent,
+    /// How long that took.
+    pub took: Duration,
+    /// Why there was no answer, in words; empty if there was one.
+    pub why: Box<str>,
+}
+
+/// What followed when an external authorizer was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Consent {
+    /// It let the call in.
+    Allowed,
+    /// It did not.
+    Denied,
+    /// It gave no answer, and the call was denied.
+    Silent,
+    /// It gave no answer, and the call was let in, as its policy says.
+    SilentAllowed,
+}
+
+impl Consent {
+    /// The words in logs and outputs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Silent => "no answer",
+            Self::SilentAllowed => "no answer, let in",
+        }
+    }
+}
+
+/// `shop/authz:9000 allowed`, with semicolons between.
+pub(crate) struct Consents<'a>(pub(crate) &'a [Consulted]);
+
+impl fmt::Display for Consents<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        self.0.iter().try_for_each(|asked| {
+            write!(f, "{between}{} {}", asked.to, asked.said.as_str())?;
+            between = "; ";
+            Ok(())
+        })
+    }
 }
 
 /// The endpoints of a port at one moment.

@@ -29,6 +29,11 @@ pub enum FactValue<'a> {
 pub trait Facts: fmt::Debug {
     /// Tells each, at most once.
     fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>));
+
+    /// The host, where rules ask for it and it may be read.
+    fn host(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl<'a> FactValue<'a> {

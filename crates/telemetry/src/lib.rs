@@ -23,7 +23,6 @@ mod record;
 mod recorder;
 mod registry;
 mod series;
-mod shape;
 mod snapshot;
 mod span;
 mod tally;
@@ -31,8 +30,9 @@ mod tap;
 
 pub use access_log::{AccessLog, Format};
 pub use event::{
-    Accept, Bytes, Call, Decided, Edge, Endpoints, Event, FailedTry, Flow, Handshake, Headers,
-    Late, Line, Load, Logged, Party, Reporter, Security, Stream, Unusable, is_cut, is_grpc_failure,
+    Accept, Bytes, Call, Consent, Consulted, Decided, Edge, Endpoints, Event, FailedTry, Flow,
+    Handshake, Headers, Late, Line, Load, Logged, Party, Reporter, Security, Stream, Unusable,
+    is_cut, is_grpc_failure,
 };
 pub use facts::{FactOf, FactValue, Facts};
 pub use flows::{Flows, Gathered, Passed};
@@ -42,7 +42,7 @@ pub use limit::Limit;
 pub use record::Record;
 pub use recorder::{Recorder, Settings, Telemetry};
 pub use registry::{CodeCounts, Total};
-pub use series::{Labels, RouteName, StatusClass, Traits, What};
+pub use series::{Labels, StatusClass, Traits, What};
 pub use snapshot::{EdgeName, Signals, Snapshot};
 pub use span::{Span, SpanEvent, SpanKind, Traced, Value};
 pub use tap::{Filter, Tap};

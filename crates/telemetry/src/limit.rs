@@ -42,8 +42,10 @@ limits! {
     UntakenRequests "untaken-requests" "Time for which an endpoint may take nothing of a request: then the call fails with R054.";
     Silence "silence" "Time for which the other end of a connection of HTTP/2 may answer no PING: then it is closed with R055.";
     Streams "streams" "Streams that are open on one connection of HTTP/2: counted when there are as many as it may have (R057); further ones wait or are refused.";
+    NamesTold "names-told" "Pairs of name and address that a workload was told of hosts outside the mesh: the oldest is forgotten (D010).";
     Waiting "waiting" "Requests that wait for the control plane: further ones are refused with R043.";
     Copies "copies" "Copies of requests under way, and what they hold: what is beyond is not sent, with R045.";
+    Authorizers "authorizers" "External authorizers: questions under way, the time that one takes and the size of its answer; and whatever else leaves one without an answer: the call is refused with R065.";
 }
 
 impl Limit {
@@ -64,6 +66,8 @@ impl Limit {
             Code::R054 => Self::UntakenRequests,
             Code::R055 => Self::Silence,
             Code::R057 => Self::Streams,
+            Code::D010 => Self::NamesTold,
+            Code::R065 => Self::Authorizers,
             Code::H004 => Self::Files,
             _ => return None,
         })

@@ -91,6 +91,7 @@ pub const CONTROL_METRICS: &[Metric] = &[
     CONTROL_REVISION,
     CONTROL_PROXIES,
     CONTROL_CERTIFICATE_ENDS,
+    CONTROL_PEER_KEYS_END,
     CONTROL_FINDINGS,
     CONTROL_TROUBLES,
     CONTROL_FILE_BYTES,
@@ -416,6 +417,22 @@ pub(crate) const CONTROL_CERTIFICATE_ENDS: Metric = Metric {
         conventions: "",
         istio: "citadel_server_root_cert_expiry_timestamp, citadel_server_cert_chain_expiry_timestamp",
         linkerd: "identity_cert_expiration_timestamp_seconds",
+    },
+};
+pub(crate) const CONTROL_PEER_KEYS_END: Metric = Metric {
+    name: "leno_control_peer_keys_end_seconds",
+    kind: Kind::Gauge,
+    labels: &[Label {
+        name: "trust_domain",
+        help: "Which trust domain, of those that a MeshPeer names.",
+    }],
+    help: "When the last root ends that proves identities of another trust domain, in seconds since 1970; 0 while there is none.",
+    otel: "leno.control.peer_keys.end",
+    unit: "s",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
     },
 };
 pub(crate) const CONTROL_FINDINGS: Metric = Metric {

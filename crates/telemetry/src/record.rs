@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leno_model::view::{Generation, PortRef, WorkloadId};
+use leno_model::view::{Generation, HostMatch, PortRef, WorkloadId};
 use leno_model::{CallId, Code, Origin, Roll, SpiffeId, Wall};
 
 use crate::event::{
-    Accept, Bytes, CUT, Call, Decided, Edge, Endpoints, Event, FailedTry, Handshake, Late, Load,
-    Logged, Party, Reporter, Security, Stream, Unusable, cut,
+    Accept, Bytes, CUT, Call, Consulted, Decided, Edge, Endpoints, Event, FailedTry, Handshake,
+    Late, Load, Logged, Party, Reporter, Security, Stream, Unusable, cut,
 };
 use crate::facts::{Facts, OwnedFacts};
 use crate::span::Traced;
@@ -74,6 +74,7 @@ struct OwnedDecided {
     caller: Option<SpiffeId>,
     said_by: Option<Origin>,
     audited: Box<[Origin]>,
+    consulted: Box<[Consulted]>,
     called: Option<PortRef>,
     backend: Option<PortRef>,
     roll: Option<Roll>,
@@ -114,7 +115,17 @@ struct Failed {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum OwnedParty {
-    Known { namespace: Box<str>, name: Box<str> },
+    Known {
+        namespace: Box<str>,
+        name: Box<str>,
+    },
+    Peer {
+        trust_domain: Box<str>,
+        namespace: Box<str>,
+        name: Box<str>,
+    },
+    Outside(HostMatch),
+    Probe,
     Unknown,
 }
 
@@ -312,6 +323,7 @@ impl OwnedDecided {
             caller: decided.caller.cloned(),
             said_by: decided.said_by.cloned(),
             audited: decided.audited.into(),
+            consulted: decided.consulted.into(),
             called: decided.called.cloned(),
             backend: decided.backend.cloned(),
             roll: decided.roll,
@@ -332,6 +344,7 @@ impl OwnedDecided {
             caller: self.caller.as_ref(),
             said_by: self.said_by.as_ref(),
             audited: &self.audited,
+            consulted: &self.consulted,
             called: self.called.as_ref(),
             backend: self.backend.as_ref(),
             roll: self.roll,
@@ -351,6 +364,8 @@ impl OwnedDecided {
         let unusable = self.endpoints.as_ref().map_or(0, OwnedEndpoints::heap);
         let facts = self.facts.as_ref().map_or(0, OwnedFacts::heap);
         let lists = size_of_val(&*self.failed) + size_of_val(&*self.audited);
+        let told = self.consulted.iter().map(|asked| asked.why.len());
+        let lists = lists + size_of_val(&*self.consulted) + told.sum::<usize>();
         size_of::<Self>() + generation + unusable + facts + lists + self.why.len()
     }
 }
@@ -453,6 +468,17 @@ impl OwnedParty {
                 namespace: namespace.into(),
                 name: name.into(),
             },
+            Party::Peer {
+                trust_domain,
+                namespace,
+                name,
+            } => Self::Peer {
+                trust_domain: trust_domain.into(),
+                namespace: namespace.into(),
+                name: name.into(),
+            },
+            Party::Outside(host) => Self::Outside(host.clone()),
+            Party::Probe => Self::Probe,
             Party::Unknown => Self::Unknown,
         }
     }
@@ -460,13 +486,30 @@ impl OwnedParty {
     fn heap(&self) -> usize {
         match self {
             Self::Known { namespace, name } => namespace.len() + name.len(),
-            Self::Unknown => 0,
+            Self::Peer {
+                trust_domain,
+                namespace,
+                name,
+            } => trust_domain.len() + namespace.len() + name.len(),
+            // Its name is the rule's.
+            Self::Outside(_) | Self::Probe | Self::Unknown => 0,
         }
     }
 
     fn party(&self) -> Party<'_> {
         match self {
             Self::Known { namespace, name } => Party::Known { namespace, name },
+            Self::Peer {
+                trust_domain,
+                namespace,
+                name,
+            } => Party::Peer {
+                trust_domain,
+                namespace,
+                name,
+            },
+            Self::Outside(host) => Party::Outside(host),
+            Self::Probe => Party::Probe,
             Self::Unknown => Party::Unknown,
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use leno_model::origin::RouteName;
 use leno_model::{Fault, Origin};
 
 use crate::event::{Call, Edge, Flow, Party, Reporter, Security, Stream};
@@ -177,9 +178,6 @@ fn rule(origin: &Origin) -> (&leno_model::ObjectRef, &str) {
     (&origin.object, &origin.pointer)
 }
 
-/// A rule as people name it, counted from 1: `HTTPRoute shop/cart rule 2`.
-pub struct RouteName<'a>(pub &'a Origin);
-
 /// Several rules, with commas between.
 pub(crate) struct RuleNames<'a>(pub(crate) &'a [Origin]);
 
@@ -191,20 +189,6 @@ impl fmt::Display for RuleNames<'_> {
             between = ", ";
             Ok(())
         })
-    }
-}
-
-impl fmt::Display for RouteName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Origin {
-            object, pointer, ..
-        } = self.0;
-        let index = pointer.strip_prefix("/spec/rules/");
-        match index.and_then(|index| index.parse::<u32>().ok()) {
-            Some(index) => write!(f, "{object} rule {}", u64::from(index) + 1),
-            None if pointer.is_empty() => write!(f, "{object}"),
-            None => write!(f, "{object} {pointer}"),
-        }
     }
 }
 
@@ -228,19 +212,6 @@ mod tests {
                 column: 1,
             }),
         }
-    }
-
-    #[test]
-    fn a_rule_is_named_as_people_count() {
-        let check =
-            |pointer, expect| assert_eq!(RouteName(&origin(pointer, 1)).to_string(), expect);
-        check("/spec/rules/0", "HTTPRoute shop/cart rule 1");
-        check("/spec/rules/11", "HTTPRoute shop/cart rule 12");
-        check(
-            "/spec/rules/1/matches/0",
-            "HTTPRoute shop/cart /spec/rules/1/matches/0",
-        );
-        check("", "HTTPRoute shop/cart");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::time::Duration;
 
 use leno_model::Wall;
+use leno_model::origin::RouteName;
 
 use crate::event::{Call, Party, Reporter, Security, cut};
-use crate::series::RouteName;
 
 /// Where what a proxy did of a call stands in a trace.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ impl Span {
             kind,
             of: match own {
                 Party::Known { namespace, name } => Some((namespace.into(), name.into())),
-                Party::Unknown => None,
+                Party::Peer { .. } | Party::Outside(_) | Party::Probe | Party::Unknown => None,
             },
             name: match call.method {
                 "" => "HTTP".into(),

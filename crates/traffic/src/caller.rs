@@ -1,11 +1,16 @@
 //! Who calls: proven by a channel, or claimed by somebody who asks what would happen.
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
 
 use leno_identity::Caller;
+use leno_jwt::Proven;
 use leno_model::SpiffeId;
 use leno_model::view::WorkloadId;
+use leno_model::view::access::ExternalAuth;
+
+use crate::policy::RefusedToken;
 
 /// The other end of a connection that a proxy accepted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +37,8 @@ pub enum Channel {
 pub enum WhyPlain {
     /// It called the workload's port itself, not the tunnel.
     CallerNotInMesh,
+    /// It is a health check from outside.
+    Probe,
     /// It is an endpoint without a tunnel.
     EndpointNotInMesh,
     /// It is a destination that the mesh knows nothing of.
@@ -43,6 +50,7 @@ impl WhyPlain {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CallerNotInMesh => "caller-not-in-mesh",
+            Self::Probe => "probe",
             Self::EndpointNotInMesh => "endpoint-not-in-mesh",
             Self::DestinationUnknown => "destination-unknown",
         }
@@ -62,6 +70,45 @@ pub struct Claim<'a> {
     pub caller: Fact<Option<&'a SpiffeId>>,
     /// Where it comes from.
     pub address: Fact<IpAddr>,
+    /// The token that its request carries.
+    pub token: Token<'a>,
+    /// What those say of its request whom policies have asked about it.
+    pub consent: Consent<'a>,
+}
+
+/// What external authorizers say of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Consent<'a> {
+    /// Whoever is asked lets it in.
+    Given,
+    /// These did; nobody else was asked.
+    Of(&'a [Arc<ExternalAuth>]),
+    /// Whoever is asked denies it.
+    Withheld,
+    /// Nobody can say.
+    Unknown,
+}
+
+impl Consent<'_> {
+    /// Nobody was asked.
+    pub const NOT_ASKED: Self = Self::Of(&[]);
+}
+
+/// What is said of the token that a request carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Token<'a> {
+    /// There is none.
+    Absent,
+    /// Its issuer says this.
+    Of(&'a Proven),
+    /// It is not accepted.
+    Refused(&'a RefusedToken),
+    /// Nobody has looked whether there is one: where tokens are believed, that closes.
+    NotLooked,
+    /// It kept nobody out; whether there is one, and what it says, nobody can say.
+    Passed,
+    /// Nobody can say whether there is one, and what it says.
+    Unknown,
 }
 
 /// Something that was recorded, or was not. The proxy knows every fact; a replay may not.
@@ -73,13 +120,35 @@ pub enum Fact<T> {
     Unknown,
 }
 
-/// A fact that a verdict needs and a claim lacks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+impl<T> Fact<T> {
+    /// What it is, if that is known.
+    pub fn known(self) -> Option<T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// A fact that a verdict needs and that is not known.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Missing {
     /// Who the caller is.
     CallerIdentity,
     /// Where the caller comes from.
     CallerAddress,
+    /// Its token, and what that says.
+    Token,
+    /// What this external authorizer says.
+    Consent(Arc<str>),
+    /// The request's method.
+    Method,
+    /// The host that it asks for.
+    Host,
+    /// Its path, or what was folded in that.
+    Path,
+    /// A header of it.
+    Header(Arc<str>),
 }
 
 impl fmt::Display for Missing {
@@ -87,6 +156,12 @@ impl fmt::Display for Missing {
         f.write_str(match self {
             Self::CallerIdentity => "the caller's identity",
             Self::CallerAddress => "the caller's address",
+            Self::Token => "the token of the request",
+            Self::Method => "the method",
+            Self::Host => "the host",
+            Self::Path => "the whole path",
+            Self::Header(name) => return write!(f, "header {name}"),
+            Self::Consent(name) => return write!(f, "what authorizer {name} says"),
         })
     }
 }

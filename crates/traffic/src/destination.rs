@@ -85,6 +85,22 @@ struct Holders {
     workload: Option<WorkloadId>,
 }
 
+impl Holders {
+    /// An endpoint of the workload that has the address. Where several have it, a port that none of
+    /// them declares is that of this proxy's own, if it is one of them, and nobody's else.
+    fn only(&self) -> Option<&Place> {
+        let whose = |place: &Place| place.endpoint().workload.clone();
+        let first = self.endpoints.first().map(whose)?;
+        let owner = self.workload.as_ref().unwrap_or(&first);
+        let is_its = |place: &&Place| place.endpoint().workload == *owner;
+        match self.workload {
+            Some(_) => self.endpoints.iter().find(is_its),
+            None if self.endpoints.iter().all(|place| is_its(&place)) => self.endpoints.first(),
+            None => None,
+        }
+    }
+}
+
 /// One endpoint of a port.
 #[derive(Debug)]
 struct Place {
@@ -150,7 +166,7 @@ impl Addresses {
         }
         let at_port = |place: &&Place| place.endpoint().address.port() == address.port();
         let mut endpoints = holders.endpoints.iter();
-        if let Some(place) = endpoints.find(at_port).or(holders.endpoints.first()) {
+        if let Some(place) = endpoints.find(at_port).or(holders.only()) {
             return Some(Destination::Endpoint(Direct {
                 of: table.port_at(place.port),
                 endpoint: place.endpoint(),

@@ -20,27 +20,36 @@ pub mod grpc;
 mod index;
 mod matching;
 pub mod naming;
+pub mod outside;
 mod paths;
 pub mod policy;
+pub mod recorded;
 pub mod refusal;
 mod report;
 pub mod route;
 pub mod story;
 pub mod table;
+pub mod told;
 pub mod tracing;
 
 pub use attempts::{Attempts, Failure, Next, WhyNot};
 pub use balance::{Balancer, Candidate, Draw, Ended, Picked, Tried};
 pub use budget::RetryBudget;
-pub use caller::{Channel, Claim, Fact, Missing, Peer, WhyPlain};
+pub use caller::{Channel, Claim, Consent, Fact, Missing, Peer, Token, WhyPlain};
 pub use cors::CrossOrigin;
 pub use deadline::{Deadline, Timed};
 pub use destination::{Destination, Direct, Scope};
 pub use naming::{Named, Naming, Unnamed, Wanted, published_host};
-pub use policy::{Admitted, AdmittedStream, Allowed, Denied, Permit, Policy, Unclear, Verdict};
+pub use outside::{Host, Imagined, Leave, NotLetOut, Outside, Said, WhyNotOut};
+pub use policy::{
+    Admitted, AdmittedStream, Allowed, Bearer, Denied, Dissent, Examined, NoAnswer, Permit, Policy,
+    RefusedToken, Silence, Tokens, Unclear, Verdict, WhyRefused,
+};
+pub use recorded::{Kept, Lacking, Recorded, RecordedPath};
 pub use refusal::{NoSwitch, NoTunnel, NotSpoken, Refusal, RefusedIdentity};
 pub use report::{Line, Report};
-pub use route::asks::{Asked, Asks, Hangs, header_of, parameter_of};
+pub use route::asks::{Asked, Asks, Hangs, Led, header_of, parameter_of};
 pub use route::{Changed, Forward, ForwardStream, Preflight, Redirected, Routed};
 pub use story::{Detail, Known, Outcome, Step, StepKind, Story};
 pub use table::{Port, Table};
+pub use told::Told;

@@ -5,10 +5,11 @@ use alloc::{boxed::Box, collections::BTreeSet, format, string::String, vec::Vec}
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use leno_model::view::{PortRef, Service, Unknown};
-use leno_model::{Namespace, Network, ServiceName, Subscription};
+use leno_model::view::{PortRef, Service, Unknown, WorkloadId};
+use leno_model::{HostName, Namespace, Network, ServiceName, Subscription};
 use leno_protocol::{Form, RequestHead, Scheme};
 
+use crate::outside::{Host, Imagined};
 use crate::refusal::Refusal;
 use crate::table::Table;
 
@@ -132,21 +133,21 @@ impl Table {
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Where a request of a caller in `from` says that it goes. Who names a service means the
-    /// service, with its routes, also if it has no address of its own.
+    /// Where a request of `caller` says that it goes. Who names a service means the service, with its
+    /// routes, also if it has no address of its own.
     pub fn wanted(
         &self,
         head: &RequestHead<'_>,
         naming: Naming,
-        from: &Namespace,
+        caller: &WorkloadId,
     ) -> Result<Wanted, Refusal> {
         match naming {
-            Naming::Target => self.targeted(head, from),
-            Naming::Published => self.published(head, from),
+            Naming::Target => self.targeted(head, caller),
+            Naming::Published => self.published(head, &caller.namespace),
         }
     }
 
-    fn targeted(&self, head: &RequestHead<'_>, from: &Namespace) -> Result<Wanted, Refusal> {
+    fn targeted(&self, head: &RequestHead<'_>, caller: &WorkloadId) -> Result<Wanted, Refusal> {
         let default_port = match head.form {
             Form::Absolute(Scheme::Http) => Scheme::Http.default_port(),
             Form::Absolute(Scheme::Https) => return Err(Refusal::Unnamed(Unnamed::ForTls)),
@@ -159,7 +160,7 @@ impl Table {
         if let Some(ip) = address(host) {
             return Ok(Wanted::Address(SocketAddr::new(ip, port)));
         }
-        match self.named(host, from) {
+        match self.named(host, &caller.namespace) {
             Named::Service(service) => Ok(Wanted::Port(PortRef {
                 service: service.name.clone(),
                 port,
@@ -170,6 +171,11 @@ impl Table {
                 origin: None,
             }),
             Named::Needs(question) => Ok(Wanted::Needs(question)),
+            // Where rules speak of its calls, they are asked again once it is known where this one goes.
+            Named::OfOthers if self.rules_calls_of(caller) => {
+                self.may_be_let_out(caller, host, port)?;
+                Ok(Wanted::Name(host.into(), port))
+            }
             Named::OfOthers => match self.view().settings.unknown_destinations {
                 Unknown::Pass => Ok(Wanted::Name(host.into(), port)),
                 Unknown::Refuse => Err(Refusal::UnknownName {
@@ -178,6 +184,31 @@ impl Table {
                 }),
             },
         }
+    }
+
+    /// Whether some address of `host` may be called. Of any other name not even a question leaves: it would
+    /// carry whatever the name says.
+    fn may_be_let_out(&self, caller: &WorkloadId, host: &str, port: u16) -> Result<(), Refusal> {
+        let name = HostName::new(host);
+        let imagined = match &name {
+            Some(name) => self.outside_named(caller, name, port),
+            None => self.outside_somewhere(caller, &Host::default(), port),
+        };
+        let Some(Imagined::Stays(not)) = imagined else {
+            return Ok(());
+        };
+        Err(match name {
+            Some(_) => Refusal::from(not),
+            None => Refusal::UnknownName {
+                name: host.into(),
+                origin: not.origin().cloned(),
+            },
+        })
+    }
+
+    fn rules_calls_of(&self, caller: &WorkloadId) -> bool {
+        let workload = self.view().workloads.get(caller);
+        workload.is_some_and(|workload| !workload.outbound.is_unsaid())
     }
 
     fn published(&self, head: &RequestHead<'_>, from: &Namespace) -> Result<Wanted, Refusal> {

@@ -1,27 +1,40 @@
 //! Access: who may call. One function judges, [`Policy::judge`]; only [`Policy::admit`], which asks
 //! it about a proven caller, makes the [`Admitted`] that can be routed.
 
+mod bearer;
+mod external;
 pub(crate) mod gate;
 mod meets;
 mod permit;
+mod probe;
 mod telling;
+mod tokens;
 mod verdict;
 
-use alloc::{borrow::ToOwned, sync::Arc, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, sync::Arc, vec::Vec};
+use core::net::SocketAddr;
 
-use leno_model::view::{AccessRule, WorkloadId};
-use leno_model::{Namespace, SpiffeId};
+use leno_jwt::Proven;
+use leno_model::view::access::ExternalAuth;
+use leno_model::view::{AccessRule, HeaderChanges, WorkloadId};
+use leno_model::{Namespace, SpiffeId, TrustDomain, Wall};
 use leno_protocol::Request;
 
-use crate::caller::{Channel, Claim, Fact, Peer};
+use crate::caller::{Channel, Claim, Consent, Fact, Peer, Token};
+use crate::outside::{Leave, Left};
+use crate::policy::external::{Authorizer, Consents};
 use crate::policy::gate::Gate;
 use crate::policy::meets::{Asked, Call};
 use crate::policy::permit::Facts;
+use crate::recorded::Recorded;
 use crate::route::asks::Asks;
 use crate::table::Table;
 
+pub use crate::policy::bearer::{Bearer, RefusedToken, WhyRefused};
+pub use crate::policy::external::{Dissent, Examined, NoAnswer, Silence};
 pub use crate::policy::meets::Unclear;
 pub use crate::policy::permit::Permit;
+pub use crate::policy::tokens::Tokens;
 pub use crate::policy::verdict::{Allowed, Denied, Verdict};
 
 /// What stands before a port: of a workload that is called, or of the workloads that call.
@@ -72,16 +85,28 @@ impl<'t> Policy<'t> {
         self.judge_readings(claim, readings(request))
     }
 
+    /// Says the same of a request of which not everything is known.
+    pub fn judge_recorded(&self, claim: &Claim<'_>, request: &Recorded<'_>) -> Verdict<'t> {
+        let asked = request.readings().map(|path| Asked {
+            method: request.method,
+            host: request.host,
+            path,
+            headers: request.headers,
+            kept: request.kept,
+        });
+        self.judge_readings(claim, asked)
+    }
+
     /// Says whether the caller may open a stream of bytes.
     pub fn judge_stream(&self, claim: &Claim<'_>) -> Verdict<'t> {
         self.judge_one(claim, None, Gate::judge)
     }
 
-    /// Whether a rule allows some requests and no others: a stream of bytes is never one of them.
+    /// Whether some requests may be let in and no others: a stream of bytes is never one of them.
     pub fn asks_requests(&self) -> bool {
         match self.before {
             Before::Outbound => false,
-            Before::Port(_, gate) => gate.asks_requests(),
+            Before::Port(target, gate) => gate.asks_requests() || self.is_probed(target),
         }
     }
 
@@ -90,6 +115,20 @@ impl<'t> Policy<'t> {
         match self.before {
             Before::Outbound => None,
             Before::Port(_, gate) => Some(gate.asks()),
+        }
+    }
+
+    /// What is to be thought of the token that `request` carries, as of `now`. Costs nothing where nobody's
+    /// tokens are believed; a signature, once for each token that is remembered in `tokens`, else.
+    pub fn bearer(&self, request: &Request<'_>, tokens: &Tokens, now: Wall) -> Bearer {
+        let believed = self.gate().and_then(Gate::believed);
+        believed.map_or_else(Bearer::default, |it| it.bearer(request, tokens, now))
+    }
+
+    fn gate(&self) -> Option<&'t Gate> {
+        match self.before {
+            Before::Outbound => None,
+            Before::Port(_, gate) => Some(gate),
         }
     }
 
@@ -108,7 +147,15 @@ impl<'t> Policy<'t> {
             return matched;
         }
         let mut ask = |asked| {
-            for rule in gate.audits(Call { claim, port, asked }) {
+            let believed = gate.believed();
+            let call = Call {
+                claim,
+                port,
+                asked,
+                believed,
+                own: self.own_domain(),
+            };
+            for rule in gate.audits(call) {
                 if !matched.iter().any(|known| Arc::ptr_eq(known, rule)) {
                     matched.push(rule);
                 }
@@ -121,17 +168,72 @@ impl<'t> Policy<'t> {
         matched
     }
 
-    /// Lets a request in, or says why not.
+    /// Lets a request in, or says why not. Where tokens are believed, or others are asked, it lets nobody in:
+    /// that takes [`Self::examine`].
     pub fn admit<'a>(&self, peer: &'a Peer, request: Request<'a>) -> Result<Admitted<'a>, Denied>
     where
         't: 'a,
     {
-        let claim = self.claim(peer);
+        self.examine(peer, request, Bearer::default())?.admitted()
+    }
+
+    /// Says whether the rules let a request in that carries what [`Self::bearer`] found, and who is to be
+    /// asked about it then. Costs nothing where nobody is.
+    pub fn examine<'a>(
+        &self,
+        peer: &'a Peer,
+        request: Request<'a>,
+        bearer: Bearer,
+    ) -> Result<Examined<'a>, Denied>
+    where
+        't: 'a,
+    {
+        let proven = self.claim(peer);
+        let claim = Claim {
+            token: bearer.token(),
+            consent: Consent::Given,
+            ..proven
+        };
         let verdict = self.judge(&claim, &request);
-        Ok(Admitted {
-            grant: self.grant(peer, claim, verdict)?,
+        let asked = match &verdict {
+            Verdict::Allow(Allowed::Probe(_)) | Verdict::Deny(_) | Verdict::Undecided(_) => {
+                Vec::new()
+            }
+            Verdict::Allow(_) => self.asked(&claim, &request),
+        };
+        let grant = self.grant(peer, proven, verdict)?;
+        let admitted = Admitted {
+            grant,
+            gate: self.gate(),
+            bearer,
+            consents: None,
             request,
-        })
+            left: None,
+        };
+        Ok(Examined::new(admitted, asked))
+    }
+
+    /// Who is asked about a request that the rules let in, under any reading of its path.
+    pub fn asked(&self, claim: &Claim<'_>, request: &Request<'_>) -> Vec<&'t Arc<ExternalAuth>> {
+        let Before::Port(Target { port, .. }, gate) = self.before else {
+            return Vec::new();
+        };
+        let authorizers = gate.authorizers().iter();
+        let is_asked = |authorizer: &&Authorizer| {
+            readings(request).any(|asked| {
+                let call = Call {
+                    claim,
+                    port,
+                    asked: Some(asked),
+                    believed: gate.believed(),
+                    own: self.own_domain(),
+                };
+                // A proxy knows every fact.
+                authorizer.is_asked(call).unwrap_or(true)
+            })
+        };
+        let asked = authorizers.filter(is_asked);
+        asked.map(Authorizer::auth).collect()
     }
 
     /// Lets a stream of bytes in, or says why not.
@@ -144,7 +246,7 @@ impl<'t> Policy<'t> {
         Ok(AdmittedStream(self.grant(peer, claim, verdict)?))
     }
 
-    /// What `peer` proved, as a claim.
+    /// What `peer` proved, as a claim, whose request may carry a token or not.
     pub fn claim<'p>(&self, peer: &'p Peer) -> Claim<'p>
     where
         't: 'p,
@@ -160,7 +262,13 @@ impl<'t> Policy<'t> {
         Claim {
             caller: Fact::Known(caller),
             address: Fact::Known(peer.address),
+            token: Token::NotLooked,
+            consent: Consent::NOT_ASKED,
         }
+    }
+
+    fn own_domain(&self) -> &'t TrustDomain {
+        &self.table.view().settings.trust_domain
     }
 
     fn grant<'a>(
@@ -185,8 +293,18 @@ impl<'t> Policy<'t> {
             Before::Outbound => None,
             Before::Port(target, _) => Some(target),
         };
+        let namespace = match &peer.channel {
+            Channel::Mtls(caller) => {
+                let id = caller.id();
+                // A namespace of another mesh may be called as one of ours, and is another.
+                (id.trust_domain == *self.own_domain()).then_some(&id.namespace)
+            }
+            Channel::Local(workload) => Some(&workload.namespace),
+            Channel::Plain(_) => None,
+        };
         Ok(Grant {
             peer,
+            namespace,
             caller: match claim.caller {
                 Fact::Known(caller) => caller,
                 Fact::Unknown => None,
@@ -206,7 +324,7 @@ impl<'t> Policy<'t> {
         for reading in readings {
             match (&first, self.judge_one(claim, Some(reading), Gate::judge)) {
                 (Verdict::Allow(_), Verdict::Allow(_)) | (Verdict::Deny(_), Verdict::Deny(_)) => {}
-                (Verdict::Undecided(missing), _) => return Verdict::Undecided(*missing),
+                (Verdict::Undecided(missing), _) => return Verdict::Undecided(missing.clone()),
                 (_, Verdict::Undecided(missing)) => return Verdict::Undecided(missing),
                 (Verdict::Allow(_), Verdict::Deny(_)) | (Verdict::Deny(_), Verdict::Allow(_)) => {
                     return Verdict::Deny(Denied::AmbiguousPath);
@@ -225,56 +343,56 @@ impl<'t> Policy<'t> {
         let Before::Port(target, gate) = self.before else {
             return Verdict::Allow(Allowed::Outbound);
         };
-        let verdict = judge(
-            gate,
-            Call {
-                claim,
-                port: target.port,
-                asked,
-            },
-        );
+        let call = Call {
+            claim,
+            port: target.port,
+            asked,
+            believed: gate.believed(),
+            own: self.own_domain(),
+        };
+        if let Some(verdict) = self.judge_probe(call) {
+            return verdict;
+        }
+        let verdict = judge(gate, call);
+        let Fact::Known(Some(caller)) = claim.caller else {
+            return verdict;
+        };
         let revoked = &self.table.view().revoked;
-        match claim.caller {
-            Fact::Known(Some(caller)) if !revoked.is_empty() && revoked.contains(caller) => {
-                Verdict::Deny(Denied::Revoked(caller.clone()))
+        if !revoked.is_empty() && revoked.contains(caller) {
+            return Verdict::Deny(Denied::Revoked(caller.clone()));
+        }
+        match verdict {
+            // Who believes another mesh has not opened its own to it.
+            Verdict::Allow(Allowed::ByDefault) if caller.trust_domain != *self.own_domain() => {
+                Verdict::Deny(Denied::OfPeer(caller.trust_domain.clone()))
             }
-            Fact::Known(_) | Fact::Unknown => verdict,
+            Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_) => verdict,
         }
     }
 }
 
 /// What is asked, under each reading of the path.
 fn readings<'r>(request: &'r Request<'r>) -> impl Iterator<Item = Asked<'r>> {
-    request.path.readings().map(|path| Asked {
-        method: request.method,
-        host: request.host,
-        path,
-        headers: request.headers,
-    })
+    let readings = request.path.readings();
+    readings.map(|path| Asked::of(request, path))
 }
 
 /// Leave, and who has it.
 #[derive(Clone, Copy, Debug)]
 struct Grant<'a> {
     peer: &'a Peer,
+    /// The namespace of this mesh that it acts in, if it proved one.
+    namespace: Option<&'a Namespace>,
     caller: Option<&'a SpiffeId>,
     allowed: Allowed<'a>,
     target: Option<Target<'a>>,
 }
 
 impl<'a> Grant<'a> {
-    fn namespace(&self) -> Option<&'a Namespace> {
-        match &self.peer.channel {
-            Channel::Mtls(caller) => Some(&caller.id().namespace),
-            Channel::Local(workload) => Some(&workload.namespace),
-            Channel::Plain(_) => None,
-        }
-    }
-
-    fn permit(&self, asked: Option<Facts>) -> Permit {
+    fn permit(&self, asked: Option<Facts>, token: Option<Arc<Proven>>) -> Permit {
         let rule = match self.allowed {
             Allowed::ByRule(rule) => Some(rule.clone()),
-            Allowed::ByDefault | Allowed::Outbound => None,
+            Allowed::Probe(_) | Allowed::ByDefault | Allowed::Outbound => None,
         };
         Permit {
             caller: self.caller.cloned(),
@@ -284,18 +402,32 @@ impl<'a> Grant<'a> {
                 .map(|target| (target.workload.clone(), target.port)),
             rule,
             asked,
+            token,
+            left: None,
+            consents: Vec::new(),
         }
     }
 }
 
-/// A request that may go on, with its head inside. Only [`Policy::admit`] makes one.
+/// A request that may go on, with its head inside. Only [`Policy::admit`] and [`Examined::admitted`] make one.
 #[derive(Debug)]
 pub struct Admitted<'a> {
     grant: Grant<'a>,
+    bearer: Bearer,
+    gate: Option<&'a Gate>,
+    /// What was said by those who were asked, if anybody was.
+    consents: Option<Box<Consents>>,
     request: Request<'a>,
+    left: Option<Box<Left>>,
 }
 
 impl<'a> Admitted<'a> {
+    /// The same, which goes out of the mesh by this leave.
+    pub fn leaving(self, leave: &Leave<'_>) -> Self {
+        let left = Some(Box::new(leave.keep()));
+        Self { left, ..self }
+    }
+
     /// Who made it.
     pub fn peer(&self) -> &'a Peer {
         self.grant.peer
@@ -311,14 +443,21 @@ impl<'a> Admitted<'a> {
         &self.request
     }
 
+    /// What becomes of its headers on the way to the application, where anybody's tokens are believed: no
+    /// client says what only a token may, and claims are told.
+    pub fn told_of_token(&self) -> Option<HeaderChanges> {
+        let believed = self.gate?.believed()?;
+        Some(believed.changes(&self.request, &self.bearer))
+    }
+
     /// Why it may go on.
     pub fn allowed(&self) -> Allowed<'a> {
         self.grant.allowed
     }
 
-    /// The namespace of the caller, if it proved one.
+    /// The namespace of this mesh that the caller acts in, if it proved one.
     pub fn namespace(&self) -> Option<&'a Namespace> {
-        self.grant.namespace()
+        self.grant.namespace
     }
 
     /// What is kept of the permission while the exchange lives, to be asked again when the view
@@ -332,14 +471,21 @@ impl<'a> Admitted<'a> {
             ..
         } = &self.request;
         let headers = headers.iter();
-        self.grant.permit(Some(Facts {
+        let asked = Facts {
             method: (*method).to_owned(),
             host: (*host).to_owned(),
             readings: path.readings().map(ToOwned::to_owned).collect(),
             headers: headers
                 .map(|it| (it.name.into(), it.value.into()))
                 .collect(),
-        }))
+        };
+        let token = self.bearer.proven().cloned();
+        let consents = self.consents.as_ref();
+        Permit {
+            consents: consents.map(|it| it.of.clone()).unwrap_or_default(),
+            left: self.left.clone(),
+            ..self.grant.permit(Some(asked), token)
+        }
     }
 }
 
@@ -358,13 +504,30 @@ impl<'a> AdmittedStream<'a> {
         self.0.allowed
     }
 
-    /// The namespace of the caller, if it proved one.
+    /// The namespace of this mesh that the caller acts in, if it proved one.
     pub fn namespace(&self) -> Option<&'a Namespace> {
-        self.0.namespace()
+        self.0.namespace
     }
 
     /// What is kept of the permission while the stream lives.
     pub fn permit(&self) -> Permit {
-        self.0.permit(None)
+        self.0.permit(None, None)
+    }
+
+    /// The same of one that goes out of the mesh by this leave.
+    pub fn permit_out(&self, leave: &Leave<'_>) -> Permit {
+        self.permit_left(leave.keep())
+    }
+
+    /// The same of one that `caller`, a workload of this proxy, makes in plain to who has `address` in the mesh.
+    pub fn permit_plain(&self, caller: &WorkloadId, address: SocketAddr) -> Permit {
+        self.permit_left(Left::plain(caller, address))
+    }
+
+    fn permit_left(&self, left: Left) -> Permit {
+        Permit {
+            left: Some(Box::new(left)),
+            ..self.permit()
+        }
     }
 }

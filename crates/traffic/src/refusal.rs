@@ -7,11 +7,13 @@ use core::{
     time::Duration,
 };
 
+use leno_authorizer::Refused;
 use leno_model::view::PortRef;
 use leno_model::{Code, Fault, Origin, ServiceName, SpiffeId, Subscription};
 
 use crate::deadline::Timed;
 use crate::naming::Unnamed;
+use crate::outside::{NotLetOut, WhyNotOut};
 use crate::policy::Denied;
 
 /// Why a call was not served. `Display` says it in one sentence without its full stop.
@@ -309,6 +311,22 @@ pub struct RefusedIdentity {
     pub peer: SpiffeId,
 }
 
+impl From<Box<NotLetOut>> for Refusal {
+    fn from(not: Box<NotLetOut>) -> Self {
+        match &not.why {
+            WhyNotOut::Unknown(origin) => Self::UnknownDestination {
+                address: not.address,
+                origin: origin.clone(),
+            },
+            WhyNotOut::Denied(_)
+            | WhyNotOut::NotUnderstood(_)
+            | WhyNotOut::NoRule(_)
+            | WhyNotOut::NotProven(_)
+            | WhyNotOut::NotToldApart(_) => Self::Denied(Denied::from(not)),
+        }
+    }
+}
+
 impl Refusal {
     /// What kind of failure it is.
     pub fn code(&self) -> Code {
@@ -411,10 +429,42 @@ impl Refusal {
         }
     }
 
+    /// Whether it is the caller's own proxy that lets nothing out of the mesh.
+    pub fn is_of_outside(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied(Denied::NotLetOut(_)) | Self::UnknownDestination { .. }
+        )
+    }
+
+    /// Whether it may be let out of the mesh once it says for which host it is.
+    pub fn hangs_on_host(&self) -> bool {
+        let Self::Denied(Denied::NotLetOut(not)) = self else {
+            return false;
+        };
+        matches!(not.why, WhyNotOut::NotToldApart(_))
+    }
+
     /// Whether every other try would be refused just so.
     pub fn is_final(&self) -> bool {
         let is_told = matches!(self, Self::IdentityRevoked(_) | Self::StreamRefused { .. });
         is_told && matches!(self.fault(), Fault::Caller | Fault::Configuration)
+    }
+
+    /// What the client is told of how to prove itself, where a token would help.
+    pub fn challenge(&self) -> Option<String> {
+        let Self::Denied(denied) = self else {
+            return None;
+        };
+        denied.challenge()
+    }
+
+    /// What an external authorizer wants the client to be told.
+    pub fn said_by_authorizer(&self) -> Option<&Refused> {
+        let Self::Denied(Denied::ByAuthorizer(dissent)) = self else {
+            return None;
+        };
+        Some(&dissent.answer)
     }
 
     /// The time that passed, if it is that: what it was for, and how long it was.

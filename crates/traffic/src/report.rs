@@ -4,6 +4,7 @@ use alloc::{borrow::Cow, string::String, sync::Arc};
 
 use leno_condition::{Answer, Condition, Facts};
 use leno_model::view::{AccessLog, Redaction, Telemetry, Tracing};
+use leno_protocol::Header;
 
 /// What a `TelemetryPolicy` says of some calls, ready to be asked.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl Report {
         if !redacts(redaction) {
             return Cow::Borrowed(path);
         }
-        let is_hidden = |segment: &str| !segment.is_empty() && hides(redaction, segment);
+        let is_hidden = |segment: &str| !segment.is_empty() && hides(redaction, segment.as_bytes());
         if !path.split('/').any(is_hidden) {
             return Cow::Borrowed(path);
         }
@@ -95,9 +96,28 @@ impl Report {
         Cow::Owned(shown)
     }
 
+    /// Whether nobody is to read this, wherever it is told.
+    pub fn hides(&self, value: &[u8]) -> bool {
+        hides(&self.said.redaction, value)
+    }
+
+    /// Whether nobody is to read what a request says by its headers of this name: each counts, and each
+    /// item of a list, for rules read them as one.
+    pub fn hides_header(&self, headers: &[Header<'_>], name: &str) -> bool {
+        let mut named = headers
+            .iter()
+            .filter(|header| header.name.eq_ignore_ascii_case(name));
+        named.any(|header| self.hides_some(header.value))
+    }
+
+    fn hides_some(&self, value: &[u8]) -> bool {
+        let mut items = value.split(|byte| *byte == b',');
+        self.hides(value) || items.any(|item| self.hides(item.trim_ascii()))
+    }
+
     /// The value of a header as it may be read.
     pub fn header<'t>(&self, name: &str, value: &'t str) -> &'t str {
-        if SECRETS.contains(&name) || hides(&self.said.redaction, value) {
+        if SECRETS.contains(&name) || self.hides_some(value.as_bytes()) {
             return HIDDEN;
         }
         value
@@ -108,9 +128,9 @@ fn redacts(redaction: &Redaction) -> bool {
     redaction.all || !redaction.patterns.is_empty()
 }
 
-fn hides(redaction: &Redaction, text: &str) -> bool {
+fn hides(redaction: &Redaction, text: &[u8]) -> bool {
     let mut patterns = redaction.patterns.iter();
-    redaction.all || patterns.any(|pattern| pattern.matches(text.bytes()))
+    redaction.all || patterns.any(|pattern| pattern.matches(text.iter().copied()))
 }
 
 /// What stands in the place of what is hidden.
@@ -140,6 +160,31 @@ mod tests {
             },
             ..Telemetry::default()
         }))
+    }
+
+    #[test]
+    fn a_header_is_hidden_if_one_of_its_values_is() {
+        let cards = report(false, &["[0-9]+", "[A-Z][a-z]+, [A-Z][a-z]+"]);
+        for (values, expect) in [
+            (&["4111"][..], true),
+            (&["4111", "5500"], true),
+            (&["none", "5500"], true),
+            (&["none, 5500"], true),
+            (&["Roe, Jane", "Doe, John"], true),
+            (&["none", "a5500"], false),
+            (&[], false),
+        ] {
+            let other = ("x-other", "4111");
+            let named = values.iter().map(|value| ("X-Card", *value));
+            let headers = named.chain([other]).map(|(name, value)| Header {
+                name,
+                value: value.as_bytes(),
+            });
+            let headers = headers.collect::<Vec<_>>();
+            assert_eq!(cards.hides_header(&headers, "x-card"), expect, "{values:?}");
+        }
+        assert_eq!(cards.header("x-card", "none, 5500"), HIDDEN);
+        assert_eq!(cards.header("x-card", "none, a5500"), "none, a5500");
     }
 
     #[test]

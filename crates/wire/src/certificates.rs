@@ -5,7 +5,7 @@ use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use core::time::Duration;
 
 use leno_model::view::WorkloadId;
-use leno_model::{Name, Namespace, SpiffeId, TrustDomain, Wall};
+use leno_model::{SpiffeId, TrustDomain, Wall};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit};
@@ -17,24 +17,45 @@ pub const NODE: &str = "leno-node";
 
 /// Who the control plane of a trust domain is.
 pub fn control_plane(trust_domain: &TrustDomain) -> SpiffeId {
-    SpiffeId {
-        trust_domain: trust_domain.clone(),
-        namespace: Namespace::new("leno-system").expect("a constant that is a label"),
-        service_account: Name::new("leno-control").expect("a constant that is a name"),
-    }
+    SpiffeId::control_plane(trust_domain)
 }
 
-/// A proxy that has no certificate shows a token to get one.
-#[derive(Clone, PartialEq, Eq)]
+/// A proxy that has no certificate shows evidence to get one.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Join {
-    /// Which token.
-    pub token: String,
-    /// What only its bearer knows.
-    pub secret: Vec<u8>,
-    /// The service account it wants to act as, if the token leaves a choice.
+    /// What proves who it is.
+    pub evidence: Evidence,
+    /// The namespace it wants to act in, if the evidence leaves a choice.
+    pub namespace: Option<String>,
+    /// The service account it wants to act as, if the evidence leaves a choice.
     pub service_account: Option<String>,
     /// A certificate request (PKCS #10) in DER.
     pub request: Vec<u8>,
+}
+
+/// What proves who somebody is that has no certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// A join token.
+    Token {
+        /// Which one.
+        id: String,
+        /// What only its bearer knows.
+        secret: Vec<u8>,
+    },
+    /// The process that asks, as the kernel of the control plane's host knows it.
+    Process,
+    /// A token of somebody else, in its compact form.
+    Jwt(String),
+}
+
+/// What becomes of a proxy that is let in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Joined {
+    /// Its first certificate.
+    pub issued: Issued,
+    /// Host and port at which it finds the control plane.
+    pub address: String,
 }
 
 /// A proxy that has proven who it is asks for a certificate.
@@ -82,11 +103,18 @@ pub struct Time(pub Wall);
 impl Join {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
+        let (token, secret, jwt) = match &self.evidence {
+            Evidence::Token { id, secret } => (Some(id.clone()), secret.clone(), None),
+            Evidence::Process => (None, Vec::new(), None),
+            Evidence::Jwt(token) => (None, Vec::new(), Some(token.clone())),
+        };
         JoinMessage {
-            token: self.token.clone(),
-            secret: self.secret.clone(),
+            token,
+            secret,
             service_account: self.service_account.clone(),
             request: self.request.clone(),
+            namespace: self.namespace.clone(),
+            jwt,
         }
         .encode_to_vec()
     }
@@ -94,9 +122,15 @@ impl Join {
     /// Reads what a proxy sent.
     pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
         let message = JoinMessage::decode(bytes).map_err(|error| Misfit::new("join", error))?;
+        let secret = message.secret;
         Ok(Self {
-            token: message.token,
-            secret: message.secret,
+            evidence: match (message.token, message.jwt) {
+                (Some(id), None) => Evidence::Token { id, secret },
+                (None, Some(token)) => Evidence::Jwt(token),
+                (None, None) => Evidence::Process,
+                (Some(_), Some(_)) => return Err(Misfit::new("join", "it shows two things")),
+            },
+            namespace: message.namespace,
             service_account: message.service_account,
             request: message.request,
         })
@@ -104,9 +138,36 @@ impl Join {
 }
 
 /// Shows which token, and nothing of its secret.
-impl core::fmt::Debug for Join {
+impl core::fmt::Debug for Evidence {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Join({})", self.token)
+        match self {
+            Self::Token { id, .. } => write!(f, "Token({id})"),
+            Self::Process => f.write_str("Process"),
+            Self::Jwt(_) => f.write_str("Jwt"),
+        }
+    }
+}
+
+impl Joined {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        JoinedMessage {
+            issued: Some(self.issued.to_message()),
+            address: self.address.clone(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what a control plane sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        let message = JoinedMessage::decode(bytes).map_err(|error| Misfit::new("joined", error))?;
+        let issued = message
+            .issued
+            .ok_or_else(|| Misfit::missing("certificate"))?;
+        Ok(Self {
+            issued: Issued::of(issued)?,
+            address: message.address,
+        })
     }
 }
 
@@ -175,17 +236,23 @@ impl Leave {
 impl Issued {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
+        self.to_message().encode_to_vec()
+    }
+
+    /// Reads what a CA sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
+        Self::of(IssuedMessage::decode(bytes).map_err(|error| Misfit::new("issued", error))?)
+    }
+
+    fn to_message(&self) -> IssuedMessage {
         IssuedMessage {
             chain: self.chain.clone(),
             trust_domain: self.trust_domain.to_message(),
             roots: self.roots.clone(),
         }
-        .encode_to_vec()
     }
 
-    /// Reads what a CA sent.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
-        let message = IssuedMessage::decode(bytes).map_err(|error| Misfit::new("issued", error))?;
+    fn of(message: IssuedMessage) -> Result<Self, Misfit> {
         Ok(Self {
             chain: message.chain,
             trust_domain: TrustDomain::from_message(message.trust_domain)?,
@@ -224,15 +291,27 @@ struct TimeMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct JoinedMessage {
+    #[prost(message, optional, tag = "1")]
+    issued: Option<IssuedMessage>,
+    #[prost(string, tag = "2")]
+    address: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct JoinMessage {
-    #[prost(string, tag = "1")]
-    token: String,
+    #[prost(string, optional, tag = "1")]
+    token: Option<String>,
     #[prost(bytes = "vec", tag = "2")]
     secret: Vec<u8>,
     #[prost(string, optional, tag = "3")]
     service_account: Option<String>,
     #[prost(bytes = "vec", tag = "4")]
     request: Vec<u8>,
+    #[prost(string, optional, tag = "5")]
+    namespace: Option<String>,
+    #[prost(string, optional, tag = "6")]
+    jwt: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -25,12 +25,14 @@ pub mod call {
     /// Streams of [`crate::questions::Posed`] from the control plane, and of
     /// [`crate::questions::Told`] from the proxy that began the call.
     pub const ANSWER: &str = "/leno.dev.v1alpha1.Questions/Answer";
-    /// Takes a [`crate::certificates::Join`] and gives a [`crate::certificates::Issued`].
+    /// Takes a [`crate::certificates::Join`] and gives a [`crate::certificates::Joined`].
     pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
     /// Get a certificate for one that has ended, while people let that be.
     pub const READMIT: &str = "/leno.dev.v1alpha1.Certificates/Readmit";
     /// Takes a [`crate::certificates::Leave`] and gives nothing back.
     pub const LEAVE: &str = "/leno.dev.v1alpha1.Certificates/Leave";
+    /// Takes a [`crate::tokens::Mint`] and gives a [`crate::tokens::Minted`].
+    pub const MINT: &str = "/leno.dev.v1alpha1.Certificates/Mint";
     /// Takes a [`crate::flows::Report`] and gives a [`crate::flows::Taken`].
     pub const REPORT: &str = "/leno.dev.v1alpha1.Flows/Report";
     /// Takes a [`crate::certificates::Renew`] and gives a [`crate::certificates::Issued`].
@@ -51,6 +53,7 @@ pub mod questions;
 mod saved;
 pub mod server;
 mod token;
+pub mod tokens;
 pub mod troubles;
 
 pub use carried::Misfit;
@@ -59,4 +62,4 @@ pub use delta::{Holder, Request, Response};
 pub use part::{Encoded, Part, PartName, Version};
 pub use saved::NotRestored;
 pub use server::{Holds, Server, Target};
-pub use token::{JoinToken, NotAToken};
+pub use token::{JoinToken, MeshAddress, NotAToken, NotAnAddress};

@@ -1,6 +1,8 @@
 //! A part of a view: the unit that is named, hashed, sent and taken away.
 
 mod access;
+mod external;
+mod jwt;
 mod mesh;
 mod route;
 mod service;
@@ -25,28 +27,36 @@ use crate::carried::{Carried, Misfit, required};
 /// Features that change what a part means and that this build understands. A peer announces them
 /// when it connects; the control plane names in a message's `needs` those it cannot do without.
 pub const FEATURES: &[&str] = &[
+    feature::ACCESS_CLAIMS,
     feature::ACCESS_CONDITION,
     feature::ACCESS_EXCEPT,
+    feature::ACCESS_EXTERNAL,
     feature::ACCESS_HEADERS,
     feature::ACCESS_TEMPLATE,
+    feature::ACCESS_WITHIN,
     feature::ATTEMPT_TIMEOUT,
     feature::BACKEND_REWRITE,
     feature::CORS,
     feature::MIRROR,
     feature::RETRY_UNANSWERED,
+    feature::TOKEN_KEYS,
 ];
 
 /// The names of features.
 mod feature {
+    pub(super) const ACCESS_CLAIMS: &str = "access-claims";
     pub(super) const ACCESS_CONDITION: &str = "access-condition";
     pub(super) const ACCESS_EXCEPT: &str = "access-except";
+    pub(super) const ACCESS_EXTERNAL: &str = "access-external";
     pub(super) const ACCESS_HEADERS: &str = "access-headers";
     pub(super) const ACCESS_TEMPLATE: &str = "access-template";
+    pub(super) const ACCESS_WITHIN: &str = "access-within";
     pub(super) const ATTEMPT_TIMEOUT: &str = "attempt-timeout";
     pub(super) const BACKEND_REWRITE: &str = "backend-rewrite";
     pub(super) const CORS: &str = "cors";
     pub(super) const MIRROR: &str = "mirror";
     pub(super) const RETRY_UNANSWERED: &str = "retry-unanswered";
+    pub(super) const TOKEN_KEYS: &str = "token-keys";
 }
 
 /// Whether one of `needs` is no feature of this build.
@@ -63,7 +73,17 @@ impl PartName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The feature without which a proxy does not know this kind of part, and would refuse the view as
+    /// a whole for it.
+    pub(crate) fn feature(&self) -> Option<&'static str> {
+        let is_token_keys = self.0.starts_with(TOKEN_KEYS);
+        is_token_keys.then_some(feature::TOKEN_KEYS)
+    }
 }
+
+/// How the names of token keys begin.
+const TOKEN_KEYS: &str = "token-keys/";
 
 impl From<String> for PartName {
     fn from(text: String) -> Self {
@@ -181,6 +201,8 @@ pub enum Part {
     Revoked(Arc<BTreeSet<SpiffeId>>),
     /// The roots of a trust domain.
     Bundle(TrustDomain, Arc<Vec<Vec<u8>>>),
+    /// The keys of a trust domain that prove its JWT-SVIDs: a JWK Set.
+    TokenKeys(TrustDomain, Arc<str>),
 }
 
 impl Part {
@@ -195,6 +217,7 @@ impl Part {
             }
             Self::Revoked(_) => String::from("revoked"),
             Self::Bundle(domain, _) => format!("bundle/{domain}"),
+            Self::TokenKeys(domain, _) => format!("{TOKEN_KEYS}{domain}"),
         })
     }
 
@@ -213,6 +236,10 @@ impl Part {
             Self::Bundle(domain, roots) => Kind::Bundle(mesh::BundleMessage {
                 trust_domain: domain.to_message(),
                 roots: roots.to_vec(),
+            }),
+            Self::TokenKeys(domain, keys) => Kind::TokenKeys(mesh::TokenKeysMessage {
+                trust_domain: domain.to_message(),
+                keys: String::from(&**keys),
             }),
         };
         PartMessage {
@@ -265,6 +292,10 @@ impl Part {
                     let domain = TrustDomain::from_message(message.trust_domain)?;
                     Self::Bundle(domain, Arc::new(message.roots))
                 }
+                Kind::TokenKeys(message) => {
+                    let domain = TrustDomain::from_message(message.trust_domain)?;
+                    Self::TokenKeys(domain, message.keys.into())
+                }
             },
         )
     }
@@ -277,6 +308,9 @@ pub fn parts_of(view: &View) -> Vec<Part> {
     parts.push(Part::Revoked(view.revoked.clone()));
     for (domain, roots) in &view.bundles {
         parts.push(Part::Bundle(domain.clone(), roots.clone()));
+    }
+    for (domain, keys) in &view.token_keys {
+        parts.push(Part::TokenKeys(domain.clone(), keys.clone()));
     }
     parts.extend(view.workloads.values().cloned().map(Part::Workload));
     parts.extend(view.services.values().cloned().map(Part::Service));
@@ -307,6 +341,7 @@ pub fn assemble(
             }
             Part::Revoked(part) => view.revoked = part,
             Part::Bundle(domain, roots) => drop(view.bundles.insert(domain, roots)),
+            Part::TokenKeys(domain, keys) => drop(view.token_keys.insert(domain, keys)),
         }
     }
     let mut endpoints = BTreeMap::<PortRef, Vec<Arc<EndpointSlice>>>::new();
@@ -321,6 +356,7 @@ pub fn assemble(
         endpoints,
         revoked: view.revoked,
         bundles: view.bundles,
+        token_keys: view.token_keys,
     })
 }
 
@@ -332,11 +368,12 @@ struct Parts {
     slices: BTreeMap<(PortRef, u32), Arc<EndpointSlice>>,
     revoked: Arc<BTreeSet<SpiffeId>>,
     bundles: BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
+    token_keys: BTreeMap<TrustDomain, Arc<str>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct PartMessage {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
     kind: Option<Kind>,
     /// Features without which the part as a whole cannot be understood.
     #[prost(string, repeated, tag = "15")]
@@ -350,7 +387,13 @@ impl PartMessage {
         match &self.kind {
             Some(Kind::Workload(workload)) => workload.needs().filter(is_lacked).cloned().collect(),
             Some(Kind::Service(service)) => service.needs().filter(is_lacked).cloned().collect(),
-            Some(Kind::Settings(_) | Kind::Endpoints(_) | Kind::Revoked(_) | Kind::Bundle(_))
+            Some(
+                Kind::Settings(_)
+                | Kind::Endpoints(_)
+                | Kind::Revoked(_)
+                | Kind::Bundle(_)
+                | Kind::TokenKeys(_),
+            )
             | None => BTreeSet::new(),
         }
     }
@@ -370,6 +413,8 @@ enum Kind {
     Revoked(mesh::RevokedMessage),
     #[prost(message, tag = "6")]
     Bundle(mesh::BundleMessage),
+    #[prost(message, tag = "7")]
+    TokenKeys(mesh::TokenKeysMessage),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

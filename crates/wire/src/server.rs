@@ -61,6 +61,21 @@ impl Target {
         &self.parts
     }
 
+    /// What of it a proxy with these features knows: of a kind of part that it does not, it is told
+    /// nothing.
+    fn known_with(self: Arc<Self>, features: &[String]) -> Arc<Self> {
+        let is_known = |name: &PartName| match name.feature() {
+            Some(feature) => features.iter().any(|it| it == feature),
+            None => true,
+        };
+        if self.parts.keys().all(is_known) {
+            return self;
+        }
+        let mut known = Self::clone(&self);
+        known.parts.retain(|name, _| is_known(name));
+        Arc::new(known)
+    }
+
     /// The commit without its seal, of which the holder of a key knows.
     fn commit(&self, answers: Vec<Subscription>, told: &BTreeMap<Subscription, bool>) -> Commit {
         Commit {
@@ -260,9 +275,9 @@ impl Server {
 
     /// Begins the update to what is wanted, if that differs from what the proxy holds.
     fn begin(&mut self) {
-        if self.hello.is_none() {
+        let Some(hello) = &self.hello else {
             return;
-        }
+        };
         // The proxy would not adopt it: it has seen a later view. Another offer will come.
         let follows = |wanted: &Wanted| wanted.target.generation.follows(&self.generation);
         let wanted = self
@@ -271,10 +286,11 @@ impl Server {
         let Some(wanted) = wanted else {
             return;
         };
-        if !follows(&wanted) {
-            return self.begin_in_vain(wanted.target);
+        let is_later = follows(&wanted);
+        let target = wanted.target.known_with(&hello.features);
+        if !is_later {
+            return self.begin_in_vain(target);
         }
-        let target = wanted.target;
         // It would be refused again.
         if matches!(&self.refused, Some((refused, _)) if *refused == target) {
             return;

@@ -25,6 +25,59 @@ pub struct JoinToken {
 /// What the text of every token begins with.
 const SCHEME: &str = "leno-join";
 
+/// Where a mesh is and what proves it; it lets nobody in. Its text form is no secret:
+/// `leno-mesh:shop.local:FINGERPRINT:10.0.0.1:15012`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MeshAddress {
+    /// The trust domain it leads to.
+    pub trust_domain: TrustDomain,
+    /// SHA-256 of the CA's root certificate in DER.
+    pub fingerprint: [u8; 32],
+    /// Host and port of the control plane.
+    pub address: String,
+}
+
+impl MeshAddress {
+    /// What the text of every one begins with.
+    pub const SCHEME: &str = "leno-mesh:";
+}
+
+impl fmt::Display for MeshAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}:", Self::SCHEME, self.trust_domain)?;
+        self.fingerprint
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, ":{}", self.address)
+    }
+}
+
+impl FromStr for MeshAddress {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        let read = || {
+            let mut parts = text.trim().strip_prefix(Self::SCHEME)?.splitn(3, ':');
+            let trust_domain = TrustDomain::new(parts.next()?).ok()?;
+            let fingerprint = digits(parts.next()?)?;
+            let address = parts.next()?.to_owned();
+            let (_, port) = address.rsplit_once(':')?;
+            port.parse::<u16>().ok()?;
+            Some(Self {
+                trust_domain,
+                fingerprint,
+                address,
+            })
+        };
+        read().ok_or(NotAnAddress)
+    }
+}
+
+/// What is no address of a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the address of a mesh, which leno token list tells: leno-mesh:...")]
+pub struct NotAnAddress;
+
 impl fmt::Display for JoinToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{SCHEME}:{}:{}:", self.trust_domain, self.id)?;
@@ -112,6 +165,25 @@ mod tests {
             };
             assert_eq!(std::format!("{token}\n").parse(), Ok(token.clone()));
             assert!(!std::format!("{token:?}").contains("abab"));
+        }
+    }
+
+    #[test]
+    fn an_address_reads_as_it_prints() {
+        let mesh = MeshAddress {
+            trust_domain: TrustDomain::new("shop.local").unwrap(),
+            fingerprint: [0xc1; 32],
+            address: "[fd00::1]:15012".to_owned(),
+        };
+        let text = std::format!("{mesh}\n");
+        assert_eq!(text.parse(), Ok(mesh));
+        for bad in [
+            "",
+            "leno-mesh:",
+            "leno-join:shop.local:c1:h:1",
+            "leno-mesh:shop.local:c1:h:1",
+        ] {
+            assert_eq!(bad.parse::<MeshAddress>(), Err(NotAnAddress), "{bad}");
         }
     }
 

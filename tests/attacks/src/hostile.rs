@@ -145,6 +145,14 @@ impl Hostile {
         Some(())
     }
 
+    /// Reads until so many requests were answered or refused, or the connection ends. An answer to a ping
+    /// says nothing of them: it may go before answers that wait to be sent.
+    pub fn told(&mut self, count: usize) {
+        while self.count(Kind::Headers) + self.refused() < count && self.hear().is_ok() {}
+        let told = self.count(Kind::Headers) + self.refused();
+        assert!(told <= count, "{told} answers to {count} requests");
+    }
+
     /// Reads to the end of the connection, and says with which error it was closed (RFC 9113 section 7);
     /// `None` if no word was said about it.
     pub fn end(&mut self) -> Option<u32> {

@@ -5,6 +5,7 @@
 //! all of its processes with it. Whatever takes time is asked for again and again, up to a bound.
 
 mod application;
+mod authorizer;
 mod block;
 mod certificates;
 mod client;
@@ -12,12 +13,15 @@ mod collector;
 mod go;
 mod grpc;
 pub mod hbone;
+pub mod made;
 mod process;
 mod reader;
+mod spiffe;
 mod websocket;
 mod world;
 
 pub use application::{Application, deaf, hash, refuse, serve};
+pub use authorizer::{authorize_by_grpc, authorize_by_http};
 pub use block::Block;
 pub use certificates::{issue_earlier, let_expire};
 pub use client::{Answer, Client, curl, exchange};
@@ -25,5 +29,6 @@ pub use collector::Collector;
 pub use grpc::{Grpc, grpcio};
 pub use process::{Ended, Process, ended, run, until, within};
 pub use reader::{READERS, Read, reader};
+pub use spiffe::Spiffe;
 pub use websocket::{haproxy, websocket};
-pub use world::{ProxyOf, World, binary};
+pub use world::{ProxyOf, World, binary, built};

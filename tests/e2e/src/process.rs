@@ -58,11 +58,6 @@ impl Process {
         }
     }
 
-    /// Its number.
-    pub fn id(&self) -> u32 {
-        self.child.borrow().id()
-    }
-
     /// Everything it said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log is a text")

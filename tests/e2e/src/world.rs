@@ -96,6 +96,11 @@ impl World {
         self.block.folder()
     }
 
+    /// A text in which `@name` stands for the address of a name.
+    pub fn filled(&self, text: &str) -> String {
+        self.block.filled(text)
+    }
+
     /// A port of a name.
     pub fn at(&self, name: &str, port: u16) -> SocketAddr {
         (self.block.ip(name), port).into()
@@ -406,23 +411,26 @@ fn leno(folder: &Path) -> Command {
 
 /// The binary under test, which is built first, as the tests were. That may take its time.
 pub fn binary() -> &'static Path {
-    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
-        let tests = std::env::current_exe().expect("a process has a program");
-        let folder = tests
-            .ancestors()
-            .nth(2)
-            .expect("target/PROFILE/deps/tests")
-            .to_owned();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "leno", "--target-dir"]);
-        cargo.arg(folder.parent().expect("target/PROFILE"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        if folder.ends_with("release") {
-            cargo.arg("--release");
-        }
-        let built = cargo.status().expect("cargo runs");
-        assert!(built.success(), "leno does not build");
-        folder.join("leno")
-    });
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| built("leno"));
     &BINARY
+}
+
+/// The program of a package of this workspace that has its name, which is built as whoever asks was.
+pub fn built(package: &str) -> PathBuf {
+    let asking = std::env::current_exe().expect("a process has a program");
+    let folder = asking
+        .ancestors()
+        .nth(2)
+        .expect("target/PROFILE/deps/tests")
+        .to_owned();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", package, "--target-dir"]);
+    cargo.arg(folder.parent().expect("target/PROFILE"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo runs");
+    assert!(status.success(), "{package} does not build");
+    folder.join(package)
 }

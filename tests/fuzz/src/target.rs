@@ -12,6 +12,7 @@ mod names;
 mod paths;
 mod peeks;
 mod questions;
+mod tokens;
 mod wire;
 
 /// A parser, and what must hold of it.
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     peeks::TARGET,
     http1::REQUEST,
     answers::TARGET,
+    tokens::TARGET,
     wire::MESSAGE,
     wire::PART,
 ];

@@ -21,6 +21,11 @@ fn page() -> String {
     for special in Special::ALL.into_iter().rev() {
         row(&mut text, &[&code(special.written()), special.about()]);
     }
+    row(&mut text, &[&code("{kind: HTTPRoute, name: R}"), ROUTES]);
+    row(
+        &mut text,
+        &[&code("{kind: GRPCRoute, name: R}"), "the same"],
+    );
     text += VERDICT;
     for (when, then) in STEPS {
         let then = match then {
@@ -30,6 +35,14 @@ fn page() -> String {
         row(&mut text, &[when, &then]);
     }
     text += READINGS;
+    text += OUTBOUND;
+    for (when, then) in OUT {
+        let then = match then {
+            Then::Refuse(code) => refused(*code),
+            Then::Let(words) => (*words).to_owned(),
+        };
+        row(&mut text, &[when, &then]);
+    }
     text += CONDITIONS;
     for fact in Fact::all().filter(|fact| fact.is_known_first()) {
         row(
@@ -106,8 +119,24 @@ const STEPS: &[(&str, Then)] = &[
         Then::Refuse(Code::T005),
     ),
     (
+        "it is a health check that the `Mesh` names in `probes`",
+        Then::Let("allowed, as `probe`"),
+    ),
+    (
         "`mtls` is `Strict`, and the call came in plain",
         Then::Refuse(Code::R002),
+    ),
+    (
+        "the request carries a token that is not accepted, or of none of the issuers of a policy with `jwt.required: true`",
+        Then::Refuse(Code::R061),
+    ),
+    (
+        "the keys that should prove its token could not be got",
+        Then::Refuse(Code::R063),
+    ),
+    (
+        "`jwt.required` is `true`, and it carries no token, or is a stream of bytes",
+        Then::Refuse(Code::R062),
     ),
     ("a rule with `Deny` matches", Then::Refuse(Code::R004)),
     (
@@ -124,11 +153,60 @@ const STEPS: &[(&str, Then)] = &[
         Then::Refuse(Code::R060),
     ),
     (
+        "it carries no token, and a rule with `Allow` for its caller asks for claims",
+        Then::Refuse(Code::R062),
+    ),
+    (
         "there are rules with `Allow`, and none matches",
         Then::Refuse(Code::R003),
     ),
     ("`default` is `Deny`", Then::Refuse(Code::R003)),
+    (
+        "the caller is of another trust domain, which a `MeshPeer` lets be believed",
+        Then::Refuse(Code::R066),
+    ),
     ("else", Then::Let("allowed")),
+];
+
+/// The steps of a verdict about a call that leaves the mesh, in their order.
+const OUT: &[(&str, Then)] = &[
+    (
+        "a rule with `Deny` matches, by the name that it says or, where that is not proven, by one that was told",
+        Then::Refuse(Code::R067),
+    ),
+    (
+        "so does a rule that this proxy is too old for, or that could not be read",
+        Then::Refuse(Code::R005),
+    ),
+    (
+        "it says no name, and rules with `Deny` match some of the told names and not others",
+        Then::Refuse(Code::R069),
+    ),
+    (
+        "a rule with `Allow` matches by the name that it says, which is proven; or, if it says none, by every told name",
+        Then::Let("let out"),
+    ),
+    (
+        "a rule with `Allow` and without `hosts` matches",
+        Then::Let("let out"),
+    ),
+    (
+        "what holds for all other hosts is `Allow`",
+        Then::Let("let out"),
+    ),
+    (
+        "a rule with `Allow` matches by the name that it says, which is not proven",
+        Then::Refuse(Code::R068),
+    ),
+    (
+        "it says no name, and rules with `Allow` match some of the told names and not others",
+        Then::Refuse(Code::R069),
+    ),
+    (
+        "no policy says anything of the caller's calls",
+        Then::Refuse(Code::R001),
+    ),
+    ("else", Then::Refuse(Code::R067)),
 ];
 
 const HEAD: &str = "<!-- Made by `cargo xtask generate` from crates/compile/src/access/special.rs, \
@@ -173,10 +251,18 @@ target stands first:
 |---|---|
 ";
 
+const ROUTES: &str = "the ports of workloads to which the route's backends in the policy's namespace lead; \
+there only requests that the route's matches take";
+
 const VERDICT: &str = "
 A policy without `rules` names no caller and by itself allows and denies nobody; `rules: []` is an error
-([C132](../errors/C132.md)). What cannot be read of a policy denies what the rest of it covers. Routes are decided by the
-caller's proxy, so a policy about a route is refused ([C114](../errors/C114.md)): name the Service, and the paths in a rule.
+([C132](../errors/C132.md)). What cannot be read of a policy denies what the rest of it covers.
+
+A policy about a route is asked where the route's requests arrive: its rules look only at what the route's matches take, and no match
+of another route takes first, as it is after the route has rewritten it, whoever sent it and whether or not it came by that route. All else on the port is left to
+other policies: a rule that allows some requests of the route leaves nobody else allowed to make those, and says nothing of others.
+So it has rules alone; `mtls` and `default`, which hold for a port as a whole, are refused, and so is a route that matches by
+parameters of the query, or by a header that it changes, or stands behind one that does ([C114](../errors/C114.md)).
 
 ## The verdict
 
@@ -191,6 +277,116 @@ A path that can be read in several ways gets a verdict under each; where they di
 [R035](../errors/R035.md). A rule with `Audit` decides nothing. That it matched is told in the access log (`audited`),
 by `leno tap` and by `leno why ID`, and counted by `leno_audited_total`; so is that it may have matched, where that cannot
 be told. Audit rules are asked one after the other, each of every call.
+
+A call that the rules let in, and that is no health check, goes on only if every external authorizer over the port lets it, too.
+
+## Tokens
+
+`jwt` says whose JSON Web Tokens are believed on the targets: of every policy that is about a port, the issuers count. A token is
+proven by the receiver, with a key of its issuer and an algorithm of that key's kind (RS, PS, ES and EdDSA; never `none` or a
+shared secret); it must have an end (`exp`), be meant for one of `audiences`, and not be of another kind (`typ`). Clocks may
+differ by 60 seconds.
+
+```yaml
+kind: AccessPolicy
+spec:
+  jwt:
+    issuers:
+    - issuer: https://id.example
+      audiences: [shop]
+      jwks: {url: 'https://id.example/.well-known/jwks.json'}
+      claimsToHeaders: [{claim: sub, header: x-user}]
+  rules:
+  - requests: [{paths: [{value: /}], methods: [GET]}]
+  - requests: [{claims: [{name: roles, value: admin}]}]
+```
+
+- A request whose token is **not accepted** is refused with 401 and `WWW-Authenticate` (RFC 6750) before any rule is asked, and so
+  is one with two tokens, with 400. One **without a token** has no claims and meets the rules so; it gets 401 where only the claims
+  were missing, and everywhere with `jwt.required: true`,
+  which takes a token of that policy's **own** issuers: one of somebody whom another policy believes gets 401. A `jwt` without `required` and without rules that ask for claims
+  keeps nobody out who sends no token.
+- **Claims** are asked for by `requests[].claims`, by name or by JSON pointer (`/realm_access/roles`). Of a list one item must
+  match; of `scope` and `scp`, one word. Several policies over a port believe the issuers of all of them, but the claims that a
+  policy's rules ask for are met only by tokens of **its own** issuers: a partner whom another policy believes makes nobody an
+  admin here. In a policy without `jwt` of its own, a rule that asks for claims cannot be decided
+  ([C152](../errors/C152.md)).
+- The application does not see the token, unless `forward: true`. `claimsToHeaders` tells it claims; what clients send under those
+  names is left out, with or without a token. A claim with a control character, an object, or a list whose item has a comma, is
+  not told.
+- **Keys** stand in the policy (`inline`), in a file of the control plane's folder of keys (`leno control --keys`), or at a URL. The control plane gets them, once for all
+  proxies, every `every` (5 minutes): a new key counts at the latest then. Redirects are not followed, at most 128 KiB and 64
+  keys are read. Keys that cannot be got again are good until `keep` (24 hours) after they were got last, also over a restart;
+  `leno check` says so ([C151](../errors/C151.md)). After that, tokens of that issuer get 503 ([R063](../errors/R063.md)).
+- A proxy remembers for each worker the last tokens that it has proven, by their hash, never past their end or that of their key.
+  No token and no claim stands in a log, a tap or a record, and so a call that was recorded is undecided where it hangs on one.
+
+## External authorization
+
+`externalAuth` has somebody of your own asked about requests, by Envoy's ext_authz: OPA, an OAuth2 proxy, or a few lines of
+yours ([guides/external-authorization.md](../guides/external-authorization.md)).
+
+```yaml
+kind: AccessPolicy
+spec:
+  externalAuth:
+    protocol: GRPC
+    backendRef: {name: authz, port: 9000}
+    timeout: 500ms
+    except: [{methods: [GET], paths: [{type: Exact, value: /healthz}]}]
+    grpc: {allowedResponseHeaders: [x-user]}
+```
+
+| of a request that the rules let in | then |
+|---|---|
+| it is a health check that the `Mesh` names, or no authorizer is asked about it | allowed |
+| it is a stream of bytes, and an authorizer is over the port | denied: [R065](../errors/R065.md) authorizer-silent |
+| an authorizer denies it | denied with his status, headers and body: [R064](../errors/R064.md) denied-by-authorizer |
+| its form is one in which an authorizer cannot be asked about it | denied, whatever `onFailure` says: [R030](../errors/R030.md) malformed-head |
+| an authorizer gives no answer that counts, and `onFailure` is `Deny` | denied: [R065](../errors/R065.md) authorizer-silent |
+| an authorizer gives no answer that counts, and `onFailure` is `Allow` | the next one is asked; that he was silent is told |
+| each of them lets it in | allowed |
+
+- **Several policies** over a port: the authorizer of each is asked, that of the most special policy first, one after the other. The
+  first no ends it. A policy about a route has his asked about what the route takes.
+- **Who asks** is the proxy of whoever is called, in the name of its workload, by mTLS where the authorizer is in the mesh: a policy over
+  the authorizer has to let that workload in. Routes of the authorizer's Service do not count. Of calls to his own
+  port an authorizer is not asked, also of those that are no questions: rules alone decide there. Two who would be asked about each other get no calls ([C173](../errors/C173.md)). A backend in another
+  namespace needs a ReferenceGrant there from `{group: leno.dev, kind: AccessPolicy}`.
+- **About what**: all requests, or `requests`, but none of `except`. Where it cannot be told whether a request is one of these, as
+  with a path that can be read in several ways, he is asked.
+- **What he is told** is the request as the application would get it: after claims are told and tokens left out, with the headers by
+  which applications are told who calls. By gRPC all headers, or `allowedHeaders`, the caller's SPIFFE ID in `source.principal`, and
+  the addresses; by HTTP method, host, path behind `path`, `Authorization` and `allowedHeaders`, and not who calls. `forwardBody` adds
+  the beginning of the body, for which a client has 10 seconds, and `x-envoy-auth-partial-body`.
+- **What he may say**: by gRPC `status`, `ok_response` (`headers`, `headers_to_remove`, `response_headers_to_add`) and
+  `denied_response` with a status from 300 to 599; by HTTP 200 for yes, 300 to 499 for no. Of headers for the application those in
+  `allowedResponseHeaders` count, and what clients send under these names never does, also where he is not asked. Nothing he says
+  touches headers of one connection, of the body's length and coding, `Host`, `X-Forwarded-Client-Cert`, `leno-..` and `proxy-..`.
+  Metadata are not read, and an answer that changes the query counts as none.
+- **Who was asked**, what he said and how long it took stand in the access log (`authorizers`), in `leno why ID` and in a
+  `TelemetryPolicy`'s fields; each question is a call of its own in `leno tap`, metrics and the map. What was let in is not asked about
+  again while it goes on, unless the policy names somebody else.
+
+`leno why A URL`, `leno plan` and recorded calls do not know what an authorizer would say: they are undecided, and name him. A case of
+`leno test` says it: `authorizer: allow`.
+
+## Health checks from outside
+
+A load balancer or a kubelet proves nothing, and an application that it cannot ask counts as dead. `Mesh.spec.probes` lets
+such checks in, whatever `mtls` and policies say, by where they come from, the workload's port and the exact path:
+
+```yaml
+kind: Mesh
+spec:
+  probes:
+  - {from: [10.8.0.0/16], port: 8080, path: /healthz}
+  - {from: [10.8.0.0/16], port: 50051, path: /grpc.health.v1.Health/Check}
+```
+
+Only GET and HEAD are such checks, and POST at gRPC's own path; never what asks for another protocol, comes with an
+identity, or has a path that can be read in two ways. Logs, metrics, `leno tap`, `leno why` and the map call them `probe`. A check
+that only opens a connection learns that the proxy listens, and nothing of the application: let it ask for a path.
 
 ## What can be read in several ways
 
@@ -208,6 +404,21 @@ Servers differ in what they make of an odd request, so a rule must not hang on o
 - A **stream of bytes** is no request: rules that ask for one do not match it. On ports where no requests are seen, a rule
   that denies some denies all ([C135](../errors/C135.md)).
 - `except` takes away: nobody's calls that one of its callers matches, no request that one of its requests matches.
+";
+
+const OUTBOUND: &str = "
+## Calls to hosts outside the mesh: `outbound`
+
+Which hosts outside the mesh the targets may **call**; it says nothing of calls that they take. The proxy of the caller decides: about each
+request of HTTP in plain, and each other stream when it begins; again when the configuration changes. Targets are the mesh, a
+namespace, a Service (the workloads to which it leads) or a MeshWorkload, without a port. Of `outbound.default` the most special
+policy that says it holds, of two equally special ones the stricter; where none says it, `Mesh.spec.unknownDestinations` does. Rules
+of all of them hold. How a name is proven, and what is not seen: [calls to hosts outside](../guides/egress.md).
+
+The first line that is true of a call decides; all that a rule says (`hosts`, `ipBlocks`, `ports`) must match:
+
+| when | then |
+|---|---|
 ";
 
 const CONDITIONS: &str = "

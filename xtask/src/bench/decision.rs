@@ -1,11 +1,11 @@
 //! What one decision takes: the benchmark of `leno-traffic`, run and read.
 
 use crate::bench::{
-    Measured, Options,
+    Measured, Options, beside,
     report::{Figures, Row, Table},
     setting::Setting,
 };
-use crate::rig::process::{self, Core};
+use crate::rig::process::Core;
 
 /// How cargo builds the benchmark.
 pub(super) const BUILD: &str =
@@ -33,7 +33,7 @@ struct Admission {
 
 /// Runs the benchmark, which has been built.
 pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
-    let said = process::cargo(Core::Proxy, &BUILD.replace("--no-run", "--offline"))?;
+    let said = beside::run(Core::Proxy, BUILD)?;
     let mut figures = figures(&read(&said));
     figures.rows.extend(rows(&read_admissions(&said)));
     Ok(figures)

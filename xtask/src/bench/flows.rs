@@ -2,11 +2,11 @@
 //! and read.
 
 use crate::bench::{
-    Measured, Options,
+    Measured, Options, beside,
     report::{Figures, Row, Table},
     setting::Setting,
 };
-use crate::rig::process::{self, Core};
+use crate::rig::process::Core;
 
 /// How cargo builds the benchmark.
 pub(super) const BUILD: &str =
@@ -23,7 +23,7 @@ const LONGEST: f64 = 1000.0;
 
 /// Runs the benchmark, which has been built.
 pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
-    let said = process::cargo(Core::Both, &BUILD.replace("--no-run", "--offline"))?;
+    let said = beside::run(Core::Both, BUILD)?;
     let mut table = Table::new(&[
         "services",
         "edges",
@@ -34,7 +34,7 @@ pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
         "ms by request",
         "ms why one fails",
     ]);
-    let lines = read(&said);
+    let lines = beside::rows::<8>(&said);
     for line in &lines {
         table.line(line);
     }
@@ -60,29 +60,4 @@ pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
         table,
         plots: Vec::new(),
     })
-}
-
-/// Reads its table: rows of eight figures.
-fn read(said: &str) -> Vec<[&str; 8]> {
-    let rows = said.lines().filter_map(|line| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        let row = <[&str; 8]>::try_from(words).ok()?;
-        row.iter()
-            .all(|word| word.parse::<f64>().is_ok())
-            .then_some(row)
-    });
-    rows.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_is_read() {
-        let said =
-            "medians\nservices edges kinds MB a b c d\n200  600  6000  81.5  300  310  350  400\n";
-        let expect = ["200", "600", "6000", "81.5", "300", "310", "350", "400"];
-        assert_eq!(read(said), [expect]);
-    }
 }

@@ -24,6 +24,8 @@ fn status() -> Status {
         proxies: 2,
         objects: 12,
         problems: 0,
+        overrides: 0,
+        watches: 0,
     }
 }
 

@@ -126,6 +126,7 @@ fn a_call_with_all_that_can_be_recorded_of_it() {
                 generation: Some(&generation),
                 caller: Some(&caller),
                 audited: &[],
+                consulted: &[],
                 said_by: Some(&timeout),
                 called: Some(&called),
                 backend: Some(&backend),

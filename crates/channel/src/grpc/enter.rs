@@ -35,6 +35,8 @@ pub struct Entered<S> {
     /// Who it is, and what it proved that with. The connection must end no later than
     /// [`Caller::ends`]. `None`: it showed no certificate, and may do nothing but join.
     pub caller: Option<(Caller, Proof)>,
+    /// Whether it speaks HTTP/1.1: that or nothing was agreed on, and not HTTP/2.
+    pub is_web: bool,
 }
 
 impl Keyring {
@@ -59,7 +61,8 @@ impl Keyring {
             .expect("the provider has suites of TLS 1.3")
             .with_client_cert_verifier(Arc::new(IfAny(Arc::clone(&judge))))
             .with_cert_resolver(held.shown());
-        config.alpn_protocols = vec![Alpn::Hbone.wire()];
+        // Who takes both is no client of gRPC.
+        config.alpn_protocols = vec![WEB.to_vec(), Alpn::Hbone.wire()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         let handshake = TlsAcceptor::from(Arc::new(config)).accept(stream);
@@ -78,9 +81,17 @@ impl Keyring {
             Err(Distrust::NoCertificate) => None,
             Err(distrust) => return Err(failure(WhyFailed::Distrusted(distrust))),
         };
-        Ok(Entered { stream, caller })
+        let agreed = Alpn::agreed(stream.get_ref().1.alpn_protocol());
+        Ok(Entered {
+            stream,
+            caller,
+            is_web: agreed.is_none(),
+        })
     }
 }
+
+/// HTTP/1.1 (RFC 7301 section 6).
+const WEB: &[u8] = b"http/1.1";
 
 /// Judges the certificate of a client that shows one.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::client::Packing;
 use super::status::{Status, StatusCode};
@@ -15,6 +15,8 @@ const PREFIX: usize = 5;
 /// Messages as they come in.
 #[derive(Debug)]
 pub struct Messages {
+    /// What stands at the head of the call, for its server.
+    head: HeaderMap,
     body: RecvStream,
     buffer: BytesMut,
     largest: usize,
@@ -22,11 +24,21 @@ pub struct Messages {
 
 impl Messages {
     pub(super) fn new(body: RecvStream, largest: usize) -> Self {
+        Self::behind(HeaderMap::new(), body, largest)
+    }
+
+    pub(super) fn behind(head: HeaderMap, body: RecvStream, largest: usize) -> Self {
         Self {
+            head,
             body,
             buffer: BytesMut::new(),
             largest,
         }
+    }
+
+    /// What a client says beside its messages, by a name of lower-case letters.
+    pub fn metadata(&self, name: &str) -> Option<&[u8]> {
+        self.head.get(name).map(HeaderValue::as_bytes)
     }
 
     /// The next message; `None` once the peer has sent its last.
@@ -130,6 +142,11 @@ impl Sender {
             sent.map_err(|error| Status::gone(&error))?;
         }
         Ok(())
+    }
+
+    /// Waits until the other end wants no more.
+    pub(super) async fn broken_off(&mut self) -> Result<h2::Reason, h2::Error> {
+        poll_fn(|context| self.0.poll_reset(context)).await
     }
 
     /// Sends no more messages.

@@ -1,6 +1,6 @@
 //! The serving end.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
@@ -86,9 +86,10 @@ impl Call {
             drop(response.send_response(refusal, true));
             return None;
         }
+        let (head, body) = request.into_parts();
         Some(Self {
-            path: request.uri().path().to_owned(),
-            messages: Messages::new(request.into_body(), largest),
+            path: head.uri.path().to_owned(),
+            messages: Messages::behind(head.headers, body, largest),
             answer: Answer(State::Silent(response)),
         })
     }
@@ -124,6 +125,15 @@ impl Answer {
             State::Speaking(sender) => sender.send(message).await,
             State::Silent(_) => unreachable!("the head was sent above"),
         }
+    }
+
+    /// Waits until the client wants no more of it.
+    pub async fn broken_off(&mut self) {
+        // Whatever comes of it, nobody listens any more.
+        drop(match &mut self.0 {
+            State::Silent(response) => poll_fn(|context| response.poll_reset(context)).await,
+            State::Speaking(sender) => sender.broken_off().await,
+        });
     }
 
     /// Ends the call, well or with a failure.

@@ -6,6 +6,7 @@ mod grpc;
 mod hostile;
 mod mesh;
 mod openssl;
+mod outside;
 mod peers;
 mod replaced;
 mod resumed;

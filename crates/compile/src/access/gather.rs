@@ -8,9 +8,10 @@ use alloc::{
 };
 
 use leno_model::ServiceName;
-use leno_model::view::{Access, PortRef, Protocol, WorkloadPort};
+use leno_model::view::{Access, Outbound, PortRef, Protocol, Within, WorkloadPort};
 
-use super::port::{Over, Which};
+use super::outbound::{self, ByCaller};
+use super::port::{Over, Standing, Which};
 use super::{Blind, Policy, Special};
 use crate::everywhere::Everywhere;
 use crate::spoken;
@@ -19,9 +20,12 @@ use crate::workloads::Workload;
 
 /// All policies, by what they are about.
 pub(crate) struct Policies<'a> {
-    everywhere: &'a Everywhere,
+    pub(super) everywhere: &'a Everywhere,
     pub(super) all: &'a [Policy<'a>],
     pub(super) by_target: BTreeMap<&'a Target, Vec<&'a Policy<'a>>>,
+    /// What routes send to ports of services, and the policies about that.
+    by_sent: BTreeMap<&'a PortRef, Vec<(&'a Policy<'a>, &'a [Within])>>,
+    pub(super) by_caller: ByCaller<'a>,
 }
 
 /// What the services that lead to a workload's port say about it.
@@ -34,10 +38,11 @@ pub(crate) struct Targeted {
     pub(crate) ruled: Option<Protocol>,
 }
 
-/// Who may call each port of a workload.
+/// Who may call each port of a workload, and whom it may call outside.
 pub(crate) struct Ports {
     pub(crate) ports: BTreeMap<u16, WorkloadPort>,
     pub(crate) others: Arc<Access>,
+    pub(crate) outbound: Arc<Outbound>,
 }
 
 /// How many ports that nothing but policies speak of are told apart, for one workload. What
@@ -46,16 +51,23 @@ const MOST_NAMED: usize = 64;
 
 impl<'a> Policies<'a> {
     pub(crate) fn new(everywhere: &'a Everywhere, all: &'a [Policy<'a>]) -> Self {
-        let mut by_target = BTreeMap::<_, Vec<_>>::new();
+        let (mut by_target, mut by_sent) =
+            (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         for policy in all {
             for target in &policy.targets {
                 by_target.entry(target).or_default().push(policy);
+            }
+            for (port, requests) in &policy.within {
+                let known = by_sent.entry(port).or_default();
+                known.push((policy, requests.as_slice()));
             }
         }
         Self {
             everywhere,
             all,
             by_target,
+            by_sent,
+            by_caller: outbound::by_caller(all),
         }
     }
 
@@ -95,6 +107,7 @@ impl<'a> Policies<'a> {
             policies: &general,
             which: Which::AllBut(&told_apart),
             protocol: Protocol::Detect,
+            led_to_by: None,
         };
         let mut distinct = [Arc::new(others.access(self.everywhere))].to_vec();
         let mut ports = BTreeMap::new();
@@ -103,16 +116,23 @@ impl<'a> Policies<'a> {
             let mut policies = self.with_those_of_services(&general, targeted);
             let own = Target::WorkloadPort(namespace.clone(), name.clone(), *number);
             policies.extend(self.about(&own));
+            policies.extend(self.about_what_routes_send(targeted));
             let protocol = protocol(workload, *number, targeted);
             let over = Over {
                 policies: &policies,
                 which: Which::One(*number),
                 protocol,
+                led_to_by: targeted.map(|targeted| &targeted.ports),
             };
-            if !protocol.is_http() && known.contains(number) {
-                over.tell_blind_rules(&format!("{namespace}/{name}:{number}"), blind);
-            }
             let access = one_of(&mut distinct, over.access(self.everywhere));
+            if known.contains(number) {
+                let name = format!("{namespace}/{name}:{number}");
+                if !protocol.is_http() {
+                    over.tell_blind_rules(&name, blind);
+                    over.tell_unasked(&access, &name, blind);
+                }
+                over.tell_unbelieved(&access, &name, blind);
+            }
             let port = WorkloadPort {
                 protocol,
                 access,
@@ -124,21 +144,22 @@ impl<'a> Policies<'a> {
         Ports {
             ports,
             others: distinct.swap_remove(0),
+            outbound: Arc::new(self.outbound(workload, targeted, &mut blind.idle)),
         }
     }
 
     fn with_those_of_services(
         &self,
-        general: &[(Special, &'a Policy<'a>)],
+        general: &[Standing<'a>],
         targeted: Option<&Targeted>,
-    ) -> Vec<(Special, &'a Policy<'a>)> {
+    ) -> Vec<Standing<'a>> {
         let services = targeted.into_iter().flat_map(|targeted| &targeted.services);
         let special = services.flat_map(|service| self.about(&Target::Service(service.clone())));
         let ports = targeted.into_iter().flat_map(|targeted| &targeted.ports);
         let ports = ports.flat_map(|port| self.about(&Target::ServicePort(port.clone())));
         general
             .iter()
-            .copied()
+            .cloned()
             .chain(special)
             .chain(ports)
             .collect()
@@ -163,17 +184,40 @@ impl<'a> Policies<'a> {
     }
 
     /// The policies about `target`, each with how special that is.
-    fn about(&self, target: &Target) -> Vec<(Special, &'a Policy<'a>)> {
+    fn about(&self, target: &Target) -> Vec<Standing<'a>> {
         let policies = self.by_target.get(target).into_iter().flatten();
-        policies
-            .map(|policy| (Special::of(target), *policy))
-            .collect()
+        let standing = |policy: &&'a Policy<'a>| Standing {
+            special: Special::of(target),
+            policy,
+            within: Vec::new(),
+        };
+        policies.map(standing).collect()
+    }
+
+    /// The policies about routes that send something to ports of services which lead here, each once.
+    fn about_what_routes_send(&self, targeted: Option<&Targeted>) -> Vec<Standing<'a>> {
+        let mut standing = Vec::<Standing<'_>>::new();
+        for port in targeted.into_iter().flat_map(|targeted| &targeted.ports) {
+            for (policy, sent) in self.by_sent.get(port).into_iter().flatten() {
+                let mut known = standing.iter_mut();
+                if let Some(known) = known.find(|it| core::ptr::eq(it.policy, *policy)) {
+                    known.within.extend_from_slice(sent);
+                    continue;
+                }
+                standing.push(Standing {
+                    special: Special::ServicePort,
+                    policy,
+                    within: sent.to_vec(),
+                });
+            }
+        }
+        standing
     }
 }
 
 /// The ports that rules name, in order.
-fn ports_in_rules(policies: &[(Special, &Policy<'_>)]) -> impl Iterator<Item = u16> + use<> {
-    let rules = policies.iter().flat_map(|(_, policy)| &policy.rules);
+fn ports_in_rules(policies: &[Standing<'_>]) -> impl Iterator<Item = u16> + use<> {
+    let rules = policies.iter().flat_map(|standing| &standing.policy.rules);
     let requests = rules.flat_map(|rule| &rule.rule.requests);
     let ports = requests.flat_map(|request| &request.ports).copied();
     ports.collect::<BTreeSet<_>>().into_iter()

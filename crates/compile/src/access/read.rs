@@ -1,6 +1,7 @@
 //! From an `AccessPolicy` as it was written to its rules. What cannot be read denies.
 
 use alloc::{
+    collections::BTreeMap,
     format,
     string::{String, ToString},
     sync::Arc,
@@ -8,52 +9,73 @@ use alloc::{
 };
 
 use leno_condition::Condition;
+use leno_model::near::did_you_mean;
 use leno_model::view::{
-    AccessRule, CallerMatch, Effect, Except, FieldMatch, FieldValue, HostMatch, PathMatch,
-    RequestMatch,
+    AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, HostMatch,
+    PathMatch, RequestMatch,
 };
 use leno_model::{Code, Notes, PathTemplate, Pattern, TrustDomain};
 use leno_resources::policy::{
     self, AccessAction, AccessGrpc, AccessHeader, AccessHeaderType, AccessPath, AccessPathType,
-    AccessPolicySpec, Caller, Identity, Request, TargetKind, TargetRef,
+    AccessPolicySpec, Caller, Identity, Request, TargetKind,
 };
 use leno_resources::{List, Object, Part};
 
-use super::{Policy, Rule};
+use super::{Policy, Rule, Taken, external, jwt, outbound};
 use crate::everywhere;
 use crate::finding::{self, Complete};
+use crate::peers::Peer;
+use crate::rules::Surroundings;
 use crate::targets::{self, Scope, Target};
 
-/// What a policy means, whose short identities are of `trust_domain`. One that cannot be read denies
-/// over its targets; if one of these cannot be read, over all it can be about.
+/// By what it is known what a policy means.
+pub(crate) struct Means<'a> {
+    /// That of short identities.
+    pub(crate) trust_domain: &'a TrustDomain,
+    pub(crate) scope: &'a Scope<'a>,
+    pub(crate) taken: &'a Taken<'a>,
+    /// Whom it may refer to.
+    pub(crate) surroundings: Surroundings<'a>,
+}
+
+/// What a policy means. One that cannot be read denies over its targets; if one of these cannot be read,
+/// over all it can be about.
 pub(crate) fn read<'a>(
     object: &'a Object<AccessPolicySpec>,
-    trust_domain: &TrustDomain,
-    scope: &Scope<'_>,
+    means: &Means<'_>,
     notes: &mut Notes,
 ) -> Policy<'a> {
+    let Means {
+        trust_domain,
+        scope,
+        taken,
+        ..
+    } = *means;
     let written = object
         .spec
         .partly()
         .and_then(|spec| spec.target_refs.as_ref());
     let is_flawed = |written: &List<_>| written.is_empty() || written.sound().is_none();
-    let names_routes = note_routes(object, written, notes);
-    let has_flawed_target = names_routes || written.is_some_and(is_flawed);
+    let has_flawed_target = written.is_some_and(is_flawed);
     let mut policy = Policy {
         object,
-        targets: if names_routes {
-            Vec::new()
-        } else {
-            targets::targets(object, written, scope, notes)
-        },
+        targets: targets::targets(object, written, scope, notes),
+        within: BTreeMap::new(),
         mtls: None,
         stance: None,
+        jwt: None,
+        external: None,
         rules: Vec::new(),
+        calls: None,
     };
-    if has_flawed_target {
+    policy.calls = outbound::read(object, &policy.targets, has_flawed_target, scope, notes);
+    let is_told_apart = find_routes(&mut policy, taken, notes);
+    if has_flawed_target || !is_told_apart {
         policy.targets = [Target::Namespace(finding::namespace(object))].into();
+        policy.within.clear();
     }
-    let Some(spec) = object.spec.sound().filter(|_| !has_flawed_target) else {
+    let readable = object.spec.sound();
+    let Some(spec) = readable.filter(|_| !has_flawed_target && is_told_apart) else {
         policy.rules.push(denies_all(object));
         return policy;
     };
@@ -64,6 +86,18 @@ pub(crate) fn read<'a>(
     policy.stance = spec
         .default
         .map(|stance| (everywhere::stance(stance), origin("default")));
+    if let Some(written) = &spec.jwt {
+        policy.jwt = jwt::read(object, written, notes);
+        if policy.jwt.is_none() {
+            policy.rules.push(denies_all(object));
+        }
+    }
+    if let Some(written) = &spec.external_auth {
+        policy.external = external::read(object, written, means, notes);
+        if policy.external.is_none() {
+            policy.rules.push(denies_all(object));
+        }
+    }
     let Some(rules) = &spec.rules else {
         return policy;
     };
@@ -82,51 +116,72 @@ pub(crate) fn read<'a>(
     }
     for (index, rule) in rules.iter().enumerate() {
         let pointer = format!("/spec/rules/{index}");
-        policy.rules.push(
-            Reader {
-                object,
-                trust_domain,
-                notes,
-                in_force: DENIED,
-            }
-            .rule(rule, pointer),
-        );
+        let peers = scope.peers;
+        let mut reader = Reader::new(object, trust_domain, peers, notes);
+        policy.rules.push(reader.rule(rule, pointer));
     }
     policy
 }
 
-/// Notes targets that are routes, and says whether there are any. Who may call is asked where a
-/// call arrives, and no route is known there.
-fn note_routes(
-    object: &Object<AccessPolicySpec>,
-    written: Option<&List<TargetRef>>,
-    notes: &mut Notes,
-) -> bool {
-    let mut any = false;
-    let references = written.into_iter().flat_map(List::iter).enumerate();
-    for (index, reference) in references {
-        let is_route = |reference: &&TargetRef| match reference.kind {
-            TargetKind::HttpRoute | TargetKind::GrpcRoute => true,
-            TargetKind::Mesh
-            | TargetKind::Namespace
-            | TargetKind::Service
-            | TargetKind::MeshWorkload => false,
-        };
-        if reference.sound().filter(is_route).is_none() {
-            continue;
-        }
-        any = true;
-        let pointer = format!("/spec/targetRefs/{index}/kind");
-        let message = "an AccessPolicy is asked where a call arrives, and knows no routes there";
-        notes.push(
-            finding::error(object, &pointer, Code::C114, message.to_string())
-                .suggest(Some(
-                    "name the Service, and the paths in a rule".to_string(),
-                ))
-                .in_force("calls to every workload of its namespace are denied"),
-        );
+/// Replaces targets that are routes by what these send to services; `false`, with notes, if what a route
+/// takes cannot be told apart where it arrives, or if the policy says what holds for whole ports.
+fn find_routes(policy: &mut Policy<'_>, taken: &Taken<'_>, notes: &mut Notes) -> bool {
+    let is_route = |target: &Target| match target.kind() {
+        TargetKind::HttpRoute | TargetKind::GrpcRoute => true,
+        TargetKind::Mesh
+        | TargetKind::Namespace
+        | TargetKind::Service
+        | TargetKind::MeshWorkload => false,
+    };
+    let object = policy.object;
+    let (routes, targets) = policy.targets.drain(..).partition::<Vec<_>, _>(is_route);
+    policy.targets = targets;
+    let mut all = true;
+    let refused = |pointer: &str, message: String, suggestion: &str| {
+        finding::error(object, pointer, Code::C114, message)
+            .suggest(Some(suggestion.to_string()))
+            .in_force("calls to every workload of its namespace are denied")
+    };
+    let spec = object.spec.partly();
+    let whole_ports = [
+        ("mtls", spec.is_some_and(|spec| spec.mtls.is_some())),
+        ("jwt", spec.is_some_and(|spec| spec.jwt.is_some())),
+        ("default", spec.is_some_and(|spec| spec.default.is_some())),
+    ];
+    for (field, _) in whole_ports
+        .iter()
+        .filter(|(_, is_said)| *is_said && !routes.is_empty())
+    {
+        let message = format!("{field} holds for a port as a whole, and a route takes some of it");
+        let suggestion = "say it in a policy about the Service";
+        notes.push(refused(&format!("/spec/{field}"), message, suggestion));
+        all = false;
     }
-    any
+    for route in &routes {
+        match taken.sent_by(route) {
+            Ok(sent) => {
+                if sent.is_empty() {
+                    let message = "the route sends nothing to services of this namespace";
+                    let note = finding::warning(
+                        object,
+                        "/spec/targetRefs",
+                        Code::C150,
+                        message.to_string(),
+                    );
+                    notes.push(note.in_force("nothing: the policy is about no call there"));
+                }
+                for (port, requests) in sent {
+                    policy.within.entry(port).or_default().extend(requests);
+                }
+            }
+            Err(why) => {
+                let suggestion = "name the Service, and the paths in a rule";
+                notes.push(refused("/spec/targetRefs", why, suggestion));
+                all = false;
+            }
+        }
+    }
+    all
 }
 
 fn denies_all(object: &Object<AccessPolicySpec>) -> Rule {
@@ -136,6 +191,7 @@ fn denies_all(object: &Object<AccessPolicySpec>) -> Rule {
             origin: object.origin("/spec"),
             effect: Effect::NotUnderstood,
             callers: Vec::new(),
+            within: Vec::new(),
             requests: Vec::new(),
             except: Except::default(),
             when: None,
@@ -144,21 +200,39 @@ fn denies_all(object: &Object<AccessPolicySpec>) -> Rule {
     }
 }
 
-struct Reader<'a> {
+/// Reads parts of a policy.
+pub(super) struct Reader<'a> {
     object: &'a Object<AccessPolicySpec>,
     trust_domain: &'a TrustDomain,
+    peers: &'a BTreeMap<TrustDomain, Peer>,
     notes: &'a mut Notes,
     /// What holds where something of the rule cannot be read.
     in_force: &'static str,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        object: &'a Object<AccessPolicySpec>,
+        trust_domain: &'a TrustDomain,
+        peers: &'a BTreeMap<TrustDomain, Peer>,
+        notes: &'a mut Notes,
+    ) -> Self {
+        Self {
+            object,
+            trust_domain,
+            peers,
+            notes,
+            in_force: DENIED,
+        }
+    }
+
     fn rule(&mut self, part: &Part<policy::AccessRule>, pointer: String) -> Rule {
         let Some(written) = part.partly() else {
             let rule = AccessRule {
                 origin: self.object.origin(&pointer),
                 effect: Effect::NotUnderstood,
                 callers: Vec::new(),
+                within: Vec::new(),
                 requests: Vec::new(),
                 except: Except::default(),
                 when: None,
@@ -200,6 +274,8 @@ impl Reader<'_> {
             origin: self.object.origin(&pointer),
             effect,
             callers,
+            // What routes take is known for each port.
+            within: Vec::new(),
             requests,
             // Who cannot tell what is excepted must take nothing for it.
             except: if understood {
@@ -268,10 +344,37 @@ impl Reader<'_> {
         } else if namespace.is_some() && trust_domain.is_none() {
             caller.trust_domain = Some(self.trust_domain.clone());
         }
+        self.check_known(&caller, pointer);
         caller
     }
 
-    fn requests(
+    /// Notes that nobody can prove to be of a caller's trust domain.
+    fn check_known(&mut self, caller: &CallerMatch, pointer: &str) {
+        let named = caller.trust_domain.as_ref();
+        let unknown = named.filter(|it| *it != self.trust_domain && !self.peers.contains_key(*it));
+        let Some(domain) = unknown else {
+            return;
+        };
+        let mut known = self
+            .peers
+            .keys()
+            .map(TrustDomain::as_str)
+            .collect::<Vec<_>>();
+        known.push(self.trust_domain.as_str());
+        let meant = did_you_mean(domain.as_str(), known);
+        self.notes.push(
+            finding::warning(
+                self.object,
+                pointer,
+                Code::C180,
+                format!("no MeshPeer lets identities of {domain} be believed"),
+            )
+            .suggest(meant)
+            .in_force("it matches nobody; the rule holds for its other callers"),
+        );
+    }
+
+    pub(super) fn requests(
         &mut self,
         written: &List<Request>,
         pointer: &str,
@@ -297,6 +400,7 @@ impl Reader<'_> {
             paths,
             headers,
             grpc,
+            claims,
         } = written;
         self.tell_lower_case(methods, pointer);
         let mut paths = all_or_any(paths, understood, |index, path| {
@@ -308,6 +412,12 @@ impl Reader<'_> {
             // All must match: one that cannot be read asks for nothing.
             headers: all_or_any(headers, understood, |index, header| {
                 self.header(header, &format!("{pointer}/headers/{index}"))
+            }),
+            claims: all_or_any(claims, understood, |index, claim| {
+                let pointer = format!("{pointer}/claims/{index}");
+                let value = self.value(claim.type_, claim.value.as_ref(), &pointer)?;
+                let name = claim.name.clone();
+                Some(ClaimMatch { name, value })
             }),
             ports: all_or_any(ports, understood, |_, port| Some(*port)),
             methods: all_or_any(methods, understood, |_, method| Some(method.clone())),
@@ -346,20 +456,30 @@ impl Reader<'_> {
             self.denied(&format!("{pointer}/name"), format!("{name} {why}"));
             return None;
         }
-        let value = written.value.clone().unwrap_or_default();
+        let value = self.value(written.type_, written.value.as_ref(), pointer)?;
         Some(FieldMatch {
             name: name.into(),
-            value: match written.type_ {
-                AccessHeaderType::Present => FieldValue::Present,
-                AccessHeaderType::Exact => FieldValue::Exact(value),
-                AccessHeaderType::Prefix => FieldValue::Prefix(value),
-                AccessHeaderType::RegularExpression => match Pattern::new(&value) {
-                    Ok(pattern) => FieldValue::Regex(pattern),
-                    Err(bad) => {
-                        self.denied(&format!("{pointer}/value"), bad.to_string());
-                        return None;
-                    }
-                },
+            value,
+        })
+    }
+
+    fn value(
+        &mut self,
+        type_: AccessHeaderType,
+        value: Option<&Arc<str>>,
+        pointer: &str,
+    ) -> Option<FieldValue> {
+        let value = value.cloned().unwrap_or_default();
+        Some(match type_ {
+            AccessHeaderType::Present => FieldValue::Present,
+            AccessHeaderType::Exact => FieldValue::Exact(value),
+            AccessHeaderType::Prefix => FieldValue::Prefix(value),
+            AccessHeaderType::RegularExpression => match Pattern::new(&value) {
+                Ok(pattern) => FieldValue::Regex(pattern),
+                Err(bad) => {
+                    self.denied(&format!("{pointer}/value"), bad.to_string());
+                    return None;
+                }
             },
         })
     }
@@ -427,9 +547,30 @@ const DENIED: &str = "whatever the readable parts of this rule cover is denied";
 /// What holds while a rule that only tells is not understood.
 const TOLD: &str = "it tells of whatever its readable parts cover";
 
+/// The name of a header, in lower case, by which more is told than it was sent; `None`, with a note, for
+/// one that is not free for that.
+pub(super) fn carried(
+    object: &Object<AccessPolicySpec>,
+    pointer: &str,
+    name: &str,
+    notes: &mut Notes,
+) -> Option<Arc<str>> {
+    let name = name.to_ascii_lowercase();
+    let why = match &*name {
+        "content-length" | "content-encoding" => Some("says how the body is read"),
+        name => why_not_asked(name),
+    };
+    let Some(why) = why else {
+        return Some(name.into());
+    };
+    let note = finding::error(object, pointer, Code::C007, format!("{name} {why}"));
+    notes.push(note.in_force("calls to its targets are denied"));
+    None
+}
+
 /// Why rules cannot ask for a header, in any case; one of which servers cannot tell that it is another
 /// counts as that.
-fn why_not_asked(name: &str) -> Option<&'static str> {
+pub(super) fn why_not_asked(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let known = NOT_ASKED.iter().find(|(other, _)| *other == name);
     match (known, name.split('-').next()) {
@@ -473,7 +614,7 @@ fn grpc_path(called: &AccessGrpc) -> Option<PathMatch> {
 
 /// The entries, or none, which is any, if one of them cannot be read: who cannot tell which are
 /// meant must take all of them for meant.
-fn all_or_any<T, U>(
+pub(super) fn all_or_any<T, U>(
     written: &List<T>,
     understood: &mut bool,
     mut read: impl FnMut(usize, &T) -> Option<U>,
@@ -490,7 +631,7 @@ fn all_or_any<T, U>(
     all.unwrap_or_default()
 }
 
-fn host_match(host: &str) -> HostMatch {
+pub(super) fn host_match(host: &str) -> HostMatch {
     match host.strip_prefix('*') {
         Some(suffix) => HostMatch::Suffix(suffix.into()),
         None => HostMatch::Exact(host.into()),

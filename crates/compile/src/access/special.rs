@@ -64,7 +64,7 @@ impl Special {
         }
     }
 
-    /// How special a target is. Routes are not known where policies are asked.
+    /// How special a target is. A policy about a route says nothing that the most special one decides.
     pub(super) fn of(target: &Target) -> Self {
         match target {
             Target::Mesh => Self::Mesh,

@@ -12,6 +12,7 @@ use leno_model::view::{Access, Endpoint, Locality, Settings, View, Workload, Wor
 use leno_model::{Network, ObjectRef, Origin, SpiffeId};
 
 use super::{AddressOwner, Answer, Instance, Mesh};
+use crate::ca::Ca;
 use crate::everywhere::LIFETIMES;
 
 /// What one proxy, and others for their own workloads, know of a mesh.
@@ -30,6 +31,10 @@ impl Known {
         let mut mesh = Mesh {
             settings: view.settings.clone(),
             lifetimes: LIFETIMES,
+            token_issuers: BTreeMap::new(),
+            administration: Arc::default(),
+            ca: Ca::Own,
+            peers: BTreeMap::new(),
             services: view.services.clone(),
             instances: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -73,7 +78,9 @@ impl Mesh {
                 addresses: Vec::new(),
                 ports: BTreeMap::new(),
                 other_ports: Arc::new(Access::open()),
+                outbound: Arc::default(),
                 telemetry: Arc::default(),
+                processes: Arc::default(),
             })))
         });
         let known = Arc::make_mut(known);
@@ -103,6 +110,7 @@ fn instance(workload: Arc<Workload>) -> Instance {
         },
         locality: Locality::default(),
         tunnel: None,
+        tokens: Arc::default(),
     }
 }
 

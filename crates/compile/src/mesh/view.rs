@@ -30,14 +30,19 @@ impl Mesh {
     /// them.
     pub fn view(&self, of: ViewOf<'_>) -> View {
         let callers = of.workloads.iter().map(|id| &id.namespace).collect();
+        let workloads = of
+            .workloads
+            .iter()
+            .filter_map(|id| Some((id.clone(), self.instances.get(id)?.workload.clone())))
+            .collect::<BTreeMap<_, _>>();
+        let mut settings = self.settings.clone();
+        if workloads.values().any(|it| !it.outbound.is_unsaid()) {
+            Arc::make_mut(&mut settings).outbound_is_ruled = true;
+        }
         View {
             generation: Generation::default(),
-            settings: self.settings.clone(),
-            workloads: of
-                .workloads
-                .iter()
-                .filter_map(|id| Some((id.clone(), self.instances.get(id)?.workload.clone())))
-                .collect(),
+            settings,
+            workloads,
             services: self
                 .services
                 .iter()
@@ -50,6 +55,7 @@ impl Mesh {
                 .collect(),
             revoked: self.revoked.clone(),
             bundles: BTreeMap::new(),
+            token_keys: BTreeMap::new(),
         }
     }
 

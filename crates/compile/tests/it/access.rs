@@ -1,5 +1,6 @@
 //! Who may call a port that many policies speak of: what is compiled and asked, against a naive twin.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use leno_compile::{ViewOf, compile};
 use leno_model::view::WorkloadId;
 use leno_model::{Dice, Name, Namespace, SpiffeId};
 use leno_resources::Resources;
-use leno_traffic::{Claim, Fact, Scope, Table, Verdict};
+use leno_traffic::{Claim, Consent, Fact, Scope, Table, Verdict};
 
 use crate::drawn::below;
 
@@ -23,6 +24,15 @@ const WORLD: &str = "
 ---
 {apiVersion: v1, kind: Service, metadata: {name: two, namespace: shop},
  spec: {selector: {app: cart}, ports: [{port: 8080}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: authz, namespace: trust},
+ spec: {selector: {app: authz}, ports: [{port: 80}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {name: g, namespace: trust},
+ spec: {from: [{group: leno.dev, kind: AccessPolicy, namespace: shop},
+               {group: leno.dev, kind: AccessPolicy, namespace: other},
+               {group: leno.dev, kind: AccessPolicy, namespace: leno-system}],
+        to: [{group: '', kind: Service}]}}
 ";
 
 /// A target that is drawn.
@@ -77,6 +87,8 @@ struct Drawn {
     denies: Option<bool>,
     /// Whether it denies, and whom it is about; nobody in particular is everyone.
     rules: Vec<(bool, Option<usize>)>,
+    /// Whether it has somebody asked.
+    asks: bool,
 }
 
 impl Drawn {
@@ -97,12 +109,16 @@ impl Drawn {
             strict,
             denies,
             rules,
+            asks: below(dice, 12) == 0,
         }
     }
 
     fn write(&self, number: usize, out: &mut String) {
         let Target {
-            namespace, written, ..
+            namespace,
+            written,
+            level,
+            ..
         } = self.target;
         let mut fields = Vec::new();
         if !written.is_empty() {
@@ -126,10 +142,16 @@ impl Drawn {
             let rules: Vec<_> = self.rules.iter().map(rule).collect();
             fields.push(format!("rules: [{}]", rules.join(", ")));
         }
+        if self.asks {
+            let to = "{name: authz, namespace: trust, port: 80}";
+            fields.push(format!(
+                "externalAuth: {{protocol: HTTP, backendRef: {to}}}"
+            ));
+        }
         writeln!(
             out,
             "---\n{{apiVersion: leno.dev/v1alpha1, kind: AccessPolicy, \
-             metadata: {{name: p{number}, namespace: {namespace}}},\n spec: {{{}}}}}",
+             metadata: {{name: level-{level}-{number}, namespace: {namespace}}},\n spec: {{{}}}}}",
             fields.join(", ")
         )
         .unwrap();
@@ -148,6 +170,10 @@ fn allows(policies: &[Drawn], port: u16, caller: Option<usize>) -> bool {
         said.max().is_some_and(|(_, stricter)| stricter)
     };
     if says(&|it| it.strict) && caller.is_none() {
+        return false;
+    }
+    // Nobody can be asked about a stream of bytes.
+    if over.iter().any(|policy| policy.asks) {
         return false;
     }
     let rules = || over.iter().flat_map(|policy| &policy.rules);
@@ -185,6 +211,11 @@ fn the_most_special_policy_holds_and_all_rules_do() {
             Scope::Whole,
         );
         for port in PORTS {
+            assert_eq!(
+                asked(&table, &id, *port),
+                asks(&policies, *port),
+                "seed {seed}\n{text}"
+            );
             for caller in [None, Some(0), Some(1), Some(2)] {
                 let is_allowed = judge(&table, &id, *port, caller);
                 let expect = allows(&policies, *port, caller);
@@ -198,6 +229,36 @@ fn the_most_special_policy_holds_and_all_rules_do() {
     assert!((20..80).contains(&share), "{share} % say something");
 }
 
+/// How special the policies are that have somebody asked, the most special one first.
+fn asks(policies: &[Drawn], port: u16) -> Vec<u8> {
+    let over = policies.iter().filter(|it| it.target.ports.contains(&port));
+    let mut asks: Vec<_> = over
+        .filter(|it| it.asks)
+        .map(|it| it.target.level)
+        .collect();
+    asks.sort_unstable_by_key(|level| Reverse(*level));
+    asks
+}
+
+/// The same of what was compiled.
+fn asked(table: &Table, id: &WorkloadId, port: u16) -> Vec<u8> {
+    let workload = &table.view().workloads[id];
+    let known = workload.ports.get(&port).map(|port| &port.access);
+    let access = known.unwrap_or(&workload.other_ports);
+    let level = |name: &str| {
+        let (level, _) = name
+            .strip_prefix("level-")
+            .unwrap()
+            .split_once('-')
+            .unwrap();
+        level.parse::<u8>().unwrap()
+    };
+    let asked = access.external.iter();
+    asked
+        .map(|external| level(external.origin.object.name.as_str()))
+        .collect()
+}
+
 fn judge(table: &Table, id: &WorkloadId, port: u16, caller: Option<usize>) -> bool {
     let whom = |caller: usize| SpiffeId {
         trust_domain: table.view().settings.trust_domain.clone(),
@@ -208,6 +269,8 @@ fn judge(table: &Table, id: &WorkloadId, port: u16, caller: Option<usize>) -> bo
     let claim = Claim {
         caller: Fact::Known(who.as_ref()),
         address: Fact::Known([10, 0, 0, 9].into()),
+        token: leno_traffic::Token::Absent,
+        consent: Consent::Given,
     };
     let verdict = table.inbound(id, port).unwrap().judge_stream(&claim);
     matches!(verdict, Verdict::Allow(_))

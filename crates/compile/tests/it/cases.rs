@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use leno_compile::compile;
-use leno_model::{Namespace, Notes};
+use leno_model::{Name, Namespace, Notes, Override};
 use leno_resources::Resources;
 
 use crate::story;
@@ -46,10 +46,27 @@ pub(crate) fn paths() -> Vec<PathBuf> {
     paths
 }
 
+/// The measures of a file: `# override a1: audit shop/payments`.
+fn overrides(bytes: &[u8]) -> Vec<Override> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# override "));
+    let read = |line: &str| {
+        let (id, measure) = line.split_once(": ")?;
+        Some(Override {
+            id: Name::new(id).ok()?,
+            measure: measure.parse().ok()?,
+        })
+    };
+    lines.filter_map(read).collect()
+}
+
 /// Reads and compiles one file, whose objects are of the namespace `shop` if they name none.
 pub(crate) fn compiled(name: &str, bytes: &[u8]) -> (Resources, leno_compile::Mesh, Notes) {
     let shop = Namespace::new("shop").unwrap();
-    let (resources, mut notes) = Resources::read([(name, bytes.to_vec())], &shop);
+    let (mut resources, mut notes) = Resources::read([(name, bytes.to_vec())], &shop);
+    resources.overrides = overrides(bytes);
     let (mesh, found) = compile(&resources);
     notes.extend(found);
     (resources, mesh, notes)

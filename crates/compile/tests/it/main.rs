@@ -11,4 +11,5 @@ mod mutations;
 mod order;
 mod precedence;
 mod story;
+mod tenants;
 mod view;

@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use leno_compile::{Mesh, conditions, routes as routes_of};
+use leno_compile::{BundlePlace, Mesh, Peer, conditions, routes as routes_of};
+use leno_model::view::access::{ExternalAuth, JwtIssuer, KeySource};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
-    HostMatch, HttpMatch, Mirror, Named, PathMatch, PathRewrite, PortRef, RequestMatch, Rewrite,
-    Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch, Tuning,
+    HostMatch, HttpMatch, Mirror, Named, Outbound, PathMatch, PathRewrite, PortRef, RequestMatch,
+    Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch, Tuning, Within,
+    WorkloadId,
 };
-use leno_model::{Note, Notes, Origin};
+use leno_model::{Note, Notes, Origin, TrustDomain};
 use leno_resources::{Resources, Source};
 
 use crate::cases::compiled;
@@ -25,6 +27,25 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
     telemetry("everywhere is told", &mesh.settings.telemetry, &mut story);
     if let Some(collector) = &mesh.settings.collector {
         self::collector(collector, &mut story);
+    }
+    for probe in &mesh.settings.probes {
+        let from = probe
+            .from
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
+        writeln!(
+            story,
+            "probe {} on port {} from {} ({})",
+            probe.path,
+            probe.port,
+            from.join(", "),
+            probe.origin
+        )
+        .unwrap();
+    }
+    for (domain, peer) in &mesh.peers {
+        self::peer(domain, peer, &mut story);
     }
     for service in mesh.services.values() {
         self::service(&mesh, service, &mut story);
@@ -58,6 +79,23 @@ fn collector(collector: &Collector, story: &mut String) {
         file("roots", roots_file),
     )
     .unwrap();
+}
+
+fn peer(domain: &TrustDomain, peer: &Peer, story: &mut String) {
+    let mut from = Vec::new();
+    if peer.bundle.is_some() {
+        from.push("as written".to_owned());
+    }
+    from.extend(peer.place.as_ref().map(|place| match place {
+        BundlePlace::File(path) => format!("file {path}"),
+        BundlePlace::Web { url, roots_file } => match roots_file {
+            Some(file) => format!("{url}, by its name and the roots in {file}"),
+            None => format!("{url}, by its name"),
+        },
+        BundlePlace::Spiffe { url, id } => format!("{url}, who must be {id}"),
+    }));
+    let (origin, from) = (&peer.origin, from.join("; then "));
+    writeln!(story, "{domain} is believed by its keys: {from} ({origin})").unwrap();
 }
 
 fn service(mesh: &Mesh, service: &Service, story: &mut String) {
@@ -395,6 +433,7 @@ fn accesses(mesh: &Mesh, story: &mut String) {
             .iter()
             .map(|(number, port)| (format!("{number} {}", port.protocol), &port.access));
         let ports = ports.chain([("others".to_owned(), &workload.other_ports)]);
+        outbound(id, &workload.outbound, story);
         let said = ports
             .filter(|(_, access)| ***access != Access::open())
             .collect::<Vec<_>>();
@@ -405,6 +444,22 @@ fn accesses(mesh: &Mesh, story: &mut String) {
         for (port, access) in said {
             self::access(&port, access, story);
         }
+    }
+}
+
+/// Whom it may call outside, where anything is said about it.
+fn outbound(id: &WorkloadId, outbound: &Outbound, story: &mut String) {
+    if outbound.is_unsaid() {
+        return;
+    }
+    let otherwise = match &outbound.default {
+        Some((stance, origin)) => format!("{stance:?} ({})", place(origin)),
+        None => "as the mesh says".to_owned(),
+    };
+    writeln!(story, "calls of {id} to the outside: else {otherwise}").unwrap();
+    for rule in outbound.rules.iter().chain(&outbound.audits) {
+        let by = place(&rule.origin);
+        writeln!(story, "    {:?} {rule} ({by})", rule.effect).unwrap();
     }
 }
 
@@ -424,8 +479,99 @@ fn access(port: &str, access: &Access, story: &mut String) {
         by(&access.stance_origin),
     )
     .unwrap();
+    if let Some(jwt) = &access.jwt {
+        let required: String = jwt
+            .required
+            .iter()
+            .map(|it| by(&Some(it.clone())))
+            .collect();
+        let every = if !jwt.required.is_empty() {
+            "every call, "
+        } else {
+            ""
+        };
+        writeln!(
+            story,
+            "    tokens: {every}{} issuers{required}",
+            jwt.issuers.len()
+        )
+        .unwrap();
+    }
+    for issuer in access.jwt.iter().flat_map(|jwt| &jwt.issuers) {
+        writeln!(story, "    believed: {}", self::issuer(issuer)).unwrap();
+    }
+    for external in &access.external {
+        writeln!(story, "    asked: {}", self::external(external)).unwrap();
+    }
     for rule in access.rules.iter().chain(&access.audits) {
         access_rule(rule, story);
+    }
+}
+
+fn external(external: &ExternalAuth) -> String {
+    let ExternalAuth {
+        origin,
+        within,
+        requests,
+        except,
+        to,
+        protocol,
+        timeout,
+        on_failure,
+        tells,
+        sets,
+        body,
+    } = external;
+    let mut words = format!("{to} by {protocol:?} within {timeout:?}, else {on_failure:?}");
+    for (word, matches) in [(" about", requests), (" except", except)] {
+        for one in matches {
+            write!(words, "{word} {one}").unwrap();
+        }
+    }
+    for one in within {
+        write!(words, " within {one}").unwrap();
+    }
+    match tells {
+        None => words.push_str(", told all"),
+        Some(tells) => write!(words, ", told {}", tells.join(" ")).unwrap(),
+    }
+    write!(words, ", sets {}", sets.join(" ")).unwrap();
+    if let Some(body) = body {
+        write!(words, ", told {body} bytes").unwrap();
+    }
+    format!("{words} ({})", place(origin))
+}
+
+fn issuer(issuer: &JwtIssuer) -> String {
+    let JwtIssuer {
+        origin,
+        issuer,
+        audiences,
+        from,
+        forward,
+        claims,
+        keys,
+    } = issuer;
+    let audiences = audiences
+        .as_ref()
+        .map_or("anybody".into(), |it| it.join(", "));
+    let mut words = format!("{issuer} for {audiences} ({})", place(origin));
+    for from in from {
+        words += &format!(" in {}: {}", from.header, from.prefix);
+    }
+    if *forward {
+        words += " forwarded";
+    }
+    for told in claims {
+        words += &format!(" {} as {}", told.claim, told.header);
+    }
+    match (&keys.source, &keys.jwks) {
+        (Some(source), _) => {
+            let KeySource { place, every, keep } = source;
+            words + &format!(", keys of {place} every {every:?} for {keep:?}")
+        }
+        (None, Some(_)) => words + ", keys written",
+        (None, None) => words + ", no keys",
     }
 }
 
@@ -436,6 +582,14 @@ fn access_rule(rule: &AccessRule, story: &mut String) {
         [] => "everyone".to_owned(),
         callers => all(callers).join(" or "),
     };
+    if !rule.within.is_empty() {
+        let within = |it: &Within| match asked(&it.leaves).join(" or ") {
+            leaves if leaves.is_empty() => request(&it.takes),
+            leaves => format!("{} but not {leaves}", request(&it.takes)),
+        };
+        let all = rule.within.iter().map(within).collect::<Vec<_>>();
+        words += &format!(", within {}", all.join(" or "));
+    }
     if !rule.requests.is_empty() {
         words += &format!(": {}", asked(&rule.requests).join(" or "));
     }
@@ -476,6 +630,7 @@ fn request(request: &RequestMatch) -> String {
         hosts,
         paths,
         headers,
+        claims,
     } = request;
     let mut words = Vec::new();
     words.extend(ports.iter().map(|port| format!("port {port}")));
@@ -483,6 +638,7 @@ fn request(request: &RequestMatch) -> String {
     words.extend(hosts.iter().filter_map(host));
     words.extend(paths.iter().map(path));
     words.extend(headers.iter().map(ToString::to_string));
+    words.extend(claims.iter().map(ToString::to_string));
     if words.is_empty() {
         "anything".into()
     } else {

@@ -261,6 +261,8 @@ impl Seen {
 fn alike(mut kind: Kind) -> Kind {
     kind.port = 0;
     kind.route = None;
+    kind.peer = None;
+    kind.facts = None;
     kind
 }
 

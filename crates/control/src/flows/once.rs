@@ -121,6 +121,7 @@ mod tests {
             from: (*from).into(),
             to: (*to).into(),
             port: 0,
+            peer: None,
             route: None,
             backend: None,
             security: Kind::MTLS.into(),
@@ -132,6 +133,7 @@ mod tests {
                 },
                 None => What::Streams,
             },
+            facts: None,
             failure: coded.or(service),
         };
         let at = Wall::since_epoch(Duration::from_secs(1));

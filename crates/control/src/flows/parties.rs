@@ -39,11 +39,11 @@ fn identity(party: &str, domain: &TrustDomain) -> Option<SpiffeId> {
 /// The services by whose names identities are told: who calls is known by an identity, what is called
 /// by a service, and a map has one place for both.
 #[derive(Debug)]
-pub(super) struct Names(BTreeMap<String, Arc<str>>);
+pub(crate) struct Names(BTreeMap<String, Arc<str>>);
 
 impl Names {
     /// Those of a mesh: an identity that answers for exactly one service, of another name.
-    pub(super) fn of(mesh: &Mesh) -> Self {
+    pub(crate) fn of(mesh: &Mesh) -> Self {
         let mut services = BTreeMap::<String, BTreeSet<String>>::new();
         for port in mesh.answers.keys() {
             for (instance, _) in mesh.answering(port) {
@@ -62,7 +62,7 @@ impl Names {
     }
 
     /// A kind with the identities in it told as services.
-    pub(super) fn tell(&self, kind: &Kind) -> Kind {
+    pub(crate) fn tell(&self, kind: &Kind) -> Kind {
         let mut told = kind.clone();
         self.rename(&mut told.from);
         if kind.side == Side::Destination {
@@ -79,7 +79,7 @@ impl Names {
 }
 
 /// Refuses a name that nobody in the mesh has: where nothing is told of it, it may be a slip of the hand.
-pub(super) fn refuse_nobody(mesh: &Mesh, party: &str) -> Result<(), Refusal> {
+pub(crate) fn refuse_nobody(mesh: &Mesh, party: &str) -> Result<(), Refusal> {
     let services = mesh.services.keys().map(ToString::to_string);
     let callers = mesh.instances.values().map(|instance| {
         let id = &instance.workload.identity;
@@ -112,10 +112,12 @@ mod tests {
             from: from.into(),
             to: to.into(),
             port: 0,
+            peer: None,
             route: None,
             backend: None,
             security: Kind::MTLS.into(),
             what: What::Streams,
+            facts: None,
             failure: None,
         }
     }

@@ -121,6 +121,7 @@ impl Asked<'_> {
             return None;
         }
         kind.port = 0;
+        kind.peer = None;
         if self.by != By::Route {
             kind.route = None;
         }

@@ -2,11 +2,14 @@
 //! they took part in.
 
 use std::fs;
+use std::time::Duration;
 
-use leno_admin::{By, Check, Edge as Told, TrafficOf};
+use leno_admin::{By, Check, Client, Edge as Told, PlanOf, TrafficOf};
 use leno_control::Event;
-use leno_model::Code;
-use leno_telemetry::{Bytes, Edge, Flow, Party, Reporter, Security};
+use leno_model::{CallId, Code, Dice};
+use leno_telemetry::{
+    Bytes, Decided, Edge, Event as Reported, Flow, Party, Reporter, Security, Stream,
+};
 use tokio::task::yield_now;
 
 use crate::world::{Proxy, SHOP, World, within};
@@ -119,4 +122,102 @@ async fn a_damaged_file_costs_the_past_and_nothing_else() {
     kept(&world, 2).await;
     let again = SHOP.replace("labels: {app: web}", "labels: {app: web, tier: front}");
     world.apply(&again).await;
+}
+
+#[tokio::test]
+async fn a_plan_says_that_what_was_recorded_cannot_be_read() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let (place, address) = world.kill().await;
+    let file = place.path("store").join("flows.db");
+    for end in ["", "-wal", "-shm"] {
+        drop(fs::remove_file(
+            place.path("store").join(format!("flows.db{end}")),
+        ));
+    }
+    fs::create_dir(&file).unwrap();
+    let world = World::again((place, address)).await;
+    let strict = || PlanOf {
+        files: Vec::new(),
+        namespace: "shop".to_owned(),
+        set: "imagined".to_owned(),
+        prune: false,
+        with: ["mtls=Strict".to_owned()].into(),
+        with_in: Some("shop".to_owned()),
+        seconds: 600,
+    };
+    let planned = world.admin.ask(strict()).await.unwrap();
+    let not_read = planned.traffic.not_read.expect("it is told");
+    assert_eq!(not_read.code.as_deref(), Some("S010"));
+
+    fs::remove_dir(&file).unwrap();
+    let planned = world.admin.ask(strict()).await.unwrap();
+    assert_eq!(planned.traffic.not_read, None);
+}
+
+/// The proxy of web carries a stream to cart and tells of it.
+fn carry_stream(proxy: &Proxy) {
+    let party = |name| Party::Known {
+        namespace: "shop",
+        name,
+    };
+    let now = proxy.clocks.now().wall;
+    let mut recorder = proxy.telemetry.recorder();
+    recorder.record(&Reported::Stream(Stream {
+        id: CallId::roll(&mut Dice::new(1)),
+        edge: Edge {
+            reporter: Reporter::Source,
+            source: party("web"),
+            destination: party("cart"),
+            security: Security::Mtls,
+        },
+        route: None,
+        peer: ([10, 0, 0, 1], 40_000).into(),
+        endpoint: None,
+        began: now,
+        took: Duration::ZERO,
+        opened: false,
+        refused: None,
+        sent: 1,
+        received: 1,
+        counted: Bytes::default(),
+        logged: None,
+        decided: Decided::default(),
+    }));
+    recorder.hand_over(now);
+}
+
+/// How many calls a plan of whoever asks is about, that a namespace be strict.
+async fn planned(client: &Client, namespace: &str) -> u64 {
+    let plan = PlanOf {
+        files: Vec::new(),
+        namespace: namespace.to_owned(),
+        set: "imagined".to_owned(),
+        prune: false,
+        with: ["mtls=Strict".to_owned()].into(),
+        with_in: Some(namespace.to_owned()),
+        seconds: 600,
+    };
+    within(client.ask(plan)).await.unwrap().traffic.calls
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_edits_a_namespace_plans_by_its_calls_and_by_no_others() {
+    let world = World::new().await;
+    let administration = "spec:\n  administration:\n  \
+        - {person: anna, role: Editor, namespaces: [shop]}\n  \
+        - {person: eve, role: Editor, namespaces: [bank]}\n";
+    let named = "metadata: {name: shop}\n";
+    let mesh = SHOP.replacen(named, &format!("{named}{administration}"), 1);
+    world.apply(&mesh).await;
+    let proxy = world.proxy(Some("web"), &["web"]).await;
+    carry_stream(&proxy);
+    let (anna, eve) = (world.person("anna").await, world.person("eve").await);
+    let own = async {
+        while planned(&anna, "shop").await != 1 {
+            yield_now().await;
+        }
+    };
+    within(own).await;
+    assert_eq!(planned(&eve, "bank").await, 0);
 }

@@ -53,6 +53,7 @@ async fn a_change_is_a_revision_that_can_be_told_compared_and_taken_back() {
         if_revision: Some(1),
         message: "no mail today".into(),
         allow_errors: false,
+        watch: None,
         dry_run: false,
     });
     let deleted = deleted.await.unwrap();
@@ -63,6 +64,7 @@ async fn a_change_is_a_revision_that_can_be_told_compared_and_taken_back() {
         if_revision: None,
         message: "oh".into(),
         allow_errors: false,
+        watch: None,
         dry_run: false,
     };
     assert_eq!(

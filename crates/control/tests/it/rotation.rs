@@ -7,11 +7,14 @@ use leno_control::Event;
 use leno_proxy::Clocks;
 use leno_proxy::follow;
 
-use crate::world::{Place, Proxy, SHOP, World, join};
+use crate::world::{Place, Proxy, SHOP, World, join, within};
 
 /// What becomes of the roots, one a line, and who is waited for.
 fn told(trust: &Trust) -> String {
-    let roots = trust.roots.iter().map(|root| root.stage.clone());
+    let roots = trust
+        .roots
+        .iter()
+        .map(|root| format!("{:?}", root.stage).to_lowercase());
     let next = trust.next_root.as_ref().unwrap();
     let silent = next
         .silent
@@ -64,8 +67,17 @@ async fn a_root_signs_as_soon_as_all_who_have_certificates_hold_it() {
     until_told(&world, "leaving, active").await;
     assert_ne!(trust(&world).await.root, before);
     assert_eq!((roots(&web), roots(&cart)), (2, 2));
-    let happened = world.events.lock().unwrap().clone();
-    let count = |is_it: fn(&Event) -> bool| happened.iter().filter(|event| is_it(event)).count();
+    let count = |is_it: fn(&Event) -> bool| {
+        let happened = world.events.lock().unwrap();
+        happened.iter().filter(|event| is_it(event)).count()
+    };
+    // What is told of a step comes after it.
+    within(async {
+        while count(|event| matches!(event, Event::RootActivated(_))) == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(count(|event| matches!(event, Event::RootAnnounced(_))), 1);
     assert_eq!(count(|event| matches!(event, Event::RootActivated(_))), 1);
     assert_eq!(count(|event| matches!(event, Event::RootRemoved(_))), 0);

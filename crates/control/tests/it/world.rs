@@ -1,19 +1,22 @@
 //! A control plane on the loopback, with a folder of its own.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use leno_admin::{Applied, Apply, Client, CreateToken, Failure, File, NotAsked};
+use leno_admin::{Applied, Apply, Client, CreateToken, Failure, File, NotAsked, remote};
 use leno_channel::Keyring;
 use leno_control::{Control, Desk, Event, NotStarted, Settings};
 use leno_model::Name;
 use leno_model::view::{View, WorkloadId};
 use leno_proxy::Clocks;
-use leno_proxy::follow::{self, Asker, Follower, Following, NotJoined};
+use leno_proxy::follow::{
+    self, Asker, Folder, Follower, Following, Member, NotJoined, Shown, Wanted,
+};
 use leno_store::NotOpened;
 use leno_telemetry::Telemetry;
 use leno_wire::JoinToken;
@@ -80,15 +83,8 @@ impl World {
             _ => listen,
         };
         let mut settings = Settings {
-            data: place.path("store"),
-            seal_keys_with: None,
-            listen,
             advertise: Some(listen.to_string()),
-            socket: place.path("control.sock"),
-            folders: vec![],
-            trust_domain: None,
-            metrics: None,
-            mesh: None,
+            ..Settings::new(place.path("store"), listen, place.path("control.sock"))
         };
         change(&mut settings);
         let events = Arc::new(Mutex::new(Vec::new()));
@@ -161,6 +157,7 @@ impl World {
             if_revision: None,
             message: String::new(),
             allow_errors: false,
+            watch: None,
             dry_run: false,
         };
         change(&mut apply);
@@ -180,6 +177,35 @@ impl World {
         made.await.unwrap().text.parse().unwrap()
     }
 
+    /// A person of that name on another host, who has a certificate.
+    pub(crate) async fn person(&self, name: &str) -> Client {
+        self.joined(leno_model::role::PEOPLE, name).await
+    }
+
+    /// Whoever joins as that, and asks from another host.
+    pub(crate) async fn joined(&self, namespace: &str, account: &str) -> Client {
+        let made = self.admin.ask(CreateToken {
+            namespace: namespace.into(),
+            service_account: Some(account.into()),
+            uses: 1,
+            seconds: 60,
+        });
+        let token: JoinToken = made.await.unwrap().text.parse().unwrap();
+        let place = Arc::new(Place::new());
+        join(&token, None, &place).await.unwrap();
+        Client::by(account.to_owned(), move |asked| {
+            let place = Arc::clone(&place);
+            Box::pin(async move {
+                let folder = Folder::open(&place.path("")).unwrap();
+                let member = Member::of(folder).unwrap();
+                let visit = member.visit(&Clocks::start()).await;
+                let (line, keeps) = visit.map_err(io::Error::other)?.open();
+                let told = remote::ask(line, asked, (keeps, place)).await;
+                told.map_err(io::Error::other)
+            })
+        })
+    }
+
     /// A proxy that joins with a new token and follows.
     pub(crate) async fn proxy(&self, account: Option<&str>, workloads: &[&str]) -> Proxy {
         let token = self.token(account).await;
@@ -194,8 +220,12 @@ pub(crate) async fn join(
     account: Option<&str>,
     place: &Place,
 ) -> Result<String, NotJoined> {
-    let account = account.map(|account| Name::new(account).unwrap());
-    let joined = follow::join(token, account.as_ref(), &place.path(""), Clocks::start()).await;
+    let wanted = Wanted {
+        account: account.map(|account| Name::new(account).unwrap()),
+        ..Wanted::default()
+    };
+    let shown = Shown::Token(token);
+    let joined = follow::join(shown, &wanted, &place.path(""), Clocks::start()).await;
     joined.map(|id| id.to_string())
 }
 

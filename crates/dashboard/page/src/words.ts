@@ -64,6 +64,9 @@ export function moment(at: Date | string): string {
 }
 
 /** A name without the namespace that all share where nobody chose one. */
+/** Whether it is a service: others that call or are called have no namespace. */
+export const is_service = (name: string | undefined): name is string => !!name?.includes("/");
+
 export const short = (name: string) => name.replace(/^default\//, "");
 
 /** Seconds in the two units that matter: `1 h 52 min`. */

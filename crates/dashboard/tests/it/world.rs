@@ -64,6 +64,8 @@ fn overview() -> Overview {
             proxies: 0,
             objects: 0,
             problems: 0,
+            overrides: 0,
+            watches: 0,
             now: "2026-03-01T12:04:31.250Z".into(),
         },
         verdict: Verdict::default(),

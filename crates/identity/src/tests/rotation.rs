@@ -76,6 +76,29 @@ fn a_root_is_announced_then_signs_and_the_one_before_leaves_when_nothing_needs_i
 }
 
 #[test]
+fn a_root_that_leaves_may_come_again_and_one_that_was_announced_may_be_withdrawn() {
+    let mut rotation = Rotation::found(print(1), ten_hours(NOW), NOW);
+    rotation.note_signed(print(1), NOW + HOUR);
+    assert!(!rotation.announce(print(1), ten_hours(NOW), NOW));
+    assert!(rotation.announce(print(2), ten_hours(NOW), NOW));
+    rotation.withdraw(NOW);
+    assert_eq!(told(&rotation), "01 signs, 02 leaves");
+    // Nothing leads to it, so that it need not stay.
+    assert_eq!(
+        rotation.step(None, NOW + SECOND),
+        Some(Step::Remove(print(2)))
+    );
+    assert!(rotation.announce(print(2), ten_hours(NOW), NOW));
+    rotation.activate(NOW);
+    assert_eq!(told(&rotation), "01 leaves, 02 signs");
+    // Back to the one before.
+    assert!(rotation.announce(print(1), ten_hours(NOW), NOW));
+    assert_eq!(told(&rotation), "01 is announced, 02 signs");
+    rotation.activate(NOW);
+    assert_eq!(told(&rotation), "01 signs, 02 leaves");
+}
+
+#[test]
 fn what_was_kept_is_taken_up_only_if_one_root_signs() {
     let mut rotation = Rotation::found(print(1), ten_hours(NOW), NOW);
     rotation.announce(print(2), ten_hours(NOW), NOW);
@@ -130,7 +153,9 @@ fn an_intermediate_is_replaced_at_half_of_its_life_and_when_another_root_signs()
     assert!(due(6 * HOUR, true, 3 * HOUR));
     assert!(due(6 * HOUR, false, Duration::ZERO));
     // Leaves would be cut short.
-    assert!(due(3 * HOUR, true, HOUR + SECOND));
+    assert!(due(HOUR + 30 * MINUTE, true, 31 * MINUTE));
+    // As short as it may be, it is not old from its first second on.
+    assert!(!due(2 * HOUR, true, SECOND));
     // No other would last longer.
     assert!(!due(10 * HOUR, true, 9 * HOUR));
 }

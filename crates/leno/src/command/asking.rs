@@ -47,12 +47,15 @@ impl Ground {
     /// proxies of this host.
     pub(crate) async fn choose(flag: Option<&Path>) -> anyhow::Result<Self> {
         let context = Context::choose(flag)?;
-        let client = Client::new(context.socket());
+        let client = context.client();
         match client.ask(StatusOf {}).await {
             Ok(status) => Ok(Self::Control {
                 client,
                 status: Box::new(status),
             }),
+            Err(away @ NotAsked::Away { .. }) if context.is_elsewhere() => {
+                bail!("{away}; {}", context.advice())
+            }
             Err(away @ NotAsked::Away { .. }) => Ok(Self::Host {
                 why: away.to_string(),
                 advice: context.advice(),

@@ -10,7 +10,7 @@ use crate::arguments::{Check, Input, Output};
 use crate::command::asking::{holdings, not_asked, not_asked_line};
 use crate::command::context::Context;
 use crate::command::tap::silent;
-use crate::command::{Answer, context, fleet};
+use crate::command::{Answer, fleet};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -51,7 +51,7 @@ fn check_mesh(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer
     let asked = &options.subject.context;
     let control = Context::choose(asked.context.as_deref())?;
     let json = asked.output == Output::Json;
-    let mut told = match context::ask(control.socket(), Question {})? {
+    let mut told = match control.try_ask(Question {})? {
         Ok(told) => told,
         Err(NotAsked::Refused(failure)) => return fleet::refused(&failure, json, terminal),
         Err(NotAsked::Away { path, why }) => {

@@ -1,14 +1,18 @@
 //! Which control plane a command asks: that of `--context`, else of `$LENO_CONTEXT`, else of the mesh
-//! that is up in this folder, else of this machine.
+//! that is up in this folder, else the one that `leno context use` chose, else that of this machine.
 
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::bail;
-use leno_admin::{Ask, Client, Failure, NotAsked};
+use leno_admin::{Ask, Client, Failure, NotAsked, remote};
 use leno_host::through_folder;
+use leno_proxy::Clocks;
+use leno_proxy::follow::Member;
 
-use super::host;
+use super::{contexts, host};
 use crate::neighbours;
 use crate::up::{Place, Source};
 
@@ -18,7 +22,7 @@ const THE_PROXIES: &str = "Only a control plane knows; the proxies of this host 
 
 /// A control plane to ask.
 pub(crate) struct Context {
-    socket: PathBuf,
+    way: Way,
     advice: &'static str,
     /// Whether somebody named it.
     is_named: bool,
@@ -26,39 +30,57 @@ pub(crate) struct Context {
     file: Option<&'static str>,
 }
 
+/// How it is asked.
+enum Way {
+    /// By a socket of this host.
+    Socket(PathBuf),
+    /// By a call to another host.
+    Call(Client),
+}
+
 impl Context {
     /// The one to ask when `flag` is what `--context` says.
     pub(crate) fn choose(flag: Option<&Path>) -> anyhow::Result<Self> {
-        if let Some(socket) = flag {
-            return Ok(Self {
-                socket: socket.to_owned(),
-                advice: "it is what --context names",
-                is_named: true,
-                file: None,
-            });
+        if let Some(named) = flag {
+            return Self::named(named, "it is what --context names");
         }
-        if let Some(socket) = host::named_context() {
-            return Ok(Self {
-                socket,
-                advice: "it is what $LENO_CONTEXT names",
-                is_named: true,
-                file: None,
-            });
+        if let Some(named) = host::named_context() {
+            return Self::named(&named, "it is what $LENO_CONTEXT names");
         }
         let place = Place::here()?;
         let socket = place.control_socket();
         if is_answered(&socket) {
             return Ok(Self {
-                socket,
+                way: Way::Socket(socket),
                 advice: "leno down and leno up start it again",
                 is_named: false,
                 file: Source::file_of(place.folder()),
             });
         }
+        if let Some(used) = contexts::used()? {
+            return Ok(Self {
+                is_named: false,
+                ..Self::named(Path::new(&used), "it is what leno context use chose")?
+            });
+        }
         Ok(Self {
-            socket: host::socket()?,
+            way: Way::Socket(host::socket()?),
             advice: "nothing is up in this folder either. Start one: leno up, or leno control",
             is_named: false,
+            file: None,
+        })
+    }
+
+    /// What somebody named: a context, or a socket by its path.
+    fn named(named: &Path, advice: &'static str) -> anyhow::Result<Self> {
+        let way = match contexts::find(named)? {
+            Some((name, member)) => Way::Call(elsewhere(&name, member)),
+            None => Way::Socket(named.to_owned()),
+        };
+        Ok(Self {
+            way,
+            advice,
+            is_named: true,
             file: None,
         })
     }
@@ -70,7 +92,7 @@ impl Context {
 
     /// Asks, and waits for the answer. A refusal is an answer too.
     pub(crate) fn ask<Q: Ask>(&self, question: Q) -> anyhow::Result<Result<Q::Answer, Failure>> {
-        match ask(&self.socket, question)? {
+        match self.try_ask(question)? {
             Ok(answer) => Ok(Ok(answer)),
             Err(NotAsked::Refused(failure)) => Ok(Err(failure)),
             Err(away @ NotAsked::Away { .. }) => match neighbours::all().len() {
@@ -81,9 +103,34 @@ impl Context {
         }
     }
 
-    /// The socket that is asked.
-    pub(crate) fn socket(&self) -> &Path {
-        &self.socket
+    /// The same, where the proxies of this host can be asked instead: those of another host are not
+    /// known here, so that its control plane must answer.
+    pub(crate) fn try_ask<Q: Ask>(
+        &self,
+        question: Q,
+    ) -> anyhow::Result<Result<Q::Answer, NotAsked>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        match runtime.block_on(self.client().ask(question)) {
+            Err(away @ NotAsked::Away { .. }) if self.is_elsewhere() => {
+                bail!("{away}; {}", self.advice)
+            }
+            told => Ok(told),
+        }
+    }
+
+    /// The way to ask it.
+    pub(crate) fn client(&self) -> Client {
+        match &self.way {
+            Way::Socket(socket) => Client::new(socket),
+            Way::Call(client) => client.clone(),
+        }
+    }
+
+    /// Whether it is on another host.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self.way, Way::Call(_))
     }
 
     /// Whether somebody named it: then it is missed where it does not answer.
@@ -97,15 +144,19 @@ impl Context {
     }
 }
 
-/// Asks whoever listens at `socket`, and waits for the answer.
-pub(crate) fn ask<Q: Ask>(
-    socket: &Path,
-    question: Q,
-) -> anyhow::Result<Result<Q::Answer, NotAsked>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Ok(runtime.block_on(Client::new(socket).ask(question)))
+/// Asks a control plane of another host as whoever joined there.
+fn elsewhere(name: &str, member: Member) -> Client {
+    let named = format!("{} (context {name})", member.address());
+    let (member, clocks) = (Arc::new(member), Clocks::start());
+    Client::by(named, move |asked| {
+        let (member, clocks) = (Arc::clone(&member), clocks.clone());
+        Box::pin(async move {
+            let visit = member.visit(&clocks).await.map_err(io::Error::other)?;
+            let (line, keeps) = visit.open();
+            let told = remote::ask(line, asked, keeps).await;
+            told.map_err(io::Error::other)
+        })
+    })
 }
 
 /// Whether somebody listens at `socket`: one that was killed leaves the file behind.

@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::Context as _;
-use leno_control::{Control, Desk, Event, Settings};
+use leno_control::{Control, Desk, Event, LocalKeys, Settings};
 use leno_dashboard::{Broken, Port};
 use leno_model::TrustDomain;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,7 +23,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         .data
         .clone()
         .map_or_else(|| host::state("control"), Ok)?;
-    let named = options.socket.clone().or_else(host::named_context);
+    let named = options.socket.clone().or_else(host::named_socket);
     let socket = named.map_or_else(host::socket, Ok)?;
     for folder in [Some(data.as_path()), socket.parent()]
         .into_iter()
@@ -38,15 +38,17 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         .map(TrustDomain::new)
         .transpose()?;
     let settings = Settings {
-        data,
-        listen: options.listen,
         seal_keys_with: options.seal_keys_with.clone(),
         advertise: Some(options.advertise.clone()),
-        socket: socket.clone(),
         folders: options.watch.clone(),
         trust_domain: domain,
+        join_socket: options.join_socket.clone(),
         metrics: options.metrics,
-        mesh: None,
+        keys: LocalKeys {
+            folder: options.keys.clone(),
+            loopback: options.keys_on_loopback,
+        },
+        ..Settings::new(data, options.listen, socket.clone())
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -8,16 +8,20 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use leno_admin::{
-    Applied, Apply, Ask, CreateToken, Delete, DiffOf, DropToken, Failure, File, HistoryOf,
-    ListTokens, OpenDashboard, ReadmitProxies, Recover, Reinstate, RenewCertificate, Revoke,
-    Rollback, RotateRoot, TrustOf,
+    AddOverride, Applied, Apply, Ask, AuditOf, BundleOf, CreateToken, Delete, DiffOf, DropOverride,
+    DropToken, Failure, File, HistoryOf, ListOverrides, ListTokens, OpenDashboard, ReadmitProxies,
+    Recover, Reinstate, RenewCertificate, Revoke, Rollback, RotateRoot, TrustOf, WatchFor,
 };
+use leno_model::role::PEOPLE;
 use serde::Serialize;
 
 use crate::arguments::Output;
-use crate::arguments::fleet::{self, Certificates, Context, ControlCommand, Fleet, TokenCommand};
+use crate::arguments::fleet::{
+    self, Certificates, Context, ControlCommand, Fleet, OverrideAdd, OverrideCommand,
+    OverrideTerms, Terms, TokenCommand,
+};
 use crate::command::context::Context as Chosen;
-use crate::command::{Answer, control, join, leave, status, view};
+use crate::command::{Answer, contexts, control, join, leave, plan, policy, status, view, watch};
 use crate::folder::Files;
 use crate::render;
 use crate::terminal::Terminal;
@@ -33,8 +37,16 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
         },
         Fleet::Join(options) => join::run(options, terminal),
         Fleet::Leave(options) => leave::run(options, terminal),
+        Fleet::Plan(options) => plan::run(options, terminal),
+        Fleet::Policy(options) => policy::run(&options.command, terminal),
         Fleet::Apply(options) => apply(options, terminal),
         Fleet::Delete(options) => delete(options, terminal),
+        Fleet::Context(options) => contexts::run(&options.command, terminal),
+        Fleet::History(options) if options.audit => {
+            let (limit, before) = (options.limit, options.before);
+            let question = AuditOf { limit, before };
+            ask(&options.context, question, terminal, tell::audited)
+        }
         Fleet::History(options) => {
             let (limit, before) = (options.limit, options.before);
             let question = HistoryOf { limit, before };
@@ -54,9 +66,12 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
                 message: options.terms.message.clone(),
                 allow_errors: options.terms.allow_errors,
                 dry_run: options.terms.dry_run,
+                watch: watched(&options.terms),
             };
             take_back(&options.context, question, terminal)
         }
+        Fleet::Watch(options) => watch::run(options, terminal),
+        Fleet::Override(options) => overrides(&options.command, terminal),
         Fleet::Token(options) => token(&options.command, terminal),
         Fleet::Status(options) => status::run(options, terminal),
         Fleet::Proxies(options) => proxies::run(&options.context, terminal),
@@ -72,6 +87,12 @@ pub(crate) fn run_certificates(
 ) -> anyhow::Result<Answer> {
     match command {
         Certificates::List(context) => ask(context, TrustOf {}, terminal, tell::trust),
+        Certificates::Bundle(options) => {
+            let name = options.peer.as_ref();
+            ask(&options.context, BundleOf {}, terminal, |told, terminal| {
+                tell::own_bundle(told, name, terminal)
+            })
+        }
         Certificates::Renew(options) => {
             let question = RenewCertificate {
                 identity: options.identity.clone(),
@@ -123,14 +144,8 @@ fn apply(options: &fleet::Apply, terminal: &mut Terminal) -> anyhow::Result<Answ
         Some(set) => set.clone(),
         None => set_of(&options.input.files)?,
     };
-    let mut asked = Vec::new();
-    for (path, text) in files.resources {
-        let text = String::from_utf8(text);
-        let text = text.with_context(|| format!("{path} is not UTF-8 text"))?;
-        asked.push(File { path, text });
-    }
     let question = Apply {
-        files: asked,
+        files: asked(files)?,
         namespace: options.input.namespace.clone(),
         set,
         prune: options.prune,
@@ -138,15 +153,34 @@ fn apply(options: &fleet::Apply, terminal: &mut Terminal) -> anyhow::Result<Answ
         message: options.terms.message.clone(),
         allow_errors: options.terms.allow_errors,
         dry_run: options.terms.dry_run,
+        watch: watched(&options.terms),
     };
-    ask(&options.context, question, terminal, |told, terminal| {
-        tell::applied(told, None, terminal)
+    change(&options.context, question, |_| None, terminal)
+}
+
+/// How a change is to be watched.
+fn watched(terms: &Terms) -> Option<WatchFor> {
+    let length = terms.watch?;
+    Some(WatchFor {
+        seconds: length.as_secs(),
+        tolerate: terms.tolerate,
     })
+}
+
+/// The objects of files, as they are asked about.
+pub(crate) fn asked(files: Files) -> anyhow::Result<Vec<File>> {
+    let mut asked = Vec::new();
+    for (path, text) in files.resources {
+        let text = String::from_utf8(text);
+        let text = text.with_context(|| format!("{path} is not UTF-8 text"))?;
+        asked.push(File { path, text });
+    }
+    Ok(asked)
 }
 
 /// The name of the folder that is applied, or in which the file is that is; of several, a name must
 /// be given.
-fn set_of(paths: &[std::path::PathBuf]) -> anyhow::Result<String> {
+pub(crate) fn set_of(paths: &[std::path::PathBuf]) -> anyhow::Result<String> {
     let [path] = paths else {
         bail!("which set do they belong to? Name it by --set");
     };
@@ -162,7 +196,7 @@ fn set_of(paths: &[std::path::PathBuf]) -> anyhow::Result<String> {
 
 fn delete(options: &fleet::Delete, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let object = |text: &String| match text.split('/').collect::<Vec<_>>().as_slice() {
-        [kind @ ("Mesh" | "Namespace"), name] => Ok(format!("{kind} {name}")),
+        [kind @ ("Mesh" | "MeshPeer" | "Namespace"), name] => Ok(format!("{kind} {name}")),
         [kind, name] => Ok(format!("{kind} {}/{name}", options.namespace)),
         [kind, namespace, name] => Ok(format!("{kind} {namespace}/{name}")),
         _ => bail!("{text:?} names no object: write KIND/NAME"),
@@ -177,6 +211,7 @@ fn delete(options: &fleet::Delete, terminal: &mut Terminal) -> anyhow::Result<An
         message: options.terms.message.clone(),
         allow_errors: options.terms.allow_errors,
         dry_run: options.terms.dry_run,
+        watch: watched(&options.terms),
     };
     take_back(&options.context, question, terminal)
 }
@@ -187,22 +222,85 @@ fn take_back(
     question: impl Ask<Answer = Applied>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
+    change(context, question, Chosen::file, terminal)
+}
+
+/// Asks for a change, which holds until the file changes that `until` names, and shows what comes of it
+/// if it is watched.
+fn change(
+    context: &Context,
+    question: impl Ask<Answer = Applied>,
+    until: impl FnOnce(&Chosen) -> Option<&'static str>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
     let chosen = Chosen::choose(context.context.as_deref())?;
-    ask_of(
-        &chosen,
-        context.output,
-        question,
-        terminal,
-        |told, terminal| tell::applied(told, chosen.file(), terminal),
-    )
+    let output = context.output;
+    let told = match chosen.ask(question)? {
+        Ok(told) => told,
+        Err(failure) => return refused(&failure, output == Output::Json, terminal),
+    };
+    match output {
+        // What goes on is a line for each thing.
+        Output::Json if told.watch.is_some() => terminal.text(&serde_json::to_string(&told)?)?,
+        Output::Json => terminal.text(&serde_json::to_string_pretty(&told)?)?,
+        Output::Text => tell::applied(&told, until(&chosen), terminal)?,
+    }
+    watch::made(&chosen, &told, output, terminal)
+}
+
+fn overrides(command: &OverrideCommand, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let whole = |name: &str, terms: &OverrideTerms| match name.contains('/') {
+        true => name.to_owned(),
+        false => format!("{}/{name}", terms.namespace),
+    };
+    let (measure, terms) = match command {
+        OverrideCommand::List(context) => {
+            return ask(context, ListOverrides {}, terminal, tell::overrides);
+        }
+        OverrideCommand::Drop(options) => {
+            let question = DropOverride {
+                id: options.id.clone(),
+            };
+            return ask(&options.context, question, terminal, |told, terminal| {
+                tell::override_changed(told, "holds no more", terminal)
+            });
+        }
+        OverrideCommand::Add(OverrideAdd::Audit(options)) => {
+            let policy = whole(&options.policy, &options.terms);
+            (format!("audit {policy}"), &options.terms)
+        }
+        OverrideCommand::Add(OverrideAdd::Eject(options)) => {
+            let instance = whole(&options.instance, &options.terms);
+            (format!("eject {instance}"), &options.terms)
+        }
+        OverrideCommand::Add(OverrideAdd::AllTo(options)) => {
+            let terms = &options.terms;
+            let (service, backend) = (
+                whole(&options.service, terms),
+                whole(&options.backend, terms),
+            );
+            (format!("all-to {service} {backend}"), terms)
+        }
+    };
+    let question = AddOverride {
+        measure,
+        seconds: terms.lasts.as_secs(),
+        message: terms.message.clone(),
+        force: terms.force,
+    };
+    ask(&terms.context, question, terminal, |told, terminal| {
+        tell::override_changed(told, "holds", terminal)
+    })
 }
 
 fn token(command: &TokenCommand, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     match command {
         TokenCommand::Create(options) => {
-            let (namespace, account) = match options.who.split_once('/') {
-                Some((namespace, account)) => (namespace, Some(account.to_owned())),
-                None => (options.who.as_str(), None),
+            let who = options.who.as_deref().unwrap_or_default();
+            let (namespace, account) = match (&options.person, who.split_once('/')) {
+                (Some(person), _) => (PEOPLE, Some(person.clone())),
+                (None, Some((namespace, account))) => (namespace, Some(account.to_owned())),
+                (None, None) => (who, None),
             };
             let question = CreateToken {
                 namespace: namespace.to_owned(),
@@ -223,7 +321,7 @@ fn token(command: &TokenCommand, terminal: &mut Terminal) -> anyhow::Result<Answ
 }
 
 /// Asks, and tells the answer in the form that was wished for. A refusal is an answer too, a bad one.
-fn ask<Q>(
+pub(crate) fn ask<Q>(
     context: &Context,
     question: Q,
     terminal: &mut Terminal,
@@ -233,20 +331,7 @@ where
     Q: Ask<Answer: Serialize>,
 {
     let chosen = Chosen::choose(context.context.as_deref())?;
-    ask_of(&chosen, context.output, question, terminal, tell)
-}
-
-fn ask_of<Q>(
-    chosen: &Chosen,
-    output: Output,
-    question: Q,
-    terminal: &mut Terminal,
-    tell: impl FnOnce(&Q::Answer, &mut Terminal) -> anyhow::Result<Answer>,
-) -> anyhow::Result<Answer>
-where
-    Q: Ask<Answer: Serialize>,
-{
-    let json = output == Output::Json;
+    let json = context.output == Output::Json;
     match chosen.ask(question)? {
         Ok(answer) if json => {
             terminal.text(&serde_json::to_string_pretty(&answer)?)?;

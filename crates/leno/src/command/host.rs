@@ -83,9 +83,21 @@ pub(crate) fn service_manager() -> Option<PathBuf> {
     variable("NOTIFY_SOCKET")
 }
 
-/// The control plane's socket that $LENO_CONTEXT names.
+/// The folder in which contexts are kept: control planes of elsewhere, and what proves who asks them.
+pub(crate) fn contexts() -> anyhow::Result<PathBuf> {
+    let home = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+    let home = home.context("neither $XDG_CONFIG_HOME nor $HOME is set: contexts have no place")?;
+    Ok(home.join("leno/contexts"))
+}
+
+/// The context that $LENO_CONTEXT names: a name, or the socket of a control plane.
 pub(crate) fn named_context() -> Option<PathBuf> {
     variable("LENO_CONTEXT")
+}
+
+/// The socket that $LENO_CONTEXT names, if it is the path of one.
+pub(crate) fn named_socket() -> Option<PathBuf> {
+    named_context().filter(|named| named.components().count() > 1)
 }
 
 /// The socket on which this host's control plane is asked.

@@ -1,5 +1,6 @@
 //! `leno proxy --joined`: a proxy that follows a control plane.
 
+mod applications;
 pub(super) mod holding;
 mod running;
 mod wanted;
@@ -29,6 +30,7 @@ use crate::arguments::{
 };
 use crate::command::collecting::Collecting;
 use crate::command::ending::{EndSignals, tell_cut};
+use crate::command::joined::applications::Applications;
 use crate::command::joined::holding::Held;
 use crate::command::joined::running::{Running, Start};
 use crate::command::joined::wanted::Wanted;
@@ -64,6 +66,8 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let witness = held.witness(&clocks, &telemetry);
     follower.answer_by(witness.respondent());
     follower.report(&telemetry);
+    let domain = &follower.identity().trust_domain;
+    let applications = Applications::new(domain, follower.signer(), clocks.clone());
     let ended = Arc::new(Notify::new());
     let tell = |event: &Event| {
         held.hear(event, clocks.now().wall);
@@ -81,6 +85,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     });
     let adopt = |view: Arc<View>, scope| {
         held.see(&view);
+        applications.see(&view);
         running.adopt(view, scope);
     };
     if let Some((view, scope)) = follower.view() {
@@ -100,6 +105,11 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             }
             let _asked = listen(&following.folder, witness, &ended, succeeds.is_some())?;
             let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
+            if let Some(socket) = &options.workload_api {
+                let tell = |line: String| drop(terminal.borrow_mut().line(line));
+                let serving = applications.serve(socket, succeeds.is_some(), tell);
+                return serving.await;
+            }
             pending::<anyhow::Result<Infallible>>().await
         };
         let life = live(&running, &place, &keeping, &ended, &mut signals, &terminal);

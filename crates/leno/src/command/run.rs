@@ -129,7 +129,7 @@ async fn enclose(
     };
     client.hand_over(&opened)?;
     drop(opened);
-    let env = environment(joined.environment, guest, terminal);
+    let env = environment(joined.environment, joined.workload_api, guest, terminal);
     let signals = Signals::new()?;
     enclosure.launch(Program {
         command,
@@ -181,6 +181,7 @@ async fn enclose(
 /// which people are told too.
 fn environment(
     told: Option<Vec<(String, String)>>,
+    workload_api: Option<(String, String)>,
     guest: &Guest,
     terminal: &mut Terminal,
 ) -> Vec<(OsString, OsString)> {
@@ -195,6 +196,7 @@ fn environment(
     }
     env.extend(
         told.into_iter()
+            .chain(workload_api)
             .map(|(name, value)| (name.into(), value.into())),
     );
     env.into_iter().collect()

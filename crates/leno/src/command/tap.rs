@@ -50,7 +50,10 @@ impl Showing<'_> {
         let options = self.options;
         let party = |target: &Option<String>| {
             target.as_ref().map(|target| match target.as_str() {
-                known if known.contains('/') || known == "unknown" => known.to_owned(),
+                // A host outside the mesh has dots.
+                known if known.contains(['/', '.']) || ["probe", "unknown"].contains(&known) => {
+                    known.to_owned()
+                }
                 name => format!("{}/{name}", options.namespace),
             })
         };

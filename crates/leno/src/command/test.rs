@@ -13,7 +13,9 @@ use leno_resources::policy::Identity;
 
 use crate::arguments::Test;
 use crate::command::Answer;
-use crate::imagine::{Asked, Branch, End, Imagined, Said, Source, imagine, read};
+use leno_traffic::Consent;
+
+use crate::imagine::{Asked, Branch, End, Ground, Imagined, Said, Source, imagine, read};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -146,7 +148,15 @@ fn imagined(offline: &Offline, test: &Written) -> anyhow::Result<Imagined> {
         .map(|(name, value)| (name.to_string(), value.0.to_string()))
         .collect();
     let asked = Asked::new(&test.case.request.method, &test.case.request.url, headers)?;
-    imagine(&offline.mesh, &offline.namespace, &source, &asked)
+    let ground = Ground {
+        consent: match test.case.authorizer {
+            Some(Verdict::Allow) => Consent::Given,
+            Some(Verdict::Deny) => Consent::Withheld,
+            None => Consent::Unknown,
+        },
+        ..Ground::from(&offline.mesh)
+    };
+    imagine(ground, &offline.namespace, &source, &asked)
 }
 
 /// What came of a call, as tests ask for it.
@@ -159,7 +169,7 @@ impl<'a> Came<'a> {
     fn of(imagined: &'a Imagined) -> Self {
         let branches = match &imagined.end {
             End::Reached(branches) => branches.as_slice(),
-            End::Refused(_) | End::Redirected { .. } | End::Told { .. } => &[],
+            End::Refused(_) | End::Redirected { .. } | End::Told { .. } | End::Left => &[],
         };
         Self { imagined, branches }
     }
@@ -173,12 +183,12 @@ impl<'a> Came<'a> {
         miss("verdict", &wanted, &came.join(" and "))
     }
 
-    /// `allow`, `deny`, or both where it depends on the endpoint.
+    /// `allow`, `deny`, or several where it depends on the endpoint, or on an authorizer.
     fn verdicts(&self) -> Vec<&'static str> {
         let denied = !render::story::codes(&self.imagined.end).is_empty();
         let allowed = match &self.imagined.end {
             End::Refused(_) => false,
-            End::Redirected { .. } | End::Told { .. } => true,
+            End::Redirected { .. } | End::Told { .. } | End::Left => true,
             End::Reached(branches) => branches.iter().any(|branch| match &branch.receivers {
                 Err(_) => false,
                 Ok(receivers) => {
@@ -187,8 +197,23 @@ impl<'a> Came<'a> {
                 }
             }),
         };
-        let both = [(allowed, "allow"), (denied, "deny")];
-        both.into_iter()
+        let asks = match &self.imagined.end {
+            End::Reached(branches) => branches
+                .iter()
+                .flat_map(|it| &it.receivers)
+                .flatten()
+                .any(|receiver| matches!(receiver.said, Said::Asks(_))),
+            End::Refused(_) | End::Redirected { .. } | End::Told { .. } | End::Left => false,
+        };
+        let all = [
+            (allowed, "allow"),
+            (denied, "deny"),
+            (
+                asks,
+                "what the authorizer says, which the test does not say",
+            ),
+        ];
+        all.into_iter()
             .filter(|(came, _)| *came)
             .map(|(_, word)| word)
             .collect()
@@ -206,6 +231,7 @@ impl<'a> Came<'a> {
         let statuses: Vec<String> = match &self.imagined.end {
             End::Refused(reason) => vec![reason.status.to_string()],
             End::Redirected { status, .. } | End::Told { status, .. } => vec![status.to_string()],
+            End::Left => Vec::new(),
             End::Reached(branches) => {
                 let reasons = branches.iter().flat_map(render::story::reasons);
                 reasons.map(|reason| reason.status.to_string()).collect()
@@ -308,7 +334,7 @@ impl<'a> Came<'a> {
     fn miss_redirect(&self, expected: &str) -> Option<String> {
         let came = match &self.imagined.end {
             End::Redirected { location, .. } => location.as_str(),
-            End::Refused(_) | End::Told { .. } | End::Reached(_) => "none",
+            End::Refused(_) | End::Told { .. } | End::Left | End::Reached(_) => "none",
         };
         miss("redirect", &expected, came)
     }

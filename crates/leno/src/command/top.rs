@@ -142,7 +142,7 @@ async fn watch(
     mut screen: Screen<'_>,
     hand: &mut Hand,
 ) -> anyhow::Result<(Act, Option<Edge>)> {
-    let client = leno_admin::Client::new(context.socket());
+    let client = context.client();
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told: Option<Carried> = None;

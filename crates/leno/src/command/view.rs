@@ -15,7 +15,7 @@ use crate::arguments::fleet::View;
 use crate::command::asking::instead;
 use crate::command::context::Context;
 use crate::command::tap::silent;
-use crate::command::{Answer, context, fleet};
+use crate::command::{Answer, fleet};
 use crate::hosted;
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &View, terminal: &mut Terminal) -> anyhow::Result<Ans
         diff: options.diff,
     };
     let control = Context::choose(options.context.context.as_deref())?;
-    let told = match context::ask(control.socket(), question)? {
+    let told = match control.try_ask(question)? {
         Ok(told) => told,
         Err(NotAsked::Refused(failure)) => return fleet::refused(&failure, json, terminal),
         Err(away @ NotAsked::Away { .. }) => {

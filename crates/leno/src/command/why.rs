@@ -12,7 +12,7 @@ use crate::arguments::{Explain, Output, Why};
 use crate::command::asking::instead;
 use crate::command::context::Context;
 use crate::command::tap::silent;
-use crate::command::{Answer, context, explain, fleet};
+use crate::command::{Answer, explain, fleet};
 use crate::hosted::Hosted;
 use crate::imagine::{Asked, End, Ground, Source, imagine};
 use crate::live::Live;
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answ
     }
     let asked = &options.subject.context;
     let control = Context::choose(asked.context.as_deref())?;
-    let told = match context::ask(control.socket(), ConfigurationOf { at: None })? {
+    let told = match control.try_ask(ConfigurationOf { at: None })? {
         Ok(told) => told,
         Err(NotAsked::Refused(failure)) => {
             return fleet::refused(&failure, asked.output == Output::Json, terminal);
@@ -90,6 +90,8 @@ fn by_neighbours(
         ground: Ground {
             mesh: &hosted.known.mesh,
             unasked: &hosted.known.unasked,
+            token: leno_traffic::Token::Absent,
+            consent: leno_traffic::Consent::Unknown,
         },
         namespace: &namespace,
         standings: None,

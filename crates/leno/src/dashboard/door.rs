@@ -35,7 +35,7 @@ impl Door {
 impl Mesh for Door {
     async fn ask(&self, question: Question) -> Result<Answer, Failure> {
         let user = rustix::process::geteuid().as_raw();
-        match self.desk.answer(Asker { user }, question).await? {
+        match self.desk.answer(Asker::Visitor(user), question).await? {
             Reply::Whole(answer) => Ok(*answer),
             Reply::Tap(_) => Err(Failure::plain(
                 "a page is answered at once, and this goes on",

@@ -10,12 +10,12 @@ use leno_compile::Mesh;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_model::{Code, Name, Namespace, ServiceName, SpiffeId};
 use leno_telemetry::is_cut;
-use leno_traffic::{Known, Outcome, Story};
+use leno_traffic::{Consent, Known, Outcome, Step, StepKind, Story};
 
 use super::Then;
 use super::recorded::{ENDPOINT, REQUEST, ended_at};
 use crate::imagine::{
-    Asked, Branch, End, Imagined, Reason, Receiver, Source, hangs_on, imagine, received_by,
+    Asked, Branch, End, Ground, Imagined, Reason, Receiver, Source, hangs_on, imagine, received_by,
 };
 
 /// What becomes of a call.
@@ -44,8 +44,7 @@ pub(super) fn again(record: &Recorded, then: &Then) -> Option<Again> {
     let called = port_ref(record.decided.called.as_deref()?)?;
     let source = source(record, mesh)?;
     let asked = asked(record, &called)?;
-    let is_recorded = |fact: leno_traffic::Asked<'_>| is_recorded(record, fact);
-    if let Some(hangs) = hangs_on(mesh, &source, &called, &asked, is_recorded) {
+    if let Some(hangs) = hangs_on(mesh, &source, &called, &asked, &kept(record)) {
         return Some(Again {
             steps: Vec::new(),
             way: Way::Undecided(hangs),
@@ -53,7 +52,8 @@ pub(super) fn again(record: &Recorded, then: &Then) -> Option<Again> {
         });
     }
     let home = &called.service.namespace;
-    let Imagined { sender, end, .. } = imagine(mesh, home, &source, &asked).ok()?;
+    let Imagined { sender, end, .. } =
+        imagine(Ground::recorded(mesh), home, &source, &asked).ok()?;
     if let End::Refused(reason) = &end
         && ended_at(reason.code, Side::Source) == REQUEST
     {
@@ -96,7 +96,11 @@ pub(super) fn again_received(record: &Recorded, then: &Then) -> Option<(Vec<Stor
     );
     let asked = asked_at(record, &host)?;
     let workload = workload(record)?;
-    let receiver = received_by(&then.mesh, &source, &workload, application.port(), &asked)?;
+    let ground = Ground {
+        consent: consent(record),
+        ..Ground::recorded(&then.mesh)
+    };
+    let receiver = received_by(ground, &source, &workload, application.port(), &asked)?;
     if let Some(hangs) = hangs_at_door(record, &receiver) {
         return Some((Vec::new(), Way::Undecided(hangs)));
     }
@@ -108,6 +112,17 @@ pub(super) fn again_received(record: &Recorded, then: &Then) -> Option<(Vec<Stor
         Some(reason) => refused(reason),
     };
     Some((of_receiver(&receiver), way))
+}
+
+/// What authorizers are taken to say: what they said then.
+fn consent(record: &Recorded) -> Consent<'static> {
+    let consulted = &record.decided.consulted;
+    match consulted.last() {
+        None => Consent::Unknown,
+        Some(_) if record.code.is_none() => Consent::Given,
+        Some(last) if last.said == "denied" => Consent::Withheld,
+        Some(_) => Consent::Unknown,
+    }
 }
 
 fn of_receiver(receiver: &Receiver) -> Vec<StoryStep> {
@@ -123,6 +138,7 @@ fn way<'i>(mesh: &Mesh, end: &'i End, record: &Recorded) -> (Way, Option<&'i Rec
         End::Redirected { status, location } => {
             return (Way::Answered(format!("{status} to {location}")), None);
         }
+        End::Left => return (Way::Answered("let out of the mesh".to_owned()), None),
         End::Told { status, .. } => {
             return (Way::Answered(format!("{status}, its pages may call")), None);
         }
@@ -159,9 +175,20 @@ fn way<'i>(mesh: &Mesh, end: &'i End, record: &Recorded) -> (Way, Option<&'i Rec
     (way, receiver)
 }
 
-/// On what it hangs whether a receiver lets the call in, if that is a header that was not recorded.
+/// On what it hangs whether a receiver lets the call in, if that is a header or a token, which were not
+/// recorded.
 fn hangs_at_door(record: &Recorded, receiver: &Receiver) -> Option<String> {
-    let is_missing = |name: &&Arc<str>| !is_recorded(record, leno_traffic::Asked::Header(name));
+    let mut steps = receiver.thought.story.steps.iter();
+    let is_open = |step: &&Step| {
+        step.kind == StepKind::Access
+            && step.outcome == Outcome::Undecided
+            && step.known == Known::Replayed
+    };
+    if let Some(step) = steps.find(is_open) {
+        return Some(format!("it {}, which was not recorded", step.text));
+    }
+    let kept = kept(record);
+    let is_missing = |name: &&Arc<str>| !kept.contains(&leno_traffic::Asked::Header(name));
     let is_call = record.event == Happening::Call;
     let name = receiver.asks.iter().filter(|_| is_call).find(is_missing)?;
     Some(format!(
@@ -247,17 +274,15 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Whether all is known of something that a rule asks for.
-fn is_recorded(record: &Recorded, asked: leno_traffic::Asked<'_>) -> bool {
-    let (of, name) = match asked {
-        leno_traffic::Asked::Header(name) => (FactOf::Header, name),
-        leno_traffic::Asked::Parameter(name) => (FactOf::Query, name),
-    };
-    let mut facts = record.decided.facts.iter();
-    facts.any(|fact| {
-        let is_whole = matches!(fact.value, FactValue::Absent | FactValue::Is(_));
-        fact.of == of && fact.name == name && is_whole
-    })
+/// What rules ask for of which all is known.
+fn kept(record: &Recorded) -> Vec<leno_traffic::Asked<'_>> {
+    let facts = record.decided.facts.iter();
+    let whole = facts.filter(|fact| matches!(fact.value, FactValue::Absent | FactValue::Is(_)));
+    let kept = whole.map(|fact| match fact.of {
+        FactOf::Header => leno_traffic::Asked::Header(&fact.name),
+        FactOf::Query => leno_traffic::Asked::Parameter(&fact.name),
+    });
+    kept.collect()
 }
 
 fn workload(record: &Recorded) -> Option<WorkloadId> {

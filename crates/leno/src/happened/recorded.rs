@@ -32,7 +32,7 @@ pub(super) fn ended_at(code: Code, side: Side) -> &'static str {
     use Code::{
         H004, R001, R002, R003, R004, R005, R006, R007, R010, R011, R012, R013, R014, R015, R016,
         R017, R018, R019, R020, R021, R022, R023, R024, R025, R026, R027, R030, R031, R032, R033,
-        R034, R035, R036, R037, R038, R056, T005,
+        R034, R035, R036, R037, R038, R056, R064, R065, R067, R068, R069, T005,
     };
     match (code, side) {
         (R001 | R015 | R016 | R017 | R018 | R019, _) => NAME,
@@ -43,9 +43,10 @@ pub(super) fn ended_at(code: Code, side: Side) -> &'static str {
         (R013 | R014, _) => ENDPOINT,
         (R020 | R021 | R025 | R027 | H004, _) | (T005, Side::Source) => CONNECT,
         (R022 | R023 | R024 | R026 | R056, _)
-        | (R002 | R003 | R004 | R005 | R006, Side::Source) => ANSWER,
+        | (R002 | R003 | R004 | R005 | R006 | R064 | R065, Side::Source) => ANSWER,
         (R002 | T005, Side::Destination) => MTLS,
-        (R003 | R004 | R005 | R006 | R035, Side::Destination) => ACCESS,
+        (R003 | R004 | R005 | R006 | R035 | R064 | R065, Side::Destination)
+        | (R067 | R068 | R069, _) => ACCESS,
         _ => PROXY,
     }
 }
@@ -72,6 +73,10 @@ pub(super) fn sent(record: &Recorded, has_receiver: bool) -> Vec<StoryStep> {
     if let (Some(backend), Some((value, of))) = (&decided.backend, decided.roll) {
         let text = format!("{backend}: the dice came to {value} of {of}");
         steps.push(yes(SPLIT, text));
+    }
+    let is_outside = decided.called.is_none() && !ended.is_some_and(is_configured);
+    if let Some(by) = decided.said_by.as_ref().filter(|_| is_outside) {
+        steps.push(allowed("let out of the mesh", Some(by), decided));
     }
     steps.extend(endpoint(record, ended));
     match ended {
@@ -108,19 +113,39 @@ pub(super) fn received(record: &Recorded) -> Vec<StoryStep> {
     if is_admitted {
         let allowed_by = decided.said_by.as_ref();
         let allowed_by = allowed_by.filter(|_| !ended.is_some_and(is_configured));
-        let mut step = by(yes(ACCESS, "allowed"), allowed_by);
-        let told = decided.audited.iter();
-        step.details.extend(told.map(|rule| StoryDetail {
-            text: format!("{} tells of it", rule.shown()),
-            origin: rule.place.clone(),
-        }));
+        let mut step = allowed("allowed", allowed_by, decided);
+        step.details.extend(consulted(decided));
         steps.push(step);
     }
     match ended {
+        Some(step @ ACCESS) => {
+            let mut step = failure(step, record);
+            step.details.extend(consulted(decided));
+            steps.push(step);
+        }
         Some(step) => steps.push(failure(step, record)),
         None => steps.extend(answer(record)),
     }
     steps
+}
+
+/// It may go on, says this; and what only tells of it.
+fn allowed(text: &str, allowed_by: Option<&Said>, decided: &Decided) -> StoryStep {
+    let mut step = by(yes(ACCESS, text), allowed_by);
+    let told = decided.audited.iter();
+    step.details.extend(told.map(|rule| StoryDetail {
+        text: format!("{} tells of it", rule.shown()),
+        origin: rule.place.clone(),
+    }));
+    step
+}
+
+/// What the authorizers said that were asked.
+fn consulted(decided: &Decided) -> impl Iterator<Item = StoryDetail> {
+    decided.consulted.iter().map(|asked| StoryDetail {
+        text: asked.to_string(),
+        origin: asked.by.place.clone(),
+    })
 }
 
 /// Whether it is by configuration that calls end at a step: then that is what said so. Elsewhere it is

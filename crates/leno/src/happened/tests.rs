@@ -44,6 +44,7 @@ impl Past for Revisions {
             tunnels: Vec::new(),
             left: Vec::new(),
             revoked: Vec::new(),
+            overrides: Vec::new(),
             proxies: self.proxies.clone(),
         })
         .map(Rc::new)
@@ -58,6 +59,8 @@ fn status(revision: u64) -> Status {
         proxies: 2,
         objects: 9,
         problems: 0,
+        overrides: 0,
+        watches: 0,
     }
 }
 

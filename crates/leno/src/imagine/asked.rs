@@ -18,7 +18,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Reads a URL as `curl` takes it, `http://HOST[:PORT][/PATH]`; or `grpc://HOST:PORT/SERVICE/METHOD`,
+    /// Reads a URL as `curl` takes it, `http://HOST[:PORT][/PATH]`, `https://` of which only the server's
+    /// name is seen; or `grpc://HOST:PORT/SERVICE/METHOD`,
     /// `tcp://HOST:PORT` or `tls://HOST:PORT[/SERVER-NAME]`.
     pub(crate) fn new(
         method: &str,
@@ -27,14 +28,18 @@ impl Asked {
     ) -> anyhow::Result<Self> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| {
             anyhow!(
-                "{url:?} is no URL: http://HOST[:PORT]/PATH, grpc://, tcp:// or tls://HOST:PORT"
+                "{url:?} is no URL: http://HOST[:PORT]/PATH, https://, grpc://, tcp:// or tls://HOST:PORT"
             )
         })?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
         let authority = Authority::parse(authority.as_bytes())
             .map_err(|flaw| anyhow!("{authority:?} in {url:?}: {flaw}"))?;
-        let default = (scheme == "http").then_some(80);
+        let default = match scheme {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        };
         let port = authority.port.or(default);
         let asked = Self {
             method: method.to_owned(),
@@ -59,7 +64,13 @@ impl Asked {
                     ..asked
                 })
             }
-            other => bail!("{other}:// is not carried; http://, grpc://, tcp:// and tls:// are"),
+            "https" => Ok(Self {
+                server_name: Some(asked.host.clone()),
+                ..asked
+            }),
+            other => bail!(
+                "{other}:// is not carried; http://, https://, grpc://, tcp:// and tls:// are"
+            ),
         }
     }
 

@@ -11,8 +11,8 @@ use leno_model::view::{Action, Backend, HeaderChanges, PortRef, Rule, Split, Wor
 use leno_model::{Code, Dice, SpiffeId};
 use leno_protocol::{Fields, RequestChanges, RequestHead, write_request};
 use leno_traffic::{
-    Changed, Channel, Denied, Forward, Known, NoTunnel, Outcome, Peer, Port, Preflight, Refusal,
-    Routed, Scope, Step, StepKind, Story, Table, Verdict,
+    Changed, Channel, Claim, Denied, Forward, Known, Missing, NoTunnel, Outcome, Peer, Port,
+    Preflight, Refusal, Routed, Scope, Step, StepKind, Story, Table, Verdict,
 };
 
 use super::{Branch, End, Ground, Reason, Receiver, Said, Source, Thought, read};
@@ -330,9 +330,15 @@ impl Imagining<'_> {
             return (Said::Refused(gone), Vec::new());
         };
         let asks = policy.asks().map(|asks| asks.headers().to_vec());
-        let said = match policy.explain(&self.source.claim(), request, story) {
+        let claim = Claim {
+            token: self.ground.token,
+            consent: self.ground.consent,
+            ..self.source.claim()
+        };
+        let said = match policy.explain(&claim, request, story) {
             Verdict::Allow(_) => Said::Allowed,
             Verdict::Deny(denied) => Said::Refused(Reason::from(&denied)),
+            Verdict::Undecided(Missing::Consent(name)) => Said::Asks(name),
             Verdict::Undecided(missing) => Said::Refused(Reason {
                 code: Code::R003,
                 status: 403,

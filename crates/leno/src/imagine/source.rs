@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leno_compile::Instance;
 use leno_model::{Namespace, Network, SpiffeId};
-use leno_traffic::{Claim, Fact};
+use leno_traffic::{Claim, Consent, Fact, Token};
 
 /// Who calls.
 pub(crate) enum Source {
@@ -50,14 +50,20 @@ impl Source {
             Self::Workload(instance) => Claim {
                 caller: Fact::Known(Some(&instance.workload.identity)),
                 address: known(instance.workload.addresses.first().copied()),
+                token: Token::Absent,
+                consent: Consent::Unknown,
             },
             Self::Identity(id, address) => Claim {
                 caller: Fact::Known(Some(id)),
                 address: known(*address),
+                token: Token::Absent,
+                consent: Consent::Unknown,
             },
             Self::Outside(address) => Claim {
                 caller: Fact::Known(None),
                 address: known(*address),
+                token: Token::Absent,
+                consent: Consent::Unknown,
             },
         }
     }

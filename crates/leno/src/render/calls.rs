@@ -91,7 +91,15 @@ fn cells(call: &Recorded) -> [Line; TITLES.len()] {
     let status = call.answered().unwrap_or_else(|| "-".to_owned());
     let why = match (&call.code, &*call.decided.audited) {
         (Some(code), _) => format!("{code} {}", call.why()),
-        (None, []) => call.why().to_owned(),
+        (None, []) => match call
+            .decided
+            .consulted
+            .iter()
+            .find(|asked| asked.why.is_some())
+        {
+            Some(asked) => format!("let in without authorizer {}", asked.to),
+            None => call.why().to_owned(),
+        },
         (None, [rule, ..]) => {
             let policy = rule.object.rsplit(' ').next().unwrap_or_default();
             format!("audited by {policy}")

@@ -23,6 +23,13 @@ pub(crate) fn lines(changes: &[Change], texts: bool) -> Vec<Line> {
     lines
 }
 
+/// `1 changed, 2 added, 0 deleted`; a line that moved is no change.
+pub(crate) fn counted(changes: &[Change]) -> String {
+    let of = |verb: Verb| changes.iter().filter(|change| change.verb == verb).count();
+    let [changed, added, deleted] = [Verb::Changed, Verb::Added, Verb::Removed].map(of);
+    format!("{changed} changed, {added} added, {deleted} deleted")
+}
+
 /// The lines that differ, between what both texts begin and end with.
 fn differing(change: &Change, lines: &mut Vec<Line>) {
     let split = |text: &Option<String>| -> Vec<String> {

@@ -35,6 +35,7 @@ pub(crate) fn print(
             headline.plain(format_args!("{status} to {location}"))
         }
         End::Told { status, .. } => headline.good(format_args!("{status}, its pages may call")),
+        End::Left => headline.good("let out of the mesh, as it is"),
         End::Reached(branches) => verdict(headline, branches, imagined.kind),
     })?;
     let mut page = Page {
@@ -46,7 +47,7 @@ pub(crate) fn print(
     }
     match &imagined.end {
         End::Refused(reason) => page.refused(reason),
-        End::Redirected { .. } => {}
+        End::Redirected { .. } | End::Left => {}
         End::Told { headers, .. } => page.told(headers),
         End::Reached(branches) => {
             for branch in branches {
@@ -354,11 +355,18 @@ fn verdict(headline: Line, branches: &[Branch], kind: Kind) -> Line {
             .flatten()
     };
     let all = said().all(|receiver| receiver.said.refusal().is_some());
-    match reasons.first() {
-        None if is_known(branches) => headline.good("allowed"),
-        None => headline.doubtful("not known: who is called was not asked"),
-        Some(reason) if all => headline.bad(refused(reason, kind)),
-        Some(reason) => headline.doubtful(format_args!("partly {}", refused(reason, kind))),
+    let asked = said().find_map(|receiver| match &receiver.said {
+        Said::Asks(name) => Some(name),
+        _ => None,
+    });
+    match (reasons.first(), asked) {
+        (None, _) if is_known(branches) => headline.good("allowed"),
+        (None, Some(name)) => {
+            headline.doubtful(format_args!("undecided: authorizer {name} is asked"))
+        }
+        (None, None) => headline.doubtful("not known: who is called was not asked"),
+        (Some(reason), _) if all => headline.bad(refused(reason, kind)),
+        (Some(reason), _) => headline.doubtful(format_args!("partly {}", refused(reason, kind))),
     }
 }
 
@@ -368,7 +376,7 @@ pub(crate) fn is_known(branches: &[Branch]) -> bool {
         .iter()
         .flat_map(|branch| &branch.receivers)
         .flatten();
-    !said.any(|receiver| matches!(receiver.said, Said::Unasked))
+    !said.any(|receiver| matches!(receiver.said, Said::Unasked | Said::Asks(_)))
 }
 
 /// What a caller is told of it, and why.
@@ -391,7 +399,7 @@ pub(crate) fn codes(end: &End) -> Vec<leno_model::Code> {
 fn all_reasons(end: &End) -> Vec<&Reason> {
     match end {
         End::Refused(reason) => vec![reason],
-        End::Redirected { .. } | End::Told { .. } => Vec::new(),
+        End::Redirected { .. } | End::Told { .. } | End::Left => Vec::new(),
         End::Reached(branches) => branches.iter().flat_map(reasons).collect(),
     }
 }
@@ -421,6 +429,7 @@ pub(crate) fn json(imagined: &Imagined, standings: Option<Standings<'_>>) -> Val
             let headers = headers.collect::<Vec<_>>();
             json!({ "told": { "status": status, "headers": headers } })
         }
+        End::Left => json!({ "left": {} }),
         End::Reached(branches) => json!({
             "reached": branches
                 .iter()
@@ -448,6 +457,10 @@ fn branch_json(branch: &Branch, standings: Option<Standings<'_>>) -> Value {
                     "thought": thought_json(&receiver.thought, standings),
                     "refused": receiver.said.refusal().map(reason_json),
                     "asked": !matches!(receiver.said, Said::Unasked),
+                    "authorizer": match &receiver.said {
+                        Said::Asks(name) => Some(&**name),
+                        _ => None,
+                    },
                 })
             });
             (Value::Null, receivers.collect())

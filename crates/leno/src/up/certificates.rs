@@ -1,7 +1,6 @@
 //! The certificates of all who run here: signed by the mesh's own CA, and kept young.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use leno_channel::Keyring;
@@ -11,7 +10,7 @@ use leno_model::{Dice, Mono, Now, SpiffeId};
 
 /// Keeps a keyring supplied.
 pub(crate) struct Certificates {
-    attendance: Rc<Attendance>,
+    attendance: Arc<Attendance>,
     keyring: Arc<Keyring>,
     renewals: BTreeMap<SpiffeId, Renewal>,
     /// Who has none, which was told.
@@ -21,7 +20,7 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     /// Certificates for `keyring`, of nobody yet.
-    pub(crate) fn new(attendance: Rc<Attendance>, keyring: Arc<Keyring>, dice: Dice) -> Self {
+    pub(crate) fn new(attendance: Arc<Attendance>, keyring: Arc<Keyring>, dice: Dice) -> Self {
         Self {
             attendance,
             keyring,

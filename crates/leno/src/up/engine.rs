@@ -14,16 +14,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use leno_admin::Finding;
 use leno_channel::Keyring;
-use leno_control::{Attendance, Control, Desk, Edition, Ended, Present};
+use leno_control::{Attendance, Control, Desk, Edition, Ended, LocalKeys, Present};
 use leno_dashboard::Arrived;
-use leno_host::{Enclosure, Event, Listeners, OpenError};
+use leno_host::{Enclosure, Event, Listeners, NetworkId, OpenError};
 use leno_model::view::{Mtls, PortRef, Protocol, WorkloadId};
 use leno_model::{Dice, Mono, Name, Network, SpiffeId, TrustDomain};
 use leno_proxy::reports::Reports;
@@ -35,6 +34,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::guests::{Guest, Joined, Opened};
 use self::member::Member;
+use super::applications::Applications;
 use super::certificates::Certificates;
 use super::explicit::Pin;
 use super::news::{News, Published, Row};
@@ -62,7 +62,9 @@ pub(crate) struct Up {
     /// The control plane in this process.
     desk: Desk,
     control: JoinHandle<Ended>,
-    attendance: Rc<Attendance>,
+    attendance: Arc<Attendance>,
+    /// What the programs are given.
+    applications: Applications,
     /// Where other commands of this host find its proxy.
     _found: Option<neighbours::Place>,
     /// Whose certificates somebody wants renewed at once.
@@ -182,10 +184,20 @@ impl Up {
         attendance.answer_by(witness.respondent());
         // Where it cannot be found, it is asked through its control plane.
         let found = neighbours::Place::answer(move |question| witness.clone().answer(question));
-        let attendance = Rc::new(attendance);
+        let attendance = Arc::new(attendance);
+        let told = happen.clone();
+        let applications = Applications::begin(
+            place.workload_api(),
+            &edition.mesh().settings.trust_domain,
+            Arc::clone(&attendance),
+            clocks.clone(),
+            // When nobody listens, all has ended.
+            move |what| drop(told.send(Happened::Trouble(what))),
+        );
         let mut up = Self {
             certificates: Certificates::new(attendance.clone(), keyring, Dice::new(seed())),
             attendance,
+            applications,
             _found: found.ok(),
             renewals,
             source,
@@ -440,9 +452,17 @@ impl Up {
                 (self.tell)(News::Trouble(trouble));
             }
         }
+        self.applications.see(&view, &self.networks());
         self.proxy.adopt(Arc::new(view), Scope::Whole);
         self.attendance.adopted(&edition, workloads);
         self.edition = edition;
+    }
+
+    /// The networks that belong to one workload alone.
+    fn networks(&self) -> BTreeMap<WorkloadId, NetworkId> {
+        let members = self.members.iter().filter(|(_, member)| member.inside);
+        let networks = members.filter_map(|(id, member)| Some((id.clone(), member.network?)));
+        networks.collect()
     }
 
     fn renew(&mut self) {
@@ -506,19 +526,19 @@ fn control(
     place: &Place,
     happen: mpsc::UnboundedSender<Happened>,
 ) -> anyhow::Result<Control> {
+    let data = match source.file {
+        Some(_) => place.store(),
+        None => place.store_of_one(),
+    };
+    let listen = (Ipv4Addr::LOCALHOST, 0).into();
     let settings = leno_control::Settings {
-        data: match source.file {
-            Some(_) => place.store(),
-            None => place.store_of_one(),
-        },
-        listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        seal_keys_with: None,
-        advertise: None,
-        socket: place.control_socket(),
-        folders: Vec::new(),
-        trust_domain: None,
-        metrics: None,
         mesh: Some(source.mesh.clone()),
+        // Who writes its objects runs its processes.
+        keys: LocalKeys {
+            folder: Some(source.folder.clone()),
+            loopback: true,
+        },
+        ..leno_control::Settings::new(data, listen, place.control_socket())
     };
     let tell = move |event: &leno_control::Event| {
         if let leno_control::Event::Trouble { .. } = event {
@@ -533,7 +553,7 @@ fn control(
 async fn tell_first_calls(mut tap: Tap, happen: mpsc::UnboundedSender<Happened>) {
     let is_workload = |party: Party<'_>| match party {
         Party::Known { name, .. } => name != HOST,
-        Party::Unknown => false,
+        Party::Peer { .. } | Party::Outside(_) | Party::Probe | Party::Unknown => false,
     };
     let mut has_failed = false;
     loop {

@@ -98,6 +98,11 @@ impl Place {
         self.state().join("control.sock")
     }
 
+    /// Where programs ask for their identities.
+    pub(crate) fn workload_api(&self) -> PathBuf {
+        self.state().join("workload.sock")
+    }
+
     /// What must never be forgotten: revisions, keys, which service has which address.
     pub(crate) fn store(&self) -> PathBuf {
         self.state().join("store")

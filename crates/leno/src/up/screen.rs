@@ -249,6 +249,7 @@ fn name(party: Party<'_>) -> String {
                 false => format!("{namespace}/{name}"),
             }
         }
+        Party::Peer { .. } | Party::Outside(_) | Party::Probe => party.to_string(),
         Party::Unknown => "outside".to_owned(),
     }
 }

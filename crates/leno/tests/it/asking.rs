@@ -1,5 +1,5 @@
-//! What proxies are asked about calls: through a control plane that two of them have joined, and by
-//! their sockets where none answers.
+//! What proxies are asked about calls: through a control plane that two of them have joined, also by
+//! people on other hosts, and by their sockets where none answers.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -20,8 +20,9 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("leno-asking-{}", std::process::id()));
+    fn new(test: &str) -> Self {
+        let name = format!("leno-asking-{test}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).unwrap();
         let application = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,7 +79,8 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leno"));
         command
             .current_dir(&self.folder)
-            .env("LENO_CONTEXT", "control.sock")
+            .env("LENO_CONTEXT", "./control.sock")
+            .env("XDG_CONFIG_HOME", self.folder.join("config"))
             .env("LENO_PROXIES", self.folder.join("proxies"))
             .env("NO_COLOR", "1");
         command
@@ -109,10 +111,15 @@ impl World {
 
     /// Calls as `web` does, and says the status.
     fn call(&self, request: &str) -> String {
+        self.call_with(request, "")
+    }
+
+    /// The same, with more headers.
+    fn call_with(&self, request: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(&self.upstream).unwrap();
         let head = format!(
             "{request} HTTP/1.1\r\nhost: cart\r\nauthorization: Bearer hidden-header\r\n\
-             connection: close\r\n\r\n"
+             connection: close\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         let mut told = String::new();
@@ -181,7 +188,9 @@ fn mesh(port: u16) -> String {
     [
         "kind: Mesh\napiVersion: leno.dev/v1alpha1\nmetadata: {name: shop}\n\
          spec: {trustDomain: shop.local, mtls: Strict, default: Deny, telemetry: {collector: \
-         {endpoint: 'http://127.0.0.1:1', interval: 1s}}}\n---\n",
+         {endpoint: 'http://127.0.0.1:1', interval: 1s}}, administration: [\
+         {person: ops, role: Admin}, {person: bo, role: Viewer, namespaces: [shop]}, \
+         {person: teller, role: Viewer, namespaces: [bank]}]}\n---\n",
         &object("MeshWorkload", "web", "{instances: [{address: 127.0.0.1}]}"),
         &object("MeshWorkload", "cart", &ports),
         &object(
@@ -190,6 +199,7 @@ fn mesh(port: u16) -> String {
             "{targetRefs: [{kind: Service, name: cart}], rules: [\
              {callers: [{namespace: shop}], requests: [{methods: [GET]}]}]}",
         ),
+        &object("TelemetryPolicy", "cart", "{redact: ['[0-9]+']}"),
         &route(port),
     ]
     .concat()
@@ -201,7 +211,8 @@ fn route(port: u16) -> String {
         "kind: HTTPRoute\napiVersion: gateway.networking.k8s.io/v1\n\
          metadata: {{name: cart, namespace: shop}}\nspec:\n  parentRefs:\n  \
          - {{group: '', kind: Service, name: cart, port: {port}}}\n  rules:\n  \
-         - matches: [{{headers: [{{name: x-key, value: hidden-config}}]}}]\n    \
+         - matches: [{{headers: [{{name: x-key, value: hidden-config}}, \
+         {{name: x-card, value: hidden}}, {{name: x-tier, value: hidden}}]}}]\n    \
          backendRefs: [{{name: cart, port: {port}}}]\n  \
          - backendRefs: [{{name: cart, port: {port}}}]\n"
     )
@@ -209,7 +220,7 @@ fn route(port: u16) -> String {
 
 #[test]
 fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_without_it() {
-    let mut world = World::new();
+    let mut world = World::new("sockets");
     assert_eq!(world.call("GET /items"), "200");
     assert_eq!(world.call("POST /items?key=hidden-query"), "403");
 
@@ -342,4 +353,79 @@ fn connected_proxies_are_asked_through_the_control_plane_and_by_their_sockets_wi
         "{told}"
     );
     assert!(told.contains("D001 control-plane-away, since"), "{told}");
+}
+
+#[test]
+fn people_on_other_hosts_see_as_much_as_their_role_says() {
+    let world = World::new("people");
+    let card_and_tier = "x-card: 41112222\r\nx-tier: gold\r\nx-key: hidden\r\n";
+    assert_eq!(world.call_with("GET /items", card_and_tier), "200");
+    for person in ["ops", "bo", "teller"] {
+        let made = world.leno(&format!("token create --person {person} -o json"));
+        let made: Value = serde_json::from_str(&made).unwrap();
+        let token = made["text"].as_str().unwrap();
+        let added = world.leno(&format!("context add {person} {token}"));
+        assert!(
+            added.contains(&format!("ns/leno-people/sa/{person}")),
+            "{added}"
+        );
+    }
+    let facts = |context: &str| {
+        let kept = world.json(&format!("tap --last 1 -o json{context}"));
+        let facts = kept[0]["decided"]["facts"].as_array().cloned();
+        let facts = facts.unwrap_or_default().into_iter().map(|fact| {
+            let name = fact["name"].as_str().unwrap().to_owned();
+            (name, fact["value"].to_string())
+        });
+        facts.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let secret = r#""secret""#;
+    for context in ["", " --context ops"] {
+        let told = facts(context);
+        assert_eq!(told["x-tier"], r#"{"is":"gold"}"#, "{told:?}");
+        assert_eq!([&told["x-card"], &told["x-key"]], [secret; 2], "{told:?}");
+    }
+    let told = facts(" --context bo");
+    let names = ["x-card", "x-key", "x-tier"];
+    assert_eq!(names.map(|name| told[name].as_str()), [secret; 3]);
+
+    let id = world.json("tap --last 1 -o json")[0]["id"].clone();
+    let id = &id.as_str().unwrap()[..8];
+    let told = world.leno(&format!("why {id} --context bo"));
+    assert!(
+        told.contains("GET /items") && !told.contains("gold"),
+        "{told}"
+    );
+    let told = world.leno(&format!("why {id} --context ops"));
+    assert!(told.contains("GET /items"), "{told}");
+    let told = world.json("tap --last 1 -o json --context teller");
+    assert_eq!(told.len(), 1, "a call of others is none: {told:?}");
+    let told = world.leno("proxies --context teller");
+    assert!(!told.contains("shop/cart"), "{told}");
+
+    let port = world.port;
+    let told = world.leno(&format!(
+        "probe shop/web http://cart.shop:{port}/ --context bo"
+    ));
+    assert!(told.contains("S017 role-too-small"), "{told}");
+    fs::create_dir(world.folder.join("nobody")).unwrap();
+    let told = world.fails("status --context nobody");
+    assert!(told.contains("there is no context nobody"), "{told}");
+
+    let log = world.leno("history --audit --limit 50 --context ops");
+    for told in [
+        "leno-people/bo ",
+        "the last 1 calls",
+        &format!("call {id}"),
+        "refused S017",
+    ] {
+        assert!(log.contains(told), "{told} in {log}");
+    }
+    let told = world.leno("context use bo");
+    assert!(told.contains("bo"), "{told}");
+    let told = world.leno("context list");
+    assert!(told.contains("*  bo"), "{told}");
+    world.leno("certs revoke leno-people/bo --context ops");
+    let told = world.fails("status --context bo");
+    assert!(told.contains("no control plane answers at"), "{told}");
 }

@@ -75,7 +75,7 @@ impl World {
                 let mut shell = shell(typed);
                 shell
                     .current_dir(&self.folder)
-                    .env("LENO_CONTEXT", "relay.sock")
+                    .env("LENO_CONTEXT", "./relay.sock")
                     .env("LENO_PROXIES", self.folder.join("proxies"))
                     .env("TOKEN", self.relay.last_token());
                 shown.push_str(&run(typed, &mut shell));

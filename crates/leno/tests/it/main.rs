@@ -8,6 +8,7 @@
 
 mod asking;
 mod demo;
+mod doors;
 mod fleet;
 mod said;
 mod up;

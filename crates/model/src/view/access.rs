@@ -1,5 +1,7 @@
 //! Access: who may call a workload's port, as the receiving proxy enforces it.
 
+mod external;
+mod jwt;
 mod words;
 
 use alloc::{sync::Arc, vec::Vec};
@@ -10,6 +12,9 @@ use crate::origin::Origin;
 use crate::pattern::Pattern;
 use crate::spiffe::TrustDomain;
 use crate::view::route::{HostMatch, PathMatch};
+
+pub use external::{AuthProtocol, ExternalAuth, OnFailure};
+pub use jwt::{ClaimHeader, IssuerKeys, Jwt, JwtIssuer, KeyPlace, KeySource, TokenPlace};
 
 /// All rules that stand over one port of one workload, gathered from every policy that targets it.
 ///
@@ -22,6 +27,10 @@ pub struct Access {
     pub mtls: Mtls,
     /// Who said so; absent for the default.
     pub mtls_origin: Option<Origin>,
+    /// Whose tokens are believed; `None` where nobody's are.
+    pub jwt: Option<Arc<Jwt>>,
+    /// Who is asked about requests that the rules let in, in this order; everyone must let them.
+    pub external: Vec<Arc<ExternalAuth>>,
     /// The rules that decide, in no order that matters.
     pub rules: Vec<Arc<AccessRule>>,
     /// The rules that only tell what they match.
@@ -38,6 +47,8 @@ impl Access {
         Self {
             mtls: Mtls::Permissive,
             mtls_origin: None,
+            jwt: None,
+            external: Vec::new(),
             rules: Vec::new(),
             audits: Vec::new(),
             stance: Stance::Allow,
@@ -73,12 +84,31 @@ pub struct AccessRule {
     pub effect: Effect,
     /// Whose calls: one of these must match. Empty is everyone, proven or not.
     pub callers: Vec<CallerMatch>,
+    /// What its policy is about: one of these must match, or the rule says nothing of the call, not
+    /// even by being one that allows others. Empty is everything.
+    pub within: Vec<Within>,
     /// Which requests: one of these must match. Empty is every request and every byte stream.
     pub requests: Vec<RequestMatch>,
     /// What it does not speak of, although all of the above does.
     pub except: Except,
     /// A CEL expression that must be true too.
     pub when: Option<Arc<str>>,
+}
+
+/// Requests that a policy is about.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Within {
+    /// These,
+    pub takes: RequestMatch,
+    /// but none of these, which others take first.
+    pub leaves: Vec<RequestMatch>,
+}
+
+impl Within {
+    /// All that it looks at.
+    pub fn requests(&self) -> impl Iterator<Item = &RequestMatch> {
+        core::iter::once(&self.takes).chain(&self.leaves)
+    }
 }
 
 /// What a rule does not speak of: the calls of any of these callers, and any of these requests.
@@ -95,6 +125,8 @@ pub struct Except {
 pub enum Effect {
     /// The call is allowed, unless a deny rule matches too.
     Allow,
+    /// The same, and nobody else is left out for it.
+    AllowAlso,
     /// The call is denied.
     Deny,
     /// It is told that the rule matched, and nothing else.
@@ -178,6 +210,8 @@ pub struct RequestMatch {
     pub paths: Vec<PathMatch>,
     /// Headers; all of these must match.
     pub headers: Vec<FieldMatch>,
+    /// Claims of its token; all of these must match.
+    pub claims: Vec<ClaimMatch>,
 }
 
 impl RequestMatch {
@@ -189,8 +223,13 @@ impl RequestMatch {
             hosts,
             paths,
             headers,
+            claims,
         } = self;
-        !(methods.is_empty() && hosts.is_empty() && paths.is_empty() && headers.is_empty())
+        !(methods.is_empty()
+            && hosts.is_empty()
+            && paths.is_empty()
+            && headers.is_empty()
+            && claims.is_empty())
     }
 }
 
@@ -208,7 +247,20 @@ pub struct FieldMatch {
     pub value: FieldValue,
 }
 
-/// What a header must say.
+/// A claim that the token of a request must make: one that is proven by an issuer whom the policy of the
+/// rule itself believes ([`Jwt::issuers_of`]). What others believe of the same port says nothing to it.
+///
+/// Of a list, one item must match; of `scope` and `scp`, one of the words. Numbers and truths are compared
+/// as JSON writes them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClaimMatch {
+    /// Its name, or a JSON pointer to it.
+    pub name: Arc<str>,
+    /// What it must say.
+    pub value: FieldValue,
+}
+
+/// What a header or a claim must say.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FieldValue {
     /// Anything: it is there.

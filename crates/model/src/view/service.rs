@@ -5,8 +5,10 @@ use core::{fmt, net::IpAddr, net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use crate::name::{Name, Namespace, Network, ServiceName};
 use crate::origin::Origin;
+use crate::process::ProcessMatch;
 use crate::spiffe::SpiffeId;
 use crate::view::access::{Access, IpBlock};
+use crate::view::outbound::Outbound;
 use crate::view::route::{Retry, Routes};
 use crate::view::telemetry::Telemetry;
 
@@ -252,8 +254,12 @@ pub struct Workload {
     pub ports: BTreeMap<u16, WorkloadPort>,
     /// Who may reach any other port.
     pub other_ports: Arc<Access>,
+    /// Which hosts outside the mesh it may call.
+    pub outbound: Arc<Outbound>,
     /// What its own proxy tells of calls to any other port.
     pub telemetry: Arc<Telemetry>,
+    /// The processes of its host that may act as it, beside those that its proxy captures.
+    pub processes: Arc<[ProcessMatch]>,
 }
 
 /// One port on which a workload listens.

@@ -93,7 +93,7 @@ pub struct LogFields(u32);
 
 impl LogFields {
     /// The fields that can be chosen. What else a line has stands in every one.
-    pub const ALL: [&str; 23] = [
+    pub const ALL: [&str; 24] = [
         "reporter",
         "source",
         "destination",
@@ -117,6 +117,7 @@ impl LogFields {
         "slug",
         "fault",
         "audited",
+        "authorizers",
     ];
 
     /// These; names that there are not are left out.

@@ -27,10 +27,10 @@ async fn check(frames: Vec<u8>) {
         }
     });
     let reading = take_all(read);
-    let endpoint = Endpoint::read("http://otel:4317").unwrap();
+    let endpoint = Url::parse("http://otel:4317").unwrap();
     let opened = open(&endpoint, HeaderMap::new(), Box::new(ours)).await;
     let why = match opened {
-        Err(NotDialled::Away(why) | NotDialled::Unusable(why)) => why,
+        Err(why) => why.to_string(),
         Ok(open) => match open.send(Signal::Logs, &batch()).await.1 {
             Verdict::Later { code, why, .. } => {
                 assert_eq!(code, Code::X001, "{why}");

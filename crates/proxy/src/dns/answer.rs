@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
-use leno_model::{Namespace, Network};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use leno_model::{HostName, Namespace, Network};
 use leno_traffic::naming::is_of_cluster;
 use leno_traffic::{Named, Table};
 
@@ -105,6 +105,21 @@ impl Names<'_> {
 }
 
 impl Question {
+    /// The question for addresses of `name` of the same version as `like`; `None` if no question could
+    /// carry the name.
+    pub(super) fn new(name: &HostName, like: IpAddr) -> Option<Self> {
+        let kind = match like.to_canonical() {
+            IpAddr::V4(_) => RecordType::A,
+            IpAddr::V6(_) => RecordType::AAAA,
+        };
+        let name = Name::from_ascii(format!("{name}.")).ok()?;
+        let mut message = Message::query();
+        message.metadata.recursion_desired = true;
+        message.add_query(Query::query(name, kind));
+        let bytes = message.to_vec().ok()?;
+        Some(Self { bytes, message })
+    }
+
     /// What is asked, if it is one thing.
     pub(super) fn query(&self) -> Option<&Query> {
         match self.message.queries.as_slice() {

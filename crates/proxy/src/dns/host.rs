@@ -102,6 +102,11 @@ fn answers(question: &Question, answer: &[u8], id: [u8; 2]) -> bool {
         })
 }
 
+/// Whether an answer had no room for all that there is (RFC 1035 section 4.1.1).
+pub(super) fn is_truncated(answer: &[u8]) -> bool {
+    answer.get(2).is_some_and(|flags| flags & 0b10 != 0)
+}
+
 /// Puts `id` into a message and returns the one it had.
 fn exchange_id(message: &mut [u8], id: [u8; 2]) -> io::Result<[u8; 2]> {
     let place = message.first_chunk_mut();

@@ -222,22 +222,26 @@ fn fail(
 
 /// Asks for a certificate for a new key.
 async fn certify(line: Line, id: SpiffeId) -> Asked {
+    let issued = issued(&line, &id).await;
+    (id, issued.map(|(credential, _)| credential))
+}
+
+/// A certificate for a new key, and the roots that its issuer tells beside it.
+pub(super) async fn issued(
+    line: &Line,
+    id: &SpiffeId,
+) -> Result<(Credential, Vec<Vec<u8>>), String> {
     let key = generate_key();
     let renew = Renew {
         identity: id.clone(),
         request: key.request(),
     };
     let answered = line.ask(call::RENEW, &renew.encode()).await;
-    let read = |bytes: bytes::Bytes| {
-        let issued = Issued::decode(&bytes).map_err(|misfit| misfit.to_string())?;
-        let credential = Credential::new(issued.chain, key).map_err(|error| error.to_string())?;
-        match credential.id() == &id {
-            true => Ok(credential),
-            false => Err(format!("a certificate of {} came", credential.id())),
-        }
-    };
-    (
-        id.clone(),
-        answered.map_err(|status| status.to_string()).and_then(read),
-    )
+    let answered = answered.map_err(|status| status.to_string())?;
+    let issued = Issued::decode(&answered).map_err(|misfit| misfit.to_string())?;
+    let credential = Credential::new(issued.chain, key).map_err(|error| error.to_string())?;
+    match credential.id() == id {
+        true => Ok((credential, issued.roots)),
+        false => Err(format!("a certificate of {} came", credential.id())),
+    }
 }

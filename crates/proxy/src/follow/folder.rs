@@ -11,7 +11,7 @@
 //! | `view.refused` | a view that was found there and was not signed for this proxy |
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,12 @@ pub struct Folder {
     path: PathBuf,
     /// Whether another process writes there.
     is_given_up: Arc<AtomicBool>,
+}
+
+/// The right to renew in a folder: an exclusive `flock`.
+#[derive(Debug)]
+pub(super) struct Held {
+    _folder: File,
 }
 
 /// What a join has left.
@@ -136,6 +142,16 @@ impl Folder {
         fs::rename(key.with_extension("next"), key)
     }
 
+    /// The right to be the only one that renews here, until it is dropped. `None` while somebody else has it.
+    pub(super) fn hold(&self) -> io::Result<Option<Held>> {
+        let folder = File::open(&self.path)?;
+        match folder.try_lock() {
+            Ok(()) => Ok(Some(Held { _folder: folder })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// The credentials that are kept. One whose chain and key do not belong together, as after a
     /// power cut between two writes, is taken up by the key that came with it.
     pub(super) fn credentials(&self) -> Result<Vec<Credential>, NotJoinedYet> {
@@ -149,7 +165,9 @@ impl Folder {
             if key.extension().is_some_and(|end| end == "key") {
                 let chain = key.with_extension("pem");
                 let credential = read_credential(&key, &chain)
-                    .or_else(|_| read_credential(&key.with_extension("next"), &chain));
+                    .or_else(|_| read_credential(&key.with_extension("next"), &chain))
+                    // Somebody who renews has put it into its place meanwhile.
+                    .or_else(|_| read_credential(&key, &chain));
                 credentials.push(credential?);
             }
         }
@@ -296,5 +314,22 @@ impl NotJoinedYet {
             Self::File(file) => file.code(),
             Self::Key(_) => Code::T010,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_renews_at_a_time() {
+        let path = std::env::temp_dir().join(format!("leno-held-{}", std::process::id()));
+        let (one, other) = (Folder::make(&path).unwrap(), Folder::at(&path));
+        let held = one.hold().unwrap();
+        assert!(held.is_some());
+        assert!(other.hold().unwrap().is_none());
+        drop(held);
+        assert!(other.hold().unwrap().is_some());
+        fs::remove_dir(&path).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The first certificate of a proxy, for a token.
+//! The first certificate of a proxy, for evidence of who it is.
 
 use std::io;
 use std::path::Path;
@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use leno_channel::grpc::{self, Line, Proven, Status, StatusCode};
 use leno_channel::{Clocks, HandshakeFailure, generate_key, words};
+use leno_host::through_folder;
 use leno_identity::{BadCredential, Credential};
-use leno_model::{Code, Name, SpiffeId};
-use leno_wire::certificates::{Issued, Join, control_plane};
-use leno_wire::{JoinToken, Misfit, call};
-use tokio::net::TcpStream;
+use leno_model::{Code, Name, Namespace, SpiffeId};
+use leno_wire::certificates::{self, Evidence, Join, control_plane};
+use leno_wire::{JoinToken, MeshAddress, Misfit, call};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::follow::folder::{Folder, Joined};
@@ -18,44 +20,115 @@ use crate::follow::folder::{Folder, Joined};
 /// How long a connection may take to be made.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Joins the mesh that `token` leads to and keeps what came of it in `folder`; says who the proxy is
-/// from then on. A `service_account` is named where the token leaves a choice.
+/// What a proxy shows to join.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// A token.
+    Token(&'a JoinToken),
+    /// A token of somebody else, to this mesh.
+    Jwt(&'a MeshAddress, &'a str),
+    /// The process that runs it, at this socket of a control plane on the same host.
+    Process(&'a Path),
+}
+
+/// Whom a proxy wants to act as, where what it shows leaves a choice.
+#[derive(Clone, Default, Debug)]
+pub struct Wanted {
+    /// The namespace.
+    pub namespace: Option<Namespace>,
+    /// The service account.
+    pub account: Option<Name>,
+}
+
+/// Joins the mesh that `shown` leads to and keeps what came of it in `folder`; says who the proxy is
+/// from then on.
 pub async fn join(
-    token: &JoinToken,
-    service_account: Option<&Name>,
+    shown: Shown<'_>,
+    wanted: &Wanted,
     folder: &Path,
     clocks: Clocks,
 ) -> Result<SpiffeId, NotJoined> {
     let folder = Folder::make(folder).map_err(NotJoined::NotKept)?;
     let key = generate_key();
-    let stream = connect(&token.address).await.map_err(NotJoined::Away)?;
-    let expected = control_plane(&token.trust_domain);
-    let clock = clocks.clock();
-    let proven = Proven::ByFingerprint(&token.fingerprint);
-    let joining = grpc::join(stream, clock, proven, &expected).await?;
-    let (line, run) = Line::open(joining.stream).await?;
+    let evidence = match shown {
+        Shown::Token(token) => Evidence::Token {
+            id: token.id.clone(),
+            secret: token.secret.to_vec(),
+        },
+        Shown::Jwt(_, token) => Evidence::Jwt(token.to_owned()),
+        Shown::Process(_) => Evidence::Process,
+    };
     let join = Join {
-        token: token.id.clone(),
-        secret: token.secret.to_vec(),
-        service_account: service_account.map(Name::to_string),
+        evidence,
+        namespace: wanted.namespace.as_ref().map(Namespace::to_string),
+        service_account: wanted.account.as_ref().map(Name::to_string),
         request: key.request(),
     };
-    let join = join.encode();
-    let issued = tokio::select! {
-        issued = line.ask(call::JOIN, &join) => issued?,
-        gone = run => return Err(gone.into()),
+    let (joined, address) = match shown {
+        Shown::Token(token) => {
+            let mesh = MeshAddress {
+                trust_domain: token.trust_domain.clone(),
+                fingerprint: token.fingerprint,
+                address: token.address.clone(),
+            };
+            (ask_at(&mesh, &join, clocks).await?, mesh.address)
+        }
+        Shown::Jwt(mesh, _) => (ask_at(mesh, &join, clocks).await?, mesh.address.clone()),
+        Shown::Process(socket) => {
+            let stream = connect_beside(socket).await.map_err(NotJoined::Away)?;
+            let joined = ask(stream, &join).await?;
+            let address = joined.address.clone();
+            (joined, address)
+        }
     };
-    let issued = Issued::decode(&issued)?;
-    let credential = Credential::new(issued.chain, key)?;
+    let credential = Credential::new(joined.issued.chain, key)?;
     let joined = Joined {
-        address: token.address.clone(),
+        address,
         own: credential.id().clone(),
-        roots: issued.roots,
+        roots: joined.issued.roots,
     };
     folder
         .keep_joined(&joined, &credential)
         .map_err(NotJoined::NotKept)?;
     Ok(joined.own)
+}
+
+/// Asks to be let in at the address of a mesh, whose control plane proves itself first.
+async fn ask_at(
+    mesh: &MeshAddress,
+    join: &Join,
+    clocks: Clocks,
+) -> Result<certificates::Joined, NotJoined> {
+    let stream = connect(&mesh.address).await.map_err(NotJoined::Away)?;
+    let expected = control_plane(&mesh.trust_domain);
+    let proven = Proven::ByFingerprint(&mesh.fingerprint);
+    let joining = grpc::join(stream, clocks.clock(), proven, &expected).await?;
+    ask(joining.stream, join).await
+}
+
+/// Asks to be let in over a connection whose other end is the control plane.
+async fn ask<S>(stream: S, join: &Join) -> Result<certificates::Joined, NotJoined>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (line, run) = Line::open(stream).await?;
+    let message = join.encode();
+    let joined = tokio::select! {
+        joined = line.ask(call::JOIN, &message) => joined,
+        gone = run => return Err(gone.into()),
+    };
+    let joined = joined.map_err(|status| match (status.code, &join.evidence) {
+        (StatusCode::Unauthenticated | StatusCode::PermissionDenied, Evidence::Token { .. }) => {
+            NotJoined::NotLetIn(Code::T012, status)
+        }
+        (
+            StatusCode::Unauthenticated | StatusCode::PermissionDenied,
+            Evidence::Process | Evidence::Jwt(_),
+        ) => NotJoined::NotLetIn(Code::T021, status),
+        (StatusCode::Unavailable, Evidence::Jwt(_)) => NotJoined::NotLetIn(Code::T022, status),
+        _ => NotJoined::Refused(status),
+    })?;
+    Ok(certificates::Joined::decode(&joined)?)
 }
 
 /// Connects to a host and port.
@@ -67,16 +140,24 @@ pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Connects to a socket of this host.
+async fn connect_beside(socket: &Path) -> io::Result<UnixStream> {
+    let (_folder, short) = through_folder(socket)?;
+    UnixStream::connect(short).await
+}
 /// Why a proxy did not join.
 #[derive(Debug, thiserror::Error)]
 pub enum NotJoined {
     /// The control plane cannot be reached.
     #[error("the control plane cannot be reached: {}", words(.0))]
     Away(io::Error),
-    /// Whoever answered is not the control plane of the token.
-    #[error("whoever answered is not the control plane of the token: {0}")]
+    /// Whoever answered is not the control plane that was meant.
+    #[error("whoever answered is not the control plane that was meant: {0}")]
     NotProven(#[from] HandshakeFailure),
-    /// The control plane refused.
+    /// What was shown does not let it in: what kind of reason, and what the control plane says.
+    #[error("the control plane refused: {1}")]
+    NotLetIn(Code, Status),
+    /// The control plane refused for another reason.
     #[error("the control plane refused: {0}")]
     Refused(#[from] Status),
     /// What came cannot be read.
@@ -95,24 +176,8 @@ impl NotJoined {
     pub fn code(&self) -> Code {
         match self {
             Self::NotProven(failure) => failure.code(),
-            Self::Refused(status) => match status.code {
-                StatusCode::Unauthenticated | StatusCode::PermissionDenied => Code::T012,
-                StatusCode::Cancelled
-                | StatusCode::Unknown
-                | StatusCode::InvalidArgument
-                | StatusCode::DeadlineExceeded
-                | StatusCode::NotFound
-                | StatusCode::AlreadyExists
-                | StatusCode::ResourceExhausted
-                | StatusCode::FailedPrecondition
-                | StatusCode::Aborted
-                | StatusCode::OutOfRange
-                | StatusCode::Unimplemented
-                | StatusCode::Internal
-                | StatusCode::Unavailable
-                | StatusCode::DataLoss => Code::D001,
-            },
-            Self::Away(_) | Self::Misfit(_) | Self::NotKept(_) => Code::D001,
+            Self::NotLetIn(code, _) => *code,
+            Self::Refused(_) | Self::Away(_) | Self::Misfit(_) | Self::NotKept(_) => Code::D001,
             Self::NotFit(_) => Code::T010,
         }
     }

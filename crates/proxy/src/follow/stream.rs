@@ -57,6 +57,7 @@ impl Follower {
         let telling = news.map(|news| tokio::spawn(troubles::tell(line.clone(), news)));
         let _telling = telling.map(EndWith);
         tell(&Event::Connected);
+        self.line.send_replace(Some(line.clone()));
         pause.reset();
         self.client.reconnect();
         self.want_certificates();

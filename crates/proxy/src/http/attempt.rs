@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use ::http::Request;
@@ -9,7 +10,7 @@ use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Mono};
 use leno_protocol::{
     BodyFraming, BodyReader, ClientCert, Flaw, Own, Refused, RequestChanges, RequestHead,
-    RequestId, TraceContext, websocket, write_request,
+    RequestId, TakeField, TraceContext, give_request, websocket, write_request,
 };
 use leno_traffic::{Admitted, Channel, Ended, Failure, Refusal};
 
@@ -30,9 +31,10 @@ use crate::http::switch::{Switch, made_key, may_ask};
 use crate::http::waiting::{Limit, Over, Waiting};
 use crate::news::Reader;
 use crate::patience::written_within;
-use crate::pump::Pump;
+use crate::pump::{Pump, Stopped};
 use crate::stream::{Stream, Taken};
 use crate::tunnel::{LENO_ERROR, LENO_TARGET};
+use crate::worker::Worker;
 
 /// One try: over which hop, and what changes on it.
 pub(super) struct Attempt<'a> {
@@ -67,6 +69,8 @@ pub(super) struct Sending<'a> {
     pub(super) up: Option<Body>,
     /// When the exchange must be over.
     pub(super) deadline: Option<Limit>,
+    /// Whether some of the body was read before the request goes on.
+    ahead: bool,
 }
 
 /// What the mesh says of a request that it sends.
@@ -129,6 +133,48 @@ impl<'a> Sending<'a> {
             reader,
             up,
             deadline: None,
+            ahead: false,
+        }
+    }
+
+    /// Sends the body, to one place, as this version of HTTP has it.
+    pub(super) fn speak(&mut self, in_http2: bool, worker: &Worker) {
+        if !in_http2 || self.ahead {
+            return;
+        }
+        self.go_in_http2();
+        if let Some(up) = &mut self.up {
+            up.copies().hold(&worker.space);
+        }
+    }
+
+    /// Reads some of the body before the request goes on: until what was read behind what came with its head
+    /// is enough. How it is sent is settled before.
+    pub(super) async fn read_ahead(
+        &mut self,
+        worker: &Worker,
+        mut is_enough: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Stopped> {
+        let Some(up) = &mut self.up else {
+            return Ok(());
+        };
+        if !mem::replace(&mut self.ahead, true) {
+            up.copies().hold_ahead(&worker.space);
+        }
+        let (client, buffers) = (&mut self.client, &worker.buffers);
+        poll_fn(|context| up.poll_ahead(context, client.spring(), buffers, &mut is_enough)).await
+    }
+
+    /// Whether some of the body was read so.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.ahead
+    }
+
+    /// What was read of the body behind what came with the head; `None` if that could not be held.
+    pub(super) fn held(&mut self) -> Option<&[u8]> {
+        match &mut self.up {
+            Some(up) => up.copies().held(),
+            None => Some(&[]),
         }
     }
 
@@ -371,6 +417,19 @@ impl Exchange<'_> {
         let head = self.head;
         self.with_own(sent, changes, |changes| {
             write_request(out, &head.request, head.body, changes);
+        });
+    }
+
+    /// Gives the fields that it is sent with over one hop.
+    pub(super) fn give_request(
+        &self,
+        out: &mut impl TakeField,
+        sent: &Sent<'_>,
+        changes: &RequestChanges<'_>,
+    ) {
+        let head = self.head;
+        self.with_own(sent, changes, |changes| {
+            give_request(out, &head.request, head.body, changes);
         });
     }
 

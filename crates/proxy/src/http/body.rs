@@ -106,6 +106,26 @@ impl Body {
         }
     }
 
+    /// Reads what is held for another try, without writing it; ready when that `is_enough`, all of it was
+    /// read, or no more of it can be held.
+    pub(super) fn poll_ahead(
+        &mut self,
+        context: &mut Context<'_>,
+        mut spring: Spring<'_>,
+        buffers: &Buffers,
+        is_enough: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Poll<Result<(), Stopped>> {
+        match (self, &mut spring) {
+            (Self::Bytes(pump), Spring::Http1(from)) => {
+                pump.poll_ahead(context, from, buffers, is_enough)
+            }
+            (Self::Content(relay), spring) => relay.poll_ahead(context, spring, buffers, is_enough),
+            (Self::Bytes(_), Spring::Http2(_)) => {
+                unreachable!("bytes stay as they are between two ends of HTTP/1 only")
+            }
+        }
+    }
+
     /// Moves what can be moved; ready when all of it has been written.
     pub(super) fn poll(
         &mut self,

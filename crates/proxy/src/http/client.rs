@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use ::http::{HeaderMap, Response};
+use ::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
@@ -19,6 +19,9 @@ use crate::patience::written_within;
 use crate::stream::{Cut, Sign, Stream};
 use crate::tunnel::TunnelStream;
 use crate::worker::Worker;
+
+/// What lets a client of HTTP/1 send the body that it waits with.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The client's side of an exchange.
 pub(super) enum Client<'a> {
@@ -91,6 +94,21 @@ impl Client<'_> {
             },
             (Self::Http1(_), Written::Http2(_)) | (Self::Http2(_), Written::Http1(_)) => {
                 unreachable!("what is written down is written for its client")
+            }
+        }
+    }
+
+    /// Says that the body which it waits with is wanted.
+    pub(super) async fn bid_continue(&mut self, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Http1(stream) => {
+                let written = written_within(limit, stream.write_all(CONTINUE)).await;
+                written.ok_or(io::ErrorKind::TimedOut)?
+            }
+            Self::Http2(asker) => {
+                let mut head = Response::new(());
+                *head.status_mut() = StatusCode::CONTINUE;
+                asker.send(head, false)
             }
         }
     }

@@ -10,8 +10,8 @@ use leno_protocol::{
 };
 use leno_telemetry::Party;
 use leno_traffic::{
-    Admitted, Channel, CrossOrigin, Direct, Fact, Forward, Preflight, Redirected, Refusal, Routed,
-    Table, WhyPlain,
+    Admitted, Allowed, Channel, Claim, CrossOrigin, Direct, Examined, Fact, Forward, Outside,
+    Preflight, Redirected, Refusal, Routed, Said, Table,
 };
 
 use crate::aim::{Aim, Hop};
@@ -115,9 +115,27 @@ impl<'a> Exchange<'a> {
     }
 
     /// The path, from the head to the last byte of an answer.
-    async fn carry(&mut self, aim: Result<Aim<'a>, Refusal>, sending: Sending<'_>) -> After {
-        let admitted = self.admit();
-        let way = admitted.and_then(|admitted| self.route(admitted, aim?));
+    async fn carry(&mut self, aim: Result<Aim<'a>, Refusal>, mut sending: Sending<'_>) -> After {
+        let admitted = match self.examine() {
+            Ok(examined) if examined.asks().is_some() => {
+                // Large, and of no use to a request about which nobody is asked.
+                match Box::pin(self.consult(examined, &mut sending)).await {
+                    Ok(admitted) => Ok(admitted),
+                    Err(reason) => {
+                        self.trace();
+                        return self.refuse(&reason, sending).await;
+                    }
+                }
+            }
+            Ok(examined) => examined.admitted().map_err(Refusal::Denied),
+            Err(refusal) => Err(refusal),
+        };
+        let way = match (admitted, aim) {
+            (Ok(admitted), Ok(Aim::Outside(outside))) => {
+                Box::pin(self.go_out(admitted, outside)).await
+            }
+            (admitted, aim) => admitted.and_then(|admitted| self.route(admitted, aim?)),
+        };
         self.trace();
         match way {
             Ok(Way::Forward(forward, direct)) => self.forward(&forward, direct, sending).await,
@@ -141,23 +159,53 @@ impl<'a> Exchange<'a> {
         aim
     }
 
-    /// Lets it in, or says why not.
-    fn admit(&mut self) -> Result<Admitted<'a>, Refusal> {
+    /// Asks the rules whether to let it in.
+    fn examine(&mut self) -> Result<Examined<'a>, Refusal> {
         let policy = self.incoming.policy(self.table)?;
         let peer = &self.incoming.peer;
         let request = &self.head.request;
-        let audits = policy.audits(&policy.claim(peer), Some(request));
+        let bearer = policy.bearer(request, &self.worker.tokens, self.worker.now().wall);
+        let claim = Claim {
+            token: bearer.token(),
+            ..policy.claim(peer)
+        };
+        let audits = policy.audits(&claim, Some(request));
         self.told.decision.audited(&audits);
-        let admitted = policy.admit(peer, request.clone());
-        let admitted = admitted.map_err(|denied| {
+        let examined = policy.examine(peer, request.clone(), bearer);
+        let examined = examined.map_err(|denied| {
             if let Fact::Known(caller) = policy.claim(peer).caller {
                 self.told.decision.comes_from(caller);
             }
             Refusal::Denied(denied)
         })?;
-        self.told.decision.comes_from(admitted.caller());
-        self.told.decision.allowed(admitted.allowed());
-        Ok(admitted)
+        self.told.decision.comes_from(examined.caller());
+        self.told.decision.allowed(examined.allowed());
+        if let Allowed::Probe(_) = examined.allowed() {
+            self.told.is_probe();
+        }
+        Ok(examined)
+    }
+
+    /// Lets it out of the mesh by the host that it names itself, or says why not.
+    async fn go_out(
+        &mut self,
+        admitted: Admitted<'a>,
+        outside: Outside<'a>,
+    ) -> Result<Way<'a>, Refusal> {
+        let said = match outside.hangs_on_name() {
+            true => Said::of(self.head.request.host),
+            false => Said::Nothing,
+        };
+        let audits = outside.audits(&self.worker.host(&outside, said.clone()));
+        let audits = audits.into_iter().map(|rule| &rule.origin);
+        self.told.decision.also_audited(audits);
+        let leave = self.worker.let_out(&outside, said).await?;
+        self.told.decision.let_out(&leave);
+        if let Some(host) = leave.host() {
+            self.told.destination = Party::Outside(host);
+        }
+        let hop = self.incoming.hop_out(&leave);
+        Ok(Way::Straight(admitted.leaving(&leave), hop, Protocol::Http))
     }
 
     /// Says where it goes.
@@ -169,10 +217,7 @@ impl<'a> Exchange<'a> {
                 let hop = incoming.last_hop(table, address);
                 return Ok(Way::Straight(admitted, hop, protocol));
             }
-            Aim::Pass(address) => {
-                let hop = incoming.plain_hop(address, WhyPlain::DestinationUnknown);
-                return Ok(Way::Straight(admitted, hop, Protocol::Http));
-            }
+            Aim::Outside(_) => unreachable!("whoever leaves the mesh is let out"),
             Aim::Direct(direct) => {
                 let forward = table.route_direct(admitted, &direct);
                 self.told.decision.goes_to(direct.of);
@@ -248,7 +293,7 @@ impl<'a> Exchange<'a> {
             status,
             headers,
             framing: BodyFraming::Length(0),
-            body: "",
+            body: &[],
         };
         own.send(sending.client, self.worker, &changes).await
     }
@@ -280,7 +325,7 @@ impl<'a> Exchange<'a> {
             known => known.to_string(),
         };
         let asked = match reason.code {
-            Code::R002 | Code::R003 | Code::R004 | Code::R005 => {
+            Code::R002 | Code::R003 | Code::R004 | Code::R005 | Code::R066 | Code::R067 => {
                 format!("{source} may not {method} {path} on {destination}")
             }
             _ => format!("{method} {path} from {source} to {destination}"),

@@ -148,22 +148,24 @@ impl Exchange<'_> {
         in_http2: bool,
         mut sending: Sending<'_>,
     ) -> After {
-        if in_http2 {
-            sending.go_in_http2();
-            if let Some(up) = &mut sending.up {
-                up.copies().hold(&self.worker.space);
-            }
-        }
+        sending.speak(in_http2, self.worker);
         let waits = self.caller_waits();
         sending.deadline = waits.map(|(end, span)| Limit::of_caller(self.worker, end, span));
+        let told = [admitted.told_of_token(), admitted.told_of_authorizers()];
+        let told = told.iter().flatten().collect::<Vec<_>>();
+        let answered = admitted.answered_by_authorizers();
+        let answered = answered.into_iter().collect::<Vec<_>>();
         let mut attempt = Attempt {
             hop,
             connect_limit: CONNECT_LIMIT,
             answer_limit: None,
             number: 1,
             admitted,
-            changes: RequestChanges::default(),
-            response_headers: &[],
+            changes: RequestChanges {
+                headers: &told,
+                ..RequestChanges::default()
+            },
+            response_headers: &answered,
             in_http2,
         };
         loop {

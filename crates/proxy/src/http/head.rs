@@ -214,10 +214,7 @@ pub(super) async fn refuse_head(
 /// Why a head that does not come is answered.
 fn too_slow() -> Reason {
     Reason {
-        status: 408,
-        code: Code::R034,
         words: format!("the head was not complete within {HEAD_LIMIT:?}"),
-        origin: None,
-        late: None,
+        ..Reason::new(408, Code::R034)
     }
 }

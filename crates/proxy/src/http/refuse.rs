@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use leno_authorizer::Refused;
 use leno_model::view::HeaderChanges;
 use leno_model::{CallId, Code, Fault, Origin};
-use leno_protocol::{BodyFraming, Header, Refused, Response, ResponseChanges, Version, grpc};
+use leno_protocol::{BodyFraming, Header, Response, ResponseChanges, Version, grpc};
 use leno_traffic::{Refusal, Timed};
 
 use crate::http::client::Client;
@@ -22,35 +23,61 @@ pub(super) struct Reason {
     pub(super) origin: Option<Origin>,
     /// The time that passed, if it is that.
     pub(super) late: Option<(Timed, Duration)>,
+    /// What the client is told beside that.
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What a client is told beside why its call is answered here.
+pub(super) enum More {
+    /// How it could prove itself.
+    Challenge(String),
+    /// What an external authorizer says.
+    Said(Refused),
 }
 
 impl Reason {
+    /// One without words, with this status.
+    pub(super) fn new(status: u16, code: Code) -> Self {
+        Self {
+            status,
+            code,
+            words: String::new(),
+            origin: None,
+            late: None,
+            more: None,
+        }
+    }
+
     /// What a call of gRPC is told.
     pub(super) fn grpc_status(&self) -> u16 {
         leno_traffic::grpc::status_of(self.code, self.status)
     }
 }
 
+impl More {
+    fn of(refusal: &Refusal) -> Option<Self> {
+        let said = refusal.said_by_authorizer().cloned().map(Self::Said);
+        said.or_else(|| refusal.challenge().map(Self::Challenge))
+    }
+}
+
 impl From<&Refusal> for Reason {
     fn from(refusal: &Refusal) -> Self {
         Self {
-            status: refusal.status(),
-            code: refusal.code(),
             words: refusal.to_string(),
             origin: refusal.origin().cloned(),
             late: refusal.late(),
+            more: More::of(refusal).map(Box::new),
+            ..Self::new(refusal.status(), refusal.code())
         }
     }
 }
 
-impl From<&Refused> for Reason {
-    fn from(refused: &Refused) -> Self {
+impl From<&leno_protocol::Refused> for Reason {
+    fn from(refused: &leno_protocol::Refused) -> Self {
         Self {
-            status: refused.status,
-            code: refused.code,
             words: refused.to_string(),
-            origin: None,
-            late: None,
+            ..Self::new(refused.status, refused.code)
         }
     }
 }
@@ -115,32 +142,63 @@ impl Answer<'_> {
             client: self.version,
             keep_alive: self.keep_alive,
         };
+        let (challenge, said) = match reason.more.as_deref() {
+            Some(More::Challenge(challenge)) => (Some(challenge), None),
+            Some(More::Said(said)) => (None, Some(said)),
+            None => (None, None),
+        };
+        let said_headers = said.iter().flat_map(|said| &said.headers);
+        let said_headers = said_headers.map(|(name, value)| header(name, value));
         if self.is_grpc {
             //= gRPC over HTTP2, Responses: "Trailers-Only is permitted for calls that produce an immediate error."
-            let headers = [
+            let mut headers = vec![
                 header("content-type", grpc::CONTENT_TYPE),
                 header(grpc::STATUS, &grpc_status),
                 header(grpc::MESSAGE, &grpc_message),
                 proxy_status,
                 error,
             ];
+            headers.extend(said_headers.filter(|said| !is_of_grpc(said.name)));
             let own = Own {
                 status: 200,
                 headers: &headers,
                 framing: BodyFraming::None,
-                body: "",
+                body: &[],
             };
             return own.send(client, worker, &changes).await;
         }
-        let text = header("content-type", "text/plain; charset=utf-8");
+        let mut headers = vec![proxy_status, error];
+        if let Some(challenge) = challenge {
+            headers.push(header("www-authenticate", challenge));
+        }
+        headers.extend(said_headers);
+        // Who says nothing more than no leaves the words to us.
+        let body = match said.filter(|said| !said.body.is_empty() || says_more(said)) {
+            Some(said) => &said.body,
+            None => {
+                headers.retain(|it| it.name != "content-type");
+                headers.push(header("content-type", "text/plain; charset=utf-8"));
+                body.as_bytes()
+            }
+        };
         let own = Own {
             status: *status,
-            headers: &[proxy_status, error, text],
+            headers: &headers,
             framing: BodyFraming::Length(body.len() as u64),
-            body: if self.head_only { "" } else { &body },
+            body: if self.head_only { &[] } else { body },
         };
         own.send(client, worker, &changes).await
     }
+}
+
+/// Whether an answer without a body is meant to have none: it sends the client elsewhere.
+fn says_more(said: &Refused) -> bool {
+    (300..400).contains(&said.status)
+}
+
+/// Whether a header would say something else to a client of gRPC than we do.
+fn is_of_grpc(name: &str) -> bool {
+    name == "content-type" || name.starts_with("grpc-")
 }
 
 /// An answer of our own, as it is sent.
@@ -149,7 +207,7 @@ pub(super) struct Own<'a> {
     pub(super) headers: &'a [Header<'a>],
     /// How the body ends: that of an answer to HEAD, too.
     pub(super) framing: BodyFraming,
-    pub(super) body: &'a str,
+    pub(super) body: &'a [u8],
 }
 
 impl Own<'_> {
@@ -167,10 +225,7 @@ impl Own<'_> {
         };
         let mut written = client.paper(worker.buffers.lend());
         written.write(&response, None, self.framing, changes);
-        match client
-            .send_own(written, self.body.as_bytes(), worker.stalled)
-            .await
-        {
+        match client.send_own(written, self.body, worker.stalled).await {
             Ok(()) if changes.keep_alive => After::Next(None),
             Ok(()) => After::Close,
             Err(_gone) => After::Cut(Why::Gone),
@@ -209,6 +264,7 @@ pub(super) fn reason_phrase(status: u16) -> &'static str {
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         408 => "Request Timeout",
@@ -245,9 +301,15 @@ fn proxy_error(code: Code) -> &'static str {
             "connection_limit_reached"
         }
         _ if code.fault() == Fault::Caller => match code {
-            Code::R002 | Code::R003 | Code::R004 | Code::R007 | Code::R010 | Code::T005 => {
-                "http_request_denied"
-            }
+            Code::R002
+            | Code::R003
+            | Code::R004
+            | Code::R061
+            | Code::R062
+            | Code::R064
+            | Code::R007
+            | Code::R010
+            | Code::T005 => "http_request_denied",
             _ => "http_request_error",
         },
         _ => "proxy_internal_error",

@@ -17,7 +17,7 @@ use leno_protocol::{BodyFraming, grpc};
 
 use self::framed::{Gathered, trailers_of};
 use crate::buffer::{Buffer, Buffers, Held};
-use crate::copies::Copies;
+use crate::copies::{Copies, MOST_AT_ONCE, poll_left};
 use crate::http::http2::STREAM_WINDOW;
 use crate::pump::Stopped;
 use crate::stream::Stream;
@@ -262,6 +262,26 @@ impl Relay {
                 Spring::Http2(stream) => ready!(self.poll_receive(context, stream))?,
             }
         }
+    }
+
+    /// Reads what is held for another try, without writing it; ready when that `is_enough`, all of the body
+    /// was read, or no more of it can be held. After some frames others have their turn.
+    pub(super) fn poll_ahead(
+        &mut self,
+        context: &mut Context<'_>,
+        spring: &mut Spring<'_>,
+        buffers: &Buffers,
+        is_enough: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Poll<Result<(), Stopped>> {
+        let mut turns = 0..MOST_AT_ONCE;
+        while !self.ended && self.copies.held().is_some_and(|held| !is_enough(held)) {
+            ready!(poll_left(context, &mut turns));
+            match spring {
+                Spring::Http1(stream) => ready!(self.poll_read(context, stream, buffers))?,
+                Spring::Http2(stream) => ready!(self.poll_receive(context, stream))?,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Lets the end that gives send as much as the other end has taken.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leno_model::{Code, Origin};
 use leno_telemetry::{Bytes, Call, Edge, Event, Facts, Flow, Headers, Party, Security};
-use leno_traffic::Report;
+use leno_traffic::{Report, WhyPlain};
 
 use crate::decision::{Asking, Basis, Decision};
 use crate::http::attempt::{Attempt, Tried};
@@ -58,9 +58,17 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// It is a health check from outside.
+    pub(super) fn is_probe(&mut self) {
+        self.source = Party::Probe;
+        self.security = Security::Plain(WhyPlain::Probe.as_str());
+    }
+
     /// It is tried.
     pub(super) fn tried(&mut self, attempt: &Attempt<'_>) {
-        self.security = attempt.hop.security;
+        if self.source != Party::Probe {
+            self.security = attempt.hop.security;
+        }
         self.endpoint = Some(attempt.hop.target.address);
         self.tries = attempt.number;
     }
@@ -135,10 +143,15 @@ impl<'a> Exchange<'a> {
         let request = &head.request;
         let called = told.decision.called();
         let asks = match called {
-            Some(port) => port.asks(incoming.namespace()),
+            Some(port) => port.asks(incoming.namespace(self.table)),
             None => incoming.policy(self.table).ok().and_then(|it| it.asks()),
         };
-        let asking = asks.map(|asks| Asking { asks, request });
+        let report = told.report.unwrap_or_else(|| self.telling());
+        let asking = asks.map(|asks| Asking {
+            asks,
+            request,
+            report,
+        });
         let basis = Basis {
             generation: &self.table.view().generation,
             way: &incoming.way,
@@ -167,7 +180,6 @@ impl<'a> Exchange<'a> {
             logged: None,
             decided: told.decision.decided(&basis),
         };
-        let report = told.report.unwrap_or_else(|| self.telling());
         let logged = telling::of_call(report, &call, Some(request), &told.response_headers);
         let traced = self.tracing.told(request, call.fault().is_some());
         worker.report(&Event::Call(Call {

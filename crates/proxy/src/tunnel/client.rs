@@ -367,8 +367,8 @@ impl Watched {
             id: self.worker.new_id(),
             edge: Edge {
                 reporter: Reporter::Source,
-                source: party(&self.own),
-                destination: party(self.peer.id()),
+                source: party(&self.own, &self.own.trust_domain),
+                destination: party(self.peer.id(), &self.own.trust_domain),
                 security: Security::None,
             },
             peer: self.address,

@@ -182,12 +182,14 @@ fn tell(
     code: Code,
     why: &str,
 ) {
+    let table = worker.table();
+    let domain = &table.view().settings.trust_domain;
     worker.report(&Event::Handshake(Handshake {
         id: worker.new_id(),
         edge: Edge {
             reporter: Reporter::Destination,
-            source: caller.map_or(Party::Unknown, party),
-            destination: own.map_or(Party::Unknown, party),
+            source: caller.map_or(Party::Unknown, |id| party(id, domain)),
+            destination: own.map_or(Party::Unknown, |id| party(id, domain)),
             security: Security::None,
         },
         peer: from,
@@ -387,7 +389,7 @@ impl Tunnel {
             id,
             edge: Edge {
                 reporter: Reporter::Destination,
-                source: party(self.caller.id()),
+                source: party(self.caller.id(), &self.own.trust_domain),
                 destination: Party::Unknown,
                 security: Security::Mtls,
             },

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use leno_model::flow::{Culprit, Failure, Kind, Side, What};
+use leno_model::flow::{Culprit, Facts, Failure, Kind, Side, What};
 use leno_model::{Code, Fault, Wall};
 use rusqlite::{Connection, Row, params};
 
@@ -17,12 +17,17 @@ const MOST_KINDS: usize = 50_000;
 /// How many kinds of request are told apart of those that have all else in common.
 const MOST_REQUESTS: usize = 256;
 
+/// How many combinations of facts are told apart of kinds that have all else in common.
+const MOST_FACTS: usize = 16;
+
 /// The kinds, each with its number.
 #[derive(Default, Debug)]
 pub(super) struct Dictionary {
     kinds: HashMap<Kind, Known>,
     /// How many kinds differ only in what was asked, by what they have in common.
     requests: HashMap<Kind, usize>,
+    /// How many differ only in their facts, by what they have in common.
+    facts: HashMap<Kind, usize>,
     next: u32,
 }
 
@@ -44,7 +49,7 @@ impl Dictionary {
         let mut dictionary = Self::default();
         let mut statement = connection.prepare_cached(
             "SELECT id, side, source, target, port, route, backend, security, method, shape, \
-             status, fault, code, culprit, place, used FROM kind",
+             status, fault, code, culprit, place, used, peer, facts FROM kind",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -84,6 +89,14 @@ impl Dictionary {
                 is_folded: false,
             });
         }
+        if let Some(rest) = without_facts(kind)
+            && self
+                .facts
+                .get(&rest)
+                .is_some_and(|facts| *facts >= MOST_FACTS)
+        {
+            return self.find_or_add(connection, &rest.with_other_facts(), now);
+        }
         let narrow = kind.clone().without_request();
         let requests = self.requests.get(&narrow).copied().unwrap_or_default();
         let is_narrow = *kind == narrow;
@@ -120,11 +133,13 @@ impl Dictionary {
             return Ok(());
         }
         self.requests.clear();
+        self.facts.clear();
         for kind in self.kinds.keys() {
-            *self
-                .requests
-                .entry(kind.clone().without_request())
-                .or_default() += 1;
+            let narrow = kind.clone().without_request();
+            *self.requests.entry(narrow).or_default() += 1;
+            if let Some(rest) = without_facts(kind) {
+                *self.facts.entry(rest).or_default() += 1;
+            }
         }
         let oldest = Wall::since_epoch(Duration::from_secs(limit * 3600));
         run(
@@ -138,9 +153,21 @@ impl Dictionary {
     fn insert(&mut self, kind: Kind, known: Known) {
         let narrow = kind.clone().without_request();
         *self.requests.entry(narrow).or_default() += 1;
+        if let Some(rest) = without_facts(&kind) {
+            *self.facts.entry(rest).or_default() += 1;
+        }
         self.next = self.next.max(known.id.saturating_add(1));
         self.kinds.insert(kind, known);
     }
+}
+
+/// The kind without its facts, where these are told apart.
+fn without_facts(kind: &Kind) -> Option<Kind> {
+    let told_apart = kind.facts.as_ref().filter(|it| **it != Facts::other());
+    told_apart.map(|_| Kind {
+        facts: None,
+        ..kind.clone()
+    })
 }
 
 fn hour(at: Wall) -> u64 {
@@ -165,8 +192,8 @@ fn add(connection: &Connection, id: u32, kind: &Kind, now: Wall) -> Result<(), F
     run(
         connection,
         "INSERT INTO kind (id, side, source, target, port, route, backend, security, method, \
-         shape, status, fault, code, culprit, place, used) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+         shape, status, fault, code, culprit, place, used, peer, facts) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             id,
             side,
@@ -184,12 +211,16 @@ fn add(connection: &Connection, id: u32, kind: &Kind, now: Wall) -> Result<(), F
             culprit.map(|culprit| &culprit.object),
             culprit.and_then(|culprit| culprit.place.as_ref()),
             Millis(now),
+            kind.peer.map(|peer| peer.to_string()),
+            kind.facts.as_ref().map(Facts::as_str),
         ],
     )?;
     Ok(())
 }
 
 fn kind(row: &Row<'_>) -> Result<Kind, Failed> {
+    let peer: Option<Box<str>> = row.get(16)?;
+    let facts: Option<Box<str>> = row.get(17)?;
     let fault: Option<Box<str>> = row.get(11)?;
     let code: Option<Box<str>> = row.get(12)?;
     let culprit = match row.get(13)? {
@@ -208,6 +239,7 @@ fn kind(row: &Row<'_>) -> Result<Kind, Failed> {
         from: row.get(2)?,
         to: row.get(3)?,
         port: row.get(4)?,
+        peer: peer.and_then(|peer| peer.parse().ok()),
         route: row.get(5)?,
         backend: row.get(6)?,
         security: row.get(7)?,
@@ -219,6 +251,7 @@ fn kind(row: &Row<'_>) -> Result<Kind, Failed> {
             },
             None => What::Streams,
         },
+        facts: facts.and_then(|facts| Facts::read(&facts)),
         failure: match fault {
             None => None,
             Some(text) => Some(Failure {

@@ -23,7 +23,7 @@ const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
 const APPLICATION: u32 = u32::from_be_bytes(*b"LENF");
 
 /// The version of the schema. There is no way from another one: what it holds is set aside.
-const VERSION: u32 = 1;
+const VERSION: u32 = 3;
 
 /// Opens the file in `folder`, making it if there is none: what happens from `now` on is in it.
 pub(super) fn open(folder: &Path, now: Wall) -> Result<Connection, Failed> {

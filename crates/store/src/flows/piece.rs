@@ -66,6 +66,11 @@ pub(super) struct Counted<'a> {
 }
 
 impl Counted<'_> {
+    /// How many calls, and when the first and the last of them were over.
+    pub(super) fn calls(&self) -> (u64, Wall, Wall) {
+        (self.count, self.first, self.last)
+    }
+
     pub(super) fn add_to(&self, sum: &mut Sum) {
         sum.add_calls(self.count, self.first, self.last, self.example);
         sum.open_ms = sum.open_ms.saturating_add(self.open_ms);

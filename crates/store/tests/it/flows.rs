@@ -7,7 +7,7 @@ use std::mem;
 use std::path::Path;
 use std::time::Duration;
 
-use leno_model::flow::{Flow, Kind, Side, Sum, What};
+use leno_model::flow::{Facts, Flow, Kind, Side, Sum, What};
 use leno_model::{CallId, Dice, Wall};
 use leno_store::Failed;
 use leno_store::flows::{Bounds, Flows, Reported, Sender};
@@ -28,6 +28,7 @@ fn kind(to: &str, shape: &str) -> Kind {
         from: "shop/web".into(),
         to: to.into(),
         port: 80,
+        peer: None,
         route: None,
         backend: None,
         security: Kind::MTLS.into(),
@@ -36,6 +37,7 @@ fn kind(to: &str, shape: &str) -> Kind {
             shape: shape.into(),
             status: 200,
         },
+        facts: None,
         failure: None,
     }
 }
@@ -218,6 +220,31 @@ fn the_oldest_goes_when_there_is_no_room() {
         kept.from > at(100) && kept.until == Some(at(2000)),
         "{kept:?}"
     );
+}
+
+#[test]
+fn facts_are_told_apart_up_to_a_bound_and_then_the_request_is() {
+    let folder = Folder::new();
+    let flows = open(&folder);
+    for sequence in 1..=40 {
+        let mut one = flow("shop/cart", "/items", 1, at(1));
+        one.kind.facts = Facts::read(&format!("hx-user={sequence}\n"));
+        flows
+            .take(&report(sequence, at(5), vec![one]), at(5))
+            .unwrap();
+    }
+    assert_eq!(flows.kinds().len(), 16 + 1);
+    assert_eq!(calls(&flows), 40);
+    let other = |flows: &Flows| {
+        let kinds = flows.kinds().into_iter();
+        kinds
+            .filter(|kind| kind.facts == Some(Facts::other()))
+            .count()
+    };
+    assert_eq!(other(&flows), 1);
+    drop(flows);
+    let flows = open(&folder);
+    assert_eq!((flows.kinds().len(), other(&flows)), (16 + 1, 1));
 }
 
 #[test]

@@ -94,6 +94,7 @@ pub(crate) fn change(deed: Deed) -> Change {
         message: Message::default(),
         at: wall(1_795_170_718),
         expected: None,
+        watch: None,
         deed,
     }
 }

@@ -436,6 +436,7 @@ fn history(store: &Store) -> String {
             leno_store::Cause::Apply(set) => format!("apply {set}"),
             leno_store::Cause::Delete => "delete".to_owned(),
             leno_store::Cause::Rollback(to) => format!("rollback {to}"),
+            leno_store::Cause::Undo(of) => format!("undo {of}"),
         };
         let tally = entry.tally;
         let revision = entry.revision;

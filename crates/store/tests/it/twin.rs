@@ -129,6 +129,7 @@ impl Twin {
                     }
                 }
             }
+            Deed::Undo { .. } => unreachable!("watches.rs undoes"),
             Deed::Rollback { to } => {
                 if *to < self.oldest() || *to > self.head() {
                     return Err("S007");

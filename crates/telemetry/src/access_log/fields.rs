@@ -1,5 +1,6 @@
 //! What a line tells, field by field, for whichever form it takes.
 
+use leno_model::origin::RouteName;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroU128};
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use leno_model::{CallId, Code, Fault, Origin, Wall};
 
-use crate::event::{Accept, Call, Edge, Event, Handshake, Party, Stream, cut};
-use crate::series::{RouteName, RuleNames};
+use crate::event::{Accept, Call, Consents, Consulted, Edge, Event, Handshake, Party, Stream, cut};
+use crate::series::RuleNames;
 
 /// What stands in a field.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub enum Said<'a> {
     Route(&'a Origin),
     /// Rules, at least one.
     Rules(&'a [Origin]),
+    /// What external authorizers said, at least one.
+    Consents(&'a [Consulted]),
     /// An address.
     Address(SocketAddr),
     /// A number.
@@ -53,6 +56,7 @@ impl fmt::Display for Said<'_> {
             Self::Party(party) => party.fmt(f),
             Self::Route(route) => RouteName(route).fmt(f),
             Self::Rules(rules) => RuleNames(rules).fmt(f),
+            Self::Consents(asked) => Consents(asked).fmt(f),
             Self::Address(address) => address.fmt(f),
             Self::Number(number) => number.fmt(f),
             Self::Took(took) => write!(f, "{took:?}"),
@@ -120,6 +124,9 @@ fn say_call<'a>(call: &Call<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {
     say("received", Said::Number(call.received));
     failure(call.refused, call.fault(), say);
     audited(call.decided.audited, say);
+    if let asked @ [_, ..] = call.decided.consulted {
+        say("authorizers", Said::Consents(asked));
+    }
 }
 
 fn say_opened<'a>(stream: &Stream<'a>, say: &mut impl FnMut(&'static str, Said<'a>)) {

@@ -1,11 +1,12 @@
 //! Lines for programs: one JSON object each (RFC 8259), with the names of the table.
 
 use leno_model::Wall;
+use leno_model::origin::RouteName;
 
 use super::fields::{Said, fields};
 use super::line::{Line, is_plain};
-use crate::event::Event;
-use crate::series::{RouteName, RuleNames};
+use crate::event::{Consents, Event};
+use crate::series::RuleNames;
 
 pub(super) fn write(event: &Event<'_>, line: &mut Line) {
     let mut before = "{\"";
@@ -46,6 +47,7 @@ fn value(line: &mut Line, said: Said<'_>) {
         Said::Party(party) => quoted(line, |line| line.party(party)),
         Said::Route(route) => quoted(line, |line| line.show(RouteName(route))),
         Said::Rules(rules) => quoted(line, |line| line.show(RuleNames(rules))),
+        Said::Consents(asked) => quoted(line, |line| line.show(Consents(asked))),
         Said::Address(address) => quoted(line, |line| line.address(address)),
         Said::Trace(trace) => quoted(line, |line| line.show(format_args!("{trace:032x}"))),
         Said::Span(span) => quoted(line, |line| line.show(format_args!("{span:016x}"))),

@@ -112,7 +112,9 @@ impl Line {
                 self.text.push(b'/');
                 self.add(name);
             }
-            Party::Unknown => self.show(party),
+            Party::Peer { .. } | Party::Outside(_) | Party::Probe | Party::Unknown => {
+                self.show(party)
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leno_model::{CallId, Code, Fault, Origin, Wall};
 
 use super::line::{Line, is_plain};
-use crate::event::{Accept, Call, Edge, Event, Handshake, Reporter, Stream};
+use crate::event::{Accept, Call, Consents, Consulted, Edge, Event, Handshake, Reporter, Stream};
 use crate::series::RuleNames;
 
 pub(super) fn write(event: &Event<'_>, line: &mut Line) {
@@ -53,6 +53,7 @@ fn write_call(call: &Call<'_>, line: &mut Line) {
         line.show(call);
     }
     audited(line, call.decided.audited);
+    consulted(line, call.decided.consulted);
     end(line, call.refused);
 }
 
@@ -156,6 +157,13 @@ fn audited(line: &mut Line, rules: &[Origin]) {
     if !rules.is_empty() && line.has("audited") {
         line.add("  audited by ");
         line.show(RuleNames(rules));
+    }
+}
+
+fn consulted(line: &mut Line, asked: &[Consulted]) {
+    if !asked.is_empty() && line.has("authorizers") {
+        line.add("  authorizer ");
+        line.show(Consents(asked));
     }
 }
 

@@ -6,20 +6,24 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use hashbrown::hash_table::HashTable;
-use leno_model::{CallId, Wall};
+use leno_model::flow::{self, Kind};
+use leno_model::{CallId, Shape, Wall};
 use rustc_hash::FxHasher;
 
 use crate::event::{Bytes, Call, Event, Flow, Stream};
+use crate::facts::{FactOf, FactValue};
 use crate::flows::Handed;
 use crate::flows::passed::Counted;
 use crate::flows::row::{Key, Row};
-use crate::shape::Shape;
 
 /// How many kinds a worker tells apart between two hand-overs.
 const MOST_ROWS: usize = 2048;
 
 /// How many kinds of request it tells apart of those that have all else in common.
 const MOST_REQUESTS: usize = 64;
+
+/// How many combinations of facts it tells apart of requests of one kind.
+const MOST_FACTS: usize = 8;
 
 /// Counts what happens at one worker.
 #[derive(Debug)]
@@ -30,6 +34,10 @@ pub(crate) struct Counting {
     places: HashTable<usize>,
     /// How many rows differ only in what was asked, by the hash of the rest.
     requests: HashMap<u64, usize, Fx>,
+    /// How many rows differ only in facts, by the hash of the rest.
+    facts: HashMap<u64, usize, Fx>,
+    /// Where the facts of a call are written; it keeps its room.
+    written: String,
     folded: u64,
     /// The calls that are over, up to [`Counted::MOST`].
     counted: Vec<Counted>,
@@ -46,6 +54,8 @@ impl Counting {
             rows: Vec::new(),
             places: HashTable::new(),
             requests: HashMap::default(),
+            facts: HashMap::default(),
+            written: String::new(),
             folded: 0,
             counted: Vec::new(),
             now: Wall::default(),
@@ -88,6 +98,7 @@ impl Counting {
         }
         self.places.clear();
         self.requests.clear();
+        self.facts.clear();
         let mut rows = mem::take(&mut self.rows);
         for row in &mut rows {
             let rest = row.cut(now);
@@ -113,9 +124,12 @@ impl Counting {
         };
         let bytes = bytes.since(call.counted);
         let now = self.now;
-        let row = self.row_of(call.id, &Key::of_call(call, shape.as_str()));
+        let mut facts = mem::take(&mut self.written);
+        write_facts(call, &mut facts);
+        let row = self.row_of(call.id, &Key::of_call(call, shape.as_str(), &facts));
         row.add(now, Some(call.took), example);
         row.add_bytes(bytes.sent, bytes.received);
+        self.written = facts;
     }
 
     fn count_stream(&mut self, stream: &Stream<'_>) {
@@ -177,6 +191,13 @@ impl Counting {
             let folded = self.find(hash, |row| row.folds(key));
             return folded.unwrap_or_else(|| self.keep(Row::folded(hash, key)));
         }
+        if !key.asked.facts.is_empty() && key.asked.facts != Kind::OTHER {
+            let facts = self.facts.entry(hash(&key.with_facts(""))).or_default();
+            if *facts >= MOST_FACTS {
+                return self.place(&key.with_facts(Kind::OTHER));
+            }
+            *facts += 1;
+        }
         let narrow = key.without_request();
         let rest = hash(&narrow);
         let requests = self.requests.entry(rest).or_default();
@@ -207,6 +228,29 @@ impl Drop for Counting {
     fn drop(&mut self) {
         self.hand_over(self.now);
     }
+}
+
+/// Writes what rules ask about a call.
+fn write_facts(call: &Call<'_>, text: &mut String) {
+    text.clear();
+    let Some(facts) = call.decided.facts else {
+        return;
+    };
+    if let Some(host) = facts.host() {
+        flow::Facts::write(text, flow::FactOf::Host, flow::FactValue::Is(host));
+    }
+    facts.each(&mut |of, name, value| {
+        let of = match of {
+            FactOf::Header => flow::FactOf::Header(name),
+            FactOf::Query => flow::FactOf::Query(name),
+        };
+        let value = match value {
+            FactValue::Absent => flow::FactValue::Absent,
+            FactValue::Is(value) => flow::FactValue::Is(value),
+            FactValue::Begins(_) | FactValue::Secret => return,
+        };
+        flow::Facts::write(text, of, value);
+    });
 }
 
 fn hash(key: &impl std::hash::Hash) -> u64 {

@@ -2,13 +2,14 @@
 
 use std::hash::{Hash, Hasher};
 use std::mem;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::flow::{Culprit, Failure, Kind, Side, Sum, What};
+use leno_model::flow::{self, Culprit, Failure, Kind, Side, Sum, What};
 use leno_model::{CallId, Code, Origin, ServiceName, Wall};
 
-use crate::event::{Call, Flow, Reporter, Stream};
+use crate::event::{Call, Decided, Edge, Flow, Party, Reporter, Security, Stream};
 use crate::series::{self, Labels};
 
 /// What calls are counted under, borrowed from an event.
@@ -22,22 +23,25 @@ pub(super) struct Key<'a> {
     pub(super) asked: Asked<'a>,
 }
 
-/// What was asked.
+/// What was asked, and from where if nobody proved to ask.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Asked<'a> {
+    pub(super) peer: Option<IpAddr>,
     pub(super) method: &'static str,
     pub(super) shape: &'a str,
     pub(super) status: u16,
+    /// As [`flow::Facts`] are written; empty where no rule asks for any.
+    pub(super) facts: &'a str,
 }
 
 impl<'a> Key<'a> {
-    pub(super) fn of_call(call: &Call<'a>, shape: &'a str) -> Self {
+    pub(super) fn of_call(call: &Call<'a>, shape: &'a str, facts: &'a str) -> Self {
         let called = call.decided.called;
         let backend = call.decided.backend.map(|backend| &backend.service);
         let failed = call.fault().is_some();
         Self {
             labels: series::Key::of_call(call),
-            port: called.map_or(0, |called| called.port),
+            port: port(&call.edge, &call.decided, call.endpoint),
             backend: backend.filter(|backend| called.is_none_or(|port| port.service != **backend)),
             code: call.refused,
             culprit: call
@@ -45,9 +49,11 @@ impl<'a> Key<'a> {
                 .said_by
                 .filter(|_| failed && call.refused.is_some()),
             asked: Asked {
+                peer: peer(&call.edge, call.peer.ip()),
                 method: known(call.method),
                 shape,
                 status: call.status,
+                facts,
             },
         }
     }
@@ -55,13 +61,21 @@ impl<'a> Key<'a> {
     pub(super) fn of_stream(stream: &Stream<'a>) -> Self {
         Self {
             code: stream.refused,
-            ..Self::plain(series::Key::of_stream(stream), Asked::NOTHING)
+            labels: series::Key::of_stream(stream),
+            ..Self::of_open(stream)
         }
     }
 
     /// What a stream counts under while nothing has failed.
     pub(super) fn of_open(stream: &Stream<'a>) -> Self {
-        Self::plain(series::Key::of_open(stream), Asked::NOTHING)
+        let asked = Asked {
+            peer: peer(&stream.edge, stream.peer.ip()),
+            ..Asked::NOTHING
+        };
+        Self {
+            port: port(&stream.edge, &stream.decided, stream.endpoint),
+            ..Self::plain(series::Key::of_open(stream), asked)
+        }
     }
 
     /// What bytes count under while nobody knows how it ends.
@@ -85,13 +99,26 @@ impl<'a> Key<'a> {
         }
     }
 
+    /// The same with other facts.
+    pub(super) fn with_facts(self, facts: &'a str) -> Self {
+        Self {
+            asked: Asked {
+                facts,
+                ..self.asked
+            },
+            ..self
+        }
+    }
+
     /// The same without what was asked.
     pub(super) fn without_request(self) -> Self {
         Self {
             asked: Asked {
+                peer: None,
                 method: Kind::OTHER,
                 shape: Kind::OTHER,
-                ..self.asked
+                status: self.asked.status,
+                facts: "",
             },
             ..self
         }
@@ -100,9 +127,11 @@ impl<'a> Key<'a> {
 
 impl Asked<'_> {
     const NOTHING: Self = Self {
+        peer: None,
         method: "",
         shape: "",
         status: 0,
+        facts: "",
     };
 }
 
@@ -115,6 +144,28 @@ impl Hash for Key<'_> {
         self.culprit.map(|origin| &origin.pointer).hash(state);
         self.asked.hash(state);
     }
+}
+
+/// The port that was called, as its proxy knows it.
+fn port(edge: &Edge<'_>, decided: &Decided<'_>, endpoint: Option<SocketAddr>) -> u16 {
+    if let Party::Outside(_) = edge.destination {
+        return endpoint.map(|at| at.port()).unwrap_or_default();
+    }
+    let called = decided.called.map(|called| called.port);
+    let application = decided.application.map(|at| at.port());
+    let known = match edge.reporter {
+        Reporter::Source => called,
+        Reporter::Destination => application,
+    };
+    known.unwrap_or_default()
+}
+
+/// Where somebody called from who proved nothing.
+fn peer(edge: &Edge<'_>, address: IpAddr) -> Option<IpAddr> {
+    let is_plain = matches!(edge.security, Security::Plain(_) | Security::None);
+    let is_nobody = matches!(edge.source, Party::Probe | Party::Unknown);
+    (is_plain && is_nobody && edge.reporter == Reporter::Destination)
+        .then(|| address.to_canonical())
 }
 
 /// A method by a name that outlives the request.
@@ -134,12 +185,14 @@ pub(super) struct Row {
     labels: Labels,
     route: Option<Origin>,
     port: u16,
+    peer: Option<IpAddr>,
     backend: Option<ServiceName>,
     code: Option<Code>,
     culprit: Option<Origin>,
     method: &'static str,
     shape: Box<str>,
     status: u16,
+    facts: Box<str>,
     sum: Sum,
     /// How many streams are open.
     open: u64,
@@ -154,12 +207,14 @@ impl Row {
             labels: key.labels.labels(),
             route: key.labels.route.cloned(),
             port: key.port,
+            peer: key.asked.peer,
             backend: key.backend.cloned(),
             code: key.code,
             culprit: key.culprit.cloned(),
             method: key.asked.method,
             shape: key.asked.shape.into(),
             status: key.asked.status,
+            facts: key.asked.facts.into(),
             sum: Sum::default(),
             open: 0,
             open_until: Wall::default(),
@@ -183,7 +238,9 @@ impl Row {
         self.status == key.asked.status
             && self.code == key.code
             && self.port == key.port
+            && self.peer == key.asked.peer
             && *self.shape == *key.asked.shape
+            && *self.facts == *key.asked.facts
             && self.method == key.asked.method
             && self.backend.as_ref() == key.backend
             && self.culprit.as_ref() == key.culprit
@@ -249,12 +306,14 @@ impl Row {
             labels: self.labels.clone(),
             route: self.route.clone(),
             port: self.port,
+            peer: self.peer,
             backend: self.backend.clone(),
             code: self.code,
             culprit: self.culprit.clone(),
             method: self.method,
             shape: self.shape.clone(),
             status: self.status,
+            facts: self.facts.clone(),
             sum: mem::take(&mut self.sum),
             open: 0,
             open_until: now,
@@ -283,6 +342,7 @@ impl Row {
             from: source.clone(),
             to: destination.clone(),
             port: self.port,
+            peer: self.peer,
             route: self.route.is_some().then(|| route.clone()),
             backend: self.backend.as_ref().map(|backend| text(backend)),
             security: traits.security.as_str().into(),
@@ -294,6 +354,7 @@ impl Row {
                     status: self.status,
                 },
             },
+            facts: flow::Facts::read(&self.facts),
             failure: traits.fault.map(|fault| Failure {
                 fault,
                 code: self.code,

@@ -28,6 +28,7 @@ fn lines_for_people_stand_in_columns() {
         r#"handshake T005 "spiffe://shop.local/ns/shop/sa/web was revoked""#,
         "shop/cart -> shop/redis opened 0s",
         r#"accept H004 "too many open files""#,
+        "shop/web -> shop/cart GET cart/items 403 3ms inbound R064 asked=allowed asked=denied",
     ];
     let lines: String = stories
         .iter()
@@ -44,6 +45,7 @@ fn lines_for_people_stand_in_columns() {
 2026-11-20T10:31:58.250Z  source       unknown -> unknown                            tls C -             -                     7c1e4b02  handshake with 10.2.0.3:41234: "spiffe://shop.local/ns/shop/sa/web was revoked"  T005 identity-revoked
 2026-11-20T10:31:58.250Z  source       shop/cart -> shop/redis                       tcp   0.000 ms      mtls                  7c1e4b02  opened
 2026-11-20T10:31:58.250Z  source       connections to 10.2.1.7:15008                 -   M -             -                     7c1e4b02  not taken: "too many open files"  H004 file-limit
+2026-11-20T10:31:58.250Z  destination  shop/web -> shop/cart                         403 C 3.000 ms      mtls                  7c1e4b02  GET cart/items  authorizer shop/authz:9000 allowed; shop/authz:9000 denied  R064 denied-by-authorizer
 "#.trim_start());
 }
 
@@ -84,7 +86,9 @@ fn fields_are_those_of_the_table_in_its_order() {
     let names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
     let mut seen = vec!["dropped"];
     let of_grpc = "shop/web -> shop/cart POST cart/shop.Cart/Add 200 3ms grpc=14";
-    for story in EVERYTHING.iter().chain([&of_grpc]) {
+    let asked =
+        "shop/web -> shop/cart GET cart/items 403 3ms inbound R064 asked=allowed asked=denied";
+    for story in EVERYTHING.iter().chain([&of_grpc, &asked]) {
         let line = line(Format::Json, story);
         let object: Map<String, Value> = serde_json::from_str(&line).unwrap();
         let mut places: Vec<_> = object

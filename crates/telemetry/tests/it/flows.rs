@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use leno_model::flow::{Flow, Kind, Side, What};
 use leno_model::{CallId, Dice, Wall};
-use leno_telemetry::{Event, Flows, Gathered, Settings, Telemetry};
+use leno_telemetry::{
+    Call, Decided, Event, FactOf, FactValue, Facts, Flows, Gathered, Settings, Telemetry,
+};
 
 use crate::world::{self, Story, call, record};
 
@@ -129,6 +131,50 @@ fn nothing_is_counted_before_somebody_wants_it_or_twice() {
     recorder.hand_over(Wall::default());
     assert_eq!(flows.gather().flows.len(), 1);
     assert_eq!(flows.gather().flows.len(), 0);
+}
+
+/// What rules ask about one request.
+#[derive(Debug)]
+struct Told(String);
+
+impl Facts for Told {
+    fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>)) {
+        tell(FactOf::Header, "x-user", FactValue::Is(&self.0));
+        tell(FactOf::Header, "authorization", FactValue::Secret);
+        tell(FactOf::Query, "v", FactValue::Absent);
+    }
+
+    fn host(&self) -> Option<&str> {
+        Some("cart.shop")
+    }
+}
+
+#[test]
+fn what_rules_ask_is_told_apart_up_to_a_bound() {
+    let telemetry = Telemetry::new(Settings::default());
+    let flows = telemetry.flows();
+    let mut recorder = telemetry.recorder();
+    let story = call("shop/web -> shop/cart GET cart/items 200 1ms inbound");
+    for number in 0..1_000 {
+        let told = Told((number % 20).to_string());
+        let Event::Call(call) = story.event() else {
+            unreachable!("the story is one of a call");
+        };
+        recorder.record(&Event::Call(Call {
+            decided: Decided {
+                facts: Some(&told),
+                ..call.decided
+            },
+            ..call
+        }));
+    }
+    recorder.hand_over(Wall::default());
+    let gathered = flows.gather();
+    assert_eq!(size(&gathered), (1_000, 8 + 1));
+    let facts = gathered.flows.iter();
+    let mut facts = facts.map(|flow| flow.kind.facts.as_ref().map(|facts| facts.as_str()));
+    assert_eq!(facts.next(), Some(Some("@=cart.shop\nhx-user=0\nqv\n")));
+    assert_eq!(facts.next_back(), Some(Some("other")));
 }
 
 /// How many calls are counted in all, and in how many flows.
@@ -333,4 +379,25 @@ fn kinds_that_a_client_makes_up_do_not_stay() {
 
 fn check_passed(telemetry: &Telemetry, digits: &str, expect: &[&str]) {
     assert_eq!(passed(telemetry, digits), expect, "{digits}");
+}
+
+#[test]
+fn from_where_one_calls_is_kept_of_those_who_prove_nothing() {
+    let calls = [
+        "unknown -> shop/cart GET cart/items 200 1ms inbound plain=caller-not-in-mesh",
+        "probe -> shop/cart GET cart/healthz 200 1ms inbound plain=probe",
+        "shop/web -> shop/cart GET cart/items 200 1ms inbound",
+    ];
+    let gathered = gather(&calls.map(call));
+    let kinds = gathered.flows.iter().map(|flow| &flow.kind);
+    let kept: BTreeMap<_, _> = kinds
+        .map(|kind| (&*kind.from, kind.peer.map(|at| at.to_string())))
+        .collect();
+    let address = Some("10.2.0.3".to_owned());
+    let expect = [
+        ("probe", address.clone()),
+        ("shop/web", None),
+        ("unknown", address),
+    ];
+    assert_eq!(kept, BTreeMap::from(expect));
 }

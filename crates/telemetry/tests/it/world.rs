@@ -5,12 +5,13 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::view::LogFields;
-use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, Wall};
+use leno_model::flow::Kind;
+use leno_model::view::{LogFields, PortRef};
+use leno_model::{CallId, Code, Name, Namespace, ObjectRef, Origin, Place, ServiceName, Wall};
 use leno_telemetry::prometheus::Format;
 use leno_telemetry::{
-    Accept, Bytes, Call, Decided, Edge, Event, Flow, Handshake, Line, Logged, Party, Recorder,
-    Reporter, Security, Settings, Stream, Telemetry, Traced,
+    Accept, Bytes, Call, Consent, Consulted, Decided, Edge, Event, Flow, Handshake, Line, Logged,
+    Party, Recorder, Reporter, Security, Settings, Stream, Telemetry, Traced,
 };
 
 /// What a process knows after these stories.
@@ -59,6 +60,7 @@ pub(crate) struct Story {
     pub(crate) traced: Option<Traced>,
     pub(crate) logged: Option<Logged>,
     pub(crate) audited: Vec<Origin>,
+    pub(crate) consulted: Vec<Consulted>,
 }
 
 /// What it tells of.
@@ -96,7 +98,7 @@ pub(crate) enum What {
 /// that of the answer `server=nginx`.
 /// A call that is `traced` is the root of a trace, or in the span that it names: `traced=a1`.
 /// A stream that ends `live` was told of when it opened. Rules of access that only tell of it are
-/// `audited=2`.
+/// `audited=2`, `asked=denied`.
 ///
 /// The caller's proxy tells it unless it says `inbound`, over mTLS unless it says `plain=WHY`.
 pub(crate) fn call(text: &str) -> Story {
@@ -127,6 +129,7 @@ pub(crate) fn call(text: &str) -> Story {
         traced: None,
         logged: None,
         audited: Vec::new(),
+        consulted: Vec::new(),
     };
     match next() {
         first @ ("handshake" | "accept") => {
@@ -210,6 +213,25 @@ impl Story {
             }
             Some(("rule", number)) => {
                 self.route = Some(rule("HTTPRoute", &self.destination, number));
+            }
+            Some(("asked", said)) => {
+                let service =
+                    ServiceName::new(Namespace::new("shop").unwrap(), Name::new("authz").unwrap());
+                self.consulted.push(Consulted {
+                    by: rule("AccessPolicy", &self.destination, "1"),
+                    to: PortRef {
+                        service,
+                        port: 9000,
+                    },
+                    said: match said {
+                        "allowed" => Consent::Allowed,
+                        "denied" => Consent::Denied,
+                        "silent" => Consent::Silent,
+                        other => panic!("{other}?"),
+                    },
+                    took: Duration::from_millis(2),
+                    why: "".into(),
+                });
             }
             Some(("audited", number)) => {
                 let rule = rule("AccessPolicy", &self.destination, number);
@@ -308,6 +330,7 @@ impl Story {
     fn decided(&self) -> Decided<'_> {
         Decided {
             audited: &self.audited,
+            consulted: &self.consulted,
             ..Decided::default()
         }
     }
@@ -339,6 +362,7 @@ impl Story {
 fn party(text: &str) -> Party<'_> {
     match text.split_once('/') {
         Some((namespace, name)) => Party::Known { namespace, name },
+        None if text == Kind::PROBE => Party::Probe,
         None => Party::Unknown,
     }
 }

@@ -10,19 +10,24 @@ use leno_model::view::{
     Access, AccessRule, CallerMatch, Effect, Mtls, PathMatch, RequestMatch, Stance,
 };
 
-use crate::caller::{Claim, Fact, Missing};
+use crate::caller::{Claim, Fact, Missing, Token};
 use crate::index::{First, Index, Key};
 use crate::paths::{Filing, Group, PathIndex};
-use crate::policy::meets::{Call, Mismatch, Open, Ready, Unclear};
-use crate::policy::{Allowed, Denied, Verdict};
+use crate::policy::bearer::Believed;
+use crate::policy::external::Authorizer;
+use crate::policy::meets::{Asked, Call, Mismatch, Open, Ready, Unclear};
+use crate::policy::{Allowed, Denied, RefusedToken, Verdict, WhyRefused};
 use crate::route::asks::Asks;
 
 /// The rules over one workload port.
 #[derive(Debug)]
 pub(crate) struct Gate {
     access: Arc<Access>,
+    believed: Option<Believed>,
+    authorizers: Vec<Authorizer>,
     deny: Rules,
     allow: Rules,
+    closes: Closes,
     audit: Vec<Ready>,
     asks: Asks,
 }
@@ -32,7 +37,7 @@ impl Gate {
         let of = |denies: bool| {
             let rules = access.rules.iter().filter(|rule| match rule.effect {
                 Effect::Deny | Effect::NotUnderstood => denies,
-                Effect::Allow => !denies,
+                Effect::Allow | Effect::AllowAlso => !denies,
                 Effect::Audit => false,
             });
             Rules::new(rules.cloned().map(Ready::new).collect())
@@ -44,12 +49,24 @@ impl Gate {
             .cloned()
             .map(Ready::new)
             .collect::<Vec<_>>();
-        let all = deny.rules.iter().chain(&allow.rules).chain(&audit);
+        let external = access.external.iter().cloned();
+        let authorizers = external.map(Authorizer::new).collect::<Vec<_>>();
+        let about = || authorizers.iter().map(Authorizer::about);
+        let all = || {
+            deny.rules
+                .iter()
+                .chain(&allow.rules)
+                .chain(&audit)
+                .chain(about())
+        };
         Self {
-            asks: Asks::of_headers(all.flat_map(Ready::headers)),
+            asks: Asks::of_headers(all().flat_map(Ready::headers), all().any(Ready::asks_host)),
             deny,
+            closes: Closes::new(&allow.rules),
             allow,
             audit,
+            believed: access.jwt.clone().map(Believed::new),
+            authorizers,
             access,
         }
     }
@@ -58,14 +75,24 @@ impl Gate {
         &self.access
     }
 
-    /// The headers that rules ask about.
+    /// Whose tokens are believed.
+    pub(crate) fn believed(&self) -> Option<&Believed> {
+        self.believed.as_ref()
+    }
+
+    /// Who is asked about requests that the rules let in, in this order.
+    pub(crate) fn authorizers(&self) -> &[Authorizer] {
+        &self.authorizers
+    }
+
+    /// What rules ask about beside method and path.
     pub(crate) fn asks(&self) -> &Asks {
         &self.asks
     }
 
-    /// Whether a rule that allows looks at what a request asks.
+    /// Whether a rule that allows looks at what a request asks, or somebody is asked about requests.
     pub(crate) fn asks_requests(&self) -> bool {
-        self.allow.rules.iter().any(Ready::reads_requests)
+        !self.authorizers.is_empty() || self.allow.rules.iter().any(Ready::reads_requests)
     }
 
     /// All rules: those that deny, those that allow, those that only tell.
@@ -110,12 +137,16 @@ impl Gate {
                 Fact::Unknown => return Verdict::Undecided(Missing::CallerIdentity),
             }
         }
+        let hangs_on_token = match self.token(call) {
+            Ok(missing) => missing,
+            Err(denied) => return Verdict::Deny(denied),
+        };
         let may_be_denied = match ask(&self.deny, Fires::InDoubt) {
             Answer::Yes(rule) => return Verdict::Deny(Denied::by(rule)),
             Answer::Unclear(rule, why) => {
                 return Verdict::Deny(Denied::Unclear(rule.clone(), why));
             }
-            Answer::No => None,
+            Answer::No => hangs_on_token,
             Answer::Depends(missing) => Some(missing),
         };
         let allowed = match ask(&self.allow, Fires::Surely) {
@@ -124,18 +155,119 @@ impl Gate {
             Answer::Unclear(rule, why) => {
                 return Verdict::Deny(Denied::Unclear(rule.clone(), why));
             }
-            Answer::No if !self.allow.rules.is_empty() => {
-                return Verdict::Deny(Denied::NoAllowRule);
-            }
-            Answer::No => match self.access.stance {
-                Stance::Allow => Allowed::ByDefault,
-                Stance::Deny => {
+            Answer::No => match (self.closes.to(call, &self.allow.rules), self.access.stance) {
+                (Err(missing), _) => return Verdict::Undecided(missing),
+                (Ok(true), _) => {
+                    let lacks_token = self.wants_token(call);
+                    let lacks_token = lacks_token.map(|rule| Denied::NoToken(rule.origin.clone()));
+                    return Verdict::Deny(lacks_token.unwrap_or(Denied::NoAllowRule));
+                }
+                (Ok(false), Stance::Allow) => Allowed::ByDefault,
+                (Ok(false), Stance::Deny) => {
                     let said = self.access.stance_origin.clone();
                     return Verdict::Deny(Denied::ByDefault(said));
                 }
             },
         };
-        may_be_denied.map_or(Verdict::Allow(allowed), Verdict::Undecided)
+        match (self.consent(call), may_be_denied) {
+            (Err(denied), _) => Verdict::Deny(denied),
+            (Ok(_), Some(missing)) | (Ok(Some(missing)), None) => Verdict::Undecided(missing),
+            (Ok(None), None) => Verdict::Allow(allowed),
+        }
+    }
+}
+
+impl Gate {
+    /// Whether the token of a call, or that there is none, denies it; `Some` if that hangs on what is not
+    /// known.
+    fn token(&self, call: Call<'_>) -> Result<Option<Missing>, Denied> {
+        let Some(believed) = &self.believed else {
+            return Ok(None);
+        };
+        let required = || believed.required().cloned();
+        if call.asked.is_none() {
+            return required().map_or(Ok(None), |origin| Err(Denied::NoTokenInStream(origin)));
+        }
+        let refused = match call.claim.token {
+            Token::Refused(refused) => refused.clone(),
+            Token::Absent => return required().map_or(Ok(None), |it| Err(Denied::NoToken(it))),
+            Token::Of(proven) => match believed.wants_another(proven) {
+                Some(origin) => RefusedToken {
+                    origin: Some(origin.clone()),
+                    why: WhyRefused::OfAnother(Arc::clone(&origin.object)),
+                },
+                None => return Ok(None),
+            },
+            Token::NotLooked => RefusedToken {
+                origin: None,
+                why: WhyRefused::NotLooked,
+            },
+            Token::Unknown => return Ok(Some(Missing::Token)),
+            Token::Passed => return Ok(None),
+        };
+        Err(Denied::Token(refused))
+    }
+
+    /// A rule that might allow the call if it had a token.
+    fn wants_token(&self, call: Call<'_>) -> Option<&Arc<AccessRule>> {
+        if call.claim.token != Token::Absent || call.asked.is_none() {
+            return None;
+        }
+        let believed = call.believed?;
+        let asks = |ready: &&Ready| {
+            ready.asks_claims()
+                && believed.is_asked_by(&ready.rule().origin.object)
+                && !matches!(ready.mismatch(call), Some(Mismatch::Caller(_)))
+        };
+        self.allow.rules.iter().find(asks).map(Ready::rule)
+    }
+}
+
+/// To which calls rules that allow some leave nobody else allowed.
+#[derive(Debug)]
+enum Closes {
+    None,
+    All,
+    /// Those that one of the rules at these places is about, one for each thing to be about.
+    Some(Vec<u32>),
+}
+
+impl Closes {
+    fn new(rules: &[Ready]) -> Self {
+        let closing = |ready: &Ready| ready.rule().effect == Effect::Allow;
+        if !rules.iter().any(closing) {
+            return Self::None;
+        }
+        let is_whole = |ready: &Ready| closing(ready) && ready.rule().within.is_empty();
+        if rules.iter().any(is_whole) {
+            return Self::All;
+        }
+        let within = |ready: &Ready| ready.rule().within.clone();
+        let mut known = Vec::new();
+        let is_first = |(_, ready): &(u32, &Ready)| {
+            let within = within(ready);
+            let is_known = known.contains(&within);
+            known.push(within);
+            !is_known
+        };
+        let closing = (0..).zip(rules).filter(|(_, ready)| closing(ready));
+        let first = closing.filter(is_first);
+        Self::Some(first.map(|(place, _)| place).collect())
+    }
+
+    fn to(&self, call: Call<'_>, rules: &[Ready]) -> Result<bool, Missing> {
+        let Self::Some(places) = self else {
+            return Ok(matches!(self, Self::All));
+        };
+        let mut missing = None;
+        for place in places {
+            match rules[*place as usize].is_about(call) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(lacks) => missing = Some(lacks),
+            }
+        }
+        missing.map_or(Ok(false), Err)
     }
 }
 
@@ -164,6 +296,8 @@ enum Answer<'t> {
 struct Rules {
     rules: Vec<Ready>,
     by_caller: Index,
+    /// The rules that may speak of a caller by anything but what it proves.
+    unproven: Vec<u32>,
     /// The lengths of blocks by which rules are filed.
     lengths: Vec<Length>,
     by_path: PathIndex,
@@ -175,9 +309,15 @@ impl Rules {
         let mut by_caller = BTreeMap::<Key, Vec<u32>>::new();
         let mut lengths = BTreeSet::new();
         let (mut filing, mut paths) = (Filing::default(), Group::new(Key::START));
+        let mut unproven = Vec::new();
         for (position, ready) in (0..).zip(&rules) {
             let rule = ready.rule();
-            if let Some(places) = places(rule) {
+            let filed = places(rule);
+            let is_proven = |place: &Place| matches!(place, Place::Proven(_));
+            if !filed.as_ref().is_some_and(|all| all.iter().all(is_proven)) {
+                unproven.push(position);
+            }
+            if let Some(places) = filed {
                 for place in places {
                     by_caller.entry(place.key()).or_default().push(position);
                     lengths.extend(place.length());
@@ -192,6 +332,7 @@ impl Rules {
         }
         Self {
             by_caller: Index::new(by_caller),
+            unproven,
             lengths: lengths.into_iter().collect(),
             by_path: filing.finish(),
             paths,
@@ -203,12 +344,19 @@ impl Rules {
         if self.rules.is_empty() {
             return Answer::No;
         }
-        let Claim {
-            caller: Fact::Known(caller),
-            address: Fact::Known(address),
-        } = call.claim
+        // A byte stream has no path: a rule that names one does not match it.
+        let path = call.asked.map_or(Some(""), Asked::whole);
+        let (
+            Claim {
+                caller: Fact::Known(caller),
+                address: Fact::Known(address),
+                token: Token::Absent | Token::Of(_) | Token::Refused(_) | Token::NotLooked,
+                consent: _,
+            },
+            Some(path),
+        ) = (call.claim, path)
         else {
-            return self.scan(call, fires);
+            return self.scan_for(call, fires);
         };
         let mut unclear = None::<u32>;
         let mut first =
@@ -216,6 +364,11 @@ impl Rules {
                 |position: u32| match self.rules[position as usize].mismatch(call) {
                     None => true,
                     Some(Mismatch::Open(_)) if fires == Fires::InDoubt => true,
+                    Some(Mismatch::Open(Open::Unclear(_)))
+                        if self.rules[position as usize].refuses_nobody() =>
+                    {
+                        false
+                    }
                     Some(Mismatch::Open(_)) => {
                         unclear = Some(unclear.map_or(position, |least| least.min(position)));
                         false
@@ -233,8 +386,6 @@ impl Rules {
                 first.try_all(self.by_caller.get(key));
             }
         }
-        // A byte stream has no path: a rule that names one does not match it.
-        let path = call.asked.map_or("", |asked| asked.path);
         self.by_path.propose(&self.paths, path, &mut first);
         let Some(position) = first.found().or(unclear.map(|position| position as usize)) else {
             return Answer::No;
@@ -247,15 +398,39 @@ impl Rules {
         }
     }
 
+    /// Asks about a call of which not everything is known the rules that may speak of its caller.
+    fn scan_for(&self, call: Call<'_>, fires: Fires) -> Answer<'_> {
+        let Fact::Known(caller) = call.claim.caller else {
+            return self.scan(call, fires);
+        };
+        let mut places = self.unproven.clone();
+        for key in caller.into_iter().flat_map(|id| Callers::of(id).keys()) {
+            places.extend(self.by_caller.get(key));
+        }
+        places.sort_unstable();
+        places.dedup();
+        let rules = places.iter().map(|place| &self.rules[*place as usize]);
+        Self::ask_each(rules, call, fires)
+    }
+
     fn scan(&self, call: Call<'_>, fires: Fires) -> Answer<'_> {
+        Self::ask_each(self.rules.iter(), call, fires)
+    }
+
+    fn ask_each<'t>(
+        rules: impl Iterator<Item = &'t Ready>,
+        call: Call<'_>,
+        fires: Fires,
+    ) -> Answer<'t> {
         let (mut depends, mut unclear) = (None, None);
-        for ready in &self.rules {
+        for ready in rules {
             match ready.mismatch(call) {
                 None => return Answer::Yes(ready.rule()),
                 Some(Mismatch::Open(Open::Lacks(missing))) => depends = depends.or(Some(missing)),
                 Some(Mismatch::Open(Open::Unclear(why))) if fires == Fires::InDoubt => {
                     return Answer::Unclear(ready.rule(), why);
                 }
+                Some(Mismatch::Open(Open::Unclear(_))) if ready.refuses_nobody() => {}
                 Some(Mismatch::Open(Open::Unclear(why))) => {
                     unclear = unclear.or(Some(Answer::Unclear(ready.rule(), why)));
                 }

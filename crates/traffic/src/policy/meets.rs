@@ -1,24 +1,77 @@
 //! Whether a rule speaks of a call. The answer may be open: a fact that was not recorded, a header that
 //! can be read in several ways, a condition without a value.
 
-use alloc::{borrow::Cow, format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    borrow::Cow,
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use core::fmt;
 
 use leno_condition::{Answer, Condition, Fact as Of, Failure};
-use leno_model::SpiffeId;
-use leno_model::view::{AccessRule, CallerMatch, Except, FieldMatch, FieldValue, RequestMatch};
-use leno_protocol::Header;
+use leno_model::view::{
+    AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, RequestMatch,
+    Within,
+};
+use leno_model::{ObjectRef, SpiffeId, TrustDomain};
+use leno_protocol::{Header, Request};
 
-use crate::caller::{Claim, Fact, Missing};
-use crate::matching::{host_matches, path_matches};
+use crate::caller::{Claim, Fact, Missing, Token};
+use crate::policy::bearer::{Believed, said};
+use crate::recorded::{Kept, Reading, host_meets, method_meets};
+use crate::route;
 
 /// What of a request access rules look at, under one reading of its path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'r> {
-    pub(crate) method: &'r str,
-    pub(crate) host: &'r str,
-    pub(crate) path: &'r str,
+    pub(crate) method: Fact<&'r str>,
+    pub(crate) host: Fact<&'r str>,
+    pub(crate) path: Reading<'r>,
     pub(crate) headers: &'r [Header<'r>],
+    pub(crate) kept: Kept<'r>,
+}
+
+impl<'r> Asked<'r> {
+    /// What `request` asks, with its path read as `path`.
+    pub(crate) fn of(request: &'r Request<'r>, path: &'r str) -> Self {
+        Self::known(request.method, request.host, path, request.headers)
+    }
+
+    /// What is asked by a request of which everything is known.
+    pub(crate) fn known(
+        method: &'r str,
+        host: &'r str,
+        path: &'r str,
+        headers: &'r [Header<'r>],
+    ) -> Self {
+        Self {
+            method: Fact::Known(method),
+            host: Fact::Known(host),
+            path: Reading::Is(path),
+            headers,
+            kept: Kept::All,
+        }
+    }
+
+    /// Its path, if all of it is known.
+    pub(crate) fn whole(self) -> Option<&'r str> {
+        match self {
+            Self {
+                method: Fact::Known(_),
+                host: Fact::Known(_),
+                path: Reading::Is(path),
+                headers: _,
+                kept: Kept::All,
+            } => Some(path),
+            _ => None,
+        }
+    }
+
+    fn keeps(&self, header: &str) -> bool {
+        self.kept.holds(route::asks::Asked::Header(header))
+    }
 }
 
 /// One call to a port: by whom, and for a request what it asks.
@@ -27,13 +80,20 @@ pub(crate) struct Call<'r> {
     pub(crate) claim: &'r Claim<'r>,
     pub(crate) port: u16,
     pub(crate) asked: Option<Asked<'r>>,
+    /// Whose tokens are believed there.
+    pub(crate) believed: Option<&'r Believed>,
+    /// Our own trust domain.
+    pub(crate) own: &'r TrustDomain,
 }
 
 /// The part of a rule that a call does not meet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Mismatch<'t> {
+    Within(&'t [Within]),
     Caller(&'t [CallerMatch]),
     Request(&'t [RequestMatch]),
+    /// It asks for claims, and the token is of nobody whom its policy believes.
+    Token(&'t [RequestMatch]),
     ExceptCaller(&'t CallerMatch),
     ExceptRequest(&'t RequestMatch),
     When(&'t str),
@@ -60,6 +120,8 @@ pub enum Unclear {
     NoRequest,
     /// Its condition has no value for the call.
     Failed(Failure),
+    /// It asks for claims, and its policy believes nobody's tokens.
+    NobodyBelieved,
     /// Its condition asks for what is not known when a call is let in, or cannot be read by this
     /// proxy.
     NotAsked,
@@ -72,6 +134,9 @@ impl fmt::Display for Unclear {
             Self::Header(name) => write!(f, "header {name} can be read in several ways"),
             Self::NoRequest => f.write_str("it asks for a request, and this is a stream of bytes"),
             Self::Failed(failure) => write!(f, "its condition has no value: {failure}"),
+            Self::NobodyBelieved => {
+                f.write_str("it asks for claims, and its policy believes nobody's tokens")
+            }
             Self::NotAsked => f.write_str("its condition cannot be asked here"),
         }
     }
@@ -106,10 +171,14 @@ impl Ready {
         &self.rule
     }
 
+    /// Whether nobody is refused for it, also where it cannot be told whether it matches.
+    pub(crate) fn refuses_nobody(&self) -> bool {
+        self.rule.effect == Effect::AllowAlso
+    }
+
     /// The headers that it reads.
     pub(crate) fn headers(&self) -> impl Iterator<Item = &Arc<str>> {
-        let Except { requests, .. } = &self.rule.except;
-        let requests = self.rule.requests.iter().chain(requests);
+        let requests = self.requests();
         let named = requests.flat_map(|request| request.headers.iter().map(|header| &header.name));
         let condition = match &self.when {
             When::If(condition) => Some(condition),
@@ -118,36 +187,75 @@ impl Ready {
         named.chain(condition.into_iter().flat_map(|it| &it.reads().headers))
     }
 
+    /// Whether it asks for the host.
+    pub(crate) fn asks_host(&self) -> bool {
+        let mut requests = self.requests();
+        requests.any(|request| !request.hosts.is_empty())
+            || match &self.when {
+                When::Always | When::NotRead => false,
+                When::If(condition) => condition.reads().facts.contains(&Of::Host),
+            }
+    }
+
+    /// All that it says of requests.
+    fn requests(&self) -> impl Iterator<Item = &RequestMatch> {
+        let Except { requests, .. } = &self.rule.except;
+        let requests = self.rule.requests.iter().chain(requests);
+        requests.chain(self.rule.within.iter().flat_map(Within::requests))
+    }
+
+    /// Whether it asks for claims before it lets anybody in.
+    pub(crate) fn asks_claims(&self) -> bool {
+        let requests = &self.rule.requests;
+        !requests.is_empty() && requests.iter().all(|request| !request.claims.is_empty())
+    }
+
     /// Whether it looks at what a stream of bytes has not.
     pub(crate) fn reads_requests(&self) -> bool {
-        let Except { requests, .. } = &self.rule.except;
-        let mut requests = self.rule.requests.iter().chain(requests);
-        requests.any(RequestMatch::reads_requests)
+        self.requests().any(RequestMatch::reads_requests)
             || match &self.when {
                 When::Always | When::NotRead => false,
                 When::If(condition) => condition.reads().facts.iter().any(|it| it.is_of_request()),
             }
     }
 
+    /// Whether its policy is about the call, also where that is in doubt, or what would have to be known
+    /// to tell.
+    pub(crate) fn is_about(&self, call: Call<'_>) -> Result<bool, Missing> {
+        match within_meets(&self.rule, call) {
+            Meets::Yes | Meets::Open(Open::Unclear(_)) => Ok(true),
+            Meets::No => Ok(false),
+            Meets::Open(Open::Lacks(missing)) => Err(missing),
+        }
+    }
+
     /// What of it the call does not meet. What surely fails stands before what is open, and a fact that
     /// was not recorded before what no record could tell.
     pub(crate) fn mismatch(&self, call: Call<'_>) -> Option<Mismatch<'_>> {
         let AccessRule {
-            origin: _,
+            origin,
             effect: _,
             callers,
+            within,
             requests,
             except,
             when: _,
         } = &*self.rule;
         let mut doubts = Doubts::default();
+        if !doubts.weigh(within_meets(&self.rule, call)) {
+            return Some(Mismatch::Within(within));
+        }
         let caller = any(callers, |caller| caller_meets(caller, call.claim));
         if !callers.is_empty() && !doubts.weigh(caller) {
             return Some(Mismatch::Caller(callers));
         }
-        let request = any(requests, |request| request_meets(request, call));
+        let policy = &*origin.object;
+        let request = any(requests, |request| request_meets(request, policy, call));
         if !requests.is_empty() && !doubts.weigh(request) {
-            return Some(Mismatch::Request(requests));
+            return Some(match self.asks_claims() && is_of_others(policy, call) {
+                true => Mismatch::Token(requests),
+                false => Mismatch::Request(requests),
+            });
         }
         for caller in &except.callers {
             if doubts.excludes(caller_meets(caller, call.claim)) {
@@ -155,7 +263,7 @@ impl Ready {
             }
         }
         for request in &except.requests {
-            let meets = match request_meets(request, call) {
+            let meets = match request_meets(request, policy, call) {
                 Meets::No if call.asked.is_none() && request.reads_requests() => {
                     Meets::unclear(Unclear::NoRequest)
                 }
@@ -189,6 +297,10 @@ impl Meets {
     fn unclear(why: Unclear) -> Self {
         Self::Open(Open::Unclear(why))
     }
+
+    fn lacks(missing: Missing) -> Self {
+        Self::Open(Open::Lacks(missing))
+    }
 }
 
 impl From<bool> for Meets {
@@ -213,7 +325,9 @@ impl Doubts {
         match meets {
             Meets::Yes => {}
             Meets::No => return false,
-            Meets::Open(Open::Lacks(missing)) => self.lacks = self.lacks.or(Some(missing)),
+            Meets::Open(Open::Lacks(missing)) => {
+                self.lacks.get_or_insert(missing);
+            }
             Meets::Open(Open::Unclear(why)) => {
                 self.unclear.get_or_insert(why);
             }
@@ -253,13 +367,34 @@ fn any<T>(expected: &[T], meets: impl Fn(&T) -> Meets) -> Meets {
     doubts.first().map_or(Meets::No, Meets::Open)
 }
 
-fn request_meets(expected: &RequestMatch, call: Call<'_>) -> Meets {
+fn within_meets(rule: &AccessRule, call: Call<'_>) -> Meets {
+    let policy = &*rule.origin.object;
+    let one_meets = |Within { takes, leaves }: &Within| {
+        let mut doubts = Doubts::default();
+        if !doubts.weigh(request_meets(takes, policy, call)) {
+            return Meets::No;
+        }
+        for other in leaves {
+            if doubts.excludes(request_meets(other, policy, call)) {
+                return Meets::No;
+            }
+        }
+        doubts.first().map_or(Meets::Yes, Meets::Open)
+    };
+    match &*rule.within {
+        [] => Meets::Yes,
+        within => any(within, one_meets),
+    }
+}
+
+fn request_meets(expected: &RequestMatch, policy: &ObjectRef, call: Call<'_>) -> Meets {
     let RequestMatch {
         ports,
         methods,
         hosts,
         paths,
         headers,
+        claims,
     } = expected;
     if !ports.is_empty() && !ports.contains(&call.port) {
         return Meets::No;
@@ -267,19 +402,80 @@ fn request_meets(expected: &RequestMatch, call: Call<'_>) -> Meets {
     let Some(asked) = call.asked else {
         return Meets::from(!expected.reads_requests());
     };
-    let plainly = (methods.is_empty() || methods.iter().any(|method| **method == *asked.method))
-        && (hosts.is_empty() || hosts.iter().any(|host| host_matches(host, asked.host)))
-        && (paths.is_empty() || paths.iter().any(|path| path_matches(path, asked.path)));
+    let mut doubts = Doubts::default();
+    let plainly = doubts.weigh(part(methods, Missing::Method, |it| {
+        method_meets(it, asked.method)
+    })) && doubts.weigh(part(hosts, Missing::Host, |it| host_meets(it, asked.host)))
+        && doubts.weigh(part(paths, Missing::Path, |it| asked.path.meets(it)));
     if !plainly {
         return Meets::No;
     }
-    let mut doubts = Doubts::default();
     for header in headers {
-        if !doubts.weigh(field_meets(header, asked.headers)) {
+        let meets = match asked.keeps(&header.name) {
+            true => field_meets(header, asked.headers),
+            false => Meets::lacks(Missing::Header(header.name.clone())),
+        };
+        if !doubts.weigh(meets) {
+            return Meets::No;
+        }
+    }
+    for claim in claims {
+        if !doubts.weigh(claim_meets(claim, policy, call)) {
             return Meets::No;
         }
     }
     doubts.first().map_or(Meets::Yes, Meets::Open)
+}
+
+/// Whether the token of a request makes a claim to a policy: of an issuer that only others believe, it
+/// says nothing to it.
+fn claim_meets(expected: &ClaimMatch, policy: &ObjectRef, call: Call<'_>) -> Meets {
+    let believed = call
+        .believed
+        .filter(|believed| believed.is_asked_by(policy));
+    let Some(believed) = believed else {
+        return Meets::unclear(Unclear::NobodyBelieved);
+    };
+    let claims = match call.claim.token {
+        Token::Of(proven) if believed.holds_for(policy, proven) => proven.claims(),
+        Token::Of(_) => return Meets::No,
+        Token::Absent => return Meets::No,
+        Token::Passed | Token::Unknown => return Meets::lacks(Missing::Token),
+        // It was refused before.
+        Token::Refused(_) | Token::NotLooked => return Meets::unclear(Unclear::NobodyBelieved),
+    };
+    let Some(said) = said(claims, &expected.name) else {
+        return Meets::No;
+    };
+    let fits = |text: String| value_meets(&expected.value, text.as_bytes());
+    Meets::from(expected.value == FieldValue::Present || said.into_iter().any(fits))
+}
+
+/// Whether the token of a call is of nobody whom this policy believes, who does believe somebody.
+fn is_of_others(policy: &ObjectRef, call: Call<'_>) -> bool {
+    match (call.claim.token, call.believed) {
+        (Token::Of(proven), Some(believed)) => {
+            believed.is_asked_by(policy) && !believed.holds_for(policy, proven)
+        }
+        _ => false,
+    }
+}
+
+/// Whether one of `expected` is met, or nothing is expected; what cannot be told hangs on what is
+/// `missing`.
+fn part<T>(expected: &[T], missing: Missing, meets: impl Fn(&T) -> Option<bool>) -> Meets {
+    let mut is_open = false;
+    for one in expected {
+        match meets(one) {
+            Some(true) => return Meets::Yes,
+            Some(false) => {}
+            None => is_open = true,
+        }
+    }
+    match is_open {
+        true => Meets::lacks(missing),
+        false => Meets::from(expected.is_empty()),
+    }
 }
 
 /// Whether the headers say what is expected, under each way in which a server may read them.
@@ -295,18 +491,19 @@ fn field_meets(expected: &FieldMatch, headers: &[Header<'_>]) -> Meets {
     };
     let others = fields.next().is_some();
     let is_spelled_so = |header: &Header<'_>| header.name.eq_ignore_ascii_case(&expected.name);
-    let every = named().all(|header| is_spelled_so(header) && value_meets(expected, header.value));
+    let every =
+        named().all(|header| is_spelled_so(header) && value_meets(&expected.value, header.value));
     let joined = || {
         let values = named().map(|header| header.value).collect::<Vec<_>>();
-        value_meets(expected, &values.join(&b", "[..]))
+        value_meets(&expected.value, &values.join(&b", "[..]))
     };
     if every && (!others || joined()) {
         return Meets::Yes;
     }
     let holds = |header: &Header<'_>| {
         let mut elements = header.value.split(|byte| *byte == b',');
-        value_meets(expected, header.value)
-            || elements.any(|element| value_meets(expected, element.trim_ascii()))
+        value_meets(&expected.value, header.value)
+            || elements.any(|element| value_meets(&expected.value, element.trim_ascii()))
     };
     if holds(first) || others && (named().any(holds) || joined()) {
         return Meets::unclear(Unclear::Header(expected.name.clone()));
@@ -314,8 +511,8 @@ fn field_meets(expected: &FieldMatch, headers: &[Header<'_>]) -> Meets {
     Meets::No
 }
 
-fn value_meets(expected: &FieldMatch, value: &[u8]) -> bool {
-    match &expected.value {
+fn value_meets(expected: &FieldValue, value: &[u8]) -> bool {
+    match expected {
         FieldValue::Present => true,
         FieldValue::Exact(text) => text.as_bytes() == value,
         FieldValue::Prefix(text) => value.starts_with(text.as_bytes()),
@@ -325,7 +522,7 @@ fn value_meets(expected: &FieldMatch, value: &[u8]) -> bool {
 
 /// Whether a header has this name, or one that some servers take for it: those that make variables
 /// of headers know no `-`.
-fn is_named(name: &str, expected: &str) -> bool {
+pub(crate) fn is_named(name: &str, expected: &str) -> bool {
     let same = |(one, other): (u8, u8)| {
         let is_joint = |byte: u8| byte == b'-' || byte == b'_';
         one.eq_ignore_ascii_case(&other) || is_joint(one) && is_joint(other)
@@ -382,16 +579,20 @@ fn holds(condition: &Condition, call: Call<'_>) -> Meets {
         }
         Of::SourceAddress => Meets::Open(Open::Lacks(Missing::CallerAddress)),
         fact if fact.is_of_request() && call.asked.is_none() => Meets::unclear(Unclear::NoRequest),
+        Of::Method => Meets::lacks(Missing::Method),
+        Of::Path => Meets::lacks(Missing::Path),
+        Of::Host => Meets::lacks(Missing::Host),
         Of::Headers => {
+            let read = || condition.reads().headers.iter();
+            let lacks = |asked: Asked<'_>| read().find(|name| !asked.keeps(name));
+            if let Some(name) = call.asked.and_then(lacks) {
+                return Meets::lacks(Missing::Header(name.clone()));
+            }
             let headers = call.asked.map(|asked| asked.headers).unwrap_or_default();
-            let mut read = condition.reads().headers.iter();
-            let unclear = read.find(|name| single(headers, name).is_none());
+            let unclear = read().find(|name| single(headers, name).is_none());
             Meets::unclear(unclear.map_or(Unclear::NotAsked, |it| Unclear::Header(it.clone())))
         }
-        Of::Method
-        | Of::Path
-        | Of::Host
-        | Of::RequestSize
+        Of::RequestSize
         | Of::DestinationNamespace
         | Of::DestinationService
         | Of::DestinationAddress
@@ -409,18 +610,27 @@ struct Facts<'r>(Call<'r>);
 
 impl leno_condition::Facts for Facts<'_> {
     fn value(&self, fact: leno_condition::Fact) -> Option<leno_condition::Value<'_>> {
-        let Call { claim, asked, .. } = self.0;
+        let Call {
+            claim,
+            asked,
+            own: ours,
+            ..
+        } = self.0;
         let text = |text| Some(leno_condition::Value::Text(Cow::Borrowed(text)));
         let own = |text| Some(leno_condition::Value::Text(Cow::Owned(text)));
         let of_caller = |read: fn(&SpiffeId) -> &str| match claim.caller {
-            Fact::Known(caller) => text(caller.map_or("", read)),
+            // Names are those of this mesh: somebody of another one bears none of them.
+            Fact::Known(caller) => {
+                let caller = caller.filter(|id| id.trust_domain == *ours);
+                text(caller.map_or("", read))
+            }
             Fact::Unknown => None,
         };
         match fact {
-            Of::Method => text(asked?.method),
-            Of::Path => text(asked?.path),
+            Of::Method => text(asked?.method.known()?),
+            Of::Path => text(asked?.path.known()?),
             // As it is compared everywhere: without regard to case.
-            Of::Host => own(asked?.host.to_ascii_lowercase()),
+            Of::Host => own(asked?.host.known()?.to_ascii_lowercase()),
             Of::SourceIdentity => match claim.caller {
                 Fact::Known(caller) => own(caller.map(ToString::to_string).unwrap_or_default()),
                 Fact::Unknown => None,
@@ -446,7 +656,8 @@ impl leno_condition::Facts for Facts<'_> {
     }
 
     fn header(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
-        let value = single(self.0.asked?.headers, name)?;
+        let asked = self.0.asked.filter(|asked| asked.keeps(name))?;
+        let value = single(asked.headers, name)?;
         // What is no text has no value: whether it is what is asked for cannot be told.
         Some(value.map(Cow::Borrowed))
     }
@@ -469,14 +680,25 @@ fn single<'r>(headers: &'r [Header<'r>], name: &str) -> Option<Option<&'r str>> 
     }
 }
 
+/// Why a token does not count for a policy.
+const FOREIGN: &str = "its token is of an issuer whom this policy does not believe";
+
 /// Half a sentence: `the caller is not shop/checkout`.
 impl fmt::Display for Mismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Within([one]) => write!(f, "it is only about {one}"),
+            Self::Within(several) => {
+                write!(f, "it is only about {} kinds of requests", several.len())
+            }
             Self::Caller([one]) => write!(f, "the caller is not {one}"),
             Self::Caller(several) => write!(f, "the caller is none of {}", several.len()),
             Self::Request([one]) => write!(f, "the request is not {one}"),
             Self::Request(several) => write!(f, "the request is none of {}", several.len()),
+            Self::Token([one]) => write!(f, "the request is not {one}: {FOREIGN}"),
+            Self::Token(several) => {
+                write!(f, "the request is none of {}: {FOREIGN}", several.len())
+            }
             Self::ExceptCaller(one) => write!(f, "it excepts the caller: {one}"),
             Self::ExceptRequest(one) => write!(f, "it excepts the request: {one}"),
             Self::When(condition) => write!(f, "it is not so that {condition}"),

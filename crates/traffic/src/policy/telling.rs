@@ -41,12 +41,7 @@ impl<'t> Policy<'t> {
             ));
             return verdict;
         }
-        let asked = request.map(|request| Asked {
-            method: request.method,
-            host: request.host,
-            path: request.path.raw(),
-            headers: request.headers,
-        });
+        let asked = request.map(|request| Asked::of(request, request.path.raw()));
         let mut step = access_step(&verdict);
         step.details = match (&verdict, request) {
             (Verdict::Deny(Denied::AmbiguousPath), Some(request)) => {
@@ -54,9 +49,33 @@ impl<'t> Policy<'t> {
             }
             (Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_), _) => {
                 let port = target.port;
-                passed_over(gate, Call { claim, port, asked })
+                let believed = gate.believed();
+                let call = Call {
+                    claim,
+                    port,
+                    asked,
+                    believed,
+                    own: &self.table.view().settings.trust_domain,
+                };
+                passed_over(gate, call)
             }
         };
+        let is_let_in = match &verdict {
+            Verdict::Allow(Allowed::Probe(_)) => false,
+            Verdict::Allow(_)
+            | Verdict::Undecided(Missing::Consent(_))
+            | Verdict::Deny(Denied::ByAuthorizer(_)) => true,
+            Verdict::Deny(_) | Verdict::Undecided(_) => false,
+        };
+        let authorizers = request
+            .filter(|_| is_let_in)
+            .map(|it| self.asked(claim, it));
+        for auth in authorizers.into_iter().flatten() {
+            step.details.push(Detail {
+                text: format!("{auth} is asked about it"),
+                origin: Some(auth.origin.clone()),
+            });
+        }
         for rule in self.audits(claim, request) {
             step.details.push(Detail {
                 text: format!("{} tells of it", named(rule)),
@@ -75,12 +94,7 @@ impl<'t> Policy<'t> {
     /// The verdict under each reading of the path.
     fn by_reading(&self, claim: &Claim<'_>, request: &Request<'_>) -> Vec<Detail> {
         first_details(request.path.readings().map(|path| {
-            let asked = Asked {
-                method: request.method,
-                host: request.host,
-                path,
-                headers: request.headers,
-            };
+            let asked = Asked::of(request, path);
             let read = access_step(&self.judge_one(claim, Some(asked), Gate::judge));
             Detail {
                 text: format!("read as {path}: {}", read.text),
@@ -151,6 +165,11 @@ fn access_step(verdict: &Verdict<'_>) -> Step {
             let text = format!("allowed by {}", named(rule));
             (Outcome::Yes, text, Some(rule.origin.clone()))
         }
+        Verdict::Allow(Allowed::Probe(probe)) => (
+            Outcome::Yes,
+            "not asked: it is a health check from outside".to_owned(),
+            Some(probe.origin.clone()),
+        ),
         Verdict::Allow(Allowed::ByDefault) => (
             Outcome::Yes,
             "no rule speaks of it, and the default is to allow".to_owned(),

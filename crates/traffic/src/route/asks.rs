@@ -5,21 +5,21 @@ use alloc::{collections::BTreeSet, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use leno_model::Namespace;
-use leno_model::view::{HeaderMatch, Routes, Rule};
+use leno_model::view::{HeaderMatch, HostMatch, HttpMatch, Route, Routes, Rule};
 use leno_protocol::Request;
 
 use crate::cors;
-use crate::matching::{
-    Mismatch, header, header_mismatch, parameter, query_mismatch, route_mismatch,
-};
+use crate::matching::{header, header_mismatch, parameter, query_mismatch};
+use crate::recorded::{Lacking, Reading, Recorded, host_meets, method_meets};
 use crate::story;
 use crate::table::Port;
 
-/// The headers and parameters that routes ask about.
+/// The headers and parameters that rules ask about, and whether they ask for the host.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Asks {
     headers: Vec<Arc<str>>,
     parameters: Vec<Arc<str>>,
+    host: bool,
 }
 
 impl Asks {
@@ -35,21 +35,31 @@ impl Asks {
         Self {
             headers: once(headers.collect()),
             parameters: once(parameters.collect()),
+            host: routes
+                .routes
+                .iter()
+                .any(|route| route.host != HostMatch::Any),
         }
     }
 
-    /// What asks for these headers and for no parameters.
-    pub(crate) fn of_headers<'n>(names: impl Iterator<Item = &'n Arc<str>>) -> Self {
+    /// What asks for these headers, perhaps for the host, and for no parameters.
+    pub(crate) fn of_headers<'n>(names: impl Iterator<Item = &'n Arc<str>>, host: bool) -> Self {
         let once: BTreeSet<_> = names.cloned().collect();
         Self {
             headers: once.into_iter().collect(),
             parameters: Vec::new(),
+            host,
         }
     }
 
     /// The headers, in lower case.
     pub fn headers(&self) -> &[Arc<str>] {
         &self.headers
+    }
+
+    /// Whether they ask for the host.
+    pub fn host(&self) -> bool {
+        self.host
     }
 
     /// The parameters of the query.
@@ -60,7 +70,7 @@ impl Asks {
 
 /// What a header of `request` says to rules, if it is there.
 pub fn header_of(request: &Request<'_>, name: &str) -> Option<Vec<u8>> {
-    header(request, name).map(Iterator::collect)
+    header(request.headers, name).map(Iterator::collect)
 }
 
 /// What a parameter of `request` says to rules, if it is there.
@@ -93,7 +103,7 @@ pub struct Hangs<'t> {
     /// The first rule that might take it.
     pub rule: &'t Rule,
     /// What the rule asks for.
-    pub on: Asked<'t>,
+    pub on: Lacking<'t>,
 }
 
 /// `rule 1 asks for header x-beta, which was not recorded`.
@@ -104,59 +114,136 @@ impl fmt::Display for Hangs<'_> {
     }
 }
 
+/// Where routes lead a request of which not everything may be known.
+#[derive(Clone, Copy, Debug)]
+pub enum Led<'t> {
+    /// There are no routes: it goes to whom it calls.
+    Straight,
+    /// This match takes it, and leads to this rule.
+    To(&'t Route, &'t Rule),
+    /// No rule takes it.
+    Nowhere,
+    /// The ways to read its path lead to different rules.
+    Ambiguous,
+    /// It cannot be told.
+    Hangs(Hangs<'t>),
+}
+
 impl Port {
     /// What the routes ask that a caller of `namespace` meets; `None` without routes.
     pub fn asks(&self, namespace: Option<&Namespace>) -> Option<&Asks> {
         Some(self.routes_for(namespace)?.index.asks())
     }
 
-    /// On what it hangs which rule takes `request`, if that is something that is not `recorded`.
+    /// Where the routes lead `request` that a caller of `namespace` meets. Asks every route.
+    pub fn lead(&self, namespace: Option<&Namespace>, request: &Recorded<'_>) -> Led<'_> {
+        let Some(set) = self.routes_for(namespace) else {
+            return Led::Straight;
+        };
+        let mut readings = request.readings();
+        let lead = |reading| lead(set.index.routes(), request, reading);
+        let first = readings.next().map_or(Led::Nowhere, lead);
+        for reading in readings {
+            let same = match (first, lead(reading)) {
+                (_, Led::Hangs(hangs)) => return Led::Hangs(hangs),
+                (Led::To(_, one), Led::To(_, other)) => core::ptr::eq(one, other),
+                (Led::Nowhere, Led::Nowhere) => true,
+                (_, _) => false,
+            };
+            if !same {
+                return Led::Ambiguous;
+            }
+        }
+        first
+    }
+
+    /// Where the routes lead a stream of bytes that a caller of `namespace` opens, whose server's name
+    /// nobody kept.
+    pub fn lead_stream(&self, namespace: Option<&Namespace>) -> Led<'_> {
+        let Some(set) = self
+            .routes_for(namespace)
+            .filter(|_| !self.protocol().is_http())
+        else {
+            return Led::Straight;
+        };
+        let routes = set.index.routes();
+        match routes.routes.first() {
+            None => Led::Nowhere,
+            Some(route) if route.host == HostMatch::Any => {
+                Led::To(route, &routes.rules[route.rule])
+            }
+            Some(route) => Led::Hangs(Hangs {
+                rule: &routes.rules[route.rule],
+                on: Lacking::Host,
+            }),
+        }
+    }
+
+    /// On what it hangs which rule takes `request`, if that was not kept.
     pub fn hangs_on(
         &self,
         namespace: Option<&Namespace>,
-        request: &Request<'_>,
-        recorded: impl Fn(Asked<'_>) -> bool,
+        request: &Recorded<'_>,
     ) -> Option<Hangs<'_>> {
-        let set = self.routes_for(namespace)?;
-        let routes = set.index.routes();
-        for route in &routes.routes {
-            let matches = &route.matches;
-            let query = request.query.unwrap_or_default();
-            let path = request.path.raw();
-            match route_mismatch(route, request, path) {
-                Some(Mismatch::Host(_) | Mismatch::Path(_) | Mismatch::Method(_)) => continue,
-                None
-                | Some(
-                    Mismatch::HeaderAbsent(_)
-                    | Mismatch::HeaderDiffers(_)
-                    | Mismatch::QueryAbsent(_)
-                    | Mismatch::QueryDiffers(_),
-                ) => {}
-            }
-            let headers = matches.headers.iter().map(|expected| {
-                let matched = header_mismatch(expected, request).is_none();
-                (Asked::Header(&expected.name), matched)
-            });
-            let parameters = matches.query.iter().map(|expected| {
-                let matched = query_mismatch(expected, query).is_none();
-                (Asked::Parameter(&expected.name), matched)
-            });
-            let (mut open, mut fails) = (None, false);
-            for (asked, matched) in headers.chain(parameters) {
-                match recorded(asked) {
-                    true => fails |= !matched,
-                    false => open = open.or(Some(asked)),
-                }
-            }
-            match open {
-                _ if fails => {}
-                Some(on) => {
-                    let rule = &routes.rules[route.rule];
-                    return Some(Hangs { rule, on });
-                }
-                None => return None,
-            }
+        match self.lead(namespace, request) {
+            Led::Hangs(hangs) => Some(hangs),
+            Led::Straight | Led::To(..) | Led::Nowhere | Led::Ambiguous => None,
         }
-        None
     }
+}
+
+fn lead<'t>(routes: &'t Routes, request: &Recorded<'_>, path: Reading<'_>) -> Led<'t> {
+    for route in &routes.routes {
+        let rule = || &*routes.rules[route.rule];
+        match takes(route, request, path) {
+            Takes::Yes => return Led::To(route, rule()),
+            Takes::No => {}
+            Takes::Hangs(on) => return Led::Hangs(Hangs { rule: rule(), on }),
+        }
+    }
+    Led::Nowhere
+}
+
+/// Whether a match takes a request.
+enum Takes<'t> {
+    Yes,
+    No,
+    Hangs(Lacking<'t>),
+}
+
+fn takes<'t>(route: &'t Route, request: &Recorded<'_>, path: Reading<'_>) -> Takes<'t> {
+    let HttpMatch {
+        path: expected,
+        method,
+        headers,
+        query,
+    } = &route.matches;
+    let method = method.as_deref().map_or(Some(true), |expected| {
+        method_meets(expected, request.method)
+    });
+    let plain = [
+        (Lacking::Host, host_meets(&route.host, request.host)),
+        (Lacking::Path, path.meets(expected)),
+        (Lacking::Method, method),
+    ];
+    let kept = |asked, meets: bool| request.kept.holds(asked).then_some(meets);
+    let headers = headers.iter().map(|expected| {
+        let asked = Asked::Header(&expected.name);
+        let meets = header_mismatch(expected, request.headers).is_none();
+        (Lacking::Fact(asked), kept(asked, meets))
+    });
+    let parameters = query.iter().map(|expected| {
+        let asked = Asked::Parameter(&expected.name);
+        let meets = query_mismatch(expected, request.query.unwrap_or_default()).is_none();
+        (Lacking::Fact(asked), kept(asked, meets))
+    });
+    let mut open = None;
+    for (on, meets) in plain.into_iter().chain(headers).chain(parameters) {
+        match meets {
+            Some(true) => {}
+            Some(false) => return Takes::No,
+            None => open = open.or(Some(on)),
+        }
+    }
+    open.map_or(Takes::Yes, Takes::Hangs)
 }

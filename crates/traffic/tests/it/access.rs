@@ -7,7 +7,7 @@ use leno_identity::{
 };
 use leno_model::{Code, Dice, SpiffeId, Wall};
 use leno_traffic::{
-    Channel, Claim, Denied, Fact, Missing, Peer, Permit, Scope, Story, Table, Verdict,
+    Channel, Claim, Consent, Denied, Fact, Missing, Peer, Permit, Scope, Story, Table, Verdict,
 };
 
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -25,6 +25,8 @@ fn judge(table: &Table, caller: &str, request: &str) -> String {
     let claim = Claim {
         caller: Fact::Known(id.as_ref()),
         address: Fact::Known("10.0.0.7".parse().unwrap()),
+        token: leno_traffic::Token::Absent,
+        consent: Consent::Given,
     };
     in_words(table, &claim, request)
 }
@@ -103,6 +105,72 @@ fn deny_stands_before_allow_and_allow_leaves_nobody_else() {
             ("plain", "GET http://cart/", "403 R003"),
             ("web", "tcp", "allow"),
             ("bank/teller", "tcp", "403 R003"),
+        ],
+    );
+}
+
+#[test]
+fn a_rule_says_nothing_of_what_its_policy_is_not_about() {
+    check(
+        "allow in:path=/admin from=shop/web method=GET
+         deny in:path=/admin in:path=/ops from=bank/teller",
+        &[
+            ("web", "GET http://cart/admin/x", "allow"),
+            ("web", "POST http://cart/admin/x", "403 R003"),
+            ("plain", "GET http://cart/admin", "403 R003"),
+            ("plain", "GET http://cart/items", "allow"),
+            ("bank/teller", "GET http://cart/items", "allow"),
+            ("bank/teller", "GET http://cart/ops", "403 R004"),
+            ("plain", "tcp", "allow"),
+            ("plain", "GET http://cart/x/../admin", "400 R035"),
+        ],
+    );
+}
+
+#[test]
+fn what_others_take_first_is_none_of_a_policys() {
+    check(
+        "allow in:path=/ out:path=/admin from=shop/web
+         allow in:path=/admin from=ops/anna",
+        &[
+            ("web", "GET http://cart/items", "allow"),
+            ("web", "GET http://cart/admin", "403 R003"),
+            ("ops/anna", "GET http://cart/admin", "allow"),
+            ("ops/anna", "GET http://cart/items", "403 R003"),
+        ],
+    );
+    check(
+        "allow in:path=/ out:path=/admin from=shop/web",
+        &[("ops/anna", "GET http://cart/admin", "allow")],
+    );
+}
+
+#[test]
+fn who_is_allowed_also_leaves_others_beside() {
+    check(
+        "also from=shop/web",
+        &[
+            ("web", "GET http://cart/", "allow"),
+            ("plain", "GET http://cart/", "allow"),
+        ],
+    );
+    check(
+        "also from=shop/web\nallow from=bank/teller",
+        &[
+            ("web", "GET http://cart/", "allow"),
+            ("plain", "GET http://cart/", "403 R003"),
+        ],
+    );
+}
+
+#[test]
+fn what_may_be_meant_by_a_rule_that_allows_others_is_not_allowed() {
+    check(
+        "allow in:header:x-user=beta from=shop/web",
+        &[
+            ("bank/teller", "GET http://cart/", "allow"),
+            ("bank/teller", "GET http://cart/ x-user:beta", "403 R003"),
+            ("bank/teller", "GET http://cart/ x_user:beta", "403 R003"),
         ],
     );
 }
@@ -272,6 +340,8 @@ fn a_condition_without_a_fact_is_undecided() {
     let claim = Claim {
         caller: Fact::Unknown,
         address: Fact::Known("10.0.0.7".parse().unwrap()),
+        token: leno_traffic::Token::Absent,
+        consent: Consent::Given,
     };
     let table = table("allow when source.namespace == 'shop' || request.path == '/x'");
     let judged = |request: &str| in_words(&table, &claim, request);
@@ -290,6 +360,8 @@ fn rules_that_audit_only_tell() {
     let claim = Claim {
         caller: Fact::Known(Some(&web)),
         address: Fact::Known("10.0.0.7".parse().unwrap()),
+        token: leno_traffic::Token::Absent,
+        consent: Consent::Given,
     };
     for (request, expect) in [
         ("GET http://cart/", ""),
@@ -330,11 +402,15 @@ fn a_claim_that_lacks_a_fact_is_decided_only_where_the_fact_does_not_matter() {
     let nobody_knows = Claim {
         caller: Fact::Unknown,
         address: Fact::Unknown,
+        token: leno_traffic::Token::Absent,
+        consent: Consent::Given,
     };
     let web = spiffe_id("web");
     let from_somewhere = Claim {
         caller: Fact::Known(Some(&web)),
         address: Fact::Unknown,
+        token: leno_traffic::Token::Absent,
+        consent: Consent::Given,
     };
     let words =
         |rules: &str, claim: &Claim<'_>, request: &str| in_words(&table(rules), claim, request);
@@ -380,6 +456,56 @@ fn a_revoked_caller_is_denied_whatever_allows_it() {
     let table = Table::new(world.view(), Scope::Whole);
     assert_eq!(judge(&table, "web", "GET http://cart/"), "403 T005");
     assert_eq!(judge(&table, "bank/teller", "GET http://cart/"), "403 R003");
+}
+
+#[test]
+fn a_caller_of_another_trust_domain_is_let_in_by_rules_alone() {
+    let foreign = SpiffeId::parse("spiffe://bank.example/ns/shop/sa/web").unwrap();
+    let check = |rules: &str, expect: &str| {
+        let table = table(rules);
+        let claim = Claim {
+            caller: Fact::Known(Some(&foreign)),
+            address: Fact::Known("10.0.0.7".parse().unwrap()),
+            token: leno_traffic::Token::Absent,
+            consent: Consent::Given,
+        };
+        let of_peer = in_words(&table, &claim, "GET http://cart/");
+        let own = judge(&table, "web", "GET http://cart/");
+        assert_eq!(format!("{of_peer} {own}"), expect, "{rules}");
+        assert_eq!(of_peer, in_words(&table, &claim, "tcp"), "{rules}");
+    };
+    check("", "403 R066 allow");
+    check("also from=web", "403 R066 allow");
+    check("default deny", "403 R003 403 R003");
+    // Of one namespace and account here and there, each is itself.
+    check("allow from=web", "403 R003 allow");
+    check("allow namespace=shop", "403 R003 allow");
+    check("deny namespace=shop", "403 R066 403 R004");
+    check("allow domain=bank.example", "allow 403 R003");
+    check("also domain=bank.example", "allow allow");
+    check("deny domain=bank.example", "403 R004 allow");
+    check("allow when source.namespace == 'shop'", "403 R003 allow");
+    check("allow when source.service == 'web'", "403 R003 allow");
+    check(
+        "also when source.identity == 'spiffe://bank.example/ns/shop/sa/web'",
+        "allow allow",
+    );
+    // Whom a rule does not name by a caller it lets in whoever they are.
+    check("allow", "allow allow");
+}
+
+#[test]
+fn a_namespace_of_another_mesh_is_not_one_of_ours() {
+    let foreign = SpiffeId::parse("spiffe://bank.example/ns/shop/sa/web").unwrap();
+    let table = table("allow");
+    let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+    let namespace = |id: &SpiffeId| {
+        let peer = proven(id);
+        let admitted = policy.admit_stream(&peer).unwrap();
+        admitted.namespace().map(ToString::to_string)
+    };
+    assert_eq!(namespace(&foreign), None);
+    assert_eq!(namespace(&spiffe_id("web")).as_deref(), Some("shop"));
 }
 
 #[test]

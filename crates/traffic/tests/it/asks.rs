@@ -1,6 +1,6 @@
 //! What rules ask about a request, and on what it hangs where that was not recorded.
 
-use leno_traffic::{Asked, Scope, Table};
+use leno_traffic::{Asked, Kept, Recorded, Scope, Table};
 
 use crate::world::{World, namespace, port, with_request};
 
@@ -17,8 +17,13 @@ fn check(recorded: &[&str], request: &str, expect: Option<&str>) {
     let cart = table.port(&port("cart")).unwrap();
     let shop = namespace("shop");
     let hangs = with_request(request, |request| {
-        let is_known = |asked: Asked<'_>| recorded.contains(&asked.to_string().as_str());
-        let hangs = cart.hangs_on(Some(&shop), &request, is_known);
+        let known = recorded.iter().map(|text| match text.split_once(' ') {
+            Some(("header", name)) => Asked::Header(name),
+            _ => Asked::Parameter(text.trim_start_matches("query ")),
+        });
+        let known: Vec<_> = known.collect();
+        let recorded = Recorded::of(&request, Kept::Only(&known));
+        let hangs = cart.hangs_on(Some(&shop), &recorded);
         hangs.map(|hangs| hangs.to_string())
     });
     assert_eq!(hangs.as_deref(), expect, "{request} knowing {recorded:?}");

@@ -8,7 +8,7 @@ use leno_model::{Name, ServiceName};
 use leno_protocol::{Fields, HeadReader, Limits};
 use leno_traffic::{Naming, Scope, Table, Wanted, published_host};
 
-use crate::world::{World, namespace};
+use crate::world::{World, namespace, workload_id};
 
 fn world() -> World {
     let web = ["10.1.0.2"];
@@ -31,7 +31,7 @@ fn wanted(table: &Table, naming: Naming, target: &str, host: &str) -> String {
     let mut reader = HeadReader::of_proxy(Limits::default());
     let head = reader.request(head.as_bytes(), &mut fields);
     let head = head.expect("it is a head").expect("it is whole");
-    match table.wanted(&head, naming, &namespace("shop")) {
+    match table.wanted(&head, naming, &workload_id("web")) {
         Ok(Wanted::Port(port)) => format!("port {port}"),
         Ok(Wanted::Address(address)) => format!("address {address}"),
         Ok(Wanted::Name(name, port)) => format!("name {name} {port}"),

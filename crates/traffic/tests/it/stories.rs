@@ -1,7 +1,7 @@
 //! What is told when somebody asks why.
 
 use leno_model::Dice;
-use leno_traffic::{Balancer, Claim, Fact, Outcome, Routed, Scope, Story, Table, Tried};
+use leno_traffic::{Balancer, Claim, Consent, Fact, Outcome, Routed, Scope, Story, Table, Tried};
 
 use crate::world::{World, access, at, local, port, spiffe_id, with_request, workload_id};
 
@@ -227,6 +227,8 @@ fn inbound(rules: &str, caller: Option<&str>, request: &str) -> String {
     let claim = Claim {
         caller: Fact::Known(id.as_ref()),
         address: Fact::Known("10.0.0.7".parse().unwrap()),
+        token: leno_traffic::Token::Absent,
+        consent: Consent::Given,
     };
     let mut story = Story::default();
     let policy = table.inbound(&workload_id("cart"), 8080).unwrap();

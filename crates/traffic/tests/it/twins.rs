@@ -5,14 +5,19 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use leno_model::view::{
-    Access, AccessRule, CallerMatch, Effect, FieldMatch, FieldValue, HostMatch, Mtls, PathMatch,
-    RequestMatch, Routes, Stance, TextMatch,
+    Access, AccessRule, CallerMatch, Effect, Except, FieldMatch, FieldValue, HostMatch, Mtls,
+    PathMatch, RequestMatch, Routes, Stance, TextMatch, Within,
 };
-use leno_model::{Code, Dice, SpiffeId};
+use leno_model::{Code, Dice, Shape, Shaped, SpiffeId};
 use leno_protocol::Request;
-use leno_traffic::{Claim, Fact, Routed, Scope, Story, Table, Verdict};
+use leno_traffic::{
+    Asked, Claim, Consent, Fact, Kept, Led, Recorded, RecordedPath, Routed, Scope, Story, Table,
+    Verdict,
+};
 
-use crate::world::{self, World, local, origin, port, spiffe_id, with_request, workload_id};
+use crate::world::{
+    self, World, local, namespace, origin, port, spiffe_id, with_request, workload_id,
+};
 
 /// Words to make things of, few enough that things meet.
 struct Words(Dice);
@@ -157,7 +162,9 @@ impl Words {
     }
 
     fn access_rule(&mut self) -> String {
-        let mut words = self.one(&["allow", "allow", "deny", "strange"]).to_owned();
+        let mut words = self
+            .one(&["allow", "allow", "also", "deny", "strange"])
+            .to_owned();
         for _ in 0..self.below(3) {
             words += " ";
             words += self.one(&[
@@ -175,6 +182,17 @@ impl Words {
                 "ip=0.0.0.0/0",
                 "ip=fd00::/8",
                 "ip=::/0",
+            ]);
+        }
+        for _ in 0..self.below(3).saturating_sub(1) {
+            words += self.one(&[
+                " in:path=/a",
+                " in:path=/a/b",
+                " in:method=GET",
+                " in:header:x-user=beta",
+                " in:port=8080",
+                " in:path=/a out:path=/a/b",
+                " in:method=GET out:header:x-user=beta",
             ]);
         }
         words += &self.access_request();
@@ -468,7 +486,9 @@ fn naive_rule(
             hosts,
             paths,
             headers,
+            claims,
         } = expected;
+        assert!(claims.is_empty(), "nobody's tokens are believed here");
         let port = ports.is_empty() || ports.contains(&8080);
         let Some((asked, path)) = request else {
             let nothing = methods.is_empty() && hosts.is_empty() && paths.is_empty();
@@ -497,6 +517,13 @@ fn naive_rule(
         )
     };
     let mut matches = Match::from(true);
+    if !rule.within.is_empty() {
+        let about = |Within { takes, leaves }: &Within| {
+            let left = Match::any(leaves.iter().map(asks));
+            asks(takes).and(left.not())
+        };
+        matches = matches.and(Match::any(rule.within.iter().map(about)));
+    }
     if !rule.callers.is_empty() {
         matches = matches.and(calls(&rule.callers));
     }
@@ -527,7 +554,7 @@ fn naive_verdict(
     for rule in access
         .rules
         .iter()
-        .filter(|rule| rule.effect != Effect::Allow)
+        .filter(|rule| !matches!(rule.effect, Effect::Allow | Effect::AllowAlso))
     {
         match matched(rule) {
             Match { surely: true, .. } if rule.effect == Effect::Deny => return Some(Code::R004),
@@ -539,9 +566,29 @@ fn naive_verdict(
     let allowing = access
         .rules
         .iter()
-        .filter(|rule| rule.effect == Effect::Allow);
-    let best = Match::any(allowing.clone().map(matched));
-    let closed = allowing.count() > 0 || access.stance == Stance::Deny;
+        .filter(|rule| matches!(rule.effect, Effect::Allow | Effect::AllowAlso));
+    // Nobody is refused for a rule that only allows also.
+    let weighed = |rule: &Arc<AccessRule>| match (rule.effect, matched(rule)) {
+        (Effect::AllowAlso, Match { surely, .. }) => Match {
+            surely,
+            maybe: surely,
+        },
+        (_, matched) => matched,
+    };
+    let best = Match::any(allowing.clone().map(weighed));
+    // One that is about something is about it also where that is in doubt.
+    let about = |rule: &Arc<AccessRule>| {
+        let only = AccessRule {
+            callers: Vec::new(),
+            requests: Vec::new(),
+            except: Except::default(),
+            when: None,
+            ..AccessRule::clone(rule)
+        };
+        naive_rule(&only, caller, address, request).maybe
+    };
+    let mut closing = allowing.filter(|rule| rule.effect == Effect::Allow);
+    let closed = closing.any(about) || access.stance == Stance::Deny;
     match best {
         Match { surely: true, .. } => None,
         Match { maybe: true, .. } => Some(Code::R060),
@@ -586,6 +633,8 @@ fn the_verdict_is_the_one_of_the_definition() {
             let claim = Claim {
                 caller: Fact::Known(caller.as_ref()),
                 address: Fact::Known(address),
+                token: leno_traffic::Token::Absent,
+                consent: Consent::Given,
             };
             let mut check = |request: Option<&Request<'_>>| {
                 let verdict = match request {
@@ -647,6 +696,8 @@ fn what_is_decided_without_a_fact_holds_whatever_the_fact_is() {
             let unknown = Claim {
                 caller: Fact::Unknown,
                 address: Fact::Unknown,
+                token: leno_traffic::Token::Absent,
+                consent: Consent::Given,
             };
             let Some(expect) = allows(policy.judge(&unknown, &request)) else {
                 undecided += 1;
@@ -658,6 +709,8 @@ fn what_is_decided_without_a_fact_holds_whatever_the_fact_is() {
                     let claim = Claim {
                         caller: Fact::Known(caller.as_ref()),
                         address: Fact::Known(address),
+                        token: leno_traffic::Token::Absent,
+                        consent: Consent::Given,
                     };
                     assert_eq!(
                         allows(policy.judge(&claim, &request)),
@@ -669,6 +722,96 @@ fn what_is_decided_without_a_fact_holds_whatever_the_fact_is() {
         });
     }
     assert!(decided > 200 && undecided > 100, "{decided} {undecided}");
+}
+
+/// What is decided of a request of which little was kept holds for the request as it was.
+#[test]
+fn what_is_decided_of_a_record_holds_for_the_request() {
+    let shop = namespace("shop");
+    let (mut judged, mut led, mut open) = (0, 0, 0);
+    for seed in 0..1500 {
+        let mut words = Words(Dice::new(seed));
+        let rules: Vec<_> = (0..words.below(4)).map(|_| words.access_rule()).collect();
+        let routes: Vec<_> = (0..1 + words.below(6))
+            .map(|_| format!("{} -> cart", words.route()))
+            .collect();
+        let said = world::routes("cart", &routes.join("\n"));
+        let world = World::new()
+            .services(&["cart"])
+            .routes("cart", &routes.join("\n"))
+            .workload("cart", "10.0.1.1", world::access(&rules.join("\n")));
+        let table = Table::new(world.view(), Scope::Whole);
+        let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+        let cart = port("cart");
+        let cart = table.port(&cart).unwrap();
+        let caller = spiffe_id("web");
+        let claim = Claim {
+            caller: Fact::Known(Some(&caller)),
+            address: Fact::Known("10.0.0.7".parse().unwrap()),
+            token: leno_traffic::Token::Absent,
+            consent: Consent::Given,
+        };
+        let request = words.request();
+        with_request(&request, |request| {
+            let whole = Recorded::of(&request, Kept::All);
+            let verdict = policy.judge(&claim, &request);
+            assert_eq!(
+                policy.judge_recorded(&claim, &whole),
+                verdict,
+                "seed {seed}"
+            );
+            let rule = |led: Led<'_>| match led {
+                Led::To(_, rule) => Some(Some(rule.origin.clone())),
+                Led::Nowhere => Some(None),
+                Led::Hangs(_) => None,
+                other => panic!("{other:?}"),
+            };
+            let way = rule(cart.lead(Some(&shop), &whole));
+            let expect = naive_route(&said, &request, request.path.raw());
+            let expect = expect.map(|rule| said.rules[rule].origin.clone());
+            assert_eq!(way, Some(expect), "seed {seed}");
+            let shape = Shape::of(request.path.raw());
+            let mut unknown = |fact| match words.chance(2) {
+                true => Fact::Unknown,
+                false => fact,
+            };
+            let (method, host) = (unknown(whole.method), unknown(whole.host));
+            let part = Recorded {
+                method,
+                host,
+                path: match words.below(3) {
+                    0 => whole.path,
+                    1 => RecordedPath::Like(Shaped::new(shape.as_str())),
+                    _ => RecordedPath::Unknown,
+                },
+                kept: match words.below(3) {
+                    0 => Kept::All,
+                    1 => Kept::Only(&[Asked::Header("x-user")]),
+                    _ => Kept::Only(&[]),
+                },
+                ..whole
+            };
+            match policy.judge_recorded(&claim, &part) {
+                Verdict::Undecided(_) => open += 1,
+                told => {
+                    judged += 1;
+                    let is_allowed = |verdict: &Verdict<'_>| matches!(verdict, Verdict::Allow(_));
+                    assert_eq!(is_allowed(&told), is_allowed(&verdict), "seed {seed}");
+                }
+            }
+            match rule(cart.lead(Some(&shop), &part)) {
+                None => open += 1,
+                told => {
+                    led += 1;
+                    assert_eq!(told, way, "seed {seed}");
+                }
+            }
+        });
+    }
+    assert!(
+        judged > 500 && led > 300 && open > 300,
+        "{judged} {led} {open}"
+    );
 }
 
 /// Whatever a server may take an odd path for, it is what was decided about.
@@ -737,6 +880,8 @@ fn an_odd_path_is_carried_only_if_all_its_readings_agree() {
             let claim = Claim {
                 caller: Fact::Known(Some(&web)),
                 address: Fact::Known(address),
+                token: leno_traffic::Token::Absent,
+                consent: Consent::Given,
             };
             let code = match policy.judge(&claim, &request) {
                 Verdict::Allow(_) => None,

@@ -13,11 +13,11 @@ use std::time::Duration;
 use leno_model::view::access::IpBlock;
 use leno_model::view::route::Part;
 use leno_model::view::{
-    Access, AccessRule, Action, Backend, CallerMatch, Cors, Effect, Endpoint, EndpointSlice,
-    Except, FieldMatch, FieldValue, Generation, HeaderChanges, HeaderMatch, HostMatch, HttpMatch,
-    Mirror, Mtls, Named, PathMatch, PathRewrite, PortRef, Protocol, Redirect, RequestMatch, Retry,
-    Rewrite, Route, Routes, Rule, Service, ServicePort, Settings, SiteMatch, Split, Stance, State,
-    TextMatch, Tuning, View, Workload, WorkloadId, WorkloadPort,
+    Access, AccessRule, Action, Backend, CallerMatch, ClaimMatch, Cors, Effect, Endpoint,
+    EndpointSlice, Except, FieldMatch, FieldValue, Generation, HeaderChanges, HeaderMatch,
+    HostMatch, HttpMatch, Mirror, Mtls, Named, PathMatch, PathRewrite, PortRef, Protocol, Redirect,
+    RequestMatch, Retry, Rewrite, Route, Routes, Rule, Service, ServicePort, Settings, SiteMatch,
+    Split, Stance, State, TextMatch, Tuning, View, Within, Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{
     Code, Mono, Name, Namespace, Network, ObjectRef, Origin, PathTemplate, Pattern, Place,
@@ -110,6 +110,7 @@ impl World {
             endpoints: BTreeMap::new(),
             revoked: Arc::default(),
             bundles: BTreeMap::new(),
+            token_keys: BTreeMap::new(),
         })
     }
 
@@ -204,7 +205,9 @@ impl World {
             )]
             .into(),
             other_ports: Arc::new(Access::open()),
+            outbound: Arc::default(),
             telemetry: Arc::default(),
+            processes: Arc::default(),
         };
         self.0
             .workloads
@@ -549,6 +552,7 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
     let mut words = text.split_whitespace();
     let effect = match words.next().unwrap() {
         "allow" => Effect::Allow,
+        "also" => Effect::AllowAlso,
         "deny" => Effect::Deny,
         "audit" => Effect::Audit,
         "strange" => Effect::NotUnderstood,
@@ -556,6 +560,7 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
     };
     let ours = || Some(TrustDomain::new("shop.local").unwrap());
     let (mut callers, mut request) = (vec![], RequestMatch::default());
+    let mut within: Vec<Within> = vec![];
     let (mut except, mut when) = (Except::default(), None);
     while let Some(word) = words.next() {
         if word == "except" {
@@ -570,6 +575,18 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
         }
         let (key, value) = word.split_once('=').unwrap();
         match key {
+            _ if key.starts_with("out:") => {
+                let rule = access_rule(&format!("deny {}", &word[4..]), origin.clone());
+                within.last_mut().unwrap().leaves.extend(rule.requests);
+            }
+            _ if key.starts_with("in:") => {
+                let rule = access_rule(&format!("deny {}", &word[3..]), origin.clone());
+                let takes = rule.requests.into_iter();
+                within.extend(takes.map(|takes| Within {
+                    takes,
+                    leaves: Vec::new(),
+                }));
+            }
             "from" => callers.push(CallerMatch {
                 trust_domain: ours(),
                 namespace: Some(service_name(value).namespace),
@@ -601,6 +618,10 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
                 let template = PathTemplate::new(value).unwrap();
                 request.paths.push(PathMatch::Template(template));
             }
+            _ if key.starts_with("claim:") => {
+                let FieldMatch { name, value } = field(&key[6..], value);
+                request.claims.push(ClaimMatch { name, value });
+            }
             _ if key.starts_with("header:") => request.headers.push(field(&key[7..], value)),
             _ => request.paths.push(path(key, value)),
         }
@@ -614,6 +635,7 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
         origin,
         effect,
         callers,
+        within,
         requests,
         except,
         when,

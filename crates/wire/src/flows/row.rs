@@ -1,8 +1,9 @@
 //! One flow as a message: its texts stand in a list that all flows of a report share.
 
 use alloc::{collections::BTreeMap, string::String, string::ToString, sync::Arc, vec::Vec};
+use core::net::IpAddr;
 
-use leno_model::flow::{Culprit, Failure, Flow, Kind, Side, Sum, What};
+use leno_model::flow::{Culprit, Facts, Failure, Flow, Kind, Side, Sum, What};
 use leno_model::{CallId, Code, Fault, Histogram};
 use prost::Message;
 
@@ -40,6 +41,7 @@ impl Texts {
             from: self.number(&kind.from),
             to: self.number(&kind.to),
             port: kind.port.into(),
+            peer: kind.peer.map_or_else(Vec::new, octets),
             route: self.number_of(kind.route.as_ref()),
             backend: self.number_of(kind.backend.as_ref()),
             security: self.number(&kind.security),
@@ -55,6 +57,10 @@ impl Texts {
             code: code.map_or(0, |code| self.number(&code.as_str().into())),
             culprit: self.number_of(culprit.map(|culprit| &culprit.object)),
             place: self.number_of(place),
+            facts: kind
+                .facts
+                .as_ref()
+                .map_or(0, |facts| self.number(&facts.as_str().into())),
             count: sum.count,
             open_ms: sum.open_ms,
             sent: sum.sent,
@@ -142,6 +148,11 @@ pub(super) struct RowMessage {
     last_ms: u64,
     #[prost(bytes = "vec", tag = "24")]
     example: Vec<u8>,
+    /// An address in network order; none is empty.
+    #[prost(bytes = "vec", tag = "25")]
+    peer: Vec<u8>,
+    #[prost(uint32, tag = "26")]
+    facts: u32,
 }
 
 impl RowMessage {
@@ -166,6 +177,7 @@ impl RowMessage {
             from: required(self.from)?,
             to: required(self.to)?,
             port: small(self.port)?,
+            peer: address(&self.peer).map_err(bad)?,
             route: text(self.route)?,
             backend: text(self.backend)?,
             security: required(self.security)?,
@@ -177,6 +189,8 @@ impl RowMessage {
                 },
                 None => What::Streams,
             },
+            // What a newer proxy tells of is not kept.
+            facts: text(self.facts)?.and_then(|facts| Facts::read(&facts)),
             failure: match fault(self.fault)? {
                 None => None,
                 Some(fault) => Some(Failure {
@@ -209,6 +223,25 @@ impl RowMessage {
             example: CallId::parse(&self.example),
         };
         Ok(Flow { kind, sum })
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().into(),
+        IpAddr::V6(address) => address.octets().into(),
+    }
+}
+
+fn address(octets: &[u8]) -> Result<Option<IpAddr>, &'static str> {
+    let v4 = || <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(octets).map(IpAddr::from);
+    match octets {
+        [] => Ok(None),
+        _ => v4()
+            .or_else(|_| v6())
+            .map(Some)
+            .map_err(|_| "an address is none"),
     }
 }
 

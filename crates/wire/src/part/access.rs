@@ -3,10 +3,10 @@
 use alloc::{string::String, string::ToString, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
-use leno_model::view::access::IpBlock;
+use leno_model::view::access::{ExternalAuth, IpBlock, Jwt};
 use leno_model::view::{
-    Access, AccessRule, CallerMatch, Effect, Except, FieldMatch, FieldValue, HostMatch, Mtls,
-    PathMatch, RequestMatch, Stance,
+    Access, AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, HostMatch,
+    Mtls, Outbound, OutboundRule, PathMatch, RequestMatch, Stance, Within,
 };
 use leno_model::{Name, Namespace, Origin, TrustDomain};
 use prost::{Message, Oneof};
@@ -15,6 +15,8 @@ use crate::carried::{
     Carried, Misfit, carried_enum, from_list, from_option, from_shared, port, required, to_list,
     to_shared,
 };
+use crate::part::external::{Asked, ExternalMessage};
+use crate::part::jwt::JwtMessage;
 use crate::part::route::{HostMessage, PathMessage, pattern};
 use crate::part::word::OriginMessage;
 use crate::part::{feature, lacks};
@@ -34,11 +36,46 @@ pub(crate) struct AccessMessage {
     /// Apart from those that decide: who does not know them decides the same.
     #[prost(message, repeated, tag = "6")]
     audits: Vec<AccessRuleMessage>,
+    #[prost(message, optional, tag = "7")]
+    jwt: Option<JwtMessage>,
 }
 
 carried_enum!(MtlsMessage for Mtls, "mtls" { Strict = 1, Permissive = 2 });
 carried_enum!(StanceMessage for Stance, "stance" { Allow = 1, Deny = 2 });
-carried_enum!(EffectMessage for Effect, "effect" { Allow = 1, Deny = 2, NotUnderstood = 3, Audit = 4 });
+
+/// Whoever does not know `also` leaves others out, as it was before anybody said it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum EffectMessage {
+    Unset = 0,
+    Allow = 1,
+    Deny = 2,
+    NotUnderstood = 3,
+    Audit = 4,
+    /// Somebody is asked. Who does not know it takes it for a rule that is not understood.
+    Ask = 5,
+}
+
+fn effect_message(effect: Effect) -> EffectMessage {
+    match effect {
+        Effect::Allow | Effect::AllowAlso => EffectMessage::Allow,
+        Effect::Deny => EffectMessage::Deny,
+        Effect::NotUnderstood => EffectMessage::NotUnderstood,
+        Effect::Audit => EffectMessage::Audit,
+    }
+}
+
+/// `None` for one that is not known.
+fn effect(message: i32, also: bool) -> Option<Effect> {
+    match EffectMessage::try_from(message).ok()? {
+        EffectMessage::Unset | EffectMessage::Ask => None,
+        EffectMessage::Allow if also => Some(Effect::AllowAlso),
+        EffectMessage::Allow => Some(Effect::Allow),
+        EffectMessage::Deny => Some(Effect::Deny),
+        EffectMessage::NotUnderstood => Some(Effect::NotUnderstood),
+        EffectMessage::Audit => Some(Effect::Audit),
+    }
+}
 
 impl AccessMessage {
     /// The features that its rules need.
@@ -52,22 +89,27 @@ impl Carried for Access {
     type Message = AccessMessage;
 
     fn to_message(&self) -> AccessMessage {
+        let asks = self.external.iter().map(|external| external.to_message());
         AccessMessage {
             mtls: self.mtls.to_message(),
             mtls_origin: self.mtls_origin.as_ref().map(Origin::to_message),
-            rules: to_shared(&self.rules),
+            rules: asks.chain(to_shared(&self.rules)).collect(),
             stance: self.stance.to_message(),
             stance_origin: self.stance_origin.as_ref().map(Origin::to_message),
             audits: to_shared(&self.audits),
+            jwt: self.jwt.as_ref().map(|jwt| jwt.to_message()),
         }
     }
 
     /// A rule that would allow somebody and is not understood still leaves nobody else allowed.
-    fn from_message(message: AccessMessage) -> Result<Self, Misfit> {
+    fn from_message(mut message: AccessMessage) -> Result<Self, Misfit> {
+        let is_asked = |rule: &AccessRuleMessage| rule.external.is_some() && !lacks(&rule.needs);
+        let (asks, rules) = message.rules.into_iter().partition(is_asked);
+        message.rules = rules;
         let closes = |rule: &&AccessRuleMessage| {
-            let effect = Effect::from_message(rule.effect);
-            let denies = matches!(effect, Ok(Effect::Deny | Effect::NotUnderstood));
-            !denies && (effect.is_err() || lacks(&rule.needs))
+            let effect = effect(rule.effect, rule.also);
+            let denies = matches!(effect, Some(Effect::Deny | Effect::NotUnderstood));
+            !denies && (effect.is_none() || lacks(&rule.needs))
         };
         let closed_by = message.rules.iter().find(closes);
         let closed_by = closed_by.and_then(|rule| rule.origin.clone());
@@ -81,10 +123,12 @@ impl Carried for Access {
         Ok(Self {
             mtls: Mtls::from_message(message.mtls)?,
             mtls_origin: from_option(message.mtls_origin)?,
+            external: from_shared::<ExternalAuth>(asks)?,
             rules: from_shared(message.rules)?,
             audits: from_shared(audits)?,
             stance: Stance::from_message(stance)?,
             stance_origin: from_option(said_by)?,
+            jwt: from_option::<Jwt>(message.jwt)?.map(Arc::new),
         })
     }
 }
@@ -103,6 +147,14 @@ pub(crate) struct AccessRuleMessage {
     except: Option<ExceptMessage>,
     #[prost(string, optional, tag = "6")]
     when: Option<String>,
+    #[prost(message, repeated, tag = "7")]
+    within: Vec<WithinMessage>,
+    /// Whether one that allows leaves others beside.
+    #[prost(bool, tag = "8")]
+    also: bool,
+    /// Who is asked, if that is what follows.
+    #[prost(message, optional, tag = "9")]
+    external: Option<ExternalMessage>,
     /// Features without which the rule means something else than it says.
     #[prost(string, repeated, tag = "15")]
     pub(crate) needs: Vec<String>,
@@ -114,11 +166,14 @@ impl Carried for AccessRule {
     fn to_message(&self) -> AccessRuleMessage {
         AccessRuleMessage {
             origin: Some(self.origin.to_message()),
-            effect: self.effect.to_message(),
+            effect: effect_message(self.effect).into(),
+            also: self.effect == Effect::AllowAlso,
             callers: to_list(&self.callers),
             requests: to_list(&self.requests),
+            within: to_list(&self.within),
             except: (self.except != Except::default()).then(|| self.except.to_message()),
             when: self.when.as_ref().map(ToString::to_string),
+            external: None,
             needs: needs(self),
         }
     }
@@ -127,12 +182,13 @@ impl Carried for AccessRule {
     /// compared and nothing excepted, so it denies no less than it was meant to match.
     fn from_message(message: AccessRuleMessage) -> Result<Self, Misfit> {
         let origin = required(message.origin, "origin of an access rule")?;
-        let effect = Effect::from_message(message.effect);
-        let (Ok(effect), false) = (effect, lacks(&message.needs)) else {
+        let effect = effect(message.effect, message.also);
+        let (Some(effect), false) = (effect, lacks(&message.needs)) else {
             return Ok(Self {
                 origin,
                 effect: Effect::NotUnderstood,
                 callers: all_readable(message.callers),
+                within: Vec::new(),
                 requests: all_readable(message.requests),
                 except: Except::default(),
                 when: None,
@@ -142,9 +198,63 @@ impl Carried for AccessRule {
             origin,
             effect,
             callers: from_list(message.callers)?,
+            within: from_list(message.within)?,
             requests: from_list(message.requests)?,
             except: from_option(message.except)?.unwrap_or_default(),
             when: message.when.map(Arc::from),
+        })
+    }
+}
+
+/// As a rule that speaks of the requests that are asked about: so it denies where nobody can ask.
+impl Carried for ExternalAuth {
+    type Message = AccessRuleMessage;
+
+    fn to_message(&self) -> AccessRuleMessage {
+        let rule = AccessRule {
+            origin: self.origin.clone(),
+            effect: Effect::NotUnderstood,
+            callers: Vec::new(),
+            within: self.within.clone(),
+            requests: self.requests.clone(),
+            except: Except {
+                callers: Vec::new(),
+                requests: self.except.clone(),
+            },
+            when: None,
+        };
+        let mut message = rule.to_message();
+        message.effect = EffectMessage::Ask.into();
+        message.needs.push(feature::ACCESS_EXTERNAL.into());
+        message.external = Some(ExternalMessage::of(self));
+        message
+    }
+
+    fn from_message(message: AccessRuleMessage) -> Result<Self, Misfit> {
+        let external = message.external;
+        let mut external = external.ok_or_else(|| Misfit::missing("external authorizer"))?;
+        let to = external.to.take();
+        let Asked {
+            protocol,
+            timeout,
+            on_failure,
+            tells,
+            sets,
+            body,
+        } = external.asked()?;
+        let except = from_option::<Except>(message.except)?.unwrap_or_default();
+        Ok(Self {
+            origin: required(message.origin, "origin of an external authorizer")?,
+            within: from_list(message.within)?,
+            requests: from_list(message.requests)?,
+            except: except.requests,
+            to: required(to, "external authorizer")?,
+            protocol,
+            timeout,
+            on_failure,
+            tells,
+            sets,
+            body,
         })
     }
 }
@@ -155,10 +265,139 @@ fn all_readable<T: Carried + Default>(messages: Vec<T::Message>) -> Vec<T> {
     messages.into_iter().map(read).collect()
 }
 
+/// Which hosts outside the mesh a workload may call. Who does not know it lets none out
+/// ([`crate::part::mesh::SettingsMessage`]).
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OutboundMessage {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) rules: Vec<OutboundRuleMessage>,
+    #[prost(message, repeated, tag = "2")]
+    audits: Vec<OutboundRuleMessage>,
+    #[prost(enumeration = "StanceMessage", optional, tag = "3")]
+    default: Option<i32>,
+    #[prost(message, optional, tag = "4")]
+    default_origin: Option<OriginMessage>,
+}
+
+impl OutboundMessage {
+    /// The features that its rules need.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &String> {
+        let rules = self.rules.iter().chain(&self.audits);
+        rules.flat_map(|rule| &rule.needs)
+    }
+}
+
+impl Carried for Outbound {
+    type Message = OutboundMessage;
+
+    fn to_message(&self) -> OutboundMessage {
+        let default = self.default.as_ref();
+        OutboundMessage {
+            rules: to_shared(&self.rules),
+            audits: to_shared(&self.audits),
+            default: default.map(|(stance, _)| stance.to_message()),
+            default_origin: default.map(|(_, origin)| origin.to_message()),
+        }
+    }
+
+    fn from_message(message: OutboundMessage) -> Result<Self, Misfit> {
+        let mut audits = message.audits;
+        // What cannot be asked can tell nothing.
+        audits.retain(|rule| !lacks(&rule.needs));
+        Ok(Self {
+            rules: from_shared(message.rules)?,
+            audits: from_shared(audits)?,
+            default: match message.default {
+                None => None,
+                Some(stance) => Some((
+                    Stance::from_message(stance)?,
+                    required(message.default_origin, "origin of a default")?,
+                )),
+            },
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OutboundRuleMessage {
+    #[prost(message, optional, tag = "1")]
+    origin: Option<OriginMessage>,
+    #[prost(enumeration = "EffectMessage", tag = "2")]
+    effect: i32,
+    #[prost(message, repeated, tag = "3")]
+    hosts: Vec<HostMessage>,
+    #[prost(message, repeated, tag = "4")]
+    blocks: Vec<IpBlockMessage>,
+    #[prost(uint32, repeated, tag = "5")]
+    ports: Vec<u32>,
+    /// Whether one that allows does so beside others, as all do here.
+    #[prost(bool, tag = "8")]
+    also: bool,
+    /// Features without which the rule means something else than it says.
+    #[prost(string, repeated, tag = "15")]
+    pub(crate) needs: Vec<String>,
+}
+
+impl Carried for OutboundRule {
+    type Message = OutboundRuleMessage;
+
+    fn to_message(&self) -> OutboundRuleMessage {
+        OutboundRuleMessage {
+            origin: Some(self.origin.to_message()),
+            effect: effect_message(self.effect).into(),
+            hosts: to_list(&self.hosts),
+            blocks: to_list(&self.blocks),
+            ports: self.ports.iter().copied().map(u32::from).collect(),
+            also: self.effect == Effect::AllowAlso,
+            needs: Vec::new(),
+        }
+    }
+
+    /// A rule that asks for more than we know denies what we do know of it.
+    fn from_message(message: OutboundRuleMessage) -> Result<Self, Misfit> {
+        let effect = effect(message.effect, message.also).filter(|_| !lacks(&message.needs));
+        let ports = message.ports.into_iter().map(port);
+        Ok(Self {
+            origin: required(message.origin, "origin of an outbound rule")?,
+            effect: effect.unwrap_or(Effect::NotUnderstood),
+            hosts: from_list(message.hosts)?,
+            blocks: from_list(message.blocks)?,
+            ports: ports.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct WithinMessage {
+    #[prost(message, optional, tag = "1")]
+    takes: Option<RequestMessage>,
+    #[prost(message, repeated, tag = "2")]
+    leaves: Vec<RequestMessage>,
+}
+
+impl Carried for Within {
+    type Message = WithinMessage;
+
+    fn to_message(&self) -> WithinMessage {
+        WithinMessage {
+            takes: Some(self.takes.to_message()),
+            leaves: to_list(&self.leaves),
+        }
+    }
+
+    fn from_message(message: WithinMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            takes: required(message.takes, "what a policy is about")?,
+            leaves: from_list(message.leaves)?,
+        })
+    }
+}
+
 /// The features without which a reader would take the rule for something else.
 fn needs(rule: &AccessRule) -> Vec<String> {
     let Except { requests, .. } = &rule.except;
-    let requests = || rule.requests.iter().chain(requests);
+    let within = || rule.within.iter().flat_map(Within::requests);
+    let requests = || rule.requests.iter().chain(within()).chain(requests);
     let is_template = |path: &PathMatch| matches!(path, PathMatch::Template(_));
     let features = [
         (feature::ACCESS_CONDITION, rule.when.is_some()),
@@ -168,9 +407,14 @@ fn needs(rule: &AccessRule) -> Vec<String> {
             requests().any(|request| !request.headers.is_empty()),
         ),
         (
+            feature::ACCESS_CLAIMS,
+            requests().any(|request| !request.claims.is_empty()),
+        ),
+        (
             feature::ACCESS_TEMPLATE,
             requests().any(|request| request.paths.iter().any(is_template)),
         ),
+        (feature::ACCESS_WITHIN, !rule.within.is_empty()),
     ];
     let needed = features.iter().filter(|(_, needed)| *needed);
     needed.map(|(feature, _)| feature.to_string()).collect()
@@ -275,6 +519,8 @@ pub(crate) struct RequestMessage {
     paths: Vec<PathMessage>,
     #[prost(message, repeated, tag = "5")]
     headers: Vec<FieldMessage>,
+    #[prost(message, repeated, tag = "6")]
+    claims: Vec<FieldMessage>,
 }
 
 impl Carried for RequestMatch {
@@ -287,6 +533,7 @@ impl Carried for RequestMatch {
             hosts: to_list(&self.hosts),
             paths: to_list(&self.paths),
             headers: to_list(&self.headers),
+            claims: to_list(&self.claims),
         }
     }
 
@@ -301,6 +548,7 @@ impl Carried for RequestMatch {
             hosts: from_list::<HostMatch>(message.hosts)?,
             paths: from_list::<PathMatch>(message.paths)?,
             headers: from_list(message.headers)?,
+            claims: from_list(message.claims)?,
         })
     }
 }
@@ -329,35 +577,61 @@ impl Carried for FieldMatch {
     type Message = FieldMessage;
 
     fn to_message(&self) -> FieldMessage {
-        FieldMessage {
-            name: self.name.to_string(),
-            kind: Some(match &self.value {
-                FieldValue::Present => FieldKind::Present(true),
-                FieldValue::Exact(text) => FieldKind::Exact(text.to_string()),
-                FieldValue::Prefix(text) => FieldKind::Prefix(text.to_string()),
-                FieldValue::Regex(pattern) => FieldKind::Regex(pattern.as_str().into()),
-            }),
-        }
+        field(&self.name, &self.value)
     }
 
     fn from_message(message: FieldMessage) -> Result<Self, Misfit> {
-        let kind = message
-            .kind
-            .ok_or_else(|| Misfit::missing("header match"))?;
-        Ok(Self {
-            name: message.name.into(),
-            value: match kind {
-                FieldKind::Present(_) => FieldValue::Present,
-                FieldKind::Exact(text) => FieldValue::Exact(text.into()),
-                FieldKind::Prefix(text) => FieldValue::Prefix(text.into()),
-                FieldKind::Regex(text) => FieldValue::Regex(pattern(&text)?),
-            },
-        })
+        let (name, value) = message.read("header match")?;
+        Ok(Self { name, value })
+    }
+}
+
+impl Carried for ClaimMatch {
+    type Message = FieldMessage;
+
+    fn to_message(&self) -> FieldMessage {
+        field(&self.name, &self.value)
+    }
+
+    fn from_message(message: FieldMessage) -> Result<Self, Misfit> {
+        let (name, value) = message.read("claim match")?;
+        Ok(Self { name, value })
+    }
+}
+
+fn field(name: &Arc<str>, value: &FieldValue) -> FieldMessage {
+    FieldMessage {
+        name: name.to_string(),
+        kind: Some(match value {
+            FieldValue::Present => FieldKind::Present(true),
+            FieldValue::Exact(text) => FieldKind::Exact(text.to_string()),
+            FieldValue::Prefix(text) => FieldKind::Prefix(text.to_string()),
+            FieldValue::Regex(pattern) => FieldKind::Regex(pattern.as_str().into()),
+        }),
+    }
+}
+
+impl FieldMessage {
+    fn read(self, what: &'static str) -> Result<(Arc<str>, FieldValue), Misfit> {
+        let kind = self.kind.ok_or_else(|| Misfit::missing(what))?;
+        let value = match kind {
+            FieldKind::Present(_) => FieldValue::Present,
+            FieldKind::Exact(text) => FieldValue::Exact(text.into()),
+            FieldKind::Prefix(text) => FieldValue::Prefix(text.into()),
+            FieldKind::Regex(text) => FieldValue::Regex(pattern(&text)?),
+        };
+        Ok((self.name.into(), value))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
+    use leno_model::ServiceName;
+    use leno_model::view::PortRef;
+    use leno_model::view::access::{AuthProtocol, OnFailure};
+
     use super::*;
     use crate::part::word::some_origin;
 
@@ -376,6 +650,50 @@ mod tests {
         assert_eq!(effect(1, &["moon-phase"]), Effect::NotUnderstood);
         assert_eq!(effect(0, &[]), Effect::NotUnderstood);
         assert_eq!(effect(99, &[]), Effect::NotUnderstood);
+    }
+
+    #[test]
+    fn who_cannot_ask_an_authorizer_lets_nobody_in() {
+        let asked = ExternalAuth {
+            origin: Origin::from_message(some_origin()).unwrap(),
+            within: vec![Within::default()],
+            requests: vec![RequestMatch {
+                ports: vec![80],
+                ..RequestMatch::default()
+            }],
+            except: vec![RequestMatch::default()],
+            to: PortRef {
+                service: ServiceName::new(
+                    Namespace::new("shop").unwrap(),
+                    Name::new("authz").unwrap(),
+                ),
+                port: 9000,
+            },
+            protocol: AuthProtocol::Grpc,
+            timeout: Duration::from_secs(1),
+            on_failure: OnFailure::Allow,
+            tells: None,
+            sets: Vec::new(),
+            body: None,
+        };
+        let access = Access {
+            external: vec![Arc::new(asked.clone())],
+            ..Access::open()
+        };
+        let mut message = access.to_message();
+        let needs: Vec<_> = message.needs().cloned().collect();
+        assert!(needs.contains(&"access-external".to_owned()), "{needs:?}");
+        assert_eq!(Access::from_message(message.clone()).unwrap(), access);
+        // As a proxy reads it to which nobody told what it is to ask.
+        let rule = message.rules.first_mut().unwrap();
+        rule.external = None;
+        let read = Access::from_message(message).unwrap();
+        assert_eq!(read.stance, Stance::Deny);
+        assert!(read.external.is_empty());
+        let rule = read.rules.first().unwrap();
+        assert_eq!(rule.effect, Effect::NotUnderstood);
+        assert_eq!(rule.requests, asked.requests);
+        assert_eq!((rule.within.len(), rule.except.requests.len()), (0, 0));
     }
 
     #[test]
@@ -417,6 +735,28 @@ mod tests {
             assert_eq!(rule.requests, [RequestMatch::default()]);
             assert_eq!(rule.except, Except::default());
         }
+    }
+
+    #[test]
+    fn claims_are_asked_by_who_knows_of_whom_they_are() {
+        let claim = ClaimMatch {
+            name: "groups".into(),
+            value: FieldValue::Exact("admins".into()),
+        };
+        let rule = AccessRule {
+            origin: Origin::from_message(some_origin()).unwrap(),
+            effect: Effect::Allow,
+            callers: Vec::new(),
+            within: Vec::new(),
+            requests: [RequestMatch {
+                claims: [claim].into(),
+                ..RequestMatch::default()
+            }]
+            .into(),
+            except: Except::default(),
+            when: None,
+        };
+        assert_eq!(rule.to_message().needs, ["access-claims"]);
     }
 
     #[test]

@@ -5,13 +5,17 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{Collector, OtlpProtocol, Settings, Signals, Unknown};
+use leno_model::view::{Collector, OtlpProtocol, Probe, Settings, Signals, Unknown};
 use leno_model::{SpiffeId, TrustDomain};
 use prost::Message;
 
-use crate::carried::{Carried, Misfit, carried_enum, from_option, required};
+use crate::carried::{
+    Carried, Misfit, carried_enum, from_list, from_option, from_shared, port, required, to_list,
+    to_shared,
+};
+use crate::part::access::IpBlockMessage;
 use crate::part::telemetry::{self, TelemetryMessage};
-use crate::part::word::{FieldMessage, SpanMessage};
+use crate::part::word::{FieldMessage, OriginMessage, SpanMessage};
 
 carried_enum!(UnknownMessage for Unknown, "unknown destinations" { Pass = 1, Refuse = 2 });
 
@@ -19,6 +23,7 @@ carried_enum!(UnknownMessage for Unknown, "unknown destinations" { Pass = 1, Ref
 pub(crate) struct SettingsMessage {
     #[prost(string, tag = "1")]
     trust_domain: String,
+    /// Of who knows no rules about outbound calls, where there are some: that none is let out.
     #[prost(enumeration = "UnknownMessage", tag = "2")]
     unknown_destinations: i32,
     #[prost(message, repeated, tag = "3")]
@@ -27,16 +32,36 @@ pub(crate) struct SettingsMessage {
     collector: Option<CollectorMessage>,
     #[prost(message, optional, tag = "5")]
     telemetry: Option<TelemetryMessage>,
+    /// Who does not know them lets in fewer.
+    #[prost(message, repeated, tag = "6")]
+    probes: Vec<ProbeMessage>,
+    /// What holds for whoever knows rules about outbound calls, where there are some.
+    #[prost(enumeration = "UnknownMessage", optional, tag = "7")]
+    unknown_beside_rules: Option<i32>,
+}
+
+#[cfg(test)]
+impl SettingsMessage {
+    /// What is left of it for whoever knows no rules about outbound calls.
+    pub(crate) fn forget_rules(&mut self) {
+        self.unknown_beside_rules = None;
+    }
 }
 
 impl Carried for Settings {
     type Message = SettingsMessage;
 
     fn to_message(&self) -> SettingsMessage {
+        let unknown = self.unknown_destinations.to_message();
         SettingsMessage {
             trust_domain: self.trust_domain.to_message(),
-            unknown_destinations: self.unknown_destinations.to_message(),
+            unknown_destinations: match self.outbound_is_ruled {
+                true => Unknown::Refuse.to_message(),
+                false => unknown,
+            },
+            unknown_beside_rules: self.outbound_is_ruled.then_some(unknown),
             origins: self.origins.to_message(),
+            probes: to_shared(&self.probes),
             telemetry: telemetry::to_message(&self.telemetry),
             collector: self.collector.as_deref().map(Collector::to_message),
         }
@@ -45,10 +70,50 @@ impl Carried for Settings {
     fn from_message(message: SettingsMessage) -> Result<Self, Misfit> {
         Ok(Self {
             trust_domain: TrustDomain::from_message(message.trust_domain)?,
-            unknown_destinations: Unknown::from_message(message.unknown_destinations)?,
+            unknown_destinations: Unknown::from_message(
+                message
+                    .unknown_beside_rules
+                    .unwrap_or(message.unknown_destinations),
+            )?,
+            outbound_is_ruled: message.unknown_beside_rules.is_some(),
             origins: BTreeMap::from_message(message.origins)?,
+            probes: from_shared(message.probes)?,
             telemetry: telemetry::from_message(message.telemetry)?,
             collector: from_option(message.collector)?.map(Arc::new),
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ProbeMessage {
+    #[prost(message, optional, tag = "1")]
+    origin: Option<OriginMessage>,
+    #[prost(message, repeated, tag = "2")]
+    from: Vec<IpBlockMessage>,
+    #[prost(uint32, tag = "3")]
+    port: u32,
+    #[prost(string, tag = "4")]
+    path: String,
+}
+
+impl Carried for Probe {
+    type Message = ProbeMessage;
+
+    fn to_message(&self) -> ProbeMessage {
+        ProbeMessage {
+            origin: Some(self.origin.to_message()),
+            from: to_list(&self.from),
+            port: self.port.into(),
+            path: self.path.to_string(),
+        }
+    }
+
+    fn from_message(message: ProbeMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            origin: required(message.origin, "origin of a probe")?,
+            from: from_list(message.from)?,
+            port: port(message.port)?,
+            path: message.path.into(),
         })
     }
 }
@@ -130,6 +195,15 @@ impl Carried for BTreeSet<SpiffeId> {
             .map(SpiffeId::from_message)
             .collect()
     }
+}
+
+/// The keys of one trust domain that prove its tokens.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TokenKeysMessage {
+    #[prost(string, tag = "1")]
+    pub(crate) trust_domain: String,
+    #[prost(string, tag = "2")]
+    pub(crate) keys: String,
 }
 
 /// The roots of one trust domain.

@@ -9,13 +9,14 @@ use leno_model::view::{
     Access, Budget, Endpoint, EndpointSlice, Locality, Protocol, Proxied, ProxyVersion, Retry,
     Routes, Service, ServicePort, State, Tuning, Workload, WorkloadId, WorkloadPort,
 };
-use leno_model::{Name, Namespace, Network, Origin, SpiffeId};
+use leno_model::{Name, Namespace, Network, Origin, ProcessMatch, SpiffeId};
 use prost::Message;
 
 use crate::carried::{
     Carried, Misfit, carried_enum, from_list, from_option, port, required, to_list,
 };
-use crate::part::access::{AccessMessage, IpBlockMessage};
+use crate::part::access::{AccessMessage, IpBlockMessage, OutboundMessage};
+use crate::part::lacks;
 use crate::part::route::{RetryMessage, RoutesMessage};
 use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, NamedMessage, OriginMessage, SocketMessage, SpanMessage};
@@ -358,6 +359,49 @@ pub(crate) struct WorkloadMessage {
     other_ports: Option<AccessMessage>,
     #[prost(message, optional, tag = "7")]
     telemetry: Option<TelemetryMessage>,
+    #[prost(message, repeated, tag = "8")]
+    pub(crate) processes: Vec<ProcessMessage>,
+    #[prost(message, optional, tag = "9")]
+    pub(crate) outbound: Option<OutboundMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ProcessMessage {
+    #[prost(uint32, optional, tag = "1")]
+    user: Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    group: Option<u32>,
+    #[prost(string, optional, tag = "3")]
+    path: Option<String>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    sha256: Option<Vec<u8>>,
+    /// Features without which it demands less than it says.
+    #[prost(string, repeated, tag = "15")]
+    pub(crate) needs: Vec<String>,
+}
+
+impl Carried for ProcessMatch {
+    type Message = ProcessMessage;
+
+    fn to_message(&self) -> ProcessMessage {
+        ProcessMessage {
+            user: self.user,
+            group: self.group,
+            path: self.path.as_ref().map(ToString::to_string),
+            sha256: self.sha256.map(Vec::from),
+            needs: Vec::new(),
+        }
+    }
+
+    fn from_message(message: ProcessMessage) -> Result<Self, Misfit> {
+        let sha256 = message.sha256.map(<[u8; 32]>::try_from).transpose();
+        Ok(Self {
+            user: message.user,
+            group: message.group,
+            path: message.path.map(Into::into),
+            sha256: sha256.map_err(|_| Misfit::new("SHA-256", "it does not have 32 bytes"))?,
+        })
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -407,11 +451,14 @@ impl Carried for Proxied {
 }
 
 impl WorkloadMessage {
-    /// The features that its access rules need.
+    /// The features that its rules need, and what it demands of processes.
     pub(crate) fn needs(&self) -> impl Iterator<Item = &String> {
         let ports = self.ports.iter().flat_map(|port| &port.access);
         let all = ports.chain(&self.other_ports);
-        all.flat_map(AccessMessage::needs)
+        let processes = self.processes.iter().flat_map(|process| &process.needs);
+        let outbound = self.outbound.iter().flat_map(OutboundMessage::needs);
+        let access = all.flat_map(AccessMessage::needs);
+        access.chain(outbound).chain(processes)
     }
 }
 
@@ -437,10 +484,15 @@ impl Carried for Workload {
                 .collect(),
             other_ports: Some(self.other_ports.to_message()),
             telemetry: telemetry::to_message(&self.telemetry),
+            processes: to_list(&self.processes),
+            outbound: (!self.outbound.is_unsaid()).then(|| self.outbound.to_message()),
         }
     }
 
+    /// A demand on processes that asks for more than we know lets none of them in.
     fn from_message(message: WorkloadMessage) -> Result<Self, Misfit> {
+        let mut processes = message.processes;
+        processes.retain(|process| !lacks(&process.needs));
         let access = |message: Option<AccessMessage>| -> Result<Arc<Access>, Misfit> {
             required(message, "access of a workload").map(Arc::new)
         };
@@ -464,6 +516,8 @@ impl Carried for Workload {
                 .collect::<Result<_, _>>()?,
             other_ports: access(message.other_ports)?,
             telemetry: telemetry::from_message(message.telemetry)?,
+            processes: from_list(processes)?.into(),
+            outbound: Arc::new(from_option(message.outbound)?.unwrap_or_default()),
         })
     }
 }

@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use leno_model::view::{
-    Access, AccessRule, Action, Effect, Except, Generation, HeaderChanges, Protocol, Redirect,
-    Routes, Rule, Service, ServicePort, Settings, View, Workload, WorkloadId, WorkloadPort,
+    Access, AccessRule, Action, Effect, Except, Generation, HeaderChanges, HostMatch, OutboundRule,
+    Protocol, Redirect, Routes, Rule, Service, ServicePort, Settings, Unknown, View, Workload,
+    WorkloadId, WorkloadPort,
 };
-use leno_model::{Code, Name, Namespace, Network, Origin, ServiceName, SpiffeId, TrustDomain};
+use leno_model::{
+    Code, Name, Namespace, Network, Origin, ProcessMatch, ServiceName, SpiffeId, TrustDomain,
+};
 use prost::Message as _;
 
 use super::word::some_origin;
-use super::{Encoded, Kind, PartMessage, parts_of};
+use super::{Encoded, FEATURES, Kind, PartMessage, parts_of};
 use crate::carried::Carried;
 use crate::{Client, Received, Server, Target};
 
@@ -20,7 +23,7 @@ fn origin() -> Origin {
     Origin::from_message(some_origin()).unwrap()
 }
 
-/// A cart behind two rules of access, and a service with two rules of routing.
+/// A cart behind two rules of access, which is either of two processes, and a service with two rules of routing.
 fn view() -> View {
     let namespace = Namespace::new("shop").unwrap();
     let id = WorkloadId {
@@ -32,6 +35,7 @@ fn view() -> View {
             origin: origin(),
             effect: Effect::Allow,
             callers: Vec::new(),
+            within: Vec::new(),
             requests: Vec::new(),
             except: Except::default(),
             when: None,
@@ -54,7 +58,14 @@ fn view() -> View {
         addresses: Vec::new(),
         ports: BTreeMap::from([(8080, port)]),
         other_ports: Arc::new(Access::open()),
+        outbound: Arc::default(),
         telemetry: Arc::default(),
+        processes: [1001, 1002]
+            .map(|user| ProcessMatch {
+                user: Some(user),
+                ..ProcessMatch::default()
+            })
+            .into(),
     };
     let rule = || {
         Arc::new(Rule {
@@ -108,6 +119,7 @@ fn view() -> View {
         endpoints: BTreeMap::new(),
         revoked: Arc::default(),
         bundles: BTreeMap::new(),
+        token_keys: BTreeMap::new(),
     }
 }
 
@@ -120,6 +132,8 @@ fn offered(view: &View, position: u64, feature: Option<&str>) -> Arc<Target> {
                 let access = workload.ports.first_mut().unwrap().access.as_mut();
                 let rule = access.unwrap().rules.first_mut().unwrap();
                 rule.needs.push(feature.to_owned());
+                let process = workload.processes.first_mut().unwrap();
+                process.needs.push(feature.to_owned());
             }
             (Some(Kind::Service(service)), Some(feature)) => {
                 let routes = service.ports.first_mut().unwrap().producer.as_mut();
@@ -168,6 +182,12 @@ fn effects(view: &View) -> Vec<Effect> {
         .collect()
 }
 
+/// Which users' processes may act as somebody.
+fn users(view: &View) -> Vec<u32> {
+    let processes = view.workloads.values().flat_map(|it| it.processes.iter());
+    processes.filter_map(|process| process.user).collect()
+}
+
 fn answers(view: &View) -> Vec<Option<Code>> {
     let ports = view
         .services
@@ -193,6 +213,7 @@ fn what_needs_an_unknown_feature_fails_closed_and_the_control_plane_is_told() {
     let held = adopted.last().unwrap();
     assert_eq!(effects(held), [Effect::NotUnderstood, Effect::Allow]);
     assert_eq!(answers(held), [Some(Code::R011), None]);
+    assert_eq!(users(held), [1002]);
     assert_eq!(lacks(&server), ["moon-phase"]);
 
     // Another replica is told in the first words.
@@ -205,7 +226,60 @@ fn what_needs_an_unknown_feature_fails_closed_and_the_control_plane_is_told() {
     server.offer(offered(&view(), 2, None));
     let adopted = settle(&mut client, &mut server);
     assert_eq!(effects(adopted.last().unwrap()), [Effect::Allow; 2]);
+    assert_eq!(users(adopted.last().unwrap()), [1001, 1002]);
     assert!(lacks(&server).is_empty());
+}
+
+#[test]
+fn who_knows_no_rules_about_outbound_calls_lets_none_out_where_there_are_some() {
+    for (is_ruled, expect) in [(false, Unknown::Pass), (true, Unknown::Refuse)] {
+        let mut settings = Settings::new(TrustDomain::new("shop.local").unwrap());
+        settings.outbound_is_ruled = is_ruled;
+        let mut message = settings.to_message();
+        let known = Settings::from_message(message.clone()).unwrap();
+        assert_eq!(known, settings);
+        message.forget_rules();
+        let older = Settings::from_message(message).unwrap();
+        assert_eq!(older.unknown_destinations, expect);
+    }
+}
+
+#[test]
+fn an_outbound_rule_that_needs_an_unknown_feature_denies_what_is_known_of_it() {
+    let rule = OutboundRule {
+        origin: origin(),
+        effect: Effect::Allow,
+        hosts: [HostMatch::Exact("api.example".into())].into(),
+        blocks: Vec::new(),
+        ports: [443].into(),
+    };
+    let mut message = rule.to_message();
+    message.needs.push("moon-phase".to_owned());
+    let expect = OutboundRule {
+        effect: Effect::NotUnderstood,
+        ..rule
+    };
+    assert_eq!(OutboundRule::from_message(message).unwrap(), expect);
+}
+
+#[test]
+fn a_kind_of_part_that_a_proxy_does_not_know_is_not_offered() {
+    let mut view = view();
+    view.token_keys = BTreeMap::from([(TrustDomain::new("shop.local").unwrap(), "{}".into())]);
+    for (features, expect) in [(FEATURES, 1), (&[], 0)] {
+        let (mut client, mut server) = (Client::new("web"), Server::default());
+        let mut request = client.poll_request().unwrap();
+        let hello = request.hello.as_mut().unwrap();
+        hello.features = features.iter().map(ToString::to_string).collect();
+        server.handle_request(request).unwrap();
+        // What was left out is not sent with what follows.
+        for position in [1, 2] {
+            server.offer(offered(&view, position, None));
+            let adopted = settle(&mut client, &mut server);
+            assert_eq!(adopted.last().unwrap().token_keys.len(), expect);
+            assert_eq!(effects(adopted.last().unwrap()), [Effect::Allow; 2]);
+        }
+    }
 }
 
 #[test]

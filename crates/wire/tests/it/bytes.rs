@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use leno_model::{Dice, SpiffeId, TrustDomain};
-use leno_wire::certificates::{Issued, Join, Renew};
+use leno_wire::certificates::{Evidence, Issued, Join, Renew};
 use leno_wire::part::{Part, assemble, parts_of};
 use leno_wire::{Request, Response};
 
@@ -57,13 +57,19 @@ fn hostile_bytes_are_a_misfit_or_a_part_but_never_a_panic() {
 
 #[test]
 fn joins_renewals_and_what_is_issued_survive_the_wire() {
-    let join = Join {
-        token: "t-1".into(),
+    let token = Evidence::Token {
+        id: "t-1".into(),
         secret: vec![7; 16],
-        service_account: Some("cart".into()),
-        request: vec![1, 2, 3],
     };
-    assert_eq!(Join::decode(&join.encode()), Ok(join));
+    for evidence in [token, Evidence::Process, Evidence::Jwt("a.b.c".into())] {
+        let join = Join {
+            evidence,
+            namespace: Some("shop".into()),
+            service_account: Some("cart".into()),
+            request: vec![1, 2, 3],
+        };
+        assert_eq!(Join::decode(&join.encode()), Ok(join));
+    }
     let renew = Renew {
         identity: SpiffeId::parse("spiffe://shop.local/ns/shop/sa/cart").unwrap(),
         request: vec![4],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::flow::{Culprit, Failure, Flow, Kind, Side, Sum, What};
+use leno_model::flow::{Culprit, Facts, Failure, Flow, Kind, Side, Sum, What};
 use leno_model::{CallId, Code, Dice, Fault, Wall};
 use leno_wire::flows::{Boot, Outbox, Report, Taken};
 
@@ -56,10 +56,15 @@ fn some(dice: &mut Dice) -> Report {
                 from: name(pick(3)),
                 to: name(pick(3)),
                 port: u16::try_from(pick(3)).unwrap(),
+                peer: [None, Some([10, 0, 0, 9].into()), Some([7; 16].into())]
+                    [usize::try_from(pick(3)).unwrap()],
                 route: (pick(2) == 0).then(|| name(9)),
                 backend: (pick(2) == 0).then(|| name(8)),
                 security: Kind::MTLS.into(),
                 what,
+                facts: Facts::read(
+                    ["", "@=cart\nhx-beta=1\n", "qv\n"][usize::try_from(pick(3)).unwrap()],
+                ),
                 failure: (pick(2) == 0).then_some(failure),
             },
             sum,
@@ -138,10 +143,12 @@ fn counted(count: u64) -> Flow {
             from: "shop/web".into(),
             to: "shop/cart".into(),
             port: 0,
+            peer: None,
             route: None,
             backend: None,
             security: Kind::MTLS.into(),
             what: What::Streams,
+            facts: None,
             failure: None,
         },
         sum: Sum {

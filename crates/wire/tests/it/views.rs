@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_model::view::access::IpBlock;
+use leno_model::view::access::{
+    AuthProtocol, ClaimHeader, ExternalAuth, IpBlock, IssuerKeys, Jwt, JwtIssuer, KeyPlace,
+    KeySource, OnFailure, TokenPlace,
+};
 use leno_model::view::route::Part;
 use leno_model::view::*;
 use leno_model::{
     Code, Dice, Name, Namespace, Network, ObjectRef, Origin, PathTemplate, Pattern, Place,
-    ServiceName, SpiffeId, TrustDomain,
+    ProcessMatch, ServiceName, SpiffeId, TrustDomain, Wall,
 };
 
 const PROTOCOLS: [Protocol; 7] = [
@@ -350,6 +353,8 @@ impl Maker {
         Arc::new(Access {
             mtls: self.one(&[Mtls::Strict, Mtls::Permissive]),
             mtls_origin: self.maybe(Self::origin),
+            jwt: self.maybe(|maker| Arc::new(maker.jwt())),
+            external: self.some(2, |maker| Arc::new(maker.external())),
             rules: self.some(3, |maker| {
                 let effect = maker.one(&[Effect::Allow, Effect::Deny, Effect::NotUnderstood]);
                 maker.access_rule(effect)
@@ -360,11 +365,45 @@ impl Maker {
         })
     }
 
+    fn outbound(&mut self) -> Outbound {
+        let effects = [
+            Effect::Allow,
+            Effect::AllowAlso,
+            Effect::Deny,
+            Effect::NotUnderstood,
+        ];
+        Outbound {
+            rules: self.some(2, |maker| {
+                let effect = maker.one(&effects);
+                maker.outbound_rule(effect)
+            }),
+            audits: self.some(2, |maker| maker.outbound_rule(Effect::Audit)),
+            default: self.maybe(|maker| {
+                let stance = maker.one(&[Stance::Allow, Stance::Deny]);
+                (stance, maker.origin())
+            }),
+        }
+    }
+
+    fn outbound_rule(&mut self, effect: Effect) -> Arc<OutboundRule> {
+        Arc::new(OutboundRule {
+            origin: self.origin(),
+            effect,
+            hosts: self.some(2, Self::host),
+            blocks: self.some(2, |maker| IpBlock::new(maker.ip(), 8).unwrap()),
+            ports: self.some(2, Self::port),
+        })
+    }
+
     fn access_rule(&mut self, effect: Effect) -> Arc<AccessRule> {
         Arc::new(AccessRule {
             origin: self.origin(),
             effect,
             callers: self.some(2, Self::caller),
+            within: self.some(2, |maker| Within {
+                takes: maker.request(),
+                leaves: maker.some(2, Self::request),
+            }),
             requests: self.some(2, Self::request),
             except: Except {
                 callers: self.some(2, Self::caller),
@@ -383,6 +422,15 @@ impl Maker {
         }
     }
 
+    fn probe(&mut self) -> Probe {
+        Probe {
+            origin: self.origin(),
+            from: self.some(2, |maker| IpBlock::new(maker.ip(), 8).unwrap()),
+            port: self.port(),
+            path: self.text(),
+        }
+    }
+
     fn request(&mut self) -> RequestMatch {
         RequestMatch {
             ports: self.some(2, Self::port),
@@ -394,11 +442,75 @@ impl Maker {
             }),
             headers: self.some(2, |maker| FieldMatch {
                 name: maker.text(),
-                value: match maker.below(4) {
-                    0 => FieldValue::Present,
-                    1 => FieldValue::Exact(maker.text()),
-                    2 => FieldValue::Prefix(maker.text()),
-                    _ => FieldValue::Regex(Pattern::new("[a-z]+").unwrap()),
+                value: maker.field_value(),
+            }),
+            claims: self.some(2, |maker| ClaimMatch {
+                name: maker.text(),
+                value: maker.field_value(),
+            }),
+        }
+    }
+
+    fn field_value(&mut self) -> FieldValue {
+        match self.below(4) {
+            0 => FieldValue::Present,
+            1 => FieldValue::Exact(self.text()),
+            2 => FieldValue::Prefix(self.text()),
+            _ => FieldValue::Regex(Pattern::new("[a-z]+").unwrap()),
+        }
+    }
+
+    fn external(&mut self) -> ExternalAuth {
+        ExternalAuth {
+            origin: self.origin(),
+            within: self.some(2, |maker| Within {
+                takes: maker.request(),
+                leaves: maker.some(2, Self::request),
+            }),
+            requests: self.some(2, Self::request),
+            except: self.some(2, Self::request),
+            to: self.port_ref(),
+            protocol: match self.below(2) {
+                0 => AuthProtocol::Grpc,
+                _ => AuthProtocol::Http(self.text()),
+            },
+            timeout: self.span(),
+            on_failure: self.one(&[OnFailure::Deny, OnFailure::Allow]),
+            tells: self.maybe(|maker| maker.some(2, Self::text)),
+            sets: self.some(2, Self::text),
+            body: NonZeroU16::new(self.below(3) as u16),
+        }
+    }
+
+    fn jwt(&mut self) -> Jwt {
+        Jwt {
+            required: self.some(2, Self::origin),
+            issuers: self.some(2, |maker| JwtIssuer {
+                origin: maker.origin(),
+                issuer: maker.text(),
+                audiences: maker.maybe(|maker| maker.some(2, |it| it.text().to_string())),
+                from: maker.some(2, |maker| TokenPlace {
+                    header: maker.text(),
+                    prefix: maker.text(),
+                }),
+                forward: maker.below(2) == 1,
+                claims: maker.some(2, |maker| ClaimHeader {
+                    claim: maker.text(),
+                    header: maker.text(),
+                }),
+                keys: IssuerKeys {
+                    source: maker.maybe(|maker| KeySource {
+                        place: match maker.below(2) {
+                            0 => KeyPlace::File(maker.text()),
+                            _ => KeyPlace::Url(maker.text()),
+                        },
+                        every: Duration::from_secs(u64::from(maker.below(1000))),
+                        keep: Duration::from_secs(u64::from(maker.below(1000))),
+                    }),
+                    jwks: maker.maybe(Self::text),
+                    until: maker.maybe(|maker| {
+                        Wall::since_epoch(Duration::from_secs(u64::from(maker.below(1000))))
+                    }),
                 },
             }),
         }
@@ -428,7 +540,16 @@ impl Maker {
                 .into_iter()
                 .collect(),
             other_ports: self.access(),
+            outbound: Arc::new(self.outbound()),
             telemetry: self.telemetry(),
+            processes: self
+                .some(2, |maker| ProcessMatch {
+                    user: maker.maybe(|maker| maker.one(&[0, 1001])),
+                    group: maker.maybe(|maker| maker.one(&[0, 100])),
+                    path: maker.maybe(Self::text),
+                    sha256: maker.maybe(|maker| maker.one(&[[0; 32], [7; 32]])),
+                })
+                .into(),
         }
     }
 
@@ -492,6 +613,8 @@ impl Maker {
             settings: Arc::new(Settings {
                 trust_domain: self.identity().trust_domain,
                 unknown_destinations: unknown,
+                outbound_is_ruled: self.maybe(|_| ()).is_some(),
+                probes: self.some(2, |maker| Arc::new(maker.probe())),
                 collector: Some(Arc::new(self.collector())),
                 telemetry: self.telemetry(),
                 origins: origins.into_iter().collect(),
@@ -510,6 +633,7 @@ impl Maker {
                     .into_iter()
                     .collect::<BTreeSet<_>>(),
             ),
+            token_keys: BTreeMap::from([(TrustDomain::new("shop.local").unwrap(), self.text())]),
             bundles: BTreeMap::from([(
                 self.identity().trust_domain,
                 Arc::new(vec![vec![1, 2, 3]]),

@@ -301,12 +301,8 @@ fn more_fields_than_a_head_may_have() {
             head
         });
         // Each is told so, or one of too many at once, or the connection is closed.
-        let Attacker { hostile, .. } = attacker;
         if taken == Taken::All {
-            hostile.send(&frame(Kind::Ping, 0, 0, &[7; 8]));
-            if hostile.pong(1).is_some() {
-                assert_eq!(hostile.count(Kind::Headers) + hostile.refused(), 200);
-            }
+            attacker.hostile.told(200);
         }
     });
 }
@@ -351,9 +347,12 @@ fn data_beyond_the_window() {
         let mut hostile = Hostile::in_plain(attacker.world.at("web", 8081));
         hostile.send(&attacker.opening(1));
         let piece = frame(Kind::Data, 0, 1, &[b'x'; 16_000]);
-        hostile.flood(1000, |_| piece.clone());
+        // Twice as much as a stream may have under way. Who goes on for long is closed on, and may lose what
+        // it was told.
+        hostile.flood(20, |_| piece.clone());
         let error = hostile.until(Kind::RstStream);
         assert_eq!(error, Some(FLOW_CONTROL_ERROR.to_be_bytes().to_vec()));
+        hostile.flood(1000, |_| piece.clone());
     });
 }
 

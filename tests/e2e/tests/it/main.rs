@@ -2,10 +2,14 @@
 #![cfg(test)]
 
 mod applications;
+mod attestation;
+mod authorizer;
 mod bytes;
 mod changes;
 mod collector;
+mod control;
 mod failures;
+mod federation;
 mod filters;
 mod grpc;
 mod hbone;
@@ -21,6 +25,7 @@ mod pair;
 mod policy;
 mod prometheus;
 mod readers;
+mod readmission;
 mod reference;
 mod routes;
 mod store;
@@ -28,4 +33,7 @@ mod strangers;
 mod streams;
 mod succession;
 mod telemetry;
+mod tokens;
+mod watched;
 mod websocket;
+mod workload_api;

@@ -180,6 +180,84 @@ fn who_proves_nothing_is_refused_where_mtls_is_strict_and_let_in_where_it_is_not
     }
 }
 
+/// A route that sends what it takes on under another path, and who may ask for it.
+const ROUTE: &str = "
+kind: HTTPRoute
+apiVersion: gateway.networking.k8s.io/v1
+metadata: {name: exports, namespace: shop, creationTimestamp: 2026-01-01T00:00:00Z}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart, port: 8080}]
+  rules:
+  - matches: [{path: {value: /exports}}]
+    filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /v1}}}]
+    backendRefs: [{name: cart, port: 8080}]
+---
+kind: HTTPRoute
+apiVersion: gateway.networking.k8s.io/v1
+metadata: {name: rest, namespace: shop, creationTimestamp: 2026-01-02T00:00:00Z}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart, port: 8080}]
+  rules: [{backendRefs: [{name: cart, port: 8080}]}]
+---
+kind: AccessPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {name: exports, namespace: shop}
+spec:
+  targetRefs: [{kind: HTTPRoute, name: exports}]
+  rules: [{callers: [{identity: shop/admin}]}]
+";
+
+#[test]
+fn a_policy_about_a_route_is_asked_where_its_requests_arrive() {
+    let world = world("mtls: Strict").objects(ROUTE);
+    let application = Application::start(world.at("cart", 8080), "cart");
+    let _cart = world.proxy("cart").start();
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    let _admin = world.proxy("admin").upstream("cart", 8080).start();
+    for (who, path, expect) in [
+        ("admin", "/exports/7", "200"),
+        ("web", "/exports/7", "403 R003 no-allow-rule"),
+        // What the route makes of its requests can be asked for without it.
+        ("web", "/v1/7", "403 R003 no-allow-rule"),
+        ("web", "/items", "200"),
+    ] {
+        let outcome = curl(&[&world.url(who, 8080, path)]).outcome();
+        assert_eq!(outcome, expect, "{who} {path}");
+    }
+    assert_eq!(application.requests(), 2);
+}
+
+#[test]
+fn a_health_check_from_outside_is_let_in_and_told_as_one() {
+    let settings = "mtls: Strict, default: Deny, \
+        probes: [{from: [127.0.0.0/8], port: 8080, path: /healthz}]";
+    let world = world(settings);
+    let application = Application::start(world.at("cart", 8080), "cart");
+    let cart = world.proxy("cart").plain(8080).plain(6379).start();
+    for (method, path, expect) in [
+        ("GET", "/healthz", "200"),
+        ("HEAD", "/healthz?full=1", "200"),
+        ("POST", "/healthz", "403 R002 caller-not-in-mesh"),
+        ("GET", "/items", "403 R002 caller-not-in-mesh"),
+        ("GET", "/x/../healthz", "400 R035 ambiguous-path"),
+    ] {
+        let url = world.url("cart", 18080, path);
+        let answer = match method {
+            "HEAD" => curl(&["--path-as-is", "--head", &url]),
+            _ => curl(&["--path-as-is", "-X", method, &url]),
+        };
+        assert_eq!(answer.outcome(), expect, "{method} {path}");
+    }
+    assert_eq!(application.requests(), 2);
+    assert!(Client::to(world.at("cart", 16379)).is_cut());
+    cart.until_says(&[
+        r#""event":"call""#,
+        r#""source":"probe""#,
+        r#""security":"probe""#,
+        r#""path":"/healthz""#,
+    ]);
+}
+
 #[test]
 fn a_stream_of_bytes_is_judged_before_it_is_opened() {
     let world = world("mtls: Strict, default: Deny");

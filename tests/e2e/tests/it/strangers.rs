@@ -61,7 +61,7 @@ fn answer(mut stream: TcpStream) {
 
 /// What a process holds in memory that is its own, in bytes.
 fn resident(process: &Process) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("RssAnon:"));

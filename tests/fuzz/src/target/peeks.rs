@@ -73,6 +73,10 @@ fn check(input: &[u8]) -> bool {
     let head = grows(input, ProxyHead::read);
     // It waits for nothing, so that there is always an answer.
     let spoken = Spoken::of(input);
+    let surely = grows(input, |bytes| Ok::<_, ()>(Spoken::surely(bytes)));
+    if spoken != Spoken::Other {
+        assert_eq!(surely, Some(spoken));
+    }
     if let Some(ClientHello {
         server_name: Some(name),
     }) = &hello

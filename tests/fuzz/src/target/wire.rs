@@ -8,7 +8,7 @@ use leno_compile::{ViewOf, compile};
 use leno_model::view::{View, WorkloadId};
 use leno_model::{Name, Namespace, SpiffeId, TrustDomain, Wall};
 use leno_resources::Resources;
-use leno_wire::certificates::{Issued, Join, Leave, Readmit, Renew, Time};
+use leno_wire::certificates::{Evidence, Issued, Join, Leave, Readmit, Renew, Time};
 use leno_wire::flows::{Report, Taken};
 use leno_wire::part::parts_of;
 use leno_wire::questions::{Posed, Told};
@@ -101,8 +101,11 @@ fn messages() -> Vec<Vec<u8>> {
     let mut client = Client::new("web");
     let hello = client.poll_request().expect("it greets");
     let join = Join {
-        token: "a1".to_owned(),
-        secret: vec![7; 16],
+        evidence: Evidence::Token {
+            id: "a1".to_owned(),
+            secret: vec![7; 16],
+        },
+        namespace: None,
         service_account: Some("web".to_owned()),
         request: vec![0x30, 0],
     };

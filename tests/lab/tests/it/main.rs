@@ -1,6 +1,8 @@
 //! Two hosts and a control plane: joined by tokens, steered by revisions, on their own when they must
 //! be. Takes root, `ip`, `curl` and `python3`.
 
+mod strict;
+
 use std::process::Command;
 
 use leno_e2e::{Process, binary, run, until};

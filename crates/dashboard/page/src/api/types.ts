@@ -117,7 +117,7 @@ export type Traffic = {
 
 /** What went over one edge, over a part of it, or over several together. */
 export type Edge = {
-  /** Who called: `shop/web`; `unknown` if that was not proven; empty where it is not told apart. */
+  /** Who called: `shop/web`; `probe` for a health check from outside; `unknown` if that was not proven; empty where it is not told apart. */
   from: string;
   /** What was called; `unknown` if it is outside the mesh; empty where it is not told apart. */
   to: string;

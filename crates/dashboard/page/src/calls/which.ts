@@ -7,7 +7,7 @@ export const FILTERS = ["from", "to", "method", "path", "status", "code"] as con
 /** What proxies are asked, by what the address says. A name without a namespace is one of `default`. */
 export function which(query: URLSearchParams): Which {
   const text = (name: string) => query.get(name)?.trim() || undefined;
-  const whole = (name: string | undefined) => (name && !name.includes("/") && name !== "unknown" ? `default/${name}` : name);
+  const whole = (name: string | undefined) => (name && !name.includes("/") && !["probe", "unknown"].includes(name) ? `default/${name}` : name);
   return {
     failed: query.get("failed") === "" || query.get("failed") === "1" || undefined,
     party: whole(text("of")),

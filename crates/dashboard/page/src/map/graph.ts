@@ -37,8 +37,8 @@ export type Thread = Edge & {
 
 export type Graph = { services: Service[]; threads: Thread[]; seconds: number };
 
-/** What nobody proved to be, or what is outside the mesh. */
-export const UNKNOWN = "unknown";
+/** Who calls or is called from outside: nobody proved who it is, or it checks the health of what is here. */
+const OUTSIDE = ["unknown", "probe"];
 
 /** The graph of what went (`edges`), of where splits sent it (`backends`), and of what runs. */
 export function graph(traffic: Traffic, backends: Edge[], overview?: Overview): Graph {
@@ -73,7 +73,7 @@ export function graph(traffic: Traffic, backends: Edge[], overview?: Overview): 
 
 function started(id: string): Service {
   const [namespace, name] = id.includes("/") ? [id.slice(0, id.indexOf("/")), id.slice(id.indexOf("/") + 1)] : ["", id];
-  const is_outside = id === UNKNOWN;
+  const is_outside = OUTSIDE.includes(id);
   return { id, name, namespace, is_outside, calls: 0, failed: 0, refused: 0, open: 0, calls_out: 0, p50_us: null, shares: [] };
 }
 

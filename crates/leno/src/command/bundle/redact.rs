@@ -76,6 +76,9 @@ pub(super) fn trust(told: &Trust) -> Trust {
     for revoked in &mut told.revoked {
         revoked.reason.clear();
     }
+    for peer in &mut told.peers {
+        peer.from.clear();
+    }
     told
 }
 

@@ -2,10 +2,13 @@
 
 use leno_admin::figures::moment;
 use leno_admin::{
-    Applied, Change, Diff, Forgotten, History, Link, NextRoot, Proxies, Readmitting, Recovered,
-    Renewed, Revoked, RootState, Rotated, SilentHolder, TokenMade, Tokens, Trust,
+    Applied, AuditedOf, Change, Diff, FailingCa, Forgotten, History, Link, NextRoot, Outcome,
+    OverrideChanged, OverrideTold, Overrides, OwnBundle, Past, PeerState, Proxies, Readmitting,
+    Recovered, Renewed, Revoked, RootStage, RootState, RootStep, Rotated, SilentHolder, TokenMade,
+    Tokens, Trust,
 };
-use leno_model::Code;
+use leno_model::role::PEOPLE;
+use leno_model::{Code, Name};
 
 use crate::command::Answer;
 use crate::offline::count;
@@ -18,7 +21,7 @@ pub(super) fn applied(
     told: &Applied,
     until: Option<&str>,
     terminal: &mut Terminal,
-) -> anyhow::Result<Answer> {
+) -> anyhow::Result<()> {
     terminal.line(head(&told.status))?;
     match (told.changes.is_empty(), told.dry_run) {
         (true, _) => terminal.line("nothing to change")?,
@@ -34,7 +37,7 @@ pub(super) fn applied(
         terminal.gap()?;
         terminal.line(affected(&told.proxies))?;
     }
-    if told.made {
+    if told.made && told.watch.is_none() {
         terminal.gap()?;
         if let Some(file) = until {
             let again = "then what stands there is applied again";
@@ -46,7 +49,7 @@ pub(super) fn applied(
             before => next.plain(format_args!(" · leno rollback {before}")),
         })?;
     }
-    Ok(Answer::Fine)
+    Ok(())
 }
 
 /// Which proxies would decide by something else: `2 proxies would decide otherwise: shop/cart, shop/web`.
@@ -70,6 +73,57 @@ pub(super) fn link(told: &Link, terminal: &mut Terminal) -> anyhow::Result<Answe
     Ok(Answer::Fine)
 }
 
+pub(super) fn overrides(told: &Overrides, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    terminal.line(head(&told.status))?;
+    if told.overrides.is_empty() {
+        terminal.line("no override holds: everything is as it was written")?;
+        return Ok(Answer::Fine);
+    }
+    let now = &told.status.now;
+    let mut table = Table::new(&["ID", "WHAT", "UNTIL", "SINCE", "WHO", "WHY"]);
+    for one in &told.overrides {
+        table.row([
+            Line::new().strong(&one.id),
+            one.measure.as_str().into(),
+            moment(&one.until, now).into(),
+            moment(&one.at, now).into(),
+            one.who.as_str().into(),
+            one.reason.as_str().into(),
+        ]);
+    }
+    table.print(terminal)?;
+    Ok(Answer::Fine)
+}
+
+/// A measure that was taken or taken back: `holds`.
+pub(super) fn override_changed(
+    told: &OverrideChanged,
+    now: &str,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    terminal.line(head(&told.status))?;
+    if let Some(OverrideTold {
+        id, measure, until, ..
+    }) = &told.told
+    {
+        let line = Line::new()
+            .plain("override ")
+            .strong(id)
+            .plain(format_args!(" {now}"));
+        let ends = match now {
+            "holds" => format!(" until {}", moment(until, &told.status.now)),
+            _ => String::new(),
+        };
+        terminal.line(line.plain(ends).plain(format_args!(": {measure}")))?;
+        let next = match now {
+            "holds" => format!("leno override drop {id} · leno check"),
+            _ => "leno check".to_owned(),
+        };
+        terminal.line(Line::new().dim("Next  ").plain(next))?;
+    }
+    Ok(Answer::Fine)
+}
+
 pub(super) fn history(told: &History, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     terminal.line(head(&told.status))?;
     if told.revisions.is_empty() {
@@ -81,10 +135,51 @@ pub(super) fn history(told: &History, terminal: &mut Terminal) -> anyhow::Result
         table.row([
             Line::new().strong(past.revision),
             moment(&past.at, &told.status.now).into(),
-            past.who.as_str().into(),
-            past.what.as_str().into(),
+            short(&past.who, &told.status.context).into(),
+            what(past),
             format!("+{} ~{} -{}", past.added, past.changed, past.removed).into(),
             past.message.lines().next().unwrap_or_default().into(),
+        ]);
+    }
+    table.print(terminal)?;
+    Ok(Answer::Fine)
+}
+
+/// `apply shop`, with what came of its watch.
+fn what(past: &Past) -> Line {
+    let line = Line::new().plain(&past.what);
+    match past.watch.as_deref() {
+        None => line,
+        Some("watched") => line.doubtful(" (is watched)"),
+        Some("went-back" | "unseen") => line.bad(" (went back)"),
+        Some("taken-back") => line.dim(" (watched, taken back)"),
+        Some(_) => line.dim(" (watched, stayed)"),
+    }
+}
+
+/// The audit log, newest first.
+pub(super) fn audited(told: &AuditedOf, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    terminal.line(head(&told.status))?;
+    if told.records.is_empty() {
+        terminal.line("nothing was changed, looked at or refused yet")?;
+        return Ok(Answer::Fine);
+    }
+    let mut table = Table::new(&["", "AT", "WHO", "FROM", "WHAT", "RESULT", "REVISION"]);
+    for record in &told.records {
+        let what = format!("{} {}", record.what, record.about);
+        let code = record.code.as_deref().unwrap_or_default();
+        table.row([
+            Line::new().dim(record.number),
+            moment(&record.at, &told.status.now).into(),
+            short(&record.who, &told.status.context).into(),
+            record.from.as_str().into(),
+            what.trim_end().into(),
+            match record.outcome {
+                Outcome::Done => Line::new().plain("done"),
+                Outcome::Failed => Line::new().doubtful(format_args!("failed {code}")),
+                Outcome::Refused => Line::new().bad(format_args!("refused {code}")),
+            },
+            record.revision.to_string().into(),
         ]);
     }
     table.print(terminal)?;
@@ -174,9 +269,13 @@ pub(super) fn token_made(told: &TokenMade, terminal: &mut Terminal) -> anyhow::R
     let uses = usize::try_from(told.token.uses).unwrap_or(usize::MAX);
     let until = moment(&told.token.expires, &told.status.now);
     terminal.line(line.plain(format_args!(", {}, until {until}", count(uses, "use"))))?;
-    terminal.line(Line::new().dim("It is shown this once. On the host that is to join:"))?;
+    let (whose, command) = match told.token.grants.strip_prefix(PEOPLE) {
+        Some(_) => ("On that person's host:", "leno context add NAME"),
+        None => ("On the host that is to join:", "leno join"),
+    };
+    terminal.line(Line::new().dim(format_args!("It is shown this once. {whose}")))?;
     terminal.gap()?;
-    terminal.line(format!("leno join {}", told.text))?;
+    terminal.line(format!("{command} {}", told.text))?;
     Ok(Answer::Fine)
 }
 
@@ -184,7 +283,7 @@ pub(super) fn tokens(told: &Tokens, terminal: &mut Terminal) -> anyhow::Result<A
     terminal.line(head(&told.status))?;
     if told.tokens.is_empty() {
         terminal.line("there is no token: leno token create --help")?;
-        return Ok(Answer::Fine);
+        return address(told, terminal);
     }
     let mut table = Table::new(&["ID", "FOR", "USES LEFT", "UNTIL", "MADE BY"]);
     for token in &told.tokens {
@@ -203,6 +302,16 @@ pub(super) fn tokens(told: &Tokens, terminal: &mut Terminal) -> anyhow::Result<A
         ]);
     }
     table.print(terminal)?;
+    address(told, terminal)
+}
+
+/// What leads to the mesh, for whoever has a token of somebody else.
+fn address(told: &Tokens, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    if let Some(mesh) = &told.mesh {
+        terminal.gap()?;
+        let line = Line::new().dim("By a token of a CI system, a cloud or a cluster  ");
+        terminal.line(line.plain(format_args!("leno join {mesh} --oidc-token FILE")))?;
+    }
     Ok(Answer::Fine)
 }
 
@@ -226,10 +335,14 @@ pub(super) fn trust(told: &Trust, terminal: &mut Terminal) -> anyhow::Result<Ans
         terminal.line(row("root", told_root(root, now)))?;
     }
     let until = moment(&told.intermediate_ends, now);
-    terminal.line(row(
-        "intermediate",
-        format!("until {until}, replaced at half of its life"),
-    ))?;
+    let by = match &told.intermediate_source {
+        None => "replaced at half of its life".to_owned(),
+        Some(source) => format!("by {source}"),
+    };
+    terminal.line(row("intermediate", format!("until {until}, {by}")))?;
+    if let Some(failing) = &told.failing_ca {
+        failing_ca(failing, now, terminal)?;
+    }
     let life = lifetime(told.lifetime_seconds);
     terminal.line(row(
         "certificates",
@@ -268,6 +381,10 @@ pub(super) fn trust(told: &Trust, terminal: &mut Terminal) -> anyhow::Result<Ans
         terminal.gap()?;
         table.print(terminal)?;
     }
+    let is_peer_bad = peers(&told.peers, now, terminal)?;
+    if told.failing_ca.is_some() || is_peer_bad {
+        return Ok(Answer::Bad);
+    }
     let has_failed = |one: &leno_admin::CertificateState| one.failed.is_some();
     Ok(match told.certificates.iter().any(has_failed) {
         true => Answer::Bad,
@@ -275,15 +392,111 @@ pub(super) fn trust(told: &Trust, terminal: &mut Terminal) -> anyhow::Result<Ans
     })
 }
 
+/// The other trust domains whose identities are believed; says whether something is wrong with one.
+fn peers(peers: &[PeerState], now: &str, terminal: &mut Terminal) -> anyhow::Result<bool> {
+    let mut table = Table::new(&["BELIEVED TOO", "ROOTS", "UNTIL", "TOKENS", "KEYS"]);
+    for peer in peers {
+        let ends = peer.ends.as_deref().map(|ends| moment(ends, now));
+        let got = match &peer.got {
+            Some(got) => format!("of {}", moment(got, now)),
+            None if peer.roots > 0 || peer.proves_tokens => "as they are written".to_owned(),
+            None => "none yet".to_owned(),
+        };
+        let domain = Line::new();
+        table.row([
+            match peer.roots > 0 || peer.proves_tokens {
+                true => domain.strong(&peer.trust_domain),
+                false => domain.bad(&peer.trust_domain),
+            },
+            peer.roots.to_string().into(),
+            ends.unwrap_or_else(|| "-".to_owned()).into(),
+            if peer.proves_tokens { "yes" } else { "no" }.into(),
+            match &peer.trouble {
+                None => Line::new().plain(got),
+                Some(trouble) => {
+                    let why = format_args!("{} {}", trouble.code, trouble.why);
+                    Line::new().plain(got).plain("; ").bad(why)
+                }
+            },
+        ]);
+    }
+    if !table.is_empty() {
+        terminal.gap()?;
+        table.print(terminal)?;
+    }
+    Ok(peers.iter().any(|peer| peer.trouble.is_some()))
+}
+
+/// The bundle as it is; in a MeshPeer, if it is to have a name.
+pub(super) fn own_bundle(
+    told: &OwnBundle,
+    name: Option<&Name>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    let OwnBundle {
+        trust_domain,
+        bundle,
+        endpoint,
+        identity,
+        ..
+    } = told;
+    let Some(name) = name else {
+        terminal.text(bundle)?;
+        return Ok(Answer::Fine);
+    };
+    let note = match told.is_served {
+        true => "",
+        false => "# It is answered there once that mesh has a MeshPeer of its own.\n",
+    };
+    // JSON of base64, hexadecimal digits and numbers has no quote of this kind.
+    terminal.text(&format!(
+        "# Lets identities of {trust_domain} be believed by the mesh that this is applied to. The url must be one by which\n\
+         # that mesh's control plane reaches the one of {trust_domain}.\n\
+         {note}\
+         apiVersion: leno.dev/v1alpha1\n\
+         kind: MeshPeer\n\
+         metadata: {{name: {name}}}\n\
+         spec:\n  \
+           trustDomain: {trust_domain}\n  \
+           endpoint:\n    \
+             url: {endpoint}\n    \
+             profile: Spiffe\n    \
+             spiffeId: {identity}\n  \
+           bundle:\n    \
+             inline: '{bundle}'"
+    ))?;
+    Ok(Answer::Fine)
+}
+
+/// Why nothing comes from the authority that is to sign.
+fn failing_ca(failing: &FailingCa, now: &str, terminal: &mut Terminal) -> anyhow::Result<()> {
+    let FailingCa { code, slug, .. } = failing;
+    let line = Line::new().bad(format_args!("✗ {code} {slug}"));
+    terminal.line(line.plain(format_args!("  {}", failing.source)))?;
+    let since = moment(&failing.since, now);
+    let detail = |name: &str, value: String| Line::new().dim(name).column(14, 1).plain(value);
+    terminal.line(detail(
+        "  why",
+        format!("{} ({})", failing.why, failing.place),
+    ))?;
+    terminal.line(detail(
+        "  tries",
+        format!("{} since {since}", failing.count),
+    ))?;
+    Ok(())
+}
+
 /// `c0ffee.. signs, until 2036-11-17 10:00`.
 fn told_root(root: &RootState, now: &str) -> String {
     let until = moment(&root.ends, now);
     let needed = moment(&root.needed_until, now);
     let fingerprint = &root.fingerprint;
-    match root.stage.as_str() {
-        "active" => format!("{fingerprint}  signs, until {until}"),
-        "leaving" => format!("{fingerprint}  leaves at {needed}, when what it signed has ended"),
-        _ => format!("{fingerprint}  announced, and signs next"),
+    match root.stage {
+        RootStage::Active => format!("{fingerprint}  signs, until {until}"),
+        RootStage::Leaving => {
+            format!("{fingerprint}  leaves at {needed}, when what it signed has ended")
+        }
+        RootStage::Announced => format!("{fingerprint}  announced, and signs next"),
     }
 }
 
@@ -291,8 +504,11 @@ fn told_root(root: &RootState, now: &str) -> String {
 fn next_root(next: &NextRoot, now: &str, terminal: &mut Terminal) -> anyhow::Result<()> {
     let at = moment(&next.due, now);
     let (confirmed, holders) = (next.confirmed, next.holders);
-    let what = match (next.step.as_str(), next.silent.is_empty()) {
-        ("announce", _) => format!("announced at {at}, by itself"),
+    let what = match (next.step, next.silent.is_empty()) {
+        (RootStep::Announce, _) => format!("announced at {at}, by itself"),
+        (_, true) if next.abroad.is_some() => {
+            format!("signs at {at}, when other trust domains have had time to look at it")
+        }
         (_, true) => format!("signs at once: {confirmed} of {holders} holders have confirmed it"),
         (_, false) => {
             format!(
@@ -374,9 +590,11 @@ pub(super) fn rotated(told: &Rotated, terminal: &mut Terminal) -> anyhow::Result
         terminal.line(name.plain(told_root(root, now)))?;
     }
     if !told.done && !told.forced {
-        terminal.line(match told.next.step.as_str() {
-            "announce" => "NOTHING IS CHANGED: it would be announced to every proxy at once",
-            _ => "a root is announced already",
+        terminal.line(match told.next.step {
+            RootStep::Announce => {
+                "NOTHING IS CHANGED: it would be announced to every proxy at once"
+            }
+            RootStep::Activate => "a root is announced already",
         })?;
     }
     if told.forced {
@@ -386,9 +604,15 @@ pub(super) fn rotated(told: &Rotated, terminal: &mut Terminal) -> anyhow::Result
             now,
             terminal,
         )?;
-        if told.broken.is_empty() {
+        for domain in &told.abroad {
+            let name = Line::new().plain("  ").strong(domain).column(22, 2);
+            let until =
+                "may not have looked since the root was announced, and refuses it until then";
+            terminal.line(name.plain(until))?;
+        }
+        if told.broken.is_empty() && told.abroad.is_empty() {
             terminal.line("nobody breaks: all who have certificates hold it")?;
-        } else {
+        } else if !told.broken.is_empty() {
             let until = "Each refuses what the new root signs until it is connected again.";
             terminal.line(Line::new().dim(until))?;
         }

@@ -35,6 +35,8 @@ pub(crate) struct Joined {
     pub(crate) layout: Layout,
     /// What it finds in its environment if it is not captured; its enclosure has no walls then.
     pub(crate) environment: Option<Vec<(String, String)>>,
+    /// The variable that tells it where it may ask for its identity.
+    pub(crate) workload_api: Option<(String, String)>,
 }
 
 /// What is needed of an open enclosure to serve it.
@@ -55,6 +57,7 @@ impl Up {
     /// Gives a guest its place.
     pub(super) fn join(&mut self, guest: Guest) -> Result<Joined, String> {
         let id = self.free_id(&guest)?;
+        let workload_api = self.applications.variable();
         let member = self.begin_member(&id, Starter::Guest(guest));
         let member = member.map_err(|error| error.to_string())?;
         let doors = member.doors.as_ref();
@@ -62,6 +65,7 @@ impl Up {
             run: member.run,
             layout: member.layout.clone(),
             environment: doors.map(|doors| doors.environment().to_vec()),
+            workload_api,
             id,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use leno_host::{Layout, Sockets};
+use leno_host::{Layout, NetworkId, Sockets};
 use leno_model::Mono;
 use leno_model::view::{Protocol, WorkloadId};
 use tokio::sync::mpsc;
@@ -32,6 +32,8 @@ pub(super) struct Member {
     /// What becomes of it once it has ended.
     pub(super) then: Then,
     pub(super) supply: Option<Sockets>,
+    /// The network that is its alone, if it is captured.
+    pub(super) network: Option<NetworkId>,
     /// The ports on which it was found to listen, with what is spoken there.
     pub(super) found: BTreeMap<u16, Protocol>,
     /// The ports that are being asked what is spoken there.
@@ -84,6 +86,7 @@ impl Member {
             doors: None,
             then: Then::Stay,
             supply: None,
+            network: None,
             found: BTreeMap::new(),
             greeted: BTreeSet::new(),
             listening: BTreeSet::new(),

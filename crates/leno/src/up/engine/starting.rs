@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use leno_host::{Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Session};
+use leno_host::{Enclosure, Event, Exit, Family, Layout, Listeners, NetworkId, OpenError, Session};
 use leno_model::Namespace;
 use leno_model::view::WorkloadId;
 use leno_proxy::{Door, Inside, Listener, Place as At};
@@ -114,6 +114,8 @@ impl Up {
             bail!("{} has ended or was started again", called(id));
         };
         member.supply = Some(opened.v4.as_fd().try_clone_to_owned()?.into());
+        let outbound = opened.listeners.outbound.first();
+        member.network = outbound.and_then(|socket| NetworkId::of(socket).ok());
         member.inside = true;
         if member.doors.is_some() {
             self.reach_beside(id)?;
@@ -142,11 +144,12 @@ impl Up {
         let port = program
             .port
             .map(|port| ("PORT".to_owned(), port.to_string()));
-        let told = match &member.doors {
-            Some(doors) => doors.environment(),
-            None => port.as_slice(),
+        let mut told = match &member.doors {
+            Some(doors) => doors.environment().to_vec(),
+            None => port.into_iter().collect(),
         };
-        enclosure.launch(program.launch(told, said, open_files)?)?;
+        told.extend(self.applications.variable());
+        enclosure.launch(program.launch(&told, said, open_files)?)?;
         let (order, orders) = mpsc::unbounded_channel();
         member.orders = Some(order);
         if !member.declares_ports() {

@@ -118,13 +118,11 @@ pub(super) fn newest(desk: &Desk) -> Option<Past> {
 
 /// Whether a revision takes back what was applied: what is written then is not what is in force.
 pub(super) fn takes_back(past: &Past) -> bool {
-    past.what == "delete" || past.what.starts_with("rollback to ")
+    past.what == "delete" || past.what.starts_with("rollback to ") || past.what.starts_with("undo ")
 }
 
 fn apply(desk: &Desk, source: &Source, why: &str, allow_errors: bool) -> Result<Applied, Failure> {
-    let who = Asker {
-        user: rustix::process::geteuid().as_raw(),
-    };
+    let who = Asker::User(rustix::process::geteuid().as_raw());
     let file = File {
         path: source.file.unwrap_or_default().to_owned(),
         text: source.text.clone(),
@@ -138,6 +136,7 @@ fn apply(desk: &Desk, source: &Source, why: &str, allow_errors: bool) -> Result<
         message: why.to_owned(),
         allow_errors,
         dry_run: false,
+        watch: None,
     };
     desk.apply(who, ask)
 }

@@ -174,6 +174,7 @@ pub(super) fn joined(joined: &Joined) -> Value {
         "resolver": resolver.to_string(),
         "search": search,
         "environment": joined.environment,
+        "workloadApi": joined.workload_api,
     })
 }
 
@@ -194,6 +195,10 @@ pub(super) fn read_joined(value: &Value) -> Option<Joined> {
         environment: match value["environment"].as_array() {
             Some(told) => Some(told.iter().map(variable).collect::<Option<_>>()?),
             None => None,
+        },
+        workload_api: match &value["workloadApi"] {
+            Value::Null => None,
+            told => Some(variable(told)?),
         },
     })
 }
@@ -274,6 +279,7 @@ mod tests {
                 search: vec!["svc.cluster.local".into()],
             },
             environment: Some(vec![("PORT".into(), "3000".into())]),
+            workload_api: Some(("SPIFFE_ENDPOINT_SOCKET".into(), "unix:///run/w.sock".into())),
         };
         assert_eq!(read_joined(&joined(&said)), Some(said));
         let said = [at];

@@ -2,7 +2,10 @@
 
 use core::fmt;
 
-use super::{AccessRule, CallerMatch, FieldMatch, FieldValue, RequestMatch};
+use super::{
+    AccessRule, CallerMatch, ClaimMatch, FieldMatch, FieldValue, IpBlock, RequestMatch, Within,
+};
+use crate::view::outbound::OutboundRule;
 use crate::view::route::{HostMatch, PathMatch};
 
 /// Of whose calls to what, with `#` also of which trust domains: `shop/web or of namespace ops GET /items/* except POST when true`.
@@ -12,6 +15,7 @@ impl fmt::Display for AccessRule {
             origin: _,
             effect: _,
             callers,
+            within,
             requests,
             except,
             when,
@@ -19,6 +23,10 @@ impl fmt::Display for AccessRule {
         any_of(callers, "everyone", f)?;
         f.write_str(" ")?;
         any_of(requests, "everything", f)?;
+        if !within.is_empty() {
+            f.write_str(" within ")?;
+            any_of(within, "", f)?;
+        }
         if !except.callers.is_empty() || !except.requests.is_empty() {
             f.write_str(" except ")?;
             any_of(&except.callers, "", f)?;
@@ -43,6 +51,29 @@ fn any_of<T: fmt::Display>(all: &[T], none: &str, f: &mut fmt::Formatter<'_>) ->
         f.write_str(" or ")?;
         other.fmt(f)
     })
+}
+
+/// `GET /items/* but not /items/admin/*`.
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { takes, leaves } = self;
+        match *takes == RequestMatch::default() {
+            true => f.write_str("everything")?,
+            false => takes.fmt(f)?,
+        }
+        if !leaves.is_empty() {
+            f.write_str(" but not ")?;
+            any_of(leaves, "", f)?;
+        }
+        Ok(())
+    }
+}
+
+/// `10.0.0.0/8`.
+impl fmt::Display for IpBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address(), self.bits())
+    }
 }
 
 /// `shop/web in 10.0.0.0/8`; with `#` also of which trust domain.
@@ -72,7 +103,7 @@ impl fmt::Display for CallerMatch {
             words.word(format_args!("of {domain}"))?;
         }
         if let Some(block) = block {
-            words.word(format_args!("in {}/{}", block.address(), block.bits()))?;
+            words.word(format_args!("in {block}"))?;
         }
         words.or("anyone")
     }
@@ -87,17 +118,14 @@ impl fmt::Display for RequestMatch {
             hosts,
             paths,
             headers,
+            claims,
         } = self;
         let mut words = Words::new(f);
         for method in methods {
             words.word(format_args!("{method}"))?;
         }
         for host in hosts {
-            match host {
-                HostMatch::Any => words.word(format_args!("any host"))?,
-                HostMatch::Exact(name) => words.word(format_args!("{name}"))?,
-                HostMatch::Suffix(suffix) => words.word(format_args!("*{suffix}"))?,
-            }
+            words.word(format_args!("{host}"))?;
         }
         for path in paths {
             match path {
@@ -110,6 +138,9 @@ impl fmt::Display for RequestMatch {
         for header in headers {
             words.word(format_args!("{header}"))?;
         }
+        for claim in claims {
+            words.word(format_args!("{claim}"))?;
+        }
         for port in ports {
             words.word(format_args!(":{port}"))?;
         }
@@ -117,16 +148,69 @@ impl fmt::Display for RequestMatch {
     }
 }
 
+/// `api.stripe.com *.amazonaws.com in 10.0.0.0/8 :443`.
+impl fmt::Display for OutboundRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            origin: _,
+            effect: _,
+            hosts,
+            blocks,
+            ports,
+        } = self;
+        let mut words = Words::new(f);
+        for host in hosts {
+            words.word(format_args!("{host}"))?;
+        }
+        for block in blocks {
+            words.word(format_args!("in {block}"))?;
+        }
+        for port in ports {
+            words.word(format_args!(":{port}"))?;
+        }
+        words.or("every host")
+    }
+}
+
+/// `cart.shop`, `*.shop.example`, `any host`.
+impl fmt::Display for HostMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any host"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
 /// `x-role=admin`, `x-role=ad*`, `x-role~ad.*`, `with x-role`.
 impl fmt::Display for FieldMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, value } = self;
+        field(name, value, f)
+    }
+}
+
+/// `claim role=admin`, `with claim role`.
+impl fmt::Display for ClaimMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value } = self;
         match value {
-            FieldValue::Present => write!(f, "with {name}"),
-            FieldValue::Exact(text) => write!(f, "{name}={text}"),
-            FieldValue::Prefix(text) => write!(f, "{name}={text}*"),
-            FieldValue::Regex(pattern) => write!(f, "{name}~{pattern}"),
+            FieldValue::Present => write!(f, "with claim {name}"),
+            FieldValue::Exact(_) | FieldValue::Prefix(_) | FieldValue::Regex(_) => {
+                f.write_str("claim ")?;
+                field(name, value, f)
+            }
         }
+    }
+}
+
+fn field(name: &str, value: &FieldValue, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match value {
+        FieldValue::Present => write!(f, "with {name}"),
+        FieldValue::Exact(text) => write!(f, "{name}={text}"),
+        FieldValue::Prefix(text) => write!(f, "{name}={text}*"),
+        FieldValue::Regex(pattern) => write!(f, "{name}~{pattern}"),
     }
 }
 

@@ -1,0 +1,290 @@
+//! Overrides: measures that people take in an emergency, and that end by themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leno_admin::{AddOverride, DropOverride, Failure, OverrideChanged, OverrideTold, Overrides};
+use leno_model::view::{Action, Backend, Routes};
+use leno_model::{Code, Measure, Name, Note, Notes, ObjectRef, Override, ServiceName, Severity};
+use leno_resources::Resources;
+use leno_store::{KeptOverride, Label};
+
+use crate::administer::{message, not_read, status, store_failed};
+use crate::center::Center;
+use crate::clock;
+use crate::edition::Edition;
+use crate::event::Event;
+use crate::sight::Sight;
+
+/// How long one may hold: what is needed longer is written.
+const SHORTEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The most time between two looks: timers stand still while the machine sleeps.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Ends each when its time is over, for as long as it is polled.
+pub(crate) async fn run(center: Arc<Center>) {
+    let mut editions = center.editions.subscribe();
+    loop {
+        let now = center.clocks.now();
+        let ends = center.overrides().iter().map(|kept| kept.until).min();
+        let due = ends.map_or(LOOK, |ends| ends.since(now.wall)).min(LOOK);
+        tokio::select! {
+            changed = editions.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                editions.borrow_and_update();
+                continue;
+            }
+            () = tokio::time::sleep_until(center.clocks.instant(now.mono + due)) => {}
+        }
+        let shared = Arc::clone(&center);
+        let ended = tokio::task::spawn_blocking(move || end(&shared)).await;
+        if ended.is_err() {
+            return;
+        }
+    }
+}
+
+fn end(center: &Center) {
+    let now = clock::wall();
+    let over = center.overrides();
+    let over = over.iter().filter(|kept| kept.until <= now);
+    let over = over.map(|kept| kept.over.clone()).collect::<Vec<_>>();
+    if over.is_empty() {
+        return;
+    }
+    match center.store.end_overrides(now) {
+        Ok(_) => {
+            for it in over {
+                center.tell(&Event::OverrideEnded(it));
+            }
+        }
+        Err(failed) => center.trouble(failed.code(), failed),
+    }
+}
+
+/// Lets a measure hold from here on; it is in force when this returns.
+pub(crate) fn add(
+    center: &Center,
+    sight: &Sight,
+    who: Label,
+    ask: &AddOverride,
+) -> Result<OverrideChanged, Failure> {
+    let measure: Measure = ask.measure.parse().map_err(Failure::plain)?;
+    sight.may_change(&object(&measure))?;
+    let lasts = Duration::from_secs(ask.seconds);
+    if lasts < SHORTEST || lasts > LONGEST {
+        let message = "an override holds for 10 s to 24 h: what is needed longer is to be written";
+        return Err(Failure::plain(message));
+    }
+    let edition = center.edition();
+    if let (Some(warning), false) = (unexpected(&edition, &measure)?, ask.force) {
+        return Err(Failure {
+            advice: Some("add --force if that is meant".to_owned()),
+            ..Failure::plain(warning)
+        });
+    }
+    let now = clock::wall();
+    let kept = KeptOverride {
+        over: Override { id: id(), measure },
+        at: now,
+        until: now + lasts,
+        who,
+        reason: message(&ask.message)?,
+    };
+    center
+        .store
+        .add_override(&kept)
+        .map_err(|why| match why.code() {
+            Some(code) => Failure::coded(code, why),
+            None => Failure::plain(why),
+        })?;
+    center.renew().map_err(not_read)?;
+    center.tell(&Event::Overridden(kept.over.clone(), kept.until));
+    Ok(OverrideChanged {
+        status: status(center),
+        changed: true,
+        told: Some(told(&kept)),
+    })
+}
+
+/// Takes one back; it is out of force when this returns.
+pub(crate) fn take_back(
+    center: &Center,
+    sight: &Sight,
+    ask: &DropOverride,
+) -> Result<OverrideChanged, Failure> {
+    let known = center.overrides();
+    let known = known.iter().find(|kept| kept.over.id.as_str() == ask.id);
+    let Some(kept) = known.filter(|kept| sight.sees(&named(&kept.over.measure))) else {
+        return Err(Failure {
+            advice: Some("leno override list".to_owned()),
+            ..Failure::plain(format_args!("no override {} holds", ask.id))
+        });
+    };
+    sight.may_change(&object(&kept.over.measure))?;
+    let changed = center
+        .store
+        .drop_override(&kept.over.id)
+        .map_err(store_failed)?;
+    center.renew().map_err(not_read)?;
+    center.tell(&Event::OverrideEnded(kept.over.clone()));
+    Ok(OverrideChanged {
+        status: status(center),
+        changed,
+        told: Some(told(kept)),
+    })
+}
+
+/// Those that hold, as far as they may be seen.
+pub(crate) fn list(center: &Center, sight: &Sight) -> Overrides {
+    let all = center.overrides();
+    let seen = all
+        .iter()
+        .filter(|kept| sight.sees(&named(&kept.over.measure)));
+    Overrides {
+        status: status(center),
+        overrides: seen.map(told).collect(),
+    }
+}
+
+/// All that hold.
+pub(crate) fn all(center: &Center) -> Vec<OverrideTold> {
+    center.overrides().iter().map(told).collect()
+}
+
+fn told(kept: &KeptOverride) -> OverrideTold {
+    OverrideTold {
+        id: kept.over.id.to_string(),
+        measure: kept.over.measure.to_string(),
+        at: kept.at.to_string(),
+        until: kept.until.to_string(),
+        who: kept.who.to_string(),
+        reason: kept.reason.to_string(),
+    }
+}
+
+/// Three bytes by chance, in hex: people type it.
+fn id() -> Name {
+    let digits = clock::dice().next_u64() & 0x00ff_ffff;
+    Name::new(&format!("{digits:06x}")).expect("digits are a name")
+}
+
+/// What it changes, as an object that takes a role.
+fn object(measure: &Measure) -> ObjectRef {
+    let (kind, namespace, name) = match measure {
+        Measure::Audit(namespace, name) => ("AccessPolicy", namespace, name),
+        Measure::Eject(instance) => ("MeshWorkload", &instance.namespace, &instance.name),
+        Measure::AllTo { service, .. } => ("Service", &service.namespace, &service.name),
+    };
+    ObjectRef {
+        kind: kind.into(),
+        namespace: Some(namespace.clone()),
+        name: name.clone(),
+    }
+}
+
+fn named(measure: &Measure) -> String {
+    format!("{}/x", measure.namespace())
+}
+
+/// What would not be expected of a measure; fails if there is nothing that it could change.
+fn unexpected(edition: &Edition, measure: &Measure) -> Result<Option<String>, Failure> {
+    Ok(match measure {
+        Measure::Audit(namespace, name) => {
+            let policies = edition.written().access_policies.iter();
+            let mut named = policies.map(|policy| policy.reference());
+            let is_it =
+                |it: &Arc<ObjectRef>| it.name == *name && it.namespace.as_ref() == Some(namespace);
+            if !named.any(is_it) {
+                return Err(nothing(format_args!("AccessPolicy {namespace}/{name}")));
+            }
+            None
+        }
+        Measure::Eject(instance) => {
+            if !edition.mesh.instances.contains_key(instance) {
+                return Err(nothing(format_args!("instance {instance}")));
+            }
+            let alone = edition.mesh.answers.iter().find(|(_, answers)| {
+                !answers.is_empty() && answers.iter().all(|answer| answer.instance == *instance)
+            });
+            alone.map(|(port, _)| {
+                format!("{instance} is the last that answers for {port}: nobody would")
+            })
+        }
+        Measure::AllTo { service, backend } => {
+            let Some(found) = edition.mesh.services.get(service) else {
+                return Err(nothing(format_args!("Service {service}")));
+            };
+            let ports = found.ports.values();
+            let mut routes = ports.flat_map(|it| it.producer.iter().chain(it.consumers.values()));
+            if !routes.any(|routes| can_send(routes, backend)) {
+                let message = format!("no route of {service} can send calls to {backend}");
+                return Err(Failure::plain(message));
+            }
+            None
+        }
+    })
+}
+
+fn can_send(routes: &Routes, backend: &ServiceName) -> bool {
+    routes.rules.iter().any(|rule| match &rule.action {
+        Action::Forward(split) => split.parts().iter().any(|part| match &part.backend {
+            Backend::Service(port) => port.service == *backend,
+            Backend::Invalid(_) => false,
+        }),
+        Action::Redirect(_) | Action::Refuse(..) => false,
+    })
+}
+
+fn nothing(what: std::fmt::Arguments<'_>) -> Failure {
+    Failure::plain(format_args!("there is no {what}"))
+}
+
+/// That they hold, as findings about what they are over.
+pub(crate) fn notes(overrides: &[KeptOverride], resources: &Resources) -> Notes {
+    let policies = resources.access_policies.iter();
+    let policies = policies.map(|policy| (policy.reference().clone(), policy.span("")));
+    let policies = policies.collect::<BTreeMap<_, _>>();
+    let note = |kept: &KeptOverride| {
+        let Override { id, measure } = &kept.over;
+        let object = Arc::new(object(measure));
+        let in_force = match measure {
+            Measure::Audit(..) => {
+                "it refuses nobody, and tells of calls that it would deny".to_owned()
+            }
+            Measure::Eject(_) => "it answers for no service".to_owned(),
+            Measure::AllTo { backend, .. } => {
+                format!(
+                    "wherever its routes can send calls to {backend}, they send all of them there"
+                )
+            }
+        };
+        let why = match kept.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        Note {
+            code: Code::C170,
+            severity: Severity::Warning,
+            span: policies.get(&object).cloned(),
+            origin: Some(leno_model::Origin {
+                object,
+                ..kept.over.origin()
+            }),
+            message: format!(
+                "override {id} of {} holds until {}{why}",
+                kept.who, kept.until
+            ),
+            suggestion: Some(format!("leno override drop {id} ends it")),
+            in_force,
+        }
+    };
+    let mut notes = Notes::default();
+    overrides.iter().map(note).for_each(|note| notes.push(note));
+    notes
+}

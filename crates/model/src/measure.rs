@@ -1,0 +1,130 @@
+//! Measures of an emergency: they hold over what is written until they end.
+
+use alloc::{borrow::ToOwned, string::String, sync::Arc};
+use core::fmt;
+use core::str::FromStr;
+
+use crate::name::{Name, Namespace, ServiceName};
+use crate::origin::{ObjectRef, Origin};
+use crate::view::WorkloadId;
+
+/// A measure that holds for now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Override {
+    /// What it is called.
+    pub id: Name,
+    /// What is done.
+    pub measure: Measure,
+}
+
+impl Override {
+    /// Where what it says comes from.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            object: Arc::new(ObjectRef {
+                kind: "Override".into(),
+                namespace: None,
+                name: self.id.clone(),
+            }),
+            pointer: "".into(),
+            place: None,
+        }
+    }
+}
+
+/// What is done. It is written in the words by which people ask for it: `audit shop/payments`,
+/// `eject shop/cart-v1-0`, `all-to shop/cart shop/cart-v1`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Measure {
+    /// An `AccessPolicy` refuses nobody: it allows whom it allows, what it denies is told, and what it says
+    /// of mTLS and of the default holds only as far as it lets calls in.
+    Audit(Namespace, Name),
+    /// An instance answers for no service.
+    Eject(WorkloadId),
+    /// Each rule of a service's routes that can send calls to a backend sends all of them there.
+    AllTo {
+        /// Whose routes.
+        service: ServiceName,
+        /// Who gets the calls.
+        backend: ServiceName,
+    },
+}
+
+impl Measure {
+    /// The namespace of what it changes.
+    pub fn namespace(&self) -> &Namespace {
+        match self {
+            Self::Audit(namespace, _) => namespace,
+            Self::Eject(instance) => &instance.namespace,
+            Self::AllTo { service, .. } => &service.namespace,
+        }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Audit(namespace, name) => write!(f, "audit {namespace}/{name}"),
+            Self::Eject(instance) => write!(f, "eject {instance}"),
+            Self::AllTo { service, backend } => write!(f, "all-to {service} {backend}"),
+        }
+    }
+}
+
+/// Why a text is no measure.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "{0:?} is no measure: audit NAMESPACE/POLICY, eject NAMESPACE/INSTANCE, or all-to NAMESPACE/SERVICE NAMESPACE/SERVICE"
+)]
+pub struct NoMeasure(String);
+
+impl FromStr for Measure {
+    type Err = NoMeasure;
+
+    fn from_str(text: &str) -> Result<Self, NoMeasure> {
+        let named = |word: Option<&str>| {
+            let (namespace, name) = word?.split_once('/')?;
+            Some((Namespace::new(namespace).ok()?, Name::new(name).ok()?))
+        };
+        let service = |word| named(word).map(|(namespace, name)| ServiceName::new(namespace, name));
+        let mut words = text.split(' ');
+        let measure = match words.next() {
+            Some("audit") => named(words.next()).map(|(space, name)| Self::Audit(space, name)),
+            Some("eject") => named(words.next())
+                .map(|(namespace, name)| Self::Eject(WorkloadId { namespace, name })),
+            Some("all-to") => service(words.next())
+                .zip(service(words.next()))
+                .map(|(service, backend)| Self::AllTo { service, backend }),
+            Some(_) | None => None,
+        };
+        let measure = measure.filter(|_| words.next().is_none());
+        measure.ok_or_else(|| NoMeasure(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn measures_read_as_they_are_written() {
+        for text in [
+            "audit shop/payments",
+            "eject shop/cart-v1-0",
+            "all-to shop/cart shop/cart-v1",
+        ] {
+            assert_eq!(text.parse::<Measure>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "audit",
+            "audit payments",
+            "eject a/b c",
+            "all-to a/b",
+            "stop a/b",
+        ] {
+            assert!(text.parse::<Measure>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A configuration, ready to be asked about calls.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use leno_compile::{Destination, Instance, Mesh, ViewOf};
+use leno_model::view::{Access, PortRef, WorkloadId};
+use leno_model::{Network, SpiffeId};
+use leno_traffic::{Scope, Table};
+
+/// A configuration, ready to be asked about calls.
+pub struct Ground<'m> {
+    pub(crate) mesh: &'m Mesh,
+    /// What all proxies together decide by.
+    pub(crate) table: Table,
+    /// The instances of each service account, as `namespace/account`.
+    identities: BTreeMap<String, Vec<WorkloadId>>,
+    answering: BTreeMap<PortRef, Vec<Receiver>>,
+}
+
+/// Instances that would all say the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    /// One of them.
+    pub(crate) workload: WorkloadId,
+    /// The port it listens on.
+    pub(crate) port: u16,
+    /// Whether proxies stand in front of them.
+    pub(crate) is_in_mesh: bool,
+    /// How many there are.
+    pub(crate) alike: usize,
+    /// What stands over the port.
+    pub(crate) access: Arc<Access>,
+}
+
+impl<'m> Ground<'m> {
+    /// Takes the mesh with what its proxies report.
+    pub fn new(mesh: &'m Mesh) -> Self {
+        let all = mesh.instances.keys().cloned().collect();
+        let view = mesh.view(ViewOf { workloads: &all });
+        let mut identities = BTreeMap::<_, Vec<_>>::new();
+        for (id, instance) in &mesh.instances {
+            let of = party(&instance.workload.identity);
+            identities.entry(of).or_default().push(id.clone());
+        }
+        let answering = mesh.answers.keys().map(|port| {
+            let receivers = receivers(mesh.answering(port));
+            (port.clone(), receivers)
+        });
+        Self {
+            answering: answering.collect(),
+            table: Table::new(Arc::new(view), Scope::Whole),
+            identities,
+            mesh,
+        }
+    }
+
+    /// Who answers for a port of a service.
+    pub(crate) fn answering(&self, port: &PortRef) -> &[Receiver] {
+        self.answering.get(port).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the instances of a service account say on one of their ports.
+    pub(crate) fn of_identity(&self, party: &str, port: u16) -> Vec<Receiver> {
+        let ids = self.identities.get(party).into_iter().flatten();
+        let instances = ids.filter_map(|id| self.mesh.instances.get(id));
+        receivers(instances.map(|instance| (instance, port)))
+    }
+
+    /// The instances of a service account, as `namespace/account`.
+    pub(crate) fn instances_of(&self, party: &str) -> &[WorkloadId] {
+        self.identities.get(party).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where the instances of a service account are.
+    pub(crate) fn addresses(&self, id: &SpiffeId) -> impl Iterator<Item = IpAddr> {
+        let ids = self.identities.get(&party(id)).into_iter().flatten();
+        let instances = ids.filter_map(|id| self.mesh.instances.get(id));
+        // Somebody of another mesh may be called as one of ours.
+        let instances = instances.filter(|instance| instance.workload.identity == *id);
+        instances.flat_map(|instance| instance.workload.addresses.iter().copied())
+    }
+
+    /// The workload that has an address.
+    pub(crate) fn workload_at(&self, address: IpAddr) -> Option<&WorkloadId> {
+        match self.mesh.at(&Network::default_network(), address, 0)? {
+            Destination::Instance(instance) => Some(&instance.workload.id),
+            Destination::Service(_) => None,
+        }
+    }
+}
+
+/// `shop/web`, as flows name it.
+fn party(id: &SpiffeId) -> String {
+    format!("{}/{}", id.namespace, id.service_account)
+}
+
+fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> Vec<Receiver> {
+    let mut receivers = Vec::<Receiver>::new();
+    for (instance, port) in instances {
+        let workload = &instance.workload;
+        let declared = workload.ports.get(&port);
+        let access = declared.map_or(&workload.other_ports, |declared| &declared.access);
+        let is_in_mesh = instance.tunnel.is_some();
+        let alike = receivers.iter_mut().find(|known| {
+            known.port == port
+                && known.is_in_mesh == is_in_mesh
+                && (Arc::ptr_eq(&known.access, access) || known.access == *access)
+        });
+        match alike {
+            Some(known) => known.alike += 1,
+            None => receivers.push(Receiver {
+                workload: workload.id.clone(),
+                port,
+                is_in_mesh,
+                alike: 1,
+                access: access.clone(),
+            }),
+        }
+    }
+    receivers
+}

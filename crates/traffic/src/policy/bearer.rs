@@ -1,0 +1,359 @@
+//! The token that a request carries: found, proven by its issuer's keys, and what of it an application is
+//! told.
+
+use alloc::{
+    borrow::ToOwned,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+
+use leno_jwt::{Audiences, Claims, Expected, Keys, Proven, Purpose, Token, Value, WhyNot, verify};
+use leno_model::view::HeaderChanges;
+use leno_model::view::access::{Jwt, JwtIssuer, KeyPlace, TokenPlace};
+use leno_model::{Code, ObjectRef, Origin, Wall};
+use leno_protocol::{Header, Request};
+
+use crate::caller;
+use crate::policy::meets::is_named;
+use crate::policy::tokens::Tokens;
+
+/// What is to be thought of the token of a request. Only [`crate::Policy::bearer`] finds that out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Bearer(Found);
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+enum Found {
+    /// Nobody has looked.
+    #[default]
+    NotLooked,
+    None,
+    /// Proven by an issuer, the one at this place among those who are believed.
+    Proven(Arc<Proven>, usize),
+    Refused(RefusedToken),
+}
+
+impl Bearer {
+    /// What is said of it to rules.
+    pub fn token(&self) -> caller::Token<'_> {
+        match &self.0 {
+            Found::NotLooked => caller::Token::NotLooked,
+            Found::None => caller::Token::Absent,
+            Found::Proven(proven, _) => caller::Token::Of(proven),
+            Found::Refused(why) => caller::Token::Refused(why),
+        }
+    }
+
+    pub(crate) fn proven(&self) -> Option<&Arc<Proven>> {
+        match &self.0 {
+            Found::Proven(proven, _) => Some(proven),
+            Found::NotLooked | Found::None | Found::Refused(_) => None,
+        }
+    }
+}
+
+/// Why the token of a request is not accepted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefusedToken {
+    /// Who believes its issuer; `None` if nobody does.
+    pub origin: Option<Origin>,
+    /// Why.
+    pub why: WhyRefused,
+}
+
+/// Why the token of a request is not accepted.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WhyRefused {
+    /// It proves nothing to us.
+    #[error("{0}")]
+    Token(WhyNot),
+    /// The request has more than one.
+    #[error("the request carries more than one token")]
+    Several,
+    /// It proves something, and a policy asks for one of its own issuers.
+    #[error("it is of none of the issuers whose tokens {0} requires")]
+    OfAnother(Arc<ObjectRef>),
+    /// Nobody has looked what is to be thought of it.
+    #[error("nobody has looked at the token of the request")]
+    NotLooked,
+    /// Its issuer's keys have not been got, or are no longer good.
+    #[error("no keys of the token's issuer are good: they come from {0}, and could not be got")]
+    KeysMissing(KeyPlace),
+}
+
+impl WhyRefused {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Token(_) | Self::Several | Self::OfAnother(_) | Self::NotLooked => Code::R061,
+            Self::KeysMissing(_) => Code::R063,
+        }
+    }
+
+    /// A client whose token may be good is not to throw it away.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Token(_) | Self::OfAnother(_) | Self::NotLooked => 401,
+            Self::Several => 400,
+            Self::KeysMissing(_) => 503,
+        }
+    }
+}
+
+/// Whose tokens are believed at a port, ready to prove them.
+#[derive(Debug)]
+pub(crate) struct Believed {
+    jwt: Arc<Jwt>,
+    /// The keys of each issuer, in their order.
+    keys: Vec<Keys>,
+    /// Every place of tokens, once.
+    places: Vec<TokenPlace>,
+}
+
+impl Believed {
+    pub(crate) fn new(jwt: Arc<Jwt>) -> Self {
+        let keys = |issuer: &JwtIssuer| {
+            let jwks = issuer.keys.jwks.as_deref().unwrap_or_default();
+            let read = Keys::read(jwks.as_bytes(), Purpose::Tokens);
+            read.map(|(keys, _)| keys).unwrap_or_default()
+        };
+        let mut places = Vec::<TokenPlace>::new();
+        for place in jwt.issuers.iter().flat_map(|issuer| &issuer.from) {
+            if !places.contains(place) {
+                places.push(place.clone());
+            }
+        }
+        Self {
+            keys: jwt.issuers.iter().map(keys).collect(),
+            places,
+            jwt,
+        }
+    }
+
+    /// A policy that wants every call to have a token.
+    pub(crate) fn required(&self) -> Option<&Origin> {
+        self.jwt.required.first()
+    }
+
+    /// A policy that wants a token of its own issuers, and this is none.
+    pub(crate) fn wants_another(&self, proven: &Proven) -> Option<&Origin> {
+        let mut required = self.jwt.required.iter();
+        required.find(|origin| !self.holds_for(&origin.object, proven))
+    }
+
+    /// Finds and proves the token of a request.
+    pub(crate) fn bearer(&self, request: &Request<'_>, tokens: &Tokens, now: Wall) -> Bearer {
+        let mut found = self.find(request.headers);
+        let Some((text, place)) = found.next() else {
+            return Bearer(Found::None);
+        };
+        //= RFC 6750 section 2: "Clients MUST NOT use more than one method to transmit the token in each request."
+        if found.next().is_some() {
+            return refused(None, WhyRefused::Several);
+        }
+        let Ok(text) = str::from_utf8(text) else {
+            return refused(None, WhyRefused::Token(WhyNot::NotAToken));
+        };
+        let known = tokens.get(text, now);
+        if let Some(proven) = known
+            && let Some(by) = self.still_by(&proven, place, now)
+        {
+            return Bearer(Found::Proven(proven, by));
+        }
+        match self.prove(text, place, now) {
+            Ok((proven, by)) => {
+                let proven = Arc::new(proven);
+                tokens.put(text, &proven);
+                Bearer(Found::Proven(proven, by))
+            }
+            Err(refused) => Bearer(Found::Refused(refused)),
+        }
+    }
+
+    /// What stands where tokens stand.
+    fn find<'s>(
+        &'s self,
+        headers: &'s [Header<'s>],
+    ) -> impl Iterator<Item = (&'s [u8], &'s TokenPlace)> {
+        self.places.iter().flat_map(move |place| {
+            let named = headers
+                .iter()
+                .filter(|header| header.name.eq_ignore_ascii_case(&place.header));
+            named.filter_map(move |header| {
+                let (prefix, rest) = header.value.split_at_checked(place.prefix.len())?;
+                let begins_so = prefix.eq_ignore_ascii_case(place.prefix.as_bytes());
+                begins_so.then(|| (rest.trim_ascii(), place))
+            })
+        })
+    }
+
+    /// The issuers who may have put a token there, each with its keys.
+    fn issuers(
+        &self,
+        issuer: Option<&str>,
+        place: &TokenPlace,
+    ) -> impl Iterator<Item = (usize, &JwtIssuer, &Keys)> {
+        let issuers = self.jwt.issuers.iter().zip(&self.keys).enumerate();
+        issuers
+            .filter(move |(_, (one, _))| Some(&*one.issuer) == issuer && one.from.contains(place))
+            .map(|(position, (one, keys))| (position, one, keys))
+    }
+
+    fn prove(
+        &self,
+        text: &str,
+        place: &TokenPlace,
+        now: Wall,
+    ) -> Result<(Proven, usize), RefusedToken> {
+        let not = |origin, why| RefusedToken {
+            origin,
+            why: WhyRefused::Token(why),
+        };
+        let token = Token::read(text).map_err(|why| not(None, why))?;
+        let mut refused = not(None, WhyNot::Issuer);
+        for (position, issuer, keys) in self.issuers(token.claimed_issuer(), place) {
+            let origin = Some(issuer.origin.clone());
+            if let Some(place) = keys_missing(issuer, now) {
+                let why = WhyRefused::KeysMissing(place.clone());
+                refused = RefusedToken { origin, why };
+                continue;
+            }
+            match verify(token.clone(), keys, &expected(issuer), now) {
+                Ok(proven) => return Ok((proven, position)),
+                Err(why) => refused = not(origin, why),
+            }
+        }
+        Err(refused)
+    }
+
+    /// The issuer by whom what was proven before would be proven again.
+    fn still_by(&self, proven: &Proven, place: &TokenPlace, now: Wall) -> Option<usize> {
+        let mut issuers = self.issuers(proven.claims().issuer(), place);
+        issuers.find_map(|(position, issuer, keys)| {
+            let has_keys = keys_missing(issuer, now).is_none();
+            let still = has_keys && proven.still(keys, &expected(issuer), now).is_ok();
+            still.then_some(position)
+        })
+    }
+
+    /// The same for a call that was let in by it and goes on: whatever the time is.
+    pub(crate) fn holds(&self, proven: &Proven) -> bool {
+        self.is_of(proven, |_| true)
+    }
+
+    /// Whether one policy believes anybody's tokens.
+    pub(crate) fn is_asked_by(&self, policy: &ObjectRef) -> bool {
+        self.jwt.issuers_of(policy).next().is_some()
+    }
+
+    /// Whether a token that was proven is of an issuer whom this policy believes, whoever else does.
+    pub(crate) fn holds_for(&self, policy: &ObjectRef, proven: &Proven) -> bool {
+        self.is_of(proven, |issuer| *issuer.origin.object == *policy)
+    }
+
+    fn is_of(&self, proven: &Proven, of: impl Fn(&JwtIssuer) -> bool) -> bool {
+        let issuers = self.jwt.issuers.iter().zip(&self.keys);
+        let mut issuers = issuers.filter(|(issuer, _)| of(issuer));
+        issuers.any(|(issuer, keys)| proven.holds(keys, &expected(issuer)).is_ok())
+    }
+
+    /// What becomes of the headers of a request on its way to the application: what clients may not say
+    /// is left out, and so is the token, unless it is forwarded; claims are told.
+    pub(crate) fn changes(&self, request: &Request<'_>, bearer: &Bearer) -> HeaderChanges {
+        let mut changes = HeaderChanges::default();
+        let by = match &bearer.0 {
+            Found::Proven(proven, by) => {
+                let issuer = self.jwt.issuers.get(*by);
+                issuer.map(|issuer| (proven.claims(), issuer))
+            }
+            Found::NotLooked | Found::None | Found::Refused(_) => None,
+        };
+        for told in by.iter().flat_map(|(_, issuer)| &issuer.claims) {
+            let value = by.and_then(|(claims, _)| claims.get(&told.claim));
+            if let Some(value) = value.and_then(told_as) {
+                changes.set.push((told.header.clone(), value.into()));
+            }
+        }
+        let told = || self.jwt.issuers.iter().flat_map(|issuer| &issuer.claims);
+        for header in request.headers {
+            // Whatever else stood there is replaced.
+            let is_set = |(name, _): &(Arc<str>, Arc<str>)| header.name.eq_ignore_ascii_case(name);
+            if changes.set.iter().any(is_set) {
+                continue;
+            }
+            let is_told = told().any(|claim| is_named(header.name, &claim.header));
+            let is_token = by.is_some_and(|(_, issuer)| {
+                let mut places = issuer.from.iter();
+                !issuer.forward && places.any(|it| header.name.eq_ignore_ascii_case(&it.header))
+            });
+            if is_told || is_token {
+                changes.remove.push(header.name.to_ascii_lowercase().into());
+            }
+        }
+        changes
+    }
+}
+
+fn refused(origin: Option<Origin>, why: WhyRefused) -> Bearer {
+    Bearer(Found::Refused(RefusedToken { origin, why }))
+}
+
+/// Where keys should have come from, if there are none that are good.
+fn keys_missing(issuer: &JwtIssuer, now: Wall) -> Option<&KeyPlace> {
+    let keys = &issuer.keys;
+    let good = keys.jwks.is_some() && keys.until.is_none_or(|until| now < until);
+    let source = keys.source.as_ref().filter(|_| !good)?;
+    Some(&source.place)
+}
+
+fn expected(issuer: &JwtIssuer) -> Expected<'_> {
+    Expected {
+        issuer: Some(&issuer.issuer),
+        audiences: match &issuer.audiences {
+            Some(audiences) => Audiences::OneOf(audiences),
+            None => Audiences::Any,
+        },
+    }
+}
+
+/// The texts that a claim says: of a list each item, of `scope` and `scp` each word. Objects and what
+/// is empty say none.
+pub(crate) fn said(claims: &Claims, name: &str) -> Option<Vec<String>> {
+    let value = claims.get(name)?;
+    //= RFC 8693 section 4.2: "The value of the "scope" claim is a JSON string containing a space-separated list of scopes
+    //= associated with the token"
+    let is_list = matches!(name, "scope" | "scp");
+    let text: fn(&Value) -> Option<String> = one;
+    Some(match value {
+        Value::Array(items) => items.iter().filter_map(text).collect(),
+        Value::String(words) if is_list => words.split(' ').map(ToOwned::to_owned).collect(),
+        Value::Null | Value::Object(_) => Vec::new(),
+        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            text(value).into_iter().collect()
+        }
+    })
+}
+
+fn one(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// How an application is told a claim: what could end a header, or be taken for two items, is not told.
+fn told_as(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Array(items) => {
+            let items = items.iter().map(one).collect::<Option<Vec<_>>>()?;
+            if items.iter().any(|item| item.contains(',')) {
+                return None;
+            }
+            items.join(",")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            one(value)?
+        }
+    };
+    (!text.chars().any(char::is_control) && text.trim() == text).then_some(text)
+}

@@ -1,0 +1,63 @@
+//! Health checks from outside: let in by where they come from and what they ask, before anything else is
+//! asked of them.
+
+use leno_model::view::{PathMatch, Probe};
+
+use crate::caller::{Fact, Missing};
+use crate::policy::meets::{Asked, Call};
+use crate::policy::{Allowed, Policy, Target, Verdict};
+
+impl<'t> Policy<'t> {
+    /// Whether health checks ask this port.
+    pub(super) fn is_probed(&self, target: Target<'_>) -> bool {
+        let mut probes = self.table.view().settings.probes.iter();
+        probes.any(|probe| probe.port == target.port)
+    }
+
+    /// The verdict of a health check; `None` for any other call.
+    pub(super) fn judge_probe(&self, call: Call<'_>) -> Option<Verdict<'t>> {
+        let asked = call.asked?;
+        let probes = &self.table.view().settings.probes;
+        if probes.is_empty() || matches!(call.claim.caller, Fact::Known(Some(_))) {
+            return None;
+        }
+        let mut missing = None;
+        for probe in probes.iter().filter(|probe| probe.port == call.port) {
+            match (
+                is_asked(probe, asked),
+                call.claim.caller,
+                call.claim.address,
+            ) {
+                (Ok(false), _, _) => {}
+                (_, Fact::Unknown, _) => missing = Some(Missing::CallerIdentity),
+                (_, Fact::Known(_), Fact::Unknown) => missing = Some(Missing::CallerAddress),
+                (asked, Fact::Known(_), Fact::Known(address)) => {
+                    let comes = probe.from.iter().any(|block| block.contains(address));
+                    match asked {
+                        Ok(_) if comes => return Some(Verdict::Allow(Allowed::Probe(probe))),
+                        Err(open) if comes => missing = Some(open),
+                        Ok(_) | Err(_) => {}
+                    }
+                }
+            }
+        }
+        missing.map(Verdict::Undecided)
+    }
+}
+
+/// Whether a health check asks so, or what would have to be known to tell.
+fn is_asked(probe: &Probe, asked: Asked<'_>) -> Result<bool, Missing> {
+    let by_path = asked.path.meets(&PathMatch::Exact(probe.path.clone()));
+    let by_method = asked.method.known().map(|method| match method {
+        "GET" | "HEAD" => true,
+        "POST" => &*probe.path == Probe::GRPC_PATH,
+        _ => false,
+    });
+    let mut headers = asked.headers.iter();
+    let asks_for_stream = headers.any(|header| header.name.eq_ignore_ascii_case("upgrade"));
+    if by_path == Some(false) || by_method == Some(false) || asks_for_stream {
+        return Ok(false);
+    }
+    by_path.ok_or(Missing::Path)?;
+    by_method.ok_or(Missing::Method)
+}

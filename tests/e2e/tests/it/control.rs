@@ -1,0 +1,93 @@
+//! A control plane on addresses of its own, and those who ask it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use leno_e2e::{Ended, Process, World, ended, run};
+
+/// A control plane of the mesh `shop`.
+pub(crate) struct Control {
+    pub(crate) world: World,
+    pub(crate) process: Process,
+}
+
+impl Control {
+    /// One that runs with further arguments, by these objects beside a `Mesh` with these fields.
+    pub(crate) fn start(arguments: &[&str], mesh: &str, objects: &str) -> Self {
+        let world = World::new("");
+        let process = running(&world, arguments);
+        let control = Self { world, process };
+        control.apply(mesh, objects);
+        control
+    }
+
+    /// Ends it, as a host does that fails, and gives what remains of it until it is started again.
+    pub(crate) fn fail(self) -> Failed {
+        Failed(self.world)
+    }
+
+    /// Applies a `Mesh` with these fields, and these objects. `@name` stands for the address of a name.
+    pub(crate) fn apply(&self, mesh: &str, objects: &str) {
+        let mesh = format!(
+            "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {{name: shop}}\nspec: {mesh}\n---\n"
+        );
+        let objects = self.world.filled(&format!("{mesh}{objects}"));
+        fs::write(self.path("shop.yaml"), objects).unwrap();
+        self.ask(&["apply", "-f", "shop.yaml", "-n", "shop"]);
+    }
+
+    /// What `leno` says at its end.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+        run(&mut self.command(arguments))
+    }
+
+    /// How `leno` ends, however that is.
+    pub(crate) fn told(&self, arguments: &[&str]) -> Ended {
+        ended(&mut self.command(arguments)).expect("it ends in time")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.world.folder().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.world.command(arguments);
+        command.env("LENO_CONTEXT", self.path("control.sock"));
+        command
+    }
+}
+
+/// A control plane that does not run.
+pub(crate) struct Failed(World);
+
+impl Failed {
+    pub(crate) fn start_again(self) -> Control {
+        let process = running(&self.0, &[]);
+        Control {
+            world: self.0,
+            process,
+        }
+    }
+}
+
+fn running(world: &World, arguments: &[&str]) -> Process {
+    let at = world.at("control", 15012).to_string();
+    let process = world.process(
+        "control",
+        world
+            .command(&["control", "--listen", &at, "--advertise", &at])
+            .args(["--data", "store", "--socket", "control.sock"])
+            .args(arguments),
+    );
+    process.until_says(&["listening on"]);
+    process
+}
+
+/// A `MeshWorkload` of this name that is attested so.
+pub(crate) fn workload(name: &str, attestation: &str) -> String {
+    format!(
+        "apiVersion: leno.dev/v1alpha1\nkind: MeshWorkload\nmetadata: {{name: {name}}}\n\
+         spec:\n  instances: [{{address: 10.0.0.7}}]\n  attestation: {attestation}\n---\n"
+    )
+}

@@ -1,0 +1,347 @@
+//! A cluster: started, asked and ended.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use leno_e2e::{Block, ended};
+use leno_image::Image;
+
+use crate::authority::{Authority, Subject};
+use crate::cgroups::Cgroups;
+use crate::component::{API_PORT, API_SERVICE, CONTAINERD, NODE, Plan, name_service};
+use crate::door::Door;
+use crate::inside::NODE_IP;
+use crate::sandbox::{Kind, Sandbox};
+use crate::{Failure, Programs, images};
+
+/// A Kubernetes that runs. When it is dropped, every process, mount, group and file of it is gone.
+#[derive(Debug)]
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    /// Shut before the sandbox ends.
+    _door: Option<Door>,
+    sandbox: Sandbox,
+    block: Block,
+}
+
+/// How much of Kubernetes there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tier {
+    /// etcd and API server alone, on a loopback address of the host: for what reads and writes objects, and for webhooks
+    /// that a test serves itself.
+    Api,
+    /// A node with all that runs pods, on a network of its own. Takes root.
+    Node,
+}
+
+impl Cluster {
+    /// Starts one and waits until it is ready: an API server that says so, a node to which pods may be sent.
+    pub fn start(tier: Tier) -> Result<Self, Failure> {
+        check_host(tier)?;
+        let programs = Programs::make()?;
+        let block = Block::claim();
+        let address = block.ip("api").to_string();
+        let url = format!("https://{address}:{API_PORT}");
+        let kubeconfig = introduce(&block.folder().join("pki"), &address, &url)?;
+        let kubectl = format!(
+            "#!/bin/sh\nexec '{}' kubectl \"$@\"\n",
+            programs.kube.display()
+        );
+        let kubectl_at = block.folder().join("bin/kubectl");
+        write(&kubectl_at, &kubectl)?;
+        let executable = fs::set_permissions(&kubectl_at, Permissions::from_mode(0o755));
+        executable.map_err(Failure::of("kubectl"))?;
+        let plan = Plan {
+            programs: &programs,
+            folder: block.folder(),
+            address: &address,
+        };
+        if tier == Tier::Node {
+            for (name, text) in plan.files() {
+                write(&block.folder().join(name), &text)?;
+            }
+            link_plugins(&block.folder().join("upper/opt/cni/bin"))?;
+        }
+        let kind = match tier {
+            Tier::Api => Kind::Processes,
+            Tier::Node => Kind::Node,
+        };
+        let mut sandbox = Sandbox::start(&programs.own, kind, block.folder())?;
+        sandbox.run(&plan.etcd())?;
+        let door = match tier {
+            Tier::Api => {
+                sandbox.run(&plan.lone_api_server())?;
+                None
+            }
+            Tier::Node => {
+                sandbox.run(&plan.containerd())?;
+                sandbox.run(&plan.node_api_server())?;
+                let address = SocketAddr::new(block.ip("api").into(), API_PORT);
+                Some(Door::open(address, sandbox.first())?)
+            }
+        };
+        sandbox.until("kube-apiserver", "the API server is ready", || {
+            is_ready(&block.folder().join("pki"), &url)
+        })?;
+        if tier == Tier::Node {
+            for component in [
+                plan.controllers(),
+                plan.scheduler(),
+                plan.proxy(),
+                plan.kubelet(),
+                plan.names(),
+            ] {
+                sandbox.run(&component)?;
+            }
+        }
+        let cluster = Self {
+            kubeconfig,
+            _door: door,
+            sandbox,
+            block,
+        };
+        if tier == Tier::Node {
+            for image in images::of_every_node(&programs.pod)? {
+                cluster.import(&image)?;
+            }
+            cluster.apply(&name_service())?;
+            cluster.until_pods_may_come()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Makes an image known to the node: pods that name it and may use what is there (`imagePullPolicy: IfNotPresent`, or a
+    /// tag that is not `latest`) need no registry.
+    pub fn import(&self, image: &Image) -> Result<(), Failure> {
+        let file = images::write(image, self.folder())?;
+        let mut ctr = self.inside("ctr");
+        ctr.args(["--address", CONTAINERD, "--namespace", "k8s.io"]);
+        said(ctr.args(["images", "import"]).arg(&file))?;
+        fs::remove_file(&file).map_err(Failure::of(file.display().to_string()))
+    }
+
+    /// What a client reads to reach the API server as an administrator, from this host.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The folder of the cluster; the logs of its components are in `logs`.
+    pub fn folder(&self) -> &Path {
+        self.block.folder()
+    }
+
+    /// A program that acts as an administrator of this cluster, and finds a `kubectl` of its version.
+    #[expect(clippy::disallowed_methods, reason = "programs are found by PATH")]
+    pub fn command(&self, program: &str) -> Command {
+        let own = self.folder().join("bin");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(own).chain(std::env::split_paths(&path));
+        let mut command = Command::new(program);
+        // No folder on a `PATH` has a colon in its name.
+        command.env(
+            "PATH",
+            std::env::join_paths(folders).unwrap_or(path.clone()),
+        );
+        command.env("KUBECONFIG", &self.kubeconfig);
+        command
+    }
+
+    /// What `kubectl` says with these arguments.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String, Failure> {
+        said(self.command("kubectl").args(arguments))
+    }
+
+    /// Fails if a component has ended: none should before the cluster does.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.sandbox.check()
+    }
+
+    /// Makes or changes the objects of these documents, YAML.
+    pub fn apply(&self, documents: &str) -> Result<String, Failure> {
+        let file = self.folder().join("applied.yaml");
+        write(&file, documents)?;
+        let file = file.display().to_string();
+        self.ask(&["apply", "--server-side", "-f", &file])
+    }
+
+    /// Waits until `ask` has an answer; `what` it is tells whoever waits in vain. No component may end meanwhile.
+    pub fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> Result<T, Failure> {
+        self.sandbox.until("kube-controller-manager", what, ask)
+    }
+
+    /// A program that runs where the cluster does: on its network, among its processes and mounts.
+    pub fn inside(&self, program: impl AsRef<Path>) -> Command {
+        self.sandbox.enter(program.as_ref())
+    }
+
+    fn until_pods_may_come(&self) -> Result<(), Failure> {
+        let ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+        self.sandbox.until("kubelet", "the node is ready", || {
+            let said = self.ask(&["get", "node", NODE, "-o", ready]).ok()?;
+            (said == "True").then_some(())
+        })?;
+        self.until("the default service account is there", || {
+            self.ask(&["get", "serviceaccount", "default"]).ok()
+        })?;
+        Ok(())
+    }
+}
+
+/// Says what this host lacks for a cluster.
+fn check_host(tier: Tier) -> Result<(), Failure> {
+    let programs: &[&str] = match tier {
+        Tier::Api => &["curl", "etcd", "setpriv", "unshare"],
+        Tier::Node => &[
+            "conntrack",
+            "containerd",
+            "ctr",
+            "curl",
+            "etcd",
+            "ip",
+            "nft",
+            "nsenter",
+            "runc",
+            "setpriv",
+            "socat",
+            "unshare",
+        ],
+    };
+    for program in programs {
+        let folders = [
+            "/usr/local/sbin",
+            "/usr/local/bin",
+            "/usr/sbin",
+            "/usr/bin",
+            "/sbin",
+            "/bin",
+        ];
+        if !folders
+            .iter()
+            .any(|folder| Path::new(folder).join(program).is_file())
+        {
+            return Err(Failure::Missing {
+                what: (*program).to_owned(),
+                remedy: "`cargo xtask kubernetes` installs what is needed",
+            });
+        }
+    }
+    let missing = |what: &str, remedy| Failure::Missing {
+        what: what.to_owned(),
+        remedy,
+    };
+    if tier == Tier::Node && !Cgroups::are_known_here() {
+        let remedy = "a node is built for hosts that have it; the API server alone runs everywhere";
+        return Err(missing("version 1 of control groups", remedy));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(missing("the rights of root", "start it as root"));
+    }
+    Ok(())
+}
+
+/// Makes the certificates of everybody in `folder`; how an administrator reaches the API server at `url`.
+fn introduce(folder: &Path, address: &str, url: &str) -> Result<PathBuf, Failure> {
+    let authority = Authority::establish(folder.to_owned())?;
+    authority.signer("tokens")?;
+    authority.certify(&Subject {
+        file: "api",
+        user: "kube-apiserver",
+        group: None,
+        called: &[
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+            "localhost",
+            "127.0.0.1",
+            address,
+            API_SERVICE,
+            NODE_IP,
+        ],
+    })?;
+    let masters = Some("system:masters");
+    let user = |file, user, group| Subject {
+        file,
+        user,
+        group,
+        called: &[],
+    };
+    authority.certify(&user("kubelets", "kube-apiserver", masters))?;
+    for (file, name) in [
+        ("controllers", "system:kube-controller-manager"),
+        ("scheduler", "system:kube-scheduler"),
+        ("proxy", "system:kube-proxy"),
+    ] {
+        authority.introduce(&user(file, name, None), url)?;
+    }
+    let kubelet = Subject {
+        file: "kubelet",
+        user: &format!("system:node:{NODE}"),
+        group: Some("system:nodes"),
+        called: &[NODE, NODE_IP],
+    };
+    authority.introduce(&kubelet, url)?;
+    authority.introduce(&user("admin", "admin", masters), url)
+}
+
+/// Lets a node find the plugins of Debian where it looks, and where others may be put beside them.
+fn link_plugins(folder: &Path) -> Result<(), Failure> {
+    let link = || -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        for plugin in fs::read_dir(PLUGINS)? {
+            let plugin = plugin?;
+            std::os::unix::fs::symlink(plugin.path(), folder.join(plugin.file_name()))?;
+        }
+        Ok(())
+    };
+    link().map_err(Failure::of(PLUGINS))
+}
+
+/// Where Debian has the plugins that connect pods.
+const PLUGINS: &str = "/usr/lib/cni";
+
+/// Whether the API server says that it is ready.
+fn is_ready(pki: &Path, url: &str) -> Option<()> {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--fail", "--max-time", "5"]);
+    for (option, file) in [
+        ("--cacert", "ca.pem"),
+        ("--cert", "admin.pem"),
+        ("--key", "admin.key"),
+    ] {
+        curl.arg(option).arg(pki.join(file));
+    }
+    let answered = curl
+        .arg(format!("{url}/readyz"))
+        .stdin(Stdio::null())
+        .output();
+    answered
+        .is_ok_and(|answer| answer.status.success())
+        .then_some(())
+}
+
+/// Runs a command to its end and gives what it printed.
+pub(crate) fn said(command: &mut Command) -> Result<String, Failure> {
+    let line = format!("{command:?}");
+    let failed = |status: &str, said: String| Failure::Command {
+        command: line.clone(),
+        status: status.to_owned(),
+        said,
+    };
+    let ended = ended(command.stdin(Stdio::null()))
+        .ok_or_else(|| failed("it does not end", String::new()))?;
+    if ended.status.success() {
+        return Ok(ended.out);
+    }
+    Err(failed(&ended.status.to_string(), ended.err))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let parent = path.parent().unwrap_or(path);
+    let written = fs::create_dir_all(parent).and_then(|()| fs::write(path, text));
+    written.map_err(Failure::of(path.display().to_string()))
+}

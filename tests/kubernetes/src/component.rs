@@ -1,0 +1,295 @@
+//! The components of a cluster and what each is told: its arguments, and the files that it reads.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::Programs;
+use crate::images::PAUSE;
+use crate::inside::NODE_IP;
+use crate::sandbox::Component;
+
+/// What components are told about the cluster that they make.
+pub(crate) struct Plan<'a> {
+    pub(crate) programs: &'a Programs,
+    pub(crate) folder: &'a Path,
+    /// The address of etcd, and that at which the API server is reached.
+    pub(crate) address: &'a str,
+}
+
+/// Where the API server listens.
+pub(crate) const API_PORT: u16 = 6443;
+
+/// What a node is called.
+pub(crate) const NODE: &str = "node-1";
+
+/// Where pods find their name server: a Service that leads to the node.
+const DNS: &str = "10.96.0.10";
+
+/// That Service.
+pub(crate) fn name_service() -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: kube-dns, namespace: kube-system}}
+spec: {{clusterIP: {DNS}, ports: [{{name: dns, port: 53, protocol: UDP}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: kube-dns, namespace: kube-system, labels: {{kubernetes.io/service-name: kube-dns}}}}
+addressType: IPv4
+ports: [{{name: dns, port: 53, protocol: UDP}}]
+endpoints: [{{addresses: [{NODE_IP}]}}]
+"
+    )
+}
+
+/// The API server's address as a Service.
+pub(crate) const API_SERVICE: &str = "10.96.0.1";
+
+impl Plan<'_> {
+    /// A file of the certificates' folder.
+    fn pki(&self, file: &str) -> String {
+        self.folder.join("pki").join(file).display().to_string()
+    }
+
+    fn kubeconfig(&self, name: &str) -> String {
+        format!("--kubeconfig={}", self.pki(&format!("{name}.kubeconfig")))
+    }
+
+    pub(crate) fn etcd(&self) -> Component {
+        let address = self.address;
+        let data = self.folder.join("etcd");
+        let client = format!("http://{address}:2379");
+        let peer = format!("http://{address}:2380");
+        Component {
+            name: "etcd".to_owned(),
+            program: "etcd".into(),
+            arguments: vec![
+                format!("--data-dir={}", data.display()),
+                format!("--listen-client-urls={client}"),
+                format!("--advertise-client-urls={client}"),
+                format!("--listen-peer-urls={peer}"),
+                format!("--initial-advertise-peer-urls={peer}"),
+                format!("--initial-cluster=default={peer}"),
+            ],
+        }
+    }
+
+    /// The API server of a cluster without nodes: nobody makes service accounts there, so that pods need none.
+    pub(crate) fn lone_api_server(&self) -> Component {
+        let mut component = self.api_server();
+        component.arguments.extend([
+            format!("--bind-address={}", self.address),
+            // It has to be one that is not loopback, and nobody asks for it.
+            "--advertise-address=192.0.2.1".to_owned(),
+            "--disable-admission-plugins=ServiceAccount".to_owned(),
+        ]);
+        component
+    }
+
+    /// The API server of a node.
+    pub(crate) fn node_api_server(&self) -> Component {
+        let mut component = self.api_server();
+        component.arguments.extend([
+            format!("--advertise-address={NODE_IP}"),
+            "--enable-admission-plugins=NodeRestriction".to_owned(),
+            format!("--kubelet-certificate-authority={}", self.pki("ca.pem")),
+            format!("--kubelet-client-certificate={}", self.pki("kubelets.pem")),
+            format!("--kubelet-client-key={}", self.pki("kubelets.key")),
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        ]);
+        component
+    }
+
+    fn api_server(&self) -> Component {
+        let issuer = "https://kubernetes.default.svc.cluster.local";
+        self.kube(
+            "kube-apiserver",
+            vec![
+                format!("--etcd-servers=http://{}:2379", self.address),
+                format!("--secure-port={API_PORT}"),
+                format!("--tls-cert-file={}", self.pki("api.pem")),
+                format!("--tls-private-key-file={}", self.pki("api.key")),
+                format!("--client-ca-file={}", self.pki("ca.pem")),
+                "--authorization-mode=Node,RBAC".to_owned(),
+                "--allow-privileged=true".to_owned(),
+                "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+                format!("--service-account-issuer={issuer}"),
+                format!("--service-account-key-file={}", self.pki("tokens.pub")),
+                format!(
+                    "--service-account-signing-key-file={}",
+                    self.pki("tokens.key")
+                ),
+            ],
+        )
+    }
+
+    pub(crate) fn controllers(&self) -> Component {
+        self.kube(
+            "kube-controller-manager",
+            vec![
+                self.kubeconfig("controllers"),
+                "--leader-elect=false".to_owned(),
+                "--use-service-account-credentials".to_owned(),
+                format!("--root-ca-file={}", self.pki("ca.pem")),
+                format!(
+                    "--service-account-private-key-file={}",
+                    self.pki("tokens.key")
+                ),
+                format!("--cluster-signing-cert-file={}", self.pki("ca.pem")),
+                format!("--cluster-signing-key-file={}", self.pki("ca.key")),
+            ],
+        )
+    }
+
+    pub(crate) fn scheduler(&self) -> Component {
+        let arguments = vec![
+            self.kubeconfig("scheduler"),
+            "--leader-elect=false".to_owned(),
+        ];
+        self.kube("kube-scheduler", arguments)
+    }
+
+    pub(crate) fn proxy(&self) -> Component {
+        self.kube(
+            "kube-proxy",
+            vec![
+                self.kubeconfig("proxy"),
+                format!("--hostname-override={NODE}"),
+                "--proxy-mode=nftables".to_owned(),
+                // The table of connections is the whole host's.
+                "--conntrack-max-per-core=0".to_owned(),
+            ],
+        )
+    }
+
+    pub(crate) fn kubelet(&self) -> Component {
+        self.kube(
+            "kubelet",
+            vec![
+                self.kubeconfig("kubelet"),
+                format!("--config={}", self.folder.join("kubelet.json").display()),
+                format!("--hostname-override={NODE}"),
+                format!("--node-ip={NODE_IP}"),
+            ],
+        )
+    }
+
+    pub(crate) fn names(&self) -> Component {
+        let arguments = vec![self.kubeconfig("admin"), format!("--address={NODE_IP}:53")];
+        self.kube("names", arguments)
+    }
+
+    pub(crate) fn containerd(&self) -> Component {
+        let file = self.folder.join("containerd.toml");
+        Component {
+            name: "containerd".to_owned(),
+            program: "containerd".into(),
+            arguments: vec!["--config".to_owned(), file.display().to_string()],
+        }
+    }
+
+    fn kube(&self, name: &str, mut arguments: Vec<String>) -> Component {
+        arguments.insert(0, name.to_owned());
+        Component {
+            name: name.to_owned(),
+            program: self.programs.kube.clone(),
+            arguments,
+        }
+    }
+
+    /// The files of a node and what is in them.
+    pub(crate) fn files(&self) -> [(&'static str, String); 3] {
+        [
+            ("kubelet.json", self.kubelet_configuration().to_string()),
+            ("containerd.toml", self.containerd_configuration()),
+            (
+                "upper/etc/cni/net.d/10-node.conflist",
+                network().to_string(),
+            ),
+        ]
+    }
+
+    fn kubelet_configuration(&self) -> Value {
+        json!({
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "anonymous": {"enabled": false},
+                "webhook": {"enabled": true},
+                "x509": {"clientCAFile": self.pki("ca.pem")},
+            },
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": self.pki("kubelet.pem"),
+            "tlsPrivateKeyFile": self.pki("kubelet.key"),
+            "containerRuntimeEndpoint": format!("unix://{CONTAINERD}"),
+            "cgroupDriver": "cgroupfs",
+            "failCgroupV1": false,
+            "failSwapOn": false,
+            "localStorageCapacityIsolation": false,
+            // A host whose disk is nearly full is no reason to evict a test.
+            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+            "imageGCHighThresholdPercent": 100,
+            "clusterDNS": [DNS],
+            "clusterDomain": "cluster.local",
+            "resolvConf": "",
+        })
+    }
+
+    fn containerd_configuration(&self) -> String {
+        let containerd = self.folder.join("containerd");
+        format!(
+            r#"version = 2
+root = "{0}/root"
+state = "{0}/state"
+
+[grpc]
+address = "{CONTAINERD}"
+
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "{PAUSE}"
+# Nobody may lower the score of a process here without CAP_SYS_RESOURCE.
+restrict_oom_score_adj = true
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/opt/cni/bin"
+conf_dir = "/etc/cni/net.d"
+
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "overlayfs"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+options = {{ SystemdCgroup = false }}
+"#,
+            containerd.display()
+        )
+    }
+}
+
+/// Where containerd is asked.
+pub(crate) const CONTAINERD: &str = "/run/containerd/containerd.sock";
+
+/// How pods are connected.
+fn network() -> Value {
+    json!({
+        "cniVersion": "0.4.0",
+        "name": "pods",
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "pods",
+                "isGateway": true,
+                "hairpinMode": true,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{"subnet": "10.244.0.0/24"}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": true}},
+        ],
+    })
+}

@@ -1,0 +1,22 @@
+//! A real Kubernetes for tests: etcd, API server, controllers, scheduler, kubelet, kube-proxy and containerd, started and
+//! ended by a test. It takes neither Docker nor systemd, fetches no image and reaches no network but its own.
+//!
+//! A [`Cluster`] lives in a sandbox: one kill ends every process of it, and nothing remains of it, however it ends.
+
+mod authority;
+mod cgroups;
+mod cluster;
+mod component;
+pub mod conformance;
+mod door;
+mod failure;
+mod images;
+pub mod inside;
+pub mod keeper;
+mod programs;
+mod sandbox;
+
+pub use cluster::{Cluster, Tier};
+pub use failure::Failure;
+pub use images::{POD, of_program};
+pub use programs::Programs;

@@ -1,0 +1,155 @@
+//! `leno-cluster`: a cluster for people, and the two processes that take care of one. `cargo xtask kubernetes` runs it.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to whoever runs it"
+)]
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use leno_cluster::{Cluster, Failure, Tier, conformance, inside, keeper};
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "\
+A real Kubernetes on this host, for as long as you like: one node, without Docker, and nothing of it remains.
+
+Usage: cargo xtask kubernetes [--api] [-- COMMAND ..]
+
+  cargo xtask kubernetes                      start a node, say how to use it, keep it until Ctrl-C
+  cargo xtask kubernetes -- kubectl get pods -A
+                                              start one, run a command with it, end it
+  cargo xtask kubernetes --api                etcd and API server alone: ready in seconds, no pods
+  cargo xtask kubernetes --test               its own tests
+
+Commands find KUBECONFIG, and a `kubectl` of the same version. The first time Kubernetes is built from its Go modules,
+about ten minutes; it is kept in ~/.cache/leno/programs. It takes root, and a node takes cgroups of version 1.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+    match words {
+        ["keep", kind, folder] => keeper::keep(kind, Path::new(folder))?,
+        ["inside", kind, folder] => inside::serve(kind, Path::new(folder))?,
+        ["conformance"] => return control(),
+        ["--help" | "-h"] => print!("{HELP}"),
+        ["--api", rest @ ..] => return serve(Tier::Api, rest),
+        rest => return serve(Tier::Node, rest),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a cluster for a command, or for as long as somebody wants it.
+fn serve(tier: Tier, rest: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+    match rest {
+        [] => {
+            let cluster = start(tier)?;
+            print!("{}", usage(tier, &cluster));
+            until_interrupted(&cluster)?;
+            eprintln!("Ending.");
+            Ok(ExitCode::SUCCESS)
+        }
+        ["--", program, arguments @ ..] => {
+            let cluster = start(tier)?;
+            let mut command = cluster.command(program);
+            let status = command.args(arguments).status();
+            let status = status.map_err(|error| format!("{program}: {error}"))?;
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+        }
+        [word, ..] => {
+            eprint!("`{word}` is not understood\n\n{HELP}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// Runs the conformance suite where nothing is a mesh: what passes there proves nothing, and what needs one must fail.
+fn control() -> Result<ExitCode, Box<dyn Error>> {
+    let log = std::env::temp_dir().join("leno-conformance-control.log");
+    eprintln!(
+        "Running the suite without a mesh, for several minutes: {}",
+        log.display()
+    );
+    let outcomes = conformance::without_mesh(&log)?;
+    let mut blind = 0;
+    for (name, passed) in &outcomes {
+        let needs = conformance::NEEDS_A_MESH.contains(&name.as_str());
+        let meaning = match (needs, passed) {
+            (true, false) => "fails, as it must",
+            (true, true) => "PASSES WITHOUT A MESH",
+            (false, true) => "passes: pods reach each other",
+            (false, false) => "FAILS, though it needs no mesh",
+        };
+        println!("{name:<40} {meaning}");
+        blind += usize::from(needs == *passed);
+    }
+    let mut missing = conformance::NEEDS_A_MESH.to_vec();
+    missing.retain(|name| !outcomes.contains_key(*name));
+    if blind == 0 && missing.is_empty() {
+        println!("The suite can tell a mesh from none.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(format!("tests that ended otherwise: {blind}; not run: {missing:?}").into())
+}
+
+fn start(tier: Tier) -> Result<Cluster, Failure> {
+    eprintln!("Starting; Kubernetes is built first where it was not yet.");
+    Cluster::start(tier)
+}
+
+fn usage(tier: Tier, cluster: &Cluster) -> String {
+    let what = match tier {
+        Tier::Api => "An API server is ready",
+        Tier::Node => "A node is ready",
+    };
+    let (folder, kubeconfig) = (cluster.folder().display(), cluster.kubeconfig().display());
+    format!(
+        "\
+{what}. Use it from another terminal:
+
+  export KUBECONFIG={kubeconfig}
+  export PATH={folder}/bin:$PATH
+  kubectl get all -A
+
+Logs of its components: {folder}/logs
+Ctrl-C ends it, and nothing of it remains.
+"
+    )
+}
+
+/// Returns when somebody wants the cluster to end; fails if a part of it ends before.
+fn until_interrupted(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let [mut interrupt, mut terminate] = [
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        ];
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                () = tokio::time::sleep(LOOK) => cluster.check()?,
+            }
+        }
+    })
+}
+
+/// How often it is looked whether all of a cluster still runs.
+const LOOK: Duration = Duration::from_secs(1);

@@ -1,0 +1,153 @@
+//! The programs of a cluster: what Debian has, and what is made here from its sources.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use leno_e2e::made::{OUTPUT, Recipe};
+
+use crate::Failure;
+use crate::cluster::said;
+
+/// The programs that a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// Every program of Kubernetes in one file; its first argument says which.
+    pub kube: PathBuf,
+    /// What runs in pods that nobody brings an image for.
+    pub pod: PathBuf,
+    /// `leno-cluster`, which takes care of a cluster from outside and from inside.
+    pub(crate) own: PathBuf,
+}
+
+impl Programs {
+    /// Makes what was not made before: the first time that takes about ten minutes, for Kubernetes.
+    pub fn make() -> Result<Self, Failure> {
+        Ok(Self {
+            kube: kube()?,
+            pod: pod()?,
+            own: own()?,
+        })
+    }
+}
+
+/// What Gateway API's conformance suite is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Suite {
+    /// The suite, as a program.
+    pub(crate) tests: PathBuf,
+    /// What its pods serve, and ask, with.
+    pub(crate) server: PathBuf,
+    pub(crate) client: PathBuf,
+    /// The folder of the suite's module, with its manifests.
+    pub(crate) conformance: PathBuf,
+    /// The folder of Gateway API's module, with its CRDs.
+    pub(crate) gateway_api: PathBuf,
+}
+
+impl Suite {
+    /// Makes what was not made before.
+    pub(crate) fn make() -> Result<Self, Failure> {
+        let program = |name, package: &str| {
+            make(Recipe {
+                name,
+                sources: &source("echo"),
+                command: &[
+                    "go",
+                    "build",
+                    "-trimpath",
+                    "-ldflags",
+                    "-s -w",
+                    "-o",
+                    OUTPUT,
+                    package,
+                ],
+            })
+        };
+        Ok(Self {
+            tests: make(Recipe {
+                name: "conformance",
+                sources: &source("conformance"),
+                command: &["go", "test", "-trimpath", "-c", "-o", OUTPUT, "."],
+            })?,
+            server: program("echo-server", "istio.io/istio/pkg/test/echo/cmd/server")?,
+            client: program("echo-client", "istio.io/istio/pkg/test/echo/cmd/client")?,
+            conformance: module("sigs.k8s.io/gateway-api/conformance")?,
+            gateway_api: module("sigs.k8s.io/gateway-api")?,
+        })
+    }
+}
+
+/// Where a module that the suite needs lies.
+fn module(path: &str) -> Result<PathBuf, Failure> {
+    let mut go = Command::new("go");
+    go.args(["list", "-m", "-f", "{{.Dir}}", path]);
+    let folder = said(go.current_dir(source("conformance")))?;
+    Ok(folder.trim_end().into())
+}
+
+/// Kubernetes, from its Go modules.
+fn kube() -> Result<PathBuf, Failure> {
+    let version = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3";
+    make(Recipe {
+        name: "kube",
+        sources: &source("kube"),
+        command: &[
+            "go",
+            "build",
+            "-trimpath",
+            "-ldflags",
+            version,
+            "-o",
+            OUTPUT,
+            ".",
+        ],
+    })
+}
+
+/// What runs in pods: linked statically, for their images hold nothing else.
+fn pod() -> Result<PathBuf, Failure> {
+    make(Recipe {
+        name: "pod",
+        sources: &source("pod"),
+        command: &[
+            "rustc",
+            "--edition=2024",
+            "-Copt-level=s",
+            "-Cpanic=abort",
+            "-Cstrip=symbols",
+            "-Ctarget-feature=+crt-static",
+            "-o",
+            OUTPUT,
+            "pod.rs",
+        ],
+    })
+}
+
+/// This package's program, which may be the one that asks.
+fn own() -> Result<PathBuf, Failure> {
+    let name = env!("CARGO_PKG_NAME");
+    let asking = std::env::current_exe().map_err(Failure::of("the program of this process"))?;
+    if asking.file_name().is_some_and(|file| file == name) {
+        return Ok(asking);
+    }
+    Ok(leno_e2e::built(name))
+}
+
+fn make(recipe: Recipe<'_>) -> Result<PathBuf, Failure> {
+    recipe.make().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::Missing {
+            what: recipe.command.first().map_or("", |word| word).to_owned(),
+            remedy: "install it: Go 1.26 or later makes Kubernetes, Rust what runs in pods",
+        },
+        _ => Failure::SetUp {
+            what: format!("{} cannot be made", recipe.name),
+            error,
+        },
+    })
+}
+
+/// A folder of this package.
+fn source(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}

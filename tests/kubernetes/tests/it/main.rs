@@ -1,0 +1,7 @@
+//! Clusters as tests start them, use them and leave them behind. `cargo xtask kubernetes --test` runs these: the plain
+//! suite does not wait for a Kubernetes to be built.
+
+mod api;
+mod killed;
+mod node;
+mod rest;

@@ -1,7 +1,9 @@
 //! The command line, as clap reads it.
 
+pub(crate) mod change;
 pub(crate) mod fleet;
 mod groups;
+pub(crate) mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -313,7 +315,7 @@ pub(crate) enum CertsCommand {
     /// Issue certificates for proxies that run from files alone, by an authority in a folder
     Issue(Issue),
     #[command(flatten)]
-    Mesh(fleet::Certificates),
+    Mesh(trust::Certificates),
 }
 
 #[derive(Args)]

@@ -16,10 +16,9 @@ use leno_model::role::PEOPLE;
 use serde::Serialize;
 
 use crate::arguments::Output;
-use crate::arguments::fleet::{
-    self, Certificates, Context, ControlCommand, Fleet, OverrideAdd, OverrideCommand,
-    OverrideTerms, Terms, TokenCommand,
-};
+use crate::arguments::change::{self, OverrideAdd, OverrideCommand, OverrideTerms, Terms};
+use crate::arguments::fleet::{Context, ControlCommand, Fleet};
+use crate::arguments::trust::{Certificates, TokenCommand};
 use crate::command::context::Context as Chosen;
 use crate::command::{Answer, contexts, control, join, leave, plan, policy, status, view, watch};
 use crate::folder::Files;
@@ -135,7 +134,7 @@ pub(crate) fn run_certificates(
     }
 }
 
-fn apply(options: &fleet::Apply, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+fn apply(options: &change::Apply, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let files = Files::read(&options.input.files)?;
     if files.resources.is_empty() {
         bail!("there is no .yaml, .yml or .json file in what -f names");
@@ -194,7 +193,7 @@ pub(crate) fn set_of(paths: &[std::path::PathBuf]) -> anyhow::Result<String> {
     name.context("which set is it? Name it by --set")
 }
 
-fn delete(options: &fleet::Delete, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+fn delete(options: &change::Delete, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let object = |text: &String| match text.split('/').collect::<Vec<_>>().as_slice() {
         [kind @ ("Mesh" | "MeshPeer" | "Namespace"), name] => Ok(format!("{kind} {name}")),
         [kind, name] => Ok(format!("{kind} {}/{name}", options.namespace)),

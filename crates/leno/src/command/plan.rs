@@ -6,7 +6,7 @@ use leno_admin::{Foreseen, ForeseenCalls, Means, PlanOf, Planned};
 use leno_model::Code;
 
 use crate::arguments::Output;
-use crate::arguments::fleet::{FailOn, Plan};
+use crate::arguments::change::{FailOn, Plan};
 use crate::command::context::Context;
 use crate::command::{Answer, fleet};
 use crate::folder::Files;

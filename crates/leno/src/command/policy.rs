@@ -5,7 +5,7 @@ use leno_admin::figures::{count, moment, percent};
 use leno_admin::{SuggestOf, Suggested, SuggestedPolicy};
 
 use crate::arguments::Output;
-use crate::arguments::fleet::{PolicyCommand, Suggest};
+use crate::arguments::change::{PolicyCommand, Suggest};
 use crate::command::context::Context;
 use crate::command::{Answer, fleet};
 use crate::terminal::Terminal;

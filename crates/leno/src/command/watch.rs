@@ -8,7 +8,7 @@ use tokio::signal::ctrl_c;
 use tokio::time::sleep;
 
 use crate::arguments::Output;
-use crate::arguments::fleet;
+use crate::arguments::change;
 use crate::command::Answer;
 use crate::command::context::Context;
 use crate::command::fleet::{ask, refused};
@@ -25,7 +25,7 @@ const PACE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Shows the change that is watched, or those that were; ends its watch if that is asked for.
-pub(crate) fn run(options: &fleet::Watch, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(options: &change::Watch, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let revision = options.revision;
     if options.keep || options.back {
         let keep = options.keep;

@@ -32,15 +32,13 @@ pub mod several;
 mod story;
 mod suggested;
 mod traffic;
+mod trusted;
 mod watched;
 
 pub use answer::{
-    Addressed, Ahead, Answer, Applied, Away, CertificateState, Change, Checked, Configuration,
-    Diff, Ending, FailingCa, FailingRenewal, Finding, Follows, Forgotten, History, Holding,
-    InForce, Link, NextRoot, OwnBundle, Parts, Past, PeerState, PeerTrouble, Proxies, ProxyState,
-    Readmitting, Recovered, Renewed, RenewedAt, Revoked, RevokedIdentity, RootStage, RootState,
-    RootStep, Rotated, Running, RunningPort, SilentHolder, Since, Status, Token, TokenMade, Tokens,
-    Trust, Tunnel, Verb, Waiting,
+    Addressed, Ahead, Answer, Applied, Away, Change, Checked, Configuration, Diff, Ending, Finding,
+    Follows, Forgotten, History, Holding, InForce, Link, Parts, Past, Proxies, ProxyState,
+    Recovered, Running, RunningPort, Since, Status, Token, TokenMade, Tokens, Tunnel, Verb,
 };
 pub use asker::Asker;
 pub use audited::{Audited, AuditedOf, Outcome};
@@ -78,6 +76,11 @@ pub use story::{Fate, Hop, HowKnown, Other, StepOutcome, Story, StoryDetail, Sto
 pub use suggested::{LeftOut, Suggested, SuggestedPolicy};
 pub use traffic::{
     Asked, By, Carried, Edge, FailedCall, FailureCount, FailureGroup, Failures, Kept, Traffic,
+};
+pub use trusted::{
+    CertificateState, FailingCa, FailingRenewal, NextRoot, OwnBundle, PeerState, PeerTrouble,
+    Readmitting, Renewed, RenewedAt, Revoked, RevokedIdentity, RootStage, RootState, RootStep,
+    Rotated, SilentHolder, Trust, Waiting,
 };
 pub use watched::{
     Aftermath, WatchEnd, WatchEnded, WatchFor, WatchedChange, Watches, Weight, WorseCalls,

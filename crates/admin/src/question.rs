@@ -5,9 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
-    Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, OwnBundle,
-    Parts, Proxies, Readmitting, Recovered, Renewed, Revoked, Rotated, Status, TokenMade, Tokens,
-    Trust,
+    Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Parts,
+    Proxies, Recovered, Status, TokenMade, Tokens,
 };
 use crate::audited::AuditedOf;
 use crate::calls::{KeptCalls, Tapped, Wanted, Which};
@@ -20,6 +19,7 @@ use crate::served::{Served, Services};
 use crate::story::Story;
 use crate::suggested::Suggested;
 use crate::traffic::{By, Carried, Failures};
+use crate::trusted::{OwnBundle, Readmitting, Renewed, Revoked, Rotated, Trust};
 use crate::watched::{WatchFor, Watches};
 
 /// A question that has answers of one kind.

@@ -1,8 +1,6 @@
 //! Calls to hosts outside the mesh by name, really tried: in a network of our own whose name server and
 //! hosts are as hostile as any.
 
-use std::process::Command;
-
 use super::world::Folder;
 
 /// `pay.example` and `evil.example` share an address, and two names lead inside.
@@ -186,17 +184,7 @@ fn check(name: &str, arguments: &[&str], calls: &str, expect: &str) {
         .write("ask.py", ASK)
         .write("calls", calls)
         .write("leno.yaml", MESH);
-    let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--net", "--mount"])
-        .args(["sh", "-c", NETWORK, env!("CARGO_BIN_EXE_leno")])
-        .env("LENO_PROXIES", folder.path().join(".proxies"))
-        .args(arguments)
-        .current_dir(folder.path());
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let troubles = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(said, expect, "{arguments:?}: {troubles}");
+    folder.says_in(NETWORK, arguments, expect);
 }
 
 #[test]

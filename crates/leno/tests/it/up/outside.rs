@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::Command;
 use std::thread;
 
 use super::world::Folder;
@@ -107,17 +106,7 @@ fn names_of_others_are_asked_of_the_hosts_resolver_captured_or_not() {
         (&[][..], "yarn\n000\ncurl says 6\n"),
         (&["--explicit"], "yarn\n502\n"),
     ] {
-        let mut command = Command::new("unshare");
-        command
-            .args(["--user", "--map-root-user", "--net", "--mount"])
-            .args(["sh", "-c", NETWORK, env!("CARGO_BIN_EXE_leno")])
-            .env("LENO_PROXIES", folder.path().join(".proxies"))
-            .args(arguments)
-            .current_dir(folder.path());
-        let output = command.output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let troubles = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(said, expect, "{arguments:?}: {troubles}");
+        folder.says_in(NETWORK, arguments, expect);
     }
 }
 

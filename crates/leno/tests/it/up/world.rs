@@ -86,6 +86,22 @@ impl Folder {
         told(&self.leno(arguments).output().unwrap())
     }
 
+    /// Runs the shell script `network`, whose `$0` is `leno`, in a network and as a root of its own; what
+    /// it says must be as expected.
+    pub(crate) fn says_in(&self, network: &str, arguments: &[&str], expect: &str) {
+        let output = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--net", "--mount"])
+            .args(["sh", "-c", network, env!("CARGO_BIN_EXE_leno")])
+            .env("LENO_PROXIES", self.path().join(".proxies"))
+            .args(arguments)
+            .current_dir(self.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let troubles = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said, expect, "{arguments:?}: {troubles}");
+    }
+
     /// Whether `leno ps` says that a workload is up.
     pub(crate) fn is_up(&self, name: &str) -> bool {
         let rows = self.told(["ps"]);

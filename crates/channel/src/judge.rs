@@ -112,7 +112,9 @@ fn told(distrust: &Distrust) -> Error {
         Distrust::MalformedIdentity(_) => CertificateError::BadEncoding,
         Distrust::NotFit { .. } | Distrust::ChainTooLong { .. } => CertificateError::InvalidPurpose,
         Distrust::Revoked { .. } => CertificateError::Revoked,
-        Distrust::UnexpectedPeer { .. } => CertificateError::ApplicationVerificationFailure,
+        Distrust::Person { .. } | Distrust::UnexpectedPeer { .. } => {
+            CertificateError::ApplicationVerificationFailure
+        }
     };
     error.into()
 }

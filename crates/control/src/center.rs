@@ -304,7 +304,7 @@ impl Center {
             return before;
         }
         let (trust, _) = Trust::new(&trusted.bundles, trusted.revoked.clone());
-        self.keyring.judge_by(Arc::new(trust));
+        self.keyring.judge_by(Arc::new(trust.with_people()));
         Arc::new(trusted)
     }
 

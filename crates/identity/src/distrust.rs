@@ -81,6 +81,12 @@ pub enum Distrust {
         /// Who it is.
         id: SpiffeId,
     },
+    /// It is who it says, and people neither call services nor answer for them.
+    #[error("{id} proved to be a person, and only workloads call and are called here")]
+    Person {
+        /// Who it is.
+        id: SpiffeId,
+    },
     /// It is who it says, and somebody else was expected.
     #[error("{} was expected, and {came} came", List(expected))]
     UnexpectedPeer {
@@ -122,6 +128,7 @@ impl Distrust {
             Self::NoCertificate => Code::T008,
             Self::MalformedIdentity(_) => Code::T009,
             Self::NotFit { .. } | Self::ChainTooLong { .. } => Code::T010,
+            Self::Person { .. } => Code::T028,
         }
     }
 
@@ -130,7 +137,8 @@ impl Distrust {
         self.code().fault()
     }
 
-    /// Who the peer says it is. Only [`Self::Revoked`] and [`Self::UnexpectedPeer`] are proven.
+    /// Who the peer says it is. Only [`Self::Revoked`], [`Self::Person`] and
+    /// [`Self::UnexpectedPeer`] are proven.
     pub fn claimed(&self) -> Option<&SpiffeId> {
         match self {
             Self::NoCertificate | Self::ChainTooLong { .. } | Self::MalformedIdentity(_) => None,
@@ -140,6 +148,7 @@ impl Distrust {
             | Self::NotYetValid { id, .. }
             | Self::UnknownAuthority { id }
             | Self::Revoked { id }
+            | Self::Person { id }
             | Self::UnexpectedPeer { came: id, .. } => Some(id),
         }
     }

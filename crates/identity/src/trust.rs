@@ -17,11 +17,12 @@ use crate::certificate::{Certificate, Unfit, Validity};
 pub struct Trust {
     bundles: BTreeMap<TrustDomain, Bundle>,
     revoked: Arc<BTreeSet<SpiffeId>>,
+    people: bool,
 }
 
 impl Trust {
     /// Reads a view's `bundles` and keeps its `revoked`. A root that cannot be used is left out
-    /// and named; the others stand.
+    /// and named; the others stand. People are not believed.
     pub fn new(
         bundles: &BTreeMap<TrustDomain, Arc<Vec<Vec<u8>>>>,
         revoked: Arc<BTreeSet<SpiffeId>>,
@@ -37,8 +38,25 @@ impl Trust {
             }
             (domain.clone(), bundle)
         });
-        let bundles = bundles.collect();
-        (Self { bundles, revoked }, bad)
+        let trust = Self {
+            bundles: bundles.collect(),
+            revoked,
+            people: false,
+        };
+        (trust, bad)
+    }
+
+    /// Believes people, too: for who is asked by people, and carries no calls.
+    pub fn with_people(self) -> Self {
+        Self {
+            people: true,
+            ..self
+        }
+    }
+
+    /// Whether a person may be the peer.
+    pub(crate) fn takes_people(&self) -> bool {
+        self.people
     }
 
     /// The trust domains that have roots.

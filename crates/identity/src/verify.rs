@@ -71,6 +71,9 @@ pub fn verify(chain: &[impl AsRef<[u8]>], trust: &Trust, now: Wall) -> Result<Ca
     if trust.is_revoked(&id) {
         return Err(Distrust::Revoked { id });
     }
+    if id.is_person() && !trust.takes_people() {
+        return Err(Distrust::Person { id });
+    }
     Ok(Caller { id, stands })
 }
 

@@ -170,6 +170,7 @@ codes! {
     T022 "issuer-keys-missing" Configuration "The keys that would prove a token of a CI system, a cloud or a cluster cannot be had.";
     T023 "peer-keys-not-had" Configuration "The keys of another trust domain cannot be had from where the mesh looks for them.";
     T024 "peer-keys-refused" Configuration "What another trust domain says of its keys is not taken.";
+    T028 "person-in-tunnel" Caller "The certificate is a person's, and only workloads call and are called.";
 
     // Configuration: reading
     C001 "not-yaml" Configuration "The document is not valid YAML.";

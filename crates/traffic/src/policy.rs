@@ -361,6 +361,9 @@ impl<'t> Policy<'t> {
         if !revoked.is_empty() && revoked.contains(caller) {
             return Verdict::Deny(Denied::Revoked(caller.clone()));
         }
+        if caller.is_person() {
+            return Verdict::Deny(Denied::Person(caller.clone()));
+        }
         match verdict {
             // Who believes another mesh has not opened its own to it.
             Verdict::Allow(Allowed::ByDefault) if caller.trust_domain != *self.own_domain() => {

@@ -435,6 +435,23 @@ fn the_revoked_are_refused_once_they_proved_who_they_are() {
 }
 
 #[test]
+fn people_are_believed_only_where_people_are_asked_for() {
+    let mut shop = Shop::open();
+    let chain = shop.sign("spiffe://shop.local/ns/leno-people/sa/anna");
+    shop.check(
+        &chain,
+        "T028 (caller) spiffe://shop.local/ns/leno-people/sa/anna proved to be a person, and only \
+         workloads call and are called here",
+    );
+    check(
+        &chain,
+        &shop.trust().with_people(),
+        NOW,
+        "spiffe://shop.local/ns/leno-people/sa/anna until 2026-11-21T10:00:00.000Z",
+    );
+}
+
+#[test]
 fn a_peer_is_one_of_those_expected() {
     let mut shop = Shop::open();
     let caller = verify(&shop.sign(WEB), &shop.trust(), NOW).unwrap();

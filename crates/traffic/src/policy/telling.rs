@@ -30,7 +30,7 @@ impl<'t> Policy<'t> {
         };
         let stopped = matches!(
             verdict,
-            Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_))
+            Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_) | Denied::Person(_))
         );
         let own = &self.table.view().settings.trust_domain;
         story.steps.push(mtls_step(gate, claim, own, &verdict));
@@ -139,14 +139,16 @@ fn mtls_step(gate: &Gate, claim: &Claim<'_>, own: &TrustDomain, verdict: &Verdic
         Fact::Unknown => "who the caller is was not recorded".to_owned(),
     };
     let outcome = match verdict {
-        Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_)) => Outcome::No,
+        Verdict::Deny(Denied::Plain(_) | Denied::Revoked(_) | Denied::Person(_)) => Outcome::No,
         Verdict::Undecided(Missing::CallerIdentity) if gate.access().mtls == Mtls::Strict => {
             Outcome::Undecided
         }
         Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_) => Outcome::Yes,
     };
     let text = match verdict {
-        Verdict::Deny(denied @ Denied::Revoked(_)) => format!("{mode}: {denied}"),
+        Verdict::Deny(denied @ (Denied::Revoked(_) | Denied::Person(_))) => {
+            format!("{mode}: {denied}")
+        }
         Verdict::Allow(_) | Verdict::Deny(_) | Verdict::Undecided(_) => format!("{mode}: {caller}"),
     };
     Step {

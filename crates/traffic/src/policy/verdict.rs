@@ -51,6 +51,9 @@ pub enum Denied {
     /// The caller's identity has been revoked.
     #[error("the identity {0} has been revoked")]
     Revoked(SpiffeId),
+    /// The caller is a person, and only workloads call.
+    #[error("{0} is a person, and only workloads call services")]
+    Person(SpiffeId),
     /// The token of the request is not accepted.
     #[error("{}", .0.why)]
     Token(RefusedToken),
@@ -137,6 +140,7 @@ impl Denied {
             }
             Self::NotOurs
             | Self::Revoked(_)
+            | Self::Person(_)
             | Self::NoAllowRule
             | Self::OfPeer(_)
             | Self::AmbiguousPath
@@ -160,6 +164,7 @@ impl Denied {
             Self::NotTold(_) => Code::R030,
             Self::AmbiguousPath => Code::R035,
             Self::Revoked(_) => Code::T005,
+            Self::Person(_) => Code::T028,
             Self::TargetGone(_) => Code::R001,
             Self::NotLetOut(not) => not.code(),
         }
@@ -187,6 +192,7 @@ impl Denied {
             }
             Self::Plain(_)
             | Self::Revoked(_)
+            | Self::Person(_)
             | Self::NoTokenInStream(_)
             | Self::ByRule(_)
             | Self::NotUnderstood(_)
@@ -219,6 +225,7 @@ impl Denied {
             Self::Plain(_)
             | Self::NotOurs
             | Self::Revoked(_)
+            | Self::Person(_)
             | Self::NoTokenInStream(_)
             | Self::BytesNotAsked(_)
             | Self::ByRule(_)

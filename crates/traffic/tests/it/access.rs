@@ -459,6 +459,16 @@ fn a_revoked_caller_is_denied_whatever_allows_it() {
 }
 
 #[test]
+fn a_person_calls_nothing_whatever_allows_it() {
+    let world = World::new().workload("cart", "10.0.1.1", access("allow from=leno-people/anna"));
+    let table = Table::new(world.view(), Scope::Whole);
+    assert_eq!(
+        judge(&table, "leno-people/anna", "GET http://cart/"),
+        "403 T028"
+    );
+}
+
+#[test]
 fn a_caller_of_another_trust_domain_is_let_in_by_rules_alone() {
     let foreign = SpiffeId::parse("spiffe://bank.example/ns/shop/sa/web").unwrap();
     let check = |rules: &str, expect: &str| {

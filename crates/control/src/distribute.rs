@@ -222,7 +222,7 @@ impl Stream<'_> {
                 member.wants = Arc::clone(&self.wants);
                 member.holds = self.server.holds().clone();
                 member.refused = why;
-                member.lacks = self.server.lacks().clone();
+                member.lacks = self.server.lacks();
             });
         }
     }

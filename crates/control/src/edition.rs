@@ -182,7 +182,11 @@ impl Edition {
     fn add(&mut self, part: &Part) {
         let named = (part.name(), Encoded::new(part.encode()));
         match part {
-            Part::Settings(_) | Part::Revoked(_) | Part::Bundle(..) | Part::TokenKeys(..) => {
+            Part::Settings(_)
+            | Part::Revoked(_)
+            | Part::Bundle(..)
+            | Part::PeerBundle(..)
+            | Part::TokenKeys(..) => {
                 self.everywhere.push(named);
             }
             Part::Workload(workload) => {

@@ -52,7 +52,7 @@ impl Sorted {
                 let refused = Item::new("revoked identities", "").with(ids.collect());
                 self.everywhere.push(refused);
             }
-            Part::Bundle(domain, roots) => {
+            Part::Bundle(domain, roots) | Part::PeerBundle(domain, roots) => {
                 let name = format!("roots of {domain}");
                 self.everywhere
                     .push(Item::new(name, roots.len().to_string()));

@@ -38,6 +38,7 @@ pub const FEATURES: &[&str] = &[
     feature::BACKEND_REWRITE,
     feature::CORS,
     feature::MIRROR,
+    feature::PEERS,
     feature::RETRY_UNANSWERED,
     feature::TOKEN_KEYS,
 ];
@@ -55,6 +56,8 @@ mod feature {
     pub(super) const BACKEND_REWRITE: &str = "backend-rewrite";
     pub(super) const CORS: &str = "cors";
     pub(super) const MIRROR: &str = "mirror";
+    /// A default of `Allow` lets nobody of another trust domain in.
+    pub(super) const PEERS: &str = "peers";
     pub(super) const RETRY_UNANSWERED: &str = "retry-unanswered";
     pub(super) const TOKEN_KEYS: &str = "token-keys";
 }
@@ -77,13 +80,17 @@ impl PartName {
     /// The feature without which a proxy does not know this kind of part, and would refuse the view as
     /// a whole for it.
     pub(crate) fn feature(&self) -> Option<&'static str> {
-        let is_token_keys = self.0.starts_with(TOKEN_KEYS);
-        is_token_keys.then_some(feature::TOKEN_KEYS)
+        let kinds = [(TOKEN_KEYS, feature::TOKEN_KEYS), (PEERS, feature::PEERS)];
+        let kind = kinds.iter().find(|(kind, _)| self.0.starts_with(kind));
+        kind.map(|(_, feature)| *feature)
     }
 }
 
 /// How the names of token keys begin.
 const TOKEN_KEYS: &str = "token-keys/";
+
+/// How the names of roots of other trust domains begin.
+const PEERS: &str = "peer-bundle/";
 
 impl From<String> for PartName {
     fn from(text: String) -> Self {
@@ -199,8 +206,10 @@ pub enum Part {
     },
     /// Identities that are refused.
     Revoked(Arc<BTreeSet<SpiffeId>>),
-    /// The roots of a trust domain.
+    /// The roots of the mesh's own trust domain.
     Bundle(TrustDomain, Arc<Vec<Vec<u8>>>),
+    /// The roots of another trust domain. A proxy that does not know this kind believes nobody of it.
+    PeerBundle(TrustDomain, Arc<Vec<Vec<u8>>>),
     /// The keys of a trust domain that prove its JWT-SVIDs: a JWK Set.
     TokenKeys(TrustDomain, Arc<str>),
 }
@@ -217,6 +226,7 @@ impl Part {
             }
             Self::Revoked(_) => String::from("revoked"),
             Self::Bundle(domain, _) => format!("bundle/{domain}"),
+            Self::PeerBundle(domain, _) => format!("{PEERS}{domain}"),
             Self::TokenKeys(domain, _) => format!("{TOKEN_KEYS}{domain}"),
         })
     }
@@ -233,10 +243,10 @@ impl Part {
                 slice: Some(slice.to_message()),
             }),
             Self::Revoked(identities) => Kind::Revoked(identities.to_message()),
-            Self::Bundle(domain, roots) => Kind::Bundle(mesh::BundleMessage {
-                trust_domain: domain.to_message(),
-                roots: roots.to_vec(),
-            }),
+            Self::Bundle(domain, roots) => Kind::Bundle(mesh::BundleMessage::of(domain, roots)),
+            Self::PeerBundle(domain, roots) => {
+                Kind::PeerBundle(mesh::BundleMessage::of(domain, roots))
+            }
             Self::TokenKeys(domain, keys) => Kind::TokenKeys(mesh::TokenKeysMessage {
                 trust_domain: domain.to_message(),
                 keys: String::from(&**keys),
@@ -289,8 +299,12 @@ impl Part {
                 },
                 Kind::Revoked(message) => Self::Revoked(Arc::new(BTreeSet::from_message(message)?)),
                 Kind::Bundle(message) => {
-                    let domain = TrustDomain::from_message(message.trust_domain)?;
-                    Self::Bundle(domain, Arc::new(message.roots))
+                    let (domain, roots) = message.read()?;
+                    Self::Bundle(domain, roots)
+                }
+                Kind::PeerBundle(message) => {
+                    let (domain, roots) = message.read()?;
+                    Self::PeerBundle(domain, roots)
                 }
                 Kind::TokenKeys(message) => {
                     let domain = TrustDomain::from_message(message.trust_domain)?;
@@ -307,7 +321,11 @@ pub fn parts_of(view: &View) -> Vec<Part> {
     parts.push(Part::Settings(view.settings.clone()));
     parts.push(Part::Revoked(view.revoked.clone()));
     for (domain, roots) in &view.bundles {
-        parts.push(Part::Bundle(domain.clone(), roots.clone()));
+        let (domain, roots) = (domain.clone(), roots.clone());
+        parts.push(match domain == view.settings.trust_domain {
+            true => Part::Bundle(domain, roots),
+            false => Part::PeerBundle(domain, roots),
+        });
     }
     for (domain, keys) in &view.token_keys {
         parts.push(Part::TokenKeys(domain.clone(), keys.clone()));
@@ -340,7 +358,9 @@ pub fn assemble(
                 drop(view.slices.insert((port, index), slice));
             }
             Part::Revoked(part) => view.revoked = part,
-            Part::Bundle(domain, roots) => drop(view.bundles.insert(domain, roots)),
+            Part::Bundle(domain, roots) | Part::PeerBundle(domain, roots) => {
+                drop(view.bundles.insert(domain, roots));
+            }
             Part::TokenKeys(domain, keys) => drop(view.token_keys.insert(domain, keys)),
         }
     }
@@ -373,7 +393,7 @@ struct Parts {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct PartMessage {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     kind: Option<Kind>,
     /// Features without which the part as a whole cannot be understood.
     #[prost(string, repeated, tag = "15")]
@@ -392,6 +412,7 @@ impl PartMessage {
                 | Kind::Endpoints(_)
                 | Kind::Revoked(_)
                 | Kind::Bundle(_)
+                | Kind::PeerBundle(_)
                 | Kind::TokenKeys(_),
             )
             | None => BTreeSet::new(),
@@ -415,6 +436,8 @@ enum Kind {
     Bundle(mesh::BundleMessage),
     #[prost(message, tag = "7")]
     TokenKeys(mesh::TokenKeysMessage),
+    #[prost(message, tag = "8")]
+    PeerBundle(mesh::BundleMessage),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

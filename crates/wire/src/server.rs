@@ -76,6 +76,13 @@ impl Target {
         Arc::new(known)
     }
 
+    /// The features that a proxy with these lacks, and without which it is not told some of it.
+    fn withheld_from(&self, features: &[String]) -> BTreeSet<String> {
+        let needed = self.parts.keys().filter_map(PartName::feature);
+        let lacked = needed.filter(|need| !features.iter().any(|it| it == need));
+        lacked.map(String::from).collect()
+    }
+
     /// The commit without its seal, of which the holder of a key knows.
     fn commit(&self, answers: Vec<Subscription>, told: &BTreeMap<Subscription, bool>) -> Commit {
         Commit {
@@ -103,6 +110,7 @@ pub struct Server {
     refused: Option<(Arc<Target>, String)>,
     renew: BTreeSet<SpiffeId>,
     lacks: BTreeSet<String>,
+    withheld: BTreeSet<String>,
 }
 
 /// The parts that a proxy holds. A clone shares them.
@@ -233,9 +241,10 @@ impl Server {
             .map(|(target, why)| (&target.generation, why.as_str()))
     }
 
-    /// The features that the view which the proxy holds needs, and that it says it lacks.
-    pub fn lacks(&self) -> &BTreeSet<String> {
-        &self.lacks
+    /// The features that the view needs and the proxy lacks: as it says of what it holds, and those without
+    /// which it is not told some of what was offered.
+    pub fn lacks(&self) -> BTreeSet<String> {
+        self.lacks.union(&self.withheld).cloned().collect()
     }
 
     /// Offers a view. It replaces one that was offered before and is not yet under way.
@@ -287,6 +296,7 @@ impl Server {
             return;
         };
         let is_later = follows(&wanted);
+        self.withheld = wanted.target.withheld_from(&hello.features);
         let target = wanted.target.known_with(&hello.features);
         if !is_later {
             return self.begin_in_vain(target);

@@ -210,7 +210,21 @@ pub(crate) struct TokenKeysMessage {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct BundleMessage {
     #[prost(string, tag = "1")]
-    pub(crate) trust_domain: String,
+    trust_domain: String,
     #[prost(bytes = "vec", repeated, tag = "2")]
-    pub(crate) roots: Vec<Vec<u8>>,
+    roots: Vec<Vec<u8>>,
+}
+
+impl BundleMessage {
+    pub(crate) fn of(domain: &TrustDomain, roots: &Arc<Vec<Vec<u8>>>) -> Self {
+        Self {
+            trust_domain: domain.to_message(),
+            roots: roots.to_vec(),
+        }
+    }
+
+    pub(crate) fn read(self) -> Result<(TrustDomain, Arc<Vec<Vec<u8>>>), Misfit> {
+        let domain = TrustDomain::from_message(self.trust_domain)?;
+        Ok((domain, Arc::new(self.roots)))
+    }
 }

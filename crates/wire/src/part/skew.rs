@@ -207,7 +207,7 @@ fn answers(view: &View) -> Vec<Option<Code>> {
 #[test]
 fn what_needs_an_unknown_feature_fails_closed_and_the_control_plane_is_told() {
     let (mut client, mut server) = (Client::new("web"), Server::default());
-    let lacks = |server: &Server| server.lacks().iter().cloned().collect::<Vec<_>>();
+    let lacks = |server: &Server| server.lacks().into_iter().collect::<Vec<_>>();
     server.offer(offered(&view(), 1, Some("moon-phase")));
     let adopted = settle(&mut client, &mut server);
     let held = adopted.last().unwrap();
@@ -265,8 +265,17 @@ fn an_outbound_rule_that_needs_an_unknown_feature_denies_what_is_known_of_it() {
 #[test]
 fn a_kind_of_part_that_a_proxy_does_not_know_is_not_offered() {
     let mut view = view();
-    view.token_keys = BTreeMap::from([(TrustDomain::new("shop.local").unwrap(), "{}".into())]);
-    for (features, expect) in [(FEATURES, 1), (&[], 0)] {
+    let (own, other) = ("shop.local", "bank.example");
+    view.token_keys = BTreeMap::from([(TrustDomain::new(own).unwrap(), "{}".into())]);
+    // An older proxy would take a default of Allow for one about callers of other trust domains.
+    view.bundles = [own, other]
+        .map(|domain| (TrustDomain::new(domain).unwrap(), Arc::default()))
+        .into();
+    let lacks = ["peers", "token-keys"];
+    for (features, keys, bundles, lacks) in [
+        (FEATURES, 1, &[other, own][..], &[][..]),
+        (&[], 0, &[own], &lacks),
+    ] {
         let (mut client, mut server) = (Client::new("web"), Server::default());
         let mut request = client.poll_request().unwrap();
         let hello = request.hello.as_mut().unwrap();
@@ -276,8 +285,12 @@ fn a_kind_of_part_that_a_proxy_does_not_know_is_not_offered() {
         for position in [1, 2] {
             server.offer(offered(&view, position, None));
             let adopted = settle(&mut client, &mut server);
-            assert_eq!(adopted.last().unwrap().token_keys.len(), expect);
-            assert_eq!(effects(adopted.last().unwrap()), [Effect::Allow; 2]);
+            let held = adopted.last().unwrap();
+            assert_eq!(held.token_keys.len(), keys);
+            let believed: Vec<_> = held.bundles.keys().map(TrustDomain::as_str).collect();
+            assert_eq!(believed, bundles);
+            assert_eq!(effects(held), [Effect::Allow; 2]);
+            assert_eq!(server.lacks().iter().collect::<Vec<_>>(), lacks);
         }
     }
 }

@@ -206,6 +206,9 @@ pub(crate) struct TokenKeysMessage {
     pub(crate) keys: String,
 }
 
+/// Roots of a trust domain, as DER.
+type Roots = Arc<Vec<Vec<u8>>>;
+
 /// The roots of one trust domain.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct BundleMessage {
@@ -216,14 +219,14 @@ pub(crate) struct BundleMessage {
 }
 
 impl BundleMessage {
-    pub(crate) fn of(domain: &TrustDomain, roots: &Arc<Vec<Vec<u8>>>) -> Self {
+    pub(crate) fn of(domain: &TrustDomain, roots: &Roots) -> Self {
         Self {
             trust_domain: domain.to_message(),
             roots: roots.to_vec(),
         }
     }
 
-    pub(crate) fn read(self) -> Result<(TrustDomain, Arc<Vec<Vec<u8>>>), Misfit> {
+    pub(crate) fn read(self) -> Result<(TrustDomain, Roots), Misfit> {
         let domain = TrustDomain::from_message(self.trust_domain)?;
         Ok((domain, Arc::new(self.roots)))
     }

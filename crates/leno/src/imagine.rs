@@ -11,11 +11,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::bail;
-use leno_compile::{Destination, Mesh, ViewOf};
+use leno_compile::{Destination, Mesh};
 use leno_model::view::{PortRef, Rule, Unknown, WorkloadId};
 use leno_model::{Code, Namespace, Origin, SpiffeId};
 use leno_protocol::{Fields, Refused};
-use leno_traffic::{Consent, Denied, Kept, Recorded, Refusal, Scope, Story, Table, Token};
+use leno_traffic::{Consent, Denied, Kept, Recorded, Refusal, Story, Token};
 
 use imagining::{Imagining, WHOLE};
 
@@ -190,10 +190,21 @@ pub(crate) struct Ground<'a> {
     pub(crate) token: Token<'a>,
     /// What external authorizers say, where they are asked.
     pub(crate) consent: Consent<'a>,
+    /// Where it is known from which endpoints have proxies in front of them.
+    pub(crate) proxies: Proxies,
+}
+
+/// Where it is known from which endpoints have proxies in front of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proxies {
+    /// From the proxies themselves: each that runs has reported where it takes mesh calls.
+    Reported,
+    /// Nobody was asked: each endpoint is taken to have one.
+    Assumed,
 }
 
 impl<'a> From<&'a Mesh> for Ground<'a> {
-    /// A mesh of which everything is known.
+    /// A mesh of which everything is known that is written.
     fn from(mesh: &'a Mesh) -> Self {
         const NOBODY: &BTreeSet<WorkloadId> = &BTreeSet::new();
         Self {
@@ -201,6 +212,7 @@ impl<'a> From<&'a Mesh> for Ground<'a> {
             unasked: NOBODY,
             token: Token::Absent,
             consent: Consent::Unknown,
+            proxies: Proxies::Assumed,
         }
     }
 }
@@ -232,7 +244,7 @@ pub(crate) fn imagine<'a>(
         rule,
     };
     let namespace = source.namespace(home);
-    let imagining = Imagining { ground, source };
+    let imagining = Imagining::new(ground, source);
     let found = mesh.destination(&asked.host, asked.port, namespace, &source.network());
     let destination = match found {
         Ok(destination) => destination,
@@ -316,11 +328,9 @@ pub(crate) fn hangs_on(
     kept: &[leno_traffic::Asked<'_>],
 ) -> Option<String> {
     let ground = Ground::from(mesh);
-    let (caller, workloads) = Imagining { ground, source }.caller();
-    let view = mesh.view(ViewOf {
-        workloads: &workloads,
-    });
-    let table = Table::new(Arc::new(view), Scope::Whole);
+    let imagining = Imagining::new(ground, source);
+    let (caller, _) = imagining.caller();
+    let table = imagining.sender();
     let text = asked.bytes(asked.target.as_deref()?);
     let mut fields = Fields::new();
     let head = read(&text, &mut fields).ok()?;
@@ -341,6 +351,6 @@ pub(crate) fn received_by(
     let instance = ground.mesh.instances.get(workload)?;
     let sent = asked.target.as_deref().map(|target| asked.bytes(target));
     let alike = std::slice::from_ref(workload);
-    let imagining = Imagining { ground, source };
+    let imagining = Imagining::new(ground, source);
     Some(imagining.receive(instance, port, alike, &sent.unwrap_or_default()))
 }

@@ -425,9 +425,36 @@ impl<'g> Asking<'_, 'g> {
     fn reached(&self, port: &PortRef, request: Option<&Recorded<'_>>, way: Way<'g>) -> Fate<'g> {
         match self.ground.answering(port) {
             [] => Fate::Refused(Refused::from(&Refusal::NoEndpoint(port.clone()))),
-            // Who calls one without a proxy finds nobody who asks.
-            receivers => self.let_in(receivers.iter().filter(|it| it.is_in_mesh), request, way),
+            receivers => match self.called_in_plain(receivers) {
+                Some(fate) => fate,
+                // Who calls one without a proxy finds nobody who asks.
+                None => {
+                    let asked = receivers.iter().filter(|it| it.in_plain.is_none());
+                    self.let_in(asked, request, way)
+                }
+            },
         }
+    }
+
+    /// Why the caller's own proxy would not call some of these in plain, who have no proxies; `None` if it
+    /// would.
+    fn called_in_plain(&self, receivers: &[Receiver]) -> Option<Fate<'g>> {
+        let callers = self.ground.instances_of(&self.call.from);
+        let all: usize = receivers.iter().map(|receiver| receiver.alike).sum();
+        receivers.iter().find_map(|receiver| {
+            let address = receiver.in_plain?;
+            let judged = |caller| self.ground.table.lets_call_plain(caller, address);
+            let mut denied = callers.iter().filter_map(|caller| judged(caller).err());
+            let not = denied.next()?;
+            // Instances of one identity may be of several workloads.
+            if denied.count() + 1 < callers.len() {
+                return Some(Fate::Open("which workload called".to_owned()));
+            }
+            Some(Fate::Refused(Refused {
+                part: (receiver.alike < all).then_some((receiver.alike, all)),
+                ..Refused::from(&Refusal::from(not))
+            }))
+        })
     }
 
     /// What the proxies of the one that was called do, of whose caller no proxy tells.

@@ -1,7 +1,7 @@
 //! A configuration, ready to be asked about calls.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use leno_compile::{Destination, Instance, Mesh, ViewOf};
@@ -26,8 +26,8 @@ pub(crate) struct Receiver {
     pub(crate) workload: WorkloadId,
     /// The port it listens on.
     pub(crate) port: u16,
-    /// Whether proxies stand in front of them.
-    pub(crate) is_in_mesh: bool,
+    /// Where it is called in plain, for want of a proxy in front of it.
+    pub(crate) in_plain: Option<SocketAddr>,
     /// How many there are.
     pub(crate) alike: usize,
     /// What stands over the port.
@@ -102,10 +102,14 @@ fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> V
         let workload = &instance.workload;
         let declared = workload.ports.get(&port);
         let access = declared.map_or(&workload.other_ports, |declared| &declared.access);
-        let is_in_mesh = instance.tunnel.is_some();
+        let address = match instance.tunnel {
+            Some(_) => None,
+            None => workload.addresses.first().copied(),
+        };
+        let in_plain = address.map(|ip| SocketAddr::new(ip, port));
         let alike = receivers.iter_mut().find(|known| {
             known.port == port
-                && known.is_in_mesh == is_in_mesh
+                && known.in_plain == in_plain
                 && (Arc::ptr_eq(&known.access, access) || known.access == *access)
         });
         match alike {
@@ -113,7 +117,7 @@ fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> V
             None => receivers.push(Receiver {
                 workload: workload.id.clone(),
                 port,
-                is_in_mesh,
+                in_plain,
                 alike: 1,
                 access: access.clone(),
             }),

@@ -80,12 +80,26 @@ impl<'g> Sameness<'g> {
             service,
             port: call.port,
         };
+        if !self.same_in_plain(call) {
+            return false;
+        }
         if let Some(known) = self.services.get(&port) {
             return *known;
         }
         let is_same = same_port(before, after, &port);
         self.services.insert(port, is_same);
         is_same
+    }
+
+    /// Whether the same is said of calls in plain, to those who may be reached that have no proxy.
+    fn same_in_plain(&self, call: &Call) -> bool {
+        let (before, after) = (self.before, self.after);
+        let has_plain = |ground| {
+            let mut all = reached(ground, call).into_iter();
+            all.any(|receiver| receiver.in_plain.is_some())
+        };
+        before.outbound_of(&call.from) == after.outbound_of(&call.from)
+            || !has_plain(before) && !has_plain(after)
     }
 
     /// Whether it could be a health check that only one of them lets in.
@@ -105,13 +119,14 @@ impl<'g> Sameness<'g> {
         let place = (call.side, call.to.clone(), call.port);
         *self.gates.entry(place).or_insert_with(|| {
             let both = [before, after].map(|ground| reached(ground, call));
-            let accesses: Vec<_> = both.iter().flatten().map(|it| &it.access).collect();
+            let asked = both.iter().flatten().filter(|it| it.in_plain.is_none());
+            let accesses: Vec<_> = asked.map(|it| &it.access).collect();
             alike(&accesses)
         })
     }
 }
 
-/// Those whose proxies may be asked about a call.
+/// Those who may answer a call.
 fn reached(ground: &Ground<'_>, call: &Call) -> Vec<Receiver> {
     if call.side == Side::Destination {
         return ground.of_identity(&call.to, call.port);
@@ -128,7 +143,7 @@ fn reached(ground: &Ground<'_>, call: &Call) -> Vec<Receiver> {
     let ports = port.map(|port| reachable(&called, port));
     let receivers = ports.iter().flatten();
     let receivers = receivers.flat_map(|port| ground.answering(port));
-    receivers.filter(|it| it.is_in_mesh).cloned().collect()
+    receivers.cloned().collect()
 }
 
 fn alike(accesses: &[&Arc<Access>]) -> Alike {
@@ -221,7 +236,7 @@ fn reachable(called: &PortRef, port: &ServicePort) -> BTreeSet<PortRef> {
 fn same_receivers(one: &[Receiver], other: &[Receiver]) -> bool {
     let is_same = |(one, other): (&Receiver, &Receiver)| {
         one.port == other.port
-            && one.is_in_mesh == other.is_in_mesh
+            && one.in_plain == other.in_plain
             && same_access(&one.access, &other.access)
     };
     one.len() == other.len() && one.iter().zip(other).all(is_same)

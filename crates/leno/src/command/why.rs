@@ -14,7 +14,7 @@ use crate::command::context::Context;
 use crate::command::tap::silent;
 use crate::command::{Answer, explain, fleet};
 use crate::hosted::Hosted;
-use crate::imagine::{Asked, End, Ground, Source, imagine};
+use crate::imagine::{Asked, End, Ground, Proxies, Source, imagine};
 use crate::live::Live;
 use crate::offline::Offline;
 use crate::render;
@@ -61,7 +61,10 @@ pub(crate) fn run(options: &Why, terminal: &mut Terminal) -> anyhow::Result<Answ
     let standing = |workload: &_| live.standing(workload);
     let scene = Scene {
         head: vec![live.context()],
-        ground: Ground::from(&live.mesh),
+        ground: Ground {
+            proxies: Proxies::Reported,
+            ..Ground::from(&live.mesh)
+        },
         namespace: &live.namespace,
         standings: Some(&standing),
         told_by: None,
@@ -88,10 +91,9 @@ fn by_neighbours(
     let scene = Scene {
         head: instead(away.to_string(), control.advice()),
         ground: Ground {
-            mesh: &hosted.known.mesh,
             unasked: &hosted.known.unasked,
-            token: leno_traffic::Token::Absent,
-            consent: leno_traffic::Consent::Unknown,
+            proxies: Proxies::Reported,
+            ..Ground::from(&hosted.known.mesh)
         },
         namespace: &namespace,
         standings: None,

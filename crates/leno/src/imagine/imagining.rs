@@ -1,5 +1,6 @@
 //! The proxies of an imagined call: the caller's, and everyone's it could reach.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,19 +12,41 @@ use leno_model::view::{Action, Backend, HeaderChanges, PortRef, Rule, Split, Wor
 use leno_model::{Code, Dice, SpiffeId};
 use leno_protocol::{Fields, RequestChanges, RequestHead, write_request};
 use leno_traffic::{
-    Changed, Channel, Claim, Denied, Forward, Known, Missing, NoTunnel, Outcome, Peer, Port,
-    Preflight, Refusal, Routed, Scope, Step, StepKind, Story, Table, Verdict,
+    Changed, Channel, Claim, Denied, Detail, Forward, Known, Missing, NoTunnel, NotLetOut, Outcome,
+    Peer, Port, Preflight, Refusal, Routed, Scope, Step, StepKind, Story, Table, Verdict,
 };
 
-use super::{Branch, End, Ground, Reason, Receiver, Said, Source, Thought, read};
+use super::{Branch, End, Ground, Proxies, Reason, Receiver, Said, Source, Thought, read};
 
 /// One call while it is imagined.
 pub(super) struct Imagining<'a> {
     pub(super) ground: Ground<'a>,
     pub(super) source: &'a Source,
+    sender: OnceCell<Table>,
+}
+
+impl<'a> Imagining<'a> {
+    pub(super) fn new(ground: Ground<'a>, source: &'a Source) -> Self {
+        Self {
+            ground,
+            source,
+            sender: OnceCell::new(),
+        }
+    }
 }
 
 impl Imagining<'_> {
+    /// What the caller's proxy decides by.
+    pub(super) fn sender(&self) -> &Table {
+        self.sender.get_or_init(|| {
+            let (_, workloads) = self.caller();
+            let view = self.ground.mesh.view(ViewOf {
+                workloads: &workloads,
+            });
+            Table::new(Arc::new(view), Scope::Whole)
+        })
+    }
+
     /// What the caller's proxy would do.
     pub(super) fn send(
         &self,
@@ -31,11 +54,8 @@ impl Imagining<'_> {
         head: Option<&RequestHead<'_>>,
         server_name: Option<&str>,
     ) -> anyhow::Result<(Thought, End, Option<Arc<Rule>>)> {
-        let (caller, workloads) = self.caller();
-        let view = self.ground.mesh.view(ViewOf {
-            workloads: &workloads,
-        });
-        let table = Table::new(Arc::new(view), Scope::Whole);
+        let (caller, _) = self.caller();
+        let table = self.sender();
         let to = table
             .port(port)
             .context("the view lacks a service of its mesh")?;
@@ -45,8 +65,8 @@ impl Imagining<'_> {
         };
         let mut story = Story::default();
         let (end, rule) = match head.filter(|_| to.protocol().is_http()) {
-            Some(head) => self.route(&table, &peer, to, head, &mut story)?,
-            None => self.route_stream(&table, &peer, to, server_name, &mut story)?,
+            Some(head) => self.route(table, &peer, to, head, &mut story)?,
+            None => self.route_stream(table, &peer, to, server_name, &mut story)?,
         };
         let thought = Thought {
             proxy_of: caller.name.to_string(),
@@ -210,8 +230,11 @@ impl Imagining<'_> {
         let mut receivers: Vec<(Arc<Instance>, u16, Vec<WorkloadId>)> = Vec::new();
         for (instance, number) in self.ground.mesh.answering(port) {
             // Instances of one workload stand behind the same policies.
+            let is_denied = self.denied_in_plain(instance, number).is_some();
             let same = receivers.iter_mut().find(|(other, other_number, _)| {
-                other.origin == instance.origin && *other_number == number
+                other.origin == instance.origin
+                    && *other_number == number
+                    && self.denied_in_plain(other, number).is_some() == is_denied
             });
             let id = instance.workload.id.clone();
             match same {
@@ -259,9 +282,32 @@ impl Imagining<'_> {
     ) -> Receiver {
         let id = &instance.workload.id;
         let mut story = Story::default();
-        story.steps.push(endpoint(instance, port, alike));
+        let mut step = endpoint(instance, port, alike);
+        let denied = self.denied_in_plain(instance, port);
+        let denied = denied.filter(|not| match self.ground.proxies {
+            Proxies::Reported => true,
+            Proxies::Assumed => {
+                step.details.push(Detail {
+                    text: format!("assumed: that it has a proxy; else {not}"),
+                    origin: not.origin().cloned(),
+                });
+                false
+            }
+        });
+        story.steps.push(step);
         let mut asks = Vec::new();
         let said = match self.disbelieved(instance, port) {
+            _ if let Some(not) = denied => {
+                story.steps.push(Step {
+                    kind: StepKind::Access,
+                    outcome: Outcome::No,
+                    known: Known::Replayed,
+                    text: format!("it has no proxy, and {not}"),
+                    origin: not.origin().cloned(),
+                    details: Vec::new(),
+                });
+                Said::Refused(Reason::from(&Refusal::from(not)))
+            }
             Some(refusal) => {
                 story.steps.push(Step {
                     kind: StepKind::Mtls,
@@ -348,6 +394,16 @@ impl Imagining<'_> {
             }),
         };
         (said, asks.unwrap_or_default())
+    }
+
+    /// Why the caller's proxy would not call `instance` in plain, if it has to.
+    fn denied_in_plain(&self, instance: &Instance, port: u16) -> Option<Box<NotLetOut>> {
+        if matches!(self.source, Source::Outside(_)) || instance.tunnel.is_some() {
+            return None;
+        }
+        let address = SocketAddr::new(*instance.workload.addresses.first()?, port);
+        let (caller, _) = self.caller();
+        self.sender().lets_call_plain(&caller, address).err()
     }
 
     /// Why the caller's proxy would not believe the one in front of `instance`.

@@ -1,15 +1,12 @@
 //! Calls to hosts outside the mesh that nobody made: what the caller's proxy would think of them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use leno_compile::ViewOf;
 use leno_model::HostName;
 use leno_model::view::WorkloadId;
 use leno_traffic::naming::is_of_cluster;
 use leno_traffic::{
-    Detail, Host, Imagined, Known, Leave, NotLetOut, Outcome, Refusal, Scope, Step, StepKind,
-    Story, Table,
+    Detail, Host, Imagined, Known, Leave, NotLetOut, Outcome, Refusal, Step, StepKind, Story,
 };
 
 use super::imagining::Imagining;
@@ -23,11 +20,7 @@ impl Imagining<'_> {
             return None;
         };
         let caller = &instance.workload.id;
-        let (_, workloads) = self.caller();
-        let view = self.ground.mesh.view(ViewOf {
-            workloads: &workloads,
-        });
-        let table = Table::new(Arc::new(view), Scope::Whole);
+        let table = self.sender();
         let host = asked.host.trim_matches(['[', ']']);
         let (judged, assumed) = match host.parse() {
             Ok(ip) => {

@@ -455,3 +455,23 @@ fn calls_that_leave_the_mesh_are_judged_by_the_host_that_was_recorded() {
          undecided 2 shop/web > unknown:0 tcp: the host outside the mesh that was called",
     );
 }
+
+#[test]
+fn a_rule_by_address_refuses_calls_to_those_of_the_mesh_that_have_no_proxy() {
+    let closed = outbound("rules: [{action: Deny, ipBlocks: [10.0.0.0/24]}]");
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: old, namespace: shop},
+          spec: {selector: {app: old}, clusterIP: 10.96.0.9, ports: [{port: 81, targetPort: 8081}]}}
+---
+{apiVersion: leno.dev/v1alpha1, kind: MeshWorkload, metadata: {name: legacy-shop, namespace: shop, labels: {app: old}},
+          spec: {ports: [{port: 8081, protocol: HTTP}], instances: [{address: 10.0.0.10}]}}";
+    let calls = "
+        web > old:81 GET / 200 x4
+        web > cart:80 GET / 200 x3";
+    check(
+        service,
+        &format!("{service}\n---\n{closed}"),
+        calls,
+        "breaks 4 shop/web > shop/old:81 GET / 200 -> 403 R067: 10.0.0.10:8081 is denied to shop/web: \
+         AccessPolicy shop/out outbound rule 1 (in 10.0.0.0/24) [AccessPolicy shop/out /spec/outbound/rules/0]",
+    );
+}

@@ -31,7 +31,7 @@ const SHOP: &str = "
  spec: {instances: [{address: 10.0.0.9}]}}
 ";
 
-/// The mesh that a file means, with proxies before all but `legacy`.
+/// The mesh that a file means, with proxies before all but those whose names begin with `legacy`.
 pub(crate) fn mesh(text: &str) -> Mesh {
     let mesh = match text.contains("kind: Mesh,") {
         true => "",
@@ -46,7 +46,10 @@ pub(crate) fn mesh(text: &str) -> Mesh {
     let is_bad = |note: &&leno_model::Note| note.severity == leno_model::Severity::Error;
     assert_eq!(notes.iter().find(is_bad), None);
     let ids: Vec<_> = mesh.instances.keys().cloned().collect();
-    for id in ids.iter().filter(|id| id.name.as_str() != "legacy") {
+    for id in ids
+        .iter()
+        .filter(|id| !id.name.as_str().starts_with("legacy"))
+    {
         mesh.set_tunnel(id, Some(([10, 0, 1, 1], 15008).into()));
     }
     mesh

@@ -222,6 +222,7 @@ codes! {
     C175 "outbound-changes-nothing" Configuration "Rules allow calls to hosts outside the mesh that are let out anyway.";
     C176 "host-in-mesh" Configuration "A rule about hosts outside the mesh names a service of it.";
     C177 "outbound-without-caller" Configuration "Rules about calls that workloads make stand in a policy about something that makes none.";
+    C190 "outbound-opened" Configuration "A policy opens to its workloads what is closed for the whole mesh.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

@@ -412,8 +412,8 @@ const OUTBOUND: &str = "
 Which hosts outside the mesh the targets may **call**; it says nothing of calls that they take. The proxy of the caller decides: about each
 request of HTTP in plain, and each other stream when it begins; again when the configuration changes. Targets are the mesh, a
 namespace, a Service (the workloads to which it leads) or a MeshWorkload, without a port. Of `outbound.default` the most special
-policy that says it holds, of two equally special ones the stricter; where none says it, `Mesh.spec.unknownDestinations` does. Rules
-of all of them hold. How a name is proven, and what is not seen: [calls to hosts outside](../guides/egress.md).
+policy that says it holds, of two equally special ones the stricter; where none says it, `Mesh.spec.unknownDestinations` does. One
+that opens what is closed for the whole mesh is told ([C190](../errors/C190.md)). Rules of all of them hold. How a name is proven, and what is not seen: [calls to hosts outside](../guides/egress.md).
 
 The first line that is true of a call decides; all that a rule says (`hosts`, `ipBlocks`, `ports`) must match:
 

@@ -11,7 +11,7 @@ use core::cmp::Reverse;
 use leno_model::view::Effect;
 use leno_model::{Code, Note, Notes, Origin};
 
-use super::outbound::{self, Idle};
+use super::outbound::{self, Idle, Loosened};
 use super::{Policies, Policy, Rule};
 use crate::finding::{self, Complete};
 
@@ -24,11 +24,13 @@ pub(crate) struct Blind {
     pub(super) claims: BTreeMap<Origin, BTreeSet<String>>,
     /// Policies that let out what would be let out anyway.
     pub(super) idle: Idle,
+    /// Defaults that open what is closed for the whole mesh.
+    pub(super) loosened: Loosened,
     /// Those that have somebody asked about requests where none are seen.
     pub(super) unasked: BTreeMap<Origin, BTreeSet<String>>,
 }
 
-/// How many ports a note names.
+/// How many ports or workloads a note names.
 const MOST_TOLD: usize = 3;
 
 impl Policies<'_> {
@@ -50,6 +52,7 @@ impl Policies<'_> {
     /// Notes the rules that ask for what is not seen.
     pub(crate) fn note_blind(&self, blind: &Blind, notes: &mut Notes) {
         self.note_idle(&blind.idle, notes);
+        self.note_loosened(&blind.loosened, notes);
         for policy in self.all {
             let external = policy.external.as_ref();
             let unasked = external.and_then(|external| blind.unasked.get(&external.origin));
@@ -150,11 +153,11 @@ fn asks_nobody(policy: &Policy<'_>, ports: &BTreeSet<String>) -> Note {
         .in_force(format!("streams of bytes to {ports} are denied"))
 }
 
-/// The first of some ports, and how many more there are.
-fn named(ports: &BTreeSet<String>) -> String {
-    let first = ports.iter().take(MOST_TOLD).map(String::as_str);
+/// The first of some names, and how many more there are.
+pub(super) fn named(all: &BTreeSet<String>) -> String {
+    let first = all.iter().take(MOST_TOLD).map(String::as_str);
     let first = first.collect::<Vec<_>>().join(", ");
-    match ports.len().saturating_sub(MOST_TOLD) {
+    match all.len().saturating_sub(MOST_TOLD) {
         0 => first,
         more => format!("{first} and {more} more"),
     }

@@ -144,7 +144,12 @@ impl<'a> Policies<'a> {
         Ports {
             ports,
             others: distinct.swap_remove(0),
-            outbound: Arc::new(self.outbound(workload, targeted, &mut blind.idle)),
+            outbound: Arc::new(self.outbound(
+                workload,
+                targeted,
+                &mut blind.idle,
+                &mut blind.loosened,
+            )),
         }
     }
 

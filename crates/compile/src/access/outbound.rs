@@ -4,16 +4,17 @@
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
-    string::ToString,
+    string::{String, ToString},
     sync::Arc,
     vec::Vec,
 };
 
 use leno_model::view::{Effect, HostMatch, Outbound, OutboundRule, Stance, Unknown};
-use leno_model::{Code, Name, Namespace, Note, Notes, ObjectRef, Origin, ServiceName};
+use leno_model::{Code, Name, Namespace, Note, Notes, ObjectRef, Origin, ServiceName, Severity};
 use leno_resources::policy::{self, AccessAction, AccessPolicySpec};
 use leno_resources::{Object, Part};
 
+use super::findings::named;
 use super::read::{all_or_any, host_match};
 use super::{Policies, Policy, Special, Targeted};
 use crate::everywhere;
@@ -213,6 +214,9 @@ fn rule(
     }
 }
 
+/// Which defaults open what others keep closed for the whole mesh, and for which workloads.
+pub(crate) type Loosened = BTreeMap<(Origin, Origin), BTreeSet<String>>;
+
 /// Which policies with rules about outbound calls let out what would be let out anyway.
 pub(crate) type Idle = BTreeMap<Arc<ObjectRef>, bool>;
 
@@ -224,6 +228,7 @@ impl Policies<'_> {
         workload: &Workload<'_>,
         targeted: &BTreeMap<u16, Targeted>,
         idle: &mut Idle,
+        loosened: &mut Loosened,
     ) -> Outbound {
         let (namespace, name) = workload.name();
         let services = targeted.values().flat_map(|targeted| &targeted.services);
@@ -242,7 +247,16 @@ impl Policies<'_> {
         let defaults = said
             .iter()
             .filter_map(|(special, (_, calls))| Some((*special, calls.default.as_ref()?)));
-        let default = defaults.max_by_key(|(special, (stance, _))| (*special, *stance));
+        let default = defaults
+            .clone()
+            .max_by_key(|(special, (stance, _))| (*special, *stance));
+        if let Some((special, (Stance::Allow, origin))) = default
+            && special > Special::Mesh
+            && let Some(closed_by) = self.closed_by(defaults)
+        {
+            let workloads = loosened.entry((origin.clone(), closed_by)).or_default();
+            workloads.insert(format!("{namespace}/{name}"));
+        }
         let default = default.map(|(_, default)| default.clone());
         let is_open = match (&default, self.everywhere.settings.unknown_destinations) {
             (Some((stance, _)), _) => *stance == Stance::Allow,
@@ -272,6 +286,47 @@ impl Policies<'_> {
             }
         }
         outbound
+    }
+
+    /// Who says of the whole mesh that nothing leaves it but what rules let out.
+    fn closed_by<'d>(
+        &self,
+        defaults: impl Iterator<Item = (Special, &'d (Stance, Origin))>,
+    ) -> Option<Origin> {
+        let of_mesh = defaults.filter(|(special, _)| *special == Special::Mesh);
+        let settings = &self.everywhere.settings;
+        match of_mesh
+            .map(|(_, default)| default)
+            .max_by_key(|(stance, _)| *stance)
+        {
+            Some((Stance::Deny, origin)) => Some(origin.clone()),
+            Some((Stance::Allow, _)) => None,
+            None => match settings.unknown_destinations {
+                Unknown::Refuse => settings.origin_of_unknown().cloned(),
+                Unknown::Pass => None,
+            },
+        }
+    }
+
+    /// Notes the policies whose default opens what the mesh's keeps closed.
+    pub(super) fn note_loosened(&self, loosened: &Loosened, notes: &mut Notes) {
+        for ((opened_by, closed_by), workloads) in loosened {
+            let mut all = self.all.iter();
+            let by = all.find(|policy| policy.object.reference() == &opened_by.object);
+            let Some(by) = by else { continue };
+            let message = format!("it opens what {} keeps closed", closed_by.object);
+            let suggestion = "to forbid more than that, write rules with action: Deny in a policy about the Mesh: \
+                              nobody else can lift them";
+            let mut note = finding::warning(by.object, &opened_by.pointer, Code::C190, message);
+            // A policy speaks of outbound calls; the field of the `Mesh` is what holds where none does.
+            if &*closed_by.object.kind == "Mesh" {
+                note.severity = Severity::Info;
+            }
+            let whose = named(workloads);
+            notes.push(note.suggest(Some(suggestion.to_string())).in_force(format!(
+                "{whose} may call every host outside the mesh that no rule denies"
+            )));
+        }
     }
 
     /// Notes the policies that let out what would be let out anyway.

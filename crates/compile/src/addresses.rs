@@ -3,11 +3,15 @@
 use alloc::{
     collections::{BTreeMap, btree_map::Entry},
     format,
+    string::ToString,
     vec::Vec,
 };
 use core::net::IpAddr;
 
+use leno_model::address::is_private;
+use leno_model::role::SYSTEM;
 use leno_model::{Code, Network, Note, Notes};
+use leno_resources::Outline;
 
 use crate::finding::{self, Complete};
 use crate::mesh::AddressOwner;
@@ -25,6 +29,9 @@ pub(crate) fn addresses<'a>(
     let mut owners = BTreeMap::new();
     for service in services {
         for address in &service.addresses {
+            if let Some(object) = service.object {
+                note_public(object, "/spec/clusterIP", *address, notes);
+            }
             match owners.entry((network.clone(), *address)) {
                 Entry::Vacant(free) => {
                     free.insert(AddressOwner::Service(service.name.clone()));
@@ -39,6 +46,7 @@ pub(crate) fn addresses<'a>(
             let Some(address) = instance.address else {
                 continue;
             };
+            note_public(workload.object, "/spec/instances", address, notes);
             let owner = owners
                 .entry((instance.network.clone(), address))
                 .or_insert_with(|| AddressOwner::Instances([].into()));
@@ -88,6 +96,26 @@ fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {
             );
         }
     }
+}
+
+/// Notes that only callers of its own namespace come by an address to what `object` declares there.
+fn note_public<'a>(
+    object: impl Into<Outline<'a>>,
+    pointer: &str,
+    address: IpAddr,
+    notes: &mut Notes,
+) {
+    let object = object.into();
+    let namespace = finding::namespace(object);
+    if is_private(address) || namespace.as_str() == SYSTEM {
+        return;
+    }
+    let message = format!("{address} is an address of the Internet, which others may mean, too");
+    let suggestion = "others call it by name; what stands in leno-system is for all namespaces";
+    let note = finding::information(object, pointer, Code::C191, message);
+    notes.push(note.suggest(Some(suggestion.to_string())).in_force(format!(
+        "calls of {namespace} to the address come to it; those of other namespaces leave the mesh"
+    )));
 }
 
 fn taken_from(service: &Service<'_>, address: IpAddr, owner: &AddressOwner) -> Notes {

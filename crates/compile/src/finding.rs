@@ -31,6 +31,16 @@ pub(crate) fn warning<'a>(
     finding(object.into(), pointer, code, Severity::Warning, message)
 }
 
+/// A finding about the field at `pointer` of `object`, which is worth knowing.
+pub(crate) fn information<'a>(
+    object: impl Into<Outline<'a>>,
+    pointer: &str,
+    code: Code,
+    message: String,
+) -> Note {
+    finding(object.into(), pointer, code, Severity::Info, message)
+}
+
 fn finding(
     object: Outline<'_>,
     pointer: &str,

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod address;
 pub mod call;
 pub mod code;
 pub mod dice;

@@ -275,7 +275,7 @@ fn aim_at<'t>(
     caller: &WorkloadId,
     address: SocketAddr,
 ) -> Result<Aim<'t>, Refusal> {
-    match table.destination(network, address) {
+    match table.destination(&caller.namespace, network, address) {
         Destination::Service(port) => Ok(Aim::Port(port)),
         Destination::Endpoint(direct) => Ok(Aim::Direct(direct)),
         Destination::Unknown(_) => {

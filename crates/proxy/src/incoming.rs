@@ -86,7 +86,10 @@ impl Incoming {
             Toward::Named(..) | Toward::Nowhere(_) => return None,
             Toward::Port(port) => table.service(&port.service, port.port),
             Toward::Address(address) if address.ip().to_canonical().is_loopback() => return None,
-            Toward::Address(address) => table.destination(&worker.network, *address),
+            Toward::Address(address) => {
+                let namespace = &self.way.workload().namespace;
+                table.destination(namespace, &worker.network, *address)
+            }
         };
         match destination {
             Destination::Needs(question) => Some(question),

@@ -7,10 +7,11 @@ use alloc::{
 };
 use core::net::{IpAddr, SocketAddr};
 
+use leno_model::address::takes_calls;
 use leno_model::view::{
     Endpoint, EndpointSlice, PortRef, Protocol, Service, Unknown, View, Workload, WorkloadId,
 };
-use leno_model::{Network, ServiceName, Subscription};
+use leno_model::{Namespace, Network, ServiceName, Subscription};
 
 use crate::table::{Port, Table};
 
@@ -86,17 +87,18 @@ struct Holders {
 }
 
 impl Holders {
-    /// An endpoint of the workload that has the address. Where several have it, a port that none of
+    /// Of `endpoints`, one of the workload that has the address. Where several have it, a port that none of
     /// them declares is that of this proxy's own, if it is one of them, and nobody's else.
-    fn only(&self) -> Option<&Place> {
-        let whose = |place: &Place| place.endpoint().workload.clone();
-        let first = self.endpoints.first().map(whose)?;
-        let owner = self.workload.as_ref().unwrap_or(&first);
+    fn only<'h>(
+        &'h self,
+        mut endpoints: impl Iterator<Item = &'h Place> + Clone,
+    ) -> Option<&'h Place> {
+        let first = endpoints.clone().next()?;
+        let owner = self.workload.as_ref().unwrap_or(&first.endpoint().workload);
         let is_its = |place: &&Place| place.endpoint().workload == *owner;
         match self.workload {
-            Some(_) => self.endpoints.iter().find(is_its),
-            None if self.endpoints.iter().all(|place| is_its(&place)) => self.endpoints.first(),
-            None => None,
+            Some(_) => endpoints.find(is_its),
+            None => endpoints.all(|place| is_its(&place)).then_some(first),
         }
     }
 }
@@ -145,15 +147,18 @@ impl Addresses {
         addresses
     }
 
-    /// What `address` means, if anything that `table` holds.
+    /// What `address` means to callers of `namespace`, if anything that `table` holds.
     pub(crate) fn find<'t>(
         &'t self,
         table: &'t Table,
+        namespace: &Namespace,
         network: &Network,
         address: SocketAddr,
     ) -> Option<Destination<'t>> {
         let holders = self.0.get(network)?.get(&address.ip().to_canonical())?;
-        if let Some(name) = &holders.service {
+        let is_theirs = |owner: &Namespace| takes_calls(owner, namespace, address.ip());
+        let service = holders.service.as_ref();
+        if let Some(name) = service.filter(|name| is_theirs(&name.namespace)) {
             let service = table.view().services.get(name)?;
             let port = PortRef {
                 service: name.clone(),
@@ -165,15 +170,19 @@ impl Addresses {
             });
         }
         let at_port = |place: &&Place| place.endpoint().address.port() == address.port();
-        let mut endpoints = holders.endpoints.iter();
-        if let Some(place) = endpoints.find(at_port).or(holders.only()) {
+        let endpoints = holders.endpoints.iter();
+        let endpoints = endpoints.filter(|it| is_theirs(&it.endpoint().workload.namespace));
+        let found = endpoints.clone().find(at_port);
+        if let Some(place) = found.or_else(|| holders.only(endpoints)) {
             return Some(Destination::Endpoint(Direct {
                 of: table.port_at(place.port),
                 endpoint: place.endpoint(),
                 address,
             }));
         }
-        let workload = table.view().workloads.get(holders.workload.as_ref()?)?;
+        let workload = holders.workload.as_ref();
+        let workload = workload.filter(|id| is_theirs(&id.namespace))?;
+        let workload = table.view().workloads.get(workload)?;
         Some(Destination::Own(workload))
     }
 

@@ -65,9 +65,14 @@ impl Table {
         Some(&self.ports[place.ok()?])
     }
 
-    /// What `address` means to whom calls it from `network`.
-    pub fn destination(&self, network: &Network, address: SocketAddr) -> Destination<'_> {
-        if let Some(destination) = self.addresses.find(self, network, address) {
+    /// What `address` means to a workload of `namespace` that calls it from `network`.
+    pub fn destination(
+        &self,
+        namespace: &Namespace,
+        network: &Network,
+        address: SocketAddr,
+    ) -> Destination<'_> {
+        if let Some(destination) = self.addresses.find(self, namespace, network, address) {
             return destination;
         }
         let question = Subscription::Address(network.clone(), address.ip());

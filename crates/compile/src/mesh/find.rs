@@ -3,6 +3,7 @@
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
+use leno_model::address::takes_calls;
 use leno_model::view::{Service, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, near};
 
@@ -71,11 +72,28 @@ impl Mesh {
 
     /// Who has an address and, where several instances share it, listens on `port`.
     pub fn at(&self, network: &Network, address: IpAddr, port: u16) -> Option<Destination<'_>> {
+        self.at_for(None, network, address, port)
+    }
+
+    /// The same for callers of a namespace.
+    fn at_for(
+        &self,
+        namespace: Option<&Namespace>,
+        network: &Network,
+        address: IpAddr,
+        port: u16,
+    ) -> Option<Destination<'_>> {
+        let is_theirs =
+            |owner: &Namespace| namespace.is_none_or(|caller| takes_calls(owner, caller, address));
         let key = (network.clone(), address.to_canonical());
         match self.addresses.get(&key)? {
-            AddressOwner::Service(name) => self.services.get(name).map(Destination::Service),
+            AddressOwner::Service(name) if is_theirs(&name.namespace) => {
+                self.services.get(name).map(Destination::Service)
+            }
+            AddressOwner::Service(_) => None,
             AddressOwner::Instances(ids) => {
-                let instances = || ids.iter().filter_map(|id| self.instances.get(id));
+                let ids = || ids.iter().filter(|id| is_theirs(&id.namespace));
+                let instances = || ids().filter_map(|id| self.instances.get(id));
                 instances()
                     .find(|instance| instance.workload.ports.contains_key(&port))
                     .or_else(|| instances().next())
@@ -94,7 +112,8 @@ impl Mesh {
     ) -> Result<Destination<'_>, NotFound> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse::<IpAddr>() {
-            return self.at(network, address, port).ok_or_else(|| NotFound {
+            let found = self.at_for(Some(namespace), network, address, port);
+            return found.ok_or_else(|| NotFound {
                 what: "address",
                 name: address.to_string(),
                 place: network.to_string(),

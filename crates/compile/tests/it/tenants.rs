@@ -69,6 +69,10 @@ const HOSTILE: &[&str] = &[
     "{apiVersion: leno.dev/v1alpha1, kind: MeshWorkload, metadata: {name: virtual, namespace: mallory}, spec: {ports: [{port: 80}], instances: [{name: virtual, address: 10.1.0.1}]}}",
     "{apiVersion: leno.dev/v1alpha1, kind: MeshWorkload, metadata: {name: as-web, namespace: mallory}, spec: {instances: [{name: as-web, address: 10.0.0.1}]}}",
     "{apiVersion: v1, kind: Service, metadata: {name: alias, namespace: mallory}, spec: {type: ExternalName, externalName: cart.shop.svc.cluster.local}}",
+    // Addresses outside the mesh.
+    "{apiVersion: leno.dev/v1alpha1, kind: MeshWorkload, metadata: {name: drop, namespace: mallory, labels: {app: drop}}, spec: {ports: [{port: 443, protocol: TCP}], instances: [{name: drop, address: 203.0.113.5}]}}",
+    "{apiVersion: v1, kind: Service, metadata: {name: drop, namespace: mallory}, spec: {selector: {app: drop}, clusterIP: 203.0.113.6, ports: [{port: 443}]}}",
+    "{apiVersion: v1, kind: Service, metadata: {name: cart, namespace: mallory}, spec: {selector: {app: drop}, clusterIP: 203.0.113.5, ports: [{port: 443}, {port: 22}]}}",
     // Routes about shop's services.
     "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: mallory}, spec: {parentRefs: [{group: '', kind: Service, name: cart, namespace: shop}], rules: [{backendRefs: [{name: cart, port: 80}]}]}}",
     "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: cart, namespace: mallory, creationTimestamp: '2020-01-01T00:00:00Z'}, spec: {parentRefs: [{group: '', kind: Service, name: cart, namespace: shop, port: 80}], rules: [{matches: [{path: {value: /items}}], filters: [{type: RequestMirror, requestMirror: {backendRef: {name: cart, port: 80}}}], backendRefs: [{name: cart, namespace: shop, port: 80}]}]}}",
@@ -155,7 +159,11 @@ fn no_object_of_a_namespace_opens_what_the_mesh_denies_by_address() {
             let table = Table::new(Arc::new(view), Scope::Whole);
             for address in ["203.0.113.5:443", "203.0.113.6:443"] {
                 let address: SocketAddr = address.parse().unwrap();
-                let at = match table.destination(&Network::default_network(), address) {
+                let at = match table.destination(
+                    &caller.namespace,
+                    &Network::default_network(),
+                    address,
+                ) {
                     Destination::Endpoint(direct) if direct.endpoint.tunnel.is_none() => {
                         vec![direct.address]
                     }
@@ -178,6 +186,39 @@ fn no_object_of_a_namespace_opens_what_the_mesh_denies_by_address() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_namespace_declares_outside_takes_the_calls_of_its_own_workloads() {
+    let means_to_shop = |namespace: &str| {
+        let text = format!("{SHOP}---\n{}", OPENING[1].replace("NS", namespace));
+        let files = [("all.yaml", text.into_bytes())];
+        let (resources, _) = Resources::read(files, &Namespace::new("shop").unwrap());
+        let (mesh, _) = compile(&resources);
+        let caller = id("shop", "web");
+        let workloads = BTreeSet::from([caller.clone()]);
+        let view = mesh.view(ViewOf {
+            workloads: &workloads,
+        });
+        let table = Table::new(Arc::new(view), Scope::Whole);
+        let network = Network::default_network();
+        ["203.0.113.5:443", "203.0.113.6:443"].map(|address| {
+            let address: SocketAddr = address.parse().unwrap();
+            let (ip, port) = (address.ip().to_string(), address.port());
+            let found = mesh.destination(&ip, port, &caller.namespace, &network);
+            let destination = table.destination(&caller.namespace, &network, address);
+            let is_unknown = matches!(destination, Destination::Unknown(_));
+            assert_eq!(
+                found.is_err(),
+                is_unknown,
+                "one is told what the other does"
+            );
+            is_unknown
+        })
+    };
+    assert_eq!(means_to_shop("shop"), [false; 2]);
+    assert_eq!(means_to_shop("leno-system"), [false; 2]);
+    assert_eq!(means_to_shop("mallory"), [true; 2]);
 }
 
 /// An object of mallory whose every reference is drawn from names and addresses of all.
@@ -285,19 +326,22 @@ fn told(mesh: &mut Mesh) -> String {
     let network = Network::default_network();
     let table = Table::new(Arc::new(view.clone()), Scope::Whole);
     let mut told = String::new();
+    let shop = Namespace::new("shop").unwrap();
     for (ip, ports) in [
         ("10.0.0.1", &[22][..]),
         ("10.0.0.2", &[8080, 9090, 22]),
         ("10.1.0.1", &[80, 90, 22]),
         ("10.1.0.2", &[80, 22]),
+        // Outside.
+        ("203.0.113.5", &[443, 22]),
+        ("203.0.113.6", &[443]),
     ] {
         for port in ports {
             let address = SocketAddr::new(ip.parse().unwrap(), *port);
-            let means = means(&table.destination(&network, address));
+            let means = means(&table.destination(&shop, &network, address));
             writeln!(told, "{address} is {means}").unwrap();
         }
     }
-    let shop = Namespace::new("shop").unwrap();
     for name in [
         "cart",
         "cart.shop",

@@ -19,7 +19,11 @@ fn world() -> World {
 }
 
 fn meaning(table: &Table, address: &str) -> String {
-    in_words(table.destination(&network(), address.parse().unwrap()))
+    in_words(table.destination(
+        &service_name("cart").namespace,
+        &network(),
+        address.parse().unwrap(),
+    ))
 }
 
 fn in_words(destination: Destination<'_>) -> String {
@@ -66,7 +70,11 @@ fn an_address_means_a_service_an_endpoint_or_a_workload() {
         assert_eq!(meaning(&table, address), expect, "{address}");
     }
     let elsewhere = leno_model::Network::new("elsewhere").unwrap();
-    let there = table.destination(&elsewhere, "10.1.0.1:80".parse().unwrap());
+    let there = table.destination(
+        &service_name("cart").namespace,
+        &elsewhere,
+        "10.1.0.1:80".parse().unwrap(),
+    );
     assert_eq!(in_words(there), "unknown: pass");
 }
 

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use leno_e2e::{Process, binary, run};
+use leno_e2e::{Process, binary, run, run_within};
 
 /// A demo that runs for as long as this is there, alone: two at a time would wait for each other.
 #[derive(Debug)]
@@ -65,9 +66,12 @@ impl Demo {
         let link = link
             .split_whitespace()
             .find(|word| word.starts_with("http"));
-        run(script(name).arg(link.expect("it prints a link")));
+        run_within(VISIT, script(name).arg(link.expect("it prints a link")));
     }
 }
+
+/// How long a visit may take: longer than it waits by itself for one thing, so that it can say for what.
+const VISIT: Duration = Duration::from_secs(300);
 
 /// `leno`, which finds no proxies but those that were started by it with this home.
 fn leno(home: &Path) -> Command {

@@ -27,7 +27,7 @@ pub use certificates::{issue_earlier, let_expire};
 pub use client::{Answer, Client, curl, exchange};
 pub use collector::Collector;
 pub use grpc::{Grpc, grpcio};
-pub use process::{Ended, Process, ended, run, until, within};
+pub use process::{Ended, Process, ended, run, run_within, until, within};
 pub use reader::{READERS, Read, reader};
 pub use spiffe::Spiffe;
 pub use websocket::{haproxy, websocket};

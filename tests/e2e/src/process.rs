@@ -8,8 +8,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test fails. Only a failing test waits for so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take before a test fails. Only a failing test waits for so long, and a machine that has other
+/// things to do is slow.
+const PATIENCE: Duration = Duration::from_secs(90);
 const STEP: Duration = Duration::from_millis(5);
 
 /// Asks until there is an answer.
@@ -163,9 +164,14 @@ fn show(text: &str) {
 /// Runs a command to its end and gives what it printed; one that fails, or does not end, fails the
 /// test.
 pub fn run(command: &mut Command) -> String {
-    let ended = ended(command);
+    run_within(PATIENCE, command)
+}
+
+/// The same of a command that may take so long: one that waits for several things by itself.
+pub fn run_within(patience: Duration, command: &mut Command) -> String {
+    let ended = ended_within(patience, command);
     let Ended { out, err, status } =
-        ended.unwrap_or_else(|| panic!("in vain for {PATIENCE:?}: the end of {command:?}"));
+        ended.unwrap_or_else(|| panic!("in vain for {patience:?}: the end of {command:?}"));
     assert!(status.success(), "{command:?}: {status}\n{out}{err}");
     out
 }
@@ -183,13 +189,17 @@ pub struct Ended {
 
 /// Runs a command to its end, or kills it if that does not come in time.
 pub fn ended(command: &mut Command) -> Option<Ended> {
+    ended_within(PATIENCE, command)
+}
+
+fn ended_within(patience: Duration, command: &mut Command) -> Option<Ended> {
     let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = pipes.spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let out = read(child.stdout.take().expect("it is a pipe"));
     let err = read(child.stderr.take().expect("it is a pipe"));
     let mut running = Running(child);
-    let status = within(PATIENCE, || running.ended())?;
+    let status = within(patience, || running.ended())?;
     let text = |reading: JoinHandle<Vec<u8>>| {
         let bytes = reading.join().expect("reading does not panic");
         String::from_utf8_lossy(&bytes).into_owned()

@@ -27,10 +27,11 @@ const wide = arrange(shop, shop_calls, 4);
 const high = arrange(shop, shop_calls, 0.4);
 assert.ok(wide.width > wide.height && high.height > high.width);
 
-// The same services in any order make the same map.
-const turned = arrange(shop.toReversed(), shop_calls, 1);
+// The same services and calls in any order make the same map.
 const straight = arrange(shop, shop_calls, 1);
-assert.deepEqual([...turned.at].sort(), [...straight.at].sort());
+for (const turned of [arrange(shop.toReversed(), shop_calls, 1), arrange(shop, shop_calls.toReversed(), 1)]) {
+  assert.deepEqual([...turned.at].sort(), [...straight.at].sort());
+}
 
 // What is added leaves what stood there in its layer and in its order.
 const before = arrange(shop, shop_calls, 0.4);

@@ -1,11 +1,11 @@
 // A call was denied: it is found by filters, and its story is read, step by step, at both proxies.
-import assert from "node:assert/strict";
-import { visit } from "./browser.mjs";
+import { press_together, says, until, visit } from "./browser.mjs";
 
 await visit(async (page) => {
-  await page.keyboard.press("g");
-  await page.keyboard.press("c");
+  await press_together(page, "gc");
+  await page.getByRole("heading", { name: "Calls" }).waitFor();
   await page.keyboard.press("i");
+  await page.locator("input[name=from]:focus").waitFor();
   await page.getByRole("textbox", { name: "from" }).fill("web");
   await page.getByRole("textbox", { name: "code" }).fill("r003");
   await page.waitForURL(/#\/calls\?from=web&code=r003$/);
@@ -21,13 +21,17 @@ await visit(async (page) => {
 
   await page.getByText("403 R003 no-allow-rule").waitFor();
   for (const part of ["fault: caller", "answered by: proxy of payments"]) await page.getByText(part).waitFor();
-  const hops = page.locator(".hops > li");
-  assert.equal(await hops.count(), 2, "both proxies tell");
-  const [web, payments] = await hops.allInnerTexts();
-  for (const part of ["web", "✓", "name", "Service default/payments", "recorded"]) assert.ok(web.includes(part), `${part} is not in:\n${web}`);
-  for (const part of ["mTLS", "proven", "✗", "access", "no AccessPolicy allows it", "leno.yaml:"]) {
-    assert.ok(payments.includes(part), `${part} is not in:\n${payments}`);
-  }
+  // A call is over for one proxy before it is for the other, and its story is asked for once.
+  const hops = page.locator(".hops > li:not(.not-reached)");
+  await until(
+    () => "both proxies tell of it",
+    async () => {
+      await page.getByText("403 R003 no-allow-rule").waitFor();
+      return (await hops.count()) === 2 || (await page.reload(), false);
+    },
+  );
+  await says(hops.first(), "web", "✓", "name", "Service default/payments", "recorded");
+  await says(hops.last(), "mTLS", "proven", "✗", "access", "no AccessPolicy allows it", "leno.yaml:");
   await page.getByText("leno explain R003").waitFor();
 
   // The address is enough to read the same again; one that nobody keeps says so.

@@ -4,7 +4,7 @@ import { visit } from "./browser.mjs";
 await visit(async (page) => {
   const handle = page.getByRole("slider", { name: "Moment that the map shows" });
   await page.locator('[data-service="default/web"]').waitFor();
-  await page.waitForFunction(() => Number(document.querySelector("input[type=range]")?.max) > 1, null, { timeout: 25_000 });
+  await page.waitForFunction(() => Number(document.querySelector("input[type=range]")?.max) > 1);
   await handle.focus();
   await page.keyboard.press("ArrowLeft");
   await page.waitForURL(/at=20/);

@@ -2,7 +2,7 @@
 
 use alloc::{format, string::ToString, sync::Arc, vec::Vec};
 
-use leno_condition::Condition;
+use leno_condition::{Condition, Fact, Flaw};
 use leno_model::view::{AccessLog, LogFields, PortRef, Redaction, Routes, Telemetry, Tracing};
 use leno_model::{Code, Namespace, Notes, Pattern, ServiceName, near};
 use leno_resources::policy::{self, LogMode, TargetKind, TargetRef, TelemetryPolicySpec};
@@ -165,13 +165,23 @@ fn log(written: &policy::AccessLog) -> AccessLog {
     };
     AccessLog {
         is_on: written.mode != Some(LogMode::Disabled),
-        when: written
-            .when
-            .clone()
-            .filter(|when| Condition::new(when).is_ok()),
+        when: written.when.clone().filter(|when| filter(when).is_ok()),
         fields: (!written.fields.is_empty()).then(|| LogFields::of(fields.map(|field| &**field))),
         request_headers: headers(&written.request_headers),
         response_headers: headers(&written.response_headers),
+    }
+}
+
+/// What decides which calls have lines. Claims of tokens do not: nobody reads them there.
+fn filter(written: &str) -> Result<Condition, Flaw> {
+    let condition = Condition::new(written)?;
+    match condition.reads().facts.contains(&Fact::Claims) {
+        false => Ok(condition),
+        true => Err(Flaw {
+            at: (0, written.chars().count()),
+            message: "only access rules look into the claims of tokens".to_string(),
+            suggestion: None,
+        }),
     }
 }
 
@@ -204,7 +214,7 @@ fn check(policy: &Object<TelemetryPolicySpec>, notes: &mut Notes) {
     }
     if let Some(log) = &spec.access_log {
         if let Some(when) = &log.when
-            && let Err(flaw) = Condition::new(when)
+            && let Err(flaw) = filter(when)
         {
             notes.push(
                 finding::not_cel(policy, "/spec/accessLog/when", when, flaw)

@@ -3,6 +3,8 @@
 use alloc::borrow::Cow;
 use core::time::Duration;
 
+use serde_json::Value as Claimed;
+
 /// Declares the facts from their table.
 macro_rules! facts {
     ($($(#[doc = $doc:literal])+ $fact:ident = $name:literal: $kind:ident;)+) => {
@@ -14,6 +16,8 @@ macro_rules! facts {
             /// The headers of the request, by name in lower case; of one that came more than once the
             /// values, with commas between.
             Headers,
+            /// The claims of the request's token, by their names.
+            Claims,
         }
 
         impl Fact {
@@ -25,6 +29,7 @@ macro_rules! facts {
                 match self {
                     $(Self::$fact => $name,)+
                     Self::Headers => "request.headers",
+                    Self::Claims => "jwt.claims",
                 }
             }
 
@@ -33,6 +38,7 @@ macro_rules! facts {
                 match self {
                     $(Self::$fact => concat!($($doc),+).trim_ascii_start(),)+
                     Self::Headers => "The headers of the request, by name in lower case.",
+                    Self::Claims => "The claims of the request's token, by name.",
                 }
             }
 
@@ -41,13 +47,14 @@ macro_rules! facts {
                 match self {
                     $(Self::$fact => Kind::$kind.name(),)+
                     Self::Headers => "map(string, string)",
+                    Self::Claims => "map(string, dyn)",
                 }
             }
 
             pub(crate) fn value_kind(self) -> Option<Kind> {
                 match self {
                     $(Self::$fact => Some(Kind::$kind),)+
-                    Self::Headers => None,
+                    Self::Headers | Self::Claims => None,
                 }
             }
         }
@@ -104,6 +111,7 @@ impl Fact {
             | Self::Path
             | Self::Host
             | Self::Headers
+            | Self::Claims
             | Self::SourceIdentity
             | Self::SourceNamespace
             | Self::SourceService
@@ -125,13 +133,21 @@ impl Fact {
     pub fn is_of_request(self) -> bool {
         matches!(
             self,
-            Self::Method | Self::Path | Self::Host | Self::Headers | Self::RequestSize
+            Self::Method
+                | Self::Path
+                | Self::Host
+                | Self::Headers
+                | Self::Claims
+                | Self::RequestSize
         )
     }
 
     /// Every fact.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::VALUES.iter().copied().chain([Self::Headers])
+        Self::VALUES
+            .iter()
+            .copied()
+            .chain([Self::Headers, Self::Claims])
     }
 }
 
@@ -178,4 +194,19 @@ pub trait Facts {
         reason = "nobody knows, and not there, are two answers"
     )]
     fn header(&self, name: &str) -> Option<Option<Cow<'_, str>>>;
+
+    /// What the token of the request says under a name, or at a JSON pointer (RFC 6901); `None` if nobody
+    /// knows that.
+    fn claim(&self, name: &str) -> Option<ClaimSaid<'_>>;
+}
+
+/// What a token says under a name.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ClaimSaid<'a> {
+    /// There is no token whose claims count.
+    NoToken,
+    /// It says nothing under that name.
+    Absent,
+    /// This.
+    Is(&'a Claimed),
 }

@@ -3,7 +3,8 @@
 //!
 //! The `cel` crate parses; what it parsed is made into a small tree of ours. So an expression costs
 //! what its text shows, allocates nothing, and has three answers: a fact may be unknown where a call is
-//! replayed or imagined. Read are comparisons, `in`, logic, arithmetic, `? :`, `size`, `startsWith`,
+//! replayed or imagined. A claim is taken for what it is compared with, and has no value if it is of another
+//! type. Read are comparisons, `in`, logic, arithmetic, `? :`, `size`, `startsWith`,
 //! `endsWith`, `contains`, `matches`, `duration` and `has`; everything else of CEL is refused with a
 //! reason.
 #![cfg_attr(not(test), no_std)]
@@ -16,6 +17,7 @@
 
 extern crate alloc;
 
+mod claims;
 mod facts;
 mod read;
 mod tree;
@@ -23,7 +25,8 @@ mod tree;
 use alloc::{collections::BTreeSet, string::String, sync::Arc};
 use core::fmt;
 
-pub use facts::{Fact, Facts, Value};
+pub use claims::{NamedClaim, Scalar, listed};
+pub use facts::{ClaimSaid, Fact, Facts, Value};
 
 /// An expression about a call that is true or false of it.
 #[derive(Clone, Debug)]
@@ -82,12 +85,14 @@ impl Eq for Condition {}
 /// What an expression reads of a call, whether or not that decides.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reads {
-    /// The facts, [`Fact::Headers`] among them.
+    /// The facts, [`Fact::Headers`] and [`Fact::Claims`] among them.
     pub facts: BTreeSet<Fact>,
     /// The headers whose names are written out.
     pub headers: BTreeSet<Arc<str>>,
     /// Whether the name of a header is itself found out by asking.
     pub any_header: bool,
+    /// The claims of a token, by name or JSON pointer.
+    pub claims: BTreeSet<Arc<str>>,
 }
 
 /// What an expression says of a call.
@@ -108,6 +113,12 @@ pub enum Answer {
 pub enum Failure {
     /// A header that it looks into is not there. `"name" in request.headers` asks first.
     NoSuchHeader,
+    /// It looks into claims, and the request carries no token that makes any.
+    NoToken,
+    /// A claim that it looks into is not there. `has(jwt.claims.name)` asks first.
+    NoSuchClaim,
+    /// A claim that it looks into is not of the type that it asks for.
+    ClaimOfOtherType,
     /// It divides by zero.
     DivisionByZero,
     /// A number is too large.
@@ -118,6 +129,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoSuchHeader => "the header it looks into is not there",
+            Self::NoToken => "it looks into claims, and there is no token that makes any",
+            Self::NoSuchClaim => "the claim it looks into is not there",
+            Self::ClaimOfOtherType => "the claim it looks into is of another type",
             Self::DivisionByZero => "it divides by zero",
             Self::Overflow => "a number is too large",
         })

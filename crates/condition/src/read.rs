@@ -12,6 +12,7 @@ use cel::common::ast::{
 use cel::parser::{ParseErrors, Parser};
 use leno_model::{Pattern, near};
 
+use crate::claims::{Claim, NamedClaim};
 use crate::facts::{Fact, Kind};
 use crate::tree::{Number, Operation, Relation, Span, Text, Truth};
 use crate::{Condition, Flaw, Reads};
@@ -41,7 +42,7 @@ pub(crate) fn read(text: &str) -> Result<(Truth, Reads), Flaw> {
         parts: 0,
         reads: Reads::default(),
     };
-    let part = reader.part(&root)?;
+    let part = reader.part(&root)?.like(Some(Kind::Truth));
     let Part::Truth(truth) = part else {
         let is = part.described();
         return Err(whole(format!("it is {is}, and should be true or false")));
@@ -106,9 +107,41 @@ enum Part {
     Numbers(Vec<Number>),
     Texts(Vec<Text>),
     Headers,
+    /// What only a token says the type of.
+    Claim(Claim),
+    /// All claims.
+    Claims,
 }
 
 impl Part {
+    /// A claim as a value of this type.
+    fn like(self, kind: Option<Kind>) -> Self {
+        match (self, kind) {
+            (Self::Claim(claim), Some(Kind::Truth)) => Self::Truth(Truth::Claim(claim)),
+            (Self::Claim(claim), Some(Kind::Number)) => Self::Number(Number::Claim(claim)),
+            (Self::Claim(claim), Some(Kind::Text)) => Self::Text(Text::Claim(claim)),
+            (part, Some(_) | None) => part,
+        }
+    }
+
+    /// The type of a single value; a claim beside another is taken for a text.
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Truth(_) => Some(Kind::Truth),
+            Self::Number(_) => Some(Kind::Number),
+            Self::Text(_) | Self::Claim(_) => Some(Kind::Text),
+            Self::Span(_) => Some(Kind::Span),
+            Self::Numbers(_) | Self::Texts(_) | Self::Headers | Self::Claims => None,
+        }
+    }
+
+    /// Two that are compared: a claim as what stands on the other side.
+    fn alike(left: Self, right: Self) -> (Self, Self) {
+        let left = left.like(right.kind());
+        let right = right.like(left.kind());
+        (left, right)
+    }
+
     fn described(&self) -> &'static str {
         match self {
             Self::Truth(_) => "a bool",
@@ -118,6 +151,8 @@ impl Part {
             Self::Numbers(_) => "a list of ints",
             Self::Texts(_) => "a list of strings",
             Self::Headers => "a map of headers",
+            Self::Claim(_) => "a claim",
+            Self::Claims => "a map of claims",
         }
     }
 
@@ -126,6 +161,7 @@ impl Part {
             Some(Kind::Number) => Self::Number(Number::Of(fact)),
             Some(Kind::Text) => Self::Text(Text::Of(fact)),
             Some(Kind::Span) => Self::Span(Span::Of(fact)),
+            Some(Kind::Truth) | None if fact == Fact::Claims => Self::Claims,
             Some(Kind::Truth) | None => Self::Headers,
         }
     }
@@ -143,6 +179,9 @@ impl Reader<'_> {
         if self.parts > Condition::MOST_PARTS {
             let most = Condition::MOST_PARTS;
             return Err(self.flaw(expr, format!("it has more than {most} parts")));
+        }
+        if let Some(steps) = self.claim_steps(expr)? {
+            return Ok(Part::Claim(self.claim(&steps)));
         }
         match &expr.expr {
             Expr::Ident(_) => self.name(expr),
@@ -167,7 +206,8 @@ impl Reader<'_> {
             self.reads.facts.insert(fact);
             return Ok(Part::of(fact));
         }
-        let names = || Fact::all().map(Fact::name);
+        let named = NamedClaim::ALL.iter().map(|claim| claim.name);
+        let names = || Fact::all().map(Fact::name).chain(named.clone());
         let below = names().filter(|fact| {
             let rest = fact.strip_prefix(&*name);
             rest.is_some_and(|rest| rest.starts_with('.'))
@@ -175,19 +215,93 @@ impl Reader<'_> {
         let below = below.collect::<Vec<_>>();
         let mut flaw = self.flaw(expr, format!("nothing is called {name}"));
         flaw.suggestion = if below.is_empty() {
-            near::did_you_mean(&name, names())
+            let of_token = name.starts_with("jwt.");
+            let of_token = of_token.then(|| "claims are read as jwt.claims.name".to_owned());
+            near::did_you_mean(&name, names()).or(of_token)
         } else {
             Some(format!("there is {}", below.join(", ")))
         };
         Err(flaw)
     }
 
-    /// A fact, a header as a field, or `has(..)` of a header.
+    /// The steps to a claim, if that is what stands here.
+    fn claim_steps(&self, expr: &IdedExpr) -> Result<Option<Vec<String>>, Flaw> {
+        if let Expr::Select(select) = &expr.expr
+            && !select.test
+        {
+            return self.claim_below(&select.operand, select.field.clone());
+        }
+        let Expr::Call(call) = &expr.expr else {
+            return Ok(None);
+        };
+        let ([of, step], operators::INDEX) = (&*call.args, &*call.func_name) else {
+            return Ok(None);
+        };
+        match written_out(step) {
+            Some(step) => self.claim_below(of, step.to_owned()),
+            None if self.is_of_claims(of)? => Err(self.not_written_out(step)),
+            None => Ok(None),
+        }
+    }
+
+    /// The steps to the claim that is called so below something.
+    fn claim_below(&self, of: &IdedExpr, step: String) -> Result<Option<Vec<String>>, Flaw> {
+        let above = dotted(of);
+        if above.as_deref() == Some(Fact::Claims.name()) {
+            return Ok(Some(vec![step]));
+        }
+        let named = above.and_then(|above| NamedClaim::named(&format!("{above}.{step}")));
+        if let Some(named) = named {
+            return Ok(Some(vec![named.claim.to_owned()]));
+        }
+        let steps = self.claim_steps(of)?;
+        Ok(steps.map(|mut steps| {
+            steps.push(step);
+            steps
+        }))
+    }
+
+    fn is_of_claims(&self, expr: &IdedExpr) -> Result<bool, Flaw> {
+        let is_all = dotted(expr).as_deref() == Some(Fact::Claims.name());
+        Ok(is_all || self.claim_steps(expr)?.is_some())
+    }
+
+    fn not_written_out(&self, step: &IdedExpr) -> Flaw {
+        let message = "the name of a claim is written out, so that it is known what is read";
+        self.flaw_with(step, message.to_owned(), "write: jwt.claims[\"name\"]")
+    }
+
+    fn claim(&mut self, steps: &[String]) -> Claim {
+        let claim = Claim::at(steps);
+        self.reads.facts.insert(Fact::Claims);
+        self.reads.claims.insert(claim.0.clone());
+        claim
+    }
+
+    /// `has(..)` of a claim, or of all of them: whether there is a token that makes any.
+    fn has_claim(&mut self, select: &SelectExpr) -> Result<Option<Truth>, Flaw> {
+        let above = dotted(&select.operand).unwrap_or_default();
+        if format!("{above}.{}", select.field) == Fact::Claims.name() {
+            self.reads.facts.insert(Fact::Claims);
+            return Ok(Some(Truth::HasToken));
+        }
+        let steps = self.claim_below(&select.operand, select.field.clone())?;
+        Ok(steps.map(|steps| Truth::HasClaim(self.claim(&steps))))
+    }
+
+    /// A fact, a header as a field, or `has(..)` of a header or a claim.
     fn select(&mut self, expr: &IdedExpr, select: &SelectExpr) -> Result<Part, Flaw> {
+        if select.test
+            && let Some(has) = self.has_claim(select)?
+        {
+            return Ok(Part::Truth(has));
+        }
         let of_headers = dotted(&select.operand).as_deref() == Some(Fact::Headers.name());
         if !of_headers && select.test {
-            let message = "only of a header it can be asked whether it is there".to_owned();
-            return Err(self.flaw_with(expr, message, "write: has(request.headers.name)"));
+            let message =
+                "only of a header or a claim it can be asked whether it is there".to_owned();
+            let instead = "write: has(request.headers.name) or has(jwt.claims.name)";
+            return Err(self.flaw_with(expr, message, instead));
         }
         if !of_headers {
             return self.name(expr);
@@ -239,8 +353,8 @@ impl Reader<'_> {
                 }
                 Ok(Part::Numbers(numbers))
             }
-            Part::Text(text) => {
-                let mut texts = vec![text];
+            part @ (Part::Text(_) | Part::Claim(_)) => {
+                let mut texts = vec![self.as_text(first, part)?];
                 for item in rest {
                     texts.push(self.text(item)?);
                 }
@@ -250,7 +364,8 @@ impl Reader<'_> {
             | Part::Span(_)
             | Part::Numbers(_)
             | Part::Texts(_)
-            | Part::Headers) => {
+            | Part::Headers
+            | Part::Claims) => {
                 let message = format!(
                     "a list is of strings or ints, and this is {}",
                     other.described()
@@ -294,7 +409,7 @@ impl Reader<'_> {
                 };
                 Part::Text(Text::Header(Box::new(self.key(name)?)))
             }
-            ("size", [of]) => Part::Number(Number::Size(Box::new(self.text(of)?))),
+            ("size", [of]) => Part::Number(self.size(of)?),
             ("startsWith", [of, with]) => Part::Truth(Truth::Starts(self.texts(of, with)?)),
             ("endsWith", [of, with]) => Part::Truth(Truth::Ends(self.texts(of, with)?)),
             ("contains", [of, what]) => Part::Truth(Truth::Contains(self.texts(of, what)?)),
@@ -305,6 +420,14 @@ impl Reader<'_> {
             ("duration", [of]) => Part::Span(self.span_of(of)?),
             (name, _) => return Err(self.no_function(expr, name)),
         })
+    }
+
+    fn size(&mut self, of: &IdedExpr) -> Result<Number, Flaw> {
+        let part = self.part(of)?;
+        if let Part::Claim(claim) = part {
+            return Ok(Number::SizeOfClaim(claim));
+        }
+        Ok(Number::Size(Box::new(self.as_text(of, part)?)))
     }
 
     fn no_function(&self, expr: &IdedExpr, name: &str) -> Flaw {
@@ -324,8 +447,7 @@ impl Reader<'_> {
         left: &IdedExpr,
         right: &IdedExpr,
     ) -> Result<Truth, Flaw> {
-        let pair = (self.part(left)?, self.part(right)?);
-        Ok(match pair {
+        Ok(match Part::alike(self.part(left)?, self.part(right)?) {
             (Part::Number(left), Part::Number(right)) => {
                 Truth::Numbers(relation, Box::new((left, right)))
             }
@@ -363,15 +485,27 @@ impl Reader<'_> {
         no: &IdedExpr,
     ) -> Result<Part, Flaw> {
         let condition = self.truth(condition)?;
-        Ok(match self.part(yes)? {
-            Part::Truth(yes) => Part::Truth(Truth::If(Box::new((condition, yes, self.truth(no)?)))),
-            Part::Number(yes) => {
-                Part::Number(Number::If(Box::new((condition, yes, self.number(no)?))))
+        let (chosen, other) = Part::alike(self.part(yes)?, self.part(no)?);
+        let wanted = chosen.kind();
+        Ok(match (chosen, other) {
+            (Part::Truth(yes), Part::Truth(no)) => {
+                Part::Truth(Truth::If(Box::new((condition, yes, no))))
             }
-            Part::Text(yes) => Part::Text(Text::If(Box::new((condition, yes, self.text(no)?)))),
-            Part::Span(yes) => Part::Span(Span::If(Box::new((condition, yes, self.span(no)?)))),
-            Part::Numbers(_) | Part::Texts(_) | Part::Headers => {
-                return Err(self.flaw(yes, "only a single value can be chosen".to_owned()));
+            (Part::Number(yes), Part::Number(no)) => {
+                Part::Number(Number::If(Box::new((condition, yes, no))))
+            }
+            (Part::Text(yes), Part::Text(no)) => {
+                Part::Text(Text::If(Box::new((condition, yes, no))))
+            }
+            (Part::Span(yes), Part::Span(no)) => {
+                Part::Span(Span::If(Box::new((condition, yes, no))))
+            }
+            (_, other) => {
+                let single = "only a single value can be chosen";
+                return Err(match wanted {
+                    Some(wanted) => self.other(no, &other, wanted),
+                    None => self.flaw(yes, single.to_owned()),
+                });
             }
         })
     }
@@ -381,6 +515,17 @@ impl Reader<'_> {
             Part::Numbers(list) => Ok(Truth::NumberIn(Box::new(self.number(item)?), list)),
             Part::Texts(list) => Ok(Truth::TextIn(self.text(item)?, list)),
             Part::Headers => Ok(Truth::Header(self.key(item)?)),
+            Part::Claim(claim) => {
+                let part = self.part(item)?;
+                if let Part::Number(number) = part {
+                    return Ok(Truth::NumberInClaim(Box::new(number), claim));
+                }
+                Ok(Truth::TextInClaim(self.as_text(item, part)?, claim))
+            }
+            Part::Claims => {
+                let name = written_out(item).ok_or_else(|| self.not_written_out(item))?;
+                Ok(Truth::HasClaim(self.claim(&[name.to_owned()])))
+            }
             other @ (Part::Truth(_) | Part::Number(_) | Part::Text(_) | Part::Span(_)) => {
                 let message = format!("nothing is in {}", other.described());
                 Err(self.flaw_with(list, message, "write a list: [\"one\", \"other\"]"))
@@ -392,7 +537,7 @@ impl Reader<'_> {
     fn key(&mut self, name: &IdedExpr) -> Result<Text, Flaw> {
         match self.text(name)? {
             Text::Is(text) => self.header_name(name, &text),
-            text @ (Text::Of(_) | Text::Header(_) | Text::If(_)) => {
+            text @ (Text::Of(_) | Text::Header(_) | Text::Claim(_) | Text::If(_)) => {
                 self.reads.any_header = true;
                 Ok(text)
             }
@@ -423,7 +568,7 @@ impl Reader<'_> {
     }
 
     fn truth(&mut self, expr: &IdedExpr) -> Result<Truth, Flaw> {
-        let part = self.part(expr)?;
+        let part = self.part(expr)?.like(Some(Kind::Truth));
         let Part::Truth(truth) = part else {
             return Err(self.other(expr, &part, Kind::Truth));
         };
@@ -431,7 +576,7 @@ impl Reader<'_> {
     }
 
     fn number(&mut self, expr: &IdedExpr) -> Result<Number, Flaw> {
-        let part = self.part(expr)?;
+        let part = self.part(expr)?.like(Some(Kind::Number));
         let Part::Number(number) = part else {
             return Err(self.other(expr, &part, Kind::Number));
         };
@@ -440,22 +585,25 @@ impl Reader<'_> {
 
     fn text(&mut self, expr: &IdedExpr) -> Result<Text, Flaw> {
         let part = self.part(expr)?;
-        let Part::Text(text) = part else {
-            return Err(self.other(expr, &part, Kind::Text));
-        };
-        Ok(text)
+        self.as_text(expr, part)
+    }
+
+    fn as_text(&self, expr: &IdedExpr, part: Part) -> Result<Text, Flaw> {
+        match part.like(Some(Kind::Text)) {
+            Part::Text(text) => Ok(text),
+            other @ (Part::Truth(_)
+            | Part::Number(_)
+            | Part::Span(_)
+            | Part::Numbers(_)
+            | Part::Texts(_)
+            | Part::Headers
+            | Part::Claim(_)
+            | Part::Claims) => Err(self.other(expr, &other, Kind::Text)),
+        }
     }
 
     fn texts(&mut self, left: &IdedExpr, right: &IdedExpr) -> Result<Box<(Text, Text)>, Flaw> {
         Ok(Box::new((self.text(left)?, self.text(right)?)))
-    }
-
-    fn span(&mut self, expr: &IdedExpr) -> Result<Span, Flaw> {
-        let part = self.part(expr)?;
-        let Part::Span(span) = part else {
-            return Err(self.other(expr, &part, Kind::Span));
-        };
-        Ok(span)
     }
 
     fn other(&self, expr: &IdedExpr, is: &Part, wanted: Kind) -> Flaw {
@@ -538,6 +686,14 @@ const FUNCTIONS: &[&str] = &[
     "size",
     "startsWith",
 ];
+
+/// A text that stands in the expression itself.
+fn written_out(expr: &IdedExpr) -> Option<&str> {
+    if let Expr::Literal(LiteralValue::String(text)) = &expr.expr {
+        return Some(text.inner());
+    }
+    None
+}
 
 /// `a.b.c`, where names stand between the dots.
 fn dotted(expr: &IdedExpr) -> Option<String> {

@@ -7,6 +7,7 @@ use core::time::Duration;
 use leno_model::Pattern;
 
 use crate::Failure;
+use crate::claims::{self, Claim};
 use crate::facts::{Fact, Facts, Value};
 
 /// Why there is no value.
@@ -32,6 +33,11 @@ pub(crate) enum Truth {
     NumberIn(Box<Number>, Vec<Number>),
     TextIn(Text, Vec<Text>),
     Header(Text),
+    Claim(Claim),
+    HasClaim(Claim),
+    HasToken,
+    TextInClaim(Text, Claim),
+    NumberInClaim(Box<Number>, Claim),
     Starts(Box<(Text, Text)>),
     Ends(Box<(Text, Text)>),
     Contains(Box<(Text, Text)>),
@@ -54,8 +60,11 @@ pub(crate) enum Relation {
 pub(crate) enum Number {
     Is(i64),
     Of(Fact),
+    Claim(Claim),
     /// The length of a text, in characters.
     Size(Box<Text>),
+    /// The length of a claim that is a text or a list.
+    SizeOfClaim(Claim),
     Negative(Box<Self>),
     Both(Operation, Box<(Self, Self)>),
     If(Box<(Truth, Self, Self)>),
@@ -77,6 +86,7 @@ pub(crate) enum Text {
     Is(Arc<str>),
     Of(Fact),
     Header(Box<Self>),
+    Claim(Claim),
     If(Box<(Truth, Self, Self)>),
 }
 
@@ -112,6 +122,13 @@ impl Truth {
                 return any(list, |item| Ok(item.of(facts)? == text));
             }
             Self::Header(name) => header(&name.of(facts)?, facts)?.is_some(),
+            Self::Claim(claim) => return claim.truth(facts),
+            Self::HasClaim(claim) => return claim.is_there(facts),
+            Self::HasToken => return claims::is_token_there(facts),
+            Self::TextInClaim(text, claim) => return claim.lists_text(&text.of(facts)?, facts),
+            Self::NumberInClaim(number, claim) => {
+                return claim.lists_number(number.of(facts)?, facts);
+            }
             Self::Starts(pair) => pair.0.of(facts)?.starts_with(&*pair.1.of(facts)?),
             Self::Ends(pair) => pair.0.of(facts)?.ends_with(&*pair.1.of(facts)?),
             Self::Contains(pair) => pair.0.of(facts)?.contains(&*pair.1.of(facts)?),
@@ -169,6 +186,8 @@ impl Number {
                 Some(Value::Number(value)) => value,
                 Some(Value::Text(_) | Value::Span(_)) | None => return Err(Stop::Unknown(*fact)),
             },
+            Self::Claim(claim) => return claim.number(facts),
+            Self::SizeOfClaim(claim) => return claim.size(facts),
             Self::Size(text) => {
                 let characters = text.of(facts)?.chars().count();
                 i64::try_from(characters).unwrap_or(i64::MAX)
@@ -210,6 +229,7 @@ impl Text {
                 let value = header(&name.of(facts)?, facts)?;
                 value.ok_or(Stop::Failed(Failure::NoSuchHeader))
             }
+            Self::Claim(claim) => claim.text(facts),
             Self::If(parts) => {
                 let (condition, yes, no) = &**parts;
                 if condition.of(facts)? { yes } else { no }.of(facts)

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use leno_condition::{Fact, Facts, Value};
+use leno_condition::{ClaimSaid, Fact, Facts, Value};
 use leno_model::Origin;
 use leno_protocol::{Request, Response};
 use leno_telemetry::{Call, Edge, Headers, Line, Logged, Party, Stream};
@@ -133,12 +133,16 @@ impl Facts for CallFacts<'_, '_> {
             | Fact::SourceService
             | Fact::DestinationNamespace
             | Fact::DestinationService => party(&call.edge, fact),
-            Fact::Headers => None,
+            Fact::Headers | Fact::Claims => None,
         }
     }
 
     fn header(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
         Some(header(self.request?, name))
+    }
+
+    fn claim(&self, _: &str) -> Option<ClaimSaid<'_>> {
+        None
     }
 }
 
@@ -168,12 +172,16 @@ impl Facts for StreamFacts<'_> {
             | Fact::SourceService
             | Fact::DestinationNamespace
             | Fact::DestinationService => party(&stream.edge, fact),
-            Fact::Headers => None,
+            Fact::Headers | Fact::Claims => None,
         }
     }
 
     fn header(&self, _: &str) -> Option<Option<Cow<'_, str>>> {
         Some(None)
+    }
+
+    fn claim(&self, _: &str) -> Option<ClaimSaid<'_>> {
+        None
     }
 }
 

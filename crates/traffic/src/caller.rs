@@ -1,11 +1,11 @@
 //! Who calls: proven by a channel, or claimed by somebody who asks what would happen.
 
-use alloc::sync::Arc;
+use alloc::{collections::BTreeMap, sync::Arc};
 use core::fmt;
 use core::net::IpAddr;
 
 use leno_identity::Caller;
-use leno_jwt::Proven;
+use leno_jwt::{Claims, Proven, Value};
 use leno_model::SpiffeId;
 use leno_model::view::WorkloadId;
 use leno_model::view::access::ExternalAuth;
@@ -101,6 +101,8 @@ pub enum Token<'a> {
     Absent,
     /// Its issuer says this.
     Of(&'a Proven),
+    /// It is taken for one that is accepted, and of what it says this is known. Nobody proved it.
+    Known(&'a KnownClaims),
     /// It is not accepted.
     Refused(&'a RefusedToken),
     /// Nobody has looked whether there is one: where tokens are believed, that closes.
@@ -110,6 +112,40 @@ pub enum Token<'a> {
     /// Nobody can say whether there is one, and what it says.
     Unknown,
 }
+
+/// What is known of a token's claims where it is not there itself: it was recorded, or is imagined.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KnownClaims {
+    /// All but who made it, if that is not among them: it says nothing else.
+    All(Claims),
+    /// What it says under these names, or that it says nothing there.
+    Some(BTreeMap<Arc<str>, Option<Value>>),
+}
+
+impl KnownClaims {
+    /// What it says under a name, or at a JSON pointer; `None` if nobody knows that.
+    #[expect(
+        clippy::option_option,
+        reason = "nobody knows, and it says nothing, are two answers"
+    )]
+    pub fn get(&self, name: &str) -> Option<Option<&Value>> {
+        match self {
+            Self::All(claims) => match claims.get(name) {
+                None if name == ISSUER => None,
+                said => Some(said),
+            },
+            Self::Some(known) => known.get(name).map(Option::as_ref),
+        }
+    }
+
+    /// Who made it, if that is known.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.get(ISSUER)??.as_str()
+    }
+}
+
+/// Who made a token: every one says it.
+pub(crate) const ISSUER: &str = "iss";
 
 /// Something that was recorded, or was not. The proxy knows every fact; a replay may not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,6 +175,8 @@ pub enum Missing {
     CallerAddress,
     /// Its token, and what that says.
     Token,
+    /// What its token says under this name.
+    Claim(Arc<str>),
     /// What this external authorizer says.
     Consent(Arc<str>),
     /// The request's method.
@@ -161,6 +199,7 @@ impl fmt::Display for Missing {
             Self::Host => "the host",
             Self::Path => "the whole path",
             Self::Header(name) => return write!(f, "header {name}"),
+            Self::Claim(name) => return write!(f, "claim {name}"),
             Self::Consent(name) => return write!(f, "what authorizer {name} says"),
         })
     }

@@ -35,7 +35,7 @@ pub mod tracing;
 pub use attempts::{Attempts, Failure, Next, WhyNot};
 pub use balance::{Balancer, Candidate, Draw, Ended, Picked, Tried};
 pub use budget::RetryBudget;
-pub use caller::{Channel, Claim, Consent, Fact, Missing, Peer, Token, WhyPlain};
+pub use caller::{Channel, Claim, Consent, Fact, KnownClaims, Missing, Peer, Token, WhyPlain};
 pub use cors::CrossOrigin;
 pub use deadline::{Deadline, Timed};
 pub use destination::{Destination, Direct, Scope};

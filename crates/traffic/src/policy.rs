@@ -125,6 +125,12 @@ impl<'t> Policy<'t> {
         believed.map_or_else(Bearer::default, |it| it.bearer(request, tokens, now))
     }
 
+    /// Whether something stands in `request` where tokens are looked for. Nobody proves it.
+    pub fn carries_token(&self, request: &Request<'_>) -> bool {
+        let believed = self.gate().and_then(Gate::believed);
+        believed.is_some_and(|it| it.carries(request))
+    }
+
     fn gate(&self) -> Option<&'t Gate> {
         match self.before {
             Before::Outbound => None,

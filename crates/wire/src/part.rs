@@ -29,6 +29,7 @@ use crate::carried::{Carried, Misfit, required};
 pub const FEATURES: &[&str] = &[
     feature::ACCESS_CLAIMS,
     feature::ACCESS_CONDITION,
+    feature::ACCESS_CONDITION_CLAIMS,
     feature::ACCESS_EXCEPT,
     feature::ACCESS_EXTERNAL,
     feature::ACCESS_HEADERS,
@@ -47,6 +48,7 @@ pub const FEATURES: &[&str] = &[
 mod feature {
     pub(super) const ACCESS_CLAIMS: &str = "access-claims";
     pub(super) const ACCESS_CONDITION: &str = "access-condition";
+    pub(super) const ACCESS_CONDITION_CLAIMS: &str = "access-condition-claims";
     pub(super) const ACCESS_EXCEPT: &str = "access-except";
     pub(super) const ACCESS_EXTERNAL: &str = "access-external";
     pub(super) const ACCESS_HEADERS: &str = "access-headers";

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use leno_compile::Special;
-use leno_condition::Fact;
+use leno_condition::{Fact, NamedClaim};
 use leno_model::Code;
 use leno_resources::policy::AccessPolicySpec;
 use leno_resources::schema::{Field, Schema, Shape};
@@ -48,6 +48,12 @@ fn page() -> String {
         row(
             &mut text,
             &[&code(fact.name()), &code(fact.kind()), fact.doc()],
+        );
+    }
+    for claim in NamedClaim::ALL {
+        row(
+            &mut text,
+            &[&code(claim.name), &code(claim.kind), claim.doc],
         );
     }
     text += FIELDS;
@@ -142,6 +148,10 @@ const STEPS: &[(&str, Then)] = &[
     (
         "a rule matches that this proxy is too old for, or that could not be read",
         Then::Refuse(Code::R005),
+    ),
+    (
+        "of a rule with `Deny` it cannot be told whether it matches, for want of a token whose claims its condition looks into",
+        Then::Refuse(Code::R062),
     ),
     (
         "of a rule with `Deny` it cannot be told whether it matches",
@@ -306,7 +316,8 @@ spec:
   were missing, and everywhere with `jwt.required: true`,
   which takes a token of that policy's **own** issuers: one of somebody whom another policy believes gets 401. A `jwt` without `required` and without rules that ask for claims
   keeps nobody out who sends no token.
-- **Claims** are asked for by `requests[].claims`, by name or by JSON pointer (`/realm_access/roles`). Of a list one item must
+- **Claims** are asked for by `requests[].claims`, by name or by JSON pointer (`/realm_access/roles`), or in a
+  [condition](#conditions-when): `jwt.claims.level >= 3`. Of a list one item must
   match; of `scope` and `scp`, one word. Several policies over a port believe the issuers of all of them, but the claims that a
   policy's rules ask for are met only by tokens of **its own** issuers: a partner whom another policy believes makes nobody an
   admin here. In a policy without `jwt` of its own, a rule that asks for claims cannot be decided
@@ -428,6 +439,21 @@ A [CEL](https://cel.dev) expression, checked when the configuration is, and aske
 reads must be known before the call is let in. Where it has no value (a header that is not there and was not asked for with
 `has(..)` before, or came more than once) the call is denied, by allow rules and deny rules alike. What is said of the source
 is proven, and empty of a caller in plain: `source.namespace != 'untrusted'` is true of everybody who proves nothing.
+
+**Claims** are those of a token that `jwt` of the same policy believes, as `requests[].claims` has it. Their types are known only
+when a token comes: a claim is taken for what it is compared with, text, whole number or truth (two claims: texts), and nothing is
+turned into something else. `'admins' in jwt.claims.groups` asks a list, a single value as a list of one, and of `scope` and `scp`
+the words. `has(jwt.claims.groups)` and `'groups' in jwt.claims` say whether a claim is there, `has(jwt.claims)` whether there is such a token at all;
+`jwt.claims.realm_access.roles` and `jwt.claims['https://shop.example/role']` name what lies deeper or has an odd name.
+
+| the claim | then the condition |
+|---|---|
+| is not there, and was not asked for with `has(..)` before | has no value: the call is denied ([R060](../errors/R060.md)) |
+| is of another type: `jwt.claims.role != 'guest'` of a list, `in` of a list without it and with something that is no text | has no value, likewise |
+| is not there because the request carries no token | has no value: 401 ([R062](../errors/R062.md)), by allow rules and deny rules alike |
+
+So a rule that denies asks first: `has(jwt.claims.role) && jwt.claims.role == 'guest'`. A proxy that is too old for claims in
+conditions denies whatever else the rule is about ([R005](../errors/R005.md)).
 
 | name | type | what it says |
 |---|---|---|

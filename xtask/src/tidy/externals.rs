@@ -23,7 +23,7 @@ const BELOW_LAYER_3: &[(&str, &[&str], &str)] = &[
     ("rustls-pki-types", &["identity"], "the types in which rustls-webpki takes certificates"),
     ("rustls-webpki", &["identity"], "judges chains, which nobody should write again"),
     ("serde", &["jwt"], "what reads JSON so that a name that comes twice is seen"),
-    ("serde_json", &["jwt"], "the JSON of tokens and keys, whose members nobody knows beforehand"),
+    ("serde_json", &["condition", "jwt"], "the JSON of tokens and keys, whose members nobody knows beforehand"),
     ("sha1", &["protocol"], "the answer to such a key, where it proves nothing but that it was read"),
     ("sha2", &["identity", "jwt", "wire"], "the hash that is a part's version, and that names a root or a key"),
     ("thiserror", &["authorizer", "compile", "federation", "identity", "jwt", "model", "protocol", "resources", "traffic", "wire"],

@@ -4,7 +4,7 @@ use alloc::{collections::BTreeSet, string::ToString, sync::Arc, vec::Vec};
 use core::cmp::Reverse;
 use core::ptr;
 
-use leno_condition::Condition;
+use leno_condition::{Condition, Fact};
 use leno_model::view::access::{ExternalAuth, Jwt};
 use leno_model::view::{
     Access, AccessRule, Effect, PortRef, Protocol, RequestMatch, Stance, Within,
@@ -152,7 +152,9 @@ impl<'p, 'a> Over<'p, 'a> {
             let mut requests = requests
                 .chain(&except.requests)
                 .chain(enforced.within.iter().flat_map(Within::requests));
-            let asks = when.as_deref().is_some_and(asks_requests);
+            let asks = when
+                .as_deref()
+                .is_some_and(|when| reads(when, Fact::is_of_request));
             if asks || requests.any(RequestMatch::reads_requests) {
                 let ports = blind.requests.entry(rule.rule.origin.clone()).or_default();
                 ports.insert(name.to_string());
@@ -171,7 +173,10 @@ impl<'p, 'a> Over<'p, 'a> {
                 continue;
             }
             let mut requests = enforced.requests.iter().chain(&enforced.except.requests);
-            if requests.any(|request| !request.claims.is_empty()) {
+            let condition = enforced.when.as_deref();
+            if requests.any(|request| !request.claims.is_empty())
+                || condition.is_some_and(|when| reads(when, |fact| fact == Fact::Claims))
+            {
                 let ports = blind.claims.entry(rule.rule.origin.clone()).or_default();
                 ports.insert(name.to_string());
             }
@@ -255,8 +260,8 @@ fn widened(request: &RequestMatch) -> RequestMatch {
     }
 }
 
-/// Whether a condition looks at what a stream of bytes has not.
-fn asks_requests(when: &str) -> bool {
+/// Whether a condition reads such a fact.
+fn reads(when: &str, is: impl Fn(Fact) -> bool) -> bool {
     let read = Condition::new(when);
-    read.is_ok_and(|condition| condition.reads().facts.iter().any(|it| it.is_of_request()))
+    read.is_ok_and(|condition| condition.reads().facts.iter().any(|fact| is(*fact)))
 }

@@ -1,13 +1,17 @@
 //! What expressions say of one call, with everything known or not.
 
-use leno_condition::{Answer, Condition, Fact};
+use leno_condition::{Answer, Condition, Fact, Failure};
 
 use crate::world::Call;
 
 fn ask(text: &str, unknown: &'static [Fact]) -> String {
     let condition = Condition::new(text).unwrap_or_else(|flaw| panic!("{text}: {flaw:?}"));
     assert_eq!(condition.as_str(), text);
-    match condition.of(&Call { unknown }) {
+    let call = Call {
+        unknown,
+        has_token: true,
+    };
+    match condition.of(&call) {
         Answer::Yes => "yes".to_owned(),
         Answer::No => "no".to_owned(),
         Answer::Unknown(fact) => format!("depends on {}", fact.name()),
@@ -110,4 +114,71 @@ fn what_is_unknown_leaves_it_undecided_unless_the_rest_decides() {
         "response.status >= 500 && 1 / response.size == 1",
         "depends on response.status",
     );
+}
+
+#[test]
+fn a_claim_is_what_it_is_compared_with() {
+    for yes in [
+        "jwt.issuer == 'https://id' && jwt.subject != 'eve'",
+        "'shop' in jwt.audiences && size(jwt.audiences) == 2",
+        "jwt.claims.role == 'admin' && 'admin' == jwt.claims['role']",
+        "jwt.claims.role in ['admin', 'boss'] && jwt.subject in ['ada']",
+        "jwt.claims.level >= 3 && jwt.claims.level + 1 == 4 && jwt.claims.level in [3]",
+        "jwt.claims.staff && jwt.claims.staff == true && !(jwt.claims.staff == false)",
+        "'admins' in jwt.claims.groups && !('boss' in jwt.claims.groups)",
+        "'write' in jwt.claims.scope && !('rite' in jwt.claims.scope)",
+        "'admin' in jwt.claims.role && !('x' in jwt.claims.empty)",
+        "3 in jwt.claims.levels && !(2 in jwt.claims.levels)",
+        "'a' in jwt.claims.realm.roles && 'a' in jwt.claims['realm']['roles']",
+        "jwt.claims.realm['a/b']['c~'] == 1 && jwt.claims['/odd'] == 'odd'",
+        "has(jwt.claims) && has(jwt.subject) && has(jwt.claims.realm.roles)",
+        "'role' in jwt.claims && !('none' in jwt.claims) && !has(jwt.claims.none)",
+        "has(jwt.claims.nothing) && 'a' in jwt.claims.mixed",
+        "jwt.claims.role.startsWith('ad') && jwt.claims.role.matches('m.n$')",
+        "jwt.claims.role != jwt.subject",
+        "(jwt.claims.staff ? jwt.claims.role : '') == 'admin'",
+        "jwt.subject == 'ada' || jwt.claims.none == 'x'",
+    ] {
+        check(yes, "yes");
+    }
+    let (none, other) = (
+        "the claim it looks into is not there",
+        "the claim it looks into is of another type",
+    );
+    for (text, why) in [
+        ("jwt.claims.none == 'x'", none),
+        ("jwt.claims.none != 'x'", none),
+        ("!('x' in jwt.claims.none)", none),
+        ("jwt.claims.groups != 'guests'", other),
+        ("jwt.claims.level != 'guest'", other),
+        ("jwt.claims.role < 7", other),
+        ("jwt.claims.price == 1", other),
+        ("!jwt.claims.role", other),
+        ("!(jwt.claims.nothing == 'x')", other),
+        ("!('b' in jwt.claims.mixed)", other),
+        ("!('b' in jwt.claims.realm)", other),
+        ("jwt.claims.level == jwt.claims.level", other),
+        ("size(jwt.claims.level) == 1", other),
+    ] {
+        check(text, why);
+    }
+}
+
+#[test]
+fn without_a_token_there_are_no_claims() {
+    let said = |text| {
+        let call = Call {
+            unknown: &[],
+            has_token: false,
+        };
+        Condition::new(text).unwrap().of(&call)
+    };
+    let no_token = Answer::Failed(Failure::NoToken);
+    assert_eq!(said("jwt.claims.role == 'admin'"), no_token);
+    assert_eq!(said("jwt.issuer != 'https://other'"), no_token);
+    assert_eq!(said("has(jwt.claims)"), Answer::No);
+    assert_eq!(said("!has(jwt.claims.role)"), Answer::Yes);
+    assert_eq!(said("has(jwt.claims) && jwt.subject == 'ada'"), Answer::No);
+    let unknown = ask("jwt.claims.role == 'a'", &[Fact::Claims]);
+    assert_eq!(unknown, "depends on jwt.claims");
 }

@@ -74,6 +74,34 @@ fn a_finding_says_where_and_what_was_meant() {
         ),
         ("code == ", "[ ] it ends too early"),
         (
+            "jwt.claims[request.path] == 'a'",
+            "[request.path] the name of a claim is written out, so that it is known what is read; write: jwt.claims[\"name\"]",
+        ),
+        (
+            "jwt.claims == 'a'",
+            "[jwt.claims == 'a'] a map of claims and a string cannot be compared",
+        ),
+        (
+            "jwt.claims.exp > duration('5s')",
+            "[jwt.claims.exp > duration('5s'] a claim and a duration cannot be compared; a duration is written duration(\"250ms\")",
+        ),
+        (
+            "jwt.sub == 'ada'",
+            "[jwt.sub] nothing is called jwt.sub; claims are read as jwt.claims.name",
+        ),
+        (
+            "jwt.subjct == 'ada'",
+            "[jwt.subjct] nothing is called jwt.subjct; did you mean jwt.subject?",
+        ),
+        (
+            "(jwt.claims.role ? 1 : 'a') == 1",
+            "['a'] this is a string, and int is expected",
+        ),
+        (
+            "jwt.claims.a[1] == 'x'",
+            "[1] the name of a claim is written out, so that it is known what is read; write: jwt.claims[\"name\"]",
+        ),
+        (
             "code = 'R014'",
             "[=] this is not CEL: '= '; did you mean ==?",
         ),
@@ -92,7 +120,7 @@ fn every_fact_is_found_under_its_name_and_has_a_type() {
             "string" => format!("{} == ''", fact.name()),
             "int" => format!("{} == 0", fact.name()),
             "duration" => format!("{} == duration('0s')", fact.name()),
-            "map(string, string)" => format!("'x' in {}", fact.name()),
+            "map(string, string)" | "map(string, dyn)" => format!("'x' in {}", fact.name()),
             other => panic!("{other}"),
         };
         assert!(Condition::new(&text).is_ok(), "{text}");
@@ -107,7 +135,8 @@ fn it_is_known_what_an_expression_reads() {
         let facts = reads.facts.iter().map(|fact| fact.name());
         let words = facts.chain(reads.headers.iter().map(|name| &**name));
         let any = reads.any_header.then_some("any");
-        words.chain(any).collect::<Vec<_>>().join(" ")
+        let claims = reads.claims.iter().map(|name| &**name);
+        words.chain(claims).chain(any).collect::<Vec<_>>().join(" ")
     };
     for (text, expect) in [
         ("true", ""),
@@ -118,6 +147,10 @@ fn it_is_known_what_an_expression_reads() {
         (
             "has(request.headers.a) && request.headers['b'] == 'c'",
             "request.headers a b",
+        ),
+        (
+            "has(jwt.claims) && 'a' in jwt.claims.b.c && jwt.subject == jwt.claims['x']",
+            "jwt.claims /b/c sub x",
         ),
         (
             "request.path in request.headers",

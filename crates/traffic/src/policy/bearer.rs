@@ -2,19 +2,19 @@
 //! told.
 
 use alloc::{
-    borrow::ToOwned,
     string::{String, ToString},
     sync::Arc,
     vec::Vec,
 };
 
-use leno_jwt::{Audiences, Claims, Expected, Keys, Proven, Purpose, Token, Value, WhyNot, verify};
+use leno_condition::{Scalar, listed};
+use leno_jwt::{Audiences, Expected, Keys, Proven, Purpose, Token, Value, WhyNot, verify};
 use leno_model::view::HeaderChanges;
 use leno_model::view::access::{Jwt, JwtIssuer, KeyPlace, TokenPlace};
 use leno_model::{Code, ObjectRef, Origin, Wall};
 use leno_protocol::{Header, Request};
 
-use crate::caller;
+use crate::caller::{self, ISSUER, KnownClaims, Missing};
 use crate::policy::meets::is_named;
 use crate::policy::tokens::Tokens;
 
@@ -140,6 +140,19 @@ impl Believed {
         required.find(|origin| !self.holds_for(&origin.object, proven))
     }
 
+    /// The same of a token that nobody proved; `Err` if that cannot be told.
+    pub(crate) fn wants_another_than(
+        &self,
+        known: &KnownClaims,
+    ) -> Result<Option<&Origin>, Missing> {
+        for origin in &self.jwt.required {
+            if !self.is_for(&origin.object, known)? {
+                return Ok(Some(origin));
+            }
+        }
+        Ok(None)
+    }
+
     /// Finds and proves the token of a request.
     pub(crate) fn bearer(&self, request: &Request<'_>, tokens: &Tokens, now: Wall) -> Bearer {
         let mut found = self.find(request.headers);
@@ -167,6 +180,11 @@ impl Believed {
             }
             Err(refused) => Bearer(Found::Refused(refused)),
         }
+    }
+
+    /// Whether something stands where tokens do.
+    pub(crate) fn carries(&self, request: &Request<'_>) -> bool {
+        self.find(request.headers).next().is_some()
     }
 
     /// What stands where tokens stand.
@@ -250,6 +268,19 @@ impl Believed {
         self.is_of(proven, |issuer| *issuer.origin.object == *policy)
     }
 
+    /// The same of a token that nobody proved: by who made it, or whoever that is.
+    pub(crate) fn is_for(&self, policy: &ObjectRef, known: &KnownClaims) -> Result<bool, Missing> {
+        let mut believed = self.jwt.issuers_of(policy);
+        let Some(issuer) = known.issuer() else {
+            let is_else = |one: &JwtIssuer| *one.origin.object != *policy;
+            return match self.jwt.issuers.iter().any(is_else) {
+                true => Err(Missing::Claim(ISSUER.into())),
+                false => Ok(true),
+            };
+        };
+        Ok(believed.any(|one| *one.issuer == *issuer))
+    }
+
     fn is_of(&self, proven: &Proven, of: impl Fn(&JwtIssuer) -> bool) -> bool {
         let issuers = self.jwt.issuers.iter().zip(&self.keys);
         let mut issuers = issuers.filter(|(issuer, _)| of(issuer));
@@ -317,42 +348,24 @@ fn expected(issuer: &JwtIssuer) -> Expected<'_> {
 
 /// The texts that a claim says: of a list each item, of `scope` and `scp` each word. Objects and what
 /// is empty say none.
-pub(crate) fn said(claims: &Claims, name: &str) -> Option<Vec<String>> {
-    let value = claims.get(name)?;
-    //= RFC 8693 section 4.2: "The value of the "scope" claim is a JSON string containing a space-separated list of scopes
-    //= associated with the token"
-    let is_list = matches!(name, "scope" | "scp");
-    let text: fn(&Value) -> Option<String> = one;
-    Some(match value {
-        Value::Array(items) => items.iter().filter_map(text).collect(),
-        Value::String(words) if is_list => words.split(' ').map(ToOwned::to_owned).collect(),
-        Value::Null | Value::Object(_) => Vec::new(),
-        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
-            text(value).into_iter().collect()
-        }
-    })
-}
-
-fn one(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
+pub(crate) fn said(name: &str, value: &Value) -> impl Iterator<Item = String> {
+    listed(name, value).flatten().map(|item| item.to_string())
 }
 
 /// How an application is told a claim: what could end a header, or be taken for two items, is not told.
 fn told_as(value: &Value) -> Option<String> {
     let text = match value {
         Value::Array(items) => {
-            let items = items.iter().map(one).collect::<Option<Vec<_>>>()?;
+            let items = items.iter().map(Scalar::of);
+            let items = items.map(|item| Some(item?.to_string()));
+            let items = items.collect::<Option<Vec<_>>>()?;
             if items.iter().any(|item| item.contains(',')) {
                 return None;
             }
             items.join(",")
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-            one(value)?
+            Scalar::of(value)?.to_string()
         }
     };
     (!text.chars().any(char::is_control) && text.trim() == text).then_some(text)

@@ -4,6 +4,7 @@
 use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
+use leno_condition::Failure;
 use leno_model::SpiffeId;
 use leno_model::view::access::IpBlock;
 use leno_model::view::{
@@ -143,18 +144,14 @@ impl Gate {
         };
         let may_be_denied = match ask(&self.deny, Fires::InDoubt) {
             Answer::Yes(rule) => return Verdict::Deny(Denied::by(rule)),
-            Answer::Unclear(rule, why) => {
-                return Verdict::Deny(Denied::Unclear(rule.clone(), why));
-            }
+            Answer::Unclear(rule, why) => return Verdict::Deny(in_doubt(rule, why)),
             Answer::No => hangs_on_token,
             Answer::Depends(missing) => Some(missing),
         };
         let allowed = match ask(&self.allow, Fires::Surely) {
             Answer::Yes(rule) => Allowed::ByRule(rule),
             Answer::Depends(missing) => return Verdict::Undecided(missing),
-            Answer::Unclear(rule, why) => {
-                return Verdict::Deny(Denied::Unclear(rule.clone(), why));
-            }
+            Answer::Unclear(rule, why) => return Verdict::Deny(in_doubt(rule, why)),
             Answer::No => match (self.closes.to(call, &self.allow.rules), self.access.stance) {
                 (Err(missing), _) => return Verdict::Undecided(missing),
                 (Ok(true), _) => {
@@ -198,6 +195,14 @@ impl Gate {
                 },
                 None => return Ok(None),
             },
+            Token::Known(known) => match believed.wants_another_than(known) {
+                Ok(Some(origin)) => RefusedToken {
+                    origin: Some(origin.clone()),
+                    why: WhyRefused::OfAnother(Arc::clone(&origin.object)),
+                },
+                Ok(None) => return Ok(None),
+                Err(missing) => return Ok(Some(missing)),
+            },
             Token::NotLooked => RefusedToken {
                 origin: None,
                 why: WhyRefused::NotLooked,
@@ -215,11 +220,20 @@ impl Gate {
         }
         let believed = call.believed?;
         let asks = |ready: &&Ready| {
-            ready.asks_claims()
+            ready.reads_claims()
                 && believed.is_asked_by(&ready.rule().origin.object)
                 && !matches!(ready.mismatch(call), Some(Mismatch::Caller(_)))
         };
         self.allow.rules.iter().find(asks).map(Ready::rule)
+    }
+}
+
+/// Why a call is denied of which it cannot be told whether a rule matches. Where only a token is missing,
+/// a client may bring one.
+fn in_doubt(rule: &Arc<AccessRule>, why: Unclear) -> Denied {
+    match why == Unclear::Failed(Failure::NoToken) {
+        true => Denied::NoToken(rule.origin.clone()),
+        false => Denied::Unclear(rule.clone(), why),
     }
 }
 

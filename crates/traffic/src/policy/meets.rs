@@ -10,7 +10,8 @@ use alloc::{
 };
 use core::fmt;
 
-use leno_condition::{Answer, Condition, Fact as Of, Failure};
+use leno_condition::{Answer, ClaimSaid, Condition, Fact as Of, Failure, Reads};
+use leno_jwt::{Claims, Value};
 use leno_model::view::{
     AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, RequestMatch,
     Within,
@@ -18,7 +19,7 @@ use leno_model::view::{
 use leno_model::{ObjectRef, SpiffeId, TrustDomain};
 use leno_protocol::{Header, Request};
 
-use crate::caller::{Claim, Fact, Missing, Token};
+use crate::caller::{Claim, Fact, ISSUER, KnownClaims, Missing, Token};
 use crate::policy::bearer::{Believed, said};
 use crate::recorded::{Kept, Reading, host_meets, method_meets};
 use crate::route;
@@ -122,6 +123,8 @@ pub enum Unclear {
     Failed(Failure),
     /// It asks for claims, and its policy believes nobody's tokens.
     NobodyBelieved,
+    /// It looks into claims, and the token is of nobody whom its policy believes.
+    OfOthers,
     /// Its condition asks for what is not known when a call is let in, or cannot be read by this
     /// proxy.
     NotAsked,
@@ -137,6 +140,7 @@ impl fmt::Display for Unclear {
             Self::NobodyBelieved => {
                 f.write_str("it asks for claims, and its policy believes nobody's tokens")
             }
+            Self::OfOthers => f.write_str(FOREIGN),
             Self::NotAsked => f.write_str("its condition cannot be asked here"),
         }
     }
@@ -180,21 +184,22 @@ impl Ready {
     pub(crate) fn headers(&self) -> impl Iterator<Item = &Arc<str>> {
         let requests = self.requests();
         let named = requests.flat_map(|request| request.headers.iter().map(|header| &header.name));
-        let condition = match &self.when {
-            When::If(condition) => Some(condition),
+        named.chain(self.reads().into_iter().flat_map(|it| &it.headers))
+    }
+
+    /// What its condition reads.
+    fn reads(&self) -> Option<&Reads> {
+        match &self.when {
+            When::If(condition) => Some(condition.reads()),
             When::Always | When::NotRead => None,
-        };
-        named.chain(condition.into_iter().flat_map(|it| &it.reads().headers))
+        }
     }
 
     /// Whether it asks for the host.
     pub(crate) fn asks_host(&self) -> bool {
         let mut requests = self.requests();
         requests.any(|request| !request.hosts.is_empty())
-            || match &self.when {
-                When::Always | When::NotRead => false,
-                When::If(condition) => condition.reads().facts.contains(&Of::Host),
-            }
+            || self.reads().is_some_and(|it| it.facts.contains(&Of::Host))
     }
 
     /// All that it says of requests.
@@ -210,13 +215,20 @@ impl Ready {
         !requests.is_empty() && requests.iter().all(|request| !request.claims.is_empty())
     }
 
+    /// The same, or it looks into claims by its condition.
+    pub(crate) fn reads_claims(&self) -> bool {
+        self.asks_claims()
+            || self
+                .reads()
+                .is_some_and(|it| it.facts.contains(&Of::Claims))
+    }
+
     /// Whether it looks at what a stream of bytes has not.
     pub(crate) fn reads_requests(&self) -> bool {
         self.requests().any(RequestMatch::reads_requests)
-            || match &self.when {
-                When::Always | When::NotRead => false,
-                When::If(condition) => condition.reads().facts.iter().any(|it| it.is_of_request()),
-            }
+            || self
+                .reads()
+                .is_some_and(|it| it.facts.iter().any(|fact| fact.is_of_request()))
     }
 
     /// Whether its policy is about the call, also where that is in doubt, or what would have to be known
@@ -276,7 +288,7 @@ impl Ready {
         let holds = match &self.when {
             When::Always => Meets::Yes,
             When::NotRead => Meets::unclear(Unclear::NotAsked),
-            When::If(condition) => holds(condition, call),
+            When::If(condition) => holds(condition, policy, call),
         };
         if !doubts.weigh(holds) {
             return self.rule.when.as_deref().map(Mismatch::When);
@@ -430,25 +442,92 @@ fn request_meets(expected: &RequestMatch, policy: &ObjectRef, call: Call<'_>) ->
 /// Whether the token of a request makes a claim to a policy: of an issuer that only others believe, it
 /// says nothing to it.
 fn claim_meets(expected: &ClaimMatch, policy: &ObjectRef, call: Call<'_>) -> Meets {
-    let believed = call
-        .believed
-        .filter(|believed| believed.is_asked_by(policy));
-    let Some(believed) = believed else {
-        return Meets::unclear(Unclear::NobodyBelieved);
+    let value = match Heard::from(policy, call).get(&expected.name) {
+        Ok(value) => value,
+        Err(open) => return Meets::Open(open),
     };
-    let claims = match call.claim.token {
-        Token::Of(proven) if believed.holds_for(policy, proven) => proven.claims(),
-        Token::Of(_) => return Meets::No,
-        Token::Absent => return Meets::No,
-        Token::Passed | Token::Unknown => return Meets::lacks(Missing::Token),
-        // It was refused before.
-        Token::Refused(_) | Token::NotLooked => return Meets::unclear(Unclear::NobodyBelieved),
-    };
-    let Some(said) = said(claims, &expected.name) else {
+    let Some(value) = value else {
         return Meets::No;
     };
     let fits = |text: String| value_meets(&expected.value, text.as_bytes());
-    Meets::from(expected.value == FieldValue::Present || said.into_iter().any(fits))
+    Meets::from(expected.value == FieldValue::Present || said(&expected.name, value).any(fits))
+}
+
+/// What a policy hears of the token of a request.
+#[derive(Clone, Copy)]
+enum Heard<'r> {
+    /// It makes it no claims: there is none, or it is of somebody whom only others believe.
+    Nothing,
+    /// These.
+    Claims(&'r Claims),
+    /// Of a token that nobody proved, these.
+    Known(&'r KnownClaims),
+    /// It believes nobody's tokens, or nobody looked at this one.
+    Deaf,
+    /// Nobody can say of whom it is.
+    OfWhom,
+    /// Nobody can say.
+    Unknown,
+}
+
+impl<'r> Heard<'r> {
+    fn from(policy: &ObjectRef, call: Call<'r>) -> Self {
+        let believed = call
+            .believed
+            .filter(|believed| believed.is_asked_by(policy));
+        let Some(believed) = believed else {
+            return Self::Deaf;
+        };
+        match call.claim.token {
+            Token::Of(proven) if believed.holds_for(policy, proven) => {
+                Self::Claims(proven.claims())
+            }
+            Token::Of(_) | Token::Absent => Self::Nothing,
+            Token::Known(known) => match believed.is_for(policy, known) {
+                Ok(true) => Self::Known(known),
+                Ok(false) => Self::Nothing,
+                Err(_) => Self::OfWhom,
+            },
+            Token::Passed | Token::Unknown => Self::Unknown,
+            // It was refused before.
+            Token::Refused(_) | Token::NotLooked => Self::Deaf,
+        }
+    }
+
+    /// What it says under a name.
+    fn get(self, name: &Arc<str>) -> Result<Option<&'r Value>, Open> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Claims(claims) => Ok(claims.get(name)),
+            Self::Known(known) => {
+                let said = known.get(name);
+                said.ok_or_else(|| Open::Lacks(Missing::Claim(name.clone())))
+            }
+            Self::Deaf => Err(Open::Unclear(Unclear::NobodyBelieved)),
+            Self::OfWhom => Err(Open::Lacks(Missing::Claim(ISSUER.into()))),
+            Self::Unknown => Err(Open::Lacks(Missing::Claim(name.clone()))),
+        }
+    }
+
+    /// The same for a condition.
+    fn said(self, name: &str) -> Option<ClaimSaid<'r>> {
+        let said = match self {
+            Self::Nothing => return Some(ClaimSaid::NoToken),
+            Self::Claims(claims) => claims.get(name),
+            Self::Known(known) => known.get(name)?,
+            Self::Deaf | Self::OfWhom | Self::Unknown => return None,
+        };
+        Some(said.map_or(ClaimSaid::Absent, ClaimSaid::Is))
+    }
+
+    /// Why it cannot be told what claims say that a condition reads.
+    fn open(self, reads: &Reads) -> Open {
+        let unknown = |name: &&Arc<str>| self.get(name).is_err();
+        match reads.claims.iter().find(unknown) {
+            Some(name) => self.get(name).err().unwrap_or(Open::Lacks(Missing::Token)),
+            None => Open::Lacks(Missing::Token),
+        }
+    }
 }
 
 /// Whether the token of a call is of nobody whom this policy believes, who does believe somebody.
@@ -456,6 +535,9 @@ fn is_of_others(policy: &ObjectRef, call: Call<'_>) -> bool {
     match (call.claim.token, call.believed) {
         (Token::Of(proven), Some(believed)) => {
             believed.is_asked_by(policy) && !believed.holds_for(policy, proven)
+        }
+        (Token::Known(known), Some(believed)) => {
+            believed.is_asked_by(policy) && believed.is_for(policy, known) == Ok(false)
         }
         _ => false,
     }
@@ -566,10 +648,14 @@ fn caller_meets(expected: &CallerMatch, claim: &Claim<'_>) -> Meets {
     doubts.first().map_or(Meets::Yes, Meets::Open)
 }
 
-fn holds(condition: &Condition, call: Call<'_>) -> Meets {
-    let unknown = match condition.of(&Facts(call)) {
+fn holds(condition: &Condition, policy: &ObjectRef, call: Call<'_>) -> Meets {
+    let heard = Heard::from(policy, call);
+    let unknown = match condition.of(&Facts { call, heard }) {
         Answer::Yes => return Meets::Yes,
         Answer::No => return Meets::No,
+        Answer::Failed(Failure::NoToken) if is_of_others(policy, call) => {
+            return Meets::unclear(Unclear::OfOthers);
+        }
         Answer::Failed(why) => return Meets::unclear(Unclear::Failed(why)),
         Answer::Unknown(fact) => fact,
     };
@@ -592,6 +678,7 @@ fn holds(condition: &Condition, call: Call<'_>) -> Meets {
             let unclear = read().find(|name| single(headers, name).is_none());
             Meets::unclear(unclear.map_or(Unclear::NotAsked, |it| Unclear::Header(it.clone())))
         }
+        Of::Claims => Meets::Open(heard.open(condition.reads())),
         Of::RequestSize
         | Of::DestinationNamespace
         | Of::DestinationService
@@ -606,7 +693,10 @@ fn holds(condition: &Condition, call: Call<'_>) -> Meets {
 }
 
 /// What a condition may ask of a call that is not let in yet.
-struct Facts<'r>(Call<'r>);
+struct Facts<'r> {
+    call: Call<'r>,
+    heard: Heard<'r>,
+}
 
 impl leno_condition::Facts for Facts<'_> {
     fn value(&self, fact: leno_condition::Fact) -> Option<leno_condition::Value<'_>> {
@@ -615,7 +705,7 @@ impl leno_condition::Facts for Facts<'_> {
             asked,
             own: ours,
             ..
-        } = self.0;
+        } = self.call;
         let text = |text| Some(leno_condition::Value::Text(Cow::Borrowed(text)));
         let own = |text| Some(leno_condition::Value::Text(Cow::Owned(text)));
         let of_caller = |read: fn(&SpiffeId) -> &str| match claim.caller {
@@ -651,15 +741,20 @@ impl leno_condition::Facts for Facts<'_> {
             | Of::Fault
             | Of::Duration
             | Of::Tries
-            | Of::Headers => None,
+            | Of::Headers
+            | Of::Claims => None,
         }
     }
 
     fn header(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
-        let asked = self.0.asked.filter(|asked| asked.keeps(name))?;
+        let asked = self.call.asked.filter(|asked| asked.keeps(name))?;
         let value = single(asked.headers, name)?;
         // What is no text has no value: whether it is what is asked for cannot be told.
         Some(value.map(Cow::Borrowed))
+    }
+
+    fn claim(&self, name: &str) -> Option<ClaimSaid<'_>> {
+        self.call.asked.and_then(|_| self.heard.said(name))
     }
 }
 

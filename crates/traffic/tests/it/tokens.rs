@@ -3,14 +3,14 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use leno_jwt::{Claims, Signer};
+use leno_jwt::{Claims, Signer, Value};
 use leno_model::Wall;
 use leno_model::view::Access;
 use leno_model::view::access::{
     ClaimHeader, IssuerKeys, Jwt, JwtIssuer, KeyPlace, KeySource, TokenPlace,
 };
 use leno_protocol::{Header, Request};
-use leno_traffic::{Claim, Examined, Scope, Story, Table, Token, Tokens, Verdict};
+use leno_traffic::{Claim, Examined, KnownClaims, Scope, Story, Table, Token, Tokens, Verdict};
 
 use crate::world::{World, access, origin, plain, with_request, workload_id};
 
@@ -123,6 +123,23 @@ fn judged(table: &Table, headers: &[(&str, &str)], tokens: &Tokens, now: Wall) -
                 let asked = asked.map_or_else(String::new, |it| format!(" [{it}]"));
                 format!("{status} {code}: {denied}{asked}")
             }
+        }
+    })
+}
+
+/// What comes of a request of whose token this is said.
+fn judged_as(table: &Table, token: Token<'_>) -> String {
+    let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+    let peer = plain("10.0.0.7");
+    with_request("GET http://cart/items", |request| {
+        let claim = Claim {
+            token,
+            ..policy.claim(&peer)
+        };
+        match policy.explain(&claim, Some(&request), &mut Story::default()) {
+            Verdict::Allow(_) => "allow".to_owned(),
+            Verdict::Deny(denied) => denied.code().to_string(),
+            Verdict::Undecided(missing) => format!("undecided: {missing}"),
         }
     })
 }
@@ -317,6 +334,175 @@ fn rules_ask_for_claims() {
     check(access("deny claim:role=admin"), &[(&[], unbelieved)]);
 }
 
+/// What a condition about claim `c` comes to, by the words of its definition; `None` if it has no value.
+fn naive_condition(when: &str, said: Option<&Value>) -> Option<bool> {
+    let lists = |wanted: &str| {
+        let items = match said? {
+            Value::Array(items) => items.clone(),
+            one => vec![one.clone()],
+        };
+        if items.iter().any(|item| *item == *wanted) {
+            return Some(true);
+        }
+        items.iter().all(Value::is_string).then_some(false)
+    };
+    match when {
+        "jwt.claims.c == 'a'" => Some(said?.as_str()? == "a"),
+        "jwt.claims.c != 'a'" => Some(said?.as_str()? != "a"),
+        "jwt.claims.c >= 2" => Some(said?.as_i64()? >= 2),
+        "jwt.claims.c" => said?.as_bool(),
+        "!jwt.claims.c" => said?.as_bool().map(|truth| !truth),
+        "'a' in jwt.claims.c" => lists("a"),
+        "!('a' in jwt.claims.c)" => lists("a").map(|is| !is),
+        "has(jwt.claims.c)" => Some(said.is_some()),
+        "!has(jwt.claims.c) || jwt.claims.c != 'a'" => match said {
+            None => Some(true),
+            Some(said) => Some(said.as_str()? != "a"),
+        },
+        other => panic!("what is {other}?"),
+    }
+}
+
+#[test]
+fn a_condition_about_claims_lets_nobody_in_by_error() {
+    let conditions = [
+        "jwt.claims.c == 'a'",
+        "jwt.claims.c != 'a'",
+        "jwt.claims.c >= 2",
+        "jwt.claims.c",
+        "!jwt.claims.c",
+        "'a' in jwt.claims.c",
+        "!('a' in jwt.claims.c)",
+        "has(jwt.claims.c)",
+        "!has(jwt.claims.c) || jwt.claims.c != 'a'",
+    ];
+    let values = [
+        "\"a\"",
+        "\"b\"",
+        "1",
+        "3",
+        "1.5",
+        "true",
+        "false",
+        "null",
+        "[]",
+        "[\"a\"]",
+        "[\"b\"]",
+        "[1,\"a\"]",
+        "[1,\"b\"]",
+        "{}",
+        "",
+    ];
+    for when in conditions {
+        let allow = table(believing(&format!("allow when {when}"), |_| {}));
+        let deny = table(believing(&format!("deny when {when}"), |_| {}));
+        for written in values {
+            let said = (!written.is_empty())
+                .then(|| Claims::read(format!("{{\"c\":{written}}}").as_bytes()).unwrap());
+            let said = said.as_ref().and_then(|claims| claims.get("c"));
+            let naive = naive_condition(when, said);
+            let more = said.map_or_else(String::new, |said| format!(",\"c\":{said}"));
+            let good = token(&more);
+            let headers: &[(&str, &str)] = &[("x-token", &good)];
+            let code = |table| {
+                let judged = judged(table, headers, &Tokens::default(), NOW);
+                let code = judged.split(' ').nth(1).unwrap_or_default();
+                code.trim_end_matches(':').replace("-x-token", "allow")
+            };
+            let (allowed, denied) = match naive {
+                Some(true) => ("allow", "R004"),
+                Some(false) => ("R003", "allow"),
+                None => ("R060", "R060"),
+            };
+            assert_eq!(code(&allow), allowed, "allow when {when}: {written}");
+            assert_eq!(code(&deny), denied, "deny when {when}: {written}");
+
+            // The same of a token that is only known to say so; and of one of which that is not known, nothing.
+            let claims = format!(r#"{{"iss":"id"{more}}}"#);
+            let all = KnownClaims::All(Claims::read(claims.as_bytes()).unwrap());
+            let iss = ("iss".into(), Some(Value::from("id")));
+            let some = KnownClaims::Some([iss.clone(), ("c".into(), said.cloned())].into());
+            for known in [all, some] {
+                assert_eq!(
+                    judged_as(&allow, Token::Known(&known)),
+                    allowed,
+                    "{when}: {known:?}"
+                );
+                assert_eq!(
+                    judged_as(&deny, Token::Known(&known)),
+                    denied,
+                    "{when}: {known:?}"
+                );
+            }
+            let none = KnownClaims::Some([iss].into());
+            let hangs = "undecided: claim c";
+            assert_eq!(judged_as(&allow, Token::Known(&none)), hangs, "{when}");
+            assert_eq!(judged_as(&deny, Token::Unknown), hangs, "{when}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_about_claims_without_a_token_asks_for_one() {
+    let missing =
+        "401 R062: the request carries no token, and only calls with one are allowed [Bearer]";
+    let denied = "403 R003: no AccessPolicy allows it";
+    let admin = &*token(r#","sub":"ada","groups":["admins"]"#);
+    let rule = "when 'admins' in jwt.claims.groups && jwt.subject == 'ada'";
+    check(
+        believing(&format!("allow {rule}"), |_| {}),
+        &[
+            (&[], missing),
+            (&[("x-token", admin)], "allow -x-token"),
+            (&[("x-token", &token(r#","groups":[]"#))], denied),
+        ],
+    );
+    check(
+        believing(&format!("deny {rule}"), |_| {}),
+        &[(&[], missing)],
+    );
+    check(
+        believing("allow when has(jwt.claims) && jwt.subject == 'ada'", |_| {}),
+        &[(&[], missing), (&[("x-token", admin)], "allow -x-token")],
+    );
+    check(
+        believing("deny when has(jwt.claims) && jwt.subject == 'eve'", |_| {}),
+        &[(&[], "allow"), (&[("x-token", admin)], "allow -x-token")],
+    );
+    // Claims of issuers whom only another policy believes are none to this one.
+    let others = |jwt: &mut Jwt| {
+        let mut other = issuer("other");
+        other.origin = origin("AccessPolicy", "partners", "/spec/jwt/issuers/0", 1);
+        jwt.issuers.push(other);
+    };
+    let theirs = r#"{"iss":"other","aud":"shop","exp":1800000600,"sub":"ada","groups":["admins"]}"#;
+    let theirs = &*SIGNER.sign(&Claims::read(theirs.as_bytes()).unwrap());
+    check(
+        believing(&format!("allow {rule}"), others),
+        &[
+            (&[("x-token", admin)], "allow -x-token"),
+            (
+                &[("x-token", theirs)],
+                "403 R060: AccessPolicy shop/cart rule 1 cannot be decided: its token is of an issuer whom \
+                 this policy does not believe",
+            ),
+        ],
+    );
+    let table = table(believing(&format!("allow {rule}"), others));
+    let imagined = |claims: &str| {
+        let known = KnownClaims::All(Claims::read(claims.as_bytes()).unwrap());
+        judged_as(&table, Token::Known(&known))
+    };
+    let said = r#""sub":"ada","groups":["admins"]"#;
+    assert_eq!(imagined(&format!("{{{said}}}")), "undecided: claim iss");
+    assert_eq!(imagined(&format!(r#"{{"iss":"id",{said}}}"#)), "allow");
+    assert_eq!(imagined(&format!(r#"{{"iss":"other",{said}}}"#)), "R060");
+    // Nobody's tokens are believed: nothing can be told.
+    let unbelieved = "403 R060: AccessPolicy shop/cart rule 1 cannot be decided: it asks for claims, and \
+                      its policy believes nobody's tokens";
+    check(access(&format!("allow {rule}")), &[(&[], unbelieved)]);
+}
+
 #[test]
 fn claims_are_met_by_tokens_of_those_whom_the_rules_policy_believes() {
     let partner = new_signer();
@@ -396,40 +582,17 @@ fn claims_are_met_by_tokens_of_those_whom_the_rules_policy_believes() {
 
 #[test]
 fn what_was_not_recorded_is_undecided() {
-    let judge_with = |token: Token<'_>, rules: &str| {
-        let table = table(believing(rules, |_| {}));
-        let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
-        let peer = plain("10.0.0.7");
-        with_request("GET http://cart/items", |request| {
-            let claim = Claim {
-                token,
-                ..policy.claim(&peer)
-            };
-            match policy.explain(&claim, Some(&request), &mut Story::default()) {
-                Verdict::Allow(_) => "allow".to_owned(),
-                Verdict::Deny(denied) => denied.code().to_string(),
-                Verdict::Undecided(missing) => format!("undecided: {missing}"),
-            }
-        })
-    };
+    let judge_with =
+        |token: Token<'_>, rules: &str| judged_as(&table(believing(rules, |_| {})), token);
     let judge = |rules: &str| judge_with(Token::Unknown, rules);
     assert_eq!(judge(""), "undecided: the token of the request");
-    assert_eq!(
-        judge("allow claim:a=b"),
-        "undecided: the token of the request"
-    );
-    assert_eq!(
-        judge("deny claim:a=b"),
-        "undecided: the token of the request"
-    );
+    assert_eq!(judge("allow claim:a=b"), "undecided: claim a");
+    assert_eq!(judge("deny claim:a=b"), "undecided: claim a");
     assert_eq!(judge("deny path=/items"), "R004");
     let judge = |rules: &str| judge_with(Token::Passed, rules);
     assert_eq!(judge(""), "allow");
     assert_eq!(judge("deny path=/items"), "R004");
-    assert_eq!(
-        judge("allow claim:a=b"),
-        "undecided: the token of the request"
-    );
+    assert_eq!(judge("allow claim:a=b"), "undecided: claim a");
 }
 
 #[test]

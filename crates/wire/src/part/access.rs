@@ -3,6 +3,7 @@
 use alloc::{string::String, string::ToString, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
+use leno_condition::{Condition, Fact};
 use leno_model::view::access::{ExternalAuth, IpBlock, Jwt};
 use leno_model::view::{
     Access, AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, HostMatch,
@@ -401,6 +402,10 @@ fn needs(rule: &AccessRule) -> Vec<String> {
     let is_template = |path: &PathMatch| matches!(path, PathMatch::Template(_));
     let features = [
         (feature::ACCESS_CONDITION, rule.when.is_some()),
+        (
+            feature::ACCESS_CONDITION_CLAIMS,
+            rule.when.as_deref().is_some_and(reads_claims),
+        ),
         (feature::ACCESS_EXCEPT, rule.except != Except::default()),
         (
             feature::ACCESS_HEADERS,
@@ -418,6 +423,13 @@ fn needs(rule: &AccessRule) -> Vec<String> {
     ];
     let needed = features.iter().filter(|(_, needed)| *needed);
     needed.map(|(feature, _)| feature.to_string()).collect()
+}
+
+/// Whether a condition looks into the claims of tokens.
+fn reads_claims(when: &str) -> bool {
+    // Reading one costs more than most have to pay.
+    when.contains("jwt")
+        && Condition::new(when).is_ok_and(|it| it.reads().facts.contains(&Fact::Claims))
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -757,6 +769,21 @@ mod tests {
             when: None,
         };
         assert_eq!(rule.to_message().needs, ["access-claims"]);
+        let needs = |when: &str| {
+            let when = Some(when.into());
+            let requests = Vec::new();
+            let rule = AccessRule {
+                when,
+                requests,
+                ..rule.clone()
+            };
+            rule.to_message().needs.join(" ")
+        };
+        assert_eq!(
+            needs("'admins' in jwt.claims.groups"),
+            "access-condition access-condition-claims"
+        );
+        assert_eq!(needs("has(request.headers.jwt)"), "access-condition");
     }
 
     #[test]

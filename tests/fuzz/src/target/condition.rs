@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use leno_condition::{Condition, Fact, Facts, Value};
+use leno_condition::{ClaimSaid, Condition, Fact, Facts, Value};
 
 use super::Target;
 
@@ -15,6 +15,8 @@ pub(super) const TARGET: Target = Target {
         "response.",
         "source.",
         "headers[\"a\"]",
+        "jwt.claims",
+        "jwt.issuer",
         " && ",
         " || ",
         " == ",
@@ -47,6 +49,7 @@ fn seeds() -> Vec<Vec<u8>> {
         "request.path.startsWith('/admin') || request.headers['x-user'] == 'ann'",
         "request.path.matches('^/v[0-9]+/')",
         "duration('1s') < duration('2s')",
+        "'admins' in jwt.claims.groups && has(jwt.claims['a/b'].c)",
         "size(request.path) + 1 > 7 ? true : false",
     ];
     seeds.extend(written.map(str::to_owned));
@@ -62,6 +65,10 @@ impl Facts for Nothing {
     }
 
     fn header(&self, _: &str) -> Option<Option<Cow<'_, str>>> {
+        None
+    }
+
+    fn claim(&self, _: &str) -> Option<ClaimSaid<'_>> {
         None
     }
 }

@@ -19,6 +19,11 @@ impl Claims {
         json::read_object(json).map(Self)
     }
 
+    /// Reads what one claim says: a JSON value whose objects name their members once.
+    pub fn read_value(json: &[u8]) -> Result<Value, Flaw> {
+        json::read(json)
+    }
+
     /// Every claim, by its name.
     pub fn all(&self) -> &Map<String, Value> {
         &self.0

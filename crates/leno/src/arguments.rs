@@ -205,6 +205,11 @@ pub(crate) struct Why {
     /// A header of the request; repeatable
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
+
+    /// A claim of its token, which is taken for one that is accepted and says nothing else; repeatable.
+    /// VALUE is text, or JSON: 3, true, ["a", "b"]; NAME may be a JSON pointer: /realm/roles
+    #[arg(long = "claim", value_name = "NAME=VALUE", requires = "url")]
+    pub(crate) claims: Vec<String>,
 }
 
 #[derive(Args)]

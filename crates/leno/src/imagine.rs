@@ -5,6 +5,7 @@ mod asked;
 mod imagining;
 mod outside;
 mod source;
+pub(crate) mod token;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -186,7 +187,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) mesh: &'a Mesh,
     /// The instances of which nobody told what stands over them.
     pub(crate) unasked: &'a BTreeSet<WorkloadId>,
-    /// What is said of the token that the request carries.
+    /// What is said of the token that the request carries, if it is not among its headers.
     pub(crate) token: Token<'a>,
     /// What external authorizers say, where they are asked.
     pub(crate) consent: Consent<'a>,
@@ -237,7 +238,7 @@ pub(crate) fn imagine<'a>(
     let ground = ground.into();
     let mesh = ground.mesh;
     let imagined = |sender, end, rule| Imagined {
-        asked: asked.words(&source.name()),
+        asked: asked.words(&source.name()) + &token::words(ground.token),
         kind: asked.kind(),
         sender,
         end,

@@ -43,6 +43,8 @@ object! {
         pub request: Call = "request";
         /// The request's headers.
         pub headers: BTreeMap<Arc<str>, Loose> = "headers";
+        /// What its token says, which is taken for one that is accepted. Without it, it carries none.
+        pub claims: Option<BTreeMap<Arc<str>, Claimed>> = "claims";
         /// What external authorizers say of it, where they are asked. Without it, nobody knows.
         pub authorizer: Option<Verdict> = "authorizer";
         /// What must become of it; at least one thing.
@@ -97,6 +99,50 @@ choice! {
         Allow = "allow",
         /// It is not.
         Deny = "deny",
+    }
+}
+
+/// What a token says under a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claimed {
+    /// A text.
+    Text(Arc<str>),
+    /// A whole number.
+    Number(i64),
+    /// True or false.
+    Truth(bool),
+    /// A list.
+    List(Vec<Self>),
+    /// More, by name.
+    Map(BTreeMap<Arc<str>, Self>),
+}
+
+impl Decode for Claimed {
+    const SHAPE: Shape = Shape::Value("text, a whole number, true or false, a list or a mapping");
+
+    fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(_, Meaning::Bool(truth)) => Some(Self::Truth(*truth)),
+            Value::Scalar(_, Meaning::Integer(number)) => Some(Self::Number(*number)),
+            Value::Scalar(text, Meaning::Quoted | Meaning::Plain) => Some(Self::Text(text.clone())),
+            Value::Scalar(_, Meaning::Null | Meaning::Number) => {
+                reader.wrong_type(node, "text, a whole number, or true or false");
+                None
+            }
+            Value::List(items) => {
+                let items = items
+                    .iter()
+                    .map(|item| Self::decode(item, &Rules::NONE, reader));
+                items.collect::<Option<_>>().map(Self::List)
+            }
+            Value::Map(entries) => {
+                let entries = entries.iter().map(|entry| {
+                    let value = Self::decode(&entry.value, &Rules::NONE, reader)?;
+                    Some((entry.key.clone(), value))
+                });
+                entries.collect::<Option<_>>().map(Self::Map)
+            }
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use leno_resources::policy::Identity;
 
 use crate::arguments::Test;
 use crate::command::Answer;
-use leno_traffic::Consent;
+use leno_traffic::{Consent, Token};
 
-use crate::imagine::{Asked, Branch, End, Ground, Imagined, Said, Source, imagine, read};
+use crate::imagine::{Asked, Branch, End, Ground, Imagined, Said, Source, imagine, read, token};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
@@ -148,7 +148,9 @@ fn imagined(offline: &Offline, test: &Written) -> anyhow::Result<Imagined> {
         .map(|(name, value)| (name.to_string(), value.0.to_string()))
         .collect();
     let asked = Asked::new(&test.case.request.method, &test.case.request.url, headers)?;
+    let claims = test.case.claims.as_ref().map(token::of_case);
     let ground = Ground {
+        token: claims.as_ref().map_or(Token::Absent, Token::Known),
         consent: match test.case.authorizer {
             Some(Verdict::Allow) => Consent::Given,
             Some(Verdict::Deny) => Consent::Withheld,

@@ -6,6 +6,7 @@ mod since;
 use anyhow::{Context as _, anyhow, bail};
 use leno_admin::{ConfigurationOf, NotAsked};
 use leno_model::{Code, Namespace};
+use leno_traffic::Token;
 use serde_json::json;
 
 use crate::arguments::{Explain, Output, Why};
@@ -14,7 +15,7 @@ use crate::command::context::Context;
 use crate::command::tap::silent;
 use crate::command::{Answer, explain, fleet};
 use crate::hosted::Hosted;
-use crate::imagine::{Asked, End, Ground, Proxies, Source, imagine};
+use crate::imagine::{Asked, End, Ground, Proxies, Source, imagine, token};
 use crate::live::Live;
 use crate::offline::Offline;
 use crate::render;
@@ -147,7 +148,12 @@ impl Scene<'_> {
         });
         let headers = headers.collect::<anyhow::Result<Vec<_>>>()?;
         let asked = Asked::new(&options.method, url, headers)?;
-        let imagined = imagine(self.ground, self.namespace, &source, &asked)?;
+        let claims = token::written(&options.claims)?;
+        let ground = Ground {
+            token: claims.as_ref().map_or(self.ground.token, Token::Known),
+            ..self.ground
+        };
+        let imagined = imagine(ground, self.namespace, &source, &asked)?;
         if options.subject.context.output == Output::Json {
             let mut json = render::story::json(&imagined, self.standings);
             if let Some(hosted) = self.told_by {

@@ -13,7 +13,7 @@ use leno_model::{Code, Dice, SpiffeId};
 use leno_protocol::{Fields, RequestChanges, RequestHead, write_request};
 use leno_traffic::{
     Changed, Channel, Claim, Denied, Detail, Forward, Known, Missing, NoTunnel, NotLetOut, Outcome,
-    Peer, Port, Preflight, Refusal, Routed, Scope, Step, StepKind, Story, Table, Verdict,
+    Peer, Port, Preflight, Refusal, Routed, Scope, Step, StepKind, Story, Table, Token, Verdict,
 };
 
 use super::{Branch, End, Ground, Proxies, Reason, Receiver, Said, Source, Thought, read};
@@ -376,8 +376,12 @@ impl Imagining<'_> {
             return (Said::Refused(gone), Vec::new());
         };
         let asks = policy.asks().map(|asks| asks.headers().to_vec());
+        let carries = request.is_some_and(|request| policy.carries_token(request));
         let claim = Claim {
-            token: self.ground.token,
+            token: match self.ground.token {
+                Token::Absent if carries => Token::Unknown,
+                token => token,
+            },
             consent: self.ground.consent,
             ..self.source.claim()
         };

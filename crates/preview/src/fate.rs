@@ -1,8 +1,10 @@
 //! What a configuration does with a call, decided by the functions that decide real ones.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use leno_jwt::Claims;
 use leno_model::flow::{FactOf, FactValue, Facts, Kind};
 use leno_model::origin::RouteName;
 use leno_model::view::{
@@ -11,8 +13,8 @@ use leno_model::view::{
 use leno_model::{Code, Origin, Shaped, SpiffeId};
 use leno_protocol::{Header, NewPath, Path};
 use leno_traffic::{
-    Allowed, Asked, Claim, Consent, Denied, Fact, Kept, Led, Missing, Port, Recorded, RecordedPath,
-    Refusal, Token, Verdict,
+    Allowed, Asked, Claim, Consent, Denied, Fact, Kept, KnownClaims, Led, Missing, Port, Recorded,
+    RecordedPath, Refusal, Token, Verdict,
 };
 
 use crate::call::Call;
@@ -82,6 +84,8 @@ pub(crate) struct Precedent {
     token: Token<'static>,
     /// Whether the rules let them in.
     let_in: Option<bool>,
+    /// Whether what was kept of their tokens is so still.
+    keeps_tokens: bool,
 }
 
 impl Precedent {
@@ -89,6 +93,7 @@ impl Precedent {
     const NONE: Self = Self {
         token: Token::Unknown,
         let_in: None,
+        keeps_tokens: false,
     };
 
     /// That of calls which ended with `code`, or were carried.
@@ -104,11 +109,20 @@ impl Precedent {
         };
         match gates {
             Alike::Nothing => Self::NONE,
+            Alike::Issuers => Self {
+                keeps_tokens: true,
+                ..Self::NONE
+            },
             Alike::Tokens => Self {
                 let_in: None,
                 token,
+                keeps_tokens: true,
             },
-            Alike::Rules => Self { token, let_in },
+            Alike::Rules => Self {
+                token,
+                let_in,
+                keeps_tokens: true,
+            },
         }
     }
 
@@ -177,6 +191,11 @@ impl Ground<'_> {
             met,
             taken,
             precedent,
+            token: match &told.token {
+                Some(Carried::Token(known)) if precedent.keeps_tokens => Token::Known(known),
+                Some(Carried::None) if precedent.keeps_tokens => Token::Absent,
+                Some(_) | None => precedent.token,
+            },
         };
         asking.told(request.as_ref())
     }
@@ -189,6 +208,31 @@ struct Told<'f> {
     query: Option<String>,
     /// Also those that were not there.
     kept: Vec<Asked<'f>>,
+    token: Option<Carried>,
+}
+
+/// What was kept of a token.
+enum Carried {
+    /// There was none.
+    None,
+    /// There was one that was accepted.
+    Token(KnownClaims),
+}
+
+impl Carried {
+    /// What is known once it is also known what one claim said.
+    fn and(told: Option<Self>, claim: &str, said: Option<&str>) -> Option<Self> {
+        let value = match said {
+            None => None,
+            Some(said) => Some(Claims::read_value(said.as_bytes()).ok()?),
+        };
+        let mut known = match told {
+            Some(Self::Token(KnownClaims::Some(known))) => known,
+            Some(Self::None | Self::Token(KnownClaims::All(_))) | None => BTreeMap::new(),
+        };
+        known.insert(claim.into(), value);
+        Some(Self::Token(KnownClaims::Some(known)))
+    }
 }
 
 impl<'f> Told<'f> {
@@ -198,11 +242,19 @@ impl<'f> Told<'f> {
             headers: Vec::new(),
             query: None,
             kept: Vec::new(),
+            token: None,
         };
         for (of, value) in facts.into_iter().flat_map(Facts::each) {
             match (of, value) {
                 (FactOf::Host, FactValue::Is(host)) => told.host = Fact::Known(host),
-                (FactOf::Host, FactValue::Absent) => {}
+                (FactOf::Host, FactValue::Absent) | (FactOf::Token, FactValue::Is(_)) => {}
+                (FactOf::Token, FactValue::Absent) => told.token = Some(Carried::None),
+                (FactOf::Claim(name), FactValue::Absent) => {
+                    told.token = Carried::and(told.token.take(), name, None);
+                }
+                (FactOf::Claim(name), FactValue::Is(said)) => {
+                    told.token = Carried::and(told.token.take(), name, Some(said));
+                }
                 (FactOf::Header(name), value) => {
                     told.kept.push(Asked::Header(name));
                     if let FactValue::Is(value) = value {
@@ -252,6 +304,7 @@ struct Asking<'a, 'g> {
     met: &'a Met<'g>,
     taken: Option<usize>,
     precedent: Precedent,
+    token: Token<'a>,
 }
 
 impl<'g> Asking<'_, 'g> {
@@ -513,7 +566,7 @@ impl<'g> Asking<'_, 'g> {
                     (None, _) => Fact::Unknown,
                 },
                 address,
-                token: self.precedent.token,
+                token: self.token,
                 consent: Consent::Unknown,
             };
             match request {

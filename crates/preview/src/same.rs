@@ -33,7 +33,9 @@ pub(crate) struct Sameness<'g> {
 pub(crate) enum Alike {
     /// Nothing that could be told.
     Nothing,
-    /// Whose tokens are believed.
+    /// Whose tokens are believed, and where they stand; not who has to bring one.
+    Issuers,
+    /// All about tokens.
     Tokens,
     /// All but whether mTLS is strict.
     Rules,
@@ -160,12 +162,13 @@ fn alike(accesses: &[&Arc<Access>]) -> Alike {
         let expected = rules(first);
         differing.iter().all(|other| rules(other) == expected)
     };
-    let same_tokens = |other: &Arc<Access>| {
-        other.jwt.as_deref().map(bare_jwt) == first.jwt.as_deref().map(bare_jwt)
-    };
+    let jwt = |access: &Access| access.jwt.as_deref().map(bare_jwt);
+    let issuers = |access: &Access| jwt(access).map(|jwt| jwt.issuers);
+    let all = |same: &dyn Fn(&Access) -> bool| differing.iter().all(|other| same(other));
     match all_rules {
         true => Alike::Rules,
-        false if differing.iter().all(|other| same_tokens(other)) => Alike::Tokens,
+        false if all(&|other| jwt(other) == jwt(first)) => Alike::Tokens,
+        false if all(&|other| issuers(other) == issuers(first)) => Alike::Issuers,
         false => Alike::Nothing,
     }
 }

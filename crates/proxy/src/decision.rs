@@ -13,11 +13,11 @@ use leno_model::{Code, Origin, Roll, SpiffeId};
 use leno_protocol::Request;
 use leno_telemetry::{
     Consent, Consulted, Decided, Endpoints, FactOf, FactValue, Facts, FailedTry, Late, Load,
-    Unusable,
+    TokenFact, Unusable,
 };
 use leno_traffic::{
     Allowed, Asks, Candidate, Draw, Forward, Leave, NoAnswer, Picked, Port, Refusal, Report, Timed,
-    WhyNot, header_of, parameter_of,
+    Token, WhyNot, header_of, parameter_of,
 };
 
 use crate::incoming::Way;
@@ -260,6 +260,8 @@ fn load(seen: &Candidate) -> Load {
 pub(crate) struct Asking<'a> {
     pub(crate) asks: &'a Asks,
     pub(crate) request: &'a Request<'a>,
+    /// The token that it carries.
+    pub(crate) token: Token<'a>,
     /// What of it nobody is to read.
     pub(crate) report: &'a Report,
 }
@@ -277,6 +279,24 @@ impl Facts for Asking<'_> {
             let value = parameter_of(self.request, name);
             let hides = |value| self.report.hides(value);
             tell(FactOf::Query, name, fact(name, value.as_deref(), hides));
+        }
+    }
+
+    fn token(&self, tell: &mut dyn FnMut(TokenFact<'_>)) {
+        let claims = match self.token {
+            Token::Absent => return tell(TokenFact::None),
+            Token::Of(proven) => proven.claims(),
+            Token::Refused(_)
+            | Token::NotLooked
+            | Token::Known(_)
+            | Token::Passed
+            | Token::Unknown => return,
+        };
+        for name in self.asks.claims() {
+            let value = claims.get(name).map(ToString::to_string);
+            let value = value.as_deref().map(str::as_bytes);
+            let hides = |value| self.report.hides(value);
+            tell(TokenFact::Claim(name, fact(name, value, hides)));
         }
     }
 

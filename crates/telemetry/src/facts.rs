@@ -30,10 +30,22 @@ pub trait Facts: fmt::Debug {
     /// Tells each, at most once.
     fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>));
 
+    /// Tells what is known of its token where rules ask for one. It is counted, and stands in no log.
+    fn token(&self, _: &mut dyn FnMut(TokenFact<'_>)) {}
+
     /// The host, where rules ask for it and it may be read.
     fn host(&self) -> Option<&str> {
         None
     }
+}
+
+/// What is known of the token of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenFact<'a> {
+    /// It carries none.
+    None,
+    /// It says this under a name, as JSON.
+    Claim(&'a str, FactValue<'a>),
 }
 
 impl<'a> FactValue<'a> {

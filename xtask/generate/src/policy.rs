@@ -330,7 +330,8 @@ spec:
   keys are read. Keys that cannot be got again are good until `keep` (24 hours) after they were got last, also over a restart;
   `leno check` says so ([C151](../errors/C151.md)). After that, tokens of that issuer get 503 ([R063](../errors/R063.md)).
 - A proxy remembers for each worker the last tokens that it has proven, by their hash, never past their end or that of their key.
-  No token and no claim stands in a log, a tap or a record, and so a call that was recorded is undecided where it hangs on one.
+  No token and no claim stands in a log or a tap. Of calls that are counted, [flows](flows.md#what-rules-ask) keep claims that rules
+  ask for, and whether there was a token, so that `leno plan` decides by them; what was not kept leaves a call undecided.
 
 ## External authorization
 

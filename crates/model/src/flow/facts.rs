@@ -20,6 +20,10 @@ pub enum FactOf<'a> {
     Header(&'a str),
     /// This parameter of the query.
     Query(&'a str),
+    /// Its token, where one would be believed: kept is only that there was none.
+    Token,
+    /// This claim of the token that it carried and that was accepted, as JSON; by its name or JSON pointer.
+    Claim(&'a str),
 }
 
 /// What a fact is.
@@ -45,6 +49,8 @@ impl Facts {
             FactOf::Host => ('@', ""),
             FactOf::Header(name) => ('h', name),
             FactOf::Query(name) => ('q', name),
+            FactOf::Token => ('t', ""),
+            FactOf::Claim(name) => ('c', name),
         };
         let is_name = |byte: u8| byte.is_ascii_graphic() && byte != b'=';
         let is_value = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
@@ -131,6 +137,8 @@ fn fact(line: &str) -> Option<(FactOf<'_>, FactValue<'_>)> {
         b'@' if name.len() == 1 => FactOf::Host,
         b'h' => FactOf::Header(name.get(1..)?),
         b'q' => FactOf::Query(name.get(1..)?),
+        b't' if line.len() == 1 => FactOf::Token,
+        b'c' => FactOf::Claim(name.get(1..)?),
         _ => return None,
     };
     Some((of, value))
@@ -153,16 +161,22 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_and_what_cannot_be_kept_is_not() {
-        use FactOf::{Header, Host, Query};
+        use FactOf::{Claim, Header, Host, Query, Token};
         use FactValue::{Absent, Is};
         let all = [
             (Host, Is("cart.shop")),
             (Header("x-beta"), Is("a=b c")),
             (Header("x-role"), Absent),
             (Query("v"), Is("")),
+            (Token, Absent),
+            (Claim("/realm/roles"), Is("[\"a\"]")),
+            (Claim("sub"), Absent),
         ];
         let kept = facts(&all).unwrap();
-        assert_eq!(kept.as_str(), "@=cart.shop\nhx-beta=a=b c\nhx-role\nqv=\n");
+        assert_eq!(
+            kept.as_str(),
+            "@=cart.shop\nhx-beta=a=b c\nhx-role\nqv=\nt\nc/realm/roles=[\"a\"]\ncsub\n"
+        );
         assert_eq!(kept.each().collect::<Vec<_>>(), all);
         let long = "x".repeat(Facts::LONGEST_VALUE + 1);
         assert_eq!(

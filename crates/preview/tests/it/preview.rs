@@ -414,6 +414,62 @@ fn what_came_of_a_token_stays_so_where_nothing_about_tokens_changes() {
 }
 
 #[test]
+fn calls_are_judged_by_what_was_kept_of_their_tokens() {
+    let asks = |role: &str| {
+        let requests = format!("requests: [{{claims: [{{name: role, value: {role}}}]}}]");
+        believing("a", &format!("rules: [{{{requests}}}]"))
+    };
+    let calls = "
+        web > cart:8080 GET /both 200 fact:ciss=\"a\" fact:crole=[\"admin\",\"user\"] x5
+        web > cart:8080 GET /one 200 fact:ciss=\"a\" fact:crole=\"admin\" x3
+        web > cart:8080 GET /none 401 R062 fact:t x2
+        web > cart:8080 GET /unkept 200 x4";
+    check(
+        &asks("admin"),
+        &asks("user"),
+        calls,
+        "breaks 3 shop/web > shop/cart:8080 GET /one 200 -> 403 R003: \
+         allows it only claim role=user [AccessPolicy shop/cart /spec/rules/0]
+         undecided 4 shop/web > shop/cart:8080 GET /unkept 200: claim role",
+    );
+    let when = |when: &str| believing("a", &format!("rules: [{{when: \"{when}\"}}]"));
+    check(
+        &asks("admin"),
+        &when("'user' in jwt.claims.role"),
+        calls,
+        "breaks 3 shop/web > shop/cart:8080 GET /one 200 -> 403 R003: \
+         allows it only under conditions: everyone everything when 'user' in jwt.claims.role \
+         [AccessPolicy shop/cart /spec/rules/0]
+         undecided 4 shop/web > shop/cart:8080 GET /unkept 200: claim role",
+    );
+    // What no rule read was not kept.
+    check(
+        &asks("admin"),
+        &when("jwt.claims.level > 2"),
+        calls,
+        "undecided 12 shop/web > shop/cart:8080 GET /both 200, GET /unkept 200, GET /one 200: claim level",
+    );
+}
+
+#[test]
+fn who_came_without_a_token_is_told_where_one_is_to_be_required() {
+    let asked = believing("a", "rules: [{callers: [{namespace: shop}]}]");
+    let calls = "
+        web > cart:8080 GET /with 200 fact:ciss=\"a\" x5
+        web > cart:8080 GET /without 200 fact:t x3
+        web > cart:8080 GET /unkept 200 x4";
+    check(
+        &asked.replace("required: true, ", ""),
+        &asked,
+        calls,
+        "breaks 3 shop/web > shop/cart:8080 GET /without 200 -> 401 R062: \
+         the request carries no token, and only calls with one are allowed \
+         [AccessPolicy shop/cart /spec/jwt/required]
+         undecided 4 shop/web > shop/cart:8080 GET /unkept 200: the token of the request",
+    );
+}
+
+#[test]
 fn how_rules_judged_stays_so_where_only_mtls_changes() {
     let rules = "rules: [{requests: [{claims: [{name: role, value: admin}]}]}]";
     check(

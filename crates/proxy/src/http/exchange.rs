@@ -171,6 +171,7 @@ impl<'a> Exchange<'a> {
         };
         let audits = policy.audits(&claim, Some(request));
         self.told.decision.audited(&audits);
+        self.told.bearer = bearer.clone();
         let examined = policy.examine(peer, request.clone(), bearer);
         let examined = examined.map_err(|denied| {
             if let Fact::Known(caller) = policy.claim(peer).caller {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leno_model::{Code, Origin};
 use leno_telemetry::{Bytes, Call, Edge, Event, Facts, Flow, Headers, Party, Security};
-use leno_traffic::{Report, WhyPlain};
+use leno_traffic::{Bearer, Report, WhyPlain};
 
 use crate::decision::{Asking, Basis, Decision};
 use crate::http::attempt::{Attempt, Tried};
@@ -32,6 +32,8 @@ pub(super) struct Told<'a> {
     received: u64,
     counted: Bytes,
     response_headers: Headers,
+    /// What was found of its token.
+    pub(super) bearer: Bearer,
     /// How the call is told, once that is known.
     report: Option<&'a Report>,
 }
@@ -54,6 +56,7 @@ impl<'a> Told<'a> {
             received: 0,
             counted: Bytes::default(),
             response_headers: Headers::default(),
+            bearer: Bearer::default(),
             report: None,
         }
     }
@@ -150,6 +153,7 @@ impl<'a> Exchange<'a> {
         let asking = asks.map(|asks| Asking {
             asks,
             request,
+            token: told.bearer.token(),
             report,
         });
         let basis = Basis {

@@ -11,7 +11,7 @@ use leno_model::{CallId, Shape, Wall};
 use rustc_hash::FxHasher;
 
 use crate::event::{Bytes, Call, Event, Flow, Stream};
-use crate::facts::{FactOf, FactValue};
+use crate::facts::{FactOf, FactValue, TokenFact};
 use crate::flows::Handed;
 use crate::flows::passed::Counted;
 use crate::flows::row::{Key, Row};
@@ -244,13 +244,21 @@ fn write_facts(call: &Call<'_>, text: &mut String) {
             FactOf::Header => flow::FactOf::Header(name),
             FactOf::Query => flow::FactOf::Query(name),
         };
-        let value = match value {
-            FactValue::Absent => flow::FactValue::Absent,
-            FactValue::Is(value) => flow::FactValue::Is(value),
-            FactValue::Begins(_) | FactValue::Secret => return,
-        };
-        flow::Facts::write(text, of, value);
+        write_fact(text, of, value);
     });
+    facts.token(&mut |fact| match fact {
+        TokenFact::None => write_fact(text, flow::FactOf::Token, FactValue::Absent),
+        TokenFact::Claim(name, value) => write_fact(text, flow::FactOf::Claim(name), value),
+    });
+}
+
+fn write_fact(text: &mut String, of: flow::FactOf<'_>, value: FactValue<'_>) {
+    let value = match value {
+        FactValue::Absent => flow::FactValue::Absent,
+        FactValue::Is(value) => flow::FactValue::Is(value),
+        FactValue::Begins(_) | FactValue::Secret => return,
+    };
+    flow::Facts::write(text, of, value);
 }
 
 fn hash(key: &impl std::hash::Hash) -> u64 {

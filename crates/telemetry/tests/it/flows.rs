@@ -7,7 +7,7 @@ use std::time::Duration;
 use leno_model::flow::{Flow, Kind, Side, What};
 use leno_model::{CallId, Dice, Wall};
 use leno_telemetry::{
-    Call, Decided, Event, FactOf, FactValue, Facts, Flows, Gathered, Settings, Telemetry,
+    Call, Decided, Event, FactOf, FactValue, Facts, Flows, Gathered, Settings, Telemetry, TokenFact,
 };
 
 use crate::world::{self, Story, call, record};
@@ -144,6 +144,14 @@ impl Facts for Told {
         tell(FactOf::Query, "v", FactValue::Absent);
     }
 
+    fn token(&self, tell: &mut dyn FnMut(TokenFact<'_>)) {
+        match &*self.0 {
+            "0" => tell(TokenFact::None),
+            _ => tell(TokenFact::Claim("role", FactValue::Is("\"admin\""))),
+        }
+        tell(TokenFact::Claim("card", FactValue::Secret));
+    }
+
     fn host(&self) -> Option<&str> {
         Some("cart.shop")
     }
@@ -173,7 +181,9 @@ fn what_rules_ask_is_told_apart_up_to_a_bound() {
     assert_eq!(size(&gathered), (1_000, 8 + 1));
     let facts = gathered.flows.iter();
     let mut facts = facts.map(|flow| flow.kind.facts.as_ref().map(|facts| facts.as_str()));
-    assert_eq!(facts.next(), Some(Some("@=cart.shop\nhx-user=0\nqv\n")));
+    assert_eq!(facts.next(), Some(Some("@=cart.shop\nhx-user=0\nqv\nt\n")));
+    let with_token = "@=cart.shop\nhx-user=1\nqv\ncrole=\"admin\"\n";
+    assert_eq!(facts.next(), Some(Some(with_token)));
     assert_eq!(facts.next_back(), Some(Some("other")));
 }
 

@@ -60,8 +60,13 @@ impl Gate {
                 .chain(&audit)
                 .chain(about())
         };
+        let asks = Asks::of_headers(all().flat_map(Ready::headers), all().any(Ready::asks_host));
+        let asks = match access.jwt {
+            Some(_) => asks.and_claims(all().flat_map(Ready::claims)),
+            None => asks,
+        };
         Self {
-            asks: Asks::of_headers(all().flat_map(Ready::headers), all().any(Ready::asks_host)),
+            asks,
             deny,
             closes: Closes::new(&allow.rules),
             allow,

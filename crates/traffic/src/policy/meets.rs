@@ -187,6 +187,13 @@ impl Ready {
         named.chain(self.reads().into_iter().flat_map(|it| &it.headers))
     }
 
+    /// The claims that it reads.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &Arc<str>> {
+        let requests = self.requests();
+        let named = requests.flat_map(|request| request.claims.iter().map(|claim| &claim.name));
+        named.chain(self.reads().into_iter().flat_map(|it| &it.claims))
+    }
+
     /// What its condition reads.
     fn reads(&self) -> Option<&Reads> {
         match &self.when {

@@ -8,6 +8,7 @@ use leno_model::Namespace;
 use leno_model::view::{HeaderMatch, HostMatch, HttpMatch, Route, Routes, Rule};
 use leno_protocol::Request;
 
+use crate::caller::ISSUER;
 use crate::cors;
 use crate::matching::{header, header_mismatch, parameter, query_mismatch};
 use crate::recorded::{Lacking, Reading, Recorded, host_meets, method_meets};
@@ -20,6 +21,7 @@ pub struct Asks {
     headers: Vec<Arc<str>>,
     parameters: Vec<Arc<str>>,
     host: bool,
+    claims: Vec<Arc<str>>,
 }
 
 impl Asks {
@@ -39,6 +41,7 @@ impl Asks {
                 .routes
                 .iter()
                 .any(|route| route.host != HostMatch::Any),
+            claims: Vec::new(),
         }
     }
 
@@ -49,7 +52,20 @@ impl Asks {
             headers: once.into_iter().collect(),
             parameters: Vec::new(),
             host,
+            claims: Vec::new(),
         }
+    }
+
+    /// The same where tokens are believed: these claims are asked for, and who makes them.
+    pub(crate) fn and_claims<'n>(self, names: impl Iterator<Item = &'n Arc<str>>) -> Self {
+        let names: BTreeSet<_> = names.cloned().chain([ISSUER.into()]).collect();
+        let claims = names.into_iter().collect();
+        Self { claims, ..self }
+    }
+
+    /// The claims of a token, by name or JSON pointer.
+    pub fn claims(&self) -> &[Arc<str>] {
+        &self.claims
     }
 
     /// The headers, in lower case.

@@ -581,6 +581,20 @@ fn claims_are_met_by_tokens_of_those_whom_the_rules_policy_believes() {
 }
 
 #[test]
+fn it_is_known_which_claims_rules_ask_for() {
+    let asks = |access: Access| {
+        let table = table(access);
+        let policy = table.inbound(&workload_id("cart"), 8080).unwrap();
+        let asks = policy.asks().unwrap();
+        asks.claims().join(" ")
+    };
+    let rules = "allow claim:role=a except claim:/b/c=d\ndeny when 'x' in jwt.audiences && has(jwt.claims.e.f)";
+    assert_eq!(asks(believing(rules, |_| {})), "/b/c /e/f aud iss role");
+    assert_eq!(asks(believing("", |_| {})), "iss");
+    assert_eq!(asks(access("deny claim:role=a")), "");
+}
+
+#[test]
 fn what_was_not_recorded_is_undecided() {
     let judge_with =
         |token: Token<'_>, rules: &str| judged_as(&table(believing(rules, |_| {})), token);

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::up::world::free_ports;
+
 /// A control plane, a proxy of `web` and one of `cart`, and the service behind that.
 struct World {
     folder: PathBuf,
@@ -28,7 +30,7 @@ impl World {
         let application = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = application.local_addr().unwrap().port();
         std::thread::spawn(move || application.incoming().flatten().for_each(serve));
-        let [control, web, cart, upstream] = free_ports();
+        let [control, web, cart, upstream] = free_ports().map(|port| format!("127.0.0.1:{port}"));
         let mut world = Self {
             folder,
             upstream: upstream.clone(),
@@ -168,11 +170,6 @@ fn serve(mut stream: TcpStream) {
             }
         }
     });
-}
-
-fn free_ports<const N: usize>() -> [String; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().to_string())
 }
 
 fn mesh(port: u16) -> String {

@@ -10,8 +10,8 @@ use leno_e2e::{Answer, Application, Process, Spiffe, curl, run, until, within};
 
 use crate::control::Control;
 
-/// How long something new may take to reach all proxies.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long something new may take to reach all proxies: only what fails waits for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Longer than others are given to look for another root.
 const HINTS: Duration = Duration::from_secs(90);

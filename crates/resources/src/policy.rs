@@ -176,7 +176,7 @@ object! {
         /// The keys that prove its tokens.
         pub jwks: Jwks = "jwks";
         /// Where its tokens stand in a request. Without it, in `Authorization` behind `Bearer `.
-        pub from: List<TokenHeader> = "from" [items(1, 8)];
+        pub from: List<TokenPlace> = "from" [items(1, 8)];
         /// Whether the application sees the token. Without it, it does not.
         pub forward: Option<bool> = "forward";
         /// Which claims the application is told. What clients send under these names is left out.
@@ -199,12 +199,14 @@ object! {
         pub keep: Option<Duration> = "keep" [range(1_000, 2_592_000_000)];
     }
 
-    /// A header that carries a token.
-    pub struct TokenHeader {
-        /// Its name, in any case.
-        pub header: Arc<str> = "header" [length(1, 256), form(form::token)];
-        /// What stands before the token: `Bearer `. What begins otherwise is no token.
+    /// A header or a cookie that carries a token.
+    pub struct TokenPlace checked by is_one_place {
+        /// The name of the header, in any case.
+        pub header: Option<Arc<str>> = "header" [length(1, 256), form(form::token)];
+        /// What stands before the token in a header: `Bearer `. What begins otherwise is no token.
         pub prefix: Option<Arc<str>> = "prefix" [length(1, 64)];
+        /// The name of the cookie, in exactly this spelling.
+        pub cookie: Option<Arc<str>> = "cookie" [length(1, 256), form(form::token)];
     }
 
     /// A header by which the application is told a claim.
@@ -698,6 +700,21 @@ fn issuer_fits(issuer: &JwtIssuer, reader: &mut Reader<'_>) {
     if issuer.audiences.is_empty() {
         let message = "audiences is expected: for whom tokens must be meant, or \"*\" for anybody";
         reader.contradiction(Code::C005, "/audiences", message.into());
+    }
+}
+
+fn is_one_place(place: &TokenPlace, reader: &mut Reader<'_>) {
+    let TokenPlace {
+        header,
+        prefix,
+        cookie,
+    } = place;
+    if header.is_some() == cookie.is_some() {
+        let message = "one of header and cookie is expected";
+        reader.contradiction(Code::C005, "", message.into());
+    } else if cookie.is_some() && prefix.is_some() {
+        let message = "in a cookie nothing stands before a token";
+        reader.contradiction(Code::C005, "/prefix", message.into());
     }
 }
 

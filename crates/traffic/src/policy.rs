@@ -2,6 +2,7 @@
 //! it about a proven caller, makes the [`Admitted`] that can be routed.
 
 mod bearer;
+mod cookies;
 mod external;
 pub(crate) mod gate;
 mod meets;

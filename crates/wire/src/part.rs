@@ -34,6 +34,7 @@ pub const FEATURES: &[&str] = &[
     feature::ACCESS_EXTERNAL,
     feature::ACCESS_HEADERS,
     feature::ACCESS_TEMPLATE,
+    feature::ACCESS_TOKEN_COOKIES,
     feature::ACCESS_WITHIN,
     feature::ATTEMPT_TIMEOUT,
     feature::BACKEND_REWRITE,
@@ -53,6 +54,7 @@ mod feature {
     pub(super) const ACCESS_EXTERNAL: &str = "access-external";
     pub(super) const ACCESS_HEADERS: &str = "access-headers";
     pub(super) const ACCESS_TEMPLATE: &str = "access-template";
+    pub(super) const ACCESS_TOKEN_COOKIES: &str = "access-token-cookies";
     pub(super) const ACCESS_WITHIN: &str = "access-within";
     pub(super) const ATTEMPT_TIMEOUT: &str = "attempt-timeout";
     pub(super) const BACKEND_REWRITE: &str = "backend-rewrite";

@@ -65,14 +65,17 @@ impl Reader<'_> {
         let for_anybody = audiences.iter().any(|audience| &***audience == "*");
         let mut places = Vec::new();
         for (index, place) in sound(from)?.into_iter().enumerate() {
-            places.push(TokenPlace {
-                header: self.header(&place.header, &format!("/from/{index}/header"))?,
-                prefix: place.prefix.clone().unwrap_or_default(),
+            places.push(match (&place.header, &place.cookie) {
+                (Some(header), _) => TokenPlace::Header {
+                    name: self.header(header, &format!("/from/{index}/header"))?,
+                    prefix: place.prefix.clone().unwrap_or_default(),
+                },
+                (None, cookie) => TokenPlace::Cookie(cookie.clone()?),
             });
         }
         if places.is_empty() {
-            places.push(TokenPlace {
-                header: "authorization".into(),
+            places.push(TokenPlace::Header {
+                name: "authorization".into(),
                 prefix: "Bearer ".into(),
             });
         }

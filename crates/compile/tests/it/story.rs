@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use leno_compile::{BundlePlace, Mesh, Peer, conditions, routes as routes_of};
-use leno_model::view::access::{ExternalAuth, JwtIssuer, KeySource};
+use leno_model::view::access::{ExternalAuth, JwtIssuer, KeySource, TokenPlace};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
     HostMatch, HttpMatch, Mirror, Named, Outbound, PathMatch, PathRewrite, PortRef, RequestMatch,
@@ -557,7 +557,10 @@ fn issuer(issuer: &JwtIssuer) -> String {
         .map_or("anybody".into(), |it| it.join(", "));
     let mut words = format!("{issuer} for {audiences} ({})", place(origin));
     for from in from {
-        words += &format!(" in {}: {}", from.header, from.prefix);
+        words += &match from {
+            TokenPlace::Header { name, prefix } => format!(" in {name}: {prefix}"),
+            TokenPlace::Cookie(name) => format!(" in cookie {name}"),
+        };
     }
     if *forward {
         words += " forwarded";

@@ -15,6 +15,7 @@ use leno_model::{Code, ObjectRef, Origin, Wall};
 use leno_protocol::{Header, Request};
 
 use crate::caller::{self, ISSUER, KnownClaims, Missing};
+use crate::policy::cookies;
 use crate::policy::meets::is_named;
 use crate::policy::tokens::Tokens;
 
@@ -193,14 +194,13 @@ impl Believed {
         headers: &'s [Header<'s>],
     ) -> impl Iterator<Item = (&'s [u8], &'s TokenPlace)> {
         self.places.iter().flat_map(move |place| {
-            let named = headers
-                .iter()
-                .filter(|header| header.name.eq_ignore_ascii_case(&place.header));
-            named.filter_map(move |header| {
-                let (prefix, rest) = header.value.split_at_checked(place.prefix.len())?;
-                let begins_so = prefix.eq_ignore_ascii_case(place.prefix.as_bytes());
-                begins_so.then(|| (rest.trim_ascii(), place))
-            })
+            let (header, cookie) = match place {
+                TokenPlace::Header { name, prefix } => (Some(behind(headers, name, prefix)), None),
+                TokenPlace::Cookie(name) => (None, Some(cookies::named(headers, name))),
+            };
+            let header = header.into_iter().flatten();
+            let found = header.chain(cookie.into_iter().flatten());
+            found.map(move |text| (text, place))
         })
     }
 
@@ -304,6 +304,17 @@ impl Believed {
                 changes.set.push((told.header.clone(), value.into()));
             }
         }
+        let hidden = by.filter(|(_, issuer)| !issuer.forward);
+        let hidden = || hidden.iter().flat_map(|(_, issuer)| &issuer.from);
+        let in_cookies = hidden().filter_map(|place| match place {
+            TokenPlace::Cookie(name) => Some(&**name),
+            TokenPlace::Header { .. } => None,
+        });
+        let others = cookies::without(request.headers, &in_cookies.collect::<Vec<_>>());
+        let no_others = others.as_ref().is_some_and(String::is_empty);
+        if let Some(others) = others.filter(|others| !others.is_empty()) {
+            changes.set.push((cookies::HEADER.into(), others.into()));
+        }
         let told = || self.jwt.issuers.iter().flat_map(|issuer| &issuer.claims);
         for header in request.headers {
             // Whatever else stood there is replaced.
@@ -312,9 +323,11 @@ impl Believed {
                 continue;
             }
             let is_told = told().any(|claim| is_named(header.name, &claim.header));
-            let is_token = by.is_some_and(|(_, issuer)| {
-                let mut places = issuer.from.iter();
-                !issuer.forward && places.any(|it| header.name.eq_ignore_ascii_case(&it.header))
+            let is_token = hidden().any(|place| match place {
+                TokenPlace::Header { name, .. } => header.name.eq_ignore_ascii_case(name),
+                TokenPlace::Cookie(_) => {
+                    no_others && header.name.eq_ignore_ascii_case(cookies::HEADER)
+                }
             });
             if is_told || is_token {
                 changes.remove.push(header.name.to_ascii_lowercase().into());
@@ -322,6 +335,22 @@ impl Believed {
         }
         changes
     }
+}
+
+/// What stands behind a prefix in headers of this name.
+fn behind<'h>(
+    headers: &'h [Header<'h>],
+    name: &'h str,
+    prefix: &'h str,
+) -> impl Iterator<Item = &'h [u8]> {
+    let named = headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name));
+    named.filter_map(move |header| {
+        let (begin, rest) = header.value.split_at_checked(prefix.len())?;
+        let begins_so = begin.eq_ignore_ascii_case(prefix.as_bytes());
+        begins_so.then(|| rest.trim_ascii())
+    })
 }
 
 fn refused(origin: Option<Origin>, why: WhyRefused) -> Bearer {

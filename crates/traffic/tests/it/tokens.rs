@@ -44,8 +44,8 @@ fn issuer(name: &str) -> JwtIssuer {
 }
 
 fn place(header: &str, prefix: &str) -> TokenPlace {
-    TokenPlace {
-        header: header.into(),
+    TokenPlace::Header {
+        name: header.into(),
         prefix: prefix.into(),
     }
 }
@@ -679,6 +679,50 @@ fn each_issuer_has_its_own_keys_places_and_audiences() {
     assert_eq!(judged("authorization", "Basic YTpi"), "allow");
     assert_eq!(judged("authorization", "Bearer"), "allow");
     assert_eq!(judged("authorization", "Bearer "), "401 R061");
+}
+
+#[test]
+fn a_token_in_a_cookie_is_found_and_taken_out() {
+    let in_cookie = |jwt: &mut Jwt| {
+        jwt.issuers[0].from = vec![TokenPlace::Cookie("session".into()), place("x-token", "")];
+    };
+    let good = &*token("");
+    let said = |text: String| format!("allow {text}");
+    let only = &*format!("session={good}");
+    let among = &*format!("a=1;session=\"{good}\" ; b=2;c");
+    let twice = &*format!("session={good}; session={good}");
+    let not_text = "400 R061: the request carries more than one token [Bearer error=\"invalid_request\", \
+                    error_description=\"the request carries more than one token\"]";
+    check(
+        believing("", in_cookie),
+        &[
+            (&[("cookie", "a=1; Session=x; sessions=y")], "allow"),
+            (&[("cookie", only)], "allow -cookie"),
+            (
+                &[("Cookie", among)],
+                &said("+cookie=a=1; b=2; c".to_owned()),
+            ),
+            (
+                &[("cookie", "a=1"), ("cookie", only), ("cookie", "b=2")],
+                &said("+cookie=a=1; b=2".to_owned()),
+            ),
+            (&[("cookie", twice)], not_text),
+            (&[("cookie", only), ("x-token", good)], not_text),
+            (&[("cookie", "a=1"), ("x-token", good)], "allow -x-token"),
+        ],
+    );
+    let refused = judged(
+        &table(believing("", in_cookie)),
+        &[("cookie", "session=hello")],
+        &Tokens::default(),
+        NOW,
+    );
+    assert!(refused.starts_with("401 R061"), "{refused}");
+    let forwarded = |jwt: &mut Jwt| {
+        in_cookie(jwt);
+        jwt.issuers[0].forward = true;
+    };
+    check(believing("", forwarded), &[(&[("cookie", among)], "allow")]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Access rules. What is not understood denies.
 
-use alloc::{string::String, string::ToString, sync::Arc, vec::Vec};
+use alloc::{string::String, string::ToString, sync::Arc, vec, vec::Vec};
 use core::net::IpAddr;
 
 use leno_condition::{Condition, Fact};
-use leno_model::view::access::{ExternalAuth, IpBlock, Jwt};
+use leno_model::view::access::{ExternalAuth, IpBlock, Jwt, TokenPlace};
 use leno_model::view::{
     Access, AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, HostMatch,
     Mtls, Outbound, OutboundRule, PathMatch, RequestMatch, Stance, Within,
@@ -55,6 +55,8 @@ pub(crate) enum EffectMessage {
     Audit = 4,
     /// Somebody is asked. Who does not know it takes it for a rule that is not understood.
     Ask = 5,
+    /// Nothing follows for who knows where tokens stand; who does not takes it for such a rule, too.
+    Tokens = 6,
 }
 
 fn effect_message(effect: Effect) -> EffectMessage {
@@ -69,7 +71,7 @@ fn effect_message(effect: Effect) -> EffectMessage {
 /// `None` for one that is not known.
 fn effect(message: i32, also: bool) -> Option<Effect> {
     match EffectMessage::try_from(message).ok()? {
-        EffectMessage::Unset | EffectMessage::Ask => None,
+        EffectMessage::Unset | EffectMessage::Ask | EffectMessage::Tokens => None,
         EffectMessage::Allow if also => Some(Effect::AllowAlso),
         EffectMessage::Allow => Some(Effect::Allow),
         EffectMessage::Deny => Some(Effect::Deny),
@@ -94,7 +96,14 @@ impl Carried for Access {
         AccessMessage {
             mtls: self.mtls.to_message(),
             mtls_origin: self.mtls_origin.as_ref().map(Origin::to_message),
-            rules: asks.chain(to_shared(&self.rules)).collect(),
+            rules: asks
+                .chain(
+                    self.jwt
+                        .iter()
+                        .filter_map(|jwt| unless_cookies_are_read(jwt)),
+                )
+                .chain(to_shared(&self.rules))
+                .collect(),
             stance: self.stance.to_message(),
             stance_origin: self.stance_origin.as_ref().map(Origin::to_message),
             audits: to_shared(&self.audits),
@@ -105,6 +114,10 @@ impl Carried for Access {
     /// A rule that would allow somebody and is not understood still leaves nobody else allowed.
     fn from_message(mut message: AccessMessage) -> Result<Self, Misfit> {
         let is_asked = |rule: &AccessRuleMessage| rule.external.is_some() && !lacks(&rule.needs);
+        let is_met = |rule: &AccessRuleMessage| {
+            rule.effect == i32::from(EffectMessage::Tokens) && !lacks(&rule.needs)
+        };
+        message.rules.retain(|rule| !is_met(rule));
         let (asks, rules) = message.rules.into_iter().partition(is_asked);
         message.rules = rules;
         let closes = |rule: &&AccessRuleMessage| {
@@ -258,6 +271,19 @@ impl Carried for ExternalAuth {
             body,
         })
     }
+}
+
+/// The rule by which nobody is let in where tokens stand in cookies, and nobody looks there.
+fn unless_cookies_are_read(jwt: &Jwt) -> Option<AccessRuleMessage> {
+    let in_cookie = |place: &TokenPlace| matches!(place, TokenPlace::Cookie(_));
+    let mut issuers = jwt.issuers.iter();
+    let issuer = issuers.find(|issuer| issuer.from.iter().any(in_cookie))?;
+    Some(AccessRuleMessage {
+        origin: Some(issuer.origin.to_message()),
+        effect: EffectMessage::Tokens.into(),
+        needs: vec![feature::ACCESS_TOKEN_COOKIES.into()],
+        ..AccessRuleMessage::default()
+    })
 }
 
 /// Every value of a list; in the place of one that cannot be read, the one that matches all.
@@ -638,11 +664,12 @@ impl FieldMessage {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned;
     use core::time::Duration;
 
     use leno_model::ServiceName;
     use leno_model::view::PortRef;
-    use leno_model::view::access::{AuthProtocol, OnFailure};
+    use leno_model::view::access::{AuthProtocol, IssuerKeys, JwtIssuer, OnFailure};
 
     use super::*;
     use crate::part::word::some_origin;
@@ -784,6 +811,42 @@ mod tests {
             "access-condition access-condition-claims"
         );
         assert_eq!(needs("has(request.headers.jwt)"), "access-condition");
+    }
+
+    #[test]
+    fn who_does_not_look_for_tokens_in_cookies_denies() {
+        let origin = Origin::from_message(some_origin()).unwrap();
+        let issuer = JwtIssuer {
+            origin,
+            issuer: "id".into(),
+            audiences: None,
+            from: vec![TokenPlace::Cookie("session".into())],
+            forward: false,
+            claims: Vec::new(),
+            keys: IssuerKeys {
+                source: None,
+                jwks: None,
+                until: None,
+            },
+        };
+        let jwt = Jwt {
+            required: Vec::new(),
+            issuers: vec![issuer],
+        };
+        let access = Access {
+            jwt: Some(Arc::new(jwt)),
+            ..Access::open()
+        };
+        let mut message = access.to_message();
+        assert!(message.needs().eq(["access-token-cookies"]));
+        assert_eq!(Access::from_message(message.clone()).unwrap(), access);
+        // As another build reads it, which knows neither the effect nor the feature.
+        for rule in &mut message.rules {
+            rule.needs = vec!["moon-phase".to_owned()];
+        }
+        let read = Access::from_message(message).unwrap();
+        let read = read.rules.iter().map(|rule| (rule.effect, &*rule.requests));
+        assert!(read.eq([(Effect::NotUnderstood, &[][..])]));
     }
 
     #[test]

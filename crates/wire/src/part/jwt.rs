@@ -49,7 +49,7 @@ pub(crate) struct IssuerMessage {
     #[prost(message, optional, tag = "3")]
     audiences: Option<AudiencesMessage>,
     #[prost(message, repeated, tag = "4")]
-    from: Vec<HeaderMessage>,
+    from: Vec<PlaceMessage>,
     #[prost(bool, tag = "5")]
     forward: bool,
     #[prost(message, repeated, tag = "6")]
@@ -64,7 +64,18 @@ pub(crate) struct AudiencesMessage {
     of: Vec<String>,
 }
 
-/// A header, and the prefix of a token or the claim that it tells.
+/// A header, and the prefix of a token in it; or a cookie.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PlaceMessage {
+    #[prost(string, tag = "1")]
+    header: String,
+    #[prost(string, tag = "2")]
+    prefix: String,
+    #[prost(string, optional, tag = "3")]
+    cookie: Option<String>,
+}
+
+/// A header, and the claim that it tells.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct HeaderMessage {
     #[prost(string, tag = "1")]
@@ -103,19 +114,29 @@ impl Carried for JwtIssuer {
 }
 
 impl Carried for TokenPlace {
-    type Message = HeaderMessage;
+    type Message = PlaceMessage;
 
-    fn to_message(&self) -> HeaderMessage {
-        HeaderMessage {
-            header: self.header.to_string(),
-            with: self.prefix.to_string(),
+    fn to_message(&self) -> PlaceMessage {
+        match self {
+            Self::Header { name, prefix } => PlaceMessage {
+                header: name.to_string(),
+                prefix: prefix.to_string(),
+                cookie: None,
+            },
+            Self::Cookie(name) => PlaceMessage {
+                cookie: Some(name.to_string()),
+                ..PlaceMessage::default()
+            },
         }
     }
 
-    fn from_message(HeaderMessage { header, with }: HeaderMessage) -> Result<Self, Misfit> {
-        Ok(Self {
-            header: header.into(),
-            prefix: with.into(),
+    fn from_message(message: PlaceMessage) -> Result<Self, Misfit> {
+        Ok(match message.cookie {
+            Some(name) => Self::Cookie(name.into()),
+            None => Self::Header {
+                name: message.header.into(),
+                prefix: message.prefix.into(),
+            },
         })
     }
 }

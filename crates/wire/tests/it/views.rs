@@ -489,9 +489,12 @@ impl Maker {
                 origin: maker.origin(),
                 issuer: maker.text(),
                 audiences: maker.maybe(|maker| maker.some(2, |it| it.text().to_string())),
-                from: maker.some(2, |maker| TokenPlace {
-                    header: maker.text(),
-                    prefix: maker.text(),
+                from: maker.some(2, |maker| match maker.below(2) {
+                    0 => TokenPlace::Cookie(maker.text()),
+                    _ => TokenPlace::Header {
+                        name: maker.text(),
+                        prefix: maker.text(),
+                    },
                 }),
                 forward: maker.below(2) == 1,
                 claims: maker.some(2, |maker| ClaimHeader {

@@ -45,14 +45,19 @@ pub struct JwtIssuer {
     pub keys: IssuerKeys,
 }
 
-/// A header that carries a token.
+/// What carries a token.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct TokenPlace {
-    /// Its name, in lower case.
-    pub header: Arc<str>,
-    /// What stands before the token, in any case: `Bearer `. A value that does not begin so is no
-    /// token.
-    pub prefix: Arc<str>,
+pub enum TokenPlace {
+    /// A header.
+    Header {
+        /// Its name, in lower case.
+        name: Arc<str>,
+        /// What stands before the token, in any case: `Bearer `. A value that does not begin so is no
+        /// token.
+        prefix: Arc<str>,
+    },
+    /// The cookie of this name (RFC 6265).
+    Cookie(Arc<str>),
 }
 
 /// A header by which an application is told a claim. Clients cannot set it.

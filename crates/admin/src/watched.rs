@@ -80,6 +80,8 @@ pub enum WatchEnd {
     Unseen,
     /// Somebody took it back.
     TakenBack,
+    /// Something went wrong, and what stood before cannot be put in force again: it stays.
+    Stuck,
 }
 
 /// What became of calls since a change, beside what became of them before.

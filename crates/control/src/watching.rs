@@ -41,6 +41,9 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// change stays because nobody looked.
 const CATCHING_UP: Duration = Duration::from_secs(30);
 
+/// How often it is tried to take a change back, where the store refuses that.
+const MOST_TRIES: u32 = 5;
+
 /// Of how many watches it is remembered what was seen of calls.
 const MOST_REMEMBERED: usize = 32;
 
@@ -57,6 +60,8 @@ struct State {
     /// With when that was looked for.
     seen: BTreeMap<Revision, (Wall, Aftermath)>,
     before: BTreeMap<Revision, Before>,
+    /// How often taking it back was refused.
+    tries: BTreeMap<Revision, u32>,
 }
 
 impl Watching {
@@ -70,12 +75,19 @@ impl Watching {
         let mut running = store.watches()?;
         running.retain(|watch| watch.ended.is_none());
         let mut state = self.lock();
-        state.before.retain(|revision, _| {
-            let mut running = running.iter();
-            running.any(|watch| watch.revision == *revision)
-        });
+        let runs = |revision: &Revision| running.iter().any(|watch| watch.revision == *revision);
+        state.before.retain(|revision, _| runs(revision));
+        state.tries.retain(|revision, _| runs(revision));
         state.running = Arc::new(running);
         Ok(())
+    }
+
+    /// Notes that it was refused to take a change back once more; says whether it is to be tried again.
+    fn refused(&self, revision: Revision) -> bool {
+        let mut state = self.lock();
+        let tries = state.tries.entry(revision).or_default();
+        *tries += 1;
+        *tries < MOST_TRIES
     }
 
     fn seen(&self, revision: Revision) -> Option<Aftermath> {
@@ -386,6 +398,7 @@ fn end_of(end: End) -> WatchEnd {
         End::WentBack => WatchEnd::WentBack,
         End::Unseen => WatchEnd::Unseen,
         End::TakenBack => WatchEnd::TakenBack,
+        End::Stuck => WatchEnd::Stuck,
     }
 }
 

@@ -66,15 +66,18 @@ pub enum End {
     Unseen,
     /// Somebody took the change back.
     TakenBack,
+    /// Something went wrong, and what stood before cannot be put in force again: the change stays.
+    Stuck,
 }
 
 impl End {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Stayed,
         Self::Kept,
         Self::WentBack,
         Self::Unseen,
         Self::TakenBack,
+        Self::Stuck,
     ];
 
     /// The word for programs.
@@ -85,6 +88,7 @@ impl End {
             Self::WentBack => "went-back",
             Self::Unseen => "unseen",
             Self::TakenBack => "taken-back",
+            Self::Stuck => "stuck",
         }
     }
 }

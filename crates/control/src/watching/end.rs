@@ -14,7 +14,7 @@ use leno_store::{
 use crate::center::Center;
 use crate::clock;
 use crate::event::Event;
-use crate::watching::changes;
+use crate::watching::{changes, message};
 
 /// How long it is told that a change went back.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
@@ -63,9 +63,17 @@ pub(super) fn go_back(
             Err(NotRead::NoSuchRevision(gone))
         }
         Err(Refused::Failed(failed)) => Err(NotRead::Failed(failed)),
-        Err(other) => {
-            center.trouble(other.code(), other);
-            Ok(())
+        Err(refused) => {
+            let why = format!("{} {}: {refused}", refused.code(), refused.code().slug());
+            center.trouble(refused.code(), refused);
+            if who.is_some() || center.watching.refused(watch.revision) {
+                return Ok(());
+            }
+            let why = message(&format!("it cannot be taken back: {why}"));
+            let ended = center
+                .store
+                .end_watch(watch.revision, End::Stuck, &why, clock::wall());
+            ended.map(drop).map_err(NotRead::Failed)
         }
     }
 }
@@ -106,7 +114,7 @@ pub(crate) fn findings(center: &Center) -> Vec<Finding> {
         let object = object.map(|change| change.key().to_string());
         match &watch.ended {
             None => Some(runs(&watch, object)),
-            Some(ended) if now.since(ended.at) < REMEMBERED => went_back(&watch, ended, object),
+            Some(ended) if now.since(ended.at) < REMEMBERED => over(&watch, ended, object),
             Some(_) => None,
         }
     });
@@ -141,25 +149,27 @@ fn runs(watch: &KeptWatch, object: Option<String>) -> Finding {
     }
 }
 
-fn went_back(watch: &KeptWatch, ended: &Ended, object: Option<String>) -> Option<Finding> {
-    let code = match ended.end {
-        End::WentBack => Code::S013,
-        End::Unseen => Code::S014,
+fn over(watch: &KeptWatch, ended: &Ended, object: Option<String>) -> Option<Finding> {
+    let (revision, why) = (watch.revision, &ended.why);
+    let before = revision.0.saturating_sub(1);
+    let went_back = |code| {
+        let text = format!("revision {revision} went back by itself: {why}");
+        (code, Severity::Warning, text, "what stood before it")
+    };
+    let (code, severity, text, in_force) = match ended.end {
+        End::WentBack => went_back(Code::S013),
+        End::Unseen => went_back(Code::S014),
+        End::Stuck => {
+            let text = format!("revision {revision} should have gone back, and {why}");
+            (Code::D011, Severity::Error, text, "what it says")
+        }
         End::Stayed | End::Kept | End::TakenBack => return None,
     };
-    let revision = watch.revision;
-    let before = revision.0.saturating_sub(1);
     Some(Finding {
         since: since(watch),
         next: Some(format!(
             "leno diff {before} {revision} · leno watch {revision}"
         )),
-        ..Finding::running(
-            code,
-            Severity::Warning,
-            object,
-            format!("revision {revision} went back by itself: {}", ended.why),
-            "what stood before it",
-        )
+        ..Finding::running(code, severity, object, text, in_force)
     })
 }

@@ -1,12 +1,14 @@
 //! What is seen of a change: what becomes of the calls that it can have touched, and which proxies
 //! cannot take it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use leno_admin::{Aftermath, Failure, WorseCalls};
 use leno_compile::Mesh;
+use leno_model::role::SYSTEM;
 use leno_model::view::Generation;
-use leno_model::{Code, Wall};
+use leno_model::{Code, Namespace, Wall};
 use leno_preview::{Ground, Weight, Worse, aftermath};
 use leno_store::{
     Change, Deed, Draft, End, Failed, KeptWatch, Label, Message, NotRead, Refused, SOURCE,
@@ -16,6 +18,7 @@ use crate::center::Center;
 use crate::edition::Edition;
 use crate::fleet::Member;
 use crate::plan::recorded;
+use crate::watching::changes;
 
 /// How many kinds of call are told of that fail.
 const MOST_WORSE: usize = 20;
@@ -54,15 +57,16 @@ pub(super) fn look(center: &Center, watch: &KeptWatch, now: Wall) -> Aftermath {
             ..Aftermath::default()
         },
     };
-    let before_it: Vec<_> = watch.terms.unwell.as_str().lines().collect();
-    let is_touched = |member: &Member| {
-        let parts = |edition: &Edition| edition.target(&member.workloads, &member.wants);
-        parts(&before).parts() != parts(&edition).parts()
+    seen.unwell = match changed_namespaces(center, watch) {
+        Ok(namespaces) => {
+            let touched = touched(center, watch, &before, &edition);
+            harm(touched, &namespaces, watch.terms.tolerated)
+        }
+        Err(error) => {
+            seen.not_read = Some(Failure::coded(error.code(), error));
+            Vec::new()
+        }
     };
-    seen.unwell = unwell(center)
-        .filter(|(name, member)| !before_it.contains(&name.as_str()) && is_touched(member))
-        .map(|(name, member)| why_unwell(&name, &member))
-        .collect();
     let members = center.fleet.members().into_iter();
     let behind = members.filter(|(_, member)| !member.current);
     seen.behind = behind.map(|(_, member)| member.name).collect();
@@ -70,10 +74,90 @@ pub(super) fn look(center: &Center, watch: &KeptWatch, now: Wall) -> Aftermath {
     seen
 }
 
+/// A proxy that a change touches, and that took its view before it.
+struct Touched {
+    namespaces: BTreeSet<Namespace>,
+    /// Why it cannot take its view now.
+    unwell: Option<String>,
+}
+
+fn touched(center: &Center, watch: &KeptWatch, before: &Edition, after: &Edition) -> Vec<Touched> {
+    let before_it: BTreeSet<_> = watch.terms.unwell.as_str().lines().collect();
+    let is_touched = |member: &Member| {
+        let parts = |edition: &Edition| edition.target(&member.workloads, &member.wants);
+        parts(before).parts() != parts(after).parts()
+    };
+    let members = center.fleet.members().into_iter().map(|(_, member)| member);
+    let touched = members.filter(|it| !before_it.contains(it.name.as_str()) && is_touched(it));
+    touched
+        .map(|member| Touched {
+            namespaces: namespaces_of(&member),
+            unwell: is_unwell(&member).then(|| why_unwell(&member.name, &member)),
+        })
+        .collect()
+}
+
+fn namespaces_of(member: &Member) -> BTreeSet<Namespace> {
+    let workloads = member.workloads.iter().map(|id| id.namespace.clone());
+    workloads.collect()
+}
+
+/// Whose objects a change is about: `None` stands for what is about the whole mesh.
+fn changed_namespaces(
+    center: &Center,
+    watch: &KeptWatch,
+) -> Result<BTreeSet<Option<Namespace>>, NotRead> {
+    let changes = changes(center, watch.revision)?;
+    let namespaces = changes.iter().map(|change| change.key().namespace.clone());
+    Ok(namespaces
+        .map(|namespace| namespace.filter(|it| it.as_str() != SYSTEM))
+        .collect())
+}
+
+/// The proxies that speak against a change, each with why: none where they are no more than is
+/// tolerated of those that it touches, or may be the doing of somebody else.
+///
+/// A proxy says itself that it is unwell, and whoever runs it may let it say so. So those of a namespace
+/// speak for what is theirs; about what is of the whole mesh, no one namespace speaks for the others. What
+/// becomes of their calls counts either way, and one that refuses its view keeps the one before.
+fn harm(
+    touched: Vec<Touched>,
+    changed: &BTreeSet<Option<Namespace>>,
+    tolerated: u32,
+) -> Vec<String> {
+    let is_of_mesh = changed.contains(&None);
+    let is_its = |one: &Touched| {
+        let mut namespaces = one.namespaces.iter();
+        is_of_mesh || namespaces.any(|it| changed.contains(&Some(it.clone())))
+    };
+    let own: Vec<_> = touched.into_iter().filter(is_its).collect();
+    let namespaces = |all: &mut dyn Iterator<Item = &Touched>| {
+        let all: BTreeSet<_> = all.flat_map(|one| one.namespaces.clone()).collect();
+        all.len()
+    };
+    let among = namespaces(&mut own.iter());
+    let unwell_in = namespaces(&mut own.iter().filter(|one| one.unwell.is_some()));
+    let all = own.len();
+    let unwell: Vec<_> = own.into_iter().filter_map(|one| one.unwell).collect();
+    let is_tolerated = unwell.len() as u64 * MILLION <= all as u64 * u64::from(tolerated);
+    let is_of_one = is_of_mesh && unwell_in < 2 && among > 1;
+    match is_tolerated || is_of_one {
+        true => Vec::new(),
+        false => unwell,
+    }
+}
+
+/// All of them, in millionths.
+const MILLION: u64 = 1_000_000;
+
+fn is_unwell(member: &Member) -> bool {
+    member.refused.is_some() || !member.lacks.is_empty()
+}
+
 /// The proxies that refuse their view, or lack what it needs, by name.
 pub(super) fn unwell(center: &Center) -> impl Iterator<Item = (String, Member)> {
     let members = center.fleet.members().into_iter();
-    let unwell = members.filter(|(_, it)| it.refused.is_some() || !it.lacks.is_empty());
+    let unwell = members.filter(|(_, it)| is_unwell(it));
     unwell.map(|(_, member)| (member.name.clone(), member))
 }
 
@@ -202,5 +286,47 @@ fn worse(one: Worse) -> WorseCalls {
         failed_before: one.before.failed,
         calls_before: one.before.calls,
         last: one.last.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The proxies by their namespaces, those in capitals unwell; what a change is about, `*` for the mesh;
+    /// how many speak against it.
+    #[track_caller]
+    fn check(proxies: &str, about: &str, tolerated: u32, expect: usize) {
+        let namespace = |name: &str| Namespace::new(name).unwrap();
+        let touched = proxies.split(' ').map(|name| Touched {
+            namespaces: [namespace(&name.to_lowercase())].into(),
+            unwell: name
+                .starts_with(char::is_uppercase)
+                .then(|| name.to_owned()),
+        });
+        let changed = about.split(' ').map(|name| match name {
+            "*" => None,
+            name => Some(namespace(name)),
+        });
+        let harm = harm(touched.collect(), &changed.collect(), tolerated);
+        assert_eq!(harm.len(), expect, "{proxies} {about}");
+    }
+
+    #[test]
+    fn proxies_of_a_namespace_speak_for_what_is_theirs() {
+        check("SHOP shop bank", "shop", 10_000, 1);
+        check("shop shop BANK", "shop", 10_000, 0);
+        check("shop shop BANK", "shop bank", 10_000, 1);
+        // As many as are tolerated.
+        check("SHOP shop shop shop", "shop", 250_000, 0);
+        check("SHOP SHOP shop shop", "shop", 250_000, 2);
+    }
+
+    #[test]
+    fn no_one_namespace_speaks_for_the_whole_mesh() {
+        check("shop MALLORY MALLORY", "*", 10_000, 0);
+        check("SHOP MALLORY bank", "*", 10_000, 2);
+        // There is nobody else.
+        check("SHOP shop", "*", 10_000, 1);
     }
 }

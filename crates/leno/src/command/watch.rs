@@ -206,7 +206,7 @@ impl Showing<'_> {
 fn answer(watch: &WatchedChange) -> Answer {
     match watch.ended.as_ref().map(|ended| ended.end) {
         Some(WatchEnd::Stayed | WatchEnd::Kept) => Answer::Fine,
-        Some(WatchEnd::WentBack | WatchEnd::TakenBack) => Answer::Bad,
+        Some(WatchEnd::WentBack | WatchEnd::TakenBack | WatchEnd::Stuck) => Answer::Bad,
         Some(WatchEnd::Unseen) | None => Answer::Exit(UNKNOWN),
     }
 }

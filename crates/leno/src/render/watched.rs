@@ -55,6 +55,7 @@ fn end(ended: &WatchEnded) -> Line {
         WatchEnd::WentBack => Line::new().bad("went back").plain(by),
         WatchEnd::Unseen => Line::new().bad("could not be watched").plain(by),
         WatchEnd::TakenBack => Line::new().plain("was taken back").plain(by),
+        WatchEnd::Stuck => Line::new().bad("could not be taken back"),
     }
 }
 
@@ -90,7 +91,9 @@ fn first(watch: &WatchedChange, now: &str) -> Line {
     match &watch.ended {
         Some(ended) => match ended.end {
             WatchEnd::Stayed | WatchEnd::Kept => Line::new().good("✓ "),
-            WatchEnd::WentBack | WatchEnd::Unseen | WatchEnd::TakenBack => Line::new().bad("✗ "),
+            WatchEnd::WentBack | WatchEnd::Unseen | WatchEnd::TakenBack | WatchEnd::Stuck => {
+                Line::new().bad("✗ ")
+            }
         }
         .strong(revision)
         .plain("  ")
@@ -194,7 +197,7 @@ fn last(watch: &WatchedChange) -> Line {
         None => Line::new().dim(format_args!(
             "  goes on   without this (Ctrl-C) · leno watch {revision} --keep · leno watch {revision} --back"
         )),
-        Some(WatchEnd::Stayed | WatchEnd::Kept) => next.plain(format_args!("leno rollback {before}")),
+        Some(WatchEnd::Stayed | WatchEnd::Kept | WatchEnd::Stuck) => next.plain(format_args!("leno rollback {before}")),
         Some(WatchEnd::WentBack | WatchEnd::Unseen | WatchEnd::TakenBack) => {
             let worst = watch.seen.iter().flat_map(|seen| &seen.worse).next();
             let why = worst.map(|worst| format!(" · leno why {} --since 10m", worst.to));

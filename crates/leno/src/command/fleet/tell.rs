@@ -152,6 +152,7 @@ fn what(past: &Past) -> Line {
         None => line,
         Some("watched") => line.doubtful(" (is watched)"),
         Some("went-back" | "unseen") => line.bad(" (went back)"),
+        Some("stuck") => line.bad(" (could not go back)"),
         Some("taken-back") => line.dim(" (watched, taken back)"),
         Some(_) => line.dim(" (watched, stayed)"),
     }

@@ -44,8 +44,12 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Tasks that were cut off may still be writing; the folder is a temporary one.
-        drop(std::fs::remove_dir_all(&self.0));
+        // What was cut off may still be writing: by this name it finds nothing from here on, so that all
+        // goes that is in it. One that is gone already needs nothing.
+        let gone = self.0.with_extension("gone");
+        if std::fs::rename(&self.0, &gone).is_ok() {
+            drop(std::fs::remove_dir_all(gone));
+        }
     }
 }
 

@@ -75,7 +75,9 @@ impl<'a> Policy<'a> {
             let rule = Arc::make_mut(rule);
             rule.effect = match rule.effect {
                 Effect::Allow | Effect::AllowAlso => Effect::AllowAlso,
-                Effect::Deny | Effect::NotUnderstood | Effect::Audit => Effect::Audit,
+                Effect::Deny | Effect::Ring | Effect::NotUnderstood | Effect::Audit => {
+                    Effect::Audit
+                }
             };
         }
     }

@@ -240,6 +240,7 @@ fn effect(effect: Effect) -> &'static str {
         Effect::Deny => "deny",
         Effect::Audit => "audit",
         Effect::NotUnderstood => "deny, not understood:",
+        Effect::Ring => "deny, authorizers in a ring:",
     }
 }
 

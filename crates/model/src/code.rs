@@ -102,6 +102,7 @@ codes! {
     R067 "host-not-allowed" Caller "The caller may not call this host outside the mesh.";
     R068 "host-not-proven" Caller "The connection names a host that does not have the address it goes to.";
     R069 "hosts-not-told-apart" Caller "Several hosts have the address, and nothing tells which of them is called.";
+    R070 "asked-in-a-ring" Configuration "An external authorizer is asked about the call, and about questions to that, in the end, the one that is called.";
     R007 "origin-not-allowed" Caller "The CORS filter of the rule does not let pages of that site call.";
     // Requests: routing
     R010 "no-route-matches" Caller "The service has routes, and none of them matches the request.";

@@ -100,9 +100,15 @@ impl Precedent {
     pub(crate) fn new(gates: Alike, code: Option<Code>) -> Self {
         let (token, let_in) = match code {
             None => (Token::Passed, Some(true)),
-            Some(Code::R003 | Code::R004 | Code::R005 | Code::R060 | Code::R064 | Code::R065) => {
-                (Token::Passed, Some(false))
-            }
+            Some(
+                Code::R003
+                | Code::R004
+                | Code::R005
+                | Code::R060
+                | Code::R064
+                | Code::R065
+                | Code::R070,
+            ) => (Token::Passed, Some(false)),
             Some(Code::R061 | Code::R063) => (Token::NotLooked, None),
             Some(Code::R062) => (Token::Absent, None),
             Some(_) => (Token::Unknown, None),

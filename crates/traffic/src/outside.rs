@@ -483,9 +483,11 @@ impl<'t> Outside<'t> {
     fn denied(&self, rule: &Arc<OutboundRule>, name: Option<&HostName>) -> Box<NotLetOut> {
         let why = match rule.effect {
             Effect::Deny => WhyNotOut::Denied(rule.clone()),
-            Effect::Allow | Effect::AllowAlso | Effect::Audit | Effect::NotUnderstood => {
-                WhyNotOut::NotUnderstood(rule.clone())
-            }
+            Effect::Allow
+            | Effect::AllowAlso
+            | Effect::Audit
+            | Effect::Ring
+            | Effect::NotUnderstood => WhyNotOut::NotUnderstood(rule.clone()),
         };
         self.not(name, why)
     }

@@ -107,7 +107,7 @@ fn sees_nothing(policy: &Policy<'_>, rule: &Rule, ports: &BTreeSet<String>) -> N
     let in_force = match rule.rule.effect {
         Effect::Allow | Effect::AllowAlso => format!("it allows nobody on {ports}"),
         Effect::Audit => format!("it tells of nothing on {ports}"),
-        Effect::Deny | Effect::NotUnderstood => {
+        Effect::Deny | Effect::Ring | Effect::NotUnderstood => {
             format!("on {ports} it denies its callers whatever they send")
         }
     };
@@ -128,7 +128,7 @@ fn believes_nobody(policy: &Policy<'_>, rule: &Rule, ports: &BTreeSet<String>) -
     let in_force = match rule.rule.effect {
         Effect::Allow | Effect::AllowAlso => format!("by claims it allows nobody on {ports}"),
         Effect::Audit => format!("on {ports} it tells of all that it may be about"),
-        Effect::Deny | Effect::NotUnderstood => {
+        Effect::Deny | Effect::Ring | Effect::NotUnderstood => {
             format!("on {ports} it denies whoever may have these claims")
         }
     };

@@ -41,7 +41,9 @@ impl Calls {
             let rule = Arc::make_mut(rule);
             rule.effect = match rule.effect {
                 Effect::Allow | Effect::AllowAlso => Effect::AllowAlso,
-                Effect::Deny | Effect::NotUnderstood | Effect::Audit => Effect::Audit,
+                Effect::Deny | Effect::Ring | Effect::NotUnderstood | Effect::Audit => {
+                    Effect::Audit
+                }
             };
         }
     }
@@ -279,7 +281,11 @@ impl Policies<'_> {
             for rule in &calls.rules {
                 match rule.effect {
                     Effect::Audit => outbound.audits.push(rule.clone()),
-                    Effect::Allow | Effect::AllowAlso | Effect::Deny | Effect::NotUnderstood => {
+                    Effect::Allow
+                    | Effect::AllowAlso
+                    | Effect::Deny
+                    | Effect::Ring
+                    | Effect::NotUnderstood => {
                         outbound.rules.push(rule.clone());
                     }
                 }

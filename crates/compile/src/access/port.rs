@@ -63,7 +63,11 @@ impl<'p, 'a> Over<'p, 'a> {
             }
             match enforced.effect {
                 Effect::Audit => audits.push(enforced),
-                Effect::Allow | Effect::AllowAlso | Effect::Deny | Effect::NotUnderstood => {
+                Effect::Allow
+                | Effect::AllowAlso
+                | Effect::Deny
+                | Effect::Ring
+                | Effect::NotUnderstood => {
                     rules.push(enforced);
                 }
             }
@@ -207,7 +211,7 @@ impl<'p, 'a> Over<'p, 'a> {
     fn is_widened(&self, rule: &AccessRule) -> bool {
         !self.protocol.is_http()
             && match rule.effect {
-                Effect::Deny | Effect::NotUnderstood => true,
+                Effect::Deny | Effect::Ring | Effect::NotUnderstood => true,
                 Effect::Allow | Effect::AllowAlso | Effect::Audit => false,
             }
     }

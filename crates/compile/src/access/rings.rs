@@ -92,7 +92,7 @@ fn deny(instances: &mut BTreeMap<WorkloadId, Arc<Instance>>, answer: &Answer, or
         .retain(|external| external.origin != *origin);
     access.rules.push(Arc::new(AccessRule {
         origin: origin.clone(),
-        effect: Effect::NotUnderstood,
+        effect: Effect::Ring,
         callers: Vec::new(),
         within: Vec::new(),
         requests: Vec::new(),

@@ -32,7 +32,7 @@ pub(super) fn ended_at(code: Code, side: Side) -> &'static str {
     use Code::{
         H004, R001, R002, R003, R004, R005, R006, R007, R010, R011, R012, R013, R014, R015, R016,
         R017, R018, R019, R020, R021, R022, R023, R024, R025, R026, R027, R030, R031, R032, R033,
-        R034, R035, R036, R037, R038, R056, R064, R065, R067, R068, R069, T005,
+        R034, R035, R036, R037, R038, R056, R064, R065, R067, R068, R069, R070, T005,
     };
     match (code, side) {
         (R001 | R015 | R016 | R017 | R018 | R019, _) => NAME,
@@ -43,9 +43,9 @@ pub(super) fn ended_at(code: Code, side: Side) -> &'static str {
         (R013 | R014, _) => ENDPOINT,
         (R020 | R021 | R025 | R027 | H004, _) | (T005, Side::Source) => CONNECT,
         (R022 | R023 | R024 | R026 | R056, _)
-        | (R002 | R003 | R004 | R005 | R006 | R064 | R065, Side::Source) => ANSWER,
+        | (R002 | R003 | R004 | R005 | R006 | R064 | R065 | R070, Side::Source) => ANSWER,
         (R002 | T005, Side::Destination) => MTLS,
-        (R003 | R004 | R005 | R006 | R035 | R064 | R065, Side::Destination)
+        (R003 | R004 | R005 | R006 | R035 | R064 | R065 | R070, Side::Destination)
         | (R067 | R068 | R069, _) => ACCESS,
         _ => PROXY,
     }

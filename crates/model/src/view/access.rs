@@ -133,6 +133,9 @@ pub enum Effect {
     Audit,
     /// A feature this proxy lacks: it denies whatever it matches ([`crate::Code::R005`]).
     NotUnderstood,
+    /// Somebody would have to be asked about the call by whom, over others, questions come back: it denies
+    /// whatever it matches ([`crate::Code::R070`]).
+    Ring,
 }
 
 /// Whose calls a rule speaks of: all parts that are present must match. An identity, namespace or

@@ -55,7 +55,10 @@ impl OutboundRule {
     /// Whether it denies, by address or port alone, also what somebody declares to be of the mesh and no
     /// proxy answers for: nobody makes a host his by writing that it is.
     pub fn holds_everywhere(&self) -> bool {
-        let denies = matches!(self.effect, Effect::Deny | Effect::NotUnderstood);
+        let denies = matches!(
+            self.effect,
+            Effect::Deny | Effect::Ring | Effect::NotUnderstood
+        );
         // One of which nothing could be read is about hosts outside alone.
         let says = !self.blocks.is_empty() || !self.ports.is_empty();
         denies && self.hosts.is_empty() && says

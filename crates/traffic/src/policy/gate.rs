@@ -37,7 +37,7 @@ impl Gate {
     pub(crate) fn new(access: Arc<Access>) -> Self {
         let of = |denies: bool| {
             let rules = access.rules.iter().filter(|rule| match rule.effect {
-                Effect::Deny | Effect::NotUnderstood => denies,
+                Effect::Deny | Effect::Ring | Effect::NotUnderstood => denies,
                 Effect::Allow | Effect::AllowAlso => !denies,
                 Effect::Audit => false,
             });

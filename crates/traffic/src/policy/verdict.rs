@@ -69,6 +69,9 @@ pub enum Denied {
     /// A rule covers it that needs a feature this proxy lacks.
     #[error("{} needs a feature that this proxy lacks", named(.0))]
     NotUnderstood(Arc<AccessRule>),
+    /// An external authorizer would have to be asked about it, and that one, in the end, whom it calls.
+    #[error("{} has somebody asked who would be asked about it again, without an end", .0.origin.object)]
+    InRing(Arc<AccessRule>),
     /// It cannot be told whether a rule speaks of it: one that denies does so, and one that allows
     /// does not.
     #[error("{} cannot be decided: {}", named(.0), .1)]
@@ -117,6 +120,7 @@ impl Denied {
     pub(crate) fn by(rule: &Arc<AccessRule>) -> Self {
         match rule.effect {
             Effect::Deny => Self::ByRule(rule.clone()),
+            Effect::Ring => Self::InRing(rule.clone()),
             Effect::Allow | Effect::AllowAlso | Effect::Audit | Effect::NotUnderstood => {
                 Self::NotUnderstood(rule.clone())
             }
@@ -127,9 +131,10 @@ impl Denied {
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             Self::Plain(origin) | Self::ByDefault(origin) => origin.as_ref(),
-            Self::ByRule(rule) | Self::NotUnderstood(rule) | Self::Unclear(rule, _) => {
-                Some(&rule.origin)
-            }
+            Self::ByRule(rule)
+            | Self::NotUnderstood(rule)
+            | Self::InRing(rule)
+            | Self::Unclear(rule, _) => Some(&rule.origin),
             Self::Token(refused) => refused.origin.as_ref(),
             Self::NoToken(origin) | Self::NoTokenInStream(origin) => Some(origin),
             Self::NotLetOut(not) => not.origin(),
@@ -156,6 +161,7 @@ impl Denied {
             Self::OfPeer(_) => Code::R066,
             Self::ByRule(_) => Code::R004,
             Self::NotUnderstood(_) => Code::R005,
+            Self::InRing(_) => Code::R070,
             Self::Unclear(..) => Code::R060,
             Self::Token(refused) => refused.why.code(),
             Self::NoToken(_) | Self::NoTokenInStream(_) => Code::R062,
@@ -196,6 +202,7 @@ impl Denied {
             | Self::NoTokenInStream(_)
             | Self::ByRule(_)
             | Self::NotUnderstood(_)
+            | Self::InRing(_)
             | Self::Unclear(..)
             | Self::ByAuthorizer(_)
             | Self::NoAnswer(_)
@@ -230,6 +237,7 @@ impl Denied {
             | Self::BytesNotAsked(_)
             | Self::ByRule(_)
             | Self::NotUnderstood(_)
+            | Self::InRing(_)
             | Self::Unclear(..)
             | Self::NoAllowRule
             | Self::OfPeer(_)

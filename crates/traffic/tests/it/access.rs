@@ -201,6 +201,17 @@ fn a_rule_that_is_not_understood_denies_what_it_covers() {
 }
 
 #[test]
+fn who_would_have_to_be_asked_in_a_ring_lets_nobody_in() {
+    check(
+        "ring path=/x\nallow namespace=shop",
+        &[
+            ("web", "GET http://cart/x", "403 R070"),
+            ("web", "GET http://cart/y", "allow"),
+        ],
+    );
+}
+
+#[test]
 fn ports_hosts_and_domains_are_compared_as_written() {
     check(
         "allow port=8080 host=*.shop.example domain=shop.local",

@@ -163,7 +163,7 @@ impl Words {
 
     fn access_rule(&mut self) -> String {
         let mut words = self
-            .one(&["allow", "allow", "also", "deny", "strange"])
+            .one(&["allow", "allow", "also", "deny", "strange", "ring"])
             .to_owned();
         for _ in 0..self.below(3) {
             words += " ";
@@ -557,8 +557,13 @@ fn naive_verdict(
         .filter(|rule| !matches!(rule.effect, Effect::Allow | Effect::AllowAlso))
     {
         match matched(rule) {
-            Match { surely: true, .. } if rule.effect == Effect::Deny => return Some(Code::R004),
-            Match { surely: true, .. } => return Some(Code::R005),
+            Match { surely: true, .. } => {
+                return Some(match rule.effect {
+                    Effect::Deny => Code::R004,
+                    Effect::Ring => Code::R070,
+                    _ => Code::R005,
+                });
+            }
             Match { maybe: true, .. } => return Some(Code::R060),
             Match { maybe: false, .. } => {}
         }

@@ -556,6 +556,7 @@ pub(crate) fn access_rule(text: &str, origin: Origin) -> AccessRule {
         "deny" => Effect::Deny,
         "audit" => Effect::Audit,
         "strange" => Effect::NotUnderstood,
+        "ring" => Effect::Ring,
         other => panic!("what is {other}?"),
     };
     let ours = || Some(TrustDomain::new("shop.local").unwrap());

@@ -57,6 +57,8 @@ pub(crate) enum EffectMessage {
     Ask = 5,
     /// Nothing follows for who knows where tokens stand; who does not takes it for such a rule, too.
     Tokens = 6,
+    /// Whoever would have to be asked is in a ring. Who does not know it takes it for the same.
+    Ring = 7,
 }
 
 fn effect_message(effect: Effect) -> EffectMessage {
@@ -64,6 +66,7 @@ fn effect_message(effect: Effect) -> EffectMessage {
         Effect::Allow | Effect::AllowAlso => EffectMessage::Allow,
         Effect::Deny => EffectMessage::Deny,
         Effect::NotUnderstood => EffectMessage::NotUnderstood,
+        Effect::Ring => EffectMessage::Ring,
         Effect::Audit => EffectMessage::Audit,
     }
 }
@@ -76,6 +79,7 @@ fn effect(message: i32, also: bool) -> Option<Effect> {
         EffectMessage::Allow => Some(Effect::Allow),
         EffectMessage::Deny => Some(Effect::Deny),
         EffectMessage::NotUnderstood => Some(Effect::NotUnderstood),
+        EffectMessage::Ring => Some(Effect::Ring),
         EffectMessage::Audit => Some(Effect::Audit),
     }
 }
@@ -122,7 +126,10 @@ impl Carried for Access {
         message.rules = rules;
         let closes = |rule: &&AccessRuleMessage| {
             let effect = effect(rule.effect, rule.also);
-            let denies = matches!(effect, Some(Effect::Deny | Effect::NotUnderstood));
+            let denies = matches!(
+                effect,
+                Some(Effect::Deny | Effect::Ring | Effect::NotUnderstood)
+            );
             !denies && (effect.is_none() || lacks(&rule.needs))
         };
         let closed_by = message.rules.iter().find(closes);

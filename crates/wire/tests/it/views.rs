@@ -356,7 +356,12 @@ impl Maker {
             jwt: self.maybe(|maker| Arc::new(maker.jwt())),
             external: self.some(2, |maker| Arc::new(maker.external())),
             rules: self.some(3, |maker| {
-                let effect = maker.one(&[Effect::Allow, Effect::Deny, Effect::NotUnderstood]);
+                let effect = maker.one(&[
+                    Effect::Allow,
+                    Effect::Deny,
+                    Effect::NotUnderstood,
+                    Effect::Ring,
+                ]);
                 maker.access_rule(effect)
             }),
             audits: self.some(2, |maker| maker.access_rule(Effect::Audit)),

@@ -76,7 +76,11 @@ impl Question {
             | Self::Bundle(_) => viewer(With::Shown),
             Self::Service(ask) => viewer(With::NamespaceOf(named(&ask.namespace, &ask.name))),
             // Part of it would mean something else than all of it.
-            Self::Configuration(_) | Self::Suggest(_) => viewer(With::Mesh),
+            Self::Configuration(_) => viewer(With::Mesh),
+            Self::Suggest(ask) => viewer(match &ask.service {
+                Some(service) => With::NamespaceOf(named(&ask.namespace, service)),
+                None => With::Shown,
+            }),
             Self::Tap(ask) => seen(ask.which.to_string()),
             Self::Kept(ask) => seen(match &ask.wanted {
                 Wanted::Last { count, which } => format!("the last {count} calls {which}"),

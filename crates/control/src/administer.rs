@@ -160,7 +160,7 @@ fn know(center: &Center, sight: &Sight, who: Label, question: Question) -> Resul
             planned.map(|planned| Answer::Planned(Box::new(planned)))
         }
         Question::Suggest(ask) => {
-            let suggested = plan::suggest(center, who, &ask);
+            let suggested = plan::suggest(center, sight, who, &ask);
             suggested.map(|suggested| Answer::Suggested(Box::new(suggested)))
         }
         Question::History(ask) => {

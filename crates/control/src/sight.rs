@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use leno_admin::{
     Aftermath, Answer, Asker, Carried, Change, Checked, Configuration, Diff, FactValue, Failure,
     Failures, Finding, History, KeptCalls, Needs, Overview, Past, Planned, Proxies, Recorded,
-    Served, Services, Story, Tapped, Trust, Viewed, Watched, With, WorseCalls, read_object,
+    Served, Services, Story, Suggested, Tapped, Trust, Viewed, Watched, With, WorseCalls,
+    read_object,
 };
 use leno_model::flow::{Facts, Kind};
 use leno_model::role::SYSTEM;
@@ -202,6 +203,7 @@ impl Sight {
         Ok(match answer {
             Answer::Overview(told) => Answer::Overview(Box::new(self.overview(*told))),
             Answer::Planned(told) => Answer::Planned(Box::new(self.planned(*told))),
+            Answer::Suggested(told) => Answer::Suggested(Box::new(self.suggested(*told))),
             Answer::Applied(mut told) => {
                 told.findings.retain(|finding| self.sees_finding(finding));
                 told.proxies.clear();
@@ -237,7 +239,6 @@ impl Sight {
             | Answer::Renewed(_)) => answer,
             // These take the whole mesh.
             Answer::Audited(_)
-            | Answer::Suggested(_)
             | Answer::Configuration(Configuration { .. })
             | Answer::Recovered(_)
             | Answer::Tokens(_)
@@ -402,6 +403,19 @@ impl Sight {
                 row.place = None;
                 let code = row.becomes.as_ref().map(|becomes| becomes.slug.clone());
                 row.why = code.unwrap_or_else(|| "something of another namespace".to_owned());
+            }
+        }
+        told
+    }
+
+    /// Policies that are suggested for what may be seen. Of those of others that stand beside them the names
+    /// are told, and not where they are written.
+    fn suggested(&self, mut told: Suggested) -> Suggested {
+        told.kept.trouble = None;
+        for policy in &mut told.policies {
+            for object in &mut policy.beside {
+                let place = object.find(" (").filter(|_| !self.sees_object(object));
+                object.truncate(place.unwrap_or(object.len()));
             }
         }
         told

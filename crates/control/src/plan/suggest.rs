@@ -22,8 +22,13 @@ use crate::sight::Sight;
 /// How much of what is left out is told of one policy.
 const MOST_LEFT: usize = 200;
 
-/// Suggests policies.
-pub(crate) fn suggest(center: &Center, who: Label, ask: &SuggestOf) -> Result<Suggested, Failure> {
+/// Suggests policies for services that may be seen: whoever may look at a service sees all calls to it.
+pub(crate) fn suggest(
+    center: &Center,
+    sight: &Sight,
+    who: Label,
+    ask: &SuggestOf,
+) -> Result<Suggested, Failure> {
     let now = clock::wall();
     let from = now - Duration::from_secs(ask.seconds.max(1));
     let known = center.ledger.with(Flows::kept).unwrap_or_default();
@@ -35,22 +40,27 @@ pub(crate) fn suggest(center: &Center, who: Label, ask: &SuggestOf) -> Result<Su
         .map(|name| service(name, &ask.namespace))
         .transpose()?;
     let told = center.ledger.with(|flows| recorded(flows, mesh, from, now));
-    let mut told = told.map_err(store_failed)?;
+    let told = told.map_err(store_failed)?;
     // Who was called is told as a service, also where only its own proxy tells.
     let names = Names::of(mesh);
-    for (kind, _) in &mut told {
-        *kind = names.tell(kind);
-    }
+    let told = told.into_iter().filter_map(|(kind, seen)| {
+        let kind = sight.shown_kind(names.tell(&kind))?;
+        Some((kind, seen))
+    });
+    let told: Vec<_> = told.collect();
     let is_wanted = |service: &ServiceName| {
-        mesh.services.contains_key(service) && wanted.as_ref().is_none_or(|it| it == service)
+        mesh.services.contains_key(service)
+            && sight.sees(&service.to_string())
+            && wanted.as_ref().is_none_or(|it| it == service)
     };
     let suggestions = leno_preview::suggest(&told, ask.at_least, is_wanted);
-    if let (Some(wanted), true) = (&wanted, suggestions.is_empty()) {
+    // What was probably meant may be somebody else's.
+    if let (Some(wanted), true) = (&wanted, suggestions.is_empty() && sight.is_whole()) {
         refuse_nobody(mesh, &wanted.to_string())?;
     }
     let then = imagined(center, who, &suggestions)?;
     let unforeseen = match then {
-        Some(then) => unforeseen(center, &then, &suggestions, from, now),
+        Some(then) => unforeseen(center, sight, &then, &suggestions, from, now),
         None => Ok(0),
     };
     Ok(Suggested {
@@ -112,6 +122,7 @@ const SUGGESTED: &str = "suggested";
 /// How many calls would break that no suggestion leaves out.
 fn unforeseen(
     center: &Center,
+    sight: &Sight,
     then: &Edition,
     suggestions: &[Suggestion],
     from: leno_model::Wall,
@@ -119,7 +130,7 @@ fn unforeseen(
 ) -> Result<u64, Failed> {
     let left = suggestions.iter().flat_map(|one| &one.left);
     let left: BTreeSet<_> = left.map(|left| (&*left.from, &*left.asked)).collect();
-    let preview = judged(center, &Sight::whole(center), then, from, until)?;
+    let preview = judged(center, sight, then, from, until)?;
     let rows = preview.rows.iter();
     let broken = rows.filter(|row| row.outcome.verdict == Verdict::Breaks);
     let requests = broken.flat_map(|row| row.requests.iter().map(move |it| (&*row.from, it)));

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use leno_admin::{By, Check, Client, Edge as Told, PlanOf, TrafficOf};
+use leno_admin::{By, Check, Client, Edge as Told, NotAsked, PlanOf, SuggestOf, TrafficOf};
 use leno_control::Event;
 use leno_model::{CallId, Code, Dice};
 use leno_telemetry::{
@@ -220,4 +220,25 @@ async fn who_edits_a_namespace_plans_by_its_calls_and_by_no_others() {
     };
     within(own).await;
     assert_eq!(planned(&eve, "bank").await, 0);
+
+    let suggested = |service: Option<&str>| SuggestOf {
+        service: service.map(str::to_owned),
+        namespace: "bank".into(),
+        seconds: 600,
+        at_least: 1,
+    };
+    for service in [None, Some("shop/cart")] {
+        let told = within(anna.ask(suggested(service))).await.unwrap();
+        let policies = told.policies.iter().map(|policy| &*policy.service);
+        assert_eq!(policies.collect::<Vec<_>>(), ["shop/cart"]);
+    }
+    let told = within(eve.ask(suggested(None))).await.unwrap();
+    assert!(told.policies.is_empty());
+    let NotAsked::Refused(why) = within(eve.ask(suggested(Some("shop/cart"))))
+        .await
+        .unwrap_err()
+    else {
+        panic!("the service is of another namespace");
+    };
+    assert_eq!(why.code.as_deref(), Some("S017"));
 }

@@ -242,6 +242,11 @@ codes! {
     S012 "change-watched" Caller "A change is watched, and what it changed stands still meanwhile.";
     S013 "change-went-back" Configuration "A change that was watched went back by itself.";
     S014 "not-watched" Mesh "A change could not be watched.";
+    S015 "standing-by" Caller "Another control plane acts; the one that was asked stands by.";
+    S019 "etcd-away" Mesh "etcd does not answer, without which nothing can be changed.";
+    S020 "acts-no-more" Mesh "The control plane that was asked acts no more, or may not.";
+    S021 "entry-not-understood" Mesh "What etcd holds was not put there by a control plane of this mesh, or by one of another release.";
+    S022 "log-of-another-store" Configuration "The log in etcd is not the one that this store has followed.";
 
     // Administration
     S016 "no-administrator" Caller "Whoever asks from another host has no role in this mesh.";

@@ -8,11 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use leno_model::{Name, Namespace, ServiceName, Wall};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 
-use crate::columns::{Millis, damaged, run, sha256};
+use crate::columns::{Millis, damaged, sha256};
 use crate::failed::Failed;
 use crate::store::{Store, Written};
+use crate::writing::{Writing, run};
 
 impl Store {
     /// The virtual addresses of `services`, which are all there are at `now`.
@@ -25,11 +26,11 @@ impl Store {
         services: &BTreeSet<ServiceName>,
         now: Wall,
     ) -> Result<BTreeMap<ServiceName, VirtualAddress>, Failed> {
-        self.write(|transaction| {
-            let mut book = read(transaction)?;
+        self.write(|writing| {
+            let mut book = read(writing)?;
             let steps = book.turn_to(services, now);
             for step in &steps {
-                write(transaction, step)?;
+                write(writing, step)?;
             }
             let given = book.given(services);
             Ok(match steps.is_empty() {
@@ -190,10 +191,10 @@ fn read(connection: &Connection) -> Result<Book, Failed> {
     Ok(book)
 }
 
-fn write(transaction: &Transaction<'_>, step: &Step) -> Result<(), Failed> {
+fn write(writing: &Writing<'_>, step: &Step) -> Result<(), Failed> {
     match step {
         Step::Set(service, entry) => run(
-            transaction,
+            writing,
             "INSERT OR REPLACE INTO address VALUES (?1, ?2, ?3, ?4)",
             params![
                 service.namespace.as_str(),
@@ -203,9 +204,9 @@ fn write(transaction: &Transaction<'_>, step: &Step) -> Result<(), Failed> {
             ],
         )?,
         Step::Forget(service) => run(
-            transaction,
+            writing,
             "DELETE FROM address WHERE namespace = ?1 AND name = ?2",
-            [service.namespace.as_str(), service.name.as_str()],
+            params![service.namespace.as_str(), service.name.as_str()],
         )?,
     };
     Ok(())

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use leno_model::{Code, Wall};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
-use crate::columns::{Millis, damaged, run};
+use crate::columns::{Millis, damaged};
 use crate::failed::Failed;
 use crate::object::Revision;
 use crate::store::{Store, Written};
 use crate::text::{Label, Message};
+use crate::writing::{Writing, run};
 
 /// How many records are kept, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,14 +78,14 @@ impl Store {
     /// Adds a record, and lets go of what is beyond `remembering`, by and by. It is on disk when this
     /// returns.
     pub fn note(&self, note: &Note, remembering: Remembering) -> Result<u64, Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let (outcome, code) = match &note.came {
                 Came::Done => ("done", None),
                 Came::Failed(code) => ("failed", *code),
                 Came::Refused(code) => ("refused", Some(*code)),
             };
             run(
-                transaction,
+                writing,
                 "INSERT INTO audit (at, who, place, what, about, outcome, code, revision) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
@@ -98,9 +99,9 @@ impl Store {
                     note.revision
                 ],
             )?;
-            let number = u64::try_from(transaction.last_insert_rowid()).unwrap_or_default();
+            let number = u64::try_from(writing.last_insert_rowid()).unwrap_or_default();
             if number.is_multiple_of(SELDOM) {
-                forget(transaction, number, note.at, remembering)?;
+                forget(writing, number, note.at, remembering)?;
             }
             Ok(Written::Quietly(number))
         })
@@ -126,7 +127,7 @@ impl Store {
 }
 
 fn forget(
-    connection: &Connection,
+    writing: &Writing<'_>,
     newest: u64,
     now: Wall,
     remembering: Remembering,
@@ -135,7 +136,7 @@ fn forget(
     let oldest = i64::try_from(oldest).unwrap_or(i64::MAX);
     let since = now - remembering.age;
     let sql = "DELETE FROM audit WHERE number <= ?1 OR at < ?2";
-    run(connection, sql, params![oldest, Millis(since)])?;
+    run(writing, sql, params![oldest, Millis(since)])?;
     Ok(())
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use leno_identity::{BundleHash, Fingerprint, Stage};
 use leno_model::{SpiffeId, Wall};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use crate::columns::{Millis, damaged, run};
+use crate::columns::{Millis, damaged};
 use crate::failed::Failed;
 use crate::store::{Store, Written, lock};
 use crate::text::Label;
 use crate::trust::{Secret, put_secrets};
+use crate::writing::{Writing, run};
 
 /// A root as it is kept. Its key is a [`Secret`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,13 +115,13 @@ impl Store {
         roots: &[KeptRoot],
         secrets: &[(Label, Option<Secret>)],
     ) -> Result<(), Failed> {
-        self.write(|transaction| {
-            run(transaction, "UPDATE root SET place = -1", [])?;
+        self.write(|writing| {
+            run(writing, "UPDATE root SET place = -1", params![])?;
             for (place, root) in roots.iter().enumerate() {
-                put_root(transaction, i64::try_from(place).unwrap_or(i64::MAX), root)?;
+                put_root(writing, i64::try_from(place).unwrap_or(i64::MAX), root)?;
             }
-            run(transaction, "DELETE FROM root WHERE place = -1", [])?;
-            put_secrets(transaction, secrets)?;
+            run(writing, "DELETE FROM root WHERE place = -1", params![])?;
+            put_secrets(writing, secrets)?;
             Ok(Written::Visibly(()))
         })
     }
@@ -129,7 +130,7 @@ impl Store {
     /// written together, so that a disk that is slow does not slow them one by one.
     pub fn remember(&self, issued: Issued) -> Result<(), Failed> {
         self.remembering.add(issued, |batch| {
-            self.write(|transaction| {
+            self.write(|writing| {
                 for issued in batch {
                     let Issued {
                         leaf,
@@ -145,13 +146,13 @@ impl Store {
                                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
                     let (identity, ends) = (identity.to_string(), Millis(*ends));
                     run(
-                        transaction,
+                        writing,
                         sql,
                         params![leaf.0, holder.0, identity, Millis(*at), ends, root.0, why],
                     )?;
                     let sql = "UPDATE root SET needed_until = max(needed_until, ?2)
                                WHERE fingerprint = ?1";
-                    run(transaction, sql, params![root.0, ends])?;
+                    run(writing, sql, params![root.0, ends])?;
                 }
                 Ok(Written::Quietly(()))
             })
@@ -232,12 +233,12 @@ impl Store {
 
     /// Keeps what holders say.
     pub fn keep_holders(&self, holders: &[HolderState]) -> Result<(), Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             for one in holders {
                 let (bundle, seen) = (one.bundle.map(|bundle| bundle.0), Millis(one.seen));
                 let sql = "INSERT OR REPLACE INTO holder VALUES (?1, ?2, ?3, ?4, ?5)";
                 run(
-                    transaction,
+                    writing,
                     sql,
                     params![one.holder.0, one.name, bundle, seen, one.has_left],
                 )?;
@@ -249,13 +250,13 @@ impl Store {
     /// Forgets certificates that ended long ago, or have ended and are too many, and those who hold
     /// none that is remembered.
     pub fn forget_ended(&self, now: Wall) -> Result<(), Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let sql = "DELETE FROM issued WHERE ends < ?1 OR (ends < ?2 AND place <=
                        (SELECT max(place) FROM issued) - ?3)";
             let long_ago = Millis(now - KEPT);
-            run(transaction, sql, params![long_ago, Millis(now), MOST_KEPT])?;
+            run(writing, sql, params![long_ago, Millis(now), MOST_KEPT])?;
             let sql = "DELETE FROM holder WHERE holder NOT IN (SELECT holder FROM issued)";
-            run(transaction, sql, [])?;
+            run(writing, sql, params![])?;
             Ok(Written::Quietly(()))
         })
     }
@@ -267,14 +268,14 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many certificates are remembered, of which all but the newest have ended.
 const MOST_KEPT: i64 = 200_000;
 
-fn put_root(connection: &Connection, place: i64, root: &KeptRoot) -> Result<(), Failed> {
+fn put_root(writing: &Writing<'_>, place: i64, root: &KeptRoot) -> Result<(), Failed> {
     let sql = "INSERT INTO root VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                ON CONFLICT DO UPDATE SET place = ?2, stage = ?6, since = ?7,
                needed_until = max(needed_until, ?8)";
     let (stage, since) = words(root.stage);
     let bridge = root.bridge.as_ref();
     run(
-        connection,
+        writing,
         sql,
         params![
             root.fingerprint.0,

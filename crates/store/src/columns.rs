@@ -12,8 +12,8 @@ use crate::failed::Failed;
 use crate::object::Revision;
 use crate::text::{Label, Message};
 
-/// Runs a statement that changes rows; says how many.
-pub(crate) fn run(
+/// Runs a statement that changes rows of this file alone, which no other store follows; says how many.
+pub(crate) fn execute(
     connection: &Connection,
     sql: &str,
     params: impl Params,

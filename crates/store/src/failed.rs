@@ -23,6 +23,12 @@ pub enum Failed {
     /// What stands in the file is not what was written.
     #[error("it is damaged: {0}")]
     Damaged(String),
+    /// Whoever puts in order what several stores write does not answer.
+    #[error("what is changed cannot be put in order: {0}")]
+    Unordered(String),
+    /// Another of several stores is the one that is changed.
+    #[error("another control plane acts, or may act")]
+    NotLeading,
 }
 
 impl Failed {
@@ -31,6 +37,8 @@ impl Failed {
         match self {
             Self::Full | Self::ReadOnly(_) | Self::System(_) | Self::Busy => Code::S003,
             Self::Damaged(_) => Code::S002,
+            Self::Unordered(_) => Code::S019,
+            Self::NotLeading => Code::S020,
         }
     }
 
@@ -43,6 +51,10 @@ impl Failed {
             }
             Self::System(_) => "Look into the system's log; nothing in the store was changed.",
             Self::Busy => "Close the other program (fuser names it); nothing was changed.",
+            Self::Unordered(_) => {
+                "See why etcd does not answer: whether the change was taken is told by what stands then."
+            }
+            Self::NotLeading => "Ask again: whoever acts answers.",
             Self::Damaged(_) => {
                 "Move the folder away, put a backup into a new one as store.db, then run `leno control recover`."
             }

@@ -13,7 +13,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::columns::run;
+use crate::columns::execute;
 use crate::failed::Failed;
 use crate::log;
 
@@ -92,7 +92,7 @@ pub enum NotBackedUp {
 pub(crate) const FILE: &str = "store.db";
 
 /// The schema, as the steps that lead to it: a file of version n has gone through the first n.
-pub(crate) const STEPS: &[&str] = &[include_str!("schema.sql")];
+pub(crate) const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("ordered.sql")];
 
 /// A store that has been found sound and is ours alone.
 pub(crate) struct Opened {
@@ -245,17 +245,28 @@ fn make_ready(connection: &mut Connection, file: &Path, steps: &[&str]) -> Resul
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < version_of(steps) {
         copy(connection, &beside(file, &format!("v{version}")))?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        take_steps(&transaction, version, steps)?;
-        log::verify(&transaction)?;
-        transaction.commit()?;
-    } else {
-        log::verify(connection)?;
     }
+    bring_forward(connection, version, steps)?;
     keep_private(file)?;
-    run(connection, "UPDATE state SET opened = opened + 1", [])?;
+    execute(connection, "UPDATE state SET opened = opened + 1", [])?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
+}
+
+/// Brings what has this version to the current schema, and sees whether all of it can be read.
+fn bring_forward(connection: &mut Connection, version: u32, steps: &[&str]) -> Result<(), Failed> {
+    if version == version_of(steps) {
+        return log::verify(connection);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    take_steps(&transaction, version, steps)?;
+    log::verify(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+/// The version of the current schema.
+pub(crate) fn schema() -> u32 {
+    version_of(STEPS)
 }
 
 fn take_steps(connection: &Connection, from: u32, steps: &[&str]) -> Result<(), Failed> {
@@ -303,27 +314,80 @@ pub(crate) fn copy(from: &Connection, to: &Path) -> Result<(), Failed> {
     written
 }
 
+/// The bytes of a consistent copy of the store that `from` is connected to, and which lies at `file`.
+pub(crate) fn copied(from: &Connection, file: &Path) -> Result<Vec<u8>, Failed> {
+    let beside = beside(file, "given");
+    copy(from, &beside)?;
+    let bytes = fs::read(&beside);
+    remove(&beside)?;
+    Ok(bytes?)
+}
+
+/// Puts what the bytes of a copy hold into the store that `into` is connected to, and which lies at
+/// `file`, if they are a sound store that is `fit`; else says why not, or the schema that they have if
+/// it is not known. Then nothing has changed.
+pub(crate) fn take_copy<E: From<Failed>>(
+    bytes: &[u8],
+    file: &Path,
+    into: &mut Connection,
+    fit: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<Result<(), u32>, E> {
+    let beside = beside(file, "taken");
+    new_private_file(&beside)?;
+    let taken = take_from(bytes, &beside, into, fit);
+    remove(&beside)?;
+    taken
+}
+
+fn take_from<E: From<Failed>>(
+    bytes: &[u8],
+    beside: &Path,
+    into: &mut Connection,
+    fit: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<Result<(), u32>, E> {
+    fs::write(beside, bytes).map_err(Failed::from)?;
+    let mut from = match inspect(beside, schema())? {
+        Inspected::Sound(connection) => connection,
+        Inspected::Newer(found) => return Ok(Err(found)),
+    };
+    let version = from.pragma_query_value(None, "user_version", |row| row.get(0));
+    bring_forward(&mut from, version.map_err(Failed::from)?, STEPS)?;
+    fit(&from)?;
+    put_pages(&from, into)?;
+    Ok(Ok(()))
+}
+
 fn copy_pages(from: &Connection, to: &Path) -> Result<(), Failed> {
     new_private_file(to)?;
     let mut target = connect(to)?;
-    let backup = Backup::new(from, &mut target)?;
-    let all_pages = -1;
-    let step = backup.step(all_pages)?;
-    drop(backup);
-    if step != StepResult::Done {
-        return Err(Failed::Busy);
-    }
+    put_pages(from, &mut target)?;
     Ok(target.close().map_err(|(_, error)| error)?)
 }
 
-/// Makes an empty file that only we may read, in place of what an earlier attempt left.
-fn new_private_file(path: &Path) -> Result<(), Failed> {
-    for leftover in with_logs(path) {
-        match fs::remove_file(leftover) {
+/// Puts all of one store in the place of all of another, at once.
+fn put_pages(from: &Connection, target: &mut Connection) -> Result<(), Failed> {
+    let backup = Backup::new(from, target)?;
+    let all_pages = -1;
+    match backup.step(all_pages)? {
+        StepResult::Done => Ok(()),
+        _ => Err(Failed::Busy),
+    }
+}
+
+/// Removes a database that is there for a moment.
+fn remove(file: &Path) -> Result<(), Failed> {
+    for path in with_logs(file) {
+        match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
     }
+    Ok(())
+}
+
+/// Makes an empty file that only we may read, in place of what an earlier attempt left.
+fn new_private_file(path: &Path) -> Result<(), Failed> {
+    remove(path)?;
     let mut options = OpenOptions::new();
     options
         .write(true)

@@ -18,7 +18,7 @@ use leno_model::Wall;
 use leno_model::flow::{Flow, Kind, Sum};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::columns::{Millis, run};
+use crate::columns::{Millis, execute};
 use crate::failed::Failed;
 use crate::flows::dictionary::Dictionary;
 use crate::flows::piece::{Piece, Span};
@@ -184,10 +184,10 @@ impl Flows {
         let oldest = now - self.bounds.age;
         piece::drop_before(&transaction, oldest)?;
         let began = "UPDATE state SET began = max(began, ?1)";
-        run(&transaction, began, [Millis(oldest)])?;
+        execute(&transaction, began, [Millis(oldest)])?;
         while file::used(&transaction)? > self.bounds.bytes && piece::drop_oldest(&transaction)? {}
         let forget = "DELETE FROM sender WHERE seen < ?1";
-        run(&transaction, forget, [Millis(oldest)])?;
+        execute(&transaction, forget, [Millis(oldest)])?;
         dictionary.forget(&transaction, oldest)?;
         transaction.commit()?;
         Ok(left == 0)
@@ -367,7 +367,7 @@ fn counted(
                  ON CONFLICT DO UPDATE SET sequence = ?4, lost = ?5, folded = ?6, seen = ?7";
     let (sequence, lost, folded) = (report.sequence, small(report.lost), small(report.folded));
     let row = params![identity, proxy, boot, sequence, lost, folded, Millis(now)];
-    run(transaction, noted, row)?;
+    execute(transaction, noted, row)?;
     let mut folded = 0;
     let mut sums = BTreeMap::<u32, Sum>::new();
     for Flow { kind, sum } in &report.flows {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use leno_model::{Name, Namespace, ObjectRef, Place};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
-use crate::columns::{Millis, damaged, run, sha256};
+use crate::columns::{Millis, damaged, sha256};
 use crate::failed::Failed;
 use crate::history::{Cause, Entry, NoSuchRevision, Tally};
 use crate::object::{Object, ObjectChange, Owner, Revision};
+use crate::writing::{Writing, run};
 
 /// The revisions that can be read: from `oldest` (before the first that history tells) to `head`.
 #[derive(Clone, Copy)]
@@ -151,7 +152,7 @@ pub(crate) fn shown_at(connection: &Connection, position: u64) -> Result<Option<
 
 /// Writes a revision: its entry, and the objects it changes.
 pub(crate) fn record(
-    connection: &Connection,
+    writing: &Writing<'_>,
     entry: &Entry,
     changes: &[ObjectChange],
 ) -> Result<(), Failed> {
@@ -167,7 +168,7 @@ pub(crate) fn record(
         removed,
     } = entry.tally;
     run(
-        connection,
+        writing,
         "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             entry.revision,
@@ -186,19 +187,19 @@ pub(crate) fn record(
     )?;
     for change in changes {
         if change.before().is_some() {
-            end(connection, change.key(), entry.revision)?;
+            end(writing, change.key(), entry.revision)?;
         }
         if let Some(after) = change.after() {
-            begin(connection, after, entry.revision)?;
+            begin(writing, after, entry.revision)?;
         }
     }
     Ok(())
 }
 
-fn end(connection: &Connection, key: &ObjectRef, until: Revision) -> Result<(), Failed> {
+fn end(writing: &Writing<'_>, key: &ObjectRef, until: Revision) -> Result<(), Failed> {
     let (kind, namespace, name) = key_columns(key);
     let ended = run(
-        connection,
+        writing,
         "UPDATE object SET until = ?4 \
          WHERE until IS NULL AND kind = ?1 AND namespace = ?2 AND name = ?3",
         params![kind, namespace, name, until],
@@ -209,12 +210,12 @@ fn end(connection: &Connection, key: &ObjectRef, until: Revision) -> Result<(), 
     }
 }
 
-fn begin(connection: &Connection, object: &Object, since: Revision) -> Result<(), Failed> {
+fn begin(writing: &Writing<'_>, object: &Object, since: Revision) -> Result<(), Failed> {
     let (kind, namespace, name) = key_columns(&object.key);
     let place = object.place.as_ref();
-    let text = keep_text(connection, &object.text)?;
+    let text = keep_text(writing, &object.text)?;
     run(
-        connection,
+        writing,
         "INSERT INTO object (kind, namespace, name, source, set_name, file, line, char, text, since) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
@@ -234,9 +235,9 @@ fn begin(connection: &Connection, object: &Object, since: Revision) -> Result<()
 }
 
 /// The row of a text, which is kept once however many objects and revisions have it.
-fn keep_text(connection: &Connection, text: &str) -> Result<i64, Failed> {
+fn keep_text(writing: &Writing<'_>, text: &str) -> Result<i64, Failed> {
     let hash = sha256(text.as_bytes());
-    let known = connection
+    let known = writing
         .prepare_cached("SELECT id FROM text WHERE hash = ?1")?
         .query_one([&hash], |row| row.get(0))
         .optional()?;
@@ -244,41 +245,41 @@ fn keep_text(connection: &Connection, text: &str) -> Result<i64, Failed> {
         return Ok(id);
     }
     let insert = "INSERT INTO text (hash, body) VALUES (?1, ?2)";
-    run(connection, insert, params![hash, text])?;
-    Ok(connection.last_insert_rowid())
+    run(writing, insert, params![hash, text])?;
+    Ok(writing.last_insert_rowid())
 }
 
 /// Forgets all but the newest `keep` revisions, and the state right before them.
-pub(crate) fn compact(connection: &Connection, keep: NonZeroU64) -> Result<(), Failed> {
-    let Span { oldest, head } = Span::read(connection)?;
+pub(crate) fn compact(writing: &Writing<'_>, keep: NonZeroU64) -> Result<(), Failed> {
+    let Span { oldest, head } = Span::read(writing)?;
     let keep_from = Revision(head.0.saturating_sub(keep.get()));
     if keep_from <= oldest {
         return Ok(());
     }
     run(
-        connection,
+        writing,
         "DELETE FROM revision WHERE number <= ?1",
-        [keep_from],
+        params![keep_from],
     )?;
     run(
-        connection,
+        writing,
         "DELETE FROM watch WHERE revision <= ?1 AND ended IS NOT NULL",
-        [keep_from],
+        params![keep_from],
     )?;
     let ended = "SELECT DISTINCT text FROM object WHERE until <= ?1";
-    let texts: Vec<i64> = connection
+    let texts: Vec<i64> = writing
         .prepare_cached(ended)?
         .query_map([keep_from], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     run(
-        connection,
+        writing,
         "DELETE FROM object WHERE until <= ?1",
-        [keep_from],
+        params![keep_from],
     )?;
     for text in texts {
         let unused = "DELETE FROM text \
                       WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM object WHERE text = ?1)";
-        run(connection, unused, [text])?;
+        run(writing, unused, params![text])?;
     }
     Ok(())
 }

@@ -3,10 +3,11 @@
 use leno_model::{Code, Name, Override, Wall};
 use rusqlite::{Connection, Row, params};
 
-use crate::columns::{Millis, damaged, run};
+use crate::columns::{Millis, damaged};
 use crate::failed::Failed;
 use crate::store::{Store, Written};
 use crate::text::{Label, Message};
+use crate::writing::run;
 
 /// An override, with who made it and how long it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,8 +54,8 @@ const MOST_OVERRIDES: usize = 32;
 impl Store {
     /// Keeps an override; views show it from here on.
     pub fn add_override(&self, kept: &KeptOverride) -> Result<(), NotOverridden> {
-        self.write(|transaction| {
-            let known = all(transaction)?;
+        self.write(|writing| {
+            let known = all(writing)?;
             if let Some(same) = known
                 .iter()
                 .find(|known| known.over.measure == kept.over.measure)
@@ -65,7 +66,7 @@ impl Store {
                 return Err(NotOverridden::TooMany);
             }
             run(
-                transaction,
+                writing,
                 "INSERT INTO override VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     kept.over.id.as_str(),
@@ -87,18 +88,18 @@ impl Store {
 
     /// Takes an override back; says whether there was one.
     pub fn drop_override(&self, id: &Name) -> Result<bool, Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let sql = "DELETE FROM override WHERE id = ?1";
-            let dropped = run(transaction, sql, [id.as_str()])?;
+            let dropped = run(writing, sql, params![id.as_str()])?;
             Ok(Written::visibly_if(dropped > 0))
         })
     }
 
     /// Takes those back whose time is over; says whether there were any.
     pub fn end_overrides(&self, now: Wall) -> Result<bool, Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let sql = "DELETE FROM override WHERE until <= ?1";
-            let ended = run(transaction, sql, [Millis(now)])?;
+            let ended = run(writing, sql, params![Millis(now)])?;
             Ok(Written::visibly_if(ended > 0))
         })
     }

@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leno_model::view::Generation;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, params};
 
 use crate::authority::Batches;
 use crate::change::{self, Change, Decided, Deed, Outcome, Refused};
-use crate::columns::run;
 use crate::draft::Draft;
 use crate::failed::Failed;
 use crate::file::{self, Lock, NotBackedUp, NotOpened};
 use crate::history::{Cause, Entry, NotRead, Tally};
 use crate::log::{self, Span};
 use crate::object::{Object, ObjectChange, Owner, Revision};
+use crate::replica::{Place, Replica, Replication};
 use crate::text::Label;
 use crate::watches::{self, End, Ended};
+use crate::writing::{Writing, run};
 
 /// The name of the store among the sources of a [`Generation`], and the source of what people apply.
 pub const SOURCE: &str = "store";
@@ -61,7 +62,7 @@ impl Head {
         }
     }
 
-    fn read(connection: &Connection) -> Result<Self, Failed> {
+    pub(crate) fn read(connection: &Connection) -> Result<Self, Failed> {
         let Span { head, .. } = Span::read(connection)?;
         let sql = "SELECT epoch, position FROM state";
         let (epoch, position) = connection
@@ -81,12 +82,14 @@ type Watcher = Box<dyn Fn(Head) + Send>;
 ///
 /// Changes wait for each other; reading waits for no change. All that is acknowledged is on disk.
 pub struct Store {
-    writer: Mutex<Connection>,
+    pub(crate) writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     head: Mutex<Head>,
     watchers: Mutex<Vec<Watcher>>,
     settings: Settings,
     pub(crate) remembering: Batches,
+    /// What makes it one of several that hold the same.
+    pub(crate) replica: Option<Replica>,
     folder: PathBuf,
     // Given back last, when the connections are closed.
     _lock: Lock,
@@ -96,11 +99,34 @@ impl Store {
     /// Opens the store in `folder`, making folder and store where there are none. Says in
     /// [`NotOpened`] what is wrong with one that cannot be trusted or used, and leaves it as it is.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self, NotOpened> {
+        Self::open_as(folder, settings, None)
+    }
+
+    /// The same, as one of several that hold the same: it follows what others write, until it
+    /// leads ([`Self::lead`]), and refuses to be changed meanwhile.
+    pub fn open_replica(
+        folder: &Path,
+        settings: Settings,
+        replication: Replication,
+    ) -> Result<Self, NotOpened> {
+        Self::open_as(folder, settings, Some(Replica::new(replication)))
+    }
+
+    fn open_as(
+        folder: &Path,
+        settings: Settings,
+        replica: Option<Replica>,
+    ) -> Result<Self, NotOpened> {
         let opened = file::open(folder, file::STEPS)?;
-        let head = Head::read(&opened.reader).map_err(|why| NotOpened::Failed {
+        let failed = |why| NotOpened::Failed {
             file: folder.join(file::FILE),
             why,
-        })?;
+        };
+        if replica.is_none() {
+            // What is written from here on, no log knows of.
+            Place::forget(&opened.writer).map_err(failed)?;
+        }
+        let head = Head::read(&opened.reader).map_err(failed)?;
         Ok(Self {
             writer: Mutex::new(opened.writer),
             reader: Mutex::new(opened.reader),
@@ -108,6 +134,7 @@ impl Store {
             watchers: Mutex::default(),
             settings,
             remembering: Batches::default(),
+            replica,
             folder: folder.into(),
             _lock: opened.lock,
         })
@@ -143,8 +170,8 @@ impl Store {
         [visibly, quietly]: [fn(Outcome) -> Written<Outcome>; 2],
     ) -> Result<Outcome, Refused> {
         change::bounded(&change.deed)?;
-        self.write(|transaction| {
-            let span = Span::read(transaction)?;
+        self.write(|writing| {
+            let span = Span::read(writing)?;
             let head = span.head;
             if let Some(expected) = change.expected.filter(|expected| *expected != head) {
                 return Err(Refused::MovedOn { expected, head });
@@ -159,7 +186,7 @@ impl Store {
                 Deed::Undo { of, end } => Some((of, end)),
                 Deed::Apply { .. } | Deed::Delete { .. } | Deed::Rollback { .. } => None,
             };
-            let Decided { changes, left } = decide(transaction, &change.source, change.deed, head)?;
+            let Decided { changes, left } = decide(writing, &change.source, change.deed, head)?;
             let ended = |end, by| Ended {
                 at: change.at,
                 end,
@@ -173,16 +200,16 @@ impl Store {
                     left,
                 };
                 if let Some((of, end)) = end {
-                    watches::finish(transaction, of, &ended(end, None))?;
+                    watches::finish(writing, of, &ended(end, None))?;
                     return Ok(quietly(outcome));
                 }
                 return Ok(Written::Nothing(outcome));
             }
             let revision = head.next();
             if let Some((of, end)) = end {
-                watches::finish(transaction, of, &ended(end, Some(revision)))?;
+                watches::finish(writing, of, &ended(end, Some(revision)))?;
             }
-            for (watch, over) in watches::over(transaction, &changes)? {
+            for (watch, over) in watches::over(writing, &changes)? {
                 if !matches!(cause, Cause::Rollback(_)) {
                     return Err(Refused::Watched {
                         object: over.key().clone(),
@@ -192,10 +219,10 @@ impl Store {
                     });
                 }
                 let ended = ended(End::TakenBack, Some(revision));
-                watches::finish(transaction, watch.revision, &ended)?;
+                watches::finish(writing, watch.revision, &ended)?;
             }
             if let Some(terms) = &change.watch {
-                watches::begin(transaction, revision, change.at, &change.who, terms)?;
+                watches::begin(writing, revision, change.at, &change.who, terms)?;
             }
             let entry = Entry {
                 revision,
@@ -205,12 +232,12 @@ impl Store {
                 source: change.source,
                 cause,
                 tally: Tally::of(&changes),
-                position: Head::read(transaction)?.position + 1,
+                position: Head::read(writing)?.position + 1,
             };
-            log::record(transaction, &entry, &changes)?;
-            change::fits(log::live_count(transaction)?)?;
-            check(&Draft::new(transaction, head, &changes))?;
-            log::compact(transaction, self.settings.keep)?;
+            log::record(writing, &entry, &changes)?;
+            change::fits(log::live_count(writing)?)?;
+            check(&Draft::new(writing, head, &changes))?;
+            log::compact(writing, self.settings.keep)?;
             Ok(visibly(Outcome {
                 revision,
                 changes,
@@ -267,9 +294,9 @@ impl Store {
     /// holds: whatever is served from here on comes after all that was served before. For a store
     /// that was lost or put back from a backup (`leno control recover`).
     pub fn raise_epoch(&self, seen: u64) -> Result<u64, Failed> {
-        self.write(|transaction| {
-            let epoch = Head::read(transaction)?.epoch.max(seen).saturating_add(1);
-            run(transaction, "UPDATE state SET epoch = ?1", [epoch])?;
+        self.write(|writing| {
+            let epoch = Head::read(writing)?.epoch.max(seen).saturating_add(1);
+            run(writing, "UPDATE state SET epoch = ?1", params![epoch])?;
             Ok(Written::Visibly(epoch))
         })
     }
@@ -301,29 +328,40 @@ impl Store {
     /// succeeds, all of it is on disk when this returns.
     pub(crate) fn write<T, E: From<Failed>>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Written<T>, E>,
+        work: impl FnOnce(&Writing<'_>) -> Result<Written<T>, E>,
     ) -> Result<T, E> {
         let mut writer = lock(&self.writer);
-        let transaction = writer
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(Failed::from)?;
-        match work(&transaction)? {
+        let writing = Writing::begin(&mut writer, self.replica.is_some())?;
+        match work(&writing)? {
             Written::Nothing(answer) => Ok(answer),
             Written::Quietly(answer) => {
-                transaction.commit().map_err(Failed::from)?;
+                self.settle(writing)?;
                 Ok(answer)
             }
             Written::Visibly(answer) => {
                 let next = "UPDATE state SET position = position + 1";
-                run(&transaction, next, [])?;
-                let head = Head::read(&transaction)?;
-                transaction.commit().map_err(Failed::from)?;
-                *lock(&self.head) = head;
-                for tell in lock(&self.watchers).iter() {
-                    tell(head);
-                }
+                run(&writing, next, params![])?;
+                let head = Head::read(&writing)?;
+                self.settle(writing)?;
+                self.show(head);
                 Ok(answer)
             }
+        }
+    }
+
+    /// Commits, in its place among what all replicas write if there are others.
+    fn settle(&self, writing: Writing<'_>) -> Result<(), Failed> {
+        match &self.replica {
+            None => writing.commit(),
+            Some(replica) => replica.settle(writing),
+        }
+    }
+
+    /// Tells those who want to know of a new head.
+    pub(crate) fn show(&self, head: Head) {
+        *lock(&self.head) = head;
+        for tell in lock(&self.watchers).iter() {
+            tell(head);
         }
     }
 }

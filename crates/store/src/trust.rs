@@ -8,10 +8,11 @@ use std::time::Duration;
 use leno_model::{Code, Name, Namespace, SpiffeId, Wall};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::columns::{Millis, damaged, run, sha256};
+use crate::columns::{Millis, damaged, sha256};
 use crate::failed::Failed;
 use crate::store::{Store, Written};
 use crate::text::{Label, Message};
+use crate::writing::{Writing, run};
 
 impl Store {
     /// What is kept under a name.
@@ -33,25 +34,25 @@ impl Store {
     /// Keeps several secrets in one step, each in the place of what had its name; `None` forgets
     /// it. A key and the chain that goes with it are changed together or not at all.
     pub fn keep_secrets(&self, secrets: &[(Label, Option<Secret>)]) -> Result<(), Failed> {
-        self.write(|transaction| {
-            put_secrets(transaction, secrets)?;
+        self.write(|writing| {
+            put_secrets(writing, secrets)?;
             Ok(Written::Visibly(()))
         })
     }
 
     /// Keeps a join token. Those that expired more than a day before it was made are forgotten.
     pub fn add_token(&self, token: &Token) -> Result<(), NotAdded> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let forget = "DELETE FROM token WHERE expires < ?1";
-            run(transaction, forget, [Millis(token.made - DAY)])?;
-            if find_token(transaction, token.id.as_str())?.is_some() {
+            run(writing, forget, params![Millis(token.made - DAY)])?;
+            if find_token(writing, token.id.as_str())?.is_some() {
                 return Err(NotAdded::Exists);
             }
-            if count_tokens(transaction)? >= MOST_TOKENS {
+            if count_tokens(writing)? >= MOST_TOKENS {
                 return Err(NotAdded::TooMany);
             }
             run(
-                transaction,
+                writing,
                 "INSERT INTO token VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     token.id,
@@ -71,11 +72,11 @@ impl Store {
     /// Uses a token once: of as many callers as there may be at the same time, no more than it has
     /// uses left get its grant. `hash` is that of the secret the caller showed.
     pub fn spend_token(&self, id: &str, hash: &[u8; 32], now: Wall) -> Result<Grant, NotSpent> {
-        self.write(|transaction| {
-            let token = find_token(transaction, id)?.ok_or(NotSpent::Unknown)?;
+        self.write(|writing| {
+            let token = find_token(writing, id)?.ok_or(NotSpent::Unknown)?;
             token.honours(hash, now)?;
             let sql = "UPDATE token SET uses = uses - 1 WHERE id = ?1";
-            run(transaction, sql, [id])?;
+            run(writing, sql, params![id])?;
             Ok(Written::Quietly(token.grant))
         })
     }
@@ -95,8 +96,8 @@ impl Store {
 
     /// Forgets a token; says whether there was one.
     pub fn drop_token(&self, id: &str) -> Result<bool, Failed> {
-        self.write(|transaction| {
-            let dropped = run(transaction, "DELETE FROM token WHERE id = ?1", [id])?;
+        self.write(|writing| {
+            let dropped = run(writing, "DELETE FROM token WHERE id = ?1", params![id])?;
             Ok(Written::Quietly(dropped > 0))
         })
     }
@@ -104,9 +105,9 @@ impl Store {
     /// Refuses an identity from here on, even where its certificate is valid. Says whether it was
     /// not refused already; the first reason stays.
     pub fn revoke(&self, revocation: &Revocation) -> Result<bool, Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let added = run(
-                transaction,
+                writing,
                 "INSERT OR IGNORE INTO revoked VALUES (?1, ?2, ?3, ?4)",
                 params![
                     revocation.identity.to_string(),
@@ -121,9 +122,9 @@ impl Store {
 
     /// Takes a revocation back; says whether there was one.
     pub fn reinstate(&self, identity: &SpiffeId) -> Result<bool, Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let sql = "DELETE FROM revoked WHERE identity = ?1";
-            let removed = run(transaction, sql, [identity.to_string()])?;
+            let removed = run(writing, sql, params![identity.to_string()])?;
             Ok(Written::visibly_if(removed > 0))
         })
     }
@@ -263,16 +264,16 @@ impl NotSpent {
 
 /// Puts each secret in the place of what had its name; `None` forgets it.
 pub(crate) fn put_secrets(
-    connection: &Connection,
+    writing: &Writing<'_>,
     secrets: &[(Label, Option<Secret>)],
 ) -> Result<(), Failed> {
     for (name, secret) in secrets {
         match secret {
             Some(Secret(body)) => {
                 let sql = "INSERT OR REPLACE INTO secret VALUES (?1, ?2, ?3)";
-                run(connection, sql, params![name, sha256(body), body])?
+                run(writing, sql, params![name, sha256(body), body])?
             }
-            None => run(connection, "DELETE FROM secret WHERE name = ?1", [name])?,
+            None => run(writing, "DELETE FROM secret WHERE name = ?1", params![name])?,
         };
     }
     Ok(())

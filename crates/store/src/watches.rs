@@ -7,12 +7,13 @@ use leno_model::Wall;
 use rusqlite::{Connection, Row, params};
 
 use crate::change::Refused;
-use crate::columns::{Millis, damaged, run};
+use crate::columns::{Millis, damaged};
 use crate::failed::Failed;
 use crate::log;
 use crate::object::{ObjectChange, Revision};
 use crate::store::{Store, Written};
 use crate::text::{Label, Message};
+use crate::writing::{Writing, run};
 
 /// How a change is to be watched.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,14 +120,14 @@ impl Store {
         why: &Message,
         at: Wall,
     ) -> Result<bool, Failed> {
-        self.write(|transaction| {
+        self.write(|writing| {
             let ended = Ended {
                 at,
                 end,
                 why: why.clone(),
                 by: None,
             };
-            Ok(match finish(transaction, revision, &ended)? {
+            Ok(match finish(writing, revision, &ended)? {
                 true => Written::Quietly(true),
                 false => Written::Nothing(false),
             })
@@ -136,13 +137,13 @@ impl Store {
 
 /// Keeps that a revision is watched which is being made.
 pub(crate) fn begin(
-    connection: &Connection,
+    writing: &Writing<'_>,
     revision: Revision,
     at: Wall,
     who: &Label,
     terms: &Terms,
 ) -> Result<(), Refused> {
-    let running = running(connection)?;
+    let running = running(writing)?;
     let own = running.iter().filter(|watch| watch.who == *who).count();
     for (count, most, is_own) in [
         (own, MOST_OF_ONE, true),
@@ -153,7 +154,7 @@ pub(crate) fn begin(
         }
     }
     run(
-        connection,
+        writing,
         "INSERT INTO watch (revision, at, until, who, tolerated, unwell) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
@@ -203,7 +204,7 @@ pub(crate) fn made_by(
 
 /// Says what came of a watch; and whether it still ran.
 pub(crate) fn finish(
-    connection: &Connection,
+    writing: &Writing<'_>,
     revision: Revision,
     ended: &Ended,
 ) -> Result<bool, Failed> {
@@ -211,7 +212,7 @@ pub(crate) fn finish(
                WHERE revision = ?1 AND ended IS NULL";
     let Ended { at, end, why, by } = ended;
     let row = params![revision, Millis(*at), end.as_str(), why, by];
-    Ok(run(connection, sql, row)? > 0)
+    Ok(run(writing, sql, row)? > 0)
 }
 
 fn all(connection: &Connection, condition: &str) -> Result<Vec<KeptWatch>, Failed> {

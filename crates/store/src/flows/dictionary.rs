@@ -8,7 +8,7 @@ use leno_model::flow::{Culprit, Facts, Failure, Kind, Side, What};
 use leno_model::{Code, Fault, Wall};
 use rusqlite::{Connection, Row, params};
 
-use crate::columns::{Millis, damaged, run};
+use crate::columns::{Millis, damaged, execute};
 use crate::failed::Failed;
 
 /// How many kinds are told apart.
@@ -82,7 +82,7 @@ impl Dictionary {
             if known.used < hour(now) {
                 known.used = hour(now);
                 let used = "UPDATE kind SET used = ?2 WHERE id = ?1";
-                run(connection, used, params![known.id, Millis(now)])?;
+                execute(connection, used, params![known.id, Millis(now)])?;
             }
             return Ok(Found {
                 id: known.id,
@@ -142,7 +142,7 @@ impl Dictionary {
             }
         }
         let oldest = Wall::since_epoch(Duration::from_secs(limit * 3600));
-        run(
+        execute(
             connection,
             "DELETE FROM kind WHERE used < ?1",
             [Millis(oldest)],
@@ -189,7 +189,7 @@ fn add(connection: &Connection, id: u32, kind: &Kind, now: Wall) -> Result<(), F
         Side::Source => 1,
         Side::Destination => 2,
     };
-    run(
+    execute(
         connection,
         "INSERT INTO kind (id, side, source, target, port, route, backend, security, method, \
          shape, status, fault, code, culprit, place, used, peer, facts) \

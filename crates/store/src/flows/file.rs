@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use leno_model::Wall;
 use rusqlite::Connection;
 
-use crate::columns::{Millis, run};
+use crate::columns::{Millis, execute};
 use crate::failed::Failed;
 use crate::file;
 
@@ -59,7 +59,7 @@ fn create(connection: &mut Connection, now: Wall) -> Result<(), Failed> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("../flows.sql"))?;
     let begin = "INSERT INTO state (only, began) VALUES (1, ?1)";
-    run(&transaction, begin, [Millis(now)])?;
+    execute(&transaction, begin, [Millis(now)])?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)

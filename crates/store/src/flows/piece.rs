@@ -8,7 +8,7 @@ use leno_model::flow::Sum;
 use leno_model::{CallId, Wall};
 use rusqlite::{Connection, params};
 
-use crate::columns::{Millis, run};
+use crate::columns::{Millis, execute};
 use crate::failed::Failed;
 use crate::flows::{millis, small};
 
@@ -103,7 +103,7 @@ pub(super) fn add(
         return Ok(());
     }
     let insert = "INSERT INTO piece (start, until, body) VALUES (?1, ?2, ?3)";
-    run(connection, insert, params![span.start, span.until, body])?;
+    execute(connection, insert, params![span.start, span.until, body])?;
     Ok(())
 }
 
@@ -172,7 +172,7 @@ pub(super) fn merge(connection: &Connection, span: Span) -> Result<(), Failed> {
         piece.each(|id, counted| counted.add_to(sums.entry(id).or_default()))?;
     }
     drop(rows);
-    run(
+    execute(
         connection,
         &format!("DELETE FROM piece WHERE {within}"),
         bounds,
@@ -183,7 +183,7 @@ pub(super) fn merge(connection: &Connection, span: Span) -> Result<(), Failed> {
 /// Drops all that was over before `oldest`.
 pub(super) fn drop_before(connection: &Connection, oldest: Wall) -> Result<(), Failed> {
     let delete = "DELETE FROM piece WHERE until < ?1";
-    run(connection, delete, [Millis(oldest)])?;
+    execute(connection, delete, [Millis(oldest)])?;
     Ok(())
 }
 
@@ -191,9 +191,9 @@ pub(super) fn drop_before(connection: &Connection, oldest: Wall) -> Result<(), F
 pub(super) fn drop_oldest(connection: &Connection) -> Result<bool, Failed> {
     let began = "UPDATE state SET began = max(began, coalesce(
                  (SELECT max(until) FROM (SELECT until FROM piece ORDER BY start LIMIT 4)), 0))";
-    run(connection, began, [])?;
+    execute(connection, began, [])?;
     let delete = "DELETE FROM piece WHERE id IN (SELECT id FROM piece ORDER BY start LIMIT 4)";
-    Ok(run(connection, delete, [])? > 0)
+    Ok(execute(connection, delete, [])? > 0)
 }
 
 fn write_sum(body: &mut Vec<u8>, start: u64, sum: &Sum) {

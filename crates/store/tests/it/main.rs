@@ -8,6 +8,7 @@ mod flows;
 mod folder;
 mod opening;
 mod overrides;
+mod replicas;
 mod story;
 mod trust;
 mod twin;

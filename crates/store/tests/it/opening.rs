@@ -84,13 +84,13 @@ fn a_newer_store_is_refused() {
         assert_eq!(
             refused.to_string(),
             format!(
-                "{} was written by a newer Leno: it has schema 7, and this one knows 1",
+                "{} was written by a newer Leno: it has schema 7, and this one knows 2",
                 file.display()
             )
         );
         assert_eq!(
             refused.advice(),
-            "Start the newer Leno again. Or move the folder away, put its store.db.v1, the copy \
+            "Start the newer Leno again. Or move the folder away, put its store.db.v2, the copy \
              made before the upgrade, into a new one as store.db, and run `leno control recover`."
         );
     }

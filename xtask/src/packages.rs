@@ -34,7 +34,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "containerd", program: "containerd", purposes: &[Purpose::Cluster] },
     Package { name: "containernetworking-plugins", program: "/usr/lib/cni/bridge", purposes: &[Purpose::Cluster] },
     Package { name: "curl", program: "curl", purposes: &[Purpose::Cluster, Purpose::Test] },
-    Package { name: "etcd-server", program: "etcd", purposes: &[Purpose::Cluster] },
+    Package { name: "etcd-server", program: "etcd", purposes: &[Purpose::Cluster, Purpose::Test] },
     Package { name: "iproute2", program: "ip", purposes: &[Purpose::Cluster, Purpose::Test, Purpose::Bench] },
     Package { name: "mariadb-client-core", program: "mariadb", purposes: &[Purpose::Test] },
     Package { name: "mariadb-server-core", program: "mariadbd", purposes: &[Purpose::Test] },

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use leno_identity::{Trust, verify_endpoint};
+use leno_identity::{Key, Trust, verify_endpoint};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, PeerIncompatible,
     RootCertStore, SignatureScheme,
@@ -57,6 +58,17 @@ impl Roots {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         Self(Arc::new(config))
+    }
+
+    /// The same, which shows these certificates (in DER, its own first) to servers that ask who this is.
+    pub fn showing(self, chain: &[Vec<u8>], key: &Key) -> Result<Self, Error> {
+        let mut config = ClientConfig::clone(&self.0);
+        let chain = chain.iter().cloned().map(CertificateDer::from).collect();
+        let secret = PrivateKeyDer::try_from(key.secret().to_vec());
+        let secret = secret.map_err(|why| Error::General(why.to_owned()))?;
+        let certified = CertifiedKey::from_der(chain, secret, config.crypto_provider())?;
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        Ok(Self(Arc::new(config)))
     }
 
     /// A stream to `host`, which proved to be it, over which `protocol` is spoken.

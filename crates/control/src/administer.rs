@@ -454,6 +454,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         issuers: &center.issuers.failed(),
         peers: &center.peers.standings(),
         withheld: center.withheld().as_ref(),
+        apart: center.apart().as_ref(),
         revision: edition.revision.0,
     });
     let mut findings = match written(center, &edition) {
@@ -735,12 +736,14 @@ fn own_bundle(center: &Center) -> Result<OwnBundle, Failure> {
     let told = told.ok_or_else(|| rotate::not_founded(center))?;
     let bundle = published::bundle(center).map_err(store_failed)?;
     let bundle = bundle.ok_or_else(|| rotate::not_founded(center))?;
+    // A URL has one host.
+    let first = center.address.split(',').next().unwrap_or_default();
     Ok(OwnBundle {
         status: status(center),
         identity: control_plane(&told.domain).to_string(),
         trust_domain: told.domain.to_string(),
         bundle,
-        endpoint: format!("https://{}{}", center.address, published::PATH),
+        endpoint: format!("https://{first}{}", published::PATH),
         is_served: !center.edition().mesh.peers.is_empty(),
     })
 }

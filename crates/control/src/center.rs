@@ -84,6 +84,8 @@ pub(crate) struct Center {
     folders: Mutex<Vec<Found>>,
     /// What is written and was refused.
     withheld: Mutex<Option<Withheld>>,
+    /// What keeps it from the log that it shares with others.
+    apart: Mutex<Option<(Code, String)>>,
     positions: Mutex<Positions>,
     /// What runs.
     pub(crate) presence: Presence,
@@ -203,6 +205,7 @@ impl Center {
             news: watch::Sender::new(0),
             folders: Mutex::new(folders),
             withheld: Mutex::default(),
+            apart: Mutex::default(),
             presence: Presence::new(Arc::clone(&store)),
             mesh,
             addresses: Mutex::default(),
@@ -574,6 +577,23 @@ impl Center {
     pub(crate) fn withheld(&self) -> Option<Withheld> {
         let withheld = self.withheld.lock();
         withheld.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers what keeps it from the log that it shares with others, or that nothing does, and tells it
+    /// if it is news.
+    pub(crate) fn part(&self, trouble: Option<(Code, String)>) {
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *apart, trouble.clone());
+        drop(apart);
+        if let Some((code, what)) = trouble.filter(|_| before.is_none()) {
+            self.trouble(code, what);
+        }
+    }
+
+    /// What keeps it from the log that it shares with others.
+    pub(crate) fn apart(&self) -> Option<(Code, String)> {
+        let apart = self.apart.lock();
+        apart.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why a collector does not get what is sent from this process.

@@ -55,6 +55,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) peers: &'a [Standing],
     /// What is written and was refused.
     pub(crate) withheld: Option<&'a Withheld>,
+    /// What keeps it from the log that it shares with others, if it is one of several.
+    pub(crate) apart: Option<&'a (Code, String)>,
     /// The revision that is in force.
     pub(crate) revision: u64,
 }
@@ -117,6 +119,13 @@ impl Judged {
         judged.authority(seen);
         judged.waits(seen);
         judged.knocking(seen);
+        if let Some((code, why)) = seen.apart {
+            let in_force = "what stands; nothing can be changed, and no certificate is signed";
+            judged.findings.push(Finding {
+                heads: true,
+                ..Finding::running(*code, Severity::Error, None, why.clone(), in_force)
+            });
+        }
         for folder in seen.folders {
             judged.folder(folder);
         }
@@ -422,6 +431,7 @@ mod tests {
             issuers: &[],
             peers: &[],
             withheld: None,
+            apart: None,
             revision: 2,
         });
         assert_eq!(lines(&judged), expect);
@@ -637,6 +647,7 @@ mod tests {
             issuers: &[],
             peers: &[],
             withheld: None,
+            apart: None,
             revision: 2,
         });
         assert_eq!(

@@ -14,6 +14,12 @@ use leno_store::Revision;
 pub enum Event {
     /// Proxies are taken care of at this address.
     Listening(SocketAddr),
+    /// This one, of several, acts from here on.
+    Acts(String),
+    /// Another one acts, of that name.
+    StandsBy(String),
+    /// This one acts no more.
+    ActsNoMore(String),
     /// The CA of a trust domain was made.
     Founded(TrustDomain),
     /// A measure holds from here on, until then.
@@ -142,6 +148,8 @@ impl Event {
             | Self::NotJoined { code, .. } => Some(*code),
             Self::WaitsForReadmission { .. } => Some(Code::T016),
             Self::WentBack { .. } => Some(Code::S013),
+            Self::ActsNoMore(_) => Some(Code::S020),
+            Self::Acts(_) | Self::StandsBy(_) => None,
             Self::Listening(_)
             | Self::Founded(_)
             | Self::Overridden(..)
@@ -165,6 +173,15 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Acts(own) => write!(f, "{own} acts from here on"),
+            Self::StandsBy(acting) => write!(f, "standing by: {acting} acts"),
+            Self::ActsNoMore(own) => {
+                let (code, slug) = (Code::S020, Code::S020.slug());
+                write!(
+                    f,
+                    "{code} {slug}: {own} acts no more, and stands by from here on"
+                )
+            }
             Self::Listening(address) => write!(f, "listening on {address}"),
             Self::Founded(domain) => write!(f, "founded the CA of {domain}"),
             Self::Overridden(Override { id, measure }, until) => {

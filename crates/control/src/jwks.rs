@@ -121,6 +121,7 @@ pub(crate) async fn look(center: Arc<Center>) {
             true => Plain::Loopback,
             false => Plain::Never,
         },
+        shown: None,
     };
     let bounds = Bounds {
         body: Keys::MOST_BYTES,
@@ -254,6 +255,7 @@ mod tests {
             clock: leno_channel::Clocks::start().clock(),
             trusted: Trusted::Host,
             plain: Plain::Never,
+            shown: None,
         };
         let client = Client::new(way, Bounds::default());
         let local = LocalKeys::default();

@@ -26,16 +26,7 @@ impl Keys {
         let Some(path) = file else {
             return Ok(Self(None));
         };
-        let passphrase = read(path).map_err(|why| NotUnsealed::Unreadable {
-            path: path.to_owned(),
-            why,
-        })?;
-        if !(SHORTEST..=LONGEST).contains(&passphrase.len()) {
-            return Err(NotUnsealed::Length {
-                path: path.to_owned(),
-                bytes: passphrase.len(),
-            });
-        }
+        let passphrase = passphrase(path)?;
         let salt = match store.secret(&salt())? {
             Some(Secret(salt)) => salt,
             None => {
@@ -44,8 +35,7 @@ impl Keys {
                 new
             }
         };
-        let mut key = [0; 32];
-        pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, &salt, &passphrase, &mut key);
+        let key = stretched(&passphrase, &salt);
         let key = RandomizedNonceKey::new(&AES_256_GCM, &key);
         Ok(Self(Some(key.expect("a key of 256 bits"))))
     }
@@ -82,6 +72,31 @@ impl Keys {
         let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(der));
         let key = Key::read(&der).map_err(|_| NotUnsealed::NoKey)?;
         Ok(Some((key, is_sealed == self.0.is_some())))
+    }
+}
+
+/// The key that the secret in a file makes with a salt of its purpose.
+pub(crate) fn key_of(file: &Path, salt: &[u8]) -> Result<[u8; 32], NotUnsealed> {
+    Ok(stretched(&passphrase(file)?, salt))
+}
+
+fn stretched(passphrase: &[u8], salt: &[u8]) -> [u8; 32] {
+    let mut key = [0; 32];
+    pbkdf2::derive(PBKDF2_HMAC_SHA256, ROUNDS, salt, passphrase, &mut key);
+    key
+}
+
+fn passphrase(path: &Path) -> Result<Vec<u8>, NotUnsealed> {
+    let passphrase = read(path).map_err(|why| NotUnsealed::Unreadable {
+        path: path.to_owned(),
+        why,
+    })?;
+    match (SHORTEST..=LONGEST).contains(&passphrase.len()) {
+        true => Ok(passphrase),
+        false => Err(NotUnsealed::Length {
+            path: path.to_owned(),
+            bytes: passphrase.len(),
+        }),
     }
 }
 

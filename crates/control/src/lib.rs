@@ -6,6 +6,7 @@
 //!
 //! | task | what it does |
 //! |---|---|
+//! | `acting` | keeps the lease, where several control planes share an etcd |
 //! | `renew` | reads the sources again when there is news, and makes the next edition |
 //! | `watch` | looks at folders |
 //! | `prove` | keeps the control plane's own certificate young |
@@ -64,6 +65,7 @@ mod readmit;
 mod relay;
 mod remote;
 mod renew;
+mod replicas;
 mod rotate;
 mod serve;
 mod served;
@@ -96,14 +98,17 @@ pub use event::Event;
 pub use flows::NotTaken;
 pub use items::items_of;
 pub use keys::NotUnsealed;
+pub use leno_fetch::Url;
 pub use mint::NotMinting;
 pub use present::Present;
+pub use replicas::{Members, NotUsable, Replicas};
 pub use told::{NotTold, mesh_of};
 
 use crate::center::Center;
 use crate::folder::Folder;
 use crate::jwks::Jwks;
 use crate::keys::Keys;
+use crate::replicas::{Standby, Tell, Tenancy};
 
 /// How a control plane runs.
 #[derive(Clone, Debug)]
@@ -132,6 +137,8 @@ pub struct Settings {
     pub mesh: Option<Name>,
     /// What of this host policies may name as a source of keys.
     pub keys: LocalKeys,
+    /// What makes it one of several. Then it takes a secret to seal by.
+    pub replicas: Option<Replicas>,
 }
 
 impl Settings {
@@ -150,7 +157,26 @@ impl Settings {
             trust_domain: None,
             mesh: None,
             keys: LocalKeys::default(),
+            replicas: None,
         }
+    }
+
+    /// Listens where it may be asked.
+    fn administration(&self) -> Result<leno_admin::Server, NotStarted> {
+        let server = leno_admin::Server::listen(&self.socket);
+        server.map_err(|why| NotStarted::Socket {
+            path: self.socket.clone(),
+            why,
+        })
+    }
+
+    /// Listens where metrics are read.
+    fn metrics_door(&self) -> Result<Option<TcpListener>, NotStarted> {
+        let listener = self.metrics.map(|address| {
+            let listener = bound(address).and_then(|door| door.listen(WAITING));
+            listener.map_err(|why| NotStarted::Listen { address, why })
+        });
+        listener.transpose()
     }
 }
 
@@ -172,6 +198,8 @@ pub struct Control {
     joining: Option<Door>,
     metrics: Option<TcpListener>,
     folders: Vec<Folder>,
+    /// For how long it acts, if it is one of several.
+    tenancy: Option<Tenancy>,
 }
 
 impl Control {
@@ -182,6 +210,30 @@ impl Control {
         tell: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Self, NotStarted> {
         let store = Store::open(&settings.data, leno_store::Settings::default())?;
+        Self::open_on(Arc::new(store), None, settings, Arc::new(tell))
+    }
+
+    /// The same for one of several, once it acts: until then it stands by, and says so to whoever asks.
+    /// One that is alone acts at once.
+    pub async fn open_to_act(
+        settings: Settings,
+        tell: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Result<Self, NotStarted> {
+        let Some(replicas) = &settings.replicas else {
+            return Self::open(settings, tell);
+        };
+        let tell: Tell = Arc::new(tell);
+        let standby = Standby::open(&settings, replicas, Arc::clone(&tell))?;
+        let (store, tenancy) = standby.wait().await;
+        Self::open_on(store, Some(tenancy), settings, tell)
+    }
+
+    fn open_on(
+        store: Arc<Store>,
+        tenancy: Option<Tenancy>,
+        settings: Settings,
+        tell: Tell,
+    ) -> Result<Self, NotStarted> {
         let mut folders: Vec<_> = settings
             .folders
             .iter()
@@ -198,7 +250,8 @@ impl Control {
         };
         let door = bound(settings.listen).map_err(listening)?;
         let address = door.local_addr().map_err(listening)?;
-        let store = Arc::new(store);
+        let administration = settings.administration()?;
+        let metrics = settings.metrics_door()?;
         let advertise = settings.advertise.unwrap_or_else(|| address.to_string());
         let keys = Keys::open(&store, settings.seal_keys_with.as_deref());
         let keys = keys.map_err(AuthorityNotOpened::Keys)?;
@@ -211,12 +264,16 @@ impl Control {
             advertise,
             settings.mesh,
             found,
-            Box::new(tell),
+            Box::new(move |event: &Event| tell(event)),
         )?;
         if let Some(domain) = &settings.trust_domain
             && center.edition().mesh.ca == Ca::Own
         {
             center.found(domain)?;
+        }
+        if tenancy.is_some() {
+            // Nothing is signed by the intermediate of another one.
+            rotate::turn(&center);
         }
         // Whoever connects as soon as somebody listens is answered by somebody who is proven.
         if center.authority.told().is_some()
@@ -224,19 +281,11 @@ impl Control {
         {
             center.trouble(Code::T007, why);
         }
-        let administration = leno_admin::Server::listen(&settings.socket);
-        let not_made = |path, why| NotStarted::Socket { path, why };
-        let administration = administration.map_err(|why| not_made(settings.socket, why))?;
         let joining = settings.join_socket.map(|path| {
             let opened = Door::open(&path);
-            opened.map_err(|why| not_made(path, why))
+            opened.map_err(|why| NotStarted::Socket { path, why })
         });
         let joining = joining.transpose()?;
-        let metrics = settings.metrics.map(|address| {
-            let listener = bound(address).and_then(|door| door.listen(WAITING));
-            listener.map_err(|why| NotStarted::Listen { address, why })
-        });
-        let metrics = metrics.transpose()?;
         // Last, so that whoever reaches it can also ask.
         let listener = door.listen(WAITING).map_err(listening)?;
         center.tell(&Event::Listening(address));
@@ -247,6 +296,7 @@ impl Control {
             joining,
             metrics,
             folders,
+            tenancy,
         })
     }
 
@@ -269,8 +319,14 @@ impl Control {
             joining,
             metrics,
             folders,
+            tenancy,
         } = self;
         let mut tasks = JoinSet::new();
+        if let Some(tenancy) = tenancy {
+            let shared = Arc::clone(&center);
+            let keep = tenancy.keep(move |trouble| shared.part(trouble));
+            tasks.spawn(named(ACTING, keep));
+        }
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
@@ -288,7 +344,8 @@ impl Control {
             tasks.spawn(named("beside", beside::accept(Arc::clone(&center), door)));
         }
         if let Some(listener) = metrics {
-            let serve = metrics::serve(Arc::clone(&center), listener);
+            let told = Arc::clone(&center);
+            let serve = metrics::serve(listener, move |asked| metrics::answer(&told, asked));
             tasks.spawn(named("metrics", serve));
         }
         let answer =
@@ -436,6 +493,22 @@ const LOOK: Duration = Duration::from_secs(10);
 #[error("the control plane cannot go on: the task {0:?} ended")]
 pub struct Ended(&'static str);
 
+impl Ended {
+    /// Whether that is because another one acts, or may act: then it may stand by from here on.
+    pub fn is_to_stand_by(&self) -> bool {
+        self.0 == ACTING
+    }
+}
+
+/// The task that keeps the lease of the one that acts.
+const ACTING: &str = "acting";
+
+/// Why a log is not followed, and where more about that stands.
+fn with_code(why: &leno_store::NotFollowed) -> String {
+    let code = why.code();
+    format!("{code} {}: {why}", code.slug())
+}
+
 /// Why nobody can listen there.
 fn not_listening(address: &SocketAddr, why: &io::Error) -> String {
     match why.kind() {
@@ -450,6 +523,17 @@ fn not_listening(address: &SocketAddr, why: &io::Error) -> String {
 /// Why a control plane did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
+    /// What goes into etcd is sealed, and there is no secret to seal it by.
+    #[error(
+        "what goes into etcd is sealed by a secret: add --seal-keys-with FILE, the same for all"
+    )]
+    NoSecret,
+    /// etcd cannot be asked.
+    #[error(transparent)]
+    Etcd(#[from] NotUsable),
+    /// What etcd holds cannot be followed.
+    #[error("{}", with_code(.0))]
+    Log(#[from] leno_store::NotFollowed),
     /// The store cannot be trusted or used.
     #[error(transparent)]
     Store(#[from] leno_store::NotOpened),

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use leno_model::{Code, Severity, Wall};
 use leno_telemetry::control::ControlPlane;
 use leno_telemetry::door::{Answer, Asked, Reader};
+use leno_telemetry::prometheus::Format;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::administer;
 use crate::center::Center;
+use crate::replicas;
 
 /// How long a reader may take for its question, and for taking the answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -27,8 +30,15 @@ const MOST_READERS: usize = 16;
 /// How long accepting rests when no file descriptor is left.
 const REST: Duration = Duration::from_millis(50);
 
-/// Answers readers for as long as it is polled.
-pub(crate) async fn serve(center: Arc<Center>, listener: TcpListener) {
+/// An answer that is being made.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Answers readers by `answer`, for as long as it is polled.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    answer: impl Fn(Asked) -> Answering + Send + Sync + 'static,
+) {
+    let answer = Arc::new(answer);
     let room = Arc::new(Semaphore::new(MOST_READERS));
     let mut readers = JoinSet::new();
     loop {
@@ -40,16 +50,16 @@ pub(crate) async fn serve(center: Arc<Center>, listener: TcpListener) {
             sleep(REST).await;
             continue;
         };
-        let center = Arc::clone(&center);
+        let answer = Arc::clone(&answer);
         readers.spawn(async move {
             let _permit = permit;
             // A reader that is slow or has gone needs no answer.
-            drop(timeout(LIMIT, answer(&center, stream)).await);
+            drop(timeout(LIMIT, converse(&*answer, stream)).await);
         });
     }
 }
 
-async fn answer(center: &Arc<Center>, mut stream: TcpStream) {
+async fn converse(answer: &impl Fn(Asked) -> Answering, mut stream: TcpStream) {
     let mut bytes = Vec::new();
     let mut reader = Reader::default();
     let asked = loop {
@@ -63,16 +73,22 @@ async fn answer(center: &Arc<Center>, mut stream: TcpStream) {
             Ok(0) | Err(_) => return,
         }
     };
-    let answer = match asked.path.as_str() {
-        "/metrics" => scrape(center, &asked).await,
-        "/ready" => Answer::ready(true, "ready"),
-        _ => Answer::nothing("there are /metrics and /ready"),
-    };
-    drop(stream.write_all(&answer.bytes()).await);
+    drop(stream.write_all(&answer(asked).await.bytes()).await);
 }
 
-async fn scrape(center: &Arc<Center>, asked: &Asked) -> Answer {
-    let (center, format) = (Arc::clone(center), asked.format);
+/// Answers for a control plane that runs.
+pub(crate) fn answer(center: &Arc<Center>, asked: Asked) -> Answering {
+    let center = Arc::clone(center);
+    Box::pin(async move {
+        match asked.path.as_str() {
+            "/metrics" => scrape(center, asked.format).await,
+            "/ready" => Answer::ready(true, "ready"),
+            _ => Answer::nothing("there are /metrics and /ready"),
+        }
+    })
+}
+
+async fn scrape(center: Arc<Center>, format: Format) -> Answer {
     let scraped = task::spawn_blocking(move || format.write(&told(&center).exposition()));
     Answer::scrape(format, scraped.await.unwrap_or_default())
 }
@@ -101,6 +117,10 @@ pub(crate) fn told(center: &Center) -> ControlPlane {
             .map(|name| (name, size(center.store.folder(), name)))
             .into(),
         exported: center.telemetry.export().exported(),
+        following: center
+            .store
+            .standing()
+            .map(|standing| replicas::following(center.store.leads(), standing)),
     }
 }
 

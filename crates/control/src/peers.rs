@@ -335,6 +335,7 @@ async fn get(center: &Center, due: &Due) -> Result<String, String> {
         clock: center.clocks.clock(),
         trusted,
         plain: Plain::Never,
+        shown: None,
     };
     let bounds = Bounds {
         body: SpiffeBundle::MOST_BYTES,

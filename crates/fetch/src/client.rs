@@ -72,6 +72,7 @@ mod tests {
             clock: Clocks::start().clock(),
             trusted: Trusted::Host,
             plain,
+            shown: None,
         };
         Client::new(way, Bounds { time, body: 64 })
     }

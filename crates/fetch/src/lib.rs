@@ -17,4 +17,4 @@ pub use http::{HeaderMap, HeaderName, HeaderValue};
 pub use not_fetched::NotFetched;
 pub use open::Open;
 pub use url::{BadUrl, Url};
-pub use way::{Duplex, Plain, Stream, Trusted, Way};
+pub use way::{Duplex, Plain, Shown, Stream, Trusted, Way};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::{Clock, Roots, files, words};
-use leno_identity::Trust;
+use leno_identity::{Key, Trust};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -21,6 +21,17 @@ pub struct Way {
     pub trusted: Trusted,
     /// Where `http://` is spoken.
     pub plain: Plain,
+    /// What is shown to a server of `https://` that asks who this is.
+    pub shown: Option<Arc<Shown>>,
+}
+
+/// What proves to servers outside the mesh who this is.
+#[derive(Debug)]
+pub struct Shown {
+    /// Certificates in DER, its own first.
+    pub chain: Vec<Vec<u8>>,
+    /// The key of the first.
+    pub key: Key,
 }
 
 /// Whose word is taken for who a server is.
@@ -65,7 +76,12 @@ impl Way {
         if !url.is_secure() {
             return Ok(Box::new(stream));
         }
-        let stream = self.roots()?.connect(stream, url.host(), protocol).await;
+        let mut roots = self.roots()?;
+        if let Some(shown) = &self.shown {
+            let showing = roots.showing(&shown.chain, &shown.key);
+            roots = showing.map_err(|why| NotFetched::Unusable(why.to_string()))?;
+        }
+        let stream = roots.connect(stream, url.host(), protocol).await;
         Ok(Box::new(
             stream.map_err(|why| NotFetched::Away(why.to_string()))?,
         ))

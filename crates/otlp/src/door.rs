@@ -78,6 +78,7 @@ impl Door {
             clock: self.clocks.clock(),
             trusted: roots.map_or(Trusted::Host, |file| Trusted::File(file.into())),
             plain: Plain::Anywhere,
+            shown: None,
         };
         Ok(match collector.protocol {
             OtlpProtocol::Grpc => {

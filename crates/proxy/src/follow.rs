@@ -73,7 +73,7 @@ pub struct Follower {
     client: Client,
     view: Option<Arc<View>>,
     holder: Holder,
-    /// Host and port of the control plane.
+    /// Host and port of the control plane; of several those of all, with commas between them.
     address: String,
     /// The roots of the own trust domain that are on disk.
     roots: Arc<Vec<Vec<u8>>>,
@@ -243,6 +243,7 @@ impl Follower {
             };
             let why = self.connected(&mut adopt, &mut hear, &mut pause).await;
             self.line.send_replace(None);
+            self.turn_to_the_next();
             if away.as_ref() != Some(&why) {
                 tell(&Event::Away { why: why.clone() });
                 away = Some(why);

@@ -31,6 +31,19 @@ pub struct ControlPlane {
     pub files: Vec<(&'static str, u64)>,
     /// What became of what it sent to a collector.
     pub exported: Vec<Exported>,
+    /// How it follows the log that it shares with others, if it is one of several.
+    pub following: Option<Following>,
+}
+
+/// How one of several control planes follows the log that they share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Following {
+    /// Whether it is the one that acts.
+    pub acts: bool,
+    /// The number of the last entry that it holds.
+    pub number: u64,
+    /// How many entries it lacks.
+    pub behind: u64,
 }
 
 impl ControlPlane {
@@ -54,6 +67,10 @@ impl ControlPlane {
             let labels = [code.as_str(), code.slug(), code.fault().as_str()];
             Sample::new(labels.map(Cow::Borrowed), *count)
         });
+        let of_log = |value: fn(&Following) -> u64| {
+            let value = self.following.as_ref().map(value);
+            value.map(|value| Sample::new([], value))
+        };
         Exposition(
             [
                 Family::alone(&metric::CONTROL_REVISION, self.revision),
@@ -63,6 +80,9 @@ impl ControlPlane {
                 by_word(&metric::CONTROL_FINDINGS, findings),
                 Family::new(&metric::CONTROL_TROUBLES, troubles),
                 by_word(&metric::CONTROL_FILE_BYTES, self.files.iter().copied()),
+                Family::new(&metric::CONTROL_ACTING, of_log(|it| it.acts.into())),
+                Family::new(&metric::CONTROL_LOG_ENTRY, of_log(|it| it.number)),
+                Family::new(&metric::CONTROL_LOG_BEHIND, of_log(|it| it.behind)),
             ]
             .into_iter()
             .chain(of_export(&self.exported))
@@ -112,6 +132,11 @@ mod tests {
             findings: vec![(Severity::Error, 2)],
             troubles: vec![(Code::T007, 4)],
             files: vec![("store", 4096)],
+            following: Some(Following {
+                acts: true,
+                number: 12,
+                behind: 0,
+            }),
             ..ControlPlane::default()
         };
         let exposition = told.exposition();
@@ -131,6 +156,9 @@ leno_control_peer_keys_end_seconds{{trust_domain="bank.example"}} 8
 leno_control_findings{{severity="error"}} 2
 leno_control_troubles_total{{code="T007",slug="certificate-not-renewing",fault="configuration"}} 4
 leno_control_file_bytes{{file="store"}} 4096
+leno_control_acting 1
+leno_control_log_entry 12
+leno_control_log_behind 0
 leno_build_info{{version="{}"}} 1"#,
                 env!("CARGO_PKG_VERSION")
             )

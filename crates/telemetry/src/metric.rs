@@ -95,6 +95,9 @@ pub const CONTROL_METRICS: &[Metric] = &[
     CONTROL_FINDINGS,
     CONTROL_TROUBLES,
     CONTROL_FILE_BYTES,
+    CONTROL_ACTING,
+    CONTROL_LOG_ENTRY,
+    CONTROL_LOG_BEHIND,
     EXPORT_TAKEN,
     EXPORT_LOST,
     EXPORT_FAILURES,
@@ -487,6 +490,48 @@ pub(crate) const CONTROL_FILE_BYTES: Metric = Metric {
     help: "How large the files of the control plane are, with their logs.",
     otel: "leno.control.file",
     unit: "By",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+
+pub(crate) const CONTROL_ACTING: Metric = Metric {
+    name: "leno_control_acting",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Whether it is the one of several control planes that acts.",
+    otel: "leno.control.acting",
+    unit: "",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+
+pub(crate) const CONTROL_LOG_ENTRY: Metric = Metric {
+    name: "leno_control_log_entry",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "The last entry that it holds of the log that several control planes share.",
+    otel: "leno.control.log.entry",
+    unit: "",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+
+pub(crate) const CONTROL_LOG_BEHIND: Metric = Metric {
+    name: "leno_control_log_behind",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "How many entries it lacks of the log that several control planes share.",
+    otel: "leno.control.log.behind",
+    unit: "",
     elsewhere: Elsewhere {
         conventions: "",
         istio: "",

@@ -28,6 +28,7 @@ impl Vault {
             clock,
             trusted: roots.map_or(Trusted::Host, |file| Trusted::File(file.into())),
             plain: Plain::Loopback,
+            shown: None,
         };
         Self {
             client: Client::new(way, BOUNDS),

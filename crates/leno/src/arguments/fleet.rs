@@ -13,7 +13,7 @@ use super::trust::Token;
 #[derive(Subcommand)]
 pub(crate) enum Fleet {
     /// Run a control plane
-    Control(Control),
+    Control(Box<Control>),
     /// Make this host's proxy part of a mesh, by a token or by what it is
     Join(Join),
     /// Let this host go away from its mesh for good
@@ -65,7 +65,10 @@ pub(crate) struct Context {
 
 #[derive(Args)]
 #[command(after_help = "Example: leno control --advertise 10.0.0.1:15012\n  \
-    then:  leno apply -f mesh/   leno token create shop/cart")]
+    then:  leno apply -f mesh/   leno token create shop/cart\n\
+    Two that take over from each other, on each host:\n  \
+    leno control --advertise 10.0.0.1:15012,10.0.0.2:15012 --seal-keys-with /etc/leno/secret \\\n    \
+    --etcd http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379")]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Control {
     #[command(subcommand)]
@@ -91,8 +94,9 @@ pub(crate) struct ControlRun {
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:15012")]
     pub(crate) listen: SocketAddr,
 
-    /// Host and port at which proxies find it; it stands in tokens
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:15012")]
+    /// Host and port at which proxies find it, of several those of all: A:15012,B:15012. They stand in
+    /// tokens
+    #[arg(long, value_name = "HOST:PORT", value_parser = addresses, default_value = "127.0.0.1:15012")]
     pub(crate) advertise: String,
 
     /// The folder of the store
@@ -134,9 +138,73 @@ pub(crate) struct ControlRun {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<SocketAddr>,
 
+    #[command(flatten)]
+    pub(crate) replicas: Replicas,
+
     /// Show how the mesh is to a browser on this host, at this port of its loopback: 7070
     #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
     pub(crate) dashboard: Option<u16>,
+}
+
+/// What makes a control plane one of several.
+#[derive(Args)]
+#[command(next_help_heading = "Several control planes")]
+pub(crate) struct Replicas {
+    /// Be one of several over this etcd, of which one acts and the others stand by and take over by
+    /// themselves: its members, http://10.0.0.1:2379,http://10.0.0.2:2379. All have the same
+    /// --seal-keys-with and the same --advertise, which names the addresses of all of them
+    #[arg(
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        requires = "seal_keys_with"
+    )]
+    pub(crate) etcd: Vec<String>,
+
+    /// A file with the roots that prove etcd, for https; else those that this host trusts
+    #[arg(long, value_name = "FILE", requires = "etcd")]
+    pub(crate) etcd_ca: Option<PathBuf>,
+
+    /// A file with the certificate that is shown to etcd, for https
+    #[arg(long, value_name = "FILE", requires = "etcd_key")]
+    pub(crate) etcd_cert: Option<PathBuf>,
+
+    /// A file with its key
+    #[arg(long, value_name = "FILE", requires = "etcd_cert")]
+    pub(crate) etcd_key: Option<PathBuf>,
+
+    /// What everything of this mesh begins with in etcd
+    #[arg(long, value_name = "PREFIX", default_value = "/leno/mesh", value_parser = prefix)]
+    pub(crate) etcd_prefix: String,
+
+    /// What this one is called among them; else as its host
+    #[arg(long, value_name = "NAME", requires = "etcd")]
+    pub(crate) replica: Option<String>,
+}
+
+/// Hosts with ports, with commas between them.
+fn addresses(text: &str) -> Result<String, String> {
+    let is_one = |one: &str| {
+        let parts = one.rsplit_once(':');
+        parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    match text.split(',').all(is_one) {
+        true => Ok(text.to_owned()),
+        false => Err("it is HOST:PORT, or several with commas between them".to_owned()),
+    }
+}
+
+/// The beginning of keys: `/leno/shop`.
+fn prefix(text: &str) -> Result<String, String> {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/-_.".contains(it);
+    match text.len() > 1
+        && text.starts_with('/')
+        && !text.ends_with('/')
+        && text.chars().all(is_plain)
+    {
+        true => Ok(text.to_owned()),
+        false => Err("it is a path of ASCII letters, digits, - _ and .: /leno/shop".to_owned()),
+    }
 }
 
 /// A port of the loopback: `7070`, or `localhost:7070`.

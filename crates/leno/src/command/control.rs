@@ -1,10 +1,13 @@
 //! `leno control`: runs a control plane.
 
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::pin::pin;
+use std::{env, io, process};
 
 use anyhow::Context as _;
-use leno_control::{Control, Desk, Event, LocalKeys, Settings};
+use leno_control::{Control, Desk, Event, LocalKeys, Members, Replicas, Settings, Url};
 use leno_dashboard::{Broken, Port};
 use leno_model::TrustDomain;
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,6 +51,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
             folder: options.keys.clone(),
             loopback: options.keys_on_loopback,
         },
+        replicas: replicas(&options.replicas)?,
         ..Settings::new(data, options.listen, socket.clone())
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -57,7 +61,17 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         let (tell, mut heard) = mpsc::channel(MOST_LINES);
         // A line that finds no room is not worth waiting for.
         let tell = move |event: &Event| drop(tell.try_send(event.to_string()));
-        let control = Control::open(settings, tell)?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut opening = pin!(Control::open_to_act(settings, tell));
+        let control = loop {
+            tokio::select! {
+                opened = &mut opening => break opened?,
+                Some(line) = heard.recv() => terminal.line(line)?,
+                _ = terminate.recv() => return Ok(Answer::Fine),
+                _ = interrupt.recv() => return Ok(Answer::Fine),
+            }
+        };
         stories::give(&control.desk());
         let mut showing = JoinSet::new();
         if let Some(port) = options.dashboard {
@@ -66,18 +80,64 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         let ready = Line::new().good("ready").plain("  asked at ");
         terminal.line(ready.plain(socket.display()))?;
         let mut running = tokio::spawn(control.run());
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         loop {
             tokio::select! {
                 Some(line) = heard.recv() => terminal.line(line)?,
                 Some(ended) = showing.join_next() => terminal.line(ended?.to_string())?,
-                ended = &mut running => return Err(ended?.into()),
+                ended = &mut running => {
+                    let ended = ended?;
+                    while let Ok(line) = heard.try_recv() {
+                        terminal.line(line)?;
+                    }
+                    return match ended.is_to_stand_by() {
+                        true => Err(begin_anew().into()),
+                        false => Err(ended.into()),
+                    };
+                }
                 _ = terminate.recv() => return Ok(Answer::Fine),
                 _ = interrupt.recv() => return Ok(Answer::Fine),
             }
         }
     })
+}
+
+/// Becomes a control plane that stands by. What this one held in memory is older than what the one
+/// that acts does, and nothing of it is to live on: not a thread, not a connection.
+fn begin_anew() -> io::Error {
+    let mut arguments = env::args_os();
+    let mut again = process::Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    again.args(arguments).exec()
+}
+
+/// What makes it one of several, if something does.
+fn replicas(options: &fleet::Replicas) -> anyhow::Result<Option<Replicas>> {
+    if options.etcd.is_empty() {
+        return Ok(None);
+    }
+    let url = |text: &String| Url::parse(text).with_context(|| format!("--etcd {text}"));
+    let name = match &options.replica {
+        Some(name) => name.clone(),
+        None => fs::read_to_string("/proc/sys/kernel/hostname")
+            .context("what is this host called? Name it by --replica")?
+            .trim()
+            .to_owned(),
+    };
+    Ok(Some(Replicas {
+        etcd: Members {
+            urls: options
+                .etcd
+                .iter()
+                .map(url)
+                .collect::<anyhow::Result<_>>()?,
+            roots: options.etcd_ca.clone(),
+            shown: options.etcd_cert.clone().zip(options.etcd_key.clone()),
+        },
+        prefix: options.etcd_prefix.clone(),
+        name,
+    }))
 }
 
 /// Shows how the mesh is, for as long as what is returned is polled. A link is printed to a person;

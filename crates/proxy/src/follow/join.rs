@@ -131,14 +131,25 @@ where
     Ok(certificates::Joined::decode(&joined)?)
 }
 
-/// Connects to a host and port.
-pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
-    let connected = timeout(CONNECT_LIMIT, TcpStream::connect(address)).await;
-    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-    let stream = connected.map_err(late)??;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+/// Connects to a host and port; of several, with commas between them, to the first where somebody
+/// listens: a control plane that stands by for another does not.
+pub(super) async fn connect(addresses: &str) -> io::Result<TcpStream> {
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses.split(',').take(MOST_ADDRESSES) {
+        match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failed)
 }
+
+/// How many addresses of a control plane are tried.
+const MOST_ADDRESSES: usize = 8;
 
 /// Connects to a socket of this host.
 async fn connect_beside(socket: &Path) -> io::Result<UnixStream> {

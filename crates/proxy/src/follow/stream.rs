@@ -78,6 +78,13 @@ impl Follower {
         }
     }
 
+    /// Begins with the next address from here on, if there are several.
+    pub(super) fn turn_to_the_next(&mut self) {
+        if let Some((first, rest)) = self.address.split_once(',') {
+            self.address = format!("{rest},{first}");
+        }
+    }
+
     /// Waits before the next connection; whoever asks meanwhile waits too.
     pub(super) async fn rest(&mut self, rest: Duration, tell: &mut impl FnMut(&Event)) {
         let until = Instant::now() + rest;
@@ -150,7 +157,14 @@ impl Follower {
             }
             Some(order) = self.orders.recv() => self.obey(order)?,
             () = sleep_until(due) => {}
-            Some(asked) = self.certificates.asked() => self.take_certificate(asked, tell),
+            Some(asked) = self.certificates.asked() => {
+                let failed = asked.1.as_ref().err().cloned();
+                self.take_certificate(asked, tell);
+                // One that signs nothing may be one in whose place another acts.
+                if let Some(why) = failed.filter(|_| self.address.contains(',')) {
+                    return Err(why);
+                }
+            }
             Some(answer) = self.timekeeper.answered() => {
                 self.timekeeper.take(answer, &self.clocks, &self.folder, tell);
             }

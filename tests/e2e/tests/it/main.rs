@@ -27,6 +27,7 @@ mod prometheus;
 mod readers;
 mod readmission;
 mod reference;
+mod replicas;
 mod routes;
 mod store;
 mod strangers;

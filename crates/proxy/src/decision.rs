@@ -293,10 +293,11 @@ impl Facts for Asking<'_> {
             | Token::Unknown => return,
         };
         for name in self.asks.claims() {
-            let value = claims.get(name).map(ToString::to_string);
-            let value = value.as_deref().map(str::as_bytes);
-            let hides = |value| self.report.hides(value);
-            tell(TokenFact::Claim(name, fact(name, value, hides)));
+            let value = claims.get(name);
+            let hides = |_| value.is_some_and(|value| self.report.hides_claim(name, value));
+            let text = value.map(ToString::to_string);
+            let text = text.as_deref().map(str::as_bytes);
+            tell(TokenFact::Claim(name, fact(name, text, hides)));
         }
     }
 

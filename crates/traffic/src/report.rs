@@ -1,8 +1,13 @@
 //! What is told of a call: whether it gets a line in the access log, what of it nobody is to read.
 
-use alloc::{borrow::Cow, string::String, sync::Arc};
+use alloc::{
+    borrow::Cow,
+    string::{String, ToString},
+    sync::Arc,
+};
 
-use leno_condition::{Answer, Condition, Facts};
+use leno_condition::{Answer, Condition, Facts, Scalar, listed};
+use leno_jwt::Value;
 use leno_model::view::{AccessLog, Redaction, Telemetry, Tracing};
 use leno_protocol::Header;
 
@@ -115,6 +120,15 @@ impl Report {
         self.hides(value) || items.any(|item| self.hides(item.trim_ascii()))
     }
 
+    /// Whether nobody is to read what a token says under this name: as JSON, or by one of the values that it
+    /// lists or holds, each as text, and the names of those that it holds.
+    pub fn hides_claim(&self, name: &str, value: &Value) -> bool {
+        let redaction = &self.said.redaction;
+        redacts(redaction)
+            && (hides(redaction, value.to_string().as_bytes())
+                || hides_within(redaction, name, value))
+    }
+
     /// The value of a header as it may be read.
     pub fn header<'t>(&self, name: &str, value: &'t str) -> &'t str {
         if SECRETS.contains(&name) || self.hides_some(value.as_bytes()) {
@@ -131,6 +145,20 @@ fn redacts(redaction: &Redaction) -> bool {
 fn hides(redaction: &Redaction, text: &[u8]) -> bool {
     let mut patterns = redaction.patterns.iter();
     redaction.all || patterns.any(|pattern| pattern.matches(text.iter().copied()))
+}
+
+fn hides_within(redaction: &Redaction, name: &str, value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|it| hides_within(redaction, name, it)),
+        Value::Object(fields) => fields.iter().any(|(name, it)| {
+            hides(redaction, name.as_bytes()) || hides_within(redaction, name, it)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            let whole = Scalar::of(value).into_iter();
+            let mut texts = whole.chain(listed(name, value).flatten());
+            texts.any(|text| hides(redaction, text.to_string().as_bytes()))
+        }
+    }
 }
 
 /// What stands in the place of what is hidden.
@@ -185,6 +213,31 @@ mod tests {
         }
         assert_eq!(cards.header("x-card", "none, 5500"), HIDDEN);
         assert_eq!(cards.header("x-card", "none, a5500"), "none, a5500");
+    }
+
+    #[test]
+    fn a_claim_is_hidden_if_one_of_the_values_that_it_holds_is() {
+        let numbers = report(false, &["[0-9]+", "[^@]+@example\\.com", "card:[a-z]+"]);
+        for (name, value, expect) in [
+            ("sub", r#""12345""#, true),
+            ("sub", "12345", true),
+            ("sub", r#""a12345""#, false),
+            ("email", r#""ada@example.com""#, true),
+            ("emails", r#"["none", "ada@example.com"]"#, true),
+            ("emails", r#"["none", ["ada@example.com"]]"#, true),
+            ("scope", r#""read card:ada""#, true),
+            ("scope", r#""read write""#, false),
+            ("words", r#""read card:ada""#, false),
+            ("who", r#"{"name": "Ada", "of": {"id": 7}}"#, true),
+            ("who", r#"{"ada@example.com": true}"#, true),
+            ("who", r#"{"name": "Ada", "scope": "read"}"#, false),
+            ("none", "null", false),
+        ] {
+            let value = value.parse().unwrap();
+            assert_eq!(numbers.hides_claim(name, &value), expect, "{name} {value}");
+        }
+        let as_json = report(false, &[r#"\["a","b"\]"#]);
+        assert!(as_json.hides_claim("groups", &r#"["a", "b"]"#.parse().unwrap()));
     }
 
     #[test]

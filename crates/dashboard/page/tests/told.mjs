@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const resolveDir = fileURLToPath(new URL("../src/", import.meta.url));
-const contents = ["parts/lines", "parts/finding", "calls/which", "trust/life", "service/series", "service/list"]
+const contents = ["parts/lines", "parts/finding", "calls/which", "trust/life", "trust/believed", "service/series", "service/list"]
   .map((path) => `export * from "./${path}";`)
   .join("\n");
 const { outputFiles } = await build({ stdin: { contents, resolveDir, loader: "ts" }, bundle: true, write: false, format: "esm" });
@@ -71,6 +71,17 @@ assert.deepEqual(page.rest(null, ends, noon, 24 * 3600), { share: 0.25, is_late:
 assert.deepEqual(page.rest(null, "2026-11-20T11:00:00Z", noon, 3600), { share: 0, is_late: true });
 const order = page.soonest_first([{ identity: "a", ends: "3" }, { identity: "b", ends: "1" }, { identity: "c", ends: "9", failed: "no" }]);
 assert.deepEqual(order.map(({ identity }) => identity), ["c", "b", "a"]);
+
+// A root that is announced waits for those who are silent first, then for other trust domains.
+const announced = { step: "activate", due: "?", holders: 3, confirmed: 2, silent: [], abroad: "?" };
+const late = { name: "", identity: "", seen: "?", ends: "?" };
+assert.equal(page.next_step({ ...announced, silent: [late] }), "The announced root signs at ? at the latest: 2 of 3 holders have confirmed it.");
+assert.match(page.next_step(announced), /^The announced root signs at \?, when other trust domains/);
+assert.equal(page.next_step({ ...announced, holders: 1, confirmed: 1, abroad: undefined }), "The announced root signs at once: 1 of 1 holder has confirmed it.");
+const peer = { roots: 0, proves_tokens: false, got: null };
+assert.equal(page.keys(peer), "no keys yet: nobody of it is believed");
+assert.equal(page.keys({ ...peer, roots: 2, proves_tokens: true }), "2 roots and keys for tokens, as they are written");
+assert.equal(page.keys({ ...peer, roots: 1, got: "?" }), "1 root, got ?");
 
 // What went to a service is told step by step; where nothing went there is no time to tell.
 const edge = (to, calls, failed, p50_us = 1000) => ({ from: "", to, calls, failed, mtls: calls, plain: 0, open: 0, sent: 1, received: 2, p50_us, p99_us: 9000 });

@@ -53,8 +53,22 @@ fn what_is_wrong_says_where_whose_fault_it_is_and_what_to_do() {
 }
 
 #[test]
-fn certificates_say_how_long_they_are_good_and_who_signed_them() {
-    Demo::start().visit("certificates");
+fn certificates_say_how_long_they_are_good_who_signed_them_and_who_else_is_believed() {
+    let demo = Demo::start();
+    demo.edit(
+        "kind: AccessPolicy\n",
+        "kind: MeshPeer\n\
+         metadata: {name: bank}\n\
+         spec:\n  \
+           trustDomain: bank.example\n  \
+           endpoint: {url: \"https://127.0.0.1:1/bundle\", profile: Web}\n\
+         ---\n\
+         apiVersion: leno.dev/v1alpha1\n\
+         kind: AccessPolicy\n",
+    );
+    demo.leno(&["apply", "-f", "leno.yaml"]);
+    demo.leno(&["certs", "rotate"]);
+    demo.visit("certificates");
 }
 
 #[test]

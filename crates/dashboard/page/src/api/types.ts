@@ -61,11 +61,59 @@ export type Trust = {
   root: string;
   root_begins: string;
   root_ends: string;
+  /** The roots that prove identities, in the order in which they came; the one above signs. */
+  roots: Root[];
+  next_root: NextRoot | null;
   intermediate_begins: string;
   intermediate_ends: string;
+  /** The authority outside that signed the intermediate, if one did. */
+  intermediate_source?: string;
+  failing_ca?: { source: string; code: string; slug: string; why: string; count: number; since: string; place: string };
   lifetime_seconds: number;
   certificates: Certificate[];
   revoked: { identity: string; at: string; who: string; reason: string }[];
+  /** Other trust domains whose identities are believed, or would be. */
+  peers: Peer[];
+};
+
+export type Root = {
+  /** SHA-256 of it, in hex. */
+  fingerprint: string;
+  stage: "announced" | "active" | "leaving";
+  since: string;
+  begins: string;
+  ends: string;
+  /** When the last certificate ends that leads to it. */
+  needed_until: string;
+};
+
+export type NextRoot = {
+  step: "announce" | "activate";
+  /** When; where it waits for somebody, at the latest. */
+  due: string;
+  /** How many have certificates. */
+  holders: number;
+  /** How many of them are known to hold all roots. */
+  confirmed: number;
+  silent: { name: string; identity: string; seen: string; ends: string }[];
+  /** Until when it waits for other trust domains to look at it, if it does. */
+  abroad?: string;
+};
+
+export type Peer = {
+  trust_domain: string;
+  /** What its `MeshPeer` is called. */
+  name: string;
+  /** Where its keys come from, in words; empty for who may not know. */
+  from: string;
+  roots: number;
+  /** When the last of its roots ends. */
+  ends: string | null;
+  proves_tokens: boolean;
+  sequence: number | null;
+  /** When they were got; absent where they were written down, or there are none. */
+  got: string | null;
+  trouble: { code: string; slug: string; why: string; since: string } | null;
 };
 
 export type Certificate = {

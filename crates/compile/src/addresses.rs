@@ -110,7 +110,9 @@ fn note_public<'a>(
     if is_private(address) || namespace.as_str() == SYSTEM {
         return;
     }
-    let message = format!("{address} is an address of the Internet, which others may mean, too");
+    let message = format!(
+        "{address} is of no private network, so that others may mean what is outside the mesh"
+    );
     let suggestion = "others call it by name; what stands in leno-system is for all namespaces";
     let note = finding::information(object, pointer, Code::C191, message);
     notes.push(note.suggest(Some(suggestion.to_string())).in_force(format!(

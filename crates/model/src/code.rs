@@ -224,7 +224,7 @@ codes! {
     C176 "host-in-mesh" Configuration "A rule about hosts outside the mesh names a service of it.";
     C177 "outbound-without-caller" Configuration "Rules about calls that workloads make stand in a policy about something that makes none.";
     C190 "outbound-opened" Configuration "A policy opens to its workloads what is closed for the whole mesh.";
-    C191 "address-of-others" Configuration "What stands at an address of the Internet is that for callers of its own namespace alone.";
+    C191 "address-of-others" Configuration "What stands at an address of no private network is that for callers of its own namespace alone.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
+use leno_model::address::tells_secrets;
 use leno_model::view::access::IpBlock;
 use leno_model::{HostName, Mono};
 
@@ -103,42 +104,35 @@ impl Told {
 /// Whether an address means the caller's own machine, its link, or what only the mesh gives a meaning: no
 /// name makes it a host outside. So an answer that points there (DNS rebinding) opens nothing.
 pub fn leads_inside(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => is_within(&INSIDE_V4, v4.into(), 32),
+    let address = address.to_canonical();
+    let of_address = match address {
+        IpAddr::V4(_) => is_within(&INSIDE_V4, address, 32),
         IpAddr::V6(v6) => {
             let embedded = embedded(v6).map(IpAddr::from);
-            is_within(&INSIDE_V6, v6.into(), 128) || embedded.is_some_and(leads_inside)
+            is_within(&INSIDE_V6, address, 128) || embedded.is_some_and(leads_inside)
         }
-    }
+    };
+    of_address || tells_secrets(address)
 }
 
 /// Whether every address of a block leads inside, so that no name leads there. Of blocks of IPv6 that
 /// hold addresses of IPv4 it is not asked.
 pub(crate) fn all_lead_inside(block: &IpBlock) -> bool {
-    match block.address() {
-        IpAddr::V4(v4) => is_within(&INSIDE_V4, v4.into(), block.bits()),
-        IpAddr::V6(v6) => is_within(&INSIDE_V6, v6.into(), block.bits()),
-    }
+    let (address, bits) = (block.address(), block.bits());
+    let (is_inside, one) = match address {
+        IpAddr::V4(_) => (is_within(&INSIDE_V4, address, bits), 32),
+        IpAddr::V6(_) => (is_within(&INSIDE_V6, address, bits), 128),
+    };
+    is_inside || bits == one && tells_secrets(address)
 }
 
 /// An address, how many of its bits count, and what is there.
 type Inside<A> = (A, u8, &'static str);
 
-const INSIDE_V4: [Inside<Ipv4Addr>; 8] = [
+const INSIDE_V4: [Inside<Ipv4Addr>; 5] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, "this host"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
-    (
-        Ipv4Addr::new(169, 254, 0, 0),
-        16,
-        "the link, with most clouds' secrets",
-    ),
-    (Ipv4Addr::new(168, 63, 129, 16), 32, "Azure's host"),
-    (
-        Ipv4Addr::new(100, 100, 100, 200),
-        32,
-        "Alibaba Cloud's secrets",
-    ),
-    (Ipv4Addr::new(192, 0, 0, 192), 32, "Oracle Cloud's secrets"),
+    (Ipv4Addr::new(169, 254, 0, 0), 16, "the link"),
     (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
     (
         Ipv4Addr::new(240, 0, 0, 0),
@@ -147,16 +141,11 @@ const INSIDE_V4: [Inside<Ipv4Addr>; 8] = [
     ),
 ];
 
-const INSIDE_V6: [Inside<Ipv6Addr>; 6] = [
+const INSIDE_V6: [Inside<Ipv6Addr>; 5] = [
     (Ipv6Addr::UNSPECIFIED, 128, "this host"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "the link"),
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "multicast"),
-    (
-        Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
-        128,
-        "AWS's secrets",
-    ),
     (
         Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0),
         48,
@@ -331,6 +320,7 @@ mod tests {
             "192.0.0.192",
             "fe80::1",
             "fd00:ec2::254",
+            "fd20:ce::254",
             "ff02::1",
         ] {
             let mut told_all = Told::default();

@@ -1,4 +1,4 @@
-//! What addresses mean: one owner each.
+//! What addresses mean: to the same callers one owner each.
 
 use alloc::{
     collections::{BTreeMap, btree_map::Entry},
@@ -8,31 +8,30 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-use leno_model::address::is_private;
-use leno_model::role::SYSTEM;
+use leno_model::address::reach;
 use leno_model::{Code, Network, Note, Notes};
 use leno_resources::Outline;
 
 use crate::finding::{self, Complete};
-use crate::mesh::AddressOwner;
+use crate::mesh::{AddressOwner, Called};
 use crate::services::Service;
 use crate::workloads::Workload;
 
-/// Every address with its owner. An address that a service has is nobody else's; of two services
-/// the first by name has it. Instances may share one: their ports tell them apart.
+/// Every address with its owner, for those who mean the same by it. An address that a service has is nobody
+/// else's; of two services the first by name has it. Instances may share one: their ports tell them apart.
 pub(crate) fn addresses<'a>(
     services: impl Iterator<Item = &'a Service<'a>>,
     workloads: &[Workload<'_>],
     network: &Network,
     notes: &mut Notes,
-) -> BTreeMap<(Network, IpAddr), AddressOwner> {
+) -> BTreeMap<Called, AddressOwner> {
     let mut owners = BTreeMap::new();
     for service in services {
         for address in &service.addresses {
             if let Some(object) = service.object {
                 note_public(object, "/spec/clusterIP", *address, notes);
             }
-            match owners.entry((network.clone(), *address)) {
+            match owners.entry(Called::of(&service.name.namespace, network, *address)) {
                 Entry::Vacant(free) => {
                     free.insert(AddressOwner::Service(service.name.clone()));
                 }
@@ -47,9 +46,9 @@ pub(crate) fn addresses<'a>(
                 continue;
             };
             note_public(workload.object, "/spec/instances", address, notes);
-            let owner = owners
-                .entry((instance.network.clone(), address))
-                .or_insert_with(|| AddressOwner::Instances([].into()));
+            let called = Called::of(&workload.namespace, &instance.network, address);
+            let owner = owners.entry(called);
+            let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
             match owner {
                 AddressOwner::Instances(instances) => instances.push(instance.id.clone()),
                 AddressOwner::Service(service) => {
@@ -74,12 +73,13 @@ fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {
         let addresses = addresses.filter_map(|it| Some((&it.network, it.address?)));
         for (network, address) in addresses {
             for port in workload.ports.keys() {
-                let here = places.entry((network, address, *port)).or_default();
+                let called = Called::of(&workload.namespace, network, address);
+                let here = places.entry((called, *port)).or_default();
                 here.push(workload);
             }
         }
     }
-    for ((_, address, port), here) in places {
+    for ((Called { address, .. }, port), here) in places {
         for one in &here {
             let other = here.iter().find(|other| other.namespace != one.namespace);
             let Some(other) = other else {
@@ -107,7 +107,7 @@ fn note_public<'a>(
 ) {
     let object = object.into();
     let namespace = finding::namespace(object);
-    if is_private(address) || namespace.as_str() == SYSTEM {
+    if reach(&namespace, address).is_none() {
         return;
     }
     let message = format!(

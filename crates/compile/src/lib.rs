@@ -52,8 +52,8 @@ pub use access::Special;
 pub use attested::{ClaimMatch, KeysFrom, TokenIssuer, TokenMatch};
 pub use ca::{By, Ca, Login, Outside, Vault};
 pub use mesh::{
-    AddressOwner, Administration, Answer, Destination, Instance, Known, Lifetimes, Mesh, NotFound,
-    ViewOf,
+    AddressOwner, Administration, Answer, Called, Destination, Instance, Known, Lifetimes, Mesh,
+    NotFound, ViewOf,
 };
 pub use peers::{BundlePlace, Peer};
 pub use route::{Route, routes};

@@ -14,8 +14,9 @@ use alloc::{
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use leno_model::address::reach;
 use leno_model::view::{Locality, PortRef, Service, Settings, Workload, WorkloadId};
-use leno_model::{Name, Network, Origin, ServiceName, SpiffeId, TrustDomain, Warrant};
+use leno_model::{Name, Namespace, Network, Origin, ServiceName, SpiffeId, TrustDomain, Warrant};
 
 use crate::attested::{TokenIssuer, TokenMatch};
 use crate::ca::Ca;
@@ -62,7 +63,7 @@ pub struct Mesh {
     /// Who answers for each service port. A port without an entry has nobody.
     pub answers: BTreeMap<PortRef, Vec<Answer>>,
     /// What an address means.
-    pub addresses: BTreeMap<(Network, IpAddr), AddressOwner>,
+    pub addresses: BTreeMap<Called, AddressOwner>,
     /// The services that want an address of their own and say none: [`Mesh::give_address`].
     pub unaddressed: BTreeSet<ServiceName>,
     /// Whom nobody believes any more. No resource says so: whoever knows it sets it.
@@ -91,6 +92,29 @@ pub struct Answer {
     pub instance: WorkloadId,
     /// The port it listens on.
     pub port: u16,
+}
+
+/// An address as callers mean it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Called {
+    /// The network it is called in.
+    pub network: Network,
+    /// The address; one of IPv4 as such.
+    pub address: IpAddr,
+    /// The namespace whose callers mean this by it; `None` stands for all to whom it is nothing else.
+    pub by: Option<Namespace>,
+}
+
+impl Called {
+    /// An address as those mean it whose calls go to what `owner` declares there.
+    pub fn of(owner: &Namespace, network: &Network, address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self {
+            network: network.clone(),
+            address,
+            by: reach(owner, address).cloned(),
+        }
+    }
 }
 
 /// Who has an address.
@@ -124,10 +148,11 @@ impl Mesh {
         let Some(named) = self.services.get_mut(service) else {
             return;
         };
-        let place = (network.clone(), address);
-        if let Entry::Vacant(free) = self.addresses.entry(place.clone()) {
+        let called = Called::of(&service.namespace, network, address);
+        if let Entry::Vacant(free) = self.addresses.entry(called) {
             free.insert(AddressOwner::Service(service.clone()));
-            Arc::make_mut(named).addresses.push(place);
+            let named = Arc::make_mut(named);
+            named.addresses.push((network.clone(), address));
         }
     }
 

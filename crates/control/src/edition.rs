@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leno_compile::{AddressOwner, Mesh, ViewOf};
+use leno_compile::{AddressOwner, Called, Mesh, ViewOf};
 use leno_identity::BundleHash;
 use leno_model::view::{
     Action, Backend, Generation, Routes, Service, ServicePort, View, Workload, WorkloadId,
@@ -222,10 +222,11 @@ impl Edition {
                 .iter()
                 .filter_map(|id| self.workloads.get(id).cloned()),
         );
+        let callers: BTreeSet<_> = workloads.iter().map(|id| &id.namespace).collect();
         let mut answers = BTreeMap::new();
         let mut wanted = Vec::new();
         for subscription in subscriptions {
-            let services = self.answering(subscription);
+            let services = self.answering(subscription, &callers);
             answers.insert(subscription.clone(), !services.is_empty());
             wanted.extend(services);
         }
@@ -233,7 +234,6 @@ impl Edition {
             .iter()
             .filter_map(|id| self.mesh.instances.get(id));
         wanted.extend(instances.flat_map(|instance| authorizers(&instance.workload)));
-        let callers: BTreeSet<_> = workloads.iter().map(|id| &id.namespace).collect();
         let mut cut = BTreeSet::new();
         while let Some(name) = wanted.pop() {
             let Some(service) = self.services.get(&name) else {
@@ -249,33 +249,41 @@ impl Edition {
         Target::of_parts(self.generation.clone(), parts, answers)
     }
 
-    /// The services that answer a subscription; none if it names nothing.
-    fn answering(&self, subscription: &Subscription) -> Vec<ServiceName> {
+    /// The services that answer a subscription of `callers`; none if it names nothing.
+    fn answering(
+        &self,
+        subscription: &Subscription,
+        callers: &BTreeSet<&Namespace>,
+    ) -> Vec<ServiceName> {
         match subscription {
             Subscription::Service(name) => {
                 let exists = self.services.contains_key(name);
                 exists.then(|| name.clone()).into_iter().collect()
             }
             Subscription::Address(network, ip) => {
-                match self
-                    .mesh
-                    .addresses
-                    .get(&(network.clone(), ip.to_canonical()))
-                {
-                    None => Vec::new(),
-                    Some(AddressOwner::Service(name)) => vec![name.clone()],
-                    Some(AddressOwner::Instances(ids)) => {
-                        let answered = |answers: &Vec<leno_compile::Answer>| {
-                            answers.iter().any(|answer| ids.contains(&answer.instance))
-                        };
-                        let ports = self
-                            .mesh
-                            .answers
-                            .iter()
-                            .filter(|(_, answers)| answered(answers));
-                        ports.map(|(port, _)| port.service.clone()).collect()
-                    }
-                }
+                let by = callers.iter().map(|caller| Some((*caller).clone()));
+                let called = by.chain([None]).map(|by| Called {
+                    network: network.clone(),
+                    address: ip.to_canonical(),
+                    by,
+                });
+                let owners = called.filter_map(|called| self.mesh.addresses.get(&called));
+                owners.flat_map(|owner| self.reaching(owner)).collect()
+            }
+        }
+    }
+
+    /// The services by which calls to an address get to who has it.
+    fn reaching(&self, owner: &AddressOwner) -> Vec<ServiceName> {
+        match owner {
+            AddressOwner::Service(name) => vec![name.clone()],
+            AddressOwner::Instances(ids) => {
+                let answered = |answers: &Vec<leno_compile::Answer>| {
+                    answers.iter().any(|answer| ids.contains(&answer.instance))
+                };
+                let ports = self.mesh.answers.iter();
+                let ports = ports.filter(|(_, answers)| answered(answers));
+                ports.map(|(port, _)| port.service.clone()).collect()
             }
         }
     }

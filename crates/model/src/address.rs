@@ -6,18 +6,20 @@ use crate::name::Namespace;
 use crate::role::SYSTEM;
 use crate::view::access::IpBlock;
 
-/// Whether calls of workloads of `caller` to `address` go to what an object of `owner` declares there.
+/// The namespace whose calls to `address` go to what an object of `owner` declares there; `None` if those of
+/// all do. What is declared for a caller's namespace goes before what is for all.
 ///
 /// An address of a private network is the mesh's for whoever calls. Any other may be somebody's on the
 /// Internet, or the caller's own host or cloud, and nobody makes it his for others by writing that it is: it is
 /// so for callers of his own namespace, and for all where the owners of the mesh say so.
-pub fn takes_calls(owner: &Namespace, caller: &Namespace, address: IpAddr) -> bool {
-    owner == caller || owner.as_str() == SYSTEM || is_private(address)
+pub fn reach(owner: &Namespace, address: IpAddr) -> Option<&Namespace> {
+    let is_of_all = owner.as_str() == SYSTEM || is_private(address);
+    (!is_of_all).then_some(owner)
 }
 
 /// Whether an address is of a private network, of this host or of nobody: neither of the Internet, nor of the
 /// link, nor one at which a cloud tells machines their secrets.
-pub fn is_private(address: IpAddr) -> bool {
+fn is_private(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let is_in = |of, bits| IpBlock::new(of, bits).is_some_and(|block| block.contains(address));
     !tells_secrets(address) && PRIVATE.iter().any(|(of, bits)| is_in(*of, *bits))
@@ -102,7 +104,9 @@ mod tests {
             ("mallory", "100.100.100.201", true),
         ] {
             let address = address.parse().unwrap();
-            let taken = takes_calls(&namespace(owner), &namespace("shop"), address);
+            let owner = namespace(owner);
+            let reach = reach(&owner, address);
+            let taken = reach.is_none_or(|namespace| namespace.as_str() == "shop");
             assert_eq!(taken, takes, "{owner} {address}");
         }
     }

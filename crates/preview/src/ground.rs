@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use leno_compile::{Destination, Instance, Mesh, ViewOf};
+use leno_compile::{Instance, Mesh, ViewOf};
 use leno_model::view::{Access, PortRef, WorkloadId};
 use leno_model::{Network, SpiffeId};
 use leno_traffic::{Scope, Table};
@@ -84,10 +84,9 @@ impl<'m> Ground<'m> {
 
     /// The workload that has an address.
     pub(crate) fn workload_at(&self, address: IpAddr) -> Option<&WorkloadId> {
-        match self.mesh.at(&Network::default_network(), address, 0)? {
-            Destination::Instance(instance) => Some(&instance.workload.id),
-            Destination::Service(_) => None,
-        }
+        let network = Network::default_network();
+        let instance = self.mesh.instance_at(&network, address)?;
+        Some(&instance.workload.id)
     }
 }
 

@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::net::{IpAddr, SocketAddr};
 
-use leno_model::address::takes_calls;
+use leno_model::address::reach;
 use leno_model::view::{
     Endpoint, EndpointSlice, PortRef, Protocol, Service, Unknown, View, Workload, WorkloadId,
 };
@@ -73,12 +73,14 @@ impl Scope {
     }
 }
 
-/// What each address of a view means. An address of a service means the service, whoever else
-/// claims it; one of an endpoint means the endpoint, also if its workload is our own.
+/// What each address of a view means to callers of one namespace, or to all. An address of a service means the
+/// service, whoever else claims it; one of an endpoint means the endpoint, also if its workload is our own.
 #[derive(Debug)]
-pub(crate) struct Addresses(BTreeMap<Network, BTreeMap<IpAddr, Holders>>);
+pub(crate) struct Addresses(
+    BTreeMap<Network, BTreeMap<IpAddr, BTreeMap<Option<Namespace>, Holders>>>,
+);
 
-/// Who has one address.
+/// Who has one address for the same callers.
 #[derive(Debug, Default)]
 struct Holders {
     service: Option<ServiceName>,
@@ -87,13 +89,36 @@ struct Holders {
 }
 
 impl Holders {
-    /// Of `endpoints`, one of the workload that has the address. Where several have it, a port that none of
+    fn destination<'t>(&'t self, table: &'t Table, address: SocketAddr) -> Option<Destination<'t>> {
+        if let Some(name) = &self.service {
+            let service = table.view().services.get(name)?;
+            let port = PortRef {
+                service: name.clone(),
+                port: address.port(),
+            };
+            return Some(match table.port(&port) {
+                Some(port) => Destination::Service(port),
+                None => Destination::NoSuchPort(service),
+            });
+        }
+        let at_port = |place: &&Place| place.endpoint().address.port() == address.port();
+        let found = self.endpoints.iter().find(at_port);
+        if let Some(place) = found.or_else(|| self.only()) {
+            return Some(Destination::Endpoint(Direct {
+                of: table.port_at(place.port),
+                endpoint: place.endpoint(),
+                address,
+            }));
+        }
+        let workload = table.view().workloads.get(self.workload.as_ref()?)?;
+        Some(Destination::Own(workload))
+    }
+
+    /// An endpoint of the workload that has the address. Where several have it, a port that none of
     /// them declares is that of this proxy's own, if it is one of them, and nobody's else.
-    fn only<'h>(
-        &'h self,
-        mut endpoints: impl Iterator<Item = &'h Place> + Clone,
-    ) -> Option<&'h Place> {
-        let first = endpoints.clone().next()?;
+    fn only(&self) -> Option<&Place> {
+        let mut endpoints = self.endpoints.iter();
+        let first = self.endpoints.first()?;
         let owner = self.workload.as_ref().unwrap_or(&first.endpoint().workload);
         let is_its = |place: &&Place| place.endpoint().workload == *owner;
         match self.workload {
@@ -122,14 +147,15 @@ impl Addresses {
         let mut addresses = Self(BTreeMap::new());
         for (name, service) in &view.services {
             for (network, ip) in &service.addresses {
-                let holders = addresses.holders(network, *ip);
+                let holders = addresses.holders(network, *ip, &name.namespace);
                 holders.service.get_or_insert_with(|| name.clone());
             }
         }
         for port in ports {
             for slice in port.slices() {
                 for (index, endpoint) in slice.endpoints().iter().enumerate() {
-                    let holders = addresses.holders(&endpoint.network, endpoint.address.ip());
+                    let (ip, owner) = (endpoint.address.ip(), &endpoint.workload.namespace);
+                    let holders = addresses.holders(&endpoint.network, ip, owner);
                     holders.endpoints.push(Place {
                         port: port.place(),
                         slice: slice.clone(),
@@ -140,7 +166,7 @@ impl Addresses {
         }
         for (id, workload) in &view.workloads {
             for ip in &workload.addresses {
-                let holders = addresses.holders(&workload.network, *ip);
+                let holders = addresses.holders(&workload.network, *ip, &id.namespace);
                 holders.workload.get_or_insert_with(|| id.clone());
             }
         }
@@ -155,45 +181,21 @@ impl Addresses {
         network: &Network,
         address: SocketAddr,
     ) -> Option<Destination<'t>> {
-        let holders = self.0.get(network)?.get(&address.ip().to_canonical())?;
-        let is_theirs = |owner: &Namespace| takes_calls(owner, namespace, address.ip());
-        let service = holders.service.as_ref();
-        if let Some(name) = service.filter(|name| is_theirs(&name.namespace)) {
-            let service = table.view().services.get(name)?;
-            let port = PortRef {
-                service: name.clone(),
-                port: address.port(),
-            };
-            return Some(match table.port(&port) {
-                Some(port) => Destination::Service(port),
-                None => Destination::NoSuchPort(service),
-            });
-        }
-        let at_port = |place: &&Place| place.endpoint().address.port() == address.port();
-        let endpoints = holders.endpoints.iter();
-        let endpoints = endpoints.filter(|it| is_theirs(&it.endpoint().workload.namespace));
-        let found = endpoints.clone().find(at_port);
-        if let Some(place) = found.or_else(|| holders.only(endpoints)) {
-            return Some(Destination::Endpoint(Direct {
-                of: table.port_at(place.port),
-                endpoint: place.endpoint(),
-                address,
-            }));
-        }
-        let workload = holders.workload.as_ref();
-        let workload = workload.filter(|id| is_theirs(&id.namespace))?;
-        let workload = table.view().workloads.get(workload)?;
-        Some(Destination::Own(workload))
+        let here = self.0.get(network)?.get(&address.ip().to_canonical())?;
+        let theirs = here.get(&Some(namespace.clone()));
+        let mut meant = theirs.into_iter().chain(here.get(&None));
+        meant.find_map(|holders| holders.destination(table, address))
     }
 
     /// The own workload that has an address.
     pub(crate) fn workload(&self, network: &Network, ip: IpAddr) -> Option<&WorkloadId> {
-        let holders = self.0.get(network)?.get(&ip.to_canonical())?;
-        holders.workload.as_ref()
+        let here = self.0.get(network)?.get(&ip.to_canonical())?;
+        here.values().find_map(|holders| holders.workload.as_ref())
     }
 
-    fn holders(&mut self, network: &Network, ip: IpAddr) -> &mut Holders {
+    fn holders(&mut self, network: &Network, ip: IpAddr, owner: &Namespace) -> &mut Holders {
         let of_network = self.0.entry(network.clone()).or_default();
-        of_network.entry(ip.to_canonical()).or_default()
+        let here = of_network.entry(ip.to_canonical()).or_default();
+        here.entry(reach(owner, ip).cloned()).or_default()
     }
 }

@@ -3,11 +3,10 @@
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
-use leno_model::address::takes_calls;
 use leno_model::view::{Service, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, near};
 
-use super::{AddressOwner, Instance, Mesh};
+use super::{AddressOwner, Called, Instance, Mesh};
 
 /// What a host of a URL, or an address, leads to.
 #[derive(Clone, Debug)]
@@ -70,30 +69,43 @@ impl Mesh {
         self.services.get(&name?)
     }
 
-    /// Who has an address and, where several instances share it, listens on `port`.
-    pub fn at(&self, network: &Network, address: IpAddr, port: u16) -> Option<Destination<'_>> {
-        self.at_for(None, network, address, port)
+    /// The first instance that has an address, whose callers ever mean it by that.
+    pub fn instance_at(&self, network: &Network, address: IpAddr) -> Option<&Arc<Instance>> {
+        let first = Called {
+            network: network.clone(),
+            address: address.to_canonical(),
+            by: None,
+        };
+        let here = self.addresses.range(&first..);
+        let here = here.take_while(|(called, _)| {
+            called.network == first.network && called.address == first.address
+        });
+        let mut ids = here.flat_map(|(_, owner)| match owner {
+            AddressOwner::Service(_) => &[],
+            AddressOwner::Instances(ids) => ids.as_slice(),
+        });
+        ids.find_map(|id| self.instances.get(id))
     }
 
-    /// The same for callers of a namespace.
-    fn at_for(
+    /// Who has an address for callers of a namespace and, where several instances share it, listens on `port`.
+    fn at(
         &self,
-        namespace: Option<&Namespace>,
+        namespace: &Namespace,
         network: &Network,
         address: IpAddr,
         port: u16,
     ) -> Option<Destination<'_>> {
-        let is_theirs =
-            |owner: &Namespace| namespace.is_none_or(|caller| takes_calls(owner, caller, address));
-        let key = (network.clone(), address.to_canonical());
-        match self.addresses.get(&key)? {
-            AddressOwner::Service(name) if is_theirs(&name.namespace) => {
-                self.services.get(name).map(Destination::Service)
-            }
-            AddressOwner::Service(_) => None,
+        let owner = |by| {
+            self.addresses.get(&Called {
+                network: network.clone(),
+                address: address.to_canonical(),
+                by,
+            })
+        };
+        match owner(Some(namespace.clone())).or_else(|| owner(None))? {
+            AddressOwner::Service(name) => self.services.get(name).map(Destination::Service),
             AddressOwner::Instances(ids) => {
-                let ids = || ids.iter().filter(|id| is_theirs(&id.namespace));
-                let instances = || ids().filter_map(|id| self.instances.get(id));
+                let instances = || ids.iter().filter_map(|id| self.instances.get(id));
                 instances()
                     .find(|instance| instance.workload.ports.contains_key(&port))
                     .or_else(|| instances().next())
@@ -112,7 +124,7 @@ impl Mesh {
     ) -> Result<Destination<'_>, NotFound> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse::<IpAddr>() {
-            let found = self.at_for(Some(namespace), network, address, port);
+            let found = self.at(namespace, network, address, port);
             return found.ok_or_else(|| NotFound {
                 what: "address",
                 name: address.to_string(),

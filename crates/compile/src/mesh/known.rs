@@ -6,12 +6,11 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::net::IpAddr;
 
 use leno_model::view::{Access, Endpoint, Locality, Settings, View, Workload, WorkloadId};
-use leno_model::{Network, ObjectRef, Origin, SpiffeId};
+use leno_model::{ObjectRef, Origin, SpiffeId};
 
-use super::{AddressOwner, Answer, Instance, Mesh};
+use super::{AddressOwner, Answer, Called, Instance, Mesh};
 use crate::ca::Ca;
 use crate::everywhere::LIFETIMES;
 
@@ -126,18 +125,19 @@ fn identity(endpoint: &Endpoint, settings: &Settings) -> SpiffeId {
 }
 
 /// What addresses mean: those of services before those of instances.
-fn addresses(mesh: &Mesh) -> BTreeMap<(Network, IpAddr), AddressOwner> {
+fn addresses(mesh: &Mesh) -> BTreeMap<Called, AddressOwner> {
     let mut owners = BTreeMap::new();
     for service in mesh.services.values() {
-        for place in &service.addresses {
+        for (network, address) in &service.addresses {
             let owner = AddressOwner::Service(service.name.clone());
-            owners.entry(place.clone()).or_insert(owner);
+            let called = Called::of(&service.name.namespace, network, *address);
+            owners.entry(called).or_insert(owner);
         }
     }
     for Instance { workload, .. } in mesh.instances.values().map(AsRef::as_ref) {
         for address in &workload.addresses {
-            let place = (workload.network.clone(), *address);
-            let owner = owners.entry(place);
+            let called = Called::of(&workload.id.namespace, &workload.network, *address);
+            let owner = owners.entry(called);
             let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
             if let AddressOwner::Instances(ids) = owner {
                 ids.push(workload.id.clone());

@@ -221,6 +221,63 @@ fn what_a_namespace_declares_outside_takes_the_calls_of_its_own_workloads() {
     assert_eq!(means_to_shop("mallory"), [true; 2]);
 }
 
+#[test]
+fn what_two_namespaces_declare_outside_is_to_each_its_own() {
+    let takes = |kind: &str, namespace: &str| {
+        let what = match kind {
+            "Service" => {
+                "{apiVersion: v1, kind: Service, metadata: {name: thief, namespace: NS}, spec: {clusterIPs: [203.0.113.5, 203.0.113.6], ports: [{port: 443}]}}"
+            }
+            _ => {
+                "{apiVersion: leno.dev/v1alpha1, kind: MeshWorkload, metadata: {name: thief, namespace: NS}, spec: {ports: [{port: 443}], instances: [{address: 203.0.113.5}, {address: 203.0.113.6}]}}"
+            }
+        };
+        what.replace("NS", namespace)
+    };
+    let declared = format!("{SHOP}---\n{}", OPENING[1].replace("NS", "shop"));
+    let caller = id("shop", "web");
+    let seen = |beside: &str| {
+        let files = [(
+            "all.yaml",
+            format!("{declared}\n---\n{beside}").into_bytes(),
+        )];
+        let (resources, _) = Resources::read(files, &Namespace::new("shop").unwrap());
+        let (mesh, notes) = compile(&resources);
+        let is_taken = notes.iter().any(|note| note.code == Code::C122);
+        assert!(!is_taken, "each has its own callers: {beside}");
+        let view = mesh.view(ViewOf {
+            workloads: &BTreeSet::from([caller.clone()]),
+        });
+        let table = Table::new(Arc::new(view), Scope::Whole);
+        let network = Network::default_network();
+        ["203.0.113.5:443", "203.0.113.6:443"].map(|address| {
+            let address: SocketAddr = address.parse().unwrap();
+            let (ip, port) = (address.ip().to_string(), address.port());
+            let found = mesh.destination(&ip, port, &caller.namespace, &network);
+            let found = match found.unwrap() {
+                leno_compile::Destination::Service(service) => service.name.to_string(),
+                leno_compile::Destination::Instance(instance) => instance.workload.id.to_string(),
+            };
+            let means = means(&table.destination(&caller.namespace, &network, address));
+            format!("{means}; imagined {found}")
+        })
+    };
+    let alone = seen("");
+    assert_eq!(
+        alone,
+        [
+            "shop/drop of shop/drop:443 by None; imagined shop/drop",
+            "the service shop/drop:443; imagined shop/drop",
+        ]
+    );
+    // Before and after it by name, and where it is said for all.
+    for namespace in ["mallory", "zoe", "leno-system"] {
+        for kind in ["Service", "MeshWorkload"] {
+            assert_eq!(seen(&takes(kind, namespace)), alone, "{kind} {namespace}");
+        }
+    }
+}
+
 /// An object of mallory whose every reference is drawn from names and addresses of all.
 fn drawn(dice: &mut Dice) -> String {
     let mut pick = |from: &[&'static str]| from[below(dice, from.len())];

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use leno_compile::{Known, ViewOf};
+use leno_compile::{Called, Known, ViewOf};
 use leno_model::view::{EndpointSlice, State, View, WorkloadId};
 use leno_model::{Name, Namespace, Network};
 
@@ -146,7 +146,11 @@ fn proxies_know_together_what_each_decides_by() {
     assert_eq!(again(&alone), web);
     assert_eq!(alone.unasked, [id("shop", "cart")].into());
     for place in ["10.0.0.1", "10.0.0.2"] {
-        let place = (Network::default_network(), place.parse().unwrap());
-        assert_eq!(alone.mesh.addresses[&place], mesh.addresses[&place]);
+        let called = Called {
+            network: Network::default_network(),
+            address: place.parse().unwrap(),
+            by: None,
+        };
+        assert_eq!(alone.mesh.addresses[&called], mesh.addresses[&called]);
     }
 }

@@ -322,8 +322,8 @@ spec:
   policy's rules ask for are met only by tokens of **its own** issuers: a partner whom another policy believes makes nobody an
   admin here. In a policy without `jwt` of its own, a rule that asks for claims cannot be decided
   ([C152](../errors/C152.md)).
-- A token **stands** in `Authorization` behind `Bearer `, or where `from` says: in a header, or in a cookie (RFC 6265). Of cookies that are no text
-  the application gets none once the token is taken out. A proxy that is too old for cookies lets nobody in there
+- A token **stands** in `Authorization` behind `Bearer `, or where `from` says: in a header, or in a cookie (RFC 6265). A cookie that is no UTF-8
+  does not get to the application beside one that is taken out. A proxy that is too old for cookies lets nobody in there
   ([R005](../errors/R005.md)).
 - The application does not see the token, unless `forward: true`. `claimsToHeaders` tells it claims; what clients send under those
   names is left out, with or without a token. A claim with a control character, an object, or a list whose item has a comma, is

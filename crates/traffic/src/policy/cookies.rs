@@ -16,8 +16,8 @@ pub(super) fn named<'h>(
     })
 }
 
-/// All cookies but those of these names, in one field; empty if that is none, and nothing where they are not
-/// text. `None` if there is none of these names.
+/// All cookies but those of these names and those that are no text, in one field; empty if that is none. `None`
+/// if there is none of these names.
 pub(super) fn without(headers: &[Header<'_>], names: &[&str]) -> Option<String> {
     let is_named = |pair: &&[u8]| {
         parted(pair).is_some_and(|(name, _)| names.iter().any(|other| other.as_bytes() == name))
@@ -25,8 +25,8 @@ pub(super) fn without(headers: &[Header<'_>], names: &[&str]) -> Option<String> 
     let all = || fields(headers).flat_map(pairs);
     all().find(is_named)?;
     let others = all().filter(|pair| !is_named(pair));
-    let others = others.collect::<Vec<_>>().join(&b"; "[..]);
-    Some(String::from_utf8(others).unwrap_or_default())
+    let others = others.filter_map(|pair| str::from_utf8(pair).ok());
+    Some(others.collect::<Vec<_>>().join("; "))
 }
 
 /// The header of cookies. HTTP/2 lets it come in several fields (RFC 9113 section 8.2.3).
@@ -52,4 +52,29 @@ fn parted(pair: &[u8]) -> Option<(&[u8], &[u8])> {
 fn unquoted(value: &[u8]) -> &[u8] {
     let inner = value.strip_prefix(b"\"");
     inner.and_then(|it| it.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_is_no_text_takes_none_of_the_others_along() {
+        let check = |fields: &[&[u8]], expect: Option<&str>| {
+            let headers = fields.iter().map(|value| Header {
+                name: "Cookie",
+                value,
+            });
+            let headers: Vec<_> = headers.collect();
+            assert_eq!(without(&headers, &["session"]).as_deref(), expect);
+        };
+        check(&[b"a=1; name=J\xfcrg; session=x; b=2"], Some("a=1; b=2"));
+        check(&[b"name=J\xfcrg", b"session=x", b"b=2"], Some("b=2"));
+        check(&[b"name=J\xfcrg; session=x"], Some(""));
+        check(
+            &[b"a=1; session=\xfc; name=J\xc3\xbcrg"],
+            Some("a=1; name=J\u{fc}rg"),
+        );
+        check(&[b"a=1; name=J\xfcrg"], None);
+    }
 }

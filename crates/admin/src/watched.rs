@@ -105,6 +105,9 @@ pub struct Aftermath {
     pub more: u64,
     /// Proxies that cannot take what the change says and could before it, each with why.
     pub unwell: Vec<String>,
+    /// Others that cannot either, and do not speak against it: too few, or all of one namespace that it is not about.
+    #[serde(default)]
+    pub unheard: Vec<String>,
     /// Proxies that have not adopted the newest view yet.
     pub behind: Vec<String>,
     /// How many measures of an emergency hold meanwhile: what they let through does not fail.

@@ -57,16 +57,14 @@ pub(super) fn look(center: &Center, watch: &KeptWatch, now: Wall) -> Aftermath {
             ..Aftermath::default()
         },
     };
-    seen.unwell = match changed_namespaces(center, watch) {
+    match changed_namespaces(center, watch) {
         Ok(namespaces) => {
             let touched = touched(center, watch, &before, &edition);
-            harm(touched, &namespaces, watch.terms.tolerated)
+            let harm = harm(touched, &namespaces, watch.terms.tolerated);
+            (seen.unwell, seen.unheard) = (harm.unwell, harm.unheard);
         }
-        Err(error) => {
-            seen.not_read = Some(Failure::coded(error.code(), error));
-            Vec::new()
-        }
-    };
+        Err(error) => seen.not_read = Some(Failure::coded(error.code(), error)),
+    }
     let members = center.fleet.members().into_iter();
     let behind = members.filter(|(_, member)| !member.current);
     seen.behind = behind.map(|(_, member)| member.name).collect();
@@ -114,37 +112,56 @@ fn changed_namespaces(
         .collect())
 }
 
-/// The proxies that speak against a change, each with why: none where they are no more than is
-/// tolerated of those that it touches, or may be the doing of somebody else.
+/// The proxies that cannot take a change, each with why.
+#[derive(Default)]
+struct Harm {
+    /// Those that speak against it.
+    unwell: Vec<String>,
+    /// Those that are told of alone: no more than are tolerated, or perhaps the doing of somebody else.
+    unheard: Vec<String>,
+}
+
+/// Which of the proxies that a change touches speak against it.
 ///
 /// A proxy says itself that it is unwell, and whoever runs it may let it say so. So those of a namespace
-/// speak for what is theirs; about what is of the whole mesh, no one namespace speaks for the others. What
-/// becomes of their calls counts either way, and one that refuses its view keeps the one before.
-fn harm(
-    touched: Vec<Touched>,
-    changed: &BTreeSet<Option<Namespace>>,
-    tolerated: u32,
-) -> Vec<String> {
+/// speak for what is theirs; about what is of others or of the whole mesh, no one namespace speaks, but that of
+/// the mesh's owners. What becomes of their calls counts either way, and one that refuses its view keeps the
+/// one before.
+fn harm(touched: Vec<Touched>, changed: &BTreeSet<Option<Namespace>>, tolerated: u32) -> Harm {
     let is_of_mesh = changed.contains(&None);
     let is_its = |one: &Touched| {
         let mut namespaces = one.namespaces.iter();
         is_of_mesh || namespaces.any(|it| changed.contains(&Some(it.clone())))
     };
-    let own: Vec<_> = touched.into_iter().filter(is_its).collect();
-    let namespaces = |all: &mut dyn Iterator<Item = &Touched>| {
-        let all: BTreeSet<_> = all.flat_map(|one| one.namespaces.clone()).collect();
-        all.len()
-    };
-    let among = namespaces(&mut own.iter());
-    let unwell_in = namespaces(&mut own.iter().filter(|one| one.unwell.is_some()));
-    let all = own.len();
-    let unwell: Vec<_> = own.into_iter().filter_map(|one| one.unwell).collect();
-    let is_tolerated = unwell.len() as u64 * MILLION <= all as u64 * u64::from(tolerated);
-    let is_of_one = is_of_mesh && unwell_in < 2 && among > 1;
-    match is_tolerated || is_of_one {
-        true => Vec::new(),
-        false => unwell,
+    let (own, others): (Vec<_>, Vec<_>) = touched.into_iter().partition(is_its);
+    let is_alone = namespaces(own.iter()).len() == 1;
+    let own_count = !is_of_mesh || is_alone || speak_for_mesh(&own);
+    let others_count = speak_for_mesh(&others);
+    let mut harm = Harm::default();
+    for (proxies, count) in [(own, own_count), (others, others_count)] {
+        let told = match count && !is_tolerated(&proxies, tolerated) {
+            true => &mut harm.unwell,
+            false => &mut harm.unheard,
+        };
+        told.extend(proxies.into_iter().filter_map(|one| one.unwell));
     }
+    harm
+}
+
+/// Whether those of them that are unwell are of several namespaces, or of the mesh's owners.
+fn speak_for_mesh(proxies: &[Touched]) -> bool {
+    let unwell = proxies.iter().filter(|one| one.unwell.is_some());
+    let unwell = namespaces(unwell);
+    unwell.len() > 1 || unwell.iter().any(|it| it.as_str() == SYSTEM)
+}
+
+fn namespaces<'t>(proxies: impl Iterator<Item = &'t Touched>) -> BTreeSet<&'t Namespace> {
+    proxies.flat_map(|one| &one.namespaces).collect()
+}
+
+fn is_tolerated(proxies: &[Touched], tolerated: u32) -> bool {
+    let unwell = proxies.iter().filter(|one| one.unwell.is_some()).count();
+    unwell as u64 * MILLION <= proxies.len() as u64 * u64::from(tolerated)
 }
 
 /// All of them, in millionths.
@@ -309,7 +326,12 @@ mod tests {
             name => Some(namespace(name)),
         });
         let harm = harm(touched.collect(), &changed.collect(), tolerated);
-        assert_eq!(harm.len(), expect, "{proxies} {about}");
+        assert_eq!(harm.unwell.len(), expect, "{proxies} {about}");
+        let unwell = proxies
+            .split(' ')
+            .filter(|it| it.starts_with(char::is_uppercase));
+        let told = harm.unwell.len() + harm.unheard.len();
+        assert_eq!(told, unwell.count(), "each is told of: {proxies} {about}");
     }
 
     #[test]
@@ -320,6 +342,20 @@ mod tests {
         // As many as are tolerated.
         check("SHOP shop shop shop", "shop", 250_000, 0);
         check("SHOP SHOP shop shop", "shop", 250_000, 2);
+    }
+
+    #[test]
+    fn those_of_several_others_speak_for_themselves() {
+        check("shop BANK PAY", "shop", 10_000, 2);
+        check("BANK PAY WEB", "shop", 10_000, 3);
+        check("shop BANK BANK", "shop", 10_000, 0);
+        check("SHOP BANK", "shop", 10_000, 1);
+        // As many as are tolerated.
+        check("BANK PAY web web", "shop", 500_000, 0);
+        // Gateways of one namespace, unless it is that of the mesh's owners.
+        check("shop bank EDGE EDGE", "*", 10_000, 0);
+        check("shop bank LENO-SYSTEM", "*", 10_000, 1);
+        check("shop LENO-SYSTEM", "shop", 10_000, 1);
     }
 
     #[test]

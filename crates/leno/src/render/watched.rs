@@ -68,7 +68,8 @@ pub(crate) fn gist(watch: &WatchedChange) -> String {
         let (from, to, request, weight) = (&one.from, &one.to, &one.request, one.weight);
         format!("{from} {to} {request} {weight:?}")
     });
-    let proxies = seen.unwell.iter().chain(&seen.behind).cloned();
+    let proxies = seen.unwell.iter().chain(&seen.unheard);
+    let proxies = proxies.chain(&seen.behind).cloned();
     worse.chain(proxies).collect::<Vec<_>>().join("\n")
 }
 
@@ -148,6 +149,10 @@ fn of_calls(seen: &Aftermath) -> Vec<Line> {
     lines.push(Line::new().dim(format_args!("  before    {before}{silent}")));
     for one in &seen.unwell {
         lines.push(Line::new().bad("  PROXY     ").plain(one));
+    }
+    for one in seen.unheard.iter().take(MOST) {
+        let line = Line::new().doubtful("  proxy     ").plain(one);
+        lines.push(line.dim("  does not count"));
     }
     lines.extend(seen.worse.iter().take(MOST).map(worse));
     let more = u64::try_from(seen.worse.len().saturating_sub(MOST)).unwrap_or(0) + seen.more;

@@ -10,11 +10,13 @@ mod once;
 mod parties;
 mod traffic;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leno_admin::{Finding, Kept, Since};
+use leno_model::flow::Flow;
 use leno_model::{Code, Severity, SpiffeId, Wall};
 use leno_store::Failed;
 use leno_store::flows::{Bounds, Flows, Reported, Sender};
@@ -251,6 +253,7 @@ pub(crate) fn take(
     let taken = center.ledger.with(|flows| flows.take(&reported, now));
     tell_trouble(center, before);
     taken?;
+    center.jwks.doubt(&refusing_tokens(&reported.flows));
     if refused > 0 {
         note_refused(center, proven, &report.proxy, refused);
     }
@@ -259,6 +262,14 @@ pub(crate) fn take(
         refused,
         pause: pause(center.fleet.len()),
     })
+}
+
+/// The policies by whose words tokens were refused.
+fn refusing_tokens(flows: &[Flow]) -> BTreeSet<&str> {
+    let failures = flows.iter().filter_map(|flow| flow.kind.failure.as_ref());
+    let refused = failures.filter(|failure| failure.code == Some(Code::R061));
+    let culprits = refused.filter_map(|failure| failure.culprit.as_ref());
+    culprits.map(|culprit| &*culprit.object).collect()
 }
 
 /// How long each of so many proxies waits between two reports.

@@ -1,19 +1,25 @@
 //! The keys that prove tokens, where policies say a URL or a file: looked at again and again, one look for
 //! all proxies, and kept in the store. What cannot be got again stays good for as long as its policy says.
 
-use std::collections::BTreeMap;
+mod doubts;
+mod turns;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leno_fetch::{Bounds, Client, Plain, Trusted, Url, Way};
 use leno_jwt::Keys;
 use leno_model::view::access::{KeyPlace, KeySource};
-use leno_model::{Code, Mono, Wall};
+use leno_model::{Code, Wall};
 use leno_store::{Failed, Label, Secret, Store};
+use tokio::sync::Notify;
 
 use crate::LocalKeys;
 use crate::center::Center;
 use crate::clock;
+use crate::jwks::doubts::{Doubts, Wanted};
+use crate::jwks::turns::Turns;
 use crate::keyset;
 
 /// JWK Sets, and until when each is good.
@@ -25,11 +31,14 @@ pub(crate) struct Jwks {
     store: Arc<Store>,
     local: LocalKeys,
     known: Mutex<Known>,
+    /// Told when there is a source to doubt.
+    doubted: Notify,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Known {
     given: Arc<Given>,
+    doubts: Doubts,
     /// What came of the last look at a place, if it was not what it should be.
     troubles: BTreeMap<KeyPlace, NotGot>,
 }
@@ -54,8 +63,9 @@ impl Jwks {
             local,
             known: Mutex::new(Known {
                 given: Arc::new(given),
-                troubles: BTreeMap::new(),
+                ..Known::default()
             }),
+            doubted: Notify::new(),
         })
     }
 
@@ -103,8 +113,20 @@ impl Jwks {
         is_new
     }
 
-    fn forget(&self, wanted: impl Fn(&KeyPlace) -> bool) {
-        self.lock().troubles.retain(|place, _| wanted(place));
+    /// Hears that proxies refused tokens by what these policies say: their issuers may sign with keys that
+    /// are not known yet. What is no policy, or names no source, is passed over.
+    pub(crate) fn doubt(&self, policies: &BTreeSet<&str>) {
+        if self.lock().doubts.add(policies) {
+            self.doubted.notify_one();
+        }
+    }
+
+    /// Takes what is doubted of the sources that are wanted; forgets what is of no use for them.
+    fn want(&self, wanted: &Wanted) -> BTreeSet<KeySource> {
+        let is_wanted = |place: &KeyPlace| wanted.keys().any(|source| source.place == *place);
+        let mut known = self.lock();
+        known.troubles.retain(|place, _| is_wanted(place));
+        known.doubts.take(wanted)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -112,7 +134,7 @@ impl Jwks {
     }
 }
 
-/// Looks at each source whenever that is due, for as long as it is polled.
+/// Looks at each source whenever that is due, and sooner where it is doubted, for as long as it is polled.
 pub(crate) async fn look(center: Arc<Center>) {
     let way = Way {
         clock: center.clocks.clock(),
@@ -129,26 +151,23 @@ pub(crate) async fn look(center: Arc<Center>) {
     };
     let client = Client::new(way, bounds);
     let mut editions = center.editions.subscribe();
-    let mut due = BTreeMap::<KeySource, Mono>::new();
+    let mut turns = Turns::default();
     loop {
         let wanted = editions.borrow_and_update().mesh.key_sources();
-        due.retain(|source, _| wanted.contains(source));
-        center
-            .jwks
-            .forget(|place| wanted.iter().any(|source| source.place == *place));
-        for source in &wanted {
-            let now = center.clocks.now().mono;
-            if due.get(source).is_some_and(|due| now < *due) {
+        turns.keep(|source| wanted.contains_key(source));
+        turns.doubt(&center.jwks.want(&wanted));
+        for source in wanted.keys() {
+            if !turns.is_due(source, center.clocks.now().mono) {
                 continue;
             }
             let wait = look_at(&center, &client, source).await;
-            due.insert(source.clone(), center.clocks.now().mono + wait);
+            turns.looked(source, center.clocks.now().mono, wait);
         }
-        let now = center.clocks.now().mono;
-        let next = due.values().map(|due| due.since(now)).min();
+        let next = turns.wait(center.clocks.now().mono);
         tokio::select! {
             changed = editions.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(next.unwrap_or(Duration::MAX)) => {}
+            () = center.jwks.doubted.notified() => {}
+            () = tokio::time::sleep(next) => {}
         }
     }
 }

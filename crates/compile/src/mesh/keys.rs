@@ -5,19 +5,25 @@ use alloc::{
     sync::Arc,
 };
 
-use leno_model::Wall;
 use leno_model::view::Access;
 use leno_model::view::access::{JwtIssuer, KeySource};
+use leno_model::{ObjectRef, Wall};
 
 use super::{Instance, Mesh};
 
 impl Mesh {
     /// Where the keys come from that prove tokens, with how often they are looked at again and for how
-    /// long they are good.
-    pub fn key_sources(&self) -> BTreeSet<KeySource> {
+    /// long they are good; each with the policies that say so.
+    pub fn key_sources(&self) -> BTreeMap<KeySource, BTreeSet<Arc<ObjectRef>>> {
         let accesses = self.instances.values().flat_map(|it| accesses(it));
-        let issuers = accesses.flat_map(|access| issuers(access));
-        issuers.filter_map(|it| it.keys.source.clone()).collect()
+        let mut sources = BTreeMap::<_, BTreeSet<_>>::new();
+        for issuer in accesses.flat_map(|access| issuers(access)) {
+            if let Some(source) = &issuer.keys.source {
+                let policies = sources.entry(source.clone()).or_default();
+                policies.insert(issuer.origin.object.clone());
+            }
+        }
+        sources
     }
 
     /// Gives the keys that each source has, a JWK Set, and until when they are good, wherever they prove

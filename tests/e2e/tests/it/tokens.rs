@@ -1,8 +1,14 @@
 //! Tokens of users: proven before anything reaches an application, which is told what no client can forge.
 
+use std::fs;
+use std::net::TcpStream;
+use std::process::Command;
+
 use leno_channel::generate_key;
-use leno_e2e::{Application, World, curl};
+use leno_e2e::{Application, Process, World, curl, until};
 use leno_jwt::{Claims, Signer};
+
+use crate::control::Control;
 
 fn signer() -> Signer {
     Signer::new(generate_key().secret()).unwrap()
@@ -90,4 +96,101 @@ spec:
     // What it says stands in no log.
     cart.until_says(&[r#""code":"R061""#]);
     assert!(!cart.log().contains("anna"), "{}", cart.log());
+}
+
+/// A pair, and a policy whose keys are served by HTTP.
+const KEYS_BY_URL: &str = "
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: web}
+spec: {instances: [{address: @web}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: cart, labels: {app: cart}}
+spec: {ports: [{port: 8080, protocol: HTTP}], instances: [{address: @cart}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart}
+spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080, appProtocol: http}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: cart}
+spec:
+  targetRefs: [{kind: Service, name: cart}]
+  jwt:
+    required: true
+    issuers:
+    - issuer: id
+      audiences: [shop]
+      jwks: {url: 'http://@keys:8000/jwks.json', every: 1s}
+  rules:
+  - {}
+";
+
+fn joined(control: &Control, name: &str, more: &[&str]) -> Process {
+    let token = control.ask(&["token", "create", &format!("shop/{name}")]);
+    let token = token.split_whitespace().last().unwrap();
+    control.ask(&["join", token, "--state", name]);
+    let tunnel = control.world.at(name, 15008).to_string();
+    let mut command = control.world.command(&["proxy", "--joined"]);
+    command.args(["-n", "shop", "--state", name, "--workload", name]);
+    command.args(["--tunnel", &tunnel]).args(more);
+    control.world.process(name, &mut command)
+}
+
+/// Serves this issuer's key, by a server that knows nothing of it.
+fn serve_key(control: &Control, issuer: &Signer) -> Process {
+    let jwks = format!("{{\"keys\": [{}]}}", issuer.jwk("sig"));
+    fs::write(control.path("jwks.json"), jwks).unwrap();
+    let at = control.world.at("keys", 8000);
+    let mut python = Command::new("python3");
+    python.args(["-m", "http.server", "8000", "--bind", &at.ip().to_string()]);
+    let server = (control.world).process("keys", python.current_dir(control.world.folder()));
+    until("the keys are served", || TcpStream::connect(at).ok());
+    server
+}
+
+#[test]
+fn keys_hold_while_their_url_is_away_and_are_others_when_it_comes_back_with_others() {
+    let (first, second) = (signer(), signer());
+    let mesh = "{trustDomain: shop.local, mtls: Strict}";
+    let control = Control::start(&["--keys-on-loopback"], mesh, "");
+    let mut keys = serve_key(&control, &first);
+    control.apply(mesh, KEYS_BY_URL);
+    Application::start(control.world.at("cart", 8080), "cart");
+    let _cart = joined(&control, "cart", &[]);
+    let web = control.world.at("web", 8080);
+    let upstream = format!("shop/cart:80={web}");
+    let _web = joined(&control, "web", &["--upstream", &upstream]);
+    until("a listener", || TcpStream::connect(web).ok());
+    let ask = |issuer: &Signer| {
+        let bearer = format!("authorization: Bearer {}", token(issuer, LATER));
+        curl(&["-H", &bearer, &control.world.url("web", 8080, "/")]).outcome()
+    };
+    let until_passes = |issuer: &Signer| {
+        until("the key counts", || (ask(issuer) == "200").then_some(()));
+    };
+    until_passes(&first);
+    assert_eq!(ask(&second), "401 R061 jwt-refused");
+
+    keys.kill();
+    until("it is said that the keys hold", || {
+        let told = control.told(&["check"]).out;
+        let is_told = told.contains("C151") && told.contains("got before, until");
+        is_told.then_some(())
+    });
+    assert_eq!(ask(&first), "200");
+
+    let _keys = serve_key(&control, &second);
+    until_passes(&second);
+    until("nothing is said of it", || {
+        let told = control.told(&["check"]).out;
+        (!told.contains("C151")).then_some(())
+    });
+    until("the key that is gone counts no longer", || {
+        (ask(&first) == "401 R061 jwt-refused").then_some(())
+    });
 }

@@ -222,6 +222,9 @@ impl Control {
         let Some(replicas) = &settings.replicas else {
             return Self::open(settings, tell);
         };
+        if !settings.folders.is_empty() {
+            return Err(NotStarted::Watches);
+        }
         let tell: Tell = Arc::new(tell);
         let standby = Standby::open(&settings, replicas, Arc::clone(&tell))?;
         let (store, tenancy) = standby.wait().await;
@@ -528,6 +531,11 @@ pub enum NotStarted {
         "what goes into etcd is sealed by a secret: add --seal-keys-with FILE, the same for all"
     )]
     NoSecret,
+    /// A folder is of one host, and whoever takes over knows nothing of it.
+    #[error(
+        "--watch is not for one of several control planes: a folder is of one host, and another that takes over does not have it. Apply it, which all of them keep: leno apply -f DIR"
+    )]
+    Watches,
     /// etcd cannot be asked.
     #[error(transparent)]
     Etcd(#[from] NotUsable),

@@ -8,8 +8,11 @@
 mod etcd;
 mod log;
 
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use leno_admin::{Failure, Reply};
@@ -19,6 +22,7 @@ use leno_store::{NotFollowed, NotLed, Order, Replication, Standing, Store};
 use leno_telemetry::control::{ControlPlane, Following};
 use leno_telemetry::door;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::event::Event;
@@ -48,6 +52,9 @@ const RENEW: Duration = Duration::from_secs(2);
 
 /// How long one that cannot follow, or take over, lets others try.
 const STEP_ASIDE: Duration = Duration::from_secs(3);
+
+/// How long it rests at most before a copy of everything is tried again that was not taken.
+const LONGEST_REST: Duration = Duration::from_secs(600);
 
 pub(crate) type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -131,36 +138,44 @@ impl Standby {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = shared.stand_by() => {}
-            () = answering => {}
-            () = telling => {}
-        }
+        let never = async {
+            tokio::join!(answering, telling);
+            std::future::pending().await
+        };
+        let renewal = tokio::select! {
+            renewal = shared.stand_by() => renewal,
+            renewal = never => renewal,
+        };
         (shared.tell)(&Event::Acts(shared.own.0.clone()));
         let store = Arc::clone(&shared.store);
-        (store, Tenancy(shared))
+        let tenancy = Tenancy {
+            shared,
+            renewal: Some(renewal),
+        };
+        (store, tenancy)
     }
 }
 
+/// What came of looking once.
+enum Looked {
+    Acts(Renewal),
+    StandsBy(Option<Acting>),
+}
+
 impl Shared {
-    async fn stand_by(self: &Arc<Self>) {
+    async fn stand_by(self: &Arc<Self>) -> Renewal {
         let mut before = None;
         loop {
             let shared = Arc::clone(self);
             let looked = spawn_blocking(move || shared.look()).await;
-            let (acts, seen) = match looked {
-                Ok(Ok((acts, acting))) => (
-                    acts,
-                    Seen {
-                        acting,
-                        trouble: None,
-                    },
-                ),
-                Ok(Err(why)) => (false, self.troubled(why.code(), why)),
-                Err(_) => (
-                    false,
-                    self.troubled(Code::S019, "what follows etcd panicked"),
-                ),
+            let seen = match looked {
+                Ok(Ok(Looked::Acts(renewal))) => return renewal,
+                Ok(Ok(Looked::StandsBy(acting))) => Seen {
+                    acting,
+                    trouble: None,
+                },
+                Ok(Err(why)) => self.troubled(why.code(), why),
+                Err(_) => self.troubled(Code::S019, "what follows etcd panicked"),
             };
             let rest = if seen.trouble.is_some() {
                 STEP_ASIDE
@@ -168,31 +183,45 @@ impl Shared {
                 LOOK
             };
             self.saw(seen, &mut before);
-            if acts {
-                return;
-            }
             tokio::time::sleep(rest).await;
         }
     }
 
-    /// Looks once: follows what was written, and takes over if nobody acts. Says whether this one
-    /// acts now, or else who does.
-    fn look(&self) -> Result<(bool, Option<Acting>), NotLed> {
+    /// Looks once: follows what was written, and takes over if nobody acts.
+    fn look(self: &Arc<Self>) -> Result<Looked, NotLed> {
         let acting = self.log.acting().map_err(NotFollowed::Away)?;
-        self.store.catch_up()?;
+        let standing = self.store.catch_up()?;
         if acting.is_some() {
-            return Ok((false, acting));
+            return Ok(Looked::StandsBy(acting));
         }
-        match self.log.elect(&self.own).map_err(NotFollowed::Away)? {
-            Elected::Other(acting) => Ok((false, Some(acting))),
-            Elected::Acts => match self.store.lead() {
-                Ok(()) => Ok((true, None)),
+        let last = standing.begun.then_some(standing.number);
+        match self.log.elect(&self.own, last).map_err(NotFollowed::Away)? {
+            Elected::Other(acting) => Ok(Looked::StandsBy(Some(acting))),
+            Elected::Elsewhere => Ok(Looked::StandsBy(None)),
+            Elected::Acts => match self.lead() {
+                Ok(()) => Ok(Looked::Acts(Renewal::start(self))),
                 Err(why) => {
                     self.log.resign();
                     Err(why)
                 }
             },
         }
+    }
+
+    /// Leads; the lease is renewed meanwhile, for the log may have to begin with a large copy.
+    fn lead(&self) -> Result<(), NotLed> {
+        let (goes_on, ended) = mpsc::channel::<Infallible>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while rests(&ended) {
+                    // Whoever has lost it is refused what it puts there.
+                    drop(self.log.keep());
+                }
+            });
+            let led = self.store.lead();
+            drop(goes_on);
+            led
+        })
     }
 
     fn troubled(&self, code: Code, why: impl fmt::Display) -> Seen {
@@ -217,13 +246,12 @@ impl Shared {
                 what: what.clone(),
             });
         }
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen.clone();
+        *lock(&self.seen) = seen.clone();
         *before = Some(seen);
     }
 
     fn seen(&self) -> Seen {
-        let seen = self.seen.lock();
-        seen.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.seen).clone()
     }
 
     /// What whoever asks is told.
@@ -292,60 +320,165 @@ impl fmt::Debug for Standby {
     }
 }
 
-/// The time for which a control plane acts that is one of several.
-pub(crate) struct Tenancy(Arc<Shared>);
+/// Waits until the lease is to be renewed; says whether it is, or nobody wants it any more.
+fn rests(ended: &mpsc::Receiver<Infallible>) -> bool {
+    matches!(ended.recv_timeout(RENEW), Err(RecvTimeoutError::Timeout))
+}
 
-impl Tenancy {
-    /// Keeps the lease; ends once this control plane acts no more. What keeps it from etcd meanwhile is told
-    /// to `part`, and that nothing does any more.
-    pub(crate) async fn keep(self, part: impl Fn(Option<(Code, String)>)) {
-        loop {
-            tokio::time::sleep(RENEW).await;
-            let shared = Arc::clone(&self.0);
-            match spawn_blocking(move || shared.keep()).await {
-                Ok(Ok(true)) => part(None),
-                Ok(Err(why)) => part(Some((why.code(), why.to_string()))),
-                Ok(Ok(false)) | Err(_) => break,
+/// What came of renewing the lease.
+#[derive(Clone)]
+enum Renewed {
+    Acts,
+    /// Why it is not known.
+    Apart(Code, String),
+    ActsNoMore,
+}
+
+/// Renews the lease from a thread of its own, whatever else waits for etcd, until it is dropped.
+struct Renewal {
+    renewed: watch::Receiver<Renewed>,
+    /// It ends when nobody holds the other end any more.
+    goes_on: Option<mpsc::Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Renewal {
+    fn start(shared: &Arc<Shared>) -> Self {
+        let (goes_on, ended) = mpsc::channel();
+        let (told, renewed) = watch::channel(Renewed::Acts);
+        let shared = Arc::clone(shared);
+        let renew = move || {
+            while rests(&ended) {
+                told.send_replace(shared.renew());
             }
+        };
+        Self {
+            renewed,
+            goes_on: Some(goes_on),
+            thread: Some(thread::spawn(renew)),
         }
-        self.0.store.stop_leading();
-        (self.0.tell)(&Event::ActsNoMore(self.0.own.0.clone()));
     }
 }
 
-/// Another takes over at once.
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        drop(self.goes_on.take());
+        if let Some(thread) = self.thread.take() {
+            // What it panicked with, it has told.
+            drop(thread.join());
+        }
+    }
+}
+
+/// The time for which a control plane acts that is one of several.
+pub(crate) struct Tenancy {
+    shared: Arc<Shared>,
+    /// There until it is dropped.
+    renewal: Option<Renewal>,
+}
+
+impl Tenancy {
+    /// Ends once this control plane acts no more. What keeps it from etcd meanwhile is told to `part`, and
+    /// that nothing does any more.
+    pub(crate) async fn keep(self, part: impl Fn(Option<(Code, String)>)) {
+        let uncopied = Mutex::default();
+        tokio::select! {
+            () = self.renewed(&uncopied, part) => {}
+            () = self.copy(&uncopied) => {}
+        }
+        self.shared.store.stop_leading();
+        (self.shared.tell)(&Event::ActsNoMore(self.shared.own.0.clone()));
+    }
+
+    async fn renewed(&self, uncopied: &Uncopied, part: impl Fn(Option<(Code, String)>)) {
+        let Some(mut renewed) = self.renewal.as_ref().map(|it| it.renewed.clone()) else {
+            return;
+        };
+        while renewed.changed().await.is_ok() {
+            let now = renewed.borrow_and_update().clone();
+            match now {
+                Renewed::Acts => part(lock(uncopied).clone()),
+                Renewed::Apart(code, why) => part(Some((code, why))),
+                Renewed::ActsNoMore => return,
+            }
+        }
+    }
+
+    /// Copies everything into etcd: what it took over, then again and again. Never ends.
+    async fn copy(&self, uncopied: &Uncopied) {
+        let (mut all, mut rest) = (true, RENEW);
+        loop {
+            let store = Arc::clone(&self.shared.store);
+            let copied = spawn_blocking(move || match all {
+                true => store.copy_all(),
+                false => store.copy_if_due(),
+            });
+            let trouble = match copied.await {
+                Ok(Ok(())) => None,
+                Ok(Err(why)) => Some((why.code(), format!("it is not copied into etcd: {why}"))),
+                Err(_) => Some((Code::S019, "what copies into etcd panicked".to_owned())),
+            };
+            rest = match trouble {
+                None => RENEW,
+                Some(_) => LONGEST_REST.min(rest * 2),
+            };
+            all &= trouble.is_some();
+            *lock(uncopied) = trouble;
+            tokio::time::sleep(rest).await;
+        }
+    }
+}
+
+/// Why what is held is not copied into etcd.
+type Uncopied = Mutex<Option<(Code, String)>>;
+
+/// Another takes over at once, and of another release, too: it has a copy of all there is.
 impl Drop for Tenancy {
     fn drop(&mut self) {
-        self.0.store.stop_leading();
-        self.0.log.resign();
+        let Shared { store, log, .. } = &*self.shared;
+        let renewal = self.renewal.take();
+        let acts = |it: &Renewal| matches!(*it.renewed.borrow(), Renewed::Acts);
+        if renewal.as_ref().is_some_and(acts) {
+            // What it cannot put there now, it has told before.
+            drop(store.copy_all());
+        }
+        drop(renewal);
+        store.stop_leading();
+        log.resign();
     }
 }
 
 impl fmt::Debug for Tenancy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tenancy({})", self.0.own.0)
+        write!(f, "Tenancy({})", self.shared.own.0)
     }
 }
 
 impl Shared {
+    fn renew(&self) -> Renewed {
+        match self.keeps() {
+            Ok(true) => Renewed::Acts,
+            Ok(false) => Renewed::ActsNoMore,
+            Err(why) => Renewed::Apart(why.code(), why.to_string()),
+        }
+    }
+
     /// Renews the lease; says whether this one still acts. A lease that ended while etcd was away is taken
-    /// again, if nobody else had it meanwhile.
-    fn keep(&self) -> Result<bool, NotLed> {
+    /// again, if nobody else had it meanwhile, or wrote nothing.
+    fn keeps(&self) -> Result<bool, NotFollowed> {
         if !self.store.leads() {
             return Ok(false);
         }
-        let away = NotFollowed::Away;
-        if !self.log.keep().map_err(away)? {
-            let Elected::Acts = self.log.elect(&self.own).map_err(away)? else {
+        if !self.log.keep()? {
+            let last = self.store.standing().map(|it| it.number);
+            let Elected::Acts = self.log.elect(&self.own, last)? else {
                 return Ok(false);
             };
-            let number = self.store.standing().unwrap_or_default().number;
-            if self.log.read(number).map_err(away)?.last != Some(number) {
-                self.log.resign();
-                return Ok(false);
-            }
         }
-        self.store.copy_if_due()?;
-        Ok(true)
+        Ok(self.store.make_sure()?)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ pub trait Order: Send + Sync {
     fn append(&self, number: u64, entry: &[u8]) -> Result<(), NotAppended>;
 
     /// Where the log ends, and entries that come after `after` without a gap: none if the next one is
-    /// not kept, else at least that one.
+    /// not kept, else at least that one. After `u64::MAX` there are none: that asks for the end alone.
     fn read(&self, after: u64) -> Result<Kept, Away>;
 
     /// Keeps the copy of everything up to the entry `number` in the place of any other, if whoever

@@ -51,9 +51,12 @@ pub(crate) struct Replica {
     state: Mutex<State>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct State {
     leads: bool,
+    /// Why nobody said whether the last entry that was put there was taken. Until that is known, no
+    /// other follows.
+    doubt: Option<String>,
     standing: Standing,
 }
 
@@ -100,8 +103,8 @@ impl Store {
         Ok(replica.state().standing)
     }
 
-    /// Leads from here on, if the log still lets it: what is written from here on is put there
-    /// first. It begins the log if there is none.
+    /// Leads from here on, for as long as the log lets it: what is written from here on is put there
+    /// first. It begins the log if there is none, with a copy of everything.
     pub fn lead(&self) -> Result<(), NotLed> {
         let Some(replica) = &self.replica else {
             return Ok(());
@@ -110,9 +113,11 @@ impl Store {
         if !standing.begun {
             let begun = Place::first(&replica.log, lineage());
             begun.write(&lock(&self.writer))?;
+            self.copy_out(replica)?;
         }
-        self.copy_out(replica)?;
-        replica.state().leads = true;
+        let state = &mut *replica.state();
+        state.leads = true;
+        state.doubt = None;
         Ok(())
     }
 
@@ -134,14 +139,41 @@ impl Store {
         Some(self.replica.as_ref()?.state().standing)
     }
 
+    /// Finds out whether an entry was taken of which nobody said so; says whether it leads still. It
+    /// does not if the entry was taken: that is followed like one of another.
+    pub fn make_sure(&self) -> Result<bool, Away> {
+        let Some(replica) = &self.replica else {
+            return Ok(true);
+        };
+        if replica.state().doubt.is_none() {
+            return Ok(self.leads());
+        }
+        let last = replica.order.read(u64::MAX)?.last;
+        let state = &mut *replica.state();
+        state.leads &= last == Some(state.standing.number);
+        state.doubt = None;
+        Ok(state.leads)
+    }
+
     /// Copies everything into the log if enough was written since it was copied last, so that what is
     /// kept there does not grow for ever.
     pub fn copy_if_due(&self) -> Result<(), NotLed> {
+        self.copy_after(COPY_AFTER)
+    }
+
+    /// Copies everything into the log if the copy there lacks anything.
+    pub fn copy_all(&self) -> Result<(), NotLed> {
+        self.copy_after(1)
+    }
+
+    fn copy_after(&self, entries: u64) -> Result<(), NotLed> {
         let Some(replica) = &self.replica else {
             return Ok(());
         };
-        let State { leads, standing } = *replica.state();
-        match leads && standing.number.saturating_sub(standing.copied) >= COPY_AFTER {
+        let State {
+            leads, standing, ..
+        } = replica.state().clone();
+        match leads && standing.number.saturating_sub(standing.copied) >= entries {
             true => self.copy_out(replica),
             false => Ok(()),
         }
@@ -160,7 +192,7 @@ impl Store {
             _ if is_untouched => Ok(None),
             other => {
                 let log = other.map(|place| place.log);
-                match replica.order.read(0)?.last {
+                match replica.order.read(u64::MAX)?.last {
                     None => Ok(None),
                     Some(_) => Err(NotFollowed::Foreign { log }),
                 }
@@ -185,6 +217,11 @@ impl Store {
             self.copy_in(replica, None)?;
             return Ok(false);
         };
+        if !place.begun {
+            // Either it began the log and was not told, or another did.
+            self.copy_in(replica, Some(&place))?;
+            return Ok(false);
+        }
         if last < place.number {
             let holds = place.number;
             return Err(NotFollowed::WentBack { holds, last });
@@ -243,7 +280,7 @@ impl Store {
         let Some((number, sealed)) = replica.order.copy()? else {
             return Err(missing);
         };
-        if before.is_some_and(|place| number <= place.number) {
+        if before.is_some_and(|place| place.begun && number <= place.number) {
             return Err(missing);
         }
         let unproven = || NotFollowed::Unproven { number };
@@ -252,9 +289,11 @@ impl Store {
         let mut writer = lock(&self.writer);
         let is_fit = |taken: &Connection| {
             let place = Place::read(taken)?.ok_or_else(unproven)?;
-            let is_ours = before.is_none_or(|before| before.lineage == place.lineage);
-            if place.number != number || place.log != replica.log || !is_ours {
+            if place.number != number || place.log != replica.log {
                 return Err(unproven());
+            }
+            if let Some(before) = before {
+                self.goes_on(before, &place, Head::read(taken)?)?;
             }
             Ok(Place {
                 begun: true,
@@ -276,6 +315,19 @@ impl Store {
         replica.state().standing.number = number;
         self.show(head);
         Ok(())
+    }
+
+    /// Whether a copy comes of what is held here, as far as that can be seen.
+    fn goes_on(&self, before: &Place, copy: &Place, head: Head) -> Result<(), NotFollowed> {
+        if copy.lineage != before.lineage {
+            return Err(NotFollowed::Foreign { log: None });
+        }
+        match self.head().is_within(head) {
+            true => Ok(()),
+            false => Err(NotFollowed::Forked {
+                number: copy.number,
+            }),
+        }
     }
 
     /// Puts a copy of everything into the log.
@@ -321,8 +373,12 @@ impl Replica {
         if statements.is_empty() {
             return writing.commit();
         }
-        if !self.state().leads {
+        let State { leads, doubt, .. } = self.state().clone();
+        if !leads {
             return Err(Failed::NotLeading);
+        }
+        if let Some(why) = doubt {
+            return Err(Failed::Unordered(why));
         }
         let place = Place::read(&writing)?.ok_or(Failed::NotLeading)?;
         let said = statements::encode(file::schema(), &statements);
@@ -331,7 +387,10 @@ impl Replica {
         after.write(&writing)?;
         match self.order.append(after.number, &entry) {
             Ok(()) => {}
-            Err(NotAppended::Away(Away(why))) => return Err(Failed::Unordered(why)),
+            Err(NotAppended::Away(Away(why))) => {
+                self.state().doubt = Some(why.clone());
+                return Err(Failed::Unordered(why));
+            }
             // An entry that is not in the file: its own, of which it was not told that it was taken,
             // or one of another. What this process holds in memory does not know of it.
             Err(NotAppended::Lost | NotAppended::Taken) => {
@@ -410,6 +469,12 @@ pub enum NotFollowed {
         /// Where the log ends.
         last: u64,
     },
+    /// What the log holds comes of something else than what was followed.
+    #[error("the copy of what came of entry {number} lacks what this store holds already")]
+    Forked {
+        /// The number of the last entry in the copy.
+        number: u64,
+    },
     /// The log is there no more.
     #[error("the log is gone that this store has followed")]
     Gone,
@@ -434,9 +499,11 @@ impl NotFollowed {
         match self {
             Self::Away(_) => Code::S019,
             Self::Unproven { .. } | Self::Schema { .. } => Code::S021,
-            Self::Missing { .. } | Self::WentBack { .. } | Self::Gone | Self::Foreign { .. } => {
-                Code::S022
-            }
+            Self::Missing { .. }
+            | Self::WentBack { .. }
+            | Self::Forked { .. }
+            | Self::Gone
+            | Self::Foreign { .. } => Code::S022,
             Self::Failed(failed) => failed.code(),
         }
     }

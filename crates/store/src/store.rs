@@ -62,6 +62,14 @@ impl Head {
         }
     }
 
+    /// Whether a store that stood here can stand at `later` now.
+    pub(crate) fn is_within(self, later: Self) -> bool {
+        self.epoch < later.epoch
+            || (self.epoch == later.epoch
+                && self.position <= later.position
+                && self.revision <= later.revision)
+    }
+
     pub(crate) fn read(connection: &Connection) -> Result<Self, Failed> {
         let Span { head, .. } = Span::read(connection)?;
         let sql = "SELECT epoch, position FROM state";

@@ -10,7 +10,6 @@
 //! | `copied/ID/AT` | a piece of the copy |
 //! | `salt` | what the secret is stretched with |
 
-use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leno_store::{Away, Kept, NotAppended, Order};
@@ -43,6 +42,8 @@ pub(super) struct EtcdLog {
     etcd: Etcd,
     prefix: String,
     tenure: Mutex<Option<Tenure>>,
+    /// Held by who puts a copy there: each clears what others left.
+    copying: Mutex<()>,
 }
 
 /// The right to act: a lease, and the revision at which it made the key.
@@ -71,6 +72,8 @@ const LONGEST_NAME: usize = 200;
 pub(super) enum Elected {
     Acts,
     Other(Acting),
+    /// Nobody acts, and the log ends elsewhere than it was said to.
+    Elsewhere,
 }
 
 /// Where the pieces of a thing are.
@@ -97,6 +100,7 @@ impl EtcdLog {
             etcd,
             prefix,
             tenure: Mutex::default(),
+            copying: Mutex::default(),
         }
     }
 
@@ -109,9 +113,13 @@ impl EtcdLog {
             "success": [put(&key, &salt)],
             "failure": [{"request_range": one(&key)}],
         }))?;
-        match done.succeeded {
-            true => Ok(salt.to_vec()),
-            false => Ok(first_value(&done).unwrap_or_default()),
+        if done.succeeded {
+            return Ok(salt.to_vec());
+        }
+        let found = first_value(&done).unwrap_or_default();
+        match found.len() == salt.len() {
+            true => Ok(found),
+            false => Err(Away(format!("what it holds at {key} is no salt"))),
         }
     }
 
@@ -121,32 +129,36 @@ impl EtcdLog {
         Ok(held.value().map(|value| Acting::read(&value)))
     }
 
-    /// Acts from here on, if nobody else does.
-    pub(super) fn elect(&self, own: &Acting) -> Result<Elected, Away> {
+    /// Acts from here on, if nobody else does and `last` is the number of the last entry: none if
+    /// there is no log.
+    pub(super) fn elect(&self, own: &Acting, last: Option<u64>) -> Result<Elected, Away> {
         #[derive(Deserialize)]
         struct Granted {
             #[serde(rename = "ID")]
             id: String,
         }
         let ttl = json!({"TTL": LEASE.to_string()});
-        let Granted { id } = self.etcd.ask("/v3/lease/grant", ttl)?;
+        let Granted { id: lease } = self.etcd.ask("/v3/lease/grant", ttl)?;
         let key = self.key("acting");
-        let put = json!({"request_put": {"key": text(&key), "value": text(&own.0), "lease": id}});
+        let put =
+            json!({"request_put": {"key": text(&key), "value": text(&own.0), "lease": lease}});
         let done = self.transact(&json!({
-            "compare": [is_absent(&key)],
+            "compare": [is_absent(&key), self.ends_with(last)],
             "success": [put],
             "failure": [{"request_range": one(&key)}],
-        }))?;
-        if !done.succeeded {
-            let other = first_value(&done).unwrap_or_default();
-            self.give_up(&id);
-            return Ok(Elected::Other(Acting::read(&other)));
+        }));
+        match done {
+            Ok(done) if done.succeeded => {
+                let made_at = done.revision().to_owned();
+                *self.tenure() = Some(Tenure { lease, made_at });
+                Ok(Elected::Acts)
+            }
+            other => {
+                self.give_up(&lease);
+                let held = first_value(&other?);
+                Ok(held.map_or(Elected::Elsewhere, |it| Elected::Other(Acting::read(&it))))
+            }
         }
-        *self.tenure() = Some(Tenure {
-            lease: id,
-            made_at: done.revision().to_owned(),
-        });
-        Ok(Elected::Acts)
     }
 
     /// Keeps acting; says whether the lease still stands.
@@ -182,8 +194,19 @@ impl EtcdLog {
         );
     }
 
+    /// The right to act that this one has now. What begins by one goes on by no other: somebody else
+    /// may have acted between the two.
+    fn acts(&self) -> Result<Tenure, NotAppended> {
+        self.tenure().clone().ok_or(NotAppended::Lost)
+    }
+
     /// Puts something long there, below `folder`; says where.
-    fn put_pieces(&self, folder: &str, bytes: &[u8]) -> Result<Pieces, NotAppended> {
+    fn put_pieces(
+        &self,
+        tenure: &Tenure,
+        folder: &str,
+        bytes: &[u8],
+    ) -> Result<Pieces, NotAppended> {
         let pieces = Pieces {
             at: format!("{folder}/{}", hex(&clock::secret::<16>())),
             count: bytes.len().div_ceil(PIECE),
@@ -194,8 +217,7 @@ impl EtcdLog {
         }
         for (at, piece) in bytes.chunks(PIECE).enumerate() {
             let put = put(&self.piece(&pieces, at), piece);
-            let done = self.transact_acting(&[], vec![put], None)?;
-            done.map_err(|_| NotAppended::Lost)?;
+            self.act(tenure, vec![put])?;
         }
         Ok(pieces)
     }
@@ -204,7 +226,11 @@ impl EtcdLog {
         let mut bytes = Vec::new();
         for at in 0..pieces.count.min(MOST_PIECES) {
             let piece = self.range(one(&self.piece(pieces, at)))?.value();
-            bytes.extend(piece.unwrap_or_default());
+            match piece.filter(|piece| piece.len() <= PIECE) {
+                Some(piece) => bytes.extend(piece),
+                // What is made of it is proven by nobody.
+                None => break,
+            }
         }
         Ok(bytes)
     }
@@ -225,16 +251,14 @@ impl EtcdLog {
     /// this one does not act: then with what the key `otherwise` holds.
     fn transact_acting(
         &self,
+        tenure: &Tenure,
         compare: &[Value],
         success: Vec<Value>,
         otherwise: Option<&str>,
-    ) -> Result<Result<Done, Option<Vec<u8>>>, NotAppended> {
-        let Some(Tenure { made_at, .. }) = self.tenure().clone() else {
-            return Err(NotAppended::Lost);
-        };
+    ) -> Result<Result<Done, Option<Vec<u8>>>, Away> {
         let acts = json!({
             "result": "EQUAL", "target": "CREATE",
-            "key": text(self.key("acting")), "create_revision": made_at,
+            "key": text(self.key("acting")), "create_revision": tenure.made_at,
         });
         let compare: Vec<_> = [acts].into_iter().chain(compare.iter().cloned()).collect();
         let reads = otherwise.map(|key| json!({"request_range": one(key)}));
@@ -245,6 +269,55 @@ impl EtcdLog {
             true => Ok(done),
             false => Err(first_value(&done)),
         })
+    }
+
+    /// A transaction that needs nothing else but that this one acts.
+    fn act(&self, tenure: &Tenure, success: Vec<Value>) -> Result<(), NotAppended> {
+        let done = self.transact_acting(tenure, &[], success, None)?;
+        done.map(drop).map_err(|_| NotAppended::Lost)
+    }
+
+    /// Takes the pieces of all copies away but of one, and of those that were not finished.
+    fn forget_copies(&self, tenure: &Tenure, but: Option<&Pieces>) -> Result<(), NotAppended> {
+        let all = self.key("copied/");
+        // Whoever can write to etcd has said where that one is.
+        let gone = match but.filter(|but| but.at.starts_with("copied/")) {
+            None => vec![delete(&all, behind(&all))],
+            Some(Pieces { at, .. }) => {
+                let own = self.key(&format!("{at}/"));
+                vec![delete(&all, &own), delete(behind(&own), behind(&all))]
+            }
+        };
+        self.act(tenure, gone)
+    }
+
+    /// Takes entries away that nobody needs who has the copy.
+    fn forget_entries(&self, tenure: &Tenure, copied: u64) -> Result<(), NotAppended> {
+        let forget = copied.saturating_sub(KEPT_BEFORE);
+        let piece = self.key(&format!("piece/{forget:020}"));
+        let gone = vec![
+            delete(self.key("entry/"), self.entry(forget)),
+            delete(self.key("piece/"), piece),
+        ];
+        self.act(tenure, gone)
+    }
+
+    /// That the log ends with this entry, or that there is none.
+    fn ends_with(&self, last: Option<u64>) -> Value {
+        let key = self.key("last");
+        match last {
+            None => is_absent(&key),
+            Some(last) => json!({
+                "result": "EQUAL", "target": "VALUE",
+                "key": text(&key), "value": text(last.to_string()),
+            }),
+        }
+    }
+
+    /// What is copied, and where that is.
+    fn copied(&self) -> Result<Option<Copied>, Away> {
+        let held = self.range(one(&self.key("copy")))?.value();
+        Ok(held.and_then(|held| serde_json::from_slice(&held).ok()))
     }
 
     fn transact(&self, question: &Value) -> Result<Done, Away> {
@@ -274,28 +347,26 @@ impl EtcdLog {
 
 impl Order for EtcdLog {
     fn append(&self, number: u64, entry: &[u8]) -> Result<(), NotAppended> {
+        let tenure = self.acts()?;
         let held = match entry.len() > PIECE {
             false => [&[WHOLE][..], entry].concat(),
             true => {
-                let pieces = self.put_pieces(&format!("piece/{number:020}"), entry)?;
+                let pieces = self.put_pieces(&tenure, &format!("piece/{number:020}"), entry)?;
                 let pieces = serde_json::to_vec(&pieces).expect("a text and a number are JSON");
                 [&[IN_PIECES][..], &pieces].concat()
             }
         };
         let (key, last) = (self.entry(number), self.key("last"));
-        let before = (number - 1).to_string();
-        let compare = json!({
-            "result": "EQUAL", "target": "VALUE", "key": text(&last), "value": text(before),
-        });
+        let compare = [self.ends_with(number.checked_sub(1))];
         let puts = vec![put(&key, &held), put(&last, number.to_string().as_bytes())];
         // A question of which nobody knows what came of it is asked again: it does its work once.
         let mut tries = 0..TRIES;
         loop {
             tries.next();
-            let done = self.transact_acting(slice::from_ref(&compare), puts.clone(), Some(&key));
+            let done = self.transact_acting(&tenure, &compare, puts.clone(), Some(&key));
             return match done {
-                Err(NotAppended::Away(_)) if !tries.is_empty() => continue,
-                Err(why) => Err(why),
+                Err(Away(_)) if !tries.is_empty() => continue,
+                Err(away) => Err(away.into()),
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(Some(there))) if there == held => Ok(()),
                 Ok(Err(Some(_))) => Err(NotAppended::Taken),
@@ -326,46 +397,39 @@ impl Order for EtcdLog {
             if pair.key() != self.entry(number).into_bytes() {
                 break;
             }
-            kept.entries.push(self.whole(&pair.value())?);
+            let held = pair.value();
+            kept.entries.push(self.whole(&held)?);
+            if held.first() == Some(&IN_PIECES) {
+                // Nobody knows how long the next one is.
+                break;
+            }
         }
         Ok(kept)
     }
 
     fn put_copy(&self, number: u64, copy: &[u8]) -> Result<(), NotAppended> {
+        let _one = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenure = self.acts()?;
         let (key, last) = (self.key("copy"), self.key("last"));
-        let before = self.range(one(&key))?.value();
-        let before: Option<Copied> = before.and_then(|held| serde_json::from_slice(&held).ok());
-        let pieces = self.put_pieces("copied", copy)?;
-        let own = self.key(&format!("{}/", pieces.at));
-        let copied = serde_json::to_vec(&Copied { number, pieces });
-        let copied = copied.expect("texts and numbers are JSON");
-        let done = self.transact_acting(&[], vec![put(&key, &copied)], None)?;
-        done.map_err(|_| NotAppended::Lost)?;
-        if before.is_none() {
-            let begin = vec![put(&last, number.to_string().as_bytes())];
-            // It is there where an earlier try was not told of its end.
-            drop(self.transact_acting(&[is_absent(&last)], begin, None)?);
-        }
-        let forget = number.saturating_sub(KEPT_BEFORE);
-        let copies = self.key("copied/");
-        let gone = [
-            (self.key("entry/"), self.entry(forget).into_bytes()),
-            (
-                self.key("piece/"),
-                self.key(&format!("piece/{forget:020}")).into_bytes(),
-            ),
-            (copies.clone(), own.clone().into_bytes()),
-        ];
-        let mut gone: Vec<_> = gone.map(|(from, to)| delete(from, to)).into();
-        gone.push(delete(behind(&own), behind(&copies)));
-        drop(self.transact_acting(&[], gone, None)?);
-        Ok(())
+        let before = self.copied()?.map(|copied| copied.pieces);
+        self.forget_copies(&tenure, before.as_ref())?;
+        let pieces = self.put_pieces(&tenure, "copied", copy)?;
+        let copied = Copied { number, pieces };
+        let held = serde_json::to_vec(&copied).expect("texts and numbers are JSON");
+        // With the first one, or not at all.
+        let begin = json!({"request_txn": {
+            "compare": [is_absent(&last)],
+            "success": [put(&last, number.to_string().as_bytes())],
+        }});
+        self.act(&tenure, vec![put(&key, &held), begin])?;
+        self.forget_entries(&tenure, number)?;
+        self.forget_copies(&tenure, Some(&copied.pieces))
     }
 
     fn copy(&self) -> Result<Option<(u64, Vec<u8>)>, Away> {
-        let held = self.range(one(&self.key("copy")))?.value();
-        let copied = held.and_then(|held| serde_json::from_slice::<Copied>(&held).ok());
-        let copied = copied.map(|copied| Ok((copied.number, self.read_pieces(&copied.pieces)?)));
+        let copied = self
+            .copied()?
+            .map(|copied| Ok((copied.number, self.read_pieces(&copied.pieces)?)));
         copied.transpose()
     }
 }

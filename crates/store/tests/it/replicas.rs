@@ -27,6 +27,8 @@ struct State {
     leader: &'static str,
     /// Answers to appending that are lost on the way: whether the entry was taken before.
     lost: Vec<bool>,
+    /// Whether nobody is told that a copy was taken.
+    copy_is_lost: bool,
 }
 
 /// The log as one replica reaches it.
@@ -60,7 +62,8 @@ impl Order for Reached {
 
     fn read(&self, after: u64) -> Result<Kept, Away> {
         let state = self.0.0.lock().unwrap();
-        let next = (after + 1..).map_while(|number| state.entries.get(&number));
+        let numbers = after.saturating_add(1)..u64::MAX;
+        let next = numbers.map_while(|number| state.entries.get(&number));
         Ok(Kept {
             last: state.last,
             copied: state.copy.as_ref().map_or(0, |(number, _)| *number),
@@ -75,7 +78,10 @@ impl Order for Reached {
         state.last.get_or_insert(number);
         state.copy = Some((number, copy.to_vec()));
         state.entries.retain(|entry, _| *entry + 5 > number);
-        Ok(())
+        match state.copy_is_lost {
+            true => Err(Away("it went away".into()).into()),
+            false => Ok(()),
+        }
     }
 
     fn copy(&self) -> Result<Option<(u64, Vec<u8>)>, Away> {
@@ -196,6 +202,9 @@ fn stores_over_one_log_are_alike_whoever_leads() {
             let store = stores[at].as_ref().unwrap();
             log.elect(name);
             store.lead().unwrap();
+            if roll(&mut dice, 2) == 0 {
+                store.copy_all().unwrap();
+            }
             for _ in 0..roll(&mut dice, 12) {
                 let mut same = dice_of_twin.clone();
                 write(store, &mut same, step);
@@ -261,7 +270,10 @@ fn who_does_not_lead_writes_nothing() {
     assert_eq!(a.head(), b.head());
     b.lead().unwrap();
     assert_eq!(refused(&b), "revision 2");
-    assert!(a.lead().is_err(), "the log belongs to another");
+    // To want to lead is not to be let.
+    a.lead().unwrap();
+    let secret = (label("ca/key"), Some(Secret(vec![1])));
+    assert!(a.keep_secrets(&[secret]).is_err());
 }
 
 #[test]
@@ -271,12 +283,16 @@ fn what_the_log_has_taken_is_there_in_the_end_whoever_was_told() {
     log.change(|state| state.lost = vec![false]);
     let expect = "S019 what is changed cannot be put in order: nobody is there";
     assert_eq!(refused(&a), expect);
+    // Until it is known that it was not taken, nothing else is put behind it.
+    assert_eq!(refused(&a), expect);
+    assert_eq!(a.make_sure(), Ok(true));
     apply(&a, &[("pay", "one")]);
-    // Taken, and nobody said so: the next one to write finds out, and leads no more.
+    // Taken, and nobody said so: once it is known, it leads no more.
     log.change(|state| state.lost = vec![true]);
     let expect = "S019 what is changed cannot be put in order: it went away";
     assert_eq!(refused(&a), expect);
     assert_eq!(a.head().revision, Revision(2));
+    assert_eq!(a.make_sure(), Ok(false));
     assert_eq!(refused(&a), "S020 another control plane acts, or may act");
     assert_eq!(b.catch_up().unwrap().behind(), 0);
     assert_eq!(b.head().revision, Revision(3));
@@ -413,4 +429,56 @@ fn a_log_that_was_about_to_begin_begins() {
     let b = log.open(&other, "b");
     b.catch_up().unwrap();
     assert_eq!(b.head(), a.head());
+}
+
+#[test]
+fn whoever_was_not_told_that_the_log_began_knows_its_own_from_that_of_another() {
+    let (log, folders) = (Arc::new(Log::default()), [Folder::new(), Folder::new()]);
+    for (folder, text) in folders.iter().zip(["one", "two"]) {
+        apply(&folder.open(), &[("cart", text)]);
+    }
+    let [a, b] = [log.open(&folders[0], "a"), log.open(&folders[1], "b")];
+    // Both have written down where it begins. The log took that of the first, and nobody said so.
+    assert!(b.lead().is_err());
+    log.change(|state| state.copy_is_lost = true);
+    log.elect("a");
+    assert!(a.lead().is_err());
+    log.change(|state| state.copy_is_lost = false);
+    log.elect("b");
+    let expect = "S022 this store was not made by this log, but alone";
+    let failed = b.lead().unwrap_err();
+    assert_eq!(format!("{} {failed}", failed.code()), expect);
+    log.elect("a");
+    a.lead().unwrap();
+    apply(&a, &[("cart", "three")]);
+}
+
+#[test]
+fn no_copy_takes_the_place_of_what_it_lacks() {
+    let (log, folders, [a, b]) = pair();
+    b.catch_up().unwrap();
+    a.copy_all().unwrap();
+    let earlier = log.0.lock().unwrap().clone();
+    for number in 0..3 {
+        apply(&a, &[("pay", &format!("text {number}"))]);
+    }
+    assert_eq!(b.catch_up().unwrap().number, 4);
+    // The log is set back to where it was, and goes on from there by what changes less.
+    drop(a);
+    log.change(|state| *state = earlier);
+    let other = Folder::new();
+    log.elect("c");
+    let c = log.open(&other, "c");
+    c.lead().unwrap();
+    for number in 0..5_u8 {
+        let secret = Some(Secret(vec![number]));
+        c.keep_secrets(&[(label("ca/key"), secret)]).unwrap();
+    }
+    c.copy_all().unwrap();
+    log.change(|state| state.entries.clear());
+    let before = rows(&folders[1]);
+    let failed = b.catch_up().unwrap_err();
+    let expect = "S022 the copy of what came of entry 6 lacks what this store holds already";
+    assert_eq!(format!("{} {failed}", failed.code()), expect);
+    assert_eq!(rows(&folders[1]), before);
 }

@@ -346,14 +346,12 @@ pub(crate) fn take(worker: &Rc<Worker>, door: &Door, tcp: StdStream, came: &[u8]
 
 /// Carries a stream on whose client came by `door` to an older process.
 pub(crate) fn take_over(worker: &Rc<Worker>, door: &Door, plain: Plain) {
-    let Ok(address) = plain.server.peer_addr() else {
-        return plain.end();
-    };
     let Plain {
         id,
         client,
         from,
         server,
+        to: address,
     } = plain;
     let runs = |tcp: StdStream| -> io::Result<TcpStream> {
         tcp.set_nonblocking(true)?;

@@ -64,6 +64,8 @@ pub(crate) struct Plain {
     /// Where the client comes from, as it was told or seen.
     pub(crate) from: SocketAddr,
     pub(crate) server: TcpStream,
+    /// Where the server was reached.
+    pub(crate) to: SocketAddr,
 }
 
 impl Succession {
@@ -143,11 +145,12 @@ impl Passed {
         let client = sockets.next()?;
         match *word {
             Word::Connection => Some(Self::Connection(client)),
-            Word::Stream(id, from) => Some(Self::Stream(Plain {
+            Word::Stream(id, from, to) => Some(Self::Stream(Plain {
                 id,
                 client,
                 from,
                 server: sockets.next()?,
+                to,
             })),
             _ => None,
         }
@@ -169,8 +172,9 @@ impl Passed {
                 client,
                 from,
                 server,
+                to,
             }) => {
-                let word = Word::Stream(*id, *from).encode();
+                let word = Word::Stream(*id, *from, *to).encode();
                 link.send_within(PATIENCE, &word, &[client.as_fd(), server.as_fd()])
             }
         }

@@ -584,8 +584,10 @@ impl<'a> Carrying<'a> {
             bytes: Bytes::default(),
         });
         let buffers = &self.worker.buffers;
-        let may_leave =
-            may_leave && !stays && client.socket().is_some() && server.socket().is_some();
+        // Asked while it is open: a socket whose both directions have ended does not know any more.
+        let reached = server.socket().and_then(|server| server.peer_addr().ok());
+        let may_leave = may_leave && !stays && client.socket().is_some();
+        let reached = reached.filter(|_| may_leave);
         let broken = std::future::poll_fn(|context: &mut Context<'_>| {
             while news.poll_changed(context).is_ready() {
                 if let Err(refusal) = self.worker.still_carries(&permit) {
@@ -593,8 +595,8 @@ impl<'a> Carrying<'a> {
                     return Poll::Ready(Broken::By(Some(refusal.code())));
                 }
             }
-            let leaves = may_leave && self.worker.is_succeeded();
-            if leaves {
+            let leaves = reached.filter(|_| self.worker.is_succeeded());
+            if leaves.is_some() {
                 up.rest();
                 down.rest();
             }
@@ -617,12 +619,12 @@ impl<'a> Carrying<'a> {
                 | (_, Poll::Ready(Err(Stopped::Body(_)))) => {
                     unreachable!("bare bytes have no flaw")
                 }
-                (Poll::Pending, _) | (_, Poll::Pending)
-                    if leaves && up.holds_nothing() && down.holds_nothing() =>
-                {
-                    Poll::Ready(Broken::Left)
-                }
-                (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
+                (Poll::Pending, _) | (_, Poll::Pending) => match leaves {
+                    Some(reached) if up.holds_nothing() && down.holds_nothing() => {
+                        Poll::Ready(Broken::Left(reached))
+                    }
+                    Some(_) | None => Poll::Pending,
+                },
             }
         })
         .await;
@@ -632,10 +634,10 @@ impl<'a> Carrying<'a> {
         };
         let refused = match broken {
             Broken::No => return self.report(None, Some(carried)),
-            Broken::Left => {
+            Broken::Left(reached) => {
                 self.report(None, Some(carried));
                 let client = (client, self.incoming.from);
-                return self.worker.pass_on(self.id, client, server);
+                return self.worker.pass_on(self.id, client, (server, reached));
             }
             Broken::By(refused) => refused,
         };
@@ -733,8 +735,8 @@ fn moved(up: &Pump, down: &Pump) -> Bytes {
 /// Whether a stream ended before its end, and what that is called if it was not who opened it.
 enum Broken {
     No,
-    /// It goes on in a newer process.
-    Left,
+    /// It goes on in a newer process; its server was reached here.
+    Left(SocketAddr),
     By(Option<Code>),
 }
 

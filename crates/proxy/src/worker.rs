@@ -241,13 +241,13 @@ impl Worker {
         }
     }
 
-    /// Passes on both ends of a stream, whose client comes from `from` and of which nothing is held. What
-    /// cannot be passed on is ended.
+    /// Passes on both ends of a stream, whose client comes from `from`, whose server was reached at `to`, and
+    /// of which nothing is held. What cannot be passed on is ended.
     pub(crate) fn pass_on(
         &self,
         id: CallId,
         (client, from): (stream::Stream, SocketAddr),
-        server: stream::Stream,
+        (server, to): (stream::Stream, SocketAddr),
     ) {
         let heir = self.heir.borrow();
         match (&*heir, client, server) {
@@ -258,6 +258,7 @@ impl Worker {
                         client,
                         from,
                         server,
+                        to,
                     }));
                 }
             }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use leno_model::CallId;
 
 /// The version of the words. Another one is refused, and the older process goes on.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// One word.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,9 +25,10 @@ pub(super) enum Word {
     Yours,
     /// Here is a connection on which nothing is under way.
     Connection,
-    /// Here are both ends of a stream of bytes: the client, which comes from this address, and the
-    /// server. What the older one had read of either it has written to the other.
-    Stream(CallId, SocketAddr),
+    /// Here are both ends of a stream of bytes: the client, which comes from the first address, and the
+    /// server, which was reached at the other. What the older one had read of either it has written to the
+    /// other.
+    Stream(CallId, SocketAddr, SocketAddr),
 }
 
 /// What each word begins with.
@@ -46,7 +47,7 @@ impl Word {
             Self::Serving => b"serving".to_vec(),
             Self::Yours => b"yours".to_vec(),
             Self::Connection => b"connection".to_vec(),
-            Self::Stream(id, from) => format!("{STREAM}{id:?} {from}").into_bytes(),
+            Self::Stream(id, from, to) => format!("{STREAM}{id:?} {from} {to}").into_bytes(),
         }
     }
 
@@ -64,9 +65,10 @@ impl Word {
                     return version.parse().ok().map(Self::Hello);
                 }
                 if let Some(stream) = text.strip_prefix(STREAM) {
-                    let (id, from) = stream.split_once(' ')?;
+                    let (id, addresses) = stream.split_once(' ')?;
                     let id = CallId::parse(id.as_bytes())?;
-                    return from.parse().ok().map(|from| Self::Stream(id, from));
+                    let (from, to) = addresses.split_once(' ')?;
+                    return Some(Self::Stream(id, from.parse().ok()?, to.parse().ok()?));
                 }
                 Self::Refused(text.strip_prefix(REFUSED)?.to_owned())
             }
@@ -88,7 +90,11 @@ mod tests {
             Word::Serving,
             Word::Yours,
             Word::Connection,
-            Word::Stream(CallId::of_number(7), "[fd00::1]:80".parse().unwrap()),
+            Word::Stream(
+                CallId::of_number(7),
+                "[fd00::1]:80".parse().unwrap(),
+                "10.0.0.1:6379".parse().unwrap(),
+            ),
         ] {
             assert_eq!(Word::decode(&word.encode()), Some(word));
         }
@@ -97,6 +103,7 @@ mod tests {
             b"SOCKET",
             b"leno-succession x",
             b"stream 7 [::1]:80",
+            b"stream 00000000000000000000000000000007 [::1]:80",
             b"all\n",
             b"\xff",
         ] {

@@ -60,9 +60,13 @@ async fn check(demand: &str, account: Option<&str>, expect: &str, told: &str) {
         Err(error) => format!("{} {error}", error.code()),
     };
     assert!(joined.contains(expect), "{demand}: {joined}");
-    let events = world.events.lock().unwrap();
-    let is_of_it = |event: &&Event| matches!(event, Event::Joined { .. } | Event::NotJoined { .. });
-    let event = events.iter().find(is_of_it).unwrap().to_string();
+    let is_of_it = |event: &Event| matches!(event, Event::Joined { .. } | Event::NotJoined { .. });
+    let events = world.event(is_of_it).await;
+    let event = events
+        .iter()
+        .find(|event| is_of_it(event))
+        .unwrap()
+        .to_string();
     assert!(event.contains(told), "{demand}: {event}");
 }
 

@@ -7,7 +7,7 @@ use leno_control::Event;
 use leno_proxy::Clocks;
 use leno_proxy::follow;
 
-use crate::world::{Place, Proxy, SHOP, World, join, within};
+use crate::world::{Place, Proxy, SHOP, World, join};
 
 /// What becomes of the roots, one a line, and who is waited for.
 fn told(trust: &Trust) -> String {
@@ -67,17 +67,11 @@ async fn a_root_signs_as_soon_as_all_who_have_certificates_hold_it() {
     until_told(&world, "leaving, active").await;
     assert_ne!(trust(&world).await.root, before);
     assert_eq!((roots(&web), roots(&cart)), (2, 2));
-    let count = |is_it: fn(&Event) -> bool| {
-        let happened = world.events.lock().unwrap();
-        happened.iter().filter(|event| is_it(event)).count()
-    };
     // What is told of a step comes after it.
-    within(async {
-        while count(|event| matches!(event, Event::RootActivated(_))) == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let happened = world
+        .event(|event| matches!(event, Event::RootActivated(_)))
+        .await;
+    let count = |is_it: fn(&Event) -> bool| happened.iter().filter(|event| is_it(event)).count();
     assert_eq!(count(|event| matches!(event, Event::RootAnnounced(_))), 1);
     assert_eq!(count(|event| matches!(event, Event::RootActivated(_))), 1);
     assert_eq!(count(|event| matches!(event, Event::RootRemoved(_))), 0);

@@ -1,11 +1,12 @@
 //! A control plane on the loopback, with a folder of its own.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use leno_admin::{Applied, Apply, Client, CreateToken, Failure, File, NotAsked, remote};
@@ -57,7 +58,7 @@ impl Drop for Place {
 pub(crate) struct World {
     pub(crate) admin: Client,
     pub(crate) desk: Desk,
-    pub(crate) events: Arc<Mutex<Vec<Event>>>,
+    pub(crate) events: watch::Receiver<Vec<Event>>,
     pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
     pub(crate) place: Arc<Place>,
@@ -91,9 +92,8 @@ impl World {
             ..Settings::new(place.path("store"), listen, place.path("control.sock"))
         };
         change(&mut settings);
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&events);
-        let tell = move |event: &Event| heard.lock().unwrap().push(event.clone());
+        let (hear, events) = watch::channel(Vec::new());
+        let tell = move |event: &Event| hear.send_modify(|all| all.push(event.clone()));
         let control = within(async {
             loop {
                 match Control::open(settings.clone(), tell.clone()) {
@@ -118,6 +118,11 @@ impl World {
             task,
             place,
         }
+    }
+
+    /// Waits for an event that is as expected, and gives back all so far.
+    pub(crate) async fn event(&self, expected: impl Fn(&Event) -> bool) -> Vec<Event> {
+        told(&self.events, expected).await
     }
 
     /// Ends the control plane as a kill would, and gives back what is left on disk.
@@ -322,15 +327,26 @@ impl Proxy {
     }
 
     /// Waits for an event that is as expected.
-    pub(crate) async fn event(&mut self, expected: impl Fn(&follow::Event) -> bool) {
-        let happened = |events: &Vec<follow::Event>| events.iter().any(&expected);
-        let came = timeout(LONG, self.events.wait_for(happened)).await.is_ok();
-        assert!(came, "it never came, but: {:?}", self.events.borrow());
+    pub(crate) async fn event(&self, expected: impl Fn(&follow::Event) -> bool) {
+        told(&self.events, expected).await;
     }
 
     /// What is on disk.
     pub(crate) fn folder(&self) -> PathBuf {
         self.place.path("")
+    }
+}
+
+/// Waits until one of what is told is as expected, and gives back all so far.
+async fn told<T: Clone + Debug>(
+    events: &watch::Receiver<Vec<T>>,
+    expected: impl Fn(&T) -> bool,
+) -> Vec<T> {
+    let mut heard = events.clone();
+    let happened = |events: &Vec<T>| events.iter().any(&expected);
+    match timeout(LONG, heard.wait_for(happened)).await {
+        Ok(all) => all.unwrap().clone(),
+        Err(_) => panic!("it never came, but: {:?}", events.borrow()),
     }
 }
 

@@ -6,6 +6,24 @@ use std::process::Command;
 
 use leno_e2e::{Ended, Process, World, ended, run};
 
+/// `web`, and `cart` as a workload and as a service of HTTP. `@name` stands for the address of a name.
+pub(crate) const PAIR: &str = "\
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: web}
+spec: {instances: [{address: @web}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: MeshWorkload
+metadata: {name: cart, labels: {app: cart}}
+spec: {ports: [{port: 8080, protocol: HTTP}], instances: [{address: @cart}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart}
+spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080, appProtocol: http}]}
+";
+
 /// A control plane of the mesh `shop`.
 pub(crate) struct Control {
     pub(crate) world: World,
@@ -47,6 +65,11 @@ impl Control {
         ended(&mut self.command(arguments)).expect("it ends in time")
     }
 
+    /// The proxy of a workload of the shop, which has joined by a token and runs with further arguments.
+    pub(crate) fn joined(&self, name: &str, more: &[&str]) -> Process {
+        joined(&self.world, |arguments| self.ask(arguments), name, more)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.world.folder().join(name)
     }
@@ -82,6 +105,23 @@ fn running(world: &World, arguments: &[&str]) -> Process {
     );
     process.until_says(&["listening on"]);
     process
+}
+
+/// The proxy of a workload of the shop, which has joined whoever `ask` asks by a token.
+pub(crate) fn joined(
+    world: &World,
+    ask: impl Fn(&[&str]) -> String,
+    name: &str,
+    more: &[&str],
+) -> Process {
+    let token = ask(&["token", "create", &format!("shop/{name}")]);
+    let token = token.split_whitespace().last().unwrap();
+    ask(&["join", token, "--state", name]);
+    let tunnel = world.at(name, 15008).to_string();
+    let mut command = world.command(&["proxy", "--joined"]);
+    command.args(["-n", "shop", "--state", name, "--workload", name]);
+    command.args(["--tunnel", &tunnel]).args(more);
+    world.process(name, &mut command)
 }
 
 /// A `MeshWorkload` of this name that is attested so.

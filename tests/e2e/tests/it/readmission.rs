@@ -3,9 +3,9 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use leno_e2e::{Application, Client, Process, until, within};
+use leno_e2e::{Application, Client, until, within};
 
-use crate::control::Control;
+use crate::control::{Control, PAIR};
 
 /// With the shortest life that certificates can have.
 const MESH: &str = "{mtls: Strict, certificates: {lifetime: 1m}}";
@@ -13,31 +13,14 @@ const MESH: &str = "{mtls: Strict, certificates: {lifetime: 1m}}";
 /// Longer than any certificate of that mesh lasts.
 const LIFE: Duration = Duration::from_secs(100);
 
-const SHOP: &str = "\
-apiVersion: leno.dev/v1alpha1
-kind: MeshWorkload
-metadata: {name: web}
-spec: {instances: [{address: @web}]}
----
-apiVersion: leno.dev/v1alpha1
-kind: MeshWorkload
-metadata: {name: cart, labels: {app: cart}}
-spec: {ports: [{port: 8080, protocol: HTTP}], instances: [{address: @cart}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart}
-spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080, appProtocol: http}]}
-";
-
 #[test]
 fn one_command_lets_in_whose_certificates_have_all_ended() {
-    let control = Control::start(&[], MESH, SHOP);
+    let control = Control::start(&[], MESH, PAIR);
     Application::start(control.world.at("cart", 8080), "cart");
     let web = control.world.at("web", 8081);
     let _proxies = [
-        joined(&control, "cart", &[]),
-        joined(&control, "web", &["--upstream", &format!("cart:80={web}")]),
+        control.joined("cart", &[]),
+        control.joined("web", &["--upstream", &format!("cart:80={web}")]),
     ];
     until("a listener", || TcpStream::connect(web).ok());
     let outcome = || {
@@ -65,16 +48,4 @@ fn one_command_lets_in_whose_certificates_have_all_ended() {
 
     control.ask(&["certs", "readmit"]);
     until("a call, nothing having been started again", || is("200"));
-}
-
-/// A proxy that has joined by a token.
-fn joined(control: &Control, name: &str, more: &[&str]) -> Process {
-    let token = control.ask(&["token", "create", &format!("shop/{name}")]);
-    let token = token.split_whitespace().last().unwrap();
-    control.ask(&["join", token, "--state", name]);
-    let tunnel = control.world.at(name, 15008).to_string();
-    let mut command = control.world.command(&["proxy", "--joined"]);
-    command.args(["-n", "shop", "--state", name, "--workload", name]);
-    command.args(["--tunnel", &tunnel]).args(more);
-    control.world.process(name, &mut command)
 }

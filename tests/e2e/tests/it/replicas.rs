@@ -9,26 +9,14 @@ use std::thread::{self, JoinHandle};
 
 use leno_e2e::{Application, Client, Ended, Process, World, ended, run, until};
 
-const SHOP: &str = "\
+use crate::control::{PAIR, joined};
+
+const MESH: &str = "\
 apiVersion: leno.dev/v1alpha1
 kind: Mesh
 metadata: {name: shop}
 spec: {trustDomain: shop.local, mtls: Strict}
 ---
-apiVersion: leno.dev/v1alpha1
-kind: MeshWorkload
-metadata: {name: web}
-spec: {instances: [{address: @web}]}
----
-apiVersion: leno.dev/v1alpha1
-kind: MeshWorkload
-metadata: {name: cart, labels: {app: cart}}
-spec: {ports: [{port: 8080, protocol: HTTP}], instances: [{address: @cart}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart}
-spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080, appProtocol: http}]}
 ";
 
 /// What is applied once the first control plane has ended.
@@ -38,6 +26,11 @@ kind: MeshWorkload
 metadata: {name: later}
 spec: {instances: [{address: 10.0.0.7}]}
 ";
+
+/// A mesh of two.
+fn shop() -> String {
+    format!("{MESH}{PAIR}")
+}
 
 /// etcd, and what two control planes and their proxies need.
 struct Replicas {
@@ -104,16 +97,14 @@ impl Replicas {
         self.told(of, &["apply", "-f", &file, "-n", "shop", "--set", set])
     }
 
-    /// A proxy that has joined by a token.
+    /// The proxy of a workload, which has joined the first control plane.
     fn joined(&self, name: &str, more: &[&str]) -> Process {
-        let token = self.ask("one", &["token", "create", &format!("shop/{name}")]);
-        let token = token.split_whitespace().last().unwrap();
-        self.ask("one", &["join", token, "--state", name]);
-        let tunnel = self.world.at(name, 15008).to_string();
-        let mut command = self.world.command(&["proxy", "--joined"]);
-        command.args(["-n", "shop", "--state", name, "--workload", name]);
-        command.args(["--tunnel", &tunnel]).args(more);
-        self.world.process(name, &mut command)
+        joined(
+            &self.world,
+            |arguments| self.ask("one", arguments),
+            name,
+            more,
+        )
     }
 
     /// Waits until this control plane says that it stands by for the other, and lacks nothing.
@@ -178,7 +169,7 @@ fn one_control_plane_takes_over_from_another_and_no_call_fails() {
     one.until_says(&["listening on"]);
     let two = replicas.control("two");
     two.until_says(&["standing by: one acts"]);
-    let applied = replicas.apply("one", "shop", SHOP);
+    let applied = replicas.apply("one", "shop", &shop());
     assert!(applied.status.success(), "{applied:?}");
     replicas.until_stands_by("two", "one");
     let refused = replicas.apply("two", "later", LATER);
@@ -247,7 +238,7 @@ fn without_etcd_what_stands_is_served_and_nothing_is_changed() {
     let replicas = Replicas::start();
     let one = replicas.control("one");
     one.until_says(&["listening on"]);
-    assert!(replicas.apply("one", "shop", SHOP).status.success());
+    assert!(replicas.apply("one", "shop", &shop()).status.success());
     replicas.etcd.signal("STOP");
     let refused = replicas.apply("one", "later", LATER);
     assert!(refused.out.contains("S019 etcd-away"), "{refused:?}");

@@ -8,7 +8,7 @@ use leno_channel::generate_key;
 use leno_e2e::{Application, Process, World, curl, until};
 use leno_jwt::{Claims, Signer};
 
-use crate::control::Control;
+use crate::control::{Control, PAIR};
 
 fn signer() -> Signer {
     Signer::new(generate_key().secret()).unwrap()
@@ -98,22 +98,8 @@ spec:
     assert!(!cart.log().contains("anna"), "{}", cart.log());
 }
 
-/// A pair, and a policy whose keys are served by HTTP.
+/// A policy whose keys are served by HTTP.
 const KEYS_BY_URL: &str = "
-apiVersion: leno.dev/v1alpha1
-kind: MeshWorkload
-metadata: {name: web}
-spec: {instances: [{address: @web}]}
----
-apiVersion: leno.dev/v1alpha1
-kind: MeshWorkload
-metadata: {name: cart, labels: {app: cart}}
-spec: {ports: [{port: 8080, protocol: HTTP}], instances: [{address: @cart}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart}
-spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080, appProtocol: http}]}
 ---
 apiVersion: leno.dev/v1alpha1
 kind: AccessPolicy
@@ -129,17 +115,6 @@ spec:
   rules:
   - {}
 ";
-
-fn joined(control: &Control, name: &str, more: &[&str]) -> Process {
-    let token = control.ask(&["token", "create", &format!("shop/{name}")]);
-    let token = token.split_whitespace().last().unwrap();
-    control.ask(&["join", token, "--state", name]);
-    let tunnel = control.world.at(name, 15008).to_string();
-    let mut command = control.world.command(&["proxy", "--joined"]);
-    command.args(["-n", "shop", "--state", name, "--workload", name]);
-    command.args(["--tunnel", &tunnel]).args(more);
-    control.world.process(name, &mut command)
-}
 
 /// Serves this issuer's key, by a server that knows nothing of it.
 fn serve_key(control: &Control, issuer: &Signer) -> Process {
@@ -159,12 +134,12 @@ fn keys_hold_while_their_url_is_away_and_are_others_when_it_comes_back_with_othe
     let mesh = "{trustDomain: shop.local, mtls: Strict}";
     let control = Control::start(&["--keys-on-loopback"], mesh, "");
     let mut keys = serve_key(&control, &first);
-    control.apply(mesh, KEYS_BY_URL);
+    control.apply(mesh, &format!("{PAIR}{KEYS_BY_URL}"));
     Application::start(control.world.at("cart", 8080), "cart");
-    let _cart = joined(&control, "cart", &[]);
+    let _cart = control.joined("cart", &[]);
     let web = control.world.at("web", 8080);
     let upstream = format!("shop/cart:80={web}");
-    let _web = joined(&control, "web", &["--upstream", &upstream]);
+    let _web = control.joined("web", &["--upstream", &upstream]);
     until("a listener", || TcpStream::connect(web).ok());
     let ask = |issuer: &Signer| {
         let bearer = format!("authorization: Bearer {}", token(issuer, LATER));

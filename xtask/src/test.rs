@@ -13,7 +13,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     dashboard::install_modules()?;
     let mut words = vec!["test", "--locked"];
     if arguments.is_empty() {
-        words.push("--workspace");
+        // Whoever waits for all of it wants to know all that fails.
+        words.extend(["--workspace", "--no-fail-fast"]);
     }
     words.extend(arguments.iter().map(String::as_str));
     shell::run("cargo", &words, &[])

@@ -2,6 +2,8 @@
 //! the change, or that stood there before it.
 
 use std::collections::BTreeSet;
+use std::iter::zip;
+use std::ptr;
 use std::sync::Arc;
 
 use leno_model::view::{Access, AccessRule, CallerMatch, Effect};
@@ -12,14 +14,64 @@ use crate::same::same_rule;
 /// How many callers are named.
 const MOST_CALLERS: usize = 4;
 
-/// The words, and who said so. `before` stood over the ports before, and let the call in by
-/// `allowed_by` if a rule had to.
-pub(crate) fn name(
+/// Who keeps calls of one caller out: found once for all that the same keeps out.
+pub(crate) struct Blame<'g> {
+    caller: Option<&'g SpiffeId>,
+    named: Vec<(Between<'g>, Option<Named>)>,
+}
+
+/// The words, and who said so.
+type Named = (String, Origin);
+
+/// What stands over a port, what stood over those that a call got to before, and the rule that let it in.
+struct Between<'g> {
+    access: &'g Access,
+    before: Vec<&'g Access>,
+    allowed_by: Option<&'g AccessRule>,
+}
+
+impl<'g> Blame<'g> {
+    pub(crate) fn new(caller: Option<&'g SpiffeId>) -> Self {
+        Self {
+            caller,
+            named: Vec::new(),
+        }
+    }
+
+    /// Who keeps it out. `before` stood over the ports before, and let the call in by `allowed_by` if a
+    /// rule had to.
+    pub(crate) fn name(
+        &mut self,
+        access: &'g Access,
+        before: &[&'g Access],
+        allowed_by: Option<&'g AccessRule>,
+    ) -> Option<&Named> {
+        let is_it = |(known, _): &(Between<'_>, _)| {
+            ptr::eq(known.access, access)
+                && known.before.len() == before.len()
+                && zip(&known.before, before).all(|(one, other)| ptr::eq(*one, *other))
+                && known.allowed_by.map(ptr::from_ref) == allowed_by.map(ptr::from_ref)
+        };
+        let place = self.named.iter().position(is_it).unwrap_or_else(|| {
+            let between = Between {
+                access,
+                before: before.to_vec(),
+                allowed_by,
+            };
+            let named = name(access, before, allowed_by, self.caller);
+            self.named.push((between, named));
+            self.named.len() - 1
+        });
+        self.named.get(place)?.1.as_ref()
+    }
+}
+
+fn name(
     access: &Access,
-    before: &[Arc<Access>],
+    before: &[&Access],
     allowed_by: Option<&AccessRule>,
     caller: Option<&SpiffeId>,
-) -> Option<(String, Origin)> {
+) -> Option<Named> {
     let allows = || {
         access
             .rules

@@ -1,9 +1,9 @@
 //! What a change would mean for calls of one kind.
 
-use leno_model::{Code, Origin, SpiffeId};
+use leno_model::{Code, Origin};
 
-use crate::blame;
-use crate::fate::{Fate, Refused, Way};
+use crate::blame::Blame;
+use crate::fate::{Fate, Refused, To, Way};
 use crate::same::{only_forwards, same_effect};
 
 /// What a change would mean for calls. The worst comes first.
@@ -62,21 +62,21 @@ impl Outcome {
     }
 }
 
-/// Compares what becomes of calls of `caller` before and after a change.
-pub(crate) fn compare(
-    before: &Fate<'_>,
-    after: &Fate<'_>,
-    caller: Option<&SpiffeId>,
+/// Compares what becomes of calls before and after a change.
+pub(crate) fn compare<'g>(
+    before: &Fate<'g>,
+    after: &Fate<'g>,
+    blame: &mut Blame<'g>,
     was_carried: bool,
 ) -> Outcome {
     match (before, after) {
         (Fate::Carried(one), Fate::Carried(other)) => ways(one, other),
-        (Fate::Carried(way), Fate::Refused(refused)) => breaks(Some(way), refused, caller),
-        (Fate::Open(_), Fate::Refused(refused)) if was_carried => breaks(None, refused, caller),
+        (Fate::Carried(way), Fate::Refused(refused)) => breaks(Some(way), refused, blame),
+        (Fate::Open(_), Fate::Refused(refused)) if was_carried => breaks(None, refused, blame),
         (Fate::Refused(one), Fate::Refused(other)) if one.code == other.code => Outcome::SAME,
         (Fate::Refused(_), Fate::Refused(refused)) => Outcome {
             verdict: Verdict::Changes,
-            ..breaks(None, refused, caller)
+            ..breaks(None, refused, blame)
         },
         (Fate::Refused(refused), Fate::Carried(way)) => {
             let said = way.allowed_by.as_ref().map(|rule| rule.origin.clone());
@@ -94,7 +94,7 @@ pub(crate) fn compare(
     }
 }
 
-fn breaks(way: Option<&Way<'_>>, refused: &Refused, caller: Option<&SpiffeId>) -> Outcome {
+fn breaks<'g>(way: Option<&Way<'g>>, refused: &Refused<'g>, blame: &mut Blame<'g>) -> Outcome {
     let mut outcome = Outcome {
         refused: Some((refused.code, refused.status)),
         ..Outcome::new(
@@ -103,14 +103,13 @@ fn breaks(way: Option<&Way<'_>>, refused: &Refused, caller: Option<&SpiffeId>) -
             refused.origin.clone(),
         )
     };
-    let guessed = refused.access.as_ref().filter(|_| refused.origin.is_none());
+    let guessed = refused.access.filter(|_| refused.origin.is_none());
     if let Some(access) = guessed {
-        let (before, allowed_by) = way.map_or((&[][..], None), |way| {
-            (way.over.as_slice(), way.allowed_by.as_deref())
-        });
-        if let Some((words, origin)) = blame::name(access, before, allowed_by, caller) {
-            outcome.why = words;
-            outcome.origin = Some(origin);
+        let (before, allowed_by) =
+            way.map_or((&[][..], None), |way| (way.over.as_slice(), way.allowed_by));
+        if let Some((words, origin)) = blame.name(access, before, allowed_by) {
+            outcome.why = words.clone();
+            outcome.origin = Some(origin.clone());
         }
     }
     if let Some((part, of)) = refused.part {
@@ -129,14 +128,14 @@ fn ways(one: &Way<'_>, other: &Way<'_>) -> Outcome {
         return Outcome::SAME;
     }
     let said = other.rule.or(one.rule).map(|rule| rule.origin.clone());
-    let share = |way: &Way<'_>, name: &str| {
+    let share = |way: &Way<'_>, name: &To| {
         let mut shares = way.shares.iter();
         shares
             .find(|(other, _)| other == name)
             .map_or(0.0, |(_, share)| *share)
     };
     let names = other.shares.iter().chain(&one.shares).map(|(name, _)| name);
-    let mut moved: Vec<&String> = Vec::new();
+    let mut moved: Vec<&To> = Vec::new();
     for name in names {
         let differs = (share(one, name) - share(other, name)).abs() > f64::EPSILON;
         if differs && !moved.contains(&name) {

@@ -1,12 +1,14 @@
 //! What a configuration does with a call, decided by the functions that decide real ones.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use leno_jwt::Claims;
 use leno_model::flow::{FactOf, FactValue, Facts, Kind};
 use leno_model::origin::RouteName;
+use leno_model::view::route::Part;
 use leno_model::view::{
     Access, AccessRule, Action, Backend, PathMatch, PathRewrite, PortRef, Route, Rule, Unknown,
 };
@@ -28,7 +30,7 @@ pub enum Fate<'g> {
     /// It gets to whom it is for.
     Carried(Way<'g>),
     /// A proxy refuses it.
-    Refused(Refused),
+    Refused(Refused<'g>),
     /// It hangs on something that was not recorded.
     Open(String),
 }
@@ -39,16 +41,37 @@ pub struct Way<'g> {
     /// The rule of a route that takes it.
     pub rule: Option<&'g Rule>,
     /// To whom it goes, each with its share of the whole; nothing where it leaves the mesh.
-    pub shares: Vec<(String, f64)>,
+    pub shares: Vec<(To, f64)>,
     /// The access rule that lets it in, if one had to.
-    pub allowed_by: Option<Arc<AccessRule>>,
+    pub allowed_by: Option<&'g AccessRule>,
     /// What stands over the ports that it gets to.
-    pub(crate) over: Vec<Arc<Access>>,
+    pub(crate) over: Vec<&'g Access>,
+}
+
+/// To whom calls go.
+#[derive(Clone, PartialEq, Debug)]
+pub enum To {
+    /// A port of a service.
+    Port(PortRef),
+    /// What a route names and nobody can use.
+    Invalid(Code),
+    /// A workload, as flows name its identity.
+    Workload(Arc<str>),
+}
+
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => port.fmt(f),
+            Self::Invalid(code) => write!(f, "{code} {}", code.slug()),
+            Self::Workload(identity) => identity.fmt(f),
+        }
+    }
 }
 
 /// Why a call is not carried.
 #[derive(Clone, Debug)]
-pub struct Refused {
+pub struct Refused<'g> {
     /// What kind of refusal.
     pub code: Code,
     /// The status of the answer; a stream of bytes is cut without one.
@@ -60,10 +83,10 @@ pub struct Refused {
     /// Who answers what share of the calls so, where not all of them.
     pub part: Option<(usize, usize)>,
     /// What stands over the port, where that refuses it.
-    pub(crate) access: Option<Arc<Access>>,
+    pub(crate) access: Option<&'g Access>,
 }
 
-impl From<&Refusal> for Refused {
+impl From<&Refusal> for Refused<'_> {
     fn from(refusal: &Refusal) -> Self {
         Self {
             code: refusal.code(),
@@ -341,7 +364,7 @@ impl<'g> Asking<'_, 'g> {
         match led {
             Led::Straight => {
                 let way = Way {
-                    shares: [(port.to_string(), 1.0)].into(),
+                    shares: [(To::Port(port.clone()), 1.0)].into(),
                     ..Way::default()
                 };
                 self.reached(port, request, way)
@@ -400,11 +423,11 @@ impl<'g> Asking<'_, 'g> {
         let total = f64::from(split.total().get());
         let parts = || split.parts().iter().filter(|part| part.weight > 0);
         for part in parts() {
-            let name = match &part.backend {
-                Backend::Service(port) => port.to_string(),
-                Backend::Invalid(code) => format!("{code} {}", code.slug()),
+            let to = match &part.backend {
+                Backend::Service(port) => To::Port(port.clone()),
+                Backend::Invalid(code) => To::Invalid(*code),
             };
-            way.shares.push((name, f64::from(part.weight) / total));
+            way.shares.push((to, f64::from(part.weight) / total));
         }
         let mut open = None;
         for part in parts() {
@@ -420,52 +443,7 @@ impl<'g> Asking<'_, 'g> {
                 refused.part = share_of(part.weight, split.total().get());
                 return Fate::Refused(refused);
             };
-            let rewrites = [part.rewrite.as_ref(), rule.rewrite.as_ref()];
-            let rewrites = || rewrites.into_iter().flatten();
-            let host = rewrites().find_map(|rewrite| rewrite.host.as_deref());
-            let path = rewrites().find_map(|rewrite| rewrite.path.as_ref());
-            let path = path
-                .zip(request)
-                .and_then(|(change, request)| rewritten(route, change, request.path));
-            let changes = [&rule.request_headers, &part.request_headers];
-            let mut set: Vec<_> = changes
-                .iter()
-                .flat_map(|changes| &changes.set)
-                .map(|(name, value)| Header {
-                    name,
-                    value: value.as_bytes(),
-                })
-                .collect();
-            let removed = changes.iter().flat_map(|changes| &changes.remove);
-            let kept = set.iter().map(|header| header.name);
-            let kept = kept.chain(removed.map(|name| &**name)).map(Asked::Header);
-            let mut kept: Vec<_> = kept.collect();
-            // What is added to is known no more.
-            let mut changed: Vec<_> = kept.clone();
-            let added = changes.iter().flat_map(|changes| &changes.add);
-            changed.extend(added.map(|(name, _)| Asked::Header(name)));
-            let is_as_it_came = |asked: &Asked<'_>| !changed.contains(asked);
-            if let Some(Recorded {
-                headers,
-                kept: Kept::Only(came),
-                ..
-            }) = request
-            {
-                let as_it_came = headers.iter();
-                set.extend(as_it_came.filter(|header| is_as_it_came(&Asked::Header(header.name))));
-                kept.extend(came.iter().copied().filter(is_as_it_came));
-            }
-            let sent = request.map(|request| Recorded {
-                host: host.map_or(request.host, Fact::Known),
-                path: match &path {
-                    Some(path) => RecordedPath::Like(Shaped::new(path)),
-                    None => request.path,
-                },
-                headers: &set,
-                kept: Kept::Only(&kept),
-                ..*request
-            });
-            match self.reached(port, sent.as_ref(), Way::default()) {
+            match self.reached_changed((route, rule, part), port, request) {
                 Fate::Carried(of_part) => {
                     way.allowed_by = way.allowed_by.or(of_part.allowed_by);
                     way.over.extend(of_part.over);
@@ -478,6 +456,60 @@ impl<'g> Asking<'_, 'g> {
             }
         }
         open.map_or(Fate::Carried(way), Fate::Open)
+    }
+
+    /// What those do who answer for a port, once a rule has changed what is sent to this part of its calls.
+    fn reached_changed(
+        &self,
+        (route, rule, part): (&Route, &Rule, &Part),
+        port: &PortRef,
+        request: Option<&Recorded<'_>>,
+    ) -> Fate<'g> {
+        let rewrites = [part.rewrite.as_ref(), rule.rewrite.as_ref()];
+        let changes = [&rule.request_headers, &part.request_headers];
+        let Some(request) = request else {
+            return self.reached(port, None, Way::default());
+        };
+        if rewrites == [None, None] && changes.iter().all(|changes| changes.is_empty()) {
+            return self.reached(port, Some(request), Way::default());
+        }
+        let rewrites = || rewrites.into_iter().flatten();
+        let host = rewrites().find_map(|rewrite| rewrite.host.as_deref());
+        let path = rewrites().find_map(|rewrite| rewrite.path.as_ref());
+        let path = path.and_then(|change| rewritten(route, change, request.path));
+        let mut set: Vec<_> = changes
+            .iter()
+            .flat_map(|changes| &changes.set)
+            .map(|(name, value)| Header {
+                name,
+                value: value.as_bytes(),
+            })
+            .collect();
+        let removed = changes.iter().flat_map(|changes| &changes.remove);
+        let kept = set.iter().map(|header| header.name);
+        let kept = kept.chain(removed.map(|name| &**name)).map(Asked::Header);
+        let mut kept: Vec<_> = kept.collect();
+        // What is added to is known no more.
+        let mut changed: Vec<_> = kept.clone();
+        let added = changes.iter().flat_map(|changes| &changes.add);
+        changed.extend(added.map(|(name, _)| Asked::Header(name)));
+        let is_as_it_came = |asked: &Asked<'_>| !changed.contains(asked);
+        if let Kept::Only(came) = request.kept {
+            let as_it_came = request.headers.iter();
+            set.extend(as_it_came.filter(|header| is_as_it_came(&Asked::Header(header.name))));
+            kept.extend(came.iter().copied().filter(is_as_it_came));
+        }
+        let sent = Recorded {
+            host: host.map_or(request.host, Fact::Known),
+            path: match &path {
+                Some(path) => RecordedPath::Like(Shaped::new(path)),
+                None => request.path,
+            },
+            headers: &set,
+            kept: Kept::Only(&kept),
+            ..*request
+        };
+        self.reached(port, Some(&sent), Way::default())
     }
 
     /// What those do who answer for a port of a service.
@@ -497,7 +529,7 @@ impl<'g> Asking<'_, 'g> {
 
     /// Why the caller's own proxy would not call some of these in plain, who have no proxies; `None` if it
     /// would.
-    fn called_in_plain(&self, receivers: &[Receiver]) -> Option<Fate<'g>> {
+    fn called_in_plain(&self, receivers: &[Receiver<'_>]) -> Option<Fate<'g>> {
         let callers = self.ground.instances_of(&self.call.from);
         let all: usize = receivers.iter().map(|receiver| receiver.alike).sum();
         receivers.iter().find_map(|receiver| {
@@ -517,12 +549,12 @@ impl<'g> Asking<'_, 'g> {
     }
 
     /// What the proxies of the one that was called do, of whose caller no proxy tells.
-    fn received(&self, receivers: &[Receiver], request: Option<&Recorded<'_>>) -> Fate<'g> {
+    fn received(&self, receivers: &[Receiver<'g>], request: Option<&Recorded<'_>>) -> Fate<'g> {
         if receivers.is_empty() {
             return Fate::Open("which workload was called".to_owned());
         }
         let way = Way {
-            shares: [(self.call.to.to_string(), 1.0)].into(),
+            shares: [(To::Workload(self.call.to.clone()), 1.0)].into(),
             ..Way::default()
         };
         self.let_in(receivers.iter(), request, way)
@@ -531,19 +563,22 @@ impl<'g> Asking<'_, 'g> {
     /// Whether all of these let it in.
     fn let_in<'r>(
         &self,
-        receivers: impl Iterator<Item = &'r Receiver> + Clone,
+        receivers: impl Iterator<Item = &'r Receiver<'g>> + Clone,
         request: Option<&Recorded<'_>>,
         mut way: Way<'g>,
-    ) -> Fate<'g> {
+    ) -> Fate<'g>
+    where
+        'g: 'r,
+    {
         let mut open = None;
         let all: usize = receivers.clone().map(|receiver| receiver.alike).sum();
         for receiver in receivers {
             let verdict = self.judge(receiver, request);
             match self.precedent.settle(verdict, self.met.caller.as_ref()) {
                 Verdict::Allow(allowed) => {
-                    way.over.push(receiver.access.clone());
+                    way.over.push(receiver.access);
                     if let Allowed::ByRule(rule) = allowed {
-                        way.allowed_by = Some(rule.clone());
+                        way.allowed_by = Some(rule);
                     }
                 }
                 Verdict::Undecided(missing) => open = open.or(Some(missing.to_string())),
@@ -551,7 +586,7 @@ impl<'g> Asking<'_, 'g> {
                     let part = (receiver.alike < all).then_some((receiver.alike, all));
                     return Fate::Refused(Refused {
                         part,
-                        access: Some(receiver.access.clone()),
+                        access: Some(receiver.access),
                         ..Refused::from(&Refusal::Denied(denied))
                     });
                 }
@@ -560,7 +595,7 @@ impl<'g> Asking<'_, 'g> {
         open.map_or(Fate::Carried(way), Fate::Open)
     }
 
-    fn judge(&self, receiver: &Receiver, request: Option<&Recorded<'_>>) -> Verdict<'g> {
+    fn judge(&self, receiver: &Receiver<'_>, request: Option<&Recorded<'_>>) -> Verdict<'g> {
         let Some(policy) = self.ground.table.inbound(&receiver.workload, receiver.port) else {
             return Verdict::Deny(Denied::TargetGone(receiver.workload.clone()));
         };

@@ -16,12 +16,12 @@ pub struct Ground<'m> {
     pub(crate) table: Table,
     /// The instances of each service account, as `namespace/account`.
     identities: BTreeMap<String, Vec<WorkloadId>>,
-    answering: BTreeMap<PortRef, Vec<Receiver>>,
+    answering: BTreeMap<PortRef, Vec<Receiver<'m>>>,
 }
 
 /// Instances that would all say the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Receiver {
+pub(crate) struct Receiver<'m> {
     /// One of them.
     pub(crate) workload: WorkloadId,
     /// The port it listens on.
@@ -31,7 +31,7 @@ pub(crate) struct Receiver {
     /// How many there are.
     pub(crate) alike: usize,
     /// What stands over the port.
-    pub(crate) access: Arc<Access>,
+    pub(crate) access: &'m Arc<Access>,
 }
 
 impl<'m> Ground<'m> {
@@ -57,12 +57,12 @@ impl<'m> Ground<'m> {
     }
 
     /// Who answers for a port of a service.
-    pub(crate) fn answering(&self, port: &PortRef) -> &[Receiver] {
+    pub(crate) fn answering(&self, port: &PortRef) -> &[Receiver<'m>] {
         self.answering.get(port).map_or(&[], Vec::as_slice)
     }
 
     /// What the instances of a service account say on one of their ports.
-    pub(crate) fn of_identity(&self, party: &str, port: u16) -> Vec<Receiver> {
+    pub(crate) fn of_identity(&self, party: &str, port: u16) -> Vec<Receiver<'m>> {
         let ids = self.identities.get(party).into_iter().flatten();
         let instances = ids.filter_map(|id| self.mesh.instances.get(id));
         receivers(instances.map(|instance| (instance, port)))
@@ -95,8 +95,8 @@ fn party(id: &SpiffeId) -> String {
     format!("{}/{}", id.namespace, id.service_account)
 }
 
-fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> Vec<Receiver> {
-    let mut receivers = Vec::<Receiver>::new();
+fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> Vec<Receiver<'i>> {
+    let mut receivers = Vec::<Receiver<'_>>::new();
     for (instance, port) in instances {
         let workload = &instance.workload;
         let declared = workload.ports.get(&port);
@@ -109,7 +109,7 @@ fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> V
         let alike = receivers.iter_mut().find(|known| {
             known.port == port
                 && known.in_plain == in_plain
-                && (Arc::ptr_eq(&known.access, access) || known.access == *access)
+                && (Arc::ptr_eq(known.access, access) || known.access == access)
         });
         match alike {
             Some(known) => known.alike += 1,
@@ -118,7 +118,7 @@ fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> V
                 port,
                 in_plain,
                 alike: 1,
-                access: access.clone(),
+                access,
             }),
         }
     }

@@ -20,7 +20,7 @@ mod suggest;
 pub use aftermath::{Aftermath, Ends, Weight, Worse, aftermath};
 pub use call::Seen;
 pub use compare::{Outcome, Verdict};
-pub use fate::{Fate, Refused, Way};
+pub use fate::{Fate, Refused, To, Way};
 pub use ground::Ground;
 pub use preview::{Preview, Request, Row, preview};
 pub use suggest::{Allowed, Caller, Left, Suggestion, suggest};

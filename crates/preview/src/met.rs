@@ -33,7 +33,7 @@ pub(crate) enum Called<'g> {
     /// A port of a service.
     Port(PortRef, &'g Port),
     /// Workloads, as only their own proxies tell.
-    Workloads(Vec<Receiver>),
+    Workloads(Vec<Receiver<'g>>),
 }
 
 impl<'g> Ground<'g> {

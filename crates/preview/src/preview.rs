@@ -9,6 +9,7 @@ use std::sync::Arc;
 use leno_model::Code;
 use leno_model::flow::{Kind, Side, What};
 
+use crate::blame::Blame;
 use crate::call::{Call, Seen};
 use crate::compare::{Outcome, Verdict, compare};
 use crate::fate::Precedent;
@@ -87,25 +88,53 @@ pub fn preview(
         let known: HashSet<Call> = recorded.keys().map(Call::without_facts).collect();
         silent.retain(|call, _| !known.contains(&call.without_facts()));
     }
+    let kinds = recorded.len();
     let mut judging = Judging::new(before, after);
-    let mut preview = Preview {
-        kinds: recorded.len(),
-        ..Preview::default()
-    };
-    let mut rows = Rows::default();
-    for (call, group) in recorded {
-        let outcome = judging.judge(&call, &group);
-        *preview.calls.entry(outcome.verdict).or_default() += group.seen.count;
-        rows.add(call, &group, outcome);
+    let recorded = Judged::of(&mut judging, recorded);
+    let silent = Judged::of(&mut judging, silent);
+    Preview {
+        kinds,
+        rows: recorded.rows.told(before, after),
+        calls: recorded.calls,
+        silent: silent.rows.told(before, after),
     }
-    preview.rows = rows.told(&judging);
-    let mut rows = Rows::default();
-    for (call, group) in silent {
-        let outcome = judging.judge(&call, &group);
-        rows.add(call, &group, outcome);
+}
+
+/// What became of kinds of call.
+#[derive(Default)]
+struct Judged {
+    calls: BTreeMap<Verdict, u64>,
+    rows: Rows,
+}
+
+impl Judged {
+    /// Judges the calls of each edge together: all of them meet the same.
+    fn of(judging: &mut Judging<'_>, groups: HashMap<Call, Group>) -> Self {
+        let mut edges = HashMap::<Edge, Vec<_>>::new();
+        for (call, group) in groups {
+            edges.entry(edge(&call)).or_default().push((call, group));
+        }
+        let mut judged = Self::default();
+        for calls in edges.into_values() {
+            judged.judge(judging, calls);
+        }
+        judged
     }
-    preview.silent = rows.told(&judging);
-    preview
+
+    /// Judges calls of one edge.
+    fn judge(&mut self, judging: &mut Judging<'_>, calls: Vec<(Call, Group)>) {
+        let Some((first, _)) = calls.first() else {
+            return;
+        };
+        let met = judging.both(first);
+        let mut blame = Blame::new(met.before.caller.as_ref());
+        for (call, group) in calls {
+            let outcome = judging.judge(&call, &met, &mut blame, group.end());
+            let calls = self.calls.entry(outcome.verdict).or_default();
+            *calls = calls.saturating_add(group.seen.count);
+            self.rows.add(call, &group, outcome);
+        }
+    }
 }
 
 fn groups(recorded: impl IntoIterator<Item = (Kind, Seen)>) -> HashMap<Call, Group> {
@@ -127,6 +156,21 @@ pub(crate) struct Judging<'g> {
 
 /// What calls have in common that differ only in what they ask.
 type Edge = (Side, Arc<str>, Arc<str>, u16, Option<IpAddr>, bool);
+
+fn edge(call: &Call) -> Edge {
+    let Call {
+        side,
+        from,
+        to,
+        port,
+        peer,
+        route: _,
+        asked,
+        facts: _,
+    } = call;
+    let (from, to) = (from.clone(), to.clone());
+    (*side, from, to, *port, *peer, asked.is_some())
+}
 
 /// What they meet in both configurations.
 pub(crate) struct Both<'g> {
@@ -150,54 +194,43 @@ impl<'g> Judging<'g> {
         }
     }
 
-    fn judge(&mut self, call: &Call, group: &Group) -> Outcome {
-        self.judge_ended(call, group.code(), group.was_carried())
-    }
-
-    /// The same of calls that were carried before the change.
+    /// What the change means for calls that were carried before it.
     pub(crate) fn judge_carried(&mut self, call: &Call) -> Outcome {
-        self.judge_ended(call, None, true)
+        let met = self.meet(call);
+        let mut blame = Blame::new(met.before.caller.as_ref());
+        self.judge(call, &met, &mut blame, End::CARRIED)
     }
 
-    /// What the change means for calls that ended with `code` before it.
-    fn judge_ended(&mut self, call: &Call, code: Option<Code>, was_carried: bool) -> Outcome {
-        let met = self.meet(call);
+    /// What it means for calls that ended so before it.
+    fn judge<'b>(&self, call: &Call, met: &Both<'g>, blame: &mut Blame<'b>, end: End) -> Outcome
+    where
+        'g: 'b,
+    {
         if met.is_same {
             return Outcome::SAME;
         }
         let taken = met.before.taken(call);
-        let precedent = Precedent::new(met.gates, code);
+        let precedent = Precedent::new(met.gates, end.code);
         let before = self.before.fate(call, &met.before, taken, precedent);
         let still_taken = taken.filter(|_| met.takes_alike);
         let after = self.after.fate(call, &met.after, still_taken, precedent);
-        let caller = met.before.caller.as_ref();
-        compare(&before, &after, caller, was_carried)
+        compare(&before, &after, blame, end.was_carried)
     }
 
+    /// What a call meets, as all do of its edge.
     pub(crate) fn meet(&mut self, call: &Call) -> Rc<Both<'g>> {
-        let Call {
-            side,
-            from,
-            to,
-            port,
-            peer,
-            route: _,
-            asked,
-            facts: _,
-        } = call;
-        let edge = (
-            *side,
-            from.clone(),
-            to.clone(),
-            *port,
-            *peer,
-            asked.is_some(),
-        );
+        let edge = edge(call);
         if let Some(met) = self.met.get(&edge) {
             return Rc::clone(met);
         }
+        let met = Rc::new(self.both(call));
+        self.met.insert(edge, Rc::clone(&met));
+        met
+    }
+
+    fn both(&mut self, call: &Call) -> Both<'g> {
         let (before, after) = (self.before.meet(call), self.after.meet(call));
-        let met = Rc::new(Both {
+        Both {
             is_same: self.sameness.of(call),
             gates: self.sameness.gates(call),
             takes_alike: before
@@ -206,15 +239,7 @@ impl<'g> Judging<'g> {
                 .is_some_and(|(one, other)| same_matches(one, other)),
             before,
             after,
-        });
-        self.met.insert(edge, Rc::clone(&met));
-        met
-    }
-
-    fn workload_at(&self, address: IpAddr) -> Option<String> {
-        let at = self.before.workload_at(address);
-        let at = at.or_else(|| self.after.workload_at(address));
-        at.map(ToString::to_string)
+        }
     }
 }
 
@@ -270,14 +295,18 @@ impl Rows {
         }
     }
 
-    fn told(self, judging: &Judging<'_>) -> Vec<Row> {
+    fn told(self, before: &Ground<'_>, after: &Ground<'_>) -> Vec<Row> {
+        let workload_at = |address| {
+            let at = before.workload_at(address);
+            Some(at.or_else(|| after.workload_at(address))?.to_string())
+        };
         let rows = self.0.into_iter().map(|(common, (seen, mut requests))| {
             requests
                 .sort_by(|one, other| (other.count, &one.asked).cmp(&(one.count, &other.asked)));
             Row {
                 from: common.from.to_string(),
                 address: common.address,
-                workload: common.address.and_then(|at| judging.workload_at(at)),
+                workload: common.address.and_then(workload_at),
                 to: common.to.to_string(),
                 port: common.port,
                 requests,
@@ -293,6 +322,22 @@ impl Rows {
         });
         rows
     }
+}
+
+/// How calls ended.
+#[derive(Clone, Copy)]
+struct End {
+    /// Whether some of them got to whom they were for.
+    was_carried: bool,
+    /// What refused them; nothing if some were carried.
+    code: Option<Code>,
+}
+
+impl End {
+    const CARRIED: Self = Self {
+        was_carried: true,
+        code: None,
+    };
 }
 
 /// How calls that a configuration cannot tell apart went.
@@ -330,12 +375,10 @@ impl Group {
         self.ends.iter().any(|((_, code), _)| code.is_none())
     }
 
-    /// What refused them; nothing if some were carried.
-    fn code(&self) -> Option<Code> {
-        match self.was_carried() {
-            true => None,
-            false => self.usual_end().1,
-        }
+    fn end(&self) -> End {
+        let was_carried = self.was_carried();
+        let code = self.usual_end().1.filter(|_| !was_carried);
+        End { was_carried, code }
     }
 
     fn usual_end(&self) -> (u16, Option<Code>) {

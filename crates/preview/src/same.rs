@@ -71,8 +71,9 @@ impl<'g> Sameness<'g> {
         if call.side == Side::Destination {
             let place = (call.to.clone(), call.port);
             return *self.workloads.entry(place).or_insert_with(|| {
-                let receivers = |ground: &Ground<'_>| ground.of_identity(&call.to, call.port);
-                same_receivers(&receivers(before), &receivers(after))
+                let [before, after] =
+                    [before, after].map(|ground| ground.of_identity(&call.to, call.port));
+                same_receivers(&before, &after)
             });
         }
         let Some(service) = call.service() else {
@@ -122,14 +123,14 @@ impl<'g> Sameness<'g> {
         *self.gates.entry(place).or_insert_with(|| {
             let both = [before, after].map(|ground| reached(ground, call));
             let asked = both.iter().flatten().filter(|it| it.in_plain.is_none());
-            let accesses: Vec<_> = asked.map(|it| &it.access).collect();
+            let accesses: Vec<_> = asked.map(|it| it.access).collect();
             alike(&accesses)
         })
     }
 }
 
 /// Those who may answer a call.
-fn reached(ground: &Ground<'_>, call: &Call) -> Vec<Receiver> {
+fn reached<'g>(ground: &Ground<'g>, call: &Call) -> Vec<Receiver<'g>> {
     if call.side == Side::Destination {
         return ground.of_identity(&call.to, call.port);
     }
@@ -236,11 +237,11 @@ fn reachable(called: &PortRef, port: &ServicePort) -> BTreeSet<PortRef> {
     backends.chain([called.clone()]).collect()
 }
 
-fn same_receivers(one: &[Receiver], other: &[Receiver]) -> bool {
-    let is_same = |(one, other): (&Receiver, &Receiver)| {
+fn same_receivers(one: &[Receiver<'_>], other: &[Receiver<'_>]) -> bool {
+    let is_same = |(one, other): (&Receiver<'_>, &Receiver<'_>)| {
         one.port == other.port
             && one.in_plain == other.in_plain
-            && same_access(&one.access, &other.access)
+            && same_access(one.access, other.access)
     };
     one.len() == other.len() && one.iter().zip(other).all(is_same)
 }

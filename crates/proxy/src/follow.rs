@@ -178,10 +178,12 @@ impl Follower {
         Signer(self.line.subscribe())
     }
 
-    /// Reports what `telemetry` counts of calls from here on, and why a collector does not get it.
+    /// Reports what `telemetry` counts of calls from here on, and why a collector does not get it; its metrics
+    /// say how certificates stand.
     pub fn report(&mut self, telemetry: &Telemetry) {
         let (proxy, clocks) = (&self.holder.proxy, self.clocks.clone());
         self.reports = Some(Reports::new(proxy, telemetry, clocks, &mut self.dice));
+        self.certificates.tell_in(telemetry);
         self.telemetry = Some(telemetry.clone());
     }
 

@@ -7,8 +7,9 @@ use std::num::NonZeroU128;
 use std::rc::Rc;
 use std::time::Duration;
 
-use leno_model::{CallId, Fault, Histogram, Wall};
+use leno_model::{CallId, Fault, Histogram, SpiffeId, Wall};
 
+use crate::certificates::Standing;
 use crate::event::Event;
 use crate::export::Exported;
 use crate::kept::Kept;
@@ -172,6 +173,14 @@ impl Snapshot {
             Family::alone(&metric::AUDITED, self.audited),
             Family::of_codes(&metric::HANDSHAKE_FAILURES, &self.handshakes),
             Family::of_codes(&metric::ACCEPT_FAILURES, &self.accepts),
+            Family::new(
+                &metric::CERTIFICATE_ENDS,
+                self.certificates.iter().filter_map(ends),
+            ),
+            Family::new(
+                &metric::CERTIFICATE_RENEWALS_FAILED,
+                self.certificates.iter().map(renewals_failed),
+            ),
             Family::new(&metric::LIMITS, self.limits.iter().map(limit)),
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
@@ -190,6 +199,20 @@ pub(crate) fn of_export(exported: &[Exported]) -> [Family<'_>; 3] {
         Family::new(&metric::EXPORT_LOST, exported.iter().flat_map(lost)),
         Family::new(&metric::EXPORT_FAILURES, exported.iter().map(failures)),
     ]
+}
+
+/// Of one that never came there is no end to tell.
+fn ends((id, standing): &(SpiffeId, Standing)) -> Option<Sample<'static>> {
+    let ends = standing.ends?.elapsed_since_epoch().as_secs();
+    Some(Sample::new([of_identity(id)], ends))
+}
+
+fn renewals_failed((id, standing): &(SpiffeId, Standing)) -> Sample<'static> {
+    Sample::new([of_identity(id)], standing.failures)
+}
+
+fn of_identity(id: &SpiffeId) -> Cow<'static, str> {
+    Cow::Owned(format!("{}/{}", id.namespace, id.service_account))
 }
 
 fn limit((limit, times): &(Limit, u64)) -> Sample<'static> {

@@ -75,6 +75,8 @@ pub const METRICS: &[Metric] = &[
     AUDITED,
     HANDSHAKE_FAILURES,
     ACCEPT_FAILURES,
+    CERTIFICATE_ENDS,
+    CERTIFICATE_RENEWALS_FAILED,
     LIMITS,
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
@@ -231,6 +233,32 @@ pub(crate) const ACCEPT_FAILURES: Metric = Metric {
     elsewhere: Elsewhere {
         conventions: "",
         istio: "envoy_listener_downstream_cx_overflow",
+        linkerd: "",
+    },
+};
+pub(crate) const CERTIFICATE_ENDS: Metric = Metric {
+    name: "leno_certificate_ends_seconds",
+    kind: Kind::Gauge,
+    labels: OF_CERTIFICATE,
+    help: "When each certificate that this proxy holds ends, in seconds since 1970.",
+    otel: "leno.certificate.ends",
+    unit: "s",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "envoy_cluster_ssl_certificate_expiration_unix_time_seconds",
+        linkerd: "identity_cert_expiration_timestamp_seconds",
+    },
+};
+pub(crate) const CERTIFICATE_RENEWALS_FAILED: Metric = Metric {
+    name: "leno_certificate_renewals_failed",
+    kind: Kind::Gauge,
+    labels: OF_CERTIFICATE,
+    help: "How many times in a row this proxy asked for a certificate in vain; 0 as soon as one comes.",
+    otel: "leno.certificate.renewals.failed",
+    unit: "{renewal}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
         linkerd: "",
     },
 };
@@ -578,6 +606,10 @@ const DIRECTION: Label = Label {
     name: "direction",
     help: "Which way they went: sent by the caller, or received by it.",
 };
+const OF_CERTIFICATE: &[Label] = &[Label {
+    name: "identity",
+    help: "Whose: namespace/service account, of the proxy and of the workloads it stands in front of.",
+}];
 const BY_CODE: &[Label] = &[
     REPORTER,
     Label {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use leno_model::Wall;
 
 use crate::access_log::{AccessLog, Pen};
+use crate::certificates::Certificates;
 use crate::event::{Event, Flow, Line};
 use crate::export::{Export, Queue, Signal, Taker};
 use crate::flows::{Counting, Flows, Handed, Passed};
@@ -57,6 +58,7 @@ struct Readers {
     taps: Arc<Taps>,
     keeping: Keeping,
     handed: Arc<Handed>,
+    certificates: Certificates,
     export: Arc<Export>,
     spans: Arc<Queue<Span>>,
     lines: Arc<Queue<Record>>,
@@ -98,6 +100,7 @@ impl Telemetry {
             taps: Arc::default(),
             keeping: Keeping::new(settings.kept),
             handed: Arc::default(),
+            certificates: Certificates::default(),
             spans: Queue::new(Signal::Traces, MOST_SPANS, &export),
             lines: Queue::new(Signal::Logs, MOST_LINES, &export),
             export,
@@ -133,6 +136,7 @@ impl Telemetry {
             refused,
             handshakes,
             accepts,
+            certificates: self.0.certificates.standings(),
             limits,
             folded,
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
@@ -150,6 +154,11 @@ impl Telemetry {
             prometheus::Format::OpenMetrics | prometheus::Format::Protobuf => self.kept(),
         };
         format.write(&self.snapshot().exposition(&kept))
+    }
+
+    /// How the certificates stand that this process holds.
+    pub fn certificates(&self) -> &Certificates {
+        &self.0.certificates
     }
 
     /// What becomes of what is sent to a collector.

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use leno_model::{Fault, Histogram};
+use leno_model::{Fault, Histogram, SpiffeId};
 
+use crate::certificates::Standing;
 use crate::event::{Reporter, Security};
 use crate::export::Exported;
 use crate::limit::Limit;
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub handshakes: CodeCounts,
     /// Times at which connections waited and could not be taken, by code.
     pub accepts: CodeCounts,
+    /// How each certificate stands that this process holds or waits for.
+    pub certificates: Vec<(SpiffeId, Standing)>,
     /// How often each limit bit, of those that did.
     pub limits: Vec<(Limit, u64)>,
     /// Events counted as `other`, because the budget of series was spent.

@@ -105,6 +105,14 @@ impl Process {
         run(Command::new("prlimit").args(["--pid", &pid, &limit]));
     }
 
+    /// Lets it write nothing more into files, or again as much as it likes. It is to ignore the signal
+    /// `XFSZ`, and gets errors.
+    pub fn leave_disk(&self, is_left: bool) {
+        let limit = if is_left { "unlimited" } else { "0" };
+        let (pid, limit) = (self.pid().to_string(), format!("--fsize={limit}:"));
+        run(Command::new("prlimit").args(["--pid", &pid, &limit]));
+    }
+
     /// Its number.
     pub fn pid(&self) -> u32 {
         self.child.borrow().id()

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use crate::block::Block;
-use crate::client::curl;
+use crate::client::Client;
 use crate::process::{Process, run};
 
 /// A folder with the objects of a mesh, and a block of addresses, one for each name in it.
@@ -111,12 +111,19 @@ impl World {
         format!("http://{}{path}", self.at(name, port))
     }
 
+    /// The value of a metric with these labels, as the proxy of `name` tells it, which has `metrics` at its port
+    /// 15020.
+    pub fn metric(&self, name: &str, sample: &str) -> Option<u64> {
+        let told = Client::try_to(self.at(name, 15020))?.get("/metrics")?;
+        let mut lines = told.text().lines();
+        let value = lines.find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))?;
+        value.parse().ok()
+    }
+
     /// How often a limit bit, as the proxy of `name` tells it, which has `metrics` at its port 15020.
     pub fn bit(&self, name: &str, limit: &str) -> u64 {
-        let told = curl(&[&self.url(name, 15020, "/metrics")]);
-        let of = format!("leno_limits_total{{limit=\"{limit}\"}} ");
-        let count = told.text().lines().find_map(|line| line.strip_prefix(&of));
-        count.map_or(0, |count| count.parse().expect("a count is a number"))
+        let of = format!("leno_limits_total{{limit=\"{limit}\"}}");
+        self.metric(name, &of).unwrap_or(0)
     }
 
     /// A process with a log in the folder.
@@ -140,6 +147,15 @@ impl World {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = leno(self.folder());
         command.current_dir(self.folder()).args(arguments);
+        command
+    }
+
+    /// `leno` in the folder, started by another program that ends where it begins.
+    pub fn through(&self, program: &[&str]) -> Command {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(binary());
+        command.env("LENO_PROXIES", self.folder().join(".proxies"));
+        command.current_dir(self.folder());
         command
     }
 

@@ -8,18 +8,26 @@ use leno_channel::grpc::Line;
 use leno_channel::{Keyring, generate_key};
 use leno_identity::{Credential, Renewal};
 use leno_model::{Dice, Mono, Now, Pause, SpiffeId, Wall};
+use leno_telemetry::Telemetry;
 use leno_wire::call;
 use leno_wire::certificates::{Issued, Renew};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::follow::event::Event;
 use crate::follow::folder::{Folder, NotJoinedYet};
+
+/// How long the control plane may take to sign: less than a [`Renewal`] waits, so that its silence is told like any
+/// other failure.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 /// The certificates, and what is asked for.
 #[derive(Debug)]
 pub(super) struct Certificates {
     by_id: BTreeMap<SpiffeId, State>,
     asked: JoinSet<Asked>,
+    /// Whose metrics say how each stands.
+    telemetry: Option<Telemetry>,
 }
 
 /// What came of a question.
@@ -51,7 +59,16 @@ impl Certificates {
         Ok(Self {
             by_id,
             asked: JoinSet::new(),
+            telemetry: None,
         })
+    }
+
+    /// Lets the metrics of `telemetry` say how each stands, from here on.
+    pub(super) fn tell_in(&mut self, telemetry: &Telemetry) {
+        for (id, ends) in self.held() {
+            telemetry.certificates().held(&id, ends);
+        }
+        self.telemetry = Some(telemetry.clone());
     }
 
     /// Wants certificates for these too.
@@ -132,6 +149,7 @@ impl Certificates {
                 continue;
             }
             let Some(line) = line else {
+                note(&self.telemetry, id, None);
                 fail(id, state, AWAY.to_owned(), now, dice, tell);
                 continue;
             };
@@ -175,6 +193,7 @@ impl Certificates {
         match usable {
             Ok(credential) => {
                 let validity = credential.validity();
+                note(&self.telemetry, &id, Some(validity.ends));
                 *state = State::Held(Renewal::new(validity, dice));
                 tell(&Event::Certified {
                     identity: id,
@@ -186,8 +205,21 @@ impl Certificates {
                     });
                 }
             }
-            Err(why) => fail(&id, state, why, now, dice, tell),
+            Err(why) => {
+                note(&self.telemetry, &id, None);
+                fail(&id, state, why, now, dice, tell);
+            }
         }
+    }
+}
+
+/// Counts what came of a try: the end of what is held from here on, or nothing.
+fn note(telemetry: &Option<Telemetry>, id: &SpiffeId, ends: Option<Wall>) {
+    let certificates = telemetry.as_ref().map(Telemetry::certificates);
+    match (certificates, ends) {
+        (Some(certificates), Some(ends)) => certificates.held(id, ends),
+        (Some(certificates), None) => certificates.failed(id),
+        (None, _) => {}
     }
 }
 
@@ -222,7 +254,8 @@ fn fail(
 
 /// Asks for a certificate for a new key.
 async fn certify(line: Line, id: SpiffeId) -> Asked {
-    let issued = issued(&line, &id).await;
+    let issued = timeout(PATIENCE, issued(&line, &id)).await;
+    let issued = issued.unwrap_or_else(|_| Err("no answer came".to_owned()));
     (id, issued.map(|(credential, _)| credential))
 }
 

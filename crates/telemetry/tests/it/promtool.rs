@@ -3,8 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
-use crate::scrape::EVERYTHING;
-use crate::world::{observe, scrape};
+use crate::scrape::everything;
+use crate::world::scrape;
 
 #[test]
 fn promtool_finds_nothing_wrong() {
@@ -24,7 +24,7 @@ fn promtool_finds_nothing_wrong() {
         }
         Err(error) => panic!("promtool: {error}"),
     };
-    let text = scrape(&observe(EVERYTHING));
+    let text = scrape(&everything());
     promtool
         .stdin
         .take()

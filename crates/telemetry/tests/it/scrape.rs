@@ -1,7 +1,9 @@
 //! What a scrape says of what happened.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use leno_model::{SpiffeId, Wall};
 use leno_telemetry::metric::METRICS;
 use leno_telemetry::prometheus::Format;
 use leno_telemetry::{Settings, Telemetry};
@@ -224,8 +226,44 @@ leno_refused_total{reporter="destination",code="R041",slug="draining",fault="mes
 }
 
 #[test]
+fn certificates_say_when_they_end_and_how_often_they_were_asked_for_in_vain() {
+    let telemetry = Telemetry::new(Settings::default());
+    let certificates = telemetry.certificates();
+    let check = |expect: &str| {
+        let text = scrape(&telemetry);
+        let samples = text.lines();
+        let samples: Vec<_> = samples
+            .filter_map(|line| line.strip_prefix("leno_certificate_"))
+            .collect();
+        assert_eq!(samples.join("\n"), expect.trim());
+    };
+    let day = Duration::from_secs(86_400);
+    certificates.held(&identity("cart"), Wall::since_epoch(day));
+    certificates.failed(&identity("cart"));
+    certificates.failed(&identity("cart"));
+    certificates.failed(&identity("web"));
+    check(
+        r#"
+ends_seconds{identity="shop/cart"} 86400
+renewals_failed{identity="shop/cart"} 2
+renewals_failed{identity="shop/web"} 1
+"#,
+    );
+    certificates.held(&identity("cart"), Wall::since_epoch(day * 2));
+    certificates.held(&identity("web"), Wall::since_epoch(day));
+    check(
+        r#"
+ends_seconds{identity="shop/cart"} 172800
+ends_seconds{identity="shop/web"} 86400
+renewals_failed{identity="shop/cart"} 0
+renewals_failed{identity="shop/web"} 0
+"#,
+    );
+}
+
+#[test]
 fn every_sample_has_the_labels_of_the_table() {
-    let text = scrape(&observe(EVERYTHING));
+    let text = scrape(&everything());
     let mut seen = BTreeMap::<_, Vec<_>>::new();
     for sample in text.lines().filter(|line| !line.starts_with('#')) {
         let (series, _) = sample.rsplit_once(' ').unwrap();
@@ -250,7 +288,7 @@ fn every_sample_has_the_labels_of_the_table() {
 
 #[test]
 fn heads_come_once_and_before_their_samples() {
-    let text = scrape(&observe(EVERYTHING));
+    let text = scrape(&everything());
     for metric in METRICS {
         let (name, kind) = (metric.name, metric.kind.as_str());
         let head = format!(
@@ -264,7 +302,7 @@ fn heads_come_once_and_before_their_samples() {
 
 #[test]
 fn no_two_samples_are_the_same_series() {
-    let text = scrape(&observe(EVERYTHING));
+    let text = scrape(&everything());
     let mut series: Vec<_> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -315,6 +353,18 @@ fn nothing_in_a_label_breaks_out_of_it() {
 }
 
 /// At least one sample of each metric.
+/// Something of each kind has happened.
+pub(crate) fn everything() -> Telemetry {
+    let telemetry = observe(EVERYTHING);
+    let ends = Wall::since_epoch(Duration::from_secs(86_400));
+    telemetry.certificates().held(&identity("cart"), ends);
+    telemetry
+}
+
+fn identity(account: &str) -> SpiffeId {
+    SpiffeId::parse(&format!("spiffe://shop.local/ns/shop/sa/{account}")).unwrap()
+}
+
 pub(crate) const EVERYTHING: &[&str] = &[
     "shop/web -> shop/cart GET cart/items 200 3ms rule=2 sent=1 received=2",
     "shop/web -> shop/pay POST pay/charge 503 2ms unsecured R014",
@@ -360,7 +410,7 @@ fn openmetrics_names_calls_that_are_kept() {
 
 #[test]
 fn both_texts_have_the_same_series() {
-    let telemetry = observe(EVERYTHING);
+    let telemetry = everything();
     let series = |format| {
         let text = String::from_utf8(telemetry.scrape(format)).unwrap();
         let samples = text.lines().filter(|line| !line.starts_with('#'));

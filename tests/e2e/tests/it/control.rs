@@ -42,7 +42,7 @@ impl Control {
 
     /// Ends it, as a host does that fails, and gives what remains of it until it is started again.
     pub(crate) fn fail(self) -> Failed {
-        Failed(self.world)
+        Failed { world: self.world }
     }
 
     /// Applies a `Mesh` with these fields, and these objects. `@name` stands for the address of a name.
@@ -62,7 +62,7 @@ impl Control {
 
     /// How `leno` ends, however that is.
     pub(crate) fn told(&self, arguments: &[&str]) -> Ended {
-        ended(&mut self.command(arguments)).expect("it ends in time")
+        told(&self.world, arguments)
     }
 
     /// The proxy of a workload of the shop, which has joined by a token and runs with further arguments.
@@ -75,31 +75,49 @@ impl Control {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.world.command(arguments);
-        command.env("LENO_CONTEXT", self.path("control.sock"));
-        command
+        command(&self.world, arguments)
     }
 }
 
 /// A control plane that does not run.
-pub(crate) struct Failed(World);
+pub(crate) struct Failed {
+    pub(crate) world: World,
+}
 
 impl Failed {
+    /// How `leno` ends that would ask it.
+    pub(crate) fn told(&self, arguments: &[&str]) -> Ended {
+        told(&self.world, arguments)
+    }
+
     pub(crate) fn start_again(self) -> Control {
-        let process = running(&self.0, &[]);
+        let process = running(&self.world, &[]);
         Control {
-            world: self.0,
+            world: self.world,
             process,
         }
     }
 }
 
+/// `leno`, which asks the control plane of this world.
+fn command(world: &World, arguments: &[&str]) -> Command {
+    let mut command = world.command(arguments);
+    command.env("LENO_CONTEXT", world.folder().join("control.sock"));
+    command
+}
+
+fn told(world: &World, arguments: &[&str]) -> Ended {
+    ended(&mut command(world, arguments)).expect("it ends in time")
+}
+
 fn running(world: &World, arguments: &[&str]) -> Process {
     let at = world.at("control", 15012).to_string();
+    // What cannot be written fails, and does not end it.
+    let mut command = world.through(&["env", "--ignore-signal=XFSZ"]);
     let process = world.process(
         "control",
-        world
-            .command(&["control", "--listen", &at, "--advertise", &at])
+        command
+            .args(["control", "--listen", &at, "--advertise", &at])
             .args(["--data", "store", "--socket", "control.sock"])
             .args(arguments),
     );

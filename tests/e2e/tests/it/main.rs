@@ -27,6 +27,7 @@ mod prometheus;
 mod readers;
 mod readmission;
 mod reference;
+mod renewals;
 mod replicas;
 mod routes;
 mod store;

@@ -18,8 +18,9 @@ fn one_command_lets_in_whose_certificates_have_all_ended() {
     let control = Control::start(&[], MESH, PAIR);
     Application::start(control.world.at("cart", 8080), "cart");
     let web = control.world.at("web", 8081);
-    let _proxies = [
-        control.joined("cart", &[]),
+    let metrics = control.world.at("cart", 15020).to_string();
+    let proxies = [
+        control.joined("cart", &["--metrics", &metrics]),
         control.joined("web", &["--upstream", &format!("cart:80={web}")]),
     ];
     until("a listener", || TcpStream::connect(web).ok());
@@ -31,6 +32,19 @@ fn one_command_lets_in_whose_certificates_have_all_ended() {
     until("a call", || is("200"));
 
     let control = control.fail();
+    proxies[0].until_says(&["T007", "the control plane is away; it ends at"]);
+    until(
+        "what the proxies say in its place, with when it ends",
+        || {
+            let told = control.told(&["check"]).out;
+            let mut about = told.lines().filter(|line| line.contains("T007"));
+            about
+                .find(|line| line.contains("shop/sa/cart, until "))
+                .map(|_| ())
+        },
+    );
+    let failed = r#"leno_certificate_renewals_failed{identity="shop/cart"}"#;
+    assert_ne!(control.world.metric("cart", failed), Some(0));
     let ended = within(LIFE, || outcome().filter(|outcome| outcome != "200"));
     assert_eq!(ended.as_deref(), Some("502 R025 tunnel-failed"));
 

@@ -94,6 +94,14 @@ pub(super) fn leno() -> String {
         )
         .row("Proxies")
         .lines(
+            "Certificates that are asked for in vain",
+            "short",
+            &[(
+                "max by (identity) (leno_certificate_renewals_failed) > 0",
+                "{{identity}}",
+            )],
+        )
+        .lines(
             "Handshakes that fail",
             "cps",
             &[(

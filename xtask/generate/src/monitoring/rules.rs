@@ -170,6 +170,15 @@ const ALERTS: &[Alert] = &[
         description: "The valid ones stay in force until they end. Next: leno certs list",
     },
     Alert {
+        name: "LenoProxyNotRenewing",
+        expression: "(min by (identity) (leno_certificate_ends_seconds) - time()) and on (identity) max by (identity) (leno_certificate_renewals_failed) > 2",
+        wait: "5m",
+        severity: Severity::Critical,
+        page: Page::Of(Code::T007),
+        summary: "The certificate of {{ $labels.identity }} is not renewed, and ends in {{ $value | humanizeDuration }}",
+        description: "Its proxy says so, also where no control plane is there to say it. Next: leno check · leno certs list",
+    },
+    Alert {
         name: "LenoCertificateEnds",
         expression: "leno_control_certificate_ends_seconds{of=\"workload\"} - time() < 4 * 3600",
         wait: "5m",

@@ -21,6 +21,7 @@ mod life;
 mod limits;
 mod load;
 mod named;
+mod overrides;
 mod pair;
 mod policy;
 mod prometheus;

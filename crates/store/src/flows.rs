@@ -276,7 +276,8 @@ impl Flows {
     }
 
     /// Shows how many calls of each kind went from `from` until `until`, and when the first and the last
-    /// of them were over. A piece counts whose middle is in that time.
+    /// of them were over. A piece counts whose middle is in that time. Streams that were open in it went,
+    /// too, although they may not have ended: at least as many as were open at once.
     pub fn seen(
         &self,
         from: Wall,
@@ -287,23 +288,31 @@ impl Flows {
             start: millis(from.elapsed_since_epoch()),
             until: millis(until.elapsed_since_epoch()),
         };
-        let mut seen = HashMap::<u32, (u64, Wall, Wall)>::new();
+        let mut seen = HashMap::<u32, Went>::new();
         self.each_piece(span, |piece| {
+            let within = Span {
+                start: piece.span.start.max(span.start),
+                until: piece.span.until.min(span.until),
+            };
             piece.each(|id, counted| {
-                let (count, first, last) = counted.calls();
-                if count > 0 {
-                    let known = seen.entry(id).or_insert((0, first, last));
-                    *known = (
-                        known.0.saturating_add(count),
-                        known.1.min(first),
-                        known.2.max(last),
-                    );
+                let (ended, first, last) = counted.calls();
+                if ended > 0 {
+                    let went = seen.entry(id).or_insert(Went::none(first, last));
+                    went.ended = went.ended.saturating_add(ended);
+                    went.stretch(first, last);
+                }
+                let open = counted.open(piece.span);
+                if open > 0 {
+                    let (first, last) = (wall(within.start), wall(within.until));
+                    let went = seen.entry(id).or_insert(Went::none(first, last));
+                    went.open = went.open.max(open);
+                    went.stretch(first, last);
                 }
             })
         })?;
         for (id, kind) in self.writer().dictionary.with_ids() {
-            if let Some((count, first, last)) = seen.get(&id) {
-                show(kind, *count, *first, *last);
+            if let Some(went) = seen.get(&id) {
+                show(kind, went.ended.max(went.open), went.first, went.last);
             }
         }
         Ok(())
@@ -336,6 +345,32 @@ impl Flows {
     /// A panic while it is held has rolled its transaction back.
     fn writer(&self) -> MutexGuard<'_, Writer> {
         lock(&self.writer)
+    }
+}
+
+/// What went of one kind.
+struct Went {
+    /// How many were over.
+    ended: u64,
+    /// How many streams were open at once.
+    open: u64,
+    first: Wall,
+    last: Wall,
+}
+
+impl Went {
+    fn none(first: Wall, last: Wall) -> Self {
+        Self {
+            ended: 0,
+            open: 0,
+            first,
+            last,
+        }
+    }
+
+    fn stretch(&mut self, first: Wall, last: Wall) {
+        self.first = self.first.min(first);
+        self.last = self.last.max(last);
     }
 }
 
@@ -392,6 +427,10 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Failed> {
 /// A number that a column can hold, as near as it can.
 fn small(number: u64) -> u64 {
     number.min(1 << 48)
+}
+
+fn wall(millis: u64) -> Wall {
+    Wall::since_epoch(Duration::from_millis(millis))
 }
 
 fn millis(time: Duration) -> u64 {

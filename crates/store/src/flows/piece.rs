@@ -71,6 +71,12 @@ impl Counted<'_> {
         (self.count, self.first, self.last)
     }
 
+    /// How many streams were open at once in a piece of this span, at least.
+    pub(super) fn open(&self, span: Span) -> u64 {
+        let length = span.until.saturating_sub(span.start).max(1);
+        self.open_ms.div_ceil(length)
+    }
+
     pub(super) fn add_to(&self, sum: &mut Sum) {
         sum.add_calls(self.count, self.first, self.last, self.example);
         sum.open_ms = sum.open_ms.saturating_add(self.open_ms);

@@ -169,6 +169,46 @@ fn what_is_kept_is_what_was_taken_however_it_is_added_up() {
 }
 
 #[test]
+fn streams_that_are_still_open_have_been_seen() {
+    let folder = Folder::new();
+    let flows = open(&folder);
+    let streams = |open_ms, ended: u64, until| {
+        let mut sum = Sum {
+            open_ms,
+            ..Sum::default()
+        };
+        sum.add_calls(ended, until, until, None);
+        let kind = Kind {
+            what: What::Streams,
+            ..kind("shop/store", "")
+        };
+        Flow { kind, sum }
+    };
+    // Three are open all the while; of five more each ends at once.
+    for (sequence, ended) in (1..=20).zip([0, 0, 0, 0, 5].into_iter().cycle()) {
+        let until = at(5 * sequence);
+        let flows_of_it = vec![streams(3 * 5000, ended, until)];
+        assert!(
+            flows
+                .take(&report(sequence, until, flows_of_it), until)
+                .is_ok()
+        );
+    }
+    let seen = |from, until| {
+        let mut told = Vec::new();
+        let show = |kind: &Kind, count, first, last| {
+            told.push((kind.to.to_string(), count, first, last));
+        };
+        flows.seen(from, until, show).unwrap();
+        told
+    };
+    let store = || "shop/store".to_owned();
+    assert_eq!(seen(at(0), at(20)), [(store(), 3, at(0), at(20))]);
+    assert_eq!(seen(at(0), at(100)), [(store(), 20, at(0), at(100))]);
+    assert_eq!(seen(at(200), at(300)), []);
+}
+
+#[test]
 fn time_takes_detail_and_then_all_of_it() {
     let folder = Folder::new();
     let flows = open(&folder);

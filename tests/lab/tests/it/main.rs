@@ -1,6 +1,7 @@
 //! Two hosts and a control plane: joined by tokens, steered by revisions, on their own when they must
 //! be. Takes root, `ip`, `curl` and `python3`.
 
+mod demo;
 mod strict;
 
 use std::process::Command;
@@ -200,6 +201,24 @@ fn web_with(lab: &Lab, more: &[&str]) -> Process {
         .start(binary(), &arguments, &lab.path("web.log"));
     web.until_says(&["follows"]);
     web
+}
+
+/// Lets the proxy of a workload, which acts as this account, join and run on a host.
+fn joined(lab: &Lab, host: usize, [account, name]: [&str; 2], more: &[&str]) -> Process {
+    let made = ask(lab, &["token", "create", &format!("shop/{account}")]);
+    let token = made.split_whitespace().last();
+    let token = token.expect("the token comes last");
+    let state = lab.path(name).display().to_string();
+    let mut join = lab.host(host).command(binary());
+    run(join.args(["join", token, "--state", &state]));
+    let tunnel = format!("{}:15008", lab.host(host).address);
+    let log = lab.path(&format!("{name}.log"));
+    let mut arguments = vec!["proxy", "--joined", "-n", "shop", "--state", &state];
+    arguments.extend(["--workload", name, "--tunnel", &tunnel]);
+    arguments.extend(more);
+    let proxy = lab.host(host).start(binary(), &arguments, &log);
+    proxy.until_says(&["adopted view"]);
+    proxy
 }
 
 /// Asks the control plane and gives the answer.

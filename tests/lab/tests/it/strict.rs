@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
-use leno_e2e::{Process, binary, run, until};
+use leno_e2e::{binary, run, until};
 use leno_lab::Lab;
 
-use crate::{ask, control};
+use crate::{ask, control, joined};
 
 const SHOP: &str = "\
 apiVersion: leno.dev/v1alpha1
@@ -37,24 +37,6 @@ const CAPTURE: &str = "table ip capture {
         tcp dport 8080 redirect to :15006
     }
 }";
-
-/// Lets a workload's proxy join and run on a host.
-fn proxy(lab: &Lab, host: usize, name: &str, more: &[&str]) -> Process {
-    let made = ask(lab, &["token", "create", &format!("shop/{name}")]);
-    let token = made.split_whitespace().last();
-    let token = token.expect("the token comes last");
-    let state = lab.path(name).display().to_string();
-    let mut join = lab.host(host).command(binary());
-    run(join.args(["join", token, "--state", &state]));
-    let tunnel = format!("{}:15008", lab.host(host).address);
-    let log = lab.path(&format!("{name}.log"));
-    let mut arguments = vec!["proxy", "--joined", "-n", "shop", "--state", &state];
-    arguments.extend(["--workload", name, "--tunnel", &tunnel]);
-    arguments.extend(more);
-    let proxy = lab.host(host).start(binary(), &arguments, &log);
-    proxy.until_says(&["adopted view"]);
-    proxy
-}
 
 /// The status of a call from a host.
 fn call(lab: &Lab, host: usize, url: &str) -> String {
@@ -105,9 +87,9 @@ fn a_plan_names_the_one_caller_that_strict_mtls_would_break() {
         .command("nft")
         .arg("-f")
         .arg(lab.path("capture.nft")));
-    let _cart = proxy(&lab, 2, "cart", &["--inbound", "10.77.0.2:15006"]);
+    let _cart = joined(&lab, 2, ["cart"; 2], &["--inbound", "10.77.0.2:15006"]);
     let upstream = ["--upstream", "cart:8080=127.0.0.1:8081"];
-    let _web = proxy(&lab, 1, "web", &upstream);
+    let _web = joined(&lab, 1, ["web"; 2], &upstream);
 
     // Everybody may call, proven or not.
     let (by_proxy, plain) = ("http://127.0.0.1:8081/x", "http://10.77.0.2:8080/x");
@@ -134,7 +116,7 @@ fn a_plan_names_the_one_caller_that_strict_mtls_would_break() {
     assert_eq!(call(&lab, 3, plain), "200");
 
     // It gets a proxy, and calls by that.
-    let _legacy = proxy(&lab, 3, "legacy", &upstream);
+    let _legacy = joined(&lab, 3, ["legacy"; 2], &upstream);
     until("legacy calls by its proxy", || {
         (call(&lab, 3, by_proxy) == "200").then_some(())
     });

@@ -221,7 +221,8 @@ questions! {
 
     /// Let a measure of an emergency hold over what is written, until it ends by itself.
     AddOverride as AddOverride -> OverrideChanged {
-        /// What is done: `audit shop/payments`, `eject shop/cart-0`, `all-to shop/cart shop/cart-v1`.
+        /// What is done: `audit shop/payments`, `eject shop/cart-0`, `all-to shop/cart shop/cart-v1`,
+        /// `record shop/cart header:x-role`.
         pub measure: String,
         /// How long it holds, in seconds.
         pub seconds: u64,

@@ -104,7 +104,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     };
     let mut attached = routes::routes(resources, surroundings, &mut notes);
     let measures = measures::Measures(&resources.overrides);
-    let told = telemetry::read(&resources.telemetry_policies, &scope, &mut notes);
+    let told = telemetry::read(&resources.telemetry_policies, &scope, measures, &mut notes);
     told.say_in(&mut attached);
     let taken = access::Taken::new(&attached);
     let mut policies = Vec::new();

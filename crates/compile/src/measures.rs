@@ -1,10 +1,10 @@
 //! What measures of an emergency change of what is written, for as long as they hold.
 
-use alloc::sync::Arc;
+use alloc::{collections::BTreeMap, sync::Arc};
 
 use leno_model::view::route::Part;
 use leno_model::view::{Action, Backend, Split};
-use leno_model::{Measure, Override, ServiceName};
+use leno_model::{Measure, Origin, Override, RequestFact, ServiceName};
 use leno_resources::Object;
 use leno_resources::policy::AccessPolicySpec;
 
@@ -13,6 +13,7 @@ use crate::mesh::Mesh;
 use crate::routes::Attached;
 
 /// The measures that hold.
+#[derive(Clone, Copy)]
 pub(crate) struct Measures<'a>(pub(crate) &'a [Override]);
 
 impl Measures<'_> {
@@ -22,7 +23,7 @@ impl Measures<'_> {
             Measure::Audit(namespace, name) => {
                 *namespace == finding::namespace(policy) && *name == policy.meta.name
             }
-            Measure::Eject(_) | Measure::AllTo { .. } => false,
+            Measure::Eject(_) | Measure::AllTo { .. } | Measure::Record { .. } => false,
         };
         self.0.iter().any(is_meant)
     }
@@ -47,6 +48,25 @@ impl Measures<'_> {
                 }
             }
         }
+    }
+
+    /// What is recorded of calls to these services whether a rule asks for it or not.
+    pub(crate) fn records<'s>(
+        &self,
+        services: impl IntoIterator<Item = &'s ServiceName>,
+    ) -> BTreeMap<RequestFact, Origin> {
+        let mut records = BTreeMap::new();
+        for name in services {
+            for it in self.0 {
+                if let Measure::Record { service, facts } = &it.measure
+                    && service == name
+                {
+                    let facts = facts.iter().cloned();
+                    records.extend(facts.map(|fact| (fact, it.origin())));
+                }
+            }
+        }
+        records
     }
 
     /// Lets instances answer for nothing.

@@ -1,15 +1,16 @@
 //! What is told of calls: each `TelemetryPolicy` checked, and merged field by field.
 
-use alloc::{format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec};
 
 use leno_condition::{Condition, Fact, Flaw};
 use leno_model::view::{AccessLog, LogFields, PortRef, Redaction, Routes, Telemetry, Tracing};
-use leno_model::{Code, Namespace, Notes, Pattern, ServiceName, near};
+use leno_model::{Code, Namespace, Notes, Origin, Pattern, RequestFact, ServiceName, near};
 use leno_resources::policy::{self, LogMode, TargetKind, TargetRef, TelemetryPolicySpec};
 use leno_resources::{List, Object, Objects, Part};
 
 use crate::finding::{self, Complete};
 use crate::layers::{Layered, Layers};
+use crate::measures::Measures;
 use crate::route::Kind;
 use crate::routes::Attached;
 use crate::targets::{Scope, Target};
@@ -51,6 +52,7 @@ const REDACT: &str = "redact";
 /// All policies, by what they are about. Equal values are one value.
 pub(crate) struct Policies<'a> {
     layers: Layers<'a, TelemetryPolicySpec>,
+    measures: Measures<'a>,
     default: Arc<Telemetry>,
 }
 
@@ -58,6 +60,7 @@ pub(crate) struct Policies<'a> {
 pub(crate) fn read<'a>(
     policies: &'a Objects<TelemetryPolicySpec>,
     scope: &Scope<'_>,
+    measures: Measures<'a>,
     notes: &mut Notes,
 ) -> Policies<'a> {
     for policy in policies.iter() {
@@ -65,6 +68,7 @@ pub(crate) fn read<'a>(
     }
     Policies {
         layers: Layers::read(policies.iter(), scope, notes),
+        measures,
         default: Arc::default(),
     }
 }
@@ -72,12 +76,15 @@ pub(crate) fn read<'a>(
 impl Policies<'_> {
     /// What is told where nothing more special is known.
     pub(crate) fn everywhere(&self) -> Arc<Telemetry> {
-        self.over(&[Target::Mesh])
+        self.over(&[Target::Mesh], BTreeMap::new())
     }
 
     /// What callers' proxies tell of calls to a service.
     pub(crate) fn of_service(&self, service: &ServiceName) -> Arc<Telemetry> {
-        self.over(&Target::over_service(service))
+        self.over(
+            &Target::over_service(service),
+            self.measures.records([service]),
+        )
     }
 
     /// What the proxy of a workload of this namespace tells of calls to a port to which these services
@@ -85,11 +92,12 @@ impl Policies<'_> {
     pub(crate) fn of_port<'s>(
         &self,
         namespace: &Namespace,
-        services: impl IntoIterator<Item = &'s ServiceName>,
+        services: impl IntoIterator<Item = &'s ServiceName> + Clone,
     ) -> Arc<Telemetry> {
+        let records = self.measures.records(services.clone());
         let services = services.into_iter().cloned().map(Target::Service);
         let general = [Target::Namespace(namespace.clone()), Target::Mesh];
-        self.over(&services.chain(general).collect::<Vec<_>>())
+        self.over(&services.chain(general).collect::<Vec<_>>(), records)
     }
 
     /// Adds what is told of the calls that routes take of which a policy speaks.
@@ -116,7 +124,9 @@ impl Policies<'_> {
             };
             if self.layers.is_about(&target) {
                 let [service, namespace, mesh] = Target::over_service(&port.service);
-                told.push((index, self.over(&[target, service, namespace, mesh])));
+                let records = self.measures.records([&port.service]);
+                let over = self.over(&[target, service, namespace, mesh], records);
+                told.push((index, over));
             }
         }
         if !told.is_empty() {
@@ -124,12 +134,19 @@ impl Policies<'_> {
         }
     }
 
-    fn over(&self, most_special_first: &[Target]) -> Arc<Telemetry> {
+    fn over(
+        &self,
+        most_special_first: &[Target],
+        records: BTreeMap<RequestFact, Origin>,
+    ) -> Arc<Telemetry> {
         let sayings = self.layers.sayings(most_special_first);
-        if sayings.is_empty() {
+        if sayings.is_empty() && records.is_empty() {
             return self.default.clone();
         }
-        let mut telemetry = Telemetry::default();
+        let mut telemetry = Telemetry {
+            records,
+            ..Telemetry::default()
+        };
         for (field, policy) in sayings {
             apply(field, policy, &mut telemetry);
         }

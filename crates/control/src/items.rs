@@ -101,6 +101,7 @@ fn telemetry(telemetry: &Telemetry) -> Vec<Item> {
         access_log,
         tracing,
         redaction,
+        records,
         origins,
     } = telemetry;
     let mut items = Vec::new();
@@ -119,6 +120,11 @@ fn telemetry(telemetry: &Telemetry) -> Vec<Item> {
         false => hidden.collect::<Vec<_>>().join(", "),
     };
     say("redact", "hidden", hidden);
+    items.extend(
+        records
+            .iter()
+            .map(|(fact, by)| Item::new("recorded", fact.to_string()).by(origin(Some(by)))),
+    );
     items
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use leno_admin::{AddOverride, DropOverride, Failure, OverrideChanged, OverrideTold, Overrides};
 use leno_model::view::{Action, Backend, Routes};
-use leno_model::{Code, Measure, Name, Note, Notes, ObjectRef, Override, ServiceName, Severity};
+use leno_model::{
+    Code, Measure, Name, Note, Notes, ObjectRef, Override, RequestFact, ServiceName, Severity,
+};
 use leno_resources::Resources;
 use leno_store::{KeptOverride, Label};
 
@@ -179,7 +181,9 @@ fn object(measure: &Measure) -> ObjectRef {
     let (kind, namespace, name) = match measure {
         Measure::Audit(namespace, name) => ("AccessPolicy", namespace, name),
         Measure::Eject(instance) => ("MeshWorkload", &instance.namespace, &instance.name),
-        Measure::AllTo { service, .. } => ("Service", &service.namespace, &service.name),
+        Measure::AllTo { service, .. } | Measure::Record { service, .. } => {
+            ("Service", &service.namespace, &service.name)
+        }
     };
     ObjectRef {
         kind: kind.into(),
@@ -228,7 +232,27 @@ fn unexpected(edition: &Edition, measure: &Measure) -> Result<Option<String>, Fa
             }
             None
         }
+        Measure::Record { service, facts } => {
+            let Some(found) = edition.mesh.services.get(service) else {
+                return Err(nothing(format_args!("Service {service}")));
+            };
+            if !found.ports.values().any(|port| port.protocol.is_http()) {
+                let message = format!("no port of {service} carries requests: it has none of that");
+                return Err(Failure::plain(message));
+            }
+            let secret = facts.iter().find(|fact| names_secret(fact));
+            if let Some(secret) = secret {
+                let message = format!("{secret} names a secret: what it says is never kept");
+                return Err(Failure::plain(message));
+            }
+            None
+        }
     })
+}
+
+/// Whether what stands there is never kept, because it lets its reader act as somebody else.
+pub(crate) fn names_secret(fact: &RequestFact) -> bool {
+    fact.name().is_some_and(leno_telemetry::is_secret)
 }
 
 fn can_send(routes: &Routes, backend: &ServiceName) -> bool {
@@ -262,6 +286,11 @@ pub(crate) fn notes(overrides: &[KeptOverride], resources: &Resources) -> Notes 
                 format!(
                     "wherever its routes can send calls to {backend}, they send all of them there"
                 )
+            }
+            Measure::Record { facts, .. } => {
+                let facts = facts.iter().map(ToString::to_string);
+                let facts = facts.collect::<Vec<_>>().join(", ");
+                format!("of calls to it {facts} is kept, whether a rule asks for it or not")
             }
         };
         let why = match kept.reason.as_str() {

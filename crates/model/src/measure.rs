@@ -1,11 +1,12 @@
 //! Measures of an emergency: they hold over what is written until they end.
 
-use alloc::{borrow::ToOwned, string::String, sync::Arc};
+use alloc::{borrow::ToOwned, collections::BTreeSet, string::String, sync::Arc};
 use core::fmt;
 use core::str::FromStr;
 
 use crate::name::{Name, Namespace, ServiceName};
 use crate::origin::{ObjectRef, Origin};
+use crate::request_fact::RequestFact;
 use crate::view::WorkloadId;
 
 /// A measure that holds for now.
@@ -33,7 +34,7 @@ impl Override {
 }
 
 /// What is done. It is written in the words by which people ask for it: `audit shop/payments`,
-/// `eject shop/cart-v1-0`, `all-to shop/cart shop/cart-v1`.
+/// `eject shop/cart-v1-0`, `all-to shop/cart shop/cart-v1`, `record shop/cart header:x-role claim:sub`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Measure {
     /// An `AccessPolicy` refuses nobody: it allows whom it allows, what it denies is told, and what it says
@@ -48,15 +49,25 @@ pub enum Measure {
         /// Who gets the calls.
         backend: ServiceName,
     },
+    /// Of calls to a service, what went keeps this too, whether a rule asks for it or not.
+    Record {
+        /// Whose calls.
+        service: ServiceName,
+        /// What is kept: something, and at most [`Measure::MOST_FACTS`].
+        facts: BTreeSet<RequestFact>,
+    },
 }
 
 impl Measure {
+    /// How much of a request one measure records at most.
+    pub const MOST_FACTS: usize = 16;
+
     /// The namespace of what it changes.
     pub fn namespace(&self) -> &Namespace {
         match self {
             Self::Audit(namespace, _) => namespace,
             Self::Eject(instance) => &instance.namespace,
-            Self::AllTo { service, .. } => &service.namespace,
+            Self::AllTo { service, .. } | Self::Record { service, .. } => &service.namespace,
         }
     }
 }
@@ -67,6 +78,10 @@ impl fmt::Display for Measure {
             Self::Audit(namespace, name) => write!(f, "audit {namespace}/{name}"),
             Self::Eject(instance) => write!(f, "eject {instance}"),
             Self::AllTo { service, backend } => write!(f, "all-to {service} {backend}"),
+            Self::Record { service, facts } => {
+                write!(f, "record {service}")?;
+                facts.iter().try_for_each(|fact| write!(f, " {fact}"))
+            }
         }
     }
 }
@@ -74,7 +89,8 @@ impl fmt::Display for Measure {
 /// Why a text is no measure.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "{0:?} is no measure: audit NAMESPACE/POLICY, eject NAMESPACE/INSTANCE, or all-to NAMESPACE/SERVICE NAMESPACE/SERVICE"
+    "{0:?} is no measure: audit NAMESPACE/POLICY, eject NAMESPACE/INSTANCE, all-to NAMESPACE/SERVICE NAMESPACE/SERVICE, or record NAMESPACE/SERVICE and 1 to {most} of host, header:NAME, query:NAME, claim:NAME",
+    most = Measure::MOST_FACTS
 )]
 pub struct NoMeasure(String);
 
@@ -95,6 +111,12 @@ impl FromStr for Measure {
             Some("all-to") => service(words.next())
                 .zip(service(words.next()))
                 .map(|(service, backend)| Self::AllTo { service, backend }),
+            Some("record") => service(words.next()).and_then(|service| {
+                let facts = words.by_ref().map(str::parse);
+                let facts = facts.collect::<Result<BTreeSet<_>, _>>().ok()?;
+                let fits = (1..=Self::MOST_FACTS).contains(&facts.len());
+                fits.then_some(Self::Record { service, facts })
+            }),
             Some(_) | None => None,
         };
         let measure = measure.filter(|_| words.next().is_none());
@@ -113,6 +135,7 @@ mod tests {
             "audit shop/payments",
             "eject shop/cart-v1-0",
             "all-to shop/cart shop/cart-v1",
+            "record shop/cart host header:x-role claim:sub",
         ] {
             assert_eq!(text.parse::<Measure>().unwrap().to_string(), text);
         }
@@ -123,8 +146,16 @@ mod tests {
             "eject a/b c",
             "all-to a/b",
             "stop a/b",
+            "record a/b",
+            "record a/b x-role",
         ] {
             assert!(text.parse::<Measure>().is_err(), "{text}");
         }
+        let many = |count: usize| {
+            let facts = (0..count).map(|number| alloc::format!(" query:{number}"));
+            alloc::format!("record a/b{}", facts.collect::<String>())
+        };
+        assert!(many(Measure::MOST_FACTS).parse::<Measure>().is_ok());
+        assert!(many(Measure::MOST_FACTS + 1).parse::<Measure>().is_err());
     }
 }

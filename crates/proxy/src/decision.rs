@@ -256,26 +256,39 @@ fn load(seen: &Candidate) -> Load {
     }
 }
 
-/// What routes or access rules ask about a request.
+/// What routes or access rules ask about a request, and what is recorded though none may ask.
 pub(crate) struct Asking<'a> {
-    pub(crate) asks: &'a Asks,
+    pub(crate) asks: Option<&'a Asks>,
     pub(crate) request: &'a Request<'a>,
     /// The token that it carries.
     pub(crate) token: Token<'a>,
-    /// What of it nobody is to read.
+    /// What is recorded of it, and what nobody is to read.
     pub(crate) report: &'a Report,
+}
+
+impl<'a> Asking<'a> {
+    /// The names that are asked for or recorded, each once.
+    fn names(
+        &self,
+        of: fn(&'a Asks) -> &'a [Arc<str>],
+    ) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
+        let asked = self.asks.map(of).unwrap_or_default();
+        let recorded = of(self.report.records()).iter();
+        let recorded = recorded.filter(|name| !asked.contains(name));
+        asked.iter().chain(recorded)
+    }
 }
 
 impl Facts for Asking<'_> {
     fn each(&self, tell: &mut dyn FnMut(FactOf, &str, FactValue<'_>)) {
-        for name in self.asks.headers() {
+        for name in self.names(Asks::headers) {
             let value = header_of(self.request, name);
             let hides = |value| {
                 self.report.hides(value) || self.report.hides_header(self.request.headers, name)
             };
             tell(FactOf::Header, name, fact(name, value.as_deref(), hides));
         }
-        for name in self.asks.parameters() {
+        for name in self.names(Asks::parameters) {
             let value = parameter_of(self.request, name);
             let hides = |value| self.report.hides(value);
             tell(FactOf::Query, name, fact(name, value.as_deref(), hides));
@@ -292,7 +305,7 @@ impl Facts for Asking<'_> {
             | Token::Passed
             | Token::Unknown => return,
         };
-        for name in self.asks.claims() {
+        for name in self.names(Asks::claims) {
             let value = claims.get(name);
             let hides = |_| value.is_some_and(|value| self.report.hides_claim(name, value));
             let text = value.map(ToString::to_string);
@@ -303,7 +316,8 @@ impl Facts for Asking<'_> {
 
     fn host(&self) -> Option<&str> {
         let host = self.request.host;
-        let is_told = self.asks.host() && !self.report.hides(host.as_bytes());
+        let is_asked = self.asks.is_some_and(Asks::host) || self.report.records().host();
+        let is_told = is_asked && !self.report.hides(host.as_bytes());
         is_told.then_some(host)
     }
 }
@@ -321,6 +335,7 @@ fn fact<'v>(
 
 impl fmt::Debug for Asking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "what rules ask: {:?}", self.asks)
+        let records = self.report.records();
+        write!(f, "what rules ask: {:?}, recorded {records:?}", self.asks)
     }
 }

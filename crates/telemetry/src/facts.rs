@@ -69,7 +69,7 @@ impl<'a> FactValue<'a> {
 }
 
 /// Whether what stands under a name lets its reader act as somebody else: by one of its words.
-fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
     words.any(|word| {
         SECRETS

@@ -35,7 +35,7 @@ pub use event::{
     Handshake, Headers, Late, Line, Load, Logged, Party, Reporter, Security, Stream, Unusable,
     is_cut, is_grpc_failure,
 };
-pub use facts::{FactOf, FactValue, Facts, TokenFact};
+pub use facts::{FactOf, FactValue, Facts, TokenFact, is_secret};
 pub use flows::{Flows, Gathered, Passed};
 pub use kept::Kept;
 pub use leno_model::Histogram;

@@ -11,12 +11,15 @@ use leno_jwt::Value;
 use leno_model::view::{AccessLog, Redaction, Telemetry, Tracing};
 use leno_protocol::Header;
 
+use crate::route::asks::Asks;
+
 /// What a `TelemetryPolicy` says of some calls, ready to be asked.
 #[derive(Debug)]
 pub struct Report {
     said: Arc<Telemetry>,
     when: Option<Condition>,
     is_plain: bool,
+    records: Asks,
 }
 
 /// Whether a call gets a line.
@@ -39,6 +42,7 @@ impl Report {
         Self {
             when: when.and_then(|when| Condition::new(when).ok()),
             is_plain: said.access_log == AccessLog::default() && !redacts(&said.redaction),
+            records: Asks::of_records(said.records.keys()),
             said,
         }
     }
@@ -49,6 +53,11 @@ impl Report {
             Some(before) if before.said == *said => before.clone(),
             Some(_) | None => Arc::new(Self::new(said.clone())),
         }
+    }
+
+    /// What is recorded of requests whether a rule asks for it or not.
+    pub fn records(&self) -> &Asks {
+        &self.records
     }
 
     /// Whether everything is told in full, with a line for each call.

@@ -247,6 +247,11 @@ impl Port {
         self.place
     }
 
+    /// All routes, whoever meets them.
+    pub(crate) fn all_routes(&self) -> impl Iterator<Item = &RouteSet> {
+        self.producer.iter().chain(self.consumers.values())
+    }
+
     /// The routes that a caller of `namespace` meets.
     pub(crate) fn routes_for(&self, namespace: Option<&Namespace>) -> Option<&RouteSet> {
         let consumer = namespace.and_then(|namespace| self.consumers.get(namespace));

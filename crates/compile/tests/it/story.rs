@@ -134,6 +134,7 @@ fn telemetry(who: &str, telemetry: &Telemetry, story: &mut String) {
         access_log,
         tracing,
         redaction,
+        records,
         origins,
     } = telemetry;
     let mut words = Vec::new();
@@ -169,10 +170,18 @@ fn telemetry(who: &str, telemetry: &Telemetry, story: &mut String) {
         words.push("all hidden".to_owned());
     }
     words.extend(redaction.patterns.iter().map(|it| format!("{it} hidden")));
+    words.extend(records.iter().map(|(fact, by)| {
+        let by = by.object.name.as_str();
+        format!("{fact} recorded by {by}")
+    }));
     let said = origins.iter();
     let said = said.map(|(field, origin)| format!("{field} {}", place(origin)));
     let said = said.collect::<Vec<_>>().join(", ");
-    writeln!(story, "  {who}: {} ({said})", words.join(", ")).unwrap();
+    let said = match said.as_str() {
+        "" => String::new(),
+        said => format!(" ({said})"),
+    };
+    writeln!(story, "  {who}: {}{said}", words.join(", ")).unwrap();
 }
 
 fn attached(port: &ServicePort, story: &mut String) {

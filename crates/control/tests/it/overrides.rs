@@ -25,6 +25,11 @@ kind: Service
 metadata: {name: cart, namespace: shop}
 spec: {selector: {app: cart}, ports: [{port: 80, targetPort: 8080}]}
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {selector: {app: db}, ports: [{port: 5432, appProtocol: tcp}]}
+---
 apiVersion: leno.dev/v1alpha1
 kind: AccessPolicy
 metadata: {name: cart, namespace: shop}
@@ -108,6 +113,13 @@ async fn what_would_change_nothing_or_too_much_is_refused() {
         (
             "all-to shop/cart shop/cart-v1",
             "no route of shop/cart can send calls",
+        ),
+        ("record shop/cart", "is no measure"),
+        ("record shop/web host", "there is no Service shop/web"),
+        ("record shop/db host", "no port of shop/db carries requests"),
+        (
+            "record shop/cart host header:x-api-key",
+            "header:x-api-key names a secret",
         ),
     ] {
         let why = refused(&world, add(measure)).await;

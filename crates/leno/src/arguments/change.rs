@@ -311,6 +311,8 @@ pub(crate) enum OverrideAdd {
     /// Wherever the routes of a service can send calls to one backend, all go there
     #[command(name = "all-to")]
     AllTo(OverrideAllTo),
+    /// Of calls to a Service flows keep this too, whether a rule asks for it or not: for leno plan
+    Record(OverrideRecord),
 }
 
 /// How long a measure holds, and why.
@@ -370,6 +372,25 @@ pub(crate) struct OverrideAllTo {
     /// The Service that gets the calls: NAME or NAMESPACE/NAME
     #[arg(value_name = "BACKEND")]
     pub(crate) backend: String,
+
+    #[command(flatten)]
+    pub(crate) terms: OverrideTerms,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Example: leno override add record header:x-role claim:role --to payments -n shop --for 24h\n\n\
+Callers' proxies keep hosts, headers and queries, the proxies of who is called hosts, headers and, where \
+tokens are believed, claims. What a TelemetryPolicy hides, and what a name says is a secret, is not kept."
+)]
+pub(crate) struct OverrideRecord {
+    /// What is kept: host, header:NAME, query:NAME, or claim:NAME; 16 at most
+    #[arg(value_name = "FACT", required = true)]
+    pub(crate) facts: Vec<String>,
+
+    /// The Service that is called: NAME or NAMESPACE/NAME
+    #[arg(long = "to", value_name = "SERVICE")]
+    pub(crate) service: String,
 
     #[command(flatten)]
     pub(crate) terms: OverrideTerms,

@@ -280,6 +280,11 @@ fn overrides(command: &OverrideCommand, terminal: &mut Terminal) -> anyhow::Resu
             );
             (format!("all-to {service} {backend}"), terms)
         }
+        OverrideCommand::Add(OverrideAdd::Record(options)) => {
+            let service = whole(&options.service, &options.terms);
+            let facts = options.facts.join(" ");
+            (format!("record {service} {facts}"), &options.terms)
+        }
     };
     let question = AddOverride {
         measure,

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use crate::{Origin, Pattern};
+use crate::{Origin, Pattern, RequestFact};
 
 /// Where proxies send what they have to tell, over OTLP.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +54,8 @@ pub struct Telemetry {
     pub tracing: Tracing,
     /// What of it nobody is to read.
     pub redaction: Redaction,
+    /// What flows keep of requests whether a rule asks for it or not, each with who said so.
+    pub records: BTreeMap<RequestFact, Origin>,
     /// Who wrote each field that is not a default, by its name in `TelemetryPolicy.spec`.
     pub origins: BTreeMap<Arc<str>, Origin>,
 }

@@ -150,7 +150,8 @@ impl<'a> Exchange<'a> {
             None => incoming.policy(self.table).ok().and_then(|it| it.asks()),
         };
         let report = told.report.unwrap_or_else(|| self.telling());
-        let asking = asks.map(|asks| Asking {
+        let is_kept = asks.is_some() || !report.records().is_empty();
+        let asking = is_kept.then(|| Asking {
             asks,
             request,
             token: told.bearer.token(),

@@ -4,8 +4,8 @@
 use alloc::{collections::BTreeSet, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
-use leno_model::Namespace;
 use leno_model::view::{HeaderMatch, HostMatch, HttpMatch, Route, Routes, Rule};
+use leno_model::{Namespace, RequestFact};
 use leno_protocol::Request;
 
 use crate::caller::ISSUER;
@@ -54,6 +54,37 @@ impl Asks {
             host,
             claims: Vec::new(),
         }
+    }
+
+    /// What is recorded though no rule may ask for it.
+    pub(crate) fn of_records<'f>(facts: impl Iterator<Item = &'f RequestFact>) -> Self {
+        let mut asks = Self::default();
+        for fact in facts {
+            match fact {
+                RequestFact::Host => asks.host = true,
+                RequestFact::Header(name) => asks.headers.push(name.clone()),
+                RequestFact::Query(name) => asks.parameters.push(name.clone()),
+                RequestFact::Claim(name) => asks.claims.push(name.clone()),
+            }
+        }
+        asks
+    }
+
+    /// Each of them.
+    pub fn facts(&self) -> impl Iterator<Item = RequestFact> {
+        let headers = self.headers.iter().cloned().map(RequestFact::Header);
+        let parameters = self.parameters.iter().cloned().map(RequestFact::Query);
+        let claims = self.claims.iter().cloned().map(RequestFact::Claim);
+        let host = self.host.then_some(RequestFact::Host);
+        host.into_iter()
+            .chain(headers)
+            .chain(parameters)
+            .chain(claims)
+    }
+
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     /// The same where tokens are believed: these claims are asked for, and who makes them.
@@ -149,6 +180,11 @@ impl Port {
     /// What the routes ask that a caller of `namespace` meets; `None` without routes.
     pub fn asks(&self, namespace: Option<&Namespace>) -> Option<&Asks> {
         Some(self.routes_for(namespace)?.index.asks())
+    }
+
+    /// What all routes ask, whoever meets them.
+    pub fn all_asks(&self) -> impl Iterator<Item = &Asks> {
+        self.all_routes().map(|set| set.index.asks())
     }
 
     /// Where the routes lead `request` that a caller of `namespace` meets. Asks every route.

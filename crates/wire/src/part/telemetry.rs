@@ -2,8 +2,8 @@
 
 use alloc::{collections::BTreeMap, string::String, string::ToString, sync::Arc, vec::Vec};
 
-use leno_model::Pattern;
 use leno_model::view::{AccessLog, LogFields, Redaction, Telemetry, Tracing};
+use leno_model::{Origin, Pattern};
 use prost::Message;
 
 use crate::carried::{Carried, Misfit, from_list, to_list};
@@ -31,6 +31,9 @@ pub(crate) struct TelemetryMessage {
     origins: Vec<FieldMessage>,
     #[prost(string, repeated, tag = "10")]
     log_response_headers: Vec<String>,
+    /// Who does not know them records what rules ask for, and no more.
+    #[prost(message, repeated, tag = "11")]
+    records: Vec<FieldMessage>,
 }
 
 /// Texts, where none is not the same as nothing said.
@@ -59,9 +62,14 @@ impl Carried for Telemetry {
             access_log,
             tracing,
             redaction,
+            records,
             origins,
         } = self;
         let names = |names: &[Arc<str>]| names.iter().map(ToString::to_string).collect();
+        let records: BTreeMap<Arc<str>, Origin> = records
+            .iter()
+            .map(|(fact, origin)| (fact.to_string().into(), origin.clone()))
+            .collect();
         TelemetryMessage {
             log_off: !access_log.is_on,
             log_when: access_log.when.as_ref().map(ToString::to_string),
@@ -75,6 +83,7 @@ impl Carried for Telemetry {
             redact_all: redaction.all,
             redact: to_list(&redaction.patterns),
             origins: origins.to_message(),
+            records: records.to_message(),
         }
     }
 
@@ -82,6 +91,11 @@ impl Carried for Telemetry {
         let shared = |texts: Vec<String>| texts.into_iter().map(Arc::from);
         // A pattern that this proxy cannot read may hide anything.
         let patterns: Result<Vec<Pattern>, Misfit> = from_list(message.redact);
+        let records = BTreeMap::<Arc<str>, Origin>::from_message(message.records)?;
+        // One that this proxy does not know is not recorded.
+        let records = records
+            .into_iter()
+            .filter_map(|(fact, origin)| Some((fact.parse().ok()?, origin)));
         Ok(Self {
             access_log: AccessLog {
                 is_on: !message.log_off,
@@ -100,6 +114,7 @@ impl Carried for Telemetry {
                 all: message.redact_all || patterns.is_err(),
                 patterns: patterns.unwrap_or_default(),
             },
+            records: records.collect(),
             origins: BTreeMap::from_message(message.origins)?,
         })
     }

@@ -579,6 +579,14 @@ impl Maker {
                 all: self.one(&bools),
                 patterns: self.some(2, |_| Pattern::new("[0-9]+").unwrap()),
             },
+            records: self
+                .some(2, |maker| {
+                    let facts = ["host", "header:x-role", "query:v", "claim:/a/b"];
+                    let fact = maker.one(&facts).parse().unwrap();
+                    (fact, maker.origin())
+                })
+                .into_iter()
+                .collect(),
             origins: self
                 .some(2, |maker| (maker.text(), maker.origin()))
                 .into_iter()

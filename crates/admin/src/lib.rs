@@ -53,7 +53,7 @@ pub use once::{Once, each_once};
 pub use overrides::{OverrideChanged, OverrideTold, Overrides};
 pub use overview::{Ends, Followers, Grade, Overview, Step, Verdict, Workload, WorkloadState};
 pub use plain::hides;
-pub use plan::{Becomes, Foreseen, ForeseenCalls, ForeseenRequest, Means, Planned};
+pub use plan::{Becomes, Foreseen, ForeseenCalls, ForeseenRequest, Means, Planned, Unrecorded};
 pub use probe::{Probed, Reached, Requested, Tried};
 pub use question::{
     AddOverride, Apply, Ask, At, AuditOf, BundleOf, Check, ConfigurationOf, CreateToken, Delete,

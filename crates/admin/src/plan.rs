@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Change, Finding, Status};
 use crate::failure::Failure;
+use crate::overrides::OverrideTold;
 use crate::traffic::Kept;
 
 /// What a change would mean. Nothing is changed.
@@ -62,6 +63,24 @@ pub struct Foreseen {
     pub silent: Vec<ForeseenCalls>,
     /// How many rows there are beyond those.
     pub more_silent: u64,
+    /// What the change reads of calls and nobody records, by the service that they are to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrecorded: Vec<Unrecorded>,
+    /// The measures by which something of calls is recorded that no rule may ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recording: Vec<OverrideTold>,
+}
+
+/// What is read of calls to a service and nobody records.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Unrecorded {
+    /// The service: `shop/payments`.
+    pub service: String,
+    /// What could be recorded: `header:x-role`.
+    pub facts: Vec<String>,
+    /// What never is, because its name says that it is a secret: `header:x-api-key`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// Calls of one caller for which a change means the same.

@@ -154,6 +154,16 @@ pub(crate) fn list(center: &Center, sight: &Sight) -> Overrides {
     }
 }
 
+/// Those by which something is recorded, as far as they may be seen.
+pub(crate) fn recording(center: &Center, sight: &Sight) -> Vec<OverrideTold> {
+    let all = center.overrides();
+    let recording = all.iter().filter(|kept| match &kept.over.measure {
+        Measure::Record { .. } => sight.sees(&named(&kept.over.measure)),
+        Measure::Audit(..) | Measure::Eject(_) | Measure::AllTo { .. } => false,
+    });
+    recording.map(told).collect()
+}
+
 /// All that hold.
 pub(crate) fn all(center: &Center) -> Vec<OverrideTold> {
     center.overrides().iter().map(told).collect()

@@ -8,12 +8,12 @@ mod suggest;
 use std::time::Duration;
 
 use leno_admin::{
-    Becomes, Failure, Foreseen, ForeseenCalls, ForeseenRequest, Means, PlanOf, Planned,
+    Becomes, Failure, Foreseen, ForeseenCalls, ForeseenRequest, Means, PlanOf, Planned, Unrecorded,
 };
 use leno_compile::Mesh;
 use leno_model::flow::Kind;
-use leno_model::{Code, ObjectRef, Wall};
-use leno_preview::{Ground, Outcome, Preview, Row, Seen, Verdict, preview};
+use leno_model::{Code, ObjectRef, RequestFact, Wall};
+use leno_preview::{Ground, Outcome, Preview, Row, Seen, Verdict, preview, unread};
 use leno_store::flows::Flows;
 use leno_store::{Change, Deed, Draft, Failed, Label, Message, ObjectChange, Refused, SOURCE};
 
@@ -23,6 +23,7 @@ use crate::center::Center;
 use crate::clock;
 use crate::edition::Edition;
 use crate::flows::kept;
+use crate::overrides;
 use crate::sight::Sight;
 
 pub(crate) use recorded::recorded;
@@ -137,6 +138,8 @@ fn foreseen(center: &Center, sight: &Sight, then: &Edition, length: Duration) ->
             broken_callers: u64::try_from(preview.broken_callers().len()).unwrap_or(u64::MAX),
             more: more(&preview.rows),
             more_silent: more(&preview.silent),
+            recording: overrides::recording(center, sight),
+            unrecorded: Vec::new(),
             rows: preview
                 .rows
                 .into_iter()
@@ -152,7 +155,10 @@ fn foreseen(center: &Center, sight: &Sight, then: &Edition, length: Duration) ->
         }
     };
     match judged(center, sight, then, from, now) {
-        Ok(preview) => told(preview, None),
+        Ok(judged) => Foreseen {
+            unrecorded: judged.unrecorded,
+            ..told(judged.preview, None)
+        },
         Err(failed) => {
             let not_read = Failure {
                 advice: Some(failed.advice().to_owned()),
@@ -163,13 +169,20 @@ fn foreseen(center: &Center, sight: &Sight, then: &Edition, length: Duration) ->
     }
 }
 
+/// Calls as a change would have them.
+struct Judged {
+    preview: Preview,
+    /// What it reads of them and nobody records.
+    unrecorded: Vec<Unrecorded>,
+}
+
 fn judged(
     center: &Center,
     sight: &Sight,
     then: &Edition,
     from: Wall,
     until: Wall,
-) -> Result<Preview, Failed> {
+) -> Result<Judged, Failed> {
     let edition = center.edition();
     let meshes = [&*edition, then].map(|edition| Mesh {
         revoked: edition.trusted.revoked.clone(),
@@ -189,7 +202,26 @@ fn judged(
         let recorded = recorded.into_iter();
         recorded.filter_map(|(kind, seen)| Some((sight.shown_kind(kind)?, seen)))
     };
-    Ok(preview(&before, &after, seen(window), seen(earlier)))
+    Ok(Judged {
+        preview: preview(&before, &after, seen(window), seen(earlier)),
+        unrecorded: unrecorded(sight, &before, &after),
+    })
+}
+
+/// What is read of calls to the services that may be seen, and nobody records.
+fn unrecorded(sight: &Sight, before: &Ground<'_>, after: &Ground<'_>) -> Vec<Unrecorded> {
+    let unread = unread(before, after).into_iter();
+    let told = unread.map(|(service, facts)| {
+        let (secrets, facts): (Vec<_>, _) =
+            facts.iter().partition(|it| overrides::names_secret(it));
+        let texts = |facts: Vec<&RequestFact>| facts.into_iter().map(ToString::to_string).collect();
+        Unrecorded {
+            service: service.to_string(),
+            facts: texts(facts),
+            secrets: texts(secrets),
+        }
+    });
+    told.filter(|one| sight.sees(&one.service)).collect()
 }
 
 /// A row as it travels; none for calls for which nothing changes.

@@ -16,6 +16,7 @@ mod outside;
 mod preview;
 mod same;
 mod suggest;
+mod unread;
 
 pub use aftermath::{Aftermath, Ends, Weight, Worse, aftermath};
 pub use call::Seen;
@@ -24,3 +25,4 @@ pub use fate::{Fate, Refused, To, Way};
 pub use ground::Ground;
 pub use preview::{Preview, Request, Row, preview};
 pub use suggest::{Allowed, Caller, Left, Suggestion, suggest};
+pub use unread::unread;

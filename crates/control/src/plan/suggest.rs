@@ -130,7 +130,7 @@ fn unforeseen(
 ) -> Result<u64, Failed> {
     let left = suggestions.iter().flat_map(|one| &one.left);
     let left: BTreeSet<_> = left.map(|left| (&*left.from, &*left.asked)).collect();
-    let preview = judged(center, sight, then, from, until)?;
+    let preview = judged(center, sight, then, from, until)?.preview;
     let rows = preview.rows.iter();
     let broken = rows.filter(|row| row.outcome.verdict == Verdict::Breaks);
     let requests = broken.flat_map(|row| row.requests.iter().map(move |it| (&*row.from, it)));

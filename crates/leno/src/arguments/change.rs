@@ -62,10 +62,11 @@ fn share(text: &str) -> Result<u32, String> {
     leno plan -f mesh/ --fail-on changes -o json  in CI: exit code 1 if a call would break or change\n  \
     leno plan --with mtls=Strict -n shop          who would break if shop were strict?\n  \
     leno plan --with default=Deny --since 7d      or if nobody may call whom no rule allows?\n  \
-    leno plan --with outbound.default=Deny        or no host outside that no rule allows?\n\n\
+    leno plan --with outbound.default=Deny        or no host outside that no rule allows?\n  \
+    leno plan -f mesh/ --record 24h               keep what the change reads, for a plan tomorrow\n\n\
 Recorded calls are judged by the code that decides real ones, once by what is in force and once by \
 what would be. BREAKS: carried, and would be refused. changes: another way, or let in that is \
-refused. undecided: a rule reads something that was not recorded. silent: known from before that while, \
+refused. undecided: a rule reads something that was not recorded; --record lets it be kept. silent: known from before that while, \
 and not in it.")]
 pub(crate) struct Plan {
     /// A file, a folder with everything below it, or - for standard input; repeatable
@@ -95,6 +96,11 @@ pub(crate) struct Plan {
     /// call was recorded that could tell
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
     pub(crate) fail_on: Vec<FailOn>,
+
+    /// Let what the change reads of calls, and nothing in force does, be recorded for so long from now on
+    /// (10s to 24h; leno override list)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) record: Option<Duration>,
 
     /// The set the objects belong to; else the name of the folder they are in
     #[arg(long, value_name = "NAME")]
@@ -381,7 +387,8 @@ pub(crate) struct OverrideAllTo {
 #[command(
     after_help = "Example: leno override add record header:x-role claim:role --to payments -n shop --for 24h\n\n\
 Callers' proxies keep hosts, headers and queries, the proxies of who is called hosts, headers and, where \
-tokens are believed, claims. What a TelemetryPolicy hides, and what a name says is a secret, is not kept."
+tokens are believed, claims. What a TelemetryPolicy hides, and what a name says is a secret, is not kept. \
+leno plan -f DIR --record TIME finds out by itself what is to be kept for a change."
 )]
 pub(crate) struct OverrideRecord {
     /// What is kept: host, header:NAME, query:NAME, or claim:NAME; 16 at most

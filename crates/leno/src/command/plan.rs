@@ -1,13 +1,17 @@
 //! `leno plan`: what a change would mean, for the configuration, for proxies, and for calls that were
-//! recorded. Nothing is changed.
+//! recorded. Nothing is changed but, where that is asked for, what is recorded from then on.
+
+mod recording;
 
 use anyhow::bail;
-use leno_admin::{Foreseen, ForeseenCalls, Means, PlanOf, Planned};
+use leno_admin::{Failure, Foreseen, ForeseenCalls, Means, OverrideTold, PlanOf, Planned};
 use leno_model::Code;
+use serde::Serialize;
 
 use crate::arguments::Output;
 use crate::arguments::change::{FailOn, Plan};
 use crate::command::context::Context;
+use crate::command::plan::recording::Recording;
 use crate::command::{Answer, fleet};
 use crate::folder::Files;
 use crate::render::{change, failure, foreseen};
@@ -45,13 +49,31 @@ pub(crate) fn run(options: &Plan, terminal: &mut Terminal) -> anyhow::Result<Ans
     };
     let asked = &options.context;
     let json = asked.output == Output::Json;
-    let planned = match Context::choose(asked.context.as_deref())?.ask(question)? {
+    let context = Context::choose(asked.context.as_deref())?;
+    let planned = match context.ask(question)? {
         Ok(planned) => planned,
         Err(failure) => return fleet::refused(&failure, json, terminal),
     };
+    let reason = format!("leno plan{}", named(options));
+    let recording = options
+        .record
+        .map(|lasts| Recording::begin(&context, &planned, lasts, &reason))
+        .transpose()?;
     match json {
-        true => terminal.text(&serde_json::to_string_pretty(&planned)?)?,
-        false => print(&planned, options, terminal)?,
+        true => terminal.text(&serde_json::to_string_pretty(&Told {
+            planned: &planned,
+            recorded: recording.iter().flat_map(|it| &it.taken).collect(),
+            not_recorded: recording.as_ref().and_then(|it| it.refused.as_ref()),
+        })?)?,
+        false => {
+            print(&planned, options, terminal)?;
+            if let Some(recording) = &recording {
+                recording.print(&planned.status.now, terminal)?;
+            }
+        }
+    }
+    if recording.is_some_and(|it| it.refused.is_some()) {
+        return Ok(Answer::Bad);
     }
     // What changes nothing needs no call to prove it.
     let fail_on = match planned.changes.is_empty() {
@@ -62,6 +84,19 @@ pub(crate) fn run(options: &Plan, terminal: &mut Terminal) -> anyhow::Result<Ans
         Some(_) => Answer::Bad,
         None => answer(&planned.traffic, fail_on),
     })
+}
+
+/// It all, for programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    planned: &'a Planned,
+    /// The measures that were taken so that more is recorded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recorded: Vec<&'a OverrideTold>,
+    /// Why no others were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_recorded: Option<&'a Failure>,
 }
 
 /// What it comes to for calls: one that would break is always bad. Where no call could tell, whoever asked
@@ -103,6 +138,9 @@ fn print(planned: &Planned, options: &Plan, terminal: &mut Terminal) -> anyhow::
     failure::findings(&planned.findings, &status.now, terminal)?;
     terminal.gap()?;
     foreseen::print(&planned.traffic, &status.now, terminal)?;
+    for line in recording::hints(&planned.traffic, &status.now) {
+        terminal.line(line)?;
+    }
     terminal.gap()?;
     for line in verdict(planned, options) {
         terminal.line(line)?;
@@ -139,14 +177,12 @@ fn verdict(planned: &Planned, options: &Plan) -> Vec<Line> {
     let broken = traffic.rows.iter().find(by_access);
     let mut next = Vec::new();
     next.extend(broken.map(|row| format!("leno policy suggest {}", row.to)));
-    let paths = options
-        .files
-        .iter()
-        .map(|path| format!(" -f {}", path.display()));
-    let namespace = options.namespace.iter().map(|name| format!(" -n {name}"));
-    let paths: String = paths.chain(namespace).collect();
+    if recording::could_help(traffic) && options.record.is_none() {
+        next.push(format!("leno plan{} --record 24h", named(options)));
+    }
     if !options.files.is_empty() && planned.refused.is_none() && !planned.changes.is_empty() {
         let revision = planned.status.revision;
+        let paths = paths(options);
         next.push(format!("leno apply{paths} --if-revision {revision}"));
     }
     lines.push(match next.is_empty() {
@@ -154,6 +190,20 @@ fn verdict(planned: &Planned, options: &Plan) -> Vec<Line> {
         false => line.dim("   Next  ").plain(next.join(" · ")),
     });
     lines
+}
+
+/// What is planned, in the words of the command line.
+fn named(options: &Plan) -> String {
+    let with = options.with.iter().map(|field| format!(" --with {field}"));
+    with.chain([paths(options)]).collect()
+}
+
+/// The files that are planned, and the namespace of what names none.
+fn paths(options: &Plan) -> String {
+    let paths = options.files.iter();
+    let paths = paths.map(|path| format!(" -f {}", path.display()));
+    let namespace = options.namespace.iter().map(|name| format!(" -n {name}"));
+    paths.chain(namespace).collect()
 }
 
 #[cfg(test)]
@@ -169,7 +219,7 @@ mod tests {
         };
         let nothing = Foreseen::default();
         let not_read = Foreseen {
-            not_read: Some(leno_admin::Failure::coded(Code::S010, "no such file")),
+            not_read: Some(Failure::coded(Code::S010, "no such file")),
             ..Foreseen::default()
         };
         let same = Foreseen {

@@ -52,6 +52,16 @@ pub(crate) fn print(told: &Foreseen, now: &str, terminal: &mut Terminal) -> io::
             terminal.line(Line::new().dim(line))?;
         }
     }
+    if told.undecided > 0 {
+        let all = count(told.calls);
+        let share = share(told.undecided, told.calls);
+        let line = Line::new().plain(format_args!("  {:<10} ", "undecided"));
+        let of = format!(
+            "{} of {all} calls, {share}, cannot be told",
+            count(told.undecided)
+        );
+        terminal.line(line.plain(of))?;
+    }
     if told.same > 0 {
         let rest = match told.same == told.calls {
             true => "all of them",
@@ -68,6 +78,16 @@ pub(crate) fn print(told: &Foreseen, now: &str, terminal: &mut Terminal) -> io::
         terminal.line(Line::new().dim(line))?;
     }
     Ok(())
+}
+
+/// `9 %`; what is not nothing and not all is told as neither.
+fn share(part: u64, of: u64) -> String {
+    let of = of.max(1);
+    match part.saturating_mul(100).saturating_add(of / 2) / of {
+        0 if part > 0 => "less than 1 %".to_owned(),
+        100 if part < of => "more than 99 %".to_owned(),
+        percent => format!("{percent} %"),
+    }
 }
 
 fn first(row: &ForeseenCalls, told: &Foreseen, now: &str) -> Line {
@@ -170,4 +190,23 @@ fn silent(row: &ForeseenCalls, now: &str) -> Line {
         asked(row),
         moment(&row.last, now)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_nothing_or_all_only_where_it_is() {
+        for (part, of, expect) in [
+            (0, 0, "0 %"),
+            (12, 140, "9 %"),
+            (2, 3, "67 %"),
+            (1, 1000, "less than 1 %"),
+            (999, 1000, "more than 99 %"),
+            (7, 7, "100 %"),
+        ] {
+            assert_eq!(share(part, of), expect, "{part} of {of}");
+        }
+    }
 }

@@ -4,4 +4,5 @@
 mod aftermath;
 mod preview;
 mod suggest;
+mod unread;
 mod world;

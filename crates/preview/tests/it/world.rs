@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use leno_compile::{Mesh, compile};
 use leno_model::flow::{Facts, Failure, Kind, Side, What};
-use leno_model::{Code, Fault, Namespace, Wall};
+use leno_model::{Code, Fault, Name, Namespace, Override, Wall};
 use leno_preview::{Ground, Outcome, Row, Seen, preview};
 use leno_resources::Resources;
 
@@ -33,6 +33,11 @@ const SHOP: &str = "
 
 /// The mesh that a file means, with proxies before all but those whose names begin with `legacy`.
 pub(crate) fn mesh(text: &str) -> Mesh {
+    mesh_with(text, &[])
+}
+
+/// The same while these measures hold.
+pub(crate) fn mesh_with(text: &str, overrides: &[&str]) -> Mesh {
     let mesh = match text.contains("kind: Mesh,") {
         true => "",
         false => MESH,
@@ -40,7 +45,14 @@ pub(crate) fn mesh(text: &str) -> Mesh {
     let text = format!("{text}\n---\n{mesh}\n---\n{SHOP}");
     let files = [(Arc::from("shop.yaml"), text.into_bytes())];
     let shop = Namespace::new("shop").unwrap();
-    let (resources, notes) = Resources::read(files, &shop);
+    let (mut resources, notes) = Resources::read(files, &shop);
+    resources.overrides = (1..)
+        .zip(overrides)
+        .map(|(number, measure)| Override {
+            id: Name::new(&format!("o{number}")).unwrap(),
+            measure: measure.parse().unwrap(),
+        })
+        .collect();
     let (mut mesh, more) = compile(&resources);
     let notes: Vec<_> = notes.into_iter().chain(more).collect();
     let is_bad = |note: &&leno_model::Note| note.severity == leno_model::Severity::Error;

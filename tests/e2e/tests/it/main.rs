@@ -27,6 +27,7 @@ mod policy;
 mod prometheus;
 mod readers;
 mod readmission;
+mod recorded;
 mod reference;
 mod renewals;
 mod replicas;

@@ -10,17 +10,17 @@ use leno_jwt::{Claims, Signer};
 
 use crate::control::{Control, PAIR};
 
-fn signer() -> Signer {
+pub(crate) fn signer() -> Signer {
     Signer::new(generate_key().secret()).unwrap()
 }
 
-fn token(signer: &Signer, more: &str) -> String {
+pub(crate) fn token(signer: &Signer, more: &str) -> String {
     let claims = format!(r#"{{"iss":"id","aud":"shop","sub":"anna",{more}}}"#);
     signer.sign(&Claims::read(claims.as_bytes()).unwrap())
 }
 
 /// The year 2100.
-const LATER: &str = r#""exp":4102444800"#;
+pub(crate) const LATER: &str = r#""exp":4102444800"#;
 
 #[test]
 fn a_token_is_proven_and_an_application_is_told_its_claims() {

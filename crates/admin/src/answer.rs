@@ -636,6 +636,9 @@ pub struct Holding {
     /// The workloads of others that it may call, each with where its proxy takes mesh calls.
     #[serde(default)]
     pub peers: Vec<Tunnel>,
+    /// What is wrong with its host's clock, with its code, if something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
 }
 
 /// The view that a proxy decides by, for whoever decides by it again.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use leno_identity::{Answer, Boot, ClockOff, MeshTime, NotBelieved, Told};
+use leno_identity::{Answer, Boot, ClockOff, MeshTime, NotBelieved, Shown, Told};
 use leno_model::{Mono, Now, Wall};
 use rustix::time::{ClockId, clock_gettime};
 use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
@@ -18,6 +18,7 @@ use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
 pub struct Clocks {
     start: Instant,
     wall: fn() -> Wall,
+    boot: fn() -> Boot,
     mesh: Arc<ArcSwap<MeshTime>>,
 }
 
@@ -28,11 +29,17 @@ impl Clocks {
     }
 
     /// The same on a host whose wall clock shows something else.
-    #[expect(clippy::disallowed_methods, reason = "here the clock enters")]
     pub fn with_wall(wall: fn() -> Wall) -> Self {
+        Self::with(wall, boot)
+    }
+
+    /// The same on a host whose clock since its boot does, too.
+    #[expect(clippy::disallowed_methods, reason = "here the clock enters")]
+    pub fn with(wall: fn() -> Wall, boot: fn() -> Boot) -> Self {
         Self {
             start: Instant::now(),
             wall,
+            boot,
             mesh: Arc::default(),
         }
     }
@@ -64,10 +71,28 @@ impl Clocks {
 
     /// The clock that counts from the boot of the host, sleep included.
     pub fn boot(&self) -> Boot {
-        let time = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-        Boot(Duration::new(seconds, nanos))
+        (self.boot)()
+    }
+
+    /// All that the host's own clocks show.
+    pub fn shown(&self) -> Shown {
+        Shown {
+            mono: self.mono(),
+            boot: self.boot(),
+            wall: (self.wall)(),
+        }
+    }
+
+    /// The later of mesh time and the host's wall clock. A machine that was paused is late by the one and,
+    /// once it was set, right by the other; it takes the time from no certificate that has ended by either.
+    pub fn later(&self) -> Clock {
+        let clocks = self.clone();
+        Clock::new(move || clocks.mesh().max((clocks.wall)()))
+    }
+
+    /// What is known of mesh time.
+    pub fn known(&self) -> MeshTime {
+        **self.mesh.load()
     }
 
     /// Goes by what the control plane `answer`ed, if that says more than what is known; gives what
@@ -99,6 +124,14 @@ impl Clocks {
             MeshTime::Told(told) => told.now(self.boot()),
         }
     }
+}
+
+/// The time since the host's boot, sleep included.
+pub fn boot() -> Boot {
+    let time = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Boot(Duration::new(seconds, nanos))
 }
 
 /// The host's civil time.

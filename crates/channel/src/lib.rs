@@ -26,7 +26,7 @@ mod words;
 
 pub use accept::Accepted;
 pub use alpn::Alpn;
-pub use clock::{Clock, Clocks, wall};
+pub use clock::{Clock, Clocks, boot, wall};
 pub use connect::Connected;
 pub use failure::{HandshakeFailure, Refusal, WhyFailed};
 pub use judge::KeyWitness;

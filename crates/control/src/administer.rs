@@ -450,6 +450,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         knocking: &center.readmission.waiting(clock::wall()),
         folders: &center.folders(),
         not_exported: &troubled::not_exported(center),
+        hosts: &troubled::of_hosts(center),
         not_got: &center.jwks.troubles(),
         issuers: &center.issuers.failed(),
         peers: &center.peers.standings(),

@@ -1,6 +1,7 @@
-//! Whether what runs is as it should be: proxies, folders, collectors, and who is trusted. A function of what was seen
+//! Whether what runs is as it should be: proxies, their hosts, folders, collectors, and who is trusted. A function of what was seen
 //! at one moment; what is wrong with the configuration itself is in its [`Meaning`](crate::meaning).
 
+mod hosts;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use crate::issuers;
 use crate::jwks::NotGot;
 use crate::outside::Troubled;
 use crate::peers::Standing;
-use crate::troubled::NotExported;
+use crate::troubled::{NotExported, OfHost};
 
 /// What was seen.
 pub(crate) struct Seen<'a> {
@@ -47,6 +48,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) folders: &'a [Found],
     /// Why a collector does not get what is sent from this process.
     pub(crate) not_exported: &'a [NotExported],
+    /// What connected proxies say of their hosts.
+    pub(crate) hosts: &'a [OfHost],
     /// The places whose keys, which are to prove tokens, were not got.
     pub(crate) not_got: &'a BTreeMap<KeyPlace, NotGot>,
     /// The issuers of tokens whose keys cannot be had.
@@ -132,6 +135,7 @@ impl Judged {
         for trouble in seen.not_exported {
             judged.not_exported(trouble);
         }
+        judged.hosts(seen.hosts, seen.members.len());
         for (place, why) in seen.not_got {
             judged.not_got(place, why, seen.now);
         }
@@ -427,6 +431,7 @@ mod tests {
             knocking: &[],
             folders: &[],
             not_exported: &[],
+            hosts: &[],
             not_got: &BTreeMap::new(),
             issuers: &[],
             peers: &[],
@@ -643,6 +648,7 @@ mod tests {
             knocking: &[],
             folders: &[folder],
             not_exported: &[],
+            hosts: &[],
             not_got: &BTreeMap::new(),
             issuers: &[],
             peers: &[],
@@ -692,5 +698,40 @@ mod tests {
             &many,
             &format!("{refused}, say proxies web, cart and 2 more"),
         );
+    }
+
+    #[test]
+    fn hosts_whose_clocks_are_wrong_are_told_one_by_one_while_they_are_few() {
+        let told = |code: Code, proxy: &str| OfHost {
+            proxy: proxy.to_owned(),
+            trouble: Trouble {
+                code,
+                about: "host".into(),
+                why: format!("as {proxy} says"),
+                since: hour(3),
+            },
+        };
+        let check = |told: &[OfHost], connected: usize, expect: &[&str]| {
+            let mut judged = Judged::default();
+            judged.hosts(told, connected);
+            assert_eq!(lines(&judged), expect);
+        };
+        let since = "since 1970-01-01T03:00:00.000Z";
+        let clock = |proxy| told(Code::T013, proxy);
+        check(&[], 9, &[]);
+        check(
+            &[clock("web"), told(Code::T029, "cart"), clock("pay")],
+            3,
+            &[
+                &format!("T013 proxy web {since}: as web says"),
+                &format!("T013 proxy pay {since}: as pay says"),
+                &format!("T029 proxy cart {since}: as cart says"),
+            ],
+        );
+        let many = ["web", "cart", "pay", "store", "mail"].map(clock);
+        let named = format!("T013 proxies web, cart, pay and 2 more {since}: as web says");
+        check(&many, 50, &[&named]);
+        let all = " (as most say so: compare the clock of the control plane's own host)";
+        check(&many, 6, &[&format!("{named}{all}")]);
     }
 }

@@ -207,11 +207,12 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
             })
             .await
         }
+        // It is no secret, and whoever has lost it cannot prove anything.
+        call::TIME => Ok(Time(center.clocks.now().wall).encode()),
         call::RENEW
         | call::MINT
         | call::LEAVE
         | call::DISTRIBUTE
-        | call::TIME
         | call::ANSWER
         | call::REPORT
         | call::TROUBLES => Err(Status::new(

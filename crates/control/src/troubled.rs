@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_channel::grpc::{Call, Messages, Status, StatusCode};
+use leno_model::Code;
 use leno_wire::troubles::{Trouble, Troubles};
 
 use crate::center::Center;
@@ -27,6 +28,33 @@ pub(crate) struct NotExported {
     pub(crate) proxies: Vec<String>,
 }
 
+/// Something that a connected proxy says of the host that it runs on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct OfHost {
+    pub(crate) proxy: String,
+    pub(crate) trouble: Trouble,
+}
+
+/// What connected proxies say of their hosts, by their names.
+pub(crate) fn of_hosts(center: &Center) -> Vec<OfHost> {
+    let told = told(center).filter(|(trouble, _)| is_of_host(trouble));
+    let told = told.map(|(trouble, proxy)| OfHost { proxy, trouble });
+    told.collect()
+}
+
+fn is_of_host(trouble: &Trouble) -> bool {
+    matches!(trouble.code, Code::T013 | Code::T029)
+}
+
+/// What connected proxies say, each thing with the name of the proxy.
+fn told(center: &Center) -> impl Iterator<Item = (Trouble, String)> {
+    let members = center.fleet.members().into_iter();
+    members.flat_map(|(_, member)| {
+        let troubles = center.troubled.of(member.peer).into_iter();
+        troubles.map(move |trouble| (trouble, member.name.clone()))
+    })
+}
+
 /// What collectors do not get from this process and from the connected proxies, each thing once and
 /// since it began.
 pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
@@ -37,11 +65,8 @@ pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
         since: own.since,
     });
     let own = own.map(|trouble| (trouble, None));
-    let members = center.fleet.members().into_iter();
-    let theirs = members.flat_map(|(_, member)| {
-        let troubles = center.troubled.of(member.peer).into_iter();
-        troubles.map(move |trouble| (trouble, Some(member.name.clone())))
-    });
+    let theirs = told(center).filter(|(trouble, _)| !is_of_host(trouble));
+    let theirs = theirs.map(|(trouble, proxy)| (trouble, Some(proxy)));
     let mut once = BTreeMap::new();
     for (trouble, proxy) in own.chain(theirs) {
         let what = (trouble.code, trouble.about.clone(), trouble.why.clone());

@@ -37,7 +37,8 @@ pub use endorsement::{Endorsed, MOST_ABOVE, NotEndorsed, endorsed};
 pub use endpoint::{NotEndpoint, verify_endpoint};
 pub use key::{BadKey, BadRequest, Key, PublicKey};
 pub use mesh_time::{
-    Answer, Boot, ClockOff, LONGEST_ROUND_TRIP, MeshTime, NotBelieved, Pace, Told, WALL_CLOCK_BOUND,
+    Answer, Boot, ClockOff, LONGEST_ROUND_TRIP, Looked, Lookout, MeshTime, NotBelieved, Pace,
+    Shown, StoodStill, Told, WALL_CLOCK_BOUND,
 };
 pub use renewal::{NotRenewing, Renewal};
 pub use rotation::{

@@ -6,7 +6,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use leno_model::{Code, Now, Wall};
+use leno_model::{Code, Mono, Now, Wall};
 
 use crate::certificate::Validity;
 
@@ -141,15 +141,100 @@ impl ClockOff {
     }
 }
 
-/// `this host's clock is 312.4 s ahead of mesh time`
+/// `the host's clock is 312.4 s ahead of mesh time`
 impl fmt::Display for ClockOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let direction = if self.is_ahead { "ahead of" } else { "behind" };
         let seconds = self.by.as_secs_f64();
         write!(
             f,
-            "this host's clock is {seconds:.1} s {direction} mesh time"
+            "the host's clock is {seconds:.1} s {direction} mesh time"
         )
+    }
+}
+
+/// What the clocks of a host show, read at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// The clock that timers go by, which stands still while the machine sleeps.
+    pub mono: Mono,
+    /// The clock that goes on then, and stands still while the machine is paused from outside.
+    pub boot: Boot,
+    /// The clock that people and their programs set.
+    pub wall: Wall,
+}
+
+/// Notices between two looks that the machine slept, and that its wall clock left the boot clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookout(Shown);
+
+/// What has happened between two looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Looked {
+    /// For how long the machine slept.
+    pub slept: Option<Duration>,
+    /// Whether the wall clock went on by another measure than the boot clock: somebody set it, or the
+    /// machine was paused, or is a copy of what it was. Whoever can tell the time should be asked for it.
+    pub is_doubtful: bool,
+}
+
+impl Lookout {
+    /// Begins to look.
+    pub fn new(shown: Shown) -> Self {
+        Self(shown)
+    }
+
+    /// What has happened since the last look.
+    pub fn look(&mut self, shown: Shown) -> Looked {
+        let Self(last) = core::mem::replace(self, Self(shown));
+        let awake = shown.mono.since(last.mono);
+        let asleep = shown.boot.since(last.boot).saturating_sub(awake);
+        let began = |shown: Shown| shown.wall - shown.boot.0;
+        Looked {
+            slept: (asleep > STEADY).then_some(asleep),
+            is_doubtful: apart(began(last), began(shown)) > STEADY,
+        }
+    }
+}
+
+/// A machine that did not run for a while. What ended meanwhile is judged anew, and renewed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoodStill {
+    /// It slept for so long, and counted that.
+    Slept(Duration),
+    /// It had counted so much less than the control plane.
+    Behind(Duration),
+}
+
+impl StoodStill {
+    /// What is learned from mesh time that was known as `held` before the control plane told `told`, if that is worth
+    /// telling: a machine that is paused, or set back to a snapshot, counts less.
+    pub fn between(held: &MeshTime, told: &MeshTime) -> Option<Self> {
+        let (MeshTime::Told(held), MeshTime::Told(told)) = (held, told) else {
+            return None;
+        };
+        let behind = told.began.since(held.began);
+        (behind > WALL_CLOCK_BOUND).then_some(Self::Behind(behind))
+    }
+
+    /// The code of every such finding.
+    pub fn code(&self) -> Code {
+        Code::T029
+    }
+}
+
+/// `the machine slept for 3600 s`
+impl fmt::Display for StoodStill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slept(time) => write!(f, "the machine slept for {} s", time.as_secs()),
+            Self::Behind(time) => write!(
+                f,
+                "the machine had counted {} s too few: it was paused or set back to a snapshot, or the control \
+                 plane's clock was set",
+                time.as_secs()
+            ),
+        }
     }
 }
 

@@ -172,6 +172,7 @@ codes! {
     T023 "peer-keys-not-had" Configuration "The keys of another trust domain cannot be had from where the mesh looks for them.";
     T024 "peer-keys-refused" Configuration "What another trust domain says of its keys is not taken.";
     T028 "person-in-tunnel" Caller "The certificate is a person's, and only workloads call and are called.";
+    T029 "machine-stood-still" Mesh "The machine of a proxy slept, was paused, or was set back to a snapshot.";
 
     // Configuration: reading
     C001 "not-yaml" Configuration "The document is not valid YAML.";

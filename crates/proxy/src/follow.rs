@@ -152,7 +152,7 @@ impl Follower {
             address: joined.address,
             roots,
             certificates,
-            timekeeper: Timekeeper::default(),
+            timekeeper: Timekeeper::new(&clocks),
             reports: None,
             telemetry: None,
             keyring,

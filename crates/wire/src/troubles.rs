@@ -1,4 +1,4 @@
-//! What a proxy says to be wrong that costs no call: a collector does not get what it sends.
+//! What a proxy says to be wrong that costs no call: a collector does not get what it sends, or its host's clocks go wrong.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
@@ -13,7 +13,7 @@ use crate::carried::Misfit;
 pub struct Trouble {
     /// What kind of failure.
     pub code: Code,
-    /// With what: the collector's URL.
+    /// With what: the collector's URL; `host`.
     pub about: Arc<str>,
     /// The failure in words.
     pub why: String,

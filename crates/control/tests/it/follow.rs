@@ -3,15 +3,18 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use leno_admin::{ProxiesOf, Recover, Reinstate, Revoke};
+use leno_admin::{Check, ProxiesOf, Recover, Reinstate, Revoke};
+use leno_identity::Boot;
 use leno_model::Wall;
 use leno_model::view::{EndpointSlice, View};
 use leno_model::{SpiffeId, Subscription, TrustDomain};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{Event, Unanswered};
 use leno_wire::{Client, Holder, NotRestored};
+use tokio::time::timeout;
 
 use crate::world::{Place, Proxy, SHOP, World, join, within};
 
@@ -296,6 +299,29 @@ async fn a_folder_stands_where_it_stood_when_the_control_plane_is_back() {
     drop(world);
 }
 
+/// Waits until `leno check` tells something that begins so.
+async fn until_found(world: &World, expect: &str) {
+    let mut last = Vec::new();
+    let found = timeout(Duration::from_secs(60), async {
+        while !last.iter().any(|line: &String| line.starts_with(expect)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let findings = world.admin.ask(Check {}).await.unwrap().findings;
+            let lines = findings.into_iter().map(|finding| {
+                let subject = finding.object.unwrap_or_default();
+                format!("{} {subject}: {}", finding.code, finding.message)
+            });
+            last = lines.collect();
+        }
+    });
+    assert!(found.await.is_ok(), "{last:#?}");
+}
+
+/// How far mesh time is from what the host's wall clock shows, which is right.
+fn off(clocks: &Clocks) -> Duration {
+    let (right, now) = (leno_channel::wall(), clocks.now().wall);
+    right.since(now).max(now.since(right))
+}
+
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,10 +342,7 @@ async fn a_proxy_whose_clock_is_wrong_goes_by_mesh_time_also_without_a_control_p
         join(&token, None, &place).await.unwrap();
         let mut web = Proxy::start_by(Clocks::with_wall(wrong), place, &["web"]);
         web.event(|event| matches!(event, Event::ClockOff(_))).await;
-        let off = |clocks: &Clocks| {
-            let (right, now) = (leno_channel::wall(), clocks.now().wall);
-            right.since(now).max(now.since(right))
-        };
+        until_found(&world, "T013 proxy proxy: the host's clock is 300.").await;
         let minute = Duration::from_secs(60);
         assert!(off(&web.clocks) < minute);
         web.view(|view| view.workloads.len() == 1).await;
@@ -330,6 +353,59 @@ async fn a_proxy_whose_clock_is_wrong_goes_by_mesh_time_also_without_a_control_p
         let web = Proxy::start_by(Clocks::with_wall(at_the_epoch), place, &["web"]);
         assert!(off(&web.clocks) < minute);
     }
+}
+
+/// What a boot clock shows that stood still for `seconds`. It runs for long, whenever this host began.
+fn stood_still(seconds: &AtomicU64) -> Boot {
+    let stood = Duration::from_secs(seconds.load(Ordering::SeqCst));
+    Boot(leno_channel::boot().0 + 10 * DAY - stood)
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_paused_hears_the_time_at_once_and_it_is_told() {
+    static SECONDS: AtomicU64 = AtomicU64::new(0);
+    let clocks = Clocks::with(leno_channel::wall, || stood_still(&SECONDS));
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
+    join(&token, None, &place).await.unwrap();
+    let web = Proxy::start_by(clocks, place, &["web"]);
+    within(async {
+        while !web.clocks.is_told() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+
+    // Its connection lives on, and nothing would ask for the time for ten minutes.
+    SECONDS.store(3600, Ordering::SeqCst);
+    assert!(off(&web.clocks) > FIVE_MINUTES);
+    web.event(|event| matches!(event, Event::StoodStill(_)))
+        .await;
+    assert!(off(&web.clocks) < FIVE_MINUTES);
+    until_found(&world, "T029 proxy proxy: the machine had counted ").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_paused_for_long_asks_for_the_time_before_it_can_connect() {
+    static SECONDS: AtomicU64 = AtomicU64::new(0);
+    let clocks = Clocks::with(leno_channel::wall, || stood_still(&SECONDS));
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
+    join(&token, None, &place).await.unwrap();
+    let mut web = Proxy::start_by(clocks.clone(), place, &["web"]);
+    web.view(|view| view.workloads.len() == 1).await;
+
+    // By what it has counted, the certificate of the control plane has not begun.
+    let place = web.kill().await;
+    SECONDS.store(2 * DAY.as_secs(), Ordering::SeqCst);
+    let web = Proxy::start_by(clocks, place, &["web"]);
+    web.event(|event| *event == Event::Connected).await;
+    assert!(off(&web.clocks) < FIVE_MINUTES);
+    until_found(&world, "T029 proxy proxy: the machine had counted ").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,12 @@
 //! Mesh time on hosts whose clocks are wrong, or that sleep.
 
-use leno_model::{Mono, Now};
+use leno_model::{Dice, Mono, Now};
 
 use super::*;
-use crate::{Answer, Boot, MeshTime, NotBelieved, Pace, Validity};
+use crate::{
+    Answer, Boot, Looked, Lookout, MeshTime, NotBelieved, Pace, Renewal, Shown, StoodStill,
+    Validity,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -55,9 +58,9 @@ fn a_host_whose_clock_is_wrong_either_way_knows_the_time_and_says_so() {
     for wall in [NOW + 5 * MINUTE, NOW - 5 * MINUTE, Wall::default()] {
         assert_eq!(mesh.now(boot(1000), wall), NOW);
     }
-    let ahead = "T013 this host's clock is 300.0 s ahead of mesh time";
+    let ahead = "T013 the host's clock is 300.0 s ahead of mesh time";
     assert_eq!(told(NOW + 5 * MINUTE).as_deref(), Some(ahead));
-    let behind = "T013 this host's clock is 300.0 s behind mesh time";
+    let behind = "T013 the host's clock is 300.0 s behind mesh time";
     assert_eq!(told(NOW - 5 * MINUTE).as_deref(), Some(behind));
     assert_eq!(told(NOW + seconds(5)), None);
 }
@@ -125,4 +128,90 @@ fn sleep_and_a_clock_that_is_set_are_noticed_and_nothing_else() {
     assert!(!pace.has_jumped(at(30, NOW + HOUR + seconds(10))));
     assert!(pace.has_jumped(at(40, NOW)), "a clock was set back");
     assert!(!pace.has_jumped(at(50, NOW + seconds(10))));
+}
+
+/// A host that learned mesh time at boot second 1000 and looks at its clocks again when they show something else: how
+/// much later each of them.
+fn after(mono: Duration, boot: Duration, wall: Duration) -> (MeshTime, Shown, Looked) {
+    let mesh = MeshTime::default().learn(answer(NOW, seconds(0))).unwrap();
+    let start = Shown {
+        mono: Mono::since_start(seconds(1)),
+        boot: Boot(seconds(1000)),
+        wall: NOW,
+    };
+    let shown = Shown {
+        mono: start.mono + mono,
+        boot: Boot(start.boot.0 + boot),
+        wall: start.wall + wall,
+    };
+    (mesh, shown, Lookout::new(start).look(shown))
+}
+
+/// A certificate of a day that was taken as the host learned the time: whether it is asked for now.
+fn is_asked_for(mesh: &MeshTime, shown: Shown) -> bool {
+    let held = Validity {
+        begins: NOW,
+        ends: NOW + DAY,
+    };
+    let now = Now {
+        mono: shown.mono,
+        wall: mesh.now(shown.boot, shown.wall),
+    };
+    let mut dice = Dice::new(1);
+    Renewal::new(held, &mut dice).handle_timeout(now, &mut dice)
+}
+
+#[test]
+fn a_machine_that_runs_and_one_whose_clock_creeps_have_nothing_to_tell() {
+    let second = seconds(10);
+    for wall in [second, second + Duration::from_millis(400)] {
+        let (_, _, looked) = after(second, second, wall);
+        let nothing = Looked {
+            slept: None,
+            is_doubtful: false,
+        };
+        assert_eq!(looked, nothing);
+    }
+}
+
+#[test]
+fn a_machine_that_slept_knows_the_time_and_renews_at_once() {
+    let (moment, night) = (seconds(10), 13 * HOUR);
+    let (mesh, shown, looked) = after(moment, night + moment, night + moment);
+    assert_eq!(looked.slept, Some(night));
+    assert!(!looked.is_doubtful);
+    assert!(is_asked_for(&mesh, shown));
+    let told = StoodStill::Slept(night).to_string();
+    assert_eq!(told, "the machine slept for 46800 s");
+}
+
+#[test]
+fn a_machine_that_was_paused_doubts_its_time_asks_and_then_renews_at_once() {
+    // Timers and the boot clock stood still, and somebody has set the wall clock since.
+    let (moment, night) = (seconds(10), 13 * HOUR);
+    let (mesh, shown, looked) = after(moment, moment, night + moment);
+    assert_eq!(looked.slept, None);
+    assert!(looked.is_doubtful);
+    assert!(!is_asked_for(&mesh, shown), "for all it knows it is early");
+    let asked = Answer {
+        asked: shown.boot,
+        came: shown.boot,
+        told: NOW + night + moment,
+        stands: day(),
+    };
+    let learned = mesh.learn(asked).unwrap();
+    assert!(is_asked_for(&learned, shown));
+    let behind = StoodStill::between(&mesh, &learned);
+    assert_eq!(behind, Some(StoodStill::Behind(night)));
+    assert_eq!(StoodStill::between(&learned, &mesh), None);
+    assert_eq!(StoodStill::between(&MeshTime::default(), &mesh), None);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_either_way_is_reason_enough_to_ask() {
+    let moment = seconds(10);
+    let (_, _, ahead) = after(moment, moment, moment + HOUR);
+    assert!(ahead.is_doubtful);
+    let (_, _, back) = after(moment, moment, seconds(0));
+    assert!(back.is_doubtful);
 }

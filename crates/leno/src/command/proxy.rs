@@ -147,6 +147,7 @@ fn witness(clocks: &Clocks, telemetry: &Telemetry, view: &Arc<View>) -> Witness 
         since: began,
         certificates: Vec::new(),
         peers: peers(view),
+        clock: None,
     };
     let now = clocks.clone();
     let holding = move || Holding {

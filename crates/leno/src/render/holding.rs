@@ -23,6 +23,9 @@ pub(crate) fn print(holding: &Holding, terminal: &mut Terminal) -> io::Result<()
         Some(generation) => good(format!("decides by view {generation}")),
         None => bad("holds no view: it refuses all calls".to_owned()),
     })?;
+    if let Some(clock) = &holding.clock {
+        terminal.line(bad(clock.clone()))?;
+    }
     for certificate in &holding.certificates {
         let ends = certificate.ends.as_deref();
         let until = ends.map_or_else(|| "none".to_owned(), |ends| moment(ends, &holding.now));

@@ -29,6 +29,7 @@ fn holding(name: &str, desk: &Desk, clocks: &Clocks) -> Holding {
         since: String::new(),
         certificates: Vec::new(),
         peers: Vec::new(),
+        clock: None,
     };
     match known {
         Some(known) => Holding {

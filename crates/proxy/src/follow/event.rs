@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use leno_identity::{BadRoot, ClockOff, NotBelieved, NotRenewing};
+use leno_identity::{BadRoot, ClockOff, NotBelieved, NotRenewing, StoodStill};
 use leno_model::view::Generation;
 use leno_model::{Code, SpiffeId, Wall};
 use leno_wire::{NotRestored, Refused};
@@ -54,6 +54,8 @@ pub enum Event {
     ClockOff(ClockOff),
     /// The host's wall clock shows mesh time again.
     ClockRight,
+    /// The machine did not run for a while.
+    StoodStill(StoodStill),
     /// The control plane told a time that cannot be right.
     TimeNotBelieved(NotBelieved),
     /// Something is amiss with the reports of what goes through the proxy.
@@ -73,6 +75,7 @@ impl Event {
                 None
             }
             Self::ClockOff(off) => Some(off.code()),
+            Self::StoodStill(stood) => Some(stood.code()),
             Self::TimeNotBelieved(_) => Some(Code::T013),
             Self::Away { .. } => Some(Code::D001),
             Self::Refused(why) => Some(why.code()),
@@ -130,7 +133,8 @@ impl fmt::Display for Event {
             }
             Self::BadRoot(root) => write!(f, "{root}"),
             Self::ClockOff(off) => write!(f, "{off}; certificates are judged by mesh time"),
-            Self::ClockRight => f.write_str("this host's clock shows mesh time again"),
+            Self::ClockRight => f.write_str("the host's clock shows mesh time again"),
+            Self::StoodStill(stood) => write!(f, "{stood}; certificates are judged again"),
             Self::TimeNotBelieved(why) => write!(f, "{why}; mesh time goes on as it was"),
             Self::NotSaved { why } => write!(f, "not kept on disk: {why}"),
             Self::Report(Told::Refused(why)) => {

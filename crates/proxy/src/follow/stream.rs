@@ -20,7 +20,7 @@ use crate::follow::ask::Order;
 use crate::follow::event::Event;
 use crate::follow::join::connect;
 use crate::follow::readmit::readmit;
-use crate::follow::{Follower, Unanswered, troubles};
+use crate::follow::{Follower, Unanswered, time, troubles};
 use crate::reports::{NotTaken, Reports, Told};
 
 /// How many subscriptions a proxy may have.
@@ -34,12 +34,12 @@ impl Follower {
         tell: &mut impl FnMut(&Event),
         pause: &mut Pause,
     ) -> String {
-        if let Err(why) = self.be_readmitted(tell).await {
-            return why;
-        }
-        let (line, stands, run) = match self.open_line().await {
+        let (line, stands, run) = match self.open_line(tell).await {
             Ok(opened) => opened,
-            Err(why) => return why,
+            Err(why) => {
+                self.ask_for_time_as_nobody(tell).await;
+                return why;
+            }
         };
         let _run = EndWith(run);
         let respondent = self.respondent.clone();
@@ -54,8 +54,8 @@ impl Follower {
         }
         let news = self.telemetry.as_ref();
         let news = news.map(|telemetry| telemetry.export().news());
-        let telling = news.map(|news| tokio::spawn(troubles::tell(line.clone(), news)));
-        let _telling = telling.map(EndWith);
+        let telling = troubles::tell(line.clone(), news, self.timekeeper.wrong());
+        let _telling = EndWith(tokio::spawn(telling));
         tell(&Event::Connected);
         self.line.send_replace(Some(line.clone()));
         pause.reset();
@@ -66,6 +66,7 @@ impl Follower {
             reports.begin_anew();
         }
         loop {
+            self.timekeeper.look(&self.clocks, tell);
             self.ask_for_certificates(Some(&line), tell);
             self.timekeeper.ask(&line, stands, &self.clocks);
             self.send_report(&line);
@@ -89,6 +90,7 @@ impl Follower {
     pub(super) async fn rest(&mut self, rest: Duration, tell: &mut impl FnMut(&Event)) {
         let until = Instant::now() + rest;
         loop {
+            self.timekeeper.look(&self.clocks, tell);
             self.ask_for_certificates(None, tell);
             let due = self.next_certificate().min(until);
             tokio::select! {
@@ -124,8 +126,28 @@ impl Follower {
         Ok(())
     }
 
-    /// Opens a connection, and says when the proof of its other end stands.
-    async fn open_line(&self) -> Result<(Line, Validity, JoinHandle<()>), String> {
+    /// Asks for the time where no connection could be opened, if this host's clocks leave it in doubt.
+    async fn ask_for_time_as_nobody(&mut self, tell: &mut impl FnMut(&Event)) {
+        let off = self.clocks.wall_clock_off();
+        if !off.is_some_and(|off| off.is_ahead) {
+            return;
+        }
+        let trust = self.keyring.trust();
+        let expected = control_plane(&self.holder.identity.trust_domain);
+        let asked = time::ask_as_nobody(&trust, &self.clocks, &self.address, &expected);
+        if let Some(answer) = asked.await {
+            self.timekeeper
+                .take(answer, &self.clocks, &self.folder, tell);
+        }
+    }
+
+    /// Opens a connection, with another certificate if its own has ended, and says when the proof of its
+    /// other end stands.
+    async fn open_line(
+        &mut self,
+        tell: &mut impl FnMut(&Event),
+    ) -> Result<(Line, Validity, JoinHandle<()>), String> {
+        self.be_readmitted(tell).await?;
         open_line(&self.keyring, &self.holder.identity, &self.address).await
     }
 

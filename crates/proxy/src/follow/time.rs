@@ -1,5 +1,5 @@
-//! Asks the control plane for the time: at the beginning of each connection until it is known, and
-//! then every ten minutes.
+//! Asks the control plane for the time: at the beginning of each connection until it is known, then
+//! every ten minutes, and at once when the host's clocks say that the machine may have stood still.
 //!
 //! What it tells is kept beside the view, so that a proxy whose clock is wrong also knows the time
 //! when it starts again without a control plane.
@@ -7,16 +7,23 @@
 use std::time::Duration;
 
 use leno_channel::Clocks;
-use leno_channel::grpc::Line;
-use leno_identity::{Answer, LONGEST_ROUND_TRIP, MeshTime, NotBelieved, Validity};
-use leno_model::Mono;
+use leno_channel::grpc::{self, Line, Proven};
+use leno_identity::{
+    Answer, LONGEST_ROUND_TRIP, Lookout, MeshTime, NotBelieved, StoodStill, Trust, Validity,
+    WALL_CLOCK_BOUND,
+};
+use leno_model::{Mono, SpiffeId};
 use leno_wire::call;
 use leno_wire::certificates::Time;
+use leno_wire::troubles::Trouble;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::follow::event::Event;
 use crate::follow::folder::Folder;
+use crate::follow::join::connect;
+use crate::follow::stream::EndWith;
 
 /// How often the time is asked for: two clocks drift apart by a tenth of a second meanwhile.
 const EVERY: Duration = Duration::from_secs(600);
@@ -24,16 +31,79 @@ const EVERY: Duration = Duration::from_secs(600);
 /// How soon again, while nothing is known.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// For how long it is told that the machine stood still.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
 /// When to ask, and what is asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Timekeeper {
     due: Mono,
     asked: JoinSet<Option<Answer>>,
-    /// Whether people were told that the host's clock is off.
-    told_off: bool,
+    lookout: Lookout,
+    wrong: watch::Sender<Wrong>,
+}
+
+/// What is wrong with the host's clocks, for the control plane.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(super) struct Wrong {
+    wall: Option<Trouble>,
+    /// Until when it is told, too.
+    stood_still: Option<(Trouble, Mono)>,
+}
+
+impl Wrong {
+    /// Each thing.
+    pub(super) fn troubles(&self) -> impl Iterator<Item = Trouble> {
+        let stood_still = self.stood_still.iter().map(|(trouble, _)| trouble);
+        self.wall.iter().chain(stood_still).cloned()
+    }
 }
 
 impl Timekeeper {
+    /// Looks at the clocks from here on.
+    pub(super) fn new(clocks: &Clocks) -> Self {
+        Self {
+            due: Mono::default(),
+            asked: JoinSet::new(),
+            lookout: Lookout::new(clocks.shown()),
+            wrong: watch::Sender::default(),
+        }
+    }
+
+    /// What is wrong, as it changes.
+    pub(super) fn wrong(&self) -> watch::Receiver<Wrong> {
+        self.wrong.subscribe()
+    }
+
+    /// Looks whether the machine stood still since the last look, and asks for the time at once if it may have.
+    pub(super) fn look(&mut self, clocks: &Clocks, tell: &mut impl FnMut(&Event)) {
+        let shown = clocks.shown();
+        let looked = self.lookout.look(shown);
+        if looked.is_doubtful || looked.slept.is_some() {
+            self.due = shown.mono;
+        }
+        if let Some(slept) = looked.slept.filter(|slept| *slept > WALL_CLOCK_BOUND) {
+            self.stood_still(StoodStill::Slept(slept), clocks, tell);
+        }
+        self.wrong.send_if_modified(|wrong| {
+            let is_over = |(_, until): &(Trouble, Mono)| *until <= shown.mono;
+            wrong.stood_still.take_if(|told| is_over(told)).is_some()
+        });
+    }
+
+    fn stood_still(&self, stood: StoodStill, clocks: &Clocks, tell: &mut impl FnMut(&Event)) {
+        let trouble = Trouble {
+            code: stood.code(),
+            about: HOST.into(),
+            why: stood.to_string(),
+            since: clocks.now().wall,
+        };
+        let until = clocks.mono() + REMEMBERED;
+        self.wrong
+            .send_modify(|wrong| wrong.stood_still = Some((trouble, until)));
+        tell(&Event::StoodStill(stood));
+    }
+
     /// A connection begins: whatever was asked on the one before is not answered any more.
     pub(super) fn begin(&mut self, now: Mono) {
         self.asked.abort_all();
@@ -71,8 +141,12 @@ impl Timekeeper {
         folder: &Folder,
         tell: &mut impl FnMut(&Event),
     ) {
+        let held = clocks.known();
         match clocks.learn(answer) {
-            Ok(MeshTime::Told(told)) => {
+            Ok(learned @ MeshTime::Told(told)) => {
+                if let Some(stood) = StoodStill::between(&held, &learned) {
+                    self.stood_still(stood, clocks, tell);
+                }
                 if let Err(error) = folder.keep_time(&told) {
                     let why = error.to_string();
                     tell(&Event::NotSaved { why });
@@ -84,13 +158,53 @@ impl Timekeeper {
                 tell(&Event::TimeNotBelieved(why));
             }
         }
-        match clocks.wall_clock_off() {
-            Some(off) if !self.told_off => tell(&Event::ClockOff(off)),
-            None if self.told_off => tell(&Event::ClockRight),
+        self.compare(clocks, tell);
+    }
+
+    /// Tells people when the host's clock begins to be off, and when it is right again.
+    fn compare(&self, clocks: &Clocks, tell: &mut impl FnMut(&Event)) {
+        let since = self.wrong.borrow().wall.as_ref().map(|told| told.since);
+        let off = clocks.wall_clock_off();
+        match off {
+            Some(off) if since.is_none() => tell(&Event::ClockOff(off)),
+            None if since.is_some() => tell(&Event::ClockRight),
             Some(_) | None => {}
         }
-        self.told_off = clocks.wall_clock_off().is_some();
+        let wall = off.map(|off| Trouble {
+            code: off.code(),
+            about: HOST.into(),
+            why: off.to_string(),
+            since: since.unwrap_or_else(|| clocks.now().wall),
+        });
+        self.wrong.send_if_modified(|wrong| {
+            let has_changed = wrong.wall != wall;
+            wrong.wall = wall;
+            has_changed
+        });
     }
+}
+
+/// What troubles with clocks are about.
+const HOST: &str = "host";
+
+/// Asks the control plane at `address` for the time, showing no certificate. A machine that was paused counts too
+/// little: it takes the other's certificate for one that has not begun, or shows one of its own that has ended, and cannot
+/// connect before it knows the time.
+pub(super) async fn ask_as_nobody(
+    trust: &Trust,
+    clocks: &Clocks,
+    address: &str,
+    expected: &SpiffeId,
+) -> Option<Answer> {
+    let stream = connect(address).await.ok()?;
+    let joining = grpc::join(stream, clocks.later(), Proven::ByTrust(trust), expected).await;
+    let joining = joining.ok()?;
+    let (line, run) = Line::open(joining.stream).await.ok()?;
+    let _run = EndWith(tokio::spawn(async move {
+        // Why it ended is told by the call that ends with it.
+        drop(run.await);
+    }));
+    ask(line, joining.peer.stands(), clocks.clone()).await
 }
 
 /// An answer that is late, or a control plane that does not know the call, says nothing.

@@ -25,6 +25,8 @@ struct State {
     away: Option<String>,
     certificates: BTreeMap<SpiffeId, Certificate>,
     peers: Vec<Tunnel>,
+    /// What is wrong with the host's clock.
+    clock: Option<String>,
 }
 
 /// Of how many proxies of others is told where they are.
@@ -60,6 +62,7 @@ impl Held {
             away: Some("it has not been reached yet".to_owned()),
             certificates: certificates.collect(),
             peers: Vec::new(),
+            clock: None,
         })))
     }
 
@@ -94,10 +97,12 @@ impl Held {
                 let certificate = state.certificates.entry(identity.clone()).or_default();
                 certificate.failed = Some(why.clone());
             }
-            Event::Refused { .. }
+            Event::ClockOff(_) => state.clock = Some(event.to_string()),
+            Event::ClockRight => state.clock = None,
+            // The control plane is told of one that stood still.
+            Event::StoodStill(_)
+            | Event::Refused { .. }
             | Event::Report(_)
-            | Event::ClockOff(_)
-            | Event::ClockRight
             | Event::TimeNotBelieved(_)
             | Event::NotRestored { .. }
             | Event::BadRoot(_)
@@ -140,6 +145,7 @@ impl Held {
             since: state.since.to_string(),
             certificates: certificates.collect(),
             peers: state.peers.clone(),
+            clock: state.clock.clone(),
         }
     }
 

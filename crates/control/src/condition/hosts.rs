@@ -1,0 +1,75 @@
+//! What proxies say of the hosts that they run on: clocks that are wrong, machines that stood still.
+
+use leno_admin::Finding;
+use leno_model::{Code, Severity};
+
+use super::{Judged, at};
+use crate::troubled::OfHost;
+
+/// How many hosts are told one by one.
+const FEW: usize = 3;
+
+impl Judged {
+    /// What these say, of so many proxies that are connected.
+    pub(super) fn hosts(&mut self, told: &[OfHost], connected: usize) {
+        for code in [Code::T013, Code::T029] {
+            let those = told.iter().filter(|told| told.trouble.code == code);
+            let those: Vec<_> = those.collect();
+            match those.as_slice() {
+                few if few.len() <= FEW => {
+                    let each = few.iter().map(|one| of_hosts(code, &[one], ""));
+                    self.findings.extend(each);
+                }
+                many => {
+                    let remark = remark(code, many.len(), connected);
+                    self.findings.push(of_hosts(code, many, remark));
+                }
+            }
+        }
+    }
+}
+
+/// What it means that so many say the same.
+fn remark(code: Code, count: usize, connected: usize) -> &'static str {
+    match code == Code::T013 && count > connected / 2 {
+        true => " (as most say so: compare the clock of the control plane's own host)",
+        false => "",
+    }
+}
+
+/// What one or several proxies say, in the words of the first.
+fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
+    let names: Vec<_> = told.iter().map(|one| one.proxy.as_str()).collect();
+    let subject = match names.as_slice() {
+        [one] => format!("proxy {one}"),
+        names => {
+            let (first, rest) = names.split_at(names.len().min(FEW));
+            format!("proxies {} and {} more", first.join(", "), rest.len())
+        }
+    };
+    let (severity, in_force, next) = match code == Code::T013 {
+        true => (
+            Severity::Warning,
+            "mesh time: certificates are judged by it, and no call fails",
+            "timedatectl set-ntp true (on that host) · leno explain T013",
+        ),
+        false => (
+            Severity::Info,
+            "mesh time, asked for anew; what ended meanwhile was renewed or is asked for",
+            "leno explain T029",
+        ),
+    };
+    let since = told.iter().map(|one| one.trouble.since).min();
+    let why = told.first().map_or("", |one| &one.trouble.why);
+    Finding {
+        since: since.and_then(at),
+        next: Some(next.to_owned()),
+        ..Finding::running(
+            code,
+            severity,
+            Some(subject),
+            format!("{why}{remark}"),
+            in_force,
+        )
+    }
+}

@@ -48,6 +48,10 @@ choice! {
         /// The calls that a GRPCRoute takes.
         GrpcRoute = "GRPCRoute",
     }
+    instead of {
+        "TCPRoute": "a policy is not about a TCPRoute: who gets a stream of bytes cannot tell which route led it there", "write {kind: Service, name: .., port: ..}: the Service that it leads to",
+        "TLSRoute": "a policy is not about a TLSRoute: who gets a stream of bytes cannot tell which route led it there", "write {kind: Service, name: .., port: ..}: the Service that it leads to",
+    }
 }
 
 object! {

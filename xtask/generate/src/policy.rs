@@ -273,6 +273,8 @@ of another route takes first, as it is after the route has rewritten it, whoever
 other policies: a rule that allows some requests of the route leaves nobody else allowed to make those, and says nothing of others.
 So it has rules alone; `mtls` and `default`, which hold for a port as a whole, are refused, and so is a route that matches by
 parameters of the query, or by a header that it changes, or stands behind one that does ([C114](../errors/C114.md)).
+No policy is about a TCPRoute or TLSRoute: who gets a stream of bytes cannot tell which route led it there. Name the Service that it
+leads to, with its port.
 
 ## The verdict
 

@@ -8,6 +8,7 @@ macro_rules! choice {
             $(#[doc = $word_doc:literal])+
             $variant:ident = $word:literal,
         )+}
+        $(instead of {$($other:literal: $why:literal, $write:literal,)+})?
     )+) => {$(
         $(#[doc = $doc])+
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,7 +33,11 @@ macro_rules! choice {
                 _: &$crate::decode::Rules,
                 reader: &mut $crate::decode::Reader<'_>,
             ) -> Option<Self> {
-                reader.choice(node, &[$(($word, Self::$variant)),+])
+                reader.choice(
+                    node,
+                    &[$(($word, Self::$variant)),+],
+                    &[$($(($other, $why, $write)),+)?],
+                )
             }
         }
     )+};

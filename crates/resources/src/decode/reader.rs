@@ -142,14 +142,23 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// Reads one of several words.
-    pub(crate) fn choice<T: Copy>(&mut self, node: &Node, words: &[(&str, T)]) -> Option<T> {
+    /// Reads one of several words. Of others it says why they are none, and what to write.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        words: &[(&str, T)],
+        others: &[(&str, &str, &str)],
+    ) -> Option<T> {
         let Value::Scalar(text, _) = &node.value else {
             self.wrong_type(node, "one word");
             return None;
         };
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == &**text) {
             return Some(*value);
+        }
+        if let Some((_, why, write)) = others.iter().find(|(word, ..)| *word == &**text) {
+            self.invalid_with(node, (*why).into(), Some((*write).into()));
+            return None;
         }
         let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
         let meant = near::nearest(text, all.iter().copied());

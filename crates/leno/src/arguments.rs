@@ -218,7 +218,8 @@ pub(crate) struct Why {
       from: web\n    \
       request: GET http://cart:8080/items\n    \
       headers: {x-user: beta}\n    \
-      expect: {backends: {cart-v2: 100}}")]
+      expect: {backends: {cart-v2: 100}, policy: cart rule 1}\n\n\
+All that can be said and expected: docs/reference/tests.md")]
 pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) input: Input,

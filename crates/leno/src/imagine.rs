@@ -100,6 +100,10 @@ pub(crate) struct Receiver {
     pub(crate) thought: Thought,
     /// What it would say.
     pub(crate) said: Said,
+    /// The rules that would only tell of it.
+    pub(crate) audited: Vec<Origin>,
+    /// Whether the caller would prove itself to it.
+    pub(crate) is_mtls: bool,
     /// The headers that its access rules ask for.
     pub(crate) asks: Vec<Arc<str>>,
 }

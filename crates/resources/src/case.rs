@@ -10,6 +10,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use core::fmt;
 use core::net::IpAddr;
 
 use leno_model::note::Span;
@@ -69,6 +70,12 @@ object! {
         pub redirect: Option<Arc<str>> = "redirect";
         /// The request that the backend gets.
         pub request: Option<ExpectedRequest> = "request";
+        /// The AccessPolicy that says what becomes of it, perhaps with its rule.
+        pub policy: Option<ExpectedPolicy> = "policy";
+        /// The rules with `Audit` that tell of it: these, and no others.
+        pub audited: Option<List<ExpectedPolicy>> = "audited";
+        /// Whether its two ends prove themselves to each other.
+        pub security: Option<Security> = "security";
     }
 
     /// A request as a backend gets it. What is not said is not asked.
@@ -93,6 +100,14 @@ object! {
 }
 
 choice! {
+    /// Whether the two ends of a call prove themselves to each other.
+    pub enum Security {
+        /// They do.
+        Mtls = "mtls",
+        /// They do not.
+        Plain = "plain",
+    }
+
     /// Whether a call is let through.
     pub enum Verdict {
         /// It is.
@@ -248,6 +263,67 @@ impl Decode for ExpectedRoute {
     }
 }
 
+/// An `AccessPolicy`, perhaps with one of its rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ExpectedPolicy {
+    /// None says anything: what holds where nobody does.
+    None,
+    /// This one: `cart`, `shop/cart`, `shop/cart rule 2`.
+    Of {
+        /// Its namespace; without one, any.
+        namespace: Option<Namespace>,
+        /// Its name.
+        name: Name,
+        /// The rule, counted from 1; without one, any of them, or the policy as a whole.
+        rule: Option<u32>,
+    },
+}
+
+impl Decode for ExpectedPolicy {
+    const SHAPE: Shape =
+        Shape::Value("an AccessPolicy (shop/cart), one of its rules (shop/cart rule 2), or none");
+
+    fn decode(node: &Node, _: &Rules, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = text(node, reader)?;
+        if &**text == "none" {
+            return Some(Self::None);
+        }
+        let (policy, rule) = match text.split_once(" rule ") {
+            Some((policy, rule)) => (policy, Some(rule.parse::<u32>().ok().filter(|it| *it > 0))),
+            None => (&**text, None),
+        };
+        let named = named(policy).filter(|_| rule != Some(None));
+        if named.is_none() {
+            let message = format!("{text:?} is not like shop/cart, shop/cart rule 2, or none");
+            reader.invalid(node, message);
+        }
+        named.map(|(namespace, name)| Self::Of {
+            namespace,
+            name,
+            rule: rule.flatten(),
+        })
+    }
+}
+
+/// As it is written.
+impl fmt::Display for ExpectedPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Of {
+            namespace,
+            name,
+            rule,
+        } = self
+        else {
+            return f.write_str("none");
+        };
+        if let Some(namespace) = namespace {
+            write!(f, "{namespace}/")?;
+        }
+        write!(f, "{name}")?;
+        rule.map_or(Ok(()), |rule| write!(f, " rule {rule}"))
+    }
+}
+
 /// A rule of a route.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ExpectedRule {
@@ -354,6 +430,9 @@ fn expects_something(expect: &Expect, reader: &mut Reader<'_>) {
         backends: None,
         redirect: None,
         request: None,
+        policy: None,
+        audited: None,
+        security: None,
     };
     if *expect == nothing {
         let message = format!(

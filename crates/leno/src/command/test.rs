@@ -1,5 +1,7 @@
 //! `leno test`: does the configuration do what the tests beside it say?
 
+mod trust;
+
 use std::collections::BTreeMap;
 
 use leno_model::{Namespace, SpiffeId};
@@ -13,6 +15,7 @@ use leno_resources::policy::Identity;
 
 use crate::arguments::Test;
 use crate::command::Answer;
+use crate::command::test::trust::Trust;
 use leno_traffic::{Consent, Token};
 
 use crate::imagine::{Asked, Branch, End, Ground, Imagined, Said, Source, imagine, read, token};
@@ -94,8 +97,12 @@ fn misses(offline: &Offline, test: &Written) -> Vec<String> {
                 backends,
                 redirect,
                 request,
+                policy,
+                audited,
+                security,
             } = &test.case.expect;
             let came = Came::of(&imagined);
+            let trust = Trust::of(&imagined);
             [
                 verdict.and_then(|verdict| came.miss_verdict(verdict)),
                 code.as_ref().and_then(|code| came.miss_code(code.0)),
@@ -113,6 +120,11 @@ fn misses(offline: &Offline, test: &Written) -> Vec<String> {
                 request
                     .as_ref()
                     .and_then(|request| came.miss_request(request)),
+                policy.as_ref().and_then(|policy| trust.miss_policy(policy)),
+                audited
+                    .as_ref()
+                    .and_then(|audited| trust.miss_audited(audited)),
+                security.and_then(|security| trust.miss_security(security)),
             ]
             .into_iter()
             .flatten()

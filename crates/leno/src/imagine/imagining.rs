@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use leno_compile::{Instance, ViewOf};
 use leno_identity::Distrust;
 use leno_model::view::{Action, Backend, HeaderChanges, PortRef, Rule, Split, WorkloadId};
-use leno_model::{Code, Dice, SpiffeId};
+use leno_model::{Code, Dice, Origin, SpiffeId};
 use leno_protocol::{Fields, RequestChanges, RequestHead, write_request};
 use leno_traffic::{
     Changed, Channel, Claim, Denied, Detail, Forward, Known, Missing, NoTunnel, NotLetOut, Outcome,
@@ -295,7 +295,7 @@ impl Imagining<'_> {
             }
         });
         story.steps.push(step);
-        let mut asks = Vec::new();
+        let (mut asks, mut audited) = (Vec::new(), Vec::new());
         let said = match self.disbelieved(instance, port) {
             _ if let Some(not) = denied => {
                 story.steps.push(Step {
@@ -334,9 +334,9 @@ impl Imagining<'_> {
                 Said::Unasked
             }
             None => {
-                let (said, asked) = self.admit(instance, port, sent, &mut story);
-                asks = asked;
-                said
+                let admitted = self.admit(instance, port, sent, &mut story);
+                (asks, audited) = (admitted.asks, admitted.audited);
+                admitted.said
             }
         };
         Receiver {
@@ -346,18 +346,23 @@ impl Imagining<'_> {
                 story,
             },
             said,
+            audited,
+            is_mtls: self.is_mtls(instance),
             asks,
         }
     }
 
-    /// Whether the proxy in front of `instance` would let the call pass, and for which headers it asks.
-    fn admit(
-        &self,
-        instance: &Instance,
-        port: u16,
-        sent: &[u8],
-        story: &mut Story,
-    ) -> (Said, Vec<Arc<str>>) {
+    /// Whether the caller and whoever stands in front of `instance` prove themselves to each other.
+    fn is_mtls(&self, instance: &Instance) -> bool {
+        let has_proxy = match self.ground.proxies {
+            Proxies::Assumed => true,
+            Proxies::Reported => instance.tunnel.is_some(),
+        };
+        has_proxy && !matches!(self.source, Source::Outside(_))
+    }
+
+    /// Whether the proxy in front of `instance` would let the call pass.
+    fn admit(&self, instance: &Instance, port: u16, sent: &[u8], story: &mut Story) -> Admission {
         let id = &instance.workload.id;
         let view = self.ground.mesh.view(ViewOf {
             workloads: &BTreeSet::from([id.clone()]),
@@ -373,7 +378,11 @@ impl Imagining<'_> {
         let request = head.as_ref().map(|head| &head.request);
         let Some(policy) = table.inbound(id, port) else {
             let gone = Reason::from(&Denied::TargetGone(id.clone()));
-            return (Said::Refused(gone), Vec::new());
+            return Admission {
+                said: Said::Refused(gone),
+                asks: Vec::new(),
+                audited: Vec::new(),
+            };
         };
         let asks = policy.asks().map(|asks| asks.headers().to_vec());
         let carries = request.is_some_and(|request| policy.carries_token(request));
@@ -397,7 +406,12 @@ impl Imagining<'_> {
                 revoked: None,
             }),
         };
-        (said, asks.unwrap_or_default())
+        let audits = policy.audits(&claim, request).into_iter();
+        Admission {
+            said,
+            asks: asks.unwrap_or_default(),
+            audited: audits.map(|rule| rule.origin.clone()).collect(),
+        }
     }
 
     /// Why the caller's proxy would not call `instance` in plain, if it has to.
@@ -427,6 +441,15 @@ impl Imagining<'_> {
             },
         })
     }
+}
+
+/// What the proxy in front of an instance says of a call.
+struct Admission {
+    said: Said,
+    /// The headers that its rules ask for.
+    asks: Vec<Arc<str>>,
+    /// The rules that only tell of it.
+    audited: Vec<Origin>,
 }
 
 /// The step of who answers: balancing depends on the moment.

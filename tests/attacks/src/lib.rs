@@ -3,12 +3,13 @@
 
 mod conversation;
 mod escapes;
-pub mod frames;
 mod hostile;
 mod mesh;
 mod server;
 mod stage;
 mod told;
+
+pub use leno_e2e::frames;
 
 pub use conversation::{Conversation, play, read, written};
 pub use hostile::{Hostile, Taken};

@@ -109,7 +109,7 @@ fn told(distrust: &Distrust) -> Error {
         Distrust::ForeignTrustDomain { .. } | Distrust::UnknownAuthority { .. } => {
             CertificateError::UnknownIssuer
         }
-        Distrust::MalformedIdentity(_) => CertificateError::BadEncoding,
+        Distrust::MalformedIdentity { .. } => CertificateError::BadEncoding,
         Distrust::NotFit { .. } | Distrust::ChainTooLong { .. } => CertificateError::InvalidPurpose,
         Distrust::Revoked { .. } => CertificateError::Revoked,
         Distrust::Person { .. } | Distrust::UnexpectedPeer { .. } => {

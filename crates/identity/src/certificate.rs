@@ -1,7 +1,7 @@
 //! One certificate, read: the few facts that trust hangs on. Reading proves nothing; signatures
 //! and paths are judged in `verify`.
 
-use alloc::vec::Vec;
+use alloc::{string::ToString as _, vec::Vec};
 use core::{fmt, time::Duration};
 
 use leno_model::{BadSpiffeId, KeyNumbers, SpiffeId, TrustDomain, Wall};
@@ -18,8 +18,13 @@ use x509_parser::{
     x509::SubjectPublicKeyInfo,
 };
 
+use crate::distrust::Said;
+
 /// The longest certificate that is read, in bytes.
 const LONGEST: usize = 16 * 1024;
+
+/// How many of a certificate's URIs are told, where it has several.
+const MOST_URIS: usize = 3;
 
 /// The SAN tag of a URI (RFC 5280 section 4.2.1.6).
 const URI_TAG: u32 = 6;
@@ -117,6 +122,20 @@ impl<'a> Certificate<'a> {
             several => Err(BadIdentity::Several {
                 came: several.len(),
             }),
+        }
+    }
+
+    /// What it says of whom it is for, where that is no identity and `why` does not quote it: its URIs, or else
+    /// its subject.
+    pub(crate) fn said(&self, why: &BadIdentity) -> Said {
+        if let BadIdentity::Form(BadSpiffeId::Form { .. } | BadSpiffeId::TrustDomain { .. }) = why {
+            return Said::default();
+        }
+        let uris = self.uris().unwrap_or_default();
+        let uris: Vec<_> = uris.into_iter().flatten().take(MOST_URIS).collect();
+        match uris.is_empty() {
+            true => Said::of(&self.0.subject().to_string()),
+            false => Said::of(&uris.join(" and ")),
         }
     }
 

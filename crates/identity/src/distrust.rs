@@ -1,6 +1,6 @@
 //! Why somebody was not believed: one variant for each reason, with what was expected and what came.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use leno_model::{Code, Fault, SpiffeId, TrustDomain, Wall};
@@ -19,12 +19,19 @@ pub enum Distrust {
     /// More certificates than any honest chain has.
     #[error("at most {LONGEST_CHAIN} certificates were expected, and {came} came")]
     ChainTooLong {
+        /// Who it says it is, if that could be read.
+        id: Option<SpiffeId>,
         /// How many came.
         came: usize,
     },
     /// The leaf does not hold exactly one identity of our form.
-    #[error("exactly one SPIFFE identity was expected: {0}")]
-    MalformedIdentity(BadIdentity),
+    #[error("exactly one SPIFFE identity was expected: {why}{said}")]
+    MalformedIdentity {
+        /// What is wrong with it.
+        why: BadIdentity,
+        /// What it says instead, where that is not told by then.
+        said: Said,
+    },
     /// No roots are known for the identity's trust domain.
     #[error("{id} came, and what is trusted here is {}", List(trusted))]
     ForeignTrustDomain {
@@ -97,6 +104,32 @@ pub enum Distrust {
     },
 }
 
+/// What a certificate calls whom it is for, where that is no identity: short, in printable ASCII, and proven by
+/// nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said(String);
+
+/// How many characters of it are told.
+const MOST_SAID: usize = 200;
+
+impl Said {
+    pub(crate) fn of(text: &str) -> Self {
+        let escaped = text.chars().flat_map(char::escape_default);
+        Self(escaped.take(MOST_SAID).collect())
+    }
+}
+
+/// `; it calls itself "CN=printer", which nothing proves`, or nothing.
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        match text.is_empty() {
+            true => Ok(()),
+            false => write!(f, "; it calls itself \"{text}\", which nothing proves"),
+        }
+    }
+}
+
 /// Whose certificate in a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -126,7 +159,7 @@ impl Distrust {
             Self::Revoked { .. } => Code::T005,
             Self::UnexpectedPeer { .. } => Code::T006,
             Self::NoCertificate => Code::T008,
-            Self::MalformedIdentity(_) => Code::T009,
+            Self::MalformedIdentity { .. } => Code::T009,
             Self::NotFit { .. } | Self::ChainTooLong { .. } => Code::T010,
             Self::Person { .. } => Code::T028,
         }
@@ -141,8 +174,8 @@ impl Distrust {
     /// [`Self::UnexpectedPeer`] are proven.
     pub fn claimed(&self) -> Option<&SpiffeId> {
         match self {
-            Self::NoCertificate | Self::ChainTooLong { .. } | Self::MalformedIdentity(_) => None,
-            Self::NotFit { id, .. } => id.as_ref(),
+            Self::NoCertificate | Self::MalformedIdentity { .. } => None,
+            Self::NotFit { id, .. } | Self::ChainTooLong { id, .. } => id.as_ref(),
             Self::ForeignTrustDomain { id, .. }
             | Self::Expired { id, .. }
             | Self::NotYetValid { id, .. }

@@ -32,7 +32,7 @@ pub use authority::{
 };
 pub use certificate::{BadIdentity, KeyKind, Unfit, Validity};
 pub use credential::{BadCredential, Credential};
-pub use distrust::{Distrust, Link};
+pub use distrust::{Distrust, Link, Said};
 pub use endorsement::{Endorsed, MOST_ABOVE, NotEndorsed, endorsed};
 pub use endpoint::{NotEndpoint, verify_endpoint};
 pub use key::{BadKey, BadRequest, Key, PublicKey};

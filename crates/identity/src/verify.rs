@@ -49,18 +49,23 @@ impl Caller {
 /// resumed brings its old chain back unjudged: judge it again.
 pub fn verify(chain: &[impl AsRef<[u8]>], trust: &Trust, now: Wall) -> Result<Caller, Distrust> {
     let leaf = chain.first().ok_or(Distrust::NoCertificate)?;
-    if chain.len() > LONGEST_CHAIN {
-        return Err(Distrust::ChainTooLong { came: chain.len() });
-    }
     let unreadable = |why| Distrust::NotFit {
         id: None,
         link: Link::Leaf,
         why,
     };
     let certificate = Certificate::read(leaf.as_ref()).map_err(unreadable)?;
-    let id = certificate
-        .identity()
-        .map_err(Distrust::MalformedIdentity)?;
+    if chain.len() > LONGEST_CHAIN {
+        return Err(Distrust::ChainTooLong {
+            id: certificate.identity().ok(),
+            came: chain.len(),
+        });
+    }
+    let id = certificate.identity();
+    let id = id.map_err(|why| Distrust::MalformedIdentity {
+        said: certificate.said(&why),
+        why,
+    })?;
     let bundle = trust.bundle(&id.trust_domain);
     let bundle = bundle.ok_or_else(|| Distrust::ForeignTrustDomain {
         id: id.clone(),

@@ -128,7 +128,7 @@ async fn a_certificate_is_worth_nothing_without_its_key() {
 }
 
 /// A client that we did not write calls `server`; what the server says of it.
-async fn call(server: &Keyring, mut client: ClientConfig, alpn: &[&[u8]]) -> String {
+pub(crate) async fn call(server: &Keyring, mut client: ClientConfig, alpn: &[&[u8]]) -> String {
     client.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let (near, far) = duplex(64 * 1024);
     let name = peer_name(&server.identities()[0]);
@@ -139,7 +139,7 @@ async fn call(server: &Keyring, mut client: ClientConfig, alpn: &[&[u8]]) -> Str
 }
 
 /// A server that we did not write answers `client`; what the client says of it.
-async fn answer(mesh: &Mesh, client: &Keyring, shown: Shown) -> String {
+pub(crate) async fn answer(mesh: &Mesh, client: &Keyring, shown: Shown) -> String {
     let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -162,7 +162,7 @@ fn client(mesh: &Mesh) -> ClientConfig {
     client_with(shown(mesh, "cart"))
 }
 
-fn client_with(shown: Shown) -> ClientConfig {
+pub(crate) fn client_with(shown: Shown) -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -173,15 +173,20 @@ fn client_with(shown: Shown) -> ClientConfig {
 
 fn shown(mesh: &Mesh, account: &str) -> Shown {
     let credential = mesh.credential(account, 3600);
-    let chain = credential.chain().iter();
+    show(credential.chain(), credential.key().secret())
+}
+
+/// A chain, leaf first, and the key of its leaf in DER.
+pub(crate) fn show(chain: &[Vec<u8>], key: &[u8]) -> Shown {
+    let chain = chain.iter();
     let chain = chain.map(|der| CertificateDer::from(der.clone())).collect();
-    let key = PrivateKeyDer::try_from(credential.key().secret().to_vec()).unwrap();
+    let key = PrivateKeyDer::try_from(key.to_vec()).unwrap();
     let key = default_provider().key_provider.load_private_key(key);
     Shown(Arc::new(CertifiedKey::new(chain, key.unwrap())))
 }
 
-#[derive(Debug)]
-struct Shown(Arc<CertifiedKey>);
+#[derive(Clone, Debug)]
+pub(crate) struct Shown(Arc<CertifiedKey>);
 
 impl ResolvesClientCert for Shown {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {

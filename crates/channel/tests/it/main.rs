@@ -8,5 +8,6 @@ mod mesh;
 mod openssl;
 mod outside;
 mod peers;
+mod refused;
 mod replaced;
 mod resumed;

@@ -12,8 +12,10 @@ use std::{
 use leno_channel::{
     Accepted, Alpn, Clock, Connected, HandshakeFailure, Keyring, Refusal, generate_key,
 };
-use leno_identity::{Credential, INTERMEDIATE_LIFE, Intermediate, ROOT_LIFE, Root, Trust};
+use leno_identity::{Credential, INTERMEDIATE_LIFE, Intermediate, Key, ROOT_LIFE, Root, Trust};
 use leno_model::{Dice, SpiffeId, TrustDomain, Wall};
+use rcgen::{CertificateParams, Issuer, KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
@@ -30,6 +32,7 @@ pub(crate) struct Mesh {
     dice: Mutex<Dice>,
     root: Root,
     intermediate: Intermediate,
+    intermediate_key: Key,
 }
 
 impl Mesh {
@@ -47,7 +50,8 @@ impl Mesh {
             seconds: Arc::new(AtomicU64::new(NOW)),
             dice: Mutex::new(dice),
             root,
-            intermediate: Intermediate::restore(certificate, key).unwrap(),
+            intermediate: Intermediate::restore(certificate, key.clone()).unwrap(),
+            intermediate_key: key,
         }
     }
 
@@ -79,6 +83,17 @@ impl Mesh {
             .intermediate
             .sign_leaf(&key.public(), &id, life, now, &mut dice);
         Credential::new(signed.unwrap(), key).unwrap()
+    }
+
+    /// A chain whose leaf is `params`, for this key, whatever the rules of the CA.
+    pub(crate) fn sign_anything(&self, params: &CertificateParams, key: &KeyPair) -> Vec<Vec<u8>> {
+        let secret = self.intermediate_key.secret().to_vec();
+        let secret = PrivatePkcs8KeyDer::from(secret);
+        let pair = KeyPair::try_from(&secret).unwrap();
+        let above = self.intermediate.certificate();
+        let issuer = Issuer::from_ca_cert_der(&above.into(), pair).unwrap();
+        let leaf = params.signed_by(key, &issuer).unwrap();
+        vec![leaf.der().to_vec(), above.to_vec()]
     }
 
     /// What the members of this mesh judge by.

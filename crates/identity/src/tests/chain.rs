@@ -171,26 +171,31 @@ fn exactly_one_identity_of_our_form() {
     let dns = || SanType::DnsName("web.shop.local".try_into().unwrap());
     names(
         &[],
-        "T009: the certificate holds no identity: it has no URI among its names",
+        "T009: the certificate holds no identity: it has no URI among its names; it calls itself \"CN=leaf\", \
+         which nothing proves",
     );
     names(
         &[dns()],
-        "T009: the certificate holds no identity: it has no URI among its names",
+        "T009: the certificate holds no identity: it has no URI among its names; it calls itself \"CN=leaf\", \
+         which nothing proves",
     );
     //= SPIFFE X509-SVID section 2: "An X.509 SVID MAY contain any number of other SAN field types,
     //= including DNS SANs."
     names(&[dns(), uri(WEB)], BELIEVED);
     names(
         &[uri(WEB), uri(CART)],
-        "T009: the certificate holds 2 URIs where exactly one was expected",
+        "T009: the certificate holds 2 URIs where exactly one was expected; it calls itself \
+         \"spiffe://shop.local/ns/default/sa/web and spiffe://shop.local/ns/default/sa/cart\", which nothing proves",
     );
     names(
         &[uri(WEB), uri(WEB)],
-        "T009: the certificate holds 2 URIs where exactly one was expected",
+        "T009: the certificate holds 2 URIs where exactly one was expected; it calls itself \
+         \"spiffe://shop.local/ns/default/sa/web and spiffe://shop.local/ns/default/sa/web\", which nothing proves",
     );
     names(
         &[uri(WEB), uri("https://shop.local/")],
-        "T009: the certificate holds 2 URIs where exactly one was expected",
+        "T009: the certificate holds 2 URIs where exactly one was expected; it calls itself \
+         \"spiffe://shop.local/ns/default/sa/web and https://shop.local/\", which nothing proves",
     );
     for strange in [
         "spiffe://shop.local/ns/default/sa/web\0.evil",
@@ -217,16 +222,33 @@ fn names_that_are_not_even_text_or_stand_twice() {
     };
     names(
         b"\x30\x06\x86\x04\xff\xfe\xfd\xfc",
-        "T009 (caller) exactly one SPIFFE identity was expected: the certificate's URI is not text",
+        "T009 (caller) exactly one SPIFFE identity was expected: the certificate's URI is not text; \
+         it calls itself \"CN=leaf\", which nothing proves",
     );
     let unreadable = "T009 (caller) exactly one SPIFFE identity was expected: the certificate's \
-                      names cannot be read";
+                      names cannot be read; it calls itself \"CN=leaf\", which nothing proves";
     names(b"\x30\x06\x86\x7f\x41\x41\x41\x41", unreadable);
     names(b"", unreadable);
 
     let mut twice = leaf(WEB);
     twice.custom_extensions = vec![san(b"\x30\x02\x86\x00")];
     shop.check(&shop.sign_anything(&twice), unreadable);
+}
+
+#[test]
+fn what_a_certificate_calls_itself_is_short_and_does_nothing_to_a_terminal() {
+    let shop = Shop::open();
+    let said = |name: &str| {
+        let mut params = leaf(WEB);
+        params.subject_alt_names = Vec::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let told = told(&shop.sign_anything(&params), &shop.trust(), NOW);
+        let (_, said) = told.split_once("it calls itself ").unwrap();
+        said.to_owned()
+    };
+    let told = said("\u{1b}[2J\u{202e}\"\n");
+    assert!(told.chars().all(|char| matches!(char, ' '..='~')), "{told}");
+    assert!(said(&"long".repeat(1000)).len() < 300);
 }
 
 fn san(content: &[u8]) -> CustomExtension {

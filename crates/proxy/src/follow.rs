@@ -13,6 +13,7 @@ mod folder;
 mod join;
 mod leave;
 mod readmit;
+mod rejoin;
 mod signer;
 mod stream;
 mod time;

@@ -409,6 +409,35 @@ async fn a_machine_that_was_paused_for_long_asks_for_the_time_before_it_can_conn
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_joins_again_while_the_proxy_runs_brings_it_to_a_control_plane_it_could_not_believe()
+ {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let mut web = world.proxy(Some("web"), &["web"]).await;
+    web.view(|view| view.workloads.len() == 1).await;
+    let connections = || {
+        let events = web.events.borrow();
+        events.iter().filter(|it| **it == Event::Connected).count()
+    };
+    assert_eq!(connections(), 1);
+
+    // Another CA answers at the same address: no root that the proxy holds leads to it.
+    let (_, address) = world.kill().await;
+    let world = World::again((Arc::new(Place::new()), address)).await;
+    world.apply(SHOP).await;
+    let is_refused = |event: &Event| matches!(event, Event::Away { why } if why.contains("was expected to lead to a root"));
+    web.event(is_refused).await;
+    let token = world.token(Some("web")).await;
+    join(&token, None, &web.place).await.unwrap();
+    within(async {
+        while connections() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kept_view_that_was_changed_is_set_aside_and_another_is_waited_for() {
     let world = World::new().await;
     world.apply(SHOP).await;

@@ -247,7 +247,7 @@ pub(crate) struct Proxy {
     pub(crate) events: watch::Receiver<Vec<follow::Event>>,
     views: watch::Receiver<Option<Arc<View>>>,
     task: JoinHandle<()>,
-    place: Arc<Place>,
+    pub(crate) place: Arc<Place>,
 }
 
 impl Proxy {

@@ -2,8 +2,9 @@
 //! The one that ended says who asks, and its key that it is still the same.
 
 use leno_channel::grpc::{self, Line, Proven};
-use leno_channel::{Clocks, generate_key, words};
-use leno_identity::{Credential, Trust};
+use leno_channel::{Clocks, HandshakeFailure, WhyFailed, generate_key, words};
+use leno_identity::{Credential, Distrust, Trust};
+use leno_model::SpiffeId;
 use leno_wire::call;
 use leno_wire::certificates::{Issued, Readmit, control_plane};
 
@@ -21,7 +22,7 @@ pub(super) async fn readmit(
     let stream = stream.map_err(|error| format!("{address}: {}", words(&error)))?;
     let expected = control_plane(&ended.id().trust_domain);
     let joining = grpc::join(stream, clocks.clock(), Proven::ByTrust(trust), &expected).await;
-    let joining = joining.map_err(|failure| failure.to_string())?;
+    let joining = joining.map_err(|failure| not_proven(&failure, ended.id()))?;
     let (line, run) = Line::open(joining.stream)
         .await
         .map_err(|status| status.to_string())?;
@@ -44,5 +45,19 @@ pub(super) async fn readmit(
     match credential.id() == ended.id() {
         true => Ok(credential),
         false => Err(format!("a certificate of {} came", credential.id())),
+    }
+}
+
+/// Why whoever answered is not the control plane, and what lets this host in again where no root that it knows can tell.
+fn not_proven(failure: &HandshakeFailure, own: &SpiffeId) -> String {
+    let (namespace, account) = (&own.namespace, &own.service_account);
+    match &failure.why {
+        WhyFailed::Distrusted(Distrust::Expired { .. } | Distrust::UnknownAuthority { .. }) => {
+            format!(
+                "{failure}; no root that this host knows leads to it: join again here by another token, from `leno token \
+             create {namespace}/{account}`"
+            )
+        }
+        _ => failure.to_string(),
     }
 }

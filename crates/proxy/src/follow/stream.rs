@@ -38,6 +38,7 @@ impl Follower {
             Ok(opened) => opened,
             Err(why) => {
                 self.ask_for_time_as_nobody(tell).await;
+                self.take_up_join(tell);
                 return why;
             }
         };
@@ -111,18 +112,25 @@ impl Follower {
         }
     }
 
-    /// Asks for another certificate in the place of its own, if that has ended.
+    /// Asks for another certificate in the place of its own, if that has ended; one that somebody got by
+    /// joining again is taken.
     async fn be_readmitted(&mut self, tell: &mut impl FnMut(&Event)) -> Result<(), String> {
-        let own = &self.holder.identity;
-        if !self.certificates.has_ended(own, self.clocks.now()) {
+        let own = self.holder.identity.clone();
+        if !self.certificates.has_ended(&own, self.clocks.now()) {
             return Ok(());
         }
         let kept = self.folder.credentials().map_err(|why| why.to_string())?;
-        let ended = kept.iter().find(|credential| credential.id() == own);
-        let ended = ended.ok_or("its certificate is not on disk any more")?;
-        let trust = self.keyring.trust();
-        let readmitted = readmit(ended, &trust, &self.clocks, &self.address).await?;
-        self.take_certificate((own.clone(), Ok(readmitted)), tell);
+        let mut kept = kept.into_iter();
+        let kept = kept.find(|credential| *credential.id() == own);
+        let kept = kept.ok_or("its certificate is not on disk any more")?;
+        let fresh = match kept.validity().is_over(self.clocks.now().wall) {
+            true => {
+                let trust = self.keyring.trust();
+                readmit(&kept, &trust, &self.clocks, &self.address).await?
+            }
+            false => kept,
+        };
+        self.take_certificate((own, Ok(fresh)), tell);
         Ok(())
     }
 
@@ -297,7 +305,7 @@ impl Follower {
         self.certificates.ask(line, now, &mut self.dice, tell);
     }
 
-    fn take_certificate(
+    pub(super) fn take_certificate(
         &mut self,
         asked: (SpiffeId, Result<leno_identity::Credential, String>),
         tell: &mut impl FnMut(&Event),

@@ -208,6 +208,61 @@ fn a_call_that_is_refused_is_refused_in_the_words_of_grpc() {
 }
 
 #[test]
+fn a_policy_about_a_route_is_asked_about_its_calls_alone() {
+    let Some(grpc) = Grpc::installed() else {
+        return;
+    };
+    let world = World::new("mtls: Strict, default: Allow")
+        .workload("web", "")
+        .workload("bank", "{port: 9000, protocol: GRPC}")
+        .objects(
+            "
+kind: GRPCRoute
+apiVersion: gateway.networking.k8s.io/v1
+metadata: {name: lists, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: bank}]
+  rules:
+  - matches: [{method: {service: shop.Cart, method: Down}}]
+    backendRefs: [{name: bank, port: 9000}]
+---
+kind: GRPCRoute
+apiVersion: gateway.networking.k8s.io/v1
+metadata: {name: others, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: bank}]
+  rules: [{backendRefs: [{name: bank, port: 9000}]}]
+---
+kind: AccessPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {name: lists, namespace: shop}
+spec:
+  targetRefs: [{kind: GRPCRoute, name: lists}]
+  rules: [{action: Deny, callers: [{identity: shop/web}]}]
+---
+kind: AccessPolicy
+apiVersion: leno.dev/v1alpha1
+metadata: {name: others, namespace: shop}
+spec:
+  targetRefs: [{kind: GRPCRoute, name: others}]
+  rules: [{action: Audit}]
+",
+        );
+    let _server = grpc.serve(&world, "server", world.at("bank", 9000));
+    let bank = world.proxy("bank").start();
+    let _web = world.proxy("web").upstream("bank", 9000).start();
+    let ask = |what, number| grpc.ask(world.at("web", 9000), what, number);
+    let denied = ask("down", 100);
+    assert!(denied.starts_with("PermissionDenied: "), "{denied}");
+    bank.until_says(&[r#""path":"/shop.Cart/Down""#, r#""code":"R004""#]);
+    assert_eq!(ask("hello", 0), "OK: hello");
+    bank.until_says(&[
+        r#""path":"/shop.Cart/Unary""#,
+        r#""audited":"AccessPolicy shop/others rule 1""#,
+    ]);
+}
+
+#[test]
 fn a_mirror_gets_calls_too() {
     let Some(grpc) = Grpc::installed() else {
         return;

@@ -1,6 +1,11 @@
 //! Who may call what: decided where the call arrives, before anything is opened.
 
+use std::fs;
+use std::net::TcpStream;
+
 use leno_e2e::{Application, Client, Process, World, curl, serve, until};
+
+use crate::control::{Control, PAIR};
 
 const POLICY: &str = "
 kind: AccessPolicy
@@ -371,7 +376,7 @@ fn files_that_are_wrong_change_nothing() {
     let changing = Changing::start();
     let ask = || curl(&[&changing.world.url("web", 8080, "/")]).outcome();
     assert_eq!(ask(), "200");
-    std::fs::write(changing.world.folder().join("certs/cart.pem"), "nothing").unwrap();
+    fs::write(changing.world.folder().join("certs/cart.pem"), "nothing").unwrap();
     changing.cart.signal("HUP");
     changing
         .cart
@@ -380,4 +385,39 @@ fn files_that_are_wrong_change_nothing() {
     until("both calls", || {
         (changing.cart.log().matches(r#""status":200"#).count() == 2).then_some(())
     });
+}
+
+#[test]
+fn a_policy_that_cannot_be_understood_denies_and_says_so() {
+    let mesh = "{trustDomain: shop.local, mtls: Strict}";
+    let control = Control::start(&[], mesh, PAIR);
+    let application = Application::start(control.world.at("cart", 8080), "cart");
+    let _cart = control.joined("cart", &[]);
+    let web = control.world.at("web", 8080);
+    let upstream = format!("shop/cart:80={web}");
+    let _web = control.joined("web", &["--upstream", &upstream]);
+    until("a listener", || TcpStream::connect(web).ok());
+    let url = control.world.url("web", 8080, "/");
+    until("web calls cart", || {
+        (curl(&[&url]).status == 200).then_some(())
+    });
+
+    let policy = "apiVersion: leno.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {name: cart}\nspec:\n  \
+                  targetRefs: [{kind: Service, name: cart}]\n  rules: [{callers: [{identity: 'shop web'}]}]\n";
+    fs::write(control.path("policy.yaml"), policy).unwrap();
+    let apply = ["apply", "-f", "policy.yaml", "-n", "shop"];
+    assert!(control.told(&apply).out.contains("S005"));
+    let accepted = control.told(&[&apply[..], &["--allow-errors"]].concat());
+    assert!(accepted.out.contains("policy.yaml:6"), "{}", accepted.out);
+    until("cart is closed", || {
+        (curl(&[&url]).outcome() == "403 R005 policy-not-understood").then_some(())
+    });
+    let before = application.requests();
+    let refused = curl(&[&url]);
+    assert_eq!(refused.outcome(), "403 R005 policy-not-understood");
+    assert!(refused.text().contains("policy.yaml:"), "{refused:?}");
+    assert_eq!(application.requests(), before);
+    let told = control.told(&["check"]).out;
+    assert!(told.contains("AccessPolicy shop/cart"), "{told}");
+    assert!(told.contains("policy.yaml:6"), "{told}");
 }

@@ -169,3 +169,67 @@ fn keys_hold_while_their_url_is_away_and_are_others_when_it_comes_back_with_othe
         (ask(&first) == "401 R061 jwt-refused").then_some(())
     });
 }
+
+/// A policy whose keys stand in a file of the control plane's folder, and hold for 3 s without it.
+const KEYS_BY_FILE: &str = "
+---
+apiVersion: leno.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: cart}
+spec:
+  targetRefs: [{kind: Service, name: cart}]
+  jwt:
+    required: true
+    issuers:
+    - issuer: id
+      audiences: [shop]
+      jwks: {file: cart.json, every: 1s, keep: 3s}
+  rules:
+  - {}
+";
+
+#[test]
+fn keys_in_a_file_are_read_again_and_deny_once_they_have_ended() {
+    let (first, second) = (signer(), signer());
+    let mesh = "{trustDomain: shop.local, mtls: Strict}";
+    let control = Control::start(&["--keys", "keys"], mesh, "");
+    let folder = control.path("keys");
+    fs::create_dir_all(&folder).unwrap();
+    let write = |issuer: &Signer| {
+        let jwks = format!("{{\"keys\": [{}]}}", issuer.jwk("sig"));
+        // Nobody reads half of it.
+        fs::write(folder.join("next"), jwks).unwrap();
+        fs::rename(folder.join("next"), folder.join("cart.json")).unwrap();
+    };
+    write(&first);
+    control.apply(mesh, &format!("{PAIR}{KEYS_BY_FILE}"));
+    Application::start(control.world.at("cart", 8080), "cart");
+    let _cart = control.joined("cart", &[]);
+    let web = control.world.at("web", 8080);
+    let upstream = format!("shop/cart:80={web}");
+    let _web = control.joined("web", &["--upstream", &upstream]);
+    until("a listener", || TcpStream::connect(web).ok());
+    let until_comes = |issuer: &Signer, expect: &str| {
+        let bearer = format!("authorization: Bearer {}", token(issuer, LATER));
+        let url = control.world.url("web", 8080, "/");
+        until(expect, || {
+            let outcome = curl(&["-H", &bearer, &url]).outcome();
+            (outcome == expect).then_some(())
+        });
+    };
+    until_comes(&first, "200");
+    until_comes(&second, "401 R061 jwt-refused");
+
+    write(&second);
+    until_comes(&second, "200");
+    until_comes(&first, "401 R061 jwt-refused");
+
+    fs::remove_file(folder.join("cart.json")).unwrap();
+    until_comes(&second, "503 R063 jwt-keys-missing");
+    until("it is said why", || {
+        let told = control.told(&["check"]).out;
+        told.contains("C151").then_some(())
+    });
+    write(&second);
+    until_comes(&second, "200");
+}

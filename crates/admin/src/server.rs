@@ -1,6 +1,7 @@
 //! The answering end. Who may ask is decided by the kernel: the socket's file is the owner's alone,
 //! and each peer's user id is looked at again.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_host::{Reach, SocketFile};
+use leno_model::Code;
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -21,10 +23,11 @@ use crate::question::Question;
 use crate::{LONGEST_QUESTION, line};
 
 /// A socket on which questions come in.
-#[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
     file: SocketFile,
+    /// Hears of users who may not ask.
+    strangers: Arc<dyn Fn(u32) + Send + Sync>,
 }
 
 /// How many questions may be under way.
@@ -53,7 +56,20 @@ impl Server {
     pub fn listen_instead(path: &Path) -> io::Result<Self> {
         let (listener, file) =
             SocketFile::put(path, Reach::Owner, |path| UnixListener::bind(path))?;
-        Ok(Self { listener, file })
+        Ok(Self {
+            listener,
+            file,
+            strangers: Arc::new(|_| {}),
+        })
+    }
+
+    /// Tells `strangers`, on a thread that may wait, of each user who asks and may not, before that one is
+    /// told so. How often that happens is for others to choose.
+    pub fn telling(self, strangers: impl Fn(u32) + Send + Sync + 'static) -> Self {
+        Self {
+            strangers: Arc::new(strangers),
+            ..self
+        }
     }
 
     /// Answers every question by `answer`, for as long as the future is polled. A question that
@@ -74,18 +90,26 @@ impl Server {
                 continue;
             };
             let (answer, owner) = (Arc::clone(&answer), self.file.owner());
+            let strangers = Arc::clone(&self.strangers);
             questions.spawn(async move {
                 let _permit = permit;
                 // An asker that went away needs no answer.
-                drop(converse(stream, owner, &*answer).await);
+                drop(converse(stream, owner, &strangers, &*answer).await);
             });
         }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server of user {}", self.file.owner())
     }
 }
 
 async fn converse<F, R>(
     mut stream: UnixStream,
     owner: u32,
+    strangers: &Arc<dyn Fn(u32) + Send + Sync>,
     answer: &(impl Fn(Asker, Question) -> F + Send + Sync),
 ) -> io::Result<()>
 where
@@ -94,8 +118,11 @@ where
 {
     let user = stream.peer_cred()?.uid();
     if user != owner && user != 0 {
+        let strangers = Arc::clone(strangers);
+        // Who tells of it has said what went wrong.
+        drop(tokio::task::spawn_blocking(move || strangers(user)).await);
         let message = format!("user {user} may not ask: this process is run by user {owner}");
-        let told = Told::<()>::Failure(Failure::plain(message));
+        let told = Told::<()>::Failure(Failure::coded(Code::S016, message));
         let told = serde_json::to_vec(&told).expect("a refusal is a map of plain values");
         return line::write(&mut stream, told).await;
     }

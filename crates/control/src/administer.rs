@@ -96,6 +96,19 @@ async fn permitted(
     noted.await.unwrap_or_else(stopped)
 }
 
+/// Writes down that something is asked which is answered without the control plane.
+pub(crate) async fn note_asked(
+    center: &Arc<Center>,
+    asker: &Asker,
+    question: &Question,
+) -> Result<(), Failure> {
+    if question.needs().audit == Audit::No {
+        return Ok(());
+    }
+    let (center, asked) = (Arc::clone(center), Asked::of(asker, question));
+    on_a_thread(move || auditing::before(&center, &asked)).await
+}
+
 /// Answers a question: what others have to say by asking them, the rest on a thread that may wait.
 async fn decide(
     center: Arc<Center>,

@@ -1,13 +1,10 @@
 //! The audit log: who asked what from where, and what came of it. What changes nothing is written down at
 //! a bounded rate: whoever looks, fails or knocks all day must not push the rest out.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use leno_admin::{Asker, Audit, AuditOf, Audited, AuditedOf, Failure, Outcome, Question};
-use leno_model::{Code, Wall};
+use leno_admin::{Asker, Audit, AuditOf, Audited, AuditedOf, Failure, Outcome, Pace, Question};
+use leno_model::Code;
 use leno_store::{AuditRecord, Came, Label, Message, Note, Remembering};
 
 use crate::administer::{status, store_failed, who};
@@ -53,6 +50,21 @@ impl Asked {
             about: Message::default(),
         }
     }
+
+    /// A user of this host asks by a socket that is not for it.
+    pub(crate) fn of_stranger(user: u32) -> Self {
+        Self::new(&Asker::User(user), "ask", "")
+    }
+
+    /// Whoever asked has proven nothing, by a browser or program at the page's address.
+    pub(crate) fn of_page(attempt: &str) -> Self {
+        Self {
+            asker: None,
+            from: label("dashboard"),
+            what: label("look"),
+            about: message(attempt),
+        }
+    }
 }
 
 impl Asked {
@@ -61,21 +73,27 @@ impl Asked {
         let asker = self.asker.as_ref();
         asker.map_or_else(|| label("nobody"), |asker| who(center, asker))
     }
+
+    /// With whose other attempts this one is counted: who proves nothing at one door does not keep others
+    /// from being heard of at another.
+    fn counted_with(&self, who: &Label) -> Label {
+        match self.asker {
+            Some(_) => who.clone(),
+            None => self.what.clone(),
+        }
+    }
 }
 
-/// How much is written down of what is refused in each [`WHILE`], in all; those whose looks and failures
+/// How much is written down of what is refused in a minute, in all; those whose looks and failures
 /// are written down have roles, and are no more than the mesh names.
 const MOST_REFUSALS: u32 = 60;
-/// How much of each kind is written down of one who asks.
-const MOST_OF_ONE: u32 = 10;
-const WHILE: Duration = Duration::from_secs(60);
 
 /// How often of late something was written down that changed nothing, by what came of it.
 #[derive(Debug)]
 pub(crate) struct Paces {
-    refusals: Pace,
-    looks: Pace,
-    failures: Pace,
+    refusals: Pace<Label>,
+    looks: Pace<Label>,
+    failures: Pace<Label>,
 }
 
 impl Default for Paces {
@@ -85,67 +103,6 @@ impl Default for Paces {
             looks: Pace::new(u32::MAX),
             failures: Pace::new(u32::MAX),
         }
-    }
-}
-
-#[derive(Debug)]
-struct Pace {
-    most: u32,
-    lately: Mutex<Lately>,
-}
-
-#[derive(Default, Debug)]
-struct Lately {
-    began: Option<Wall>,
-    written: u32,
-    by: BTreeMap<Label, u32>,
-    /// How many were not written down since the last one that was.
-    passed: u64,
-}
-
-impl Pace {
-    fn new(most: u32) -> Self {
-        Self {
-            most,
-            lately: Mutex::default(),
-        }
-    }
-
-    /// Writes another one of `who` down, with how many were only counted before it, or counts it. It is
-    /// counted only where as many as may be are written down already.
-    fn keep(
-        &self,
-        who: &Label,
-        now: Wall,
-        write: impl FnOnce(u64) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut pace = self.lock();
-        // A clock that was set back begins anew, too.
-        if pace
-            .began
-            .is_none_or(|began| now < began || now.since(began) >= WHILE)
-        {
-            *pace = Lately {
-                began: Some(now),
-                passed: pace.passed,
-                ..Lately::default()
-            };
-        }
-        // There are no more keys than records in a while.
-        let own = pace.by.get(who).copied().unwrap_or_default();
-        if pace.written >= self.most || own >= MOST_OF_ONE {
-            pace.passed = pace.passed.saturating_add(1);
-            return Ok(());
-        }
-        write(pace.passed)?;
-        pace.written = pace.written.saturating_add(1);
-        pace.by.insert(who.clone(), own + 1);
-        pace.passed = 0;
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Lately> {
-        self.lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,8 +138,9 @@ pub(crate) fn refused(center: &Center, asked: &Asked, code: Code) {
 }
 
 /// Writes down what changed nothing, as far as there is room for it.
-fn paced(center: &Center, pace: &Pace, asked: &Asked, came: Came) -> Result<(), Failure> {
-    pace.keep(&asked.who(center), clock::wall(), |passed| {
+fn paced(center: &Center, pace: &Pace<Label>, asked: &Asked, came: Came) -> Result<(), Failure> {
+    let with = asked.counted_with(&asked.who(center));
+    pace.keep(&with, clock::wall(), |passed| {
         let mut asked = asked.clone();
         if passed > 0 {
             let beside = format!("{} (and {passed} more before, only counted)", asked.about);
@@ -271,46 +229,6 @@ fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// How many more came before one that is written down; `None` for one that is not.
-    fn kept(pace: &Pace, who: &Label, seconds: u64) -> Option<u64> {
-        let mut before = None;
-        let now = Wall::since_epoch(Duration::from_secs(seconds));
-        let kept = pace.keep(who, now, |passed| {
-            before = Some(passed);
-            Ok(())
-        });
-        kept.map(|()| before).unwrap()
-    }
-
-    #[test]
-    fn whoever_knocks_all_day_does_not_push_the_rest_out() {
-        let refusals = Pace::new(MOST_REFUSALS);
-        let (one, other) = (label("shop/web"), label("nobody"));
-        let written = (0..500).filter(|_| kept(&refusals, &one, 1000).is_some());
-        assert_eq!(written.count(), 10);
-        let of_other = kept(&refusals, &other, 1001);
-        assert_eq!(of_other, Some(490), "others are heard");
-        assert_eq!(kept(&refusals, &one, 1059), None);
-        assert_eq!(kept(&refusals, &one, 1060), Some(1));
-        let many = (0..100).filter(|number| {
-            let who = label(&format!("shop/{number}"));
-            kept(&refusals, &who, 1061).is_some()
-        });
-        assert_eq!(many.count(), 59, "all together have a bound");
-    }
-
-    #[test]
-    fn nothing_is_only_counted_while_nothing_can_be_written() {
-        let looks = Paces::default().looks;
-        let who = label("leno-people/bo");
-        let now = Wall::since_epoch(Duration::from_secs(1000));
-        for _ in 0..20 {
-            let full = || Err(Failure::plain("the disk is full"));
-            looks.keep(&who, now, |_| full()).unwrap_err();
-        }
-        assert_eq!(kept(&looks, &who, 1000), Some(0));
-    }
 
     #[test]
     fn what_people_write_cannot_steer_a_terminal() {

@@ -12,8 +12,8 @@ use leno_admin::{
 };
 use leno_agent::{Authority, Given};
 use leno_identity::{Credential, Fingerprint};
-use leno_model::SpiffeId;
 use leno_model::view::WorkloadId;
+use leno_model::{Code, SpiffeId};
 use leno_store::NotRead;
 use leno_telemetry::export::Export;
 use leno_wire::Holds;
@@ -73,6 +73,23 @@ impl Desk {
     /// Answers a question as the socket would. Unlike the rest it may wait for what runs.
     pub async fn answer(&self, asker: Asker, question: Question) -> Result<Reply, Failure> {
         administer::answer(Arc::clone(&self.center), asker, question).await
+    }
+
+    /// Writes down that a proxy of this process is asked beside its control plane, if that is to be written
+    /// down. What cannot be is not to be answered.
+    pub async fn note_asked(&self, asker: Asker, question: &Question) -> Result<(), Failure> {
+        administer::note_asked(&self.center, &asker, question).await
+    }
+
+    /// Writes down that a user of this host asks a proxy of this process, and may not. Waits for the disk.
+    pub fn note_stranger(&self, user: u32) {
+        auditing::refused(&self.center, &Asked::of_stranger(user), Code::S016);
+    }
+
+    /// Writes down that somebody was kept out of the page, and what was tried; as much of it as the audit
+    /// log takes. Waits for the disk.
+    pub fn note_kept_out(&self, attempt: &str) {
+        auditing::refused(&self.center, &Asked::of_page(attempt), Code::S016);
     }
 
     /// The newest state of the mesh.

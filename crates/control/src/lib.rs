@@ -104,6 +104,7 @@ pub use present::Present;
 pub use replicas::{Members, NotUsable, Replicas};
 pub use told::{NotTold, mesh_of};
 
+use crate::auditing::Asked;
 use crate::center::Center;
 use crate::folder::Folder;
 use crate::jwks::Jwks;
@@ -351,6 +352,10 @@ impl Control {
             let serve = metrics::serve(listener, move |asked| metrics::answer(&told, asked));
             tasks.spawn(named("metrics", serve));
         }
+        let shared = Arc::clone(&center);
+        let administration = administration.telling(move |user| {
+            auditing::refused(&shared, &Asked::of_stranger(user), Code::S016);
+        });
         let answer =
             move |asker, question| administer::answer(Arc::clone(&center), asker, question);
         tasks.spawn(named("administer", administration.run(answer)));

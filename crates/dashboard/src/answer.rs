@@ -127,6 +127,10 @@ impl Answer {
             (Refusal::Method, Reader::Page) => Some("POST"),
             _ => None,
         };
+        //= RFC 9110 section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field"
+        let challenge = (refusal.status() == 401).then_some(CHALLENGE);
+        let allow = allow.map(|methods| ("allow", methods.to_owned()));
+        let challenge = challenge.map(|scheme| ("www-authenticate", scheme.to_owned()));
         let (media, body) = match reader {
             Reader::Person => (HTML, pages::refused(refusal)),
             Reader::Page => (JSON, failed(&refusal.failure())),
@@ -134,10 +138,7 @@ impl Answer {
         Self {
             status: refusal.status(),
             media,
-            more: allow
-                .map(|methods| ("allow", methods.to_owned()))
-                .into_iter()
-                .collect(),
+            more: allow.into_iter().chain(challenge).collect(),
             body: body.into_bytes().into(),
         }
     }
@@ -177,6 +178,9 @@ impl Answer {
     }
 }
 
+/// How one proves oneself here: by a link. No browser knows that, so that none asks for a password.
+const CHALLENGE: &str = "Leno-Link realm=\"leno dashboard\"";
+
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -207,6 +211,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         303 => "See Other",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

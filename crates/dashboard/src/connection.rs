@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_protocol::{BodyFraming, Fields, HeadReader};
+use leno_protocol::{BodyFraming, Fields, HeadReader, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -39,6 +39,9 @@ pub(crate) async fn serve<M: Mesh>(
             Err(_) if bytes.is_empty() => return Ok(()),
             Err(_) => Turn::last(&Refusal::TooSlow),
         };
+        if let Some(attempt) = turn.kept_out.take() {
+            mesh.kept_out(attempt).await;
+        }
         let answer = match turn.wants {
             Wants::Answer(answer) => answer,
             Wants::Question(visitor, end) => {
@@ -70,6 +73,8 @@ struct Turn {
     manner: Manner,
     /// How many bytes the head took.
     length: usize,
+    /// What somebody tried who is kept out, in a line.
+    kept_out: Option<String>,
 }
 
 enum Wants {
@@ -86,6 +91,7 @@ impl Turn {
             wants: Wants::Answer(Answer::refusal(refusal, Reader::Person)),
             manner: Manner::LAST,
             length: 0,
+            kept_out: None,
         }
     }
 }
@@ -135,7 +141,6 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
         Err(refused) => return Some(Turn::last(&Refusal::Malformed(refused))),
     };
     let request = &head.request;
-    let refused = |refusal| Wants::Answer(Answer::refusal(&refusal, read_by(request)));
     let visitor = || match site.admit(proofs(request)) {
         Some(visitor) => Ok(visitor),
         None if is_from_us(request) => Err(Refusal::Unproven),
@@ -144,7 +149,7 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
     let wants = match judge(request, head.body, &site.place) {
         Ok(Asked::Service(_)) => Ok(Wants::Service),
         Ok(Asked::Asset(asset)) => Ok(Wants::Answer(Answer::asset(asset))),
-        Ok(Asked::Enter(token)) => Ok(Wants::Answer(site.enter(token))),
+        Ok(Asked::Enter(token)) => site.enter(token).map(Wants::Answer),
         Ok(Asked::Page) => visitor().map(|visitor| Wants::Answer(pages::page(visitor))),
         Ok(Asked::Question(length)) => {
             let end = head.length + length;
@@ -152,6 +157,9 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
         }
         Err(refusal) => Err(refusal),
     };
+    let refusal = wants.as_ref().err().filter(|refusal| refusal.keeps_out());
+    let kept_out = refusal.map(|refusal| attempt(request, *refusal));
+    let refused = |refusal| Wants::Answer(Answer::refusal(&refusal, read_by(request)));
     let wants = wants.unwrap_or_else(refused);
     // Of a body that is not read nobody knows where the next head would begin.
     let is_read = head.body == BodyFraming::None || matches!(wants, Wants::Question(..));
@@ -163,7 +171,21 @@ fn understand(reader: &mut HeadReader, bytes: &[u8], site: &Site) -> Option<Turn
             head_only: request.method == "HEAD",
         },
         length: head.length,
+        kept_out,
     })
+}
+
+/// What was tried, without its path: that may hold a link, or lead to the pages.
+fn attempt(request: &Request<'_>, refusal: Refusal) -> String {
+    let said = match refusal {
+        Refusal::ForeignHost => format!(" for {}", request.host),
+        Refusal::ForeignOrigin => {
+            let origin = request.header("origin").next().unwrap_or_default();
+            format!(" of {}", String::from_utf8_lossy(origin))
+        }
+        _ => String::new(),
+    };
+    format!("{}{said}: {}", request.method, refusal.title())
 }
 
 /// Sends the last answer.

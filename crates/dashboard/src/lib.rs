@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 pub use listen::Port;
 
 use crate::access::{Access, Secret, Visitor};
-use crate::answer::{Answer, Reader};
+use crate::answer::Answer;
 use crate::gate::Place;
 use crate::refusal::Refusal;
 
@@ -42,6 +42,13 @@ use crate::refusal::Refusal;
 pub trait Mesh: Send + Sync + 'static {
     /// Answers a question as the administration socket of the mesh would.
     fn ask(&self, question: Question) -> impl Future<Output = Result<Told, Failure>> + Send;
+
+    /// Hears of somebody who is kept out, before that one is told so: what was tried and why not, in a
+    /// line. How often that happens is for others to choose.
+    fn kept_out(&self, attempt: String) -> impl Future<Output = ()> + Send {
+        drop(attempt);
+        future::ready(())
+    }
 
     /// Sees to it that a connection is served whose first request is to `http://NAME.localhost`, and
     /// ends when somebody has it, who bounds how many there are; gives it back where no service is
@@ -191,11 +198,10 @@ struct Site {
 
 impl Site {
     /// Lets in whoever follows a link.
-    fn enter(&self, token: &str) -> Answer {
-        match self.access().enter(token, self.now()) {
-            Some(proof) => Answer::visit(proof, &self.place.folder),
-            None => Answer::refusal(&Refusal::SpentLink, Reader::Person),
-        }
+    fn enter(&self, token: &str) -> Result<Answer, Refusal> {
+        let proof = self.access().enter(token, self.now());
+        let proof = proof.ok_or(Refusal::SpentLink)?;
+        Ok(Answer::visit(proof, &self.place.folder))
     }
 
     fn admit<'a>(&self, proofs: impl Iterator<Item = &'a str>) -> Option<Visitor> {

@@ -53,17 +53,34 @@ impl Refusal {
             Self::Malformed(refused) => refused.status,
             Self::TooSlow => 408,
             Self::ForeignHost | Self::NoServices => 421,
-            Self::ForeignOrigin
-            | Self::SpentLink
-            | Self::NoVisit
-            | Self::Unproven
-            | Self::Detour => 403,
+            Self::ForeignOrigin => 403,
+            Self::SpentLink | Self::NoVisit | Self::Unproven | Self::Detour => 401,
             Self::NotAsked => 503,
             Self::Method => 405,
             Self::NoQuestion(NoQuestion::Endless) => 411,
             Self::NoQuestion(NoQuestion::TooLong) => 413,
             Self::NoQuestion(NoQuestion::NotJson) => 415,
             Self::NotFound => 404,
+        }
+    }
+
+    /// Whether somebody is kept out by it who may be up to no good. What our own page asks for again by
+    /// itself is none of that, nor is what nobody could be let in by.
+    pub(crate) fn keeps_out(&self) -> bool {
+        match self {
+            Self::ForeignHost
+            | Self::ForeignOrigin
+            | Self::SpentLink
+            | Self::NoVisit
+            | Self::Unproven => true,
+            Self::Malformed(_)
+            | Self::TooSlow
+            | Self::NoServices
+            | Self::NotAsked
+            | Self::Method
+            | Self::NoQuestion(_)
+            | Self::Detour
+            | Self::NotFound => false,
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod contexts;
 pub(crate) mod control;
 pub(crate) mod curl;
 pub(crate) mod demo;
+mod doorkeeper;
 pub(crate) mod down;
 mod ending;
 pub(crate) mod explain;

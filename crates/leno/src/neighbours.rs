@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use leno_admin::several::Asked;
-use leno_admin::{Client, Question, Reply, Server};
+use leno_admin::{Asker, Client, Question, Reply, Server};
 use leno_host::through_folder;
 use tokio::task::JoinSet;
 
@@ -32,9 +32,11 @@ impl Place {
         })
     }
 
-    /// Lets the proxy of this process be found, and answers there. Needs a runtime around it.
+    /// Lets the proxy of this process be found, and answers there; `strangers` hears of users who may not
+    /// ask. Needs a runtime around it.
     pub(crate) fn answer<F>(
-        answer: impl Fn(Question) -> F + Send + Sync + 'static,
+        strangers: impl Fn(u32) + Send + Sync + 'static,
+        answer: impl Fn(Asker, Question) -> F + Send + Sync + 'static,
     ) -> anyhow::Result<Self>
     where
         F: Future<Output = Result<Reply, leno_admin::Failure>> + Send + 'static,
@@ -42,7 +44,7 @@ impl Place {
         let path = place()?;
         let server = Server::listen(&path)?;
         let mut answering = JoinSet::new();
-        answering.spawn(server.run(move |_, question| answer(question)));
+        answering.spawn(server.telling(strangers).run(answer));
         Ok(Self {
             path,
             _answering: answering,

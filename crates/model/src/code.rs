@@ -250,7 +250,7 @@ codes! {
     S022 "log-of-another-store" Configuration "The log in etcd is not the one that this store has followed.";
 
     // Administration
-    S016 "no-administrator" Caller "Whoever asks from another host has no role in this mesh.";
+    S016 "no-administrator" Caller "Whoever asks has no role in this mesh, or proves nothing.";
     S017 "role-too-small" Caller "The role of whoever asks does not reach so far.";
     S018 "not-audited" Mesh "What is asked, or was done, cannot be written into the audit log.";
 

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use leno_admin::{
     Answer, Client, Failure, Finding, Forgotten, NotAsked, Question, Server, Status, StatusOf,
@@ -126,6 +127,41 @@ async fn any_tool_can_ask_by_a_line_of_json() {
         let told = world.says(garbage).await;
         assert!(told.starts_with("{\"failure\":{"), "{garbage:?}: {told}");
     }
+}
+
+/// Somebody has opened the socket's file to all. It takes root to be another user.
+#[tokio::test]
+async fn another_user_is_refused_and_told_of() {
+    let folder = std::env::temp_dir().join(format!("leno-admin-strangers-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join("socket");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let server = Server::listen(&socket).unwrap();
+    let server = server.telling(move |user| hears.lock().unwrap().push(user));
+    let answer = |_, _: Question| async { Ok(Answer::Status(status())) };
+    let task = tokio::spawn(server.run(answer));
+    for path in [&folder, &socket] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let mut other = std::process::Command::new("setpriv");
+    other.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    // It is refused before anything is read of it.
+    other.args(["curl", "-s", "--http0.9", "--unix-socket"]);
+    other.arg(&socket).arg("http://socket/");
+    let told = tokio::task::spawn_blocking(move || other.output().unwrap());
+    let told = told.await.unwrap();
+    task.abort();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let said = String::from_utf8_lossy(&told.stderr);
+    if said.contains("Operation not permitted") {
+        return;
+    }
+    let told = String::from_utf8_lossy(&told.stdout);
+    for part in ["user 65534 may not ask", "\"code\":\"S016\""] {
+        assert!(told.contains(part), "{part}: {told}{said}");
+    }
+    assert_eq!(*heard.lock().unwrap(), [65534]);
 }
 
 #[tokio::test]

@@ -41,12 +41,12 @@ async fn nobody_else_gets_to_the_mesh() {
         (
             "a stolen address without a visit",
             format!("{at}|{OURS}"),
-            "403",
+            "401",
         ),
         (
             "a visit to another page",
             format!("{at}|{OURS}{other}"),
-            "403",
+            "401",
         ),
         (
             "a folder that is guessed",

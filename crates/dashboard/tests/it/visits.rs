@@ -22,10 +22,10 @@ async fn a_link_becomes_a_cookie_and_a_clean_address() {
     let page = world.get(place, &entered.cookie()).await;
     assert_eq!(page.status(), "200");
     assert!(page.body().contains("<title>Leno</title>"), "{page:?}");
-    assert_eq!(world.get(&link, "").await.status(), "403");
-    assert_eq!(world.get(place, "").await.status(), "403");
+    assert_eq!(world.get(&link, "").await.status(), "401");
+    assert_eq!(world.get(place, "").await.status(), "401");
     let other = format!("cookie: leno-visit={}\r\n", "0".repeat(32));
-    assert_eq!(world.get(place, &other).await.status(), "403");
+    assert_eq!(world.get(place, &other).await.status(), "401");
 
     let again = world.get(&world.link(), "").await;
     assert_ne!(again.cookie(), entered.cookie());
@@ -69,14 +69,63 @@ async fn who_comes_by_a_foreign_link_is_let_in_by_our_own_page() {
 }
 
 #[tokio::test]
+async fn who_is_kept_out_is_told_why_and_told_of() {
+    let world = World::new(false);
+    let entered = world.get(&world.link(), "").await;
+    let place = entered.header("location").unwrap();
+    let at = |host: &str, headers: &str| {
+        format!("GET {place} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n")
+    };
+    let cases = [
+        (at("localhost:PORT", ""), "401", "GET: This visit has ended"),
+        (
+            at("localhost:PORT", "").replacen(place, "/", 1),
+            "401",
+            "GET: This page opens by a link",
+        ),
+        (
+            at("localhost:PORT", "").replacen(place, "/?t=0", 1),
+            "401",
+            "GET: This link has been used, or is too old",
+        ),
+        (
+            at("evil.example:PORT", ""),
+            "421",
+            "GET for evil.example: This address goes by other names",
+        ),
+        (
+            at("localhost:PORT", "origin: http://evil.example\r\n"),
+            "403",
+            "GET of http://evil.example: Another page asked for this one",
+        ),
+    ];
+    for (request, status, attempt) in &cases {
+        let told = world.say(request).await;
+        assert_eq!(told.status(), *status, "{request}");
+        let challenge = (*status == "401").then_some("Leno-Link realm=\"leno dashboard\"");
+        assert_eq!(told.header("www-authenticate"), challenge, "{request}");
+        assert_eq!(
+            world.kept_out.lock().unwrap().pop().as_deref(),
+            Some(*attempt)
+        );
+    }
+    // Whom our own page lets in, and who asks for what is not there, is no attempt.
+    let led =
+        "sec-fetch-site: cross-site\r\nsec-fetch-mode: navigate\r\nsec-fetch-dest: document\r\n";
+    assert_eq!(world.get(place, led).await.status(), "401");
+    assert_eq!(world.get("/favicon.ico", "").await.status(), "404");
+    assert!(world.kept_out.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn every_answer_keeps_to_itself() {
     let world = World::new(false);
     let entered = world.get(&world.link(), "").await;
     let place = entered.header("location").unwrap().to_owned();
     for (path, status) in [
         (place.as_str(), "200"),
-        ("/", "403"),
-        ("/?t=0", "403"),
+        ("/", "401"),
+        ("/?t=0", "401"),
         ("/nowhere", "404"),
         ("/style.css", "200"),
         ("/icon.svg", "200"),

@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) carried: Arc<Mutex<Vec<Vec<u8>>>>,
     /// What the mesh was asked, oldest first.
     pub(crate) asked: Arc<Mutex<Vec<Question>>>,
+    /// What those tried who were kept out, oldest first.
+    pub(crate) kept_out: Arc<Mutex<Vec<String>>>,
     _running: JoinSet<()>,
 }
 
@@ -25,6 +27,7 @@ struct Made {
     carries: bool,
     carried: Arc<Mutex<Vec<Vec<u8>>>>,
     asked: Arc<Mutex<Vec<Question>>>,
+    kept_out: Arc<Mutex<Vec<String>>>,
 }
 
 impl Mesh for Made {
@@ -38,6 +41,11 @@ impl Mesh for Made {
             Question::Status(_) => Ok(Answer::Status(overview().status)),
             _ => Err(Failure::coded(Code::D001, "nothing like it is made up")),
         }
+    }
+
+    async fn kept_out(&self, attempt: String) {
+        let mut kept_out = self.kept_out.lock().expect("nobody panics with it");
+        kept_out.push(attempt);
     }
 
     async fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
@@ -86,11 +94,12 @@ impl World {
     pub(crate) fn new(carries: bool) -> Self {
         let dashboard = Dashboard::open(Port::Exactly(0)).expect("a port is free");
         let (port, links) = (dashboard.port(), dashboard.links());
-        let (carried, asked) = (Arc::default(), Arc::default());
+        let (carried, asked, kept_out) = (Arc::default(), Arc::default(), Arc::default());
         let made = Made {
             carries,
             carried: Arc::clone(&carried),
             asked: Arc::clone(&asked),
+            kept_out: Arc::clone(&kept_out),
         };
         let mut running = JoinSet::new();
         running.spawn(async move { panic!("{}", dashboard.run(made).await) });
@@ -99,6 +108,7 @@ impl World {
             links,
             carried,
             asked,
+            kept_out,
             _running: running,
         }
     }

@@ -29,6 +29,7 @@ use crate::arguments::{
     fleet::{self, Joined},
 };
 use crate::command::collecting::Collecting;
+use crate::command::doorkeeper::Doorkeeper;
 use crate::command::ending::{EndSignals, tell_cut};
 use crate::command::joined::applications::Applications;
 use crate::command::joined::holding::Held;
@@ -103,14 +104,26 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 let _proxy = running.started().await;
                 tell_taken(process, *terminal.borrow_mut())?;
             }
-            let _asked = listen(&following.folder, witness, &ended, succeeds.is_some())?;
+            let (doorkeeper, mut lines) = Doorkeeper::new(clocks.clone());
+            let socket = &following.folder;
+            let _asked = listen(socket, witness, doorkeeper, &ended, succeeds.is_some())?;
             let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
-            if let Some(socket) = &options.workload_api {
-                let tell = |line: String| drop(terminal.borrow_mut().line(line));
-                let serving = applications.serve(socket, succeeds.is_some(), tell);
-                return serving.await;
+            // As above.
+            let tell = |line: String| drop(terminal.borrow_mut().line(line));
+            let telling = async {
+                while let Some(line) = lines.recv().await {
+                    tell(line);
+                }
+                pending::<Infallible>().await
+            };
+            let Some(socket) = &options.workload_api else {
+                return Ok(telling.await);
+            };
+            let serving = applications.serve(socket, succeeds.is_some(), tell);
+            tokio::select! {
+                failed = serving => failed,
+                never = telling => match never {},
             }
-            pending::<anyhow::Result<Infallible>>().await
         };
         let life = live(&running, &place, &keeping, &ended, &mut signals, &terminal);
         let succession = tokio::select! {
@@ -192,6 +205,7 @@ fn telemetry(options: &Joined) -> io::Result<Telemetry> {
 fn listen(
     folder: &Path,
     witness: Witness,
+    doorkeeper: Doorkeeper,
     ended: &Arc<Notify>,
     instead: bool,
 ) -> anyhow::Result<JoinSet<()>> {
@@ -202,7 +216,10 @@ fn listen(
     };
     let server = server.with_context(|| format!("cannot listen on {}", socket.display()))?;
     let ended = Arc::clone(ended);
-    let answer = move |_, question| {
+    let strangers = doorkeeper.clone();
+    let server = server.telling(move |user| strangers.refuses(user));
+    let answer = move |asker, question| {
+        doorkeeper.asks(&asker, &question);
         let (witness, ended) = (witness.clone(), Arc::clone(&ended));
         async move {
             match question {

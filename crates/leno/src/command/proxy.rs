@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use anyhow::{Context as _, anyhow, bail};
-use leno_admin::{Follows, Holding};
+use leno_admin::{Asker, Follows, Holding, Question};
 use leno_channel::{Keyring, files};
 use leno_compile::{Instance, Mesh, ViewOf};
 use leno_host::cpu::Cpu;
@@ -25,6 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{self, Input};
 use crate::command::collecting::Collecting;
+use crate::command::doorkeeper::Doorkeeper;
 use crate::command::ending::{EndSignals, end, tell_cut};
 use crate::command::joined::holding::peers;
 use crate::command::succeeding::{accepted, give_way, offer, predecessor, start_newer, tell_taken};
@@ -68,6 +69,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     };
     let witness = witness(&clocks, &telemetry, &view);
     let mut collecting = Collecting::of(&telemetry);
+    let now = clocks.clone();
     let proxy = Proxy::start(
         settings,
         keyring.clone(),
@@ -78,8 +80,14 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     )?;
     witness.try_by(&proxy);
     // Where it cannot be found, it works all the same.
+    let (doorkeeper, mut asked) = Doorkeeper::new(now);
     let _found = runtime.block_on(async {
-        neighbours::Place::answer(move |question| witness.clone().answer(question)).ok()
+        let strangers = doorkeeper.clone();
+        let answer = move |asker: Asker, question: Question| {
+            doorkeeper.asks(&asker, &question);
+            witness.clone().answer(question)
+        };
+        neighbours::Place::answer(move |user| strangers.refuses(user), answer).ok()
     });
     terminal.line(fixed.offline.context())?;
     if let Some(process) = succeeds {
@@ -95,6 +103,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             tokio::select! {
                 told = signals.told(&proxy) => told,
                 heir = accepted(&mut succession) => Told::Succeeded(heir),
+                Some(line) = asked.recv() => Told::Asked(line),
                 never = collecting.tell(terminal) => match never {},
             }
         });
@@ -112,6 +121,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 give_way(&proxy, heir, terminal)?;
                 break;
             }
+            Told::Asked(line) => terminal.line(line)?,
             Told::Broken => return Err(proxy.failure()).context("a worker of the proxy has ended"),
             Told::Reread => match reread(&source, reading, &proxy, &keyring, terminal) {
                 Ok(line) => terminal.line(line)?,
@@ -181,6 +191,8 @@ fn reread(
 /// What a proxy is told from outside.
 enum Told {
     End,
+    /// Somebody asks, or may not.
+    Asked(String),
     Reread,
     /// Start a newer process of the same.
     Newer,

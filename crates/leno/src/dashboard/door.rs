@@ -43,6 +43,12 @@ impl Mesh for Door {
         }
     }
 
+    async fn kept_out(&self, attempt: String) {
+        let desk = self.desk.clone();
+        // What could not be written down is told by the control plane.
+        drop(tokio::task::spawn_blocking(move || desk.note_kept_out(&attempt)).await);
+    }
+
     async fn carry(&self, arrived: Arrived) -> Result<(), Arrived> {
         let Some(inbox) = &self.services else {
             return Err(arrived);

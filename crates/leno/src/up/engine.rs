@@ -183,7 +183,15 @@ impl Up {
         witness.try_by(&proxy);
         attendance.answer_by(witness.respondent());
         // Where it cannot be found, it is asked through its control plane.
-        let found = neighbours::Place::answer(move |question| witness.clone().answer(question));
+        let (strangers, shared) = (desk.clone(), desk.clone());
+        let answer = move |asker, question: leno_admin::Question| {
+            let (witness, desk) = (witness.clone(), shared.clone());
+            async move {
+                desk.note_asked(asker, &question).await?;
+                witness.answer(question).await
+            }
+        };
+        let found = neighbours::Place::answer(move |user| strangers.note_stranger(user), answer);
         let attendance = Arc::new(attendance);
         let told = happen.clone();
         let applications = Applications::begin(

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod applications;
+mod asked;
 mod attestation;
 mod authorizer;
 mod bytes;

@@ -30,7 +30,7 @@ export async function ask<T>(question: Question): Promise<T> {
   }).catch(() => {
     throw new Failure("away", "The control plane does not answer.", "leno status");
   });
-  if (answer.status === 403) {
+  if (answer.status === 401) {
     throw new Failure("ended", "This visit has ended. For another link, run:", "leno dashboard");
   }
   const told = await answer.json().catch(() => {

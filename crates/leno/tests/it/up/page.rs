@@ -88,7 +88,7 @@ fn the_page_shows_what_runs_and_services_go_by_their_names() {
         parts.iter().all(|part| told.contains(part))
     });
 
-    assert!(ask(port, "localhost", &path, "").starts_with("HTTP/1.1 403 "));
+    assert!(ask(port, "localhost", &path, "").starts_with("HTTP/1.1 401 "));
     let (again, other) = link(&folder.told(["dashboard"]));
     assert_eq!(again, port);
     assert_eq!(enter(&other).0, place);

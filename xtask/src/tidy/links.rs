@@ -1,4 +1,5 @@
-//! A relative link in Markdown leads to a file of the tree, and its anchor to a heading there.
+//! A relative link in Markdown leads to a file of the tree, and its anchor to a heading there; in Rust, to a
+//! function of that name.
 
 use super::{
     finding::Finding,
@@ -60,6 +61,10 @@ fn problem(tree: &Tree, from: &File, target: &str) -> Option<String> {
     let Some(file) = tree.file(&path) else {
         return Some(format!("the link leads to {path}, which does not exist"));
     };
+    if path.ends_with(".rs") {
+        let reached = anchor.is_empty() || file.text.contains(&format!("fn {anchor}("));
+        return (!reached).then(|| format!("{path} has no function {anchor}"));
+    }
     let reached = anchor.is_empty() || headings(&file.text).any(|heading| heading == anchor);
     (!reached).then(|| format!("{path} has no heading #{anchor}"))
 }
@@ -103,12 +108,22 @@ mod tests {
                 "# R003 no-allow-rule\n\n## What to do\n",
             ),
             ("README.md", "# Leno\n"),
+            ("tests/it/lab.rs", "#[test]\nfn hosts_join() {}\n"),
         ]);
         let whats: Vec<_> = find(&tree)
             .into_iter()
             .map(|finding| finding.what)
             .collect();
         assert_eq!(whats, Vec::from_iter(expect));
+    }
+
+    #[test]
+    fn a_link_to_a_test_names_it() {
+        check("see [it](../tests/it/lab.rs#hosts_join)", None);
+        check(
+            "see [it](../tests/it/lab.rs#hosts)",
+            Some("tests/it/lab.rs has no function hosts"),
+        );
     }
 
     #[test]

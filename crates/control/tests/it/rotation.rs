@@ -52,6 +52,7 @@ fn roots(proxy: &Proxy) -> usize {
     view.bundles.values().next().map_or(0, |roots| roots.len())
 }
 
+/// Against the pain "Certificates that end" (docs/pains.md).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_signs_as_soon_as_all_who_have_certificates_hold_it() {
     let world = World::new().await;

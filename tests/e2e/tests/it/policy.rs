@@ -31,6 +31,7 @@ fn world(settings: &str) -> World {
         )
 }
 
+/// Against the pain "Policy that the tunnel switches off" (docs/pains.md).
 #[test]
 fn a_call_is_judged_by_caller_method_and_path() {
     let world = world("mtls: Strict, default: Deny").objects(POLICY);

@@ -139,6 +139,7 @@ fn request(method: &str, path: &str, header: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nhost: cart\r\n{header}\r\nconnection: close\r\n\r\n")
 }
 
+/// Against the pain "Policy that another reading of a request goes around" (docs/pains.md).
 #[test]
 fn whatever_a_server_reads_policy_has_allowed() {
     for name in READERS {

@@ -13,6 +13,7 @@ const MESH: &str = "{mtls: Strict, certificates: {lifetime: 1m}}";
 /// Longer than any certificate of that mesh lasts.
 const LIFE: Duration = Duration::from_secs(100);
 
+/// Against the pain "Certificates that end" (docs/pains.md).
 #[test]
 fn one_command_lets_in_whose_certificates_have_all_ended() {
     let control = Control::start(&[], MESH, PAIR);

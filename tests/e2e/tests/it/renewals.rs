@@ -15,6 +15,7 @@ const HALF: Duration = Duration::from_secs(120);
 const FAILED: &str = r#"leno_certificate_renewals_failed{identity="shop/cart"}"#;
 const ENDS: &str = r#"leno_certificate_ends_seconds{identity="shop/cart"}"#;
 
+/// Against the pain "Certificates that end" (docs/pains.md).
 #[test]
 fn a_renewal_that_fails_is_an_event_a_metric_and_a_finding() {
     let control = Control::start(&[], MESH, PAIR);

@@ -115,6 +115,7 @@ fn proxy(control: &Control, name: &str, more: &[&str]) -> Process {
     proxy
 }
 
+/// Against the pain "The day of strict mTLS, and that of default deny" (docs/pains.md).
 #[test]
 fn a_policy_that_denies_a_live_caller_goes_back_although_nobody_looks_on() {
     let shop = Shop::start();

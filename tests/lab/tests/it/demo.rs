@@ -252,6 +252,7 @@ metadata: {name: closed}
 spec: {default: Deny}
 ";
 
+/// Against the pain "The day of strict mTLS, and that of default deny" (docs/pains.md).
 #[test]
 fn the_demo_becomes_strict_and_then_closed_and_none_of_its_calls_is_refused() {
     let mut shop = Shop::open();

@@ -70,6 +70,7 @@ fn broken(said: &str) -> Vec<&str> {
     rows.collect()
 }
 
+/// Against the pain "The day of strict mTLS, and that of default deny" (docs/pains.md).
 #[test]
 fn a_plan_names_the_one_caller_that_strict_mtls_would_break() {
     let lab = Lab::new(3);

@@ -50,6 +50,7 @@ except OSError:
 print("interfaces", [name for _, name in socket.if_nameindex()])
 "#;
 
+/// Against the pain "Silent bypass" (docs/pains.md).
 #[test]
 fn a_workload_reaches_nothing_past_its_proxy() {
     let folder = Folder::new("closed");

@@ -15,6 +15,8 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwins
 pub(crate) struct Terminal {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
+    /// Why something before could not be printed, which is still to be said.
+    missed: Option<io::Error>,
 }
 
 impl Terminal {
@@ -23,12 +25,30 @@ impl Terminal {
         Self {
             out: Box::new(anstream::stdout()),
             err: Box::new(anstream::stderr()),
+            missed: None,
         }
     }
 
     /// Prints a line of the answer.
     pub(crate) fn line(&mut self, line: impl Into<Line>) -> io::Result<()> {
+        if let Some(why) = self.missed.take() {
+            let missing = Line::new().doubtful("lines may be missing here");
+            writeln!(self.out, "{}", missing.plain(format_args!(": {why}")))?;
+        }
         writeln!(self.out, "{}", line.into())
+    }
+
+    /// Prints a line of what happens to a process that serves. It serves on where nothing can be printed,
+    /// as on a disk that is full: the next line that can be is preceded by one that says so.
+    pub(crate) fn tell(&mut self, line: impl Into<Line>) {
+        if let Err(why) = self.line(line) {
+            self.miss(why);
+        }
+    }
+
+    /// Remembers that something could not be printed, and why, until it can be said.
+    pub(crate) fn miss(&mut self, why: io::Error) {
+        self.missed = Some(why);
     }
 
     /// Prints an empty line.
@@ -326,6 +346,9 @@ impl fmt::Write for Visible<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+
     use super::*;
 
     #[test]
@@ -342,6 +365,46 @@ mod tests {
         assert_eq!(printed, "[\n  \"a\\u009b2J\\u202ec\\u007f\\n\"\n]");
         let read: [String; 1] = serde_json::from_str(&printed).unwrap();
         assert_eq!(read, [hostile]);
+    }
+
+    #[test]
+    fn whoever_serves_serves_on_where_nothing_can_be_printed_and_says_so_later() {
+        let disk = Disk::default();
+        let mut terminal = Terminal {
+            out: Box::new(disk.clone()),
+            err: Box::new(io::sink()),
+            missed: None,
+        };
+        for (is_full, line) in [(false, "a"), (true, "b"), (true, "c"), (false, "d")] {
+            disk.is_full.set(is_full);
+            terminal.tell(line);
+        }
+        let written = String::from_utf8(disk.written.take()).unwrap();
+        let written = anstream::adapter::strip_str(&written).to_string();
+        assert_eq!(
+            written,
+            "a\nlines may be missing here: no storage space\nd\n"
+        );
+    }
+
+    /// One that may be full.
+    #[derive(Clone, Default)]
+    struct Disk {
+        is_full: Rc<Cell<bool>>,
+        written: Rc<RefCell<Vec<u8>>>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.is_full.get() {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => self.written.borrow_mut().write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]

@@ -42,8 +42,7 @@ impl Collecting {
     pub(super) async fn tell(&mut self, terminal: &mut Terminal) -> Infallible {
         loop {
             for line in self.next().await {
-                // Standard output that is gone leaves nobody to tell.
-                drop(terminal.line(line));
+                terminal.tell(line);
             }
         }
     }

@@ -67,7 +67,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         let control = loop {
             tokio::select! {
                 opened = &mut opening => break opened?,
-                Some(line) = heard.recv() => terminal.line(line)?,
+                Some(line) = heard.recv() => terminal.tell(line),
                 _ = terminate.recv() => return Ok(Answer::Fine),
                 _ = interrupt.recv() => return Ok(Answer::Fine),
             }
@@ -78,16 +78,16 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
             showing.spawn(show(control.desk(), port, terminal)?);
         }
         let ready = Line::new().good("ready").plain("  asked at ");
-        terminal.line(ready.plain(socket.display()))?;
+        terminal.tell(ready.plain(socket.display()));
         let mut running = tokio::spawn(control.run());
         loop {
             tokio::select! {
-                Some(line) = heard.recv() => terminal.line(line)?,
-                Some(ended) = showing.join_next() => terminal.line(ended?.to_string())?,
+                Some(line) = heard.recv() => terminal.tell(line),
+                Some(ended) = showing.join_next() => terminal.tell(ended?.to_string()),
                 ended = &mut running => {
                     let ended = ended?;
                     while let Ok(line) = heard.try_recv() {
-                        terminal.line(line)?;
+                        terminal.tell(line);
                     }
                     return match ended.is_to_stand_by() {
                         true => Err(begin_anew().into()),
@@ -150,14 +150,15 @@ fn show(
     let dashboard = dashboard::open(Port::Exactly(port))?;
     let links = dashboard.links();
     let line = Line::new().good("shown").plain("  at ");
-    terminal.line(match terminal.is_live() {
+    let link = match terminal.is_live() {
         true => line
             .strong(links.make())
             .dim("   once; again: leno dashboard"),
         false => line.plain(format_args!(
             "http://localhost:{port}/   link: leno dashboard"
         )),
-    })?;
+    };
+    terminal.tell(link);
     desk.give_links(move || links.make());
     Ok(dashboard.run(Door::of(desk)))
 }

@@ -48,8 +48,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.clock()));
     let terminal = RefCell::new(terminal);
-    // Standard output that is gone leaves nobody to tell.
-    let tell = |event: &Event| drop(terminal.borrow_mut().line(event.to_string()));
+    let tell = |event: &Event| terminal.borrow_mut().tell(event.to_string());
     let following = wanted.following()?;
     let place = host::proxy_succession(&following.folder);
     let predecessor = predecessor(&place, wanted.take_over)?;
@@ -102,14 +101,13 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             if let Some(process) = succeeds {
                 // Until then the other one answers.
                 let _proxy = running.started().await;
-                tell_taken(process, *terminal.borrow_mut())?;
+                tell_taken(process, *terminal.borrow_mut());
             }
             let (doorkeeper, mut lines) = Doorkeeper::new(clocks.clone());
             let socket = &following.folder;
             let _asked = listen(socket, witness, doorkeeper, &ended, succeeds.is_some())?;
             let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));
-            // As above.
-            let tell = |line: String| drop(terminal.borrow_mut().line(line));
+            let tell = |line: String| terminal.borrow_mut().tell(line);
             let telling = async {
                 while let Some(line) = lines.recv().await {
                     tell(line);
@@ -171,16 +169,16 @@ async fn live(
     let offered = async {
         let proxy = running.started().await;
         service::serves();
-        succession = offer(place, proxy, *terminal.borrow_mut())?;
+        succession = offer(place, proxy, *terminal.borrow_mut());
         let heir = accepted(&mut succession).await;
         keeping.give_up();
-        give_way(proxy, heir, *terminal.borrow_mut())
+        give_way(proxy, heir, *terminal.borrow_mut());
     };
     tokio::select! {
         () = ended.notified() => service::ends(),
         () = running.has_failed() => return Ok(succession),
         () = signals.next() => service::ends(),
-        succeeded = offered => succeeded?,
+        () = offered => {}
         never = starting => match never {},
     }
     running.drain(signals).await;
@@ -242,8 +240,7 @@ async fn tell_collecting(
 ) -> Infallible {
     loop {
         for line in collecting.next().await {
-            // As above.
-            drop(terminal.borrow_mut().line(line));
+            terminal.borrow_mut().tell(line);
         }
     }
 }
@@ -257,6 +254,5 @@ fn tell_identity(terminal: &RefCell<&mut Terminal>, follower: &Follower) {
         Some((view, _)) => line.plain(format_args!(" · holds view {}", view.generation)),
         None => line.plain(" · holds no view yet"),
     };
-    // As above.
-    drop(terminal.borrow_mut().line(line));
+    terminal.borrow_mut().tell(line);
 }

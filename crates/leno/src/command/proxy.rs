@@ -89,12 +89,12 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         };
         neighbours::Place::answer(move |user| strangers.refuses(user), answer).ok()
     });
-    terminal.line(fixed.offline.context())?;
+    terminal.tell(fixed.offline.context());
     if let Some(process) = succeeds {
-        tell_taken(process, terminal)?;
+        tell_taken(process, terminal);
     }
-    let mut succession = offer(&place, &proxy, terminal)?;
-    terminal.line(summary)?;
+    let mut succession = offer(&place, &proxy, terminal);
+    terminal.tell(summary);
     service::serves();
     // What cannot be let go of is held as before.
     leno_host::release_code().ok();
@@ -118,13 +118,13 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 }
             }
             Told::Succeeded(heir) => {
-                give_way(&proxy, heir, terminal)?;
+                give_way(&proxy, heir, terminal);
                 break;
             }
-            Told::Asked(line) => terminal.line(line)?,
+            Told::Asked(line) => terminal.tell(line),
             Told::Broken => return Err(proxy.failure()).context("a worker of the proxy has ended"),
             Told::Reread => match reread(&source, reading, &proxy, &keyring, terminal) {
-                Ok(line) => terminal.line(line)?,
+                Ok(line) => terminal.tell(line),
                 Err(error) => {
                     let error = error.context("what was read before stays in force");
                     terminal.error(&error);

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::path::Path;
 use std::process::Command;
-use std::{env, io, thread};
+use std::{env, thread};
 
 use anyhow::{Context as _, bail};
 use leno_model::Code;
@@ -28,17 +28,13 @@ pub(super) fn predecessor(place: &Path, take_over: bool) -> anyhow::Result<Optio
 }
 
 /// Offers `proxy` at `place` to newer processes; that it cannot is told.
-pub(super) fn offer(
-    place: &Path,
-    proxy: &Proxy,
-    terminal: &mut Terminal,
-) -> io::Result<Option<Succession>> {
+pub(super) fn offer(place: &Path, proxy: &Proxy, terminal: &mut Terminal) -> Option<Succession> {
     match Succession::offer(place, proxy) {
-        Ok(succession) => Ok(Some(succession)),
+        Ok(succession) => Some(succession),
         Err(error) => {
             let told = format!("  nobody can take its place: {}: {error}", place.display());
-            terminal.line(Line::new().doubtful("offers nothing").plain(told))?;
-            Ok(None)
+            terminal.tell(Line::new().doubtful("offers nothing").plain(told));
+            None
         }
     }
 }
@@ -71,15 +67,15 @@ pub(super) fn start_newer() -> anyhow::Result<()> {
 const TAKE_OVER: &str = "--take-over";
 
 /// Lets `heir` have what `proxy` has, and says so.
-pub(super) fn give_way(proxy: &Proxy, heir: Heir, terminal: &mut Terminal) -> io::Result<()> {
+pub(super) fn give_way(proxy: &Proxy, heir: Heir, terminal: &mut Terminal) {
     let process = heir.process();
     proxy.succeeded_by(heir);
     let told = format!("  process {process} serves in its place; what lives here ends in peace");
-    terminal.line(Line::new().good("succeeded").plain(told))
+    terminal.tell(Line::new().good("succeeded").plain(told));
 }
 
 /// Says whose place was taken.
-pub(super) fn tell_taken(process: u32, terminal: &mut Terminal) -> io::Result<()> {
+pub(super) fn tell_taken(process: u32, terminal: &mut Terminal) {
     let told = format!("  from process {process}, which ends what lives there");
-    terminal.line(Line::new().good("took over").plain(told))
+    terminal.tell(Line::new().good("took over").plain(told));
 }

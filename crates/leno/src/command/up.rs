@@ -237,7 +237,11 @@ impl Screen<'_> {
         loop {
             tokio::select! {
                 told = news.recv() => match told {
-                    Some(told) => self.show(told)?,
+                    Some(told) => match self.show(told) {
+                        // A log that is full ends no mesh; a reader that left wants no more of it.
+                        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => self.terminal.miss(why),
+                        shown => shown?,
+                    },
                     None => return Ok(()),
                 },
                 () = &mut patience, if !self.hinted => self.show_rest()?,

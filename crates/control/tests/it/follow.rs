@@ -363,21 +363,27 @@ fn stood_still(seconds: &AtomicU64) -> Boot {
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_was_paused_hears_the_time_at_once_and_it_is_told() {
-    static SECONDS: AtomicU64 = AtomicU64::new(0);
-    let clocks = Clocks::with(leno_channel::wall, || stood_still(&SECONDS));
+/// A mesh, and a proxy that goes by these clocks and has been told the time.
+async fn told(clocks: &Clocks) -> (World, Proxy) {
     let world = World::new().await;
     world.apply(SHOP).await;
     let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
     join(&token, None, &place).await.unwrap();
-    let web = Proxy::start_by(clocks, place, &["web"]);
+    let web = Proxy::start_by(clocks.clone(), place, &["web"]);
     within(async {
         while !web.clocks.is_told() {
             tokio::task::yield_now().await;
         }
     })
     .await;
+    (world, web)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_paused_hears_the_time_at_once_and_it_is_told() {
+    static SECONDS: AtomicU64 = AtomicU64::new(0);
+    let clocks = Clocks::with(leno_channel::wall, || stood_still(&SECONDS));
+    let (world, web) = told(&clocks).await;
 
     // Its connection lives on, and nothing would ask for the time for ten minutes.
     SECONDS.store(3600, Ordering::SeqCst);
@@ -392,12 +398,7 @@ async fn a_machine_that_was_paused_hears_the_time_at_once_and_it_is_told() {
 async fn a_machine_that_was_paused_for_long_asks_for_the_time_before_it_can_connect() {
     static SECONDS: AtomicU64 = AtomicU64::new(0);
     let clocks = Clocks::with(leno_channel::wall, || stood_still(&SECONDS));
-    let world = World::new().await;
-    world.apply(SHOP).await;
-    let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
-    join(&token, None, &place).await.unwrap();
-    let mut web = Proxy::start_by(clocks.clone(), place, &["web"]);
-    web.view(|view| view.workloads.len() == 1).await;
+    let (world, web) = told(&clocks).await;
 
     // By what it has counted, the certificate of the control plane has not begun.
     let place = web.kill().await;

@@ -17,6 +17,7 @@ use crate::flaw::Flaw;
 /// - once, all escapes are decoded, or all but `%2F`; what is not UTF-8 stays an escape,
 /// - each `\` becomes `/`,
 /// - slashes in a row become one,
+/// - in one that begins with several, what follows them up to the next one is cut off as a host,
 /// - in each segment, what follows a `;` is cut off,
 /// - segments `.` and `..`, also escaped ones, are resolved.
 #[derive(Clone, PartialEq, Eq, Debug)]

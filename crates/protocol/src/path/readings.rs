@@ -78,12 +78,13 @@ impl Reading {
 
 /// Each makes another reading of one, if there is another. They look before they copy: most
 /// paths that have more than one reading give work to one step only.
-const STEPS: [fn(&Reading) -> Option<Reading>; 7] = [
+const STEPS: [fn(&Reading) -> Option<Reading>; 8] = [
     normalise_escapes,
     decode_all,
     decode_all_but_slash,
     turn_backslashes,
     merge_slashes,
+    cut_host,
     cut_parameters,
     resolve_dots,
 ];
@@ -159,6 +160,14 @@ fn merge_slashes(reading: &Reading) -> Option<Reading> {
         }
     }
     reading.becomes(out, reading.decoded)
+}
+
+/// What becomes of a path that is read as a URL relative to another: RFC 3986 section 4.2 calls it a network-path
+/// reference, and the URL Standard takes any number of slashes there for two.
+fn cut_host(reading: &Reading) -> Option<Reading> {
+    let host = reading.text.strip_prefix("//")?.trim_start_matches('/');
+    let path = host.split_once('/').map_or("", |(_, path)| path);
+    reading.becomes(join(["", path].into_iter()), reading.decoded)
 }
 
 fn cut_parameters(reading: &Reading) -> Option<Reading> {

@@ -50,6 +50,8 @@ fn each_step_makes_a_reading() {
     check("/a%2Fb", &["/a/b"]);
     check("/a%2fb", &["/a%2Fb", "/a/b"]);
     check("/a//b", &["/a/b"]);
+    check("//a/b", &["/a/b", "/b"]);
+    check("//a", &["/a", "/"]);
     check("/a\\b", &["/a/b"]);
     check("/a;v=1/b", &["/a/b"]);
     check("/a/../b", &["/b"]);
@@ -69,6 +71,7 @@ fn steps_follow_on_each_other() {
         "/a/%2e%2e%3b/b",
         &["/a/..%3B/b", "/a/..;/b", "/a/../b", "/b"],
     );
+    check("/\\a/b", &["//a/b", "/a/b", "/b"]);
     check("/a//../b", &["/a/../b", "/a/b", "/b"]);
 }
 
@@ -195,10 +198,16 @@ mod servers {
         unescape(raw, false)
     }
 
-    /// Resolves segments that are dots or escaped dots, turns backslashes, decodes nothing.
+    /// Resolves segments that are dots or escaped dots, turns backslashes, decodes nothing. What follows
+    /// several slashes in front is a host.
     pub(super) fn whatwg(raw: &str) -> Option<String> {
+        let mut path = raw.replace('\\', "/");
+        if path.starts_with("//") {
+            let host = path.trim_start_matches('/');
+            path = host[host.find('/').unwrap_or(host.len())..].to_owned();
+        }
         Some(resolve(
-            &raw.replace('\\', "/"),
+            &path,
             |segment| segment.to_lowercase().replace("%2e", ".") == ".",
             |segment| segment.to_lowercase().replace("%2e", ".") == "..",
         ))

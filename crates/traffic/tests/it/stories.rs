@@ -272,6 +272,7 @@ fn a_call_that_comes_in() {
 ✗ access    the path can be read in two ways, and only one of them is allowed replayed
             read as //admin: no rule speaks of it, and the default is to allow
             read as /admin: denied by AccessPolicy shop/cart rule 1   cart.yaml:1
+            read as /: no rule speaks of it, and the default is to allow
 ",
     );
     check(

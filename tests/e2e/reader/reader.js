@@ -10,9 +10,23 @@ const decoded = (text) => {
   }
 };
 
+const pathOf = (text) => {
+  try {
+    return new URL(text, 'http://reader').pathname;
+  } catch {
+    return undefined;
+  }
+};
+
 const answer = (request, response) => {
   // As programs find files: by the URL of browsers, or by the text up to the query.
-  const url = decoded(new URL(request.url, 'http://reader').pathname);
+  const found = pathOf(request.url);
+  if (found === undefined) {
+    response.statusCode = 400;
+    response.end();
+    return;
+  }
+  const url = decoded(found);
   const plain = path.posix.normalize(decoded(request.url.split('?')[0]).replaceAll('\\', '/'));
   const said = request.rawHeaders.filter((_, at) => at % 2 && /^x-role$/i.test(request.rawHeaders[at - 1]));
   const roles = [request.headers['x-role'] ?? '', ...said];

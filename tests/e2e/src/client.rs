@@ -165,6 +165,12 @@ impl Client {
         std::mem::take(&mut self.unread)
     }
 
+    /// Reads until what came is enough, or up to the end of the connection.
+    pub fn until(&mut self, is_enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        while !is_enough(&self.unread) && self.more() > 0 {}
+        std::mem::take(&mut self.unread)
+    }
+
     /// Reads up to the end of the connection; whether that is a cut, and not a clean one.
     pub fn is_cut(&mut self) -> bool {
         let mut bytes = [0; 4096];

@@ -1,19 +1,22 @@
 //! How long it takes from `apply` to the last proxy that has adopted the change, and how that grows
 //! with the proxies, the mesh and what each proxy knows of it; all in one process. Run it by
 //! `cargo bench -p leno-control`. Figures are medians.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leno_admin::{Apply, Client, CreateToken, File};
 use leno_channel::Keyring;
-use leno_control::{Control, Settings};
 use leno_model::{Name, Namespace, Subscription, view::WorkloadId};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{Follower, Following, Shown, Wanted, join};
-use tokio::runtime::Builder;
 use tokio::sync::watch;
+
+use crate::plane::{apply, measured, start, token};
+
+#[path = "plane/plane.rs"]
+mod plane;
 
 /// How large the fleet is that follows.
 #[derive(Clone, Copy)]
@@ -37,18 +40,9 @@ const SIZES: [Size; 5] = [
 const CHANGES: usize = 21;
 
 fn main() {
-    print("proxies  services  known  ms until the last has adopted  ms of CPU\n");
+    println!("proxies  services  known  ms until the last has adopted  ms of CPU");
     for size in SIZES {
-        let place = std::env::temp_dir().join(format!("leno-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&place).expect("the temporary folder can be written");
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("threads can be started");
-        let (mut times, cpu) = runtime.block_on(run(&place, size));
-        runtime.shutdown_timeout(Duration::from_secs(10));
-        std::fs::remove_dir_all(&place).expect("it was made above");
+        let (mut times, cpu) = measured(2, async |place| run(place, size).await);
         times.sort();
         let median = times.get(CHANGES / 2).copied().unwrap_or_default();
         let Size {
@@ -56,11 +50,11 @@ fn main() {
             services,
             known,
         } = size;
-        print(&format!(
-            "{proxies:>7}  {services:>8}  {known:>5}  {:>29.1}  {:>9.1}\n",
+        println!(
+            "{proxies:>7}  {services:>8}  {known:>5}  {:>29.1}  {:>9.1}",
             median.as_secs_f64() * 1e3,
             cpu.as_secs_f64() * 1e3 / CHANGES as f64
-        ));
+        );
     }
 }
 
@@ -74,37 +68,12 @@ impl Size {
     }
 }
 
-fn print(line: &str) {
-    let told = std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes());
-    told.expect("somebody reads it");
-}
-
 /// How long each change took, and the CPU time of all of them.
 async fn run(place: &Path, size: Size) -> (Vec<Duration>, Duration) {
-    let listen = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listen.local_addr().expect("it is bound");
-    drop(listen);
-    let settings = Settings {
-        advertise: Some(address.to_string()),
-        ..Settings::new(place.join("store"), address, place.join("socket"))
-    };
-    let control = Control::open(settings, |_| {}).expect("it starts");
-    let _control = tokio::spawn(control.run());
-    let admin = Client::new(&place.join("socket"));
+    let admin = start(place);
     apply(&admin, shop(size.services), "shop").await;
     apply(&admin, route(0), "route").await;
-    let token = admin.ask(CreateToken {
-        namespace: "shop".into(),
-        service_account: Some("web".into()),
-        uses: u32::try_from(size.proxies).expect("they are few"),
-        seconds: 600,
-    });
-    let token = token
-        .await
-        .expect("it is made")
-        .text
-        .parse()
-        .expect("it is a token");
+    let token = token(&admin, size.proxies).await;
     let mut adopted = Vec::new();
     for number in 0..size.proxies {
         let folder = place.join(number.to_string());
@@ -199,24 +168,6 @@ async fn follow(folder: PathBuf, number: usize, known: usize) -> watch::Receiver
         told.expect("it is told");
     }
     weights
-}
-
-async fn apply(admin: &Client, text: String, set: &str) -> u64 {
-    let applied = admin.ask(Apply {
-        files: vec![File {
-            path: format!("{set}.yaml"),
-            text,
-        }],
-        namespace: "shop".into(),
-        set: set.into(),
-        prune: false,
-        if_revision: None,
-        message: String::new(),
-        allow_errors: false,
-        watch: None,
-        dry_run: false,
-    });
-    applied.await.expect("it is applied").status.revision
 }
 
 fn shop(services: usize) -> String {

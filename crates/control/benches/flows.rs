@@ -1,16 +1,21 @@
 //! How large a day of flows is, and how long answers from it take, for meshes of several sizes. Run it
 //! by `cargo bench -p leno-control --bench flows`. Times are medians.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
+#![expect(dead_code, reason = "nothing is applied here, and nobody joins")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use leno_admin::{By, Client, FailuresOf, TrafficOf};
+use leno_admin::{By, FailuresOf, TrafficOf};
 use leno_channel::wall;
-use leno_control::{Control, Settings};
 use leno_model::flow::{Failure, Flow, Kind, Side, Sum, What};
 use leno_model::{CallId, Code, Dice, Fault, Wall};
 use leno_store::flows::{Bounds, Flows, Reported, Sender, TIERS};
-use tokio::runtime::Builder;
+
+use crate::plane::{measured, start};
+
+#[path = "plane/plane.rs"]
+mod plane;
 
 /// How many services there are; each calls three others.
 const SERVICES: [usize; 3] = [50, 200, 400];
@@ -22,30 +27,21 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const TIMES: usize = 7;
 
 fn main() {
-    print("services  edges  kinds  MB  ms by service  ms by edge  ms by request  ms why\n");
+    println!("services  edges  kinds  MB  ms by service  ms by edge  ms by request  ms why");
     for services in SERVICES {
-        let place = std::env::temp_dir().join(format!("leno-bench-flows-{}", std::process::id()));
-        std::fs::create_dir_all(place.join("store")).expect("the temporary folder can be written");
-        let kinds = fill(&place.join("store"), services);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("threads can be started");
-        let (megabytes, times) = runtime.block_on(ask(&place));
-        runtime.shutdown_timeout(Duration::from_secs(10));
-        std::fs::remove_dir_all(&place).expect("it was made above");
+        let (kinds, megabytes, times) = measured(2, async |place| {
+            let store = place.join("store");
+            std::fs::create_dir_all(&store).expect("the temporary folder can be written");
+            let kinds = fill(&store, services);
+            let (megabytes, times) = ask(place).await;
+            (kinds, megabytes, times)
+        });
         let edges = 3 * services;
         let [service, edge, request, why] = times.map(|time| time.as_secs_f64() * 1e3);
-        print(&format!(
-            "{services}  {edges}  {kinds}  {megabytes:.1}  {service:.0}  {edge:.0}  {request:.0}  {why:.0}\n"
-        ));
+        println!(
+            "{services}  {edges}  {kinds}  {megabytes:.1}  {service:.0}  {edge:.0}  {request:.0}  {why:.0}"
+        );
     }
-}
-
-fn print(line: &str) {
-    let told = std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes());
-    told.expect("somebody reads it");
 }
 
 /// Writes a day into the file, by reports as long as what is kept of their age; says of how many kinds.
@@ -155,11 +151,7 @@ fn flow(kind: &Kind, at: Wall, length: Duration, dice: &mut Dice) -> Flow {
 
 /// How many megabytes the file uses, and how long each question takes.
 async fn ask(place: &Path) -> (f64, [Duration; 4]) {
-    let listen = ([127, 0, 0, 1], 0).into();
-    let settings = Settings::new(place.join("store"), listen, place.join("socket"));
-    let control = Control::open(settings, |_| {}).expect("it starts");
-    let _control = tokio::spawn(control.run());
-    let admin = Client::new(&place.join("socket"));
+    let admin = start(place);
     let traffic = |by| TrafficOf {
         seconds: DAY.as_secs(),
         until: None,

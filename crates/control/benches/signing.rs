@@ -1,22 +1,25 @@
 //! How many certificates a control plane signs in a second: asked for by mutual TLS and gRPC as proxies
 //! do, each request's own signature checked, each certificate written down before it is given away. Who
 //! asks is in the same process. Run it by `cargo bench -p leno-control --bench signing`.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leno_admin::{Apply, Client, CreateToken, File};
 use leno_channel::generate_key;
 use leno_channel::grpc::Line;
-use leno_control::{Control, Settings};
 use leno_model::SpiffeId;
 use leno_proxy::Clocks;
 use leno_proxy::follow::{Folder, Member, Shown, Wanted, join};
 use leno_wire::call::RENEW;
 use leno_wire::certificates::{Issued, Renew};
-use tokio::runtime::Builder;
 use tokio::task::JoinSet;
+
+use crate::plane::{apply, measured, start, token};
+
+#[path = "plane/plane.rs"]
+mod plane;
 
 /// How many ask at the same time, each again as soon as it is answered.
 const ASKERS: usize = 64;
@@ -28,53 +31,21 @@ const TIMES: usize = 200;
 const ROUNDS: usize = 5;
 
 fn main() {
-    let place = std::env::temp_dir().join(format!("leno-bench-signing-{}", std::process::id()));
-    std::fs::create_dir_all(&place).expect("the temporary folder can be written");
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
-    let runtime = runtime.expect("threads can be started");
-    let mut times = runtime.block_on(run(&place));
-    runtime.shutdown_timeout(Duration::from_secs(10));
-    std::fs::remove_dir_all(&place).expect("it was made above");
+    let mut times = measured(1, run);
     times.sort();
     let median = times.get(ROUNDS / 2).copied().unwrap_or_default();
     let count = ASKERS * TIMES;
     let rate = count as f64 / median.as_secs_f64();
-    print("certificates  ms  per second\n");
-    print(&format!(
-        "{count}  {:.0}  {rate:.0}\n",
-        median.as_secs_f64() * 1e3
-    ));
-}
-
-fn print(line: &str) {
-    let told = std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes());
-    told.expect("somebody reads it");
+    println!("certificates  ms  per second");
+    println!("{count}  {:.0}  {rate:.0}", median.as_secs_f64() * 1e3);
 }
 
 /// How long each round took.
 async fn run(place: &Path) -> Vec<Duration> {
-    let listen = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listen.local_addr().expect("it is bound");
-    drop(listen);
-    let settings = Settings {
-        advertise: Some(address.to_string()),
-        ..Settings::new(place.join("store"), address, place.join("socket"))
-    };
-    let control = Control::open(settings, |_| {}).expect("it starts");
-    let _control = tokio::spawn(control.run());
-    let admin = Client::new(&place.join("socket"));
-    apply(&admin).await;
-    let token = admin.ask(CreateToken {
-        namespace: "shop".into(),
-        service_account: Some("web".into()),
-        uses: 1,
-        seconds: 600,
-    });
-    let token = token.await.expect("it is made").text;
-    let token = token.parse().expect("it is a token");
+    let admin = start(place);
+    let mesh = "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {name: shop}\n";
+    apply(&admin, mesh.into(), "shop").await;
+    let token = token(&admin, 1).await;
     let (clocks, folder) = (Clocks::start(), place.join("web"));
     let shown = Shown::Token(&token);
     let joined = join(shown, &Wanted::default(), &folder, clocks.clone()).await;
@@ -116,22 +87,4 @@ async fn round(line: &Arc<Line>, identity: &SpiffeId) -> Duration {
         asked.expect("nothing panics");
     }
     begin.elapsed()
-}
-
-async fn apply(admin: &Client) {
-    let apply = Apply {
-        files: vec![File {
-            path: "shop.yaml".into(),
-            text: "apiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {name: shop}\n".into(),
-        }],
-        namespace: "shop".into(),
-        set: "shop".into(),
-        prune: false,
-        if_revision: None,
-        message: String::new(),
-        allow_errors: false,
-        watch: None,
-        dry_run: false,
-    };
-    admin.ask(apply).await.expect("it is applied");
 }

@@ -1,5 +1,6 @@
 //! How long it takes to judge what was recorded by another configuration. Run it by
 //! `cargo bench -p leno-preview --bench preview`. Times are medians.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ const TIMES: usize = 3;
 
 fn main() {
     let (before, after) = (mesh(false), mesh(true));
-    print("kinds of call  ms  undecided %  breaks %\n");
+    println!("kinds of call  ms  undecided %  breaks %");
     for requests in REQUESTS {
         let mut times = Vec::new();
         let mut shares = (0.0, 0.0);
@@ -41,15 +42,8 @@ fn main() {
         let millis = times[TIMES / 2].as_secs_f64() * 1e3;
         let kinds = SERVICES * CALLERS * requests;
         let (undecided, breaks) = shares;
-        print(&format!(
-            "{kinds}  {millis:.0}  {undecided:.1}  {breaks:.1}\n"
-        ));
+        println!("{kinds}  {millis:.0}  {undecided:.1}  {breaks:.1}");
     }
-}
-
-fn print(line: &str) {
-    let told = std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes());
-    told.expect("somebody reads it");
 }
 
 /// Services with a route of two rules and a policy of ten each; a `change` takes a caller and a path

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use leno_compile::{Mesh, ViewOf, compile};
 use leno_model::view::{View, WorkloadId};
-use leno_model::{Code, Dice, Name, Namespace, Network, Severity};
+use leno_model::{Code, Dice, Name, Namespace, Network, Notes, Severity};
 use leno_resources::Resources;
 use leno_traffic::{Destination, Host, Scope, Table};
 
@@ -143,27 +143,12 @@ const CLOSED: &str = "{apiVersion: leno.dev/v1alpha1, kind: AccessPolicy, metada
 
 #[test]
 fn no_object_of_a_namespace_opens_what_the_mesh_denies_by_address() {
-    let caller = id("shop", "web");
     for opening in OPENING {
         for namespace in ["shop", "mallory"] {
-            let text = format!(
-                "{SHOP}---\n{CLOSED}\n---\n{}",
-                opening.replace("NS", namespace)
-            );
-            let files = [("all.yaml", text.into_bytes())];
-            let (resources, _) = Resources::read(files, &Namespace::new("shop").unwrap());
-            let (mesh, _) = compile(&resources);
-            let view = mesh.view(ViewOf {
-                workloads: &BTreeSet::from([caller.clone()]),
-            });
-            let table = Table::new(Arc::new(view), Scope::Whole);
-            for address in ["203.0.113.5:443", "203.0.113.6:443"] {
-                let address: SocketAddr = address.parse().unwrap();
-                let at = match table.destination(
-                    &caller.namespace,
-                    &Network::default_network(),
-                    address,
-                ) {
+            let opened = opening.replace("NS", namespace);
+            let web = Web::of(&format!("{SHOP}---\n{CLOSED}\n---\n{opened}"));
+            for address in OUTSIDE {
+                let at = match web.destination(address) {
                     Destination::Endpoint(direct) if direct.endpoint.tunnel.is_none() => {
                         vec![direct.address]
                     }
@@ -172,7 +157,7 @@ fn no_object_of_a_namespace_opens_what_the_mesh_denies_by_address() {
                         endpoints.map(|endpoint| endpoint.address).collect()
                     }
                     Destination::Unknown(_) => {
-                        let outside = table.outside(&caller, address).unwrap();
+                        let outside = web.table.outside(&web.id, address).unwrap();
                         assert!(outside.judge(&Host::default()).is_err(), "{opening}");
                         continue;
                     }
@@ -180,7 +165,7 @@ fn no_object_of_a_namespace_opens_what_the_mesh_denies_by_address() {
                 };
                 assert!(!at.is_empty(), "{opening}");
                 for address in at {
-                    let denied = table.lets_call_plain(&caller, address).unwrap_err();
+                    let denied = web.table.lets_call_plain(&web.id, address).unwrap_err();
                     assert_eq!(denied.code(), Code::R067, "{opening}");
                 }
             }
@@ -188,37 +173,78 @@ fn no_object_of_a_namespace_opens_what_the_mesh_denies_by_address() {
     }
 }
 
+/// The addresses that are opened.
+const OUTSIDE: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5)), 443),
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 6)), 443),
+];
+
+/// The workload `web` of shop, the mesh that it is in, and what its proxy holds of that.
+struct Web {
+    id: WorkloadId,
+    mesh: Mesh,
+    notes: Notes,
+    table: Table,
+}
+
+impl Web {
+    /// In the mesh of these objects.
+    fn of(objects: &str) -> Self {
+        let files = [("all.yaml", objects.as_bytes().to_vec())];
+        let (resources, _) = Resources::read(files, &Namespace::new("shop").unwrap());
+        let (mesh, notes) = compile(&resources);
+        let id = id("shop", "web");
+        let view = mesh.view(ViewOf {
+            workloads: &BTreeSet::from([id.clone()]),
+        });
+        Self {
+            id,
+            table: Table::new(Arc::new(view), Scope::Whole),
+            mesh,
+            notes,
+        }
+    }
+
+    /// What an address is to its proxy.
+    fn destination(&self, address: SocketAddr) -> Destination<'_> {
+        let network = Network::default_network();
+        self.table
+            .destination(&self.id.namespace, &network, address)
+    }
+
+    /// Of what of the mesh it is where a call is imagined.
+    fn imagined(&self, address: SocketAddr) -> Option<String> {
+        let (ip, network) = (address.ip().to_string(), Network::default_network());
+        let namespace = &self.id.namespace;
+        let found = self
+            .mesh
+            .destination(&ip, address.port(), namespace, &network);
+        Some(match found.ok()? {
+            leno_compile::Destination::Service(service) => service.name.to_string(),
+            leno_compile::Destination::Instance(instance) => instance.workload.id.to_string(),
+        })
+    }
+}
+
 #[test]
 fn what_a_namespace_declares_outside_takes_the_calls_of_its_own_workloads() {
-    let means_to_shop = |namespace: &str| {
-        let text = format!("{SHOP}---\n{}", OPENING[1].replace("NS", namespace));
-        let files = [("all.yaml", text.into_bytes())];
-        let (resources, _) = Resources::read(files, &Namespace::new("shop").unwrap());
-        let (mesh, _) = compile(&resources);
-        let caller = id("shop", "web");
-        let workloads = BTreeSet::from([caller.clone()]);
-        let view = mesh.view(ViewOf {
-            workloads: &workloads,
-        });
-        let table = Table::new(Arc::new(view), Scope::Whole);
-        let network = Network::default_network();
-        ["203.0.113.5:443", "203.0.113.6:443"].map(|address| {
-            let address: SocketAddr = address.parse().unwrap();
-            let (ip, port) = (address.ip().to_string(), address.port());
-            let found = mesh.destination(&ip, port, &caller.namespace, &network);
-            let destination = table.destination(&caller.namespace, &network, address);
-            let is_unknown = matches!(destination, Destination::Unknown(_));
+    let is_unknown = |namespace: &str| {
+        let declared = OPENING[1].replace("NS", namespace);
+        let web = Web::of(&format!("{SHOP}---\n{declared}"));
+        OUTSIDE.map(|address| {
+            let is_unknown = matches!(web.destination(address), Destination::Unknown(_));
+            let imagined = web.imagined(address);
             assert_eq!(
-                found.is_err(),
+                imagined.is_none(),
                 is_unknown,
                 "one is told what the other does"
             );
             is_unknown
         })
     };
-    assert_eq!(means_to_shop("shop"), [false; 2]);
-    assert_eq!(means_to_shop("leno-system"), [false; 2]);
-    assert_eq!(means_to_shop("mallory"), [true; 2]);
+    assert_eq!(is_unknown("shop"), [false; 2]);
+    assert_eq!(is_unknown("leno-system"), [false; 2]);
+    assert_eq!(is_unknown("mallory"), [true; 2]);
 }
 
 #[test]
@@ -235,31 +261,13 @@ fn what_two_namespaces_declare_outside_is_to_each_its_own() {
         what.replace("NS", namespace)
     };
     let declared = format!("{SHOP}---\n{}", OPENING[1].replace("NS", "shop"));
-    let caller = id("shop", "web");
     let seen = |beside: &str| {
-        let files = [(
-            "all.yaml",
-            format!("{declared}\n---\n{beside}").into_bytes(),
-        )];
-        let (resources, _) = Resources::read(files, &Namespace::new("shop").unwrap());
-        let (mesh, notes) = compile(&resources);
-        let is_taken = notes.iter().any(|note| note.code == Code::C122);
+        let web = Web::of(&format!("{declared}\n---\n{beside}"));
+        let is_taken = web.notes.iter().any(|note| note.code == Code::C122);
         assert!(!is_taken, "each has its own callers: {beside}");
-        let view = mesh.view(ViewOf {
-            workloads: &BTreeSet::from([caller.clone()]),
-        });
-        let table = Table::new(Arc::new(view), Scope::Whole);
-        let network = Network::default_network();
-        ["203.0.113.5:443", "203.0.113.6:443"].map(|address| {
-            let address: SocketAddr = address.parse().unwrap();
-            let (ip, port) = (address.ip().to_string(), address.port());
-            let found = mesh.destination(&ip, port, &caller.namespace, &network);
-            let found = match found.unwrap() {
-                leno_compile::Destination::Service(service) => service.name.to_string(),
-                leno_compile::Destination::Instance(instance) => instance.workload.id.to_string(),
-            };
-            let means = means(&table.destination(&caller.namespace, &network, address));
-            format!("{means}; imagined {found}")
+        OUTSIDE.map(|address| {
+            let imagined = web.imagined(address).unwrap();
+            format!("{}; imagined {imagined}", means(&web.destination(address)))
         })
     };
     let alone = seen("");

@@ -316,6 +316,15 @@ async fn until_found(world: &World, expect: &str) {
     assert!(found.await.is_ok(), "{last:#?}");
 }
 
+/// A mesh, and a proxy of it on a host with these clocks.
+async fn on_a_host_with(clocks: Clocks) -> (World, Proxy) {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
+    join(&token, None, &place).await.unwrap();
+    (world, Proxy::start_by(clocks, place, &["web"]))
+}
+
 /// How far mesh time is from what the host's wall clock shows, which is right.
 fn off(clocks: &Clocks) -> Duration {
     let (right, now) = (leno_channel::wall(), clocks.now().wall);
@@ -336,11 +345,7 @@ async fn a_proxy_whose_clock_is_wrong_goes_by_mesh_time_also_without_a_control_p
         Wall::default()
     }
     for wrong in [ahead as fn() -> Wall, behind] {
-        let world = World::new().await;
-        world.apply(SHOP).await;
-        let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
-        join(&token, None, &place).await.unwrap();
-        let mut web = Proxy::start_by(Clocks::with_wall(wrong), place, &["web"]);
+        let (world, mut web) = on_a_host_with(Clocks::with_wall(wrong)).await;
         web.event(|event| matches!(event, Event::ClockOff(_))).await;
         until_found(&world, "T013 proxy proxy: the host's clock is 300.").await;
         let minute = Duration::from_secs(60);
@@ -365,11 +370,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A mesh, and a proxy that goes by these clocks and has been told the time.
 async fn told(clocks: &Clocks) -> (World, Proxy) {
-    let world = World::new().await;
-    world.apply(SHOP).await;
-    let (token, place) = (world.token(Some("web")).await, Arc::new(Place::new()));
-    join(&token, None, &place).await.unwrap();
-    let web = Proxy::start_by(clocks.clone(), place, &["web"]);
+    let (world, web) = on_a_host_with(clocks.clone()).await;
     within(async {
         while !web.clocks.is_told() {
             tokio::task::yield_now().await;

@@ -289,7 +289,8 @@ pub(crate) fn notes(overrides: &[KeptOverride], resources: &Resources) -> Notes 
         let object = Arc::new(object(measure));
         let in_force = match measure {
             Measure::Audit(..) => {
-                "it refuses nobody, and tells of calls that it would deny".to_owned()
+                "it refuses nobody; what its rules with Deny match is told, whom it leaves out is not"
+                    .to_owned()
             }
             Measure::Eject(_) => "it answers for no service".to_owned(),
             Measure::AllTo { backend, .. } => {

@@ -35,12 +35,14 @@ impl<Who: Ord + Clone> Pace<Who> {
         }
     }
 
-    /// Tells of another one of `who` by `write`, with how many were only counted before it, or counts it. It
-    /// is counted only where as many as may be are told of already. Fails as `write` does.
+    /// Tells of another one of `who` by `write`, with how many were only counted before it, or counts it. So
+    /// many `before` it were counted elsewhere. It is counted only where as many as may be are told of already.
+    /// Fails as `write` does.
     pub fn keep<E>(
         &self,
         who: &Who,
         now: Wall,
+        before: u64,
         write: impl FnOnce(u64) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut pace = self.lock();
@@ -54,10 +56,10 @@ impl<Who: Ord + Clone> Pace<Who> {
         // There are no more keys than records in a while.
         let own = pace.by.get(who).copied().unwrap_or_default();
         if pace.written >= self.most || own >= MOST_OF_ONE {
-            pace.passed = pace.passed.saturating_add(1);
+            pace.passed = pace.passed.saturating_add(before).saturating_add(1);
             return Ok(());
         }
-        write(pace.passed)?;
+        write(pace.passed.saturating_add(before))?;
         pace.written = pace.written.saturating_add(1);
         pace.by.insert(who.clone(), own + 1);
         pace.passed = 0;
@@ -86,13 +88,22 @@ mod tests {
 
     /// How many more came before one that is written down; `None` for one that is not.
     fn kept(pace: &Pace<&'static str>, who: &'static str, seconds: u64) -> Option<u64> {
-        let mut before = None;
+        kept_with(pace, who, seconds, 0)
+    }
+
+    fn kept_with(
+        pace: &Pace<&'static str>,
+        who: &'static str,
+        seconds: u64,
+        before: u64,
+    ) -> Option<u64> {
+        let mut told = None;
         let now = Wall::since_epoch(Duration::from_secs(seconds));
-        let kept = pace.keep(&who, now, |passed| {
-            before = Some(passed);
+        let kept = pace.keep(&who, now, before, |passed| {
+            told = Some(passed);
             Ok(())
         });
-        kept.map(|()| before)
+        kept.map(|()| told)
             .unwrap_or_else(|never: std::convert::Infallible| match never {})
     }
 
@@ -112,13 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn those_who_were_counted_elsewhere_count_too() {
+        let looks = Pace::new(1);
+        assert_eq!(kept_with(&looks, "shop/web", 1000, 3), Some(3));
+        assert_eq!(kept_with(&looks, "shop/web", 1001, 5), None);
+        assert_eq!(kept_with(&looks, "shop/web", 1060, 2), Some(8));
+    }
+
+    #[test]
     fn nothing_is_only_counted_while_nothing_can_be_written() {
         let looks = Pace::new(u32::MAX);
         let who = "leno-people/bo";
         let now = Wall::since_epoch(Duration::from_secs(1000));
         for _ in 0..20 {
             let full = || Err::<(), _>("the disk is full");
-            looks.keep(&who, now, |_| full()).unwrap_err();
+            looks.keep(&who, now, 0, |_| full()).unwrap_err();
         }
         assert_eq!(kept(&looks, who, 1000), Some(0));
     }

@@ -342,7 +342,7 @@ pub(crate) fn who(center: &Center, asker: &Asker) -> Label {
 }
 
 /// An identity as history tells it. No user of a host has a name with a slash.
-fn identity_label(id: &SpiffeId, own: &TrustDomain) -> Label {
+pub(crate) fn identity_label(id: &SpiffeId, own: &TrustDomain) -> Label {
     let short = format!("{}/{}", id.namespace, id.service_account);
     let text = match id.trust_domain == *own {
         true => short,

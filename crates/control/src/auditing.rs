@@ -2,23 +2,36 @@
 //! a bounded rate: whoever looks, fails or knocks all day must not push the rest out.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use leno_admin::{Asker, Audit, AuditOf, Audited, AuditedOf, Failure, Outcome, Pace, Question};
-use leno_model::Code;
+use leno_model::{Code, SpiffeId};
 use leno_store::{AuditRecord, Came, Label, Message, Note, Remembering};
+use leno_wire::looks::Look;
 
-use crate::administer::{status, store_failed, who};
+use crate::administer::{identity_label, status, store_failed, who};
 use crate::center::Center;
 use crate::clock;
 
 /// Something that is asked, as it is written down.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// Nobody, where nothing was proven.
-    asker: Option<Asker>,
+    by: By,
     from: Label,
     what: Label,
-    about: Message,
+    about: String,
+    /// How many more before it were only counted elsewhere.
+    before: u64,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+enum By {
+    Asker(Asker),
+    /// Somebody who has proven nothing.
+    Nobody,
+    /// A user of a proxy's host, by the word of the proxy, which proved to be this.
+    UserAt(u32, Label),
 }
 
 impl Asked {
@@ -33,22 +46,12 @@ impl Asked {
 
     /// The same of something that has no question.
     pub(crate) fn new(asker: &Asker, what: &str, about: &str) -> Self {
-        Self {
-            asker: Some(asker.clone()),
-            from: label(&asker.to_string()),
-            what: label(what),
-            about: message(about),
-        }
+        Self::by(By::Asker(asker.clone()), &asker.to_string(), what, about)
     }
 
     /// Whoever asked has proven nothing.
     pub(crate) fn of_nobody(address: IpAddr) -> Self {
-        Self {
-            asker: None,
-            from: label(&address.to_string()),
-            what: label("ask"),
-            about: Message::default(),
-        }
+        Self::by(By::Nobody, &address.to_string(), "ask", "")
     }
 
     /// A user of this host asks by a socket that is not for it.
@@ -58,35 +61,62 @@ impl Asked {
 
     /// Whoever asked has proven nothing, by a browser or program at the page's address.
     pub(crate) fn of_page(attempt: &str) -> Self {
+        Self::by(By::Nobody, "dashboard", "look", attempt)
+    }
+
+    /// A proxy that proved to be `proxy` says that a user of its host asked it.
+    fn of_look(center: &Center, proxy: &SpiffeId, address: IpAddr, look: &Look) -> Self {
+        let proxy = identity_label(proxy, &center.edition().mesh.settings.trust_domain);
+        let from = format!("proxy of {proxy}, {}", address.to_canonical());
+        let by = By::UserAt(look.user, proxy);
+        let mut asked = Self::by(by, &from, &look.what, &look.about);
+        if center.clocks.now().wall.since(look.at) >= LATE {
+            let told = format!("{} (at {})", asked.about, look.at);
+            told.trim_start().clone_into(&mut asked.about);
+        }
+        asked.before = look.before;
+        asked
+    }
+
+    fn by(by: By, from: &str, what: &str, about: &str) -> Self {
         Self {
-            asker: None,
-            from: label("dashboard"),
-            what: label("look"),
-            about: message(attempt),
+            by,
+            from: label(from),
+            what: label(what),
+            about: cut(about, LONGEST_ABOUT),
+            before: 0,
         }
     }
-}
 
-impl Asked {
     /// Who it is. Reads the users of this host.
     fn who(&self, center: &Center) -> Label {
-        let asker = self.asker.as_ref();
-        asker.map_or_else(|| label("nobody"), |asker| who(center, asker))
+        match &self.by {
+            By::Asker(asker) => who(center, asker),
+            By::Nobody => label("nobody"),
+            By::UserAt(user, _) => label(&format!("user {user}")),
+        }
     }
 
     /// With whose other attempts this one is counted: who proves nothing at one door does not keep others
     /// from being heard of at another.
     fn counted_with(&self, who: &Label) -> Label {
-        match self.asker {
-            Some(_) => who.clone(),
-            None => self.what.clone(),
+        match &self.by {
+            By::Asker(_) => who.clone(),
+            By::Nobody => self.what.clone(),
+            By::UserAt(_, proxy) => proxy.clone(),
         }
     }
 }
 
-/// How much is written down of what is refused in a minute, in all; those whose looks and failures
-/// are written down have roles, and are no more than the mesh names.
-const MOST_REFUSALS: u32 = 60;
+/// How long ago a proxy was asked whose record tells when: it could not say so at once.
+const LATE: Duration = Duration::from_secs(60);
+
+/// How much of what was asked about is written down, in bytes: there is room for what is said beside it.
+const LONGEST_ABOUT: usize = 896;
+
+/// How much is written down in a minute of what is refused, in all, and of what all proxies tell; others
+/// whose looks and failures are written down have roles, and are no more than the mesh names.
+const MOST: u32 = 60;
 
 /// How often of late something was written down that changed nothing, by what came of it.
 #[derive(Debug)]
@@ -94,14 +124,16 @@ pub(crate) struct Paces {
     refusals: Pace<Label>,
     looks: Pace<Label>,
     failures: Pace<Label>,
+    at_proxies: Pace<Label>,
 }
 
 impl Default for Paces {
     fn default() -> Self {
         Self {
-            refusals: Pace::new(MOST_REFUSALS),
+            refusals: Pace::new(MOST),
             looks: Pace::new(u32::MAX),
             failures: Pace::new(u32::MAX),
+            at_proxies: Pace::new(MOST),
         }
     }
 }
@@ -137,14 +169,30 @@ pub(crate) fn refused(center: &Center, asked: &Asked, code: Code) {
     }
 }
 
+/// Writes down that a proxy, which proved to be `proxy`, was asked by its own socket.
+pub(crate) fn looked(
+    center: &Center,
+    proxy: &SpiffeId,
+    address: IpAddr,
+    look: &Look,
+) -> Result<(), Failure> {
+    let asked = Asked::of_look(center, proxy, address, look);
+    let came = match look.is_refused {
+        true => Came::Refused(Code::S016),
+        false => Came::Done,
+    };
+    let written = paced(center, &center.paces.at_proxies, &asked, came);
+    written.inspect_err(|failure| center.trouble(Code::S018, failure.message.clone()))
+}
+
 /// Writes down what changed nothing, as far as there is room for it.
 fn paced(center: &Center, pace: &Pace<Label>, asked: &Asked, came: Came) -> Result<(), Failure> {
     let with = asked.counted_with(&asked.who(center));
-    pace.keep(&with, clock::wall(), |passed| {
+    pace.keep(&with, clock::wall(), asked.before, |passed| {
         let mut asked = asked.clone();
         if passed > 0 {
             let beside = format!("{} (and {passed} more before, only counted)", asked.about);
-            asked.about = message(beside.trim_start());
+            beside.trim_start().clone_into(&mut asked.about);
         }
         write(center, &asked, came)
     })
@@ -188,7 +236,7 @@ fn write(center: &Center, asked: &Asked, came: Came) -> Result<(), Failure> {
         who: asked.who(center),
         from: asked.from.clone(),
         what: asked.what.clone(),
-        about: asked.about.clone(),
+        about: message(&asked.about),
         came,
         revision: center.store.head().revision,
     };

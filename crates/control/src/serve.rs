@@ -15,6 +15,7 @@ use leno_model::{Code, SpiffeId};
 use leno_wire::call;
 use leno_wire::certificates::{Evidence, Join, Leave, Readmit, Renew, Time, control_plane};
 use leno_wire::flows::Taken;
+use leno_wire::looks::Look;
 use leno_wire::tokens::Mint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -26,7 +27,9 @@ use crate::center::Center;
 use crate::entitled::may_act_as;
 use crate::flows::NotTaken;
 use crate::holders::Seat;
-use crate::{distribute, flows, issue, mint, published, readmit, relay, remote, troubled};
+use crate::{
+    auditing, distribute, flows, issue, mint, published, readmit, relay, remote, troubled,
+};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -215,6 +218,7 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
         | call::DISTRIBUTE
         | call::ANSWER
         | call::REPORT
+        | call::LOOK
         | call::TROUBLES => Err(Status::new(
             StatusCode::Unauthenticated,
             "this takes a certificate",
@@ -298,6 +302,14 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
             let proven = peer.caller.id().clone();
             asked(&mut messages, Mint::decode, move |ask| {
                 mint::mint(&center, &proven, &ask).map(|minted| minted.encode())
+            })
+            .await
+        }
+        call::LOOK => {
+            asked(&mut messages, Look::decode, move |look| {
+                let written = auditing::looked(&center, peer.caller.id(), peer.address.ip(), &look);
+                let written = written.map(|()| Vec::new());
+                written.map_err(|why| Status::new(StatusCode::Unavailable, why.message))
             })
             .await
         }

@@ -12,6 +12,7 @@ mod event;
 mod folder;
 mod join;
 mod leave;
+mod looks;
 mod readmit;
 mod rejoin;
 mod signer;
@@ -43,6 +44,7 @@ pub use event::Event;
 pub use folder::{Folder, NotJoinedYet};
 pub use join::{NotJoined, Shown, Wanted, join};
 pub use leave::{NotLeft, leave};
+pub use looks::Looks;
 pub use signer::Signer;
 pub use visit::{Member, NotVisited, Visit};
 
@@ -81,6 +83,7 @@ pub struct Follower {
     certificates: Certificates,
     timekeeper: Timekeeper,
     reports: Option<Reports>,
+    looks: Looks,
     /// What becomes of what is sent to a collector, which the control plane is told.
     telemetry: Option<Telemetry>,
     keyring: Arc<Keyring>,
@@ -155,6 +158,7 @@ impl Follower {
             certificates,
             timekeeper: Timekeeper::new(&clocks),
             reports: None,
+            looks: Looks::default(),
             telemetry: None,
             keyring,
             clocks,
@@ -186,6 +190,11 @@ impl Follower {
         self.reports = Some(Reports::new(proxy, telemetry, clocks, &mut self.dice));
         self.certificates.tell_in(telemetry);
         self.telemetry = Some(telemetry.clone());
+    }
+
+    /// The way to have the control plane told who asks the proxy by its own socket.
+    pub fn looks(&self) -> Looks {
+        self.looks.clone()
     }
 
     /// Who it proves to be.

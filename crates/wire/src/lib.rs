@@ -3,8 +3,9 @@
 //!
 //! The transport is delta xDS with one type of ours. A part's version is the hash of its bytes, so
 //! that a proxy that comes back, to whichever replica, is sent only what differs. Beside it stand
-//! what joins and renews say ([`certificates`]), what a proxy is asked ([`questions`]), what goes
-//! wrong at it beside its calls ([`troubles`]), and the names of all calls ([`call`]).
+//! what joins and renews say ([`certificates`]), what a proxy is asked ([`questions`]), who
+//! asks it by its own socket ([`looks`]), what goes wrong at it beside its calls ([`troubles`]), and the
+//! names of all calls ([`call`]).
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
 #![deny(
@@ -31,6 +32,8 @@ pub mod call {
     pub const READMIT: &str = "/leno.dev.v1alpha1.Certificates/Readmit";
     /// Takes a [`crate::certificates::Leave`] and gives nothing back.
     pub const LEAVE: &str = "/leno.dev.v1alpha1.Certificates/Leave";
+    /// Takes a [`crate::looks::Look`], writes it down and gives nothing back.
+    pub const LOOK: &str = "/leno.dev.v1alpha1.Audit/Look";
     /// Takes a [`crate::tokens::Mint`] and gives a [`crate::tokens::Minted`].
     pub const MINT: &str = "/leno.dev.v1alpha1.Certificates/Mint";
     /// Takes a [`crate::flows::Report`] and gives a [`crate::flows::Taken`].
@@ -48,6 +51,7 @@ pub mod certificates;
 pub mod client;
 pub mod delta;
 pub mod flows;
+pub mod looks;
 pub mod part;
 pub mod questions;
 mod saved;

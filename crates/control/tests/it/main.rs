@@ -5,6 +5,7 @@ mod attest;
 mod fleet;
 mod flows;
 mod follow;
+mod looks;
 mod metrics;
 mod outside;
 mod overrides;

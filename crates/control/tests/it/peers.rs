@@ -79,6 +79,7 @@ async fn somebody_of_a_peer_is_nobody_of_this_mesh() {
         call::LEAVE,
         call::ANSWER,
         call::TROUBLES,
+        call::LOOK,
         call::TIME,
         call::JOIN,
     ];

@@ -16,7 +16,7 @@ use leno_model::Name;
 use leno_model::view::{View, WorkloadId};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{
-    self, Asker, Folder, Follower, Following, Member, NotJoined, Shown, Wanted,
+    self, Asker, Folder, Follower, Following, Looks, Member, NotJoined, Shown, Wanted,
 };
 use leno_store::NotOpened;
 use leno_telemetry::Telemetry;
@@ -244,6 +244,7 @@ pub(crate) struct Proxy {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) clocks: Clocks,
     pub(crate) telemetry: Telemetry,
+    pub(crate) looks: Looks,
     pub(crate) events: watch::Receiver<Vec<follow::Event>>,
     views: watch::Receiver<Option<Arc<View>>>,
     task: JoinHandle<()>,
@@ -276,6 +277,7 @@ impl Proxy {
         let (mut follower, asker) = opened.unwrap();
         let telemetry = Telemetry::new(leno_telemetry::Settings::default());
         follower.report(&telemetry);
+        let looks = follower.looks();
         let first = follower.view().map(|(view, _)| view);
         let (adopt, views) = watch::channel(first);
         let (tell, events) = watch::channel(heard);
@@ -294,6 +296,7 @@ impl Proxy {
             keyring,
             clocks,
             telemetry,
+            looks,
             events,
             views,
             task,

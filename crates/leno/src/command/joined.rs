@@ -68,6 +68,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     follower.report(&telemetry);
     let domain = &follower.identity().trust_domain;
     let applications = Applications::new(domain, follower.signer(), clocks.clone());
+    let looks = follower.looks();
     let ended = Arc::new(Notify::new());
     let tell = |event: &Event| {
         held.hear(event, clocks.now().wall);
@@ -103,7 +104,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 let _proxy = running.started().await;
                 tell_taken(process, *terminal.borrow_mut());
             }
-            let (doorkeeper, mut lines) = Doorkeeper::new(clocks.clone());
+            let (doorkeeper, mut lines) = Doorkeeper::new(clocks.clone(), Some(looks));
             let socket = &following.folder;
             let _asked = listen(socket, witness, doorkeeper, &ended, succeeds.is_some())?;
             let _found = neighbours::Place::of(&host::proxy_socket(&following.folder));

@@ -80,7 +80,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     )?;
     witness.try_by(&proxy);
     // Where it cannot be found, it works all the same.
-    let (doorkeeper, mut asked) = Doorkeeper::new(now);
+    let (doorkeeper, mut asked) = Doorkeeper::new(now, None);
     let _found = runtime.block_on(async {
         let strangers = doorkeeper.clone();
         let answer = move |asker: Asker, question: Question| {

@@ -20,7 +20,7 @@ use crate::follow::ask::Order;
 use crate::follow::event::Event;
 use crate::follow::join::connect;
 use crate::follow::readmit::readmit;
-use crate::follow::{Follower, Unanswered, time, troubles};
+use crate::follow::{Follower, Unanswered, looks, time, troubles};
 use crate::reports::{NotTaken, Reports, Told};
 
 /// How many subscriptions a proxy may have.
@@ -57,6 +57,8 @@ impl Follower {
         let news = news.map(|telemetry| telemetry.export().news());
         let telling = troubles::tell(line.clone(), news, self.timekeeper.wrong());
         let _telling = EndWith(tokio::spawn(telling));
+        let looks = looks::tell(line.clone(), self.looks.clone(), self.clocks.clone());
+        let _looks = EndWith(tokio::spawn(looks));
         tell(&Event::Connected);
         self.line.send_replace(Some(line.clone()));
         pause.reset();

@@ -32,7 +32,7 @@ fn ask_as_another(socket: &Path) -> Option<String> {
 }
 
 #[test]
-fn who_asks_a_proxy_by_its_socket_stands_in_what_it_prints() {
+fn who_asks_a_proxy_by_its_socket_stands_in_what_it_prints_and_in_the_audit_log() {
     let control = Control::start(&[], MESH, PAIR);
     let web = control.joined("web", &[]);
     web.until_says(&["adopted view"]);
@@ -46,10 +46,20 @@ fn who_asks_a_proxy_by_its_socket_stands_in_what_it_prints() {
             .contains(" asks: kept the last 1 calls")
             .then_some(())
     });
+    let audit = |parts: &[&str]| {
+        until("the control plane is told", || {
+            let audit = control.ask(&["history", "--audit"]);
+            let mut rows = audit.lines();
+            rows.any(|row| parts.iter().all(|part| row.contains(part)))
+                .then_some(())
+        });
+    };
+    audit(&["proxy of shop/web", "kept the last 1 calls", "done"]);
     let Some(told) = ask_as_another(&socket) else {
         return;
     };
     assert!(told.contains("user 65534 may not ask"), "{told}");
+    audit(&["user 65534", "proxy of shop/web", "ask", "refused S016"]);
     web.until_says(&["S016 no-administrator", "user 65534 asks, and may not"]);
 }
 

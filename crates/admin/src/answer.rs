@@ -1,5 +1,7 @@
 //! The answers. Their JSON is what `-o json` prints: fields are added, never renamed.
 
+use std::collections::BTreeMap;
+
 use leno_model::{Code, Note, ObjectRef, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -413,6 +415,9 @@ pub struct Configuration {
     pub files: Vec<InForce>,
     /// What runs in the care of the control plane's own process.
     pub running: Vec<Running>,
+    /// What runs in the cluster that it follows.
+    #[serde(default)]
+    pub pods: Vec<RunningPod>,
     /// The virtual addresses of services.
     pub addresses: Vec<Addressed>,
     /// Where mesh calls are taken for workloads, as their proxies reported.
@@ -428,6 +433,27 @@ pub struct Configuration {
     pub overrides: Vec<OverrideTold>,
     /// The proxies that are connected, by name.
     pub proxies: Vec<ProxyState>,
+}
+
+/// A pod that has not ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RunningPod {
+    /// Which: `shop/cart-7d9f8bc5d-x2x4k`.
+    pub pod: String,
+    /// The workload it is an instance of: `cart`.
+    pub of: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whom it acts as.
+    pub service_account: String,
+    /// The ports that it declares, with their names.
+    pub ports: BTreeMap<u16, Option<String>>,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// The region, zone and node it runs in, as far as they are known.
+    pub locality: [Option<String>; 3],
+    /// Whether it takes calls.
+    pub ready: bool,
 }
 
 /// Something that runs.

@@ -39,7 +39,8 @@ mod watched;
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, Change, Checked, Configuration, Diff, Ending, Finding,
     Follows, Forgotten, History, Holding, InForce, Link, Parts, Past, Proxies, ProxyState,
-    Recovered, Running, RunningPort, Since, Status, Token, TokenMade, Tokens, Tunnel, Verb,
+    Recovered, Running, RunningPod, RunningPort, Since, Status, Token, TokenMade, Tokens, Tunnel,
+    Verb,
 };
 pub use asker::Asker;
 pub use audited::{Audited, AuditedOf, Outcome};

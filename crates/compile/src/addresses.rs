@@ -42,21 +42,25 @@ pub(crate) fn addresses<'a>(
     note_same_places(workloads, notes);
     for workload in workloads {
         for instance in &workload.instances {
-            let Some(address) = instance.address else {
-                continue;
-            };
-            note_public(workload.object, "/spec/instances", address, notes);
-            let called = Called::of(&workload.namespace, &instance.network, address);
-            let owner = owners.entry(called);
-            let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
-            match owner {
-                AddressOwner::Instances(instances) => instances.push(instance.id.clone()),
-                AddressOwner::Service(service) => {
-                    let message = format!("{address} is the address of Service {service}");
-                    notes.push(
-                        finding::error(workload.object, "/spec/instances", Code::C122, message)
+            for address in &instance.addresses {
+                note_public(workload.outline, "/spec/instances", *address, notes);
+                let called = Called::of(&workload.namespace, &instance.network, *address);
+                let owner = owners.entry(called);
+                let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
+                match owner {
+                    AddressOwner::Instances(instances) => instances.push(instance.id.clone()),
+                    AddressOwner::Service(service) => {
+                        let message = format!("{address} is the address of Service {service}");
+                        notes.push(
+                            finding::error(
+                                workload.outline,
+                                "/spec/instances",
+                                Code::C122,
+                                message,
+                            )
                             .in_force(format!("calls to {address} are calls to the Service")),
-                    );
+                        );
+                    }
                 }
             }
         }
@@ -70,10 +74,10 @@ fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {
     let mut places = BTreeMap::<_, Vec<&Workload<'_>>>::new();
     for workload in workloads {
         let addresses = workload.instances.iter();
-        let addresses = addresses.filter_map(|it| Some((&it.network, it.address?)));
+        let addresses = addresses.flat_map(|it| it.addresses.iter().map(|at| (&it.network, at)));
         for (network, address) in addresses {
             for port in workload.ports.keys() {
-                let called = Called::of(&workload.namespace, network, address);
+                let called = Called::of(&workload.namespace, network, *address);
                 let here = places.entry((called, *port)).or_default();
                 here.push(workload);
             }
@@ -87,10 +91,10 @@ fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {
             };
             let message = format!(
                 "{address}:{port} is where {} listens, too",
-                other.object.reference()
+                other.outline.reference()
             );
             notes.push(
-                finding::error(one.object, "/spec/instances", Code::C122, message).in_force(
+                finding::error(one.outline, "/spec/instances", Code::C122, message).in_force(
                     "calls to the address alone go to one of the two; by name, each gets its own",
                 ),
             );

@@ -1,14 +1,20 @@
 //! Who answers: the instances behind each service port.
 
-use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
 
-use leno_model::view::PortRef;
-use leno_model::{Code, Namespace, Notes, near};
+use leno_model::view::{PortRef, WorkloadId};
+use leno_model::{Code, Namespace, Notes, ServiceName, near};
 use leno_resources::Object;
 use leno_resources::service::{ServiceSpec, TargetPort};
 
 use crate::finding::{self, Complete};
-use crate::mesh::Answer;
+use crate::mesh::{Answer, Mesh};
 use crate::services::{Form, Port, Selects, Service};
 use crate::workloads::Workload;
 
@@ -22,7 +28,7 @@ impl<'a> Labelled<'a> {
     pub(crate) fn new(workloads: &'a [Workload<'a>]) -> Self {
         let mut labelled = BTreeMap::<_, Vec<_>>::new();
         for workload in workloads {
-            for (key, value) in &workload.object.meta.labels {
+            for (key, value) in &workload.outline.meta.labels {
                 let label = (&workload.namespace, &**key, &**value);
                 labelled.entry(label).or_default().push(workload);
             }
@@ -43,7 +49,7 @@ impl<'a> Labelled<'a> {
             .map(|found| found.map_or(&[][..], Vec::as_slice))
             .min_by_key(|all| all.len());
         let has_all = |workload: &&Workload<'_>| {
-            let has = |(key, value)| workload.object.meta.labels.get(key) == Some(value);
+            let has = |(key, value)| workload.outline.meta.labels.get(key) == Some(value);
             labels.iter().all(has)
         };
         rarest
@@ -98,6 +104,41 @@ pub(crate) fn answers(
         }
     }
     answers
+}
+
+/// Who is not ready, and which services do not mind. What policies say of a service holds at all who
+/// are behind it; calls go to those that are ready.
+pub(crate) struct Unready {
+    instances: BTreeSet<WorkloadId>,
+    unminded: BTreeSet<ServiceName>,
+}
+
+impl Unready {
+    pub(crate) fn of<'a>(
+        workloads: &[Workload<'_>],
+        services: impl Iterator<Item = &'a Service<'a>>,
+    ) -> Self {
+        let instances = workloads.iter().flat_map(|workload| &workload.instances);
+        let instances = instances.filter(|instance| !instance.is_ready);
+        let unminded = services.filter(|service| service.takes_unready);
+        Self {
+            instances: instances.map(|instance| instance.id.clone()).collect(),
+            unminded: unminded.map(|service| service.name.clone()).collect(),
+        }
+    }
+
+    /// Takes them out of what calls come to.
+    pub(crate) fn leave(&self, mesh: &mut Mesh) {
+        if self.instances.is_empty() {
+            return;
+        }
+        mesh.answers.retain(|port, answers| {
+            if !self.unminded.contains(&port.service) {
+                answers.retain(|answer| !self.instances.contains(&answer.instance));
+            }
+            !answers.is_empty()
+        });
+    }
 }
 
 fn behind(port: &Port, selected: &[&Workload<'_>]) -> Vec<Answer> {

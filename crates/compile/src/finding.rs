@@ -52,7 +52,7 @@ fn finding(
         code,
         severity,
         origin: Some(object.origin(pointer)),
-        span: Some(object.span(pointer)),
+        span: object.span(pointer),
         message,
         suggestion: None,
         in_force: String::new(),

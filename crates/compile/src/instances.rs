@@ -79,7 +79,7 @@ pub(crate) fn instances(
             id: running.id.clone(),
             identity: workload.identity.clone(),
             network: running.network.clone(),
-            addresses: running.address.into_iter().collect(),
+            addresses: running.addresses.clone(),
             ports: access.ports.clone(),
             other_ports: access.others.clone(),
             outbound: access.outbound.clone(),
@@ -88,8 +88,9 @@ pub(crate) fn instances(
         };
         let instance = Instance {
             workload: Arc::new(workload_view),
-            origin: workload.object.origin(""),
-            locality: workload.locality.clone(),
+            of: workload.name.clone(),
+            origin: workload.outline.origin(""),
+            locality: running.locality.clone(),
             tunnel: running.tunnel,
             tokens: workload.tokens.clone(),
         };

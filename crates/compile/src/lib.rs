@@ -26,6 +26,7 @@ mod measures;
 mod mesh;
 mod parents;
 mod peers;
+mod pods;
 mod precedence;
 mod route;
 mod routes;
@@ -73,6 +74,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let peers = peers::peers(resources, trust_domain, &mut notes);
     let workloads = workloads::workloads(resources, &everywhere, &peers, &mut notes);
     let mut services = services::services(resources, &workloads, &mut notes);
+    let unready = answers::Unready::of(&workloads, services.values());
     let addresses = addresses::addresses(services.values(), &workloads, &network, &mut notes);
     let labelled = answers::Labelled::new(&workloads);
     let mut answers = BTreeMap::new();
@@ -86,7 +88,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         mesh: everywhere.name.as_ref(),
         services: &services,
         unopened: &unopened,
-        workloads: workloads.iter().map(|it| (it.name(), &it.ports)).collect(),
+        workloads: targets::declared(&workloads),
         http_routes: targets::names(resources.http_routes.iter()),
         grpc_routes: targets::names(resources.grpc_routes.iter()),
         peers: &peers,
@@ -167,6 +169,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         unaddressed,
         revoked: Arc::default(),
     };
+    unready.leave(&mut mesh);
     measures.eject(&mut mesh);
     (mesh, notes)
 }

@@ -75,7 +75,9 @@ pub struct Mesh {
 pub struct Instance {
     /// What its proxy knows about it.
     pub workload: Arc<Workload>,
-    /// The `MeshWorkload` it is an instance of.
+    /// The workload it is an instance of, as policies mean it in its namespace.
+    pub of: Name,
+    /// The `MeshWorkload` or the pod that says so.
     pub origin: Origin,
     /// Where it runs.
     pub locality: Locality,
@@ -156,11 +158,11 @@ impl Mesh {
         }
     }
 
-    /// Lets `caller`, at `address`, act as the instances of the `MeshWorkload` called `of` in its
+    /// Lets `caller`, at `address`, act as the instances of the workload called `of` in its
     /// namespace do, without answering for anything. Nothing happens if there is none of these.
     pub fn add_caller(&mut self, caller: &WorkloadId, of: &Name, address: IpAddr) {
         let is_like = |instance: &&Arc<Instance>| {
-            instance.origin.object.name == *of && instance.workload.id.namespace == caller.namespace
+            instance.of == *of && instance.workload.id.namespace == caller.namespace
         };
         let Some(like) = self.instances.values().find(is_like) else {
             return;

@@ -34,6 +34,8 @@ pub(crate) struct Service<'a> {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) ports: BTreeMap<u16, Port>,
     pub(crate) selects: Selects<'a>,
+    /// Whether also those take its calls that are not ready.
+    pub(crate) takes_unready: bool,
 }
 
 impl Service<'_> {
@@ -87,14 +89,10 @@ pub(crate) fn services<'a>(
     let mut services = written
         .map(|service| (service.name.clone(), service))
         .collect::<BTreeMap<_, _>>();
-    for workload in workloads
-        .iter()
-        .filter(|workload| !workload.ports.is_empty())
-    {
-        let name = ServiceName::new(
-            workload.namespace.clone(),
-            workload.object.meta.name.clone(),
-        );
+    let implies = |workload: &&Workload<'_>| workload.implies_service && !workload.ports.is_empty();
+    for workload in workloads.iter().filter(implies) {
+        let (namespace, name) = workload.name();
+        let name = ServiceName::new(namespace, name);
         services
             .entry(name)
             .or_insert_with_key(|name| implied(name, workload));
@@ -196,11 +194,12 @@ fn implied<'a>(name: &ServiceName, workload: &'a Workload<'a>) -> Service<'a> {
     Service {
         name: name.clone(),
         object: None,
-        origin: workload.object.origin(""),
+        origin: workload.outline.origin(""),
         form: Form::Address,
         addresses: Vec::new(),
         ports: workload.ports.iter().map(port).collect(),
         selects: Selects::Workload(workload),
+        takes_unready: false,
     }
 }
 
@@ -214,12 +213,14 @@ fn written<'a>(object: &'a Object<ServiceSpec>, notes: &mut Notes) -> Service<'a
         addresses: Vec::new(),
         ports: BTreeMap::new(),
         selects: Selects::Nobody,
+        takes_unready: false,
     };
     let Some(spec) = object.spec.partly() else {
         return service;
     };
     note_what_is_not_enforced(object, spec, notes);
     service.form = form(spec);
+    service.takes_unready = spec.publish_not_ready_addresses == Some(true);
     service.addresses = addresses(spec);
     service.ports = ports(object, spec, notes);
     if !spec.selector.is_empty() {

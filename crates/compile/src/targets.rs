@@ -16,7 +16,7 @@ use crate::finding::{self, Flaw};
 use crate::peers::Peer;
 use crate::services::Service;
 use crate::suggest;
-use crate::workloads;
+use crate::workloads::{self, Workload};
 
 /// What a policy is about. The more special is the greater.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -62,6 +62,19 @@ impl Target {
     }
 }
 
+/// Workloads by namespace and name, with the ports that those of the name declare.
+pub(crate) type Declared<'a> = BTreeMap<(Namespace, Name), Vec<&'a BTreeMap<u16, workloads::Port>>>;
+
+/// Looks at `workloads` by name.
+pub(crate) fn declared<'a>(workloads: &'a [Workload<'_>]) -> Declared<'a> {
+    let mut declared = Declared::new();
+    for workload in workloads {
+        let ports = declared.entry(workload.name()).or_default();
+        ports.push(&workload.ports);
+    }
+    declared
+}
+
 /// The names a policy may mean.
 pub(crate) struct Scope<'a> {
     pub(crate) mesh: Option<&'a Name>,
@@ -69,7 +82,7 @@ pub(crate) struct Scope<'a> {
     /// What would be the services of workloads that have opened no port yet.
     pub(crate) unopened: &'a BTreeSet<ServiceName>,
     /// Workloads by namespace and name, with the ports that they declare.
-    pub(crate) workloads: BTreeMap<(Namespace, Name), &'a BTreeMap<u16, workloads::Port>>,
+    pub(crate) workloads: Declared<'a>,
     /// HTTPRoutes by namespace and name.
     pub(crate) http_routes: BTreeSet<(Namespace, Name)>,
     /// GRPCRoutes by namespace and name.
@@ -174,7 +187,7 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
         TargetKind::MeshWorkload => {
             let (own, name) = named("MeshWorkload", own, name, scope.workloads.keys())?;
             let ports = scope.workloads.get(&(own.clone(), name.clone()));
-            let ports = ports.into_iter().flat_map(|ports| ports.iter());
+            let ports = ports.into_iter().flatten().copied().flatten();
             let ports = ports.map(|(number, port)| (*number, port.name.as_deref()));
             let section = section_name.as_deref();
             // It may listen on what it does not declare.

@@ -16,27 +16,34 @@ use leno_model::{
 };
 use leno_resources::mesh::{self, MeshWorkloadSpec, WorkloadProtocol};
 use leno_resources::policy::Identity;
-use leno_resources::{List, Object, Part, Resources};
+use leno_resources::{List, Object, Outline, Part, Resources};
 
 use crate::attested::{self, TokenMatch};
 use crate::everywhere::Everywhere;
 use crate::finding::{self, Complete};
 use crate::peers::Peer;
+use crate::pods;
 use crate::spoken;
 
-/// A `MeshWorkload`, and all its instances.
+/// What runs somewhere under one name, and all its instances: a `MeshWorkload`, or pods.
 pub(crate) struct Workload<'a> {
-    pub(crate) object: &'a Object<MeshWorkloadSpec>,
+    /// The object that findings about it are told of.
+    pub(crate) outline: Outline<'a>,
     pub(crate) namespace: Namespace,
+    /// Its name, as policies mean it.
+    pub(crate) name: Name,
     pub(crate) identity: SpiffeId,
     /// The ports it declares.
     pub(crate) ports: BTreeMap<u16, Port>,
-    pub(crate) locality: Locality,
     pub(crate) instances: Vec<Running>,
     /// The processes that may act as it.
     pub(crate) processes: Arc<[ProcessMatch]>,
     /// The tokens whose bearers may join as it.
     pub(crate) tokens: Arc<[TokenMatch]>,
+    /// Whether `leno up` starts it.
+    pub(crate) is_run_here: bool,
+    /// Whether it is called by its name where no `Service` of that name is written.
+    pub(crate) implies_service: bool,
 }
 
 /// A port that a workload declares.
@@ -51,22 +58,25 @@ pub(crate) struct Port {
 pub(crate) struct Running {
     pub(crate) id: WorkloadId,
     pub(crate) network: Network,
-    /// Absent while it is not known where it runs.
-    pub(crate) address: Option<IpAddr>,
+    /// None while it is not known where it runs.
+    pub(crate) addresses: Vec<IpAddr>,
     /// Where its proxy takes mesh calls, as it was written: in another mesh.
     pub(crate) tunnel: Option<SocketAddr>,
+    pub(crate) locality: Locality,
+    /// Whether it takes calls that come to a Service.
+    pub(crate) is_ready: bool,
 }
 
 impl Workload<'_> {
-    /// The namespace and name of its `MeshWorkload`.
+    /// Its namespace and name, as policies mean it. Several have one name while pods of an older
+    /// template are replaced.
     pub(crate) fn name(&self) -> (Namespace, Name) {
-        (self.namespace.clone(), self.object.meta.name.clone())
+        (self.namespace.clone(), self.name.clone())
     }
 
     /// Whether it is started here, and its ports are those that it opens.
     pub(crate) fn is_unopened(&self) -> bool {
-        let spec = self.object.spec.partly();
-        self.ports.is_empty() && spec.is_some_and(|spec| spec.run.is_some())
+        self.ports.is_empty() && self.is_run_here
     }
 
     /// The port with this name.
@@ -79,7 +89,8 @@ impl Workload<'_> {
     }
 }
 
-/// Reads all workloads, in order of namespace and name. Of two instances with one name the first stays.
+/// Reads all workloads, in order of namespace and name, pods last. Of two instances with one name the
+/// first stays.
 pub(crate) fn workloads<'a>(
     resources: &'a Resources,
     everywhere: &Everywhere,
@@ -88,8 +99,13 @@ pub(crate) fn workloads<'a>(
 ) -> Vec<Workload<'a>> {
     let mut owners = BTreeMap::new();
     let mut all = Vec::new();
-    for object in resources.workloads.iter() {
-        let mut workload = workload(object, everywhere, notes);
+    let written = resources.workloads.iter();
+    let written = written.map(|object| workload(object, everywhere, notes));
+    let mut found = written.collect::<Vec<_>>();
+    let trust_domain = &everywhere.settings.trust_domain;
+    found.extend(pods::workloads(&resources.pods, trust_domain));
+    for mut workload in found {
+        let object = workload.outline;
         let domain = &workload.identity.trust_domain;
         if *domain != everywhere.settings.trust_domain && !peers.contains_key(domain) {
             let message = format!("no MeshPeer lets identities of {domain} be believed");
@@ -108,6 +124,10 @@ pub(crate) fn workloads<'a>(
                     .in_force("nobody runs as this workload, and nobody calls it"),
             );
             workload.instances.clear();
+        }
+        // A control plane that runs in the cluster is one of its pods; nothing calls it by the mesh.
+        if workload.identity.is_control_plane() && object.span("").is_none() {
+            continue;
         }
         if workload.identity.is_control_plane() {
             let message = "only the control plane itself acts as the control plane".into();
@@ -162,7 +182,10 @@ fn workload<'a>(
     let here = spec.filter(|_| elsewhere.is_none());
     let is_whole = |field: &str, is_read: bool| is_read || !object.is_written(field);
     Workload {
-        object,
+        outline: object.into(),
+        name: name.clone(),
+        is_run_here: spec.is_some_and(|spec| spec.run.is_some()),
+        implies_service: true,
         identity: elsewhere.unwrap_or_else(|| SpiffeId {
             trust_domain: everywhere.settings.trust_domain.clone(),
             namespace: namespace.clone(),
@@ -170,10 +193,6 @@ fn workload<'a>(
         }),
         ports: spec
             .map(|spec| ports(object, spec, notes))
-            .unwrap_or_default(),
-        locality: spec
-            .and_then(|spec| spec.locality.as_ref())
-            .map(locality)
             .unwrap_or_default(),
         instances: spec
             // Whom they act as would be a guess: nobody acts as the workload.
@@ -265,13 +284,16 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
     if spec.instances.is_empty() && is_elsewhere {
         return Vec::new();
     }
+    let locality = spec.locality.as_ref().map(locality).unwrap_or_default();
     if spec.instances.is_empty() {
         let network = Network::new("default").expect("a constant that is a label");
         return [Running {
             id: id(name.clone()),
             network,
-            address: None,
+            addresses: Vec::new(),
             tunnel: None,
+            locality,
+            is_ready: true,
         }]
         .into();
     }
@@ -292,11 +314,13 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
                 }
             })),
             network: instance.network.clone(),
-            address: Some(instance.address.to_canonical()),
+            addresses: [instance.address.to_canonical()].into(),
             tunnel: instance
                 .tunnel
                 .filter(|_| is_elsewhere)
                 .map(|port| SocketAddr::new(instance.address.to_canonical(), port)),
+            locality: locality.clone(),
+            is_ready: true,
         })
         .collect()
 }

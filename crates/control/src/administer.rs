@@ -461,7 +461,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         outside: center.outside.troubled().as_ref(),
         waits: waits.as_ref(),
         knocking: &center.readmission.waiting(clock::wall()),
-        folders: &center.folders(),
+        sources: &center.sources(),
         not_exported: &troubled::not_exported(center),
         hosts: &troubled::of_hosts(center),
         not_got: &center.jwks.troubles(),

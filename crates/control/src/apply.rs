@@ -276,13 +276,13 @@ pub(crate) struct Weighed {
 impl Weighed {
     /// Reads the configuration before a change, and after it.
     pub(crate) fn of(center: &Center, draft: &Draft<'_>) -> Result<Self, Refused> {
-        let folders = center.folders();
+        let sources = center.sources();
         let edition = center.edition();
         let before = match edition.revision == draft.base() {
             true => Arc::clone(&edition.meaning),
-            false => center.meaning(draft.base(), &draft.before()?, &folders),
+            false => center.meaning(draft.base(), &draft.before()?, &sources),
         };
-        let after = center.meaning(draft.base().next(), &draft.after()?, &folders);
+        let after = center.meaning(draft.base().next(), &draft.after()?, &sources);
         let news = after.news(&before).into_iter().cloned().collect();
         Ok(Self { after, news })
     }

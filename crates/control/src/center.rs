@@ -12,6 +12,7 @@ use leno_compile::Ca;
 use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
 use leno_model::{Code, Name, Override, ServiceName, TrustDomain};
+use leno_resources::pod::Pods;
 use leno_store::{Failed, Head, KeptOverride, NotRead, Object, Revision, Store};
 use leno_telemetry::Telemetry;
 use leno_telemetry::export::{Export, Trouble};
@@ -27,7 +28,7 @@ use crate::event::Event;
 use crate::export;
 use crate::fleet::{Fleet, Member};
 use crate::flows::Ledger;
-use crate::folder::Found;
+use crate::found::{First, Found};
 use crate::holders::Holders;
 use crate::issuers::Issuers;
 use crate::jwks::Jwks;
@@ -81,7 +82,7 @@ pub(crate) struct Center {
     pub(crate) editions: watch::Sender<Arc<Edition>>,
     /// Rises when there is something that the newest edition lacks.
     pub(crate) news: watch::Sender<u64>,
-    folders: Mutex<Vec<Found>>,
+    sources: Mutex<Vec<Found>>,
     /// What is written and was refused.
     withheld: Mutex<Option<Withheld>>,
     /// What keeps it from the log that it shares with others.
@@ -162,13 +163,14 @@ impl Center {
         jwks: Jwks,
         address: String,
         mesh: Option<Name>,
-        mut folders: Vec<Found>,
+        found: First,
         tell: Box<dyn Fn(&Event) + Send + Sync>,
     ) -> Result<Self, crate::NotStarted> {
         let known = Known {
             domain: None,
             mesh: None,
             present: &BTreeMap::new(),
+            pods: &Arc::default(),
             overrides: &[],
         };
         let meaning = Meaning::of(&Arc::new(Written::read(&[], &[])), known);
@@ -182,7 +184,8 @@ impl Center {
         );
         let clocks = Clocks::start();
         let mut positions = Positions::open(&store)?;
-        positions.settle(&mut folders, &store)?;
+        let First { mut sources, pods } = found;
+        positions.settle(&mut sources, &store)?;
         let center = Self {
             issuers: Issuers::default(),
             minter: Minter::open(Arc::clone(&store), Arc::clone(&keys))?,
@@ -203,7 +206,7 @@ impl Center {
             address,
             editions: watch::Sender::new(Arc::new(first)),
             news: watch::Sender::new(0),
-            folders: Mutex::new(folders),
+            sources: Mutex::new(sources),
             withheld: Mutex::default(),
             apart: Mutex::default(),
             presence: Presence::new(Arc::clone(&store)),
@@ -233,6 +236,9 @@ impl Center {
             .store
             .on_new_head(move |_| news.send_modify(|count| *count += 1));
         center.watching.refresh(&center.store)?;
+        if let Some(pods) = pods {
+            center.presence.see_pods(pods)?;
+        }
         center.renew()?;
         Ok(center)
     }
@@ -242,9 +248,9 @@ impl Center {
     pub(crate) fn renew(&self) -> Result<(), NotRead> {
         let _renewing = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.store.head();
-        let folders = self.folders();
+        let sources = self.sources();
         let present = self.presence.reported();
-        let generation = generation(head, &folders, &present);
+        let generation = generation(head, &sources, &present);
         if self.editions.borrow().generation == generation {
             return Ok(());
         }
@@ -252,7 +258,7 @@ impl Center {
             .overrides
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(self.store.overrides()?);
-        let meaning = self.standing(head.revision, &folders, &present)?;
+        let meaning = self.standing(head.revision, &sources, &present)?;
         let revoked: BTreeSet<_> = self
             .store
             .revoked()?
@@ -336,34 +342,34 @@ impl Center {
         }
     }
 
-    /// What `objects`, the watched folders and what runs mean: those of `revision`, should it be
+    /// What `objects`, what sources say and what runs mean: those of `revision`, should it be
     /// committed.
     pub(crate) fn meaning(
         &self,
         revision: Revision,
         objects: &[Object],
-        folders: &[Found],
+        sources: &[Found],
     ) -> Arc<Meaning> {
         let present = self.presence.reported();
-        let basis = self.basis(revision, folders, &present);
-        self.understand(basis, &Arc::new(Written::read(objects, folders)), &present)
+        let basis = self.basis(revision, sources, &present);
+        self.understand(basis, &Arc::new(Written::read(objects, sources)), &present)
     }
 
-    /// What the newest revision, the watched folders and what runs mean.
+    /// What the newest revision, what sources say and what runs mean.
     fn standing(
         &self,
         revision: Revision,
-        folders: &[Found],
+        sources: &[Found],
         present: &Reported,
     ) -> Result<Arc<Meaning>, NotRead> {
-        let basis = self.basis(revision, folders, present);
+        let basis = self.basis(revision, sources, present);
         let read = self.lock_read().clone();
         let written = match read {
             Some((known, meaning)) if known == basis => return Ok(meaning),
             Some((known, meaning)) if known.written == basis.written => {
                 Arc::clone(&meaning.written)
             }
-            Some(_) | None => Arc::new(Written::read(&self.store.at(revision)?, folders)),
+            Some(_) | None => Arc::new(Written::read(&self.store.at(revision)?, sources)),
         };
         Ok(self.understand(basis, &written, present))
     }
@@ -374,6 +380,7 @@ impl Center {
             domain: basis.domain.as_ref(),
             mesh: self.mesh.as_ref(),
             present: &present.all,
+            pods: &present.pods,
             overrides: &measures(&overrides),
         };
         let mut meaning = Meaning::of(written, known);
@@ -385,8 +392,8 @@ impl Center {
         meaning
     }
 
-    fn basis(&self, revision: Revision, folders: &[Found], present: &Reported) -> Basis {
-        let positions = folders.iter().map(|folder| folder.position);
+    fn basis(&self, revision: Revision, sources: &[Found], present: &Reported) -> Basis {
+        let positions = sources.iter().map(|source| source.position);
         Basis {
             written: (revision, positions.collect()),
             domain: self.authority.told().map(|told| told.domain),
@@ -412,13 +419,14 @@ impl Center {
 
     /// What other objects would mean, with all else as it is.
     pub(crate) fn supposed(&self, objects: &[Object]) -> Meaning {
-        let written = Written::read(objects, &self.folders());
+        let written = Written::read(objects, &self.sources());
         let domain = self.authority.told().map(|told| told.domain);
         let present = self.presence.reported();
         let known = Known {
             domain: domain.as_ref(),
             mesh: self.mesh.as_ref(),
             present: &present.all,
+            pods: &present.pods,
             overrides: &measures(&self.overrides()),
         };
         Meaning::of(&Arc::new(written), known)
@@ -481,14 +489,29 @@ impl Center {
         )
     }
 
-    /// Takes what was found in the watched folders, once the positions it stands at are on disk.
-    pub(crate) fn take_found(&self, mut found: Vec<Found>) -> Result<(), Failed> {
+    /// Takes what sources say, in place of what the same ones said, once the positions it stands at are
+    /// on disk.
+    pub(crate) fn take_found(&self, found: Vec<Found>) -> Result<(), Failed> {
         let mut positions = self
             .positions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        positions.settle(&mut found, &self.store)?;
-        *self.folders.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let mut sources = self.sources();
+        for found in found {
+            match sources.iter_mut().find(|it| it.source == found.source) {
+                Some(known) => *known = found,
+                None => sources.push(found),
+            }
+        }
+        positions.settle(&mut sources, &self.store)?;
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+        self.news.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Takes what pods there are.
+    pub(crate) fn take_pods(&self, pods: Arc<Pods>) -> Result<(), Failed> {
+        self.presence.see_pods(pods)?;
         self.news.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -509,9 +532,9 @@ impl Center {
         each.collect()
     }
 
-    /// What stands in the watched folders.
-    pub(crate) fn folders(&self) -> Vec<Found> {
-        self.folders
+    /// What the sources say that are not the store.
+    pub(crate) fn sources(&self) -> Vec<Found> {
+        self.sources
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -613,19 +636,21 @@ impl Center {
     }
 }
 
-/// Begins the name of a source that is a watched folder.
-pub(crate) const FOLDER: &str = "folder ";
+/// The source that is what runs.
+pub(crate) const PRESENT: &str = "present";
 
-/// Where an edition of this head, these folders and what runs stands in the order of all.
-fn generation(head: Head, folders: &[Found], present: &Reported) -> Generation {
+/// Where an edition of this head, these sources and what runs stands in the order of all.
+fn generation(head: Head, sources: &[Found], present: &Reported) -> Generation {
     let mut generation = head.generation();
     if present.position > 0 {
-        let source = "present".into();
-        generation.positions.insert(source, present.position);
+        generation
+            .positions
+            .insert(PRESENT.into(), present.position);
     }
-    for folder in folders {
-        let source = format!("{FOLDER}{}", folder.folder);
-        generation.positions.insert(source.into(), folder.position);
+    for found in sources {
+        generation
+            .positions
+            .insert(found.source.clone(), found.position);
     }
     generation
 }

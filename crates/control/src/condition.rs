@@ -1,4 +1,4 @@
-//! Whether what runs is as it should be: proxies, their hosts, folders, collectors, and who is trusted. A function of what was seen
+//! Whether what runs is as it should be: proxies, their hosts, sources, collectors, and who is trusted. A function of what was seen
 //! at one moment; what is wrong with the configuration itself is in its [`Meaning`](crate::meaning).
 
 mod hosts;
@@ -15,7 +15,7 @@ use leno_model::{Code, Name, Severity, SpiffeId, Wall};
 use leno_wire::troubles::Trouble;
 
 use crate::fleet::Member;
-use crate::folder::Found;
+use crate::found::Found;
 use crate::holders::Silent;
 use crate::issuers;
 use crate::jwks::NotGot;
@@ -44,8 +44,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) waits: Option<&'a (Wall, Vec<Silent>)>,
     /// Those whose certificates have ended and who ask for others, with when each did last.
     pub(crate) knocking: &'a [(SpiffeId, Wall)],
-    /// The folders that are watched.
-    pub(crate) folders: &'a [Found],
+    /// The sources that are not the store.
+    pub(crate) sources: &'a [Found],
     /// Why a collector does not get what is sent from this process.
     pub(crate) not_exported: &'a [NotExported],
     /// What connected proxies say of their hosts.
@@ -129,8 +129,8 @@ impl Judged {
                 ..Finding::running(*code, Severity::Error, None, why.clone(), in_force)
             });
         }
-        for folder in seen.folders {
-            judged.folder(folder);
+        for found in seen.sources {
+            judged.source(found);
         }
         for trouble in seen.not_exported {
             judged.not_exported(trouble);
@@ -310,15 +310,18 @@ impl Judged {
         });
     }
 
-    fn folder(&mut self, folder: &Found) {
-        let Some(trouble) = &folder.trouble else {
-            let line = format!("watched folder {} is read", folder.folder);
+    fn source(&mut self, found: &Found) {
+        let Some(trouble) = &found.trouble else {
+            let line = format!("{} is read", found.source);
             return self.passed.push(line);
         };
         self.findings.push(Finding::running(
-            Code::C010,
+            match found.is_cluster() {
+                true => Code::D012,
+                false => Code::C010,
+            },
             Severity::Error,
-            Some(format!("watched folder {}", folder.folder)),
+            Some(found.source.to_string()),
             trouble.to_string(),
             "what it held before",
         ));
@@ -429,7 +432,7 @@ mod tests {
             outside: None,
             waits: None,
             knocking: &[],
-            folders: &[],
+            sources: &[],
             not_exported: &[],
             hosts: &[],
             not_got: &BTreeMap::new(),
@@ -618,7 +621,7 @@ mod tests {
     #[test]
     fn who_is_away_and_what_cannot_be_read_is_told_with_its_time() {
         let folder = Found {
-            folder: "mesh".into(),
+            source: "watched folder mesh".into(),
             position: 1,
             files: Default::default(),
             trouble: Some("Permission denied".into()),
@@ -646,7 +649,7 @@ mod tests {
             outside: None,
             waits: None,
             knocking: &[],
-            folders: &[folder],
+            sources: &[folder],
             not_exported: &[],
             hosts: &[],
             not_got: &BTreeMap::new(),

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::found::Found;
+
 /// How often folders are looked at.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
@@ -23,19 +25,6 @@ pub(crate) struct Folder {
     /// What stood there when it was read.
     read: Option<Vec<Seen>>,
     found: Found,
-}
-
-/// What stands in a folder.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Found {
-    /// The folder, as people named it.
-    pub(crate) folder: Arc<str>,
-    /// Rises with every change, also over restarts: see [`crate::positions`].
-    pub(crate) position: u64,
-    /// Paths, beginning with the folder, and bytes.
-    pub(crate) files: Arc<Vec<(Arc<str>, Vec<u8>)>>,
-    /// Why what stands there could not be read.
-    pub(crate) trouble: Option<Arc<str>>,
 }
 
 /// How one file looked.
@@ -58,7 +47,7 @@ impl Folder {
             seen: Vec::new(),
             read: None,
             found: Found {
-                folder: path.display().to_string().into(),
+                source: format!("watched folder {}", path.display()).into(),
                 ..Found::default()
             },
         }

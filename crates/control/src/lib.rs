@@ -32,6 +32,7 @@ mod authority;
 mod beside;
 mod center;
 mod clock;
+mod cluster;
 mod condition;
 mod desk;
 mod distribute;
@@ -42,6 +43,7 @@ mod export;
 mod fleet;
 mod flows;
 mod folder;
+mod found;
 mod holders;
 mod issue;
 mod issuers;
@@ -99,6 +101,7 @@ pub use flows::NotTaken;
 pub use items::items_of;
 pub use keys::NotUnsealed;
 pub use leno_fetch::Url;
+pub use leno_kubernetes::{Cluster, NotConnected, Where};
 pub use mint::NotMinting;
 pub use present::Present;
 pub use replicas::{Members, NotUsable, Replicas};
@@ -106,7 +109,9 @@ pub use told::{NotTold, mesh_of};
 
 use crate::auditing::Asked;
 use crate::center::Center;
+use crate::cluster::Followed;
 use crate::folder::Folder;
+use crate::found::First;
 use crate::jwks::Jwks;
 use crate::keys::Keys;
 use crate::replicas::{Standby, Tell, Tenancy};
@@ -140,6 +145,8 @@ pub struct Settings {
     pub keys: LocalKeys,
     /// What makes it one of several. Then it takes a secret to seal by.
     pub replicas: Option<Replicas>,
+    /// The cluster whose objects are configuration, and whose pods run: for [`Control::open_to_act`].
+    pub cluster: Option<Cluster>,
 }
 
 impl Settings {
@@ -159,6 +166,7 @@ impl Settings {
             mesh: None,
             keys: LocalKeys::default(),
             replicas: None,
+            cluster: None,
         }
     }
 
@@ -199,6 +207,7 @@ pub struct Control {
     joining: Option<Door>,
     metrics: Option<TcpListener>,
     folders: Vec<Folder>,
+    cluster: Option<Followed>,
     /// For how long it acts, if it is one of several.
     tenancy: Option<Tenancy>,
 }
@@ -211,30 +220,39 @@ impl Control {
         tell: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Self, NotStarted> {
         let store = Store::open(&settings.data, leno_store::Settings::default())?;
-        Self::open_on(Arc::new(store), None, settings, Arc::new(tell))
+        Self::open_on(Arc::new(store), None, None, settings, Arc::new(tell))
     }
 
     /// The same for one of several, once it acts: until then it stands by, and says so to whoever asks.
-    /// One that is alone acts at once.
+    /// One that is alone acts at once. Where a cluster is a source, once that has told all it holds.
     pub async fn open_to_act(
         settings: Settings,
         tell: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Self, NotStarted> {
-        let Some(replicas) = &settings.replicas else {
-            return Self::open(settings, tell);
-        };
-        if !settings.folders.is_empty() {
-            return Err(NotStarted::Watches);
-        }
         let tell: Tell = Arc::new(tell);
-        let standby = Standby::open(&settings, replicas, Arc::clone(&tell))?;
-        let (store, tenancy) = standby.wait().await;
-        Self::open_on(store, Some(tenancy), settings, tell)
+        let (store, tenancy) = match &settings.replicas {
+            Some(_) if !settings.folders.is_empty() => return Err(NotStarted::Watches),
+            Some(replicas) => {
+                let standby = Standby::open(&settings, replicas, Arc::clone(&tell))?;
+                let (store, tenancy) = standby.wait().await;
+                (store, Some(tenancy))
+            }
+            None => {
+                let store = Store::open(&settings.data, leno_store::Settings::default())?;
+                (Arc::new(store), None)
+            }
+        };
+        let cluster = match &settings.cluster {
+            Some(cluster) => Some(Followed::begin(cluster, &tell).await),
+            None => None,
+        };
+        Self::open_on(store, tenancy, cluster, settings, tell)
     }
 
     fn open_on(
         store: Arc<Store>,
         tenancy: Option<Tenancy>,
+        cluster: Option<Followed>,
         settings: Settings,
         tell: Tell,
     ) -> Result<Self, NotStarted> {
@@ -247,7 +265,10 @@ impl Control {
             folder.look();
         }
         let found = folders.iter().map(|folder| folder.found().clone());
-        let found = found.collect();
+        let first = First {
+            sources: found.chain(cluster.as_ref().map(Followed::found)).collect(),
+            pods: cluster.as_ref().map(Followed::pods),
+        };
         let listening = |why| NotStarted::Listen {
             address: settings.listen,
             why,
@@ -267,7 +288,7 @@ impl Control {
             jwks,
             advertise,
             settings.mesh,
-            found,
+            first,
             Box::new(move |event: &Event| tell(event)),
         )?;
         if let Some(domain) = &settings.trust_domain
@@ -300,6 +321,7 @@ impl Control {
             joining,
             metrics,
             folders,
+            cluster,
             tenancy,
         })
     }
@@ -323,6 +345,7 @@ impl Control {
             joining,
             metrics,
             folders,
+            cluster,
             tenancy,
         } = self;
         let mut tasks = JoinSet::new();
@@ -333,6 +356,10 @@ impl Control {
         }
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
+        tasks.spawn(named(
+            "cluster",
+            cluster::follow(Arc::clone(&center), cluster),
+        ));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
         tasks.spawn(named("outside", outside::run(Arc::clone(&center))));
         tasks.spawn(named("jwks", jwks::look(Arc::clone(&center))));

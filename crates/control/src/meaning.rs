@@ -7,9 +7,10 @@ use leno_compile::{Mesh, compile};
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Notes, Override, Severity, TrustDomain};
 use leno_resources::Resources;
+use leno_resources::pod::Pods;
 use leno_store::Object;
 
-use crate::folder::Found;
+use crate::found::Found;
 use crate::layout::{Laid, lay};
 use crate::present::{self, MADE_UP, Present};
 
@@ -42,16 +43,18 @@ pub(crate) struct Known<'a> {
     pub(crate) mesh: Option<&'a Name>,
     /// What runs.
     pub(crate) present: &'a BTreeMap<WorkloadId, Present>,
+    /// The pods of the cluster.
+    pub(crate) pods: &'a Arc<Pods>,
     /// The measures that hold over what is written.
     pub(crate) overrides: &'a [Override],
 }
 
 impl Written {
-    /// Reads. Each object has one source: what a folder holds, the store cannot hold too.
-    pub(crate) fn read(objects: &[Object], folders: &[Found]) -> Self {
+    /// Reads. Each object has one source: what another source holds, the store cannot hold too.
+    pub(crate) fn read(objects: &[Object], sources: &[Found]) -> Self {
         let mut files = Vec::new();
-        for folder in folders {
-            files.extend(folder.files.iter().map(|(path, text)| Laid {
+        for found in sources {
+            files.extend(found.files.iter().map(|(path, text)| Laid {
                 path: path.clone(),
                 namespace: Namespace::default_namespace(),
                 text: text.clone(),
@@ -108,6 +111,7 @@ impl Meaning {
             make_up_mesh(&mut resources, known);
         }
         present::complete(&mut resources, known.present);
+        resources.pods = Arc::clone(known.pods);
         resources.overrides = known.overrides.to_vec();
         let (mut mesh, more) = compile(&resources);
         present::settle(&mut mesh, known.present);

@@ -1,4 +1,4 @@
-//! How far each watched folder has been read, for the order of views: counted in the store, so that
+//! How far each source beside the store has been read, for the order of views: counted in the store, so that
 //! no position goes back over a restart, whatever a clock says, and none rises when nothing changed.
 
 use std::collections::BTreeMap;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use leno_store::{Failed, Label, Secret, Store};
 
-use crate::folder::Found;
+use crate::found::Found;
 
-/// Where each folder stands.
+/// Where each source stands.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Positions(BTreeMap<Arc<str>, Position>);
 
@@ -45,7 +45,7 @@ impl Positions {
 
     fn count(&mut self, found: &Found) -> u64 {
         let hash = hash(found);
-        let position = self.0.entry(Arc::clone(&found.folder));
+        let position = self.0.entry(Arc::clone(&found.source));
         let position = position.or_insert(Position {
             count: 0,
             hash: String::new(),
@@ -57,7 +57,7 @@ impl Positions {
         position.count
     }
 
-    /// `COUNT HASH FOLDER`, each ended by the one byte that no path has.
+    /// `COUNT HASH SOURCE`, each ended by the one byte that no path has.
     fn write(&self) -> String {
         let entry = |(folder, Position { count, hash }): (&Arc<str>, &Position)| {
             format!("{count} {hash} {folder}\0")
@@ -96,7 +96,7 @@ fn hash(found: &Found) -> String {
 }
 
 fn name() -> Label {
-    Label::new("positions/folders").expect("a constant that is a label")
+    Label::new("positions/sources").expect("a constant that is a label")
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
 
     fn found(folder: &str, text: &str) -> Found {
         Found {
-            folder: folder.into(),
+            source: folder.into(),
             files: Arc::new(vec![("a.yaml".into(), text.into())]),
             ..Found::default()
         }

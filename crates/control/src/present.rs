@@ -9,6 +9,7 @@ use leno_compile::Mesh;
 use leno_model::view::{Protocol, WorkloadId};
 use leno_model::{Name, Namespace, Network};
 use leno_resources::mesh::{Instance, MeshWorkloadSpec, WorkloadPort, WorkloadProtocol};
+use leno_resources::pod::Pods;
 use leno_resources::{Object, Part, Resources};
 use leno_store::{Failed, Label, Secret, Store};
 
@@ -41,6 +42,8 @@ pub(crate) struct Reported {
     /// reported.
     pub(crate) position: u64,
     pub(crate) all: Arc<BTreeMap<WorkloadId, Present>>,
+    /// The pods of the cluster.
+    pub(crate) pods: Arc<Pods>,
 }
 
 impl Presence {
@@ -55,20 +58,33 @@ impl Presence {
     /// This runs, and nothing else.
     pub(crate) fn report(&self, all: BTreeMap<WorkloadId, Present>) -> Result<(), Failed> {
         let mut reported = self.lock();
-        if reported.position > 0 && *reported.all == all {
-            return Ok(());
+        if reported.position == 0 || *reported.all != all {
+            reported.position = self.next(reported.position)?;
+            reported.all = Arc::new(all);
         }
-        reported.position = match reported.position {
-            0 => self.begin()? << REPORTS,
-            position => position + 1,
-        };
-        reported.all = Arc::new(all);
+        Ok(())
+    }
+
+    /// These pods run, and no other.
+    pub(crate) fn see_pods(&self, pods: Arc<Pods>) -> Result<(), Failed> {
+        let mut reported = self.lock();
+        if reported.position == 0 || reported.pods != pods {
+            reported.position = self.next(reported.position)?;
+            reported.pods = pods;
+        }
         Ok(())
     }
 
     /// What was reported last.
     pub(crate) fn reported(&self) -> Reported {
         self.lock().clone()
+    }
+
+    fn next(&self, position: u64) -> Result<u64, Failed> {
+        match position {
+            0 => Ok(self.begin()? << REPORTS),
+            position => Ok(position + 1),
+        }
     }
 
     /// Counts, in the store, how often somebody began to report.

@@ -152,6 +152,7 @@ mod tests {
     use leno_store::{Label, Message, Revocation, Settings, Store};
 
     use super::*;
+    use crate::found::First;
     use crate::jwks::Jwks;
     use crate::keys::Keys;
     use crate::{LocalKeys, clock};
@@ -177,7 +178,7 @@ mod tests {
                 jwks,
                 address,
                 None,
-                Vec::new(),
+                First::default(),
                 Box::new(|_| {}),
             );
             let center = center.unwrap();

@@ -1,6 +1,8 @@
 //! What is in force as it travels to whoever wants to think it over: [`mesh_of`] an answer is the mesh
 //! that the control plane itself has.
 
+mod pods;
+
 use std::collections::BTreeMap;
 use std::net::AddrParseError;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use leno_model::{
 use leno_store::{Revision, SOURCE};
 
 use crate::administer::{not_read, status, store_failed};
-use crate::center::{Center, FOLDER};
+use crate::center::{Center, PRESENT};
 use crate::layout::Laid;
 use crate::meaning::{Known, Meaning, Written};
 use crate::overrides;
@@ -36,7 +38,7 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
         true => Arc::clone(&edition.meaning.written),
         false => {
             let objects = center.store.at(revision).map_err(not_read)?;
-            Arc::new(Written::read(&objects, &center.folders()))
+            Arc::new(Written::read(&objects, &center.sources()))
         }
     };
     let files = written.files().iter().map(|file| InForce {
@@ -58,6 +60,7 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
         trust_domain: domain,
         files: files.collect(),
         running: reported.all.iter().map(running).collect(),
+        pods: reported.pods.values().map(pods::told).collect(),
         addresses: center.addressed(),
         tunnels: tunnels
             .map(|(workload, tunnel)| Tunnel {
@@ -83,7 +86,7 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
     })
 }
 
-/// The revision that views of a generation show, and whether the folders beside it have not changed
+/// The revision that views of a generation show, and whether the sources beside it have not changed
 /// since.
 fn shown_by(
     center: &Center,
@@ -98,14 +101,14 @@ fn shown_by(
         .filter(|_| told.epoch == newest.epoch);
     let shown = center.store.shown_at(*position.ok_or_else(unknown)?);
     let shown = shown.map_err(store_failed)?.ok_or_else(unknown)?;
-    let folders = |generation: &Generation| {
+    let others = |generation: &Generation| {
         let positions = generation.positions.iter();
-        let of_folders = positions.filter(|(source, _)| source.starts_with(FOLDER));
-        of_folders
+        let others = positions.filter(|(source, _)| ![SOURCE, PRESENT].contains(&&***source));
+        others
             .map(|(source, position)| (source.clone(), *position))
             .collect::<Vec<_>>()
     };
-    Ok((shown, folders(&told) == folders(newest)))
+    Ok((shown, others(&told) == others(newest)))
 }
 
 /// The mesh that an answer means.
@@ -120,6 +123,8 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
     let written = Written::of_files(files.collect::<Result<_, NotTold>>()?);
     let present = told.running.iter().map(present);
     let present = present.collect::<Result<BTreeMap<_, _>, _>>()?;
+    let pods = told.pods.iter().map(pods::read);
+    let pods = Arc::new(pods.collect::<Result<_, _>>()?);
     let domain = told.trust_domain.as_deref().map(TrustDomain::new);
     let domain = domain.transpose()?;
     let name = told.mesh.as_deref().map(Name::new).transpose()?;
@@ -134,6 +139,7 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
         domain: domain.as_ref(),
         mesh: name.as_ref(),
         present: &present,
+        pods: &pods,
         overrides: &overrides,
     };
     let Meaning { mut mesh, .. } = Meaning::of(&Arc::new(written), known);

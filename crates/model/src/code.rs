@@ -266,6 +266,7 @@ codes! {
     D009 "flows-lost" Mesh "What a proxy counted of its calls was lost before it was kept.";
     D010 "names-forgotten" Caller "A workload asked for more names of hosts outside the mesh than are remembered.";
     D011 "change-not-taken-back" Configuration "A watched change should have gone back, and what stood before is refused.";
+    D012 "cluster-away" Mesh "The cluster does not tell what its objects say.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

@@ -11,6 +11,7 @@ use crate::gateway::{
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
 use crate::object::Objects;
 use crate::peer::MeshPeerSpec;
+use crate::pod::Pods;
 use crate::policy::{AccessPolicySpec, TelemetryPolicySpec, TrafficPolicySpec};
 use crate::read::{Problem, Reading};
 use crate::schema::{Field, Schema, Shape};
@@ -34,11 +35,24 @@ pub(crate) trait Kind: Decode {
     fn shelf(resources: &mut Resources) -> &mut Objects<Self>;
 }
 
+/// How a cluster spells a kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spelling {
+    /// `HTTPRoute`.
+    pub kind: &'static str,
+    /// `httproutes`.
+    pub plural: &'static str,
+    /// The `apiVersion` to write: `gateway.networking.k8s.io/v1`.
+    pub api_version: &'static str,
+    /// Whether its objects live in a namespace.
+    pub namespaced: bool,
+}
+
 /// Declares the kinds.
 macro_rules! kinds {
     ($(
         $(#[doc = $doc:literal])+
-        $shelf:ident: $spec:ident is $kind:literal in [$($version:literal),+],
+        $shelf:ident: $spec:ident is $kind:literal, $plural:literal in [$first:literal $(, $later:literal)*],
             namespaced $namespaced:literal, spec required $required:literal;
     )+) => {
         /// Everything that was written: objects by kind, namespace and name.
@@ -51,6 +65,8 @@ macro_rules! kinds {
         )+
             /// Measures that hold over it for now.
             pub overrides: Vec<Override>,
+            /// What runs in the cluster that it was read from.
+            pub pods: Arc<Pods>,
         }
 
         impl Resources {
@@ -94,13 +110,23 @@ macro_rules! kinds {
             }
         }
 
+        /// How a cluster spells each kind.
+        pub fn spellings() -> impl Iterator<Item = Spelling> {
+            [$(Spelling {
+                kind: $kind,
+                plural: $plural,
+                api_version: $first,
+                namespaced: $namespaced,
+            }),+].into_iter()
+        }
+
         /// The names of all kinds that are read.
         pub const KINDS: &[&str] = &[$($kind),+];
 
         /// The values of `apiVersion` with which a kind is read; the one to write comes first.
         pub(crate) fn versions(kind: &str) -> Option<&'static [&'static str]> {
             match kind {
-                $($kind => Some(&[$($version),+]),)+
+                $($kind => Some(&[$first $(, $later)*]),)+
                 _ => None,
             }
         }
@@ -121,45 +147,45 @@ macro_rules! kinds {
 
 kinds! {
     /// What holds everywhere.
-    meshes: MeshSpec is "Mesh" in ["leno.dev/v1alpha1"],
+    meshes: MeshSpec is "Mesh", "meshes" in ["leno.dev/v1alpha1"],
         namespaced false, spec required false;
     /// Other trust domains whose identities are believed.
-    peers: MeshPeerSpec is "MeshPeer" in ["leno.dev/v1alpha1"],
+    peers: MeshPeerSpec is "MeshPeer", "meshpeers" in ["leno.dev/v1alpha1"],
         namespaced false, spec required true;
     /// Groups of names with an owner.
-    namespaces: NamespaceSpec is "Namespace" in ["v1"],
+    namespaces: NamespaceSpec is "Namespace", "namespaces" in ["v1"],
         namespaced false, spec required false;
     /// Names under which workloads are called.
-    services: ServiceSpec is "Service" in ["v1"],
+    services: ServiceSpec is "Service", "services" in ["v1"],
         namespaced true, spec required false;
     /// What runs.
-    workloads: MeshWorkloadSpec is "MeshWorkload" in ["leno.dev/v1alpha1"],
+    workloads: MeshWorkloadSpec is "MeshWorkload", "meshworkloads" in ["leno.dev/v1alpha1"],
         namespaced true, spec required false;
     /// Where HTTP requests go.
-    http_routes: HttpRouteSpec is "HTTPRoute"
+    http_routes: HttpRouteSpec is "HTTPRoute", "httproutes"
         in ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
         namespaced true, spec required true;
     /// Where gRPC calls go.
-    grpc_routes: GrpcRouteSpec is "GRPCRoute" in ["gateway.networking.k8s.io/v1"],
+    grpc_routes: GrpcRouteSpec is "GRPCRoute", "grpcroutes" in ["gateway.networking.k8s.io/v1"],
         namespaced true, spec required false;
     /// Where TLS connections go, by the server that they ask for.
-    tls_routes: TlsRouteSpec is "TLSRoute" in ["gateway.networking.k8s.io/v1"],
+    tls_routes: TlsRouteSpec is "TLSRoute", "tlsroutes" in ["gateway.networking.k8s.io/v1"],
         namespaced true, spec required true;
     /// Where connections go.
-    tcp_routes: TcpRouteSpec is "TCPRoute" in ["gateway.networking.k8s.io/v1"],
+    tcp_routes: TcpRouteSpec is "TCPRoute", "tcproutes" in ["gateway.networking.k8s.io/v1"],
         namespaced true, spec required true;
     /// Who may refer to objects of another namespace.
-    reference_grants: ReferenceGrantSpec is "ReferenceGrant"
+    reference_grants: ReferenceGrantSpec is "ReferenceGrant", "referencegrants"
         in ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
         namespaced true, spec required true;
     /// Who may call.
-    access_policies: AccessPolicySpec is "AccessPolicy" in ["leno.dev/v1alpha1"],
+    access_policies: AccessPolicySpec is "AccessPolicy", "accesspolicies" in ["leno.dev/v1alpha1"],
         namespaced true, spec required false;
     /// How calls are made.
-    traffic_policies: TrafficPolicySpec is "TrafficPolicy" in ["leno.dev/v1alpha1"],
+    traffic_policies: TrafficPolicySpec is "TrafficPolicy", "trafficpolicies" in ["leno.dev/v1alpha1"],
         namespaced true, spec required false;
     /// What is told of calls.
-    telemetry_policies: TelemetryPolicySpec is "TelemetryPolicy" in ["leno.dev/v1alpha1"],
+    telemetry_policies: TelemetryPolicySpec is "TelemetryPolicy", "telemetrypolicies" in ["leno.dev/v1alpha1"],
         namespaced true, spec required false;
 }
 

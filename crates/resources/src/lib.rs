@@ -47,6 +47,7 @@ pub mod mesh;
 mod object;
 mod part;
 pub mod peer;
+pub mod pod;
 pub mod policy;
 mod read;
 pub mod schema;
@@ -56,7 +57,7 @@ mod text;
 mod time;
 pub mod yaml;
 
-pub use kinds::{GROUP, KINDS, Resources, schema};
+pub use kinds::{GROUP, KINDS, Resources, Spelling, schema, spellings};
 pub use object::{Metadata, Object, Objects, Outline, Source};
 pub use part::{List, Part};
 pub use text::Text;

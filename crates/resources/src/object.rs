@@ -7,6 +7,7 @@ use leno_model::{Name, Namespace, ObjectRef, Origin, Place, Wall};
 
 use crate::decode::object;
 use crate::part::Part;
+use crate::pod::Pod;
 use crate::service::Ignored;
 use crate::text::{Text, text};
 use crate::yaml::{At, Node, Piece, lines, pieces};
@@ -139,14 +140,27 @@ pub(crate) struct Written {
 pub struct Outline<'a> {
     /// Its name and what else every object has.
     pub meta: &'a Metadata,
-    written: &'a Written,
+    reference: &'a Arc<ObjectRef>,
+    /// Absent for what a cluster tells and nobody wrote.
+    written: Option<&'a Written>,
 }
 
 impl<'a, T> From<&'a Object<T>> for Outline<'a> {
     fn from(object: &'a Object<T>) -> Self {
         Self {
             meta: &object.meta,
-            written: &object.written,
+            reference: &object.written.reference,
+            written: Some(&object.written),
+        }
+    }
+}
+
+impl<'a> From<&'a Pod> for Outline<'a> {
+    fn from(pod: &'a Pod) -> Self {
+        Self {
+            meta: &pod.meta,
+            reference: &pod.reference,
+            written: None,
         }
     }
 }
@@ -154,17 +168,21 @@ impl<'a, T> From<&'a Object<T>> for Outline<'a> {
 impl<'a> Outline<'a> {
     /// [`Object::reference`].
     pub fn reference(&self) -> &'a Arc<ObjectRef> {
-        &self.written.reference
+        self.reference
     }
 
-    /// [`Object::origin`].
+    /// [`Object::origin`]. What nobody wrote stands at no place.
     pub fn origin(&self, pointer: &str) -> Origin {
-        self.written.origin(pointer)
+        Origin {
+            object: self.reference.clone(),
+            pointer: pointer.into(),
+            place: self.span(pointer).map(|span| span.start),
+        }
     }
 
-    /// [`Object::span`].
-    pub fn span(&self, pointer: &str) -> Span {
-        self.written.span(pointer)
+    /// [`Object::span`], of what was written.
+    pub fn span(&self, pointer: &str) -> Option<Span> {
+        Some(self.written?.span(pointer))
     }
 }
 

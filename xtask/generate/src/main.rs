@@ -11,6 +11,7 @@
 )]
 
 mod crds;
+mod definitions;
 mod monitoring;
 mod policy;
 mod rust;
@@ -40,7 +41,8 @@ fn run(arguments: &[String]) -> Outcome {
     };
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = here.ancestors().nth(2).ok_or("it lies in xtask/generate")?;
-    let files = monitoring::files()?.into_iter().chain([policy::file()]);
+    let files = monitoring::files()?.into_iter();
+    let files = files.chain([policy::file(), definitions::file()?]);
     for (path, text) in files {
         put(&root.join(path), &text, check)?;
     }

@@ -97,6 +97,7 @@ impl Mesh {
 fn instance(workload: Arc<Workload>) -> Instance {
     let WorkloadId { namespace, name } = workload.id.clone();
     Instance {
+        of: name.clone(),
         workload,
         origin: Origin {
             object: Arc::new(ObjectRef {

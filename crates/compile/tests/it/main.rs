@@ -9,6 +9,7 @@ mod drawn;
 mod find;
 mod mutations;
 mod order;
+mod pods;
 mod precedence;
 mod story;
 mod tenants;

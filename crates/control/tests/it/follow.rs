@@ -294,7 +294,7 @@ async fn a_folder_stands_where_it_stood_when_the_control_plane_is_back() {
     drop(within(web.events.wait_for(connected)).await.unwrap());
     write("someone-else");
     let after = positions(web.view(|view| view.workloads.is_empty()).await);
-    let key = format!("folder {}", folder.display());
+    let key = format!("watched folder {}", folder.display());
     assert_eq!((before[&*key], after[&*key]), (1, 2));
     drop(world);
 }

@@ -126,6 +126,19 @@ pub(crate) struct ControlRun {
     #[arg(long, value_name = "SOCKET")]
     pub(crate) join_socket: Option<PathBuf>,
 
+    /// Take the objects of a cluster of Kubernetes as configuration, and its pods as what runs: of the
+    /// cluster that this runs in, else of the one that the kubeconfig names
+    #[arg(long)]
+    pub(crate) kubernetes: bool,
+
+    /// The kubeconfig by which that cluster is asked; else $KUBECONFIG, else ~/.kube/config
+    #[arg(long, value_name = "FILE", requires = "kubernetes")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Which context of the kubeconfig; else its current one
+    #[arg(long, value_name = "NAME", requires = "kubernetes")]
+    pub(crate) kube_context: Option<String>,
+
     /// A folder of objects that is watched; repeatable
     #[arg(long, value_name = "DIR")]
     pub(crate) watch: Vec<PathBuf>,

@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::{env, io, process};
 
 use anyhow::Context as _;
-use leno_control::{Control, Desk, Event, LocalKeys, Members, Replicas, Settings, Url};
+use leno_control::{
+    Cluster, Control, Desk, Event, LocalKeys, Members, Replicas, Settings, Url, Where,
+};
 use leno_dashboard::{Broken, Port};
 use leno_model::TrustDomain;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +42,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         .as_deref()
         .map(TrustDomain::new)
         .transpose()?;
+    let place = options.kubernetes.then(|| place(options));
     let settings = Settings {
         seal_keys_with: options.seal_keys_with.clone(),
         advertise: Some(options.advertise.clone()),
@@ -58,6 +61,14 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let cluster = match &place {
+            Some(place) => Some(Cluster::connect(place).await?),
+            None => None,
+        };
+        let settings = Settings {
+            cluster,
+            ..settings
+        };
         let (tell, mut heard) = mpsc::channel(MOST_LINES);
         // A line that finds no room is not worth waiting for.
         let tell = move |event: &Event| drop(tell.try_send(event.to_string()));
@@ -110,6 +121,20 @@ fn begin_anew() -> io::Error {
         again.arg0(name);
     }
     again.args(arguments).exec()
+}
+
+/// Where the cluster is that it follows.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Kubernetes tells each container where it is"
+)]
+fn place(options: &fleet::ControlRun) -> Where {
+    let (path, context) = (options.kubeconfig.clone(), options.kube_context.clone());
+    let is_named = path.is_some() || context.is_some();
+    match env::var_os("KUBERNETES_SERVICE_HOST") {
+        Some(_) if !is_named => Where::Here,
+        _ => Where::Kubeconfig { path, context },
+    }
 }
 
 /// What makes it one of several, if something does.

@@ -40,6 +40,7 @@ impl Past for Revisions {
             trust_domain: None,
             files: self.written.get(&revision)?.clone(),
             running: Vec::new(),
+            pods: Vec::new(),
             addresses: Vec::new(),
             tunnels: Vec::new(),
             left: Vec::new(),

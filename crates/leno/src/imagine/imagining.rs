@@ -341,7 +341,7 @@ impl Imagining<'_> {
         };
         Receiver {
             thought: Thought {
-                proxy_of: instance.origin.object.name.to_string(),
+                proxy_of: instance.of.to_string(),
                 workloads: alike.to_vec(),
                 story,
             },
@@ -465,10 +465,7 @@ fn endpoint(instance: &Instance, port: u16, alike: &[WorkloadId]) -> Step {
                 "{}, whose address is known once it runs",
                 instance.workload.id
             ),
-            (count, _) => format!(
-                "one of {count} instances of {}",
-                instance.origin.object.name
-            ),
+            (count, _) => format!("one of {count} instances of {}", instance.of),
         },
         origin: Some(instance.origin.clone()),
         details: Vec::new(),

@@ -75,7 +75,7 @@ impl Up {
         let WorkloadId { namespace, name } = &guest.of;
         let known = self.edition.mesh().instances.iter();
         let mut of_it = known.filter(|(id, _)| id.namespace == *namespace);
-        let is_known = of_it.any(|(_, instance)| instance.origin.object.name == *name);
+        let is_known = of_it.any(|(_, instance)| instance.of == *name);
         if guest.calls_only && !is_known {
             return Err(format!("there is no workload {}", called(&guest.of)));
         }

@@ -222,7 +222,7 @@ impl Up {
         };
         let leading = mesh.answers.iter().filter(|(_, answers)| leads(answers));
         let of = mesh.instances.get(workload);
-        let of = of.map(|instance| &instance.origin.object.name);
+        let of = of.map(|instance| &instance.of);
         leading
             .map(|(name, _)| name.clone())
             .min_by_key(|name| Some(&name.service.name) != of)

@@ -1,0 +1,88 @@
+//! What runs in a cluster: pods that differ in nothing but their names, places and addresses are one
+//! workload's instances.
+
+use alloc::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    vec::Vec,
+};
+
+use leno_model::view::WorkloadId;
+use leno_model::{Name, Namespace, Network, SpiffeId, TrustDomain};
+use leno_resources::pod::{Pod, Pods};
+
+use crate::spoken;
+use crate::workloads::{Port, Running, Workload};
+
+/// What the instances of a workload have in common.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Alike<'a> {
+    namespace: &'a Namespace,
+    workload: &'a Name,
+    service_account: &'a Name,
+    labels: &'a BTreeMap<Arc<str>, Arc<str>>,
+    ports: &'a BTreeMap<u16, Option<Arc<str>>>,
+}
+
+impl<'a> Alike<'a> {
+    fn of(namespace: &'a Namespace, pod: &'a Pod) -> Self {
+        Self {
+            namespace,
+            workload: &pod.workload,
+            service_account: &pod.service_account,
+            labels: &pod.meta.labels,
+            ports: &pod.ports,
+        }
+    }
+
+    /// What it is without instances. It is told of as `pod`, one of them.
+    fn workload(self, pod: &'a Pod, trust_domain: &TrustDomain) -> Workload<'a> {
+        let port = |(number, name): (&u16, &Option<Arc<str>>)| {
+            let spoken = spoken::by_name(name.as_deref());
+            let name = name.clone();
+            (*number, Port { name, spoken })
+        };
+        Workload {
+            outline: pod.into(),
+            namespace: self.namespace.clone(),
+            name: self.workload.clone(),
+            identity: SpiffeId {
+                trust_domain: trust_domain.clone(),
+                namespace: self.namespace.clone(),
+                service_account: self.service_account.clone(),
+            },
+            ports: self.ports.iter().map(port).collect(),
+            instances: Vec::new(),
+            processes: Arc::default(),
+            tokens: Arc::default(),
+            is_run_here: false,
+            implies_service: false,
+        }
+    }
+}
+
+/// All pods, as the workloads they are instances of. Linear in the pods, but for finding those alike.
+pub(crate) fn workloads<'a>(pods: &'a Pods, trust_domain: &TrustDomain) -> Vec<Workload<'a>> {
+    let mut workloads = BTreeMap::new();
+    for ((namespace, name), pod) in pods {
+        let alike = Alike::of(namespace, pod);
+        let workload = match workloads.entry(alike) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                free.insert(Alike::of(namespace, pod).workload(pod, trust_domain))
+            }
+        };
+        workload.instances.push(Running {
+            id: WorkloadId {
+                namespace: namespace.clone(),
+                name: name.clone(),
+            },
+            network: Network::default_network(),
+            addresses: pod.addresses.clone(),
+            tunnel: None,
+            locality: pod.locality.clone(),
+            is_ready: pod.is_ready,
+        });
+    }
+    workloads.into_values().collect()
+}

@@ -1,0 +1,190 @@
+//! What pods of a cluster are to a mesh.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use leno_compile::{Mesh, compile};
+use leno_model::view::{Access, Locality};
+use leno_model::{Name, Namespace, Notes, ObjectRef};
+use leno_resources::pod::{Pod, Pods};
+use leno_resources::{Metadata, Resources};
+
+const SERVICES: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec:
+  clusterIP: 10.96.0.7
+  selector: {app: cart}
+  ports: [{name: http, port: 80, targetPort: web}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart-peers, namespace: shop}
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector: {app: cart}
+  ports: [{name: gossip, port: 7000}]
+";
+
+/// A pod of the shop, which has the last number of its address in its name.
+fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
+    let name = Name::new(&format!("{workload}-{last}")).unwrap();
+    let namespace = Namespace::new("shop").unwrap();
+    Pod {
+        meta: Metadata {
+            namespace: Some(namespace.clone()),
+            name: name.clone(),
+            labels: [("app".into(), workload.into())].into(),
+            annotations: BTreeMap::new(),
+            created: None,
+        },
+        reference: Arc::new(ObjectRef {
+            kind: "Pod".into(),
+            namespace: Some(namespace),
+            name,
+        }),
+        workload: Name::new(workload).unwrap(),
+        service_account: Name::new(account).unwrap(),
+        ports: [(port, Some("web".into()))].into(),
+        addresses: vec![
+            [10, 1, 0, last].into(),
+            [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)].into(),
+        ],
+        locality: Locality {
+            zone: Some(format!("zone-{last}").into()),
+            ..Locality::default()
+        },
+        is_ready: true,
+    }
+}
+
+fn unready(pod: Pod) -> Pod {
+    Pod {
+        is_ready: false,
+        ..pod
+    }
+}
+
+fn mesh(written: &str, pods: impl IntoIterator<Item = Pod>) -> (Mesh, Notes) {
+    let file = (Arc::from("mesh.yaml"), written.as_bytes().to_vec());
+    let (mut resources, _) = Resources::read([file], &Namespace::default_namespace());
+    let named = |pod: Pod| {
+        let namespace = pod.meta.namespace.clone().unwrap();
+        ((namespace, pod.meta.name.clone()), pod)
+    };
+    resources.pods = Arc::new(pods.into_iter().map(named).collect::<Pods>());
+    compile(&resources)
+}
+
+/// Who answers for each port of a service.
+fn answers(mesh: &Mesh) -> String {
+    let mut told = String::new();
+    for (port, answers) in &mesh.answers {
+        let answers = answers
+            .iter()
+            .map(|it| format!(" {}:{}", it.instance, it.port));
+        writeln!(told, "{port}:{}", answers.collect::<String>()).unwrap();
+    }
+    told
+}
+
+#[test]
+fn calls_go_to_pods_that_are_ready_each_at_its_own_port() {
+    // Two templates, as while a Deployment is rolled out.
+    let pods = [
+        unready(pod("cart", 1, "cart", 8080)),
+        pod("cart", 2, "cart", 8080),
+        pod("cart", 3, "cart", 9090),
+        pod("web", 4, "web", 8080),
+    ];
+    let (mesh, notes) = mesh(SERVICES, pods);
+    assert_eq!(
+        answers(&mesh),
+        "shop/cart:80: shop/cart-2:8080 shop/cart-3:9090\n\
+         shop/cart-peers:7000: shop/cart-1:7000 shop/cart-2:7000 shop/cart-3:7000\n"
+    );
+    let places = mesh.instances.values().map(|instance| {
+        let workload = &instance.workload;
+        let zone = instance.locality.zone.as_deref().unwrap_or_default();
+        format!("{} {} {}", workload.id, workload.addresses.len(), zone)
+    });
+    assert_eq!(places.collect::<Vec<_>>()[0], "shop/cart-1 2 zone-1");
+    // No name in a cluster but a Service's leads anywhere.
+    let services = mesh.services.keys().map(ToString::to_string);
+    assert_eq!(
+        services.collect::<Vec<_>>(),
+        ["shop/cart", "shop/cart-peers"]
+    );
+    let codes = notes.iter().map(|note| note.code.as_str());
+    assert_eq!(
+        codes.collect::<Vec<_>>(),
+        ["C121"],
+        "7000 is declared by nobody"
+    );
+}
+
+#[test]
+fn a_service_whose_pods_are_all_unready_has_nobody_behind_it() {
+    let (mesh, _) = mesh(SERVICES, [unready(pod("cart", 1, "cart", 8080))]);
+    assert_eq!(answers(&mesh), "shop/cart-peers:7000: shop/cart-1:7000\n");
+}
+
+#[test]
+fn policies_hold_at_every_pod_of_what_they_are_about() {
+    let policies = "
+---
+apiVersion: leno.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: by-service, namespace: shop}
+spec:
+  targetRefs: [{kind: Service, name: cart}]
+  default: Deny
+---
+apiVersion: leno.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: by-workload, namespace: shop}
+spec:
+  targetRefs: [{kind: MeshWorkload, name: web}]
+  default: Deny
+";
+    let pods = [
+        unready(pod("cart", 1, "cart", 8080)),
+        pod("cart", 2, "cart", 8080),
+        pod("cart", 3, "cart", 9090),
+        pod("web", 4, "web", 8080),
+    ];
+    let (mesh, notes) = mesh(&format!("{SERVICES}{policies}"), pods);
+    let open = Access::open().stance;
+    for (id, instance) in &mesh.instances {
+        let denied = instance.workload.ports.iter();
+        let denied = denied.filter(|(_, port)| port.access.stance != open);
+        assert_eq!(denied.count(), 1, "{id}");
+    }
+    assert!(notes.iter().all(|note| note.code.as_str() != "C130"));
+}
+
+#[test]
+fn findings_about_a_pod_name_it() {
+    let mut twin = pod("cart", 1, "cart", 8080);
+    twin.addresses = vec![[10, 96, 0, 7].into()];
+    let (_, notes) = mesh(SERVICES, [twin]);
+    let note = notes
+        .iter()
+        .find(|note| note.code.as_str() == "C122")
+        .unwrap();
+    assert_eq!(note.object().unwrap().to_string(), "Pod shop/cart-1");
+    assert_eq!(note.span, None);
+}
+
+#[test]
+fn the_control_planes_own_pod_is_no_workload() {
+    let mut own = pod("leno-control", 1, "leno-control", 15012);
+    let system = Namespace::new("leno-system").unwrap();
+    own.meta.namespace = Some(system);
+    let (mesh, notes) = mesh("", [own]);
+    assert!(mesh.instances.is_empty());
+    assert!(notes.is_empty());
+}

@@ -1,0 +1,36 @@
+//! What a source says that is read and not written to: a watched folder, a cluster.
+
+use std::sync::Arc;
+
+use leno_resources::pod::Pods;
+
+/// What a source says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    /// Which one, as people are told of it: `watched folder mesh`, `the cluster`.
+    pub(crate) source: Arc<str>,
+    /// Rises with every change, also over restarts: see [`crate::positions`].
+    pub(crate) position: u64,
+    /// Names, as findings show them, and bytes: of a folder the paths, beginning with its own.
+    pub(crate) files: Arc<Vec<(Arc<str>, Vec<u8>)>>,
+    /// Why what it says by now could not be read.
+    pub(crate) trouble: Option<Arc<str>>,
+}
+
+/// What the sources beside the store say when a control plane begins.
+#[derive(Debug, Default)]
+pub(crate) struct First {
+    pub(crate) sources: Vec<Found>,
+    /// The pods of the cluster, if there is one.
+    pub(crate) pods: Option<Arc<Pods>>,
+}
+
+impl Found {
+    /// Whether it is what a cluster says.
+    pub(crate) fn is_cluster(&self) -> bool {
+        &*self.source == CLUSTER
+    }
+}
+
+/// The source that is a cluster.
+pub(crate) const CLUSTER: &str = "the cluster";

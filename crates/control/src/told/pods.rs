@@ -1,0 +1,66 @@
+//! Pods, as they are told to whoever works out what is in force.
+
+use std::sync::Arc;
+
+use leno_admin::RunningPod;
+use leno_model::view::Locality;
+use leno_model::{Name, Namespace, ObjectRef};
+use leno_resources::Metadata;
+use leno_resources::pod::Pod;
+
+use super::{NotTold, named};
+
+pub(super) fn told(pod: &Pod) -> RunningPod {
+    let namespace = pod.meta.namespace.as_ref().map(Namespace::as_str);
+    let text = |text: &Arc<str>| text.to_string();
+    let port = |(number, name): (&u16, &Option<Arc<str>>)| (*number, name.as_ref().map(text));
+    let Locality { region, zone, node } = &pod.locality;
+    RunningPod {
+        pod: format!("{}/{}", namespace.unwrap_or_default(), pod.meta.name),
+        of: pod.workload.to_string(),
+        labels: pod
+            .meta
+            .labels
+            .iter()
+            .map(|(key, value)| (text(key), text(value)))
+            .collect(),
+        service_account: pod.service_account.to_string(),
+        ports: pod.ports.iter().map(port).collect(),
+        addresses: pod.addresses.iter().map(ToString::to_string).collect(),
+        locality: [region, zone, node].map(|part| part.as_ref().map(text)),
+        ready: pod.is_ready,
+    }
+}
+
+pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTold> {
+    let (namespace, name) = named(&told.pod)?;
+    let text = |text: &String| Arc::from(text.as_str());
+    let port = |(number, name): (&u16, &Option<String>)| (*number, name.as_ref().map(text));
+    let addresses = told.addresses.iter().map(|address| address.parse());
+    let [region, zone, node] = told.locality.each_ref().map(|it| it.as_ref().map(text));
+    let pod = Pod {
+        reference: Arc::new(ObjectRef {
+            kind: "Pod".into(),
+            namespace: Some(namespace.clone()),
+            name: name.clone(),
+        }),
+        meta: Metadata {
+            namespace: Some(namespace.clone()),
+            name: name.clone(),
+            labels: told
+                .labels
+                .iter()
+                .map(|(key, value)| (text(key), text(value)))
+                .collect(),
+            annotations: Default::default(),
+            created: None,
+        },
+        workload: Name::new(&told.of)?,
+        service_account: Name::new(&told.service_account)?,
+        ports: told.ports.iter().map(port).collect(),
+        addresses: addresses.collect::<Result<_, _>>()?,
+        locality: Locality { region, zone, node },
+        is_ready: told.ready,
+    };
+    Ok(((namespace, name), pod))
+}

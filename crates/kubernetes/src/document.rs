@@ -1,0 +1,45 @@
+//! Objects whose text the rest of Leno reads: routes, policies, Services, namespaces.
+
+use kube::api::{ApiResource, DynamicObject};
+use leno_resources::Spelling;
+use serde_json::{Map, Value, json};
+
+/// Where the cluster has the objects of a kind.
+pub(crate) fn resource(kind: &Spelling) -> ApiResource {
+    let version = kind.api_version;
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: kind.api_version.to_owned(),
+        kind: kind.kind.to_owned(),
+        plural: kind.plural.to_owned(),
+    }
+}
+
+/// What of an object says what was wanted: without its status, and without what others keep in its
+/// metadata. As JSON, a field a line, since findings show lines.
+pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> Vec<u8> {
+    let DynamicObject { metadata, data, .. } = object;
+    let mut kept = Map::new();
+    kept.insert("name".to_owned(), json!(metadata.name));
+    if let Some(namespace) = metadata.namespace {
+        kept.insert("namespace".to_owned(), json!(namespace));
+    }
+    if let Some(labels) = metadata.labels.filter(|labels| !labels.is_empty()) {
+        kept.insert("labels".to_owned(), json!(labels));
+    }
+    if let Some(created) = metadata.creation_timestamp {
+        kept.insert("creationTimestamp".to_owned(), json!(created));
+    }
+    let mut root = Map::new();
+    root.insert("apiVersion".to_owned(), json!(kind.api_version));
+    root.insert("kind".to_owned(), json!(kind.kind));
+    root.insert("metadata".to_owned(), Value::Object(kept));
+    if let Value::Object(data) = data {
+        let said = data.into_iter().filter(|(field, _)| field != "status");
+        root.extend(said);
+    }
+    // Maps of text serialise.
+    serde_json::to_vec_pretty(&Value::Object(root)).unwrap_or_default()
+}

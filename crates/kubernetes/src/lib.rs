@@ -1,0 +1,14 @@
+//! The one door to a cluster of Kubernetes: what its API server tells, as the values that the rest of
+//! Leno knows. Nobody else speaks of requests, lists and watches.
+//!
+//! The door is [`Cluster`]; what it is asked first is a [`Watch`]. Only what is used of an object is kept
+//! in memory.
+
+mod cluster;
+mod document;
+mod pod;
+mod shelf;
+mod watch;
+
+pub use cluster::{Cluster, NotConnected, Where};
+pub use watch::{Document, Seen, Watch};

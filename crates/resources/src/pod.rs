@@ -1,0 +1,35 @@
+//! What runs in a cluster of Kubernetes, as the cluster tells it. Nobody writes pods into files that
+//! Leno reads, so that there is nothing to find in them but what they say.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::net::IpAddr;
+
+use leno_model::view::Locality;
+use leno_model::{Name, Namespace, ObjectRef};
+
+use crate::object::Metadata;
+
+/// All pods, by namespace and name.
+pub type Pods = BTreeMap<(Namespace, Name), Pod>;
+
+/// A pod that has not ended (core v1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pod {
+    /// Its name and its labels.
+    pub meta: Metadata,
+    /// What it is called in findings and origins.
+    pub reference: Arc<ObjectRef>,
+    /// The workload it is an instance of: what controls it, by the name that people gave that. A pod
+    /// that nothing controls is alone in a workload of its own name.
+    pub workload: Name,
+    /// Whom it acts as.
+    pub service_account: Name,
+    /// The TCP ports that its containers declare, with their names.
+    pub ports: BTreeMap<u16, Option<Arc<str>>>,
+    /// Its addresses, of either family. None while it has not got them.
+    pub addresses: Vec<IpAddr>,
+    /// Where it runs.
+    pub locality: Locality,
+    /// Whether it takes calls: it says that it is ready, and nobody has asked for its end.
+    pub is_ready: bool,
+}

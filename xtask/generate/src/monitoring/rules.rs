@@ -179,15 +179,6 @@ const ALERTS: &[Alert] = &[
         description: "Its proxy says so, also where no control plane is there to say it. Next: leno check · leno certs list",
     },
     Alert {
-        name: "LenoCertificateEnds",
-        expression: "leno_control_certificate_ends_seconds{of=\"workload\"} - time() < 4 * 3600",
-        wait: "5m",
-        severity: Severity::Critical,
-        page: Page::Of(Code::T007),
-        summary: "The first certificate of a workload ends in {{ $value | humanizeDuration }}",
-        description: "It should have been renewed at half of its life. Next: leno certs list · leno check",
-    },
-    Alert {
         name: "LenoAuthorityEnds",
         expression: "leno_control_certificate_ends_seconds{of=~\"intermediate|root\"} - time() < 7 * 86400",
         wait: "1h",

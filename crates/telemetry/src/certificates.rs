@@ -38,6 +38,11 @@ impl Certificates {
         standing.failures = standing.failures.saturating_add(1);
     }
 
+    /// None for `id` is held or waited for any more.
+    pub fn forgotten(&self, id: &SpiffeId) {
+        lock(&self.0).remove(id);
+    }
+
     /// Each of them, by whose it is.
     pub(crate) fn standings(&self) -> Vec<(SpiffeId, Standing)> {
         let all = lock(&self.0);

@@ -48,6 +48,11 @@ pub enum Event {
         /// What the control plane said, or what was in the way.
         why: String,
     },
+    /// A certificate has ended that was not renewed, for no workload here needs it.
+    Forgotten {
+        /// Whose.
+        identity: SpiffeId,
+    },
     /// A root cannot be used.
     BadRoot(BadRoot),
     /// The host's wall clock began to differ from mesh time.
@@ -71,9 +76,11 @@ impl Event {
     /// The code of what is wrong, if something is.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Connected | Self::Adopted { .. } | Self::Certified { .. } | Self::ClockRight => {
-                None
-            }
+            Self::Connected
+            | Self::Adopted { .. }
+            | Self::Certified { .. }
+            | Self::Forgotten { .. }
+            | Self::ClockRight => None,
             Self::ClockOff(off) => Some(off.code()),
             Self::StoodStill(stood) => Some(stood.code()),
             Self::TimeNotBelieved(_) => Some(Code::T013),
@@ -117,6 +124,10 @@ impl fmt::Display for Event {
             Self::Certified { identity, ends } => {
                 write!(f, "certificate of {identity}, until {ends}")
             }
+            Self::Forgotten { identity } => write!(
+                f,
+                "the certificate of {identity} has ended, and no workload here needs another"
+            ),
             Self::NotCertified {
                 identity,
                 trouble: Some(trouble),

@@ -142,6 +142,17 @@ impl Folder {
         fs::rename(key.with_extension("next"), key)
     }
 
+    /// Keeps the credential of `id` no more. The key goes first: without it there is none.
+    pub(super) fn forget(&self, id: &SpiffeId) -> io::Result<()> {
+        if self.is_given_up() {
+            return Ok(());
+        }
+        for file in self.files(id) {
+            fs::remove_file(file)?;
+        }
+        Ok(())
+    }
+
     /// The right to be the only one that renews here, until it is dropped. `None` while somebody else has it.
     pub(super) fn hold(&self) -> io::Result<Option<Held>> {
         let folder = File::open(&self.path)?;

@@ -63,7 +63,7 @@ impl Follower {
         self.line.send_replace(Some(line.clone()));
         pause.reset();
         self.client.reconnect();
-        self.want_certificates();
+        self.need_certificates();
         self.timekeeper.begin(self.clocks.mono());
         if let Some(reports) = &mut self.reports {
             reports.begin_anew();
@@ -244,7 +244,7 @@ impl Follower {
                 if let Some(saved) = self.client.save(&self.holder) {
                     self.save.send_replace(Some(saved));
                 }
-                self.want_certificates();
+                self.need_certificates();
             }
         }
     }
@@ -293,17 +293,20 @@ impl Follower {
         Ok(())
     }
 
-    /// A node acts as each workload that it stands in front of.
-    fn want_certificates(&mut self) {
+    /// A node acts as each workload that it stands in front of, and as itself.
+    fn need_certificates(&mut self) {
         let now = self.clocks.now();
         if let Some(view) = &self.view {
             let ids = view.workloads.values().map(|workload| &workload.identity);
-            self.certificates.want(ids, now);
+            let ids = ids.chain([&self.holder.identity]).cloned().collect();
+            self.certificates.need(&ids, now);
         }
     }
 
     fn ask_for_certificates(&mut self, line: Option<&Line>, tell: &mut impl FnMut(&Event)) {
         let now = self.clocks.now();
+        let keeping = (&*self.keyring, &self.folder);
+        self.certificates.forget_ended(keeping, now, tell);
         self.certificates.ask(line, now, &mut self.dice, tell);
     }
 

@@ -259,6 +259,13 @@ renewals_failed{identity="shop/cart"} 0
 renewals_failed{identity="shop/web"} 0
 "#,
     );
+    certificates.forgotten(&identity("cart"));
+    check(
+        r#"
+ends_seconds{identity="shop/web"} 86400
+renewals_failed{identity="shop/web"} 0
+"#,
+    );
 }
 
 #[test]

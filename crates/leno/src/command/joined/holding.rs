@@ -97,6 +97,9 @@ impl Held {
                 let certificate = state.certificates.entry(identity.clone()).or_default();
                 certificate.failed = Some(why.clone());
             }
+            Event::Forgotten { identity } => {
+                state.certificates.remove(identity);
+            }
             Event::ClockOff(_) => state.clock = Some(event.to_string()),
             Event::ClockRight => state.clock = None,
             // The control plane is told of one that stood still.

@@ -7,7 +7,24 @@ use leno_channel::{files, generate_key};
 use leno_identity::Intermediate;
 use leno_model::{Dice, SpiffeId, Wall};
 
+use crate::process::run;
+use crate::world::World;
+
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Makes a certificate `NAME.pem` with its key `NAME.key` for the address of `name`, in the folder of the world. It leads
+/// to `ROOTS.pem`, which no host trusts, and which is made there too unless it has been.
+pub fn prove(world: &World, name: &str, roots: &str) {
+    let ip = world.at(name, 0).ip();
+    run(&mut world.shell(&format!(
+        "new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'\n\
+         test -e {roots}.pem ||\n\
+         openssl req -x509 $new -keyout {roots}.key -out {roots}.pem -subj /CN={roots} -days 2\n\
+         openssl req $new -keyout {name}.key -out {name}.csr -subj /CN={name}\n\
+         echo subjectAltName=IP:{ip} >names\n\
+         openssl x509 -req -in {name}.csr -CA {roots}.pem -CAkey {roots}.key -extfile names -days 2 -out {name}.pem"
+    )));
+}
 
 /// Replaces the certificate of `name` by one that ended a minute ago.
 pub fn let_expire(certificates: &Path, name: &str) {

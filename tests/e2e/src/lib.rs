@@ -25,7 +25,7 @@ mod world;
 pub use application::{Application, deaf, hash, refuse, serve};
 pub use authorizer::{authorize_by_grpc, authorize_by_http};
 pub use block::Block;
-pub use certificates::{issue_earlier, let_expire};
+pub use certificates::{issue_earlier, let_expire, prove};
 pub use client::{Answer, Client, curl, exchange};
 pub use collector::Collector;
 pub use grpc::{Grpc, grpcio};

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use leno_e2e::{Collector, World, deaf, run, serve};
+use leno_e2e::{Collector, World, deaf, prove, serve};
 
 use crate::pair::Pair;
 
@@ -66,14 +66,7 @@ fn check(protocol: &str, port: u16) {
 fn secure(protocol: &str, port: u16, roots: &str) -> World {
     let world = world(protocol, port);
     let otel = world.at("otel", port);
-    run(&mut world.shell(&format!(
-        "new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'\n\
-         openssl req -x509 $new -keyout ca.key -out ca.pem -subj /CN=roots -days 2\n\
-         openssl req $new -keyout otel.key -out otel.csr -subj /CN=otel\n\
-         echo subjectAltName=IP:{} >names\n\
-         openssl x509 -req -in otel.csr -CA ca.pem -CAkey ca.key -extfile names -days 2 -out otel.pem",
-        otel.ip()
-    )));
+    prove(&world, "otel", "ca");
     world.replace(
         &format!("\"http://{otel}\""),
         &format!("\"https://{otel}\"{roots}"),

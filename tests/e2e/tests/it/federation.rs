@@ -2,11 +2,16 @@
 //! one is away, and what ends with a `MeshPeer`.
 
 use std::fs;
+use std::io;
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
-
+use std::process::Command;
 use std::time::Duration;
 
-use leno_e2e::{Answer, Application, Process, Spiffe, curl, run, until, within};
+use leno_e2e::{
+    Answer, Application, Client, Process, Spiffe, curl, prove, run, serve, until, within,
+};
+use serde_json::{Value, json};
 
 use crate::control::Control;
 
@@ -17,69 +22,90 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HINTS: Duration = Duration::from_secs(90);
 
 /// Certificates as short as they may be, so that roots follow each other within a test.
-const SHOP: &str = "{trustDomain: shop.example, mtls: Strict, \
-                    certificates: {lifetime: 1m, rootLifetime: 5m}}";
-const BANK: &str = "{trustDomain: bank.example, mtls: Strict, \
-                    certificates: {lifetime: 1m, rootLifetime: 5m}}";
+const BRIEF: &str = "certificates: {lifetime: 1m, rootLifetime: 5m}";
+
+fn mesh(domain: &str, certificates: &str) -> String {
+    format!("{{trustDomain: {domain}, mtls: Strict, {certificates}}}")
+}
 
 const CHECKOUT: &str = "spiffe://shop.example/ns/shop/sa/checkout";
 
-/// The shop's `checkout` calls the bank's `teller`; both are in a namespace called `shop`.
+/// The shop's `checkout` calls the bank's `teller`, by HTTP and by bytes; both are in a namespace called `shop`.
 struct Meshes {
     shop: Control,
     bank: Control,
     _checkout: Process,
-    _teller: Process,
+    teller: Process,
 }
 
 impl Meshes {
     fn start() -> Self {
-        let (shop, bank) = (Control::start(&[], SHOP, ""), Control::start(&[], BANK, ""));
+        Self::by(BRIEF, |_, bank| peer_of(bank, "bank"))
+    }
+
+    /// With certificates like these, where the shop believes the bank by the objects that `peer` gives of both.
+    fn by(certificates: &str, peer: impl FnOnce(&Control, &Control) -> String) -> Self {
+        let of_shop = mesh("shop.example", certificates);
+        let of_bank = mesh("bank.example", certificates);
+        let shop = Control::start(&[], &of_shop, "");
+        let bank = Control::start(&[], &of_bank, "");
         let user = fs::metadata("/proc/self").unwrap().uid();
         let attested = format!("attestation: {{processes: [{{user: {user}}}]}}");
+        let ports = "ports: [{name: http, port: 8080}, {name: store, port: 6379, protocol: TCP}]";
         let teller = bank.world.at("teller", 8080);
         let tunnel = bank.world.at("teller", 15008);
         Application::start(teller, "teller");
+        serve(bank.world.at("teller", 6379), |stream| {
+            // Whoever was cut off takes nothing more.
+            drop(io::copy(&mut &stream, &mut &stream));
+        });
+        let instances = format!("instances: [{{address: {}}}]", teller.ip());
         bank.apply(
-            BANK,
-            &workload("teller", &format!(
-                "{{ports: [{{name: http, port: 8080}}], instances: [{{address: {}}}], {attested}}}",
-                teller.ip()
-            )),
+            &of_bank,
+            &workload("teller", &format!("{{{ports}, {instances}, {attested}}}")),
         );
-        shop.apply(
-            SHOP,
-            &[
-                workload(
-                    "checkout",
-                    &format!(
-                        "{{instances: [{{address: {}}}], {attested}}}",
-                        shop.world.at("checkout", 1).ip()
-                    ),
-                ),
-                peer_of(&bank, "bank"),
-                workload(
-                    "teller",
-                    &format!(
-                        "{{identity: spiffe://bank.example/ns/shop/sa/teller, \
-                     ports: [{{name: http, port: 8080}}], \
-                     instances: [{{address: {}, tunnel: {}}}]}}",
-                        teller.ip(),
-                        tunnel.port()
-                    ),
-                ),
-            ]
-            .concat(),
+        let checkout = shop.world.at("checkout", 1).ip();
+        let instances = format!("instances: [{{address: {checkout}}}]");
+        let abroad = format!(
+            "{{identity: spiffe://bank.example/ns/shop/sa/teller, {ports}, \
+             instances: [{{address: {}, tunnel: {}}}]}}",
+            teller.ip(),
+            tunnel.port()
         );
-        let upstream = format!("shop/teller:8080={}", shop.world.at("checkout", 8080));
-        let checkout = proxy(&shop, "checkout", &["--upstream", &upstream]);
+        let objects = [
+            workload("checkout", &format!("{{{instances}, {attested}}}")),
+            peer(&shop, &bank),
+            workload("teller", &abroad),
+        ];
+        shop.apply(&of_shop, &objects.concat());
+        let upstreams = [8080, 6379]
+            .map(|port| format!("shop/teller:{port}={}", shop.world.at("checkout", port)));
+        let [http, store] = &upstreams;
+        let checkout = proxy(
+            &shop,
+            "checkout",
+            &["--upstream", http, "--upstream", store],
+        );
         let teller = proxy(&bank, "teller", &["--tunnel", &tunnel.to_string()]);
         Self {
             shop,
             bank,
             _checkout: checkout,
-            _teller: teller,
+            teller,
         }
+    }
+
+    /// Lets the bank believe the shop, and `checkout` call its `teller`.
+    fn let_in(&self) {
+        let policy = format!(
+            "apiVersion: leno.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {{name: teller}}\n\
+             spec: {{rules: [{{callers: [{{identity: \"{CHECKOUT}\"}}]}}]}}\n---\n"
+        );
+        let objects = policy + &peer_of(&self.shop, "shop");
+        fs::write(self.bank.path("peer.yaml"), objects).unwrap();
+        let set = ["apply", "-f", "peer.yaml", "-n", "shop", "--set", "peer"];
+        self.bank.ask(&set);
+        self.until_call_ends_as("200");
     }
 
     fn call(&self) -> Answer {
@@ -118,6 +144,7 @@ fn proxy(control: &Control, name: &str, arguments: &[&str]) -> Process {
         .world
         .command(&["proxy", "--joined", "--state", "state"]);
     command.args(["--workload", &name, "--workload-api", "workload.sock"]);
+    command.args(["--access-log", "json"]);
     let proxy = control.world.process("proxy", command.args(arguments));
     proxy.until_says(&["adopted"]);
     proxy
@@ -194,8 +221,11 @@ fn a_workload_of_one_mesh_calls_one_of_another() {
 
     // The bank's root rotates: the shop has looked at the next one before that signs, and no call fails.
     bank.ask(&["certs", "rotate"]);
-    let told = bank.ask(&["certs", "list"]);
-    assert!(told.contains("other trust domains have had time"), "{told}");
+    until("only other trust domains are waited for", || {
+        let told = bank.ask(&["certs", "list"]);
+        let is_told = told.contains("other trust domains have had time");
+        is_told.then_some(())
+    });
     let mut calls = 0;
     let signs = within(HINTS, || {
         assert_eq!(meshes.call().outcome(), "200");
@@ -216,13 +246,7 @@ fn a_workload_of_one_mesh_calls_one_of_another() {
 fn a_peer_that_is_away_is_believed_and_one_that_is_deleted_is_not() {
     let meshes = Meshes::start();
     let Meshes { shop, bank, .. } = &meshes;
-    let policy = format!(
-        "apiVersion: leno.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {{name: teller}}\n\
-         spec: {{rules: [{{callers: [{{identity: \"{CHECKOUT}\"}}]}}]}}\n---\n"
-    );
-    fs::write(bank.path("peer.yaml"), policy + &peer_of(shop, "shop")).unwrap();
-    bank.ask(&["apply", "-f", "peer.yaml", "-n", "shop", "--set", "peer"]);
-    meshes.until_call_ends_as("200");
+    meshes.let_in();
     // The shop's control plane is gone: the bank says so, and calls go on.
     shop.process.signal("KILL");
     let told = until("T023", || {
@@ -241,4 +265,90 @@ fn a_peer_that_is_away_is_believed_and_one_that_is_deleted_is_not() {
         command
     });
     assert!(!told.contains("shop.example"), "{told}");
+}
+
+#[test]
+fn what_is_under_way_with_a_peer_ends_when_it_is_deleted() {
+    // Nothing ends here by itself.
+    let meshes = Meshes::by("", |_, bank| peer_of(bank, "bank"));
+    meshes.let_in();
+    let mut stream = Client::to(meshes.shop.world.at("checkout", 6379));
+    stream.send("ping");
+    assert_eq!(stream.read(4), b"ping");
+    meshes.bank.ask(&["delete", "MeshPeer/shop"]);
+    assert!(stream.is_cut());
+    meshes
+        .teller
+        .until_says(&[r#""event":"handshake""#, r#""code":"T003""#, CHECKOUT]);
+}
+
+/// A web server that tells what the bank's bundle is, and whose certificate leads to `roots`.
+fn web_server(shop: &Control, roots: &str) -> Process {
+    let (world, folder) = (&shop.world, shop.world.folder().display());
+    prove(world, "bundles", roots);
+    let at = world.at("bundles", 8443);
+    let configuration = format!(
+        "daemon off; master_process off; user root; pid bundles.pid; error_log stderr;\n\
+         events {{}}\n\
+         http {{ access_log off; server {{ listen {at} ssl; ssl_protocols TLSv1.3; root {folder}/served;\n\
+           ssl_certificate {folder}/bundles.pem; ssl_certificate_key {folder}/bundles.key; }} }}\n"
+    );
+    let file = shop.path("bundles.conf");
+    fs::write(&file, configuration).unwrap();
+    let mut nginx = Command::new("nginx");
+    nginx.arg("-p").arg(world.folder()).arg("-c").arg(&file);
+    let server = world.process(&format!("nginx-{roots}"), &mut nginx);
+    until("a web server", || TcpStream::connect(at).ok());
+    server
+}
+
+/// Writes what the bank tells to where a web server of the shop finds it, who is to look again soon.
+fn publish(shop: &Control, bank: &Control) {
+    let bundle = bank.ask(&["certs", "bundle"]);
+    let mut bundle = serde_json::from_str::<Value>(&bundle).unwrap();
+    bundle["spiffe_refresh_hint"] = json!(5);
+    fs::create_dir_all(shop.path("served")).unwrap();
+    // Nobody reads half of it.
+    fs::write(shop.path("next"), bundle.to_string()).unwrap();
+    fs::rename(shop.path("next"), shop.path("served/bundle.json")).unwrap();
+}
+
+#[test]
+fn keys_of_a_web_server_hold_while_nobody_believes_what_it_shows() {
+    let mut server = None;
+    let meshes = Meshes::by("", |shop, bank| {
+        publish(shop, bank);
+        server = Some(web_server(shop, "roots"));
+        let at = shop.world.at("bundles", 8443);
+        let roots = shop.path("roots.pem");
+        format!(
+            "apiVersion: leno.dev/v1alpha1\nkind: MeshPeer\nmetadata: {{name: bank}}\nspec:\n  \
+             trustDomain: bank.example\n  endpoint: {{url: 'https://{at}/bundle.json', \
+             profile: Web, rootsFile: {}}}\n---\n",
+            roots.display()
+        )
+    });
+    meshes.let_in();
+    let Meshes { shop, .. } = &meshes;
+    let until_told = |words: &[&str]| {
+        let mut told = String::new();
+        let is_told = within(PATIENCE, || {
+            told = shop.told(&["check", "-v"]).out;
+            words.iter().all(|word| told.contains(word)).then_some(())
+        });
+        assert!(is_told.is_some(), "{words:?} in {told}");
+    };
+    until_told(&["✓ keys of bank.example"]);
+
+    // Another one answers there.
+    drop(server.take());
+    let stranger = web_server(shop, "others");
+    let in_force = "the last of its roots ends in";
+    until_told(&["T023", "MeshPeer bank", "no root that is trusted", in_force]);
+    assert_eq!(meshes.call().outcome(), "200");
+
+    drop(stranger);
+    let _server = web_server(shop, "roots");
+    until_told(&["✓ keys of bank.example"]);
+    assert_eq!(meshes.call().outcome(), "200");
 }

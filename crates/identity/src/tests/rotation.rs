@@ -223,7 +223,11 @@ fn seeds() -> Vec<u64> {
     seed.map_or_else(|| vec![1, 2, 3], |seed| vec![seed])
 }
 
-/// A mesh of facts: what certificates say, and no bytes.
+/// A mesh of facts: what certificates say, and no bytes. Whatever decides is what decides in a mesh that runs:
+/// [`Rotation::step`] which root is next, [`Consumers::silent`] who is waited for, [`intermediate_is_due`] and
+/// [`Renewal`] when something is signed anew. Of its own are the loops around them, in which control plane
+/// (`control::rotate`, `control::authority`) and proxy (`proxy::follow::certify`) speak to store and network, and how
+/// certificates are dated; `cargo xtask soak --certificates` lets those run.
 struct Played {
     seed: u64,
     dice: Dice,

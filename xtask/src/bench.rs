@@ -25,6 +25,7 @@ mod rate;
 mod recovery;
 mod relay;
 mod report;
+mod revocation;
 mod seeing;
 mod series;
 mod setting;
@@ -212,6 +213,14 @@ const CASES: &[Case] = &[
               It grows with the proxies, and for each with the parts of its view that changed.",
         build: None,
         measure: weight::measure,
+    },
+    Case {
+        name: "revocation",
+        title: "A revoked identity",
+        how: "A control plane, a caller with a live stream of bytes through each of a hundred proxies, and these, each a process, share two cores; the time is from the \
+              start of `leno certs revoke` until the last stream is cut. It grows with the proxies, each of which judges anew whom it is connected with.",
+        build: None,
+        measure: revocation::measure,
     },
     Case {
         name: "growth",

@@ -14,11 +14,97 @@ use std::{
 use crate::bench::setting::Setting;
 use crate::rig::process::{Core, Memory, PATIENCE, Running, local, pause, said};
 
-/// A control plane and the proxies that follow it.
-pub(super) struct Fleet {
+/// A control plane in a folder of its own, and whoever asks it there.
+pub(super) struct Plane {
     folder: PathBuf,
     leno: PathBuf,
-    pub(super) control: Running,
+    control: Running,
+}
+
+impl Plane {
+    /// Starts one in a folder `name`.
+    pub(super) fn start(setting: &Setting, name: &str) -> Result<Self, Box<dyn Error>> {
+        let folder = setting.folder().join(name);
+        fs::create_dir_all(&folder)?;
+        let control = start_control(&folder, setting.leno())?;
+        // It takes care of proxies a moment before it can be asked.
+        for _ in 0..PATIENCE {
+            if folder.join("socket").exists() {
+                break;
+            }
+            pause(Duration::from_millis(20));
+        }
+        Ok(Self {
+            folder,
+            leno: setting.leno().to_owned(),
+            control,
+        })
+    }
+
+    /// Applies a set of objects. When this returns, the control plane has committed it.
+    pub(super) fn apply(&self, set: &str, text: &str) -> Result<(), Box<dyn Error>> {
+        let file = format!("{set}.yaml");
+        fs::write(self.folder.join(&file), text)?;
+        self.tell(&["apply", "-n", "shop", "-f", &file])
+    }
+
+    /// Makes a token by which so many proxies join as `account`.
+    pub(super) fn token(&self, account: &str, uses: usize) -> Result<String, Box<dyn Error>> {
+        let uses = uses.to_string();
+        let told = said(
+            self.ask()
+                .args(["token", "create", account, "--uses", &uses]),
+        )?;
+        let token = told.split_whitespace().last().ok_or("no token is told")?;
+        Ok(token.to_owned())
+    }
+
+    /// Joins a proxy by `token` and starts it in front of `workload`, with further arguments; it may not listen yet.
+    pub(super) fn proxy(
+        &self,
+        token: &str,
+        workload: &str,
+        more: &[&str],
+    ) -> Result<Running, Box<dyn Error>> {
+        self.join(token, workload)?;
+        self.begin_proxy(workload, workload, more)
+    }
+
+    /// Does what `leno` is told with these words.
+    pub(super) fn tell(&self, words: &[&str]) -> Result<(), Box<dyn Error>> {
+        said(self.ask().args(words))?;
+        Ok(())
+    }
+
+    fn join(&self, token: &str, state: &str) -> Result<(), Box<dyn Error>> {
+        self.tell(&["join", token, "--state", state])
+    }
+
+    fn begin_proxy(
+        &self,
+        state: &str,
+        workload: &str,
+        more: &[&str],
+    ) -> Result<Running, Box<dyn Error>> {
+        let words = ["proxy", "--joined", "-n", "shop", "--state", state];
+        let words = [&words[..], &["--workload", workload], more].concat();
+        let begun = Running::begin(Core::Both, &self.folder, state, &self.leno, &words)?;
+        Ok(begun)
+    }
+
+    fn ask(&self) -> Command {
+        let mut command = Command::new(&self.leno);
+        let socket = self.folder.join("socket");
+        command
+            .current_dir(&self.folder)
+            .env("LENO_CONTEXT", socket);
+        command
+    }
+}
+
+/// A control plane and the proxies that follow it.
+pub(super) struct Fleet {
+    plane: Plane,
     pub(super) proxies: Vec<Running>,
     /// What each proxy is told beside what all are.
     told: &'static [&'static [&'static str]],
@@ -69,35 +155,16 @@ impl Fleet {
         told: &'static [&'static [&'static str]],
         spec: &str,
     ) -> Result<Self, Box<dyn Error>> {
-        let folder = setting.folder().join(name);
-        fs::create_dir_all(&folder)?;
-        let control = start_control(&folder, setting.leno())?;
-        // It takes care of proxies a moment before it can be asked.
-        for _ in 0..PATIENCE {
-            if folder.join("socket").exists() {
-                break;
-            }
-            pause(Duration::from_millis(20));
-        }
         let mut fleet = Self {
-            folder,
-            leno: setting.leno().to_owned(),
-            control,
+            plane: Plane::start(setting, name)?,
             proxies: Vec::new(),
             told,
         };
         fleet.apply("mesh", &mesh(proxies, spec))?;
         fleet.weigh(Version::One)?;
-        let uses = proxies.to_string();
-        let token = said(
-            fleet
-                .ask()
-                .args(["token", "create", "shop/web", "--uses", &uses]),
-        )?;
-        let token = token.split_whitespace().last().ok_or("no token is told")?;
+        let token = fleet.plane.token("shop/web", proxies)?;
         for number in 0..proxies {
-            let state = format!("proxy-{number}");
-            said(fleet.ask().args(["join", token, "--state", &state]))?;
+            fleet.plane.join(&token, &state(number))?;
             let proxy = fleet.begin_proxy(number)?;
             fleet.proxies.push(proxy);
         }
@@ -112,9 +179,14 @@ impl Fleet {
         self.apply("route", &route(version))
     }
 
+    /// Ends the control plane by `kill -9`.
+    pub(super) fn kill_control(&mut self) -> Result<(), Box<dyn Error>> {
+        Ok(self.plane.control.kill()?)
+    }
+
     /// Starts the control plane again, after it was killed.
     pub(super) fn restart_control(&mut self) -> Result<(), Box<dyn Error>> {
-        self.control = start_control(&self.folder, &self.leno)?;
+        self.plane.control = start_control(&self.plane.folder, &self.plane.leno)?;
         Ok(())
     }
 
@@ -135,7 +207,7 @@ impl Fleet {
             .iter()
             .map(Running::cpu)
             .sum::<Result<_, _>>()?;
-        Ok([self.control.cpu()?, proxies])
+        Ok([self.plane.control.cpu()?, proxies])
     }
 
     /// What a proxy holds on average, in bytes: RSS, PSS, private.
@@ -156,39 +228,27 @@ impl Fleet {
 
     /// Applies a set of objects.
     pub(super) fn apply(&self, set: &str, text: &str) -> Result<(), Box<dyn Error>> {
-        let file = self.folder.join(format!("{set}.yaml"));
-        fs::write(&file, text)?;
-        said(self.ask().args(["apply", "-n", "shop", "-f"]).arg(file))?;
-        Ok(())
-    }
-
-    fn ask(&self) -> Command {
-        let mut command = Command::new(&self.leno);
-        let socket = self.folder.join("socket");
-        command
-            .current_dir(&self.folder)
-            .env("LENO_CONTEXT", socket);
-        command
+        self.plane.apply(set, text)
     }
 
     fn begin_proxy(&self, number: usize) -> Result<Running, Box<dyn Error>> {
-        let state = format!("proxy-{number}");
         let workload = format!("web-{number}");
-        let mut words = vec!["proxy", "--joined", "-n", "shop"];
-        words.extend(["--state", &state, "--workload", &workload]);
         let upstreams: Vec<_> = (0..CALLED)
             .map(|service| {
                 let port = FIRST_PORT + number * CALLED + service;
                 format!("service-{service}:80=127.0.0.1:{port}")
             })
             .collect();
-        for upstream in &upstreams {
-            words.extend(["--upstream", upstream]);
-        }
+        let upstreams = upstreams.iter().map(String::as_str);
+        let mut words: Vec<_> = upstreams.flat_map(|one| ["--upstream", one]).collect();
         words.extend(self.told.get(number).copied().unwrap_or_default());
-        let begun = Running::begin(Core::Both, &self.folder, &state, &self.leno, &words)?;
-        Ok(begun)
+        self.plane.begin_proxy(&state(number), &workload, &words)
     }
+}
+
+/// The folder of the proxy of this number.
+fn state(number: usize) -> String {
+    format!("proxy-{number}")
 }
 
 /// Where the proxy of this number takes calls of the service with two versions.

@@ -127,7 +127,7 @@ fn kill_control(
     let load = Load::on(fleet::address(0));
     pause(BEFORE);
     let killed = now();
-    fleet.control.kill()?;
+    fleet.kill_control()?;
     fleet.restart_control()?;
     while fleet.weigh(version).is_err() {
         if killed.elapsed() > AFTER * 10 {

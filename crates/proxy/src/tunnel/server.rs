@@ -2,11 +2,13 @@
 //! names, with the caller that was proven.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -41,6 +43,9 @@ const HEADER_BYTES: u32 = 64 * 1024;
 
 /// How long a connection that is cut may take to be told so.
 const ABORT_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long streams may take to tell why each of them is cut, before the connection is: they hear of it when it does.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// Serves one connection to the tunnel port, of which its address has a `share` until it has proven
 /// whose it is.
@@ -105,10 +110,13 @@ pub(crate) async fn serve(
     let Some(reason) = ended.reason() else {
         return;
     };
+    if let Ended::Distrust(Distrust::Revoked { .. }) = ended {
+        let told = turns.of(tunnel.last_words(&mut connection));
+        // What has not ended by then is cut with the connection.
+        drop(tokio::time::timeout(LAST_WORDS, told).await);
+    }
     connection.abrupt_shutdown(reason);
-    let told = turns.of(std::future::poll_fn(|context| {
-        connection.poll_closed(context)
-    }));
+    let told = turns.of(poll_fn(|context| connection.poll_closed(context)));
     // Whoever does not read it is cut without a word.
     drop(tokio::time::timeout(ABORT_LIMIT, told).await);
 }
@@ -280,6 +288,24 @@ impl Tunnel {
                 }
             }
         }
+    }
+
+    /// Waits until all streams have ended. Each that lives by a permit of a caller who was revoked ends by itself, and
+    /// tells its code, which the end of a connection does not; one on which nothing is under way waits on. No new ones
+    /// are taken meanwhile.
+    async fn last_words(&self, connection: &mut Connection) {
+        poll_fn(|context| {
+            while let Poll::Ready(taken) = connection.poll_accept(context) {
+                if !matches!(taken, Some(Ok(_))) {
+                    return Poll::Ready(());
+                }
+            }
+            match Rc::strong_count(&self.counted) {
+                1 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// Hands a stream to its workload, in a task of its own, or answers why not.

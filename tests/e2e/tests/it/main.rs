@@ -32,6 +32,7 @@ mod recorded;
 mod reference;
 mod renewals;
 mod replicas;
+mod revocation;
 mod routes;
 mod store;
 mod strangers;

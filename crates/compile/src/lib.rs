@@ -28,6 +28,7 @@ mod parents;
 mod peers;
 mod pods;
 mod precedence;
+mod reports;
 mod route;
 mod routes;
 mod rules;
@@ -57,6 +58,7 @@ pub use mesh::{
     NotFound, ViewOf,
 };
 pub use peers::{BundlePlace, Peer};
+pub use reports::{Report, Says, reports};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 

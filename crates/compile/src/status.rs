@@ -48,6 +48,17 @@ pub enum ConditionKind {
 /// proxies have adopted the route is not known here.
 pub fn conditions<'a>(route: impl Into<Route<'a>>, parent: usize, notes: &Notes) -> Vec<Condition> {
     let route = route.into();
+    let errors = notes.iter().filter(|note| note.severity == Severity::Error);
+    let own = errors.filter(|note| note.object() == Some(route.object.reference()));
+    of_errors(route, parent, own)
+}
+
+/// The same, read off the errors that are about `route`.
+pub(crate) fn of_errors<'n>(
+    route: Route<'_>,
+    parent: usize,
+    errors: impl Iterator<Item = &'n Note>,
+) -> Vec<Condition> {
     let rules = route.rules().len();
     let written = route
         .parents()
@@ -57,8 +68,7 @@ pub fn conditions<'a>(route: impl Into<Route<'a>>, parent: usize, notes: &Notes)
         role: written.and_then(|written| parents::role(route, written)),
     };
     let mut found = Found::default();
-    let errors = notes.iter().filter(|note| note.severity == Severity::Error);
-    for note in errors.filter(|note| note.object() == Some(route.object.reference())) {
+    for note in errors {
         found.add(note, &parent);
     }
     if found.foreign {
@@ -239,7 +249,7 @@ fn fine(kind: ConditionKind, reason: &'static str) -> Condition {
     }
 }
 
-fn message(note: &Note) -> String {
+pub(crate) fn message(note: &Note) -> String {
     match &note.suggestion {
         Some(suggestion) => format!("{}; {suggestion}", note.message),
         None => note.message.clone(),

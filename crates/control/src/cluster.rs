@@ -3,19 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_kubernetes::{Cluster, Document, Seen, Watch};
+use leno_compile::reports;
+use leno_kubernetes::{Cluster, Document, Seen, Standings, Watch};
 use leno_model::Code;
 use leno_resources::pod::Pods;
+use tokio::sync::watch;
 
 use crate::center::Center;
+use crate::clock;
 use crate::event::Event;
 use crate::found::{CLUSTER, Found};
 use crate::replicas::Tell;
 
 /// A cluster, and what was seen of it last.
 pub(crate) struct Followed {
+    cluster: Cluster,
     watch: Watch,
     seen: Seen,
+    standings: watch::Sender<Arc<Standings>>,
+}
+
+/// What is reported of a cluster's objects, and how it is written.
+pub(crate) struct Reporting {
+    cluster: Cluster,
+    standings: watch::Receiver<Arc<Standings>>,
 }
 
 /// How often it is said that a cluster does not tell what it holds, while nothing can begin.
@@ -30,7 +41,12 @@ impl Followed {
         loop {
             if let Ok(seen) = tokio::time::timeout(SAY, watch.next()).await {
                 let seen = seen.clone();
-                return Self { watch, seen };
+                return Self {
+                    cluster: cluster.clone(),
+                    watch,
+                    standings: watch::Sender::new(Arc::clone(&seen.standings)),
+                    seen,
+                };
             }
             let troubles = watch.troubles();
             if told != troubles && !troubles.is_empty() {
@@ -60,11 +76,24 @@ impl Followed {
         Arc::clone(&self.seen.pods)
     }
 
+    /// What is reported of its objects, from here on.
+    pub(crate) fn reporting(&self) -> Reporting {
+        Reporting {
+            cluster: self.cluster.clone(),
+            standings: self.standings.subscribe(),
+        }
+    }
+
     /// Waits until it says something else, and says whether its objects or its troubles are others, and whether
     /// its pods are.
     async fn next(&mut self) -> (bool, bool) {
         let seen = self.watch.next().await.clone();
         let before = std::mem::replace(&mut self.seen, seen);
+        self.standings.send_if_modified(|standings| {
+            let is_same = Arc::ptr_eq(standings, &self.seen.standings);
+            standings.clone_from(&self.seen.standings);
+            !is_same
+        });
         let is_same = Arc::ptr_eq(&before.documents, &self.seen.documents);
         (
             !is_same || before.troubles != self.seen.troubles,
@@ -105,3 +134,40 @@ pub(crate) async fn follow(center: Arc<Center>, followed: Option<Followed>) {
         }
     }
 }
+
+/// Writes into the status of the cluster's objects what holds of them, for as long as this is polled.
+pub(crate) async fn report(center: Arc<Center>, reporting: Option<Reporting>) {
+    let Some(Reporting {
+        cluster,
+        mut standings,
+    }) = reporting
+    else {
+        return std::future::pending().await;
+    };
+    let mut editions = center.editions.subscribe();
+    let mut told = None;
+    loop {
+        let edition = Arc::clone(&editions.borrow_and_update());
+        let known = Arc::clone(&standings.borrow_and_update());
+        let meaning = &edition.meaning;
+        let mut failed = None;
+        for report in reports(&meaning.written.resources, &meaning.notes) {
+            let written = cluster.report(&report, &known, clock::wall()).await;
+            failed = failed.or(written.err());
+        }
+        let why = failed.map(|failed| failed.to_string());
+        if let Some(why) = why.as_ref().filter(|_| why != told) {
+            center.trouble(Code::D013, why);
+        }
+        let is_due_again = why.is_some();
+        told = why;
+        tokio::select! {
+            changed = editions.changed() => if changed.is_err() { return },
+            changed = standings.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(AGAIN), if is_due_again => {}
+        }
+    }
+}
+
+/// How long until what could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(5);

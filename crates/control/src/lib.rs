@@ -356,6 +356,9 @@ impl Control {
         }
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
+        let reporting = cluster.as_ref().map(Followed::reporting);
+        let report = cluster::report(Arc::clone(&center), reporting);
+        tasks.spawn(named("report", report));
         tasks.spawn(named(
             "cluster",
             cluster::follow(Arc::clone(&center), cluster),

@@ -32,6 +32,9 @@ pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> Vec<u8> {
     if let Some(created) = metadata.creation_timestamp {
         kept.insert("creationTimestamp".to_owned(), json!(created));
     }
+    if let Some(generation) = metadata.generation {
+        kept.insert("generation".to_owned(), json!(generation));
+    }
     let mut root = Map::new();
     root.insert("apiVersion".to_owned(), json!(kind.api_version));
     root.insert("kind".to_owned(), json!(kind.kind));

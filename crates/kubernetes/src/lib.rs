@@ -8,7 +8,9 @@ mod cluster;
 mod document;
 mod pod;
 mod shelf;
+mod status;
 mod watch;
 
 pub use cluster::{Cluster, NotConnected, Where};
+pub use status::{NotWritten, Standing, Standings};
 pub use watch::{Document, Seen, Watch};

@@ -118,6 +118,7 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
             labels: labels(told.metadata.labels),
             annotations: BTreeMap::new(),
             created: None,
+            generation: None,
         },
     })
 }

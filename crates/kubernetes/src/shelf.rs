@@ -19,6 +19,8 @@ pub(crate) enum Step<V> {
     Gone(Key),
     /// Nothing can be told for now.
     Trouble(String),
+    /// What happens is told again.
+    Well,
     /// The cluster does not have this kind.
     Unknown,
 }
@@ -47,13 +49,14 @@ impl<V: PartialEq> Shelf<V> {
     /// Takes what was told, and says whether something else is known than before. While nothing can be told, and
     /// while objects are listed anew, what was known last stays.
     pub(crate) fn take(&mut self, step: Step<V>) -> bool {
-        let told = matches!(step, Step::Trouble(_) | Step::Unknown);
-        let well = !told && self.trouble.take().is_some();
+        let is_trouble = matches!(step, Step::Trouble(_));
+        let well = !is_trouble && self.trouble.take().is_some();
         well | match step {
             Step::Begin => {
                 self.listed.clear();
                 false
             }
+            Step::Well => false,
             Step::Listed(key, value) => {
                 self.listed.insert(key, value);
                 false

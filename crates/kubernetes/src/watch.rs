@@ -5,8 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{SelectAll, Stream, StreamExt};
-use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta, Resource, ResourceExt as _};
+use futures_util::stream::{FuturesUnordered, SelectAll, Stream, StreamExt};
+use kube::api::{
+    Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta, Resource, ResourceExt as _,
+    WatchParams,
+};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Client, Error};
@@ -17,6 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::shelf::{Key, Shelf, Step};
+use crate::status::{self, Standing, Standings};
 use crate::{document, pod};
 
 /// What of a cluster a mesh is made of, at one moment.
@@ -27,6 +31,8 @@ pub struct Seen {
     pub documents: Arc<Vec<Document>>,
     /// The pods that have not ended. The same value for as long as none of them is another.
     pub pods: Arc<Pods>,
+    /// What is reported of each object that has a status of ours. The same value for as long as none of it is another.
+    pub standings: Arc<Standings>,
     /// Why it may be older than what the cluster has by now, a line for each kind.
     pub troubles: Vec<String>,
 }
@@ -40,12 +46,22 @@ pub struct Document {
     pub text: Arc<[u8]>,
 }
 
+/// An object, and what is reported of it.
+#[derive(Clone, PartialEq, Debug)]
+struct Item {
+    document: Document,
+    standing: Standing,
+}
+
 /// Watches a cluster. What was seen last stays while the cluster does not answer.
 pub struct Watch {
+    client: Client,
     told: SelectAll<Pin<Box<dyn Stream<Item = News> + Send>>>,
-    documents: Vec<(Spelling, Shelf<Document>)>,
+    documents: Vec<(Spelling, Shelf<Item>)>,
     pods: Shelf<Pod>,
     nodes: Shelf<Locality>,
+    /// Ask for those kinds of which nothing could be told whether something can again.
+    probes: FuturesUnordered<Pin<Box<dyn Future<Output = Topic> + Send>>>,
     stale: Stale,
     /// When what has changed is seen.
     due: Option<Instant>,
@@ -54,9 +70,38 @@ pub struct Watch {
 
 /// What one of the watches tells.
 enum News {
-    Document(usize, Step<Document>),
+    Document(usize, Step<Item>),
     Pod(Step<Pod>),
     Node(Step<Locality>),
+}
+
+/// Which kind is watched.
+#[derive(Clone, Copy)]
+enum Topic {
+    /// One of those that are read.
+    Document(usize),
+    Pods,
+    Nodes,
+}
+
+impl News {
+    /// Of which kind nothing can be told.
+    fn troubled(&self) -> Option<Topic> {
+        match self {
+            Self::Document(kind, Step::Trouble(_)) => Some(Topic::Document(*kind)),
+            Self::Pod(Step::Trouble(_)) => Some(Topic::Pods),
+            Self::Node(Step::Trouble(_)) => Some(Topic::Nodes),
+            Self::Document(..) | Self::Pod(_) | Self::Node(_) => None,
+        }
+    }
+
+    fn well(topic: Topic) -> Self {
+        match topic {
+            Topic::Document(kind) => Self::Document(kind, Step::Well),
+            Topic::Pods => Self::Pod(Step::Well),
+            Topic::Nodes => Self::Node(Step::Well),
+        }
+    }
 }
 
 /// What may be another than it was seen.
@@ -87,10 +132,12 @@ impl Watch {
         let nodes = steps(client, &pod::nodes(), place);
         told.push(nodes.map(News::Node).boxed());
         Self {
+            client: client.clone(),
             told,
             documents,
             pods: Shelf::default(),
             nodes: Shelf::default(),
+            probes: FuturesUnordered::new(),
             stale: Stale::default(),
             due: None,
             seen: Seen::default(),
@@ -113,6 +160,7 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = gathered => break,
+                Some(topic) = self.probes.next() => self.take(News::well(topic)),
                 Some(news) = self.told.next() => self.take(news),
             }
         }
@@ -137,7 +185,45 @@ impl Watch {
             && self.nodes.is_complete()
     }
 
+    /// The trouble of a kind, if there is one.
+    fn trouble(&self, topic: Topic) -> Option<&str> {
+        match topic {
+            Topic::Document(kind) => self.documents.get(kind)?.1.trouble(),
+            Topic::Pods => self.pods.trouble(),
+            Topic::Nodes => self.nodes.trouble(),
+        }
+    }
+
+    /// A watch that goes on after it failed says nothing until something happens. So it is tried, of each kind
+    /// whose trouble begins, whether it would.
+    fn probe(&self, topic: Topic) {
+        let resource = match topic {
+            Topic::Document(kind) => match self.documents.get(kind) {
+                Some((kind, _)) => document::resource(kind),
+                None => return,
+            },
+            Topic::Pods => pod::pods(),
+            Topic::Nodes => pod::nodes(),
+        };
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
+        let probe = async move {
+            loop {
+                tokio::time::sleep(PROBE).await;
+                if goes_on(&api).await.is_ok() {
+                    return topic;
+                }
+            }
+        };
+        self.probes.push(Box::pin(probe));
+    }
+
     fn take(&mut self, news: News) {
+        let begins = news
+            .troubled()
+            .filter(|topic| self.trouble(*topic).is_none());
+        if let Some(topic) = begins {
+            self.probe(topic);
+        }
         let troubles = self.troubles();
         let stale = &mut self.stale;
         match news {
@@ -159,8 +245,24 @@ impl Watch {
         let stale = std::mem::take(&mut self.stale);
         self.seen.troubles = self.troubles();
         if stale.documents {
-            let all = self.documents.iter().flat_map(|(_, shelf)| shelf.iter());
-            self.seen.documents = Arc::new(all.map(|(_, document)| document.clone()).collect());
+            let items = || self.documents.iter().flat_map(|(_, shelf)| shelf.iter());
+            let all: Vec<_> = items().map(|(_, item)| item.document.clone()).collect();
+            // What is reported of an object changes nothing of what it says.
+            if *self.seen.documents != all {
+                self.seen.documents = Arc::new(all);
+            }
+            let kinds = self
+                .documents
+                .iter()
+                .filter(|(kind, _)| status::is_reported(kind));
+            let standings = kinds.flat_map(|(kind, shelf)| {
+                let named = |((namespace, name), item): (&Key, &Item)| {
+                    let name = (kind.kind, namespace.clone(), name.clone());
+                    (name, item.standing.clone())
+                };
+                shelf.iter().map(named)
+            });
+            self.seen.standings = Arc::new(standings.collect());
         }
         if stale.pods {
             let all = self.pods.iter().map(|(_, pod)| self.placed(pod));
@@ -218,6 +320,20 @@ where
     })
 }
 
+/// How long until it is tried again whether a watch would go on.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// Begins a watch of what happens from now on, and lets go of it.
+async fn goes_on(api: &Api<DynamicObject>) -> Result<(), Error> {
+    let few = ListParams::default().limit(1);
+    let version = api.list_metadata(&few).await?.metadata.resource_version;
+    let short = WatchParams::default().timeout(1);
+    let watch = api
+        .watch_metadata(&short, &version.unwrap_or_default())
+        .await;
+    watch.map(drop)
+}
+
 /// How many objects one answer lists.
 const PAGE: u32 = 500;
 
@@ -245,13 +361,20 @@ fn in_words(why: &watcher::Error) -> String {
     words
 }
 
-fn read(kind: &Spelling, object: DynamicObject) -> Document {
+fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
+    let standing = match status::is_reported(kind) {
+        true => Standing::of(&mut object),
+        false => Standing::default(),
+    };
     let name = match object.namespace() {
         Some(namespace) => format!("{} {namespace}/{}", kind.kind, object.name_any()),
         None => format!("{} {}", kind.kind, object.name_any()),
     };
-    Document {
-        name: name.into(),
-        text: document::text(kind, object).into(),
+    Item {
+        document: Document {
+            name: name.into(),
+            text: document::text(kind, object).into(),
+        },
+        standing,
     }
 }

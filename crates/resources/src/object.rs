@@ -78,6 +78,8 @@ pub struct Metadata {
     pub annotations: BTreeMap<Arc<str>, Arc<str>>,
     /// When it was created, if it says so: objects from files seldom do.
     pub created: Option<Wall>,
+    /// How often its spec changed, if it is a cluster's and its kind counts that.
+    pub generation: Option<i64>,
 }
 
 object! {
@@ -97,8 +99,8 @@ object! {
         pub uid: Option<Ignored> = "uid";
         /// Kubernetes' own version of it; not used.
         pub resource_version: Option<Ignored> = "resourceVersion";
-        /// How often its spec changed; not used.
-        pub generation: Option<Ignored> = "generation";
+        /// How often its spec changed, as the cluster counts.
+        pub generation: Option<i64> = "generation";
         /// Who wrote which field; not used.
         pub managed_fields: Option<Ignored> = "managedFields";
         /// What it belongs to; not used.

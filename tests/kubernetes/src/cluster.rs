@@ -15,6 +15,7 @@ use crate::cgroups::Cgroups;
 use crate::component::{API_PORT, API_SERVICE, CONTAINERD, NODE, Plan, name_service};
 use crate::door::Door;
 use crate::inside::NODE_IP;
+use crate::programs::gateway_api;
 use crate::sandbox::{Kind, Sandbox};
 use crate::{Failure, Programs, images};
 
@@ -166,6 +167,26 @@ impl Cluster {
         write(&file, documents)?;
         let file = file.display().to_string();
         self.ask(&["apply", "--server-side", "-f", &file])
+    }
+
+    /// Lets it have the kinds of Gateway API and of Leno.
+    pub fn define_all(&self) -> Result<(), Failure> {
+        self.define(&gateway_api()?)?;
+        self.define(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/kubernetes/crds.yaml"),
+        )
+    }
+
+    /// Lets it have the kinds that are defined in a file or folder.
+    pub(crate) fn define(&self, place: &Path) -> Result<(), Failure> {
+        let place = place.display().to_string();
+        let applied = self.ask(&["apply", "--server-side", "-f", &place, "-o", "name"])?;
+        let kinds = applied
+            .lines()
+            .filter(|name| name.starts_with("customresourcedefinition"));
+        let kinds: Vec<_> = kinds.collect();
+        let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
+        self.ask(&[&wait[..], &kinds].concat()).map(drop)
     }
 
     /// Waits until `ask` has an answer; `what` it is tells whoever waits in vain. No component may end meanwhile.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use leno_image::{Image, Part};
 
-use crate::programs::Suite;
+use crate::programs::{Suite, gateway_api};
 use crate::{Cluster, Failure, Tier, authority};
 
 /// How each test of a profile ended, by name.
@@ -30,12 +30,7 @@ pub fn without_mesh(log: &Path) -> Result<Outcomes, Failure> {
     let manifests = suite.conformance.join("mesh/manifests.yaml");
     let manifests = fs::read_to_string(&manifests).map_err(Failure::of("the suite's manifests"))?;
     cluster.import(&echo(&suite, &manifests)?)?;
-    let crds = suite
-        .gateway_api
-        .join("config/crd/standard")
-        .display()
-        .to_string();
-    cluster.ask(&["apply", "--server-side", "-f", &crds])?;
+    cluster.define(&gateway_api()?)?;
     let out = fs::File::create(log).map_err(Failure::of(log.display().to_string()))?;
     let mut tests = cluster.command(&suite.tests.display().to_string());
     tests.args(ARGUMENTS).stdin(Stdio::null()).stdout(out);

@@ -41,8 +41,6 @@ pub(crate) struct Suite {
     pub(crate) client: PathBuf,
     /// The folder of the suite's module, with its manifests.
     pub(crate) conformance: PathBuf,
-    /// The folder of Gateway API's module, with its CRDs.
-    pub(crate) gateway_api: PathBuf,
 }
 
 impl Suite {
@@ -73,9 +71,13 @@ impl Suite {
             server: program("echo-server", "istio.io/istio/pkg/test/echo/cmd/server")?,
             client: program("echo-client", "istio.io/istio/pkg/test/echo/cmd/client")?,
             conformance: module("sigs.k8s.io/gateway-api/conformance")?,
-            gateway_api: module("sigs.k8s.io/gateway-api")?,
         })
     }
+}
+
+/// The folder of the CRDs of Gateway API's standard channel.
+pub(crate) fn gateway_api() -> Result<PathBuf, Failure> {
+    Ok(module("sigs.k8s.io/gateway-api")?.join("config/crd/standard"))
 }
 
 /// Where a module that the suite needs lies.

@@ -40,6 +40,7 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
             labels: [("app".into(), workload.into())].into(),
             annotations: BTreeMap::new(),
             created: None,
+            generation: None,
         },
         reference: Arc::new(ObjectRef {
             kind: "Pod".into(),

@@ -54,6 +54,7 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
                 .collect(),
             annotations: Default::default(),
             created: None,
+            generation: None,
         },
         workload: Name::new(&told.of)?,
         service_account: Name::new(&told.service_account)?,

@@ -38,7 +38,8 @@ pub(super) fn read<T: Kind>(written: Written, notes: &mut Notes) -> Object<T> {
             .as_ref()
             .map(|meta| meta.annotations.clone())
             .unwrap_or_default(),
-        created: meta.and_then(|meta| meta.creation_timestamp),
+        created: meta.as_ref().and_then(|meta| meta.creation_timestamp),
+        generation: meta.and_then(|meta| meta.generation),
     };
     Object {
         meta,

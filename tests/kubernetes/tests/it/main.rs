@@ -2,6 +2,7 @@
 //! suite does not wait for a Kubernetes to be built.
 
 mod api;
+mod control;
 mod killed;
 mod node;
 mod rest;

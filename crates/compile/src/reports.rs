@@ -1,0 +1,115 @@
+//! What is reported of each object, for its status in a cluster.
+
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+
+use leno_model::{Note, Notes, ObjectRef, Severity};
+use leno_resources::Resources;
+use leno_resources::gateway::ParentReference;
+
+use crate::route::{self, Route};
+use crate::status::{self, Condition, ConditionKind};
+
+/// What is reported of one object.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report<'a> {
+    /// Which one.
+    pub object: &'a Arc<ObjectRef>,
+    /// Which of its specs was judged, as the cluster counts them.
+    pub generation: Option<i64>,
+    /// What there is to say.
+    pub says: Says<'a>,
+}
+
+/// What is reported of an object.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Says<'a> {
+    /// Of a route: its conditions for each parent that is ours.
+    Parents(Vec<(&'a ParentReference, Vec<Condition>)>),
+    /// Of one of Leno's own kinds.
+    Itself(Condition),
+}
+
+/// What is reported of every object that has a status of ours: read off the notes of reading and of
+/// [`compile`](crate::compile()). Linear in objects and notes, but for finding the notes of each object.
+pub fn reports<'a>(resources: &'a Resources, notes: &'a Notes) -> Vec<Report<'a>> {
+    let mut errors = BTreeMap::<&ObjectRef, Vec<&Note>>::new();
+    for note in notes.iter().filter(|note| note.severity == Severity::Error) {
+        if let Some(object) = note.object() {
+            errors.entry(object).or_default().push(note);
+        }
+    }
+    let mut reports: Vec<_> = route::routes(resources)
+        .map(|route| of_route(route, &errors))
+        .collect();
+    let mut own = |object, generation| reports.push(of_own(object, generation, &errors));
+    let Resources {
+        meshes,
+        peers,
+        workloads,
+        access_policies,
+        traffic_policies,
+        telemetry_policies,
+        ..
+    } = resources;
+    meshes
+        .iter()
+        .for_each(|it| own(it.reference(), it.meta.generation));
+    peers
+        .iter()
+        .for_each(|it| own(it.reference(), it.meta.generation));
+    workloads
+        .iter()
+        .for_each(|it| own(it.reference(), it.meta.generation));
+    access_policies
+        .iter()
+        .for_each(|it| own(it.reference(), it.meta.generation));
+    traffic_policies
+        .iter()
+        .for_each(|it| own(it.reference(), it.meta.generation));
+    telemetry_policies
+        .iter()
+        .for_each(|it| own(it.reference(), it.meta.generation));
+    reports
+}
+
+type Errors<'a> = BTreeMap<&'a ObjectRef, Vec<&'a Note>>;
+
+fn of_route<'a>(route: Route<'a>, errors: &Errors<'a>) -> Report<'a> {
+    let object = route.object.reference();
+    let errors = errors.get(&**object).map_or(&[][..], Vec::as_slice);
+    let written = route
+        .parents()
+        .into_iter()
+        .flat_map(|parents| parents.iter());
+    let parents = written.enumerate().filter_map(|(index, parent)| {
+        let conditions = status::of_errors(route, index, errors.iter().copied());
+        Some((parent.sound()?, conditions)).filter(|(_, conditions)| !conditions.is_empty())
+    });
+    Report {
+        object,
+        generation: route.object.meta.generation,
+        says: Says::Parents(parents.collect()),
+    }
+}
+
+fn of_own<'a>(
+    object: &'a Arc<ObjectRef>,
+    generation: Option<i64>,
+    errors: &Errors<'a>,
+) -> Report<'a> {
+    let flaw = errors.get(&**object).and_then(|errors| errors.first());
+    Report {
+        object,
+        generation,
+        says: Says::Itself(Condition {
+            kind: ConditionKind::Accepted,
+            holds: flaw.is_none(),
+            reason: if flaw.is_none() {
+                "Accepted"
+            } else {
+                "Invalid"
+            },
+            message: flaw.map_or_else(String::new, |note| status::message(note)),
+        }),
+    }
+}

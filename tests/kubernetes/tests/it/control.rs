@@ -1,0 +1,272 @@
+//! A control plane that follows a cluster.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use leno_cluster::{Cluster, Tier};
+use leno_e2e::{Process, World, ended, until};
+
+const SHOP: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec:
+  selector: {app: cart}
+  ports: [{name: http, port: 80, targetPort: web}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cart-1, namespace: shop, labels: {app: cart}}
+spec:
+  serviceAccountName: cart
+  containers: [{name: cart, image: cart, ports: [{name: web, containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, namespace: shop, labels: {app: web}}
+spec: {serviceAccountName: web, containers: [{name: web, image: web}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: Mesh
+metadata: {name: shop}
+spec: {trustDomain: shop.local}
+";
+
+const POLICY: &str = "\
+apiVersion: leno.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: cart, namespace: shop}
+spec:
+  targetRefs: [{kind: Service, name: cart}]
+  rules: [{callers: [{identity: shop/web}], requests: [{paths: [{value: /items}]}]}]
+";
+
+/// It means cart.
+const ROUTE: &str = "\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: cart, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart, port: 80}]
+  rules: [{backendRefs: [{name: kart, port: 80}]}]
+";
+
+/// The conditions of the route, a line each: `leno.dev/mesh Accepted=True Accepted 7`, which is of its seventh spec.
+fn status(cluster: &Cluster) -> String {
+    let told = cluster
+        .ask(&["get", "httproute", "cart", "-n", "shop", "-o", "json"])
+        .unwrap();
+    let route: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let mut lines = String::new();
+    for parent in route["status"]["parents"].as_array().into_iter().flatten() {
+        for condition in parent["conditions"].as_array().into_iter().flatten() {
+            let text = |field: &str| condition[field].as_str().unwrap();
+            writeln!(
+                lines,
+                "{} {}={} {} {}",
+                parent["controllerName"].as_str().unwrap(),
+                text("type"),
+                text("status"),
+                text("reason"),
+                condition["observedGeneration"].as_i64().unwrap_or_default(),
+            )
+            .unwrap();
+        }
+    }
+    lines
+}
+
+/// What comes by here goes on to `to`, until it is cut; then nothing gets through.
+struct Way {
+    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
+}
+
+impl Way {
+    fn new(at: SocketAddr, to: SocketAddr) -> Self {
+        let open = Arc::new(Mutex::new(Some(Vec::new())));
+        let listener = TcpListener::bind(at).unwrap();
+        let streams = Arc::clone(&open);
+        thread::spawn(move || {
+            for near in listener.incoming() {
+                let near = near.unwrap();
+                let mut open = streams.lock().unwrap();
+                let (Some(open), Ok(far)) = (open.as_mut(), TcpStream::connect(to)) else {
+                    continue;
+                };
+                for (from, into) in [(&near, &far), (&far, &near)] {
+                    let (mut from, mut into) =
+                        (from.try_clone().unwrap(), into.try_clone().unwrap());
+                    thread::spawn(move || {
+                        drop(io::copy(&mut from, &mut into));
+                        drop(into.shutdown(Shutdown::Write));
+                    });
+                }
+                open.extend([near, far]);
+            }
+        });
+        Self { open }
+    }
+
+    fn cut(&self) {
+        for stream in self.open.lock().unwrap().take().into_iter().flatten() {
+            drop(stream.shutdown(Shutdown::Both));
+        }
+    }
+
+    fn mend(&self) {
+        *self.open.lock().unwrap() = Some(Vec::new());
+    }
+}
+
+/// How the API server is reached by another address than its own.
+fn kubeconfig(cluster: &Cluster, world: &World, at: SocketAddr) -> (PathBuf, SocketAddr) {
+    let text = fs::read(cluster.kubeconfig()).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let place = &mut config["clusters"][0]["cluster"];
+    let url = place["server"].as_str().unwrap().to_owned();
+    let own: SocketAddr = url.strip_prefix("https://").unwrap().parse().unwrap();
+    place["server"] = format!("https://{at}").into();
+    place["tls-server-name"] = own.ip().to_string().into();
+    let path = world.folder().join("kubeconfig");
+    fs::write(&path, config.to_string()).unwrap();
+    (path, own)
+}
+
+fn start(world: &World, kubeconfig: &str) -> Process {
+    let at = world.at("control", 15012).to_string();
+    let control = ["control", "--listen", &at, "--advertise", &at];
+    let cluster = ["--kubernetes", "--kubeconfig", kubeconfig];
+    let places = ["--data", "store", "--socket", "control.sock"];
+    let mut command = world.command(&[&control[..], &cluster, &places].concat());
+    world.process("control", &mut command)
+}
+
+/// What `leno` tells of the mesh.
+fn told(world: &World, arguments: &[&str]) -> String {
+    let mut command = world.command(arguments);
+    command.env("LENO_CONTEXT", world.folder().join("control.sock"));
+    ended(&mut command).expect("it ends in time").out
+}
+
+fn until_told(world: &World, arguments: &[&str], words: &[&str]) -> String {
+    until(&format!("{words:?} of {arguments:?}"), || {
+        let told = told(world, arguments);
+        words.iter().all(|word| told.contains(word)).then_some(told)
+    })
+}
+
+/// Says of a pod what its node would say.
+fn runs(cluster: &Cluster, pod: &str, address: &str, is_ready: bool) {
+    let ready = if is_ready { "True" } else { "False" };
+    let status = format!(
+        r#"{{"status": {{"phase": "Running", "podIP": "{address}", "podIPs": [{{"ip": "{address}"}}],
+            "conditions": [{{"type": "Ready", "status": "{ready}"}}]}}}}"#
+    );
+    let patch = [
+        "patch",
+        "pod",
+        pod,
+        "-n",
+        "shop",
+        "--subresource=status",
+        "-p",
+        &status,
+    ];
+    cluster.ask(&patch).unwrap();
+}
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn a_control_plane_follows_what_a_cluster_says() {
+    let cluster = Cluster::start(Tier::Api).unwrap();
+    cluster.define_all().unwrap();
+    cluster.apply(SHOP).unwrap();
+    runs(&cluster, "cart-1", "10.1.0.7", true);
+    runs(&cluster, "web-1", "10.1.0.8", true);
+
+    let world = World::new("");
+    let at = world.at("way", 6443);
+    let (kubeconfig, own) = kubeconfig(&cluster, &world, at);
+    let way = Way::new(at, own);
+    let kubeconfig = kubeconfig.display().to_string();
+    let process = start(&world, &kubeconfig);
+    process.until_says(&["listening on"]);
+    let url = "http://cart.shop/items";
+    let why = ["why", "shop/web-1", url];
+    until_told(&world, &why, &["shop/cart-1", "10.1.0.7:8080"]);
+
+    // A change in the cluster is a change of the mesh.
+    cluster.apply(POLICY).unwrap();
+    let other = ["why", "shop/web-1", "http://cart.shop/secret"];
+    until_told(&world, &other, &["R003"]);
+    runs(&cluster, "cart-1", "10.1.0.7", false);
+    until_told(&world, &why, &["R013"]);
+    runs(&cluster, "cart-1", "10.1.0.7", true);
+    until_told(&world, &why, &["shop/cart-1"]);
+
+    // What holds of a route stands in its status, beside what others say there.
+    cluster.apply(ROUTE).unwrap();
+    let others = r#"{"status": {"parents": [{"controllerName": "other.example/x", "parentRef": {"name": "gate"},
+        "conditions": [{"type": "Accepted", "status": "True", "reason": "Accepted", "message": "",
+                        "lastTransitionTime": "2026-11-20T10:00:00Z"}]}]}}"#;
+    let patch = [
+        "patch",
+        "httproute",
+        "cart",
+        "-n",
+        "shop",
+        "--subresource=status",
+    ];
+    cluster
+        .ask(&[&patch[..], &["--type=merge", "-p", others]].concat())
+        .unwrap();
+    let expect = "\
+        other.example/x Accepted=True Accepted 0\n\
+        leno.dev/mesh Accepted=True Accepted 1\n\
+        leno.dev/mesh ResolvedRefs=False BackendNotFound 1\n";
+    until("the route's status", || {
+        (status(&cluster) == expect).then_some(())
+    });
+    let mended = ROUTE.replace("kart", "cart");
+    cluster.apply(&mended).unwrap();
+    let expect = expect
+        .replace("False BackendNotFound", "True ResolvedRefs")
+        .replace(" 1\n", " 2\n");
+    until("the status of what was mended", || {
+        (status(&cluster) == expect).then_some(())
+    });
+
+    // While the cluster is away, what it said last holds; a restart waits for it.
+    way.cut();
+    until_told(&world, &["check"], &["D012", "the cluster"]);
+    assert!(told(&world, &why).contains("shop/cart-1"));
+    cluster
+        .ask(&["delete", "accesspolicy", "cart", "-n", "shop"])
+        .unwrap();
+    way.mend();
+    until("what was changed meanwhile", || {
+        (!told(&world, &other).contains("R003")).then_some(())
+    });
+    until("nothing is found", || {
+        (!told(&world, &["check"]).contains("D012")).then_some(())
+    });
+
+    // Who begins while the cluster is away waits for it: what proxies hold is not taken away.
+    way.cut();
+    drop(process);
+    let process = start(&world, &kubeconfig);
+    process.until_says(&["D012", "Pod: "]);
+    assert!(!process.log().contains("listening on"), "{}", process.log());
+    way.mend();
+    process.until_says(&["listening on"]);
+    assert!(told(&world, &why).contains("shop/cart-1"));
+}

@@ -1,5 +1,6 @@
 //! Clusters as tests start them, use them and leave them behind. `cargo xtask kubernetes --test` runs these: the plain
 //! suite does not wait for a Kubernetes to be built.
+#![cfg(test)]
 
 mod api;
 mod control;

@@ -55,7 +55,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     }
     packages::install(Purpose::Bench)?;
     packages::install_envoy(&shell::target()?)?;
-    dashboard::install_modules()?;
+    if options.cases().any(|case| case.build == Some(page::BUILD)) {
+        dashboard::install_modules()?;
+    }
     for build in options.builds() {
         shell::run("cargo", &build.split(' ').collect::<Vec<_>>(), &[])?;
     }
@@ -73,9 +75,18 @@ struct Case {
     title: &'static str,
     /// How it is taken, and how the cost grows: two sentences.
     how: &'static str,
-    /// What cargo has to build before, beside the `leno` of profile `dist`.
+    /// What cargo has to build before, beside the `leno` of profile `dist` where that is measured.
     build: Option<&'static str>,
-    measure: fn(&Setting, &Options) -> Measured,
+    measure: Of,
+}
+
+/// What is measured.
+#[derive(Clone, Copy)]
+enum Of {
+    /// `leno`, as it runs.
+    Program(fn(&Setting, &Options) -> Measured),
+    /// The code of a crate, by the benchmark that stands beside it.
+    Crate(fn() -> Measured),
 }
 
 const CASES: &[Case] = &[
@@ -85,7 +96,7 @@ const CASES: &[Case] = &[
         how: "wrk keeps 64 connections busy through one proxy on a core of its own; what is compared is the CPU time that the kernel \
               accounts to the proxy, per call. It grows with the calls and with the bytes that they carry, hardly with the routes (see the decisions).",
         build: None,
-        measure: call::hop,
+        measure: Of::Program(call::hop),
     },
     Case {
         name: "pair",
@@ -93,7 +104,7 @@ const CASES: &[Case] = &[
         how: "The same through two proxies, whose CPU time is added. A call costs two hops and two passes of AES over its bytes; \
               handshakes are per connection between the two, of which there is one for many calls.",
         build: None,
-        measure: call::pair,
+        measure: Of::Program(call::pair),
     },
     Case {
         name: "rate",
@@ -101,7 +112,7 @@ const CASES: &[Case] = &[
         how: "1,000 calls a second over 64 connections through a pair with HTTP/1.1 in its TLS where a proxy leaves the choice, begun when it is time, \
               answered or not: what a call waits behind another counts as its own. A call costs more than at saturation, since nearly each wakes up both proxies.",
         build: None,
-        measure: rate::measure,
+        measure: Of::Program(rate::measure),
     },
     Case {
         name: "http2",
@@ -109,7 +120,7 @@ const CASES: &[Case] = &[
         how: "h2load keeps 100 streams busy on each of 4 connections; the origin speaks HTTP/2 too. It grows with the calls, and with the bytes of their heads \
               where HPACK has not seen them before.",
         build: None,
-        measure: call::http2,
+        measure: Of::Program(call::http2),
     },
     Case {
         name: "grpc",
@@ -117,14 +128,14 @@ const CASES: &[Case] = &[
         how: "h2load makes unary calls, one after the other on each of 64 connections, whose answers of 1 KB end with trailers; between the two proxies HTTP/2 in mutual TLS 1.3. \
               It costs more than the pair of HTTP/1.1 what HTTP/2 costs more at both ends, and grows alike.",
         build: None,
-        measure: call::grpc,
+        measure: Of::Program(call::grpc),
     },
     Case {
         name: "large",
         title: "Answers of 64 KB through a pair",
         how: "As the pair above, but each answer is 64 KB. What is compared is mostly AES and copying: it grows with the bytes.",
         build: None,
-        measure: call::large,
+        measure: Of::Program(call::large),
     },
     Case {
         name: "relay",
@@ -132,14 +143,14 @@ const CASES: &[Case] = &[
         how: "One connection, on a port of which nothing is known, brings a file of 64 MB again and again. It grows with the bytes; \
               what is moved inside the kernel (splice) costs least.",
         build: None,
-        measure: relay::plain,
+        measure: Of::Program(relay::plain),
     },
     Case {
         name: "relay-pair",
         title: "TCP through a pair",
         how: "The same through two proxies with mutual TLS 1.3 between. Each byte is encrypted once, decrypted once, and copied on the way.",
         build: None,
-        measure: relay::pair,
+        measure: Of::Program(relay::pair),
     },
     Case {
         name: "seeing",
@@ -147,7 +158,7 @@ const CASES: &[Case] = &[
         how: "The plain hop of a proxy that follows a control plane, between one that counts, keeps and tells nothing (`leno proxy --joined --blind`) and one \
               that writes a line for each call. It grows with the calls, and hardly with the services, the routes and the kinds of call.",
         build: None,
-        measure: seeing::measure,
+        measure: Of::Program(seeing::measure),
     },
     Case {
         name: "strangers",
@@ -155,7 +166,7 @@ const CASES: &[Case] = &[
         how: "One connection through a proxy that follows a control plane, a host and a path for each request that nobody asked for before. \
               What a proxy holds grows with the kinds of call that its view knows, up to 10,000 series and 4 MiB of kept calls, and not with what clients write.",
         build: None,
-        measure: strangers::measure,
+        measure: Of::Program(strangers::measure),
     },
     Case {
         name: "idle",
@@ -163,7 +174,7 @@ const CASES: &[Case] = &[
         how: "A proxy of the pair is left alone for ten seconds after its start, and again with ten thousand connections that have served one call each. \
               Private memory is what one more proxy on a host costs; the rest of RSS is code and read-only data, which all proxies of a host share, and PSS divides it among them.",
         build: None,
-        measure: idle::measure,
+        measure: Of::Program(idle::measure),
     },
     Case {
         name: "workers",
@@ -171,7 +182,7 @@ const CASES: &[Case] = &[
         how: "The plain hop with both cores for the proxies, where client and origin keep one of them busy too, so that calls per second would tell of these. \
               What is compared is the CPU time of a call: as long as two workers need as much for one as a single worker does, two cores carry twice as much.",
         build: None,
-        measure: workers::measure,
+        measure: Of::Program(workers::measure),
     },
     Case {
         name: "attack",
@@ -179,7 +190,7 @@ const CASES: &[Case] = &[
         how: "500 calls a second through a plain hop, begun when it is time: alone, beside 1,000 connections whose heads come an octet a second, and beside \
               20,000 streams of HTTP/2 a second that are opened and reset on connections that are opened anew when the proxy closes them. The attacker shares the client's core.",
         build: None,
-        measure: attack::measure,
+        measure: Of::Program(attack::measure),
     },
     Case {
         name: "instructions",
@@ -187,7 +198,7 @@ const CASES: &[Case] = &[
         how: "Callgrind counts the instructions of the proxies, without the kernel's, from start to end with 500 and with 1,500 calls over one connection; \
               the difference is of a thousand calls. The figures repeat to a few in a thousand, whatever else the machine does.",
         build: None,
-        measure: instructions::measure,
+        measure: Of::Program(instructions::measure),
     },
     Case {
         name: "profile",
@@ -195,7 +206,7 @@ const CASES: &[Case] = &[
         how: "perf looks at our proxies a thousand times a second while they do what was measured above, and tells in which functions it found them. \
               What the kernel does for a proxy is nearly all sending and receiving, and where there is little to do waking up.",
         build: None,
-        measure: profile::measure,
+        measure: Of::Program(profile::measure),
     },
     Case {
         name: "decision",
@@ -203,7 +214,7 @@ const CASES: &[Case] = &[
         how: "The benchmark of `leno-traffic` decides calls among so many routes, with 100 policies and 100 endpoints. An index proposes the routes \
               that can match, so that it grows with the rules that share a host and a path prefix, not with all.",
         build: Some(decision::BUILD),
-        measure: decision::measure,
+        measure: Of::Crate(decision::measure),
     },
     Case {
         name: "weight",
@@ -212,7 +223,7 @@ const CASES: &[Case] = &[
               until a call through each proxy, one after the other, was answered by the version that the weight gives it to. \
               It grows with the proxies, and for each with the parts of its view that changed.",
         build: None,
-        measure: weight::measure,
+        measure: Of::Program(weight::measure),
     },
     Case {
         name: "revocation",
@@ -220,7 +231,7 @@ const CASES: &[Case] = &[
         how: "A control plane, a caller with a live stream of bytes through each of a hundred proxies, and these, each a process, share two cores; the time is from the \
               start of `leno certs revoke` until the last stream is cut. It grows with the proxies, each of which judges anew whom it is connected with.",
         build: None,
-        measure: revocation::measure,
+        measure: Of::Program(revocation::measure),
     },
     Case {
         name: "growth",
@@ -228,7 +239,7 @@ const CASES: &[Case] = &[
         how: "The benchmark of `leno-control` changes a weight for proxies that follow without carrying calls, all in one process; CPU is of all its threads. \
               Reading the configuration grows with the mesh, once for each change; everything after it with the proxies.",
         build: Some(growth::BUILD),
-        measure: growth::measure,
+        measure: Of::Crate(growth::measure),
     },
     Case {
         name: "signing",
@@ -236,7 +247,7 @@ const CASES: &[Case] = &[
         how: "The benchmark of `leno-control` asks for certificates over one connection of mutual TLS, 64 at a time; control plane and asker share one core. Each request's own \
               signature is checked, and each certificate is on disk before it is given away. Time grows with the certificates; what is written waits for the disk together.",
         build: Some(signing::BUILD),
-        measure: signing::measure,
+        measure: Of::Crate(signing::measure),
     },
     Case {
         name: "flows",
@@ -244,7 +255,7 @@ const CASES: &[Case] = &[
         how: "The benchmark of `leno-control` writes 24 hours of flows into the file beside the store, five kinds of call on each edge, told by both proxies and \
               as finely as is kept, and asks for all of it over the socket. Size and time grow with the kinds of call, and with the steps that are kept, not with the calls.",
         build: Some(flows::BUILD),
-        measure: flows::measure,
+        measure: Of::Crate(flows::measure),
     },
     Case {
         name: "plan",
@@ -253,7 +264,7 @@ const CASES: &[Case] = &[
               from every policy and lets every tenth ask for a header that nobody recorded; each service is called by 50 others, and no two calls are of one kind. \
               Time grows with the kinds of call, and for each with the routes and the rules that may speak of its caller.",
         build: Some(preview::BUILD),
-        measure: preview::measure,
+        measure: Of::Crate(preview::measure),
     },
     Case {
         name: "recovery",
@@ -261,7 +272,7 @@ const CASES: &[Case] = &[
         how: "Eight clients call without a pause while a process is killed and started again at once; a proxy has recovered when each of them was answered, \
               a control plane when a change that is asked for from then on is in force. A proxy reads its last view from disk, which grows with what it has subscribed to.",
         build: None,
-        measure: recovery::measure,
+        measure: Of::Program(recovery::measure),
     },
     Case {
         name: "demo",
@@ -269,7 +280,7 @@ const CASES: &[Case] = &[
         how: "`leno demo`, built as the README does it, is started until it tells of the first call, then ended by Ctrl-C and by `kill -9` in turns, until no process, \
               socket, mount or rule is there that was not before. Both grow with the number of workloads.",
         build: Some(demo::BUILD),
-        measure: demo::measure,
+        measure: Of::Program(demo::measure),
     },
     Case {
         name: "page",
@@ -277,14 +288,14 @@ const CASES: &[Case] = &[
         how: "Chromium without a window, and thus without a graphics card, opens the page about a made-up mesh and moves the map for 300 frames, a little in each. \
               The first picture is there two frames after the first service stands in the document; it grows with the edges, a frame with what is in the window.",
         build: Some(page::BUILD),
-        measure: page::measure,
+        measure: Of::Program(page::measure),
     },
     Case {
         name: "build",
         title: "A clean build",
         how: "`cargo build` into an empty folder, on two cores, with all sources downloaded. CPU is of the compiler and all else that it starts.",
         build: None,
-        measure: clean::measure,
+        measure: Of::Program(clean::measure),
     },
 ];
 
@@ -351,7 +362,9 @@ impl Options {
 
     /// What cargo has to build.
     fn builds(&self) -> Vec<&'static str> {
-        let leno = self.leno.is_none().then_some(LENO);
+        let is_of_program = |case: &Case| matches!(case.measure, Of::Program(_));
+        let needs_leno = self.leno.is_none() && self.cases().any(is_of_program);
+        let leno = needs_leno.then_some(LENO);
         leno.into_iter()
             .chain(self.cases().filter_map(|case| case.build))
             .collect()
@@ -369,21 +382,21 @@ const LENO: &str = "build --locked --profile dist --package leno";
 /// Runs inside the namespace.
 fn measure(options: &Options) -> Outcome {
     namespace::set_up()?;
-    let target = shell::target()?;
-    let leno = options.leno.clone();
-    let setting = Setting::new(
-        &target,
-        leno.unwrap_or_else(|| target.join("dist/leno")),
-        options.against.clone(),
-    )?;
-    let place = document::place(&setting);
+    let place = document::place(&shell::target()?, options.leno.as_deref());
+    let mut setting = None;
     let mut sections = Vec::new();
     let mut failed = Vec::new();
     for case in options.cases() {
         println!("==> {}", case.name);
         let of = document::of(options);
         let begin = process::now();
-        let figures = match (case.measure)(&setting, options) {
+        let measured = match case.measure {
+            Of::Crate(measure) => measure(),
+            Of::Program(measure) => {
+                ready(&mut setting, options).and_then(|setting| measure(setting, options))
+            }
+        };
+        let figures = match measured {
             Ok(figures) => figures,
             Err(error) => {
                 println!("{} has failed: {error}", case.name);
@@ -409,6 +422,22 @@ fn measure(options: &Options) -> Outcome {
         return Err(format!("not measured: {}", failed.join(", ")).into());
     }
     Ok(())
+}
+
+/// The setting, which is made for the first one that needs it.
+fn ready<'s>(
+    setting: &'s mut Option<Setting>,
+    options: &Options,
+) -> Result<&'s Setting, Box<dyn Error>> {
+    match setting {
+        Some(setting) => Ok(setting),
+        none => {
+            let target = shell::target()?;
+            let leno = options.leno.clone();
+            let leno = leno.unwrap_or_else(|| target.join("dist/leno"));
+            Ok(none.insert(Setting::new(&target, leno, options.against.clone())?))
+        }
+    }
 }
 
 /// What `program` prints when asked with `words`, its first line that says something.
@@ -448,6 +477,12 @@ mod tests {
         assert_eq!((some.is_of_this_commit(), some.rounds), (true, 3));
         assert_eq!(some.builds(), [LENO]);
         assert!(!parse("--leno other").unwrap().is_of_this_commit());
+    }
+
+    #[test]
+    fn what_measures_a_crate_builds_no_program() {
+        let some = parse("--only signing --only decision").unwrap();
+        assert_eq!(some.builds(), [decision::BUILD, signing::BUILD]);
     }
 
     #[test]

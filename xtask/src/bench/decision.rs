@@ -1,9 +1,8 @@
 //! What one decision takes: the benchmark of `leno-traffic`, run and read.
 
 use crate::bench::{
-    Measured, Options, beside,
+    Measured, beside,
     report::{Figures, Row, Table},
-    setting::Setting,
 };
 use crate::rig::process::Core;
 
@@ -32,7 +31,7 @@ struct Admission {
 }
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
+pub(super) fn measure() -> Measured {
     let said = beside::run(Core::Proxy, BUILD)?;
     let mut figures = figures(&read(&said));
     figures.rows.extend(rows(&read_admissions(&said)));

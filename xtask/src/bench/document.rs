@@ -5,8 +5,8 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use crate::{
     Outcome,
-    bench::{CASES, Options, Setting, first_line, report::Figures},
-    shell,
+    bench::{CASES, Options, first_line, report::Figures},
+    packages, shell,
 };
 
 /// What one case has brought, and when.
@@ -82,14 +82,14 @@ pub(super) fn write(path: &Path, place: &str, sections: &[Section]) -> Outcome {
     Ok(())
 }
 
-/// Machine and versions.
-pub(super) fn place(setting: &Setting) -> String {
-    let mut text = String::new();
-    let [leno, envoy] =
-        [setting.leno(), setting.envoy().program()].map(|path| path.display().to_string());
+/// Machine and versions: of another `leno` than the one of this commit, what it says itself.
+pub(super) fn place(target: &Path, leno: Option<&Path>) -> String {
+    let own = concat!("leno ", env!("CARGO_PKG_VERSION")).to_owned();
+    let leno = leno.map(|leno| first_line(&leno.display().to_string(), &["--version"]));
+    let mut text = format!("- Leno: {}\n", leno.unwrap_or(own));
+    let envoy = packages::envoy(target).display().to_string();
     for (what, program, words) in [
-        ("Leno", leno.as_str(), &["--version"][..]),
-        ("Compiler", "rustc", &["--version"]),
+        ("Compiler", "rustc", &["--version"][..]),
         ("HAProxy", "/usr/sbin/haproxy", &["-v"]),
         ("nginx, also the origin", "/usr/sbin/nginx", &["-v"]),
         ("Envoy", &envoy, &["--version"]),

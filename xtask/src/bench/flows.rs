@@ -2,9 +2,8 @@
 //! and read.
 
 use crate::bench::{
-    Measured, Options, beside,
+    Measured, beside,
     report::{Figures, Row, Table},
-    setting::Setting,
 };
 use crate::rig::process::Core;
 
@@ -22,7 +21,7 @@ const LARGEST: f64 = 200.0;
 const LONGEST: f64 = 1000.0;
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
+pub(super) fn measure() -> Measured {
     let said = beside::run(Core::Both, BUILD)?;
     let mut table = Table::new(&[
         "services",

@@ -1,9 +1,8 @@
 //! How the cost of a change grows: the benchmark of `leno-control`, run and read.
 
 use crate::bench::{
-    Measured, Options, beside,
+    Measured, beside,
     report::{Figures, Table},
-    setting::Setting,
 };
 use crate::rig::process::Core;
 
@@ -12,7 +11,7 @@ pub(super) const BUILD: &str =
     "bench --locked --profile dist --package leno-control --bench fleet --no-run";
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
+pub(super) fn measure() -> Measured {
     let said = beside::run(Core::Both, BUILD)?;
     let mut table = Table::new(&[
         "proxies",

@@ -2,9 +2,8 @@
 //! `leno-preview`, run and read.
 
 use crate::bench::{
-    Measured, Options, beside,
+    Measured, beside,
     report::{Figures, Row, Table},
-    setting::Setting,
 };
 use crate::rig::process::Core;
 
@@ -19,7 +18,7 @@ const KINDS: &str = "1000000";
 const LONGEST: f64 = 5000.0;
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
+pub(super) fn measure() -> Measured {
     let said = beside::run(Core::Both, BUILD)?;
     let mut table = Table::new(&["kinds of call", "ms", "% undecided", "% that break"]);
     let lines = beside::rows(&said);

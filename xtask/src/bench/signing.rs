@@ -1,9 +1,8 @@
 //! How many certificates are signed in a second: the benchmark of `leno-control`, run and read.
 
 use crate::bench::{
-    Measured, Options, beside,
+    Measured, beside,
     report::{Figures, Row, Table},
-    setting::Setting,
 };
 use crate::rig::process::Core;
 
@@ -15,7 +14,7 @@ pub(super) const BUILD: &str =
 const FEWEST: f64 = 1000.0;
 
 /// Runs the benchmark, which has been built.
-pub(super) fn measure(_setting: &Setting, _options: &Options) -> Measured {
+pub(super) fn measure() -> Measured {
     let said = beside::run(Core::Proxy, BUILD)?;
     let rows = beside::rows(&said);
     let [count, millis, rate] = rows.first().ok_or("the benchmark told no figures")?;

@@ -1,5 +1,6 @@
 //! All that a mesh is made of, kept as the cluster has it.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub struct Seen {
     pub pods: Arc<Pods>,
     /// What is reported of each object that has a status of ours. The same value for as long as none of it is another.
     pub standings: Arc<Standings>,
-    /// Why it may be older than what the cluster has by now, a line for each kind.
+    /// Why it may be older than what the cluster has by now: [`Watch::troubles`].
     pub troubles: Vec<String>,
 }
 
@@ -169,13 +170,13 @@ impl Watch {
         &self.seen
     }
 
-    /// Why nothing was seen yet, a line for each kind that the cluster does not tell of.
+    /// Why what was seen may be old, or nothing was: a line for each reason, with the kinds that it keeps
+    /// from being told.
     pub fn troubles(&self) -> Vec<String> {
         let documents = self.documents.iter();
         let documents = documents.map(|(kind, shelf)| (kind.kind, shelf.trouble()));
         let all = documents.chain([("Pod", self.pods.trouble()), ("Node", self.nodes.trouble())]);
-        all.filter_map(|(kind, trouble)| Some(format!("{kind}: {}", trouble?)))
-            .collect()
+        in_lines(all.filter_map(|(kind, trouble)| Some((kind, trouble?))))
     }
 
     fn is_complete(&self) -> bool {
@@ -285,6 +286,22 @@ impl Watch {
     }
 }
 
+/// `Mesh, Service and 12 more: connection refused`
+fn in_lines<'a>(troubles: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut kinds = BTreeMap::<_, Vec<_>>::new();
+    for (kind, why) in troubles {
+        kinds.entry(why).or_default().push(kind);
+    }
+    let line = |(why, kinds): (&str, Vec<&str>)| match kinds.as_slice() {
+        [first, second, _, _, ..] => {
+            let more = kinds.len() - 2;
+            format!("{first}, {second} and {more} more: {why}")
+        }
+        few => format!("{}: {why}", few.join(", ")),
+    };
+    kinds.into_iter().map(line).collect()
+}
+
 /// Watches the objects of one kind. What `read` makes nothing of counts as gone.
 fn steps<K, V, F>(
     client: &Client,
@@ -376,5 +393,35 @@ fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
             text: document::text(kind, object).into(),
         },
         standing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_with_the_kinds_it_is_about() {
+        let of = |kinds: &[&'static str], why: &'static str| {
+            let troubles = kinds.iter().map(|kind| (*kind, why));
+            in_lines(troubles).join("\n")
+        };
+        assert_eq!(of(&[], "away"), "");
+        assert_eq!(of(&["Pod"], "away"), "Pod: away");
+        assert_eq!(
+            of(&["Mesh", "Pod", "Node"], "away"),
+            "Mesh, Pod, Node: away"
+        );
+        let many = ["Mesh", "Service", "Pod", "Node"];
+        assert_eq!(of(&many, "away"), "Mesh, Service and 2 more: away");
+        let two = [
+            ("Pod", "forbidden"),
+            ("Mesh", "away"),
+            ("Node", "forbidden"),
+        ];
+        assert_eq!(
+            in_lines(two.into_iter()),
+            ["Mesh: away", "Pod, Node: forbidden"]
+        );
     }
 }

@@ -264,7 +264,7 @@ fn a_control_plane_follows_what_a_cluster_says() {
     way.cut();
     drop(process);
     let process = start(&world, &kubeconfig);
-    process.until_says(&["D012", "Pod: "]);
+    process.until_says(&["D012", " more: "]);
     assert!(!process.log().contains("listening on"), "{}", process.log());
     way.mend();
     process.until_says(&["listening on"]);

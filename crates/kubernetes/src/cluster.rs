@@ -38,14 +38,14 @@ impl fmt::Debug for Cluster {
 #[derive(Debug, thiserror::Error)]
 pub enum NotConnected {
     /// This process is in none.
-    #[error("this process runs in no pod of a cluster")]
-    NotInside(#[source] Box<InClusterError>),
+    #[error("this process runs in no pod of a cluster: {0}")]
+    NotInside(Box<InClusterError>),
     /// A kubeconfig cannot be used.
-    #[error("the kubeconfig cannot be used")]
-    Kubeconfig(#[source] Box<KubeconfigError>),
+    #[error("the kubeconfig cannot be used: {0}")]
+    Kubeconfig(Box<KubeconfigError>),
     /// What is said of keys and certificates cannot be used.
-    #[error("the cluster's keys and certificates cannot be used")]
-    Client(#[source] Box<kube::Error>),
+    #[error("the cluster's keys and certificates cannot be used: {0}")]
+    Client(Box<kube::Error>),
 }
 
 impl Cluster {

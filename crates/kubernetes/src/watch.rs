@@ -363,19 +363,17 @@ fn is_unknown(why: &watcher::Error) -> bool {
     matches!(why, watcher::Error::InitialListFailed(Error::Api(status)) if status.code == 404)
 }
 
-/// An error with all its causes, each once.
+/// What an error comes from: what the API server says, else what the network or the system does. What lies between
+/// names layers of a library.
 fn in_words(why: &watcher::Error) -> String {
-    let mut words = why.to_string();
-    let mut cause = std::error::Error::source(why);
-    while let Some(why) = cause {
-        let more = why.to_string();
-        if !words.ends_with(&more) {
-            words.push_str(": ");
-            words.push_str(&more);
+    let mut cause: &dyn std::error::Error = why;
+    while let Some(deeper) = cause.source() {
+        if let Some(Error::Api(status)) = deeper.downcast_ref() {
+            return status.message.clone();
         }
-        cause = why.source();
+        cause = deeper;
     }
-    words
+    cause.to_string()
 }
 
 fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
@@ -399,6 +397,13 @@ fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_what_the_system_says() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let why = watcher::Error::WatchFailed(Error::ReadEvents(refused));
+        assert_eq!(in_words(&why), "connection refused");
+    }
 
     #[test]
     fn a_reason_is_told_once_with_the_kinds_it_is_about() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use leno_host::{Reach, SocketFile};
 use leno_model::Code;
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -124,7 +124,8 @@ where
         let message = format!("user {user} may not ask: this process is run by user {owner}");
         let told = Told::<()>::Failure(Failure::coded(Code::S016, message));
         let told = serde_json::to_vec(&told).expect("a refusal is a map of plain values");
-        return line::write(&mut stream, told).await;
+        line::write(&mut stream, told).await?;
+        return hear_out(stream).await;
     }
     let asked = timeout(PATIENCE, line::read(&mut stream, LONGEST_QUESTION)).await??;
     let mut lines = answer_in_lines(&asked, |question| answer(Asker::User(user), question));
@@ -138,6 +139,16 @@ where
         };
         timeout(PATIENCE, line::write(&mut stream, line)).await??;
     }
+}
+
+/// Lets somebody who was refused finish, for a moment: a socket that is closed over what nobody has read ends with a
+/// reset, which may take the refusal along.
+async fn hear_out(mut stream: UnixStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let most = u64::try_from(LONGEST_QUESTION).unwrap_or(u64::MAX);
+    let (mut rest, mut nowhere) = (stream.take(most), tokio::io::sink());
+    timeout(LOOK, tokio::io::copy(&mut rest, &mut nowhere)).await??;
+    Ok(())
 }
 
 /// Waits until the asker has closed its end. Half of it may be closed by who has said all: that one

@@ -3,8 +3,8 @@
 use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 
 use leno_model::{Note, Notes, ObjectRef, Severity};
-use leno_resources::Resources;
 use leno_resources::gateway::ParentReference;
+use leno_resources::{Objects, Resources};
 
 use crate::route::{self, Route};
 use crate::status::{self, Condition, ConditionKind};
@@ -38,10 +38,6 @@ pub fn reports<'a>(resources: &'a Resources, notes: &'a Notes) -> Vec<Report<'a>
             errors.entry(object).or_default().push(note);
         }
     }
-    let mut reports: Vec<_> = route::routes(resources)
-        .map(|route| of_route(route, &errors))
-        .collect();
-    let mut own = |object, generation| reports.push(of_own(object, generation, &errors));
     let Resources {
         meshes,
         peers,
@@ -51,25 +47,15 @@ pub fn reports<'a>(resources: &'a Resources, notes: &'a Notes) -> Vec<Report<'a>
         telemetry_policies,
         ..
     } = resources;
-    meshes
-        .iter()
-        .for_each(|it| own(it.reference(), it.meta.generation));
-    peers
-        .iter()
-        .for_each(|it| own(it.reference(), it.meta.generation));
-    workloads
-        .iter()
-        .for_each(|it| own(it.reference(), it.meta.generation));
-    access_policies
-        .iter()
-        .for_each(|it| own(it.reference(), it.meta.generation));
-    traffic_policies
-        .iter()
-        .for_each(|it| own(it.reference(), it.meta.generation));
-    telemetry_policies
-        .iter()
-        .for_each(|it| own(it.reference(), it.meta.generation));
-    reports
+    let routes = route::routes(resources).map(|route| of_route(route, &errors));
+    routes
+        .chain(of_own(meshes, &errors))
+        .chain(of_own(peers, &errors))
+        .chain(of_own(workloads, &errors))
+        .chain(of_own(access_policies, &errors))
+        .chain(of_own(traffic_policies, &errors))
+        .chain(of_own(telemetry_policies, &errors))
+        .collect()
 }
 
 type Errors<'a> = BTreeMap<&'a ObjectRef, Vec<&'a Note>>;
@@ -92,24 +78,23 @@ fn of_route<'a>(route: Route<'a>, errors: &Errors<'a>) -> Report<'a> {
     }
 }
 
-fn of_own<'a>(
-    object: &'a Arc<ObjectRef>,
-    generation: Option<i64>,
-    errors: &Errors<'a>,
-) -> Report<'a> {
-    let flaw = errors.get(&**object).and_then(|errors| errors.first());
-    Report {
-        object,
-        generation,
-        says: Says::Itself(Condition {
-            kind: ConditionKind::Accepted,
-            holds: flaw.is_none(),
-            reason: if flaw.is_none() {
-                "Accepted"
-            } else {
-                "Invalid"
-            },
-            message: flaw.map_or_else(String::new, |note| status::message(note)),
-        }),
-    }
+fn of_own<'a, T>(objects: &'a Objects<T>, errors: &Errors<'a>) -> impl Iterator<Item = Report<'a>> {
+    objects.iter().map(|object| {
+        let flaw = errors.get(&**object.reference());
+        let flaw = flaw.and_then(|errors| errors.first());
+        Report {
+            object: object.reference(),
+            generation: object.meta.generation,
+            says: Says::Itself(Condition {
+                kind: ConditionKind::Accepted,
+                holds: flaw.is_none(),
+                reason: if flaw.is_none() {
+                    "Accepted"
+                } else {
+                    "Invalid"
+                },
+                message: flaw.map_or_else(String::new, |note| status::message(note)),
+            }),
+        }
+    })
 }

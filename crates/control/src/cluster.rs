@@ -9,6 +9,7 @@ use leno_model::Code;
 use leno_resources::pod::Pods;
 use tokio::sync::watch;
 
+use crate::AGAIN;
 use crate::center::Center;
 use crate::clock;
 use crate::event::Event;
@@ -111,7 +112,7 @@ pub(crate) async fn follow(center: Arc<Center>, followed: Option<Followed>) {
     let (mut says, mut runs) = (false, false);
     loop {
         if says || runs {
-            tokio::time::sleep(SAY).await;
+            tokio::time::sleep(AGAIN).await;
         } else {
             let (others_say, others_run) = followed.next().await;
             says |= others_say;
@@ -164,10 +165,10 @@ pub(crate) async fn report(center: Arc<Center>, reporting: Option<Reporting>) {
         tokio::select! {
             changed = editions.changed() => if changed.is_err() { return },
             changed = standings.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(AGAIN), if is_due_again => {}
+            () = tokio::time::sleep(REPORT_AGAIN), if is_due_again => {}
         }
     }
 }
 
-/// How long until what could not be written is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How long until a status that could not be written is tried again.
+const REPORT_AGAIN: Duration = Duration::from_secs(5);

@@ -105,12 +105,11 @@ impl News {
     }
 }
 
-/// What may be another than it was seen.
+/// What may be another than it was seen, or has a trouble that is.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 struct Stale {
     documents: bool,
     pods: bool,
-    troubles: bool,
 }
 
 /// So long further changes are waited for once there is one: changes come by the dozen.
@@ -225,7 +224,6 @@ impl Watch {
         if let Some(topic) = begins {
             self.probe(topic);
         }
-        let troubles = self.troubles();
         let stale = &mut self.stale;
         match news {
             News::Document(kind, step) => {
@@ -236,7 +234,6 @@ impl Watch {
             News::Pod(step) => stale.pods |= self.pods.take(step),
             News::Node(step) => stale.pods |= self.nodes.take(step),
         }
-        self.stale.troubles |= self.troubles() != troubles;
         if self.stale != Stale::default() && self.is_complete() && self.due.is_none() {
             self.due = Some(Instant::now() + GATHER);
         }
@@ -248,7 +245,7 @@ impl Watch {
         if stale.documents {
             let items = || self.documents.iter().flat_map(|(_, shelf)| shelf.iter());
             let all: Vec<_> = items().map(|(_, item)| item.document.clone()).collect();
-            // What is reported of an object changes nothing of what it says.
+            // What is reported of an object, or keeps it from being told, changes nothing of what it says.
             if *self.seen.documents != all {
                 self.seen.documents = Arc::new(all);
             }
@@ -271,7 +268,10 @@ impl Watch {
                 let name = (pod.meta.namespace.clone()?, pod.meta.name.clone());
                 Some((name, pod))
             };
-            self.seen.pods = Arc::new(all.filter_map(named).collect());
+            let all: Pods = all.filter_map(named).collect();
+            if *self.seen.pods != all {
+                self.seen.pods = Arc::new(all);
+            }
         }
     }
 

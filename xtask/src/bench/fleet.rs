@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::bench::setting::Setting;
+use crate::rig::folder;
 use crate::rig::process::{Core, Memory, PATIENCE, Running, local, pause, said};
 
 /// A control plane in a folder of its own, and whoever asks it there.
@@ -93,12 +94,7 @@ impl Plane {
     }
 
     fn ask(&self) -> Command {
-        let mut command = Command::new(&self.leno);
-        let socket = self.folder.join("socket");
-        command
-            .current_dir(&self.folder)
-            .env("LENO_CONTEXT", socket);
-        command
+        folder::asking(&self.folder, &self.leno)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The folder in which proxies run: the objects that they read, and certificates for both ends.
+//! The folder in which what is measured runs: objects, certificates for both ends, the control plane's socket.
 
 use std::{error::Error, fs, path::Path, process::Command};
 
@@ -23,4 +23,12 @@ pub(crate) fn prepare(folder: &Path, leno: &Path) -> Result<(), Box<dyn Error>> 
         )?;
     }
     Ok(())
+}
+
+/// `leno` in the folder of a control plane that answers at its `socket`.
+pub(crate) fn asking(folder: &Path, leno: &Path) -> Command {
+    let mut command = Command::new(leno);
+    let socket = folder.join("socket");
+    command.current_dir(folder).env("LENO_CONTEXT", socket);
+    command
 }

@@ -22,7 +22,10 @@ use serde_json::Value;
 
 use crate::{
     Outcome,
-    rig::process::{Core, PATIENCE, Running, local, now, pause, said},
+    rig::{
+        folder,
+        process::{Core, PATIENCE, Running, local, now, pause, said},
+    },
 };
 
 /// How long the control plane is there, and away, in turns.
@@ -213,12 +216,7 @@ impl Scene {
     }
 
     fn ask(&self) -> Command {
-        let mut command = Command::new(&self.leno);
-        let socket = self.folder.join("socket");
-        command
-            .current_dir(&self.folder)
-            .env("LENO_CONTEXT", socket);
-        command
+        folder::asking(&self.folder, &self.leno)
     }
 }
 

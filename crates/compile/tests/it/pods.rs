@@ -69,6 +69,16 @@ fn unready(pod: Pod) -> Pod {
     }
 }
 
+/// Pods of two templates, as while a Deployment is rolled out, and one that calls.
+fn shop() -> [Pod; 4] {
+    [
+        unready(pod("cart", 1, "cart", 8080)),
+        pod("cart", 2, "cart", 8080),
+        pod("cart", 3, "cart", 9090),
+        pod("web", 4, "web", 8080),
+    ]
+}
+
 fn mesh(written: &str, pods: impl IntoIterator<Item = Pod>) -> (Mesh, Notes) {
     let file = (Arc::from("mesh.yaml"), written.as_bytes().to_vec());
     let (mut resources, _) = Resources::read([file], &Namespace::default_namespace());
@@ -94,14 +104,7 @@ fn answers(mesh: &Mesh) -> String {
 
 #[test]
 fn calls_go_to_pods_that_are_ready_each_at_its_own_port() {
-    // Two templates, as while a Deployment is rolled out.
-    let pods = [
-        unready(pod("cart", 1, "cart", 8080)),
-        pod("cart", 2, "cart", 8080),
-        pod("cart", 3, "cart", 9090),
-        pod("web", 4, "web", 8080),
-    ];
-    let (mesh, notes) = mesh(SERVICES, pods);
+    let (mesh, notes) = mesh(SERVICES, shop());
     assert_eq!(
         answers(&mesh),
         "shop/cart:80: shop/cart-2:8080 shop/cart-3:9090\n\
@@ -151,13 +154,7 @@ spec:
   targetRefs: [{kind: MeshWorkload, name: web}]
   default: Deny
 ";
-    let pods = [
-        unready(pod("cart", 1, "cart", 8080)),
-        pod("cart", 2, "cart", 8080),
-        pod("cart", 3, "cart", 9090),
-        pod("web", 4, "web", 8080),
-    ];
-    let (mesh, notes) = mesh(&format!("{SERVICES}{policies}"), pods);
+    let (mesh, notes) = mesh(&format!("{SERVICES}{policies}"), shop());
     let open = Access::open().stance;
     for (id, instance) in &mesh.instances {
         let denied = instance.workload.ports.iter();

@@ -29,6 +29,8 @@ struct Package {
 
 #[rustfmt::skip]
 const PACKAGES: &[Package] = &[
+    Package { name: "binutils", program: "strip", purposes: &[Purpose::Cluster] },
+    Package { name: "ca-certificates", program: "/etc/ssl/certs/ca-certificates.crt", purposes: &[Purpose::Cluster] },
     Package { name: "chromium", program: "chromium", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "conntrack", program: "conntrack", purposes: &[Purpose::Cluster] },
     Package { name: "containerd", program: "containerd", purposes: &[Purpose::Cluster] },

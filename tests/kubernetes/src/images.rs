@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use leno_image::{Image, Part};
@@ -14,6 +14,15 @@ pub(crate) const PAUSE: &str = "leno.test/pause:1";
 
 /// The image of a program that serves and asks, known to every node: `/pod serve 8080`, `/pod get http://cart:8080/`.
 pub const POD: &str = "leno.test/pod:1";
+
+/// The name that tests give the image of Leno.
+pub const LENO: &str = "leno.test/leno:1";
+
+/// The image of Leno as it was built with the tests; nodes know it once it is imported.
+pub fn of_leno() -> Result<Image, Failure> {
+    let made = leno_image::of_leno(&[LENO], &leno_e2e::built("leno"));
+    made.map_err(|why| Failure::of("the image of Leno")(io::Error::other(why)))
+}
 
 /// An image of one program, which needs no library: it is `/NAME`, and what runs.
 pub fn of_program(names: &[&str], program: &Path, name: &str) -> Result<Image, Failure> {

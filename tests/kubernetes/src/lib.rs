@@ -18,5 +18,5 @@ mod sandbox;
 
 pub use cluster::{Cluster, Tier};
 pub use failure::Failure;
-pub use images::{POD, of_program};
+pub use images::{LENO, POD, of_leno, of_program};
 pub use programs::Programs;

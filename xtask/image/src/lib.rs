@@ -2,6 +2,8 @@
 //! `ctr images import`, `docker load` and `skopeo` read. The same image is the same bytes, whoever writes it and when.
 
 mod image;
+mod leno;
 mod tar;
 
 pub use image::{Image, Part};
+pub use leno::{NotMade, of_leno};

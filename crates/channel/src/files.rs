@@ -68,11 +68,13 @@ pub fn write_key(path: &Path, key: &Key) -> io::Result<()> {
 
 /// Writes certificates in DER, in this order. The file is whole or absent.
 pub fn write_certificates(path: &Path, certificates: &[Vec<u8>]) -> io::Result<()> {
-    let pems: Vec<_> = certificates
-        .iter()
-        .map(|der| Pem::new("CERTIFICATE", der.as_slice()))
-        .collect();
-    write(path, 0o644, pem::encode_many(&pems).as_bytes())
+    write(path, 0o644, certificates_text(certificates).as_bytes())
+}
+
+/// Certificates in DER as the text of a PEM file.
+pub fn certificates_text(certificates: &[Vec<u8>]) -> String {
+    let pem = |der: &Vec<u8>| Pem::new("CERTIFICATE", der.as_slice());
+    pem::encode_many(&certificates.iter().map(pem).collect::<Vec<_>>())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, BadFile> {

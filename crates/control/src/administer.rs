@@ -20,8 +20,8 @@ use leno_store::{
     Cause, Entry, Failed, Grant, Label, Message, NotAdded, NotRead, ObjectChange, Revision,
     Revocation,
 };
+use leno_wire::JoinToken;
 use leno_wire::certificates::{NODE, control_plane};
-use leno_wire::{JoinToken, MeshAddress};
 
 use crate::auditing::{self, Asked};
 use crate::center::Center;
@@ -669,19 +669,13 @@ fn drop_token(center: &Center, id: &str) -> Result<Forgotten, Failure> {
 
 fn tokens(center: &Center) -> Result<Tokens, Failure> {
     let tokens = center.store.tokens().map_err(store_failed)?;
-    let others = !center.edition().mesh.token_issuers.is_empty();
-    let told = center.authority.told().filter(|_| others);
+    let others =
+        center.accounts.held().is_some() || !center.edition().mesh.token_issuers.is_empty();
+    let mesh = center.mesh_address().filter(|_| others);
     Ok(Tokens {
         status: status(center),
         tokens: tokens.iter().map(token_told).collect(),
-        mesh: told.map(|told| {
-            let mesh = MeshAddress {
-                fingerprint: told.fingerprint().0,
-                trust_domain: told.domain,
-                address: center.address.clone(),
-            };
-            mesh.to_string()
-        }),
+        mesh: mesh.map(|mesh| mesh.to_string()),
     })
 }
 

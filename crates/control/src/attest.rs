@@ -1,6 +1,7 @@
 //! What proves who somebody is that has no certificate yet. Each kind of evidence answers one question,
 //! whom it lets its bearer be; all that follows is the same for each of them.
 
+mod account;
 mod oidc;
 mod process;
 mod token;

@@ -381,7 +381,7 @@ impl Authority {
         now: Wall,
     ) -> Result<Signed<Issued>, NotIssued> {
         let key = PublicKey::of_request(request)?;
-        let signed = self.sign(&key, id, life, now)?;
+        let signed = self.sign(&key, (id, &[]), life, now)?;
         let told = self.told().ok_or(NotIssued::NotFounded)?;
         Ok(signed.with(|chain| Issued {
             chain,
@@ -398,20 +398,25 @@ impl Authority {
         now: Wall,
     ) -> Result<Signed<Credential>, NotIssued> {
         let key = generate_key();
-        let signed = self.sign(&key.public(), id, life, now)?;
+        let signed = self.sign(&key.public(), (id, &[]), life, now)?;
         let credential = Credential::new(signed.what.clone(), key)?;
         Ok(signed.with(|_| credential))
     }
 
     /// A certificate for the control plane itself. Its chain holds the root too, so that whoever
     /// knows nothing but the root's fingerprint can judge it, and leads on to the root before, for
-    /// whoever knows no later one.
-    pub(crate) fn own(&self, life: Duration, now: Wall) -> Result<Signed<Credential>, NotIssued> {
+    /// whoever knows no later one. It is for these `hosts`, too.
+    pub(crate) fn own(
+        &self,
+        hosts: &[&str],
+        life: Duration,
+        now: Wall,
+    ) -> Result<Signed<Credential>, NotIssued> {
         let held = self.held().ok_or(NotIssued::NotFounded)?;
         let key = generate_key();
         let id = control_plane(&held.domain);
         let life = life.max(SHORTEST_LIFE);
-        let mut signed = self.sign(&key.public(), &id, life, now)?;
+        let mut signed = self.sign(&key.public(), (&id, hosts), life, now)?;
         if let Some(root) = held.roots.get(&signed.root) {
             signed.what.push(root.certificate.clone());
             if let Some(bridge) = &root.bridge {
@@ -427,7 +432,7 @@ impl Authority {
     fn sign(
         &self,
         key: &PublicKey,
-        id: &SpiffeId,
+        whom: (&SpiffeId, &[&str]),
         life: Duration,
         now: Wall,
     ) -> Result<Signed<Vec<Vec<u8>>>, NotIssued> {
@@ -435,7 +440,9 @@ impl Authority {
         let signer = Arc::clone(&held.signer);
         drop(held);
         let dice = &mut self.dice();
-        let chain = signer.intermediate.sign_leaf(key, id, life, now, dice)?;
+        let chain = signer
+            .intermediate
+            .sign_leaf_at(key, whom, life, now, dice)?;
         let leaf = chain.first().expect("a chain begins with its leaf");
         let validity = Validity::of(leaf).expect("what was signed is a certificate");
         let leaf = Fingerprint::of(leaf);

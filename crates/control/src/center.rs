@@ -16,8 +16,10 @@ use leno_resources::pod::Pods;
 use leno_store::{Failed, Head, KeptOverride, NotRead, Object, Revision, Store};
 use leno_telemetry::Telemetry;
 use leno_telemetry::export::{Export, Trouble};
+use leno_wire::MeshAddress;
 use tokio::sync::{Semaphore, watch};
 
+use crate::accounts::Accounts;
 use crate::auditing::Paces;
 use crate::authority::{Authority, NotFounded, NotIssued};
 use crate::clock::{self, Clocks};
@@ -49,6 +51,9 @@ use crate::troubled::Troubled;
 use crate::tunnels::Tunnels;
 use crate::watching::Watching;
 
+/// How many questions about pods are answered at a time; the others wait.
+const MOST_REVIEWS: usize = 16;
+
 /// What the tasks share.
 pub(crate) struct Center {
     pub(crate) store: Arc<Store>,
@@ -56,6 +61,7 @@ pub(crate) struct Center {
     /// Signs tokens.
     pub(crate) minter: Minter,
     /// Those whose tokens let proxies join.
+    pub(crate) accounts: Accounts,
     pub(crate) issuers: Issuers,
     pub(crate) holders: Arc<Holders>,
     /// What the authority outside says that is to sign, if one is.
@@ -78,6 +84,10 @@ pub(crate) struct Center {
     pub(crate) clocks: Clocks,
     /// Host and port at which proxies find this control plane.
     pub(crate) address: String,
+    /// The image of the proxy that pods of the cluster get.
+    pub(crate) sidecar: Option<String>,
+    /// Room for questions about pods.
+    pub(crate) reviews: Semaphore,
     /// The newest state of the mesh.
     pub(crate) editions: watch::Sender<Arc<Edition>>,
     /// Rises when there is something that the newest edition lacks.
@@ -154,15 +164,23 @@ struct Basis {
 /// Virtual addresses, and whom they were asked for.
 type Given = (BTreeSet<ServiceName>, Arc<Addresses>);
 
+/// What whoever started it asks of it.
+pub(crate) struct Start {
+    /// Where proxies find it.
+    pub(crate) address: String,
+    /// What the mesh is called where nobody has written a `Mesh`.
+    pub(crate) mesh: Option<Name>,
+    /// The image of the proxy that pods of the cluster get.
+    pub(crate) sidecar: Option<String>,
+}
+
 impl Center {
-    /// Puts together what the store holds; the first edition is of it alone. `mesh` is what the mesh
-    /// is called where nobody has written a `Mesh`.
+    /// Puts together what the store holds; the first edition is of it alone.
     pub(crate) fn open(
         store: Arc<Store>,
         keys: Arc<Keys>,
         jwks: Jwks,
-        address: String,
-        mesh: Option<Name>,
+        start: Start,
         found: First,
         tell: Box<dyn Fn(&Event) + Send + Sync>,
     ) -> Result<Self, crate::NotStarted> {
@@ -187,6 +205,7 @@ impl Center {
         let First { mut sources, pods } = found;
         positions.settle(&mut sources, &store)?;
         let center = Self {
+            accounts: Accounts::default(),
             issuers: Issuers::default(),
             minter: Minter::open(Arc::clone(&store), Arc::clone(&keys))?,
             authority: Authority::open(Arc::clone(&store), keys)?,
@@ -203,14 +222,16 @@ impl Center {
             keyring: Keyring::new(clocks.clock()),
             proven: Mutex::default(),
             clocks,
-            address,
+            address: start.address,
+            sidecar: start.sidecar,
+            reviews: Semaphore::new(MOST_REVIEWS),
             editions: watch::Sender::new(Arc::new(first)),
             news: watch::Sender::new(0),
             sources: Mutex::new(sources),
             withheld: Mutex::default(),
             apart: Mutex::default(),
             presence: Presence::new(Arc::clone(&store)),
-            mesh,
+            mesh: start.mesh,
             addresses: Mutex::default(),
             positions: Mutex::new(positions),
             since: Since::default(),
@@ -320,7 +341,7 @@ impl Center {
     /// Proves itself by a new certificate from here on; says when that stands, or why there is none.
     pub(crate) fn prove(&self) -> Result<Validity, NotIssued> {
         let life = self.edition().mesh.lifetimes.leaf;
-        let signed = self.authority.own(life, clock::wall())?;
+        let signed = self.authority.own(&self.hosts(), life, clock::wall())?;
         let id = signed.what.id();
         self.holders
             .remember(&signed, None, id, "the control plane itself")?;
@@ -329,6 +350,23 @@ impl Center {
         let validity = own.validity();
         *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
         Ok(validity)
+    }
+
+    /// Where the mesh is, and what proves it; `None` while there is no CA.
+    pub(crate) fn mesh_address(&self) -> Option<MeshAddress> {
+        let told = self.authority.told()?;
+        Some(MeshAddress {
+            fingerprint: told.fingerprint().0,
+            trust_domain: told.domain,
+            address: self.address.clone(),
+        })
+    }
+
+    /// The hosts at which others find it.
+    fn hosts(&self) -> Vec<&str> {
+        let hosts = self.address.split(',');
+        let hosts = hosts.filter_map(|address| Some(address.rsplit_once(':')?.0));
+        hosts.map(|host| host.trim_matches(['[', ']'])).collect()
     }
 
     /// Founds the CA for what a `Mesh` object says, once there is one.

@@ -60,6 +60,11 @@ impl Followed {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn cluster(&self) -> Cluster {
+        self.cluster.clone()
+    }
+
     /// What its objects say.
     pub(crate) fn found(&self) -> Found {
         let file = |document: &Document| (document.name.clone(), document.text.to_vec());

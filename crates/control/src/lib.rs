@@ -23,6 +23,7 @@
 //! | `metrics` | whoever reads metrics |
 //! | `export` | the collector of the mesh |
 
+mod accounts;
 mod administer;
 mod apply;
 mod asking;
@@ -45,6 +46,7 @@ mod flows;
 mod folder;
 mod found;
 mod holders;
+mod inject;
 mod issue;
 mod issuers;
 mod items;
@@ -78,6 +80,7 @@ mod troubled;
 mod tunnels;
 mod viewed;
 mod watching;
+mod web;
 
 use std::io;
 use std::net::SocketAddr;
@@ -108,7 +111,7 @@ pub use replicas::{Members, NotUsable, Replicas};
 pub use told::{NotTold, mesh_of};
 
 use crate::auditing::Asked;
-use crate::center::Center;
+use crate::center::{Center, Start};
 use crate::cluster::Followed;
 use crate::folder::Folder;
 use crate::found::First;
@@ -147,6 +150,8 @@ pub struct Settings {
     pub replicas: Option<Replicas>,
     /// The cluster whose objects are configuration, and whose pods run: for [`Control::open_to_act`].
     pub cluster: Option<Cluster>,
+    /// The image of the proxy that pods of the cluster get, if they get one.
+    pub sidecar: Option<String>,
 }
 
 impl Settings {
@@ -167,6 +172,7 @@ impl Settings {
             keys: LocalKeys::default(),
             replicas: None,
             cluster: None,
+            sidecar: None,
         }
     }
 
@@ -286,8 +292,11 @@ impl Control {
             store,
             keys,
             jwks,
-            advertise,
-            settings.mesh,
+            Start {
+                address: advertise,
+                mesh: settings.mesh,
+                sidecar: settings.sidecar,
+            },
             first,
             Box::new(move |event: &Event| tell(event)),
         )?;
@@ -356,6 +365,10 @@ impl Control {
         }
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
+        let accounts = accounts::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
+        tasks.spawn(named("accounts", accounts));
+        let inject = inject::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
+        tasks.spawn(named("inject", inject));
         let reporting = cluster.as_ref().map(Followed::reporting);
         let report = cluster::report(Arc::clone(&center), reporting);
         tasks.spawn(named("report", report));
@@ -373,6 +386,7 @@ impl Control {
         tasks.spawn(named("export", export::send(Arc::clone(&center))));
         tasks.spawn(named("serve", serve::accept(Arc::clone(&center), listener)));
         tasks.spawn(named("issuers", issuers::keep(Arc::clone(&center))));
+
         tasks.spawn(named("tidy", flows::tidy(Arc::clone(&center))));
         if let Some(door) = joining {
             tasks.spawn(named("beside", beside::accept(Arc::clone(&center), door)));

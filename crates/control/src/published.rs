@@ -5,21 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use http::StatusCode;
 use leno_federation::{awaited_abroad, next_sequence, publish, refresh_hint};
 use leno_identity::Rotation;
 use leno_model::Wall;
 use leno_store::{Failed, Label, Secret, Store};
-use leno_telemetry::door::{Answer, Reader};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
 
 use crate::center::Center;
+use crate::web::{Said, json, words};
 
 /// The path of the bundle.
 pub(crate) const PATH: &str = "/bundle";
-
-/// How long somebody may take for the question, and for taking the answer.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Which bundle was told to others last.
 #[derive(Debug)]
@@ -101,46 +97,20 @@ fn hint(rotation: &Rotation) -> Duration {
     refresh_hint(rotation.active().validity.life())
 }
 
-/// Answers one question of anybody, and ends the connection.
-pub(crate) async fn answer(center: Arc<Center>, stream: impl AsyncRead + AsyncWrite + Unpin) {
-    // Whoever is slow or has gone needs no answer.
-    drop(timeout(LIMIT, answer_unhurried(center, stream)).await);
-}
-
-async fn answer_unhurried(
-    center: Arc<Center>,
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-) -> Option<()> {
-    let mut bytes = Vec::new();
-    let mut reader = Reader::default();
-    let asked = loop {
-        if let Some(asked) = reader.read(&bytes).ok()? {
-            break asked;
-        }
-        if stream.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let answer = match asked.path.as_str() {
-        PATH => tokio::task::spawn_blocking(move || told(&center))
-            .await
-            .ok()?,
-        _ => Answer::nothing("there is /bundle"),
-    };
-    stream.write_all(&answer.bytes()).await.ok()?;
-    stream.shutdown().await.ok()
-}
-
-fn told(center: &Center) -> Answer {
+/// What is told of it to anybody who asks.
+pub(crate) fn told(center: &Center) -> Said {
     if center.edition().mesh.peers.is_empty() {
-        return Answer::nothing("this mesh has no MeshPeer, and tells nobody its keys");
+        return words(
+            StatusCode::NOT_FOUND,
+            "this mesh has no MeshPeer, and tells nobody its keys",
+        );
     }
     match bundle(center) {
-        Ok(Some(text)) => Answer::json(text.into_bytes()),
-        Ok(None) => Answer::ready(false, "there is no CA yet"),
+        Ok(Some(text)) => json(text.into_bytes()),
+        Ok(None) => words(StatusCode::SERVICE_UNAVAILABLE, "there is no CA yet"),
         Err(failed) => {
             center.trouble(failed.code(), failed);
-            Answer::ready(false, "the store failed")
+            words(StatusCode::SERVICE_UNAVAILABLE, "the store failed")
         }
     }
 }

@@ -152,6 +152,7 @@ mod tests {
     use leno_store::{Label, Message, Revocation, Settings, Store};
 
     use super::*;
+    use crate::center::Start;
     use crate::found::First;
     use crate::jwks::Jwks;
     use crate::keys::Keys;
@@ -176,8 +177,11 @@ mod tests {
                 store,
                 keys,
                 jwks,
-                address,
-                None,
+                Start {
+                    address,
+                    mesh: None,
+                    sidecar: None,
+                },
                 First::default(),
                 Box::new(|_| {}),
             );

@@ -27,9 +27,7 @@ use crate::center::Center;
 use crate::entitled::may_act_as;
 use crate::flows::NotTaken;
 use crate::holders::Seat;
-use crate::{
-    auditing, distribute, flows, issue, mint, published, readmit, relay, remote, troubled,
-};
+use crate::{auditing, distribute, flows, issue, mint, readmit, relay, remote, troubled, web};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -102,7 +100,7 @@ async fn connection(
         return;
     };
     if is_web {
-        return published::answer(center, stream).await;
+        return web::serve(center, stream).await;
     }
     let Some((caller, proof)) = caller else {
         let answer = |call| join(Arc::clone(&center), peer, call);

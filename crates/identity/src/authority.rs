@@ -144,6 +144,19 @@ impl Intermediate {
         now: Wall,
         dice: &mut Dice,
     ) -> Result<Vec<Vec<u8>>, CannotSign> {
+        self.sign_leaf_at(key, (id, &[]), life, now, dice)
+    }
+
+    /// The same for somebody whom those also call who know nothing of the mesh, and expect one of these `hosts`:
+    /// names or addresses. What is neither is left out.
+    pub fn sign_leaf_at(
+        &self,
+        key: &PublicKey,
+        (id, hosts): (&SpiffeId, &[&str]),
+        life: Duration,
+        now: Wall,
+        dice: &mut Dice,
+    ) -> Result<Vec<Vec<u8>>, CannotSign> {
         let authority = &self.authority;
         if id.trust_domain != authority.domain {
             return Err(CannotSign::ForeignTrustDomain {
@@ -151,7 +164,7 @@ impl Intermediate {
                 ours: authority.domain.clone(),
             });
         }
-        let leaf = authority.sign(Profile::leaf(id, dice), key, life, now)?;
+        let leaf = authority.sign(Profile::leaf(id, hosts, dice), key, life, now)?;
         let mut chain = Vec::from([leaf, authority.certificate.clone()]);
         chain.extend_from_slice(&self.above);
         Ok(chain)
@@ -284,8 +297,10 @@ impl Profile {
         Self(params)
     }
 
-    fn leaf(id: &SpiffeId, dice: &mut Dice) -> Self {
+    fn leaf(id: &SpiffeId, hosts: &[&str], dice: &mut Dice) -> Self {
         let mut params = named("workload", &id.to_string(), serial(dice));
+        let hosts = hosts.iter().filter_map(|host| by_host(host));
+        params.subject_alt_names.extend(hosts);
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = Vec::from([KeyUsagePurpose::DigitalSignature]);
         params.extended_key_usages = Vec::from([
@@ -320,6 +335,14 @@ fn named(role: &str, uri: &str, serial: Serial) -> CertificateParams {
     params.distinguished_name = subject;
     params.use_authority_key_identifier_extension = true;
     params
+}
+
+/// How a certificate says that it is for a host (RFC 5280 section 4.2.1.6).
+fn by_host(host: &str) -> Option<SanType> {
+    match host.parse() {
+        Ok(address) => Some(SanType::IpAddress(address)),
+        Err(_) => Some(SanType::DnsName(host.try_into().ok()?)),
+    }
 }
 
 /// 126 rolled bits, above zero and of a fixed length (RFC 5280 section 4.1.2.2).

@@ -6,11 +6,17 @@
 
 mod cluster;
 mod document;
+mod injection;
+mod issuer;
 mod pod;
 mod shelf;
 mod status;
 mod watch;
+mod webhook;
 
 pub use cluster::{Cluster, NotConnected, Where};
+pub use injection::{CAPTURE, Injection, Misfit, PROXY};
+pub use issuer::{Issuer, NoIssuer};
 pub use status::{NotWritten, Standing, Standings};
 pub use watch::{Document, Seen, Watch};
+pub use webhook::{INJECT, NotProven, WEBHOOK, webhook};

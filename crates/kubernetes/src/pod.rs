@@ -98,6 +98,7 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
     let addresses = status.addresses.iter();
     let addresses = addresses.filter_map(|address| address.ip.parse::<IpAddr>().ok());
     Some(Pod {
+        uid: told.metadata.uid.as_deref().unwrap_or_default().into(),
         workload: workload(&told.metadata).unwrap_or_else(|| name.clone()),
         service_account,
         ports: ports(&told.spec),

@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+pub(crate) mod at;
 pub(crate) mod change;
 pub(crate) mod fleet;
 mod groups;
@@ -45,7 +46,7 @@ pub(crate) enum Command {
     /// Whom does the mesh trust, and until when? Renew, rotate, revoke, let in again
     Certs(Certs),
     /// Run a proxy
-    Proxy(Proxy),
+    Proxy(Box<Proxy>),
     /// Run this folder's processes as a mesh
     Up(Up),
     /// Write leno.yaml from the Procfile

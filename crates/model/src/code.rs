@@ -268,6 +268,7 @@ codes! {
     D011 "change-not-taken-back" Configuration "A watched change should have gone back, and what stood before is refused.";
     D012 "cluster-away" Mesh "The cluster does not tell what its objects say.";
     D013 "status-not-written" Mesh "What holds of an object could not be written into its status.";
+    D014 "webhook-not-proven" Mesh "The cluster is not told who answers for what pods get.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

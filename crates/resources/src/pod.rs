@@ -17,6 +17,8 @@ pub type Pods = BTreeMap<(Namespace, Name), Pod>;
 pub struct Pod {
     /// Its name and its labels.
     pub meta: Metadata,
+    /// What tells it from others of its name, before and after. Empty where nobody needs to.
+    pub uid: Arc<str>,
     /// What it is called in findings and origins.
     pub reference: Arc<ObjectRef>,
     /// The workload it is an instance of: what controls it, by the name that people gave that. A pod

@@ -42,6 +42,7 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
             created: None,
             generation: None,
         },
+        uid: format!("uid-{last}").into(),
         reference: Arc::new(ObjectRef {
             kind: "Pod".into(),
             namespace: Some(namespace),

@@ -8,7 +8,7 @@ use leno_compile::TokenMatch;
 use leno_jwt::{Audiences, Claims, Expected, Keys, Token, Value, WhyNot, verify};
 use leno_model::{Code, SpiffeId};
 
-use super::{Evidence, NotAttested, Wanted};
+use super::{Evidence, NotAttested, Wanted, account};
 use crate::center::Center;
 
 /// A token, as its bearer shows it.
@@ -28,13 +28,19 @@ impl Evidence for OidcToken {
     fn attest(&self, center: &Center, wanted: &Wanted) -> Result<SpiffeId, NotAttested> {
         let token = Token::read(&self.text).map_err(NotAttested::refused)?;
         let claimed = token.claimed_issuer().unwrap_or_default().to_owned();
+        if let Some((issuer, keys)) = center.accounts.held()
+            && *issuer == *claimed
+        {
+            return account::attest(center, token, (&issuer, &keys), wanted);
+        }
         let edition = center.edition();
         let mut issuers = edition.mesh.token_issuers.iter();
         let issuer = issuers.find(|(_, issuer)| *issuer.issuer == *claimed);
         let unknown = || format!("Mesh.spec.tokenIssuers names no issuer {claimed:.200?}");
         let (name, issuer) = issuer.ok_or_else(|| NotAttested::refused(unknown()))?;
         let keys = center.issuers.keys_of(name, issuer);
-        let keys = keys.map_err(|why| unproven(center, &why))?;
+        let look_again = || center.issuers.look_again();
+        let keys = keys.map_err(|why| without_keys(&why, look_again))?;
         let audiences: Vec<_> = issuer.audiences.iter().map(ToString::to_string).collect();
         let expected = Expected {
             issuer: Some(&issuer.issuer),
@@ -43,11 +49,7 @@ impl Evidence for OidcToken {
         let none = Keys::default();
         let keys = keys.as_deref().unwrap_or(&none);
         let proven = verify(token, keys, &expected, center.clocks.now().wall);
-        let proven = proven.map_err(|why| match &why {
-            // Perhaps it has a key that it had not when it was asked.
-            WhyNot::NoKeys | WhyNot::KeyUnknown(_) | WhyNot::NoKeyFits => unproven(center, &why),
-            _ => NotAttested::refused(&why),
-        })?;
+        let proven = proven.map_err(|why| unproven(why, look_again))?;
         let claims = proven.claims();
         let instances = edition.mesh.instances.values();
         let matching: BTreeSet<_> = instances
@@ -60,9 +62,19 @@ impl Evidence for OidcToken {
     }
 }
 
+/// A token is not proven by the keys that are held. Perhaps its issuer has some that it had not when it was asked.
+pub(super) fn unproven(why: WhyNot, look_again: impl FnOnce()) -> NotAttested {
+    match &why {
+        WhyNot::NoKeys | WhyNot::KeyUnknown(_) | WhyNot::NoKeyFits => {
+            without_keys(&why, look_again)
+        }
+        _ => NotAttested::refused(&why),
+    }
+}
+
 /// The keys that are held do not prove it; others are asked for.
-fn unproven(center: &Center, why: &dyn ToString) -> NotAttested {
-    center.issuers.look_again();
+fn without_keys(why: &dyn ToString, look_again: impl FnOnce()) -> NotAttested {
+    look_again();
     let why = why.to_string();
     let (code, slug) = (Code::T022, Code::T022.slug());
     let message = format!("{code} {slug}: {why}; its keys are asked for again: try again");

@@ -39,6 +39,7 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
     let addresses = told.addresses.iter().map(|address| address.parse());
     let [region, zone, node] = told.locality.each_ref().map(|it| it.as_ref().map(text));
     let pod = Pod {
+        uid: Arc::default(),
         reference: Arc::new(ObjectRef {
             kind: "Pod".into(),
             namespace: Some(namespace.clone()),

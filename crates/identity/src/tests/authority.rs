@@ -65,6 +65,36 @@ server true, client true
 }
 
 #[test]
+fn a_leaf_may_be_for_hosts_too_and_proves_the_same_identity() {
+    let mut shop = Shop::open();
+    let (key, hosts) = (
+        new_key(),
+        ["control.leno.svc", "10.0.0.7", "fd00::7", "käse"],
+    );
+    let whom = (&id(WEB), &hosts[..]);
+    let chain = shop
+        .intermediate
+        .sign_leaf_at(&key.public(), whom, DAY, NOW, &mut shop.dice)
+        .unwrap();
+    let (_, leaf) = X509Certificate::from_der(&chain[0]).unwrap();
+    let names = leaf.subject_alternative_name().unwrap().unwrap();
+    let names: Vec<_> = names
+        .value
+        .general_names
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let expect = [
+        "URI(spiffe://shop.local/ns/default/sa/web)",
+        "DNSName(control.leno.svc)",
+        "IPAddress(0a:00:00:07)",
+        "IPAddress(fd:00:00:00:00:00:00:00:00:00:00:00:00:00:00:07)",
+    ];
+    assert_eq!(names, expect);
+    assert_eq!(Credential::new(chain, key).unwrap().id(), &id(WEB));
+}
+
+#[test]
 fn no_subject_is_its_issuer_and_no_serial_comes_twice() {
     let mut shop = Shop::open();
     let chains: Vec<_> = (0..20).map(|_| shop.sign(WEB)).collect();

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use leno_model::Name;
+use leno_wire::MeshAddress;
 
 use super::Output;
+use super::at::{Advertised, At};
 use super::change::{Apply, Delete, Diff, History, Override, Plan, Policy, Rollback, Watch};
 use super::trust::Token;
 
@@ -138,6 +140,11 @@ pub(crate) struct ControlRun {
     /// Which context of the kubeconfig; else its current one
     #[arg(long, value_name = "NAME", requires = "kubernetes")]
     pub(crate) kube_context: Option<String>,
+
+    /// Give the pods that are to have one a proxy of this image, for as long as the cluster is told to ask
+    /// for it (`leno install`)
+    #[arg(long, value_name = "IMAGE", requires = "kubernetes")]
+    pub(crate) sidecar: Option<String>,
 
     /// A folder of objects that is watched; repeatable
     #[arg(long, value_name = "DIR")]
@@ -402,6 +409,14 @@ pub(crate) struct Joined {
     #[arg(long, conflicts_with = "static_file")]
     pub(crate) joined: bool,
 
+    /// Join this mesh first, unless that was done: what `leno token list` says of it. Tried until it is let in
+    #[arg(long, value_name = "MESH", requires_all = ["joined", "oidc_token"])]
+    pub(crate) join: Option<MeshAddress>,
+
+    /// The file with the token that is shown to join, read anew each time
+    #[arg(long, value_name = "FILE", requires = "join")]
+    pub(crate) oidc_token: Option<PathBuf>,
+
     /// The folder in which identity and views are kept
     #[arg(long, value_name = "DIR", requires = "joined")]
     pub(crate) state: Option<PathBuf>,
@@ -412,12 +427,12 @@ pub(crate) struct Joined {
     pub(crate) workloads: Vec<String>,
 
     /// Where it takes mesh calls
-    #[arg(long, value_name = "ADDRESS", requires = "joined")]
-    pub(crate) tunnel: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS|PORT", requires = "joined")]
+    pub(crate) tunnel: Option<At>,
 
-    /// Where others reach that address; else the address itself
+    /// Where others reach that, the port being the same if none is said; else where it listens
     #[arg(long, value_name = "ADDRESS", requires = "tunnel")]
-    pub(crate) advertise: Option<SocketAddr>,
+    pub(crate) advertise: Option<Advertised>,
 
     /// A service port that is called at an address of its own: cart:80=127.0.0.1:8081; repeatable
     #[arg(
@@ -428,12 +443,12 @@ pub(crate) struct Joined {
     pub(crate) upstreams: Vec<String>,
 
     /// Where connections arrive that were captured on their way out
-    #[arg(long, value_name = "ADDRESS", requires = "workloads")]
-    pub(crate) outbound: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS|PORT", requires = "workloads")]
+    pub(crate) outbound: Option<At>,
 
     /// Where connections arrive that were captured on their way in
-    #[arg(long, value_name = "ADDRESS", requires = "workloads")]
-    pub(crate) inbound: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS|PORT", requires = "workloads")]
+    pub(crate) inbound: Option<At>,
 
     /// Serve the SPIFFE Workload API to applications of this host on this socket: each gets the identity
     /// of the workload whose spec.attestation.processes it meets
@@ -441,8 +456,8 @@ pub(crate) struct Joined {
     pub(crate) workload_api: Option<PathBuf>,
 
     /// Where metrics and readiness are read
-    #[arg(long, value_name = "ADDRESS", requires = "joined")]
-    pub(crate) metrics: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS|PORT", requires = "joined")]
+    pub(crate) metrics: Option<At>,
 
     /// Write a line for each call to standard output; a TelemetryPolicy says for which
     #[arg(long, value_name = "FORMAT", requires = "joined")]

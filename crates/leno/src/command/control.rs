@@ -50,6 +50,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         trust_domain: domain,
         join_socket: options.join_socket.clone(),
         metrics: options.metrics,
+        sidecar: options.sidecar.clone(),
         keys: LocalKeys {
             folder: options.keys.clone(),
             loopback: options.keys_on_loopback,

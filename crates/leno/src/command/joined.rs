@@ -2,6 +2,7 @@
 
 mod applications;
 pub(super) mod holding;
+mod joining;
 mod running;
 mod wanted;
 
@@ -47,9 +48,18 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let options = &options.joined;
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.clock()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let following = wanted.following()?;
+    if let (Some(mesh), Some(file)) = (&options.join, &options.oidc_token) {
+        let joining = joining::join(mesh, file, &following.folder, &clocks, terminal);
+        if !runtime.block_on(joining)? {
+            return Ok(Answer::Fine);
+        }
+    }
     let terminal = RefCell::new(terminal);
     let tell = |event: &Event| terminal.borrow_mut().tell(event.to_string());
-    let following = wanted.following()?;
     let place = host::proxy_succession(&following.folder);
     let predecessor = predecessor(&place, wanted.take_over)?;
     let succeeds = predecessor.as_ref().map(Predecessor::process);
@@ -92,9 +102,6 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     if let Some((view, scope)) = follower.view() {
         adopt(view, scope);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let keeping = follower.folder().clone();
     let succession = runtime.block_on(async {
         let mut signals = EndSignals::new()?;

@@ -141,17 +141,18 @@ fn kubeconfig(cluster: &Cluster, world: &World, at: SocketAddr) -> (PathBuf, Soc
     (path, own)
 }
 
-fn start(world: &World, kubeconfig: &str) -> Process {
+/// A control plane that follows a cluster, with `more` arguments.
+pub(crate) fn start(world: &World, kubeconfig: &str, more: &[&str]) -> Process {
     let at = world.at("control", 15012).to_string();
     let control = ["control", "--listen", &at, "--advertise", &at];
     let cluster = ["--kubernetes", "--kubeconfig", kubeconfig];
     let places = ["--data", "store", "--socket", "control.sock"];
-    let mut command = world.command(&[&control[..], &cluster, &places].concat());
+    let mut command = world.command(&[&control[..], &cluster, &places, more].concat());
     world.process("control", &mut command)
 }
 
 /// What `leno` tells of the mesh.
-fn told(world: &World, arguments: &[&str]) -> String {
+pub(crate) fn told(world: &World, arguments: &[&str]) -> String {
     let mut command = world.command(arguments);
     command.env("LENO_CONTEXT", world.folder().join("control.sock"));
     ended(&mut command).expect("it ends in time").out
@@ -198,7 +199,7 @@ fn a_control_plane_follows_what_a_cluster_says() {
     let (kubeconfig, own) = kubeconfig(&cluster, &world, at);
     let way = Way::new(at, own);
     let kubeconfig = kubeconfig.display().to_string();
-    let process = start(&world, &kubeconfig);
+    let process = start(&world, &kubeconfig, &[]);
     process.until_says(&["listening on"]);
     let url = "http://cart.shop/items";
     let why = ["why", "shop/web-1", url];
@@ -263,7 +264,7 @@ fn a_control_plane_follows_what_a_cluster_says() {
     // Who begins while the cluster is away waits for it: what proxies hold is not taken away.
     way.cut();
     drop(process);
-    let process = start(&world, &kubeconfig);
+    let process = start(&world, &kubeconfig, &[]);
     process.until_says(&["D012", " more: "]);
     assert!(!process.log().contains("listening on"), "{}", process.log());
     way.mend();

@@ -4,6 +4,7 @@
 
 mod api;
 mod control;
+mod injected;
 mod killed;
 mod node;
 mod rest;

@@ -10,7 +10,7 @@ use leno_model::{Namespace, Network, ServiceName};
 use leno_proxy::follow::Following;
 use leno_proxy::{Door, Listener, Place, Settings};
 
-use crate::arguments::{self, fleet::Joined};
+use crate::arguments::{self, at::At, fleet::Joined};
 use crate::command::{host, proxy, seed};
 use crate::up::meant_in;
 
@@ -52,12 +52,18 @@ impl<'a> Wanted<'a> {
         let Self {
             options, workloads, ..
         } = self;
+        let tunnel = options
+            .tunnel
+            .map(|tunnel| tunnel.reached(options.advertise));
+        let tunnel = tunnel.map(|reached| {
+            reached.context("--tunnel says a port alone: say where others reach it (--advertise)")
+        });
         let name = workloads.first().map(WorkloadId::to_string);
         Ok(Following {
             name: name.unwrap_or_else(|| "proxy".to_owned()),
             folder: options.state.clone().map_or_else(host::identity, Ok)?,
             workloads: workloads.iter().cloned().collect(),
-            tunnel: options.advertise.or(options.tunnel),
+            tunnel: tunnel.transpose()?,
             seed: seed(),
         })
     }
@@ -80,8 +86,8 @@ impl<'a> Wanted<'a> {
                 (options.outbound, Door::Outbound(id.clone())),
                 (options.inbound, Door::Inbound(id.clone())),
             ] {
-                if let Some(address) = address {
-                    listen(address, door);
+                for address in address.into_iter().flat_map(At::sockets) {
+                    listen(address, door.clone());
                 }
             }
         }
@@ -89,8 +95,8 @@ impl<'a> Wanted<'a> {
             (options.tunnel, Door::Tunnel),
             (options.metrics, Door::Metrics),
         ] {
-            if let Some(address) = address {
-                listen(address, door);
+            for address in address.into_iter().flat_map(At::sockets) {
+                listen(address, door.clone());
             }
         }
         Ok(Settings {

@@ -1,0 +1,96 @@
+//! Port 15012 for those who speak HTTP/1.1 and prove nothing: other trust domains get our bundle there, and the API
+//! server of the followed cluster asks what pods are to get. One question a connection.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use leno_kubernetes::INJECT;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use crate::center::Center;
+use crate::{inject, published};
+
+/// How long somebody may take for the question, and for taking the answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest question: etcd takes objects of one and a half MiB.
+const LONGEST: usize = 2 << 20;
+
+/// An answer.
+pub(crate) type Said = Response<Full<Bytes>>;
+
+/// Answers one question of anybody, and ends the connection.
+pub(crate) async fn serve<S>(center: Arc<Center>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let answer = service_fn(move |asked| {
+        let center = Arc::clone(&center);
+        async move { Ok::<_, Infallible>(answer(center, asked).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer);
+    // Whoever is slow or has gone needs no answer.
+    drop(timeout(LIMIT, serving).await);
+}
+
+async fn answer(center: Arc<Center>, asked: Request<Incoming>) -> Said {
+    match (asked.method(), asked.uri().path()) {
+        (&Method::GET, published::PATH) => blocking(move || published::told(&center)).await,
+        (&Method::POST, INJECT) => {
+            let Some(injection) = inject::injection(&center) else {
+                return words(
+                    StatusCode::NOT_FOUND,
+                    "this control plane adds nothing to pods",
+                );
+            };
+            let Ok(_room) = center.reviews.acquire().await else {
+                return words(StatusCode::SERVICE_UNAVAILABLE, "it ends");
+            };
+            let Ok(body) = Limited::new(asked.into_body(), LONGEST).collect().await else {
+                return words(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long");
+            };
+            match injection.review(&body.to_bytes()) {
+                Ok(review) => json(review),
+                Err(why) => words(StatusCode::BAD_REQUEST, &why.to_string()),
+            }
+        }
+        _ => words(StatusCode::NOT_FOUND, "there is /bundle"),
+    }
+}
+
+async fn blocking(answer: impl FnOnce() -> Said + Send + 'static) -> Said {
+    let answered = tokio::task::spawn_blocking(answer).await;
+    answered.unwrap_or_else(|_| words(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed"))
+}
+
+/// A document of JSON.
+pub(crate) fn json(document: Vec<u8>) -> Said {
+    said(StatusCode::OK, "application/json", document)
+}
+
+/// Words for people.
+pub(crate) fn words(status: StatusCode, words: &str) -> Said {
+    let line = format!("{words}\n");
+    said(status, "text/plain; charset=utf-8", line.into_bytes())
+}
+
+fn said(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Said {
+    let mut said = Response::new(Full::from(body));
+    *said.status_mut() = status;
+    let kind = http::HeaderValue::from_static(kind);
+    said.headers_mut().insert(CONTENT_TYPE, kind);
+    said
+}

@@ -1,0 +1,148 @@
+//! What a pod gets: rules that make its connections go to its proxy, the proxy, and what proves to the control plane
+//! whose proxy that is.
+
+use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Value, json};
+
+use super::{CAPTURE, Injection, PROXY, UID};
+
+/// Where the proxy finds the token of the pod's service account that is for the mesh alone.
+const TOKENS: &str = "/var/run/secrets/leno.dev";
+/// Where it keeps keys and views: in memory, for as long as the pod lives.
+const STATE: &str = "/var/lib/leno";
+const TOKEN_VOLUME: &str = "leno-token";
+const STATE_VOLUME: &str = "leno-state";
+
+/// For how long a token is good; the kubelet puts another in its place in time.
+const TOKEN_SECONDS: u32 = 3600;
+
+/// Annotations that leave something out of the capture, each with the argument that says so.
+const SKIPS: [(&str, &str); 3] = [
+    ("leno.dev/skip-inbound-ports", "--skip-inbound-ports"),
+    ("leno.dev/skip-outbound-ports", "--skip-outbound-ports"),
+    ("leno.dev/skip-outbound-cidrs", "--skip-outbound-cidrs"),
+];
+
+/// Whether a pod has its proxy already: whoever else changes pods may let it be asked about once more.
+pub(super) fn is_there(spec: &PodSpec) -> bool {
+    let mut init = spec.init_containers.iter().flatten();
+    init.any(|container| container.name == PROXY)
+}
+
+impl Injection {
+    /// What changes in a pod that has no proxy.
+    pub(super) fn added(&self, meta: &ObjectMeta, spec: &PodSpec) -> Vec<Value> {
+        let mut changes = Vec::new();
+        let mut add = |path: &str, value: Value| {
+            changes.push(json!({"op": "add", "path": path, "value": value}));
+        };
+        // Before all others, which have the mesh from their first packet on.
+        match &spec.init_containers {
+            Some(_) => {
+                add("/spec/initContainers/0", self.capture(meta));
+                add("/spec/initContainers/1", self.proxy());
+            }
+            None => add(
+                "/spec/initContainers",
+                json!([self.capture(meta), self.proxy()]),
+            ),
+        }
+        match &spec.volumes {
+            Some(_) => {
+                add("/spec/volumes/-", token());
+                add("/spec/volumes/-", state());
+            }
+            None => add("/spec/volumes", json!([token(), state()])),
+        }
+        changes
+    }
+
+    fn capture(&self, meta: &ObjectMeta) -> Value {
+        let mut arguments = vec!["capture".to_owned()];
+        for (annotation, argument) in SKIPS {
+            let said = meta
+                .annotations
+                .as_ref()
+                .and_then(|said| said.get(annotation));
+            arguments.extend(said.map(|said| format!("{argument}={said}")));
+        }
+        if self.refuses_datagrams {
+            arguments.push("--refuse-udp".to_owned());
+        }
+        json!({
+            "name": CAPTURE,
+            "image": self.image,
+            "args": arguments,
+            "securityContext": {
+                "runAsUser": 0,
+                "runAsGroup": 0,
+                "runAsNonRoot": false,
+                "allowPrivilegeEscalation": false,
+                "privileged": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "resources": resources(),
+        })
+    }
+
+    /// It starts before any other container and ends after them (`restartPolicy: Always` of an init container).
+    fn proxy(&self) -> Value {
+        let ready = json!({"path": "/ready", "port": 15020});
+        json!({
+            "name": PROXY,
+            "image": self.image,
+            "restartPolicy": "Always",
+            "args": [
+                "proxy", "--joined",
+                "--join", self.mesh, "--oidc-token", format!("{TOKENS}/token"),
+                "--state", format!("{STATE}/proxy"),
+                "--workload", "$(POD_NAMESPACE)/$(POD_NAME)",
+                "--tunnel", "15008", "--advertise", "$(POD_IP)",
+                "--outbound", "15001", "--inbound", "15006", "--dns", "15053", "--metrics", "15020",
+            ],
+            "env": [
+                field("POD_NAME", "metadata.name"),
+                field("POD_NAMESPACE", "metadata.namespace"),
+                field("POD_IP", "status.podIP"),
+                {"name": "LENO_PROXIES", "value": format!("{STATE}/proxies")},
+            ],
+            "startupProbe": {"httpGet": ready, "periodSeconds": 1, "failureThreshold": 3600},
+            "readinessProbe": {"httpGet": ready, "periodSeconds": 5},
+            "securityContext": {
+                "runAsUser": UID,
+                "runAsGroup": UID,
+                "runAsNonRoot": true,
+                "allowPrivilegeEscalation": false,
+                "privileged": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": {"drop": ["ALL"]},
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "resources": resources(),
+            "volumeMounts": [
+                {"name": TOKEN_VOLUME, "mountPath": TOKENS, "readOnly": true},
+                {"name": STATE_VOLUME, "mountPath": STATE},
+            ],
+        })
+    }
+}
+
+fn field(name: &str, path: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}})
+}
+
+fn resources() -> Value {
+    json!({"requests": {"cpu": "10m", "memory": "24Mi"}})
+}
+
+fn token() -> Value {
+    let token = json!({"audience": "leno", "expirationSeconds": TOKEN_SECONDS, "path": "token"});
+    json!({"name": TOKEN_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}})
+}
+
+fn state() -> Value {
+    json!({"name": STATE_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}})
+}

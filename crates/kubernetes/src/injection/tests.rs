@@ -1,0 +1,184 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn injection() -> Injection {
+    Injection {
+        image: "leno.dev/leno:1".to_owned(),
+        mesh: "leno-mesh:shop.local:00:leno-control.leno-system.svc:15012".to_owned(),
+        refuses_datagrams: false,
+    }
+}
+
+/// What the API server is answered about a pod.
+fn answered(pod: &Value) -> Value {
+    let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                       "request": {"uid": "7", "object": pod}});
+    let answer = injection().review(asked.to_string().as_bytes()).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["response"]["uid"], "7");
+    answer["response"].clone()
+}
+
+/// A pod with what such an answer adds to it: additions alone, each to a list or as a new field.
+fn changed(pod: &Value, answer: &Value) -> Value {
+    let patch = STANDARD.decode(answer["patch"].as_str().unwrap()).unwrap();
+    let patch: Vec<Value> = serde_json::from_slice(&patch).unwrap();
+    let mut pod = pod.clone();
+    for change in patch {
+        assert_eq!(change["op"], "add");
+        let (parent, last) = change["path"].as_str().unwrap().rsplit_once('/').unwrap();
+        match pod.pointer_mut(parent).unwrap() {
+            Value::Array(list) => {
+                let at = last.parse().unwrap_or(list.len());
+                list.insert(at, change["value"].clone());
+            }
+            Value::Object(fields) => {
+                let before = fields.insert(last.to_owned(), change["value"].clone());
+                assert_eq!(before, None);
+            }
+            other => panic!("{other}"),
+        }
+    }
+    pod
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    let all = list.as_array().unwrap().iter();
+    all.map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_proxy_starts_before_all_else_and_what_is_left_out_is_said() {
+    let pod = json!({
+        "metadata": {"annotations": {"leno.dev/skip-inbound-ports": "22,8000-8010"}},
+        "spec": {"initContainers": [{"name": "migrate"}], "containers": [{"name": "cart"}],
+                 "volumes": [{"name": "data"}]}});
+    let answer = answered(&pod);
+    assert_eq!(answer["allowed"], true);
+    let made = changed(&pod, &answer);
+    let init = &made["spec"]["initContainers"];
+    assert_eq!(names(init), ["leno-capture", "leno-proxy", "migrate"]);
+    assert_eq!(names(&made["spec"]["containers"]), ["cart"]);
+    assert_eq!(
+        names(&made["spec"]["volumes"]),
+        ["data", "leno-token", "leno-state"]
+    );
+    assert_eq!(
+        init[0]["args"],
+        json!(["capture", "--skip-inbound-ports=22,8000-8010"])
+    );
+    assert_eq!(init[1]["restartPolicy"], "Always");
+    assert_eq!(init[1]["securityContext"]["runAsUser"], 15008);
+    // Asked once more, after somebody else has changed the pod.
+    assert_eq!(answered(&made), json!({"uid": "7", "allowed": true}));
+}
+
+#[test]
+fn a_pod_without_lists_gets_them() {
+    let pod = json!({"metadata": {}, "spec": {"containers": [{"name": "cart"}]}});
+    let made = changed(&pod, &answered(&pod));
+    assert_eq!(
+        names(&made["spec"]["initContainers"]),
+        ["leno-capture", "leno-proxy"]
+    );
+    assert_eq!(
+        names(&made["spec"]["volumes"]),
+        ["leno-token", "leno-state"]
+    );
+}
+
+/// What is said of a pod that gets no proxy.
+fn told(metadata: Value, spec: Value) -> String {
+    let answer = answered(&json!({"metadata": metadata, "spec": spec}));
+    let said = match answer["allowed"] == true {
+        true => &answer["warnings"][0],
+        false => &answer["status"]["message"],
+    };
+    said.as_str().unwrap().to_owned()
+}
+
+fn told_of(container: Value) -> String {
+    let mut container = container;
+    container["name"] = "cart".into();
+    told(json!({}), json!({"containers": [container]}))
+}
+
+#[test]
+fn what_could_get_around_its_proxy_is_not_made() {
+    let adds = |name: &str| json!({"securityContext": {"capabilities": {"add": [name]}}});
+    let expect = "leno: container cart has NET_ADMIN, by which it can get around its proxy: take it away, or say \
+                  leno.dev/dataplane-mode: none";
+    assert_eq!(told_of(adds("NET_ADMIN")), expect);
+    for name in ["CAP_NET_RAW", "net_raw", "ALL", "SYS_ADMIN"] {
+        assert!(told_of(adds(name)).contains(name));
+    }
+    let privileged = told_of(json!({"securityContext": {"privileged": true}}));
+    assert!(privileged.contains("has privileged"));
+    let expect = "leno: container cart runs as user 15008, which is the proxy's: what that one sends is not captured";
+    assert_eq!(
+        told_of(json!({"securityContext": {"runAsUser": 15008}})),
+        expect
+    );
+    let user = json!({"securityContext": {"runAsUser": 15008}, "containers": [{"name": "cart"}]});
+    assert!(told(json!({}), user).starts_with("leno: the pod runs as user 15008"));
+}
+
+#[test]
+fn a_pod_that_another_mesh_carries_is_not_captured_twice() {
+    let plain = || json!({"containers": [{"name": "cart"}]});
+    let by_sidecar = told(
+        json!({}),
+        json!({"containers": [{"name": "cart"}, {"name": "linkerd-proxy"}]}),
+    );
+    assert!(by_sidecar.starts_with(
+        "leno: Linkerd is asked to carry this pod's calls too (the container linkerd-proxy)"
+    ));
+    let by_label = told(
+        json!({"labels": {"istio.io/dataplane-mode": "ambient"}}),
+        plain(),
+    );
+    assert!(by_label.starts_with("leno: Istio is asked"));
+    let by_annotation = told(
+        json!({"annotations": {"linkerd.io/inject": "enabled"}}),
+        plain(),
+    );
+    assert!(by_annotation.contains("(linkerd.io/inject: enabled)"));
+    let no =
+        json!({"metadata": {"annotations": {"linkerd.io/inject": "disabled"}}, "spec": plain()});
+    assert_eq!(answered(&no)["patchType"], "JSONPatch");
+}
+
+#[test]
+fn a_pod_that_cannot_be_captured_is_made_and_its_maker_is_told() {
+    let host = told(
+        json!({}),
+        json!({"hostNetwork": true, "containers": [{"name": "cart"}]}),
+    );
+    assert!(host.starts_with("leno: a pod with hostNetwork shares its node's network"));
+    let windows = told(
+        json!({}),
+        json!({"os": {"name": "windows"}, "containers": [{"name": "cart"}]}),
+    );
+    assert!(windows.starts_with("leno: a pod for windows gets no sidecar"));
+}
+
+#[test]
+fn what_is_no_question_about_a_pod_is_refused() {
+    let check = |asked: &str| {
+        injection()
+            .review(asked.as_bytes())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(check("{").starts_with("this is no AdmissionReview about a pod"));
+    assert!(check("{}").starts_with("this is no AdmissionReview about a pod"));
+    let old =
+        r#"{"apiVersion": "admission.k8s.io/v1beta1", "request": {"uid": "1", "object": {}}}"#;
+    assert_eq!(
+        check(old),
+        "this is an AdmissionReview of \"admission.k8s.io/v1beta1\", and not of admission.k8s.io/v1"
+    );
+}

@@ -1,0 +1,118 @@
+//! How the API server knows whom it asks about pods, and by what that one is proven.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
+    WebhookClientConfig,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
+    LabelSelector, LabelSelectorRequirement, ObjectMeta,
+};
+use kube::Error;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+
+use crate::cluster::Cluster;
+
+/// The name of the configuration.
+pub const WEBHOOK: &str = "leno";
+/// The path at which pods are asked about.
+pub const INJECT: &str = "/inject";
+
+/// The label that says how a pod, or all pods of a namespace, take part.
+const MODE: &str = "leno.dev/dataplane-mode";
+const SIDECAR: &str = "sidecar";
+
+/// The API server is not told by what we are proven.
+#[derive(Debug, thiserror::Error)]
+pub enum NotProven {
+    /// It refused or did not answer.
+    #[error("mutatingwebhookconfiguration {WEBHOOK}, by which pods get their proxies: {0}")]
+    Refused(Box<Error>),
+}
+
+impl Cluster {
+    /// Tells the API server the roots, in PEM, that prove whom it asks about pods, unless it knows them.
+    pub async fn prove_webhook(&self, roots: &[u8]) -> Result<(), NotProven> {
+        let refused = |why| NotProven::Refused(Box::new(why));
+        let api = Api::<MutatingWebhookConfiguration>::all(self.client.clone());
+        let now = api.get(WEBHOOK).await.map_err(refused)?;
+        let hooks = now.webhooks.unwrap_or_default();
+        let proves = |hook: &MutatingWebhook| {
+            let bundle = hook.client_config.ca_bundle.as_ref();
+            bundle.is_some_and(|ByteString(bundle)| bundle == roots)
+        };
+        if hooks.iter().all(proves) {
+            return Ok(());
+        }
+        let proven = hooks.iter().map(|hook| {
+            let roots = ByteString(roots.to_vec());
+            json!({"name": hook.name, "clientConfig": {"caBundle": roots}})
+        });
+        let patch = Patch::Strategic(json!({"webhooks": proven.collect::<Vec<_>>()}));
+        let patched = api.patch(WEBHOOK, &PatchParams::default(), &patch).await;
+        patched.map(drop).map_err(refused)
+    }
+}
+
+/// The configuration by which the API server asks the control plane at this service about pods that are to have a
+/// sidecar: those of a namespace that says so, and those that say so themselves. While nobody answers, no such pod is
+/// made.
+pub fn webhook(service: &str, namespace: &str, port: u16) -> MutatingWebhookConfiguration {
+    let says = |operator: &str, values: &[&str]| LabelSelector {
+        match_expressions: Some(vec![LabelSelectorRequirement {
+            key: MODE.to_owned(),
+            operator: operator.to_owned(),
+            values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
+        }]),
+        match_labels: None,
+    };
+    let asked = |name: &str, namespaces: LabelSelector, pods: LabelSelector| MutatingWebhook {
+        name: name.to_owned(),
+        admission_review_versions: vec!["v1".to_owned()],
+        side_effects: "None".to_owned(),
+        failure_policy: Some("Fail".to_owned()),
+        reinvocation_policy: Some("IfNeeded".to_owned()),
+        timeout_seconds: Some(10),
+        client_config: WebhookClientConfig {
+            service: Some(ServiceReference {
+                name: service.to_owned(),
+                namespace: namespace.to_owned(),
+                path: Some(INJECT.to_owned()),
+                port: Some(i32::from(port)),
+            }),
+            ..WebhookClientConfig::default()
+        },
+        namespace_selector: Some(namespaces),
+        object_selector: Some(pods),
+        rules: Some(vec![RuleWithOperations {
+            api_groups: Some(vec![String::new()]),
+            api_versions: Some(vec!["v1".to_owned()]),
+            operations: Some(vec!["CREATE".to_owned()]),
+            resources: Some(vec!["pods".to_owned()]),
+            scope: Some("Namespaced".to_owned()),
+        }]),
+        ..MutatingWebhook::default()
+    };
+    let elsewhere = says("NotIn", &[SIDECAR]);
+    MutatingWebhookConfiguration {
+        metadata: ObjectMeta {
+            name: Some(WEBHOOK.to_owned()),
+            labels: Some(BTreeMap::from([(
+                "app".to_owned(),
+                "leno-control".to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        },
+        webhooks: Some(vec![
+            asked(
+                "namespace.sidecar.leno.dev",
+                says("In", &[SIDECAR]),
+                says("NotIn", &["node", "none"]),
+            ),
+            asked("pod.sidecar.leno.dev", elsewhere, says("In", &[SIDECAR])),
+        ]),
+    }
+}

@@ -1,0 +1,158 @@
+//! Pods that get a proxy before they are made, and how that proxy proves whose it is.
+
+use std::fs;
+
+use leno_cluster::{Cluster, Tier};
+use leno_e2e::{World, ended, until};
+
+use crate::control::{start, told};
+
+const SHOP: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {leno.dev/dataplane-mode: sidecar}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: bank}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: cart, namespace: shop}
+---
+apiVersion: leno.dev/v1alpha1
+kind: Mesh
+metadata: {name: shop}
+spec: {trustDomain: shop.local}
+";
+
+/// A pod with more in its metadata, and more in its container.
+fn pod(namespace: &str, name: &str, metadata: &str, container: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}{metadata}}}\n\
+         spec: {{serviceAccountName: cart, containers: [{{name: cart, image: cart{container}}}]}}\n"
+    )
+}
+
+/// The containers that a pod got, those first that begin first.
+fn containers(cluster: &Cluster, namespace: &str, name: &str) -> String {
+    let path = "{.spec.initContainers[*].name} {.spec.containers[*].name}";
+    let output = format!("jsonpath={path}");
+    let told = cluster.ask(&["get", "pod", name, "-n", namespace, "-o", &output]);
+    told.unwrap().trim().to_owned()
+}
+
+/// A token of cart, bound to a pod or to nothing.
+fn token(cluster: &Cluster, audience: &str, pod: Option<&str>) -> String {
+    let made = [
+        "create",
+        "token",
+        "cart",
+        "-n",
+        "shop",
+        "--audience",
+        audience,
+    ];
+    let bound = pod.map(|pod| ["--bound-object-kind", "Pod", "--bound-object-name", pod]);
+    let bound = bound.as_ref().map_or(&[][..], |bound| bound);
+    cluster.ask(&[&made[..], bound].concat()).unwrap()
+}
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
+    let cluster = Cluster::start(Tier::Api).unwrap();
+    cluster.define_all().unwrap();
+    cluster.apply(SHOP).unwrap();
+    let world = World::new("");
+    let kubeconfig = cluster.kubeconfig().display().to_string();
+    let control = start(&world, &kubeconfig, &["--sidecar", "leno.test/leno:1"]);
+    // Until somebody says whom to ask about pods, none gets anything.
+    control.until_says(&["D014", "not found"]);
+    let at = world.at("control", 15012);
+    let mut webhook = serde_json::to_value(leno_kubernetes::webhook("control", "x", 1)).unwrap();
+    for hook in webhook["webhooks"].as_array_mut().unwrap() {
+        hook["clientConfig"] = serde_json::json!({"url": format!("https://{at}/inject")});
+    }
+    cluster.apply(&webhook.to_string()).unwrap();
+    until(
+        "the API server knows by what the control plane is proven",
+        || {
+            let path = "jsonpath={.webhooks[*].clientConfig.caBundle}";
+            let told = cluster.ask(&["get", "mutatingwebhookconfiguration", "leno", "-o", path]);
+            let told = told.unwrap();
+            (told.split_whitespace().count() == 2).then_some(())
+        },
+    );
+
+    let ours = "leno-capture leno-proxy cart";
+    until("a pod of the namespace gets a proxy", || {
+        // The API server takes a while to hear of a webhook.
+        cluster.apply(&pod("shop", "cart-1", "", "")).unwrap();
+        let is_made = containers(&cluster, "shop", "cart-1") == ours;
+        if !is_made {
+            cluster
+                .ask(&["delete", "pod", "cart-1", "-n", "shop", "--now"])
+                .unwrap();
+        }
+        is_made.then_some(())
+    });
+    let none = ", labels: {leno.dev/dataplane-mode: none}";
+    cluster.apply(&pod("shop", "cart-2", none, "")).unwrap();
+    assert_eq!(containers(&cluster, "shop", "cart-2"), "cart");
+    cluster.apply(&pod("bank", "cart-1", "", "")).unwrap();
+    assert_eq!(containers(&cluster, "bank", "cart-1"), "cart");
+    let asks = ", labels: {leno.dev/dataplane-mode: sidecar}";
+    cluster.apply(&pod("bank", "cart-2", asks, "")).unwrap();
+    assert_eq!(containers(&cluster, "bank", "cart-2"), ours);
+
+    let raw = ", securityContext: {capabilities: {add: [NET_RAW]}}";
+    let refused = cluster.apply(&pod("shop", "cart-3", "", raw)).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("leno: container cart has NET_RAW"),
+        "{refused}"
+    );
+
+    // The token of its pod lets a proxy join, as whom the pod acts as.
+    let mesh = until("the control plane knows whose tokens prove pods", || {
+        let told = told(&world, &["token", "list"]);
+        let mut words = told.split_whitespace();
+        words
+            .find(|word| word.starts_with("leno-mesh:"))
+            .map(str::to_owned)
+    });
+    let join = |token: &str, state: &str| {
+        let file = world.folder().join("token");
+        fs::write(&file, token).unwrap();
+        let file = file.display().to_string();
+        let arguments = ["join", &mesh, "--oidc-token", &file, "--state", state];
+        let mut command = world.command(&arguments);
+        ended(&mut command).expect("it ends in time").out
+    };
+    let good = token(&cluster, "leno", Some("cart-1"));
+    until("its pod is seen", || {
+        join(&good, "joined")
+            .contains("as spiffe://shop.local/ns/shop/sa/cart")
+            .then_some(())
+    });
+    assert!(join(&token(&cluster, "leno", None), "unbound").contains("T021"));
+    assert!(join(&token(&cluster, "other", Some("cart-1")), "other").contains("T021"));
+    cluster
+        .ask(&["delete", "pod", "cart-1", "-n", "shop", "--now"])
+        .unwrap();
+    until("the token of a pod that is gone proves nobody", || {
+        join(&good, "gone")
+            .contains("no pod shop/cart-1")
+            .then_some(())
+    });
+
+    // While nobody answers, no pod is made without its proxy.
+    drop(control);
+    let refused = cluster.apply(&pod("shop", "cart-4", "", "")).unwrap_err();
+    assert!(
+        refused.to_string().contains("sidecar.leno.dev"),
+        "{refused}"
+    );
+}

@@ -1,17 +1,31 @@
 //! The packet rules of an enclosure: which connections go to the proxy, and what is refused.
 
+mod pod;
+
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
+
+use leno_model::view::access::IpBlock;
 
 use crate::{
     enclosure::Layout,
-    nft::{Block, Chain, ChainKind, Match, Rule, Ruleset, Transport, Verdict},
+    nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict},
 };
 
-/// Where every captured connection arrives.
+pub use pod::PodCapture;
+
+/// The user as whom a proxy runs beside what it captures.
+pub const PROXY_USER: u32 = 15008;
+/// Where connections arrive that were captured on their way out.
 pub const OUTBOUND_PORT: u16 = 15001;
+/// Where connections arrive that were captured on their way in.
+pub const INBOUND_PORT: u16 = 15006;
+/// Where proxies take tunnels.
+pub const TUNNEL_PORT: u16 = 15008;
+/// Where metrics and readiness are read.
+pub const METRICS_PORT: u16 = 15020;
 /// Where DNS arrives, over UDP and TCP.
 pub const DNS_PORT: u16 = 15053;
 /// The mark of sockets that reach into an enclosure. The application may not set one.
@@ -21,6 +35,8 @@ pub(crate) const MARK: u32 = 15008;
 pub(crate) const LOCAL_PORTS: &str = "local_ports";
 pub(crate) const LOCAL_PORTS_6: &str = "local_ports_6";
 const PORTS_MAX: usize = 4096;
+/// The table that holds the rules.
+const TABLE: &str = "leno";
 /// Counts the datagrams that were refused.
 pub(crate) const UDP_REFUSED: &str = "udp_refused";
 
@@ -36,23 +52,25 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
     use Transport::{Tcp, Udp};
     use Verdict::{Accept, Forbid, Redirect, Refuse, Return};
 
-    let (own, own_6) = (Block::host(layout.v4.into()), Block::host(layout.v6.into()));
-    let loopback = Block::loopback();
-    let loopback_6 = Block::host(Ipv6Addr::LOCALHOST.into());
+    let own = IpBlock::host(layout.v4.into());
+    let own_6 = IpBlock::host(layout.v6.into());
+    let loopback = IpBlock::new(Ipv4Addr::LOCALHOST.into(), 8).expect("it has 32 bits");
+    let loopback_6 = IpBlock::host(Ipv6Addr::LOCALHOST.into());
     Ruleset {
-        table: "leno",
+        table: TABLE,
         counters: vec![UDP_REFUSED],
         sets: vec![LOCAL_PORTS, LOCAL_PORTS_6],
         chains: vec![
             Chain {
                 name: "capture",
+                hook: Hook::Output,
                 kind: ChainKind::Nat,
                 rules: vec![
                     rule([Mark(MARK)], Return),
                     rule([To(own)], Return),
                     rule([To(own_6)], Return),
-                    rule([Port(Udp, 53)], Redirect(DNS_PORT)),
-                    rule([Port(Tcp, 53)], Redirect(DNS_PORT)),
+                    rule([Port(Udp, 53.into())], Redirect(DNS_PORT)),
+                    rule([Port(Tcp, 53.into())], Redirect(DNS_PORT)),
                     rule([To(loopback), PortIn(Tcp, LOCAL_PORTS)], Return),
                     rule([To(loopback_6), PortIn(Tcp, LOCAL_PORTS_6)], Return),
                     rule([Protocol(Tcp)], Redirect(OUTBOUND_PORT)),
@@ -60,6 +78,7 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
             },
             Chain {
                 name: "refuse",
+                hook: Hook::Output,
                 kind: ChainKind::Filter,
                 rules: vec![
                     counted([From(loopback), PortUnreachable], Accept),

@@ -23,7 +23,10 @@ mod unacknowledged;
 
 pub use blocker::{Blocker, probe};
 pub use blocks::{Blocks, KeptBlocks, keep_blocks};
-pub use capture::{DNS_PORT, OUTBOUND_PORT, capture_rules};
+pub use capture::{
+    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROXY_USER, PodCapture, TUNNEL_PORT,
+    capture_rules,
+};
 pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
     reach, run_if_called,

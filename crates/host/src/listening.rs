@@ -133,6 +133,7 @@ mod tests {
             let body = vec![IPV4; end];
             let message = Message {
                 kind: 20,
+                flags: 0,
                 sequence: 1,
                 body: &body,
             };

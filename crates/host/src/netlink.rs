@@ -27,6 +27,8 @@ pub(crate) const NETFILTER: Option<Protocol> = Some(netlink::NETFILTER);
 
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
+/// What was asked for has changed while it was told.
+const INTERRUPTED: u16 = 0x10;
 const NESTED: u16 = 0x8000;
 const HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
@@ -56,6 +58,11 @@ impl Writer {
         let length = u32::try_from(self.bytes.len() - start).expect("our messages are short");
         self.bytes[start..start + 4].copy_from_slice(&length.to_ne_bytes());
         self.pad();
+    }
+
+    /// What was written.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Adds an attribute.
@@ -100,6 +107,7 @@ impl Writer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) kind: u16,
+    pub(crate) flags: u16,
     pub(crate) sequence: u32,
     pub(crate) body: &'a [u8],
 }
@@ -111,6 +119,7 @@ pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
         let length = usize::try_from(u32::from_ne_bytes(*header.first_chunk()?)).ok()?;
         let message = Message {
             kind: u16::from_ne_bytes([header[4], header[5]]),
+            flags: u16::from_ne_bytes([header[6], header[7]]),
             sequence: u32::from_ne_bytes([header[8], header[9], header[10], header[11]]),
             body: bytes.get(HEADER..length)?,
         };
@@ -120,19 +129,43 @@ pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
 }
 
 /// The attributes in `bytes`, up to the first that is not whole.
-pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    marked_attributes(bytes).map(|(kind, value)| (kind & !NESTED, value))
+}
+
+/// The same, with the mark of those that hold attributes.
+fn marked_attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let &[l0, l1, k0, k1] = bytes.first_chunk::<ATTRIBUTE_HEADER>()?;
         let length = usize::from(u16::from_ne_bytes([l0, l1]));
         let value = bytes.get(ATTRIBUTE_HEADER..length)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((u16::from_ne_bytes([k0, k1]) & !NESTED, value))
+        Some((u16::from_ne_bytes([k0, k1]), value))
     })
 }
 
 /// The value of the first attribute of that kind.
 pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(found, value)| (found == kind).then_some(value))
+}
+
+/// Whether each attribute that we `said` is among those that are `held`, with the same value. What may be
+/// held beside it is not looked at. No kind may stand twice in what was said.
+pub(crate) fn holds(held: &[u8], said: &[u8]) -> bool {
+    marked_attributes(said).all(|(kind, said)| {
+        let held = attribute(held, kind & !NESTED);
+        held.is_some_and(|held| match kind & NESTED {
+            0 => held == said,
+            _ => holds_only(held, said),
+        })
+    })
+}
+
+/// The same, where whatever else is held is zero: what the kernel adds by itself.
+pub(crate) fn holds_only(held: &[u8], said: &[u8]) -> bool {
+    let is_ours =
+        |kind, value: &[u8]| attribute(said, kind).is_some() || value.iter().all(|byte| *byte == 0);
+    holds(held, said) && attributes(held).all(|(kind, value)| is_ours(kind, value))
 }
 
 /// Requests that are sent together, each with a name for people.
@@ -215,7 +248,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends one request with [`DUMP`] or [`ACK`] and shows each message of the answer to `each`.
+    /// Sends one request with [`DUMP`] or [`ACK`] and shows each message of the answer to `each`. Fails with
+    /// [`Errno::INTR`] if what is told has changed meanwhile.
     pub(crate) fn dump(
         &self,
         request: &Writer,
@@ -223,10 +257,13 @@ impl Socket {
     ) -> Result<(), Errno> {
         send(&self.0, &request.bytes, SendFlags::empty())?;
         let mut buffer = vec![0; ANSWER_MAX];
+        let mut is_interrupted = false;
         loop {
             let (count, _) = recv(&self.0, &mut buffer[..], RecvFlags::empty())?;
             for answer in messages(&buffer[..count]) {
+                is_interrupted |= answer.flags & INTERRUPTED != 0;
                 match answer.kind {
+                    DONE if is_interrupted => return Err(Errno::INTR),
                     DONE => return Ok(()),
                     ERROR => return refusal(answer.body),
                     _ => each(answer),
@@ -288,6 +325,30 @@ mod tests {
             "a length of zero never advances"
         );
         assert_eq!(attributes(&[0; 64]).count(), 0);
+    }
+
+    #[test]
+    fn what_was_said_is_found_in_what_is_held() {
+        let said = |value: &[u8], more: bool| {
+            let mut to = Writer::default();
+            to.attribute(2, &[7]);
+            to.nested(4, |to| {
+                to.attribute(1, value);
+                if more {
+                    to.attribute(3, &[0; 4]);
+                }
+            });
+            to
+        };
+        let ours = said(&[9], false);
+        let mut more = said(&[9], true);
+        assert!(holds_only(more.bytes(), ours.bytes()));
+        assert!(!holds(more.bytes(), said(&[8], false).bytes()));
+        assert!(!holds(ours.bytes(), more.bytes()));
+        more.attribute(5, &[1]);
+        assert!(holds(more.bytes(), ours.bytes()));
+        assert!(!holds_only(more.bytes(), ours.bytes()));
+        assert!(!holds(&[], ours.bytes()));
     }
 
     #[test]

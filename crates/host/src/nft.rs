@@ -2,11 +2,19 @@
 //! `nft list ruleset` would, and [`Netfilter`] loads it over netlink.
 
 mod encode;
+mod held;
+mod ports;
 mod text;
 
-use std::{collections::BTreeSet, io, net::IpAddr};
+use std::{collections::BTreeSet, io};
+
+use leno_model::view::access::IpBlock;
+use rustix::io::Errno;
 
 use crate::netlink::{Batch, NETFILTER, Refused, Socket};
+
+pub use held::Difference;
+pub use ports::{BadPorts, Ports};
 
 /// One table of the `inet` family, and all it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,15 +29,28 @@ pub struct Ruleset {
     pub chains: Vec<Chain>,
 }
 
-/// A chain that sees what the namespace's own processes send.
+/// A chain that sees what passes one place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Chain {
     /// Its name.
     pub name: &'static str,
+    /// Which place.
+    pub hook: Hook,
     /// What its rules may do.
     pub kind: ChainKind,
     /// Its rules; a packet that none decides about is accepted.
     pub rules: Vec<Rule>,
+}
+
+/// What packets a chain sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hook {
+    /// What has arrived, also over loopback, before it is known for whom.
+    Prerouting,
+    /// What is for the namespace's own processes, also over loopback.
+    Input,
+    /// What the namespace's own processes send.
+    Output,
 }
 
 /// What a chain's rules may do.
@@ -57,14 +78,24 @@ pub struct Rule {
 pub enum Match {
     /// Its socket bears this mark.
     Mark(u32),
+    /// Its socket belongs to this user, as the owner of the namespace numbers it.
+    User(u32),
+    /// It has arrived over loopback.
+    OverLoopback,
     /// It is sent to an address in this block.
-    To(Block),
+    To(IpBlock),
     /// It is sent from an address in this block.
-    From(Block),
+    From(IpBlock),
+    /// It is sent to an address of the namespace itself, loopback included.
+    ToItself,
+    /// It goes from who was asked to who has asked first.
+    Reply,
+    /// It belongs to a connection that was redirected.
+    Redirected,
     /// It belongs to this protocol.
     Protocol(Transport),
-    /// It is sent to this port.
-    Port(Transport, u16),
+    /// It is sent to one of these ports.
+    Port(Transport, Ports),
     /// It is sent to a port in this set.
     PortIn(Transport, &'static str),
     /// It is the ICMP message that nobody listens on a port.
@@ -82,32 +113,6 @@ pub enum Transport {
     Udp,
 }
 
-/// All addresses that begin with the same whole bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Block {
-    address: IpAddr,
-    bytes: usize,
-}
-
-impl Block {
-    /// The block of one address.
-    pub fn host(address: IpAddr) -> Self {
-        let bytes = match address {
-            IpAddr::V4(_) => 4,
-            IpAddr::V6(_) => 16,
-        };
-        Self { address, bytes }
-    }
-
-    /// The block `127.0.0.0/8`.
-    pub fn loopback() -> Self {
-        Self {
-            address: [127, 0, 0, 0].into(),
-            bytes: 1,
-        }
-    }
-}
-
 /// What becomes of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -115,12 +120,15 @@ pub enum Verdict {
     Return,
     /// It passes.
     Accept,
-    /// It goes to this port of the loopback address.
+    /// It goes to this port: of the loopback address if a process of the namespace sends it, else of the
+    /// address of the device where it has arrived.
     Redirect(u16),
     /// It is not sent, and the sender is told that nobody listens.
     Refuse,
     /// It is not sent, and the sender is told that this is forbidden.
     Forbid,
+    /// It does not pass, and its connection is told to be over. Of TCP only.
+    Reset,
 }
 
 /// The packet rules of the network namespace in which it was opened, wherever it is used.
@@ -136,6 +144,27 @@ impl Netfilter {
     /// Loads all of `ruleset`, or nothing of it.
     pub fn load(&self, ruleset: &Ruleset) -> Result<(), LoadError> {
         self.carry_out(&encode::load(ruleset))
+    }
+
+    /// Puts `ruleset` in the place of whatever its table holds, or changes nothing. There is no moment in
+    /// which neither holds; counters begin anew.
+    pub fn replace(&self, ruleset: &Ruleset) -> Result<(), LoadError> {
+        self.carry_out(&encode::replace(ruleset))
+    }
+
+    /// Takes a table away with all it holds. `false` if there was none.
+    pub fn remove(&self, table: &str) -> Result<bool, LoadError> {
+        match self.carry_out(&encode::remove(table)) {
+            Ok(()) => Ok(true),
+            Err(refused) if refused.errno == Errno::NOENT.raw_os_error() => Ok(false),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// In what the rules that hold differ from `ruleset`, which is to be there and nothing beside it in
+    /// its table. What is in its sets is not looked at, nor are tables of others.
+    pub fn differences(&self, ruleset: &Ruleset) -> io::Result<Vec<Difference>> {
+        held::differences(&self.0, ruleset)
     }
 
     /// Adds ports to a set and takes others out, in one step.
@@ -180,11 +209,12 @@ pub struct LoadError {
 
 #[cfg(test)]
 mod tests {
-    use std::{iter, thread};
+    use std::{iter, process::Command, thread};
 
     use rustix::thread::UnshareFlags;
 
     use super::*;
+    use crate::PodCapture;
 
     /// Does something in a network namespace of its own, for which the tests must run as root.
     fn apart(deed: impl FnOnce(Netfilter) + Send + 'static) {
@@ -209,6 +239,7 @@ mod tests {
             sets: vec!["ports"],
             chains: vec![Chain {
                 name: "watch",
+                hook: Hook::Output,
                 kind: ChainKind::Filter,
                 rules: vec![rule],
             }],
@@ -251,6 +282,165 @@ mod tests {
             assert_eq!(refused.part, "ports of set ports");
             assert_eq!(netfilter.packets(&ruleset, "seen").unwrap(), 0);
             assert!(netfilter.packets(&ruleset, "unseen").is_err());
+        });
+    }
+
+    /// Runs `nft` where the caller is, and gives what it says.
+    fn nft(arguments: &str) -> String {
+        let output = Command::new("nft").args(arguments.split(' ')).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{arguments}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Everything that may be left out, and as much of it as may be.
+    fn full() -> PodCapture {
+        let most = u16::try_from(PodCapture::MOST_LEFT_OUT).unwrap();
+        let ports = |number: u16| format!("{}-{}", number * 100, number * 100 + number);
+        let ports = |number| ports(number).parse().unwrap();
+        let block = |number: u16| match number {
+            0..=32 => format!("10.77.200.1/{number}"),
+            _ => format!("2001:db8:ffff:ffff:ffff::1/{}", 2 * number),
+        };
+        let blocks = (0..most).map(|number| IpBlock::parse(&block(number)).unwrap());
+        PodCapture {
+            skip_inbound: (1..=most).map(ports).collect(),
+            skip_outbound: (1..=most).map(ports).collect(),
+            skip_outbound_blocks: blocks.collect(),
+            refuse_udp: true,
+        }
+    }
+
+    #[test]
+    fn the_rules_of_a_pod_are_what_nft_says_they_are() {
+        apart(|netfilter| {
+            for capture in [PodCapture::default(), full()] {
+                let ruleset = capture.rules();
+                netfilter.replace(&ruleset).unwrap();
+                assert_eq!(nft("list ruleset"), ruleset.to_string());
+                assert_eq!(netfilter.differences(&ruleset).unwrap(), []);
+            }
+        });
+    }
+
+    #[test]
+    fn rules_take_the_place_of_others_and_leave_strangers_alone() {
+        apart(|netfilter| {
+            nft("add table inet leno");
+            nft("add chain inet leno stale");
+            nft("add table ip strangers");
+            nft("add chain ip strangers ISTIO_OUTPUT");
+            let strangers = nft("list table ip strangers");
+            let ruleset = PodCapture::default().rules();
+            for _ in 0..3 {
+                netfilter.replace(&ruleset).unwrap();
+                assert_eq!(nft("list table inet leno"), ruleset.to_string());
+                assert_eq!(nft("list table ip strangers"), strangers);
+            }
+            assert_eq!(netfilter.remove("leno"), Ok(true));
+            assert_eq!(netfilter.remove("leno"), Ok(false));
+            assert_eq!(nft("list ruleset"), strangers);
+        });
+    }
+
+    #[test]
+    fn what_cannot_take_the_place_of_others_leaves_them() {
+        apart(|netfilter| {
+            let right = ruleset(Vec::new());
+            netfilter.replace(&right).unwrap();
+            let before = nft("list ruleset");
+            let wrong = ruleset(vec![Match::PortIn(Transport::Tcp, "nowhere")]);
+            netfilter.replace(&wrong).unwrap_err();
+            assert_eq!(nft("list ruleset"), before);
+            assert_eq!(netfilter.differences(&right).unwrap(), []);
+        });
+    }
+
+    #[test]
+    fn every_change_of_rules_is_told() {
+        let told = |netfilter: &Netfilter, capture: &PodCapture| {
+            let told = netfilter.differences(&capture.rules()).unwrap();
+            let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+            told.join("; ")
+        };
+        let lacks = |rule: &str| format!("chain outbound lacks \"{rule}\"");
+        let dns = lacks("tcp dport 53 redirect to :15053");
+        let user = lacks("meta skuid 15008 return");
+        let skipped = PodCapture {
+            skip_outbound: vec![22.into()],
+            ..PodCapture::default()
+        };
+        let changes = [
+            ("flush chain inet leno guard", "chain guard lacks"),
+            (
+                "add rule inet leno outbound accept",
+                "chain outbound has a rule of somebody else",
+            ),
+            (
+                "insert rule inet leno outbound tcp dport 80 return",
+                "chain outbound has a rule of somebody else",
+            ),
+            ("delete rule inet leno outbound handle DNS", &dns),
+            (
+                "replace rule inet leno outbound handle USER meta skuid 0 return",
+                &format!("{user}; chain outbound has a rule of somebody else"),
+            ),
+            (
+                "replace rule inet leno outbound handle USER meta skuid != 15008 return",
+                &format!("{user}; chain outbound has a rule of somebody else"),
+            ),
+            (
+                "add chain inet leno first { type filter hook output priority -50; }",
+                "chain first is none of Leno's",
+            ),
+            ("delete table inet leno", "table inet leno is missing"),
+            (
+                "add table inet leno { flags dormant; }",
+                "table inet leno is switched off (dormant)",
+            ),
+        ];
+        let changes = changes.map(|(change, expect)| (change.to_owned(), expect.to_owned()));
+        apart(move |netfilter| {
+            let capture = PodCapture::default();
+            for (change, expect) in changes {
+                netfilter.replace(&capture.rules()).unwrap();
+                assert_eq!(told(&netfilter, &capture), "");
+                let change = change
+                    .replace("DNS", &handle("tcp dport 53 "))
+                    .replace("USER", &handle("meta skuid 15008 "));
+                nft(&change);
+                let told = told(&netfilter, &capture);
+                assert!(told.starts_with(&expect), "{change}: {told}");
+            }
+            netfilter.replace(&capture.rules()).unwrap();
+            assert_eq!(told(&netfilter, &skipped), lacks("tcp dport 22 return"));
+            netfilter.replace(&skipped.rules()).unwrap();
+            let extra = "chain outbound has a rule of somebody else";
+            assert_eq!(told(&netfilter, &capture), extra);
+        });
+    }
+
+    /// The number by which nft knows the rule of the chain `outbound` that begins so.
+    fn handle(rule: &str) -> String {
+        let listed = nft("-a list chain inet leno outbound");
+        let line = listed.lines().find(|line| line.trim().starts_with(rule));
+        let (_, handle) = line.unwrap().rsplit_once("# handle ").unwrap();
+        handle.to_owned()
+    }
+
+    #[test]
+    fn rules_in_another_order_are_told() {
+        apart(|netfilter| {
+            let right = PodCapture::default().rules();
+            let mut turned = right.clone();
+            turned.chains[0].rules.reverse();
+            turned.chains[3].hook = Hook::Output;
+            netfilter.replace(&turned).unwrap();
+            let expect = [
+                Difference::OtherOrder("outbound"),
+                Difference::OtherChain("guard"),
+            ];
+            assert_eq!(netfilter.differences(&right).unwrap(), expect);
         });
     }
 }

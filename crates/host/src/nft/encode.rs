@@ -3,8 +3,10 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Block, Chain, ChainKind, Match, Rule, Ruleset, Transport, Verdict};
-use crate::netlink::{ACK, APPEND, Batch, CREATE, EXCLUSIVE, REQUEST, Writer, attribute};
+use leno_model::view::access::IpBlock;
+
+use super::{Chain, ChainKind, Hook, Match, Ports, Rule, Ruleset, Transport, Verdict};
+use crate::netlink::{ACK, APPEND, Batch, CREATE, DUMP, EXCLUSIVE, REQUEST, Writer, attribute};
 
 /// The requests between the messages that make a transaction of them.
 fn transaction(requests: impl FnOnce(&mut Batch)) -> Batch {
@@ -24,51 +26,68 @@ fn add(batch: &mut Batch, part: String, kind: u16, flags: u16, body: impl FnOnce
 }
 
 pub(super) fn load(ruleset: &Ruleset) -> Batch {
-    let table = ruleset.table;
+    transaction(|batch| add_all(batch, ruleset))
+}
+
+/// Of a table that is not there nothing can be taken away, so it is made first where it is missing.
+pub(super) fn replace(ruleset: &Ruleset) -> Batch {
     transaction(|batch| {
-        let part = format!("table inet {table}");
-        add(batch, part, NEW_TABLE, CREATE | EXCLUSIVE, |to| {
-            to.text(TABLE_NAME, table)
-        });
-        for counter in &ruleset.counters {
-            add(
-                batch,
-                format!("counter {counter}"),
-                NEW_OBJECT,
-                CREATE,
-                |to| {
-                    to.text(OBJECT_TABLE, table);
-                    to.text(OBJECT_NAME, counter);
-                    put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
-                    to.nested(OBJECT_DATA, |_| {});
-                },
-            );
+        for (kind, flags) in [(NEW_TABLE, CREATE), (DELETE_TABLE, 0)] {
+            add_table(batch, ruleset.table, kind, flags);
         }
-        for (set, id) in ruleset.sets.iter().zip(1..) {
-            add(batch, format!("set {set}"), NEW_SET, CREATE, |to| {
-                to.text(SET_TABLE, table);
-                to.text(SET_NAME, set);
-                put_u32(to, SET_FLAGS, 0);
-                put_u32(to, SET_KEY_TYPE, KEY_IS_PORT);
-                put_u32(to, SET_KEY_LENGTH, 2);
-                put_u32(to, SET_ID, id);
-            });
-        }
-        for chain in &ruleset.chains {
-            let name = chain.name;
-            add(batch, format!("chain {name}"), NEW_CHAIN, CREATE, |to| {
-                put_chain(to, table, chain);
-            });
-            for rule in &chain.rules {
-                let part = format!("rule \"{rule}\" of chain {name}");
-                add(batch, part, NEW_RULE, CREATE | APPEND, |to| {
-                    to.text(RULE_TABLE, table);
-                    to.text(RULE_CHAIN, name);
-                    to.nested(RULE_EXPRESSIONS, |to| put_rule(to, rule));
-                });
-            }
-        }
+        add_all(batch, ruleset);
     })
+}
+
+pub(super) fn remove(table: &str) -> Batch {
+    transaction(|batch| add_table(batch, table, DELETE_TABLE, 0))
+}
+
+fn add_table(batch: &mut Batch, table: &str, kind: u16, flags: u16) {
+    add(batch, format!("table inet {table}"), kind, flags, |to| {
+        to.text(TABLE_NAME, table)
+    });
+}
+
+fn add_all(batch: &mut Batch, ruleset: &Ruleset) {
+    let table = ruleset.table;
+    add_table(batch, table, NEW_TABLE, CREATE | EXCLUSIVE);
+    for counter in &ruleset.counters {
+        add(
+            batch,
+            format!("counter {counter}"),
+            NEW_OBJECT,
+            CREATE,
+            |to| {
+                to.text(OBJECT_TABLE, table);
+                to.text(OBJECT_NAME, counter);
+                put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
+                to.nested(OBJECT_DATA, |_| {});
+            },
+        );
+    }
+    for (set, id) in ruleset.sets.iter().zip(1..) {
+        add(batch, format!("set {set}"), NEW_SET, CREATE, |to| {
+            to.text(SET_TABLE, table);
+            to.text(SET_NAME, set);
+            put_u32(to, SET_FLAGS, 0);
+            put_u32(to, SET_KEY_TYPE, KEY_IS_PORT);
+            put_u32(to, SET_KEY_LENGTH, 2);
+            put_u32(to, SET_ID, id);
+        });
+    }
+    for chain in &ruleset.chains {
+        let name = chain.name;
+        add(batch, format!("chain {name}"), NEW_CHAIN, CREATE, |to| {
+            put_chain(to, table, chain);
+        });
+        for rule in &chain.rules {
+            let part = format!("rule \"{rule}\" of chain {name}");
+            add(batch, part, NEW_RULE, CREATE | APPEND, |to| {
+                put_rule(to, table, name, rule);
+            });
+        }
+    }
 }
 
 pub(super) fn change_set(
@@ -91,14 +110,11 @@ pub(super) fn change_set(
 }
 
 pub(super) fn ask_counter(table: &str, counter: &str) -> Writer {
-    let mut to = Writer::default();
-    to.message(of_tables(GET_OBJECT), REQUEST | ACK, 1, |to| {
-        header(to, FAMILY_INET, 0);
+    ask(GET_OBJECT, ACK, |to| {
         to.text(OBJECT_TABLE, table);
         to.text(OBJECT_NAME, counter);
         put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
-    });
-    to
+    })
 }
 
 /// The number of packets in the answer to [`ask_counter`].
@@ -119,22 +135,58 @@ fn put_ports(to: &mut Writer, table: &str, set: &str, ports: &[u16]) {
     });
 }
 
-fn put_chain(to: &mut Writer, table: &str, chain: &Chain) {
+pub(super) fn ask_table(table: &str) -> Writer {
+    ask(GET_TABLE, ACK, |to| to.text(TABLE_NAME, table))
+}
+
+/// Asks for the chains of all tables.
+pub(super) fn ask_chains() -> Writer {
+    ask(GET_CHAIN, DUMP, |_| {})
+}
+
+/// Asks for the rules of all chains of a table, in their order.
+pub(super) fn ask_rules(table: &str) -> Writer {
+    ask(GET_RULE, DUMP, |to| to.text(RULE_TABLE, table))
+}
+
+fn ask(kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) -> Writer {
+    let mut to = Writer::default();
+    to.message(of_tables(kind), REQUEST | flags, 1, |to| {
+        header(to, FAMILY_INET, 0);
+        body(to);
+    });
+    to
+}
+
+/// The attributes of a chain.
+pub(super) fn put_chain(to: &mut Writer, table: &str, chain: &Chain) {
     let (kind, priority) = match chain.kind {
         ChainKind::Nat => ("nat", -100_i32),
         ChainKind::Filter => ("filter", 0),
     };
+    let hook = match chain.hook {
+        Hook::Prerouting => 0,
+        Hook::Input => 1,
+        Hook::Output => 3,
+    };
     to.text(CHAIN_TABLE, table);
     to.text(CHAIN_NAME, chain.name);
     to.nested(CHAIN_HOOK, |to| {
-        put_u32(to, HOOK_NUMBER, HOOK_OUTPUT);
+        put_u32(to, HOOK_NUMBER, hook);
         to.attribute(HOOK_PRIORITY, &priority.to_be_bytes());
     });
     to.text(CHAIN_TYPE, kind);
     to.attribute(CHAIN_POLICY, &ACCEPT.to_be_bytes());
 }
 
-fn put_rule(to: &mut Writer, rule: &Rule) {
+/// The attributes of a rule.
+pub(super) fn put_rule(to: &mut Writer, table: &str, chain: &str, rule: &Rule) {
+    to.text(RULE_TABLE, table);
+    to.text(RULE_CHAIN, chain);
+    to.nested(RULE_EXPRESSIONS, |to| put_expressions(to, rule));
+}
+
+fn put_expressions(to: &mut Writer, rule: &Rule) {
     for condition in &rule.when {
         put_match(to, *condition);
     }
@@ -153,19 +205,44 @@ fn put_match(to: &mut Writer, condition: Match) {
             load_meta(to, META_MARK);
             equals(to, &mark.to_ne_bytes());
         }
-        Match::To(block) => match block.address {
+        Match::User(user) => {
+            load_meta(to, META_USER);
+            equals(to, &user.to_ne_bytes());
+        }
+        Match::OverLoopback => {
+            load_meta(to, META_IN_DEVICE);
+            equals(to, &LOOPBACK.to_ne_bytes());
+        }
+        Match::To(block) => match block.address() {
             IpAddr::V4(_) => put_address(to, block, IPV4, 16),
             IpAddr::V6(_) => put_address(to, block, IPV6, 24),
         },
-        Match::From(block) => match block.address {
+        Match::From(block) => match block.address() {
             IpAddr::V4(_) => put_address(to, block, IPV4, 12),
             IpAddr::V6(_) => put_address(to, block, IPV6, 8),
         },
+        Match::ToItself => {
+            expression(to, "fib", |to| {
+                put_u32(to, FIB_REGISTER, REGISTER);
+                put_u32(to, FIB_RESULT, FIB_ADDRESS_TYPE);
+                put_u32(to, FIB_FLAGS, FIB_DESTINATION);
+            });
+            equals(to, &FIB_LOCAL.to_ne_bytes());
+        }
+        Match::Reply => {
+            load_tracked(to, TRACKED_DIRECTION);
+            equals(to, &[DIRECTION_REPLY]);
+        }
+        Match::Redirected => {
+            load_tracked(to, TRACKED_STATUS);
+            and(to, &STATUS_REDIRECTED.to_ne_bytes());
+            compare(to, COMPARE_DIFFERS, &[0; 4]);
+        }
         Match::Protocol(transport) => put_protocol(to, number(transport)),
-        Match::Port(transport, port) => {
+        Match::Port(transport, ports) => {
             put_protocol(to, number(transport));
             load_payload(to, TRANSPORT_HEADER, 2, 2);
-            equals(to, &port.to_be_bytes());
+            put_ports_between(to, ports);
         }
         Match::PortIn(transport, set) => {
             put_protocol(to, number(transport));
@@ -180,21 +257,40 @@ fn put_match(to: &mut Writer, condition: Match) {
     }
 }
 
-fn put_address(to: &mut Writer, block: Block, version: u8, offset: u32) {
+fn put_ports_between(to: &mut Writer, ports: Ports) {
+    let (first, last) = (ports.first().to_be_bytes(), ports.last().to_be_bytes());
+    if first == last {
+        return equals(to, &first);
+    }
+    compare(to, COMPARE_AT_LEAST, &first);
+    compare(to, COMPARE_AT_MOST, &last);
+}
+
+fn put_address(to: &mut Writer, block: IpBlock, version: u8, offset: u32) {
     load_meta(to, META_NFPROTO);
     equals(to, &[version]);
-    let octets = match block.address {
+    let octets = match block.first() {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     };
-    let prefix = &octets[..block.bytes];
-    load_payload(
-        to,
-        NETWORK_HEADER,
-        offset,
-        u32::try_from(prefix.len()).unwrap_or(0),
-    );
-    equals(to, prefix);
+    let bits = usize::from(block.bits());
+    let load = |to: &mut Writer, length| load_payload(to, NETWORK_HEADER, offset, length);
+    match (bits / 8, bits % 8) {
+        // Every address of this version.
+        (0, 0) => {}
+        (bytes, 0) => {
+            load(to, u32::try_from(bytes).unwrap_or(0));
+            equals(to, &octets[..bytes]);
+        }
+        (bytes, rest) => {
+            load(to, u32::try_from(octets.len()).unwrap_or(0));
+            let mut mask = vec![0; octets.len()];
+            mask[..bytes].fill(0xff);
+            mask[bytes] = !(0xff_u8 >> rest);
+            and(to, &mask);
+            equals(to, &octets);
+        }
+    }
 }
 
 fn put_protocol(to: &mut Writer, number: u8) {
@@ -219,10 +315,17 @@ fn put_verdict(to: &mut Writer, verdict: Verdict) {
                 put_u32(to, IMMEDIATE_REGISTER, REGISTER);
                 put_value(to, IMMEDIATE_DATA, &port.to_be_bytes());
             });
-            expression(to, "redir", |to| put_u32(to, REDIR_PORT_MIN, REGISTER));
+            expression(to, "redir", |to| {
+                put_u32(to, REDIR_PORT_MIN, REGISTER);
+                put_u32(to, REDIR_PORT_MAX, REGISTER);
+                put_u32(to, REDIR_FLAGS, REDIR_TO_PORT);
+            });
         }
         Verdict::Refuse => put_reject(to, ICMPX_PORT_UNREACHABLE),
         Verdict::Forbid => put_reject(to, ICMPX_ADMIN_PROHIBITED),
+        Verdict::Reset => {
+            expression(to, "reject", |to| put_u32(to, REJECT_TYPE, REJECT_RESET));
+        }
     }
 }
 
@@ -260,10 +363,32 @@ fn load_payload(to: &mut Writer, base: u32, offset: u32, length: u32) {
     });
 }
 
+fn load_tracked(to: &mut Writer, key: u32) {
+    expression(to, "ct", |to| {
+        put_u32(to, TRACKED_REGISTER, REGISTER);
+        put_u32(to, TRACKED_KEY, key);
+    });
+}
+
+/// Leaves only the bits of the register that `mask` has.
+fn and(to: &mut Writer, mask: &[u8]) {
+    expression(to, "bitwise", |to| {
+        put_u32(to, BITWISE_SOURCE, REGISTER);
+        put_u32(to, BITWISE_REGISTER, REGISTER);
+        put_u32(to, BITWISE_LENGTH, u32::try_from(mask.len()).unwrap_or(0));
+        put_value(to, BITWISE_MASK, mask);
+        put_value(to, BITWISE_XOR, &vec![0; mask.len()]);
+    });
+}
+
 fn equals(to: &mut Writer, value: &[u8]) {
+    compare(to, COMPARE_EQUAL, value);
+}
+
+fn compare(to: &mut Writer, operation: u32, value: &[u8]) {
     expression(to, "cmp", |to| {
         put_u32(to, COMPARE_REGISTER, REGISTER);
-        put_u32(to, COMPARE_OPERATION, COMPARE_EQUAL);
+        put_u32(to, COMPARE_OPERATION, operation);
         put_value(to, COMPARE_DATA, value);
     });
 }
@@ -300,7 +425,7 @@ const fn of_tables(kind: u16) -> u16 {
 }
 
 /// The length of `struct nfgenmsg`.
-const HEADER_LENGTH: usize = 4;
+pub(super) const HEADER_LENGTH: usize = 4;
 const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
@@ -310,11 +435,14 @@ const IPV4: u8 = 2;
 const IPV6: u8 = 10;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
-const HOOK_OUTPUT: u32 = 3;
 
 const NEW_TABLE: u16 = 0;
+const GET_TABLE: u16 = 1;
+const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
+const GET_CHAIN: u16 = 4;
 const NEW_RULE: u16 = 6;
+const GET_RULE: u16 = 7;
 const NEW_SET: u16 = 9;
 const NEW_ELEMENT: u16 = 12;
 const DELETE_ELEMENT: u16 = 14;
@@ -322,9 +450,11 @@ const NEW_OBJECT: u16 = 18;
 const GET_OBJECT: u16 = 19;
 
 const TABLE_NAME: u16 = 1;
+pub(super) const TABLE_FLAGS: u16 = 2;
+pub(super) const TABLE_IS_DORMANT: u32 = 1;
 
-const CHAIN_TABLE: u16 = 1;
-const CHAIN_NAME: u16 = 3;
+pub(super) const CHAIN_TABLE: u16 = 1;
+pub(super) const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
 const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
@@ -332,9 +462,9 @@ const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
 
 const RULE_TABLE: u16 = 1;
-const RULE_CHAIN: u16 = 2;
-const RULE_EXPRESSIONS: u16 = 4;
-const LIST_ITEM: u16 = 1;
+pub(super) const RULE_CHAIN: u16 = 2;
+pub(super) const RULE_EXPRESSIONS: u16 = 4;
+pub(super) const LIST_ITEM: u16 = 1;
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
 
@@ -375,6 +505,10 @@ const IMMEDIATE_DATA: u16 = 2;
 const META_REGISTER: u16 = 1;
 const META_KEY: u16 = 2;
 const META_MARK: u32 = 3;
+const META_IN_DEVICE: u32 = 4;
+/// The number of `lo` in every namespace.
+const LOOPBACK: u32 = 1;
+const META_USER: u32 = 10;
 const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
 const PAYLOAD_REGISTER: u16 = 1;
@@ -387,11 +521,39 @@ const COMPARE_REGISTER: u16 = 1;
 const COMPARE_OPERATION: u16 = 2;
 const COMPARE_DATA: u16 = 3;
 const COMPARE_EQUAL: u32 = 0;
+const COMPARE_DIFFERS: u32 = 1;
+const COMPARE_AT_MOST: u32 = 3;
+const COMPARE_AT_LEAST: u32 = 5;
+const BITWISE_SOURCE: u16 = 1;
+const BITWISE_REGISTER: u16 = 2;
+const BITWISE_LENGTH: u16 = 3;
+const BITWISE_MASK: u16 = 4;
+const BITWISE_XOR: u16 = 5;
+const FIB_REGISTER: u16 = 1;
+const FIB_RESULT: u16 = 2;
+const FIB_FLAGS: u16 = 3;
+const FIB_ADDRESS_TYPE: u32 = 3;
+const FIB_DESTINATION: u32 = 2;
+/// `RTN_LOCAL` of `linux/rtnetlink.h`.
+const FIB_LOCAL: u32 = 2;
+/// What connection tracking knows.
+const TRACKED_REGISTER: u16 = 1;
+const TRACKED_KEY: u16 = 2;
+const TRACKED_DIRECTION: u32 = 1;
+const TRACKED_STATUS: u32 = 2;
+const DIRECTION_REPLY: u8 = 1;
+/// `IPS_DST_NAT`.
+const STATUS_REDIRECTED: u32 = 1 << 5;
 const LOOKUP_SET: u16 = 1;
 const LOOKUP_REGISTER: u16 = 2;
 const REDIR_PORT_MIN: u16 = 1;
+const REDIR_PORT_MAX: u16 = 2;
+const REDIR_FLAGS: u16 = 3;
+/// `NF_NAT_RANGE_PROTO_SPECIFIED`.
+const REDIR_TO_PORT: u32 = 2;
 const REJECT_TYPE: u16 = 1;
 const REJECT_CODE: u16 = 2;
+const REJECT_RESET: u32 = 1;
 const REJECT_ICMPX: u32 = 2;
 const ICMPX_PORT_UNREACHABLE: u8 = 1;
 const ICMPX_ADMIN_PROHIBITED: u8 = 3;

@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Block, Chain, ChainKind, Match, Rule, Ruleset, Transport, Verdict};
+use leno_model::view::access::IpBlock;
+
+use super::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
 
 impl Display for Ruleset {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -25,19 +27,32 @@ impl Display for Ruleset {
 
 impl Display for Chain {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let (kind, priority) = match self.kind {
-            ChainKind::Nat => ("nat", "-100"),
-            ChainKind::Filter => ("filter", "filter"),
+        // The names of priorities depend on the hook.
+        let (kind, priority) = match (self.kind, self.hook) {
+            (ChainKind::Nat, Hook::Prerouting) => ("nat", "dstnat"),
+            (ChainKind::Nat, Hook::Input | Hook::Output) => ("nat", "-100"),
+            (ChainKind::Filter, _) => ("filter", "filter"),
         };
+        let hook = self.hook;
         writeln!(f, "\tchain {} {{", self.name)?;
         writeln!(
             f,
-            "\t\ttype {kind} hook output priority {priority}; policy accept;"
+            "\t\ttype {kind} hook {hook} priority {priority}; policy accept;"
         )?;
         for rule in &self.rules {
             writeln!(f, "\t\t{rule}")?;
         }
         writeln!(f, "\t}}")
+    }
+}
+
+impl Display for Hook {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Output => "output",
+        })
     }
 }
 
@@ -57,10 +72,15 @@ impl Display for Match {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Self::Mark(mark) => write!(f, "meta mark 0x{mark:08x}"),
-            Self::To(block) => write!(f, "{} daddr {block}", family(block)),
-            Self::From(block) => write!(f, "{} saddr {block}", family(block)),
+            Self::User(user) => write!(f, "meta skuid {user}"),
+            Self::OverLoopback => f.write_str("iif \"lo\""),
+            Self::To(block) => write_block(f, "daddr", block),
+            Self::From(block) => write_block(f, "saddr", block),
+            Self::ToItself => f.write_str("fib daddr type local"),
+            Self::Reply => f.write_str("ct direction reply"),
+            Self::Redirected => f.write_str("ct status dnat"),
             Self::Protocol(transport) => write!(f, "meta l4proto {transport}"),
-            Self::Port(transport, port) => write!(f, "{transport} dport {port}"),
+            Self::Port(transport, ports) => write!(f, "{transport} dport {ports}"),
             Self::PortIn(transport, set) => write!(f, "{transport} dport @{set}"),
             Self::PortUnreachable => {
                 f.write_str("icmp type destination-unreachable icmp code port-unreachable")
@@ -69,16 +89,6 @@ impl Display for Match {
                 f.write_str("icmpv6 type destination-unreachable icmpv6 code port-unreachable")
             }
         }
-    }
-}
-
-impl Display for Block {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "{}", self.address)?;
-        if *self != Self::host(self.address) {
-            write!(f, "/{}", self.bytes * 8)?;
-        }
-        Ok(())
     }
 }
 
@@ -99,10 +109,18 @@ impl Display for Verdict {
             Self::Redirect(port) => write!(f, "redirect to :{port}"),
             Self::Refuse => f.write_str("reject"),
             Self::Forbid => f.write_str("reject with icmpx admin-prohibited"),
+            Self::Reset => f.write_str("reject with tcp reset"),
         }
     }
 }
 
-fn family(block: &Block) -> &'static str {
-    if block.address.is_ipv4() { "ip" } else { "ip6" }
+fn write_block(f: &mut Formatter<'_>, end: &str, block: &IpBlock) -> Result {
+    let first = block.first();
+    let family = if first.is_ipv4() { "ip" } else { "ip6" };
+    match block.bits() {
+        0 if first.is_ipv4() => f.write_str("meta nfproto ipv4"),
+        0 => f.write_str("meta nfproto ipv6"),
+        _ if *block == IpBlock::host(first) => write!(f, "{family} {end} {first}"),
+        bits => write!(f, "{family} {end} {first}/{bits}"),
+    }
 }

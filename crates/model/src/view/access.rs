@@ -175,6 +175,22 @@ impl IpBlock {
         (bits <= most).then_some(Self { address, bits })
     }
 
+    /// The block of one address.
+    pub fn host(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        Self { address, bits }
+    }
+
+    /// The block that is written so: `10.0.0.0/8`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/')?;
+        if bits.starts_with('+') {
+            return None;
+        }
+        Self::new(address.parse().ok()?, bits.parse().ok()?)
+    }
+
     /// The address it was made of.
     pub fn address(&self) -> IpAddr {
         self.address
@@ -183,6 +199,21 @@ impl IpBlock {
     /// How many bits are shared.
     pub fn bits(&self) -> u8 {
         self.bits
+    }
+
+    /// The first of its addresses: that which it was made of, without the bits that are not shared.
+    pub fn first(&self) -> IpAddr {
+        let others = |width: u32| width.saturating_sub(u32::from(self.bits));
+        match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(others(32)).unwrap_or(0);
+                IpAddr::V4((address.to_bits() & mask).into())
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(others(128)).unwrap_or(0);
+                IpAddr::V6((address.to_bits() & mask).into())
+            }
+        }
     }
 
     /// Whether `address` is one of them. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is
@@ -281,8 +312,7 @@ mod tests {
     use super::*;
 
     fn block(text: &str) -> IpBlock {
-        let (address, bits) = text.split_once('/').unwrap();
-        IpBlock::new(address.parse().unwrap(), bits.parse().unwrap()).unwrap()
+        IpBlock::parse(text).unwrap()
     }
 
     #[test]
@@ -301,6 +331,19 @@ mod tests {
         assert!(holds("fd00::/8", "fdff::1"));
         assert!(!holds("fd00::/8", "fe00::1"));
         assert!(holds("::/0", "::1"));
+    }
+
+    #[test]
+    fn a_block_begins_with_what_its_addresses_share() {
+        let first = |b: &str| block(b).first().to_string();
+        assert_eq!(first("10.1.2.3/8"), "10.0.0.0");
+        assert_eq!(first("10.255.2.3/9"), "10.128.0.0");
+        assert_eq!(first("10.1.2.3/32"), "10.1.2.3");
+        assert_eq!(first("10.1.2.3/0"), "0.0.0.0");
+        assert_eq!(first("fd00:ff::1/20"), "fd00:f0::");
+        assert_eq!(first("fd00::1/0"), "::");
+        let host = IpBlock::host("::ffff:10.0.0.7".parse().unwrap());
+        assert_eq!(host, block("10.0.0.7/32"));
     }
 
     #[test]

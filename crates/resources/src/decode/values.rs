@@ -292,16 +292,8 @@ from_text! {
         .map_err(|_| format!("{} is not an IP address", quoted(text)));
     SocketAddr, "IP address and port", |text| text.parse()
         .map_err(|_| format!("{} is not an address and port like 127.0.0.1:8080", quoted(text)));
-    IpBlock, "block of addresses (CIDR)", |text| ip_block(text)
+    IpBlock, "block of addresses (CIDR)", |text| IpBlock::parse(text)
         .ok_or_else(|| format!("{} is not a block of addresses like 10.0.0.0/8", quoted(text)));
-}
-
-fn ip_block(text: &str) -> Option<IpBlock> {
-    let (address, bits) = text.split_once('/')?;
-    if bits.starts_with('+') {
-        return None;
-    }
-    IpBlock::new(address.parse().ok()?, bits.parse().ok()?)
 }
 
 impl Decode for Duration {

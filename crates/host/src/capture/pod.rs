@@ -1,0 +1,177 @@
+//! The packet rules of a network namespace that a workload shares with its proxy, as in a pod.
+
+use leno_model::view::access::IpBlock;
+
+use super::{
+    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROXY_USER, TABLE, TUNNEL_PORT,
+    UDP_REFUSED, rule,
+};
+use crate::nft::{Chain, ChainKind, Hook, Match, Ports, Rule, Ruleset, Transport, Verdict};
+
+/// Counts the datagrams that passed beside the proxy.
+const UDP_PASSED: &str = "udp_passed";
+
+/// What is captured of a workload that shares its network namespace with a proxy, which runs as
+/// [`PROXY_USER`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PodCapture {
+    /// The ports at which connections from outside reach the workload without the proxy.
+    pub skip_inbound: Vec<Ports>,
+    /// The ports to which the workload connects without the proxy. With 53 among them, names are asked
+    /// of the servers that the workload means, over UDP and TCP.
+    pub skip_outbound: Vec<Ports>,
+    /// The addresses to which the workload connects without the proxy. Of their servers, too, names are
+    /// asked through the proxy.
+    pub skip_outbound_blocks: Vec<IpBlock>,
+    /// Whether datagrams to others than servers of names are refused. Else they pass. They are counted
+    /// either way.
+    pub refuse_udp: bool,
+}
+
+impl PodCapture {
+    /// How many of each may be left out: a packet that opens a connection is held against all of them.
+    pub const MOST_LEFT_OUT: usize = 64;
+
+    /// The packet rules.
+    ///
+    /// What the workload sends to itself, over loopback or at its own addresses, is its own affair, and
+    /// what the proxy sends is the proxy's. Otherwise its TCP connections go to [`OUTBOUND_PORT`], its
+    /// questions about names to [`DNS_PORT`], and TCP connections from outside to [`INBOUND_PORT`]. Nobody
+    /// reaches these three ports themselves from outside: what arrives there was redirected.
+    pub fn rules(&self) -> Ruleset {
+        let chain = |name, hook, kind, rules| Chain {
+            name,
+            hook,
+            kind,
+            rules,
+        };
+        Ruleset {
+            table: TABLE,
+            counters: vec![self.counter()],
+            sets: Vec::new(),
+            chains: vec![
+                chain("outbound", Hook::Output, ChainKind::Nat, self.outbound()),
+                chain(
+                    "datagrams",
+                    Hook::Output,
+                    ChainKind::Filter,
+                    self.datagrams(),
+                ),
+                chain("inbound", Hook::Prerouting, ChainKind::Nat, self.inbound()),
+                chain("guard", Hook::Input, ChainKind::Filter, guard()),
+            ],
+        }
+    }
+
+    fn counter(&self) -> &'static str {
+        match self.refuse_udp {
+            true => UDP_REFUSED,
+            false => UDP_PASSED,
+        }
+    }
+
+    fn outbound(&self) -> Vec<Rule> {
+        let mut rules = vec![
+            rule([Match::User(PROXY_USER)], Verdict::Return),
+            rule([Match::ToItself], Verdict::Return),
+        ];
+        rules.extend(left_out(&self.skip_outbound));
+        if !self.skip_outbound.iter().any(|ports| ports.contains(NAMES)) {
+            let redirected = |transport| {
+                let asks = Match::Port(transport, NAMES.into());
+                rule([asks], Verdict::Redirect(DNS_PORT))
+            };
+            rules.extend([Transport::Udp, Transport::Tcp].map(redirected));
+        }
+        let blocks = self.skip_outbound_blocks.iter();
+        rules.extend(blocks.map(|block| rule([Match::To(*block)], Verdict::Return)));
+        let rest = [Match::Protocol(Transport::Tcp)];
+        rules.push(rule(rest, Verdict::Redirect(OUTBOUND_PORT)));
+        rules
+    }
+
+    /// About what the workload sends over UDP of its own accord. Questions about names are on their way to
+    /// [`DNS_PORT`] by then, which is an address of the namespace itself.
+    fn datagrams(&self) -> Vec<Rule> {
+        let then = match self.refuse_udp {
+            true => Verdict::Refuse,
+            false => Verdict::Accept,
+        };
+        let counted = Rule {
+            count: Some(self.counter()),
+            ..rule([Match::Protocol(Transport::Udp)], then)
+        };
+        vec![
+            rule([Match::User(PROXY_USER)], Verdict::Accept),
+            rule([Match::ToItself], Verdict::Accept),
+            rule([Match::Reply], Verdict::Accept),
+            counted,
+        ]
+    }
+
+    fn inbound(&self) -> Vec<Rule> {
+        let own = [
+            OUTBOUND_PORT,
+            INBOUND_PORT,
+            TUNNEL_PORT,
+            METRICS_PORT,
+            DNS_PORT,
+        ];
+        let mut rules = vec![rule([Match::OverLoopback], Verdict::Return)];
+        rules.extend(left_out(&own.map(Ports::from)));
+        rules.extend(left_out(&self.skip_inbound));
+        // What only passes through the namespace is somebody else's.
+        let rest = [Match::ToItself, Match::Protocol(Transport::Tcp)];
+        rules.push(rule(rest, Verdict::Redirect(INBOUND_PORT)));
+        rules
+    }
+}
+
+/// Where servers of names are asked.
+const NAMES: u16 = 53;
+
+/// Whoever could speak to these ports from outside would call as the workload does.
+fn guard() -> Vec<Rule> {
+    let tcp = |port: u16| Match::Port(Transport::Tcp, port.into());
+    let mut rules = vec![
+        rule([Match::OverLoopback], Verdict::Accept),
+        rule([Match::Reply], Verdict::Accept),
+        rule([tcp(INBOUND_PORT), Match::Redirected], Verdict::Accept),
+    ];
+    let closed = [OUTBOUND_PORT, INBOUND_PORT, DNS_PORT];
+    rules.extend(closed.map(|port| rule([tcp(port)], Verdict::Reset)));
+    let names = Match::Port(Transport::Udp, DNS_PORT.into());
+    rules.push(rule([names], Verdict::Refuse));
+    rules
+}
+
+fn left_out(ports: &[Ports]) -> impl Iterator<Item = Rule> {
+    let ports = ports.iter();
+    ports.map(|ports| rule([Match::Port(Transport::Tcp, *ports)], Verdict::Return))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_a_pod_read_as_nft_prints_them() {
+        let expect = include_str!("../../tests/cases/pod.nft");
+        assert_eq!(PodCapture::default().rules().to_string(), expect);
+    }
+
+    #[test]
+    fn what_is_left_out_comes_before_what_is_captured() {
+        let ports = |texts: [&str; 2]| texts.map(|text| text.parse().unwrap()).into();
+        let blocks = ["10.0.0.0/8", "10.99.3.0/13", "192.0.2.7/32", "fd00::/8"];
+        let blocks = blocks.into_iter().chain(["2001:db8:ffff::/37"]);
+        let capture = PodCapture {
+            skip_inbound: ports(["22", "8000-8010"]),
+            skip_outbound: ports(["25", "53-60"]),
+            skip_outbound_blocks: blocks.map(|it| IpBlock::parse(it).unwrap()).collect(),
+            refuse_udp: true,
+        };
+        let expect = include_str!("../../tests/cases/pod_left_out.nft");
+        assert_eq!(capture.rules().to_string(), expect);
+    }
+}

@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 pub(crate) mod at;
+pub(crate) mod capture;
 pub(crate) mod change;
 pub(crate) mod fleet;
 mod groups;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Whom does the mesh trust, and until when? Renew, rotate, revoke, let in again
     Certs(Certs),
+    /// Lead what goes in and out of this network namespace through the proxy in it
+    Capture(capture::Capture),
     /// Run a proxy
     Proxy(Box<Proxy>),
     /// Run this folder's processes as a mesh

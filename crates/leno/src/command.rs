@@ -2,6 +2,7 @@
 
 pub(crate) mod asking;
 pub(crate) mod bundle;
+pub(crate) mod capture;
 pub(crate) mod certs;
 pub(crate) mod check;
 mod collecting;

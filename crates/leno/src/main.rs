@@ -63,6 +63,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Test(options) => command::test::run(options, terminal),
         Command::Explain(options) => command::explain::run(options, terminal),
         Command::Certs(options) => command::certs::run(options, terminal),
+        Command::Capture(options) => command::capture::run(options, terminal),
         Command::Proxy(options) => command::proxy::run(options, terminal),
         Command::Up(options) => command::up::run(options, terminal),
         Command::Init(options) => command::init::run(options, terminal),

@@ -275,6 +275,8 @@ codes! {
     H002 "port-taken" Caller "Another program listens on the port.";
     H003 "capture-failed" Mesh "Capture was set up and then failed.";
     H004 "file-limit" Mesh "The process may not open as many files as it needs.";
+    H005 "not-captured" Mesh "The packet rules of a network namespace are not those that lead its traffic through the proxy.";
+    H006 "rules-refused" Mesh "The kernel does not let Leno see or load packet rules.";
 
     // Workloads of `leno up`
     U001 "command-not-found" Configuration "The workload's command does not exist.";

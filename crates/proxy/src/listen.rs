@@ -40,7 +40,8 @@ pub struct Listener {
 /// Where a listener is.
 #[derive(Debug)]
 pub enum Place {
-    /// At an address; every worker has a socket of its own there.
+    /// At an address; every worker has a socket of its own there, and for [`Door::Dns`] one more for
+    /// datagrams.
     Address(SocketAddr),
     /// A socket that somebody made for us, in a namespace we cannot reach. Workers share it.
     Socket(StdListener),
@@ -161,12 +162,20 @@ pub(crate) fn share(
                 sharing = Sharing::Shared;
             }
         }
+        let mut sharing_datagrams = sharing;
         for share in &mut shares {
             let kind = match &place {
-                Place::Address(address) => Kind::Streams(match given.next() {
-                    Some((_, socket)) => socket,
-                    None => listen(*address, &mut sharing)?,
-                }),
+                Place::Address(address) => {
+                    if let Door::Dns(_) = door {
+                        let socket = hear(*address, &mut sharing_datagrams)?;
+                        let (kind, door) = (Kind::Datagrams(socket), door.clone());
+                        share.push(Socket { kind, door });
+                    }
+                    Kind::Streams(match given.next() {
+                        Some((_, socket)) => socket,
+                        None => listen(*address, &mut sharing)?,
+                    })
+                }
                 Place::Socket(socket) => Kind::Streams(socket.try_clone()?),
                 Place::Datagrams(socket) => Kind::Datagrams(socket.try_clone()?),
             };
@@ -203,22 +212,41 @@ enum Sharing {
 /// Listens at an address, which the workers of this process share. The first of their sockets takes
 /// it for itself: where another process listens, that fails, also if it shares with its own.
 fn listen(address: SocketAddr, sharing: &mut Sharing) -> io::Result<StdListener> {
-    let socket = RawSocket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
+    let socket = bound(address, Type::STREAM, sharing, |socket| {
+        socket.listen(BACKLOG)
+    })?;
+    Ok(socket.into())
+}
+
+/// The same for datagrams.
+fn hear(address: SocketAddr, sharing: &mut Sharing) -> io::Result<StdUdpSocket> {
+    let socket = bound(address, Type::DGRAM, sharing, |_| Ok(()))?;
+    Ok(socket.into())
+}
+
+fn bound(
+    address: SocketAddr,
+    kind: Type,
+    sharing: &mut Sharing,
+    open: impl FnOnce(&RawSocket) -> io::Result<()>,
+) -> io::Result<RawSocket> {
+    let is_stream = kind == Type::STREAM;
+    let protocol = match is_stream {
+        true => Protocol::TCP,
+        false => Protocol::UDP,
+    };
+    let socket = RawSocket::new(Domain::for_address(address), kind, Some(protocol))?;
+    // For datagrams this would share with everybody.
+    socket.set_reuse_address(is_stream)?;
     socket.set_reuse_port(*sharing == Sharing::Shared)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    let bound = socket.bind(&address.into());
-    let listening = bound.and_then(|()| socket.listen(BACKLOG));
-    listening.map_err(|error| not_listening(address, &error))?;
+    let bound = socket.bind(&address.into()).and_then(|()| open(&socket));
+    bound.map_err(|error| not_listening(address, &error))?;
     socket.set_reuse_port(true)?;
     *sharing = Sharing::Shared;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 fn not_listening(address: SocketAddr, error: &io::Error) -> io::Error {
@@ -489,10 +517,12 @@ mod tests {
     use super::*;
 
     fn at(address: SocketAddr) -> Vec<Listener> {
-        vec![Listener {
-            place: Place::Address(address),
-            door: Door::Tunnel,
-        }]
+        taking(address, Door::Tunnel)
+    }
+
+    fn taking(address: SocketAddr, door: Door) -> Vec<Listener> {
+        let place = Place::Address(address);
+        vec![Listener { place, door }]
     }
 
     #[test]
@@ -525,5 +555,38 @@ mod tests {
         assert!(taken.iter().all(|count| *count > 0), "{taken:?}");
         drop(ours);
         assert!(share(at(address), three, Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn names_are_asked_for_by_datagrams_and_streams_at_one_address() {
+        let web = WorkloadId {
+            namespace: leno_model::Namespace::new("shop").unwrap(),
+            name: leno_model::Name::new("web").unwrap(),
+        };
+        let door = Door::Dns(web);
+        let free = StdUdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        let three = NonZeroUsize::new(3).unwrap();
+        let taken = share(taking(address, door.clone()), three, Vec::new()).unwrap_err();
+        assert!(taken.to_string().starts_with("H002 port-taken"), "{taken}");
+        drop(free);
+        let ours = share(taking(address, door.clone()), three, Vec::new()).unwrap();
+        for worker in &ours {
+            let kinds: Vec<_> = worker.iter().map(|socket| &socket.kind).collect();
+            assert!(matches!(kinds[..], [Kind::Datagrams(_), Kind::Streams(_)]));
+        }
+        let stranger = share(taking(address, door.clone()), three, Vec::new()).unwrap_err();
+        assert_eq!(stranger.kind(), io::ErrorKind::AddrInUse);
+
+        // A newer process is given the sockets for streams, and opens its own for datagrams beside them.
+        let given = ours
+            .iter()
+            .flatten()
+            .filter_map(|socket| match &socket.kind {
+                Kind::Streams(socket) => Some((address, socket.try_clone().unwrap())),
+                Kind::Datagrams(_) => None,
+            });
+        let newer = share(taking(address, door), three, given.collect()).unwrap();
+        assert_eq!(newer.iter().flatten().count(), 6);
     }
 }

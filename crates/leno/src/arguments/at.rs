@@ -8,20 +8,26 @@ use std::str::FromStr;
 pub(crate) enum At {
     /// At one address.
     Address(SocketAddr),
-    /// At this port of all addresses that the host has, of either family.
+    /// At this port of all addresses that the host has or of its loopback, of either family.
     Port(u16),
 }
 
 impl At {
     /// Its sockets.
     pub(crate) fn sockets(self) -> Vec<SocketAddr> {
+        self.sockets_at([Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()])
+    }
+
+    /// Its sockets for the host's own programs, whose captured calls arrive over loopback: there alone an answer
+    /// has the address that was asked, and nobody else gets there.
+    pub(crate) fn own_sockets(self) -> Vec<SocketAddr> {
+        self.sockets_at([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+    }
+
+    fn sockets_at(self, families: [IpAddr; 2]) -> Vec<SocketAddr> {
         match self {
             Self::Address(address) => vec![address],
             Self::Port(port) => {
-                let families = [
-                    IpAddr::from(Ipv4Addr::UNSPECIFIED),
-                    Ipv6Addr::UNSPECIFIED.into(),
-                ];
                 // A kernel may know one of them alone.
                 let known = families
                     .into_iter()
@@ -55,7 +61,7 @@ impl FromStr for At {
     fn from_str(text: &str) -> Result<Self, String> {
         let port = text.parse().map(Self::Port);
         let read = port.or_else(|_| text.parse().map(Self::Address));
-        read.map_err(|_| "it is ADDRESS:PORT, or PORT for all addresses of this host".to_owned())
+        read.map_err(|_| "it is ADDRESS:PORT, or PORT alone".to_owned())
     }
 }
 
@@ -101,6 +107,9 @@ mod tests {
                 .all(|socket| socket.ip().is_unspecified() && socket.port() == 15008)
         );
         assert!(sockets("cart:15008").is_err());
+        let own = "15001".parse::<At>().map(At::own_sockets).unwrap();
+        assert!(own.contains(&"127.0.0.1:15001".parse().unwrap()));
+        assert!(own.iter().all(|socket| socket.ip().is_loopback()));
     }
 
     #[test]

@@ -442,13 +442,18 @@ pub(crate) struct Joined {
     )]
     pub(crate) upstreams: Vec<String>,
 
-    /// Where connections arrive that were captured on their way out
+    /// Where connections arrive that were captured on their way out; a port alone is that of the loopback
     #[arg(long, value_name = "ADDRESS|PORT", requires = "workloads")]
     pub(crate) outbound: Option<At>,
 
     /// Where connections arrive that were captured on their way in
     #[arg(long, value_name = "ADDRESS|PORT", requires = "workloads")]
     pub(crate) inbound: Option<At>,
+
+    /// Where questions about names arrive that were captured, over UDP and TCP; a port alone is that of the
+    /// loopback. What is not of the mesh is asked of the servers that /etc/resolv.conf names
+    #[arg(long, value_name = "ADDRESS|PORT", requires = "workloads")]
+    pub(crate) dns: Option<At>,
 
     /// Serve the SPIFFE Workload API to applications of this host on this socket: each gets the identity
     /// of the workload whose spec.attestation.processes it meets

@@ -32,7 +32,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         &["join", "leave", "context", "proxies", "view", "bundle"],
     ),
     ("Learn", &["explain", "version", "completion"]),
-    ("Run as a service", &["control", "proxy"]),
+    ("Run as a service", &["control", "proxy", "capture"]),
 ];
 
 /// The command line.

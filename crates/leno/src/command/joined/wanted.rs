@@ -82,13 +82,16 @@ impl<'a> Wanted<'a> {
             for (port, address) in &self.upstreams {
                 listen(*address, Door::Upstream(id.clone(), port.clone()));
             }
-            for (address, door) in [
+            for (at, door) in [
                 (options.outbound, Door::Outbound(id.clone())),
-                (options.inbound, Door::Inbound(id.clone())),
+                (options.dns, Door::Dns(id.clone())),
             ] {
-                for address in address.into_iter().flat_map(At::sockets) {
+                for address in at.into_iter().flat_map(At::own_sockets) {
                     listen(address, door.clone());
                 }
+            }
+            for address in options.inbound.into_iter().flat_map(At::sockets) {
+                listen(address, Door::Inbound(id.clone()));
             }
         }
         for (address, door) in [

@@ -1,5 +1,5 @@
-//! Names for captured workloads: those of the mesh are answered here, all others are asked of the
-//! host's own resolver.
+//! Names for captured workloads: those of the mesh are answered here, once the control plane has told what
+//! the view was never asked to hold; all others are asked of the host's own resolver.
 
 mod addresses;
 mod answer;
@@ -18,12 +18,13 @@ use tokio::sync::Semaphore;
 
 use self::answer::{Asked, Names};
 use self::host::Transport;
+use crate::incoming;
 use crate::worker::Worker;
 
 /// The longest question that is read, in bytes.
 const LONGEST_QUESTION: usize = 4096;
 
-/// How many questions a worker has open at the host's resolver at most.
+/// How many questions a worker has open at the host's resolver and the control plane at most.
 const MOST_FORWARDED: usize = 256;
 
 /// How long a connection may wait for its next question.
@@ -51,22 +52,24 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, workload: Workl
             continue;
         };
         let question = question.get(..length).unwrap_or_default();
-        match ask(&worker, question, &workload, Transport::Udp) {
-            Asked::Answered(answer) => drop(socket.try_send_to(&answer, from)),
-            Asked::Ignored => {}
-            Asked::OfOthers(forwarded) => {
-                let (socket, asking, of) = (socket.clone(), worker.clone(), workload.clone());
-                let Some(seat) = worker.seat(0) else {
-                    continue;
-                };
-                worker.spawn(seat, from, async move {
-                    let answer = forward(&asking, &forwarded, Transport::Udp).await;
-                    remember(&asking, &of, &answer);
-                    // Whoever does not hear the answer asks again.
-                    drop(socket.send_to(&answer, from).await);
-                });
+        let asked = match ask(&worker, question, &workload, Transport::Udp) {
+            Asked::Answered(answer) => {
+                drop(socket.try_send_to(&answer, from));
+                continue;
             }
-        }
+            Asked::Ignored => continue,
+            asked => asked,
+        };
+        let Some(seat) = worker.seat(0) else {
+            continue;
+        };
+        let (socket, asking, of) = (socket.clone(), worker.clone(), workload.clone());
+        worker.spawn(seat, from, async move {
+            if let Some(answer) = find_out(&asking, asked, &of, Transport::Udp).await {
+                // Whoever does not hear the answer asks again.
+                drop(socket.send_to(&answer, from).await);
+            }
+        });
     }
 }
 
@@ -74,19 +77,57 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, workload: Workl
 pub(crate) async fn serve_stream(worker: Rc<Worker>, mut tcp: TcpStream, workload: WorkloadId) {
     // A connection that ends or breaks has no more questions.
     while let Ok(Ok(question)) = tokio::time::timeout(IDLE, read(&mut tcp)).await {
-        let answer = match ask(&worker, &question, &workload, Transport::Tcp) {
-            Asked::Answered(answer) => answer,
-            Asked::Ignored => return,
-            Asked::OfOthers(forwarded) => {
-                let answer = forward(&worker, &forwarded, Transport::Tcp).await;
-                remember(&worker, &workload, &answer);
-                answer
-            }
+        let asked = ask(&worker, &question, &workload, Transport::Tcp);
+        let Some(answer) = find_out(&worker, asked, &workload, Transport::Tcp).await else {
+            return;
         };
         if write(&mut tcp, &answer).await.is_err() {
             return;
         }
     }
+}
+
+/// The answer to what was asked, from whoever knows it; `None` where none is due.
+async fn find_out(
+    worker: &Worker,
+    asked: Asked,
+    workload: &WorkloadId,
+    transport: Transport,
+) -> Option<Vec<u8>> {
+    let asked = match asked {
+        Asked::NotKnownYet(question, _) => ask_control(worker, question, workload, transport).await,
+        asked => asked,
+    };
+    let forwarded = match asked {
+        Asked::Answered(answer) => return Some(answer),
+        Asked::Ignored => return None,
+        // That there is no such name is not known either.
+        Asked::NotKnownYet(question, _) => return Some(question.failed()),
+        Asked::Nothing(question) if !host::is_of_cluster() => return Some(question.nothing()),
+        Asked::Nothing(question) | Asked::OfOthers(question) => question,
+    };
+    let answer = forward(worker, &forwarded, transport).await;
+    remember(worker, workload, &answer);
+    Some(answer)
+}
+
+/// Asks the control plane what the view must hold to answer a question, and then the view again.
+async fn ask_control(
+    worker: &Worker,
+    question: answer::Question,
+    workload: &WorkloadId,
+    transport: Transport,
+) -> Asked {
+    let ask = || ask(worker, &question.bytes, workload, transport);
+    let Ok(_permit) = worker.forwarding.0.try_acquire() else {
+        return Asked::Answered(question.failed());
+    };
+    incoming::find_out(worker, || match ask() {
+        Asked::NotKnownYet(_, subscription) => Some(subscription),
+        Asked::Answered(_) | Asked::Nothing(_) | Asked::OfOthers(_) | Asked::Ignored => None,
+    })
+    .await;
+    ask()
 }
 
 fn ask(worker: &Worker, question: &[u8], workload: &WorkloadId, transport: Transport) -> Asked {

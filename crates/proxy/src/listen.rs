@@ -164,23 +164,22 @@ pub(crate) fn share(
         }
         let mut sharing_datagrams = sharing;
         for share in &mut shares {
-            let kind = match &place {
+            let mut push = |kind| {
+                let door = door.clone();
+                share.push(Socket { kind, door });
+            };
+            match &place {
                 Place::Address(address) => {
                     if let Door::Dns(_) = door {
-                        let socket = hear(*address, &mut sharing_datagrams)?;
-                        let (kind, door) = (Kind::Datagrams(socket), door.clone());
-                        share.push(Socket { kind, door });
+                        push(Kind::Datagrams(hear(*address, &mut sharing_datagrams)?));
                     }
-                    Kind::Streams(match given.next() {
-                        Some((_, socket)) => socket,
-                        None => listen(*address, &mut sharing)?,
-                    })
+                    let given = given.next().map(|(_, socket)| Ok(socket));
+                    let socket = given.unwrap_or_else(|| listen(*address, &mut sharing));
+                    push(Kind::Streams(socket?));
                 }
-                Place::Socket(socket) => Kind::Streams(socket.try_clone()?),
-                Place::Datagrams(socket) => Kind::Datagrams(socket.try_clone()?),
-            };
-            let door = door.clone();
-            share.push(Socket { kind, door });
+                Place::Socket(socket) => push(Kind::Streams(socket.try_clone()?)),
+                Place::Datagrams(socket) => push(Kind::Datagrams(socket.try_clone()?)),
+            }
         }
         // There were more workers before.
         for (share, (_, socket)) in (0..shares.len()).cycle().zip(given) {

@@ -111,6 +111,11 @@ impl Drop for Lab {
 }
 
 impl Host {
+    /// Its network namespace, as `ip netns` calls it.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// A command that runs on this host.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("ip");

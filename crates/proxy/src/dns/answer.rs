@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use leno_model::{HostName, Namespace, Network};
+use leno_model::{HostName, Namespace, Network, Subscription};
 use leno_traffic::naming::is_of_cluster;
 use leno_traffic::{Named, Table};
 
@@ -29,6 +29,10 @@ pub(super) struct Names<'a> {
 pub(super) enum Asked {
     /// It has this answer.
     Answered(Vec<u8>),
+    /// It is about a name that the control plane must be asked about first.
+    NotKnownYet(Question, Subscription),
+    /// It is about a name that would be ours, and is none that we know.
+    Nothing(Question),
     /// It is about a name that is not ours.
     OfOthers(Question),
     /// It is none.
@@ -66,7 +70,8 @@ pub(super) fn answer(bytes: &[u8], names: &Names<'_>, transport: Transport) -> A
     };
     match names.find(query) {
         Found::Addresses(addresses) => Asked::Answered(question.answered(&addresses, transport)),
-        Found::Nothing => Asked::Answered(question.refused(ResponseCode::NXDomain)),
+        Found::NotKnownYet(subscription) => Asked::NotKnownYet(question, subscription),
+        Found::Nothing => Asked::Nothing(question),
         Found::OfOthers => Asked::OfOthers(question),
     }
 }
@@ -76,6 +81,8 @@ pub(super) fn answer(bytes: &[u8], names: &Names<'_>, transport: Transport) -> A
 enum Found {
     /// It is known, with all of its addresses.
     Addresses(Vec<IpAddr>),
+    /// Whoever is asked this knows.
+    NotKnownYet(Subscription),
     /// It would be ours, and does not exist.
     Nothing,
     /// Others know.
@@ -98,7 +105,8 @@ impl Names<'_> {
                 Found::Addresses(loopback.into())
             }
             Named::Nothing => Found::Nothing,
-            Named::Needs(_) if is_of_cluster(name) => Found::Nothing,
+            // Where short names are looked for, their resolvers make these of them.
+            Named::Needs(question) if is_of_cluster(name) => Found::NotKnownYet(question),
             Named::Needs(_) | Named::OfOthers => Found::OfOthers,
         }
     }
@@ -131,6 +139,11 @@ impl Question {
     /// The answer that whoever knows could not be asked.
     pub(super) fn failed(&self) -> Vec<u8> {
         self.refused(ResponseCode::ServFail)
+    }
+
+    /// The answer that there is no such name.
+    pub(super) fn nothing(&self) -> Vec<u8> {
+        self.refused(ResponseCode::NXDomain)
     }
 
     fn refused(&self, code: ResponseCode) -> Vec<u8> {

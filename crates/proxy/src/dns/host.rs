@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType};
+use leno_traffic::naming;
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::answer::Question;
@@ -114,6 +115,17 @@ fn exchange_id(message: &mut [u8], id: [u8; 2]) -> io::Result<[u8; 2]> {
     Ok(std::mem::replace(place, id))
 }
 
+/// Whether the host's resolver is that of a cluster, which knows more names of it than a view holds: those of
+/// pods, and of ports.
+pub(super) fn is_of_cluster() -> bool {
+    searches_cluster(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default())
+}
+
+fn searches_cluster(config: &str) -> bool {
+    let mut lines = config.lines().map(str::split_whitespace);
+    lines.any(|mut words| words.next() == Some("search") && words.any(naming::is_of_cluster))
+}
+
 /// The servers that a resolv.conf(5) names; without any, the one on this machine.
 fn servers(config: &str) -> Vec<SocketAddr> {
     let named = config.lines().filter_map(|line| {
@@ -132,6 +144,17 @@ fn servers(config: &str) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cluster_is_known_by_where_short_names_are_looked_for() {
+        let kubelet = "search shop.svc.cluster.local svc.cluster.local cluster.local\n\
+             nameserver 10.96.0.10\noptions ndots:5\n";
+        assert!(searches_cluster(kubelet));
+        assert!(!searches_cluster(
+            "# search cluster.local\nsearch example\n"
+        ));
+        assert!(!searches_cluster(""));
+    }
 
     #[test]
     fn servers_are_those_that_the_file_names() {

@@ -1,6 +1,7 @@
 //! Two hosts and a control plane: joined by tokens, steered by revisions, on their own when they must
 //! be. Takes root, `ip`, `curl` and `python3`.
 
+mod capture;
 mod demo;
 mod strict;
 
@@ -155,21 +156,26 @@ impl Shop {
 }
 
 fn control(lab: &Lab) -> Process {
+    control_on(lab, 1)
+}
+
+/// A control plane on the host of this number.
+fn control_on(lab: &Lab, host: usize) -> Process {
     let (data, socket) = (lab.path("store"), lab.path("socket"));
+    let at = format!("{}:15012", lab.host(host).address);
     let arguments = [
         "control",
         "--listen",
-        "10.77.0.1:15012",
+        &at,
         "--advertise",
-        "10.77.0.1:15012",
+        &at,
         "--data",
         &data.display().to_string(),
         "--socket",
         &socket.display().to_string(),
     ];
-    let control = lab
-        .host(1)
-        .start(binary(), &arguments, &lab.path("control.log"));
+    let log = lab.path("control.log");
+    let control = lab.host(host).start(binary(), &arguments, &log);
     control.until_says(&["listening on"]);
     control
 }

@@ -13,7 +13,7 @@ use leno_traffic::Scope;
 use super::*;
 
 /// `shop/cart` has virtual addresses, `shop/db` is headless with two endpoints.
-fn table() -> Table {
+fn table(scope: Scope) -> Table {
     let cart = ["240.1.2.3", "fd6c:656e:6f00::1"];
     let services = [service("cart", &cart), service("db", &[])];
     let db = PortRef {
@@ -32,7 +32,7 @@ fn table() -> Table {
         bundles: BTreeMap::new(),
         token_keys: BTreeMap::new(),
     };
-    Table::new(Arc::new(view), Scope::Whole)
+    Table::new(Arc::new(view), scope)
 }
 
 fn name(name: &str) -> ServiceName {
@@ -86,7 +86,12 @@ fn question(host: &str, kind: RecordType) -> Message {
 
 /// The answer in words: its code, then its addresses.
 fn told(bytes: &[u8]) -> String {
-    let table = table();
+    told_by(bytes, Scope::Whole)
+}
+
+/// The same, by a view that holds the answers to some questions.
+fn told_by(bytes: &[u8], scope: Scope) -> String {
+    let table = table(scope);
     let names = Names {
         table: &table,
         network: &Network::default_network(),
@@ -94,6 +99,8 @@ fn told(bytes: &[u8]) -> String {
     };
     let answered = match answer(bytes, &names, Transport::Udp) {
         Asked::Answered(answer) => answer,
+        Asked::Nothing(question) => question.nothing(),
+        Asked::NotKnownYet(_, subscription) => return format!("needs {subscription}"),
         Asked::OfOthers(question) => {
             assert_eq!(question.bytes, bytes);
             return "others know".to_owned();
@@ -140,6 +147,25 @@ fn names_of_the_mesh_are_answered_and_others_are_passed_on() {
     check("cart.other.", A, "others know");
     check("www.example.com.", A, "others know");
     check(".", A, "others know");
+}
+
+#[test]
+fn what_the_view_was_never_asked_to_hold_is_asked_of_the_control_plane() {
+    let gone = Subscription::Service(name("gone"));
+    let scope = Scope::Answered(Arc::new([gone].into()));
+    for (host, expect) in [
+        ("cart.shop.svc.cluster.local.", "NoError 240.1.2.3"),
+        (
+            "orders.shop.svc.cluster.local.",
+            "needs service/shop/orders",
+        ),
+        ("gone.shop.svc.cluster.local.", "NXDomain"),
+        ("cart-0.cart.shop.svc.cluster.local.", "NXDomain"),
+        ("orders.shop.", "others know"),
+    ] {
+        let bytes = question(host, RecordType::A).to_vec().unwrap();
+        assert_eq!(told_by(&bytes, scope.clone()), expect, "{host}");
+    }
 }
 
 #[test]

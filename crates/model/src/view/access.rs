@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(first("10.255.2.3/9"), "10.128.0.0");
         assert_eq!(first("10.1.2.3/32"), "10.1.2.3");
         assert_eq!(first("10.1.2.3/0"), "0.0.0.0");
-        assert_eq!(first("fd00:ff::1/20"), "fd00:f0::");
+        assert_eq!(first("fd00:ff::1/28"), "fd00:f0::");
         assert_eq!(first("fd00::1/0"), "::");
         let host = IpBlock::host("::ffff:10.0.0.7".parse().unwrap());
         assert_eq!(host, block("10.0.0.7/32"));

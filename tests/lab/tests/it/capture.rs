@@ -122,12 +122,15 @@ fn sidecar(lab: &Lab, host: usize, workloads: &[&str]) -> Process {
         proxy.args(["--workload", name]);
     }
     proxy.args(["--tunnel", &tunnel]);
-    for (option, port) in [("--outbound", 15001), ("--dns", 15053)] {
-        for ip in ["127.0.0.1", "[::1]"] {
-            proxy.args([option, &format!("{ip}:{port}")]);
-        }
-    }
-    proxy.args(["--inbound", "0.0.0.0:15006", "--inbound", "[::]:15006"]);
+    let doors = [
+        "--outbound",
+        "15001",
+        "--dns",
+        "15053",
+        "--inbound",
+        "15006",
+    ];
+    proxy.args(doors);
     let log = lab.path(&format!("{}.log", workloads[0]));
     let proxy = Process::start(&mut proxy, &log);
     proxy.until_says(&["adopted view"]);

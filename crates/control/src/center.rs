@@ -258,6 +258,7 @@ impl Center {
             .on_new_head(move |_| news.send_modify(|count| *count += 1));
         center.watching.refresh(&center.store)?;
         if let Some(pods) = pods {
+            center.tunnels.settle(&Pods::default(), &pods)?;
             center.presence.see_pods(pods)?;
         }
         center.renew()?;
@@ -549,6 +550,8 @@ impl Center {
 
     /// Takes what pods there are.
     pub(crate) fn take_pods(&self, pods: Arc<Pods>) -> Result<(), Failed> {
+        let before = self.presence.reported().pods;
+        self.tunnels.settle(&before, &pods)?;
         self.presence.see_pods(pods)?;
         self.news.send_modify(|count| *count += 1);
         Ok(())

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_model::view::WorkloadId;
 use leno_model::{Name, Namespace};
+use leno_resources::pod::Pods;
 use leno_store::{Failed, Label, Secret, Store};
 
 /// Who takes mesh calls where.
@@ -69,6 +70,26 @@ impl Tunnels {
         })
     }
 
+    /// These pods are there, and those `before` were: forgets what was reported for one that is gone, or by one whose
+    /// name another pod has by now, at other addresses. On disk when this returns.
+    pub(crate) fn settle(&self, before: &Pods, now: &Pods) -> Result<(), Failed> {
+        self.change(|reported| {
+            let named = |id: &WorkloadId| (id.namespace.clone(), id.name.clone());
+            let is_gone = |id: &WorkloadId| {
+                let named = named(id);
+                before.contains_key(&named) && !now.contains_key(&named)
+            };
+            let is_of_another = |id: &WorkloadId, tunnel: &SocketAddr| {
+                let pod = now.get(&named(id));
+                let addresses = pod.map_or(&[][..], |pod| &pod.addresses);
+                !addresses.is_empty() && !addresses.contains(&tunnel.ip().to_canonical())
+            };
+            let tunnels = &mut reported.tunnels;
+            tunnels.retain(|id, tunnel| !is_gone(id) && !is_of_another(id, tunnel));
+            reported.left.retain(|id| !is_gone(id));
+        })
+    }
+
     fn change(&self, change: impl FnOnce(&mut Reported)) -> Result<(), Failed> {
         let mut reported = self.lock();
         let mut next = reported.clone();
@@ -126,6 +147,11 @@ fn read_line(line: &str) -> Option<(WorkloadId, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use leno_model::ObjectRef;
+    use leno_model::view::Locality;
+    use leno_resources::Metadata;
+    use leno_resources::pod::Pod;
+
     use super::*;
 
     #[test]
@@ -134,5 +160,68 @@ mod tests {
         let reported = read(text);
         assert_eq!((reported.tunnels.len(), reported.left.len()), (2, 1));
         assert_eq!(write(&reported), text);
+    }
+
+    /// A pod of the shop at one address, or at none yet.
+    fn pod(name: &str, last: Option<u8>) -> ((Namespace, Name), Pod) {
+        let (namespace, name) = (Namespace::new("shop").unwrap(), Name::new(name).unwrap());
+        let meta = Metadata {
+            namespace: Some(namespace.clone()),
+            name: name.clone(),
+            labels: [].into(),
+            annotations: [].into(),
+            created: None,
+            generation: None,
+        };
+        let pod = Pod {
+            reference: Arc::new(ObjectRef {
+                kind: "Pod".into(),
+                namespace: Some(namespace.clone()),
+                name: name.clone(),
+            }),
+            meta,
+            uid: Arc::default(),
+            workload: name.clone(),
+            service_account: name.clone(),
+            ports: [].into(),
+            addresses: last
+                .map(|last| [10, 1, 0, last].into())
+                .into_iter()
+                .collect(),
+            locality: Locality::default(),
+            is_ready: true,
+        };
+        ((namespace, name), pod)
+    }
+
+    #[test]
+    fn what_a_pod_reported_goes_with_it() {
+        let folder = std::env::temp_dir().join(format!("leno-tunnels-{}", std::process::id()));
+        let store = Store::open(&folder, leno_store::Settings::default()).unwrap();
+        let tunnels = Tunnels::open(Arc::new(store)).unwrap();
+        let report = |name: &str, last: u8| {
+            let id = WorkloadId {
+                namespace: Namespace::new("shop").unwrap(),
+                name: Name::new(name).unwrap(),
+            };
+            let tunnel = SocketAddr::from(([10, 1, 0, last], 15008));
+            tunnels.report(&[id].into(), Some(tunnel)).unwrap();
+        };
+        let told = || write(&tunnels.reported());
+        report("db-0", 1);
+        report("new", 2);
+        report("gone", 3);
+        // It is no pod.
+        report("vm", 4);
+        let before = [pod("gone", Some(3)), pod("db-0", Some(1)), pod("new", None)];
+        tunnels
+            .settle(&Pods::default(), &before.clone().into())
+            .unwrap();
+        assert_eq!(told().lines().count(), 4);
+        // Another pod of that name is at another address, and reports by itself.
+        let now = [pod("db-0", Some(9)), pod("new", Some(2))];
+        tunnels.settle(&before.into(), &now.into()).unwrap();
+        assert_eq!(told(), "shop/new 10.1.0.2:15008\nshop/vm 10.1.0.4:15008\n");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

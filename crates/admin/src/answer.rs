@@ -448,6 +448,10 @@ pub struct RunningPod {
     pub service_account: String,
     /// The ports that it declares, with their names.
     pub ports: BTreeMap<u16, Option<String>>,
+    /// The health checks that its node makes: the port, the path, and where the pod says so.
+    pub probes: Vec<(u16, String, String)>,
+    /// The addresses from which its node calls it.
+    pub hosts: Vec<String>,
     /// Its addresses.
     pub addresses: Vec<String>,
     /// The region, zone and node it runs in, as far as they are known.

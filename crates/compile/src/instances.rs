@@ -85,6 +85,7 @@ pub(crate) fn instances(
             outbound: access.outbound.clone(),
             telemetry: telemetry.clone(),
             processes: workload.processes.clone(),
+            probes: running.probes.clone(),
         };
         let instance = Instance {
             workload: Arc::new(workload_view),

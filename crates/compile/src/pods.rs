@@ -7,9 +7,11 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::WorkloadId;
+use leno_model::view::access::IpBlock;
+use leno_model::view::{Probe, WorkloadId};
 use leno_model::{Name, Namespace, Network, SpiffeId, TrustDomain};
-use leno_resources::pod::{Pod, Pods};
+use leno_resources::Outline;
+use leno_resources::pod::{Pod, PodProbe, Pods};
 
 use crate::spoken;
 use crate::workloads::{Port, Running, Workload};
@@ -81,8 +83,25 @@ pub(crate) fn workloads<'a>(pods: &'a Pods, trust_domain: &TrustDomain) -> Vec<W
             addresses: pod.addresses.clone(),
             tunnel: None,
             locality: pod.locality.clone(),
+            probes: probes(pod),
             is_ready: pod.is_ready,
         });
     }
     workloads.into_values().collect()
+}
+
+/// The health checks of a pod's node. One without an address that they come from would let in everybody's.
+fn probes(pod: &Pod) -> Arc<[Probe]> {
+    let from: Vec<_> = pod.hosts.iter().map(|host| IpBlock::host(*host)).collect();
+    let outline = Outline::from(pod);
+    let probe = |probe: &PodProbe| Probe {
+        origin: outline.origin(&probe.pointer),
+        from: from.clone(),
+        port: probe.port,
+        path: probe.path.clone(),
+    };
+    match from.is_empty() {
+        true => Arc::default(),
+        false => pod.probes.iter().map(probe).collect(),
+    }
 }

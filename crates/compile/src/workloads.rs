@@ -10,7 +10,7 @@ use alloc::{
 use core::net::{IpAddr, SocketAddr};
 
 use leno_model::role::PEOPLE;
-use leno_model::view::{Locality, Protocol, WorkloadId};
+use leno_model::view::{Locality, Probe, Protocol, WorkloadId};
 use leno_model::{
     Code, Name, Namespace, Network, Notes, ProcessMatch, SpiffeId, TrustDomain, near,
 };
@@ -63,6 +63,8 @@ pub(crate) struct Running {
     /// Where its proxy takes mesh calls, as it was written: in another mesh.
     pub(crate) tunnel: Option<SocketAddr>,
     pub(crate) locality: Locality,
+    /// Health checks that its node makes.
+    pub(crate) probes: Arc<[Probe]>,
     /// Whether it takes calls that come to a Service.
     pub(crate) is_ready: bool,
 }
@@ -293,6 +295,7 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
             addresses: Vec::new(),
             tunnel: None,
             locality,
+            probes: Arc::default(),
             is_ready: true,
         }]
         .into();
@@ -320,6 +323,7 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
                 .filter(|_| is_elsewhere)
                 .map(|port| SocketAddr::new(instance.address.to_canonical(), port)),
             locality: locality.clone(),
+            probes: Arc::default(),
             is_ready: true,
         })
         .collect()

@@ -184,6 +184,8 @@ mod tests {
             workload: name.clone(),
             service_account: name.clone(),
             ports: [].into(),
+            probes: Vec::new(),
+            hosts: Vec::new(),
             addresses: last
                 .map(|last| [10, 1, 0, last].into())
                 .into_iter()

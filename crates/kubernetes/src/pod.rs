@@ -1,14 +1,15 @@
 //! What is read of pods and nodes.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, Object, ObjectMeta};
-use leno_model::view::Locality;
+use leno_model::view::{Locality, Probe};
 use leno_model::{Name, Namespace, ObjectRef};
 use leno_resources::Metadata;
-use leno_resources::pod::Pod;
+use leno_resources::pod::{Pod, PodProbe};
 use serde::Deserialize;
 
 /// A pod as the cluster tells it, as far as it is used.
@@ -28,6 +29,31 @@ pub(crate) struct Spec {
 struct Container {
     ports: Vec<Port>,
     restart_policy: Option<String>,
+    startup_probe: Option<Check>,
+    readiness_probe: Option<Check>,
+    liveness_probe: Option<Check>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Check {
+    http_get: Option<HttpGet>,
+    grpc: Option<Grpc>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct HttpGet {
+    host: Option<String>,
+    path: Option<String>,
+    port: IntOrString,
+    scheme: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Grpc {
+    port: i32,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -44,7 +70,18 @@ pub(crate) struct Status {
     phase: Option<String>,
     #[serde(rename = "podIPs")]
     addresses: Vec<Address>,
+    #[serde(rename = "hostIPs")]
+    hosts: Vec<Address>,
     conditions: Vec<Condition>,
+}
+
+impl Status {
+    fn parsed(addresses: &[Address]) -> Vec<IpAddr> {
+        let parsed = addresses
+            .iter()
+            .filter_map(|address| address.ip.parse::<IpAddr>().ok());
+        parsed.map(|address| address.to_canonical()).collect()
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -95,14 +132,14 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
         |condition: &Condition| condition.r#type == "Ready" && condition.status == "True";
     let is_to_end = told.metadata.deletion_timestamp.is_some();
     let is_ready = !is_to_end && status.conditions.iter().any(is_ready);
-    let addresses = status.addresses.iter();
-    let addresses = addresses.filter_map(|address| address.ip.parse::<IpAddr>().ok());
     Some(Pod {
         uid: told.metadata.uid.as_deref().unwrap_or_default().into(),
         workload: workload(&told.metadata).unwrap_or_else(|| name.clone()),
         service_account,
         ports: ports(&told.spec),
-        addresses: addresses.map(|address| address.to_canonical()).collect(),
+        probes: probes(&told.spec),
+        hosts: Status::parsed(&status.hosts),
+        addresses: Status::parsed(&status.addresses),
         locality: Locality {
             node: told.spec.node_name.map(Into::into),
             ..Locality::default()
@@ -124,16 +161,55 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
     })
 }
 
-/// Region and zone of a node, as the labels say that every provider writes.
-pub(crate) fn place(node: &ObjectMeta) -> Locality {
+/// A node as the cluster tells it, as far as it is used.
+pub(crate) type ToldNode = Object<NodeSpec, NotUsed>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct NodeSpec {
+    #[serde(rename = "podCIDRs")]
+    pod_cidrs: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct NotUsed {}
+
+/// What its pods have from a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) locality: Locality,
+    /// Its own addresses in the networks of its pods, from which it calls them: the first of each, as those that give
+    /// pods their addresses have it.
+    pub(crate) gateways: Vec<IpAddr>,
+}
+
+/// Region and zone of a node, as the labels say that every provider writes, and where it calls its pods from.
+pub(crate) fn place(node: &ToldNode) -> Place {
+    let meta = &node.metadata;
     let label = |name: &str| {
-        let value = node.labels.as_ref()?.get(name)?;
+        let value = meta.labels.as_ref()?.get(name)?;
         Some(value.as_str().into())
     };
-    Locality {
-        region: label("topology.kubernetes.io/region"),
-        zone: label("topology.kubernetes.io/zone"),
-        node: node.name.as_deref().map(Into::into),
+    Place {
+        locality: Locality {
+            region: label("topology.kubernetes.io/region"),
+            zone: label("topology.kubernetes.io/zone"),
+            node: meta.name.as_deref().map(Into::into),
+        },
+        gateways: node
+            .spec
+            .pod_cidrs
+            .iter()
+            .filter_map(|block| first(block))
+            .collect(),
+    }
+}
+
+/// The first address of a block that a host may have: `10.244.0.1` of `10.244.0.0/24`.
+fn first(block: &str) -> Option<IpAddr> {
+    match block.split_once('/')?.0.parse().ok()? {
+        IpAddr::V4(net) => Some(Ipv4Addr::from_bits(net.to_bits().checked_add(1)?).into()),
+        IpAddr::V6(net) => Some(Ipv6Addr::from_bits(net.to_bits().checked_add(1)?).into()),
     }
 }
 
@@ -141,6 +217,62 @@ fn labels(told: Option<BTreeMap<String, String>>) -> BTreeMap<Arc<str>, Arc<str>
     let told = told.unwrap_or_default().into_iter();
     told.map(|(key, value)| (key.into(), value.into()))
         .collect()
+}
+
+/// The health checks over HTTP in plain and gRPC, of all containers that stay.
+fn probes(spec: &Spec) -> Vec<PodProbe> {
+    let stays = |container: &Container| container.restart_policy.as_deref() == Some("Always");
+    let sidecars = spec.init_containers.iter().enumerate();
+    let sidecars = sidecars.filter(|(_, container)| stays(container));
+    let sidecars = sidecars.map(|(index, container)| ("initContainers", index, container));
+    let all = spec.containers.iter().enumerate();
+    let all = all.map(|(index, container)| ("containers", index, container));
+    let all = all.chain(sidecars).flat_map(|(list, index, container)| {
+        let checks = [
+            ("startupProbe", &container.startup_probe),
+            ("readinessProbe", &container.readiness_probe),
+            ("livenessProbe", &container.liveness_probe),
+        ];
+        checks.into_iter().filter_map(move |(field, check)| {
+            let (port, path) = container.asked(check.as_ref()?)?;
+            let pointer = format!("/spec/{list}/{index}/{field}").into();
+            Some(PodProbe {
+                port,
+                path,
+                pointer,
+            })
+        })
+    });
+    let mut all: Vec<_> = all.collect();
+    all.sort();
+    all.dedup_by(|one, other| (one.port, &one.path) == (other.port, &other.path));
+    all
+}
+
+impl Container {
+    /// The port and the path that a health check asks; `None` if it does not ask this pod in plain.
+    fn asked(&self, check: &Check) -> Option<(u16, Arc<str>)> {
+        if let Some(Grpc { port }) = &check.grpc {
+            return Some((u16::try_from(*port).ok()?, Probe::GRPC_PATH.into()));
+        }
+        let get = check.http_get.as_ref()?;
+        if get.host.is_some() || get.scheme.as_deref().is_some_and(|scheme| scheme != "HTTP") {
+            return None;
+        }
+        let port = match &get.port {
+            IntOrString::Int(port) => i64::from(*port),
+            IntOrString::String(name) => {
+                let mut ports = self.ports.iter();
+                ports
+                    .find(|port| port.name.as_ref() == Some(name))?
+                    .container_port
+            }
+        };
+        let path = get.path.as_deref().unwrap_or_default();
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
+        Some((u16::try_from(port).ok()?, path.into()))
+    }
 }
 
 /// The TCP ports of all that runs for as long as the pod does.
@@ -222,7 +354,10 @@ mod tests {
                              "initContainers": [{{"ports": [{{"containerPort": 1}}]}},
                                                 {{"restartPolicy": "Always",
                                                   "ports": [{{"containerPort": 2}}]}}],
-                             "containers": [{{"ports": [{{"name": "http", "containerPort": 8080}},
+                             "containers": [{{"livenessProbe": {{"httpGet": {{"path": "live?x=1", "port": "http"}}}},
+                                              "readinessProbe": {{"httpGet": {{"path": "/live", "port": 8080}}}},
+                                              "startupProbe": {{"grpc": {{"port": 9090}}}},
+                                              "ports": [{{"name": "http", "containerPort": 8080}},
                                                         {{"containerPort": 53, "protocol": "UDP"}},
                                                         {{"containerPort": 99999}}]}}]}},
                    "status": {{"phase": "{phase}", "podIPs": [{{"ip": "10.1.0.7"}}, {{"ip": "fd00::7"}}],
@@ -234,6 +369,13 @@ mod tests {
         assert_eq!(told.service_account.as_str(), "cart");
         assert_eq!(told.ports.keys().collect::<Vec<_>>(), [&2, &8080]);
         assert_eq!(told.addresses.len(), 2);
+        let probes = told.probes.iter();
+        let probes = probes.map(|probe| format!("{} {} {}", probe.port, probe.path, probe.pointer));
+        let expect = [
+            "8080 /live /spec/containers/0/livenessProbe",
+            "9090 /grpc.health.v1.Health/Check /spec/containers/0/startupProbe",
+        ];
+        assert_eq!(probes.collect::<Vec<_>>(), expect);
         assert!(!pod("", "Running", "False").unwrap().is_ready);
         let deleted = r#", "deletionTimestamp": "2026-11-20T10:00:00Z""#;
         assert!(!pod(deleted, "Running", "True").unwrap().is_ready);

@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, SelectAll, Stream, StreamExt};
 use kube::api::{
-    Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta, Resource, ResourceExt as _,
-    WatchParams,
+    Api, ApiResource, DynamicObject, ListParams, Resource, ResourceExt as _, WatchParams,
 };
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Client, Error};
-use leno_model::view::Locality;
 use leno_resources::pod::{Pod, Pods};
 use leno_resources::{Spelling, spellings};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use crate::pod::Place;
 use crate::shelf::{Key, Shelf, Step};
 use crate::status::{self, Standing, Standings};
 use crate::{document, pod};
@@ -60,7 +59,7 @@ pub struct Watch {
     told: SelectAll<Pin<Box<dyn Stream<Item = News> + Send>>>,
     documents: Vec<(Spelling, Shelf<Item>)>,
     pods: Shelf<Pod>,
-    nodes: Shelf<Locality>,
+    nodes: Shelf<Place>,
     /// Ask for those kinds of which nothing could be told whether something can again.
     probes: FuturesUnordered<Pin<Box<dyn Future<Output = Topic> + Send>>>,
     stale: Stale,
@@ -73,7 +72,7 @@ pub struct Watch {
 enum News {
     Document(usize, Step<Item>),
     Pod(Step<Pod>),
-    Node(Step<Locality>),
+    Node(Step<Place>),
 }
 
 /// Which kind is watched.
@@ -128,7 +127,7 @@ impl Watch {
         }
         let pods = steps(client, &pod::pods(), pod::pod);
         told.push(pods.map(News::Pod).boxed());
-        let place = |node: PartialObjectMeta<DynamicObject>| Some(pod::place(&node.metadata));
+        let place = |node: pod::ToldNode| Some(pod::place(&node));
         let nodes = steps(client, &pod::nodes(), place);
         told.push(nodes.map(News::Node).boxed());
         Self {
@@ -280,7 +279,8 @@ impl Watch {
         let mut pod = pod.clone();
         let node = pod.locality.node.as_ref();
         if let Some(place) = node.and_then(|node| self.nodes.get(&(None, node.to_string()))) {
-            pod.locality = place.clone();
+            pod.locality = place.locality.clone();
+            pod.hosts.extend(&place.gateways);
         }
         pod
     }

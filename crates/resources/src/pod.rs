@@ -28,10 +28,25 @@ pub struct Pod {
     pub service_account: Name,
     /// The TCP ports that its containers declare, with their names.
     pub ports: BTreeMap<u16, Option<Arc<str>>>,
+    /// The health checks that its node makes over HTTP.
+    pub probes: Vec<PodProbe>,
+    /// The addresses from which its node calls it.
+    pub hosts: Vec<IpAddr>,
     /// Its addresses, of either family. None while it has not got them.
     pub addresses: Vec<IpAddr>,
     /// Where it runs.
     pub locality: Locality,
     /// Whether it takes calls: it says that it is ready, and nobody has asked for its end.
     pub is_ready: bool,
+}
+
+/// A health check that a node makes: GET over HTTP/1.1 in plain, or a check of gRPC by its own path.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct PodProbe {
+    /// The port.
+    pub port: u16,
+    /// The path, without a query.
+    pub path: Arc<str>,
+    /// Where the pod says so: `/spec/containers/0/livenessProbe`.
+    pub pointer: Arc<str>,
 }

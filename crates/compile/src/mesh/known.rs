@@ -80,6 +80,7 @@ impl Mesh {
                 outbound: Arc::default(),
                 telemetry: Arc::default(),
                 processes: Arc::default(),
+                probes: Arc::default(),
             })))
         });
         let known = Arc::make_mut(known);

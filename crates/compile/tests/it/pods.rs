@@ -7,7 +7,7 @@ use std::sync::Arc;
 use leno_compile::{Mesh, compile};
 use leno_model::view::{Access, Locality};
 use leno_model::{Name, Namespace, Notes, ObjectRef};
-use leno_resources::pod::{Pod, Pods};
+use leno_resources::pod::{Pod, PodProbe, Pods};
 use leno_resources::{Metadata, Resources};
 
 const SERVICES: &str = "
@@ -51,6 +51,8 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
         workload: Name::new(workload).unwrap(),
         service_account: Name::new(account).unwrap(),
         ports: [(port, Some("web".into()))].into(),
+        probes: Vec::new(),
+        hosts: Vec::new(),
         addresses: vec![
             [10, 1, 0, last].into(),
             [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)].into(),
@@ -186,4 +188,37 @@ fn the_control_planes_own_pod_is_no_workload() {
     let (mesh, notes) = mesh("", [own]);
     assert!(mesh.instances.is_empty());
     assert!(notes.is_empty());
+}
+
+#[test]
+fn a_node_may_check_its_own_pods_and_nobody_elses() {
+    let probe = PodProbe {
+        port: 8080,
+        path: "/live".into(),
+        pointer: "/spec/containers/0/livenessProbe".into(),
+    };
+    let on = |last: u8| Pod {
+        probes: vec![probe.clone()],
+        hosts: vec![[192, 168, 0, last].into(), [10, 1, last, 1].into()],
+        ..pod("cart", last, "cart", 8080)
+    };
+    let nowhere = Pod {
+        hosts: Vec::new(),
+        ..on(3)
+    };
+    let (mesh, _) = mesh(SERVICES, [on(1), on(2), nowhere]);
+    let told = mesh.instances.values().map(|instance| {
+        let probes = instance.workload.probes.iter().map(|probe| {
+            let from = probe.from.iter().map(|block| format!(" {block}"));
+            let from = from.collect::<String>();
+            format!(" {} {}{from}, {}", probe.port, probe.path, probe.origin)
+        });
+        format!("{}:{}", instance.workload.id, probes.collect::<String>())
+    });
+    let expect = [
+        "shop/cart-1: 8080 /live 192.168.0.1/32 10.1.1.1/32, Pod shop/cart-1 /spec/containers/0/livenessProbe",
+        "shop/cart-2: 8080 /live 192.168.0.2/32 10.1.2.1/32, Pod shop/cart-2 /spec/containers/0/livenessProbe",
+        "shop/cart-3:",
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expect);
 }

@@ -120,6 +120,8 @@ mod tests {
             workload: name.clone(),
             service_account: Name::new(account).unwrap(),
             ports: [].into(),
+            probes: Vec::new(),
+            hosts: Vec::new(),
             addresses: Vec::new(),
             locality: Locality::default(),
             is_ready: false,

@@ -6,7 +6,7 @@ use leno_admin::RunningPod;
 use leno_model::view::Locality;
 use leno_model::{Name, Namespace, ObjectRef};
 use leno_resources::Metadata;
-use leno_resources::pod::Pod;
+use leno_resources::pod::{Pod, PodProbe};
 
 use super::{NotTold, named};
 
@@ -14,6 +14,7 @@ pub(super) fn told(pod: &Pod) -> RunningPod {
     let namespace = pod.meta.namespace.as_ref().map(Namespace::as_str);
     let text = |text: &Arc<str>| text.to_string();
     let port = |(number, name): (&u16, &Option<Arc<str>>)| (*number, name.as_ref().map(text));
+    let probe = |probe: &PodProbe| (probe.port, text(&probe.path), text(&probe.pointer));
     let Locality { region, zone, node } = &pod.locality;
     RunningPod {
         pod: format!("{}/{}", namespace.unwrap_or_default(), pod.meta.name),
@@ -26,6 +27,8 @@ pub(super) fn told(pod: &Pod) -> RunningPod {
             .collect(),
         service_account: pod.service_account.to_string(),
         ports: pod.ports.iter().map(port).collect(),
+        probes: pod.probes.iter().map(probe).collect(),
+        hosts: pod.hosts.iter().map(ToString::to_string).collect(),
         addresses: pod.addresses.iter().map(ToString::to_string).collect(),
         locality: [region, zone, node].map(|part| part.as_ref().map(text)),
         ready: pod.is_ready,
@@ -37,6 +40,12 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
     let text = |text: &String| Arc::from(text.as_str());
     let port = |(number, name): (&u16, &Option<String>)| (*number, name.as_ref().map(text));
     let addresses = told.addresses.iter().map(|address| address.parse());
+    let hosts = told.hosts.iter().map(|host| host.parse());
+    let probe = |(port, path, pointer): &(u16, String, String)| PodProbe {
+        port: *port,
+        path: text(path),
+        pointer: text(pointer),
+    };
     let [region, zone, node] = told.locality.each_ref().map(|it| it.as_ref().map(text));
     let pod = Pod {
         uid: Arc::default(),
@@ -60,6 +69,8 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
         workload: Name::new(&told.of)?,
         service_account: Name::new(&told.service_account)?,
         ports: told.ports.iter().map(port).collect(),
+        probes: told.probes.iter().map(probe).collect(),
+        hosts: hosts.collect::<Result<_, _>>()?,
         addresses: addresses.collect::<Result<_, _>>()?,
         locality: Locality { region, zone, node },
         is_ready: told.ready,

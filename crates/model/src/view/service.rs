@@ -9,6 +9,7 @@ use crate::process::ProcessMatch;
 use crate::spiffe::SpiffeId;
 use crate::view::access::{Access, IpBlock};
 use crate::view::outbound::Outbound;
+use crate::view::probe::Probe;
 use crate::view::route::{Retry, Routes};
 use crate::view::telemetry::Telemetry;
 
@@ -258,6 +259,9 @@ pub struct Workload {
     pub outbound: Arc<Outbound>,
     /// What its own proxy tells of calls to any other port.
     pub telemetry: Arc<Telemetry>,
+    /// Health checks of this workload that are let in although they prove nothing, beside those of
+    /// [`Settings::probes`](crate::view::Settings::probes).
+    pub probes: Arc<[Probe]>,
     /// The processes of its host that may act as it, beside those that its proxy captures.
     pub processes: Arc<[ProcessMatch]>,
 }

@@ -1,28 +1,43 @@
 //! Health checks from outside: let in by where they come from and what they ask, before anything else is
 //! asked of them.
 
+use alloc::sync::Arc;
+
 use leno_model::view::{PathMatch, Probe};
 
 use crate::caller::{Fact, Missing};
 use crate::policy::meets::{Asked, Call};
-use crate::policy::{Allowed, Policy, Target, Verdict};
+use crate::policy::{Allowed, Before, Policy, Target, Verdict};
 
 impl<'t> Policy<'t> {
     /// Whether health checks ask this port.
     pub(super) fn is_probed(&self, target: Target<'_>) -> bool {
-        let mut probes = self.table.view().settings.probes.iter();
-        probes.any(|probe| probe.port == target.port)
+        self.probes(target).next().is_some()
+    }
+
+    /// The health checks of a port.
+    fn probes(&self, target: Target<'_>) -> impl Iterator<Item = &'t Probe> + use<'t> {
+        let view = self.table.view();
+        let everywhere = view.settings.probes.iter().map(Arc::as_ref);
+        let own = view.workloads.get(target.workload);
+        let own = own.into_iter().flat_map(|own| own.probes.iter());
+        let Target { port, .. } = target;
+        everywhere
+            .chain(own)
+            .filter(move |probe| probe.port == port)
     }
 
     /// The verdict of a health check; `None` for any other call.
     pub(super) fn judge_probe(&self, call: Call<'_>) -> Option<Verdict<'t>> {
         let asked = call.asked?;
-        let probes = &self.table.view().settings.probes;
-        if probes.is_empty() || matches!(call.claim.caller, Fact::Known(Some(_))) {
+        let Before::Port(target, _) = self.before else {
+            return None;
+        };
+        if matches!(call.claim.caller, Fact::Known(Some(_))) {
             return None;
         }
         let mut missing = None;
-        for probe in probes.iter().filter(|probe| probe.port == call.port) {
+        for probe in self.probes(target) {
             match (
                 is_asked(probe, asked),
                 call.claim.caller,

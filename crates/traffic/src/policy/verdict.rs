@@ -35,7 +35,7 @@ pub enum Allowed<'t> {
     /// A rule allows it.
     ByRule(&'t Arc<AccessRule>),
     /// It is a health check from outside.
-    Probe(&'t Arc<Probe>),
+    Probe(&'t Probe),
     /// No rule speaks of it, and the default is to allow: never a caller of another trust domain.
     ByDefault,
     /// It is a call that a workload of this proxy makes: whoever is called decides.

@@ -17,6 +17,7 @@ use crate::carried::{
 };
 use crate::part::access::{AccessMessage, IpBlockMessage, OutboundMessage};
 use crate::part::lacks;
+use crate::part::mesh::ProbeMessage;
 use crate::part::route::{RetryMessage, RoutesMessage};
 use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, NamedMessage, OriginMessage, SocketMessage, SpanMessage};
@@ -363,6 +364,9 @@ pub(crate) struct WorkloadMessage {
     pub(crate) processes: Vec<ProcessMessage>,
     #[prost(message, optional, tag = "9")]
     pub(crate) outbound: Option<OutboundMessage>,
+    /// Who does not know them lets in fewer.
+    #[prost(message, repeated, tag = "10")]
+    probes: Vec<ProbeMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -485,6 +489,7 @@ impl Carried for Workload {
             other_ports: Some(self.other_ports.to_message()),
             telemetry: telemetry::to_message(&self.telemetry),
             processes: to_list(&self.processes),
+            probes: to_list(&self.probes),
             outbound: (!self.outbound.is_unsaid()).then(|| self.outbound.to_message()),
         }
     }
@@ -517,6 +522,7 @@ impl Carried for Workload {
             other_ports: access(message.other_ports)?,
             telemetry: telemetry::from_message(message.telemetry)?,
             processes: from_list(processes)?.into(),
+            probes: from_list(message.probes)?.into(),
             outbound: Arc::new(from_option(message.outbound)?.unwrap_or_default()),
         })
     }

@@ -550,6 +550,7 @@ impl Maker {
             other_ports: self.access(),
             outbound: Arc::new(self.outbound()),
             telemetry: self.telemetry(),
+            probes: self.some(2, Self::probe).into(),
             processes: self
                 .some(2, |maker| ProcessMatch {
                     user: maker.maybe(|maker| maker.one(&[0, 1001])),

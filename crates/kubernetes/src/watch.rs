@@ -71,7 +71,7 @@ pub struct Watch {
 /// What one of the watches tells.
 enum News {
     Document(usize, Step<Item>),
-    Pod(Step<Pod>),
+    Pod(Box<Step<Pod>>),
     Node(Step<Place>),
 }
 
@@ -89,16 +89,16 @@ impl News {
     fn troubled(&self) -> Option<Topic> {
         match self {
             Self::Document(kind, Step::Trouble(_)) => Some(Topic::Document(*kind)),
-            Self::Pod(Step::Trouble(_)) => Some(Topic::Pods),
+            Self::Pod(step) => matches!(**step, Step::Trouble(_)).then_some(Topic::Pods),
             Self::Node(Step::Trouble(_)) => Some(Topic::Nodes),
-            Self::Document(..) | Self::Pod(_) | Self::Node(_) => None,
+            Self::Document(..) | Self::Node(_) => None,
         }
     }
 
     fn well(topic: Topic) -> Self {
         match topic {
             Topic::Document(kind) => Self::Document(kind, Step::Well),
-            Topic::Pods => Self::Pod(Step::Well),
+            Topic::Pods => Self::Pod(Box::new(Step::Well)),
             Topic::Nodes => Self::Node(Step::Well),
         }
     }
@@ -126,7 +126,7 @@ impl Watch {
             documents.push((kind, Shelf::default()));
         }
         let pods = steps(client, &pod::pods(), pod::pod);
-        told.push(pods.map(News::Pod).boxed());
+        told.push(pods.map(|step| News::Pod(Box::new(step))).boxed());
         let place = |node: pod::ToldNode| Some(pod::place(&node));
         let nodes = steps(client, &pod::nodes(), place);
         told.push(nodes.map(News::Node).boxed());
@@ -230,7 +230,7 @@ impl Watch {
                     stale.documents |= shelf.take(step);
                 }
             }
-            News::Pod(step) => stale.pods |= self.pods.take(step),
+            News::Pod(step) => stale.pods |= self.pods.take(*step),
             News::Node(step) => stale.pods |= self.nodes.take(step),
         }
         if self.stale != Stale::default() && self.is_complete() && self.due.is_none() {

@@ -160,13 +160,6 @@ pub struct IpBlock {
 }
 
 impl IpBlock {
-    /// The block of one address.
-    pub fn host(address: IpAddr) -> Self {
-        let address = address.to_canonical();
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        Self { address, bits }
-    }
-
     /// The block of addresses that share their first `bits` with `address`; `None` if there are
     /// not that many. One of IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) is that of IPv4, and
     /// there is none that has others beside it.

@@ -84,6 +84,7 @@ pub(crate) fn answers(
     };
     if let (Some(object), Selects::Labels(labels), []) =
         (service.object, &service.selects, &*selected)
+        && !service.name.is_control_plane()
     {
         notes.push(selects_nothing(object, service, labels, labelled));
     }

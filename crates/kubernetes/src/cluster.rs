@@ -26,6 +26,7 @@ pub enum Where {
 #[derive(Clone)]
 pub struct Cluster {
     pub(crate) client: Client,
+    url: String,
 }
 
 impl fmt::Debug for Cluster {
@@ -60,9 +61,15 @@ impl Cluster {
                 read.map_err(|why| NotConnected::Kubeconfig(why.into()))?
             }
         };
+        let url = config.cluster_url.to_string();
         let client = Client::try_from(config);
         let client = client.map_err(|why| NotConnected::Client(why.into()))?;
-        Ok(Self { client })
+        Ok(Self { client, url })
+    }
+
+    /// Where its API server is.
+    pub fn url(&self) -> &str {
+        self.url.trim_end_matches('/')
     }
 
     /// Watches all that a mesh is made of.

@@ -2,17 +2,19 @@
 //! Leno knows. Nobody else speaks of requests, lists and watches.
 //!
 //! The door is [`Cluster`]; what it is asked first is a [`Watch`]. Only what is used of an object is kept
-//! in memory.
+//! in memory. What puts a control plane there is in [`install`].
 
 mod cluster;
 mod document;
 mod injection;
+pub mod install;
 mod issuer;
 mod pod;
 mod shelf;
 mod status;
 mod watch;
 mod webhook;
+mod words;
 
 pub use cluster::{Cluster, NotConnected, Where};
 pub use injection::{CAPTURE, Injection, Misfit, PROXY};

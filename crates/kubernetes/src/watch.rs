@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::pod::Place;
 use crate::shelf::{Key, Shelf, Step};
 use crate::status::{self, Standing, Standings};
+use crate::words::in_words;
 use crate::{document, pod};
 
 /// What of a cluster a mesh is made of, at one moment.
@@ -363,19 +364,6 @@ fn is_unknown(why: &watcher::Error) -> bool {
     matches!(why, watcher::Error::InitialListFailed(Error::Api(status)) if status.code == 404)
 }
 
-/// What an error comes from: what the API server says, else what the network or the system does. What lies between
-/// names layers of a library.
-fn in_words(why: &watcher::Error) -> String {
-    let mut cause: &dyn std::error::Error = why;
-    while let Some(deeper) = cause.source() {
-        if let Some(Error::Api(status)) = deeper.downcast_ref() {
-            return status.message.clone();
-        }
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
 fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
     let standing = match status::is_reported(kind) {
         true => Standing::of(&mut object),
@@ -397,13 +385,6 @@ fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reason_is_what_the_system_says() {
-        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        let why = watcher::Error::WatchFailed(Error::ReadEvents(refused));
-        assert_eq!(in_words(&why), "connection refused");
-    }
 
     #[test]
     fn a_reason_is_told_once_with_the_kinds_it_is_about() {

@@ -3,6 +3,7 @@
 pub(crate) mod at;
 pub(crate) mod capture;
 pub(crate) mod change;
+pub(crate) mod cluster;
 pub(crate) mod fleet;
 mod groups;
 pub(crate) mod trust;
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     Demo(Demo),
     #[command(flatten)]
     Fleet(fleet::Fleet),
+    /// Put a control plane into a cluster of Kubernetes: looks, shows, asks, applies, waits
+    Install(Box<cluster::Install>),
     /// Which Leno is this?
     Version,
     /// What a shell needs to complete these commands

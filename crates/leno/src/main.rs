@@ -80,6 +80,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Tap(options) => command::tap::run(options, terminal),
         Command::Demo(options) => command::demo::run(options, terminal),
         Command::Fleet(command) => command::fleet::run(command, terminal),
+        Command::Install(options) => command::install::run(options, terminal),
         Command::Version => {
             terminal.line(concat!("leno ", env!("CARGO_PKG_VERSION")))?;
             Ok(Answer::Fine)

@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use anyhow::bail;
 use leno_admin::hides;
 use leno_control::NotStarted;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -115,6 +116,22 @@ impl Terminal {
         drop(writeln!(self.err, "{}", line.into()));
     }
 
+    /// Asks a person something that is answered by yes or no; whatever is not yes is no. Fails where there is no
+    /// person to ask.
+    pub(crate) fn confirm(&mut self, question: &str) -> anyhow::Result<bool> {
+        if !io::stdin().is_terminal() {
+            bail!("nobody is here to be asked; --yes does it without");
+        }
+        write!(self.err, "{question} [y/N] ")?;
+        self.err.flush()?;
+        let mut answer = String::new();
+        io::stdin()
+            .lock()
+            .take(MOST_ANSWER)
+            .read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
     /// Says on standard error why there is no answer. A reader that went away is no failure.
     pub(crate) fn error(&mut self, error: &anyhow::Error) {
         let closed = |cause: &(dyn std::error::Error + 'static)| {
@@ -141,6 +158,9 @@ impl Drop for Raw {
         tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0).ok();
     }
 }
+
+/// How much of an answer is read.
+const MOST_ANSWER: u64 = 64;
 
 /// A whole screen of its own. What was there before is there again when this is dropped.
 pub(crate) struct Screen<'t> {

@@ -1,7 +1,7 @@
 //! The codes: one letter and three digits for everything that can go wrong where a person sees it.
 //!
 //! R is a request, C configuration, T trust, S the store, D distribution, H the host and capture,
-//! U the workloads of `leno up`, X what leaves the mesh for others to read. A code never changes its meaning; each has a page in `docs/errors/`.
+//! U the workloads of `leno up`, K Leno in a cluster of Kubernetes, X what leaves the mesh for others to read. A code never changes its meaning; each has a page in `docs/errors/`.
 
 use core::{fmt, str::FromStr};
 
@@ -283,6 +283,18 @@ codes! {
     U002 "workload-exited" Service "The workload ended.";
     U003 "nothing-to-run" Caller "There is no leno.yaml and no Procfile here.";
     U004 "not-a-process" Configuration "A line of the Procfile names no process.";
+
+    // Leno in a cluster of Kubernetes
+    K001 "cluster-not-reached" Caller "The cluster does not answer whoever wants to change it.";
+    K002 "kubernetes-too-old" Configuration "The cluster's Kubernetes is older than Leno needs.";
+    K003 "rights-missing" Caller "Whoever asks may not do in the cluster what has to be done.";
+    K004 "no-storage" Configuration "The cluster has no volume for the control plane's state.";
+    K005 "field-set-elsewhere" Caller "Somebody else has set a field of an object to something else.";
+    K006 "gateway-api-missing" Configuration "The cluster does not have all kinds of Gateway API that Leno reads.";
+    K007 "other-mesh" Configuration "Another mesh puts its proxies into pods of the cluster.";
+    K008 "not-ready" Mesh "The control plane in the cluster does not become ready.";
+    K009 "mesh-of-another-domain" Caller "The cluster has a mesh of another trust domain than the one that was named.";
+    K010 "object-refused" Configuration "The cluster does not take an object.";
 
     // What leaves the mesh
     X001 "collector-away" Service "The collector of telemetry cannot be reached, or does not answer.";

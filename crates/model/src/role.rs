@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use crate::name::{Name, Namespace};
+use crate::name::{Name, Namespace, ServiceName};
 use crate::spiffe::{SpiffeId, TrustDomain};
 
 /// What somebody may do. Each role may do all that those before it may.
@@ -118,8 +118,15 @@ pub const PEOPLE: &str = "leno-people";
 /// The namespace whose owners govern the whole mesh.
 pub const SYSTEM: &str = "leno-system";
 
-/// The account of the control plane there.
-const CONTROL_PLANE: &str = "leno-control";
+/// The account of the control plane there, and its Service.
+pub const CONTROL_PLANE: &str = "leno-control";
+
+impl ServiceName {
+    /// Whether it is the control plane's own Service: who is behind it is called by proxies themselves.
+    pub fn is_control_plane(&self) -> bool {
+        self.namespace.as_str() == SYSTEM && self.name.as_str() == CONTROL_PLANE
+    }
+}
 
 impl SpiffeId {
     /// The control plane of `trust_domain`. Nobody else is given this identity.

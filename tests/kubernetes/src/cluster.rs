@@ -171,10 +171,15 @@ impl Cluster {
 
     /// Lets it have the kinds of Gateway API and of Leno.
     pub fn define_all(&self) -> Result<(), Failure> {
-        self.define(&gateway_api()?)?;
+        self.define_gateway_api()?;
         self.define(
             &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/kubernetes/crds.yaml"),
         )
+    }
+
+    /// Lets it have the kinds of Gateway API.
+    pub fn define_gateway_api(&self) -> Result<(), Failure> {
+        self.define(&gateway_api()?)
     }
 
     /// Lets it have the kinds that are defined in a file or folder.

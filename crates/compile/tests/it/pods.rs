@@ -185,9 +185,15 @@ fn the_control_planes_own_pod_is_no_workload() {
     let mut own = pod("leno-control", 1, "leno-control", 15012);
     let system = Namespace::new("leno-system").unwrap();
     own.meta.namespace = Some(system);
-    let (mesh, notes) = mesh("", [own]);
+    let service = "
+apiVersion: v1
+kind: Service
+metadata: {name: leno-control, namespace: leno-system}
+spec: {selector: {app: leno-control}, ports: [{port: 15012}]}
+";
+    let (mesh, notes) = mesh(service, [own]);
     assert!(mesh.instances.is_empty());
-    assert!(notes.is_empty());
+    assert!(notes.is_empty(), "{notes:?}");
 }
 
 #[test]

@@ -29,7 +29,9 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Trust", &["certs", "policy", "token"]),
     (
         "Fleet",
-        &["join", "leave", "context", "proxies", "view", "bundle"],
+        &[
+            "install", "join", "leave", "context", "proxies", "view", "bundle",
+        ],
     ),
     ("Learn", &["explain", "version", "completion"]),
     ("Run as a service", &["control", "proxy", "capture"]),

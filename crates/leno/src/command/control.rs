@@ -7,9 +7,7 @@ use std::pin::pin;
 use std::{env, io, process};
 
 use anyhow::Context as _;
-use leno_control::{
-    Cluster, Control, Desk, Event, LocalKeys, Members, Replicas, Settings, Url, Where,
-};
+use leno_control::{Cluster, Control, Desk, Event, LocalKeys, Members, Replicas, Settings, Url};
 use leno_dashboard::{Broken, Port};
 use leno_model::TrustDomain;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::arguments::fleet;
+use crate::command::cluster::place;
 use crate::command::{Answer, host};
 use crate::dashboard::{self, Door};
 use crate::stories;
@@ -42,7 +41,8 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         .as_deref()
         .map(TrustDomain::new)
         .transpose()?;
-    let place = options.kubernetes.then(|| place(options));
+    let (kubeconfig, context) = (options.kubeconfig.clone(), options.kube_context.clone());
+    let place = options.kubernetes.then(|| place(kubeconfig, context));
     let settings = Settings {
         seal_keys_with: options.seal_keys_with.clone(),
         advertise: Some(options.advertise.clone()),
@@ -122,20 +122,6 @@ fn begin_anew() -> io::Error {
         again.arg0(name);
     }
     again.args(arguments).exec()
-}
-
-/// Where the cluster is that it follows.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "Kubernetes tells each container where it is"
-)]
-fn place(options: &fleet::ControlRun) -> Where {
-    let (path, context) = (options.kubeconfig.clone(), options.kube_context.clone());
-    let is_named = path.is_some() || context.is_some();
-    match env::var_os("KUBERNETES_SERVICE_HOST") {
-        Some(_) if !is_named => Where::Here,
-        _ => Where::Kubeconfig { path, context },
-    }
 }
 
 /// What makes it one of several, if something does.

@@ -5,6 +5,7 @@
 mod api;
 mod control;
 mod injected;
+mod install;
 mod killed;
 mod node;
 mod rest;

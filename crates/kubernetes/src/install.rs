@@ -1,0 +1,225 @@
+//! What a control plane is in a cluster: the objects that make it one, as values.
+//!
+//! [`Installation::objects`] says what there is to be. Whoever prints it, compares it with a cluster or puts it there
+//! goes by the same objects.
+
+mod apply;
+mod check;
+mod kinds;
+mod pod;
+mod ready;
+mod rights;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{ApiResource, Resource};
+use leno_model::TrustDomain;
+use leno_model::role::{CONTROL_PLANE, SYSTEM};
+use leno_resources::{Spelling, spellings};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub use self::apply::{Change, NotApplied};
+pub use self::check::{Checked, Problem};
+pub use self::ready::NotReady;
+use crate::document;
+
+/// The namespace of all that is Leno's own.
+pub const NAMESPACE: &str = SYSTEM;
+
+/// What the control plane's objects are called.
+pub const CONTROL: &str = CONTROL_PLANE;
+
+/// What is chosen of an installation.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// The image of the control plane.
+    pub image: String,
+    /// The class of the volume for its state; without it, the cluster's default one.
+    pub storage_class: Option<String>,
+}
+
+impl Installation {
+    /// All objects of a control plane, in the order in which they can be made: what others need comes first. A
+    /// [`mesh`] is not among them: it belongs to whoever runs the mesh.
+    pub fn objects(&self) -> Vec<Object> {
+        let mut objects: Vec<_> = kinds::all().collect();
+        objects.push(Object::of(&namespace()));
+        objects.extend(rights::all());
+        objects.extend(pod::all(self));
+        objects
+    }
+}
+
+/// The mesh of a cluster that has none: whoever is in it calls as before, by mTLS where both ends can, and nothing is
+/// refused.
+pub fn mesh(trust_domain: &TrustDomain) -> Object {
+    let kind = spelling("Mesh");
+    let spec = json!({
+        "trustDomain": trust_domain.as_str(),
+        "mtls": "Permissive",
+        "default": "Allow",
+        "unknownDestinations": "Allow",
+    });
+    Object {
+        resource: document::resource(&kind),
+        body: json!({
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {"name": "default", "labels": labels()},
+            "spec": spec,
+        }),
+    }
+}
+
+/// How a kind is spelt that Leno reads.
+fn spelling(kind: &str) -> Spelling {
+    let found = spellings().find(|spelling| spelling.kind == kind);
+    found.expect("it is a kind that is read")
+}
+
+/// The objects as documents that `kubectl apply -f -` takes.
+pub fn in_yaml(objects: &[Object]) -> String {
+    let documents = objects.iter().map(|object| yaml::written(&object.body));
+    documents.collect::<Vec<_>>().join("---\n")
+}
+
+/// An object that is to be in a cluster.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Object {
+    resource: ApiResource,
+    body: Value,
+}
+
+impl Object {
+    /// Of one of Kubernetes' own kinds.
+    fn of<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Self {
+        Self {
+            resource: ApiResource::erase::<K>(&()),
+            body: serde_json::to_value(object).expect("an object of Kubernetes is JSON"),
+        }
+    }
+
+    /// Its kind: `Deployment`.
+    pub fn kind(&self) -> &str {
+        &self.resource.kind
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.metadata("name").unwrap_or_default()
+    }
+
+    /// Its namespace, if its kind has one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.metadata("namespace")
+    }
+
+    fn metadata(&self, field: &str) -> Option<&str> {
+        self.body["metadata"][field].as_str()
+    }
+}
+
+/// `Deployment leno-system/leno-control`
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace() {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind(), self.name()),
+            None => write!(f, "{} {}", self.kind(), self.name()),
+        }
+    }
+}
+
+/// Leno's own namespace, which is in no mesh itself.
+fn namespace() -> Namespace {
+    let mut labels = labels();
+    labels.insert("leno.dev/dataplane-mode".to_owned(), "none".to_owned());
+    Namespace {
+        metadata: ObjectMeta {
+            name: Some(NAMESPACE.to_owned()),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        },
+        ..Namespace::default()
+    }
+}
+
+/// By which everything that is installed is found.
+fn labels() -> BTreeMap<String, String> {
+    let label = |name: &str, value: &str| (format!("app.kubernetes.io/{name}"), value.to_owned());
+    BTreeMap::from([label("part-of", "leno"), label("managed-by", "leno")])
+}
+
+/// By which the control plane's pods are found, and nothing else is.
+fn selector() -> BTreeMap<String, String> {
+    let label = |name: &str, value: &str| (format!("app.kubernetes.io/{name}"), value.to_owned());
+    BTreeMap::from([label("name", "leno"), label("component", "control")])
+}
+
+/// What an object of the control plane is called, where kinds have namespaces.
+fn named() -> ObjectMeta {
+    ObjectMeta {
+        name: Some(CONTROL.to_owned()),
+        namespace: Some(NAMESPACE.to_owned()),
+        labels: Some(labels()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The same, of kinds that have none.
+fn named_everywhere() -> ObjectMeta {
+    ObjectMeta {
+        namespace: None,
+        ..named()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leno_model::Namespace;
+    use leno_resources::Resources;
+
+    use super::*;
+
+    fn installation() -> Installation {
+        Installation {
+            image: "leno.test/leno:1".to_owned(),
+            storage_class: None,
+        }
+    }
+
+    #[test]
+    fn what_others_need_comes_first() {
+        let objects = installation().objects();
+        let kinds: Vec<_> = objects.iter().map(Object::kind).collect();
+        let at = |kind| kinds.iter().position(|it| *it == kind).unwrap();
+        assert_eq!(at("CustomResourceDefinition"), 0);
+        assert!(at("Namespace") < at("ServiceAccount"));
+        assert!(at("ClusterRole") < at("ClusterRoleBinding"));
+        assert!(at("ClusterRoleBinding") < at("Deployment"));
+        assert!(at("PersistentVolumeClaim") < at("Deployment"));
+        let last = objects.last().unwrap().to_string();
+        assert_eq!(last, "Deployment leno-system/leno-control");
+        for object in &objects {
+            let part = &object.body["metadata"]["labels"]["app.kubernetes.io/part-of"];
+            assert_eq!(part, "leno", "{object}");
+        }
+    }
+
+    #[test]
+    fn the_mesh_of_a_cluster_that_has_none_is_understood() {
+        let mesh = mesh(&TrustDomain::new("cluster.local").unwrap());
+        let file = (
+            std::sync::Arc::from("mesh.yaml"),
+            in_yaml(&[mesh]).into_bytes(),
+        );
+        let (resources, notes) = Resources::read([file], &Namespace::default_namespace());
+        let (mesh, meaning) = leno_compile::compile(&resources);
+        assert_eq!(notes.iter().chain(meaning.iter()).count(), 0, "{notes:?}");
+        assert_eq!(mesh.settings.trust_domain.as_str(), "cluster.local");
+    }
+}

@@ -1,0 +1,232 @@
+//! The pod that the control plane runs in, how it is reached, and where its state is kept.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction,
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimVolumeSource,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecurityContext, Service, ServicePort, ServiceSpec, Volume, VolumeMount,
+    VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{CONTROL, Installation, NAMESPACE, Object, labels, named, selector};
+
+/// Where its state is kept, how it is reached, and what runs.
+pub(super) fn all(chosen: &Installation) -> [Object; 3] {
+    [
+        Object::of(&claim(chosen)),
+        Object::of(&service()),
+        Object::of(&deployment(chosen)),
+    ]
+}
+
+/// The ports that it takes calls at: those of proxies, those of the API server, and those of whoever reads metrics.
+const PORTS: [(&str, i32); 3] = [("control", 15012), ("webhook", 15017), ("metrics", 15020)];
+
+/// Nobody whom a node knows.
+const USER: i64 = 65532;
+
+/// How much room its state is given. A store of thousands of objects takes megabytes; eight days of flows of a
+/// large mesh take the rest.
+const ROOM: &str = "2Gi";
+
+/// The folders that it writes to, and what each is.
+const FOLDERS: [(&str, &str); 3] = [
+    ("state", "/var/lib/leno"),
+    ("run", "/run/leno"),
+    ("tmp", "/tmp"),
+];
+
+/// The socket by which whoever is in the pod asks it.
+const SOCKET: &str = "/run/leno/control.sock";
+
+/// The keys of the CA are in it: it outlives every pod.
+fn claim(chosen: &Installation) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: named(),
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(quantities(&[("storage", ROOM)])),
+                ..VolumeResourceRequirements::default()
+            }),
+            storage_class_name: chosen.storage_class.clone(),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+fn service() -> Service {
+    let port = |name: &str, port: i32| ServicePort {
+        name: Some(name.to_owned()),
+        port,
+        target_port: Some(IntOrString::String(name.to_owned())),
+        ..ServicePort::default()
+    };
+    Service {
+        metadata: named(),
+        spec: Some(ServiceSpec {
+            selector: Some(selector()),
+            // An API server asks webhooks at 443.
+            ports: Some(vec![port("control", 15012), port("webhook", 443)]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn deployment(chosen: &Installation) -> Deployment {
+    let mut all = labels();
+    all.extend(selector());
+    Deployment {
+        metadata: named(),
+        spec: Some(DeploymentSpec {
+            replicas: Some(1),
+            selector: LabelSelector {
+                match_labels: Some(selector()),
+                ..LabelSelector::default()
+            },
+            // Two would want the same store.
+            strategy: Some(DeploymentStrategy {
+                type_: Some("Recreate".to_owned()),
+                ..DeploymentStrategy::default()
+            }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(all),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod(chosen)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}
+
+fn pod(chosen: &Installation) -> PodSpec {
+    PodSpec {
+        service_account_name: Some(CONTROL.to_owned()),
+        // Variables named after Services are for programs that know no DNS.
+        enable_service_links: Some(false),
+        node_selector: Some(BTreeMap::from([(
+            "kubernetes.io/os".to_owned(),
+            "linux".to_owned(),
+        )])),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                ..SeccompProfile::default()
+            }),
+            ..PodSecurityContext::default()
+        }),
+        containers: vec![container(chosen)],
+        volumes: Some(FOLDERS.map(|(name, _)| volume(name)).into()),
+        ..PodSpec::default()
+    }
+}
+
+/// The state is the claim's; the rest is the pod's, and gone with it.
+fn volume(name: &str) -> Volume {
+    let is_state = name == "state";
+    Volume {
+        name: name.to_owned(),
+        persistent_volume_claim: is_state.then(|| PersistentVolumeClaimVolumeSource {
+            claim_name: CONTROL.to_owned(),
+            ..PersistentVolumeClaimVolumeSource::default()
+        }),
+        empty_dir: (!is_state).then(EmptyDirVolumeSource::default),
+        ..Volume::default()
+    }
+}
+
+fn container(chosen: &Installation) -> Container {
+    let advertise = format!("{CONTROL}.{NAMESPACE}.svc:15012");
+    let arguments = [
+        "control",
+        "--kubernetes",
+        "--listen",
+        "[::]:15012",
+        "--advertise",
+        &advertise,
+        "--metrics",
+        "[::]:15020",
+        "--data",
+        "/var/lib/leno/control",
+        "--socket",
+        SOCKET,
+    ];
+    let port = |(name, port): (&str, i32)| ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: port,
+        ..ContainerPort::default()
+    };
+    let mount = |(name, path): (&str, &str)| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
+    };
+    Container {
+        name: "control".to_owned(),
+        image: Some(chosen.image.clone()),
+        args: Some(arguments.map(str::to_owned).into()),
+        // kubectl exec deploy/leno-control -- /leno check
+        env: Some(vec![EnvVar {
+            name: "LENO_CONTEXT".to_owned(),
+            value: Some(SOCKET.to_owned()),
+            ..EnvVar::default()
+        }]),
+        ports: Some(PORTS.map(port).into()),
+        resources: Some(ResourceRequirements {
+            requests: Some(quantities(&[("cpu", "100m"), ("memory", "128Mi")])),
+            ..ResourceRequirements::default()
+        }),
+        // It is not ready before the cluster has told all that it holds, and that may take as long as it likes.
+        startup_probe: Some(probe(2, 300)),
+        readiness_probe: Some(probe(2, 3)),
+        liveness_probe: Some(probe(10, 6)),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                ..Capabilities::default()
+            }),
+            read_only_root_filesystem: Some(true),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(FOLDERS.map(mount).into()),
+        // A crash says why where `kubectl describe` shows it.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    }
+}
+
+fn probe(period_seconds: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some("/ready".to_owned()),
+            port: IntOrString::String("metrics".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period_seconds),
+        timeout_seconds: Some(2),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+fn quantities(of: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+    let quantity = |(name, much): &(&str, &str)| ((*name).to_owned(), Quantity((*much).to_owned()));
+    of.iter().map(quantity).collect()
+}

@@ -1,0 +1,190 @@
+//! Whether the control plane is ready, and what it waits for.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::Api;
+use kube::api::ListParams;
+
+use super::{CONTROL, NAMESPACE, selector};
+use crate::cluster::Cluster;
+use crate::words::in_words;
+
+/// It was not ready in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the control plane is not ready after {} s: {why}", patience.as_secs())]
+pub struct NotReady {
+    /// How long it was waited for.
+    pub patience: Duration,
+    /// What it waits for.
+    pub why: String,
+}
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Cluster {
+    /// Waits until the control plane is ready as it was applied last, and tells each time that it waits for
+    /// something else.
+    pub async fn until_ready(
+        &self,
+        patience: Duration,
+        mut tell: impl FnMut(&str),
+    ) -> Result<(), NotReady> {
+        let mut said = String::new();
+        let wait = async {
+            loop {
+                let Some(why) = self.waits_for().await else {
+                    return;
+                };
+                if why != said {
+                    tell(&why);
+                    said = why;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let waited = tokio::time::timeout(patience, wait).await;
+        waited.map_err(|_| NotReady {
+            patience,
+            why: said,
+        })
+    }
+
+    /// What the control plane waits for; nothing, if it is ready.
+    async fn waits_for(&self) -> Option<String> {
+        let deployments = Api::<Deployment>::namespaced(self.client.clone(), NAMESPACE);
+        match deployments.get_opt(CONTROL).await {
+            Ok(Some(deployment)) if is_ready(&deployment) => return None,
+            Ok(Some(_)) => {}
+            Ok(None) => return Some("there is no Deployment yet".to_owned()),
+            Err(why) => return Some(in_words(&why)),
+        }
+        let labels = selector();
+        let labels: Vec<_> = labels.iter().map(|(it, is)| format!("{it}={is}")).collect();
+        let own = ListParams::default().labels(&labels.join(","));
+        let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);
+        Some(match pods.list(&own).await {
+            Ok(pods) => match pods.items.iter().max_by_key(|pod| begun(pod)) {
+                Some(pod) => of_pod(pod),
+                None => "there is no pod yet".to_owned(),
+            },
+            Err(why) => in_words(&why),
+        })
+    }
+}
+
+/// Whether the newest pod is there, ready, and the only one.
+fn is_ready(deployment: &Deployment) -> bool {
+    let Some(status) = &deployment.status else {
+        return false;
+    };
+    let is_seen = status.observed_generation == deployment.metadata.generation;
+    let one = Some(1);
+    let is_whole = [
+        status.replicas,
+        status.updated_replicas,
+        status.ready_replicas,
+    ];
+    is_seen && is_whole.iter().all(|number| *number == one)
+}
+
+fn begun(pod: &Pod) -> Option<&k8s_openapi::jiff::Timestamp> {
+    pod.metadata.creation_timestamp.as_ref().map(|time| &time.0)
+}
+
+/// What a pod waits for: a node, its image, or what it runs itself.
+fn of_pod(pod: &Pod) -> String {
+    let status = pod.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let mut unscheduled = conditions.iter();
+    let unscheduled = unscheduled.find(|it| it.type_ == "PodScheduled" && it.status == "False");
+    if let Some(condition) = unscheduled {
+        let message = condition.message.as_deref().unwrap_or_default();
+        return format!("no node for its pod: {message}");
+    }
+    let containers = status.container_statuses.unwrap_or_default();
+    match containers.first() {
+        Some(container) => of_container(container),
+        None => "its pod is on a node".to_owned(),
+    }
+}
+
+fn of_container(container: &ContainerStatus) -> String {
+    let ended = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| {
+        let ended = state.as_ref()?.terminated.as_ref()?;
+        let said = ended.message.as_deref().unwrap_or_default();
+        let line = said.trim().lines().last().unwrap_or_default().to_owned();
+        Some(format!("it has ended ({}) {line}", ended.exit_code))
+    };
+    let state = container.state.as_ref();
+    if let Some(why) = ended(&container.last_state).or_else(|| ended(&container.state)) {
+        return why.trim_end().to_owned();
+    }
+    match state.and_then(|state| state.waiting.as_ref()) {
+        Some(waiting) => {
+            let reason = waiting.reason.as_deref().unwrap_or("waiting");
+            match &waiting.message {
+                Some(message) => format!("{reason}: {message}"),
+                None => reason.to_owned(),
+            }
+        }
+        None => "it runs, and is not ready yet".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(status: serde_json::Value) -> String {
+        let pod = json!({"metadata": {"name": "a"}, "status": status});
+        of_pod(&serde_json::from_value(pod).unwrap())
+    }
+
+    fn container(state: serde_json::Value, last: serde_json::Value) -> String {
+        pod(json!({"containerStatuses": [{
+            "name": "control", "image": "", "imageID": "", "ready": false, "restartCount": 1,
+            "state": state, "lastState": last,
+        }]}))
+    }
+
+    #[test]
+    fn a_pod_says_what_it_waits_for() {
+        let unscheduled = json!({"conditions": [
+            {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"},
+        ]});
+        assert_eq!(
+            pod(unscheduled),
+            "no node for its pod: 0/1 nodes are available"
+        );
+        assert_eq!(pod(json!({})), "its pod is on a node");
+        let image = json!({"waiting": {"reason": "ErrImageNeverPull", "message": "no image"}});
+        assert_eq!(container(image, json!({})), "ErrImageNeverPull: no image");
+        let again = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+        let ended = json!({"terminated": {"exitCode": 3, "message": "start\nerror: no store\n"}});
+        assert_eq!(container(again, ended), "it has ended (3) error: no store");
+        let runs = json!({"running": {}});
+        assert_eq!(container(runs, json!({})), "it runs, and is not ready yet");
+    }
+
+    #[test]
+    fn a_deployment_is_ready_once_its_newest_pod_is_and_no_other_remains() {
+        let is_ready = |seen: i64, replicas: i32, updated: i32, ready: i32| {
+            let deployment = json!({
+                "metadata": {"generation": 2},
+                "status": {"observedGeneration": seen, "replicas": replicas, "updatedReplicas": updated,
+                           "readyReplicas": ready},
+            });
+            is_ready(&serde_json::from_value(deployment).unwrap())
+        };
+        assert!(is_ready(2, 1, 1, 1));
+        assert!(!is_ready(1, 1, 1, 1), "what was applied is not seen yet");
+        assert!(!is_ready(2, 2, 1, 1), "an older pod is still there");
+        assert!(!is_ready(2, 1, 0, 1), "the older pod");
+        assert!(!is_ready(2, 1, 1, 0));
+    }
+}

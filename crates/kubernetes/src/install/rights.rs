@@ -1,0 +1,142 @@
+//! What the control plane may do in a cluster: what it needs, and nothing else.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
+use leno_resources::spellings;
+
+use super::{CONTROL, NAMESPACE, Object, named, named_everywhere};
+use crate::{document, pod, status};
+
+/// Whom the control plane acts as, and what that account may.
+pub(super) fn all() -> [Object; 3] {
+    let account = ServiceAccount {
+        metadata: named(),
+        ..ServiceAccount::default()
+    };
+    let role = ClusterRole {
+        metadata: named_everywhere(),
+        rules: Some(rules()),
+        ..ClusterRole::default()
+    };
+    let binding = ClusterRoleBinding {
+        metadata: named_everywhere(),
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".to_owned()),
+            kind: "ClusterRole".to_owned(),
+            name: CONTROL.to_owned(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: CONTROL.to_owned(),
+            namespace: Some(NAMESPACE.to_owned()),
+            ..Subject::default()
+        }]),
+    };
+    [
+        Object::of(&account),
+        Object::of(&role),
+        Object::of(&binding),
+    ]
+}
+
+/// Webhooks of ours, by which a cluster asks the control plane.
+const WEBHOOKS: &str = "leno";
+
+fn rules() -> Vec<PolicyRule> {
+    let mut seen = BTreeMap::<String, Vec<String>>::new();
+    let mut reported = BTreeMap::<String, Vec<String>>::new();
+    for kind in [pod::pods(), pod::nodes()] {
+        seen.entry(kind.group).or_default().push(kind.plural);
+    }
+    for kind in spellings() {
+        let resource = document::resource(&kind);
+        if status::is_reported(&kind) {
+            let status = format!("{}/status", resource.plural);
+            let group = reported.entry(resource.group.clone());
+            group.or_default().push(status);
+        }
+        seen.entry(resource.group)
+            .or_default()
+            .push(resource.plural);
+    }
+    let mut rules = Vec::new();
+    rules.extend(seen.into_iter().map(|it| rule(it, &["list", "watch"])));
+    rules.extend(reported.into_iter().map(|it| rule(it, &["patch"])));
+    // What proves the tokens of service accounts.
+    rules.push(PolicyRule {
+        non_resource_urls: Some(texts(&[
+            "/.well-known/openid-configuration",
+            "/openid/v1/jwks",
+        ])),
+        verbs: texts(&["get"]),
+        ..PolicyRule::default()
+    });
+    let webhooks = [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ];
+    let webhooks = ("admissionregistration.k8s.io".to_owned(), texts(&webhooks));
+    rules.push(PolicyRule {
+        resource_names: Some(texts(&[WEBHOOKS])),
+        ..rule(webhooks, &["get", "list", "patch", "watch"])
+    });
+    for group in ["", "events.k8s.io"] {
+        let events = (group.to_owned(), texts(&["events"]));
+        rules.push(rule(events, &["create", "patch"]));
+    }
+    rules
+}
+
+fn rule((group, mut resources): (String, Vec<String>), verbs: &[&str]) -> PolicyRule {
+    resources.sort();
+    PolicyRule {
+        api_groups: Some(vec![group]),
+        resources: Some(resources),
+        verbs: texts(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+fn texts(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line a rule: `list watch: "" nodes pods`.
+    fn told(rule: &PolicyRule) -> String {
+        let verbs = rule.verbs.join(" ");
+        let what = match &rule.non_resource_urls {
+            Some(urls) => urls.join(" "),
+            None => {
+                let group = rule.api_groups.as_ref().unwrap().join(" ");
+                let resources = rule.resources.as_ref().unwrap().join(" ");
+                let names = rule.resource_names.clone().unwrap_or_default();
+                let only = names.iter().map(|name| format!(" only {name}"));
+                format!("{group:?} {resources}{}", only.collect::<String>())
+            }
+        };
+        format!("{verbs}: {what}")
+    }
+
+    #[test]
+    fn it_may_look_at_what_a_mesh_is_made_of_and_change_nothing_but_what_it_reports() {
+        let told: Vec<_> = rules().iter().map(told).collect();
+        let expect = [
+            r#"list watch: "" namespaces nodes pods services"#,
+            r#"list watch: "gateway.networking.k8s.io" grpcroutes httproutes referencegrants tcproutes tlsroutes"#,
+            r#"list watch: "leno.dev" accesspolicies meshes meshpeers meshworkloads telemetrypolicies trafficpolicies"#,
+            r#"patch: "gateway.networking.k8s.io" grpcroutes/status httproutes/status tcproutes/status tlsroutes/status"#,
+            r#"patch: "leno.dev" accesspolicies/status meshes/status meshpeers/status meshworkloads/status telemetrypolicies/status trafficpolicies/status"#,
+            "get: /.well-known/openid-configuration /openid/v1/jwks",
+            r#"get list patch watch: "admissionregistration.k8s.io" mutatingwebhookconfigurations validatingwebhookconfigurations only leno"#,
+            r#"create patch: "" events"#,
+            r#"create patch: "events.k8s.io" events"#,
+        ];
+        assert_eq!(told, expect);
+    }
+}

@@ -1,0 +1,79 @@
+//! The commands about Leno in a cluster of Kubernetes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use leno_model::TrustDomain;
+
+use super::time;
+
+/// Where a cluster is, and as whom it is asked.
+#[derive(Args)]
+#[command(next_help_heading = "Which cluster")]
+pub(crate) struct Reached {
+    /// The kubeconfig by which the cluster is asked; else $KUBECONFIG, else ~/.kube/config
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Which context of the kubeconfig; else its current one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kube_context: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    leno install                          checks, shows what would change, asks, waits until it is ready\n  \
+    leno install --print yaml | kubectl apply --server-side -f -\n\n\
+    What is there already is compared: a second time changes only what differs.\n\
+    Exit codes: 0 it is installed and ready · 1 something stands against it · 3 the cluster does not answer")]
+pub(crate) struct Install {
+    #[command(flatten)]
+    pub(crate) reached: Reached,
+
+    /// The image of the control plane, where the cluster's nodes find it; cargo xtask image makes one
+    #[arg(long, value_name = "NAME:TAG", default_value = IMAGE)]
+    pub(crate) image: String,
+
+    /// The class of the volume in which the control plane keeps its state; else the cluster's default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) storage_class: Option<String>,
+
+    /// The trust domain of the mesh; cluster.local if nothing is said. A mesh that is there keeps its own
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    pub(crate) trust_domain: Option<TrustDomain>,
+
+    /// Do it without asking
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+
+    /// Also set fields that somebody else has set to something else (K005)
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// For how long to wait until the control plane is ready
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "5m")]
+    pub(crate) wait: Duration,
+
+    /// Print the objects, ask no cluster and change nothing
+    #[arg(
+        long,
+        value_name = "FORM",
+        conflicts_with_all = ["kubeconfig", "kube_context", "trust_domain", "yes", "force", "wait"]
+    )]
+    pub(crate) print: Option<Printed>,
+}
+
+/// How objects are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Printed {
+    /// Documents that kubectl takes
+    Yaml,
+}
+
+/// What `cargo xtask image` calls it.
+const IMAGE: &str = concat!("leno.dev/leno:", env!("CARGO_PKG_VERSION"));
+
+fn domain(text: &str) -> Result<TrustDomain, String> {
+    TrustDomain::new(text).map_err(|error| error.to_string())
+}

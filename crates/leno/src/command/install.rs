@@ -1,0 +1,189 @@
+//! `leno install`: puts a control plane into a cluster of Kubernetes. It looks, shows, asks, applies and waits.
+
+use leno_kubernetes::Cluster;
+use leno_kubernetes::install::{
+    CONTROL, Change, Checked, Installation, NAMESPACE, NotApplied, Object, in_yaml, mesh,
+};
+use leno_model::{Code, Severity, TrustDomain};
+
+use crate::arguments::cluster::{Install, Printed};
+use crate::command::Answer;
+use crate::command::cluster::{failed, not_applied, place, print_problem};
+use crate::offline::count;
+use crate::terminal::{Line, Terminal};
+
+/// The trust domain of a mesh of which nobody says another.
+const DOMAIN: &str = "cluster.local";
+
+/// What nothing was done means.
+const UNCHANGED: &str = "nothing was changed";
+
+/// Installs a control plane, or prints what that would come to.
+pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let chosen = Installation {
+        image: options.image.clone(),
+        storage_class: options.storage_class.clone(),
+    };
+    if let Some(Printed::Yaml) = options.print {
+        terminal.text(&in_yaml(&chosen.objects()))?;
+        return Ok(Answer::Fine);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(install(options, &chosen, terminal))
+}
+
+async fn install(
+    options: &Install,
+    chosen: &Installation,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
+    let reached = &options.reached;
+    let place = place(reached.kubeconfig.clone(), reached.kube_context.clone());
+    let cluster = match Cluster::connect(&place).await {
+        Ok(cluster) => cluster,
+        Err(why) => return failed(Code::K001, why.to_string(), UNCHANGED, terminal),
+    };
+    terminal.line(Line::new().plain("cluster ").strong(cluster.url()))?;
+    terminal.gap()?;
+    let mut objects = chosen.objects();
+    let domain = options.trust_domain.as_ref();
+    let checked = match cluster.check(chosen, &objects, domain).await {
+        Ok(checked) => checked,
+        Err(why) => return not_applied(&why, UNCHANGED, terminal),
+    };
+    if !show(&checked, terminal)? {
+        return Ok(Answer::Bad);
+    }
+    if checked.meshes.is_empty() {
+        let fresh = domain
+            .cloned()
+            .map_or_else(|| TrustDomain::new(DOMAIN), Ok)?;
+        objects.push(mesh(&fresh));
+    }
+    let changes = match compare(&cluster, objects, options.force).await {
+        Ok(changes) => changes,
+        Err(why) => return not_applied(&why, UNCHANGED, terminal),
+    };
+    terminal.gap()?;
+    if changes.is_empty() {
+        terminal.line("nothing to change: all of it is there as it is to be")?;
+    } else {
+        show_changes(&changes, terminal)?;
+        if !options.yes && !terminal.confirm("Change the cluster?")? {
+            terminal.line(UNCHANGED)?;
+            return Ok(Answer::Bad);
+        }
+        for (object, change) in &changes {
+            if let Err(why) = cluster.apply(object, options.force).await {
+                return not_applied(&why, "what was made before it", terminal);
+            }
+            terminal.progress(Line::new().good(done(change)).plain(" ").plain(object));
+        }
+    }
+    let tell = |why: &str| terminal.progress(Line::new().dim("waiting ").plain(why));
+    if let Err(why) = cluster.until_ready(options.wait, tell).await {
+        return failed(
+            Code::K008,
+            why.to_string(),
+            "what was there before",
+            terminal,
+        );
+    }
+    let exec = format!("kubectl exec -n {NAMESPACE} deploy/{CONTROL} -- /leno");
+    let ready = Line::new()
+        .good("ready")
+        .plain("  the control plane runs in ");
+    terminal.line(ready.plain(NAMESPACE))?;
+    terminal.line(
+        Line::new()
+            .dim("Next   ")
+            .plain(format_args!("{exec} check")),
+    )?;
+    Ok(Answer::Fine)
+}
+
+/// Shows what was looked at, and says whether nothing stands against it.
+fn show(checked: &Checked, terminal: &mut Terminal) -> anyhow::Result<bool> {
+    for (what, how) in &checked.passed {
+        let line = Line::new().good("✓ ").plain(what).column(15, 2);
+        terminal.line(line.plain(how))?;
+    }
+    for problem in &checked.problems {
+        terminal.gap()?;
+        print_problem(problem, terminal)?;
+    }
+    let mut problems = checked.problems.iter();
+    Ok(problems.all(|problem| problem.severity < Severity::Error))
+}
+
+/// The objects that are not as they are to be, and what that takes.
+async fn compare(
+    cluster: &Cluster,
+    objects: Vec<Object>,
+    force: bool,
+) -> Result<Vec<(Object, Change)>, NotApplied> {
+    let mut changes = Vec::new();
+    for object in objects {
+        match cluster.compare(&object, force).await? {
+            Change::Nothing => {}
+            change => changes.push((object, change)),
+        }
+    }
+    Ok(changes)
+}
+
+/// A line for each object; those of one kind that are all new share one.
+fn show_changes(changes: &[(Object, Change)], terminal: &mut Terminal) -> anyhow::Result<()> {
+    let together = |one: &(Object, Change), other: &(Object, Change)| {
+        let is_new = |it: &(Object, Change)| it.1 == Change::Make;
+        is_new(one) && is_new(other) && one.0.kind() == other.0.kind()
+    };
+    for alike in changes.chunk_by(together) {
+        let Some((first, change)) = alike.first() else {
+            continue;
+        };
+        let line = match change {
+            Change::Alter(fields) => Line::new()
+                .doubtful("~ ")
+                .plain(first)
+                .column(48, 2)
+                .dim(few(fields, 2)),
+            Change::Make | Change::Nothing => {
+                let line = Line::new().good("+ ").plain(first);
+                match alike.len() {
+                    1 => line,
+                    all => line.plain(format_args!(" and {} more", all - 1)),
+                }
+            }
+        };
+        terminal.line(line)?;
+    }
+    let is_new = |it: &&(Object, Change)| it.1 == Change::Make;
+    let made = changes.iter().filter(is_new).count();
+    let sum = format!(
+        "{} to make, {} to change",
+        count(made, "object"),
+        changes.len() - made
+    );
+    terminal.gap()?;
+    Ok(terminal.line(sum)?)
+}
+
+/// The first of some texts, and how many more there are.
+fn few(texts: &[String], most: usize) -> String {
+    let shown = texts.iter().take(most).map(String::as_str);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match texts.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn done(change: &Change) -> &'static str {
+    match change {
+        Change::Make | Change::Nothing => "made",
+        Change::Alter(_) => "changed",
+    }
+}

@@ -1,0 +1,150 @@
+//! A control plane that `leno install` puts into a cluster.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::process::Command;
+use std::time::Duration;
+
+use leno_cluster::{Cluster, LENO, Tier, of_leno};
+use leno_e2e::{ended, run_within};
+
+/// A route of a Service that is there, to one that is not.
+const SHOP: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: cart, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart, port: 80}]
+  rules: [{backendRefs: [{name: kart, port: 80}]}]
+";
+
+/// So long a pod may take to come up beside other work.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A node that has Gateway API, Leno's image, and a volume that somebody has made by hand.
+fn node() -> Cluster {
+    let cluster = Cluster::start(Tier::Node).unwrap();
+    cluster.define_gateway_api().unwrap();
+    cluster.import(&of_leno().unwrap()).unwrap();
+    let state = cluster.folder().join("state");
+    fs::create_dir(&state).unwrap();
+    // Nobody gives such a volume to whom a pod runs as.
+    chown(&state, Some(65532), Some(65532)).unwrap();
+    cluster
+        .apply(&format!(
+            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: disk}}, spec: {{\
+             capacity: {{storage: 2Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: '{}'}}}}}}",
+            state.display()
+        ))
+        .unwrap();
+    cluster
+}
+
+fn leno(cluster: &Cluster, arguments: &[&str]) -> Command {
+    let program = leno_e2e::built("leno");
+    let mut command = cluster.command(&program.display().to_string());
+    command.args(arguments);
+    command
+}
+
+/// What `leno install` says, which has to succeed.
+fn install(cluster: &Cluster) -> String {
+    let install = ["install", "--yes", "--image", LENO];
+    run_within(PATIENCE, &mut leno(cluster, &install))
+}
+
+/// What Leno says in the control plane's pod, as soon as there is one that answers.
+fn inside(cluster: &Cluster, arguments: &[&str]) -> String {
+    let exec = ["exec", "-n", "leno-system", "deploy/leno-control", "--"];
+    let exec = [&exec[..], &["/leno"], arguments].concat();
+    let answer = cluster.until("leno in the pod", || cluster.ask(&exec).ok());
+    answer.unwrap()
+}
+
+fn pod(cluster: &Cluster) -> String {
+    let pods = ["get", "pods", "-n", "leno-system", "-o", "name"];
+    cluster.ask(&pods).unwrap()
+}
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
+    let cluster = node();
+    let told = install(&cluster);
+    for line in [
+        "✓ storage      PersistentVolume disk",
+        "✓ Gateway API  v1.6.3",
+        "+ Deployment leno-system/leno-control",
+        "+ Mesh default",
+        "ready  the control plane runs in leno-system",
+    ] {
+        assert!(told.contains(line), "{line:?} is not in:\n{told}");
+    }
+    let domain = [
+        "get",
+        "mesh",
+        "default",
+        "-o",
+        "jsonpath={.spec.trustDomain}",
+    ];
+    assert_eq!(cluster.ask(&domain).unwrap(), "cluster.local");
+
+    // It may do what it has to: it sees what is written, and says what it thinks of it.
+    cluster.apply(SHOP).unwrap();
+    let reason = "jsonpath={.status.parents[0].conditions[?(@.type=='ResolvedRefs')].reason}";
+    let status = ["get", "httproute", "cart", "-n", "shop", "-o", reason];
+    let what = "the route's status";
+    let written = || {
+        cluster
+            .ask(&status)
+            .ok()
+            .filter(|told| told == "BackendNotFound")
+    };
+    cluster.until(what, written).unwrap();
+    let checked = inside(&cluster, &["check", "-n", "leno-system"]);
+    let well = checked.contains("no problem") && !checked.contains("warning");
+    assert!(well, "{checked}");
+
+    let again = install(&cluster);
+    assert!(again.contains("nothing to change"), "{again}");
+    assert!(again.contains("ready  the control plane"), "{again}");
+
+    let (bundle, first) = (inside(&cluster, &["certs", "bundle"]), pod(&cluster));
+    assert!(bundle.contains("x5c"), "{bundle}");
+    let delete = ["delete", "-n", "leno-system", first.trim()];
+    cluster.ask(&delete).unwrap();
+    let another = || Some(pod(&cluster)).filter(|pod| !pod.is_empty() && *pod != first);
+    cluster.until("another pod", another).unwrap();
+    install(&cluster);
+    assert_eq!(inside(&cluster, &["certs", "bundle"]), bundle);
+
+    // What is printed is what is there.
+    let print = ["install", "--image", LENO, "--print", "yaml"];
+    let printed = run_within(PATIENCE, &mut leno(&cluster, &print));
+    let applied = cluster.apply(&printed).unwrap();
+    assert!(applied.contains("leno-control"), "{applied}");
+    let again = install(&cluster);
+    assert!(again.contains("nothing to change"), "{again}");
+
+    // Who names another trust domain gets no other mesh.
+    let other = [
+        "install",
+        "--yes",
+        "--image",
+        LENO,
+        "--trust-domain",
+        "shop.local",
+    ];
+    let refused = ended(&mut leno(&cluster, &other)).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.out.contains("K009"), "{}", refused.out);
+}

@@ -27,6 +27,7 @@ pub use self::apply::{Change, NotApplied};
 pub use self::check::{Checked, Problem};
 pub use self::ready::NotReady;
 use crate::document;
+use crate::webhook::{MODE, webhook};
 
 /// The namespace of all that is Leno's own.
 pub const NAMESPACE: &str = SYSTEM;
@@ -34,10 +35,13 @@ pub const NAMESPACE: &str = SYSTEM;
 /// What the control plane's objects are called.
 pub const CONTROL: &str = CONTROL_PLANE;
 
+/// The port at which the control plane takes calls, of proxies and of the API server.
+const PORT: u16 = 15012;
+
 /// What is chosen of an installation.
 #[derive(Clone, Debug)]
 pub struct Installation {
-    /// The image of the control plane.
+    /// The image of the control plane, and of the proxies that pods get.
     pub image: String,
     /// The class of the volume for its state; without it, the cluster's default one.
     pub storage_class: Option<String>,
@@ -51,6 +55,8 @@ impl Installation {
         objects.push(Object::of(&namespace()));
         objects.extend(rights::all());
         objects.extend(pod::all(self));
+        // Last: while nobody answers, no pod is made that is to have a sidecar.
+        objects.push(asking());
         objects
     }
 }
@@ -134,10 +140,17 @@ impl fmt::Display for Object {
     }
 }
 
+/// By what the API server asks the control plane about pods.
+fn asking() -> Object {
+    let mut webhook = webhook(CONTROL, NAMESPACE, PORT);
+    webhook.metadata.labels = Some(labels());
+    Object::of(&webhook)
+}
+
 /// Leno's own namespace, which is in no mesh itself.
 fn namespace() -> Namespace {
     let mut labels = labels();
-    labels.insert("leno.dev/dataplane-mode".to_owned(), "none".to_owned());
+    labels.insert(MODE.to_owned(), "none".to_owned());
     Namespace {
         metadata: ObjectMeta {
             name: Some(NAMESPACE.to_owned()),
@@ -202,8 +215,7 @@ mod tests {
         assert!(at("ClusterRole") < at("ClusterRoleBinding"));
         assert!(at("ClusterRoleBinding") < at("Deployment"));
         assert!(at("PersistentVolumeClaim") < at("Deployment"));
-        let last = objects.last().unwrap().to_string();
-        assert_eq!(last, "Deployment leno-system/leno-control");
+        assert!(at("Deployment") < at("MutatingWebhookConfiguration"));
         for object in &objects {
             let part = &object.body["metadata"]["labels"]["app.kubernetes.io/part-of"];
             assert_eq!(part, "leno", "{object}");

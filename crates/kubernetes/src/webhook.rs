@@ -22,7 +22,7 @@ pub const WEBHOOK: &str = "leno";
 pub const INJECT: &str = "/inject";
 
 /// The label that says how a pod, or all pods of a namespace, take part.
-const MODE: &str = "leno.dev/dataplane-mode";
+pub(crate) const MODE: &str = "leno.dev/dataplane-mode";
 const SIDECAR: &str = "sidecar";
 
 /// The API server is not told by what we are proven.

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{CONTROL, Installation, NAMESPACE, Object, labels, named, selector};
+use super::{CONTROL, Installation, NAMESPACE, Object, PORT, labels, named, selector};
 
 /// Where its state is kept, how it is reached, and what runs.
 pub(super) fn all(chosen: &Installation) -> [Object; 3] {
@@ -25,8 +25,8 @@ pub(super) fn all(chosen: &Installation) -> [Object; 3] {
     ]
 }
 
-/// The ports that it takes calls at: those of proxies, those of the API server, and those of whoever reads metrics.
-const PORTS: [(&str, i32); 3] = [("control", 15012), ("webhook", 15017), ("metrics", 15020)];
+/// The ports that it takes calls at, and that of whoever reads metrics.
+const PORTS: [(&str, u16); 2] = [("control", PORT), ("metrics", 15020)];
 
 /// Nobody whom a node knows.
 const USER: i64 = 65532;
@@ -63,18 +63,17 @@ fn claim(chosen: &Installation) -> PersistentVolumeClaim {
 }
 
 fn service() -> Service {
-    let port = |name: &str, port: i32| ServicePort {
-        name: Some(name.to_owned()),
-        port,
-        target_port: Some(IntOrString::String(name.to_owned())),
+    let port = ServicePort {
+        name: Some("control".to_owned()),
+        port: PORT.into(),
+        target_port: Some(IntOrString::String("control".to_owned())),
         ..ServicePort::default()
     };
     Service {
         metadata: named(),
         spec: Some(ServiceSpec {
             selector: Some(selector()),
-            // An API server asks webhooks at 443.
-            ports: Some(vec![port("control", 15012), port("webhook", 443)]),
+            ports: Some(vec![port]),
             ..ServiceSpec::default()
         }),
         ..Service::default()
@@ -152,12 +151,17 @@ fn volume(name: &str) -> Volume {
 }
 
 fn container(chosen: &Installation) -> Container {
-    let advertise = format!("{CONTROL}.{NAMESPACE}.svc:15012");
+    let (listen, advertise) = (
+        format!("[::]:{PORT}"),
+        format!("{CONTROL}.{NAMESPACE}.svc:{PORT}"),
+    );
     let arguments = [
         "control",
         "--kubernetes",
+        "--sidecar",
+        &chosen.image,
         "--listen",
-        "[::]:15012",
+        &listen,
         "--advertise",
         &advertise,
         "--metrics",
@@ -167,9 +171,9 @@ fn container(chosen: &Installation) -> Container {
         "--socket",
         SOCKET,
     ];
-    let port = |(name, port): (&str, i32)| ContainerPort {
+    let port = |(name, port): (&str, u16)| ContainerPort {
         name: Some(name.to_owned()),
-        container_port: port,
+        container_port: port.into(),
         ..ContainerPort::default()
     };
     let mount = |(name, path): (&str, &str)| VolumeMount {

@@ -31,7 +31,8 @@ pub(crate) struct Install {
     #[command(flatten)]
     pub(crate) reached: Reached,
 
-    /// The image of the control plane, where the cluster's nodes find it; cargo xtask image makes one
+    /// The image of the control plane and of pods' proxies, where the cluster's nodes find it; cargo xtask
+    /// image makes one
     #[arg(long, value_name = "NAME:TAG", default_value = IMAGE)]
     pub(crate) image: String,
 

@@ -110,6 +110,11 @@ fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
             .filter(|told| told == "BackendNotFound")
     };
     cluster.until(what, written).unwrap();
+    // And the API server knows by what it is proven, when it asks about pods.
+    let bundle = "jsonpath={.webhooks[*].clientConfig.caBundle}";
+    let webhook = ["get", "mutatingwebhookconfiguration", "leno", "-o", bundle];
+    let proven = || cluster.ask(&webhook).ok().filter(|told| !told.is_empty());
+    cluster.until("a CA bundle", proven).unwrap();
     let checked = inside(&cluster, &["check", "-n", "leno-system"]);
     let well = checked.contains("no problem") && !checked.contains("warning");
     assert!(well, "{checked}");

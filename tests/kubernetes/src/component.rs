@@ -133,6 +133,9 @@ impl Plan<'_> {
                 self.kubeconfig("controllers"),
                 "--leader-elect=false".to_owned(),
                 "--use-service-account-credentials".to_owned(),
+                // The first block is the first node's, as its CNI has it.
+                "--allocate-node-cidrs".to_owned(),
+                "--cluster-cidr=10.244.0.0/16".to_owned(),
                 format!("--root-ca-file={}", self.pki("ca.pem")),
                 format!(
                     "--service-account-private-key-file={}",

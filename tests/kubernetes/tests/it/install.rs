@@ -31,7 +31,7 @@ spec:
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A node that has Gateway API, Leno's image, and a volume that somebody has made by hand.
-fn node() -> Cluster {
+pub(crate) fn node() -> Cluster {
     let cluster = Cluster::start(Tier::Node).unwrap();
     cluster.define_gateway_api().unwrap();
     cluster.import(&of_leno().unwrap()).unwrap();
@@ -57,13 +57,13 @@ fn leno(cluster: &Cluster, arguments: &[&str]) -> Command {
 }
 
 /// What `leno install` says, which has to succeed.
-fn install(cluster: &Cluster) -> String {
+pub(crate) fn install(cluster: &Cluster) -> String {
     let install = ["install", "--yes", "--image", LENO];
     run_within(PATIENCE, &mut leno(cluster, &install))
 }
 
 /// What Leno says in the control plane's pod, as soon as there is one that answers.
-fn inside(cluster: &Cluster, arguments: &[&str]) -> String {
+pub(crate) fn inside(cluster: &Cluster, arguments: &[&str]) -> String {
     let exec = ["exec", "-n", "leno-system", "deploy/leno-control", "--"];
     let exec = [&exec[..], &["/leno"], arguments].concat();
     let answer = cluster.until("leno in the pod", || cluster.ask(&exec).ok());

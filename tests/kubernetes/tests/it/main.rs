@@ -9,3 +9,4 @@ mod install;
 mod killed;
 mod node;
 mod rest;
+mod sidecar;

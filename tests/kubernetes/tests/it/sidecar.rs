@@ -1,0 +1,126 @@
+//! Pods with a proxy beside them, on a real node.
+
+use leno_cluster::{Cluster, POD};
+
+use crate::install::{inside, install, node};
+
+/// Two servers that are checked over HTTP and take calls that prove who makes them, and of these web's alone; one that
+/// may call; one that may not; one without a proxy; a job.
+fn shop() -> String {
+    let account = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: shop}}\n"
+        )
+    };
+    let deployment = |name: &str, namespace: &str, more: &str| {
+        format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+             spec:\n  replicas: 1\n  selector: {{matchLabels: {{app: {name}}}}}\n  template:\n    \
+             metadata: {{labels: {{app: {name}}}}}\n    spec:\n      serviceAccountName: {name}\n      \
+             terminationGracePeriodSeconds: 5\n      \
+             containers:\n      - {{name: app, image: '{POD}', args: [serve, '8080']{more}}}\n"
+        )
+    };
+    let probe = ", ports: [{name: http, containerPort: 8080}], \
+                 readinessProbe: {periodSeconds: 1, httpGet: {path: /live, port: http}}";
+    [
+        "apiVersion: v1\nkind: Namespace\n\
+         metadata: {name: shop, labels: {leno.dev/dataplane-mode: sidecar}}\n\
+         ---\napiVersion: v1\nkind: Namespace\nmetadata: {name: outside}\n\
+         ---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: stranger, namespace: outside}\n",
+        &account("cart"),
+        &account("web"),
+        &account("mail"),
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n\
+         spec: {selector: {app: cart}, ports: [{name: http, port: 80, targetPort: http}]}\n",
+        "---\napiVersion: leno.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {name: cart, namespace: shop}\n\
+         spec:\n  targetRefs: [{kind: Service, name: cart}]\n  mtls: Strict\n  default: Deny\n  \
+         rules: [{callers: [{identity: shop/web}], requests: [{paths: [{value: /items}]}]}]\n",
+        &deployment("cart", "shop", probe).replace("replicas: 1", "replicas: 2"),
+        &deployment("web", "shop", ""),
+        &deployment("mail", "shop", ""),
+        &deployment("stranger", "outside", ""),
+    ]
+    .concat()
+}
+
+const JOB: &str = "\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: report, namespace: shop}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      serviceAccountName: web
+      restartPolicy: Never
+      initContainers:
+      - {name: first, image: POD, args: [get, 'http://cart:80/items']}
+      containers:
+      - {name: app, image: POD, args: [get, 'http://cart:80/items']}
+";
+
+/// What a pod of a Deployment gets for a call.
+fn get(cluster: &Cluster, namespace: &str, from: &str, url: &str) -> String {
+    let deployment = format!("deploy/{from}");
+    let exec = ["exec", "-n", namespace, &deployment, "-c", "app", "--"];
+    let told = cluster.ask(&[&exec[..], &["/pod", "get", url]].concat());
+    told.unwrap_or_else(|failed| failed.to_string())
+}
+
+fn until_ready(cluster: &Cluster, namespace: &str, deployment: &str) {
+    let name = format!("deployment/{deployment}");
+    let rollout = [
+        "rollout",
+        "status",
+        "-n",
+        namespace,
+        &name,
+        "--timeout=120s",
+    ];
+    cluster.ask(&rollout).unwrap();
+}
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn pods_with_a_proxy_call_each_other_by_who_they_are() {
+    let cluster = node();
+    install(&cluster);
+    cluster.apply(&shop()).unwrap();
+    for deployment in ["cart", "web", "mail"] {
+        until_ready(&cluster, "shop", deployment);
+    }
+    until_ready(&cluster, "outside", "stranger");
+
+    let allowed = || {
+        let told = get(&cluster, "shop", "web", "http://cart:80/items");
+        told.starts_with("cart-").then_some(())
+    };
+    cluster.until("web gets what it may get", allowed).unwrap();
+    let path = get(&cluster, "shop", "web", "http://cart:80/secret");
+    assert!(path.contains("shop/web may not GET /secret"), "{path}");
+    let other = get(&cluster, "shop", "mail", "http://cart:80/items");
+    assert!(other.contains("shop/mail may not GET /items"), "{other}");
+    // Whoever has no proxy proves nothing.
+    let stranger = get(&cluster, "outside", "stranger", "http://cart.shop:80/items");
+    assert!(stranger.contains("the call came in plain"), "{stranger}");
+    // A pod's own node checks its health, though it proves nothing: the Deployment became ready.
+    let probes = inside(&cluster, &["check", "-n", "shop"]);
+    assert!(probes.contains("no problem"), "{probes}");
+
+    // A job ends with its work, and its first step has the mesh too.
+    cluster.apply(&JOB.replace("POD", POD)).unwrap();
+    let wait = [
+        "wait",
+        "-n",
+        "shop",
+        "--for=condition=Complete",
+        "job/report",
+        "--timeout=120s",
+    ];
+    cluster.ask(&wait).unwrap();
+    let logs = cluster
+        .ask(&["logs", "-n", "shop", "job/report", "-c", "app"])
+        .unwrap();
+    assert!(logs.starts_with("cart-"), "{logs}");
+}

@@ -23,9 +23,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 }
 
 /// Runs the conformance suite without a mesh, where it must fail.
-pub(crate) fn run_conformance(_arguments: &[String]) -> Outcome {
+pub(crate) fn run_conformance(arguments: &[String]) -> Outcome {
     packages::install(Purpose::Cluster)?;
-    program(&["conformance"])
+    let mut words = vec!["conformance"];
+    words.extend(arguments.iter().map(String::as_str));
+    program(&words)
 }
 
 fn program(arguments: &[&str]) -> Outcome {

@@ -200,7 +200,8 @@ pub fn ended(command: &mut Command) -> Option<Ended> {
     ended_within(PATIENCE, command)
 }
 
-fn ended_within(patience: Duration, command: &mut Command) -> Option<Ended> {
+/// The same, waited for so long.
+pub fn ended_within(patience: Duration, command: &mut Command) -> Option<Ended> {
     let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = pipes.spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -434,11 +434,11 @@ pub fn binary() -> &'static Path {
 /// The program of a package of this workspace that has its name, which is built as whoever asks was.
 pub fn built(package: &str) -> PathBuf {
     let asking = std::env::current_exe().expect("a process has a program");
-    let folder = asking
-        .ancestors()
-        .nth(2)
-        .expect("target/PROFILE/deps/tests")
-        .to_owned();
+    let beside = asking.parent().expect("target/PROFILE/PROGRAM");
+    let folder = match beside.ends_with("deps") {
+        true => beside.parent().expect("target/PROFILE/deps/TESTS"),
+        false => beside,
+    };
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", package, "--target-dir"]);
     cargo.arg(folder.parent().expect("target/PROFILE"));

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use leno_e2e::{Block, ended};
+use leno_e2e::{Block, Ended, ended};
 use leno_image::Image;
 
 use crate::authority::{Authority, Subject};
@@ -352,14 +352,19 @@ fn is_ready(pki: &Path, url: &str) -> Option<()> {
 
 /// Runs a command to its end and gives what it printed.
 pub(crate) fn said(command: &mut Command) -> Result<String, Failure> {
+    let ended = ended(command.stdin(Stdio::null()));
+    said_by(command, ended)
+}
+
+/// What a command has said that has ended, if it did; fails if it failed.
+pub(crate) fn said_by(command: &Command, ended: Option<Ended>) -> Result<String, Failure> {
     let line = format!("{command:?}");
     let failed = |status: &str, said: String| Failure::Command {
         command: line.clone(),
         status: status.to_owned(),
         said,
     };
-    let ended = ended(command.stdin(Stdio::null()))
-        .ok_or_else(|| failed("it does not end", String::new()))?;
+    let ended = ended.ok_or_else(|| failed("it does not end", String::new()))?;
     if ended.status.success() {
         return Ok(ended.out);
     }

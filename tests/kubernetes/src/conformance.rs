@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use leno_image::{Image, Part};
 
-use crate::programs::{Suite, gateway_api};
+use crate::programs::Suite;
 use crate::{Cluster, Failure, Tier, authority};
 
 /// How each test of a profile ended, by name.
@@ -23,17 +23,71 @@ pub const NEEDS_A_MESH: [&str; 6] = [
     "MeshTrafficSplit",
 ];
 
+/// How the mesh's proxies are placed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// One in each pod.
+    Sidecar,
+}
+
+impl Placement {
+    /// Its name, as the label of a namespace says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sidecar => "sidecar",
+        }
+    }
+}
+
 /// Runs the core tests of the profile for HTTP on a node without a mesh. What the suite says goes to `log`.
 pub fn without_mesh(log: &Path) -> Result<Outcomes, Failure> {
     let suite = Suite::make()?;
     let cluster = Cluster::start(Tier::Node)?;
+    cluster.define_gateway_api()?;
+    run(&suite, &cluster, &WITHOUT.map(str::to_owned), log)
+}
+
+/// Runs all tests of both mesh profiles on a node with Leno. What the suite says goes to `log`, and its report to
+/// `report`, in the form in which Gateway API takes reports. `only` runs one test alone.
+pub fn with_mesh(
+    placement: Placement,
+    only: Option<&str>,
+    log: &Path,
+    report: &Path,
+) -> Result<Outcomes, Failure> {
+    let suite = Suite::make()?;
+    let cluster = Cluster::for_leno()?;
+    cluster.install_leno()?;
+    let features = FEATURES.concat().join(",");
+    let mut arguments = WITH.map(str::to_owned).to_vec();
+    arguments.extend([
+        format!("--supported-features={features}"),
+        format!(
+            "--namespace-labels=leno.dev/dataplane-mode={}",
+            placement.name()
+        ),
+        format!("--mode={}", placement.name()),
+        format!("--report-output={}", report.display()),
+        format!("--version=v{}", env!("CARGO_PKG_VERSION")),
+    ]);
+    arguments.extend(only.map(|only| format!("--run-test={only}")));
+    run(&suite, &cluster, &arguments, log)
+}
+
+/// Runs the suite with these arguments beside those that always hold.
+fn run(
+    suite: &Suite,
+    cluster: &Cluster,
+    arguments: &[String],
+    log: &Path,
+) -> Result<Outcomes, Failure> {
     let manifests = suite.conformance.join("mesh/manifests.yaml");
     let manifests = fs::read_to_string(&manifests).map_err(Failure::of("the suite's manifests"))?;
-    cluster.import(&echo(&suite, &manifests)?)?;
-    cluster.define(&gateway_api()?)?;
+    cluster.import(&echo(suite, &manifests)?)?;
     let out = fs::File::create(log).map_err(Failure::of(log.display().to_string()))?;
     let mut tests = cluster.command(&suite.tests.display().to_string());
-    tests.args(ARGUMENTS).stdin(Stdio::null()).stdout(out);
+    tests.args(ARGUMENTS).args(arguments);
+    tests.stdin(Stdio::null()).stdout(out);
     let ended = tests.stderr(Stdio::null()).status();
     ended.map_err(Failure::of("the conformance suite"))?;
     let said = fs::read_to_string(log).map_err(Failure::of(log.display().to_string()))?;
@@ -85,13 +139,50 @@ fn outcomes(said: &str) -> Outcomes {
 }
 
 /// How the suite is run: one lucky answer is no proof, so that each has to come twenty times.
-const ARGUMENTS: [&str; 6] = [
+const ARGUMENTS: [&str; 4] = [
     "-test.v",
     "-test.run=TestConformance",
     "-test.timeout=40m",
+    "--timeout-config-overrides=RequiredConsecutiveSuccesses:20;MaxTimeToConsistency:30",
+];
+
+const WITHOUT: [&str; 2] = [
     "--conformance-profiles=MESH-HTTP",
     "--supported-features=Mesh,HTTPRoute",
-    "--timeout-config-overrides=RequiredConsecutiveSuccesses:20;MaxTimeToConsistency:30",
+];
+
+/// Who makes the claim.
+const WITH: [&str; 6] = [
+    "--conformance-profiles=MESH-HTTP,MESH-GRPC",
+    "--gateway-class=",
+    "--organization=leno",
+    "--project=leno",
+    "--url=https://leno.dev",
+    "--contact=https://leno.dev",
+];
+
+/// The features whose tests run: those of the profiles' core, all extended ones of meshes, and those that tests of meshes
+/// ask for and no profile of meshes scores.
+const FEATURES: [&[&str]; 3] = [
+    &["Mesh", "HTTPRoute", "GRPCRoute"],
+    &[
+        "MeshClusterIPMatching",
+        "MeshConsumerRoute",
+        "MeshHTTPRouteBackendRequestHeaderModification",
+        "MeshHTTPRouteNamedRouteRule",
+        "MeshHTTPRouteQueryParamMatching",
+        "MeshHTTPRouteRedirectPath",
+        "MeshHTTPRouteRedirectPort",
+        "MeshHTTPRouteRewritePath",
+        "MeshHTTPRouteSchemeRedirect",
+    ],
+    &[
+        "HTTPRoute303RedirectStatusCode",
+        "HTTPRoute307RedirectStatusCode",
+        "HTTPRoute308RedirectStatusCode",
+        "HTTPRouteParentRefPort",
+        "HTTPRouteResponseHeaderModification",
+    ],
 ];
 
 #[cfg(test)]

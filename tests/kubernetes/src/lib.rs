@@ -13,6 +13,7 @@ mod failure;
 mod images;
 pub mod inside;
 pub mod keeper;
+mod mesh;
 mod programs;
 mod sandbox;
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use leno_cluster::conformance::Placement;
 use leno_cluster::{Cluster, Failure, Tier, conformance, inside, keeper};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,7 +45,18 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
     match words {
         ["keep", kind, folder] => keeper::keep(kind, Path::new(folder))?,
         ["inside", kind, folder] => inside::serve(kind, Path::new(folder))?,
-        ["conformance"] => return control(),
+        ["conformance"] => {
+            let without = control()?;
+            let with = conform(None)?;
+            return Ok(if without == ExitCode::SUCCESS {
+                with
+            } else {
+                without
+            });
+        }
+        ["conformance", "--only", "none"] => return control(),
+        ["conformance", "--only", "sidecar"] => return conform(None),
+        ["conformance", "--only", "sidecar", test] => return conform(Some(test)),
         ["--help" | "-h"] => print!("{HELP}"),
         ["--api", rest @ ..] => return serve(Tier::Api, rest),
         rest => return serve(Tier::Node, rest),
@@ -104,6 +116,33 @@ fn control() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     Err(format!("tests that ended otherwise: {blind}; not run: {missing:?}").into())
+}
+
+/// Runs the conformance suite on a node with Leno: all of its tests must pass.
+fn conform(only: Option<&str>) -> Result<ExitCode, Box<dyn Error>> {
+    let placement = Placement::Sidecar;
+    let name = format!("leno-conformance-{}", placement.name());
+    let log = std::env::temp_dir().join(&name).with_extension("log");
+    let report = std::env::temp_dir().join(&name).with_extension("yaml");
+    eprintln!(
+        "Running the suite with a mesh ({}): {}",
+        placement.name(),
+        log.display()
+    );
+    let outcomes = conformance::with_mesh(placement, only, &log, &report)?;
+    for (name, passed) in &outcomes {
+        println!("{name:<48} {}", if *passed { "passes" } else { "FAILS" });
+    }
+    let failed = outcomes.values().filter(|passed| !**passed).count();
+    if failed > 0 || outcomes.is_empty() {
+        return Err(format!("{failed} of {} tests failed", outcomes.len()).into());
+    }
+    println!(
+        "All {} tests pass; the report: {}",
+        outcomes.len(),
+        report.display()
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 fn start(tier: Tier) -> Result<Cluster, Failure> {

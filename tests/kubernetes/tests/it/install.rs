@@ -1,11 +1,8 @@
 //! A control plane that `leno install` puts into a cluster.
 
-use std::fs;
-use std::os::unix::fs::chown;
-use std::process::Command;
 use std::time::Duration;
 
-use leno_cluster::{Cluster, LENO, Tier, of_leno};
+use leno_cluster::{Cluster, LENO};
 use leno_e2e::{ended, run_within};
 
 /// A route of a Service that is there, to one that is not.
@@ -30,36 +27,14 @@ spec:
 /// So long a pod may take to come up beside other work.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A node that has Gateway API, Leno's image, and a volume that somebody has made by hand.
-pub(crate) fn node() -> Cluster {
-    let cluster = Cluster::start(Tier::Node).unwrap();
-    cluster.define_gateway_api().unwrap();
-    cluster.import(&of_leno().unwrap()).unwrap();
-    let state = cluster.folder().join("state");
-    fs::create_dir(&state).unwrap();
-    // Nobody gives such a volume to whom a pod runs as.
-    chown(&state, Some(65532), Some(65532)).unwrap();
-    cluster
-        .apply(&format!(
-            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: disk}}, spec: {{\
-             capacity: {{storage: 2Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: '{}'}}}}}}",
-            state.display()
-        ))
-        .unwrap();
-    cluster
-}
-
-fn leno(cluster: &Cluster, arguments: &[&str]) -> Command {
-    let program = leno_e2e::built("leno");
-    let mut command = cluster.command(&program.display().to_string());
-    command.args(arguments);
-    command
+/// A node on which Leno can be installed.
+fn node() -> Cluster {
+    Cluster::for_leno().unwrap()
 }
 
 /// What `leno install` says, which has to succeed.
-pub(crate) fn install(cluster: &Cluster) -> String {
-    let install = ["install", "--yes", "--image", LENO];
-    run_within(PATIENCE, &mut leno(cluster, &install))
+fn install(cluster: &Cluster) -> String {
+    cluster.install_leno().unwrap()
 }
 
 /// What Leno says in the control plane's pod, as soon as there is one that answers.
@@ -134,7 +109,7 @@ fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
 
     // What is printed is what is there.
     let print = ["install", "--image", LENO, "--print", "yaml"];
-    let printed = run_within(PATIENCE, &mut leno(&cluster, &print));
+    let printed = run_within(PATIENCE, &mut cluster.leno(&print));
     let applied = cluster.apply(&printed).unwrap();
     assert!(applied.contains("leno-control"), "{applied}");
     let again = install(&cluster);
@@ -149,7 +124,7 @@ fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
         "--trust-domain",
         "shop.local",
     ];
-    let refused = ended(&mut leno(&cluster, &other)).unwrap();
+    let refused = ended(&mut cluster.leno(&other)).unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.out.contains("K009"), "{}", refused.out);
 }

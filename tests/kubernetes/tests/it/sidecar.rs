@@ -2,7 +2,7 @@
 
 use leno_cluster::{Cluster, POD};
 
-use crate::install::{inside, install, node};
+use crate::install::inside;
 
 /// Two servers that are checked over HTTP and take calls that prove who makes them, and of these web's alone; one that
 /// may call; one that may not; one without a proxy; a job.
@@ -84,8 +84,8 @@ fn until_ready(cluster: &Cluster, namespace: &str, deployment: &str) {
 #[test]
 #[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn pods_with_a_proxy_call_each_other_by_who_they_are() {
-    let cluster = node();
-    install(&cluster);
+    let cluster = Cluster::for_leno().unwrap();
+    cluster.install_leno().unwrap();
     cluster.apply(&shop()).unwrap();
     for deployment in ["cart", "web", "mail"] {
         until_ready(&cluster, "shop", deployment);

@@ -1,0 +1,53 @@
+//! A node with Leno on it, put there by its own command.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use leno_e2e::ended_within;
+
+use crate::cluster::said_by;
+use crate::images::{LENO, of_leno};
+use crate::{Cluster, Failure, Tier};
+
+/// So long a control plane may take to come up beside other work.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Whom the control plane's pod runs as.
+const USER: u32 = 65532;
+
+impl Cluster {
+    /// A node that has what `leno install` takes: the kinds of Gateway API, Leno's image, and a volume that somebody has
+    /// made by hand.
+    pub fn for_leno() -> Result<Self, Failure> {
+        let cluster = Self::start(Tier::Node)?;
+        cluster.define_gateway_api()?;
+        cluster.import(&of_leno()?)?;
+        let state = cluster.folder().join("state");
+        // Nobody gives such a volume to whom a pod runs as.
+        let made = fs::create_dir(&state).and_then(|()| chown(&state, Some(USER), Some(USER)));
+        made.map_err(Failure::of(state.display().to_string()))?;
+        cluster.apply(&format!(
+            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: disk}}, spec: {{\
+             capacity: {{storage: 2Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: '{}'}}}}}}",
+            state.display()
+        ))?;
+        Ok(cluster)
+    }
+
+    /// `leno`, for this cluster.
+    pub fn leno(&self, arguments: &[&str]) -> Command {
+        let program = leno_e2e::built("leno");
+        let mut command = self.command(&program.display().to_string());
+        command.args(arguments);
+        command
+    }
+
+    /// What `leno install` says, which waits until the control plane is ready.
+    pub fn install_leno(&self) -> Result<String, Failure> {
+        let mut install = self.leno(&["install", "--yes", "--image", LENO]);
+        let ended = ended_within(PATIENCE, install.stdin(Stdio::null()));
+        said_by(&install, ended)
+    }
+}

@@ -4,10 +4,12 @@
 //! goes by the same objects.
 
 mod apply;
+mod chart;
 mod check;
 mod kinds;
 mod pod;
 mod ready;
+mod remove;
 mod rights;
 mod yaml;
 
@@ -26,6 +28,7 @@ use serde_json::{Value, json};
 pub use self::apply::{Change, NotApplied};
 pub use self::check::{Checked, Problem};
 pub use self::ready::NotReady;
+pub use self::remove::Installed;
 use crate::document;
 use crate::webhook::{MODE, webhook};
 

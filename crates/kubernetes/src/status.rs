@@ -34,6 +34,37 @@ pub(crate) fn is_reported(kind: &Spelling) -> bool {
     is_own || kind.kind.ends_with("Route")
 }
 
+/// The kinds whose status is what several say.
+pub(crate) fn routes() -> impl Iterator<Item = Spelling> {
+    spellings().filter(|kind| is_reported(kind) && !kind.api_version.starts_with(GROUP))
+}
+
+/// What others say in the status of a route, if something there is ours.
+pub(crate) fn others(status: &Value) -> Option<Vec<Value>> {
+    let said = list(status, "parents");
+    let others: Vec<_> = said.iter().filter(|it| !is_ours(it)).cloned().collect();
+    (others.len() < said.len()).then_some(others)
+}
+
+/// Writes a change into the status of an object, unless that, or the object, is another one by now.
+pub(crate) async fn write(
+    api: &Api<DynamicObject>,
+    name: &str,
+    change: &Value,
+) -> Result<bool, Error> {
+    let by = PatchParams::apply(CONTROLLER);
+    match api.patch_status(name, &by, &Patch::Merge(change)).await {
+        Ok(_) => Ok(true),
+        Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
+/// Whether an entry of a route's status is ours.
+fn is_ours(entry: &Value) -> bool {
+    entry["controllerName"] == CONTROLLER
+}
+
 /// What writes it, among several that write to one object.
 const CONTROLLER: &str = "leno.dev/mesh";
 
@@ -54,11 +85,10 @@ impl Standing {
         let (field, wanted) = match &report.says {
             Says::Parents(parents) => {
                 let before = list(&self.status, "parents");
-                let is_ours = |entry: &&Value| entry["controllerName"] == CONTROLLER;
                 let others = before.iter().filter(|entry| !is_ours(entry)).cloned();
                 let ours = parents.iter().map(|(parent, conditions)| {
                     let parent = parent_ref(parent);
-                    let mut ours = before.iter().filter(is_ours);
+                    let mut ours = before.iter().filter(|entry| is_ours(entry));
                     let known = ours.find(|entry| entry["parentRef"] == parent);
                     let known = known.map_or(&[][..], |entry| list(entry, "conditions"));
                     let conditions = said(conditions, known, report.generation, now);
@@ -174,16 +204,11 @@ impl Cluster {
             Some(namespace) => Api::namespaced_with(client, namespace, &resource),
             None => Api::all_with(client, &resource),
         };
-        let by = PatchParams::apply(CONTROLLER);
-        let written = api.patch_status(&key.2, &by, &Patch::Merge(&change)).await;
-        match written {
-            Ok(_) => Ok(true),
-            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
-            Err(why) => Err(NotWritten {
-                object: object.to_string(),
-                why: why.into(),
-            }),
-        }
+        let written = write(&api, &key.2, &change).await;
+        written.map_err(|why| NotWritten {
+            object: object.to_string(),
+            why: why.into(),
+        })
     }
 }
 
@@ -247,6 +272,12 @@ spec: {ports: [{port: 80}]}
             })
         );
         assert_eq!(change(ROUTE, written["status"].clone(), 99), None);
+        // Whoever takes back what is said leaves them too.
+        assert_eq!(
+            super::others(&written["status"]),
+            Some(vec![others.clone()])
+        );
+        assert_eq!(super::others(&json!({"parents": [others]})), None);
     }
 
     #[test]

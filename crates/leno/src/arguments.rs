@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Fleet(fleet::Fleet),
     /// Put a control plane into a cluster of Kubernetes: looks, shows, asks, applies, waits
     Install(Box<cluster::Install>),
+    /// Take Leno out of a cluster of Kubernetes: shows, asks, and leaves nothing
+    Uninstall(cluster::Uninstall),
     /// Which Leno is this?
     Version,
     /// What a shell needs to complete these commands
@@ -155,10 +157,23 @@ pub(crate) enum Output {
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     leno check              the mesh that runs: configuration, proxies, certificates\n  \
-    leno check -f mesh/     a folder, before it is applied")]
+    leno check -f mesh/     a folder, before it is applied\n  \
+    leno check --pre        a cluster, before leno install and before its namespaces take part")]
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) subject: Subject,
+
+    /// Can Leno be put into a cluster of Kubernetes, and what of it stands in the way of proxies?
+    #[arg(long, conflicts_with_all = ["files", "context", "output", "namespace"])]
+    pub(crate) pre: bool,
+
+    /// The kubeconfig by which that cluster is asked; else $KUBECONFIG, else ~/.kube/config
+    #[arg(long, value_name = "FILE", requires = "pre")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Which context of the kubeconfig; else its current one
+    #[arg(long, value_name = "NAME", requires = "pre")]
+    pub(crate) kube_context: Option<String>,
 
     /// The namespace of objects that state none; of the mesh that runs, only what is about this one
     #[arg(short = 'n', long, value_name = "NAMESPACE")]

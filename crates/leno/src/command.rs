@@ -40,6 +40,7 @@ mod succeeding;
 pub(crate) mod tap;
 pub(crate) mod test;
 pub(crate) mod top;
+pub(crate) mod uninstall;
 pub(crate) mod up;
 pub(crate) mod view;
 pub(crate) mod watch;

@@ -81,6 +81,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Demo(options) => command::demo::run(options, terminal),
         Command::Fleet(command) => command::fleet::run(command, terminal),
         Command::Install(options) => command::install::run(options, terminal),
+        Command::Uninstall(options) => command::uninstall::run(options, terminal),
         Command::Version => {
             terminal.line(concat!("leno ", env!("CARGO_PKG_VERSION")))?;
             Ok(Answer::Fine)

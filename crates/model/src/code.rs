@@ -295,6 +295,10 @@ codes! {
     K008 "not-ready" Mesh "The control plane in the cluster does not become ready.";
     K009 "mesh-of-another-domain" Caller "The cluster has a mesh of another trust domain than the one that was named.";
     K010 "object-refused" Configuration "The cluster does not take an object.";
+    K011 "objects-remain" Caller "Objects that people have written keep their kinds in the cluster.";
+    K012 "proxies-remain" Configuration "Pods have proxies of a mesh that was taken away.";
+    K013 "tunnel-shut" Configuration "A NetworkPolicy does not let calls of the mesh through.";
+    K014 "capture-forbidden" Configuration "A namespace forbids what captures the calls of its pods.";
 
     // What leaves the mesh
     X001 "collector-away" Service "The collector of telemetry cannot be reached, or does not answer.";

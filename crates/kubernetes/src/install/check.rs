@@ -1,6 +1,7 @@
 //! Whether a control plane can be put into a cluster, and what stands against it. Nothing is changed.
 
 mod gateway;
+mod namespaces;
 mod others;
 mod rights;
 mod storage;
@@ -80,6 +81,7 @@ impl Cluster {
         self.gateway_api(&mut checked).await;
         self.storage(chosen, &mut checked).await;
         self.other_meshes(&mut checked).await;
+        self.namespaces(&mut checked).await;
         self.meshes(domain, &mut checked).await;
         Ok(checked)
     }

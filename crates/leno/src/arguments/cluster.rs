@@ -10,7 +10,6 @@ use super::time;
 
 /// Where a cluster is, and as whom it is asked.
 #[derive(Args)]
-#[command(next_help_heading = "Which cluster")]
 pub(crate) struct Reached {
     /// The kubeconfig by which the cluster is asked; else $KUBECONFIG, else ~/.kube/config
     #[arg(long, value_name = "FILE")]
@@ -24,7 +23,9 @@ pub(crate) struct Reached {
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     leno install                          checks, shows what would change, asks, waits until it is ready\n  \
-    leno install --print yaml | kubectl apply --server-side -f -\n\n\
+    leno install --print yaml | kubectl apply --server-side -f -\n  \
+    leno install --print helm --to leno.tgz\n  \
+    then:  helm install leno leno.tgz --namespace leno-system --create-namespace\n\n\
     What is there already is compared: a second time changes only what differs.\n\
     Exit codes: 0 it is installed and ready · 1 something stands against it · 3 the cluster does not answer")]
 pub(crate) struct Install {
@@ -56,13 +57,46 @@ pub(crate) struct Install {
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "5m")]
     pub(crate) wait: Duration,
 
-    /// Print the objects, ask no cluster and change nothing
+    /// Print the objects, ask no cluster and change nothing. A Mesh is among them in a chart alone:
+    /// documents would bring its kind with it, which kubectl does not take
     #[arg(
         long,
         value_name = "FORM",
-        conflicts_with_all = ["kubeconfig", "kube_context", "trust_domain", "yes", "force", "wait"]
+        conflicts_with_all = ["kubeconfig", "kube_context", "yes", "force", "wait"]
     )]
     pub(crate) print: Option<Printed>,
+
+    /// Into this file, which must not be there yet; without it documents go to standard output
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "print",
+        required_if_eq("print", "helm")
+    )]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Takes away what leno install has made, the control plane's state and the keys of its CA among it, and what\n\
+    stands of it in the status of routes. Nothing of Leno is left then but what you have written: labels, and\n\
+    proxies in pods until these are made anew."
+)]
+pub(crate) struct Uninstall {
+    #[command(flatten)]
+    pub(crate) reached: Reached,
+
+    /// Do it without asking
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+
+    /// Also take away the kinds of which there are objects that you have written, and these objects with them
+    #[arg(long)]
+    pub(crate) with_objects: bool,
+
+    /// For how long to wait until each object is gone
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2m")]
+    pub(crate) wait: Duration,
 }
 
 /// How objects are printed.
@@ -70,10 +104,12 @@ pub(crate) struct Install {
 pub(crate) enum Printed {
     /// Documents that kubectl takes
     Yaml,
+    /// A chart of Helm, as an archive
+    Helm,
 }
 
 /// What `cargo xtask image` calls it.
-const IMAGE: &str = concat!("leno.dev/leno:", env!("CARGO_PKG_VERSION"));
+pub(crate) const IMAGE: &str = concat!("leno.dev/leno:", env!("CARGO_PKG_VERSION"));
 
 fn domain(text: &str) -> Result<TrustDomain, String> {
     TrustDomain::new(text).map_err(|error| error.to_string())

@@ -30,7 +30,14 @@ const GROUPS: [(&str, &[&str]); 7] = [
     (
         "Fleet",
         &[
-            "install", "join", "leave", "context", "proxies", "view", "bundle",
+            "install",
+            "uninstall",
+            "join",
+            "leave",
+            "context",
+            "proxies",
+            "view",
+            "bundle",
         ],
     ),
     ("Learn", &["explain", "version", "completion"]),

@@ -1,7 +1,7 @@
 //! `leno bundle`: what a maintainer needs to understand a mesh, in one file that may be shown around:
 //! nothing of it is a key, a token, or what anybody sent.
 
-mod archive;
+pub(super) mod archive;
 mod redact;
 
 use std::fs;

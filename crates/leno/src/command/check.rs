@@ -6,17 +6,25 @@ use leno_admin::{Check as Question, Checked, Finding, Follows, Holding, NotAsked
 use leno_model::{Code, Severity};
 use serde_json::json;
 
+use crate::arguments::cluster::Reached;
 use crate::arguments::{Check, Input, Output};
 use crate::command::asking::{holdings, not_asked, not_asked_line};
 use crate::command::context::Context;
 use crate::command::tap::silent;
-use crate::command::{Answer, fleet};
+use crate::command::{Answer, fleet, install};
 use crate::offline::{Offline, count};
 use crate::render;
 use crate::terminal::{Line, Terminal};
 
 /// Checks what the files say, else the mesh that runs.
 pub(crate) fn run(options: &Check, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    if options.pre {
+        let reached = Reached {
+            kubeconfig: options.kubeconfig.clone(),
+            kube_context: options.kube_context.clone(),
+        };
+        return install::check(&reached, terminal);
+    }
     let namespace = options.namespace.as_deref().unwrap_or("default");
     match options.subject.input(namespace) {
         Some(input) => check_files(&input, options, terminal),

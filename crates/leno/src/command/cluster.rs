@@ -4,13 +4,14 @@ use std::env;
 use std::path::PathBuf;
 
 use leno_admin::Finding;
-use leno_kubernetes::Where;
 use leno_kubernetes::install::{NotApplied, Problem};
+use leno_kubernetes::{Cluster, Where};
 use leno_model::{Code, Severity};
 
+use crate::arguments::cluster::Reached;
 use crate::command::Answer;
 use crate::render::note::print_finding;
-use crate::terminal::Terminal;
+use crate::terminal::{Line, Terminal};
 
 /// Where the cluster is: what is named, else the one that this process runs in, else the one of the kubeconfig.
 #[expect(
@@ -23,6 +24,27 @@ pub(crate) fn place(path: Option<PathBuf>, context: Option<String>) -> Where {
         Some(_) if !is_named => Where::Here,
         _ => Where::Kubeconfig { path, context },
     }
+}
+
+/// What nothing was done means.
+pub(crate) const UNCHANGED: &str = "nothing was changed";
+
+/// The cluster that is meant, and says which that is; else the answer to whoever meant it.
+pub(crate) async fn reach(
+    reached: &Reached,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Result<Cluster, Answer>> {
+    let place = place(reached.kubeconfig.clone(), reached.kube_context.clone());
+    let cluster = match Cluster::connect(&place).await {
+        Ok(cluster) => cluster,
+        Err(why) => {
+            let answer = failed(Code::K001, why.to_string(), UNCHANGED, terminal)?;
+            return Ok(Err(answer));
+        }
+    };
+    terminal.line(Line::new().plain("cluster ").strong(cluster.url()))?;
+    terminal.gap()?;
+    Ok(Ok(cluster))
 }
 
 /// Says what stands against something.

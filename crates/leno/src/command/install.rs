@@ -1,22 +1,24 @@
 //! `leno install`: puts a control plane into a cluster of Kubernetes. It looks, shows, asks, applies and waits.
 
+use std::fs::File;
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
 use leno_kubernetes::Cluster;
 use leno_kubernetes::install::{
     CONTROL, Change, Checked, Installation, NAMESPACE, NotApplied, Object, in_yaml, mesh,
 };
 use leno_model::{Code, Severity, TrustDomain};
 
-use crate::arguments::cluster::{Install, Printed};
+use crate::arguments::cluster::{IMAGE, Install, Printed, Reached};
 use crate::command::Answer;
-use crate::command::cluster::{failed, not_applied, place, print_problem};
+use crate::command::bundle::archive::Archive;
+use crate::command::cluster::{UNCHANGED, failed, not_applied, print_problem, reach};
 use crate::offline::count;
 use crate::terminal::{Line, Terminal};
 
 /// The trust domain of a mesh of which nobody says another.
 const DOMAIN: &str = "cluster.local";
-
-/// What nothing was done means.
-const UNCHANGED: &str = "nothing was changed";
 
 /// Installs a control plane, or prints what that would come to.
 pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<Answer> {
@@ -24,8 +26,8 @@ pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<
         image: options.image.clone(),
         storage_class: options.storage_class.clone(),
     };
-    if let Some(Printed::Yaml) = options.print {
-        terminal.text(&in_yaml(&chosen.objects()))?;
+    if let Some(form) = options.print {
+        print(form, &chosen, options, terminal)?;
         return Ok(Answer::Fine);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -34,22 +36,76 @@ pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<
     runtime.block_on(install(options, &chosen, terminal))
 }
 
+/// Prints the objects, or writes them to a file. A chart is an archive, and always a file.
+fn print(
+    form: Printed,
+    chosen: &Installation,
+    options: &Install,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    if form == Printed::Yaml && options.trust_domain.is_some() {
+        bail!("documents hold no Mesh; --trust-domain is for a chart, or for an installation");
+    }
+    match (form, &options.to) {
+        (Printed::Yaml, None) => terminal.text(&in_yaml(&chosen.objects()))?,
+        (Printed::Yaml, Some(path)) => {
+            let mut file = File::create_new(path).with_context(|| path.display().to_string())?;
+            file.write_all(in_yaml(&chosen.objects()).as_bytes())?;
+        }
+        (Printed::Helm, path) => {
+            let path = path
+                .as_deref()
+                .context("--to names the file of the chart")?;
+            let mut chart = Archive::create(path).with_context(|| path.display().to_string())?;
+            for (name, text) in chosen.chart(&domain(options)?, env!("CARGO_PKG_VERSION")) {
+                chart.add(&name, text.as_bytes())?;
+            }
+            chart.finish()?;
+        }
+    }
+    Ok(())
+}
+
+/// The trust domain of a mesh that is made.
+fn domain(options: &Install) -> anyhow::Result<TrustDomain> {
+    let named = options.trust_domain.clone();
+    Ok(named.map_or_else(|| TrustDomain::new(DOMAIN), Ok)?)
+}
+
+/// Says what stands against an installation as it is by default, and changes nothing.
+pub(crate) fn check(reached: &Reached, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let chosen = Installation {
+        image: IMAGE.to_owned(),
+        storage_class: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let cluster = match reach(reached, terminal).await? {
+            Ok(cluster) => cluster,
+            Err(answer) => return Ok(answer),
+        };
+        match cluster.check(&chosen, &chosen.objects(), None).await {
+            Ok(checked) if show(&checked, terminal)? => Ok(Answer::Fine),
+            Ok(_) => Ok(Answer::Bad),
+            Err(why) => not_applied(&why, UNCHANGED, terminal),
+        }
+    })
+}
+
 async fn install(
     options: &Install,
     chosen: &Installation,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
-    let reached = &options.reached;
-    let place = place(reached.kubeconfig.clone(), reached.kube_context.clone());
-    let cluster = match Cluster::connect(&place).await {
+    let cluster = match reach(&options.reached, terminal).await? {
         Ok(cluster) => cluster,
-        Err(why) => return failed(Code::K001, why.to_string(), UNCHANGED, terminal),
+        Err(answer) => return Ok(answer),
     };
-    terminal.line(Line::new().plain("cluster ").strong(cluster.url()))?;
-    terminal.gap()?;
     let mut objects = chosen.objects();
-    let domain = options.trust_domain.as_ref();
-    let checked = match cluster.check(chosen, &objects, domain).await {
+    let named = options.trust_domain.as_ref();
+    let checked = match cluster.check(chosen, &objects, named).await {
         Ok(checked) => checked,
         Err(why) => return not_applied(&why, UNCHANGED, terminal),
     };
@@ -57,10 +113,7 @@ async fn install(
         return Ok(Answer::Bad);
     }
     if checked.meshes.is_empty() {
-        let fresh = domain
-            .cloned()
-            .map_or_else(|| TrustDomain::new(DOMAIN), Ok)?;
-        objects.push(mesh(&fresh));
+        objects.push(mesh(&domain(options)?));
     }
     let changes = match compare(&cluster, objects, options.force).await {
         Ok(changes) => changes,

@@ -24,6 +24,13 @@ spec:
   rules: [{backendRefs: [{name: kart, port: 80}]}]
 ";
 
+const POLICY: &str = "\
+apiVersion: leno.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: cart, namespace: shop}
+spec: {targetRefs: [{kind: Service, name: cart}]}
+";
+
 /// So long a pod may take to come up beside other work.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -48,6 +55,29 @@ pub(crate) fn inside(cluster: &Cluster, arguments: &[&str]) -> String {
 fn pod(cluster: &Cluster) -> String {
     let pods = ["get", "pods", "-n", "leno-system", "-o", "name"];
     cluster.ask(&pods).unwrap()
+}
+
+/// Takes Leno away again, at first but for what somebody has written.
+fn leaves_nothing(cluster: &Cluster) {
+    cluster.apply(POLICY).unwrap();
+    let rest = |options: &[&str]| {
+        let uninstall = [&["uninstall", "--yes"], options].concat();
+        let told = run_within(PATIENCE, &mut leno(cluster, &uninstall));
+        let kinds = "crd,ns,clusterrole,clusterrolebinding,mutatingwebhookconfiguration";
+        let names = cluster.ask(&["get", kinds, "-o", "name"]).unwrap();
+        let own: Vec<_> = names.lines().filter(|name| name.contains("leno")).collect();
+        (told, own.join(" "))
+    };
+    let (told, left) = rest(&[]);
+    assert!(told.contains("K011"), "{told}");
+    let kind = "customresourcedefinition.apiextensions.k8s.io/accesspolicies.leno.dev";
+    assert_eq!(left, kind);
+    let (told, left) = rest(&["--with-objects"]);
+    assert!(told.contains("with 1 object of it"), "{told}");
+    assert_eq!(left, "");
+    let parents = "jsonpath={.status.parents}";
+    let status = ["get", "httproute", "cart", "-n", "shop", "-o", parents];
+    assert_eq!(cluster.ask(&status).unwrap(), "[]");
 }
 
 #[test]
@@ -127,4 +157,6 @@ fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
     let refused = ended(&mut cluster.leno(&other)).unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.out.contains("K009"), "{}", refused.out);
+
+    leaves_nothing(&cluster);
 }

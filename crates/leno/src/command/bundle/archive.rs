@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// An archive that is being written.
-pub(super) struct Archive(GzEncoder<File>);
+pub(in crate::command) struct Archive(GzEncoder<File>);
 
 /// The size in which an archive counts.
 const BLOCK: usize = 512;
@@ -18,13 +18,13 @@ const LONGEST_NAME: usize = 100;
 
 impl Archive {
     /// Begins one at `path`, where there must be nothing.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
+    pub(in crate::command) fn create(path: &Path) -> io::Result<Self> {
         let file = File::options().write(true).create_new(true).open(path)?;
         Ok(Self(GzEncoder::new(file, Compression::default())))
     }
 
     /// Adds a file.
-    pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(in crate::command) fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(&head(name, bytes.len())?)?;
         self.0.write_all(bytes)?;
         let rest = bytes.len().next_multiple_of(BLOCK) - bytes.len();
@@ -32,7 +32,7 @@ impl Archive {
     }
 
     /// Ends it.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    pub(in crate::command) fn finish(mut self) -> io::Result<()> {
         //= POSIX.1-2024 pax, ustar Interchange Format: "At the end of the archive file there shall be
         //= two 512-octet logical records filled with binary zeros"
         self.0.write_all(&[0; 2 * BLOCK])?;

@@ -1,0 +1,212 @@
+//! What of an installation is in a cluster, and taking it away.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Error;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams};
+use serde_json::{Value, json};
+
+use super::{Installation, NotApplied, Object, labels, spelling};
+use crate::cluster::Cluster;
+use crate::injection::PROXY;
+use crate::{document, status};
+
+/// What of an installation is there.
+#[derive(Debug, Default)]
+pub struct Installed {
+    /// What goes, in this order: nobody is asked about pods by then who is not there any more, and what holds others
+    /// goes last.
+    pub goes: Vec<Object>,
+    /// Kinds that go with so many objects of people's own.
+    pub lost: Vec<(Object, usize)>,
+    /// Kinds that stay, since there are so many objects of people's own.
+    pub stays: Vec<(Object, usize)>,
+    /// Routes whose status says something of ours: how many.
+    pub reported: usize,
+    /// How many pods have a proxy, by namespace.
+    pub proxies: BTreeMap<String, usize>,
+}
+
+impl Cluster {
+    /// Looks what of an installation is there; with `objects`, the kinds of which there are objects go too, and these
+    /// with them.
+    pub async fn installed(&self, objects: bool) -> Result<Installed, NotApplied> {
+        let mut installed = Installed::default();
+        let any = Installation {
+            image: String::new(),
+            storage_class: None,
+        };
+        let mut kinds = Vec::new();
+        for object in any.objects().into_iter().rev() {
+            if !self.is_there(&object).await? {
+                continue;
+            }
+            match object.kind() {
+                "CustomResourceDefinition" => kinds.push(object),
+                _ => installed.goes.push(object),
+            }
+        }
+        for kind in kinds {
+            let (own, others) = self.count(&kind).await?;
+            installed.goes.extend(own);
+            match others {
+                0 => installed.goes.push(kind),
+                _ if objects => {
+                    installed.lost.push((kind.clone(), others));
+                    installed.goes.push(kind);
+                }
+                _ => installed.stays.push((kind, others)),
+            }
+        }
+        installed.reported = self.told_routes().await?.len();
+        installed.proxies = self.proxies().await?;
+        Ok(installed)
+    }
+
+    /// Takes an object away, and waits until it is gone.
+    pub async fn remove(&self, object: &Object, patience: Duration) -> Result<(), NotApplied> {
+        let api = self.api_of(object);
+        let asked = api.delete(object.name(), &DeleteParams::foreground()).await;
+        match asked {
+            Ok(_) => {}
+            Err(Error::Api(status)) if status.code == 404 => return Ok(()),
+            Err(why) => return Err(NotApplied::of(object, &why)),
+        }
+        let gone = async {
+            while self.is_there(object).await? {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(())
+        };
+        let waited = tokio::time::timeout(patience, gone).await;
+        waited.unwrap_or_else(|_| {
+            Err(NotApplied::Refused {
+                object: object.to_string(),
+                why: "it is being deleted, and something holds it: its finalizers".to_owned(),
+            })
+        })
+    }
+
+    /// Takes what is reported of routes out of their status; what others say there stays.
+    pub async fn unreport(&self) -> Result<usize, NotApplied> {
+        let told = self.told_routes().await?;
+        for (object, others) in &told {
+            let api = self.api_of(object);
+            let change = json!({
+                "metadata": {"resourceVersion": object.body["metadata"]["resourceVersion"]},
+                "status": {"parents": others},
+            });
+            let written = status::write(&api, object.name(), &change).await;
+            written.map_err(|why| NotApplied::of(object, &why))?;
+        }
+        Ok(told.len())
+    }
+
+    async fn is_there(&self, object: &Object) -> Result<bool, NotApplied> {
+        match self.api_of(object).get_metadata(object.name()).await {
+            Ok(_) => Ok(true),
+            Err(Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(why) => Err(NotApplied::of(object, &why)),
+        }
+    }
+
+    /// The objects of a kind that were installed, and how many others there are.
+    async fn count(&self, kind: &Object) -> Result<(Vec<Object>, usize), NotApplied> {
+        let names = &kind.body["spec"]["names"];
+        let named = |field: &str| names[field].as_str().unwrap_or_default();
+        let spelling = spelling(named("kind"));
+        let resource = document::resource(&spelling);
+        let (mut own, mut others) = (Vec::new(), 0);
+        for object in self
+            .list(&resource)
+            .await
+            .map_err(|why| NotApplied::of(kind, &why))?
+        {
+            let labelled = object.metadata.labels.unwrap_or_default();
+            let is_own = labels()
+                .iter()
+                .all(|(name, value)| labelled.get(name) == Some(value));
+            match is_own {
+                true => own.push(Object {
+                    resource: resource.clone(),
+                    body: json!({"metadata": {"name": object.metadata.name}}),
+                }),
+                false => others += 1,
+            }
+        }
+        Ok((own, others))
+    }
+
+    /// The routes whose status says something of ours, and what others say there.
+    async fn told_routes(&self) -> Result<Vec<(Object, Vec<Value>)>, NotApplied> {
+        let mut told = Vec::new();
+        for kind in status::routes() {
+            let resource = document::resource(&kind);
+            let routes = match self.list(&resource).await {
+                Ok(routes) => routes,
+                Err(Error::Api(status)) if status.code == 404 => continue,
+                Err(why) => {
+                    let body = json!({"metadata": {"name": kind.plural}});
+                    return Err(NotApplied::of(&Object { resource, body }, &why));
+                }
+            };
+            for route in routes {
+                if let Some(others) = status::others(&route.data["status"]) {
+                    let body = json!({"metadata": route.metadata});
+                    let resource = resource.clone();
+                    told.push((Object { resource, body }, others));
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    async fn proxies(&self) -> Result<BTreeMap<String, usize>, NotApplied> {
+        let pods = Api::<Pod>::all(self.client.clone());
+        let listed = pods.list(&ListParams::default()).await;
+        let listed = listed.map_err(|why| {
+            let resource = ApiResource::erase::<Pod>(&());
+            let body = json!({"metadata": {"name": "pods"}});
+            NotApplied::of(&Object { resource, body }, &why)
+        })?;
+        let mut proxies = BTreeMap::new();
+        for pod in listed.items.iter().filter(|pod| has_proxy(pod)) {
+            let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+            *proxies.entry(namespace).or_default() += 1;
+        }
+        Ok(proxies)
+    }
+
+    async fn list(&self, resource: &ApiResource) -> Result<Vec<DynamicObject>, Error> {
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), resource);
+        Ok(api.list(&ListParams::default()).await?.items)
+    }
+}
+
+/// How often it is looked whether something is gone.
+const LOOK: Duration = Duration::from_millis(200);
+
+fn has_proxy(pod: &Pod) -> bool {
+    let spec = pod.spec.as_ref();
+    let first = spec.and_then(|spec| spec.init_containers.as_deref());
+    let all = spec.map(|spec| spec.containers.as_slice());
+    let mut containers = first.into_iter().chain(all).flatten();
+    containers.any(|container| container.name == PROXY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_has_a_proxy_before_its_containers_or_beside_them() {
+        let pod = |spec: Value| has_proxy(&serde_json::from_value(json!({"spec": spec})).unwrap());
+        assert!(pod(
+            json!({"initContainers": [{"name": PROXY}], "containers": [{"name": "a"}]})
+        ));
+        assert!(pod(json!({"containers": [{"name": PROXY}]})));
+        assert!(!pod(json!({"containers": [{"name": "a"}]})));
+    }
+}

@@ -1,0 +1,113 @@
+//! `leno uninstall`: takes out of a cluster what `leno install` has put there. It shows, asks, and waits until all of it
+//! is gone.
+
+use leno_kubernetes::Cluster;
+use leno_kubernetes::install::{Installed, Problem};
+use leno_model::{Code, Severity};
+
+use crate::arguments::cluster::Uninstall;
+use crate::command::Answer;
+use crate::command::cluster::{UNCHANGED, not_applied, print_problem, reach};
+use crate::offline::count;
+use crate::terminal::{Line, Terminal};
+
+/// Takes it away.
+pub(crate) fn run(options: &Uninstall, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(uninstall(options, terminal))
+}
+
+async fn uninstall(options: &Uninstall, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let cluster = match reach(&options.reached, terminal).await? {
+        Ok(cluster) => cluster,
+        Err(answer) => return Ok(answer),
+    };
+    let installed = match cluster.installed(options.with_objects).await {
+        Ok(installed) => installed,
+        Err(why) => return not_applied(&why, UNCHANGED, terminal),
+    };
+    if installed.goes.is_empty() && installed.reported == 0 {
+        terminal.line("there is nothing of Leno to take away")?;
+    } else {
+        show(&installed, terminal)?;
+        if !options.yes && !terminal.confirm("Take it away?")? {
+            terminal.line(UNCHANGED)?;
+            return Ok(Answer::Bad);
+        }
+        if let Some(answer) = remove(&cluster, &installed, options, terminal).await? {
+            return Ok(answer);
+        }
+        terminal.line(Line::new().good("gone").plain("  all of that"))?;
+    }
+    tell_rest(&installed, terminal)
+}
+
+fn show(installed: &Installed, terminal: &mut Terminal) -> anyhow::Result<()> {
+    for object in &installed.goes {
+        let line = Line::new().bad("- ").plain(object);
+        let mut lost = installed.lost.iter();
+        let lost = lost.find(|(kind, _)| kind == object);
+        terminal.line(match (object.kind(), lost) {
+            ("PersistentVolumeClaim", _) => line.plain(", with the state and the keys of the CA"),
+            (_, Some((_, objects))) => {
+                line.plain(format_args!(", with {} of it", count(*objects, "object")))
+            }
+            (_, None) => line,
+        })?;
+    }
+    if installed.reported > 0 {
+        let routes = count(installed.reported, "route");
+        let line = Line::new()
+            .bad("- ")
+            .plain("what it says in the status of ");
+        terminal.line(line.plain(routes))?;
+    }
+    Ok(terminal.gap()?)
+}
+
+/// Takes away what goes; the answer, if something does not.
+async fn remove(
+    cluster: &Cluster,
+    installed: &Installed,
+    options: &Uninstall,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Option<Answer>> {
+    for object in &installed.goes {
+        if let Err(why) = cluster.remove(object, options.wait).await {
+            return not_applied(&why, "what was not taken away yet", terminal).map(Some);
+        }
+        terminal.progress(Line::new().good("gone ").plain(object));
+    }
+    // Nobody writes it anew by then.
+    match cluster.unreport().await {
+        Ok(_) => Ok(None),
+        Err(why) => not_applied(&why, "nothing but that", terminal).map(Some),
+    }
+}
+
+/// Says what is left, and why.
+fn tell_rest(installed: &Installed, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let kinds = installed.stays.iter().map(|(kind, objects)| Problem {
+        code: Code::K011,
+        severity: Severity::Warning,
+        object: Some(kind.to_string()),
+        message: format!("it stays: there is {} of it", count(*objects, "object")),
+        in_force: "nothing reads them",
+        next: Some("leno uninstall --with-objects".to_owned()),
+    });
+    let pods = installed.proxies.iter().map(|(namespace, pods)| Problem {
+        code: Code::K012,
+        severity: Severity::Warning,
+        object: Some(format!("Namespace {namespace}")),
+        message: format!("{} still with a proxy", count(*pods, "pod")),
+        in_force: "what these hold, until their certificates end",
+        next: Some(format!("kubectl rollout restart deployment -n {namespace}")),
+    });
+    for left in kinds.chain(pods) {
+        terminal.gap()?;
+        print_problem(&left, terminal)?;
+    }
+    Ok(Answer::Fine)
+}

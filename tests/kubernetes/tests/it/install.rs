@@ -62,7 +62,7 @@ fn leaves_nothing(cluster: &Cluster) {
     cluster.apply(POLICY).unwrap();
     let rest = |options: &[&str]| {
         let uninstall = [&["uninstall", "--yes"], options].concat();
-        let told = run_within(PATIENCE, &mut leno(cluster, &uninstall));
+        let told = run_within(PATIENCE, &mut cluster.leno(&uninstall));
         let kinds = "crd,ns,clusterrole,clusterrolebinding,mutatingwebhookconfiguration";
         let names = cluster.ask(&["get", kinds, "-o", "name"]).unwrap();
         let own: Vec<_> = names.lines().filter(|name| name.contains("leno")).collect();

@@ -2,12 +2,16 @@
 //!
 //! - `pod serve PORT`: answers each request of HTTP with the host's name, and says on standard output what it was asked
 //! - `pod get URL`: prints the body of an answer to `http://HOST:PORT/PATH`
+//! - `pod load URL RATE`: asks so often a second, each time by a connection of its own, until its standard input ends, and
+//!   then says how many answers there were, and what was none
 //! - `pod pause`: does nothing, for whoever only holds namespaces
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 fn main() -> ExitCode {
@@ -16,10 +20,13 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["serve", port] => serve(port),
         ["get", url] => get(url),
+        ["load", url, rate] => load(url, rate),
         ["pause"] => loop {
             thread::park();
         },
-        _ => Err(io::Error::other("usage: pod serve PORT | get URL | pause")),
+        _ => Err(io::Error::other(
+            "usage: pod serve PORT | get URL | load URL RATE | pause",
+        )),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,6 +66,64 @@ fn answer(mut client: TcpStream) -> io::Result<()> {
 }
 
 fn get(url: &str) -> io::Result<()> {
+    io::stdout().write_all(answered(url)?.1.as_bytes())
+}
+
+fn load(url: &str, rate: &str) -> io::Result<()> {
+    let rate: u32 = rate
+        .parse()
+        .map_err(|_| io::Error::other("RATE is a number"))?;
+    let ends = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let (ends, url) = (Arc::clone(&ends), url.to_owned());
+            thread::spawn(move || ask_on(&url, rate, client, &ends))
+        })
+        .collect();
+    writeln!(io::stdout(), "asking")?;
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    ends.store(true, Ordering::Relaxed);
+    let (mut asked, mut failed) = (0, Vec::new());
+    for thread in threads {
+        let (count, failures) = thread
+            .join()
+            .map_err(|_| io::Error::other("a client panicked"))?;
+        asked += count;
+        failed.extend(failures);
+    }
+    writeln!(io::stdout(), "asked {asked} failed {}", failed.len())?;
+    for failure in failed.iter().take(SHOWN) {
+        writeln!(io::stdout(), "{failure}")?;
+    }
+    Ok(())
+}
+
+/// One of several clients, each of which asks at its own moments. How often it asked, and what was no answer.
+fn ask_on(url: &str, rate: u32, client: u32, ends: &AtomicBool) -> (u32, Vec<String>) {
+    let began = Instant::now();
+    let pace = Duration::from_secs(1) / rate;
+    let (mut asked, mut failed) = (0, Vec::new());
+    while !ends.load(Ordering::Relaxed) {
+        let due = pace * (client + asked * CLIENTS);
+        thread::sleep(due.saturating_sub(began.elapsed()));
+        asked += 1;
+        match answered(url) {
+            Ok((status, _)) if status == "200" => {}
+            Ok((status, body)) => {
+                failed.push(format!("after {:?}: {status} {body}", began.elapsed()))
+            }
+            Err(error) => failed.push(format!("after {:?}: {error}", began.elapsed())),
+        }
+    }
+    (asked, failed)
+}
+
+/// How many clients ask side by side, and how many failures are told.
+const CLIENTS: u32 = 16;
+const SHOWN: usize = 20;
+
+/// The status and the body of an answer.
+fn answered(url: &str) -> io::Result<(String, String)> {
     let rest = url.strip_prefix("http://");
     let (host, path) = rest
         .and_then(|rest| rest.split_once('/'))
@@ -71,10 +136,12 @@ fn get(url: &str) -> io::Result<()> {
     )?;
     let mut answer = String::new();
     server.take(BODY).read_to_string(&mut answer)?;
-    let (_, body) = answer
-        .split_once("\r\n\r\n")
-        .ok_or_else(|| io::Error::other("no answer"))?;
-    io::stdout().write_all(body.as_bytes())
+    let parts = || {
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?;
+        Some((status.to_owned(), body.to_owned()))
+    };
+    parts().ok_or_else(|| io::Error::other("no answer"))
 }
 
 /// How long one end waits for the other.

@@ -24,6 +24,10 @@ const SKIPS: [(&str, &str); 3] = [
     ("leno.dev/skip-outbound-cidrs", "--skip-outbound-cidrs"),
 ];
 
+/// The annotation that says for how many seconds containers go on at the end of their pod, and what holds without it.
+const WAIT: &str = "leno.dev/wait-before-end-seconds";
+const WAIT_SECONDS: i64 = 2;
+
 /// Whether a pod has its proxy already: whoever else changes pods may let it be asked about once more.
 pub(super) fn is_there(spec: &PodSpec) -> bool {
     let mut init = spec.init_containers.iter().flatten();
@@ -47,6 +51,20 @@ impl Injection {
                 "/spec/initContainers",
                 json!([self.capture(meta), self.proxy()]),
             ),
+        }
+        for (index, container) in spec.containers.iter().enumerate() {
+            let Some(wait) = wait(meta, spec) else {
+                break;
+            };
+            let place = format!("/spec/containers/{index}/lifecycle");
+            let sleep = json!({"sleep": {"seconds": wait}});
+            match &container.lifecycle {
+                None => add(&place, json!({"preStop": sleep})),
+                Some(lifecycle) if lifecycle.pre_stop.is_none() => {
+                    add(&format!("{place}/preStop"), sleep);
+                }
+                Some(_) => {}
+            }
         }
         match &spec.volumes {
             Some(_) => {
@@ -128,6 +146,17 @@ impl Injection {
             ],
         })
     }
+}
+
+/// For how many seconds containers that say nothing themselves go on once the end of their pod is asked for, so that
+/// nobody calls it any more by the time they hear of it. Not where that would be much of what the pod has.
+fn wait(meta: &ObjectMeta, spec: &PodSpec) -> Option<i64> {
+    let said = meta.annotations.as_ref().and_then(|said| said.get(WAIT));
+    let wait = said
+        .and_then(|said| said.parse().ok())
+        .unwrap_or(WAIT_SECONDS);
+    let grace = spec.termination_grace_period_seconds.unwrap_or(30);
+    (wait > 0 && wait * 2 <= grace).then_some(wait)
 }
 
 fn field(name: &str, path: &str) -> Value {

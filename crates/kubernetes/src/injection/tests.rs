@@ -182,3 +182,39 @@ fn what_is_no_question_about_a_pod_is_refused() {
         "this is an AdmissionReview of \"admission.k8s.io/v1beta1\", and not of admission.k8s.io/v1"
     );
 }
+
+#[test]
+fn containers_hear_of_their_end_once_nobody_calls_them() {
+    let waits = |annotations: Value, grace: u32, lifecycle: Value| {
+        let mut container = json!({"name": "cart"});
+        if !lifecycle.is_null() {
+            container["lifecycle"] = lifecycle;
+        }
+        let pod = json!({"metadata": {"annotations": annotations},
+                         "spec": {"terminationGracePeriodSeconds": grace, "containers": [container]}});
+        let made = changed(&pod, &answered(&pod));
+        made["spec"]["containers"][0]["lifecycle"]["preStop"].to_string()
+    };
+    let two = r#"{"sleep":{"seconds":2}}"#;
+    assert_eq!(waits(json!({}), 30, Value::Null), two);
+    assert_eq!(
+        waits(
+            json!({}),
+            30,
+            json!({"postStart": {"sleep": {"seconds": 1}}})
+        ),
+        two
+    );
+    let own = json!({"preStop": {"exec": {"command": ["/quit"]}}});
+    assert_eq!(
+        waits(json!({}), 30, own),
+        r#"{"exec":{"command":["/quit"]}}"#
+    );
+    assert_eq!(waits(json!({}), 3, Value::Null), "null");
+    let says = |seconds: &str| json!({"leno.dev/wait-before-end-seconds": seconds});
+    assert_eq!(waits(says("0"), 30, Value::Null), "null");
+    assert_eq!(
+        waits(says("10"), 30, Value::Null),
+        r#"{"sleep":{"seconds":10}}"#
+    );
+}

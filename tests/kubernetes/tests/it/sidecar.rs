@@ -1,5 +1,8 @@
 //! Pods with a proxy beside them, on a real node.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use leno_cluster::{Cluster, POD};
 
 use crate::install::inside;
@@ -124,3 +127,45 @@ fn pods_with_a_proxy_call_each_other_by_who_they_are() {
         .unwrap();
     assert!(logs.starts_with("cart-"), "{logs}");
 }
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn no_request_is_lost_while_pods_are_replaced() {
+    let cluster = Cluster::for_leno().unwrap();
+    cluster.install_leno().unwrap();
+    // One that does not hear of its end, and one that ends at once, with what it is about to answer.
+    let abrupt = "      shareProcessNamespace: true\n      containers:";
+    let written = shop().replace("replicas: 2", "replicas: 3");
+    for written in [
+        written.clone(),
+        written.replace("      containers:", abrupt),
+    ] {
+        cluster.apply(&written).unwrap();
+        for deployment in ["cart", "web"] {
+            until_ready(&cluster, "shop", deployment);
+        }
+        let load = "exec -i -n shop deploy/web -c app -- /pod load http://cart:80/items 500";
+        let mut command = cluster.command("kubectl");
+        command
+            .args(load.split(' '))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut load = command.spawn().unwrap();
+        let mut said = BufReader::new(load.stdout.take().unwrap()).lines();
+        assert_eq!(said.next().unwrap().unwrap(), "asking");
+        for _ in 0..RESTARTS {
+            cluster
+                .ask(&["rollout", "restart", "-n", "shop", "deployment/cart"])
+                .unwrap();
+            until_ready(&cluster, "shop", "cart");
+        }
+        drop(load.stdin.take());
+        let told: Vec<_> = said.map(Result::unwrap).collect();
+        load.wait().unwrap();
+        println!("{told:#?}");
+        assert!(told[0].ends_with("failed 0"), "{told:#?}");
+    }
+}
+
+/// How often all pods are replaced under load.
+const RESTARTS: usize = 5;

@@ -66,7 +66,7 @@ fn about(release: &str) -> String {
         "description": "A service mesh that explains itself: its control plane",
         "version": release,
         "appVersion": release,
-        "kubeVersion": ">=1.29.0-0",
+        "kubeVersion": ">=1.30.0-0",
     }))
 }
 

@@ -64,8 +64,9 @@ impl Problem {
     }
 }
 
-/// The oldest Kubernetes in which pods can have sidecars that start before them and end after them.
-const OLDEST: u32 = 29;
+/// The oldest Kubernetes in which pods can have sidecars that start before them and end after them, and wait before they
+/// end without a program of theirs.
+const OLDEST: u32 = 30;
 
 impl Cluster {
     /// Looks whether what is chosen can be put there, by whoever asks. Fails where nothing can be found out.
@@ -177,7 +178,8 @@ mod tests {
         for (major, minor, old) in [
             ("1", "28", true),
             ("1", "28+", true),
-            ("1", "29", false),
+            ("1", "29", true),
+            ("1", "30", false),
             ("1", "36", false),
             ("2", "0", false),
             ("", "", false),

@@ -98,6 +98,10 @@ fn load(url: &str, rate: &str) -> io::Result<()> {
     Ok(())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how often a client asks hangs on the clock"
+)]
 /// One of several clients, each of which asks at its own moments. How often it asked, and what was no answer.
 fn ask_on(url: &str, rate: u32, client: u32, ends: &AtomicBool) -> (u32, Vec<String>) {
     let began = Instant::now();

@@ -2,8 +2,10 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::time::Duration;
 
 use leno_cluster::{Cluster, POD};
+use leno_e2e::within;
 
 use crate::install::inside;
 
@@ -169,3 +171,34 @@ fn no_request_is_lost_while_pods_are_replaced() {
 
 /// How often all pods are replaced under load.
 const RESTARTS: usize = 5;
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn jobs_complete() {
+    let cluster = Cluster::for_leno().unwrap();
+    cluster.install_leno().unwrap();
+    cluster.apply(&shop()).unwrap();
+    until_ready(&cluster, "shop", "cart");
+    let job = |number: usize| {
+        let named = JOB.replace("name: report,", &format!("name: report-{number},"));
+        format!("---\n{}", named.replace("POD", POD))
+    };
+    let jobs: String = (0..JOBS).map(job).collect();
+    cluster.apply(&jobs).unwrap();
+    let succeeded = || {
+        let path = "jsonpath={range .items[*]}{.status.succeeded}{.status.failed}{end}";
+        let told = cluster
+            .ask(&["get", "jobs", "-n", "shop", "-o", path])
+            .unwrap();
+        println!("{} of {JOBS}", told.len());
+        (told.len() >= JOBS).then_some(told)
+    };
+    // One after the other may take longer than a single thing is waited for.
+    let told = (0..ROUNDS).find_map(|_| within(PATIENCE, succeeded));
+    assert_eq!(told, Some("1".repeat(JOBS)));
+}
+
+/// How many jobs there are, and how long all of them may take.
+const JOBS: usize = 200;
+const ROUNDS: usize = 20;
+const PATIENCE: Duration = Duration::from_secs(60);

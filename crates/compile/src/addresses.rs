@@ -68,6 +68,22 @@ pub(crate) fn addresses<'a>(
     owners
 }
 
+/// Adds what stands at addresses of which nothing else is known. An address that a service has stays its own.
+pub(crate) fn add(owners: &mut BTreeMap<Called, AddressOwner>, workloads: &[Workload<'_>]) {
+    for workload in workloads {
+        for instance in &workload.instances {
+            for address in &instance.addresses {
+                let called = Called::of(&workload.namespace, &instance.network, *address);
+                let owner = owners.entry(called);
+                let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
+                if let AddressOwner::Instances(instances) = owner {
+                    instances.push(instance.id.clone());
+                }
+            }
+        }
+    }
+}
+
 /// Notes workloads of different namespaces that say to listen at the same place: at each of them, since
 /// nobody can tell whose it is.
 fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {

@@ -116,10 +116,10 @@ pub(crate) struct Unready {
 
 impl Unready {
     pub(crate) fn of<'a>(
-        workloads: &[Workload<'_>],
+        workloads: impl Iterator<Item = &'a Workload<'a>>,
         services: impl Iterator<Item = &'a Service<'a>>,
     ) -> Self {
-        let instances = workloads.iter().flat_map(|workload| &workload.instances);
+        let instances = workloads.flat_map(|workload| &workload.instances);
         let instances = instances.filter(|instance| !instance.is_ready);
         let unminded = services.filter(|service| service.takes_unready);
         Self {

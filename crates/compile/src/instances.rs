@@ -94,6 +94,7 @@ pub(crate) fn instances(
             locality: running.locality.clone(),
             tunnel: running.tunnel,
             tokens: workload.tokens.clone(),
+            takes_proxy: workload.takes_proxy,
         };
         (running.id.clone(), Arc::new(instance))
     };

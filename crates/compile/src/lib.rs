@@ -34,6 +34,7 @@ mod routes;
 mod rules;
 mod services;
 mod shadow;
+mod slices;
 mod spoken;
 mod status;
 mod suggest;
@@ -75,15 +76,19 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
 
     let peers = peers::peers(resources, trust_domain, &mut notes);
     let workloads = workloads::workloads(resources, &everywhere, &peers, &mut notes);
+    let slices = slices::Slices::read(resources, &workloads, trust_domain, &mut notes);
+    let everybody = || workloads.iter().chain(&slices.workloads);
     let mut services = services::services(resources, &workloads, &mut notes);
-    let unready = answers::Unready::of(&workloads, services.values());
-    let addresses = addresses::addresses(services.values(), &workloads, &network, &mut notes);
+    let unready = answers::Unready::of(everybody(), services.values());
+    let mut addresses = addresses::addresses(services.values(), &workloads, &network, &mut notes);
+    addresses::add(&mut addresses, &slices.workloads);
     let labelled = answers::Labelled::new(&workloads);
     let mut answers = BTreeMap::new();
     for service in services.values() {
         answers.extend(answers::answers(service, &labelled, &mut notes));
+        answers.extend(slices.answers(service));
     }
-    services::complete(&mut services, &workloads, &answers);
+    services::complete(&mut services, everybody(), &answers);
 
     let unopened = services::unopened(&workloads, &services);
     let scope = targets::Scope {
@@ -132,7 +137,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let targeted = instances::targeted(&answers, &routed);
     let mut blind = access::Blind::default();
     let mut instances = BTreeMap::new();
-    for workload in &workloads {
+    for workload in everybody() {
         instances.extend(instances::instances(
             workload, &targeted, &policies, &told, &tunings, &mut blind,
         ));

@@ -85,6 +85,8 @@ pub struct Instance {
     pub tunnel: Option<SocketAddr>,
     /// The tokens whose bearers may join as it.
     pub tokens: Arc<[TokenMatch]>,
+    /// Whether a proxy may stand in front of it: not where nothing is known but an address.
+    pub takes_proxy: bool,
 }
 
 /// One that answers for a service port.

@@ -59,6 +59,7 @@ impl<'a> Alike<'a> {
             tokens: Arc::default(),
             is_run_here: false,
             implies_service: false,
+            takes_proxy: true,
         }
     }
 }

@@ -101,12 +101,12 @@ pub(crate) fn services<'a>(
 }
 
 /// Fills in what is spoken on ports that do not say it: what the workloads behind them say.
-pub(crate) fn complete(
+pub(crate) fn complete<'a>(
     services: &mut BTreeMap<ServiceName, Service<'_>>,
-    workloads: &[Workload<'_>],
+    workloads: impl Iterator<Item = &'a Workload<'a>>,
     answers: &BTreeMap<PortRef, Vec<Answer>>,
 ) {
-    let instances = workloads.iter().flat_map(|workload| {
+    let instances = workloads.flat_map(|workload| {
         let running = workload.instances.iter();
         running.map(|running| (&running.id, &workload.ports))
     });

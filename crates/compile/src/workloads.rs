@@ -44,6 +44,8 @@ pub(crate) struct Workload<'a> {
     pub(crate) is_run_here: bool,
     /// Whether it is called by its name where no `Service` of that name is written.
     pub(crate) implies_service: bool,
+    /// Whether a proxy may stand in front of it.
+    pub(crate) takes_proxy: bool,
 }
 
 /// A port that a workload declares.
@@ -188,6 +190,7 @@ fn workload<'a>(
         name: name.clone(),
         is_run_here: spec.is_some_and(|spec| spec.run.is_some()),
         implies_service: true,
+        takes_proxy: true,
         identity: elsewhere.unwrap_or_else(|| SpiffeId {
             trust_domain: everywhere.settings.trust_domain.clone(),
             namespace: namespace.clone(),

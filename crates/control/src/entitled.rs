@@ -36,7 +36,9 @@ pub(crate) fn entitled(
 ) -> (BTreeSet<WorkloadId>, BTreeSet<WorkloadId>) {
     let granted = |id: &WorkloadId| {
         let instance = mesh.instances.get(id);
-        instance.is_some_and(|instance| may_act_as(proven, &instance.workload.identity))
+        instance.is_some_and(|instance| {
+            instance.takes_proxy && may_act_as(proven, &instance.workload.identity)
+        })
     };
     asked.iter().cloned().partition(granted)
 }

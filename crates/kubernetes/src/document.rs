@@ -17,6 +17,17 @@ pub(crate) fn resource(kind: &Spelling) -> ApiResource {
     }
 }
 
+/// The labels of those objects of a kind that are used. Of a Service that selects its pods, these are who is
+/// behind it: its slices, one for each hundred of them, are not even told.
+pub(crate) fn wanted(kind: &Spelling) -> &'static str {
+    match kind.kind {
+        "EndpointSlice" => {
+            "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io"
+        }
+        _ => "",
+    }
+}
+
 /// What of an object says what was wanted: without its status, and without what others keep in its
 /// metadata. As JSON, a field a line, since findings show lines.
 pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> Vec<u8> {

@@ -121,15 +121,16 @@ impl Watch {
         let mut documents = Vec::new();
         for (index, kind) in spellings().enumerate() {
             let read = move |object: DynamicObject| Some(read(&kind, object));
-            let steps = steps(client, &document::resource(&kind), read);
+            let resource = document::resource(&kind);
+            let steps = steps(client, &resource, document::wanted(&kind), read);
             let news = steps.map(move |step| News::Document(index, step));
             told.push(news.boxed());
             documents.push((kind, Shelf::default()));
         }
-        let pods = steps(client, &pod::pods(), pod::pod);
+        let pods = steps(client, &pod::pods(), "", pod::pod);
         told.push(pods.map(|step| News::Pod(Box::new(step))).boxed());
         let place = |node: pod::ToldNode| Some(pod::place(&node));
-        let nodes = steps(client, &pod::nodes(), place);
+        let nodes = steps(client, &pod::nodes(), "", place);
         told.push(nodes.map(News::Node).boxed());
         Self {
             client: client.clone(),
@@ -303,10 +304,11 @@ fn in_lines<'a>(troubles: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Strin
     kinds.into_iter().map(line).collect()
 }
 
-/// Watches the objects of one kind. What `read` makes nothing of counts as gone.
+/// Watches those objects of one kind that have these labels. What `read` makes nothing of counts as gone.
 fn steps<K, V, F>(
     client: &Client,
     resource: &ApiResource,
+    labels: &str,
     read: F,
 ) -> impl Stream<Item = Step<V>> + Send + use<K, V, F>
 where
@@ -314,7 +316,8 @@ where
     K: Resource<DynamicType = ApiResource> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let api = Api::<K>::all_with(client.clone(), resource);
-    let events = watcher(api, Config::default().page_size(PAGE)).default_backoff();
+    let config = Config::default().page_size(PAGE).labels(labels);
+    let events = watcher(api, config).default_backoff();
     events.map(move |event| match event {
         Ok(Event::Init) => Step::Begin,
         Ok(Event::InitDone) => Step::Listing,

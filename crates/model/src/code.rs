@@ -226,6 +226,9 @@ codes! {
     C177 "outbound-without-caller" Configuration "Rules about calls that workloads make stand in a policy about something that makes none.";
     C190 "outbound-opened" Configuration "A policy opens to its workloads what is closed for the whole mesh.";
     C191 "address-of-others" Configuration "What stands at an address of no private network is that for callers of its own namespace alone.";
+    C192 "endpoint-of-others" Configuration "An EndpointSlice names the address of a workload of another namespace.";
+    C193 "slice-not-used" Configuration "An EndpointSlice says who is behind no Service that would ask it.";
+    C194 "endpoint-nowhere" Configuration "An EndpointSlice names an address at which nobody else can be called.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

@@ -69,6 +69,8 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
         ("TelemetryPolicy", ["spec", "accessLog", ..]) => {
             "the rest of accessLog holds without it; without a mode, calls have their lines"
         }
+        ("EndpointSlice", ["endpoints", _, "addresses", ..]) => "nobody is called there",
+        ("EndpointSlice", ["ports", _, "port"]) => "this port does not exist",
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",
         ("MeshWorkload", ["spec", "instances", _, ..]) => "this instance takes no calls",

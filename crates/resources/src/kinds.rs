@@ -5,6 +5,7 @@ use alloc::{sync::Arc, vec::Vec};
 use leno_model::{ObjectRef, Origin, Override};
 
 use crate::decode::Decode;
+use crate::endpoint_slice::EndpointSliceBody;
 use crate::gateway::{
     GrpcRouteSpec, HttpRouteSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec,
 };
@@ -30,6 +31,8 @@ pub(crate) trait Kind: Decode {
     const NAMESPACED: bool;
     /// The fields of an object.
     const ROOT: &'static Schema;
+    /// Whether what it says stands beside its metadata, without a `spec` around it.
+    const FLAT: bool;
 
     /// Where its objects stand.
     fn shelf(resources: &mut Resources) -> &mut Objects<Self>;
@@ -53,7 +56,7 @@ macro_rules! kinds {
     ($(
         $(#[doc = $doc:literal])+
         $shelf:ident: $spec:ident is $kind:literal, $plural:literal in [$first:literal $(, $later:literal)*],
-            namespaced $namespaced:literal, spec required $required:literal;
+            namespaced $namespaced:literal, $body:ident $(required $required:literal)?;
     )+) => {
         /// Everything that was written: objects by kind, namespace and name.
         ///
@@ -94,8 +97,9 @@ macro_rules! kinds {
             const NAMESPACED: bool = $namespaced;
             const ROOT: &'static Schema = &Schema {
                 doc: concat!($($doc),+).trim_ascii_start(),
-                fields: &root($spec::SCHEMA, $required),
+                fields: kinds!(@fields $body $spec $($required)?),
             };
+            const FLAT: bool = kinds!(@flat $body);
 
             fn shelf(resources: &mut Resources) -> &mut Objects<Self> {
                 &mut resources.$shelf
@@ -143,6 +147,12 @@ macro_rules! kinds {
             }
         }
     };
+    (@fields spec $spec:ident $required:literal) => { &root($spec::SCHEMA, $required) };
+    (@fields flat $spec:ident) => {
+        &flat_root::<{ $spec::SCHEMA.fields.len() + HEAD.len() }>($spec::SCHEMA)
+    };
+    (@flat spec) => { false };
+    (@flat flat) => { true };
 }
 
 kinds! {
@@ -158,6 +168,9 @@ kinds! {
     /// Names under which workloads are called.
     services: ServiceSpec is "Service", "services" in ["v1"],
         namespaced true, spec required false;
+    /// Where Services lead that select nobody.
+    endpoint_slices: EndpointSliceBody is "EndpointSlice", "endpointslices" in ["discovery.k8s.io/v1"],
+        namespaced true, flat;
     /// What runs.
     workloads: MeshWorkloadSpec is "MeshWorkload", "meshworkloads" in ["leno.dev/v1alpha1"],
         namespaced true, spec required false;
@@ -189,38 +202,58 @@ kinds! {
         namespaced true, spec required false;
 }
 
-/// What every object has.
-const fn root(spec: &'static Schema, spec_required: bool) -> [Field; 5] {
-    const TEXT: Shape = Shape::Value("text");
-    const fn field(key: &'static str, doc: &'static str, shape: Shape, required: bool) -> Field {
-        Field {
-            key,
-            doc,
-            shape,
-            default: None,
-            required,
-        }
+/// What every object begins with.
+const HEAD: [Field; 3] = [
+    field(
+        "apiVersion",
+        "The group and version of the kind.",
+        TEXT,
+        true,
+    ),
+    field("kind", "What kind of object it is.", TEXT, true),
+    field(
+        "metadata",
+        "What it is called.",
+        Shape::Object(crate::object::WrittenMetadata::SCHEMA),
+        true,
+    ),
+];
+
+const TEXT: Shape = Shape::Value("text");
+
+const fn field(key: &'static str, doc: &'static str, shape: Shape, required: bool) -> Field {
+    Field {
+        key,
+        doc,
+        shape,
+        default: None,
+        required,
     }
+}
+
+/// What an object has that says something in its `spec`.
+const fn root(spec: &'static Schema, spec_required: bool) -> [Field; 5] {
+    let [version, kind, metadata] = HEAD;
+    let status = "What is reported about it; never read.";
     [
-        field(
-            "apiVersion",
-            "The group and version of the kind.",
-            TEXT,
-            true,
-        ),
-        field("kind", "What kind of object it is.", TEXT, true),
-        field(
-            "metadata",
-            "What it is called.",
-            Shape::Object(crate::object::WrittenMetadata::SCHEMA),
-            true,
-        ),
+        version,
+        kind,
+        metadata,
         field("spec", spec.doc, Shape::Object(spec), spec_required),
-        field(
-            "status",
-            "What is reported about it; never read.",
-            Shape::Value("anything"),
-            false,
-        ),
+        field("status", status, Shape::Value("anything"), false),
     ]
+}
+
+/// What an object has that says something beside its metadata: so many fields.
+const fn flat_root<const FIELDS: usize>(body: &'static Schema) -> [Field; FIELDS] {
+    let mut all = [HEAD[0]; FIELDS];
+    let mut at = 1;
+    while at < FIELDS {
+        all[at] = match at < HEAD.len() {
+            true => HEAD[at],
+            false => body.fields[at - HEAD.len()],
+        };
+        at += 1;
+    }
+    all
 }

@@ -25,6 +25,7 @@
 //! | `Mesh` spec | each setting that cannot be read takes its strict form |
 //! | `MeshPeer` spec | no identity of its trust domain is believed |
 //! | `Service` selector | it selects nothing |
+//! | `EndpointSlice` endpoint or port | it does not exist |
 //! | `Service`, `MeshWorkload` port or instance | it does not exist |
 //! | `MeshWorkload` service account | it acts as nobody: none of its instances exists |
 //! | `TelemetryPolicy` redaction | of paths and headers nothing is told in the access log and in spans |
@@ -39,6 +40,7 @@ pub mod case;
 pub mod compose;
 mod decode;
 mod duration;
+pub mod endpoint_slice;
 mod form;
 pub mod gateway;
 mod in_force;

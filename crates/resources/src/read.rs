@@ -285,7 +285,6 @@ const OTHERS_KINDS: &[&str] = &[
     "DaemonSet",
     "Deployment",
     "Endpoints",
-    "EndpointSlice",
     "HorizontalPodAutoscaler",
     "Ingress",
     "IngressClass",

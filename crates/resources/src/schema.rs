@@ -10,7 +10,7 @@ pub struct Schema {
 }
 
 /// One field.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Its name in YAML.
     pub key: &'static str,

@@ -112,6 +112,7 @@ fn instance(workload: Arc<Workload>) -> Instance {
         locality: Locality::default(),
         tunnel: None,
         tokens: Arc::default(),
+        takes_proxy: true,
     }
 }
 

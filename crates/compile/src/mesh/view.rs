@@ -103,7 +103,11 @@ fn endpoints(instance: &Instance, port: u16) -> impl Iterator<Item = Endpoint> {
         network: workload.network.clone(),
         address: SocketAddr::new(*address, port),
         tunnel: instance.tunnel,
-        identities: [workload.identity.clone()].into(),
+        identities: instance
+            .takes_proxy
+            .then(|| workload.identity.clone())
+            .into_iter()
+            .collect(),
         locality: instance.locality.clone(),
         weight: NonZeroU32::MIN,
         state: State::Ready,

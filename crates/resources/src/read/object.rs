@@ -61,6 +61,9 @@ fn metadata<T: Kind>(root: &Node, reader: &mut Reader<'_>) -> Option<WrittenMeta
 
 /// Reads the spec. Without one, that of an object which says nothing.
 fn spec<T: Kind>(root: &Node, reader: &mut Reader<'_>) -> Option<T> {
+    if T::FLAT {
+        return reader.value(&body::<T>(root), &Rules::NONE);
+    }
     if root.get("spec").is_some_and(|spec| !spec.is_null()) {
         return reader.field(root, "spec", &Rules::NONE);
     }
@@ -73,4 +76,15 @@ fn spec<T: Kind>(root: &Node, reader: &mut Reader<'_>) -> Option<T> {
         at: root.at,
     };
     reader.below("spec", |reader| reader.value(&nothing, &Rules::NONE))
+}
+
+/// Of an object that has no spec the fields that say something. What is unknown is told with the object itself.
+fn body<T: Kind>(root: &Node) -> Node {
+    let says = |key: &str| T::SHAPE.schema().is_some_and(|it| it.field(key).is_some());
+    let entries = root.as_map().unwrap_or_default().iter();
+    let entries = entries.filter(|entry| says(&entry.key) && !entry.repeated);
+    Node {
+        value: Value::Map(entries.cloned().collect()),
+        at: root.at,
+    }
 }

@@ -351,8 +351,8 @@ fn note_what_is_not_enforced(object: &Object<ServiceSpec>, spec: &ServiceSpec, n
     if spec.type_ == ServiceType::ExternalName {
         note(
             "type",
-            "ExternalName is not enforced yet",
-            "its name leads nowhere in the mesh, and no route may use it",
+            "an ExternalName is not part of the mesh",
+            "its name means what the cluster's own DNS says, and no route may use it",
         );
     }
     if spec.session_affinity != SessionAffinity::None {

@@ -103,8 +103,11 @@ async fn find_out(
         Asked::Ignored => return None,
         // That there is no such name is not known either.
         Asked::NotKnownYet(question, _) => return Some(question.failed()),
+        Asked::NoAddress(question) if !host::is_of_cluster() => return Some(question.no_address()),
         Asked::Nothing(question) if !host::is_of_cluster() => return Some(question.nothing()),
-        Asked::Nothing(question) | Asked::OfOthers(question) => question,
+        Asked::NoAddress(question) | Asked::Nothing(question) | Asked::OfOthers(question) => {
+            question
+        }
     };
     let answer = forward(worker, &forwarded, transport).await;
     remember(worker, workload, &answer);
@@ -124,7 +127,11 @@ async fn ask_control(
     };
     incoming::find_out(worker, || match ask() {
         Asked::NotKnownYet(_, subscription) => Some(subscription),
-        Asked::Answered(_) | Asked::Nothing(_) | Asked::OfOthers(_) | Asked::Ignored => None,
+        Asked::Answered(_)
+        | Asked::NoAddress(_)
+        | Asked::Nothing(_)
+        | Asked::OfOthers(_)
+        | Asked::Ignored => None,
     })
     .await;
     ask()

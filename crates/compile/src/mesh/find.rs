@@ -3,7 +3,7 @@
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
-use leno_model::view::{Service, WorkloadId};
+use leno_model::view::{PortRef, Service, WorkloadId};
 use leno_model::{Name, Namespace, Network, ServiceName, near};
 
 use super::{AddressOwner, Called, Instance, Mesh};
@@ -133,7 +133,34 @@ impl Mesh {
             });
         }
         let found = self.service(host, namespace).map(Destination::Service);
+        let found = found.or_else(|| self.member(host, namespace).map(Destination::Instance));
         found.ok_or_else(|| self.no_service(host, namespace))
+    }
+
+    /// The member of a StatefulSet that a host name below that of a headless service means:
+    /// `cart-0.cart.shop.svc.cluster.local`.
+    fn member(&self, host: &str, namespace: &Namespace) -> Option<&Arc<Instance>> {
+        let (name, service) = host.split_once('.')?;
+        let service = self.service(service, namespace)?;
+        if !service.addresses.is_empty() || self.unaddressed.contains(&service.name) {
+            return None;
+        }
+        let id = WorkloadId {
+            namespace: service.name.namespace.clone(),
+            name: Name::new(&name.to_ascii_lowercase()).ok()?,
+        };
+        let instance = self.instances.get(&id)?;
+        let number = id.name.as_str().strip_prefix(instance.of.as_str())?;
+        number.strip_prefix('-')?.parse::<u32>().ok()?;
+        let is_behind = service.ports.keys().any(|port| {
+            let port = PortRef {
+                service: service.name.clone(),
+                port: *port,
+            };
+            let answers = self.answers.get(&port).into_iter().flatten();
+            answers.into_iter().any(|answer| answer.instance == id)
+        });
+        is_behind.then_some(instance)
     }
 
     fn no_service(&self, host: &str, namespace: &Namespace) -> NotFound {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use leno_compile::{Mesh, compile};
+use leno_compile::{Destination, Mesh, ViewOf, compile};
 use leno_model::view::{Access, Locality};
-use leno_model::{Name, Namespace, Notes, ObjectRef};
+use leno_model::{Name, Namespace, Network, Notes, ObjectRef};
 use leno_resources::pod::{Pod, PodProbe, Pods};
 use leno_resources::{Metadata, Resources};
 
@@ -227,4 +227,110 @@ fn a_node_may_check_its_own_pods_and_nobody_elses() {
         "shop/cart-3:",
     ];
     assert_eq!(told.collect::<Vec<_>>(), expect);
+}
+
+const DATABASE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: kubernetes, namespace: default}
+spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, targetPort: 6443}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kubernetes, namespace: default, labels: {kubernetes.io/service-name: kubernetes}}
+addressType: IPv4
+endpoints: [{addresses: [10.0.0.1]}]
+ports: [{name: https, port: 6443}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {clusterIP: 10.96.0.9, ports: [{port: 5432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db, namespace: shop, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints: [{addresses: [10.1.0.2]}, {addresses: [10.1.0.3]}, {addresses: [10.1.0.9]}, {addresses: [10.9.0.1]}]
+ports: [{port: 5432}]
+---
+";
+
+#[test]
+fn a_service_without_a_selector_leads_where_its_slices_say() {
+    // The API server is a pod in its node's own network, as others of other namespaces are.
+    let system = Namespace::new("kube-system").unwrap();
+    let in_network_of_node = |mut pod: Pod| {
+        pod.meta.namespace = Some(system.clone());
+        pod.addresses = vec![[10, 0, 0, 1].into()];
+        pod
+    };
+    let mut pods = vec![
+        in_network_of_node(pod("kube-apiserver", 1, "default", 6443)),
+        pod("db", 2, "db", 5432),
+        unready(pod("db", 3, "db", 5432)),
+    ];
+    let mut other = pod("vault", 9, "vault", 5432);
+    other.meta.namespace = Some(system.clone());
+    pods.push(other);
+    for pod in &mut pods {
+        pod.hosts = vec![[10, 0, 0, 1].into()];
+    }
+    let (mesh, notes) = mesh(DATABASE, pods);
+    assert_eq!(
+        answers(&mesh),
+        "default/kubernetes:443: default/kubernetes-10-0-0-1:6443\n\
+         shop/db:5432: shop/db-10-9-0-1:5432 shop/db-2:5432\n"
+    );
+    let codes = notes.iter().map(|note| note.code.as_str());
+    assert_eq!(codes.collect::<Vec<_>>(), ["C192"]);
+    // Nobody may stand before what is known by its address alone, and nobody proves to be it.
+    for (id, takes_proxy) in [("db-2", true), ("db-10-9-0-1", false)] {
+        let instance = mesh.workload(id, &Namespace::new("shop").unwrap()).unwrap();
+        assert_eq!(instance.takes_proxy, takes_proxy, "{id}");
+    }
+    let view = mesh.view(ViewOf {
+        workloads: &[].into(),
+    });
+    let endpoints = view.endpoints.values().flatten();
+    let proven = endpoints.flat_map(|slice| slice.endpoints());
+    let proven = proven.map(|it| (it.address.to_string(), it.identities.len()));
+    let expect = [
+        ("10.0.0.1:6443", 0),
+        ("10.9.0.1:5432", 0),
+        ("10.1.0.2:5432", 1),
+    ];
+    for (address, count) in expect {
+        let found = proven.clone().find(|(at, _)| at == address);
+        assert_eq!(found, Some((address.to_owned(), count)));
+    }
+}
+
+#[test]
+fn members_and_addresses_of_pods_mean_the_pod_without_its_service() {
+    let (mesh, _) = mesh(SERVICES, shop());
+    let shop = Namespace::new("shop").unwrap();
+    for (host, expect) in [
+        ("cart-2.cart-peers", Some("shop/cart-2")),
+        (
+            "cart-2.cart-peers.shop.svc.cluster.local",
+            Some("shop/cart-2"),
+        ),
+        ("CART-1.cart-peers.shop", Some("shop/cart-1")),
+        ("10.1.0.2", Some("shop/cart-2")),
+        ("[fd00::2]", Some("shop/cart-2")),
+        // Only a headless Service has members, and only those that it selects.
+        ("cart-2.cart", None),
+        ("web-4.cart-peers", None),
+        ("cart-9.cart-peers", None),
+        ("cart.cart-peers", None),
+    ] {
+        let found = mesh.destination(host, 7000, &shop, &Network::default_network());
+        let found = match found {
+            Ok(Destination::Instance(instance)) => Some(instance.workload.id.to_string()),
+            Ok(Destination::Service(service)) => Some(format!("Service {}", service.name)),
+            Err(_) => None,
+        };
+        assert_eq!(found.as_deref(), expect, "{host}");
+    }
 }

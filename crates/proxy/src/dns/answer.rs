@@ -31,6 +31,8 @@ pub(super) enum Asked {
     Answered(Vec<u8>),
     /// It is about a name that the control plane must be asked about first.
     NotKnownYet(Question, Subscription),
+    /// It is about a name of ours that has no address.
+    NoAddress(Question),
     /// It is about a name that would be ours, and is none that we know.
     Nothing(Question),
     /// It is about a name that is not ours.
@@ -69,6 +71,7 @@ pub(super) fn answer(bytes: &[u8], names: &Names<'_>, transport: Transport) -> A
         _ => return Asked::Answered(question.refused(ResponseCode::NotImp)),
     };
     match names.find(query) {
+        Found::Addresses(addresses) if addresses.is_empty() => Asked::NoAddress(question),
         Found::Addresses(addresses) => Asked::Answered(question.answered(&addresses, transport)),
         Found::NotKnownYet(subscription) => Asked::NotKnownYet(question, subscription),
         Found::Nothing => Asked::Nothing(question),
@@ -139,6 +142,11 @@ impl Question {
     /// The answer that whoever knows could not be asked.
     pub(super) fn failed(&self) -> Vec<u8> {
         self.refused(ResponseCode::ServFail)
+    }
+
+    /// The answer that the name has no address.
+    pub(super) fn no_address(&self) -> Vec<u8> {
+        encode(&self.respond())
     }
 
     /// The answer that there is no such name.

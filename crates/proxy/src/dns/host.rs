@@ -116,7 +116,7 @@ fn exchange_id(message: &mut [u8], id: [u8; 2]) -> io::Result<[u8; 2]> {
 }
 
 /// Whether the host's resolver is that of a cluster, which knows more names of it than a view holds: those of
-/// pods, and of ports.
+/// pods and ports, and what is another name for a host outside.
 pub(super) fn is_of_cluster() -> bool {
     searches_cluster(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default())
 }

@@ -41,6 +41,21 @@ metadata: {name: shop}
 spec: {trustDomain: shop.local}
 ";
 
+/// A Service that selects nobody, and who is behind it.
+const DATABASE: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {ports: [{name: sql, port: 5432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db, namespace: shop, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints: [{addresses: [10.9.0.1]}]
+ports: [{name: sql, port: 5433}]
+";
+
 const POLICY: &str = "\
 apiVersion: leno.dev/v1alpha1
 kind: AccessPolicy
@@ -204,6 +219,14 @@ fn a_control_plane_follows_what_a_cluster_says() {
     let url = "http://cart.shop/items";
     let why = ["why", "shop/web-1", url];
     until_told(&world, &why, &["shop/cart-1", "10.1.0.7:8080"]);
+
+    // A Service that selects nobody leads where its slices say.
+    let database = ["why", "shop/web-1", "tcp://db.shop:5432"];
+    for address in ["10.9.0.1", "10.9.0.2"] {
+        let said = DATABASE.replace("10.9.0.1", address);
+        cluster.apply(&said).unwrap();
+        until_told(&world, &database, &[&format!("{address}:5433")]);
+    }
 
     // A change in the cluster is a change of the mesh.
     cluster.apply(POLICY).unwrap();

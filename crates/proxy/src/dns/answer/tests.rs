@@ -99,6 +99,7 @@ fn told_by(bytes: &[u8], scope: Scope) -> String {
     };
     let answered = match answer(bytes, &names, Transport::Udp) {
         Asked::Answered(answer) => answer,
+        Asked::NoAddress(question) => question.no_address(),
         Asked::Nothing(question) => question.nothing(),
         Asked::NotKnownYet(_, subscription) => return format!("needs {subscription}"),
         Asked::OfOthers(question) => {

@@ -128,6 +128,7 @@ mod tests {
         let told: Vec<_> = rules().iter().map(told).collect();
         let expect = [
             r#"list watch: "" namespaces nodes pods services"#,
+            r#"list watch: "discovery.k8s.io" endpointslices"#,
             r#"list watch: "gateway.networking.k8s.io" grpcroutes httproutes referencegrants tcproutes tlsroutes"#,
             r#"list watch: "leno.dev" accesspolicies meshes meshpeers meshworkloads telemetrypolicies trafficpolicies"#,
             r#"patch: "gateway.networking.k8s.io" grpcroutes/status httproutes/status tcproutes/status tlsroutes/status"#,

@@ -24,6 +24,20 @@ spec:
   rules: [{backendRefs: [{name: kart, port: 80}]}]
 ";
 
+/// What would stand in the way of proxies.
+const SHUT: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: bank
+  labels: {leno.dev/dataplane-mode: sidecar, pod-security.kubernetes.io/enforce: baseline}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: teller, namespace: bank}
+spec: {podSelector: {}, ingress: [{ports: [{port: 8080}]}]}
+";
+
 const POLICY: &str = "\
 apiVersion: leno.dev/v1alpha1
 kind: AccessPolicy
@@ -157,6 +171,20 @@ fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
     let refused = ended(&mut cluster.leno(&other)).unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(refused.out.contains("K009"), "{}", refused.out);
+
+    cluster.apply(SHUT).unwrap();
+    let looked = ended(&mut cluster.leno(&["check", "--pre"])).unwrap();
+    for line in [
+        "✓ mesh         is there, of cluster.local",
+        "K013 tunnel-shut          NetworkPolicy bank/teller",
+        "K014 capture-forbidden    Namespace bank",
+    ] {
+        assert!(
+            looked.out.contains(line),
+            "{line:?} is not in:\n{}",
+            looked.out
+        );
+    }
 
     leaves_nothing(&cluster);
 }

@@ -448,6 +448,8 @@ pub struct RunningPod {
     pub service_account: String,
     /// The ports that it declares, with their names.
     pub ports: BTreeMap<u16, Option<String>>,
+    /// Whether it was made with a proxy in it.
+    pub has_proxy: bool,
     /// The health checks that its node makes: the port, the path, and where the pod says so.
     pub probes: Vec<(u16, String, String)>,
     /// The addresses from which its node calls it.

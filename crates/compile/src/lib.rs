@@ -41,6 +41,7 @@ mod suggest;
 mod targets;
 mod telemetry;
 mod tuning;
+mod uncaptured;
 mod workloads;
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
@@ -73,6 +74,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let everywhere = everywhere::everywhere(resources, &mut notes);
     let trust_domain = &everywhere.settings.trust_domain;
     let network = Network::new(NETWORK).expect("a constant that is a label");
+    uncaptured::note(resources, &mut notes);
 
     let peers = peers::peers(resources, trust_domain, &mut notes);
     let workloads = workloads::workloads(resources, &everywhere, &peers, &mut notes);

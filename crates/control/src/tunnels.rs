@@ -184,6 +184,7 @@ mod tests {
             workload: name.clone(),
             service_account: name.clone(),
             ports: [].into(),
+            has_proxy: true,
             probes: Vec::new(),
             hosts: Vec::new(),
             addresses: last

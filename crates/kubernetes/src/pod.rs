@@ -12,6 +12,8 @@ use leno_resources::Metadata;
 use leno_resources::pod::{Pod, PodProbe};
 use serde::Deserialize;
 
+use crate::injection::PROXY;
+
 /// A pod as the cluster tells it, as far as it is used.
 pub(crate) type Told = Object<Spec, Status>;
 
@@ -27,6 +29,7 @@ pub(crate) struct Spec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Container {
+    name: String,
     ports: Vec<Port>,
     restart_policy: Option<String>,
     startup_probe: Option<Check>,
@@ -137,6 +140,7 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
         workload: workload(&told.metadata).unwrap_or_else(|| name.clone()),
         service_account,
         ports: ports(&told.spec),
+        has_proxy: told.spec.init_containers.iter().any(|it| it.name == PROXY),
         probes: probes(&told.spec),
         hosts: Status::parsed(&status.hosts),
         addresses: Status::parsed(&status.addresses),
@@ -369,6 +373,7 @@ mod tests {
         assert_eq!(told.service_account.as_str(), "cart");
         assert_eq!(told.ports.keys().collect::<Vec<_>>(), [&2, &8080]);
         assert_eq!(told.addresses.len(), 2);
+        assert!(!told.has_proxy);
         let probes = told.probes.iter();
         let probes = probes.map(|probe| format!("{} {} {}", probe.port, probe.path, probe.pointer));
         let expect = [

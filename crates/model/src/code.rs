@@ -229,6 +229,7 @@ codes! {
     C192 "endpoint-of-others" Configuration "An EndpointSlice names the address of a workload of another namespace.";
     C193 "slice-not-used" Configuration "An EndpointSlice says who is behind no Service that would ask it.";
     C194 "endpoint-nowhere" Configuration "An EndpointSlice names an address at which nobody else can be called.";
+    C195 "pod-without-proxy" Configuration "A pod is to have a proxy beside it and has none.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

@@ -28,6 +28,8 @@ pub struct Pod {
     pub service_account: Name,
     /// The TCP ports that its containers declare, with their names.
     pub ports: BTreeMap<u16, Option<Arc<str>>>,
+    /// Whether it was made with a proxy of ours in it.
+    pub has_proxy: bool,
     /// The health checks that its node makes over HTTP.
     pub probes: Vec<PodProbe>,
     /// The addresses from which its node calls it.

@@ -51,6 +51,7 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
         workload: Name::new(workload).unwrap(),
         service_account: Name::new(account).unwrap(),
         ports: [(port, Some("web".into()))].into(),
+        has_proxy: false,
         probes: Vec::new(),
         hosts: Vec::new(),
         addresses: vec![
@@ -333,4 +334,35 @@ fn members_and_addresses_of_pods_mean_the_pod_without_its_service() {
         };
         assert_eq!(found.as_deref(), expect, "{host}");
     }
+}
+
+#[test]
+fn pods_that_are_to_have_a_proxy_and_have_none_are_told_by_workload() {
+    let labelled = "
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {leno.dev/dataplane-mode: sidecar}}
+";
+    let proxied = Pod {
+        has_proxy: true,
+        ..pod("mail", 5, "mail", 80)
+    };
+    let mut left_out = pod("host", 6, "host", 80);
+    let mode = "leno.dev/dataplane-mode";
+    left_out.meta.labels.insert(mode.into(), "none".into());
+    let written = format!("{SERVICES}{labelled}");
+    let (_, notes) = mesh(&written, shop().into_iter().chain([proxied, left_out]));
+    let told = notes.iter().filter(|note| note.code.as_str() == "C195");
+    let told: Vec<_> = told.map(|note| note.message.as_str()).collect();
+    let plain = "all that goes to and from there goes in plain, and no policy holds there";
+    let expect = [
+        format!(
+            "3 pods, cart-1 among them, of shop/cart are to have a proxy ({mode}: sidecar) and have none: {plain}"
+        ),
+        format!("pod web-4 of shop/web is to have a proxy ({mode}: sidecar) and has none: {plain}"),
+    ];
+    assert_eq!(told, expect);
+    let (_, notes) = mesh(SERVICES, shop());
+    assert!(notes.iter().all(|note| note.code.as_str() != "C195"));
 }

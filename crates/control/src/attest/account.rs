@@ -120,6 +120,7 @@ mod tests {
             workload: name.clone(),
             service_account: Name::new(account).unwrap(),
             ports: [].into(),
+            has_proxy: true,
             probes: Vec::new(),
             hosts: Vec::new(),
             addresses: Vec::new(),

@@ -1,0 +1,60 @@
+//! Pods that are to have a proxy beside them, as their namespace or they themselves say, and have none: what they call
+//! and are called goes in plain, and nobody would know.
+
+use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
+
+use leno_model::{Code, Name, Namespace, Notes};
+use leno_resources::Resources;
+use leno_resources::pod::Pod;
+
+use crate::finding;
+
+/// The label that says how a pod, or all pods of a namespace, take part in the mesh.
+const MODE: &str = "leno.dev/dataplane-mode";
+/// Its value for a proxy in each pod.
+const SIDECAR: &str = "sidecar";
+
+/// Says of each workload how many of its pods lack a proxy.
+pub(crate) fn note(resources: &Resources, notes: &mut Notes) {
+    let mut lacking = BTreeMap::<_, Vec<&Pod>>::new();
+    for ((namespace, _), pod) in resources.pods.iter() {
+        if !pod.has_proxy && is_to_have_one(resources, namespace, pod) {
+            let workload = (namespace, &pod.workload);
+            lacking.entry(workload).or_default().push(pod);
+        }
+    }
+    for ((namespace, workload), pods) in lacking {
+        if let Some(first) = pods.first() {
+            notes.push(finding::warning(
+                *first,
+                "",
+                Code::C195,
+                told(namespace, workload, first, pods.len()),
+            ));
+        }
+    }
+}
+
+fn is_to_have_one(resources: &Resources, namespace: &Namespace, pod: &Pod) -> bool {
+    let of_namespace = || {
+        let name = Name::new(namespace.as_str()).ok()?;
+        let object = resources.namespaces.get(None, &name)?;
+        object.meta.labels.get(MODE)
+    };
+    let own = pod.meta.labels.get(MODE);
+    let mode: Option<&Arc<str>> = own.or_else(of_namespace);
+    mode.is_some_and(|mode| **mode == *SIDECAR)
+}
+
+fn told(namespace: &Namespace, workload: &Name, first: &Pod, count: usize) -> String {
+    let pods = match count {
+        1 => format!("pod {}", first.meta.name),
+        count => format!("{count} pods, {} among them,", first.meta.name),
+    };
+    let verb = if count == 1 { "is" } else { "are" };
+    let have = if count == 1 { "has" } else { "have" };
+    format!(
+        "{pods} of {namespace}/{workload} {verb} to have a proxy ({MODE}: {SIDECAR}) and {have} none: all that goes to \
+         and from there goes in plain, and no policy holds there"
+    )
+}

@@ -7,6 +7,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use leno_resources::spellings;
 
 use super::{CONTROL, NAMESPACE, Object, named, named_everywhere};
+use crate::webhook::WEBHOOK;
 use crate::{document, pod, status};
 
 /// Whom the control plane acts as, and what that account may.
@@ -41,9 +42,6 @@ pub(super) fn all() -> [Object; 3] {
     ]
 }
 
-/// Webhooks of ours, by which a cluster asks the control plane.
-const WEBHOOKS: &str = "leno";
-
 fn rules() -> Vec<PolicyRule> {
     let mut seen = BTreeMap::<String, Vec<String>>::new();
     let mut reported = BTreeMap::<String, Vec<String>>::new();
@@ -73,19 +71,12 @@ fn rules() -> Vec<PolicyRule> {
         verbs: texts(&["get"]),
         ..PolicyRule::default()
     });
-    let webhooks = [
-        "mutatingwebhookconfigurations",
-        "validatingwebhookconfigurations",
-    ];
-    let webhooks = ("admissionregistration.k8s.io".to_owned(), texts(&webhooks));
+    let webhooks = texts(&["mutatingwebhookconfigurations"]);
+    let webhooks = ("admissionregistration.k8s.io".to_owned(), webhooks);
     rules.push(PolicyRule {
-        resource_names: Some(texts(&[WEBHOOKS])),
-        ..rule(webhooks, &["get", "list", "patch", "watch"])
+        resource_names: Some(texts(&[WEBHOOK])),
+        ..rule(webhooks, &["get", "patch"])
     });
-    for group in ["", "events.k8s.io"] {
-        let events = (group.to_owned(), texts(&["events"]));
-        rules.push(rule(events, &["create", "patch"]));
-    }
     rules
 }
 
@@ -134,9 +125,7 @@ mod tests {
             r#"patch: "gateway.networking.k8s.io" grpcroutes/status httproutes/status tcproutes/status tlsroutes/status"#,
             r#"patch: "leno.dev" accesspolicies/status meshes/status meshpeers/status meshworkloads/status telemetrypolicies/status trafficpolicies/status"#,
             "get: /.well-known/openid-configuration /openid/v1/jwks",
-            r#"get list patch watch: "admissionregistration.k8s.io" mutatingwebhookconfigurations validatingwebhookconfigurations only leno"#,
-            r#"create patch: "" events"#,
-            r#"create patch: "events.k8s.io" events"#,
+            r#"get patch: "admissionregistration.k8s.io" mutatingwebhookconfigurations only leno"#,
         ];
         assert_eq!(told, expect);
     }

@@ -327,16 +327,18 @@ fn spoken(
     Some(said)
 }
 
+/// Where questions about names are asked (RFC 1035 section 4.2).
+const DNS: u16 = 53;
+
 fn not_carried(object: &Object<ServiceSpec>, port: &ServicePort, pointer: &str) -> Note {
     let protocol = port.protocol.as_str();
     let pointer = format!("{pointer}/protocol");
-    finding::warning(
-        object,
-        &pointer,
-        Code::C114,
-        format!("{protocol} is not carried yet"),
-    )
-    .in_force(format!(
+    let message = format!("{protocol} is not carried yet");
+    if (port.port, port.protocol) == (DNS, TransportProtocol::Udp) {
+        let note = finding::information(object, &pointer, Code::C114, message);
+        return note.in_force("questions about names go to each workload's own proxy");
+    }
+    finding::warning(object, &pointer, Code::C114, message).in_force(format!(
         "port {} over {protocol} is not part of the mesh",
         port.port
     ))

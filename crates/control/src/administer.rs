@@ -521,7 +521,8 @@ fn since(center: &Center, revision: Revision) -> Result<Option<Since>, Failed> {
     }))
 }
 
-/// Workloads whose proxy has reported where it takes calls, and is not connected.
+/// Workloads whose proxy has reported where it takes calls, and is not connected. A pod that is not ready takes
+/// none, and may be about to end with its proxy.
 pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> {
     let edition = center.edition();
     let revoked = |id: &WorkloadId| {
@@ -530,8 +531,13 @@ pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> 
     };
     let reported = center.tunnels.reported().tunnels.into_keys();
     let is_here = |id: &WorkloadId| members.iter().any(|member| member.workloads.contains(id));
+    let pods = center.presence.reported().pods;
+    let is_called = |id: &WorkloadId| {
+        let pod = pods.get(&(id.namespace.clone(), id.name.clone()));
+        pod.is_none_or(|pod| pod.is_ready)
+    };
     reported
-        .filter(|id| !is_here(id))
+        .filter(|id| !is_here(id) && is_called(id))
         .map(|workload| condition::Away {
             since: center.fleet.gone(&workload),
             revoked: revoked(&workload),

@@ -174,7 +174,13 @@ fn facts(overview: &Overview) -> Vec<(&'static str, Line)> {
 
 fn revision(overview: &Overview) -> Line {
     let Some(past) = &overview.change else {
-        return "nothing was applied yet: leno apply -f DIR".into();
+        return match overview.status.objects {
+            0 => "nothing was applied yet: leno apply -f DIR".into(),
+            count => Line::new().plain(format_args!(
+                "none: {} come from what the control plane follows",
+                figures::count(count)
+            )),
+        };
     };
     let at = moment(&past.at, &overview.status.now);
     let line = Line::new().plain(format_args!(

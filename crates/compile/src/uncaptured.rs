@@ -5,14 +5,9 @@ use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 
 use leno_model::{Code, Name, Namespace, Notes};
 use leno_resources::Resources;
-use leno_resources::pod::Pod;
+use leno_resources::pod::{MODE, Pod, SIDECAR};
 
 use crate::finding;
-
-/// The label that says how a pod, or all pods of a namespace, take part in the mesh.
-const MODE: &str = "leno.dev/dataplane-mode";
-/// Its value for a proxy in each pod.
-const SIDECAR: &str = "sidecar";
 
 /// Says of each workload how many of its pods lack a proxy.
 pub(crate) fn note(resources: &Resources, notes: &mut Notes) {
@@ -47,14 +42,15 @@ fn is_to_have_one(resources: &Resources, namespace: &Namespace, pod: &Pod) -> bo
 }
 
 fn told(namespace: &Namespace, workload: &Name, first: &Pod, count: usize) -> String {
-    let pods = match count {
-        1 => format!("pod {}", first.meta.name),
-        count => format!("{count} pods, {} among them,", first.meta.name),
+    let (pods, are, have) = match count {
+        1 => (format!("pod {}", first.meta.name), "is", "has"),
+        _ => {
+            let pods = format!("{count} pods, {} among them,", first.meta.name);
+            (pods, "are", "have")
+        }
     };
-    let verb = if count == 1 { "is" } else { "are" };
-    let have = if count == 1 { "has" } else { "have" };
     format!(
-        "{pods} of {namespace}/{workload} {verb} to have a proxy ({MODE}: {SIDECAR}) and {have} none: all that goes to \
+        "{pods} of {namespace}/{workload} {are} to have a proxy ({MODE}: {SIDECAR}) and {have} none: all that goes to \
          and from there goes in plain, and no policy holds there"
     )
 }

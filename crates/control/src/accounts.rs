@@ -53,11 +53,8 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
     let mut told = None;
     loop {
         let failed = ask(&center.accounts, &cluster).await.err();
-        if let Some(why) = failed.as_ref().filter(|_| failed != told) {
-            center.trouble(Code::T022, why);
-        }
         let is_fresh = failed.is_none();
-        told = failed;
+        center.trouble_anew(Code::T022, &mut told, failed);
         sleep(AGAIN).await;
         if is_fresh {
             tokio::select! {

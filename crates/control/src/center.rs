@@ -669,6 +669,14 @@ impl Center {
     }
 
     /// Says that the store failed.
+    /// Tells why something that is tried again and again fails, if it was `told` of another reason, or of none.
+    pub(crate) fn trouble_anew(&self, code: Code, told: &mut Option<String>, why: Option<String>) {
+        if let Some(why) = why.as_ref().filter(|_| why != *told) {
+            self.trouble(code, why);
+        }
+        *told = why;
+    }
+
     pub(crate) fn trouble(&self, code: Code, what: impl fmt::Display) {
         self.tell(&Event::Trouble {
             code,

@@ -162,11 +162,8 @@ pub(crate) async fn report(center: Arc<Center>, reporting: Option<Reporting>) {
             failed = failed.or(written.err());
         }
         let why = failed.map(|failed| failed.to_string());
-        if let Some(why) = why.as_ref().filter(|_| why != told) {
-            center.trouble(Code::D013, why);
-        }
         let is_due_again = why.is_some();
-        told = why;
+        center.trouble_anew(Code::D013, &mut told, why);
         tokio::select! {
             changed = editions.changed() => if changed.is_err() { return },
             changed = standings.changed() => if changed.is_err() { return },

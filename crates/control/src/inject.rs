@@ -42,15 +42,11 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
         };
         let roots = certificates_text(&authority.roots);
         let failed = cluster.prove_webhook(roots.as_bytes()).await.err();
-        let failed = failed.map(|why| why.to_string());
-        if let Some(why) = failed.as_ref().filter(|_| failed != told) {
-            center.trouble(Code::D014, why);
-        }
-        let rest = match failed {
+        let rest = match &failed {
             Some(_) => AGAIN,
             None => LOOK,
         };
-        told = failed;
+        center.trouble_anew(Code::D014, &mut told, failed.map(|why| why.to_string()));
         tokio::select! {
             () = sleep(rest) => {}
             changed = editions.changed() => if changed.is_err() { return },

@@ -147,9 +147,6 @@ fn read_line(line: &str) -> Option<(WorkloadId, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use leno_model::ObjectRef;
-    use leno_model::view::Locality;
-    use leno_resources::Metadata;
     use leno_resources::pod::Pod;
 
     use super::*;
@@ -165,34 +162,12 @@ mod tests {
     /// A pod of the shop at one address, or at none yet.
     fn pod(name: &str, last: Option<u8>) -> ((Namespace, Name), Pod) {
         let (namespace, name) = (Namespace::new("shop").unwrap(), Name::new(name).unwrap());
-        let meta = Metadata {
-            namespace: Some(namespace.clone()),
-            name: name.clone(),
-            labels: [].into(),
-            annotations: [].into(),
-            created: None,
-            generation: None,
-        };
         let pod = Pod {
-            reference: Arc::new(ObjectRef {
-                kind: "Pod".into(),
-                namespace: Some(namespace.clone()),
-                name: name.clone(),
-            }),
-            meta,
-            uid: Arc::default(),
-            workload: name.clone(),
-            service_account: name.clone(),
-            ports: [].into(),
-            has_proxy: true,
-            probes: Vec::new(),
-            hosts: Vec::new(),
             addresses: last
                 .map(|last| [10, 1, 0, last].into())
                 .into_iter()
                 .collect(),
-            locality: Locality::default(),
-            is_ready: true,
+            ..Pod::named(namespace.clone(), name.clone())
         };
         ((namespace, name), pod)
     }

@@ -21,6 +21,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, Resource};
 use leno_model::TrustDomain;
 use leno_model::role::{CONTROL_PLANE, SYSTEM};
+use leno_resources::pod::MODE;
 use leno_resources::{Spelling, spellings};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub use self::check::{Checked, Problem};
 pub use self::ready::NotReady;
 pub use self::remove::Installed;
 use crate::document;
-use crate::webhook::{MODE, webhook};
+use crate::webhook::webhook;
 
 /// The namespace of all that is Leno's own.
 pub const NAMESPACE: &str = SYSTEM;

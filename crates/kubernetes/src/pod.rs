@@ -7,8 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, Object, ObjectMeta};
 use leno_model::view::{Locality, Probe};
-use leno_model::{Name, Namespace, ObjectRef};
-use leno_resources::Metadata;
+use leno_model::{Name, Namespace};
 use leno_resources::pod::{Pod, PodProbe};
 use serde::Deserialize;
 
@@ -78,13 +77,11 @@ pub(crate) struct Status {
     conditions: Vec<Condition>,
 }
 
-impl Status {
-    fn parsed(addresses: &[Address]) -> Vec<IpAddr> {
-        let parsed = addresses
-            .iter()
-            .filter_map(|address| address.ip.parse::<IpAddr>().ok());
-        parsed.map(|address| address.to_canonical()).collect()
-    }
+fn parsed(addresses: &[Address]) -> Vec<IpAddr> {
+    let parsed = addresses
+        .iter()
+        .filter_map(|address| address.ip.parse::<IpAddr>().ok());
+    parsed.map(|address| address.to_canonical()).collect()
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -135,34 +132,24 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
         |condition: &Condition| condition.r#type == "Ready" && condition.status == "True";
     let is_to_end = told.metadata.deletion_timestamp.is_some();
     let is_ready = !is_to_end && status.conditions.iter().any(is_ready);
-    Some(Pod {
+    let mut pod = Pod {
         uid: told.metadata.uid.as_deref().unwrap_or_default().into(),
         workload: workload(&told.metadata).unwrap_or_else(|| name.clone()),
         service_account,
         ports: ports(&told.spec),
         has_proxy: told.spec.init_containers.iter().any(|it| it.name == PROXY),
         probes: probes(&told.spec),
-        hosts: Status::parsed(&status.hosts),
-        addresses: Status::parsed(&status.addresses),
+        hosts: parsed(&status.hosts),
+        addresses: parsed(&status.addresses),
         locality: Locality {
             node: told.spec.node_name.map(Into::into),
             ..Locality::default()
         },
         is_ready,
-        reference: Arc::new(ObjectRef {
-            kind: "Pod".into(),
-            namespace: Some(namespace.clone()),
-            name: name.clone(),
-        }),
-        meta: Metadata {
-            namespace: Some(namespace),
-            name,
-            labels: labels(told.metadata.labels),
-            annotations: BTreeMap::new(),
-            created: None,
-            generation: None,
-        },
-    })
+        ..Pod::named(namespace, name)
+    };
+    pod.meta.labels = labels(told.metadata.labels);
+    Some(pod)
 }
 
 /// A node as the cluster tells it, as far as it is used.

@@ -1,7 +1,5 @@
 //! How the API server knows whom it asks about pods, and by what that one is proven.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
@@ -12,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 };
 use kube::Error;
 use kube::api::{Api, Patch, PatchParams};
+use leno_resources::pod::{MODE, SIDECAR};
 use serde_json::json;
 
 use crate::cluster::Cluster;
@@ -20,10 +19,6 @@ use crate::cluster::Cluster;
 pub const WEBHOOK: &str = "leno";
 /// The path at which pods are asked about.
 pub const INJECT: &str = "/inject";
-
-/// The label that says how a pod, or all pods of a namespace, take part.
-pub(crate) const MODE: &str = "leno.dev/dataplane-mode";
-const SIDECAR: &str = "sidecar";
 
 /// The API server is not told by what we are proven.
 #[derive(Debug, thiserror::Error)]
@@ -100,10 +95,6 @@ pub fn webhook(service: &str, namespace: &str, port: u16) -> MutatingWebhookConf
     MutatingWebhookConfiguration {
         metadata: ObjectMeta {
             name: Some(WEBHOOK.to_owned()),
-            labels: Some(BTreeMap::from([(
-                "app".to_owned(),
-                "leno-control".to_owned(),
-            )])),
             ..ObjectMeta::default()
         },
         webhooks: Some(vec![

@@ -9,6 +9,12 @@ use leno_model::{Name, Namespace, ObjectRef};
 
 use crate::object::Metadata;
 
+/// The label that says how a pod, or all pods of a namespace, take part in the mesh, and its value for a proxy in each
+/// pod.
+pub const MODE: &str = "leno.dev/dataplane-mode";
+/// See [`MODE`].
+pub const SIDECAR: &str = "sidecar";
+
 /// All pods, by namespace and name.
 pub type Pods = BTreeMap<(Namespace, Name), Pod>;
 
@@ -40,6 +46,38 @@ pub struct Pod {
     pub locality: Locality,
     /// Whether it takes calls: it says that it is ready, and nobody has asked for its end.
     pub is_ready: bool,
+}
+
+impl Pod {
+    /// A pod of which nothing is known but its name: it is alone in a workload of that name, acts as the account of
+    /// that name, and does not run yet.
+    pub fn named(namespace: Namespace, name: Name) -> Self {
+        Self {
+            uid: Arc::default(),
+            reference: Arc::new(ObjectRef {
+                kind: "Pod".into(),
+                namespace: Some(namespace.clone()),
+                name: name.clone(),
+            }),
+            workload: name.clone(),
+            service_account: name.clone(),
+            ports: BTreeMap::new(),
+            has_proxy: false,
+            probes: Vec::new(),
+            hosts: Vec::new(),
+            addresses: Vec::new(),
+            locality: Locality::default(),
+            is_ready: false,
+            meta: Metadata {
+                namespace: Some(namespace),
+                name,
+                labels: BTreeMap::new(),
+                annotations: BTreeMap::new(),
+                created: None,
+                generation: None,
+            },
+        }
+    }
 }
 
 /// A health check that a node makes: GET over HTTP/1.1 in plain, or a check of gRPC by its own path.

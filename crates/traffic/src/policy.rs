@@ -17,7 +17,7 @@ use core::net::SocketAddr;
 
 use leno_jwt::Proven;
 use leno_model::view::access::ExternalAuth;
-use leno_model::view::{AccessRule, HeaderChanges, WorkloadId};
+use leno_model::view::{AccessRule, HeaderChanges, Probe, WorkloadId};
 use leno_model::{Namespace, SpiffeId, TrustDomain, Wall};
 use leno_protocol::Request;
 
@@ -55,9 +55,11 @@ enum Before<'t> {
 
 /// A port of a workload.
 #[derive(Clone, Copy, Debug)]
-struct Target<'t> {
-    workload: &'t WorkloadId,
-    port: u16,
+pub(crate) struct Target<'t> {
+    pub(crate) workload: &'t WorkloadId,
+    pub(crate) port: u16,
+    /// Health checks of the workload's own.
+    pub(crate) probes: &'t [Probe],
 }
 
 impl<'t> Policy<'t> {
@@ -68,13 +70,7 @@ impl<'t> Policy<'t> {
         }
     }
 
-    pub(crate) fn inbound(
-        table: &'t Table,
-        workload: &'t WorkloadId,
-        port: u16,
-        gate: &'t Gate,
-    ) -> Self {
-        let target = Target { workload, port };
+    pub(crate) fn inbound(table: &'t Table, target: Target<'t>, gate: &'t Gate) -> Self {
         Self {
             table,
             before: Before::Port(target, gate),

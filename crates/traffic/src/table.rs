@@ -5,15 +5,15 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 
 use leno_model::view::{
-    Access, Action, Backend, EndpointSlice, PortRef, Protocol, Routes, ServicePort, Tuning, View,
-    Workload, WorkloadId,
+    Access, Action, Backend, EndpointSlice, PortRef, Probe, Protocol, Routes, ServicePort, Tuning,
+    View, Workload, WorkloadId,
 };
 use leno_model::{Name, Namespace, Network, Origin, ServiceName, Subscription};
 
 use crate::budget::RetryBudget;
 use crate::destination::{Addresses, Destination, Scope};
-use crate::policy::Policy;
 use crate::policy::gate::Gate;
+use crate::policy::{Policy, Target};
 use crate::report::Report;
 use crate::route::index::RouteIndex;
 
@@ -35,6 +35,7 @@ pub struct Table {
 struct Gates {
     ports: BTreeMap<u16, (Arc<Gate>, Arc<Report>)>,
     others: (Arc<Gate>, Arc<Report>),
+    probes: Arc<[Probe]>,
 }
 
 impl Table {
@@ -133,7 +134,12 @@ impl Table {
     pub fn inbound(&self, workload: &WorkloadId, port: u16) -> Option<Policy<'_>> {
         let (workload, gates) = self.gates.get_key_value(workload)?;
         let (gate, _) = gates.ports.get(&port).unwrap_or(&gates.others);
-        Some(Policy::inbound(self, workload, port, gate))
+        let target = Target {
+            workload,
+            port,
+            probes: &gates.probes,
+        };
+        Some(Policy::inbound(self, target, gate))
     }
 
     /// What is told of calls to `port` of a workload of this proxy.
@@ -331,6 +337,7 @@ impl Reused {
                 self.gate(&workload.other_ports),
                 Report::next(before(None), &workload.telemetry),
             ),
+            probes: Arc::clone(&workload.probes),
         }
     }
 

@@ -1,14 +1,13 @@
 //! What pods of a cluster are to a mesh.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use leno_compile::{Destination, Mesh, ViewOf, compile};
 use leno_model::view::{Access, Locality};
-use leno_model::{Name, Namespace, Network, Notes, ObjectRef};
+use leno_model::{Name, Namespace, Network, Notes};
+use leno_resources::Resources;
 use leno_resources::pod::{Pod, PodProbe, Pods};
-use leno_resources::{Metadata, Resources};
 
 const SERVICES: &str = "
 apiVersion: v1
@@ -33,27 +32,11 @@ spec:
 fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
     let name = Name::new(&format!("{workload}-{last}")).unwrap();
     let namespace = Namespace::new("shop").unwrap();
-    Pod {
-        meta: Metadata {
-            namespace: Some(namespace.clone()),
-            name: name.clone(),
-            labels: [("app".into(), workload.into())].into(),
-            annotations: BTreeMap::new(),
-            created: None,
-            generation: None,
-        },
+    let mut pod = Pod {
         uid: format!("uid-{last}").into(),
-        reference: Arc::new(ObjectRef {
-            kind: "Pod".into(),
-            namespace: Some(namespace),
-            name,
-        }),
         workload: Name::new(workload).unwrap(),
         service_account: Name::new(account).unwrap(),
         ports: [(port, Some("web".into()))].into(),
-        has_proxy: false,
-        probes: Vec::new(),
-        hosts: Vec::new(),
         addresses: vec![
             [10, 1, 0, last].into(),
             [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)].into(),
@@ -63,7 +46,10 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
             ..Locality::default()
         },
         is_ready: true,
-    }
+        ..Pod::named(namespace, name)
+    };
+    pod.meta.labels = [("app".into(), workload.into())].into();
+    pod
 }
 
 fn unready(pod: Pod) -> Pod {

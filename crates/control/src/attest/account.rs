@@ -81,11 +81,6 @@ impl Bound {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use leno_model::ObjectRef;
-    use leno_model::view::Locality;
-    use leno_resources::Metadata;
     use leno_resources::pod::Pod;
 
     use super::*;
@@ -101,31 +96,10 @@ mod tests {
             Namespace::new("shop").unwrap(),
             Name::new("cart-1").unwrap(),
         );
-        let reference = ObjectRef {
-            kind: "Pod".into(),
-            namespace: Some(namespace.clone()),
-            name: name.clone(),
-        };
         let pod = Pod {
-            meta: Metadata {
-                namespace: Some(namespace.clone()),
-                name: name.clone(),
-                labels: [].into(),
-                annotations: [].into(),
-                created: None,
-                generation: None,
-            },
             uid: uid.into(),
-            reference: Arc::new(reference),
-            workload: name.clone(),
             service_account: Name::new(account).unwrap(),
-            ports: [].into(),
-            has_proxy: true,
-            probes: Vec::new(),
-            hosts: Vec::new(),
-            addresses: Vec::new(),
-            locality: Locality::default(),
-            is_ready: false,
+            ..Pod::named(namespace.clone(), name.clone())
         };
         [((namespace, name), pod)].into()
     }

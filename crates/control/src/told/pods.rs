@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use leno_admin::RunningPod;
 use leno_model::view::Locality;
-use leno_model::{Name, Namespace, ObjectRef};
-use leno_resources::Metadata;
+use leno_model::{Name, Namespace};
 use leno_resources::pod::{Pod, PodProbe};
 
 use super::{NotTold, named};
@@ -48,25 +47,8 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
         pointer: text(pointer),
     };
     let [region, zone, node] = told.locality.each_ref().map(|it| it.as_ref().map(text));
-    let pod = Pod {
-        uid: Arc::default(),
-        reference: Arc::new(ObjectRef {
-            kind: "Pod".into(),
-            namespace: Some(namespace.clone()),
-            name: name.clone(),
-        }),
-        meta: Metadata {
-            namespace: Some(namespace.clone()),
-            name: name.clone(),
-            labels: told
-                .labels
-                .iter()
-                .map(|(key, value)| (text(key), text(value)))
-                .collect(),
-            annotations: Default::default(),
-            created: None,
-            generation: None,
-        },
+    let labels = told.labels.iter();
+    let mut pod = Pod {
         workload: Name::new(&told.of)?,
         service_account: Name::new(&told.service_account)?,
         ports: told.ports.iter().map(port).collect(),
@@ -76,6 +58,10 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
         addresses: addresses.collect::<Result<_, _>>()?,
         locality: Locality { region, zone, node },
         is_ready: told.ready,
+        ..Pod::named(namespace.clone(), name.clone())
     };
+    pod.meta.labels = labels
+        .map(|(key, value)| (text(key), text(value)))
+        .collect();
     Ok(((namespace, name), pod))
 }

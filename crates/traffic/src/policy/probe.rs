@@ -11,20 +11,15 @@ use crate::policy::{Allowed, Before, Policy, Target, Verdict};
 
 impl<'t> Policy<'t> {
     /// Whether health checks ask this port.
-    pub(super) fn is_probed(&self, target: Target<'_>) -> bool {
+    pub(super) fn is_probed(&self, target: Target<'t>) -> bool {
         self.probes(target).next().is_some()
     }
 
     /// The health checks of a port.
-    fn probes(&self, target: Target<'_>) -> impl Iterator<Item = &'t Probe> + use<'t> {
-        let view = self.table.view();
-        let everywhere = view.settings.probes.iter().map(Arc::as_ref);
-        let own = view.workloads.get(target.workload);
-        let own = own.into_iter().flat_map(|own| own.probes.iter());
-        let Target { port, .. } = target;
-        everywhere
-            .chain(own)
-            .filter(move |probe| probe.port == port)
+    fn probes(&self, target: Target<'t>) -> impl Iterator<Item = &'t Probe> + use<'t> {
+        let everywhere = &self.table.view().settings.probes;
+        let all = everywhere.iter().map(Arc::as_ref).chain(target.probes);
+        all.filter(move |probe| probe.port == target.port)
     }
 
     /// The verdict of a health check; `None` for any other call.

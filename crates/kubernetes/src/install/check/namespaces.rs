@@ -9,7 +9,7 @@ use leno_model::Code;
 
 use super::{Checked, Problem, unseen};
 use crate::cluster::Cluster;
-use crate::webhook::MODE;
+use leno_resources::pod::{MODE, SIDECAR};
 
 /// Where a namespace says which pods it takes.
 const LEVEL: &str = "pod-security.kubernetes.io/enforce";
@@ -20,7 +20,7 @@ const CONTROL: i32 = 15012;
 
 impl Cluster {
     pub(super) async fn namespaces(&self, checked: &mut Checked) {
-        let meshed = ListParams::default().labels(&format!("{MODE} in (sidecar, node)"));
+        let meshed = ListParams::default().labels(&format!("{MODE} in ({SIDECAR}, node)"));
         let api = Api::<Namespace>::all(self.client.clone());
         let namespaces = match api.list_metadata(&meshed).await {
             Ok(namespaces) => namespaces.items,
@@ -54,7 +54,7 @@ impl Cluster {
 fn forbids_capture(namespace: &PartialObjectMeta<Namespace>) -> Option<Problem> {
     let labels = namespace.metadata.labels.as_ref()?;
     let level = labels.get(LEVEL)?;
-    let is_sidecar = labels.get(MODE).is_some_and(|mode| mode == "sidecar");
+    let is_sidecar = labels.get(MODE).is_some_and(|mode| mode == SIDECAR);
     if !is_sidecar || level == "privileged" {
         return None;
     }

@@ -14,7 +14,7 @@ use crate::{
     nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict},
 };
 
-pub use pod::PodCapture;
+pub use pod::{KnownBy, PodCapture};
 
 /// The user as whom a proxy runs beside what it captures.
 pub const PROXY_USER: u32 = 15008;
@@ -28,8 +28,10 @@ pub const TUNNEL_PORT: u16 = 15008;
 pub const METRICS_PORT: u16 = 15020;
 /// Where DNS arrives, over UDP and TCP.
 pub const DNS_PORT: u16 = 15053;
-/// The mark of sockets that reach into an enclosure. The application may not set one.
-pub(crate) const MARK: u32 = 15008;
+/// The mark by which rules know sockets of a proxy that reaches into a workload's namespace from outside. The
+/// workload may not set one. One bit, so that it holds whatever other marks a packet bears; none of those
+/// that kube-proxy, Cilium, Calico and Istio use, in case the packet keeps it where it leaves the namespace.
+pub const PROXY_MARK: u32 = 0x1000;
 
 /// The ports on which the application listens on loopback.
 pub(crate) const LOCAL_PORTS: &str = "local_ports";
@@ -66,7 +68,7 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
                 hook: Hook::Output,
                 kind: ChainKind::Nat,
                 rules: vec![
-                    rule([Mark(MARK)], Return),
+                    rule([Mark(PROXY_MARK)], Return),
                     rule([To(own)], Return),
                     rule([To(own_6)], Return),
                     rule([Port(Udp, 53.into())], Redirect(DNS_PORT)),

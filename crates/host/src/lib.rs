@@ -24,8 +24,8 @@ mod unacknowledged;
 pub use blocker::{Blocker, probe};
 pub use blocks::{Blocks, KeptBlocks, keep_blocks};
 pub use capture::{
-    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROXY_USER, PodCapture, TUNNEL_PORT,
-    capture_rules,
+    DNS_PORT, INBOUND_PORT, KnownBy, METRICS_PORT, OUTBOUND_PORT, PROXY_MARK, PROXY_USER,
+    PodCapture, TUNNEL_PORT, capture_rules,
 };
 pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,

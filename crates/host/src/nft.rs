@@ -76,7 +76,7 @@ pub struct Rule {
 /// What a packet may be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Match {
-    /// Its socket bears this mark.
+    /// Its socket's mark has all bits of this one, and maybe others.
     Mark(u32),
     /// Its socket belongs to this user, as the owner of the namespace numbers it.
     User(u32),
@@ -214,7 +214,7 @@ mod tests {
     use rustix::thread::UnshareFlags;
 
     use super::*;
-    use crate::PodCapture;
+    use crate::{KnownBy, PodCapture};
 
     /// Does something in a network namespace of its own, for which the tests must run as root.
     fn apart(deed: impl FnOnce(Netfilter) + Send + 'static) {
@@ -308,6 +308,7 @@ mod tests {
             skip_outbound: (1..=most).map(ports).collect(),
             skip_outbound_blocks: blocks.collect(),
             refuse_udp: true,
+            known_by: KnownBy::Mark,
         }
     }
 

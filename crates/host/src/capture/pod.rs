@@ -3,16 +3,35 @@
 use leno_model::view::access::IpBlock;
 
 use super::{
-    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROXY_USER, TABLE, TUNNEL_PORT,
-    UDP_REFUSED, rule,
+    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROXY_MARK, PROXY_USER, TABLE,
+    TUNNEL_PORT, UDP_REFUSED, rule,
 };
 use crate::nft::{Chain, ChainKind, Hook, Match, Ports, Rule, Ruleset, Transport, Verdict};
 
 /// Counts the datagrams that passed beside the proxy.
 const UDP_PASSED: &str = "udp_passed";
 
-/// What is captured of a workload that shares its network namespace with a proxy, which runs as
-/// [`PROXY_USER`].
+/// By what the rules know what the proxy itself sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KnownBy {
+    /// By its user, [`PROXY_USER`]: it runs in the namespace.
+    #[default]
+    User,
+    /// By the mark of its sockets, [`PROXY_MARK`], which has to be set before they connect: it makes them
+    /// there from outside.
+    Mark,
+}
+
+impl KnownBy {
+    fn sent(self) -> Match {
+        match self {
+            Self::User => Match::User(PROXY_USER),
+            Self::Mark => Match::Mark(PROXY_MARK),
+        }
+    }
+}
+
+/// What is captured of a workload in whose network namespace a proxy listens.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PodCapture {
     /// The ports at which connections from outside reach the workload without the proxy.
@@ -26,6 +45,8 @@ pub struct PodCapture {
     /// Whether datagrams to others than servers of names are refused. Else they pass. They are counted
     /// either way.
     pub refuse_udp: bool,
+    /// By what is known, and left alone, what the proxy sends.
+    pub known_by: KnownBy,
 }
 
 impl PodCapture {
@@ -72,7 +93,7 @@ impl PodCapture {
 
     fn outbound(&self) -> Vec<Rule> {
         let mut rules = vec![
-            rule([Match::User(PROXY_USER)], Verdict::Return),
+            rule([self.known_by.sent()], Verdict::Return),
             rule([Match::ToItself], Verdict::Return),
         ];
         rules.extend(left_out(&self.skip_outbound));
@@ -102,7 +123,7 @@ impl PodCapture {
             ..rule([Match::Protocol(Transport::Udp)], then)
         };
         vec![
-            rule([Match::User(PROXY_USER)], Verdict::Accept),
+            rule([self.known_by.sent()], Verdict::Accept),
             rule([Match::ToItself], Verdict::Accept),
             rule([Match::Reply], Verdict::Accept),
             counted,
@@ -161,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_reaches_in_from_outside_is_known_by_its_mark() {
+        let capture = PodCapture {
+            known_by: KnownBy::Mark,
+            ..PodCapture::default()
+        };
+        let expect = include_str!("../../tests/cases/pod.nft");
+        let by_mark = expect.replace("meta skuid 15008", "meta mark & 0x00001000 == 0x00001000");
+        assert_eq!(capture.rules().to_string(), by_mark);
+    }
+
+    #[test]
     fn what_is_left_out_comes_before_what_is_captured() {
         let ports = |texts: [&str; 2]| texts.map(|text| text.parse().unwrap()).into();
         let blocks = ["10.0.0.0/8", "10.99.3.0/13", "192.0.2.7/32", "fd00::/8"];
@@ -170,6 +202,7 @@ mod tests {
             skip_outbound: ports(["25", "53-60"]),
             skip_outbound_blocks: blocks.map(|it| IpBlock::parse(it).unwrap()).collect(),
             refuse_udp: true,
+            known_by: KnownBy::User,
         };
         let expect = include_str!("../../tests/cases/pod_left_out.nft");
         assert_eq!(capture.rules().to_string(), expect);

@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Type};
 
 use super::{Family, Layout, Walls};
 use crate::{
-    capture::{DNS_PORT, MARK, OUTBOUND_PORT},
+    capture::{DNS_PORT, OUTBOUND_PORT, PROXY_MARK},
     netlink::{Batch, CREATE, ROUTE, Refused, Socket, Writer},
 };
 
@@ -86,7 +86,7 @@ pub(super) fn reaching_in(family: Family, walls: Walls) -> io::Result<OwnedFd> {
     };
     let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if walls == Walls::Namespaces {
-        socket.set_mark(MARK)?;
+        socket.set_mark(PROXY_MARK)?;
     }
     Ok(socket.into())
 }

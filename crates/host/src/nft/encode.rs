@@ -203,6 +203,7 @@ fn put_match(to: &mut Writer, condition: Match) {
     match condition {
         Match::Mark(mark) => {
             load_meta(to, META_MARK);
+            and(to, &mark.to_ne_bytes());
             equals(to, &mark.to_ne_bytes());
         }
         Match::User(user) => {

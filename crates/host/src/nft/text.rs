@@ -71,7 +71,7 @@ impl Display for Rule {
 impl Display for Match {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Self::Mark(mark) => write!(f, "meta mark 0x{mark:08x}"),
+            Self::Mark(mark) => write!(f, "meta mark & 0x{mark:08x} == 0x{mark:08x}"),
             Self::User(user) => write!(f, "meta skuid {user}"),
             Self::OverLoopback => f.write_str("iif \"lo\""),
             Self::To(block) => write_block(f, "daddr", block),

@@ -1,8 +1,8 @@
 //! `leno capture`, as clap reads it.
 
 use clap::Args;
-use leno_host::PodCapture;
 use leno_host::nft::Ports;
+use leno_host::{KnownBy, PodCapture};
 use leno_model::view::access::IpBlock;
 
 #[derive(Args)]
@@ -43,6 +43,11 @@ pub(crate) struct Capture {
     #[arg(long)]
     pub(crate) refuse_udp: bool,
 
+    /// The proxy makes its sockets here from outside: leave alone what bears its mark, 0x1000, in place of what
+    /// its user sends
+    #[arg(long)]
+    pub(crate) mark: bool,
+
     /// Load nothing, and say whether the rules that hold are these
     #[arg(long, conflicts_with_all = ["print", "remove"])]
     pub(crate) check: bool,
@@ -52,7 +57,7 @@ pub(crate) struct Capture {
     pub(crate) print: bool,
 
     /// Take the rules away: nothing is captured any more
-    #[arg(long, conflicts_with_all = ["skip_inbound_ports", "skip_outbound_ports", "skip_outbound_cidrs", "refuse_udp"])]
+    #[arg(long, conflicts_with_all = ["skip_inbound_ports", "skip_outbound_ports", "skip_outbound_cidrs", "refuse_udp", "mark"])]
     pub(crate) remove: bool,
 }
 
@@ -64,6 +69,10 @@ impl Capture {
             skip_outbound: self.skip_outbound_ports.0.clone(),
             skip_outbound_blocks: self.skip_outbound_cidrs.0.clone(),
             refuse_udp: self.refuse_udp,
+            known_by: match self.mark {
+                true => KnownBy::Mark,
+                false => KnownBy::User,
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Netlink: how one asks the kernel about its network. Messages and nested attributes are written
 //! and read here; what they mean is their users' business.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
     io::Errno,
@@ -31,6 +31,8 @@ const DONE: u16 = 3;
 const INTERRUPTED: u16 = 0x10;
 const NESTED: u16 = 0x8000;
 const HEADER: usize = 16;
+/// Where the flags of a message stand.
+const FLAGS: usize = 6;
 const ATTRIBUTE_HEADER: usize = 4;
 
 /// Messages to the kernel, one after the other.
@@ -174,10 +176,12 @@ pub(crate) struct Batch {
     messages: Writer,
     /// In order of their sequence numbers, which count from 1.
     parts: Vec<String>,
+    /// Where the last request begins.
+    last: usize,
 }
 
 impl Batch {
-    /// Adds a request that the kernel has to answer.
+    /// Adds a request.
     pub(crate) fn request(
         &mut self,
         part: impl Into<String>,
@@ -186,9 +190,26 @@ impl Batch {
         body: impl FnOnce(&mut Writer),
     ) {
         self.parts.push(part.into());
-        let sequence = u32::try_from(self.parts.len()).expect("our batches are short");
-        self.messages
-            .message(kind, REQUEST | ACK | flags, sequence, body);
+        self.last = self.messages.bytes.len();
+        let sequence = self.sequence();
+        self.messages.message(kind, REQUEST | flags, sequence, body);
+    }
+
+    /// The number of the last request.
+    fn sequence(&self) -> u32 {
+        u32::try_from(self.parts.len()).expect("our batches are short")
+    }
+
+    /// What is sent. A request that is refused is answered in any case; of the others only the last is, so
+    /// that the answers to a long batch fit the socket's buffer.
+    fn sent(&self) -> Vec<u8> {
+        let mut bytes = self.messages.bytes.clone();
+        let flags = self.last + FLAGS;
+        if let Some(flags) = bytes.get_mut(flags..flags + 2) {
+            let asked = u16::from_ne_bytes([flags[0], flags[1]]) | ACK;
+            flags.copy_from_slice(&asked.to_ne_bytes());
+        }
+        bytes
     }
 
     /// Adds a message that the kernel does not answer.
@@ -221,12 +242,36 @@ pub(crate) struct Refused {
 #[derive(Debug)]
 pub(crate) struct Socket(OwnedFd);
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Socket {
     pub(crate) fn open(protocol: Option<Protocol>) -> Result<Self, Errno> {
-        let family = AddressFamily::NETLINK;
-        let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
-        bind(&socket, &SocketAddrNetlink::new(0, 0))?;
+        Self::bound(protocol, SocketFlags::empty(), 0)
+    }
+
+    /// Opens one that is told, unasked, what is told to the group of that number. It never waits.
+    pub(crate) fn listen(protocol: Option<Protocol>, group: u32) -> Result<Self, Errno> {
+        Self::bound(protocol, SocketFlags::NONBLOCK, 1 << (group - 1))
+    }
+
+    fn bound(protocol: Option<Protocol>, flags: SocketFlags, groups: u32) -> Result<Self, Errno> {
+        let flags = SocketFlags::CLOEXEC | flags;
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
+        bind(&socket, &SocketAddrNetlink::new(0, groups))?;
         Ok(Self(socket))
+    }
+
+    /// Takes one datagram of what was told to a group, whatever it says. Fails with [`Errno::AGAIN`] if there is none.
+    pub(crate) fn take(&self) -> Result<(), Errno> {
+        match recv(&self.0, &mut [0; HEADER][..], RecvFlags::empty()) {
+            // There was more than fits.
+            Ok(_) | Err(Errno::NOBUFS) => Ok(()),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Sends all requests of a batch and reads what became of each; tells the first that was
@@ -234,18 +279,27 @@ impl Socket {
     ///
     /// The kernel carries requests out while they are being sent, so its answers are there at once.
     pub(crate) fn carry_out(&self, batch: &Batch) -> Result<(), Refused> {
+        if batch.parts.is_empty() {
+            return Ok(());
+        }
         let whole = |errno| batch.refused(0, errno);
-        send(&self.0, &batch.messages.bytes, SendFlags::empty()).map_err(whole)?;
+        send(&self.0, &batch.sent(), SendFlags::empty()).map_err(whole)?;
         let mut buffer = vec![0; ANSWER_MAX];
-        let mut answered = 0;
-        while answered < batch.parts.len() {
-            let (count, _) = recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT).map_err(whole)?;
+        let mut told = None;
+        loop {
+            let count = match recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((count, _)) => count,
+                Err(Errno::AGAIN) => return told.unwrap_or(Err(whole(Errno::PROTO))),
+                Err(errno) => return Err(whole(errno)),
+            };
             for answer in messages(&buffer[..count]).filter(|answer| answer.kind == ERROR) {
-                refusal(answer.body).map_err(|errno| batch.refused(answer.sequence, errno))?;
-                answered += 1;
+                match refusal(answer.body) {
+                    Ok(()) if answer.sequence == batch.sequence() => told = told.or(Some(Ok(()))),
+                    Ok(()) => {}
+                    Err(errno) => told = told.or(Some(Err(batch.refused(answer.sequence, errno)))),
+                }
             }
         }
-        Ok(())
     }
 
     /// Sends one request with [`DUMP`] or [`ACK`] and shows each message of the answer to `each`. Fails with

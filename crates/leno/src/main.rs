@@ -19,6 +19,7 @@ mod signals;
 mod stories;
 mod terminal;
 mod up;
+mod upkeep;
 
 use std::process::ExitCode;
 

@@ -59,6 +59,9 @@ impl PodCapture {
     /// what the proxy sends is the proxy's. Otherwise its TCP connections go to [`OUTBOUND_PORT`], its
     /// questions about names to [`DNS_PORT`], and TCP connections from outside to [`INBOUND_PORT`]. Nobody
     /// reaches these three ports themselves from outside: what arrives there was redirected.
+    ///
+    /// A TCP connection that was not redirected and should have been is closed: one that was open before,
+    /// or that was opened while a chain was not there.
     pub fn rules(&self) -> Ruleset {
         let chain = |name, hook, kind, rules| Chain {
             name,
@@ -72,14 +75,9 @@ impl PodCapture {
             sets: Vec::new(),
             chains: vec![
                 chain("outbound", Hook::Output, ChainKind::Nat, self.outbound()),
-                chain(
-                    "datagrams",
-                    Hook::Output,
-                    ChainKind::Filter,
-                    self.datagrams(),
-                ),
+                chain("past", Hook::Output, ChainKind::Filter, self.past()),
                 chain("inbound", Hook::Prerouting, ChainKind::Nat, self.inbound()),
-                chain("guard", Hook::Input, ChainKind::Filter, guard()),
+                chain("guard", Hook::Input, ChainKind::Filter, self.guard()),
             ],
         }
     }
@@ -96,7 +94,7 @@ impl PodCapture {
             rule([self.known_by.sent()], Verdict::Return),
             rule([Match::ToItself], Verdict::Return),
         ];
-        rules.extend(left_out(&self.skip_outbound));
+        rules.extend(left_out(&self.skip_outbound, Verdict::Return));
         if !self.skip_outbound.iter().any(|ports| ports.contains(NAMES)) {
             let redirected = |transport| {
                 let asks = Match::Port(transport, NAMES.into());
@@ -111,9 +109,9 @@ impl PodCapture {
         rules
     }
 
-    /// About what the workload sends over UDP of its own accord. Questions about names are on their way to
-    /// [`DNS_PORT`] by then, which is an address of the namespace itself.
-    fn datagrams(&self) -> Vec<Rule> {
+    /// About what goes past the proxy: datagrams that the workload sends of its own accord, and connections. What
+    /// is redirected is on its way to an address of the namespace itself by then.
+    fn past(&self) -> Vec<Rule> {
         let then = match self.refuse_udp {
             true => Verdict::Refuse,
             false => Verdict::Accept,
@@ -122,12 +120,17 @@ impl PodCapture {
             count: Some(self.counter()),
             ..rule([Match::Protocol(Transport::Udp)], then)
         };
-        vec![
+        let mut rules = vec![
             rule([self.known_by.sent()], Verdict::Accept),
             rule([Match::ToItself], Verdict::Accept),
             rule([Match::Reply], Verdict::Accept),
             counted,
-        ]
+        ];
+        rules.extend(left_out(&self.skip_outbound, Verdict::Accept));
+        let blocks = self.skip_outbound_blocks.iter();
+        rules.extend(blocks.map(|block| rule([Match::To(*block)], Verdict::Accept)));
+        rules.push(rule([Match::Protocol(Transport::Tcp)], Verdict::Reset));
+        rules
     }
 
     fn inbound(&self) -> Vec<Rule> {
@@ -139,11 +142,30 @@ impl PodCapture {
             DNS_PORT,
         ];
         let mut rules = vec![rule([Match::OverLoopback], Verdict::Return)];
-        rules.extend(left_out(&own.map(Ports::from)));
-        rules.extend(left_out(&self.skip_inbound));
+        rules.extend(left_out(&own.map(Ports::from), Verdict::Return));
+        rules.extend(left_out(&self.skip_inbound, Verdict::Return));
         // What only passes through the namespace is somebody else's.
         let rest = [Match::ToItself, Match::Protocol(Transport::Tcp)];
         rules.push(rule(rest, Verdict::Redirect(INBOUND_PORT)));
+        rules
+    }
+
+    /// Whoever could speak from outside to the ports of what is captured would call as the workload does.
+    fn guard(&self) -> Vec<Rule> {
+        let tcp = |port: u16| Match::Port(Transport::Tcp, port.into());
+        let mut rules = vec![
+            rule([Match::OverLoopback], Verdict::Accept),
+            rule([Match::Reply], Verdict::Accept),
+            rule([tcp(INBOUND_PORT), Match::Redirected], Verdict::Accept),
+        ];
+        let closed = [OUTBOUND_PORT, INBOUND_PORT, DNS_PORT];
+        rules.extend(closed.map(|port| rule([tcp(port)], Verdict::Reset)));
+        let names = Match::Port(Transport::Udp, DNS_PORT.into());
+        rules.push(rule([names], Verdict::Refuse));
+        let open = [TUNNEL_PORT, METRICS_PORT].map(Ports::from);
+        rules.extend(left_out(&open, Verdict::Accept));
+        rules.extend(left_out(&self.skip_inbound, Verdict::Accept));
+        rules.push(rule([Match::Protocol(Transport::Tcp)], Verdict::Reset));
         rules
     }
 }
@@ -151,24 +173,9 @@ impl PodCapture {
 /// Where servers of names are asked.
 const NAMES: u16 = 53;
 
-/// Whoever could speak to these ports from outside would call as the workload does.
-fn guard() -> Vec<Rule> {
-    let tcp = |port: u16| Match::Port(Transport::Tcp, port.into());
-    let mut rules = vec![
-        rule([Match::OverLoopback], Verdict::Accept),
-        rule([Match::Reply], Verdict::Accept),
-        rule([tcp(INBOUND_PORT), Match::Redirected], Verdict::Accept),
-    ];
-    let closed = [OUTBOUND_PORT, INBOUND_PORT, DNS_PORT];
-    rules.extend(closed.map(|port| rule([tcp(port)], Verdict::Reset)));
-    let names = Match::Port(Transport::Udp, DNS_PORT.into());
-    rules.push(rule([names], Verdict::Refuse));
-    rules
-}
-
-fn left_out(ports: &[Ports]) -> impl Iterator<Item = Rule> {
+fn left_out(ports: &[Ports], then: Verdict) -> impl Iterator<Item = Rule> {
     let ports = ports.iter();
-    ports.map(|ports| rule([Match::Port(Transport::Tcp, *ports)], Verdict::Return))
+    ports.map(move |ports| rule([Match::Port(Transport::Tcp, *ports)], then))
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use crate::netlink::{Socket, Writer, attribute, attributes, holds, holds_only};
 /// In what the rules that hold differ from those that should.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Difference {
+    /// The table changes faster than it can be looked at.
+    Unsettled(&'static str),
     /// The table is not there.
     NoTable(&'static str),
     /// The table is there and switched off.
@@ -35,6 +37,7 @@ pub enum Difference {
 impl Display for Difference {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unsettled(table) => write!(f, "table inet {table} changes all the time"),
             Self::NoTable(table) => write!(f, "table inet {table} is missing"),
             Self::Dormant(table) => write!(f, "table inet {table} is switched off (dormant)"),
             Self::NoChain(chain) => write!(f, "chain {chain} is missing"),
@@ -61,9 +64,11 @@ pub(super) fn differences(socket: &Socket, ruleset: &Ruleset) -> io::Result<Vec<
         }
         held = Held::ask(socket, ruleset.table);
     }
-    Ok(match held? {
-        Some(held) => held.differences(ruleset),
-        None => vec![Difference::NoTable(ruleset.table)],
+    Ok(match held {
+        Ok(Some(held)) => held.differences(ruleset),
+        Ok(None) => vec![Difference::NoTable(ruleset.table)],
+        Err(Errno::INTR) => vec![Difference::Unsettled(ruleset.table)],
+        Err(errno) => return Err(errno.into()),
     })
 }
 

@@ -22,6 +22,7 @@ a namespace that a workload shares with its proxy, as a pod's init container doe
     leno capture --skip-inbound-ports 22,8000-8010         but these ports lead to the workload itself\n  \
     leno capture --skip-outbound-cidrs 10.9.0.0/16         and these addresses are called past the proxy\n  \
     leno capture --check --skip-inbound-ports 22,8000-8010 does that hold? exit code 1 if not\n  \
+    leno capture --watch                                   stay, and put them back whenever somebody changes them\n  \
     leno capture --print                                   what would be loaded, as nft list ruleset prints it"
 )]
 pub(crate) struct Capture {
@@ -51,6 +52,11 @@ pub(crate) struct Capture {
     /// Load nothing, and say whether the rules that hold are these
     #[arg(long, conflicts_with_all = ["print", "remove"])]
     pub(crate) check: bool,
+
+    /// Stay, and put the rules back within milliseconds whenever somebody changes or takes away any of them. They
+    /// stay when this ends
+    #[arg(long, conflicts_with_all = ["check", "print", "remove"])]
+    pub(crate) watch: bool,
 
     /// Load nothing, and print the rules as nft list ruleset does
     #[arg(long, conflicts_with = "remove")]

@@ -5,13 +5,15 @@ use std::fmt::Display;
 use std::io;
 
 use anyhow::anyhow;
-use leno_host::nft::{Difference, LoadError, Netfilter, Ruleset};
+use leno_host::nft::{Difference, LoadError, Netfilter, NotRepaired, Ruleset};
 use leno_host::{DNS_PORT, INBOUND_PORT, OUTBOUND_PORT, PodCapture};
 use leno_model::Code;
 
 use crate::arguments::capture::Capture;
 use crate::command::Answer;
+use crate::command::ending::EndSignals;
 use crate::terminal::{Line, Terminal};
+use crate::upkeep::{Repair, Upkeep};
 
 /// Loads the rules, looks at those that hold, or takes them away.
 pub(crate) fn run(options: &Capture, terminal: &mut Terminal) -> anyhow::Result<Answer> {
@@ -35,7 +37,47 @@ pub(crate) fn run(options: &Capture, terminal: &mut Terminal) -> anyhow::Result<
         netfilter.replace(&rules).map_err(|why| not_loaded(&why))?;
     }
     terminal.line(captured(&capture, held_already))?;
-    Ok(Answer::Fine)
+    match options.watch {
+        true => keep(rules, terminal),
+        false => Ok(Answer::Fine),
+    }
+}
+
+/// Puts the rules back whenever they are changed, until this process is told to end.
+fn keep(rules: Ruleset, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut signals = EndSignals::new()?;
+        let mut upkeep = Upkeep::begin(rules).map_err(|error| not_seen(&error))?;
+        loop {
+            tokio::select! {
+                () = signals.next() => return Ok(Answer::Fine),
+                repaired = upkeep.repaired() => tell_repaired(repaired, terminal),
+            }
+        }
+    })
+}
+
+fn tell_repaired(repaired: Result<Repair, NotRepaired>, terminal: &mut Terminal) {
+    let code = Code::H005;
+    match repaired {
+        Ok(repair) => {
+            let number = repair.number;
+            let line = Line::new()
+                .doubtful("put back")
+                .plain(format_args!("  {code} {}", code.slug()));
+            terminal.tell(line.dim(format_args!(" · {number} so far")));
+            for difference in repair.differences {
+                terminal.tell(Line::new().plain("    ").plain(difference));
+            }
+        }
+        Err(why) => {
+            let line = Line::new().bad("not put back").plain("  ");
+            terminal.tell(line.plain(refused(&why, why.errno())));
+        }
+    }
 }
 
 fn remove(

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use leno_e2e::{Ended, Process, binary, ended, run, until};
 use leno_lab::Lab;
@@ -414,4 +415,120 @@ fn rules_that_somebody_took_away_are_told_and_put_back() {
     assert_eq!(told.status.code(), Some(3));
     assert!(told.err.contains("H006 rules-refused"), "{}", told.err);
     assert!(told.err.contains("CAP_NET_ADMIN"), "{}", told.err);
+}
+
+/// Opens a connection and says what it is worth: each time the signal USR1 comes, once more.
+const OPEN: &str = r#"
+import signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+client = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+client.settimeout(60)
+print("open", flush=True)
+while signal.sigwait([signal.SIGUSR1]):
+    try:
+        client.send(b"HEAD /x HTTP/1.1\r\nhost: x\r\n\r\n")
+        print("went on" if client.recv(4096) else "ended", flush=True)
+    except OSError:
+        print("ended", flush=True)
+"#;
+
+/// A pod on host 2 without a proxy: at the ports of its proxy are servers that say what came to them, and so does one
+/// where calls would get to that go past it.
+fn without_proxy(lab: &Lab) -> [Process; 4] {
+    widen(lab, 2);
+    let captured = [15001, 15006].map(|port| server(lab, 2, port, "captured"));
+    let [out, within] = captured;
+    let past = [(1, 9000), (2, 8080)].map(|(host, port)| server(lab, host, port, "past"));
+    let [outside, inside] = past;
+    [out, within, outside, inside]
+}
+
+/// Who calls out of that pod and into it, over either family.
+const WAYS: [(usize, &str); 4] = [
+    (2, "http://10.77.0.1:9000/x"),
+    (2, "http://[fd77::1]:9000/x"),
+    (1, "http://10.77.0.2:8080/x"),
+    (1, "http://[fd77::2]:8080/x"),
+];
+
+fn nft(lab: &Lab, words: &str) {
+    run(lab.host(2).command("nft").args(words.split(' ')));
+}
+
+#[test]
+fn rules_that_somebody_changes_are_put_back_under_load() {
+    let lab = Lab::new(2);
+    let _servers = without_proxy(&lab);
+    let mut watch = lab.host(2).command("setpriv");
+    watch.args(["--no-new-privs", "--inh-caps=-all"]);
+    watch.args(["--bounding-set=-all,+net_admin"]);
+    watch.arg(binary()).args(["capture", "--watch"]);
+    let watch = Process::start(&mut watch, &lab.path("watch.log"));
+    watch.until_says(&["captured  TCP out to 15001"]);
+    let done = AtomicBool::new(false);
+    let calls = |way: usize| {
+        let (host, url) = WAYS[way];
+        call(&lab, host, APPLICATION, url)
+    };
+    std::thread::scope(|scope| {
+        for way in [0, 3] {
+            let (calls, done) = (&calls, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    calls(way);
+                }
+            });
+        }
+        let changes = [
+            "flush ruleset",
+            "delete table inet leno",
+            "flush table inet leno",
+            "flush chain inet leno outbound",
+            "delete chain inet leno inbound",
+            "insert rule inet leno outbound accept",
+            "insert rule inet leno inbound tcp dport 8080 accept",
+            "add table inet leno { flags dormant; }",
+        ];
+        for (change, number) in changes.iter().zip(1..) {
+            nft(&lab, change);
+            watch.until_says(&[&format!("put back  H005 not-captured · {number} so far")]);
+            for way in 0..WAYS.len() {
+                let answer = calls(way);
+                assert!(answer.starts_with("captured"), "{change}, {way}: {answer}");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    captured(&lab, 2, &["--check"]);
+    let log = watch.log();
+    assert!(log.contains("    table inet leno is missing\n"), "{log}");
+    assert!(log.contains("    chain inbound is missing\n"), "{log}");
+    // Each change was one, and what put them back is none.
+    assert_eq!(log.matches("put back").count(), 8, "{log}");
+    watch.signal("TERM");
+    assert!(watch.ended().success());
+    captured(&lab, 2, &["--check"]);
+}
+
+#[test]
+fn what_is_not_redirected_and_should_be_is_closed() {
+    let lab = Lab::new(2);
+    let _servers = without_proxy(&lab);
+    let mut open = as_user(&lab, 2, APPLICATION, "python3");
+    open.args(["-c", OPEN, "10.77.0.1", "9000"]);
+    let open = Process::start(&mut open, &lab.path("open.log"));
+    open.until_says(&["open"]);
+    open.signal("USR1");
+    open.until_says(&["went on"]);
+    captured(&lab, 2, &[]);
+    open.signal("USR1");
+    open.until_says(&["ended"]);
+    // A chain that is not there leads nothing to the proxy, and another one lets nothing past it.
+    for chain in ["outbound", "inbound"] {
+        nft(&lab, &format!("delete chain inet leno {chain}"));
+    }
+    for (host, url) in WAYS {
+        let answer = call(&lab, host, APPLICATION, url);
+        assert!(answer.starts_with("000"), "{url}: {answer}");
+    }
 }

@@ -281,6 +281,10 @@ codes! {
     H004 "file-limit" Mesh "The process may not open as many files as it needs.";
     H005 "not-captured" Mesh "The packet rules of a network namespace are not those that lead its traffic through the proxy.";
     H006 "rules-refused" Mesh "The kernel does not let Leno see or load packet rules.";
+    H013 "node-proxy-away" Mesh "The node's proxy does not answer for a pod that is to start.";
+    H014 "plugin-misused" Configuration "A container runtime calls the network plugin in a way that it cannot answer.";
+    H015 "plugin-not-in-place" Configuration "The network plugin is not in the node's network configuration.";
+    H016 "plugin-put-back" Configuration "Somebody wrote a node's network configuration anew, without the network plugin in it.";
 
     // Workloads of `leno up`
     U001 "command-not-found" Configuration "The workload's command does not exist.";

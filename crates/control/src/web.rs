@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use leno_kubernetes::INJECT;
+use leno_kubernetes::Placement;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -49,25 +49,35 @@ where
 async fn answer(center: Arc<Center>, asked: Request<Incoming>) -> Said {
     match (asked.method(), asked.uri().path()) {
         (&Method::GET, published::PATH) => blocking(move || published::told(&center)).await,
-        (&Method::POST, INJECT) => {
-            let Some(injection) = inject::injection(&center) else {
-                return words(
-                    StatusCode::NOT_FOUND,
-                    "this control plane adds nothing to pods",
-                );
-            };
-            let Ok(_room) = center.reviews.acquire().await else {
-                return words(StatusCode::SERVICE_UNAVAILABLE, "it ends");
-            };
-            let Ok(body) = Limited::new(asked.into_body(), LONGEST).collect().await else {
-                return words(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long");
-            };
-            match injection.review(&body.to_bytes()) {
-                Ok(review) => json(review),
-                Err(why) => words(StatusCode::BAD_REQUEST, &why.to_string()),
-            }
-        }
-        _ => words(StatusCode::NOT_FOUND, "there is /bundle"),
+        (&Method::POST, path) => match Placement::asked_at(path) {
+            Some(placement) => review(&center, placement, asked.into_body()).await,
+            None => nothing(),
+        },
+        _ => nothing(),
+    }
+}
+
+fn nothing() -> Said {
+    words(StatusCode::NOT_FOUND, "there is /bundle")
+}
+
+/// What the API server is answered about a pod.
+async fn review(center: &Center, placement: Placement, body: Incoming) -> Said {
+    let Some(injection) = inject::injection(center) else {
+        return words(
+            StatusCode::NOT_FOUND,
+            "this control plane adds nothing to pods",
+        );
+    };
+    let Ok(_room) = center.reviews.acquire().await else {
+        return words(StatusCode::SERVICE_UNAVAILABLE, "it ends");
+    };
+    let Ok(body) = Limited::new(body, LONGEST).collect().await else {
+        return words(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long");
+    };
+    match injection.review(placement, &body.to_bytes()) {
+        Ok(review) => json(review),
+        Err(why) => words(StatusCode::BAD_REQUEST, &why.to_string()),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Sidecars: what is added to a pod before it is made, so that a proxy carries all that goes to it and from it. A
-//! function of the pod and of what every sidecar has in common; nothing is asked and nothing kept.
+//! What is added to a pod before it is made, so that a proxy carries all that goes to it and from it: a sidecar, or what
+//! the proxy of its node needs. A function of the pod and of what every sidecar has in common; nothing is asked and
+//! nothing kept.
 //!
 //! The API server asks (`admission.k8s.io/v1`) about pods of namespaces, and pods, with the label
-//! `leno.dev/dataplane-mode: sidecar`.
+//! `leno.dev/dataplane-mode: sidecar` or `node`, each at a path of its own.
 
 mod added;
 mod asked;
@@ -22,6 +23,35 @@ pub const CAPTURE: &str = "leno-capture";
 /// Whom the proxy runs as. What it sends is not captured.
 const UID: i64 = 15008;
 
+/// Where the proxy of a pod is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// In the pod.
+    Sidecar,
+    /// On its node, from where it reaches into the pod's network.
+    Node,
+}
+
+impl Placement {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Sidecar, Self::Node];
+
+    /// The path at which pods are asked about whose proxy is there.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Sidecar => "/inject",
+            Self::Node => "/inject/node",
+        }
+    }
+
+    /// What is asked about at a path.
+    pub fn asked_at(path: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|placement| placement.path() == path)
+    }
+}
+
 /// What all sidecars have in common.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Injection {
@@ -34,10 +64,11 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// Answers what the API server asks about a pod that is to be made: one `AdmissionReview` for another.
-    pub fn review(&self, asked: &[u8]) -> Result<Vec<u8>, Misfit> {
+    /// Answers what the API server asks about a pod that is to be made, and whose proxy is to be there: one
+    /// `AdmissionReview` for another.
+    pub fn review(&self, placement: Placement, asked: &[u8]) -> Result<Vec<u8>, Misfit> {
         let Request { uid, pod } = Review::read(asked)?;
-        let response = match self.judge(&pod) {
+        let response = match self.judge(placement, &pod) {
             Verdict::Left(why) => {
                 json!({"uid": uid, "allowed": true, "warnings": [format!("leno: {why}")]})
             }
@@ -50,19 +81,24 @@ impl Injection {
         Ok(asked::answer(&response))
     }
 
-    fn judge(&self, pod: &Pod) -> Verdict {
+    fn judge(&self, placement: Placement, pod: &Pod) -> Verdict {
         let Some(spec) = &pod.spec else {
             return Verdict::Asis;
         };
-        if let Some(why) = unfit::left_out(spec) {
+        if let Some(why) = unfit::left_out(placement, spec) {
             return Verdict::Left(why);
         }
-        if let Some(why) = unfit::refused(&pod.metadata, spec) {
+        if let Some(why) = unfit::refused(placement, &pod.metadata, spec) {
             return Verdict::Refused(why);
         }
-        match added::is_there(spec) {
+        let changes = match placement {
+            Placement::Sidecar if added::is_there(spec) => Vec::new(),
+            Placement::Sidecar => self.added(&pod.metadata, spec),
+            Placement::Node => added::waiting(&pod.metadata, spec),
+        };
+        match changes.is_empty() {
             true => Verdict::Asis,
-            false => Verdict::Changed(self.added(&pod.metadata, spec)),
+            false => Verdict::Changed(changes),
         }
     }
 }

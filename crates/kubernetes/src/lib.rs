@@ -17,8 +17,8 @@ mod webhook;
 mod words;
 
 pub use cluster::{Cluster, NotConnected, Where};
-pub use injection::{CAPTURE, Injection, Misfit, PROXY};
+pub use injection::{CAPTURE, Injection, Misfit, PROXY, Placement};
 pub use issuer::{Issuer, NoIssuer};
 pub use status::{NotWritten, Standing, Standings};
 pub use watch::{Document, Seen, Watch};
-pub use webhook::{INJECT, NotProven, WEBHOOK, webhook};
+pub use webhook::{NotProven, WEBHOOK, webhook};

@@ -10,15 +10,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 };
 use kube::Error;
 use kube::api::{Api, Patch, PatchParams};
-use leno_resources::pod::{MODE, SIDECAR};
+use leno_resources::pod::{MODE, NODE, SIDECAR};
 use serde_json::json;
 
 use crate::cluster::Cluster;
+use crate::injection::Placement;
 
 /// The name of the configuration.
 pub const WEBHOOK: &str = "leno";
-/// The path at which pods are asked about.
-pub const INJECT: &str = "/inject";
 
 /// The API server is not told by what we are proven.
 #[derive(Debug, thiserror::Error)]
@@ -53,18 +52,10 @@ impl Cluster {
 }
 
 /// The configuration by which the API server asks the control plane at this service about pods that are to have a
-/// sidecar: those of a namespace that says so, and those that say so themselves. While nobody answers, no such pod is
-/// made.
+/// sidecar, or to be served by their node's proxy: those of a namespace that says so, and those that say so themselves.
+/// While nobody answers, no such pod is made.
 pub fn webhook(service: &str, namespace: &str, port: u16) -> MutatingWebhookConfiguration {
-    let says = |operator: &str, values: &[&str]| LabelSelector {
-        match_expressions: Some(vec![LabelSelectorRequirement {
-            key: MODE.to_owned(),
-            operator: operator.to_owned(),
-            values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
-        }]),
-        match_labels: None,
-    };
-    let asked = |name: &str, namespaces: LabelSelector, pods: LabelSelector| MutatingWebhook {
+    let asked = |name: &str, placement: Placement, namespaces, pods| MutatingWebhook {
         name: name.to_owned(),
         admission_review_versions: vec!["v1".to_owned()],
         side_effects: "None".to_owned(),
@@ -75,35 +66,108 @@ pub fn webhook(service: &str, namespace: &str, port: u16) -> MutatingWebhookConf
             service: Some(ServiceReference {
                 name: service.to_owned(),
                 namespace: namespace.to_owned(),
-                path: Some(INJECT.to_owned()),
+                path: Some(placement.path().to_owned()),
                 port: Some(i32::from(port)),
             }),
             ..WebhookClientConfig::default()
         },
         namespace_selector: Some(namespaces),
         object_selector: Some(pods),
-        rules: Some(vec![RuleWithOperations {
-            api_groups: Some(vec![String::new()]),
-            api_versions: Some(vec!["v1".to_owned()]),
-            operations: Some(vec!["CREATE".to_owned()]),
-            resources: Some(vec!["pods".to_owned()]),
-            scope: Some("Namespaced".to_owned()),
-        }]),
+        rules: Some(vec![made_pods()]),
         ..MutatingWebhook::default()
     };
-    let elsewhere = says("NotIn", &[SIDECAR]);
+    let (sidecar, node) = (Placement::Sidecar, Placement::Node);
     MutatingWebhookConfiguration {
         metadata: ObjectMeta {
             name: Some(WEBHOOK.to_owned()),
             ..ObjectMeta::default()
         },
+        // Of a pod and its namespace at most one is true.
         webhooks: Some(vec![
             asked(
                 "namespace.sidecar.leno.dev",
+                sidecar,
                 says("In", &[SIDECAR]),
-                says("NotIn", &["node", "none"]),
+                says("NotIn", &[NODE, "none"]),
             ),
-            asked("pod.sidecar.leno.dev", elsewhere, says("In", &[SIDECAR])),
+            asked(
+                "pod.sidecar.leno.dev",
+                sidecar,
+                says("NotIn", &[SIDECAR]),
+                says("In", &[SIDECAR]),
+            ),
+            asked(
+                "namespace.node.leno.dev",
+                node,
+                says("In", &[NODE]),
+                says("NotIn", &[SIDECAR, "none"]),
+            ),
+            asked(
+                "pod.node.leno.dev",
+                node,
+                says("NotIn", &[NODE]),
+                says("In", &[NODE]),
+            ),
         ]),
+    }
+}
+
+/// What says one of these, or none of these, of how it takes part in the mesh.
+fn says(operator: &str, values: &[&str]) -> LabelSelector {
+    LabelSelector {
+        match_expressions: Some(vec![LabelSelectorRequirement {
+            key: MODE.to_owned(),
+            operator: operator.to_owned(),
+            values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
+        }]),
+        match_labels: None,
+    }
+}
+
+fn made_pods() -> RuleWithOperations {
+    RuleWithOperations {
+        api_groups: Some(vec![String::new()]),
+        api_versions: Some(vec!["v1".to_owned()]),
+        operations: Some(vec!["CREATE".to_owned()]),
+        resources: Some(vec!["pods".to_owned()]),
+        scope: Some("Namespaced".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a selector takes an object that says this.
+    fn takes(selector: &LabelSelector, mode: Option<&str>) -> bool {
+        let said = &selector.match_expressions.as_ref().unwrap()[0];
+        let mut values = said.values.as_ref().unwrap().iter();
+        let is_named = mode.is_some_and(|mode| values.any(|value| value == mode));
+        is_named == (said.operator == "In")
+    }
+
+    #[test]
+    fn a_pods_own_label_counts_and_else_its_namespaces() {
+        let webhooks = webhook("leno-control", "leno-system", 15012)
+            .webhooks
+            .unwrap();
+        let modes = [None, Some(SIDECAR), Some(NODE), Some("none")];
+        for (namespace, pod) in modes
+            .iter()
+            .flat_map(|one| modes.map(|other| (*one, other)))
+        {
+            let asked = webhooks.iter().filter(|webhook| {
+                let [namespaces, pods] = [&webhook.namespace_selector, &webhook.object_selector];
+                takes(namespaces.as_ref().unwrap(), namespace) && takes(pods.as_ref().unwrap(), pod)
+            });
+            let path = |webhook: &MutatingWebhook| webhook.client_config.service.clone()?.path;
+            let paths: Vec<_> = asked.map(|webhook| path(webhook).unwrap()).collect();
+            let expect: &[&str] = match pod.or(namespace) {
+                Some(SIDECAR) => &["/inject"],
+                Some(NODE) => &["/inject/node"],
+                _ => &[],
+            };
+            assert_eq!(paths, expect, "{namespace:?} {pod:?}");
+        }
     }
 }

@@ -9,11 +9,12 @@ use leno_model::{Name, Namespace, ObjectRef};
 
 use crate::object::Metadata;
 
-/// The label that says how a pod, or all pods of a namespace, take part in the mesh, and its value for a proxy in each
-/// pod.
+/// The label that says how a pod, or all pods of a namespace, take part in the mesh.
 pub const MODE: &str = "leno.dev/dataplane-mode";
-/// See [`MODE`].
+/// The value of [`MODE`] for a proxy in each pod.
 pub const SIDECAR: &str = "sidecar";
+/// The value of [`MODE`] for the proxy of the pod's node.
+pub const NODE: &str = "node";
 
 /// All pods, by namespace and name.
 pub type Pods = BTreeMap<(Namespace, Name), Pod>;

@@ -52,20 +52,6 @@ impl Injection {
                 json!([self.capture(meta), self.proxy()]),
             ),
         }
-        for (index, container) in spec.containers.iter().enumerate() {
-            let Some(wait) = wait(meta, spec) else {
-                break;
-            };
-            let place = format!("/spec/containers/{index}/lifecycle");
-            let sleep = json!({"sleep": {"seconds": wait}});
-            match &container.lifecycle {
-                None => add(&place, json!({"preStop": sleep})),
-                Some(lifecycle) if lifecycle.pre_stop.is_none() => {
-                    add(&format!("{place}/preStop"), sleep);
-                }
-                Some(_) => {}
-            }
-        }
         match &spec.volumes {
             Some(_) => {
                 add("/spec/volumes/-", token());
@@ -73,6 +59,7 @@ impl Injection {
             }
             None => add("/spec/volumes", json!([token(), state()])),
         }
+        changes.extend(waiting(meta, spec));
         changes
     }
 
@@ -146,6 +133,28 @@ impl Injection {
             ],
         })
     }
+}
+
+/// What makes containers go on for a moment at the end of their pod, as far as they do not say themselves what comes first
+/// then.
+pub(super) fn waiting(meta: &ObjectMeta, spec: &PodSpec) -> Vec<Value> {
+    let Some(wait) = wait(meta, spec) else {
+        return Vec::new();
+    };
+    let sleep = json!({"sleep": {"seconds": wait}});
+    let containers = spec.containers.iter().enumerate();
+    let changes = containers.filter_map(|(index, container)| {
+        let place = format!("/spec/containers/{index}/lifecycle");
+        let (path, value) = match &container.lifecycle {
+            None => (place, json!({"preStop": sleep})),
+            Some(lifecycle) if lifecycle.pre_stop.is_none() => {
+                (format!("{place}/preStop"), sleep.clone())
+            }
+            Some(_) => return None,
+        };
+        Some(json!({"op": "add", "path": path, "value": value}))
+    });
+    changes.collect()
 }
 
 /// For how many seconds containers that say nothing themselves go on once the end of their pod is asked for, so that

@@ -14,9 +14,15 @@ fn injection() -> Injection {
 
 /// What the API server is answered about a pod.
 fn answered(pod: &Value) -> Value {
+    answered_for(Placement::Sidecar, pod)
+}
+
+fn answered_for(placement: Placement, pod: &Value) -> Value {
     let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
                        "request": {"uid": "7", "object": pod}});
-    let answer = injection().review(asked.to_string().as_bytes()).unwrap();
+    let answer = injection()
+        .review(placement, asked.to_string().as_bytes())
+        .unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(answer["response"]["uid"], "7");
     answer["response"].clone()
@@ -162,14 +168,14 @@ fn a_pod_that_cannot_be_captured_is_made_and_its_maker_is_told() {
         json!({}),
         json!({"os": {"name": "windows"}, "containers": [{"name": "cart"}]}),
     );
-    assert!(windows.starts_with("leno: a pod for windows gets no sidecar"));
+    assert!(windows.starts_with("leno: this pod is for windows: it gets no sidecar"));
 }
 
 #[test]
 fn what_is_no_question_about_a_pod_is_refused() {
     let check = |asked: &str| {
         injection()
-            .review(asked.as_bytes())
+            .review(Placement::Sidecar, asked.as_bytes())
             .unwrap_err()
             .to_string()
     };
@@ -217,4 +223,42 @@ fn containers_hear_of_their_end_once_nobody_calls_them() {
         waits(says("10"), 30, Value::Null),
         r#"{"sleep":{"seconds":10}}"#
     );
+}
+
+#[test]
+fn a_pod_of_its_nodes_proxy_gets_no_other_and_cannot_get_around_it() {
+    let of_node = |spec: Value| {
+        let pod = json!({"metadata": {}, "spec": spec});
+        let answer = answered_for(Placement::Node, &pod);
+        (pod, answer)
+    };
+    let (pod, answer) = of_node(json!({"containers": [{"name": "cart"}]}));
+    let made = changed(&pod, &answer);
+    let container = json!({"name": "cart", "lifecycle": {"preStop": {"sleep": {"seconds": 2}}}});
+    assert_eq!(made["spec"], json!({"containers": [container]}));
+    assert_eq!(
+        answered_for(Placement::Node, &made),
+        json!({"uid": "7", "allowed": true})
+    );
+    // It is known by its mark, and not by a user.
+    let user = json!({"securityContext": {"runAsUser": 15008}, "containers": [{"name": "cart"}]});
+    assert_eq!(of_node(user).1["patchType"], "JSONPatch");
+    let refused = |security: Value| {
+        let container = json!({"name": "cart", "securityContext": security});
+        let (_, answer) = of_node(json!({"containers": [container]}));
+        answer["status"]["message"].as_str().unwrap().to_owned()
+    };
+    for name in ["NET_ADMIN", "NET_RAW", "SYS_ADMIN"] {
+        assert!(refused(json!({"capabilities": {"add": [name]}})).contains(name));
+    }
+    assert!(refused(json!({"privileged": true})).contains("has privileged"));
+    let named = json!({"name": "leno-capture", "securityContext": {"privileged": true}});
+    let (_, named) = of_node(json!({"containers": [named]}));
+    assert_eq!(named["allowed"], false, "nothing of ours is in such a pod");
+    let (_, twice) = of_node(json!({"containers": [{"name": "cart"}, {"name": "istio-proxy"}]}));
+    assert_eq!(twice["allowed"], false);
+    let (_, left) = of_node(json!({"hostNetwork": true, "containers": [{"name": "cart"}]}));
+    let expect = "leno: a pod with hostNetwork shares its node's network: the proxy of its node does not serve it, and \
+                  what it calls goes out in plain";
+    assert_eq!(left["warnings"], json!([expect]));
 }

@@ -1,33 +1,55 @@
-//! Pods that get no sidecar: because one could not capture what they send, or because they could get around it.
+//! Pods that get no proxy: because one could not capture what they send, or because they could get around it.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, SecurityContext};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{CAPTURE, PROXY, UID};
+use super::{CAPTURE, PROXY, Placement, UID};
 
 /// Why a pod has no part in the mesh, though it may be made.
-pub(super) fn left_out(spec: &PodSpec) -> Option<String> {
-    let os = spec.os.as_ref().map(|os| os.name.as_str());
-    match (spec.host_network, os) {
-        (Some(true), _) => {
-            Some("a pod with hostNetwork shares its node's network: it gets no sidecar, and what it calls goes out in plain".to_owned())
-        }
-        (_, Some(os)) if os != "linux" => {
-            Some(format!("a pod for {os} gets no sidecar, and what it calls goes out in plain"))
-        }
-        _ => None,
-    }
+pub(super) fn left_out(placement: Placement, spec: &PodSpec) -> Option<String> {
+    let without = match placement {
+        Placement::Sidecar => "it gets no sidecar",
+        Placement::Node => "the proxy of its node does not serve it",
+    };
+    let what = match (spec.host_network, spec.os.as_ref()) {
+        (Some(true), _) => "a pod with hostNetwork shares its node's network".to_owned(),
+        (_, Some(os)) if os.name != "linux" => format!("this pod is for {}", os.name),
+        _ => return None,
+    };
+    Some(format!(
+        "{what}: {without}, and what it calls goes out in plain"
+    ))
 }
 
 /// Why a pod is not made.
-pub(super) fn refused(meta: &ObjectMeta, spec: &PodSpec) -> Option<String> {
-    let others = containers(spec).filter(|container| !is_ours(container));
+pub(super) fn refused(placement: Placement, meta: &ObjectMeta, spec: &PodSpec) -> Option<String> {
+    let others = containers(spec).filter(|container| !is_ours(placement, container));
     foreign(meta, spec)
-        .or_else(|| {
-            let user = spec.security_context.as_ref()?.run_as_user;
-            (user == Some(UID)).then(|| as_proxy("the pod"))
-        })
+        .or_else(|| by_user(placement, spec))
         .or_else(|| others.filter_map(around).next())
+}
+
+/// Who in a pod runs as the user whose proxy is left alone. The proxy of a node is known by its mark, which takes a right
+/// to set.
+fn by_user(placement: Placement, spec: &PodSpec) -> Option<String> {
+    if placement == Placement::Node {
+        return None;
+    }
+    let pod = spec.security_context.as_ref();
+    let pod = pod.filter(|context| context.run_as_user == Some(UID));
+    let mut others = containers(spec).filter(|container| !is_ours(placement, container));
+    let as_proxy = |container: &&Container| {
+        let context = container.security_context.as_ref();
+        context.is_some_and(|context| context.run_as_user == Some(UID))
+    };
+    let who = match (pod, others.find(as_proxy)) {
+        (Some(_), _) => "the pod".to_owned(),
+        (None, Some(container)) => format!("container {}", container.name),
+        (None, None) => return None,
+    };
+    Some(format!(
+        "{who} runs as user {UID}, which is the proxy's: what that one sends is not captured"
+    ))
 }
 
 /// What in a pod belongs to another mesh.
@@ -59,17 +81,10 @@ fn captured_twice(mesh: &str, by: &str) -> String {
 fn around(container: &Container) -> Option<String> {
     let name = format!("container {}", container.name);
     let context = container.security_context.as_ref()?;
-    if context.run_as_user == Some(UID) {
-        return Some(as_proxy(&name));
-    }
     let may = may_change_rules(context)?;
     Some(format!(
         "{name} has {may}, by which it can get around its proxy: take it away, or say leno.dev/dataplane-mode: none"
     ))
-}
-
-fn as_proxy(what: &str) -> String {
-    format!("{what} runs as user {UID}, which is the proxy's: what that one sends is not captured")
 }
 
 fn may_change_rules(context: &SecurityContext) -> Option<String> {
@@ -92,8 +107,9 @@ fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
         .chain(&spec.containers)
 }
 
-fn is_ours(container: &Container) -> bool {
-    [PROXY, CAPTURE].contains(&container.name.as_str())
+/// Whether it was added before. Nothing is added for the proxy of a node.
+fn is_ours(placement: Placement, container: &Container) -> bool {
+    placement == Placement::Sidecar && [PROXY, CAPTURE].contains(&container.name.as_str())
 }
 
 /// Containers of other meshes.

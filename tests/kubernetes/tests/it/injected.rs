@@ -72,7 +72,8 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
     let at = world.at("control", 15012);
     let mut webhook = serde_json::to_value(leno_kubernetes::webhook("control", "x", 1)).unwrap();
     for hook in webhook["webhooks"].as_array_mut().unwrap() {
-        hook["clientConfig"] = serde_json::json!({"url": format!("https://{at}/inject")});
+        let path = hook["clientConfig"]["service"]["path"].as_str().unwrap();
+        hook["clientConfig"] = serde_json::json!({"url": format!("https://{at}{path}")});
     }
     cluster.apply(&webhook.to_string()).unwrap();
     until(
@@ -81,7 +82,7 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
             let path = "jsonpath={.webhooks[*].clientConfig.caBundle}";
             let told = cluster.ask(&["get", "mutatingwebhookconfiguration", "leno", "-o", path]);
             let told = told.unwrap();
-            (told.split_whitespace().count() == 2).then_some(())
+            (told.split_whitespace().count() == 4).then_some(())
         },
     );
 
@@ -114,6 +115,14 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
             .contains("leno: container cart has NET_RAW"),
         "{refused}"
     );
+
+    // A pod whose node's proxy serves it gets none, and may go around that one no more than around its own.
+    let by_node = ", labels: {leno.dev/dataplane-mode: node}";
+    cluster.apply(&pod("shop", "cart-5", by_node, "")).unwrap();
+    assert_eq!(containers(&cluster, "shop", "cart-5"), "cart");
+    let refused = cluster.apply(&pod("shop", "cart-6", by_node, raw));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("has NET_RAW"), "{refused}");
 
     // The token of its pod lets a proxy join, as whom the pod acts as.
     let mesh = until("the control plane knows whose tokens prove pods", || {

@@ -448,8 +448,12 @@ pub struct RunningPod {
     pub service_account: String,
     /// The ports that it declares, with their names.
     pub ports: BTreeMap<u16, Option<String>>,
+    /// The annotations that leave something out of its capture.
+    pub annotations: BTreeMap<String, String>,
     /// Whether it was made with a proxy in it.
     pub has_proxy: bool,
+    /// Whether it has the network of its node.
+    pub on_host: bool,
     /// The health checks that its node makes: the port, the path, and where the pod says so.
     pub probes: Vec<(u16, String, String)>,
     /// The addresses from which its node calls it.

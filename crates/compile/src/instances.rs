@@ -52,6 +52,20 @@ pub(crate) fn targeted(
     targeted
 }
 
+/// The instances whose calls the proxy of their node carries, by the name of the node.
+pub(crate) fn by_node(
+    instances: &BTreeMap<WorkloadId, Arc<Instance>>,
+) -> BTreeMap<Arc<str>, BTreeSet<WorkloadId>> {
+    let mut nodes = BTreeMap::<_, BTreeSet<_>>::new();
+    let of_nodes = instances.iter().filter(|(_, it)| it.workload.pod.is_some());
+    for (id, instance) in of_nodes {
+        if let Some(node) = &instance.locality.node {
+            nodes.entry(node.clone()).or_default().insert(id.clone());
+        }
+    }
+    nodes
+}
+
 /// All instances of a workload. What stands over their ports is the same value.
 pub(crate) fn instances(
     workload: &Workload<'_>,
@@ -86,6 +100,7 @@ pub(crate) fn instances(
             telemetry: telemetry.clone(),
             processes: workload.processes.clone(),
             probes: running.probes.clone(),
+            pod: running.pod.clone(),
         };
         let instance = Instance {
             workload: Arc::new(workload_view),

@@ -26,6 +26,7 @@ mod measures;
 mod mesh;
 mod parents;
 mod peers;
+mod placement;
 mod pods;
 mod precedence;
 mod reports;
@@ -75,6 +76,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let trust_domain = &everywhere.settings.trust_domain;
     let network = Network::new(NETWORK).expect("a constant that is a label");
     uncaptured::note(resources, &mut notes);
+    placement::note(resources, &mut notes);
 
     let peers = peers::peers(resources, trust_domain, &mut notes);
     let workloads = workloads::workloads(resources, &everywhere, &peers, &mut notes);
@@ -160,6 +162,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         .iter()
         .map(|(name, it)| (name.clone(), service(it)))
         .collect();
+    let nodes = instances::by_node(&instances);
     let settings = Settings {
         telemetry: told.everywhere(),
         ..everywhere.settings.clone()
@@ -173,6 +176,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         peers,
         services,
         instances,
+        nodes,
         answers,
         addresses,
         unaddressed,

@@ -60,6 +60,8 @@ pub struct Mesh {
     pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// All that runs, one entry for each instance.
     pub instances: BTreeMap<WorkloadId, Arc<Instance>>,
+    /// Those of them whose calls the proxy of their node carries, by the name of the node.
+    pub nodes: BTreeMap<Arc<str>, BTreeSet<WorkloadId>>,
     /// Who answers for each service port. A port without an entry has nobody.
     pub answers: BTreeMap<PortRef, Vec<Answer>>,
     /// What an address means.

@@ -10,9 +10,10 @@ use alloc::{
 use leno_model::view::access::IpBlock;
 use leno_model::view::{Probe, WorkloadId};
 use leno_model::{Name, Namespace, Network, SpiffeId, TrustDomain};
-use leno_resources::Outline;
-use leno_resources::pod::{Pod, PodProbe, Pods};
+use leno_resources::pod::{Pod, PodProbe};
+use leno_resources::{Outline, Resources};
 
+use crate::placement;
 use crate::spoken;
 use crate::workloads::{Port, Running, Workload};
 
@@ -65,9 +66,12 @@ impl<'a> Alike<'a> {
 }
 
 /// All pods, as the workloads they are instances of. Linear in the pods, but for finding those alike.
-pub(crate) fn workloads<'a>(pods: &'a Pods, trust_domain: &TrustDomain) -> Vec<Workload<'a>> {
+pub(crate) fn workloads<'a>(
+    resources: &'a Resources,
+    trust_domain: &TrustDomain,
+) -> Vec<Workload<'a>> {
     let mut workloads = BTreeMap::new();
-    for ((namespace, name), pod) in pods {
+    for ((namespace, name), pod) in resources.pods.iter() {
         let alike = Alike::of(namespace, pod);
         let workload = match workloads.entry(alike) {
             Entry::Occupied(known) => known.into_mut(),
@@ -85,6 +89,7 @@ pub(crate) fn workloads<'a>(pods: &'a Pods, trust_domain: &TrustDomain) -> Vec<W
             tunnel: None,
             locality: pod.locality.clone(),
             probes: probes(pod),
+            pod: placement::of_node(resources, pod),
             is_ready: pod.is_ready,
         });
     }

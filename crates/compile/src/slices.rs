@@ -316,6 +316,7 @@ fn placed(
             },
             is_ready,
             probes: Arc::default(),
+            pod: None,
         }),
     }
     Ok(id)

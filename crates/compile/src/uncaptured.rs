@@ -1,19 +1,20 @@
 //! Pods that are to have a proxy beside them, as their namespace or they themselves say, and have none: what they call
 //! and are called goes in plain, and nobody would know.
 
-use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use leno_model::{Code, Name, Namespace, Notes};
 use leno_resources::Resources;
 use leno_resources::pod::{MODE, Pod, SIDECAR};
 
 use crate::finding;
+use crate::placement;
 
 /// Says of each workload how many of its pods lack a proxy.
 pub(crate) fn note(resources: &Resources, notes: &mut Notes) {
     let mut lacking = BTreeMap::<_, Vec<&Pod>>::new();
     for ((namespace, _), pod) in resources.pods.iter() {
-        if !pod.has_proxy && is_to_have_one(resources, namespace, pod) {
+        if !pod.has_proxy && placement::mode(resources, pod) == Some(SIDECAR) {
             let workload = (namespace, &pod.workload);
             lacking.entry(workload).or_default().push(pod);
         }
@@ -28,17 +29,6 @@ pub(crate) fn note(resources: &Resources, notes: &mut Notes) {
             ));
         }
     }
-}
-
-fn is_to_have_one(resources: &Resources, namespace: &Namespace, pod: &Pod) -> bool {
-    let of_namespace = || {
-        let name = Name::new(namespace.as_str()).ok()?;
-        let object = resources.namespaces.get(None, &name)?;
-        object.meta.labels.get(MODE)
-    };
-    let own = pod.meta.labels.get(MODE);
-    let mode: Option<&Arc<str>> = own.or_else(of_namespace);
-    mode.is_some_and(|mode| **mode == *SIDECAR)
 }
 
 fn told(namespace: &Namespace, workload: &Name, first: &Pod, count: usize) -> String {

@@ -10,7 +10,7 @@ use alloc::{
 use core::net::{IpAddr, SocketAddr};
 
 use leno_model::role::PEOPLE;
-use leno_model::view::{Locality, Probe, Protocol, WorkloadId};
+use leno_model::view::{self, Locality, Probe, Protocol, WorkloadId};
 use leno_model::{
     Code, Name, Namespace, Network, Notes, ProcessMatch, SpiffeId, TrustDomain, near,
 };
@@ -67,6 +67,8 @@ pub(crate) struct Running {
     pub(crate) locality: Locality,
     /// Health checks that its node makes.
     pub(crate) probes: Arc<[Probe]>,
+    /// The pod that it is, if the proxy of its node is to carry its calls.
+    pub(crate) pod: Option<Arc<view::Pod>>,
     /// Whether it takes calls that come to a Service.
     pub(crate) is_ready: bool,
 }
@@ -107,7 +109,7 @@ pub(crate) fn workloads<'a>(
     let written = written.map(|object| workload(object, everywhere, notes));
     let mut found = written.collect::<Vec<_>>();
     let trust_domain = &everywhere.settings.trust_domain;
-    found.extend(pods::workloads(&resources.pods, trust_domain));
+    found.extend(pods::workloads(resources, trust_domain));
     for mut workload in found {
         let object = workload.outline;
         let domain = &workload.identity.trust_domain;
@@ -299,6 +301,7 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
             tunnel: None,
             locality,
             probes: Arc::default(),
+            pod: None,
             is_ready: true,
         }]
         .into();
@@ -327,6 +330,7 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
                 .map(|port| SocketAddr::new(instance.address.to_canonical(), port)),
             locality: locality.clone(),
             probes: Arc::default(),
+            pod: None,
             is_ready: true,
         })
         .collect()

@@ -14,6 +14,7 @@ use leno_store::Failed;
 use leno_wire::certificates;
 
 use crate::center::Center;
+use crate::holders::PodRef;
 
 pub(crate) use oidc::OidcToken;
 pub(crate) use process::Process;
@@ -26,7 +27,24 @@ pub(crate) trait Evidence {
 
     /// Whom it lets its bearer be, in the words of `wanted` where it leaves a choice. Blocks on nothing
     /// but the disk.
-    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<SpiffeId, NotAttested>;
+    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<Attested, NotAttested>;
+}
+
+/// Whom evidence lets its bearer be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Attested {
+    pub(crate) identity: SpiffeId,
+    /// The pod that the evidence is bound to.
+    pub(crate) pod: Option<PodRef>,
+}
+
+impl From<SpiffeId> for Attested {
+    fn from(identity: SpiffeId) -> Self {
+        Self {
+            identity,
+            pod: None,
+        }
+    }
 }
 
 /// Whom somebody wants to be, as far as it says so.

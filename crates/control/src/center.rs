@@ -32,6 +32,7 @@ use crate::fleet::{Fleet, Member};
 use crate::flows::Ledger;
 use crate::found::{First, Found};
 use crate::holders::Holders;
+use crate::holders::Whose;
 use crate::issuers::Issuers;
 use crate::jwks::Jwks;
 use crate::keys::Keys;
@@ -345,7 +346,7 @@ impl Center {
         let signed = self.authority.own(&self.hosts(), life, clock::wall())?;
         let id = signed.what.id();
         self.holders
-            .remember(&signed, None, id, "the control plane itself")?;
+            .remember(&signed, &Whose::default(), id, "the control plane itself")?;
         let own = signed.what;
         self.keyring.install(&own).map_err(NotIssued::Key)?;
         let validity = own.validity();

@@ -26,6 +26,7 @@ use crate::authority::{NotFounded, NotIssued};
 use crate::center::{Center, Looking, Telling};
 use crate::condition::Withheld;
 use crate::edition::Edition;
+use crate::entitled::Entitled;
 use crate::entitled::node;
 use crate::fleet::{Member, Place, Way};
 use crate::flows::NotTaken;
@@ -302,11 +303,9 @@ impl Attendance {
         }
         let (center, life) = (&self.center, edition.mesh.lifetimes.leaf);
         let signed = center.authority.credential(id, life, clock::wall())?;
-        let (holder, why) = (
-            self.seat.holder(),
-            format!("in this process: {}", self.name),
-        );
-        center.holders.remember(&signed, Some(holder), id, &why)?;
+        let why = format!("in this process: {}", self.name);
+        let whose = self.seat.whose();
+        center.holders.remember(&signed, &whose, id, &why)?;
         Ok(signed.what)
     }
 }
@@ -322,7 +321,9 @@ impl Authority for Attendance {
             identity: id.clone(),
             audiences: audiences.to_vec(),
         };
-        let minted = mint::mint(&self.center, id, &ask);
+        let edition = self.center.edition();
+        let entitled = Entitled::new(&edition.mesh, id, None);
+        let minted = mint::mint(&self.center, &entitled, &ask);
         let minted = minted.map_err(|status| status.to_string());
         Box::pin(ready(minted.map(|minted| minted.token)))
     }

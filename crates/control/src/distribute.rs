@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leno_channel::grpc::{Answer, Call, Status, StatusCode};
+use leno_compile::Mesh;
 use leno_identity::BundleHash;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, SpiffeId, Subscription};
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::center::Center;
 use crate::edition::Edition;
-use crate::entitled::entitled;
+use crate::entitled::Entitled;
 use crate::event::Event;
 use crate::fleet::{Certificate, Member, Place};
 use crate::serve::Peer;
@@ -96,8 +97,8 @@ struct Stream<'a> {
     place: Option<Place>,
     /// What the proxy wants to know about.
     wants: Arc<BTreeSet<Subscription>>,
-    /// The tunnel as it was last reported, and for whom.
-    reported: Option<(BTreeSet<WorkloadId>, Option<SocketAddr>)>,
+    /// What it was last reported to take where.
+    reported: Option<TakenAt>,
     /// The generation that was offered last, unless the proxy has asked for something since.
     offered: Option<Generation>,
     /// The last refusal that was told.
@@ -125,9 +126,13 @@ impl Stream<'_> {
             return Ok(());
         };
         let (proxy, tunnel) = (hello.proxy.clone(), hello.tunnel);
-        let (granted, others) = entitled(&edition.mesh, self.peer.caller.id(), &hello.workloads);
+        let node = self.peer.node(self.center);
+        let entitled = Entitled::new(&edition.mesh, self.peer.caller.id(), node.as_deref());
+        let (mut granted, others) = entitled.split(&hello.workloads);
+        let report = taken_at(&edition.mesh, &granted, tunnel);
+        granted.extend(entitled.on_node().cloned());
         self.enter(&proxy, tunnel, &granted, others);
-        self.report(&granted, tunnel).await?;
+        self.report(report).await?;
         if self.offered.as_ref() != Some(&edition.generation) {
             let target = Arc::new(edition.target(&granted, self.server.subscriptions()));
             match target.generation().follows(self.server.adopted()) {
@@ -178,19 +183,18 @@ impl Stream<'_> {
 
     /// Tells everybody where this proxy takes mesh calls. The report is on disk, and in an edition
     /// to come, before the proxy is sent anything that rests on it.
-    async fn report(
-        &mut self,
-        granted: &BTreeSet<WorkloadId>,
-        tunnel: Option<SocketAddr>,
-    ) -> Result<(), Status> {
-        let report = Some((granted.clone(), tunnel));
-        if self.reported == report {
+    async fn report(&mut self, report: TakenAt) -> Result<(), Status> {
+        if self.reported.as_ref() == Some(&report) {
             return Ok(());
         }
-        self.reported = report;
-        let (center, granted) = (Arc::clone(self.center), granted.clone());
+        let before = self.reported.replace(report.clone()).unwrap_or_default();
+        let mut changed = report;
+        for workload in before.into_keys() {
+            changed.entry(workload).or_default();
+        }
+        let center = Arc::clone(self.center);
         let kept = tokio::task::spawn_blocking(move || {
-            let kept = center.tunnels.report(&granted, tunnel);
+            let kept = center.tunnels.report(&changed);
             kept.inspect_err(|failed| center.trouble(failed.code(), failed))
         });
         match kept.await {
@@ -250,6 +254,25 @@ impl Stream<'_> {
             )
         }
     }
+}
+
+/// Where the mesh calls of workloads are taken; nothing for one whose are taken nowhere.
+type TakenAt = BTreeMap<WorkloadId, Option<SocketAddr>>;
+
+/// Where a proxy takes the mesh calls of those it stands in front of. One that says a port of no address in particular
+/// takes them at each one's own address, as the proxy of a node does.
+fn taken_at(mesh: &Mesh, workloads: &BTreeSet<WorkloadId>, tunnel: Option<SocketAddr>) -> TakenAt {
+    let own = |workload: &WorkloadId, port: u16| {
+        let addresses = &mesh.instances.get(workload)?.workload.addresses;
+        Some(SocketAddr::new(*addresses.first()?, port))
+    };
+    let taken = |workload: &WorkloadId| match tunnel {
+        Some(tunnel) if tunnel.ip().is_unspecified() => own(workload, tunnel.port()),
+        tunnel => tunnel,
+    };
+    let each = workloads.iter();
+    each.map(|workload| (workload.clone(), taken(workload)))
+        .collect()
 }
 
 /// What kind of refusal a proxy's is: what it could not understand, or what would take it back.

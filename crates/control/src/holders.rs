@@ -5,11 +5,13 @@
 //! process, its name stands for that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leno_identity::{BundleHash, Consumer, Consumers, Fingerprint};
-use leno_model::{SpiffeId, Wall};
+use leno_model::{Name, Namespace, SpiffeId, Wall};
+use leno_resources::pod::{Pod, Pods};
 use leno_store::{Failed, HolderState, Issued, Label, Store};
 use leno_wire::certificates::control_plane;
 use tokio::sync::watch;
@@ -42,6 +44,7 @@ struct State {
 struct Known {
     name: String,
     identity: SpiffeId,
+    pod: Option<PodRef>,
     /// When the store was last told that something was heard of it, or is about to be.
     written: Wall,
 }
@@ -49,6 +52,49 @@ struct Known {
 /// How often the store is told that something was heard of a holder of whom nothing else is news, and
 /// how often it forgets what ended long ago.
 const COARSELY: Duration = Duration::from_secs(3600);
+
+/// A pod, of which there may be others of its name before and after.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PodRef {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: Name,
+    pub(crate) uid: Arc<str>,
+}
+
+impl PodRef {
+    /// It, if it is among those that are there.
+    pub(crate) fn find<'a>(&self, pods: &'a Pods) -> Option<&'a Pod> {
+        let pod = pods.get(&(self.namespace.clone(), self.name.clone()))?;
+        (pod.uid == self.uid).then_some(pod)
+    }
+
+    /// Reads what it prints as.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (named, uid) = text.split_once(' ')?;
+        let (namespace, name) = named.split_once('/')?;
+        Some(Self {
+            namespace: Namespace::new(namespace).ok()?,
+            name: Name::new(name).ok()?,
+            uid: uid.into(),
+        })
+    }
+}
+
+/// `leno-system/leno-node-x2x4k 1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed`
+impl fmt::Display for PodRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} {}", self.namespace, self.name, self.uid)
+    }
+}
+
+/// For whom a certificate is.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Whose {
+    /// Its first certificate; nothing for somebody new.
+    pub(crate) holder: Option<Fingerprint>,
+    /// The pod that its first evidence was bound to.
+    pub(crate) pod: Option<PodRef>,
+}
 
 /// A holder that is connected.
 #[derive(Clone, Debug)]
@@ -90,6 +136,7 @@ impl Holders {
             let known = Known {
                 name: kept.name,
                 identity: kept.identity,
+                pod: kept.pod.and_then(|pod| PodRef::read(pod.as_str())),
                 written: kept.seen,
             };
             state.known.insert(kept.holder, known);
@@ -111,7 +158,7 @@ impl Holders {
     pub(crate) fn seat(self: &Arc<Self>, leaf: Fingerprint, id: &SpiffeId, ends: Wall) -> Seat {
         let mut state = self.state();
         let holder = state.leaves.get(&leaf).map_or(leaf, |(holder, _)| *holder);
-        state.note(leaf, holder, id, ends, clock::wall());
+        state.note(leaf, holder, (id, None), ends, clock::wall());
         drop(state);
         self.seat_of(holder)
     }
@@ -125,15 +172,15 @@ impl Holders {
     }
 
     /// Remembers what was signed for `id` and because of `why`; it is on disk when this returns, and
-    /// not to be given away before. Without a `holder`, somebody new has it.
+    /// not to be given away before.
     pub(crate) fn remember<T>(
         &self,
         signed: &Signed<T>,
-        holder: Option<Fingerprint>,
+        whose: &Whose,
         id: &SpiffeId,
         why: &str,
     ) -> Result<(), Failed> {
-        let holder = holder.unwrap_or(signed.leaf);
+        let holder = whose.holder.unwrap_or(signed.leaf);
         let (now, ends) = (clock::wall(), signed.validity.ends);
         self.store.remember(Issued {
             leaf: signed.leaf,
@@ -143,8 +190,13 @@ impl Holders {
             ends,
             root: signed.root,
             why: Label::new(why).unwrap_or_else(|_| unsaid()),
+            pod: whose
+                .pod
+                .as_ref()
+                .and_then(|pod| Label::new(&pod.to_string()).ok()),
         })?;
-        self.state().note(signed.leaf, holder, id, ends, now);
+        let mut state = self.state();
+        state.note(signed.leaf, holder, (id, whose.pod.as_ref()), ends, now);
         Ok(())
     }
 
@@ -224,7 +276,7 @@ impl State {
         &mut self,
         leaf: Fingerprint,
         holder: Fingerprint,
-        id: &SpiffeId,
+        (id, pod): (&SpiffeId, Option<&PodRef>),
         ends: Wall,
         now: Wall,
     ) {
@@ -236,6 +288,7 @@ impl State {
         self.known.entry(holder).or_insert_with(|| Known {
             name: String::new(),
             identity: id.clone(),
+            pod: pod.cloned(),
             written: now,
         });
         self.note_heard(holder, now);
@@ -275,9 +328,17 @@ impl State {
 }
 
 impl Seat {
-    /// Who it is among the holders.
-    pub(crate) fn holder(&self) -> Fingerprint {
-        self.holder
+    /// The same as one for whom certificates are.
+    pub(crate) fn whose(&self) -> Whose {
+        Whose {
+            holder: Some(self.holder),
+            pod: self.pod(),
+        }
+    }
+
+    /// The pod that its first evidence was bound to.
+    pub(crate) fn pod(&self) -> Option<PodRef> {
+        self.holders.state().known.get(&self.holder)?.pod.clone()
     }
 
     /// It calls itself so, and holds this bundle.
@@ -356,6 +417,14 @@ mod tests {
         Fingerprint([number; 32])
     }
 
+    /// Somebody whose first evidence was bound to a pod.
+    fn holder() -> Whose {
+        Whose {
+            holder: Some(Fingerprint([0; 32])),
+            pod: PodRef::read("shop/web-1 7f"),
+        }
+    }
+
     fn remember(holders: &Holders, leaf: Fingerprint, id: &SpiffeId, ends: Wall) {
         let validity = leno_identity::Validity {
             begins: clock::wall(),
@@ -367,9 +436,7 @@ mod tests {
             root: Fingerprint([9; 32]),
             validity,
         };
-        holders
-            .remember(&signed, Some(Fingerprint([0; 32])), id, "test")
-            .unwrap();
+        holders.remember(&signed, &holder(), id, "test").unwrap();
     }
 
     #[test]
@@ -405,7 +472,7 @@ mod tests {
             remember(holders, leaf(0), web, now + HOUR * 24);
             let heard = |after: Duration| {
                 let mut state = holders.state();
-                state.note(leaf(0), leaf(0), web, now + HOUR * 24, now + after);
+                state.note(leaf(0), leaf(0), (web, None), now + HOUR * 24, now + after);
                 drop(state);
                 holders.tidy(now + after).unwrap();
                 let kept = holders.store.holders(now).unwrap();

@@ -1,16 +1,17 @@
 //! Certificates for proxies: the first one for evidence, the next ones for the one before.
 
 use leno_channel::grpc::{Status, StatusCode};
-use leno_identity::{Fingerprint, Validity};
+use leno_identity::Validity;
 use leno_model::{Code, SpiffeId};
 use leno_wire::certificates::{Issued, Join, Joined, Leave, Renew};
 
-use crate::attest::{Evidence, Wanted};
+use crate::attest::{Attested, Evidence, Wanted};
 use crate::authority::NotIssued;
 use crate::center::Center;
 use crate::clock;
-use crate::entitled::{entitled, may_act_as};
+use crate::entitled::Entitled;
 use crate::event::Event;
+use crate::holders::Whose;
 use crate::serve::Peer;
 
 /// Gives whoever shows good evidence, `from` wherever it asks, a certificate for whom that proves it to
@@ -31,7 +32,7 @@ pub(crate) fn join(
     };
     let wanted = Wanted::of(join);
     let wanted = wanted.map_err(|error| Status::new(StatusCode::InvalidArgument, error))?;
-    let identity = evidence.attest(center, &wanted).map_err(|not| {
+    let Attested { identity, pod } = evidence.attest(center, &wanted).map_err(|not| {
         refused(not.code, not.why.clone());
         Status::from(not)
     })?;
@@ -40,7 +41,8 @@ pub(crate) fn join(
         refused(Code::T005, why.clone());
         return Err(Status::new(StatusCode::PermissionDenied, why));
     }
-    let issued = issue(center, None, &identity, &join.request, &evidence.shown())?;
+    let whose = Whose { holder: None, pod };
+    let issued = issue(center, &whose, &identity, &join.request, &evidence.shown())?;
     center.tell(&Event::Joined {
         identity,
         from: from.to_owned(),
@@ -71,7 +73,10 @@ pub(crate) fn renew(center: &Center, peer: &Peer, renew: &Renew) -> Result<Vec<u
 /// Lets `peer` go away for good, and the workloads with it that it is entitled to stand in front of.
 pub(crate) fn leave(center: &Center, peer: &Peer, leave: &Leave) -> Result<Vec<u8>, Status> {
     let proven = peer.caller.id();
-    let (granted, _) = entitled(&center.edition().mesh, proven, &leave.workloads);
+    let edition = center.edition();
+    let node = peer.node(center);
+    let entitled = Entitled::new(&edition.mesh, proven, node.as_deref());
+    let (granted, _) = entitled.split(&leave.workloads);
     let left = center.tunnels.leave(&granted);
     left.and_then(|()| peer.seat.leave()).map_err(|failed| {
         center.trouble(failed.code(), &failed);
@@ -86,18 +91,24 @@ pub(crate) fn leave(center: &Center, peer: &Peer, leave: &Leave) -> Result<Vec<u
 
 fn issue_to(center: &Center, peer: &Peer, renew: &Renew) -> Result<Issued, Status> {
     let (id, proven) = (&renew.identity, peer.caller.id());
-    prove_for(center, proven, id)?;
+    let (edition, node) = (center.edition(), peer.node(center));
+    let entitled = Entitled::new(&edition.mesh, proven, node.as_deref());
+    prove_for(center, &entitled, id)?;
     let why = format!("renewed by {}/{}", proven.namespace, proven.service_account);
-    issue(center, Some(peer.seat.holder()), id, &renew.request, &why)
+    issue(center, &peer.seat.whose(), id, &renew.request, &why)
 }
 
-/// Whether whoever proved to be `proven` is given what proves that it acts as `id`.
-pub(crate) fn prove_for(center: &Center, proven: &SpiffeId, id: &SpiffeId) -> Result<(), Status> {
+/// Whether somebody is given what proves that it acts as `id`.
+pub(crate) fn prove_for(
+    center: &Center,
+    entitled: &Entitled<'_>,
+    id: &SpiffeId,
+) -> Result<(), Status> {
     let revoked = center.edition().trusted.revoked.contains(id);
-    let message = match (revoked, may_act_as(proven, id)) {
+    let message = match (revoked, entitled.may_act_as(id)) {
         (false, true) => return Ok(()),
         (true, _) => format!("{id} is revoked"),
-        (false, false) => format!("{proven} may not act as {id}"),
+        (false, false) => format!("{} may not act as {id}", entitled.proven()),
     };
     Err(Status::new(StatusCode::PermissionDenied, message))
 }
@@ -105,7 +116,7 @@ pub(crate) fn prove_for(center: &Center, proven: &SpiffeId, id: &SpiffeId) -> Re
 /// Signs a certificate for `id`, whom the caller has attested, because of `why`.
 pub(crate) fn issue(
     center: &Center,
-    holder: Option<Fingerprint>,
+    whose: &Whose,
     id: &SpiffeId,
     request: &[u8],
     why: &str,
@@ -117,7 +128,7 @@ pub(crate) fn issue(
     let life = center.edition().mesh.lifetimes.leaf;
     let issued = center.authority.issue(request, id, life, clock::wall());
     let issued = issued.and_then(|signed| {
-        center.holders.remember(&signed, holder, id, why)?;
+        center.holders.remember(&signed, whose, id, why)?;
         Ok(signed.what)
     });
     issued.map_err(|error| failed(&error))

@@ -13,6 +13,7 @@ use leno_store::{Failed, Label, Secret, Store};
 use leno_wire::tokens::{Mint, Minted};
 
 use crate::center::Center;
+use crate::entitled::Entitled;
 use crate::issue::prove_for;
 use crate::keys::{Keys, NotUnsealed};
 
@@ -110,10 +111,10 @@ impl Minter {
     }
 }
 
-/// Gives somebody who proved to be `proven` a token, of itself or of one that it may act as.
-pub(crate) fn mint(center: &Center, proven: &SpiffeId, ask: &Mint) -> Result<Minted, Status> {
+/// Gives somebody a token, of itself or of one that it is `entitled` to act as.
+pub(crate) fn mint(center: &Center, entitled: &Entitled<'_>, ask: &Mint) -> Result<Minted, Status> {
     let id = &ask.identity;
-    prove_for(center, proven, id)?;
+    prove_for(center, entitled, id)?;
     let token = center
         .minter
         .sign(id, &ask.audiences, center.clocks.now().wall);

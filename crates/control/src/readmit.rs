@@ -18,6 +18,7 @@ use leno_wire::certificates::{Readmit, control_plane};
 use crate::administer::status;
 use crate::center::Center;
 use crate::event::Event;
+use crate::holders::{PodRef, Whose};
 use crate::issue::issue;
 
 /// Until when proxies are let in again, and who waits for that.
@@ -95,7 +96,7 @@ pub(crate) fn readmit(center: &Center, address: IpAddr, ask: &Readmit) -> Result
         center.trouble(failed.code(), &failed);
         Status::new(StatusCode::Unavailable, "the store failed")
     })?;
-    let holder = holder
+    let (holder, pod) = holder
         .ok_or_else(|| not_believed(&"the CA remembers none such, or its holder has left"))?;
     if !center.readmission.is_open(now) {
         if center.readmission.waits(id, now) {
@@ -109,7 +110,11 @@ pub(crate) fn readmit(center: &Center, address: IpAddr, ask: &Readmit) -> Result
             format!("{code} {slug}: leno certs readmit, at the control plane, lets it in");
         return Err(Status::new(StatusCode::PermissionDenied, message));
     }
-    let issued = issue(center, Some(holder), id, &ask.request, "readmitted")?;
+    let whose = Whose {
+        holder: Some(holder),
+        pod: pod.and_then(|pod| PodRef::read(pod.as_str())),
+    };
+    let issued = issue(center, &whose, id, &ask.request, "readmitted")?;
     center.readmission.lock().waiting.remove(id);
     center.tell(&Event::Readmitted {
         identity: id.clone(),
@@ -207,7 +212,7 @@ mod tests {
             let signed = signed.unwrap();
             if is_remembered {
                 let holders = &self.center.holders;
-                let remembered = holders.remember(&signed, None, id, "test");
+                let remembered = holders.remember(&signed, &Whose::default(), id, "test");
                 remembered.unwrap();
             }
             Credential::new(signed.what.chain, key).unwrap()

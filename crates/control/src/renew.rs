@@ -12,7 +12,6 @@ use crate::administer::{identity, status};
 use crate::authority::NotIssued;
 use crate::center::Center;
 use crate::clock;
-use crate::entitled::may_act_as;
 use crate::fleet::{Certificate, Member};
 
 /// How long proxies may take to ask.
@@ -132,9 +131,7 @@ fn those_who_act_as(center: &Center, id: &SpiffeId) -> Vec<(u64, Member)> {
             .workloads
             .iter()
             .filter_map(|workload| edition.mesh.instances.get(workload));
-        member.identity == *id
-            || (may_act_as(&member.identity, id)
-                && instances.any(|instance| instance.workload.identity == *id))
+        member.identity == *id || instances.any(|instance| instance.workload.identity == *id)
     };
     let mut members = center.fleet.members();
     members.retain(|(_, member)| acts(member));

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::attest::{OidcToken, Token};
 use crate::center::Center;
-use crate::entitled::may_act_as;
+use crate::entitled::{Entitled, node_of};
 use crate::flows::NotTaken;
 use crate::holders::Seat;
 use crate::{auditing, distribute, flows, issue, mint, readmit, relay, remote, troubled, web};
@@ -171,6 +171,14 @@ pub(crate) struct Peer {
     pub(crate) seat: Seat,
 }
 
+impl Peer {
+    /// The node that it serves, if it is the proxy of one.
+    pub(crate) fn node(&self, center: &Center) -> Option<Arc<str>> {
+        let pod = self.seat.pod()?;
+        node_of(self.caller.id(), &pod, &center.presence.reported().pods)
+    }
+}
+
 /// Answers a call of somebody who has proven nothing.
 async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
     let Call {
@@ -287,19 +295,22 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
             .await
         }
         call::REPORT => {
-            let proven: SpiffeId = peer.caller.id().clone();
             let bytes = |message: &[u8]| Ok::<_, Infallible>(message.to_vec());
             asked(&mut messages, bytes, move |message| {
-                let may_act_as = |id: &SpiffeId| may_act_as(&proven, id);
-                let taken = flows::take(&center, &proven, may_act_as, &message);
+                let (edition, node) = (center.edition(), peer.node(&center));
+                let proven = peer.caller.id();
+                let entitled = Entitled::new(&edition.mesh, proven, node.as_deref());
+                let may_act_as = |id: &SpiffeId| entitled.may_act_as(id);
+                let taken = flows::take(&center, proven, may_act_as, &message);
                 taken.map(Taken::encode).map_err(|why| not_taken(&why))
             })
             .await
         }
         call::MINT => {
-            let proven = peer.caller.id().clone();
             asked(&mut messages, Mint::decode, move |ask| {
-                mint::mint(&center, &proven, &ask).map(|minted| minted.encode())
+                let (edition, node) = (center.edition(), peer.node(&center));
+                let entitled = Entitled::new(&edition.mesh, peer.caller.id(), node.as_deref());
+                mint::mint(&center, &entitled, &ask).map(|minted| minted.encode())
             })
             .await
         }

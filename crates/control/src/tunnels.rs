@@ -42,18 +42,17 @@ impl Tunnels {
         self.lock().clone()
     }
 
-    /// The proxy of `workloads` takes mesh calls for them at `tunnel`, or nowhere any more. On disk
+    /// The proxies of these workloads take mesh calls for them there, or nowhere any more. On disk
     /// when this returns; a report that says nothing new costs nothing.
     pub(crate) fn report(
         &self,
-        workloads: &BTreeSet<WorkloadId>,
-        tunnel: Option<SocketAddr>,
+        tunnels: &BTreeMap<WorkloadId, Option<SocketAddr>>,
     ) -> Result<(), Failed> {
         self.change(|reported| {
-            for workload in workloads {
+            for (workload, tunnel) in tunnels {
                 reported.left.remove(workload);
                 match tunnel {
-                    Some(tunnel) => reported.tunnels.insert(workload.clone(), tunnel),
+                    Some(tunnel) => reported.tunnels.insert(workload.clone(), *tunnel),
                     None => reported.tunnels.remove(workload),
                 };
             }
@@ -183,7 +182,7 @@ mod tests {
                 name: Name::new(name).unwrap(),
             };
             let tunnel = SocketAddr::from(([10, 1, 0, last], 15008));
-            tunnels.report(&[id].into(), Some(tunnel)).unwrap();
+            tunnels.report(&[(id, Some(tunnel))].into()).unwrap();
         };
         let told = || write(&tunnels.reported());
         report("db-0", 1);

@@ -14,6 +14,7 @@ pub mod link;
 mod listening;
 mod memory;
 mod netlink;
+mod netns;
 pub mod nft;
 mod original;
 mod peer;
@@ -32,6 +33,7 @@ pub use enclosure::{
     reach, run_if_called,
 };
 pub use memory::{keep_freed, release_code};
+pub use netns::{Netns, processes_of_pod};
 pub use original::original_destination;
 pub use peer::{NetworkId, Peer};
 pub use pipe::Pipe;

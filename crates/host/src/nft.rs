@@ -3,19 +3,18 @@
 
 mod encode;
 mod held;
-mod ports;
 mod text;
 mod watch;
 
 use std::{collections::BTreeSet, io};
 
+use leno_model::Ports;
 use leno_model::view::access::IpBlock;
 use rustix::io::Errno;
 
 use crate::netlink::{Batch, NETFILTER, Refused, Socket};
 
 pub use held::Difference;
-pub use ports::{BadPorts, Ports};
 pub use watch::{NotRepaired, Watch};
 
 /// One table of the `inet` family, and all it holds.

@@ -8,7 +8,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, Object, ObjectMeta};
 use leno_model::view::{Locality, Probe};
 use leno_model::{Name, Namespace};
-use leno_resources::pod::{Pod, PodProbe};
+use leno_resources::pod::{
+    Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+};
 use serde::Deserialize;
 
 use crate::injection::PROXY;
@@ -21,6 +23,7 @@ pub(crate) type Told = Object<Spec, Status>;
 pub(crate) struct Spec {
     service_account_name: Option<String>,
     node_name: Option<String>,
+    host_network: bool,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
 }
@@ -138,6 +141,7 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
         service_account,
         ports: ports(&told.spec),
         has_proxy: told.spec.init_containers.iter().any(|it| it.name == PROXY),
+        is_on_host: told.spec.host_network,
         probes: probes(&told.spec),
         hosts: parsed(&status.hosts),
         addresses: parsed(&status.addresses),
@@ -148,7 +152,9 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
         is_ready,
         ..Pod::named(namespace, name)
     };
-    pod.meta.labels = labels(told.metadata.labels);
+    pod.meta.labels = texts(told.metadata.labels);
+    pod.meta.annotations = texts(told.metadata.annotations);
+    pod.meta.annotations.retain(|key, _| is_read(key));
     Some(pod)
 }
 
@@ -204,7 +210,12 @@ fn first(block: &str) -> Option<IpAddr> {
     }
 }
 
-fn labels(told: Option<BTreeMap<String, String>>) -> BTreeMap<Arc<str>, Arc<str>> {
+/// Whether an annotation of a pod is one that we read.
+fn is_read(key: &str) -> bool {
+    [SKIP_INBOUND_PORTS, SKIP_OUTBOUND_PORTS, SKIP_OUTBOUND_CIDRS].contains(&key)
+}
+
+fn texts(told: Option<BTreeMap<String, String>>) -> BTreeMap<Arc<str>, Arc<str>> {
     let told = told.unwrap_or_default().into_iter();
     told.map(|(key, value)| (key.into(), value.into()))
         .collect()

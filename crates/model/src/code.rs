@@ -230,6 +230,7 @@ codes! {
     C193 "slice-not-used" Configuration "An EndpointSlice says who is behind no Service that would ask it.";
     C194 "endpoint-nowhere" Configuration "An EndpointSlice names an address at which nobody else can be called.";
     C195 "pod-without-proxy" Configuration "A pod is to have a proxy beside it and has none.";
+    C200 "bad-annotation" Configuration "An annotation of a pod cannot be read, and leaves nothing out of its capture.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

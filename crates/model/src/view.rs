@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod outbound;
+pub mod pod;
 pub mod probe;
 pub mod route;
 pub mod service;
@@ -20,6 +21,7 @@ pub use access::{
     RequestMatch, Stance, Within,
 };
 pub use outbound::{Outbound, OutboundRule};
+pub use pod::{LeftOut, Pod};
 pub use probe::Probe;
 pub use route::{
     Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Named,

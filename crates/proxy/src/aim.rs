@@ -137,6 +137,7 @@ impl Incoming {
                         own,
                         expected: &endpoint.identities,
                         address: tunnel,
+                        netns: self.netns.as_ref(),
                     },
                     address,
                 ),
@@ -163,7 +164,7 @@ impl Incoming {
     /// The hop to `address` in plain, for this reason.
     pub(crate) fn plain_hop(&self, address: SocketAddr, why: WhyPlain) -> Hop<'_> {
         Hop {
-            target: TargetRef::plain(self.way.workload(), address),
+            target: TargetRef::plain(self.way.workload(), self.netns.as_ref(), address),
             security: Security::Plain(why.as_str()),
         }
     }
@@ -174,12 +175,12 @@ impl Incoming {
     }
 
     /// The hop to our own application. What is proven is what the caller proved to us.
-    pub(crate) fn last_hop(&self, table: &Table, application: SocketAddr) -> Hop<'static> {
+    pub(crate) fn last_hop(&self, table: &Table, application: SocketAddr) -> Hop<'_> {
         let version = self.proxied(table).and_then(|proxied| proxied.send);
         let source = self.from;
         let told = version.map(|version| Told { version, source });
         Hop {
-            target: TargetRef::application(application, told),
+            target: TargetRef::application(self.netns.as_ref(), application, told),
             security: self.proven(),
         }
     }

@@ -3,9 +3,11 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::WhyFailed;
+use leno_host::Netns;
 use leno_model::{CallId, Code};
 use leno_protocol::write_proxy_head;
 use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security};
@@ -14,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::aim::party;
+use crate::inside;
 use crate::pool::{TargetRef, Told, TunnelRef};
 use crate::stream::Stream;
 use crate::tunnel::client::{Requests, TunnelFailure};
@@ -58,7 +61,7 @@ async fn open(worker: &Rc<Worker>, target: &TargetRef<'_>, id: CallId) -> Result
     }
     let connected = match worker.entrance(target) {
         Some(entrance) => entrance.connect(target.address.port()).await,
-        None => connect_plain(target.address).await,
+        None => connect_plain(target.netns.map(Arc::as_ref), target.address).await,
     };
     let failed = |error: io::Error| refusal_of(&error, target.address);
     let mut tcp = connected.map_err(failed)?;
@@ -74,8 +77,8 @@ async fn open(worker: &Rc<Worker>, target: &TargetRef<'_>, id: CallId) -> Result
 
 /// Who asks for loopback means this machine, by whichever family it listens: a captured client had
 /// no refusal after which it would try the other by itself.
-async fn connect_plain(address: SocketAddr) -> io::Result<TcpStream> {
-    let connected = TcpStream::connect(address).await;
+async fn connect_plain(netns: Option<&Netns>, address: SocketAddr) -> io::Result<TcpStream> {
+    let connected = inside::connect(netns, address).await;
     let other = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::LOCALHOST) => Ipv4Addr::LOCALHOST.into(),
@@ -83,7 +86,7 @@ async fn connect_plain(address: SocketAddr) -> io::Result<TcpStream> {
     };
     match connected {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            let other = TcpStream::connect(SocketAddr::new(other, address.port())).await;
+            let other = inside::connect(netns, SocketAddr::new(other, address.port())).await;
             other.map_err(|_| error)
         }
         connected => connected,

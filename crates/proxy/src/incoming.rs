@@ -3,9 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use leno_host::Netns;
 use leno_model::view::{PortRef, Protocol, WorkloadId};
 use leno_model::{CallId, Subscription};
 use leno_protocol::{ProxyHead, Spoken};
@@ -26,6 +28,8 @@ pub(crate) struct Incoming {
     pub(crate) peer: Peer,
     /// Its address and port.
     pub(crate) from: SocketAddr,
+    /// Where connections for its calls are made, if the workload has a network of its own that we reach into.
+    pub(crate) netns: Option<Arc<Netns>>,
     /// Which way it goes.
     pub(crate) way: Way,
 }

@@ -61,6 +61,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use leno_channel::Keyring;
+use leno_host::Netns;
 use leno_identity::{BadRoot, Trust};
 use leno_model::view::{View, WorkloadId};
 use leno_model::{Network, SpiffeId};
@@ -160,6 +161,8 @@ enum Order {
     Listen(listen::Socket),
     /// Reach the application of this workload so.
     Enclose(WorkloadId, inside::Share),
+    /// Make connections for calls of this workload and to it in that network.
+    ReachInto(WorkloadId, Arc<Netns>),
     /// Ask so what the view was never asked to hold.
     AskBy(Asker),
     /// Serve this connection, of which so much was read elsewhere, as if it had come by this door.
@@ -331,13 +334,21 @@ impl Proxy {
         Ok(())
     }
 
+    /// Makes connections for calls of `workload` and to it in its network namespace from here on, where what a proxy
+    /// sends is known by its mark ([`leno_host::KnownBy::Mark`]). It takes `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`.
+    pub fn reach_into(&self, workload: &WorkloadId, netns: &Arc<Netns>) -> io::Result<()> {
+        let mut workers = self.orders.iter();
+        workers
+            .try_for_each(|worker| tell(worker, Order::ReachInto(workload.clone(), netns.clone())))
+    }
+
     /// Lets connections to what the view was never asked to hold wait for the control plane's answer.
     pub fn ask_by(&self, asker: &Asker) -> io::Result<()> {
         let mut workers = self.orders.iter();
         workers.try_for_each(|worker| tell(worker, Order::AskBy(asker.clone())))
     }
 
-    /// Closes all listeners of `workload`, and no longer reaches into its enclosure. Connections
+    /// Closes all listeners of `workload`, and no longer reaches into its enclosure or network. Connections
     /// that live go on.
     pub fn leave(&self, workload: &WorkloadId) -> io::Result<()> {
         let mut workers = self.orders.iter();

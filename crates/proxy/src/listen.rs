@@ -8,8 +8,10 @@ use std::net::{
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use leno_host::Netns;
 use leno_model::Code;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_telemetry::Reporter;
@@ -43,6 +45,8 @@ pub enum Place {
     /// At an address; every worker has a socket of its own there, and for [`Door::Dns`] one more for
     /// datagrams.
     Address(SocketAddr),
+    /// The same in the network namespace of a workload, which is entered to make the sockets.
+    Within(Arc<Netns>, SocketAddr),
     /// A socket that somebody made for us, in a namespace we cannot reach. Workers share it.
     Socket(StdListener),
     /// The same for datagrams, of which only DNS is taken.
@@ -71,6 +75,8 @@ pub enum Door {
     Dns(WorkloadId),
     /// Tunnels of other proxies.
     Tunnel,
+    /// Tunnels of other proxies to this workload of ours and to no other.
+    TunnelTo(WorkloadId),
     /// Questions about metrics and readiness, from anyone.
     Metrics,
 }
@@ -84,6 +90,7 @@ impl Door {
             | Self::Named(workload, _)
             | Self::Inbound(workload)
             | Self::Port(workload, _)
+            | Self::TunnelTo(workload)
             | Self::Dns(workload) => Some(workload),
             Self::Tunnel | Self::Metrics => None,
         }
@@ -95,15 +102,20 @@ impl Door {
             Self::Outbound(_) | Self::Upstream(..) | Self::Named(..) | Self::Dns(_) => {
                 Reporter::Source
             }
-            Self::Inbound(_) | Self::Port(..) | Self::Tunnel | Self::Metrics => {
-                Reporter::Destination
-            }
+            Self::Inbound(_)
+            | Self::Port(..)
+            | Self::Tunnel
+            | Self::TunnelTo(_)
+            | Self::Metrics => Reporter::Destination,
         }
     }
 
     /// Whether anyone may come by it, and not only a workload of ours.
     fn is_open_to_strangers(&self) -> bool {
-        matches!(self, Self::Inbound(_) | Self::Port(..) | Self::Tunnel)
+        matches!(
+            self,
+            Self::Inbound(_) | Self::Port(..) | Self::Tunnel | Self::TunnelTo(_)
+        )
     }
 
     /// Whether it is open while a worker drains: whoever reads metrics learns of the drain there.
@@ -177,6 +189,14 @@ pub(crate) fn share(
                     let socket = given.unwrap_or_else(|| listen(*address, &mut sharing));
                     push(Kind::Streams(socket?));
                 }
+                Place::Within(netns, address) => {
+                    if let Door::Dns(_) = door {
+                        let hear = || hear(*address, &mut sharing_datagrams);
+                        push(Kind::Datagrams(netns.within(hear)?));
+                    }
+                    let listen = || listen(*address, &mut sharing);
+                    push(Kind::Streams(netns.within(listen)?));
+                }
                 Place::Socket(socket) => push(Kind::Streams(socket.try_clone()?)),
                 Place::Datagrams(socket) => push(Kind::Datagrams(socket.try_clone()?)),
             }
@@ -196,7 +216,7 @@ pub(crate) fn doors(listeners: &[Listener]) -> Vec<(SocketAddr, Door)> {
         .iter()
         .filter_map(|listener| match &listener.place {
             Place::Address(address) => Some((*address, listener.door.clone())),
-            Place::Socket(_) | Place::Datagrams(_) => None,
+            Place::Within(..) | Place::Socket(_) | Place::Datagrams(_) => None,
         });
     doors.collect()
 }
@@ -388,7 +408,7 @@ pub(crate) fn take_over(worker: &Rc<Worker>, door: &Door, plain: Plain) {
     let (Ok(client), Ok(server)) = (runs(client), runs(server)) else {
         return;
     };
-    let Some(incoming) = incoming(door, &client, from) else {
+    let Some(incoming) = incoming(worker, door, &client, from) else {
         return;
     };
     let (client, server) = (Stream::Tcp(client), Stream::Tcp(server));
@@ -416,8 +436,9 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
         Err(refusal) => return turn_away(worker, door, tcp, from, refusal),
     };
     match door {
-        Door::Tunnel => {
-            let serving = tunnel::server::serve(worker.clone(), tcp, from, share);
+        Door::Tunnel | Door::TunnelTo(_) => {
+            let only = door.workload().cloned();
+            let serving = tunnel::server::serve(worker.clone(), tcp, from, share, only);
             return worker.spawn(seat, from, serving);
         }
         Door::Dns(workload) => {
@@ -426,7 +447,7 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
         }
         _ => {}
     }
-    if let Some(incoming) = incoming(door, &tcp, from) {
+    if let Some(incoming) = incoming(worker, door, &tcp, from) {
         let serving = incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming, came);
         worker.spawn(seat.of(share), from, serving);
     }
@@ -457,7 +478,7 @@ fn enter_metrics(worker: &Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
 /// Tells a connection for which there is no place why it is closed, if it is one that can be told.
 fn turn_away(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, refusal: Refusal) {
     let spare = worker.seat(SPARE);
-    if let (Some(seat), Some(incoming)) = (spare, incoming(door, &tcp, from)) {
+    if let (Some(seat), Some(incoming)) = (spare, incoming(worker, door, &tcp, from)) {
         let telling = incoming::turn_away(worker.clone(), Stream::Tcp(tcp), incoming, refusal);
         return worker.spawn(seat, from, telling);
     }
@@ -465,12 +486,13 @@ fn turn_away(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr,
     Stream::Tcp(tcp).reset(None);
 }
 
-fn incoming(door: &Door, tcp: &TcpStream, from: SocketAddr) -> Option<Incoming> {
+fn incoming(worker: &Worker, door: &Door, tcp: &TcpStream, from: SocketAddr) -> Option<Incoming> {
     let (channel, way) = way_of(door, tcp)?;
     let address = from.ip();
     Some(Incoming {
         peer: Peer { channel, address },
         from,
+        netns: worker.netns(way.workload()),
         way,
     })
 }
@@ -500,7 +522,7 @@ fn way_of(door: &Door, tcp: &TcpStream) -> Option<(Channel, Way)> {
         }
         Door::Inbound(workload) => inbound(workload, original(tcp)?),
         Door::Port(workload, application) => inbound(workload, *application),
-        Door::Tunnel | Door::Dns(_) | Door::Metrics => return None,
+        Door::Tunnel | Door::TunnelTo(_) | Door::Dns(_) | Door::Metrics => return None,
     })
 }
 

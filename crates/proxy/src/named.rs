@@ -48,6 +48,7 @@ impl Incoming {
         let named = Self {
             peer: self.peer.clone(),
             from: self.from,
+            netns: self.netns.clone(),
             way: Way::Outbound {
                 workload: workload.clone(),
                 to: to.unwrap_or_else(|refusal| Toward::Nowhere(Box::new(refusal))),

@@ -3,10 +3,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hashbrown::{Equivalent, HashMap};
+use leno_host::Netns;
 use leno_model::view::{ProxyVersion, WorkloadId};
 use leno_model::{Mono, SpiffeId};
 use rustc_hash::FxBuildHasher;
@@ -37,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     /// For whom it is, if the application was told: it is nobody else's.
     pub(crate) told: Option<Told>,
+    /// In whose network it is made. `None` is ours, or that of a tunnel, whose key says it.
+    pub(crate) netns: Option<Arc<Netns>>,
 }
 
 /// What an application is told, by the PROXY protocol, before the first byte of a connection.
@@ -56,7 +60,18 @@ impl Target {
             caller: self.caller.as_ref(),
             address: self.address,
             told: self.told,
+            netns: self.netns.as_ref(),
         }
+    }
+
+    /// Whether it is made in that network.
+    pub(crate) fn is_within(&self, netns: &Netns) -> bool {
+        let tunnel = self
+            .tunnel
+            .as_ref()
+            .and_then(|tunnel| tunnel.netns.as_ref());
+        let made = self.netns.as_ref().or(tunnel);
+        made.is_some_and(|made| **made == *netns)
     }
 }
 
@@ -71,6 +86,8 @@ pub(crate) struct TargetRef<'a> {
     pub(crate) address: SocketAddr,
     /// For whom it is, if the application is told.
     pub(crate) told: Option<Told>,
+    /// In whose network it is made.
+    pub(crate) netns: Option<&'a Arc<Netns>>,
 }
 
 /// A tunnel key, borrowed.
@@ -82,6 +99,8 @@ pub(crate) struct TunnelRef<'a> {
     pub(crate) expected: &'a [SpiffeId],
     /// Where its proxy listens.
     pub(crate) address: SocketAddr,
+    /// In whose network it is made: it ends with it.
+    pub(crate) netns: Option<&'a Arc<Netns>>,
 }
 
 impl<'a> TargetRef<'a> {
@@ -92,26 +111,38 @@ impl<'a> TargetRef<'a> {
             caller: None,
             address,
             told: None,
+            netns: None,
         }
     }
 
-    /// In plain, from `caller` to this address.
-    pub(crate) fn plain(caller: &'a WorkloadId, address: SocketAddr) -> Self {
+    /// In plain, from `caller`, whose network that is, to this address.
+    pub(crate) fn plain(
+        caller: &'a WorkloadId,
+        netns: Option<&'a Arc<Netns>>,
+        address: SocketAddr,
+    ) -> Self {
         Self {
             tunnel: None,
             caller: Some(caller),
             address,
             told: None,
+            netns,
         }
     }
 
-    /// To our own application, which listens at this address and may be told who connects.
-    pub(crate) fn application(address: SocketAddr, told: Option<Told>) -> Self {
+    /// To our own application, whose network that is, which listens at this address and may be told who
+    /// connects.
+    pub(crate) fn application(
+        netns: Option<&'a Arc<Netns>>,
+        address: SocketAddr,
+        told: Option<Told>,
+    ) -> Self {
         Self {
             tunnel: None,
             caller: None,
             address,
             told,
+            netns,
         }
     }
 
@@ -126,12 +157,14 @@ impl<'a> TargetRef<'a> {
             own: tunnel.own.clone(),
             expected: tunnel.expected.to_vec(),
             address: tunnel.address,
+            netns: tunnel.netns.cloned(),
         });
         Target {
             tunnel,
             caller: self.caller.cloned(),
             address: self.address,
             told: self.told,
+            netns: self.netns.cloned(),
         }
     }
 }
@@ -141,10 +174,12 @@ impl Equivalent<Target> for TargetRef<'_> {
         self.address == other.address
             && self.told == other.told
             && self.caller == other.caller.as_ref()
+            && self.netns == other.netns.as_ref()
             && match (&self.tunnel, &other.tunnel) {
                 (None, None) => true,
                 (Some(ours), Some(theirs)) => {
                     ours.address == theirs.address
+                        && ours.netns == theirs.netns.as_ref()
                         && *ours.own == theirs.own
                         && *ours.expected == *theirs.expected
                 }
@@ -210,6 +245,11 @@ impl Pool {
         self.retain(|target, _| target.tunnel.is_none());
     }
 
+    /// Closes what was made in that network, of which its owner has gone.
+    pub(crate) fn forget(&self, netns: &Netns) {
+        self.retain(|target, _| !target.is_within(netns));
+    }
+
     /// Closes everything.
     pub(crate) fn clear(&self) {
         self.retain(|_, _| false);
@@ -268,25 +308,44 @@ mod tests {
                 own,
                 expected,
                 address,
+                netns: None,
             }
+        };
+        let netns = Arc::new(Netns::own().unwrap());
+        let within = |target| TargetRef {
+            netns: Some(&netns),
+            ..target
         };
         let for_whom = |port| Told {
             version: ProxyVersion::V2,
             source: address(port),
         };
         let targets = [
-            TargetRef::application(address(80), None),
-            TargetRef::application(address(80), Some(for_whom(1))),
-            TargetRef::application(address(80), Some(for_whom(2))),
-            TargetRef::application(address(81), None),
-            TargetRef::plain(&web, address(80)),
-            TargetRef::plain(&admin, address(80)),
+            TargetRef::application(None, address(80), None),
+            TargetRef::application(None, address(80), Some(for_whom(1))),
+            TargetRef::application(None, address(80), Some(for_whom(2))),
+            TargetRef::application(None, address(81), None),
+            TargetRef::plain(&web, None, address(80)),
+            TargetRef::plain(&admin, None, address(80)),
             TargetRef::tunnelled(tunnel(&as_web, &carts, 15008), address(80)),
             TargetRef::tunnelled(tunnel(&as_admin, &carts, 15008), address(80)),
             TargetRef::tunnelled(tunnel(&as_web, &both, 15008), address(80)),
             TargetRef::tunnelled(tunnel(&as_web, &carts, 15009), address(80)),
             TargetRef::tunnelled(tunnel(&as_web, &carts, 15008), address(81)),
+            within(TargetRef::application(None, address(80), None)),
+            within(TargetRef::plain(&web, None, address(80))),
+            TargetRef::tunnelled(
+                TunnelRef {
+                    netns: Some(&netns),
+                    ..tunnel(&as_web, &carts, 15008)
+                },
+                address(80),
+            ),
         ];
+        let made_within = targets
+            .iter()
+            .filter(|target| target.keep().is_within(&netns));
+        assert_eq!(made_within.count(), 3);
         let mut kept = HashMap::<Target, usize, FxBuildHasher>::default();
         for (number, target) in targets.iter().enumerate() {
             assert_eq!(kept.insert(target.keep(), number), None, "{target:?}");

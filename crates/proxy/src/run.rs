@@ -95,6 +95,7 @@ fn obey(worker: &Rc<Worker>, accepting: Option<&mut Accepting>, order: Order) ->
             None => drop(socket),
         },
         Order::Enclose(workload, share) => worker.enter_by(workload, Some(share.open()?)),
+        Order::ReachInto(workload, netns) => worker.reach_into(workload, Some(netns)),
         Order::AskBy(asker) => worker.ask_by(asker),
         Order::Take(connection, came, door) => listen::take(worker, &door, connection, &came),
         Order::Accept(connection, door) => {
@@ -107,6 +108,7 @@ fn obey(worker: &Rc<Worker>, accepting: Option<&mut Accepting>, order: Order) ->
                 accepting.end(&workload);
             }
             worker.forget_upstreams(&workload);
+            worker.reach_into(workload.clone(), None);
             worker.enter_by(workload, None);
         }
         Order::Lend(lend) => {

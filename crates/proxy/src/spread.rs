@@ -106,7 +106,7 @@ impl Door {
     fn slack(&self) -> usize {
         match self {
             // Each carries the streams of a whole proxy.
-            Self::Tunnel => 0,
+            Self::Tunnel | Self::TunnelTo(_) => 0,
             _ => 8,
         }
     }

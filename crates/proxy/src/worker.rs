@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use leno_channel::{Clocks, Keyring};
 use leno_host::KeptBlocks;
+use leno_host::Netns;
 use leno_identity::Pace;
 use leno_model::view::{PortRef, State, WorkloadId};
 use leno_model::{CallId, Code, Dice, HostName, Mono, Network, Now, Wall};
@@ -72,6 +73,8 @@ pub(crate) struct Worker {
     pub(crate) told: Arc<ToldNames>,
     asker: RefCell<Option<Asker>>,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
+    /// The network namespaces of workloads that we reach into.
+    networks: RefCell<BTreeMap<WorkloadId, Arc<Netns>>>,
     upstreams: RefCell<BTreeMap<SocketAddr, (WorkloadId, PortRef)>>,
     table: RefCell<Held>,
     recorder: RefCell<Recorder>,
@@ -164,6 +167,7 @@ impl Worker {
             told: part.told,
             asker: RefCell::default(),
             entrances: RefCell::default(),
+            networks: RefCell::default(),
             upstreams: RefCell::default(),
             table: RefCell::new(Held::new(table)),
             recorder: RefCell::new(telemetry.recorder()),
@@ -457,6 +461,26 @@ impl Worker {
             Some(entrance) => entrances.insert(workload, Rc::new(entrance)),
             None => entrances.remove(&workload),
         };
+    }
+
+    /// Makes connections for calls of `workload` and to it in that network from here on; without one, in ours.
+    pub(crate) fn reach_into(&self, workload: WorkloadId, netns: Option<Arc<Netns>>) {
+        let mut networks = self.networks.borrow_mut();
+        let before = match netns {
+            Some(netns) => networks.insert(workload, netns),
+            None => networks.remove(&workload),
+        };
+        drop(networks);
+        if let Some(before) = before {
+            self.pool.forget(&before);
+            self.shared.forget(&before);
+            self.tunnels.forget(&before);
+        }
+    }
+
+    /// Where connections for calls of `workload` and to it are made, if that is not our own network.
+    pub(crate) fn netns(&self, workload: &WorkloadId) -> Option<Arc<Netns>> {
+        self.networks.borrow().get(workload).cloned()
     }
 
     /// Takes connections to `address` for calls of `workload` to `port` from here on.

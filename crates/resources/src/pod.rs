@@ -11,10 +11,17 @@ use crate::object::Metadata;
 
 /// The label that says how a pod, or all pods of a namespace, take part in the mesh.
 pub const MODE: &str = "leno.dev/dataplane-mode";
-/// The value of [`MODE`] for a proxy in each pod.
+/// A value of [`MODE`]: a proxy in each pod.
 pub const SIDECAR: &str = "sidecar";
-/// The value of [`MODE`] for the proxy of the pod's node.
+/// A value of [`MODE`]: the proxy of the node that the pod runs on.
 pub const NODE: &str = "node";
+
+/// The annotation of a pod that names ports at which it is called without a proxy.
+pub const SKIP_INBOUND_PORTS: &str = "leno.dev/skip-inbound-ports";
+/// That which names ports that it calls without a proxy.
+pub const SKIP_OUTBOUND_PORTS: &str = "leno.dev/skip-outbound-ports";
+/// That which names addresses that it calls without a proxy.
+pub const SKIP_OUTBOUND_CIDRS: &str = "leno.dev/skip-outbound-cidrs";
 
 /// All pods, by namespace and name.
 pub type Pods = BTreeMap<(Namespace, Name), Pod>;
@@ -22,7 +29,7 @@ pub type Pods = BTreeMap<(Namespace, Name), Pod>;
 /// A pod that has not ended (core v1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pod {
-    /// Its name and its labels.
+    /// Its name, its labels, and the annotations that leave something out of its capture.
     pub meta: Metadata,
     /// What tells it from others of its name, before and after. Empty where nobody needs to.
     pub uid: Arc<str>,
@@ -37,6 +44,8 @@ pub struct Pod {
     pub ports: BTreeMap<u16, Option<Arc<str>>>,
     /// Whether it was made with a proxy of ours in it.
     pub has_proxy: bool,
+    /// Whether it has the network of its node, and none of its own.
+    pub is_on_host: bool,
     /// The health checks that its node makes over HTTP.
     pub probes: Vec<PodProbe>,
     /// The addresses from which its node calls it.
@@ -64,6 +73,7 @@ impl Pod {
             service_account: name.clone(),
             ports: BTreeMap::new(),
             has_proxy: false,
+            is_on_host: false,
             probes: Vec::new(),
             hosts: Vec::new(),
             addresses: Vec::new(),

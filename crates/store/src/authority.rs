@@ -56,6 +56,8 @@ pub struct Issued {
     pub root: Fingerprint,
     /// What it was signed for: a token, a renewal.
     pub why: Label,
+    /// The pod that the evidence was bound to for which its holder got its first one.
+    pub pod: Option<Label>,
 }
 
 /// Somebody who has certificates that have not ended.
@@ -75,6 +77,8 @@ pub struct Holder {
     pub bundle: Option<BundleHash>,
     /// When it last said so, or else when it got a certificate.
     pub seen: Wall,
+    /// The pod that its first evidence was bound to.
+    pub pod: Option<Label>,
 }
 
 /// What a holder says.
@@ -140,15 +144,25 @@ impl Store {
                         ends,
                         root,
                         why,
+                        pod,
                     } = issued;
-                    let sql =
-                        "INSERT OR IGNORE INTO issued (leaf, holder, identity, at, ends, root, why)
-                               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                    let sql = "INSERT OR IGNORE INTO issued
+                               (leaf, holder, identity, at, ends, root, why, pod)
+                               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
                     let (identity, ends) = (identity.to_string(), Millis(*ends));
                     run(
                         writing,
                         sql,
-                        params![leaf.0, holder.0, identity, Millis(*at), ends, root.0, why],
+                        params![
+                            leaf.0,
+                            holder.0,
+                            identity,
+                            Millis(*at),
+                            ends,
+                            root.0,
+                            why,
+                            pod
+                        ],
                     )?;
                     let sql = "UPDATE root SET needed_until = max(needed_until, ?2)
                                WHERE fingerprint = ?1";
@@ -162,7 +176,7 @@ impl Store {
     /// The newest certificates that were signed, at most `limit`.
     pub fn issued(&self, limit: u32) -> Result<Vec<Issued>, Failed> {
         self.read(|connection| {
-            let sql = "SELECT leaf, holder, identity, at, ends, root, why FROM issued
+            let sql = "SELECT leaf, holder, identity, at, ends, root, why, pod FROM issued
                        ORDER BY place DESC LIMIT ?1";
             let mut statement = connection.prepare_cached(sql)?;
             let mut rows = statement.query([limit])?;
@@ -178,20 +192,25 @@ impl Store {
                     ends,
                     root: Fingerprint(row.get(5)?),
                     why: row.get(6)?,
+                    pod: row.get(7)?,
                 });
             }
             Ok(all)
         })
     }
 
-    /// Whose a certificate was, if it is remembered and its holder has not left.
-    pub fn holder_of(&self, leaf: Fingerprint) -> Result<Option<Fingerprint>, Failed> {
+    /// Whose a certificate was, if it is remembered and its holder has not left, and the pod that its first
+    /// evidence was bound to.
+    pub fn holder_of(
+        &self,
+        leaf: Fingerprint,
+    ) -> Result<Option<(Fingerprint, Option<Label>)>, Failed> {
         self.read(|connection| {
-            let sql = "SELECT issued.holder
+            let sql = "SELECT issued.holder, pod
                        FROM issued LEFT JOIN holder ON holder.holder = issued.holder
                        WHERE leaf = ?1 AND has_left IS NOT 1";
             let mut statement = connection.prepare_cached(sql)?;
-            let holder = |row: &Row<'_>| row.get(0).map(Fingerprint);
+            let holder = |row: &Row<'_>| Ok((Fingerprint(row.get(0)?), row.get(1)?));
             Ok(statement.query_one([leaf.0], holder).optional()?)
         })
     }
@@ -199,7 +218,8 @@ impl Store {
     /// Those who have certificates that have not ended at `now`, and have not left.
     pub fn holders(&self, now: Wall) -> Result<Vec<Holder>, Failed> {
         self.read(|connection| {
-            let sql = "SELECT issued.holder, leaf, ends, identity, name, bundle, coalesce(seen, at)
+            let sql =
+                "SELECT issued.holder, leaf, ends, identity, name, bundle, coalesce(seen, at), pod
                        FROM issued LEFT JOIN holder ON holder.holder = issued.holder
                        WHERE ends >= ?1 AND has_left IS NOT 1 ORDER BY issued.holder, place";
             let mut statement = connection.prepare_cached(sql)?;
@@ -225,6 +245,7 @@ impl Store {
                     name: name.unwrap_or_default(),
                     bundle: bundle.map(BundleHash),
                     seen,
+                    pod: row.get(7)?,
                 });
             }
             Ok(all)

@@ -125,7 +125,7 @@ CREATE TABLE root (
 ) STRICT, WITHOUT ROWID;
 
 -- Every certificate that was signed, for as long as it is kept in mind. `holder` is the first one of
--- whoever it was signed for: who renews stays the same.
+-- whoever it was signed for: who renews stays the same. `pod` is the one that its first evidence was bound to.
 CREATE TABLE issued (
     place    INTEGER PRIMARY KEY,
     leaf     BLOB NOT NULL UNIQUE,
@@ -134,7 +134,8 @@ CREATE TABLE issued (
     at       INTEGER NOT NULL,
     ends     INTEGER NOT NULL,
     root     BLOB NOT NULL,
-    why      TEXT NOT NULL
+    why      TEXT NOT NULL,
+    pod      TEXT
 ) STRICT;
 CREATE INDEX issued_ends ON issued (ends);
 

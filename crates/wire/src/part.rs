@@ -4,6 +4,7 @@ mod access;
 mod external;
 mod jwt;
 mod mesh;
+mod pod;
 mod route;
 mod service;
 #[cfg(test)]

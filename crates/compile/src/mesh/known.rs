@@ -36,6 +36,7 @@ impl Known {
             peers: BTreeMap::new(),
             services: view.services.clone(),
             instances: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             answers: BTreeMap::new(),
             addresses: BTreeMap::new(),
             unaddressed: BTreeSet::new(),
@@ -80,6 +81,7 @@ impl Mesh {
                 outbound: Arc::default(),
                 telemetry: Arc::default(),
                 processes: Arc::default(),
+                pod: None,
                 probes: Arc::default(),
             })))
         });

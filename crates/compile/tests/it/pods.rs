@@ -352,3 +352,68 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: sidecar}}
     let (_, notes) = mesh(SERVICES, shop());
     assert!(notes.iter().all(|note| note.code.as_str() != "C195"));
 }
+
+#[test]
+fn the_proxy_of_a_node_carries_the_calls_of_pods_that_say_so() {
+    let labelled = "
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}
+";
+    let on = |node: &str, pod: Pod| Pod {
+        locality: Locality {
+            node: Some(node.into()),
+            ..Locality::default()
+        },
+        ..pod
+    };
+    let mut cart = on("n1", pod("cart", 1, "cart", 80));
+    for (what, value) in [
+        ("skip-inbound-ports", "22, 8000-8010"),
+        ("skip-outbound-cidrs", "10.0.0.0/8,fd00::/8"),
+        ("skip-outbound-ports", "http"),
+    ] {
+        let annotations = &mut cart.meta.annotations;
+        annotations.insert(format!("leno.dev/{what}").into(), value.into());
+    }
+    let unscheduled = pod("cart", 2, "cart", 80);
+    let proxied = Pod {
+        has_proxy: true,
+        ..on("n1", pod("mail", 3, "mail", 80))
+    };
+    let on_host = Pod {
+        is_on_host: true,
+        ..on("n1", pod("host", 4, "host", 80))
+    };
+    let mut left_out = on("n2", pod("out", 5, "out", 80));
+    let mode = "leno.dev/dataplane-mode";
+    left_out.meta.labels.insert(mode.into(), "none".into());
+    let web = on("n2", pod("web", 6, "web", 80));
+    let written = format!("{SERVICES}{labelled}");
+    let (mesh, notes) = mesh(
+        &written,
+        [cart, unscheduled, proxied, on_host, left_out, web],
+    );
+    let nodes = mesh.nodes.iter().map(|(node, workloads)| {
+        let workloads: Vec<_> = workloads.iter().map(ToString::to_string).collect();
+        format!("{node}: {}", workloads.join(" "))
+    });
+    assert_eq!(
+        nodes.collect::<Vec<_>>(),
+        ["n1: shop/cart-1", "n2: shop/web-6"]
+    );
+
+    let cart = mesh.nodes["n1"].first().unwrap();
+    let cart = mesh.instances[cart].workload.pod.as_ref().unwrap();
+    assert_eq!(&*cart.uid, "uid-1");
+    let inbound = cart.left_out.inbound.iter().map(ToString::to_string);
+    assert_eq!(inbound.collect::<Vec<_>>(), ["22", "8000-8010"]);
+    assert_eq!(cart.left_out.outbound_blocks.len(), 2);
+    assert_eq!(cart.left_out.outbound, []);
+    let told = notes.iter().filter(|note| note.code.as_str() == "C200");
+    let told: Vec<_> = told.map(|note| note.message.as_str()).collect();
+    let expect = "leno.dev/skip-outbound-ports: \"http\" is neither a port like 22 nor a range like 8000-8010";
+    assert_eq!(told, [expect]);
+    assert!(notes.iter().all(|note| note.code.as_str() != "C195"));
+}

@@ -6,8 +6,9 @@ use leno_model::{Name, Namespace, SpiffeId};
 use leno_resources::pod::Pods;
 
 use super::oidc::unproven;
-use super::{NotAttested, Wanted};
+use super::{Attested, NotAttested, Wanted};
 use crate::center::Center;
+use crate::holders::PodRef;
 
 /// For whom such a token must be.
 const AUDIENCE: &str = "leno";
@@ -15,10 +16,8 @@ const AUDIENCE: &str = "leno";
 /// What the token says, beyond what all do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Bound {
-    namespace: Namespace,
+    pod: PodRef,
     account: Name,
-    pod: Name,
-    uid: String,
 }
 
 /// Whom a token lets its bearer be that `issuer`, the cluster's, is said to have made.
@@ -27,7 +26,7 @@ pub(super) fn attest(
     token: Token<'_>,
     (issuer, keys): (&str, &Keys),
     wanted: &Wanted,
-) -> Result<SpiffeId, NotAttested> {
+) -> Result<Attested, NotAttested> {
     let audiences = [AUDIENCE.to_owned()];
     let expected = Expected {
         issuer: Some(issuer),
@@ -42,10 +41,13 @@ pub(super) fn attest(
     bound.is_there(&center.presence.reported().pods)?;
     let id = SpiffeId {
         trust_domain: center.edition().mesh.settings.trust_domain.clone(),
-        namespace: bound.namespace,
+        namespace: bound.pod.namespace.clone(),
         service_account: bound.account,
     };
-    wanted.choose([id].into(), String::new)
+    Ok(Attested {
+        identity: wanted.choose([id].into(), String::new)?,
+        pod: Some(bound.pod),
+    })
 }
 
 impl Bound {
@@ -53,27 +55,31 @@ impl Bound {
     fn read(claims: &Claims) -> Option<Self> {
         let text = |path: &str| claims.get(path)?.as_str();
         Some(Self {
-            namespace: Namespace::new(text("/kubernetes.io/namespace")?).ok()?,
+            pod: PodRef {
+                namespace: Namespace::new(text("/kubernetes.io/namespace")?).ok()?,
+                name: Name::new(text("/kubernetes.io/pod/name")?).ok()?,
+                uid: text("/kubernetes.io/pod/uid")?.into(),
+            },
             account: Name::new(text("/kubernetes.io/serviceaccount/name")?).ok()?,
-            pod: Name::new(text("/kubernetes.io/pod/name")?).ok()?,
-            uid: text("/kubernetes.io/pod/uid")?.to_owned(),
         })
     }
 
     /// Whether the pod is there, and acts as that account. A token outlives its pod by up to an hour.
     fn is_there(&self, pods: &Pods) -> Result<(), NotAttested> {
-        let named = (self.namespace.clone(), self.pod.clone());
-        let pod = pods.get(&named).filter(|pod| *pod.uid == *self.uid);
-        match pod {
+        let PodRef {
+            namespace,
+            name,
+            uid,
+        } = &self.pod;
+        match self.pod.find(pods) {
             Some(pod) if pod.service_account == self.account => Ok(()),
             Some(pod) => Err(NotAttested::refused(format!(
-                "pod {}/{} acts as {}, and not as {}",
-                self.namespace, self.pod, pod.service_account, self.account
+                "pod {namespace}/{name} acts as {}, and not as {}",
+                pod.service_account, self.account
             ))),
             None => Err(NotAttested::refused(format!(
-                "no pod {}/{} with the uid {:.64?} is seen in the cluster: it has ended, or is so new that it is \
-                 seen in a moment",
-                self.namespace, self.pod, self.uid
+                "no pod {namespace}/{name} with the uid {uid:.64?} is seen in the cluster: it has ended, or is so \
+                 new that it is seen in a moment",
             ))),
         }
     }

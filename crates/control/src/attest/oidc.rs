@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use leno_channel::grpc::{Status, StatusCode};
 use leno_compile::TokenMatch;
 use leno_jwt::{Audiences, Claims, Expected, Keys, Token, Value, WhyNot, verify};
-use leno_model::{Code, SpiffeId};
+use leno_model::Code;
 
-use super::{Evidence, NotAttested, Wanted, account};
+use super::{Attested, Evidence, NotAttested, Wanted, account};
 use crate::center::Center;
 
 /// A token, as its bearer shows it.
@@ -25,7 +25,7 @@ impl Evidence for OidcToken {
         format!("a token of {} about {}", said(issuer), said(subject))
     }
 
-    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<SpiffeId, NotAttested> {
+    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<Attested, NotAttested> {
         let token = Token::read(&self.text).map_err(NotAttested::refused)?;
         let claimed = token.claimed_issuer().unwrap_or_default().to_owned();
         if let Some((issuer, keys)) = center.accounts.held()
@@ -56,9 +56,10 @@ impl Evidence for OidcToken {
             .filter(|instance| instance.tokens.iter().any(|one| takes(one, name, claims)))
             .map(|instance| instance.workload.identity.clone())
             .collect();
-        wanted.choose(matching, || {
+        let chosen = wanted.choose(matching, || {
             format!("no MeshWorkload takes a token of {name} that says what this one says")
-        })
+        });
+        chosen.map(Attested::from)
     }
 }
 

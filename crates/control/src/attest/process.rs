@@ -7,7 +7,7 @@ use leno_host::Peer;
 use leno_model::view::Workload;
 use leno_model::{ProcessFacts, SpiffeId};
 
-use super::{Evidence, NotAttested, Wanted};
+use super::{Attested, Evidence, NotAttested, Wanted};
 use crate::center::Center;
 
 /// What is known of the process at the other end of a connection.
@@ -33,18 +33,19 @@ impl Evidence for Process {
         self.0.to_string()
     }
 
-    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<SpiffeId, NotAttested> {
+    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<Attested, NotAttested> {
         let edition = center.edition();
         let workloads = edition.mesh.instances.values().map(|it| &*it.workload);
         let (matching, others) = judge(&self.0, workloads);
-        wanted.choose(matching, || {
+        let chosen = wanted.choose(matching, || {
             if others.is_empty() {
                 let known = "no MeshWorkload has spec.attestation.processes";
                 return format!("{}: {known}", self.0);
             }
             let told: Vec<_> = others.into_iter().take(MOST_TOLD).collect();
             format!("{} is none that is known: {}", self.0, told.join("; "))
-        })
+        });
+        chosen.map(Attested::from)
     }
 }
 

@@ -5,7 +5,7 @@ use leno_channel::grpc::{Status, StatusCode};
 use leno_model::{Code, Name, SpiffeId};
 use leno_store::{Grant, NotSpent};
 
-use super::{Evidence, NotAttested, Wanted};
+use super::{Attested, Evidence, NotAttested, Wanted};
 use crate::center::Center;
 use crate::clock;
 use crate::entitled::node;
@@ -22,7 +22,7 @@ impl Evidence for Token {
     }
 
     /// A good token is used once more by this.
-    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<SpiffeId, NotAttested> {
+    fn attest(&self, center: &Center, wanted: &Wanted) -> Result<Attested, NotAttested> {
         let now = clock::wall();
         let hash = digest(&SHA256, &self.secret);
         let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
@@ -44,11 +44,12 @@ impl Evidence for Token {
             why: "there is no CA yet".to_owned(),
             told: Status::new(StatusCode::Unavailable, "there is no CA yet"),
         })?;
-        Ok(SpiffeId {
+        let identity = SpiffeId {
             trust_domain: told.domain,
             namespace: grant.namespace,
             service_account: account,
-        })
+        };
+        Ok(identity.into())
     }
 }
 

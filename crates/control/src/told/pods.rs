@@ -1,5 +1,6 @@
 //! Pods, as they are told to whoever works out what is in force.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leno_admin::RunningPod;
@@ -12,21 +13,22 @@ use super::{NotTold, named};
 pub(super) fn told(pod: &Pod) -> RunningPod {
     let namespace = pod.meta.namespace.as_ref().map(Namespace::as_str);
     let text = |text: &Arc<str>| text.to_string();
+    let texts = |all: &BTreeMap<Arc<str>, Arc<str>>| {
+        let all = all.iter();
+        all.map(|(key, value)| (text(key), text(value))).collect()
+    };
     let port = |(number, name): (&u16, &Option<Arc<str>>)| (*number, name.as_ref().map(text));
     let probe = |probe: &PodProbe| (probe.port, text(&probe.path), text(&probe.pointer));
     let Locality { region, zone, node } = &pod.locality;
     RunningPod {
         pod: format!("{}/{}", namespace.unwrap_or_default(), pod.meta.name),
         of: pod.workload.to_string(),
-        labels: pod
-            .meta
-            .labels
-            .iter()
-            .map(|(key, value)| (text(key), text(value)))
-            .collect(),
+        labels: texts(&pod.meta.labels),
+        annotations: texts(&pod.meta.annotations),
         service_account: pod.service_account.to_string(),
         ports: pod.ports.iter().map(port).collect(),
         has_proxy: pod.has_proxy,
+        on_host: pod.is_on_host,
         probes: pod.probes.iter().map(probe).collect(),
         hosts: pod.hosts.iter().map(ToString::to_string).collect(),
         addresses: pod.addresses.iter().map(ToString::to_string).collect(),
@@ -47,12 +49,16 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
         pointer: text(pointer),
     };
     let [region, zone, node] = told.locality.each_ref().map(|it| it.as_ref().map(text));
-    let labels = told.labels.iter();
+    let texts = |all: &BTreeMap<String, String>| {
+        let all = all.iter();
+        all.map(|(key, value)| (text(key), text(value))).collect()
+    };
     let mut pod = Pod {
         workload: Name::new(&told.of)?,
         service_account: Name::new(&told.service_account)?,
         ports: told.ports.iter().map(port).collect(),
         has_proxy: told.has_proxy,
+        is_on_host: told.on_host,
         probes: told.probes.iter().map(probe).collect(),
         hosts: hosts.collect::<Result<_, _>>()?,
         addresses: addresses.collect::<Result<_, _>>()?,
@@ -60,8 +66,7 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
         is_ready: told.ready,
         ..Pod::named(namespace.clone(), name.clone())
     };
-    pod.meta.labels = labels
-        .map(|(key, value)| (text(key), text(value)))
-        .collect();
+    pod.meta.labels = texts(&told.labels);
+    pod.meta.annotations = texts(&told.annotations);
     Ok(((namespace, name), pod))
 }

@@ -1,12 +1,13 @@
 //! The packet rules of a network namespace that a workload shares with its proxy, as in a pod.
 
+use leno_model::Ports;
 use leno_model::view::access::IpBlock;
 
 use super::{
     DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROXY_MARK, PROXY_USER, TABLE,
     TUNNEL_PORT, UDP_REFUSED, rule,
 };
-use crate::nft::{Chain, ChainKind, Hook, Match, Ports, Rule, Ruleset, Transport, Verdict};
+use crate::nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
 
 /// Counts the datagrams that passed beside the proxy.
 const UDP_PASSED: &str = "udp_passed";

@@ -3,9 +3,10 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use leno_model::Ports;
 use leno_model::view::access::IpBlock;
 
-use super::{Chain, ChainKind, Hook, Match, Ports, Rule, Ruleset, Transport, Verdict};
+use super::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
 use crate::netlink::{ACK, APPEND, Batch, CREATE, DUMP, EXCLUSIVE, REQUEST, Writer, attribute};
 
 /// The requests between the messages that make a transaction of them.

@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use leno_resources::pod::{SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS};
 use serde_json::{Value, json};
 
 use super::{CAPTURE, Injection, PROXY, UID};
@@ -19,9 +20,9 @@ const TOKEN_SECONDS: u32 = 3600;
 
 /// Annotations that leave something out of the capture, each with the argument that says so.
 const SKIPS: [(&str, &str); 3] = [
-    ("leno.dev/skip-inbound-ports", "--skip-inbound-ports"),
-    ("leno.dev/skip-outbound-ports", "--skip-outbound-ports"),
-    ("leno.dev/skip-outbound-cidrs", "--skip-outbound-cidrs"),
+    (SKIP_INBOUND_PORTS, "--skip-inbound-ports"),
+    (SKIP_OUTBOUND_PORTS, "--skip-outbound-ports"),
+    (SKIP_OUTBOUND_CIDRS, "--skip-outbound-cidrs"),
 ];
 
 /// The annotation that says for how many seconds containers go on at the end of their pod, and what holds without it.

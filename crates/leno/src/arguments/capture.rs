@@ -1,8 +1,8 @@
 //! `leno capture`, as clap reads it.
 
 use clap::Args;
-use leno_host::nft::Ports;
 use leno_host::{KnownBy, PodCapture};
+use leno_model::Ports;
 use leno_model::view::access::IpBlock;
 
 #[derive(Args)]

@@ -9,6 +9,7 @@ use crate::process::ProcessMatch;
 use crate::spiffe::SpiffeId;
 use crate::view::access::{Access, IpBlock};
 use crate::view::outbound::Outbound;
+use crate::view::pod::Pod;
 use crate::view::probe::Probe;
 use crate::view::route::{Retry, Routes};
 use crate::view::telemetry::Telemetry;
@@ -264,6 +265,8 @@ pub struct Workload {
     pub probes: Arc<[Probe]>,
     /// The processes of its host that may act as it, beside those that its proxy captures.
     pub processes: Arc<[ProcessMatch]>,
+    /// The pod that it is, if the proxy of its node is to reach into the pod's network.
+    pub pod: Option<Arc<Pod>>,
 }
 
 /// One port on which a workload listens.

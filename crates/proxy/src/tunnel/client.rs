@@ -12,6 +12,7 @@ use h2::PingPong;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
 use leno_channel::{Alpn, ClientStream, Connected, HandshakeFailure, Proof, WhyFailed};
+use leno_host::Netns;
 use leno_identity::{Caller, Distrust, Trust};
 use leno_model::{CallId, Code, Mono, SpiffeId};
 use leno_telemetry::{Edge, Event, Handshake, Reporter, Security};
@@ -22,6 +23,7 @@ use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Farewell, Turns, coalesce};
 use crate::groups::{Groups, Opened, Shared, Streams, takes_streams};
+use crate::inside;
 use crate::news::Reader;
 use crate::pool::TunnelRef;
 use crate::pulse;
@@ -46,6 +48,8 @@ pub(crate) struct TunnelKey {
     pub(crate) expected: Vec<SpiffeId>,
     /// Where its proxy listens.
     pub(crate) address: SocketAddr,
+    /// In whose network it is made.
+    pub(crate) netns: Option<Arc<Netns>>,
 }
 
 impl TunnelKey {
@@ -55,6 +59,7 @@ impl TunnelKey {
             own: &self.own,
             expected: &self.expected,
             address: self.address,
+            netns: self.netns.as_ref(),
         }
     }
 }
@@ -191,6 +196,11 @@ impl Tunnels {
         self.0.retain(|_| false);
     }
 
+    /// Uses those that were made in that network for no further stream: its owner has gone.
+    pub(crate) fn forget(&self, netns: &Netns) {
+        self.0.retain(|key| key.netns.as_deref() != Some(netns));
+    }
+
     /// Closes the connections that had no stream for long, and forgets those that have ended.
     pub(crate) fn sweep(&self, now: Mono) {
         self.0.sweep(now);
@@ -273,7 +283,7 @@ type Secured = ClientStream<Ahead<TcpStream>>;
 async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, TunnelFailure> {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
-    let tcp = TcpStream::connect(key.address)
+    let tcp = inside::connect(key.netns.as_deref(), key.address)
         .await
         .map_err(TunnelFailure::Connect)?;
     tcp.set_nodelay(true).map_err(TunnelFailure::Connect)?;

@@ -18,7 +18,7 @@ use h2::ext::Protocol;
 use h2::server::SendResponse;
 use leno_channel::{Accepted, Alpn, Proof, ServerStream};
 use leno_identity::{Caller, Distrust, Trust};
-use leno_model::view::Workload;
+use leno_model::view::{Workload, WorkloadId};
 use leno_model::{CallId, Code, SpiffeId};
 use leno_telemetry::{Decided, Edge, Event, Handshake, Party, Reporter, Security, Stream};
 use leno_traffic::{Channel, Peer, Refusal};
@@ -48,12 +48,13 @@ const ABORT_LIMIT: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// Serves one connection to the tunnel port, of which its address has a `share` until it has proven
-/// whose it is.
+/// whose it is. It leads to `only` that workload of ours, or to each that it names.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     tcp: TcpStream,
     from: SocketAddr,
     share: Option<Share>,
+    only: Option<WorkloadId>,
 ) {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
@@ -85,6 +86,7 @@ pub(crate) async fn serve(
         from,
         caller,
         own,
+        only,
         proof,
         takes_requests,
         counted: Rc::default(),
@@ -214,6 +216,8 @@ struct Tunnel {
     caller: Caller,
     /// The identity of ours that the caller asked for.
     own: SpiffeId,
+    /// The workload to which alone it leads.
+    only: Option<WorkloadId>,
     proof: Proof,
     /// Whether streams may be requests, beside streams of bytes.
     takes_requests: bool,
@@ -400,6 +404,7 @@ impl Tunnel {
                 address: self.from.ip(),
             },
             from: self.from,
+            netns: self.worker.netns(&workload.id),
             way: Way::Inbound {
                 workload: workload.id.clone(),
                 port: target.port(),
@@ -439,12 +444,13 @@ impl Tunnel {
     }
 
     /// The workload at `address`, if it has the identity that the caller asked for in the
-    /// handshake: what was proven for one workload opens no other.
+    /// handshake, and this port leads to it: what was proven for one workload opens no other.
     fn workload(&self, address: IpAddr) -> Option<Rc<Workload>> {
         let table = self.worker.table();
         let network = &self.worker.network;
         let workload = table.workload_at(network, address)?;
-        (workload.identity == self.own).then(|| Rc::new(workload.clone()))
+        let is_led_to = self.only.as_ref().is_none_or(|only| *only == workload.id);
+        (is_led_to && workload.identity == self.own).then(|| Rc::new(workload.clone()))
     }
 }
 

@@ -196,6 +196,7 @@ fn issued(leaf: u8, holder: u8, ends: u64) -> Issued {
         ends: wall(ends),
         root: Fingerprint([1; 32]),
         why: label("a renewal"),
+        pod: (holder == 1).then(|| label("leno-system/leno-node-1 7f")),
     }
 }
 
@@ -236,7 +237,8 @@ fn holders_are_those_whose_certificates_have_not_ended() {
         [issued(3, 3, 300), issued(2, 1, 400)]
     );
     let holder_of = |leaf| store.holder_of(Fingerprint([leaf; 32])).unwrap();
-    assert_eq!(holder_of(2), Some(Fingerprint([1; 32])));
+    let bound = Some(label("leno-system/leno-node-1 7f"));
+    assert_eq!(holder_of(2), Some((Fingerprint([1; 32]), bound)));
     assert_eq!(holder_of(9), None);
     // All that ended is forgotten in time, and with it whoever held it.
     store.forget_ended(wall(400 + 29 * 86_400)).unwrap();

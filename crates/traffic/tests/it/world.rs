@@ -208,6 +208,7 @@ impl World {
             outbound: Arc::default(),
             telemetry: Arc::default(),
             processes: Arc::default(),
+            pod: None,
             probes: Arc::default(),
         };
         self.0

@@ -18,6 +18,7 @@ use crate::carried::{
 use crate::part::access::{AccessMessage, IpBlockMessage, OutboundMessage};
 use crate::part::lacks;
 use crate::part::mesh::ProbeMessage;
+use crate::part::pod::PodMessage;
 use crate::part::route::{RetryMessage, RoutesMessage};
 use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, NamedMessage, OriginMessage, SocketMessage, SpanMessage};
@@ -367,6 +368,8 @@ pub(crate) struct WorkloadMessage {
     /// Who does not know them lets in fewer.
     #[prost(message, repeated, tag = "10")]
     probes: Vec<ProbeMessage>,
+    #[prost(message, optional, tag = "11")]
+    pod: Option<PodMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -490,6 +493,7 @@ impl Carried for Workload {
             telemetry: telemetry::to_message(&self.telemetry),
             processes: to_list(&self.processes),
             probes: to_list(&self.probes),
+            pod: self.pod.as_ref().map(|pod| pod.to_message()),
             outbound: (!self.outbound.is_unsaid()).then(|| self.outbound.to_message()),
         }
     }
@@ -523,6 +527,7 @@ impl Carried for Workload {
             telemetry: telemetry::from_message(message.telemetry)?,
             processes: from_list(processes)?.into(),
             probes: from_list(message.probes)?.into(),
+            pod: from_option(message.pod)?.map(Arc::new),
             outbound: Arc::new(from_option(message.outbound)?.unwrap_or_default()),
         })
     }

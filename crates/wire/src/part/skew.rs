@@ -60,6 +60,7 @@ fn view() -> View {
         other_ports: Arc::new(Access::open()),
         outbound: Arc::default(),
         telemetry: Arc::default(),
+        pod: None,
         probes: Arc::default(),
         processes: [1001, 1002]
             .map(|user| ProcessMatch {

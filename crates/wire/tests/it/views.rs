@@ -551,6 +551,7 @@ impl Maker {
             outbound: Arc::new(self.outbound()),
             telemetry: self.telemetry(),
             probes: self.some(2, Self::probe).into(),
+            pod: self.maybe(|maker| Arc::new(maker.pod())),
             processes: self
                 .some(2, |maker| ProcessMatch {
                     user: maker.maybe(|maker| maker.one(&[0, 1001])),
@@ -559,6 +560,18 @@ impl Maker {
                     sha256: maker.maybe(|maker| maker.one(&[[0; 32], [7; 32]])),
                 })
                 .into(),
+        }
+    }
+
+    fn pod(&mut self) -> Pod {
+        let ports = |maker: &mut Self| maker.one(&["22", "8000-8010"]).parse().unwrap();
+        Pod {
+            uid: self.text(),
+            left_out: LeftOut {
+                inbound: self.some(2, ports),
+                outbound: self.some(2, ports),
+                outbound_blocks: self.some(2, |maker| IpBlock::new(maker.ip(), 8).unwrap()),
+            },
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use h2::client::Builder;
 use http::{HeaderName, HeaderValue, Request};
+use leno_host::Netns;
 use leno_model::{CallId, Code, Mono};
 use leno_traffic::Refusal;
 
@@ -73,6 +74,11 @@ impl SharedPool {
     /// Uses those that were proven to somebody for no further stream: trust has changed.
     pub(crate) fn retire(&self) {
         self.0.retain(|target| target.tunnel.is_none());
+    }
+
+    /// Uses those that were made in that network for no further stream: its owner has gone.
+    pub(crate) fn forget(&self, netns: &Netns) {
+        self.0.retain(|target| !target.is_within(netns));
     }
 
     /// Uses none of them for a further stream.

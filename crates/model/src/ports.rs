@@ -1,6 +1,7 @@
-//! Ports as rules take them: one, or those from one to another.
+//! Ports: one, or those from one to another.
 
-use std::{fmt, str::FromStr};
+use alloc::{borrow::ToOwned, string::String};
+use core::{fmt, str::FromStr};
 
 /// A port, or all from one to another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,6 +11,11 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// Those from `first` to `last`, both included; `None` if that is none, or 0 is among them.
+    pub fn new(first: u16, last: u16) -> Option<Self> {
+        (first > 0 && first <= last).then_some(Self { first, last })
+    }
+
     /// The first one.
     pub fn first(self) -> u16 {
         self.first
@@ -56,9 +62,7 @@ impl FromStr for Ports {
         };
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let (first, last) = (port(first)?, port(last)?);
-        (first <= last)
-            .then_some(Self { first, last })
-            .ok_or_else(bad)
+        Self::new(first, last).ok_or_else(bad)
     }
 }
 
@@ -69,6 +73,8 @@ pub struct BadPorts(String);
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,91 @@
+//! Where the proxy of a pod is: in the pod, on its node, or nowhere.
+
+use alloc::{format, string::ToString, sync::Arc, vec::Vec};
+use core::fmt::Display;
+
+use leno_model::view::access::IpBlock;
+use leno_model::view::{self, LeftOut};
+use leno_model::{Code, Name, Notes, Ports};
+use leno_resources::Resources;
+use leno_resources::pod::{
+    MODE, NODE, Pod, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+};
+
+use crate::finding::{self, Complete as _};
+
+/// How many of each may be left out, as with a proxy in the pod: a packet that opens a connection is held against
+/// all of them.
+const MOST_LEFT_OUT: usize = 64;
+
+/// How a pod is to take part in the mesh: as it says itself, else as its namespace says.
+pub(crate) fn mode<'a>(resources: &'a Resources, pod: &'a Pod) -> Option<&'a str> {
+    let own = pod.meta.labels.get(MODE);
+    let of_namespace = || {
+        let name = Name::new(pod.meta.namespace.as_ref()?.as_str()).ok()?;
+        resources.namespaces.get(None, &name)?.meta.labels.get(MODE)
+    };
+    own.or_else(of_namespace).map(|mode| &**mode)
+}
+
+/// What the proxy of its node needs to know of a pod, if that is to carry its calls. A pod that was made with a proxy
+/// in it goes on with that one.
+pub(crate) fn of_node(resources: &Resources, pod: &Pod) -> Option<Arc<view::Pod>> {
+    let has_other = pod.has_proxy || pod.is_on_host;
+    let is_of_node = !has_other && mode(resources, pod) == Some(NODE);
+    is_of_node.then(|| {
+        Arc::new(view::Pod {
+            uid: pod.uid.clone(),
+            left_out: left_out(pod, |_, _| {}),
+        })
+    })
+}
+
+/// Says which annotations of pods cannot be read.
+pub(crate) fn note(resources: &Resources, notes: &mut Notes) {
+    let pods = resources.pods.values();
+    let annotated = pods.filter(|pod| !pod.meta.annotations.is_empty());
+    for pod in annotated.filter(|pod| of_node(resources, pod).is_some()) {
+        left_out(pod, |annotation, why| {
+            let message = format!("{annotation}: {why}");
+            let pointer = format!("/metadata/annotations/{}", annotation.replace('/', "~1"));
+            let found = finding::error(pod, &pointer, Code::C200, message);
+            notes.push(found.in_force("what this annotation names is captured"));
+        });
+    }
+}
+
+/// What a pod leaves out of its capture. An annotation that cannot be read leaves out nothing, and is told to `bad`.
+fn left_out(pod: &Pod, mut bad: impl FnMut(&str, &dyn Display)) -> LeftOut {
+    let ports = |text: &str| text.parse::<Ports>().map_err(|why| why.to_string());
+    let block = |text: &str| {
+        let block = IpBlock::parse(text);
+        block.ok_or_else(|| format!("{text:?} is no block of addresses like 10.0.0.0/8"))
+    };
+    LeftOut {
+        inbound: listed(pod, SKIP_INBOUND_PORTS, ports, &mut bad),
+        outbound: listed(pod, SKIP_OUTBOUND_PORTS, ports, &mut bad),
+        outbound_blocks: listed(pod, SKIP_OUTBOUND_CIDRS, block, &mut bad),
+    }
+}
+
+/// What the annotation of a pod lists, with commas between.
+fn listed<T, E: Display>(
+    pod: &Pod,
+    annotation: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+    bad: &mut impl FnMut(&str, &dyn Display),
+) -> Vec<T> {
+    let Some(text) = pod.meta.annotations.get(annotation) else {
+        return Vec::new();
+    };
+    let parts = text.split(',').map(|part| read(part.trim()));
+    match parts.collect::<Result<Vec<_>, _>>() {
+        Ok(all) if all.len() <= MOST_LEFT_OUT => return all,
+        Ok(_) => bad(
+            annotation,
+            &format!("at most {MOST_LEFT_OUT} can be left out"),
+        ),
+        Err(why) => bad(annotation, &why),
+    }
+    Vec::new()
+}

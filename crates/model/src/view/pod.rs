@@ -1,0 +1,26 @@
+//! A pod of which its node's proxy carries the calls, from outside.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use super::access::IpBlock;
+use crate::Ports;
+
+/// How the proxy of a node finds the pod's network, and what it does not capture there.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Pod {
+    /// What tells it from other pods of its name, before and after.
+    pub uid: Arc<str>,
+    /// What goes past the proxy.
+    pub left_out: LeftOut,
+}
+
+/// What a pod leaves out of its capture.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LeftOut {
+    /// The ports at which it is called without the proxy.
+    pub inbound: Vec<Ports>,
+    /// The ports that it calls without the proxy.
+    pub outbound: Vec<Ports>,
+    /// The addresses that it calls without the proxy.
+    pub outbound_blocks: Vec<IpBlock>,
+}

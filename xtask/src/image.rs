@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 
-use leno_image::of_leno;
+use leno_image::{folder, of_leno, plugin};
 
 use crate::{Outcome, shell};
 
@@ -27,13 +27,12 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         file,
     } = wanted(arguments)?;
     let target = shell::target()?;
-    let folder = target.display().to_string();
+    let into = target.display().to_string();
     let cargo = ["build", "--locked", "--package", "leno"];
-    let build = ["--profile", &profile, "--target-dir", &folder];
+    let build = ["--profile", &profile, "--target-dir", &into];
     shell::run("cargo", &[&cargo[..], &build].concat(), &[])?;
-    // Cargo's own word for it.
-    let built = if profile == "dev" { "debug" } else { &profile };
-    let image = of_leno(&[&name], &target.join(built).join("leno"))?;
+    let built = target.join(folder(&profile)).join("leno");
+    let image = of_leno(&[&name], &built, &plugin(&profile, &target)?)?;
     let file = file.unwrap_or_else(|| target.join("leno-image.tar"));
     let out = File::create(&file).map_err(|why| format!("{}: {why}", file.display()))?;
     image.write(BufWriter::new(out))?;

@@ -1,5 +1,5 @@
-//! Sidecars for pods of the followed cluster: the API server asks us about each pod, for as long as it knows who is to
-//! prove us.
+//! Proxies for pods of the followed cluster: the API server asks us about each pod, for as long as it knows who is to
+//! prove us; those of nodes find the mesh by what we keep told there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,7 @@ use tokio::time::sleep;
 
 use crate::center::Center;
 
-/// How often it is looked whether the API server still knows by what we are proven: whoever installs again may have
-/// taken it away.
+/// How often it is looked whether the cluster still knows it: whoever installs again may have taken it away.
 const LOOK: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -27,26 +26,31 @@ pub(crate) fn injection(center: &Center) -> Option<Injection> {
     })
 }
 
-/// Keeps the API server told by which roots we are proven, for as long as it is polled.
+/// Keeps the cluster told by which roots we are proven when we are asked about pods, and where the proxies of nodes find
+/// the mesh, for as long as it is polled.
 pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
     let Some(cluster) = cluster.filter(|_| center.sidecar.is_some()) else {
         return std::future::pending().await;
     };
     let mut editions = center.editions.subscribe();
-    let mut told = None;
+    let (mut not_proven, mut not_told) = (None, None);
     loop {
         editions.borrow_and_update();
-        let Some(authority) = center.authority.told() else {
+        let (Some(authority), Some(mesh)) = (center.authority.told(), center.mesh_address()) else {
             sleep(AGAIN).await;
             continue;
         };
         let roots = certificates_text(&authority.roots);
-        let failed = cluster.prove_webhook(roots.as_bytes()).await.err();
-        let rest = match &failed {
-            Some(_) => AGAIN,
-            None => LOOK,
+        let unproven = cluster.prove_webhook(roots.as_bytes()).await.err();
+        let untold = cluster.tell_mesh(&mesh.to_string()).await.err();
+        let rest = match (&unproven, &untold) {
+            (None, None) => LOOK,
+            _ => AGAIN,
         };
-        center.trouble_anew(Code::D014, &mut told, failed.map(|why| why.to_string()));
+        let unproven = unproven.map(|why| why.to_string());
+        center.trouble_anew(Code::D014, &mut not_proven, unproven);
+        let untold = untold.map(|why| why.to_string());
+        center.trouble_anew(Code::K019, &mut not_told, untold);
         tokio::select! {
             () = sleep(rest) => {}
             changed = editions.changed() => if changed.is_err() { return },

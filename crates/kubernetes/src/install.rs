@@ -6,11 +6,14 @@
 mod apply;
 mod chart;
 mod check;
+mod clear;
 mod kinds;
+mod node;
 mod pod;
 mod ready;
 mod remove;
 mod rights;
+mod told;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -28,8 +31,10 @@ use serde_json::{Value, json};
 
 pub use self::apply::{Change, NotApplied};
 pub use self::check::{Checked, Problem};
+pub use self::clear::NotCleared;
 pub use self::ready::NotReady;
 pub use self::remove::Installed;
+pub use self::told::NotTold;
 use crate::document;
 use crate::webhook::webhook;
 
@@ -38,6 +43,10 @@ pub const NAMESPACE: &str = SYSTEM;
 
 /// What the control plane's objects are called.
 pub const CONTROL: &str = CONTROL_PLANE;
+
+/// Where a namespace says which pods it takes, and what takes all of them.
+const LEVEL: &str = "pod-security.kubernetes.io/enforce";
+const PRIVILEGED: &str = "privileged";
 
 /// The port at which the control plane takes calls, of proxies and of the API server.
 const PORT: u16 = 15012;
@@ -49,6 +58,8 @@ pub struct Installation {
     pub image: String,
     /// The class of the volume for its state; without it, the cluster's default one.
     pub storage_class: Option<String>,
+    /// Whether there is a proxy on each node, for pods that have none in them.
+    pub node: bool,
 }
 
 impl Installation {
@@ -56,9 +67,13 @@ impl Installation {
     /// [`mesh`] is not among them: it belongs to whoever runs the mesh.
     pub fn objects(&self) -> Vec<Object> {
         let mut objects: Vec<_> = kinds::all().collect();
-        objects.push(Object::of(&namespace()));
+        objects.push(Object::of(&namespace(self.node)));
         objects.extend(rights::all());
+        objects.extend(told::all());
         objects.extend(pod::all(self));
+        if self.node {
+            objects.extend(node::all(self));
+        }
         // Last: while nobody answers, no pod is made that is to have a sidecar.
         objects.push(asking());
         objects
@@ -151,10 +166,14 @@ fn asking() -> Object {
     Object::of(&webhook)
 }
 
-/// Leno's own namespace, which is in no mesh itself.
-fn namespace() -> Namespace {
+/// Leno's own namespace, which is in no mesh itself. Pods that may reach into others are made there, if nodes have
+/// proxies.
+fn namespace(node: bool) -> Namespace {
     let mut labels = labels();
     labels.insert(MODE.to_owned(), "none".to_owned());
+    if node {
+        labels.insert(LEVEL.to_owned(), PRIVILEGED.to_owned());
+    }
     Namespace {
         metadata: ObjectMeta {
             name: Some(NAMESPACE.to_owned()),
@@ -171,10 +190,10 @@ fn labels() -> BTreeMap<String, String> {
     BTreeMap::from([label("part-of", "leno"), label("managed-by", "leno")])
 }
 
-/// By which the control plane's pods are found, and nothing else is.
-fn selector() -> BTreeMap<String, String> {
+/// By which the pods of a part of Leno are found, and nothing else is.
+fn selector(part: &str) -> BTreeMap<String, String> {
     let label = |name: &str, value: &str| (format!("app.kubernetes.io/{name}"), value.to_owned());
-    BTreeMap::from([label("name", "leno"), label("component", "control")])
+    BTreeMap::from([label("name", "leno"), label("component", part)])
 }
 
 /// What an object of the control plane is called, where kinds have namespaces.
@@ -206,6 +225,7 @@ mod tests {
         Installation {
             image: "leno.test/leno:1".to_owned(),
             storage_class: None,
+            node: true,
         }
     }
 
@@ -219,11 +239,41 @@ mod tests {
         assert!(at("ClusterRole") < at("ClusterRoleBinding"));
         assert!(at("ClusterRoleBinding") < at("Deployment"));
         assert!(at("PersistentVolumeClaim") < at("Deployment"));
-        assert!(at("Deployment") < at("MutatingWebhookConfiguration"));
+        assert!(at("ConfigMap") < at("Deployment"));
+        assert!(at("Deployment") < at("DaemonSet"));
+        assert!(at("DaemonSet") < at("MutatingWebhookConfiguration"));
         for object in &objects {
             let part = &object.body["metadata"]["labels"]["app.kubernetes.io/part-of"];
             assert_eq!(part, "leno", "{object}");
         }
+    }
+
+    #[test]
+    fn what_is_for_nodes_alone_is_there_with_them_alone() {
+        let without = Installation {
+            node: false,
+            ..installation()
+        };
+        let told = |objects: &[Object]| objects.iter().map(Object::to_string).collect::<Vec<_>>();
+        let (with, without) = (installation().objects(), without.objects());
+        let mut more = told(&with);
+        more.retain(|object| !told(&without).contains(object));
+        let expect = [
+            "ServiceAccount leno-system/leno-node",
+            "DaemonSet leno-system/leno-node",
+        ];
+        assert_eq!(more, expect);
+        let level = |objects: &[Object]| {
+            let mut namespaces = objects.iter();
+            let namespace = namespaces
+                .find(|object| object.kind() == "Namespace")
+                .unwrap();
+            namespace.body["metadata"]["labels"][LEVEL].clone()
+        };
+        assert_eq!(
+            (level(&with), level(&without)),
+            ("privileged".into(), Value::Null)
+        );
     }
 
     #[test]

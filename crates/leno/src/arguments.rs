@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Install(Box<cluster::Install>),
     /// Take Leno out of a cluster of Kubernetes: shows, asks, and leaves nothing
     Uninstall(cluster::Uninstall),
+    /// Leave this node of a cluster as it was before its proxy came
+    NodeRemove(cluster::NodeRemove),
     /// Which Leno is this?
     Version,
     /// What a shell needs to complete these commands
@@ -174,6 +176,10 @@ pub(crate) struct Check {
     /// Which context of the kubeconfig; else its current one
     #[arg(long, value_name = "NAME", requires = "pre")]
     pub(crate) kube_context: Option<String>,
+
+    /// Also with a proxy on each node
+    #[arg(long, requires = "pre")]
+    pub(crate) node: bool,
 
     /// The namespace of objects that state none; of the mesh that runs, only what is about this one
     #[arg(short = 'n', long, value_name = "NAMESPACE")]

@@ -26,6 +26,7 @@ pub(crate) mod join;
 pub(crate) mod joined;
 pub(crate) mod leave;
 pub(crate) mod logs;
+pub(crate) mod node_remove;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod probe;

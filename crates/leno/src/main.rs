@@ -83,6 +83,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Fleet(command) => command::fleet::run(command, terminal),
         Command::Install(options) => command::install::run(options, terminal),
         Command::Uninstall(options) => command::uninstall::run(options, terminal),
+        Command::NodeRemove(options) => command::node_remove::run(options, terminal),
         Command::Version => {
             terminal.line(concat!("leno ", env!("CARGO_PKG_VERSION")))?;
             Ok(Answer::Fine)

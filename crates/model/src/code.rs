@@ -308,6 +308,10 @@ codes! {
     K012 "proxies-remain" Configuration "Pods have proxies of a mesh that was taken away.";
     K013 "tunnel-shut" Configuration "A NetworkPolicy does not let calls of the mesh through.";
     K014 "capture-forbidden" Configuration "A namespace forbids what captures the calls of its pods.";
+    K017 "node-forbidden" Configuration "Leno's namespace does not take the pods of nodes' proxies.";
+    K018 "nodes-not-ready" Mesh "The proxies of the cluster's nodes do not become ready.";
+    K019 "mesh-not-told" Mesh "The proxies of nodes are not told where the mesh is.";
+    K020 "nodes-not-cleared" Mesh "Nodes still hold what the proxies that were taken away have put there.";
 
     // What leaves the mesh
     X001 "collector-away" Service "The collector of telemetry cannot be reached, or does not answer.";

@@ -20,7 +20,18 @@ pub const LENO: &str = "leno.test/leno:1";
 
 /// The image of Leno as it was built with the tests; nodes know it once it is imported.
 pub fn of_leno() -> Result<Image, Failure> {
-    let made = leno_image::of_leno(&[LENO], &leno_e2e::built("leno"));
+    let leno = leno_e2e::built("leno");
+    let profile = match leno
+        .parent()
+        .is_some_and(|folder| folder.ends_with("release"))
+    {
+        true => "release",
+        false => "dev",
+    };
+    // target/PROFILE/leno
+    let target = leno.ancestors().nth(2).unwrap_or(&leno);
+    let made = leno_image::plugin(profile, target)
+        .and_then(|plugin| leno_image::of_leno(&[LENO], &leno, &plugin));
     made.map_err(|why| Failure::of("the image of Leno")(io::Error::other(why)))
 }
 

@@ -1,5 +1,5 @@
-//! The image of Leno: its binary, the libraries that it is linked to, and what a host has beside them for names and
-//! certificates.
+//! The image of Leno: its binary, the libraries that it is linked to, the network plugin of nodes, and what a host has
+//! beside them for names and certificates.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::plugin::PLUGIN;
 use crate::{Image, Part};
 
 /// What the binary is called in its image.
@@ -49,13 +50,26 @@ pub enum NotMade {
         /// What it is linked to.
         library: String,
     },
+    /// A program that hosts run themselves is linked to libraries.
+    #[error("{program} is linked to {library}, which not every node has", program = program.display())]
+    Linked {
+        /// The program.
+        program: PathBuf,
+        /// What it is linked to.
+        library: String,
+    },
 }
 
-/// The image of Leno under these names, of a binary that runs on this host. What a debugger would need is left out of
-/// it. It asks for no user of the image, and for no folder that can be written to.
-pub fn of_leno(names: &[&str], binary: &Path) -> Result<Image, NotMade> {
+/// The image of Leno under these names, of a binary that runs on this host, and of a [`plugin`](crate::plugin()) that runs on any. What a
+/// debugger would need is left out of it. It asks for no user of the image, and for no folder that can be written to.
+pub fn of_leno(names: &[&str], binary: &Path, plugin: &Path) -> Result<Image, NotMade> {
+    if let Some(library) = libraries(plugin)?.into_iter().next() {
+        let program = plugin.to_owned();
+        return Err(NotMade::Linked { program, library });
+    }
     let mut parts = BTreeMap::from([
         (PROGRAM.to_owned(), program(stripped(binary)?)),
+        (format!("/{PLUGIN}"), program(stripped(plugin)?)),
         ("/etc/nsswitch.conf".to_owned(), text(NAMES.to_vec())),
         (ROOTS.to_owned(), text(read(Path::new(ROOTS))?)),
     ]);
@@ -124,7 +138,7 @@ fn named(told: &str) -> Result<Vec<String>, &str> {
 }
 
 /// What a command prints.
-fn said(command: &mut Command) -> Result<String, NotMade> {
+pub(crate) fn said(command: &mut Command) -> Result<String, NotMade> {
     let line = format!("{command:?}");
     let failed = |why: String| NotMade::Tool { command: line, why };
     match command.env("LC_ALL", "C").output() {
@@ -142,6 +156,7 @@ fn said(command: &mut Command) -> Result<String, NotMade> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin;
 
     #[test]
     fn libraries_are_those_that_ldd_names() {
@@ -160,7 +175,9 @@ mod tests {
     #[test]
     fn an_image_holds_a_program_and_all_that_loads_it() {
         let own = std::env::current_exe().unwrap();
-        let image = of_leno(&["leno.test/leno:1"], &own).unwrap();
+        let target = own.ancestors().find(|folder| folder.join("debug").is_dir());
+        let plugin = plugin("dev", target.unwrap()).unwrap();
+        let image = of_leno(&["leno.test/leno:1"], &own, &plugin).unwrap();
         let paths: Vec<_> = image.parts.keys().map(String::as_str).collect();
         assert!(
             paths.iter().any(|path| path.ends_with("/libc.so.6")),
@@ -170,13 +187,14 @@ mod tests {
             paths.iter().any(|path| path.contains("/ld-linux")),
             "{paths:?}"
         );
-        assert!(
-            paths.contains(&"/leno") && paths.contains(&ROOTS),
-            "{paths:?}"
-        );
+        for path in ["/leno", "/leno-cni", ROOTS] {
+            assert!(paths.contains(&path), "{paths:?}");
+        }
         assert!(image.parts["/leno"].bytes.len() < read(&own).unwrap().len());
         assert_eq!(image.entrypoint, ["/leno"]);
-        let nothing = of_leno(&[], Path::new("/no/such/program")).unwrap_err();
+        let nothing = of_leno(&[], Path::new("/no/such/program"), &plugin).unwrap_err();
         assert!(nothing.to_string().contains("strip"), "{nothing}");
+        let linked = of_leno(&[], &own, &own).unwrap_err();
+        assert!(matches!(linked, NotMade::Linked { .. }), "{linked}");
     }
 }

@@ -3,7 +3,9 @@
 
 mod image;
 mod leno;
+mod plugin;
 mod tar;
 
 pub use image::{Image, Part};
 pub use leno::{NotMade, of_leno};
+pub use plugin::{folder, plugin};

@@ -3,7 +3,7 @@
 use leno_model::TrustDomain;
 use serde_json::{Value, json};
 
-use super::{Installation, Object, in_yaml, mesh, yaml};
+use super::{Installation, Object, in_yaml, mesh, node, yaml};
 
 /// What in an object stands for a value of the chart.
 fn value(name: &str) -> String {
@@ -15,32 +15,54 @@ impl Installation {
     /// where nobody says other ones.
     pub fn chart(&self, domain: &TrustDomain, release: &str) -> Vec<(String, String)> {
         let file = |path: &str, text: String| (format!("leno/{path}"), text);
-        let (kinds, objects) = parted();
+        let Parts {
+            kinds,
+            control,
+            node,
+        } = Parts::open();
         vec![
             file("Chart.yaml", about(release)),
             file("values.yaml", values(self, domain)),
             file("crds/crds.yaml", in_yaml(&kinds)),
-            file("templates/control.yaml", templated(&objects)),
+            file("templates/control.yaml", templated(&control)),
+            file("templates/node.yaml", only_if("node", &templated(&node))),
             file("templates/mesh.yaml", mesh_template(domain)),
         ]
     }
 }
 
-/// The kinds, which Helm wants to know of first, and all objects that it makes. It makes the namespace itself.
-fn parted() -> (Vec<Object>, Vec<Object>) {
-    let open = Installation {
-        image: value("image"),
-        storage_class: Some(value("storageClass")),
-    };
-    let mut objects = open.objects();
-    objects.retain(|object| object.kind() != "Namespace");
-    for object in &mut objects {
-        if let Some(container) = object.body.pointer_mut(CONTAINER) {
-            container["resources"] = value("resources").into();
+/// What Helm makes. It makes the namespace itself.
+struct Parts {
+    /// The kinds, which it wants to know of first.
+    kinds: Vec<Object>,
+    control: Vec<Object>,
+    node: Vec<Object>,
+}
+
+impl Parts {
+    /// With what is chosen left open.
+    fn open() -> Self {
+        let open = Installation {
+            image: value("image"),
+            storage_class: Some(value("storageClass")),
+            node: false,
+        };
+        let mut objects = open.objects();
+        objects.retain(|object| object.kind() != "Namespace");
+        for object in &mut objects {
+            if let Some(container) = object.body.pointer_mut(CONTAINER) {
+                container["resources"] = value("resources").into();
+            }
+        }
+        let is_kind = |object: &Object| object.kind() == "CustomResourceDefinition";
+        let (kinds, control) = objects.into_iter().partition(is_kind);
+        let node = node::all(&open).into();
+        Self {
+            kinds,
+            control,
+            node,
         }
     }
-    let is_kind = |object: &Object| object.kind() == "CustomResourceDefinition";
-    objects.into_iter().partition(is_kind)
 }
 
 /// Where the container of a Deployment is.
@@ -55,8 +77,12 @@ fn templated(objects: &[Object]) -> String {
 fn mesh_template(domain: &TrustDomain) -> String {
     let mut mesh = mesh(domain);
     mesh.body["spec"]["trustDomain"] = value("trustDomain").into();
-    let text = templated(&[mesh]);
-    format!("{{{{- if .Values.trustDomain }}}}\n{text}{{{{- end }}}}\n")
+    only_if("trustDomain", &templated(&[mesh]))
+}
+
+/// Documents that are made only if a value says something.
+fn only_if(value: &str, documents: &str) -> String {
+    format!("{{{{- if .Values.{value} }}}}\n{documents}{{{{- end }}}}\n")
 }
 
 fn about(release: &str) -> String {
@@ -88,6 +114,11 @@ fn values(chosen: &Installation, domain: &TrustDomain) -> String {
             "The class of the volume for its state; null: the cluster's default",
             "storageClass",
             &json!(chosen.storage_class),
+        ),
+        one(
+            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node",
+            "node",
+            &json!(chosen.node),
         ),
         one(
             "What the control plane asks for",
@@ -132,6 +163,7 @@ mod tests {
         let chosen = Installation {
             image: "leno.test/leno:1".to_owned(),
             storage_class: Some("fast".to_owned()),
+            node: true,
         };
         let domain = TrustDomain::new("shop.local").unwrap();
         let files = chosen.chart(&domain, "1.2.3");
@@ -150,20 +182,31 @@ mod tests {
         expect.retain(|object| object.kind() != "Namespace");
         let is_kind = |object: &Object| object.kind() == "CustomResourceDefinition";
         let (kinds, expect): (Vec<_>, Vec<_>) = expect.into_iter().partition(is_kind);
+        let of_node = node::all(&chosen);
+        let (node, expect): (Vec<_>, Vec<_>) =
+            expect.into_iter().partition(|it| of_node.contains(it));
         let control = filled(text("leno/templates/control.yaml"));
         assert!(!control.contains("{{"), "{control}");
         assert_eq!(all(&control), all(&in_yaml(&expect)));
+        let inside = |text: &str| {
+            let made = filled(text);
+            let lines = made.lines().filter(|line| !line.starts_with("{{-"));
+            all(&lines.collect::<Vec<_>>().join("\n"))
+        };
+        assert_eq!(
+            inside(text("leno/templates/node.yaml")),
+            all(&in_yaml(&node))
+        );
         assert_eq!(all(text("leno/crds/crds.yaml")), all(&in_yaml(&kinds)));
-        let made = filled(text("leno/templates/mesh.yaml"));
-        let made: Vec<_> = made
-            .lines()
-            .filter(|line| !line.starts_with("{{-"))
-            .collect();
-        assert_eq!(all(&made.join("\n")), all(&in_yaml(&[mesh(&domain)])));
+        assert_eq!(
+            inside(text("leno/templates/mesh.yaml")),
+            all(&in_yaml(&[mesh(&domain)]))
+        );
         let values = text("leno/values.yaml");
         for line in [
             "image: leno.test/leno:1",
             "storageClass: fast",
+            "node: true",
             "trustDomain: shop.local",
         ] {
             assert!(values.contains(line), "{values}");

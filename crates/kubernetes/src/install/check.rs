@@ -83,6 +83,9 @@ impl Cluster {
         self.storage(chosen, &mut checked).await;
         self.other_meshes(&mut checked).await;
         self.namespaces(&mut checked).await;
+        if chosen.node {
+            self.own_namespace(&mut checked).await;
+        }
         self.meshes(domain, &mut checked).await;
         Ok(checked)
     }

@@ -16,6 +16,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{CONTROL, Installation, NAMESPACE, Object, PORT, labels, named, selector};
 
+/// By which the control plane's pods are found, and nothing else is.
+pub(super) fn own() -> BTreeMap<String, String> {
+    selector("control")
+}
+
 /// Where its state is kept, how it is reached, and what runs.
 pub(super) fn all(chosen: &Installation) -> [Object; 3] {
     [
@@ -25,8 +30,11 @@ pub(super) fn all(chosen: &Installation) -> [Object; 3] {
     ]
 }
 
-/// The ports that it takes calls at, and that of whoever reads metrics.
-const PORTS: [(&str, u16); 2] = [("control", PORT), ("metrics", 15020)];
+/// The ports that it takes calls at.
+const PORTS: [(&str, u16); 2] = [("control", PORT), METRICS];
+
+/// The port of whoever reads metrics, or asks whether it is ready.
+pub(super) const METRICS: (&str, u16) = ("metrics", 15020);
 
 /// Nobody whom a node knows.
 const USER: i64 = 65532;
@@ -72,7 +80,7 @@ fn service() -> Service {
     Service {
         metadata: named(),
         spec: Some(ServiceSpec {
-            selector: Some(selector()),
+            selector: Some(own()),
             ports: Some(vec![port]),
             ..ServiceSpec::default()
         }),
@@ -82,13 +90,13 @@ fn service() -> Service {
 
 fn deployment(chosen: &Installation) -> Deployment {
     let mut all = labels();
-    all.extend(selector());
+    all.extend(own());
     Deployment {
         metadata: named(),
         spec: Some(DeploymentSpec {
             replicas: Some(1),
             selector: LabelSelector {
-                match_labels: Some(selector()),
+                match_labels: Some(own()),
                 ..LabelSelector::default()
             },
             // Two would want the same store.
@@ -216,7 +224,7 @@ fn container(chosen: &Installation) -> Container {
     }
 }
 
-fn probe(period_seconds: i32, failures: i32) -> Probe {
+pub(super) fn probe(period_seconds: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/ready".to_owned()),
@@ -230,7 +238,7 @@ fn probe(period_seconds: i32, failures: i32) -> Probe {
     }
 }
 
-fn quantities(of: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+pub(super) fn quantities(of: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
     let quantity = |(name, much): &(&str, &str)| ((*name).to_owned(), Quantity((*much).to_owned()));
     of.iter().map(quantity).collect()
 }

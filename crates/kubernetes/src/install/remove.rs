@@ -8,7 +8,7 @@ use kube::Error;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams};
 use serde_json::{Value, json};
 
-use super::{Installation, NotApplied, Object, labels, spelling};
+use super::{Installation, NotApplied, Object, labels, node, spelling};
 use crate::cluster::Cluster;
 use crate::injection::PROXY;
 use crate::{document, status};
@@ -34,12 +34,8 @@ impl Cluster {
     /// with them.
     pub async fn installed(&self, objects: bool) -> Result<Installed, NotApplied> {
         let mut installed = Installed::default();
-        let any = Installation {
-            image: String::new(),
-            storage_class: None,
-        };
         let mut kinds = Vec::new();
-        for object in any.objects().into_iter().rev() {
+        for object in all().into_iter().rev() {
             if !self.is_there(&object).await? {
                 continue;
             }
@@ -183,6 +179,18 @@ impl Cluster {
         let api = Api::<DynamicObject>::all_with(self.client.clone(), resource);
         Ok(api.list(&ListParams::default()).await?.items)
     }
+}
+
+/// All that may be there.
+fn all() -> Vec<Object> {
+    let any = Installation {
+        image: String::new(),
+        storage_class: None,
+        node: true,
+    };
+    let mut objects = any.objects();
+    objects.push(node::clearing(&any.image));
+    objects
 }
 
 /// How often it is looked whether something is gone.

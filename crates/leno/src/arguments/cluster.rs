@@ -41,6 +41,10 @@ pub(crate) struct Install {
     #[arg(long, value_name = "NAME")]
     pub(crate) storage_class: Option<String>,
 
+    /// Also a proxy on each node, for pods labelled leno.dev/dataplane-mode: node, which get none in them
+    #[arg(long)]
+    pub(crate) node: bool,
+
     /// The trust domain of the mesh; cluster.local if nothing is said. A mesh that is there keeps its own
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     pub(crate) trust_domain: Option<TrustDomain>,
@@ -53,7 +57,7 @@ pub(crate) struct Install {
     #[arg(long)]
     pub(crate) force: bool,
 
-    /// For how long to wait until the control plane is ready
+    /// For how long to wait until the control plane is ready, and then the proxies of nodes
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "5m")]
     pub(crate) wait: Duration,
 
@@ -97,6 +101,34 @@ pub(crate) struct Uninstall {
     /// For how long to wait until each object is gone
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "2m")]
     pub(crate) wait: Duration,
+}
+
+#[derive(Args)]
+#[command(long_about = "Take away what the proxy of this node has put onto it
+
+Its entry goes out of the node's network configuration, so that pods start without it, then its program, its
+socket, and what it kept. Waits until no proxy answers at the socket, which would put it there again, and until
+nobody is writing the configuration. leno uninstall runs it on each node before it takes the proxies away.")]
+pub(crate) struct NodeRemove {
+    /// Where the network plugin asks the node's proxy
+    #[arg(long, value_name = "SOCKET", default_value = leno_cni::SOCKET)]
+    pub(crate) cni_socket: PathBuf,
+
+    /// The node's folder of network plugins
+    #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
+    pub(crate) cni_bin: PathBuf,
+
+    /// The node's folder of network configurations
+    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
+    pub(crate) cni_conf: PathBuf,
+
+    /// The folder in which the node's proxy kept identities and views
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Then stay until told to end: who runs it would run it again
+    #[arg(long)]
+    pub(crate) stay: bool,
 }
 
 /// How objects are printed.

@@ -41,7 +41,10 @@ const GROUPS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("Learn", &["explain", "version", "completion"]),
-    ("Run as a service", &["control", "proxy", "capture"]),
+    (
+        "Run as a service",
+        &["control", "proxy", "capture", "node-remove"],
+    ),
 ];
 
 /// The command line.
@@ -66,7 +69,7 @@ fn groups(command: &Command) -> StyledStr {
         for command in commands.iter().filter_map(|it| command.find_subcommand(it)) {
             let about = command.get_about().map(ToString::to_string);
             let (called, about) = (command.get_name(), about.unwrap_or_default());
-            let line = writeln!(told, "  {name}{called:10}{name:#}  {about}");
+            let line = writeln!(told, "  {name}{called:11}{name:#}  {about}");
             line.expect("a string takes any text");
         }
         told.push('\n');

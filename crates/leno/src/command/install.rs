@@ -6,9 +6,9 @@ use std::io::Write as _;
 use anyhow::{Context as _, bail};
 use leno_kubernetes::Cluster;
 use leno_kubernetes::install::{
-    CONTROL, Change, Checked, Installation, NAMESPACE, NotApplied, Object, in_yaml, mesh,
+    CONTROL, Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, in_yaml, mesh,
 };
-use leno_model::{Code, Severity, TrustDomain};
+use leno_model::{Severity, TrustDomain};
 
 use crate::arguments::cluster::{IMAGE, Install, Printed, Reached};
 use crate::command::Answer;
@@ -25,6 +25,7 @@ pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<
     let chosen = Installation {
         image: options.image.clone(),
         storage_class: options.storage_class.clone(),
+        node: options.node,
     };
     if let Some(form) = options.print {
         print(form, &chosen, options, terminal)?;
@@ -72,11 +73,16 @@ fn domain(options: &Install) -> anyhow::Result<TrustDomain> {
     Ok(named.map_or_else(|| TrustDomain::new(DOMAIN), Ok)?)
 }
 
-/// Says what stands against an installation as it is by default, and changes nothing.
-pub(crate) fn check(reached: &Reached, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+/// Says what stands against an installation as it is by default, with nodes' proxies or without, and changes nothing.
+pub(crate) fn check(
+    reached: &Reached,
+    node: bool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
     let chosen = Installation {
         image: IMAGE.to_owned(),
         storage_class: None,
+        node,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -135,19 +141,15 @@ async fn install(
             terminal.progress(Line::new().good(done(change)).plain(" ").plain(object));
         }
     }
-    let tell = |why: &str| terminal.progress(Line::new().dim("waiting ").plain(why));
-    if let Err(why) = cluster.until_ready(options.wait, tell).await {
-        return failed(
-            Code::K008,
-            why.to_string(),
-            "what was there before",
-            terminal,
-        );
+    if let Err(why) = wait(&cluster, options, terminal).await {
+        let before = "what was there before";
+        return failed(why.code, why.to_string(), before, terminal);
     }
     let exec = format!("kubectl exec -n {NAMESPACE} deploy/{CONTROL} -- /leno");
-    let ready = Line::new()
-        .good("ready")
-        .plain("  the control plane runs in ");
+    let ready = Line::new().good("ready").plain(match options.node {
+        false => "  the control plane runs in ",
+        true => "  the control plane and a proxy on each node run in ",
+    });
     terminal.line(ready.plain(NAMESPACE))?;
     terminal.line(
         Line::new()
@@ -155,6 +157,20 @@ async fn install(
             .plain(format_args!("{exec} check")),
     )?;
     Ok(Answer::Fine)
+}
+
+/// Waits until all of it is ready.
+async fn wait(
+    cluster: &Cluster,
+    options: &Install,
+    terminal: &mut Terminal,
+) -> Result<(), NotReady> {
+    let mut tell = |why: &str| terminal.progress(Line::new().dim("waiting ").plain(why));
+    cluster.until_ready(options.wait, &mut tell).await?;
+    match options.node {
+        true => cluster.until_nodes_ready(options.wait, &mut tell).await,
+        false => Ok(()),
+    }
 }
 
 /// Shows what was looked at, and says whether nothing stands against it.

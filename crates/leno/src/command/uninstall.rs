@@ -2,12 +2,12 @@
 //! is gone.
 
 use leno_kubernetes::Cluster;
-use leno_kubernetes::install::{Installed, Problem};
+use leno_kubernetes::install::{Installed, Object, Problem};
 use leno_model::{Code, Severity};
 
 use crate::arguments::cluster::Uninstall;
 use crate::command::Answer;
-use crate::command::cluster::{UNCHANGED, not_applied, print_problem, reach};
+use crate::command::cluster::{UNCHANGED, failed, not_applied, print_problem, reach};
 use crate::offline::count;
 use crate::terminal::{Line, Terminal};
 
@@ -51,6 +51,7 @@ fn show(installed: &Installed, terminal: &mut Terminal) -> anyhow::Result<()> {
         let lost = lost.find(|(kind, _)| kind == object);
         terminal.line(match (object.kind(), lost) {
             ("PersistentVolumeClaim", _) => line.plain(", with the state and the keys of the CA"),
+            ("DaemonSet", _) => line.plain(", with what it has put onto each node"),
             (_, Some((_, objects))) => {
                 line.plain(format_args!(", with {} of it", count(*objects, "object")))
             }
@@ -74,9 +75,15 @@ async fn remove(
     options: &Uninstall,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Option<Answer>> {
+    if installed.goes.iter().any(Object::is_on_nodes) {
+        let tell = |why: &str| terminal.progress(Line::new().dim("waiting ").plain(why));
+        if let Err(why) = cluster.clear_nodes(options.wait, tell).await {
+            return failed(why.code(), why.to_string(), REST, terminal).map(Some);
+        }
+    }
     for object in &installed.goes {
         if let Err(why) = cluster.remove(object, options.wait).await {
-            return not_applied(&why, "what was not taken away yet", terminal).map(Some);
+            return not_applied(&why, REST, terminal).map(Some);
         }
         terminal.progress(Line::new().good("gone ").plain(object));
     }
@@ -86,6 +93,9 @@ async fn remove(
         Err(why) => not_applied(&why, "nothing but that", terminal).map(Some),
     }
 }
+
+/// What holds where something could not be taken away.
+const REST: &str = "what was not taken away yet";
 
 /// Says what is left, and why.
 fn tell_rest(installed: &Installed, terminal: &mut Terminal) -> anyhow::Result<Answer> {

@@ -6,13 +6,11 @@ use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPort, Network
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{Api, ListParams, PartialObjectMeta};
 use leno_model::Code;
+use leno_resources::pod::{MODE, NODE, SIDECAR};
 
 use super::{Checked, Problem, unseen};
 use crate::cluster::Cluster;
-use leno_resources::pod::{MODE, SIDECAR};
-
-/// Where a namespace says which pods it takes.
-const LEVEL: &str = "pod-security.kubernetes.io/enforce";
+use crate::install::{LEVEL, NAMESPACE, PRIVILEGED};
 
 /// Where the mesh's calls arrive, and where proxies get what they need.
 const TUNNEL: i32 = 15008;
@@ -20,7 +18,7 @@ const CONTROL: i32 = 15012;
 
 impl Cluster {
     pub(super) async fn namespaces(&self, checked: &mut Checked) {
-        let meshed = ListParams::default().labels(&format!("{MODE} in ({SIDECAR}, node)"));
+        let meshed = ListParams::default().labels(&format!("{MODE} in ({SIDECAR}, {NODE})"));
         let api = Api::<Namespace>::all(self.client.clone());
         let namespaces = match api.list_metadata(&meshed).await {
             Ok(namespaces) => namespaces.items,
@@ -51,11 +49,37 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Whether Leno's own namespace, if it is there, takes the pods of nodes' proxies.
+    pub(super) async fn own_namespace(&self, checked: &mut Checked) {
+        let api = Api::<Namespace>::all(self.client.clone());
+        match api.get_metadata_opt(NAMESPACE).await {
+            Ok(own) => checked
+                .problems
+                .extend(own.as_ref().and_then(forbids_nodes)),
+            Err(why) => checked.problems.push(unseen("namespaces", &why)),
+        }
+    }
+}
+
+fn forbids_nodes(own: &PartialObjectMeta<Namespace>) -> Option<Problem> {
+    let level = own.metadata.labels.as_ref()?.get(LEVEL)?;
+    let message = format!(
+        "its level of Pod Security, {level}, lets no proxy reach into the pods of its node"
+    );
+    let next = format!("kubectl label namespace {NAMESPACE} {LEVEL}={PRIVILEGED} --overwrite");
+    (level != PRIVILEGED).then(|| Problem {
+        object: Some(format!("Namespace {NAMESPACE}")),
+        next: Some(next),
+        ..Problem::error(Code::K017, message)
+    })
+}
+
 fn forbids_capture(namespace: &PartialObjectMeta<Namespace>) -> Option<Problem> {
     let labels = namespace.metadata.labels.as_ref()?;
     let level = labels.get(LEVEL)?;
     let is_sidecar = labels.get(MODE).is_some_and(|mode| mode == SIDECAR);
-    if !is_sidecar || level == "privileged" {
+    if !is_sidecar || level == PRIVILEGED {
         return None;
     }
     let name = namespace.metadata.name.as_deref()?;
@@ -63,7 +87,7 @@ fn forbids_capture(namespace: &PartialObjectMeta<Namespace>) -> Option<Problem> 
     Some(Problem {
         object: Some(format!("Namespace {name}")),
         next: Some(format!(
-            "kubectl label namespace {name} {LEVEL}=privileged --overwrite"
+            "kubectl label namespace {name} {LEVEL}={PRIVILEGED} --overwrite"
         )),
         ..Problem::warning(
             Code::K014,

@@ -1,0 +1,83 @@
+//! Leaving nodes as they were before their proxies came: what these have put into the configuration of each node's network
+//! has to go before they do. With it, and without them, no pod could start there.
+
+use std::time::Duration;
+
+use kube::Error;
+use leno_model::Code;
+
+use super::ready::until;
+use super::{Installation, NotApplied, Object, node, selector};
+use crate::cluster::Cluster;
+
+/// Some nodes are not as they were before.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCleared {
+    /// The cluster does not do what it takes.
+    #[error(transparent)]
+    Refused(#[from] NotApplied),
+    /// It takes longer.
+    #[error("not all nodes are clear after {} s: {why}", patience.as_secs())]
+    Pending {
+        /// How long it was waited for.
+        patience: Duration,
+        /// What it waits for.
+        why: String,
+    },
+}
+
+impl NotCleared {
+    /// What it is called.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused(why) => why.code(),
+            Self::Pending { .. } => Code::K020,
+        }
+    }
+}
+
+impl Object {
+    /// Whether it has put something onto nodes, for [`Cluster::clear_nodes`] to take away with it.
+    pub fn is_on_nodes(&self) -> bool {
+        self.kind() == "DaemonSet"
+    }
+}
+
+impl Cluster {
+    /// Ends the proxies of nodes, and takes away what they have put there; tells what is waited for, each step for so
+    /// long. What was begun and not finished goes on where it was.
+    pub async fn clear_nodes(
+        &self,
+        patience: Duration,
+        tell: impl FnMut(&str),
+    ) -> Result<(), NotCleared> {
+        let [.., proxies] = node::all(&Installation {
+            image: String::new(),
+            storage_class: None,
+            node: true,
+        });
+        // It begins where no proxy answers any more, and is asked for before that: whoever goes on later finds it.
+        if let Some(image) = self.image_of(&proxies).await? {
+            self.apply(&node::clearing(&image), true).await?;
+        }
+        self.remove(&proxies, patience).await?;
+        let labels = selector(node::CLEARING);
+        let look = async || self.nodes_wait_for(node::CLEARING, &labels).await;
+        let waited = until(patience, look, tell).await;
+        waited.map_err(|why| NotCleared::Pending { patience, why })?;
+        self.remove(&node::clearing(""), patience).await?;
+        Ok(())
+    }
+
+    /// The image that such pods run from, if there are any.
+    async fn image_of(&self, object: &Object) -> Result<Option<String>, NotApplied> {
+        let there = match self.api_of(object).get(object.name()).await {
+            Ok(there) => there,
+            Err(Error::Api(status)) if status.code == 404 => return Ok(None),
+            Err(why) => return Err(NotApplied::of(object, &why)),
+        };
+        let image = there.data.pointer("/spec/template/spec/containers/0/image");
+        let image = image.and_then(|image| image.as_str());
+        Ok(Some(image.unwrap_or_default().to_owned()))
+    }
+}

@@ -1,0 +1,426 @@
+//! The proxies of nodes: a pod on each node, from where its proxy reaches into the network of the pods that it serves; and
+//! what leaves the nodes as they were before.
+
+use std::collections::BTreeMap;
+
+use super::pod::{METRICS, probe, quantities};
+use super::told::{KEY, MESH};
+use super::{Installation, NAMESPACE, Object, labels, selector};
+use k8s_openapi::api::apps::v1::{
+    DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet,
+};
+use k8s_openapi::api::core::v1::{
+    AppArmorProfile, Capabilities, ConfigMapKeySelector, Container, ContainerPort, EnvVar,
+    EnvVarSource, HostPathVolumeSource, ObjectFieldSelector, PodSpec, PodTemplateSpec,
+    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccount,
+    ServiceAccountTokenProjection, Toleration, Volume, VolumeMount, VolumeProjection,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// What the objects of nodes' proxies are called.
+pub(super) const NODE: &str = "leno-node";
+
+/// What that is called which takes away what they have put onto their nodes.
+pub(super) const CLEARING: &str = "leno-node-remove";
+
+/// By which the pods of nodes' proxies are found, and nothing else is.
+pub(super) fn own() -> BTreeMap<String, String> {
+    selector("node")
+}
+
+/// Whom nodes' proxies act as, and the pods themselves.
+pub(super) fn all(chosen: &Installation) -> [Object; 2] {
+    [Object::of(&account()), Object::of(&proxies(chosen))]
+}
+
+/// It has no right at the API server, and no token for it.
+fn account() -> ServiceAccount {
+    ServiceAccount {
+        metadata: named(NODE),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(NAMESPACE.to_owned()),
+        labels: Some(labels()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The proxies. A newer one takes the sockets of the older one over, and then that one ends.
+fn proxies(chosen: &Installation) -> DaemonSet {
+    let pod = PodSpec {
+        containers: vec![container(chosen)],
+        volumes: Some(volumes()),
+        ..on_every_node()
+    };
+    of_nodes(NODE, own(), strategy("1", "0"), pod)
+}
+
+/// Such a pod on each node, found by these labels.
+fn of_nodes(
+    name: &str,
+    own: BTreeMap<String, String>,
+    strategy: DaemonSetUpdateStrategy,
+    pod: PodSpec,
+) -> DaemonSet {
+    let mut all = labels();
+    all.extend(own.clone());
+    DaemonSet {
+        metadata: named(name),
+        spec: Some(DaemonSetSpec {
+            selector: LabelSelector {
+                match_labels: Some(own),
+                ..LabelSelector::default()
+            },
+            update_strategy: Some(strategy),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(all),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod),
+            },
+            ..DaemonSetSpec::default()
+        }),
+        ..DaemonSet::default()
+    }
+}
+
+fn strategy(more: &str, fewer: &str) -> DaemonSetUpdateStrategy {
+    let amount = |text: &str| match text.parse() {
+        Ok(number) => IntOrString::Int(number),
+        Err(_) => IntOrString::String(text.to_owned()),
+    };
+    DaemonSetUpdateStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateDaemonSet {
+            max_surge: Some(amount(more)),
+            max_unavailable: Some(amount(fewer)),
+        }),
+    }
+}
+
+/// What pods without containers need to be on each node, whatever that is tainted with, and to reach into its pods.
+fn on_every_node() -> PodSpec {
+    PodSpec {
+        service_account_name: Some(NODE.to_owned()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        // The network namespace of a pod is found by the process that asks for it, and by those of the pod.
+        host_pid: Some(true),
+        node_selector: Some(BTreeMap::from([(
+            "kubernetes.io/os".to_owned(),
+            "linux".to_owned(),
+        )])),
+        tolerations: Some(vec![Toleration {
+            operator: Some("Exists".to_owned()),
+            ..Toleration::default()
+        }]),
+        // Without it the node's pods are cut off.
+        priority_class_name: Some("system-node-critical".to_owned()),
+        ..PodSpec::default()
+    }
+}
+
+/// Folders of the node: what each is called, where it is on the node, and where in the pod.
+const FOLDERS: [(&str, &str, &str); 4] = [
+    ("cni-bin", "/opt/cni/bin", "/host/opt/cni/bin"),
+    ("cni-conf", "/etc/cni/net.d", "/host/etc/cni/net.d"),
+    // The plugin, which runs on the node, finds the proxy's socket here.
+    ("run", "/run/leno", "/run/leno"),
+    ("state", "/var/lib/leno/node", STATE),
+];
+
+/// Where it keeps identities and views.
+const STATE: &str = "/var/lib/leno/node";
+/// Where the plugin asks it.
+const SOCKET: &str = "/run/leno/node.sock";
+/// Where it finds what proves it to the control plane.
+const TOKENS: &str = "/var/run/secrets/leno.dev";
+const TOKEN: &str = "token";
+
+fn folder((name, path, _): (&str, &str, &str)) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        host_path: Some(HostPathVolumeSource {
+            path: path.to_owned(),
+            type_: Some("DirectoryOrCreate".to_owned()),
+        }),
+        ..Volume::default()
+    }
+}
+
+fn volumes() -> Vec<Volume> {
+    let token = ServiceAccountTokenProjection {
+        audience: Some("leno".to_owned()),
+        expiration_seconds: Some(3600),
+        path: TOKEN.to_owned(),
+    };
+    let mut volumes: Vec<_> = FOLDERS.map(folder).into();
+    volumes.push(Volume {
+        name: TOKEN.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(vec![VolumeProjection {
+                service_account_token: Some(token),
+                ..VolumeProjection::default()
+            }]),
+            ..ProjectedVolumeSource::default()
+        }),
+        ..Volume::default()
+    });
+    volumes
+}
+
+fn mounts() -> Vec<VolumeMount> {
+    let folder = |(name, _, path): (&str, &str, &str)| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
+    };
+    FOLDERS.map(folder).into()
+}
+
+fn container(chosen: &Installation) -> Container {
+    let token = format!("{TOKENS}/{TOKEN}");
+    let state = format!("{STATE}/proxy");
+    let (name, port) = METRICS;
+    let metrics = port.to_string();
+    let [bin, conf] = cni();
+    let arguments = [
+        "proxy",
+        "--joined",
+        "--join",
+        "$(LENO_MESH)",
+        "--oidc-token",
+        &token,
+        "--state",
+        &state,
+        "--node",
+        "$(NODE_NAME)",
+        "--cni-socket",
+        SOCKET,
+        "--cni-bin",
+        bin,
+        "--cni-conf",
+        conf,
+        "--tunnel",
+        "15008",
+        "--metrics",
+        &metrics,
+    ];
+    let mut volume_mounts = mounts();
+    volume_mounts.push(VolumeMount {
+        name: TOKEN.to_owned(),
+        mount_path: TOKENS.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    });
+    Container {
+        name: "node".to_owned(),
+        image: Some(chosen.image.clone()),
+        args: Some(arguments.map(str::to_owned).into()),
+        env: Some(vec![node_name(), mesh()]),
+        ports: Some(vec![ContainerPort {
+            name: Some(name.to_owned()),
+            container_port: port.into(),
+            ..ContainerPort::default()
+        }]),
+        resources: Some(ResourceRequirements {
+            requests: Some(quantities(&[("cpu", "50m"), ("memory", "64Mi")])),
+            ..ResourceRequirements::default()
+        }),
+        // It joins the mesh before it is ready, and that may take as long as it likes.
+        startup_probe: Some(probe(1, 3600)),
+        readiness_probe: Some(probe(5, 3)),
+        security_context: Some(security()),
+        volume_mounts: Some(volume_mounts),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    }
+}
+
+/// Where the folders of the node's network plugins are in the pod: of their programs, and of their configurations.
+fn cni() -> [&'static str; 2] {
+    let [(.., bin), (.., conf), ..] = FOLDERS;
+    [bin, conf]
+}
+
+fn node_name() -> EnvVar {
+    EnvVar {
+        name: "NODE_NAME".to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                field_path: "spec.nodeName".to_owned(),
+                ..ObjectFieldSelector::default()
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }
+}
+
+/// The pod does not start before the control plane has said it.
+fn mesh() -> EnvVar {
+    EnvVar {
+        name: "LENO_MESH".to_owned(),
+        value_from: Some(EnvVarSource {
+            config_map_key_ref: Some(ConfigMapKeySelector {
+                name: MESH.to_owned(),
+                key: KEY.to_owned(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }
+}
+
+/// What of the node's rights each is for; everything else is dropped, and nothing of it is `privileged`.
+const CAPABILITIES: [&str; 4] = [
+    // To make sockets in the network namespaces of pods (setns).
+    "SYS_ADMIN",
+    // To load packet rules there, and to mark what is its own.
+    "NET_ADMIN",
+    // To find these namespaces by processes of others, below /proc.
+    "SYS_PTRACE",
+    // To write into the node's folders of network plugins, where these belong to another user than root.
+    "DAC_OVERRIDE",
+];
+
+fn security() -> SecurityContext {
+    SecurityContext {
+        run_as_user: Some(0),
+        run_as_group: Some(0),
+        run_as_non_root: Some(false),
+        privileged: Some(false),
+        read_only_root_filesystem: Some(true),
+        // SYS_ADMIN and `allowPrivilegeEscalation: false` exclude each other for the API server.
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            add: Some(CAPABILITIES.map(str::to_owned).into()),
+        }),
+        // The default one lets a process with SYS_ADMIN call setns.
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        // The default one of runtimes forbids to look at processes that run under another one, which all pods' do.
+        app_armor_profile: Some(AppArmorProfile {
+            type_: "Unconfined".to_owned(),
+            ..AppArmorProfile::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+/// What takes away what nodes' proxies have put onto their nodes, run from this image: pods on the same nodes, of which
+/// each is ready once its node is clean. It waits until the proxy of its node has ended, which would put it there again.
+pub(super) fn clearing(image: &str) -> Object {
+    let [bin, conf] = cni();
+    let arguments = [
+        "node-remove",
+        "--cni-socket",
+        SOCKET,
+        "--cni-bin",
+        bin,
+        "--cni-conf",
+        conf,
+        "--state",
+        STATE,
+    ];
+    let container = |name: &str, more: &[&str]| Container {
+        name: name.to_owned(),
+        image: Some(image.to_owned()),
+        args: Some(
+            arguments
+                .iter()
+                .chain(more)
+                .map(|it| (*it).to_owned())
+                .collect(),
+        ),
+        security_context: Some(security()),
+        volume_mounts: Some(mounts()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    };
+    let pod = PodSpec {
+        init_containers: Some(vec![container("clear", &[])]),
+        // A pod of a DaemonSet that ended would be made anew.
+        containers: vec![container("stay", &["--stay"])],
+        volumes: Some(FOLDERS.map(folder).into()),
+        ..on_every_node()
+    };
+    Object::of(&of_nodes(
+        CLEARING,
+        selector(CLEARING),
+        strategy("0", "100%"),
+        pod,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn chosen() -> Installation {
+        Installation {
+            image: "leno.test/leno:1".to_owned(),
+            storage_class: None,
+            node: true,
+        }
+    }
+
+    #[test]
+    fn it_may_do_on_a_node_what_it_has_to_and_nothing_else() {
+        let [account, proxies] = all(&chosen());
+        assert_eq!(account.body["automountServiceAccountToken"], false);
+        let pod = &proxies.body["spec"]["template"]["spec"];
+        assert_eq!(pod["hostPID"], true);
+        assert_eq!(pod["hostNetwork"], Value::Null);
+        let security = &pod["containers"][0]["securityContext"];
+        assert_eq!(security["privileged"], false);
+        assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+        let folders: Vec<_> = FOLDERS.iter().map(|(name, ..)| *name).collect();
+        let volumes = pod["volumes"].as_array().unwrap().iter();
+        let of_node: Vec<_> = volumes
+            .filter(|volume| volume["hostPath"].is_object())
+            .collect();
+        assert_eq!(of_node.len(), folders.len());
+    }
+
+    #[test]
+    fn all_that_it_names_is_there() {
+        let [_, proxies] = all(&chosen());
+        let pod = &proxies.body["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let names = |list: &Value| -> Vec<String> {
+            let all = list.as_array().unwrap().iter();
+            all.map(|it| it["name"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let env = names(&container["env"]);
+        let args = container["args"].as_array().unwrap().iter();
+        let named = args.filter_map(|arg| arg.as_str()?.strip_prefix("$(")?.strip_suffix(')'));
+        let named: Vec<_> = named.collect();
+        assert_eq!(named, ["LENO_MESH", "NODE_NAME"]);
+        assert!(named.iter().all(|name| env.iter().any(|it| it == name)));
+        assert_eq!(names(&container["volumeMounts"]), names(&pod["volumes"]));
+        let rolling = &proxies.body["spec"]["updateStrategy"]["rollingUpdate"];
+        assert_eq!(*rolling, json!({"maxSurge": 1, "maxUnavailable": 0}));
+
+        let clearing = clearing("leno.test/leno:1").body["spec"].clone();
+        let pod = &clearing["template"]["spec"];
+        for container in [&pod["initContainers"][0], &pod["containers"][0]] {
+            assert_eq!(names(&container["volumeMounts"]), names(&pod["volumes"]));
+        }
+        assert_ne!(clearing["selector"], proxies.body["spec"]["selector"]);
+    }
+}

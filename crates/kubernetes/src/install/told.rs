@@ -1,0 +1,85 @@
+//! Where the mesh is and what proves it, for proxies that nobody tells: a ConfigMap that is made empty, and that the
+//! control plane fills in.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Error;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+
+use super::{CONTROL, NAMESPACE, Object, labels, named};
+use crate::cluster::Cluster;
+
+/// What it is called.
+pub(super) const MESH: &str = "leno-mesh";
+/// The field of it that says `leno-mesh:...`.
+pub(super) const KEY: &str = "mesh";
+
+/// The nodes are not told where the mesh is.
+#[derive(Debug, thiserror::Error)]
+#[error("configmap {NAMESPACE}/{MESH}, by which nodes' proxies find the mesh: {0}")]
+pub struct NotTold(Box<Error>);
+
+impl Cluster {
+    /// Tells nodes' proxies where the mesh is, `leno-mesh:...`, unless they are told so already, or nothing was installed
+    /// here that they could be told by.
+    pub async fn tell_mesh(&self, mesh: &str) -> Result<(), NotTold> {
+        let api = Api::<ConfigMap>::namespaced(self.client.clone(), NAMESPACE);
+        let refused = |why| NotTold(Box::new(why));
+        let Some(now) = api.get_opt(MESH).await.map_err(refused)? else {
+            return Ok(());
+        };
+        let told = now.data.as_ref().and_then(|data| data.get(KEY));
+        if told.is_some_and(|told| told == mesh) {
+            return Ok(());
+        }
+        let change = Patch::Merge(json!({"data": {KEY: mesh}}));
+        let patched = api.patch(MESH, &PatchParams::default(), &change).await;
+        patched.map(drop).map_err(refused)
+    }
+}
+
+/// The object, and the right to fill it in.
+pub(super) fn all() -> [Object; 3] {
+    let map = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(MESH.to_owned()),
+            namespace: Some(NAMESPACE.to_owned()),
+            labels: Some(labels()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    };
+    let role = Role {
+        metadata: named(),
+        rules: Some(vec![right()]),
+    };
+    let binding = RoleBinding {
+        metadata: named(),
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".to_owned()),
+            kind: "Role".to_owned(),
+            name: CONTROL.to_owned(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: CONTROL.to_owned(),
+            namespace: Some(NAMESPACE.to_owned()),
+            ..Subject::default()
+        }]),
+    };
+    [Object::of(&map), Object::of(&role), Object::of(&binding)]
+}
+
+/// To this one object, and to make none.
+fn right() -> PolicyRule {
+    let one = |word: &str| Some(vec![word.to_owned()]);
+    PolicyRule {
+        api_groups: one(""),
+        resources: one("configmaps"),
+        resource_names: one(MESH),
+        verbs: vec!["get".to_owned(), "patch".to_owned()],
+        ..PolicyRule::default()
+    }
+}

@@ -731,6 +731,11 @@ mod tests {
                 &format!("T029 proxy cart {since}: as cart says"),
             ],
         );
+        check(
+            &[told(Code::H007, "shop/web")],
+            3,
+            &[&format!("H007 proxy shop/web {since}: as shop/web says")],
+        );
         let many = ["web", "cart", "pay", "store", "mail"].map(clock);
         let named = format!("T013 proxies web, cart, pay and 2 more {since}: as web says");
         check(&many, 50, &[&named]);

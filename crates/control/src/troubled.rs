@@ -28,7 +28,7 @@ pub(crate) struct NotExported {
     pub(crate) proxies: Vec<String>,
 }
 
-/// Something that a connected proxy says of the host that it runs on.
+/// Something that a connected proxy says of the host, or the pod, that it runs on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OfHost {
     pub(crate) proxy: String,
@@ -43,7 +43,7 @@ pub(crate) fn of_hosts(center: &Center) -> Vec<OfHost> {
 }
 
 fn is_of_host(trouble: &Trouble) -> bool {
-    matches!(trouble.code, Code::T013 | Code::T029)
+    matches!(trouble.code, Code::H007 | Code::T013 | Code::T029)
 }
 
 /// What connected proxies say, each thing with the name of the proxy.

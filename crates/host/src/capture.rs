@@ -26,6 +26,13 @@ pub const INBOUND_PORT: u16 = 15006;
 pub const TUNNEL_PORT: u16 = 15008;
 /// Where metrics and readiness are read.
 pub const METRICS_PORT: u16 = 15020;
+/// Where a proxy connects to at [`OUTBOUND_PORT`] to see whether what is sent in its namespace comes to it. Nothing is
+/// there: the addresses are set apart for documentation (RFC 5737, RFC 3849) and no network leads to them, so
+/// that no call of a workload is meant for them, and one of the proxy gets to nobody where nothing is captured.
+pub const PROOFS: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 150)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x150)),
+];
 /// Where DNS arrives, over UDP and TCP.
 pub const DNS_PORT: u16 = 15053;
 /// The mark by which rules know sockets of a proxy that reaches into a workload's namespace from outside. The

@@ -25,7 +25,7 @@ mod unacknowledged;
 pub use blocker::{Blocker, probe};
 pub use blocks::{Blocks, KeptBlocks, keep_blocks};
 pub use capture::{
-    DNS_PORT, INBOUND_PORT, KnownBy, METRICS_PORT, OUTBOUND_PORT, PROXY_MARK, PROXY_USER,
+    DNS_PORT, INBOUND_PORT, KnownBy, METRICS_PORT, OUTBOUND_PORT, PROOFS, PROXY_MARK, PROXY_USER,
     PodCapture, TUNNEL_PORT, capture_rules,
 };
 pub use enclosure::{

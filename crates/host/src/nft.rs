@@ -6,7 +6,7 @@ mod held;
 mod text;
 mod watch;
 
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, io, net::IpAddr};
 
 use leno_model::Ports;
 use leno_model::view::access::IpBlock;
@@ -85,6 +85,8 @@ pub enum Match {
     OverLoopback,
     /// It is sent to an address in this block.
     To(IpBlock),
+    /// It is sent to another address than this one, of the same family.
+    ToOther(IpAddr),
     /// It is sent from an address in this block.
     From(IpBlock),
     /// It is sent to an address of the namespace itself, loopback included.
@@ -368,7 +370,7 @@ mod tests {
         let lacks = |rule: &str| format!("chain outbound lacks \"{rule}\"");
         let of_past = |rule: &str| format!("chain past lacks \"{rule}\"");
         let dns = lacks("tcp dport 53 redirect to :15053");
-        let user = lacks("meta skuid 15008 return");
+        let user = lacks("meta skuid 15008 ip daddr != 192.0.2.150 return");
         let skipped = PodCapture {
             skip_outbound: vec![22.into()],
             ..PodCapture::default()
@@ -410,7 +412,7 @@ mod tests {
                 assert_eq!(told(&netfilter, &capture), "");
                 let change = change
                     .replace("DNS", &handle("tcp dport 53 "))
-                    .replace("USER", &handle("meta skuid 15008 "));
+                    .replace("USER", &handle("meta skuid 15008 ip daddr "));
                 nft(&change);
                 let told = told(&netfilter, &capture);
                 assert!(told.starts_with(&expect), "{change}: {told}");

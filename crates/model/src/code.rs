@@ -282,6 +282,7 @@ codes! {
     H004 "file-limit" Mesh "The process may not open as many files as it needs.";
     H005 "not-captured" Mesh "The packet rules of a network namespace are not those that lead its traffic through the proxy.";
     H006 "rules-refused" Mesh "The kernel does not let Leno see or load packet rules.";
+    H007 "capture-lost" Mesh "What a workload sends does not come to its proxy.";
     H013 "node-proxy-away" Mesh "The node's proxy does not answer for a pod that is to start.";
     H014 "plugin-misused" Configuration "A container runtime calls the network plugin in a way that it cannot answer.";
     H015 "plugin-not-in-place" Configuration "The network plugin is not in the node's network configuration.";

@@ -32,6 +32,7 @@ mod patience;
 mod pieces;
 mod pipes;
 mod pool;
+mod proof;
 mod pulse;
 mod pump;
 pub mod reports;
@@ -64,7 +65,7 @@ use leno_channel::Keyring;
 use leno_host::Netns;
 use leno_identity::{BadRoot, Trust};
 use leno_model::view::{View, WorkloadId};
-use leno_model::{Network, SpiffeId};
+use leno_model::{Dice, Network, SpiffeId};
 use leno_telemetry::Telemetry;
 use leno_traffic::{Scope, Table};
 use tokio::runtime::LocalOptions;
@@ -75,10 +76,12 @@ pub use cut::Cut;
 pub use inside::Inside;
 pub use leno_channel::Clocks;
 pub use listen::{Door, Listener, Place};
+pub use proof::Prover;
 
 use crate::export::Export;
 use crate::follow::Asker;
 use crate::hands::Hands;
+use crate::proof::Proofs;
 use crate::room::Room;
 use crate::run::{Accepting, Ending, run};
 use crate::spread::{Loads, Spread};
@@ -151,6 +154,8 @@ pub struct Proxy {
     /// Whose turn it is to take a connection.
     turn: AtomicUsize,
     export: Export,
+    /// What it sends to see whether that comes.
+    proofs: Arc<Proofs>,
     workers: Vec<JoinHandle<io::Result<Cut>>>,
 }
 
@@ -244,6 +249,7 @@ impl Proxy {
             shares.iter().map(|_| mpsc::unbounded_channel()).unzip();
         let loads = Loads::new(orders.len());
         let told = Arc::<ToldNames>::default();
+        let proofs = Arc::<Proofs>::default();
         let parts = shares.into_iter().zip(takings).enumerate();
         let workers = parts.map(|(own, (sockets, taking))| {
             let part = Part {
@@ -252,6 +258,7 @@ impl Proxy {
                 buffered,
                 stalled: limits.stalled,
                 told: told.clone(),
+                proofs: proofs.clone(),
                 seed: seed.wrapping_add(own as u64),
             };
             let (begin, has_begun) = std::sync::mpsc::channel();
@@ -289,6 +296,7 @@ impl Proxy {
             orders,
             turn: AtomicUsize::new(0),
             export,
+            proofs,
             workers,
         })
     }
@@ -324,6 +332,23 @@ impl Proxy {
             self.state.subscribe(),
             self.orders.clone(),
         )
+    }
+
+    /// What tries whether what `workload` sends, beside which this process runs, comes by [`Door::Outbound`].
+    pub fn prover(
+        &self,
+        workload: WorkloadId,
+        telemetry: &Telemetry,
+        clocks: Clocks,
+        seed: u64,
+    ) -> Prover {
+        Prover {
+            workload,
+            proofs: self.proofs.clone(),
+            telemetry: telemetry.clone(),
+            clocks,
+            dice: Dice::new(seed),
+        }
     }
 
     /// Reaches the application of `workload` inside its enclosure from here on.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_host::Netns;
+use leno_host::{Netns, OUTBOUND_PORT, PROOFS};
 use leno_model::Code;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_telemetry::Reporter;
@@ -431,9 +431,18 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
     if let Door::Metrics = door {
         return enter_metrics(worker, tcp, from);
     }
+    let incoming = incoming(worker, door, &tcp, from);
+    match incoming
+        .as_ref()
+        .and_then(|incoming| errand(door, incoming))
+    {
+        Some(Errand::Prove) => return enter_proof(worker, tcp, from),
+        Some(Errand::AskWhetherReady) => return enter_metrics(worker, tcp, from),
+        None => {}
+    }
     let (seat, share) = match admit(worker, door, from) {
         Ok(admitted) => admitted,
-        Err(refusal) => return turn_away(worker, door, tcp, from, refusal),
+        Err(refusal) => return turn_away(worker, tcp, from, incoming, refusal),
     };
     match door {
         Door::Tunnel | Door::TunnelTo(_) => {
@@ -447,9 +456,35 @@ fn enter(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, cam
         }
         _ => {}
     }
-    if let Some(incoming) = incoming(worker, door, &tcp, from) {
+    if let Some(incoming) = incoming {
         let serving = incoming::serve(worker.clone(), Stream::Tcp(tcp), incoming, came);
         worker.spawn(seat.of(share), from, serving);
+    }
+}
+
+/// What a captured connection is for that goes to nobody but this proxy.
+enum Errand {
+    /// The proxy itself, or somebody who pretends to be it, sees whether what is sent comes here. Whoever it is,
+    /// it is carried nowhere: nobody is there, and what this proxy sends there comes here again.
+    Prove,
+    /// Somebody outside, as the kubelet, asks whether the proxy is ready, and is answered only where what comes
+    /// from outside comes here.
+    AskWhetherReady,
+}
+
+fn errand(door: &Door, incoming: &Incoming) -> Option<Errand> {
+    match (door, &incoming.way) {
+        (
+            Door::Outbound(_),
+            Way::Outbound {
+                to: Toward::Address(to),
+                ..
+            },
+        ) => PROOFS.contains(&to.ip()).then_some(Errand::Prove),
+        (Door::Inbound(_), Way::Inbound { port, .. }) => {
+            (*port == OUTBOUND_PORT).then_some(Errand::AskWhetherReady)
+        }
+        _ => None,
     }
 }
 
@@ -475,10 +510,26 @@ fn enter_metrics(worker: &Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
     });
 }
 
+/// It is tried whether what is sent comes when a proxy is full, too.
+fn enter_proof(worker: &Rc<Worker>, tcp: TcpStream, from: SocketAddr) {
+    let (spare, proofs) = (worker.seat(SPARE), worker.proofs.clone());
+    worker.supervise(from, async move {
+        if let Some(_seat) = spare {
+            proofs.take(tcp).await;
+        }
+    });
+}
+
 /// Tells a connection for which there is no place why it is closed, if it is one that can be told.
-fn turn_away(worker: &Rc<Worker>, door: &Door, tcp: TcpStream, from: SocketAddr, refusal: Refusal) {
+fn turn_away(
+    worker: &Rc<Worker>,
+    tcp: TcpStream,
+    from: SocketAddr,
+    incoming: Option<Incoming>,
+    refusal: Refusal,
+) {
     let spare = worker.seat(SPARE);
-    if let (Some(seat), Some(incoming)) = (spare, incoming(worker, door, &tcp, from)) {
+    if let (Some(seat), Some(incoming)) = (spare, incoming) {
         let telling = incoming::turn_away(worker.clone(), Stream::Tcp(tcp), incoming, refusal);
         return worker.spawn(seat, from, telling);
     }

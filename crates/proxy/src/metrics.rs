@@ -20,7 +20,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut client: Stream) {
     let answer = match asked.path.as_str() {
         "/metrics" => scrape(&worker, &asked).await,
         "/ready" if worker.is_leaving() => Answer::ready(false, "draining"),
-        "/ready" => Answer::ready(true, "ready"),
+        "/ready" => match worker.telemetry.capture().unproven() {
+            None => Answer::ready(true, "ready"),
+            Some(why) => Answer::ready(false, &why),
+        },
         _ => Answer::nothing("there are /metrics and /ready"),
     };
     // A reader that has gone needs no answer.

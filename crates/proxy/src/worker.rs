@@ -40,6 +40,7 @@ use crate::inside::Entrance;
 use crate::named::Lookups;
 use crate::news::{News, Reader};
 use crate::pool::{Pool, TargetRef};
+use crate::proof::Proofs;
 use crate::room::{Peer, Places, Room, Seat, Share};
 use crate::spread::Spread;
 use crate::stream;
@@ -71,6 +72,7 @@ pub(crate) struct Worker {
     pub(crate) forwarding: Forwarding,
     pub(crate) lookups: Lookups,
     pub(crate) told: Arc<ToldNames>,
+    pub(crate) proofs: Arc<Proofs>,
     asker: RefCell<Option<Asker>>,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
     /// The network namespaces of workloads that we reach into.
@@ -117,6 +119,8 @@ pub(crate) struct Part {
     pub(crate) stalled: Duration,
     /// What workloads were told of hosts outside the mesh.
     pub(crate) told: Arc<ToldNames>,
+    /// What the process sends to see whether that comes.
+    pub(crate) proofs: Arc<Proofs>,
     /// Where its dice begin.
     pub(crate) seed: u64,
 }
@@ -165,6 +169,7 @@ impl Worker {
             forwarding: Forwarding::default(),
             lookups: Lookups::default(),
             told: part.told,
+            proofs: part.proofs,
             asker: RefCell::default(),
             entrances: RefCell::default(),
             networks: RefCell::default(),
@@ -776,6 +781,7 @@ pub(crate) mod tests {
                 buffered: usize::MAX,
                 stalled: Duration::MAX,
                 told: Arc::default(),
+                proofs: Arc::default(),
                 seed: 1,
             },
         )

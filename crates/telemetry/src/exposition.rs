@@ -7,8 +7,10 @@ use std::num::NonZeroU128;
 use std::rc::Rc;
 use std::time::Duration;
 
+use leno_model::view::WorkloadId;
 use leno_model::{CallId, Fault, Histogram, SpiffeId, Wall};
 
+use crate::capture::{Captured, Tried};
 use crate::certificates::Standing;
 use crate::event::Event;
 use crate::export::Exported;
@@ -181,6 +183,14 @@ impl Snapshot {
                 &metric::CERTIFICATE_RENEWALS_FAILED,
                 self.certificates.iter().map(renewals_failed),
             ),
+            Family::new(
+                &metric::CAPTURE_PROVEN,
+                self.captured.iter().map(capture_proven),
+            ),
+            Family::new(
+                &metric::CAPTURE_LOSSES,
+                self.captured.iter().map(capture_losses),
+            ),
             Family::new(&metric::LIMITS, self.limits.iter().map(limit)),
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
@@ -209,6 +219,15 @@ fn ends((id, standing): &(SpiffeId, Standing)) -> Option<Sample<'static>> {
 
 fn renewals_failed((id, standing): &(SpiffeId, Standing)) -> Sample<'static> {
     Sample::new([of_identity(id)], standing.failures)
+}
+
+fn capture_proven((workload, captured): &(WorkloadId, Captured)) -> Sample<'static> {
+    let is_proven = captured.tried == Tried::Proven;
+    Sample::new([workload.to_string().into()], u64::from(is_proven))
+}
+
+fn capture_losses((workload, captured): &(WorkloadId, Captured)) -> Sample<'static> {
+    Sample::new([workload.to_string().into()], captured.losses)
 }
 
 fn of_identity(id: &SpiffeId) -> Cow<'static, str> {

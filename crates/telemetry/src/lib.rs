@@ -4,6 +4,7 @@
 //! comes with the events.
 
 pub mod access_log;
+pub mod capture;
 pub mod certificates;
 pub mod control;
 mod counter;

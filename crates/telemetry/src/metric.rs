@@ -77,6 +77,8 @@ pub const METRICS: &[Metric] = &[
     ACCEPT_FAILURES,
     CERTIFICATE_ENDS,
     CERTIFICATE_RENEWALS_FAILED,
+    CAPTURE_PROVEN,
+    CAPTURE_LOSSES,
     LIMITS,
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
@@ -256,6 +258,32 @@ pub(crate) const CERTIFICATE_RENEWALS_FAILED: Metric = Metric {
     help: "How many times in a row this proxy asked for a certificate in vain; 0 as soon as one comes.",
     otel: "leno.certificate.renewals.failed",
     unit: "{renewal}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const CAPTURE_PROVEN: Metric = Metric {
+    name: "leno_capture_proven",
+    kind: Kind::Gauge,
+    labels: OF_WORKLOAD,
+    help: "Whether what the workload sends came to this proxy when that was tried last: 1 if it did. Of workloads that are to be captured.",
+    otel: "leno.capture.proven",
+    unit: "{proof}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const CAPTURE_LOSSES: Metric = Metric {
+    name: "leno_capture_losses_total",
+    kind: Kind::Counter,
+    labels: OF_WORKLOAD,
+    help: "Times at which what the workload sends came to this proxy no longer.",
+    otel: "leno.capture.losses",
+    unit: "{time}",
     elsewhere: Elsewhere {
         conventions: "",
         istio: "",
@@ -609,6 +637,10 @@ const DIRECTION: Label = Label {
 const OF_CERTIFICATE: &[Label] = &[Label {
     name: "identity",
     help: "Whose: namespace/service account, of the proxy and of the workloads it stands in front of.",
+}];
+const OF_WORKLOAD: &[Label] = &[Label {
+    name: "workload",
+    help: "Which workload: namespace/name.",
 }];
 const BY_CODE: &[Label] = &[
     REPORTER,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use leno_model::Wall;
 
 use crate::access_log::{AccessLog, Pen};
+use crate::capture::Capture;
 use crate::certificates::Certificates;
 use crate::event::{Event, Flow, Line};
 use crate::export::{Export, Queue, Signal, Taker};
@@ -59,6 +60,7 @@ struct Readers {
     keeping: Keeping,
     handed: Arc<Handed>,
     certificates: Certificates,
+    capture: Capture,
     export: Arc<Export>,
     spans: Arc<Queue<Span>>,
     lines: Arc<Queue<Record>>,
@@ -101,6 +103,7 @@ impl Telemetry {
             keeping: Keeping::new(settings.kept),
             handed: Arc::default(),
             certificates: Certificates::default(),
+            capture: Capture::default(),
             spans: Queue::new(Signal::Traces, MOST_SPANS, &export),
             lines: Queue::new(Signal::Logs, MOST_LINES, &export),
             export,
@@ -137,6 +140,7 @@ impl Telemetry {
             handshakes,
             accepts,
             certificates: self.0.certificates.standings(),
+            captured: self.0.capture.each(),
             limits,
             folded,
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
@@ -159,6 +163,11 @@ impl Telemetry {
     /// How the certificates stand that this process holds.
     pub fn certificates(&self) -> &Certificates {
         &self.0.certificates
+    }
+
+    /// Whether what workloads send comes to this process.
+    pub fn capture(&self) -> &Capture {
+        &self.0.capture
     }
 
     /// What becomes of what is sent to a collector.

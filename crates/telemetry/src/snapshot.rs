@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use leno_model::view::WorkloadId;
 use leno_model::{Fault, Histogram, SpiffeId};
 
+use crate::capture::Captured;
 use crate::certificates::Standing;
 use crate::event::{Reporter, Security};
 use crate::export::Exported;
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub accepts: CodeCounts,
     /// How each certificate stands that this process holds or waits for.
     pub certificates: Vec<(SpiffeId, Standing)>,
+    /// Whether what workloads send comes to this process, of those that are to be captured.
+    pub captured: Vec<(WorkloadId, Captured)>,
     /// How often each limit bit, of those that did.
     pub limits: Vec<(Limit, u64)>,
     /// Events counted as `other`, because the budget of series was spent.

@@ -1,4 +1,5 @@
-//! What a proxy says to be wrong that costs no call: a collector does not get what it sends, or its host's clocks go wrong.
+//! What a proxy says to be wrong and no call tells: a collector does not get what it sends, its host's clocks go wrong, what a
+//! workload sends does not come to it.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
@@ -13,7 +14,7 @@ use crate::carried::Misfit;
 pub struct Trouble {
     /// What kind of failure.
     pub code: Code,
-    /// With what: the collector's URL; `host`.
+    /// With what: the collector's URL; `host`; the workload, as `namespace/name`.
     pub about: Arc<str>,
     /// The failure in words.
     pub why: String,

@@ -1,4 +1,5 @@
-//! What proxies say of the hosts that they run on: clocks that are wrong, machines that stood still.
+//! What proxies say of the hosts and pods that they run on: captures that were lost, clocks that are wrong,
+//! machines that stood still.
 
 use leno_admin::Finding;
 use leno_model::{Code, Severity};
@@ -12,7 +13,7 @@ const FEW: usize = 3;
 impl Judged {
     /// What these say, of so many proxies that are connected.
     pub(super) fn hosts(&mut self, told: &[OfHost], connected: usize) {
-        for code in [Code::T013, Code::T029] {
+        for code in [Code::H007, Code::T013, Code::T029] {
             let those = told.iter().filter(|told| told.trouble.code == code);
             let those: Vec<_> = those.collect();
             match those.as_slice() {
@@ -47,13 +48,18 @@ fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
             format!("proxies {} and {} more", first.join(", "), rest.len())
         }
     };
-    let (severity, in_force, next) = match code == Code::T013 {
-        true => (
+    let (severity, in_force, next) = match code {
+        Code::H007 => (
+            Severity::Error,
+            "not ready, so that nobody new is led there; what the workload sends may go past its proxy, in plain",
+            "leno capture (in its network namespace), or make its pod anew · leno explain H007",
+        ),
+        Code::T013 => (
             Severity::Warning,
             "mesh time: certificates are judged by it, and no call fails",
             "timedatectl set-ntp true (on that host) · leno explain T013",
         ),
-        false => (
+        _ => (
             Severity::Info,
             "mesh time, asked for anew; what ended meanwhile was renewed or is asked for",
             "leno explain T029",

@@ -4,7 +4,7 @@ use leno_model::Ports;
 use leno_model::view::access::IpBlock;
 
 use super::{
-    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROXY_MARK, PROXY_USER, TABLE,
+    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROOFS, PROXY_MARK, PROXY_USER, TABLE,
     TUNNEL_PORT, UDP_REFUSED, rule,
 };
 use crate::nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
@@ -59,7 +59,10 @@ impl PodCapture {
     /// What the workload sends to itself, over loopback or at its own addresses, is its own affair, and
     /// what the proxy sends is the proxy's. Otherwise its TCP connections go to [`OUTBOUND_PORT`], its
     /// questions about names to [`DNS_PORT`], and TCP connections from outside to [`INBOUND_PORT`]. Nobody
-    /// reaches these three ports themselves from outside: what arrives there was redirected.
+    /// reaches these three ports themselves from outside: what arrives there was redirected. A connection from
+    /// outside to [`OUTBOUND_PORT`] goes to [`INBOUND_PORT`] like others: who asks there whether the proxy is
+    /// ready is answered only where connections from outside come to it. What the proxy sends to [`PROOFS`] goes
+    /// to [`OUTBOUND_PORT`], which tells it that connections from inside do.
     ///
     /// A TCP connection that was not redirected and should have been is closed: one that was open before,
     /// or that was opened while a chain was not there.
@@ -91,10 +94,12 @@ impl PodCapture {
     }
 
     fn outbound(&self) -> Vec<Rule> {
-        let mut rules = vec![
-            rule([self.known_by.sent()], Verdict::Return),
-            rule([Match::ToItself], Verdict::Return),
-        ];
+        let sent = self.known_by.sent();
+        let mut rules: Vec<_> = PROOFS
+            .map(|proof| rule([sent, Match::ToOther(proof)], Verdict::Return))
+            .into();
+        rules.push(rule([Match::ToItself], Verdict::Return));
+        rules.extend(self.proofs_of_what_is_left_out());
         rules.extend(left_out(&self.skip_outbound, Verdict::Return));
         if !self.skip_outbound.iter().any(|ports| ports.contains(NAMES)) {
             let redirected = |transport| {
@@ -108,6 +113,25 @@ impl PodCapture {
         let rest = [Match::Protocol(Transport::Tcp)];
         rules.push(rule(rest, Verdict::Redirect(OUTBOUND_PORT)));
         rules
+    }
+
+    /// What the proxy sends to [`PROOFS`] goes the way of what the workload sends. Only where that is left out,
+    /// it goes before it.
+    fn proofs_of_what_is_left_out(&self) -> impl Iterator<Item = Rule> {
+        let is_left_out = |proof| {
+            let mut blocks = self.skip_outbound_blocks.iter();
+            let mut ports = self.skip_outbound.iter();
+            ports.any(|ports| ports.contains(OUTBOUND_PORT))
+                || blocks.any(|block| block.contains(proof))
+        };
+        let proofs = PROOFS.into_iter().filter(move |proof| is_left_out(*proof));
+        proofs.map(|proof| {
+            let to = [
+                Match::To(IpBlock::host(proof)),
+                Match::Protocol(Transport::Tcp),
+            ];
+            rule(to, Verdict::Redirect(OUTBOUND_PORT))
+        })
     }
 
     /// About what goes past the proxy: datagrams that the workload sends of its own accord, and connections. What
@@ -135,15 +159,18 @@ impl PodCapture {
     }
 
     fn inbound(&self) -> Vec<Rule> {
-        let own = [
-            OUTBOUND_PORT,
-            INBOUND_PORT,
-            TUNNEL_PORT,
-            METRICS_PORT,
-            DNS_PORT,
-        ];
+        let own = [INBOUND_PORT, TUNNEL_PORT, METRICS_PORT, DNS_PORT];
         let mut rules = vec![rule([Match::OverLoopback], Verdict::Return)];
         rules.extend(left_out(&own.map(Ports::from), Verdict::Return));
+        // Who asks there whether the proxy is ready is to come the way of all others, unless that is left out.
+        let mut ports = self.skip_inbound.iter();
+        if ports.any(|ports| ports.contains(OUTBOUND_PORT)) {
+            let to = [
+                Match::ToItself,
+                Match::Port(Transport::Tcp, OUTBOUND_PORT.into()),
+            ];
+            rules.push(rule(to, Verdict::Redirect(INBOUND_PORT)));
+        }
         rules.extend(left_out(&self.skip_inbound, Verdict::Return));
         // What only passes through the namespace is somebody else's.
         let rest = [Match::ToItself, Match::Protocol(Transport::Tcp)];
@@ -187,6 +214,29 @@ mod tests {
     fn the_rules_of_a_pod_read_as_nft_prints_them() {
         let expect = include_str!("../../tests/cases/pod.nft");
         assert_eq!(PodCapture::default().rules().to_string(), expect);
+    }
+
+    #[test]
+    fn what_is_tried_is_captured_where_all_else_is_left_out() {
+        let capture = PodCapture {
+            skip_inbound: vec!["1-65535".parse().unwrap()],
+            skip_outbound_blocks: vec![IpBlock::parse("192.0.0.0/16").unwrap()],
+            ..PodCapture::default()
+        };
+        let text = capture.rules().to_string();
+        let before = |first: &str, then: &str| {
+            let [first, then] = [first, then].map(|rule| text.find(rule));
+            assert!(first.is_some_and(|first| Some(first) < then), "{text}");
+        };
+        before(
+            "ip daddr 192.0.2.150 meta l4proto tcp redirect to :15001",
+            "ip daddr 192.0.0.0/16 return",
+        );
+        before(
+            "fib daddr type local tcp dport 15001 redirect to :15006",
+            "tcp dport 1-65535 return",
+        );
+        assert!(!text.contains("ip6 daddr 2001:db8::150 "), "{text}");
     }
 
     #[test]

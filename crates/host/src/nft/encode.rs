@@ -219,6 +219,12 @@ fn put_match(to: &mut Writer, condition: Match) {
             IpAddr::V4(_) => put_address(to, block, IPV4, 16),
             IpAddr::V6(_) => put_address(to, block, IPV6, 24),
         },
+        Match::ToOther(IpAddr::V4(address)) => {
+            put_other_address(to, IPV4, 16, &address.octets());
+        }
+        Match::ToOther(IpAddr::V6(address)) => {
+            put_other_address(to, IPV6, 24, &address.octets());
+        }
         Match::From(block) => match block.address() {
             IpAddr::V4(_) => put_address(to, block, IPV4, 12),
             IpAddr::V6(_) => put_address(to, block, IPV6, 8),
@@ -293,6 +299,14 @@ fn put_address(to: &mut Writer, block: IpBlock, version: u8, offset: u32) {
             equals(to, &octets);
         }
     }
+}
+
+fn put_other_address(to: &mut Writer, version: u8, offset: u32, octets: &[u8]) {
+    load_meta(to, META_NFPROTO);
+    equals(to, &[version]);
+    let length = u32::try_from(octets.len()).unwrap_or(0);
+    load_payload(to, NETWORK_HEADER, offset, length);
+    compare(to, COMPARE_DIFFERS, octets);
 }
 
 fn put_protocol(to: &mut Writer, number: u8) {

@@ -1,6 +1,9 @@
 //! Rules as people read them: the syntax of nft(8).
 
-use std::fmt::{Display, Formatter, Result};
+use std::{
+    fmt::{Display, Formatter, Result},
+    net::IpAddr,
+};
 
 use leno_model::view::access::IpBlock;
 
@@ -75,6 +78,8 @@ impl Display for Match {
             Self::User(user) => write!(f, "meta skuid {user}"),
             Self::OverLoopback => f.write_str("iif \"lo\""),
             Self::To(block) => write_block(f, "daddr", block),
+            Self::ToOther(address @ IpAddr::V4(_)) => write!(f, "ip daddr != {address}"),
+            Self::ToOther(address @ IpAddr::V6(_)) => write!(f, "ip6 daddr != {address}"),
             Self::From(block) => write_block(f, "saddr", block),
             Self::ToItself => f.write_str("fib daddr type local"),
             Self::Reply => f.write_str("ct direction reply"),

@@ -96,7 +96,8 @@ impl Injection {
 
     /// It starts before any other container and ends after them (`restartPolicy: Always` of an init container).
     fn proxy(&self) -> Value {
-        let ready = json!({"path": "/ready", "port": 15020});
+        // The outbound port of the pod's address leads to the proxy only while its rules hold.
+        let ready = json!({"path": "/ready", "port": 15001});
         json!({
             "name": PROXY,
             "image": self.image,
@@ -107,7 +108,7 @@ impl Injection {
                 "--state", format!("{STATE}/proxy"),
                 "--workload", "$(POD_NAMESPACE)/$(POD_NAME)",
                 "--tunnel", "15008", "--advertise", "$(POD_IP)",
-                "--outbound", "15001", "--inbound", "15006", "--dns", "15053", "--metrics", "15020",
+                "--outbound", "15001", "--captured", "--inbound", "15006", "--dns", "15053", "--metrics", "15020",
             ],
             "env": [
                 field("POD_NAME", "metadata.name"),
@@ -116,7 +117,7 @@ impl Injection {
                 {"name": "LENO_PROXIES", "value": format!("{STATE}/proxies")},
             ],
             "startupProbe": {"httpGet": ready, "periodSeconds": 1, "failureThreshold": 3600},
-            "readinessProbe": {"httpGet": ready, "periodSeconds": 5},
+            "readinessProbe": {"httpGet": ready, "periodSeconds": 3, "failureThreshold": 2},
             "securityContext": {
                 "runAsUser": UID,
                 "runAsGroup": UID,

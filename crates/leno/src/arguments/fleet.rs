@@ -450,6 +450,11 @@ pub(crate) struct Joined {
     #[arg(long, value_name = "ADDRESS|PORT", requires = "workloads")]
     pub(crate) inbound: Option<At>,
 
+    /// Packet rules lead what the first workload sends to --outbound (leno capture): try that again and again, and do
+    /// not be ready while it does not hold
+    #[arg(long, requires = "outbound")]
+    pub(crate) captured: bool,
+
     /// Where questions about names arrive that were captured, over UDP and TCP; a port alone is that of the
     /// loopback. What is not of the mesh is asked of the servers that /etc/resolv.conf names
     #[arg(long, value_name = "ADDRESS|PORT", requires = "workloads")]

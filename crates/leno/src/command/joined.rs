@@ -3,6 +3,7 @@
 mod applications;
 pub(super) mod holding;
 mod joining;
+mod proving;
 mod running;
 mod wanted;
 
@@ -188,6 +189,8 @@ async fn live(
         () = signals.next() => service::ends(),
         () = offered => {}
         never = starting => match never {},
+        // What drains listens no longer.
+        never = running.prove(terminal) => match never {},
     }
     running.drain(signals).await;
     Ok(succession)

@@ -53,9 +53,8 @@ impl Follower {
         if let Err(status) = incoming.begun().await {
             return status.to_string();
         }
-        let news = self.telemetry.as_ref();
-        let news = news.map(|telemetry| telemetry.export().news());
-        let telling = troubles::tell(line.clone(), news, self.timekeeper.wrong());
+        let clocks = self.timekeeper.wrong();
+        let telling = troubles::tell(line.clone(), self.telemetry.clone(), clocks);
         let _telling = EndWith(tokio::spawn(telling));
         let looks = looks::tell(line.clone(), self.looks.clone(), self.clocks.clone());
         let _looks = EndWith(tokio::spawn(looks));

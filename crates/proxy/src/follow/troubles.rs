@@ -1,6 +1,10 @@
-//! Tells the control plane what is wrong that costs no call, on a call that this proxy holds open.
+//! Tells the control plane what is wrong and no call tells, on a call that this proxy holds open.
 
 use leno_channel::grpc::{Line, Status};
+use leno_model::Code;
+use leno_model::view::WorkloadId;
+use leno_telemetry::Telemetry;
+use leno_telemetry::capture::{Captured, Tried};
 use leno_telemetry::export::{News, Trouble};
 use leno_wire::call;
 use leno_wire::troubles::{self, Troubles};
@@ -8,18 +12,25 @@ use tokio::sync::watch;
 
 use crate::follow::time::Wrong;
 
-/// Tells what is wrong with the host's clocks, and with what is sent to a collector if `news` says so, and each change of it,
-/// for as long as the connection lasts; an older control plane hears none of it.
-pub(super) async fn tell(line: Line, news: Option<News>, clocks: watch::Receiver<Wrong>) {
+/// Tells what is wrong with the host's clocks, and what `telemetry` knows to be wrong with the capture and with what is
+/// sent to a collector, and each change of it, for as long as the connection lasts; an older control plane hears
+/// none of it.
+pub(super) async fn tell(line: Line, telemetry: Option<Telemetry>, clocks: watch::Receiver<Wrong>) {
     // Why it ended is told by the connection that ends with it.
-    drop(tell_each(&line, news, clocks).await);
+    drop(tell_each(&line, telemetry.as_ref(), clocks).await);
 }
 
 async fn tell_each(
     line: &Line,
-    mut news: Option<News>,
+    telemetry: Option<&Telemetry>,
     mut clocks: watch::Receiver<Wrong>,
 ) -> Result<(), Status> {
+    let mut news = telemetry.map(|telemetry| telemetry.export().news());
+    let nothing = watch::Sender::default();
+    let mut captures = match telemetry {
+        Some(telemetry) => telemetry.capture().known(),
+        None => nothing.subscribe(),
+    };
     let (mut sender, mut incoming) = line.call(call::TROUBLES).await?;
     incoming.begun().await?;
     clocks.mark_changed();
@@ -28,9 +39,15 @@ async fn tell_each(
         tokio::select! {
             told = next_of(&mut news) => not_sent = told,
             Ok(()) = clocks.changed() => {}
+            Ok(()) = captures.changed() => {}
         }
         let of_clocks: Vec<_> = clocks.borrow_and_update().troubles().collect();
-        let wrong = of_clocks.into_iter();
+        let lost: Vec<_> = captures
+            .borrow_and_update()
+            .iter()
+            .filter_map(lost)
+            .collect();
+        let wrong = of_clocks.into_iter().chain(lost);
         let wrong = wrong.chain(not_sent.iter().cloned().map(worded));
         let wrong = Troubles(wrong.take(Troubles::MOST).collect());
         sender.send(&wrong.encode()).await?;
@@ -43,6 +60,18 @@ async fn next_of(news: &mut Option<News>) -> Vec<Trouble> {
         Some(news) => news.next().await,
         None => std::future::pending().await,
     }
+}
+
+fn lost((workload, captured): (&WorkloadId, &Captured)) -> Option<troubles::Trouble> {
+    let Tried::Lost { why, since } = &captured.tried else {
+        return None;
+    };
+    Some(troubles::Trouble {
+        code: Code::H007,
+        about: workload.to_string().into(),
+        why: why.clone(),
+        since: *since,
+    })
 }
 
 fn worded(trouble: Trouble) -> troubles::Trouble {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use leno_model::{SpiffeId, Wall};
+use leno_model::view::WorkloadId;
+use leno_model::{Name, Namespace, SpiffeId, Wall};
 use leno_telemetry::metric::METRICS;
 use leno_telemetry::prometheus::Format;
 use leno_telemetry::{Settings, Telemetry};
@@ -268,6 +269,49 @@ renewals_failed{identity="shop/web"} 0
     );
 }
 
+fn workload(name: &str) -> WorkloadId {
+    WorkloadId {
+        namespace: Namespace::new("shop").unwrap(),
+        name: Name::new(name).unwrap(),
+    }
+}
+
+#[test]
+fn whether_workloads_are_captured_is_told_of_those_that_are_to_be() {
+    let telemetry = Telemetry::new(Settings::default());
+    let check = |expect: &str| {
+        let text = scrape(&telemetry);
+        let lines = text.lines();
+        let told = lines.filter_map(|line| line.strip_prefix("leno_capture_"));
+        let told = told.map(|line| format!("{line}\n"));
+        assert_eq!(told.collect::<String>(), expect.trim_start());
+    };
+    check("");
+    let web = workload("web");
+    telemetry.capture().expect(web.clone());
+    check(
+        r#"
+proven{workload="shop/web"} 0
+losses_total{workload="shop/web"} 0
+"#,
+    );
+    telemetry.capture().proven(&web);
+    check(
+        r#"
+proven{workload="shop/web"} 1
+losses_total{workload="shop/web"} 0
+"#,
+    );
+    let capture = telemetry.capture();
+    capture.lost(&web, "nothing came".to_owned(), Wall::default());
+    check(
+        r#"
+proven{workload="shop/web"} 0
+losses_total{workload="shop/web"} 1
+"#,
+    );
+}
+
 #[test]
 fn every_sample_has_the_labels_of_the_table() {
     let text = scrape(&everything());
@@ -365,6 +409,7 @@ pub(crate) fn everything() -> Telemetry {
     let telemetry = observe(EVERYTHING);
     let ends = Wall::since_epoch(Duration::from_secs(86_400));
     telemetry.certificates().held(&identity("cart"), ends);
+    telemetry.capture().expect(workload("cart"));
     telemetry
 }
 

@@ -105,8 +105,15 @@ fn widen(lab: &Lab, hosts: usize) {
     }
 }
 
-/// The proxy of a pod, which runs as the user of proxies and listens as a sidecar does.
+/// The proxy of a pod, which runs as the user of proxies and listens as a sidecar does, once it carries calls.
 fn sidecar(lab: &Lab, host: usize, workloads: &[&str]) -> Process {
+    let proxy = sidecar_with(lab, host, workloads, &[]);
+    proxy.until_says(&["adopted view"]);
+    proxy
+}
+
+/// The same with more options, as soon as it runs.
+fn sidecar_with(lab: &Lab, host: usize, workloads: &[&str], more: &[&str]) -> Process {
     let made = ask(lab, &["token", "create", &format!("shop/{}", workloads[0])]);
     let token = made.split_whitespace().last();
     let token = token.expect("the token comes last");
@@ -131,11 +138,8 @@ fn sidecar(lab: &Lab, host: usize, workloads: &[&str]) -> Process {
         "--inbound",
         "15006",
     ];
-    proxy.args(doors);
-    let log = lab.path(&format!("{}.log", workloads[0]));
-    let proxy = Process::start(&mut proxy, &log);
-    proxy.until_says(&["adopted view"]);
-    proxy
+    proxy.args(doors).args(more);
+    Process::start(&mut proxy, &lab.path(&format!("{}.log", workloads[0])))
 }
 
 /// A server of HTTP at a port of all addresses of a host, which says `said`.
@@ -292,7 +296,8 @@ fn from_outside_nobody_speaks_to_what_takes_captured_calls() {
     let lab = Lab::new(2);
     widen(&lab, 2);
     // Nothing is there but listeners at all addresses: the rules alone keep others out.
-    let _servers = [15001, 15006, 15053, 8080].map(|port| server(&lab, 2, port, "within"));
+    let ports = [15001, 15006, 15053, 8080];
+    let _servers = ports.map(|port| server(&lab, 2, port, &format!("within {port}")));
     let mut datagrams = lab.host(2).command("python3");
     let datagrams = Process::start(
         datagrams.args(["-c", DATAGRAMS]),
@@ -312,7 +317,9 @@ fn from_outside_nobody_speaks_to_what_takes_captured_calls() {
     for options in [&[][..], &["--skip-inbound-ports", "1-65535"]] {
         captured(&lab, 2, options);
         for ip in ips {
-            for port in [15001, 15006, 15053] {
+            // What is said to be for 15001 comes in like all else.
+            assert!(reached(ip, 15001).starts_with("within 15006"));
+            for port in [15006, 15053] {
                 // Refused, at once.
                 assert_eq!(reached(ip, port), "000 7", "{ip} {port} {options:?}");
             }
@@ -350,7 +357,7 @@ fn from_outside_nobody_speaks_to_what_takes_captured_calls() {
     let source = ["--interface", "wire"];
     let mut curl = lab.host(1).command("curl");
     curl.args(["-s", "--max-time", "20", "-w", "%{http_code} %{exitcode}"]);
-    curl.args(source).arg(url("127.0.0.99", 15001));
+    curl.args(source).arg(url("127.0.0.99", 15053));
     let refused = ended(&mut curl).expect("curl ends in time").out;
     assert_eq!(refused, "000 7");
 }
@@ -451,8 +458,8 @@ const WAYS: [(usize, &str); 4] = [
     (1, "http://[fd77::2]:8080/x"),
 ];
 
-fn nft(lab: &Lab, words: &str) {
-    run(lab.host(2).command("nft").args(words.split(' ')));
+fn nft(lab: &Lab, host: usize, words: &str) {
+    run(lab.host(host).command("nft").args(words.split(' ')));
 }
 
 #[test]
@@ -490,7 +497,7 @@ fn rules_that_somebody_changes_are_put_back_under_load() {
             "add table inet leno { flags dormant; }",
         ];
         for (change, number) in changes.iter().zip(1..) {
-            nft(&lab, change);
+            nft(&lab, 2, change);
             watch.until_says(&[&format!("put back  H005 not-captured · {number} so far")]);
             for way in 0..WAYS.len() {
                 let answer = calls(way);
@@ -525,10 +532,119 @@ fn what_is_not_redirected_and_should_be_is_closed() {
     open.until_says(&["ended"]);
     // A chain that is not there leads nothing to the proxy, and another one lets nothing past it.
     for chain in ["outbound", "inbound"] {
-        nft(&lab, &format!("delete chain inet leno {chain}"));
+        nft(&lab, 2, &format!("delete chain inet leno {chain}"));
     }
     for (host, url) in WAYS {
         let answer = call(&lab, host, APPLICATION, url);
         assert!(answer.starts_with("000"), "{url}: {answer}");
     }
+}
+
+/// What a question whether a pod's proxy is ready gets until it gets `expected`.
+fn until_ready(lab: &Lab, from: usize, url: &str, expected: &str) -> String {
+    let mut last = String::new();
+    until(&format!("{expected} of {url}"), || {
+        last = call(lab, from, APPLICATION, url);
+        last.starts_with(expected).then_some(())
+    });
+    last
+}
+
+#[test]
+fn a_proxy_without_rights_sees_whether_it_is_captured() {
+    let lab = Lab::new(3);
+    widen(&lab, 3);
+    lab.write("shop.yaml", SHOP);
+    let _control = control_on(&lab, OUTSIDE);
+    ask(&lab, &["apply", "-f", "shop.yaml", "-n", "shop"]);
+    let proxy = sidecar_with(&lab, 1, &["web"], &["--captured", "--metrics", "15020"]);
+    let own = "http://127.0.0.1:15020/ready";
+    let outside = [
+        "http://10.77.0.1:15001/ready",
+        "http://[fd77::1]:15001/ready",
+    ];
+    let check = || {
+        let mut leno = Command::new(binary());
+        leno.arg("check").env("LENO_CONTEXT", lab.path("socket"));
+        ended(leno.current_dir(lab.path("")))
+            .expect("it ends in time")
+            .out
+    };
+    let captures = ["capture_proven", "capture_losses_total"];
+    let captures = captures.map(|name| format!("leno_{name}{{workload=\"shop/web\"}}"));
+    let metrics = || {
+        let all = call(&lab, 1, APPLICATION, "http://127.0.0.1:15020/metrics");
+        captures.each_ref().map(|name| {
+            let (_, value) = all.split_once(name.as_str()).expect("it is among them");
+            value
+                .split_whitespace()
+                .next()
+                .expect("it has a value")
+                .to_owned()
+        })
+    };
+
+    // Nobody was captured yet: it is not ready, and asked from outside it is not there.
+    proxy.until_says(&[
+        "not captured",
+        "H007 capture-lost",
+        "192.0.2.150",
+        "2001:db8::150",
+    ]);
+    until_ready(
+        &lab,
+        1,
+        own,
+        "H007 capture-lost: shop/web: what was sent to 192.0.2.150:15001",
+    );
+    assert_eq!(call(&lab, OUTSIDE, APPLICATION, outside[0]), "000 7");
+    captured(&lab, 1, &[]);
+    proxy.until_says(&["captured  what is sent comes here"]);
+    until_ready(&lab, 1, own, "ready");
+    for url in outside {
+        assert!(
+            call(&lab, OUTSIDE, APPLICATION, url).starts_with("ready"),
+            "{url}"
+        );
+    }
+    // Who pretends to be the proxy proves nothing and gets nothing.
+    let pretended = call(&lab, 1, APPLICATION, "http://192.0.2.150/x");
+    assert!(pretended.starts_with("000"), "{pretended}");
+    assert_eq!(metrics(), ["1", "1"]);
+    until("nothing is wrong", || {
+        (!check().contains("H007")).then_some(())
+    });
+
+    // All rules are gone, those of one family, those about what comes in: each is seen.
+    nft(&lab, 1, "flush ruleset");
+    until_ready(&lab, 1, own, "H007 capture-lost");
+    let lost = "H007 capture-lost";
+    until("the control plane says so", || {
+        let said = check();
+        (said.contains(lost) && said.contains("proxy shop/web")).then_some(())
+    });
+    assert_eq!(metrics(), ["0", "2"]);
+    assert_eq!(call(&lab, OUTSIDE, APPLICATION, outside[1]), "000 7");
+    captured(&lab, 1, &[]);
+    until_ready(&lab, 1, own, "ready");
+    until("that is over", || (!check().contains(lost)).then_some(()));
+
+    nft(
+        &lab,
+        1,
+        "insert rule inet leno outbound meta nfproto ipv6 return",
+    );
+    let words = "H007 capture-lost: shop/web: what was sent to [2001:db8::150]:15001 did not come";
+    let said = until_ready(&lab, 1, own, words);
+    assert!(!said.contains("192.0.2.150"), "{said}");
+    // Without a way out over a family there is nothing of it to capture.
+    run(lab
+        .host(1)
+        .command("ip")
+        .args(["-6", "route", "del", "default"]));
+    until_ready(&lab, 1, own, "ready");
+    captured(&lab, 1, &[]);
+    nft(&lab, 1, "delete chain inet leno inbound");
+    let asked = call(&lab, OUTSIDE, APPLICATION, outside[0]);
+    assert!(asked.starts_with("000"), "{asked}");
 }

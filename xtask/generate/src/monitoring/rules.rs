@@ -179,6 +179,15 @@ const ALERTS: &[Alert] = &[
         description: "Its proxy says so, also where no control plane is there to say it. Next: leno check · leno certs list",
     },
     Alert {
+        name: "LenoCaptureLost",
+        expression: "min by (workload) (leno_capture_proven) < 1",
+        wait: "1m",
+        severity: Severity::Critical,
+        page: Page::Of(Code::H007),
+        summary: "What {{ $labels.workload }} sends does not come to its proxy",
+        description: "It may go past it in plain; nobody new is led there. Next: leno check",
+    },
+    Alert {
         name: "LenoAuthorityEnds",
         expression: "leno_control_certificate_ends_seconds{of=~\"intermediate|root\"} - time() < 7 * 86400",
         wait: "1h",

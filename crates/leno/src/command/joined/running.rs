@@ -17,7 +17,10 @@ use leno_traffic::Scope;
 use tokio::sync::watch;
 
 use crate::command::ending::{EndSignals, end};
+use crate::command::joined::proving;
 use crate::command::joined::wanted::Wanted;
+use crate::command::seed;
+use crate::terminal::Terminal;
 
 /// What a proxy starts with, once there is a view.
 pub(super) struct Start<'a> {
@@ -54,8 +57,11 @@ pub(super) struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    /// One that has not started.
+    /// One that has not started. A workload that is to be captured counts as not captured until that is proven.
     pub(super) fn new(start: Start<'a>) -> Self {
+        if let Some(workload) = start.wanted.captured() {
+            start.telemetry.capture().expect(workload.clone());
+        }
         Self {
             start,
             proxy: OnceCell::new(),
@@ -85,6 +91,21 @@ impl<'a> Running<'a> {
             self.start.asker.ask(service).await.ok();
         }
         pending().await
+    }
+
+    /// Tries whether what the workload sends comes to the proxy, if it is to, and tells what changes.
+    pub(super) async fn prove(&self, terminal: &RefCell<&mut Terminal>) -> Infallible {
+        let Some(workload) = self.start.wanted.captured() else {
+            return pending().await;
+        };
+        let telemetry = &self.start.telemetry;
+        let proxy = self.started().await;
+        let clocks = self.start.clocks.clone();
+        let prover = proxy.prover(workload.clone(), telemetry, clocks, seed());
+        tokio::select! {
+            never = prover.run() => never,
+            never = proving::tell(workload, telemetry.capture(), terminal) => never,
+        }
     }
 
     /// The proxy, once it has started.

@@ -68,6 +68,12 @@ impl<'a> Wanted<'a> {
         })
     }
 
+    /// The workload that is captured, if one is.
+    pub(super) fn captured(&self) -> Option<&WorkloadId> {
+        let captured = self.options.captured.then(|| self.workloads.first());
+        captured.flatten()
+    }
+
     /// What the proxy starts with.
     pub(super) fn settings(&self) -> anyhow::Result<Settings> {
         let options = self.options;

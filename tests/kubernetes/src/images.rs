@@ -20,19 +20,24 @@ pub const LENO: &str = "leno.test/leno:1";
 
 /// The image of Leno as it was built with the tests; nodes know it once it is imported.
 pub fn of_leno() -> Result<Image, Failure> {
+    let made = leno_image::of_leno(&[LENO], &leno_e2e::built("leno"), &plugin()?);
+    made.map_err(|why| Failure::of("the image of Leno")(io::Error::other(why)))
+}
+
+/// The network plugin of nodes, which runs on any.
+pub fn plugin() -> Result<PathBuf, Failure> {
     let leno = leno_e2e::built("leno");
-    let profile = match leno
+    let is_release = leno
         .parent()
-        .is_some_and(|folder| folder.ends_with("release"))
-    {
+        .is_some_and(|folder| folder.ends_with("release"));
+    let profile = match is_release {
         true => "release",
         false => "dev",
     };
     // target/PROFILE/leno
     let target = leno.ancestors().nth(2).unwrap_or(&leno);
-    let made = leno_image::plugin(profile, target)
-        .and_then(|plugin| leno_image::of_leno(&[LENO], &leno, &plugin));
-    made.map_err(|why| Failure::of("the image of Leno")(io::Error::other(why)))
+    let made = leno_image::plugin(profile, target);
+    made.map_err(|why| Failure::of("the plugin")(io::Error::other(why)))
 }
 
 /// An image of one program, which needs no library: it is `/NAME`, and what runs.

@@ -19,5 +19,5 @@ mod sandbox;
 
 pub use cluster::{Cluster, Tier};
 pub use failure::Failure;
-pub use images::{LENO, POD, of_leno, of_program};
+pub use images::{LENO, POD, of_leno, of_program, plugin};
 pub use programs::Programs;

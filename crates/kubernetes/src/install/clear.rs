@@ -7,7 +7,7 @@ use kube::Error;
 use leno_model::Code;
 
 use super::ready::until;
-use super::{Installation, NotApplied, Object, node, selector};
+use super::{NotApplied, Object, node, selector};
 use crate::cluster::Cluster;
 
 /// Some nodes are not as they were before.
@@ -51,11 +51,7 @@ impl Cluster {
         patience: Duration,
         tell: impl FnMut(&str),
     ) -> Result<(), NotCleared> {
-        let [.., proxies] = node::all(&Installation {
-            image: String::new(),
-            storage_class: None,
-            node: true,
-        });
+        let proxies = node::proxies_of("");
         // It begins where no proxy answers any more, and is asked for before that: whoever goes on later finds it.
         if let Some(image) = self.image_of(&proxies).await? {
             self.apply(&node::clearing(&image), true).await?;

@@ -31,7 +31,12 @@ pub(super) fn own() -> BTreeMap<String, String> {
 
 /// Whom nodes' proxies act as, and the pods themselves.
 pub(super) fn all(chosen: &Installation) -> [Object; 2] {
-    [Object::of(&account()), Object::of(&proxies(chosen))]
+    [Object::of(&account()), proxies_of(&chosen.image)]
+}
+
+/// The proxies, of this image.
+pub(super) fn proxies_of(image: &str) -> Object {
+    Object::of(&proxies(image))
 }
 
 /// It has no right at the API server, and no token for it.
@@ -53,9 +58,9 @@ fn named(name: &str) -> ObjectMeta {
 }
 
 /// The proxies. A newer one takes the sockets of the older one over, and then that one ends.
-fn proxies(chosen: &Installation) -> DaemonSet {
+fn proxies(image: &str) -> DaemonSet {
     let pod = PodSpec {
-        containers: vec![container(chosen)],
+        containers: vec![proxy(image)],
         volumes: Some(volumes()),
         ..on_every_node()
     };
@@ -186,7 +191,7 @@ fn mounts() -> Vec<VolumeMount> {
     FOLDERS.map(folder).into()
 }
 
-fn container(chosen: &Installation) -> Container {
+fn proxy(image: &str) -> Container {
     let token = format!("{TOKENS}/{TOKEN}");
     let state = format!("{STATE}/proxy");
     let (name, port) = METRICS;
@@ -223,7 +228,7 @@ fn container(chosen: &Installation) -> Container {
     });
     Container {
         name: "node".to_owned(),
-        image: Some(chosen.image.clone()),
+        image: Some(image.to_owned()),
         args: Some(arguments.map(str::to_owned).into()),
         env: Some(vec![node_name(), mesh()]),
         ports: Some(vec![ContainerPort {

@@ -61,6 +61,11 @@ impl Cluster {
         Ok(installed)
     }
 
+    /// Whether there are proxies of nodes.
+    pub async fn has_node_proxies(&self) -> Result<bool, NotApplied> {
+        self.is_there(&node::proxies_of("")).await
+    }
+
     /// Takes an object away, and waits until it is gone.
     pub async fn remove(&self, object: &Object, patience: Duration) -> Result<(), NotApplied> {
         let api = self.api_of(object);

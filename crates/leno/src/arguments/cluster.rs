@@ -23,6 +23,7 @@ pub(crate) struct Reached {
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     leno install                          checks, shows what would change, asks, waits until it is ready\n  \
+    leno install --node                   with a proxy on each node, for pods that get none in them\n  \
     leno install --print yaml | kubectl apply --server-side -f -\n  \
     leno install --print helm --to leno.tgz\n  \
     then:  helm install leno leno.tgz --namespace leno-system --create-namespace\n\n\
@@ -41,7 +42,8 @@ pub(crate) struct Install {
     #[arg(long, value_name = "NAME")]
     pub(crate) storage_class: Option<String>,
 
-    /// Also a proxy on each node, for pods labelled leno.dev/dataplane-mode: node, which get none in them
+    /// Also a proxy on each node, for pods labelled leno.dev/dataplane-mode: node, which get none in them. Where
+    /// there are such proxies they stay without it, too
     #[arg(long)]
     pub(crate) node: bool,
 
@@ -83,8 +85,8 @@ pub(crate) struct Install {
 #[derive(Args)]
 #[command(
     after_help = "Takes away what leno install has made, the control plane's state and the keys of its CA among it, and what\n\
-    stands of it in the status of routes. Nothing of Leno is left then but what you have written: labels, and\n\
-    proxies in pods until these are made anew."
+    stands of it in the status of routes. What nodes' proxies have put onto each node goes first, and is waited for.\n\
+    Nothing of Leno is left then but what you have written: labels, and proxies in pods until these are made anew."
 )]
 pub(crate) struct Uninstall {
     #[command(flatten)]

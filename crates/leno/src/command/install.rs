@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use leno_kubernetes::Cluster;
@@ -109,6 +110,14 @@ async fn install(
         Ok(cluster) => cluster,
         Err(answer) => return Ok(answer),
     };
+    // Who changes something else of an installation does not take them away.
+    let chosen = &match cluster.has_node_proxies().await {
+        Ok(has) => Installation {
+            node: chosen.node || has,
+            ..chosen.clone()
+        },
+        Err(why) => return not_applied(&why, UNCHANGED, terminal),
+    };
     let mut objects = chosen.objects();
     let named = options.trust_domain.as_ref();
     let checked = match cluster.check(chosen, &objects, named).await {
@@ -141,12 +150,12 @@ async fn install(
             terminal.progress(Line::new().good(done(change)).plain(" ").plain(object));
         }
     }
-    if let Err(why) = wait(&cluster, options, terminal).await {
+    if let Err(why) = wait(&cluster, chosen, options.wait, terminal).await {
         let before = "what was there before";
         return failed(why.code, why.to_string(), before, terminal);
     }
     let exec = format!("kubectl exec -n {NAMESPACE} deploy/{CONTROL} -- /leno");
-    let ready = Line::new().good("ready").plain(match options.node {
+    let ready = Line::new().good("ready").plain(match chosen.node {
         false => "  the control plane runs in ",
         true => "  the control plane and a proxy on each node run in ",
     });
@@ -162,13 +171,14 @@ async fn install(
 /// Waits until all of it is ready.
 async fn wait(
     cluster: &Cluster,
-    options: &Install,
+    chosen: &Installation,
+    patience: Duration,
     terminal: &mut Terminal,
 ) -> Result<(), NotReady> {
     let mut tell = |why: &str| terminal.progress(Line::new().dim("waiting ").plain(why));
-    cluster.until_ready(options.wait, &mut tell).await?;
-    match options.node {
-        true => cluster.until_nodes_ready(options.wait, &mut tell).await,
+    cluster.until_ready(patience, &mut tell).await?;
+    match chosen.node {
+        true => cluster.until_nodes_ready(patience, &mut tell).await,
         false => Ok(()),
     }
 }

@@ -8,5 +8,6 @@ mod injected;
 mod install;
 mod killed;
 mod node;
+mod nodes;
 mod rest;
 mod sidecar;

@@ -1,0 +1,136 @@
+//! What nodes' proxies put onto nodes: the plugin, as a real runtime calls it, and taking it away again.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use leno_cluster::{Cluster, LENO, POD, plugin};
+use leno_e2e::{ended_within, run_within};
+
+/// So long something may take beside other work.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The network configuration of the node.
+const FILE: &str = "/etc/cni/net.d/10-node.conflist";
+
+/// What a command says on the node.
+fn on_node(cluster: &Cluster, command: &str) -> String {
+    run_within(PATIENCE, cluster.inside("sh").args(["-c", command]))
+}
+
+/// Puts the plugin there as nodes' proxies do, with another socket.
+fn put(cluster: &Cluster, socket: &Path) {
+    let (plugin, socket) = (plugin().unwrap(), socket.display());
+    let entry = format!(r#"{{"type":"leno-cni","socket":"{socket}"}}"#);
+    let copied = format!("cp {} /opt/cni/bin/leno-cni", plugin.display());
+    // The list of plugins ends the file.
+    let listed = format!("sed -i 's#]}}$#,{entry}]}}#' {FILE}");
+    on_node(cluster, &format!("{copied} && {listed}"));
+}
+
+/// A proxy that serves one pod, and gives what it was asked.
+fn serve(socket: &Path) -> JoinHandle<String> {
+    let listener = UnixListener::bind(socket).unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        stream.write_all(b"{\"served\": true}\n").unwrap();
+        line
+    })
+}
+
+fn pod(namespace: &str, name: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}}}, spec: {{\
+         terminationGracePeriodSeconds: 0, containers: [{{name: a, image: '{POD}', args: [pause]}}]}}}}"
+    )
+}
+
+/// What is said of a pod in a field.
+fn said(cluster: &Cluster, namespace: &str, name: &str, field: &str) -> String {
+    let field = format!("jsonpath={{{field}}}");
+    let asked = ["get", "pod", name, "-n", namespace, "-o", &field];
+    cluster.ask(&asked).unwrap()
+}
+
+fn runs(cluster: &Cluster, namespace: &str, name: &str) {
+    let is_running = || said(cluster, namespace, name, ".status.phase") == "Running";
+    let running = cluster.until(&format!("{name} runs"), || is_running().then_some(()));
+    running.unwrap();
+}
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn a_pod_waits_for_its_nodes_proxy_and_nodes_are_left_as_they_were() {
+    let cluster = Cluster::for_leno().unwrap();
+    let before = on_node(&cluster, &format!("cat {FILE}"));
+    let socket = cluster.folder().join("node.sock");
+    put(&cluster, &socket);
+    cluster.apply(&pod("default", "cart")).unwrap();
+    // A node comes up without its proxy.
+    cluster.apply(&pod("kube-system", "names")).unwrap();
+    runs(&cluster, "kube-system", "names");
+    let refused = cluster.until("it is said why the pod does not start", || {
+        let events = cluster.ask(&["get", "events", "-o", "jsonpath={.items[*].message}"]);
+        events.ok().filter(|events| events.contains("H013"))
+    });
+    let refused = refused.unwrap();
+    assert!(refused.contains("nobody answers at"), "{refused}");
+
+    let asked = serve(&socket);
+    runs(&cluster, "default", "cart");
+    let asked = asked.join().unwrap();
+    let [uid, address] =
+        [".metadata.uid", ".status.podIP"].map(|field| said(&cluster, "default", "cart", field));
+    for word in [
+        "\"add\"",
+        "\"default\"",
+        "\"cart\"",
+        "/netns/",
+        &uid,
+        &address,
+    ] {
+        assert!(asked.contains(word), "{word} is not in {asked}");
+    }
+    // Nobody is asked when it goes.
+    fs::remove_file(&socket).unwrap();
+    let delete = ["delete", "pod", "cart", "--timeout=120s"];
+    cluster.ask(&delete).unwrap();
+
+    // Whether proxies are ready by then or not.
+    let install = [
+        "install", "--yes", "--node", "--image", LENO, "--wait", "1s",
+    ];
+    let installed = ended_within(PATIENCE, cluster.leno(&install).stdin(Stdio::null())).unwrap();
+    for object in [
+        "DaemonSet leno-system/leno-node",
+        "ConfigMap leno-system/leno-mesh",
+    ] {
+        let made = format!("+ {object}");
+        assert!(installed.out.contains(&made), "{}", installed.out);
+    }
+    let mesh = [
+        "get",
+        "configmap",
+        "leno-mesh",
+        "-n",
+        "leno-system",
+        "-o",
+        "jsonpath={.data.mesh}",
+    ];
+    let told = cluster.until("nodes are told where the mesh is", || {
+        cluster.ask(&mesh).ok().filter(|told| !told.is_empty())
+    });
+    assert!(told.unwrap().starts_with("leno-mesh:cluster.local:"));
+    let uninstalled = run_within(PATIENCE, &mut cluster.leno(&["uninstall", "--yes"]));
+    assert!(uninstalled.contains("gone  all of that"), "{uninstalled}");
+    assert_eq!(on_node(&cluster, &format!("cat {FILE}")), before);
+    assert_eq!(on_node(&cluster, "ls /opt/cni/bin | grep leno || true"), "");
+    cluster.apply(&pod("default", "web")).unwrap();
+    runs(&cluster, "default", "web");
+}

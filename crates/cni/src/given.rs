@@ -102,6 +102,10 @@ impl<'a> Previous<'a> {
             let why = format!("a result of version {other:.32?} in a configuration of {version}");
             return Err(Failure::misfit(Kind::Version, why));
         }
+        if made.version.is_none() && place::field(text, "cniVersion").is_some() {
+            let why = "the version of the result is none";
+            return Err(Failure::misfit(Kind::Undecoded, why));
+        }
         let is_inside = |address: &&Address| {
             let interface = address.interface.and_then(|at| made.interfaces.get(at));
             interface.is_none_or(|interface| !interface.sandbox.is_empty())

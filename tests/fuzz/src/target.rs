@@ -11,6 +11,7 @@ mod hyper;
 mod names;
 mod paths;
 mod peeks;
+mod plugin;
 mod questions;
 mod tokens;
 mod wire;
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     questions::TARGET,
     condition::TARGET,
     certificates::TARGET,
+    plugin::TARGET,
     delta::CLIENT,
     delta::SERVER,
     documents::TARGET,

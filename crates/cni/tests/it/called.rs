@@ -253,6 +253,12 @@ fn what_cannot_be_answered_gets_the_numbers_of_the_specification() {
         6,
         "x/24",
     );
+    check(
+        &add,
+        r#"{"cniVersion": "1.0.0", "prevResult": {"cniVersion": null}}"#,
+        6,
+        "version",
+    );
     check(&add, &" ".repeat((1 << 20) + 1), 5, "longer");
     check(
         &called("CHECK", WEB),

@@ -61,6 +61,7 @@ mod outside;
 mod overrides;
 mod overview;
 mod peers;
+mod placing;
 mod plan;
 mod positions;
 mod present;

@@ -27,7 +27,9 @@ use crate::center::Center;
 use crate::entitled::{Entitled, node_of};
 use crate::flows::NotTaken;
 use crate::holders::Seat;
-use crate::{auditing, distribute, flows, issue, mint, readmit, relay, remote, troubled, web};
+use crate::{
+    auditing, distribute, flows, issue, mint, placing, readmit, relay, remote, troubled, web,
+};
 
 /// How many connections there may be, and how many of them may not have proven anything.
 const MOST_CONNECTIONS: usize = 20_000;
@@ -225,6 +227,7 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
         | call::ANSWER
         | call::REPORT
         | call::LOOK
+        | call::PLACE
         | call::TROUBLES => Err(Status::new(
             StatusCode::Unauthenticated,
             "this takes a certificate",
@@ -322,6 +325,7 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
             })
             .await
         }
+        call::PLACE => placing::place(&center, &peer, &mut messages).await,
         call::TIME => Ok(Time(center.clocks.now().wall).encode()),
         call::LEAVE => {
             asked(&mut messages, Leave::decode, move |leave| {

@@ -13,6 +13,7 @@ mod folder;
 mod join;
 mod leave;
 mod looks;
+mod placer;
 mod readmit;
 mod rejoin;
 mod signer;
@@ -45,6 +46,7 @@ pub use folder::{Folder, NotJoinedYet};
 pub use join::{NotJoined, Shown, Wanted, join};
 pub use leave::{NotLeft, leave};
 pub use looks::Looks;
+pub use placer::Placer;
 pub use signer::Signer;
 pub use visit::{Member, NotVisited, Visit};
 
@@ -181,6 +183,11 @@ impl Follower {
     /// The way to get something signed for those whom the proxy stands in front of.
     pub fn signer(&self) -> Signer {
         Signer(self.line.subscribe())
+    }
+
+    /// The way to find out which pods the proxy of a node is to serve.
+    pub fn placer(&self) -> Placer {
+        Placer(self.line.subscribe())
     }
 
     /// Reports what `telemetry` counts of calls from here on, and why a collector does not get it; its metrics

@@ -127,9 +127,11 @@ impl Client {
         }
     }
 
-    /// Says from the next stream on that the proxy stands in front of `workloads` and takes mesh
-    /// calls for them at `tunnel`.
+    /// Says from here on that the proxy stands in front of `workloads` and takes mesh calls for them at
+    /// `tunnel`. A control plane that was told something else is greeted once more.
     pub fn announce(&mut self, workloads: BTreeSet<WorkloadId>, tunnel: Option<SocketAddr>) {
+        let is_news = self.workloads != workloads || self.tunnel != tunnel;
+        self.greeted &= !is_news;
         self.workloads = workloads;
         self.tunnel = tunnel;
     }

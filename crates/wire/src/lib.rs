@@ -4,7 +4,7 @@
 //! The transport is delta xDS with one type of ours. A part's version is the hash of its bytes, so
 //! that a proxy that comes back, to whichever replica, is sent only what differs. Beside it stand
 //! what joins and renews say ([`certificates`]), what a proxy is asked ([`questions`]), who
-//! asks it by its own socket ([`looks`]), what goes wrong at it beside its calls ([`troubles`]), and the
+//! asks it by its own socket ([`looks`]), which pods the proxy of a node is to serve ([`pods`]), what goes wrong at it beside its calls ([`troubles`]), and the
 //! names of all calls ([`call`]).
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -36,6 +36,8 @@ pub mod call {
     pub const LOOK: &str = "/leno.dev.v1alpha1.Audit/Look";
     /// Takes a [`crate::tokens::Mint`] and gives a [`crate::tokens::Minted`].
     pub const MINT: &str = "/leno.dev.v1alpha1.Certificates/Mint";
+    /// Takes a [`crate::pods::Arriving`] of the proxy of a node and gives a [`crate::pods::Placed`].
+    pub const PLACE: &str = "/leno.dev.v1alpha1.Pods/Place";
     /// Takes a [`crate::flows::Report`] and gives a [`crate::flows::Taken`].
     pub const REPORT: &str = "/leno.dev.v1alpha1.Flows/Report";
     /// Takes a [`crate::certificates::Renew`] and gives a [`crate::certificates::Issued`].
@@ -53,6 +55,7 @@ pub mod delta;
 pub mod flows;
 pub mod looks;
 pub mod part;
+pub mod pods;
 pub mod questions;
 mod saved;
 pub mod server;

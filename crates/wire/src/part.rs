@@ -4,7 +4,7 @@ mod access;
 mod external;
 mod jwt;
 mod mesh;
-mod pod;
+pub(crate) mod pod;
 mod route;
 mod service;
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Follower {
             tokio::select! {
                 () = sleep_until(due) => {}
                 Some(order) = self.orders.recv() => {
-                    let _reconnect = self.obey(order);
+                    self.obey(order);
                 }
                 Some(asked) = self.certificates.asked() => self.take_certificate(asked, tell),
                 told = next_of(&mut self.reports) => {
@@ -186,7 +186,7 @@ impl Follower {
                 let response = Response::decode(&message).map_err(|misfit| misfit.to_string())?;
                 self.handle(response, adopt, tell);
             }
-            Some(order) = self.orders.recv() => self.obey(order)?,
+            Some(order) = self.orders.recv() => self.obey(order),
             () = sleep_until(due) => {}
             Some(asked) = self.certificates.asked() => {
                 let failed = asked.1.as_ref().err().cloned();
@@ -264,14 +264,13 @@ impl Follower {
         }
     }
 
-    /// Does what it is told; an error ends the connection, so that the next one begins with it.
-    fn obey(&mut self, order: Order) -> Result<(), String> {
+    /// Does what it is told.
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Announce(workloads, tunnel) => {
                 // Should this fail, who lets the proxy leave names those before.
                 drop(self.folder.keep_workloads(&workloads));
                 self.client.announce(workloads, tunnel);
-                return Err("other workloads are announced".to_owned());
             }
             Order::Ask(question, answer) => {
                 let told = match self.client.known(&question) {
@@ -282,14 +281,13 @@ impl Follower {
                     Known::NotYet => {
                         self.client.subscribe(question.clone());
                         self.waiting.add(question, answer);
-                        return Ok(());
+                        return;
                     }
                 };
                 // Who asked has gone if this is not heard.
                 answer.send(told).ok();
             }
         }
-        Ok(())
     }
 
     /// A node acts as each workload that it stands in front of, and as itself.

@@ -319,6 +319,17 @@ fn a_proxy_says_whom_it_stands_in_front_of_and_where() {
     pair.client.announce([cart.clone()].into(), Some(tunnel));
     pair.settle();
     let hello = pair.server.hello().unwrap();
-    assert_eq!(hello.workloads, [cart].into());
+    assert_eq!(hello.workloads, [cart.clone()].into());
     assert_eq!(hello.tunnel, Some(tunnel));
+
+    // It may come to stand in front of others, and to hold other views meanwhile.
+    let view = Maker(Dice::new(5)).view(1);
+    pair.server.offer(offer(&view));
+    pair.client.announce([].into(), Some(tunnel));
+    pair.settle();
+    assert_eq!(pair.server.hello().unwrap().workloads, [].into());
+    assert_eq!(pair.adopted.last(), Some(&view));
+    assert!(pair.client.poll_request().is_none());
+    pair.client.announce([].into(), Some(tunnel));
+    assert!(pair.client.poll_request().is_none(), "it is no news");
 }

@@ -46,6 +46,8 @@ pub(crate) const LOCAL_PORTS_6: &str = "local_ports_6";
 const PORTS_MAX: usize = 4096;
 /// The table that holds the rules.
 const TABLE: &str = "leno";
+/// That of rules which the proxy of a node puts into a pod's namespace.
+pub(crate) const NODE_TABLE: &str = "leno_node";
 /// Counts the datagrams that were refused.
 pub(crate) const UDP_REFUSED: &str = "udp_refused";
 

@@ -19,6 +19,7 @@ pub mod nft;
 mod original;
 mod peer;
 mod pipe;
+mod pod_listeners;
 mod socket_file;
 mod unacknowledged;
 
@@ -33,9 +34,10 @@ pub use enclosure::{
     reach, run_if_called,
 };
 pub use memory::{keep_freed, release_code};
-pub use netns::{Netns, processes_of_pod};
+pub use netns::{Netns, networks_of_pods};
 pub use original::original_destination;
 pub use peer::{NetworkId, Peer};
 pub use pipe::Pipe;
+pub use pod_listeners::PodListeners;
 pub use socket_file::{Reach, SocketFile, through_folder};
 pub use unacknowledged::unacknowledged;

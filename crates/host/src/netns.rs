@@ -1,5 +1,6 @@
 //! Network namespaces of others, entered from outside: for as long as it takes to make a socket there.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
@@ -8,9 +9,9 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use rustix::fs::fstatfs;
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstatfs, openat2};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network namespace, which lives at least as long as this. Two are equal if they are the same namespace.
@@ -23,7 +24,10 @@ pub struct Netns {
 impl Netns {
     /// The one that a file stands for, as those of `/run/netns` do.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of_file(File::open(path)?, path)
+    }
+
+    fn of_file(file: File, path: &Path) -> io::Result<Self> {
         let is_namespace = fstatfs(&file)?.f_type == libc::NSFS_MAGIC;
         if !is_namespace {
             let why = format!("{} is no namespace", path.display());
@@ -31,6 +35,19 @@ impl Netns {
         }
         let number = file.metadata()?.ino();
         Ok(Self { file, number })
+    }
+
+    /// The one that a file stands for, as a process finds it that has another root, wherever links lead on the way.
+    pub fn open_as(process: u32, path: &Path) -> io::Result<Self> {
+        let root = File::open(format!("/proc/{process}/root"))?;
+        let file = openat2(
+            root,
+            path,
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        )?;
+        Self::of_file(file.into(), path)
     }
 
     /// That of a process.
@@ -105,12 +122,10 @@ impl fmt::Debug for Netns {
     }
 }
 
-/// The processes of a pod with this UID: those in a control group that is named after it, as kubelets name them, with
-/// either driver (`pod1b9d6bcd-...`, `pod1b9d6bcd_...slice`). Reads `/proc` of this namespace of processes; linear in
-/// the processes there.
-pub fn processes_of_pod(uid: &str) -> io::Result<Vec<u32>> {
-    let names = names(uid);
-    let mut found = Vec::new();
+/// The network namespaces of the pods with these UIDs, of those that have a process: that of the process which began
+/// first, for later ones may have left for others. Reads all of `/proc` once.
+pub fn networks_of_pods(uids: &BTreeSet<Arc<str>>) -> io::Result<BTreeMap<Arc<str>, Netns>> {
+    let mut first = BTreeMap::<Arc<str>, (u64, u32)>::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let number = entry
@@ -118,29 +133,47 @@ pub fn processes_of_pod(uid: &str) -> io::Result<Vec<u32>> {
             .to_str()
             .and_then(|name| name.parse().ok());
         let Some(number) = number else { continue };
-        // One that has ended meanwhile is in none.
-        let groups = fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
-        if is_in_one_of(&groups, &names) {
-            found.push(number);
-        }
+        // One that has ended meanwhile is of no pod.
+        let read = |file: &str| fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        let groups = read("cgroup");
+        let Some(uid) = pod_of(&groups).and_then(|uid| uids.get(uid.as_str())) else {
+            continue;
+        };
+        let Some(began) = began(&read("stat")) else {
+            continue;
+        };
+        let process = first.entry(uid.clone()).or_insert((began, number));
+        *process = (*process).min((began, number));
     }
-    Ok(found)
+    let networks = first.into_iter();
+    let networks = networks.map(|(uid, (_, process))| Ok((uid, Netns::of_process(process)?)));
+    // One that has ended meanwhile takes its pod along, or is found the next time.
+    Ok(networks.filter_map(io::Result::ok).collect())
 }
 
-fn names(uid: &str) -> [String; 2] {
-    [format!("pod{uid}"), format!("pod{}", uid.replace('-', "_"))]
-}
-
-/// Whether one of the control groups (`0::/kubepods/burstable/podUID/CONTAINER`) has a part of one of these names.
-fn is_in_one_of(groups: &str, names: &[String; 2]) -> bool {
-    let named = |part: &str| {
+/// The UID of the pod whose control groups these are, as kubelets name them with either driver:
+/// `0::/kubepods/burstable/pod1b9d6bcd-.../CONTAINER`, `.../kubepods-burstable-pod1b9d6bcd_....slice/...`. The outermost
+/// says it: further in a pod may have groups of its own.
+fn pod_of(groups: &str) -> Option<String> {
+    let uid = |part: &str| {
         let part = part.strip_suffix(".slice").unwrap_or(part);
-        // The names of slices tell those above them: `kubepods-burstable-podUID`.
-        let own = part.rfind("-pod").and_then(|at| part.get(at + 1..));
-        let own = own.unwrap_or(part);
-        names.iter().any(|name| own == name)
+        // The names of slices tell those above them.
+        let own = match part.strip_prefix("kubepods") {
+            Some(slice) => slice.rsplit_once("-pod")?.1,
+            None => part.strip_prefix("pod")?,
+        };
+        let is_uid = own.len() >= 32;
+        is_uid.then(|| own.replace('_', "-"))
     };
-    groups.lines().any(|line| line.split('/').any(named))
+    groups
+        .lines()
+        .find_map(|line| line.split('/').find_map(uid))
+}
+
+/// When a process began, in ticks since the host did (`proc_pid_stat(5)`, field 22). Its name may hold anything.
+fn began(stat: &str) -> Option<u64> {
+    let (_, behind_name) = stat.rsplit_once(") ")?;
+    behind_name.split(' ').nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -151,32 +184,49 @@ mod tests {
 
     #[test]
     fn a_pod_is_known_by_the_name_of_its_control_group() {
-        let names = names(UID);
-        let underscored = UID.replace('-', "_");
+        let low = UID.replace('-', "_");
         for (groups, expect) in [
             (format!("0::/kubepods/burstable/pod{UID}/4a1f"), true),
             (format!("12:pids:/kubepods/pod{UID}/4a1f\n0::/"), true),
             (
-                format!(
-                    "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{underscored}.slice/cri-containerd-4a1f.scope"
-                ),
+                format!("0::/kubepods.slice/kubepods-pod{low}.slice/x.scope"),
                 true,
             ),
-            (format!("0::/../../kubepods-pod{underscored}.slice/x"), true),
-            // Names that somebody else may choose.
+            (
+                format!("0::/../../kubepods-besteffort.slice/kubepods-besteffort-pod{low}.slice/x"),
+                true,
+            ),
+            // Another pod that has a group of this name within.
+            (
+                format!("0::/kubepods/pod{}/pod{UID}", UID.replace('1', "2")),
+                false,
+            ),
             (format!("0::/system.slice/not-a-pod{UID}x"), false),
-            (format!("0::/user.slice/x{UID}"), false),
+            ("0::/system.slice/podman.service".to_owned(), false),
             ("0::/kubepods/burstable".to_owned(), false),
             (String::new(), false),
         ] {
-            assert_eq!(is_in_one_of(&groups, &names), expect, "{groups}");
+            let found = pod_of(&groups);
+            assert_eq!(found.as_deref() == Some(UID), expect, "{groups}");
         }
+    }
+
+    #[test]
+    fn when_a_process_began_is_read_behind_its_name() {
+        let stat = "7 (a) S 1) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 8812 1000 2";
+        assert_eq!(began(stat), Some(8812));
+        let own = fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(began(&own).is_some(), "{own}");
+        assert_eq!(began(""), None);
     }
 
     #[test]
     fn a_file_that_is_no_namespace_is_none() {
         let refused = Netns::open(Path::new("/proc/self/status")).unwrap_err();
         assert_eq!(refused.to_string(), "/proc/self/status is no namespace");
-        assert_eq!(Netns::own().unwrap(), Netns::own().unwrap());
+        let own = Netns::own().unwrap();
+        assert_eq!(own, Netns::own().unwrap());
+        let found = Netns::open_as(process::id(), Path::new("/proc/self/ns/net"));
+        assert_eq!(found.unwrap(), own);
     }
 }

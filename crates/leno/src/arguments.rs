@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod cluster;
 pub(crate) mod fleet;
 mod groups;
+pub(crate) mod node;
 pub(crate) mod trust;
 
 use std::net::SocketAddr;
@@ -281,6 +282,9 @@ pub(crate) struct Proxy {
 
     #[command(flatten)]
     pub(crate) joined: fleet::Joined,
+
+    #[command(flatten)]
+    pub(crate) node: node::Node,
 
     /// The namespace of names and objects that state none
     #[arg(short = 'n', long, value_name = "NAMESPACE", default_value = "default")]

@@ -287,6 +287,8 @@ codes! {
     H014 "plugin-misused" Configuration "A container runtime calls the network plugin in a way that it cannot answer.";
     H015 "plugin-not-in-place" Configuration "The network plugin is not in the node's network configuration.";
     H016 "plugin-put-back" Configuration "Somebody wrote a node's network configuration anew, without the network plugin in it.";
+    H017 "pod-not-placed" Mesh "A pod is to start on a node, and nobody says whether the node's proxy is to serve it.";
+    H018 "pod-not-served" Mesh "The proxy of a node cannot serve a pod that it should.";
 
     // Workloads of `leno up`
     U001 "command-not-found" Configuration "The workload's command does not exist.";

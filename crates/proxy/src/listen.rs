@@ -8,10 +8,9 @@ use std::net::{
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use leno_host::{Netns, OUTBOUND_PORT, PROOFS};
+use leno_host::{OUTBOUND_PORT, PROOFS};
 use leno_model::Code;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_telemetry::Reporter;
@@ -45,8 +44,6 @@ pub enum Place {
     /// At an address; every worker has a socket of its own there, and for [`Door::Dns`] one more for
     /// datagrams.
     Address(SocketAddr),
-    /// The same in the network namespace of a workload, which is entered to make the sockets.
-    Within(Arc<Netns>, SocketAddr),
     /// A socket that somebody made for us, in a namespace we cannot reach. Workers share it.
     Socket(StdListener),
     /// The same for datagrams, of which only DNS is taken.
@@ -189,14 +186,6 @@ pub(crate) fn share(
                     let socket = given.unwrap_or_else(|| listen(*address, &mut sharing));
                     push(Kind::Streams(socket?));
                 }
-                Place::Within(netns, address) => {
-                    if let Door::Dns(_) = door {
-                        let hear = || hear(*address, &mut sharing_datagrams);
-                        push(Kind::Datagrams(netns.within(hear)?));
-                    }
-                    let listen = || listen(*address, &mut sharing);
-                    push(Kind::Streams(netns.within(listen)?));
-                }
                 Place::Socket(socket) => push(Kind::Streams(socket.try_clone()?)),
                 Place::Datagrams(socket) => push(Kind::Datagrams(socket.try_clone()?)),
             }
@@ -216,7 +205,7 @@ pub(crate) fn doors(listeners: &[Listener]) -> Vec<(SocketAddr, Door)> {
         .iter()
         .filter_map(|listener| match &listener.place {
             Place::Address(address) => Some((*address, listener.door.clone())),
-            Place::Within(..) | Place::Socket(_) | Place::Datagrams(_) => None,
+            Place::Socket(_) | Place::Datagrams(_) => None,
         });
     doors.collect()
 }

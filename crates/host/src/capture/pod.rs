@@ -4,8 +4,8 @@ use leno_model::Ports;
 use leno_model::view::access::IpBlock;
 
 use super::{
-    DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, PROOFS, PROXY_MARK, PROXY_USER, TABLE,
-    TUNNEL_PORT, UDP_REFUSED, rule,
+    DNS_PORT, INBOUND_PORT, METRICS_PORT, NODE_TABLE, OUTBOUND_PORT, PROOFS, PROXY_MARK,
+    PROXY_USER, TABLE, TUNNEL_PORT, UDP_REFUSED, rule,
 };
 use crate::nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
 
@@ -24,6 +24,14 @@ pub enum KnownBy {
 }
 
 impl KnownBy {
+    /// The table of the rules: whoever takes away those of one kind takes no others.
+    fn table(self) -> &'static str {
+        match self {
+            Self::User => TABLE,
+            Self::Mark => NODE_TABLE,
+        }
+    }
+
     fn sent(self) -> Match {
         match self {
             Self::User => Match::User(PROXY_USER),
@@ -74,7 +82,7 @@ impl PodCapture {
             rules,
         };
         Ruleset {
-            table: TABLE,
+            table: self.known_by.table(),
             counters: vec![self.counter()],
             sets: Vec::new(),
             chains: vec![

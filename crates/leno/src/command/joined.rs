@@ -3,6 +3,7 @@
 mod applications;
 pub(super) mod holding;
 mod joining;
+mod node;
 mod proving;
 mod running;
 mod wanted;
@@ -23,7 +24,7 @@ use leno_proxy::succession::{Predecessor, Succession};
 use leno_proxy::{Clocks, Witness};
 use leno_telemetry::{AccessLog, Format, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::arguments::{
@@ -35,6 +36,7 @@ use crate::command::doorkeeper::Doorkeeper;
 use crate::command::ending::{EndSignals, tell_cut};
 use crate::command::joined::applications::Applications;
 use crate::command::joined::holding::Held;
+use crate::command::joined::node::{Node, Said};
 use crate::command::joined::running::{Running, Start};
 use crate::command::joined::wanted::Wanted;
 use crate::command::succeeding::{accepted, give_way, offer, predecessor, start_newer, tell_taken};
@@ -86,6 +88,11 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         tell(event);
     };
     let mut collecting = Collecting::of(&telemetry);
+    let placer = follower.placer();
+    let (views, seen) = watch::channel(None);
+    let of_node = wanted
+        .node
+        .map(|node| (node, Arc::clone(&keyring), asker.clone()));
     let running = Running::new(Start {
         wanted,
         keyring,
@@ -98,7 +105,8 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let adopt = |view: Arc<View>, scope| {
         held.see(&view);
         applications.see(&view);
-        running.adopt(view, scope);
+        running.adopt(Arc::clone(&view), scope);
+        views.send_replace(Some(view));
     };
     if let Some((view, scope)) = follower.view() {
         adopt(view, scope);
@@ -132,10 +140,25 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 never = telling => match never {},
             }
         };
+        let serving = async {
+            let Some((node, keyring, asker)) = of_node else {
+                return pending().await;
+            };
+            let (node, hearing) = Node::new(node, &running, keyring, (asker, placer), seen);
+            let tell = |said| {
+                let line = match said {
+                    Said::Good(line) => Line::new().good("node  ").plain(line),
+                    Said::Bad(line) => Line::new().bad("✗ ").plain(line),
+                };
+                terminal.borrow_mut().tell(line);
+            };
+            node.run(hearing, tell).await
+        };
         let life = live(&running, &place, &keeping, &ended, &mut signals, &terminal);
         let succession = tokio::select! {
             lived = life => lived?,
             failed = answering => match failed? {},
+            failed = serving => match failed? {},
             // While it drains, too, what lives obeys what is in force.
             never = follower.run(adopt, tell) => match never {},
             never = running.see_in_advance() => match never {},

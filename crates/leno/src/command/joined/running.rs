@@ -108,6 +108,11 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// The proxy, if it has started.
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.get()?.as_ref().ok()
+    }
+
     /// The proxy, once it has started.
     pub(super) async fn started(&self) -> &Proxy {
         let mut started = self.started.subscribe();

@@ -11,6 +11,7 @@ use leno_proxy::follow::Following;
 use leno_proxy::{Door, Listener, Place, Settings};
 
 use crate::arguments::{self, at::At, fleet::Joined};
+use crate::command::joined::node;
 use crate::command::{host, proxy, seed};
 use crate::up::meant_in;
 
@@ -20,6 +21,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// What the command line asks for.
 pub(super) struct Wanted<'a> {
     pub(super) options: &'a Joined,
+    /// The node that it serves.
+    pub(super) node: Option<&'a arguments::node::Node>,
     limits: &'a arguments::Limits,
     ending: &'a arguments::Ending,
     /// Whether the proxy takes the place of one that runs.
@@ -39,6 +42,7 @@ impl<'a> Wanted<'a> {
         let upstreams = options.upstreams.iter().map(|text| upstream(text, &home));
         Ok(Self {
             options,
+            node: proxy.node.node.is_some().then_some(&proxy.node),
             limits: &proxy.limits,
             ending: &proxy.ending,
             take_over: proxy.take_over,
@@ -58,7 +62,12 @@ impl<'a> Wanted<'a> {
         let tunnel = tunnel.map(|reached| {
             reached.context("--tunnel says a port alone: say where others reach it (--advertise)")
         });
-        let name = workloads.first().map(WorkloadId::to_string);
+        let of_node = self.node.and_then(|node| node.node.as_ref());
+        let name = match of_node {
+            Some(node) => Some(format!("node/{node}")),
+            None => workloads.first().map(WorkloadId::to_string),
+        };
+        let tunnel = tunnel.or_else(|| of_node.map(|_| Ok(node::TUNNEL)));
         Ok(Following {
             name: name.unwrap_or_else(|| "proxy".to_owned()),
             folder: options.state.clone().map_or_else(host::identity, Ok)?,

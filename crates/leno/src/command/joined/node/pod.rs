@@ -1,0 +1,184 @@
+//! One pod whose calls the proxy of its node carries: its network, the rules there, and the sockets that take what
+//! they lead to them.
+
+use std::fmt::{self, Display};
+use std::io;
+use std::sync::Arc;
+
+use leno_host::nft::{Difference, Netfilter};
+use leno_host::{KnownBy, Netns, PodCapture, PodListeners};
+use leno_model::Code;
+use leno_model::view::{self, Unknown, WorkloadId};
+use leno_proxy::{Door, Listener, Place};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::upkeep::Upkeep;
+
+/// A pod that is captured.
+pub(super) struct Pod {
+    pub(super) uid: Arc<str>,
+    pub(super) netns: Arc<Netns>,
+    /// Since when.
+    pub(super) since: Instant,
+    capture: PodCapture,
+    upkeep: JoinHandle<()>,
+    /// Until the proxy takes what arrives there.
+    listeners: Option<PodListeners>,
+}
+
+/// A pod is not captured.
+#[derive(Debug)]
+pub(super) struct NotTaken(pub(super) String);
+
+/// `H018 pod-not-served: port 15001 of the pod: Address already in use`
+impl Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", Code::H018, Code::H018.slug(), self.0)
+    }
+}
+
+impl NotTaken {
+    fn because(why: &impl Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+/// What is captured of a pod in a mesh that treats unknown destinations so.
+pub(super) fn capture(pod: &view::Pod, unknown: Unknown) -> PodCapture {
+    let left_out = pod.left_out.clone();
+    PodCapture {
+        skip_inbound: left_out.inbound,
+        skip_outbound: left_out.outbound,
+        skip_outbound_blocks: left_out.outbound_blocks,
+        refuse_udp: unknown == Unknown::Refuse,
+        known_by: KnownBy::Mark,
+    }
+}
+
+impl Pod {
+    /// Captures what goes in and out of a pod from here on. What arrives waits until [`Self::listeners`] are taken. What
+    /// happens to the rules is told to `heard`.
+    pub(super) fn take(
+        id: &WorkloadId,
+        uid: Arc<str>,
+        netns: Netns,
+        capture: PodCapture,
+        heard: &mpsc::Sender<String>,
+    ) -> Result<Self, NotTaken> {
+        let listeners = netns.within(PodListeners::open);
+        let listeners = listeners.map_err(|why| NotTaken::because(&why))?;
+        let upkeep = hold(id, &netns, &capture, heard)?;
+        Ok(Self {
+            uid,
+            netns: Arc::new(netns),
+            since: Instant::now(),
+            capture,
+            upkeep,
+            listeners: Some(listeners),
+        })
+    }
+
+    /// Captures what `capture` says from here on.
+    pub(super) fn capture(
+        &mut self,
+        id: &WorkloadId,
+        capture: PodCapture,
+        heard: &mpsc::Sender<String>,
+    ) -> Result<(), NotTaken> {
+        if self.capture != capture {
+            self.upkeep.abort();
+            self.upkeep = hold(id, &self.netns, &capture, heard)?;
+            self.capture = capture;
+        }
+        Ok(())
+    }
+
+    /// In what the rules that hold differ from those that should.
+    pub(super) fn differences(&self) -> io::Result<Vec<Difference>> {
+        let rules = self.capture.rules();
+        self.netns.within(|| Netfilter::open()?.differences(&rules))
+    }
+
+    /// Whether the proxy takes what arrives there.
+    pub(super) fn is_served(&self) -> bool {
+        self.listeners.is_none()
+    }
+
+    /// The sockets that take what is captured, once.
+    pub(super) fn listeners(&mut self, id: &WorkloadId) -> Vec<Listener> {
+        let Some(sockets) = self.listeners.take() else {
+            return Vec::new();
+        };
+        let streams = [
+            (sockets.outbound, Door::Outbound(id.clone())),
+            (sockets.inbound, Door::Inbound(id.clone())),
+            (sockets.tunnel, Door::TunnelTo(id.clone())),
+            (sockets.dns_tcp, Door::Dns(id.clone())),
+        ];
+        let streams = streams.into_iter().flat_map(|(sockets, door)| {
+            sockets.into_iter().map(move |socket| Listener {
+                place: Place::Socket(socket),
+                door: door.clone(),
+            })
+        });
+        let datagrams = sockets.dns_udp.into_iter().map(|socket| Listener {
+            place: Place::Datagrams(socket),
+            door: Door::Dns(id.clone()),
+        });
+        streams.chain(datagrams).collect()
+    }
+
+    /// Captures nothing any more. Of a pod that has ended there is nothing left to release.
+    pub(super) fn release(self) {
+        self.upkeep.abort();
+        let table = self.capture.rules().table;
+        let released = self.netns.within(|| {
+            let netfilter = Netfilter::open()?;
+            netfilter.remove(table).map_err(io::Error::other)
+        });
+        // Whoever has gone captures nothing.
+        drop(released);
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        self.upkeep.abort();
+    }
+}
+
+/// Loads the rules, and puts them back whenever somebody changes them, until the task is ended.
+fn hold(
+    id: &WorkloadId,
+    netns: &Netns,
+    capture: &PodCapture,
+    heard: &mpsc::Sender<String>,
+) -> Result<JoinHandle<()>, NotTaken> {
+    let rules = capture.rules();
+    let begun = netns.within(|| {
+        let netfilter = Netfilter::open()?;
+        let loaded = netfilter.replace(&rules).map_err(io::Error::other);
+        loaded.and_then(|()| Upkeep::begin(rules))
+    });
+    let mut upkeep = begun.map_err(|why| NotTaken::because(&why))?;
+    let (id, heard) = (id.clone(), heard.clone());
+    Ok(tokio::spawn(async move {
+        loop {
+            let line = match upkeep.repaired().await {
+                Ok(repair) => {
+                    let first = repair.differences.first();
+                    let first = first.map(ToString::to_string).unwrap_or_default();
+                    format!("{id}: packet rules were put back ({first})")
+                }
+                Err(why) => {
+                    let code = Code::H006;
+                    format!("{id}: {code} {}: {why}", code.slug())
+                }
+            };
+            // Nobody listens when all has ended.
+            drop(heard.send(line).await);
+        }
+    }))
+}

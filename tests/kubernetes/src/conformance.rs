@@ -8,7 +8,7 @@ use std::process::Stdio;
 use leno_image::{Image, Part};
 
 use crate::programs::Suite;
-use crate::{Cluster, Failure, Tier, authority};
+use crate::{Cluster, Failure, Placement, Tier, authority};
 
 /// How each test of a profile ended, by name.
 pub type Outcomes = BTreeMap<String, bool>;
@@ -22,22 +22,6 @@ pub const NEEDS_A_MESH: [&str; 6] = [
     "MeshHTTPRouteWeight",
     "MeshTrafficSplit",
 ];
-
-/// How the mesh's proxies are placed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Placement {
-    /// One in each pod.
-    Sidecar,
-}
-
-impl Placement {
-    /// Its name, as the label of a namespace says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sidecar => "sidecar",
-        }
-    }
-}
 
 /// Runs the core tests of the profile for HTTP on a node without a mesh. What the suite says goes to `log`.
 pub fn without_mesh(log: &Path) -> Result<Outcomes, Failure> {
@@ -57,7 +41,7 @@ pub fn with_mesh(
 ) -> Result<Outcomes, Failure> {
     let suite = Suite::make()?;
     let cluster = Cluster::for_leno()?;
-    cluster.install_leno()?;
+    cluster.install_leno(placement)?;
     let features = FEATURES.concat().join(",");
     let mut arguments = WITH.map(str::to_owned).to_vec();
     arguments.extend([

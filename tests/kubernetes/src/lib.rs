@@ -20,4 +20,5 @@ mod sandbox;
 pub use cluster::{Cluster, Tier};
 pub use failure::Failure;
 pub use images::{LENO, POD, of_leno, of_program, plugin};
+pub use mesh::Placement;
 pub use programs::Programs;

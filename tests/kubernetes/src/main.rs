@@ -10,8 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use leno_cluster::conformance::Placement;
-use leno_cluster::{Cluster, Failure, Tier, conformance, inside, keeper};
+use leno_cluster::{Cluster, Failure, Placement, Tier, conformance, inside, keeper};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
@@ -46,17 +45,15 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         ["keep", kind, folder] => keeper::keep(kind, Path::new(folder))?,
         ["inside", kind, folder] => inside::serve(kind, Path::new(folder))?,
         ["conformance"] => {
-            let without = control()?;
-            let with = conform(None)?;
-            return Ok(if without == ExitCode::SUCCESS {
-                with
-            } else {
-                without
-            });
+            control()?;
+            conform(Placement::Sidecar, None)?;
+            return conform(Placement::Node, None);
         }
         ["conformance", "--only", "none"] => return control(),
-        ["conformance", "--only", "sidecar"] => return conform(None),
-        ["conformance", "--only", "sidecar", test] => return conform(Some(test)),
+        ["conformance", "--only", placement, rest @ ..] => {
+            let placement = Placement::named(placement).ok_or("none, sidecar or node")?;
+            return conform(placement, rest.first().copied());
+        }
         ["--help" | "-h"] => print!("{HELP}"),
         ["--api", rest @ ..] => return serve(Tier::Api, rest),
         rest => return serve(Tier::Node, rest),
@@ -119,8 +116,7 @@ fn control() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Runs the conformance suite on a node with Leno: all of its tests must pass.
-fn conform(only: Option<&str>) -> Result<ExitCode, Box<dyn Error>> {
-    let placement = Placement::Sidecar;
+fn conform(placement: Placement, only: Option<&str>) -> Result<ExitCode, Box<dyn Error>> {
     let name = format!("leno-conformance-{}", placement.name());
     let log = std::env::temp_dir().join(&name).with_extension("log");
     let report = std::env::temp_dir().join(&name).with_extension("yaml");

@@ -17,6 +17,32 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Whom the control plane's pod runs as.
 const USER: u32 = 65532;
 
+/// Where the mesh's proxies are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// One in each pod.
+    Sidecar,
+    /// One on each node.
+    Node,
+}
+
+impl Placement {
+    /// Its name, as the label of a namespace says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sidecar => "sidecar",
+            Self::Node => "node",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Sidecar, Self::Node]
+            .into_iter()
+            .find(|one| one.name() == name)
+    }
+}
+
 impl Cluster {
     /// A node that has what `leno install` takes: the kinds of Gateway API, Leno's image, and a volume that somebody has
     /// made by hand.
@@ -44,9 +70,12 @@ impl Cluster {
         command
     }
 
-    /// What `leno install` says, which waits until the control plane is ready.
-    pub fn install_leno(&self) -> Result<String, Failure> {
+    /// What `leno install` says, which waits until all that it puts there is ready.
+    pub fn install_leno(&self, placement: Placement) -> Result<String, Failure> {
         let mut install = self.leno(&["install", "--yes", "--image", LENO]);
+        if placement == Placement::Node {
+            install.arg("--node");
+        }
         let ended = ended_within(PATIENCE, install.stdin(Stdio::null()));
         said_by(&install, ended)
     }

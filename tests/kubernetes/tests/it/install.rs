@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leno_cluster::{Cluster, LENO};
+use leno_cluster::{Cluster, LENO, Placement};
 use leno_e2e::{ended, run_within};
 
 /// A route of a Service that is there, to one that is not.
@@ -55,7 +55,7 @@ fn node() -> Cluster {
 
 /// What `leno install` says, which has to succeed.
 fn install(cluster: &Cluster) -> String {
-    cluster.install_leno().unwrap()
+    cluster.install_leno(Placement::Sidecar).unwrap()
 }
 
 /// What Leno says in the control plane's pod, as soon as there is one that answers.

@@ -8,6 +8,7 @@ mod injected;
 mod install;
 mod killed;
 mod node;
+mod node_proxy;
 mod nodes;
 mod rest;
 mod sidecar;

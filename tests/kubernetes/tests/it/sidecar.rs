@@ -4,14 +4,14 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use leno_cluster::{Cluster, POD};
+use leno_cluster::{Cluster, POD, Placement};
 use leno_e2e::within;
 
 use crate::install::inside;
 
 /// Two servers that are checked over HTTP and take calls that prove who makes them, and of these web's alone; one that
 /// may call; one that may not; one without a proxy; a job.
-fn shop() -> String {
+fn shop(placement: Placement) -> String {
     let account = |name: &str| {
         format!(
             "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: shop}}\n"
@@ -28,10 +28,13 @@ fn shop() -> String {
     };
     let probe = ", ports: [{name: http, containerPort: 8080}], \
                  readinessProbe: {periodSeconds: 1, httpGet: {path: /live, port: http}}";
+    let mode = placement.name();
     [
-        "apiVersion: v1\nkind: Namespace\n\
-         metadata: {name: shop, labels: {leno.dev/dataplane-mode: sidecar}}\n\
-         ---\napiVersion: v1\nkind: Namespace\nmetadata: {name: outside}\n\
+        &format!(
+            "apiVersion: v1\nkind: Namespace\n\
+             metadata: {{name: shop, labels: {{leno.dev/dataplane-mode: {mode}}}}}\n"
+        ),
+        "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: outside}\n\
          ---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: stranger, namespace: outside}\n",
         &account("cart"),
         &account("web"),
@@ -89,9 +92,13 @@ fn until_ready(cluster: &Cluster, namespace: &str, deployment: &str) {
 #[test]
 #[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn pods_with_a_proxy_call_each_other_by_who_they_are() {
+    pods_call_each_other(Placement::Sidecar);
+}
+
+pub(crate) fn pods_call_each_other(placement: Placement) {
     let cluster = Cluster::for_leno().unwrap();
-    cluster.install_leno().unwrap();
-    cluster.apply(&shop()).unwrap();
+    cluster.install_leno(placement).unwrap();
+    cluster.apply(&shop(placement)).unwrap();
     for deployment in ["cart", "web", "mail"] {
         until_ready(&cluster, "shop", deployment);
     }
@@ -133,11 +140,15 @@ fn pods_with_a_proxy_call_each_other_by_who_they_are() {
 #[test]
 #[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn no_request_is_lost_while_pods_are_replaced() {
+    no_request_is_lost(Placement::Sidecar);
+}
+
+pub(crate) fn no_request_is_lost(placement: Placement) {
     let cluster = Cluster::for_leno().unwrap();
-    cluster.install_leno().unwrap();
+    cluster.install_leno(placement).unwrap();
     // One that does not hear of its end, and one that ends at once, with what it is about to answer.
     let abrupt = "      shareProcessNamespace: true\n      containers:";
-    let written = shop().replace("replicas: 2", "replicas: 3");
+    let written = shop(placement).replace("replicas: 2", "replicas: 3");
     for written in [
         written.clone(),
         written.replace("      containers:", abrupt),
@@ -175,9 +186,13 @@ const RESTARTS: usize = 5;
 #[test]
 #[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn jobs_complete() {
+    jobs(Placement::Sidecar);
+}
+
+pub(crate) fn jobs(placement: Placement) {
     let cluster = Cluster::for_leno().unwrap();
-    cluster.install_leno().unwrap();
-    cluster.apply(&shop()).unwrap();
+    cluster.install_leno(placement).unwrap();
+    cluster.apply(&shop(placement)).unwrap();
     until_ready(&cluster, "shop", "cart");
     let job = |number: usize| {
         let named = JOB.replace("name: report,", &format!("name: report-{number},"));

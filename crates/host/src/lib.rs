@@ -34,7 +34,7 @@ pub use enclosure::{
     reach, run_if_called,
 };
 pub use memory::{keep_freed, release_code};
-pub use netns::{Netns, networks_of_pods};
+pub use netns::{Netns, networks_of_pods, release_pods};
 pub use original::original_destination;
 pub use peer::{NetworkId, Peer};
 pub use pipe::Pipe;

@@ -14,6 +14,9 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstatfs, openat2};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::capture::NODE_TABLE;
+use crate::nft::Netfilter;
+
 /// A network namespace, which lives at least as long as this. Two are equal if they are the same namespace.
 pub struct Netns {
     file: File,
@@ -125,6 +128,24 @@ impl fmt::Debug for Netns {
 /// The network namespaces of the pods with these UIDs, of those that have a process: that of the process which began
 /// first, for later ones may have left for others. Reads all of `/proc` once.
 pub fn networks_of_pods(uids: &BTreeSet<Arc<str>>) -> io::Result<BTreeMap<Arc<str>, Netns>> {
+    networks(|uid| uids.get(uid).cloned())
+}
+
+/// Takes away what the proxy of this node has put into the network namespaces of its pods, and says of how many.
+pub fn release_pods() -> io::Result<usize> {
+    let mut released = 0;
+    for netns in networks(|uid| Some(uid.into()))?.values() {
+        let removed = netns.within(|| {
+            Netfilter::open()?
+                .remove(NODE_TABLE)
+                .map_err(io::Error::other)
+        });
+        released += usize::from(removed?);
+    }
+    Ok(released)
+}
+
+fn networks(is_meant: impl Fn(&str) -> Option<Arc<str>>) -> io::Result<BTreeMap<Arc<str>, Netns>> {
     let mut first = BTreeMap::<Arc<str>, (u64, u32)>::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
@@ -136,13 +157,13 @@ pub fn networks_of_pods(uids: &BTreeSet<Arc<str>>) -> io::Result<BTreeMap<Arc<st
         // One that has ended meanwhile is of no pod.
         let read = |file: &str| fs::read_to_string(entry.path().join(file)).unwrap_or_default();
         let groups = read("cgroup");
-        let Some(uid) = pod_of(&groups).and_then(|uid| uids.get(uid.as_str())) else {
+        let Some(uid) = pod_of(&groups).and_then(|uid| is_meant(&uid)) else {
             continue;
         };
         let Some(began) = began(&read("stat")) else {
             continue;
         };
-        let process = first.entry(uid.clone()).or_insert((began, number));
+        let process = first.entry(uid).or_insert((began, number));
         *process = (*process).min((began, number));
     }
     let networks = first.into_iter();

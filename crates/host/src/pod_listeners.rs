@@ -63,9 +63,9 @@ fn bound(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    if kind == Type::STREAM {
-        socket.set_reuse_address(true)?;
-    }
+    // A newer process listens beside the older one until that ends.
+    socket.set_reuse_port(true)?;
+    socket.set_reuse_address(kind == Type::STREAM)?;
     socket.bind(&address.into())?;
     if kind == Type::STREAM {
         socket.listen(BACKLOG)?;

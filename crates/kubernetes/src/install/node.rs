@@ -10,11 +10,13 @@ use k8s_openapi::api::apps::v1::{
     DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet,
 };
 use k8s_openapi::api::core::v1::{
-    AppArmorProfile, Capabilities, ConfigMapKeySelector, Container, ContainerPort, EnvVar,
-    EnvVarSource, HostPathVolumeSource, ObjectFieldSelector, PodSpec, PodTemplateSpec,
-    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccount,
-    ServiceAccountTokenProjection, Toleration, Volume, VolumeMount, VolumeProjection,
+    AppArmorProfile, Capabilities, ConfigMapKeySelector, Container, ContainerPort,
+    EmptyDirVolumeSource, EnvVar, EnvVarSource, HostPathVolumeSource, ObjectFieldSelector, PodSpec,
+    PodTemplateSpec, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext,
+    ServiceAccount, ServiceAccountTokenProjection, Toleration, Volume, VolumeMount,
+    VolumeProjection,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -62,6 +64,7 @@ fn proxies(image: &str) -> DaemonSet {
     let pod = PodSpec {
         containers: vec![proxy(image)],
         volumes: Some(volumes()),
+        termination_grace_period_seconds: Some(GRACE),
         ..on_every_node()
     };
     of_nodes(NODE, own(), strategy("1", "0"), pod)
@@ -84,6 +87,7 @@ fn of_nodes(
                 ..LabelSelector::default()
             },
             update_strategy: Some(strategy),
+            min_ready_seconds: Some(BESIDE),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(all),
@@ -134,16 +138,19 @@ fn on_every_node() -> PodSpec {
 }
 
 /// Folders of the node: what each is called, where it is on the node, and where in the pod.
-const FOLDERS: [(&str, &str, &str); 4] = [
+const FOLDERS: [(&str, &str, &str); 3] = [
     ("cni-bin", "/opt/cni/bin", "/host/opt/cni/bin"),
     ("cni-conf", "/etc/cni/net.d", "/host/etc/cni/net.d"),
     // The plugin, which runs on the node, finds the proxy's socket here.
     ("run", "/run/leno", "/run/leno"),
-    ("state", "/var/lib/leno/node", STATE),
 ];
 
-/// Where it keeps identities and views.
-const STATE: &str = "/var/lib/leno/node";
+/// Where it keeps identities and views: for as long as its pod is there, which is what proves that it serves the node.
+const STATE: &str = "/var/lib/leno";
+/// For how long live connections may go on in an older proxy, in seconds, before the node ends it.
+const GRACE: i64 = 60;
+/// For how long, in seconds, a newer proxy is ready before the older one is told to end: it finds its pods meanwhile.
+const BESIDE: i32 = 5;
 /// Where the plugin asks it.
 const SOCKET: &str = "/run/leno/node.sock";
 /// Where it finds what proves it to the control plane.
@@ -176,6 +183,14 @@ fn volumes() -> Vec<Volume> {
                 ..VolumeProjection::default()
             }]),
             ..ProjectedVolumeSource::default()
+        }),
+        ..Volume::default()
+    });
+    volumes.push(Volume {
+        name: "state".to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: Some("Memory".to_owned()),
+            size_limit: Some(Quantity("256Mi".to_owned())),
         }),
         ..Volume::default()
     });
@@ -214,8 +229,6 @@ fn proxy(image: &str) -> Container {
         bin,
         "--cni-conf",
         conf,
-        "--tunnel",
-        "15008",
         "--metrics",
         &metrics,
     ];
@@ -226,11 +239,16 @@ fn proxy(image: &str) -> Container {
         read_only: Some(true),
         ..VolumeMount::default()
     });
+    volume_mounts.push(VolumeMount {
+        name: "state".to_owned(),
+        mount_path: STATE.to_owned(),
+        ..VolumeMount::default()
+    });
     Container {
         name: "node".to_owned(),
         image: Some(image.to_owned()),
         args: Some(arguments.map(str::to_owned).into()),
-        env: Some(vec![node_name(), mesh()]),
+        env: Some(vec![node_name(), mesh(), proxies_folder()]),
         ports: Some(vec![ContainerPort {
             name: Some(name.to_owned()),
             container_port: port.into(),
@@ -266,6 +284,15 @@ fn node_name() -> EnvVar {
             }),
             ..EnvVarSource::default()
         }),
+        ..EnvVar::default()
+    }
+}
+
+/// Where whoever is in the pod finds the proxy to ask it: `kubectl exec daemonset/leno-node -- /leno why ID`.
+fn proxies_folder() -> EnvVar {
+    EnvVar {
+        name: "LENO_PROXIES".to_owned(),
+        value: Some(format!("{STATE}/proxies")),
         ..EnvVar::default()
     }
 }
@@ -336,8 +363,6 @@ pub(super) fn clearing(image: &str) -> Object {
         bin,
         "--cni-conf",
         conf,
-        "--state",
-        STATE,
     ];
     let container = |name: &str, more: &[&str]| Container {
         name: name.to_owned(),

@@ -124,10 +124,6 @@ pub(crate) struct NodeRemove {
     #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
     pub(crate) cni_conf: PathBuf,
 
-    /// The folder in which the node's proxy kept identities and views
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
-
     /// Then stay until told to end: who runs it would run it again
     #[arg(long)]
     pub(crate) stay: bool,

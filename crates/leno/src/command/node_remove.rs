@@ -54,8 +54,9 @@ async fn remove(options: &NodeRemove, terminal: &mut Terminal) -> anyhow::Result
     }
     let socket = options.cni_socket.as_path();
     unless_gone(fs::remove_file(socket)).with_context(|| socket.display().to_string())?;
-    if let Some(state) = &options.state {
-        empty(state).with_context(|| state.display().to_string())?;
+    let released = leno_host::release_pods().context("the network namespaces of pods")?;
+    if released > 0 {
+        terminal.tell(format!("{released} pods are captured no more"));
     }
     Ok(terminal.line(
         Line::new()
@@ -82,22 +83,6 @@ async fn not_removed(
         terminal.tell(change.to_string());
     }
     missing.map(|why| format!("{} {}: {why}", why.code(), why.code().slug()))
-}
-
-/// Takes away all that is in a folder. The folder itself may be where another file system is mounted.
-fn empty(folder: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        unless_gone(match entry.file_type()?.is_dir() {
-            true => fs::remove_dir_all(entry.path()),
-            false => fs::remove_file(entry.path()),
-        })?;
-    }
-    Ok(())
 }
 
 fn unless_gone(removed: io::Result<()>) -> io::Result<()> {

@@ -80,6 +80,7 @@ mod told;
 mod troubled;
 mod tunnels;
 mod viewed;
+mod warn;
 mod watching;
 mod web;
 
@@ -370,6 +371,8 @@ impl Control {
         tasks.spawn(named("accounts", accounts));
         let inject = inject::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
         tasks.spawn(named("inject", inject));
+        let warn = warn::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
+        tasks.spawn(named("warn", warn));
         let reporting = cluster.as_ref().map(Followed::reporting);
         let report = cluster::report(Arc::clone(&center), reporting);
         tasks.spawn(named("report", report));

@@ -6,13 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leno_channel::grpc::{Call, Messages, Status, StatusCode};
 use leno_model::Code;
+use leno_model::view::WorkloadId;
 use leno_wire::troubles::{Trouble, Troubles};
+use tokio::sync::Notify;
 
 use crate::center::Center;
 
 /// What connected proxies said last, by the other end of their connection.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Troubled(Arc<Mutex<BTreeMap<SocketAddr, Vec<Trouble>>>>);
+pub(crate) struct Troubled {
+    said: Arc<Mutex<BTreeMap<SocketAddr, Vec<Trouble>>>>,
+    /// Told when one says that a workload is not captured.
+    of_capture: Arc<Notify>,
+}
 
 /// What one proxy says, until this is dropped.
 struct Telling {
@@ -83,14 +89,34 @@ pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
     once.into_values().collect()
 }
 
+/// The workloads of which their own proxies say that they are not captured.
+pub(crate) fn not_captured(center: &Center) -> BTreeMap<WorkloadId, Trouble> {
+    let mut lost = BTreeMap::new();
+    for (_, member) in center.fleet.members() {
+        for trouble in center.troubled.of(member.peer) {
+            let mut own = member.workloads.iter();
+            let about = own.find(|workload| workload.to_string() == *trouble.about);
+            if let (Code::H007, Some(workload)) = (trouble.code, about) {
+                lost.insert(workload.clone(), trouble);
+            }
+        }
+    }
+    lost
+}
+
 impl Troubled {
+    /// Waits until a proxy says that a workload is not captured.
+    pub(crate) async fn says_of_capture(&self) {
+        self.of_capture.notified().await;
+    }
+
     /// What the proxy behind `peer` said last.
     fn of(&self, peer: SocketAddr) -> Vec<Trouble> {
         self.lock().get(&peer).cloned().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Vec<Trouble>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,7 +149,11 @@ async fn hear(mut messages: Messages, telling: &Telling) -> Result<(), Status> {
     while let Some(message) = messages.next().await? {
         let told = Troubles::decode(&message);
         let told = told.map_err(|misfit| Status::new(StatusCode::InvalidArgument, misfit))?;
+        let is_of_capture = told.0.iter().any(|one| one.code == Code::H007);
         telling.troubled.lock().insert(telling.peer, told.0);
+        if is_of_capture {
+            telling.troubled.of_capture.notify_one();
+        }
     }
     Ok(())
 }

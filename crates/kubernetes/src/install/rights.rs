@@ -62,6 +62,9 @@ fn rules() -> Vec<PolicyRule> {
     let mut rules = Vec::new();
     rules.extend(seen.into_iter().map(|it| rule(it, &["list", "watch"])));
     rules.extend(reported.into_iter().map(|it| rule(it, &["patch"])));
+    // What is wrong with a pod is told beside it.
+    let events = (String::new(), texts(&["events"]));
+    rules.push(rule(events, &["create"]));
     // What proves the tokens of service accounts.
     rules.push(PolicyRule {
         non_resource_urls: Some(texts(&[
@@ -124,6 +127,7 @@ mod tests {
             r#"list watch: "leno.dev" accesspolicies meshes meshpeers meshworkloads telemetrypolicies trafficpolicies"#,
             r#"patch: "gateway.networking.k8s.io" grpcroutes/status httproutes/status tcproutes/status tlsroutes/status"#,
             r#"patch: "leno.dev" accesspolicies/status meshes/status meshpeers/status meshworkloads/status telemetrypolicies/status trafficpolicies/status"#,
+            r#"create: "" events"#,
             "get: /.well-known/openid-configuration /openid/v1/jwks",
             r#"get patch: "admissionregistration.k8s.io" mutatingwebhookconfigurations only leno"#,
         ];

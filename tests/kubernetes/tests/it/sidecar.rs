@@ -183,6 +183,82 @@ pub(crate) fn no_request_is_lost(placement: Placement) {
 /// How often all pods are replaced under load.
 const RESTARTS: usize = 5;
 
+/// Does this in the network namespace of the pod with this address, from its node.
+fn on_the_node(cluster: &Cluster, address: &str, what: &str) {
+    let script = format!(
+        "for netns in /run/netns/*; do \
+           if nsenter --net=$netns ip -o -4 addr show | grep -q ' {address}/'; then \
+             exec nsenter --net=$netns {what}; \
+           fi; \
+         done; exit 1"
+    );
+    let done = cluster.inside("sh").args(["-c", &script]).output().unwrap();
+    assert!(done.status.success(), "{what} at {address}: {done:?}");
+}
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn a_pod_that_is_no_longer_captured_is_called_no_more_and_named() {
+    let cluster = Cluster::for_leno().unwrap();
+    cluster.install_leno().unwrap();
+    cluster.apply(&shop()).unwrap();
+    for deployment in ["cart", "web", "mail"] {
+        until_ready(&cluster, "shop", deployment);
+    }
+    let asked = |words: &[&str]| cluster.ask(words).unwrap();
+    let of_cart = ["get", "pods", "-n", "shop", "-l", "app=cart", "-o"];
+    let name_and_address = "jsonpath={.items[0].metadata.name} {.items[0].status.podIP}";
+    let pod = asked(&[&of_cart[..], &[name_and_address]].concat());
+    let (pod, address) = pod.split_once(' ').unwrap();
+    let slices = "get endpointslices -n shop -l kubernetes.io/service-name=cart -o";
+    let ready =
+        "jsonpath={range .items[*].endpoints[?(@.conditions.ready==true)]}{.addresses[0]} {end}";
+    let is_called = || {
+        let slices: Vec<_> = slices.split(' ').chain([ready]).collect();
+        asked(&slices).split(' ').any(|one| one == address)
+    };
+    // It ends with 1 where something is wrong, and says so all the same.
+    let check = || {
+        let exec = "exec -n leno-system deploy/leno-control -- /leno check -n shop";
+        let mut kubectl = cluster.command("kubectl");
+        let said = kubectl.args(exec.split(' ')).output().unwrap();
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    let named = format!("proxy shop/{pod}");
+    assert!(is_called());
+    let well = || check().contains("no problem").then_some(());
+    cluster.until("nothing is wrong", well).unwrap();
+
+    for rules in ["nft flush ruleset", "nft delete chain inet leno inbound"] {
+        on_the_node(&cluster, address, rules);
+        let left = || (!is_called()).then_some(());
+        cluster.until("nobody is led there", left).unwrap();
+        if rules.contains("flush") {
+            let told = || {
+                let said = check();
+                (said.contains("H007 capture-lost") && said.contains(&named)).then_some(())
+            };
+            cluster.until("it is named", told).unwrap();
+            let event = || {
+                let described = asked(&["describe", "pod", "-n", "shop", pod]);
+                described.contains("CaptureLost").then_some(())
+            };
+            cluster.until("an event tells of it", event).unwrap();
+        }
+        // Calls go on, elsewhere.
+        let served = || {
+            let told = get(&cluster, "shop", "web", "http://cart:80/items");
+            told.starts_with("cart-").then_some(())
+        };
+        cluster.until("another pod serves", served).unwrap();
+        let leno = leno_e2e::binary().display().to_string();
+        on_the_node(&cluster, address, &format!("{leno} capture"));
+        let back = || is_called().then_some(());
+        cluster.until("it is called again", back).unwrap();
+        cluster.until("nothing is wrong any more", well).unwrap();
+    }
+}
+
 #[test]
 #[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn jobs_complete() {

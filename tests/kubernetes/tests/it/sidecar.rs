@@ -200,8 +200,8 @@ fn on_the_node(cluster: &Cluster, address: &str, what: &str) {
 #[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn a_pod_that_is_no_longer_captured_is_called_no_more_and_named() {
     let cluster = Cluster::for_leno().unwrap();
-    cluster.install_leno().unwrap();
-    cluster.apply(&shop()).unwrap();
+    cluster.install_leno(Placement::Sidecar).unwrap();
+    cluster.apply(&shop(Placement::Sidecar)).unwrap();
     for deployment in ["cart", "web", "mail"] {
         until_ready(&cluster, "shop", deployment);
     }

@@ -26,6 +26,7 @@ mod recovery;
 mod relay;
 mod report;
 mod revocation;
+mod scale;
 mod seeing;
 mod series;
 mod setting;
@@ -240,6 +241,16 @@ const CASES: &[Case] = &[
               Reading the configuration grows with the mesh, once for each change; everything after it with the proxies.",
         build: Some(growth::BUILD),
         measure: Of::Crate(growth::measure),
+    },
+    Case {
+        name: "scale",
+        title: "A large cluster",
+        how: "The benchmark of `leno-control` makes up a cluster and the API server that tells of it; the control plane is a process of its own. Then endpoints are replaced, each pod by \
+              another at another address, for 20 seconds, while proxies that know 20 services each follow without carrying calls, beside one that takes no byte any more; \
+              the time is from the API server's word until a proxy that knows the service has adopted the change. \
+              Memory and start grow with the pods and the objects. A change costs the proxies that know what changed, and once for all that change meanwhile a copy of the mesh's lists.",
+        build: Some(scale::BUILD),
+        measure: Of::Crate(scale::measure),
     },
     Case {
         name: "signing",

@@ -48,7 +48,7 @@ pub(crate) fn addresses<'a>(
                 let owner = owners.entry(called);
                 let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
                 match owner {
-                    AddressOwner::Instances(instances) => instances.push(instance.id.clone()),
+                    AddressOwner::Instances(_) => owner.add(&instance.id),
                     AddressOwner::Service(service) => {
                         let message = format!("{address} is the address of Service {service}");
                         notes.push(
@@ -76,9 +76,7 @@ pub(crate) fn add(owners: &mut BTreeMap<Called, AddressOwner>, workloads: &[Work
                 let called = Called::of(&workload.namespace, &instance.network, *address);
                 let owner = owners.entry(called);
                 let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
-                if let AddressOwner::Instances(instances) = owner {
-                    instances.push(instance.id.clone());
-                }
+                owner.add(&instance.id);
             }
         }
     }

@@ -133,12 +133,17 @@ impl Unready {
         if self.instances.is_empty() {
             return;
         }
-        mesh.answers.retain(|port, answers| {
-            if !self.unminded.contains(&port.service) {
-                answers.retain(|answer| !self.instances.contains(&answer.instance));
-            }
+        Arc::make_mut(&mut mesh.answers).retain(|port, answers| {
+            self.leave_one(&port.service, answers);
             !answers.is_empty()
         });
+    }
+
+    /// Takes them out of what calls to a port of one service come to.
+    pub(crate) fn leave_one(&self, service: &ServiceName, answers: &mut Vec<Answer>) {
+        if !self.unminded.contains(service) {
+            answers.retain(|answer| !self.instances.contains(&answer.instance));
+        }
     }
 }
 

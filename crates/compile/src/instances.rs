@@ -87,31 +87,63 @@ pub(crate) fn instances(
         port.telemetry = told.of_port(&workload.namespace, services());
         port.proxied = Arc::new(tuning::proxied(tunings, &workload.namespace, services()));
     }
-    let telemetry = told.of_port(&workload.namespace, []);
-    let instance = |running: &Running| {
-        let workload_view = view::Workload {
+    let said = Said {
+        ports: access.ports,
+        others: access.others,
+        outbound: access.outbound,
+        telemetry: told.of_port(&workload.namespace, []),
+    };
+    let all = workload.instances.iter();
+    all.map(|running| {
+        let instance = said.instance(workload, running);
+        (running.id.clone(), Arc::new(instance))
+    })
+    .collect()
+}
+
+/// What all instances of a workload have in common, by what is said of it.
+pub(crate) struct Said {
+    ports: BTreeMap<u16, view::WorkloadPort>,
+    others: Arc<view::Access>,
+    outbound: Arc<view::Outbound>,
+    telemetry: Arc<view::Telemetry>,
+}
+
+impl Said {
+    /// As one of them has it.
+    pub(crate) fn of(instance: &Instance) -> Self {
+        let workload = &instance.workload;
+        Self {
+            ports: workload.ports.clone(),
+            others: workload.other_ports.clone(),
+            outbound: workload.outbound.clone(),
+            telemetry: workload.telemetry.clone(),
+        }
+    }
+
+    /// One of them.
+    pub(crate) fn instance(&self, workload: &Workload<'_>, running: &Running) -> Instance {
+        let view = view::Workload {
             id: running.id.clone(),
             identity: workload.identity.clone(),
             network: running.network.clone(),
             addresses: running.addresses.clone(),
-            ports: access.ports.clone(),
-            other_ports: access.others.clone(),
-            outbound: access.outbound.clone(),
-            telemetry: telemetry.clone(),
+            ports: self.ports.clone(),
+            other_ports: self.others.clone(),
+            outbound: self.outbound.clone(),
+            telemetry: self.telemetry.clone(),
             processes: workload.processes.clone(),
             probes: running.probes.clone(),
             pod: running.pod.clone(),
         };
-        let instance = Instance {
-            workload: Arc::new(workload_view),
+        Instance {
+            workload: Arc::new(view),
             of: workload.name.clone(),
             origin: workload.outline.origin(""),
             locality: running.locality.clone(),
             tunnel: running.tunnel,
             tokens: workload.tokens.clone(),
             takes_proxy: workload.takes_proxy,
-        };
-        (running.id.clone(), Arc::new(instance))
-    };
-    workload.instances.iter().map(instance).collect()
+        }
+    }
 }

@@ -42,6 +42,7 @@ mod suggest;
 mod targets;
 mod telemetry;
 mod tuning;
+mod turnover;
 mod uncaptured;
 mod workloads;
 
@@ -64,6 +65,7 @@ pub use peers::{BundlePlace, Peer};
 pub use reports::{Report, Says, reports};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
+pub use turnover::{differing, with_pods};
 
 /// Says what the resources mean. What cannot be used is left out, or refuses what it would have
 /// taken, and is noted.
@@ -75,8 +77,6 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let everywhere = everywhere::everywhere(resources, &mut notes);
     let trust_domain = &everywhere.settings.trust_domain;
     let network = Network::new(NETWORK).expect("a constant that is a label");
-    uncaptured::note(resources, &mut notes);
-    placement::note(resources, &mut notes);
 
     let peers = peers::peers(resources, trust_domain, &mut notes);
     let workloads = workloads::workloads(resources, &everywhere, &peers, &mut notes);
@@ -174,16 +174,17 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         administration: Arc::new(everywhere.administration.clone()),
         ca: everywhere.ca,
         peers,
-        services,
-        instances,
-        nodes,
-        answers,
-        addresses,
+        services: Arc::new(services),
+        instances: Arc::new(instances),
+        nodes: Arc::new(nodes),
+        answers: Arc::new(answers),
+        addresses: Arc::new(addresses),
         unaddressed,
         revoked: Arc::default(),
     };
     unready.leave(&mut mesh);
     measures.eject(&mut mesh);
+    pods::note(resources, &resources.pods, &mut notes);
     (mesh, notes)
 }
 

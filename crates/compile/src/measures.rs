@@ -73,7 +73,7 @@ impl Measures<'_> {
     pub(crate) fn eject(&self, mesh: &mut Mesh) {
         for it in self.0 {
             if let Measure::Eject(instance) = &it.measure {
-                mesh.leave(instance);
+                mesh.leave(&[instance.clone()].into());
             }
         }
     }

@@ -4,6 +4,7 @@
 mod find;
 mod keys;
 mod known;
+mod share;
 mod view;
 
 use alloc::{
@@ -41,7 +42,8 @@ pub struct Lifetimes {
 pub type Administration = BTreeMap<SpiffeId, Warrant>;
 
 /// Everything that was written, with its meaning: routes in order of precedence inside their
-/// services, access gathered inside the ports of their workloads, defaults filled in.
+/// services, access gathered inside the ports of their workloads, defaults filled in. A clone
+/// shares it until one of the two changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mesh {
     /// What the `Mesh` object says to every proxy.
@@ -57,15 +59,15 @@ pub struct Mesh {
     /// The other trust domains whose identities are believed. What proves them, whoever looks for it adds.
     pub peers: BTreeMap<TrustDomain, Peer>,
     /// All services, also those that a workload implies.
-    pub services: BTreeMap<ServiceName, Arc<Service>>,
+    pub services: Arc<BTreeMap<ServiceName, Arc<Service>>>,
     /// All that runs, one entry for each instance.
-    pub instances: BTreeMap<WorkloadId, Arc<Instance>>,
+    pub instances: Arc<BTreeMap<WorkloadId, Arc<Instance>>>,
     /// Those of them whose calls the proxy of their node carries, by the name of the node.
-    pub nodes: BTreeMap<Arc<str>, BTreeSet<WorkloadId>>,
+    pub nodes: Arc<BTreeMap<Arc<str>, BTreeSet<WorkloadId>>>,
     /// Who answers for each service port. A port without an entry has nobody.
-    pub answers: BTreeMap<PortRef, Vec<Answer>>,
+    pub answers: Arc<BTreeMap<PortRef, Vec<Answer>>>,
     /// What an address means.
-    pub addresses: BTreeMap<Called, AddressOwner>,
+    pub addresses: Arc<BTreeMap<Called, AddressOwner>>,
     /// The services that want an address of their own and say none: [`Mesh::give_address`].
     pub unaddressed: BTreeSet<ServiceName>,
     /// Whom nobody believes any more. No resource says so: whoever knows it sets it.
@@ -129,33 +131,45 @@ pub enum AddressOwner {
     /// A service: calls to the address meet its routes.
     Service(ServiceName),
     /// The instances on that address, which differ in their ports.
-    Instances(Vec<WorkloadId>),
+    Instances(Arc<[WorkloadId]>),
+}
+
+impl AddressOwner {
+    /// Adds an instance, unless the address is a service's.
+    pub(crate) fn add(&mut self, id: &WorkloadId) {
+        if let Self::Instances(ids) = self {
+            *ids = ids.iter().chain([id]).cloned().collect();
+        }
+    }
 }
 
 impl Mesh {
     /// Notes where the proxy of `instance` takes mesh calls, or that it no longer does. Nothing
     /// happens if there is no such instance.
     pub fn set_tunnel(&mut self, instance: &WorkloadId, tunnel: Option<SocketAddr>) {
-        if let Some(instance) = self.instances.get_mut(instance) {
+        if let Some(instance) = Arc::make_mut(&mut self.instances).get_mut(instance) {
             Arc::make_mut(instance).tunnel = tunnel;
         }
     }
 
-    /// Notes that `instance` has left: it answers for nothing, and nobody calls it.
-    pub fn leave(&mut self, instance: &WorkloadId) {
-        for answers in self.answers.values_mut() {
-            answers.retain(|answer| answer.instance != *instance);
+    /// Notes that `instances` have left: they answer for nothing, and nobody calls them.
+    pub fn leave(&mut self, instances: &BTreeSet<WorkloadId>) {
+        if instances.is_empty() {
+            return;
+        }
+        for answers in Arc::make_mut(&mut self.answers).values_mut() {
+            answers.retain(|answer| !instances.contains(&answer.instance));
         }
     }
 
     /// Gives a service an address by which it is called, unless that is somebody else's. Nothing
     /// happens if there is no such service.
     pub fn give_address(&mut self, service: &ServiceName, network: &Network, address: IpAddr) {
-        let Some(named) = self.services.get_mut(service) else {
+        let Some(named) = Arc::make_mut(&mut self.services).get_mut(service) else {
             return;
         };
         let called = Called::of(&service.namespace, network, address);
-        if let Entry::Vacant(free) = self.addresses.entry(called) {
+        if let Entry::Vacant(free) = Arc::make_mut(&mut self.addresses).entry(called) {
             free.insert(AddressOwner::Service(service.clone()));
             let named = Arc::make_mut(named);
             named.addresses.push((network.clone(), address));
@@ -176,7 +190,8 @@ impl Mesh {
         let workload = Arc::make_mut(&mut instance.workload);
         workload.id = caller.clone();
         workload.addresses = [address].into();
-        self.instances.insert(caller.clone(), Arc::new(instance));
+        let instances = Arc::make_mut(&mut self.instances);
+        instances.insert(caller.clone(), Arc::new(instance));
     }
 
     /// The instances that answer for a service port, with the port each listens on. They need not

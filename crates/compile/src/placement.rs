@@ -1,14 +1,14 @@
 //! Where the proxy of a pod is: in the pod, on its node, or nowhere.
 
-use alloc::{format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec};
 use core::fmt::Display;
 
 use leno_model::view::access::IpBlock;
 use leno_model::view::{self, LeftOut};
-use leno_model::{Code, Name, Notes, Ports};
+use leno_model::{Code, Notes, Ports};
 use leno_resources::Resources;
 use leno_resources::pod::{
-    MODE, NODE, Pod, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+    MODE, NODE, Pod, Pods, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
 };
 
 use crate::finding::{self, Complete as _};
@@ -17,38 +17,52 @@ use crate::finding::{self, Complete as _};
 /// all of them.
 const MOST_LEFT_OUT: usize = 64;
 
-/// How a pod is to take part in the mesh: as it says itself, else as its namespace says.
-pub(crate) fn mode<'a>(resources: &'a Resources, pod: &'a Pod) -> Option<&'a str> {
-    let own = pod.meta.labels.get(MODE);
-    let of_namespace = || {
-        let name = Name::new(pod.meta.namespace.as_ref()?.as_str()).ok()?;
-        resources.namespaces.get(None, &name)?.meta.labels.get(MODE)
-    };
-    own.or_else(of_namespace).map(|mode| &**mode)
-}
+/// How pods are to take part in the mesh.
+pub(crate) struct Modes<'a>(BTreeMap<&'a str, &'a str>);
 
-/// What the proxy of its node needs to know of a pod, if that is to carry its calls. A pod that was made with a proxy
-/// in it goes on with that one.
-pub(crate) fn of_node(resources: &Resources, pod: &Pod) -> Option<Arc<view::Pod>> {
-    let has_other = pod.has_proxy || pod.is_on_host;
-    let is_of_node = !has_other && mode(resources, pod) == Some(NODE);
-    is_of_node.then(|| {
-        Arc::new(view::Pod {
-            uid: pod.uid.clone(),
-            left_out: left_out(pod, |_, _| {}),
+impl<'a> Modes<'a> {
+    /// As their namespaces say.
+    pub(crate) fn of(resources: &'a Resources) -> Self {
+        let said = resources.namespaces.iter().filter_map(|namespace| {
+            let mode = namespace.meta.labels.get(MODE)?;
+            Some((namespace.meta.name.as_str(), &**mode))
+        });
+        Self(said.collect())
+    }
+
+    /// How a pod is to: as it says itself, else as its namespace says.
+    pub(crate) fn mode<'p>(&self, pod: &'p Pod) -> Option<&'p str>
+    where
+        'a: 'p,
+    {
+        let own = pod.meta.labels.get(MODE).map(|mode| &**mode);
+        let namespace = pod.meta.namespace.as_ref();
+        own.or_else(|| self.0.get(namespace?.as_str()).copied())
+    }
+
+    /// What the proxy of its node needs to know of a pod, if that is to carry its calls. A pod that was made with a
+    /// proxy in it goes on with that one.
+    pub(crate) fn of_node(&self, pod: &Pod) -> Option<Arc<view::Pod>> {
+        let has_other = pod.has_proxy || pod.is_on_host;
+        let is_of_node = !has_other && self.mode(pod) == Some(NODE);
+        is_of_node.then(|| {
+            Arc::new(view::Pod {
+                uid: pod.uid.clone(),
+                left_out: left_out(pod, |_, _| {}),
+            })
         })
-    })
+    }
 }
 
 /// Says which annotations of pods cannot be read.
-pub(crate) fn note(resources: &Resources, notes: &mut Notes) {
-    let pods = resources.pods.values();
-    let annotated = pods.filter(|pod| !pod.meta.annotations.is_empty());
-    for pod in annotated.filter(|pod| of_node(resources, pod).is_some()) {
+pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
+    let modes = Modes::of(resources);
+    let annotated = pods.values().filter(|pod| !pod.meta.annotations.is_empty());
+    for pod in annotated.filter(|pod| modes.of_node(pod).is_some()) {
         left_out(pod, |annotation, why| {
             let message = format!("{annotation}: {why}");
             let pointer = format!("/metadata/annotations/{}", annotation.replace('/', "~1"));
-            let found = finding::error(pod, &pointer, Code::C200, message);
+            let found = finding::error(&**pod, &pointer, Code::C200, message);
             notes.push(found.in_force("what this annotation names is captured"));
         });
     }

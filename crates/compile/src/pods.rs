@@ -9,17 +9,18 @@ use alloc::{
 
 use leno_model::view::access::IpBlock;
 use leno_model::view::{Probe, WorkloadId};
-use leno_model::{Name, Namespace, Network, SpiffeId, TrustDomain};
-use leno_resources::pod::{Pod, PodProbe};
+use leno_model::{Code, Name, Namespace, Network, Note, Notes, SpiffeId, TrustDomain};
+use leno_resources::pod::{Pod, PodProbe, Pods};
 use leno_resources::{Outline, Resources};
 
-use crate::placement;
+use crate::placement::{self, Modes};
 use crate::spoken;
+use crate::uncaptured;
 use crate::workloads::{Port, Running, Workload};
 
 /// What the instances of a workload have in common.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Alike<'a> {
+pub(crate) struct Alike<'a> {
     namespace: &'a Namespace,
     workload: &'a Name,
     service_account: &'a Name,
@@ -28,7 +29,7 @@ struct Alike<'a> {
 }
 
 impl<'a> Alike<'a> {
-    fn of(namespace: &'a Namespace, pod: &'a Pod) -> Self {
+    pub(crate) fn of(namespace: &'a Namespace, pod: &'a Pod) -> Self {
         Self {
             namespace,
             workload: &pod.workload,
@@ -70,6 +71,7 @@ pub(crate) fn workloads<'a>(
     resources: &'a Resources,
     trust_domain: &TrustDomain,
 ) -> Vec<Workload<'a>> {
+    let modes = Modes::of(resources);
     let mut workloads = BTreeMap::new();
     for ((namespace, name), pod) in resources.pods.iter() {
         let alike = Alike::of(namespace, pod);
@@ -89,11 +91,25 @@ pub(crate) fn workloads<'a>(
             tunnel: None,
             locality: pod.locality.clone(),
             probes: probes(pod),
-            pod: placement::of_node(resources, pod),
+            pod: modes.of_node(pod),
             is_ready: pod.is_ready,
         });
     }
     workloads.into_values().collect()
+}
+
+/// What is found of single pods, and of nothing else.
+const OF_PODS: [Code; 2] = [Code::C195, Code::C200];
+
+/// Says of `pods` what [`is_of_pods`] is about.
+pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
+    uncaptured::note(resources, pods, notes);
+    placement::note(resources, pods, notes);
+}
+
+/// Whether a finding is one of [`note()`].
+pub(crate) fn is_of_pods(note: &Note) -> bool {
+    OF_PODS.contains(&note.code)
 }
 
 /// The health checks of a pod's node. One without an address that they come from would let in everybody's.

@@ -5,16 +5,20 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use leno_model::{Code, Name, Namespace, Notes};
 use leno_resources::Resources;
-use leno_resources::pod::{MODE, Pod, SIDECAR};
+use leno_resources::pod::{MODE, Pod, Pods, SIDECAR};
 
 use crate::finding;
-use crate::placement;
+use crate::placement::Modes;
 
 /// Says of each workload how many of its pods lack a proxy.
-pub(crate) fn note(resources: &Resources, notes: &mut Notes) {
+pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
+    let modes = Modes::of(resources);
     let mut lacking = BTreeMap::<_, Vec<&Pod>>::new();
-    for ((namespace, _), pod) in resources.pods.iter() {
-        if !pod.has_proxy && placement::mode(resources, pod) == Some(SIDECAR) {
+    for pod in pods.values() {
+        if !pod.has_proxy && modes.mode(pod) == Some(SIDECAR) {
+            let Some(namespace) = &pod.meta.namespace else {
+                continue;
+            };
             let workload = (namespace, &pod.workload);
             lacking.entry(workload).or_default().push(pod);
         }

@@ -529,15 +529,18 @@ pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> 
         let identity = &edition.mesh.instances.get(id)?.workload.identity;
         edition.trusted.revoked.get(identity).cloned()
     };
-    let reported = center.tunnels.reported().tunnels.into_keys();
-    let is_here = |id: &WorkloadId| members.iter().any(|member| member.workloads.contains(id));
+    let reported = center.tunnels.reported();
+    let reported: BTreeSet<_> = reported.tunnels().map(|(id, _)| id.clone()).collect();
+    let here = members.iter().flat_map(|member| &member.workloads);
+    let here: BTreeSet<_> = here.collect();
     let pods = center.presence.reported().pods;
     let is_called = |id: &WorkloadId| {
         let pod = pods.get(&(id.namespace.clone(), id.name.clone()));
         pod.is_none_or(|pod| pod.is_ready)
     };
     reported
-        .filter(|id| !is_here(id) && is_called(id))
+        .into_iter()
+        .filter(|id| !here.contains(id) && is_called(id))
         .map(|workload| condition::Away {
             since: center.fleet.gone(&workload),
             revoked: revoked(&workload),
@@ -549,11 +552,11 @@ pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> 
 pub(crate) fn proxies(center: &Center) -> Proxies {
     let members = center.fleet.members();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
-    let reported = center.tunnels.reported().tunnels;
+    let reported = center.tunnels.reported();
     let away = away(center, &members).into_iter().map(|away| Away {
         tunnel: reported
-            .get(&away.workload)
-            .map(ToString::to_string)
+            .tunnel(&away.workload)
+            .map(|tunnel| tunnel.to_string())
             .unwrap_or_default(),
         workload: away.workload.to_string(),
         since: away.since.map(|since| since.to_string()),

@@ -322,7 +322,7 @@ fn line(files: &[(Arc<str>, Vec<u8>)], note: &Note) -> Option<String> {
     let (path, bytes) = files.iter().find(|(path, _)| *path == start.file)?;
     let source = Source {
         path: path.clone(),
-        bytes: bytes.clone(),
+        bytes: bytes.clone().into(),
     };
     source.line(start.line)
 }

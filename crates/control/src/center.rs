@@ -25,7 +25,7 @@ use crate::authority::{Authority, NotFounded, NotIssued};
 use crate::clock::{self, Clocks};
 use crate::condition::Withheld;
 use crate::desk::Desk;
-use crate::edition::{Addresses, Edition, Reports, Trusted};
+use crate::edition::{Addresses, Edition, Reports, State, Trusted};
 use crate::event::Event;
 use crate::export;
 use crate::fleet::{Fleet, Member};
@@ -192,15 +192,15 @@ impl Center {
             pods: &Arc::default(),
             overrides: &[],
         };
-        let meaning = Meaning::of(&Arc::new(Written::read(&[], &[])), known);
-        let first = Edition::new(
-            Revision::EMPTY,
-            Generation::default(),
-            Arc::new(meaning),
-            &Reports::default(),
-            Arc::default(),
-            clock::wall(),
-        );
+        let meaning = Meaning::of(&Arc::default(), known, None);
+        let first = State {
+            revision: Revision::EMPTY,
+            generation: Generation::default(),
+            meaning: Arc::new(meaning),
+            trusted: Arc::default(),
+            made: clock::wall(),
+        };
+        let first = Edition::new(first, &Reports::default(), None);
         let clocks = Clocks::start();
         let mut positions = Positions::open(&store)?;
         let First { mut sources, pods } = found;
@@ -316,8 +316,14 @@ impl Center {
             addresses: self.addresses(&meaning.mesh.unaddressed)?,
             keys: self.jwks.given(),
         };
-        let now = clock::wall();
-        let edition = Edition::new(head.revision, generation, meaning, &reports, trusted, now);
+        let state = State {
+            revision: head.revision,
+            generation,
+            meaning,
+            trusted,
+            made: clock::wall(),
+        };
+        let edition = Edition::new(state, &reports, Some(&self.edition()));
         let before = self.editions.send_replace(Arc::new(edition));
         if before.revision != head.revision || before.meaning.written.objects() != objects {
             self.tell(&Event::Compiled {
@@ -392,7 +398,9 @@ impl Center {
     ) -> Arc<Meaning> {
         let present = self.presence.reported();
         let basis = self.basis(revision, sources, &present);
-        self.understand(basis, &Arc::new(Written::read(objects, sources)), &present)
+        let known = &self.edition().meaning.written;
+        let written = Written::read(objects, sources, known);
+        self.understand(basis, &Arc::new(written), &present)
     }
 
     /// What the newest revision, what sources say and what runs mean.
@@ -409,7 +417,11 @@ impl Center {
             Some((known, meaning)) if known.written == basis.written => {
                 Arc::clone(&meaning.written)
             }
-            Some(_) | None => Arc::new(Written::read(&self.store.at(revision)?, sources)),
+            read @ (Some(_) | None) => {
+                let known = read.map(|(_, meaning)| Arc::clone(&meaning.written));
+                let objects = self.store.at(revision)?;
+                Arc::new(Written::read(&objects, sources, &known.unwrap_or_default()))
+            }
         };
         Ok(self.understand(basis, &written, present))
     }
@@ -423,10 +435,13 @@ impl Center {
             pods: &present.pods,
             overrides: &measures(&overrides),
         };
-        let mut meaning = Meaning::of(written, known);
-        meaning
-            .notes
-            .extend(overrides::notes(&overrides, &written.resources));
+        let before = self.lock_read().clone();
+        let before = before.as_ref().map(|(_, before)| &**before);
+        let mut meaning = Meaning::of(written, known, before);
+        let of_overrides = overrides::notes(&overrides, &written.resources);
+        if !of_overrides.is_empty() {
+            Arc::make_mut(&mut meaning.notes).extend(of_overrides);
+        }
         let meaning = Arc::new(meaning);
         *self.lock_read() = Some((basis, Arc::clone(&meaning)));
         meaning
@@ -459,7 +474,7 @@ impl Center {
 
     /// What other objects would mean, with all else as it is.
     pub(crate) fn supposed(&self, objects: &[Object]) -> Meaning {
-        let written = Written::read(objects, &self.sources());
+        let written = Written::read(objects, &self.sources(), &self.edition().meaning.written);
         let domain = self.authority.told().map(|told| told.domain);
         let present = self.presence.reported();
         let known = Known {
@@ -469,7 +484,7 @@ impl Center {
             pods: &present.pods,
             overrides: &measures(&self.overrides()),
         };
-        Meaning::of(&Arc::new(written), known)
+        Meaning::of(&Arc::new(written), known, None)
     }
 
     fn lock_read(&self) -> MutexGuard<'_, Option<(Basis, Arc<Meaning>)>> {
@@ -519,14 +534,14 @@ impl Center {
         };
         drop(given);
         let trusted = now.trusted.without_strangers(&meaning.mesh);
-        Edition::new(
-            now.revision,
-            now.generation.clone(),
-            Arc::clone(meaning),
-            &reports,
-            Arc::new(trusted),
-            now.made,
-        )
+        let state = State {
+            revision: now.revision,
+            generation: now.generation.clone(),
+            meaning: Arc::clone(meaning),
+            trusted: Arc::new(trusted),
+            made: now.made,
+        };
+        Edition::new(state, &reports, Some(&now))
     }
 
     /// Takes what sources say, in place of what the same ones said, once the positions it stands at are
@@ -602,13 +617,17 @@ impl Center {
         Ok(())
     }
 
-    /// The CA was just founded: proves itself by it, and says so.
+    /// The CA was just founded: proves itself by it, and says so. Whom it signs is believed when this returns.
     pub(crate) fn tell_founded(&self, domain: &TrustDomain) {
         if let Err(why) = self.prove() {
             self.trouble(Code::T007, why);
         }
         if let Err(why) = self.minter.turn(clock::wall()) {
             self.trouble(Code::T007, why);
+        }
+        // The store has told that there is news, should this fail.
+        if let Err(error) = self.renew() {
+            self.trouble(error.code(), error);
         }
         self.tell(&Event::Founded(domain.clone()));
     }

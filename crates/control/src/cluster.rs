@@ -67,7 +67,7 @@ impl Followed {
 
     /// What its objects say.
     pub(crate) fn found(&self) -> Found {
-        let file = |document: &Document| (document.name.clone(), document.text.to_vec());
+        let file = |document: &Document| (document.name.clone(), document.text.clone());
         let troubles = &self.seen.troubles;
         Found {
             source: CLUSTER.into(),
@@ -152,17 +152,28 @@ pub(crate) async fn report(center: Arc<Center>, reporting: Option<Reporting>) {
     };
     let mut editions = center.editions.subscribe();
     let mut told = None;
+    let mut reported = None;
     loop {
-        let edition = Arc::clone(&editions.borrow_and_update());
+        let meaning = Arc::clone(&editions.borrow_and_update().meaning);
         let known = Arc::clone(&standings.borrow_and_update());
-        let meaning = &edition.meaning;
+        let (written, notes) = (Arc::clone(&meaning.written), Arc::clone(&meaning.notes));
+        // What runs changes all the time, and nothing of what is reported.
+        drop(meaning);
+        let is_reported = reported.as_ref().is_some_and(|(before, noted, standing)| {
+            Arc::ptr_eq(before, &written)
+                && Arc::ptr_eq(noted, &notes)
+                && Arc::ptr_eq(standing, &known)
+        });
         let mut failed = None;
-        for report in reports(&meaning.written.resources, &meaning.notes) {
-            let written = cluster.report(&report, &known, clock::wall()).await;
-            failed = failed.or(written.err());
+        if !is_reported {
+            for report in reports(&written.resources, &notes) {
+                let written = cluster.report(&report, &known, clock::wall()).await;
+                failed = failed.or(written.err());
+            }
         }
         let why = failed.map(|failed| failed.to_string());
         let is_due_again = why.is_some();
+        reported = (!is_due_again).then_some((written, notes, known));
         center.trouble_anew(Code::D013, &mut told, why);
         tokio::select! {
             changed = editions.changed() => if changed.is_err() { return },

@@ -209,12 +209,7 @@ impl Desk {
     /// newest edition when this returns.
     pub fn found(&self) -> Result<(), NotFounded> {
         let edition = self.edition();
-        self.center.found(&edition.mesh.settings.trust_domain)?;
-        // The store has told that there is news, should this fail.
-        if let Err(error) = self.center.renew() {
-            self.center.trouble(error.code(), error);
-        }
-        Ok(())
+        self.center.found(&edition.mesh.settings.trust_domain)
     }
 
     /// Lists a proxy of this process, which serves the workloads of `of`'s namespace and takes calls

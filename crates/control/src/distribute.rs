@@ -4,17 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use leno_channel::grpc::{Answer, Call, Status, StatusCode};
 use leno_compile::Mesh;
 use leno_identity::BundleHash;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, SpiffeId, Subscription};
+use leno_store::SOURCE;
 use leno_wire::{Holder, Request, Server};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::center::Center;
-use crate::edition::Edition;
+use crate::edition::{Edition, Wanted};
 use crate::entitled::Entitled;
 use crate::event::Event;
 use crate::fleet::{Certificate, Member, Place};
@@ -37,6 +40,7 @@ pub(crate) async fn run(center: &Arc<Center>, peer: &Peer, call: Call) {
         place: None,
         wants: Arc::default(),
         reported: None,
+        shown: None,
         offered: None,
         refused: None,
     };
@@ -54,6 +58,7 @@ pub(crate) async fn run(center: &Arc<Center>, peer: &Peer, call: Call) {
                 stream.server.renew(id);
                 Ok(())
             }
+            () = sleep_until(stream.due()) => Ok(()),
             changed = editions.changed() => match changed {
                 Ok(()) => Ok(()),
                 Err(_) => Err(Status::new(StatusCode::Unavailable, "the control plane is stopping")),
@@ -67,7 +72,13 @@ pub(crate) async fn run(center: &Arc<Center>, peer: &Peer, call: Call) {
             let message = format!("{} is revoked", peer.caller.id());
             break Err(Status::new(StatusCode::PermissionDenied, message));
         }
-        if let Err(status) = stream.proceed(&edition, &mut answer).await {
+        if let Err(status) = stream.offer(&edition).await {
+            break Err(status);
+        }
+        // One that takes nothing keeps nobody's memory.
+        let generation = edition.generation.clone();
+        drop(edition);
+        if let Err(status) = stream.send(&generation, &mut answer).await {
             break Err(status);
         }
     };
@@ -99,13 +110,62 @@ struct Stream<'a> {
     wants: Arc<BTreeSet<Subscription>>,
     /// What it was last reported to take where.
     reported: Option<TakenAt>,
-    /// The generation that was offered last, unless the proxy has asked for something since.
-    offered: Option<Generation>,
+    /// Where it takes mesh calls, whom it stands in front of, and whom not, as people are shown it.
+    shown: Option<Standing>,
+    /// What was offered last, unless the proxy has asked for something since.
+    offered: Option<Offered>,
     /// The last refusal that was told.
     refused: Option<Generation>,
 }
 
+type Standing = (
+    Option<SocketAddr>,
+    BTreeSet<WorkloadId>,
+    BTreeSet<WorkloadId>,
+);
+
+/// What was offered to a proxy.
+struct Offered {
+    generation: Generation,
+    wanted: Wanted,
+    workloads: BTreeSet<WorkloadId>,
+    /// When it may be told that another generation says the same.
+    rests_until: Instant,
+    /// The generation that says the same and that it is not told yet.
+    same: Option<Generation>,
+}
+
+/// A proxy whose view says the same in a later generation is told so after this time: while a mesh changes all the
+/// time, most changes are nothing to most proxies.
+const REST: Duration = Duration::from_secs(5);
+
+/// Of those who are not waited for.
+const FAR: Duration = Duration::from_secs(3600);
+
+impl Offered {
+    /// Whether `edition` says the same to it, and need not be told yet. What people have changed is told at
+    /// once, for they wait for it.
+    fn lasts(&self, edition: &Edition, workloads: &BTreeSet<WorkloadId>) -> bool {
+        let (told, now) = (&self.generation, &edition.generation);
+        let is_of_store =
+            told.epoch != now.epoch || told.positions.get(SOURCE) != now.positions.get(SOURCE);
+        !is_of_store
+            && Instant::now() < self.rests_until
+            && self.workloads == *workloads
+            && self.wanted.is_in(edition, workloads)
+    }
+}
+
 impl Stream<'_> {
+    /// When it is to be offered what says the same.
+    fn due(&self) -> Instant {
+        let waits = self
+            .offered
+            .as_ref()
+            .filter(|offered| offered.same.is_some());
+        waits.map_or_else(|| Instant::now() + FAR, |offered| offered.rests_until)
+    }
+
     fn take(&mut self, message: &[u8]) -> Result<(), Status> {
         let invalid = |misfit| Status::new(StatusCode::InvalidArgument, misfit);
         let request = Request::decode(message).map_err(invalid)?;
@@ -120,8 +180,8 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Offers `edition`, sends what there is to send, and notes where the proxy stands.
-    async fn proceed(&mut self, edition: &Edition, answer: &mut Answer) -> Result<(), Status> {
+    /// Offers `edition`, unless the proxy has what it says.
+    async fn offer(&mut self, edition: &Edition) -> Result<(), Status> {
         let Some(hello) = self.server.hello() else {
             return Ok(());
         };
@@ -131,17 +191,39 @@ impl Stream<'_> {
         let (mut granted, others) = entitled.split(&hello.workloads);
         let report = taken_at(&edition.mesh, &granted, tunnel);
         granted.extend(entitled.on_node().cloned());
-        self.enter(&proxy, tunnel, &granted, others);
+        self.enter(&proxy, (tunnel, granted.clone(), others));
         self.report(report).await?;
-        if self.offered.as_ref() != Some(&edition.generation) {
-            let target = Arc::new(edition.target(&granted, self.server.subscriptions()));
-            match target.generation().follows(self.server.adopted()) {
-                true => self.server.offer(target),
-                // No other control plane has what this one lacks.
-                false => self.server.insist(target),
+        match &mut self.offered {
+            Some(offered) if offered.generation == edition.generation => return Ok(()),
+            Some(offered) if offered.lasts(edition, &granted) => {
+                offered.same = Some(edition.generation.clone());
+                return Ok(());
             }
-            self.offered = Some(edition.generation.clone());
+            Some(_) | None => {}
         }
+        let wanted = Wanted::of(edition, &granted, self.server.subscriptions());
+        let target = Arc::new(wanted.target(edition));
+        match target.generation().follows(self.server.adopted()) {
+            true => self.server.offer(target),
+            // No other control plane has what this one lacks.
+            false => self.server.insist(target),
+        }
+        self.offered = Some(Offered {
+            generation: edition.generation.clone(),
+            wanted,
+            workloads: granted,
+            rests_until: Instant::now() + REST,
+            same: None,
+        });
+        Ok(())
+    }
+
+    /// Sends what there is to send, and notes where the proxy stands beside the newest `generation`.
+    async fn send(&mut self, generation: &Generation, answer: &mut Answer) -> Result<(), Status> {
+        let Some(hello) = self.server.hello() else {
+            return Ok(());
+        };
+        let proxy = hello.proxy.clone();
         let holder = Holder {
             proxy: proxy.clone(),
             identity: self.peer.caller.id().clone(),
@@ -152,19 +234,13 @@ impl Stream<'_> {
             }
             answer.send(&response.encode()).await?;
         }
-        self.note(&proxy, edition);
+        self.note(&proxy, generation);
         Ok(())
     }
 
     /// Shows the proxy in the fleet, with whom it stands in front of: before anybody is told of its
     /// tunnel, and before it is told anything itself.
-    fn enter(
-        &mut self,
-        proxy: &str,
-        tunnel: Option<SocketAddr>,
-        granted: &BTreeSet<WorkloadId>,
-        not_entitled: BTreeSet<WorkloadId>,
-    ) {
+    fn enter(&mut self, proxy: &str, standing: Standing) {
         if self.place.is_none() {
             self.center.tell(&Event::Connected {
                 proxy: proxy.to_owned(),
@@ -172,10 +248,14 @@ impl Stream<'_> {
             });
             self.place = Some(self.center.fleet.enter(self.member(proxy)));
         }
-        if let Some(place) = &self.place {
+        if let Some(place) = &self.place
+            && self.shown.as_ref() != Some(&standing)
+        {
+            self.shown = Some(standing.clone());
+            let (tunnel, granted, not_entitled) = standing;
             place.update(|member| {
                 member.tunnel = tunnel;
-                member.workloads = granted.clone();
+                member.workloads = granted;
                 member.not_entitled = not_entitled;
             });
         }
@@ -203,25 +283,29 @@ impl Stream<'_> {
         }
     }
 
-    fn note(&mut self, proxy: &str, edition: &Edition) {
+    fn note(&mut self, proxy: &str, newest: &Generation) {
         let refused = self.server.refused();
         if let Some((generation, why)) = refused
             && self.refused.as_ref() != Some(generation)
         {
             self.refused = Some(generation.clone());
             self.center.tell(&Event::Refused {
-                code: code(edition, &self.server),
+                code: code(newest, &self.server),
                 proxy: proxy.to_owned(),
                 generation: generation.clone(),
                 why: why.to_owned(),
             });
         }
         self.peer.seat.holds(proxy, self.bundle());
-        let why = refused.map(|(_, why)| (code(edition, &self.server), why.to_owned()));
+        let why = refused.map(|(_, why)| (code(newest, &self.server), why.to_owned()));
         let adopted = self.server.adopted().clone();
+        let says_same = |offered: &Offered| {
+            offered.same.as_ref() == Some(newest) && offered.generation == adopted
+        };
+        let is_current = adopted == *newest || self.offered.as_ref().is_some_and(says_same);
         if let Some(place) = &self.place {
             place.update(|member| {
-                member.current = adopted == edition.generation && why.is_none();
+                member.current = is_current && why.is_none();
                 member.adopted = adopted;
                 member.wants = Arc::clone(&self.wants);
                 member.holds = self.server.holds().clone();
@@ -276,8 +360,8 @@ fn taken_at(mesh: &Mesh, workloads: &BTreeSet<WorkloadId>, tunnel: Option<Socket
 }
 
 /// What kind of refusal a proxy's is: what it could not understand, or what would take it back.
-fn code(edition: &Edition, server: &Server) -> Code {
-    match edition.generation.follows(server.adopted()) {
+fn code(newest: &Generation, server: &Server) -> Code {
+    match newest.follows(server.adopted()) {
         true => Code::D002,
         false => Code::D004,
     }

@@ -1,15 +1,16 @@
 //! One state of the whole mesh, ready to be cut for each proxy: compiled once, each part encoded
-//! once, shared by all who hold it.
+//! once and when somebody first wants it, shared by all who hold it, and with the states before that have the same.
+
+mod cut;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use leno_compile::{AddressOwner, Called, Mesh, ViewOf};
+use leno_compile::{Mesh, ViewOf};
 use leno_identity::BundleHash;
-use leno_model::view::{
-    Action, Backend, Generation, Routes, Service, ServicePort, View, Workload, WorkloadId,
-};
-use leno_model::{Namespace, Network, ServiceName, SpiffeId, Subscription, TrustDomain, Wall};
+use leno_model::view::{Generation, View, Workload, WorkloadId};
+use leno_model::{Network, ServiceName, SpiffeId, Subscription, TrustDomain, Wall};
 use leno_resources::Resources;
 use leno_store::{Revision, VirtualAddress};
 use leno_wire::part::parts_of;
@@ -18,6 +19,9 @@ use leno_wire::{Encoded, Part, PartName, Target};
 use crate::jwks::Given;
 use crate::meaning::Meaning;
 use crate::tunnels::Reported;
+
+use cut::Cut;
+pub(crate) use wanted::Wanted;
 
 /// Whom the mesh trusts, and whom not any more.
 #[derive(PartialEq, Debug, Default)]
@@ -72,25 +76,23 @@ pub struct Edition {
     pub(crate) trusted: Arc<Trusted>,
     /// When it was made.
     pub(crate) made: Wall,
-    /// What every proxy gets.
-    everywhere: Vec<(PartName, Encoded)>,
-    workloads: BTreeMap<WorkloadId, (PartName, Encoded)>,
-    services: BTreeMap<ServiceName, Cut>,
-    /// Services without the consumer routes of others, by the callers' namespaces.
-    narrowed: Mutex<BTreeMap<(ServiceName, Vec<Namespace>), Encoded>>,
+    /// What every proxy gets. The same value for as long as it is the same.
+    everywhere: Arc<Vec<(PartName, Encoded)>>,
+    /// The workloads that somebody wanted to be told of, as they were then.
+    workloads: Arc<Mutex<EncodedWorkloads>>,
+    /// The same value for as long as a service, and who answers for it, is the same.
+    services: BTreeMap<ServiceName, Arc<Cut>>,
 }
 
-/// A service and all that comes with it.
-#[derive(Debug)]
-struct Cut {
-    service: Arc<Service>,
-    name: PartName,
-    whole: Encoded,
-    /// The namespaces whose callers have routes of their own.
-    consumers: BTreeSet<Namespace>,
-    /// The services that its routes may lead to, as far as they exist.
-    leads_to: BTreeSet<ServiceName>,
-    endpoints: Vec<(PartName, Encoded)>,
+type EncodedWorkloads = BTreeMap<WorkloadId, (Arc<Workload>, (PartName, Encoded))>;
+
+/// An edition, but for what is made of it for proxies.
+pub(crate) struct State {
+    pub(crate) revision: Revision,
+    pub(crate) generation: Generation,
+    pub(crate) meaning: Arc<Meaning>,
+    pub(crate) trusted: Arc<Trusted>,
+    pub(crate) made: Wall,
 }
 
 impl Edition {
@@ -125,27 +127,39 @@ impl Edition {
         }
     }
 
-    /// Puts together what the sources say, what is reported and kept, and who is trusted.
-    pub(crate) fn new(
-        revision: Revision,
-        generation: Generation,
-        meaning: Arc<Meaning>,
-        reports: &Reports,
-        trusted: Arc<Trusted>,
-        made: Wall,
-    ) -> Self {
+    /// Puts together what the sources say, what is reported and kept, and who is trusted. What is the same as
+    /// `before` is shared with it.
+    pub(crate) fn new(state: State, reports: &Reports, before: Option<&Self>) -> Self {
+        let State {
+            revision,
+            generation,
+            meaning,
+            trusted,
+            made,
+        } = state;
         let mut mesh = meaning.mesh.clone();
-        for (workload, tunnel) in &reports.proxies.tunnels {
-            mesh.set_tunnel(workload, Some(*tunnel));
-        }
-        for workload in &reports.proxies.left {
-            mesh.leave(workload);
-        }
+        tell_tunnels(&mut mesh, &meaning.mesh, &reports.proxies, before);
+        mesh.leave(&reports.proxies.left().cloned().collect());
         mesh.give_keys(&reports.keys);
         let network = Network::default_network();
         for (service, address) in reports.addresses.iter() {
             mesh.give_address(service, &network, address.v4().into());
             mesh.give_address(service, &network, address.v6().into());
+        }
+        let mut changed = mesh.services.keys().cloned().collect();
+        let mut services = BTreeMap::new();
+        let mut workloads = Arc::default();
+        if let Some(before) = before {
+            changed = mesh.share(&before.mesh);
+            services.clone_from(&before.services);
+            workloads = Arc::clone(&before.workloads);
+            forget_gone(&workloads, &mesh);
+        }
+        for name in changed {
+            let known = services.remove(&name);
+            if let Some(service) = mesh.services.get(&name) {
+                services.insert(name, Arc::new(Cut::of(service, known.as_deref())));
+            }
         }
         let mut edition = Self {
             revision,
@@ -153,21 +167,33 @@ impl Edition {
             meaning,
             trusted,
             made,
-            everywhere: Vec::new(),
-            workloads: BTreeMap::new(),
-            services: mesh
-                .services
-                .iter()
-                .map(|(name, service)| (name.clone(), Cut::of(service)))
-                .collect(),
-            narrowed: Mutex::default(),
+            everywhere: Arc::default(),
+            workloads,
+            services,
             mesh,
         };
-        let all = edition.mesh.instances.keys().cloned().collect();
-        for part in parts_of(&edition.view(&all)) {
-            edition.add(&part);
-        }
+        let everywhere = edition.what_all_get();
+        edition.everywhere = match before {
+            Some(before) if *before.everywhere == everywhere => Arc::clone(&before.everywhere),
+            Some(_) | None => Arc::new(everywhere),
+        };
         edition
+    }
+
+    /// What every proxy gets: all of a view but services and workloads.
+    fn what_all_get(&self) -> Vec<(PartName, Encoded)> {
+        let view = View {
+            services: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            workloads: BTreeMap::new(),
+            generation: self.generation.clone(),
+            settings: self.mesh.settings_of(self.mesh.instances.values()),
+            revoked: self.trusted.revoked.clone(),
+            bundles: self.trusted.bundles.clone(),
+            token_keys: self.trusted.token_keys.clone(),
+        };
+        let parts = parts_of(&view).into_iter();
+        parts.map(encoded).collect()
     }
 
     /// The bundle of our own trust domain.
@@ -179,25 +205,21 @@ impl Edition {
         Some(BundleHash(*bundle.version().bytes()))
     }
 
-    fn add(&mut self, part: &Part) {
-        let named = (part.name(), Encoded::new(part.encode()));
-        match part {
-            Part::Settings(_)
-            | Part::Revoked(_)
-            | Part::Bundle(..)
-            | Part::PeerBundle(..)
-            | Part::TokenKeys(..) => {
-                self.everywhere.push(named);
+    /// A workload as its proxy is told of it.
+    fn workload(&self, id: &WorkloadId) -> Option<(PartName, Encoded)> {
+        let workload = &self.mesh.instances.get(id)?.workload;
+        let mut known = self
+            .workloads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match known.get(id) {
+            Some((known, part)) if Arc::ptr_eq(known, workload) || known == workload => {
+                Some(part.clone())
             }
-            Part::Workload(workload) => {
-                self.workloads.insert(workload.id.clone(), named);
-            }
-            // Encoded when it was cut.
-            Part::Service(_) => {}
-            Part::Endpoints { port, .. } => {
-                if let Some(cut) = self.services.get_mut(&port.service) {
-                    cut.endpoints.push(named);
-                }
+            Some(_) | None => {
+                let part = encoded(Part::Workload(workload.clone()));
+                known.insert(id.clone(), (workload.clone(), part.clone()));
+                Some(part)
             }
         }
     }
@@ -216,147 +238,34 @@ impl Edition {
         workloads: &BTreeSet<WorkloadId>,
         subscriptions: &BTreeSet<Subscription>,
     ) -> Target {
-        let mut parts: BTreeMap<_, _> = self.everywhere.iter().cloned().collect();
-        parts.extend(
-            workloads
-                .iter()
-                .filter_map(|id| self.workloads.get(id).cloned()),
-        );
-        let callers: BTreeSet<_> = workloads.iter().map(|id| &id.namespace).collect();
-        let mut answers = BTreeMap::new();
-        let mut wanted = Vec::new();
-        for subscription in subscriptions {
-            let services = self.answering(subscription, &callers);
-            answers.insert(subscription.clone(), !services.is_empty());
-            wanted.extend(services);
-        }
-        let instances = workloads
-            .iter()
-            .filter_map(|id| self.mesh.instances.get(id));
-        wanted.extend(instances.flat_map(|instance| authorizers(&instance.workload)));
-        let mut cut = BTreeSet::new();
-        while let Some(name) = wanted.pop() {
-            let Some(service) = self.services.get(&name) else {
-                continue;
-            };
-            if !cut.insert(name) {
-                continue;
-            }
-            parts.insert(service.name.clone(), self.as_seen_from(service, &callers));
-            parts.extend(service.endpoints.iter().cloned());
-            wanted.extend(service.leads_to.iter().cloned());
-        }
-        Target::of_parts(self.generation.clone(), parts, answers)
-    }
-
-    /// The services that answer a subscription of `callers`; none if it names nothing.
-    fn answering(
-        &self,
-        subscription: &Subscription,
-        callers: &BTreeSet<&Namespace>,
-    ) -> Vec<ServiceName> {
-        match subscription {
-            Subscription::Service(name) => {
-                let exists = self.services.contains_key(name);
-                exists.then(|| name.clone()).into_iter().collect()
-            }
-            Subscription::Address(network, ip) => {
-                let by = callers.iter().map(|caller| Some((*caller).clone()));
-                let called = by.chain([None]).map(|by| Called {
-                    network: network.clone(),
-                    address: ip.to_canonical(),
-                    by,
-                });
-                let owners = called.filter_map(|called| self.mesh.addresses.get(&called));
-                owners.flat_map(|owner| self.reaching(owner)).collect()
-            }
-        }
-    }
-
-    /// The services by which calls to an address get to who has it.
-    fn reaching(&self, owner: &AddressOwner) -> Vec<ServiceName> {
-        match owner {
-            AddressOwner::Service(name) => vec![name.clone()],
-            AddressOwner::Instances(ids) => {
-                let answered = |answers: &Vec<leno_compile::Answer>| {
-                    answers.iter().any(|answer| ids.contains(&answer.instance))
-                };
-                let ports = self.mesh.answers.iter();
-                let ports = ports.filter(|(_, answers)| answered(answers));
-                ports.map(|(port, _)| port.service.clone()).collect()
-            }
-        }
-    }
-
-    /// The service with the consumer routes of `callers` and of nobody else.
-    fn as_seen_from(&self, cut: &Cut, callers: &BTreeSet<&Namespace>) -> Encoded {
-        if cut
-            .consumers
-            .iter()
-            .all(|namespace| callers.contains(namespace))
-        {
-            return cut.whole.clone();
-        }
-        let seen = cut
-            .consumers
-            .iter()
-            .filter(|namespace| callers.contains(namespace));
-        let key = (cut.service.name.clone(), seen.cloned().collect::<Vec<_>>());
-        let mut narrowed = self.narrowed.lock().unwrap_or_else(PoisonError::into_inner);
-        let encode = || {
-            let mut service = Service::clone(&cut.service);
-            for port in service.ports.values_mut() {
-                port.consumers
-                    .retain(|namespace, _| callers.contains(namespace));
-            }
-            Encoded::new(Part::Service(Arc::new(service)).encode())
-        };
-        narrowed.entry(key).or_insert_with(encode).clone()
+        Wanted::of(self, workloads, subscriptions).target(self)
     }
 }
 
-impl Cut {
-    fn of(service: &Arc<Service>) -> Self {
-        let part = Part::Service(service.clone());
-        let ports = || service.ports.values();
-        Self {
-            service: service.clone(),
-            name: part.name(),
-            whole: Encoded::new(part.encode()),
-            consumers: ports()
-                .flat_map(|port| port.consumers.keys().cloned())
-                .collect(),
-            leads_to: ports().flat_map(routes).flat_map(backends).collect(),
-            endpoints: Vec::new(),
+fn encoded(part: Part) -> (PartName, Encoded) {
+    (part.name(), Encoded::new(part.encode()))
+}
+
+/// Notes where proxies take mesh calls, as it was noted `before` where nothing is another.
+fn tell_tunnels(mesh: &mut Mesh, compiled: &Mesh, reported: &Reported, before: Option<&Edition>) {
+    let instances = Arc::make_mut(&mut mesh.instances);
+    for (id, tunnel) in reported.tunnels() {
+        let known = before.and_then(|before| {
+            let compiled_then = before.meaning.mesh.instances.get(id)?;
+            let is_same = Arc::ptr_eq(compiled_then, compiled.instances.get(id)?);
+            let known = before.mesh.instances.get(id).filter(|_| is_same)?;
+            (known.tunnel == Some(*tunnel)).then_some(known)
+        });
+        match (known, instances.get_mut(id)) {
+            (Some(known), Some(instance)) => *instance = Arc::clone(known),
+            (None, Some(instance)) => Arc::make_mut(instance).tunnel = Some(*tunnel),
+            (_, None) => {}
         }
     }
 }
 
-/// The services that are asked about calls to a workload.
-fn authorizers(workload: &Workload) -> impl Iterator<Item = ServiceName> {
-    let ports = workload.ports.values().map(|port| &port.access);
-    let accesses = ports.chain([&workload.other_ports]);
-    accesses.flat_map(|access| access.external.iter().map(|asked| asked.to.service.clone()))
-}
-
-fn routes(port: &ServicePort) -> impl Iterator<Item = &Arc<Routes>> {
-    port.producer.iter().chain(port.consumers.values())
-}
-
-fn backends(routes: &Arc<Routes>) -> BTreeSet<ServiceName> {
-    let mut names = BTreeSet::new();
-    for rule in &routes.rules {
-        let Action::Forward(split) = &rule.action else {
-            continue;
-        };
-        let of_parts = split.parts().iter().flat_map(|part| &part.mirrors);
-        let mirrors = rule.mirrors.iter().chain(of_parts);
-        names.extend(mirrors.map(|mirror| mirror.to.service.clone()));
-        for part in split.parts() {
-            if let Backend::Service(port) = &part.backend {
-                names.insert(port.service.clone());
-            }
-        }
-    }
-    names
+/// Lets go of what was told of workloads that are no more.
+fn forget_gone(workloads: &Mutex<EncodedWorkloads>, mesh: &Mesh) {
+    let mut workloads = workloads.lock().unwrap_or_else(PoisonError::into_inner);
+    workloads.retain(|id, _| mesh.instances.contains_key(id));
 }

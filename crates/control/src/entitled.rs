@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// A pod on a node: its namespace, name, account, mode.
-    fn pod(text: &str) -> ((Namespace, Name), Pod) {
+    fn pod(text: &str) -> ((Namespace, Name), Arc<Pod>) {
         let [namespace, name, account, node, mode] = text.split(' ').collect::<Vec<_>>()[..] else {
             unreachable!("{text}");
         };
@@ -173,7 +173,7 @@ mod tests {
         pod.locality.node = Some(node.into());
         let mode = ("leno.dev/dataplane-mode".into(), mode.into());
         pod.meta.labels = [mode].into();
-        ((namespace, name), pod)
+        ((namespace, name), Arc::new(pod))
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Folder {
         }
         let read = |file: &Seen| {
             let path: Arc<str> = file.path.display().to_string().into();
-            fs::read(&file.path).map(|bytes| (path, bytes))
+            fs::read(&file.path).map(|bytes| (path, bytes.into()))
         };
         match self.seen.iter().map(read).collect::<io::Result<Vec<_>>>() {
             Ok(files) => {

@@ -12,10 +12,13 @@ pub(crate) struct Found {
     /// Rises with every change, also over restarts: see [`crate::positions`].
     pub(crate) position: u64,
     /// Names, as findings show them, and bytes: of a folder the paths, beginning with its own.
-    pub(crate) files: Arc<Vec<(Arc<str>, Vec<u8>)>>,
+    pub(crate) files: Arc<Vec<File>>,
     /// Why what it says by now could not be read.
     pub(crate) trouble: Option<Arc<str>>,
 }
+
+/// A name, and bytes.
+pub(crate) type File = (Arc<str>, Arc<[u8]>);
 
 /// What the sources beside the store say when a control plane begins.
 #[derive(Debug, Default)]

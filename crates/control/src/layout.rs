@@ -12,7 +12,7 @@ use leno_store::Object;
 pub(crate) struct Laid {
     pub(crate) path: Arc<str>,
     pub(crate) namespace: Namespace,
-    pub(crate) text: Vec<u8>,
+    pub(crate) text: Arc<[u8]>,
 }
 
 /// Files that hold each of `objects`. Where two of one file claim the same lines, as they do when
@@ -46,7 +46,7 @@ pub(crate) fn lay<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Vec<Laid
         files.extend(sheets.into_iter().map(|sheet| Laid {
             path: Arc::clone(&path),
             namespace: namespace.clone(),
-            text: sheet.text,
+            text: sheet.text.into(),
         }));
     }
     files
@@ -106,7 +106,7 @@ mod tests {
 
     fn laid(objects: &[Object]) -> Vec<(String, String, String)> {
         let told = |laid: Laid| {
-            let text = String::from_utf8(laid.text).unwrap();
+            let text = String::from_utf8(laid.text.to_vec()).unwrap();
             (laid.path.to_string(), laid.namespace.to_string(), text)
         };
         lay(objects).into_iter().map(told).collect()

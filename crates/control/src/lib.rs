@@ -97,6 +97,7 @@ use leno_model::{Code, Name, TrustDomain};
 use leno_store::{NotRead, Store};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 pub use authority::{NotFounded, NotIssued, NotOpened as AuthorityNotOpened};
 pub use desk::{Attendance, Desk};
@@ -237,6 +238,8 @@ impl Control {
         settings: Settings,
         tell: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Self, NotStarted> {
+        // An edition is made by another thread than the one before it.
+        leno_host::share_heaps();
         let tell: Tell = Arc::new(tell);
         let (store, tenancy) = match &settings.replicas {
             Some(_) if !settings.folders.is_empty() => return Err(NotStarted::Watches),
@@ -447,17 +450,24 @@ async fn renew(center: Arc<Center>) {
             shared.found_if_named();
             renewed
         });
+        let begin = Instant::now();
         match renewed.await {
-            Ok(Ok(())) => {}
+            // What changes meanwhile is in the next one, together.
+            Ok(Ok(())) => sleep(MOST_REST.min(begin.elapsed() * RESTS)).await,
             Ok(Err(error)) => {
                 center.trouble(error.code(), error);
-                tokio::time::sleep(AGAIN).await;
+                sleep(AGAIN).await;
                 news.mark_changed();
             }
             Err(_) => return,
         }
     }
 }
+
+/// Between two editions it rests so many times as long as the last one took, so that it takes a third of a core at
+/// most, and no longer than this.
+const RESTS: u32 = 2;
+const MOST_REST: Duration = Duration::from_millis(250);
 
 /// How long until something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -470,7 +480,7 @@ async fn watch(center: Arc<Center>, mut folders: Vec<Folder>) {
     // Whether something was found that has not been taken yet.
     let mut due = false;
     loop {
-        tokio::time::sleep(folder::LOOK).await;
+        sleep(folder::LOOK).await;
         let looked = tokio::task::spawn_blocking(move || {
             let looks = folders.iter_mut().map(Folder::look);
             let changed = looks.fold(false, |changed, news| changed | news);

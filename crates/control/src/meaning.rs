@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use leno_compile::{Mesh, compile};
+use leno_compile::{Mesh, compile, with_pods};
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Notes, Override, Severity, TrustDomain};
-use leno_resources::Resources;
 use leno_resources::pod::Pods;
+use leno_resources::{ReadFile, Resources, Source};
 use leno_store::Object;
 
 use crate::found::Found;
@@ -15,11 +15,11 @@ use crate::layout::{Laid, lay};
 use crate::present::{self, MADE_UP, Present};
 
 /// What the sources say, as it was read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Written {
     pub(crate) resources: Resources,
     notes: Notes,
-    files: Vec<Laid>,
+    files: Vec<Arc<ReadFile>>,
 }
 
 /// What the sources say, and what it means.
@@ -28,10 +28,21 @@ pub(crate) struct Meaning {
     pub(crate) written: Arc<Written>,
     /// The mesh, without what distant proxies report.
     pub(crate) mesh: Mesh,
-    /// What does not hold as it was written.
-    pub(crate) notes: Notes,
+    /// What does not hold as it was written. The same value for as long as it is the same.
+    pub(crate) notes: Arc<Notes>,
     /// Whether a `Mesh` object names the mesh.
     pub(crate) is_named: bool,
+    compiled: Compiled,
+}
+
+/// What a mesh was compiled from, where nothing that ran was added to it since, and what was noted.
+#[derive(Debug)]
+struct Compiled {
+    resources: Resources,
+    notes: Notes,
+    /// The trust domain of the CA, and what the mesh is called where nobody has written one.
+    known: (Option<TrustDomain>, Option<Name>),
+    is_all: bool,
 }
 
 /// What is known beside what is written.
@@ -50,8 +61,9 @@ pub(crate) struct Known<'a> {
 }
 
 impl Written {
-    /// Reads. Each object has one source: what another source holds, the store cannot hold too.
-    pub(crate) fn read(objects: &[Object], sources: &[Found]) -> Self {
+    /// Reads what `before` does not have already. Each object has one source: what another source holds, the
+    /// store cannot hold too.
+    pub(crate) fn read(objects: &[Object], sources: &[Found], before: &Self) -> Self {
         let mut files = Vec::new();
         for found in sources {
             files.extend(found.files.iter().map(|(path, text)| Laid {
@@ -61,15 +73,29 @@ impl Written {
             }));
         }
         files.extend(lay(objects));
-        Self::of_files(files)
+        Self::of_files(files, before)
     }
 
     /// The same of files as [`Self::files`] gives them.
-    pub(crate) fn of_files(files: Vec<Laid>) -> Self {
-        let each = files
-            .iter()
-            .map(|file| (file.path.clone(), file.text.clone(), &file.namespace));
-        let (resources, notes) = Resources::read_each(each);
+    pub(crate) fn of_files(files: Vec<Laid>, before: &Self) -> Self {
+        let known = before.files.iter().map(|file| {
+            let source = file.source();
+            ((&source.path, file.namespace(), &source.bytes), file)
+        });
+        let known = known.collect::<BTreeMap<_, _>>();
+        let read = |file: Laid| match known.get(&(&file.path, &file.namespace, &file.text)) {
+            Some(file) => Arc::clone(file),
+            None => {
+                let Laid {
+                    path,
+                    namespace,
+                    text: bytes,
+                } = file;
+                Arc::new(ReadFile::new(Source { path, bytes }, namespace))
+            }
+        };
+        let files: Vec<_> = files.into_iter().map(read).collect();
+        let (resources, notes) = Resources::of_files(files.iter().map(AsRef::as_ref));
         Self {
             resources,
             notes,
@@ -78,8 +104,8 @@ impl Written {
     }
 
     /// The files it was read from.
-    pub(crate) fn files(&self) -> &[Laid] {
-        &self.files
+    pub(crate) fn files(&self) -> impl Iterator<Item = &ReadFile> {
+        self.files.iter().map(AsRef::as_ref)
     }
 
     /// How many objects there are.
@@ -91,9 +117,10 @@ impl Written {
     pub(crate) fn line(&self, note: &Note) -> Option<String> {
         let start = &note.span.as_ref()?.start;
         let index = usize::try_from(start.line.checked_sub(1)?).ok()?;
-        let of_file = self.files.iter().filter(|file| file.path == start.file);
-        let mut lines = of_file.filter_map(|file| {
-            let text = std::str::from_utf8(&file.text).ok()?;
+        let sources = self.files().map(ReadFile::source);
+        let of_file = sources.filter(|source| source.path == start.file);
+        let mut lines = of_file.filter_map(|source| {
+            let text = std::str::from_utf8(&source.bytes).ok()?;
             text.lines()
                 .nth(index)
                 .filter(|line| !line.trim().is_empty())
@@ -102,28 +129,76 @@ impl Written {
     }
 }
 
-impl Meaning {
-    /// Compiles what is written, with what is known beside it.
-    pub(crate) fn of(written: &Arc<Written>, known: Known<'_>) -> Self {
-        let mut resources = written.resources.clone();
-        let is_named = !resources.meshes.is_empty();
-        if !is_named {
+impl Known<'_> {
+    fn beside(&self) -> (Option<TrustDomain>, Option<Name>) {
+        (self.domain.cloned(), self.mesh.cloned())
+    }
+}
+
+impl Compiled {
+    fn of(written: &Resources, known: Known<'_>) -> (Mesh, Self) {
+        let mut resources = written.clone();
+        if resources.meshes.is_empty() {
             make_up_mesh(&mut resources, known);
         }
         present::complete(&mut resources, known.present);
         resources.pods = Arc::clone(known.pods);
         resources.overrides = known.overrides.to_vec();
-        let (mut mesh, more) = compile(&resources);
+        let (mut mesh, notes) = compile(&resources);
         present::settle(&mut mesh, known.present);
+        let compiled = Self {
+            resources,
+            notes,
+            known: known.beside(),
+            is_all: known.present.is_empty(),
+        };
+        (mesh, compiled)
+    }
+}
+
+impl Meaning {
+    /// Compiles what is written, with what is known beside it. Where nothing but pods is another than it was
+    /// `before`, what it means is told from that.
+    pub(crate) fn of(written: &Arc<Written>, known: Known<'_>, before: Option<&Self>) -> Self {
+        let same = before.filter(|before| Arc::ptr_eq(&before.written, written));
+        let turned = same.and_then(|before| before.with_pods(known));
+        let (mesh, compiled) = turned.unwrap_or_else(|| {
+            let (mut mesh, compiled) = Compiled::of(&written.resources, known);
+            if let Some(before) = before {
+                mesh.share(&before.mesh);
+            }
+            (mesh, compiled)
+        });
         let mut notes = written.notes.clone();
-        notes.extend(more);
-        notes.extend(foreign(&mesh, &resources, known.domain));
+        notes.extend(compiled.notes.clone());
+        notes.extend(foreign(&mesh, &compiled.resources, known.domain));
+        let same = before.filter(|before| *before.notes == notes);
         Self {
             written: Arc::clone(written),
             mesh,
-            notes,
-            is_named,
+            notes: same.map_or_else(|| Arc::new(notes), |same| Arc::clone(&same.notes)),
+            is_named: !written.resources.meshes.is_empty(),
+            compiled,
         }
+    }
+
+    fn with_pods(&self, known: Known<'_>) -> Option<(Mesh, Compiled)> {
+        let before = &self.compiled;
+        let is_known = before.known == known.beside();
+        let is_alone = known.present.is_empty() && known.overrides.is_empty();
+        if !(is_known && is_alone && before.is_all) {
+            return None;
+        }
+        let (mesh, notes) = with_pods(&before.resources, &self.mesh, &before.notes, known.pods)?;
+        let mut resources = before.resources.clone();
+        resources.pods = Arc::clone(known.pods);
+        let compiled = Compiled {
+            resources,
+            notes,
+            known: known.beside(),
+            is_all: true,
+        };
+        Some((mesh, compiled))
     }
 
     /// The findings that `before` lacks.

@@ -106,7 +106,7 @@ mod tests {
     fn found(folder: &str, text: &str) -> Found {
         Found {
             source: folder.into(),
-            files: Arc::new(vec![("a.yaml".into(), text.into())]),
+            files: Arc::new(vec![("a.yaml".into(), text.as_bytes().into())]),
             ..Found::default()
         }
     }

@@ -241,12 +241,12 @@ mod tests {
         let (mut mesh, _) = compile(&resources);
         settle(&mut mesh, &all);
         let mut told = String::new();
-        for (id, instance) in &mesh.instances {
+        for (id, instance) in mesh.instances.iter() {
             let workload = &instance.workload;
             let (account, at) = (&workload.identity.service_account, &workload.addresses);
             writeln!(told, "{id} as {account} at {at:?}").unwrap();
         }
-        for (port, answers) in &mesh.answers {
+        for (port, answers) in mesh.answers.iter() {
             let answers = answers.iter().map(|answer| answer.instance.to_string());
             let answers = answers.collect::<Vec<_>>().join(" ");
             writeln!(told, "{port}: {answers}").unwrap();

@@ -3,7 +3,7 @@
 
 mod pods;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::AddrParseError;
 use std::sync::Arc;
 
@@ -38,19 +38,20 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
         true => Arc::clone(&edition.meaning.written),
         false => {
             let objects = center.store.at(revision).map_err(not_read)?;
-            Arc::new(Written::read(&objects, &center.sources()))
+            let known = &edition.meaning.written;
+            Arc::new(Written::read(&objects, &center.sources(), known))
         }
     };
-    let files = written.files().iter().map(|file| InForce {
-        path: file.path.to_string(),
-        namespace: file.namespace.to_string(),
-        text: String::from_utf8_lossy(&file.text).into_owned(),
+    let files = written.files().map(|file| InForce {
+        path: file.source().path.to_string(),
+        namespace: file.namespace().to_string(),
+        text: String::from_utf8_lossy(&file.source().bytes).into_owned(),
     });
     let domain = center.authority.told().map(|told| told.domain.to_string());
     let reported = center.presence.reported();
     let proxies = center.tunnels.reported();
-    let tunnels = proxies.tunnels.iter();
-    let left = proxies.left.iter();
+    let tunnels: BTreeMap<_, _> = proxies.tunnels().collect();
+    let left: BTreeSet<_> = proxies.left().collect();
     let members = center.fleet.members();
     Ok(Configuration {
         status: status(center),
@@ -60,15 +61,16 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
         trust_domain: domain,
         files: files.collect(),
         running: reported.all.iter().map(running).collect(),
-        pods: reported.pods.values().map(pods::told).collect(),
+        pods: reported.pods.values().map(|pod| pods::told(pod)).collect(),
         addresses: center.addressed(),
         tunnels: tunnels
+            .into_iter()
             .map(|(workload, tunnel)| Tunnel {
                 workload: workload.to_string(),
                 address: tunnel.to_string(),
             })
             .collect(),
-        left: left.map(WorkloadId::to_string).collect(),
+        left: left.into_iter().map(WorkloadId::to_string).collect(),
         revoked: match at {
             None => edition
                 .trusted
@@ -117,10 +119,11 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
         Ok(Laid {
             path: file.path.as_str().into(),
             namespace: Namespace::new(&file.namespace)?,
-            text: file.text.clone().into_bytes(),
+            text: file.text.as_bytes().into(),
         })
     });
-    let written = Written::of_files(files.collect::<Result<_, NotTold>>()?);
+    let written = files.collect::<Result<_, NotTold>>()?;
+    let written = Written::of_files(written, &Written::default());
     let present = told.running.iter().map(present);
     let present = present.collect::<Result<BTreeMap<_, _>, _>>()?;
     let pods = told.pods.iter().map(pods::read);
@@ -142,13 +145,12 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
         pods: &pods,
         overrides: &overrides,
     };
-    let Meaning { mut mesh, .. } = Meaning::of(&Arc::new(written), known);
+    let Meaning { mut mesh, .. } = Meaning::of(&Arc::new(written), known, None);
     for Tunnel { workload, address } in &told.tunnels {
         mesh.set_tunnel(&workload_id(workload)?, Some(address.parse()?));
     }
-    for workload in &told.left {
-        mesh.leave(&workload_id(workload)?);
-    }
+    let left = told.left.iter().map(|workload| workload_id(workload));
+    mesh.leave(&left.collect::<Result<_, _>>()?);
     let network = Network::default_network();
     for Addressed { service, address } in &told.addresses {
         let (namespace, name) = named(service)?;

@@ -10,12 +10,72 @@ use leno_model::{Name, Namespace};
 use leno_resources::pod::Pods;
 use leno_store::{Failed, Label, Secret, Store};
 
-/// Who takes mesh calls where.
+/// Who takes mesh calls where. A clone shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reported(Arc<Vec<Arc<Part>>>);
+
+/// What was reported of some workloads.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Reported {
-    pub(crate) tunnels: BTreeMap<WorkloadId, SocketAddr>,
+struct Part {
+    tunnels: BTreeMap<WorkloadId, SocketAddr>,
     /// Those whose proxy has left and is not back: nobody calls them.
-    pub(crate) left: BTreeSet<WorkloadId>,
+    left: BTreeSet<WorkloadId>,
+}
+
+/// Reports are kept in so many parts, by the workload that each is about, so that with a new one few of the others
+/// are written again.
+const PARTS: u64 = 256;
+
+impl Default for Reported {
+    fn default() -> Self {
+        let parts = (0..PARTS).map(|_| Arc::default());
+        Self(Arc::new(parts.collect()))
+    }
+}
+
+impl Reported {
+    /// Who takes mesh calls, and where.
+    pub(crate) fn tunnels(&self) -> impl Iterator<Item = (&WorkloadId, &SocketAddr)> {
+        self.0.iter().flat_map(|part| &part.tunnels)
+    }
+
+    /// Those whose proxy has left and is not back: nobody calls them.
+    pub(crate) fn left(&self) -> impl Iterator<Item = &WorkloadId> {
+        self.0.iter().flat_map(|part| &part.left)
+    }
+
+    /// Where the proxy of a workload takes mesh calls for it.
+    pub(crate) fn tunnel(&self, id: &WorkloadId) -> Option<SocketAddr> {
+        self.0.get(part_of(id))?.tunnels.get(id).copied()
+    }
+
+    fn has_left(&self, id: &WorkloadId) -> bool {
+        let part = self.0.get(part_of(id));
+        part.is_some_and(|part| part.left.contains(id))
+    }
+
+    /// Takes what is said of a workload, of which nothing is known where nothing is said; gives its part.
+    fn take(&mut self, id: WorkloadId, said: Option<Said>) -> usize {
+        let number = part_of(&id);
+        if let Some(part) = Arc::make_mut(&mut self.0).get_mut(number) {
+            let part = Arc::make_mut(part);
+            part.left.remove(&id);
+            part.tunnels.remove(&id);
+            match said {
+                Some(Said::At(tunnel)) => drop(part.tunnels.insert(id, tunnel)),
+                Some(Said::Left) => drop(part.left.insert(id)),
+                None => {}
+            }
+        }
+        number
+    }
+
+    /// How one part is kept; nothing if nothing was reported.
+    fn kept(&self, number: usize) -> (Label, Option<Secret>) {
+        let part = self.0.get(number).filter(|part| ***part != Part::default());
+        let secret = part.map(|part| Secret(part.write().into_bytes()));
+        (name(number), secret)
+    }
 }
 
 /// The reports.
@@ -25,12 +85,28 @@ pub(crate) struct Tunnels {
     reported: Mutex<Reported>,
 }
 
+/// What is said of a workload.
+#[derive(Clone, Copy)]
+enum Said {
+    At(SocketAddr),
+    Left,
+}
+
+type News = BTreeMap<WorkloadId, Option<Said>>;
+
 impl Tunnels {
     /// Takes up what was reported before.
     pub(crate) fn open(store: Arc<Store>) -> Result<Self, Failed> {
-        let kept = store.secret(&name())?;
-        let text = kept.map(|Secret(bytes)| String::from_utf8_lossy(&bytes).into_owned());
-        let reported = text.as_deref().map(read).unwrap_or_default();
+        let mut reported = Reported::default();
+        let parts = 0..reported.0.len();
+        for number in parts.clone() {
+            take_up(&store, &name(number), &mut reported)?;
+        }
+        if take_up(&store, &together(), &mut reported)? {
+            let apart = parts.map(|number| reported.kept(number));
+            let all: Vec<_> = apart.chain([(together(), None)]).collect();
+            store.keep_secrets(&all)?;
+        }
         Ok(Self {
             store,
             reported: Mutex::new(reported),
@@ -48,56 +124,57 @@ impl Tunnels {
         &self,
         tunnels: &BTreeMap<WorkloadId, Option<SocketAddr>>,
     ) -> Result<(), Failed> {
-        self.change(|reported| {
-            for (workload, tunnel) in tunnels {
-                reported.left.remove(workload);
-                match tunnel {
-                    Some(tunnel) => reported.tunnels.insert(workload.clone(), *tunnel),
-                    None => reported.tunnels.remove(workload),
-                };
-            }
+        self.change(|known| {
+            let is_news = |(id, tunnel): &(&WorkloadId, &Option<SocketAddr>)| {
+                known.has_left(id) || known.tunnel(id) != **tunnel
+            };
+            let news = tunnels.iter().filter(is_news);
+            news.map(|(id, tunnel)| (id.clone(), tunnel.map(Said::At)))
+                .collect()
         })
     }
 
     /// The proxy of `workloads` goes away for good. On disk when this returns.
     pub(crate) fn leave(&self, workloads: &BTreeSet<WorkloadId>) -> Result<(), Failed> {
-        self.change(|reported| {
-            for workload in workloads {
-                reported.tunnels.remove(workload);
-                reported.left.insert(workload.clone());
-            }
+        self.change(|known| {
+            let leaving = workloads.iter().filter(|id| !known.has_left(id));
+            leaving.map(|id| (id.clone(), Some(Said::Left))).collect()
         })
     }
 
     /// These pods are there, and those `before` were: forgets what was reported for one that is gone, or by one whose
     /// name another pod has by now, at other addresses. On disk when this returns.
     pub(crate) fn settle(&self, before: &Pods, now: &Pods) -> Result<(), Failed> {
-        self.change(|reported| {
+        self.change(|known| {
             let named = |id: &WorkloadId| (id.namespace.clone(), id.name.clone());
             let is_gone = |id: &WorkloadId| {
                 let named = named(id);
-                before.contains_key(&named) && !now.contains_key(&named)
+                !now.contains_key(&named) && before.contains_key(&named)
             };
             let is_of_another = |id: &WorkloadId, tunnel: &SocketAddr| {
                 let pod = now.get(&named(id));
                 let addresses = pod.map_or(&[][..], |pod| &pod.addresses);
                 !addresses.is_empty() && !addresses.contains(&tunnel.ip().to_canonical())
             };
-            let tunnels = &mut reported.tunnels;
-            tunnels.retain(|id, tunnel| !is_gone(id) && !is_of_another(id, tunnel));
-            reported.left.retain(|id| !is_gone(id));
+            let tunnels = known.tunnels();
+            let stale = tunnels.filter(|(id, tunnel)| is_gone(id) || is_of_another(id, tunnel));
+            let left = known.left().filter(|id| is_gone(id));
+            let forgotten = stale.map(|(id, _)| id).chain(left);
+            forgotten.map(|id| (id.clone(), None)).collect()
         })
     }
 
-    fn change(&self, change: impl FnOnce(&mut Reported)) -> Result<(), Failed> {
+    fn change(&self, news: impl FnOnce(&Reported) -> News) -> Result<(), Failed> {
         let mut reported = self.lock();
-        let mut next = reported.clone();
-        change(&mut next);
-        if next == *reported {
+        let news = news(&reported);
+        if news.is_empty() {
             return Ok(());
         }
-        let secret = Some(Secret(write(&next).into_bytes()));
-        self.store.keep_secrets(&[(name(), secret)])?;
+        let mut next = reported.clone();
+        let news = news.into_iter();
+        let parts: BTreeSet<_> = news.map(|(id, said)| next.take(id, said)).collect();
+        let secrets: Vec<_> = parts.into_iter().map(|it| next.kept(it)).collect();
+        self.store.keep_secrets(&secrets)?;
         *reported = next;
         Ok(())
     }
@@ -107,41 +184,63 @@ impl Tunnels {
     }
 }
 
-fn name() -> Label {
+/// Adds what is kept under this name, and says whether there is something.
+fn take_up(store: &Store, name: &Label, reported: &mut Reported) -> Result<bool, Failed> {
+    let Some(Secret(bytes)) = store.secret(name)? else {
+        return Ok(false);
+    };
+    for (id, said) in read(&String::from_utf8_lossy(&bytes)) {
+        reported.take(id, Some(said));
+    }
+    Ok(true)
+}
+
+fn name(number: usize) -> Label {
+    Label::new(&format!("reported/tunnels/{number}")).expect("a constant and a number")
+}
+
+/// Where all of them were kept together by those before this one.
+fn together() -> Label {
     Label::new("reported/tunnels").expect("a constant that is a label")
 }
 
-/// `shop/cart-1 10.0.0.7:15008` or `shop/cart-1 left`, a line for each.
-fn write(reported: &Reported) -> String {
-    let tunnels = reported.tunnels.iter();
-    let tunnels = tunnels.map(|(workload, tunnel)| format!("{workload} {tunnel}\n"));
-    let left = reported.left.iter();
-    let left = left.map(|workload| format!("{workload} {LEFT}\n"));
-    tunnels.chain(left).collect()
+/// In which part a workload's report is kept, by FNV-1a: the same for as long as there are stores.
+fn part_of(id: &WorkloadId) -> usize {
+    let bytes = id.namespace.as_str().bytes().chain([b'/']);
+    let bytes = bytes.chain(id.name.as_str().bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    usize::try_from(hash % PARTS).unwrap_or_default()
+}
+
+impl Part {
+    /// `shop/cart-1 10.0.0.7:15008` or `shop/cart-1 left`, a line for each.
+    fn write(&self) -> String {
+        let tunnels = self.tunnels.iter();
+        let tunnels = tunnels.map(|(workload, tunnel)| format!("{workload} {tunnel}\n"));
+        let left = self.left.iter();
+        let left = left.map(|workload| format!("{workload} {LEFT}\n"));
+        tunnels.chain(left).collect()
+    }
 }
 
 const LEFT: &str = "left";
 
-fn read(text: &str) -> Reported {
-    let mut reported = Reported::default();
-    for (workload, said) in text.lines().filter_map(read_line) {
-        if said == LEFT {
-            reported.left.insert(workload);
-        } else if let Ok(tunnel) = said.parse() {
-            reported.tunnels.insert(workload, tunnel);
-        }
-    }
-    reported
-}
-
-fn read_line(line: &str) -> Option<(WorkloadId, &str)> {
-    let (workload, said) = line.split_once(' ')?;
-    let (namespace, name) = workload.split_once('/')?;
-    let id = WorkloadId {
-        namespace: Namespace::new(namespace).ok()?,
-        name: Name::new(name).ok()?,
-    };
-    Some((id, said))
+fn read(text: &str) -> impl Iterator<Item = (WorkloadId, Said)> {
+    text.lines().filter_map(|line| {
+        let (workload, said) = line.split_once(' ')?;
+        let (namespace, name) = workload.split_once('/')?;
+        let id = WorkloadId {
+            namespace: Namespace::new(namespace).ok()?,
+            name: Name::new(name).ok()?,
+        };
+        let said = match said {
+            LEFT => Said::Left,
+            tunnel => Said::At(tunnel.parse().ok()?),
+        };
+        Some((id, said))
+    })
 }
 
 #[cfg(test)]
@@ -150,16 +249,39 @@ mod tests {
 
     use super::*;
 
+    /// What is reported, a line for each, in order.
+    fn told(reported: &Reported) -> String {
+        let mut all = Part::default();
+        all.tunnels
+            .extend(reported.tunnels().map(|(id, tunnel)| (id.clone(), *tunnel)));
+        all.left.extend(reported.left().cloned());
+        all.write()
+    }
+
     #[test]
-    fn reports_read_as_they_were_written() {
+    fn what_was_kept_together_is_kept_in_parts() {
+        let folder = std::env::temp_dir().join(format!("leno-reports-{}", std::process::id()));
+        let open = || Arc::new(Store::open(&folder, leno_store::Settings::default()).unwrap());
         let text = "shop/cart-1 10.0.0.7:15008\nshop/web [fd00::1]:15008\nshop/mail left\n";
-        let reported = read(text);
-        assert_eq!((reported.tunnels.len(), reported.left.len()), (2, 1));
-        assert_eq!(write(&reported), text);
+        let kept = Some(Secret(text.into()));
+        let store = open();
+        store.keep_secrets(&[(together(), kept)]).unwrap();
+        let tunnels = Tunnels::open(Arc::clone(&store)).unwrap();
+        assert_eq!(told(&tunnels.reported()), text);
+        assert!(store.secret(&together()).unwrap().is_none());
+        let mail = [WorkloadId {
+            namespace: Namespace::new("shop").unwrap(),
+            name: Name::new("mail").unwrap(),
+        }];
+        tunnels.report(&mail.map(|id| (id, None)).into()).unwrap();
+        drop((tunnels, store));
+        let after = "shop/cart-1 10.0.0.7:15008\nshop/web [fd00::1]:15008\n";
+        assert_eq!(told(&Tunnels::open(open()).unwrap().reported()), after);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     /// A pod of the shop at one address, or at none yet.
-    fn pod(name: &str, last: Option<u8>) -> ((Namespace, Name), Pod) {
+    fn pod(name: &str, last: Option<u8>) -> ((Namespace, Name), Arc<Pod>) {
         let (namespace, name) = (Namespace::new("shop").unwrap(), Name::new(name).unwrap());
         let pod = Pod {
             addresses: last
@@ -168,7 +290,7 @@ mod tests {
                 .collect(),
             ..Pod::named(namespace.clone(), name.clone())
         };
-        ((namespace, name), pod)
+        ((namespace, name), Arc::new(pod))
     }
 
     #[test]
@@ -184,7 +306,7 @@ mod tests {
             let tunnel = SocketAddr::from(([10, 1, 0, last], 15008));
             tunnels.report(&[(id, Some(tunnel))].into()).unwrap();
         };
-        let told = || write(&tunnels.reported());
+        let told = || told(&tunnels.reported());
         report("db-0", 1);
         report("new", 2);
         report("gone", 3);

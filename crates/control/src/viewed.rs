@@ -56,7 +56,7 @@ fn view(center: &Center, member: &Member, diff: bool) -> Result<ProxyView, Failu
         proxy: member.name.clone(),
         identity: member.identity.to_string(),
         generation: member.adopted.to_string(),
-        current: member.refused.is_none() && member.adopted == edition.generation,
+        current: member.current,
         refused: member.refused.as_ref().map(|(_, why)| why.clone()),
         items: held,
         unknown: unknown.iter().map(PartName::to_string).collect(),

@@ -33,7 +33,7 @@ pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
     reach, run_if_called,
 };
-pub use memory::{keep_freed, release_code};
+pub use memory::{keep_freed, release_code, share_heaps};
 pub use netns::{Netns, networks_of_pods, release_pods};
 pub use original::original_destination;
 pub use peer::{NetworkId, Peer};

@@ -28,6 +28,27 @@ pub fn release_code() -> io::Result<()> {
     Ok(())
 }
 
+/// Lets all threads take their memory from two heaps. Each has one of its own otherwise, and what a large value leaves
+/// free in one of them is of no use to the next, which another thread makes.
+pub fn share_heaps() {
+    #[cfg(target_env = "gnu")]
+    set(libc::M_ARENA_MAX, MOST_HEAPS);
+}
+
+/// How many heaps threads share, so that one need not wait for the other all the time.
+#[cfg(target_env = "gnu")]
+const MOST_HEAPS: libc::c_int = 2;
+
+#[cfg(target_env = "gnu")]
+fn set(option: libc::c_int, value: libc::c_int) {
+    #[expect(unsafe_code, reason = "the allocator is the C library's")]
+    // SAFETY: these options are numbers, and change nothing that is allocated already.
+    unsafe {
+        // What is refused leaves all as it was.
+        libc::mallopt(option, value);
+    }
+}
+
 /// Lets the allocator keep some of what was freed for what is needed next. Streams of bytes take and free
 /// pieces of 64 to 256 KiB all the time, each of which would come from the kernel anew, page by page.
 pub fn keep_freed() {
@@ -36,12 +57,7 @@ pub fn keep_freed() {
         (libc::M_MMAP_THRESHOLD, LARGEST_KEPT),
         (libc::M_TRIM_THRESHOLD, MOST_KEPT),
     ] {
-        #[expect(unsafe_code, reason = "the allocator is the C library's")]
-        // SAFETY: these options are numbers, and change nothing that is allocated already.
-        unsafe {
-            // What is refused leaves all as it was.
-            libc::mallopt(option, bytes);
-        }
+        set(option, bytes);
     }
 }
 

@@ -25,6 +25,35 @@ pub(crate) enum Step<V> {
     Unknown,
 }
 
+impl<V> Step<V> {
+    /// The same of what its object is turned into.
+    pub(crate) fn map<W>(self, turn: impl FnOnce(V) -> W) -> Step<W> {
+        match self {
+            Self::Begin => Step::Begin,
+            Self::Listed(key, value) => Step::Listed(key, turn(value)),
+            Self::Listing => Step::Listing,
+            Self::Put(key, value) => Step::Put(key, turn(value)),
+            Self::Gone(key) => Step::Gone(key),
+            Self::Trouble(why) => Step::Trouble(why),
+            Self::Well => Step::Well,
+            Self::Unknown => Step::Unknown,
+        }
+    }
+
+    /// The one object that is another from here on, if it is about one.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Put(key, _) | Self::Gone(key) => Some(key),
+            Self::Listed(..)
+            | Self::Begin
+            | Self::Listing
+            | Self::Trouble(_)
+            | Self::Well
+            | Self::Unknown => None,
+        }
+    }
+}
+
 /// The objects of one kind.
 pub(crate) struct Shelf<V> {
     held: BTreeMap<Key, V>,
@@ -100,6 +129,12 @@ impl<V: PartialEq> Shelf<V> {
     /// The object of this name.
     pub(crate) fn get(&self, key: &Key) -> Option<&V> {
         self.held.get(key)
+    }
+
+    /// Changes what is known of each object, also of those that a list has told so far.
+    pub(crate) fn change_each(&mut self, change: impl FnMut(&mut V)) {
+        let all = self.held.values_mut().chain(self.listed.values_mut());
+        all.for_each(change);
     }
 
     /// The objects, in order of their names.

@@ -1,6 +1,6 @@
 //! All that a mesh is made of, kept as the cluster has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use kube::api::{
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Client, Error};
+use leno_model::view::Locality;
+use leno_model::{Name, Namespace};
 use leno_resources::pod::{Pod, Pods};
 use leno_resources::{Spelling, spellings};
 use serde::de::DeserializeOwned;
@@ -59,7 +61,7 @@ pub struct Watch {
     client: Client,
     told: SelectAll<Pin<Box<dyn Stream<Item = News> + Send>>>,
     documents: Vec<(Spelling, Shelf<Item>)>,
-    pods: Shelf<Pod>,
+    pods: Shelf<Placed>,
     nodes: Shelf<Place>,
     /// Ask for those kinds of which nothing could be told whether something can again.
     probes: FuturesUnordered<Pin<Box<dyn Future<Output = Topic> + Send>>>,
@@ -67,6 +69,14 @@ pub struct Watch {
     /// When what has changed is seen.
     due: Option<Instant>,
     seen: Seen,
+}
+
+/// A pod, where its node is.
+#[derive(Clone, PartialEq, Debug)]
+struct Placed {
+    pod: Arc<Pod>,
+    /// How many of its hosts it said itself; the others are its node's.
+    hosts: usize,
 }
 
 /// What one of the watches tells.
@@ -106,10 +116,29 @@ impl News {
 }
 
 /// What may be another than it was seen, or has a trouble that is.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 struct Stale {
     documents: bool,
-    pods: bool,
+    pods: Pending,
+}
+
+/// The pods that may be others than they were seen.
+#[derive(Clone, PartialEq, Eq, Default)]
+enum Pending {
+    #[default]
+    Nothing,
+    Some(BTreeSet<Key>),
+    All,
+}
+
+impl Pending {
+    fn add(&mut self, key: Key) {
+        match self {
+            Self::Nothing => *self = Self::Some([key].into()),
+            Self::Some(keys) => drop(keys.insert(key)),
+            Self::All => {}
+        }
+    }
 }
 
 /// So long further changes are waited for once there is one: changes come by the dozen.
@@ -232,8 +261,22 @@ impl Watch {
                     stale.documents |= shelf.take(step);
                 }
             }
-            News::Pod(step) => stale.pods |= self.pods.take(*step),
-            News::Node(step) => stale.pods |= self.nodes.take(step),
+            News::Pod(step) => {
+                let step = step.map(|pod| placed(pod, &self.nodes));
+                let one = step.key().cloned();
+                let is_news = self.pods.take(step);
+                match one.filter(|_| is_news) {
+                    Some(key) => stale.pods.add(key),
+                    None if is_news => stale.pods = Pending::All,
+                    None => {}
+                }
+            }
+            News::Node(step) => {
+                if self.nodes.take(step) {
+                    self.place_anew();
+                    self.stale.pods = Pending::All;
+                }
+            }
         }
         if self.stale != Stale::default() && self.is_complete() && self.due.is_none() {
             self.due = Some(Instant::now() + GATHER);
@@ -263,28 +306,95 @@ impl Watch {
             });
             self.seen.standings = Arc::new(standings.collect());
         }
-        if stale.pods {
-            let all = self.pods.iter().map(|(_, pod)| self.placed(pod));
-            let named = |pod: Pod| {
-                let name = (pod.meta.namespace.clone()?, pod.meta.name.clone());
-                Some((name, pod))
-            };
-            let all: Pods = all.filter_map(named).collect();
-            if *self.seen.pods != all {
-                self.seen.pods = Arc::new(all);
+        match stale.pods {
+            Pending::Nothing => {}
+            Pending::Some(keys) => keys.iter().for_each(|key| self.see_pod(key)),
+            Pending::All => {
+                let all = self.pods.iter().map(|(_, placed)| &placed.pod);
+                let all: Pods = all
+                    .filter_map(|pod| Some((name(pod)?, pod.clone())))
+                    .collect();
+                if *self.seen.pods != all {
+                    self.seen.pods = Arc::new(all);
+                }
             }
         }
     }
 
-    /// A pod, where its node is.
-    fn placed(&self, pod: &Pod) -> Pod {
-        let mut pod = pod.clone();
-        let node = pod.locality.node.as_ref();
-        if let Some(place) = node.and_then(|node| self.nodes.get(&(None, node.to_string()))) {
-            pod.locality = place.locality.clone();
-            pod.hosts.extend(&place.gateways);
+    /// Sees one pod as it is by now. Who holds what was seen before keeps that.
+    fn see_pod(&mut self, key: &Key) {
+        let now = self.pods.get(key).map(|placed| placed.pod.clone());
+        let (Some(namespace), name) = key else {
+            return;
+        };
+        let named = Namespace::new(namespace).ok().zip(Name::new(name).ok());
+        let Some(named) = named else {
+            return;
+        };
+        if self.seen.pods.get(&named) == now.as_ref() {
+            return;
         }
-        pod
+        let pods = Arc::make_mut(&mut self.seen.pods);
+        match now {
+            Some(pod) => drop(pods.insert(named, pod)),
+            None => drop(pods.remove(&named)),
+        }
+    }
+
+    /// Looks where each pod is, once nodes are others.
+    fn place_anew(&mut self) {
+        let nodes = &self.nodes;
+        self.pods.change_each(|placed| {
+            if let Some(other) = placed.moved(nodes) {
+                *placed = other;
+            }
+        });
+    }
+}
+
+fn name(pod: &Pod) -> Option<(Namespace, Name)> {
+    Some((pod.meta.namespace.clone()?, pod.meta.name.clone()))
+}
+
+/// A pod, where its node is.
+fn placed(mut pod: Pod, nodes: &Shelf<Place>) -> Placed {
+    let hosts = pod.hosts.len();
+    if let Some(place) = node(&pod, nodes) {
+        pod.locality = place.locality.clone();
+        pod.hosts.extend(&place.gateways);
+    }
+    Placed {
+        pod: Arc::new(pod),
+        hosts,
+    }
+}
+
+fn node<'a>(pod: &Pod, nodes: &'a Shelf<Place>) -> Option<&'a Place> {
+    let node = pod.locality.node.as_ref()?;
+    nodes.get(&(None, node.to_string()))
+}
+
+impl Placed {
+    /// The same pod, if its node is another than it was.
+    fn moved(&self, nodes: &Shelf<Place>) -> Option<Self> {
+        let place = node(&self.pod, nodes);
+        let (own, of_node) = self.pod.hosts.split_at_checked(self.hosts)?;
+        let unknown = Locality {
+            node: self.pod.locality.node.clone(),
+            ..Locality::default()
+        };
+        let locality = place.map_or(&unknown, |place| &place.locality);
+        let gateways = place.map_or(&[][..], |place| &place.gateways);
+        if self.pod.locality == *locality && of_node == gateways {
+            return None;
+        }
+        let mut pod = Pod::clone(&self.pod);
+        pod.locality = locality.clone();
+        pod.hosts = [own, gateways].concat();
+        Some(Self {
+            pod: Arc::new(pod),
+            hosts: self.hosts,
+        })
     }
 }
 

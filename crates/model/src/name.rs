@@ -50,6 +50,11 @@ names! {
     Network: "network", dns_label;
 }
 
+impl Name {
+    /// The text of the name that comes before all others.
+    pub const FIRST: &str = "0";
+}
+
 /// The name of a host, as names are compared: in lower case, without the dot at its end. An address is
 /// no name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -40,7 +40,7 @@ impl<'m> Ground<'m> {
         let all = mesh.instances.keys().cloned().collect();
         let view = mesh.view(ViewOf { workloads: &all });
         let mut identities = BTreeMap::<_, Vec<_>>::new();
-        for (id, instance) in &mesh.instances {
+        for (id, instance) in mesh.instances.iter() {
             let of = party(&instance.workload.identity);
             identities.entry(of).or_default().push(id.clone());
         }

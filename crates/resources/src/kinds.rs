@@ -78,6 +78,16 @@ macro_rules! kinds {
                 0 $(+ self.$shelf.len())+
             }
 
+            /// Whether one of `others` has the name of one of these.
+            pub(crate) fn is_taken(&self, others: &Self) -> bool {
+                false $(|| self.$shelf.is_taken(&others.$shelf))+
+            }
+
+            /// Adds the objects of `others`, whose names are free.
+            pub(crate) fn join(&mut self, others: &Self) {
+                $(self.$shelf.join(&others.$shelf);)+
+            }
+
             /// What each object is called; ordered by kind, namespace and name.
             pub fn names(&self) -> impl Iterator<Item = &Arc<ObjectRef>> {
                 core::iter::empty()

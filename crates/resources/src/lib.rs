@@ -62,5 +62,6 @@ pub mod yaml;
 pub use kinds::{GROUP, KINDS, Resources, Spelling, schema, spellings};
 pub use object::{Metadata, Object, Objects, Outline, Source};
 pub use part::{List, Part};
+pub use read::ReadFile;
 pub use text::Text;
 pub use time::rfc3339;

@@ -1,6 +1,6 @@
 //! One object: what it is called, what it says, and where each part of it stands.
 
-use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, sync::Arc};
 
 use leno_model::note::Span;
 use leno_model::{Name, Namespace, ObjectRef, Origin, Place, Wall};
@@ -12,24 +12,50 @@ use crate::service::Ignored;
 use crate::text::{Text, text};
 use crate::yaml::{At, Node, Piece, lines, pieces};
 
-/// The objects of one kind, in order of namespace and name.
+/// The objects of one kind, in order of namespace and name. A clone shares them.
 #[derive(Clone, Debug)]
-pub struct Objects<T>(BTreeMap<(Option<Namespace>, Name), Object<T>>);
+pub struct Objects<T>(Arc<ByName<T>>);
+
+type ByName<T> = BTreeMap<(Option<Namespace>, Name), Arc<Object<T>>>;
 
 impl<T> Objects<T> {
     /// The object of this name; `namespace` is `None` for kinds that have none.
     pub fn get(&self, namespace: Option<&Namespace>, name: &Name) -> Option<&Object<T>> {
-        self.0.get(&(namespace.cloned(), name.clone()))
+        let object = self.0.get(&(namespace.cloned(), name.clone()));
+        object.map(AsRef::as_ref)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Object<T>> {
-        self.0.values()
+        self.0.values().map(AsRef::as_ref)
     }
 
-    /// All of them, for who knows more than was written: what runs, and where.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Object<T>> {
-        self.0.values_mut()
+    /// All of them, for who knows more than was written: what runs, and where. Each is a copy from then on.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Object<T>>
+    where
+        T: Clone,
+    {
+        let objects = Arc::make_mut(&mut self.0);
+        objects.values_mut().map(Arc::make_mut)
+    }
+
+    /// Those of which this says so.
+    pub fn filtered<'a>(&'a self, mut is_wanted: impl FnMut(&'a Object<T>) -> bool) -> Self {
+        let wanted = self.0.iter().filter(|(_, object)| is_wanted(object));
+        let wanted = wanted.map(|(key, object)| (key.clone(), object.clone()));
+        Self(Arc::new(wanted.collect()))
+    }
+
+    /// Whether one of `others` has the name of one of these.
+    pub(crate) fn is_taken(&self, others: &Self) -> bool {
+        others.0.keys().any(|key| self.0.contains_key(key))
+    }
+
+    /// Adds `others`, whose names are free.
+    pub(crate) fn join(&mut self, others: &Self) {
+        let others = others.0.iter();
+        let others = others.map(|(key, object)| (key.clone(), object.clone()));
+        Arc::make_mut(&mut self.0).extend(others);
     }
 
     /// How many there are.
@@ -45,13 +71,14 @@ impl<T> Objects<T> {
     /// Adds an object, unless there is one of its name already.
     pub fn insert(&mut self, object: Object<T>) {
         let key = (object.meta.namespace.clone(), object.meta.name.clone());
-        self.0.entry(key).or_insert(object);
+        let objects = Arc::make_mut(&mut self.0);
+        objects.entry(key).or_insert_with(|| Arc::new(object));
     }
 }
 
 impl<T> Default for Objects<T> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(Arc::default())
     }
 }
 
@@ -124,7 +151,7 @@ pub struct Source {
     /// Its path, as it was given.
     pub path: Arc<str>,
     /// Its bytes. Of what was read they are UTF-8.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
 }
 
 /// An object as it was written.
@@ -278,7 +305,7 @@ mod tests {
     fn a_line_leads_to_the_document_it_stands_in() {
         let source = Source {
             path: "a.yaml".into(),
-            bytes: b"# head\na: 1\n---\nb: 2\nc: 3\n".to_vec(),
+            bytes: b"# head\na: 1\n---\nb: 2\nc: 3\n"[..].into(),
         };
         let document = |line| {
             source

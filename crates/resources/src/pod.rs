@@ -23,8 +23,8 @@ pub const SKIP_OUTBOUND_PORTS: &str = "leno.dev/skip-outbound-ports";
 /// That which names addresses that it calls without a proxy.
 pub const SKIP_OUTBOUND_CIDRS: &str = "leno.dev/skip-outbound-cidrs";
 
-/// All pods, by namespace and name.
-pub type Pods = BTreeMap<(Namespace, Name), Pod>;
+/// All pods, by namespace and name. Two states of a cluster share those that are the same in both.
+pub type Pods = BTreeMap<(Namespace, Name), Arc<Pod>>;
 
 /// A pod that has not ended (core v1).
 #[derive(Clone, PartialEq, Eq, Debug)]

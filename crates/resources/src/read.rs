@@ -38,31 +38,87 @@ impl Resources {
     pub fn read_each<'n, P: Into<Arc<str>>>(
         files: impl IntoIterator<Item = (P, Vec<u8>, &'n Namespace)>,
     ) -> (Self, Notes) {
-        let mut resources = Self::default();
+        let mut all = Self::default();
         let mut notes = Notes::default();
         for (path, bytes, namespace) in files {
-            let path = path.into();
-            let source = Arc::new(Source { path, bytes });
-            let mut reading = Reading {
-                source: &source,
-                namespace,
-                resources: &mut resources,
-                notes: &mut notes,
-                is_item: false,
+            let source = Source {
+                path: path.into(),
+                bytes: bytes.into(),
             };
-            for document in yaml::documents(&source.bytes) {
-                match document {
-                    Ok(root) => reading.document(root),
-                    Err(broken) => reading.tell(broken.into()),
-                }
+            all.read_file(&Arc::new(source), namespace, &mut notes);
+        }
+        (all, notes)
+    }
+
+    /// What files say together, of which each was read by itself. The same as if they were read one after
+    /// the other.
+    pub fn of_files<'f>(files: impl IntoIterator<Item = &'f ReadFile>) -> (Self, Notes) {
+        let mut all = Self::default();
+        let mut notes = Notes::default();
+        for file in files {
+            if all.is_taken(&file.resources) {
+                all.read_file(&file.source, &file.namespace, &mut notes);
+            } else {
+                all.join(&file.resources);
+                notes.extend(file.notes.clone());
             }
         }
-        (resources, notes)
+        (all, notes)
+    }
+
+    fn read_file(&mut self, source: &Arc<Source>, namespace: &Namespace, notes: &mut Notes) {
+        let mut reading = Reading {
+            source,
+            namespace,
+            resources: self,
+            notes,
+            is_item: false,
+        };
+        for document in yaml::documents(&source.bytes) {
+            match document {
+                Ok(root) => reading.document(root),
+                Err(broken) => reading.tell(broken.into()),
+            }
+        }
     }
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// A file, read by itself: what stays the same need not be read again.
+#[derive(Debug)]
+pub struct ReadFile {
+    source: Arc<Source>,
+    namespace: Namespace,
+    resources: Resources,
+    notes: Notes,
+}
+
+impl ReadFile {
+    /// Reads one; objects that name no namespace get `namespace`.
+    pub fn new(source: Source, namespace: Namespace) -> Self {
+        let mut file = Self {
+            source: Arc::new(source),
+            namespace,
+            resources: Resources::default(),
+            notes: Notes::default(),
+        };
+        let (source, namespace) = (&file.source, &file.namespace);
+        file.resources.read_file(source, namespace, &mut file.notes);
+        file
+    }
+
+    /// The file as it was given.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The namespace of objects that name none.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 }
 

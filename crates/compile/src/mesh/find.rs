@@ -82,7 +82,7 @@ impl Mesh {
         });
         let mut ids = here.flat_map(|(_, owner)| match owner {
             AddressOwner::Service(_) => &[],
-            AddressOwner::Instances(ids) => ids.as_slice(),
+            AddressOwner::Instances(ids) => &**ids,
         });
         ids.find_map(|id| self.instances.get(id))
     }

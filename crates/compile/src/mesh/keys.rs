@@ -29,9 +29,12 @@ impl Mesh {
     /// Gives the keys that each source has, a JWK Set, and until when they are good, wherever they prove
     /// tokens.
     pub fn give_keys(&mut self, keys: &BTreeMap<KeySource, (Arc<str>, Wall)>) {
+        if keys.is_empty() {
+            return;
+        }
         // Equal values stay one.
         let mut given = BTreeMap::<_, (Arc<Access>, Arc<Access>)>::new();
-        for instance in self.instances.values_mut() {
+        for instance in Arc::make_mut(&mut self.instances).values_mut() {
             if !accesses(instance).any(|access| wants_keys(access)) {
                 continue;
             }

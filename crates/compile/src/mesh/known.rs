@@ -34,18 +34,18 @@ impl Known {
             administration: Arc::default(),
             ca: Ca::Own,
             peers: BTreeMap::new(),
-            services: view.services.clone(),
-            instances: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            answers: BTreeMap::new(),
-            addresses: BTreeMap::new(),
+            services: Arc::new(view.services.clone()),
+            instances: Arc::default(),
+            nodes: Arc::default(),
+            answers: Arc::default(),
+            addresses: Arc::default(),
             unaddressed: BTreeSet::new(),
             revoked: view.revoked.clone(),
         };
         let asked = neighbours.iter().map(AsRef::as_ref);
         for workload in asked.chain([view]).flat_map(|view| view.workloads.values()) {
             let instance = Arc::new(instance(workload.clone()));
-            mesh.instances.insert(workload.id.clone(), instance);
+            Arc::make_mut(&mut mesh.instances).insert(workload.id.clone(), instance);
         }
         let mut unasked = BTreeSet::new();
         for (port, slices) in &view.endpoints {
@@ -58,9 +58,9 @@ impl Known {
                 });
             }
             let answers = answers.into_iter().collect();
-            mesh.answers.insert(port.clone(), answers);
+            Arc::make_mut(&mut mesh.answers).insert(port.clone(), answers);
         }
-        mesh.addresses = addresses(&mesh);
+        mesh.addresses = Arc::new(addresses(&mesh));
         Self { mesh, unasked }
     }
 }
@@ -69,7 +69,8 @@ impl Mesh {
     /// Notes where the workload of an endpoint is; one whose own proxy was not asked is `unasked`.
     fn stands_at(&mut self, endpoint: &Endpoint, unasked: &mut BTreeSet<WorkloadId>) {
         let id = &endpoint.workload;
-        let known = self.instances.entry(id.clone()).or_insert_with(|| {
+        let instances = Arc::make_mut(&mut self.instances);
+        let known = instances.entry(id.clone()).or_insert_with(|| {
             unasked.insert(id.clone());
             Arc::new(instance(Arc::new(Workload {
                 id: id.clone(),
@@ -144,9 +145,7 @@ fn addresses(mesh: &Mesh) -> BTreeMap<Called, AddressOwner> {
             let called = Called::of(&workload.id.namespace, &workload.network, *address);
             let owner = owners.entry(called);
             let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
-            if let AddressOwner::Instances(ids) = owner {
-                ids.push(workload.id.clone());
-            }
+            owner.add(&workload.id);
         }
     }
     owners

@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use core::num::NonZeroU32;
 
 use leno_model::view::{
-    Endpoint, EndpointSlice, Generation, PortRef, Service, State, View, WorkloadId,
+    Endpoint, EndpointSlice, Generation, PortRef, Service, Settings, State, View, WorkloadId,
 };
 use leno_model::{Name, Namespace};
 
@@ -35,13 +35,11 @@ impl Mesh {
             .iter()
             .filter_map(|id| Some((id.clone(), self.instances.get(id)?.workload.clone())))
             .collect::<BTreeMap<_, _>>();
-        let mut settings = self.settings.clone();
-        if workloads.values().any(|it| !it.outbound.is_unsaid()) {
-            Arc::make_mut(&mut settings).outbound_is_ruled = true;
-        }
+        let instances = of.workloads.iter();
+        let instances = instances.filter_map(|id| self.instances.get(id));
         View {
             generation: Generation::default(),
-            settings,
+            settings: self.settings_of(instances),
             workloads,
             services: self
                 .services
@@ -59,7 +57,20 @@ impl Mesh {
         }
     }
 
-    fn slices(&self, port: &PortRef) -> Vec<Arc<EndpointSlice>> {
+    /// What holds everywhere, as those proxies know it that stand in front of `instances`.
+    pub fn settings_of<'a>(
+        &self,
+        mut instances: impl Iterator<Item = &'a Arc<Instance>>,
+    ) -> Arc<Settings> {
+        let mut settings = self.settings.clone();
+        if instances.any(|it| !it.workload.outbound.is_unsaid()) {
+            Arc::make_mut(&mut settings).outbound_is_ruled = true;
+        }
+        settings
+    }
+
+    /// Who answers for a service port, as callers know it.
+    pub fn slices(&self, port: &PortRef) -> Vec<Arc<EndpointSlice>> {
         let endpoints = self
             .answering(port)
             .flat_map(|(instance, port)| endpoints(instance, port))

@@ -13,4 +13,5 @@ mod pods;
 mod precedence;
 mod story;
 mod tenants;
+mod turnover;
 mod view;

@@ -74,7 +74,7 @@ fn mesh(written: &str, pods: impl IntoIterator<Item = Pod>) -> (Mesh, Notes) {
     let (mut resources, _) = Resources::read([file], &Namespace::default_namespace());
     let named = |pod: Pod| {
         let namespace = pod.meta.namespace.clone().unwrap();
-        ((namespace, pod.meta.name.clone()), pod)
+        ((namespace, pod.meta.name.clone()), Arc::new(pod))
     };
     resources.pods = Arc::new(pods.into_iter().map(named).collect::<Pods>());
     compile(&resources)
@@ -83,7 +83,7 @@ fn mesh(written: &str, pods: impl IntoIterator<Item = Pod>) -> (Mesh, Notes) {
 /// Who answers for each port of a service.
 fn answers(mesh: &Mesh) -> String {
     let mut told = String::new();
-    for (port, answers) in &mesh.answers {
+    for (port, answers) in mesh.answers.iter() {
         let answers = answers
             .iter()
             .map(|it| format!(" {}:{}", it.instance, it.port));
@@ -146,7 +146,7 @@ spec:
 ";
     let (mesh, notes) = mesh(&format!("{SERVICES}{policies}"), shop());
     let open = Access::open().stance;
-    for (id, instance) in &mesh.instances {
+    for (id, instance) in mesh.instances.iter() {
         let denied = instance.workload.ports.iter();
         let denied = denied.filter(|(_, port)| port.access.stance != open);
         assert_eq!(denied.count(), 1, "{id}");

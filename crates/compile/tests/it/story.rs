@@ -21,7 +21,7 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
     let (resources, mesh, notes) = compiled(name, input);
     let source = Source {
         path: name.into(),
-        bytes: input.to_vec(),
+        bytes: input.into(),
     };
     let mut story = String::new();
     telemetry("everywhere is told", &mesh.settings.telemetry, &mut story);
@@ -427,7 +427,7 @@ fn tuning(tuning: &Tuning, story: &mut String) {
 
 /// Who may call, where anything is said about it.
 fn accesses(mesh: &Mesh, story: &mut String) {
-    for (id, instance) in &mesh.instances {
+    for (id, instance) in mesh.instances.iter() {
         let workload = &instance.workload;
         for (number, port) in &workload.ports {
             telemetry(&format!("{id}:{number} tells"), &port.telemetry, story);

@@ -107,7 +107,7 @@ mod tests {
             service_account: Name::new(account).unwrap(),
             ..Pod::named(namespace.clone(), name.clone())
         };
-        [((namespace, name), pod)].into()
+        [((namespace, name), pod.into())].into()
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn told(pod: &Pod) -> RunningPod {
     }
 }
 
-pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTold> {
+pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Arc<Pod>), NotTold> {
     let (namespace, name) = named(&told.pod)?;
     let text = |text: &String| Arc::from(text.as_str());
     let port = |(number, name): (&u16, &Option<String>)| (*number, name.as_ref().map(text));
@@ -68,5 +68,5 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Pod), NotTol
     };
     pod.meta.labels = texts(&told.labels);
     pod.meta.annotations = texts(&told.annotations);
-    Ok(((namespace, name), pod))
+    Ok(((namespace, name), Arc::new(pod)))
 }

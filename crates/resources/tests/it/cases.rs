@@ -42,7 +42,7 @@ fn story(name: &str, input: Vec<u8>) -> String {
     let mut story = String::new();
     let source = Source {
         path: name.into(),
-        bytes: input.clone(),
+        bytes: input.clone().into(),
     };
     let notes = if name.ends_with(".test.yaml") {
         let (tests, notes) = case::read(name, &input);

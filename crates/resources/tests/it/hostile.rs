@@ -137,7 +137,7 @@ fn no_mutation_of_a_case_panics() {
         }
         let source = Source {
             path: "a.yaml".into(),
-            bytes: bytes.clone(),
+            bytes: bytes.clone().into(),
         };
         let (_, notes) = read(bytes);
         for note in &notes {

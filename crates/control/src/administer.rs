@@ -450,6 +450,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         now: clock::wall(),
         members: &members,
         away: &away(center, &members),
+        unserved: &unserved(center),
         newest: &edition.generation,
         newest_since: edition.made,
         lifetime: edition.mesh.lifetimes.leaf,
@@ -547,6 +548,22 @@ pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> 
             workload,
         })
         .collect()
+}
+
+/// Pods that run and that the proxy of their node is to serve and does not, by their nodes.
+fn unserved(center: &Center) -> BTreeMap<Arc<str>, Vec<WorkloadId>> {
+    let (edition, pods) = (center.edition(), center.presence.reported().pods);
+    let is_unserved = |id: &&WorkloadId| {
+        let pod = pods.get(&(id.namespace.clone(), id.name.clone()));
+        let instance = edition.mesh.instances.get(id);
+        pod.is_some_and(|pod| pod.is_ready) && instance.is_some_and(|it| it.tunnel.is_none())
+    };
+    let nodes = edition.mesh.nodes.iter();
+    let nodes = nodes.map(|(node, ids)| {
+        let unserved = ids.iter().filter(is_unserved).cloned();
+        (node.clone(), unserved.collect::<Vec<_>>())
+    });
+    nodes.filter(|(_, ids)| !ids.is_empty()).collect()
 }
 
 pub(crate) fn proxies(center: &Center) -> Proxies {

@@ -5,6 +5,7 @@ mod hosts;
 mod trust;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use leno_admin::{Failure, Finding, Since};
@@ -30,6 +31,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) members: &'a [Member],
     /// Workloads whose proxy was there and is not.
     pub(crate) away: &'a [Away],
+    /// Pods that run and that the proxy of their node is to serve and does not.
+    pub(crate) unserved: &'a BTreeMap<Arc<str>, Vec<WorkloadId>>,
     /// The newest state of the mesh.
     pub(crate) newest: &'a Generation,
     /// Since when there is something new for proxies to adopt.
@@ -117,6 +120,9 @@ impl Judged {
         }
         for away in seen.away {
             judged.away(away);
+        }
+        for (node, pods) in seen.unserved {
+            judged.unserved(node, pods);
         }
         judged.certificates(seen);
         judged.authority(seen);
@@ -310,6 +316,29 @@ impl Judged {
         });
     }
 
+    fn unserved(&mut self, node: &str, pods: &[WorkloadId]) {
+        let told = match pods {
+            [] => return,
+            [one] => format!("pod {one} is to be served from here and is not"),
+            [first, ..] => {
+                let count = pods.len();
+                format!("{count} pods, {first} among them, are to be served from here and are not")
+            }
+        };
+        self.findings.push(Finding {
+            next: Some(
+                "kubectl logs -n leno-system daemonset/leno-node · leno explain D025".to_owned(),
+            ),
+            ..Finding::running(
+                Code::D025,
+                Severity::Error,
+                Some(format!("node {node}")),
+                told,
+                "what they call and are called by goes in plain, and no policy holds there",
+            )
+        });
+    }
+
     fn source(&mut self, found: &Found) {
         let Some(trouble) = &found.trouble else {
             let line = format!("{} is read", found.source);
@@ -425,6 +454,7 @@ mod tests {
             now: hour(now),
             members,
             away: &[],
+            unserved: &BTreeMap::new(),
             newest: &Generation::default(),
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
@@ -638,6 +668,7 @@ mod tests {
                 away("cart", None, None),
                 away("thief", None, Some(identity("thief"))),
             ],
+            unserved: &[("n1".into(), vec![workload("web"), workload("cart")])].into(),
             newest: &Generation::default(),
             newest_since: hour(0),
             lifetime: Duration::from_secs(24 * HOUR),
@@ -665,6 +696,7 @@ mod tests {
                 "D005 proxy of shop/web since 1970-01-01T03:00:00.000Z: it is not connected",
                 "D005 proxy of shop/cart: it is not connected",
                 "T005 proxy of shop/thief: the identity shop/thief is revoked, so it is not let in",
+                "D025 node n1: 2 pods, shop/web among them, are to be served from here and are not",
                 "T007 the CA's intermediate: it should have been replaced, and ends in 1 d 6 h",
                 "C010 watched folder mesh: Permission denied",
                 "ok root, until 1981-05-29T16:00:00.000Z",

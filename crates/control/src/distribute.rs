@@ -187,6 +187,11 @@ impl Stream<'_> {
         };
         let (proxy, tunnel) = (hello.proxy.clone(), hello.tunnel);
         let node = self.peer.node(self.center);
+        if node.is_none() && self.peer.has_been_a_pod_of_nodes() {
+            // It goes by what it was told before, until another has taken its place.
+            let message = "the pod that you proved to be is not seen in the cluster";
+            return Err(Status::new(StatusCode::PermissionDenied, message));
+        }
         let entitled = Entitled::new(&edition.mesh, self.peer.caller.id(), node.as_deref());
         let (mut granted, others) = entitled.split(&hello.workloads);
         let report = taken_at(&edition.mesh, &granted, tunnel);

@@ -28,12 +28,16 @@ pub(crate) fn node() -> Name {
 /// The node that a proxy serves which proved to be `proven` and has its certificates by evidence that was bound
 /// to `pod`: where that runs, if it is there.
 pub(crate) fn node_of(proven: &SpiffeId, pod: &PodRef, pods: &Pods) -> Option<Arc<str>> {
-    let is_ours = proven.namespace.as_str() == SYSTEM && proven.service_account.as_str() == NODE;
     let pod = pod.find(pods).filter(|pod| {
         let namespace = pod.meta.namespace.as_ref();
         namespace == Some(&proven.namespace) && pod.service_account == proven.service_account
     })?;
-    pod.locality.node.clone().filter(|_| is_ours)
+    pod.locality.node.clone().filter(|_| is_of_nodes(proven))
+}
+
+/// Whether `proven` is whom the proxies of a cluster's nodes act as.
+pub(crate) fn is_of_nodes(proven: &SpiffeId) -> bool {
+    proven.namespace.as_str() == SYSTEM && proven.service_account.as_str() == NODE
 }
 
 /// What a proxy is entitled to.

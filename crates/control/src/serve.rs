@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::attest::{OidcToken, Token};
 use crate::center::Center;
-use crate::entitled::{Entitled, node_of};
+use crate::entitled::{Entitled, is_of_nodes, node_of};
 use crate::flows::NotTaken;
 use crate::holders::Seat;
 use crate::{
@@ -178,6 +178,11 @@ impl Peer {
     pub(crate) fn node(&self, center: &Center) -> Option<Arc<str>> {
         let pod = self.seat.pod()?;
         node_of(self.caller.id(), &pod, &center.presence.reported().pods)
+    }
+
+    /// Whether it once proved to be the pod of a node's proxy, which may be gone.
+    pub(crate) fn has_been_a_pod_of_nodes(&self) -> bool {
+        is_of_nodes(self.caller.id()) && self.seat.pod().is_some()
     }
 }
 

@@ -80,11 +80,17 @@ impl SocketFile {
     }
 }
 
+impl SocketFile {
+    /// Whether it is there still, and nobody has taken its place.
+    pub fn stands(&self) -> bool {
+        fs::symlink_metadata(&self.path)
+            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode))
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode));
-        if is_ours {
+        if self.stands() {
             // A successor finds that nobody listens and replaces it.
             drop(fs::remove_file(&self.path));
         }
@@ -119,6 +125,7 @@ mod tests {
         let path = folder.join("a.sock");
         let put = || SocketFile::put(&path, Reach::Owner, |it| UnixListener::bind(it)).unwrap();
         let (first, second) = (put(), put());
+        assert!(!first.1.stands() && second.1.stands());
         drop(first);
         assert!(UnixStream::connect(&path).is_ok());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);

@@ -275,6 +275,7 @@ codes! {
     D013 "status-not-written" Mesh "What holds of an object could not be written into its status.";
     D014 "webhook-not-proven" Mesh "The cluster is not told who answers for what pods get.";
     D015 "event-not-written" Mesh "What is wrong with a pod could not be told beside it in the cluster.";
+    D025 "pod-without-node-proxy" Mesh "A pod is to be served by the proxy of its node, and is not.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";

@@ -152,7 +152,11 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 };
                 terminal.borrow_mut().tell(line);
             };
-            node.run(hearing, tell).await
+            tokio::select! {
+                failed = node.run(hearing, tell) => failed,
+                // Pods that come then are a newer proxy's.
+                () = running.begins_to_end() => pending().await,
+            }
         };
         let life = live(&running, &place, &keeping, &ended, &mut signals, &terminal);
         let succession = tokio::select! {

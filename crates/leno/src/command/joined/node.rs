@@ -6,15 +6,17 @@ mod pod;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use leno_channel::Keyring;
 use leno_cni::{Answer, Keeper, Options, PLUGIN, Places};
-use leno_host::{Netns, TUNNEL_PORT, networks_of_pods};
+use leno_host::{Netns, SocketFile, TUNNEL_PORT, networks_of_pods};
 use leno_model::Code;
 use leno_model::view::{self, View, WorkloadId};
 use leno_proxy::follow::{Asker, Placer};
@@ -94,34 +96,28 @@ impl<'a> Node<'a> {
         mut tell: impl FnMut(Said),
     ) -> anyhow::Result<Infallible> {
         let (asked, mut asking) = mpsc::channel(MOST_WAITING);
-        let plugin = self.wanted.cni_socket.as_deref();
-        let plugin = plugin.map(|path| {
-            let listening = Plugin::listen(path, self.placer.clone(), asked.clone());
-            listening.with_context(|| format!("cannot listen on {}", path.display()))
-        });
-        let plugin = plugin.transpose()?;
-        let serving = async {
-            match plugin {
-                Some(plugin) => plugin.serve().await,
-                None => std::future::pending().await,
-            }
-        };
-        let mut serving = std::pin::pin!(serving);
+        let mut door = Door::open(&self, &asked)?;
         let mut keeper = self.keeper()?;
         let mut not_kept = None;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.settle().await;
+            // Once a newer proxy of this node answers the plugin, the pods that come are its own.
+            if door.is_open() {
+                self.settle().await;
+            }
             self.said.drain(..).for_each(&mut tell);
             tokio::select! {
-                failed = &mut serving => return Err(failed).context("the network plugin's socket"),
+                failed = &mut door.serving => return Err(failed).context("the network plugin's socket"),
                 // Whoever says so lives as long as this.
                 _ = self.views.changed() => {}
                 Some(asked) = asking.recv() => self.answer(asked),
                 Some(line) = hearing.recv() => tell(Said::Bad(line)),
                 _ = look.tick() => {
-                    if let Some(keeper) = &mut keeper {
+                    if door.is_deserted() {
+                        door = Door::open(&self, &asked)?;
+                    }
+                    if let Some(keeper) = keeper.as_mut().filter(|_| door.is_open()) {
                         keep(keeper, &mut not_kept, &mut tell);
                     }
                 }
@@ -301,6 +297,41 @@ impl<'a> Node<'a> {
         };
         // One that hangs up asks again.
         answer.send(given).ok();
+    }
+}
+
+/// Where the network plugin asks, if it is to ask at all.
+struct Door {
+    at: Option<(PathBuf, SocketFile)>,
+    serving: Pin<Box<dyn Future<Output = io::Error>>>,
+}
+
+impl Door {
+    fn open(node: &Node<'_>, asked: &mpsc::Sender<Asked>) -> anyhow::Result<Self> {
+        let Some(path) = node.wanted.cni_socket.clone() else {
+            return Ok(Self {
+                at: None,
+                serving: Box::pin(std::future::pending()),
+            });
+        };
+        let listening = Plugin::listen(&path, node.placer.clone(), asked.clone());
+        let (plugin, file) =
+            listening.with_context(|| format!("cannot listen on {}", path.display()))?;
+        Ok(Self {
+            at: Some((path, file)),
+            serving: Box::pin(plugin.serve()),
+        })
+    }
+
+    /// Whether the plugin asks here, and no other proxy of this node.
+    fn is_open(&self) -> bool {
+        self.at.as_ref().is_none_or(|(_, file)| file.stands())
+    }
+
+    /// Whether the plugin was to ask a newer proxy, which has ended.
+    fn is_deserted(&self) -> bool {
+        let at = self.at.as_ref().filter(|_| !self.is_open());
+        at.is_some_and(|(path, _)| !SocketFile::is_taken(path).unwrap_or(true))
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) struct Running<'a> {
     /// Empty while there has been no view.
     proxy: OnceCell<anyhow::Result<Proxy>>,
     started: watch::Sender<bool>,
+    ending: watch::Sender<bool>,
 }
 
 impl<'a> Running<'a> {
@@ -66,6 +67,7 @@ impl<'a> Running<'a> {
             start,
             proxy: OnceCell::new(),
             started: watch::Sender::new(false),
+            ending: watch::Sender::new(false),
         }
     }
 
@@ -135,9 +137,17 @@ impl<'a> Running<'a> {
 
     /// Lets what lives end in peace, if a proxy runs.
     pub(super) async fn drain(&self, signals: &mut EndSignals) {
+        self.ending.send_replace(true);
         if let Some(Ok(proxy)) = self.proxy.get() {
             end(proxy, signals).await;
         }
+    }
+
+    /// Waits until the proxy begins to end.
+    pub(super) async fn begins_to_end(&self) {
+        let mut ending = self.ending.subscribe();
+        // Whoever says so lives as long as this.
+        drop(ending.wait_for(|ending| *ending).await);
     }
 
     /// What had to be cut, once it has ended.

@@ -37,26 +37,26 @@ pub(super) struct Asked {
 /// The socket.
 pub(super) struct Plugin {
     listener: UnixListener,
-    _file: SocketFile,
     placer: Placer,
     asked: mpsc::Sender<Asked>,
 }
 
 impl Plugin {
-    /// Listens at `path`, in the place of whoever did before. What is asked about pods of ours comes by `asked`.
+    /// Listens at `path`, in the place of whoever did before, until the file is dropped. What is asked about pods of ours
+    /// comes by `asked`.
     pub(super) fn listen(
         path: &Path,
         placer: Placer,
         asked: mpsc::Sender<Asked>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, SocketFile)> {
         let (listener, file) =
             SocketFile::put(path, Reach::Owner, |path| UnixListener::bind(path))?;
-        Ok(Self {
+        let plugin = Self {
             listener,
-            _file: file,
             placer,
             asked,
-        })
+        };
+        Ok((plugin, file))
     }
 
     /// Answers for as long as it is polled.

@@ -83,13 +83,17 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let applications = Applications::new(domain, follower.signer(), clocks.clone());
     let looks = follower.looks();
     let ended = Arc::new(Notify::new());
+    let (views, seen) = watch::channel(None);
     let tell = |event: &Event| {
         held.hear(event, clocks.now().wall);
+        if let Event::Certified { .. } = event {
+            // Pods that the view names may have waited for it.
+            views.send_modify(|_| {});
+        }
         tell(event);
     };
     let mut collecting = Collecting::of(&telemetry);
     let placer = follower.placer();
-    let (views, seen) = watch::channel(None);
     let of_node = wanted
         .node
         .map(|node| (node, Arc::clone(&keyring), asker.clone()));

@@ -93,6 +93,18 @@ pub struct Instance {
     pub takes_proxy: bool,
 }
 
+impl Instance {
+    /// Where its mesh calls are taken that are said to be at `tunnel`: an address that is none in particular stands for
+    /// its own, as the proxy of a node says it of pods. `None` while it has none.
+    pub fn taken_at(&self, tunnel: SocketAddr) -> Option<SocketAddr> {
+        if !tunnel.ip().is_unspecified() {
+            return Some(tunnel);
+        }
+        let own = self.workload.addresses.first();
+        own.map(|own| SocketAddr::new(*own, tunnel.port()))
+    }
+}
+
 /// One that answers for a service port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Answer {
@@ -144,10 +156,11 @@ impl AddressOwner {
 }
 
 impl Mesh {
-    /// Notes where the proxy of `instance` takes mesh calls, or that it no longer does. Nothing
+    /// Notes where the proxy of `instance` takes mesh calls ([`Instance::taken_at`]), or that it no longer does. Nothing
     /// happens if there is no such instance.
     pub fn set_tunnel(&mut self, instance: &WorkloadId, tunnel: Option<SocketAddr>) {
         if let Some(instance) = Arc::make_mut(&mut self.instances).get_mut(instance) {
+            let tunnel = tunnel.and_then(|tunnel| instance.taken_at(tunnel));
             Arc::make_mut(instance).tunnel = tunnel;
         }
     }

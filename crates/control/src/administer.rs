@@ -569,10 +569,10 @@ fn unserved(center: &Center) -> BTreeMap<Arc<str>, Vec<WorkloadId>> {
 pub(crate) fn proxies(center: &Center) -> Proxies {
     let members = center.fleet.members();
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
-    let reported = center.tunnels.reported();
+    let edition = center.edition();
+    let tunnel = |id: &WorkloadId| edition.mesh.instances.get(id)?.tunnel;
     let away = away(center, &members).into_iter().map(|away| Away {
-        tunnel: reported
-            .tunnel(&away.workload)
+        tunnel: tunnel(&away.workload)
             .map(|tunnel| tunnel.to_string())
             .unwrap_or_default(),
         workload: away.workload.to_string(),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::grpc::{Answer, Call, Status, StatusCode};
-use leno_compile::Mesh;
 use leno_identity::BundleHash;
 use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, SpiffeId, Subscription};
@@ -194,7 +193,7 @@ impl Stream<'_> {
         }
         let entitled = Entitled::new(&edition.mesh, self.peer.caller.id(), node.as_deref());
         let (mut granted, others) = entitled.split(&hello.workloads);
-        let report = taken_at(&edition.mesh, &granted, tunnel);
+        let report = granted.iter().map(|it| (it.clone(), tunnel)).collect();
         granted.extend(entitled.on_node().cloned());
         self.enter(&proxy, (tunnel, granted.clone(), others));
         self.report(report).await?;
@@ -347,22 +346,6 @@ impl Stream<'_> {
 
 /// Where the mesh calls of workloads are taken; nothing for one whose are taken nowhere.
 type TakenAt = BTreeMap<WorkloadId, Option<SocketAddr>>;
-
-/// Where a proxy takes the mesh calls of those it stands in front of. One that says a port of no address in particular
-/// takes them at each one's own address, as the proxy of a node does.
-fn taken_at(mesh: &Mesh, workloads: &BTreeSet<WorkloadId>, tunnel: Option<SocketAddr>) -> TakenAt {
-    let own = |workload: &WorkloadId, port: u16| {
-        let addresses = &mesh.instances.get(workload)?.workload.addresses;
-        Some(SocketAddr::new(*addresses.first()?, port))
-    };
-    let taken = |workload: &WorkloadId| match tunnel {
-        Some(tunnel) if tunnel.ip().is_unspecified() => own(workload, tunnel.port()),
-        tunnel => tunnel,
-    };
-    let each = workloads.iter();
-    each.map(|workload| (workload.clone(), taken(workload)))
-        .collect()
-}
 
 /// What kind of refusal a proxy's is: what it could not understand, or what would take it back.
 fn code(newest: &Generation, server: &Server) -> Code {

@@ -254,11 +254,14 @@ fn tell_tunnels(mesh: &mut Mesh, compiled: &Mesh, reported: &Reported, before: O
             let compiled_then = before.meaning.mesh.instances.get(id)?;
             let is_same = Arc::ptr_eq(compiled_then, compiled.instances.get(id)?);
             let known = before.mesh.instances.get(id).filter(|_| is_same)?;
-            (known.tunnel == Some(*tunnel)).then_some(known)
+            (known.tunnel == known.taken_at(*tunnel)).then_some(known)
         });
         match (known, instances.get_mut(id)) {
             (Some(known), Some(instance)) => *instance = Arc::clone(known),
-            (None, Some(instance)) => Arc::make_mut(instance).tunnel = Some(*tunnel),
+            (None, Some(instance)) => {
+                let tunnel = instance.taken_at(*tunnel);
+                Arc::make_mut(instance).tunnel = tunnel;
+            }
             (_, None) => {}
         }
     }

@@ -153,6 +153,12 @@ impl Tunnels {
             };
             let is_of_another = |id: &WorkloadId, tunnel: &SocketAddr| {
                 let pod = now.get(&named(id));
+                if tunnel.ip().is_unspecified() {
+                    let before = before.get(&named(id));
+                    return pod
+                        .zip(before)
+                        .is_some_and(|(now, before)| now.uid != before.uid);
+                }
                 let addresses = pod.map_or(&[][..], |pod| &pod.addresses);
                 !addresses.is_empty() && !addresses.contains(&tunnel.ip().to_canonical())
             };

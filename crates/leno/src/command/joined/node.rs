@@ -20,8 +20,8 @@ use leno_host::{Netns, SocketFile, TUNNEL_PORT, networks_of_pods};
 use leno_model::Code;
 use leno_model::view::{self, View, WorkloadId};
 use leno_proxy::follow::{Asker, Placer};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::arguments::node::Node as Wanted;
 use crate::command::joined::node::plugin::{Asked, Plugin, refused};
@@ -37,6 +37,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// For how long a pod that the plugin told of may be in no view: the next one names it.
 const ARRIVING: Duration = Duration::from_secs(60);
+
+/// For how long a pod that is captured waits to be served before it starts.
+const STARTING: Duration = Duration::from_secs(3);
 
 /// How many lines, and how many pods, may wait to be taken note of.
 const MOST_WAITING: usize = 256;
@@ -58,6 +61,8 @@ pub(super) struct Node<'a> {
     pods: BTreeMap<WorkloadId, Pod>,
     /// Why pods are not captured, as was told last.
     not_taken: BTreeMap<WorkloadId, String>,
+    /// Those that the plugin has told of, and when it is to be answered at the latest, though they are not served yet.
+    arriving: BTreeMap<WorkloadId, (Instant, Vec<oneshot::Sender<Answer>>)>,
     announced: BTreeSet<WorkloadId>,
     heard: mpsc::Sender<String>,
     said: Vec<Said>,
@@ -82,6 +87,7 @@ impl<'a> Node<'a> {
             views,
             pods: BTreeMap::new(),
             not_taken: BTreeMap::new(),
+            arriving: BTreeMap::new(),
             announced: BTreeSet::new(),
             heard,
             said: Vec::new(),
@@ -156,6 +162,22 @@ impl<'a> Node<'a> {
         self.let_go(&view);
         self.take_up(&view).await;
         self.serve(&view).await;
+        self.let_start();
+    }
+
+    /// Lets those pods start that are served, and those for which nobody could be expected to wait longer: what they send
+    /// waits.
+    fn let_start(&mut self) {
+        let may_start = |id: &WorkloadId, (until, _): &mut (Instant, Vec<_>)| {
+            let is_served = self.pods.get(id).is_some_and(Pod::is_served);
+            is_served || *until <= Instant::now()
+        };
+        for (_, (_, answers)) in self.arriving.extract_if(.., may_start) {
+            for answer in answers {
+                // One that hangs up asks again.
+                answer.send(Answer::Served(true)).ok();
+            }
+        }
     }
 
     /// Lets go of pods that are there no more, or are no more this proxy's affair.
@@ -215,10 +237,19 @@ impl<'a> Node<'a> {
             return;
         };
         let certified: BTreeSet<_> = self.keyring.identities().into_iter().collect();
-        for (id, pod) in &mut self.pods {
+        let may_be_served = |id: &WorkloadId| {
             let workload = view.workloads.get(id);
-            let is_certified = workload.is_some_and(|it| certified.contains(&it.identity));
-            if pod.is_served() || !is_certified {
+            workload.is_some_and(|it| certified.contains(&it.identity))
+        };
+        let served = self.pods.keys().filter(|id| may_be_served(id)).cloned();
+        let served: BTreeSet<_> = served.collect();
+        // Said first: nobody calls them otherwise than through the tunnel by the time they answer.
+        if served != self.announced {
+            self.asker.announce(served.clone(), Some(TUNNEL)).await;
+            self.announced = served.clone();
+        }
+        for (id, pod) in &mut self.pods {
+            if pod.is_served() || !served.contains(id) {
                 continue;
             }
             let served = proxy.reach_into(id, &pod.netns);
@@ -227,12 +258,6 @@ impl<'a> Node<'a> {
                 Ok(()) => Said::Good(format!("serves {id}")),
                 Err(why) => Said::Bad(format!("{id}: {why}")),
             });
-        }
-        let served = self.pods.iter().filter(|(_, pod)| pod.is_served());
-        let served: BTreeSet<_> = served.map(|(id, _)| id.clone()).collect();
-        if served != self.announced {
-            self.asker.announce(served.clone(), Some(TUNNEL)).await;
-            self.announced = served;
         }
     }
 
@@ -290,7 +315,11 @@ impl<'a> Node<'a> {
                 let unknown = self.views.borrow().as_ref().map(unknown);
                 let unknown = unknown.unwrap_or(view::Unknown::Refuse);
                 match self.take(&id, &pod, netns, unknown) {
-                    Ok(()) => Answer::Served(true),
+                    Ok(()) => {
+                        let until = Instant::now() + STARTING;
+                        let arriving = self.arriving.entry(id).or_insert((until, Vec::new()));
+                        return arriving.1.push(answer);
+                    }
                     Err(why) => refused(Code::H018, &why.0),
                 }
             }

@@ -329,4 +329,29 @@ mod tests {
         assert_eq!(told(), "shop/new 10.1.0.2:15008\nshop/vm 10.1.0.4:15008\n");
         std::fs::remove_dir_all(folder).unwrap();
     }
+
+    /// The proxy of a node says of pods that they take calls at their own addresses, whatever those are.
+    #[test]
+    fn what_is_said_of_a_pod_is_not_said_of_the_next_one_of_its_name() {
+        let folder = std::env::temp_dir().join(format!("leno-tunnels-own-{}", std::process::id()));
+        let store = Store::open(&folder, leno_store::Settings::default()).unwrap();
+        let tunnels = Tunnels::open(Arc::new(store)).unwrap();
+        let id = WorkloadId {
+            namespace: Namespace::new("shop").unwrap(),
+            name: Name::new("db-0").unwrap(),
+        };
+        let own = SocketAddr::from(([0, 0, 0, 0], 15008));
+        let one_of = |uid: &str, last| {
+            let (named, pod) = pod("db-0", last);
+            let uid = uid.into();
+            Pods::from([(named, Pod { uid, ..pod })])
+        };
+        tunnels.report(&[(id.clone(), Some(own))].into()).unwrap();
+        let (none, some) = (one_of("1", None), one_of("1", Some(7)));
+        tunnels.settle(&none, &some).unwrap();
+        assert_eq!(tunnels.reported().tunnel(&id), Some(own));
+        tunnels.settle(&some, &one_of("2", Some(7))).unwrap();
+        assert_eq!(tunnels.reported().tunnel(&id), None);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

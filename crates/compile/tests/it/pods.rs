@@ -405,6 +405,10 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}
     );
 
     let cart = mesh.nodes["n1"].first().unwrap();
+    // Its node's proxy says nothing of where it is.
+    let own = "[::]:15008".parse().unwrap();
+    let taken = mesh.instances[cart].taken_at(own);
+    assert_eq!(taken, Some("10.1.0.1:15008".parse().unwrap()));
     let cart = mesh.instances[cart].workload.pod.as_ref().unwrap();
     assert_eq!(&*cart.uid, "uid-1");
     let inbound = cart.left_out.inbound.iter().map(ToString::to_string);

@@ -344,7 +344,13 @@ mod tests {
         let one_of = |uid: &str, last| {
             let (named, pod) = pod("db-0", last);
             let uid = uid.into();
-            Pods::from([(named, Pod { uid, ..pod })])
+            Pods::from([(
+                named,
+                Arc::new(Pod {
+                    uid,
+                    ..Pod::clone(&pod)
+                }),
+            )])
         };
         tunnels.report(&[(id.clone(), Some(own))].into()).unwrap();
         let (none, some) = (one_of("1", None), one_of("1", Some(7)));

@@ -4,6 +4,8 @@
 //! - `pod get URL`: prints the body of an answer to `http://HOST:PORT/PATH`
 //! - `pod load URL RATE`: asks so often a second, each time by a connection of its own, until its standard input ends, and
 //!   then says how many answers there were, and what was none
+//! - `pod watch URL`: asks again and again, and says when an answer is another one than the one before, in milliseconds
+//!   since 1970
 //! - `pod pause`: does nothing, for whoever only holds namespaces
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,7 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 
 fn main() -> ExitCode {
@@ -21,11 +23,12 @@ fn main() -> ExitCode {
         ["serve", port] => serve(port),
         ["get", url] => get(url),
         ["load", url, rate] => load(url, rate),
+        ["watch", url] => watch(url),
         ["pause"] => loop {
             thread::park();
         },
         _ => Err(io::Error::other(
-            "usage: pod serve PORT | get URL | load URL RATE | pause",
+            "usage: pod serve PORT | get URL | load URL RATE | watch URL | pause",
         )),
     };
     match done {
@@ -121,6 +124,39 @@ fn ask_on(url: &str, rate: u32, client: u32, ends: &AtomicBool) -> (u32, Vec<Str
     }
     (asked, failed)
 }
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how often a client asks hangs on the clock"
+)]
+fn watch(url: &str) -> io::Result<()> {
+    let mut last = String::new();
+    say_when("began")?;
+    loop {
+        let told = match answered(url) {
+            Ok((status, body)) => format!("{status} {}", body.trim_end()),
+            Err(error) => format!("- {error}"),
+        };
+        if told != last {
+            say_when(&told)?;
+        }
+        last = told;
+        thread::sleep(AGAIN);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever reads it compares moments"
+)]
+fn say_when(what: &str) -> io::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_err(io::Error::other)?.as_millis();
+    writeln!(io::stdout(), "{now} {what}")
+}
+
+/// How long a client that watches rests between two questions.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// How many clients ask side by side, and how many failures are told.
 const CLIENTS: u32 = 16;

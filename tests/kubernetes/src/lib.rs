@@ -10,6 +10,7 @@ mod component;
 pub mod conformance;
 mod door;
 mod failure;
+pub mod figures;
 mod images;
 pub mod inside;
 pub mod keeper;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use leno_cluster::{Cluster, Failure, Placement, Tier, conformance, inside, keeper};
+use leno_cluster::{Cluster, Failure, Placement, Tier, conformance, figures, inside, keeper};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
@@ -23,6 +23,7 @@ Usage: cargo xtask kubernetes [--api] [-- COMMAND ..]
                                               start one, run a command with it, end it
   cargo xtask kubernetes --api                etcd and API server alone: ready in seconds, no pods
   cargo xtask kubernetes --test               its own tests
+  cargo xtask kubernetes --figures node       how soon what holds there, with a proxy on the node (or: sidecar)
 
 Commands find KUBECONFIG, and a `kubectl` of the same version. The first time Kubernetes is built from its Go modules,
 about ten minutes; it is kept in ~/.cache/leno/programs. It takes root, and a node takes cgroups of version 1.
@@ -53,6 +54,10 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         ["conformance", "--only", placement, rest @ ..] => {
             let placement = Placement::named(placement).ok_or("none, sidecar or node")?;
             return conform(placement, rest.first().copied());
+        }
+        ["--figures", placement] => {
+            let placement = Placement::named(placement).ok_or("sidecar or node")?;
+            figures::measure(placement, |line| println!("{line}"))?;
         }
         ["--help" | "-h"] => print!("{HELP}"),
         ["--api", rest @ ..] => return serve(Tier::Api, rest),

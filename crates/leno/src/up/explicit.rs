@@ -4,11 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 
 use leno_model::view::{PortRef, Protocol};
-use leno_model::{Name, Namespace, ServiceName};
+use leno_model::{Dice, Name, Namespace, ServiceName};
 use socket2::{Domain, Socket, Type};
+
+use crate::command::seed;
 
 /// A port of this machine that somebody wants for calls of a workload to a service.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -214,13 +218,26 @@ pub(crate) fn reach(bound: SocketAddr) -> SocketAddr {
 /// The port that a workload is told to listen on which declares `declared`: that one if it is free
 /// and nobody else was told so.
 pub(crate) fn own_port(declared: u16, given: &BTreeSet<u16>) -> io::Result<u16> {
-    let wanted = (Ipv4Addr::UNSPECIFIED, declared);
-    if !given.contains(&declared) && TcpListener::bind(wanted).is_ok() {
-        return Ok(declared);
+    let is_free = |port: &u16| {
+        !given.contains(port) && TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()
+    };
+    let mut dice = Dice::new(seed());
+    let among = u64::from(QUIET.end - QUIET.start);
+    let quiet = iter::from_fn(|| u16::try_from(dice.next_u64() % among).ok());
+    let quiet = quiet.map(|number| QUIET.start + number).take(TRIES);
+    let mut ports = iter::once(declared).chain(quiet);
+    if let Some(free) = ports.find(is_free) {
+        return Ok(free);
     }
     let free = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     Ok(free.local_addr()?.port())
 }
+
+/// Ports that the kernel gives to nobody who asks for any one, neither to listen nor to connect from
+/// (`ip_local_port_range`, as it is if nobody changes it): one of them stays free until its program listens there.
+const QUIET: Range<u16> = 20_000..32_768;
+/// How many of them are tried.
+const TRIES: usize = 64;
 
 /// Which pinned ports are of the calls of `caller`, of all workloads.
 pub(crate) fn pins_of(pins: &[Pin], caller: &Name, all: &[Name]) -> BTreeMap<Name, u16> {
@@ -297,6 +314,16 @@ mod tests {
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_program_whose_port_is_taken_is_told_one_that_nobody_is_given_meanwhile() {
+        let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let declared = taken.local_addr().unwrap().port();
+        let given = own_port(declared, &BTreeSet::new()).unwrap();
+        assert!(QUIET.contains(&given), "{given}");
+        let other = own_port(given, &[given].into()).unwrap();
+        assert!(QUIET.contains(&other) && other != given, "{other}");
     }
 
     fn service(namespace: &str, called: &str) -> ServiceName {

@@ -321,7 +321,8 @@ mod tests {
             for capture in [PodCapture::default(), full()] {
                 let ruleset = capture.rules();
                 netfilter.replace(&ruleset).unwrap();
-                assert_eq!(nft("list ruleset"), ruleset.to_string());
+                let held = nft(&format!("list table inet {}", ruleset.table));
+                assert_eq!(held, ruleset.to_string());
                 assert_eq!(netfilter.differences(&ruleset).unwrap(), []);
             }
         });

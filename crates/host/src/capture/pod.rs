@@ -255,6 +255,7 @@ mod tests {
         };
         let expect = include_str!("../../tests/cases/pod.nft");
         let by_mark = expect.replace("meta skuid 15008", "meta mark & 0x00001000 == 0x00001000");
+        let by_mark = by_mark.replace("table inet leno ", "table inet leno_node ");
         assert_eq!(capture.rules().to_string(), by_mark);
     }
 

@@ -195,8 +195,17 @@ impl Both {
             return None;
         }
         let failed = since.iter().filter(|(kind, _)| kind.failure.is_some());
-        let (usual, _) = failed.clone().max_by_key(|(_, seen)| seen.count)?;
-        let code = usual.failure.as_ref().and_then(|why| why.code);
+        // The reason of most of them, of however many kinds those are.
+        let code_of = |kind: &Kind| kind.failure.as_ref().and_then(|why| why.code);
+        let of_code = |code: Option<Code>| {
+            let same = failed.clone().filter(|(kind, _)| code_of(kind) == code);
+            same.map(|(_, seen)| seen.count)
+                .fold(0, u64::saturating_add)
+        };
+        let (usual, _) = failed
+            .clone()
+            .max_by_key(|(kind, seen)| (of_code(code_of(kind)), seen.count))?;
+        let code = code_of(usual);
         let weight = Deciding {
             judging,
             call: &Call::of(usual),

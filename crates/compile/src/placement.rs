@@ -13,10 +13,6 @@ use leno_resources::pod::{
 
 use crate::finding::{self, Complete as _};
 
-/// How many of each may be left out, as with a proxy in the pod: a packet that opens a connection is held against
-/// all of them.
-const MOST_LEFT_OUT: usize = 64;
-
 /// How pods are to take part in the mesh.
 pub(crate) struct Modes<'a>(BTreeMap<&'a str, &'a str>);
 
@@ -94,10 +90,10 @@ fn listed<T, E: Display>(
     };
     let parts = text.split(',').map(|part| read(part.trim()));
     match parts.collect::<Result<Vec<_>, _>>() {
-        Ok(all) if all.len() <= MOST_LEFT_OUT => return all,
+        Ok(all) if all.len() <= LeftOut::MOST => return all,
         Ok(_) => bad(
             annotation,
-            &format!("at most {MOST_LEFT_OUT} can be left out"),
+            &format!("at most {} can be left out", LeftOut::MOST),
         ),
         Err(why) => bad(annotation, &why),
     }

@@ -20,6 +20,7 @@ mod original;
 mod peer;
 mod pipe;
 mod pod_listeners;
+mod pods;
 mod socket_file;
 mod unacknowledged;
 
@@ -34,10 +35,11 @@ pub use enclosure::{
     reach, run_if_called,
 };
 pub use memory::{keep_freed, release_code, share_heaps};
-pub use netns::{Netns, networks_of_pods, release_pods};
+pub use netns::Netns;
 pub use original::original_destination;
 pub use peer::{NetworkId, Peer};
 pub use pipe::Pipe;
 pub use pod_listeners::PodListeners;
+pub use pods::{networks_of_pods, release_pods};
 pub use socket_file::{Reach, SocketFile, through_folder};
 pub use unacknowledged::unacknowledged;

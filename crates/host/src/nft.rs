@@ -298,7 +298,7 @@ mod tests {
 
     /// Everything that may be left out, and as much of it as may be.
     fn full() -> PodCapture {
-        let most = u16::try_from(PodCapture::MOST_LEFT_OUT).unwrap();
+        let most = u16::try_from(leno_model::view::LeftOut::MOST).unwrap();
         let ports = |number: u16| format!("{}-{}", number * 100, number * 100 + number);
         let ports = |number| ports(number).parse().unwrap();
         let block = |number: u16| match number {

@@ -196,10 +196,10 @@ fn selector(part: &str) -> BTreeMap<String, String> {
     BTreeMap::from([label("name", "leno"), label("component", part)])
 }
 
-/// What an object of the control plane is called, where kinds have namespaces.
-fn named() -> ObjectMeta {
+/// What an object of Leno's own is called, where kinds have namespaces.
+fn named(name: &str) -> ObjectMeta {
     ObjectMeta {
-        name: Some(CONTROL.to_owned()),
+        name: Some(name.to_owned()),
         namespace: Some(NAMESPACE.to_owned()),
         labels: Some(labels()),
         ..ObjectMeta::default()
@@ -210,7 +210,7 @@ fn named() -> ObjectMeta {
 fn named_everywhere() -> ObjectMeta {
     ObjectMeta {
         namespace: None,
-        ..named()
+        ..named(CONTROL)
     }
 }
 

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::WhyFailed;
-use leno_host::Netns;
+use leno_host::{Netns, PROXY_MARK};
 use leno_model::{CallId, Code};
 use leno_protocol::write_proxy_head;
 use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security};
 use leno_traffic::{NoTunnel, Refusal, RefusedIdentity};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::aim::party;
-use crate::inside;
 use crate::pool::{TargetRef, Told, TunnelRef};
 use crate::stream::Stream;
 use crate::tunnel::client::{Requests, TunnelFailure};
@@ -75,10 +75,24 @@ async fn open(worker: &Rc<Worker>, target: &TargetRef<'_>, id: CallId) -> Result
     Ok(Stream::Tcp(tcp))
 }
 
+/// Connects to an address from within a workload's network, where that is not captured, or from ours.
+pub(crate) async fn connect_from(netns: Option<&Netns>, to: SocketAddr) -> io::Result<TcpStream> {
+    let Some(netns) = netns else {
+        return TcpStream::connect(to).await;
+    };
+    let socket = netns.within(|| {
+        let kind = Type::STREAM.nonblocking();
+        Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))
+    })?;
+    socket.set_mark(PROXY_MARK)?;
+    let socket = TcpSocket::from_std_stream(socket.into());
+    socket.connect(to).await
+}
+
 /// Who asks for loopback means this machine, by whichever family it listens: a captured client had
 /// no refusal after which it would try the other by itself.
 async fn connect_plain(netns: Option<&Netns>, address: SocketAddr) -> io::Result<TcpStream> {
-    let connected = inside::connect(netns, address).await;
+    let connected = connect_from(netns, address).await;
     let other = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::LOCALHOST) => Ipv4Addr::LOCALHOST.into(),
@@ -86,7 +100,7 @@ async fn connect_plain(netns: Option<&Netns>, address: SocketAddr) -> io::Result
     };
     match connected {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            let other = inside::connect(netns, SocketAddr::new(other, address.port())).await;
+            let other = connect_from(netns, SocketAddr::new(other, address.port())).await;
             other.map_err(|_| error)
         }
         connected => connected,

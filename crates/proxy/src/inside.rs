@@ -1,5 +1,4 @@
-//! The way into networks that are not ours: to applications in enclosures with sockets from inside, to others where
-//! they listen, and out of the network namespace of a workload with sockets that are made there.
+//! The way to applications: into enclosures with sockets from inside, to others where they listen.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,24 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 
-use leno_host::{Layout, Netns, PROXY_MARK, Sockets};
-use socket2::{Domain, Protocol, Socket, Type};
+use leno_host::{Layout, Sockets};
+use socket2::Socket;
 use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream, UnixDatagram};
-
-/// Connects to an address from within a workload's network, where that is not captured, or from ours.
-pub(crate) async fn connect(netns: Option<&Netns>, to: SocketAddr) -> io::Result<TcpStream> {
-    let Some(netns) = netns else {
-        return TcpStream::connect(to).await;
-    };
-    let socket = netns.within(|| {
-        let kind = Type::STREAM.nonblocking();
-        Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))
-    })?;
-    socket.set_mark(PROXY_MARK)?;
-    let socket = TcpSocket::from_std_stream(socket.into());
-    socket.connect(to).await
-}
 
 /// The way to one application, for a proxy outside of it.
 #[derive(Debug)]

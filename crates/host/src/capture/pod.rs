@@ -59,9 +59,6 @@ pub struct PodCapture {
 }
 
 impl PodCapture {
-    /// How many of each may be left out: a packet that opens a connection is held against all of them.
-    pub const MOST_LEFT_OUT: usize = 64;
-
     /// The packet rules.
     ///
     /// What the workload sends to itself, over loopback or at its own addresses, is its own affair, and

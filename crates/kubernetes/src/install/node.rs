@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::pod::{METRICS, probe, quantities};
 use super::told::{KEY, MESH};
-use super::{Installation, NAMESPACE, Object, labels, selector};
+use super::{Installation, Object, labels, named, selector};
 use k8s_openapi::api::apps::v1::{
     DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet,
 };
@@ -47,15 +47,6 @@ fn account() -> ServiceAccount {
         metadata: named(NODE),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
-    }
-}
-
-fn named(name: &str) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        namespace: Some(NAMESPACE.to_owned()),
-        labels: Some(labels()),
-        ..ObjectMeta::default()
     }
 }
 
@@ -211,7 +202,6 @@ fn proxy(image: &str) -> Container {
     let state = format!("{STATE}/proxy");
     let (name, port) = METRICS;
     let metrics = port.to_string();
-    let [bin, conf] = cni();
     let arguments = [
         "proxy",
         "--joined",
@@ -223,15 +213,10 @@ fn proxy(image: &str) -> Container {
         &state,
         "--node",
         "$(NODE_NAME)",
-        "--cni-socket",
-        SOCKET,
-        "--cni-bin",
-        bin,
-        "--cni-conf",
-        conf,
         "--metrics",
         &metrics,
     ];
+    let arguments = arguments.into_iter().chain(of_plugin());
     let mut volume_mounts = mounts();
     volume_mounts.push(VolumeMount {
         name: TOKEN.to_owned(),
@@ -247,7 +232,7 @@ fn proxy(image: &str) -> Container {
     Container {
         name: "node".to_owned(),
         image: Some(image.to_owned()),
-        args: Some(arguments.map(str::to_owned).into()),
+        args: Some(arguments.map(str::to_owned).collect()),
         env: Some(vec![node_name(), mesh(), proxies_folder()]),
         ports: Some(vec![ContainerPort {
             name: Some(name.to_owned()),
@@ -268,10 +253,10 @@ fn proxy(image: &str) -> Container {
     }
 }
 
-/// Where the folders of the node's network plugins are in the pod: of their programs, and of their configurations.
-fn cni() -> [&'static str; 2] {
+/// The arguments that say where the node's network plugin asks, and where its program and its configurations are in the pod.
+fn of_plugin() -> [&'static str; 6] {
     let [(.., bin), (.., conf), ..] = FOLDERS;
-    [bin, conf]
+    ["--cni-socket", SOCKET, "--cni-bin", bin, "--cni-conf", conf]
 }
 
 fn node_name() -> EnvVar {
@@ -354,22 +339,13 @@ fn security() -> SecurityContext {
 /// What takes away what nodes' proxies have put onto their nodes, run from this image: pods on the same nodes, of which
 /// each is ready once its node is clean. It waits until the proxy of its node has ended, which would put it there again.
 pub(super) fn clearing(image: &str) -> Object {
-    let [bin, conf] = cni();
-    let arguments = [
-        "node-remove",
-        "--cni-socket",
-        SOCKET,
-        "--cni-bin",
-        bin,
-        "--cni-conf",
-        conf,
-    ];
     let container = |name: &str, more: &[&str]| Container {
         name: name.to_owned(),
         image: Some(image.to_owned()),
         args: Some(
-            arguments
+            ["node-remove"]
                 .iter()
+                .chain(&of_plugin())
                 .chain(more)
                 .map(|it| (*it).to_owned())
                 .collect(),

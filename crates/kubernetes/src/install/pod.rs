@@ -56,7 +56,7 @@ const SOCKET: &str = "/run/leno/control.sock";
 /// The keys of the CA are in it: it outlives every pod.
 fn claim(chosen: &Installation) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
-        metadata: named(),
+        metadata: named(CONTROL),
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
             resources: Some(VolumeResourceRequirements {
@@ -78,7 +78,7 @@ fn service() -> Service {
         ..ServicePort::default()
     };
     Service {
-        metadata: named(),
+        metadata: named(CONTROL),
         spec: Some(ServiceSpec {
             selector: Some(own()),
             ports: Some(vec![port]),
@@ -92,7 +92,7 @@ fn deployment(chosen: &Installation) -> Deployment {
     let mut all = labels();
     all.extend(own());
     Deployment {
-        metadata: named(),
+        metadata: named(CONTROL),
         spec: Some(DeploymentSpec {
             replicas: Some(1),
             selector: LabelSelector {

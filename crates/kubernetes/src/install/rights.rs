@@ -13,33 +13,43 @@ use crate::{document, pod, status};
 /// Whom the control plane acts as, and what that account may.
 pub(super) fn all() -> [Object; 3] {
     let account = ServiceAccount {
-        metadata: named(),
+        metadata: named(CONTROL),
         ..ServiceAccount::default()
     };
-    let role = ClusterRole {
+    let allowed = ClusterRole {
         metadata: named_everywhere(),
         rules: Some(rules()),
         ..ClusterRole::default()
     };
     let binding = ClusterRoleBinding {
         metadata: named_everywhere(),
-        role_ref: RoleRef {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "ClusterRole".to_owned(),
-            name: CONTROL.to_owned(),
-        },
-        subjects: Some(vec![Subject {
-            kind: "ServiceAccount".to_owned(),
-            name: CONTROL.to_owned(),
-            namespace: Some(NAMESPACE.to_owned()),
-            ..Subject::default()
-        }]),
+        role_ref: role("ClusterRole"),
+        subjects: Some(vec![control_plane()]),
     };
     [
         Object::of(&account),
-        Object::of(&role),
+        Object::of(&allowed),
         Object::of(&binding),
     ]
+}
+
+/// The control plane, as whom something is allowed.
+pub(super) fn control_plane() -> Subject {
+    Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: CONTROL.to_owned(),
+        namespace: Some(NAMESPACE.to_owned()),
+        ..Subject::default()
+    }
+}
+
+/// Its own role, of this kind.
+pub(super) fn role(kind: &str) -> RoleRef {
+    RoleRef {
+        api_group: Some("rbac.authorization.k8s.io".to_owned()),
+        kind: kind.to_owned(),
+        name: CONTROL.to_owned(),
+    }
 }
 
 fn rules() -> Vec<PolicyRule> {

@@ -2,13 +2,12 @@
 //! control plane fills in.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
 use kube::Error;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
-use super::{CONTROL, NAMESPACE, Object, labels, named};
+use super::{CONTROL, NAMESPACE, Object, named, rights};
 use crate::cluster::Cluster;
 
 /// What it is called.
@@ -43,31 +42,17 @@ impl Cluster {
 /// The object, and the right to fill it in.
 pub(super) fn all() -> [Object; 3] {
     let map = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(MESH.to_owned()),
-            namespace: Some(NAMESPACE.to_owned()),
-            labels: Some(labels()),
-            ..ObjectMeta::default()
-        },
+        metadata: named(MESH),
         ..ConfigMap::default()
     };
     let role = Role {
-        metadata: named(),
+        metadata: named(CONTROL),
         rules: Some(vec![right()]),
     };
     let binding = RoleBinding {
-        metadata: named(),
-        role_ref: RoleRef {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "Role".to_owned(),
-            name: CONTROL.to_owned(),
-        },
-        subjects: Some(vec![Subject {
-            kind: "ServiceAccount".to_owned(),
-            name: CONTROL.to_owned(),
-            namespace: Some(NAMESPACE.to_owned()),
-            ..Subject::default()
-        }]),
+        metadata: named(CONTROL),
+        role_ref: rights::role("Role"),
+        subjects: Some(vec![rights::control_plane()]),
     };
     [Object::of(&map), Object::of(&role), Object::of(&binding)]
 }

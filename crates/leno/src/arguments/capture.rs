@@ -104,7 +104,7 @@ fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<LeftO
     }
     let all = text.split(',').map(|one| read(one.trim()));
     let all = all.collect::<Result<Vec<_>, _>>()?;
-    let most = PodCapture::MOST_LEFT_OUT;
+    let most = leno_model::view::LeftOut::MOST;
     match all.len() <= most {
         true => Ok(LeftOut(all)),
         false => Err(format!("at most {most} may be named; {} are", all.len())),
@@ -133,8 +133,8 @@ mod tests {
     #[test]
     fn as_much_may_be_left_out_as_the_rules_take() {
         let many = |count: usize| vec!["80"; count].join(",");
-        assert!(ports(&many(PodCapture::MOST_LEFT_OUT)).is_ok());
-        let refused = ports(&many(PodCapture::MOST_LEFT_OUT + 1)).err();
+        assert!(ports(&many(leno_model::view::LeftOut::MOST)).is_ok());
+        let refused = ports(&many(leno_model::view::LeftOut::MOST + 1)).err();
         assert_eq!(refused.unwrap(), "at most 64 may be named; 65 are");
     }
 }

@@ -24,3 +24,8 @@ pub struct LeftOut {
     /// The addresses that it calls without the proxy.
     pub outbound_blocks: Vec<IpBlock>,
 }
+
+impl LeftOut {
+    /// How many of each there may be: a packet that opens a connection is held against all of them.
+    pub const MOST: usize = 64;
+}

@@ -22,8 +22,8 @@ use tokio::net::TcpStream;
 use crate::ahead::Ahead;
 use crate::aim::party;
 use crate::coalesce::{Farewell, Turns, coalesce};
+use crate::connect::connect_from;
 use crate::groups::{Groups, Opened, Shared, Streams, takes_streams};
-use crate::inside;
 use crate::news::Reader;
 use crate::pool::TunnelRef;
 use crate::pulse;
@@ -283,7 +283,7 @@ type Secured = ClientStream<Ahead<TcpStream>>;
 async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, TunnelFailure> {
     // From here on no change of trust goes unnoticed.
     let (news, trust) = (worker.news.subscribe(), worker.keyring.trust());
-    let tcp = inside::connect(key.netns.as_deref(), key.address)
+    let tcp = connect_from(key.netns.as_deref(), key.address)
         .await
         .map_err(TunnelFailure::Connect)?;
     tcp.set_nodelay(true).map_err(TunnelFailure::Connect)?;

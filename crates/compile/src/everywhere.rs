@@ -6,6 +6,7 @@ use core::time::Duration;
 use leno_model::role::{Grant, Reach};
 use leno_model::view::{
     Collector, Mtls, OtlpProtocol, Probe, Settings, Signals, Stance, UNKNOWN_DESTINATIONS, Unknown,
+    WhileAway,
 };
 use leno_model::{Code, Name, Notes, Origin, Role, SpiffeId, TrustDomain};
 use leno_resources::mesh::{self, AdministratorRole, MeshSpec, MtlsMode};
@@ -106,6 +107,15 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
             &mut everywhere.settings,
             COLLECTOR,
             "/spec/telemetry/collector",
+        );
+    }
+    let pods = spec.kubernetes.as_ref().and_then(Part::sound);
+    if pods.is_some_and(|pods| pods.while_away == mesh::WhileAway::Open) {
+        everywhere.settings.while_away = WhileAway::Open;
+        said(
+            &mut everywhere.settings,
+            WHILE_AWAY,
+            "/spec/kubernetes/whileAway",
         );
     }
     everywhere.token_issuers = attested::issuers(spec);
@@ -226,6 +236,8 @@ fn trust_domain(mesh: &str) -> TrustDomain {
 const TRUST_DOMAIN: &str = "trustDomain";
 
 const COLLECTOR: &str = "telemetry.collector";
+
+const WHILE_AWAY: &str = "kubernetes.whileAway";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

@@ -26,7 +26,8 @@ pub(crate) fn injection(center: &Center) -> Option<Injection> {
     })
 }
 
-/// Keeps the cluster told by which roots we are proven when we are asked about pods, and where the proxies of nodes find
+/// Keeps the cluster told by which roots we are proven when we are asked about pods, what becomes of these while nobody
+/// answers, and where the proxies of nodes find
 /// the mesh, for as long as it is polled.
 pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
     let Some(cluster) = cluster.filter(|_| center.sidecar.is_some()) else {
@@ -41,7 +42,8 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
             continue;
         };
         let roots = certificates_text(&authority.roots);
-        let unproven = cluster.prove_webhook(roots.as_bytes()).await.err();
+        let away = center.edition().mesh.settings.while_away;
+        let unproven = cluster.keep_webhook(roots.as_bytes(), away).await.err();
         let untold = cluster.tell_mesh(&mesh.to_string()).await.err();
         let rest = match (&unproven, &untold) {
             (None, None) => LOOK,

@@ -9,7 +9,8 @@ use leno_jwt::{Keys, Purpose};
 use leno_model::view::{
     Access, AccessLog, Action, Backend, Collector, Effect, Endpoint, EndpointSlice, HostMatch,
     HttpMatch, Mtls, OtlpProtocol, Outbound, PathMatch, PortRef, Retry, Routes, Rule, Service,
-    ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch, Tuning, Unknown, Workload,
+    ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch, Tuning, Unknown, WhileAway,
+    Workload,
 };
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
@@ -88,6 +89,10 @@ fn settings(settings: &Settings) -> Item {
         let asked = format!("{} on port {}, from {from}", probe.path, probe.port);
         Item::new("probe", asked).by(origin(Some(&probe.origin)))
     }));
+    if settings.while_away == WhileAway::Open {
+        let away = Item::new("pods while nobody answers", "run without a proxy");
+        items.push(away.by(by("kubernetes.whileAway")));
+    }
     if let Some(to) = &settings.collector {
         items.push(collector(to).by(by("telemetry.collector")));
     }

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 };
 use kube::Error;
 use kube::api::{Api, Patch, PatchParams};
+use leno_model::view::WhileAway;
 use leno_resources::pod::{MODE, NODE, SIDECAR};
 use serde_json::json;
 
@@ -19,7 +20,7 @@ use crate::injection::Placement;
 /// The name of the configuration.
 pub const WEBHOOK: &str = "leno";
 
-/// The API server is not told by what we are proven.
+/// The API server is not told by what we are proven, or what becomes of pods without us.
 #[derive(Debug, thiserror::Error)]
 pub enum NotProven {
     /// It refused or did not answer.
@@ -28,38 +29,49 @@ pub enum NotProven {
 }
 
 impl Cluster {
-    /// Tells the API server the roots, in PEM, that prove whom it asks about pods, unless it knows them.
-    pub async fn prove_webhook(&self, roots: &[u8]) -> Result<(), NotProven> {
+    /// Tells the API server the roots, in PEM, that prove whom it asks about pods, and what becomes of pods while nobody
+    /// answers, unless it knows both.
+    pub async fn keep_webhook(&self, roots: &[u8], away: WhileAway) -> Result<(), NotProven> {
         let refused = |why| NotProven::Refused(Box::new(why));
         let api = Api::<MutatingWebhookConfiguration>::all(self.client.clone());
         let now = api.get(WEBHOOK).await.map_err(refused)?;
         let hooks = now.webhooks.unwrap_or_default();
-        let proves = |hook: &MutatingWebhook| {
+        let policy = failure_policy(away);
+        let is_kept = |hook: &MutatingWebhook| {
             let bundle = hook.client_config.ca_bundle.as_ref();
             bundle.is_some_and(|ByteString(bundle)| bundle == roots)
+                && hook.failure_policy.as_deref() == Some(policy)
         };
-        if hooks.iter().all(proves) {
+        if hooks.iter().all(is_kept) {
             return Ok(());
         }
-        let proven = hooks.iter().map(|hook| {
+        let kept = hooks.iter().map(|hook| {
             let roots = ByteString(roots.to_vec());
-            json!({"name": hook.name, "clientConfig": {"caBundle": roots}})
+            json!({"name": hook.name, "clientConfig": {"caBundle": roots}, "failurePolicy": policy})
         });
-        let patch = Patch::Strategic(json!({"webhooks": proven.collect::<Vec<_>>()}));
+        let patch = Patch::Strategic(json!({"webhooks": kept.collect::<Vec<_>>()}));
         let patched = api.patch(WEBHOOK, &PatchParams::default(), &patch).await;
         patched.map(drop).map_err(refused)
     }
 }
 
+/// What the API server does with a pod about which nobody answers.
+fn failure_policy(away: WhileAway) -> &'static str {
+    match away {
+        WhileAway::Closed => "Fail",
+        WhileAway::Open => "Ignore",
+    }
+}
+
 /// The configuration by which the API server asks the control plane at this service about pods that are to have a
 /// sidecar, or to be served by their node's proxy: those of a namespace that says so, and those that say so themselves.
-/// While nobody answers, no such pod is made.
+/// Until somebody says what becomes of them while nobody answers ([`Cluster::keep_webhook`]), no such pod is made then:
+/// that is Kubernetes' default, and nothing here says it, so that who installs again takes nothing back.
 pub fn webhook(service: &str, namespace: &str, port: u16) -> MutatingWebhookConfiguration {
     let asked = |name: &str, placement: Placement, namespaces, pods| MutatingWebhook {
         name: name.to_owned(),
         admission_review_versions: vec!["v1".to_owned()],
         side_effects: "None".to_owned(),
-        failure_policy: Some("Fail".to_owned()),
         reinvocation_policy: Some("IfNeeded".to_owned()),
         timeout_seconds: Some(10),
         client_config: WebhookClientConfig {

@@ -76,6 +76,8 @@ pub struct Settings {
     pub collector: Option<Arc<Collector>>,
     /// What is told of calls, where no service or workload says more.
     pub telemetry: Arc<Telemetry>,
+    /// What becomes of pods while nobody answers what they get.
+    pub while_away: WhileAway,
     /// Who wrote each field that is not a default, by its name in `Mesh.spec`.
     pub origins: BTreeMap<Arc<str>, Origin>,
 }
@@ -90,6 +92,7 @@ impl Settings {
             probes: Vec::new(),
             collector: None,
             telemetry: Arc::default(),
+            while_away: WhileAway::Closed,
             origins: BTreeMap::new(),
         }
     }
@@ -110,6 +113,15 @@ pub enum Unknown {
     Pass,
     /// They are refused.
     Refuse,
+}
+
+/// What becomes of a pod that is to be in the mesh while nobody answers what it gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhileAway {
+    /// It is not made, or does not start.
+    Closed,
+    /// It runs without a part in the mesh.
+    Open,
 }
 
 /// Orders the views of one proxy: an epoch that only a recovery raises, then a position per source.

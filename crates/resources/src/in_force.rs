@@ -61,6 +61,9 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
         }
         ("Mesh", ["spec", "tokenIssuers", _, ..]) => "no token of this issuer lets anybody in",
         ("Mesh", ["spec", "ca", ..]) => "whatever signs certificates goes on, and is not renewed",
+        ("Mesh", ["spec", "kubernetes", ..]) => {
+            "while nobody answers what pods get, none is made that is to be in the mesh"
+        }
         ("Mesh", _) => "every setting that it does not readably say takes its strict form",
         ("MeshPeer", _) => "no identity of its trust domain is believed",
         ("TelemetryPolicy", ["spec", "redact", ..]) => {

@@ -21,6 +21,7 @@
 //! | `AccessPolicy` target | calls to every workload of its namespace are denied |
 //! | `AccessPolicy` spec | calls to its targets are denied |
 //! | `AccessPolicy` spec.outbound | calls of its targets to hosts outside the mesh are denied |
+//! | `Mesh` kubernetes | while nobody answers what pods get, none is made that is to be in the mesh |
 //! | `Mesh` telemetry | what of it is readable; without a collector that can be reached and proven nothing is sent |
 //! | `Mesh` spec | each setting that cannot be read takes its strict form |
 //! | `MeshPeer` spec | no identity of its trust domain is believed |

@@ -37,6 +37,8 @@ object! {
         pub ca: Option<Part<MeshCa>> = "ca";
         /// Where telemetry goes; what is told of which calls, TelemetryPolicies say.
         pub telemetry: Option<Part<MeshTelemetry>> = "telemetry";
+        /// What is said of pods of Kubernetes.
+        pub kubernetes: Option<Part<MeshKubernetes>> = "kubernetes";
         /// Who may administer the mesh from another host. Only an `Admin` of the whole mesh may change
         /// the `Mesh`, and with it this.
         pub administration: List<Administrator> = "administration" [items(0, 256)];
@@ -136,6 +138,13 @@ object! {
         pub collector: Option<Collector> = "collector";
     }
 
+    /// What is said of pods of Kubernetes.
+    pub struct MeshKubernetes {
+        /// What becomes of a pod that is to be in the mesh while nobody answers what it gets: neither the control
+        /// plane, which the API server asks about it, nor the proxy of its node, which the node's runtime asks.
+        pub while_away: WhileAway = "whileAway" or WhileAway::Closed, as "Closed";
+    }
+
     /// A collector that understands OTLP, and what it gets.
     pub struct Collector checked by roots_are_for_https {
         /// Its URL, as each proxy reaches it: `http://otel:4317`.
@@ -203,6 +212,15 @@ choice! {
         Traces = "Traces",
         /// The lines of the access log.
         Logs = "Logs",
+    }
+
+    /// What becomes of a pod that is to be in the mesh while nobody answers what it gets.
+    pub enum WhileAway {
+        /// It is not made, or does not start, until somebody answers.
+        Closed = "Closed",
+        /// It runs without a part in the mesh: nothing of it is captured, and no policy holds there. It is named
+        /// until it is made anew.
+        Open = "Open",
     }
 
     /// What happens where nothing more special is said.

@@ -8,8 +8,8 @@ use leno_model::view::access::{ExternalAuth, JwtIssuer, KeySource, TokenPlace};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
     HostMatch, HttpMatch, Mirror, Named, Outbound, PathMatch, PathRewrite, PortRef, RequestMatch,
-    Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch, Tuning, Within,
-    WorkloadId,
+    Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch, Tuning,
+    WhileAway, Within, WorkloadId,
 };
 use leno_model::{Note, Notes, Origin, TrustDomain};
 use leno_resources::{Resources, Source};
@@ -27,6 +27,10 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
     telemetry("everywhere is told", &mesh.settings.telemetry, &mut story);
     if let Some(collector) = &mesh.settings.collector {
         self::collector(collector, &mut story);
+    }
+    if mesh.settings.while_away == WhileAway::Open {
+        let by = &mesh.settings.origins["kubernetes.whileAway"];
+        writeln!(story, "pods start while nobody answers ({by})").unwrap();
     }
     for probe in &mesh.settings.probes {
         let from = probe

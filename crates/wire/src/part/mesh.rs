@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{Collector, OtlpProtocol, Probe, Settings, Signals, Unknown};
+use leno_model::view::{Collector, OtlpProtocol, Probe, Settings, Signals, Unknown, WhileAway};
 use leno_model::{SpiffeId, TrustDomain};
 use prost::Message;
 
@@ -18,6 +18,8 @@ use crate::part::telemetry::{self, TelemetryMessage};
 use crate::part::word::{FieldMessage, OriginMessage, SpanMessage};
 
 carried_enum!(UnknownMessage for Unknown, "unknown destinations" { Pass = 1, Refuse = 2 });
+
+carried_enum!(WhileAwayMessage for WhileAway, "while away" { Closed = 1, Open = 2 });
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct SettingsMessage {
@@ -38,6 +40,9 @@ pub(crate) struct SettingsMessage {
     /// What holds for whoever knows rules about outbound calls, where there are some.
     #[prost(enumeration = "UnknownMessage", optional, tag = "7")]
     unknown_beside_rules: Option<i32>,
+    /// Who does not know it, and whoever is not told, lets no pod start.
+    #[prost(enumeration = "WhileAwayMessage", optional, tag = "8")]
+    while_away: Option<i32>,
 }
 
 #[cfg(test)]
@@ -60,6 +65,7 @@ impl Carried for Settings {
                 false => unknown,
             },
             unknown_beside_rules: self.outbound_is_ruled.then_some(unknown),
+            while_away: Some(self.while_away.to_message()),
             origins: self.origins.to_message(),
             probes: to_shared(&self.probes),
             telemetry: telemetry::to_message(&self.telemetry),
@@ -76,6 +82,7 @@ impl Carried for Settings {
                     .unwrap_or(message.unknown_destinations),
             )?,
             outbound_is_ruled: message.unknown_beside_rules.is_some(),
+            while_away: from_option(message.while_away)?.unwrap_or(WhileAway::Closed),
             origins: BTreeMap::from_message(message.origins)?,
             probes: from_shared(message.probes)?,
             telemetry: telemetry::from_message(message.telemetry)?,

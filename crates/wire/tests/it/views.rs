@@ -647,6 +647,7 @@ impl Maker {
                 probes: self.some(2, |maker| Arc::new(maker.probe())),
                 collector: Some(Arc::new(self.collector())),
                 telemetry: self.telemetry(),
+                while_away: self.one(&[WhileAway::Closed, WhileAway::Open]),
                 origins: origins.into_iter().collect(),
             }),
             workloads: workloads

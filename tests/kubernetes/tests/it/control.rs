@@ -173,7 +173,7 @@ pub(crate) fn told(world: &World, arguments: &[&str]) -> String {
     ended(&mut command).expect("it ends in time").out
 }
 
-fn until_told(world: &World, arguments: &[&str], words: &[&str]) -> String {
+pub(crate) fn until_told(world: &World, arguments: &[&str], words: &[&str]) -> String {
     until(&format!("{words:?} of {arguments:?}"), || {
         let told = told(world, arguments);
         words.iter().all(|word| told.contains(word)).then_some(told)

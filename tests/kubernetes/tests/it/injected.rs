@@ -5,7 +5,7 @@ use std::fs;
 use leno_cluster::{Cluster, Tier};
 use leno_e2e::{World, ended, until};
 
-use crate::control::{start, told};
+use crate::control::{start, told, until_told};
 
 const SHOP: &str = "\
 apiVersion: v1
@@ -157,11 +157,36 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
             .then_some(())
     });
 
-    // While nobody answers, no pod is made without its proxy.
+    // While nobody answers, no pod is made without its proxy, unless the mesh says so.
+    let policies = || {
+        let path = "jsonpath={.webhooks[*].failurePolicy}";
+        let told = cluster.ask(&["get", "mutatingwebhookconfiguration", "leno", "-o", path]);
+        told.unwrap()
+    };
+    assert_eq!(policies(), ["Fail"; 4].join(" "));
     drop(control);
     let refused = cluster.apply(&pod("shop", "cart-4", "", "")).unwrap_err();
     assert!(
         refused.to_string().contains("sidecar.leno.dev"),
         "{refused}"
     );
+    let control = start(&world, &kubeconfig, &["--sidecar", "leno.test/leno:1"]);
+    let open = "spec: {trustDomain: shop.local, kubernetes: {whileAway: Open}}";
+    let open = SHOP.replace("spec: {trustDomain: shop.local}", open);
+    cluster.apply(&open).unwrap();
+    until("the API server makes pods while nobody answers", || {
+        (policies() == ["Ignore"; 4].join(" ")).then_some(())
+    });
+    drop(control);
+    until("the API server has heard of it", || {
+        cluster.apply(&pod("shop", "cart-4", "", "")).ok()
+    });
+    assert_eq!(containers(&cluster, "shop", "cart-4"), "cart");
+    let control = start(&world, &kubeconfig, &["--sidecar", "leno.test/leno:1"]);
+    until_told(&world, &["check"], &["C195", "shop/cart-4"]);
+    cluster.apply(SHOP).unwrap();
+    until("the API server makes none again", || {
+        (policies() == ["Fail"; 4].join(" ")).then_some(())
+    });
+    drop(control);
 }

@@ -1,30 +1,33 @@
 //! The pods of a node of a cluster whose calls this proxy carries from outside: as the view says which, and the network
 //! plugin tells of each before it starts.
 
+mod arriving;
+mod door;
+mod keeping;
 mod plugin;
 mod pod;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use leno_channel::Keyring;
-use leno_cni::{Answer, Keeper, Options, PLUGIN, Places};
-use leno_host::{Netns, SocketFile, TUNNEL_PORT, networks_of_pods};
+use leno_cni::Answer;
+use leno_host::{Netns, TUNNEL_PORT, networks_of_pods};
 use leno_model::Code;
 use leno_model::view::{self, View, WorkloadId};
 use leno_proxy::follow::{Asker, Placer};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::arguments::node::Node as Wanted;
-use crate::command::joined::node::plugin::{Asked, Plugin, refused};
+use crate::command::joined::node::arriving::Arrivals;
+use crate::command::joined::node::door::Door;
+use crate::command::joined::node::keeping::Keeping;
+use crate::command::joined::node::plugin::{Asked, refused};
 use crate::command::joined::node::pod::{NotTaken, Pod, capture};
 use crate::command::joined::running::Running;
 
@@ -37,9 +40,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// For how long a pod that the plugin told of may be in no view: the next one names it.
 const ARRIVING: Duration = Duration::from_secs(60);
-
-/// For how long a pod that is captured waits to be served before it starts.
-const STARTING: Duration = Duration::from_secs(3);
 
 /// How many lines, and how many pods, may wait to be taken note of.
 const MOST_WAITING: usize = 256;
@@ -61,8 +61,8 @@ pub(super) struct Node<'a> {
     pods: BTreeMap<WorkloadId, Pod>,
     /// Why pods are not captured, as was told last.
     not_taken: BTreeMap<WorkloadId, String>,
-    /// Those that the plugin has told of, and when it is to be answered at the latest, though they are not served yet.
-    arriving: BTreeMap<WorkloadId, (Instant, Vec<oneshot::Sender<Answer>>)>,
+    /// Those that the plugin has told of and that are not served yet.
+    arriving: Arrivals,
     announced: BTreeSet<WorkloadId>,
     heard: mpsc::Sender<String>,
     said: Vec<Said>,
@@ -87,7 +87,7 @@ impl<'a> Node<'a> {
             views,
             pods: BTreeMap::new(),
             not_taken: BTreeMap::new(),
-            arriving: BTreeMap::new(),
+            arriving: Arrivals::default(),
             announced: BTreeSet::new(),
             heard,
             said: Vec::new(),
@@ -102,9 +102,10 @@ impl<'a> Node<'a> {
         mut tell: impl FnMut(Said),
     ) -> anyhow::Result<Infallible> {
         let (asked, mut asking) = mpsc::channel(MOST_WAITING);
-        let mut door = Door::open(&self, &asked)?;
-        let mut keeper = self.keeper()?;
-        let mut not_kept = None;
+        let (socket, placer) = (self.wanted.cni_socket.as_ref(), self.placer.clone());
+        let open = || Door::open(socket, &placer, &asked);
+        let mut door = open()?;
+        let mut keeping = Keeping::of(self.wanted)?;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -112,6 +113,7 @@ impl<'a> Node<'a> {
             if door.is_open() {
                 self.settle().await;
             }
+            self.let_start();
             self.said.drain(..).for_each(&mut tell);
             tokio::select! {
                 failed = &mut door.serving => return Err(failed).context("the network plugin's socket"),
@@ -121,37 +123,14 @@ impl<'a> Node<'a> {
                 Some(line) = hearing.recv() => tell(Said::Bad(line)),
                 _ = look.tick() => {
                     if door.is_deserted() {
-                        door = Door::open(&self, &asked)?;
+                        door = open()?;
                     }
-                    if let Some(keeper) = keeper.as_mut().filter(|_| door.is_open()) {
-                        keep(keeper, &mut not_kept, &mut tell);
+                    if let Some(keeping) = keeping.as_mut().filter(|_| door.is_open()) {
+                        keeping.keep(&mut tell);
                     }
                 }
             }
         }
-    }
-
-    /// What keeps the network plugin on the node, if that is asked for.
-    fn keeper(&self) -> anyhow::Result<Option<Keeper>> {
-        let Wanted {
-            cni_socket: Some(socket),
-            cni_bin: Some(plugins),
-            cni_conf: Some(configurations),
-            ..
-        } = self.wanted
-        else {
-            return Ok(None);
-        };
-        let places = Places {
-            program: beside_us(PLUGIN)?,
-            plugins: plugins.clone(),
-            configurations: configurations.clone(),
-        };
-        let options = Options {
-            socket: socket.clone(),
-            ..Options::default()
-        };
-        Ok(Some(Keeper::new(places, options)))
     }
 
     /// Brings what is captured and served in line with what the view says.
@@ -162,22 +141,6 @@ impl<'a> Node<'a> {
         self.let_go(&view);
         self.take_up(&view).await;
         self.serve(&view).await;
-        self.let_start();
-    }
-
-    /// Lets those pods start that are served, and those for which nobody could be expected to wait longer: what they send
-    /// waits.
-    fn let_start(&mut self) {
-        let may_start = |id: &WorkloadId, (until, _): &mut (Instant, Vec<_>)| {
-            let is_served = self.pods.get(id).is_some_and(Pod::is_served);
-            is_served || *until <= Instant::now()
-        };
-        for (_, (_, answers)) in self.arriving.extract_if(.., may_start) {
-            for answer in answers {
-                // One that hangs up asks again.
-                answer.send(Answer::Served(true)).ok();
-            }
-        }
     }
 
     /// Lets go of pods that are there no more, or are no more this proxy's affair.
@@ -186,15 +149,28 @@ impl<'a> Node<'a> {
             Some(said) => said.uid != pod.uid,
             None => pod.since.elapsed() > ARRIVING || pod.is_served(),
         };
-        for (id, pod) in self.pods.extract_if(.., is_over) {
-            if let Some(proxy) = self.running.proxy() {
-                // One whose workers have ended ends soon.
-                drop(proxy.leave(&id));
-            }
-            pod.release();
+        let over: Vec<_> = self.pods.extract_if(.., is_over).collect();
+        for (id, pod) in over {
+            self.leave(&id, pod);
             self.said.push(Said::Good(format!("leaves {id}")));
         }
         self.not_taken.retain(|id, _| of(view, id).is_some());
+    }
+
+    /// Serves and captures a pod no more.
+    fn leave(&mut self, id: &WorkloadId, pod: Pod) {
+        if let Some(proxy) = self.running.proxy() {
+            // One whose workers have ended ends soon.
+            drop(proxy.leave(id));
+        }
+        pod.release();
+        self.arriving.refuse(id);
+    }
+
+    /// Lets those pods start that are served, or have waited for long enough.
+    fn let_start(&mut self) {
+        let is_served = |id: &WorkloadId| self.pods.get(id).is_some_and(Pod::is_served);
+        self.arriving.let_start(is_served, Instant::now());
     }
 
     /// Captures pods of which only the view tells: those that ran before.
@@ -221,13 +197,15 @@ impl<'a> Node<'a> {
                 }
             }
         }
+        let mut changed = Vec::new();
         for (id, pod) in &mut self.pods {
             if let Some(said) = of(view, id) {
-                let capture = capture(said, unknown);
-                if let Err(why) = pod.capture(id, capture, &self.heard) {
-                    self.said.push(Said::Bad(format!("{id}: {why}")));
-                }
+                let captured = pod.capture(id, capture(said, unknown), &self.heard);
+                changed.push((id.clone(), captured));
             }
+        }
+        for (id, captured) in changed {
+            self.took(&id, captured.as_ref().err());
         }
     }
 
@@ -269,19 +247,21 @@ impl<'a> Node<'a> {
         unknown: view::Unknown,
     ) -> Result<(), NotTaken> {
         let capture = capture(pod, unknown);
-        match Pod::take(id, pod.uid.clone(), netns, capture, &self.heard) {
-            Ok(pod) => {
-                self.not_taken.remove(id);
-                self.pods.insert(id.clone(), pod);
-                Ok(())
-            }
-            Err(why) => {
-                let told = self.not_taken.insert(id.clone(), why.0.clone());
-                if told.as_ref() != Some(&why.0) {
-                    self.said.push(Said::Bad(format!("{id}: {why}")));
-                }
-                Err(why)
-            }
+        let taken = Pod::take(id, pod.uid.clone(), netns, capture, &self.heard);
+        self.took(id, taken.as_ref().err());
+        self.pods.insert(id.clone(), taken?);
+        Ok(())
+    }
+
+    /// Takes note of why a pod is not captured as it should be, if it is not, and tells it once.
+    fn took(&mut self, id: &WorkloadId, why: Option<&NotTaken>) {
+        let Some(why) = why else {
+            self.not_taken.remove(id);
+            return;
+        };
+        let told = self.not_taken.insert(id.clone(), why.0.clone());
+        if told.as_ref() != Some(&why.0) {
+            self.said.push(Said::Bad(format!("{id}: {why}")));
         }
     }
 
@@ -294,104 +274,45 @@ impl<'a> Node<'a> {
             is_check,
             answer,
         } = asked;
-        let is_held = |held: &Pod| held.uid == pod.uid && *held.netns == netns;
-        let held = self.pods.get(&id).filter(|held| is_held(held));
-        let given = match held {
+        let is_held = |held: &&Pod| held.uid == pod.uid && *held.netns == netns;
+        let captured = match self.pods.get(&id).filter(is_held) {
             Some(held) => match held.differences() {
-                Ok(differences) if differences.is_empty() => Answer::Served(true),
-                Ok(_) => refused(Code::H005, "its packet rules are not there"),
-                Err(why) => refused(Code::H006, &why.to_string()),
+                Ok(differences) if differences.is_empty() => Ok(()),
+                Ok(_) => Err(refused(Code::H005, "its packet rules are not there")),
+                Err(why) => Err(refused(Code::H006, &why.to_string())),
             },
-            None if is_check => refused(Code::H005, "this proxy does not serve it"),
-            None => {
-                // Another pod of its name, or an earlier sandbox of the same one.
-                if let Some(before) = self.pods.remove(&id) {
-                    if let Some(proxy) = self.running.proxy() {
-                        drop(proxy.leave(&id));
-                    }
-                    before.release();
-                }
-                let unknown = |view: &Arc<View>| view.settings.unknown_destinations;
-                let unknown = self.views.borrow().as_ref().map(unknown);
-                let unknown = unknown.unwrap_or(view::Unknown::Refuse);
-                match self.take(&id, &pod, netns, unknown) {
-                    Ok(()) => {
-                        let until = Instant::now() + STARTING;
-                        let arriving = self.arriving.entry(id).or_insert((until, Vec::new()));
-                        return arriving.1.push(answer);
-                    }
-                    Err(why) => refused(Code::H018, &why.0),
-                }
-            }
+            None if is_check => Err(refused(Code::H005, "this proxy does not serve it")),
+            None => self.take_instead(&id, &pod, netns),
+        };
+        let given = match captured {
+            Ok(()) if is_check => Answer::Served(true),
+            // Also if it was asked before: until it is served, what it sends would only wait.
+            Ok(()) => return self.arriving.wait(id, answer, Instant::now()),
+            Err(refused) => refused,
         };
         // One that hangs up asks again.
         answer.send(given).ok();
     }
-}
 
-/// Where the network plugin asks, if it is to ask at all.
-struct Door {
-    at: Option<(PathBuf, SocketFile)>,
-    serving: Pin<Box<dyn Future<Output = io::Error>>>,
-}
-
-impl Door {
-    fn open(node: &Node<'_>, asked: &mpsc::Sender<Asked>) -> anyhow::Result<Self> {
-        let Some(path) = node.wanted.cni_socket.clone() else {
-            return Ok(Self {
-                at: None,
-                serving: Box::pin(std::future::pending()),
-            });
-        };
-        let listening = Plugin::listen(&path, node.placer.clone(), asked.clone());
-        let (plugin, file) =
-            listening.with_context(|| format!("cannot listen on {}", path.display()))?;
-        Ok(Self {
-            at: Some((path, file)),
-            serving: Box::pin(plugin.serve()),
-        })
-    }
-
-    /// Whether the plugin asks here, and no other proxy of this node.
-    fn is_open(&self) -> bool {
-        self.at.as_ref().is_none_or(|(_, file)| file.stands())
-    }
-
-    /// Whether the plugin was to ask a newer proxy, which has ended.
-    fn is_deserted(&self) -> bool {
-        let at = self.at.as_ref().filter(|_| !self.is_open());
-        at.is_some_and(|(path, _)| !SocketFile::is_taken(path).unwrap_or(true))
+    /// Captures a pod in the place of another one of its name, or of an earlier sandbox of the same one.
+    fn take_instead(
+        &mut self,
+        id: &WorkloadId,
+        pod: &view::Pod,
+        netns: Netns,
+    ) -> Result<(), Answer> {
+        if let Some(before) = self.pods.remove(id) {
+            self.leave(id, before);
+        }
+        let unknown = |view: &Arc<View>| view.settings.unknown_destinations;
+        let unknown = self.views.borrow().as_ref().map(unknown);
+        let unknown = unknown.unwrap_or(view::Unknown::Refuse);
+        let taken = self.take(id, pod, netns, unknown);
+        taken.map_err(|why| refused(Code::H018, &why.0))
     }
 }
 
 /// What the view says of a pod that is to be served.
 fn of<'v>(view: &'v View, id: &WorkloadId) -> Option<&'v view::Pod> {
     view.workloads.get(id)?.pod.as_deref()
-}
-
-/// Keeps the plugin on the node, and tells what that took and what is in its way.
-fn keep(keeper: &mut Keeper, told: &mut Option<String>, tell: &mut impl FnMut(Said)) {
-    let (changes, not_kept) = keeper.ensure();
-    for change in changes {
-        tell(match change.code() {
-            Some(code) => Said::Bad(format!("{code} {}: {change}", code.slug())),
-            None => Said::Good(change.to_string()),
-        });
-    }
-    let why = not_kept.map(|why| {
-        let code = why.code();
-        format!("{code} {}: {why}", code.slug())
-    });
-    if *told != why {
-        if let Some(why) = &why {
-            tell(Said::Bad(why.clone()));
-        }
-        *told = why;
-    }
-}
-
-/// A program in the folder of this one.
-fn beside_us(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("where this program is")?;
-    Ok(own.parent().unwrap_or(Path::new("/")).join(name))
 }

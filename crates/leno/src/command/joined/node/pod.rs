@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display};
 use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use leno_host::nft::{Difference, Netfilter};
@@ -80,7 +81,7 @@ impl Pod {
         })
     }
 
-    /// Captures what `capture` says from here on.
+    /// Captures what `capture` says from here on; if that cannot be, what it did before.
     pub(super) fn capture(
         &mut self,
         id: &WorkloadId,
@@ -88,8 +89,9 @@ impl Pod {
         heard: &mpsc::Sender<String>,
     ) -> Result<(), NotTaken> {
         if self.capture != capture {
-            self.upkeep.abort();
-            self.upkeep = hold(id, &self.netns, &capture, heard)?;
+            let upkeep = hold(id, &self.netns, &capture, heard)?;
+            // It has had no turn since, in which it would have put its own rules back.
+            mem::replace(&mut self.upkeep, upkeep).abort();
             self.capture = capture;
         }
         Ok(())

@@ -1,0 +1,71 @@
+//! Keeps the network plugin in the configuration of the node, and tells what that took.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use leno_cni::{Keeper, Options, PLUGIN, Places};
+
+use crate::arguments::node::Node as Wanted;
+use crate::command::joined::node::Said;
+
+/// Keeps the plugin.
+pub(super) struct Keeping {
+    keeper: Keeper,
+    /// What is in its way, as was told last.
+    told: Option<String>,
+}
+
+impl Keeping {
+    /// What keeps the plugin on the node, if that is asked for.
+    pub(super) fn of(wanted: &Wanted) -> anyhow::Result<Option<Self>> {
+        let Wanted {
+            cni_socket: Some(socket),
+            cni_bin: Some(plugins),
+            cni_conf: Some(configurations),
+            ..
+        } = wanted
+        else {
+            return Ok(None);
+        };
+        let places = Places {
+            program: beside_us(PLUGIN)?,
+            plugins: plugins.clone(),
+            configurations: configurations.clone(),
+        };
+        let options = Options {
+            socket: socket.clone(),
+            ..Options::default()
+        };
+        Ok(Some(Self {
+            keeper: Keeper::new(places, options),
+            told: None,
+        }))
+    }
+
+    /// Puts the plugin there as far as it is not, and tells what that took and what is in its way.
+    pub(super) fn keep(&mut self, tell: &mut impl FnMut(Said)) {
+        let (changes, not_kept) = self.keeper.ensure();
+        for change in changes {
+            tell(match change.code() {
+                Some(code) => Said::Bad(format!("{code} {}: {change}", code.slug())),
+                None => Said::Good(change.to_string()),
+            });
+        }
+        let why = not_kept.map(|why| {
+            let code = why.code();
+            format!("{code} {}: {why}", code.slug())
+        });
+        if self.told != why {
+            if let Some(why) = &why {
+                tell(Said::Bad(why.clone()));
+            }
+            self.told = why;
+        }
+    }
+}
+
+/// A program in the folder of this one.
+fn beside_us(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("where this program is")?;
+    Ok(own.parent().unwrap_or(Path::new("/")).join(name))
+}

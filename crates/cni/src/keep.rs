@@ -170,6 +170,27 @@ impl Keeper {
         }
     }
 
+    /// What the entry says that stands on the node, whoever put it there.
+    pub fn standing(&self) -> Option<Options> {
+        let (ours, others) = self.configurations().ok()?;
+        let mut files = ours.iter().chain(&others);
+        files.find_map(|file| list::said(&text(file).ok()?))
+    }
+
+    /// Has the entry say `options` from the next look on.
+    pub fn say(&mut self, options: Options) {
+        if self.options != options {
+            self.options = options;
+            // That it is not there yet is nobody's doing.
+            self.stood = false;
+        }
+    }
+
+    /// What the entry is to say.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Puts the plugin there as far as it is not, and tells what that took and what is missing still. To be asked again
     /// and again: whoever else writes the node's network configuration asks nobody.
     pub fn ensure(&mut self) -> (Vec<Change>, Option<NotKept>) {

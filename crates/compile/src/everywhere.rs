@@ -118,6 +118,15 @@ fn said_by(mesh: &Object<MeshSpec>) -> Everywhere {
             "/spec/kubernetes/whileAway",
         );
     }
+    let unasked = pods.into_iter().flat_map(|pods| &pods.exclude_namespaces);
+    everywhere.settings.unasked = unasked.filter_map(Part::sound).cloned().collect();
+    if !everywhere.settings.unasked.is_empty() {
+        said(
+            &mut everywhere.settings,
+            EXCLUDE_NAMESPACES,
+            "/spec/kubernetes/excludeNamespaces",
+        );
+    }
     everywhere.token_issuers = attested::issuers(spec);
     if let Some(certificates) = &spec.certificates {
         everywhere.lifetimes = lifetimes(
@@ -238,6 +247,8 @@ const TRUST_DOMAIN: &str = "trustDomain";
 const COLLECTOR: &str = "telemetry.collector";
 
 const WHILE_AWAY: &str = "kubernetes.whileAway";
+
+const EXCLUDE_NAMESPACES: &str = "kubernetes.excludeNamespaces";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

@@ -741,7 +741,7 @@ mod tests {
             proxy: proxy.to_owned(),
             trouble: Trouble {
                 code,
-                about: "host".into(),
+                about: proxy.into(),
                 why: format!("as {proxy} says"),
                 since: hour(3),
             },
@@ -767,6 +767,21 @@ mod tests {
             &[told(Code::H007, "shop/web")],
             3,
             &[&format!("H007 proxy shop/web {since}: as shop/web says")],
+        );
+        let of_node = |code, pod: &str| OfHost {
+            proxy: "node/n1".to_owned(),
+            ..told(code, pod)
+        };
+        check(
+            &[
+                of_node(Code::H019, "shop/web-1"),
+                of_node(Code::H007, "shop/web-1"),
+            ],
+            3,
+            &[
+                &format!("H007 proxy node/n1 of shop/web-1 {since}: as shop/web-1 says"),
+                &format!("H019 proxy node/n1 of shop/web-1 {since}: as shop/web-1 says"),
+            ],
         );
         let many = ["web", "cart", "pay", "store", "mail"].map(clock);
         let named = format!("T013 proxies web, cart, pay and 2 more {since}: as web says");

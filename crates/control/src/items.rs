@@ -93,6 +93,12 @@ fn settings(settings: &Settings) -> Item {
         let away = Item::new("pods while nobody answers", "run without a proxy");
         items.push(away.by(by("kubernetes.whileAway")));
     }
+    if !settings.unasked.is_empty() {
+        let namespaces = settings.unasked.iter().map(ToString::to_string);
+        let namespaces = namespaces.collect::<Vec<_>>().join(", ");
+        let unasked = Item::new("pods that start unasked", format!("those of {namespaces}"));
+        items.push(unasked.by(by("kubernetes.excludeNamespaces")));
+    }
     if let Some(to) = &settings.collector {
         items.push(collector(to).by(by("telemetry.collector")));
     }

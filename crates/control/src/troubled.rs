@@ -16,7 +16,7 @@ use crate::center::Center;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Troubled {
     said: Arc<Mutex<BTreeMap<SocketAddr, Vec<Trouble>>>>,
-    /// Told when one says that a workload is not captured.
+    /// Told when one says something of the capture of a workload.
     of_capture: Arc<Notify>,
 }
 
@@ -49,7 +49,12 @@ pub(crate) fn of_hosts(center: &Center) -> Vec<OfHost> {
 }
 
 fn is_of_host(trouble: &Trouble) -> bool {
-    matches!(trouble.code, Code::H007 | Code::T013 | Code::T029)
+    is_of_capture(trouble) || matches!(trouble.code, Code::T013 | Code::T029)
+}
+
+/// Whether it is something about a pod's packet rules.
+fn is_of_capture(trouble: &Trouble) -> bool {
+    matches!(trouble.code, Code::H007 | Code::H019)
 }
 
 /// What connected proxies say, each thing with the name of the proxy.
@@ -89,23 +94,23 @@ pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
     once.into_values().collect()
 }
 
-/// The workloads of which their own proxies say that they are not captured.
-pub(crate) fn not_captured(center: &Center) -> BTreeMap<WorkloadId, Trouble> {
-    let mut lost = BTreeMap::new();
+/// What proxies say of the capture of workloads in front of which they stand, by the workload and the kind of trouble.
+pub(crate) fn of_capture(center: &Center) -> BTreeMap<(WorkloadId, Code), Trouble> {
+    let mut told = BTreeMap::new();
     for (_, member) in center.fleet.members() {
         for trouble in center.troubled.of(member.peer) {
             let mut own = member.workloads.iter();
             let about = own.find(|workload| workload.to_string() == *trouble.about);
-            if let (Code::H007, Some(workload)) = (trouble.code, about) {
-                lost.insert(workload.clone(), trouble);
+            if let Some(workload) = about.filter(|_| is_of_capture(&trouble)) {
+                told.insert((workload.clone(), trouble.code), trouble);
             }
         }
     }
-    lost
+    told
 }
 
 impl Troubled {
-    /// Waits until a proxy says that a workload is not captured.
+    /// Waits until a proxy says something of the capture of a workload.
     pub(crate) async fn says_of_capture(&self) {
         self.of_capture.notified().await;
     }
@@ -149,7 +154,7 @@ async fn hear(mut messages: Messages, telling: &Telling) -> Result<(), Status> {
     while let Some(message) = messages.next().await? {
         let told = Troubles::decode(&message);
         let told = told.map_err(|misfit| Status::new(StatusCode::InvalidArgument, misfit))?;
-        let is_of_capture = told.0.iter().any(|one| one.code == Code::H007);
+        let is_of_capture = told.0.iter().any(is_of_capture);
         telling.troubled.lock().insert(telling.peer, told.0);
         if is_of_capture {
             telling.troubled.of_capture.notify_one();

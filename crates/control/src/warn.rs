@@ -1,4 +1,4 @@
-//! Tells of pods that are no longer captured where people look at pods: as events of the cluster.
+//! Tells of pods whose capture is lost, or was mended, where people look at pods: as events of the cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,29 +19,29 @@ const REST: Duration = Duration::from_secs(60);
 /// How soon an event that could not be written is tried again, and one that was too soon is looked at.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Whom it was told of: since when that one was not captured, and when it was told.
+/// Whom it was told of, and what: since when that was so, and when it was told.
 #[derive(Default)]
-struct Told(BTreeMap<WorkloadId, (Wall, Wall)>);
+struct Told(BTreeMap<(WorkloadId, Code), (Wall, Wall)>);
 
 impl Told {
     /// What is to be told now, of what is known. Who has been told of is not told of anew for a while.
     fn due(
         &mut self,
-        lost: BTreeMap<WorkloadId, Trouble>,
+        lost: BTreeMap<(WorkloadId, Code), Trouble>,
         now: Wall,
-    ) -> Vec<(WorkloadId, Trouble)> {
+    ) -> Vec<((WorkloadId, Code), Trouble)> {
         let has_rested = |at: &Wall| now.since(*at) >= REST;
         self.0
-            .retain(|workload, (_, at)| lost.contains_key(workload) || !has_rested(at));
-        let is_due = |(workload, trouble): &(WorkloadId, Trouble)| match self.0.get(workload) {
+            .retain(|about, (_, at)| lost.contains_key(about) || !has_rested(at));
+        let is_due = |(about, trouble): &((WorkloadId, Code), Trouble)| match self.0.get(about) {
             Some((since, at)) => *since != trouble.since && has_rested(at),
             None => true,
         };
         lost.into_iter().filter(is_due).collect()
     }
 
-    fn is_told(&mut self, workload: WorkloadId, since: Wall, now: Wall) {
-        self.0.insert(workload, (since, now));
+    fn is_told(&mut self, about: (WorkloadId, Code), since: Wall, now: Wall) {
+        self.0.insert(about, (since, now));
     }
 }
 
@@ -53,13 +53,14 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
     let mut told = Told::default();
     let mut trouble = None;
     loop {
-        let lost = troubled::not_captured(&center);
+        let lost = troubled::of_capture(&center);
         let now = clock::wall();
         let pods = center.presence.reported().pods;
         let mut failed = None;
         let is_quiet = lost.is_empty();
-        for (workload, what) in told.due(lost, now) {
-            let Some(pod) = pods.get(&(workload.namespace.clone(), workload.name.clone())) else {
+        for (about, what) in told.due(lost, now) {
+            let WorkloadId { namespace, name } = &about.0;
+            let Some(pod) = pods.get(&(namespace.clone(), name.clone())) else {
                 continue;
             };
             let warning = Warning {
@@ -69,7 +70,7 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
                 since: what.since,
             };
             match cluster.warn(&warning, now).await {
-                Ok(()) => told.is_told(workload, what.since, now),
+                Ok(()) => told.is_told(about, what.since, now),
                 Err(why) => failed = Some(why.to_string()),
             }
         }
@@ -102,10 +103,10 @@ mod tests {
                 why: "nothing came".to_owned(),
                 since: at(since),
             };
-            let lost = since.map(|since| (web.clone(), trouble(since)));
+            let lost = since.map(|since| ((web.clone(), Code::H007), trouble(since)));
             let due = told.due(lost.into_iter().collect(), at(now));
-            for (workload, trouble) in &due {
-                told.is_told(workload.clone(), trouble.since, at(now));
+            for (about, trouble) in &due {
+                told.is_told(about.clone(), trouble.since, at(now));
             }
             due.len()
         };

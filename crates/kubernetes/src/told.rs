@@ -57,9 +57,10 @@ impl Warning<'_> {
         let since = self.since.elapsed_since_epoch().as_millis();
         // A name of an object has 253 bytes at most.
         let short = &name[..name.floor_char_boundary(SHORT)];
+        let kind = code.to_string().to_lowercase();
         let why = &self.why[..self.why.floor_char_boundary(LONGEST)];
         json!({
-            "metadata": {"name": format!("{short}.leno-{since:x}"), "namespace": namespace},
+            "metadata": {"name": format!("{short}.leno-{kind}-{since:x}"), "namespace": namespace},
             "involvedObject": {
                 "apiVersion": "v1", "kind": "Pod",
                 "namespace": namespace, "name": name, "uid": &*self.pod.uid,
@@ -111,7 +112,7 @@ mod tests {
             since: at(16),
         };
         let told = warning.event("shop", at(20));
-        assert_eq!(told["metadata"]["name"], "web-1.leno-3e81");
+        assert_eq!(told["metadata"]["name"], "web-1.leno-h007-3e81");
         assert_eq!(told["reason"], "CaptureLost");
         assert_eq!(told["message"], "H007 capture-lost: nothing came");
         assert_eq!(told["involvedObject"]["uid"], "a-b");
@@ -119,6 +120,6 @@ mod tests {
         assert_eq!(event.involved_object.name.as_deref(), Some("web-1"));
         assert!(event.first_timestamp.is_some());
         let later = warning.event("shop", at(40));
-        assert_eq!(later["metadata"]["name"], "web-1.leno-3e81");
+        assert_eq!(later["metadata"]["name"], "web-1.leno-h007-3e81");
     }
 }

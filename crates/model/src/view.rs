@@ -36,7 +36,7 @@ pub use telemetry::{
     AccessLog, Collector, LogFields, OtlpProtocol, Redaction, Signals, Telemetry, Tracing,
 };
 
-use crate::{Origin, ServiceName, SpiffeId, TrustDomain};
+use crate::{Namespace, Origin, ServiceName, SpiffeId, TrustDomain};
 
 /// Everything one proxy decides by. A function of the mesh, the proxy and its subscriptions.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,6 +78,9 @@ pub struct Settings {
     pub telemetry: Arc<Telemetry>,
     /// What becomes of pods while nobody answers what they get.
     pub while_away: WhileAway,
+    /// Namespaces whose pods start before the proxy of their node was asked about them, beside those of the cluster and
+    /// of the mesh themselves.
+    pub unasked: BTreeSet<Namespace>,
     /// Who wrote each field that is not a default, by its name in `Mesh.spec`.
     pub origins: BTreeMap<Arc<str>, Origin>,
 }
@@ -93,6 +96,7 @@ impl Settings {
             collector: None,
             telemetry: Arc::default(),
             while_away: WhileAway::Closed,
+            unasked: BTreeSet::new(),
             origins: BTreeMap::new(),
         }
     }

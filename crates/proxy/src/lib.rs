@@ -334,10 +334,12 @@ impl Proxy {
         )
     }
 
-    /// What tries whether what `workload` sends, beside which this process runs, comes by [`Door::Outbound`].
+    /// What tries whether what `workload` sends comes by [`Door::Outbound`]: from within `netns`, its network, or from that
+    /// of this process, which runs beside it.
     pub fn prover(
         &self,
         workload: WorkloadId,
+        netns: Option<Arc<Netns>>,
         telemetry: &Telemetry,
         clocks: Clocks,
         seed: u64,
@@ -348,6 +350,7 @@ impl Proxy {
             telemetry: telemetry.clone(),
             clocks,
             dice: Dice::new(seed),
+            netns,
         }
     }
 

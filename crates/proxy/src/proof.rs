@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leno_channel::Clocks;
-use leno_host::{OUTBOUND_PORT, PROOFS};
+use leno_host::{Netns, OUTBOUND_PORT, PROOFS};
 use leno_model::Dice;
 use leno_model::view::WorkloadId;
 use leno_telemetry::Telemetry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many tries in a row must fail before the capture counts as lost: a process may have had no time to take
 /// what came.
 const TRIES: u32 = 2;
+/// How often it is sent anew when another proxy took it: an older and a newer one may stand side by side for a while.
+const PROXIES: usize = 16;
 
 /// What is sent: a number that nobody else knows.
 type Nonce = [u8; 16];
@@ -73,10 +75,14 @@ struct Awaited<'a> {
 impl Awaited<'_> {
     async fn comes(&self) {
         let mut come = self.proofs.come.subscribe();
-        while self.proofs.awaited().contains(&self.nonce) {
+        while !self.has_come() {
             // Whoever says so lives as long as this.
             drop(come.changed().await);
         }
+    }
+
+    fn has_come(&self) -> bool {
+        !self.proofs.awaited().contains(&self.nonce)
     }
 }
 
@@ -94,6 +100,8 @@ pub struct Prover {
     pub(crate) telemetry: Telemetry,
     pub(crate) clocks: Clocks,
     pub(crate) dice: Dice,
+    /// The network of the workload, where the proxy is not in it.
+    pub(crate) netns: Option<Arc<Netns>>,
 }
 
 impl Prover {
@@ -107,7 +115,7 @@ impl Prover {
             let pause = match tried {
                 Ok(()) => {
                     failures = 0;
-                    capture.proven(&self.workload);
+                    capture.proven(&self.workload, self.clocks.now().wall);
                     EVERY
                 }
                 Err(_) if failures + 1 < TRIES => {
@@ -152,18 +160,39 @@ impl Prover {
     async fn send(&self, (proof, nonce): (IpAddr, Nonce)) -> Result<Came, String> {
         let to = SocketAddr::new(proof, OUTBOUND_PORT);
         let failed = |error: io::Error| format!("what was sent to {to} did not come: {error}");
-        if !has_way(to).map_err(failed)? {
+        if !self.within(|| has_way(to)).map_err(failed)? {
             return Ok(Came::NoWay);
         }
         let awaited = self.proofs.expect(nonce);
         let sent = async {
-            let mut client = TcpStream::connect(to).await?;
-            client.write_all(&nonce).await?;
-            awaited.comes().await;
-            Ok(Came::Here)
+            for _ in 0..PROXIES {
+                let socket = self.within(|| match to {
+                    SocketAddr::V4(_) => TcpSocket::new_v4(),
+                    SocketAddr::V6(_) => TcpSocket::new_v6(),
+                })?;
+                let mut client = socket.connect(to).await?;
+                client.write_all(&nonce).await?;
+                let mut nothing = [0; 1];
+                tokio::select! {
+                    () = awaited.comes() => return Ok(Came::Here),
+                    // A proxy that it is not for hangs up.
+                    _ = client.read(&mut nothing) => if awaited.has_come() {
+                        return Ok(Came::Here);
+                    },
+                }
+            }
+            Err(io::Error::other("others take it"))
         };
         let late = |_| format!("what was sent to {to} did not come within {PATIENCE:?}");
         timeout(PATIENCE, sent).await.map_err(late)?.map_err(failed)
+    }
+
+    /// What `make` makes in the network of the workload.
+    fn within<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match &self.netns {
+            Some(netns) => netns.within(make),
+            None => make(),
+        }
     }
 }
 

@@ -143,6 +143,9 @@ object! {
         /// What becomes of a pod that is to be in the mesh while nobody answers what it gets: neither the control
         /// plane, which the API server asks about it, nor the proxy of its node, which the node's runtime asks.
         pub while_away: WhileAway = "whileAway" or WhileAway::Closed, as "Closed";
+        /// Namespaces whose pods start before the proxy of their node was asked about them, so that a node can come up:
+        /// these beside `kube-system` and `leno-system`. Those among them that are to be served are served once they run.
+        pub exclude_namespaces: List<Namespace> = "excludeNamespaces" [items(0, 64), unique("")];
     }
 
     /// A collector that understands OTLP, and what it gets.

@@ -191,6 +191,10 @@ impl Snapshot {
                 &metric::CAPTURE_LOSSES,
                 self.captured.iter().map(capture_losses),
             ),
+            Family::new(
+                &metric::CAPTURE_REPAIRS,
+                self.captured.iter().map(capture_repairs),
+            ),
             Family::new(&metric::LIMITS, self.limits.iter().map(limit)),
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
@@ -228,6 +232,10 @@ fn capture_proven((workload, captured): &(WorkloadId, Captured)) -> Sample<'stat
 
 fn capture_losses((workload, captured): &(WorkloadId, Captured)) -> Sample<'static> {
     Sample::new([workload.to_string().into()], captured.losses)
+}
+
+fn capture_repairs((workload, captured): &(WorkloadId, Captured)) -> Sample<'static> {
+    Sample::new([workload.to_string().into()], captured.repairs)
 }
 
 fn of_identity(id: &SpiffeId) -> Cow<'static, str> {

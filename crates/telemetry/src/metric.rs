@@ -79,6 +79,7 @@ pub const METRICS: &[Metric] = &[
     CERTIFICATE_RENEWALS_FAILED,
     CAPTURE_PROVEN,
     CAPTURE_LOSSES,
+    CAPTURE_REPAIRS,
     LIMITS,
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
@@ -283,6 +284,19 @@ pub(crate) const CAPTURE_LOSSES: Metric = Metric {
     labels: OF_WORKLOAD,
     help: "Times at which what the workload sends came to this proxy no longer.",
     otel: "leno.capture.losses",
+    unit: "{time}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const CAPTURE_REPAIRS: Metric = Metric {
+    name: "leno_capture_repairs_total",
+    kind: Kind::Counter,
+    labels: OF_WORKLOAD,
+    help: "Times at which the proxy of a node put packet rules of a pod back that somebody had changed.",
+    otel: "leno.capture.repairs",
     unit: "{time}",
     elsewhere: Elsewhere {
         conventions: "",

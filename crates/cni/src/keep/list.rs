@@ -5,9 +5,9 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::PLUGIN;
 use crate::given::VERSIONS;
 use crate::place;
+use crate::{Options, PLUGIN};
 
 /// Why nothing can be put into a configuration.
 #[derive(PartialEq, Eq, Debug)]
@@ -54,6 +54,14 @@ pub(super) fn without(text: &str) -> Result<String, Unfit> {
         kept.replace_range(cut, "");
     }
     Ok(kept)
+}
+
+/// What our entry says in a list, if there is one that the plugin understands.
+pub(super) fn said(text: &str) -> Option<Options> {
+    let items = items(text).ok()?;
+    let mut entries = items.into_iter().filter_map(|item| text.get(item));
+    let ours = entries.find(|item| is_ours(item))?;
+    serde_json::from_str(ours).ok()
 }
 
 /// A list of a configuration of one plugin, and our entry.

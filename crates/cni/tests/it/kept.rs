@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use leno_cni::{Change, Keeper, NotKept, Options, Places};
+use leno_cni::{Change, Keeper, NotKept, Options, Places, WhileAway};
 use leno_model::Code;
 
 use crate::Folder;
@@ -253,4 +253,32 @@ fn a_link_stays_one() {
     );
     assert!(fs::read_to_string(&real).unwrap().contains(ENTRY));
     assert_eq!(node.ensure(), []);
+}
+
+#[test]
+fn what_the_mesh_says_takes_the_place_of_what_stood_there() {
+    let mut node = Node::new("said");
+    node.write(
+        "10-one.conf",
+        r#"{"cniVersion":"1.0.0","name":"one","type":"bridge"}"#,
+    );
+    assert_eq!(node.keeper.standing(), None);
+    node.ensure();
+    assert_eq!(node.keeper.standing(), Some(Options::default()));
+    let open = Options {
+        while_away: WhileAway::Open,
+        exclude_namespaces: vec!["storage".to_owned()],
+        ..Options::default()
+    };
+    node.keeper.say(open.clone());
+    // Nobody took the entry away.
+    let list = node.file("10-one-leno.conflist");
+    assert_eq!(node.ensure(), [Change::Added(list.clone())]);
+    // Who keeps it next finds what held.
+    assert_eq!(node.keeper.standing(), Some(open.clone()));
+    node.keeper.say(open);
+    assert_eq!(node.ensure(), []);
+    node.write("10-one-leno.conflist", "{}");
+    assert_eq!(node.keeper.standing(), None);
+    assert_eq!(node.ensure(), [Change::PutBack(list)]);
 }

@@ -32,6 +32,10 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
         let by = &mesh.settings.origins["kubernetes.whileAway"];
         writeln!(story, "pods start while nobody answers ({by})").unwrap();
     }
+    for namespace in &mesh.settings.unasked {
+        let by = &mesh.settings.origins["kubernetes.excludeNamespaces"];
+        writeln!(story, "pods of {namespace} start unasked ({by})").unwrap();
+    }
     for probe in &mesh.settings.probes {
         let from = probe
             .from

@@ -13,7 +13,7 @@ const FEW: usize = 3;
 impl Judged {
     /// What these say, of so many proxies that are connected.
     pub(super) fn hosts(&mut self, told: &[OfHost], connected: usize) {
-        for code in [Code::H007, Code::T013, Code::T029] {
+        for code in [Code::H007, Code::H019, Code::T013, Code::T029] {
             let those = told.iter().filter(|told| told.trouble.code == code);
             let those: Vec<_> = those.collect();
             match those.as_slice() {
@@ -38,9 +38,22 @@ fn remark(code: Code, count: usize, connected: usize) -> &'static str {
     }
 }
 
+/// Whether it is about one of the pods of the proxy's node.
+fn is_of_pod(told: &OfHost) -> bool {
+    matches!(told.trouble.code, Code::H007 | Code::H019) && *told.trouble.about != *told.proxy
+}
+
+/// Of whom it is told: `shop/web`, `node/n1 of shop/web-1`.
+fn name(told: &OfHost) -> String {
+    match is_of_pod(told) {
+        true => format!("{} of {}", told.proxy, told.trouble.about),
+        false => told.proxy.clone(),
+    }
+}
+
 /// What one or several proxies say, in the words of the first.
 fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
-    let names: Vec<_> = told.iter().map(|one| one.proxy.as_str()).collect();
+    let names: Vec<_> = told.iter().map(|one| name(one)).collect();
     let subject = match names.as_slice() {
         [one] => format!("proxy {one}"),
         names => {
@@ -48,11 +61,22 @@ fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
             format!("proxies {} and {} more", first.join(", "), rest.len())
         }
     };
+    let is_of_node = told.iter().any(|one| is_of_pod(one));
     let (severity, in_force, next) = match code {
+        Code::H007 if is_of_node => (
+            Severity::Error,
+            "what the pod sends may go past the proxy of its node, in plain",
+            "kubectl logs -n leno-system daemonset/leno-node · leno explain H007",
+        ),
         Code::H007 => (
             Severity::Error,
             "not ready, so that nobody new is led there; what the workload sends may go past its proxy, in plain",
             "leno capture (in its network namespace), or make its pod anew · leno explain H007",
+        ),
+        Code::H019 => (
+            Severity::Warning,
+            "the rules hold again; in between, calls may have gone past the proxy, in plain",
+            "nft monitor (in the pod's network namespace) · leno explain H019",
         ),
         Code::T013 => (
             Severity::Warning,

@@ -148,7 +148,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             let Some((node, keyring, asker)) = of_node else {
                 return pending().await;
             };
-            let (node, hearing) = Node::new(node, &running, keyring, (asker, placer), seen);
+            let node = Node::new(node, &running, keyring, (asker, placer), seen);
             let tell = |said| {
                 let line = match said {
                     Said::Good(line) => Line::new().good("node  ").plain(line),
@@ -157,7 +157,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 terminal.borrow_mut().tell(line);
             };
             tokio::select! {
-                failed = node.run(hearing, tell) => failed,
+                failed = node.run(tell) => failed,
                 // Pods that come then are a newer proxy's.
                 () = running.begins_to_end() => pending().await,
             }

@@ -45,7 +45,7 @@ async fn tell_each(
         let lost: Vec<_> = captures
             .borrow_and_update()
             .iter()
-            .filter_map(lost)
+            .flat_map(|(workload, captured)| of_capture(workload, captured))
             .collect();
         let wrong = of_clocks.into_iter().chain(lost);
         let wrong = wrong.chain(not_sent.iter().cloned().map(worded));
@@ -62,30 +62,42 @@ async fn next_of(news: &mut Option<News>) -> Vec<Trouble> {
     }
 }
 
-fn lost((workload, captured): (&WorkloadId, &Captured)) -> Option<troubles::Trouble> {
-    let Tried::Lost { why, since } = &captured.tried else {
-        return None;
-    };
-    Some(troubles::Trouble {
-        code: Code::H007,
+/// What is wrong with the capture of a workload, and what lately was.
+fn of_capture(
+    workload: &WorkloadId,
+    captured: &Captured,
+) -> impl Iterator<Item = troubles::Trouble> {
+    let trouble = |code, why: &String, since| troubles::Trouble {
+        code,
         about: workload.to_string().into(),
-        why: why.clone(),
-        since: *since,
-    })
+        why: bounded(why.clone()),
+        since,
+    };
+    let lost = match &captured.tried {
+        Tried::Lost { why, since } => Some(trouble(Code::H007, why, *since)),
+        Tried::NotYet | Tried::Proven => None,
+    };
+    let repaired = captured.repaired.as_ref();
+    let repaired = repaired.map(|repaired| trouble(Code::H019, &repaired.what, repaired.at));
+    lost.into_iter().chain(repaired)
 }
 
 fn worded(trouble: Trouble) -> troubles::Trouble {
     let Trouble {
         code,
         endpoint,
-        mut why,
+        why,
         since,
     } = trouble;
-    why.truncate(why.floor_char_boundary(Troubles::LONGEST_TEXT));
     troubles::Trouble {
         code,
         about: endpoint,
-        why,
+        why: bounded(why),
         since,
     }
+}
+
+fn bounded(mut why: String) -> String {
+    why.truncate(why.floor_char_boundary(Troubles::LONGEST_TEXT));
+    why
 }

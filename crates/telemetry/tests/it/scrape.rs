@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use leno_model::view::WorkloadId;
 use leno_model::{Name, Namespace, SpiffeId, Wall};
+use leno_telemetry::capture::Whose;
 use leno_telemetry::metric::METRICS;
 use leno_telemetry::prometheus::Format;
 use leno_telemetry::{Settings, Telemetry};
@@ -288,18 +289,20 @@ fn whether_workloads_are_captured_is_told_of_those_that_are_to_be() {
     };
     check("");
     let web = workload("web");
-    telemetry.capture().expect(web.clone());
+    telemetry.capture().expect(web.clone(), Whose::Own);
     check(
         r#"
 proven{workload="shop/web"} 0
 losses_total{workload="shop/web"} 0
+repairs_total{workload="shop/web"} 0
 "#,
     );
-    telemetry.capture().proven(&web);
+    telemetry.capture().proven(&web, Wall::default());
     check(
         r#"
 proven{workload="shop/web"} 1
 losses_total{workload="shop/web"} 0
+repairs_total{workload="shop/web"} 0
 "#,
     );
     let capture = telemetry.capture();
@@ -308,6 +311,15 @@ losses_total{workload="shop/web"} 0
         r#"
 proven{workload="shop/web"} 0
 losses_total{workload="shop/web"} 1
+repairs_total{workload="shop/web"} 0
+"#,
+    );
+    capture.repaired(&web, "no table".to_owned(), Wall::default());
+    check(
+        r#"
+proven{workload="shop/web"} 0
+losses_total{workload="shop/web"} 1
+repairs_total{workload="shop/web"} 1
 "#,
     );
 }
@@ -409,7 +421,7 @@ pub(crate) fn everything() -> Telemetry {
     let telemetry = observe(EVERYTHING);
     let ends = Wall::since_epoch(Duration::from_secs(86_400));
     telemetry.certificates().held(&identity("cart"), ends);
-    telemetry.capture().expect(workload("cart"));
+    telemetry.capture().expect(workload("cart"), Whose::Own);
     telemetry
 }
 

@@ -6,7 +6,7 @@ use alloc::{
 };
 
 use leno_model::view::{Collector, OtlpProtocol, Probe, Settings, Signals, Unknown, WhileAway};
-use leno_model::{SpiffeId, TrustDomain};
+use leno_model::{Namespace, SpiffeId, TrustDomain};
 use prost::Message;
 
 use crate::carried::{
@@ -43,6 +43,9 @@ pub(crate) struct SettingsMessage {
     /// Who does not know it, and whoever is not told, lets no pod start.
     #[prost(enumeration = "WhileAwayMessage", optional, tag = "8")]
     while_away: Option<i32>,
+    /// Who does not know them asks about their pods, too.
+    #[prost(string, repeated, tag = "9")]
+    unasked: Vec<String>,
 }
 
 #[cfg(test)]
@@ -66,6 +69,7 @@ impl Carried for Settings {
             },
             unknown_beside_rules: self.outbound_is_ruled.then_some(unknown),
             while_away: Some(self.while_away.to_message()),
+            unasked: self.unasked.iter().map(Namespace::to_message).collect(),
             origins: self.origins.to_message(),
             probes: to_shared(&self.probes),
             telemetry: telemetry::to_message(&self.telemetry),
@@ -83,6 +87,12 @@ impl Carried for Settings {
             )?,
             outbound_is_ruled: message.unknown_beside_rules.is_some(),
             while_away: from_option(message.while_away)?.unwrap_or(WhileAway::Closed),
+            unasked: {
+                let unasked = message.unasked.into_iter();
+                unasked
+                    .map(Namespace::from_message)
+                    .collect::<Result<_, _>>()?
+            },
             origins: BTreeMap::from_message(message.origins)?,
             probes: from_shared(message.probes)?,
             telemetry: telemetry::from_message(message.telemetry)?,

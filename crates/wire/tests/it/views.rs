@@ -648,6 +648,7 @@ impl Maker {
                 collector: Some(Arc::new(self.collector())),
                 telemetry: self.telemetry(),
                 while_away: self.one(&[WhileAway::Closed, WhileAway::Open]),
+                unasked: self.some(2, Self::namespace).into_iter().collect(),
                 origins: origins.into_iter().collect(),
             }),
             workloads: workloads

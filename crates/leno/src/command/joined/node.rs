@@ -6,6 +6,7 @@ mod door;
 mod keeping;
 mod plugin;
 mod pod;
+mod proofs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use leno_host::{Netns, TUNNEL_PORT, networks_of_pods};
 use leno_model::Code;
 use leno_model::view::{self, View, WorkloadId};
 use leno_proxy::follow::{Asker, Placer};
+use leno_telemetry::capture::Whose;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -28,7 +30,8 @@ use crate::command::joined::node::arriving::Arrivals;
 use crate::command::joined::node::door::Door;
 use crate::command::joined::node::keeping::Keeping;
 use crate::command::joined::node::plugin::{Asked, refused};
-use crate::command::joined::node::pod::{NotTaken, Pod, capture};
+use crate::command::joined::node::pod::{Heard, NotTaken, Pod, capture};
+use crate::command::joined::node::proofs::Proofs;
 use crate::command::joined::running::Running;
 
 /// Where a proxy takes the mesh calls of each pod: at the pod's own address.
@@ -64,7 +67,8 @@ pub(super) struct Node<'a> {
     /// Those that the plugin has told of and that are not served yet.
     arriving: Arrivals,
     announced: BTreeSet<WorkloadId>,
-    heard: mpsc::Sender<String>,
+    heard: mpsc::Sender<Heard>,
+    hearing: mpsc::Receiver<Heard>,
     said: Vec<Said>,
 }
 
@@ -76,9 +80,9 @@ impl<'a> Node<'a> {
         keyring: Arc<Keyring>,
         (asker, placer): (Asker, Placer),
         views: watch::Receiver<Option<Arc<View>>>,
-    ) -> (Self, mpsc::Receiver<String>) {
+    ) -> Self {
         let (heard, hearing) = mpsc::channel(MOST_WAITING);
-        let node = Self {
+        Self {
             wanted,
             running,
             keyring,
@@ -90,22 +94,20 @@ impl<'a> Node<'a> {
             arriving: Arrivals::default(),
             announced: BTreeSet::new(),
             heard,
+            hearing,
             said: Vec::new(),
-        };
-        (node, hearing)
+        }
     }
 
     /// Serves pods for as long as it is polled.
-    pub(super) async fn run(
-        mut self,
-        mut hearing: mpsc::Receiver<String>,
-        mut tell: impl FnMut(Said),
-    ) -> anyhow::Result<Infallible> {
+    pub(super) async fn run(mut self, mut tell: impl FnMut(Said)) -> anyhow::Result<Infallible> {
         let (asked, mut asking) = mpsc::channel(MOST_WAITING);
         let (socket, placer) = (self.wanted.cni_socket.as_ref(), self.placer.clone());
         let open = || Door::open(socket, &placer, &asked);
         let mut door = open()?;
         let mut keeping = Keeping::of(self.wanted)?;
+        let mut captures = self.running.capture().known();
+        let mut proofs = Proofs::default();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -120,12 +122,20 @@ impl<'a> Node<'a> {
                 // Whoever says so lives as long as this.
                 _ = self.views.changed() => {}
                 Some(asked) = asking.recv() => self.answer(asked),
-                Some(line) = hearing.recv() => tell(Said::Bad(line)),
+                Some(heard) = self.hearing.recv() => self.hear(heard),
+                // Whoever says so lives as long as this.
+                _ = captures.changed() => {
+                    let told = proofs.told(&captures.borrow_and_update());
+                    told.into_iter().for_each(&mut tell);
+                }
                 _ = look.tick() => {
                     if door.is_deserted() {
                         door = open()?;
                     }
                     if let Some(keeping) = keeping.as_mut().filter(|_| door.is_open()) {
+                        if let Some(view) = &*self.views.borrow() {
+                            keeping.say(&view.settings);
+                        }
                         keeping.keep(&mut tell);
                     }
                 }
@@ -164,6 +174,7 @@ impl<'a> Node<'a> {
             drop(proxy.leave(id));
         }
         pod.release();
+        self.running.capture().forget(id);
         self.arriving.refuse(id);
     }
 
@@ -233,7 +244,12 @@ impl<'a> Node<'a> {
             let served = proxy.reach_into(id, &pod.netns);
             let served = served.and_then(|()| proxy.listen(pod.listeners(id)));
             self.said.push(match served {
-                Ok(()) => Said::Good(format!("serves {id}")),
+                Ok(()) => {
+                    self.running.capture().expect(id.clone(), Whose::Pod);
+                    let netns = Arc::clone(&pod.netns);
+                    pod.prove(self.running.prover(proxy, id, Some(netns)));
+                    Said::Good(format!("serves {id}"))
+                }
                 Err(why) => Said::Bad(format!("{id}: {why}")),
             });
         }
@@ -262,6 +278,25 @@ impl<'a> Node<'a> {
         let told = self.not_taken.insert(id.clone(), why.0.clone());
         if told.as_ref() != Some(&why.0) {
             self.said.push(Said::Bad(format!("{id}: {why}")));
+        }
+    }
+
+    /// Takes note of what happened to a pod's rules.
+    fn hear(&mut self, Heard { id, what }: Heard) {
+        let repair = match what {
+            Ok(repair) => repair,
+            Err(why) => {
+                let code = Code::H006;
+                let why = format!("{id}: {code} {}: {why}", code.slug());
+                return self.said.push(Said::Bad(why));
+            }
+        };
+        let first = repair.differences.first();
+        let first = first.map(ToString::to_string).unwrap_or_default();
+        let (code, wall) = (Code::H019, self.running.wall());
+        let line = format!("{id}: {code} {}: {first}", code.slug());
+        if self.running.capture().repaired(&id, first, wall) {
+            self.said.push(Said::Bad(line));
         }
     }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use leno_channel::Keyring;
-use leno_model::Subscription;
-use leno_model::view::View;
+use leno_host::Netns;
+use leno_model::view::{View, WorkloadId};
+use leno_model::{Subscription, Wall};
 use leno_proxy::follow::Asker;
 use leno_proxy::succession::Predecessor;
-use leno_proxy::{Clocks, Cut, Proxy, Settings, Witness};
+use leno_proxy::{Clocks, Cut, Prover, Proxy, Settings, Witness};
 use leno_telemetry::Telemetry;
+use leno_telemetry::capture::{Capture, Whose};
 use leno_traffic::Scope;
 use tokio::sync::watch;
 
@@ -61,7 +63,8 @@ impl<'a> Running<'a> {
     /// One that has not started. A workload that is to be captured counts as not captured until that is proven.
     pub(super) fn new(start: Start<'a>) -> Self {
         if let Some(workload) = start.wanted.captured() {
-            start.telemetry.capture().expect(workload.clone());
+            let capture = start.telemetry.capture();
+            capture.expect(workload.clone(), Whose::Own);
         }
         Self {
             start,
@@ -102,12 +105,34 @@ impl<'a> Running<'a> {
         };
         let telemetry = &self.start.telemetry;
         let proxy = self.started().await;
-        let clocks = self.start.clocks.clone();
-        let prover = proxy.prover(workload.clone(), telemetry, clocks, seed());
+        let prover = self.prover(proxy, workload, None);
         tokio::select! {
             never = prover.run() => never,
             never = proving::tell(workload, telemetry.capture(), terminal) => never,
         }
+    }
+
+    /// What tries whether what `workload` sends comes to `proxy`, from within its network, if the proxy is not in it.
+    pub(super) fn prover(
+        &self,
+        proxy: &Proxy,
+        workload: &WorkloadId,
+        netns: Option<Arc<Netns>>,
+    ) -> Prover {
+        let Start {
+            telemetry, clocks, ..
+        } = &self.start;
+        proxy.prover(workload.clone(), netns, telemetry, clocks.clone(), seed())
+    }
+
+    /// What is known of the capture of workloads.
+    pub(super) fn capture(&self) -> &Capture {
+        self.start.telemetry.capture()
+    }
+
+    /// What time it is.
+    pub(super) fn wall(&self) -> Wall {
+        self.start.clocks.now().wall
     }
 
     /// The proxy, if it has started.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use leno_cni::{Keeper, Options, PLUGIN, Places};
+use leno_cni::{Keeper, Options, PLUGIN, Places, WhileAway};
+use leno_model::view::{self, Settings};
 
 use crate::arguments::node::Node as Wanted;
 use crate::command::joined::node::Said;
@@ -32,14 +33,35 @@ impl Keeping {
             plugins: plugins.clone(),
             configurations: configurations.clone(),
         };
-        let options = Options {
+        let mut keeper = Keeper::new(places, Options::default());
+        // Until a view says what holds, that does which held before.
+        keeper.say(Options {
             socket: socket.clone(),
-            ..Options::default()
+            ..keeper.standing().unwrap_or_default()
+        });
+        Ok(Some(Self { keeper, told: None }))
+    }
+
+    /// Has the plugin do what the mesh says about pods while nobody answers, and about those that nobody is asked about.
+    pub(super) fn say(&mut self, settings: &Settings) {
+        let Options {
+            timeout_seconds,
+            exclude_namespaces,
+            ..
+        } = Options::default();
+        let unasked = settings.unasked.iter().map(ToString::to_string);
+        let others = unasked.filter(|one| !exclude_namespaces.contains(one));
+        let others: Vec<_> = others.collect();
+        let options = Options {
+            socket: self.keeper.options().socket.clone(),
+            timeout_seconds,
+            exclude_namespaces: [exclude_namespaces, others].concat(),
+            while_away: match settings.while_away {
+                view::WhileAway::Closed => WhileAway::Closed,
+                view::WhileAway::Open => WhileAway::Open,
+            },
         };
-        Ok(Some(Self {
-            keeper: Keeper::new(places, options),
-            told: None,
-        }))
+        self.keeper.say(options);
     }
 
     /// Puts the plugin there as far as it is not, and tells what that took and what is in its way.

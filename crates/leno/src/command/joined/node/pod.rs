@@ -1,21 +1,22 @@
 //! One pod whose calls the proxy of its node carries: its network, the rules there, and the sockets that take what
 //! they lead to them.
 
+use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use leno_host::nft::{Difference, Netfilter};
+use leno_host::nft::{Difference, Netfilter, NotRepaired};
 use leno_host::{KnownBy, Netns, PodCapture, PodListeners};
 use leno_model::Code;
 use leno_model::view::{self, Unknown, WorkloadId};
-use leno_proxy::{Door, Listener, Place};
+use leno_proxy::{Door, Listener, Place, Prover};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Repair, Upkeep};
 
 /// A pod that is captured.
 pub(super) struct Pod {
@@ -27,6 +28,15 @@ pub(super) struct Pod {
     upkeep: JoinHandle<()>,
     /// Until the proxy takes what arrives there.
     listeners: Option<PodListeners>,
+    /// What tries whether what the pod sends comes, once it is served.
+    proving: JoinSet<Infallible>,
+}
+
+/// What happened to the rules of a pod.
+pub(super) struct Heard {
+    pub(super) id: WorkloadId,
+    /// What was put back, or why it could not be.
+    pub(super) what: Result<Repair, NotRepaired>,
 }
 
 /// A pod is not captured.
@@ -66,7 +76,7 @@ impl Pod {
         uid: Arc<str>,
         netns: Netns,
         capture: PodCapture,
-        heard: &mpsc::Sender<String>,
+        heard: &mpsc::Sender<Heard>,
     ) -> Result<Self, NotTaken> {
         let listeners = netns.within(PodListeners::open);
         let listeners = listeners.map_err(|why| NotTaken::because(&why))?;
@@ -78,6 +88,7 @@ impl Pod {
             capture,
             upkeep,
             listeners: Some(listeners),
+            proving: JoinSet::new(),
         })
     }
 
@@ -86,7 +97,7 @@ impl Pod {
         &mut self,
         id: &WorkloadId,
         capture: PodCapture,
-        heard: &mpsc::Sender<String>,
+        heard: &mpsc::Sender<Heard>,
     ) -> Result<(), NotTaken> {
         if self.capture != capture {
             let upkeep = hold(id, &self.netns, &capture, heard)?;
@@ -132,6 +143,11 @@ impl Pod {
         streams.chain(datagrams).collect()
     }
 
+    /// Has it tried again and again whether what the pod sends comes, for as long as this is held.
+    pub(super) fn prove(&mut self, prover: Prover) {
+        self.proving.spawn(prover.run());
+    }
+
     /// Captures nothing any more. Of a pod that has ended there is nothing left to release.
     pub(super) fn release(self) {
         self.upkeep.abort();
@@ -156,7 +172,7 @@ fn hold(
     id: &WorkloadId,
     netns: &Netns,
     capture: &PodCapture,
-    heard: &mpsc::Sender<String>,
+    heard: &mpsc::Sender<Heard>,
 ) -> Result<JoinHandle<()>, NotTaken> {
     let rules = capture.rules();
     let begun = netns.within(|| {
@@ -168,19 +184,9 @@ fn hold(
     let (id, heard) = (id.clone(), heard.clone());
     Ok(tokio::spawn(async move {
         loop {
-            let line = match upkeep.repaired().await {
-                Ok(repair) => {
-                    let first = repair.differences.first();
-                    let first = first.map(ToString::to_string).unwrap_or_default();
-                    format!("{id}: packet rules were put back ({first})")
-                }
-                Err(why) => {
-                    let code = Code::H006;
-                    format!("{id}: {code} {}: {why}", code.slug())
-                }
-            };
+            let (id, what) = (id.clone(), upkeep.repaired().await);
             // Nobody listens when all has ended.
-            drop(heard.send(line).await);
+            drop(heard.send(Heard { id, what }).await);
         }
     }))
 }

@@ -145,11 +145,29 @@ pub struct Applied {
     pub proxies: Vec<String>,
     /// What was asked for and left as it is, in words.
     pub left: Vec<String>,
+    /// What helps with what was left, if something does: a command, and what it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+    /// What others own and is served as it was, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<Held>>,
     /// What does not hold as it was written, of what this change brought.
     pub findings: Vec<Finding>,
     /// How it is watched, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Box<WatchedChange>>,
+}
+
+/// What others own and is served as a revision had it, for a time. They own it as before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// What it is called, once it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Until when, in RFC 3339.
+    pub until: String,
+    /// What is served otherwise than its owners say by now.
+    pub changes: Vec<Change>,
 }
 
 /// One object that changed.
@@ -211,6 +229,9 @@ pub struct Past {
     pub changed: u32,
     /// How many it removed.
     pub removed: u32,
+    /// Whether somebody else owns what it changed: it was seen, and was not asked for here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observed: bool,
     /// What came of its watch, if it was watched: `stayed`, `went-back`; `watched` while that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<String>,

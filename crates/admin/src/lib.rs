@@ -38,7 +38,7 @@ mod watched;
 
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, Change, Checked, Configuration, Diff, Ending, Finding,
-    Follows, Forgotten, History, Holding, InForce, Link, Parts, Past, Proxies, ProxyState,
+    Follows, Forgotten, Held, History, Holding, InForce, Link, Parts, Past, Proxies, ProxyState,
     Recovered, Running, RunningPod, RunningPort, Since, Status, Token, TokenMade, Tokens, Tunnel,
     Verb,
 };

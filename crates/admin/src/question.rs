@@ -157,6 +157,9 @@ questions! {
         /// How it is watched, if it is.
         #[serde(default)]
         pub watch: Option<WatchFor>,
+        /// For so many seconds, what others own is served as it was then, too. They own it as before.
+        #[serde(default)]
+        pub hold: Option<u64>,
     }
 
     /// Which changes are watched, and what came of those that were?
@@ -222,7 +225,7 @@ questions! {
     /// Let a measure of an emergency hold over what is written, until it ends by itself.
     AddOverride as AddOverride -> OverrideChanged {
         /// What is done: `audit shop/payments`, `eject shop/cart-0`, `all-to shop/cart shop/cart-v1`,
-        /// `record shop/cart header:x-role`.
+        /// `record shop/cart header:x-role`, `hold 416`.
         pub measure: String,
         /// How long it holds, in seconds.
         pub seconds: u64,

@@ -23,7 +23,10 @@ impl Measures<'_> {
             Measure::Audit(namespace, name) => {
                 *namespace == finding::namespace(policy) && *name == policy.meta.name
             }
-            Measure::Eject(_) | Measure::AllTo { .. } | Measure::Record { .. } => false,
+            Measure::Eject(_)
+            | Measure::AllTo { .. }
+            | Measure::Record { .. }
+            | Measure::Hold(_) => false,
         };
         self.0.iter().any(is_meant)
     }

@@ -416,6 +416,7 @@ pub(crate) fn past(entry: &Entry) -> Past {
         who: entry.who.to_string(),
         what: match &entry.cause {
             Cause::Apply(set) => format!("apply {set}"),
+            Cause::Observe => format!("seen in the {}", entry.source),
             Cause::Delete => "delete".to_owned(),
             Cause::Rollback(to) => format!("rollback to {to}"),
             Cause::Undo(of) => format!("undo {of}"),
@@ -424,6 +425,7 @@ pub(crate) fn past(entry: &Entry) -> Past {
         added: entry.tally.added,
         changed: entry.tally.changed,
         removed: entry.tally.removed,
+        observed: entry.cause == Cause::Observe,
         watch: None,
     }
 }

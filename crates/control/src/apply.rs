@@ -1,16 +1,23 @@
 //! Changes of the configuration: read, checked against what stands, committed whole or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use leno_admin::{Applied, Apply, Delete, Failure, File, Finding, Rollback, WatchFor, read_object};
-use leno_model::{Code, Note, Notes, ObjectRef, Origin, Place, Severity};
+use leno_admin::{
+    AddOverride, Applied, Apply, Delete, Failure, File, Finding, Held, Rollback, WatchFor,
+    read_object,
+};
+use leno_model::{Code, Measure, Note, Notes, ObjectRef, Origin, Place, Severity};
 use leno_resources::{Resources, Source, Text};
 use leno_store::{Change, Deed, Draft, Label, ObjectChange, Refused, Revision, SOURCE, Upsert};
 
-use crate::administer::{findings, label, message, namespace, status, store_failed, told};
+use crate::administer::{
+    findings, label, message, namespace, not_read, status, store_failed, told,
+};
 use crate::center::Center;
 use crate::clock;
 use crate::meaning::Meaning;
+use crate::overrides;
 use crate::sight::Sight;
 use crate::watching;
 
@@ -101,18 +108,77 @@ pub(crate) fn rollback(
     who: Label,
     ask: Rollback,
 ) -> Result<Applied, Failure> {
-    let deed = Deed::Rollback {
-        to: Revision(ask.to),
-    };
+    let to = Revision(ask.to);
+    let hold = ask.hold.map(|seconds| AddOverride {
+        measure: Measure::Hold(ask.to).to_string(),
+        seconds,
+        message: ask.message.clone(),
+        force: false,
+    });
+    if let Some(hold) = &hold {
+        // All is done, or nothing.
+        overrides::may_add(center, sight, hold)?;
+    }
+    let deed = Deed::Rollback { to };
     let terms = Terms {
-        who,
+        who: who.clone(),
         message: ask.message,
         if_revision: ask.if_revision,
         allow_errors: ask.allow_errors,
         dry_run: ask.dry_run,
         watch: ask.watch,
     };
-    change(center, sight, deed, terms)
+    let dry_run = terms.dry_run;
+    let mut applied = change(center, sight, deed, terms)?;
+    match hold {
+        None => {
+            if !center.not_own(to).map_err(not_read)?.is_empty() {
+                let to = ask.to;
+                applied.advice = Some(format!(
+                    "leno rollback {to} --hold 1h serves what others own as it was, until they have mended it"
+                ));
+            }
+            Ok(applied)
+        }
+        Some(hold) => holding(center, sight, who, &hold, to, dry_run, applied),
+    }
+}
+
+/// What a rollback comes to while what others own is held as it was, too.
+fn holding(
+    center: &Center,
+    sight: &Sight,
+    who: Label,
+    hold: &AddOverride,
+    to: Revision,
+    dry_run: bool,
+    mut applied: Applied,
+) -> Result<Applied, Failure> {
+    let changes = center.not_own(to).map_err(not_read)?;
+    let held = Held {
+        id: None,
+        until: (clock::wall() + Duration::from_secs(hold.seconds)).to_string(),
+        changes: changes.iter().map(|one| told(one, dry_run)).collect(),
+    };
+    applied.left = Vec::new();
+    if dry_run {
+        let objects = center.store.at(to).map_err(not_read)?;
+        let weighed = Weighed::against(center, Arc::new(center.supposed(&objects)));
+        let then = center.imagined(&weighed.after);
+        applied.proxies = center.affected(&then);
+        applied.findings = weighed.findings();
+        applied.held = Some(Box::new(held));
+        return Ok(applied);
+    }
+    let added = overrides::add(center, sight, who, hold)?;
+    let (id, until) = added.told.map(|told| (told.id, told.until)).unzip();
+    applied.status = added.status;
+    applied.held = Some(Box::new(Held {
+        id,
+        until: until.unwrap_or(held.until),
+        ..held
+    }));
+    Ok(applied)
 }
 
 /// On which terms something is done.
@@ -194,6 +260,8 @@ fn change(center: &Center, sight: &Sight, deed: Deed, terms: Terms) -> Result<Ap
                 watch: watch.flatten().map(Box::new),
                 changes: changes.map(|change| told(change, terms.dry_run)).collect(),
                 proxies: proxies.into_iter().flatten().collect(),
+                advice: None,
+                held: None,
                 left: outcome.left.iter().map(ToString::to_string).collect(),
                 findings: weighed
                     .map(|weighed| weighed.findings())
@@ -248,6 +316,16 @@ pub(crate) fn not_changed(refused: Refused, weighed: Option<&Weighed>) -> Failur
                 ..Failure::coded(Code::S005, format_args!("nothing was changed: {refused}"))
             }
         }
+        Refused::OwnedElsewhere(objects)
+            if objects.iter().any(|(_, owner)| owner.is_observed()) =>
+        {
+            let refused = Refused::OwnedElsewhere(objects);
+            let advice = "change it there: kubectl apply, kubectl delete; leno plan -f says before what that would mean";
+            Failure {
+                advice: Some(advice.to_owned()),
+                ..Failure::coded(refused.code(), refused)
+            }
+        }
         Refused::Failed(failed) => store_failed(failed),
         Refused::Watched { revision, .. } => Failure {
             advice: Some(format!(
@@ -285,6 +363,13 @@ impl Weighed {
         let after = center.meaning(draft.base().next(), &draft.after()?, &sources);
         let news = after.news(&before).into_iter().cloned().collect();
         Ok(Self { after, news })
+    }
+
+    /// What would hold in place of what does.
+    fn against(center: &Center, after: Arc<Meaning>) -> Self {
+        let before = Arc::clone(&center.edition().meaning);
+        let news = after.news(&before).into_iter().cloned().collect();
+        Self { after, news }
     }
 
     /// What a change means that changes nothing.

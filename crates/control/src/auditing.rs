@@ -249,7 +249,7 @@ fn code(failure: &Failure) -> Option<Code> {
 }
 
 /// What people wrote, as far as it can be kept on a line.
-fn label(text: &str) -> Label {
+pub(crate) fn label(text: &str) -> Label {
     let kept = cut(text, 255);
     Label::new(&kept).unwrap_or_else(|_| Label::new("?").expect("a character is a label"))
 }

@@ -13,7 +13,9 @@ use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
 use leno_model::{Code, Name, Override, ServiceName, TrustDomain};
 use leno_resources::pod::Pods;
-use leno_store::{Failed, Head, KeptOverride, NotRead, Object, Revision, Store};
+use leno_store::{
+    Failed, Head, KeptOverride, NotRead, Object, ObjectChange, Revision, SOURCE, Store,
+};
 use leno_telemetry::Telemetry;
 use leno_telemetry::export::{Export, Trouble};
 use leno_wire::MeshAddress;
@@ -39,6 +41,7 @@ use crate::keys::Keys;
 use crate::meaning::{Gist, Known, Meaning, Written};
 use crate::metrics::Troubles;
 use crate::mint::Minter;
+use crate::observed::{self, Recorded, Said};
 use crate::outside::Standing;
 use crate::overrides;
 use crate::peers::Peers;
@@ -157,6 +160,8 @@ pub(crate) type Telling = Pin<Box<dyn Future<Output = Result<Story, Failure>> + 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Basis {
     written: (Revision, Vec<u64>),
+    /// The revision that is served of what others own, if one is held.
+    held: Option<u64>,
     domain: Option<TrustDomain>,
     present: u64,
     overrides: Vec<Name>,
@@ -203,7 +208,17 @@ impl Center {
         let first = Edition::new(first, &Reports::default(), None);
         let clocks = Clocks::start();
         let mut positions = Positions::open(&store)?;
-        let First { mut sources, pods } = found;
+        let First {
+            mut sources,
+            said,
+            pods,
+        } = found;
+        let said = said.map(|said| said.record(&store, clock::wall()));
+        let (of_cluster, refused) = match said.transpose()? {
+            Some(recorded) => (Some(recorded.found), recorded.refused),
+            None => (None, None),
+        };
+        sources.extend(of_cluster);
         positions.settle(&mut sources, &store)?;
         let center = Self {
             accounts: Accounts::default(),
@@ -257,6 +272,9 @@ impl Center {
         center
             .store
             .on_new_head(move |_| news.send_modify(|count| *count += 1));
+        if let Some(refused) = refused {
+            center.trouble(refused.code(), refused);
+        }
         center.watching.refresh(&center.store)?;
         if let Some(pods) = pods {
             center.tunnels.settle(&Pods::default(), &pods)?;
@@ -414,12 +432,14 @@ impl Center {
         let read = self.lock_read().clone();
         let written = match read {
             Some((known, meaning)) if known == basis => return Ok(meaning),
-            Some((known, meaning)) if known.written == basis.written => {
+            Some((known, meaning))
+                if known.written == basis.written && known.held == basis.held =>
+            {
                 Arc::clone(&meaning.written)
             }
             read @ (Some(_) | None) => {
                 let known = read.map(|(_, meaning)| Arc::clone(&meaning.written));
-                let objects = self.store.at(revision)?;
+                let objects = self.in_force(self.store.at(revision)?)?;
                 Arc::new(Written::read(&objects, sources, &known.unwrap_or_default()))
             }
         };
@@ -451,6 +471,7 @@ impl Center {
         let positions = sources.iter().map(|source| source.position);
         Basis {
             written: (revision, positions.collect()),
+            held: self.held(),
             domain: self.authority.told().map(|told| told.domain),
             present: present.position,
             overrides: self
@@ -465,6 +486,38 @@ impl Center {
     pub(crate) fn overrides(&self) -> Arc<Vec<KeptOverride>> {
         let overrides = self.overrides.lock();
         Arc::clone(&overrides.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The revision that is served of what others own, if one is held.
+    fn held(&self) -> Option<u64> {
+        let overrides = self.overrides();
+        overrides.iter().find_map(|kept| kept.over.measure.held())
+    }
+
+    /// What is served where a revision has these objects: what others own may be held as it was.
+    fn in_force(&self, objects: Vec<Object>) -> Result<Vec<Object>, NotRead> {
+        let Some(to) = self.held() else {
+            return Ok(objects);
+        };
+        match self.store.at(Revision(to)) {
+            Ok(then) => Ok(observed::hold(objects, then)),
+            // It was held for longer than it was kept.
+            Err(gone @ NotRead::NoSuchRevision(_)) => {
+                self.trouble(gone.code(), gone);
+                Ok(objects)
+            }
+            Err(failed @ NotRead::Failed(_)) => Err(failed),
+        }
+    }
+
+    /// What leads from what others own to what they owned in a revision.
+    pub(crate) fn not_own(&self, then: Revision) -> Result<Vec<ObjectChange>, NotRead> {
+        let mut changes = self.store.diff(self.store.head().revision, then)?;
+        changes.retain(|change| {
+            let mut sides = change.before().into_iter().chain(change.after());
+            sides.all(|object| object.owner.source.as_str() != SOURCE)
+        });
+        Ok(changes)
     }
 
     /// What was found in an earlier revision, with all else as it is.
@@ -562,6 +615,17 @@ impl Center {
         *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
         self.news.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Takes what a cluster says, in place of what it said; what is wanted there is a revision then.
+    pub(crate) fn take_said(&self, said: Said) -> Result<(), Failed> {
+        // Nobody sees the one without the other.
+        let _renewing = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Recorded { found, refused } = said.record(&self.store, clock::wall())?;
+        if let Some(refused) = refused {
+            self.trouble(refused.code(), refused);
+        }
+        self.take_found(vec![found])
     }
 
     /// Takes what pods there are.

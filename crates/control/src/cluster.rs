@@ -1,10 +1,11 @@
 //! A cluster of Kubernetes as a source: its objects are read as those of files are, its pods are what runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use leno_compile::reports;
-use leno_kubernetes::{Cluster, Document, Seen, Standings, Watch};
+use leno_kubernetes::{Cluster, Seen, Standings, Watch};
 use leno_model::Code;
 use leno_resources::pod::Pods;
 use tokio::sync::watch;
@@ -13,7 +14,7 @@ use crate::AGAIN;
 use crate::center::Center;
 use crate::clock;
 use crate::event::Event;
-use crate::found::{CLUSTER, Found};
+use crate::observed::{self, Said};
 use crate::replicas::Tell;
 
 /// A cluster, and what was seen of it last.
@@ -21,6 +22,8 @@ pub(crate) struct Followed {
     cluster: Cluster,
     watch: Watch,
     seen: Seen,
+    /// Who has changed objects since they were taken last; nobody saw who did before the first time.
+    authors: Option<BTreeSet<Arc<str>>>,
     standings: watch::Sender<Arc<Standings>>,
 }
 
@@ -47,6 +50,7 @@ impl Followed {
                     watch,
                     standings: watch::Sender::new(Arc::clone(&seen.standings)),
                     seen,
+                    authors: None,
                 };
             }
             let troubles = watch.troubles();
@@ -65,14 +69,12 @@ impl Followed {
         self.cluster.clone()
     }
 
-    /// What its objects say.
-    pub(crate) fn found(&self) -> Found {
-        let file = |document: &Document| (document.name.clone(), document.text.clone());
+    /// What its objects say, and who made them say so since they were taken last.
+    pub(crate) fn said(&self) -> Said {
         let troubles = &self.seen.troubles;
-        Found {
-            source: CLUSTER.into(),
-            position: 0,
-            files: Arc::new(self.seen.documents.iter().map(file).collect()),
+        Said {
+            documents: Arc::clone(&self.seen.documents),
+            authors: self.authors.clone(),
             trouble: (!troubles.is_empty()).then(|| troubles.join("; ").into()),
         }
     }
@@ -101,6 +103,10 @@ impl Followed {
             !is_same
         });
         let is_same = Arc::ptr_eq(&before.documents, &self.seen.documents);
+        if !is_same {
+            let since = observed::authors(&before.documents, &self.seen.documents);
+            self.authors.get_or_insert_default().extend(since);
+        }
         (
             !is_same || before.troubles != self.seen.troubles,
             !Arc::ptr_eq(&before.pods, &self.seen.pods),
@@ -123,19 +129,22 @@ pub(crate) async fn follow(center: Arc<Center>, followed: Option<Followed>) {
             says |= others_say;
             runs |= others_run;
         }
-        let found = says.then(|| followed.found());
+        let said = says.then(|| followed.said());
         let pods = runs.then(|| followed.pods());
         let shared = Arc::clone(&center);
         let taken = tokio::task::spawn_blocking(move || {
-            let found = found.map_or(Ok(()), |found| shared.take_found(vec![found]));
+            let said = said.map_or(Ok(()), |said| shared.take_said(said));
             let pods = pods.map_or(Ok(()), |pods| shared.take_pods(pods));
-            let taken = found.and(pods);
+            let taken = said.and(pods);
             taken.inspect_err(|failed| shared.trouble(failed.code(), failed))
         });
         let Ok(taken) = taken.await else {
             return;
         };
         if taken.is_ok() {
+            if says {
+                followed.authors = Some(BTreeSet::new());
+            }
             (says, runs) = (false, false);
         }
     }

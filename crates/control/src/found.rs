@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use leno_resources::pod::Pods;
 
+use crate::observed::Said;
+
 /// What a source says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
@@ -24,6 +26,8 @@ pub(crate) type File = (Arc<str>, Arc<[u8]>);
 #[derive(Debug, Default)]
 pub(crate) struct First {
     pub(crate) sources: Vec<Found>,
+    /// What the cluster says, if there is one.
+    pub(crate) said: Option<Said>,
     /// The pods of the cluster, if there is one.
     pub(crate) pods: Option<Arc<Pods>>,
 }

@@ -57,6 +57,7 @@ mod layout;
 mod meaning;
 mod metrics;
 mod mint;
+mod observed;
 mod outside;
 mod overrides;
 mod overview;
@@ -277,7 +278,8 @@ impl Control {
         }
         let found = folders.iter().map(|folder| folder.found().clone());
         let first = First {
-            sources: found.chain(cluster.as_ref().map(Followed::found)).collect(),
+            sources: found.collect(),
+            said: cluster.as_ref().map(Followed::said),
             pods: cluster.as_ref().map(Followed::pods),
         };
         let listening = |why| NotStarted::Listen {

@@ -10,12 +10,11 @@ use leno_model::{
     Code, Measure, Name, Note, Notes, ObjectRef, Override, RequestFact, ServiceName, Severity,
 };
 use leno_resources::Resources;
-use leno_store::{KeptOverride, Label};
+use leno_store::{KeptOverride, Label, Revision};
 
 use crate::administer::{message, not_read, status, store_failed};
 use crate::center::Center;
 use crate::clock;
-use crate::edition::Edition;
 use crate::event::Event;
 use crate::sight::Sight;
 
@@ -76,20 +75,7 @@ pub(crate) fn add(
     who: Label,
     ask: &AddOverride,
 ) -> Result<OverrideChanged, Failure> {
-    let measure: Measure = ask.measure.parse().map_err(Failure::plain)?;
-    sight.may_change(&object(&measure))?;
-    let lasts = Duration::from_secs(ask.seconds);
-    if lasts < SHORTEST || lasts > LONGEST {
-        let message = "an override holds for 10 s to 24 h: what is needed longer is to be written";
-        return Err(Failure::plain(message));
-    }
-    let edition = center.edition();
-    if let (Some(warning), false) = (unexpected(&edition, &measure)?, ask.force) {
-        return Err(Failure {
-            advice: Some("add --force if that is meant".to_owned()),
-            ..Failure::plain(warning)
-        });
-    }
+    let (measure, lasts) = may_add(center, sight, ask)?;
     let now = clock::wall();
     let kept = KeptOverride {
         over: Override { id: id(), measure },
@@ -114,6 +100,28 @@ pub(crate) fn add(
     })
 }
 
+/// Whether a measure may be taken, by whoever asks and as things are; which that is, and for how long.
+pub(crate) fn may_add(
+    center: &Center,
+    sight: &Sight,
+    ask: &AddOverride,
+) -> Result<(Measure, Duration), Failure> {
+    let measure: Measure = ask.measure.parse().map_err(Failure::plain)?;
+    may_take(sight, &measure)?;
+    let lasts = Duration::from_secs(ask.seconds);
+    if lasts < SHORTEST || lasts > LONGEST {
+        let message = "an override holds for 10 s to 24 h: what is needed longer is to be written";
+        return Err(Failure::plain(message));
+    }
+    if let (Some(warning), false) = (unexpected(center, &measure)?, ask.force) {
+        return Err(Failure {
+            advice: Some("add --force if that is meant".to_owned()),
+            ..Failure::plain(warning)
+        });
+    }
+    Ok((measure, lasts))
+}
+
 /// Takes one back; it is out of force when this returns.
 pub(crate) fn take_back(
     center: &Center,
@@ -122,13 +130,13 @@ pub(crate) fn take_back(
 ) -> Result<OverrideChanged, Failure> {
     let known = center.overrides();
     let known = known.iter().find(|kept| kept.over.id.as_str() == ask.id);
-    let Some(kept) = known.filter(|kept| sight.sees(&named(&kept.over.measure))) else {
+    let Some(kept) = known.filter(|kept| is_seen(sight, &kept.over.measure)) else {
         return Err(Failure {
             advice: Some("leno override list".to_owned()),
             ..Failure::plain(format_args!("no override {} holds", ask.id))
         });
     };
-    sight.may_change(&object(&kept.over.measure))?;
+    may_take(sight, &kept.over.measure)?;
     let changed = center
         .store
         .drop_override(&kept.over.id)
@@ -145,9 +153,7 @@ pub(crate) fn take_back(
 /// Those that hold, as far as they may be seen.
 pub(crate) fn list(center: &Center, sight: &Sight) -> Overrides {
     let all = center.overrides();
-    let seen = all
-        .iter()
-        .filter(|kept| sight.sees(&named(&kept.over.measure)));
+    let seen = all.iter().filter(|kept| is_seen(sight, &kept.over.measure));
     Overrides {
         status: status(center),
         overrides: seen.map(told).collect(),
@@ -158,8 +164,8 @@ pub(crate) fn list(center: &Center, sight: &Sight) -> Overrides {
 pub(crate) fn recording(center: &Center, sight: &Sight) -> Vec<OverrideTold> {
     let all = center.overrides();
     let recording = all.iter().filter(|kept| match &kept.over.measure {
-        Measure::Record { .. } => sight.sees(&named(&kept.over.measure)),
-        Measure::Audit(..) | Measure::Eject(_) | Measure::AllTo { .. } => false,
+        Measure::Record { .. } => is_seen(sight, &kept.over.measure),
+        Measure::Audit(..) | Measure::Eject(_) | Measure::AllTo { .. } | Measure::Hold(_) => false,
     });
     recording.map(told).collect()
 }
@@ -186,29 +192,62 @@ fn id() -> Name {
     Name::new(&format!("{digits:06x}")).expect("digits are a name")
 }
 
-/// What it changes, as an object that takes a role.
-fn object(measure: &Measure) -> ObjectRef {
+/// Whether it may be taken, and taken back, by whoever asks.
+fn may_take(sight: &Sight, measure: &Measure) -> Result<(), Failure> {
+    // It may bring back whom the mesh trusted, and who administered it.
+    let all = || ObjectRef {
+        kind: "Mesh".into(),
+        namespace: None,
+        name: Name::new("mesh").expect("a word is a name"),
+    };
+    sight.may_change(&object(measure).unwrap_or_else(all))
+}
+
+/// The object that it changes; `None` if that is all of them.
+fn object(measure: &Measure) -> Option<ObjectRef> {
     let (kind, namespace, name) = match measure {
         Measure::Audit(namespace, name) => ("AccessPolicy", namespace, name),
         Measure::Eject(instance) => ("MeshWorkload", &instance.namespace, &instance.name),
         Measure::AllTo { service, .. } | Measure::Record { service, .. } => {
             ("Service", &service.namespace, &service.name)
         }
+        Measure::Hold(_) => return None,
     };
-    ObjectRef {
+    Some(ObjectRef {
         kind: kind.into(),
         namespace: Some(namespace.clone()),
         name: name.clone(),
-    }
+    })
 }
 
-fn named(measure: &Measure) -> String {
-    format!("{}/x", measure.namespace())
+fn is_seen(sight: &Sight, measure: &Measure) -> bool {
+    let namespace = measure.namespace();
+    namespace.is_none_or(|namespace| sight.sees(&format!("{namespace}/x")))
 }
 
 /// What would not be expected of a measure; fails if there is nothing that it could change.
-fn unexpected(edition: &Edition, measure: &Measure) -> Result<Option<String>, Failure> {
+fn unexpected(center: &Center, measure: &Measure) -> Result<Option<String>, Failure> {
+    let edition = center.edition();
     Ok(match measure {
+        Measure::Hold(to) => {
+            if let Some(held) = center
+                .overrides()
+                .iter()
+                .find(|it| it.over.measure.held().is_some())
+            {
+                let Override { id, measure } = &held.over;
+                return Err(Failure {
+                    advice: Some(format!("leno override drop {id}")),
+                    ..Failure::plain(format_args!("override {id} says {measure} already"))
+                });
+            }
+            if center.not_own(Revision(*to)).map_err(not_read)?.is_empty() {
+                return Err(Failure::plain(format_args!(
+                    "what others own is as it was in revision {to}: there is nothing to hold"
+                )));
+            }
+            None
+        }
         Measure::Audit(namespace, name) => {
             let policies = edition.written().access_policies.iter();
             let mut named = policies.map(|policy| policy.reference());
@@ -286,7 +325,7 @@ pub(crate) fn notes(overrides: &[KeptOverride], resources: &Resources) -> Notes 
     let policies = policies.collect::<BTreeMap<_, _>>();
     let note = |kept: &KeptOverride| {
         let Override { id, measure } = &kept.over;
-        let object = Arc::new(object(measure));
+        let object = object(measure).map_or_else(|| kept.over.origin().object, Arc::new);
         let in_force = match measure {
             Measure::Audit(..) => {
                 "it refuses nobody; what its rules with Deny match is told, whom it leaves out is not"
@@ -302,6 +341,9 @@ pub(crate) fn notes(overrides: &[KeptOverride], resources: &Resources) -> Notes 
                 let facts = facts.iter().map(ToString::to_string);
                 let facts = facts.collect::<Vec<_>>().join(", ");
                 format!("of calls to it {facts} is kept, whether a rule asks for it or not")
+            }
+            Measure::Hold(to) => {
+                format!("what others own is served as it was in revision {to}, whatever they say by now")
             }
         };
         let why = match kept.reason.as_str() {

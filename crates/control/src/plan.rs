@@ -5,6 +5,7 @@ mod imagined;
 mod recorded;
 mod suggest;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use leno_admin::{
@@ -15,14 +16,18 @@ use leno_model::flow::Kind;
 use leno_model::{Code, ObjectRef, RequestFact, Wall};
 use leno_preview::{Ground, Outcome, Preview, Row, Seen, Verdict, preview, unread};
 use leno_store::flows::Flows;
-use leno_store::{Change, Deed, Draft, Failed, Label, Message, ObjectChange, Refused, SOURCE};
+use leno_store::{
+    Change, Deed, Draft, Failed, Label, Message, ObjectChange, Owner, Refused, SOURCE, Upsert,
+};
 
-use crate::administer::{label, status, told};
+use crate::administer::{label, not_read, status, told};
 use crate::apply::{Weighed, not_changed, read_files};
 use crate::center::Center;
 use crate::clock;
 use crate::edition::Edition;
 use crate::flows::kept;
+use crate::found::Found;
+use crate::observed;
 use crate::overrides;
 use crate::sight::Sight;
 
@@ -54,14 +59,20 @@ pub(crate) fn plan(
     upserts
         .iter()
         .try_for_each(|upsert| may_plan(&upsert.key))?;
-    let change = change_of(
-        who,
-        Deed::Apply {
-            set: label("set", &ask.set)?,
-            upserts,
-            prune: ask.prune,
-        },
-    );
+    let own = Owner {
+        source: own(),
+        set: label("set", &ask.set)?,
+    };
+    let Owner { source, set } = match ask.prune {
+        true => own,
+        false => owner(center, own, &upserts)?,
+    };
+    let deed = Deed::Apply {
+        set,
+        upserts,
+        prune: ask.prune,
+    };
+    let change = change_of(source, who, deed);
     let mut weighed = None;
     let mut barred = None;
     let done = center.store.rehearse(change, |draft: &Draft<'_>| {
@@ -102,10 +113,30 @@ pub(crate) fn plan(
     })
 }
 
+/// Whose objects are planned: those of a cluster that is followed, where none of them was applied here.
+fn owner(center: &Center, own: Owner, upserts: &[Upsert]) -> Result<Owner, Failure> {
+    if !center.sources().iter().any(Found::is_cluster) {
+        return Ok(own);
+    }
+    let objects = center.store.at(center.store.head().revision);
+    let objects = objects.map_err(not_read)?;
+    let applied = objects.iter().filter(|it| it.owner.source == own.source);
+    let applied: BTreeSet<_> = applied.map(|object| &object.key).collect();
+    match upserts.iter().any(|upsert| applied.contains(&upsert.key)) {
+        true => Ok(own),
+        false => Ok(Owner::of_source(&observed::source())),
+    }
+}
+
+/// The source of what is applied here.
+fn own() -> Label {
+    Label::new(SOURCE).expect("a constant that is a label")
+}
+
 /// A change that is only looked at.
-fn change_of(who: Label, deed: Deed) -> Change {
+fn change_of(source: Label, who: Label, deed: Deed) -> Change {
     Change {
-        source: Label::new(SOURCE).expect("a constant that is a label"),
+        source,
         who,
         message: Message::default(),
         at: clock::wall(),

@@ -313,6 +313,7 @@ impl Sight {
                 added: 0,
                 changed: 0,
                 removed: 0,
+                observed: false,
                 watch: None,
             };
         }

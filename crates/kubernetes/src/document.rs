@@ -1,5 +1,6 @@
 //! Objects whose text the rest of Leno reads: routes, policies, Services, namespaces.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, DynamicObject};
 use leno_resources::Spelling;
 use serde_json::{Map, Value, json};
@@ -28,9 +29,22 @@ pub(crate) fn wanted(kind: &Spelling) -> &'static str {
     }
 }
 
+/// Whether objects of a kind say what somebody wants, and not who runs where.
+pub(crate) fn is_wanted(kind: &Spelling) -> bool {
+    kind.kind != "EndpointSlice"
+}
+
+/// Who has changed last what an object says, by the name that they give themselves: `kubectl-client-side-apply`.
+pub(crate) fn author(metadata: &ObjectMeta) -> Option<&str> {
+    let managers = metadata.managed_fields.iter().flatten();
+    let of_all = managers.filter(|it| it.subresource.as_deref().unwrap_or_default().is_empty());
+    let newest = of_all.max_by(|one, next| one.time.cmp(&next.time))?;
+    newest.manager.as_deref()
+}
+
 /// What of an object says what was wanted: without its status, and without what others keep in its
 /// metadata. As JSON, a field a line, since findings show lines.
-pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> Vec<u8> {
+pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> String {
     let DynamicObject { metadata, data, .. } = object;
     let mut kept = Map::new();
     kept.insert("name".to_owned(), json!(metadata.name));
@@ -55,5 +69,5 @@ pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> Vec<u8> {
         root.extend(said);
     }
     // Maps of text serialise.
-    serde_json::to_vec_pretty(&Value::Object(root)).unwrap_or_default()
+    serde_json::to_string_pretty(&Value::Object(root)).unwrap_or_default()
 }

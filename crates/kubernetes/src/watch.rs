@@ -14,7 +14,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Client, Error};
 use leno_model::view::Locality;
-use leno_model::{Name, Namespace};
+use leno_model::{Name, Namespace, ObjectRef};
 use leno_resources::pod::{Pod, Pods};
 use leno_resources::{Spelling, spellings};
 use serde::de::DeserializeOwned;
@@ -40,13 +40,23 @@ pub struct Seen {
     pub troubles: Vec<String>,
 }
 
-/// An object that is to be read.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// An object that is to be read. Two are equal if they say the same, whoever wrote them.
+#[derive(Clone, Debug)]
 pub struct Document {
     /// What it is called: `HTTPRoute shop/cart`.
     pub name: Arc<str>,
     /// Its text, as JSON.
-    pub text: Arc<[u8]>,
+    pub text: Arc<str>,
+    /// Which it is, if it says what somebody wants, and not who runs where.
+    pub wanted: Option<Arc<ObjectRef>>,
+    /// Who has changed last what it says, by the name that they give themselves.
+    pub author: Option<Arc<str>>,
+}
+
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text
+    }
 }
 
 /// An object, and what is reported of it.
@@ -486,13 +496,27 @@ fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
         Some(namespace) => format!("{} {namespace}/{}", kind.kind, object.name_any()),
         None => format!("{} {}", kind.kind, object.name_any()),
     };
+    let wanted = reference(kind, &object).filter(|_| document::is_wanted(kind));
+    let author = document::author(&object.metadata).map(Arc::from);
     Item {
         document: Document {
             name: name.into(),
             text: document::text(kind, object).into(),
+            wanted: wanted.map(Arc::new),
+            author,
         },
         standing,
     }
+}
+
+/// Which object it is; `None` if its names are none of ours.
+fn reference(kind: &Spelling, object: &DynamicObject) -> Option<ObjectRef> {
+    let namespace = object.namespace().map(|it| Namespace::new(&it));
+    Some(ObjectRef {
+        kind: kind.kind.into(),
+        namespace: namespace.transpose().ok()?,
+        name: Name::new(&object.name_any()).ok()?,
+    })
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Override {
 }
 
 /// What is done. It is written in the words by which people ask for it: `audit shop/payments`,
-/// `eject shop/cart-v1-0`, `all-to shop/cart shop/cart-v1`, `record shop/cart header:x-role claim:sub`.
+/// `eject shop/cart-v1-0`, `all-to shop/cart shop/cart-v1`, `record shop/cart header:x-role claim:sub`, `hold 416`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Measure {
     /// An `AccessPolicy` refuses nobody: it allows whom it allows, what it denies is told, and what it says
@@ -56,18 +56,29 @@ pub enum Measure {
         /// What is kept: something, and at most [`Measure::MOST_FACTS`].
         facts: BTreeSet<RequestFact>,
     },
+    /// What others own than the control plane, as a cluster does, is served as a revision had it.
+    Hold(u64),
 }
 
 impl Measure {
     /// How much of a request one measure records at most.
     pub const MOST_FACTS: usize = 16;
 
-    /// The namespace of what it changes.
-    pub fn namespace(&self) -> &Namespace {
+    /// The namespace of what it changes; `None` if that is the whole mesh.
+    pub fn namespace(&self) -> Option<&Namespace> {
         match self {
-            Self::Audit(namespace, _) => namespace,
-            Self::Eject(instance) => &instance.namespace,
-            Self::AllTo { service, .. } | Self::Record { service, .. } => &service.namespace,
+            Self::Audit(namespace, _) => Some(namespace),
+            Self::Eject(instance) => Some(&instance.namespace),
+            Self::AllTo { service, .. } | Self::Record { service, .. } => Some(&service.namespace),
+            Self::Hold(_) => None,
+        }
+    }
+
+    /// The revision that is held, if that is what is done.
+    pub fn held(&self) -> Option<u64> {
+        match self {
+            Self::Hold(revision) => Some(*revision),
+            Self::Audit(..) | Self::Eject(_) | Self::AllTo { .. } | Self::Record { .. } => None,
         }
     }
 }
@@ -82,6 +93,7 @@ impl fmt::Display for Measure {
                 write!(f, "record {service}")?;
                 facts.iter().try_for_each(|fact| write!(f, " {fact}"))
             }
+            Self::Hold(revision) => write!(f, "hold {revision}"),
         }
     }
 }
@@ -89,7 +101,7 @@ impl fmt::Display for Measure {
 /// Why a text is no measure.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "{0:?} is no measure: audit NAMESPACE/POLICY, eject NAMESPACE/INSTANCE, all-to NAMESPACE/SERVICE NAMESPACE/SERVICE, or record NAMESPACE/SERVICE and 1 to {most} of host, header:NAME, query:NAME, claim:NAME",
+    "{0:?} is no measure: audit NAMESPACE/POLICY, eject NAMESPACE/INSTANCE, all-to NAMESPACE/SERVICE NAMESPACE/SERVICE, hold REVISION, or record NAMESPACE/SERVICE and 1 to {most} of host, header:NAME, query:NAME, claim:NAME",
     most = Measure::MOST_FACTS
 )]
 pub struct NoMeasure(String);
@@ -117,6 +129,9 @@ impl FromStr for Measure {
                 let fits = (1..=Self::MOST_FACTS).contains(&facts.len());
                 fits.then_some(Self::Record { service, facts })
             }),
+            Some("hold") => words
+                .next()
+                .and_then(|word| Some(Self::Hold(word.parse().ok()?))),
             Some(_) | None => None,
         };
         let measure = measure.filter(|_| words.next().is_none());
@@ -136,6 +151,7 @@ mod tests {
             "eject shop/cart-v1-0",
             "all-to shop/cart shop/cart-v1",
             "record shop/cart host header:x-role claim:sub",
+            "hold 416",
         ] {
             assert_eq!(text.parse::<Measure>().unwrap().to_string(), text);
         }
@@ -146,6 +162,8 @@ mod tests {
             "eject a/b c",
             "all-to a/b",
             "stop a/b",
+            "hold",
+            "hold now",
             "record a/b",
             "record a/b x-role",
         ] {

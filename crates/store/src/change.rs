@@ -45,6 +45,12 @@ pub enum Deed {
         /// Whether objects that this set applied before and that are not named are deleted.
         prune: bool,
     },
+    /// Make what a source has what was seen there: objects named are added or replaced, the others of the
+    /// source are deleted. What belongs to somebody else is left as it is and told in [`Outcome::left`].
+    Observe {
+        /// All objects that the source has, each once.
+        objects: Vec<Upsert>,
+    },
     /// Delete objects, of whichever set. Those that are not there are told in [`Outcome::left`].
     Delete {
         /// Which.
@@ -97,6 +103,16 @@ pub enum Left {
     Owned(ObjectRef, Owner),
     /// It was changed again after what was to be undone.
     Later(ObjectRef),
+}
+
+impl Left {
+    /// The object, if somebody else has it.
+    pub fn owned(&self) -> Option<&ObjectRef> {
+        match self {
+            Self::Owned(object, _) => Some(object),
+            Self::Absent(_) | Self::Later(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Left {
@@ -233,7 +249,7 @@ pub(crate) struct Decided {
 /// Refuses a change that is too large to be looked at.
 pub(crate) fn bounded(deed: &Deed) -> Result<(), Refused> {
     match deed {
-        Deed::Apply { upserts, .. } => {
+        Deed::Apply { upserts, .. } | Deed::Observe { objects: upserts } => {
             most("objects in one change", upserts.len(), MOST_CHANGE_OBJECTS)?;
             let bytes = upserts.iter().map(|upsert| upsert.text.len()).sum();
             most("bytes in one change", bytes, MOST_CHANGE_BYTES)?;
@@ -279,12 +295,47 @@ pub(crate) fn apply(
     upserts: Vec<Upsert>,
     prune: bool,
 ) -> Result<Decided, Refused> {
+    let wanted = wanted(upserts, owner)?;
+    let others: Vec<_> = others(&wanted, &live, owner).collect();
+    if !others.is_empty() {
+        return Err(Refused::OwnedElsewhere(others));
+    }
+
+    let mut changes = merged(wanted, &mut live);
+    if prune {
+        changes.extend(removed(live, owner));
+        changes.sort_by(|one, other| one.key().cmp(other.key()));
+    }
+    let left = Vec::new();
+    Ok(Decided { changes, left })
+}
+
+/// What was seen of `owner`. `live` are the objects at the head that are named, and those of the owner.
+pub(crate) fn observe(
+    mut live: BTreeMap<ObjectRef, Object>,
+    owner: &Owner,
+    objects: Vec<Upsert>,
+) -> Result<Decided, Refused> {
+    let mut wanted = wanted(objects, owner)?;
+    let others: Vec<_> = others(&wanted, &live, owner).collect();
+    for (key, _) in &others {
+        wanted.remove(key);
+    }
+    let mut changes = merged(wanted, &mut live);
+    changes.extend(removed(live, owner));
+    changes.sort_by(|one, other| one.key().cmp(other.key()));
+    let left = others.into_iter();
+    let left = left.map(|(key, owner)| Left::Owned(key, owner)).collect();
+    Ok(Decided { changes, left })
+}
+
+/// The objects as `owner` would have them.
+fn wanted(upserts: Vec<Upsert>, owner: &Owner) -> Result<BTreeMap<ObjectRef, Object>, Refused> {
     let mut wanted = BTreeMap::new();
     for Upsert { key, place, text } in upserts {
-        let owner = owner.clone();
         let object = Object {
             key: key.clone(),
-            owner,
+            owner: owner.clone(),
             place,
             text,
         };
@@ -292,25 +343,34 @@ pub(crate) fn apply(
             return Err(Refused::Twice(key));
         }
     }
-    let belongs_to_others = |key: &ObjectRef| {
+    Ok(wanted)
+}
+
+/// Those that belong to somebody else.
+fn others(
+    wanted: &BTreeMap<ObjectRef, Object>,
+    live: &BTreeMap<ObjectRef, Object>,
+    owner: &Owner,
+) -> impl Iterator<Item = (ObjectRef, Owner)> {
+    wanted.keys().filter_map(|key| {
         let object = live.get(key).filter(|object| object.owner != *owner)?;
         Some((key.clone(), object.owner.clone()))
-    };
-    let others: Vec<_> = wanted.keys().filter_map(belongs_to_others).collect();
-    if !others.is_empty() {
-        return Err(Refused::OwnedElsewhere(others));
-    }
-    let mut changes: Vec<_> = wanted
-        .into_iter()
-        .filter_map(|(key, object)| ObjectChange::between(live.remove(&key), Some(object)))
-        .collect();
-    if prune {
-        let of_owner = live.into_values().filter(|object| object.owner == *owner);
-        changes.extend(of_owner.map(ObjectChange::Removed));
-        changes.sort_by(|one, other| one.key().cmp(other.key()));
-    }
-    let left = Vec::new();
-    Ok(Decided { changes, left })
+    })
+}
+
+/// What becomes of those that are wanted, which `live` lacks from then on.
+fn merged(
+    wanted: BTreeMap<ObjectRef, Object>,
+    live: &mut BTreeMap<ObjectRef, Object>,
+) -> Vec<ObjectChange> {
+    let change = |(key, object)| ObjectChange::between(live.remove(&key), Some(object));
+    wanted.into_iter().filter_map(change).collect()
+}
+
+/// That those of `owner` are gone.
+fn removed(live: BTreeMap<ObjectRef, Object>, owner: &Owner) -> impl Iterator<Item = ObjectChange> {
+    let of_owner = live.into_values().filter(|object| object.owner == *owner);
+    of_owner.map(ObjectChange::Removed)
 }
 
 /// A deletion by `source`. `live` are the objects at the head that it names.

@@ -32,6 +32,8 @@ pub struct Entry {
 pub enum Cause {
     /// An apply of this set.
     Apply(Label),
+    /// What was seen at the source.
+    Observe,
     /// A deletion.
     Delete,
     /// A rollback to this revision.

@@ -158,6 +158,7 @@ pub(crate) fn record(
 ) -> Result<(), Failed> {
     let (deed, set, target) = match &entry.cause {
         Cause::Apply(set) => ("apply", Some(set), None),
+        Cause::Observe => ("observe", None, None),
         Cause::Delete => ("delete", None, None),
         Cause::Rollback(to) => ("rollback", None, Some(*to)),
         Cause::Undo(of) => ("undo", None, Some(*of)),
@@ -359,6 +360,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Failed> {
     let deed: Box<str> = row.get(5)?;
     let cause = match &*deed {
         "apply" => Cause::Apply(row.get(6)?),
+        "observe" => Cause::Observe,
         "delete" => Cause::Delete,
         "rollback" => Cause::Rollback(row.get(7)?),
         "undo" => Cause::Undo(row.get(7)?),

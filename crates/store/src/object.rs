@@ -44,9 +44,28 @@ pub struct Owner {
     pub set: Label,
 }
 
-/// `set shop`, or with a source other than the store's own `set shop of git`.
+impl Owner {
+    /// Who has what is seen at a source as a whole ([`crate::Deed::Observe`]).
+    pub fn of_source(source: &Label) -> Self {
+        Self {
+            source: source.clone(),
+            set: source.clone(),
+        }
+    }
+
+    /// Whether it has what was seen at a source, where alone it can be changed.
+    pub fn is_observed(&self) -> bool {
+        self.source == self.set && self.source.as_str() != crate::SOURCE
+    }
+}
+
+/// `set shop`, or with a source other than the store's own `set shop of git`; `the cluster` where a source is seen
+/// as a whole.
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_observed() {
+            return write!(f, "the {}", self.source);
+        }
         write!(f, "set {}", self.set)?;
         if self.source.as_str() != crate::SOURCE {
             write!(f, " of {}", self.source)?;

@@ -186,13 +186,17 @@ impl Store {
             }
             let cause = match &change.deed {
                 Deed::Apply { set, .. } => Cause::Apply(set.clone()),
+                Deed::Observe { .. } => Cause::Observe,
                 Deed::Delete { .. } => Cause::Delete,
                 Deed::Rollback { to } => Cause::Rollback(span.find(*to)?),
                 Deed::Undo { of, .. } => Cause::Undo(undone(span, *of)?),
             };
             let end = match change.deed {
                 Deed::Undo { of, end } => Some((of, end)),
-                Deed::Apply { .. } | Deed::Delete { .. } | Deed::Rollback { .. } => None,
+                Deed::Apply { .. }
+                | Deed::Observe { .. }
+                | Deed::Delete { .. }
+                | Deed::Rollback { .. } => None,
             };
             let Decided { changes, left } = decide(writing, &change.source, change.deed, head)?;
             let ended = |end, by| Ended {
@@ -426,6 +430,13 @@ fn decide(
                 live.extend(log::live_of(connection, &owner)?);
             }
             change::apply(live, &owner, upserts, prune)
+        }
+        Deed::Observe { objects } => {
+            let owner = Owner::of_source(source);
+            let keys = objects.iter().map(|object| &object.key);
+            let mut live = log::live_named(connection, keys)?;
+            live.extend(log::live_of(connection, &owner)?);
+            change::observe(live, &owner, objects)
         }
         Deed::Delete { objects } => {
             let live = log::live_named(connection, &objects)?;

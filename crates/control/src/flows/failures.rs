@@ -337,7 +337,9 @@ fn next(failure: &FailureCount, before: Option<&Past>, history: &[Entry]) -> Vec
             "one of them, step by step".to_owned(),
         );
     }
-    if let Some(Past { revision, .. }) = before
+    if let Some(Past {
+        revision, observed, ..
+    }) = before
         && let Some(earlier @ 1..) = revision.checked_sub(1)
     {
         add(
@@ -351,7 +353,10 @@ fn next(failure: &FailureCount, before: Option<&Past>, history: &[Entry]) -> Vec
             more => format!(", and the {more} revisions after it"),
         };
         add(
-            format!("leno rollback {earlier}"),
+            match observed {
+                true => format!("leno rollback {earlier} --hold 1h"),
+                false => format!("leno rollback {earlier}"),
+            },
             format!("undoes revision {revision}{after}"),
         );
     }

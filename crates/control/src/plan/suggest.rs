@@ -16,7 +16,7 @@ use crate::center::Center;
 use crate::clock;
 use crate::edition::Edition;
 use crate::flows::{Names, kept, refuse_nobody};
-use crate::plan::{change_of, judged, recorded};
+use crate::plan::{change_of, judged, own, recorded};
 use crate::sight::Sight;
 
 /// How much of what is left out is told of one policy.
@@ -101,7 +101,7 @@ fn imagined(
         upserts: read_files(vec![file], "default")?,
         prune: false,
     };
-    let change: Change = change_of(who, deed);
+    let change: Change = change_of(own(), who, deed);
     let mut weighed = None;
     let done = center.store.rehearse(change, |draft: &Draft<'_>| {
         weighed = Some(Weighed::of(center, draft)?);

@@ -65,6 +65,7 @@ async fn a_change_is_a_revision_that_can_be_told_compared_and_taken_back() {
         message: "oh".into(),
         allow_errors: false,
         watch: None,
+        hold: None,
         dry_run: false,
     };
     assert_eq!(

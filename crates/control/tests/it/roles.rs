@@ -115,6 +115,7 @@ fn rollback(to: u64) -> Rollback {
         message: String::new(),
         allow_errors: true,
         watch: None,
+        hold: None,
         dry_run: false,
     }
 }

@@ -246,11 +246,20 @@ pub(crate) struct Diff {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example: leno rollback 416 -m 'v2 answers 500'")]
+#[command(after_help = "Examples:
+  leno rollback 416 -m 'v2 answers 500'   what was applied here is as it was, as a new revision
+  leno rollback 416 --hold 1h             so is what a cluster has: served as it was, while the cluster keeps
+                                          what it has, until somebody mends it there or the hour is over
+  leno rollback 416 --hold 1h --dry-run   what that would change, and for which proxies")]
 pub(crate) struct Rollback {
     /// The revision to go back to
     #[arg(value_name = "REVISION")]
     pub(crate) to: u64,
+
+    /// For so long, serve what others own (a cluster) as it was then, too: 10s to 24h. Nothing is written there,
+    /// every output says so, and leno override drop ends it before
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) hold: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) terms: Terms,

@@ -66,6 +66,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
                 allow_errors: options.terms.allow_errors,
                 dry_run: options.terms.dry_run,
                 watch: watched(&options.terms),
+                hold: options.hold.map(|lasts| lasts.as_secs()),
             };
             take_back(&options.context, question, terminal)
         }

@@ -111,6 +111,27 @@ fn a_rollback_is_a_revision_and_leaves_what_others_own() {
 }
 
 #[test]
+fn what_is_seen_at_a_source_is_all_that_it_has() {
+    check(
+        &Folder::new().open(),
+        "
+        observe cluster: web cart           -> revision 1: +cart +web
+        observe cluster: cart web           -> nothing changed, revision 1
+        apply shop: dns                     -> revision 2: +dns
+        observe cluster: cart=v2 dns mail   -> revision 3: ~cart +mail -web; Service shop/dns belongs to set shop
+        at 3                                -> cart=v2@cluster dns@shop mail@cluster
+        apply shop: cart                    -> S006: Service shop/cart belongs to the cluster
+        delete: cart                        -> S006: Service shop/cart belongs to the cluster
+        rollback 1                          -> revision 4: -dns; Service shop/cart belongs to the cluster; Service shop/mail belongs to the cluster; Service shop/web belongs to the cluster
+        observe cluster: cart=v2 dns mail   -> revision 5: +dns
+        observe cluster:                    -> revision 6: -cart -dns -mail
+        history                             -> 6 observe 0/0/3, 5 observe 1/0/0, 4 rollback 1 0/0/1, 3 observe 1/1/1, 2 apply shop 1/0/0, 1 observe 2/0/0
+        observe cluster: web web            -> C008: Service shop/web is in it twice
+        ",
+    );
+}
+
+#[test]
 fn a_change_made_for_another_head_is_refused() {
     check(
         &Folder::new().open(),
@@ -374,11 +395,11 @@ fn read(verb: &str, words: Vec<&str>, rest: &str) -> Change {
     let mut change = change(match verb {
         "apply" => Deed::Apply {
             set: label(words[0]),
-            upserts: objects
-                .map(|object| object.split_once('=').unwrap_or((object, object)))
-                .map(|(name, text)| upsert(name, text))
-                .collect(),
+            upserts: upserts(rest),
             prune: words.contains(&"--prune"),
+        },
+        "observe" => Deed::Observe {
+            objects: upserts(rest),
         },
         "delete" => Deed::Delete {
             objects: objects.map(key).collect(),
@@ -388,11 +409,21 @@ fn read(verb: &str, words: Vec<&str>, rest: &str) -> Change {
         },
         other => panic!("{other}"),
     });
+    if let ("observe", Some(source)) = (verb, words.first()) {
+        change.source = label(source);
+    }
     if let Some(source) = after("of") {
         change.source = label(source);
     }
     change.expected = after("--if-revision").map(|number| Revision(number.parse().unwrap()));
     change
+}
+
+/// `NAME` or `NAME=TEXT`, one after the other.
+fn upserts(objects: &str) -> Vec<leno_store::Upsert> {
+    let named = objects.split_whitespace();
+    let named = named.map(|object| object.split_once('=').unwrap_or((object, object)));
+    named.map(|(name, text)| upsert(name, text)).collect()
 }
 
 fn told(result: Result<Outcome, Refused>) -> String {
@@ -421,7 +452,8 @@ fn signs(changes: &[ObjectChange]) -> String {
 fn list(objects: &[Object]) -> String {
     let shown = |object: &Object| {
         let name = object.key.name.as_str();
-        let owner = object.owner.to_string().replace("set ", "@");
+        let owner = object.owner.to_string();
+        let owner = owner.replace("set ", "@").replace("the ", "@");
         match &*object.text {
             text if text == name => format!("{name}{owner}"),
             text => format!("{name}={text}{owner}"),
@@ -434,6 +466,7 @@ fn history(store: &Store) -> String {
     let shown = |entry: leno_store::Entry| {
         let cause = match entry.cause {
             leno_store::Cause::Apply(set) => format!("apply {set}"),
+            leno_store::Cause::Observe => "observe".to_owned(),
             leno_store::Cause::Delete => "delete".to_owned(),
             leno_store::Cause::Rollback(to) => format!("rollback {to}"),
             leno_store::Cause::Undo(of) => format!("undo {of}"),

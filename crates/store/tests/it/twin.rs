@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use leno_model::Dice;
 use leno_store::{
     Change, Deed, Left, Object, ObjectChange, Outcome, Owner, Refused, Revision, SOURCE, Store,
+    Upsert,
 };
 
 use crate::folder::{Folder, change, key, label, upsert};
@@ -118,6 +119,23 @@ impl Twin {
                     }
                 }
             }
+            Deed::Observe { objects } => {
+                let owner = Owner::of_source(&change.source);
+                after.retain(|_, object| object.owner != owner);
+                for upsert in objects {
+                    if let Some(other) = after.get(&upsert.key) {
+                        left.push(Left::Owned(upsert.key.clone(), other.owner.clone()));
+                        continue;
+                    }
+                    let object = Object {
+                        key: upsert.key.clone(),
+                        owner: owner.clone(),
+                        place: upsert.place.clone(),
+                        text: upsert.text.clone(),
+                    };
+                    after.insert(upsert.key.clone(), object);
+                }
+            }
             Deed::Delete { objects } => {
                 for key in objects {
                     match after.remove(key) {
@@ -220,12 +238,12 @@ fn random(dice: &mut Dice, head: Revision) -> Change {
         1 | 2 => Deed::Delete {
             objects: chosen.iter().map(|name| key(name)).collect(),
         },
+        3 => Deed::Observe {
+            objects: some(chosen, dice),
+        },
         _ => Deed::Apply {
             set: label(["shop", "base"][at(dice, 2)]),
-            upserts: chosen
-                .iter()
-                .map(|name| upsert(name, ["v1", "v2", "v3"][at(dice, 3)]))
-                .collect(),
+            upserts: some(chosen, dice),
             prune: roll(dice, 3) == 0,
         },
     };
@@ -235,6 +253,11 @@ fn random(dice: &mut Dice, head: Revision) -> Change {
         change.expected = Some(Revision(head.0.saturating_sub(roll(dice, 2))));
     }
     change
+}
+
+fn some(names: Vec<&&str>, dice: &mut Dice) -> Vec<Upsert> {
+    let mut one = |name: &&str| upsert(name, ["v1", "v2", "v3"][at(dice, 3)]);
+    names.into_iter().map(&mut one).collect()
 }
 
 fn roll(dice: &mut Dice, of: u32) -> u64 {

@@ -170,7 +170,8 @@ pub(crate) fn start(world: &World, kubeconfig: &str, more: &[&str]) -> Process {
 pub(crate) fn told(world: &World, arguments: &[&str]) -> String {
     let mut command = world.command(arguments);
     command.env("LENO_CONTEXT", world.folder().join("control.sock"));
-    ended(&mut command).expect("it ends in time").out
+    let ended = ended(&mut command).expect("it ends in time");
+    ended.out + &ended.err
 }
 
 pub(crate) fn until_told(world: &World, arguments: &[&str], words: &[&str]) -> String {
@@ -198,6 +199,99 @@ fn runs(cluster: &Cluster, pod: &str, address: &str, is_ready: bool) {
         &status,
     ];
     cluster.ask(&patch).unwrap();
+}
+
+/// Every state of a cluster has a number; one of them is held while the cluster says something else.
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn a_cluster_has_revisions_and_is_held_at_one() {
+    let cluster = Cluster::start(Tier::Api).unwrap();
+    cluster.define_all().unwrap();
+    cluster.apply(SHOP).unwrap();
+    runs(&cluster, "cart-1", "10.1.0.7", true);
+    runs(&cluster, "web-1", "10.1.0.8", true);
+    let world = World::new("");
+    let kubeconfig = cluster.kubeconfig().display().to_string();
+    let process = start(&world, &kubeconfig, &[]);
+    process.until_says(&["listening on"]);
+    let items = ["why", "shop/web-1", "http://cart.shop/items"];
+    let secret = ["why", "shop/web-1", "http://cart.shop/secret"];
+    until_told(&world, &items, &["revision 1 ", "shop/cart-1"]);
+    let history = told(&world, &["history"]);
+    assert!(
+        history.contains("as the control plane found it"),
+        "{history}"
+    );
+
+    // Who changed it, and what.
+    cluster.apply(POLICY).unwrap();
+    until_told(&world, &secret, &["revision 2 ", "R003"]);
+    let history = told(&world, &["history", "--limit", "1"]);
+    for word in ["kubectl", "seen in the cluster", "+1 ~0 -0"] {
+        assert!(history.contains(word), "{history}");
+    }
+    let diff = told(&world, &["diff", "1", "2"]);
+    assert!(diff.contains("AccessPolicy shop/cart"), "{diff}");
+
+    // What is the cluster's is not changed here, nor taken back.
+    let other = POLICY.replace("/items", "/other");
+    fs::write(world.folder().join("policy.yaml"), other).unwrap();
+    let refused = told(&world, &["apply", "-f", "policy.yaml"]);
+    for word in ["S006", "belongs to the cluster", "kubectl apply"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    let planned = told(&world, &["plan", "-f", "policy.yaml"]);
+    assert!(planned.contains("~ AccessPolicy shop/cart"), "{planned}");
+    let left = told(&world, &["rollback", "1"]);
+    for word in [
+        "nothing to change",
+        "belongs to the cluster",
+        "leno rollback 1 --hold 1h",
+    ] {
+        assert!(left.contains(word), "{left}");
+    }
+    until_told(&world, &secret, &["revision 2 ", "R003"]);
+
+    // It is held as it was, through a restart, until that is taken back.
+    let before = told(&world, &["rollback", "1", "--hold", "1h", "--dry-run"]);
+    for word in [
+        "nothing was changed",
+        "- AccessPolicy shop/cart",
+        "1 object would be served as before",
+    ] {
+        assert!(before.contains(word), "{before}");
+    }
+    let held = told(
+        &world,
+        &["rollback", "1", "--hold", "1h", "-m", "incident 7"],
+    );
+    for word in [
+        "- AccessPolicy shop/cart",
+        "1 object is served as before",
+        "leno override drop",
+    ] {
+        assert!(held.contains(word), "{held}");
+    }
+    let is_let_in = |words: &[&str]| {
+        let said = until_told(&world, &secret, words);
+        assert!(!said.contains("R003"), "{said}");
+    };
+    is_let_in(&["1 override holds", "shop/cart-1"]);
+    drop(process);
+    let process = start(&world, &kubeconfig, &[]);
+    process.until_says(&["listening on"]);
+    is_let_in(&["1 override holds", "shop/cart-1"]);
+    let checked = told(&world, &["check"]);
+    for word in ["C170", "incident 7", "as it was in revision 1"] {
+        assert!(checked.contains(word), "{checked}");
+    }
+    let again = told(&world, &["rollback", "0", "--hold", "1h"]);
+    assert!(again.contains("says hold 1 already"), "{again}");
+    let listed = told(&world, &["override", "list"]);
+    let id = listed.lines().find(|line| line.contains("hold 1")).unwrap();
+    let id = id.split_whitespace().next().unwrap();
+    told(&world, &["override", "drop", id]);
+    until_told(&world, &secret, &["R003"]);
 }
 
 #[test]

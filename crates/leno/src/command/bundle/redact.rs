@@ -65,6 +65,7 @@ pub(super) fn history(told: &History) -> History {
 
 fn past(told: &Past) -> Past {
     Past {
+        observed: told.observed,
         message: String::new(),
         ..told.clone()
     }

@@ -2,7 +2,7 @@
 
 use leno_admin::figures::moment;
 use leno_admin::{
-    Applied, AuditedOf, Change, Diff, FailingCa, Forgotten, History, Link, NextRoot, Outcome,
+    Applied, AuditedOf, Change, Diff, FailingCa, Forgotten, Held, History, Link, NextRoot, Outcome,
     OverrideChanged, OverrideTold, Overrides, OwnBundle, Past, PeerState, Proxies, Readmitting,
     Recovered, Renewed, Revoked, RootStage, RootState, RootStep, Rotated, SilentHolder, TokenMade,
     Tokens, Trust,
@@ -23,7 +23,7 @@ pub(super) fn applied(
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
     terminal.line(head(&told.status))?;
-    match (told.changes.is_empty(), told.dry_run) {
+    match (told.changes.is_empty() && told.held.is_none(), told.dry_run) {
         (true, _) => terminal.line("nothing to change")?,
         (false, true) => terminal.line("nothing was changed; what would be:")?,
         (false, false) => {}
@@ -32,12 +32,18 @@ pub(super) fn applied(
     for left in &told.left {
         terminal.line(Line::new().doubtful("! ").plain(left))?;
     }
+    if let Some(held) = &told.held {
+        self::held(held, told, terminal)?;
+    }
     render::failure::findings(&told.findings, &told.status.now, terminal)?;
-    if told.dry_run && !told.changes.is_empty() {
+    if let Some(advice) = &told.advice {
+        terminal.line(Line::new().dim("Next  ").plain(advice))?;
+    }
+    if told.dry_run && (!told.changes.is_empty() || told.held.is_some()) {
         terminal.gap()?;
         terminal.line(affected(&told.proxies))?;
     }
-    if told.made && told.watch.is_none() {
+    if told.made && told.watch.is_none() && told.advice.is_none() {
         terminal.gap()?;
         if let Some(file) = until {
             let again = "then what stands there is applied again";
@@ -48,6 +54,33 @@ pub(super) fn applied(
             0 => next,
             before => next.plain(format_args!(" · leno rollback {before}")),
         })?;
+    }
+    Ok(())
+}
+
+/// What others own and is served as it was.
+fn held(held: &Held, told: &Applied, terminal: &mut Terminal) -> anyhow::Result<()> {
+    changes(&held.changes, told.dry_run, terminal)?;
+    let until = moment(&held.until, &told.status.now);
+    let (count, served) = match held.changes.len() {
+        1 => ("1 object".to_owned(), "is"),
+        many => (format!("{many} objects"), "are"),
+    };
+    let line = match &held.id {
+        Some(id) => Line::new()
+            .plain("override ")
+            .strong(id)
+            .plain(format_args!(
+                ": until {until} {count} {served} served as before"
+            )),
+        None => Line::new().plain(format_args!(
+            "until {until} {count} would be served as before"
+        )),
+    };
+    terminal.line(line.plain("; who owns them keeps what they say"))?;
+    if let Some(id) = &held.id {
+        let next = format!("leno override drop {id} · leno check");
+        terminal.line(Line::new().dim("Next  ").plain(next))?;
     }
     Ok(())
 }

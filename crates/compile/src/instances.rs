@@ -11,6 +11,7 @@ use leno_model::view::{self, PortRef, WorkloadId};
 use leno_resources::policy::TrafficPolicySpec;
 
 use crate::access::{Blind, Policies, Targeted};
+use crate::isolation::Isolations;
 use crate::layers::Layers;
 use crate::mesh::{Answer, Instance};
 use crate::parents::Routed;
@@ -71,6 +72,7 @@ pub(crate) fn instances(
     workload: &Workload<'_>,
     targeted: &ByInstance,
     policies: &Policies<'_>,
+    isolations: &Isolations<'_>,
     told: &telemetry::Policies<'_>,
     tunings: &Layers<'_, TrafficPolicySpec>,
     blind: &mut Blind,
@@ -90,6 +92,7 @@ pub(crate) fn instances(
     let said = Said {
         ports: access.ports,
         others: access.others,
+        isolation: isolations.over(workload),
         outbound: access.outbound,
         telemetry: told.of_port(&workload.namespace, []),
     };
@@ -105,6 +108,7 @@ pub(crate) fn instances(
 pub(crate) struct Said {
     ports: BTreeMap<u16, view::WorkloadPort>,
     others: Arc<view::Access>,
+    isolation: Option<Arc<view::Isolation>>,
     outbound: Arc<view::Outbound>,
     telemetry: Arc<view::Telemetry>,
 }
@@ -116,6 +120,7 @@ impl Said {
         Self {
             ports: workload.ports.clone(),
             others: workload.other_ports.clone(),
+            isolation: workload.isolation.clone(),
             outbound: workload.outbound.clone(),
             telemetry: workload.telemetry.clone(),
         }
@@ -130,6 +135,7 @@ impl Said {
             addresses: running.addresses.clone(),
             ports: self.ports.clone(),
             other_ports: self.others.clone(),
+            isolation: self.isolation.clone(),
             outbound: self.outbound.clone(),
             telemetry: self.telemetry.clone(),
             processes: workload.processes.clone(),

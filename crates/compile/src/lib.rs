@@ -20,6 +20,7 @@ mod everywhere;
 mod filters;
 mod finding;
 mod instances;
+mod isolation;
 mod layers;
 mod matches;
 mod measures;
@@ -138,12 +139,19 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let policies = access::Policies::new(&everywhere, &policies);
     policies.note_overlaps(&mut notes);
 
+    let isolations = isolation::Isolations::read(resources, &workloads, trust_domain, &mut notes);
     let targeted = instances::targeted(&answers, &routed);
     let mut blind = access::Blind::default();
     let mut instances = BTreeMap::new();
     for workload in everybody() {
         instances.extend(instances::instances(
-            workload, &targeted, &policies, &told, &tunings, &mut blind,
+            workload,
+            &targeted,
+            &policies,
+            &isolations,
+            &told,
+            &tunings,
+            &mut blind,
         ));
     }
     policies.note_blind(&blind, &mut notes);
@@ -180,6 +188,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         answers: Arc::new(answers),
         addresses: Arc::new(addresses),
         unaddressed,
+        by_address: Arc::new(isolations.into_by_address()),
         revoked: Arc::default(),
     };
     unready.leave(&mut mesh);

@@ -70,6 +70,9 @@ pub struct Mesh {
     pub addresses: Arc<BTreeMap<Called, AddressOwner>>,
     /// The services that want an address of their own and say none: [`Mesh::give_address`].
     pub unaddressed: BTreeSet<ServiceName>,
+    /// The identities of which a `NetworkPolicy` lets in some and not others, so that where those are stands in
+    /// [`Isolation`](leno_model::view::Isolation).
+    pub by_address: Arc<BTreeSet<SpiffeId>>,
     /// Whom nobody believes any more. No resource says so: whoever knows it sets it.
     pub revoked: Arc<BTreeSet<SpiffeId>>,
 }

@@ -5,7 +5,7 @@ use core::fmt::Display;
 
 use leno_model::view::access::IpBlock;
 use leno_model::view::{self, LeftOut};
-use leno_model::{Code, Notes, Ports};
+use leno_model::{Code, Namespace, Notes, Ports};
 use leno_resources::Resources;
 use leno_resources::pod::{
     MODE, NODE, Pod, Pods, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
@@ -31,8 +31,19 @@ impl<'a> Modes<'a> {
     where
         'a: 'p,
     {
-        let own = pod.meta.labels.get(MODE).map(|mode| &**mode);
-        let namespace = pod.meta.namespace.as_ref();
+        self.said(pod.meta.namespace.as_ref(), &pod.meta.labels)
+    }
+
+    /// The same of a pod with these labels.
+    pub(crate) fn said<'p>(
+        &self,
+        namespace: Option<&Namespace>,
+        labels: &'p BTreeMap<Arc<str>, Arc<str>>,
+    ) -> Option<&'p str>
+    where
+        'a: 'p,
+    {
+        let own = labels.get(MODE).map(|mode| &**mode);
         own.or_else(|| self.0.get(namespace?.as_str()).copied())
     }
 

@@ -14,7 +14,7 @@ use core::net::IpAddr;
 
 use leno_model::address::reach;
 use leno_model::view::{PortRef, WorkloadId};
-use leno_model::{Name, Namespace, Network, Note, Notes};
+use leno_model::{Name, Namespace, Network, Note, Notes, SpiffeId};
 use leno_resources::pod::{Pod, Pods};
 use leno_resources::service::ServiceSpec;
 use leno_resources::{Object, Resources};
@@ -40,7 +40,10 @@ pub fn with_pods(
     pods: &Arc<Pods>,
 ) -> Option<(Mesh, Notes)> {
     let changed = Changed::between(&resources.pods, pods);
-    if !resources.overrides.is_empty() || changed.is_spoken_of(resources, notes, pods) {
+    if !resources.overrides.is_empty()
+        || changed.is_spoken_of(resources, notes, pods)
+        || changed.are_told_apart(mesh)
+    {
         return None;
     }
     let here = changed.surroundings(resources, pods);
@@ -136,6 +139,20 @@ impl<'a> Changed<'a> {
         };
         let mut lasting = notes.iter().filter(|note| !is_of_pods(note));
         lasting.any(is_of_pod) || self.are_in_slice(resources, pods)
+    }
+
+    /// Whether a `NetworkPolicy` lets in some of those who act as they do, by their addresses, and not others.
+    fn are_told_apart(&self, mesh: &Mesh) -> bool {
+        let identity = |pod: &ChangedPod<'_>, it: &Pod| SpiffeId {
+            trust_domain: mesh.settings.trust_domain.clone(),
+            namespace: pod.name.0.clone(),
+            service_account: it.service_account.clone(),
+        };
+        let is_apart = |pod: &ChangedPod<'_>| {
+            let mut both = pod.both();
+            both.any(|it| mesh.by_address.contains(&identity(pod, it)))
+        };
+        !mesh.by_address.is_empty() && self.pods.iter().any(is_apart)
     }
 
     fn are_in_slice(&self, resources: &Resources, pods: &Pods) -> bool {

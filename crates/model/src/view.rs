@@ -5,6 +5,7 @@
 //! per workload port, and what the spec lets be wrong is a variant that says so.
 
 pub mod access;
+pub mod isolation;
 pub mod outbound;
 pub mod pod;
 pub mod probe;
@@ -20,6 +21,7 @@ pub use access::{
     Access, AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, Mtls,
     RequestMatch, Stance, Within,
 };
+pub use isolation::{AddressBlock, At, Ingress, Isolation, Peers};
 pub use outbound::{Outbound, OutboundRule};
 pub use pod::{LeftOut, Pod};
 pub use probe::Probe;

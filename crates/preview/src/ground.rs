@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use leno_compile::{Instance, Mesh, ViewOf};
-use leno_model::view::{Access, PortRef, WorkloadId};
+use leno_model::view::{Access, Isolation, PortRef, WorkloadId};
 use leno_model::{Network, SpiffeId};
 use leno_traffic::{Scope, Table};
 
@@ -32,6 +32,8 @@ pub(crate) struct Receiver<'m> {
     pub(crate) alike: usize,
     /// What stands over the port.
     pub(crate) access: &'m Arc<Access>,
+    /// What stands over all its ports.
+    pub(crate) isolation: Option<&'m Arc<Isolation>>,
 }
 
 impl<'m> Ground<'m> {
@@ -109,6 +111,7 @@ fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> V
         let alike = receivers.iter_mut().find(|known| {
             known.port == port
                 && known.in_plain == in_plain
+                && known.isolation == workload.isolation.as_ref()
                 && (Arc::ptr_eq(known.access, access) || known.access == access)
         });
         match alike {
@@ -119,6 +122,7 @@ fn receivers<'i>(instances: impl Iterator<Item = (&'i Arc<Instance>, u16)>) -> V
                 in_plain,
                 alike: 1,
                 access,
+                isolation: workload.isolation.as_ref(),
             }),
         }
     }

@@ -8,7 +8,8 @@ use leno_model::flow::Side;
 use leno_model::view::access::{ExternalAuth, Jwt, JwtIssuer};
 use leno_model::view::route::Part;
 use leno_model::view::{
-    Access, AccessRule, Action, Backend, PortRef, Probe, Routes, Rule, ServicePort,
+    Access, AccessRule, Action, Backend, Ingress, Isolation, PortRef, Probe, Routes, Rule,
+    ServicePort,
 };
 
 use crate::call::Call;
@@ -123,8 +124,12 @@ impl<'g> Sameness<'g> {
         *self.gates.entry(place).or_insert_with(|| {
             let both = [before, after].map(|ground| reached(ground, call));
             let asked = both.iter().flatten().filter(|it| it.in_plain.is_none());
-            let accesses: Vec<_> = asked.map(|it| it.access).collect();
-            alike(&accesses)
+            let asked: Vec<_> = asked.collect();
+            let mut pairs = asked.iter().zip(asked.iter().skip(1));
+            match pairs.all(|(one, other)| same_isolation(one.isolation, other.isolation)) {
+                true => alike(&asked.iter().map(|it| it.access).collect::<Vec<_>>()),
+                false => Alike::Nothing,
+            }
         })
     }
 }
@@ -242,12 +247,28 @@ fn same_receivers(one: &[Receiver<'_>], other: &[Receiver<'_>]) -> bool {
         one.port == other.port
             && one.in_plain == other.in_plain
             && same_access(one.access, other.access)
+            && same_isolation(one.isolation, other.isolation)
     };
     one.len() == other.len() && one.iter().zip(other).all(is_same)
 }
 
 fn same_access(one: &Arc<Access>, other: &Arc<Access>) -> bool {
     Arc::ptr_eq(one, other) || one == other || bare(one) == bare(other)
+}
+
+fn same_isolation(one: Option<&Arc<Isolation>>, other: Option<&Arc<Isolation>>) -> bool {
+    one == other || one.map(|it| bare_isolation(it)) == other.map(|it| bare_isolation(it))
+}
+
+fn bare_isolation(isolation: &Isolation) -> Isolation {
+    let rules = isolation.rules.iter().map(|rule| Ingress {
+        origin: unplaced(&rule.origin),
+        ..rule.clone()
+    });
+    Isolation {
+        by: isolation.by.iter().map(unplaced).collect(),
+        rules: rules.collect(),
+    }
 }
 
 /// Whether two rules say the same.

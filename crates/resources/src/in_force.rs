@@ -74,6 +74,19 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
         }
         ("EndpointSlice", ["endpoints", _, "addresses", ..]) => "nobody is called there",
         ("EndpointSlice", ["ports", _, "port"]) => "this port does not exist",
+        ("NetworkPolicy", ["spec", "ingress", _, "from" | "ports", _, ..]) => {
+            "this entry lets nobody in"
+        }
+        ("NetworkPolicy", ["spec", "ingress", _, ..]) => "this rule lets nobody in",
+        ("NetworkPolicy", ["spec", "egress", _, ..]) => {
+            "the network of the cluster holds what it says"
+        }
+        ("NetworkPolicy", ["spec", "policyTypes", ..]) => {
+            "it counts as one about calls that come in and about those that go out"
+        }
+        ("NetworkPolicy", _) => {
+            "it lets nobody in by the mesh, to the pods that it readably selects: without a selector, all of its namespace"
+        }
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",
         ("MeshWorkload", ["spec", "instances", _, ..]) => "this instance takes no calls",

@@ -10,6 +10,7 @@ use crate::gateway::{
     GrpcRouteSpec, HttpRouteSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec,
 };
 use crate::mesh::{MeshSpec, MeshWorkloadSpec};
+use crate::network_policy::NetworkPolicySpec;
 use crate::object::Objects;
 use crate::peer::MeshPeerSpec;
 use crate::pod::Pods;
@@ -201,6 +202,9 @@ kinds! {
     reference_grants: ReferenceGrantSpec is "ReferenceGrant", "referencegrants"
         in ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
         namespaced true, spec required true;
+    /// From where callers come, as the network of a cluster holds it too.
+    network_policies: NetworkPolicySpec is "NetworkPolicy", "networkpolicies" in ["networking.k8s.io/v1"],
+        namespaced true, spec required false;
     /// Who may call.
     access_policies: AccessPolicySpec is "AccessPolicy", "accesspolicies" in ["leno.dev/v1alpha1"],
         namespaced true, spec required false;

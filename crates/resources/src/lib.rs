@@ -27,6 +27,8 @@
 //! | `MeshPeer` spec | no identity of its trust domain is believed |
 //! | `Service` selector | it selects nothing |
 //! | `EndpointSlice` endpoint or port | it does not exist |
+//! | `NetworkPolicy` rule about those who come in, or an entry of one | it lets nobody in |
+//! | `NetworkPolicy` spec | it lets nobody in to what it readably selects |
 //! | `Service`, `MeshWorkload` port or instance | it does not exist |
 //! | `MeshWorkload` service account | it acts as nobody: none of its instances exists |
 //! | `TelemetryPolicy` redaction | of paths and headers nothing is told in the access log and in spans |
@@ -47,6 +49,7 @@ pub mod gateway;
 mod in_force;
 mod kinds;
 pub mod mesh;
+pub mod network_policy;
 mod object;
 mod part;
 pub mod peer;

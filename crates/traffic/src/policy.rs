@@ -5,6 +5,7 @@ mod bearer;
 mod cookies;
 mod external;
 pub(crate) mod gate;
+mod isolation;
 mod meets;
 mod permit;
 mod probe;
@@ -17,7 +18,7 @@ use core::net::SocketAddr;
 
 use leno_jwt::Proven;
 use leno_model::view::access::ExternalAuth;
-use leno_model::view::{AccessRule, HeaderChanges, Probe, WorkloadId};
+use leno_model::view::{AccessRule, HeaderChanges, Isolation, Probe, WorkloadId};
 use leno_model::{Namespace, SpiffeId, TrustDomain, Wall};
 use leno_protocol::Request;
 
@@ -60,6 +61,8 @@ pub(crate) struct Target<'t> {
     pub(crate) port: u16,
     /// Health checks of the workload's own.
     pub(crate) probes: &'t [Probe],
+    /// From where calls come to it.
+    pub(crate) isolation: Option<&'t Arc<Isolation>>,
 }
 
 impl<'t> Policy<'t> {
@@ -356,7 +359,11 @@ impl<'t> Policy<'t> {
         if let Some(verdict) = self.judge_probe(call) {
             return verdict;
         }
-        let verdict = judge(gate, call);
+        let verdict = match (isolation::judge(target, call), judge(gate, call)) {
+            (Some(Verdict::Deny(denied)), _) => Verdict::Deny(denied),
+            (Some(isolated), Verdict::Allow(_) | Verdict::Undecided(_)) => isolated,
+            (Some(_) | None, verdict) => verdict,
+        };
         let Fact::Known(Some(caller)) = claim.caller else {
             return verdict;
         };

@@ -67,9 +67,10 @@ impl Detail {
 
 /// `rule 2`, or `rule 2 (canary)`: which of its object's rules one is, counted from 1 as people do.
 pub(crate) fn numbered(origin: &Origin, name: Option<&str>) -> String {
-    let place = origin
-        .pointer
-        .strip_prefix("/spec/rules/")
+    let pointer = &origin.pointer;
+    let rules = pointer.strip_prefix("/spec/rules/");
+    let place = rules
+        .or_else(|| pointer.strip_prefix("/spec/ingress/"))
         .and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
     match (place, name) {
         (Some(place), Some(name)) => format!("rule {} ({name})", place.saturating_add(1)),

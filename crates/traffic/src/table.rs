@@ -5,8 +5,8 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 
 use leno_model::view::{
-    Access, Action, Backend, EndpointSlice, PortRef, Probe, Protocol, Routes, ServicePort, Tuning,
-    View, Workload, WorkloadId,
+    Access, Action, Backend, EndpointSlice, Isolation, PortRef, Probe, Protocol, Routes,
+    ServicePort, Tuning, View, Workload, WorkloadId,
 };
 use leno_model::{Name, Namespace, Network, Origin, ServiceName, Subscription};
 
@@ -36,6 +36,7 @@ struct Gates {
     ports: BTreeMap<u16, (Arc<Gate>, Arc<Report>)>,
     others: (Arc<Gate>, Arc<Report>),
     probes: Arc<[Probe]>,
+    isolation: Option<Arc<Isolation>>,
 }
 
 impl Table {
@@ -138,6 +139,7 @@ impl Table {
             workload,
             port,
             probes: &gates.probes,
+            isolation: gates.isolation.as_ref(),
         };
         Some(Policy::inbound(self, target, gate))
     }
@@ -338,6 +340,7 @@ impl Reused {
                 Report::next(before(None), &workload.telemetry),
             ),
             probes: Arc::clone(&workload.probes),
+            isolation: workload.isolation.clone(),
         }
     }
 

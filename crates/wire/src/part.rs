@@ -2,6 +2,7 @@
 
 mod access;
 mod external;
+mod isolation;
 mod jwt;
 mod mesh;
 pub(crate) mod pod;
@@ -40,6 +41,7 @@ pub const FEATURES: &[&str] = &[
     feature::ATTEMPT_TIMEOUT,
     feature::BACKEND_REWRITE,
     feature::CORS,
+    feature::ISOLATION,
     feature::MIRROR,
     feature::PEERS,
     feature::RETRY_UNANSWERED,
@@ -60,6 +62,7 @@ mod feature {
     pub(super) const ATTEMPT_TIMEOUT: &str = "attempt-timeout";
     pub(super) const BACKEND_REWRITE: &str = "backend-rewrite";
     pub(super) const CORS: &str = "cors";
+    pub(super) const ISOLATION: &str = "isolation";
     pub(super) const MIRROR: &str = "mirror";
     /// A default of `Allow` lets nobody of another trust domain in.
     pub(super) const PEERS: &str = "peers";

@@ -40,6 +40,7 @@ impl Known {
             answers: Arc::default(),
             addresses: Arc::default(),
             unaddressed: BTreeSet::new(),
+            by_address: Arc::default(),
             revoked: view.revoked.clone(),
         };
         let asked = neighbours.iter().map(AsRef::as_ref);
@@ -79,6 +80,7 @@ impl Mesh {
                 addresses: Vec::new(),
                 ports: BTreeMap::new(),
                 other_ports: Arc::new(Access::open()),
+                isolation: None,
                 outbound: Arc::default(),
                 telemetry: Arc::default(),
                 processes: Arc::default(),

@@ -7,6 +7,7 @@ mod calls;
 mod cases;
 mod drawn;
 mod find;
+mod isolation;
 mod mutations;
 mod order;
 mod pods;

@@ -62,6 +62,15 @@ metadata: {name: cart, namespace: shop}
 spec:
   targetRefs: [{kind: Service, name: cart}]
   rules: [{from: [{identities: [shop/web]}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: cart, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: cart}}
+  ingress:
+  - from: [{podSelector: {matchLabels: {tier: back}}}, {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: bank}}}]
+    ports: [{port: web}]
 ";
 
 /// One of so many.

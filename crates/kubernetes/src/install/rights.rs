@@ -135,6 +135,7 @@ mod tests {
             r#"list watch: "discovery.k8s.io" endpointslices"#,
             r#"list watch: "gateway.networking.k8s.io" grpcroutes httproutes referencegrants tcproutes tlsroutes"#,
             r#"list watch: "leno.dev" accesspolicies meshes meshpeers meshworkloads telemetrypolicies trafficpolicies"#,
+            r#"list watch: "networking.k8s.io" networkpolicies"#,
             r#"patch: "gateway.networking.k8s.io" grpcroutes/status httproutes/status tcproutes/status tlsroutes/status"#,
             r#"patch: "leno.dev" accesspolicies/status meshes/status meshpeers/status meshworkloads/status telemetrypolicies/status trafficpolicies/status"#,
             r#"create: "" events"#,

@@ -8,6 +8,7 @@ use crate::origin::Origin;
 use crate::process::ProcessMatch;
 use crate::spiffe::SpiffeId;
 use crate::view::access::{Access, IpBlock};
+use crate::view::isolation::Isolation;
 use crate::view::outbound::Outbound;
 use crate::view::pod::Pod;
 use crate::view::probe::Probe;
@@ -256,6 +257,8 @@ pub struct Workload {
     pub ports: BTreeMap<u16, WorkloadPort>,
     /// Who may reach any other port.
     pub other_ports: Arc<Access>,
+    /// From where calls of the mesh come to which of its ports; `None`: from everywhere to all.
+    pub isolation: Option<Arc<Isolation>>,
     /// Which hosts outside the mesh it may call.
     pub outbound: Arc<Outbound>,
     /// What its own proxy tells of calls to any other port.

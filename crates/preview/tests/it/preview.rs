@@ -531,3 +531,30 @@ fn a_rule_by_address_refuses_calls_to_those_of_the_mesh_that_have_no_proxy() {
          AccessPolicy shop/out outbound rule 1 (in 10.0.0.0/24) [AccessPolicy shop/out /spec/outbound/rules/0]",
     );
 }
+
+#[test]
+fn calls_that_a_network_policy_would_keep_out_break_at_its_rule() {
+    let policy = |ports: &str| {
+        format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: cart, namespace: shop}},
+              spec: {{podSelector: {{matchLabels: {{app: cart}}}},
+                     ingress: [{{from: [{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: shop}}}}}}],
+                                ports: [{ports}]}}]}}}}"
+        )
+    };
+    let calls = "
+    web > cart:8080 GET /items 200 x4
+    10.8.0.1 > cart:8080 GET /items 200 x2
+    web > db:5432 tcp x3";
+    let breaks = "breaks 4 shop/web > shop/cart:8080 GET /items 200 -> 403 R003: \
+                  NetworkPolicy shop/cart lets in others, or to other ports, alone [NetworkPolicy shop/cart /spec/podSelector]";
+    check(
+        &policy("{port: 8080}"),
+        &policy("{port: 9090}"),
+        calls,
+        breaks,
+    );
+    check("", &policy("{port: 8080}"), calls, "");
+    let moved = format!("# A line more.\n{}", policy("{port: 8080}"));
+    check(&policy("{port: 8080}"), &moved, calls, "");
+}

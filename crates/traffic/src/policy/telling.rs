@@ -8,6 +8,7 @@ use leno_protocol::Request;
 
 use crate::caller::{Claim, Fact, Missing};
 use crate::policy::gate::Gate;
+use crate::policy::isolation;
 use crate::policy::meets::{Asked, Call};
 use crate::policy::{Allowed, Before, Denied, Policy, Verdict};
 use crate::story::{Detail, Known, Outcome, Step, StepKind, Story, first_details, numbered};
@@ -57,7 +58,9 @@ impl<'t> Policy<'t> {
                     believed,
                     own: &self.table.view().settings.trust_domain,
                 };
-                passed_over(gate, call)
+                let mut details = isolation::told(target, call);
+                details.extend(passed_over(gate, call));
+                details
             }
         };
         let is_let_in = match &verdict {

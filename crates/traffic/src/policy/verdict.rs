@@ -8,13 +8,14 @@ use alloc::{
 };
 
 use leno_model::view::access::ExternalAuth;
-use leno_model::view::{AccessRule, Effect, Probe, WorkloadId};
+use leno_model::view::{AccessRule, Effect, Isolation, Probe, WorkloadId};
 use leno_model::{Code, Origin, SpiffeId, TrustDomain};
 
 use crate::caller::Missing;
 use crate::outside::NotLetOut;
 use crate::policy::bearer::{RefusedToken, WhyRefused};
 use crate::policy::external::{Dissent, Silence};
+use crate::policy::isolation;
 use crate::policy::meets::Unclear;
 use crate::policy::telling::named;
 
@@ -94,6 +95,9 @@ pub enum Denied {
     /// Rules allow others, and none allows this.
     #[error("no AccessPolicy allows it")]
     NoAllowRule,
+    /// A `NetworkPolicy` selects whom it is for, and none lets the caller in to the port.
+    #[error("{} lets in others, or to other ports, alone", isolation::named(.0))]
+    Isolated(Arc<Isolation>),
     /// No rule speaks of it, and the default is to allow: that is said of this mesh, and the caller is of
     /// another trust domain.
     #[error("no AccessPolicy allows it, and a default of Allow is not about callers of {0}")]
@@ -135,6 +139,7 @@ impl Denied {
             | Self::NotUnderstood(rule)
             | Self::InRing(rule)
             | Self::Unclear(rule, _) => Some(&rule.origin),
+            Self::Isolated(isolation) => isolation.by.first(),
             Self::Token(refused) => refused.origin.as_ref(),
             Self::NoToken(origin) | Self::NoTokenInStream(origin) => Some(origin),
             Self::NotLetOut(not) => not.origin(),
@@ -157,7 +162,7 @@ impl Denied {
     pub fn code(&self) -> Code {
         match self {
             Self::Plain(_) | Self::NotOurs => Code::R002,
-            Self::NoAllowRule | Self::ByDefault(_) => Code::R003,
+            Self::NoAllowRule | Self::ByDefault(_) | Self::Isolated(_) => Code::R003,
             Self::OfPeer(_) => Code::R066,
             Self::ByRule(_) => Code::R004,
             Self::NotUnderstood(_) => Code::R005,
@@ -210,6 +215,7 @@ impl Denied {
             | Self::NotAsked(_)
             | Self::NotTold(_)
             | Self::NoAllowRule
+            | Self::Isolated(_)
             | Self::OfPeer(_)
             | Self::ByDefault(_)
             | Self::AmbiguousPath
@@ -240,6 +246,7 @@ impl Denied {
             | Self::InRing(_)
             | Self::Unclear(..)
             | Self::NoAllowRule
+            | Self::Isolated(_)
             | Self::OfPeer(_)
             | Self::NotLetOut(_)
             | Self::ByDefault(_) => 403,

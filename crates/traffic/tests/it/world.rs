@@ -205,6 +205,7 @@ impl World {
             )]
             .into(),
             other_ports: Arc::new(Access::open()),
+            isolation: None,
             outbound: Arc::default(),
             telemetry: Arc::default(),
             processes: Arc::default(),

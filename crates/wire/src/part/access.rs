@@ -55,8 +55,8 @@ pub(crate) enum EffectMessage {
     Audit = 4,
     /// Somebody is asked. Who does not know it takes it for a rule that is not understood.
     Ask = 5,
-    /// Nothing follows for who knows where tokens stand; who does not takes it for such a rule, too.
-    Tokens = 6,
+    /// Nothing follows for who knows what it needs; who does not takes it for such a rule, too.
+    Needs = 6,
     /// Whoever would have to be asked is in a ring. Who does not know it takes it for the same.
     Ring = 7,
 }
@@ -74,7 +74,7 @@ fn effect_message(effect: Effect) -> EffectMessage {
 /// `None` for one that is not known.
 fn effect(message: i32, also: bool) -> Option<Effect> {
     match EffectMessage::try_from(message).ok()? {
-        EffectMessage::Unset | EffectMessage::Ask | EffectMessage::Tokens => None,
+        EffectMessage::Unset | EffectMessage::Ask | EffectMessage::Needs => None,
         EffectMessage::Allow if also => Some(Effect::AllowAlso),
         EffectMessage::Allow => Some(Effect::Allow),
         EffectMessage::Deny => Some(Effect::Deny),
@@ -119,7 +119,7 @@ impl Carried for Access {
     fn from_message(mut message: AccessMessage) -> Result<Self, Misfit> {
         let is_asked = |rule: &AccessRuleMessage| rule.external.is_some() && !lacks(&rule.needs);
         let is_met = |rule: &AccessRuleMessage| {
-            rule.effect == i32::from(EffectMessage::Tokens) && !lacks(&rule.needs)
+            rule.effect == i32::from(EffectMessage::Needs) && !lacks(&rule.needs)
         };
         message.rules.retain(|rule| !is_met(rule));
         let (asks, rules) = message.rules.into_iter().partition(is_asked);
@@ -179,6 +179,18 @@ pub(crate) struct AccessRuleMessage {
     /// Features without which the rule means something else than it says.
     #[prost(string, repeated, tag = "15")]
     pub(crate) needs: Vec<String>,
+}
+
+impl AccessRuleMessage {
+    /// A rule by which whoever lacks `feature` lets nobody in.
+    pub(crate) fn guard(origin: &Origin, feature: &str) -> Self {
+        Self {
+            origin: Some(origin.to_message()),
+            effect: EffectMessage::Needs.into(),
+            needs: vec![feature.into()],
+            ..Self::default()
+        }
+    }
 }
 
 impl Carried for AccessRule {
@@ -285,12 +297,10 @@ fn unless_cookies_are_read(jwt: &Jwt) -> Option<AccessRuleMessage> {
     let in_cookie = |place: &TokenPlace| matches!(place, TokenPlace::Cookie(_));
     let mut issuers = jwt.issuers.iter();
     let issuer = issuers.find(|issuer| issuer.from.iter().any(in_cookie))?;
-    Some(AccessRuleMessage {
-        origin: Some(issuer.origin.to_message()),
-        effect: EffectMessage::Tokens.into(),
-        needs: vec![feature::ACCESS_TOKEN_COOKIES.into()],
-        ..AccessRuleMessage::default()
-    })
+    Some(AccessRuleMessage::guard(
+        &issuer.origin,
+        feature::ACCESS_TOKEN_COOKIES,
+    ))
 }
 
 /// Every value of a list; in the place of one that cannot be read, the one that matches all.

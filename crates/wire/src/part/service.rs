@@ -16,6 +16,7 @@ use crate::carried::{
     Carried, Misfit, carried_enum, from_list, from_option, port, required, to_list,
 };
 use crate::part::access::{AccessMessage, IpBlockMessage, OutboundMessage};
+use crate::part::isolation::{self, IsolationMessage};
 use crate::part::lacks;
 use crate::part::mesh::ProbeMessage;
 use crate::part::pod::PodMessage;
@@ -370,6 +371,9 @@ pub(crate) struct WorkloadMessage {
     probes: Vec<ProbeMessage>,
     #[prost(message, optional, tag = "11")]
     pod: Option<PodMessage>,
+    /// Who does not know it lets nobody in, by a rule of each port.
+    #[prost(message, optional, tag = "12")]
+    isolation: Option<IsolationMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -467,12 +471,30 @@ impl WorkloadMessage {
         let access = all.flat_map(AccessMessage::needs);
         access.chain(outbound).chain(processes)
     }
+
+    /// As one has it who knows nothing of isolation.
+    #[cfg(test)]
+    pub(crate) fn forget_isolation(&mut self) {
+        self.isolation = None;
+        let ports = self.ports.iter_mut().flat_map(|port| &mut port.access);
+        let rules = ports
+            .chain(&mut self.other_ports)
+            .flat_map(|it| &mut it.rules);
+        let needs = rules.flat_map(|rule| &mut rule.needs);
+        needs.for_each(|need| need.insert_str(0, "unknown-"));
+    }
 }
 
 impl Carried for Workload {
     type Message = WorkloadMessage;
 
     fn to_message(&self) -> WorkloadMessage {
+        let guard = self.isolation.as_ref().and_then(|it| isolation::guard(it));
+        let access = |access: &Access| {
+            let mut message = access.to_message();
+            message.rules.extend(guard.clone());
+            message
+        };
         WorkloadMessage {
             id: Some(self.id.to_message()),
             identity: self.identity.to_message(),
@@ -484,16 +506,17 @@ impl Carried for Workload {
                 .map(|(number, port)| WorkloadPortMessage {
                     number: (*number).into(),
                     protocol: port.protocol.to_message(),
-                    access: Some(port.access.to_message()),
+                    access: Some(access(&port.access)),
                     telemetry: telemetry::to_message(&port.telemetry),
                     proxied: Some(port.proxied.to_message()),
                 })
                 .collect(),
-            other_ports: Some(self.other_ports.to_message()),
+            other_ports: Some(access(&self.other_ports)),
             telemetry: telemetry::to_message(&self.telemetry),
             processes: to_list(&self.processes),
             probes: to_list(&self.probes),
             pod: self.pod.as_ref().map(|pod| pod.to_message()),
+            isolation: self.isolation.as_ref().map(|it| it.to_message()),
             outbound: (!self.outbound.is_unsaid()).then(|| self.outbound.to_message()),
         }
     }
@@ -528,6 +551,7 @@ impl Carried for Workload {
             processes: from_list(processes)?.into(),
             probes: from_list(message.probes)?.into(),
             pod: from_option(message.pod)?.map(Arc::new),
+            isolation: from_option(message.isolation)?.map(Arc::new),
             outbound: Arc::new(from_option(message.outbound)?.unwrap_or_default()),
         })
     }

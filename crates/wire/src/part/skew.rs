@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use leno_model::view::{
-    Access, AccessRule, Action, Effect, Except, Generation, HeaderChanges, HostMatch, OutboundRule,
-    Protocol, Redirect, Routes, Rule, Service, ServicePort, Settings, Unknown, View, Workload,
-    WorkloadId, WorkloadPort,
+    Access, AccessRule, Action, Effect, Except, Generation, HeaderChanges, HostMatch, Isolation,
+    OutboundRule, Protocol, Redirect, Routes, Rule, Service, ServicePort, Settings, Stance,
+    Unknown, View, Workload, WorkloadId, WorkloadPort,
 };
 use leno_model::{
     Code, Name, Namespace, Network, Origin, ProcessMatch, ServiceName, SpiffeId, TrustDomain,
@@ -58,6 +58,7 @@ fn view() -> View {
         addresses: Vec::new(),
         ports: BTreeMap::from([(8080, port)]),
         other_ports: Arc::new(Access::open()),
+        isolation: None,
         outbound: Arc::default(),
         telemetry: Arc::default(),
         pod: None,
@@ -294,6 +295,45 @@ fn a_kind_of_part_that_a_proxy_does_not_know_is_not_offered() {
             assert_eq!(effects(held), [Effect::Allow; 2]);
             assert_eq!(server.lacks().iter().collect::<Vec<_>>(), lacks);
         }
+    }
+}
+
+#[test]
+fn who_knows_nothing_of_isolation_lets_nobody_in_where_there_is_some() {
+    let mut view = view();
+    for workload in view.workloads.values_mut() {
+        Arc::make_mut(workload).isolation = Some(Arc::new(Isolation {
+            by: vec![origin()],
+            rules: Vec::new(),
+        }));
+    }
+    let parts = parts_of(&view).into_iter();
+    let messages = parts.filter_map(|part| match PartMessage::decode(&*part.encode()) {
+        Ok(PartMessage {
+            kind: Some(Kind::Workload(workload)),
+            ..
+        }) => Some(*workload),
+        _ => None,
+    });
+    for mut message in messages {
+        let known = Workload::from_message(message.clone()).unwrap();
+        let port = known.ports.values().next().unwrap();
+        assert_eq!(
+            port.access.rules.len(),
+            2,
+            "who knows it has no other rules"
+        );
+        assert_eq!(known.other_ports.stance, Stance::Allow);
+        // As one reads it to whom both the field and the feature say nothing.
+        message.forget_isolation();
+        let older = Workload::from_message(message).unwrap();
+        let denies = |access: &Access| {
+            let mut rules = access.rules.iter();
+            let is_whole = |rule: &AccessRule| rule.callers.is_empty() && rule.requests.is_empty();
+            rules.any(|rule| rule.effect == Effect::NotUnderstood && is_whole(rule))
+        };
+        assert!(older.ports.values().all(|port| denies(&port.access)));
+        assert!(denies(&older.other_ports));
     }
 }
 

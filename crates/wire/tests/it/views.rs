@@ -548,6 +548,7 @@ impl Maker {
                 .into_iter()
                 .collect(),
             other_ports: self.access(),
+            isolation: self.maybe(|maker| Arc::new(maker.isolation())),
             outbound: Arc::new(self.outbound()),
             telemetry: self.telemetry(),
             probes: self.some(2, Self::probe).into(),
@@ -560,6 +561,34 @@ impl Maker {
                     sha256: maker.maybe(|maker| maker.one(&[[0; 32], [7; 32]])),
                 })
                 .into(),
+        }
+    }
+
+    fn isolation(&mut self) -> Isolation {
+        let block = |maker: &mut Self| IpBlock::new(maker.ip(), 8).unwrap();
+        let from = |maker: &mut Self| Peers {
+            blocks: maker.some(2, |maker| AddressBlock {
+                block: block(maker),
+                except: maker.some(2, block),
+            }),
+            namespaces: maker.some(2, Self::namespace).into_iter().collect(),
+            accounts: maker
+                .some(2, |maker| {
+                    let addresses = maker.maybe(|maker| maker.some(2, Self::ip));
+                    let at = addresses
+                        .map_or(At::Anywhere, |all| At::Addresses(all.into_iter().collect()));
+                    ((maker.namespace(), maker.name()), at)
+                })
+                .into_iter()
+                .collect(),
+        };
+        Isolation {
+            by: [vec![self.origin()], self.some(2, Self::origin)].concat(),
+            rules: self.some(2, |maker| Ingress {
+                origin: maker.origin(),
+                ports: maker.some(2, |maker| maker.one(&["22", "8000-8010"]).parse().unwrap()),
+                from: maker.maybe(|maker| Arc::new(from(maker))),
+            }),
         }
     }
 

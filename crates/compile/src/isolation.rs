@@ -1,0 +1,165 @@
+//! From where calls come to which ports: each `NetworkPolicy` read, and those that select a workload gathered over it.
+
+mod findings;
+mod peers;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    sync::Arc,
+    vec::Vec,
+};
+
+use leno_model::view::{Ingress, Isolation, Peers};
+use leno_model::{Namespace, Notes, Ports, SpiffeId, TrustDomain};
+use leno_resources::network_policy::{IngressRule, NetworkPolicySpec, NetworkPort, PolicyType};
+use leno_resources::service::{TargetPort, TransportProtocol};
+use leno_resources::{Object, Resources};
+
+use crate::finding;
+use crate::isolation::peers::Callers;
+use crate::workloads::Workload;
+
+/// All policies that hold what comes in, and what they say.
+#[derive(Default)]
+pub(crate) struct Isolations<'a> {
+    by_namespace: BTreeMap<Namespace, Vec<Policy<'a>>>,
+    /// The identities of which some are let in and others not, by where they come from.
+    by_address: BTreeSet<SpiffeId>,
+}
+
+/// A policy that holds what comes in.
+struct Policy<'a> {
+    object: &'a Object<NetworkPolicySpec>,
+    /// What of it could be read; nothing selects all pods.
+    spec: Option<&'a NetworkPolicySpec>,
+    rules: Vec<Rule<'a>>,
+}
+
+/// A rule that lets somebody in.
+struct Rule<'a> {
+    /// Where it stands among those of its object.
+    place: usize,
+    rule: &'a IngressRule,
+    from: Option<Arc<Peers>>,
+}
+
+impl<'a> Isolations<'a> {
+    /// Reads them, for a mesh of these workloads. Grows with the policies, and for each of their selectors with the
+    /// workloads that it is asked about.
+    pub(crate) fn read(
+        resources: &'a Resources,
+        workloads: &[Workload<'_>],
+        own: &TrustDomain,
+        notes: &mut Notes,
+    ) -> Self {
+        let mut isolations = Self::default();
+        if resources.network_policies.is_empty() {
+            return isolations;
+        }
+        let mut callers = Callers::of(resources, workloads, own);
+        findings::note(resources, &callers, notes);
+        for object in resources.network_policies.iter() {
+            let namespace = finding::namespace(object);
+            let spec = object.spec.partly();
+            if !spec.is_none_or(|spec| spec.is_about(PolicyType::Ingress)) {
+                continue;
+            }
+            let policies = isolations
+                .by_namespace
+                .entry(namespace.clone())
+                .or_default();
+            policies.push(Policy {
+                object,
+                spec,
+                rules: rules(object, &namespace, &mut callers),
+            });
+        }
+        isolations.by_address = callers.into_split();
+        isolations
+    }
+
+    /// What stands before a workload; `None` if no policy selects it.
+    //= NetworkPolicySpec ingress: "Traffic is allowed to a pod if there are no NetworkPolicies selecting the pod (and
+    //= cluster policy otherwise allows the traffic), OR if the traffic source is the pod's local node, OR if the traffic
+    //= matches at least one ingress rule across all of the NetworkPolicy objects whose podSelector matches the pod."
+    pub(crate) fn over(&self, workload: &Workload<'_>) -> Option<Arc<Isolation>> {
+        let policies = self.by_namespace.get(&workload.namespace)?.iter();
+        let selecting: Vec<_> = policies.filter(|it| it.selects(workload)).collect();
+        let origin = |policy: &&Policy<'_>| policy.object.origin("/spec/podSelector");
+        let rules = selecting.iter().flat_map(|policy| policy.over(workload));
+        (!selecting.is_empty()).then(|| {
+            Arc::new(Isolation {
+                by: selecting.iter().map(origin).collect(),
+                rules: rules.collect(),
+            })
+        })
+    }
+
+    /// The identities of which some are let in and others not, by where they come from.
+    pub(crate) fn into_by_address(self) -> BTreeSet<SpiffeId> {
+        self.by_address
+    }
+}
+
+impl Policy<'_> {
+    /// Whether it is about a workload. What cannot be read of its selector leaves nobody out.
+    fn selects(&self, workload: &Workload<'_>) -> bool {
+        let selector = self.spec.and_then(|spec| spec.pod_selector.as_ref());
+        let selects = selector.and_then(|it| it.matches(&workload.outline.meta.labels));
+        selects.unwrap_or(true)
+    }
+
+    /// Its rules, for the ports of a workload. One that is about none of them says nothing there.
+    fn over(&self, workload: &Workload<'_>) -> Vec<Ingress> {
+        let rules = self.rules.iter().filter_map(|rule| {
+            let pointer = format!("/spec/ingress/{}", rule.place);
+            Some(Ingress {
+                origin: self.object.origin(&pointer),
+                ports: ports(rule.rule, workload)?,
+                from: rule.from.clone(),
+            })
+        });
+        rules.collect()
+    }
+}
+
+/// The rules of a policy by which somebody is let in: none, where it cannot be read for whom.
+fn rules<'a>(
+    object: &'a Object<NetworkPolicySpec>,
+    namespace: &Namespace,
+    callers: &mut Callers<'_>,
+) -> Vec<Rule<'a>> {
+    let is_read = |spec: &&NetworkPolicySpec| {
+        let selector = spec.pod_selector.as_ref();
+        selector.is_none_or(|it| it.match_expressions.sound().is_some())
+    };
+    let spec = object.spec.sound().filter(is_read);
+    let ingress = spec.into_iter().flat_map(|spec| spec.ingress.iter());
+    let sound = ingress.enumerate().filter_map(|(place, rule)| {
+        let rule = rule.sound()?;
+        let from = callers.among(&rule.from, namespace);
+        Some(Rule { place, rule, from })
+    });
+    sound.collect()
+}
+
+/// The ports of a rule, as a workload listens on them; none of them is every port. `None` if it is about no port of
+/// TCP, or about names that none of the workload's ports has.
+fn ports(rule: &IngressRule, workload: &Workload<'_>) -> Option<Vec<Ports>> {
+    if rule.ports.is_empty() {
+        return Some(Vec::new());
+    }
+    let said = rule.ports.iter().filter_map(|port| port.sound());
+    let tcp = said.filter(|port| port.protocol == TransportProtocol::Tcp);
+    let named = |name: &str| workload.port_named(name).map(Ports::from);
+    let mut ports = Vec::new();
+    for NetworkPort { port, end_port, .. } in tcp {
+        ports.extend(match port {
+            None => return Some(Vec::new()),
+            Some(TargetPort::Number(first)) => Ports::new(*first, end_port.unwrap_or(*first)),
+            Some(TargetPort::Name(name)) => named(name),
+        });
+    }
+    (!ports.is_empty()).then_some(ports)
+}

@@ -1,0 +1,165 @@
+//! Callers that a `NetworkPolicy` names, as a proxy can tell them apart: by who they prove to be, and where several who
+//! act as one account are not all meant, by where they come from.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec::Vec,
+};
+
+use leno_model::view::{AddressBlock, At, Peers};
+use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
+use leno_resources::network_policy::{LabelSelector, NetworkPeer};
+use leno_resources::{List, Resources, network_policy};
+
+use crate::workloads::Workload;
+
+type Labels = BTreeMap<Arc<str>, Arc<str>>;
+
+/// Who may call: all workloads and namespaces of the own trust domain.
+pub(super) struct Callers<'w> {
+    namespaces: BTreeMap<Namespace, Labels>,
+    workloads: BTreeMap<&'w Namespace, Vec<&'w Workload<'w>>>,
+    /// How many workloads act as each account.
+    acting: BTreeMap<(Namespace, Name), usize>,
+    own: TrustDomain,
+    /// The identities of which some are meant somewhere and others not.
+    split: BTreeSet<SpiffeId>,
+}
+
+/// The label that every namespace of a cluster has.
+const NAME: &str = "kubernetes.io/metadata.name";
+
+impl<'w> Callers<'w> {
+    pub(super) fn of(resources: &Resources, all: &'w [Workload<'w>], own: &TrustDomain) -> Self {
+        let calls = |it: &&Workload<'_>| it.takes_proxy && it.identity.trust_domain == *own;
+        let named = |namespace: &Namespace, labels: &Labels| {
+            let mut labels = labels.clone();
+            let name = namespace.as_str().into();
+            labels.entry(NAME.into()).or_insert(name);
+            (namespace.clone(), labels)
+        };
+        let none = Labels::new();
+        let running = all.iter().map(|it| named(&it.namespace, &none));
+        let written = resources.namespaces.iter().filter_map(|object| {
+            let namespace = Namespace::new(object.meta.name.as_str()).ok()?;
+            Some(named(&namespace, &object.meta.labels))
+        });
+        let (mut workloads, mut acting) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::new());
+        for workload in all.iter().filter(calls) {
+            workloads
+                .entry(&workload.namespace)
+                .or_default()
+                .push(workload);
+            *acting.entry(account(workload)).or_default() += 1;
+        }
+        Self {
+            namespaces: running.chain(written).collect(),
+            workloads,
+            acting,
+            own: own.clone(),
+            split: BTreeSet::new(),
+        }
+    }
+
+    /// The workloads of a namespace.
+    pub(super) fn within(&self, namespace: &Namespace) -> &[&'w Workload<'w>] {
+        self.workloads.get(namespace).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those whom a rule of a policy of `namespace` names; `None` is everybody. Of what cannot be read nobody is.
+    pub(super) fn among(
+        &mut self,
+        from: &List<NetworkPeer>,
+        namespace: &Namespace,
+    ) -> Option<Arc<Peers>> {
+        if from.is_empty() {
+            return None;
+        }
+        let mut peers = Peers::default();
+        for peer in from.iter().filter_map(|peer| peer.sound()) {
+            match &peer.ip_block {
+                Some(block) => peers.blocks.extend(addresses(block)),
+                None => self.add_pods(peer, namespace, &mut peers),
+            }
+        }
+        // Nobody's addresses are looked at in whose namespace everybody is meant.
+        let Peers {
+            namespaces,
+            accounts,
+            ..
+        } = &mut peers;
+        accounts.retain(|(namespace, _), _| !namespaces.contains(namespace));
+        let apart = accounts.iter().filter(|(_, at)| **at != At::Anywhere);
+        let apart = apart.map(|((namespace, account), _)| SpiffeId {
+            trust_domain: self.own.clone(),
+            namespace: namespace.clone(),
+            service_account: account.clone(),
+        });
+        self.split.extend(apart);
+        Some(Arc::new(peers))
+    }
+
+    /// The identities that were told apart by addresses.
+    pub(super) fn into_split(self) -> BTreeSet<SpiffeId> {
+        self.split
+    }
+
+    //= NetworkPolicyPeer podSelector: "If namespaceSelector is also set, then the NetworkPolicyPeer as a whole selects the
+    //= pods matching podSelector in the Namespaces selected by NamespaceSelector. Otherwise it selects the pods matching
+    //= podSelector in the policy's own namespace."
+    fn add_pods(&self, peer: &NetworkPeer, own: &Namespace, peers: &mut Peers) {
+        let is_meant = |(namespace, labels): &(&Namespace, &Labels)| match &peer.namespace_selector
+        {
+            None => *namespace == own,
+            Some(selector) => selector.matches(labels) == Some(true),
+        };
+        let within = self.namespaces.iter().filter(is_meant);
+        let within = within.map(|(namespace, _)| namespace);
+        match peer.pod_selector.as_ref().filter(|it| !it.is_empty()) {
+            None => peers.namespaces.extend(within.cloned()),
+            Some(selector) => self.add_selected(selector, within, peers),
+        }
+    }
+
+    fn add_selected<'n>(
+        &self,
+        selector: &LabelSelector,
+        within: impl Iterator<Item = &'n Namespace>,
+        peers: &mut Peers,
+    ) {
+        let mut meant = BTreeMap::<_, Vec<&Workload<'_>>>::new();
+        for workload in within.flat_map(|namespace| self.within(namespace)) {
+            if selector.matches(&workload.outline.meta.labels) == Some(true) {
+                meant.entry(account(workload)).or_default().push(workload);
+            }
+        }
+        for (account, workloads) in meant {
+            let is_all = self.acting.get(&account) == Some(&workloads.len());
+            let known = peers.accounts.entry(account);
+            let known = known.or_insert_with(|| At::Addresses(BTreeSet::new()));
+            match known {
+                _ if is_all => *known = At::Anywhere,
+                At::Anywhere => {}
+                At::Addresses(addresses) => {
+                    let instances = workloads.iter().flat_map(|it| &it.instances);
+                    let all = instances.flat_map(|it| &it.addresses);
+                    addresses.extend(all.map(|address| address.to_canonical()));
+                }
+            }
+        }
+    }
+}
+
+fn account(workload: &Workload<'_>) -> (Namespace, Name) {
+    let identity = &workload.identity;
+    (identity.namespace.clone(), identity.service_account.clone())
+}
+
+/// A block of addresses; `None` where it cannot be read what of it is not meant.
+fn addresses(block: &network_policy::AddressBlock) -> Option<AddressBlock> {
+    Some(AddressBlock {
+        block: block.cidr,
+        except: block.except.sound()?.into_iter().copied().collect(),
+    })
+}

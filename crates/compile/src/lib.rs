@@ -45,6 +45,7 @@ mod telemetry;
 mod tuning;
 mod turnover;
 mod uncaptured;
+mod weighed;
 mod workloads;
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
@@ -67,6 +68,7 @@ pub use reports::{Report, Says, reports};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 pub use turnover::{differing, with_pods};
+pub use weighed::{Weighed, weigh};
 
 /// Says what the resources mean. What cannot be used is left out, or refuses what it would have
 /// taken, and is noted.

@@ -163,7 +163,10 @@ fn holding(
     applied.left = Vec::new();
     if dry_run {
         let objects = center.store.at(to).map_err(not_read)?;
-        let weighed = Weighed::against(center, Arc::new(center.supposed(&objects)));
+        let weighed = Weighed::against(
+            center,
+            Arc::new(center.supposed(&objects, &center.sources())),
+        );
         let then = center.imagined(&weighed.after);
         applied.proxies = center.affected(&then);
         applied.findings = weighed.findings();

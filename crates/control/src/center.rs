@@ -53,6 +53,7 @@ use crate::remote::Rooms;
 use crate::since::Since;
 use crate::troubled::Troubled;
 use crate::tunnels::Tunnels;
+use crate::validate::{self, Place};
 use crate::watching::Watching;
 
 /// How many questions about pods are answered at a time; the others wait.
@@ -92,6 +93,10 @@ pub(crate) struct Center {
     pub(crate) sidecar: Option<String>,
     /// Room for questions about pods.
     pub(crate) reviews: Semaphore,
+    /// Where it is asked about changes of the cluster's objects.
+    pub(crate) validate: Place,
+    /// Room for looks at such changes.
+    pub(crate) changes: Arc<Semaphore>,
     /// The newest state of the mesh.
     pub(crate) editions: watch::Sender<Arc<Edition>>,
     /// Rises when there is something that the newest edition lacks.
@@ -241,6 +246,8 @@ impl Center {
             address: start.address,
             sidecar: start.sidecar,
             reviews: Semaphore::new(MOST_REVIEWS),
+            validate: Place::new(),
+            changes: Arc::new(Semaphore::new(validate::MOST)),
             editions: watch::Sender::new(Arc::new(first)),
             news: watch::Sender::new(0),
             sources: Mutex::new(sources),
@@ -522,12 +529,13 @@ impl Center {
 
     /// What was found in an earlier revision, with all else as it is.
     pub(crate) fn found_at(&self, revision: Revision) -> Result<BTreeSet<Gist>, NotRead> {
-        Ok(self.supposed(&self.store.at(revision)?).gists())
+        let objects = self.store.at(revision)?;
+        Ok(self.supposed(&objects, &self.sources()).gists())
     }
 
-    /// What other objects would mean, with all else as it is.
-    pub(crate) fn supposed(&self, objects: &[Object]) -> Meaning {
-        let written = Written::read(objects, &self.sources(), &self.edition().meaning.written);
+    /// What other objects, and other words of sources, would mean, with all else as it is.
+    pub(crate) fn supposed(&self, objects: &[Object], sources: &[Found]) -> Meaning {
+        let written = Written::read(objects, sources, &self.edition().meaning.written);
         let domain = self.authority.told().map(|told| told.domain);
         let present = self.presence.reported();
         let known = Known {

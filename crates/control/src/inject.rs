@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::files::certificates_text;
-use leno_kubernetes::{Cluster, Injection};
+use leno_kubernetes::{Cluster, Injection, Known};
 use leno_model::Code;
 use leno_model::view::Unknown;
 use tokio::time::sleep;
@@ -26,8 +26,8 @@ pub(crate) fn injection(center: &Center) -> Option<Injection> {
     })
 }
 
-/// Keeps the cluster told by which roots we are proven when we are asked about pods, what becomes of these while nobody
-/// answers, and where the proxies of nodes find
+/// Keeps the cluster told by which roots we are proven when we are asked about pods and changes, what becomes of pods while
+/// nobody answers, and where the proxies of nodes find
 /// the mesh, for as long as it is polled.
 pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
     let Some(cluster) = cluster.filter(|_| center.sidecar.is_some()) else {
@@ -42,8 +42,12 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
             continue;
         };
         let roots = certificates_text(&authority.roots);
-        let away = center.edition().mesh.settings.while_away;
-        let unproven = cluster.keep_webhook(roots.as_bytes(), away).await.err();
+        let known = Known {
+            roots: roots.as_bytes(),
+            away: center.edition().mesh.settings.while_away,
+            validate: center.validate.path(),
+        };
+        let unproven = cluster.keep_webhooks(&known).await.err();
         let untold = cluster.tell_mesh(&mesh.to_string()).await.err();
         let rest = match (&unproven, &untold) {
             (None, None) => LOOK,

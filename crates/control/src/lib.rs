@@ -80,6 +80,7 @@ mod since;
 mod told;
 mod troubled;
 mod tunnels;
+mod validate;
 mod viewed;
 mod warn;
 mod watching;

@@ -128,7 +128,8 @@ fn upsert(document: &Document) -> Option<Upsert> {
     })
 }
 
-fn file(document: &Document) -> File {
+/// What a document is as a file of its own.
+pub(crate) fn file(document: &Document) -> File {
     (
         Arc::clone(&document.name),
         Arc::from(Arc::clone(&document.text)),

@@ -1,5 +1,5 @@
 //! Port 15012 for those who speak HTTP/1.1 and prove nothing: other trust domains get our bundle there, and the API
-//! server of the followed cluster asks what pods are to get. One question a connection.
+//! server of the followed cluster asks what pods are to get, and whether objects may be changed. One question a connection.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use leno_kubernetes::Placement;
+use leno_kubernetes::{Misfit, Placement};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use crate::center::Center;
-use crate::{inject, published};
+use crate::{inject, published, validate};
 
 /// How long somebody may take for the question, and for taking the answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -49,6 +49,12 @@ where
 async fn answer(center: Arc<Center>, asked: Request<Incoming>) -> Said {
     match (asked.method(), asked.uri().path()) {
         (&Method::GET, published::PATH) => blocking(move || published::told(&center)).await,
+        (&Method::POST, path) if center.validate.is(path) => {
+            let Ok(body) = all_of(asked.into_body(), validate::LONGEST).await else {
+                return too_long();
+            };
+            reviewed(validate::review(&center, &body).await)
+        }
         (&Method::POST, path) => match Placement::asked_at(path) {
             Some(placement) => review(&center, placement, asked.into_body()).await,
             None => nothing(),
@@ -72,10 +78,24 @@ async fn review(center: &Center, placement: Placement, body: Incoming) -> Said {
     let Ok(_room) = center.reviews.acquire().await else {
         return words(StatusCode::SERVICE_UNAVAILABLE, "it ends");
     };
-    let Ok(body) = Limited::new(body, LONGEST).collect().await else {
-        return words(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long");
+    let Ok(body) = all_of(body, LONGEST).await else {
+        return too_long();
     };
-    match injection.review(placement, &body.to_bytes()) {
+    reviewed(injection.review(placement, &body))
+}
+
+/// What is asked, if it is no longer than that.
+async fn all_of(body: Incoming, longest: usize) -> Result<Bytes, impl Sized> {
+    let body = Limited::new(body, longest).collect().await;
+    body.map(Collected::to_bytes)
+}
+
+fn too_long() -> Said {
+    words(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long")
+}
+
+fn reviewed(review: Result<Vec<u8>, Misfit>) -> Said {
+    match review {
         Ok(review) => json(review),
         Err(why) => words(StatusCode::BAD_REQUEST, &why.to_string()),
     }

@@ -6,15 +6,13 @@
 //! `leno.dev/dataplane-mode: sidecar` or `node`, each at a path of its own.
 
 mod added;
-mod asked;
 mod unfit;
 
 use k8s_openapi::api::core::v1::Pod;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use asked::Misfit;
-
-use asked::{Request, Review};
+use crate::review::{self, Misfit};
 
 /// The name of the proxy's container.
 pub const PROXY: &str = "leno-proxy";
@@ -67,18 +65,16 @@ impl Injection {
     /// Answers what the API server asks about a pod that is to be made, and whose proxy is to be there: one
     /// `AdmissionReview` for another.
     pub fn review(&self, placement: Placement, asked: &[u8]) -> Result<Vec<u8>, Misfit> {
-        let Request { uid, pod } = Review::read(asked)?;
+        let Asked { uid, object: pod } = review::request(asked)?;
         let response = match self.judge(placement, &pod) {
             Verdict::Left(why) => {
                 json!({"uid": uid, "allowed": true, "warnings": [format!("leno: {why}")]})
             }
             Verdict::Asis => json!({"uid": uid, "allowed": true}),
-            Verdict::Refused(why) => {
-                json!({"uid": uid, "allowed": false, "status": {"code": 403, "message": format!("leno: {why}")}})
-            }
-            Verdict::Changed(changes) => asked::patching(&uid, &changes),
+            Verdict::Refused(why) => review::refusing(&uid, &why),
+            Verdict::Changed(changes) => review::patching(&uid, &changes),
         };
-        Ok(asked::answer(&response))
+        Ok(review::answer(&response))
     }
 
     fn judge(&self, placement: Placement, pod: &Pod) -> Verdict {
@@ -101,6 +97,13 @@ impl Injection {
             false => Verdict::Changed(changes),
         }
     }
+}
+
+/// A pod that is to be made, and how the question is called.
+#[derive(Deserialize)]
+struct Asked {
+    uid: String,
+    object: Pod,
 }
 
 /// What becomes of a pod.

@@ -36,7 +36,7 @@ pub use self::ready::NotReady;
 pub use self::remove::Installed;
 pub use self::told::NotTold;
 use crate::document;
-use crate::webhook::webhook;
+use crate::webhook::{validation, webhook};
 
 /// The namespace of all that is Leno's own.
 pub const NAMESPACE: &str = SYSTEM;
@@ -74,6 +74,7 @@ impl Installation {
         if self.node {
             objects.extend(node::all(self));
         }
+        objects.push(asking_about_changes());
         // Last: while nobody answers, no pod is made that is to have a sidecar.
         objects.push(asking());
         objects
@@ -162,6 +163,13 @@ impl fmt::Display for Object {
 /// By what the API server asks the control plane about pods.
 fn asking() -> Object {
     let mut webhook = webhook(CONTROL, NAMESPACE, PORT);
+    webhook.metadata.labels = Some(labels());
+    Object::of(&webhook)
+}
+
+/// By what it asks about changes.
+fn asking_about_changes() -> Object {
+    let mut webhook = validation(CONTROL, NAMESPACE, PORT);
     webhook.metadata.labels = Some(labels());
     Object::of(&webhook)
 }

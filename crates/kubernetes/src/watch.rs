@@ -59,6 +59,23 @@ impl PartialEq for Document {
     }
 }
 
+impl Document {
+    pub(crate) fn of(kind: &Spelling, object: DynamicObject) -> Self {
+        let name = match object.namespace() {
+            Some(namespace) => format!("{} {namespace}/{}", kind.kind, object.name_any()),
+            None => format!("{} {}", kind.kind, object.name_any()),
+        };
+        let wanted = reference(kind, &object).filter(|_| document::is_wanted(kind));
+        let author = document::author(&object.metadata).map(Arc::from);
+        Self {
+            name: name.into(),
+            text: document::text(kind, object).into(),
+            wanted: wanted.map(Arc::new),
+            author,
+        }
+    }
+}
+
 /// An object, and what is reported of it.
 #[derive(Clone, PartialEq, Debug)]
 struct Item {
@@ -492,19 +509,8 @@ fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
         true => Standing::of(&mut object),
         false => Standing::default(),
     };
-    let name = match object.namespace() {
-        Some(namespace) => format!("{} {namespace}/{}", kind.kind, object.name_any()),
-        None => format!("{} {}", kind.kind, object.name_any()),
-    };
-    let wanted = reference(kind, &object).filter(|_| document::is_wanted(kind));
-    let author = document::author(&object.metadata).map(Arc::from);
     Item {
-        document: Document {
-            name: name.into(),
-            text: document::text(kind, object).into(),
-            wanted: wanted.map(Arc::new),
-            author,
-        },
+        document: Document::of(kind, object),
         standing,
     }
 }

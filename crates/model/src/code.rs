@@ -320,6 +320,7 @@ codes! {
     K018 "nodes-not-ready" Mesh "The proxies of the cluster's nodes do not become ready.";
     K019 "mesh-not-told" Mesh "The proxies of nodes are not told where the mesh is.";
     K020 "nodes-not-cleared" Mesh "Nodes still hold what the proxies that were taken away have put there.";
+    K021 "change-not-looked-at" Mesh "A change of an object was made without a look at what it would mean.";
 
     // What leaves the mesh
     X001 "collector-away" Service "The collector of telemetry cannot be reached, or does not answer.";

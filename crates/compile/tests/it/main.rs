@@ -16,3 +16,4 @@ mod story;
 mod tenants;
 mod turnover;
 mod view;
+mod weighed;

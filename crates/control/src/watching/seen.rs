@@ -219,7 +219,7 @@ fn before(center: &Center, watch: &KeptWatch, now: &Edition) -> Result<Arc<Editi
     });
     match (rehearsed, objects) {
         (Ok(_), Some(objects)) => {
-            let meaning = Arc::new(center.supposed(&objects));
+            let meaning = Arc::new(center.supposed(&objects, &center.sources()));
             let edition = Arc::new(center.imagined(&meaning));
             let before = Before {
                 at: now.generation.clone(),

@@ -84,7 +84,10 @@ fn rules() -> Vec<PolicyRule> {
         verbs: texts(&["get"]),
         ..PolicyRule::default()
     });
-    let webhooks = texts(&["mutatingwebhookconfigurations"]);
+    let webhooks = texts(&[
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ]);
     let webhooks = ("admissionregistration.k8s.io".to_owned(), webhooks);
     rules.push(PolicyRule {
         resource_names: Some(texts(&[WEBHOOK])),
@@ -140,7 +143,7 @@ mod tests {
             r#"patch: "leno.dev" accesspolicies/status meshes/status meshpeers/status meshworkloads/status telemetrypolicies/status trafficpolicies/status"#,
             r#"create: "" events"#,
             "get: /.well-known/openid-configuration /openid/v1/jwks",
-            r#"get patch: "admissionregistration.k8s.io" mutatingwebhookconfigurations only leno"#,
+            r#"get patch: "admissionregistration.k8s.io" mutatingwebhookconfigurations validatingwebhookconfigurations only leno"#,
         ];
         assert_eq!(told, expect);
     }

@@ -77,7 +77,7 @@ fn leaves_nothing(cluster: &Cluster) {
     let rest = |options: &[&str]| {
         let uninstall = [&["uninstall", "--yes"], options].concat();
         let told = run_within(PATIENCE, &mut cluster.leno(&uninstall));
-        let kinds = "crd,ns,clusterrole,clusterrolebinding,mutatingwebhookconfiguration";
+        let kinds = "crd,ns,clusterrole,clusterrolebinding,mutatingwebhookconfiguration,validatingwebhookconfiguration";
         let names = cluster.ask(&["get", kinds, "-o", "name"]).unwrap();
         let own: Vec<_> = names.lines().filter(|name| name.contains("leno")).collect();
         (told, own.join(" "))

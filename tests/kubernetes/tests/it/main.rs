@@ -12,3 +12,4 @@ mod node_proxy;
 mod nodes;
 mod rest;
 mod sidecar;
+mod validated;

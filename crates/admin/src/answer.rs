@@ -475,7 +475,8 @@ pub struct RunningPod {
     pub has_proxy: bool,
     /// Whether it has the network of its node.
     pub on_host: bool,
-    /// The health checks that its node makes: the port, the path, and where the pod says so.
+    /// The health checks that its node makes: the port, the path (`tls` or `tcp` for one that asks for none), and where the
+    /// pod says so.
     pub probes: Vec<(u16, String, String)>,
     /// The addresses from which its node calls it.
     pub hosts: Vec<String>,

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use leno_model::role::{Grant, Reach};
 use leno_model::view::{
-    Collector, Mtls, OtlpProtocol, Probe, Settings, Signals, Stance, UNKNOWN_DESTINATIONS, Unknown,
-    WhileAway,
+    Check, Collector, Mtls, OtlpProtocol, Probe, Settings, Signals, Stance, UNKNOWN_DESTINATIONS,
+    Unknown, WhileAway,
 };
 use leno_model::{Code, Name, Notes, Origin, Role, SpiffeId, TrustDomain};
 use leno_resources::mesh::{self, AdministratorRole, MeshSpec, MtlsMode};
@@ -207,7 +207,7 @@ fn probes(mesh: &Object<MeshSpec>, spec: &MeshSpec) -> Vec<Arc<Probe>> {
             origin: mesh.origin(&format!("/spec/probes/{index}")),
             from: from.iter().filter_map(Part::sound).copied().collect(),
             port: *port,
-            path: path.clone(),
+            check: Check::Request(path.clone()),
         }))
     };
     spec.probes.iter().enumerate().filter_map(read).collect()

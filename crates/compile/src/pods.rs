@@ -120,7 +120,7 @@ fn probes(pod: &Pod) -> Arc<[Probe]> {
         origin: outline.origin(&probe.pointer),
         from: from.clone(),
         port: probe.port,
-        path: probe.path.clone(),
+        check: probe.check.clone(),
     };
     match from.is_empty() {
         true => Arc::default(),

@@ -86,7 +86,7 @@ fn settings(settings: &Settings) -> Item {
     items.extend(settings.probes.iter().map(|probe| {
         let from = probe.from.iter().map(ToString::to_string);
         let from = from.collect::<Vec<_>>().join(", ");
-        let asked = format!("{} on port {}, from {from}", probe.path, probe.port);
+        let asked = format!("{} on port {}, from {from}", probe.check, probe.port);
         Item::new("probe", asked).by(origin(Some(&probe.origin)))
     }));
     if settings.while_away == WhileAway::Open {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, Object, ObjectMeta};
-use leno_model::view::{Locality, Probe};
+use leno_model::view::{Check, Locality, Probe};
 use leno_model::{Name, Namespace};
 use leno_resources::pod::{
     Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
@@ -34,16 +34,32 @@ struct Container {
     name: String,
     ports: Vec<Port>,
     restart_policy: Option<String>,
-    startup_probe: Option<Check>,
-    readiness_probe: Option<Check>,
-    liveness_probe: Option<Check>,
+    startup_probe: Option<Asking>,
+    readiness_probe: Option<Asking>,
+    liveness_probe: Option<Asking>,
+    lifecycle: Option<Lifecycle>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Check {
+struct Lifecycle {
+    post_start: Option<Asking>,
+    pre_stop: Option<Asking>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Asking {
     http_get: Option<HttpGet>,
+    tcp_socket: Option<TcpSocket>,
     grpc: Option<Grpc>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct TcpSocket {
+    host: Option<String>,
+    port: IntOrString,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -221,7 +237,8 @@ fn texts(told: Option<BTreeMap<String, String>>) -> BTreeMap<Arc<str>, Arc<str>>
         .collect()
 }
 
-/// The health checks over HTTP in plain and gRPC, of all containers that stay.
+/// What the node asks of all containers that stay: health checks over HTTP, gRPC and by a connection, and hooks over
+/// HTTP.
 fn probes(spec: &Spec) -> Vec<PodProbe> {
     let stays = |container: &Container| container.restart_policy.as_deref() == Some("Always");
     let sidecars = spec.init_containers.iter().enumerate();
@@ -235,33 +252,59 @@ fn probes(spec: &Spec) -> Vec<PodProbe> {
             ("readinessProbe", &container.readiness_probe),
             ("livenessProbe", &container.liveness_probe),
         ];
-        checks.into_iter().filter_map(move |(field, check)| {
-            let (port, path) = container.asked(check.as_ref()?)?;
-            let pointer = format!("/spec/{list}/{index}/{field}").into();
-            Some(PodProbe {
-                port,
-                path,
-                pointer,
+        let hooks = container.lifecycle.iter().flat_map(|hooks| {
+            [
+                ("lifecycle/postStart", &hooks.post_start),
+                ("lifecycle/preStop", &hooks.pre_stop),
+            ]
+        });
+        checks
+            .into_iter()
+            .chain(hooks)
+            .filter_map(move |(field, asking)| {
+                let (port, check) = container.asked(asking.as_ref()?)?;
+                let pointer = format!("/spec/{list}/{index}/{field}").into();
+                Some(PodProbe {
+                    port,
+                    check,
+                    pointer,
+                })
             })
-        })
     });
     let mut all: Vec<_> = all.collect();
     all.sort();
-    all.dedup_by(|one, other| (one.port, &one.path) == (other.port, &other.path));
+    all.dedup_by(|one, other| (one.port, &one.check) == (other.port, &other.check));
     all
 }
 
 impl Container {
-    /// The port and the path that a health check asks; `None` if it does not ask this pod in plain.
-    fn asked(&self, check: &Check) -> Option<(u16, Arc<str>)> {
-        if let Some(Grpc { port }) = &check.grpc {
-            return Some((u16::try_from(*port).ok()?, Probe::GRPC_PATH.into()));
+    /// The port that the node asks, and how; `None` if it does not ask this pod.
+    fn asked(&self, asking: &Asking) -> Option<(u16, Check)> {
+        if let Some(Grpc { port }) = &asking.grpc {
+            let check = Check::Request(Probe::GRPC_PATH.into());
+            return Some((u16::try_from(*port).ok()?, check));
         }
-        let get = check.http_get.as_ref()?;
-        if get.host.is_some() || get.scheme.as_deref().is_some_and(|scheme| scheme != "HTTP") {
+        if let Some(TcpSocket { host, port }) = &asking.tcp_socket {
+            let is_own = host.is_none();
+            return is_own.then_some((self.number(port)?, Check::Connection));
+        }
+        let get = asking.http_get.as_ref()?;
+        if get.host.is_some() {
             return None;
         }
-        let port = match &get.port {
+        let port = self.number(&get.port)?;
+        if get.scheme.as_deref().is_some_and(|scheme| scheme != "HTTP") {
+            return Some((port, Check::Tls));
+        }
+        let path = get.path.as_deref().unwrap_or_default();
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
+        Some((port, Check::Request(path.into())))
+    }
+
+    /// The number of a port that may be named.
+    fn number(&self, port: &IntOrString) -> Option<u16> {
+        let number = match port {
             IntOrString::Int(port) => i64::from(*port),
             IntOrString::String(name) => {
                 let mut ports = self.ports.iter();
@@ -270,10 +313,7 @@ impl Container {
                     .container_port
             }
         };
-        let path = get.path.as_deref().unwrap_or_default();
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let path = format!("/{}", path.strip_prefix('/').unwrap_or(path));
-        Some((u16::try_from(port).ok()?, path.into()))
+        u16::try_from(number).ok()
     }
 }
 
@@ -359,9 +399,14 @@ mod tests {
                              "containers": [{{"livenessProbe": {{"httpGet": {{"path": "live?x=1", "port": "http"}}}},
                                               "readinessProbe": {{"httpGet": {{"path": "/live", "port": 8080}}}},
                                               "startupProbe": {{"grpc": {{"port": 9090}}}},
+                                              "lifecycle": {{"preStop": {{"httpGet": {{"path": "/stop", "port": "http"}}}},
+                                                             "postStart": {{"exec": {{"command": ["true"]}}}}}},
                                               "ports": [{{"name": "http", "containerPort": 8080}},
                                                         {{"containerPort": 53, "protocol": "UDP"}},
-                                                        {{"containerPort": 99999}}]}}]}},
+                                                        {{"containerPort": 99999}}]}},
+                                             {{"readinessProbe": {{"httpGet": {{"scheme": "HTTPS", "port": 8443}}}},
+                                              "livenessProbe": {{"tcpSocket": {{"port": 5432}}}},
+                                              "startupProbe": {{"tcpSocket": {{"host": "10.0.0.9", "port": 5432}}}}}}]}},
                    "status": {{"phase": "{phase}", "podIPs": [{{"ip": "10.1.0.7"}}, {{"ip": "fd00::7"}}],
                                "conditions": [{{"type": "Ready", "status": "{ready}"}}]}}}}"#
             ))
@@ -373,9 +418,13 @@ mod tests {
         assert_eq!(told.addresses.len(), 2);
         assert!(!told.has_proxy);
         let probes = told.probes.iter();
-        let probes = probes.map(|probe| format!("{} {} {}", probe.port, probe.path, probe.pointer));
+        let probes =
+            probes.map(|probe| format!("{} {} {}", probe.port, probe.check, probe.pointer));
         let expect = [
+            "5432 a connection /spec/containers/1/livenessProbe",
             "8080 /live /spec/containers/0/livenessProbe",
+            "8080 /stop /spec/containers/0/lifecycle/preStop",
+            "8443 TLS /spec/containers/1/readinessProbe",
             "9090 /grpc.health.v1.Health/Check /spec/containers/0/startupProbe",
         ];
         assert_eq!(probes.collect::<Vec<_>>(), expect);

@@ -24,7 +24,7 @@ pub use access::{
 pub use isolation::{AddressBlock, At, Ingress, Isolation, Peers};
 pub use outbound::{Outbound, OutboundRule};
 pub use pod::{LeftOut, Pod};
-pub use probe::Probe;
+pub use probe::{Check, Probe};
 pub use route::{
     Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Named,
     PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, Routes, Rule, SiteMatch, Split,

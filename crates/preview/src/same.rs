@@ -183,7 +183,7 @@ fn alike(accesses: &[&Arc<Access>]) -> Alike {
 fn probed(one: &[Arc<Probe>], other: &[Arc<Probe>]) -> BTreeSet<u16> {
     let lets_in = |probes: &[Arc<Probe>], wanted: &Probe| {
         let is_same = |probe: &Arc<Probe>| {
-            (&probe.from, probe.port, &probe.path) == (&wanted.from, wanted.port, &wanted.path)
+            (&probe.from, probe.port, &probe.check) == (&wanted.from, wanted.port, &wanted.check)
         };
         probes.iter().any(is_same)
     };

@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use leno_model::view::{HostMatch, Protocol};
+use leno_model::view::{Check, HostMatch, Protocol};
 use leno_model::{CallId, Code, Now, Origin};
 use leno_protocol::{SERVER_FIRST, Spoken};
 use leno_telemetry::{Bytes, Edge, Event, Flow, Party, Security};
 use leno_traffic::{
-    AdmittedStream, Attempts, Ended, Fact, Failure, Next, Permit, Picked, Port, Refusal, Said,
-    Table, WhyPlain,
+    AdmittedStream, Allowed, Attempts, Denied, Ended, Fact, Failure, Next, Permit, Picked, Port,
+    Refusal, Said, Table, Verdict, WhyPlain,
 };
 
 use crate::aim::{Aim, Hop};
@@ -183,6 +183,8 @@ struct Carrying<'a> {
     /// The entry of a rule that a host outside the mesh matches.
     host: Cell<Option<&'a HostMatch>>,
     security: Cell<Security>,
+    /// Whether it is let in as a health check from outside.
+    is_check: Cell<bool>,
     decision: RefCell<Decision<'a>>,
 }
 
@@ -216,6 +218,7 @@ impl<'a> Carrying<'a> {
             endpoint: Cell::new(None),
             host: Cell::new(None),
             security: Cell::new(incoming.proven()),
+            is_check: Cell::new(false),
             decision: RefCell::default(),
         }
     }
@@ -234,6 +237,13 @@ impl<'a> Carrying<'a> {
         {
             return self.go_out(client, judged.admitted, outside, news).await;
         }
+        let client = match judged.admitted.allowed() {
+            Allowed::Probe(probe) => match self.hear_check(client, &probe.check).await {
+                Ok(client) => client,
+                Err(begun) => return begun,
+            },
+            Allowed::ByRule(_) | Allowed::ByDefault | Allowed::Outbound => client,
+        };
         let (client, hello) = if self.name_decides(&judged) {
             let Some((mut client, mut came)) = client.here().await else {
                 return self.gone();
@@ -317,6 +327,8 @@ impl<'a> Carrying<'a> {
             .admit_stream(&incoming.peer)
             .map_err(Refusal::Denied)?;
         self.decision.borrow_mut().allowed(admitted.allowed());
+        let is_check = matches!(admitted.allowed(), Allowed::Probe(_));
+        self.is_check.set(is_check);
         Ok((admitted, aim))
     }
 
@@ -374,6 +386,44 @@ impl<'a> Carrying<'a> {
         match judged.aim {
             Aim::Port(port) => port.asks_server_name(self.incoming.namespace(self.table)),
             Aim::Application(_) | Aim::Direct(_) | Aim::Outside(_) => false,
+        }
+    }
+
+    /// Hears whether who is let in as a health check alone does what that does: says nothing, or begins TLS where that is
+    /// how it asks. Requests are judged each by itself; whatever else is said, is refused as from anybody.
+    async fn hear_check(&self, client: Client, check: &Check) -> Result<Client, Begun> {
+        let Some((mut client, mut came)) = client.here().await else {
+            return Err(self.gone());
+        };
+        let buffers = &self.worker.buffers;
+        let look = |bytes: &[u8]| (!bytes.is_empty()).then(|| Spoken::of(bytes));
+        let heard = first::read(&mut client, &mut came, buffers, look);
+        let heard = tokio::time::timeout(first::LIMIT, heard).await;
+        match (heard, came) {
+            (Ok(None), _) => Err(self.gone()),
+            (Ok(Some(Spoken::Http1 | Spoken::Http2)), Some(came)) if self.detects() => {
+                Err(Begun::Requests((client, came)))
+            }
+            (Ok(Some(_)), Some(came)) if *check == Check::Tls && begins_tls(&came) => {
+                Ok(Client::Here(client, Some(came)))
+            }
+            (_, came) => {
+                self.is_check.set(false);
+                let client = Client::Here(client, came);
+                Err(self.turn_down(client, &self.denial()).await)
+            }
+        }
+    }
+
+    /// What denies who would be let in as a health check alone.
+    fn denial(&self) -> Refusal {
+        let policy = match self.incoming.policy(self.table) {
+            Ok(policy) => policy,
+            Err(refusal) => return refusal,
+        };
+        match policy.judge_bytes(&policy.claim(&self.incoming.peer)) {
+            Verdict::Deny(denied) => Refusal::Denied(denied),
+            Verdict::Allow(_) | Verdict::Undecided(_) => Refusal::Denied(Denied::NoAllowRule),
         }
     }
 
@@ -708,11 +758,15 @@ impl<'a> Carrying<'a> {
     fn edge(&self) -> Edge<'_> {
         let aim = self.incoming.aim(self.worker, self.table);
         let inside = || self.incoming.destination(self.table, &aim);
+        let (source, security) = match self.is_check.get() {
+            true => (Party::Probe, Security::Plain(WhyPlain::Probe.as_str())),
+            false => (self.incoming.source(self.table), self.security.get()),
+        };
         Edge {
             reporter: self.incoming.way.reporter(),
-            source: self.incoming.source(self.table),
+            source,
             destination: self.host.get().map_or_else(inside, Party::Outside),
-            security: self.security.get(),
+            security,
         }
     }
 }

@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
-use leno_model::view::Locality;
+use leno_model::view::{Check, Locality};
 use leno_model::{Name, Namespace, ObjectRef};
 
 use crate::object::Metadata;
@@ -91,13 +91,13 @@ impl Pod {
     }
 }
 
-/// A health check that a node makes: GET over HTTP/1.1 in plain, or a check of gRPC by its own path.
+/// A health check that a node makes, or a hook: GET over HTTP/1.1, a check of gRPC by its own path, or a connection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct PodProbe {
     /// The port.
     pub port: u16,
-    /// The path, without a query.
-    pub path: Arc<str>,
+    /// How it asks.
+    pub check: Check,
     /// Where the pod says so: `/spec/containers/0/livenessProbe`.
     pub pointer: Arc<str>,
 }

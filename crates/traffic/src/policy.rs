@@ -97,8 +97,20 @@ impl<'t> Policy<'t> {
         self.judge_readings(claim, asked)
     }
 
-    /// Says whether the caller may open a stream of bytes.
+    /// Says whether the caller may open a stream of bytes. One that is allowed as a health check alone is so for as long
+    /// as it does what that does ([`Check`](leno_model::view::Check)).
     pub fn judge_stream(&self, claim: &Claim<'_>) -> Verdict<'t> {
+        match self.judge_bytes(claim) {
+            Verdict::Deny(denied) => {
+                let check = self.judge_check(claim);
+                check.unwrap_or(Verdict::Deny(denied))
+            }
+            verdict @ (Verdict::Allow(_) | Verdict::Undecided(_)) => verdict,
+        }
+    }
+
+    /// The same, whatever health checks there are.
+    pub fn judge_bytes(&self, claim: &Claim<'_>) -> Verdict<'t> {
         self.judge_one(claim, None, Gate::judge)
     }
 

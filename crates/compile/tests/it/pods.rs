@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use leno_compile::{Destination, Mesh, ViewOf, compile};
-use leno_model::view::{Access, Locality};
+use leno_model::view::{Access, Check, Locality};
 use leno_model::{Name, Namespace, Network, Notes};
 use leno_resources::Resources;
 use leno_resources::pod::{Pod, PodProbe, Pods};
@@ -187,7 +187,7 @@ spec: {selector: {app: leno-control}, ports: [{port: 15012}]}
 fn a_node_may_check_its_own_pods_and_nobody_elses() {
     let probe = PodProbe {
         port: 8080,
-        path: "/live".into(),
+        check: Check::Request("/live".into()),
         pointer: "/spec/containers/0/livenessProbe".into(),
     };
     let on = |last: u8| Pod {
@@ -204,7 +204,7 @@ fn a_node_may_check_its_own_pods_and_nobody_elses() {
         let probes = instance.workload.probes.iter().map(|probe| {
             let from = probe.from.iter().map(|block| format!(" {block}"));
             let from = from.collect::<String>();
-            format!(" {} {}{from}, {}", probe.port, probe.path, probe.origin)
+            format!(" {} {}{from}, {}", probe.port, probe.check, probe.origin)
         });
         format!("{}:{}", instance.workload.id, probes.collect::<String>())
     });

@@ -45,7 +45,7 @@ pub(crate) fn of(name: &str, input: &[u8]) -> String {
         writeln!(
             story,
             "probe {} on port {} from {} ({})",
-            probe.path,
+            probe.check,
             probe.port,
             from.join(", "),
             probe.origin

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leno_compile::{compile, with_pods};
-use leno_model::view::Locality;
+use leno_model::view::{Check, Locality};
 use leno_model::{Dice, Name, Namespace};
 use leno_resources::Resources;
 use leno_resources::pod::{Pod, PodProbe, Pods};
@@ -106,7 +106,7 @@ fn pod(dice: &mut Dice) -> Pod {
         has_proxy: any(dice, 3) > 0,
         probes: vec![PodProbe {
             port: 8080,
-            path: "/healthz".into(),
+            check: Check::Request("/healthz".into()),
             pointer: "/spec/containers/0/livenessProbe".into(),
         }],
         hosts: vec![[172, 16, 0, 1 + any(dice, 60) as u8].into()],

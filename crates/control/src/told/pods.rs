@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leno_admin::RunningPod;
-use leno_model::view::Locality;
+use leno_model::view::{Check, Locality};
 use leno_model::{Name, Namespace};
 use leno_resources::pod::{Pod, PodProbe};
 
@@ -18,7 +18,7 @@ pub(super) fn told(pod: &Pod) -> RunningPod {
         all.map(|(key, value)| (text(key), text(value))).collect()
     };
     let port = |(number, name): (&u16, &Option<Arc<str>>)| (*number, name.as_ref().map(text));
-    let probe = |probe: &PodProbe| (probe.port, text(&probe.path), text(&probe.pointer));
+    let probe = |probe: &PodProbe| (probe.port, asks(&probe.check), text(&probe.pointer));
     let Locality { region, zone, node } = &pod.locality;
     RunningPod {
         pod: format!("{}/{}", namespace.unwrap_or_default(), pod.meta.name),
@@ -43,9 +43,9 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Arc<Pod>), N
     let port = |(number, name): (&u16, &Option<String>)| (*number, name.as_ref().map(text));
     let addresses = told.addresses.iter().map(|address| address.parse());
     let hosts = told.hosts.iter().map(|host| host.parse());
-    let probe = |(port, path, pointer): &(u16, String, String)| PodProbe {
+    let probe = |(port, asks, pointer): &(u16, String, String)| PodProbe {
         port: *port,
-        path: text(path),
+        check: check(asks),
         pointer: text(pointer),
     };
     let [region, zone, node] = told.locality.each_ref().map(|it| it.as_ref().map(text));
@@ -70,3 +70,23 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Arc<Pod>), N
     pod.meta.annotations = texts(&told.annotations);
     Ok(((namespace, name), Arc::new(pod)))
 }
+
+/// How a health check asks: a path begins with `/`, and the words for others do not.
+fn asks(check: &Check) -> String {
+    match check {
+        Check::Request(path) => path.to_string(),
+        Check::Tls => TLS.to_owned(),
+        Check::Connection => CONNECTION.to_owned(),
+    }
+}
+
+fn check(asks: &str) -> Check {
+    match asks {
+        TLS => Check::Tls,
+        CONNECTION => Check::Connection,
+        path => Check::Request(path.into()),
+    }
+}
+
+const TLS: &str = "tls";
+const CONNECTION: &str = "tcp";

@@ -2,15 +2,12 @@
 //! asked counts as dead.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
 
 use crate::origin::Origin;
 use crate::view::access::IpBlock;
 
-/// Requests in plain that are let in by where they come from and what they ask, before mTLS and access
-/// are asked about them.
-///
-/// Only a GET or HEAD is one, or a check of gRPC ([`Probe::GRPC_PATH`]), and only if it asks for no
-/// other protocol.
+/// What in plain is let in by where it comes from and what it asks, before mTLS and access are asked about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Probe {
     /// The entry in the object: `Mesh shop /spec/probes/0`.
@@ -19,8 +16,30 @@ pub struct Probe {
     pub from: Vec<IpBlock>,
     /// The workload's port, as it listens on it.
     pub port: u16,
-    /// The path that is asked, exactly. What follows a `?` is free.
-    pub path: Arc<str>,
+    /// How it asks.
+    pub check: Check,
+}
+
+/// How a health check asks.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Check {
+    /// By a request for this path, exactly; what follows a `?` is free. Only a GET or HEAD is one, or a check of gRPC
+    /// ([`Probe::GRPC_PATH`]), and only if it asks for no other protocol.
+    Request(Arc<str>),
+    /// By TLS, which hides what is asked: whatever begins so is let in.
+    Tls,
+    /// By a connection in which nothing is said.
+    Connection,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request(path) => path,
+            Self::Tls => "TLS",
+            Self::Connection => "a connection",
+        })
+    }
 }
 
 impl Probe {

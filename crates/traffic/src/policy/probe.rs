@@ -3,16 +3,17 @@
 
 use alloc::sync::Arc;
 
-use leno_model::view::{PathMatch, Probe};
+use leno_model::view::{Check, PathMatch, Probe};
 
-use crate::caller::{Fact, Missing};
+use crate::caller::{Claim, Fact, Missing};
 use crate::policy::meets::{Asked, Call};
 use crate::policy::{Allowed, Before, Policy, Target, Verdict};
 
 impl<'t> Policy<'t> {
-    /// Whether health checks ask this port.
+    /// Whether health checks ask this port by requests.
     pub(super) fn is_probed(&self, target: Target<'t>) -> bool {
-        self.probes(target).next().is_some()
+        let mut probes = self.probes(target);
+        probes.any(|probe| matches!(probe.check, Check::Request(_)))
     }
 
     /// The health checks of a port.
@@ -34,7 +35,7 @@ impl<'t> Policy<'t> {
         let mut missing = None;
         for probe in self.probes(target) {
             match (
-                is_asked(probe, asked),
+                is_asked(&probe.check, asked),
                 call.claim.caller,
                 call.claim.address,
             ) {
@@ -53,14 +54,39 @@ impl<'t> Policy<'t> {
         }
         missing.map(Verdict::Undecided)
     }
+
+    /// The verdict of a stream that nothing else allows, if it may be a health check: by TLS, where that is asked so.
+    pub(super) fn judge_check(&self, claim: &Claim<'_>) -> Option<Verdict<'t>> {
+        let Before::Port(target, _) = self.before else {
+            return None;
+        };
+        let is_stream = |probe: &&Probe| matches!(probe.check, Check::Tls | Check::Connection);
+        let mut probes = self.probes(target).filter(is_stream);
+        match (claim.caller, claim.address) {
+            (Fact::Known(Some(_)) | Fact::Unknown, _) => None,
+            (Fact::Known(None), Fact::Unknown) => {
+                let any = probes.next();
+                any.map(|_| Verdict::Undecided(Missing::CallerAddress))
+            }
+            (Fact::Known(None), Fact::Known(address)) => {
+                let comes = |probe: &&Probe| probe.from.iter().any(|it| it.contains(address));
+                let first = probes.filter(comes).min_by_key(|probe| &probe.check);
+                first.map(|probe| Verdict::Allow(Allowed::Probe(probe)))
+            }
+        }
+    }
 }
 
 /// Whether a health check asks so, or what would have to be known to tell.
-fn is_asked(probe: &Probe, asked: Asked<'_>) -> Result<bool, Missing> {
-    let by_path = asked.path.meets(&PathMatch::Exact(probe.path.clone()));
+fn is_asked(check: &Check, asked: Asked<'_>) -> Result<bool, Missing> {
+    let path = match check {
+        Check::Request(path) => path,
+        Check::Tls | Check::Connection => return Ok(false),
+    };
+    let by_path = asked.path.meets(&PathMatch::Exact(path.clone()));
     let by_method = asked.method.known().map(|method| match method {
         "GET" | "HEAD" => true,
-        "POST" => &*probe.path == Probe::GRPC_PATH,
+        "POST" => &**path == Probe::GRPC_PATH,
         _ => false,
     });
     let mut headers = asked.headers.iter();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leno_model::SpiffeId;
 use leno_model::view::access::IpBlock;
-use leno_model::view::{Probe, Settings};
+use leno_model::view::{Check, Probe, Settings};
 use leno_traffic::{Allowed, Claim, Consent, Fact, Missing, Scope, Story, Table, Verdict};
 
 use crate::world::{World, access, origin, spiffe_id, with_request, workload_id};
@@ -17,16 +17,26 @@ const KUBELET: &str = "10.8.0.1";
 fn table() -> Table {
     let rules = "strict\ndefault deny\ndeny path=/";
     let mut world = World::new().workload("cart", "10.0.1.1", access(rules));
-    let probe = |path: &str| Probe {
+    let probe = |port, check| Probe {
         origin: origin("Mesh", "shop", "/spec/probes/0", 9),
         from: [IpBlock::new("10.8.0.0".parse().unwrap(), 16).unwrap()].into(),
-        port: 8080,
-        path: path.into(),
+        port,
+        check,
     };
+    let path = |path: &str| Check::Request(path.into());
     let cart = world.0.workloads.get_mut(&workload_id("cart")).unwrap();
-    Arc::make_mut(cart).probes = [probe(Probe::GRPC_PATH)].into();
+    let cart = Arc::make_mut(cart);
+    let port = cart.ports[&8080].clone();
+    cart.ports.extend([8443, 5432].map(|it| (it, port.clone())));
+    cart.probes = [
+        probe(8080, path(Probe::GRPC_PATH)),
+        probe(8443, Check::Connection),
+        probe(8443, Check::Tls),
+        probe(5432, Check::Connection),
+    ]
+    .into();
     world.0.settings = Arc::new(Settings {
-        probes: [Arc::new(probe("/healthz"))].into(),
+        probes: [Arc::new(probe(8080, path("/healthz")))].into(),
         ..Settings::clone(&world.0.settings)
     });
     Table::new(world.view(), Scope::Whole)
@@ -57,7 +67,10 @@ fn in_words(claim: &Claim<'_>, port: u16, request: &str) -> String {
         }),
     };
     match verdict {
-        Verdict::Allow(Allowed::Probe(_)) => "probe".to_owned(),
+        Verdict::Allow(Allowed::Probe(probe)) => match &probe.check {
+            Check::Request(_) => "probe".to_owned(),
+            check => format!("probe by {check}"),
+        },
         Verdict::Allow(_) => "allow".to_owned(),
         Verdict::Deny(denied) => denied.code().to_string(),
         Verdict::Undecided(missing) => format!("undecided: {missing}"),
@@ -94,6 +107,34 @@ fn a_health_check_is_let_in_whatever_is_said_of_others() {
         let told = in_words(&plain(address), port, request);
         assert_eq!(told, expect, "{address} {port} {request}");
     }
+}
+
+#[test]
+fn a_health_check_that_hides_what_it_asks_is_let_in_as_a_stream_alone() {
+    let plain = |address| claim(Fact::Known(None), Fact::Known(address));
+    for (address, port, request, expect) in [
+        (KUBELET, 8443, "tcp", "probe by TLS"),
+        (KUBELET, 5432, "tcp", "probe by a connection"),
+        // Whoever is let in anyway needs no leave to check.
+        (KUBELET, 8081, "tcp", "allow"),
+        (KUBELET, 8443, "GET http://cart/healthz", "R002"),
+        (KUBELET, 8080, "tcp", "R002"),
+        ("10.9.0.1", 8443, "tcp", "R002"),
+    ] {
+        let told = in_words(&plain(address), port, request);
+        assert_eq!(told, expect, "{address} {port} {request}");
+    }
+    let table = table();
+    let policy = table.inbound(&workload_id("cart"), 8443).unwrap();
+    let denied = policy.judge_bytes(&plain(KUBELET));
+    assert!(matches!(denied, Verdict::Deny(_)), "{denied:?}");
+    assert!(!policy.asks_requests());
+    let unknown = claim(Fact::Known(None), Fact::Unknown);
+    let told = in_words(&unknown, 8443, "tcp");
+    assert_eq!(told, "undecided: the caller's address");
+    let web = spiffe_id("web");
+    let proven = claim(Fact::Known(Some(&web)), Fact::Known(KUBELET));
+    assert!(in_words(&proven, 8443, "tcp").starts_with('R'));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{Collector, OtlpProtocol, Probe, Settings, Signals, Unknown, WhileAway};
+use leno_model::view::{
+    Check, Collector, OtlpProtocol, Probe, Settings, Signals, Unknown, WhileAway,
+};
 use leno_model::{Namespace, SpiffeId, TrustDomain};
 use prost::Message;
 
@@ -109,8 +111,21 @@ pub(crate) struct ProbeMessage {
     from: Vec<IpBlockMessage>,
     #[prost(uint32, tag = "3")]
     port: u32,
+    /// Empty for one that asks for none: nothing that is asked is empty, so that who does not know what follows lets
+    /// in nothing by it.
     #[prost(string, tag = "4")]
     path: String,
+    /// How it asks, if not by a request.
+    #[prost(enumeration = "StreamCheckMessage", optional, tag = "5")]
+    stream: Option<i32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub(crate) enum StreamCheckMessage {
+    Unset = 0,
+    Tls = 1,
+    Connection = 2,
 }
 
 impl Carried for Probe {
@@ -121,16 +136,31 @@ impl Carried for Probe {
             origin: Some(self.origin.to_message()),
             from: to_list(&self.from),
             port: self.port.into(),
-            path: self.path.to_string(),
+            path: match &self.check {
+                Check::Request(path) => path.to_string(),
+                Check::Tls | Check::Connection => String::new(),
+            },
+            stream: match self.check {
+                Check::Request(_) => None,
+                Check::Tls => Some(StreamCheckMessage::Tls.into()),
+                Check::Connection => Some(StreamCheckMessage::Connection.into()),
+            },
         }
     }
 
+    /// One that asks in a way that is not known lets in nothing, as one for an empty path.
     fn from_message(message: ProbeMessage) -> Result<Self, Misfit> {
+        let stream = message.stream.map(StreamCheckMessage::try_from);
         Ok(Self {
             origin: required(message.origin, "origin of a probe")?,
             from: from_list(message.from)?,
             port: port(message.port)?,
-            path: message.path.into(),
+            check: match stream {
+                Some(Ok(StreamCheckMessage::Tls)) => Check::Tls,
+                Some(Ok(StreamCheckMessage::Connection)) => Check::Connection,
+                Some(Ok(StreamCheckMessage::Unset) | Err(_)) => Check::Request(Arc::default()),
+                None => Check::Request(message.path.into()),
+            },
         })
     }
 }

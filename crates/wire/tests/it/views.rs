@@ -432,7 +432,11 @@ impl Maker {
             origin: self.origin(),
             from: self.some(2, |maker| IpBlock::new(maker.ip(), 8).unwrap()),
             port: self.port(),
-            path: self.text(),
+            check: match self.below(3) {
+                0 => Check::Tls,
+                1 => Check::Connection,
+                _ => Check::Request(self.text()),
+            },
         }
     }
 

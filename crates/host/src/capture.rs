@@ -11,7 +11,7 @@ use leno_model::view::access::IpBlock;
 
 use crate::{
     enclosure::Layout,
-    nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict},
+    nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Table, Transport, Verdict},
 };
 
 pub use pod::{KnownBy, PodCapture};
@@ -45,9 +45,9 @@ pub(crate) const LOCAL_PORTS: &str = "local_ports";
 pub(crate) const LOCAL_PORTS_6: &str = "local_ports_6";
 const PORTS_MAX: usize = 4096;
 /// The table that holds the rules.
-const TABLE: &str = "leno";
+const TABLE: Table = Table::inet("leno");
 /// That of rules which the proxy of a node puts into a pod's namespace.
-pub(crate) const NODE_TABLE: &str = "leno_node";
+pub(crate) const NODE_TABLE: Table = Table::inet("leno_node");
 /// Counts the datagrams that were refused.
 pub(crate) const UDP_REFUSED: &str = "udp_refused";
 
@@ -75,6 +75,7 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
             Chain {
                 name: "capture",
                 hook: Hook::Output,
+                devices: Vec::new(),
                 kind: ChainKind::Nat,
                 rules: vec![
                     rule([Mark(PROXY_MARK)], Return),
@@ -90,6 +91,7 @@ pub fn capture_rules(layout: &Layout) -> Ruleset {
             Chain {
                 name: "refuse",
                 hook: Hook::Output,
+                devices: Vec::new(),
                 kind: ChainKind::Filter,
                 rules: vec![
                     counted([From(loopback), PortUnreachable], Accept),

@@ -10,6 +10,7 @@ mod capture;
 pub mod cpu;
 pub mod enclosure;
 pub mod files;
+mod guard;
 pub mod link;
 mod listening;
 mod memory;
@@ -34,6 +35,7 @@ pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
     reach, run_if_called,
 };
+pub use guard::{Guard, Veth, sign, veths};
 pub use memory::{keep_freed, release_code, share_heaps};
 pub use netns::Netns;
 pub use original::original_destination;

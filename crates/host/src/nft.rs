@@ -17,17 +17,43 @@ use crate::netlink::{Batch, NETFILTER, Refused, Socket};
 pub use held::Difference;
 pub use watch::{NotRepaired, Watch};
 
-/// One table of the `inet` family, and all it holds.
+/// One table, and all it holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ruleset {
-    /// The table's name.
-    pub table: &'static str,
+    /// Which table.
+    pub table: Table,
     /// The named counters.
     pub counters: Vec<&'static str>,
     /// The named sets of ports, empty when they are loaded.
     pub sets: Vec<&'static str>,
     /// The chains, in the order in which they are loaded.
     pub chains: Vec<Chain>,
+}
+
+/// A table, of which each family has its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Table {
+    /// What its chains see.
+    pub family: Family,
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// What the chains of a table see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// Packets of IPv4 and IPv6 on their way through the namespace's own network.
+    Inet,
+    /// All that arrives at single devices, before anything else sees it.
+    Netdev,
+}
+
+impl Table {
+    /// That of this name in the family [`Family::Inet`].
+    pub const fn inet(name: &'static str) -> Self {
+        let family = Family::Inet;
+        Self { family, name }
+    }
 }
 
 /// A chain that sees what passes one place.
@@ -37,6 +63,8 @@ pub struct Chain {
     pub name: &'static str,
     /// Which place.
     pub hook: Hook,
+    /// At which devices, by their names; of [`Hook::Ingress`] alone.
+    pub devices: Vec<String>,
     /// What its rules may do.
     pub kind: ChainKind,
     /// Its rules; a packet that none decides about is accepted.
@@ -52,6 +80,8 @@ pub enum Hook {
     Input,
     /// What the namespace's own processes send.
     Output,
+    /// What arrives at devices. Of [`Family::Netdev`] alone.
+    Ingress,
 }
 
 /// What a chain's rules may do.
@@ -95,6 +125,14 @@ pub enum Match {
     Reply,
     /// It belongs to a connection that was redirected.
     Redirected,
+    /// It asks for a connection of TCP.
+    Asks,
+    /// It is the first answer to what asks for one.
+    Answers,
+    /// It is of IPv4, and was sent with another number of hops to live than this one. Of [`Family::Netdev`] alone.
+    OtherHops(u8),
+    /// It is of IPv6, and was sent with another number of hops to live than this one. Of [`Family::Netdev`] alone.
+    OtherHops6(u8),
     /// It belongs to this protocol.
     Protocol(Transport),
     /// It is sent to one of these ports.
@@ -132,6 +170,8 @@ pub enum Verdict {
     Forbid,
     /// It does not pass, and its connection is told to be over. Of TCP only.
     Reset,
+    /// It does not pass, and nobody is told.
+    Drop,
 }
 
 /// The packet rules of the network namespace in which it was opened, wherever it is used.
@@ -156,7 +196,7 @@ impl Netfilter {
     }
 
     /// Takes a table away with all it holds. `false` if there was none.
-    pub fn remove(&self, table: &str) -> Result<bool, LoadError> {
+    pub fn remove(&self, table: Table) -> Result<bool, LoadError> {
         match self.carry_out(&encode::remove(table)) {
             Ok(()) => Ok(true),
             Err(refused) if refused.errno == Errno::NOENT.raw_os_error() => Ok(false),
@@ -211,7 +251,7 @@ pub struct LoadError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{iter, process::Command, thread};
 
     use rustix::thread::UnshareFlags;
@@ -220,7 +260,7 @@ mod tests {
     use crate::{KnownBy, PodCapture};
 
     /// Does something in a network namespace of its own, for which the tests must run as root.
-    pub(super) fn apart(deed: impl FnOnce(Netfilter) + Send + 'static) {
+    pub(crate) fn apart(deed: impl FnOnce(Netfilter) + Send + 'static) {
         let thread = thread::spawn(move || {
             #[expect(unsafe_code, reason = "the safe wrapper is deprecated")]
             // SAFETY: the table of file descriptors is not unshared.
@@ -237,12 +277,13 @@ mod tests {
             then: Verdict::Accept,
         };
         Ruleset {
-            table: "test",
+            table: Table::inet("test"),
             counters: vec!["seen"],
             sets: vec!["ports"],
             chains: vec![Chain {
                 name: "watch",
                 hook: Hook::Output,
+                devices: Vec::new(),
                 kind: ChainKind::Filter,
                 rules: vec![rule],
             }],
@@ -289,7 +330,7 @@ mod tests {
     }
 
     /// Runs `nft` where the caller is, and gives what it says.
-    pub(super) fn nft(arguments: &str) -> String {
+    pub(crate) fn nft(arguments: &str) -> String {
         let output = Command::new("nft").args(arguments.split(' ')).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{arguments}: {output:?}");
@@ -321,7 +362,7 @@ mod tests {
             for capture in [PodCapture::default(), full()] {
                 let ruleset = capture.rules();
                 netfilter.replace(&ruleset).unwrap();
-                let held = nft(&format!("list table inet {}", ruleset.table));
+                let held = nft(&format!("list table {}", ruleset.table));
                 assert_eq!(held, ruleset.to_string());
                 assert_eq!(netfilter.differences(&ruleset).unwrap(), []);
             }
@@ -342,8 +383,8 @@ mod tests {
                 assert_eq!(nft("list table inet leno"), ruleset.to_string());
                 assert_eq!(nft("list table ip strangers"), strangers);
             }
-            assert_eq!(netfilter.remove("leno"), Ok(true));
-            assert_eq!(netfilter.remove("leno"), Ok(false));
+            assert_eq!(netfilter.remove(Table::inet("leno")), Ok(true));
+            assert_eq!(netfilter.remove(Table::inet("leno")), Ok(false));
             assert_eq!(nft("list ruleset"), strangers);
         });
     }

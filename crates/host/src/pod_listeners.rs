@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use crate::capture::{DNS_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT};
+use crate::guard::sign;
 
 /// How many connections may wait until they are taken: all those that come before the proxy knows who calls.
 const BACKLOG: i32 = 4096;
@@ -68,6 +69,7 @@ fn bound(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     socket.set_reuse_address(kind == Type::STREAM)?;
     socket.bind(&address.into())?;
     if kind == Type::STREAM {
+        sign(&socket, address.ip())?;
         socket.listen(BACKLOG)?;
     }
     Ok(socket)

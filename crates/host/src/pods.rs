@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::capture::NODE_TABLE;
+use crate::guard::Guard;
 use crate::netns::Netns;
 use crate::nft::Netfilter;
 
@@ -15,8 +16,15 @@ pub fn networks_of_pods(uids: &BTreeSet<Arc<str>>) -> io::Result<BTreeMap<Arc<st
     networks(|uid| uids.get(uid).cloned())
 }
 
-/// Takes away what the proxy of this node has put into the network namespaces of its pods, and says of how many.
+/// Takes away what the proxy of this node has put into the network namespaces of its pods, and beside them, and says of
+/// how many.
 pub fn release_pods() -> io::Result<usize> {
+    // Whoever is not captured and were guarded would reach nobody.
+    Netns::of_process(1)?.within(|| {
+        Netfilter::open()?
+            .remove(Guard::TABLE)
+            .map_err(io::Error::other)
+    })?;
     let mut released = 0;
     for netns in networks(|uid| Some(uid.into()))?.values() {
         let removed = netns.within(|| {

@@ -294,6 +294,7 @@ codes! {
     H017 "pod-not-placed" Mesh "A pod is to start on a node, and nobody says whether the node's proxy is to serve it.";
     H018 "pod-not-served" Mesh "The proxy of a node cannot serve a pod that it should.";
     H019 "rules-put-back" Mesh "Somebody changed the packet rules of a pod, and its node's proxy put them back.";
+    H020 "pod-not-guarded" Mesh "What goes past the proxy of a pod's node could not be kept on the node's side.";
 
     // Workloads of `leno up`
     U001 "command-not-found" Configuration "The workload's command does not exist.";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::WhyFailed;
-use leno_host::{Netns, PROXY_MARK};
+use leno_host::{Netns, PROXY_MARK, sign};
 use leno_model::{CallId, Code};
 use leno_protocol::write_proxy_head;
 use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security};
@@ -85,6 +85,7 @@ pub(crate) async fn connect_from(netns: Option<&Netns>, to: SocketAddr) -> io::R
         Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))
     })?;
     socket.set_mark(PROXY_MARK)?;
+    sign(&socket, to.ip())?;
     let socket = TcpSocket::from_std_stream(socket.into());
     socket.connect(to).await
 }

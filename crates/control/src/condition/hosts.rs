@@ -75,7 +75,7 @@ fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
         ),
         Code::H019 => (
             Severity::Warning,
-            "the rules hold again; in between, calls may have gone past the proxy, in plain",
+            "they hold again; in between, the guard on the node's side let nothing past the proxy, unless it was what was changed",
             "nft monitor (in the pod's network namespace) · leno explain H019",
         ),
         Code::T013 => (

@@ -7,7 +7,7 @@ use super::{
     DNS_PORT, INBOUND_PORT, METRICS_PORT, NODE_TABLE, OUTBOUND_PORT, PROOFS, PROXY_MARK,
     PROXY_USER, TABLE, TUNNEL_PORT, UDP_REFUSED, rule,
 };
-use crate::nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
+use crate::nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Table, Transport, Verdict};
 
 /// Counts the datagrams that passed beside the proxy.
 const UDP_PASSED: &str = "udp_passed";
@@ -25,7 +25,7 @@ pub enum KnownBy {
 
 impl KnownBy {
     /// The table of the rules: whoever takes away those of one kind takes no others.
-    fn table(self) -> &'static str {
+    fn table(self) -> Table {
         match self {
             Self::User => TABLE,
             Self::Mark => NODE_TABLE,
@@ -75,6 +75,7 @@ impl PodCapture {
         let chain = |name, hook, kind, rules| Chain {
             name,
             hook,
+            devices: Vec::new(),
             kind,
             rules,
         };

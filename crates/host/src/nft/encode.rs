@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use leno_model::Ports;
 use leno_model::view::access::IpBlock;
 
-use super::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
+use super::{Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Table, Transport, Verdict};
 use crate::netlink::{ACK, APPEND, Batch, CREATE, DUMP, EXCLUSIVE, REQUEST, Writer, attribute};
 
 /// The requests between the messages that make a transaction of them.
@@ -19,9 +19,16 @@ fn transaction(requests: impl FnOnce(&mut Batch)) -> Batch {
     batch
 }
 
-fn add(batch: &mut Batch, part: String, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+fn add(
+    batch: &mut Batch,
+    table: Table,
+    part: String,
+    kind: u16,
+    flags: u16,
+    body: impl FnOnce(&mut Writer),
+) {
     batch.request(part, of_tables(kind), flags, |to| {
-        header(to, FAMILY_INET, 0);
+        header(to, family(table), 0);
         body(to);
     });
 }
@@ -40,13 +47,13 @@ pub(super) fn replace(ruleset: &Ruleset) -> Batch {
     })
 }
 
-pub(super) fn remove(table: &str) -> Batch {
+pub(super) fn remove(table: Table) -> Batch {
     transaction(|batch| add_table(batch, table, DELETE_TABLE, 0))
 }
 
-fn add_table(batch: &mut Batch, table: &str, kind: u16, flags: u16) {
-    add(batch, format!("table inet {table}"), kind, flags, |to| {
-        to.text(TABLE_NAME, table)
+fn add_table(batch: &mut Batch, table: Table, kind: u16, flags: u16) {
+    add(batch, table, format!("table {table}"), kind, flags, |to| {
+        to.text(TABLE_NAME, table.name)
     });
 }
 
@@ -56,11 +63,12 @@ fn add_all(batch: &mut Batch, ruleset: &Ruleset) {
     for counter in &ruleset.counters {
         add(
             batch,
+            table,
             format!("counter {counter}"),
             NEW_OBJECT,
             CREATE,
             |to| {
-                to.text(OBJECT_TABLE, table);
+                to.text(OBJECT_TABLE, table.name);
                 to.text(OBJECT_NAME, counter);
                 put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
                 to.nested(OBJECT_DATA, |_| {});
@@ -68,8 +76,8 @@ fn add_all(batch: &mut Batch, ruleset: &Ruleset) {
         );
     }
     for (set, id) in ruleset.sets.iter().zip(1..) {
-        add(batch, format!("set {set}"), NEW_SET, CREATE, |to| {
-            to.text(SET_TABLE, table);
+        add(batch, table, format!("set {set}"), NEW_SET, CREATE, |to| {
+            to.text(SET_TABLE, table.name);
             to.text(SET_NAME, set);
             put_u32(to, SET_FLAGS, 0);
             put_u32(to, SET_KEY_TYPE, KEY_IS_PORT);
@@ -79,12 +87,19 @@ fn add_all(batch: &mut Batch, ruleset: &Ruleset) {
     }
     for chain in &ruleset.chains {
         let name = chain.name;
-        add(batch, format!("chain {name}"), NEW_CHAIN, CREATE, |to| {
-            put_chain(to, table, chain);
-        });
+        add(
+            batch,
+            table,
+            format!("chain {name}"),
+            NEW_CHAIN,
+            CREATE,
+            |to| {
+                put_chain(to, table, chain);
+            },
+        );
         for rule in &chain.rules {
             let part = format!("rule \"{rule}\" of chain {name}");
-            add(batch, part, NEW_RULE, CREATE | APPEND, |to| {
+            add(batch, table, part, NEW_RULE, CREATE | APPEND, |to| {
                 put_rule(to, table, name, rule);
             });
         }
@@ -92,7 +107,7 @@ fn add_all(batch: &mut Batch, ruleset: &Ruleset) {
 }
 
 pub(super) fn change_set(
-    table: &str,
+    table: Table,
     set: &str,
     new: &BTreeSet<u16>,
     old: &BTreeSet<u16>,
@@ -102,17 +117,17 @@ pub(super) fn change_set(
             let ports: Vec<_> = ports.iter().copied().collect();
             for some in ports.chunks(ELEMENTS_MAX) {
                 let part = format!("ports of set {set}");
-                add(batch, part, kind, flags, |to| {
-                    put_ports(to, table, set, some)
+                add(batch, table, part, kind, flags, |to| {
+                    put_ports(to, table.name, set, some)
                 });
             }
         }
     })
 }
 
-pub(super) fn ask_counter(table: &str, counter: &str) -> Writer {
-    ask(GET_OBJECT, ACK, |to| {
-        to.text(OBJECT_TABLE, table);
+pub(super) fn ask_counter(table: Table, counter: &str) -> Writer {
+    ask(table, GET_OBJECT, ACK, |to| {
+        to.text(OBJECT_TABLE, table.name);
         to.text(OBJECT_NAME, counter);
         put_u32(to, OBJECT_TYPE, OBJECT_COUNTER);
     })
@@ -136,31 +151,31 @@ fn put_ports(to: &mut Writer, table: &str, set: &str, ports: &[u16]) {
     });
 }
 
-pub(super) fn ask_table(table: &str) -> Writer {
-    ask(GET_TABLE, ACK, |to| to.text(TABLE_NAME, table))
+pub(super) fn ask_table(table: Table) -> Writer {
+    ask(table, GET_TABLE, ACK, |to| to.text(TABLE_NAME, table.name))
 }
 
-/// Asks for the chains of all tables.
-pub(super) fn ask_chains() -> Writer {
-    ask(GET_CHAIN, DUMP, |_| {})
+/// Asks for the chains of all tables of its family.
+pub(super) fn ask_chains(table: Table) -> Writer {
+    ask(table, GET_CHAIN, DUMP, |_| {})
 }
 
 /// Asks for the rules of all chains of a table, in their order.
-pub(super) fn ask_rules(table: &str) -> Writer {
-    ask(GET_RULE, DUMP, |to| to.text(RULE_TABLE, table))
+pub(super) fn ask_rules(table: Table) -> Writer {
+    ask(table, GET_RULE, DUMP, |to| to.text(RULE_TABLE, table.name))
 }
 
-fn ask(kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) -> Writer {
+fn ask(table: Table, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) -> Writer {
     let mut to = Writer::default();
     to.message(of_tables(kind), REQUEST | flags, 1, |to| {
-        header(to, FAMILY_INET, 0);
+        header(to, family(table), 0);
         body(to);
     });
     to
 }
 
 /// The attributes of a chain.
-pub(super) fn put_chain(to: &mut Writer, table: &str, chain: &Chain) {
+pub(super) fn put_chain(to: &mut Writer, table: Table, chain: &Chain) {
     let (kind, priority) = match chain.kind {
         ChainKind::Nat => ("nat", -100_i32),
         ChainKind::Filter => ("filter", 0),
@@ -169,20 +184,29 @@ pub(super) fn put_chain(to: &mut Writer, table: &str, chain: &Chain) {
         Hook::Prerouting => 0,
         Hook::Input => 1,
         Hook::Output => 3,
+        // The numbers of each family are its own.
+        Hook::Ingress => 0,
     };
-    to.text(CHAIN_TABLE, table);
+    to.text(CHAIN_TABLE, table.name);
     to.text(CHAIN_NAME, chain.name);
     to.nested(CHAIN_HOOK, |to| {
         put_u32(to, HOOK_NUMBER, hook);
         to.attribute(HOOK_PRIORITY, &priority.to_be_bytes());
+        if !chain.devices.is_empty() {
+            to.nested(HOOK_DEVICES, |to| {
+                for device in &chain.devices {
+                    to.text(DEVICE_NAME, device);
+                }
+            });
+        }
     });
     to.text(CHAIN_TYPE, kind);
     to.attribute(CHAIN_POLICY, &ACCEPT.to_be_bytes());
 }
 
 /// The attributes of a rule.
-pub(super) fn put_rule(to: &mut Writer, table: &str, chain: &str, rule: &Rule) {
-    to.text(RULE_TABLE, table);
+pub(super) fn put_rule(to: &mut Writer, table: Table, chain: &str, rule: &Rule) {
+    to.text(RULE_TABLE, table.name);
     to.text(RULE_CHAIN, chain);
     to.nested(RULE_EXPRESSIONS, |to| put_expressions(to, rule));
 }
@@ -246,6 +270,10 @@ fn put_match(to: &mut Writer, condition: Match) {
             and(to, &STATUS_REDIRECTED.to_ne_bytes());
             compare(to, COMPARE_DIFFERS, &[0; 4]);
         }
+        Match::Asks => put_opens(to, SYN),
+        Match::Answers => put_opens(to, SYN | ACKNOWLEDGES),
+        Match::OtherHops(hops) => put_other_hops(to, ETHERTYPE_IPV4, 8, hops),
+        Match::OtherHops6(hops) => put_other_hops(to, ETHERTYPE_IPV6, 7, hops),
         Match::Protocol(transport) => put_protocol(to, number(transport)),
         Match::Port(transport, ports) => {
             put_protocol(to, number(transport));
@@ -309,6 +337,21 @@ fn put_other_address(to: &mut Writer, version: u8, offset: u32, octets: &[u8]) {
     compare(to, COMPARE_DIFFERS, octets);
 }
 
+/// Of the two flags by which a connection of TCP opens, these are set.
+fn put_opens(to: &mut Writer, flags: u8) {
+    put_protocol(to, number(Transport::Tcp));
+    load_payload(to, TRANSPORT_HEADER, 13, 1);
+    and(to, &[SYN | ACKNOWLEDGES]);
+    equals(to, &[flags]);
+}
+
+fn put_other_hops(to: &mut Writer, ethertype: u16, offset: u32, hops: u8) {
+    load_meta(to, META_PROTOCOL);
+    equals(to, &ethertype.to_be_bytes());
+    load_payload(to, NETWORK_HEADER, offset, 1);
+    compare(to, COMPARE_DIFFERS, &[hops]);
+}
+
 fn put_protocol(to: &mut Writer, number: u8) {
     load_meta(to, META_L4PROTO);
     equals(to, &[number]);
@@ -326,6 +369,7 @@ fn put_verdict(to: &mut Writer, verdict: Verdict) {
     match verdict {
         Verdict::Return => decide(to, RETURN),
         Verdict::Accept => decide(to, ACCEPT),
+        Verdict::Drop => decide(to, DROP),
         Verdict::Redirect(port) => {
             expression(to, "immediate", |to| {
                 put_u32(to, IMMEDIATE_REGISTER, REGISTER);
@@ -429,6 +473,13 @@ fn header(to: &mut Writer, family: u8, resource: u16) {
     to.put(&resource.to_be_bytes());
 }
 
+fn family(table: Table) -> u8 {
+    match table.family {
+        Family::Inet => FAMILY_INET,
+        Family::Netdev => FAMILY_NETDEV,
+    }
+}
+
 fn number(transport: Transport) -> u8 {
     match transport {
         Transport::Tcp => 6,
@@ -447,8 +498,14 @@ const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 const FAMILY_NONE: u8 = 0;
 const FAMILY_INET: u8 = 1;
+const FAMILY_NETDEV: u8 = 5;
 const IPV4: u8 = 2;
 const IPV6: u8 = 10;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// Flags of TCP.
+const SYN: u8 = 0x02;
+const ACKNOWLEDGES: u8 = 0x10;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
@@ -471,11 +528,13 @@ pub(super) const TABLE_IS_DORMANT: u32 = 1;
 
 pub(super) const CHAIN_TABLE: u16 = 1;
 pub(super) const CHAIN_NAME: u16 = 3;
-const CHAIN_HOOK: u16 = 4;
+pub(super) const CHAIN_HOOK: u16 = 4;
 const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
 const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
+const HOOK_DEVICES: u16 = 4;
+const DEVICE_NAME: u16 = 1;
 
 const RULE_TABLE: u16 = 1;
 pub(super) const RULE_CHAIN: u16 = 2;
@@ -513,6 +572,7 @@ const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_REGISTER: u32 = 0;
 const REGISTER: u32 = 1;
+const DROP: i32 = 0;
 const ACCEPT: i32 = 1;
 const RETURN: i32 = -5;
 
@@ -520,6 +580,7 @@ const IMMEDIATE_REGISTER: u16 = 1;
 const IMMEDIATE_DATA: u16 = 2;
 const META_REGISTER: u16 = 1;
 const META_KEY: u16 = 2;
+const META_PROTOCOL: u32 = 1;
 const META_MARK: u32 = 3;
 const META_IN_DEVICE: u32 = 4;
 /// The number of `lo` in every namespace.

@@ -8,18 +8,18 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Chain, Rule, Ruleset, encode};
+use super::{Chain, Rule, Ruleset, Table, encode};
 use crate::netlink::{Socket, Writer, attribute, attributes, holds, holds_only};
 
 /// In what the rules that hold differ from those that should.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Difference {
     /// The table changes faster than it can be looked at.
-    Unsettled(&'static str),
+    Unsettled(Table),
     /// The table is not there.
-    NoTable(&'static str),
+    NoTable(Table),
     /// The table is there and switched off.
-    Dormant(&'static str),
+    Dormant(Table),
     /// A chain is not there.
     NoChain(&'static str),
     /// A chain is at another place than it should be, or decides otherwise about what no rule decides.
@@ -37,9 +37,9 @@ pub enum Difference {
 impl Display for Difference {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsettled(table) => write!(f, "table inet {table} changes all the time"),
-            Self::NoTable(table) => write!(f, "table inet {table} is missing"),
-            Self::Dormant(table) => write!(f, "table inet {table} is switched off (dormant)"),
+            Self::Unsettled(table) => write!(f, "table {table} changes all the time"),
+            Self::NoTable(table) => write!(f, "table {table} is missing"),
+            Self::Dormant(table) => write!(f, "table {table} is switched off (dormant)"),
             Self::NoChain(chain) => write!(f, "chain {chain} is missing"),
             Self::OtherChain(chain) => write!(f, "chain {chain} is at another hook or priority"),
             Self::ChainOfOthers(chain) => write!(f, "chain {chain} is none of Leno's"),
@@ -83,7 +83,7 @@ struct Held {
 
 impl Held {
     /// `None` if there is no such table.
-    fn ask(socket: &Socket, table: &str) -> Result<Option<Self>, Errno> {
+    fn ask(socket: &Socket, table: Table) -> Result<Option<Self>, Errno> {
         let mut is_dormant = false;
         let asked = each(socket, &encode::ask_table(table), |answer| {
             let flags = attribute(answer, encode::TABLE_FLAGS).and_then(|it| it.try_into().ok());
@@ -95,8 +95,8 @@ impl Held {
             asked => asked?,
         }
         let mut chains = Vec::new();
-        each(socket, &encode::ask_chains(), |answer| {
-            if text(answer, encode::CHAIN_TABLE) == table {
+        each(socket, &encode::ask_chains(table), |answer| {
+            if text(answer, encode::CHAIN_TABLE) == table.name {
                 chains.push(answer.to_vec());
             }
         })?;
@@ -125,16 +125,13 @@ impl Held {
         told
     }
 
-    fn compare(&self, table: &'static str, chain: &Chain, told: &mut Vec<Difference>) {
+    fn compare(&self, table: Table, chain: &Chain, told: &mut Vec<Difference>) {
         let name = chain.name;
         let mut chains = self.chains.iter();
         let Some(held) = chains.find(|it| text(it, encode::CHAIN_NAME) == name) else {
             return told.push(Difference::NoChain(name));
         };
-        if !holds(
-            held,
-            written(|to| encode::put_chain(to, table, chain)).bytes(),
-        ) {
+        if !is_there(held, table, chain) {
             told.push(Difference::OtherChain(name));
         }
         let rules = self.rules.iter();
@@ -160,6 +157,23 @@ impl Held {
             count => told.push(Difference::RulesOfOthers(name, count)),
         }
     }
+}
+
+/// Whether a chain that is held is at the place that we said. At which devices is not looked at: they come and go by
+/// themselves, and their chain knows it.
+fn is_there(held: &[u8], table: Table, chain: &Chain) -> bool {
+    let place = Chain {
+        devices: Vec::new(),
+        rules: Vec::new(),
+        ..*chain
+    };
+    let said = written(|to| encode::put_chain(to, table, &place));
+    if chain.devices.is_empty() {
+        return holds(held, said.bytes());
+    }
+    let [held, said] =
+        [held, said.bytes()].map(|chain| attribute(chain, encode::CHAIN_HOOK).unwrap_or_default());
+    holds(held, said)
 }
 
 /// Whether a rule that is held does just what we said.

@@ -7,11 +7,11 @@ use std::{
 
 use leno_model::view::access::IpBlock;
 
-use super::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Transport, Verdict};
+use super::{Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Table, Transport, Verdict};
 
 impl Display for Ruleset {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        writeln!(f, "table inet {} {{", self.table)?;
+        writeln!(f, "table {} {{", self.table)?;
         for counter in &self.counters {
             writeln!(f, "\tcounter {counter} {{\n\t\tpackets 0 bytes 0\n\t}}\n")?;
         }
@@ -28,20 +28,34 @@ impl Display for Ruleset {
     }
 }
 
+/// `inet leno`
+impl Display for Table {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let family = match self.family {
+            Family::Inet => "inet",
+            Family::Netdev => "netdev",
+        };
+        write!(f, "{family} {}", self.name)
+    }
+}
+
 impl Display for Chain {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         // The names of priorities depend on the hook.
         let (kind, priority) = match (self.kind, self.hook) {
             (ChainKind::Nat, Hook::Prerouting) => ("nat", "dstnat"),
-            (ChainKind::Nat, Hook::Input | Hook::Output) => ("nat", "-100"),
+            (ChainKind::Nat, Hook::Input | Hook::Output | Hook::Ingress) => ("nat", "-100"),
             (ChainKind::Filter, _) => ("filter", "filter"),
         };
         let hook = self.hook;
         writeln!(f, "\tchain {} {{", self.name)?;
-        writeln!(
-            f,
-            "\t\ttype {kind} hook {hook} priority {priority}; policy accept;"
-        )?;
+        write!(f, "\t\ttype {kind} hook {hook} ")?;
+        match self.devices.as_slice() {
+            [] => {}
+            [one] => write!(f, "device \"{one}\" ")?,
+            several => write!(f, "devices = {{ {} }} ", several.join(", "))?,
+        }
+        writeln!(f, "priority {priority}; policy accept;")?;
         for rule in &self.rules {
             writeln!(f, "\t\t{rule}")?;
         }
@@ -55,6 +69,7 @@ impl Display for Hook {
             Self::Prerouting => "prerouting",
             Self::Input => "input",
             Self::Output => "output",
+            Self::Ingress => "ingress",
         })
     }
 }
@@ -84,6 +99,10 @@ impl Display for Match {
             Self::ToItself => f.write_str("fib daddr type local"),
             Self::Reply => f.write_str("ct direction reply"),
             Self::Redirected => f.write_str("ct status dnat"),
+            Self::Asks => f.write_str("tcp flags syn / syn,ack"),
+            Self::Answers => f.write_str("tcp flags syn,ack / syn,ack"),
+            Self::OtherHops(hops) => write!(f, "ip ttl != {hops}"),
+            Self::OtherHops6(hops) => write!(f, "ip6 hoplimit != {hops}"),
             Self::Protocol(transport) => write!(f, "meta l4proto {transport}"),
             Self::Port(transport, ports) => write!(f, "{transport} dport {ports}"),
             Self::PortIn(transport, set) => write!(f, "{transport} dport @{set}"),
@@ -115,6 +134,7 @@ impl Display for Verdict {
             Self::Refuse => f.write_str("reject"),
             Self::Forbid => f.write_str("reject with icmpx admin-prohibited"),
             Self::Reset => f.write_str("reject with tcp reset"),
+            Self::Drop => f.write_str("drop"),
         }
     }
 }

@@ -90,7 +90,10 @@ mod tests {
     use super::*;
     use crate::{
         PodCapture,
-        nft::tests::{apart, nft},
+        nft::{
+            Table,
+            tests::{apart, nft},
+        },
     };
 
     fn is_silent(watch: &Watch) -> bool {
@@ -105,7 +108,7 @@ mod tests {
             let watch = Watch::begin(ruleset.clone()).unwrap();
             assert!(is_silent(&watch));
             let missing = watch.repair().unwrap();
-            assert_eq!(missing, [Difference::NoTable("leno")]);
+            assert_eq!(missing, [Difference::NoTable(Table::inet("leno"))]);
             watch.take().unwrap();
             assert!(is_silent(&watch));
             for change in [
@@ -140,7 +143,10 @@ mod tests {
             }
             nft("flush ruleset");
             watch.take().unwrap();
-            assert_eq!(watch.repair().unwrap(), [Difference::NoTable("leno")]);
+            assert_eq!(
+                watch.repair().unwrap(),
+                [Difference::NoTable(Table::inet("leno"))]
+            );
             assert_eq!(netfilter.differences(&ruleset).unwrap(), []);
         });
     }

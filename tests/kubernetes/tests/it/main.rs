@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api;
+mod chaos;
 mod control;
 mod injected;
 mod install;

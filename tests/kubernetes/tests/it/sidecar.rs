@@ -11,7 +11,7 @@ use crate::install::inside;
 
 /// Two servers that are checked over HTTP and take calls that prove who makes them, and of these web's alone; one that
 /// may call; one that may not; one without a proxy; a job.
-fn shop(placement: Placement) -> String {
+pub(crate) fn shop(placement: Placement) -> String {
     let account = |name: &str| {
         format!(
             "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: shop}}\n"
@@ -69,14 +69,14 @@ spec:
 ";
 
 /// What a pod of a Deployment gets for a call.
-fn get(cluster: &Cluster, namespace: &str, from: &str, url: &str) -> String {
+pub(crate) fn get(cluster: &Cluster, namespace: &str, from: &str, url: &str) -> String {
     let deployment = format!("deploy/{from}");
     let exec = ["exec", "-n", namespace, &deployment, "-c", "app", "--"];
     let told = cluster.ask(&[&exec[..], &["/pod", "get", url]].concat());
     told.unwrap_or_else(|failed| failed.to_string())
 }
 
-fn until_ready(cluster: &Cluster, namespace: &str, deployment: &str) {
+pub(crate) fn until_ready(cluster: &Cluster, namespace: &str, deployment: &str) {
     let name = format!("deployment/{deployment}");
     let rollout = [
         "rollout",
@@ -183,8 +183,16 @@ pub(crate) fn no_request_is_lost(placement: Placement) {
 /// How often all pods are replaced under load.
 const RESTARTS: usize = 5;
 
+/// What `leno check` says. It ends with 1 where something is wrong, and says so all the same.
+pub(crate) fn check(cluster: &Cluster) -> String {
+    let exec = "exec -n leno-system deploy/leno-control -- /leno check -n shop";
+    let mut kubectl = cluster.command("kubectl");
+    let said = kubectl.args(exec.split(' ')).output().unwrap();
+    String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
 /// Does this in the network namespace of the pod with this address, from its node.
-fn on_the_node(cluster: &Cluster, address: &str, what: &str) {
+pub(crate) fn on_the_node(cluster: &Cluster, address: &str, what: &str) {
     let script = format!(
         "for netns in /run/netns/*; do \
            if nsenter --net=$netns ip -o -4 addr show | grep -q ' {address}/'; then \
@@ -217,13 +225,7 @@ fn a_pod_that_is_no_longer_captured_is_called_no_more_and_named() {
         let slices: Vec<_> = slices.split(' ').chain([ready]).collect();
         asked(&slices).split(' ').any(|one| one == address)
     };
-    // It ends with 1 where something is wrong, and says so all the same.
-    let check = || {
-        let exec = "exec -n leno-system deploy/leno-control -- /leno check -n shop";
-        let mut kubectl = cluster.command("kubectl");
-        let said = kubectl.args(exec.split(' ')).output().unwrap();
-        String::from_utf8_lossy(&said.stdout).into_owned()
-    };
+    let check = || check(&cluster);
     let named = format!("proxy shop/{pod}");
     assert!(is_called());
     let well = || check().contains("no problem").then_some(());

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod door;
+mod guarding;
 mod keeping;
 mod plugin;
 mod pod;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::arguments::node::Node as Wanted;
 use crate::command::joined::node::arriving::Arrivals;
 use crate::command::joined::node::door::Door;
+use crate::command::joined::node::guarding::{Guarding, Looked};
 use crate::command::joined::node::keeping::Keeping;
 use crate::command::joined::node::plugin::{Asked, refused};
 use crate::command::joined::node::pod::{Heard, NotTaken, Pod, capture};
@@ -67,6 +69,7 @@ pub(super) struct Node<'a> {
     /// Those that the plugin has told of and that are not served yet.
     arriving: Arrivals,
     announced: BTreeSet<WorkloadId>,
+    guarding: Guarding,
     heard: mpsc::Sender<Heard>,
     hearing: mpsc::Receiver<Heard>,
     said: Vec<Said>,
@@ -93,6 +96,7 @@ impl<'a> Node<'a> {
             not_taken: BTreeMap::new(),
             arriving: Arrivals::default(),
             announced: BTreeSet::new(),
+            guarding: Guarding::default(),
             heard,
             hearing,
             said: Vec::new(),
@@ -151,6 +155,20 @@ impl<'a> Node<'a> {
         self.let_go(&view);
         self.take_up(&view).await;
         self.serve(&view).await;
+        self.guard();
+    }
+
+    /// Guards what is captured on the node's side, too.
+    fn guard(&mut self) {
+        let Looked { put_back, said } = self.guarding.keep(&self.pods);
+        self.said.extend(said);
+        let Some(what) = put_back else { return };
+        let (code, wall) = (Code::H019, self.running.wall());
+        let line = format!("{code} {}: {what}", code.slug());
+        self.said.push(Said::Bad(line));
+        for id in self.pods.keys() {
+            self.running.capture().repaired(id, what.clone(), wall);
+        }
     }
 
     /// Lets go of pods that are there no more, or are no more this proxy's affair.

@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::Arc;
 
 use leno_host::nft::{Difference, Netfilter, NotRepaired};
-use leno_host::{KnownBy, Netns, PodCapture, PodListeners};
+use leno_host::{KnownBy, Netns, PodCapture, PodListeners, Veth, veths};
 use leno_model::Code;
 use leno_model::view::{self, Unknown, WorkloadId};
 use leno_proxy::{Door, Listener, Place, Prover};
@@ -16,12 +16,15 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
+use crate::command::joined::node::guarding::Sides;
 use crate::upkeep::{Repair, Upkeep};
 
 /// A pod that is captured.
 pub(super) struct Pod {
     pub(super) uid: Arc<str>,
     pub(super) netns: Arc<Netns>,
+    /// Its devices that have their other end elsewhere: on the node.
+    pub(super) veths: Vec<Veth>,
     /// Since when.
     pub(super) since: Instant,
     capture: PodCapture,
@@ -80,10 +83,13 @@ impl Pod {
     ) -> Result<Self, NotTaken> {
         let listeners = netns.within(PodListeners::open);
         let listeners = listeners.map_err(|why| NotTaken::because(&why))?;
+        let veths = netns.within(veths);
+        let veths = veths.map_err(|why| NotTaken::because(&why))?;
         let upkeep = hold(id, &netns, &capture, heard)?;
         Ok(Self {
             uid,
             netns: Arc::new(netns),
+            veths,
             since: Instant::now(),
             capture,
             upkeep,
@@ -112,6 +118,20 @@ impl Pod {
     pub(super) fn differences(&self) -> io::Result<Vec<Difference>> {
         let rules = self.capture.rules();
         self.netns.within(|| Netfilter::open()?.differences(&rules))
+    }
+
+    /// What of it can be guarded from outside: where nothing is left out of its capture.
+    pub(super) fn sides(&self) -> Sides {
+        let PodCapture {
+            skip_inbound,
+            skip_outbound,
+            skip_outbound_blocks,
+            ..
+        } = &self.capture;
+        Sides {
+            inbound: skip_inbound.is_empty(),
+            outbound: skip_outbound.is_empty() && skip_outbound_blocks.is_empty(),
+        }
     }
 
     /// Whether the proxy takes what arrives there.

@@ -1,0 +1,189 @@
+//! What policy refuses stays refused, whatever becomes of the packet rules and of the proxy of a node.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Stdio};
+
+use leno_cluster::{Cluster, Placement};
+
+use crate::sidecar::{check, get, on_the_node, shop, until_ready};
+
+/// Somebody in a pod who asks so often a second, each time by a connection of its own.
+struct Asking {
+    client: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Asking {
+    fn begin(cluster: &Cluster, namespace: &str, from: &str, url: &str, rate: u32) -> Self {
+        let exec = format!("exec -i -n {namespace} deploy/{from} -c app -- /pod load {url} {rate}");
+        let mut command = cluster.command("kubectl");
+        command.args(exec.split(' '));
+        let mut client = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(client.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "asking\n");
+        Self { client, said }
+    }
+
+    /// How often it asked, how often it got no answer of 200, and what it got in its place.
+    fn end(mut self) -> (u32, u32, Vec<String>) {
+        drop(self.client.stdin.take());
+        let told: Vec<_> = self.said.lines().map(Result::unwrap).collect();
+        self.client.wait().unwrap();
+        let words: Vec<_> = told[0].split(' ').collect();
+        let ["asked", asked, "failed", failed] = words[..] else {
+            panic!("{told:#?}");
+        };
+        (asked.parse().unwrap(), failed.parse().unwrap(), told)
+    }
+
+    /// Ends it; nothing that it asked was answered by the application.
+    fn passed_never(self, while_what: &str) {
+        let (asked, failed, told) = self.end();
+        println!(
+            "{while_what}: {asked} refused calls, {} passed",
+            asked - failed
+        );
+        assert!(asked > 0 && asked == failed, "{while_what}: {told:#?}");
+    }
+}
+
+/// Those who may not call: one in the mesh, and one who proves nothing and goes to a pod's own address.
+fn strangers(cluster: &Cluster, address: &str) -> [Asking; 2] {
+    let direct = format!("http://{address}:8080/items");
+    [
+        Asking::begin(cluster, "outside", "stranger", &direct, PROBES),
+        Asking::begin(cluster, "shop", "mail", "http://cart:80/items", PROBES),
+    ]
+}
+
+/// How often each of them asks a second, and how often those do who may.
+const PROBES: u32 = 100;
+const LOAD: u32 = 500;
+
+/// How often a pod's rules are flushed, and after what pause in seconds.
+const FLUSHES: u32 = 300;
+const PAUSE: &str = "0.1";
+
+/// How often the node's proxy is killed.
+const KILLS: usize = 5;
+
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn what_is_refused_stays_refused_while_rules_and_proxies_come_and_go() {
+    let cluster = Cluster::for_leno().unwrap();
+    cluster.install_leno(Placement::Node).unwrap();
+    cluster.apply(&shop(Placement::Node)).unwrap();
+    for deployment in ["cart", "web", "mail"] {
+        until_ready(&cluster, "shop", deployment);
+    }
+    until_ready(&cluster, "outside", "stranger");
+    let asked = |words: &[&str]| cluster.ask(words).unwrap();
+    let of_cart = ["get", "pods", "-n", "shop", "-l", "app=cart", "-o"];
+    let name_and_address = "jsonpath={.items[0].metadata.name} {.items[0].status.podIP}";
+    let pod = asked(&[&of_cart[..], &[name_and_address]].concat());
+    let (pod, address) = pod.split_once(' ').unwrap();
+    let allowed = || {
+        let told = get(&cluster, "shop", "web", "http://cart:80/items");
+        told.starts_with("cart-").then_some(())
+    };
+    cluster.until("web gets what it may get", allowed).unwrap();
+    let guarded = || {
+        let mut list = cluster.inside("nft");
+        let list = list
+            .args(["list", "table", "netdev", "leno_guard"])
+            .output();
+        list.unwrap().status.success().then_some(())
+    };
+    cluster.until("the node guards its pods", guarded).unwrap();
+
+    let strangers_now = strangers(&cluster, address);
+    let flush = format!(
+        "i=0; while [ $i -lt {FLUSHES} ]; do nft flush ruleset; sleep {PAUSE}; i=$((i+1)); done"
+    );
+    on_the_node(&cluster, address, &format!("sh -c '{flush}'"));
+    for one in strangers_now {
+        one.passed_never("the pod's rules are flushed again and again");
+    }
+    let event = || {
+        let described = asked(&["describe", "pod", "-n", "shop", pod]);
+        described.contains("RulesPutBack").then_some(())
+    };
+    cluster.until("an event tells of it", event).unwrap();
+
+    let strangers_now = strangers(&cluster, address);
+    let back = "rollout status -n leno-system daemonset/leno-node --timeout=240s";
+    let back: Vec<_> = back.split(' ').collect();
+    for _ in 0..KILLS {
+        let before = proxies(&cluster);
+        assert_eq!(before.len(), 1);
+        asked(&[
+            "delete",
+            "-n",
+            "leno-system",
+            "--grace-period=0",
+            "--force",
+            &before[0],
+        ]);
+        let another = || (proxies(&cluster) != before).then_some(());
+        cluster.until("another proxy is made", another).unwrap();
+        asked(&back);
+        cluster
+            .until("web gets what it may get again", allowed)
+            .unwrap();
+    }
+    for one in strangers_now {
+        one.passed_never("the node's proxy is killed and comes back");
+    }
+
+    let strangers_now = strangers(&cluster, address);
+    let load = Asking::begin(&cluster, "shop", "web", "http://cart:80/items", LOAD);
+    asked(&[
+        "rollout",
+        "restart",
+        "-n",
+        "leno-system",
+        "daemonset/leno-node",
+    ]);
+    asked(&back);
+    // The older one ends once all that it carried has.
+    let alone = || (proxies(&cluster).len() == 1).then_some(());
+    cluster.until("the older proxy has gone", alone).unwrap();
+    let (count, failed, told) = load.end();
+    println!("the DaemonSet is updated: {count} allowed calls, {failed} failed");
+    assert_eq!(failed, 0, "{told:#?}");
+    for one in strangers_now {
+        one.passed_never("the DaemonSet is updated");
+    }
+
+    // Rules and guard at once: both are put back, and that is said. The newer proxy has told of none before.
+    let delete = ["delete", "table", "netdev", "leno_guard"];
+    assert!(
+        cluster
+            .inside("nft")
+            .args(delete)
+            .status()
+            .unwrap()
+            .success()
+    );
+    on_the_node(&cluster, address, "nft flush ruleset");
+    cluster.until("the guard is back", guarded).unwrap();
+    let told = || {
+        let said = check(&cluster);
+        (said.contains("H019 rules-put-back") && said.contains(pod)).then_some(said)
+    };
+    let said = cluster.until("it is said", told);
+    println!("{}", said.unwrap());
+}
+
+/// The pods of nodes' proxies.
+fn proxies(cluster: &Cluster) -> Vec<String> {
+    let pods = "get pods -n leno-system -l app.kubernetes.io/component=node -o name";
+    let pods = cluster.ask(&pods.split(' ').collect::<Vec<_>>()).unwrap();
+    pods.lines().map(str::to_owned).collect()
+}

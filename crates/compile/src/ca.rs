@@ -38,6 +38,24 @@ pub enum By {
     },
     /// A secrets engine `pki` of Vault signs requests.
     Vault(Vault),
+    /// An issuer of cert-manager in the cluster that is followed signs requests.
+    CertManager {
+        /// The API group of its kind.
+        group: Arc<str>,
+        /// Its kind.
+        kind: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+        /// A file with the root, where the issuer does not tell it.
+        root_file: Option<Arc<str>>,
+    },
+    /// A signer of the cluster that is followed signs requests.
+    Signer {
+        /// Its name.
+        name: Arc<str>,
+        /// A file with the root.
+        root_file: Arc<str>,
+    },
 }
 
 /// How a secrets engine `pki` is asked.
@@ -91,6 +109,20 @@ fn by(written: &MeshCa) -> Option<By> {
         return Some(By::Files {
             chain: files.chain.clone(),
             key: files.key.clone(),
+        });
+    }
+    if let Some(issuer) = &written.cert_manager {
+        return Some(By::CertManager {
+            group: issuer.group.clone(),
+            kind: issuer.kind.clone(),
+            name: issuer.issuer.clone(),
+            root_file: issuer.root_file.clone(),
+        });
+    }
+    if let Some(signer) = &written.kubernetes {
+        return Some(By::Signer {
+            name: signer.signer.clone(),
+            root_file: signer.root_file.clone(),
         });
     }
     let vault = written.vault.as_ref()?;

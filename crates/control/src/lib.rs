@@ -377,6 +377,7 @@ impl Control {
         tasks.spawn(named("accounts", accounts));
         let inject = inject::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
         tasks.spawn(named("inject", inject));
+        let signers = outside::run(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
         let warn = warn::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
         tasks.spawn(named("warn", warn));
         let reporting = cluster.as_ref().map(Followed::reporting);
@@ -387,7 +388,7 @@ impl Control {
             cluster::follow(Arc::clone(&center), cluster),
         ));
         tasks.spawn(named("prove", prove(Arc::clone(&center))));
-        tasks.spawn(named("outside", outside::run(Arc::clone(&center))));
+        tasks.spawn(named("outside", signers));
         tasks.spawn(named("jwks", jwks::look(Arc::clone(&center))));
         tasks.spawn(named("peers", peers::look(Arc::clone(&center))));
         tasks.spawn(named("rotate", rotate::run(Arc::clone(&center))));

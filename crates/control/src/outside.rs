@@ -2,6 +2,7 @@
 //! and never signs for anybody else. Leaves are signed here, as many as are asked for, also while such
 //! an authority is away; what it gave ends, and so does whatever somebody takes away from here.
 
+mod cluster;
 mod files;
 mod vault;
 
@@ -14,12 +15,14 @@ use leno_admin::FailingCa;
 use leno_channel::{Clock, generate_key};
 use leno_compile::{By, Ca, Outside as Written};
 use leno_identity::{Key, Renewal, Validity, endorsed};
+use leno_kubernetes::{Cluster, Signer};
 use leno_model::{Code, Dice, Origin, TrustDomain, Wall};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use crate::authority::Given;
 use crate::center::Center;
+use crate::outside::cluster::Requests;
 use crate::outside::files::Files;
 use crate::outside::vault::Vault;
 use crate::{clock, rotate};
@@ -80,11 +83,24 @@ impl fmt::Display for NotOffered {
     }
 }
 
-fn outside(by: &By, clock: Clock) -> Box<dyn Outside> {
-    match by {
-        By::Files { chain, key } => Box::new(Files::new(chain, key)),
-        By::Vault(vault) => Box::new(Vault::new(vault.clone(), clock)),
-    }
+fn outside(by: &By, clock: Clock, cluster: Option<&Cluster>) -> Box<dyn Outside> {
+    let (signer, root_file) = match by {
+        By::Files { chain, key } => return Box::new(Files::new(chain, key)),
+        By::Vault(vault) => return Box::new(Vault::new(vault.clone(), clock)),
+        By::CertManager {
+            group,
+            kind,
+            name,
+            root_file,
+        } => {
+            let [group, kind, name] = [group, kind, name].map(|it| it.to_string());
+            (Signer::CertManager { group, kind, name }, root_file.clone())
+        }
+        By::Signer { name, root_file } => {
+            (Signer::Cluster(name.to_string()), Some(root_file.clone()))
+        }
+    };
+    Box::new(Requests::new(cluster.cloned(), signer, root_file))
 }
 
 /// What tells one authority from another, for people.
@@ -92,6 +108,8 @@ fn source(by: &By) -> String {
     match by {
         By::Files { chain, .. } => format!("files {chain}"),
         By::Vault(vault) => format!("vault {} {}", vault.address, vault.mount),
+        By::CertManager { kind, name, .. } => format!("cert-manager {kind} {name}"),
+        By::Signer { name, .. } => format!("signer {name}"),
     }
 }
 
@@ -146,7 +164,7 @@ const WATCH: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Asks whichever authority outside is to sign, for as long as it is polled.
-pub(crate) async fn run(center: Arc<Center>) {
+pub(crate) async fn run(center: Arc<Center>, cluster: Option<Cluster>) {
     let mut editions = center.editions.subscribe();
     let mut dice = clock::dice();
     loop {
@@ -157,7 +175,16 @@ pub(crate) async fn run(center: Arc<Center>) {
             }
             continue;
         };
-        if !follow(&center, &written, &mut editions, &mut dice).await {
+        let authority = outside(&written.by, center.clocks.clock(), cluster.as_ref());
+        if !follow(
+            &center,
+            &written,
+            authority.as_ref(),
+            &mut editions,
+            &mut dice,
+        )
+        .await
+        {
             return;
         }
     }
@@ -167,10 +194,10 @@ pub(crate) async fn run(center: Arc<Center>) {
 async fn follow(
     center: &Arc<Center>,
     written: &Written,
+    authority: &dyn Outside,
     editions: &mut watch::Receiver<Arc<crate::Edition>>,
     dice: &mut Dice,
 ) -> bool {
-    let authority = outside(&written.by, center.clocks.clock());
     let source = source(&written.by);
     let given = given(center, &source);
     let mut renewal = Renewal::new(validity(given.as_ref(), center), dice);
@@ -181,7 +208,7 @@ async fn follow(
             false => renewal.poll_timeout(now).min(now.mono + LOOK),
         };
         if authority.is_watched() || renewal.handle_timeout(now, dice) {
-            let offered = ask(center, authority.as_ref(), &source).await;
+            let offered = ask(center, authority, &source).await;
             let now = center.clocks.now();
             match offered {
                 Ok(validity) => {

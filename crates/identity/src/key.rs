@@ -2,12 +2,13 @@
 //!
 //! Making a key takes chance that is fit for secrets, so that it is left to the shell.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 use core::fmt;
 
+use leno_model::TrustDomain;
 use rcgen::{
-    CertificateParams, DistinguishedName, KeyPair, PublicKeyData, SignatureAlgorithm,
-    SubjectPublicKeyInfo,
+    CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData, SanType,
+    SignatureAlgorithm, SubjectPublicKeyInfo,
 };
 use rustls_pki_types::PrivateKeyDer;
 use x509_parser::{certification_request::X509CertificationRequest, prelude::FromDer};
@@ -48,6 +49,23 @@ impl Key {
         let request = params.serialize_request(self.pair());
         request
             .expect("a request without names is always well formed")
+            .der()
+            .to_vec()
+    }
+
+    /// A certificate request (PKCS #10) in DER for an authority of a trust domain, for signers that go by what it says.
+    /// That it is one, no request can say: who signs is told so otherwise.
+    pub fn authority_request(&self, domain: &TrustDomain) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let name = format!("leno intermediate of {domain}");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let uri = format!("spiffe://{domain}").try_into();
+        let uri = uri.expect("a trust domain is ASCII");
+        params.subject_alt_names = Vec::from([SanType::URI(uri)]);
+        let request = params.serialize_request(self.pair());
+        request
+            .expect("a name and a URI are always well formed")
             .der()
             .to_vec()
     }

@@ -94,6 +94,30 @@ object! {
         pub files: Option<CaFiles> = "files";
         /// A secrets engine `pki` of Vault or OpenBao, which is asked for intermediates.
         pub vault: Option<Vault> = "vault";
+        /// An issuer of cert-manager in the cluster that is followed, which is asked for intermediates.
+        pub cert_manager: Option<CertManager> = "certManager";
+        /// A signer of the cluster that is followed, which is asked for intermediates by its API `certificates.k8s.io`.
+        pub kubernetes: Option<CaSigner> = "kubernetes";
+    }
+
+    /// An issuer of cert-manager. It is asked by a `CertificateRequest` in `leno-system`.
+    pub struct CertManager {
+        /// Its name.
+        pub issuer: Arc<str> = "issuer" [length(1, 253)];
+        /// Its kind: `ClusterIssuer`, or `Issuer` for one in `leno-system`.
+        pub kind: Arc<str> = "kind" [length(1, 63)] or "ClusterIssuer".into(), as "ClusterIssuer";
+        /// The API group of its kind.
+        pub group: Arc<str> = "group" [length(1, 253)] or "cert-manager.io".into(), as "cert-manager.io";
+        /// A file beside the control plane with the root in PEM, for an issuer that does not tell it.
+        pub root_file: Option<Arc<str>> = "rootFile" [length(2, 4096), form(form::absolute_path)];
+    }
+
+    /// A signer of `certificates.k8s.io`.
+    pub struct CaSigner {
+        /// Its name: `shop.example/mesh`. Kubernetes' own sign no authorities.
+        pub signer: Arc<str> = "signer" [length(3, 571)];
+        /// A file beside the control plane with the root in PEM: signers do not tell it.
+        pub root_file: Arc<str> = "rootFile" [length(2, 4096), form(form::absolute_path)];
     }
 
     /// An intermediate in files beside the control plane.
@@ -322,10 +346,16 @@ fn runs_here_or_there(spec: &MeshWorkloadSpec, reader: &mut Reader<'_>) {
 const ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 fn one_signs(ca: &MeshCa, reader: &mut Reader<'_>) {
-    let message = match (&ca.files, &ca.vault) {
-        (Some(_), None) | (None, Some(_)) => return,
-        (None, None) => "one of files and vault is expected",
-        (Some(_), Some(_)) => "only one of files and vault can sign",
+    let named = [
+        ca.files.is_some(),
+        ca.vault.is_some(),
+        ca.cert_manager.is_some(),
+        ca.kubernetes.is_some(),
+    ];
+    let message = match named.into_iter().filter(|is_named| *is_named).count() {
+        1 => return,
+        0 => "one of files, vault, certManager and kubernetes is expected",
+        _ => "only one of files, vault, certManager and kubernetes can sign",
     };
     reader.contradiction(Code::C007, "", message.into());
 }

@@ -13,4 +13,5 @@ mod node_proxy;
 mod nodes;
 mod rest;
 mod sidecar;
+mod signers;
 mod validated;

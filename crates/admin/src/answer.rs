@@ -423,6 +423,9 @@ impl Finding {
 pub struct Configuration {
     /// How the control plane is.
     pub status: Status,
+    /// Which Leno it is; unknown of an older one.
+    #[serde(default)]
+    pub version: Option<String>,
     /// Its revision.
     pub revision: u64,
     /// Whether everything that was written is as it was then: a watched folder has no past.
@@ -590,6 +593,9 @@ pub struct ProxyState {
     /// The features that its view needs and that it lacks.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// The features that it understands; unknown where an older control plane does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
     /// Since when it is connected, in RFC 3339.
     pub since: String,
     /// When the last certificate of its own identity ends that it is known to have, in RFC 3339.

@@ -315,6 +315,7 @@ impl Stream<'_> {
                 member.holds = self.server.holds().clone();
                 member.refused = why;
                 member.lacks = self.server.lacks();
+                member.features = self.server.features();
             });
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Member {
     pub(crate) refused: Option<(Code, String)>,
     /// The features that its view needs and that it lacks.
     pub(crate) lacks: BTreeSet<String>,
+    /// The features that it understands.
+    pub(crate) features: BTreeSet<String>,
     /// Hears whose certificates are to be renewed.
     pub(crate) renew: mpsc::Sender<SpiffeId>,
 }
@@ -219,6 +221,7 @@ impl Member {
             current: false,
             refused: None,
             lacks: BTreeSet::new(),
+            features: BTreeSet::new(),
             renew,
         }
     }
@@ -244,6 +247,7 @@ impl Member {
             refused: self.refused.as_ref().map(|(_, why)| why.clone()),
             code: self.refused.as_ref().map(|(code, _)| code.to_string()),
             lacks: self.lacks.iter().cloned().collect(),
+            features: Some(self.features.iter().cloned().collect()),
             since: self.since.to_string(),
             ends: ends.unwrap_or_default().to_string(),
         }

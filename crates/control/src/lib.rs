@@ -113,7 +113,7 @@ pub use leno_kubernetes::{Cluster, NotConnected, Where};
 pub use mint::NotMinting;
 pub use present::Present;
 pub use replicas::{Members, NotUsable, Replicas};
-pub use told::{NotTold, mesh_of};
+pub use told::{NotTold, mesh_of, understood};
 
 use crate::auditing::Asked;
 use crate::center::{Center, Start};

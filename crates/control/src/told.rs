@@ -8,7 +8,8 @@ use std::net::AddrParseError;
 use std::sync::Arc;
 
 use leno_admin::{
-    Addressed, At, Configuration, Failure, InForce, OverrideTold, Running, RunningPort, Tunnel,
+    Addressed, At, Configuration, Failure, Finding, InForce, OverrideTold, Running, RunningPort,
+    Tunnel,
 };
 use leno_compile::Mesh;
 use leno_model::view::{Generation, Protocol, WorkloadId};
@@ -55,6 +56,7 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
     let members = center.fleet.members();
     Ok(Configuration {
         status: status(center),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         revision: revision.0,
         exact,
         mesh: center.mesh.as_ref().map(Name::to_string),
@@ -115,6 +117,11 @@ fn shown_by(
 
 /// The mesh that an answer means.
 pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
+    understood(told).map(|(mesh, _)| mesh)
+}
+
+/// The mesh that an answer means here, and what is found in what is written.
+pub fn understood(told: &Configuration) -> Result<(Mesh, Vec<Finding>), NotTold> {
     let files = told.files.iter().map(|file| {
         Ok(Laid {
             path: file.path.as_str().into(),
@@ -145,7 +152,11 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
         pods: &pods,
         overrides: &overrides,
     };
-    let Meaning { mut mesh, .. } = Meaning::of(&Arc::new(written), known, None);
+    let meaning = Meaning::of(&Arc::new(written), known, None);
+    let findings = meaning.notes.iter();
+    let findings = findings.map(|note| Finding::of(note, meaning.written.line(note)));
+    let findings = findings.collect();
+    let mut mesh = meaning.mesh;
     for Tunnel { workload, address } in &told.tunnels {
         mesh.set_tunnel(&workload_id(workload)?, Some(address.parse()?));
     }
@@ -159,7 +170,7 @@ pub fn mesh_of(told: &Configuration) -> Result<Mesh, NotTold> {
     }
     let revoked = told.revoked.iter().map(|id| SpiffeId::parse(id));
     mesh.revoked = Arc::new(revoked.collect::<Result<_, BadSpiffeId>>()?);
-    Ok(mesh)
+    Ok((mesh, findings))
 }
 
 fn running((id, present): (&WorkloadId, &Present)) -> Running {

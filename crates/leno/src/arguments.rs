@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Fleet(fleet::Fleet),
     /// Put a control plane into a cluster of Kubernetes: looks, shows, asks, applies, waits
     Install(Box<cluster::Install>),
+    /// What would another Leno make of the mesh that runs? Looked at before an upgrade
+    Upgrade(fleet::Upgrade),
     /// Take Leno out of a cluster of Kubernetes: shows, asks, and leaves nothing
     Uninstall(cluster::Uninstall),
     /// Leave this node of a cluster as it was before its proxy came

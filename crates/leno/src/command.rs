@@ -43,6 +43,7 @@ pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod uninstall;
 pub(crate) mod up;
+pub(crate) mod upgrade;
 pub(crate) mod view;
 pub(crate) mod watch;
 pub(crate) mod why;

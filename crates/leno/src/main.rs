@@ -82,6 +82,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Demo(options) => command::demo::run(options, terminal),
         Command::Fleet(command) => command::fleet::run(command, terminal),
         Command::Install(options) => command::install::run(options, terminal),
+        Command::Upgrade(options) => command::upgrade::run(options, terminal),
         Command::Uninstall(options) => command::uninstall::run(options, terminal),
         Command::NodeRemove(options) => command::node_remove::run(options, terminal),
         Command::Version => {

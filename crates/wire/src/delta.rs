@@ -144,6 +144,15 @@ fn is_feature(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// How many features a proxy may say to understand.
+const MOST_FEATURES: usize = 256;
+
+/// The features that people may be shown.
+fn known(features: Vec<String>) -> Vec<String> {
+    let features = features.into_iter().filter(|name| is_feature(name));
+    features.take(MOST_FEATURES).collect()
+}
+
 impl Request {
     /// Its bytes on the stream.
     pub fn encode(&self) -> Vec<u8> {
@@ -206,7 +215,7 @@ impl Request {
             let generation = node.generation.map(Generation::from_message).transpose()?;
             Ok(Hello {
                 proxy: node.id,
-                features: node.features,
+                features: known(node.features),
                 generation: generation.unwrap_or_default(),
                 holds,
                 workloads: node

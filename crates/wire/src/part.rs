@@ -241,6 +241,10 @@ impl Part {
 
     /// Its bytes: the same value always gives the same ones.
     pub fn encode(&self) -> Vec<u8> {
+        self.message().encode_to_vec()
+    }
+
+    fn message(&self) -> PartMessage {
         let kind = match self {
             Self::Settings(settings) => Kind::Settings(settings.to_message()),
             Self::Workload(workload) => Kind::Workload(Box::new(workload.to_message())),
@@ -264,7 +268,6 @@ impl Part {
             kind: Some(kind),
             needs: Vec::new(),
         }
-        .encode_to_vec()
     }
 
     /// Reads a part from the bytes a control plane sent.
@@ -350,6 +353,14 @@ pub fn parts_of(view: &View) -> Vec<Part> {
     parts
 }
 
+/// The features without which a proxy would take some of a view for something else than it says, and refuses it.
+pub fn needed(view: &View) -> BTreeSet<String> {
+    let parts = parts_of(view);
+    let of_kinds = parts.iter().filter_map(|part| part.name().feature());
+    let of_rules = parts.iter().flat_map(|part| part.message().needed());
+    of_kinds.map(String::from).chain(of_rules).collect()
+}
+
 /// Puts a view together from its parts; there must be settings, and no part twice.
 pub fn assemble(
     generation: Generation,
@@ -411,10 +422,16 @@ struct PartMessage {
 impl PartMessage {
     /// The features that rules in it need and this build lacks.
     fn lacked(&self) -> BTreeSet<String> {
-        let is_lacked = |need: &&String| !FEATURES.contains(&need.as_str());
+        let mut needed = self.needed();
+        needed.retain(|need| !FEATURES.contains(&need.as_str()));
+        needed
+    }
+
+    /// The features that rules in it need.
+    fn needed(&self) -> BTreeSet<String> {
         match &self.kind {
-            Some(Kind::Workload(workload)) => workload.needs().filter(is_lacked).cloned().collect(),
-            Some(Kind::Service(service)) => service.needs().filter(is_lacked).cloned().collect(),
+            Some(Kind::Workload(workload)) => workload.needs().cloned().collect(),
+            Some(Kind::Service(service)) => service.needs().cloned().collect(),
             Some(
                 Kind::Settings(_)
                 | Kind::Endpoints(_)

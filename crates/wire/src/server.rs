@@ -247,6 +247,12 @@ impl Server {
         self.lacks.union(&self.withheld).cloned().collect()
     }
 
+    /// The features that the proxy says to understand; none before its first words.
+    pub fn features(&self) -> BTreeSet<String> {
+        let told = self.hello.iter().flat_map(|hello| &hello.features);
+        told.cloned().collect()
+    }
+
     /// Offers a view. It replaces one that was offered before and is not yet under way.
     pub fn offer(&mut self, target: Arc<Target>) {
         let insist = false;

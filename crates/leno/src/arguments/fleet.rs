@@ -66,6 +66,20 @@ pub(crate) struct Context {
 }
 
 #[derive(Args)]
+#[command(
+    after_help = "Run it by the Leno that is to come: it reads what the mesh that runs is made of as it would, and names\n\
+    what it finds there that the one which runs does not, and the proxies that would not understand what they would be told."
+)]
+pub(crate) struct Upgrade {
+    /// Only look, and change nothing
+    #[arg(long, required = true)]
+    pub(crate) check: bool,
+
+    #[command(flatten)]
+    pub(crate) context: Context,
+}
+
+#[derive(Args)]
 #[command(after_help = "Example: leno control --advertise 10.0.0.1:15012\n  \
     then:  leno apply -f mesh/   leno token create shop/cart\n\
     Two that take over from each other, on each host:\n  \

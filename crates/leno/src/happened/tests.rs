@@ -34,6 +34,7 @@ impl Past for Revisions {
         };
         Then::of(Configuration {
             status: status(newest),
+            version: None,
             revision,
             exact: revision == newest || !self.has_moved,
             mesh: None,

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use leno_model::view::{
     Access, AccessRule, Action, Effect, Except, Generation, HeaderChanges, HostMatch, Isolation,
@@ -15,7 +16,7 @@ use leno_model::{
 use prost::Message as _;
 
 use super::word::some_origin;
-use super::{Encoded, FEATURES, Kind, PartMessage, parts_of};
+use super::{Encoded, FEATURES, Kind, PartMessage, needed, parts_of};
 use crate::carried::Carried;
 use crate::{Client, Received, Server, Target};
 
@@ -335,6 +336,37 @@ fn who_knows_nothing_of_isolation_lets_nobody_in_where_there_is_some() {
         assert!(older.ports.values().all(|port| denies(&port.access)));
         assert!(denies(&older.other_ports));
     }
+}
+
+#[test]
+fn what_a_view_needs_is_known_before_it_is_sent_and_what_a_proxy_understands_once_it_speaks() {
+    let mut view = view();
+    assert_eq!(needed(&view), BTreeSet::new());
+    let services = view.services.values_mut();
+    for service in services {
+        let port = Arc::make_mut(service).ports.values_mut().next().unwrap();
+        let routes = Arc::make_mut(port.producer.as_mut().unwrap());
+        Arc::make_mut(routes.rules.first_mut().unwrap()).attempt_timeout =
+            Some(Duration::from_secs(1));
+    }
+    let other = TrustDomain::new("bank.example").unwrap();
+    view.bundles = BTreeMap::from([(other, Arc::default())]);
+    assert!(needed(&view).iter().eq(["attempt-timeout", "peers"]));
+
+    let (mut client, mut server) = (Client::new("web"), Server::default());
+    assert_eq!(server.features(), BTreeSet::new());
+    let mut request = client.poll_request().unwrap();
+    let hello = request.hello.as_mut().unwrap();
+    hello.features.push("\u{1b}[31m".to_owned());
+    hello
+        .features
+        .extend((0..1_000).map(|each| format!("z-{each}")));
+    let request = crate::Request::decode(&request.encode()).unwrap();
+    server.handle_request(request).unwrap();
+    let told = server.features();
+    assert!(FEATURES.iter().all(|feature| told.contains(*feature)));
+    assert!(told.iter().all(|name| !name.contains('\u{1b}')));
+    assert_eq!(told.len(), 256, "one can say too much");
 }
 
 #[test]

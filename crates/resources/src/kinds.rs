@@ -16,7 +16,7 @@ use crate::peer::MeshPeerSpec;
 use crate::pod::Pods;
 use crate::policy::{AccessPolicySpec, TelemetryPolicySpec, TrafficPolicySpec};
 use crate::read::{Problem, Reading};
-use crate::schema::{Field, Schema, Shape};
+use crate::schema::{Bounds, Field, Schema, Shape};
 use crate::service::{NamespaceSpec, ServiceSpec};
 use crate::text::Text;
 use crate::yaml::Node;
@@ -109,6 +109,7 @@ macro_rules! kinds {
             const ROOT: &'static Schema = &Schema {
                 doc: concat!($($doc),+).trim_ascii_start(),
                 fields: kinds!(@fields $body $spec $($required)?),
+                demands: &[],
             };
             const FLAT: bool = kinds!(@flat $body);
 
@@ -242,6 +243,7 @@ const fn field(key: &'static str, doc: &'static str, shape: Shape, required: boo
         shape,
         default: None,
         required,
+        bounds: Bounds::NONE,
     }
 }
 

@@ -18,7 +18,9 @@ use crate::yaml::{Meaning, Node, Value};
 
 object! {
     /// What a policy is about.
-    pub struct TargetRef checked by target_fits {
+    pub struct TargetRef checked by target_fits
+        where "!has(self.sectionName) || !has(self.port)" else "sectionName and port both say which port: write one"
+        where "self.kind in ['Service', 'MeshWorkload'] || !has(self.sectionName) && !has(self.port)" else "only a Service and a MeshWorkload have ports" {
         /// The API group of its kind, empty for a Service or Namespace; it may be left out.
         pub group: Option<Arc<str>> = "group" [length(0, 253), form(form::group)];
         /// Its kind.
@@ -75,7 +77,8 @@ object! {
     }
 
     /// Which hosts outside the mesh somebody may call.
-    pub struct AccessOutbound checked by says_something_of_hosts {
+    pub struct AccessOutbound checked by says_something_of_hosts
+        where "has(self.default) || has(self.rules)" else "one of default and rules is expected" {
         /// What happens to calls to hosts that no rule speaks of. Without it, what
         /// `Mesh.spec.unknownDestinations` says.
         pub default: Option<Stance> = "default";
@@ -85,7 +88,8 @@ object! {
     }
 
     /// Which calls to hosts outside the mesh are allowed or denied; all that is said must hold.
-    pub struct OutboundRule checked by names_hosts {
+    pub struct OutboundRule checked by names_hosts
+        where "has(self.hosts) || has(self.ipBlocks) || has(self.ports)" else "one of hosts, ipBlocks and ports is expected" {
         /// What follows when the rule matches; a rule that denies wins.
         pub action: AccessAction = "action" or AccessAction::Allow, as "Allow";
         /// To one of these names, in full; `*.` in front means every name below, of one label or more.
@@ -97,7 +101,8 @@ object! {
     }
 
     /// Who is asked about requests, by Envoy's ext_authz.
-    pub struct ExternalAuth checked by asks_as_it_says {
+    pub struct ExternalAuth checked by asks_as_it_says
+        where "self.protocol == 'HTTP' ? !has(self.grpc) : !has(self.http)" else "what is said of the other protocol says nothing" {
         /// How he is asked: by a call of gRPC, or by a request like the one he is asked about.
         pub protocol: AuthProtocol = "protocol";
         /// Who is asked.
@@ -162,7 +167,8 @@ object! {
     }
 
     /// Whose JSON Web Tokens are believed.
-    pub struct AccessJwt checked by names_issuers {
+    pub struct AccessJwt checked by names_issuers
+        where "has(self.issuers)" else "issuers is expected" {
         /// Whether requests without a token of one of these issuers are refused, and streams of bytes, which
         /// have none. Without it, they are not.
         pub required: Option<bool> = "required";
@@ -171,7 +177,8 @@ object! {
     }
 
     /// One who makes tokens.
-    pub struct JwtIssuer checked by issuer_fits {
+    pub struct JwtIssuer checked by issuer_fits
+        where "has(self.audiences)" else "audiences is expected: for whom tokens must be meant, or \"*\" for anybody" {
         /// What its tokens say in `iss`, in exactly this spelling.
         pub issuer: Arc<str> = "issuer" [length(1, 1024)];
         /// For whom its tokens must be meant (`aud`): one of these. `"*"` takes tokens for anybody, also
@@ -188,7 +195,8 @@ object! {
     }
 
     /// A JWK Set (RFC 7517).
-    pub struct Jwks checked by has_one_source {
+    pub struct Jwks checked by has_one_source
+        where "[has(self.inline), has(self.file), has(self.url)].filter(it, it).size() == 1" else "one of inline, file and url is expected" {
         /// The set itself, as JSON.
         pub inline: Option<Arc<str>> = "inline" [length(1, 131_072)];
         /// A file in the control plane's folder of keys (`leno control --keys`; in `leno up`, the folder of
@@ -204,7 +212,9 @@ object! {
     }
 
     /// A header or a cookie that carries a token.
-    pub struct TokenPlace checked by is_one_place {
+    pub struct TokenPlace checked by is_one_place
+        where "has(self.header) != has(self.cookie)" else "one of header and cookie is expected"
+        where "!has(self.cookie) || !has(self.prefix)" else "in a cookie nothing stands before a token" {
         /// The name of the header, in any case.
         pub header: Option<Arc<str>> = "header" [length(1, 256), form(form::token)];
         /// What stands before the token in a header: `Bearer `. What begins otherwise is no token.
@@ -236,7 +246,8 @@ object! {
     }
 
     /// Of what a rule does not speak, although its callers and requests match.
-    pub struct Except checked by excepts_something {
+    pub struct Except checked by excepts_something
+        where "has(self.callers) || has(self.requests)" else "one of callers and requests is expected" {
         /// Not of the calls of any of these.
         pub callers: List<Caller> = "callers" [items(1, 1000)];
         /// Not of any of these requests.
@@ -244,7 +255,8 @@ object! {
     }
 
     /// Whose calls; all that is said must hold.
-    pub struct Caller checked by says_something {
+    pub struct Caller checked by says_something
+        where "has(self.identity) || has(self.namespace) || has(self.trustDomain) || has(self.ipBlock)" else "one of identity, namespace, trustDomain and ipBlock is expected" {
         /// An identity: `namespace/account` in our own trust domain, or a whole SPIFFE ID.
         pub identity: Option<Identity> = "identity";
         /// Everyone who proves to be from this namespace of our own trust domain, or of `trustDomain`.
@@ -256,7 +268,9 @@ object! {
     }
 
     /// Which requests; all that is said must hold.
-    pub struct Request checked by request_fits {
+    pub struct Request checked by request_fits
+        where "has(self.ports) || has(self.methods) || has(self.hosts) || has(self.paths) || has(self.headers) || has(self.grpc) || has(self.claims)" else "one of ports, methods, hosts, paths, headers, grpc and claims is expected"
+        where "!has(self.paths) || !has(self.grpc)" else "grpc and paths are both about the path: write two requests" {
         /// To these ports, as the workload listens on them.
         pub ports: List<u16> = "ports" [items(1, 256), range(1, 65_535)];
         /// With these methods, in exactly this spelling.

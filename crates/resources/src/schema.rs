@@ -1,4 +1,7 @@
-//! What a kind's fields are, as data: what the decoder checks names against and `leno explain` prints.
+//! What a kind's fields are, as data: what the decoder checks names against, `leno explain` prints, and the definitions
+//! of an API server say.
+
+use crate::decode::Rules;
 
 /// A mapping with named fields.
 #[derive(Debug)]
@@ -7,6 +10,28 @@ pub struct Schema {
     pub doc: &'static str,
     /// Its fields, in the order a person would write them.
     pub fields: &'static [Field],
+    /// What else must hold of one in which nothing else is wrong, as an API server can be asked: in CEL, of `self`, with
+    /// what is told where it does not.
+    pub demands: &'static [(&'static str, &'static str)],
+}
+
+/// How many, how long and how large: what a field's type does not say. Of a list or a map, `length`, `range` and
+/// `numbers` are those of each value.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How many items a list may have.
+    pub items: (usize, usize),
+    /// How long a text may be, in characters.
+    pub length: (usize, usize),
+    /// How large a number may be; of a duration, in milliseconds.
+    pub range: (i64, i64),
+    /// Which numbers there are.
+    pub numbers: Option<&'static [i64]>,
+}
+
+impl Bounds {
+    /// No bounds.
+    pub(crate) const NONE: Self = Rules::NONE.bounds();
 }
 
 /// One field.
@@ -22,6 +47,8 @@ pub struct Field {
     pub default: Option<&'static str>,
     /// Whether it must be there.
     pub required: bool,
+    /// What its type does not say.
+    pub bounds: Bounds,
 }
 
 /// What a field holds.

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use leno_resources::schema::{Field, Schema, Shape};
+use leno_resources::schema::{Bounds, Field, Schema, Shape};
 use leno_resources::{GROUP, Spelling, schema, spellings};
 use serde_json::{Map, Value, json};
 
@@ -119,11 +119,19 @@ fn object(schema: &Schema) -> Result<Value, Box<dyn Error>> {
     if !required.is_empty() {
         object["required"] = json!(required);
     }
+    let demands = schema.demands.iter();
+    let demands: Vec<_> = demands
+        .map(|(rule, message)| json!({"rule": rule, "message": message}))
+        .collect();
+    if !demands.is_empty() {
+        object["x-kubernetes-validations"] = json!(demands);
+    }
     Ok(object)
 }
 
 fn property(field: &Field) -> Result<Value, Box<dyn Error>> {
-    let mut property = shape(&field.shape).map_err(|why| format!("{}: {why}", field.key))?;
+    let shape = shape(&field.shape, &field.bounds);
+    let mut property = shape.map_err(|why| format!("{}: {why}", field.key))?;
     let doc = match field.default {
         Some(default) => format!("{} Without it: {default}.", field.doc),
         None => field.doc.to_owned(),
@@ -132,18 +140,63 @@ fn property(field: &Field) -> Result<Value, Box<dyn Error>> {
     Ok(property)
 }
 
-fn shape(shape: &Shape) -> Result<Value, Box<dyn Error>> {
+fn shape(shape: &Shape, bounds: &Bounds) -> Result<Value, Box<dyn Error>> {
     Ok(match shape {
-        Shape::Value(words) => value(words)?,
+        Shape::Value(words) => bounded(value(words)?, words, bounds),
         Shape::Choice(words) => {
             let words: Vec<_> = words.iter().map(|(word, _)| word).collect();
             json!({"type": "string", "enum": words})
         }
         Shape::Object(schema) => object(schema)?,
-        Shape::List(of) => json!({"type": "array", "items": self::shape(of)?}),
-        Shape::Map(of) => json!({"type": "object", "additionalProperties": self::shape(of)?}),
+        Shape::List(of) => {
+            let mut list = json!({"type": "array", "items": self::shape(of, bounds)?});
+            let (least, most) = bounds.items;
+            say(&mut list, "minItems", (least > 0).then_some(least));
+            say(&mut list, "maxItems", (most < usize::MAX).then_some(most));
+            list
+        }
+        Shape::Map(of) => {
+            json!({"type": "object", "additionalProperties": self::shape(of, bounds)?})
+        }
     })
 }
+
+/// A value within its bounds. What a text must look like beside that, and how long a duration is, Leno itself judges.
+fn bounded(mut value: Value, words: &str, bounds: &Bounds) -> Value {
+    if value["type"] == "string" {
+        let (least, most) = bounds.length;
+        say(&mut value, "minLength", (least > 0).then_some(least));
+        say(&mut value, "maxLength", (most < usize::MAX).then_some(most));
+    }
+    if value["type"] == "integer" {
+        let (least, most) = bounds.range;
+        say(&mut value, "minimum", (least > i64::MIN).then_some(least));
+        say(&mut value, "maximum", (most < i64::MAX).then_some(most));
+        say(&mut value, "enum", bounds.numbers);
+    }
+    let form = FORMS.iter().find(|(of, _)| *of == words);
+    say(&mut value, "pattern", form.map(|(_, pattern)| *pattern));
+    value
+}
+
+fn say(of: &mut Value, key: &str, said: Option<impl Into<Value>>) {
+    if let Some(said) = said {
+        of[key] = said.into();
+    }
+}
+
+/// What values of their own forms look like, as far as a pattern says it.
+const FORMS: &[(&str, &str)] = &[
+    ("duration", "^([0-9]{1,5}(h|m|s|ms)){1,4}$"),
+    (
+        "percentage, like 1% or 0.05%",
+        r"^[0-9]{1,3}(\.[0-9]{1,4})?%$",
+    ),
+    ("block of addresses (CIDR)", "^[0-9a-fA-F:.]+/[0-9]{1,3}$"),
+    ("IP address", "^[0-9a-fA-F:.]+$"),
+    ("namespace", "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+    ("name", "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"),
+];
 
 /// The type that the words for a value mean to an API server.
 fn value(words: &str) -> Result<Value, Box<dyn Error>> {

@@ -8,11 +8,12 @@
 /// ```
 ///
 /// where `Option<T>`, `List<T>` and maps may be absent, and everything else without `or` must be
-/// there. `checked by f` calls `f(&value, reader)` on a value in which nothing was wrong.
+/// there. `checked by f` calls `f(&value, reader)` on a value in which nothing was wrong; what of that an API server can be
+/// asked stands behind it, `where "CEL" else "what is told"`.
 macro_rules! object {
     ($(
         $(#[doc = $doc:literal])+
-        $vis:vis struct $type:ident $(checked by $check:path)? {$(
+        $vis:vis struct $type:ident $(checked by $check:path $(where $demand:literal else $told:literal)*)? {$(
             $(#[doc = $field_doc:literal])+
             pub $field:ident: $field_type:ty = $key:literal
                 $([$($rule:ident($($argument:expr),*)),+])?
@@ -36,7 +37,9 @@ macro_rules! object {
                     shape: <$field_type as $crate::decode::Decode>::SHAPE,
                     default: $crate::decode::object!(@written $($written)?),
                     required: $crate::decode::object!(@required $field_type, $($written)?),
+                    bounds: $crate::decode::Rules::NONE$($(.$rule($($argument),*))+)?.bounds(),
                 }),*],
+                demands: &[$($(($demand, $told)),*)?],
             };
         }
 

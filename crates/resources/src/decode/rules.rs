@@ -1,6 +1,7 @@
 //! What a field's type does not say: lengths, ranges, forms.
 
 use crate::form::Form;
+use crate::schema::Bounds;
 
 /// The bounds of one field. For a list or a map of values, `length`, `range`, `numbers` and `form` are
 /// those of each value.
@@ -28,6 +29,16 @@ impl Rules {
         numbers: None,
         form: None,
     };
+
+    /// Those of them that can be told as numbers.
+    pub(crate) const fn bounds(self) -> Bounds {
+        Bounds {
+            items: self.items,
+            length: self.length,
+            range: self.range,
+            numbers: self.numbers,
+        }
+    }
 
     /// How many items a list may have.
     pub(crate) const fn items(self, least: usize, most: usize) -> Self {

@@ -5,6 +5,7 @@
 mod api;
 mod chaos;
 mod control;
+mod definitions;
 mod injected;
 mod install;
 mod killed;

@@ -779,8 +779,8 @@ mod tests {
             ],
             3,
             &[
-                &format!("H007 proxy node/n1 of shop/web-1 {since}: as shop/web-1 says"),
-                &format!("H019 proxy node/n1 of shop/web-1 {since}: as shop/web-1 says"),
+                &format!("H007 pod shop/web-1 (proxy node/n1) {since}: as shop/web-1 says"),
+                &format!("H019 pod shop/web-1 (proxy node/n1) {since}: as shop/web-1 says"),
             ],
         );
         let many = ["web", "cart", "pay", "store", "mail"].map(clock);

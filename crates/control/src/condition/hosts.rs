@@ -43,10 +43,10 @@ fn is_of_pod(told: &OfHost) -> bool {
     matches!(told.trouble.code, Code::H007 | Code::H019) && *told.trouble.about != *told.proxy
 }
 
-/// Of whom it is told: `shop/web`, `node/n1 of shop/web-1`.
+/// Of whom it is told: `shop/web`, or `shop/web-1 (proxy node/n1)`, whose namespace is that of its pod.
 fn name(told: &OfHost) -> String {
     match is_of_pod(told) {
-        true => format!("{} of {}", told.proxy, told.trouble.about),
+        true => format!("{} (proxy {})", told.trouble.about, told.proxy),
         false => told.proxy.clone(),
     }
 }
@@ -54,14 +54,18 @@ fn name(told: &OfHost) -> String {
 /// What one or several proxies say, in the words of the first.
 fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
     let names: Vec<_> = told.iter().map(|one| name(one)).collect();
+    let is_of_node = told.iter().any(|one| is_of_pod(one));
+    let (one, several) = match is_of_node {
+        true => ("pod", "pods"),
+        false => ("proxy", "proxies"),
+    };
     let subject = match names.as_slice() {
-        [one] => format!("proxy {one}"),
+        [name] => format!("{one} {name}"),
         names => {
             let (first, rest) = names.split_at(names.len().min(FEW));
-            format!("proxies {} and {} more", first.join(", "), rest.len())
+            format!("{several} {} and {} more", first.join(", "), rest.len())
         }
     };
-    let is_of_node = told.iter().any(|one| is_of_pod(one));
     let (severity, in_force, next) = match code {
         Code::H007 if is_of_node => (
             Severity::Error,

@@ -282,7 +282,9 @@ pub(crate) fn told(change: &ObjectChange, texts: bool) -> Told {
     Told {
         verb,
         object: change.key().to_string(),
+        // What was seen at its source is nowhere else.
         place: object
+            .filter(|object| !object.owner.is_observed())
             .and_then(|object| object.place.as_ref())
             .map(ToString::to_string),
         before: text(change.before()),
@@ -504,7 +506,9 @@ fn written(center: &Center, edition: &Edition) -> Result<Vec<Finding>, NotRead> 
         .since
         .of(edition.revision, meaning.gists(), found_at)?;
     let found = meaning.notes.iter().map(|note| {
-        let brought = brought.get(&Gist::of(note));
+        // An override no revision brought.
+        let is_written = note.code != Code::C170;
+        let brought = brought.get(&Gist::of(note)).filter(|_| is_written);
         let since = brought.map(|revision| since(center, *revision));
         Ok(Finding {
             since: since.transpose()?.flatten(),

@@ -66,7 +66,7 @@ impl Guarding {
         let (put_back, missing) = match looked {
             Ok((put_back, without)) => {
                 let missing = without.into_iter();
-                let missing = missing.map(|id| format!("{id}: the node has no veth of it"));
+                let missing = missing.map(|(id, why)| format!("{id}: {why}"));
                 (put_back, missing.collect())
             }
             Err(why) => (None, BTreeSet::from([why.to_string()])),
@@ -96,9 +96,12 @@ impl Guarding {
     }
 }
 
-/// The guard of these pods, of which the node has these devices, and the pods that have none of them.
-fn guard(pods: &BTreeMap<WorkloadId, Pod>, devices: &[Veth]) -> (Guard, Vec<WorkloadId>) {
-    let (mut guard, mut without) = (Guard::default(), Vec::new());
+/// The guard of these pods, of which the node has these devices, and the pods that it leaves out, with the reason.
+fn guard(
+    pods: &BTreeMap<WorkloadId, Pod>,
+    devices: &[Veth],
+) -> (Guard, BTreeMap<WorkloadId, &'static str>) {
+    let (mut guard, mut without) = (Guard::default(), BTreeMap::new());
     for (id, pod) in pods {
         let is_other_end = |device: &&Veth| {
             let mut inside = pod.veths.iter();
@@ -107,15 +110,19 @@ fn guard(pods: &BTreeMap<WorkloadId, Pod>, devices: &[Veth]) -> (Guard, Vec<Work
         let names = devices.iter().filter(is_other_end);
         let names: Vec<_> = names.map(|device| device.name.clone()).collect();
         if names.is_empty() {
-            without.push(id.clone());
+            without.insert(id.clone(), "the node has no veth of it");
         }
         let Sides { inbound, outbound } = pod.sides();
         for (is_guarded, side) in [
             (inbound, &mut guard.inbound),
             (outbound, &mut guard.outbound),
         ] {
-            if is_guarded && side.len() + names.len() <= Guard::MOST {
-                side.extend(names.iter().cloned());
+            if !is_guarded {
+                continue;
+            }
+            match side.len() + names.len() <= Guard::MOST {
+                true => side.extend(names.iter().cloned()),
+                false => drop(without.insert(id.clone(), "as many pods are guarded as can be")),
             }
         }
     }

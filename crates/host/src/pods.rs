@@ -19,14 +19,21 @@ pub fn networks_of_pods(uids: &BTreeSet<Arc<str>>) -> io::Result<BTreeMap<Arc<st
 /// Takes away what the proxy of this node has put into the network namespaces of its pods, and beside them, and says of
 /// how many.
 pub fn release_pods() -> io::Result<usize> {
-    // Whoever is not captured and were guarded would reach nobody.
-    Netns::of_process(1)?.within(|| {
-        Netfilter::open()?
-            .remove(Guard::TABLE)
-            .map_err(io::Error::other)
-    })?;
+    let pods = networks(|uid| Some(uid.into()))?;
+    // First: whoever is not captured and were guarded would reach nobody.
+    let unguarded = Netns::of_process(1).and_then(|node| {
+        node.within(|| {
+            Netfilter::open()?
+                .remove(Guard::TABLE)
+                .map_err(io::Error::other)
+        })
+    });
+    // Where no pod is, nothing is guarded, and whoever may not look at the node's network has nothing to clear there.
+    if !pods.is_empty() {
+        unguarded?;
+    }
     let mut released = 0;
-    for netns in networks(|uid| Some(uid.into()))?.values() {
+    for netns in pods.values() {
         let removed = netns.within(|| {
             Netfilter::open()?
                 .remove(NODE_TABLE)

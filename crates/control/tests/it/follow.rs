@@ -445,6 +445,9 @@ async fn a_kept_view_that_was_changed_is_set_aside_and_another_is_waited_for() {
     world.apply(SHOP).await;
     let mut web = world.proxy(Some("web"), &["web"]).await;
     web.view(|view| view.workloads.len() == 1).await;
+    // Nobody tells it of anything newer, which it would be about to keep when it is killed.
+    let left = world.kill().await;
+    web.event(|event| matches!(event, Event::Away { .. })).await;
     until_kept(&web).await;
     let place = web.kill().await;
     let file = place.path("view");
@@ -453,6 +456,7 @@ async fn a_kept_view_that_was_changed_is_set_aside_and_another_is_waited_for() {
     bytes[middle] ^= 1;
     std::fs::write(&file, &bytes).unwrap();
 
+    let _world = World::again(left).await;
     let mut web = Proxy::start(place, &["web"]);
     web.event(|event| {
         event

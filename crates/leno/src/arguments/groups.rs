@@ -31,6 +31,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "Fleet",
         &[
             "install",
+            "upgrade",
             "uninstall",
             "join",
             "leave",

@@ -107,8 +107,22 @@ impl Shop {
         for number in 1..VISITORS {
             shop.start_program(number, true);
         }
+        // Visitors call at once, and nothing is to be refused.
+        (1..VISITORS).for_each(|number| shop.until_listens(number));
         shop.start_program(VISITORS, false);
         shop
+    }
+
+    /// Waits until a program takes connections.
+    fn until_listens(&self, number: usize) {
+        let (_, port, _) = service(PROGRAMS[number - 1].account);
+        let port = format!("sport = :{port}");
+        until("a program of the shop", || {
+            let mut sockets = self.lab.host(number).command("ss");
+            let shown = sockets.args(["--listening", "--tcp", "--no-header", &port]);
+            let shown = shown.output().expect("ss runs");
+            (!shown.stdout.is_empty()).then_some(())
+        });
     }
 
     fn start_proxy(&mut self, number: usize, more: &[&str]) {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use leno_admin::Item;
 use leno_jwt::{Keys, Purpose};
 use leno_model::view::{
-    Access, AccessLog, Action, AddressBlock, At, Backend, Collector, Effect, Endpoint,
-    EndpointSlice, HostMatch, HttpMatch, Isolation, Mtls, OtlpProtocol, Outbound, PathMatch, Peers,
-    PortRef, Retry, Routes, Rule, Service, ServicePort, Settings, Split, Stance, State, Telemetry,
-    TextMatch, Tuning, Unknown, WhileAway, Workload,
+    Access, AccessLog, Action, Backend, Collector, Effect, Endpoint, EndpointSlice, HostMatch,
+    HttpMatch, Isolation, Mtls, OtlpProtocol, Outbound, PathMatch, PortRef, Retry, Routes, Rule,
+    Service, ServicePort, Settings, Split, Stance, State, Telemetry, TextMatch, Tuning, Unknown,
+    WhileAway, Workload,
 };
 use leno_model::{Origin, ServiceName};
 use leno_wire::Part;
@@ -239,45 +239,10 @@ pub(crate) fn access(access: &Access) -> Vec<Item> {
 /// From where calls come to which ports, where a `NetworkPolicy` says it.
 fn isolation(isolation: &Isolation) -> Vec<Item> {
     let rules = (1..).zip(&isolation.rules).map(|(number, rule)| {
-        let ports: Vec<_> = rule.ports.iter().map(ToString::to_string).collect();
-        let ports = match ports.is_empty() {
-            true => "every port".to_owned(),
-            false => format!("port {}", ports.join(", ")),
-        };
-        let from = rule.from.as_ref();
-        let from = from.map_or_else(|| "everybody".to_owned(), |peers| self::peers(peers));
-        Item::new(format!("rule {number}"), format!("{from} to {ports}")).by(&rule.origin)
+        Item::new(format!("rule {number}"), rule.to_string()).by(&rule.origin)
     });
     let rest = Item::new("all others", "denied").by(origin(isolation.by.first()));
     rules.chain([rest]).collect()
-}
-
-fn peers(peers: &Peers) -> String {
-    let Peers {
-        blocks,
-        namespaces,
-        accounts,
-    } = peers;
-    let mut words = Vec::new();
-    words.extend(blocks.iter().map(|AddressBlock { block, except }| {
-        let except: Vec<_> = except.iter().map(ToString::to_string).collect();
-        match except.is_empty() {
-            true => block.to_string(),
-            false => format!("{block} without {}", except.join(" ")),
-        }
-    }));
-    words.extend(namespaces.iter().map(|namespace| format!("{namespace}/*")));
-    words.extend(accounts.iter().map(|((namespace, account), at)| match at {
-        At::Anywhere => format!("{namespace}/{account}"),
-        At::Addresses(some) => {
-            let some: Vec<_> = some.iter().map(ToString::to_string).collect();
-            format!("{namespace}/{account} at {}", some.join(" "))
-        }
-    }));
-    match words.is_empty() {
-        true => "nobody".to_owned(),
-        false => words.join(", "),
-    }
 }
 
 /// Which hosts outside the mesh may be called.

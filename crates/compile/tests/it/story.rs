@@ -6,10 +6,10 @@ use std::sync::Arc;
 use leno_compile::{BundlePlace, Mesh, Peer, conditions, routes as routes_of};
 use leno_model::view::access::{ExternalAuth, JwtIssuer, KeySource, TokenPlace};
 use leno_model::view::{
-    Access, AccessRule, Action, AddressBlock, At, Backend, CallerMatch, Collector, Cors,
-    HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Ingress, Isolation, Mirror, Named, Outbound,
-    PathMatch, PathRewrite, Peers, PortRef, RequestMatch, Rewrite, Routes, Rule, Service,
-    ServicePort, SiteMatch, Telemetry, TextMatch, Tuning, WhileAway, Within, WorkloadId,
+    Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
+    HostMatch, HttpMatch, Isolation, Mirror, Named, Outbound, PathMatch, PathRewrite, PortRef,
+    RequestMatch, Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch,
+    Tuning, WhileAway, Within, WorkloadId,
 };
 use leno_model::{Note, Notes, Origin, TrustDomain};
 use leno_resources::{Resources, Source};
@@ -471,47 +471,8 @@ fn accesses(mesh: &Mesh, story: &mut String) {
 fn isolation(id: &WorkloadId, isolation: &Isolation, story: &mut String) {
     let by: Vec<_> = isolation.by.iter().map(place).collect();
     writeln!(story, "calls by the mesh come to {id} by {}", by.join(", ")).unwrap();
-    for Ingress {
-        origin,
-        ports,
-        from,
-    } in &isolation.rules
-    {
-        let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
-        let ports = match ports.is_empty() {
-            true => "every port".to_owned(),
-            false => format!("ports {}", ports.join(", ")),
-        };
-        let from = from
-            .as_ref()
-            .map_or_else(|| "everybody".to_owned(), |it| peers(it));
-        writeln!(story, "    to {ports}: {from} ({})", place(origin)).unwrap();
-    }
-}
-
-fn peers(peers: &Peers) -> String {
-    let Peers {
-        blocks,
-        namespaces,
-        accounts,
-    } = peers;
-    let mut all = Vec::new();
-    for AddressBlock { block, except } in blocks {
-        let except = except.iter().map(|it| format!(" but {it}"));
-        all.push(format!("{block}{}", except.collect::<String>()));
-    }
-    all.extend(
-        namespaces
-            .iter()
-            .map(|namespace| format!("all of {namespace}")),
-    );
-    all.extend(accounts.iter().map(|((namespace, account), at)| match at {
-        At::Anywhere => format!("{namespace}/{account}"),
-        At::Addresses(some) => format!("{namespace}/{account} at {some:?}"),
-    }));
-    match all.is_empty() {
-        true => "nobody".to_owned(),
-        false => all.join("; "),
+    for rule in &isolation.rules {
+        writeln!(story, "    {rule} ({})", place(&rule.origin)).unwrap();
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use core::fmt;
 use core::net::IpAddr;
 
 use crate::name::{Name, Namespace};
@@ -34,6 +35,23 @@ pub struct Ingress {
     pub from: Option<Arc<Peers>>,
 }
 
+/// `shop/web, 10.0.0.0/8 without 10.1.0.0/16 to port 8080`.
+impl fmt::Display for Ingress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.from {
+            Some(peers) => write!(f, "{peers} to ")?,
+            None => f.write_str("everybody to ")?,
+        }
+        match self.ports.split_first() {
+            None => f.write_str("every port"),
+            Some((first, others)) => {
+                write!(f, "port {first}")?;
+                others.iter().try_for_each(|port| write!(f, ", {port}"))
+            }
+        }
+    }
+}
+
 /// Callers, by where they come from: any of these.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Peers {
@@ -45,6 +63,27 @@ pub struct Peers {
     pub accounts: BTreeMap<(Namespace, Name), At>,
 }
 
+/// `10.0.0.0/8, shop/*, bank/web at 10.1.0.7 10.1.0.8`, or `nobody`.
+impl fmt::Display for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
+        let mut apart = || core::mem::replace(&mut before, ", ");
+        for block in &self.blocks {
+            write!(f, "{}{block}", apart())?;
+        }
+        for namespace in &self.namespaces {
+            write!(f, "{}{namespace}/*", apart())?;
+        }
+        for ((namespace, account), at) in &self.accounts {
+            write!(f, "{}{namespace}/{account}{at}", apart())?;
+        }
+        match before {
+            "" => f.write_str("nobody"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A block of addresses, without some of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AddressBlock {
@@ -52,6 +91,20 @@ pub struct AddressBlock {
     pub block: IpBlock,
     /// What of it is not meant.
     pub except: Vec<IpBlock>,
+}
+
+/// `10.0.0.0/8 without 10.1.0.0/16`.
+impl fmt::Display for AddressBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.block)?;
+        let without = if self.except.is_empty() {
+            ""
+        } else {
+            " without"
+        };
+        f.write_str(without)?;
+        self.except.iter().try_for_each(|it| write!(f, " {it}"))
+    }
 }
 
 impl AddressBlock {
@@ -69,4 +122,17 @@ pub enum At {
     Anywhere,
     /// Those at one of these addresses: others act as the same account, and are not meant.
     Addresses(BTreeSet<IpAddr>),
+}
+
+/// ` at 10.1.0.7 10.1.0.8`, or nothing.
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anywhere => Ok(()),
+            Self::Addresses(some) => {
+                f.write_str(" at")?;
+                some.iter().try_for_each(|address| write!(f, " {address}"))
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::thread;
 use leno_cluster::{Cluster, Tier};
 use leno_e2e::{Process, World, ended, until};
 
-const SHOP: &str = "\
+pub(crate) const SHOP: &str = "\
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
@@ -201,15 +201,21 @@ fn runs(cluster: &Cluster, pod: &str, address: &str, is_ready: bool) {
     cluster.ask(&patch).unwrap();
 }
 
-/// Every state of a cluster has a number; one of them is held while the cluster says something else.
-#[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
-fn a_cluster_has_revisions_and_is_held_at_one() {
+/// A cluster of an API server with the shop in it, whose pods run.
+fn shop() -> Cluster {
     let cluster = Cluster::start(Tier::Api).unwrap();
     cluster.define_all().unwrap();
     cluster.apply(SHOP).unwrap();
     runs(&cluster, "cart-1", "10.1.0.7", true);
     runs(&cluster, "web-1", "10.1.0.8", true);
+    cluster
+}
+
+/// Every state of a cluster has a number; one of them is held while the cluster says something else.
+#[test]
+#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+fn a_cluster_has_revisions_and_is_held_at_one() {
+    let cluster = shop();
     let world = World::new("");
     let kubeconfig = cluster.kubeconfig().display().to_string();
     let process = start(&world, &kubeconfig, &[]);
@@ -297,11 +303,7 @@ fn a_cluster_has_revisions_and_is_held_at_one() {
 #[test]
 #[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn a_control_plane_follows_what_a_cluster_says() {
-    let cluster = Cluster::start(Tier::Api).unwrap();
-    cluster.define_all().unwrap();
-    cluster.apply(SHOP).unwrap();
-    runs(&cluster, "cart-1", "10.1.0.7", true);
-    runs(&cluster, "web-1", "10.1.0.8", true);
+    let cluster = shop();
 
     let world = World::new("");
     let at = world.at("way", 6443);

@@ -6,25 +6,7 @@ use leno_cluster::{Cluster, Tier};
 use leno_e2e::{Ended, World, ended, until};
 use serde_json::{Value, json};
 
-use crate::control::{start, until_told};
-
-const SHOP: &str = "\
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec:
-  selector: {app: cart}
-  ports: [{name: http, port: 80, targetPort: web}]
----
-apiVersion: leno.dev/v1alpha1
-kind: Mesh
-metadata: {name: shop}
-spec: {trustDomain: shop.local}
-";
+use crate::control::{SHOP, start, until_told};
 
 /// A policy about cart with these rules, and with this label.
 fn policy(label: &str, rules: &str) -> String {

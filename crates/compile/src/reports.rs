@@ -26,7 +26,22 @@ pub enum Says<'a> {
     /// Of a route: its conditions for each parent that is ours.
     Parents(Vec<(&'a ParentReference, Vec<Condition>)>),
     /// Of one of Leno's own kinds.
-    Itself(Condition),
+    Itself(Vec<Condition>),
+}
+
+impl Report<'_> {
+    /// Says of what is accepted that the proxies of `lacking` have not taken it yet, and all others have.
+    pub fn programmed(&mut self, lacking: &[String]) {
+        let lists: Vec<_> = match &mut self.says {
+            Says::Parents(parents) => parents.iter_mut().map(|(_, list)| list).collect(),
+            Says::Itself(list) => [list].into(),
+        };
+        for conditions in lists {
+            let mut accepted = conditions.iter();
+            let is_accepted = accepted.any(|it| it.kind == ConditionKind::Accepted && it.holds);
+            conditions.push(Condition::programmed(is_accepted, lacking));
+        }
+    }
 }
 
 /// What is reported of every object that has a status of ours: read off the notes of reading and of
@@ -85,16 +100,19 @@ fn of_own<'a, T>(objects: &'a Objects<T>, errors: &Errors<'a>) -> impl Iterator<
         Report {
             object: object.reference(),
             generation: object.meta.generation,
-            says: Says::Itself(Condition {
-                kind: ConditionKind::Accepted,
-                holds: flaw.is_none(),
-                reason: if flaw.is_none() {
-                    "Accepted"
-                } else {
-                    "Invalid"
-                },
-                message: flaw.map_or_else(String::new, |note| status::message(note)),
-            }),
+            says: Says::Itself(
+                [Condition {
+                    kind: ConditionKind::Accepted,
+                    holds: flaw.is_none(),
+                    reason: if flaw.is_none() {
+                        "Accepted"
+                    } else {
+                        "Invalid"
+                    },
+                    message: flaw.map_or_else(String::new, |note| status::message(note)),
+                }]
+                .into(),
+            ),
         }
     })
 }

@@ -39,6 +39,32 @@ pub enum ConditionKind {
     /// Everything in the rules that are used is enforced. A kind of our own: the rules are used
     /// without what is not.
     Enforced,
+    /// Every proxy that is connected has taken what the object says.
+    Programmed,
+}
+
+impl Condition {
+    /// Whether proxies have what is accepted: those of `lacking` do not yet.
+    pub(crate) fn programmed(is_accepted: bool, lacking: &[String]) -> Self {
+        let kind = ConditionKind::Programmed;
+        let not = |reason, message| Self {
+            kind,
+            holds: false,
+            reason,
+            message,
+        };
+        match lacking {
+            _ if !is_accepted => not("Invalid", String::new()),
+            [] => fine(kind, "Programmed"),
+            [first, others @ ..] => {
+                let message = match others.len() {
+                    0 => format!("not taken yet by the proxy {first}"),
+                    more => format!("not taken yet by the proxy {first} and {more} more"),
+                };
+                not("Pending", format!("{message}: leno proxies"))
+            }
+        }
+    }
 }
 
 /// The conditions of `route` for its parent at index `parent`, read off the notes of reading and of
@@ -262,6 +288,7 @@ impl fmt::Display for ConditionKind {
             Self::Accepted => f.write_str("Accepted"),
             Self::ResolvedRefs => f.write_str("ResolvedRefs"),
             Self::PartiallyInvalid => f.write_str("PartiallyInvalid"),
+            Self::Programmed => f.write_str("Programmed"),
             Self::Enforced => write!(f, "{}/Enforced", leno_resources::GROUP),
         }
     }

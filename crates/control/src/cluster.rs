@@ -7,6 +7,7 @@ use std::time::Duration;
 use leno_compile::reports;
 use leno_kubernetes::{Cluster, Seen, Standings, Watch};
 use leno_model::Code;
+use leno_model::view::Generation;
 use leno_resources::pod::Pods;
 use tokio::sync::watch;
 
@@ -14,7 +15,9 @@ use crate::AGAIN;
 use crate::center::Center;
 use crate::clock;
 use crate::event::Event;
+use crate::fleet::Fleet;
 use crate::observed::{self, Said};
+use crate::programmed::Programming;
 use crate::replicas::Tell;
 
 /// A cluster, and what was seen of it last.
@@ -160,14 +163,18 @@ pub(crate) async fn report(center: Arc<Center>, reporting: Option<Reporting>) {
         return std::future::pending().await;
     };
     let mut editions = center.editions.subscribe();
+    let mut programming = Programming::default();
     let mut told = None;
     let mut reported = None;
     loop {
-        let meaning = Arc::clone(&editions.borrow_and_update().meaning);
+        let (generation, written, notes) = {
+            let edition = editions.borrow_and_update();
+            let meaning = &edition.meaning;
+            let (written, notes) = (Arc::clone(&meaning.written), Arc::clone(&meaning.notes));
+            (Arc::new(edition.generation.clone()), written, notes)
+        };
         let known = Arc::clone(&standings.borrow_and_update());
-        let (written, notes) = (Arc::clone(&meaning.written), Arc::clone(&meaning.notes));
         // What runs changes all the time, and nothing of what is reported.
-        drop(meaning);
         let is_reported = reported.as_ref().is_some_and(|(before, noted, standing)| {
             Arc::ptr_eq(before, &written)
                 && Arc::ptr_eq(noted, &notes)
@@ -175,13 +182,17 @@ pub(crate) async fn report(center: Arc<Center>, reporting: Option<Reporting>) {
         });
         let mut failed = None;
         if !is_reported {
-            for report in reports(&written.resources, &notes) {
-                let written = cluster.report(&report, &known, clock::wall()).await;
+            settled(&center.fleet, &generation).await;
+            let mut reports = reports(&written.resources, &notes);
+            let lacking = |generation: &Generation| center.fleet.lacking(generation);
+            programming.add_to(&mut reports, &known, &generation, lacking);
+            for report in &reports {
+                let written = cluster.report(report, &known, clock::wall()).await;
                 failed = failed.or(written.err());
             }
         }
         let why = failed.map(|failed| failed.to_string());
-        let is_due_again = why.is_some();
+        let is_due_again = why.is_some() || programming.is_waiting();
         reported = (!is_due_again).then_some((written, notes, known));
         center.trouble_anew(Code::D013, &mut told, why);
         tokio::select! {
@@ -192,5 +203,20 @@ pub(crate) async fn report(center: Arc<Center>, reporting: Option<Reporting>) {
     }
 }
 
-/// How long until a status that could not be written is tried again.
+/// Waits until every proxy has taken `generation`, for a moment: mostly that is all it takes, and what is reported is
+/// written once.
+async fn settled(fleet: &Fleet, generation: &Generation) {
+    for _ in 0..SETTLING {
+        if fleet.lacking(generation).is_empty() {
+            return;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// How often it is looked whether proxies have taken what is to be reported, and how long it is rested between.
+const SETTLING: u32 = 10;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long until a status that could not be written is tried again, and proxies that are waited for are looked at.
 const REPORT_AGAIN: Duration = Duration::from_secs(5);

@@ -177,6 +177,14 @@ impl Fleet {
         self.asked.subscribe()
     }
 
+    /// The connected proxies that have not taken `generation` yet, by name.
+    pub(crate) fn lacking(&self, generation: &Generation) -> Vec<String> {
+        let members = self.lock();
+        let members = members.by_number.values();
+        let lacking = members.filter(|member| !member.adopted.follows(generation));
+        lacking.map(|member| member.name.clone()).collect()
+    }
+
     /// The proxies that hold what a view at `ours` would take back, and the highest epoch among them.
     pub(crate) fn ahead(&self, ours: &Generation) -> (Vec<Ahead>, u64) {
         let members = self.lock();

@@ -66,6 +66,7 @@ mod placing;
 mod plan;
 mod positions;
 mod present;
+mod programmed;
 mod published;
 mod readmit;
 mod relay;

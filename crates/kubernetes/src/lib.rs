@@ -26,7 +26,7 @@ pub use issuer::{Issuer, NoIssuer};
 pub use proposed::{Proposed, Replaced, VALIDATE};
 pub use review::Misfit;
 pub use signer::{NotAsked, Progress, Signer};
-pub use status::{NotWritten, Standing, Standings};
+pub use status::{NotWritten, Standing, Standings, is_programmed};
 pub use told::{NotTold, Warning};
 pub use watch::{Document, Seen, Watch};
 pub use webhook::{Known, NotProven, WEBHOOK, validation, webhook};

@@ -80,6 +80,25 @@ impl Standing {
         }
     }
 
+    /// Whether it says of each parent, or of the object itself, that proxies have what is judged as `generation`.
+    fn is_programmed(&self, generation: Option<i64>) -> bool {
+        let parents = list(&self.status, "parents").iter();
+        let ours = parents.filter(|entry| is_ours(entry));
+        let mut lists: Vec<_> = ours.map(|entry| list(entry, "conditions")).collect();
+        if lists.is_empty() {
+            lists.push(list(&self.status, "conditions"));
+        }
+        let has = |conditions: &&[Value]| {
+            let mut conditions = conditions.iter();
+            conditions.any(|it| {
+                it["type"] == "Programmed"
+                    && it["status"] == "True"
+                    && it["observedGeneration"] == generation.unwrap_or_default()
+            })
+        };
+        lists.iter().all(has)
+    }
+
     /// What would have to be written so that it says what `report` does; `None` if it does already.
     pub(crate) fn change(&self, report: &Report<'_>, now: Wall) -> Option<Value> {
         let (field, wanted) = match &report.says {
@@ -96,12 +115,11 @@ impl Standing {
                 });
                 ("parents", others.chain(ours).collect())
             }
-            Says::Itself(condition) => {
+            Says::Itself(conditions) => {
                 let known = list(&self.status, "conditions");
-                let conditions = [condition.clone()];
                 (
                     "conditions",
-                    said(&conditions, known, report.generation, now),
+                    said(conditions, known, report.generation, now),
                 )
             }
         };
@@ -178,6 +196,19 @@ pub struct NotWritten {
     why: Box<Error>,
 }
 
+/// What is reported of an object already.
+fn standing<'a>(standings: &'a Standings, report: &Report<'_>) -> Option<&'a Standing> {
+    let object = report.object;
+    let kind = spellings().find(|kind| *kind.kind == *object.kind)?;
+    let namespace = object.namespace.as_ref().map(ToString::to_string);
+    standings.get(&(kind.kind, namespace, object.name.to_string()))
+}
+
+/// Whether it stands in the status of the object that every proxy has taken what it says.
+pub fn is_programmed(standings: &Standings, report: &Report<'_>) -> bool {
+    standing(standings, report).is_some_and(|it| it.is_programmed(report.generation))
+}
+
 impl Cluster {
     /// Writes what is reported of one object, if that is something else than what `standings` have, and
     /// says whether it was written. Where the object has changed meanwhile, or is gone, nothing is: what it is
@@ -193,18 +224,16 @@ impl Cluster {
         let Some(kind) = kinds.find(|kind| *kind.kind == *object.kind) else {
             return Ok(false);
         };
-        let namespace = object.namespace.as_ref().map(ToString::to_string);
-        let key = (kind.kind, namespace.clone(), object.name.to_string());
-        let standing = standings.get(&key);
+        let standing = standing(standings, report);
         let Some(change) = standing.and_then(|standing| standing.change(report, now)) else {
             return Ok(false);
         };
         let (client, resource) = (self.client.clone(), document::resource(&kind));
-        let api: Api<DynamicObject> = match &namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        let api: Api<DynamicObject> = match &object.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace.as_str(), &resource),
             None => Api::all_with(client, &resource),
         };
-        let written = write(&api, &key.2, &change).await;
+        let written = write(&api, object.name.as_str(), &change).await;
         written.map_err(|why| NotWritten {
             object: object.to_string(),
             why: why.into(),

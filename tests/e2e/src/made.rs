@@ -26,6 +26,7 @@ pub struct Recipe<'a> {
 impl Recipe<'_> {
     /// Where the program is kept, after it was made unless it had been. Whoever else makes the same one meanwhile is
     /// waited for. [`io::ErrorKind::NotFound`] tells that what makes it is not installed.
+    #[expect(clippy::print_stderr, reason = "who waits for long wants to know why")]
     pub fn make(&self) -> io::Result<PathBuf> {
         let cache = cache()?;
         fs::create_dir_all(&cache)?;
@@ -39,6 +40,11 @@ impl Recipe<'_> {
             return Ok(program);
         }
         let unfinished = program.with_added_extension("unfinished");
+        eprintln!(
+            "Making {}, once: it is kept in {}.",
+            self.name,
+            cache.display()
+        );
         self.run(&unfinished)?;
         fs::rename(unfinished, &program)?;
         Ok(program)

@@ -22,7 +22,7 @@ Usage: cargo xtask kubernetes [--api] [-- COMMAND ..]
   cargo xtask kubernetes -- kubectl get pods -A
                                               start one, run a command with it, end it
   cargo xtask kubernetes --api                etcd and API server alone: ready in seconds, no pods
-  cargo xtask kubernetes --test               its own tests
+  cargo xtask kubernetes --test               what is tried on a cluster, one test after the other
   cargo xtask kubernetes --figures node       how soon what holds there, with a proxy on the node (or: sidecar)
 
 Commands find KUBECONFIG, and a `kubectl` of the same version. The first time Kubernetes is built from its Go modules,

@@ -70,6 +70,10 @@ fn definition(kind: &Spelling, version: &str) -> Result<Value, Box<dyn Error>> {
                 "additionalPrinterColumns": [
                     {"name": "Accepted", "type": "string",
                      "jsonPath": ".status.conditions[?(@.type=='Accepted')].status"},
+                    {"name": "Programmed", "type": "string",
+                     "jsonPath": ".status.conditions[?(@.type=='Programmed')].status"},
+                    {"name": "Why", "type": "string", "priority": 1,
+                     "jsonPath": ".status.conditions[?(@.status=='False')].message"},
                     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
                 ],
             }],

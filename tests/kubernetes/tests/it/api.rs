@@ -5,7 +5,6 @@ use leno_cluster::{Cluster, Tier};
 use crate::rest;
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn an_api_server_keeps_objects_and_leaves_nothing() {
     let settings = rest::settings();
     let cluster = Cluster::start(Tier::Api).unwrap();
@@ -38,7 +37,6 @@ fn an_api_server_keeps_objects_and_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn a_component_that_ends_is_named_with_its_last_words() {
     let cluster = Cluster::start(Tier::Api).unwrap();
     let mut kill = cluster.inside("pkill");

@@ -74,7 +74,7 @@ const PAUSE: &str = "0.1";
 const KILLS: usize = 5;
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn what_is_refused_stays_refused_while_rules_and_proxies_come_and_go() {
     let cluster = meshed();
     until_ready(&cluster, "outside", "stranger");
@@ -156,7 +156,7 @@ fn what_is_refused_stays_refused_while_rules_and_proxies_come_and_go() {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn what_was_put_back_is_said() {
     let cluster = meshed();
     let asked = |words: &[&str]| cluster.ask(words).unwrap();

@@ -213,7 +213,6 @@ fn shop() -> Cluster {
 
 /// Every state of a cluster has a number; one of them is held while the cluster says something else.
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn a_cluster_has_revisions_and_is_held_at_one() {
     let cluster = shop();
     let world = World::new("");
@@ -301,7 +300,6 @@ fn a_cluster_has_revisions_and_is_held_at_one() {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn a_control_plane_follows_what_a_cluster_says() {
     let cluster = shop();
 
@@ -352,7 +350,8 @@ fn a_control_plane_follows_what_a_cluster_says() {
     let expect = "\
         other.example/x Accepted=True Accepted 0\n\
         leno.dev/mesh Accepted=True Accepted 1\n\
-        leno.dev/mesh ResolvedRefs=False BackendNotFound 1\n";
+        leno.dev/mesh ResolvedRefs=False BackendNotFound 1\n\
+        leno.dev/mesh Programmed=True Programmed 1\n";
     until("the route's status", || {
         (status(&cluster) == expect).then_some(())
     });

@@ -74,7 +74,6 @@ const BROKEN: [(&str, &str, &str); 12] = [
 ];
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn what_is_broken_is_refused_and_what_people_are_shown_is_not() {
     let cluster = Cluster::start(Tier::Api).unwrap();
     cluster.define_all().unwrap();

@@ -59,7 +59,6 @@ fn token(cluster: &Cluster, audience: &str, pod: Option<&str>) -> String {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
     let cluster = Cluster::start(Tier::Api).unwrap();
     cluster.define_all().unwrap();

@@ -95,7 +95,7 @@ fn leaves_nothing(cluster: &Cluster) {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
     let cluster = node();
     let told = install(&cluster);

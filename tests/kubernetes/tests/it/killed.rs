@@ -9,7 +9,7 @@ use leno_e2e::{run, until};
 use crate::rest;
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn a_node_ends_with_a_killed_owner_and_the_next_finds_nothing_in_its_way() {
     // As a person does it.
     let mut owner = Command::new(env!("CARGO_BIN_EXE_leno-cluster"));

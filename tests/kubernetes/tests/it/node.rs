@@ -5,7 +5,7 @@ use leno_cluster::{Cluster, POD, Tier};
 use crate::rest;
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn pods_are_reached_by_their_service_by_exec_and_by_logs_and_nothing_is_left() {
     let settings = rest::settings();
     let cluster = Cluster::start(Tier::Node).unwrap();

@@ -65,7 +65,7 @@ fn runs(cluster: &Cluster, namespace: &str, name: &str) {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn a_pod_waits_for_its_nodes_proxy_and_nodes_are_left_as_they_were() {
     let cluster = Cluster::for_leno().unwrap();
     let before = on_node(&cluster, &format!("cat {FILE}"));

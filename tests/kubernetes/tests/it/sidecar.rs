@@ -90,7 +90,7 @@ pub(crate) fn until_ready(cluster: &Cluster, namespace: &str, deployment: &str) 
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn pods_with_a_proxy_call_each_other_by_who_they_are() {
     pods_call_each_other(Placement::Sidecar);
 }
@@ -138,7 +138,7 @@ pub(crate) fn pods_call_each_other(placement: Placement) {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn no_request_is_lost_while_pods_are_replaced() {
     no_request_is_lost(Placement::Sidecar);
 }
@@ -205,7 +205,7 @@ pub(crate) fn on_the_node(cluster: &Cluster, address: &str, what: &str) {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn a_pod_that_is_no_longer_captured_is_called_no_more_and_named() {
     let cluster = Cluster::for_leno().unwrap();
     cluster.install_leno(Placement::Sidecar).unwrap();
@@ -262,7 +262,7 @@ fn a_pod_that_is_no_longer_captured_is_called_no_more_and_named() {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn jobs_complete() {
     jobs(Placement::Sidecar);
 }

@@ -109,7 +109,6 @@ fn asked(cluster: &Cluster, kind: &[&str]) -> (String, String) {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn who_signs_in_a_cluster_gives_the_control_plane_its_intermediate() {
     let cluster = Cluster::start(Tier::Api).unwrap();
     cluster.define_all().unwrap();

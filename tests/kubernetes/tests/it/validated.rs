@@ -59,7 +59,6 @@ fn refused(cluster: &Cluster, document: &str) -> String {
 }
 
 #[test]
-#[ignore = "takes a Kubernetes that is built: cargo xtask kubernetes --test"]
 fn a_change_is_looked_at_before_it_is_made() {
     let cluster = Cluster::start(Tier::Api).unwrap();
     cluster.define_all().unwrap();

@@ -107,7 +107,9 @@ impl Client {
         })
     }
 
-    async fn pass_on(&self, asked: Vec<u8>, lines: &mpsc::Sender<Vec<u8>>) -> io::Result<()> {
+    /// Asks what the line `asked` does, and gives the lines of the answer as they come, for as long as somebody takes
+    /// them.
+    pub async fn pass_on(&self, asked: Vec<u8>, lines: &mpsc::Sender<Vec<u8>>) -> io::Result<()> {
         let mut told = self.say(asked).await?;
         loop {
             let line = tokio::select! {

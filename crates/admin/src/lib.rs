@@ -93,7 +93,7 @@ pub use watched::{
 pub const VERSION: u32 = 1;
 
 /// The longest question, in bytes: as much as the store takes in one change, as JSON.
-pub(crate) const LONGEST_QUESTION: usize = 160 << 20;
+pub const LONGEST_QUESTION: usize = 160 << 20;
 
 /// The longest answer, in bytes.
 pub(crate) const LONGEST_ANSWER: usize = 512 << 20;

@@ -78,6 +78,12 @@ impl Cluster {
     }
 }
 
+/// The context that the kubeconfig is set to: of the files of `$KUBECONFIG`, else of `~/.kube/config`; `None` where there
+/// is none that can be read.
+pub fn kubeconfig_context() -> Option<String> {
+    Kubeconfig::read().ok()?.current_context
+}
+
 async fn from_kubeconfig(
     path: Option<PathBuf>,
     context: Option<String>,

@@ -204,6 +204,11 @@ fn selector(part: &str) -> BTreeMap<String, String> {
     BTreeMap::from([label("name", "leno"), label("component", part)])
 }
 
+/// The labels by which the pods of the control plane are found.
+pub(crate) fn pods_of_control() -> BTreeMap<String, String> {
+    pod::own()
+}
+
 /// What an object of Leno's own is called, where kinds have namespaces.
 fn named(name: &str) -> ObjectMeta {
     ObjectMeta {

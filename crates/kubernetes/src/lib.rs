@@ -7,6 +7,7 @@
 mod cluster;
 mod document;
 mod injection;
+mod inside;
 pub mod install;
 mod issuer;
 mod pod;
@@ -20,8 +21,9 @@ mod watch;
 mod webhook;
 mod words;
 
-pub use cluster::{Cluster, NotConnected, Where};
+pub use cluster::{Cluster, NotConnected, Where, kubeconfig_context};
 pub use injection::{CAPTURE, Injection, PROXY, Placement};
+pub use inside::{Inside, NotRun};
 pub use issuer::{Issuer, NoIssuer};
 pub use proposed::{Proposed, Replaced, VALIDATE};
 pub use review::Misfit;

@@ -94,6 +94,9 @@ pub(crate) enum Command {
     Version,
     /// What a shell needs to complete these commands
     Completion(Completion),
+    /// Hand a question from standard input, a line of JSON, to the control plane of this host
+    #[command(hide = true)]
+    Relay,
     /// Be a program of the demo's shop
     #[command(hide = true)]
     Shop(Shop),

@@ -32,6 +32,7 @@ pub(crate) mod policy;
 pub(crate) mod probe;
 pub(crate) mod proxy;
 pub(crate) mod ps;
+pub(crate) mod relay;
 pub(crate) mod restart;
 pub(crate) mod run;
 mod service;

@@ -90,6 +90,7 @@ fn run(command: &Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
             Ok(Answer::Fine)
         }
         Command::Completion(options) => command::completion::run(options, terminal),
+        Command::Relay => command::relay::run(),
         Command::Shop(options) => command::demo::run_shop(options),
     }
 }

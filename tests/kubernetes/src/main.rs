@@ -16,12 +16,13 @@ use tokio::signal::unix::{SignalKind, signal};
 const HELP: &str = "\
 A real Kubernetes on this host, for as long as you like: one node, without Docker, and nothing of it remains.
 
-Usage: cargo xtask kubernetes [--api] [-- COMMAND ..]
+Usage: cargo xtask kubernetes [--api | --leno PLACEMENT] [-- COMMAND ..]
 
   cargo xtask kubernetes                      start a node, say how to use it, keep it until Ctrl-C
   cargo xtask kubernetes -- kubectl get pods -A
                                               start one, run a command with it, end it
   cargo xtask kubernetes --api                etcd and API server alone: ready in seconds, no pods
+  cargo xtask kubernetes --leno sidecar       a node with Leno as it was built last (or: node, with a proxy on it)
   cargo xtask kubernetes --test               what is tried on a cluster, one test after the other
   cargo xtask kubernetes --figures node       how soon what holds there, with a proxy on the node (or: sidecar)
 
@@ -60,24 +61,36 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
             figures::measure(placement, |line| println!("{line}"))?;
         }
         ["--help" | "-h"] => print!("{HELP}"),
-        ["--api", rest @ ..] => return serve(Tier::Api, rest),
-        rest => return serve(Tier::Node, rest),
+        ["--api", rest @ ..] => return serve("An API server", rest, || Cluster::start(Tier::Api)),
+        ["--leno", placement, rest @ ..] => {
+            let placement = Placement::named(placement).ok_or("sidecar or node")?;
+            return serve("A node with Leno", rest, || with_leno(placement));
+        }
+        rest => return serve("A node", rest, || Cluster::start(Tier::Node)),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Starts a cluster for a command, or for as long as somebody wants it.
-fn serve(tier: Tier, rest: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+fn serve(
+    what: &str,
+    rest: &[&str],
+    start: impl FnOnce() -> Result<Cluster, Failure>,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let start = || {
+        eprintln!("Starting; Kubernetes is built first where it was not yet.");
+        start()
+    };
     match rest {
         [] => {
-            let cluster = start(tier)?;
-            print!("{}", usage(tier, &cluster));
+            let cluster = start()?;
+            print!("{}", usage(what, &cluster));
             until_interrupted(&cluster)?;
             eprintln!("Ending.");
             Ok(ExitCode::SUCCESS)
         }
         ["--", program, arguments @ ..] => {
-            let cluster = start(tier)?;
+            let cluster = start()?;
             let mut command = cluster.command(program);
             let status = command.args(arguments).status();
             let status = status.map_err(|error| format!("{program}: {error}"))?;
@@ -146,20 +159,18 @@ fn conform(placement: Placement, only: Option<&str>) -> Result<ExitCode, Box<dyn
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(tier: Tier) -> Result<Cluster, Failure> {
-    eprintln!("Starting; Kubernetes is built first where it was not yet.");
-    Cluster::start(tier)
+/// A node on which Leno is installed.
+fn with_leno(placement: Placement) -> Result<Cluster, Failure> {
+    let cluster = Cluster::for_leno()?;
+    eprint!("{}", cluster.install_leno(placement)?);
+    Ok(cluster)
 }
 
-fn usage(tier: Tier, cluster: &Cluster) -> String {
-    let what = match tier {
-        Tier::Api => "An API server is ready",
-        Tier::Node => "A node is ready",
-    };
+fn usage(what: &str, cluster: &Cluster) -> String {
     let (folder, kubeconfig) = (cluster.folder().display(), cluster.kubeconfig().display());
     format!(
         "\
-{what}. Use it from another terminal:
+{what} is ready. Use it from another terminal:
 
   export KUBECONFIG={kubeconfig}
   export PATH={folder}/bin:$PATH

@@ -174,6 +174,9 @@ fn container(chosen: &Installation) -> Container {
         &advertise,
         "--metrics",
         "[::]:15020",
+        // Of its loopback, which a port-forward reaches.
+        "--dashboard",
+        "7070",
         "--data",
         "/var/lib/leno/control",
         "--socket",

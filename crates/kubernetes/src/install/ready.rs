@@ -106,7 +106,11 @@ impl Cluster {
         Some(format!("{ready} of {all} nodes are ready; {why}"))
     }
 
-    async fn pods_of(&self, labels: &BTreeMap<String, String>) -> Result<Vec<Pod>, String> {
+    /// The pods of a part of Leno; else why they cannot be had.
+    pub(crate) async fn pods_of(
+        &self,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<Vec<Pod>, String> {
         let labels: Vec<_> = labels.iter().map(|(it, is)| format!("{it}={is}")).collect();
         let own = ListParams::default().labels(&labels.join(","));
         let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);

@@ -38,6 +38,13 @@ pub(crate) struct Terms {
     pub(crate) tolerate: u32,
 }
 
+/// How it is printed what makes a cluster what it was.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Commands {
+    /// Commands that a shell takes: kubectl patch, create and delete
+    Kubectl,
+}
+
 /// A share in percent as millionths: `1%`, `0.25%`.
 fn share(text: &str) -> Result<u32, String> {
     let bad = || "a share is expected: 1%, 0.25%, 0%".to_owned();
@@ -250,7 +257,8 @@ pub(crate) struct Diff {
   leno rollback 416 -m 'v2 answers 500'   what was applied here is as it was, as a new revision
   leno rollback 416 --hold 1h             so is what a cluster has: served as it was, while the cluster keeps
                                           what it has, until somebody mends it there or the hour is over
-  leno rollback 416 --hold 1h --dry-run   what that would change, and for which proxies")]
+  leno rollback 416 --hold 1h --dry-run   what that would change, and for which proxies
+  leno rollback 416 --print kubectl       the commands that make the cluster say so again, for whoever owns it")]
 pub(crate) struct Rollback {
     /// The revision to go back to
     #[arg(value_name = "REVISION")]
@@ -260,6 +268,10 @@ pub(crate) struct Rollback {
     /// every output says so, and leno override drop ends it before
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) hold: Option<Duration>,
+
+    /// Change nothing: print what makes a cluster say what it said then
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["hold", "dry_run", "watch", "output"])]
+    pub(crate) print: Option<Commands>,
 
     #[command(flatten)]
     pub(crate) terms: Terms,

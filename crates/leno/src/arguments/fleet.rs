@@ -11,6 +11,7 @@ use super::Output;
 use super::at::{Advertised, At};
 use super::change::{Apply, Delete, Diff, History, Override, Plan, Policy, Rollback, Watch};
 use super::trust::Token;
+use crate::command::contexts::KUBECONFIG;
 
 #[derive(Subcommand)]
 pub(crate) enum Fleet {
@@ -55,8 +56,9 @@ pub(crate) enum Fleet {
 /// Which control plane is asked, and how the answer is written.
 #[derive(Args, Clone)]
 pub(crate) struct Context {
-    /// A context that leno context add made, or the control plane's socket; else $LENO_CONTEXT, else the
-    /// mesh that is up in this folder, else what leno context use chose, else this machine's
+    /// A context that leno context add made, kubeconfig or kubeconfig:CONTEXT for a cluster of Kubernetes, or
+    /// the control plane's socket; else $LENO_CONTEXT, else the mesh that is up in this folder, else what leno
+    /// context use chose, else this machine's, else that of the kubeconfig
     #[arg(long, value_name = "NAME|SOCKET")]
     pub(crate) context: Option<PathBuf>,
 
@@ -366,7 +368,12 @@ pub(crate) struct ContextDrop {
 /// A name that is one folder, and cannot be taken for a path.
 fn context_name(text: &str) -> Result<String, String> {
     let name = Name::new(text).map_err(|error| error.to_string())?;
-    Ok(name.to_string())
+    match name.as_str() {
+        KUBECONFIG => {
+            Err("it means the cluster of your kubeconfig, which is no context to add".to_owned())
+        }
+        name => Ok(name.to_owned()),
+    }
 }
 
 #[derive(Args)]

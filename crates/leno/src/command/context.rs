@@ -1,5 +1,6 @@
 //! Which control plane a command asks: that of `--context`, else of `$LENO_CONTEXT`, else of the mesh
-//! that is up in this folder, else the one that `leno context use` chose, else that of this machine.
+//! that is up in this folder, else the one that `leno context use` chose, else that of this machine, else that of the
+//! cluster which the kubeconfig names.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -7,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
-use leno_admin::{Ask, Client, Failure, NotAsked, remote};
+use leno_admin::{Ask, Client, Failure, NotAsked, Spoken, remote};
 use leno_host::through_folder;
+use leno_kubernetes::{Cluster, Where, kubeconfig_context};
 use leno_proxy::Clocks;
 use leno_proxy::follow::Member;
+use tokio::io::BufReader;
 
 use super::{contexts, host};
 use crate::neighbours;
@@ -36,6 +39,8 @@ enum Way {
     Socket(PathBuf),
     /// By a call to another host.
     Call(Client),
+    /// By a command in its pod of a cluster, as `kubectl exec` does.
+    Pod(Where),
 }
 
 impl Context {
@@ -63,8 +68,21 @@ impl Context {
                 ..Self::named(Path::new(&used), "it is what leno context use chose")?
             });
         }
+        let socket = host::socket()?;
+        if !is_answered(&socket)
+            && neighbours::all().is_empty()
+            && let Some(current) = kubeconfig_context()
+        {
+            return Ok(Self {
+                way: Way::Pod(in_kubeconfig(Some(current))),
+                advice: "it is the cluster of your kubeconfig, for no control plane runs here: leno install, \
+                         leno up, or leno control",
+                is_named: false,
+                file: None,
+            });
+        }
         Ok(Self {
-            way: Way::Socket(host::socket()?),
+            way: Way::Socket(socket),
             advice: "nothing is up in this folder either. Start one: leno up, or leno control",
             is_named: false,
             file: None,
@@ -73,9 +91,12 @@ impl Context {
 
     /// What somebody named: a context, or a socket by its path.
     fn named(named: &Path, advice: &'static str) -> anyhow::Result<Self> {
-        let way = match contexts::find(named)? {
-            Some((name, member)) => Way::Call(elsewhere(&name, member)),
-            None => Way::Socket(named.to_owned()),
+        let way = match contexts::of_kubeconfig(named) {
+            Some(context) => Way::Pod(in_kubeconfig(context)),
+            None => match contexts::find(named)? {
+                Some((name, member)) => Way::Call(elsewhere(&name, member)),
+                None => Way::Socket(named.to_owned()),
+            },
         };
         Ok(Self {
             way,
@@ -125,12 +146,21 @@ impl Context {
         match &self.way {
             Way::Socket(socket) => Client::new(socket),
             Way::Call(client) => client.clone(),
+            Way::Pod(place) => in_cluster(place.clone()),
+        }
+    }
+
+    /// The cluster that it runs in, if it is found by a kubeconfig.
+    pub(crate) fn cluster(&self) -> Option<&Where> {
+        match &self.way {
+            Way::Pod(place) => Some(place),
+            Way::Socket(_) | Way::Call(_) => None,
         }
     }
 
     /// Whether it is on another host.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        matches!(self.way, Way::Call(_))
+        matches!(self.way, Way::Call(_) | Way::Pod(_))
     }
 
     /// Whether somebody named it: then it is missed where it does not answer.
@@ -155,6 +185,34 @@ fn elsewhere(name: &str, member: Member) -> Client {
             let (line, keeps) = visit.open();
             let told = remote::ask(line, asked, keeps).await;
             told.map_err(io::Error::other)
+        })
+    })
+}
+
+/// The cluster of a context of the kubeconfig, else of its current one.
+fn in_kubeconfig(context: Option<String>) -> Where {
+    Where::Kubeconfig {
+        path: None,
+        context,
+    }
+}
+
+/// Asks the control plane of a cluster.
+fn in_cluster(place: Where) -> Client {
+    let named = match &place {
+        Where::Kubeconfig {
+            context: Some(context),
+            ..
+        } => format!("leno-control of the cluster {context}"),
+        Where::Kubeconfig { .. } | Where::Here => "leno-control of the cluster".to_owned(),
+    };
+    Client::by(named, move |asked| {
+        let place = place.clone();
+        Box::pin(async move {
+            let cluster = Cluster::connect(&place).await.map_err(io::Error::other)?;
+            let told = cluster.run_in_control(&["relay"], &asked).await;
+            let told = told.map_err(io::Error::other)?;
+            Ok(Box::new(BufReader::new(told)) as Spoken)
         })
     })
 }

@@ -55,6 +55,19 @@ pub(crate) fn find(named: &Path) -> anyhow::Result<Option<(String, Member)>> {
     }
 }
 
+/// What says that the control plane of a cluster is meant: `kubeconfig`, or `kubeconfig:NAME` for a context of it that is
+/// not the current one. A context of our own is never called so.
+pub(crate) fn of_kubeconfig(named: &Path) -> Option<Option<String>> {
+    let named = named.to_str()?.strip_prefix(KUBECONFIG)?;
+    match named.strip_prefix(':') {
+        Some(context) => Some(Some(context.to_owned())),
+        None => named.is_empty().then_some(None),
+    }
+}
+
+/// The word that means the cluster of the kubeconfig.
+pub(crate) const KUBECONFIG: &str = "kubeconfig";
+
 /// The one that `leno context use` chose.
 pub(crate) fn used() -> anyhow::Result<Option<String>> {
     // A host without a home has no contexts either.

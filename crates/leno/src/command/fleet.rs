@@ -1,6 +1,8 @@
 //! The commands that ask a control plane, one function for each; what they print begins with context and
 //! revision.
 
+mod dashboard;
+mod kubectl;
 mod proxies;
 mod tell;
 
@@ -9,8 +11,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use leno_admin::{
     AddOverride, Applied, Apply, Ask, AuditOf, BundleOf, CreateToken, Delete, DiffOf, DropOverride,
-    DropToken, Failure, File, HistoryOf, ListOverrides, ListTokens, OpenDashboard, ReadmitProxies,
-    Recover, Reinstate, RenewCertificate, Revoke, Rollback, RotateRoot, TrustOf, WatchFor,
+    DropToken, Failure, File, HistoryOf, ListOverrides, ListTokens, ReadmitProxies, Recover,
+    Reinstate, RenewCertificate, Revoke, Rollback, RotateRoot, TrustOf, WatchFor,
 };
 use leno_model::role::PEOPLE;
 use serde::Serialize;
@@ -58,6 +60,9 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
             };
             ask(&options.context, question, terminal, tell::diff)
         }
+        Fleet::Rollback(options) if options.print.is_some() => {
+            kubectl::rollback(&options.context, options.to, terminal)
+        }
         Fleet::Rollback(options) => {
             let question = Rollback {
                 to: options.to,
@@ -76,7 +81,7 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
         Fleet::Status(options) => status::run(options, terminal),
         Fleet::Proxies(options) => proxies::run(&options.context, terminal),
         Fleet::View(options) => view::run(options, terminal),
-        Fleet::Dashboard(options) => ask(&options.context, OpenDashboard {}, terminal, tell::link),
+        Fleet::Dashboard(options) => dashboard::run(options, terminal),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_kubernetes::Cluster;
 use leno_kubernetes::install::{
-    CONTROL, Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, in_yaml, mesh,
+    Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, in_yaml, mesh,
 };
 use leno_model::{Severity, TrustDomain};
 
@@ -15,6 +15,7 @@ use crate::arguments::cluster::{IMAGE, Install, Printed, Reached};
 use crate::command::Answer;
 use crate::command::bundle::archive::Archive;
 use crate::command::cluster::{UNCHANGED, failed, not_applied, print_problem, reach};
+use crate::command::contexts::KUBECONFIG;
 use crate::offline::count;
 use crate::terminal::{Line, Terminal};
 
@@ -154,18 +155,25 @@ async fn install(
         let before = "what was there before";
         return failed(why.code, why.to_string(), before, terminal);
     }
-    let exec = format!("kubectl exec -n {NAMESPACE} deploy/{CONTROL} -- /leno");
     let ready = Line::new().good("ready").plain(match chosen.node {
         false => "  the control plane runs in ",
         true => "  the control plane and a proxy on each node run in ",
     });
     terminal.line(ready.plain(NAMESPACE))?;
-    terminal.line(
-        Line::new()
-            .dim("Next   ")
-            .plain(format_args!("{exec} check")),
-    )?;
+    let check = check_by(&options.reached);
+    terminal.line(Line::new().dim("Next   ").plain(check))?;
     Ok(Answer::Fine)
+}
+
+/// How the mesh of a cluster is checked from here.
+fn check_by(reached: &Reached) -> String {
+    let file = reached.kubeconfig.as_ref();
+    let file = file.map_or_else(String::new, |file| {
+        format!("KUBECONFIG={} ", file.display())
+    });
+    let context = reached.kube_context.as_ref();
+    let context = context.map_or_else(String::new, |context| format!(":{context}"));
+    format!("{file}leno check --context {KUBECONFIG}{context}")
 }
 
 /// Waits until all of it is ready.

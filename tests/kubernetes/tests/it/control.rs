@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use leno_cluster::{Cluster, Tier};
-use leno_e2e::{Process, World, ended, until};
+use leno_e2e::{Process, World, ended, run, until};
 
 pub(crate) const SHOP: &str = "\
 apiVersion: v1
@@ -297,6 +297,29 @@ fn a_cluster_has_revisions_and_is_held_at_one() {
     let id = id.split_whitespace().next().unwrap();
     told(&world, &["override", "drop", id]);
     until_told(&world, &secret, &["R003"]);
+
+    // Whoever owns it makes it what it was, by what is printed.
+    cluster.apply(&POLICY.replace("/items", "/other")).unwrap();
+    until_told(&world, &items, &["revision 3 ", "R003"]);
+    let mends = |revision: &str| {
+        let commands = told(&world, &["rollback", revision, "--print", "kubectl"]);
+        run(cluster.command("sh").args(["-ec", &commands]))
+    };
+    let patched = mends("2");
+    assert!(
+        patched.contains("accesspolicy.leno.dev/cart patched"),
+        "{patched}"
+    );
+    until_told(&world, &items, &["revision 4 ", "shop/cart-1"]);
+    let deleted = mends("1");
+    assert!(deleted.contains("\"cart\" deleted"), "{deleted}");
+    until_told(&world, &secret, &["revision 5 ", "shop/cart-1"]);
+    let made = mends("4");
+    assert!(
+        made.contains("accesspolicy.leno.dev/cart created"),
+        "{made}"
+    );
+    until_told(&world, &secret, &["revision 6 ", "R003"]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! A control plane that `leno install` puts into a cluster.
 
+use std::process::Command;
 use std::time::Duration;
 
 use leno_cluster::{Cluster, LENO, Placement};
-use leno_e2e::{ended, run_within};
+use leno_e2e::{Process, ended, run, run_within};
 
 /// A route of a Service that is there, to one that is not.
 const SHOP: &str = "\
@@ -94,6 +95,38 @@ fn leaves_nothing(cluster: &Cluster) {
     assert_eq!(cluster.ask(&status).unwrap(), "[]");
 }
 
+/// Asks by the kubeconfig, as whoever may run a command in the control plane's pod.
+fn is_asked_from_outside(cluster: &Cluster) {
+    let outside = |arguments: &[&str]| ended(&mut cluster.leno(arguments)).unwrap();
+    let checked = outside(&["check", "-n", "shop", "--context", "kubeconfig"]);
+    assert!(checked.out.contains("C113"), "{checked:?}");
+    assert_eq!(checked.status.code(), Some(1));
+    let nobody = outside(&["status", "--context", "kubeconfig:nobody"]);
+    let named = nobody
+        .err
+        .contains("the cluster nobody: the kubeconfig cannot be used");
+    assert!(named, "{nobody:?}");
+    assert_eq!(nobody.status.code(), Some(3));
+
+    // The page, by a link that opens once, through a port of this host.
+    let log = cluster.folder().join("page.log");
+    let mut dashboard = cluster.leno(&["dashboard", "--context", "kubeconfig"]);
+    let page = Process::start(&mut dashboard, &log);
+    let told = page.until_says(&["Page", "until Ctrl-C"]);
+    let url = told
+        .split_whitespace()
+        .find(|word| word.starts_with("http"));
+    let (url, jar) = (url.unwrap(), cluster.folder().join("cookies"));
+    let mut curl = Command::new("curl");
+    curl.args(["-sfL", "-c"])
+        .arg(&jar)
+        .arg("-b")
+        .arg(&jar)
+        .arg(url);
+    let shown = run(&mut curl);
+    assert!(shown.contains("<title>"), "{shown}");
+}
+
 #[test]
 #[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
@@ -137,6 +170,8 @@ fn a_control_plane_is_installed_and_keeps_its_ca_when_its_pod_goes() {
     let checked = inside(&cluster, &["check", "-n", "leno-system"]);
     let well = checked.contains("no problem") && !checked.contains("warning");
     assert!(well, "{checked}");
+
+    is_asked_from_outside(&cluster);
 
     let again = install(&cluster);
     assert!(again.contains("nothing to change"), "{again}");

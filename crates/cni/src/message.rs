@@ -38,7 +38,7 @@ pub struct Pod {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
-    /// Whether the pod is captured from now on; one that is not is none of the node placement's.
+    /// Whether the pod is captured from now on, for this proxy or for one in the pod; one that is not is none of its affair.
     Served(bool),
     /// It should be captured, and cannot be: it is not to start.
     Refused {

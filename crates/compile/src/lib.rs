@@ -61,7 +61,7 @@ pub use attested::{ClaimMatch, KeysFrom, TokenIssuer, TokenMatch};
 pub use ca::{By, Ca, Login, Outside, Vault};
 pub use mesh::{
     AddressOwner, Administration, Answer, Called, Destination, Instance, Known, Lifetimes, Mesh,
-    NotFound, ViewOf,
+    NotFound, Sidecars, ViewOf,
 };
 pub use peers::{BundlePlace, Peer};
 pub use reports::{Report, Says, reports};
@@ -187,6 +187,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         services: Arc::new(services),
         instances: Arc::new(instances),
         nodes: Arc::new(nodes),
+        sidecars: Arc::new(placement::sidecars(&resources.pods)),
         answers: Arc::new(answers),
         addresses: Arc::new(addresses),
         unaddressed,

@@ -16,7 +16,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use leno_model::address::reach;
-use leno_model::view::{Locality, PortRef, Service, Settings, Workload, WorkloadId};
+use leno_model::view::{Locality, Pod, PortRef, Service, Settings, Workload, WorkloadId};
 use leno_model::{Name, Namespace, Network, Origin, ServiceName, SpiffeId, TrustDomain, Warrant};
 
 use crate::attested::{TokenIssuer, TokenMatch};
@@ -41,6 +41,9 @@ pub struct Lifetimes {
 /// Who may do what with the mesh from another host. Whoever is not in it may do nothing.
 pub type Administration = BTreeMap<SpiffeId, Warrant>;
 
+/// Pods that have proxies of their own, by the name of the node that they run on.
+pub type Sidecars = BTreeMap<Arc<str>, Arc<BTreeMap<WorkloadId, Arc<Pod>>>>;
+
 /// Everything that was written, with its meaning: routes in order of precedence inside their
 /// services, access gathered inside the ports of their workloads, defaults filled in. A clone
 /// shares it until one of the two changes.
@@ -64,6 +67,8 @@ pub struct Mesh {
     pub instances: Arc<BTreeMap<WorkloadId, Arc<Instance>>>,
     /// Those of them whose calls the proxy of their node carries, by the name of the node.
     pub nodes: Arc<BTreeMap<Arc<str>, BTreeSet<WorkloadId>>>,
+    /// The pods that have proxies of their own, and whose capture the proxy of their node keeps, by the name of the node.
+    pub sidecars: Arc<Sidecars>,
     /// Who answers for each service port. A port without an entry has nobody.
     pub answers: Arc<BTreeMap<PortRef, Vec<Answer>>>,
     /// What an address means.

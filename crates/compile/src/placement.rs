@@ -4,7 +4,7 @@ use alloc::{collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec
 use core::fmt::Display;
 
 use leno_model::view::access::IpBlock;
-use leno_model::view::{self, LeftOut};
+use leno_model::view::{self, LeftOut, WorkloadId};
 use leno_model::{Code, Namespace, Notes, Ports};
 use leno_resources::Resources;
 use leno_resources::pod::{
@@ -12,6 +12,7 @@ use leno_resources::pod::{
 };
 
 use crate::finding::{self, Complete as _};
+use crate::mesh::Sidecars;
 
 /// How pods are to take part in the mesh.
 pub(crate) struct Modes<'a>(BTreeMap<&'a str, &'a str>);
@@ -52,20 +53,65 @@ impl<'a> Modes<'a> {
     pub(crate) fn of_node(&self, pod: &Pod) -> Option<Arc<view::Pod>> {
         let has_other = pod.has_proxy || pod.is_on_host;
         let is_of_node = !has_other && self.mode(pod) == Some(NODE);
-        is_of_node.then(|| {
-            Arc::new(view::Pod {
-                uid: pod.uid.clone(),
-                left_out: left_out(pod, |_, _| {}),
-            })
-        })
+        is_of_node.then(|| reached(pod))
     }
+}
+
+/// The pods of each node that have proxies of their own.
+pub(crate) fn sidecars(pods: &Pods) -> Sidecars {
+    let mut sidecars = Sidecars::new();
+    for ((namespace, name), pod) in pods {
+        if let (Some(node), true) = (&pod.locality.node, has_own_proxy(pod)) {
+            let id = WorkloadId {
+                namespace: namespace.clone(),
+                name: name.clone(),
+            };
+            let of_node = sidecars.entry(node.clone()).or_default();
+            Arc::make_mut(of_node).insert(id, reached(pod));
+        }
+    }
+    sidecars
+}
+
+/// Takes a pod that has a proxy of its own in among those of its node, or out.
+pub(crate) fn turn(sidecars: &mut Sidecars, id: &WorkloadId, was: Option<&Pod>, is: Option<&Pod>) {
+    let node = |pod: Option<&Pod>| {
+        let pod = pod.filter(|pod| has_own_proxy(pod))?;
+        pod.locality.node.clone()
+    };
+    if let Some(node) = node(was)
+        && let Some(of_node) = sidecars.get_mut(&node)
+    {
+        Arc::make_mut(of_node).remove(id);
+        if of_node.is_empty() {
+            sidecars.remove(&node);
+        }
+    }
+    if let (Some(node), Some(pod)) = (node(is), is) {
+        let of_node = sidecars.entry(node).or_default();
+        Arc::make_mut(of_node).insert(id.clone(), reached(pod));
+    }
+}
+
+/// Whether a pod has a proxy of its own, and a network of its own that could be captured.
+fn has_own_proxy(pod: &Pod) -> bool {
+    pod.has_proxy && !pod.is_on_host
+}
+
+/// What the proxy of its node needs to know of a pod to reach into its network.
+fn reached(pod: &Pod) -> Arc<view::Pod> {
+    Arc::new(view::Pod {
+        uid: pod.uid.clone(),
+        left_out: left_out(pod, |_, _| {}),
+    })
 }
 
 /// Says which annotations of pods cannot be read.
 pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
     let modes = Modes::of(resources);
     let annotated = pods.values().filter(|pod| !pod.meta.annotations.is_empty());
-    for pod in annotated.filter(|pod| modes.of_node(pod).is_some()) {
+    let is_captured = |pod: &&Arc<Pod>| has_own_proxy(pod) || modes.of_node(pod).is_some();
+    for pod in annotated.filter(is_captured) {
         left_out(pod, |annotation, why| {
             let message = format!("{annotation}: {why}");
             let pointer = format!("/metadata/annotations/{}", annotation.replace('/', "~1"));

@@ -24,6 +24,7 @@ use crate::everywhere::everywhere;
 use crate::instances::{Said, by_node};
 use crate::mesh::{AddressOwner, Called, Instance, Mesh};
 use crate::peers::peers;
+use crate::placement;
 use crate::pods::{Alike, is_of_pods, note};
 use crate::services::{Selects, services};
 use crate::workloads::{Workload, workloads};
@@ -303,6 +304,7 @@ impl<'a> Turnover<'a> {
         self.run(here, &workloads)?;
         self.give_addresses()?;
         self.answer(here, &workloads, &mut told_before);
+        self.turn_sidecars();
         Some(())
     }
 
@@ -370,6 +372,17 @@ impl<'a> Turnover<'a> {
         }
         // Whoever is not there is left out for a reason, and a workload whose last pod is gone is another mesh.
         (due.is_empty() && said.is_empty()).then_some(())
+    }
+
+    /// Leaves with each node those that run there and have proxies of their own.
+    fn turn_sidecars(&mut self) {
+        let turned = self.changed.pods.iter();
+        let turned = turned.filter(|pod| pod.both().any(|it| it.has_proxy));
+        for pod in turned {
+            let sidecars = Arc::make_mut(&mut self.mesh.sidecars);
+            let [was, is] = [pod.was, pod.is].map(|pod| pod.map(|pod| &**pod));
+            placement::turn(sidecars, &pod.id(), was, is);
+        }
     }
 
     /// What is said of each workload that has other pods, as one of its pods had it before.

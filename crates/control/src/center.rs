@@ -91,6 +91,8 @@ pub(crate) struct Center {
     pub(crate) address: String,
     /// The image of the proxy that pods of the cluster get.
     pub(crate) sidecar: Option<String>,
+    /// Whether the proxies of nodes load the packet rules of these pods.
+    pub(crate) node_capture: bool,
     /// Room for questions about pods.
     pub(crate) reviews: Semaphore,
     /// Where it is asked about changes of the cluster's objects.
@@ -183,6 +185,8 @@ pub(crate) struct Start {
     pub(crate) mesh: Option<Name>,
     /// The image of the proxy that pods of the cluster get.
     pub(crate) sidecar: Option<String>,
+    /// Whether the proxies of nodes load the packet rules of these pods.
+    pub(crate) node_capture: bool,
 }
 
 impl Center {
@@ -245,6 +249,7 @@ impl Center {
             clocks,
             address: start.address,
             sidecar: start.sidecar,
+            node_capture: start.node_capture,
             reviews: Semaphore::new(MOST_REVIEWS),
             validate: Place::new(),
             changes: Arc::new(Semaphore::new(validate::MOST)),
@@ -571,7 +576,9 @@ impl Center {
         let now = self.edition();
         let members = self.fleet.members();
         let differs = |member: &&Member| {
-            let told = |edition: &Edition| edition.target(&member.workloads, &member.wants);
+            let told = |edition: &Edition| {
+                edition.target(&member.workloads, member.node.as_deref(), &member.wants)
+            };
             told(&now).parts() != told(then).parts()
         };
         let members = members.iter().map(|(_, member)| member);

@@ -255,7 +255,7 @@ impl Attendance {
     /// The proxy goes by `edition` from here on, in front of `workloads`.
     pub fn adopted(&self, edition: &Edition, workloads: BTreeSet<WorkloadId>) {
         let wants = edition.every_service();
-        let target = edition.target(&workloads, &wants);
+        let target = edition.target(&workloads, None, &wants);
         self.seat.holds(&self.name, edition.bundle());
         self.place.update(|member| {
             member.wants = Arc::new(wants);

@@ -109,7 +109,7 @@ struct Stream<'a> {
     wants: Arc<BTreeSet<Subscription>>,
     /// What it was last reported to take where.
     reported: Option<TakenAt>,
-    /// Where it takes mesh calls, whom it stands in front of, and whom not, as people are shown it.
+    /// Where it stands, as people are shown it.
     shown: Option<Standing>,
     /// What was offered last, unless the proxy has asked for something since.
     offered: Option<Offered>,
@@ -117,17 +117,22 @@ struct Stream<'a> {
     refused: Option<Generation>,
 }
 
-type Standing = (
-    Option<SocketAddr>,
-    BTreeSet<WorkloadId>,
-    BTreeSet<WorkloadId>,
-);
+/// Where a proxy takes mesh calls, whom it stands in front of, and whom not, and the node that it serves.
+#[derive(Clone, PartialEq)]
+struct Standing {
+    tunnel: Option<SocketAddr>,
+    granted: BTreeSet<WorkloadId>,
+    others: BTreeSet<WorkloadId>,
+    node: Option<Arc<str>>,
+}
 
 /// What was offered to a proxy.
 struct Offered {
     generation: Generation,
     wanted: Wanted,
     workloads: BTreeSet<WorkloadId>,
+    /// The node that it serves.
+    node: Option<Arc<str>>,
     /// When it may be told that another generation says the same.
     rests_until: Instant,
     /// The generation that says the same and that it is not told yet.
@@ -144,14 +149,20 @@ const FAR: Duration = Duration::from_secs(3600);
 impl Offered {
     /// Whether `edition` says the same to it, and need not be told yet. What people have changed is told at
     /// once, for they wait for it.
-    fn lasts(&self, edition: &Edition, workloads: &BTreeSet<WorkloadId>) -> bool {
+    fn lasts(
+        &self,
+        edition: &Edition,
+        workloads: &BTreeSet<WorkloadId>,
+        node: Option<&str>,
+    ) -> bool {
         let (told, now) = (&self.generation, &edition.generation);
         let is_of_store =
             told.epoch != now.epoch || told.positions.get(SOURCE) != now.positions.get(SOURCE);
         !is_of_store
             && Instant::now() < self.rests_until
             && self.workloads == *workloads
-            && self.wanted.is_in(edition, workloads)
+            && self.node.as_deref() == node
+            && self.wanted.is_in(edition, workloads, node)
     }
 }
 
@@ -195,17 +206,24 @@ impl Stream<'_> {
         let (mut granted, others) = entitled.split(&hello.workloads);
         let report = granted.iter().map(|it| (it.clone(), tunnel)).collect();
         granted.extend(entitled.on_node().cloned());
-        self.enter(&proxy, (tunnel, granted.clone(), others));
+        let standing = Standing {
+            tunnel,
+            granted: granted.clone(),
+            others,
+            node: node.clone(),
+        };
+        self.enter(&proxy, standing);
         self.report(report).await?;
         match &mut self.offered {
             Some(offered) if offered.generation == edition.generation => return Ok(()),
-            Some(offered) if offered.lasts(edition, &granted) => {
+            Some(offered) if offered.lasts(edition, &granted, node.as_deref()) => {
                 offered.same = Some(edition.generation.clone());
                 return Ok(());
             }
             Some(_) | None => {}
         }
-        let wanted = Wanted::of(edition, &granted, self.server.subscriptions());
+        let subscriptions = self.server.subscriptions();
+        let wanted = Wanted::of(edition, &granted, node.as_deref(), subscriptions);
         let target = Arc::new(wanted.target(edition));
         match target.generation().follows(self.server.adopted()) {
             true => self.server.offer(target),
@@ -216,6 +234,7 @@ impl Stream<'_> {
             generation: edition.generation.clone(),
             wanted,
             workloads: granted,
+            node,
             rests_until: Instant::now() + REST,
             same: None,
         });
@@ -256,11 +275,11 @@ impl Stream<'_> {
             && self.shown.as_ref() != Some(&standing)
         {
             self.shown = Some(standing.clone());
-            let (tunnel, granted, not_entitled) = standing;
             place.update(|member| {
-                member.tunnel = tunnel;
-                member.workloads = granted;
-                member.not_entitled = not_entitled;
+                member.tunnel = standing.tunnel;
+                member.workloads = standing.granted;
+                member.not_entitled = standing.others;
+                member.node = standing.node;
             });
         }
     }

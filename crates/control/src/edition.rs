@@ -186,6 +186,7 @@ impl Edition {
             services: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             workloads: BTreeMap::new(),
+            sidecars: BTreeMap::new(),
             generation: self.generation.clone(),
             settings: self.mesh.settings_of(self.mesh.instances.values()),
             revoked: self.trusted.revoked.clone(),
@@ -230,15 +231,16 @@ impl Edition {
         names.map(Subscription::Service).collect()
     }
 
-    /// What a proxy gets that stands in front of `workloads` and wants to know about
+    /// What a proxy gets that stands in front of `workloads`, serves `node` if that is one's, and wants to know about
     /// `subscriptions`: the services that answer them, those that are asked about calls to its workloads,
     /// and all that their routes may lead to.
     pub(crate) fn target(
         &self,
         workloads: &BTreeSet<WorkloadId>,
+        node: Option<&str>,
         subscriptions: &BTreeSet<Subscription>,
     ) -> Target {
-        Wanted::of(self, workloads, subscriptions).target(self)
+        Wanted::of(self, workloads, node, subscriptions).target(self)
     }
 }
 

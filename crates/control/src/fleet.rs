@@ -44,6 +44,8 @@ pub(crate) struct Member {
     pub(crate) tunnel: Option<SocketAddr>,
     pub(crate) workloads: BTreeSet<WorkloadId>,
     pub(crate) not_entitled: BTreeSet<WorkloadId>,
+    /// The node of a cluster that it serves.
+    pub(crate) node: Option<Arc<str>>,
     pub(crate) adopted: Generation,
     /// What it wants to know about.
     pub(crate) wants: Arc<BTreeSet<Subscription>>,
@@ -223,6 +225,7 @@ impl Member {
             tunnel: None,
             workloads: BTreeSet::new(),
             not_entitled: BTreeSet::new(),
+            node: None,
             adopted: Generation::default(),
             wants: Arc::default(),
             holds: Holds::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::files::certificates_text;
-use leno_kubernetes::{Cluster, Injection, Known};
+use leno_kubernetes::{Cluster, Injection, Known, Placement};
 use leno_model::Code;
 use leno_model::view::Unknown;
 use tokio::time::sleep;
@@ -22,7 +22,12 @@ pub(crate) fn injection(center: &Center) -> Option<Injection> {
     Some(Injection {
         image: center.sidecar.clone()?,
         mesh: center.mesh_address()?.to_string(),
+        captured_by: match center.node_capture {
+            true => Placement::Node,
+            false => Placement::Sidecar,
+        },
         refuses_datagrams: settings.unknown_destinations == Unknown::Refuse,
+        while_away: settings.while_away,
     })
 }
 

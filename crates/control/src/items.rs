@@ -65,6 +65,10 @@ impl Sorted {
                 self.everywhere.push(Item::new(name, count.to_string()));
             }
             Part::Workload(workload) => self.workloads.push(workload),
+            Part::Sidecar(id, _) => {
+                let item = Item::new(format!("capture of {id}"), "kept");
+                self.everywhere.push(item);
+            }
             Part::Service(service) => drop(self.services.insert(service.name.clone(), service)),
             Part::Endpoints { port, index, slice } => {
                 self.endpoints.entry(port).or_default().insert(index, slice);

@@ -158,6 +158,8 @@ pub struct Settings {
     pub cluster: Option<Cluster>,
     /// The image of the proxy that pods of the cluster get, if they get one.
     pub sidecar: Option<String>,
+    /// Whether the proxies of nodes load the packet rules of pods that get one, so that nothing in those needs the right to.
+    pub node_capture: bool,
 }
 
 impl Settings {
@@ -179,6 +181,7 @@ impl Settings {
             replicas: None,
             cluster: None,
             sidecar: None,
+            node_capture: false,
         }
     }
 
@@ -305,6 +308,7 @@ impl Control {
                 address: advertise,
                 mesh: settings.mesh,
                 sidecar: settings.sidecar,
+                node_capture: settings.node_capture,
             },
             first,
             Box::new(move |event: &Event| tell(event)),

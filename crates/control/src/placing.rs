@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use leno_channel::grpc::{Messages, Status, StatusCode};
 use leno_compile::Mesh;
+use leno_model::view;
 use leno_resources::pod::Pods;
 use leno_wire::pods::{Arriving, Placed};
 use tokio::time::timeout;
@@ -58,6 +59,87 @@ fn placed(pods: &Pods, mesh: &Mesh, node: &str, pod: &Arriving) -> Placed {
         Some(served) if served.uid == seen.uid => Placed::Here(served.clone()),
         // The mesh knows the one of its name before it.
         Some(_) => Placed::NotSeen,
-        None => Placed::Elsewhere,
+        None => {
+            let sidecars = mesh.sidecars.get(node);
+            match sidecars.and_then(|sidecars| sidecars.get(id)) {
+                Some(kept) if kept.uid == seen.uid => Placed::Beside(view::Pod::clone(kept)),
+                Some(_) => Placed::NotSeen,
+                None => Placed::Elsewhere,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leno_model::view::WorkloadId;
+    use leno_model::{Name, Namespace};
+    use leno_resources::Resources;
+    use leno_resources::pod::Pod;
+
+    use super::*;
+
+    fn pod(name: &str, node: &str, mode: &str, has_proxy: bool) -> Pod {
+        let name = Name::new(name).unwrap();
+        let mut pod = Pod {
+            uid: format!("uid-{name}").into(),
+            has_proxy,
+            ..Pod::named(Namespace::new("shop").unwrap(), name)
+        };
+        pod.locality.node = Some(node.into());
+        let mode = ("leno.dev/dataplane-mode".into(), mode.into());
+        pod.meta.labels = [mode].into();
+        pod
+    }
+
+    #[test]
+    fn a_node_is_told_of_its_pods_who_carries_their_calls() {
+        let on_host = Pod {
+            is_on_host: true,
+            ..pod("host-1", "n1", "sidecar", true)
+        };
+        let pods = [
+            pod("cart-1", "n1", "node", false),
+            pod("mail-1", "n1", "sidecar", true),
+            pod("late-1", "n1", "sidecar", false),
+            pod("web-1", "n2", "sidecar", true),
+            on_host,
+        ];
+        let named = |pod: Pod| {
+            let namespace = pod.meta.namespace.clone().unwrap();
+            ((namespace, pod.meta.name.clone()), Arc::new(pod))
+        };
+        let pods: Pods = pods.map(named).into();
+        let resources = Resources {
+            pods: Arc::new(pods.clone()),
+            ..Resources::default()
+        };
+        let (mesh, _) = leno_compile::compile(&resources);
+        let told = |name: &str, uid: &str| {
+            let arriving = Arriving {
+                id: WorkloadId {
+                    namespace: Namespace::new("shop").unwrap(),
+                    name: Name::new(name).unwrap(),
+                },
+                uid: uid.to_owned(),
+            };
+            match placed(&pods, &mesh, "n1", &arriving) {
+                Placed::NotSeen => "not seen".to_owned(),
+                Placed::Elsewhere => "elsewhere".to_owned(),
+                Placed::Here(pod) => format!("here {}", pod.uid),
+                Placed::Beside(pod) => format!("beside {}", pod.uid),
+            }
+        };
+        for (name, expect) in [
+            ("cart-1", "here uid-cart-1"),
+            ("mail-1", "beside uid-mail-1"),
+            ("late-1", "elsewhere"),
+            ("web-1", "elsewhere"),
+            ("host-1", "elsewhere"),
+            ("none-1", "not seen"),
+        ] {
+            assert_eq!(told(name, &format!("uid-{name}")), expect, "{name}");
+        }
+        assert_eq!(told("mail-1", "uid-of-another"), "not seen");
     }
 }

@@ -186,6 +186,7 @@ mod tests {
                     address,
                     mesh: None,
                     sidecar: None,
+                    node_capture: false,
                 },
                 First::default(),
                 Box::new(|_| {}),

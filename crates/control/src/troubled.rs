@@ -94,12 +94,17 @@ pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
     once.into_values().collect()
 }
 
-/// What proxies say of the capture of workloads in front of which they stand, by the workload and the kind of trouble.
+/// What proxies say of the capture of workloads in front of which they stand, or whose capture they keep, by the workload
+/// and the kind of trouble.
 pub(crate) fn of_capture(center: &Center) -> BTreeMap<(WorkloadId, Code), Trouble> {
     let mut told = BTreeMap::new();
+    let edition = center.edition();
     for (_, member) in center.fleet.members() {
+        let node = member.node.as_deref();
+        let sidecars = node.and_then(|node| edition.mesh.sidecars.get(node));
+        let sidecars = sidecars.into_iter().flat_map(|all| all.keys());
         for trouble in center.troubled.of(member.peer) {
-            let mut own = member.workloads.iter();
+            let mut own = member.workloads.iter().chain(sidecars.clone());
             let about = own.find(|workload| workload.to_string() == *trouble.about);
             if let Some(workload) = about.filter(|_| is_of_capture(&trouble)) {
                 told.insert((workload.clone(), trouble.code), trouble);

@@ -45,7 +45,7 @@ pub(crate) fn viewed(center: &Center, ask: &ViewOf) -> Result<Viewed, Failure> {
 
 fn view(center: &Center, member: &Member, diff: bool) -> Result<ProxyView, Failure> {
     let edition = center.edition();
-    let in_force = edition.target(&member.workloads, &member.wants);
+    let in_force = edition.target(&member.workloads, member.node.as_deref(), &member.wants);
     let Known { parts, unknown } = Known::of(&member.holds, &in_force);
     let held = items_of(decoded(&parts)?);
     let differences = match diff {

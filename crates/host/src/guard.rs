@@ -2,7 +2,8 @@
 //! proxy sends for them, whatever becomes of the packet rules inside.
 //!
 //! What the proxy sends in a pod is signed by the number of hops that it may live, which each of its sockets there is
-//! told, so that it hangs on no rule. Of what has another number, nothing passes that opens a connection: neither the
+//! told, so that it hangs on no rule. What a proxy in a pod sends is signed by the rules inside, by its user: while they are
+//! away, nothing is, and what it sends waits as well. Of what has another number, nothing passes that opens a connection: neither the
 //! first packet of who asks, nor the first answer of who was asked. So a packet may still come to an application past the
 //! proxy, and no connection ever does.
 
@@ -16,7 +17,7 @@ use crate::netlink::{DUMP, REQUEST, ROUTE, Socket, Writer, attribute};
 use crate::nft::{Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Table, Verdict};
 
 /// How many hops a packet of the proxy may live, as it leaves the pod: one less than what others are given.
-const PROXY_HOPS: u8 = 63;
+pub(crate) const PROXY_HOPS: u8 = 63;
 
 /// Counts the packets that were dropped.
 const DROPPED: &str = "dropped";
@@ -129,13 +130,17 @@ mod tests {
     use std::net::{SocketAddr, TcpListener};
     use std::process::Command;
     use std::sync::mpsc;
-    use std::thread;
+    use std::thread::{self, JoinHandle};
     use std::time::Duration;
 
-    use rustix::thread::{UnshareFlags, gettid};
+    use rustix::process::Uid;
+    use rustix::thread::{UnshareFlags, gettid, set_thread_res_uid};
     use socket2::{Domain, Type};
 
     use super::*;
+    use crate::PodCapture;
+    use crate::capture::{INBOUND_PORT, PROXY_USER};
+    use crate::nft::Netfilter;
     use crate::nft::tests::{apart, nft};
 
     fn ip(words: &str) {
@@ -184,33 +189,74 @@ mod tests {
     /// Longer than anything takes that comes about here: what is dropped takes as long.
     const PATIENCE: Duration = Duration::from_millis(700);
 
-    #[test]
-    fn no_connection_opens_past_the_proxy() {
-        apart(|netfilter| {
+    /// The network of a pod at the other end of a wire, `p0` there and `h0` here, and a thread in it.
+    struct Pod<T> {
+        thread: JoinHandle<()>,
+        go: mpsc::Sender<()>,
+        told: mpsc::Receiver<T>,
+    }
+
+    impl<T: Send + 'static> Pod<T> {
+        /// What the thread does is told when to go on, and tells what it sees.
+        fn begin(
+            inside: impl FnOnce(&mpsc::Receiver<()>, &mpsc::Sender<T>) + Send + 'static,
+        ) -> Self {
+            let (number, numbered) = mpsc::channel();
             let (tell, told) = mpsc::channel();
-            let (go, going) = mpsc::channel::<()>();
-            let pod = thread::spawn(move || {
+            let (go, going) = mpsc::channel();
+            let thread = thread::spawn(move || {
                 #[expect(unsafe_code, reason = "the safe wrapper is deprecated")]
                 // SAFETY: the table of file descriptors is not unshared.
                 unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
-                tell.send(Err(gettid().as_raw_nonzero())).unwrap();
+                number.send(gettid().as_raw_nonzero()).unwrap();
                 going.recv().unwrap();
                 address("p0", 2);
+                inside(&going, &tell);
+            });
+            let number = numbered.recv().unwrap();
+            let pair = format!("link add h0 type veth peer name p0 netns {number}");
+            ip(&pair);
+            address("h0", 1);
+            go.send(()).unwrap();
+            Self { thread, go, told }
+        }
+
+        fn told(&self) -> T {
+            self.told.recv().unwrap()
+        }
+
+        fn go(&self) {
+            self.go.send(()).unwrap();
+        }
+
+        fn end(self) {
+            self.go();
+            self.thread.join().unwrap();
+        }
+    }
+
+    /// A guard of both directions of the pod.
+    fn guard() -> Guard {
+        let devices = BTreeSet::from(["h0".to_owned()]);
+        Guard {
+            inbound: devices.clone(),
+            outbound: devices,
+        }
+    }
+
+    #[test]
+    fn no_connection_opens_past_the_proxy() {
+        apart(|netfilter| {
+            let pod = Pod::begin(|going, tell| {
                 let _listeners = [listener(1, true), listener(2, false)];
-                tell.send(Ok((veths().unwrap(), [[false; 2]; 2]))).unwrap();
+                tell.send((veths().unwrap(), [[false; 2]; 2])).unwrap();
                 going.recv().unwrap();
                 let asked = [connects(1, 3, true), connects(1, 3, false)];
-                tell.send(Ok((Vec::new(), asked))).unwrap();
+                tell.send((Vec::new(), asked)).unwrap();
                 // The listeners live until then.
                 going.recv().unwrap();
             });
-            let thread = told.recv().unwrap().unwrap_err();
-            ip(&format!(
-                "link add h0 type veth peer name p0 netns {thread}"
-            ));
-            address("h0", 1);
-            go.send(()).unwrap();
-            let (inside, _) = told.recv().unwrap().unwrap();
+            let (inside, _) = pod.told();
             let outside = veths().unwrap();
             let (inside, outside) = (&inside[0], &outside[0]);
             assert_eq!((inside.name.as_str(), outside.name.as_str()), ("p0", "h0"));
@@ -219,11 +265,7 @@ mod tests {
             // The kernel takes a while to see that the wire is there.
             let are_linked = (0..20).any(|_| connects(2, 2, false) == [true; 2]);
             assert!(are_linked);
-            let devices = BTreeSet::from(["h0".to_owned()]);
-            let guard = Guard {
-                inbound: devices.clone(),
-                outbound: devices,
-            };
+            let guard = guard();
             netfilter.replace(&guard.rules()).unwrap();
             assert_eq!(
                 nft("list table netdev leno_guard"),
@@ -233,12 +275,56 @@ mod tests {
             assert_eq!(connects(2, 1, false), [true; 2]);
             assert_eq!(connects(2, 2, false), [false; 2]);
             let _listener = listener(3, false);
-            go.send(()).unwrap();
-            let (_, asked) = told.recv().unwrap().unwrap();
+            pod.go();
+            let (_, asked) = pod.told();
             assert_eq!(asked, [[true; 2], [false; 2]]);
             assert!(netfilter.packets(&guard.rules(), DROPPED).unwrap() >= 4);
-            go.send(()).unwrap();
-            pod.join().unwrap();
+            pod.end();
+        });
+    }
+
+    #[test]
+    fn a_proxy_in_the_pod_is_let_through_for_as_long_as_its_rules_hold() {
+        /// Does something as the user of the proxy, where this thread is.
+        fn as_proxy<T: Send>(deed: impl FnOnce() -> T + Send) -> T {
+            let as_user = || {
+                let user = Uid::from_raw(PROXY_USER);
+                set_thread_res_uid(user, user, user).unwrap();
+                deed()
+            };
+            thread::scope(|scope| scope.spawn(as_user).join().unwrap())
+        }
+        apart(|netfilter| {
+            let pod = Pod::begin(|going, tell| {
+                let rules = Netfilter::open().unwrap();
+                rules.replace(&PodCapture::default().rules()).unwrap();
+                let _captured = as_proxy(|| listener(INBOUND_PORT, false));
+                tell.send([[false; 2]; 2]).unwrap();
+                let asks = || {
+                    going.recv().unwrap();
+                    let by_proxy = as_proxy(|| connects(1, 3, false));
+                    tell.send([by_proxy, connects(1, 3, false)]).unwrap();
+                };
+                asks();
+                rules.remove(PodCapture::default().rules().table).unwrap();
+                // Of which nobody knows that it is another's.
+                let _bare = listener(4, false);
+                asks();
+                going.recv().unwrap();
+            });
+            pod.told();
+            let _listener = listener(3, false);
+            let are_linked = (0..20).any(|_| connects(2, 4, false) == [true; 2]);
+            assert!(are_linked);
+            netfilter.replace(&guard().rules()).unwrap();
+            assert_eq!(connects(2, 4, false), [true; 2]);
+            pod.go();
+            // What others send is redirected, to where nobody listens.
+            assert_eq!(pod.told(), [[true; 2], [false; 2]]);
+            pod.go();
+            assert_eq!(pod.told(), [[false; 2]; 2]);
+            assert_eq!(connects(2, 4, false), [false; 2]);
+            pod.end();
         });
     }
 }

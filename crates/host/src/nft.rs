@@ -172,6 +172,10 @@ pub enum Verdict {
     Reset,
     /// It does not pass, and nobody is told.
     Drop,
+    /// Of IPv4, it is given so many hops to live; the rules behind see it, too.
+    Hops(u8),
+    /// Of IPv6, it is given so many hops to live; the rules behind see it, too.
+    Hops6(u8),
 }
 
 /// The packet rules of the network namespace in which it was opened, wherever it is used.

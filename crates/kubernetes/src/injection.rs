@@ -6,9 +6,11 @@
 //! `leno.dev/dataplane-mode: sidecar` or `node`, each at a path of its own.
 
 mod added;
+mod ours;
 mod unfit;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use leno_model::view::WhileAway;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -57,8 +59,13 @@ pub struct Injection {
     pub image: String,
     /// Where the mesh is, and what proves it: `leno-mesh:...`.
     pub mesh: String,
+    /// Where that is which loads their packet rules: a container that comes first in them and has the right to, or the
+    /// proxy of their node. Until the latter has, nothing of a pod starts but its sidecar.
+    pub captured_by: Placement,
     /// Whether datagrams other than DNS are refused: nothing carries them.
     pub refuses_datagrams: bool,
+    /// What becomes of pods while nobody answers: whether they start though the proxy of their node has loaded nothing.
+    pub while_away: WhileAway,
 }
 
 impl Injection {
@@ -84,7 +91,10 @@ impl Injection {
         if let Some(why) = unfit::left_out(placement, spec) {
             return Verdict::Left(why);
         }
-        if let Some(why) = unfit::refused(placement, &pod.metadata, spec) {
+        let is_ours = |container: &Container| {
+            placement == Placement::Sidecar && self.is_added(&pod.metadata, container)
+        };
+        if let Some(why) = unfit::refused(placement, &pod.metadata, spec, is_ours) {
             return Verdict::Refused(why);
         }
         let changes = match placement {

@@ -104,7 +104,7 @@ fn asked_at(now: &Value, path: &str) -> Value {
 }
 
 /// Whether a value says all that another one does.
-fn says(one: &Value, other: &Value) -> bool {
+pub(crate) fn says(one: &Value, other: &Value) -> bool {
     match other {
         Value::Object(fields) => fields.iter().all(|(name, field)| says(&one[name], field)),
         other => one == other,

@@ -49,6 +49,8 @@ pub struct View {
     pub settings: Arc<Settings>,
     /// The workloads this proxy stands in front of: one for a sidecar, many on a node.
     pub workloads: BTreeMap<WorkloadId, Arc<Workload>>,
+    /// The pods of its node that have proxies of their own, and whose capture it keeps: those of the proxy of a node.
+    pub sidecars: BTreeMap<WorkloadId, Arc<Pod>>,
     /// The services it may call, by name.
     pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// Who answers for each service port, in slices of at most [`EndpointSlice::MOST`].

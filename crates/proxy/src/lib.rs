@@ -539,6 +539,7 @@ mod tests {
             endpoints: Default::default(),
             revoked: Arc::default(),
             bundles: Default::default(),
+            sidecars: Default::default(),
             token_keys: Default::default(),
         })
     }

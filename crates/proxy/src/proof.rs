@@ -115,7 +115,7 @@ impl Prover {
             let pause = match tried {
                 Ok(()) => {
                     failures = 0;
-                    capture.proven(&self.workload, self.clocks.now().wall);
+                    capture.proven(&self.workload);
                     EVERY
                 }
                 Err(_) if failures + 1 < TRIES => {

@@ -49,6 +49,9 @@ pub enum Whose {
     Own,
     /// Of the pods of its node, of which this is one.
     Pod,
+    /// Of none of this one's calls: it keeps the packet rules of a pod of its node, in which another proxy sees whether they
+    /// work.
+    Sidecar,
 }
 
 /// Packet rules that were put back.
@@ -90,17 +93,26 @@ impl Capture {
             .send_if_modified(|all| all.remove(workload).is_some());
     }
 
-    /// What `workload` sent has come. What was put back long before is no news any more.
-    pub fn proven(&self, workload: &WorkloadId, now: Wall) {
+    /// What `workload` sent has come.
+    pub fn proven(&self, workload: &WorkloadId) {
         self.0.send_if_modified(|all| {
             let Some(captured) = all.get_mut(workload) else {
                 return false;
             };
-            let is_past = |repaired: &mut Repaired| now.since(repaired.at) >= NEWS;
-            let is_over = captured.repaired.take_if(is_past).is_some();
             let was_lost = captured.tried != Tried::Proven;
             captured.tried = Tried::Proven;
-            is_over || was_lost
+            was_lost
+        });
+    }
+
+    /// What was put back long before `now` is no news any more.
+    pub fn forget_news(&self, now: Wall) {
+        let is_past = |repaired: &mut Repaired| now.since(repaired.at) >= NEWS;
+        self.0.send_if_modified(|all| {
+            let over = all
+                .values_mut()
+                .filter_map(|it| it.repaired.take_if(is_past));
+            over.count() > 0
         });
     }
 
@@ -198,17 +210,17 @@ mod tests {
         };
         // Nobody asked about it.
         lost("nothing came", 1);
-        capture.proven(&web, Wall::default());
+        capture.proven(&web);
         assert_eq!(capture.unproven(), None);
         assert_eq!(capture.each(), []);
 
         capture.expect(web.clone(), Whose::Own);
         let said = |why| Some(format!("H007 capture-lost: shop/web: {why}"));
         assert_eq!(capture.unproven(), said("it was not tried yet"));
-        capture.proven(&web, Wall::default());
+        capture.proven(&web);
         assert_eq!(capture.unproven(), None);
         let known = capture.known();
-        capture.proven(&web, Wall::default());
+        capture.proven(&web);
         assert!(!known.has_changed().unwrap());
         lost("nothing came", 2);
         lost("it was refused", 3);
@@ -222,7 +234,7 @@ mod tests {
             ..Captured::of(Whose::Own)
         };
         assert_eq!(capture.each(), [(web.clone(), expect)]);
-        capture.proven(&web, Wall::default());
+        capture.proven(&web);
         lost("nothing came", 4);
         assert_eq!(capture.each()[0].1.losses, 2);
     }
@@ -245,9 +257,9 @@ mod tests {
         let known = || capture.each()[0].1.clone();
         assert_eq!(known().repairs, 3);
         assert_eq!(known().repaired.map(|it| it.at), Some(at(6)));
-        capture.proven(&web, at(600));
+        capture.forget_news(at(600));
         assert!(known().repaired.is_some());
-        capture.proven(&web, at(606));
+        capture.forget_news(at(606));
         assert_eq!(known().repaired, None);
         assert_eq!(known().repairs, 3);
         capture.forget(&web);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use leno_model::view::WorkloadId;
 use leno_model::{CallId, Fault, Histogram, SpiffeId, Wall};
 
-use crate::capture::{Captured, Tried};
+use crate::capture::{Captured, Tried, Whose};
 use crate::certificates::Standing;
 use crate::event::Event;
 use crate::export::Exported;
@@ -185,11 +185,11 @@ impl Snapshot {
             ),
             Family::new(
                 &metric::CAPTURE_PROVEN,
-                self.captured.iter().map(capture_proven),
+                self.captured.iter().filter(is_tried).map(capture_proven),
             ),
             Family::new(
                 &metric::CAPTURE_LOSSES,
-                self.captured.iter().map(capture_losses),
+                self.captured.iter().filter(is_tried).map(capture_losses),
             ),
             Family::new(
                 &metric::CAPTURE_REPAIRS,
@@ -223,6 +223,11 @@ fn ends((id, standing): &(SpiffeId, Standing)) -> Option<Sample<'static>> {
 
 fn renewals_failed((id, standing): &(SpiffeId, Standing)) -> Sample<'static> {
     Sample::new([of_identity(id)], standing.failures)
+}
+
+/// Whether it is tried here whether the capture works.
+fn is_tried((_, captured): &&(WorkloadId, Captured)) -> bool {
+    captured.whose != Whose::Sidecar
 }
 
 fn capture_proven((workload, captured): &(WorkloadId, Captured)) -> Sample<'static> {

@@ -19,7 +19,9 @@ use alloc::{
 };
 use core::fmt;
 
-use leno_model::view::{EndpointSlice, Generation, PortRef, Service, Settings, View, Workload};
+use leno_model::view::{
+    EndpointSlice, Generation, Pod, PortRef, Service, Settings, View, Workload, WorkloadId,
+};
 use leno_model::{SpiffeId, TrustDomain};
 use prost::{Message as _, Oneof};
 use sha2::{Digest as _, Sha256};
@@ -45,6 +47,7 @@ pub const FEATURES: &[&str] = &[
     feature::MIRROR,
     feature::PEERS,
     feature::RETRY_UNANSWERED,
+    feature::SIDECARS,
     feature::TOKEN_KEYS,
 ];
 
@@ -67,6 +70,8 @@ mod feature {
     /// A default of `Allow` lets nobody of another trust domain in.
     pub(super) const PEERS: &str = "peers";
     pub(super) const RETRY_UNANSWERED: &str = "retry-unanswered";
+    /// The proxy of a node keeps the capture of pods that have proxies of their own.
+    pub(super) const SIDECARS: &str = "sidecars";
     pub(super) const TOKEN_KEYS: &str = "token-keys";
 }
 
@@ -88,7 +93,11 @@ impl PartName {
     /// The feature without which a proxy does not know this kind of part, and would refuse the view as
     /// a whole for it.
     pub(crate) fn feature(&self) -> Option<&'static str> {
-        let kinds = [(TOKEN_KEYS, feature::TOKEN_KEYS), (PEERS, feature::PEERS)];
+        let kinds = [
+            (TOKEN_KEYS, feature::TOKEN_KEYS),
+            (PEERS, feature::PEERS),
+            (SIDECARS, feature::SIDECARS),
+        ];
         let kind = kinds.iter().find(|(kind, _)| self.0.starts_with(kind));
         kind.map(|(_, feature)| *feature)
     }
@@ -99,6 +108,9 @@ const TOKEN_KEYS: &str = "token-keys/";
 
 /// How the names of roots of other trust domains begin.
 const PEERS: &str = "peer-bundle/";
+
+/// How the names of pods begin that have proxies of their own.
+const SIDECARS: &str = "sidecar/";
 
 impl From<String> for PartName {
     fn from(text: String) -> Self {
@@ -220,6 +232,8 @@ pub enum Part {
     PeerBundle(TrustDomain, Arc<Vec<Vec<u8>>>),
     /// The keys of a trust domain that prove its JWT-SVIDs: a JWK Set.
     TokenKeys(TrustDomain, Arc<str>),
+    /// A pod that has a proxy of its own, for the proxy of its node, which keeps its capture.
+    Sidecar(WorkloadId, Arc<Pod>),
 }
 
 impl Part {
@@ -236,6 +250,7 @@ impl Part {
             Self::Bundle(domain, _) => format!("bundle/{domain}"),
             Self::PeerBundle(domain, _) => format!("{PEERS}{domain}"),
             Self::TokenKeys(domain, _) => format!("{TOKEN_KEYS}{domain}"),
+            Self::Sidecar(id, _) => format!("{SIDECARS}{id}"),
         })
     }
 
@@ -262,6 +277,10 @@ impl Part {
             Self::TokenKeys(domain, keys) => Kind::TokenKeys(mesh::TokenKeysMessage {
                 trust_domain: domain.to_message(),
                 keys: String::from(&**keys),
+            }),
+            Self::Sidecar(id, pod) => Kind::Sidecar(SidecarMessage {
+                id: Some(id.to_message()),
+                pod: Some(pod.to_message()),
             }),
         };
         PartMessage {
@@ -321,6 +340,10 @@ impl Part {
                     let domain = TrustDomain::from_message(message.trust_domain)?;
                     Self::TokenKeys(domain, message.keys.into())
                 }
+                Kind::Sidecar(message) => Self::Sidecar(
+                    required(message.id, "name of a pod")?,
+                    Arc::new(required(message.pod, "pod")?),
+                ),
             },
         )
     }
@@ -342,6 +365,8 @@ pub fn parts_of(view: &View) -> Vec<Part> {
         parts.push(Part::TokenKeys(domain.clone(), keys.clone()));
     }
     parts.extend(view.workloads.values().cloned().map(Part::Workload));
+    let sidecars = view.sidecars.iter();
+    parts.extend(sidecars.map(|(id, pod)| Part::Sidecar(id.clone(), pod.clone())));
     parts.extend(view.services.values().cloned().map(Part::Service));
     for (port, slices) in &view.endpoints {
         parts.extend((0u32..).zip(slices).map(|(index, slice)| Part::Endpoints {
@@ -381,6 +406,7 @@ pub fn assemble(
                 drop(view.bundles.insert(domain, roots));
             }
             Part::TokenKeys(domain, keys) => drop(view.token_keys.insert(domain, keys)),
+            Part::Sidecar(id, pod) => drop(view.sidecars.insert(id, pod)),
         }
     }
     let mut endpoints = BTreeMap::<PortRef, Vec<Arc<EndpointSlice>>>::new();
@@ -391,6 +417,7 @@ pub fn assemble(
         generation,
         settings: settings.ok_or_else(|| Misfit::missing("settings"))?,
         workloads: view.workloads,
+        sidecars: view.sidecars,
         services: view.services,
         endpoints,
         revoked: view.revoked,
@@ -402,7 +429,8 @@ pub fn assemble(
 /// The parts of a view while it is put together.
 #[derive(Default)]
 struct Parts {
-    workloads: BTreeMap<leno_model::view::WorkloadId, Arc<Workload>>,
+    workloads: BTreeMap<WorkloadId, Arc<Workload>>,
+    sidecars: BTreeMap<WorkloadId, Arc<Pod>>,
     services: BTreeMap<leno_model::ServiceName, Arc<Service>>,
     slices: BTreeMap<(PortRef, u32), Arc<EndpointSlice>>,
     revoked: Arc<BTreeSet<SpiffeId>>,
@@ -412,7 +440,7 @@ struct Parts {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct PartMessage {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     kind: Option<Kind>,
     /// Features without which the part as a whole cannot be understood.
     #[prost(string, repeated, tag = "15")]
@@ -438,7 +466,8 @@ impl PartMessage {
                 | Kind::Revoked(_)
                 | Kind::Bundle(_)
                 | Kind::PeerBundle(_)
-                | Kind::TokenKeys(_),
+                | Kind::TokenKeys(_)
+                | Kind::Sidecar(_),
             )
             | None => BTreeSet::new(),
         }
@@ -463,6 +492,16 @@ enum Kind {
     TokenKeys(mesh::TokenKeysMessage),
     #[prost(message, tag = "8")]
     PeerBundle(mesh::BundleMessage),
+    #[prost(message, tag = "9")]
+    Sidecar(SidecarMessage),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SidecarMessage {
+    #[prost(message, optional, tag = "1")]
+    id: Option<word::NamedMessage>,
+    #[prost(message, optional, tag = "2")]
+    pod: Option<pod::PodMessage>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

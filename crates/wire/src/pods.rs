@@ -27,6 +27,8 @@ pub enum Placed {
     Elsewhere,
     /// The proxy that asks.
     Here(Pod),
+    /// A proxy in the pod, whose capture the one that asks keeps.
+    Beside(Pod),
 }
 
 impl Arriving {
@@ -53,12 +55,15 @@ impl Arriving {
 impl Placed {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
+        let (here, beside) = match self {
+            Self::NotSeen | Self::Elsewhere => (None, None),
+            Self::Here(pod) => (Some(pod.to_message()), None),
+            Self::Beside(pod) => (None, Some(pod.to_message())),
+        };
         PlacedMessage {
             seen: *self != Self::NotSeen,
-            here: match self {
-                Self::NotSeen | Self::Elsewhere => None,
-                Self::Here(pod) => Some(pod.to_message()),
-            },
+            here,
+            beside,
         }
         .encode_to_vec()
     }
@@ -67,10 +72,11 @@ impl Placed {
     pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
         let message = PlacedMessage::decode(bytes);
         let message = message.map_err(|error| Misfit::new("place of a pod", error))?;
-        Ok(match (message.seen, message.here) {
-            (_, Some(pod)) => Self::Here(Pod::from_message(pod)?),
-            (true, None) => Self::Elsewhere,
-            (false, None) => Self::NotSeen,
+        Ok(match (message.seen, message.here, message.beside) {
+            (_, Some(pod), _) => Self::Here(Pod::from_message(pod)?),
+            (_, None, Some(pod)) => Self::Beside(Pod::from_message(pod)?),
+            (true, None, None) => Self::Elsewhere,
+            (false, None, None) => Self::NotSeen,
         })
     }
 }
@@ -89,6 +95,9 @@ struct PlacedMessage {
     seen: bool,
     #[prost(message, optional, tag = "2")]
     here: Option<PodMessage>,
+    /// A proxy of a node that does not know it takes the pod for one that is elsewhere.
+    #[prost(message, optional, tag = "3")]
+    beside: Option<PodMessage>,
 }
 
 #[cfg(test)]
@@ -115,7 +124,12 @@ mod tests {
                 ..LeftOut::default()
             },
         };
-        for placed in [Placed::NotSeen, Placed::Elsewhere, Placed::Here(pod)] {
+        for placed in [
+            Placed::NotSeen,
+            Placed::Elsewhere,
+            Placed::Here(pod.clone()),
+            Placed::Beside(pod),
+        ] {
             assert_eq!(Placed::decode(&placed.encode()), Ok(placed));
         }
     }

@@ -37,6 +37,7 @@ impl Known {
             services: Arc::new(view.services.clone()),
             instances: Arc::default(),
             nodes: Arc::default(),
+            sidecars: Arc::default(),
             answers: Arc::default(),
             addresses: Arc::default(),
             unaddressed: BTreeSet::new(),

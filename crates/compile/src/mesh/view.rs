@@ -41,6 +41,7 @@ impl Mesh {
             generation: Generation::default(),
             settings: self.settings_of(instances),
             workloads,
+            sidecars: BTreeMap::new(),
             services: self
                 .services
                 .iter()

@@ -384,6 +384,7 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}
     };
     let on_host = Pod {
         is_on_host: true,
+        has_proxy: true,
         ..on("n1", pod("host", 4, "host", 80))
     };
     let mut left_out = on("n2", pod("out", 5, "out", 80));
@@ -403,6 +404,12 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}
         nodes.collect::<Vec<_>>(),
         ["n1: shop/cart-1", "n2: shop/web-6"]
     );
+    // Of those that have their own it keeps the capture; a pod on its node's network has none of its own.
+    let sidecars = mesh.sidecars.iter().map(|(node, pods)| {
+        let pods = pods.iter().map(|(id, pod)| format!("{id} {}", pod.uid));
+        format!("{node}: {}", pods.collect::<Vec<_>>().join(" "))
+    });
+    assert_eq!(sidecars.collect::<Vec<_>>(), ["n1: shop/mail-3 uid-3"]);
 
     let cart = mesh.nodes["n1"].first().unwrap();
     // Its node's proxy says nothing of where it is.

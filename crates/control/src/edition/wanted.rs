@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use leno_compile::{AddressOwner, Called};
-use leno_model::view::{PortRef, Workload, WorkloadId};
+use leno_model::view::{Pod, PortRef, Workload, WorkloadId};
 use leno_model::{Name, Namespace, ServiceName, Subscription};
-use leno_wire::{Encoded, PartName, Target};
+use leno_wire::{Encoded, Part, PartName, Target};
 
-use super::Edition;
 use super::cut::Cut;
+use super::{Edition, encoded};
 
 /// The parts of an edition that one proxy is told of.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Wanted {
     everywhere: Arc<Vec<(PartName, Encoded)>>,
     /// Its own workloads. Without those that are not there.
     workloads: BTreeMap<WorkloadId, (PartName, Encoded)>,
+    /// The pods of its node that have proxies of their own.
+    sidecars: Arc<BTreeMap<WorkloadId, Arc<Pod>>>,
     /// What each of its subscriptions leads to; nothing if it names nothing.
     answers: BTreeMap<Subscription, Vec<ServiceName>>,
     services: BTreeMap<ServiceName, Arc<Cut>>,
@@ -28,10 +30,12 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// What a proxy gets that stands in front of `workloads` and wants to know about `subscriptions`.
+    /// What a proxy gets that stands in front of `workloads`, serves `node` if that is one's, and wants to know about
+    /// `subscriptions`.
     pub(crate) fn of(
         edition: &Edition,
         workloads: &BTreeSet<WorkloadId>,
+        node: Option<&str>,
         subscriptions: &BTreeSet<Subscription>,
     ) -> Self {
         let callers: BTreeSet<_> = workloads.iter().map(|id| id.namespace.clone()).collect();
@@ -64,6 +68,7 @@ impl Wanted {
         Self {
             everywhere: Arc::clone(&edition.everywhere),
             workloads: workloads.collect(),
+            sidecars: edition.sidecars(node),
             answers,
             services,
             callers,
@@ -71,8 +76,13 @@ impl Wanted {
         }
     }
 
-    /// Whether the same is in `edition`, for the same workloads and subscriptions.
-    pub(crate) fn is_in(&self, edition: &Edition, workloads: &BTreeSet<WorkloadId>) -> bool {
+    /// Whether the same is in `edition`, for the same workloads, node and subscriptions.
+    pub(crate) fn is_in(
+        &self,
+        edition: &Edition,
+        workloads: &BTreeSet<WorkloadId>,
+        node: Option<&str>,
+    ) -> bool {
         let is_told = |id: &WorkloadId| edition.workload(id).as_ref() == self.workloads.get(id);
         let is_same = |(name, cut): (&ServiceName, &Arc<Cut>)| {
             let now = edition.services.get(name);
@@ -82,6 +92,7 @@ impl Wanted {
             edition.answering(subscription, &self.callers) == *services
         };
         Arc::ptr_eq(&self.everywhere, &edition.everywhere)
+            && self.sidecars == edition.sidecars(node)
             && workloads.iter().all(is_told)
             && self.services.iter().all(is_same)
             && !self
@@ -96,6 +107,8 @@ impl Wanted {
         let callers = self.callers.iter().collect();
         let mut parts: BTreeMap<_, _> = self.everywhere.iter().cloned().collect();
         parts.extend(self.workloads.values().cloned());
+        let sidecars = self.sidecars.iter();
+        parts.extend(sidecars.map(|(id, pod)| encoded(Part::Sidecar(id.clone(), pod.clone()))));
         for cut in self.services.values() {
             parts.extend([cut.as_seen_from(&callers)]);
             parts.extend(cut.endpoints(&edition.mesh).iter().cloned());
@@ -107,6 +120,12 @@ impl Wanted {
 }
 
 impl Edition {
+    /// The pods of a node that have proxies of their own.
+    fn sidecars(&self, node: Option<&str>) -> Arc<BTreeMap<WorkloadId, Arc<Pod>>> {
+        let sidecars = node.and_then(|node| self.mesh.sidecars.get(node));
+        sidecars.cloned().unwrap_or_default()
+    }
+
     /// The services that answer a subscription of `callers`; none if it names nothing.
     fn answering(
         &self,

@@ -82,7 +82,9 @@ struct Touched {
 fn touched(center: &Center, watch: &KeptWatch, before: &Edition, after: &Edition) -> Vec<Touched> {
     let before_it: BTreeSet<_> = watch.terms.unwell.as_str().lines().collect();
     let is_touched = |member: &Member| {
-        let parts = |edition: &Edition| edition.target(&member.workloads, &member.wants);
+        let parts = |edition: &Edition| {
+            edition.target(&member.workloads, member.node.as_deref(), &member.wants)
+        };
         parts(before).parts() != parts(after).parts()
     };
     let members = center.fleet.members().into_iter().map(|(_, member)| member);

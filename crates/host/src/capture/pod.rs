@@ -7,6 +7,7 @@ use super::{
     DNS_PORT, INBOUND_PORT, METRICS_PORT, NODE_TABLE, OUTBOUND_PORT, PROOFS, PROXY_MARK,
     PROXY_USER, TABLE, TUNNEL_PORT, UDP_REFUSED, rule,
 };
+use crate::guard::PROXY_HOPS;
 use crate::nft::{Chain, ChainKind, Hook, Match, Rule, Ruleset, Table, Transport, Verdict};
 
 /// Counts the datagrams that passed beside the proxy.
@@ -151,17 +152,28 @@ impl PodCapture {
             count: Some(self.counter()),
             ..rule([Match::Protocol(Transport::Udp)], then)
         };
-        let mut rules = vec![
+        let mut rules = self.signed();
+        rules.extend([
             rule([self.known_by.sent()], Verdict::Accept),
             rule([Match::ToItself], Verdict::Accept),
             rule([Match::Reply], Verdict::Accept),
             counted,
-        ];
+        ]);
         rules.extend(left_out(&self.skip_outbound, Verdict::Accept));
         let blocks = self.skip_outbound_blocks.iter();
         rules.extend(blocks.map(|block| rule([Match::To(*block)], Verdict::Accept)));
         rules.push(rule([Match::Protocol(Transport::Tcp)], Verdict::Reset));
         rules
+    }
+
+    /// What signs packets of the proxy for a guard on the node's side; one that reaches in from outside signs its own.
+    fn signed(&self) -> Vec<Rule> {
+        let hops = match self.known_by {
+            KnownBy::User => vec![Verdict::Hops(PROXY_HOPS), Verdict::Hops6(PROXY_HOPS)],
+            KnownBy::Mark => Vec::new(),
+        };
+        let sent = self.known_by.sent();
+        hops.into_iter().map(|hops| rule([sent], hops)).collect()
     }
 
     fn inbound(&self) -> Vec<Rule> {
@@ -254,6 +266,9 @@ mod tests {
         let expect = include_str!("../../tests/cases/pod.nft");
         let by_mark = expect.replace("meta skuid 15008", "meta mark & 0x00001000 == 0x00001000");
         let by_mark = by_mark.replace("table inet leno ", "table inet leno_node ");
+        // The proxy signs what it sends there itself.
+        let lines = by_mark.lines().filter(|line| !line.ends_with(" set 63"));
+        let by_mark: String = lines.map(|line| format!("{line}\n")).collect();
         assert_eq!(capture.rules().to_string(), by_mark);
     }
 

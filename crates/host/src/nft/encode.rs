@@ -352,6 +352,26 @@ fn put_other_hops(to: &mut Writer, ethertype: u16, offset: u32, hops: u8) {
     compare(to, COMPARE_DIFFERS, &[hops]);
 }
 
+/// Gives so many hops to packets of this version, in whose header these and a checksum stand at these places.
+fn put_hops(to: &mut Writer, version: u8, offset: u32, hops: u8, checksum: Option<u32>) {
+    load_meta(to, META_NFPROTO);
+    equals(to, &[version]);
+    expression(to, "immediate", |to| {
+        put_u32(to, IMMEDIATE_REGISTER, REGISTER);
+        put_value(to, IMMEDIATE_DATA, &[hops]);
+    });
+    let kind = checksum.map_or(CHECKSUM_NONE, |_| CHECKSUM_OF_HEADER);
+    expression(to, "payload", |to| {
+        put_u32(to, PAYLOAD_SOURCE, REGISTER);
+        put_u32(to, PAYLOAD_BASE, NETWORK_HEADER);
+        put_u32(to, PAYLOAD_OFFSET, offset);
+        put_u32(to, PAYLOAD_LENGTH, 1);
+        put_u32(to, PAYLOAD_CHECKSUM, kind);
+        put_u32(to, PAYLOAD_CHECKSUM_OFFSET, checksum.unwrap_or(0));
+        put_u32(to, PAYLOAD_CHECKSUM_FLAGS, 0);
+    });
+}
+
 fn put_protocol(to: &mut Writer, number: u8) {
     load_meta(to, META_L4PROTO);
     equals(to, &[number]);
@@ -370,6 +390,8 @@ fn put_verdict(to: &mut Writer, verdict: Verdict) {
         Verdict::Return => decide(to, RETURN),
         Verdict::Accept => decide(to, ACCEPT),
         Verdict::Drop => decide(to, DROP),
+        Verdict::Hops(hops) => put_hops(to, IPV4, 8, hops, Some(10)),
+        Verdict::Hops6(hops) => put_hops(to, IPV6, 7, hops, None),
         Verdict::Redirect(port) => {
             expression(to, "immediate", |to| {
                 put_u32(to, IMMEDIATE_REGISTER, REGISTER);
@@ -592,6 +614,13 @@ const PAYLOAD_REGISTER: u16 = 1;
 const PAYLOAD_BASE: u16 = 2;
 const PAYLOAD_OFFSET: u16 = 3;
 const PAYLOAD_LENGTH: u16 = 4;
+const PAYLOAD_SOURCE: u16 = 5;
+const PAYLOAD_CHECKSUM: u16 = 6;
+const PAYLOAD_CHECKSUM_OFFSET: u16 = 7;
+const PAYLOAD_CHECKSUM_FLAGS: u16 = 8;
+const CHECKSUM_NONE: u32 = 0;
+/// That of IPv4: the ones' complement of the header's 16-bit words (`NFT_PAYLOAD_CSUM_INET`).
+const CHECKSUM_OF_HEADER: u32 = 1;
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
 const COMPARE_REGISTER: u16 = 1;

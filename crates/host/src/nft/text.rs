@@ -135,6 +135,8 @@ impl Display for Verdict {
             Self::Forbid => f.write_str("reject with icmpx admin-prohibited"),
             Self::Reset => f.write_str("reject with tcp reset"),
             Self::Drop => f.write_str("drop"),
+            Self::Hops(hops) => write!(f, "ip ttl set {hops}"),
+            Self::Hops6(hops) => write!(f, "ip6 hoplimit set {hops}"),
         }
     }
 }

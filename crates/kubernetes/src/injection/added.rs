@@ -3,10 +3,11 @@
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use leno_model::view::WhileAway;
 use leno_resources::pod::{SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS};
 use serde_json::{Value, json};
 
-use super::{CAPTURE, Injection, PROXY, UID};
+use super::{CAPTURE, Injection, PROXY, Placement, UID};
 
 /// Where the proxy finds the token of the pod's service account that is for the mesh alone.
 const TOKENS: &str = "/var/run/secrets/leno.dev";
@@ -43,15 +44,14 @@ impl Injection {
             changes.push(json!({"op": "add", "path": path, "value": value}));
         };
         // Before all others, which have the mesh from their first packet on.
+        let containers = self.containers(meta);
         match &spec.init_containers {
             Some(_) => {
-                add("/spec/initContainers/0", self.capture(meta));
-                add("/spec/initContainers/1", self.proxy());
+                for (place, container) in containers.into_iter().enumerate() {
+                    add(&format!("/spec/initContainers/{place}"), container);
+                }
             }
-            None => add(
-                "/spec/initContainers",
-                json!([self.capture(meta), self.proxy()]),
-            ),
+            None => add("/spec/initContainers", Value::from(containers)),
         }
         match &spec.volumes {
             Some(_) => {
@@ -62,6 +62,14 @@ impl Injection {
         }
         changes.extend(waiting(meta, spec));
         changes
+    }
+
+    /// The containers that a pod gets, in the order in which they begin.
+    pub(super) fn containers(&self, meta: &ObjectMeta) -> Vec<Value> {
+        match self.captured_by {
+            Placement::Sidecar => vec![self.capture(meta), self.proxy()],
+            Placement::Node => vec![self.proxy()],
+        }
     }
 
     fn capture(&self, meta: &ObjectMeta) -> Value {
@@ -98,6 +106,12 @@ impl Injection {
     fn proxy(&self) -> Value {
         // The outbound port of the pod's address leads to the proxy only while its rules hold.
         let ready = json!({"path": "/ready", "port": 15001});
+        let mut started = json!({"periodSeconds": 1, "failureThreshold": 3600});
+        match (self.captured_by, self.while_away) {
+            // Whoever loads the rules may be away, and then the pod starts without.
+            (Placement::Node, WhileAway::Open) => started["tcpSocket"] = json!({"port": 15008}),
+            _ => started["httpGet"] = ready.clone(),
+        }
         json!({
             "name": PROXY,
             "image": self.image,
@@ -116,7 +130,7 @@ impl Injection {
                 field("POD_IP", "status.podIP"),
                 {"name": "LENO_PROXIES", "value": format!("{STATE}/proxies")},
             ],
-            "startupProbe": {"httpGet": ready, "periodSeconds": 1, "failureThreshold": 3600},
+            "startupProbe": started,
             "readinessProbe": {"httpGet": ready, "periodSeconds": 3, "failureThreshold": 2},
             "securityContext": {
                 "runAsUser": UID,

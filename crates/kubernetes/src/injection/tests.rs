@@ -8,7 +8,17 @@ fn injection() -> Injection {
     Injection {
         image: "leno.dev/leno:1".to_owned(),
         mesh: "leno-mesh:shop.local:00:leno-control.leno-system.svc:15012".to_owned(),
+        captured_by: Placement::Sidecar,
         refuses_datagrams: false,
+        while_away: WhileAway::Closed,
+    }
+}
+
+/// The same where there is a proxy on each node.
+fn with_nodes() -> Injection {
+    Injection {
+        captured_by: Placement::Node,
+        ..injection()
     }
 }
 
@@ -18,11 +28,14 @@ fn answered(pod: &Value) -> Value {
 }
 
 fn answered_for(placement: Placement, pod: &Value) -> Value {
+    answered_by(&injection(), placement, pod)
+}
+
+fn answered_by(injection: &Injection, placement: Placement, pod: &Value) -> Value {
     let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
                        "request": {"uid": "7", "object": pod}});
-    let answer = injection()
-        .review(placement, asked.to_string().as_bytes())
-        .unwrap();
+    let answer = injection.review(placement, asked.to_string().as_bytes());
+    let answer = answer.unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(answer["response"]["uid"], "7");
     answer["response"].clone()
@@ -80,6 +93,108 @@ fn a_proxy_starts_before_all_else_and_what_is_left_out_is_said() {
     assert_eq!(init[1]["securityContext"]["runAsUser"], 15008);
     // Asked once more, after somebody else has changed the pod.
     assert_eq!(answered(&made), json!({"uid": "7", "allowed": true}));
+}
+
+#[test]
+fn where_nodes_have_proxies_nothing_in_a_pod_may_change_rules() {
+    let pod = json!({"metadata": {"annotations": {"leno.dev/skip-inbound-ports": "22"}},
+                     "spec": {"initContainers": [{"name": "migrate"}], "containers": [{"name": "cart"}]}});
+    let sidecar = |injection: &Injection| {
+        let answer = answered_by(injection, Placement::Sidecar, &pod);
+        let made = changed(&pod, &answer);
+        assert!(!made.to_string().contains("NET_ADMIN"), "{made}");
+        let init = &made["spec"]["initContainers"];
+        assert_eq!(names(init), ["leno-proxy", "migrate"]);
+        let again = answered_by(injection, Placement::Sidecar, &made);
+        assert_eq!(again, json!({"uid": "7", "allowed": true}));
+        init[0].clone()
+    };
+    let closed = sidecar(&with_nodes());
+    // The first own step waits for an answer that only packet rules lead to the proxy.
+    let ready = json!({"path": "/ready", "port": 15001});
+    assert_eq!(closed["startupProbe"]["httpGet"], ready);
+    assert_eq!(closed["readinessProbe"]["httpGet"], ready);
+    let open = sidecar(&Injection {
+        while_away: WhileAway::Open,
+        ..with_nodes()
+    });
+    assert_eq!(open["startupProbe"]["tcpSocket"], json!({"port": 15008}));
+    assert_eq!(open["readinessProbe"]["httpGet"], ready);
+}
+
+#[test]
+fn a_name_of_ours_lets_nobody_around_the_proxy() {
+    let pod = json!({"metadata": {}, "spec": {"containers": [{"name": "cart"}]}});
+    let made = changed(&pod, &answered(&pod));
+    let judged = |change: &dyn Fn(&mut Value)| {
+        let mut pod = made.clone();
+        change(&mut pod["spec"]["initContainers"]);
+        let answer = answered(&pod);
+        match answer["allowed"] == true {
+            true => {
+                assert_eq!(answer["patch"], Value::Null);
+                "made".to_owned()
+            }
+            false => answer["status"]["message"].as_str().unwrap().to_owned(),
+        }
+    };
+    // Defaults, and what a cluster gives to all containers.
+    let token = json!({"name": "kube-api-access", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"});
+    let usual = judged(&|init| {
+        for container in init.as_array_mut().unwrap() {
+            container["imagePullPolicy"] = "IfNotPresent".into();
+            container["terminationMessagePath"] = "/dev/termination-log".into();
+            if container["volumeMounts"].is_null() {
+                container["volumeMounts"] = json!([]);
+            }
+            let mounts = container["volumeMounts"].as_array_mut().unwrap();
+            mounts.push(token.clone());
+        }
+        init[1]["startupProbe"]["timeoutSeconds"] = 1.into();
+        init[1]["startupProbe"]["httpGet"]["scheme"] = "HTTP".into();
+        init[1]["env"][0]["valueFrom"]["fieldRef"]["apiVersion"] = "v1".into();
+        let region = json!({"name": "AWS_REGION", "value": "eu-north-1"});
+        init[1]["env"].as_array_mut().unwrap().push(region);
+    });
+    assert_eq!(usual, "made");
+    let is_refused = |index: usize, field: &str, value: Value| {
+        let told = judged(&|init| init[index][field] = value.clone());
+        let name = ["leno-capture", "leno-proxy"][index];
+        let expect = format!("leno: container {name} bears the name of one that Leno adds to pods");
+        assert!(told.starts_with(&expect), "{field}: {told}");
+    };
+    is_refused(0, "image", "evil:1".into());
+    is_refused(0, "args", json!(["exec", "/bin/sh"]));
+    is_refused(1, "command", json!(["/bin/sh"]));
+    is_refused(1, "image", "evil:1".into());
+    let admin = json!({"runAsUser": 15008, "capabilities": {"add": ["NET_ADMIN"]}});
+    is_refused(1, "securityContext", admin);
+    is_refused(1, "livenessProbe", json!({"exec": {"command": ["/leno"]}}));
+    is_refused(
+        1,
+        "env",
+        json!([{"name": "LD_PRELOAD", "value": "/var/run/secrets/x"}]),
+    );
+    for path in ["/leno", "/var/run/secrets/../../../leno"] {
+        is_refused(0, "volumeMounts", json!([{"name": "x", "mountPath": path}]));
+    }
+    // Beside it nothing is ours, nor where nothing is added.
+    let named = json!({"containers": [{"name": "cart"}, {"name": "leno-proxy"}]});
+    let expect = "leno: container leno-proxy bears the name of one that Leno adds to pods, and is not that one: call it \
+                  otherwise";
+    assert_eq!(told(json!({}), named.clone()), expect);
+    let pod = json!({"metadata": {}, "spec": named});
+    assert_eq!(
+        answered_for(Placement::Node, &pod)["status"]["message"],
+        expect
+    );
+    // What loads rules is none of ours where nodes do.
+    let answer = answered_by(&with_nodes(), Placement::Sidecar, &made);
+    let told = answer["status"]["message"].as_str().unwrap();
+    assert!(
+        told.starts_with("leno: container leno-capture bears"),
+        "{told}"
+    );
 }
 
 #[test]

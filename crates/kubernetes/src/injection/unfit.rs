@@ -22,27 +22,43 @@ pub(super) fn left_out(placement: Placement, spec: &PodSpec) -> Option<String> {
 }
 
 /// Why a pod is not made.
-pub(super) fn refused(placement: Placement, meta: &ObjectMeta, spec: &PodSpec) -> Option<String> {
-    let others = containers(spec).filter(|container| !is_ours(placement, container));
+pub(super) fn refused(
+    placement: Placement,
+    meta: &ObjectMeta,
+    spec: &PodSpec,
+    is_ours: impl Fn(&Container) -> bool,
+) -> Option<String> {
+    let others: Vec<_> = containers(spec).filter(|it| !is_ours(it)).collect();
+    let mut others_of_our_names = others.iter().copied();
     foreign(meta, spec)
-        .or_else(|| by_user(placement, spec))
-        .or_else(|| others.filter_map(around).next())
+        .or_else(|| others_of_our_names.find_map(called_as_ours))
+        .or_else(|| by_user(placement, spec, &others))
+        .or_else(|| others.iter().copied().find_map(around))
+}
+
+/// Whoever looks for the proxy of a pod finds it by its name.
+fn called_as_ours(container: &Container) -> Option<String> {
+    let name = &container.name;
+    [PROXY, CAPTURE].contains(&name.as_str()).then(|| {
+        format!(
+            "container {name} bears the name of one that Leno adds to pods, and is not that one: call it otherwise"
+        )
+    })
 }
 
 /// Who in a pod runs as the user whose proxy is left alone. The proxy of a node is known by its mark, which takes a right
 /// to set.
-fn by_user(placement: Placement, spec: &PodSpec) -> Option<String> {
+fn by_user(placement: Placement, spec: &PodSpec, others: &[&Container]) -> Option<String> {
     if placement == Placement::Node {
         return None;
     }
     let pod = spec.security_context.as_ref();
     let pod = pod.filter(|context| context.run_as_user == Some(UID));
-    let mut others = containers(spec).filter(|container| !is_ours(placement, container));
-    let as_proxy = |container: &&Container| {
+    let as_proxy = |container: &&&Container| {
         let context = container.security_context.as_ref();
         context.is_some_and(|context| context.run_as_user == Some(UID))
     };
-    let who = match (pod, others.find(as_proxy)) {
+    let who = match (pod, others.iter().find(as_proxy)) {
         (Some(_), _) => "the pod".to_owned(),
         (None, Some(container)) => format!("container {}", container.name),
         (None, None) => return None,
@@ -105,11 +121,6 @@ fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
         .iter()
         .flatten()
         .chain(&spec.containers)
-}
-
-/// Whether it was added before. Nothing is added for the proxy of a node.
-fn is_ours(placement: Placement, container: &Container) -> bool {
-    placement == Placement::Sidecar && [PROXY, CAPTURE].contains(&container.name.as_str())
 }
 
 /// Containers of other meshes.

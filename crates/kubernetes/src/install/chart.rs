@@ -3,7 +3,7 @@
 use leno_model::TrustDomain;
 use serde_json::{Value, json};
 
-use super::{Installation, Object, in_yaml, mesh, node, yaml};
+use super::{Installation, Object, in_yaml, mesh, node, pod, yaml};
 
 /// What in an object stands for a value of the chart.
 fn value(name: &str) -> String {
@@ -52,6 +52,11 @@ impl Parts {
         for object in &mut objects {
             if let Some(container) = object.body.pointer_mut(CONTAINER) {
                 container["resources"] = value("resources").into();
+                let arguments = container["args"].as_array_mut().into_iter().flatten();
+                let mut behind = arguments.skip_while(|it| *it != pod::CAPTURED_BY).skip(1);
+                if let Some(by) = behind.next() {
+                    *by = BY.into();
+                }
             }
         }
         let is_kind = |object: &Object| object.kind() == "CustomResourceDefinition";
@@ -64,6 +69,9 @@ impl Parts {
         }
     }
 }
+
+/// Who loads the packet rules of pods with proxies in them, as a value says it.
+const BY: &str = "{{ ternary `node` `pod` .Values.node | toJson }}";
 
 /// Where the container of a Deployment is.
 const CONTAINER: &str = "/spec/template/spec/containers/0";
@@ -116,7 +124,7 @@ fn values(chosen: &Installation, domain: &TrustDomain) -> String {
             &json!(chosen.storage_class),
         ),
         one(
-            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node",
+            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node, and so that no other needs NET_ADMIN",
             "node",
             &json!(chosen.node),
         ),
@@ -176,6 +184,7 @@ mod tests {
             let text = text.replace(&value("image"), r#""leno.test/leno:1""#);
             let text = text.replace(&value("storageClass"), r#""fast""#);
             let text = text.replace(&value("resources"), requests);
+            let text = text.replace(BY, r#""node""#);
             text.replace(&value("trustDomain"), r#""shop.local""#)
         };
         let mut expect = chosen.objects();

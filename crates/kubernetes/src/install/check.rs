@@ -82,7 +82,7 @@ impl Cluster {
         self.gateway_api(&mut checked).await;
         self.storage(chosen, &mut checked).await;
         self.other_meshes(&mut checked).await;
-        self.namespaces(&mut checked).await;
+        self.namespaces(chosen, &mut checked).await;
         if chosen.node {
             self.own_namespace(&mut checked).await;
         }

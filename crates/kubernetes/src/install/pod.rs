@@ -53,6 +53,9 @@ const FOLDERS: [(&str, &str); 3] = [
 /// The socket by which whoever is in the pod asks it.
 const SOCKET: &str = "/run/leno/control.sock";
 
+/// The argument that says who loads the packet rules of pods with proxies in them.
+pub(super) const CAPTURED_BY: &str = "--captured-by";
+
 /// The keys of the CA are in it: it outlives every pod.
 fn claim(chosen: &Installation) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
@@ -163,11 +166,17 @@ fn container(chosen: &Installation) -> Container {
         format!("[::]:{PORT}"),
         format!("{CONTROL}.{NAMESPACE}.svc:{PORT}"),
     );
+    let captured_by = match chosen.node {
+        true => "node",
+        false => "pod",
+    };
     let arguments = [
         "control",
         "--kubernetes",
         "--sidecar",
         &chosen.image,
+        CAPTURED_BY,
+        captured_by,
         "--listen",
         &listen,
         "--advertise",

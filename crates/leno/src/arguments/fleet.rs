@@ -162,6 +162,17 @@ pub(crate) struct ControlRun {
     #[arg(long, value_name = "IMAGE", requires = "kubernetes")]
     pub(crate) sidecar: Option<String>,
 
+    /// Who loads the packet rules of these pods: a container in them that has NET_ADMIN, or the proxy of their
+    /// node (`leno install --node`)
+    #[arg(
+        long,
+        value_enum,
+        default_value = "pod",
+        value_name = "WHO",
+        requires = "sidecar"
+    )]
+    pub(crate) captured_by: CapturedBy,
+
     /// A folder of objects that is watched; repeatable
     #[arg(long, value_name = "DIR")]
     pub(crate) watch: Vec<PathBuf>,
@@ -497,6 +508,15 @@ pub(crate) struct Joined {
     /// Count, keep and tell nothing of calls, to measure what that costs
     #[arg(long, requires = "joined", conflicts_with_all = ["metrics", "access_log"])]
     pub(crate) blind: bool,
+}
+
+/// Who loads the packet rules of a pod that has a proxy in it.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CapturedBy {
+    /// A container of the pod
+    Pod,
+    /// The proxy of its node
+    Node,
 }
 
 /// How a line of the access log is written.

@@ -51,6 +51,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         join_socket: options.join_socket.clone(),
         metrics: options.metrics,
         sidecar: options.sidecar.clone(),
+        node_capture: options.captured_by == fleet::CapturedBy::Node,
         keys: LocalKeys {
             folder: options.keys.clone(),
             loopback: options.keys_on_loopback,

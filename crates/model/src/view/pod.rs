@@ -1,4 +1,5 @@
-//! A pod of which its node's proxy carries the calls, from outside.
+//! A pod into whose network its node's proxy reaches: to carry its calls, or to keep the rules by which a proxy in the pod
+//! does.
 
 use alloc::{sync::Arc, vec::Vec};
 

@@ -297,7 +297,7 @@ losses_total{workload="shop/web"} 0
 repairs_total{workload="shop/web"} 0
 "#,
     );
-    telemetry.capture().proven(&web, Wall::default());
+    telemetry.capture().proven(&web);
     check(
         r#"
 proven{workload="shop/web"} 1
@@ -322,6 +322,10 @@ losses_total{workload="shop/web"} 1
 repairs_total{workload="shop/web"} 1
 "#,
     );
+    // Whether that of a pod with a proxy of its own works, that one sees.
+    capture.forget(&web);
+    capture.expect(web.clone(), Whose::Sidecar);
+    check("repairs_total{workload=\"shop/web\"} 0\n");
 }
 
 #[test]

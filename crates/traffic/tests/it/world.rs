@@ -110,6 +110,7 @@ impl World {
             endpoints: BTreeMap::new(),
             revoked: Arc::default(),
             bundles: BTreeMap::new(),
+            sidecars: BTreeMap::new(),
             token_keys: BTreeMap::new(),
         })
     }

@@ -123,6 +123,7 @@ fn view() -> View {
         endpoints: BTreeMap::new(),
         revoked: Arc::default(),
         bundles: BTreeMap::new(),
+        sidecars: BTreeMap::new(),
         token_keys: BTreeMap::new(),
     }
 }

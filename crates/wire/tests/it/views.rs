@@ -688,6 +688,10 @@ impl Maker {
                 .into_iter()
                 .map(|part| (part.id.clone(), part))
                 .collect(),
+            sidecars: self
+                .some(2, |maker| (maker.workload().id, Arc::new(maker.pod())))
+                .into_iter()
+                .collect(),
             services: services
                 .into_iter()
                 .map(|part| (part.name.clone(), part))

@@ -8,13 +8,19 @@ use leno_cluster::{Cluster, Placement};
 use crate::sidecar::{check, get, on_the_node, shop, until_ready};
 
 /// Somebody in a pod who asks so often a second, each time by a connection of its own.
-struct Asking {
+pub(crate) struct Asking {
     client: Child,
     said: BufReader<ChildStdout>,
 }
 
 impl Asking {
-    fn begin(cluster: &Cluster, namespace: &str, from: &str, url: &str, rate: u32) -> Self {
+    pub(crate) fn begin(
+        cluster: &Cluster,
+        namespace: &str,
+        from: &str,
+        url: &str,
+        rate: u32,
+    ) -> Self {
         let exec = format!("exec -i -n {namespace} deploy/{from} -c app -- /pod load {url} {rate}");
         let mut command = cluster.command("kubectl");
         command.args(exec.split(' '));
@@ -31,7 +37,7 @@ impl Asking {
     }
 
     /// How often it asked, how often it got no answer of 200, and what it got in its place.
-    fn end(mut self) -> (u32, u32, Vec<String>) {
+    pub(crate) fn end(mut self) -> (u32, u32, Vec<String>) {
         drop(self.client.stdin.take());
         let told: Vec<_> = self.said.lines().map(Result::unwrap).collect();
         self.client.wait().unwrap();
@@ -43,7 +49,7 @@ impl Asking {
     }
 
     /// Ends it; nothing that it asked was answered by the application.
-    fn passed_never(self, while_what: &str) {
+    pub(crate) fn passed_never(self, while_what: &str) {
         let (asked, failed, told) = self.end();
         println!(
             "{while_what}: {asked} refused calls, {} passed",
@@ -54,7 +60,7 @@ impl Asking {
 }
 
 /// Those who may not call: one in the mesh, and one who proves nothing and goes to a pod's own address.
-fn strangers(cluster: &Cluster, address: &str) -> [Asking; 2] {
+pub(crate) fn strangers(cluster: &Cluster, address: &str) -> [Asking; 2] {
     let direct = format!("http://{address}:8080/items");
     [
         Asking::begin(cluster, "outside", "stranger", &direct, PROBES),
@@ -64,7 +70,7 @@ fn strangers(cluster: &Cluster, address: &str) -> [Asking; 2] {
 
 /// How often each of them asks a second, and how often those do who may.
 const PROBES: u32 = 100;
-const LOAD: u32 = 500;
+pub(crate) const LOAD: u32 = 500;
 
 /// How often a pod's rules are flushed, and after what pause in seconds.
 const FLUSHES: u32 = 300;
@@ -96,18 +102,11 @@ fn what_is_refused_stays_refused_while_rules_and_proxies_come_and_go() {
     cluster.until("the node guards its pods", guarded).unwrap();
 
     let strangers_now = strangers(&cluster, address);
-    let flush = format!(
-        "i=0; while [ $i -lt {FLUSHES} ]; do nft flush ruleset; sleep {PAUSE}; i=$((i+1)); done"
-    );
-    on_the_node(&cluster, address, &format!("sh -c '{flush}'"));
+    flush_often(&cluster, address);
     for one in strangers_now {
         one.passed_never("the pod's rules are flushed again and again");
     }
-    let event = || {
-        let described = asked(&["describe", "pod", "-n", "shop", pod]);
-        described.contains("RulesPutBack").then_some(())
-    };
-    cluster.until("an event tells of it", event).unwrap();
+    until_told(&cluster, pod);
 
     let strangers_now = strangers(&cluster, address);
     let back = "rollout status -n leno-system daemonset/leno-node --timeout=240s";
@@ -159,7 +158,6 @@ fn what_is_refused_stays_refused_while_rules_and_proxies_come_and_go() {
 #[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn what_was_put_back_is_said() {
     let cluster = meshed();
-    let asked = |words: &[&str]| cluster.ask(words).unwrap();
     let (pod, address) = cart(&cluster);
     let (pod, address) = (pod.as_str(), address.as_str());
     let guarded = || is_guarded(&cluster).then_some(());
@@ -180,15 +178,28 @@ fn what_was_put_back_is_said() {
         (said.contains("H019 rules-put-back") && said.contains(pod)).then_some(())
     };
     cluster.until("it is said", told).unwrap();
+    until_told(&cluster, pod);
+}
+
+/// Takes a pod's rules away again and again.
+pub(crate) fn flush_often(cluster: &Cluster, address: &str) {
+    let flush = format!(
+        "i=0; while [ $i -lt {FLUSHES} ]; do nft flush ruleset; sleep {PAUSE}; i=$((i+1)); done"
+    );
+    on_the_node(cluster, address, &format!("sh -c '{flush}'"));
+}
+
+/// Waits for the event beside a pod that its rules were put back.
+pub(crate) fn until_told(cluster: &Cluster, pod: &str) {
     let event = || {
-        let described = asked(&["describe", "pod", "-n", "shop", pod]);
-        described.contains("RulesPutBack").then_some(())
+        let described = cluster.ask(&["describe", "pod", "-n", "shop", pod]);
+        described.unwrap().contains("RulesPutBack").then_some(())
     };
     cluster.until("an event tells of it", event).unwrap();
 }
 
 /// The pods of nodes' proxies.
-fn proxies(cluster: &Cluster) -> Vec<String> {
+pub(crate) fn proxies(cluster: &Cluster) -> Vec<String> {
     let pods = "get pods -n leno-system -l app.kubernetes.io/component=node -o name";
     let pods = cluster.ask(&pods.split(' ').collect::<Vec<_>>()).unwrap();
     pods.lines().map(str::to_owned).collect()
@@ -206,7 +217,7 @@ fn meshed() -> Cluster {
 }
 
 /// The name of a pod of cart, and its address.
-fn cart(cluster: &Cluster) -> (String, String) {
+pub(crate) fn cart(cluster: &Cluster) -> (String, String) {
     let of_cart = ["get", "pods", "-n", "shop", "-l", "app=cart", "-o"];
     let name_and_address = "jsonpath={.items[0].metadata.name} {.items[0].status.podIP}";
     let told = cluster.ask(&[&of_cart[..], &[name_and_address]].concat());

@@ -8,6 +8,7 @@ mod control;
 mod definitions;
 mod injected;
 mod install;
+mod kept;
 mod killed;
 mod node;
 mod node_proxy;

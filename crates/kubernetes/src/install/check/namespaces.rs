@@ -10,14 +10,14 @@ use leno_resources::pod::{MODE, NODE, SIDECAR};
 
 use super::{Checked, Problem, unseen};
 use crate::cluster::Cluster;
-use crate::install::{LEVEL, NAMESPACE, PRIVILEGED};
+use crate::install::{Installation, LEVEL, NAMESPACE, PRIVILEGED};
 
 /// Where the mesh's calls arrive, and where proxies get what they need.
 const TUNNEL: i32 = 15008;
 const CONTROL: i32 = 15012;
 
 impl Cluster {
-    pub(super) async fn namespaces(&self, checked: &mut Checked) {
+    pub(super) async fn namespaces(&self, chosen: &Installation, checked: &mut Checked) {
         let meshed = ListParams::default().labels(&format!("{MODE} in ({SIDECAR}, {NODE})"));
         let api = Api::<Namespace>::all(self.client.clone());
         let namespaces = match api.list_metadata(&meshed).await {
@@ -26,7 +26,9 @@ impl Cluster {
         };
         let before = checked.problems.len();
         for namespace in &namespaces {
-            checked.problems.extend(forbids_capture(namespace));
+            // Where nodes have proxies, those capture: nothing in a pod needs to.
+            let forbids = Some(namespace).filter(|_| !chosen.node);
+            checked.problems.extend(forbids.and_then(forbids_capture));
             let name = namespace.metadata.name.as_deref().unwrap_or_default();
             let policies = Api::<NetworkPolicy>::namespaced(self.client.clone(), name);
             match policies.list(&ListParams::default()).await {

@@ -1,5 +1,5 @@
-//! The pods of a node of a cluster whose calls this proxy carries from outside: as the view says which, and the network
-//! plugin tells of each before it starts.
+//! The pods of a node of a cluster whose calls this proxy carries from outside, and those with proxies of their own whose
+//! capture it keeps: as the view says which, and the network plugin tells of each before it starts.
 
 mod arriving;
 mod door;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use leno_channel::Keyring;
 use leno_cni::Answer;
-use leno_host::{Netns, TUNNEL_PORT, networks_of_pods};
+use leno_host::{KnownBy, Netns, PodCapture, TUNNEL_PORT, networks_of_pods};
 use leno_model::Code;
 use leno_model::view::{self, View, WorkloadId};
 use leno_proxy::follow::{Asker, Placer};
@@ -133,6 +133,7 @@ impl<'a> Node<'a> {
                     told.into_iter().for_each(&mut tell);
                 }
                 _ = look.tick() => {
+                    self.running.capture().forget_news(self.running.wall());
                     if door.is_deserted() {
                         door = open()?;
                     }
@@ -174,8 +175,8 @@ impl<'a> Node<'a> {
     /// Lets go of pods that are there no more, or are no more this proxy's affair.
     fn let_go(&mut self, view: &View) {
         let is_over = |id: &WorkloadId, pod: &mut Pod| match of(view, id) {
-            Some(said) => said.uid != pod.uid,
-            None => pod.since.elapsed() > ARRIVING || pod.is_served(),
+            Some((said, _)) => said.uid != pod.uid,
+            None => pod.since.elapsed() > ARRIVING || pod.is_told,
         };
         let over: Vec<_> = self.pods.extract_if(.., is_over).collect();
         for (id, pod) in over {
@@ -204,11 +205,13 @@ impl<'a> Node<'a> {
 
     /// Captures pods of which only the view tells: those that ran before.
     async fn take_up(&mut self, view: &View) {
-        let of_view = view.workloads.iter();
-        let of_view = of_view.filter_map(|(id, workload)| Some((id, workload.pod.as_ref()?)));
-        let missing: BTreeMap<_, _> = of_view
-            .filter(|(id, _)| !self.pods.contains_key(*id))
-            .map(|(id, pod)| (pod.uid.clone(), (id.clone(), pod.clone())))
+        let missing = view.workloads.keys().chain(view.sidecars.keys());
+        let missing = missing.filter(|id| !self.pods.contains_key(*id));
+        let missing: BTreeMap<_, _> = missing
+            .filter_map(|id| {
+                let (pod, known_by) = of(view, id)?;
+                Some((pod.uid.clone(), (id, pod, known_by)))
+            })
             .collect();
         let unknown = view.settings.unknown_destinations;
         if !missing.is_empty() {
@@ -220,16 +223,18 @@ impl<'a> Node<'a> {
                 Err(_) => return,
             };
             for (uid, netns) in found {
-                if let Some((id, pod)) = missing.get(&uid) {
+                if let Some((id, pod, known_by)) = missing.get(&uid) {
+                    let capture = capture(pod, *known_by, unknown);
                     // Why not is told, and it is tried again.
-                    drop(self.take(id, pod, netns, unknown));
+                    drop(self.take(id, &uid, netns, capture));
                 }
             }
         }
         let mut changed = Vec::new();
         for (id, pod) in &mut self.pods {
-            if let Some(said) = of(view, id) {
-                let captured = pod.capture(id, capture(said, unknown), &self.heard);
+            if let Some((said, known_by)) = of(view, id) {
+                pod.is_told = true;
+                let captured = pod.capture(id, capture(said, known_by, unknown), &self.heard);
                 changed.push((id.clone(), captured));
             }
         }
@@ -248,8 +253,9 @@ impl<'a> Node<'a> {
             let workload = view.workloads.get(id);
             workload.is_some_and(|it| certified.contains(&it.identity))
         };
-        let served = self.pods.keys().filter(|id| may_be_served(id)).cloned();
-        let served: BTreeSet<_> = served.collect();
+        let of_ours = self.pods.iter().filter(|(_, pod)| !pod.has_own_proxy());
+        let served = of_ours.map(|(id, _)| id).filter(|id| may_be_served(id));
+        let served: BTreeSet<_> = served.cloned().collect();
         // Said first: nobody calls them otherwise than through the tunnel by the time they answer.
         if served != self.announced {
             self.asker.announce(served.clone(), Some(TUNNEL)).await;
@@ -276,14 +282,19 @@ impl<'a> Node<'a> {
     fn take(
         &mut self,
         id: &WorkloadId,
-        pod: &view::Pod,
+        uid: &Arc<str>,
         netns: Netns,
-        unknown: view::Unknown,
+        capture: PodCapture,
     ) -> Result<(), NotTaken> {
-        let capture = capture(pod, unknown);
-        let taken = Pod::take(id, pod.uid.clone(), netns, capture, &self.heard);
+        let taken = Pod::take(id, uid.clone(), netns, capture, &self.heard);
         self.took(id, taken.as_ref().err());
-        self.pods.insert(id.clone(), taken?);
+        let taken = taken?;
+        if taken.has_own_proxy() {
+            self.running.capture().expect(id.clone(), Whose::Sidecar);
+            self.said
+                .push(Said::Good(format!("keeps the capture of {id}")));
+        }
+        self.pods.insert(id.clone(), taken);
         Ok(())
     }
 
@@ -323,6 +334,7 @@ impl<'a> Node<'a> {
         let Asked {
             id,
             pod,
+            known_by,
             netns,
             is_check,
             answer,
@@ -335,7 +347,7 @@ impl<'a> Node<'a> {
                 Err(why) => Err(refused(Code::H006, &why.to_string())),
             },
             None if is_check => Err(refused(Code::H005, "this proxy does not serve it")),
-            None => self.take_instead(&id, &pod, netns),
+            None => self.take_instead(&id, &pod, known_by, netns),
         };
         let given = match captured {
             Ok(()) if is_check => Answer::Served(true),
@@ -352,6 +364,7 @@ impl<'a> Node<'a> {
         &mut self,
         id: &WorkloadId,
         pod: &view::Pod,
+        known_by: KnownBy,
         netns: Netns,
     ) -> Result<(), Answer> {
         if let Some(before) = self.pods.remove(id) {
@@ -360,12 +373,14 @@ impl<'a> Node<'a> {
         let unknown = |view: &Arc<View>| view.settings.unknown_destinations;
         let unknown = self.views.borrow().as_ref().map(unknown);
         let unknown = unknown.unwrap_or(view::Unknown::Refuse);
-        let taken = self.take(id, pod, netns, unknown);
+        let taken = self.take(id, &pod.uid, netns, capture(pod, known_by, unknown));
         taken.map_err(|why| refused(Code::H018, &why.0))
     }
 }
 
-/// What the view says of a pod that is to be served.
-fn of<'v>(view: &'v View, id: &WorkloadId) -> Option<&'v view::Pod> {
-    view.workloads.get(id)?.pod.as_deref()
+/// What the view says of a pod that is to be served, or whose capture is to be kept, and by what its proxy is known.
+fn of<'v>(view: &'v View, id: &WorkloadId) -> Option<(&'v view::Pod, KnownBy)> {
+    let served = view.workloads.get(id).and_then(|it| it.pod.as_deref());
+    let kept = view.sidecars.get(id).map(|pod| (&**pod, KnownBy::User));
+    served.map(|pod| (pod, KnownBy::Mark)).or(kept)
 }

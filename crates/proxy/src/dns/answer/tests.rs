@@ -30,6 +30,7 @@ fn table(scope: Scope) -> Table {
         endpoints: [(db, vec![Arc::new(endpoints)])].into(),
         revoked: Arc::default(),
         bundles: BTreeMap::new(),
+        sidecars: BTreeMap::new(),
         token_keys: BTreeMap::new(),
     };
     Table::new(Arc::new(view), scope)

@@ -17,7 +17,7 @@ use crate::command::joined::node::pod::Pod;
 const LOOK: Duration = Duration::from_secs(3);
 
 /// The process whose network is the node's.
-const FIRST_OF_NODE: u32 = 1;
+pub(super) const FIRST_OF_NODE: u32 = 1;
 
 /// Keeps the guard.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_cni::{Answer, MOST, Question};
-use leno_host::{Netns, Reach, SocketFile};
+use leno_host::{KnownBy, Netns, Reach, SocketFile};
 use leno_model::view::{Pod, WorkloadId};
 use leno_model::{Code, Name, Namespace};
 use leno_proxy::follow::Placer;
@@ -24,10 +24,12 @@ const MOST_ASKED: usize = 64;
 const ASKING: Duration = Duration::from_secs(5);
 const PLACING: Duration = Duration::from_secs(15);
 
-/// A pod that the plugin asks about, and that is one of ours.
+/// A pod that the plugin asks about, and that is one of ours: to be served, or to have its capture kept.
 pub(super) struct Asked {
     pub(super) id: WorkloadId,
     pub(super) pod: Pod,
+    /// By what is known what its proxy sends, this one or one in it.
+    pub(super) known_by: KnownBy,
     pub(super) netns: Netns,
     /// Whether it is to be looked at alone.
     pub(super) is_check: bool,
@@ -148,14 +150,15 @@ async fn answer(
         is_check,
     } = read;
     let not_placed = |why: &str| refused(Code::H017, why);
-    let pod = match timeout(PLACING, placer.place(&arriving)).await {
+    let (pod, known_by) = match timeout(PLACING, placer.place(&arriving)).await {
         Err(_) => return not_placed("the control plane does not answer"),
         Ok(Err(why)) => return not_placed(&why),
         Ok(Ok(Placed::NotSeen)) => {
             return not_placed("the control plane has not seen this pod in the cluster yet");
         }
         Ok(Ok(Placed::Elsewhere)) => return Answer::Served(false),
-        Ok(Ok(Placed::Here(pod))) => pod,
+        Ok(Ok(Placed::Here(pod))) => (pod, KnownBy::Mark),
+        Ok(Ok(Placed::Beside(pod))) => (pod, KnownBy::User),
     };
     let opened =
         process.ok_or_else(|| io::Error::other("the kernel does not say which process asks"));
@@ -167,6 +170,7 @@ async fn answer(
     let question = Asked {
         id: arriving.id,
         pod,
+        known_by,
         netns,
         is_check,
         answer,

@@ -1,5 +1,5 @@
-//! One pod whose calls the proxy of its node carries: its network, the rules there, and the sockets that take what
-//! they lead to them.
+//! One pod into whose network the proxy of its node reaches: the rules there, and the sockets that take what they lead to
+//! them, unless a proxy in the pod has its own.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::command::joined::node::guarding::Sides;
+use crate::command::joined::node::guarding::{FIRST_OF_NODE, Sides};
 use crate::upkeep::{Repair, Upkeep};
 
 /// A pod that is captured.
@@ -27,9 +27,11 @@ pub(super) struct Pod {
     pub(super) veths: Vec<Veth>,
     /// Since when.
     pub(super) since: Instant,
+    /// Whether a view has told of it.
+    pub(super) is_told: bool,
     capture: PodCapture,
     upkeep: JoinHandle<()>,
-    /// Until the proxy takes what arrives there.
+    /// Until the proxy takes what arrives there; none where a proxy in the pod does.
     listeners: Option<PodListeners>,
     /// What tries whether what the pod sends comes, once it is served.
     proving: JoinSet<Infallible>,
@@ -59,15 +61,15 @@ impl NotTaken {
     }
 }
 
-/// What is captured of a pod in a mesh that treats unknown destinations so.
-pub(super) fn capture(pod: &view::Pod, unknown: Unknown) -> PodCapture {
+/// What is captured of a pod whose proxy is known so, in a mesh that treats unknown destinations so.
+pub(super) fn capture(pod: &view::Pod, known_by: KnownBy, unknown: Unknown) -> PodCapture {
     let left_out = pod.left_out.clone();
     PodCapture {
         skip_inbound: left_out.inbound,
         skip_outbound: left_out.outbound,
         skip_outbound_blocks: left_out.outbound_blocks,
         refuse_udp: unknown == Unknown::Refuse,
-        known_by: KnownBy::Mark,
+        known_by,
     }
 }
 
@@ -81,7 +83,14 @@ impl Pod {
         capture: PodCapture,
         heard: &mpsc::Sender<Heard>,
     ) -> Result<Self, NotTaken> {
-        let listeners = netns.within(PodListeners::open);
+        let of_node = Netns::of_process(FIRST_OF_NODE);
+        if of_node.map_err(|why| NotTaken::because(&why))? == netns {
+            return Err(NotTaken("it has the network of its node".to_owned()));
+        }
+        let listeners = match capture.known_by {
+            KnownBy::Mark => netns.within(PodListeners::open).map(Some),
+            KnownBy::User => Ok(None),
+        };
         let listeners = listeners.map_err(|why| NotTaken::because(&why))?;
         let veths = netns.within(veths);
         let veths = veths.map_err(|why| NotTaken::because(&why))?;
@@ -91,9 +100,10 @@ impl Pod {
             netns: Arc::new(netns),
             veths,
             since: Instant::now(),
+            is_told: false,
             capture,
             upkeep,
-            listeners: Some(listeners),
+            listeners,
             proving: JoinSet::new(),
         })
     }
@@ -134,7 +144,12 @@ impl Pod {
         }
     }
 
-    /// Whether the proxy takes what arrives there.
+    /// Whether a proxy in the pod carries its calls: of such a one the rules alone are kept.
+    pub(super) fn has_own_proxy(&self) -> bool {
+        self.capture.known_by == KnownBy::User
+    }
+
+    /// Whether a proxy takes what arrives there.
     pub(super) fn is_served(&self) -> bool {
         self.listeners.is_none()
     }
@@ -168,9 +183,13 @@ impl Pod {
         self.proving.spawn(prover.run());
     }
 
-    /// Captures nothing any more. Of a pod that has ended there is nothing left to release.
+    /// Captures nothing any more. Of a pod that has ended there is nothing left to release, and a proxy in a pod goes on as
+    /// long as that does.
     pub(super) fn release(self) {
         self.upkeep.abort();
+        if self.has_own_proxy() {
+            return;
+        }
         let table = self.capture.rules().table;
         let released = self.netns.within(|| {
             let netfilter = Netfilter::open()?;

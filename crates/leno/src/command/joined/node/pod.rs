@@ -84,7 +84,7 @@ impl Pod {
         heard: &mpsc::Sender<Heard>,
     ) -> Result<Self, NotTaken> {
         let of_node = Netns::of_process(FIRST_OF_NODE);
-        if of_node.map_err(|why| NotTaken::because(&why))? == netns {
+        if of_node.is_ok_and(|of_node| of_node == netns) {
             return Err(NotTaken("it has the network of its node".to_owned()));
         }
         let listeners = match capture.known_by {

@@ -1,7 +1,7 @@
 //! Pods with proxies of their own on nodes that have some, too: those load the packet rules and keep them, and nothing in a
 //! pod needs the right to.
 
-use leno_cluster::{Cluster, Placement};
+use leno_cluster::{Cluster, LENO, Placement};
 
 use crate::chaos::{Asking, LOAD, cart, flush_often, proxies, strangers, until_told};
 use crate::sidecar::{get, on_the_node, shop, until_ready};
@@ -80,6 +80,68 @@ fn nothing_in_a_pod_has_a_right_and_what_is_refused_stays_refused() {
     all_ready();
     cluster.until("web gets what it may get", allowed).unwrap();
 }
+
+#[test]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
+fn checks_over_https_and_by_a_connection_get_in_where_nobody_may_call() {
+    let cluster = Cluster::for_leno().unwrap();
+    cluster.install_leno(Placement::Node).unwrap();
+    for placement in [Placement::Sidecar, Placement::Node] {
+        let namespace = format!("by-{}", placement.name());
+        let checked = CHECKED.replace("MODE", placement.name());
+        let checked = checked.replace("LENO", LENO);
+        cluster
+            .apply(&checked.replace("NAMESPACE", &namespace))
+            .unwrap();
+        until_ready(&cluster, &namespace, "vault");
+    }
+}
+
+/// What speaks TLS itself, is checked by it and by a connection, and is to be called by nobody: somebody's control plane.
+const CHECKED: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: NAMESPACE, labels: {leno.dev/dataplane-mode: MODE}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: vault, namespace: NAMESPACE}
+spec: {selector: {app: vault}, ports: [{name: https, port: 443, targetPort: https}]}
+---
+apiVersion: leno.dev/v1alpha1
+kind: AccessPolicy
+metadata: {name: vault, namespace: NAMESPACE}
+spec: {targetRefs: [{kind: Service, name: vault}], mtls: Strict, default: Deny}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: mesh, namespace: NAMESPACE}
+data:
+  mesh.yaml: |
+    {apiVersion: leno.dev/v1alpha1, kind: Mesh, metadata: {name: vault}, spec: {trustDomain: vault.local}}
+    ---
+    {apiVersion: leno.dev/v1alpha1, kind: MeshPeer, metadata: {name: bank},
+     spec: {trustDomain: bank.local, endpoint: {url: 'https://bank.local/bundle', profile: Web}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: vault, namespace: NAMESPACE}
+spec:
+  selector: {matchLabels: {app: vault}}
+  template:
+    metadata: {labels: {app: vault}}
+    spec:
+      volumes: [{name: state, emptyDir: {}}, {name: mesh, configMap: {name: mesh}}]
+      containers:
+      - name: app
+        image: LENO
+        args: [control, --listen, '[::]:8443', --data, /state/control, --socket, /state/socket, --watch, /mesh,
+               --metrics, '127.0.0.1:8080']
+        ports: [{name: https, containerPort: 8443}]
+        startupProbe: {periodSeconds: 1, failureThreshold: 60, tcpSocket: {port: https}}
+        readinessProbe: {periodSeconds: 1, httpGet: {scheme: HTTPS, path: /bundle, port: https}}
+        volumeMounts: [{name: state, mountPath: /state}, {name: mesh, mountPath: /mesh/mesh.yaml, subPath: mesh.yaml}]
+";
 
 /// Whether the proxy of the node has said so.
 fn proxy_says(cluster: &Cluster, what: &str) -> Option<()> {

@@ -45,7 +45,8 @@ object! {
     }
 
     /// Somebody who administers the mesh from another host.
-    pub struct Administrator checked by names_one {
+    pub struct Administrator checked by names_one
+        where "has(self.person) != has(self.identity)" else "one of person and identity is expected" {
         /// A person, by the name in the certificate: `leno token create --person`.
         pub person: Option<Name> = "person";
         /// A program: `namespace/account` in our own trust domain, or a whole SPIFFE ID.
@@ -70,7 +71,9 @@ object! {
     }
 
     /// Somebody whose tokens prove who a proxy is that joins: a CI system, a cloud, a cluster.
-    pub struct TokenIssuer checked by keys_have_one_source {
+    pub struct TokenIssuer checked by keys_have_one_source
+        where "!has(self.keysUrl) || !has(self.keysFile)" else "keysUrl and keysFile cannot both be said"
+        where "has(self.keysUrl) || has(self.keysFile) || isURL(self.issuer)" else "an issuer that is no URL cannot be asked for its keys: say keysUrl or keysFile" {
         /// What workloads call it.
         pub name: Name = "name";
         /// What its tokens say of it (`iss`).
@@ -88,7 +91,8 @@ object! {
     }
 
     /// Who signs the intermediate by which the control plane signs certificates: one of these.
-    pub struct MeshCa checked by one_signs {
+    pub struct MeshCa checked by one_signs
+        where "[has(self.files), has(self.vault), has(self.certManager), has(self.kubernetes)].filter(it, it).size() == 1" else "one of files, vault, certManager and kubernetes is expected" {
         /// An intermediate in files beside the control plane. Whoever puts newer ones in their place
         /// need tell nobody.
         pub files: Option<CaFiles> = "files";
@@ -129,7 +133,9 @@ object! {
     }
 
     /// A secrets engine `pki`, and how it is asked.
-    pub struct Vault checked by vault_is_asked_well {
+    pub struct Vault checked by vault_is_asked_well
+        where "has(self.tokenFile) != has(self.kubernetes)" else "one of tokenFile and kubernetes is expected"
+        where "!has(self.rootsFile) || self.address.startsWith('https://')" else "rootsFile means nothing where the address is not https" {
         /// The server, as the control plane reaches it: `https://vault:8200`. Plain http is for the
         /// control plane's own host alone.
         pub address: Arc<str> = "address" [length(1, 2048), form(form::http_url)];
@@ -173,7 +179,8 @@ object! {
     }
 
     /// A collector that understands OTLP, and what it gets.
-    pub struct Collector checked by roots_are_for_https {
+    pub struct Collector checked by roots_are_for_https
+        where "!has(self.rootsFile) || self.endpoint.startsWith('https://')" else "rootsFile means nothing where the endpoint is not https" {
         /// Its URL, as each proxy reaches it: `http://otel:4317`.
         pub endpoint: Arc<str> = "endpoint" [length(1, 2048), form(form::http_url)];
         /// What is spoken to it.
@@ -191,7 +198,9 @@ object! {
     }
 
     /// How certificates are issued.
-    pub struct Certificates checked by lifetimes_nest {
+    pub struct Certificates checked by lifetimes_nest
+        where "!has(self.intermediateLifetime) || duration(self.intermediateLifetime) - (has(self.lifetime) ? duration(self.lifetime) : duration('24h')) >= (has(self.lifetime) ? duration(self.lifetime) : duration('24h'))" else "intermediateLifetime must be at least 2 times lifetime"
+        where "!has(self.rootLifetime) || duration(self.rootLifetime) - (has(self.lifetime) ? duration(self.lifetime) : duration('24h')) - (has(self.lifetime) ? duration(self.lifetime) : duration('24h')) - (has(self.lifetime) ? duration(self.lifetime) : duration('24h')) - (has(self.lifetime) ? duration(self.lifetime) : duration('24h')) >= (has(self.lifetime) ? duration(self.lifetime) : duration('24h'))" else "rootLifetime must be at least 5 times lifetime" {
         /// How long a workload's certificate is valid, at least a minute; it is renewed at half of that.
         pub lifetime: Duration = "lifetime" [range(60_000, i64::MAX)]
             or Duration::from_secs(24 * 3600), as "24h";
@@ -384,7 +393,9 @@ fn roots_are_for_https(collector: &Collector, reader: &mut Reader<'_>) {
 
 object! {
     /// Something that runs: instances that answer calls, or a command that starts one.
-    pub struct MeshWorkloadSpec checked by runs_here_or_there {
+    pub struct MeshWorkloadSpec checked by runs_here_or_there
+        where "!has(self.identity) || !has(self.run) && !has(self.serviceAccount) && !has(self.attestation)" else "run, serviceAccount and attestation mean nothing for what runs in another mesh (identity)"
+        where "!has(self.identity) || self.identity.startsWith('spiffe://')" else "what runs in another mesh is named by its whole SPIFFE ID" {
         /// The command that `leno up` starts.
         pub run: Option<Run> = "run";
         /// Whom it acts as, in its namespace. Without it, an account of its own name.
@@ -427,7 +438,8 @@ object! {
     }
 
     /// A process, by what is demanded of it.
-    pub struct Process checked by somebody_is_meant {
+    pub struct Process checked by somebody_is_meant
+        where "has(self.user) || has(self.group)" else "say user or group: whoever may start a program can make it do anything, so that a path or a hash alone lets every user of the host in" {
         /// The user it runs as, by number.
         pub user: Option<u32> = "user";
         /// The group it runs as, by number.

@@ -10,7 +10,11 @@ use crate::form;
 object! {
     /// Another trust domain whose identities are believed here: that of another mesh, or of SPIRE. What its
     /// callers may do, AccessPolicies say: a default of `Allow` is not about them.
-    pub struct MeshPeerSpec checked by keys_can_be_had {
+    pub struct MeshPeerSpec checked by keys_can_be_had
+        where "has(self.bundle) || has(self.endpoint)" else "one of bundle and endpoint is expected: nothing proves its identities else"
+        where "!has(self.endpoint) || !has(self.bundle) || !has(self.bundle.file)" else "a file is looked at again and again itself: say inline here, or leave the endpoint out"
+        where "!has(self.endpoint) || self.endpoint.profile != 'Spiffe' || has(self.bundle)" else "the first connection to an endpoint that proves itself by SPIFFE needs a bundle: `leno certs bundle` of the other mesh prints it"
+        where "!has(self.endpoint) || !has(self.endpoint.spiffeId) || self.endpoint.spiffeId.startsWith('spiffe://' + self.trustDomain + '/')" else "an endpoint is believed to speak for its own trust domain alone" {
         /// Whose identities are believed, and nobody else's, whatever its keys sign.
         pub trust_domain: TrustDomain = "trustDomain";
         /// Its keys as they are known beforehand: for good, or until the endpoint has told newer ones.
@@ -20,7 +24,8 @@ object! {
     }
 
     /// Keys of a trust domain, as a SPIFFE bundle: one of these.
-    pub struct PeerBundle checked by bundle_is_one {
+    pub struct PeerBundle checked by bundle_is_one
+        where "has(self.inline) != has(self.file)" else "one of inline and file is expected" {
         /// The bundle itself, as `leno certs bundle` prints it.
         pub inline: Option<Arc<str>> = "inline" [length(2, 131_072)];
         /// A file beside the control plane, looked at again and again.
@@ -28,7 +33,10 @@ object! {
     }
 
     /// A SPIFFE bundle endpoint.
-    pub struct PeerEndpoint checked by endpoint_is_proven {
+    pub struct PeerEndpoint checked by endpoint_is_proven
+        where "self.url.startsWith('https://')" else "whoever stands on the way could put in keys of his own: say https://"
+        where "(self.profile == 'Spiffe') == has(self.spiffeId)" else "spiffeId says who an endpoint must be that proves itself by SPIFFE, and nothing of another"
+        where "self.profile != 'Spiffe' || !has(self.rootsFile)" else "rootsFile means nothing where the bundle of the trust domain proves the endpoint" {
         /// Its URL, as the control plane reaches it: `https://control.bank.example:15012/bundle`. Whoever is
         /// led elsewhere from there does not follow.
         pub url: Arc<str> = "url" [length(1, 2048), form(form::http_url)];

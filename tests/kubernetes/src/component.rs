@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Programs;
 use crate::images::PAUSE;
-use crate::inside::NODE_IP;
+use crate::inside::{NODE_IP, NODE_IP6};
 use crate::sandbox::Component;
 
 /// What components are told about the cluster that they make.
@@ -115,7 +115,7 @@ impl Plan<'_> {
                 format!("--client-ca-file={}", self.pki("ca.pem")),
                 "--authorization-mode=Node,RBAC".to_owned(),
                 "--allow-privileged=true".to_owned(),
-                "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+                "--service-cluster-ip-range=10.96.0.0/16,fd00:96::/112".to_owned(),
                 format!("--service-account-issuer={issuer}"),
                 format!("--service-account-key-file={}", self.pki("tokens.pub")),
                 format!(
@@ -135,7 +135,7 @@ impl Plan<'_> {
                 "--use-service-account-credentials".to_owned(),
                 // The first block is the first node's, as its CNI has it.
                 "--allocate-node-cidrs".to_owned(),
-                "--cluster-cidr=10.244.0.0/16".to_owned(),
+                "--cluster-cidr=10.244.0.0/16,fd00:244::/56".to_owned(),
                 format!("--root-ca-file={}", self.pki("ca.pem")),
                 format!(
                     "--service-account-private-key-file={}",
@@ -175,7 +175,7 @@ impl Plan<'_> {
                 self.kubeconfig("kubelet"),
                 format!("--config={}", self.folder.join("kubelet.json").display()),
                 format!("--hostname-override={NODE}"),
-                format!("--node-ip={NODE_IP}"),
+                format!("--node-ip={NODE_IP},{NODE_IP6}"),
             ],
         )
     }
@@ -288,8 +288,8 @@ fn network() -> Value {
                 "hairpinMode": true,
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{"subnet": "10.244.0.0/24"}]],
-                    "routes": [{"dst": "0.0.0.0/0"}],
+                    "ranges": [[{"subnet": "10.244.0.0/24"}], [{"subnet": "fd00:244::/64"}]],
+                    "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
                 },
             },
             {"type": "portmap", "capabilities": {"portMappings": true}},

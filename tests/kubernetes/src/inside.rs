@@ -18,6 +18,9 @@ use crate::sandbox::{Component, Kind, LOGS, Told};
 /// The address of a node on its network, to which nothing leads from outside.
 pub(crate) const NODE_IP: &str = "172.30.0.10";
 
+/// Its address of the other family.
+pub(crate) const NODE_IP6: &str = "fd00:30::10";
+
 /// Serves a sandbox of a kind as its first process, until standard input ends.
 pub fn serve(kind: &str, folder: &Path) -> io::Result<()> {
     let kind = Kind::named(kind).ok_or_else(|| io::Error::other("there is no such kind"))?;
@@ -91,6 +94,9 @@ fn become_a_host(folder: &Path) -> io::Result<()> {
         "ip",
         &["address", "add", &format!("{NODE_IP}/24"), "dev", "uplink"],
     )?;
+    let address = format!("{NODE_IP6}/64");
+    let at_once = ["address", "add", &address, "dev", "uplink", "nodad"];
+    run("ip", &at_once)?;
     run("ip", &["link", "set", "uplink", "up"])?;
     // It leads nowhere. Without one, the kernel refuses a Service's address before kube-proxy's rules are asked.
     run(
@@ -105,7 +111,19 @@ fn become_a_host(folder: &Path) -> io::Result<()> {
             "uplink",
         ],
     )?;
-    fs::write("/proc/sys/net/ipv4/ip_forward", "1")
+    let nowhere = [
+        "-6",
+        "route",
+        "add",
+        "default",
+        "via",
+        "fd00:30::1",
+        "dev",
+        "uplink",
+    ];
+    run("ip", &nowhere)?;
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+    fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
 }
 
 /// Lets files stand for settings of the kernel that a kubelet makes and that no namespace has to itself.

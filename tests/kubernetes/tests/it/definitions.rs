@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 
 use leno_cluster::{Cluster, Tier};
 
-/// A policy of this kind that says so.
-fn policy(kind: &str, spec: &str) -> String {
+/// An object of this kind that says so.
+fn object(kind: &str, spec: &str) -> String {
+    let place = match kind {
+        "Mesh" | "MeshPeer" => "",
+        _ => ", namespace: default",
+    };
     format!(
-        "apiVersion: leno.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: cart, namespace: default}}\nspec: {spec}\n"
+        "apiVersion: leno.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: cart{place}}}\nspec: {spec}\n"
     )
 }
 
 /// What is broken, and what of it the API server says.
-const BROKEN: [(&str, &str, &str); 12] = [
+const BROKEN: [(&str, &str, &str); 20] = [
     (
         "AccessPolicy",
         "{rules: [{callers: [{}]}]}",
@@ -71,6 +75,47 @@ const BROKEN: [(&str, &str, &str); 12] = [
         "{timeouts: {request: '10'}}",
         "should match",
     ),
+    (
+        "Mesh",
+        "{ca: {files: {chain: /chain, key: /key}, kubernetes: {signer: a.b/c, rootFile: /root}}}",
+        "one of files, vault, certManager and kubernetes is expected",
+    ),
+    (
+        "Mesh",
+        "{certificates: {intermediateLifetime: 36h}}",
+        "intermediateLifetime must be at least 2 times lifetime",
+    ),
+    (
+        "Mesh",
+        "{tokenIssuers: [{name: ci, issuer: ci, audiences: [leno]}]}",
+        "an issuer that is no URL cannot be asked for its keys",
+    ),
+    (
+        "Mesh",
+        "{administration: [{role: Viewer}]}",
+        "one of person and identity is expected",
+    ),
+    (
+        "MeshPeer",
+        "{trustDomain: bank.example}",
+        "one of bundle and endpoint is expected",
+    ),
+    (
+        "MeshPeer",
+        "{trustDomain: bank.example, bundle: {inline: '{}'}, \
+         endpoint: {url: 'https://bank', profile: Spiffe, spiffeId: 'spiffe://bank.example.org/a'}}",
+        "an endpoint is believed to speak for its own trust domain alone",
+    ),
+    (
+        "MeshWorkload",
+        "{run: {command: [cart]}, identity: 'spiffe://bank.example/ns/a/sa/b'}",
+        "mean nothing for what runs in another mesh",
+    ),
+    (
+        "MeshWorkload",
+        "{attestation: {processes: [{path: /bin/cart}]}}",
+        "say user or group",
+    ),
 ];
 
 #[test]
@@ -78,7 +123,7 @@ fn what_is_broken_is_refused_and_what_people_are_shown_is_not() {
     let cluster = Cluster::start(Tier::Api).unwrap();
     cluster.define_all().unwrap();
     for (kind, spec, message) in BROKEN {
-        let refused = cluster.apply(&policy(kind, spec)).unwrap_err().to_string();
+        let refused = cluster.apply(&object(kind, spec)).unwrap_err().to_string();
         assert!(refused.contains(message), "{spec}: {refused}");
     }
     let documents = examples();

@@ -112,7 +112,8 @@ fn is_asked_from_outside(cluster: &Cluster) {
     let log = cluster.folder().join("page.log");
     let mut dashboard = cluster.leno(&["dashboard", "--context", "kubeconfig"]);
     let page = Process::start(&mut dashboard, &log);
-    let told = page.until_says(&["Page", "until Ctrl-C"]);
+    page.until_says(&["until Ctrl-C"]);
+    let told = page.log();
     let url = told
         .split_whitespace()
         .find(|word| word.starts_with("http"));

@@ -40,7 +40,8 @@ pub(crate) fn shop(placement: Placement) -> String {
         &account("web"),
         &account("mail"),
         "---\napiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n\
-         spec: {selector: {app: cart}, ports: [{name: http, port: 80, targetPort: http}]}\n",
+         spec:\n  ipFamilyPolicy: RequireDualStack\n  selector: {app: cart}\n  \
+         ports: [{name: http, port: 80, targetPort: http}]\n",
         "---\napiVersion: leno.dev/v1alpha1\nkind: AccessPolicy\nmetadata: {name: cart, namespace: shop}\n\
          spec:\n  targetRefs: [{kind: Service, name: cart}]\n  mtls: Strict\n  default: Deny\n  \
          rules: [{callers: [{identity: shop/web}], requests: [{paths: [{value: /items}]}]}]\n",
@@ -74,6 +75,25 @@ pub(crate) fn get(cluster: &Cluster, namespace: &str, from: &str, url: &str) -> 
     let exec = ["exec", "-n", namespace, &deployment, "-c", "app", "--"];
     let told = cluster.ask(&[&exec[..], &["/pod", "get", url]].concat());
     told.unwrap_or_else(|failed| failed.to_string())
+}
+
+/// The two addresses of an object, one of each family, as they stand in a URL.
+fn addresses(cluster: &Cluster, kind: &str, name: &str, path: &str) -> Vec<String> {
+    let path = format!("jsonpath={path}");
+    let told = cluster
+        .ask(&["get", kind, name, "-n", "shop", "-o", &path])
+        .unwrap();
+    let words = told
+        .split(|it: char| " [],\"".contains(it))
+        .filter(|word| !word.is_empty());
+    let addresses: Vec<_> = words
+        .map(|ip| match ip.contains(':') {
+            true => format!("[{ip}]"),
+            false => ip.to_owned(),
+        })
+        .collect();
+    assert_eq!(addresses.len(), 2, "{told}");
+    addresses
 }
 
 pub(crate) fn until_ready(cluster: &Cluster, namespace: &str, deployment: &str) {
@@ -116,6 +136,41 @@ pub(crate) fn pods_call_each_other(placement: Placement) {
     // Whoever has no proxy proves nothing.
     let stranger = get(&cluster, "outside", "stranger", "http://cart.shop:80/items");
     assert!(stranger.contains("the call came in plain"), "{stranger}");
+    for address in addresses(&cluster, "service", "cart", "{.spec.clusterIPs}") {
+        let by_address = |who: &str, path: &str| {
+            get(&cluster, "shop", who, &format!("http://{address}:80{path}"))
+        };
+        let may = || {
+            by_address("web", "/items")
+                .starts_with("cart-")
+                .then_some(())
+        };
+        cluster
+            .until("web gets it over either family", may)
+            .unwrap();
+        let path = by_address("web", "/secret");
+        assert!(
+            path.contains("shop/web may not GET /secret"),
+            "{address}: {path}"
+        );
+    }
+    let pod = ["get", "pod", "-n", "shop", "-l", "app=cart", "-o", "name"];
+    let pods = cluster.ask(&pod).unwrap();
+    let pod = pods.lines().next().unwrap().trim_start_matches("pod/");
+    for address in addresses(&cluster, "pod", pod, "{.status.podIPs[*].ip}") {
+        // Past the Service, and past all proxies but its own.
+        let url = format!("http://{address}:8080/items");
+        let other = get(&cluster, "shop", "mail", &url);
+        assert!(
+            other.contains("shop/mail may not GET /items"),
+            "{address}: {other}"
+        );
+        let stranger = get(&cluster, "outside", "stranger", &url);
+        assert!(
+            stranger.contains("the call came in plain"),
+            "{address}: {stranger}"
+        );
+    }
     // A pod's own node checks its health, though it proves nothing: the Deployment became ready.
     let probes = inside(&cluster, &["check", "-n", "shop"]);
     assert!(probes.contains("no problem"), "{probes}");

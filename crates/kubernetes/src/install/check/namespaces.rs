@@ -2,7 +2,10 @@
 //! through.
 
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPort, NetworkPolicySpec};
+use k8s_openapi::api::networking::v1::{
+    NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{Api, ListParams, PartialObjectMeta};
 use leno_model::Code;
@@ -32,9 +35,7 @@ impl Cluster {
             let name = namespace.metadata.name.as_deref().unwrap_or_default();
             let policies = Api::<NetworkPolicy>::namespaced(self.client.clone(), name);
             match policies.list(&ListParams::default()).await {
-                Ok(policies) => checked
-                    .problems
-                    .extend(policies.items.iter().filter_map(shuts)),
+                Ok(policies) => checked.problems.extend(shut(&policies.items)),
                 Err(why) => {
                     let what = "networkpolicies.networking.k8s.io";
                     return checked.problems.push(unseen(what, &why));
@@ -99,45 +100,104 @@ fn forbids_capture(namespace: &PartialObjectMeta<Namespace>) -> Option<Problem> 
     })
 }
 
-/// What of a policy calls of the mesh do not get through.
-fn shuts(policy: &NetworkPolicy) -> Option<Problem> {
-    let spec = policy.spec.as_ref()?;
-    let message = told(spec)?;
-    let (namespace, name) = (&policy.metadata.namespace, &policy.metadata.name);
-    let (namespace, name) = (namespace.as_deref()?, name.as_deref()?);
-    Some(Problem {
-        object: Some(format!("NetworkPolicy {namespace}/{name}")),
-        next: Some(format!("kubectl edit networkpolicy {name} -n {namespace}")),
-        ..Problem::warning(
-            Code::K013,
-            message,
-            "the network drops these callers' calls by the mesh",
-        )
+/// What of a namespace's policies calls of the mesh do not get through. What one of them opens to all of its pods, and
+/// for everybody, is open whatever others say.
+fn shut(policies: &[NetworkPolicy]) -> impl Iterator<Item = Problem> {
+    let specs = || policies.iter().filter_map(|policy| policy.spec.as_ref());
+    let open = Way::ALL.map(|way| specs().any(|spec| way.is_opened_to_all(spec)));
+    policies.iter().filter_map(move |policy| {
+        let ways = Way::ALL.into_iter().zip(open);
+        let spec = policy.spec.as_ref()?;
+        let missing = ways.filter(|(way, is_open)| !is_open && way.is_shut(spec));
+        let missing: Vec<_> = missing.map(|(way, _)| way.told()).collect();
+        let (namespace, name) = (&policy.metadata.namespace, &policy.metadata.name);
+        let (namespace, name) = (namespace.as_deref()?, name.as_deref()?);
+        let message = format!("it does not allow {}", missing.join(", "));
+        (!missing.is_empty()).then(|| Problem {
+            object: Some(format!("NetworkPolicy {namespace}/{name}")),
+            next: Some(format!("kubectl edit networkpolicy {name} -n {namespace}")),
+            ..Problem::warning(
+                Code::K013,
+                message,
+                "the network drops these callers' calls by the mesh",
+            )
+        })
     })
 }
 
-fn told(spec: &NetworkPolicySpec) -> Option<String> {
-    let inbound = spec.ingress.iter().flatten();
-    let inbound: Vec<_> = inbound.map(|rule| rule.ports.as_deref()).collect();
-    let outbound = spec.egress.iter().flatten();
-    let outbound: Vec<_> = outbound.map(|rule| rule.ports.as_deref()).collect();
-    let is_shut = |rules: &[Option<&[NetworkPolicyPort]>], port| {
-        let mut calls = rules.iter().filter(|ports| is_about_calls(**ports));
-        calls.any(|ports| !lets_through(*ports, port))
-    };
-    let mut missing = Vec::new();
-    if is_shut(&inbound, TUNNEL) {
-        missing.push(format!("ingress to port {TUNNEL}"));
+/// A way that proxies take through a network.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// What others call.
+    In,
+    /// What is called of others.
+    Out,
+    /// Where proxies get what they need.
+    ToControl,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::In, Self::Out, Self::ToControl];
+
+    fn told(self) -> String {
+        match self {
+            Self::In => format!("ingress to port {TUNNEL}"),
+            Self::Out => format!("egress to port {TUNNEL}"),
+            Self::ToControl => format!("egress to port {CONTROL} of leno-system"),
+        }
     }
-    if is_shut(&outbound, TUNNEL) {
-        missing.push(format!("egress to port {TUNNEL}"));
+
+    fn port(self) -> i32 {
+        match self {
+            Self::In | Self::Out => TUNNEL,
+            Self::ToControl => CONTROL,
+        }
     }
-    // One rule that lets it out is enough: there is one control plane.
-    let some = outbound.iter().any(|ports| lets_through(*ports, CONTROL));
-    if !outbound.is_empty() && !some {
-        missing.push(format!("egress to port {CONTROL} of leno-system"));
+
+    /// The rules of a policy about it: the ports that each is about, and whether it is for everybody.
+    fn rules(self, spec: &NetworkPolicySpec) -> Vec<(Option<&[NetworkPolicyPort]>, bool)> {
+        let is_all = |peers: &Option<Vec<NetworkPolicyPeer>>| {
+            peers.as_ref().is_none_or(|peers| peers.is_empty())
+        };
+        match self {
+            Self::In => {
+                let rules = spec.ingress.iter().flatten();
+                let rules = rules.map(|rule| (rule.ports.as_deref(), is_all(&rule.from)));
+                rules.collect()
+            }
+            Self::Out | Self::ToControl => {
+                let rules = spec.egress.iter().flatten();
+                let rules = rules.map(|rule| (rule.ports.as_deref(), is_all(&rule.to)));
+                rules.collect()
+            }
+        }
     }
-    (!missing.is_empty()).then(|| format!("it does not allow {}", missing.join(", ")))
+
+    /// Whether a policy lets others through and not this.
+    fn is_shut(self, spec: &NetworkPolicySpec) -> bool {
+        let rules = self.rules(spec);
+        let mut rules = rules.iter();
+        match self {
+            Self::In | Self::Out => {
+                rules.any(|(ports, _)| is_about_calls(*ports) && !lets_through(*ports, TUNNEL))
+            }
+            // One rule that lets it out is enough: there is one control plane.
+            Self::ToControl => {
+                rules.len() > 0 && !rules.any(|(ports, _)| lets_through(*ports, CONTROL))
+            }
+        }
+    }
+
+    /// Whether a policy lets it through for each pod of its namespace, and for everybody.
+    fn is_opened_to_all(self, spec: &NetworkPolicySpec) -> bool {
+        let is_of_all = spec
+            .pod_selector
+            .as_ref()
+            .is_none_or(|it| *it == LabelSelector::default());
+        let rules = self.rules(spec);
+        let mut rules = rules.iter();
+        is_of_all && rules.any(|(ports, is_all)| *is_all && lets_through(*ports, self.port()))
+    }
 }
 
 /// Whether a rule of these ports lets through what the mesh carries: something of TCP, beside names.
@@ -173,8 +233,39 @@ mod tests {
 
     use super::*;
 
+    /// What is said of the first of a namespace's policies.
+    fn said_beside(specs: &[Value]) -> String {
+        let policy = |spec: &Value| {
+            let metadata = json!({"name": "web", "namespace": "shop"});
+            serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+        };
+        let policies: Vec<NetworkPolicy> = specs.iter().map(policy).collect();
+        shut(&policies)
+            .next()
+            .map_or_else(String::new, |it| it.message)
+    }
+
     fn said(spec: Value) -> String {
-        told(&serde_json::from_value(spec).unwrap()).unwrap_or_default()
+        said_beside(&[spec])
+    }
+
+    #[test]
+    fn what_one_policy_opens_to_all_pods_is_open_whatever_others_say() {
+        let web = json!({"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"ports": [{"port": 8080}]}]});
+        let beside = |other: Value| said_beside(&[web.clone(), other]);
+        let tunnel = json!([{"port": 15008}]);
+        assert_eq!(
+            beside(json!({"podSelector": {}, "ingress": [{"ports": tunnel}]})),
+            ""
+        );
+        let shut = "it does not allow ingress to port 15008";
+        for other in [
+            json!({"podSelector": {}, "ingress": [{"ports": tunnel, "from": [{"podSelector": {}}]}]}),
+            json!({"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"ports": tunnel}]}),
+            json!({"podSelector": {}, "egress": [{"ports": tunnel}]}),
+        ] {
+            assert_eq!(beside(other.clone()), shut, "{other}");
+        }
     }
 
     #[test]

@@ -33,8 +33,7 @@ pub(crate) struct Everywhere {
 
 /// Reads the oldest `Mesh` object, and notes the others.
 pub(crate) fn everywhere(resources: &Resources, notes: &mut Notes) -> Everywhere {
-    let age = |mesh: &&Object<MeshSpec>| (mesh.meta.created.is_none(), mesh.meta.created);
-    let Some(first) = resources.meshes.iter().min_by_key(age) else {
+    let Some(first) = oldest(resources) else {
         return unsaid();
     };
     for mesh in resources
@@ -49,6 +48,12 @@ pub(crate) fn everywhere(resources: &Resources, notes: &mut Notes) -> Everywhere
         );
     }
     said_by(first)
+}
+
+/// The `Mesh` object that holds.
+pub(crate) fn oldest(resources: &Resources) -> Option<&Object<MeshSpec>> {
+    let age = |mesh: &&Object<MeshSpec>| (mesh.meta.created.is_none(), mesh.meta.created);
+    resources.meshes.iter().min_by_key(age)
 }
 
 fn unsaid() -> Everywhere {

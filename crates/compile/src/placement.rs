@@ -1,30 +1,54 @@
 //! Where the proxy of a pod is: in the pod, on its node, or nowhere.
 
-use alloc::{collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use core::fmt::Display;
 
 use leno_model::view::access::IpBlock;
-use leno_model::view::{self, LeftOut, WorkloadId};
-use leno_model::{Code, Namespace, Notes, Ports};
-use leno_resources::Resources;
+use leno_model::view::{self, LeftOut, OwnProcess, WorkloadId};
+use leno_model::{Code, Namespace, Notes, Origin, Ports};
+use leno_resources::mesh::{MeshKubernetes, PodIsolation};
 use leno_resources::pod::{
-    MODE, NODE, Pod, Pods, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+    ISOLATION, MODE, NODE, OWN_PROCESS, Pod, Pods, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS,
+    SKIP_OUTBOUND_PORTS,
 };
+use leno_resources::{Outline, Resources};
 
+use crate::everywhere::oldest;
 use crate::finding::{self, Complete as _};
 use crate::mesh::Sidecars;
 
 /// How pods are to take part in the mesh.
-pub(crate) struct Modes<'a>(BTreeMap<&'a str, &'a str>);
+pub(crate) struct Modes<'a> {
+    by_namespace: BTreeMap<&'a str, &'a str>,
+    /// What the mesh says of pods.
+    said: Option<&'a MeshKubernetes>,
+    /// Where it asks for a process for each pod, if it does.
+    isolates: Option<Origin>,
+}
 
 impl<'a> Modes<'a> {
-    /// As their namespaces say.
+    /// As their namespaces and the mesh say.
     pub(crate) fn of(resources: &'a Resources) -> Self {
-        let said = resources.namespaces.iter().filter_map(|namespace| {
+        let by_namespace = resources.namespaces.iter().filter_map(|namespace| {
             let mode = namespace.meta.labels.get(MODE)?;
             Some((namespace.meta.name.as_str(), &**mode))
         });
-        Self(said.collect())
+        let mesh = oldest(resources);
+        let spec = mesh.and_then(|mesh| mesh.spec.partly());
+        let said = spec.and_then(|spec| spec.kubernetes.as_ref()?.sound());
+        let isolates = said.is_some_and(|said| said.isolation == PodIsolation::Pod);
+        let isolates = mesh.filter(|_| isolates);
+        Self {
+            by_namespace: by_namespace.collect(),
+            said,
+            isolates: isolates.map(|mesh| mesh.origin("/spec/kubernetes/isolation")),
+        }
     }
 
     /// How a pod is to: as it says itself, else as its namespace says.
@@ -45,7 +69,7 @@ impl<'a> Modes<'a> {
         'a: 'p,
     {
         let own = labels.get(MODE).map(|mode| &**mode);
-        own.or_else(|| self.0.get(namespace?.as_str()).copied())
+        own.or_else(|| self.by_namespace.get(namespace?.as_str()).copied())
     }
 
     /// What the proxy of its node needs to know of a pod, if that is to carry its calls. A pod that was made with a
@@ -53,8 +77,29 @@ impl<'a> Modes<'a> {
     pub(crate) fn of_node(&self, pod: &Pod) -> Option<Arc<view::Pod>> {
         let has_other = pod.has_proxy || pod.is_on_host;
         let is_of_node = !has_other && self.mode(pod) == Some(NODE);
-        is_of_node.then(|| reached(pod))
+        is_of_node.then(|| reached(pod, self.own_process(pod)))
     }
+
+    /// The process of its own that a pod gets: as it asks for itself, else as the mesh says.
+    fn own_process(&self, pod: &Pod) -> Option<OwnProcess> {
+        let asks = pod.meta.annotations.get(ISOLATION);
+        let asks = asks.filter(|value| ***value == *OWN_PROCESS);
+        let origin = match asks {
+            Some(_) => Outline::from(pod).origin(&pointer(ISOLATION)),
+            None => self.isolates.clone()?,
+        };
+        let said = self.said.and_then(|said| said.pod_process.as_ref());
+        Some(OwnProcess {
+            memory_mib: said.map_or(OwnProcess::MEMORY_MIB, |said| said.memory_mib),
+            cpu_milli: said.and_then(|said| said.cpu_milli),
+            origin,
+        })
+    }
+}
+
+/// Where an annotation stands in an object.
+fn pointer(annotation: &str) -> String {
+    format!("/metadata/annotations/{}", annotation.replace('/', "~1"))
 }
 
 /// The pods of each node that have proxies of their own.
@@ -67,7 +112,7 @@ pub(crate) fn sidecars(pods: &Pods) -> Sidecars {
                 name: name.clone(),
             };
             let of_node = sidecars.entry(node.clone()).or_default();
-            Arc::make_mut(of_node).insert(id, reached(pod));
+            Arc::make_mut(of_node).insert(id, reached(pod, None));
         }
     }
     sidecars
@@ -89,7 +134,7 @@ pub(crate) fn turn(sidecars: &mut Sidecars, id: &WorkloadId, was: Option<&Pod>, 
     }
     if let (Some(node), Some(pod)) = (node(is), is) {
         let of_node = sidecars.entry(node).or_default();
-        Arc::make_mut(of_node).insert(id.clone(), reached(pod));
+        Arc::make_mut(of_node).insert(id.clone(), reached(pod, None));
     }
 }
 
@@ -99,10 +144,11 @@ fn has_own_proxy(pod: &Pod) -> bool {
 }
 
 /// What the proxy of its node needs to know of a pod to reach into its network.
-fn reached(pod: &Pod) -> Arc<view::Pod> {
+fn reached(pod: &Pod, own_process: Option<OwnProcess>) -> Arc<view::Pod> {
     Arc::new(view::Pod {
         uid: pod.uid.clone(),
         left_out: left_out(pod, |_, _| {}),
+        own_process,
     })
 }
 
@@ -112,12 +158,21 @@ pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
     let annotated = pods.values().filter(|pod| !pod.meta.annotations.is_empty());
     let is_captured = |pod: &&Arc<Pod>| has_own_proxy(pod) || modes.of_node(pod).is_some();
     for pod in annotated.filter(is_captured) {
-        left_out(pod, |annotation, why| {
+        let bad = |code, annotation: &str, why: &dyn Display| {
             let message = format!("{annotation}: {why}");
-            let pointer = format!("/metadata/annotations/{}", annotation.replace('/', "~1"));
-            let found = finding::error(&**pod, &pointer, Code::C200, message);
+            finding::error(&**pod, &pointer(annotation), code, message)
+        };
+        left_out(pod, |annotation, why| {
+            let found = bad(Code::C200, annotation, why);
             notes.push(found.in_force("what this annotation names is captured"));
         });
+        let asks = pod.meta.annotations.get(ISOLATION);
+        if let Some(other) = asks.filter(|value| ***value != *OWN_PROCESS) {
+            let why =
+                format!("{other:?} is not {OWN_PROCESS:?}, which is all that a pod can ask for");
+            let found = bad(Code::H026, ISOLATION, &why);
+            notes.push(found.in_force("what the mesh says in kubernetes.isolation"));
+        }
     }
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn workloads<'a>(
 }
 
 /// What is found of single pods, and of nothing else.
-const OF_PODS: [Code; 2] = [Code::C195, Code::C200];
+const OF_PODS: [Code; 3] = [Code::C195, Code::C200, Code::H026];
 
 /// Says of `pods` what [`is_of_pods`] is about.
 pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {

@@ -67,6 +67,7 @@ async fn round(line: &Arc<Line>, identity: &SpiffeId) -> Duration {
         let renew = Renew {
             identity: identity.clone(),
             request: generate_key().request(),
+            pod: None,
         };
         renew.encode()
     });

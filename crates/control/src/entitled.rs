@@ -81,6 +81,20 @@ impl<'a> Entitled<'a> {
         proven == id || is_node_of || on_node.any(acts_so)
     }
 
+    /// Whether it serves the node that a pod runs on which acts as `id` and has this UID.
+    pub(crate) fn serves(&self, pod: &WorkloadId, uid: &str, id: &SpiffeId) -> bool {
+        let here = self.on_node.filter(|here| here.contains(pod));
+        let instance = here.and_then(|_| self.mesh.instances.get(pod));
+        instance.is_some_and(|instance| {
+            let is_same = instance
+                .workload
+                .pod
+                .as_ref()
+                .is_some_and(|it| *it.uid == *uid);
+            is_same && instance.workload.identity == *id
+        })
+    }
+
     /// Those of the workloads that a proxy says it stands in front of that it may be told of, and the others.
     pub(crate) fn split(
         &self,
@@ -220,6 +234,16 @@ mod tests {
         for other in ["shop/web", "shop/mail", "leno-system/leno-control"] {
             assert!(!entitled.may_act_as(&id(other)), "{other}");
         }
-        assert!(!Entitled::new(&mesh, &node, None).may_act_as(&id("shop/cart")));
+        let alone = Entitled::new(&mesh, &node, None);
+        assert!(!alone.may_act_as(&id("shop/cart")));
+
+        // Whom it may ask for a process of its own, by name, UID and identity.
+        let cart = entitled.on_node().next().unwrap();
+        assert!(entitled.serves(cart, "uid-cart-1", &id("shop/cart")));
+        assert!(!entitled.serves(cart, "uid-cart-2", &id("shop/cart")));
+        assert!(!entitled.serves(cart, "uid-cart-1", &id("shop/web")));
+        assert!(!alone.serves(cart, "uid-cart-1", &id("shop/cart")));
+        let web = mesh.nodes["n2"].first().unwrap();
+        assert!(!entitled.serves(web, "uid-web-1", &id("shop/web")));
     }
 }

@@ -4,6 +4,7 @@ use leno_channel::grpc::{Status, StatusCode};
 use leno_identity::Validity;
 use leno_model::{Code, SpiffeId};
 use leno_wire::certificates::{Issued, Join, Joined, Leave, Renew};
+use leno_wire::pods::Arriving;
 
 use crate::attest::{Attested, Evidence, Wanted};
 use crate::authority::NotIssued;
@@ -11,7 +12,7 @@ use crate::center::Center;
 use crate::clock;
 use crate::entitled::Entitled;
 use crate::event::Event;
-use crate::holders::Whose;
+use crate::holders::{PodRef, Whose};
 use crate::serve::Peer;
 
 /// Gives whoever shows good evidence, `from` wherever it asks, a certificate for whom that proves it to
@@ -56,6 +57,10 @@ pub(crate) fn join(
 /// proxy what came of it.
 pub(crate) fn renew(center: &Center, peer: &Peer, renew: &Renew) -> Result<Vec<u8>, Status> {
     let issued = issue_to(center, peer, renew);
+    if renew.pod.is_some() {
+        // Another process holds it, and is no renewal of this one.
+        return issued.map(|issued| issued.encode());
+    }
     let noted = match &issued {
         Ok(issued) => {
             let leaf = issued.chain.first();
@@ -95,7 +100,27 @@ fn issue_to(center: &Center, peer: &Peer, renew: &Renew) -> Result<Issued, Statu
     let entitled = Entitled::new(&edition.mesh, proven, node.as_deref());
     prove_for(center, &entitled, id)?;
     let why = format!("renewed by {}/{}", proven.namespace, proven.service_account);
-    issue(center, &peer.seat.whose(), id, &renew.request, &why)
+    let whose = match &renew.pod {
+        None => peer.seat.whose(),
+        Some(pod) => Whose {
+            holder: None,
+            pod: Some(own_process(&entitled, pod, id)?),
+        },
+    };
+    issue(center, &whose, id, &renew.request, &why)
+}
+
+/// The pod whose own process is to have a certificate of `id`, if it is one of the node's that asks.
+fn own_process(entitled: &Entitled<'_>, pod: &Arriving, id: &SpiffeId) -> Result<PodRef, Status> {
+    if !entitled.serves(&pod.id, &pod.uid, id) {
+        let message = format!("{} is no pod of the node's that acts as {id}", pod.id);
+        return Err(Status::new(StatusCode::PermissionDenied, message));
+    }
+    Ok(PodRef {
+        namespace: pod.id.namespace.clone(),
+        name: pod.id.name.clone(),
+        uid: pod.uid.as_str().into(),
+    })
 }
 
 /// Whether somebody is given what proves that it acts as `id`.

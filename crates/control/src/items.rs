@@ -198,6 +198,13 @@ fn workload(workload: &Workload) -> Item {
     if !workload.outbound.is_unsaid() {
         items.push(Item::new("calls outside", "").with(outbound(&workload.outbound)));
     }
+    if let Some(own) = workload
+        .pod
+        .as_ref()
+        .and_then(|pod| pod.own_process.as_ref())
+    {
+        items.push(Item::new("carried by", own.to_string()).by(&own.origin));
+    }
     Item::new(
         format!("workload {}", workload.id),
         format!("acts as {}", workload.identity),

@@ -16,8 +16,8 @@ use crate::center::Center;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Troubled {
     said: Arc<Mutex<BTreeMap<SocketAddr, Vec<Trouble>>>>,
-    /// Told when one says something of the capture of a workload.
-    of_capture: Arc<Notify>,
+    /// Told when one says something of a pod.
+    of_pods: Arc<Notify>,
 }
 
 /// What one proxy says, until this is dropped.
@@ -49,12 +49,12 @@ pub(crate) fn of_hosts(center: &Center) -> Vec<OfHost> {
 }
 
 fn is_of_host(trouble: &Trouble) -> bool {
-    is_of_capture(trouble) || matches!(trouble.code, Code::T013 | Code::T029)
+    is_of_pod(trouble) || matches!(trouble.code, Code::H025 | Code::T013 | Code::T029)
 }
 
-/// Whether it is something about a pod's packet rules.
-fn is_of_capture(trouble: &Trouble) -> bool {
-    matches!(trouble.code, Code::H007 | Code::H019)
+/// Whether it is something about a pod: its packet rules, or the process that carries its calls.
+fn is_of_pod(trouble: &Trouble) -> bool {
+    matches!(trouble.code, Code::H007 | Code::H019 | Code::H024)
 }
 
 /// What connected proxies say, each thing with the name of the proxy.
@@ -94,9 +94,9 @@ pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
     once.into_values().collect()
 }
 
-/// What proxies say of the capture of workloads in front of which they stand, or whose capture they keep, by the workload
-/// and the kind of trouble.
-pub(crate) fn of_capture(center: &Center) -> BTreeMap<(WorkloadId, Code), Trouble> {
+/// What proxies say of pods in front of which they stand, or whose capture they keep, by the workload and the kind of
+/// trouble.
+pub(crate) fn of_pods(center: &Center) -> BTreeMap<(WorkloadId, Code), Trouble> {
     let mut told = BTreeMap::new();
     let edition = center.edition();
     for (_, member) in center.fleet.members() {
@@ -106,7 +106,7 @@ pub(crate) fn of_capture(center: &Center) -> BTreeMap<(WorkloadId, Code), Troubl
         for trouble in center.troubled.of(member.peer) {
             let mut own = member.workloads.iter().chain(sidecars.clone());
             let about = own.find(|workload| workload.to_string() == *trouble.about);
-            if let Some(workload) = about.filter(|_| is_of_capture(&trouble)) {
+            if let Some(workload) = about.filter(|_| is_of_pod(&trouble)) {
                 told.insert((workload.clone(), trouble.code), trouble);
             }
         }
@@ -115,9 +115,9 @@ pub(crate) fn of_capture(center: &Center) -> BTreeMap<(WorkloadId, Code), Troubl
 }
 
 impl Troubled {
-    /// Waits until a proxy says something of the capture of a workload.
-    pub(crate) async fn says_of_capture(&self) {
-        self.of_capture.notified().await;
+    /// Waits until a proxy says something of a pod.
+    pub(crate) async fn says_of_pod(&self) {
+        self.of_pods.notified().await;
     }
 
     /// What the proxy behind `peer` said last.
@@ -159,10 +159,10 @@ async fn hear(mut messages: Messages, telling: &Telling) -> Result<(), Status> {
     while let Some(message) = messages.next().await? {
         let told = Troubles::decode(&message);
         let told = told.map_err(|misfit| Status::new(StatusCode::InvalidArgument, misfit))?;
-        let is_of_capture = told.0.iter().any(is_of_capture);
+        let is_of_pod = told.0.iter().any(is_of_pod);
         telling.troubled.lock().insert(telling.peer, told.0);
-        if is_of_capture {
-            telling.troubled.of_capture.notify_one();
+        if is_of_pod {
+            telling.troubled.of_pods.notify_one();
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Tells of pods whose capture is lost, or was mended, where people look at pods: as events of the cluster.
+//! Tells of pods whose capture is lost, or was mended, and of those whose own process ended, where people look at pods:
+//! as events of the cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
     let mut told = Told::default();
     let mut trouble = None;
     loop {
-        let lost = troubled::of_capture(&center);
+        let lost = troubled::of_pods(&center);
         let now = clock::wall();
         let pods = center.presence.reported().pods;
         let mut failed = None;
@@ -76,7 +77,7 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
         }
         center.trouble_anew(Code::D015, &mut trouble, failed);
         tokio::select! {
-            () = center.troubled.says_of_capture() => {}
+            () = center.troubled.says_of_pod() => {}
             () = sleep(AGAIN), if !is_quiet => {}
         }
     }

@@ -7,9 +7,11 @@
 mod blocker;
 mod blocks;
 mod capture;
+mod confined;
 pub mod cpu;
 pub mod enclosure;
 pub mod files;
+mod groups;
 mod guard;
 pub mod link;
 mod listening;
@@ -31,10 +33,12 @@ pub use capture::{
     DNS_PORT, INBOUND_PORT, KnownBy, METRICS_PORT, OUTBOUND_PORT, PROOFS, PROXY_MARK, PROXY_USER,
     PodCapture, TUNNEL_PORT, capture_rules,
 };
+pub use confined::{Confined, give_up_rights};
 pub use enclosure::{
     Enclosure, Event, Exit, Family, Layout, Listeners, OpenError, Program, Session, Sockets, Step,
     reach, run_if_called,
 };
+pub use groups::{Bounds, Group, Groups};
 pub use guard::{Guard, Veth, sign, veths};
 pub use memory::{keep_freed, release_code, share_heaps};
 pub use netns::Netns;

@@ -89,7 +89,7 @@ fn unconnected() -> io::Result<OwnedFd> {
 
 impl Link {
     /// Two ends. How much one may send unread is bounded by its send buffer.
-    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+    pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -155,7 +155,7 @@ impl Link {
     }
 
     /// The next message; `None` if the other end is closed, `WouldBlock` if there is none.
-    pub(crate) fn receive_now(&self) -> io::Result<Option<Received>> {
+    pub fn receive_now(&self) -> io::Result<Option<Received>> {
         match self.receive_once() {
             // The other end closed before it had read everything; what it sent is still here.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.receive_once(),
@@ -192,11 +192,13 @@ impl Link {
         Ok(Some(Received { bytes, fds }))
     }
 
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+    /// The same end once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))
     }
 
-    pub(crate) fn into_fd(self) -> OwnedFd {
+    /// Its file descriptor.
+    pub fn into_fd(self) -> OwnedFd {
         self.0
     }
 }

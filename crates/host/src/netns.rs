@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process;
@@ -18,6 +18,8 @@ pub struct Netns {
     file: File,
     /// The kernel gives no other the same number for as long as this is open.
     number: u64,
+    /// Whether those who use it are there for good.
+    is_settled: bool,
 }
 
 impl Netns {
@@ -33,7 +35,30 @@ impl Netns {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let number = file.metadata()?.ino();
-        Ok(Self { file, number })
+        Ok(Self {
+            file,
+            number,
+            is_settled: false,
+        })
+    }
+
+    /// The one that a file stands for which somebody has opened.
+    pub fn of_opened(file: OwnedFd) -> io::Result<Self> {
+        Self::of_file(file.into(), Path::new("what was opened"))
+    }
+
+    /// A file that stands for it, for another process.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Has this thread go there and never come back.
+    pub(crate) fn enter_for_good(self) -> io::Result<Self> {
+        enter(self.file.as_fd())?;
+        Ok(Self {
+            is_settled: true,
+            ..self
+        })
     }
 
     /// The one that a file stands for, as a process finds it that has another root, wherever links lead on the way.
@@ -60,7 +85,8 @@ impl Netns {
     }
 
     /// What `make` returns that is carried out there, by this thread and before any other thing: a socket that is made
-    /// there stays there. It takes `CAP_SYS_ADMIN`, and must not wait for anything.
+    /// there stays there. It takes `CAP_SYS_ADMIN`, unless this is where the thread is settled ([`Netns::settle`]), and must
+    /// not wait for anything.
     ///
     /// A thread that cannot come back would go on in another's network: then the process is ended.
     pub fn within<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
@@ -72,6 +98,9 @@ impl Netns {
                     process::abort();
                 }
             }
+        }
+        if self.is_settled {
+            return make();
         }
         let back = Back(home()?);
         enter(self.file.as_fd())?;

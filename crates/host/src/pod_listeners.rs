@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
-use crate::capture::{DNS_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT};
+use crate::capture::{DNS_PORT, INBOUND_PORT, METRICS_PORT, OUTBOUND_PORT, TUNNEL_PORT};
 use crate::guard::sign;
 
 /// How many connections may wait until they are taken: all those that come before the proxy knows who calls.
 const BACKLOG: i32 = 4096;
 
 /// The sockets, of each family that the namespace has. What arrives waits until somebody takes it.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct PodListeners {
     /// Connections that were captured on their way out.
     pub outbound: Vec<TcpListener>,
@@ -30,19 +30,28 @@ pub struct PodListeners {
 impl PodListeners {
     /// Makes them in the network namespace of this thread.
     pub fn open() -> io::Result<Self> {
-        let everywhere = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
         // There alone an answer has the address that was asked, and nobody else gets there.
         let inside = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let streams = |at, port| opened::<TcpListener>(at, port, Type::STREAM);
         Ok(Self {
             outbound: streams(inside, OUTBOUND_PORT)?,
-            inbound: streams(everywhere, INBOUND_PORT)?,
-            tunnel: streams(everywhere, TUNNEL_PORT)?,
+            inbound: streams(EVERYWHERE, INBOUND_PORT)?,
+            tunnel: streams(EVERYWHERE, TUNNEL_PORT)?,
             dns_udp: opened(inside, DNS_PORT, Type::DGRAM)?,
             dns_tcp: streams(inside, DNS_PORT)?,
         })
     }
+
+    /// Makes those at which the metrics of a process are read that serves one pod alone.
+    pub fn of_metrics() -> io::Result<Vec<TcpListener>> {
+        opened(EVERYWHERE, METRICS_PORT, Type::STREAM)
+    }
 }
+
+const EVERYWHERE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+];
 
 fn opened<T: From<Socket>>(at: [IpAddr; 2], port: u16, kind: Type) -> io::Result<Vec<T>> {
     let mut opened = Vec::new();

@@ -9,7 +9,7 @@ use kube::api::{ApiResource, Object, ObjectMeta};
 use leno_model::view::{Check, Locality, Probe};
 use leno_model::{Name, Namespace};
 use leno_resources::pod::{
-    Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+    ISOLATION, Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
 };
 use serde::Deserialize;
 
@@ -228,7 +228,13 @@ fn first(block: &str) -> Option<IpAddr> {
 
 /// Whether an annotation of a pod is one that we read.
 fn is_read(key: &str) -> bool {
-    [SKIP_INBOUND_PORTS, SKIP_OUTBOUND_PORTS, SKIP_OUTBOUND_CIDRS].contains(&key)
+    [
+        SKIP_INBOUND_PORTS,
+        SKIP_OUTBOUND_PORTS,
+        SKIP_OUTBOUND_CIDRS,
+        ISOLATION,
+    ]
+    .contains(&key)
 }
 
 fn texts(told: Option<BTreeMap<String, String>>) -> BTreeMap<Arc<str>, Arc<str>> {

@@ -24,7 +24,12 @@ impl Place {
     /// Lets the proxy of this process be found, that is asked at `socket`. Where the folder cannot be
     /// used, it is found by its socket alone.
     pub(crate) fn of(socket: &Path) -> Option<Self> {
-        let path = place().ok()?;
+        Self::of_process(std::process::id(), socket)
+    }
+
+    /// The same of the proxy of another process.
+    pub(crate) fn of_process(process: u32, socket: &Path) -> Option<Self> {
+        let path = place(process).ok()?;
         symlink(socket.canonicalize().ok()?, &path).ok()?;
         Some(Self {
             path,
@@ -41,7 +46,7 @@ impl Place {
     where
         F: Future<Output = Result<Reply, leno_admin::Failure>> + Send + 'static,
     {
-        let path = place()?;
+        let path = place(std::process::id())?;
         let server = Server::listen(&path)?;
         let mut answering = JoinSet::new();
         answering.spawn(server.telling(strangers).run(answer));
@@ -97,11 +102,11 @@ fn find(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
 }
 
 /// Where this process is found.
-fn place() -> anyhow::Result<PathBuf> {
+fn place(process: u32) -> anyhow::Result<PathBuf> {
     let folder = host::proxies()?;
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(&folder)?;
-    let path = folder.join(format!("{}.sock", std::process::id()));
+    let path = folder.join(format!("{process}.sock"));
     // One of an earlier process with this number.
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),

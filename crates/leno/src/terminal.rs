@@ -18,6 +18,8 @@ pub(crate) struct Terminal {
     err: Box<dyn Write>,
     /// Why something before could not be printed, which is still to be said.
     missed: Option<io::Error>,
+    /// Of whom lines tell, where several processes write to the same place.
+    whose: String,
 }
 
 impl Terminal {
@@ -27,6 +29,7 @@ impl Terminal {
             out: Box::new(anstream::stdout()),
             err: Box::new(anstream::stderr()),
             missed: None,
+            whose: String::new(),
         }
     }
 
@@ -39,9 +42,18 @@ impl Terminal {
         writeln!(self.out, "{}", line.into())
     }
 
+    /// Begins each line of what happens with `whose` it is.
+    pub(crate) fn speak_of(&mut self, whose: &str) {
+        self.whose = format!("{whose}  ");
+    }
+
     /// Prints a line of what happens to a process that serves. It serves on where nothing can be printed,
     /// as on a disk that is full: the next line that can be is preceded by one that says so.
     pub(crate) fn tell(&mut self, line: impl Into<Line>) {
+        let line = match self.whose.is_empty() {
+            true => line.into(),
+            false => Line::new().dim(&self.whose).then(&line.into()),
+        };
         if let Err(why) = self.line(line) {
             self.miss(why);
         }
@@ -394,6 +406,7 @@ mod tests {
             out: Box::new(disk.clone()),
             err: Box::new(io::sink()),
             missed: None,
+            whose: String::new(),
         };
         for (is_full, line) in [(false, "a"), (true, "b"), (true, "c"), (false, "d")] {
             disk.is_full.set(is_full);

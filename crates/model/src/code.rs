@@ -295,6 +295,9 @@ codes! {
     H018 "pod-not-served" Mesh "The proxy of a node cannot serve a pod that it should.";
     H019 "rules-put-back" Mesh "Somebody changed the packet rules of a pod, and its node's proxy put them back.";
     H020 "pod-not-guarded" Mesh "What goes past the proxy of a pod's node could not be kept on the node's side.";
+    H024 "pod-process-ended" Mesh "The process that carries the calls of one pod alone ended by itself, and is started again.";
+    H025 "pod-process-not-bounded" Mesh "The process that carries the calls of one pod alone runs without a control group of its own.";
+    H026 "isolation-not-read" Configuration "A pod asks for a process of its own by an annotation that cannot be read.";
 
     // Workloads of `leno up`
     U001 "command-not-found" Configuration "The workload's command does not exist.";

@@ -21,6 +21,7 @@ mod stream;
 mod time;
 mod troubles;
 mod visit;
+mod voucher;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -49,6 +50,7 @@ pub use looks::Looks;
 pub use placer::Placer;
 pub use signer::Signer;
 pub use visit::{Member, NotVisited, Visit};
+pub use voucher::{Voucher, join_vouched};
 
 use crate::follow::ask::{Order, Waiting};
 use crate::follow::certify::Certificates;
@@ -188,6 +190,11 @@ impl Follower {
     /// The way to find out which pods the proxy of a node is to serve.
     pub fn placer(&self) -> Placer {
         Placer(self.line.subscribe())
+    }
+
+    /// The way to get the processes of pods that this proxy serves their first certificates.
+    pub fn voucher(&self) -> Voucher {
+        Voucher::new(self.line.subscribe(), self.address.clone())
     }
 
     /// Reports what `telemetry` counts of calls from here on, and why a collector does not get it; its metrics

@@ -4,6 +4,7 @@ use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use leno_model::view::OwnProcess;
 use leno_model::view::access::IpBlock;
 use leno_model::{Code, Name, Namespace, Network, TrustDomain};
 
@@ -176,6 +177,19 @@ object! {
         /// Namespaces whose pods start before the proxy of their node was asked about them, so that a node can come up:
         /// these beside `kube-system` and `leno-system`. Those among them that are to be served are served once they run.
         pub exclude_namespaces: List<Namespace> = "excludeNamespaces" [items(0, 64), unique("")];
+        /// Whether the pods that the proxy of a node serves share one process, or each has one of its own. A pod may
+        /// ask for one by itself, with the annotation `leno.dev/isolation: Pod`.
+        pub isolation: PodIsolation = "isolation" or PodIsolation::Shared, as "Shared";
+        /// What a process may use that carries the calls of one pod alone.
+        pub pod_process: Option<PodProcess> = "podProcess";
+    }
+
+    /// What a process may use that carries the calls of one pod alone.
+    pub struct PodProcess {
+        /// The most memory, in MiB. A process that needs more is ended, and started again.
+        pub memory_mib: u32 = "memoryMiB" [range(32, 65_536)] or OwnProcess::MEMORY_MIB, as "128";
+        /// The most time of processors, in thousandths of one. Without it, as much as there is.
+        pub cpu_milli: Option<u32> = "cpuMilli" [range(10, 256_000)];
     }
 
     /// A collector that understands OTLP, and what it gets.
@@ -257,6 +271,14 @@ choice! {
         /// It runs without a part in the mesh: nothing of it is captured, and no policy holds there. It is named
         /// until it is made anew.
         Open = "Open",
+    }
+
+    /// Which process carries the calls of a pod that the proxy of its node serves.
+    pub enum PodIsolation {
+        /// One for all pods of the node.
+        Shared = "Shared",
+        /// One for each pod.
+        Pod = "Pod",
     }
 
     /// What happens where nothing more special is said.

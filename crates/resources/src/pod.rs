@@ -22,6 +22,10 @@ pub const SKIP_INBOUND_PORTS: &str = "leno.dev/skip-inbound-ports";
 pub const SKIP_OUTBOUND_PORTS: &str = "leno.dev/skip-outbound-ports";
 /// That which names addresses that it calls without a proxy.
 pub const SKIP_OUTBOUND_CIDRS: &str = "leno.dev/skip-outbound-cidrs";
+/// That by which a pod asks for a process of its own at its node's proxy.
+pub const ISOLATION: &str = "leno.dev/isolation";
+/// The value of [`ISOLATION`].
+pub const OWN_PROCESS: &str = "Pod";
 
 /// All pods, by namespace and name. Two states of a cluster share those that are the same in both.
 pub type Pods = BTreeMap<(Namespace, Name), Arc<Pod>>;
@@ -29,7 +33,7 @@ pub type Pods = BTreeMap<(Namespace, Name), Arc<Pod>>;
 /// A pod that has not ended (core v1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pod {
-    /// Its name, its labels, and the annotations that leave something out of its capture.
+    /// Its name, its labels, and the annotations that say how it is captured and served.
     pub meta: Metadata,
     /// What tells it from others of its name, before and after. Empty where nobody needs to.
     pub uid: Arc<str>,

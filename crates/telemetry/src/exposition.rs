@@ -195,6 +195,10 @@ impl Snapshot {
                 &metric::CAPTURE_REPAIRS,
                 self.captured.iter().map(capture_repairs),
             ),
+            Family::new(
+                &metric::POD_PROCESS_ENDS,
+                self.pod_processes.iter().map(process_ends),
+            ),
             Family::new(&metric::LIMITS, self.limits.iter().map(limit)),
             Family::alone(&metric::SERIES_FOLDED, self.folded),
             Family::alone(&metric::ACCESS_LOG_DROPPED, self.log_dropped),
@@ -241,6 +245,10 @@ fn capture_losses((workload, captured): &(WorkloadId, Captured)) -> Sample<'stat
 
 fn capture_repairs((workload, captured): &(WorkloadId, Captured)) -> Sample<'static> {
     Sample::new([workload.to_string().into()], captured.repairs)
+}
+
+fn process_ends((workload, ends): &(WorkloadId, u64)) -> Sample<'static> {
+    Sample::new([workload.to_string().into()], *ends)
 }
 
 fn of_identity(id: &SpiffeId) -> Cow<'static, str> {

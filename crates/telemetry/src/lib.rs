@@ -20,6 +20,7 @@ mod lock;
 pub mod metric;
 mod native;
 mod pace;
+pub mod processes;
 pub mod prometheus;
 mod record;
 mod recorder;

@@ -80,6 +80,7 @@ pub const METRICS: &[Metric] = &[
     CAPTURE_PROVEN,
     CAPTURE_LOSSES,
     CAPTURE_REPAIRS,
+    POD_PROCESS_ENDS,
     LIMITS,
     SERIES_FOLDED,
     ACCESS_LOG_DROPPED,
@@ -297,6 +298,19 @@ pub(crate) const CAPTURE_REPAIRS: Metric = Metric {
     labels: OF_WORKLOAD,
     help: "Times at which the proxy of a node put packet rules of a pod back that somebody had changed.",
     otel: "leno.capture.repairs",
+    unit: "{time}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
+        linkerd: "",
+    },
+};
+pub(crate) const POD_PROCESS_ENDS: Metric = Metric {
+    name: "leno_pod_process_ends_total",
+    kind: Kind::Counter,
+    labels: OF_WORKLOAD,
+    help: "Times at which the process that carries the calls of one pod alone ended by itself, and was started again. Told by the proxy of the node.",
+    otel: "leno.pod_process.ends",
     unit: "{time}",
     elsewhere: Elsewhere {
         conventions: "",

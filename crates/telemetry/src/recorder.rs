@@ -13,6 +13,7 @@ use crate::export::{Export, Queue, Signal, Taker};
 use crate::flows::{Counting, Flows, Handed, Passed};
 use crate::kept::{Keeper, Keeping, Kept};
 use crate::limit::Limit;
+use crate::processes::Processes;
 use crate::prometheus;
 use crate::record::Record;
 use crate::registry::{Counters, Registry, Rest};
@@ -61,6 +62,7 @@ struct Readers {
     handed: Arc<Handed>,
     certificates: Certificates,
     capture: Capture,
+    processes: Processes,
     export: Arc<Export>,
     spans: Arc<Queue<Span>>,
     lines: Arc<Queue<Record>>,
@@ -104,6 +106,7 @@ impl Telemetry {
             handed: Arc::default(),
             certificates: Certificates::default(),
             capture: Capture::default(),
+            processes: Processes::default(),
             spans: Queue::new(Signal::Traces, MOST_SPANS, &export),
             lines: Queue::new(Signal::Logs, MOST_LINES, &export),
             export,
@@ -141,6 +144,7 @@ impl Telemetry {
             accepts,
             certificates: self.0.certificates.standings(),
             captured: self.0.capture.each(),
+            pod_processes: self.0.processes.ends(),
             limits,
             folded,
             log_dropped: self.0.access_log.as_ref().map_or(0, AccessLog::dropped),
@@ -168,6 +172,11 @@ impl Telemetry {
     /// Whether what workloads send comes to this process.
     pub fn capture(&self) -> &Capture {
         &self.0.capture
+    }
+
+    /// The processes that this one keeps going, each for one pod.
+    pub fn processes(&self) -> &Processes {
+        &self.0.processes
     }
 
     /// What becomes of what is sent to a collector.

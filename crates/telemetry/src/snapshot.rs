@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub certificates: Vec<(SpiffeId, Standing)>,
     /// Whether what workloads send comes to this process, of those that are to be captured.
     pub captured: Vec<(WorkloadId, Captured)>,
+    /// How often the process of each pod ended by itself, of pods that have one of their own.
+    pub pod_processes: Vec<(WorkloadId, u64)>,
     /// How often each limit bit, of those that did.
     pub limits: Vec<(Limit, u64)>,
     /// Events counted as `other`, because the budget of series was spent.

@@ -10,6 +10,7 @@ use prost::Message;
 
 use crate::carried::{Carried, Misfit};
 use crate::part::word::NamedMessage;
+use crate::pods::{Arriving, ArrivingMessage};
 
 /// The service account of nodes: whoever proves to be it may stand in front of every workload of its
 /// namespace, and act as each of them.
@@ -65,6 +66,8 @@ pub struct Renew {
     pub identity: SpiffeId,
     /// A certificate request (PKCS #10) in DER.
     pub request: Vec<u8>,
+    /// The pod whose own process is to have it, where the proxy of its node asks for that: it is a holder of its own.
+    pub pod: Option<Arriving>,
 }
 
 /// A proxy whose certificate has ended asks for another: nothing but that certificate says who it is.
@@ -177,6 +180,7 @@ impl Renew {
         RenewMessage {
             identity: self.identity.to_message(),
             request: self.request.clone(),
+            pod: self.pod.as_ref().map(Arriving::to_message),
         }
         .encode_to_vec()
     }
@@ -187,6 +191,7 @@ impl Renew {
         Ok(Self {
             identity: SpiffeId::from_message(message.identity)?,
             request: message.request,
+            pod: message.pod.map(Arriving::from_message).transpose()?,
         })
     }
 }
@@ -336,6 +341,8 @@ struct RenewMessage {
     identity: String,
     #[prost(bytes = "vec", tag = "2")]
     request: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pod: Option<ArrivingMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -136,6 +136,11 @@ impl Client {
         self.tunnel = tunnel;
     }
 
+    /// In front of whom the proxy says that it stands.
+    pub fn announced(&self) -> &BTreeSet<WorkloadId> {
+        &self.workloads
+    }
+
     /// Begins a new stream: whatever was under way on the old one is forgotten, what was adopted stays.
     pub fn reconnect(&mut self) {
         self.staged = Staged::default();

@@ -34,17 +34,27 @@ pub enum Placed {
 impl Arriving {
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
-        ArrivingMessage {
-            id: Some(self.id.to_message()),
-            uid: self.uid.clone(),
-        }
-        .encode_to_vec()
+        self.to_message().encode_to_vec()
     }
 
     /// Reads what a proxy sent.
     pub fn decode(bytes: &[u8]) -> Result<Self, Misfit> {
         let message = ArrivingMessage::decode(bytes);
-        let message = message.map_err(|error| Misfit::new("pod that arrives", error))?;
+        Self::from_message(message.map_err(|error| Misfit::new("pod that arrives", error))?)
+    }
+}
+
+impl Carried for Arriving {
+    type Message = ArrivingMessage;
+
+    fn to_message(&self) -> ArrivingMessage {
+        ArrivingMessage {
+            id: Some(self.id.to_message()),
+            uid: self.uid.clone(),
+        }
+    }
+
+    fn from_message(message: ArrivingMessage) -> Result<Self, Misfit> {
         Ok(Self {
             id: required(message.id, "name of a pod")?,
             uid: message.uid,
@@ -82,7 +92,7 @@ impl Placed {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct ArrivingMessage {
+pub(crate) struct ArrivingMessage {
     #[prost(message, optional, tag = "1")]
     id: Option<NamedMessage>,
     #[prost(string, tag = "2")]
@@ -123,6 +133,7 @@ mod tests {
                 inbound: [22.into()].into(),
                 ..LeftOut::default()
             },
+            own_process: None,
         };
         for placed in [
             Placed::NotSeen,

@@ -353,6 +353,17 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: sidecar}}
     assert!(notes.iter().all(|note| note.code.as_str() != "C195"));
 }
 
+/// A pod that runs on this node.
+fn on(node: &str, pod: Pod) -> Pod {
+    Pod {
+        locality: Locality {
+            node: Some(node.into()),
+            ..Locality::default()
+        },
+        ..pod
+    }
+}
+
 #[test]
 fn the_proxy_of_a_node_carries_the_calls_of_pods_that_say_so() {
     let labelled = "
@@ -361,13 +372,6 @@ apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}
 ";
-    let on = |node: &str, pod: Pod| Pod {
-        locality: Locality {
-            node: Some(node.into()),
-            ..Locality::default()
-        },
-        ..pod
-    };
     let mut cart = on("n1", pod("cart", 1, "cart", 80));
     for (what, value) in [
         ("skip-inbound-ports", "22, 8000-8010"),
@@ -427,4 +431,46 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}
     let expect = "leno.dev/skip-outbound-ports: \"http\" is neither a port like 22 nor a range like 8000-8010";
     assert_eq!(told, [expect]);
     assert!(notes.iter().all(|note| note.code.as_str() != "C195"));
+}
+
+#[test]
+fn a_pod_has_a_process_of_its_own_if_it_or_the_mesh_asks_for_one() {
+    let labelled = "---\napiVersion: v1\nkind: Namespace\n\
+        metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}\n";
+    let spec = "---\napiVersion: leno.dev/v1alpha1\nkind: Mesh\nmetadata: {name: mesh}\n\
+        spec: {kubernetes: {isolation: MODE, podProcess: {memoryMiB: 64, cpuMilli: 500}}}\n";
+    let annotated = |number, value: &str| {
+        let mut pod = on("n1", pod("cart", number, "cart", 80));
+        let annotation = ("leno.dev/isolation".into(), value.into());
+        pod.meta.annotations = [annotation].into();
+        pod
+    };
+    let shared = "of all";
+    let own = "a process of its own, of at most 64 MiB and 500 m of processors";
+    let by_default = "a process of its own, of at most 128 MiB";
+    for (mesh_says, expect) in [
+        (None, [shared, by_default, shared]),
+        (Some("Shared"), [shared, own, shared]),
+        (Some("Pod"), [own, own, own]),
+    ] {
+        let said = mesh_says.map(|mode| spec.replace("MODE", mode));
+        let written = format!("{SERVICES}{labelled}{}", said.unwrap_or_default());
+        let pods = [
+            on("n1", pod("cart", 1, "cart", 80)),
+            annotated(2, "Pod"),
+            annotated(3, "Shared"),
+        ];
+        let (mesh, notes) = mesh(&written, pods);
+        let carried = mesh.nodes["n1"].iter().map(|id| {
+            let pod = mesh.instances[id].workload.pod.as_ref().unwrap();
+            let own = pod.own_process.as_ref().map(ToString::to_string);
+            own.unwrap_or_else(|| shared.to_owned())
+        });
+        assert_eq!(carried.collect::<Vec<_>>(), expect, "{mesh_says:?}");
+        let told = notes.iter().filter(|note| note.code.as_str() == "H026");
+        let told: Vec<_> = told.map(|note| note.message.as_str()).collect();
+        let why =
+            "leno.dev/isolation: \"Shared\" is not \"Pod\", which is all that a pod can ask for";
+        assert_eq!(told, [why]);
+    }
 }

@@ -13,7 +13,14 @@ const FEW: usize = 3;
 impl Judged {
     /// What these say, of so many proxies that are connected.
     pub(super) fn hosts(&mut self, told: &[OfHost], connected: usize) {
-        for code in [Code::H007, Code::H019, Code::T013, Code::T029] {
+        for code in [
+            Code::H007,
+            Code::H019,
+            Code::H024,
+            Code::H025,
+            Code::T013,
+            Code::T029,
+        ] {
             let those = told.iter().filter(|told| told.trouble.code == code);
             let those: Vec<_> = those.collect();
             match those.as_slice() {
@@ -40,7 +47,8 @@ fn remark(code: Code, count: usize, connected: usize) -> &'static str {
 
 /// Whether it is about one of the pods of the proxy's node.
 fn is_of_pod(told: &OfHost) -> bool {
-    matches!(told.trouble.code, Code::H007 | Code::H019) && *told.trouble.about != *told.proxy
+    matches!(told.trouble.code, Code::H007 | Code::H019 | Code::H024)
+        && *told.trouble.about != *told.proxy
 }
 
 /// Of whom it is told: `shop/web`, or `shop/web-1 (proxy node/n1)`, whose namespace is that of its pod.
@@ -81,6 +89,16 @@ fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
             Severity::Warning,
             "they hold again; in between, the guard on the node's side let nothing past the proxy, unless it was what was changed",
             "nft monitor (in the pod's network namespace) · leno explain H019",
+        ),
+        Code::H024 => (
+            Severity::Warning,
+            "it is started again; what arrives meanwhile waits, and what was under way in it is lost. No other pod is touched",
+            "kubectl logs -n leno-system daemonset/leno-node · leno explain H024",
+        ),
+        Code::H025 => (
+            Severity::Warning,
+            "each pod has a process of its own, whose memory alone is bounded, and not by the kernel's account of it",
+            "leno explain H025",
         ),
         Code::T013 => (
             Severity::Warning,

@@ -299,7 +299,7 @@ fn mesh() -> EnvVar {
 }
 
 /// What of the node's rights each is for; everything else is dropped, and nothing of it is `privileged`.
-const CAPABILITIES: [&str; 4] = [
+const CAPABILITIES: [&str; 8] = [
     // To make sockets in the network namespaces of pods (setns).
     "SYS_ADMIN",
     // To load packet rules there, and to mark what is its own.
@@ -308,6 +308,12 @@ const CAPABILITIES: [&str; 4] = [
     "SYS_PTRACE",
     // To write into the node's folders of network plugins, where these belong to another user than root.
     "DAC_OVERRIDE",
+    // The process of one pod alone is given another user, and keeps this one right: to mark its sockets.
+    "SETUID",
+    "SETGID",
+    "NET_RAW",
+    // To end one that does not end by itself.
+    "KILL",
 ];
 
 fn security() -> SecurityContext {

@@ -17,6 +17,11 @@ pub(crate) struct Node {
     )]
     pub(crate) node: Option<String>,
 
+    /// Carry the calls of the one workload alone, as the process that the proxy of a node starts for a pod of its own
+    /// accord and talks to by standard input
+    #[arg(long, hide = true, requires_all = ["joined", "state", "workloads"], conflicts_with_all = ["node", "tunnel", "upstreams", "outbound", "inbound", "dns", "metrics"])]
+    pub(crate) pod_process: bool,
+
     /// The socket at which the network plugin asks about each pod before it starts
     #[arg(long, value_name = "SOCKET", requires = "node")]
     pub(crate) cni_socket: Option<PathBuf>,

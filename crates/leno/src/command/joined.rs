@@ -2,11 +2,13 @@
 
 mod applications;
 pub(super) mod holding;
+mod inside;
 mod joining;
 mod node;
 mod proving;
 mod running;
 mod wanted;
+mod word;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -36,7 +38,8 @@ use crate::command::doorkeeper::Doorkeeper;
 use crate::command::ending::{EndSignals, tell_cut};
 use crate::command::joined::applications::Applications;
 use crate::command::joined::holding::Held;
-use crate::command::joined::node::{Node, Said};
+use crate::command::joined::inside::Inside;
+use crate::command::joined::node::{Living, Node, Said};
 use crate::command::joined::running::{Running, Start};
 use crate::command::joined::wanted::Wanted;
 use crate::command::succeeding::{accepted, give_way, offer, predecessor, start_newer, tell_taken};
@@ -49,12 +52,19 @@ use crate::terminal::{Line, Terminal};
 pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let wanted = Wanted::read(options)?;
     let options = &options.joined;
+    let following = wanted.following()?;
+    // While this thread is the only one.
+    let inside = wanted.is_of_pod.then(|| Inside::take(&following.folder));
+    let inside = inside.transpose()?;
     let clocks = Clocks::start();
     let keyring = Arc::new(Keyring::new(clocks.clock()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let following = wanted.following()?;
+    if let Some(inside) = &inside {
+        inside.join(&following.folder)?;
+        terminal.speak_of(&following.name);
+    }
     if let (Some(mesh), Some(file)) = (&options.join, &options.oidc_token) {
         let joining = joining::join(mesh, file, &following.folder, &clocks, terminal);
         if !runtime.block_on(joining)? {
@@ -94,11 +104,15 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     };
     let mut collecting = Collecting::of(&telemetry);
     let placer = follower.placer();
+    let living = Living::default();
+    let of_pods = wanted.of_pods(&following.folder);
+    let own = (follower.voucher(), &of_pods, &living);
     let of_node = wanted
         .node
         .map(|node| (node, Arc::clone(&keyring), asker.clone()));
     let running = Running::new(Start {
         wanted,
+        inside,
         keyring,
         clocks: clocks.clone(),
         telemetry,
@@ -148,7 +162,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             let Some((node, keyring, asker)) = of_node else {
                 return pending().await;
             };
-            let node = Node::new(node, &running, keyring, (asker, placer), seen);
+            let node = Node::new(node, &running, keyring, (asker, placer), own, seen);
             let tell = |said| {
                 let line = match said {
                     Said::Good(line) => Line::new().good("node  ").plain(line),
@@ -162,7 +176,17 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 () = running.begins_to_end() => pending().await,
             }
         };
-        let life = live(&running, &place, &keeping, &ended, &mut signals, &terminal);
+        let life = async {
+            let lived = live(&running, &place, &keeping, &ended, &mut signals, &terminal);
+            let succession = lived.await?;
+            if !running.is_broken() {
+                tokio::select! {
+                    () = living.ended() => {}
+                    () = signals.next() => {}
+                }
+            }
+            anyhow::Ok(succession)
+        };
         let succession = tokio::select! {
             lived = life => lived?,
             failed = answering => match failed? {},
@@ -216,6 +240,7 @@ async fn live(
     };
     tokio::select! {
         () = ended.notified() => service::ends(),
+        told = running.serve_pod() => told?,
         () = running.has_failed() => return Ok(succession),
         () = signals.next() => service::ends(),
         () = offered => {}

@@ -319,6 +319,7 @@ pub(super) async fn issued(
     let renew = Renew {
         identity: id.clone(),
         request: key.request(),
+        pod: None,
     };
     let answered = line.ask(call::RENEW, &renew.encode()).await;
     let answered = answered.map_err(|status| status.to_string())?;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use leno_channel::grpc::{self, Line, Proven, Status, StatusCode};
 use leno_channel::{Clocks, HandshakeFailure, generate_key, words};
 use leno_host::through_folder;
-use leno_identity::{BadCredential, Credential};
+use leno_identity::{BadCredential, Credential, Key};
 use leno_model::{Code, Name, Namespace, SpiffeId};
-use leno_wire::certificates::{self, Evidence, Join, control_plane};
+use leno_wire::certificates::{self, Evidence, Issued, Join, control_plane};
 use leno_wire::{JoinToken, MeshAddress, Misfit, call};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -81,11 +81,21 @@ pub async fn join(
             (joined, address)
         }
     };
-    let credential = Credential::new(joined.issued.chain, key)?;
+    keep(&folder, key, joined.issued, address).map_err(|why| *why)
+}
+
+/// Keeps what was issued for `key`, and says who the proxy is by it.
+pub(super) fn keep(
+    folder: &Folder,
+    key: Key,
+    issued: Issued,
+    address: String,
+) -> Result<SpiffeId, Box<NotJoined>> {
+    let credential = Credential::new(issued.chain, key).map_err(NotJoined::NotFit)?;
     let joined = Joined {
         address,
         own: credential.id().clone(),
-        roots: joined.issued.roots,
+        roots: issued.roots,
     };
     folder
         .keep_joined(&joined, &credential)

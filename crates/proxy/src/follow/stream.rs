@@ -6,7 +6,7 @@ use std::time::Duration;
 use leno_channel::grpc::{Incoming, Line, Sender, StatusCode};
 use leno_channel::{Alpn, Keyring, words};
 use leno_identity::Validity;
-use leno_model::view::View;
+use leno_model::view::{View, Workload};
 use leno_model::{Pause, SpiffeId};
 use leno_traffic::Scope;
 use leno_wire::certificates::control_plane;
@@ -290,11 +290,18 @@ impl Follower {
         }
     }
 
-    /// A node acts as each workload that it stands in front of, and as itself.
+    /// A node acts as each workload that it stands in front of, and as itself; not as those whose pods are to have a
+    /// process of their own, unless it serves them already.
     fn need_certificates(&mut self) {
         let now = self.clocks.now();
         if let Some(view) = &self.view {
-            let ids = view.workloads.values().map(|workload| &workload.identity);
+            let served = self.client.announced();
+            let is_own = |workload: &Workload| {
+                let pod = workload.pod.as_ref();
+                pod.is_none_or(|pod| pod.own_process.is_none()) || served.contains(&workload.id)
+            };
+            let workloads = view.workloads.values().filter(|workload| is_own(workload));
+            let ids = workloads.map(|workload| &workload.identity);
             let ids = ids.chain([&self.holder.identity]).cloned().collect();
             self.certificates.need(&ids, now);
         }

@@ -6,14 +6,15 @@ use leno_model::view::WorkloadId;
 use leno_telemetry::Telemetry;
 use leno_telemetry::capture::{Captured, Tried};
 use leno_telemetry::export::{News, Trouble};
+use leno_telemetry::processes::{Known, Told};
 use leno_wire::call;
 use leno_wire::troubles::{self, Troubles};
 use tokio::sync::watch;
 
 use crate::follow::time::Wrong;
 
-/// Tells what is wrong with the host's clocks, and what `telemetry` knows to be wrong with the capture and with what is
-/// sent to a collector, and each change of it, for as long as the connection lasts; an older control plane hears
+/// Tells what is wrong with the host's clocks, and what `telemetry` knows to be wrong with the capture, with pods'
+/// processes and with what is sent to a collector, and each change of it, for as long as the connection lasts; an older control plane hears
 /// none of it.
 pub(super) async fn tell(line: Line, telemetry: Option<Telemetry>, clocks: watch::Receiver<Wrong>) {
     // Why it ended is told by the connection that ends with it.
@@ -31,6 +32,11 @@ async fn tell_each(
         Some(telemetry) => telemetry.capture().known(),
         None => nothing.subscribe(),
     };
+    let none = watch::Sender::default();
+    let mut processes = match telemetry {
+        Some(telemetry) => telemetry.processes().known(),
+        None => none.subscribe(),
+    };
     let (mut sender, mut incoming) = line.call(call::TROUBLES).await?;
     incoming.begun().await?;
     clocks.mark_changed();
@@ -40,6 +46,7 @@ async fn tell_each(
             told = next_of(&mut news) => not_sent = told,
             Ok(()) = clocks.changed() => {}
             Ok(()) = captures.changed() => {}
+            Ok(()) = processes.changed() => {}
         }
         let of_clocks: Vec<_> = clocks.borrow_and_update().troubles().collect();
         let lost: Vec<_> = captures
@@ -47,7 +54,8 @@ async fn tell_each(
             .iter()
             .flat_map(|(workload, captured)| of_capture(workload, captured))
             .collect();
-        let wrong = of_clocks.into_iter().chain(lost);
+        let ended = of_processes(&processes.borrow_and_update());
+        let wrong = of_clocks.into_iter().chain(lost).chain(ended);
         let wrong = wrong.chain(not_sent.iter().cloned().map(worded));
         let wrong = Troubles(wrong.take(Troubles::MOST).collect());
         sender.send(&wrong.encode()).await?;
@@ -80,6 +88,23 @@ fn of_capture(
     let repaired = captured.repaired.as_ref();
     let repaired = repaired.map(|repaired| trouble(Code::H019, &repaired.what, repaired.at));
     lost.into_iter().chain(repaired)
+}
+
+/// What is wrong with the processes of pods, and what lately was.
+fn of_processes(known: &Known) -> Vec<troubles::Trouble> {
+    let trouble = |code, about: String, told: &Told| troubles::Trouble {
+        code,
+        about: about.into(),
+        why: bounded(told.why.clone()),
+        since: told.at,
+    };
+    let unbounded = known.unbounded.iter();
+    let unbounded = unbounded.map(|told| trouble(Code::H025, "host".to_owned(), told));
+    let ended = known.each.iter().filter_map(|(workload, process)| {
+        let told = process.ended.as_ref()?;
+        Some(trouble(Code::H024, workload.to_string(), told))
+    });
+    unbounded.chain(ended).collect()
 }
 
 fn worded(trouble: Trouble) -> troubles::Trouble {

@@ -426,6 +426,7 @@ pub(crate) fn everything() -> Telemetry {
     let ends = Wall::since_epoch(Duration::from_secs(86_400));
     telemetry.certificates().held(&identity("cart"), ends);
     telemetry.capture().expect(workload("cart"), Whose::Own);
+    telemetry.processes().expect(workload("cart"));
     telemetry
 }
 

@@ -3,10 +3,11 @@
 use alloc::{string::String, vec::Vec};
 
 use leno_model::Ports;
-use leno_model::view::{LeftOut, Pod};
+use leno_model::view::{LeftOut, OwnProcess, Pod};
 
-use crate::carried::{Carried, Misfit, from_list, port, to_list};
+use crate::carried::{Carried, Misfit, from_list, from_option, port, required, to_list};
 use crate::part::access::IpBlockMessage;
+use crate::part::word::OriginMessage;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct PodMessage {
@@ -18,6 +19,18 @@ pub(crate) struct PodMessage {
     outbound: Vec<PortsMessage>,
     #[prost(message, repeated, tag = "4")]
     outbound_blocks: Vec<IpBlockMessage>,
+    #[prost(message, optional, tag = "5")]
+    own_process: Option<OwnProcessMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct OwnProcessMessage {
+    #[prost(uint32, tag = "1")]
+    memory_mib: u32,
+    #[prost(uint32, optional, tag = "2")]
+    cpu_milli: Option<u32>,
+    #[prost(message, optional, tag = "3")]
+    origin: Option<OriginMessage>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -37,6 +50,7 @@ impl Carried for Pod {
             inbound: to_list(&self.left_out.inbound),
             outbound: to_list(&self.left_out.outbound),
             outbound_blocks: to_list(&self.left_out.outbound_blocks),
+            own_process: self.own_process.as_ref().map(Carried::to_message),
         }
     }
 
@@ -48,6 +62,27 @@ impl Carried for Pod {
                 outbound: from_list(message.outbound)?,
                 outbound_blocks: from_list(message.outbound_blocks)?,
             },
+            own_process: from_option(message.own_process)?,
+        })
+    }
+}
+
+impl Carried for OwnProcess {
+    type Message = OwnProcessMessage;
+
+    fn to_message(&self) -> OwnProcessMessage {
+        OwnProcessMessage {
+            memory_mib: self.memory_mib,
+            cpu_milli: self.cpu_milli,
+            origin: Some(self.origin.to_message()),
+        }
+    }
+
+    fn from_message(message: OwnProcessMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            memory_mib: message.memory_mib,
+            cpu_milli: message.cpu_milli,
+            origin: required(message.origin, "who asks for a process")?,
         })
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use leno_model::{Dice, SpiffeId, TrustDomain};
+use leno_model::view::WorkloadId;
+use leno_model::{Dice, Name, Namespace, SpiffeId, TrustDomain};
 use leno_wire::certificates::{Evidence, Issued, Join, Renew};
 use leno_wire::part::{Part, assemble, parts_of};
+use leno_wire::pods::Arriving;
 use leno_wire::{Request, Response};
 
 use crate::views::Maker;
@@ -70,11 +72,21 @@ fn joins_renewals_and_what_is_issued_survive_the_wire() {
         };
         assert_eq!(Join::decode(&join.encode()), Ok(join));
     }
-    let renew = Renew {
-        identity: SpiffeId::parse("spiffe://shop.local/ns/shop/sa/cart").unwrap(),
-        request: vec![4],
+    let pod = Arriving {
+        id: WorkloadId {
+            namespace: Namespace::new("shop").unwrap(),
+            name: Name::new("cart-1").unwrap(),
+        },
+        uid: "7f".into(),
     };
-    assert_eq!(Renew::decode(&renew.encode()), Ok(renew));
+    for pod in [None, Some(pod)] {
+        let renew = Renew {
+            identity: SpiffeId::parse("spiffe://shop.local/ns/shop/sa/cart").unwrap(),
+            request: vec![4],
+            pod,
+        };
+        assert_eq!(Renew::decode(&renew.encode()), Ok(renew));
+    }
     let issued = Issued {
         chain: vec![vec![5], vec![6]],
         trust_domain: TrustDomain::new("shop.local").unwrap(),

@@ -605,6 +605,11 @@ impl Maker {
                 outbound: self.some(2, ports),
                 outbound_blocks: self.some(2, |maker| IpBlock::new(maker.ip(), 8).unwrap()),
             },
+            own_process: self.maybe(|maker| OwnProcess {
+                memory_mib: maker.one(&[32, 128]),
+                cpu_milli: maker.maybe(|maker| maker.one(&[10, 500])),
+                origin: maker.origin(),
+            }),
         }
     }
 

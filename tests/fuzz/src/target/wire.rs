@@ -112,6 +112,7 @@ fn messages() -> Vec<Vec<u8>> {
     let renew = Renew {
         identity,
         request: vec![0x30, 0],
+        pod: None,
     };
     let issued = Issued {
         chain: vec![vec![0x30, 0], vec![0x30, 1, 0]],

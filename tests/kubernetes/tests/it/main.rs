@@ -8,6 +8,7 @@ mod control;
 mod definitions;
 mod injected;
 mod install;
+mod isolated;
 mod kept;
 mod killed;
 mod node;

@@ -7,6 +7,8 @@ mod guarding;
 mod keeping;
 mod plugin;
 mod pod;
+mod process;
+mod processes;
 mod proofs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +23,7 @@ use leno_cni::Answer;
 use leno_host::{KnownBy, Netns, PodCapture, TUNNEL_PORT, networks_of_pods};
 use leno_model::Code;
 use leno_model::view::{self, View, WorkloadId};
-use leno_proxy::follow::{Asker, Placer};
+use leno_proxy::follow::{Asker, Placer, Voucher};
 use leno_telemetry::capture::Whose;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -33,8 +35,13 @@ use crate::command::joined::node::guarding::{Guarding, Looked};
 use crate::command::joined::node::keeping::Keeping;
 use crate::command::joined::node::plugin::{Asked, refused};
 use crate::command::joined::node::pod::{Heard, NotTaken, Pod, capture};
+use crate::command::joined::node::process::{Happened, What};
+use crate::command::joined::node::processes::Processes;
 use crate::command::joined::node::proofs::Proofs;
 use crate::command::joined::running::Running;
+
+pub(super) use crate::command::joined::node::pod::listeners;
+pub(super) use crate::command::joined::node::processes::{Living, Settings};
 
 /// Where a proxy takes the mesh calls of each pod: at the pod's own address.
 pub(super) const TUNNEL: SocketAddr =
@@ -72,6 +79,10 @@ pub(super) struct Node<'a> {
     guarding: Guarding,
     heard: mpsc::Sender<Heard>,
     hearing: mpsc::Receiver<Heard>,
+    processes: Processes<'a>,
+    /// Why those have no bounds that the kernel keeps, if they have none.
+    unbounded: Option<String>,
+    happening: mpsc::Receiver<Happened>,
     said: Vec<Said>,
 }
 
@@ -82,9 +93,12 @@ impl<'a> Node<'a> {
         running: &'a Running<'a>,
         keyring: Arc<Keyring>,
         (asker, placer): (Asker, Placer),
+        (voucher, settings, living): (Voucher, &'a Settings, &'a Living),
         views: watch::Receiver<Option<Arc<View>>>,
     ) -> Self {
         let (heard, hearing) = mpsc::channel(MOST_WAITING);
+        let (happened, happening) = mpsc::channel(MOST_WAITING);
+        let (processes, unbounded) = Processes::new(settings, voucher, living, happened);
         Self {
             wanted,
             running,
@@ -99,6 +113,9 @@ impl<'a> Node<'a> {
             guarding: Guarding::default(),
             heard,
             hearing,
+            processes,
+            unbounded,
+            happening,
             said: Vec::new(),
         }
     }
@@ -127,13 +144,16 @@ impl<'a> Node<'a> {
                 _ = self.views.changed() => {}
                 Some(asked) = asking.recv() => self.answer(asked),
                 Some(heard) = self.hearing.recv() => self.hear(heard),
+                Some(happened) = self.happening.recv() => self.note(&happened),
                 // Whoever says so lives as long as this.
                 _ = captures.changed() => {
                     let told = proofs.told(&captures.borrow_and_update());
                     told.into_iter().for_each(&mut tell);
                 }
                 _ = look.tick() => {
-                    self.running.capture().forget_news(self.running.wall());
+                    let now = self.running.wall();
+                    self.running.capture().forget_news(now);
+                    self.running.processes().look(now);
                     if door.is_deserted() {
                         door = open()?;
                     }
@@ -155,6 +175,7 @@ impl<'a> Node<'a> {
         };
         self.let_go(&view);
         self.take_up(&view).await;
+        self.start(&view);
         self.serve(&view).await;
         self.guard();
     }
@@ -193,7 +214,9 @@ impl<'a> Node<'a> {
             drop(proxy.leave(id));
         }
         pod.release();
+        self.processes.forget(id);
         self.running.capture().forget(id);
+        self.running.processes().forget(id);
         self.arriving.refuse(id);
     }
 
@@ -226,7 +249,7 @@ impl<'a> Node<'a> {
                 if let Some((id, pod, known_by)) = missing.get(&uid) {
                     let capture = capture(pod, *known_by, unknown);
                     // Why not is told, and it is tried again.
-                    drop(self.take(id, &uid, netns, capture));
+                    drop(self.take(id, pod, netns, capture));
                 }
             }
         }
@@ -243,19 +266,56 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Starts the processes of pods that have one of their own, once the view says whom they act as.
+    fn start(&mut self, view: &View) {
+        for (id, pod) in &mut self.pods {
+            let (Some(own), Some(workload)) = (pod.own.clone(), view.workloads.get(id)) else {
+                continue;
+            };
+            if pod.process.is_some() {
+                continue;
+            }
+            let identity = workload.identity.clone();
+            match self.processes.start(id, pod, own, identity) {
+                Ok(process) => pod.process = Some(process),
+                Err(why) => self.said.push(Said::Bad(format!("{id}: {why:#}"))),
+            }
+            let (now, why) = (self.running.wall(), self.unbounded.clone());
+            self.running.processes().expect(id.clone());
+            self.running.processes().unbounded(why.clone(), now);
+            let whose = Whose::Sidecar;
+            self.running.capture().expect(id.clone(), whose);
+        }
+    }
+
+    /// Takes note of what happened to the process of a pod.
+    fn note(&mut self, happened: &Happened) {
+        let Happened { id, what } = happened;
+        let Some(pod) = self.pods.get(id) else { return };
+        self.processes.place(pod, happened);
+        self.said.push(match what {
+            What::Serves(process) => Said::Good(format!("serves {id} by process {process}")),
+            What::Ended(why) => {
+                let (code, now) = (Code::H024, self.running.wall());
+                self.running.processes().ended(id, why.clone(), now);
+                Said::Bad(format!("{id}: {code} {}: {why}", code.slug()))
+            }
+        });
+    }
+
     /// Lets the proxy take what arrives at pods whose certificates are there, and says of whom it does.
     async fn serve(&mut self, view: &View) {
         let Some(proxy) = self.running.proxy() else {
             return;
         };
         let certified: BTreeSet<_> = self.keyring.identities().into_iter().collect();
-        let may_be_served = |id: &WorkloadId| {
-            let workload = view.workloads.get(id);
+        let may_be_served = |(id, pod): &(&WorkloadId, &Pod)| {
+            let workload = view.workloads.get(*id).filter(|_| pod.own.is_none());
             workload.is_some_and(|it| certified.contains(&it.identity))
         };
         let of_ours = self.pods.iter().filter(|(_, pod)| !pod.has_own_proxy());
-        let served = of_ours.map(|(id, _)| id).filter(|id| may_be_served(id));
-        let served: BTreeSet<_> = served.cloned().collect();
+        let served = of_ours.filter(may_be_served);
+        let served: BTreeSet<_> = served.map(|(id, _)| id.clone()).collect();
         // Said first: nobody calls them otherwise than through the tunnel by the time they answer.
         if served != self.announced {
             self.asker.announce(served.clone(), Some(TUNNEL)).await;
@@ -266,7 +326,8 @@ impl<'a> Node<'a> {
                 continue;
             }
             let served = proxy.reach_into(id, &pod.netns);
-            let served = served.and_then(|()| proxy.listen(pod.listeners(id)));
+            let sockets = pod.sockets().unwrap_or_default();
+            let served = served.and_then(|()| proxy.listen(listeners(id, sockets)));
             self.said.push(match served {
                 Ok(()) => {
                     self.running.capture().expect(id.clone(), Whose::Pod);
@@ -282,11 +343,11 @@ impl<'a> Node<'a> {
     fn take(
         &mut self,
         id: &WorkloadId,
-        uid: &Arc<str>,
+        pod: &view::Pod,
         netns: Netns,
         capture: PodCapture,
     ) -> Result<(), NotTaken> {
-        let taken = Pod::take(id, uid.clone(), netns, capture, &self.heard);
+        let taken = Pod::take(id, pod, netns, capture, &self.heard);
         self.took(id, taken.as_ref().err());
         let taken = taken?;
         if taken.has_own_proxy() {
@@ -373,7 +434,7 @@ impl<'a> Node<'a> {
         let unknown = |view: &Arc<View>| view.settings.unknown_destinations;
         let unknown = self.views.borrow().as_ref().map(unknown);
         let unknown = unknown.unwrap_or(view::Unknown::Refuse);
-        let taken = self.take(id, &pod.uid, netns, capture(pod, known_by, unknown));
+        let taken = self.take(id, pod, netns, capture(pod, known_by, unknown));
         taken.map_err(|why| refused(Code::H018, &why.0))
     }
 }

@@ -15,10 +15,12 @@ use leno_proxy::succession::Predecessor;
 use leno_proxy::{Clocks, Cut, Prover, Proxy, Settings, Witness};
 use leno_telemetry::Telemetry;
 use leno_telemetry::capture::{Capture, Whose};
+use leno_telemetry::processes::Processes;
 use leno_traffic::Scope;
 use tokio::sync::watch;
 
 use crate::command::ending::{EndSignals, end};
+use crate::command::joined::inside::Inside;
 use crate::command::joined::proving;
 use crate::command::joined::wanted::Wanted;
 use crate::command::seed;
@@ -27,6 +29,8 @@ use crate::terminal::Terminal;
 /// What a proxy starts with, once there is a view.
 pub(super) struct Start<'a> {
     pub(super) wanted: Wanted<'a>,
+    /// What it was given, if it is the process of one pod.
+    pub(super) inside: Option<Inside>,
     pub(super) keyring: Arc<Keyring>,
     pub(super) clocks: Clocks,
     pub(super) telemetry: Telemetry,
@@ -43,7 +47,13 @@ impl Start<'_> {
             ..self.wanted.settings()?
         };
         let (keyring, clocks) = (Arc::clone(&self.keyring), self.clocks.clone());
-        let proxy = Proxy::start(settings, keyring, clocks, &self.telemetry, view, scope)?;
+        let telemetry = self.telemetry.clone();
+        let start =
+            |settings| move || Proxy::start(settings, keyring, clocks, &telemetry, view, scope);
+        let proxy = match &self.inside {
+            Some(inside) => inside.carry_out(start(inside.bounded(settings)))??,
+            None => start(settings)()?,
+        };
         proxy.ask_by(&self.asker)?;
         self.witness.try_by(&proxy);
         Ok(proxy)
@@ -106,6 +116,12 @@ impl<'a> Running<'a> {
         let telemetry = &self.start.telemetry;
         let proxy = self.started().await;
         let prover = self.prover(proxy, workload, None);
+        if let Some(inside) = &self.start.inside {
+            let try_there = || drop(tokio::spawn(prover.run()));
+            // Without the thread there is no worker either, which ends the proxy.
+            drop(inside.carry_out(try_there));
+            return proving::tell(workload, telemetry.capture(), terminal).await;
+        }
         tokio::select! {
             never = prover.run() => never,
             never = proving::tell(workload, telemetry.capture(), terminal) => never,
@@ -123,6 +139,27 @@ impl<'a> Running<'a> {
             telemetry, clocks, ..
         } = &self.start;
         proxy.prover(workload.clone(), netns, telemetry, clocks.clone(), seed())
+    }
+
+    /// Takes what arrives for the pod, if this is the process of one, until it is told to end.
+    pub(super) async fn serve_pod(&self) -> anyhow::Result<()> {
+        let Start { inside, wanted, .. } = &self.start;
+        let (Some(inside), Some(id)) = (inside, wanted.workloads.first()) else {
+            return pending().await;
+        };
+        let serving = async {
+            inside.serve(id, self.started().await)?;
+            pending().await
+        };
+        tokio::select! {
+            never = serving => never,
+            told = inside.told_to_end() => Ok(told?),
+        }
+    }
+
+    /// What is known of processes that carry the calls of one pod each.
+    pub(super) fn processes(&self) -> &Processes {
+        self.start.telemetry.processes()
     }
 
     /// What is known of the capture of workloads.
@@ -158,6 +195,12 @@ impl<'a> Running<'a> {
         if let Some(Ok(proxy)) = self.proxy.get() {
             proxy.broken().await;
         }
+    }
+
+    /// Whether the proxy could not be started, or has ended by itself.
+    pub(super) fn is_broken(&self) -> bool {
+        let proxy = self.proxy.get();
+        proxy.is_some_and(|proxy| proxy.as_ref().map_or(true, Proxy::is_broken))
     }
 
     /// Lets what lives end in peace, if a proxy runs.

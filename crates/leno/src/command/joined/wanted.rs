@@ -1,9 +1,12 @@
 //! What the command line asks of a proxy that follows a control plane.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum as _;
 use leno_host::cpu::Cpu;
 use leno_model::view::{PortRef, WorkloadId};
 use leno_model::{Namespace, Network, ServiceName};
@@ -23,6 +26,8 @@ pub(super) struct Wanted<'a> {
     pub(super) options: &'a Joined,
     /// The node that it serves.
     pub(super) node: Option<&'a arguments::node::Node>,
+    /// Whether it is the process of one pod, which the proxy of its node has started.
+    pub(super) is_of_pod: bool,
     limits: &'a arguments::Limits,
     ending: &'a arguments::Ending,
     /// Whether the proxy takes the place of one that runs.
@@ -43,6 +48,7 @@ impl<'a> Wanted<'a> {
         Ok(Self {
             options,
             node: proxy.node.node.is_some().then_some(&proxy.node),
+            is_of_pod: proxy.node.pod_process,
             limits: &proxy.limits,
             ending: &proxy.ending,
             take_over: proxy.take_over,
@@ -67,7 +73,8 @@ impl<'a> Wanted<'a> {
             Some(node) => Some(format!("node/{node}")),
             None => workloads.first().map(WorkloadId::to_string),
         };
-        let tunnel = tunnel.or_else(|| of_node.map(|_| Ok(node::TUNNEL)));
+        let is_of_node = self.is_of_pod || of_node.is_some();
+        let tunnel = tunnel.or_else(|| is_of_node.then_some(Ok(node::TUNNEL)));
         Ok(Following {
             name: name.unwrap_or_else(|| "proxy".to_owned()),
             folder: options.state.clone().map_or_else(host::identity, Ok)?,
@@ -79,8 +86,61 @@ impl<'a> Wanted<'a> {
 
     /// The workload that is captured, if one is.
     pub(super) fn captured(&self) -> Option<&WorkloadId> {
-        let captured = self.options.captured.then(|| self.workloads.first());
-        captured.flatten()
+        let is_captured = self.options.captured || self.is_of_pod;
+        self.workloads.first().filter(|_| is_captured)
+    }
+
+    /// How the processes of pods are run that this proxy of a node starts; `folder` is its own.
+    pub(super) fn of_pods(&self, folder: &Path) -> node::Settings {
+        let Self {
+            options, ending, ..
+        } = self;
+        let mut beside = folder.as_os_str().to_owned();
+        beside.push("-pods");
+        let mut arguments = Vec::new();
+        let mut say = |option: &str, value: OsString| {
+            arguments.extend([OsString::from(option), value]);
+        };
+        for (option, time) in [("--drain", ending.drain), ("--lame-duck", ending.lame_duck)] {
+            if let Some(time) = time {
+                say(option, format!("{}ms", time.as_millis()).into());
+            }
+        }
+        for (option, number) in [
+            ("--connections", self.limits.connections),
+            ("--connections-of-peer", self.limits.connections_of_peer),
+            ("--buffered-mib", self.limits.buffered_mib),
+        ] {
+            if let Some(number) = number {
+                say(option, number.to_string().into());
+            }
+        }
+        if let Some(stalled) = self.limits.stalled {
+            say("--stalled", format!("{}ms", stalled.as_millis()).into());
+        }
+        if let Some(format) = options.access_log {
+            let format = format.to_possible_value();
+            say(
+                "--access-log",
+                format.map_or_else(OsString::new, |it| it.get_name().into()),
+            );
+        }
+        let lame_duck = ending.lame_duck.unwrap_or_default();
+        let tokens = options.oidc_token.as_ref().and_then(|file| file.parent());
+        let node = self.node.into_iter();
+        let plugins = node
+            .flat_map(|node| [&node.cni_bin, &node.cni_conf])
+            .flatten();
+        node::Settings {
+            folder: beside.into(),
+            hidden: tokens
+                .map(Path::to_owned)
+                .into_iter()
+                .chain(plugins.cloned())
+                .collect(),
+            arguments,
+            drain: lame_duck + ending.drain.unwrap_or(DRAIN),
+        }
     }
 
     /// What the proxy starts with.

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use leno_host::nft::{Difference, Netfilter, NotRepaired};
 use leno_host::{KnownBy, Netns, PodCapture, PodListeners, Veth, veths};
 use leno_model::Code;
-use leno_model::view::{self, Unknown, WorkloadId};
+use leno_model::view::{self, OwnProcess, Unknown, WorkloadId};
 use leno_proxy::{Door, Listener, Place, Prover};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::command::joined::node::guarding::{FIRST_OF_NODE, Sides};
+use crate::command::joined::node::process::Process;
 use crate::upkeep::{Repair, Upkeep};
 
 /// A pod that is captured.
@@ -35,6 +36,10 @@ pub(super) struct Pod {
     listeners: Option<PodListeners>,
     /// What tries whether what the pod sends comes, once it is served.
     proving: JoinSet<Infallible>,
+    /// What the process of its own may use that it is to have.
+    pub(super) own: Option<OwnProcess>,
+    /// That process, once it was started.
+    pub(super) process: Option<Process>,
 }
 
 /// What happened to the rules of a pod.
@@ -74,11 +79,11 @@ pub(super) fn capture(pod: &view::Pod, known_by: KnownBy, unknown: Unknown) -> P
 }
 
 impl Pod {
-    /// Captures what goes in and out of a pod from here on. What arrives waits until [`Self::listeners`] are taken. What
+    /// Captures what goes in and out of a pod from here on. What arrives waits until [`Self::sockets`] are taken. What
     /// happens to the rules is told to `heard`.
     pub(super) fn take(
         id: &WorkloadId,
-        uid: Arc<str>,
+        said: &view::Pod,
         netns: Netns,
         capture: PodCapture,
         heard: &mpsc::Sender<Heard>,
@@ -96,7 +101,7 @@ impl Pod {
         let veths = veths.map_err(|why| NotTaken::because(&why))?;
         let upkeep = hold(id, &netns, &capture, heard)?;
         Ok(Self {
-            uid,
+            uid: said.uid.clone(),
             netns: Arc::new(netns),
             veths,
             since: Instant::now(),
@@ -105,6 +110,8 @@ impl Pod {
             upkeep,
             listeners,
             proving: JoinSet::new(),
+            own: said.own_process.clone(),
+            process: None,
         })
     }
 
@@ -149,33 +156,17 @@ impl Pod {
         self.capture.known_by == KnownBy::User
     }
 
-    /// Whether a proxy takes what arrives there.
+    /// Whether a proxy takes what arrives there, or the pod's own process does.
     pub(super) fn is_served(&self) -> bool {
-        self.listeners.is_none()
+        match (&self.own, &self.process) {
+            (None, _) => self.listeners.is_none(),
+            (Some(_), process) => process.as_ref().is_some_and(Process::serves),
+        }
     }
 
-    /// The sockets that take what is captured, once.
-    pub(super) fn listeners(&mut self, id: &WorkloadId) -> Vec<Listener> {
-        let Some(sockets) = self.listeners.take() else {
-            return Vec::new();
-        };
-        let streams = [
-            (sockets.outbound, Door::Outbound(id.clone())),
-            (sockets.inbound, Door::Inbound(id.clone())),
-            (sockets.tunnel, Door::TunnelTo(id.clone())),
-            (sockets.dns_tcp, Door::Dns(id.clone())),
-        ];
-        let streams = streams.into_iter().flat_map(|(sockets, door)| {
-            sockets.into_iter().map(move |socket| Listener {
-                place: Place::Socket(socket),
-                door: door.clone(),
-            })
-        });
-        let datagrams = sockets.dns_udp.into_iter().map(|socket| Listener {
-            place: Place::Datagrams(socket),
-            door: Door::Dns(id.clone()),
-        });
-        streams.chain(datagrams).collect()
+    /// The sockets at which what is captured arrives, once.
+    pub(super) fn sockets(&mut self) -> Option<PodListeners> {
+        self.listeners.take()
     }
 
     /// Has it tried again and again whether what the pod sends comes, for as long as this is held.
@@ -185,8 +176,11 @@ impl Pod {
 
     /// Captures nothing any more. Of a pod that has ended there is nothing left to release, and a proxy in a pod goes on as
     /// long as that does.
-    pub(super) fn release(self) {
+    pub(super) fn release(mut self) {
         self.upkeep.abort();
+        if let Some(process) = self.process.take() {
+            process.leave();
+        }
         if self.has_own_proxy() {
             return;
         }
@@ -204,6 +198,30 @@ impl Drop for Pod {
     fn drop(&mut self) {
         self.upkeep.abort();
     }
+}
+
+/// What takes what arrives at the sockets of a pod.
+pub(in crate::command::joined) fn listeners(
+    id: &WorkloadId,
+    sockets: PodListeners,
+) -> Vec<Listener> {
+    let streams = [
+        (sockets.outbound, Door::Outbound(id.clone())),
+        (sockets.inbound, Door::Inbound(id.clone())),
+        (sockets.tunnel, Door::TunnelTo(id.clone())),
+        (sockets.dns_tcp, Door::Dns(id.clone())),
+    ];
+    let streams = streams.into_iter().flat_map(|(sockets, door)| {
+        sockets.into_iter().map(move |socket| Listener {
+            place: Place::Socket(socket),
+            door: door.clone(),
+        })
+    });
+    let datagrams = sockets.dns_udp.into_iter().map(|socket| Listener {
+        place: Place::Datagrams(socket),
+        door: Door::Dns(id.clone()),
+    });
+    streams.chain(datagrams).collect()
 }
 
 /// Loads the rules, and puts them back whenever somebody changes them, until the task is ended.
